@@ -1,0 +1,37 @@
+# Two commands on a fresh machine with Python 3.11+ and make: `make demo` and `make test`. `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# Made when missing, remade when the dependencies change, reused otherwise.
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Prelude needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/installed ## run the whole path on synthetic data and show the tables
+	$(BIN)/snakemake --profile config/profiles/local --configfile config/demo.yaml --quiet rules
+	$(BIN)/python -m workflow_scripts.show --plan results/demo/statistics/plan.json --statistics results/demo/statistics --report results/demo/report/index.html
+
+test: $(VENV)/installed ## run all tests
+	$(BIN)/pytest
+
+lint: $(VENV)/installed ## check format, style, types and which module may import which
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/installed ## measure speed and memory, as ratios of one run
+	for bench in tests/benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python -m tests.benchmarks.$$(basename $$bench .py) || exit 1; done
+
+clean: ## remove the environment, results and twins (not your data)
+	rm -rf $(VENV) results/demo results/smoke data/demo data/smoke .snakemake

@@ -1,0 +1,24 @@
+from snakemake.utils import min_version
+
+min_version("9.8")  # the first with pathvars
+
+
+configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/features.smk"
+include: "rules/pretrain.smk"
+include: "rules/downstream.smk"
+include: "rules/statistics.smk"
+include: "rules/tables.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.compose.output.page,
+        rules.tabulate.output,
+        rules.draw.output,

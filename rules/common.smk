@@ -1,0 +1,95 @@
+"""What every rule uses: the plan, paths, and how a script is called."""
+
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+
+ROOT = Path(workflow.basedir)
+sys.path.insert(0, str(ROOT))
+
+from workflow_scripts import configuration, levels, planning, provenance
+from workflow_scripts.errors import UserError
+
+# Scripts are modules of this checkout, wherever the workflow is started from.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])
+)
+
+# In the order they are merged; Snakemake lists its own last, although the given ones go over it.
+CONFIG_FILES = [Path(file) for file in [workflow.configfiles[-1], *workflow.configfiles[:-1]]]
+
+try:
+    PLAN = planning.Plan(
+        config,
+        configuration.check(
+            config,
+            files=CONFIG_FILES,
+            folder=ROOT / "config",
+        ),
+    )
+    PLAN.evaluations  # a level that lacks a fact shows now, not in the middle of a run
+except UserError as error:
+    sys.exit(f"prelude: {error}")
+
+PYTHON = f"{shlex.quote(sys.executable)} -m workflow_scripts"
+
+
+def scenarios(*, train_encoder):
+    """Pattern of the scenarios that do, or do not, train the encoder."""
+    return "|".join(
+        name
+        for name in levels.names("scenario")
+        if levels.fact("scenario", name, "TRAINS_ENCODER") is train_encoder
+    )
+
+
+pathvars:
+    data=config["data"],
+    results=config["results"],
+    logs=f"{config['results']}/logs",
+    run="{corpus}/{encoder}/{workers}/{weighting}/{augmentation}/{recipe}/seed{pretrain_seed}",
+    # The same path; the constraint tells which of the two evaluate rules makes it.
+    cell_on_embeddings=f"{{dataset}}/{{head}}/{{scenario,{scenarios(train_encoder=False)}}}/{{fraction}}",
+    cell_with_encoder=f"{{dataset}}/{{head}}/{{scenario,{scenarios(train_encoder=True)}}}/{{fraction}}",
+
+
+wildcard_constraints:
+    corpus=r"[^/]+",
+    dataset=r"[^/]+",
+    encoder=r"[^/]+",
+    workers=r"[^/]+",
+    weighting=r"[^/]+",
+    augmentation=r"[^/]+",
+    recipe=r"[^/]+",
+    pretrain_seed=r"\d+",
+    head=r"[^/]+",
+    fraction=r"[^/]+",
+    worker=r"[^/]+",
+    sample_rate=r"\d+",
+
+
+def run_of(wildcards):
+    """The run that a job's wildcards name."""
+    return planning.Run(
+        **{
+            factor: wildcards[factor]
+            for factor in configuration.PRETRAINING_FACTORS[:-1]
+        },
+        pretrain_seed=int(wildcards.pretrain_seed),
+    )
+
+
+def cell_of(wildcards):
+    """The cell that a job's wildcards name."""
+    return planning.Cell(
+        **{factor: wildcards[factor] for factor in configuration.DOWNSTREAM_FACTORS}
+    )
+
+
+def corpus_of(dataset, encoder):
+    """Facts file of the corpus an encoder hears a data set from."""
+    return (
+        f"{config['results']}/corpora/{dataset}/{PLAN.sample_rate(encoder)}/corpus.json"
+    )

@@ -1,0 +1,40 @@
+"""Bring data sets to the disk and decode them."""
+
+
+rule acquire:
+    output:
+        "<data>/{dataset}/acquired.json",
+    log:
+        "<logs>/acquire/{dataset}.log",
+    threads: 4
+    params:
+        code=lambda wildcards: PLAN.acquire(wildcards.dataset).code,
+        config=lambda wildcards: PLAN.acquire(wildcards.dataset).config,
+    shell:
+        '{PYTHON}.acquire --config {params.config:q} --code {params.code} --root "$(dirname {output:q})"'
+        " &> {log:q}"
+
+
+rule prepare:
+    input:
+        rules.acquire.output,
+    output:
+        corpus="<results>/corpora/{dataset}/{sample_rate}/corpus.json",
+        audio="<results>/corpora/{dataset}/{sample_rate}/audio.int16",
+        clips="<results>/corpora/{dataset}/{sample_rate}/clips.parquet",
+        labels="<results>/corpora/{dataset}/{sample_rate}/labels.parquet",
+        quarantine="<results>/corpora/{dataset}/{sample_rate}/quarantine.csv",
+        record="<results>/corpora/{dataset}/{sample_rate}/record.json",
+    log:
+        "<logs>/prepare/{dataset}/{sample_rate}.log",
+    threads: 8
+    params:
+        code=lambda wildcards: PLAN.prepare(
+            wildcards.dataset, int(wildcards.sample_rate)
+        ).code,
+        config=lambda wildcards: PLAN.prepare(
+            wildcards.dataset, int(wildcards.sample_rate)
+        ).config,
+    shell:
+        "{PYTHON}.prepare --config {params.config:q} --code {params.code} --acquired {input:q}"
+        ' --output "$(dirname {output.corpus:q})" --threads {threads} &> {log:q}'

@@ -1,0 +1,81 @@
+"""Evaluate encoders on labelled data sets, ten trials a cell."""
+
+
+def starting_point(wildcards):
+    """Checkpoint the encoder starts from, as a list: none for an untrained one."""
+    run = run_of(wildcards)
+    return collect(rules.pretrain.output.encoder, **vars(run)) if run.pretrained else []
+
+
+def checkpoint_flag(wildcards):
+    """The flag that names the checkpoint, if there is one."""
+    return [f"--checkpoint={file}" for file in starting_point(wildcards)]
+
+
+rule embed:
+    input:
+        corpus=lambda wildcards: corpus_of(wildcards.dataset, wildcards.encoder),
+        checkpoint=starting_point,
+    output:
+        embeddings="<results>/embeddings/<run>/{dataset}.npy",
+        record="<results>/embeddings/<run>/{dataset}.json",
+    log:
+        "<logs>/embed/<run>/{dataset}.log",
+    threads: 1
+    resources:
+        gpu=1,
+    params:
+        code=lambda wildcards: PLAN.embed(run_of(wildcards), wildcards.dataset).code,
+        config=lambda wildcards: PLAN.embed(run_of(wildcards), wildcards.dataset).config,
+        checkpoint=checkpoint_flag,
+    shell:
+        '{PYTHON}.embed --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'
+        " {params.checkpoint:q} --output {output.embeddings:q} --threads {threads} &> {log:q}"
+
+
+# The two ways to evaluate differ in what they read and whether they need a GPU; the script is one.
+
+
+rule evaluate_embeddings:
+    input:
+        corpus=lambda wildcards: corpus_of(wildcards.dataset, wildcards.encoder),
+        embeddings=rules.embed.output.embeddings,
+    output:
+        trials="<results>/evaluations/<run>/<cell_on_embeddings>/trials.csv",
+        predictions="<results>/evaluations/<run>/<cell_on_embeddings>/predictions.npz",
+        record="<results>/evaluations/<run>/<cell_on_embeddings>/record.json",
+    log:
+        "<logs>/evaluate/<run>/<cell_on_embeddings>.log",
+    threads: 1
+    params:
+        code=lambda wildcards: PLAN.evaluate(run_of(wildcards), cell_of(wildcards)).code,
+        config=lambda wildcards: PLAN.evaluate(
+            run_of(wildcards), cell_of(wildcards)
+        ).config,
+    shell:
+        '{PYTHON}.evaluate --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'
+        ' --embeddings {input.embeddings:q} --output "$(dirname {output.trials:q})" --threads {threads} &> {log:q}'
+
+
+rule evaluate_encoder:
+    input:
+        corpus=lambda wildcards: corpus_of(wildcards.dataset, wildcards.encoder),
+        checkpoint=starting_point,
+    output:
+        trials="<results>/evaluations/<run>/<cell_with_encoder>/trials.csv",
+        predictions="<results>/evaluations/<run>/<cell_with_encoder>/predictions.npz",
+        record="<results>/evaluations/<run>/<cell_with_encoder>/record.json",
+    log:
+        "<logs>/evaluate/<run>/<cell_with_encoder>.log",
+    threads: 4
+    resources:
+        gpu=1,
+    params:
+        code=lambda wildcards: PLAN.evaluate(run_of(wildcards), cell_of(wildcards)).code,
+        config=lambda wildcards: PLAN.evaluate(
+            run_of(wildcards), cell_of(wildcards)
+        ).config,
+        checkpoint=checkpoint_flag,
+    shell:
+        '{PYTHON}.evaluate --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'
+        ' {params.checkpoint:q} --output "$(dirname {output.trials:q})" --threads {threads} &> {log:q}'

@@ -1,0 +1,19 @@
+"""Compose the page that shows everything."""
+
+
+rule compose:
+    input:
+        **rules.aggregate.output,
+        templates=TEMPLATES,
+        tables=rules.tabulate.output.tables,
+        figures=rules.draw.output.figures,
+    output:
+        page="<results>/report/index.html",
+    log:
+        "<logs>/compose.log",
+    localrule: True
+    params:
+        code=provenance.code_digest("compose"),
+    shell:
+        '{PYTHON}.compose --plan {input.plan:q} --statistics "$(dirname {input.trials:q})"'
+        ' --figures "$(dirname {input.figures[0]:q})" --output {output.page:q} &> {log:q}'

@@ -1,0 +1,40 @@
+"""Gather all trials and compare them."""
+
+PLAN_DIGEST = planning.digest(PLAN.summary())
+CONFIG_JSON = json.dumps(config, sort_keys=True)
+
+
+# The file's name carries the digest: a changed plan is a missing file, so results that became stale are noticed
+# even where Snakemake has lost its own records.
+rule plan:
+    output:
+        f"<results>/plans/{PLAN_DIGEST}.json",
+    log:
+        "<logs>/plan.log",
+    localrule: True
+    params:
+        code=provenance.code_digest("plan"),
+    shell:
+        "{PYTHON}.plan --config {CONFIG_JSON:q} --output {output:q} &> {log:q}"
+
+
+rule aggregate:
+    input:
+        plan=rules.plan.output,
+        trials=[evaluation["path"] for evaluation in PLAN.summary()["evaluations"]],
+    output:
+        trials="<results>/statistics/trials.csv",
+        parquet="<results>/statistics/trials.parquet",
+        entries="<results>/statistics/entries.csv",
+        cells="<results>/statistics/cells.csv",
+        comparisons="<results>/statistics/comparisons.csv",
+        summary="<results>/statistics/summary.json",
+        plan="<results>/statistics/plan.json",
+    log:
+        "<logs>/aggregate.log",
+    localrule: True
+    params:
+        code=provenance.code_digest("aggregate"),
+    shell:
+        '{PYTHON}.aggregate --plan {input.plan:q} --code {params.code} --output "$(dirname {output.trials:q})" &> {log:q}'
+        " && cp {input.plan:q} {output.plan:q}"

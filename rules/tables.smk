@@ -1,0 +1,46 @@
+"""Write the tables and draw the figures of every study."""
+
+STUDIES = sorted(PLAN.studies)
+TEMPLATES = sorted(str(path) for path in (ROOT / "workflow_scripts" / "report" / "templates").iterdir())
+DRAWN = sorted(name for name, study in PLAN.studies.items() if study.get("figure"))
+
+
+rule tabulate:
+    input:
+        **rules.aggregate.output,
+        templates=TEMPLATES,
+    output:
+        tables=expand(
+            "<results>/tables/{study}.{format}",
+            study=STUDIES,
+            format=["csv", "md", "tex", "html"],
+        ),
+        comparisons=expand("<results>/tables/{study}_comparisons.csv", study=STUDIES),
+        index="<results>/tables/index.md",
+    log:
+        "<logs>/tabulate.log",
+    localrule: True
+    params:
+        code=provenance.code_digest("tabulate"),
+    shell:
+        '{PYTHON}.tabulate --plan {input.plan:q} --statistics "$(dirname {input.trials:q})"'
+        ' --output "$(dirname {output.tables[0]:q})" &> {log:q}'
+
+
+rule draw:
+    input:
+        **rules.aggregate.output,
+    output:
+        figures=expand(
+            "<results>/figures/{study}.{format}",
+            study=DRAWN,
+            format=["svg", "pdf", "png"],
+        ),
+    log:
+        "<logs>/draw.log",
+    localrule: True
+    params:
+        code=provenance.code_digest("draw"),
+    shell:
+        '{PYTHON}.draw --plan {input.plan:q} --statistics "$(dirname {input.trials:q})"'
+        ' --output "$(dirname {output.figures[0]:q})" &> {log:q}'

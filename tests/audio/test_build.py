@@ -1,0 +1,158 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.audio.recordings import encode, tone, write_tone
+from workflow_scripts.audio import build as build_module
+from workflow_scripts.audio.build import Wanted, build
+from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.audio.index import CLIP_COLUMNS, DatasetIndex
+from workflow_scripts.errors import UserError
+
+RATE = 16_000
+FILES = ("audio.int16", "clips.parquet", "labels.parquet", "quarantine.csv", "corpus.json")
+
+
+def index_of(paths, *, excluded=(), parts=None):
+    parts = parts or {}
+    rows = [
+        (path.split(".")[0], path, *parts.get(path, (np.nan, np.nan)), ("train", "valid", "test")[i % 3], f"g{i // 2}")
+        for i, path in enumerate(paths)
+    ]
+    clips = pd.DataFrame(rows, columns=list(CLIP_COLUMNS))
+    labels = pd.DataFrame(
+        {"a": np.arange(len(rows)) % 2, "b": [np.nan] * len(rows)}, index=list(clips["clip"]), dtype=np.float32
+    )
+    return DatasetIndex(
+        task="multilabel",
+        clips=clips,
+        labels=labels,
+        excluded=pd.DataFrame(list(excluded), columns=["clip", "reason"], dtype=object),
+    )
+
+
+def wanted(**more):
+    return Wanted(**{"dataset": "toy", "source": "local", "sample_rate": RATE, **more})
+
+
+@pytest.fixture
+def root(tmp_path):
+    folder = tmp_path / "data"
+    for number in range(8):
+        write_tone(folder / f"c{number}.wav", 0.2 + 0.1 * number, pitch=200 + 50 * number)
+    return folder
+
+
+GOOD = [f"c{number}.wav" for number in range(8)]
+
+
+def test_corpus_holds_every_clip_in_order(root, tmp_path):
+    facts = build(index_of(GOOD), root=root, output=tmp_path / "out", wanted=wanted(), processes=2)
+    corpus = Corpus(tmp_path / "out")
+    assert corpus.facts == facts
+    assert list(corpus.clips.columns) == ["clip", "offset", "length", "split", "group"]
+    assert list(corpus.clips["clip"]) == [f"c{number}" for number in range(8)]
+    assert list(corpus.lengths) == [round(RATE * (0.2 + 0.1 * number)) for number in range(8)]
+    assert list(corpus.offsets) == [0, *np.cumsum(corpus.lengths)[:-1]]
+    for number in range(8):
+        expected = tone(0.2 + 0.1 * number, pitch=200 + 50 * number)
+        np.testing.assert_allclose(corpus.cut(number), expected, atol=2 / 32768)
+    assert corpus.labels.dtype == np.float32
+    np.testing.assert_array_equal(corpus.labels[:, 0], np.arange(8) % 2)
+    assert np.isnan(corpus.labels[:, 1]).all()
+    assert list(corpus.rows("valid")) == [1, 4, 7]
+    assert (facts.clips, facts.quarantined, facts.classes) == (8, 0, ["a", "b"])
+    assert facts.seconds == pytest.approx(sum(0.2 + 0.1 * number for number in range(8)))
+
+
+def test_broken_missing_and_excluded_clips_go_to_quarantine(root, tmp_path):
+    (root / "c2.wav").write_bytes(b"")
+    (root / "c5.wav").unlink()
+    index = index_of(GOOD, excluded=[("c1", "known_bad"), ("other", "no_label")])
+    facts = build(index, root=root, output=tmp_path / "out", wanted=wanted(), processes=2)
+    table = pd.read_csv(tmp_path / "out" / "quarantine.csv")
+    assert dict(zip(table["clip"], table["reason"], strict=True)) == {
+        "c1": "known_bad",
+        "c2": "empty",
+        "c5": "missing",
+        "other": "no_label",
+    }
+    corpus = Corpus(tmp_path / "out")
+    assert list(corpus.clips["clip"]) == ["c0", "c3", "c4", "c6", "c7"]
+    np.testing.assert_array_equal(corpus.labels[:, 0], [0, 1, 0, 0, 1])
+    assert (facts.clips, facts.quarantined) == (5, 4)
+    np.testing.assert_allclose(corpus.cut(1), tone(0.5, pitch=350), atol=2 / 32768)
+
+
+def test_parts_and_clip_seconds(root, tmp_path):
+    index = index_of(["c7.wav", "c6.wav"][::-1], parts={"c7.wav": (0.25, 0.75)})
+    build(index, root=root, output=tmp_path / "out", wanted=wanted(clip_seconds=0.3), processes=1)
+    corpus = Corpus(tmp_path / "out")
+    assert list(corpus.lengths) == [4800, 4800]
+    np.testing.assert_allclose(corpus.cut(1), tone(0.9, pitch=550)[4000:8800], atol=2 / 32768)
+
+
+def test_bytes_do_not_depend_on_the_number_of_processes(root, tmp_path):
+    encode(root / "c3.wav", root / "c3.m4a")
+    paths = [name.replace("c3.wav", "c3.m4a") for name in GOOD]
+    for processes in (1, 3):
+        build(index_of(paths), root=root, output=tmp_path / str(processes), wanted=wanted(), processes=processes)
+    for name in FILES:
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "3" / name).read_bytes(), name
+
+
+def test_digest_follows_the_content(root, tmp_path):
+    def digest(index, **more):
+        return build(index, root=root, output=tmp_path / "out", wanted=wanted(**more), processes=1).digest
+
+    first = digest(index_of(GOOD))
+    assert digest(index_of(GOOD)) == first
+    assert digest(index_of(GOOD), dataset="other_name") == first
+    others = {
+        digest(index_of(GOOD[:-1])),
+        digest(index_of(GOOD), clip_seconds=0.25),
+        digest(index_of(GOOD), sample_rate=8000),
+    }
+    others.add(digest(index_of(GOOD, excluded=[("x", "y")])))
+    relabelled = index_of(GOOD)
+    relabelled.labels.iloc[0, 0] = 1
+    others.add(digest(relabelled))
+    write_tone(root / "c0.wav", 0.2, pitch=201)
+    others.add(digest(index_of(GOOD)))
+    assert len(others | {first}) == 7
+
+
+def test_nothing_usable_is_an_error(root, tmp_path):
+    with pytest.raises(UserError, match=r"none of 2 clips.*missing"):
+        build(index_of(["x.wav", "y.wav"]), root=root, output=tmp_path / "out", wanted=wanted(), processes=2)
+    with pytest.raises(UserError, match="lists no usable clip"):
+        build(index_of([]), root=root, output=tmp_path / "out", wanted=wanted(), processes=2)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_interrupted_rebuild_leaves_no_corpus_that_looks_finished(root, tmp_path, monkeypatch):
+    build(index_of(GOOD), root=root, output=tmp_path / "out", wanted=wanted(), processes=1)
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(build_module, "_write_parquet", stop)
+    with pytest.raises(KeyboardInterrupt):
+        build(index_of(GOOD[:3]), root=root, output=tmp_path / "out", wanted=wanted(), processes=1)
+    assert not (tmp_path / "out" / "corpus.json").exists()
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_corpus_json_states_the_fields_of_facts(root, tmp_path):
+    facts = build(index_of(GOOD), root=root, output=tmp_path / "out", wanted=wanted(), processes=1)
+    assert json.loads((tmp_path / "out" / "corpus.json").read_text())["digest"] == facts.digest
+
+
+def test_building_imports_no_torch():
+    code = "import sys, workflow_scripts.prepare, workflow_scripts.acquire; sys.exit('torch' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

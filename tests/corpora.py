@@ -1,0 +1,85 @@
+"""Tiny prepared corpora for tests: what `prepare` would write, made of tones by numpy alone."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from workflow_scripts import files
+from workflow_scripts.audio.corpus import FULL_SCALE, Corpus, Facts, facts_as_json
+from workflow_scripts.audio.index import Task
+
+SPLITS = ("train", "train", "train", "valid", "test")  # repeated over the clips: 60/20/20
+
+
+def write_corpus(
+    folder: Path,
+    *,
+    clips: int = 20,
+    seconds: float | list[float] = 1.0,
+    classes: int = 3,
+    task: Task = "multiclass",
+    seed: int = 0,
+    sample_rate: int = 16000,
+) -> Corpus:
+    """Write a corpus of noisy harmonic tones into `folder` and open it.
+
+    Clip i has class i % classes (its pitch, so classes can be learned) and split `SPLITS[i % 5]`; `seconds` is the
+    length of all clips or a list with one length per clip. In the multilabel task every third label is unobserved.
+    """
+    generator = np.random.default_rng(seed)
+    lengths = [round(sample_rate * s) for s in (seconds if isinstance(seconds, list) else [seconds] * clips)]
+    ids = [f"clip{number:04d}" for number in range(clips)]
+    label = np.arange(clips) % max(classes, 1)
+    audio = [
+        _tone(generator, length, pitch=110.0 * 2 ** label[i], rate=sample_rate) for i, length in enumerate(lengths)
+    ]
+    table = pd.DataFrame(
+        {
+            "clip": ids,
+            "offset": np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64),
+            "length": np.array(lengths, np.int64),
+            "split": [SPLITS[number % len(SPLITS)] for number in range(clips)],
+            "group": ids,
+        }
+    )
+    samples = np.concatenate(audio).astype("<i2")
+    folder.mkdir(parents=True, exist_ok=True)
+    samples.tofile(folder / "audio.int16")
+    table.to_parquet(folder / "clips.parquet")
+    _labels(label, classes=classes, task=task).assign(clip=ids).to_parquet(folder / "labels.parquet")
+    (folder / "quarantine.csv").write_text("clip,reason\n")
+    facts = Facts(
+        dataset=folder.name,
+        task=task,
+        classes=[f"class{c}" for c in range(classes)] if task != "unlabelled" else [],
+        sample_rate=sample_rate,
+        source="twin",
+        clips=clips,
+        seconds=len(samples) / sample_rate,
+        quarantined=0,
+        digest=hashlib.sha256(samples.tobytes()).hexdigest()[:16],
+    )
+    files.write_json(folder / "corpus.json", facts_as_json(facts))
+    return Corpus(folder)
+
+
+def _tone(generator: np.random.Generator, length: int, *, pitch: float, rate: int) -> np.ndarray:
+    """Three harmonics with random phases and a little noise, as int16 values."""
+    time = np.arange(length) / rate
+    partials = [np.sin(2 * np.pi * (pitch * k * time + generator.random())) / k for k in (1, 2, 3)]
+    wave = 0.2 * np.sum(partials, axis=0) + 0.02 * generator.standard_normal(length)
+    return np.round(np.clip(wave, -1, 1 - 1 / FULL_SCALE) * FULL_SCALE)
+
+
+def _labels(label: np.ndarray, *, classes: int, task: Task) -> pd.DataFrame:
+    if task == "unlabelled":
+        return pd.DataFrame(index=range(len(label)))
+    values = np.eye(classes, dtype=np.float32)[label]
+    if task == "multilabel":
+        row, column = np.indices(values.shape)
+        values[(row + column) % 3 == 2] = np.nan
+    return pd.DataFrame(values, columns=[f"class{c}" for c in range(classes)])

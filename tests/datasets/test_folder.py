@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.datasets.files import put, touch
+from workflow_scripts.datasets import folder
+from workflow_scripts.errors import UserError
+
+AUDIO = Path(__file__).parents[3] / "shared" / "audio"
+
+
+def csv_options(**given) -> folder.Options:
+    return folder.Options(labels="csv", csv="labels.csv", **given)
+
+
+def splits_of(index) -> dict[str, str]:
+    return dict(zip(index.clips["clip"], index.clips["split"], strict=True))
+
+
+def test_unlabelled_takes_audio_by_name_only(tmp_path):
+    touch(tmp_path, "a.WAV", "b/c.mp3", "b/d.flac", "README.md", "x.csv", ".hidden.wav", "b/._c.mp3", ".git/e.wav")
+    index = folder.index(tmp_path, folder.Options())
+    assert index.clips["clip"].tolist() == ["a.WAV", "b/c.mp3", "b/d.flac"]
+    assert index.task == "unlabelled"
+    assert sorted(index.clips["split"]) == ["train", "train", "valid"]
+
+
+def test_links_are_followed_once(tmp_path):
+    touch(tmp_path / "elsewhere", "a.wav", "b.wav")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/loop").symlink_to(tmp_path / "elsewhere")
+    assert folder.index(tmp_path / "root", folder.Options()).clips["clip"].tolist() == ["link/a.wav", "link/b.wav"]
+
+
+def test_a_name_no_table_can_hold_is_excluded(tmp_path):
+    touch(tmp_path, "a.wav", "b.wav")
+    try:
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.wav")).touch()
+    except OSError:
+        pytest.skip("this file system only takes Unicode names")
+    index = folder.index(tmp_path, folder.Options())
+    assert len(index.clips) == 2
+    assert "not valid Unicode" in index.excluded["reason"][0]
+
+
+def test_folder_names_as_classes(tmp_path):
+    touch(tmp_path, *(f"{kind}/deep/{i}.ogg" for kind in ("cello", "flute") for i in range(20)), "stray.ogg")
+    index = folder.index(tmp_path, folder.Options(labels="folders"))
+    assert list(index.labels.columns) == ["cello", "flute"]
+    assert index.labels.loc["flute/deep/3.ogg"].tolist() == [0, 1]
+    assert index.clips["split"].value_counts().to_dict() == {"train": 28, "valid": 6, "test": 6}
+    assert index.excluded["clip"].tolist() == ["stray.ogg"]
+
+
+def test_csv_paths_count_from_its_folder_and_cannot_leave_the_root(tmp_path):
+    root = touch(tmp_path / "set", "a.wav", "b.wav")
+    touch(tmp_path, "outside.wav", "set2/c.wav")
+    paths = ("set/a.wav", "set/../set/b.wav", "outside.wav", "set/../outside.wav", "set2/c.wav", "/etc/x.wav")
+    put(tmp_path, {"labels.csv": "path,labels\n" + "".join(f"{path},x\n" for path in paths)})
+    index = folder.index(root, folder.Options(labels="csv", csv=str(tmp_path / "labels.csv")))
+    assert index.clips["path"].tolist() == ["a.wav", "b.wav"]
+
+
+def test_several_labels(tmp_path):
+    touch(tmp_path, "a.wav", "b.wav", "c.wav")
+    put(tmp_path, {"labels.csv": "path,labels\na.wav,rock|loud\nb.wav,loud;slow\nc.wav,\n"})
+    index = folder.index(tmp_path, csv_options(multilabel=True))
+    assert list(index.labels.columns) == ["loud", "rock", "slow"]
+    assert index.labels.to_numpy().tolist() == [[1, 1, 0], [1, 0, 1]]
+    assert index.excluded.to_numpy().tolist() == [["c.wav", "no label in the csv"]]
+    single = folder.index(tmp_path, csv_options())
+    assert list(single.labels.columns) == ["loud", "rock"]
+
+
+def test_named_columns_and_split_names(tmp_path):
+    touch(tmp_path, "a.wav", "b.wav", "c.wav")
+    put(tmp_path, {"labels.csv": "file,kind,part\na.wav,x,training\nb.wav,x,Val\nc.wav,y,test\nd.wav,y,test\n"})
+    index = folder.index(tmp_path, csv_options(path_column="file", label_column="kind", split_column="part"))
+    assert splits_of(index) == {"a.wav": "train", "b.wav": "valid", "c.wav": "test"}
+    assert index.excluded.to_numpy().tolist() == [["d.wav", "the audio file is missing"]]
+
+
+def test_validation_is_carved_by_group_where_only_train_and_test_are_given(tmp_path):
+    names = [f"{i:02d}.wav" for i in range(40)]
+    touch(tmp_path, *names)
+    rows = "".join(
+        f"{name},{'xy'[i // 2 % 2]},{'test' if i >= 32 else 'train'},g{i // 2}\n" for i, name in enumerate(names)
+    )
+    put(tmp_path, {"labels.csv": "path,labels,split,group\n" + rows})
+    clips = folder.index(tmp_path, csv_options()).clips
+    assert (clips["split"] == "test").sum() == 8
+    assert (clips["split"] == "valid").sum() == pytest.approx(32 * 0.15 / 0.85, abs=2)
+    assert clips.groupby("group")["split"].nunique().max() == 1
+
+
+def test_splits_do_not_depend_on_the_order_of_rows(tmp_path):
+    names = [f"{i:02d}.wav" for i in range(30)]
+    touch(tmp_path, *names)
+    found = []
+    for order in (names, names[::-1]):
+        put(
+            tmp_path,
+            {"labels.csv": "path,labels\n" + "".join(f"{name},{'xyz'[int(name[:2]) % 3]}\n" for name in order)},
+        )
+        found.append(folder.index(tmp_path, csv_options()).clips)
+    assert found[0].equals(found[1])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("file,labels\na.wav,x\n", "no column path"),
+        ("path,labels\na.wav,x\na.wav,y\n", "twice"),
+        ("path,labels,split\na.wav,x,later\n", "has the split 'later'"),
+        ("path,labels,split,group\na.wav,x,train,g\nb.wav,x,test,g\n", "group g is in two splits"),
+        ("path,labels\nnowhere.wav,x\n", "labels no audio file"),
+        ("", "cannot be read"),
+    ],
+)
+def test_an_unusable_csv_is_one_clear_error(tmp_path, content, message):
+    touch(tmp_path, "a.wav", "b.wav")
+    put(tmp_path, {"labels.csv": content})
+    with pytest.raises(UserError, match=message):
+        folder.index(tmp_path, csv_options())
+
+
+def test_contradictory_options():
+    with pytest.raises(UserError, match="belong together"):
+        folder.Options(labels="csv")
+    with pytest.raises(UserError, match="belong together"):
+        folder.Options(csv="x.csv")
+    with pytest.raises(UserError, match="multilabel needs"):
+        folder.Options(labels="folders", multilabel=True)
+
+
+def test_nothing_to_index(tmp_path):
+    with pytest.raises(UserError, match="holds no audio"):
+        folder.index(tmp_path, folder.Options())
+    with pytest.raises(UserError, match="not a folder"):
+        folder.index(tmp_path / "nowhere", folder.Options())
+    with pytest.raises(UserError, match="no csv"):
+        folder.index(tmp_path, csv_options())
+
+
+@pytest.mark.skipif(not AUDIO.is_dir(), reason="the real recordings are not at hand")
+@pytest.mark.parametrize(
+    ("name", "clips", "classes", "test"),
+    [("instruments_iowa", 195, 13, 49), ("environment_esc10", 110, 10, 50), ("style_loops", 61, 8, 16)],
+)
+def test_real_recordings_by_their_manifest(name, clips, classes, test):
+    options = folder.Options(labels="csv", csv=str(AUDIO / "manifest.csv"))
+    index = folder.index(AUDIO / "labelled" / name, options)
+    by_folder = folder.index(AUDIO / "labelled" / name, folder.Options(labels="folders"))
+    assert (len(index.clips), len(index.labels.columns)) == (clips, classes)
+    assert list(index.labels.columns) == list(by_folder.labels.columns)
+    assert (index.clips["split"] == "test").sum() == test
+    assert (index.clips["split"] == "valid").sum() > 0
+    assert index.clips.groupby("group")["split"].nunique().max() == 1
+
+
+@pytest.mark.skipif(not AUDIO.is_dir(), reason="the real recordings are not at hand")
+def test_real_unlabelled_recordings():
+    index = folder.index(AUDIO / "unlabelled", folder.Options())
+    assert len(index.clips) == 43
+    assert index.excluded.empty

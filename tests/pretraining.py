@@ -1,0 +1,55 @@
+"""A pre-training small enough for tests: config, stored prosody and the command line's arguments."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workflow_scripts.audio.corpus import Corpus
+
+CONFIG: dict[str, Any] = {
+    "encoder": {"name": "pase", "options": {"embedding": 8, "width": 0.05}},
+    "workers": {"lps": {"hidden": 4, "targets": "normalised"}, "mfcc": {"hidden": 4, "start_at_mean": True}},
+    "weighting": {"name": "equal", "options": {}},
+    "augmentation": {"name": "none", "options": {}},
+    "recipe": {
+        "epochs": 3,
+        "steps_per_epoch": 4,
+        "batch": 2,
+        "chunk_seconds": 0.25,
+        "validation_batches": 1,
+        "calibration_batches": 2,
+        "checkpoint_seconds": 0,
+    },
+    "seed": 5,
+    "corpus": "tones",
+}
+
+
+def config(**recipe: object) -> dict[str, Any]:
+    """Return a copy of the config with other recipe numbers."""
+    changed = copy.deepcopy(CONFIG)
+    changed["recipe"] |= recipe
+    return changed
+
+
+def arguments(
+    config: dict[str, Any], *, corpus: Corpus, output: Path, features: dict[str, Path] | None = None
+) -> list[str]:
+    """Return the command line of `pretrain`."""
+    stored = [text for name, path in (features or {}).items() for text in ("--features", f"{name}={path}")]
+    given = ["--config", json.dumps(config), "--code", "c0de", "--corpus", str(corpus.folder)]
+    return [*given, *stored, "--output", str(output), "--threads", "1"]
+
+
+def write_features(path: Path, corpus: Corpus, *, channels: int) -> np.ndarray:
+    """Write stored features whose value is 1000 x clip + frame in channel 0 and grows by 0.1 a channel; return them."""
+    frames = [1000 * row + np.arange(1 + length // 160) for row, length in enumerate(corpus.lengths)]
+    values = (np.concatenate(frames)[None] + 0.1 * np.arange(channels)[:, None]).astype(np.float32)
+    np.save(path, values)
+    path.with_suffix(".json").write_text(json.dumps({"code": "c", "config_digest": "d", "data": {"tones": "e"}}))
+    return values

@@ -1,0 +1,26 @@
+"""Results on their way to the report, aggregated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.results import Results
+from workflow_scripts import aggregate
+from workflow_scripts.report import tables
+from workflow_scripts.statistics.plan import read_plan
+from workflow_scripts.statistics.summary import read_table
+
+
+def statistics(results: Results) -> Path:
+    """Aggregate `results`; return the folder of statistics."""
+    folder = results.folder / "statistics"
+    aggregate.main(["--plan", results.plan_file(), "--output", str(folder)])
+    return folder
+
+
+def table(results: Results) -> tables.Table:
+    """The table of the one study of `results`."""
+    folder = statistics(results)
+    (study,) = read_plan(results.plan_file()).studies
+    entries, comparisons = (read_table(folder / f"{name}.csv") for name in ("entries", "comparisons"))
+    return tables.build(study, entries=entries, comparisons=comparisons)

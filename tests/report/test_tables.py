@@ -1,0 +1,119 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.report.made import table
+from tests.results import Results, factors, full
+from workflow_scripts.report import words
+from workflow_scripts.report.tables import TWIN_WARNING, Entry
+
+NOISE = np.array([0.01, -0.01, 0.02, 0.0, -0.02])
+
+
+def pair(folder: Path, better: np.ndarray, than: np.ndarray, **more: object) -> Results:
+    """Frozen PASE and random weights on one set, and the comparison between them."""
+    results = Results(folder)
+    results.plan["studies"]["fig2"]["comparisons"] = results.plan["studies"]["fig2"]["comparisons"][:1]
+    results.add(factors("pase", "frozen", "openmic"), better, **more)
+    results.add(factors("random", "frozen", "openmic"), than, **more)
+    return results
+
+
+def test_floors_are_rows_of_their_own_and_come_last(tmp_path: Path) -> None:
+    rows = table(full(tmp_path)).rows
+    assert [(row.label, row.floor) for row in rows] == [
+        ("PASE, supervised", False),
+        ("PASE, frozen", False),
+        ("PASE, fine-tuned", False),
+        ("random weights, frozen", True),
+        ("handcrafted features, frozen", True),
+    ]
+
+
+def test_numbers_are_in_percent_and_carry_what_they_rest_on(tmp_path: Path) -> None:
+    made = table(full(tmp_path))
+    frozen = made.rows[1]
+    assert frozen.entries[0].mean == pytest.approx(52, abs=1.5)
+    assert (frozen.trials, frozen.checkpoints) == ("10", "1")
+    assert made.rows[0].checkpoints == "none"
+    column = made.columns[0]
+    assert (column.heading, column.test_clips, column.quarantined) == ("OpenMIC (twin)", "90", "2")
+
+
+def test_twin_numbers_carry_their_warning_and_real_ones_do_not(tmp_path: Path) -> None:
+    assert TWIN_WARNING in table(pair(tmp_path / "twin", 0.5 + NOISE, 0.4 + NOISE)).notes
+    real = table(pair(tmp_path / "local", 0.5 + NOISE, 0.4 + NOISE, source="local"))
+    assert TWIN_WARNING not in real.notes
+    assert real.columns[0].heading == "OpenMIC (local)"
+
+
+def test_one_checkpoint_is_said_in_words(tmp_path: Path) -> None:
+    made = table(full(tmp_path))
+    assert any("true of this checkpoint" in note for note in made.notes)
+    assert made.outcomes[0].sentence.endswith("10 trials of one checkpoint.")
+
+
+def test_a_missing_cell_is_shown_with_its_reason(tmp_path: Path) -> None:
+    results = full(tmp_path)
+    Path(results.plan["evaluations"][1]["path"]).unlink()
+    made = table(results)
+    assert made.rows[1].entries[0] == Entry(mean=None, half_width=None, rank="", reason="not run")
+    assert "PASE, frozen, OpenMIC: not run." in made.notes
+    assert made.outcomes[0].verdict == "missing: not run"
+    assert "not compared" in made.outcomes[0].sentence
+
+
+def test_a_cell_nobody_planned_is_told_from_one_that_failed(tmp_path: Path) -> None:
+    results = pair(tmp_path, 0.5 + NOISE, 0.4 + NOISE)
+    results.add(factors("handcrafted", "frozen", "fma_small"), 0.4 + NOISE)
+    assert table(results).rows[0].entries[1].reason == "not planned"
+
+
+def test_missing_checkpoints_are_counted(tmp_path: Path) -> None:
+    results = pair(tmp_path, 0.5 + NOISE, 0.4 + NOISE)
+    results.expect(factors("pase", "frozen", "openmic", seed=1))
+    made = table(results)
+    assert "PASE, frozen, OpenMIC: not run (1 of 2 checkpoints)." in made.notes
+    assert made.rows[0].entries[0].mean == pytest.approx(50)
+
+
+@pytest.mark.parametrize(
+    ("gain", "sentence"),
+    [
+        (0.1, "OpenMIC (twin): frozen PASE beats random weights by 10.0 points ["),
+        (-0.1, "OpenMIC (twin): frozen PASE is worse than random weights by 10.0 points ["),
+        (0.001, "OpenMIC (twin): no difference shown between frozen PASE and random weights: 0.1 points ["),
+    ],
+)
+def test_each_comparison_is_a_sentence(tmp_path: Path, gain: float, sentence: str) -> None:
+    outcome = table(pair(tmp_path, 0.5 + gain + NOISE, 0.5 - NOISE)).outcomes[0]
+    assert outcome.sentence.startswith(sentence)
+    bounds = [
+        float(bound) for bound in outcome.sentence.split("[")[1].split("]")[0].replace(words.MINUS, "-").split(",")
+    ]
+    assert bounds[0] < abs(100 * gain) < bounds[1]
+
+
+def test_too_few_trials_are_said_not_hidden(tmp_path: Path) -> None:
+    made = table(pair(tmp_path, np.array([0.5, 0.6]), np.array([0.4, 0.3])))
+    assert made.rows[0].entries[0].half_width is None
+    assert any(note.startswith("No interval") for note in made.notes)
+    assert "fewer than three trials" in made.outcomes[0].sentence
+    assert made.outcomes[0].interval == ""
+
+
+def test_different_data_are_refused_in_words(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    results.plan["studies"]["fig2"]["comparisons"] = results.plan["studies"]["fig2"]["comparisons"][:1]
+    results.add(factors("pase", "frozen", "openmic"), 0.5 + NOISE)
+    results.add(factors("random", "frozen", "openmic"), 0.4 + NOISE, data="other")
+    made = table(results)
+    assert made.outcomes[0].verdict.startswith("refused: measured on different data")
+    assert "OpenMIC: measured on different data, so not ranked." in made.notes
+
+
+def test_the_note_of_a_study_is_among_its_notes(tmp_path: Path) -> None:
+    results = full(tmp_path)
+    results.plan["studies"]["fig2"]["notes"] = "PASE half of the figure."
+    assert table(results).notes[-1] == "PASE half of the figure."

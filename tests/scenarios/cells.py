@@ -1,0 +1,47 @@
+"""Cells of tiny corpora for tests."""
+
+import numpy as np
+import torch
+
+from workflow_scripts.encoders import pase
+from workflow_scripts.heads import linear
+from workflow_scripts.training.cells import Cell, FinishedTrials
+from workflow_scripts.training.trials import TrialSettings
+
+CPU = torch.device("cpu")
+
+
+def small_pase(seed):
+    torch.manual_seed(seed)
+    return pase.build(pase.Options(embedding=16, width=0.1))
+
+
+def informative(corpus, *, size=8, seed=0):
+    """Embeddings that hold the (known) labels and noise, in scales that differ much by channel."""
+    generator = np.random.default_rng(seed)
+    known = np.nan_to_num(corpus.labels, nan=0.5)
+    signal = np.pad(known, ((0, 0), (0, size - known.shape[1])))
+    return ((signal + 0.3 * generator.standard_normal(signal.shape)) * 10.0 ** np.arange(-2, size - 2)).astype(
+        np.float32
+    )
+
+
+def shuffled(corpus, *, seed=0):
+    """The corpus with labels that say nothing about the audio."""
+    corpus.labels = np.random.default_rng(seed).permutation(corpus.labels)
+    return corpus
+
+
+def cell(corpus, *, folder, embeddings=None, fraction=1.0, trials=3, build_encoder=small_pase, **numbers):
+    classes = len(corpus.facts.classes)
+    return Cell(
+        corpus=corpus,
+        build_head=lambda inputs: linear.build(linear.Options(), inputs=inputs, outputs=classes),
+        fraction=fraction,
+        trials=trials,
+        settings=TrialSettings(**numbers),
+        device=CPU,
+        finished=FinishedTrials(folder, digest="digest"),
+        embeddings=embeddings,
+        build_encoder=build_encoder,
+    )

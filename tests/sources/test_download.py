@@ -1,0 +1,290 @@
+import hashlib
+import random
+import time
+from email.utils import formatdate
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.sources.server import Site, served
+from workflow_scripts.errors import UserError
+from workflow_scripts.sources import download as download_module
+from workflow_scripts.sources.download import download
+from workflow_scripts.sources.remotes import Remote
+
+CONTENT = random.Random(0).randbytes(3_000_000)
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+def remote_of(site, **more):
+    return Remote(**{"url": site.url, "algorithm": "sha256", "checksum": hashlib.sha256(CONTENT).hexdigest(), **more})
+
+
+def fetch(behaviour, folder, *, pauses=None, content=CONTENT, **more):
+    """Download from a server with `behaviour`; the site afterwards."""
+    waits = [] if pauses is None else pauses
+    with served(Site(content, behaviour)) as site:
+        path = download(remote_of(site, **more), folder, pause=waits.append)
+    assert path == folder / "music.bin"
+    assert path.read_bytes() == content
+    assert [entry.name for entry in folder.iterdir()] == ["music.bin"]
+    return site
+
+
+def refused(behaviour, folder, match, *, content=CONTENT, **more):
+    with served(Site(content, behaviour)) as site, pytest.raises(UserError, match=match) as caught:
+        download(remote_of(site, **more), folder, pause=lambda _: None)
+    assert "\n" not in str(caught.value)
+    assert not (folder / "music.bin").exists()
+    return site
+
+
+def good(number, handler):
+    return False
+
+
+def test_whole_file_once(tmp_path):
+    assert len(fetch(good, tmp_path).requests) == 1
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha256"])
+def test_checksums(tmp_path, algorithm):
+    fetch(good, tmp_path, algorithm=algorithm, checksum=hashlib.new(algorithm, CONTENT).hexdigest().upper())
+
+
+def test_nothing_published_is_enough(tmp_path):
+    fetch(good, tmp_path, algorithm=None, checksum=None)
+
+
+def test_file_that_is_there_is_kept(tmp_path):
+    (tmp_path / "music.bin").write_bytes(CONTENT)
+    assert fetch(good, tmp_path).requests == []
+
+
+def test_file_that_is_there_but_wrong_is_replaced(tmp_path):
+    (tmp_path / "music.bin").write_bytes(CONTENT[:-1] + b"!")
+    assert len(fetch(good, tmp_path).requests) == 1
+
+
+def test_dropped_connections_are_resumed_where_they_stopped(tmp_path):
+    def behaviour(number, handler):
+        handler.serve(stop_after=700_000)
+        return True
+
+    pauses = []
+    site = fetch(behaviour, tmp_path, pauses=pauses)
+    starts = [int(request.get("Range", "bytes=0-")[6:-1]) for request in site.requests]
+    assert starts == sorted(starts)
+    assert len(starts) == 5  # 3,000,000 bytes in steps of little less than 700,000
+    assert starts[-1] > 2_000_000
+    assert len(set(pauses)) == 1  # each attempt got further, so the pause never grew
+
+
+def test_next_run_goes_on_with_the_part(tmp_path):
+    def dead(number, handler):
+        handler.serve(stop_after=1_000_000) if number == 0 else handler.answer(503, b"", {})
+        return True
+
+    with served(Site(CONTENT, dead)) as site, pytest.raises(UserError, match=r"gave up.*503.*run again"):
+        download(remote_of(site), tmp_path, pause=lambda _: None)
+    assert (tmp_path / "music.bin.part").stat().st_size > 900_000
+    site = fetch(good, tmp_path)
+    assert int(site.requests[0]["Range"][6:-1]) > 900_000
+
+
+def test_server_that_ignores_ranges_is_read_from_the_start(tmp_path):
+    (tmp_path / "music.bin.part").write_bytes(CONTENT[:1_000_000])
+
+    def behaviour(number, handler):
+        handler.serve(ranges=False)
+        return True
+
+    fetch(behaviour, tmp_path)
+
+
+def test_wrong_range_is_not_glued_in(tmp_path):
+    (tmp_path / "music.bin.part").write_bytes(CONTENT[:1_000_000])
+
+    def behaviour(number, handler):
+        if number == 0:
+            last = len(CONTENT) - 1
+            handler.answer(206, CONTENT[500_000:], {"Content-Range": f"bytes 500000-{last}/{last + 1}"})
+        return number == 0
+
+    assert "Range" not in fetch(behaviour, tmp_path).requests[1]
+
+
+def test_part_without_content_range_is_not_glued_in(tmp_path):
+    (tmp_path / "music.bin.part").write_bytes(CONTENT[:1_000_000])
+
+    def behaviour(number, handler):
+        if number == 0:
+            handler.answer(206, CONTENT[1_000_001:], {})
+        return number == 0
+
+    fetch(behaviour, tmp_path)
+
+
+def test_file_that_changed_between_attempts_is_fetched_anew(tmp_path):
+    def behaviour(number, handler):
+        if number == 0:
+            handler.answer(200, b"old" * 1_000_000, {"ETag": '"v0"'}, stop_after=1_000_000)
+        return number == 0
+
+    site = fetch(behaviour, tmp_path, algorithm=None, checksum=None)
+    assert site.requests[1]["If-Range"] == '"v0"'
+
+
+def test_damaged_part_is_noticed_and_fetched_anew(tmp_path):
+    (tmp_path / "music.bin.part").write_bytes(b"x" * 1_000_000)
+    site = fetch(good, tmp_path)
+    assert ["Range" in request for request in site.requests] == [True, False]
+
+
+def test_part_that_is_complete_needs_no_more_bytes(tmp_path):
+    (tmp_path / "music.bin.part").write_bytes(CONTENT)
+    assert len(fetch(good, tmp_path).requests) == 1
+
+
+def test_part_that_is_too_long_is_fetched_anew(tmp_path):
+    (tmp_path / "music.bin.part").write_bytes(CONTENT + b"more")
+    fetch(good, tmp_path)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_passing_faults_are_tried_again_after_growing_pauses(tmp_path, status):
+    def behaviour(number, handler):
+        if number < 3:
+            handler.answer(status, b"later", {})
+        return number < 3
+
+    pauses = []
+    fetch(behaviour, tmp_path, pauses=pauses)
+    assert pauses == [2.0, 4.0, 8.0]
+
+
+@pytest.mark.parametrize("dated", [False, True])
+def test_retry_after_is_honoured(tmp_path, dated):
+    def behaviour(number, handler):
+        if number == 0:
+            value = formatdate(time.time() + 30, usegmt=True) if dated else "30"
+            handler.answer(429, b"", {"Retry-After": value})
+        return number == 0
+
+    pauses = []
+    fetch(behaviour, tmp_path, pauses=pauses)
+    assert pauses == [pytest.approx(30, abs=2)]
+
+
+def test_far_too_long_retry_after_is_left_to_the_user(tmp_path):
+    def behaviour(number, handler):
+        handler.answer(503, b"", {"Retry-After": "7200"})
+        return True
+
+    refused(behaviour, tmp_path, "wait 120 minutes")
+
+
+def test_stalled_connection_is_tried_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(download_module, "TIMEOUT_SECONDS", (0.3, 0.3))
+
+    def behaviour(number, handler):
+        if number == 0:
+            time.sleep(0.8)
+        return False
+
+    assert len(fetch(behaviour, tmp_path).requests) == 2
+
+
+def test_no_server_at_all(tmp_path):
+    with served(Site(CONTENT)) as site:
+        remote = remote_of(site)
+    with pytest.raises(UserError, match=r"gave up after 6 attempts.*source: local"):
+        download(remote, tmp_path, pause=lambda _: None)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_refusals_end_at_once(tmp_path, status):
+    def behaviour(number, handler):
+        handler.answer(status, b"no", {})
+        return True
+
+    assert len(refused(behaviour, tmp_path, f"answered {status}").requests) == 1
+
+
+def test_web_page_in_place_of_the_file(tmp_path):
+    def behaviour(number, handler):
+        handler.answer(200, b"\n<!DOCTYPE html><html>Log in</html>", {"Content-Type": "text/html"})
+        return True
+
+    assert len(refused(behaviour, tmp_path, "web page came instead").requests) == 1
+
+
+def test_web_page_does_not_cost_the_part(tmp_path):
+    (tmp_path / "music.bin.part").write_bytes(CONTENT[:1_000_000])
+
+    def behaviour(number, handler):
+        handler.answer(200, b"<html>Log in</html>", {})
+        return True
+
+    refused(behaviour, tmp_path, "web page came instead")
+    assert (tmp_path / "music.bin.part").read_bytes() == CONTENT[:1_000_000]
+
+
+def test_wrong_length(tmp_path):
+    site = refused(good, tmp_path, "has 3000000 bytes, expected 2999999", bytes=2_999_999)
+    assert len(site.requests) == 1
+
+
+def test_wrong_length_where_the_server_states_none(tmp_path):
+    def behaviour(number, handler):
+        handler.send_response(200)
+        handler.end_headers()
+        handler.wfile.write(CONTENT[:1000])
+        handler.close_connection = True
+        return True
+
+    refused(behaviour, tmp_path, "ended at 1000 of 3000000 bytes", bytes=3_000_000)
+
+
+def test_wrong_hash_leaves_nothing_behind(tmp_path):
+    refused(good, tmp_path, "its sha256 is", checksum="0" * 64)
+    assert not list(tmp_path.iterdir())
+
+
+def test_full_disk_is_noticed_before_the_first_byte(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 2_999_999}))
+    refused(good, tmp_path, "free some space")
+    assert not (tmp_path / "music.bin.part").exists() or not (tmp_path / "music.bin.part").stat().st_size
+
+
+def test_wrong_address(tmp_path):
+    with pytest.raises(UserError, match="correct the address"):
+        download(Remote(url="no-such-scheme//host/music.bin"), tmp_path, pause=lambda _: None)
+
+
+@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(plan=st.lists(st.sampled_from(["drop", "ignore", "503", "shift", "good", "other"]), max_size=4))
+def test_whatever_the_server_does_the_file_is_right(tmp_path, plan):
+    for entry in tmp_path.iterdir():
+        entry.unlink()
+
+    def behaviour(number, handler):
+        action = plan[number] if number < len(plan) else "good"
+        if action == "drop":
+            handler.serve(stop_after=400_000 + 100_000 * number)
+        elif action == "ignore":
+            handler.serve(ranges=False, stop_after=900_000)
+        elif action == "503":
+            handler.answer(503, b"<html>busy</html>", {})
+        elif action == "shift":
+            handler.answer(206, CONTENT[7:], {"Content-Range": f"bytes 7-{len(CONTENT) - 1}/{len(CONTENT)}"})
+        elif action == "other":
+            handler.serve(tag='"v2"', stop_after=200_000)
+        return action != "good"
+
+    fetch(behaviour, tmp_path)

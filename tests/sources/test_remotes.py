@@ -1,0 +1,23 @@
+import pytest
+
+from workflow_scripts.sources.remotes import Remote
+
+
+def test_name_comes_from_the_address():
+    assert Remote(url="https://host/a/b%20c.zip?x=1").name == "b c.zip"
+    assert Remote(url="https://host/a/b.zip", name="own.zip").name == "own.zip"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"url": "https://host/"},
+        {"url": "https://host/a", "name": "../a"},
+        {"url": "https://host/a", "checksum": "00"},
+        {"url": "https://host/a", "destination": "/tmp"},
+        {"url": "https://host/a", "destination": "x/../../y"},
+    ],
+)
+def test_what_would_not_work_is_refused(wrong):
+    with pytest.raises(AssertionError):
+        Remote(**wrong)

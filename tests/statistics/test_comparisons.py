@@ -1,0 +1,93 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from workflow_scripts.statistics.comparisons import holm, paired
+
+pairs = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=3, max_size=20).filter(
+    lambda values: np.std([left - right for left, right in values]) > 1e-6
+)
+
+
+@settings(deadline=None, max_examples=25)
+@given(values=pairs)
+def test_agrees_with_scipy(values: list[tuple[float, float]]) -> None:
+    left, right = np.array(values).T
+    result, expected = paired(left, right), stats.ttest_rel(left, right)
+    interval = expected.confidence_interval(0.95)
+    assert result.p == pytest.approx(expected.pvalue, abs=1e-10)
+    assert result.difference.low == pytest.approx(interval.low, abs=1e-10)
+    assert result.difference.high == pytest.approx(interval.high, abs=1e-10)
+    assert result.effect * np.sqrt(len(left)) == pytest.approx(expected.statistic, rel=1e-10)
+
+
+@settings(deadline=None, max_examples=25)
+@given(values=pairs)
+def test_the_interval_excludes_zero_exactly_when_p_is_below_five_percent(values: list[tuple[float, float]]) -> None:
+    result = paired(*np.array(values).T)
+    excludes = result.difference.low > 0 or result.difference.high < 0
+    assert excludes == (result.p < 0.05) or result.p == pytest.approx(0.05, abs=1e-9)
+
+
+@settings(deadline=None, max_examples=25)
+@given(values=pairs)
+def test_swapping_the_sides_changes_only_the_sign(values: list[tuple[float, float]]) -> None:
+    left, right = np.array(values).T
+    forth, back = paired(left, right), paired(right, left)
+    assert back.p == pytest.approx(forth.p, abs=1e-12)
+    assert back.difference.low == pytest.approx(-forth.difference.high)
+    assert back.effect == pytest.approx(-forth.effect)
+
+
+def test_what_the_pairs_share_does_not_widen_the_interval() -> None:
+    shared, own = np.random.default_rng(0).normal(0, 1, (2, 10))
+    alone, together = paired(own, np.zeros(10)), paired(own + 100 * shared, 100 * shared)
+    assert together.difference.high == pytest.approx(alone.difference.high)
+
+
+def test_two_pairs_are_not_tested() -> None:
+    result = paired([0.5, 0.6], [0.1, 0.2])
+    assert not result.tested
+    assert not result.difference.known
+    assert math.isnan(result.effect)
+
+
+def test_no_difference_in_any_pair_is_no_evidence_of_one() -> None:
+    assert paired([0.1, 0.2, 0.3], [0.1, 0.2, 0.3]).p == 1
+
+
+def test_the_same_difference_in_every_pair_is_not_tested() -> None:
+    result = paired([0.2, 0.3, 0.4], [0.1, 0.2, 0.3])
+    assert not result.tested
+    assert result.difference.mean == pytest.approx(0.1)
+
+
+@settings(deadline=None, max_examples=25)
+@given(values=st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_agrees_with_statsmodels(values: list[float]) -> None:
+    assert holm(values) == pytest.approx(multipletests(values, method="holm")[1].tolist(), abs=1e-12)
+
+
+def test_holm_leaves_out_what_was_not_tested() -> None:
+    adjusted = holm([0.01, math.nan, 0.04])
+    assert adjusted[0] == pytest.approx(0.02)
+    assert math.isnan(adjusted[1])
+    assert adjusted[2] == pytest.approx(0.04)
+
+
+@pytest.mark.parametrize("values", [[], [math.nan]])
+def test_holm_of_nothing_is_nothing(values: list[float]) -> None:
+    assert all(math.isnan(p) for p in holm(values))
+
+
+def test_without_any_difference_false_alarms_in_a_study_are_as_rare_as_promised() -> None:
+    random = np.random.default_rng(5)
+    families = [holm([paired(*random.normal(0, 1, (2, 10))).p for _ in range(6)]) for _ in range(400)]
+    alarms = np.mean([min(family) < 0.05 for family in families])
+    # 400 studies at 5 %: three binomial standard deviations are 3.3 points
+    assert 0.017 < alarms < 0.083

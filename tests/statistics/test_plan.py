@@ -1,0 +1,55 @@
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.results import Results, factors
+from workflow_scripts.errors import UserError
+from workflow_scripts.statistics.plan import parse_plan, read_plan
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    made = Results(tmp_path)
+    made.expect(factors("pase", "frozen", "openmic"))
+    return made
+
+
+def test_reads_a_file_and_standard_input_alike(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    from_file = read_plan(results.plan_file())
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(results.plan)))
+    assert read_plan("-") == from_file
+    assert from_file.evaluations[0].factors["pretrain_seed"] == "0"
+
+
+def test_an_unknown_factor_is_named(results: Results) -> None:
+    results.plan["studies"]["fig2"]["rows"] = ["encoder", "colour"]
+    with pytest.raises(UserError, match=r"fig2: unknown factor colour; allowed: corpus"):
+        parse_plan(results.plan)
+
+
+def test_a_cell_listed_twice_is_refused(results: Results) -> None:
+    results.expect(factors("pase", "frozen", "openmic"))
+    with pytest.raises(UserError, match="twice"):
+        parse_plan(results.plan)
+
+
+def test_floors_are_told_apart_by_their_encoder_in_every_table(results: Results) -> None:
+    results.plan["studies"]["fig2"]["rows"] = ["workers"]
+    assert parse_plan(results.plan).studies[0].rows == ("encoder", "workers")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"scale": "demo"}'])
+def test_what_is_no_plan_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"plan\.json: not"):
+        read_plan(str(path))
+
+
+def test_a_missing_plan_and_an_unknown_study_are_named(results: Results) -> None:
+    with pytest.raises(UserError, match="no such file"):
+        read_plan(str(results.folder / "nothing.json"))
+    with pytest.raises(UserError, match="unknown study fig3; the plan has: fig2"):
+        parse_plan(results.plan).chosen(["fig3"])

@@ -1,0 +1,101 @@
+import random
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.results import CODE, Results, factors, trials
+from workflow_scripts.errors import UserError
+from workflow_scripts.statistics.plan import parse_plan
+from workflow_scripts.statistics.trials import COLUMNS, gather, read_trials
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    made = Results(tmp_path)
+    made.add(factors("pase", "frozen", "openmic"), [0.5, 0.6, 0.7])
+    return made
+
+
+def changed(path: Path, **values: object) -> None:
+    """Rewrite a trials file with other values in its first row."""
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    for column, value in values.items():
+        table.loc[0, column] = str(value)
+    table.to_csv(path, index=False)
+
+
+def test_text_stays_text_and_numbers_keep_every_digit(results: Results) -> None:
+    value = 0.1 + 0.2  # 0.30000000000000004: a careless reader loses the last digit
+    path = results.add(factors("random", "frozen", "openmic"), [value, 0.5, 0.5])
+    table = read_trials(path)
+    assert table["code"].unique().tolist() == [CODE]
+    assert table["corpus"].unique().tolist() == ["none"]
+    assert table.loc[0, "value"] == value
+
+
+def test_all_trials_come_in_one_order_whatever_the_plan_lists_first(tmp_path: Path) -> None:
+    made = Results(tmp_path)
+    for seed in (10, 9, 1):
+        made.add(factors("pase", "frozen", "openmic", seed=seed), [0.5, 0.6])
+    first = gather(parse_plan(made.plan)).trials
+    random.Random(1).shuffle(made.plan["evaluations"])
+    pd.testing.assert_frame_equal(gather(parse_plan(made.plan)).trials, first)
+    assert list(first["pretrain_seed"].unique()) == ["1", "9", "10"]
+    assert list(first.columns) == list(COLUMNS)
+
+
+def test_a_missing_file_is_reported_not_fatal(results: Results) -> None:
+    results.expect(factors("random", "frozen", "openmic"))
+    gathered = gather(parse_plan(results.plan))
+    assert [evaluation.factors["encoder"] for evaluation in gathered.missing] == ["random"]
+    assert len(gathered.trials) == 6
+
+
+def test_no_results_at_all_are_an_empty_table(tmp_path: Path) -> None:
+    made = Results(tmp_path)
+    made.expect(factors("pase", "frozen", "openmic"))
+    assert gather(parse_plan(made.plan)).trials.empty
+
+
+def test_columns_may_come_in_another_order_and_more_of_them(results: Results) -> None:
+    cell = factors("random", "frozen", "openmic")
+    table = trials(cell, [0.1, 0.2, 0.3]).assign(extra="x")
+    path = results.expect(cell)
+    path.parent.mkdir(parents=True)
+    table[list(reversed(table.columns))].to_csv(path, index=False)
+    gathered = gather(parse_plan(results.plan)).trials
+    assert gathered[gathered["encoder"] == "random"]["value"].min() == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("code", "ffff", r"stale, made by other code \(ffff, now 00001234e5678901\)"),
+        ("config", "ffff", "stale, made by other config"),
+        ("encoder", "random", "not the planned encoder pase"),
+        ("value", "high", "not a trials file"),
+        ("trial", "1", "a trial is listed twice"),
+        ("data", "other", "more than one value of data"),
+        ("quarantined", "7", "more than one value of quarantined"),
+    ],
+)
+def test_a_file_that_cannot_be_trusted_is_named(results: Results, column: str, value: str, message: str) -> None:
+    path = results.add(factors("random", "frozen", "openmic"), [0.1, 0.2, 0.3])
+    target = path if column != "encoder" else Path(results.plan["evaluations"][0]["path"])
+    changed(target, **{column: value})
+    with pytest.raises(UserError, match=message) as caught:
+        gather(parse_plan(results.plan))
+    assert str(target) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("", "no column corpus"), (",".join(COLUMNS) + "\n", "no trials"), ("corpus\nx\n", "no column")],
+)
+def test_an_empty_or_foreign_file_is_named(results: Results, text: str, message: str) -> None:
+    path = Path(results.plan["evaluations"][0]["path"])
+    path.write_text(text)
+    with pytest.raises(UserError, match=message) as caught:
+        gather(parse_plan(results.plan))
+    assert str(path) in str(caught.value)

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from workflow_scripts.synthesis.instruments import DISTRACTORS, OPENMIC, any_song, play
+from workflow_scripts.synthesis.render import HIGHEST, PART_LEVEL, SAMPLE_RATE, renderer, soundfont
+from workflow_scripts.synthesis.score import Part, Piece
+
+
+def note(pitch: int, strength: float = 1.0, program: int = 0, drums: bool = False) -> Part:
+    return Part(program=program, drums=drums, notes=np.array([[0.1, 0.4, pitch, strength]]))
+
+
+def test_the_soundfont_is_found_without_importing_pretty_midi():
+    code = (
+        "import sys; from workflow_scripts.synthesis.render import soundfont;"
+        "soundfont(); print('pretty_midi' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+    assert soundfont().stat().st_size > 5e6
+
+
+@pytest.mark.parametrize("pitch", [45, 57, 69])
+def test_a_note_has_its_pitch(pitch):
+    audio = renderer().part(note(pitch, program=73), length=SAMPLE_RATE)
+    spectrum = np.abs(np.fft.rfft(audio * np.hanning(len(audio))))
+    frequency = 440 * 2 ** ((pitch - 69) / 12)
+    harmonic = spectrum.argmax() * SAMPLE_RATE / len(audio) / frequency
+    assert harmonic == pytest.approx(round(harmonic), abs=0.03)
+
+
+def test_parts_of_any_program_are_equally_loud():
+    for program in (0, 9, 40, 80, 105):
+        audio = renderer().part(note(60, program=program), length=SAMPLE_RATE)
+        sounding = audio[np.abs(audio) > 0.01 * np.abs(audio).max()]
+        assert np.sqrt(np.mean(sounding**2)) == pytest.approx(PART_LEVEL, rel=0.01)
+
+
+def test_strokes_differ_in_strength():
+    peaks = [
+        np.abs(renderer().part(note(38, strength, drums=True), length=SAMPLE_RATE)).max() for strength in (0.35, 1.0)
+    ]
+    assert peaks[0] == pytest.approx(0.35 * peaks[1], rel=0.01)
+
+
+def test_notes_no_renderer_survives_are_lowered_by_octaves():
+    high = renderer().part(note(HIGHEST + 14, program=30), length=SAMPLE_RATE)
+    low = renderer().part(note(HIGHEST - 10, program=30), length=SAMPLE_RATE)
+    np.testing.assert_array_equal(high, low)
+
+
+@pytest.mark.parametrize("name", [*OPENMIC, "distractor"])
+def test_every_instrument_sounds_within_every_clip(name):
+    instrument = OPENMIC.get(name, DISTRACTORS)
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        song = any_song(rng, seconds=3.0)
+        start = round(rng.uniform(0, song.bar_seconds) * SAMPLE_RATE)
+        part = play(rng, song, instrument, level=0.0)
+        heard = renderer().part(part, length=start + 3 * SAMPLE_RATE)[start:]
+        assert np.sqrt(np.mean(heard**2)) > 0.003  # 30 dB below PART_LEVEL, of three seconds with their pauses
+        if instrument.programs:
+            assert part.notes[:, 2].min() >= instrument.low
+            assert part.notes[:, 2].max() <= instrument.high
+
+
+def test_a_clip_has_the_length_asked_for_and_no_clipping():
+    piece = Piece(parts=(note(60), note(38, drums=True)), start=0.05)
+    audio = renderer().clip(piece, seconds=0.777, rng=np.random.default_rng(0))
+    assert audio.shape == (round(0.777 * SAMPLE_RATE),)
+    assert audio.dtype == np.float32
+    assert 0.1 < np.abs(audio).max() < 1

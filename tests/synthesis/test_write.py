@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import pickle
+from itertools import count, islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from workflow_scripts.errors import UserError
+from workflow_scripts.synthesis import write
+from workflow_scripts.synthesis.dances import DANCES, DanceTrack, tempo_of
+from workflow_scripts.synthesis.genres import GENRES, GenreTrack
+from workflow_scripts.synthesis.instruments import Ensemble
+from workflow_scripts.synthesis.options import TwinOptions
+from workflow_scripts.synthesis.render import SAMPLE_RATE
+
+
+def clips(number: int) -> list[write.ClipToWrite]:
+    return [
+        write.ClipToWrite(path=f"{i // 10}/{i}.wav", recipe=Ensemble(("flute", "drums")), entropy=(0, i))
+        for i in range(number)
+    ]
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*.wav"))}
+
+
+def test_processes_write_what_one_process_writes(tmp_path, monkeypatch):
+    for name, worth in (("one", 1000), ("many", 1)):
+        monkeypatch.setattr(write, "CLIPS_WORTH_PROCESSES", worth)
+        write.write_clips(tmp_path / name, clips(40), seconds=0.5, total=40)
+    assert contents(tmp_path / "one") == contents(tmp_path / "many")
+    assert len(contents(tmp_path / "one")) == 40
+    assert len(set(contents(tmp_path / "one").values())) == 40
+
+
+def test_clips_are_asked_for_as_they_are_written(tmp_path):
+    class Pool:
+        def submit(self, function, root, chunk, seconds):
+            future = write.Future()
+            future.set_result(len(chunk))
+            return future
+
+    asked = count()
+    endless = (next(asked) for _ in count())
+    taken = list(islice(write._in_window(Pool(), tmp_path, endless, 1.0, window=2), 100))
+    assert len(taken) == 100
+    assert next(asked) <= 100 + 4 * write.CHUNK
+
+
+def test_defects(tmp_path):
+    twin = TwinOptions(clips=20, clip_seconds=1.0, defects=True)
+    with_them = list(write.with_defects(clips(20), twin))
+    assert sorted(clip.defect for clip in with_them if clip.defect) == ["empty", "silent", "truncated"]
+    assert len({clip.entropy for clip in with_them}) == 19  # one is a duplicate of another
+    sizes = {clip.defect: len(write.content(clip, 1.0)) for clip in with_them}
+    assert sizes["empty"] == 0
+    assert sizes["truncated"] < 0.4 * sizes[None]
+    assert list(write.with_defects(clips(20), TwinOptions(clips=20, clip_seconds=1.0))) == clips(20)
+
+
+def test_a_clip_too_short_for_music_is_refused(tmp_path):
+    with pytest.raises(UserError, match="clip_seconds must be at least"):
+        write.write_clips(tmp_path, clips(1), seconds=0.1, total=1)
+
+
+@pytest.mark.parametrize("recipe", [*(DanceTrack(d, 100.0, 1, 2) for d in DANCES), *(GenreTrack(g, 3) for g in GENRES)])
+def test_every_recipe_fills_its_clip_and_can_be_sent(recipe):
+    clip = write.ClipToWrite(path="x.wav", recipe=pickle.loads(pickle.dumps(recipe)), entropy=(1, 2))
+    audio = write.rendered(clip, 4.0)
+    assert audio.shape == (4 * SAMPLE_RATE,)
+    np.testing.assert_array_equal(audio, write.rendered(clip, 4.0))
+    loud = np.sqrt(np.mean(audio.reshape(4, -1) ** 2, axis=1))
+    assert loud.min() > 0.05 * loud.max()
+
+
+def test_tempos_follow_the_real_set_and_overlap():
+    tempos = {dance: [tempo_of(dance, quantile) for quantile in (0.05, 0.5, 0.95)] for dance in DANCES}
+    assert tempos["Jive"] == [132, 172, 175]
+    assert tempo_of("Samba", 0.05) < tempo_of("Rumba", 0.95)
+    assert tempo_of("Foxtrot", 0.99) > tempo_of("Chacha", 0.05)
+    assert tempo_of("Tango", 0.05) < tempo_of("Chacha", 0.5) < tempo_of("Tango", 0.5)
+    assert tempo_of("Jive", 0.95) > tempo_of("Viennesewaltz", 0.05)
+
+
+def test_a_version_keeps_the_song_and_another_band_sounds_different():
+    one, other = (
+        DanceTrack("Tango", 120.0, song=5, band=band)(np.random.default_rng(0), seconds=3.0) for band in (1, 2)
+    )
+    pitches = [[part.notes[:, 2].tolist() for part in piece.parts] for piece in (one, other)]
+    assert pitches[0] == pitches[1]
+    assert [part.program for part in one.parts] != [part.program for part in other.parts]

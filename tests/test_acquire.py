@@ -1,0 +1,183 @@
+import fcntl
+import json
+import tarfile
+import types
+from pathlib import Path
+
+import pytest
+
+from tests.sources.server import Site, served
+from workflow_scripts import acquire, levels
+from workflow_scripts.errors import UserError
+from workflow_scripts.sources.acquired import read_acquired
+from workflow_scripts.sources.remotes import Remote
+
+
+@pytest.fixture
+def level(monkeypatch):
+    """A toy level in place of the real ones; its attributes are set by the test."""
+    module = types.ModuleType("workflow_scripts.datasets.toy")
+    monkeypatch.setattr(levels, "load", lambda factor, name: module)
+    return module
+
+
+def run(root, *, code="c0de", **config):
+    full = {"dataset": "toy_set", "loader": "toy", **config}
+    acquire.main(["--config", json.dumps(full), "--code", code, "--root", str(root)])
+    return read_acquired(root / "acquired.json")
+
+
+def stated(root):
+    return json.loads((root / "acquired.json").read_text())
+
+
+def test_local_copy_stays_where_it_is(tmp_path):
+    (tmp_path / "mine" / "audio").mkdir(parents=True)
+    (tmp_path / "mine" / "audio" / "a.wav").write_bytes(b"1234")
+    acquired = run(tmp_path / "root", source="local", path=str(tmp_path / "mine"))
+    assert acquired.root == tmp_path / "mine"
+    assert set(stated(tmp_path / "root")) == {"dataset", "source", "root", "digest", "code", "config", "seconds"}
+    assert (acquired.dataset, acquired.source) == ("toy_set", "local")
+    same = run(tmp_path / "root", source="local", path=str(tmp_path / "mine"))
+    assert same.digest == acquired.digest
+    (tmp_path / "mine" / "audio" / "a.wav").write_bytes(b"12345")
+    longer = run(tmp_path / "root", source="local", path=str(tmp_path / "mine"))
+    (tmp_path / "mine" / "audio" / "a.wav").rename(tmp_path / "mine" / "audio" / "b.wav")
+    renamed = run(tmp_path / "root", source="local", path=str(tmp_path / "mine"))
+    assert len({acquired.digest, longer.digest, renamed.digest}) == 3
+
+
+def test_local_copy_with_links_in_a_circle(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a.wav").write_bytes(b"1")
+    (tmp_path / "mine" / "loop").symlink_to(tmp_path / "mine")
+    (tmp_path / "mine" / "dangling").symlink_to(tmp_path / "nowhere")
+    run(tmp_path / "root", source="local", path=str(tmp_path / "mine"))
+
+
+@pytest.mark.parametrize(
+    ("config", "match"),
+    [
+        ({"source": "local"}, "needs `path`"),
+        ({"source": "local", "path": "/no/such/folder"}, "missing"),
+        ({"source": "local", "path": __file__}, "no folder"),
+        ({"source": "elsewhere"}, "allowed: twin, local, download"),
+        ({"source": "twin", "twin": {"clips": 3}}, "clip_seconds"),
+    ],
+)
+def test_wrong_configs_end_in_one_line(tmp_path, level, config, match):
+    with pytest.raises(UserError, match=match) as caught:
+        run(tmp_path / "root", **config)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "root" / "acquired.json").exists()
+
+
+def test_empty_local_folder(tmp_path):
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(UserError, match="is empty"):
+        run(tmp_path / "root", source="local", path=str(tmp_path / "mine"))
+
+
+TWIN = {"clips": 3, "clip_seconds": 1.0}
+
+
+def test_twin_is_written_once_per_options_and_code(tmp_path, level):
+    written = []
+
+    def write(root, options):
+        written.append(options)
+        (root / "labels.csv").write_text(f"{options.clips},{options.seed}")
+
+    level.write = write
+    root = tmp_path / "root"
+    first = run(root, source="twin", twin=TWIN)
+    assert first.root == root / "twin"
+    assert (first.root / "labels.csv").read_text() == "3,0"
+    (root / "acquired.json").unlink()  # as Snakemake does before it runs a job again
+    again = run(root, source="twin", twin=TWIN)
+    assert (len(written), again.digest) == (1, first.digest)
+    seeded = run(root, source="twin", twin={**TWIN, "seed": 5})
+    assert (seeded.root / "labels.csv").read_text() == "3,5"
+    recoded = run(root, source="twin", twin={**TWIN, "seed": 5}, code="other")
+    assert len(written) == 3
+    assert len({first.digest, seeded.digest, recoded.digest}) == 3
+
+
+def test_twin_that_fails_half_way_leaves_nothing(tmp_path, level):
+    def write(root, options):
+        (root / "labels.csv").write_text("half")
+        raise UserError("no SoundFont")
+
+    level.write = write
+    with pytest.raises(UserError, match="no SoundFont"):
+        run(tmp_path / "root", source="twin", twin=TWIN)
+    assert [p.name for p in (tmp_path / "root").iterdir()] == [".lock"]
+
+
+def test_folder_can_be_moved(tmp_path, level):
+    level.write = lambda root, options: (root / "labels.csv").write_text("x")
+    run(tmp_path / "root", source="twin", twin=TWIN)
+    (tmp_path / "root").rename(tmp_path / "elsewhere")
+    assert read_acquired(tmp_path / "elsewhere" / "acquired.json").root == tmp_path / "elsewhere" / "twin"
+
+
+def archive_bytes(tmp_path):
+    (tmp_path / "in" / "toy-1.0").mkdir(parents=True)
+    (tmp_path / "in" / "toy-1.0" / "a.txt").write_text("a")
+    with tarfile.open(tmp_path / "toy.tgz", "w:gz") as archive:
+        archive.add(tmp_path / "in" / "toy-1.0", "toy-1.0")
+    return (tmp_path / "toy.tgz").read_bytes()
+
+
+def test_download_fetches_unpacks_and_does_neither_twice(tmp_path, level, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    root = tmp_path / "root"
+    with served(Site(archive_bytes(tmp_path))) as site:
+        level.REMOTES = {
+            "archive": Remote(url=site.url, name="toy.tgz", unpack=True),
+            "list": Remote(url=site.url, name="list.csv", destination="toy-1.0/lists"),
+        }
+        first = run(root, source="download")
+        assert len(site.requests) == 2
+        again = run(root, source="download")
+        assert len(site.requests) == 2
+        level.REMOTES["list"] = Remote(url=site.url, name="list2.csv", destination="toy-1.0/lists")
+        other = run(root, source="download")
+        assert len(site.requests) == 3
+    assert first.root == root / "download"
+    assert (first.root / "toy-1.0" / "a.txt").read_text() == "a"
+    assert (first.root / "toy-1.0" / "lists" / "list.csv").stat().st_size == (tmp_path / "toy.tgz").stat().st_size
+    assert first.digest == again.digest != other.digest
+    assert not (root / ".archives" / "toy.tgz").exists()
+
+
+@pytest.mark.parametrize("remotes", [{}, {"labels": Remote(url="http://127.0.0.1:1/labels.csv")}])
+def test_set_without_public_audio_says_what_to_do(tmp_path, level, remotes):
+    level.REMOTES, level.AUDIO_PUBLIC = remotes, False
+    with pytest.raises(UserError, match=r"cannot be downloaded.*datasets/toy.py.*source: local"):
+        run(tmp_path / "root", source="download")
+
+
+def test_two_processes_do_not_fill_one_folder(tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    with (root / ".lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="another process"):
+            run(root, source="local", path=str(Path(__file__).parent))
+
+
+def test_acquired_json_is_checked_when_read(tmp_path):
+    path = tmp_path / "root" / "acquired.json"
+    with pytest.raises(UserError, match="missing"):
+        read_acquired(path)
+    run(path.parent, source="local", path=str(Path(__file__).parent))
+    with pytest.raises(UserError, match="acquired as 'local'"):
+        read_acquired(path, source="twin")
+    for damaged in ("{", "{}", "[]", '{"dataset": "a", "source": "b", "root": 3, "digest": "d"}'):
+        path.write_text(damaged)
+        with pytest.raises(UserError, match="damaged"):
+            read_acquired(path)
+    path.write_text('{"dataset": "a", "source": "local", "root": "gone", "digest": "d"}')
+    with pytest.raises(UserError, match="gone"):
+        read_acquired(path)

@@ -1,0 +1,65 @@
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.results import Results, factors, full
+from workflow_scripts import aggregate
+from workflow_scripts.errors import UserError
+
+
+def run(results: Results, name: str = "statistics") -> Path:
+    folder = results.folder / name
+    aggregate.main(["--plan", results.plan_file(), "--code", "abc", "--output", str(folder)])
+    return folder
+
+
+def test_same_trials_same_bytes(tmp_path: Path) -> None:
+    results = full(tmp_path)
+    first, second = run(results, "first"), run(results, "second")
+    names = sorted(path.name for path in first.iterdir())
+    assert names == ["cells.csv", "comparisons.csv", "entries.csv", "summary.json", "trials.csv", "trials.parquet"]
+    for name in names:
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_the_tidy_table_does_not_depend_on_the_order_of_the_plan(tmp_path: Path) -> None:
+    results = full(tmp_path)
+    first = run(results, "first")
+    results.plan["evaluations"].reverse()
+    second = run(results, "second")
+    assert (first / "trials.parquet").read_bytes() == (second / "trials.parquet").read_bytes()
+    assert (first / "trials.csv").read_bytes() == (second / "trials.csv").read_bytes()
+
+
+def test_csv_and_parquet_hold_the_same_trials(tmp_path: Path) -> None:
+    folder = run(full(tmp_path))
+    parquet = pd.read_parquet(folder / "trials.parquet")
+    text = pd.read_csv(folder / "trials.csv", dtype=str, keep_default_na=False)
+    assert len(parquet) == len(text) == 2 * 5 * 10 * 2  # data sets, methods, trials, metrics
+    assert parquet["value"].tolist() == [float(value) for value in text["value"]]
+
+
+def test_the_summary_says_what_went_in_and_what_did_not(tmp_path: Path) -> None:
+    results = full(tmp_path)
+    path = results.expect(factors("pase", "frozen", "fma_medium"))
+    summary = json.loads((run(results) / "summary.json").read_text())
+    assert summary["missing"] == [str(path)]
+    assert (summary["evaluations"], summary["trials"], summary["code"]) == (10, 100, "abc")
+
+
+def test_a_stale_result_stops_it_before_anything_is_written(tmp_path: Path) -> None:
+    results = full(tmp_path)
+    results.plan["evaluations"][3]["code"] = "new"
+    with pytest.raises(UserError, match="stale"):
+        run(results)
+    assert not (tmp_path / "statistics").exists()
+
+
+def test_nothing_measured_still_gives_every_table(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    results.expect(factors("pase", "frozen", "openmic"))
+    results.expect(factors("random", "frozen", "openmic"))
+    entries = pd.read_csv(run(results) / "entries.csv")
+    assert entries["reason"].tolist() == ["not run", "not run"]

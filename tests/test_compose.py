@@ -1,0 +1,89 @@
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.report.made import statistics
+from tests.report.test_formats import outline
+from tests.results import Results, full
+from workflow_scripts import compose, draw
+
+FACTS = {
+    **{"dataset": "openmic", "task": "multilabel", "classes": [], "sample_rate": 16000, "source": "twin"},
+    **{"clips": 300, "seconds": 900.0, "quarantined": 3, "digest": "dataopenmic"},
+}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    made = full(tmp_path_factory.mktemp("results"))
+    made.plan["studies"]["fig2"]["question"] = "Is <b>PASE</b> & Co better?"
+    record = {"config": {}, "seconds": 61, "peak_memory_bytes": 5e8, "device": "cpu", "versions": {"numpy": "2.3"}}
+    for evaluation in made.plan["evaluations"]:
+        Path(evaluation["path"]).with_name("record.json").write_text(json.dumps(record))
+    Path(made.plan["evaluations"][0]["path"]).unlink()
+    corpus = made.folder / "corpus"
+    corpus.mkdir()
+    (corpus / "corpus.json").write_text(json.dumps(FACTS))
+    (corpus / "quarantine.csv").write_text("clip,reason\na,silent\nb,truncated\nc,silent\n")
+    made.plan["corpora"] = [str(corpus)]
+    made.plan["records"] = [("pretrain", str(made.folder / "nothing"))]
+    arguments = ["--plan", made.plan_file(), "--statistics", str(statistics(made))]
+    draw.main([*arguments, "--output", str(made.folder / "figures")])
+    return made
+
+
+def run(results: Results, name: str = "index.html") -> str:
+    page = results.folder / name
+    compose.main(
+        [
+            *("--plan", results.plan_file(), "--statistics", str(results.folder / "statistics")),
+            *("--figures", str(results.folder / "figures"), "--output", str(page)),
+        ]
+    )
+    return page.read_text(encoding="utf-8")
+
+
+def test_one_page_says_it_all(results: Results) -> None:
+    text = re.sub(r"\s+", " ", outline(run(results)).text)
+    assert "Scale: demo. Data source: twin." in text
+    assert "Twin numbers must not be compared with published numbers." in text
+    assert "1 of 10 evaluations are missing" in text
+    assert "Is <b>PASE</b> & Co better?" in text
+    assert "OpenMIC (twin): frozen PASE beats random weights by" in text
+    assert "silent: 2; truncated: 1" in text
+    assert "10" in text
+    assert "1 min 01 s" in text
+    assert "2.3" in text
+
+
+def test_it_needs_nothing_but_itself(results: Results) -> None:
+    page = run(results)
+    assert not re.search(r"""<(script|link|img|iframe)\b|@import|(src|href)=["'](?!#)|url\((?!#)""", page)
+
+
+def test_the_figure_is_inline_and_described(results: Results) -> None:
+    page = run(results)
+    assert page.count("<svg ") == 1
+    assert re.search(r'<svg role="img" aria-label="Figure: Encoders &amp; scenarios \(Fig\. 2\)\. macro F1', page)
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    targets = re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', page)
+    assert {one or other for one, other in targets} <= set(ids)
+
+
+def test_every_heading_of_a_table_says_what_it_heads(results: Results) -> None:
+    assert set(outline(run(results)).scopes) == {"row", "col"}
+
+
+def test_same_inputs_same_bytes(results: Results) -> None:
+    assert run(results, "first.html") == run(results, "second.html")
+
+
+def test_statistics_and_report_never_import_torch() -> None:
+    modules = ", ".join(f"workflow_scripts.{verb}" for verb in ("aggregate", "tabulate", "draw", "compose", "show"))
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,153 @@
+"""A bad config ends in one line that names file, key and allowed values."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from snakemake.utils import update_config
+
+from tests.repository import REPOSITORY
+from workflow_scripts import configuration
+from workflow_scripts.errors import UserError
+
+FOLDER = REPOSITORY / "config"
+PAPER = FOLDER / "config.yaml"
+
+
+def check(text: str, tmp_path: Path) -> dict[str, dict[str, Any]]:
+    """Check a config file given over config.yaml, as Snakemake merges them."""
+    file = tmp_path / "own.yaml"
+    file.write_text(text, encoding="utf-8")
+    return check_files(PAPER, file)
+
+
+def check_files(*files: Path) -> dict[str, dict[str, Any]]:
+    merged: dict[str, Any] = {}
+    for file in files:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        update_config(merged, content if isinstance(content, dict) else {})
+    return configuration.check(merged, files=list(files), folder=FOLDER)
+
+
+@pytest.mark.parametrize("name", ["demo", "smoke"])
+def test_shipped_configs_are_good(name: str) -> None:
+    assert "wu2021_fig2" in check_files(PAPER, FOLDER / f"{name}.yaml")
+
+
+BAD = {
+    "unknown key": ("colour: red", r"own.yaml: unknown key 'colour'; allowed: augmentations, data, datasets"),
+    "unknown nested key": (
+        "recipes: {wu2021: {epoch: 3}}",
+        r"own.yaml: recipes.wu2021: unknown key 'epoch'; allowed: batch, .*epochs",
+    ),
+    "wrong type": ("recipes: {wu2021: {batch: many}}", r"own.yaml: recipes.wu2021.batch: 'many' .*allowed: integer"),
+    "not in the list": (
+        "datasets: {openmic: {source: torrent}}",
+        r"own.yaml: datasets.openmic.source: 'torrent' .*allowed: download, local, twin",
+    ),
+    "below the limit": ("evaluation: {trials: 0}", r"own.yaml: evaluation.trials: 0 is less than the minimum of 1"),
+    "missing number": ("recipes: {mine: {epochs: 3}}", r"own.yaml: recipes.mine: 'batch' is a required property"),
+    "unknown level": ("encoders: {wavenet: {}}", r"own.yaml: encoders.wavenet: unknown encoder 'wavenet'; .*pase"),
+    "unknown option": ("encoders: {pase: {layers: 3}}", r"own.yaml: encoders.pase: unknown key 'layers'; .*embedding"),
+    "option of a wrong type": (
+        "encoders: {pase: {embedding: large}}",
+        r"own.yaml: encoders.pase.embedding: 'large' has the wrong type; allowed: int",
+    ),
+    "unknown loader": (
+        "datasets: {mine: {loader: jamendo, source: twin}}",
+        r"own.yaml: datasets.mine.loader: unknown dataset 'jamendo'; allowed: .*openmic",
+    ),
+    "half a data set": ("datasets: {mine: {loader: folder}}", r"own.yaml: datasets.mine: must state loader and source"),
+    "local without a path": (
+        "datasets: {mine: {loader: folder, source: local}}",
+        r"own.yaml: datasets.mine: source local needs a path",
+    ),
+    "twin without a size": (
+        "datasets: {openmic: {source: twin}}",
+        r"own.yaml: datasets.openmic: source twin needs twin: \{clips",
+    ),
+    "unknown worker": (
+        "worker_sets: {WX: [waveform, rhythmogram]}",
+        r"own.yaml: worker_sets.WX: unknown worker 'rhythmogram'; allowed: waveform, lps",
+    ),
+    "name that is no path segment": ("recipes: {../up: {}}", r"own.yaml: recipes: '../up' .*letters, digits"),
+    "unknown study": ("studies: [fig99]", r"own.yaml: studies: unknown study 'fig99'; allowed: .*wu2021_fig2"),
+    "trim of another study": (
+        "trim: {fig99: {}}",
+        r"own.yaml: trim.fig99: not among the studies; allowed: wu2021_fig2",
+    ),
+    "trim of no factor": (
+        "trim: {wu2021_fig2: {colour: [red]}}",
+        r"own.yaml: trim.wu2021_fig2: unknown factor 'colour'; allowed: corpus, encoder",
+    ),
+    "level not in the config": (
+        "trim: {wu2021_fig2: {recipe: [overnight]}}",
+        r"wu2021_fig2.yaml .*own.yaml\): grid.recipe: unknown recipe 'overnight'; allowed: wu2021",
+    ),
+    "untrainable encoder to be trained": (
+        "trim: {wu2021_fig2: {encoder: [handcrafted], comparisons: []}}",
+        r"grid.encoder: handcrafted cannot be trained, make it a floor; allowed: pase",
+    ),
+    "trainable floor": (
+        "trim: {wu2021_fig2: {floors: [pase], comparisons: []}}",
+        r"floors: pase can be trained, so it is no floor; allowed: random, handcrafted",
+    ),
+    "evaluation without labels": (
+        "trim: {wu2021_fig2: {dataset: [audioset_music]}}",
+        r"grid.dataset: audioset_music has no labels",
+    ),
+    "comparison outside the grid": (
+        "trim: {wu2021_fig2: {scenario: [supervised]}}",
+        r"comparisons.0.better.scenario: 'frozen' is not in the grid; allowed: supervised",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", BAD)
+def test_a_mistake_is_one_line(mistake: str, tmp_path: Path) -> None:
+    text, message = BAD[mistake]
+    with pytest.raises(UserError) as error:
+        check(text, tmp_path)
+    assert re.search(message, str(error.value)), str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text("a: [", encoding="utf-8")
+    with pytest.raises(UserError, match=r"own.yaml: cannot be read as YAML"):
+        configuration.check({}, files=[file], folder=FOLDER)
+
+
+def objects(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(schema, dict):
+        yield path, schema
+        for key, value in schema.items():
+            yield from objects(value, f"{path}/{key}")
+
+
+@pytest.mark.parametrize("name", ["config", "study"])
+def test_every_key_is_described_and_no_other_is_allowed(name: str) -> None:
+    schema = json.loads((FOLDER / "schema" / f"{name}.schema.json").read_text(encoding="utf-8"))
+    for path, part in objects(schema):
+        for key, described in part.get("properties", {}).items():
+            assert described.get("description"), f"{path}/{key}"
+        if "properties" in part and not path.endswith("properties"):
+            assert part["additionalProperties"] is False, path
+
+
+def test_recipe_and_training_keys_are_those_of_the_code() -> None:
+    from workflow_scripts.training.recipe import Recipe
+    from workflow_scripts.training.trials import TrialSettings
+
+    schema = json.loads((FOLDER / "schema" / "config.schema.json").read_text(encoding="utf-8"))["properties"]
+    recipe = set(schema["recipes"]["additionalProperties"]["properties"])
+    assert recipe == {field.name for field in fields(Recipe)}
+    assert set(schema["evaluation"]["properties"]) - {"trials", "scenarios"} == {f.name for f in fields(TrialSettings)}

@@ -1,0 +1,201 @@
+import hashlib
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tests.corpora import write_corpus
+from tests.scenarios.cells import informative
+from workflow_scripts import evaluate, files, provenance
+from workflow_scripts.encoders import pase
+from workflow_scripts.errors import UserError
+from workflow_scripts.training import finetuning, metrics, trials
+from workflow_scripts.training.checkpoint import save_encoder
+
+SMALL = {"embedding": 16, "width": 0.1}
+COLUMNS = [
+    *("corpus", "encoder", "workers", "weighting", "augmentation", "recipe", "pretrain_seed"),
+    *("dataset", "head", "scenario", "fraction", "trial", "seed", "metric", "value"),
+    *("train_clips", "valid_clips", "test_clips", "quarantined", "source", "code", "config", "data"),
+    *("device", "seconds", "epochs"),
+]
+
+
+@pytest.fixture(params=["multiclass", "multilabel"])
+def corpus(request, tmp_path):
+    return write_corpus(tmp_path / "tones", clips=60, seconds=0.5, classes=3, task=request.param)
+
+
+@pytest.fixture
+def embeddings(corpus, tmp_path):
+    path = tmp_path / "tones.npy"
+    np.save(path, informative(corpus))
+    record = {"code": "x", "config_digest": "y", "data": {"tones": corpus.facts.digest}}
+    files.write_json(path.with_suffix(".json"), record)
+    return path
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    torch.manual_seed(0)
+    path = tmp_path / "pretrained" / "encoder.safetensors"
+    save_encoder(path, pase.build(pase.Options(**SMALL)), name="pase", options=pase.Options(**SMALL), code="c0de")
+    record = {"code": "x", "config_digest": "y", "data": {"other": "z"}}
+    files.write_json(path.with_name("record.json"), record)
+    return path
+
+
+def config(scenario="frozen", fraction="100pct", count=3, encoder="pase", **training):
+    factors = {"corpus": "audioset", "encoder": encoder, "workers": "WLP", "weighting": "equal", "augmentation": "none"}
+    factors |= {"recipe": "tiny", "pretrain_seed": 7, "dataset": "tones", "head": "linear", "scenario": scenario}
+    return {
+        "encoder": {"name": encoder, "options": SMALL},
+        "head": {"name": "linear", "options": {}},
+        "scenario": scenario,
+        "fraction": fraction,
+        "trials": count,
+        "training": {"learning_rate": 0.02, "batch": 8, "max_epochs": 5} | training,
+        "factors": factors | {"fraction": fraction},
+    }
+
+
+def run(corpus, output, job, *more):
+    flags = ["--config", json.dumps(job), "--code", "c0de", "--corpus", str(corpus.folder), "--output", str(output)]
+    evaluate.main([*flags, *map(str, more)])
+    return pd.read_csv(output / "trials.csv")
+
+
+def test_frozen_writes_one_row_per_trial_and_metric_with_every_factor(corpus, embeddings, tmp_path):
+    job = config(fraction="25pct")
+    table = run(corpus, tmp_path / "out", job, "--embeddings", embeddings)
+    assert list(table.columns) == COLUMNS
+    names = {"multiclass": 3, "multilabel": 6}[corpus.facts.task]
+    assert len(table) == 3 * names
+    assert not table.duplicated(["trial", "metric"]).any()
+    for factor, value in job["factors"].items():
+        assert (table[factor] == value).all()
+    constant = {
+        "train_clips": 9,
+        "valid_clips": 12,
+        "test_clips": 12,
+        "quarantined": 0,
+        "source": "twin",
+        "code": "c0de",
+    }
+    constant |= {"config": provenance.digest(job), "data": corpus.facts.digest}
+    for column, value in constant.items():
+        assert (table[column] == value).all()
+    assert sorted(table["seed"].unique()) == sorted(trials.seed_of(trial) for trial in range(3))
+    assert table["value"].notna().all()
+
+
+def test_predictions_are_what_the_metrics_were_computed_from(corpus, embeddings, tmp_path):
+    table = run(corpus, tmp_path / "out", config(), "--embeddings", embeddings)
+    rows = corpus.rows("test")
+    with np.load(tmp_path / "out" / "predictions.npz") as kept:
+        assert kept["clips"].tolist() == corpus.clips["clip"].to_numpy()[rows].tolist()
+        assert kept["classes"].tolist() == corpus.facts.classes
+        assert np.array_equal(kept["labels"], corpus.labels[rows], equal_nan=True)
+        assert kept["scores"].shape == (3, 12, 3)
+        assert kept["scores"].dtype == kept["labels"].dtype == np.float32
+        assert kept["confusion"].shape == ((3, 3, 3) if corpus.facts.task == "multiclass" else (3, 3, 2, 2))
+        for trial in range(3):
+            values = metrics.metrics(corpus.facts.task, labels=kept["labels"], scores=kept["scores"][trial])
+            own = table[table["trial"] == trial].set_index("metric")["value"]
+            assert own.to_dict() == pytest.approx(values, abs=1e-15)
+
+
+def test_predictions_have_the_same_bytes_each_time(corpus, embeddings, tmp_path):
+    digests = []
+    for name in ("one", "two"):
+        run(corpus, tmp_path / name, config(), "--embeddings", embeddings)
+        digests.append(hashlib.sha256((tmp_path / name / "predictions.npz").read_bytes()).hexdigest())
+    assert digests[0] == digests[1]
+
+
+def test_the_record_names_data_upstream_and_seeds(corpus, embeddings, tmp_path):
+    run(corpus, tmp_path / "out", config(), "--embeddings", embeddings)
+    record = json.loads((tmp_path / "out" / "record.json").read_text())
+    assert record["data"] == {"tones": corpus.facts.digest}
+    assert record["upstream"]["data"] == {"tones": corpus.facts.digest}
+    assert record["seeds"] == [trials.seed_of(trial) for trial in range(3)]
+    assert record["config"] == config()
+
+
+def test_the_encoder_of_a_run_changes_neither_subsets_nor_first_values(corpus, embeddings, tmp_path):
+    """The pairing of trials: two runs with equal embeddings but other factors give equal results."""
+    first = run(corpus, tmp_path / "a", config(fraction="25pct"), "--embeddings", embeddings)
+    second = run(corpus, tmp_path / "b", config(fraction="25pct", encoder="other"), "--embeddings", embeddings)
+    assert first["value"].tolist() == second["value"].tolist()
+
+
+def test_fine_tuned_and_supervised_run_from_the_command_line(corpus, checkpoint, tmp_path):
+    numbers = {"count": 2, "max_epochs": 1, "crop_seconds": 0.2}
+    tuned = run(corpus, tmp_path / "tuned", config("fine_tuned", **numbers), "--checkpoint", checkpoint)
+    scratch = run(corpus, tmp_path / "scratch", config("supervised", **numbers))
+    assert len(tuned) == len(scratch)
+    assert json.loads((tmp_path / "tuned" / "record.json").read_text())["upstream"]["data"] == {"other": "z"}
+    assert {path.name for path in tmp_path.iterdir()} >= {"tuned", "scratch"}
+    assert not list(tmp_path.glob(".*"))  # finished trials are forgotten once the outputs are there
+
+
+def test_a_killed_job_goes_on_with_the_next_trial(corpus, tmp_path, monkeypatch):
+    job = config("supervised", count=2, max_epochs=1, crop_seconds=0.2)
+    whole = run(corpus, tmp_path / "whole", job)
+    real, trained = finetuning.train_trial, []
+
+    def killed_in_the_second(cell, trial):
+        trained.append(trial)
+        if trained == [0, 1]:
+            raise KeyboardInterrupt
+        return real(cell, trial)
+
+    monkeypatch.setattr(finetuning, "train_trial", killed_in_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        run(corpus, tmp_path / "out", job)
+    assert not (tmp_path / "out").exists()
+    resumed = run(corpus, tmp_path / "out", job)
+    assert trained == [0, 1, 1]
+    assert resumed["value"].tolist() == whole["value"].tolist()
+
+
+def test_embeddings_of_other_data_are_stale(corpus, embeddings, tmp_path):
+    files.write_json(embeddings.with_suffix(".json"), {"data": {"tones": "0" * 16}})
+    with pytest.raises(UserError, match=r"tones.npy is stale: .*run embed again"):
+        run(corpus, tmp_path / "out", config(), "--embeddings", embeddings)
+    embeddings.with_suffix(".json").unlink()
+    with pytest.raises(UserError, match=r"tones.json is missing or damaged"):
+        run(corpus, tmp_path / "out", config(), "--embeddings", embeddings)
+
+
+def test_embeddings_of_another_number_of_clips_are_stale(corpus, embeddings, tmp_path):
+    np.save(embeddings, informative(corpus)[:-1])
+    with pytest.raises(UserError, match="59 embeddings for 60 clips"):
+        run(corpus, tmp_path / "out", config(), "--embeddings", embeddings)
+
+
+@pytest.mark.parametrize(
+    ("job", "flag", "message"),
+    [
+        (config("frozen"), None, "scenario frozen needs --embeddings"),
+        (config("fine_tuned"), None, "scenario fine_tuned needs --checkpoint"),
+        (config("supervised"), "--checkpoint", "scenario supervised takes no --checkpoint"),
+        (config("fine_tuned", encoder="random"), "--checkpoint", "encoder random cannot be trained"),
+        (config("thawed"), None, "unknown scenario 'thawed'"),
+        (config(fraction="most"), "--embeddings", "unknown fraction 'most'"),
+        (config(pace=3), "--embeddings", "training: unknown pace"),
+    ],
+)
+def test_a_job_that_cannot_run_says_why(job, flag, message, *, corpus, request, tmp_path):
+    path = flag and request.getfixturevalue(flag.strip("-"))
+    with pytest.raises(UserError, match=message):
+        run(corpus, tmp_path / "out", job, *((flag, path) if flag else ()))
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unlabelled_corpus_cannot_be_evaluated(embeddings, tmp_path):
+    corpus = write_corpus(tmp_path / "noise", clips=10, seconds=0.5, task="unlabelled")
+    with pytest.raises(UserError, match="has no labels"):
+        run(corpus, tmp_path / "out", config("supervised"))

@@ -1,0 +1,111 @@
+"""From studies to jobs."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.repository import REPOSITORY
+from workflow_scripts import configuration
+from workflow_scripts.planning import Cell, Plan, Run, expand, path_of
+
+PAPER = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return plan_of(PAPER)
+
+
+def plan_of(config: dict[str, Any]) -> Plan:
+    return Plan(config, configuration.check(config, files=[], folder=REPOSITORY / "config"))
+
+
+def changed(**sections: dict[str, Any]) -> dict[str, Any]:
+    config = copy.deepcopy(PAPER)
+    for name, values in sections.items():
+        config[name].update(values)
+    return config
+
+
+PRETRAINED = Run(
+    corpus="audioset_music",
+    encoder="pase",
+    workers="WLPMCT",
+    weighting="equal",
+    augmentation="none",
+    recipe="wu2021",
+    pretrain_seed=0,
+)
+
+
+def cell(scenario: str) -> Cell:
+    return Cell(dataset="openmic", head="linear", scenario=scenario, fraction="100pct")
+
+
+def test_fig2_needs_three_scenarios_and_two_floors_on_three_sets(plan: Plan) -> None:
+    assert len(plan.evaluations) == 3 * (3 + 2)
+    assert {run for run, _ in plan.evaluations} == {
+        PRETRAINED,
+        Run.untrained("pase"),
+        Run.untrained("random"),
+        Run.untrained("handcrafted"),
+    }
+
+
+def test_paths_read_as_the_experiment() -> None:
+    assert path_of(PRETRAINED) == "audioset_music/pase/WLPMCT/equal/none/wu2021/seed0"
+    assert path_of(Run.untrained("random"), cell("frozen")) == (
+        "none/random/none/none/none/none/seed0/openmic/linear/frozen/100pct"
+    )
+
+
+def test_studies_share_jobs() -> None:
+    study = configuration.check(PAPER, files=[], folder=REPOSITORY / "config")["wu2021_fig2"]
+    plan = Plan(PAPER, {"one": study, "two": study})
+    assert all(names == ["one", "two"] for names in plan.evaluations.values())
+    assert len(plan.evaluations) == len(set(expand(study)))
+
+
+def test_a_job_reads_only_what_concerns_it(plan: Plan) -> None:
+    frozen = json.loads(plan.evaluate(PRETRAINED, cell("frozen")).config)
+    assert frozen["encoder"] is None, "a frozen cell reads embeddings, not the encoder"
+    assert frozen["factors"]["corpus"] == "audioset_music"
+    assert json.loads(plan.evaluate(PRETRAINED, cell("fine_tuned")).config)["encoder"]["name"] == "pase"
+    assert "recipe" not in json.loads(plan.embed(PRETRAINED, "openmic").config)
+
+
+def test_numbers_of_a_scenario_replace_the_common_ones() -> None:
+    plan = plan_of(changed(evaluation={"scenarios": {"fine_tuned": {"trials": 3, "max_epochs": 5}}}))
+    frozen = json.loads(plan.evaluate(PRETRAINED, cell("frozen")).config)
+    tuned = json.loads(plan.evaluate(PRETRAINED, cell("fine_tuned")).config)
+    assert (frozen["trials"], frozen["training"]["max_epochs"]) == (10, 200)
+    assert (tuned["trials"], tuned["training"]["max_epochs"]) == (3, 5)
+
+
+def test_a_recipe_number_changes_what_descends_from_it_and_nothing_else(plan: Plan) -> None:
+    after = plan_of(changed(recipes={"wu2021": {**PAPER["recipes"]["wu2021"], "batch": 16}}))
+    for scenario, differs in {"frozen": True, "fine_tuned": True, "supervised": False}.items():
+        run = PRETRAINED if scenario != "supervised" else Run.untrained("pase")
+        same = plan.evaluate(run, cell(scenario)) == after.evaluate(run, cell(scenario))
+        assert same is not differs, scenario
+    assert plan.prepare("openmic", 16000) == after.prepare("openmic", 16000)
+    assert plan.pretrain(PRETRAINED).config != after.pretrain(PRETRAINED).config
+
+
+def test_only_prosody_is_stored(plan: Plan) -> None:
+    assert plan.precomputed_workers(PRETRAINED) == ["prosody"]
+    assert plan.precomputed_workers(Run.untrained("pase")) == []
+
+
+def test_the_summary_names_every_expected_result_with_its_digests(plan: Plan) -> None:
+    summary = plan.summary()
+    entry = summary["evaluations"][0]
+    assert Path(entry["path"]).parts[:2] == ("results", "evaluations")
+    assert entry["studies"] == ["wu2021_fig2"]
+    assert len({(entry["code"], entry["config"]) for entry in summary["evaluations"]}) == len(summary["evaluations"])

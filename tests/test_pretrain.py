@@ -1,0 +1,318 @@
+"""The pretrain command: what it writes, and that nothing it is put through changes the weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.corpora import write_corpus
+from tests.pretraining import arguments, config, write_features
+from workflow_scripts import pretrain
+from workflow_scripts.encoders import pase
+from workflow_scripts.errors import UserError
+from workflow_scripts.training.checkpoint import load_encoder
+from workflow_scripts.training.interruption import EXIT_INTERRUPTED
+from workflow_scripts.training.trainer import Trainer
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return write_corpus(tmp_path_factory.mktemp("corpora") / "tones", clips=20, seconds=0.5, task="unlabelled")
+
+
+@pytest.fixture(scope="module")
+def finished(corpus, tmp_path_factory) -> Path:
+    """Output of a run that nothing disturbed."""
+    output = tmp_path_factory.mktemp("finished") / "seed5"
+    pretrain.main(arguments(config(), corpus=corpus, output=output))
+    return output
+
+
+def states(output: Path) -> list[Path]:
+    return list(output.parent.glob(f".{output.name}-*.state"))
+
+
+def assert_same_result(output: Path, expected: Path) -> None:
+    for name in ("encoder.safetensors", "losses.csv"):
+        assert (output / name).read_bytes() == (expected / name).read_bytes(), name
+
+
+def test_outputs(finished, corpus):
+    assert sorted(path.name for path in finished.iterdir()) == ["encoder.safetensors", "losses.csv", "record.json"]
+    assert not states(finished)
+    losses = pd.read_csv(finished / "losses.csv")
+    assert list(losses.columns) == ["epoch", "split", "worker", "loss", "weight"]
+    expected = [(e, s, w) for e in (1, 2, 3) for s in ("train", "valid") for w in ("lps", "mfcc")]
+    assert list(losses[["epoch", "split", "worker"]].itertuples(index=False, name=None)) == expected
+    record = json.loads((finished / "record.json").read_text())
+    assert record["config"] == config()
+    assert record["code"] == "c0de"
+    assert record["data"] == {"tones": corpus.facts.digest}
+    assert record["steps"] == 12
+    assert record["resumed"] == 0
+    assert record["parameters"]["encoder"] == sum(
+        parameter.numel() for parameter in pase.build(pase.Options(embedding=8, width=0.05)).parameters()
+    )
+
+
+def test_the_encoder_loads_strictly_and_is_trained(finished):
+    choice = config()["encoder"]
+    encoder = load_encoder(finished / "encoder.safetensors", **choice)
+    torch.manual_seed(5)
+    untrained = pase.build(pase.Options(**choice["options"]))
+    assert not encoder.training
+    assert not torch.equal(encoder.W.weight, untrained.W.weight)
+    assert encoder.blocks[0].norm.num_batches_tracked == 12
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("pase", {"embedding": 9, "width": 0.05}), ("pase", {}), ("random", {"embedding": 8})]
+)
+def test_another_encoder_is_refused(finished, name, options):
+    with pytest.raises(UserError, match=r"holds encoder pase .*pre-train again"):
+        load_encoder(finished / "encoder.safetensors", name=name, options=options)
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut short"])
+def test_a_damaged_encoder_file_is_refused(finished, tmp_path, damage):
+    path = tmp_path / "encoder.safetensors"
+    if damage != "missing":
+        content = (finished / "encoder.safetensors").read_bytes()
+        path.write_bytes(b"" if damage == "empty" else content[: len(content) // 2])
+    with pytest.raises(UserError, match="cannot be read: pre-train again"):
+        load_encoder(path, **config()["encoder"])
+
+
+def test_running_again_gives_the_same_bytes(finished, corpus, tmp_path):
+    pretrain.main(arguments(config(), corpus=corpus, output=tmp_path / "seed5"))
+    assert_same_result(tmp_path / "seed5", finished)
+
+
+def test_another_seed_gives_other_weights(finished, corpus, tmp_path):
+    pretrain.main(arguments(config() | {"seed": 6}, corpus=corpus, output=tmp_path / "seed6"))
+    assert (tmp_path / "seed6" / "encoder.safetensors").read_bytes() != (finished / "encoder.safetensors").read_bytes()
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("checkpoint_seconds", [0, 1000])
+def test_a_run_that_dies_after_every_third_step_ends_with_the_same_bytes(
+    finished, corpus, tmp_path, monkeypatch, checkpoint_seconds
+):
+    """With 1000 seconds states are only saved at the ends of epochs, so steps are repeated."""
+    step, deaths, taken = Trainer._step, 0, 0
+
+    def mortal(*given):
+        nonlocal taken
+        taken += 1
+        if taken % (4 if checkpoint_seconds == 0 else 7) == 0:
+            raise KilledError
+        step(*given)
+
+    monkeypatch.setattr(Trainer, "_step", mortal)
+    changed = config(checkpoint_seconds=checkpoint_seconds)
+    while not (tmp_path / "seed5" / "record.json").exists():
+        try:
+            pretrain.main(arguments(changed, corpus=corpus, output=tmp_path / "seed5"))
+        except KilledError:
+            deaths += 1
+            torch.rand(deaths)  # another state of torch's generator must not matter
+    assert deaths >= 2
+    assert_same_result(tmp_path / "seed5", finished)
+    assert not states(tmp_path / "seed5")
+
+
+def test_a_signal_saves_the_state_and_ends_with_its_own_code(finished, corpus, tmp_path, monkeypatch, capsys):
+    step, taken = Trainer._step, 0
+
+    def warned(*given):
+        nonlocal taken
+        taken += 1
+        if taken in (2, 4):
+            os.kill(os.getpid(), signal.SIGUSR1 if taken == 2 else signal.SIGTERM)
+        step(*given)
+
+    monkeypatch.setattr(Trainer, "_step", warned)
+    given = arguments(config(checkpoint_seconds=1000), corpus=corpus, output=tmp_path / "seed5")
+    for steps, name in ((2, "SIGUSR1"), (4, "SIGTERM")):
+        with pytest.raises(SystemExit) as ended:
+            pretrain.main(given)
+        assert ended.value.code == EXIT_INTERRUPTED
+        assert f"stopped by {name} after step {steps} of 12" in capsys.readouterr().err
+        assert len(states(tmp_path / "seed5")) == 1
+    pretrain.main(given)
+    assert_same_result(tmp_path / "seed5", finished)
+    assert json.loads((tmp_path / "seed5" / "record.json").read_text())["resumed"] == 2
+
+
+def test_states_of_other_numbers_code_or_data_are_ignored(finished, corpus, tmp_path, monkeypatch):
+    validate = Trainer._validate
+
+    def dying(trainer, epoch):
+        if epoch == 2:
+            raise KilledError
+        validate(trainer, epoch)
+
+    monkeypatch.setattr(Trainer, "_validate", dying)
+    for other in (config(encoder_learning_rate=0.1), config() | {"seed": 9}):
+        with pytest.raises(KilledError):
+            pretrain.main(arguments(other, corpus=corpus, output=tmp_path / "seed5"))
+    assert len(states(tmp_path / "seed5")) == 2
+    monkeypatch.undo()
+    pretrain.main(arguments(config(), corpus=corpus, output=tmp_path / "seed5"))
+    assert_same_result(tmp_path / "seed5", finished)
+    assert not states(tmp_path / "seed5"), "a finished run clears what older ones left"
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_state(corpus, tmp_path, monkeypatch):
+    losses, calls = Trainer._losses, 0
+
+    def diverging(trainer, batch):
+        nonlocal calls
+        calls += 1
+        found = losses(trainer, batch)
+        return found | {"mfcc": found["mfcc"] * float("nan")} if calls == 3 else found
+
+    monkeypatch.setattr(Trainer, "_losses", diverging)
+    with pytest.raises(UserError, match="loss of worker mfcc is nan in step 3"):
+        pretrain.main(arguments(config(), corpus=corpus, output=tmp_path / "seed5"))
+    assert not (tmp_path / "seed5").exists()
+    saved = torch.load(states(tmp_path / "seed5")[0], weights_only=True)
+    assert saved["done"] == 2
+    assert all(torch.isfinite(value).all() for value in saved["modules"]["encoder"].values())
+
+
+def test_weights_that_are_no_numbers_never_replace_a_good_state(corpus, tmp_path, monkeypatch):
+    step, taken = Trainer._step, 0
+
+    def exploding(trainer, *given):
+        nonlocal taken
+        taken += 1
+        step(trainer, *given)
+        if taken == 3:
+            trainer.encoder.W.weight.data[0] = float("inf")
+
+    monkeypatch.setattr(Trainer, "_step", exploding)
+    with pytest.raises(UserError, match="weights of encoder are not finite after step 3"):
+        pretrain.main(arguments(config(), corpus=corpus, output=tmp_path / "seed5"))
+    assert torch.load(states(tmp_path / "seed5")[0], weights_only=True)["done"] == 2
+
+
+def test_a_real_divergence_ends_in_one_line(corpus, tmp_path):
+    wild = config(encoder_learning_rate=1e30, worker_learning_rate=1e30)
+    with pytest.raises(UserError, match="lower the recipe's learning rates"):
+        pretrain.main(arguments(wild, corpus=corpus, output=tmp_path / "seed5"))
+
+
+def test_a_damaged_state_is_a_clear_error(corpus, tmp_path, monkeypatch):
+    given = arguments(config(), corpus=corpus, output=tmp_path / "seed5")
+    monkeypatch.setattr(Trainer, "_validate", lambda *_: (_ for _ in ()).throw(KilledError))
+    with pytest.raises(KilledError):
+        pretrain.main(given)
+    state = states(tmp_path / "seed5")[0]
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(UserError, match="is damaged: delete it to start over"):
+        pretrain.main(given)
+
+
+@pytest.mark.slow
+def test_killed_processes_end_with_the_same_bytes(finished, corpus, tmp_path):
+    """A real process, killed (SIGKILL) three times at random moments after it made progress, then left alone."""
+    generator, output = random.Random(0), tmp_path / "seed5"
+    command = [sys.executable, "-m", "workflow_scripts.pretrain"]
+    command += arguments(config(), corpus=corpus, output=output)
+    killed = 0
+    while killed < 3:
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        saved = {path: path.stat().st_mtime_ns for path in states(output)}
+        while process.poll() is None and {path: path.stat().st_mtime_ns for path in states(output)} == saved:
+            time.sleep(0.002)
+        time.sleep(generator.random() * 0.03)
+        assert process.poll() is None, "the run ended before it could be killed"
+        process.kill()
+        process.wait()
+        killed += 1
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    assert_same_result(output, finished)
+    assert json.loads((output / "record.json").read_text())["resumed"] == killed
+    assert list(tmp_path.iterdir()) == [output], "halves of states are cleared too"
+
+
+def test_all_six_workers_train_together(corpus, tmp_path):
+    write_features(tmp_path / "prosody.npy", corpus, channels=4)
+    chosen = config(epochs=1, steps_per_epoch=2)
+    chosen["workers"] = {
+        "waveform": {"width": 0.05},
+        **{name: {"hidden": 4, "targets": "normalised"} for name in ("lps", "prosody", "mfcc", "chroma", "tempogram")},
+    }
+    output = tmp_path / "run" / "seed5"
+    pretrain.main(arguments(chosen, corpus=corpus, output=output, features={"prosody": tmp_path / "prosody.npy"}))
+    losses = pd.read_csv(output / "losses.csv")
+    assert sorted(set(losses["worker"])) == ["chroma", "lps", "mfcc", "prosody", "tempogram", "waveform"]
+    assert (losses["weight"] == 1).all()
+
+
+def test_first_weights_do_not_depend_on_the_other_workers(corpus, tmp_path):
+    def first(workers):
+        run = pretrain.Run(
+            config=config() | {"workers": {name: {} for name in workers}},
+            corpus=corpus,
+            features={},
+            output=tmp_path,
+            code="",
+            device=torch.device("cpu"),
+        )
+        return run.encoder().state_dict(), run.workers(8)["mfcc"].state_dict()
+
+    torch.testing.assert_close(first(["mfcc"]), first(["lps", "mfcc", "waveform"]), rtol=0, atol=0)
+
+
+def test_training_lowers_the_validation_loss(corpus, tmp_path):
+    recipe = config(epochs=6, steps_per_epoch=8, schedule="constant", checkpoint_seconds=1000, batch=4)
+    recipe["recipe"] |= {"encoder_learning_rate": 0.005, "worker_learning_rate": 0.005}
+    pretrain.main(arguments(recipe, corpus=corpus, output=tmp_path / "seed5"))
+    losses = pd.read_csv(tmp_path / "seed5" / "losses.csv").query("split == 'valid' and worker == 'mfcc'")["loss"]
+    assert losses.iloc[-1] < 0.9 * losses.iloc[0]
+
+
+def test_bf16_trains_and_is_recorded(corpus, tmp_path):
+    pretrain.main(
+        arguments(config(precision="bf16", epochs=1, steps_per_epoch=2), corpus=corpus, output=tmp_path / "seed5")
+    )
+    assert json.loads((tmp_path / "seed5" / "record.json").read_text())["precision"] == "bfloat16"
+    weights = load_file(tmp_path / "seed5" / "encoder.safetensors")
+    assert {value.dtype for value in weights.values()} == {torch.float32, torch.int64}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"workers": {"prosody": {}}}, "worker prosody needs stored targets"),
+        ({"workers": {}}, "at least one worker"),
+        ({"workers": {"lps": {"hiden": 3}}}, "unknown hiden; allowed: .*hidden"),
+        ({"encoder": {"name": "random", "options": {}}}, "random cannot be pre-trained"),
+        ({"recipe": {"epoch": 3}}, "unknown epoch; allowed: epochs"),
+    ],
+)
+def test_mistakes_in_the_config_end_in_one_line(corpus, tmp_path, change, message):
+    with pytest.raises(UserError, match=message):
+        pretrain.main(arguments(config() | change, corpus=corpus, output=tmp_path / "seed5"))
+
+
+def test_a_corpus_at_another_rate_is_refused(tmp_path):
+    other = write_corpus(tmp_path / "tones", clips=5, seconds=0.5, sample_rate=8000)
+    with pytest.raises(UserError, match="at 8000 Hz and the encoder reads 16000 Hz"):
+        pretrain.main(arguments(config(), corpus=other, output=tmp_path / "seed5"))

@@ -1,0 +1,88 @@
+"""Code digests and records."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from workflow_scripts import levels, provenance
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the package that digests are taken from, free to edit."""
+    copy = tmp_path / "workflow_scripts"
+    shutil.copytree(levels.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(levels, "PACKAGE", copy)
+    return copy
+
+
+def fresh_digest() -> str:
+    for function in (provenance._meaning, provenance._digest_of, levels.syntax_of):
+        function.cache_clear()
+    return provenance.code_digest("pretrain", chosen=[("encoder", "pase"), ("worker", "mfcc")])
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def append(path: Path, text: str) -> None:
+    path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
+
+
+def test_comments_docstrings_and_layout_do_not_count(package: Path) -> None:
+    before = fresh_digest()
+    append(package / "encoders" / "pase.py", "\n\n\n# a remark\n")
+    edit(package / "encoders" / "pase.py", '"""', '"""Another opening. ')
+    assert fresh_digest() == before
+
+
+def test_a_docstring_added_where_there_was_none_does_not_count(package: Path) -> None:
+    append(package / "files.py", "\n\ndef helper():\n    return 1\n")
+    before = fresh_digest()
+    edit(package / "files.py", "def helper():\n", 'def helper():\n    """Help."""\n')
+    assert fresh_digest() == before
+
+
+@pytest.mark.parametrize(
+    "file", ["pretrain.py", "encoders/pase.py", "workers/mfcc.py", "training/shapes.py", "files.py"]
+)
+def test_meaning_counts_wherever_it_is_imported(package: Path, file: str) -> None:
+    before = fresh_digest()
+    append(package / file, "\n\nADDED = 1\n")
+    assert fresh_digest() != before
+
+
+@pytest.mark.parametrize("file", ["encoders/handcrafted.py", "workers/tempogram.py", "report/__init__.py", "embed.py"])
+def test_what_the_job_does_not_use_does_not_count(package: Path, file: str) -> None:
+    before = fresh_digest()
+    append(package / file, "\n\nADDED = 1\n")
+    assert fresh_digest() == before
+
+
+def test_a_new_import_is_followed(package: Path) -> None:
+    (package / "audio" / "shared.py").write_text("VALUE = 1\n", encoding="utf-8")
+    append(package / "encoders" / "pase.py", "\n\nfrom workflow_scripts.audio import shared  # noqa\n")
+    before = fresh_digest()
+    append(package / "audio" / "shared.py", "OTHER = 2\n")
+    assert fresh_digest() != before
+
+
+def test_digest_ignores_the_order_of_keys() -> None:
+    assert provenance.digest({"a": 1, "b": [2]}) == provenance.digest({"b": [2], "a": 1})
+    assert provenance.digest({"a": 1, "b": [2]}) != provenance.digest({"a": 2, "b": [1]})
+
+
+def test_a_record_says_what_ran_where() -> None:
+    record = provenance.Record(config={"seed": 3}, code="abc").content(data={"openmic": "d1"}, device="cpu", steps=7)
+    assert record["config"] == {"seed": 3}
+    assert record["config_digest"] == provenance.digest({"seed": 3})
+    assert (record["code"], record["device"], record["steps"], record["data"]) == ("abc", "cpu", 7, {"openmic": "d1"})
+    assert record["versions"]["numpy"]
+    assert 0 <= record["seconds"] < 60
+    assert record["peak_memory_bytes"] > 10**6

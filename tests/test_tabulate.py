@@ -1,0 +1,76 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.report.made import statistics
+from tests.results import Results, full
+from workflow_scripts import show, tabulate
+from workflow_scripts.errors import UserError
+
+
+def run(results: Results, *more: str, name: str = "tables") -> Path:
+    folder = results.folder / name
+    arguments = ["--plan", results.plan_file(), "--statistics", str(results.folder / "statistics")]
+    tabulate.main([*arguments, "--output", str(folder), *more])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    made = full(tmp_path_factory.mktemp("results"))
+    statistics(made)
+    return made
+
+
+def test_same_statistics_same_bytes(results: Results) -> None:
+    first, second = run(results, name="first"), run(results, name="second")
+    names = {path.name for path in first.iterdir()}
+    kinds = ("csv", "md", "tex", "html")
+    assert names == {*(f"fig2.{kind}" for kind in kinds), "fig2_comparisons.csv", "index.md"}
+    for name in names:
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_the_csv_has_one_row_per_number_in_the_printed_unit(results: Results) -> None:
+    table = pd.read_csv(run(results) / "fig2.csv", keep_default_na=False)
+    assert len(table) == 10
+    assert set(table["unit"]) == {"%"}
+    assert table["mean"].between(30, 60).all()
+    assert (table["half_width"] * 2).tolist() == pytest.approx((table["high"] - table["low"]).tolist())
+    assert set(table["kind"]) == {"method", "floor"}
+
+
+def test_the_comparisons_come_with_their_sentences(results: Results) -> None:
+    table = pd.read_csv(run(results) / "fig2_comparisons.csv")
+    assert table["sentence"].str.contains(r"frozen PASE beats .* by .* points \[", regex=True).all()
+    assert set(table["unit"]) == {"points"}
+
+
+def test_no_time_or_cost_is_in_a_table(results: Results) -> None:
+    for path in run(results).iterdir():
+        assert "seconds" not in path.read_text()
+
+
+def test_the_index_names_every_table(results: Results) -> None:
+    folder = run(results)
+    assert all(f"fig2.{kind}" in (folder / "index.md").read_text() for kind in ("csv", "md", "tex", "html"))
+
+
+def test_an_unknown_study_and_absent_statistics_are_named(results: Results, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="unknown study fig3"):
+        run(results, "--study", "fig3")
+    with pytest.raises(UserError, match="run aggregate first"):
+        tabulate.main(["--plan", results.plan_file(), "--statistics", str(tmp_path), "--output", str(tmp_path)])
+
+
+def test_show_prints_the_table_the_sentences_and_the_report(
+    results: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--plan", results.plan_file(), "--statistics", str(results.folder / "statistics")]
+    show.main([*arguments, "--report", "results/report/index.html"])
+    printed = capsys.readouterr().out
+    assert "macro F1 (%)" in printed
+    assert "OpenMIC (twin): frozen PASE beats handcrafted features by" in printed
+    assert "must not be compared with published numbers" in printed
+    assert printed.rstrip().endswith("Report: results/report/index.html")

@@ -1,0 +1,130 @@
+"""Batches are drawn from counters alone, and stored features belong to the audio of their cut."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.corpora import write_corpus
+from tests.pretraining import write_features
+from workflow_scripts.augmentations import none
+from workflow_scripts.errors import UserError
+from workflow_scripts.features.stored import StoredFeature
+from workflow_scripts.training.sampling import BatchLoader, Cuts, Cutter, ahead
+
+LENGTH = 8000
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    seconds = [0.3, 1.0, 1.2, 0.9, 0.5] * 6
+    return write_corpus(tmp_path_factory.mktemp("corpora") / "tones", clips=30, seconds=seconds)
+
+
+def same(first: Cuts, second: Cuts) -> bool:
+    return np.array_equal(first.rows, second.rows) and np.array_equal(first.starts, second.starts)
+
+
+@settings(deadline=None, max_examples=25)
+@given(batch=st.integers(2, 40), step=st.integers(0, 500), seed=st.integers(0, 2**31))
+def test_any_step_is_known_without_the_steps_before_it(corpus, batch, step, seed):
+    fresh, used = (Cutter(corpus, batch=batch, length=LENGTH, seed=seed) for _ in range(2))
+    for earlier in (0, step // 2, step + 7):
+        used.training(earlier)
+    assert same(fresh.training(step), used.training(step))
+    cuts = fresh.training(step)
+    assert set(corpus.clips["split"].to_numpy()[cuts.rows]) == {"train"}
+    assert (cuts.starts % 160 == 0).all()
+    assert (cuts.starts + LENGTH <= corpus.lengths[cuts.rows]).all()
+
+
+def test_each_clip_comes_once_before_any_comes_again_and_orders_differ(corpus):
+    cutter = Cutter(corpus, batch=4, length=LENGTH, seed=1)
+    clips = len(cutter.train)
+    drawn = np.concatenate([cutter.training(step).rows for step in range(clips)]).reshape(-1, clips)
+    assert all(sorted(order) == sorted(cutter.train) for order in drawn)
+    assert len({tuple(order) for order in drawn}) == len(drawn)
+
+
+def test_steps_and_seeds_differ(corpus):
+    cutter, other = (Cutter(corpus, batch=8, length=4000, seed=seed) for seed in (1, 2))
+    assert not same(cutter.training(0), cutter.training(1))
+    assert not same(cutter.training(0), other.training(0))
+
+
+def test_starts_reach_both_ends_of_a_clip(tmp_path):
+    corpus = write_corpus(tmp_path / "c", clips=5, seconds=1.0)
+    cutter = Cutter(corpus, batch=8, length=16000 - 320, seed=1)
+    starts = np.concatenate([cutter.training(step).starts for step in range(20)])
+    assert set(starts) == {0, 160, 320}
+
+
+def test_short_clips_are_left_out_while_there_are_long_ones(corpus):
+    cutter = Cutter(corpus, batch=2, length=LENGTH, seed=0)
+    assert (corpus.lengths[cutter.train] >= LENGTH).all()
+    assert cutter.too_short == 6
+
+
+def test_where_all_clips_are_short_they_are_used_with_zeros_behind(corpus):
+    cutter = Cutter(corpus, batch=2, length=32000, seed=0)
+    assert len(cutter.train) == len(corpus.rows("train"))
+    batch = next(loader(corpus, length=32000).batches([(cutter.training(0), 0)]))
+    assert not batch.clean[:, 19200:].any()
+    assert batch.clean[:, :4000].any()
+
+
+def test_an_epoch_is_counted_as_in_the_official_code(corpus):
+    total = corpus.lengths[corpus.rows("train")].sum()
+    assert Cutter(corpus, batch=4, length=LENGTH, seed=0).steps_per_epoch == total // LENGTH // 4
+    assert Cutter(corpus, batch=1000, length=LENGTH, seed=0).steps_per_epoch == 1
+
+
+def test_validation_is_the_same_for_every_run(corpus):
+    first, second = (Cutter(corpus, batch=4, length=LENGTH, seed=seed).validation(3) for seed in (1, 2))
+    assert all(same(one, other) for one, other in zip(first, second, strict=True))
+    rows = np.concatenate([cuts.rows for cuts in first])
+    assert set(corpus.clips["split"].to_numpy()[rows]) == {"valid"}
+    assert set(rows) == set(corpus.rows("valid")), "with fewer clips than places, all come up"
+
+
+@pytest.mark.parametrize("split", ["train", "valid"])
+def test_an_empty_split_is_a_clear_error(tmp_path, split):
+    corpus = write_corpus(tmp_path / "c", clips=5)
+    corpus.clips["split"] = "test" if split == "train" else "train"
+    with pytest.raises(UserError, match=f"no clips in its {split} split"):
+        Cutter(corpus, batch=2, length=LENGTH, seed=0).validation(1)
+
+
+def test_batches_hold_the_audio_of_their_cuts(corpus):
+    cutter = Cutter(corpus, batch=3, length=LENGTH, seed=0)
+    plan = [(cutter.training(step), step) for step in range(5)]
+    for (cuts, _), batch in zip(plan, loader(corpus, length=LENGTH).batches(plan), strict=True):
+        np.testing.assert_array_equal(batch.clean, corpus.cuts(cuts.rows, starts=cuts.starts, length=LENGTH))
+        assert batch.audio is batch.clean
+
+
+def test_stored_features_are_those_of_the_cut(corpus, tmp_path):
+    write_features(tmp_path / "f.npy", corpus, channels=2)
+    stored = {"prosody": StoredFeature(tmp_path / "f.npy", corpus)}
+    cuts = Cuts(rows=np.array([0, 7]), starts=np.array([0, 800]))
+    found = next(loader(corpus, length=LENGTH, features=stored).batches([(cuts, 0)])).precomputed["prosody"]
+    assert found.shape == (2, 2, 51)
+    np.testing.assert_allclose(found[0, :, :31], [np.arange(31), np.arange(31) + 0.1], rtol=1e-6)
+    assert not found[0, :, 31:].any(), "clip 0 has 30 hops, so 31 frames"
+    np.testing.assert_allclose(found[1, 0], 7000 + 5 + np.arange(51))
+
+
+def test_loading_ahead_keeps_the_order_and_passes_errors_on():
+    assert list(ahead(lambda number: number**2, range(10))) == [number**2 for number in range(10)]
+    with pytest.raises(ZeroDivisionError):
+        list(ahead(lambda number: 1 // number, [1, 0]))
+
+
+def loader(corpus, *, length: int, features=None) -> BatchLoader:
+    augmentation = none.build(none.Options())
+    return BatchLoader(
+        corpus=corpus, features=features or {}, augmentation=augmentation, length=length, device=torch.device("cpu")
+    )

@@ -1,0 +1,214 @@
+"""Workers: losses on the encoder's frames, target statistics and starting biases."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from workflow_scripts import levels
+from workflow_scripts.errors import UserError
+from workflow_scripts.networks.heads import RegressionHead, stack_neighbours
+from workflow_scripts.training.regression import FeatureOptions, FeatureWorker
+from workflow_scripts.training.shapes import Batch
+from workflow_scripts.workers import lps, prosody, waveform
+
+WORKERS = {"waveform": 1, "lps": 1025, "prosody": 4, "mfcc": 20, "chroma": 12, "tempogram": 384}
+FEATURES = [name for name in WORKERS if name != "waveform"]
+
+
+def batch_of_noise(*, clips: int = 2, samples: int = 4800, seed: int = 0) -> Batch:
+    generator = torch.Generator().manual_seed(seed)
+    audio = 0.1 * torch.randn(clips, samples, generator=generator)
+    stored = 50 + 10 * torch.randn(clips, 4, 1 + samples // 160, generator=generator)
+    return Batch(clean=audio, audio=audio, precomputed={"prosody": stored})
+
+
+def build(name: str, **options: object):
+    level = levels.load("worker", name)
+    return level.build(levels.options(level, options), embedding_size=8)
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_every_worker_learns_from_a_batch(name):
+    worker, batch = build(name), batch_of_noise()
+    frames = torch.randn(2, 8, 30, requires_grad=True)
+    loss = worker.loss(frames, batch)
+    assert loss.shape == ()
+    assert loss.dtype == torch.float32
+    loss.backward()
+    assert frames.grad.abs().sum() > 0
+    assert all(parameter.grad is not None for parameter in worker.parameters())
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_feature_loss_is_the_mean_squared_error_on_the_encoders_frames(name):
+    worker, batch = build(name), batch_of_noise()
+    target = levels.load("worker", name).target(batch)
+    assert target.shape == (2, WORKERS[name], 31)
+    frames = torch.randn(2, 8, 30)
+    expected = (worker.head(frames) - target[..., :30]).square().mean()
+    torch.testing.assert_close(worker.loss(frames, batch), expected)
+
+
+@pytest.mark.parametrize("samples", [4800, 4801, 4790])
+def test_waveform_loss_is_the_mean_absolute_error(samples):
+    worker, batch = build("waveform", width=0.05), batch_of_noise(samples=samples)
+    frames = torch.randn(2, 8, 30)
+    rebuilt = worker.decoder(frames)[:, 0]
+    common = min(samples, 4800)
+    expected = (rebuilt[:, :common] - batch.clean[:, :common]).abs().mean()
+    torch.testing.assert_close(worker.loss(frames, batch), expected)
+
+
+def test_targets_are_of_the_audio_as_recorded():
+    worker, batch = build("lps"), batch_of_noise()
+    changed = Batch(clean=batch.clean, audio=torch.zeros_like(batch.audio))
+    frames = torch.randn(2, 8, 30)
+    torch.testing.assert_close(worker.loss(frames, changed), worker.loss(frames, batch))
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_normalised_targets_have_mean_zero_and_deviation_one(name):
+    batches = [batch_of_noise(seed=seed) for seed in range(3)]
+    worker = build(name, targets="normalised")
+    worker.calibrate(batches)
+    targets = torch.cat([worker.target(batch) for batch in batches])
+    assert torch.isfinite(targets).all()
+    assert targets.mean((0, 2)).abs().max() < 1e-3
+    deviation = targets.std((0, 2), correction=0)
+    varies = deviation > 0.01
+    torch.testing.assert_close(deviation[varies], torch.ones(int(varies.sum())), rtol=1e-3, atol=0)
+    assert varies.sum() >= WORKERS[name] - 1, "only the tempogram's lag 0 is constant"
+
+
+def test_a_constant_channel_is_not_blown_up():
+    stored = torch.full((2, 4, 31), 3.0) + 1e-6 * torch.rand(2, 4, 31)
+    worker = build("prosody", targets="normalised")
+    audio = torch.zeros(2, 4800)
+    batch = Batch(clean=audio, audio=audio, precomputed={"prosody": stored})
+    worker.calibrate([batch])
+    assert worker.target(batch).abs().max() < 1e-5
+
+
+def test_calibration_leaves_raw_targets_alone():
+    worker, batch = build("lps"), batch_of_noise()
+    before = {key: value.clone() for key, value in worker.state_dict().items()}
+    worker.calibrate([batch])
+    torch.testing.assert_close(worker.state_dict(), before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("neighbours", [1, 3])
+def test_start_at_mean_sets_the_last_bias_and_not_the_target(neighbours):
+    batch = batch_of_noise()
+    worker = build("lps", start_at_mean=True, neighbours=neighbours)
+    before = worker.target(batch)
+    worker.calibrate([batch])
+    torch.testing.assert_close(worker.target(batch), before, rtol=0, atol=0)
+    bias = worker.head.W.bias.detach().reshape(1025, neighbours)
+    torch.testing.assert_close(bias, before.mean((0, 2))[:, None].expand_as(bias), rtol=1e-4, atol=1e-3)
+
+
+def test_calibrated_statistics_are_part_of_the_state():
+    worker, copy, batch = build("lps", targets="normalised"), build("lps", targets="normalised"), batch_of_noise()
+    worker.calibrate([batch])
+    copy.load_state_dict(worker.state_dict())
+    torch.testing.assert_close(copy.target(batch), worker.target(batch), rtol=0, atol=0)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    channels=st.integers(1, 4),
+    frames=st.integers(1, 12),
+    neighbours=st.sampled_from([1, 3, 7]),
+    clips=st.integers(1, 3),
+)
+def test_neighbours_are_stacked_channel_by_channel_with_zeros_beyond_the_edges(channels, frames, neighbours, clips):
+    target = torch.randn(clips, channels, frames)
+    stacked = stack_neighbours(target, neighbours)
+    assert stacked.shape == (clips, channels * neighbours, frames)
+    for channel in range(channels):
+        for place in range(neighbours):
+            shift = place - neighbours // 2
+            for frame in range(frames):
+                inside = 0 <= frame + shift < frames
+                expected = target[:, channel, frame + shift] if inside else torch.zeros(clips)
+                assert torch.equal(stacked[:, channel * neighbours + place, frame], expected)
+
+
+def test_seven_neighbours_give_seven_times_the_outputs_and_the_loss_on_all():
+    worker, batch = build("mfcc", neighbours=7), batch_of_noise()
+    frames = torch.randn(2, 8, 30)
+    target = stack_neighbours(worker.target(batch)[..., :30], 7)
+    assert worker.head(frames).shape == (2, 140, 30)
+    torch.testing.assert_close(worker.loss(frames, batch), functional.mse_loss(worker.head(frames), target))
+
+
+def test_context_and_several_hidden_layers_keep_the_frames():
+    head = RegressionHead(inputs=8, outputs=5, hidden=6, hidden_layers=2, context=3)
+    assert head(torch.randn(2, 8, 11)).shape == (2, 5, 11)
+    assert [key for key in head.state_dict() if key.endswith("W.weight")] == [
+        "blocks.0.W.weight",
+        "blocks.1.W.weight",
+        "W.weight",
+    ]
+    assert [tuple(head.state_dict()[key].shape) for key in ("blocks.0.W.weight", "W.weight")] == [(6, 8, 3), (5, 6, 1)]
+
+
+def test_targets_stay_float32_under_autocast():
+    worker, batch, again = build("lps"), batch_of_noise(), batch_of_noise()
+    frames = torch.randn(2, 8, 30)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = worker.loss(frames, batch)
+        torch.testing.assert_close(worker.target(batch), worker.target(again), rtol=0, atol=0)
+    assert rounded.dtype == torch.float32
+    torch.testing.assert_close(rounded, worker.loss(frames, batch), rtol=0.01, atol=0)
+
+
+def test_power_is_computed_once_for_all_workers():
+    calls = []
+
+    def power(audio):
+        calls.append(audio)
+        return audio
+
+    batch = batch_of_noise()
+    assert batch.once(power) is batch.once(power)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "bad"),
+    [
+        (FeatureOptions, {"targets": "whitened"}),
+        (FeatureOptions, {"neighbours": 2}),
+        (FeatureOptions, {"hidden": 0}),
+        (waveform.Options, {"width": 0}),
+        (prosody.Options, {"pitch": "mel"}),
+        (prosody.Options, {"lowest_hz": 500.0, "highest_hz": 100.0}),
+    ],
+)
+def test_impossible_options_are_refused(options, bad):
+    with pytest.raises(UserError, match=next(iter(bad))):
+        options(**bad)
+
+
+@pytest.mark.parametrize(("pitch", "expected"), [("log", np.log(220)), ("hertz", 220)])
+def test_extracted_prosody_has_a_row_per_channel_and_a_frame_per_hop(pitch, expected):
+    time = np.arange(8000) / 16000
+    found = prosody.extract((0.5 * np.sin(2 * np.pi * 220 * time)).astype(np.float32), prosody.Options(pitch=pitch))
+    assert np.median(found[3]) == pytest.approx(expected, rel=0.01)
+    assert found.shape == (prosody.CHANNELS, 51)
+    assert found.dtype == np.float32
+    assert np.isfinite(found).all()
+
+
+def test_a_target_with_fewer_frames_than_the_encoder_is_a_programming_error():
+    worker = FeatureWorker(
+        channels=1, target=lambda batch: torch.zeros(2, 1, 5), options=lps.Options(), embedding_size=8
+    )
+    with pytest.raises(AssertionError, match="a frame for each"):
+        worker.loss(torch.randn(2, 8, 30), batch_of_noise())

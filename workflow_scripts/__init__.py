@@ -1,0 +1,1 @@
+"""Prelude: a benchmark of pre-training for music classification."""

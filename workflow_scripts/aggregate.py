@@ -1,0 +1,65 @@
+"""Gather the trials of all evaluations into one tidy table, and compute intervals and comparisons.
+
+Writes `trials.csv` and `trials.parquet` (all trials), `cells.csv` (per cell and metric), `entries.csv` (per entry of a
+study's table), `comparisons.csv` (per comparison and data set) and `summary.json` (what went in).
+Same trials, same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from workflow_scripts.errors import run_command
+from workflow_scripts.files import write_json, write_text, written_atomically
+from workflow_scripts.statistics.cells import Cells
+from workflow_scripts.statistics.plan import FACTORS, read_plan
+from workflow_scripts.statistics.summary import cell_table, comparison_table, entry_table
+from workflow_scripts.statistics.trials import gather
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line of the rule `aggregate`."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--plan", required=True, help='expected evaluations and studies (JSON file, "-": standard input)'
+    )
+    parser.add_argument("--code", default="", help="digest of the code that aggregates, written into summary.json")
+    parser.add_argument("--output", type=Path, required=True, help="folder to write to (results/statistics)")
+    arguments = parser.parse_args(argv)
+
+    plan = read_plan(arguments.plan)
+    gathered = gather(plan)
+    cells = Cells(gathered.trials)
+    tables = {
+        "trials": gathered.trials,
+        "cells": cell_table(plan, cells),
+        "entries": entry_table(plan, cells),
+        "comparisons": comparison_table(plan, cells),
+    }
+    for name, table in tables.items():
+        write_csv(arguments.output / f"{name}.csv", table)
+    with written_atomically(arguments.output / "trials.parquet") as temporary:
+        gathered.trials.to_parquet(temporary, engine="pyarrow", index=False)
+    write_json(
+        arguments.output / "summary.json",
+        {
+            "scale": plan.scale,
+            "code": arguments.code,
+            "evaluations": len(plan.evaluations) - len(gathered.missing),
+            "missing": [str(evaluation.path) for evaluation in gathered.missing],
+            "trials": len(gathered.trials.drop_duplicates([*FACTORS, "trial"])),
+            "studies": [study.name for study in plan.studies],
+        },
+    )
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write `table` with the shortest digits that read back to the same number, atomically."""
+    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+
+
+if __name__ == "__main__":
+    run_command(main)

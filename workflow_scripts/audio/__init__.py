@@ -1,0 +1,1 @@
+"""Decoding, resampling and the prepared corpus."""

@@ -1,0 +1,39 @@
+"""What a data set says about itself before any audio is decoded: the one result of every `datasets/<name>.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pandas as pd
+
+Task = Literal["multilabel", "multiclass", "unlabelled"]
+Split = Literal["train", "valid", "test"]
+
+#: columns of `DatasetIndex.clips`: clip id; file relative to the root; part of the file in seconds (NaN: from
+#: its start, to its end); split; group (clips that share an artist, song or repetition: never in two splits)
+CLIP_COLUMNS = ("clip", "path", "start_seconds", "end_seconds", "split", "group")
+EXCLUDED_COLUMNS = ("clip", "reason")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetIndex:
+    """Clips and labels of a data set.
+
+    `clips` has the columns of `CLIP_COLUMNS`, one row per clip, sorted by clip id. `labels` is indexed by clip id in
+    the same order, one float32 column per class: 1, 0 or NaN where nobody looked (multilabel); one 1 per row (multiclass);
+    no columns (unlabelled). `excluded` lists clips known to be unusable, with the reason; they appear in the corpus's
+    quarantine.
+    """
+
+    task: Task
+    clips: pd.DataFrame
+    labels: pd.DataFrame
+    excluded: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(EXCLUDED_COLUMNS), dtype=object))
+
+    def __post_init__(self) -> None:
+        """Check what every reader of an index relies on."""
+        assert tuple(self.clips.columns) == CLIP_COLUMNS, f"clips must have the columns {CLIP_COLUMNS}"
+        assert list(self.labels.index) == list(self.clips["clip"]), "labels must be in the order of the clips"
+        assert self.clips["clip"].is_unique, "clip ids must be unique"
+        assert set(self.clips["split"]) <= {"train", "valid", "test"}, "split must be train, valid or test"

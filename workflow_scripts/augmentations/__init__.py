@@ -1,0 +1,1 @@
+"""Augmentations of the audio an encoder hears, one file each."""

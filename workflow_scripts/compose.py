@@ -1,0 +1,68 @@
+"""Compose the report: one self-contained HTML page with every study, the data, the costs and the versions."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from workflow_scripts.errors import run_command
+from workflow_scripts.files import write_text
+from workflow_scripts.report import costs, page, tables
+from workflow_scripts.statistics.plan import Plan, read_plan
+from workflow_scripts.statistics.summary import read_table
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line of the rule `compose`."""
+    arguments = _arguments(argv)
+    plan = read_plan(arguments.plan)
+    entries, comparisons, cells = (
+        read_table(arguments.statistics / f"{name}.csv") for name in ("entries", "comparisons", "cells")
+    )
+    built = [(study, tables.build(study, entries=entries, comparisons=comparisons)) for study in plan.studies]
+    records = _records(plan)
+    composed = page.Page(
+        scale=plan.scale,
+        sources=page.sources(cells),
+        missing=page.missing(cells),
+        planned=len(plan.evaluations),
+        sections=tuple(page.section(study, table, folder=arguments.figures) for study, table in built),
+        data=tuple(page.data_rows(cells, corpora=plan.corpora)),
+        digests=tuple(_digests(plan)),
+        **page.cost_tables(records),
+    )
+    write_text(arguments.output, page.render(composed))
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--plan", required=True, help='expected evaluations and studies (JSON file, "-": standard input)'
+    )
+    parser.add_argument("--statistics", type=Path, required=True, help="folder written by aggregate")
+    parser.add_argument("--figures", type=Path, required=True, help="folder written by draw")
+    parser.add_argument("--output", type=Path, required=True, help="page to write (results/report/index.html)")
+    return parser.parse_args(argv)
+
+
+def _records(plan: Plan) -> list[costs.JobRecord]:
+    records = [record for stage, path in plan.records for record in costs.read_records(stage, path)]
+    for evaluation in plan.evaluations:
+        stage = f"evaluate, {evaluation.factors['scenario'].replace('_', '-')}"
+        records += costs.read_records(stage, evaluation.path.with_name("record.json"))
+    return records
+
+
+def _digests(plan: Plan) -> list[tuple[str, str]]:
+    """Code digests by scenario: what has to be equal for two reports to have been made by the same code."""
+    by_scenario: dict[str, set[str]] = {}
+    for evaluation in plan.evaluations:
+        by_scenario.setdefault(evaluation.factors["scenario"], set()).add(evaluation.code)
+    return [
+        (f"Code of the evaluations, {scenario.replace('_', '-')}", ", ".join(sorted(codes)))
+        for scenario, codes in sorted(by_scenario.items())
+    ]
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,254 @@
+"""Checks a config and its studies before anything runs.
+
+Every mistake ends in one line that names file, key and allowed values.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from workflow_scripts import levels
+from workflow_scripts.errors import UserError
+
+#: factor of a study's grid -> where its levels are named
+PRETRAINING_FACTORS = ("corpus", "encoder", "workers", "weighting", "augmentation", "recipe", "pretrain_seed")
+DOWNSTREAM_FACTORS = ("dataset", "head", "scenario", "fraction")
+#: sections of the config that hold the options of levels, and the factor they belong to
+LEVEL_SECTIONS = {
+    "encoders": "encoder",
+    "workers": "worker",
+    "weightings": "weighting",
+    "augmentations": "augmentation",
+    "heads": "head",
+}
+#: annotations of options as YAML writes them; a bool is no number
+PLAIN_TYPES: dict[str, tuple[type, ...]] = {"bool": (bool,), "int": (int,), "float": (int, float), "str": (str,)}
+
+
+def check(config: Mapping[str, Any], *, files: Sequence[Path], folder: Path) -> dict[str, dict[str, Any]]:
+    """Check a merged config and return its studies by name, trimmed.
+
+    `files` are the config files it was merged from, `folder` holds `schema/` and `studies/`. Raises `UserError`.
+    """
+    schema = _read_schema(folder, "config")
+    for file in files:
+        _check_schema(_read_yaml(file), _without_required(schema), where=str(file))
+    where = str(files[-1]) if files else "config"
+    _check_schema(config, schema, where=where)
+    _check_levels(config, where=where)
+    study_schema = _read_schema(folder, "study")
+    studies = {}
+    for name in config["studies"]:
+        study = _load_study(name, folder=folder, schema=study_schema, where=where)
+        studies[name] = _trimmed(study, config.get("trim", {}).get(name, {}), where=f"{where}: trim.{name}")
+        _check_study(studies[name], config, where=f"{folder}/studies/{name}.yaml (as trimmed by {where})")
+    strangers = sorted(set(config.get("trim", {})) - set(studies))
+    if strangers:
+        raise UserError(f"{where}: trim.{strangers[0]}: not among the studies; allowed: {', '.join(studies)}")
+    return studies
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: cannot be read as YAML: {error}") from error
+
+
+def _read_schema(folder: Path, name: str) -> dict[str, Any]:
+    return dict(json.loads((folder / "schema" / f"{name}.schema.json").read_text(encoding="utf-8")))
+
+
+def _without_required(schema: Any) -> Any:
+    """Return the schema for a file that states only what differs from another one."""
+    if isinstance(schema, dict):
+        return {key: _without_required(value) for key, value in schema.items() if key != "required"}
+    return [_without_required(item) for item in schema] if isinstance(schema, list) else schema
+
+
+def _check_schema(content: Any, schema: dict[str, Any], *, where: str) -> None:
+    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(content))
+    if error is not None:
+        key = ".".join(str(part) for part in error.absolute_path)
+        raise UserError(f"{where}: {key + ': ' if key else ''}{_in_words(error)}")
+
+
+def _in_words(error: jsonschema.ValidationError) -> str:
+    """What is wrong and what is allowed, without jsonschema's dump of the whole instance."""
+    expected = error.validator_value
+    match error.validator:
+        case "additionalProperties":
+            allowed = sorted(error.schema.get("properties", {}))
+            unknown = sorted(set(error.instance) - set(allowed))
+            return f"unknown key {', '.join(map(repr, unknown))}; allowed: {', '.join(allowed)}"
+        case "enum":
+            return f"{error.instance!r} is not allowed; allowed: {', '.join(map(str, expected))}"
+        case "type":
+            kinds = expected if isinstance(expected, str) else " or ".join(expected)
+            return f"{error.instance!r} has the wrong type; allowed: {kinds}"
+        case "pattern" | "propertyNames":
+            return f"{error.instance!r} has the wrong form; allowed: {error.schema.get('description', expected)}"
+        case _:
+            return error.message
+
+
+def _check_levels(config: Mapping[str, Any], *, where: str) -> None:
+    """Every level named in the config exists, and its options are those its file declares."""
+    for section, factor in LEVEL_SECTIONS.items():
+        for name, options in config[section].items():
+            _known(name, levels.names(factor), where=f"{where}: {section}.{name}", what=factor)
+            _check_options(factor, name, options or {}, where=f"{where}: {section}.{name}")
+    for name, entry in config["datasets"].items():
+        key = f"{where}: datasets.{name}"
+        if "loader" not in entry or "source" not in entry:
+            raise UserError(f"{key}: must state loader and source; allowed sources: download, local, twin")
+        _known(entry["loader"], levels.names("dataset"), where=f"{key}.loader", what="dataset")
+        _check_options("dataset", entry["loader"], entry.get("options") or {}, where=f"{key}.options")
+        if entry["source"] == "local" and not entry.get("path"):
+            raise UserError(f"{key}: source local needs a path: the folder that holds your copy")
+        if entry["source"] == "twin":
+            _known(entry["loader"], levels.names("twin"), where=f"{key}.source", what="twin of data set")
+            if not entry.get("twin"):
+                raise UserError(f"{key}: source twin needs twin: {{clips: ..., clip_seconds: ...}}")
+    for name, members in config["worker_sets"].items():
+        for worker in members:
+            _known(worker, config["workers"], where=f"{where}: worker_sets.{name}", what="worker")
+        if len(set(members)) != len(members):
+            raise UserError(f"{where}: worker_sets.{name}: names a worker twice")
+
+
+def _check_options(factor: str, name: str, given: Mapping[str, Any], *, where: str) -> None:
+    declared = dict(_declared_options(levels.module_name(factor, name), "Options"))
+    for key, value in given.items():
+        if key not in declared:
+            allowed = ", ".join(sorted(declared)) or "none"
+            raise UserError(f"{where}: unknown key {key!r}; allowed: {allowed}")
+        if not _matches(value, declared[key]):
+            raise UserError(f"{where}.{key}: {value!r} has the wrong type; allowed: {ast.unparse(declared[key])}")
+
+
+def _declared_options(module: str, name: str) -> Iterator[tuple[str, ast.expr]]:
+    """Fields of an options class, those of its bases included, and their annotations, read from the source."""
+    body = levels.syntax_of(module).body
+    imported = {
+        alias.asname or alias.name: (str(node.module), alias.name)
+        for node in body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    declaration = next(node for node in body if isinstance(node, ast.ClassDef) and node.name == name)
+    for base in declaration.bases:
+        match base:
+            case ast.Name(id=inherited):
+                yield from _declared_options(*imported[inherited])
+            case ast.Attribute(value=ast.Name(id=origin), attr=inherited):
+                yield from _declared_options(".".join(imported[origin]), inherited)
+    for field in declaration.body:
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+            yield field.target.id, field.annotation
+
+
+def _matches(value: object, annotation: ast.expr) -> bool:
+    """Whether a YAML value fits an annotation; annotations YAML cannot express (such as a class) fit anything."""
+    fits = True
+    match annotation:
+        case ast.BinOp(left=left, right=right, op=ast.BitOr()):
+            fits = _matches(value, left) or _matches(value, right)
+        case ast.Constant(value=None):
+            fits = value is None
+        case ast.Name(id=name) if name in PLAIN_TYPES:
+            fits = isinstance(value, PLAIN_TYPES[name]) and isinstance(value, bool) == (name == "bool")
+        case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
+            fits = value in ast.literal_eval(choices if isinstance(choices, ast.Tuple) else ast.Tuple(elts=[choices]))
+        case ast.Subscript(value=ast.Name(id="tuple" | "list" | "Sequence")):
+            fits = isinstance(value, list)
+    return fits
+
+
+def _load_study(name: str, *, folder: Path, schema: dict[str, Any], where: str) -> dict[str, Any]:
+    known = sorted(path.stem for path in (folder / "studies").glob("*.yaml"))
+    _known(name, known, where=f"{where}: studies", what="study")
+    path = folder / "studies" / f"{name}.yaml"
+    study = _read_yaml(path)
+    _check_schema(study, schema, where=str(path))
+    return dict(study)
+
+
+def _trimmed(study: dict[str, Any], trim: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+    """Return the study with the grid levels, floors and comparisons that `trim` states instead of its own."""
+    trimmed = copy.deepcopy(study)
+    for key, value in trim.items():
+        if key in trimmed["grid"]:
+            trimmed["grid"][key] = value
+        elif key in ("floors", "comparisons"):
+            trimmed[key] = value
+        else:
+            raise UserError(f"{where}: unknown factor {key!r}; allowed: {', '.join([*study['grid'], 'floors'])}")
+    return trimmed
+
+
+def _check_study(study: Mapping[str, Any], config: Mapping[str, Any], *, where: str) -> None:
+    grid = study["grid"]
+    named = {
+        "corpus": config["datasets"],
+        "encoder": config["encoders"],
+        "workers": config["worker_sets"],
+        "weighting": config["weightings"],
+        "augmentation": config["augmentations"],
+        "recipe": config["recipes"],
+        "dataset": config["datasets"],
+        "head": config["heads"],
+        "scenario": levels.names("scenario"),
+    }
+    for factor, allowed in named.items():
+        for level in grid[factor]:
+            _known(level, allowed, where=f"{where}: grid.{factor}", what=factor)
+    for floor in study["floors"]:
+        _known(floor, config["encoders"], where=f"{where}: floors", what="encoder")
+    _check_contradictions(study, config, where=where)
+
+
+def _check_contradictions(study: Mapping[str, Any], config: Mapping[str, Any], *, where: str) -> None:
+    grid = study["grid"]
+    for encoder in grid["encoder"]:
+        if not levels.fact("encoder", encoder, "TRAINABLE"):
+            trainable = [name for name in config["encoders"] if levels.fact("encoder", name, "TRAINABLE")]
+            shown = ", ".join(trainable)
+            raise UserError(f"{where}: grid.encoder: {encoder} cannot be trained, make it a floor; allowed: {shown}")
+    for floor in study["floors"]:
+        if levels.fact("encoder", floor, "TRAINABLE"):
+            fixed = [name for name in config["encoders"] if not levels.fact("encoder", name, "TRAINABLE")]
+            raise UserError(f"{where}: floors: {floor} can be trained, so it is no floor; allowed: {', '.join(fixed)}")
+    for dataset in grid["dataset"]:
+        if not _labelled(config["datasets"][dataset]):
+            raise UserError(f"{where}: grid.dataset: {dataset} has no labels, so nothing can be evaluated on it")
+    for number, comparison in enumerate(study["comparisons"]):
+        for side in ("better", "than"):
+            for factor, level in comparison[side].items():
+                allowed = [*grid[factor], *(study["floors"] if factor == "encoder" else [])]
+                if level not in allowed:
+                    shown = ", ".join(map(str, allowed))
+                    raise UserError(
+                        f"{where}: comparisons.{number}.{side}.{factor}: {level!r} is not in the grid; allowed: {shown}"
+                    )
+
+
+def _labelled(entry: Mapping[str, Any]) -> bool:
+    """Whether a data set can be evaluated on; a folder has labels only when its options say where they are."""
+    task = levels.fact("dataset", entry["loader"], "TASK")
+    return (
+        (entry.get("options") or {}).get("labels", "none") != "none" if task == "by options" else task != "unlabelled"
+    )
+
+
+def _known(name: object, allowed: Sequence[str] | Mapping[str, Any], *, where: str, what: str) -> None:
+    if name not in allowed:
+        raise UserError(f"{where}: unknown {what} {name!r}; allowed: {', '.join(map(str, allowed)) or 'none'}")

@@ -1,0 +1,179 @@
+"""AudioSet, "Music" subset: unlabelled clips for pre-training (Gemmeke et al., 2017; Wu et al., 2021, 3.5.1)."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from workflow_scripts.audio import splits
+from workflow_scripts.audio.index import CLIP_COLUMNS, DatasetIndex
+from workflow_scripts.audio.listing import audio_files, excluded_table
+from workflow_scripts.errors import UserError
+from workflow_scripts.sources.remotes import Remote
+
+TASK = "unlabelled"
+BIBTEX = """@inproceedings{gemmeke2017audioset,
+  author = {Gemmeke, Jort F. and Ellis, Daniel P. W. and Freedman, Dylan and Jansen, Aren and Lawrence, Wade
+            and Moore, R. Channing and Plakal, Manoj and Ritter, Marvin},
+  title = {Audio Set: An Ontology and Human-labeled Dataset for Audio Events},
+  booktitle = {IEEE International Conference on Acoustics, Speech and Signal Processing (ICASSP)},
+  year = {2017}
+}"""
+LICENSE = "segments CC BY 4.0, ontology CC BY-SA 4.0; the audio is not distributed: bring your own copy"
+REMOTES: dict[str, Remote] = {}  # segments alone are of no use without the audio, which cannot be downloaded
+
+MUSIC = "/m/04rlf"
+SEGMENTS = ("eval_segments", "balanced_train_segments", "unbalanced_train_segments")
+#: the label and its descendants in the ontology
+SUBTREE = Path(__file__).parent / "lists" / "audioset_music_subtree.csv"
+#: <ytid>, <ytid>_<start> or <ytid>_<start>_<end>; times in seconds or milliseconds
+FILE_STEM = re.compile(r"(?P<ytid>[\w-]{11})(?:_(?P<start>\d+(?:\.\d+)?))?(?:_\d+(?:\.\d+)?)?", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Which clips belong to the corpus.
+
+    `labels`: the label Music itself (about 980,000 clips), or any label of its subtree. `clips`: size of a random
+    subset of the clips that are there, by `seed` (Wu et al. use 100,000); none: all. `segments`: names of the csv
+    files; none: those that are there.
+    """
+
+    labels: Literal["exact", "subtree"] = "exact"
+    clips: int | None = None
+    seed: int = 0
+    segments: tuple[str, ...] | list[str] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse other values."""
+        if self.labels not in ("exact", "subtree"):
+            raise UserError(f"audioset_music: labels must be exact or subtree, not {self.labels!r}")
+        if self.clips is not None and self.clips < 1:
+            raise UserError(f"audioset_music: clips must be at least 1, not {self.clips}")
+
+
+def index(root: Path, options: Options) -> DatasetIndex:
+    """Index the labelled segments that have an audio file anywhere below `root`, which also holds the csv files.
+
+    Files are named `<ytid>` or `<ytid>_<start>`. Segments without a file are left out; one row of `excluded` says how
+    many there are, since any copy lacks thousands. Raises `UserError` when there is no csv or no audio.
+    """
+    wanted = _music(_segments(root, options), labels=options.labels)
+    files = _files_by_name(root)
+    found = [
+        (ytid, start, files[ytid].get(key))
+        for ytid, start in wanted
+        if ytid in files
+        for key in (_milliseconds(start), None)
+    ]
+    rows: dict[str, tuple[str, str]] = {}
+    served: set[str] = set()
+    for ytid, start, path in found:
+        clip = f"{ytid}_{_milliseconds(start)}"
+        if path is not None and clip not in rows and path not in served:
+            rows[clip] = (ytid, path)
+            served.add(path)
+    if not rows:
+        raise UserError(
+            f"{root} holds no audio of its {len(wanted)} Music segments:"
+            " name clips <YouTube id>.wav or <YouTube id>_<start>.wav"
+        )
+    missing = len(wanted) - len(rows)
+    chosen = sorted(_subset(list(rows), options))
+    groups = [rows[clip][0] for clip in chosen]
+    clips = pd.DataFrame({"clip": chosen, "path": [rows[clip][1] for clip in chosen], "group": groups})
+    clips["split"] = splits.by_hash(groups)
+    clips["start_seconds"] = clips["end_seconds"] = float("nan")
+    summary = (
+        [("segments without audio", f"{missing} Music segments of the csv files have no audio file")] if missing else []
+    )
+    return DatasetIndex(
+        task="unlabelled",
+        clips=clips[list(CLIP_COLUMNS)],
+        labels=pd.DataFrame(index=pd.Index(chosen, name="clip")),
+        excluded=excluded_table(summary),
+    )
+
+
+def read_segments(path: Path) -> pd.DataFrame:
+    """Columns ytid, start (seconds) and labels (comma-separated) of a segments csv.
+
+    Lines that start with ``#`` stand only at the top; fields are parted by a comma and a space, and the quoted last one
+    holds commas.
+    """
+    with path.open(encoding="utf-8") as file:
+        header = sum(1 for _ in itertools.takewhile(lambda line: line.startswith("#"), file))
+    try:
+        return pd.read_csv(
+            path,
+            skiprows=header,
+            header=None,
+            names=["ytid", "start", "end", "labels"],
+            usecols=["ytid", "start", "labels"],
+            dtype={"ytid": str, "start": float, "labels": str},
+            skipinitialspace=True,
+            keep_default_na=False,
+        )
+    except (ValueError, pd.errors.ParserError) as error:
+        raise UserError(f"{path} is not a segments csv of AudioSet ({error})") from error
+
+
+def _segments(root: Path, options: Options) -> pd.DataFrame:
+    names = list(options.segments) or list(SEGMENTS)
+    paths = {name: path for name in names for path in _csv(root, name)}
+    if not paths or (options.segments and len(paths) < len(names)):
+        lacking = ", ".join(f"{name}.csv" for name in names if name not in paths)
+        raise UserError(f"{root} lacks {lacking}: put AudioSet's segment lists there")
+    return pd.concat([read_segments(path) for path in paths.values()], ignore_index=True)
+
+
+def _csv(root: Path, name: str) -> list[Path]:
+    candidates = (root / f"{name}.csv", root / "csv" / f"{name}.csv", root / "metadata" / f"{name}.csv")
+    return [path for path in candidates if path.is_file()][:1]
+
+
+def _music(segments: pd.DataFrame, *, labels: str) -> list[tuple[str, float]]:
+    """Segments of the label or its subtree, once each, sorted."""
+    wanted = {MUSIC} if labels == "exact" else _subtree()
+    pattern = f"(?:^|,)(?:{'|'.join(map(re.escape, sorted(wanted)))})(?:,|$)"
+    music = segments[segments["labels"].str.contains(pattern, regex=True)]
+    return sorted(set(zip(music["ytid"], music["start"], strict=True)))
+
+
+def _subtree() -> set[str]:
+    with SUBTREE.open(encoding="utf-8", newline="") as file:
+        return {row["mid"] for row in csv.DictReader(file)}
+
+
+def _files_by_name(root: Path) -> dict[str, dict[int | None, str]]:
+    """YouTube id -> start in milliseconds, or None where the name has no start -> path."""
+    files: dict[str, dict[int | None, str]] = {}
+    for path in audio_files(root):
+        match = FILE_STEM.fullmatch(path.rpartition("/")[2].rpartition(".")[0])
+        if match is None:
+            continue
+        own, start = files.setdefault(match["ytid"], {}), match["start"]
+        if start is None:
+            own.setdefault(None, path)
+        else:
+            own.setdefault(_milliseconds(float(start)), path)  # the name counts in seconds
+            if "." not in start:
+                own.setdefault(int(start), path)  # or in milliseconds
+    return files
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _subset(clips: list[str], options: Options) -> list[str]:
+    """A random subset that only depends on names and seed: another download adds clips, it does not reshuffle."""
+    if options.clips is None or options.clips >= len(clips):
+        return clips
+    return sorted(clips, key=lambda clip: (splits.position(clip, salt=str(options.seed)), clip))[: options.clips]

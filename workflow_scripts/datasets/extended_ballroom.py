@@ -1,0 +1,165 @@
+"""Extended Ballroom: dances, 4,180 clips of 30 s in 13 classes, of which nine are used (Marchand and Peeters, 2016)."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from xml.etree import ElementTree
+
+from workflow_scripts.audio import splits
+from workflow_scripts.audio.index import DatasetIndex
+from workflow_scripts.audio.listing import MISSING, clip_table, excluded_table, first_existing, one_hot
+from workflow_scripts.errors import UserError
+from workflow_scripts.sources.remotes import Remote
+
+TASK = "multiclass"
+BIBTEX = """@inproceedings{marchand2016extended,
+  author = {Marchand, Ugo and Peeters, Geoffroy},
+  title = {The Extended Ballroom Dataset},
+  booktitle = {Late-Breaking Session of the 17th International Society for Music Information Retrieval Conference},
+  year = {2016}
+}"""
+LICENSE = "none stated: previews of commercial recordings, for research; bring your own copy"
+REMOTES: dict[str, Remote] = {}  # no archive is published: the owner's script fetches file by file from a shop
+
+NAME = "extendedballroom_v1.1.xml"
+#: the four smallest classes, dropped as Wu et al. (2021, section 3.5) do after Jeong et al. (2017)
+DROPPED = frozenset(("Slowwaltz", "Pasodoble", "Salsa", "Wcswing"))
+ALL_CLASSES = frozenset(
+    ("Waltz", "Foxtrot", "Quickstep", "Rumba", "Samba", "Tango", "Chacha", "Jive", "Viennesewaltz", *DROPPED)
+)
+REPETITIONS = (
+    "exact",
+    "version",
+    "time",
+    "karaoke",
+)  # child elements of a song; the data set's readme calls them attributes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """`classes`: the paper's nine, or all thirteen. `split`: repetitions kept together, or every clip on its own.
+
+    `plain` is nearer to what Wu et al. may have done; it lets the same recording stand in training and test.
+    """
+
+    classes: Literal["nine", "all"] = "nine"
+    split: Literal["grouped", "plain"] = "grouped"
+
+    def __post_init__(self) -> None:
+        """Refuse other values."""
+        if self.classes not in ("nine", "all"):
+            raise UserError(f"extended_ballroom: classes must be nine or all, not {self.classes!r}")
+        if self.split not in ("grouped", "plain"):
+            raise UserError(f"extended_ballroom: split must be grouped or plain, not {self.split!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Song:
+    """One `song` element: repetitions are ids of other songs."""
+
+    song: str
+    dance: str
+    repetitions: tuple[str, ...]
+
+
+def index(root: Path, options: Options) -> DatasetIndex:
+    """Index the clips of the xml; stratified 70/15/15, whichever of the files are there.
+
+    Raises `UserError` when there is no xml, when it cannot be read, or when no audio is found; warns when classes are
+    missing.
+    """
+    xml = find_xml(root)
+    songs = read_songs(xml)
+    known = {song.dance for song in songs}
+    if lacking := sorted(ALL_CLASSES - known - (DROPPED if options.classes == "nine" else frozenset())):
+        warnings.warn(
+            f"{xml} lacks {', '.join(lacking)}: a copy with seven classes circulates;"
+            " the original has thirteen and 4,180 songs",
+            stacklevel=2,
+        )
+    group_of = repeat_groups(songs)
+    songs = sorted(
+        (song for song in songs if options.classes == "all" or song.dance not in DROPPED), key=lambda song: song.song
+    )
+    groups = [group_of[song.song] if options.split == "grouped" else song.song for song in songs]
+    split = splits.grouped(groups, classes=[song.dance for song in songs])
+    rows = []
+    excluded = []
+    for song, its_split, group in zip(songs, split, groups, strict=True):
+        path = _path(root, xml.parent, song)
+        if path is None:
+            excluded.append((song.song, MISSING))
+        else:
+            rows.append((song, path, its_split, group))
+    if not rows:
+        raise UserError(f"{root} holds no audio: expected Waltz/100601.mp3 or Waltz/Waltz.100601.mp3 beside {xml.name}")
+    clips = [song.song for song, *_ in rows]
+    return DatasetIndex(
+        task="multiclass",
+        clips=clip_table(
+            clip=clips, path=[row[1] for row in rows], split=[row[2] for row in rows], group=[row[3] for row in rows]
+        ),
+        labels=one_hot([song.dance for song, *_ in rows], classes=sorted({song.dance for song in songs}), clips=clips),
+        excluded=excluded_table(excluded),
+    )
+
+
+def find_xml(root: Path) -> Path:
+    """Path of the data set's xml in `root` or one folder below; `UserError` if there is none."""
+    found = sorted([*root.glob("extendedballroom*.xml"), *root.glob("*/extendedballroom*.xml")])
+    if not found:
+        raise UserError(f"{root} lacks {NAME}: put the data set's xml there, beside the folders of the dances")
+    return found[-1]  # the highest version
+
+
+def read_songs(xml: Path) -> list[Song]:
+    """Songs of the xml. A document type, with which a small file can grow without bound, is refused as `UserError`."""
+    content = xml.read_bytes()
+    if re.search(rb"<!(DOCTYPE|ENTITY)", content, re.IGNORECASE) or b"\x00" in content:
+        raise UserError(f"{xml} declares entities, which the data set's own xml does not: get the original")
+    try:
+        tree = ElementTree.fromstring(content)
+    except ElementTree.ParseError as error:
+        raise UserError(f"{xml} cannot be read ({error}): get the original") from error
+    songs = {
+        song.get("id", "").strip(): Song(
+            song=song.get("id", "").strip(),
+            dance=dance.tag,
+            repetitions=tuple(child.get("id", "").strip() for child in song if child.tag in REPETITIONS),
+        )
+        for dance in tree
+        for song in dance.iter("song")
+    }
+    unusable = [name for name in songs if not re.fullmatch(r"[\w-]+", name)]
+    if unusable or not songs:
+        raise UserError(f"{xml} has songs without a plain id or no songs at all: get the original")
+    return list(songs.values())
+
+
+def repeat_groups(songs: list[Song]) -> dict[str, str]:
+    """Song id to the smallest id among all songs connected to it by repetition marks, directly or not."""
+    leader = {song.song: song.song for song in songs}
+
+    def find(name: str) -> str:
+        while leader[name] != name:
+            leader[name] = leader[leader[name]]  # halve the path
+            name = leader[name]
+        return name
+
+    for song in songs:
+        for other in song.repetitions:
+            if other in leader:  # a few marks may name songs that are not in the set
+                first, second = sorted((find(song.song), find(other)))
+                leader[second] = first
+    return {song.song: find(song.song) for song in songs}
+
+
+def _path(root: Path, folder: Path, song: Song) -> str | None:
+    """File of a song: the owner's script has been seen to write either name."""
+    base = folder.relative_to(root).as_posix()
+    names = [f"{song.dance}/{song.song}.mp3", f"{song.dance}/{song.dance}.{song.song}.mp3"]
+    return first_existing(root, [name if base == "." else f"{base}/{name}" for name in names])

@@ -1,0 +1,33 @@
+"""FMA medium: 25,000 clips of 30 s in 16 unbalanced genres, split 19,922 / 2,505 / 2,573 (Defferrard et al., 2017)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from workflow_scripts.audio import fma
+from workflow_scripts.audio.index import DatasetIndex
+from workflow_scripts.sources.remotes import Remote
+
+TASK = "multiclass"
+BIBTEX = fma.BIBTEX
+LICENSE = fma.LICENSE
+REMOTES = {
+    "metadata": fma.METADATA,
+    "audio": Remote(
+        url="https://os.unil.cloud.switch.ch/fma/fma_medium.zip",
+        algorithm="sha1",
+        checksum="c67b69ea232021025fca9231fc1c7c1a063ab50b",
+        unpack=True,
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """FMA medium has one official form."""
+
+
+def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 (every data set has this shape)
+    """Index FMA medium; see `fma.index` for the layouts accepted and the errors raised."""
+    return fma.index(root, subset="medium")

@@ -1,0 +1,33 @@
+"""FMA small: 8,000 clips of 30 s in 8 balanced genres, split 6,400 / 800 / 800 (Defferrard et al., 2017)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from workflow_scripts.audio import fma
+from workflow_scripts.audio.index import DatasetIndex
+from workflow_scripts.sources.remotes import Remote
+
+TASK = "multiclass"
+BIBTEX = fma.BIBTEX
+LICENSE = fma.LICENSE
+REMOTES = {
+    "metadata": fma.METADATA,
+    "audio": Remote(
+        url="https://os.unil.cloud.switch.ch/fma/fma_small.zip",
+        algorithm="sha1",
+        checksum="ade154f733639d52e35e32f5593efe5be76c6d70",
+        unpack=True,
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """FMA small has one official form."""
+
+
+def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 (every data set has this shape)
+    """Index FMA small; see `fma.index` for the layouts accepted and the errors raised."""
+    return fma.index(root, subset="small")

@@ -1,0 +1,211 @@
+"""Any folder of audio: a corpus for pre-training, or a labelled set by folder names or by a csv."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from workflow_scripts.audio import splits
+from workflow_scripts.audio.index import DatasetIndex
+from workflow_scripts.audio.listing import MISSING, audio_files, clip_table, excluded_table, is_audio, one_hot
+from workflow_scripts.errors import UserError
+from workflow_scripts.sources.remotes import Remote
+
+TASK = "by options"  # whether there are labels, and of which kind, is the option `labels`
+BIBTEX = ""
+LICENSE = "that of your audio"
+REMOTES: dict[str, Remote] = {}
+
+SPLIT_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("valid", "validation", "val", "dev"), "valid"),
+    "test": "test",
+}
+#: of the training clips, where the csv only knows train and test: what 70/15/15 gives
+VALIDATION = splits.DEFAULT_SHARES["valid"] / (splits.DEFAULT_SHARES["valid"] + splits.DEFAULT_SHARES["train"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Where labels come from.
+
+    `labels`: none (a corpus for pre-training), folders (the first folder below the root is the class) or csv. `csv`:
+    its path, from the root or from the working directory; paths inside it count from the csv's own folder, and rows
+    outside the root are passed over. Of several labels between `separators` the first is the class, unless `multilabel`.
+    A split or group column that does not exist is as if empty.
+    """
+
+    labels: Literal["none", "folders", "csv"] = "none"
+    csv: str | None = None
+    multilabel: bool = False
+    separators: str = "|;"
+    path_column: str = "path"
+    label_column: str = "labels"
+    split_column: str = "split"
+    group_column: str = "group"
+
+    def __post_init__(self) -> None:
+        """Refuse contradictions."""
+        if self.labels not in ("none", "folders", "csv"):
+            raise UserError(f"folder: labels must be none, folders or csv, not {self.labels!r}")
+        if (self.labels == "csv") != (self.csv is not None):
+            raise UserError("folder: labels: csv and csv: <path of the csv> belong together")
+        if self.multilabel and self.labels != "csv":
+            raise UserError("folder: multilabel needs labels: csv")
+
+
+def index(root: Path, options: Options) -> DatasetIndex:
+    """Index the audio below `root`; what is missing of a split is made by whole groups, whatever the files' order.
+
+    Without labels 5 % of the clips are validation; with labels and no split 70/15/15, stratified; with train and test
+    alone, validation is carved from train. Raises `UserError` for an unusable csv, a group in two splits, or no audio.
+    """
+    if options.labels == "csv":
+        return _from_csv(root, options)
+    files, unnamed = _representable(audio_files(root))
+    if not files:
+        raise UserError(f"{root} holds no audio files")
+    if options.labels == "folders":
+        return _from_folders(root, files, unnamed)
+    return DatasetIndex(
+        task="unlabelled",
+        clips=clip_table(clip=files, path=files, split=splits.by_hash(files), group=files),
+        labels=pd.DataFrame(index=pd.Index(files, name="clip")),
+        excluded=excluded_table(unnamed),
+    )
+
+
+def _representable(files: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Part file names that are valid Unicode from those that no table can hold."""
+    good = [file for file in files if file.isprintable() and _encodable(file)]
+    odd = [file.encode("utf-8", "backslashreplace").decode() for file in files if file not in set(good)]
+    return good, [(file, "the file name is not valid Unicode") for file in odd]
+
+
+def _encodable(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _from_folders(root: Path, files: list[str], excluded: list[tuple[str, str]]) -> DatasetIndex:
+    kept = [file for file in files if "/" in file]
+    excluded = excluded + [(file, "not in the folder of a class") for file in files if "/" not in file]
+    if not kept:
+        raise UserError(f"{root} has no folders: labels: folders needs one folder per class")
+    kinds = [file.split("/")[0] for file in kept]
+    return DatasetIndex(
+        task="multiclass",
+        clips=clip_table(clip=kept, path=kept, split=splits.grouped(kept, classes=kinds), group=kept),
+        labels=one_hot(kinds, classes=sorted(set(kinds)), clips=kept),
+        excluded=excluded_table(excluded),
+    )
+
+
+def _from_csv(root: Path, options: Options) -> DatasetIndex:
+    table = _rows(root, options)
+    excluded = [(clip, MISSING) for clip in table["clip"][~table["there"]]]
+    excluded += [
+        (clip, "no label in the csv") for clip in table["clip"][table["there"] & (table["labels"].str.len() == 0)]
+    ]
+    table = table[table["there"] & (table["labels"].str.len() > 0)].reset_index(drop=True)
+    given = table["split"] != ""
+    if given.any():
+        excluded += [(clip, "no split in the csv") for clip in table["clip"][~given]]
+        table = table[given].reset_index(drop=True)
+    if table.empty:
+        raise UserError(f"{options.csv} labels no audio file in {root}: paths in it count from its own folder")
+    clips, kinds = list(table["clip"]), [items[0] for items in table["labels"]]
+    return DatasetIndex(
+        task="multilabel" if options.multilabel else "multiclass",
+        clips=clip_table(clip=clips, path=clips, split=_splits(table, kinds, options), group=list(table["group"])),
+        labels=_many_hot(table) if options.multilabel else one_hot(kinds, classes=sorted(set(kinds)), clips=clips),
+        excluded=excluded_table(excluded),
+    )
+
+
+def _rows(root: Path, options: Options) -> pd.DataFrame:
+    """Rows of the csv below the root, sorted by clip: clip, labels (tuple), split, group, and whether it is there."""
+    path = _csv_path(root, str(options.csv))
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (ValueError, pd.errors.ParserError) as error:
+        raise UserError(f"{path} cannot be read as a csv ({error})") from error
+    for column in (options.path_column, options.label_column):
+        if column not in table:
+            raise UserError(
+                f"{path} has no column {column}: it has {', '.join(table.columns)}; see path_column, label_column"
+            )
+    clips = [_below(root.resolve(), path.parent.resolve(), given) for given in table[options.path_column]]
+    empty = pd.Series("", index=table.index)
+    rows = pd.DataFrame(
+        {
+            "clip": clips,
+            "labels": [_items(text, options) for text in table[options.label_column]],
+            "split": [_split(name, path) for name in table.get(options.split_column, empty)],
+            "group": [str(group).strip() for group in table.get(options.group_column, empty)],
+        }
+    )
+    rows = rows[[is_audio(clip.rpartition("/")[2]) for clip in rows["clip"]]]
+    rows = rows.sort_values("clip").reset_index(drop=True)
+    if rows["clip"].duplicated().any():
+        raise UserError(f"{path} names {rows['clip'][rows['clip'].duplicated()].iloc[0]} twice: keep one row per file")
+    rows["group"] = rows["group"].where(rows["group"] != "", rows["clip"])
+    rows["there"] = [(root / clip).is_file() for clip in rows["clip"]]
+    return rows
+
+
+def _csv_path(root: Path, given: str) -> Path:
+    for path in (root / given, Path(given)):
+        if path.is_file():
+            return path
+    raise UserError(f"there is no csv {given}, neither in {root} nor from the working directory")
+
+
+def _below(root: Path, folder: Path, given: str) -> str:
+    """Path relative to the root of a path that counts from `folder`; empty when it lies elsewhere, by whatever dots."""
+    path = Path(os.path.normpath(folder / given.strip()))
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else ""
+
+
+def _items(text: str, options: Options) -> tuple[str, ...]:
+    """Labels of a row. A class written ``instrument=violin`` is ``violin``; several labels keep their names."""
+    items = (
+        [item.strip() for item in re.split(f"[{re.escape(options.separators)}]", text)]
+        if options.separators
+        else [text.strip()]
+    )
+    items = [item for item in items if item]
+    return tuple(items) if options.multilabel else tuple(item.rpartition("=")[2] for item in items[:1])
+
+
+def _split(name: str, path: Path) -> str:
+    name = name.strip().lower()
+    if name and name not in SPLIT_NAMES:
+        raise UserError(f"{path} has the split {name!r}; allowed: {', '.join(SPLIT_NAMES)}, or none")
+    return SPLIT_NAMES.get(name, "")
+
+
+def _splits(table: pd.DataFrame, kinds: list[str], options: Options) -> list[str] | pd.Series:
+    given = set(table["split"])
+    if given == {""}:
+        return list(splits.grouped(list(table["group"]), classes=kinds))
+    per_group = table.groupby("group")["split"].nunique()
+    if (per_group > 1).any():
+        raise UserError(f"{options.csv}: group {per_group.idxmax()} is in two splits: put each group into one")
+    if given == {"train", "test"}:
+        return splits.validation_carved(table["split"], groups=table["group"], classes=kinds, share=VALIDATION)
+    return table["split"]
+
+
+def _many_hot(table: pd.DataFrame) -> pd.DataFrame:
+    classes = sorted({item for items in table["labels"] for item in items})
+    rows = [[float(kind in items) for kind in classes] for items in table["labels"]]
+    return pd.DataFrame(rows, index=pd.Index(table["clip"], name="clip"), columns=classes, dtype="float32")

@@ -1,0 +1,178 @@
+"""OpenMIC-2018: which of 20 instruments sound in 20,000 clips of 10 s, mostly unobserved (Humphrey et al., 2018)."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pandas as pd
+
+from workflow_scripts.audio import splits
+from workflow_scripts.audio.index import DatasetIndex
+from workflow_scripts.audio.listing import MISSING, clip_table, excluded_table
+from workflow_scripts.errors import UserError
+from workflow_scripts.sources.remotes import Remote
+
+TASK = "multilabel"
+BIBTEX = """@inproceedings{humphrey2018openmic,
+  author = {Humphrey, Eric J. and Durand, Simon and McFee, Brian},
+  title = {{OpenMIC-2018}: An Open Data-set for Multiple Instrument Recognition},
+  booktitle = {Proceedings of the 19th International Society for Music Information Retrieval Conference (ISMIR)},
+  year = {2018}
+}"""
+LICENSE = "CC BY 4.0; audio: each track under its Creative Commons licence (named in the metadata)"
+REMOTES = {
+    "all": Remote(
+        url="https://zenodo.org/record/1432913/files/openmic-2018-v1.0.0.tgz",
+        algorithm="md5",
+        checksum="e4ccf187e2bb5ab2e115416e8aafe7f4",
+        unpack=True,
+    )
+}
+
+FOLDER = "openmic-2018"
+#: class-map.json's names, in its order
+CLASSES = (
+    *("accordion", "banjo", "bass", "cello", "clarinet", "cymbals", "drums", "flute", "guitar", "mallet_percussion"),
+    *("mandolin", "organ", "piano", "saxophone", "synthesizer", "trombone", "trumpet", "ukulele", "violin", "voice"),
+)
+PRESENT = 0.5  # a clip has the instrument from this relevance on (official notebook: >=)
+#: labels the owners corrected by hand after ten source files had been found broken (README, errata)
+CORRECTED = {"095253_134400": "piano", "095263_96000": "mallet_percussion", "113025_99840": "trumpet"}
+#: official split files: named one way in the README, the other way in the notebook and mirdata
+PARTITIONS = {"train": ("split01_train.csv", "train01.txt"), "test": ("split01_test.csv", "test01.txt")}
+VALIDATION = (
+    0.25  # of the training clips; there is no official validation, and Wu et al. train on about 11,000 of 14,915
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """`validation`: share of the official training clips that becomes validation, by whole artists."""
+
+    validation: float = VALIDATION
+
+    def __post_init__(self) -> None:
+        """Refuse shares that leave a split empty."""
+        if not 0 < self.validation < 1:
+            raise UserError(f"openmic: validation must be between 0 and 1, not {self.validation}")
+
+
+def index(root: Path, options: Options) -> DatasetIndex:
+    """Index the clips of the official partitions; unobserved labels are NaN.
+
+    `root` is `openmic-2018` or the folder that holds it. Raises `UserError` when a list is missing or all audio.
+    """
+    base = root / FOLDER if (root / FOLDER).is_dir() else root
+    labels = read_labels(base)
+    split = read_partitions(base)
+    artists = read_artists(base, split.index)
+    split = splits.validation_carved(split, groups=artists, share=options.validation)
+    prefix = "" if base == root else f"{FOLDER}/"
+    paths = {key: f"audio/{key[:3]}/{key}.ogg" for key in split.index}
+    present = [key for key in split.index if (base / paths[key]).is_file()]
+    if not present:
+        raise UserError(f"{base} holds no audio: expected audio/000/000046_3840.ogg and so on")
+    return DatasetIndex(
+        task="multilabel",
+        clips=clip_table(
+            clip=present,
+            path=[prefix + paths[key] for key in present],
+            split=split[present],
+            group=list(artists[present]),
+        ),
+        labels=labels.reindex(present),
+        excluded=excluded_table([(key, MISSING) for key in sorted(set(split.index) - set(present))]),
+    )
+
+
+def read_labels(base: Path) -> pd.DataFrame:
+    """Labels indexed by sample key: float32 (clips, 20) of 1, 0, or NaN where nobody was asked.
+
+    Read from the csv; the npz holds the same numbers in a file that takes unpickling, so it is only the second choice.
+    """
+    table, arrays = base / "openmic-2018-aggregated-labels.csv", base / "openmic-2018.npz"
+    if table.is_file():
+        relevance = _from_csv(table)
+    elif arrays.is_file():
+        relevance = _from_npz(arrays)
+    else:
+        raise UserError(f"{base} lacks {table.name}: unpack openmic-2018-v1.0.0.tgz there")
+    labels = (relevance >= PRESENT).astype("float32").where(relevance.notna())
+    for key, instrument in CORRECTED.items():
+        if key in labels.index:
+            labels.loc[key, instrument] = 1
+    return labels.astype("float32")
+
+
+def read_partitions(base: Path) -> pd.Series:
+    """Return train or test by sample key, sorted; `UserError` when a file is missing or a key is in both."""
+    split: dict[str, str] = {}
+    for name, files in PARTITIONS.items():
+        found = [base / "partitions" / file for file in files if (base / "partitions" / file).is_file()]
+        if not found:
+            raise UserError(f"{base / 'partitions'} lacks {' or '.join(files)}")
+        keys = found[0].read_text(encoding="utf-8").replace('"', "").split()
+        if doubled := split.keys() & set(keys):
+            raise UserError(f"{found[0]} repeats {min(doubled)}, which is in training too: get the original")
+        split |= dict.fromkeys(keys, name)
+    return pd.Series(split, dtype="str").sort_index()
+
+
+def read_artists(base: Path, keys: pd.Index) -> pd.Series:
+    """Artist of each key, from the metadata; a clip the metadata does not know is its own artist."""
+    path = base / "openmic-2018-metadata.csv"
+    if not path.is_file():
+        raise UserError(f"{base} lacks {path.name}, which keeps artists from being in two splits")
+    # columns by name: sample_key is the last but one, not the first
+    table = pd.read_csv(path, usecols=["sample_key", "artist_id"], dtype=str, keep_default_na=False)
+    artist = dict(zip(table["sample_key"], table["artist_id"], strict=True))
+    return pd.Series([f"artist{artist[key]}" if artist.get(key) else key for key in keys], index=keys)
+
+
+def _from_csv(path: Path) -> pd.DataFrame:
+    table = pd.read_csv(path, dtype={"sample_key": str, "instrument": str, "relevance": float})
+    table["instrument"] = table["instrument"].str.replace(" ", "_")
+    if unknown := sorted(set(table["instrument"]) - set(CLASSES)):
+        raise UserError(f"{path} names {unknown[0]!r}, which is none of the 20 instruments")
+    wide = table.pivot_table(index="sample_key", columns="instrument", values="relevance", aggfunc="mean")
+    return wide.reindex(columns=list(CLASSES)).sort_index()
+
+
+def _from_npz(path: Path) -> pd.DataFrame:
+    with zipfile.ZipFile(path) as archive:
+        arrays = {}
+        for name in ("Y_true", "Y_mask", "sample_key"):
+            with archive.open(f"{name}.npy") as file:
+                arrays[name] = _read_array(file)
+    relevance = np.where(arrays["Y_mask"], arrays["Y_true"], np.nan)
+    return pd.DataFrame(relevance, index=arrays["sample_key"].astype(str), columns=list(CLASSES)).sort_index()
+
+
+def _read_array(file: IO[bytes]) -> np.ndarray:
+    """An array of a npz; object arrays, which are pickles, by an unpickler that makes arrays of strings only."""
+    version = np.lib.format.read_magic(file)
+    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = header(file)
+    if dtype.hasobject:
+        return np.asarray(_ArrayUnpickler(file, encoding="latin1").load()).reshape(shape)
+    array = np.frombuffer(file.read(), dtype=dtype)
+    return array.reshape(shape, order="F" if fortran else "C")
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Refuses every global but those an array of strings is made of, so that loading runs no foreign code."""
+
+    ALLOWED = frozenset(
+        {(f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in ("_reconstruct", "scalar")}
+        | {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")}
+    )
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self.ALLOWED:
+            raise UserError(f"openmic-2018.npz holds {module}.{name}, which is no array of names: get the original")
+        return super().find_class(module, name)

@@ -1,0 +1,187 @@
+"""Train and test the trials of one cell: `trials.csv`, `predictions.npz` and `record.json`.
+
+    python -m workflow_scripts.evaluate --config JSON --code DIGEST --corpus DIR --output DIR
+        [--embeddings FILE.npy | --checkpoint FILE] [--threads N]
+
+The config states `encoder` and `head` {name, options}, `scenario`, `fraction`, `trials` (how many), `training`
+(`TrialSettings`), `dataset` and `factors`, the value of each factor column. A scenario that leaves the encoder as it is
+needs embeddings, one that goes on training a pre-trained one needs the checkpoint, and one that starts from scratch
+neither.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from workflow_scripts import files, levels, provenance
+from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.errors import UserError, run_command
+from workflow_scripts.provenance import Record
+from workflow_scripts.training import trials
+from workflow_scripts.training.building import build_encoder
+from workflow_scripts.training.cells import Cell, FinishedTrials, TrialResult
+from workflow_scripts.training.device import best_device, device_name
+from workflow_scripts.training.heads import Head
+from workflow_scripts.training.metrics import confusion, metrics
+
+FACTORS = (
+    *("corpus", "encoder", "workers", "weighting", "augmentation", "recipe", "pretrain_seed"),
+    *("dataset", "head", "scenario", "fraction"),
+)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line."""
+    arguments = _arguments(argv)
+    config = json.loads(arguments.config)
+    record = Record(config=config, code=arguments.code)
+    torch.set_num_threads(arguments.threads)
+    missing = sorted(set(FACTORS) - set(config["factors"]))
+    if missing:
+        raise UserError(f"factors: no value for {', '.join(missing)}")
+    corpus = Corpus(arguments.corpus)
+    scenario = levels.load("scenario", config["scenario"])
+    source = _source(scenario, config, arguments)
+    used = _used(source, corpus)
+    digest = provenance.digest([config, arguments.code, corpus.facts.digest, used])
+    cell = _cell(config, arguments, corpus=corpus, source=source, digest=digest)
+    results = scenario.run(cell)
+    _write_predictions(arguments.output / "predictions.npz", cell, results)
+    table = _table(cell, results, config=config, code=arguments.code)
+    files.write_text(arguments.output / "trials.csv", table.to_csv(index=False))
+    content = record.content(
+        data={corpus.facts.dataset: corpus.facts.digest},
+        device=device_name(cell.device),
+        upstream=used,
+        seeds=[trials.seed_of(result.trial) for result in results],
+    )
+    files.write_json(arguments.output / "record.json", content)
+    cell.finished.forget()
+
+
+def _source(scenario: ModuleType, config: Mapping[str, Any], arguments: argparse.Namespace) -> Path | None:
+    """File the encoder or its embeddings come from; `UserError` unless the command line gives just what the scenario
+    needs.
+    """
+    needed = ("checkpoint" if scenario.PRETRAINED else None) if scenario.TRAINS_ENCODER else "embeddings"
+    for flag in ("checkpoint", "embeddings"):
+        if (getattr(arguments, flag) is not None) != (flag == needed):
+            raise UserError(f"scenario {config['scenario']} {'needs' if flag == needed else 'takes no'} --{flag}")
+    if scenario.TRAINS_ENCODER and not levels.fact("encoder", config["encoder"]["name"], "TRAINABLE"):
+        raise UserError(f"encoder {config['encoder']['name']} cannot be trained: use scenario frozen")
+    return getattr(arguments, needed) if needed else None
+
+
+def _used(source: Path | None, corpus: Corpus) -> dict[str, Any]:
+    """What the record of the embeddings or the checkpoint says; `UserError` if embeddings were made from other data."""
+    if source is None:
+        return {}
+    embedded = source.suffix == ".npy"
+    record = _read_record(source.with_suffix(".json") if embedded else source.with_name("record.json"))
+    if embedded and record["data"].get(corpus.facts.dataset) != corpus.facts.digest:
+        raise UserError(f"{source} is stale: it was made from other data than {corpus.folder}; run embed again")
+    return {name: record[name] for name in ("code", "config_digest", "data")}
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is missing or damaged: run the job that writes it again") from error
+
+
+def _cell(
+    config: Mapping[str, Any], arguments: argparse.Namespace, *, corpus: Corpus, source: Path | None, digest: str
+) -> Cell:
+    if corpus.facts.task == "unlabelled":
+        raise UserError(f"{corpus.folder} has no labels: it can be pre-trained on, not evaluated")
+    embeddings = None if arguments.embeddings is None else _embeddings(arguments.embeddings, corpus)
+    return Cell(
+        corpus=corpus,
+        build_head=functools.partial(_build_head, config["head"], outputs=len(corpus.facts.classes)),
+        fraction=trials.fraction_of(config["fraction"]),
+        trials=config["trials"],
+        settings=trials.settings_of(config["training"]),
+        device=best_device(),
+        finished=FinishedTrials(arguments.output.with_name(f".{arguments.output.name}.trials"), digest=digest),
+        embeddings=embeddings,
+        build_encoder=lambda seed: build_encoder(config["encoder"], seed=seed, checkpoint=source),
+    )
+
+
+def _build_head(choice: Mapping[str, Any], inputs: int, *, outputs: int) -> Head:
+    level = levels.load("head", choice["name"])
+    head: Head = level.build(levels.options(level, choice["options"]), inputs=inputs, outputs=outputs)
+    return head
+
+
+def _embeddings(path: Path, corpus: Corpus) -> np.ndarray:
+    embeddings: np.ndarray = np.load(path)
+    if len(embeddings) != len(corpus):
+        raise UserError(f"{path} is stale: {len(embeddings)} embeddings for {len(corpus)} clips; run embed again")
+    return embeddings
+
+
+def _write_predictions(path: Path, cell: Cell, results: list[TrialResult]) -> None:
+    """Write what the trials predicted; the same predictions give the same bytes (numpy dates its zip entries 1980)."""
+    corpus, rows = cell.corpus, cell.rows("test")
+    labels = corpus.labels[rows]
+    task = corpus.facts.task
+    with files.written_atomically(path) as temporary:
+        np.savez(
+            temporary,
+            allow_pickle=False,
+            clips=corpus.clips["clip"].to_numpy()[rows].astype(str),
+            classes=np.array(corpus.facts.classes),
+            labels=labels,
+            scores=np.stack([result.scores for result in results]),
+            confusion=np.stack([confusion(task, labels=labels, scores=result.scores) for result in results]),
+        )
+
+
+def _table(cell: Cell, results: list[TrialResult], *, config: Mapping[str, Any], code: str) -> pd.DataFrame:
+    """One row per trial and metric, every factor a column."""
+    facts, labels = cell.corpus.facts, cell.corpus.labels[cell.rows("test")]
+    rows = [
+        {factor: config["factors"][factor] for factor in FACTORS}
+        | {"trial": result.trial, "seed": trials.seed_of(result.trial), "metric": metric, "value": value}
+        | {"train_clips": result.train_clips, "valid_clips": len(cell.rows("valid")), "test_clips": len(labels)}
+        | {"quarantined": facts.quarantined, "source": facts.source, "code": code}
+        | {"config": provenance.digest(config), "data": facts.digest, "device": device_name(cell.device)}
+        | {"seconds": round(result.seconds, 3), "epochs": result.epochs}
+        for result in results
+        for metric, value in metrics(facts.task, labels=labels, scores=result.scores).items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="evaluate", description="Train and test the trials of one cell.")
+    parser.add_argument(
+        "--config", required=True, help="JSON: encoder, head, scenario, fraction, trials, training, dataset, factors"
+    )
+    parser.add_argument("--code", required=True, help="code digest, written into the results")
+    parser.add_argument("--corpus", required=True, type=Path, help="folder written by prepare")
+    parser.add_argument(
+        "--embeddings", type=Path, help=".npy written by embed, for scenarios that leave the encoder as it is"
+    )
+    parser.add_argument(
+        "--checkpoint", type=Path, help="encoder.safetensors, for scenarios that train a pre-trained encoder"
+    )
+    parser.add_argument("--output", required=True, type=Path, help="folder to write into")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,219 @@
+"""Compute a worker's stored targets for a corpus.
+
+    python -m workflow_scripts.extract --config JSON --code DIGEST --corpus DIR --output FILE.npy [--threads N]
+
+The config states `worker`, its `options` and `sample_rate`. Writes FILE.npy, see `features.stored`, and beside it
+FILE.json: the record, with mean and deviation of each channel. A run that is stopped or killed goes on from the clips
+it finished.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import multiprocessing
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.lib.format import open_memmap
+
+from workflow_scripts import files, levels, provenance
+from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.errors import UserError, run_command
+from workflow_scripts.features.frames import frame_count
+from workflow_scripts.features.stored import frame_offsets
+from workflow_scripts.progress import track
+
+CLIPS_AT_ONCE = (
+    16  # a few tenths of a second of work: little is lost when killed, and little is spent on passing work around
+)
+SECONDS_PER_PROCESS = 600  # of audio: pYIN takes 2 s for it, about as long as a process takes to start
+FRAMES_AT_ONCE = 1 << 20  # 4 MB of one channel at a time for mean and deviation
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """What a process needs to know."""
+
+    worker: str
+    options: str  # JSON: a job is a key
+    corpus: Path
+    values: Path  # the array being filled
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Write the array and its record. Raises `UserError`."""
+    arguments = _arguments(argv)
+    config: dict[str, Any] = json.loads(arguments.config)
+    record = provenance.Record(config=config, code=arguments.code)
+    corpus = Corpus(arguments.corpus)
+    _check(config, corpus)
+    partial = _Partial(arguments.output, provenance.digest([config, arguments.code, corpus.facts.digest]))
+    job = _Job(
+        worker=config["worker"],
+        options=json.dumps(config.get("options") or {}, sort_keys=True),
+        corpus=arguments.corpus,
+        values=partial.values,
+    )
+    first = _Extractor(job).features(0)  # compiles what is to be compiled before there are many processes
+    shape = (len(first), int(frame_offsets(corpus)[-1]))
+    partial.prepare(shape)
+    processes = min(arguments.threads, 1 + int(corpus.facts.seconds / SECONDS_PER_PROCESS))
+    _fill(job, partial, clips=len(corpus), processes=processes)
+    statistics = _statistics(partial.values)
+    partial.finish()
+    content = record.content(data={corpus.facts.dataset: corpus.facts.digest}, device="cpu", shape=shape, **statistics)
+    files.write_json(arguments.output.with_suffix(".json"), content)
+
+
+def _check(config: Mapping[str, Any], corpus: Corpus) -> None:
+    if not levels.fact("worker", config["worker"], "PRECOMPUTED"):
+        raise UserError(f"worker {config['worker']} computes its targets while training: nothing to extract")
+    if corpus.facts.sample_rate != config["sample_rate"]:
+        raise UserError(
+            f"{corpus.folder} is at {corpus.facts.sample_rate} Hz, not {config['sample_rate']}: prepare it at that rate"
+        )
+    if not len(corpus):
+        raise UserError(f"{corpus.folder} holds no clip: nothing to extract")
+
+
+class _Partial:
+    """The unfinished array and the list of its finished blocks of clips, hidden beside the output."""
+
+    def __init__(self, output: Path, key: str) -> None:
+        """`key` is the digest of all that the array depends on: what another job left is not continued."""
+        self.output = output
+        self.values = output.with_name(f".{output.name}.{key}.partial")
+        self._done = output.with_name(f".{output.name}.{key}.done")
+
+    def prepare(self, shape: tuple[int, int]) -> None:
+        """Create the array, unless there is one to go on with; remove those of other jobs."""
+        files.require_space(self.output.parent, 4 * shape[0] * shape[1])
+        self.output.with_suffix(".json").unlink(missing_ok=True)  # written last: where it is, the array belongs to it
+        if not (self.values.exists() and self._done.exists()):
+            self._remove(self.output.parent.glob(f".{self.output.name}.*.partial"))
+            self._remove(self.output.parent.glob(f".{self.output.name}.*.done"))
+            open_memmap(self.values, mode="w+", dtype=np.float32, shape=shape).flush()
+            self._done.touch()
+
+    def done(self) -> set[int]:
+        """First clips of the finished blocks."""
+        return {int(line) for line in self._done.read_text(encoding="ascii").split()}
+
+    def add(self, block: int) -> None:
+        """Note a finished block by its first clip."""
+        with self._done.open("a", encoding="ascii") as file:
+            file.write(f"{block}\n")
+
+    def finish(self) -> None:
+        """Give the finished array its name."""
+        self.values.replace(self.output)
+        self._done.unlink()
+
+    @staticmethod
+    def _remove(paths: Iterator[Path]) -> None:
+        for path in paths:
+            path.unlink()
+
+
+class _Extractor:
+    """Computes features and writes them into the array."""
+
+    def __init__(self, job: _Job) -> None:
+        torch.set_num_threads(1)  # clips run side by side already
+        self.job = job
+        self.level = levels.load("worker", job.worker)
+        self.options = levels.options(self.level, json.loads(job.options))
+        self.corpus = Corpus(job.corpus)
+        self.offsets = frame_offsets(self.corpus)
+
+    def features(self, row: int) -> np.ndarray:
+        """Features of a clip, checked: float32 (channels, frames)."""
+        result = self.level.extract(self.corpus.cut(row), self.options)
+        frames = frame_count(int(self.corpus.lengths[row]))
+        if result.ndim != 2 or result.shape[1] != frames or result.dtype != np.float32:
+            raise UserError(
+                f"worker {self.job.worker}: extract must give float32 (channels, {frames}) "
+                f"for clip {self.corpus.clips['clip'][row]}, not {result.dtype} {result.shape}"
+            )
+        return result
+
+    def write(self, first: int) -> int:
+        """Fill in the block of clips that begins with `first`; return `first`."""
+        values = open_memmap(self.job.values, mode="r+")
+        for row in range(first, min(first + CLIPS_AT_ONCE, len(self.corpus))):
+            values[:, self.offsets[row] : self.offsets[row + 1]] = self.features(row)
+        values.flush()
+        return first
+
+
+_extractor = functools.lru_cache(maxsize=1)(_Extractor)  # one per process: opening a corpus reads its tables
+
+
+def _write_block(job: _Job, first: int) -> int:
+    return _extractor(job).write(first)
+
+
+def _fill(job: _Job, partial: _Partial, *, clips: int, processes: int) -> None:
+    done = partial.done()
+    blocks = [first for first in range(0, clips, CLIPS_AT_ONCE) if first not in done]
+    finished = (
+        _in_processes(job, blocks, processes) if processes > 1 else (_write_block(job, first) for first in blocks)
+    )
+    for first in track(finished, description=f"extracting {job.worker}, {CLIPS_AT_ONCE} clips each", total=len(blocks)):
+        partial.add(first)
+
+
+def _in_processes(job: _Job, blocks: list[int], processes: int) -> Iterator[int]:
+    """Blocks as they are finished. Fresh processes: a fork would copy torch's threads in whatever state they are."""
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        futures = [pool.submit(_write_block, job, first) for first in blocks]
+        try:
+            yield from (future.result() for future in as_completed(futures))
+        except BrokenProcessPool as error:
+            raise UserError(
+                "an extracting process was killed, perhaps for memory: run again with fewer threads"
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _statistics(path: Path) -> dict[str, list[float | None]]:
+    """Mean and deviation of each channel over its finite values; None where there is none."""
+    means: list[float | None] = []
+    deviations: list[float | None] = []
+    for channel in open_memmap(path, mode="r"):
+        count, mean, squares = 0, 0.0, 0.0  # squares: sum of squared distances from the mean
+        for start in range(0, len(channel), FRAMES_AT_ONCE):
+            piece = channel[start : start + FRAMES_AT_ONCE].astype(np.float64)
+            piece = piece[np.isfinite(piece)]
+            if not len(piece):
+                continue
+            step = piece.mean() - mean
+            squares += ((piece - piece.mean()) ** 2).sum() + step**2 * count * len(piece) / (count + len(piece))
+            count += len(piece)
+            mean += step * len(piece) / count
+        means.append(float(mean) if count else None)
+        deviations.append(float(np.sqrt(squares / count)) if count else None)
+    return {"mean": means, "deviation": deviations}
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="workflow_scripts.extract", description=__doc__)
+    parser.add_argument("--config", required=True, help="what this job reads, as JSON")
+    parser.add_argument("--code", required=True, help="digest of this job's code, for its record")
+    parser.add_argument("--corpus", required=True, type=Path, help="folder of the corpus")
+    parser.add_argument("--output", required=True, type=Path, help="array to write, ending in .npy")
+    parser.add_argument("--threads", type=int, default=1, help="most processes to use")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,44 @@
+"""How features are computed: accurately inside a mixed-precision training step, and in parts that fit the cache."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+Function = TypeVar("Function", bound=Callable[..., Tensor])
+FRAMES_AT_ONCE = (
+    128  # of 2048 float64 samples: 2 MB stay in a core's cache, two to three times faster than a whole batch
+)
+
+
+def exact(function: Function) -> Function:
+    """Run `function` without gradients and outside autocast, whatever the caller has switched on: targets are data."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Tensor, **named: object) -> Tensor:
+        tensors = [value for value in (*args, *named.values()) if isinstance(value, Tensor)]
+        device = tensors[0].device.type if tensors else "cpu"
+        with torch.no_grad(), torch.autocast(device_type=device, enabled=False):
+            return function(*args, **named)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def fine(device: torch.device) -> torch.dtype:
+    """Float type for what float32 is too coarse for; Apple's GPUs have no float64."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def blocks(items: int, frames: int, *, device: torch.device) -> Iterator[tuple[slice, slice]]:
+    """Parts of windows (items, frames, ...) to transform at once: all on an accelerator, a cache's worth on a CPU."""
+    if device.type != "cpu":
+        yield slice(None), slice(None)
+        return
+    items_at_once = max(1, FRAMES_AT_ONCE // frames)
+    for item in range(0, items, items_at_once):
+        for frame in range(0, frames, FRAMES_AT_ONCE):
+            yield slice(item, item + items_at_once), slice(frame, frame + FRAMES_AT_ONCE)

@@ -1,0 +1,226 @@
+"""Log power spectrum, MFCC and chroma of batches of audio, on any device, equal to librosa 0.11 (Wu et al. 3.2).
+
+All functions take audio (..., samples), float32, at least one sample, and give float32 (..., channels, frames) with 1
++ samples // 160 frames. All but `power_spectrum` also take its result as `power=` instead of audio, so that one
+Fourier transform serves every worker of a batch. Audio shorter than a window is padded with zeros like any other
+(librosa does the same, with a warning). Non-finite audio gives non-finite features. Results may be transposed views.
+Matrix products follow `torch.backends.cuda.matmul`: TF32 costs accuracy.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import librosa
+import numpy as np
+import torch
+from scipy.fft import dct
+from torch import Tensor
+from torch.nn import functional as F
+
+from workflow_scripts.features.exact import blocks, exact, fine
+from workflow_scripts.features.frames import HOP, N_FFT
+
+MEL_BANDS = 128  # librosa's default
+MEL_GROUPS = 4  # equal numbers of bands, see `_mel_filters`
+MFCC_COEFFICIENTS = 20  # librosa's default
+PITCH_CLASSES = 12
+FLOOR = 1e-10  # power; librosa's `amin`. The paper does not state a floor for its log power spectrum
+MEL_RANGE_DB = 80.0  # librosa's default `top_db`, below each clip's maximum
+
+# Tuning estimation, librosa's defaults.
+TUNING_STEPS = 100  # candidate tunings in a semitone: resolution 0.01
+LOWEST_PEAK_HZ = 150.0
+HIGHEST_PEAK_HZ = 4000.0
+PEAK_THRESHOLD = 0.1  # of the frame's maximum
+LOWEST_A_HZ = 440.0 / 16  # octaves are counted from here
+
+
+@exact
+def power_spectrum(audio: Tensor) -> Tensor:
+    """Squared magnitudes (..., 1025, frames) of `librosa.stft`: Hann window of 2048, centred, padded with zeros.
+
+    The transform runs in float64, as librosa's does: float32 leaves noise 140 dB below the loudest bin, above the
+    floor of the log spectrum.
+    """
+    if not audio.shape[-1]:
+        raise ValueError("a spectrum needs at least one sample")
+    flat = F.pad(audio.reshape(-1, audio.shape[-1]).to(fine(audio.device)), (N_FFT // 2, N_FFT // 2))
+    windows = flat.unfold(-1, N_FFT, HOP)
+    power = torch.empty(*windows.shape[:2], 1 + N_FFT // 2, device=audio.device)
+    window = _window(audio.device)
+    for block in blocks(*windows.shape[:2], device=audio.device):
+        spectrum = torch.fft.rfft(windows[block] * window).to(torch.complex64)
+        torch.square(_magnitude(spectrum), out=power[block])
+    return power.reshape(*audio.shape[:-1], *power.shape[-2:]).mT
+
+
+@exact
+def log_power_spectrum(audio: Tensor | None = None, *, power: Tensor | None = None) -> Tensor:
+    """Power spectrum in decibels, 10 log10(power + 1e-10), (..., 1025, frames); nothing is clipped relative to the
+    maximum.
+
+    The paper states neither scale nor floor: this is librosa's `amin` used as PASE's official code uses its own
+    floor, as an addend.
+    """
+    spectrum = _power(audio, power)
+    decibels = torch.add(spectrum, FLOOR, out=spectrum if power is None else None)  # a shared spectrum is left alone
+    return decibels.log10_().mul_(10)
+
+
+@exact
+def log_mel_spectrum(audio: Tensor | None = None, *, sample_rate: int, power: Tensor | None = None) -> Tensor:
+    """`librosa.power_to_db(librosa.feature.melspectrogram(...))`, (..., 128, frames), clipped 80 dB below each clip's
+    own maximum.
+    """
+    power = _power(audio, power)
+    bands = [power.mT[..., bins] @ filters for bins, filters in _mel_filters(sample_rate, power.device)]
+    decibels = torch.cat(bands, dim=-1).clamp_(min=FLOOR).log10_().mul_(10)
+    return torch.maximum(decibels, decibels.amax((-2, -1), keepdim=True) - MEL_RANGE_DB).mT
+
+
+@exact
+def mfcc(audio: Tensor | None = None, *, sample_rate: int, power: Tensor | None = None) -> Tensor:
+    """`librosa.feature.mfcc`: the first 20 of the orthonormal DCT-II of the log mel spectrum, (..., 20, frames)."""
+    decibels = log_mel_spectrum(audio, sample_rate=sample_rate, power=power)
+    return (decibels.mT @ _cosines(decibels.device)).mT
+
+
+@exact
+def chroma(audio: Tensor | None = None, *, sample_rate: int, power: Tensor | None = None) -> Tensor:
+    """`librosa.feature.chroma_stft`, (..., 12, frames), each frame's maximum 1 (silent frames 0), filters tuned to
+    each clip by itself.
+    """
+    power = _power(audio, power)
+    flat = power.reshape(-1, *power.shape[-2:]).mT
+    steps = _tuning_step(flat, sample_rate=sample_rate).tolist()
+    energy = flat @ torch.stack([_chroma_filters(sample_rate, step, power.device) for step in steps])
+    loudest = energy.amax(-1, keepdim=True)
+    energy /= torch.where(loudest < torch.finfo(loudest.dtype).tiny, 1.0, loudest)
+    return energy.mT.reshape(*power.shape[:-2], PITCH_CLASSES, power.shape[-1])
+
+
+@exact
+def tuning(audio: Tensor | None = None, *, sample_rate: int, power: Tensor | None = None) -> Tensor:
+    """`librosa.estimate_tuning` of the power spectrum, as `chroma_stft` calls it: (...) in semitones, -0.5 to 0.49; 0
+    without any peak.
+    """
+    power = _power(audio, power)
+    step = _tuning_step(power.reshape(-1, *power.shape[-2:]).mT, sample_rate=sample_rate)
+    return _tunings(power.device)[step].reshape(power.shape[:-2]).float()
+
+
+def _magnitude(spectrum: Tensor) -> Tensor:
+    """Absolute values, on a CPU to the last bit those of librosa, which takes NumPy's.
+
+    A click has a flat spectrum: its peaks, to which the chroma filters are tuned, are nothing but roundings.
+    """
+    return torch.from_numpy(np.abs(spectrum.numpy())) if spectrum.device.type == "cpu" else spectrum.abs()
+
+
+def _power(audio: Tensor | None, power: Tensor | None) -> Tensor:
+    if audio is not None and power is None:
+        return power_spectrum(audio)
+    if power is not None and audio is None:
+        return power
+    raise ValueError("give either audio or its power spectrum")
+
+
+def _tuning_step(power: Tensor, *, sample_rate: int) -> Tensor:
+    """Index into `_tunings` for each clip of power (clips, frames, bins), int64 (clips,): `librosa.piptrack` and
+    `pitch_tuning`.
+
+    The result selects a filter bank and is a histogram's peak, so every rounding of librosa that can move a count is
+    repeated: float32 peaks, float64 parabola, float32 pitches.
+    """
+    clip, pitch, height = _peaks(power, sample_rate=sample_rate)
+    clips = len(power)
+    loud = height >= _median_of_each(height, clip, groups=clips)[clip]
+    wide = fine(power.device)
+    octaves = (pitch[loud].to(wide) / LOWEST_A_HZ).float().to(wide).log2().float()
+    residual = torch.remainder(octaves * PITCH_CLASSES, 1.0)
+    residual = torch.where(residual >= 0.5, residual - 1, residual).to(wide)
+    # Residuals are below 0.5, where the last step ends.
+    step = torch.searchsorted(_tunings(power.device), residual, right=True) - 1
+    counts = torch.bincount(clip[loud] * TUNING_STEPS + step, minlength=clips * TUNING_STEPS).view(clips, TUNING_STEPS)
+    return torch.where(counts.any(-1), counts.argmax(-1), TUNING_STEPS // 2)  # the middle step is tuning 0
+
+
+def _peaks(power: Tensor, *, sample_rate: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Spectral peaks of power (clips, frames, bins) as `librosa.piptrack` finds them.
+
+    Clip, pitch in Hz and height of each, (peaks,), in order of clips.
+    """
+    frequencies = librosa.fft_frequencies(sr=sample_rate, n_fft=N_FFT)
+    highest = min(HIGHEST_PEAK_HZ, sample_rate / 2)
+    allowed = np.flatnonzero((frequencies >= LOWEST_PEAK_HZ) & (frequencies < highest))
+    first, end = int(allowed[0]), int(allowed[-1]) + 1
+    bins = power.shape[-1]
+    spectra = power.reshape(-1, bins)
+    centre, before, after = (spectra[:, first + step : end + step] for step in (0, -1, 1))
+    threshold = PEAK_THRESHOLD * spectra.amax(-1, keepdim=True)
+    is_peak = (centre > threshold) & (centre > before) & (centre >= after)
+    spectrum, bin_ = is_peak.nonzero(as_tuple=True)
+    bin_ += first
+    place = spectrum * bins + bin_
+    values = spectra.flatten()
+    left, here, right = values[place - 1], values[place], values[place + 1]
+    wide = fine(power.device)
+    curvature = (right + left).to(wide) - 2 * here.to(wide)
+    slope = (right - left).to(wide) / 2
+    shift = torch.where(slope.abs() >= curvature.abs(), 0.0, -slope / curvature).float()
+    pitch = ((bin_ + shift.to(wide)) * float(sample_rate) / N_FFT).float()
+    height = here + 0.5 * ((right - left) / 2) * shift
+    return spectrum // power.shape[1], pitch, height
+
+
+def _median_of_each(values: Tensor, group: Tensor, *, groups: int) -> Tensor:
+    """Median of the values of each group, (groups,); of an even number the mean of the middle two, of none infinity.
+
+    `group` is ascending. Selecting within each group is several times faster than sorting all values.
+    """
+    medians = values.new_full((groups,), torch.inf)
+    for index, part in enumerate(values.split(torch.bincount(group, minlength=groups).tolist())):
+        if len(part):
+            low, high = (part.kthvalue(rank).values for rank in ((len(part) + 1) // 2, len(part) // 2 + 1))
+            medians[index] = (low + high) / 2
+    return medians
+
+
+@functools.lru_cache
+def _window(device: torch.device) -> Tensor:
+    return torch.from_numpy(librosa.filters.get_window("hann", N_FFT)).to(device, fine(device))
+
+
+@functools.lru_cache
+def _mel_filters(sample_rate: int, device: torch.device) -> list[tuple[slice, Tensor]]:
+    """Slaney's mel filters in groups of neighbours: the bins that a group hears and its weights (bins, bands).
+
+    A filter is zero in nearly all bins, so four small products cost a third of one large one.
+    """
+    groups = []
+    for weights in np.split(librosa.filters.mel(sr=sample_rate, n_fft=N_FFT, n_mels=MEL_BANDS), MEL_GROUPS):
+        heard = np.flatnonzero(weights.any(axis=0))
+        bins = slice(int(heard[0]), int(heard[-1]) + 1)
+        groups.append((bins, torch.from_numpy(weights[:, bins].T.copy()).to(device)))
+    return groups
+
+
+@functools.lru_cache
+def _cosines(device: torch.device) -> Tensor:
+    """Matrix of the orthonormal DCT-II, (128, 20)."""
+    matrix = dct(np.eye(MEL_BANDS), axis=-1, norm="ortho")[:, :MFCC_COEFFICIENTS]
+    return torch.from_numpy(matrix.astype(np.float32)).to(device)
+
+
+@functools.lru_cache
+def _tunings(device: torch.device) -> Tensor:
+    """Lower edges of the tuning histogram's steps in semitones, (100,)."""
+    return torch.from_numpy(np.linspace(-0.5, 0.5, TUNING_STEPS + 1)[:-1]).to(device, fine(device))
+
+
+@functools.lru_cache(maxsize=4 * TUNING_STEPS)
+def _chroma_filters(sample_rate: int, step: int, device: torch.device) -> Tensor:
+    """Chroma filters for a tuning, (1025, 12); building them costs as much as the chroma of several clips."""
+    tuned = float(_tunings(torch.device("cpu"))[step])
+    return torch.from_numpy(librosa.filters.chroma(sr=sample_rate, n_fft=N_FFT, tuning=tuned).T.copy()).to(device)

@@ -1,0 +1,1 @@
+"""Heads (classifiers on an encoder's output), one file each."""

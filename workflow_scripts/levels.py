@@ -1,0 +1,91 @@
+"""The one loader: factor and name to the file that holds the level.
+
+Planning asks for names, files and facts, which are read from the source text; only `load` imports, so planning never
+imports torch.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import functools
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from workflow_scripts.errors import UserError
+
+PACKAGE = Path(__file__).parent
+
+#: factor of the design -> folder that holds its levels, one file each
+FOLDERS = {
+    "dataset": "datasets",
+    "twin": "twins",
+    "encoder": "encoders",
+    "worker": "workers",
+    "weighting": "weightings",
+    "augmentation": "augmentations",
+    "head": "heads",
+    "scenario": "scenarios",
+}
+
+
+def names(factor: str) -> list[str]:
+    """Names of all levels of a factor, sorted."""
+    return sorted(path.stem for path in (PACKAGE / FOLDERS[factor]).glob("*.py") if not path.stem.startswith("_"))
+
+
+def module_name(factor: str, name: str) -> str:
+    """Dotted module name of a level; `UserError` if there is no such level."""
+    if name not in names(factor):
+        raise UserError(f"unknown {factor} {name!r}; allowed: {', '.join(names(factor))}")
+    return f"{PACKAGE.name}.{FOLDERS[factor]}.{name}"
+
+
+def load(factor: str, name: str) -> ModuleType:
+    """Import a level."""
+    return importlib.import_module(module_name(factor, name))
+
+
+def syntax(factor: str, name: str) -> ast.Module:
+    """Syntax tree of a level's file."""
+    return syntax_of(module_name(factor, name))
+
+
+@functools.cache
+def syntax_of(module: str) -> ast.Module:
+    """Syntax tree of a project module, by its dotted name."""
+    return ast.parse(file_of(module).read_text(encoding="utf-8"))
+
+
+def file_of(module: str) -> Path:
+    """File of a project module, by its dotted name; it may not exist."""
+    path = PACKAGE.parent.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def fact(factor: str, name: str, constant: str) -> object:
+    """Value of a module-level literal (such as `PRECOMPUTED = True`) of a level, read without importing it.
+
+    Raises `UserError` when the level does not state it.
+    """
+    for node in syntax(factor, name).body:
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == constant for t in node.targets):
+            return ast.literal_eval(node.value)
+    raise UserError(f"{FOLDERS[factor]}/{name}.py must state {constant} = ... as a literal at module level")
+
+
+def options(level: ModuleType, given: Mapping[str, object]) -> Any:
+    """The level's `Options` with the values of a config; `UserError` names a wrong option and the allowed ones."""
+    fields = dataclasses.fields(level.Options)
+    allowed = ", ".join(field.name for field in fields) or "none"
+    where = f"options of {level.__name__.rpartition('.')[2]}"
+    unknown = sorted(set(given) - {field.name for field in fields})
+    if unknown:
+        raise UserError(f"{where}: unknown {', '.join(unknown)}; allowed: {allowed}")
+    try:
+        return level.Options(**given)
+    except TypeError as error:
+        raise UserError(f"{where}: {error}; allowed: {allowed}") from error

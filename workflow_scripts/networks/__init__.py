@@ -1,0 +1,1 @@
+"""Layers and heads that encoders and workers are built from."""

@@ -1,0 +1,56 @@
+"""Decode a data set into one flat memory-map: `python -m workflow_scripts.prepare`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts import levels
+from workflow_scripts.audio.build import Wanted, build
+from workflow_scripts.errors import run_command
+from workflow_scripts.files import write_json
+from workflow_scripts.provenance import Record
+from workflow_scripts.sources.acquired import read_acquired
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Write `audio.int16`, `clips.parquet`, `labels.parquet`, `quarantine.csv`, `corpus.json` and `record.json`.
+
+    The config states `dataset`, `loader`, `options`, `sample_rate` and `clip_seconds`. Raises `UserError`.
+    """
+    arguments = _arguments(argv)
+    config: dict[str, Any] = json.loads(arguments.config)
+    record = Record(config=config, code=arguments.code)
+    acquired = read_acquired(arguments.acquired, source=config.get("source"))
+    loader = levels.load("dataset", config["loader"])
+    index = loader.index(acquired.root, levels.options(loader, config.get("options") or {}))
+    facts = build(
+        index,
+        root=acquired.root,
+        output=arguments.output,
+        wanted=Wanted(
+            dataset=config["dataset"],
+            source=acquired.source,
+            sample_rate=config["sample_rate"],
+            clip_seconds=config.get("clip_seconds"),
+        ),
+        processes=arguments.threads,
+    )
+    content = record.content(data={facts.dataset: facts.digest}, device="cpu", acquired=acquired.digest)
+    write_json(arguments.output / "record.json", content)
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="workflow_scripts.prepare", description=__doc__)
+    parser.add_argument("--config", required=True, help="what this job reads, as JSON")
+    parser.add_argument("--code", required=True, help="digest of this job's code, for its record")
+    parser.add_argument("--acquired", required=True, type=Path, help="acquired.json of the data set")
+    parser.add_argument("--output", required=True, type=Path, help="folder of the corpus")
+    parser.add_argument("--threads", type=int, default=1, help="decoding processes")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,26 @@
+"""Progress of long work: a bar on a terminal, a plain line now and then in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from rich.progress import track as rich_track
+
+Item = TypeVar("Item")
+SECONDS_BETWEEN_LINES = 15  # often enough to see life in a log, seldom enough to read it
+
+
+def track(items: Iterable[Item], *, description: str, total: int) -> Iterator[Item]:
+    """Yield `items`, showing how many of `total` are done."""
+    if sys.stderr.isatty():
+        yield from rich_track(items, description=description, total=total)
+        return
+    last = time.monotonic()
+    for done, item in enumerate(items):
+        yield item
+        if time.monotonic() - last > SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            print(f"{description}: {done + 1}/{total}", file=sys.stderr, flush=True)

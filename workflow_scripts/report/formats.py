@@ -1,0 +1,271 @@
+"""A table as Markdown, LaTeX, HTML and on the terminal: the same text cells, marked up differently."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as TerminalTable
+
+from workflow_scripts.report import words
+from workflow_scripts.report.tables import Entry, Outcome, Row, Table
+
+TEMPLATES = Path(__file__).parent / "templates"
+BEST, TIED = "★", "†"
+MARKS = {"best": BEST, "tied": TIED, "": ""}
+COUNT_HEADINGS = ("Trials", "Checkpoints")
+OUTCOME_HEADINGS = (
+    "Comparison",
+    "Data set",
+    "Difference",
+    "95 % interval",
+    "Evidence",
+    "d_z",
+    "p",
+    "p (Holm)",
+    "Verdict",
+)
+FIRST_NUMBER = 2  # the first two columns of the comparisons, and the last, are text
+
+#: characters that mean something to LaTeX, and those its default fonts lack
+TEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
+    "[": "{[}",  # after the end of a line it would be read as an option
+    **{
+        "<": "$<$",
+        ">": "$>$",
+        "±": r"$\pm$",
+        words.MINUS: "$-$",
+        words.RANGE: "--",
+        BEST: r"$\star$",
+        TIED: r"$\dagger$",
+    },
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Footer:
+    """A line under the table that says one thing about each column."""
+
+    label: str
+    values: tuple[str, ...]
+
+
+def entry_text(entry: Entry, measure: words.Measure) -> str:
+    """Mean and half-width, or the reason why there is none; without marks."""
+    if entry.mean is None:
+        return entry.reason
+    mean = words.number(entry.mean, measure.decimals)
+    if entry.half_width is None:
+        return f"{mean} (no interval)"
+    return f"{mean} ± {words.half_width(entry.half_width, measure.decimals)}"
+
+
+def column_headings(table: Table) -> list[str]:
+    """Column labels with the data source."""
+    return [column.heading for column in table.columns]
+
+
+def footers(table: Table) -> list[Footer]:
+    """What was measured on, column by column."""
+    return [
+        Footer(label="Test clips", values=tuple(column.test_clips for column in table.columns)),
+        Footer(label="Quarantined clips", values=tuple(column.quarantined for column in table.columns)),
+        Footer(label="Data source", values=tuple(column.source for column in table.columns)),
+    ]
+
+
+def outcome_cells(outcome: Outcome) -> tuple[str, ...]:
+    """Cells of a comparison in the order of `OUTCOME_HEADINGS`."""
+    return (
+        *(outcome.comparison, outcome.setting, outcome.difference, outcome.interval, outcome.replicates),
+        *(outcome.effect, outcome.p, outcome.p_holm, outcome.verdict),
+    )
+
+
+def outcome_headings(table: Table) -> list[str]:
+    """`OUTCOME_HEADINGS` with the unit of the difference."""
+    unit = table.measure.difference_unit
+    return [f"{heading} ({unit})" if heading == "Difference" and unit else heading for heading in OUTCOME_HEADINGS]
+
+
+def _grid(
+    table: Table, mark: Callable[[str, str], str]
+) -> tuple[list[str], list[list[str]], list[list[str]], list[list[str]]]:
+    """Header, methods, floors and footers as text; `mark` takes a number's text and its rank."""
+    header = [words.capital(name) for name in table.stub] + column_headings(table) + list(COUNT_HEADINGS)
+
+    def line(row: Row) -> list[str]:
+        entries = [mark(entry_text(entry, table.measure), entry.rank) for entry in row.entries]
+        return [*row.labels, *entries, row.trials, row.checkpoints]
+
+    blank = [""] * (len(table.stub) - 1)
+    under = [[footer.label, *blank, *footer.values, "", ""] for footer in footers(table)]
+    methods = [line(row) for row in table.rows if not row.floor]
+    floors = [line(row) for row in table.rows if row.floor]
+    return header, methods, floors, under
+
+
+def markdown(table: Table) -> str:
+    """The table, its notes and its comparisons as GitHub-flavoured Markdown with aligned columns."""
+
+    def mark(text: str, rank: str) -> str:
+        return {"best": f"**{text}** {BEST}", "tied": f"{text} {TIED}"}.get(rank, text)
+
+    header, methods, floors, under = _grid(table, mark)
+    floors = [[f"{line[0]} (floor)", *line[1:]] for line in floors]
+    parts = [f"# {_md(table.caption)}", _markdown_table(header, methods + floors + under, texts=len(table.stub))]
+    if table.outcomes:
+        lines = [list(outcome_cells(outcome)) for outcome in table.outcomes]
+        parts += ["## Comparisons", _markdown_table(outcome_headings(table), lines, texts=FIRST_NUMBER, last_text=True)]
+        parts.append("\n".join(f"- {_md(outcome.sentence)}" for outcome in table.outcomes))
+    parts += ["## Notes", "\n".join(f"- {_md(note)}" for note in table.notes)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _md(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    for character in "\\`*_[]<>|#":
+        text = text.replace(character, f"\\{character}")
+    return text
+
+
+def _markdown_table(
+    header: Sequence[str], lines: Sequence[Sequence[str]], *, texts: int, last_text: bool = False
+) -> str:
+    """Aligned pipe table: the first `texts` columns (and the last if asked) to the left, numbers to the right."""
+    cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in (header, *lines)]
+    widths = [max(3, *(len(line[place]) for line in cells)) for place in range(len(header))]
+    left = [place < texts or (last_text and place == len(header) - 1) for place in range(len(header))]
+
+    def drawn(line: Sequence[str]) -> str:
+        padded = [
+            cell.ljust(width) if to_left else cell.rjust(width)
+            for cell, width, to_left in zip(line, widths, left, strict=True)
+        ]
+        return f"| {' | '.join(padded)} |"
+
+    rule = ["-" * width if to_left else "-" * (width - 1) + ":" for width, to_left in zip(widths, left, strict=True)]
+    return "\n".join([drawn(cells[0]), f"| {' | '.join(rule)} |", *(drawn(line) for line in cells[1:])])
+
+
+def latex(table: Table) -> str:
+    r"""The table and its comparisons as two LaTeX `table` environments; the document needs `\usepackage{booktabs}`."""
+
+    def mark(text: str, rank: str) -> str:
+        return {"best": rf"\textbf{{{tex(text)}}}{tex(BEST)}", "tied": f"{tex(text)}{tex(TIED)}"}.get(rank, tex(text))
+
+    header, methods, floors, under = _grid(table, mark)
+    stub = len(table.stub)
+    escaped = [
+        [*(tex(label) for label in line[:stub]), *line[stub:-2], *(tex(count) for count in line[-2:])]
+        for line in methods
+    ]
+    floored = [
+        [*(tex(label) for label in line[:stub]), *line[stub:-2], *(tex(count) for count in line[-2:])]
+        for line in floors
+    ]
+    below = [[tex(cell) for cell in line] for line in under]
+    parts = [
+        "% needs \\usepackage{booktabs}",
+        _tex_table(
+            columns="l" * stub + "r" * (len(header) - stub),
+            header=[tex(cell) for cell in header],
+            blocks=[escaped, floored, below],
+            caption=tex(table.caption),
+            label=f"tab:{table.study}",
+            notes=[tex(note) for note in table.notes],
+        ),
+    ]
+    if table.outcomes:
+        lines = [[tex(cell) for cell in outcome_cells(outcome)] for outcome in table.outcomes]
+        parts.append(
+            _tex_table(
+                columns="ll" + "r" * (len(OUTCOME_HEADINGS) - FIRST_NUMBER - 1) + "l",
+                header=[tex(cell) for cell in outcome_headings(table)],
+                blocks=[lines],
+                caption=tex(f"{table.title}: comparisons"),
+                label=f"tab:{table.study}-comparisons",
+                notes=[],
+            )
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def tex(text: str) -> str:
+    """Text that LaTeX prints as it is."""
+    return "".join(TEX.get(character, character) for character in text)
+
+
+def _tex_table(
+    *, columns: str, header: list[str], blocks: list[list[list[str]]], caption: str, label: str, notes: list[str]
+) -> str:
+    filled = [block for block in blocks if block]
+    body = "\n\\midrule\n".join("\n".join(f"{' & '.join(line)} \\\\" for line in block) for block in filled)
+    below = [f"\\par\\smallskip{{\\footnotesize\\raggedright {' '.join(notes)}\\par}}"] if notes else []
+    return "\n".join(
+        [
+            *("\\begin{table}", "\\centering", f"\\caption{{{caption}}}", f"\\label{{{label}}}"),
+            *(f"\\begin{{tabular}}{{{columns}}}", "\\toprule", f"{' & '.join(header)} \\\\", "\\midrule", body),
+            *("\\bottomrule", "\\end{tabular}", *below, "\\end{table}"),
+        ]
+    )
+
+
+@functools.cache
+def environment() -> jinja2.Environment:
+    """Templates of the report; everything put into them is escaped."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals.update(
+        entry_text=entry_text,
+        column_headings=column_headings,
+        footers=footers,
+        outcome_cells=outcome_cells,
+        outcome_headings=outcome_headings,
+        count_headings=COUNT_HEADINGS,
+        first_number=FIRST_NUMBER,
+        marks=MARKS,
+        capital=words.capital,
+    )
+    return made
+
+
+def html(table: Table) -> str:
+    """The table, its notes and its comparisons as one self-contained page."""
+    return environment().get_template("table.html.j2").render(table=table) + "\n"
+
+
+def terminal(table: Table, console: Console) -> None:
+    """Print the table, its comparisons in sentences and its notes."""
+
+    def mark(text: str, rank: str) -> str:
+        return f"[bold]{escape(text)} {BEST}[/bold]" if rank == "best" else escape(f"{text} {MARKS[rank]}".rstrip())
+
+    header, methods, floors, under = _grid(table, mark)
+    drawn = TerminalTable(title=escape(table.caption), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for place, heading in enumerate(header):
+        drawn.add_column(escape(heading), justify="left" if place < len(table.stub) else "right")
+    blocks = [block for block in (methods, floors, under) if block]
+    for block, style in zip(blocks, ("", "", "dim")[-len(blocks) :], strict=True):
+        for place, line in enumerate(block):
+            drawn.add_row(*line, style=style, end_section=place == len(block) - 1)
+    console.print(drawn)
+    for outcome in table.outcomes:
+        console.print(f"  {outcome.sentence}", markup=False, highlight=False)
+    console.print()
+    for note in table.notes:
+        console.print(f"  {note}", markup=False, highlight=False, style="dim")
+    console.print()

@@ -1,0 +1,144 @@
+"""The report: one page that explains itself and needs nothing but itself."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from markupsafe import Markup, escape
+
+from workflow_scripts.report import costs, figures, words
+from workflow_scripts.report.formats import environment
+from workflow_scripts.report.tables import TWIN, Table
+from workflow_scripts.statistics.plan import Study
+from workflow_scripts.statistics.summary import MISSING
+
+ELSEWHERE = re.compile(r"^.*?(?=<svg\b)", re.DOTALL)  # XML declaration and document type, which HTML has no place for
+IDENTIFIER = re.compile(r'(\bid="|href="#|url\(#)')
+METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One study on the page; `figure` is inline SVG, empty where there is none."""
+
+    study: Study
+    table: Table
+    figure: Markup
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataRow:
+    """One corpus or data set: what it is and what was left out of it, as printed."""
+
+    dataset: str
+    source: str
+    clips: str
+    quarantined: str
+    reasons: str
+    digest: str
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Text first, then numbers."""
+        return (self.dataset, self.source, self.digest, self.reasons, self.clips, self.quarantined)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Everything the template shows."""
+
+    scale: str
+    sources: tuple[str, ...]
+    missing: int
+    planned: int
+    sections: tuple[Section, ...]
+    data: tuple[DataRow, ...]
+    stages: tuple[tuple[str, ...], ...]
+    runs: tuple[tuple[str, ...], ...]
+    versions: tuple[tuple[str, ...], ...]
+    digests: tuple[tuple[str, ...], ...]
+
+    @property
+    def twins(self) -> bool:
+        """Whether any number comes from synthetic data."""
+        return TWIN in self.sources
+
+
+def render(page: Page) -> str:
+    """The page as HTML."""
+    return environment().get_template("page.html.j2").render(page=page) + "\n"
+
+
+def section(study: Study, table: Table, *, folder: Path) -> Section:
+    """A study's part of the page, with its figure from `folder` if it was drawn."""
+    path = folder / f"{study.name}.svg"
+    drawn = bool(study.figure) and path.is_file()
+    return Section(study=study, table=table, figure=inline_svg(path, table) if drawn else Markup(""))
+
+
+def inline_svg(path: Path, table: Table) -> Markup:
+    """The SVG element of a file drawn by `draw`, with a description, and ids that no other figure on the page has."""
+    text = METADATA.sub("", ELSEWHERE.sub("", path.read_text(encoding="utf-8"), count=1))
+    text = IDENTIFIER.sub(rf"\g<1>{table.study}-", text)
+    label = escape(f"Figure: {table.title}. {figures.describe(table)}")
+    return Markup(text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1))
+
+
+def data_rows(cells: pd.DataFrame, *, corpora: Sequence[Path]) -> list[DataRow]:
+    """One row per prepared corpus (folder with `corpus.json`), then one per evaluated data set not among them."""
+    rows = [_corpus(folder) for folder in sorted(corpora)]
+    known = {row.digest for row in rows}
+    measured = cells[cells["data"] != ""].drop_duplicates(["dataset", "data"])
+    rows += [
+        DataRow(
+            dataset=words.name(record["dataset"]),
+            source=record["source"],
+            clips=f"{record['test_clips']:,} (test)",
+            quarantined=f"{record['quarantined']:,}",
+            reasons="",
+            digest=record["data"],
+        )
+        for record in measured.to_dict("records")
+        if record["data"] not in known
+    ]
+    return rows
+
+
+def _corpus(folder: Path) -> DataRow:
+    facts = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
+    with (folder / "quarantine.csv").open(encoding="utf-8", newline="") as file:
+        reasons = Counter(row["reason"] for row in csv.DictReader(file))
+    return DataRow(
+        dataset=f"{words.name(facts['dataset'])}, {facts['sample_rate']:,} Hz",
+        source=facts["source"],
+        clips=f"{facts['clips']:,} ({words.duration(facts['seconds'])})",
+        quarantined=f"{facts['quarantined']:,}",
+        reasons="; ".join(f"{reason}: {number:,}" for reason, number in reasons.most_common()),
+        digest=facts["digest"],
+    )
+
+
+def sources(cells: pd.DataFrame) -> tuple[str, ...]:
+    """Where the measured numbers come from, sorted."""
+    return tuple(sorted(set(cells["source"]) - {""}))
+
+
+def missing(cells: pd.DataFrame) -> int:
+    """Number of planned cells without any trial."""
+    return int(((cells["status"] == MISSING) & (cells["metric"] == "")).sum())
+
+
+def cost_tables(records: Sequence[costs.JobRecord]) -> dict[str, tuple[tuple[str, ...], ...]]:
+    """Tables of costs and versions for `Page`."""
+    return {
+        "stages": tuple(costs.by_stage(records)),
+        "runs": tuple(costs.pretrained(records)),
+        "versions": tuple(costs.versions(records)),
+    }

@@ -1,0 +1,1 @@
+"""Scenarios (what is trained downstream), one file each."""

@@ -1,0 +1,14 @@
+"""Encoder and head learn together, the encoder from its pre-trained weights (Wu et al. 2.2 and 3.4)."""
+
+from __future__ import annotations
+
+from workflow_scripts.training.cells import Cell, TrialResult
+from workflow_scripts.training.finetuning import train_with_encoder
+
+PRETRAINED = True
+TRAINS_ENCODER = True
+
+
+def run(cell: Cell) -> list[TrialResult]:
+    """One result per trial; every trial starts from the same checkpoint."""
+    return train_with_encoder(cell)

@@ -1,0 +1,18 @@
+"""The encoder stays as pre-training left it, batch normalisation included; only the head learns (Wu et al. 2.2 and
+3.4).
+
+Each clip is encoded once, by `embed`, whatever the number of trials, fractions and heads.
+"""
+
+from __future__ import annotations
+
+from workflow_scripts.training.cells import Cell, TrialResult
+from workflow_scripts.training.frozen_embeddings import train_on_embeddings
+
+PRETRAINED = True
+TRAINS_ENCODER = False
+
+
+def run(cell: Cell) -> list[TrialResult]:
+    """One result per trial."""
+    return train_on_embeddings(cell)

@@ -1,0 +1,42 @@
+"""Print each study's table and comparisons on the terminal, and where the report is."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from workflow_scripts.errors import run_command
+from workflow_scripts.report import formats, tables
+from workflow_scripts.statistics.plan import read_plan
+from workflow_scripts.statistics.summary import read_table
+
+PLAIN_WIDTH = 140  # in a log file: wide enough for a table of five data sets
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line of the end of `make demo`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--plan", required=True, help='expected evaluations and studies (JSON file, "-": standard input)'
+    )
+    parser.add_argument("--statistics", type=Path, required=True, help="folder written by aggregate")
+    parser.add_argument("--study", action="append", default=[], help="only this study (repeatable; default: all)")
+    parser.add_argument("--report", type=Path, help="page whose path is printed last")
+    arguments = parser.parse_args(argv)
+
+    plan = read_plan(arguments.plan)
+    entries = read_table(arguments.statistics / "entries.csv")
+    comparisons = read_table(arguments.statistics / "comparisons.csv")
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=PLAIN_WIDTH)
+    for study in plan.chosen(arguments.study):
+        formats.terminal(tables.build(study, entries=entries, comparisons=comparisons), console)
+    if arguments.report:
+        console.print(f"Report: {arguments.report}", markup=False, highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,50 @@
+"""`acquired.json`: what `acquire` leaves for `prepare`, written last."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from workflow_scripts.errors import UserError
+from workflow_scripts.files import write_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acquired:
+    """A data set on the disk: `root` holds the official layout, `digest` stands for its content."""
+
+    dataset: str
+    source: str  # twin, local or download
+    root: Path
+    digest: str
+
+
+def write_acquired(path: Path, acquired: Acquired, **more: object) -> None:
+    """Write `path`; a root beside it is stated relative to it, so that the folder can be moved."""
+    folder = path.parent.absolute()
+    root = acquired.root.absolute()
+    stated = root.relative_to(folder) if root.is_relative_to(folder) else root
+    content = {"dataset": acquired.dataset, "source": acquired.source, "root": str(stated), "digest": acquired.digest}
+    write_json(path, {**content, **more})
+
+
+def read_acquired(path: Path, *, source: str | None = None) -> Acquired:
+    """Read `path`; `UserError` if it is missing, damaged, from another source than `source`, or its data is gone."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        acquired = Acquired(
+            dataset=content["dataset"],
+            source=content["source"],
+            root=path.parent.absolute() / content["root"],
+            digest=content["digest"],
+        )
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing: acquire the data set first") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged: delete it and acquire the data set again") from error
+    if source is not None and source != acquired.source:
+        raise UserError(f"{path} was acquired as {acquired.source!r}, the config says {source!r}: acquire it again")
+    if not acquired.root.is_dir():
+        raise UserError(f"{acquired.root}, named in {path}, is gone: acquire the data set again")
+    return acquired

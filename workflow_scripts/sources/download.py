@@ -1,0 +1,235 @@
+"""Downloading one file: resumed where it stopped, checked, and never half there under its own name."""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import hashlib
+import itertools
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import requests
+import urllib3
+
+from workflow_scripts.errors import UserError
+from workflow_scripts.files import require_space, write_text
+from workflow_scripts.progress import track
+from workflow_scripts.sources.remotes import Remote
+
+CHUNK_BYTES = 1 << 16  # what a dropped connection can lose
+SHOWN_BYTES = 1 << 20  # progress counts mebibytes
+TIMEOUT_SECONDS = (20.0, 60.0)  # to connect, to the next byte
+ATTEMPTS = 6  # in a row without getting further: with the pauses below about a minute
+FIRST_PAUSE_SECONDS = 2.0  # doubled each time
+LONGEST_PAUSE_SECONDS = 600.0  # a server that asks for more is asked again by the user, later
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # HTTP answers that may be different next time
+BY_HAND = "fetch it by hand and use `source: local`"
+HTML = re.compile(rb"\s*(<!doctype html|<html|<head)", re.IGNORECASE)
+CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
+
+
+class _TryAgainError(Exception):
+    """The attempt failed in a way that may pass; `seconds` is what the server asked to wait."""
+
+    def __init__(self, message: str, *, seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+def download(remote: Remote, folder: Path, *, pause: Callable[[float], None] = time.sleep) -> Path:
+    """Fetch `remote` into `folder` and return its path; a file that is there already and passes the checks is kept.
+
+    What has come is kept as `<name>.part` and continued next time. `pause` waits between attempts. Raises `UserError`.
+    """
+    target = folder / remote.name
+    if target.is_file() and _fault(remote, target) is None:
+        return target
+    part = _Part(target)
+    require_space(folder, max(0, (remote.bytes or 0) - part.size))
+    resumed = part.size > 0
+    _fetch(remote, part, pause=pause)
+    fault = _fault(remote, part.path)
+    if fault is not None and resumed:  # the beginning may be of another version or damaged: once more from the start
+        part.clear()
+        _fetch(remote, part, pause=pause)
+        fault = _fault(remote, part.path)
+    if fault is not None:
+        part.clear()
+        raise UserError(f"{remote.url}: {fault}; the file was changed or damaged: try again later or {BY_HAND}")
+    part.path.replace(target)
+    part.clear()
+    return target
+
+
+class _Part:
+    """The unfinished file, and the mark by which the server tells whether its file is still the same."""
+
+    def __init__(self, target: Path) -> None:
+        self.path = target.with_name(f"{target.name}.part")
+        self._mark = target.with_name(f"{target.name}.part.version")
+
+    @property
+    def size(self) -> int:
+        return self.path.stat().st_size if self.path.is_file() else 0
+
+    @property
+    def version(self) -> str | None:
+        return self._mark.read_text(encoding="utf-8") if self._mark.is_file() else None
+
+    def start(self, version: str | None) -> None:
+        """Begin anew with a file of this version."""
+        self.clear()
+        if version:
+            write_text(self._mark, version)
+
+    def clear(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self._mark.unlink(missing_ok=True)
+
+
+def _fetch(remote: Remote, part: _Part, *, pause: Callable[[float], None]) -> None:
+    """Ask until the whole file is in `part`, with growing pauses; attempts that get further start the count anew."""
+    failures, furthest = 0, part.size
+    with requests.Session() as session:
+        while True:
+            try:
+                _attempt(session, remote, part)
+                return
+            except (_TryAgainError, requests.RequestException, urllib3.exceptions.HTTPError) as error:
+                if isinstance(error, ValueError):  # requests' way to say that the address itself is wrong
+                    raise UserError(f"{remote.url}: {error}: correct the address") from error
+                failures = 1 if part.size > furthest else failures + 1
+                furthest = max(furthest, part.size)
+                asked = error.seconds if isinstance(error, _TryAgainError) else None
+                if failures >= ATTEMPTS:
+                    raise UserError(
+                        f"{remote.url}: gave up after {failures} attempts ({_short(error)}); what has come is kept, "
+                        f"run again to go on, or {BY_HAND}"
+                    ) from error
+                wait = FIRST_PAUSE_SECONDS * 2 ** (failures - 1) if asked is None else asked
+                if wait > LONGEST_PAUSE_SECONDS:
+                    raise UserError(
+                        f"{remote.url}: the server asks to wait {wait / 60:.0f} minutes: run again then"
+                    ) from error
+                pause(wait)
+
+
+def _attempt(session: requests.Session, remote: Remote, part: _Part) -> None:
+    """One request, appended to `part`; returns when the file is complete as far as the server says."""
+    have = part.size
+    headers = {"Accept-Encoding": "identity"}  # lengths and ranges count the file's own bytes
+    if have:
+        headers["Range"] = f"bytes={have}-"
+        if part.version:
+            headers["If-Range"] = part.version
+    with session.get(remote.url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS) as response:
+        start, total = _span(response)
+        if response.status_code == requests.codes.requested_range_not_satisfiable:
+            if have and total == have:
+                return
+            part.clear()
+            raise _TryAgainError("the server refused to continue the file")
+        _require_success(response, remote)
+        if start not in {have, 0}:
+            part.clear()
+            raise _TryAgainError("the server sent another part of the file than asked for")
+        if remote.bytes is not None and total is not None and total != remote.bytes:
+            raise UserError(
+                f"{remote.url}: has {total} bytes, expected {remote.bytes}; the file was changed: {BY_HAND}"
+            )
+        require_space(part.path.parent, max(0, (total or 0) - start))
+        # not iter_content, which would undo an encoding that some servers wrongly state for .tgz files
+        chunks = response.raw.stream(CHUNK_BYTES, decode_content=False)
+        first = next(chunks, b"")
+        if start == 0:
+            _refuse_page(first, remote)
+            part.start(_version(response))
+        _append(itertools.chain([first], chunks), part.path, remote.name, total=total)
+    expected = total if total is not None else remote.bytes
+    if expected is not None and part.size < expected:
+        raise _TryAgainError(f"the connection ended at {part.size} of {expected} bytes")
+
+
+def _append(chunks: Iterable[bytes], path: Path, name: str, *, total: int | None) -> None:
+    with path.open("ab") as file:
+        mebibytes = _written(chunks, file.write)
+        if total is not None:
+            left = (total - file.tell()) // SHOWN_BYTES
+            mebibytes = track(mebibytes, description=f"downloading {name} (MiB)", total=left)
+        for _ in mebibytes:
+            continue
+
+
+def _written(chunks: Iterable[bytes], write: Callable[[bytes], object]) -> Iterator[None]:
+    """Write the chunks, yielding at every whole mebibyte."""
+    done = 0
+    for chunk in chunks:
+        write(chunk)
+        before, done = done, done + len(chunk)
+        yield from (None for _ in range(done // SHOWN_BYTES - before // SHOWN_BYTES))
+
+
+def _refuse_page(start: bytes, remote: Remote) -> None:
+    if HTML.match(start) and not remote.name.endswith((".html", ".htm", ".xml")):
+        raise UserError(f"{remote.url}: a web page came instead of the file, it may ask for a login: {BY_HAND}")
+
+
+def _span(response: requests.Response) -> tuple[int, int | None]:
+    """First byte of the answer within the file, and the length of the file if stated."""
+    match = CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
+    if match and response.status_code != requests.codes.ok:
+        first, total = match.groups()
+        return int(first or 0), None if total == "*" else int(total)
+    if response.status_code == requests.codes.partial_content:
+        return -1, None  # a part without saying which: not usable
+    length = response.headers.get("Content-Length", "")
+    return 0, int(length) if length.isdecimal() else None
+
+
+def _require_success(response: requests.Response, remote: Remote) -> None:
+    status = response.status_code
+    if status in PASSING:
+        asked = _retry_after(response.headers.get("Retry-After"))
+        raise _TryAgainError(f"the server answered {status} {response.reason}", seconds=asked)
+    if status not in (requests.codes.ok, requests.codes.partial_content):
+        raise UserError(f"{remote.url}: the server answered {status} {response.reason}: {BY_HAND}")
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds of a Retry-After header, which holds seconds or a date."""
+    if value is None:
+        return None
+    if value.strip().isdecimal():
+        return float(value)
+    with contextlib.suppress(ValueError):
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    return None
+
+
+def _version(response: requests.Response) -> str | None:
+    """Validator for If-Range: a strong entity tag, or the date of the last change."""
+    tag = response.headers.get("ETag", "")
+    return tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified")
+
+
+def _fault(remote: Remote, path: Path) -> str | None:
+    """What is wrong with a complete file; None if nothing is."""
+    size = path.stat().st_size if path.is_file() else 0
+    if remote.bytes is not None and size != remote.bytes:
+        return f"{size} bytes came, expected {remote.bytes}"
+    if remote.algorithm is None or remote.checksum is None:
+        return None if size else "it is empty"
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, remote.algorithm).hexdigest()
+    return (
+        None if found == remote.checksum.lower() else f"its {remote.algorithm} is {found}, expected {remote.checksum}"
+    )
+
+
+def _short(error: Exception) -> str:
+    if isinstance(error, _TryAgainError):
+        return str(error)
+    return f"{type(error).__name__}: the connection failed or was dropped"

@@ -1,0 +1,39 @@
+"""What a data set says about each file that can be downloaded for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+Algorithm = Literal["md5", "sha1", "sha256"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remote:
+    """One downloadable file.
+
+    `name` is the file's name on disk. `algorithm` and `checksum` (hexadecimal) are what the owner publishes, both None
+    where nothing is. `bytes` is the exact length, None where unknown. `unpack` says that the file is an archive;
+    `destination` is the folder, relative to the data set's root, that receives the file or what it holds.
+    """
+
+    url: str
+    name: str = ""
+    algorithm: Algorithm | None = None
+    checksum: str | None = None
+    bytes: int | None = None
+    unpack: bool = False
+    destination: str = "."
+
+    def __post_init__(self) -> None:
+        """Take the name from the address when none is given, and check what a loader's author can get wrong."""
+        if not self.name:
+            object.__setattr__(self, "name", PurePosixPath(unquote(urlsplit(self.url).path)).name)
+        assert self.name not in ("", ".", ".."), f"{self.url} needs a file name"
+        assert "/" not in self.name, f"{self.name}: a file name; folders belong into destination"
+        assert (self.algorithm is None) == (self.checksum is None), f"{self.name}: algorithm and checksum go together"
+        folder = PurePosixPath(self.destination)
+        assert not folder.is_absolute(), f"{self.name}: destination must be relative to the root"
+        assert ".." not in folder.parts, f"{self.name}: destination must be below the root"

@@ -1,0 +1,172 @@
+"""Unpacking archives: nothing leaves the target folder, nothing is half there, nothing fills the disk."""
+
+from __future__ import annotations
+
+import errno
+import lzma
+import shutil
+import stat
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from workflow_scripts.errors import UserError
+from workflow_scripts.files import require_space
+from workflow_scripts.progress import track
+
+LARGEST_RATIO = (
+    100  # unpacked to packed bytes: tables of text shrink to a tenth, audio hardly; bombs are a thousand and more
+)
+ALWAYS_ALLOWED_BYTES = 10 << 20  # small archives of much the same text may shrink further and harm nobody
+LARGEST_MEMBERS = 5_000_000  # five times the largest set (a million songs)
+CHUNK_BYTES = 1 << 20
+ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")  # with members, empty
+ENCRYPTED = 0x1  # flag bit of a zip member
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Member:
+    """One entry of an archive; `open` gives its bytes."""
+
+    name: str
+    folder: bool
+    size: int
+    fault: str | None  # why it cannot be accepted whatever its name
+    open: Callable[[], IO[bytes]]
+
+
+@dataclass(kw_only=True)
+class _Guard:
+    """What an archive may still write."""
+
+    archive: Path
+    allowed_bytes: int
+    seen: set[PurePosixPath] = field(default_factory=set)
+
+    def admit(self, member: _Member) -> PurePosixPath | None:
+        """Path of the member below the target, None for the target itself. Raises `UserError`."""
+        path = PurePosixPath(member.name)
+        if not member.name or "\0" in member.name or "\\" in member.name or path.is_absolute() or ".." in path.parts:
+            raise self.refused(f"{member.name!r} would leave the target folder")
+        if member.fault:
+            raise self.refused(f"{member.name!r} {member.fault}")
+        if member.folder:
+            return path if path.parts else None
+        if not path.parts or path in self.seen:
+            raise self.refused(f"{member.name!r} is there twice")
+        self.seen.add(path)
+        if len(self.seen) > LARGEST_MEMBERS:
+            raise self.refused(f"more than {LARGEST_MEMBERS} files")
+        return path
+
+    def spend(self, size: int) -> None:
+        """Count `size` bytes to be written."""
+        self.allowed_bytes -= size
+        if self.allowed_bytes < 0:
+            raise self.refused("it unpacks to far more than a data set would")
+
+    def refused(self, why: str) -> UserError:
+        return UserError(f"{self.archive} is refused: {why}; unpack it by hand and use `source: local` if you trust it")
+
+
+def unpack(archive: Path, target: Path) -> None:
+    """Unpack a zip, tar or compressed tar into the folder `target`, over files of the same names.
+
+    All of it is unpacked beside `target` first, so that a refused or broken archive leaves nothing. Links, devices,
+    names outside the target, names given twice and bombs are refused. Raises `UserError`.
+    """
+    size = archive.stat().st_size
+    guard = _Guard(archive=archive, allowed_bytes=max(ALWAYS_ALLOWED_BYTES, LARGEST_RATIO * size))
+    target.mkdir(parents=True, exist_ok=True)
+    require_space(target, size)
+    with tempfile.TemporaryDirectory(dir=target, prefix=".unpacking-") as temporary:
+        try:
+            for member in _members(archive, Path(temporary), guard):
+                _write(member, Path(temporary), guard)
+        except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, UnicodeError) as error:
+            raise UserError(f"{archive} is damaged ({error}): delete it and acquire the data set again") from error
+        except (NotImplementedError, RuntimeError) as error:
+            raise UserError(f"{archive} cannot be unpacked ({error}): use 7-Zip by hand and `source: local`") from error
+        except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+            raise guard.refused(f"{error.filename} is a file and a folder at once") from error
+        except OSError as error:
+            if error.errno in {None, errno.EINVAL}:  # gzip and bz2 on damaged data; zip on an impossible offset
+                raise UserError(f"{archive} is damaged ({error}): delete it and acquire the data set again") from error
+            if error.errno == errno.ENAMETOOLONG:
+                raise guard.refused("a name in it is too long for this disk") from error
+            raise
+        _move(Path(temporary), target)
+
+
+def _members(archive: Path, folder: Path, guard: _Guard) -> Iterator[_Member]:
+    with archive.open("rb") as file:
+        start = file.read(len(ZIP_STARTS[0]))
+    if start in ZIP_STARTS:  # not is_zipfile, which takes a tar that ends in a zip for one
+        with zipfile.ZipFile(archive) as opened:
+            infos = opened.infolist()
+            total = sum(info.file_size for info in infos)
+            guard.spend(total)
+            require_space(folder, total)
+            for info in track(infos, description=f"unpacking {archive.name}", total=len(infos)):
+                yield _zip_member(opened, info)
+        return
+    with tarfile.open(archive, mode="r|*") as stream:
+        for entry in stream:
+            guard.spend(entry.size)
+            require_space(folder, entry.size)
+            yield _tar_member(stream, entry)
+
+
+def _zip_member(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
+    mode = info.external_attr >> 16
+    odd = stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR)
+    encrypted = "is encrypted" if info.flag_bits & ENCRYPTED else None
+    return _Member(
+        name=info.orig_filename,  # `filename` hides what follows a NUL
+        folder=info.is_dir(),
+        size=info.file_size,
+        fault="is a link or a device" if odd else encrypted,
+        open=lambda: opened.open(info),
+    )
+
+
+def _tar_member(stream: tarfile.TarFile, entry: tarfile.TarInfo) -> _Member:
+    def opened() -> IO[bytes]:
+        content = stream.extractfile(entry)
+        assert content is not None  # only asked for plain files
+        return content
+
+    plain = entry.isreg() or entry.isdir()
+    fault = None if plain else "is a link or a device"
+    return _Member(name=entry.name, folder=entry.isdir(), size=entry.size, fault=fault, open=opened)
+
+
+def _write(member: _Member, folder: Path, guard: _Guard) -> None:
+    path = guard.admit(member)
+    if path is None:
+        return
+    if member.folder:
+        (folder / path).mkdir(parents=True, exist_ok=True)
+        return
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    with member.open() as content, (folder / path).open("xb") as file:
+        shutil.copyfileobj(content, file, CHUNK_BYTES)
+    if (folder / path).stat().st_size != member.size:
+        raise EOFError(f"{member.name} ends early")
+
+
+def _move(source: Path, target: Path) -> None:
+    """Move what is in `source` into `target`: whole folders where there is none yet, otherwise file by file."""
+    for entry in sorted(source.iterdir()):
+        place = target / entry.name
+        if entry.is_dir() and place.is_dir():
+            _move(entry, place)
+        else:
+            if place.is_dir() and not place.is_symlink():
+                shutil.rmtree(place)
+            entry.replace(place)

@@ -1,0 +1,1 @@
+"""Statistics over trials; never imports torch."""

@@ -1,0 +1,149 @@
+"""The one tidy table of all trials: one row per cell, trial and metric."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from workflow_scripts.errors import UserError
+from workflow_scripts.statistics.plan import FACTORS, Evaluation, Plan
+from workflow_scripts.statistics.reading import Kind, read_csv
+
+#: columns of a trials file; `value` is the metric (rates from 0 to 1), `data` the corpus digest
+COLUMNS = (
+    *FACTORS,
+    *("trial", "seed", "metric", "value", "train_clips", "valid_clips", "test_clips", "quarantined"),
+    *("source", "code", "config", "data", "device", "seconds", "epochs"),
+)
+KINDS: dict[str, Kind] = {
+    **dict.fromkeys(COLUMNS, "text"),
+    **dict.fromkeys(("value", "seconds", "epochs"), "number"),
+    **dict.fromkeys(("trial", "seed", "train_clips", "valid_clips", "test_clips", "quarantined"), "integer"),
+}
+FIXED_IN_A_CELL = ("source", "data", "test_clips", "quarantined")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gathered:
+    """All trials that exist, sorted, and the evaluations that have none."""
+
+    trials: pd.DataFrame
+    missing: tuple[Evaluation, ...]
+
+
+def gather(plan: Plan) -> Gathered:
+    """Read and check every trials file of `plan`.
+
+    Raises `UserError` naming the file when it is stale (other code or config than planned), belongs to another cell or
+    is malformed.
+    """
+    present = [evaluation for evaluation in plan.evaluations if evaluation.path.is_file()]
+    missing = tuple(evaluation for evaluation in plan.evaluations if not evaluation.path.is_file())
+    trials, owners = _read([evaluation.path for evaluation in present])
+    _check(trials, owners, present)
+    return Gathered(trials=_sorted(trials), missing=missing)
+
+
+def read_trials(path: Path) -> pd.DataFrame:
+    """Read a trials file; `UserError` when it is malformed."""
+    return _read([path])[0]
+
+
+def _read(paths: Sequence[Path]) -> tuple[pd.DataFrame, np.ndarray]:
+    """All rows of all files, and for each row the number of its file.
+
+    Files with the same header are parsed at once: thousands of small files take seconds instead of minutes.
+    """
+    by_header: dict[str, list[int]] = {}
+    bodies: list[list[str]] = []
+    for number, path in enumerate(paths):
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line]
+        bodies.append(lines[1:])
+        by_header.setdefault(lines[0] if lines else "", []).append(number)
+    frames, owners = [_parse(",".join(COLUMNS), [])], [np.empty(0, np.int64)]
+    for header, numbers in by_header.items():
+        absent = [column for column in COLUMNS if column not in header.split(",")]
+        if absent:
+            raise UserError(f"{paths[numbers[0]]}: no column {', '.join(absent)}; delete it and run again")
+        frames.append(_parse_all(header, [bodies[number] for number in numbers], [paths[number] for number in numbers]))
+        owners.append(np.repeat(numbers, [len(bodies[number]) for number in numbers]))
+    return pd.concat(frames, ignore_index=True), np.concatenate(owners)
+
+
+def _parse_all(header: str, bodies: list[list[str]], paths: list[Path]) -> pd.DataFrame:
+    try:
+        return _parse(header, [line for body in bodies for line in body])
+    except ValueError:
+        for path, body in zip(paths, bodies, strict=True):
+            try:
+                _parse(header, body)
+            except ValueError as error:
+                raise UserError(f"{path}: not a trials file ({error}); delete it and run again") from error
+        raise
+
+
+def _parse(header: str, lines: list[str]) -> pd.DataFrame:
+    return read_csv(io.StringIO("\n".join([header, *lines])), KINDS)
+
+
+def _check(trials: pd.DataFrame, owners: np.ndarray, evaluations: Sequence[Evaluation]) -> None:
+    for rows, evaluation in zip(np.bincount(owners, minlength=len(evaluations)), evaluations, strict=True):
+        if not rows:
+            raise UserError(f"{evaluation.path}: no trials; delete it and run again")
+    for factor in FACTORS:
+        unlike = _first_unlike(trials[factor], owners, [evaluation.factors[factor] for evaluation in evaluations])
+        if unlike is not None:
+            evaluation = evaluations[owners[unlike]]
+            raise UserError(
+                f"{evaluation.path}: not the planned {factor} {evaluation.factors[factor]}; delete it and run again"
+            )
+    for column in ("code", "config"):
+        unlike = _first_unlike(trials[column], owners, [getattr(evaluation, column) for evaluation in evaluations])
+        if unlike is not None:
+            evaluation = evaluations[owners[unlike]]
+            raise UserError(
+                f"{evaluation.path}: stale, made by other {column} "
+                f"({trials[column][unlike]}, now {getattr(evaluation, column)}); "
+                "run the workflow again, or delete the file first if it is not re-made"
+            )
+    _check_rows(trials, owners, evaluations)
+
+
+def _check_rows(trials: pd.DataFrame, owners: np.ndarray, evaluations: Sequence[Evaluation]) -> None:
+    keyed = trials.assign(owner=owners)
+    twice = keyed.duplicated(["owner", "metric", "trial"])
+    if twice.any():
+        raise UserError(f"{evaluations[owners[twice][0]].path}: a trial is listed twice; delete it and run again")
+    for column in FIXED_IN_A_CELL:
+        _, first, number = np.unique(owners, return_index=True, return_inverse=True)
+        values = trials[column].to_numpy(object)
+        unlike = values != values[first][number]
+        if unlike.any():
+            path = evaluations[owners[unlike][0]].path
+            raise UserError(f"{path}: more than one value of {column}; delete it and run again")
+
+
+def _first_unlike(column: pd.Series, owners: np.ndarray, expected: Sequence[str]) -> int | None:
+    """Number of the first row whose value differs from the one expected of its file."""
+    unlike = np.flatnonzero(column.to_numpy(object) != np.asarray(expected, object)[owners])
+    return int(unlike[0]) if len(unlike) else None
+
+
+def _sorted(trials: pd.DataFrame) -> pd.DataFrame:
+    """Sort by factors, metric and trial; levels that are numbers sort as numbers."""
+    by = [*FACTORS, "metric", "trial"]
+    return trials.sort_values(by, key=_natural, kind="stable", ignore_index=True)
+
+
+def _natural(column: pd.Series) -> pd.Series:
+    if column.name == "trial":
+        return column
+    levels = sorted(
+        column.unique(), key=lambda level: (not level.isdigit(), int(level) if level.isdigit() else 0, level)
+    )
+    return column.map({level: place for place, level in enumerate(levels)})

@@ -1,0 +1,1 @@
+"""Composing and rendering the music of the twins."""

@@ -1,0 +1,47 @@
+"""From samples to the bytes of a file, the same bytes each time for one version of libsndfile."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import soundfile
+
+BLOCK = 16_384  # samples per write: libsndfile's Vorbis encoder overflows the stack on writes of many seconds
+
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+_SERIAL, _CRC, _SEGMENTS = slice(14, 18), slice(22, 26), 26  # offsets in an Ogg page's header (RFC 3533, section 6)
+
+
+def encoded(audio: np.ndarray, *, sample_rate: int, suffix: str) -> bytes:
+    """Bytes of an .mp3, .ogg (Vorbis) or .wav (16 bit) file that holds `audio`, float32 (samples,)."""
+    buffer = io.BytesIO()
+    subtype = {".mp3": "MPEG_LAYER_III", ".ogg": "VORBIS", ".wav": "PCM_16"}[suffix]
+    with soundfile.SoundFile(buffer, "w", sample_rate, 1, subtype=subtype, format=suffix[1:].upper()) as file:
+        for first in range(0, len(audio), BLOCK):
+            file.write(audio[first : first + BLOCK])
+    content = buffer.getvalue()
+    return _with_fixed_serial(content) if suffix == ".ogg" else content
+
+
+def _with_fixed_serial(ogg: bytes) -> bytes:
+    """Set every page's stream serial number, which libsndfile draws at random, to 1, and mend the checksums."""
+    pages, position = [], 0
+    while position < len(ogg):
+        segments = ogg[position + _SEGMENTS]
+        body = position + _SEGMENTS + 1 + segments
+        end = body + sum(ogg[body - segments : body])
+        page = bytearray(ogg[position:end])
+        page[_SERIAL], page[_CRC] = struct.pack("<I", 1), bytes(4)
+        page[_CRC] = struct.pack("<I", _ogg_checksum(bytes(page)))
+        pages.append(bytes(page))
+        position = end
+    return b"".join(pages)
+
+
+def _ogg_checksum(page: bytes) -> int:
+    """Ogg's CRC-32: zlib's polynomial with the bits in the other order, and neither preset nor inverted."""
+    reflected = zlib.crc32(page.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int(f"{reflected:032b}"[::-1], 2)

@@ -1,0 +1,132 @@
+"""Writing a twin's audio: every clip is composed, rendered and encoded on its own, over all cores."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+
+from workflow_scripts.errors import UserError
+from workflow_scripts.progress import track
+from workflow_scripts.synthesis.encode import encoded
+from workflow_scripts.synthesis.options import TwinOptions
+from workflow_scripts.synthesis.render import SAMPLE_RATE, renderer
+from workflow_scripts.synthesis.score import Piece
+
+Defect = Literal["silent", "truncated", "empty"]
+
+CHUNK = 32  # clips per message to a process: some tenths of a second of work
+CHUNKS_WAITING = 4  # per process: enough to keep it busy, and memory flat for any number of clips
+CLIPS_WORTH_PROCESSES = 64  # below this, starting processes takes longer than the work
+DEFECTIVE = 0.01  # share of clips of each kind of defect; the real sets have less, but a small twin needs some
+SHORTEST = 0.5  # seconds: below this a clip may hold no note
+
+
+class Recipe(Protocol):
+    """Composes a clip. Recipes are picklable and hold all that is true of a clip."""
+
+    def __call__(self, rng: np.random.Generator, *, seconds: float) -> Piece:
+        """Compose `seconds` of music."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipToWrite:
+    """One audio file: where, what, which random numbers, and what is wrong with it."""
+
+    path: str  # relative to the twin's root; the suffix chooses the format
+    recipe: Recipe
+    entropy: tuple[int, ...]
+    defect: Defect | None = None
+
+
+def generator(twin: TwinOptions, *purpose: str | int) -> np.random.Generator:
+    """Random numbers of a twin's seed for one purpose, independent of every other purpose."""
+    return np.random.default_rng(entropy(twin, *purpose))
+
+
+def entropy(twin: TwinOptions, *purpose: str | int) -> tuple[int, ...]:
+    """Seed of `generator`, which can be sent to another process."""
+    return (twin.seed, *(part if isinstance(part, int) else zlib.crc32(part.encode()) for part in purpose))
+
+
+def with_defects(clips: Sequence[ClipToWrite], twin: TwinOptions) -> Iterator[ClipToWrite]:
+    """The clips, some of them silent, truncated, empty or with another clip's audio when the twin asks for defects."""
+    share = max(1, round(len(clips) * DEFECTIVE)) if twin.defects else 0
+    kinds = [kind for kind in ("silent", "truncated", "empty", "duplicate") for _ in range(share)]
+    order = generator(twin, "defects").permutation(len(clips))[: len(kinds)]
+    kind_of = dict(zip(order.tolist(), kinds, strict=False))
+    for i, clip in enumerate(clips):
+        kind = kind_of.get(i)
+        if kind == "duplicate":
+            original = clips[(i + 1) % len(clips)]
+            yield replace(clip, recipe=original.recipe, entropy=original.entropy)
+        else:
+            yield clip if kind is None else replace(clip, defect=kind)
+
+
+def write_clips(root: Path, clips: Iterable[ClipToWrite], *, seconds: float, total: int) -> None:
+    """Write every clip below `root`, over all cores this process may use; memory does not grow with their number."""
+    if seconds < SHORTEST:
+        raise UserError(f"a twin's clip_seconds must be at least {SHORTEST}, not {seconds}")
+    renderer()  # a missing SoundFont is reported here, in one line, rather than by a process
+    processes = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, total)
+    if total < CLIPS_WORTH_PROCESSES or processes == 1:
+        for clip in track(clips, description=f"rendering {root.name}", total=total):
+            write_clip(root, clip, seconds)
+        return
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        done = _in_window(pool, root, clips, seconds, window=processes * CHUNKS_WAITING)
+        for _ in track(done, description=f"rendering {root.name}", total=total):
+            pass
+
+
+def write_clip(root: Path, clip: ClipToWrite, seconds: float) -> None:
+    """Compose, render, encode and write one clip."""
+    path = root / clip.path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content(clip, seconds))
+
+
+def content(clip: ClipToWrite, seconds: float) -> bytes:
+    """Bytes of a clip's file."""
+    if clip.defect == "empty":
+        return b""
+    audio = rendered(clip, seconds) if clip.defect != "silent" else np.zeros(round(seconds * SAMPLE_RATE), np.float32)
+    whole = encoded(audio, sample_rate=SAMPLE_RATE, suffix=Path(clip.path).suffix)
+    return whole[: len(whole) // 3] if clip.defect == "truncated" else whole
+
+
+def rendered(clip: ClipToWrite, seconds: float) -> np.ndarray:
+    """Samples of a clip, float32 (samples,) at `SAMPLE_RATE`."""
+    rng = np.random.default_rng(clip.entropy)
+    return renderer().clip(clip.recipe(rng, seconds=seconds), seconds=seconds, rng=rng)
+
+
+def _write_chunk(root: Path, chunk: Sequence[ClipToWrite], seconds: float) -> int:
+    for clip in chunk:
+        write_clip(root, clip, seconds)
+    return len(chunk)
+
+
+def _in_window(
+    pool: ProcessPoolExecutor, root: Path, clips: Iterable[ClipToWrite], seconds: float, *, window: int
+) -> Iterator[None]:
+    """Keep at most `window` chunks with the pool; yield once per clip written."""
+    remaining = iter(clips)
+    waiting: set[Future[int]] = set()
+    while True:
+        while len(waiting) < window and (chunk := list(itertools.islice(remaining, CHUNK))):
+            waiting.add(pool.submit(_write_chunk, root, chunk, seconds))
+        if not waiting:
+            return
+        finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+        for future in finished:
+            yield from itertools.repeat(None, future.result())

@@ -1,0 +1,57 @@
+"""Write each study's table as csv, md, tex and html, and its comparisons as csv; `index.md` lists them.
+
+Same statistics, same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from workflow_scripts.errors import run_command
+from workflow_scripts.files import write_text
+from workflow_scripts.report import formats, tables
+from workflow_scripts.statistics.plan import Study, read_plan
+from workflow_scripts.statistics.summary import read_table
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line of the rule `tabulate`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--plan", required=True, help='expected evaluations and studies (JSON file, "-": standard input)'
+    )
+    parser.add_argument("--statistics", type=Path, required=True, help="folder written by aggregate")
+    parser.add_argument("--study", action="append", default=[], help="only this study (repeatable; default: all)")
+    parser.add_argument("--output", type=Path, required=True, help="folder to write to (results/tables)")
+    arguments = parser.parse_args(argv)
+
+    plan = read_plan(arguments.plan)
+    entries = read_table(arguments.statistics / "entries.csv")
+    comparisons = read_table(arguments.statistics / "comparisons.csv")
+    for study in plan.chosen(arguments.study):
+        table = tables.build(study, entries=entries, comparisons=comparisons)
+        compared = tables.tidy_comparisons(study, comparisons, table)
+        texts = {
+            f"{study.name}.csv": tables.tidy(study, entries).to_csv(index=False, lineterminator="\n"),
+            f"{study.name}_comparisons.csv": compared.to_csv(index=False, lineterminator="\n"),
+            f"{study.name}.md": formats.markdown(table),
+            f"{study.name}.tex": formats.latex(table),
+            f"{study.name}.html": formats.html(table),
+        }
+        for name, text in texts.items():
+            write_text(arguments.output / name, text)
+    write_text(arguments.output / "index.md", _index(plan.studies))
+
+
+def _index(studies: tuple[Study, ...]) -> str:
+    """A list of all tables with links."""
+    lines = [
+        f"- {study.title}: " + ", ".join(f"[{kind}]({study.name}.{kind})" for kind in ("md", "html", "tex", "csv"))
+        for study in studies
+    ]
+    return "\n".join(["# Tables", "", *lines]) + "\n"
+
+
+if __name__ == "__main__":
+    run_command(main)

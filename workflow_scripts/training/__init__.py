@@ -1,0 +1,1 @@
+"""Training loops, trials and metrics."""

@@ -1,0 +1,65 @@
+"""Heads on frozen embeddings: one batched pass for all trials of a cell."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+
+from workflow_scripts.errors import UserError
+from workflow_scripts.training.batched_heads import Labelled, logits_of, train_heads
+from workflow_scripts.training.cells import Cell, TrialResult
+from workflow_scripts.training.losses import probabilities
+
+
+def train_on_embeddings(cell: Cell) -> list[TrialResult]:
+    """Train and test every trial's head on the cell's embeddings. A trial's seconds are its equal share of the pass."""
+    clock = time.monotonic()
+    assert cell.embeddings is not None, "a scenario on frozen embeddings needs embeddings"
+    _require_finite(cell.embeddings)
+    head = cell.build_head(cell.embeddings.shape[1])
+    inputs = standardised(cell.embeddings, rows=cell.rows("train")) if head.standardise else cell.embeddings
+    task = cell.corpus.facts.task
+    data = Labelled(
+        embeddings=torch.tensor(inputs, dtype=torch.float32, device=cell.device),
+        labels=torch.tensor(cell.corpus.labels, device=cell.device),
+        task=task,
+    )
+    train = [cell.train_rows(trial) for trial in range(cell.trials)]
+    fitted = train_heads(
+        head, data, numbers=range(cell.trials), train=train, valid=cell.rows("valid"), settings=cell.settings
+    )
+    test = data.embeddings[torch.from_numpy(cell.rows("test")).to(cell.device)]
+    logits = logits_of(head, fitted.parameters, test, places=range(cell.trials))
+    scores = [probabilities(task, one).cpu().numpy() for one in logits]
+    seconds = (time.monotonic() - clock) / cell.trials
+    return [
+        TrialResult(
+            trial=trial,
+            scores=scores[trial],
+            epochs=fitted.epochs[trial],
+            train_clips=len(train[trial]),
+            seconds=seconds,
+        )
+        for trial in range(cell.trials)
+    ]
+
+
+def standardised(embeddings: np.ndarray, *, rows: np.ndarray) -> np.ndarray:
+    """Embeddings with mean 0 and deviation 1 over `rows`, channel by channel; constant channels become 0 on those
+    rows.
+    """
+    known = embeddings[rows].astype(np.float64)  # float32 sums lose the deviation of channels with a large mean
+    deviation = known.std(axis=0)
+    constant = deviation <= np.finfo(np.float32).eps * np.abs(known.mean(axis=0))
+    return ((embeddings - known.mean(axis=0)) / np.where(constant, 1.0, deviation)).astype(np.float32)
+
+
+def _require_finite(embeddings: np.ndarray) -> None:
+    broken = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
+    if len(broken):
+        raise UserError(
+            f"the embeddings of {len(broken)} clips are not finite (first: row {broken[0]}): "
+            "the encoder is broken; pre-train it again"
+        )

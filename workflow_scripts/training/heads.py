@@ -1,0 +1,55 @@
+"""The shape every head has: a function of its parameters, so that many trials train as one stack."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from workflow_scripts.training import trials
+
+
+class Head(ABC):
+    """Embedding to one logit per class. Every parameter has a leading trial axis; trials never mix."""
+
+    standardise: bool  # whether frozen embeddings reach this head with mean 0 and deviation 1 over the training split
+
+    @abstractmethod
+    def initial(self, generators: Sequence[np.random.Generator]) -> dict[str, Tensor]:
+        """Draw first values, one generator per trial: float32 tensors (trials, ...) whose entry k depends on generator
+        k only.
+        """
+
+    @abstractmethod
+    def apply(self, parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+        """Logits (trials, batch, outputs) for inputs (trials, batch, inputs); trial k sees entry k of the parameters
+        only.
+        """
+
+
+def initial_values(head: Head, numbers: Sequence[int]) -> dict[str, Tensor]:
+    """First values of the head for these trials; they depend on the trial, the inputs and the outputs only."""
+    return head.initial([trials.generator("head", trial) for trial in numbers])
+
+
+def stacked_uniform(generators: Sequence[np.random.Generator], *shape: int, bound: float) -> Tensor:
+    """Uniform values in [-bound, bound], float32 (generators, *shape), drawn on the CPU: the same on every device."""
+    draws = [generator.uniform(-bound, bound, shape) for generator in generators]
+    return torch.from_numpy(np.stack(draws).astype(np.float32))
+
+
+class OneHead(nn.Module):
+    """One trial's head as a module, for scenarios that train it together with the encoder."""
+
+    def __init__(self, head: Head, *, trial: int) -> None:
+        """Start from the values that the batched trainer gives the same trial."""
+        super().__init__()
+        self.head = head
+        self.values = nn.ParameterDict(initial_values(head, [trial]))
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Logits (batch, outputs) for embeddings (batch, inputs)."""
+        return self.head.apply(dict(self.values.items()), embeddings[None])[0]

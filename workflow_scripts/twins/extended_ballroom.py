@@ -1,0 +1,138 @@
+"""Twin of the Extended Ballroom: thirteen dances in the real set's proportions and tempos, with repetitions of songs.
+
+Layout: `extendedballroom_v1.1.xml` and one folder per dance with `<id>.mp3`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+
+from workflow_scripts.files import write_text
+from workflow_scripts.synthesis import names
+from workflow_scripts.synthesis.dances import DanceTrack, tempo_of
+from workflow_scripts.synthesis.options import TwinOptions
+from workflow_scripts.synthesis.write import ClipToWrite, entropy, generator, with_defects, write_clips
+
+NAME = "extendedballroom_v1.1.xml"
+#: tracks of each dance in the real set
+COUNTS = {
+    "Chacha": 455,
+    "Foxtrot": 507,
+    "Jive": 350,
+    "Pasodoble": 53,
+    "Quickstep": 497,
+    "Rumba": 470,
+    "Salsa": 47,
+    "Samba": 468,
+    "Slowwaltz": 65,
+    "Tango": 464,
+    "Viennesewaltz": 252,
+    "Waltz": 529,
+    "Wcswing": 23,
+}
+REPEATED = 0.12  # share of tracks that repeat an earlier one: 4,180 tracks form 3,727 groups
+#: the real set's marks: 487 exact, 514 version, 32 time, 24 karaoke
+KINDS, WEIGHTS = ("exact", "version", "time", "karaoke"), (0.45, 0.47, 0.05, 0.03)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Track:
+    """One song element and the music behind it; `repeats` names an earlier song and how it is repeated."""
+
+    song: int
+    recipe: DanceTrack
+    repeats: tuple[str, int] | None
+
+
+def write(root: Path, twin: TwinOptions) -> None:
+    """Write the twin below `root`; equal options give equal files."""
+    tracks = _tracks(twin)
+    rng = generator(twin, "titles")
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>', "<ballroom>"]
+    for dance in COUNTS:
+        own = [track for track in tracks if track.recipe.dance == dance]
+        if own:
+            lines += [f"  <{dance}>", *(_element(track, rng) for track in own), f"  </{dance}>"]
+    write_text(root / NAME, "\n".join([*lines, "</ballroom>", ""]))
+    clips = [
+        ClipToWrite(
+            path=f"{track.recipe.dance}/{track.song}.mp3",
+            recipe=track.recipe,
+            # an exact repetition is the same recording: the same random numbers
+            entropy=entropy(twin, "ballroom", _recording(track)),
+        )
+        for track in tracks
+    ]
+    write_clips(root, with_defects(clips, twin), seconds=twin.clip_seconds, total=len(clips))
+
+
+def _recording(track: Track) -> int:
+    return track.repeats[1] if track.repeats and track.repeats[0] == "exact" else track.song
+
+
+def _tracks(twin: TwinOptions) -> list[Track]:
+    rng = generator(twin, "tracks")
+    tracks: list[Track] = []
+    song = 100_601  # the real ids start there and leave gaps
+    for dance, count in _counts(twin.clips).items():
+        originals: list[Track] = []
+        for _ in range(count):
+            repeated = bool(originals) and rng.random() < REPEATED
+            track = (
+                _repetition(rng, song, originals[rng.integers(len(originals))])
+                if repeated
+                else Track(song=song, recipe=_new(rng, dance, song), repeats=None)
+            )
+            if not repeated:
+                originals.append(track)
+            tracks.append(track)
+            song += int(rng.integers(1, 4))
+    return tracks
+
+
+def _counts(clips: int) -> dict[str, int]:
+    """Clips of each dance in the real proportions (largest remainders), one at least while there are enough."""
+    total = sum(COUNTS.values())
+    exact = {dance: clips * count / total for dance, count in COUNTS.items()}
+    counts = {dance: max(int(share), 1 if clips >= len(COUNTS) else 0) for dance, share in exact.items()}
+    while sum(counts.values()) != clips:
+        step = 1 if sum(counts.values()) < clips else -1
+        dance = max(counts, key=lambda name: (step * (exact[name] - counts[name]), name))
+        counts[dance] += step
+    return counts
+
+
+def _new(rng: np.random.Generator, dance: str, song: int) -> DanceTrack:
+    seed = int(rng.integers(2**31))
+    return DanceTrack(dance, round(tempo_of(dance, rng.random()), 1), song=seed, band=seed + song)
+
+
+def _repetition(rng: np.random.Generator, song: int, original: Track) -> Track:
+    """The same recording, another band's version, another tempo, or no singer."""
+    kind, recipe = str(rng.choice(KINDS, p=WEIGHTS)), original.recipe
+    tempo = recipe.beats_per_minute
+    if kind == "version":
+        recipe = DanceTrack(recipe.dance, tempo, song=recipe.song, band=recipe.band + song)
+    elif kind == "time":
+        recipe = DanceTrack(recipe.dance, round(tempo * rng.uniform(0.96, 1.04), 1), song=recipe.song, band=recipe.band)
+    elif kind == "karaoke":
+        recipe = DanceTrack(recipe.dance, tempo, song=recipe.song, band=recipe.band, sung=False)
+    return Track(song=song, recipe=recipe, repeats=(kind, original.song))
+
+
+def _element(track: Track, rng: np.random.Generator) -> str:
+    attributes = {
+        "album": names.title(rng),
+        "artist": names.artist(rng),
+        "bpm": str(round(track.recipe.beats_per_minute)),
+        "hash": hashlib.md5(str(track.song).encode(), usedforsecurity=False).hexdigest(),
+        "id": str(track.song),
+        "title": names.title(rng),
+    }
+    head = "    <song " + " ".join(f"{name}={quoteattr(value)}" for name, value in attributes.items())
+    return f"{head}/>" if track.repeats is None else f'{head}><{track.repeats[0]} id="{track.repeats[1]}"/></song>'

@@ -1,0 +1,13 @@
+"""Twin of FMA medium: tracks by invented artists of sixteen unequal genres, some marked small, in the real layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from workflow_scripts.synthesis import fma_twin
+from workflow_scripts.synthesis.options import TwinOptions
+
+
+def write(root: Path, twin: TwinOptions) -> None:
+    """Write the twin below `root`; equal options give equal files."""
+    fma_twin.write(root, twin, subset="medium")

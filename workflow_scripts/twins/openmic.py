@@ -1,0 +1,155 @@
+"""Twin of OpenMIC-2018: ensembles of one to three of the twenty instruments, of which about two are revealed per clip.
+
+As in the real set each clip is asked about a few instruments only, some of which do not sound (strong negatives);
+everything else is unobserved. Layout: `openmic-2018/` with audio, aggregated labels, metadata, npz, class map and partitions.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from workflow_scripts.files import write_text, written_atomically
+from workflow_scripts.synthesis import names
+from workflow_scripts.synthesis.instruments import OPENMIC, Ensemble
+from workflow_scripts.synthesis.options import TwinOptions
+from workflow_scripts.synthesis.write import ClipToWrite, entropy, generator, with_defects, write_clips
+
+FOLDER = "openmic-2018"
+CLASSES = tuple(OPENMIC)
+TRAINING = 0.746  # 14,915 of 20,000, by artist
+DISTRACTED = 0.3  # share of clips with an instrument that is none of the twenty
+OFFSET_STEP = 3840  # the number after the key's underscore is a multiple of it
+METADATA = (
+    *(
+        "album_id",
+        "album_title",
+        "artist_id",
+        "artist_name",
+        "license_title",
+        "tags",
+        "track_bit_rate",
+        "track_duration",
+    ),
+    *("track_genres", "track_id", "track_title", "track_url", "sample_key", "start_time"),  # sample_key: last but one
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One clip: what sounds, and what is told of it."""
+
+    key: str
+    artist: int
+    sounding: tuple[str, ...]
+    relevance: dict[str, float]  # instrument -> estimated probability, of those observed
+    distracted: bool
+
+
+def write(root: Path, twin: TwinOptions) -> None:
+    """Write the twin below `root`; equal options give equal files."""
+    base = root / FOLDER
+    samples = _samples(twin)
+    _write_labels(base, samples, generator(twin, "labels"))
+    _write_metadata(base, samples, generator(twin, "metadata"))
+    _write_partitions(base, samples, generator(twin, "partitions"))
+    clips = [
+        ClipToWrite(
+            path=f"audio/{sample.key[:3]}/{sample.key}.ogg",
+            recipe=Ensemble(sample.sounding, sample.distracted),
+            entropy=entropy(twin, "openmic", i),
+        )
+        for i, sample in enumerate(samples)
+    ]
+    write_clips(base, with_defects(clips, twin), seconds=twin.clip_seconds, total=len(clips))
+
+
+def _samples(twin: TwinOptions) -> list[Sample]:
+    rng = generator(twin, "samples")
+    tracks = np.sort(rng.choice(155_000, size=twin.clips, replace=False))  # FMA ids are six digits, below 155,321
+    artists = rng.integers(0, max(2, twin.clips // 3), twin.clips)  # the real set: about three clips an artist
+    asked = rng.permutation(twin.clips) % len(CLASSES)  # every instrument is asked for equally often
+    found = []
+    for track, artist, target in zip(tracks, artists, asked, strict=True):
+        sounding, relevance = _observed(rng, CLASSES[target])
+        key = f"{track:06d}_{OFFSET_STEP * int(rng.integers(0, 60))}"
+        distracted = bool(rng.random() < DISTRACTED)
+        found.append(Sample(key=key, artist=int(artist), sounding=sounding, relevance=relevance, distracted=distracted))
+    return found
+
+
+def _observed(rng: np.random.Generator, target: str) -> tuple[tuple[str, ...], dict[str, float]]:
+    """What sounds in a clip that `target` was asked for, and the answers: two on average, half of them absent."""
+    others = [name for name in rng.permutation(CLASSES).tolist() if name != target]
+    count = int(rng.choice([1, 2, 3], p=[0.35, 0.4, 0.25]))
+    sounding = [target, *others[: count - 1]] if rng.random() < 0.5 else others[:count]
+    absent = [name for name in others if name not in sounding]
+    present = [name for name in sounding if name != target]
+    asked = [target]
+    for _ in range(int(rng.choice([0, 1, 2], p=[0.2, 0.55, 0.25]))):
+        pool = present if present and rng.random() < 0.5 else absent
+        asked.append(pool.pop())
+    rng.shuffle(sounding)
+    return tuple(sounding), {name: _relevance(rng, name in sounding) for name in asked}
+
+
+def _relevance(rng: np.random.Generator, present: bool) -> float:
+    """Crowd's estimate: never on the wrong side of 0.5, and sometimes just 0.5, which counts as present."""
+    if present:
+        return 0.5 if rng.random() < 0.03 else round(float(rng.uniform(0.55, 1)), 5)
+    return round(float(rng.uniform(0, 0.45)), 5)
+
+
+def _write_labels(base: Path, samples: list[Sample], rng: np.random.Generator) -> None:
+    rows: list[list[object]] = [["sample_key", "instrument", "relevance", "num_responses"]]
+    truth, mask = np.full((len(samples), len(CLASSES)), 0.5), np.zeros((len(samples), len(CLASSES)), bool)
+    for i, sample in enumerate(samples):
+        for name, relevance in sorted(sample.relevance.items()):
+            rows.append([sample.key, name, relevance, int(rng.integers(3, 6))])
+            truth[i, CLASSES.index(name)], mask[i, CLASSES.index(name)] = relevance, True
+    write_text(base / "openmic-2018-aggregated-labels.csv", names.table(rows))
+    write_text(base / "class-map.json", json.dumps({name: i for i, name in enumerate(CLASSES)}))
+    keys = np.array([sample.key for sample in samples], dtype=object)
+    # VGGish features are not modelled; a broadcast zero takes no memory, and next to no disk once compressed
+    features = np.broadcast_to(np.float32(0), (len(samples), 10, 128))
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, X=features, Y_true=truth, Y_mask=mask, sample_key=keys)
+    with written_atomically(base / "openmic-2018.npz") as temporary:
+        temporary.write_bytes(buffer.getvalue())
+
+
+def _write_metadata(base: Path, samples: list[Sample], rng: np.random.Generator) -> None:
+    rows: list[list[object]] = [list(METADATA)]
+    for sample in samples:
+        track, offset = sample.key.split("_")
+        row = {
+            "album_id": sample.artist * 10 + 1,
+            "album_title": names.title(rng),
+            "artist_id": sample.artist,
+            "artist_name": names.artist(rng),
+            "license_title": "Attribution",
+            "tags": "[]",
+            "track_bit_rate": 320000,
+            "track_duration": "03:20",
+            "track_genres": "[{'genre_id': '12', 'genre_title': 'Rock'}]",  # Python's quotes, not JSON
+            "track_id": int(track),
+            "track_title": names.title(rng),
+            "track_url": f"http://example.org/track/{track}",
+            "sample_key": sample.key,
+            "start_time": int(offset) / OFFSET_STEP * 10,
+        }
+        rows.append([row[column] for column in METADATA])
+    write_text(base / "openmic-2018-metadata.csv", names.table(rows))
+
+
+def _write_partitions(base: Path, samples: list[Sample], rng: np.random.Generator) -> None:
+    artists = sorted({sample.artist for sample in samples})
+    training = set(rng.permutation(artists)[: max(1, round(TRAINING * len(artists)))].tolist())
+    for name, wanted in (("train", True), ("test", False)):
+        keys: Iterable[str] = (sample.key for sample in samples if (sample.artist in training) == wanted)
+        write_text(base / "partitions" / f"split01_{name}.csv", "".join(f"{key}\n" for key in keys))

@@ -1,0 +1,1 @@
+"""Ways to weigh the workers' losses, one file each."""

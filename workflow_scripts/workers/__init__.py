@@ -1,0 +1,1 @@
+"""Workers (pretext tasks on an encoder), one file each."""

@@ -1,0 +1,30 @@
+"""Worker L: regress the log power spectrum (Wu et al. 2021, section 3.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from workflow_scripts.features import spectral
+from workflow_scripts.training.regression import FeatureOptions, FeatureWorker
+from workflow_scripts.training.shapes import Batch
+
+PRECOMPUTED = False
+
+CHANNELS = 1025  # bins of a 2048-point transform
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(FeatureOptions):
+    """The options of every feature worker."""
+
+
+def target(batch: Batch) -> Tensor:
+    """Features (batch, 1025, frames) of the audio as recorded."""
+    return spectral.log_power_spectrum(power=batch.once(spectral.power_spectrum))
+
+
+def build(options: Options, *, embedding_size: int) -> FeatureWorker:
+    """Build the worker."""
+    return FeatureWorker(channels=CHANNELS, target=target, options=options, embedding_size=embedding_size)

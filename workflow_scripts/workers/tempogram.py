@@ -1,0 +1,34 @@
+"""Worker T: regress the tempogram (Wu et al. 2021, section 3.2).
+
+Targets are computed on the cut the encoder hears. A window is 3.84 s long, so in shorter cuts all frames see padding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from workflow_scripts.features import rhythm, spectral
+from workflow_scripts.training.regression import FeatureOptions, FeatureWorker
+from workflow_scripts.training.shapes import Batch
+
+PRECOMPUTED = False
+
+SAMPLE_RATE = 16000  # Hz, of the encoders this worker trains
+CHANNELS = 384  # lags: librosa's default window
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(FeatureOptions):
+    """The options of every feature worker."""
+
+
+def target(batch: Batch) -> Tensor:
+    """Features (batch, 384, frames) of the audio as recorded."""
+    return rhythm.tempogram(sample_rate=SAMPLE_RATE, power=batch.once(spectral.power_spectrum))
+
+
+def build(options: Options, *, embedding_size: int) -> FeatureWorker:
+    """Build the worker."""
+    return FeatureWorker(channels=CHANNELS, target=target, options=options, embedding_size=embedding_size)

@@ -1,0 +1,58 @@
+"""Worker W: rebuild the waveform from the frames (Wu et al. 2021, section 3.2), with the PASE code's decoder.
+
+The paper says that the encoder's layers are applied in reverse order; the official decoder, taken here, has three
+transposed convolutions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn import functional
+
+from workflow_scripts.errors import UserError
+from workflow_scripts.networks.decoder import WaveformDecoder
+from workflow_scripts.training.shapes import Batch, Worker
+
+PRECOMPUTED = False
+
+MAPS = (512, 256, 128)  # channels of the three transposed convolutions in workers.cfg
+HIDDEN = 64
+FEWEST_CHANNELS = 4  # so that a narrowed decoder stays a network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """`width`: factor on the decoder's channels."""
+
+    width: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Raise `UserError` for a decoder that cannot be built."""
+        if not self.width > 0:
+            raise UserError(f"width must be above 0, not {self.width}")
+
+
+class WaveformWorker(Worker):
+    """Decodes frames to samples; the loss is the mean absolute error."""
+
+    def __init__(self, options: Options, *, embedding_size: int) -> None:
+        """Build the decoder."""
+        super().__init__()
+        maps = [_narrowed(size, options.width) for size in MAPS]
+        self.decoder = WaveformDecoder(inputs=embedding_size, maps=maps, hidden=_narrowed(HIDDEN, options.width))
+
+    def loss(self, frames: Tensor, batch: Batch) -> Tensor:
+        """Mean absolute error on the samples that the frames cover."""
+        rebuilt = self.decoder(frames)[:, 0, : batch.clean.shape[-1]].float()
+        return functional.l1_loss(rebuilt, batch.clean[:, : rebuilt.shape[-1]])
+
+
+def _narrowed(size: int, width: float) -> int:
+    return max(FEWEST_CHANNELS, round(size * width))
+
+
+def build(options: Options, *, embedding_size: int) -> WaveformWorker:
+    """Build the worker."""
+    return WaveformWorker(options, embedding_size=embedding_size)
