@@ -18,7 +18,9 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 )
 
 # In the order they are merged; Snakemake lists its own last, although the given ones go over it.
-CONFIG_FILES = [Path(file) for file in [workflow.configfiles[-1], *workflow.configfiles[:-1]]]
+CONFIG_FILES = [
+    Path(file) for file in [workflow.configfiles[-1], *workflow.configfiles[:-1]]
+]
 
 try:
     PLAN = planning.Plan(

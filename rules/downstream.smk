@@ -67,7 +67,7 @@ rule evaluate_encoder:
         record="<results>/evaluations/<run>/<cell_with_encoder>/record.json",
     log:
         "<logs>/evaluate/<run>/<cell_with_encoder>.log",
-    threads: 4
+    threads: 1  # trials of small data sets: jobs side by side use cores better than one job's threads
     resources:
         gpu=1,
     params:

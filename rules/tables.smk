@@ -1,7 +1,9 @@
 """Write the tables and draw the figures of every study."""
 
 STUDIES = sorted(PLAN.studies)
-TEMPLATES = sorted(str(path) for path in (ROOT / "workflow_scripts" / "report" / "templates").iterdir())
+TEMPLATES = sorted(
+    str(path) for path in (ROOT / "workflow_scripts" / "report" / "templates").iterdir()
+)
 DRAWN = sorted(name for name, study in PLAN.studies.items() if study.get("figure"))
 
 

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from tests.audio.recordings import write_tone
+from tests.repository import REPOSITORY
 from workflow_scripts import acquire, levels, prepare
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.audio.index import CLIP_COLUMNS, DatasetIndex
 from workflow_scripts.errors import UserError
-from tests.repository import REPOSITORY
 
 
 @dataclass(frozen=True, kw_only=True)

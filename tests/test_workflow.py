@@ -1,6 +1,7 @@
 """The workflow as a user runs it: the smoke DAG end to end, then what each kind of change makes it do again.
 
-Every edit is made in a copy of the repository with finished results; the planned jobs are compared with the expected set exactly.
+Every edit is made in a copy of the repository with finished results; the planned jobs are compared with the expected
+set exactly.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def snakemake(
 
 
 def planned(folder: Path) -> set[str]:
-    """Jobs of a dry run, as "rule" or, where a rule has many, "rule <what its first output is called below the results>"."""
+    """Jobs of a dry run, as "rule" or, where a rule has many, "rule <path of its first output below the results>"."""
     result = snakemake(folder, "--dry-run")
     assert result.returncode == 0, result.stdout + result.stderr
     jobs = set()

@@ -12,14 +12,6 @@ from workflow_scripts.audio.listing import MISSING, clip_table, excluded_table, 
 from workflow_scripts.errors import UserError
 from workflow_scripts.sources.remotes import Remote
 
-BIBTEX = """@inproceedings{defferrard2017fma,
-  author = {Defferrard, Micha{\\"e}l and Benzi, Kirell and Vandergheynst, Pierre and Bresson, Xavier},
-  title = {{FMA}: A Dataset for Music Analysis},
-  booktitle = {Proceedings of the 18th International Society for Music Information Retrieval Conference (ISMIR)},
-  year = {2017}
-}"""
-LICENSE = "metadata CC BY 4.0; audio: each track under the licence its artist chose"
-
 #: the owner's checksums, from the README of mdeff/fma
 METADATA = Remote(
     url="https://os.unil.cloud.switch.ch/fma/fma_metadata.zip",

@@ -21,9 +21,9 @@ class DatasetIndex:
     """Clips and labels of a data set.
 
     `clips` has the columns of `CLIP_COLUMNS`, one row per clip, sorted by clip id. `labels` is indexed by clip id in
-    the same order, one float32 column per class: 1, 0 or NaN where nobody looked (multilabel); one 1 per row (multiclass);
-    no columns (unlabelled). `excluded` lists clips known to be unusable, with the reason; they appear in the corpus's
-    quarantine.
+    the same order, one float32 column per class: 1, 0 or NaN where nobody looked (multilabel); one 1 per row
+    (multiclass); no columns (unlabelled). `excluded` lists clips known to be unusable, with the reason; they appear in
+    the corpus's quarantine.
     """
 
     task: Task

@@ -10,8 +10,13 @@ from workflow_scripts.audio.index import DatasetIndex
 from workflow_scripts.sources.remotes import Remote
 
 TASK = "multiclass"
-BIBTEX = fma.BIBTEX
-LICENSE = fma.LICENSE
+BIBTEX = """@inproceedings{defferrard2017fma,
+  author = {Defferrard, Micha{\\"e}l and Benzi, Kirell and Vandergheynst, Pierre and Bresson, Xavier},
+  title = {{FMA}: A Dataset for Music Analysis},
+  booktitle = {Proceedings of the 18th International Society for Music Information Retrieval Conference (ISMIR)},
+  year = {2017}
+}"""
+LICENSE = "metadata CC BY 4.0; audio: each track under the licence its artist chose"
 REMOTES = {
     "metadata": fma.METADATA,
     "audio": Remote(

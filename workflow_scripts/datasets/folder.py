@@ -35,9 +35,9 @@ class Options:
     """Where labels come from.
 
     `labels`: none (a corpus for pre-training), folders (the first folder below the root is the class) or csv. `csv`:
-    its path, from the root or from the working directory; paths inside it count from the csv's own folder, and rows
-    outside the root are passed over. Of several labels between `separators` the first is the class, unless `multilabel`.
-    A split or group column that does not exist is as if empty.
+    its path, from the root or the working directory; paths inside it count from the csv's own folder, and rows
+    outside the root are passed over. Of several labels between `separators` the first is the class, unless
+    `multilabel`. A split or group column that does not exist is as if empty.
     """
 
     labels: Literal["none", "folders", "csv"] = "none"

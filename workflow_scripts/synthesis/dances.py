@@ -129,7 +129,7 @@ DANCES: dict[str, Dance] = {
     ),
 }
 
-LEADS = (65, 66, 71, 56, 40, 73, 21, 0, 11, 26, 53)  # shared by all dances, so that the lead instrument says nothing
+LEADS = (64, 66, 71, 56, 40, 73, 21, 0, 11, 26, 53)  # shared by all dances, so that the lead instrument says nothing
 BACKINGS = (0, 0, 26, 24, 21, 16, 48, 61)
 BASSES = (32, 33, 35)
 
@@ -161,12 +161,12 @@ class DanceTrack:
         lead = parts.melody(tune, song, low=60, high=84)
         bass = parts.bass(tune, song, str(tune.choice(dance.bass)))
         comping = parts.chords(tune, song, str(tune.choice(dance.comping)))
-        kit = parts.drums(tune, song, dance.kits[tune.integers(len(dance.kits))], dropped=0.15, added=0.08)
+        kit = parts.drums(tune, song, dance.kits[tune.integers(len(dance.kits))], dropped=0.22, added=0.12)
         played = [
             Part(program=int(band.choice(BASSES)), notes=as_played(band, song, bass), level=-band.uniform(0, 6)),
             Part(program=int(band.choice(BACKINGS)), notes=as_played(band, song, comping), level=-band.uniform(2, 9)),
             # the drums may stand far behind the band, as on ballroom records
-            Part(program=0, drums=True, notes=as_played(band, song, kit), level=-band.uniform(0, 16)),
+            Part(program=0, drums=True, notes=as_played(band, song, kit), level=-band.uniform(2, 18)),
         ]
         if self.sung:
             played.append(

@@ -167,7 +167,7 @@ GENRES: dict[str, Genre] = {
         swing=(0.58, 0.68),
         scales=("dorian", "mixolydian", "major"),
         kits=(_SWING,),
-        leads=(65, 66, 56, 57, 11, 26),
+        leads=(64, 66, 56, 57, 11, 26),
         lead_lengths=(0.5, 0.5, 0.5, 1),
         backings=(0, 0, 26, 16),
         comping=("---x--x---------", "x-----x---------"),
@@ -189,7 +189,7 @@ GENRES: dict[str, Genre] = {
         swing=(0.5, 0.58),
         scales=("dorian", "major"),
         kits=(_SOUL, _BREAK),
-        leads=(53, 54, 65, 4),
+        leads=(53, 54, 66, 4),
         backings=(4, 16, 27, 61),
         padded=0.4,
         basses=(33, 36),
@@ -230,7 +230,7 @@ GENRES: dict[str, Genre] = {
 }
 SMALL = ("Electronic", "Experimental", "Folk", "Hip-Hop", "Instrumental", "International", "Pop", "Rock")
 
-COMMON = (0, 4, 24, 25, 27, 40, 48, 53, 65, 73, 80)  # instruments any genre may borrow
+COMMON = (0, 4, 24, 25, 27, 40, 48, 53, 66, 73, 80)  # instruments any genre may borrow
 BORROWED = 0.2  # probability that a player's instrument comes from COMMON
 
 

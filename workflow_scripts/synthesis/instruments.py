@@ -42,7 +42,7 @@ OPENMIC: dict[str, Instrument] = {
     "mandolin": Instrument(programs=(25,), low=67, high=84, manners=("tremolo",)),
     "organ": Instrument(programs=(16, 17, 18, 19), low=48, high=79, manners=("pad", "chords", "melody")),
     "piano": Instrument(programs=(0, 1, 2), low=45, high=84, manners=("chords", "arpeggio", "melody")),
-    "saxophone": Instrument(programs=(64, 65, 66, 67), low=46, high=78, manners=("melody", "fast")),
+    "saxophone": Instrument(programs=(64, 66, 67), low=46, high=78, manners=("melody", "fast")),
     "synthesizer": Instrument(programs=(80, 81, 87, 88, 90, 95), low=48, high=84, manners=("pad", "fast", "arpeggio")),
     "trombone": Instrument(programs=(57,), low=40, high=69, manners=("melody", "slow")),
     "trumpet": Instrument(programs=(56,), low=54, high=82, manners=("melody", "fast")),

@@ -18,7 +18,7 @@ from workflow_scripts.errors import UserError
 from workflow_scripts.progress import track
 from workflow_scripts.synthesis.encode import encoded
 from workflow_scripts.synthesis.options import TwinOptions
-from workflow_scripts.synthesis.render import SAMPLE_RATE, renderer
+from workflow_scripts.synthesis.render import SAMPLE_RATE, Renderer, soundfont
 from workflow_scripts.synthesis.score import Piece
 
 Defect = Literal["silent", "truncated", "empty"]
@@ -76,7 +76,7 @@ def write_clips(root: Path, clips: Iterable[ClipToWrite], *, seconds: float, tot
     """Write every clip below `root`, over all cores this process may use; memory does not grow with their number."""
     if seconds < SHORTEST:
         raise UserError(f"a twin's clip_seconds must be at least {SHORTEST}, not {seconds}")
-    renderer()  # a missing SoundFont is reported here, in one line, rather than by a process
+    soundfont()  # a missing SoundFont is reported here, in one line, rather than by a process
     processes = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, total)
     if total < CLIPS_WORTH_PROCESSES or processes == 1:
         for clip in track(clips, description=f"rendering {root.name}", total=total):
@@ -107,7 +107,7 @@ def content(clip: ClipToWrite, seconds: float) -> bytes:
 def rendered(clip: ClipToWrite, seconds: float) -> np.ndarray:
     """Samples of a clip, float32 (samples,) at `SAMPLE_RATE`."""
     rng = np.random.default_rng(clip.entropy)
-    return renderer().clip(clip.recipe(rng, seconds=seconds), seconds=seconds, rng=rng)
+    return Renderer().clip(clip.recipe(rng, seconds=seconds), seconds=seconds, rng=rng)
 
 
 def _write_chunk(root: Path, chunk: Sequence[ClipToWrite], seconds: float) -> int:

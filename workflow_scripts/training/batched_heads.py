@@ -62,9 +62,8 @@ def train_heads(
         for rows in torch.from_numpy(np.stack(orders)).to(data.labels.device).split(settings.batch, dim=1):
             logits = head.apply(values, data.embeddings[rows])
             optimiser.zero_grad()
-            downstream_loss(
-                data.task, logits, data.labels[rows]
-            ).sum().backward()  # gradients of a sum: each trial its own
+            losses = downstream_loss(data.task, logits, data.labels[rows])
+            losses.sum().backward()  # gradients of a sum: each trial its own
             optimiser.step()
         for place in _places_improved(head, values, data, valid=valid, watches=watches):
             for name, value in values.items():

@@ -79,9 +79,7 @@ class _Model(nn.Module):
         seed = int(trials.generator("encoder", trial).integers(2**31))
         self.encoder = cell.build_encoder(seed)
         check_rate(self.encoder, cell.corpus)
-        torch.manual_seed(
-            seed
-        )  # whatever the encoder draws while it trains, such as dropout, belongs to the trial as well
+        torch.manual_seed(seed)  # what the encoder draws while it trains, such as dropout, belongs to the trial too
         self.classifier = OneHead(cell.build_head(self.encoder.pooled_size), trial=trial)
         self.precision = autocast_type("auto", cell.device)
         self.to(cell.device)

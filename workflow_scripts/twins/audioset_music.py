@@ -92,7 +92,7 @@ def _segments(twin: TwinOptions) -> list[Segment]:
 
 
 def _ytid(seed: int, number: int) -> str:
-    """Eleven letters, digits, minus or underscore; every fiftieth starts with a minus, on which careless readers fail."""
+    """Eleven letters, digits, minus or underscore; every fiftieth starts with a minus, a trap for readers."""
     digest = hashlib.blake2b(f"{seed} {number}".encode(), digest_size=9).digest()
     ytid = base64.urlsafe_b64encode(digest).decode()[:11]
     return f"-{ytid[1:]}" if number % 50 == 0 else ytid

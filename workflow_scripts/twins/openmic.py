@@ -1,7 +1,8 @@
 """Twin of OpenMIC-2018: ensembles of one to three of the twenty instruments, of which about two are revealed per clip.
 
 As in the real set each clip is asked about a few instruments only, some of which do not sound (strong negatives);
-everything else is unobserved. Layout: `openmic-2018/` with audio, aggregated labels, metadata, npz, class map and partitions.
+everything else is unobserved. Layout: `openmic-2018/` with audio, aggregated labels, metadata, npz, class map and
+partitions.
 """
 
 from __future__ import annotations
