@@ -19,6 +19,7 @@ include: "rules/report.smk"
 rule all:
     default_target: True
     input:
+        rules.plan.output,
         rules.compose.output.page,
         rules.tabulate.output,
         rules.draw.output,

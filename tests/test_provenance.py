@@ -38,7 +38,7 @@ def append(path: Path, text: str) -> None:
 def test_comments_docstrings_and_layout_do_not_count(package: Path) -> None:
     before = fresh_digest()
     append(package / "encoders" / "pase.py", "\n\n\n# a remark\n")
-    edit(package / "encoders" / "pase.py", '"""', '"""Another opening. ')
+    edit(package / "encoders" / "pase.py", '"""PASE: ', '"""Another opening: ')
     assert fresh_digest() == before
 
 

@@ -220,7 +220,7 @@ class Plan:
         """What statistics, tables and the report need to know: each expected evaluation, and the studies."""
         return {
             "scale": self.config["scale"],
-            "studies": self.studies,
+            "studies": {name: self._with_note(study) for name, study in self.studies.items()},
             "evaluations": [
                 {
                     "path": f"{self.config['results']}/evaluations/{path_of(run, cell)}/trials.csv",
@@ -234,6 +234,11 @@ class Plan:
             "records": self._records(),
             "corpora": [f"{self.config['results']}/corpora/{dataset}/{rate}" for dataset, rate in self._corpora()],
         }
+
+    def _with_note(self, study: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a study whose notes end with what its reader must know about the scale."""
+        notes = [study.get("notes", "").strip(), self.config.get("note", "").strip()]
+        return {**study, "notes": " ".join(filter(None, notes))}
 
     def _corpora(self) -> list[tuple[str, int]]:
         """Data set and sample rate of every corpus that the evaluations need, sorted."""
