@@ -35,6 +35,9 @@ try:
 except UserError as error:
     sys.exit(f"prelude: {error}")
 
+# GPU jobs take turns where there is a GPU; on a machine without one there is nothing to share out.
+GPU = int(Path("/dev/nvidiactl").exists())
+
 PYTHON = f"{shlex.quote(sys.executable)} -m workflow_scripts"
 
 

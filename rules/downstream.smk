@@ -23,7 +23,7 @@ rule embed:
         "<logs>/embed/<run>/{dataset}.log",
     threads: 1
     resources:
-        gpu=1,
+        gpu=GPU,
     params:
         code=lambda wildcards: PLAN.embed(run_of(wildcards), wildcards.dataset).code,
         config=lambda wildcards: PLAN.embed(run_of(wildcards), wildcards.dataset).config,
@@ -69,7 +69,7 @@ rule evaluate_encoder:
         "<logs>/evaluate/<run>/<cell_with_encoder>.log",
     threads: 1  # trials of small data sets: jobs side by side use cores better than one job's threads
     resources:
-        gpu=1,
+        gpu=GPU,
     params:
         code=lambda wildcards: PLAN.evaluate(run_of(wildcards), cell_of(wildcards)).code,
         config=lambda wildcards: PLAN.evaluate(

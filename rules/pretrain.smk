@@ -22,7 +22,7 @@ rule pretrain:
         "<logs>/pretrain/<run>.log",
     threads: 8
     resources:
-        gpu=1,
+        gpu=GPU,
     params:
         code=lambda wildcards: PLAN.pretrain(run_of(wildcards)).code,
         config=lambda wildcards: PLAN.pretrain(run_of(wildcards)).config,

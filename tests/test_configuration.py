@@ -103,6 +103,34 @@ BAD = {
         "trim: {wu2021_fig2: {dataset: [audioset_music]}}",
         r"grid.dataset: audioset_music has no labels",
     ),
+    "trimmed to no fraction": (
+        "trim: {wu2021_fig2: {fraction: [banana]}}",
+        r"own.yaml: trim.wu2021_fig2: grid.fraction.0: 'banana' has the wrong form; allowed: a percentage",
+    ),
+    "more than all labels": ("trim: {wu2021_fig2: {fraction: [200pct]}}", r"grid.fraction.0: '200pct' .*at most 100"),
+    "trimmed to nothing": ("trim: {wu2021_fig2: {dataset: []}}", r"own.yaml: trim.wu2021_fig2: grid.dataset: \[\] "),
+    "level of a wrong type": (
+        "trim: {wu2021_fig2: {dataset: [{a: 1}]}}",
+        r"grid.dataset.0: \{'a': 1\} .*allowed: string",
+    ),
+    "comparison of a wrong type": ("trim: {wu2021_fig2: {comparisons: [3]}}", r"comparisons.0: 3 .*allowed: object"),
+    "levels the table cannot show": (
+        "trim: {wu2021_fig2: {fraction: [100pct, 10pct]}}",
+        r"grid.fraction: 2 levels, but the table has no row or column for them; .*allowed of: dataset, encoder, scenario",
+    ),
+    "numbers of an unknown scenario": (
+        "evaluation: {scenarios: {frozn: {trials: 2}}}",
+        r"own.yaml: evaluation.scenarios: unknown scenario 'frozn'; allowed: fine_tuned, frozen, supervised",
+    ),
+    "download of what cannot be": (
+        "datasets: {extended_ballroom: {source: download}}",
+        r"own.yaml: datasets.extended_ballroom.source: extended_ballroom cannot be downloaded; allowed: local, twin",
+    ),
+    "another network as the untrained one": (
+        "encoders: {random: {embedding: 128}}",
+        r"floors: random is pase untrained, so encoders.random and .pase must be equal",
+    ),
+    "a path Snakemake would misread": ("data: 'my {x} data'", r"own.yaml: data: 'my \{x\} data' .*without \{ \}"),
     "comparison outside the grid": (
         "trim: {wu2021_fig2: {scenario: [supervised]}}",
         r"comparisons.0.better.scenario: 'frozen' is not in the grid; allowed: supervised",

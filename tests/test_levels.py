@@ -22,7 +22,7 @@ FUNCTIONS = {
     "twin": {"write"},
     "encoder": {"Options", "build"},
     "worker": {"Options", "build"},
-    "weighting": {"weigh"},
+    "weighting": {"Options", "weigh"},
     "augmentation": {"Options", "build"},
     "head": {"Options", "build"},
     "scenario": {"run"},

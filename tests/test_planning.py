@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from tests.repository import REPOSITORY
-from workflow_scripts import configuration
+from workflow_scripts import configuration, levels
 from workflow_scripts.planning import Cell, Plan, Run, expand, path_of
+from workflow_scripts.provenance import digest
 
 PAPER = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
 
@@ -109,3 +110,16 @@ def test_the_summary_names_every_expected_result_with_its_digests(plan: Plan) ->
     assert Path(entry["path"]).parts[:2] == ("results", "evaluations")
     assert entry["studies"] == ["wu2021_fig2"]
     assert len({(entry["code"], entry["config"]) for entry in summary["evaluations"]}) == len(summary["evaluations"])
+
+
+def test_data_are_decided_by_twin_code_and_checksums_not_by_the_downloader(plan: Plan) -> None:
+    twin = plan_of(
+        changed(datasets={"openmic": {"loader": "openmic", "source": "twin", "twin": {"clips": 9, "clip_seconds": 1}}})
+    )
+    larger = plan_of(
+        changed(datasets={"openmic": {"loader": "openmic", "source": "twin", "twin": {"clips": 8, "clip_seconds": 1}}})
+    )
+    jobs = [each.acquire("openmic") for each in (plan, twin, larger)]
+    assert len({(job.code, job.config) for job in jobs}) == len(jobs)
+    assert jobs[0].code == digest(levels.declared("dataset", "openmic", "REMOTES"))
+    assert len({each.prepare("openmic", 16000).code for each in (plan, twin, larger)}) == len(jobs)

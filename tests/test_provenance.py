@@ -73,6 +73,18 @@ def test_a_new_import_is_followed(package: Path) -> None:
     assert fresh_digest() != before
 
 
+def test_data_lists_count_where_they_are_read(package: Path) -> None:
+    def digests() -> list[str]:
+        fresh_digest()
+        return [provenance.code_digest("prepare", chosen=[("dataset", name)]) for name in ("audioset_music", "openmic")]
+
+    before = digests()
+    append(package / "datasets" / "lists" / "audioset_music_subtree.csv", "\n")
+    after = digests()
+    assert before[0] != after[0]
+    assert before[1] == after[1]
+
+
 def test_digest_ignores_the_order_of_keys() -> None:
     assert provenance.digest({"a": 1, "b": [2]}) == provenance.digest({"b": [2], "a": 1})
     assert provenance.digest({"a": 1, "b": [2]}) != provenance.digest({"a": 2, "b": [1]})

@@ -29,6 +29,8 @@ LEVEL_SECTIONS = {
     "augmentations": "augmentation",
     "heads": "head",
 }
+#: how a data set states that nothing can be downloaded: `REMOTES = {}`
+NO_FILES = ast.dump(ast.Dict(keys=[], values=[]))
 #: annotations of options as YAML writes them; a bool is no number
 PLAIN_TYPES: dict[str, tuple[type, ...]] = {"bool": (bool,), "int": (int,), "float": (int, float), "str": (str,)}
 
@@ -49,6 +51,7 @@ def check(config: Mapping[str, Any], *, files: Sequence[Path], folder: Path) -> 
     for name in config["studies"]:
         study = _load_study(name, folder=folder, schema=study_schema, where=where)
         studies[name] = _trimmed(study, config.get("trim", {}).get(name, {}), where=f"{where}: trim.{name}")
+        _check_schema(studies[name], study_schema, where=f"{where}: trim.{name}")
         _check_study(studies[name], config, where=f"{folder}/studies/{name}.yaml (as trimmed by {where})")
     strangers = sorted(set(config.get("trim", {})) - set(studies))
     if strangers:
@@ -106,6 +109,8 @@ def _check_levels(config: Mapping[str, Any], *, where: str) -> None:
         for name, options in config[section].items():
             _known(name, levels.names(factor), where=f"{where}: {section}.{name}", what=factor)
             _check_options(factor, name, options or {}, where=f"{where}: {section}.{name}")
+    for name in config["evaluation"].get("scenarios", {}):
+        _known(name, levels.names("scenario"), where=f"{where}: evaluation.scenarios", what="scenario")
     for name, entry in config["datasets"].items():
         key = f"{where}: datasets.{name}"
         if "loader" not in entry or "source" not in entry:
@@ -114,6 +119,10 @@ def _check_levels(config: Mapping[str, Any], *, where: str) -> None:
         _check_options("dataset", entry["loader"], entry.get("options") or {}, where=f"{key}.options")
         if entry["source"] == "local" and not entry.get("path"):
             raise UserError(f"{key}: source local needs a path: the folder that holds your copy")
+        if entry["source"] == "download" and levels.declared("dataset", entry["loader"], "REMOTES") == ast.dump(
+            ast.Dict()
+        ):
+            raise UserError(f"{key}.source: {entry['loader']} cannot be downloaded; allowed: local, twin")
         if entry["source"] == "twin":
             _known(entry["loader"], levels.names("twin"), where=f"{key}.source", what="twin of data set")
             if not entry.get("twin"):
@@ -144,7 +153,9 @@ def _declared_options(module: str, name: str) -> Iterator[tuple[str, ast.expr]]:
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    declaration = next(node for node in body if isinstance(node, ast.ClassDef) and node.name == name)
+    declaration = next((node for node in body if isinstance(node, ast.ClassDef) and node.name == name), None)
+    if declaration is None:
+        raise UserError(f"{levels.file_of(module)} must state a class {name}; it may be empty")
     for base in declaration.bases:
         match base:
             case ast.Name(id=inherited):
@@ -227,6 +238,12 @@ def _check_contradictions(study: Mapping[str, Any], config: Mapping[str, Any], *
         if levels.fact("encoder", floor, "TRAINABLE"):
             fixed = [name for name in config["encoders"] if not levels.fact("encoder", name, "TRAINABLE")]
             raise UserError(f"{where}: floors: {floor} can be trained, so it is no floor; allowed: {', '.join(fixed)}")
+        original = levels.fact("encoder", floor, "UNTRAINED_VERSION_OF")
+        if original and (config["encoders"][floor] or {}) != (config["encoders"].get(original) or {}):
+            raise UserError(
+                f"{where}: floors: {floor} is {original} untrained, so encoders.{floor} and .{original} must be equal"
+            )
+    _check_cells_apart(study, where=where)
     for dataset in grid["dataset"]:
         if not _labelled(config["datasets"][dataset]):
             raise UserError(f"{where}: grid.dataset: {dataset} has no labels, so nothing can be evaluated on it")
@@ -239,6 +256,18 @@ def _check_contradictions(study: Mapping[str, Any], config: Mapping[str, Any], *
                     raise UserError(
                         f"{where}: comparisons.{number}.{side}.{factor}: {level!r} is not in the grid; allowed: {shown}"
                     )
+
+
+def _check_cells_apart(study: Mapping[str, Any], *, where: str) -> None:
+    """Every factor of which the grid has several levels must show in the table; seeds are averaged over."""
+    shown = {*study["rows"], *study["columns"], "pretrain_seed"}
+    for factor, several in study["grid"].items():
+        if len(several) > 1 and factor not in shown:
+            allowed = ", ".join(sorted(shown - {"pretrain_seed"}))
+            raise UserError(
+                f"{where}: grid.{factor}: {len(several)} levels, but the table has no row or column for them; "
+                f"several are allowed of: {allowed}"
+            )
 
 
 def _labelled(entry: Mapping[str, Any]) -> bool:

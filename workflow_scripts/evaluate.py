@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -90,7 +91,8 @@ def _used(source: Path | None, corpus: Corpus) -> dict[str, Any]:
     record = _read_record(source.with_suffix(".json") if embedded else source.with_name("record.json"))
     if embedded and record["data"].get(corpus.facts.dataset) != corpus.facts.digest:
         raise UserError(f"{source} is stale: it was made from other data than {corpus.folder}; run embed again")
-    return {name: record[name] for name in ("code", "config_digest", "data")}
+    used = {name: record[name] for name in ("code", "config_digest", "data")}
+    return used | {"sha256": hashlib.sha256(source.read_bytes()).hexdigest()}
 
 
 def _read_record(path: Path) -> dict[str, Any]:
@@ -112,7 +114,7 @@ def _cell(
         fraction=trials.fraction_of(config["fraction"]),
         trials=config["trials"],
         settings=trials.settings_of(config["training"]),
-        device=best_device(),
+        device=best_device() if embeddings is None else torch.device("cpu"),  # heads alone are too small for a GPU
         finished=FinishedTrials(arguments.output.with_name(f".{arguments.output.name}.trials"), digest=digest),
         embeddings=embeddings,
         build_encoder=lambda seed: build_encoder(config["encoder"], seed=seed, checkpoint=source),

@@ -77,6 +77,16 @@ def fact(factor: str, name: str, constant: str) -> object:
     raise UserError(f"{FOLDERS[factor]}/{name}.py must state {constant} = ... as a literal at module level")
 
 
+def declared(factor: str, name: str, constant: str) -> str:
+    """Dump of the expression a level assigns to a module-level name, literal or not; empty if it assigns none."""
+    for node in syntax(factor, name).body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if any(isinstance(target, ast.Name) and target.id == constant for target in targets):
+                return ast.dump(node.value)
+    return ""
+
+
 def options(level: ModuleType, given: Mapping[str, object]) -> Any:
     """The level's `Options` with the values of a config; `UserError` names a wrong option and the allowed ones."""
     fields = dataclasses.fields(level.Options)

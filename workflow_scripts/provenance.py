@@ -11,8 +11,9 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
+from pathlib import Path
 
 from workflow_scripts import levels
 
@@ -68,7 +69,17 @@ def _meaning(name: str) -> tuple[str, tuple[str, ...]]:
             name for name in imported if name.split(".")[0] == levels.PACKAGE.name and levels.file_of(name).is_file()
         )
     )
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), project
+    meaning = hashlib.sha256(ast.dump(tree).encode())
+    for path in _lists(name, tree):
+        meaning.update(path.read_bytes())
+    return meaning.hexdigest(), project
+
+
+def _lists(name: str, tree: ast.Module) -> Iterator[Path]:
+    """Data files that a module names in LISTS, a literal tuple of paths from its folder."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "LISTS" for t in node.targets):
+            yield from (levels.file_of(name).parent / file for file in ast.literal_eval(node.value))
 
 
 class Record:

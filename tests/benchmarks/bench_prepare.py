@@ -1,7 +1,6 @@
 """Preparing many clips: memory over the import baseline, share of the cores, clips a second.
 
-`python -m tests.benchmarks.bench_prepare [--clips 10000]`. The files are tones of 10 s in stereo at 44.1 kHz, ogg
-and wav by turns, and few enough to make quickly; the index names each many times.
+`python -m tests.benchmarks.bench_prepare [--clips 10000]`. The clips are an OpenMIC twin's, ogg files of 3 s.
 """
 
 from __future__ import annotations
@@ -15,16 +14,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-import soundfile
-
 from workflow_scripts.audio.build import Wanted, build
-from workflow_scripts.audio.index import CLIP_COLUMNS, DatasetIndex
+from workflow_scripts.datasets import openmic
+from workflow_scripts.synthesis.options import TwinOptions
+from workflow_scripts.twins import openmic as twin
 
-FILES = 32
-SECONDS = 10.0
-SOURCE_RATE, RATE = 44_100, 16_000
+SECONDS = 3.0  # short, so that rendering them takes a minute and not ten
+RATE = 16_000
 MEBIBYTE = 1 << 20
 PAUSE_SECONDS = 0.05  # between looks at the memory: short beside the job, long beside one look
 
@@ -57,18 +53,6 @@ def used() -> int:
     return total
 
 
-def index_of(clips: int, root: Path) -> DatasetIndex:
-    generator = np.random.default_rng(0)
-    time_axis = np.arange(int(SECONDS * SOURCE_RATE)) / SOURCE_RATE
-    names = [f"{number:03d}.{('ogg', 'wav')[number % 2]}" for number in range(FILES)]
-    for name in names:
-        pitches = generator.uniform(100, 2000, 2)
-        soundfile.write(root / name, 0.3 * np.sin(2 * np.pi * time_axis[:, None] * pitches), SOURCE_RATE)
-    rows = [(f"{n:07d}", names[n % FILES], np.nan, np.nan, "train", str(n)) for n in range(clips)]
-    table = pd.DataFrame(rows, columns=list(CLIP_COLUMNS))
-    return DatasetIndex(task="unlabelled", clips=table, labels=pd.DataFrame(index=list(table["clip"])))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=int, default=10_000)
@@ -76,7 +60,8 @@ def main() -> None:
     cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        index = index_of(clips, root)
+        twin.write(root, TwinOptions(clips=clips, clip_seconds=SECONDS))
+        index = openmic.index(root, openmic.Options())
         memory, baseline = Memory(), used()
         watcher = threading.Thread(target=memory.watch)
         watcher.start()

@@ -82,8 +82,8 @@ def index(root: Path, options: Options) -> DatasetIndex:
 
 def _representable(files: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
     """Part file names that are valid Unicode from those that no table can hold."""
-    good = [file for file in files if file.isprintable() and _encodable(file)]
-    odd = [file.encode("utf-8", "backslashreplace").decode() for file in files if file not in set(good)]
+    good = [file for file in files if _encodable(file)]
+    odd = [file.encode("utf-8", "backslashreplace").decode() for file in files if not _encodable(file)]
     return good, [(file, "the file name is not valid Unicode") for file in odd]
 
 

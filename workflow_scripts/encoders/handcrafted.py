@@ -17,6 +17,7 @@ from workflow_scripts.features.frames import HOP
 from workflow_scripts.training.shapes import Encoder
 
 TRAINABLE = False
+UNTRAINED_VERSION_OF = None
 SAMPLE_RATE = 16000
 
 CHANNELS = spectral.MFCC_COEFFICIENTS + spectral.PITCH_CLASSES + rhythm.TEMPOGRAM_FRAMES + 2

@@ -8,6 +8,7 @@ from workflow_scripts.encoders import pase
 from workflow_scripts.training.shapes import Encoder
 
 TRAINABLE = False
+UNTRAINED_VERSION_OF = "pase"
 SAMPLE_RATE = 16000
 
 
