@@ -116,7 +116,7 @@ BAD = {
     "comparison of a wrong type": ("trim: {wu2021_fig2: {comparisons: [3]}}", r"comparisons.0: 3 .*allowed: object"),
     "levels the table cannot show": (
         "trim: {wu2021_fig2: {fraction: [100pct, 10pct]}}",
-        r"grid.fraction: 2 levels, but the table has no row or column for them; .*allowed of: dataset, encoder, scenario",
+        r"grid.fraction: 2 levels, but the table has no row or column .*allowed of: dataset, encoder, scenario",
     ),
     "numbers of an unknown scenario": (
         "evaluation: {scenarios: {frozn: {trials: 2}}}",

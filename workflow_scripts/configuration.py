@@ -119,9 +119,8 @@ def _check_levels(config: Mapping[str, Any], *, where: str) -> None:
         _check_options("dataset", entry["loader"], entry.get("options") or {}, where=f"{key}.options")
         if entry["source"] == "local" and not entry.get("path"):
             raise UserError(f"{key}: source local needs a path: the folder that holds your copy")
-        if entry["source"] == "download" and levels.declared("dataset", entry["loader"], "REMOTES") == ast.dump(
-            ast.Dict()
-        ):
+        files = levels.declared("dataset", entry["loader"], "REMOTES")
+        if entry["source"] == "download" and files == NO_FILES:
             raise UserError(f"{key}.source: {entry['loader']} cannot be downloaded; allowed: local, twin")
         if entry["source"] == "twin":
             _known(entry["loader"], levels.names("twin"), where=f"{key}.source", what="twin of data set")
