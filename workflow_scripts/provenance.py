@@ -70,15 +70,15 @@ def _meaning(name: str) -> tuple[str, tuple[str, ...]]:
         )
     )
     meaning = hashlib.sha256(ast.dump(tree).encode())
-    for path in _lists(name, tree):
+    for path in _data_files(name, tree):
         meaning.update(path.read_bytes())
     return meaning.hexdigest(), project
 
 
-def _lists(name: str, tree: ast.Module) -> Iterator[Path]:
-    """Data files that a module names in LISTS, a literal tuple of paths from its folder."""
+def _data_files(name: str, tree: ast.Module) -> Iterator[Path]:
+    """Data files that a module names in DATA_FILES, a literal tuple of paths from its folder."""
     for node in tree.body:
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "LISTS" for t in node.targets):
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "DATA_FILES" for t in node.targets):
             yield from (levels.file_of(name).parent / file for file in ast.literal_eval(node.value))
 
 

@@ -31,8 +31,8 @@ REMOTES: dict[str, Remote] = {}  # segments alone are of no use without the audi
 MUSIC = "/m/04rlf"
 SEGMENTS = ("eval_segments", "balanced_train_segments", "unbalanced_train_segments")
 #: the label and its descendants in the ontology
-LISTS = ("lists/audioset_music_subtree.csv",)  # data this file reads, part of its digest
-SUBTREE = Path(__file__).parent / LISTS[0]
+DATA_FILES = ("lists/audioset_music_subtree.csv",)  # data this file reads, part of its digest
+SUBTREE = Path(__file__).parent / DATA_FILES[0]
 #: <ytid>, <ytid>_<start> or <ytid>_<start>_<end>; times in seconds or milliseconds
 FILE_STEM = re.compile(r"(?P<ytid>[\w-]{11})(?:_(?P<start>\d+(?:\.\d+)?))?(?:_\d+(?:\.\d+)?)?", re.ASCII)
 
