@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
-from workflow_scripts import configuration, levels, planning, provenance
+from workflow_scripts import configuration, factors, levels, planning, provenance
 from workflow_scripts.errors import UserError
 
 # Scripts are modules of this checkout, wherever the workflow is started from.
@@ -78,19 +78,14 @@ wildcard_constraints:
 def run_of(wildcards):
     """The run that a job's wildcards name."""
     return planning.Run(
-        **{
-            factor: wildcards[factor]
-            for factor in configuration.PRETRAINING_FACTORS[:-1]
-        },
+        **{factor: wildcards[factor] for factor in factors.PRETRAINING[:-1]},
         pretrain_seed=int(wildcards.pretrain_seed),
     )
 
 
 def cell_of(wildcards):
     """The cell that a job's wildcards name."""
-    return planning.Cell(
-        **{factor: wildcards[factor] for factor in configuration.DOWNSTREAM_FACTORS}
-    )
+    return planning.Cell(**{factor: wildcards[factor] for factor in factors.DOWNSTREAM})
 
 
 def corpus_of(dataset, encoder):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.statistics.plan import FACTORS
+from workflow_scripts.factors import FACTORS
 from workflow_scripts.statistics.trials import COLUMNS
 
 CODE, CONFIG = "00001234e5678901", "1234567890123456"  # digests that a careless reader takes for numbers

@@ -13,9 +13,10 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.errors import run_command
+from workflow_scripts.factors import FACTORS
 from workflow_scripts.files import write_json, write_text, written_atomically
 from workflow_scripts.statistics.cells import Cells
-from workflow_scripts.statistics.plan import FACTORS, read_plan
+from workflow_scripts.statistics.plan import read_plan
 from workflow_scripts.statistics.summary import cell_table, comparison_table, entry_table
 from workflow_scripts.statistics.trials import gather
 

@@ -18,9 +18,6 @@ import yaml
 from workflow_scripts import levels
 from workflow_scripts.errors import UserError
 
-#: factor of a study's grid -> where its levels are named
-PRETRAINING_FACTORS = ("corpus", "encoder", "workers", "weighting", "augmentation", "recipe", "pretrain_seed")
-DOWNSTREAM_FACTORS = ("dataset", "head", "scenario", "fraction")
 #: sections of the config that hold the options of levels, and the factor they belong to
 LEVEL_SECTIONS = {
     "encoders": "encoder",

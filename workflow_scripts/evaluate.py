@@ -27,6 +27,7 @@ import torch
 from workflow_scripts import files, levels, provenance
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.errors import UserError, run_command
+from workflow_scripts.factors import FACTORS
 from workflow_scripts.provenance import Record
 from workflow_scripts.training import trials
 from workflow_scripts.training.building import build_encoder
@@ -34,11 +35,6 @@ from workflow_scripts.training.cells import Cell, FinishedTrials, TrialResult
 from workflow_scripts.training.device import best_device, device_name
 from workflow_scripts.training.heads import Head
 from workflow_scripts.training.metrics import confusion, metrics
-
-FACTORS = (
-    *("corpus", "encoder", "workers", "weighting", "augmentation", "recipe", "pretrain_seed"),
-    *("dataset", "head", "scenario", "fraction"),
-)
 
 
 def main(argv: list[str] | None = None) -> None:

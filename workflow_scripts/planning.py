@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from workflow_scripts import levels
+from workflow_scripts.factors import NONE, PRETRAINING
 from workflow_scripts.provenance import code_digest, digest
 
-NONE = "none"  # level of every pre-training factor of an encoder that was not pre-trained
 FLOOR_SCENARIO = "frozen"  # floors are never trained
 
 
@@ -309,21 +309,10 @@ def expand(study: Mapping[str, Any]) -> Iterator[tuple[Run, Cell]]:
     """Every run and cell of a study's grid, then its floors."""
     grid = study["grid"]
     downstream = list(itertools.product(grid["dataset"], grid["head"], grid["fraction"]))
-    for corpus, encoder, workers, weighting, augmentation, recipe, seed in itertools.product(
-        *(grid[factor] for factor in ("corpus", "encoder", "workers", "weighting", "augmentation", "recipe")),
-        grid["pretrain_seed"],
-    ):
-        pretrained = Run(
-            corpus=corpus,
-            encoder=encoder,
-            workers=workers,
-            weighting=weighting,
-            augmentation=augmentation,
-            recipe=recipe,
-            pretrain_seed=seed,
-        )
+    for chosen in itertools.product(*(grid[factor] for factor in PRETRAINING)):
+        pretrained = Run(**dict(zip(PRETRAINING, chosen, strict=True)))
         for scenario, (dataset, head, fraction) in itertools.product(grid["scenario"], downstream):
-            run = pretrained if levels.fact("scenario", scenario, "PRETRAINED") else Run.untrained(encoder)
+            run = pretrained if levels.fact("scenario", scenario, "PRETRAINED") else Run.untrained(pretrained.encoder)
             yield run, Cell(dataset=dataset, head=head, scenario=scenario, fraction=fraction)
     for encoder, (dataset, head, fraction) in itertools.product(study["floors"], downstream):
         cell = Cell(dataset=dataset, head=head, scenario=FLOOR_SCENARIO, fraction=fraction)

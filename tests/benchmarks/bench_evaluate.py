@@ -16,6 +16,7 @@ from pathlib import Path
 from tests.corpora import write_corpus
 from workflow_scripts import embed, evaluate
 from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.factors import FACTORS
 
 LIMIT = 2.0
 FRACTIONS = ("1pct", "10pct", "50pct", "100pct")
@@ -56,7 +57,7 @@ def measured(folder: Path, corpus: Corpus, *, width: float, trials: int, fractio
             "fraction": fraction,
             "trials": trials,
             "training": {},
-            "factors": dict.fromkeys(evaluate.FACTORS, "bench"),
+            "factors": dict.fromkeys(FACTORS, "bench"),
         }
         flags = ["--config", json.dumps(config), *common, "--embeddings", str(embeddings)]
         evaluate.main([*flags, "--output", str(folder / f"{corpus.folder.name}_{trials}_{fraction}")])

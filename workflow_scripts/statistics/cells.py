@@ -13,9 +13,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.factors import FACTORS, NONE
 from workflow_scripts.statistics.comparisons import Paired, paired
 from workflow_scripts.statistics.intervals import Interval, mean_interval
-from workflow_scripts.statistics.plan import FACTORS, UNTRAINED, Evaluation
+from workflow_scripts.statistics.plan import Evaluation
 
 Replicate = Literal["trials", "checkpoints"]
 
@@ -36,7 +37,7 @@ class Cell:
     @property
     def pretrained(self) -> bool:
         """Whether the cell's run was pre-trained."""
-        return self.key[FACTORS.index("corpus")] != UNTRAINED
+        return self.key[FACTORS.index("corpus")] != NONE
 
     @property
     def pretrain_seed(self) -> str:

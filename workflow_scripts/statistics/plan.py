@@ -9,13 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_scripts.errors import UserError
+from workflow_scripts.factors import FACTORS
 
-#: the factors of a run, then those of a cell; their levels are text everywhere in statistics and report
-FACTORS = (
-    *("corpus", "encoder", "workers", "weighting", "augmentation", "recipe", "pretrain_seed"),
-    *("dataset", "head", "scenario", "fraction"),
-)
-UNTRAINED = "none"  # the corpus of a run that was never pre-trained
 STDIN = "-"
 
 
@@ -31,7 +26,7 @@ class Evaluation:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Levels in the order of `FACTORS`."""
+        """Levels in the order of `FACTORS`; levels are text everywhere in statistics and report."""
         return tuple(self.factors[factor] for factor in FACTORS)
 
 

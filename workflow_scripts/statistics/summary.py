@@ -9,10 +9,11 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.errors import UserError
+from workflow_scripts.factors import FACTORS
 from workflow_scripts.statistics.cells import Cell, Cells, Compared, Refused, compare, one_method, summarise
 from workflow_scripts.statistics.comparisons import holm
 from workflow_scripts.statistics.intervals import LEVEL, mean_interval
-from workflow_scripts.statistics.plan import FACTORS, Comparison, Evaluation, Plan, Study
+from workflow_scripts.statistics.plan import Comparison, Evaluation, Plan, Study
 from workflow_scripts.statistics.reading import Kind, read_csv
 
 #: what a comparison is made within, unless the comparison itself names it
