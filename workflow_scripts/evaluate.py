@@ -110,7 +110,7 @@ def _cell(
         fraction=trials.fraction_of(config["fraction"]),
         trials=config["trials"],
         settings=trials.settings_of(config["training"]),
-        device=best_device() if embeddings is None else torch.device("cpu"),  # heads alone are too small for a GPU
+        device=best_device() if embeddings is None else torch.device("cpu"),  # frozen jobs ask for no GPU
         finished=FinishedTrials(arguments.output.with_name(f".{arguments.output.name}.trials"), digest=digest),
         embeddings=embeddings,
         build_encoder=lambda seed: build_encoder(config["encoder"], seed=seed, checkpoint=source),
