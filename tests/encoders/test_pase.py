@@ -9,6 +9,7 @@ from torch import nn
 from tests import golden
 from workflow_scripts.encoders import pase, random
 from workflow_scripts.errors import UserError
+from workflow_scripts.networks import blocks
 
 
 class Official(nn.Module):
@@ -82,9 +83,9 @@ def test_frames_round_as_in_the_official_code_just_below_a_whole_hop():
 
 def test_audio_too_short_for_the_padding_is_refused_in_one_line():
     encoder = pase.build(pase.Options(embedding=8, width=0.05)).eval()
-    assert encoder(torch.randn(1, pase.SHORTEST)).shape[-1] == 3
+    assert encoder(torch.randn(1, blocks.SHORTEST)).shape[-1] == 3
     with pytest.raises(UserError, match="at least 471 samples"):
-        encoder(torch.randn(1, pase.SHORTEST - 1))
+        encoder(torch.randn(1, blocks.SHORTEST - 1))
 
 
 def test_width_narrows_the_blocks_and_not_the_embedding():

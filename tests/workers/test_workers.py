@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from workflow_scripts import levels
+from workflow_scripts.encoders import pase
 from workflow_scripts.errors import UserError
+from workflow_scripts.networks.decoder import MirroredDecoder, WaveformDecoder
 from workflow_scripts.networks.heads import RegressionHead, stack_neighbours
 from workflow_scripts.training.regression import FeatureOptions, FeatureWorker
 from workflow_scripts.training.shapes import Batch
@@ -54,14 +56,37 @@ def test_feature_loss_is_the_mean_squared_error_on_the_encoders_frames(name):
     torch.testing.assert_close(worker.loss(frames, batch), expected)
 
 
+@pytest.mark.parametrize("decoder", ["official", "mirrored"])
 @pytest.mark.parametrize("samples", [4800, 4801, 4790])
-def test_waveform_loss_is_the_mean_absolute_error(samples):
-    worker, batch = build("waveform", width=0.05), batch_of_noise(samples=samples)
+def test_waveform_loss_is_the_mean_absolute_error(samples, decoder):
+    worker, batch = build("waveform", width=0.05, decoder=decoder), batch_of_noise(samples=samples)
     frames = torch.randn(2, 8, 30)
     rebuilt = worker.decoder(frames)[:, 0]
     common = min(samples, 4800)
     expected = (rebuilt[:, :common] - batch.clean[:, :common]).abs().mean()
     torch.testing.assert_close(worker.loss(frames, batch), expected)
+
+
+@pytest.mark.parametrize(("options", "kind"), [({}, WaveformDecoder), ({"decoder": "mirrored"}, MirroredDecoder)])
+def test_the_waveform_worker_has_the_decoder_that_was_chosen(options, kind):
+    assert type(build("waveform", width=0.05, **options).decoder) is kind
+
+
+def test_a_mirrored_decoder_learns_a_tone():
+    torch.manual_seed(0)
+    encoder = pase.build(pase.Options(embedding=8, width=0.1))
+    worker = build("waveform", width=0.1, decoder="mirrored")
+    audio = 0.3 * torch.sin(2 * torch.pi * 220 * torch.arange(3200) / 16000).expand(2, -1)
+    batch = Batch(clean=audio, audio=audio)
+    optimiser = torch.optim.Adam([*encoder.parameters(), *worker.parameters()], lr=0.003)
+    losses = []
+    for _ in range(150):
+        optimiser.zero_grad()
+        loss = worker.loss(encoder(audio), batch)
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert min(losses[-10:]) < 0.5 * losses[0]
 
 
 def test_targets_are_of_the_audio_as_recorded():
@@ -187,6 +212,7 @@ def test_power_is_computed_once_for_all_workers():
         (FeatureOptions, {"neighbours": 2}),
         (FeatureOptions, {"hidden": 0}),
         (waveform.Options, {"width": 0}),
+        (waveform.Options, {"decoder": "reversed"}),
         (prosody.Options, {"pitch": "mel"}),
         (prosody.Options, {"lowest_hz": 500.0, "highest_hz": 100.0}),
     ],

@@ -1,30 +1,33 @@
-"""The decoder that rebuilds the waveform from frames."""
+"""Decoders that rebuild the waveform from frames, 160 samples from each."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 
+from workflow_scripts.networks import blocks
 from workflow_scripts.networks.heads import HiddenLayer
+
+STRIDES = (4, 4, 10)  # of the decoder in workers.cfg and workers+.cfg
 
 
 class Upsampling(nn.Module):
     """Transposed convolution, then PReLU (class `GDeconv1DBlock` of the PASE code)."""
 
     def __init__(self, inputs: int, outputs: int, *, kernel: int, stride: int) -> None:
-        """Build the layer; it gives `stride` times the frames where kernel - stride is even."""
+        """Build the layer; `kernel` is at least `stride`."""
         super().__init__()
-        self.deconv = nn.ConvTranspose1d(inputs, outputs, kernel, stride=stride, padding=max(0, (kernel - stride) // 2))
+        assert kernel >= stride, "a smaller kernel would leave gaps"
+        padding, self.surplus = divmod(kernel - stride, 2)
+        self.deconv = nn.ConvTranspose1d(inputs, outputs, kernel, stride=stride, padding=padding)
         self.act = nn.PReLU(outputs, init=0.0)
-        self.drops_last = (
-            kernel % 2 == 1 and stride < kernel
-        )  # the official code cuts the surplus sample of odd kernels
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Map (batch, inputs, frames) to (batch, outputs, frames x stride)."""
+        """Map (batch, inputs, frames) to (batch, outputs, frames x stride); a surplus sample at the end is cut off."""
         longer = self.deconv(frames)
-        return self.act(longer[..., :-1] if self.drops_last else longer)
+        return self.act(longer[..., : longer.shape[-1] - self.surplus])
 
 
 class WaveformDecoder(nn.Module):
@@ -36,7 +39,7 @@ class WaveformDecoder(nn.Module):
         inputs: int,
         outputs: int = 1,
         maps: Sequence[int] = (512, 256, 128),
-        strides: Sequence[int] = (4, 4, 10),
+        strides: Sequence[int] = STRIDES,
         kernels: Sequence[int] = (30, 30, 30),
         hidden: int = 64,
         hidden_layers: int = 1,
@@ -56,6 +59,32 @@ class WaveformDecoder(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Map (batch, inputs, frames) to (batch, outputs, frames x product of the strides)."""
+        for block in self.blocks:
+            frames = block(frames)
+        return self.W(frames)
+
+
+class MirroredDecoder(nn.Module):
+    """The encoder's convolution blocks in reverse order, as transposed convolutions (Wu et al. 2021, section 3.2).
+
+    Kernels, strides and channels are those of PASE's seven blocks behind the Sinc filters; a last layer of kernel 1
+    stands for these. As in the official decoder, PReLU follows each layer and nothing is normalised.
+    """
+
+    def __init__(self, *, inputs: int, width: float = 1.0) -> None:
+        """Build the decoder; `width` is the factor on its channels."""
+        super().__init__()
+        sizes = [*reversed(blocks.narrowed(width)[:-1])]  # the channels that come into the encoder's blocks
+        layers = zip(
+            pairwise([inputs, *sizes]), reversed(blocks.KERNELS[1:]), reversed(blocks.STRIDES[1:]), strict=True
+        )
+        self.blocks = nn.ModuleList(
+            Upsampling(size, outputs, kernel=kernel, stride=stride) for (size, outputs), kernel, stride in layers
+        )
+        self.W = nn.Conv1d(sizes[-1], 1, 1)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Map (batch, inputs, frames) to (batch, 1, frames x 160)."""
         for block in self.blocks:
             frames = block(frames)
         return self.W(frames)

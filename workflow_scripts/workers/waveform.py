@@ -1,18 +1,19 @@
-"""Worker W: rebuild the waveform from the frames (Wu et al. 2021, section 3.2), with the PASE code's decoder.
+"""Worker W: rebuild the waveform from the frames (Wu et al. 2021, section 3.2).
 
-The paper says that the encoder's layers are applied in reverse order; the official decoder, taken here, has three
-transposed convolutions.
+The paper says that the encoder's layers are applied in reverse order; the PASE code, which it builds on, has a decoder
+of three transposed convolutions. That one is the default, since it can be checked against published numbers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from workflow_scripts.errors import UserError
-from workflow_scripts.networks.decoder import WaveformDecoder
+from workflow_scripts.networks.decoder import MirroredDecoder, WaveformDecoder
 from workflow_scripts.training.shapes import Batch, Worker
 
 PRECOMPUTED = False
@@ -24,14 +25,17 @@ FEWEST_CHANNELS = 4  # so that a narrowed decoder stays a network
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """`width`: factor on the decoder's channels."""
+    """`width`: factor on the decoder's channels. `decoder`: that of the PASE code, or the encoder mirrored."""
 
     width: float = 1.0
+    decoder: Literal["official", "mirrored"] = "official"
 
     def __post_init__(self) -> None:
         """Raise `UserError` for a decoder that cannot be built."""
         if not self.width > 0:
             raise UserError(f"width must be above 0, not {self.width}")
+        if self.decoder not in ("official", "mirrored"):
+            raise UserError(f"decoder must be official or mirrored, not {self.decoder!r}")
 
 
 class WaveformWorker(Worker):
@@ -40,13 +44,19 @@ class WaveformWorker(Worker):
     def __init__(self, options: Options, *, embedding_size: int) -> None:
         """Build the decoder."""
         super().__init__()
-        maps = [_narrowed(size, options.width) for size in MAPS]
-        self.decoder = WaveformDecoder(inputs=embedding_size, maps=maps, hidden=_narrowed(HIDDEN, options.width))
+        self.decoder = _decoder(options, inputs=embedding_size)
 
     def loss(self, frames: Tensor, batch: Batch) -> Tensor:
         """Mean absolute error on the samples that the frames cover."""
         rebuilt = self.decoder(frames)[:, 0, : batch.clean.shape[-1]].float()
         return functional.l1_loss(rebuilt, batch.clean[:, : rebuilt.shape[-1]])
+
+
+def _decoder(options: Options, *, inputs: int) -> nn.Module:
+    if options.decoder == "mirrored":
+        return MirroredDecoder(inputs=inputs, width=options.width)
+    maps = [_narrowed(size, options.width) for size in MAPS]
+    return WaveformDecoder(inputs=inputs, maps=maps, hidden=_narrowed(HIDDEN, options.width))
 
 
 def _narrowed(size: int, width: float) -> int:

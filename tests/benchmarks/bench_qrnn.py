@@ -1,0 +1,103 @@
+"""Cost of the recurrence: a PASE+ training step, and the QRNN alone, against the same with a loop over frames.
+
+python -m tests.benchmarks.bench_qrnn [--steps N] [--threads N] [--batch N] [--seconds S] [--width W]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from workflow_scripts.encoders import pase_plus
+from workflow_scripts.networks.qrnn import Qrnn
+from workflow_scripts.training.device import best_device
+
+TOLERANCE = 1e-4  # of the outputs: both must compute the same before their times are compared
+
+
+class LoopedQrnn(nn.Module):
+    """The same network, one frame after the other, with the same keys."""
+
+    def __init__(self, network: Qrnn) -> None:
+        """Share the weights of `network`."""
+        super().__init__()
+        self.layers = network.layers
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, None]:
+        """Map (batch, inputs, frames) to (batch, hidden, frames)."""
+        sequence = frames.permute(2, 0, 1)
+        for layer in self.layers:
+            earlier = torch.cat([torch.zeros_like(sequence[:1]), sequence[:-1]])
+            candidate, forget, output = layer.linear(torch.cat([sequence, earlier], dim=-1)).chunk(3, dim=-1)
+            forget, candidate, cell, cells = forget.sigmoid(), candidate.tanh(), None, []
+            for let_in, new in zip(forget, candidate, strict=True):
+                cell = let_in * new if cell is None else let_in * new + (1 - let_in) * cell
+                cells.append(cell)
+            sequence = output.sigmoid() * torch.stack(cells)
+        return sequence.permute(1, 2, 0), None
+
+
+def main() -> None:
+    """Print milliseconds of each and the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--width", type=float, default=1.0)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    device = best_device()
+    encoder = pase_plus.build(pase_plus.Options(width=given.width)).to(device)
+    audio = 0.1 * torch.randn(given.batch, round(16000 * given.seconds), device=device)
+    parallel, looped = encoder.rnn, LoopedQrnn(encoder.rnn)
+    frames = torch.randn(given.batch, parallel.layers[0].linear.in_features // 2, audio.shape[-1] // 160, device=device)
+    torch.testing.assert_close(parallel(frames)[0], looped(frames)[0], rtol=TOLERANCE, atol=TOLERANCE)
+    print(f"{device.type}, {given.threads} threads, width {given.width}, {given.batch} x {given.seconds} s")
+
+    def layer_alone(network: nn.Module) -> Callable[[], None]:
+        inputs = frames.clone().requires_grad_()
+        return lambda: network(inputs)[0].sum().backward()
+
+    def step(network: nn.Module) -> Callable[[], None]:
+        optimiser = torch.optim.Adam(encoder.parameters())
+
+        def train() -> None:
+            encoder.rnn = network
+            optimiser.zero_grad()
+            encoder(audio).square().mean().backward()
+            optimiser.step()
+
+        return train
+
+    for title, build in (("QRNN alone, forwards and backwards", layer_alone), ("PASE+ training step", step)):
+        ours, theirs = in_turn(build(parallel), build(looped), steps=given.steps, device=device)
+        print(
+            f"{title}: parallel {1000 * ours:.1f} ms, loop {1000 * theirs:.1f} ms, loop / parallel {theirs / ours:.2f}",
+            flush=True,
+        )
+
+
+def in_turn(
+    first: Callable[[], None], second: Callable[[], None], *, steps: int, device: torch.device
+) -> tuple[float, float]:
+    """Median seconds of each, run in turn, so that what else the machine does slows both."""
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for number in range(steps + 1):
+        for run, kept in zip((first, second), seconds, strict=True):
+            started = time.perf_counter()
+            run()
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            if number:  # the first one pays for allocations
+                kept.append(time.perf_counter() - started)
+    return statistics.median(seconds[0]), statistics.median(seconds[1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""An imported checkpoint serves like an encoder that was trained here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tests.corpora import write_corpus
+from workflow_scripts import embed, evaluate, import_checkpoint, levels, provenance
+from workflow_scripts.errors import UserError
+from workflow_scripts.report import costs
+from workflow_scripts.training.checkpoint import load_encoder
+
+OPTIONS = {"pase": {"embedding": 16, "width": 0.1}, "pase_plus": {"embedding": 16, "width": 0.1, "rnn_layers": 2}}
+
+
+@pytest.fixture(params=OPTIONS)
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def published(name, tmp_path):
+    torch.manual_seed(0)
+    level = levels.load("encoder", name)
+    path = tmp_path / "FE_e199.ckpt"
+    torch.save({"step": 3, "state_dict": level.build(levels.options(level, OPTIONS[name])).state_dict()}, path)
+    return path
+
+
+def run(name, published, output, *more):
+    import_checkpoint.main(["--encoder", name, "--checkpoint", str(published), "--output", str(output), *more])
+    return output / "encoder.safetensors"
+
+
+def test_the_weights_arrive_with_the_options_of_the_file(name, published, tmp_path):
+    checkpoint = run(name, published, tmp_path / "imported")
+    encoder = load_encoder(checkpoint, name=name, options=OPTIONS[name])
+    wanted = torch.load(published, weights_only=True)["state_dict"]
+    torch.testing.assert_close(encoder.state_dict(), wanted, rtol=0, atol=0)
+    assert sorted(path.name for path in checkpoint.parent.iterdir()) == ["encoder.safetensors", "record.json"]
+
+
+def test_the_same_file_gives_the_same_bytes(name, published, tmp_path):
+    first, second = (run(name, published, tmp_path / folder).read_bytes() for folder in ("first", "second"))
+    assert first == second
+
+
+def test_the_record_says_where_the_weights_come_from(name, published, tmp_path):
+    run(name, published, tmp_path / "imported", "--code", "c0de")
+    record = json.loads((tmp_path / "imported" / "record.json").read_text())
+    assert record["checkpoint"] == {
+        "file": "FE_e199.ckpt",
+        "sha256": hashlib.sha256(published.read_bytes()).hexdigest(),
+        "format": "dict with state_dict",
+    }
+    assert record["config"] == {"encoder": {"name": name, "options": OPTIONS[name]}}
+    assert (record["code"], record["data"]) == ("c0de", {})
+    assert record["config_digest"] == provenance.digest(record["config"])
+    assert len(costs.read_records("import_checkpoint", tmp_path / "imported" / "record.json")) == 1
+
+
+def test_without_a_digest_the_code_of_script_and_encoder_counts(name, published, tmp_path):
+    run(name, published, tmp_path / "imported")
+    record = json.loads((tmp_path / "imported" / "record.json").read_text())
+    assert record["code"] == provenance.code_digest("import_checkpoint", chosen=[("encoder", name)])
+
+
+def test_it_is_embedded_and_evaluated_like_an_encoder_trained_here(name, published, tmp_path):
+    corpus = write_corpus(tmp_path / "tones", clips=10, seconds=0.5)
+    checkpoint = run(name, published, tmp_path / "imported")
+    choice = {"name": name, "options": OPTIONS[name]}
+    common = ["--code", "c0de", "--corpus", str(corpus.folder)]
+
+    config = {"encoder": choice, "seed": 0, "dataset": "tones"}
+    embeddings = tmp_path / "tones.npy"
+    flags = ["--config", json.dumps(config), "--output", str(embeddings), "--checkpoint", str(checkpoint)]
+    embed.main([*common, *flags])
+    encoder = load_encoder(checkpoint, **choice)
+    with torch.no_grad():
+        alone = encoder.pool(encoder(torch.from_numpy(corpus.cut(3))[None]))[0]
+    np.testing.assert_allclose(np.load(embeddings)[3], alone, atol=1e-5)
+
+    factors = {"corpus": "published", "encoder": name, "workers": "published", "weighting": "equal"}
+    factors |= {"augmentation": "none", "recipe": "published", "pretrain_seed": 0, "dataset": "tones", "head": "linear"}
+    for scenario, source in (("frozen", ["--embeddings", str(embeddings)]), ("fine_tuned", flags[-2:])):
+        job = {
+            "encoder": choice,
+            "head": {"name": "linear", "options": {}},
+            "scenario": scenario,
+            "fraction": "100pct",
+            "trials": 1,
+            "training": {"learning_rate": 0.01, "batch": 4, "max_epochs": 1},
+            "factors": factors | {"scenario": scenario, "fraction": "100pct"},
+        }
+        output = tmp_path / scenario
+        evaluate.main([*common, "--config", json.dumps(job), "--output", str(output), *source])
+        assert pd.read_csv(output / "trials.csv")["value"].notna().all()
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--options", '{"embedding": 8}'], r"FE_e199.ckpt cannot be imported as pase(_plus)?: it holds embedding 16"),
+        (["--options", "{embedding"], "--options: not JSON"),
+        (["--options", "[1]"], "--options: give a JSON object"),
+        (["--encoder", "random"], "encoder random has no published checkpoints"),
+        (["--encoder", "wavenet"], "unknown encoder 'wavenet'; allowed"),
+        (["--checkpoint", "absent.ckpt"], "absent.ckpt cannot be read: there is no such file"),
+    ],
+)
+def test_a_wrong_command_line_ends_in_one_line_and_leaves_nothing(name, published, tmp_path, more, message):
+    with pytest.raises(UserError, match=message):
+        run(name, published, tmp_path / "imported", *more)
+    assert not (tmp_path / "imported").exists()

@@ -1,0 +1,284 @@
+"""Published formats load with the sizes their shapes tell; anything else ends in one line."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+from torch import nn
+
+from tests import golden
+from workflow_scripts import levels
+from workflow_scripts.encoders import pase, pase_plus
+from workflow_scripts.errors import UserError
+from workflow_scripts.networks.decoder import WaveformDecoder
+from workflow_scripts.networks.heads import RegressionHead
+from workflow_scripts.training import official
+
+TINY = {"embedding": 5, "width": 0.02}
+
+
+def tiny(name: str = "pase_plus", **options) -> nn.Module:
+    torch.manual_seed(0)
+    level = levels.load("encoder", name)
+    encoder = level.build(levels.options(level, TINY | options))
+    with torch.no_grad():
+        for block in encoder.blocks:
+            block.norm.running_mean.normal_()
+    return encoder
+
+
+def save(content, path, **how):
+    torch.save(content, path, **how)
+    return path
+
+
+def bare(state, path):
+    return save(state, path)
+
+
+def old_zipless(state, path):
+    return save(state, path, _use_new_zipfile_serialization=False)
+
+
+def with_optimiser(state, path):
+    optimiser = torch.optim.Adam([nn.Parameter(torch.ones(2))])
+    return save({"step": 7, "state_dict": state, "optimizer": optimiser.state_dict()}, path)
+
+
+def from_several_gpus(state, path):
+    return save({f"module.{key}": value for key, value in state.items()}, path)
+
+
+def as_safetensors(state, path):
+    save_file(dict(state), path)
+    return path
+
+
+FORMATS = {
+    bare: "state dict",
+    old_zipless: "state dict",
+    with_optimiser: "dict with state_dict",
+    from_several_gpus: "state dict",
+    as_safetensors: "safetensors",
+}
+
+
+@pytest.mark.parametrize("write", FORMATS)
+@pytest.mark.parametrize(("name", "options"), [("pase", {}), ("pase_plus", {"rnn_layers": 2})])
+def test_every_format_gives_the_encoder_back_in_evaluation_mode(tmp_path, write, name, options):
+    saved = tiny(name, **options).eval()
+    published = official.read(write(saved.state_dict(), tmp_path / "FE_e199.ckpt"))
+    found, chosen = official.encoder(published, name=name)
+    assert published.format == FORMATS[write]
+    assert not found.training
+    assert chosen == levels.options(levels.load("encoder", name), TINY | options)
+    torch.testing.assert_close(found.state_dict(), saved.state_dict(), rtol=0, atol=0)
+    audio = torch.randn(2, 1600)
+    torch.testing.assert_close(found(audio), saved(audio), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        *(("pase", {"embedding": embedding}) for embedding in (100, 256, 512)),
+        *(("pase_plus", {"embedding": embedding}) for embedding in (100, 256, 512)),
+        ("pase_plus", {"embedding": 256, "rnn_layers": 3}),
+        ("pase_plus", {"embedding": 7, "width": 0.333}),
+        ("pase", {"embedding": 1, "width": 0.5}),
+        ("pase", {"embedding": 3, "width": 0.001}),
+    ],
+)
+def test_sizes_are_read_from_the_shapes(tmp_path, name, options):
+    level = levels.load("encoder", name)
+    with torch.device("meta"):
+        wanted = level.build(levels.options(level, options)).state_dict()
+    state = {key: torch.zeros(value.shape, dtype=value.dtype) for key, value in wanted.items()}
+    found, chosen = official.encoder(official.read(bare(state, tmp_path / "file.ckpt")), name=name)
+    assert {key: value.shape for key, value in found.state_dict().items()} == {k: v.shape for k, v in wanted.items()}
+    if options.get("width") != 0.001:  # below 4 channels a block no width can be told from another
+        assert chosen == levels.options(level, options)
+
+
+def official_state(case: golden.Case) -> dict[str, torch.Tensor]:
+    return {
+        entry["key"]: torch.as_tensor(
+            case.arrays[f"param:{entry['key']}"]
+            if entry["fill"] in golden.FILLED_BEFORE
+            else golden.filled(entry["key"], entry["shape"], entry["fill"])
+        )
+        for entry in case.facts["params"]
+    }
+
+
+def test_an_official_encoder_gives_the_official_frames(tmp_path):
+    case = golden.case("pase_emb100")
+    published = official.read(with_optimiser(official_state(case), tmp_path / "FE_e199.ckpt"))
+    encoder, options = official.encoder(published, name="pase")
+    assert options == pase.Options(embedding=100)
+    with torch.no_grad():
+        assert case.error("y16000", encoder(case.input("x16000")[:, 0])) <= 1
+
+
+def test_an_official_head_gives_the_official_values(tmp_path):
+    case = golden.case("pase_head_mlp_r1")
+    head = official.regression_head(official.read(bare(official_state(case), tmp_path / "lps.ckpt")), outputs=1025)
+    with torch.no_grad():
+        assert case.error("y", head(case.input("embedding"))) <= 1
+
+
+def test_an_official_decoder_gives_the_official_samples(tmp_path):
+    case = golden.case("pase_decoder")
+    decoder = official.waveform_decoder(official.read(bare(official_state(case), tmp_path / "cchunk.ckpt")))
+    with torch.no_grad():
+        assert case.error("y", decoder(case.input("embedding"))) <= 1
+
+
+@pytest.mark.parametrize(("neighbours", "outputs"), [(1, 5), (7, 5), (1, None)])
+@pytest.mark.parametrize(("hidden_layers", "context"), [(1, 1), (2, 3), (0, 3)])
+def test_heads_of_any_size(tmp_path, neighbours, outputs, hidden_layers, context):
+    saved = RegressionHead(
+        inputs=6, outputs=5, hidden=4, hidden_layers=hidden_layers, context=context, neighbours=neighbours
+    )
+    published = official.read(bare(saved.state_dict(), tmp_path / "mfcc.ckpt"))
+    found = official.regression_head(published, outputs=outputs)
+    frames = torch.randn(2, 6, 9)
+    torch.testing.assert_close(found(frames), saved(frames), rtol=0, atol=0)
+
+
+def test_a_head_must_predict_an_odd_number_of_frames(tmp_path):
+    saved = RegressionHead(inputs=6, outputs=10, hidden=4)
+    published = official.read(bare(saved.state_dict(), tmp_path / "mfcc.ckpt"))
+    for outputs in (3, 5):
+        with pytest.raises(UserError, match=f"predicts 10 values, which are no odd number of frames of {outputs}"):
+            official.regression_head(published, outputs=outputs)
+
+
+@pytest.mark.parametrize("sizes", [{"inputs": 256}, {"inputs": 6, "maps": (5, 4, 3), "hidden": 2, "hidden_layers": 2}])
+def test_decoders_of_any_size(tmp_path, sizes):
+    saved = WaveformDecoder(**sizes)
+    found = official.waveform_decoder(official.read(bare(saved.state_dict(), tmp_path / "cchunk.ckpt")))
+    frames = torch.randn(1, sizes["inputs"], 3)
+    torch.testing.assert_close(found(frames), saved(frames), rtol=0, atol=0)
+
+
+class Harmful:
+    def __reduce__(self):
+        return os.mkdir, ("harmed",)
+
+
+def damaged(state):
+    """Contents that are no encoder, by what the message says of them."""
+    first = next(iter(state))
+    yield (
+        "lacks 1 of 78 tensors, first blocks.3.conv.bias",
+        {k: v for k, v in state.items() if k != "blocks.3.conv.bias"},
+    )
+    yield "no fitting W.weight", {k: v for k, v in state.items() if not k.startswith("W.")}
+    yield "no fitting blocks.0.norm.weight", {k: v for k, v in state.items() if not k.startswith("blocks.")}
+    yield "lacks 2 of 78 tensors, first rnn", {k: v for k, v in state.items() if not k.startswith("rnn.")}
+    yield "has 1 tensors too many, first rnn_2.weight", state | {"rnn_2.weight": torch.ones(1)}
+    yield r"W.bias has shape \(6,\), not \(5,\)", state | {"W.bias": torch.ones(6)}
+    yield "no fitting", state | {"W.weight": torch.tensor(1.0)}
+    yield "no width of PASE gives", state | {"blocks.2.norm.weight": torch.ones(99)}
+    yield f"{first} holds values that are not finite", state | {first: state[first] * float("nan")}
+    yield f"{first} is no plain tensor of real numbers", state | {first: state[first].to(torch.complex64)}
+    yield f"{first} is no plain tensor of real numbers", state | {first: state[first].to_sparse()}
+    yield "entry 'epoch' is no tensor", state | {"epoch": 3}
+    yield "entry 1 is no tensor", {1: torch.ones(1)}
+    yield "holds no state dict", {}
+    yield "holds no state dict", [1, 2]
+    yield "holds no state dict", torch.ones(3)
+    yield "holds no state dict", {"state_dict": None}
+
+
+MESSAGES = [message for message, _ in damaged(tiny().state_dict())]
+
+
+@pytest.mark.parametrize("number", range(len(MESSAGES)), ids=MESSAGES)
+def test_contents_that_are_no_encoder_are_refused_in_one_line(tmp_path, number):
+    message, content = list(damaged(tiny().state_dict()))[number]
+    with pytest.raises(UserError, match=message) as refused:
+        official.encoder(official.read(save(content, tmp_path / "file.ckpt")), name="pase_plus")
+    assert "\n" not in str(refused.value)
+    assert str(refused.value).startswith(str(tmp_path / "file.ckpt"))
+
+
+def test_files_that_are_no_checkpoint_are_refused_in_one_line(tmp_path):
+    whole = save(tiny().state_dict(), tmp_path / "whole.ckpt").read_bytes()
+    tensors = as_safetensors(tiny().state_dict(), tmp_path / "whole.safetensors").read_bytes()
+    again = "no checkpoint of torch or safetensors, or damaged: fetch it again"
+    cases = {
+        "empty.ckpt": (b"", "it is empty"),
+        "text.ckpt": (b"<html>404 not found</html>", again),
+        "pickle.ckpt": (pickle.dumps({"a": 1}), again),
+        "cut.ckpt": (whole[: len(whole) // 2], again),
+        "start.ckpt": (whole[:20], again),
+        "cut.safetensors": (tensors[: len(tensors) // 2], "its safetensors are damaged"),
+    }
+    for name, (content, message) in cases.items():
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=message) as refused:
+            official.read(path)
+        assert str(refused.value).startswith(str(path))
+        assert "\n" not in str(refused.value)
+    with pytest.raises(UserError, match="there is no such file"):
+        official.read(tmp_path / "absent.ckpt")
+    with pytest.raises(UserError, match="it is a folder: name a file in it"):
+        official.read(tmp_path)
+
+
+@pytest.mark.parametrize("content", [Harmful(), {"state_dict": {}, "hook": Harmful()}, nn.Linear(1, 1)])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_pickled_code_is_refused_and_not_run(tmp_path, monkeypatch, content, zipped):
+    monkeypatch.chdir(tmp_path)
+    path = save(content, tmp_path / "file.ckpt", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(UserError, match="holds pickled code, which is not run: save its state_dict alone"):
+        official.read(path)
+    assert not (tmp_path / "harmed").exists()
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(write=st.sampled_from(list(FORMATS)), cut=st.floats(0, 1), place=st.floats(0, 0.999), change=st.integers(0, 255))
+def test_damaged_bytes_load_or_end_in_a_user_error(tmp_path, *, write, cut, place, change):
+    path = write(tiny().state_dict(), tmp_path / "file.ckpt")
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= change
+    path.write_bytes(content[: round(cut * len(content))] if cut < 0.5 else content)
+    with contextlib.suppress(UserError):
+        encoder, _ = official.encoder(official.read(path), name="pase_plus")
+        assert all(torch.isfinite(value).all() for value in encoder.state_dict().values())
+
+
+def test_pase_and_pase_plus_are_told_apart(tmp_path):
+    plain = official.read(bare(tiny("pase").state_dict(), tmp_path / "pase.ckpt"))
+    plus = official.read(bare(tiny("pase_plus").state_dict(), tmp_path / "plus.ckpt"))
+    with pytest.raises(UserError, match=r"no dense skips, so it is no PASE.: import it as pase$"):
+        official.encoder(plain, name="pase_plus")
+    with pytest.raises(UserError, match=r"it has dense skips, so it is a PASE.: import it as pase_plus$"):
+        official.encoder(plus, name="pase")
+    with pytest.raises(UserError, match="encoder handcrafted has no published checkpoints"):
+        official.encoder(plain, name="handcrafted")
+    for load in (official.regression_head, official.waveform_decoder):
+        with pytest.raises(UserError, match=r"pase.ckpt cannot be imported as a (regression head|waveform decoder)"):
+            load(plain)
+    decoder = official.read(bare(WaveformDecoder(inputs=4).state_dict(), tmp_path / "cchunk.ckpt"))
+    with pytest.raises(UserError, match=r"cchunk.ckpt cannot be imported as a regression head"):
+        official.regression_head(decoder)
+
+
+def test_options_that_are_given_must_be_those_of_the_file(tmp_path):
+    published = official.read(bare(tiny().state_dict(), tmp_path / "file.ckpt"))
+    assert official.encoder(published, name="pase_plus", options=TINY)[1] == pase_plus.Options(**TINY)
+    message = "holds embedding 5, width 0.02, rnn_layers 1, not embedding 5, width 0.02, rnn_layers 2: leave"
+    with pytest.raises(UserError, match=message):
+        official.encoder(published, name="pase_plus", options=TINY | {"rnn_layers": 2})
+    with pytest.raises(UserError, match="unknown layers; allowed: embedding, width, rnn_layers"):
+        official.encoder(published, name="pase_plus", options={"layers": 2})

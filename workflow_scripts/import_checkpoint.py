@@ -1,0 +1,71 @@
+"""Import a published checkpoint: an encoder file like one trained here, and its record.
+
+    python -m workflow_scripts.import_checkpoint --encoder NAME --checkpoint FILE --output DIR
+        [--options JSON] [--code DIGEST]
+
+Reads the files of the PASE code (`pase`, `pase_plus`). Without `--options` the encoder's options are read from the
+file; with them the file must agree. Writes encoder.safetensors and record.json into the output folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from workflow_scripts import files, provenance
+from workflow_scripts.errors import UserError, run_command
+from workflow_scripts.training import official
+from workflow_scripts.training.checkpoint import save_encoder
+from workflow_scripts.training.device import device_name
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line."""
+    arguments = _arguments(argv)
+    name, code = arguments.encoder, arguments.code
+    if code is None:
+        code = provenance.code_digest("import_checkpoint", chosen=[("encoder", name)])
+    record = provenance.Record(config={}, code=code)
+    published = official.read(arguments.checkpoint)
+    encoder, options = official.encoder(published, name=name, options=_options(arguments.options))
+    record.config = {"encoder": {"name": name, "options": asdict(options)}}
+    save_encoder(arguments.output / "encoder.safetensors", encoder, name=name, options=options, code=code)
+    content = record.content(
+        data={},
+        device=device_name(torch.device("cpu")),
+        checkpoint={"file": arguments.checkpoint.name, "sha256": published.sha256, "format": published.format},
+    )
+    files.write_json(arguments.output / "record.json", content)
+
+
+def _options(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    try:
+        options = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"--options: not JSON ({error})") from error
+    if not isinstance(options, dict):
+        raise UserError('--options: give a JSON object, such as {"embedding": 256}')
+    return options
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="import_checkpoint", description="Import a published checkpoint as an encoder of this benchmark."
+    )
+    parser.add_argument("--encoder", required=True, help="pase or pase_plus")
+    parser.add_argument("--checkpoint", required=True, type=Path, help="file of the PASE code, or safetensors")
+    parser.add_argument("--output", required=True, type=Path, help="folder for encoder.safetensors and record.json")
+    parser.add_argument("--options", help="JSON: the encoder's options, which the file must have (as in the file)")
+    parser.add_argument("--code", help="code digest, written into the record (computed)")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,83 @@
+"""The convolution blocks PASE and PASE+ share, and their sizes (`cfg/frontend/PASE.cfg` of the PASE code)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from workflow_scripts.errors import UserError
+from workflow_scripts.networks.sinc import SincConvolution
+
+SAMPLE_RATE = 16000  # Hz
+
+# PASE.cfg; the defaults of the official class are another, smaller network
+CHANNELS = (64, 64, 128, 128, 256, 256, 512, 512)
+KERNELS = (251, 20, 11, 11, 11, 11, 11, 11)
+STRIDES = (1, 10, 2, 1, 2, 1, 2, 2)
+HOP = 160  # product of the strides: 10 ms
+FEWEST_CHANNELS = 4  # below this a narrowed network has too few Sinc filters to tell low from high
+SHORTEST = 471  # samples: with fewer, the last block gets no more frames than its reflection padding needs
+MOST_DIGITS = 6  # of a width that is read from channels; two networks of these sizes differ long before
+
+
+class Block(nn.Module):
+    """Reflection padding, convolution, batch normalisation and PReLU (class `FeBlock` of the PASE code)."""
+
+    def __init__(self, inputs: int, outputs: int, *, kernel: int, stride: int) -> None:
+        """Build the block; the first one (one input channel) convolves with Sinc filters, which pad by themselves."""
+        super().__init__()
+        half = kernel // 2
+        if inputs == 1:
+            self.conv: nn.Module = SincConvolution(filters=outputs, kernel=kernel, sample_rate=SAMPLE_RATE)
+            self.padding = (0, 0)
+        else:
+            self.conv = nn.Conv1d(inputs, outputs, kernel, stride=stride)
+            self.padding = (half - 1, half) if stride > 1 or kernel % 2 == 0 else (half, half)
+        self.norm = nn.BatchNorm1d(outputs)
+        self.act = nn.PReLU(outputs, init=0.0)  # starts as a ReLU
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map (batch, inputs, frames) to (batch, outputs, about frames / stride)."""
+        if any(self.padding):
+            maps = functional.pad(maps, self.padding, mode="reflect")
+        return self.act(self.norm(self.conv(maps)))
+
+
+def narrowed(width: float) -> list[int]:
+    """Channels of the eight blocks at a factor of `width`."""
+    return [max(FEWEST_CHANNELS, round(size * width)) for size in CHANNELS]
+
+
+def width_of(shapes: Mapping[str, Sequence[int]]) -> float:
+    """Width of the blocks in an encoder's state dict, a short decimal, from the shapes of its tensors.
+
+    Raises `UserError` where no width gives these channels, `LookupError` where a block is missing.
+    """
+    found = [shapes[f"blocks.{number}.norm.weight"][0] for number in range(len(CHANNELS))]
+    sized = list(zip(found, CHANNELS, strict=True))
+    least = max((channels - 0.5) / size if channels > FEWEST_CHANNELS else 0 for channels, size in sized)
+    most = min((channels + 0.5) / size for channels, size in sized)
+    for digits in range(MOST_DIGITS + 1):
+        width = round((least + most) / 2, digits)
+        if width > 0 and narrowed(width) == found:
+            return width
+    raise UserError(f"its blocks have {', '.join(map(str, found))} channels, which no width of PASE gives")
+
+
+def build_blocks(width: float) -> nn.ModuleList:
+    """Build the Sinc block and the seven convolution blocks, with weights from torch's global generator."""
+    return nn.ModuleList(
+        Block(inputs, outputs, kernel=kernel, stride=stride)
+        for (inputs, outputs), kernel, stride in zip(pairwise([1, *narrowed(width)]), KERNELS, STRIDES, strict=True)
+    )
+
+
+def require_samples(audio: Tensor) -> None:
+    """Raise `UserError` for audio (batch, samples) too short for the blocks' padding."""
+    if audio.shape[-1] < SHORTEST:
+        raise UserError(
+            f"PASE needs at least {SHORTEST} samples (29.4 ms), got {audio.shape[-1]}: leave such clips out"
+        )

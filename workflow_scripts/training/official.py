@@ -1,0 +1,213 @@
+"""Checkpoints in the formats the PASE code publishes: encoders, regression heads and waveform decoders.
+
+Its files hold a bare state dict, or a dict with `state_dict` beside `step` and `optimizer`. Sizes are read from the
+tensors' shapes. Pickled code is never run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from workflow_scripts import levels
+from workflow_scripts.errors import UserError
+from workflow_scripts.networks.decoder import STRIDES, WaveformDecoder
+from workflow_scripts.networks.heads import RegressionHead
+from workflow_scripts.training.shapes import Encoder
+
+PARALLEL_PREFIX = "module."  # what torch's DataParallel puts before each key
+SAFETENSORS_BRACE = 8  # place of the header's opening brace, behind its length in eight bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What a file holds: its tensors by the official keys, the name of its format, and the digest of its bytes."""
+
+    path: Path
+    state: dict[str, Tensor]
+    format: str
+    sha256: str
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each tensor."""
+        return {key: tuple(value.shape) for key, value in self.state.items()}
+
+
+def read(path: Path) -> Published:
+    """Read a checkpoint onto the CPU; `UserError` says in one line why a file is none."""
+    with _explained(path, "read"):
+        if not path.is_file():
+            raise UserError("it is a folder: name a file in it" if path.is_dir() else "there is no such file")
+        with path.open("rb") as file:
+            start = file.read(SAFETENSORS_BRACE + 1)
+            file.seek(0)
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        if not start:
+            raise UserError("it is empty: fetch it again")
+        is_safetensors = start[SAFETENSORS_BRACE:] == b"{"
+        content, form = (_safetensors(path), "safetensors") if is_safetensors else _state_dict(_unpickled(path))
+        return Published(path=path, state=_checked(content), format=form, sha256=sha256)
+
+
+def encoder(published: Published, *, name: str, options: Mapping[str, object] | None = None) -> tuple[Encoder, Any]:
+    """Build encoder `name` with the published weights, in evaluation mode; also return its level's `Options`.
+
+    These are read from the shapes; `options` of a config, where given, must agree. Raises `UserError` if the file holds
+    another network, or only a part of one.
+    """
+    level = levels.load("encoder", name)
+    if not hasattr(level, "options_of"):
+        raise UserError(f"encoder {name} has no published checkpoints: choose pase or pase_plus")
+    with _explained(published.path, f"imported as {name}"):
+        found = level.options_of(published.shapes)
+        if options is not None and levels.options(level, options) != found:
+            raise UserError(
+                f"it holds {_listed(found)}, not {_listed(levels.options(level, options))}: leave the options out or "
+                "give those of the file"
+            )
+        built: Encoder = level.build(found)
+        _load(built, published)
+    return built.eval(), found
+
+
+def regression_head(published: Published, *, outputs: int | None = None) -> RegressionHead:
+    """Build a worker's head (class `MLPMinion`) with the published weights, in evaluation mode.
+
+    The file tells the values per frame, not of how many frames they are: `outputs` says how many values a frame has,
+    and the rest are neighbouring frames (7 in workers+.cfg). Raises `UserError` if the file holds something else.
+    """
+    with _explained(published.path, "imported as a regression head"):
+        shapes = published.shapes
+        layers = sum(key.startswith("blocks.") and key.endswith(".W.weight") for key in shapes)
+        first = shapes["blocks.0.W.weight" if layers else "W.weight"]
+        predicted = shapes["W.weight"][0]
+        neighbours, left = divmod(predicted, outputs or predicted)
+        if left or neighbours % 2 == 0:
+            raise UserError(f"it predicts {predicted} values, which are no odd number of frames of {outputs}")
+        head = RegressionHead(
+            inputs=first[1],
+            outputs=outputs or predicted,
+            hidden=first[0],
+            hidden_layers=layers,
+            context=first[2],
+            neighbours=neighbours,
+        )
+        _load(head, published)
+    return head.eval()
+
+
+def waveform_decoder(published: Published) -> WaveformDecoder:
+    """Build the waveform decoder (class `DecoderMinion`) with the published weights, in evaluation mode.
+
+    The file does not tell the strides; they are those of workers.cfg and workers+.cfg. Raises `UserError` if the file
+    holds something else.
+    """
+    with _explained(published.path, "imported as a waveform decoder"):
+        shapes = published.shapes
+        blocks = sum(key.startswith("blocks.") and key.endswith(".deconv.weight") for key in shapes)
+        layers = sum(key.startswith("blocks.") and key.endswith(".W.weight") for key in shapes)
+        if blocks != len(STRIDES):
+            raise UserError(f"it has {blocks} transposed convolutions, not {len(STRIDES)}")
+        upsampling = [shapes[f"blocks.{number}.deconv.weight"] for number in range(blocks)]
+        decoder = WaveformDecoder(
+            inputs=upsampling[0][0],
+            outputs=shapes["W.weight"][0],
+            maps=[shape[1] for shape in upsampling],
+            kernels=[shape[2] for shape in upsampling],
+            hidden=shapes["W.weight"][1],
+            hidden_layers=layers,
+        )
+        _load(decoder, published)
+    return decoder.eval()
+
+
+def _safetensors(path: Path) -> object:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"its safetensors are damaged: fetch it again ({error})") from error
+
+
+def _unpickled(path: Path) -> object:
+    """Content of a file of `torch.save`, as far as it is plain data."""
+    damaged = "it is no checkpoint of torch or safetensors, or damaged: fetch it again"
+    try:
+        with warnings.catch_warnings(action="ignore"):  # torch's remarks on a pickle's age
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "GLOBAL" in str(error):  # how torch names what it refuses to import
+            raise UserError("it holds pickled code, which is not run: save its state_dict alone") from error
+        raise UserError(damaged) from error
+    except Exception as error:  # damaged bytes make the reader raise nearly anything
+        raise UserError(damaged) from error
+
+
+def _state_dict(content: object) -> tuple[object, str]:
+    if isinstance(content, Mapping) and "state_dict" in content:
+        return content["state_dict"], "dict with state_dict"
+    return content, "state dict"
+
+
+def _checked(content: object) -> dict[str, Tensor]:
+    """State dict with bare keys, all of whose values are finite tensors."""
+    if not isinstance(content, Mapping) or not content:
+        raise UserError("it holds no state dict: save the network's state_dict")
+    state = {}
+    for key, value in content.items():
+        if not isinstance(key, str) or not isinstance(value, Tensor):
+            raise UserError(f"its entry {key!r} is no tensor, so it is no state dict: save the network's state_dict")
+        if value.layout != torch.strided or value.is_complex() or value.is_quantized:
+            raise UserError(f"{key} is no plain tensor of real numbers: save the network in float32")
+        if not torch.isfinite(value).all():
+            raise UserError(f"{key} holds values that are not finite: take an earlier checkpoint")
+        state[key] = value.detach()
+    if all(key.startswith(PARALLEL_PREFIX) for key in state):
+        return {key.removeprefix(PARALLEL_PREFIX): value for key, value in state.items()}
+    return state
+
+
+def _load(module: nn.Module, published: Published) -> None:
+    """Load the weights; `UserError` unless keys and shapes are exactly the module's."""
+    expected = {key: tuple(value.shape) for key, value in module.state_dict().items()}
+    missing = [key for key in expected if key not in published.state]
+    surplus = [key for key in published.state if key not in expected]
+    if missing:
+        raise UserError(
+            f"it lacks {len(missing)} of {len(expected)} tensors, first {missing[0]}: "
+            "it is only a part, or another network"
+        )
+    if surplus:
+        raise UserError(f"it has {len(surplus)} tensors too many, first {surplus[0]}: it is another network")
+    for key, shape in expected.items():
+        if published.shapes[key] != shape:
+            raise UserError(f"{key} has shape {published.shapes[key]}, not {shape}: it is another network")
+    module.load_state_dict(published.state, strict=True)
+
+
+@contextmanager
+def _explained(path: Path, what: str) -> Iterator[None]:
+    """Name the file in what is wrong with it."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{path} cannot be {what}: {error}") from error
+    except LookupError as error:
+        raise UserError(
+            f"{path} cannot be {what}: it has no fitting {error.args[0]}: it is only a part, or another network"
+        ) from error
+
+
+def _listed(options: Any) -> str:
+    return ", ".join(f"{name} {value}" for name, value in asdict(options).items())
