@@ -10,6 +10,7 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
 from workflow_scripts import configuration, factors, levels, planning, provenance
+from workflow_scripts.audio import tolerance
 from workflow_scripts.errors import UserError
 
 # Scripts are modules of this checkout, wherever the workflow is started from.
@@ -35,6 +36,9 @@ try:
 except UserError as error:
     sys.exit(f"prelude: {error}")
 
+# Not among the jobs' params: a study that comes to tolerate more or fewer broken clips makes nothing again.
+os.environ[tolerance.VARIABLE] = json.dumps(PLAN.largest_shares)
+
 # GPU jobs take turns where there is a GPU; on a machine without one there is nothing to share out.
 GPU = int(Path("/dev/nvidiactl").exists())
 
@@ -55,6 +59,9 @@ pathvars:
     results=config["results"],
     logs=f"{config['results']}/logs",
     run="{corpus}/{encoder}/{workers}/{weighting}/{augmentation}/{recipe}/seed{pretrain_seed}",
+    # The same path; the constraint leaves out what is imported.
+    run_trained_here="{corpus}/{encoder}/{workers,(?!none/)[^/]+}/{weighting}/{augmentation}/{recipe}/seed{pretrain_seed}",
+    run_imported="{corpus}/{encoder}/none/none/none/none/seed0",
     # The same path; the constraint tells which of the two evaluate rules makes it.
     cell_on_embeddings=f"{{dataset}}/{{head}}/{{scenario,{scenarios(train_encoder=False)}}}/{{fraction}}",
     cell_with_encoder=f"{{dataset}}/{{head}}/{{scenario,{scenarios(train_encoder=True)}}}/{{fraction}}",
@@ -81,6 +88,11 @@ def run_of(wildcards):
         **{factor: wildcards[factor] for factor in factors.PRETRAINING[:-1]},
         pretrain_seed=int(wildcards.pretrain_seed),
     )
+
+
+def imported_run(wildcards):
+    """The imported run that a job's wildcards name."""
+    return planning.Run.of_checkpoint(wildcards.corpus, encoder=wildcards.encoder)
 
 
 def cell_of(wildcards):

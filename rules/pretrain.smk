@@ -1,4 +1,4 @@
-"""Pre-train encoders."""
+"""Pre-train encoders, or bring those that somebody else trained."""
 
 
 def stored_targets(run):
@@ -10,26 +10,85 @@ def stored_targets(run):
     }
 
 
-rule pretrain:
+def features_flags(wildcards):
+    """The flags that name the stored targets."""
+    return [
+        f"--features={worker}={file}"
+        for worker, file in stored_targets(run_of(wildcards)).items()
+    ]
+
+
+def weights_of(wildcards):
+    """File of the weights of a run that another run weighs, as a list: none where all weights are 1."""
+    run = run_of(wildcards)
+    return collect(rules.weigh.output.weights, **vars(run)) if run.weighed_by else []
+
+
+# A run's weights come from the first epochs of another run. Its folder is looked into, but it is no input: whether
+# it is wanted as well must not decide what has to be made again.
+rule weigh:
     input:
         corpus=lambda wildcards: corpus_of(wildcards.corpus, wildcards.encoder),
         targets=lambda wildcards: list(stored_targets(run_of(wildcards)).values()),
     output:
-        encoder="<results>/pretrained/<run>/encoder.safetensors",
-        losses="<results>/pretrained/<run>/losses.csv",
-        record="<results>/pretrained/<run>/record.json",
+        weights="<results>/pretrained/<run>/weights.json",
+        record="<results>/pretrained/<run>/weigh.json",
     log:
-        "<logs>/pretrain/<run>.log",
+        "<logs>/weigh/<run>.log",
+    priority: 1  # before the other run, which goes on from these epochs
+    threads: 8
+    resources:
+        gpu=GPU,
+    params:
+        code=lambda wildcards: PLAN.weigh(run_of(wildcards)).code,
+        config=lambda wildcards: PLAN.weigh(run_of(wildcards)).config,
+        features=features_flags,
+        source=lambda wildcards: f"{config['results']}/pretrained/{planning.path_of(run_of(wildcards).weighed_by)}",
+    shell:
+        '{PYTHON}.weigh --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'
+        " {params.features:q} --source {params.source:q} --output {output.weights:q} --threads {threads} &> {log:q}"
+
+
+rule pretrain:
+    input:
+        corpus=lambda wildcards: corpus_of(wildcards.corpus, wildcards.encoder),
+        targets=lambda wildcards: list(stored_targets(run_of(wildcards)).values()),
+        weights=weights_of,
+    output:
+        encoder="<results>/pretrained/<run_trained_here>/encoder.safetensors",
+        losses="<results>/pretrained/<run_trained_here>/losses.csv",
+        record="<results>/pretrained/<run_trained_here>/record.json",
+    log:
+        "<logs>/pretrain/<run_trained_here>.log",
     threads: 8
     resources:
         gpu=GPU,
     params:
         code=lambda wildcards: PLAN.pretrain(run_of(wildcards)).code,
         config=lambda wildcards: PLAN.pretrain(run_of(wildcards)).config,
-        features=lambda wildcards: [
-            f"--features={worker}={file}"
-            for worker, file in stored_targets(run_of(wildcards)).items()
-        ],
+        features=features_flags,
+        weights=lambda wildcards, input: [f"--weights={file}" for file in input.weights],
     shell:
         '{PYTHON}.pretrain --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'
-        ' {params.features:q} --output "$(dirname {output.encoder:q})" --threads {threads} &> {log:q}'
+        ' {params.features:q} {params.weights:q} --output "$(dirname {output.encoder:q})" --threads {threads} &> {log:q}'
+
+
+rule import_checkpoint:
+    input:
+        lambda wildcards: config["checkpoints"][wildcards.corpus]["path"],
+    output:
+        encoder="<results>/pretrained/<run_imported>/encoder.safetensors",
+        record="<results>/pretrained/<run_imported>/record.json",
+    log:
+        "<logs>/import_checkpoint/<run_imported>.log",
+    localrule: True
+    params:
+        code=lambda wildcards: PLAN.import_checkpoint(imported_run(wildcards)).code,
+        config=lambda wildcards: PLAN.import_checkpoint(imported_run(wildcards)).config,
+        encoder=lambda wildcards: PLAN.encoder(imported_run(wildcards)),
+        options=lambda wildcards: json.dumps(
+            PLAN.encoder(imported_run(wildcards))["options"]
+        ),
+    shell:
+        "{PYTHON}.import_checkpoint --encoder {wildcards.encoder:q} --options {params.options:q} --code {params.code}"
+        ' --checkpoint {input:q} --output "$(dirname {output.encoder:q})" &> {log:q}'

@@ -96,6 +96,7 @@ def test_predictions_are_what_the_metrics_were_computed_from(corpus, embeddings,
     rows = corpus.rows("test")
     with np.load(tmp_path / "out" / "predictions.npz") as kept:
         assert kept["clips"].tolist() == corpus.clips["clip"].to_numpy()[rows].tolist()
+        assert kept["groups"].tolist() == corpus.clips["group"].to_numpy()[rows].tolist()
         assert kept["classes"].tolist() == corpus.facts.classes
         assert np.array_equal(kept["labels"], corpus.labels[rows], equal_nan=True)
         assert kept["scores"].shape == (3, 12, 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +50,22 @@ def cell(scenario: str) -> Cell:
     return Cell(dataset="openmic", head="linear", scenario=scenario, fraction="100pct")
 
 
-def test_fig2_needs_three_scenarios_and_two_floors_on_three_sets(plan: Plan) -> None:
-    assert len(plan.evaluations) == 3 * (3 + 2)
-    assert {run for run, _ in plan.evaluations} == {
-        PRETRAINED,
-        Run.untrained("pase"),
-        Run.untrained("random"),
-        Run.untrained("handcrafted"),
+def of_study(plan: Plan, name: str) -> list[tuple[Run, Cell]]:
+    return [pair for pair, studies in plan.evaluations.items() if name in studies]
+
+
+def test_fig2_needs_two_encoders_in_three_scenarios_and_three_floors_on_three_sets(plan: Plan) -> None:
+    assert len(of_study(plan, "wu2021_fig2")) == 3 * (2 * 3 + 3)
+    assert {run for run, _ in of_study(plan, "wu2021_fig2")} == {
+        *(PRETRAINED, replace(PRETRAINED, encoder="pase_plus")),
+        *(Run.untrained(name) for name in ("pase", "pase_plus", "random", "random_plus", "handcrafted")),
     }
+
+
+def test_all_of_wu_et_al_takes_seventeen_runs(plan: Plan) -> None:
+    """Eight worker sets, equal and re-weighted, with PASE+; PASE once, for Fig. 2."""
+    assert len(plan.pretrained) == 8 * 2 + 1
+    assert sum(run.weighed_by is not None for run in plan.pretrained) == 8
 
 
 def test_paths_read_as_the_experiment() -> None:
@@ -70,7 +79,7 @@ def test_studies_share_jobs() -> None:
     study = configuration.check(PAPER, files=[], folder=REPOSITORY / "config")["wu2021_fig2"]
     plan = Plan(PAPER, {"one": study, "two": study})
     assert all(names == ["one", "two"] for names in plan.evaluations.values())
-    assert len(plan.evaluations) == len(set(expand(study)))
+    assert len(plan.evaluations) == len(set(expand(study, {})))
 
 
 def test_a_job_reads_only_what_concerns_it(plan: Plan) -> None:
@@ -123,3 +132,60 @@ def test_data_are_decided_by_twin_code_and_checksums_not_by_the_downloader(plan:
     assert len({(job.code, job.config) for job in jobs}) == len(jobs)
     assert jobs[0].code == digest(levels.declared("dataset", "openmic", "REMOTES"))
     assert len({each.prepare("openmic", 16000).code for each in (plan, twin, larger)}) == len(jobs)
+
+
+REWEIGHTED = replace(PRETRAINED, encoder="pase_plus", weighting="reweighted")
+EQUAL = replace(REWEIGHTED, weighting="equal")
+
+
+def test_a_reweighted_run_descends_from_the_equal_one(plan: Plan) -> None:
+    assert REWEIGHTED.weighed_by == EQUAL
+    assert EQUAL.weighed_by is None
+    assert Run.untrained("random").weighed_by is None
+    reads = json.loads(plan.weigh(REWEIGHTED).config)
+    assert reads["run"] == json.loads(plan.pretrain(EQUAL).config)
+    assert reads["code"] == plan.pretrain(EQUAL).code
+
+
+def test_how_weights_are_made_concerns_reweighted_runs_alone(plan: Plan) -> None:
+    after = plan_of(changed(weightings={"reweighted": {"epochs": 5}}))
+    assert plan.pretrain(EQUAL) == after.pretrain(EQUAL)
+    assert plan.pretrain(REWEIGHTED) != after.pretrain(REWEIGHTED)
+    assert plan.weigh(REWEIGHTED) != after.weigh(REWEIGHTED)
+
+
+def test_a_change_of_the_equal_run_reaches_the_reweighted_one(plan: Plan) -> None:
+    after = plan_of(changed(workers={"lps": {"hidden": 99}}))
+    assert plan.pretrain(REWEIGHTED).code != after.pretrain(REWEIGHTED).code
+
+
+CHECKPOINT = {"encoder": "pase_plus", "path": "official.ckpt", "options": {"embedding": 256}}
+
+
+def study_with_checkpoint() -> dict[str, Any]:
+    study = copy.deepcopy(configuration.check(PAPER, files=[], folder=REPOSITORY / "config")["wu2021_fig2"])
+    return study | {"checkpoints": ["official"], "rows": ["corpus", "encoder", "scenario"]}
+
+
+def test_an_imported_checkpoint_serves_the_scenarios_that_start_from_one() -> None:
+    config = PAPER | {"checkpoints": {"official": CHECKPOINT}}
+    plan = Plan(config, {"mine": study_with_checkpoint()})
+    run = Run.of_checkpoint("official", encoder="pase_plus")
+    assert plan.imported == [run]
+    assert run not in plan.pretrained
+    assert path_of(run) == "official/pase_plus/none/none/none/none/seed0"
+    scenarios = {cell.scenario for planned, cell in plan.evaluations if planned == run}
+    assert scenarios == {"frozen", "fine_tuned"}
+    for job in (plan.import_checkpoint(run), plan.embed(run, "openmic"), plan.evaluate(run, cell("fine_tuned"))):
+        assert json.loads(job.config)["encoder"]["options"] == {"embedding": 256}
+    assert "official" not in {dataset for dataset, _ in plan.corpora}
+
+
+def test_a_changed_checkpoint_entry_changes_what_descends_from_it() -> None:
+    run = Run.of_checkpoint("official", encoder="pase_plus")
+    plans = [
+        Plan(PAPER | {"checkpoints": {"official": entry}}, {"mine": study_with_checkpoint()})
+        for entry in (CHECKPOINT, CHECKPOINT | {"options": {"embedding": 100}})
+    ]
+    assert plans[0].embed(run, "openmic").code != plans[1].embed(run, "openmic").code
+    assert plans[0].embed(EQUAL, "openmic") == plans[1].embed(EQUAL, "openmic")

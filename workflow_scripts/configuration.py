@@ -26,6 +26,10 @@ LEVEL_SECTIONS = {
     "augmentations": "augmentation",
     "heads": "head",
 }
+#: what a config may replace in a study besides the levels of its grid
+BESIDE_THE_GRID = ("floors", "checkpoints", "comparisons", "published", "figure", "quarantine")
+#: parts of a study that pick cells by their levels, and the keys of each that do
+SELECTIONS = {"comparisons": ("better", "than"), "published": ("of", "over")}
 #: how a data set states that nothing can be downloaded: `REMOTES = {}`
 NO_FILES = ast.dump(ast.Dict(keys=[], values=[]))
 #: annotations of options as YAML writes them; a bool is no number
@@ -47,6 +51,7 @@ def check(config: Mapping[str, Any], *, files: Sequence[Path], folder: Path) -> 
     studies = {}
     for name in config["studies"]:
         study = _load_study(name, folder=folder, schema=study_schema, where=where)
+        _check_comparisons(study, where=f"{folder}/studies/{name}.yaml")
         studies[name] = _trimmed(study, config.get("trim", {}).get(name, {}), where=f"{where}: trim.{name}")
         _check_schema(studies[name], study_schema, where=f"{where}: trim.{name}")
         _check_study(studies[name], config, where=f"{folder}/studies/{name}.yaml (as trimmed by {where})")
@@ -54,6 +59,22 @@ def check(config: Mapping[str, Any], *, files: Sequence[Path], folder: Path) -> 
     if strangers:
         raise UserError(f"{where}: trim.{strangers[0]}: not among the studies; allowed: {', '.join(studies)}")
     return studies
+
+
+def merged(files: Sequence[Path]) -> dict[str, Any]:
+    """Return the config that Snakemake makes of these files: later ones go over earlier ones, key by key."""
+    config: dict[str, Any] = {}
+    for file in files:
+        _put_over(config, _read_yaml(file))
+    return config
+
+
+def _put_over(below: dict[str, Any], above: Mapping[str, Any]) -> None:
+    for key, value in above.items():
+        if isinstance(value, Mapping) and isinstance(below.get(key), dict):
+            _put_over(below[key], value)
+        else:
+            below[key] = value
 
 
 def _read_yaml(path: Path) -> Any:
@@ -108,6 +129,21 @@ def _check_levels(config: Mapping[str, Any], *, where: str) -> None:
             _check_options(factor, name, options or {}, where=f"{where}: {section}.{name}")
     for name in config["evaluation"].get("scenarios", {}):
         _known(name, levels.names("scenario"), where=f"{where}: evaluation.scenarios", what="scenario")
+    for name in config["weightings"]:
+        source = levels.fact("weighting", name, "WEIGHED_BY")
+        if source:
+            _known(source, config["weightings"], where=f"{where}: weightings.{name} is weighed by", what="weighting")
+    _check_datasets(config, where=where)
+    _check_checkpoints(config, where=where)
+    for name, members in config["worker_sets"].items():
+        for worker in members:
+            _known(worker, config["workers"], where=f"{where}: worker_sets.{name}", what="worker")
+        if len(set(members)) != len(members):
+            raise UserError(f"{where}: worker_sets.{name}: names a worker twice")
+
+
+def _check_datasets(config: Mapping[str, Any], *, where: str) -> None:
+    """Every data set can come from the source it names."""
     for name, entry in config["datasets"].items():
         key = f"{where}: datasets.{name}"
         if "loader" not in entry or "source" not in entry:
@@ -123,11 +159,16 @@ def _check_levels(config: Mapping[str, Any], *, where: str) -> None:
             _known(entry["loader"], levels.names("twin"), where=f"{key}.source", what="twin of data set")
             if not entry.get("twin"):
                 raise UserError(f"{key}: source twin needs twin: {{clips: ..., clip_seconds: ...}}")
-    for name, members in config["worker_sets"].items():
-        for worker in members:
-            _known(worker, config["workers"], where=f"{where}: worker_sets.{name}", what="worker")
-        if len(set(members)) != len(members):
-            raise UserError(f"{where}: worker_sets.{name}: names a worker twice")
+
+
+def _check_checkpoints(config: Mapping[str, Any], *, where: str) -> None:
+    """Every checkpoint names an encoder, and cannot be mistaken for a corpus."""
+    for name, entry in config.get("checkpoints", {}).items():
+        key = f"{where}: checkpoints.{name}"
+        if name in config["datasets"]:
+            raise UserError(f"{key}: is also a data set; give the checkpoint another name")
+        _known(entry["encoder"], levels.names("encoder"), where=f"{key}.encoder", what="encoder")
+        _check_options("encoder", entry["encoder"], entry.get("options") or {}, where=f"{key}.options")
 
 
 def _check_options(factor: str, name: str, given: Mapping[str, Any], *, where: str) -> None:
@@ -175,8 +216,11 @@ def _matches(value: object, annotation: ast.expr) -> bool:
             fits = isinstance(value, PLAIN_TYPES[name]) and isinstance(value, bool) == (name == "bool")
         case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
             fits = value in ast.literal_eval(choices if isinstance(choices, ast.Tuple) else ast.Tuple(elts=[choices]))
-        case ast.Subscript(value=ast.Name(id="tuple" | "list" | "Sequence")):
-            fits = isinstance(value, list)
+        case ast.Subscript(value=ast.Name(id="tuple" | "list" | "Sequence"), slice=items):
+            inner = items.elts[0] if isinstance(items, ast.Tuple) else items
+            fits = isinstance(value, list) and all(_matches(item, inner) for item in value)
+        case ast.Subscript(value=ast.Name(id="dict" | "Mapping"), slice=ast.Tuple(elts=[_, inner])):
+            fits = isinstance(value, Mapping) and all(_matches(item, inner) for item in value.values())
     return fits
 
 
@@ -190,16 +234,36 @@ def _load_study(name: str, *, folder: Path, schema: dict[str, Any], where: str) 
 
 
 def _trimmed(study: dict[str, Any], trim: Mapping[str, Any], *, where: str) -> dict[str, Any]:
-    """Return the study with the grid levels, floors and comparisons that `trim` states instead of its own."""
+    """Return the study with what `trim` states instead of its own.
+
+    Comparisons and published statements about levels that were trimmed away go with them.
+    """
     trimmed = copy.deepcopy(study)
     for key, value in trim.items():
         if key in trimmed["grid"]:
             trimmed["grid"][key] = value
-        elif key in ("floors", "comparisons"):
+        elif key in BESIDE_THE_GRID:
             trimmed[key] = value
         else:
-            raise UserError(f"{where}: unknown factor {key!r}; allowed: {', '.join([*study['grid'], 'floors'])}")
+            allowed = ", ".join([*study["grid"], *BESIDE_THE_GRID])
+            raise UserError(f"{where}: unknown factor {key!r}; allowed: {allowed}")
+    for key, sides in SELECTIONS.items():
+        if key in trimmed and key not in trim:
+            trimmed[key] = [
+                each for each in trimmed[key] if all(_in_grid(each.get(side, {}), trimmed) for side in sides)
+            ]
     return trimmed
+
+
+def _in_grid(selection: Mapping[str, Any], study: Mapping[str, Any]) -> bool:
+    """Whether a study has the levels that a selection of cells names."""
+    return all(level in _selectable(study, factor) for factor, level in selection.items())
+
+
+def _selectable(study: Mapping[str, Any], factor: str) -> list[Any]:
+    """Levels of a factor that a study's cells have."""
+    besides = {"encoder": "floors", "corpus": "checkpoints"}.get(factor, "")
+    return [*study["grid"].get(factor, []), *study.get(besides, [])]
 
 
 def _check_study(study: Mapping[str, Any], config: Mapping[str, Any], *, where: str) -> None:
@@ -220,6 +284,10 @@ def _check_study(study: Mapping[str, Any], config: Mapping[str, Any], *, where: 
             _known(level, allowed, where=f"{where}: grid.{factor}", what=factor)
     for floor in study["floors"]:
         _known(floor, config["encoders"], where=f"{where}: floors", what="encoder")
+    for checkpoint in study.get("checkpoints", []):
+        _known(checkpoint, config.get("checkpoints", {}), where=f"{where}: checkpoints", what="checkpoint")
+        if "corpus" not in (*study["rows"], *study["columns"]):
+            raise UserError(f"{where}: rows: must name corpus, which tells imported checkpoints from the others")
     _check_contradictions(study, config, where=where)
 
 
@@ -243,15 +311,48 @@ def _check_contradictions(study: Mapping[str, Any], config: Mapping[str, Any], *
     for dataset in grid["dataset"]:
         if not _labelled(config["datasets"][dataset]):
             raise UserError(f"{where}: grid.dataset: {dataset} has no labels, so nothing can be evaluated on it")
+    _check_comparisons(study, where=where)
+    _check_figure(study, where=where)
+
+
+def _check_comparisons(study: Mapping[str, Any], *, where: str) -> None:
     for number, comparison in enumerate(study["comparisons"]):
-        for side in ("better", "than"):
-            for factor, level in comparison[side].items():
-                allowed = [*grid[factor], *(study["floors"] if factor == "encoder" else [])]
-                if level not in allowed:
-                    shown = ", ".join(map(str, allowed))
-                    raise UserError(
-                        f"{where}: comparisons.{number}.{side}.{factor}: {level!r} is not in the grid; allowed: {shown}"
-                    )
+        for side in SELECTIONS["comparisons"]:
+            _check_selection(comparison[side], study, where=f"{where}: comparisons.{number}.{side}")
+
+
+def _check_figure(study: Mapping[str, Any], *, where: str) -> None:
+    """The kind of figure exists, its options are those its file declares, and the cells they pick are in the grid."""
+    options = dict(study.get("figure") or {})
+    if not options:
+        return
+    kind = options.pop("kind")
+    _known(kind, levels.names("figure"), where=f"{where}: figure.kind", what="figure")
+    _check_options("figure", kind, options, where=f"{where}: figure")
+    for key, selection in _selections(options, "figure"):
+        _check_selection(selection, study, where=f"{where}: {key}")
+
+
+def _selections(options: object, key: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Mappings that pick cells among the options of a figure, with their keys; `of` and `over` hold one each."""
+    if isinstance(options, Mapping):
+        nested = key == "figure" or set(options) <= {"of", "over"}
+        if not nested:
+            yield key, options
+        for name, value in options.items() if nested else ():
+            yield from _selections(value, f"{key}.{name}")
+    elif isinstance(options, list):
+        for number, value in enumerate(options):
+            yield from _selections(value, f"{key}.{number}")
+
+
+def _check_selection(selection: Mapping[str, Any], study: Mapping[str, Any], *, where: str) -> None:
+    for factor, level in selection.items():
+        _known(factor, study["grid"], where=where, what="factor")
+        allowed = _selectable(study, factor)
+        if level not in allowed:
+            shown = ", ".join(map(str, allowed))
+            raise UserError(f"{where}.{factor}: {level!r} is not in the grid; allowed: {shown}")
 
 
 def _check_cells_apart(study: Mapping[str, Any], *, where: str) -> None:

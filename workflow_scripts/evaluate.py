@@ -140,6 +140,7 @@ def _write_predictions(path: Path, cell: Cell, results: list[TrialResult]) -> No
             temporary,
             allow_pickle=False,
             clips=corpus.clips["clip"].to_numpy()[rows].astype(str),
+            groups=corpus.clips["group"].to_numpy()[rows].astype(str),  # test clips of one group are not independent
             classes=np.array(corpus.facts.classes),
             labels=labels,
             scores=np.stack([result.scores for result in results]),

@@ -1,4 +1,13 @@
-"""Write the plan: every evaluation the studies need, with the digests its results must carry."""
+"""Show what a config will run and what it will cost, or write it as the plan that the statistics read.
+
+    python -m workflow_scripts.plan [--configfile FILE ...] [--records FOLDER ...]
+    python -m workflow_scripts.plan --config JSON --output FILE
+
+The first form prints the jobs of each rule with the estimated hours and disk space. Estimates rest on the records of
+jobs that were run: those below the config's own results and below the folders given. `config/pilot.yaml` makes
+records for the paper's networks in minutes. The second form writes every evaluation the studies need, with the digests
+its results must carry.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +15,61 @@ import argparse
 import json
 from pathlib import Path
 
-from workflow_scripts import configuration, planning
+from rich.console import Console
+from rich.table import Table
+
+from workflow_scripts import configuration, estimates, planning
 from workflow_scripts.errors import run_command
 from workflow_scripts.files import write_json
 
 CONFIG_FOLDER = Path(__file__).parent.parent / "config"
+PLAIN_WIDTH = 120  # in a log file
+GIGABYTE = 1e9
 
 
 def main(argv: list[str] | None = None) -> None:
     """Plan a config."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", required=True, help="the whole merged config, as JSON")
-    parser.add_argument("--output", required=True, type=Path, help="plan.json to write")
-    arguments = parser.parse_args(argv)
-    config = json.loads(arguments.config)
-    studies = configuration.check(config, files=[], folder=CONFIG_FOLDER)
-    write_json(arguments.output, planning.Plan(config, studies).summary())
+    arguments = _parser().parse_args(argv)
+    files = [CONFIG_FOLDER / "config.yaml", *arguments.configfile]
+    config = configuration.merged(files) if arguments.config is None else json.loads(arguments.config)
+    checked = files if arguments.config is None else []
+    studies = configuration.check(config, files=checked, folder=CONFIG_FOLDER)
+    plan = planning.Plan(config, studies)
+    if arguments.output is not None:
+        write_json(arguments.output, plan.summary())
+        return
+    records = estimates.read_records(dict.fromkeys([Path(config["results"]), *arguments.records]))
+    console = Console()
+    _show(plan, records, console if console.is_terminal else Console(width=PLAIN_WIDTH))
+
+
+def _show(plan: planning.Plan, records: list[estimates.Measured], console: Console) -> None:
+    table = Table(title=f"Scale {plan.config['scale']}: {', '.join(plan.studies)}", title_justify="left")
+    for heading in ("Rule", "Jobs", "Hours", "Device", "Records", "Jobs not measured"):
+        table.add_column(heading, justify="left" if heading in ("Rule", "Device") else "right")
+    for each in estimates.estimate(plan, records):
+        hours = f"{each.hours:,.{1 if each.hours >= 10 else 2}f}" if each.records else ""
+        table.add_row(each.rule, f"{each.jobs:,}", hours, each.device, f"{each.records:,}", f"{each.unknown or ''}")
+    console.print(table)
+    for part in estimates.space(plan):
+        unknown = f", and {part.unknown} of unknown size" if part.unknown else ""
+        console.print(f"{part.what}: {part.size / GIGABYTE:,.2f} GB{unknown}", highlight=False)
+    console.print(
+        "Hours are those of one device, from the records of alike jobs; jobs without one are not counted. "
+        "Jobs that have finished are counted too: a dry run of the workflow shows what is left.",
+        style="dim",
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="plan", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config", help="the whole merged config, as JSON")
+    parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="files that go over config/config.yaml")
+    parser.add_argument("--records", type=Path, nargs="+", default=[], help="results folders whose records are used")
+    parser.add_argument("--output", type=Path, help="plan.json to write instead of showing the plan")
+    return parser
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import functools
 import itertools
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from workflow_scripts import levels
@@ -21,7 +21,11 @@ FLOOR_SCENARIO = "frozen"  # floors are never trained
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One pre-trained (or untrained) encoder: a level for each pre-training factor."""
+    """One encoder: a level for each pre-training factor.
+
+    It was trained here, or imported (its corpus is then the name of a checkpoint and the other factors are `NONE`), or
+    never trained (the corpus is `NONE` too).
+    """
 
     corpus: str
     encoder: str
@@ -44,10 +48,26 @@ class Run:
             pretrain_seed=pretrain_seed,
         )
 
+    @classmethod
+    def of_checkpoint(cls, checkpoint: str, *, encoder: str) -> Run:
+        """Return the run of an encoder that somebody else trained."""
+        return replace(cls.untrained(encoder), corpus=checkpoint)
+
     @property
     def pretrained(self) -> bool:
         """Whether a checkpoint belongs to this run."""
-        return self.workers != NONE
+        return self.corpus != NONE
+
+    @property
+    def imported(self) -> bool:
+        """Whether that checkpoint was not made here."""
+        return self.pretrained and self.workers == NONE
+
+    @property
+    def weighed_by(self) -> Run | None:
+        """The run whose first losses give this run its weights; None where they are all 1."""
+        weighting = levels.fact("weighting", self.weighting, "WEIGHED_BY") if self.weighting != NONE else None
+        return replace(self, weighting=str(weighting)) if weighting else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,9 +104,24 @@ class Plan:
         """Every run and cell that a study needs, with the names of these studies."""
         needed: dict[tuple[Run, Cell], list[str]] = {}
         for name, study in self.studies.items():
-            for pair in expand(study):
+            for pair in expand(study, self.encoders_of_checkpoints):
                 needed.setdefault(pair, []).append(name)
         return needed
+
+    @property
+    def encoders_of_checkpoints(self) -> dict[str, str]:
+        """Encoder of each checkpoint that can be imported."""
+        return {name: entry["encoder"] for name, entry in self.config.get("checkpoints", {}).items()}
+
+    @functools.cached_property
+    def pretrained(self) -> list[Run]:
+        """Every run trained here that the evaluations need, in planned order."""
+        return list(dict.fromkeys(run for run, _ in self.evaluations if run.pretrained and not run.imported))
+
+    @functools.cached_property
+    def imported(self) -> list[Run]:
+        """Every imported run that the evaluations need, in planned order."""
+        return list(dict.fromkeys(run for run, _ in self.evaluations if run.imported))
 
     def sample_rate(self, encoder: str) -> int:
         """Sample rate in Hz at which an encoder hears corpora."""
@@ -100,7 +135,7 @@ class Plan:
 
     def workers(self, run: Run) -> list[str]:
         """Names of the workers in a run's worker set."""
-        return list(self.config["worker_sets"][run.workers]) if run.pretrained else []
+        return [] if run.workers == NONE else list(self.config["worker_sets"][run.workers])
 
     @functools.cache  # noqa: B019  (a plan lives as long as the process)
     def acquire(self, dataset: str) -> Job:
@@ -126,10 +161,11 @@ class Plan:
     def prepare(self, dataset: str, sample_rate: int) -> Job:
         """Decode and resample a data set into a corpus."""
         entry = self.config["datasets"][dataset]
+        acquire = self.acquire(dataset)
         return self._job(
             "prepare",
             chosen=[("dataset", entry["loader"])],
-            upstream=[self.acquire(dataset)],
+            upstream=[acquire],
             reads={
                 "dataset": dataset,
                 "loader": entry["loader"],
@@ -137,6 +173,7 @@ class Plan:
                 "sample_rate": sample_rate,
                 "clip_seconds": entry.get("clip_seconds"),
                 "source": entry["source"],
+                "acquired": digest([acquire.code, json.loads(acquire.config)]),
             },
         )
 
@@ -148,6 +185,23 @@ class Plan:
             chosen=[("worker", worker)],
             upstream=[self.prepare(corpus, sample_rate)],
             reads={"worker": worker, "options": self._options("workers", worker), "sample_rate": sample_rate},
+        )
+
+    @functools.cache  # noqa: B019
+    def weigh(self, run: Run) -> Job:
+        """Weigh the workers of a run by the first losses of the run it is weighed by."""
+        source = run.weighed_by
+        assert source is not None, "only runs that are weighed by another have weights"
+        trained = self.pretrain(source)
+        return self._job(
+            "weigh",
+            chosen=[("weighting", run.weighting)],
+            upstream=[trained],
+            reads={
+                "weighting": self._level("weightings", run.weighting),
+                "run": json.loads(trained.config),
+                "code": trained.code,
+            },
         )
 
     @functools.cache  # noqa: B019
@@ -166,16 +220,26 @@ class Plan:
             upstream=[
                 self.prepare(run.corpus, rate),
                 *(self.extract(run.corpus, rate, name) for name in self.precomputed_workers(run)),
+                *([self.weigh(run)] if run.weighed_by else []),
             ],
             reads={
                 "corpus": run.corpus,
-                "encoder": self._level("encoders", run.encoder),
+                "encoder": self.encoder(run),
                 "workers": {name: self._options("workers", name) for name in workers},
                 "weighting": self._level("weightings", run.weighting),
                 "augmentation": self._level("augmentations", run.augmentation),
                 "recipe": self.config["recipes"][run.recipe],
                 "seed": run.pretrain_seed,
             },
+        )
+
+    @functools.cache  # noqa: B019
+    def import_checkpoint(self, run: Run) -> Job:
+        """Bring a published checkpoint into our format."""
+        return self._job(
+            "import_checkpoint",
+            chosen=[("encoder", run.encoder)],
+            reads={"encoder": self.encoder(run), "checkpoint": run.corpus},
         )
 
     @functools.cache  # noqa: B019
@@ -186,7 +250,7 @@ class Plan:
             chosen=[("encoder", run.encoder)],
             upstream=[self.prepare(dataset, self.sample_rate(run.encoder)), *self._checkpoint(run)],
             reads={
-                "encoder": self._level("encoders", run.encoder),
+                "encoder": self.encoder(run),
                 "seed": run.pretrain_seed,
                 "dataset": dataset,
             },
@@ -210,7 +274,7 @@ class Plan:
             ],
             upstream=[corpus, *self._checkpoint(run)] if trains else [corpus, self.embed(run, cell.dataset)],
             reads={
-                "encoder": self._level("encoders", run.encoder) if trains else None,
+                "encoder": self.encoder(run) if trains else None,
                 "head": self._level("heads", cell.head),
                 "scenario": cell.scenario,
                 "fraction": cell.fraction,
@@ -235,8 +299,12 @@ class Plan:
                 }
                 for (run, cell), names in self.evaluations.items()
             ],
+            "pretrained": [
+                {"folder": f"{self.config['results']}/pretrained/{path_of(run)}", "factors": asdict(run)}
+                for run in self.pretrained
+            ],
             "records": self._records(),
-            "corpora": [f"{self.config['results']}/corpora/{dataset}/{rate}" for dataset, rate in self._corpora()],
+            "corpora": [f"{self.config['results']}/corpora/{dataset}/{rate}" for dataset, rate in self.corpora],
         }
 
     def _with_note(self, study: Mapping[str, Any]) -> dict[str, Any]:
@@ -244,34 +312,68 @@ class Plan:
         notes = [study.get("notes", "").strip(), self.config.get("note", "").strip()]
         return {**study, "notes": " ".join(filter(None, notes))}
 
-    def _corpora(self) -> list[tuple[str, int]]:
+    @functools.cached_property
+    def corpora(self) -> list[tuple[str, int]]:
         """Data set and sample rate of every corpus that the evaluations need, sorted."""
         needed = {(cell.dataset, self.sample_rate(run.encoder)) for run, cell in self.evaluations}
-        needed |= {(run.corpus, self.sample_rate(run.encoder)) for run, _ in self.evaluations if run.pretrained}
+        needed |= {(run.corpus, self.sample_rate(run.encoder)) for run in self.pretrained}
         return sorted(needed)
+
+    @functools.cached_property
+    def largest_shares(self) -> dict[str, float]:
+        """Largest share of quarantined clips by data set: the least that a study which uses it tolerates."""
+        shares: dict[str, float] = {}
+        for name, study in self.studies.items():
+            if "quarantine" not in study:
+                continue
+            pairs = [pair for pair, names in self.evaluations.items() if name in names]
+            used = {cell.dataset for _, cell in pairs}
+            used |= {run.corpus for run, _ in pairs if run.pretrained and not run.imported}
+            share = study["quarantine"]["largest_share"]
+            shares |= {dataset: min(share, shares.get(dataset, share)) for dataset in used}
+        return dict(sorted(shares.items()))
+
+    @functools.cached_property
+    def embedded(self) -> list[tuple[Run, str]]:
+        """Run and data set of every `embed` job that the evaluations need, in planned order."""
+        return list(
+            dict.fromkeys(
+                (run, cell.dataset)
+                for run, cell in self.evaluations
+                if not levels.fact("scenario", cell.scenario, "TRAINS_ENCODER")
+            )
+        )
 
     def _records(self) -> list[tuple[str, str]]:
         """Stage and record file of every job between the data and the evaluations, by stage."""
         results = self.config["results"]
-        pretrained = list(dict.fromkeys(run for run, _ in self.evaluations if run.pretrained))
-        embedded = dict.fromkeys(
-            (run, cell.dataset)
-            for run, cell in self.evaluations
-            if not levels.fact("scenario", cell.scenario, "TRAINS_ENCODER")
-        )
         return [
-            *(("prepare", f"{results}/corpora/{dataset}/{rate}/record.json") for dataset, rate in self._corpora()),
+            *(("prepare", f"{results}/corpora/{dataset}/{rate}/record.json") for dataset, rate in self.corpora),
             *(
                 ("extract", f"{results}/features/{run.corpus}/{self.sample_rate(run.encoder)}/{worker}.json")
-                for run in pretrained
+                for run in self.pretrained
                 for worker in self.precomputed_workers(run)
             ),
-            *(("pretrain", f"{results}/pretrained/{path_of(run)}/record.json") for run in pretrained),
-            *(("embed", f"{results}/embeddings/{path_of(run)}/{dataset}.json") for run, dataset in embedded),
+            *(
+                ("weigh", f"{results}/pretrained/{path_of(run)}/weigh.json")
+                for run in self.pretrained
+                if run.weighed_by
+            ),
+            *(("pretrain", f"{results}/pretrained/{path_of(run)}/record.json") for run in self.pretrained),
+            *(("import", f"{results}/pretrained/{path_of(run)}/record.json") for run in self.imported),
+            *(("embed", f"{results}/embeddings/{path_of(run)}/{dataset}.json") for run, dataset in self.embedded),
         ]
 
     def _checkpoint(self, run: Run) -> list[Job]:
+        if run.imported:
+            return [self.import_checkpoint(run)]
         return [self.pretrain(run)] if run.pretrained else []
+
+    def encoder(self, run: Run) -> dict[str, Any]:
+        """Name and options of a run's encoder; a checkpoint brings its own options."""
+        if run.imported:
+            return {"name": run.encoder, "options": dict(self.config["checkpoints"][run.corpus].get("options") or {})}
+        return self._level("encoders", run.encoder)
 
     def _options(self, section: str, name: str) -> dict[str, Any]:
         return dict(self.config[section].get(name) or {})
@@ -305,8 +407,11 @@ def path_of(run: Run, cell: Cell | None = None) -> str:
     return "/".join(parts + ([cell.dataset, cell.head, cell.scenario, cell.fraction] if cell else []))
 
 
-def expand(study: Mapping[str, Any]) -> Iterator[tuple[Run, Cell]]:
-    """Every run and cell of a study's grid, then its floors."""
+def expand(study: Mapping[str, Any], checkpoints: Mapping[str, str]) -> Iterator[tuple[Run, Cell]]:
+    """Every run and cell of a study's grid, then its imported checkpoints and its floors.
+
+    `checkpoints` maps the name of each to its encoder.
+    """
     grid = study["grid"]
     downstream = list(itertools.product(grid["dataset"], grid["head"], grid["fraction"]))
     for chosen in itertools.product(*(grid[factor] for factor in PRETRAINING)):
@@ -314,6 +419,12 @@ def expand(study: Mapping[str, Any]) -> Iterator[tuple[Run, Cell]]:
         for scenario, (dataset, head, fraction) in itertools.product(grid["scenario"], downstream):
             run = pretrained if levels.fact("scenario", scenario, "PRETRAINED") else Run.untrained(pretrained.encoder)
             yield run, Cell(dataset=dataset, head=head, scenario=scenario, fraction=fraction)
-    for encoder, (dataset, head, fraction) in itertools.product(study["floors"], downstream):
+    started = [name for name in grid["scenario"] if levels.fact("scenario", name, "PRETRAINED")]
+    for name, scenario, (dataset, head, fraction) in itertools.product(
+        study.get("checkpoints", []), started, downstream
+    ):
+        run = Run.of_checkpoint(name, encoder=checkpoints[name])
+        yield run, Cell(dataset=dataset, head=head, scenario=scenario, fraction=fraction)
+    for floor, (dataset, head, fraction) in itertools.product(study["floors"], downstream):
         cell = Cell(dataset=dataset, head=head, scenario=FLOOR_SCENARIO, fraction=fraction)
-        yield Run.untrained(encoder), cell
+        yield Run.untrained(floor), cell

@@ -18,6 +18,7 @@ from workflow_scripts.errors import UserError
 from workflow_scripts.sources.remotes import Remote
 
 TASK = "unlabelled"
+SIZE = {"clips": 980000, "seconds": 10.0}  # clips of the published set and their length, for estimates
 BIBTEX = """@inproceedings{gemmeke2017audioset,
   author = {Gemmeke, Jort F. and Ellis, Daniel P. W. and Freedman, Dylan and Jansen, Aren and Lawrence, Wade
             and Moore, R. Channing and Plakal, Manoj and Ritter, Marvin},

@@ -16,6 +16,7 @@ from workflow_scripts.errors import UserError
 from workflow_scripts.sources.remotes import Remote
 
 TASK = "multiclass"
+SIZE = {"clips": 4180, "seconds": 30.0}  # clips of the published set and their length, for estimates
 BIBTEX = """@inproceedings{marchand2016extended,
   author = {Marchand, Ugo and Peeters, Geoffroy},
   title = {The Extended Ballroom Dataset},

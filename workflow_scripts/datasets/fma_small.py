@@ -10,6 +10,7 @@ from workflow_scripts.audio.index import DatasetIndex
 from workflow_scripts.sources.remotes import Remote
 
 TASK = "multiclass"
+SIZE = {"clips": 8000, "seconds": 30.0}  # clips of the published set and their length, for estimates
 BIBTEX = """@inproceedings{defferrard2017fma,
   author = {Defferrard, Micha{\\"e}l and Benzi, Kirell and Vandergheynst, Pierre and Bresson, Xavier},
   title = {{FMA}: A Dataset for Music Analysis},

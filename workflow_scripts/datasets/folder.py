@@ -17,6 +17,7 @@ from workflow_scripts.errors import UserError
 from workflow_scripts.sources.remotes import Remote
 
 TASK = "by options"  # whether there are labels, and of which kind, is the option `labels`
+SIZE = None  # nobody knows before it is prepared
 BIBTEX = ""
 LICENSE = "that of your audio"
 REMOTES: dict[str, Remote] = {}

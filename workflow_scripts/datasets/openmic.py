@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import pickle
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.audio import splits
+from workflow_scripts.audio import foreign, splits
 from workflow_scripts.audio.index import DatasetIndex
 from workflow_scripts.audio.listing import MISSING, clip_table, excluded_table
 from workflow_scripts.errors import UserError
 from workflow_scripts.sources.remotes import Remote
 
 TASK = "multilabel"
+SIZE = {"clips": 20000, "seconds": 10.0}  # clips of the published set and their length, for estimates
 BIBTEX = """@inproceedings{humphrey2018openmic,
   author = {Humphrey, Eric J. and Durand, Simon and McFee, Brian},
   title = {{OpenMIC-2018}: An Open Data-set for Multiple Instrument Recognition},
@@ -144,35 +142,6 @@ def _from_csv(path: Path) -> pd.DataFrame:
 
 
 def _from_npz(path: Path) -> pd.DataFrame:
-    with zipfile.ZipFile(path) as archive:
-        arrays = {}
-        for name in ("Y_true", "Y_mask", "sample_key"):
-            with archive.open(f"{name}.npy") as file:
-                arrays[name] = _read_array(file)
+    arrays = foreign.read_npz(path, ("Y_true", "Y_mask", "sample_key"))
     relevance = np.where(arrays["Y_mask"], arrays["Y_true"], np.nan)
     return pd.DataFrame(relevance, index=arrays["sample_key"].astype(str), columns=list(CLASSES)).sort_index()
-
-
-def _read_array(file: IO[bytes]) -> np.ndarray:
-    """An array of a npz; object arrays, which are pickles, by an unpickler that makes arrays of strings only."""
-    version = np.lib.format.read_magic(file)
-    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = header(file)
-    if dtype.hasobject:
-        return np.asarray(_ArrayUnpickler(file, encoding="latin1").load()).reshape(shape)
-    array = np.frombuffer(file.read(), dtype=dtype)
-    return array.reshape(shape, order="F" if fortran else "C")
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Refuses every global but those an array of strings is made of, so that loading runs no foreign code."""
-
-    ALLOWED = frozenset(
-        {(f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in ("_reconstruct", "scalar")}
-        | {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")}
-    )
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self.ALLOWED:
-            raise UserError(f"openmic-2018.npz holds {module}.{name}, which is no array of names: get the original")
-        return super().find_class(module, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -62,7 +63,7 @@ class StateFile:
 
     def __init__(self, output: Path, digest: str) -> None:
         """Name the file for the run that writes `output`."""
-        self.output = output
+        self.output, self.digest = output, digest
         self.path = output.parent / f".{output.name}-{digest}.state"
 
     def save(self, state: Mapping[str, Any]) -> None:
@@ -78,6 +79,13 @@ class StateFile:
             return dict(torch.load(self.path, map_location=device, weights_only=True))
         except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
             raise UserError(f"{self.path} is damaged: delete it to start over ({error})") from error
+
+    def hand_over(self, output: Path) -> None:
+        """Give the state to the run that writes `output`, unless that has one already."""
+        other = StateFile(output, self.digest)
+        if not other.path.exists():
+            with files.written_atomically(other.path) as temporary:
+                shutil.copyfile(self.path, temporary)
 
     def remove(self) -> None:
         """Remove the state, those of other code or numbers for this output, and halves left by kills."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+WEIGHED_BY = None  # the weights come from no other run
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:

@@ -1,0 +1,106 @@
+"""What a plan will cost, from records."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.test_planning import PAPER, changed, plan_of
+from workflow_scripts import estimates
+from workflow_scripts.estimates import Measured
+from workflow_scripts.planning import Plan
+
+GPU, CPU = "cuda: NVIDIA Made-Up", "cpu: x86_64"
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return plan_of(PAPER)
+
+
+def rule(plan: Plan, name: str, records: list[Measured]) -> estimates.Estimate:
+    return next(each for each in estimates.estimate(plan, records) if each.rule == name)
+
+
+def trained(plan: Plan, *, encoder: str, seconds: float, device: str, workers: str | None = None) -> Measured:
+    run = next(run for run in plan.pretrained if run.encoder == encoder)
+    read = json.loads(plan.pretrain(run).config)
+    key = (json.dumps(read["encoder"], sort_keys=True), workers or json.dumps(read["workers"], sort_keys=True))
+    return Measured(rule="pretrain", key=key, amount=100.0, seconds=seconds, device=device)
+
+
+def test_without_records_nothing_is_claimed(plan: Plan) -> None:
+    for each in estimates.estimate(plan, []):
+        assert (each.hours, each.records, each.unknown) == (0, 0, each.jobs)
+
+
+def test_pretraining_takes_the_rate_of_alike_records(plan: Plan) -> None:
+    alike = trained(plan, encoder="pase", seconds=50, device=CPU)
+    pase = [run for run in plan.pretrained if run.encoder == "pase"]
+    found = rule(plan, "pretrain", [alike])
+    audio = 100_000 * 3 * 20  # clips, seconds of each, epochs
+    assert found.hours == pytest.approx(len(pase) * audio * 0.5 / 3600)
+    assert found.unknown == len(plan.pretrained) - len(pase)
+    assert found.device == CPU
+
+
+def test_a_gpu_is_preferred_and_other_workers_are_better_than_nothing(plan: Plan) -> None:
+    records = [
+        trained(plan, encoder="pase", seconds=50, device=CPU, workers="others"),
+        trained(plan, encoder="pase", seconds=1, device=GPU, workers="others"),
+    ]
+    found = rule(plan, "pretrain", records)
+    assert (found.device, found.records) == (GPU, 1)
+    other_encoder = [Measured(rule="pretrain", key=("{}", "x"), amount=1, seconds=1, device=GPU)]
+    assert rule(plan, "pretrain", other_encoder).unknown == len(plan.pretrained)
+
+
+def test_disk_space_follows_from_the_sets(plan: Plan) -> None:
+    by_name = {part.what: part for part in estimates.space(plan)}
+    seconds = 100_000 * 3 + 20_000 * 10 + 8_000 * 30 + 4_180 * 30
+    assert by_name["corpora"].size == seconds * 16_000 * 2
+    assert by_name["features"].size == 100_000 * 3 * 100 * 4 * 4, "prosody: four channels of float32 at 100 Hz"
+    assert by_name["corpora"].unknown == 0
+
+
+def test_a_folder_of_unknown_size_is_said_to_be_unknown() -> None:
+    entry = {"loader": "folder", "source": "local", "path": "mine", "options": {"labels": "folders"}}
+    config = changed(datasets={"openmic": entry})
+    config["datasets"]["openmic"] = entry
+    by_name = {part.what: part for part in estimates.space(plan_of(config))}
+    assert by_name["corpora"].unknown == 1
+
+
+def test_records_are_read_from_results(tmp_path: Path) -> None:
+    write(
+        tmp_path / "corpora/tones/16000",
+        corpus={"digest": "d", "sample_rate": 16000, "seconds": 40.0, "clips": 20},
+        record={"config": {"loader": "x"}, "seconds": 2.0, "device": CPU, "data": {}},
+    )
+    recipe = {"batch": 4, "chunk_seconds": 0.5}
+    encoder, workers = {"name": "pase", "options": {}}, {"lps": {}}
+    write(
+        tmp_path / "pretrained/run",
+        record={
+            "config": {"recipe": recipe, "encoder": encoder, "workers": workers},
+            **{"steps": 10, "training_seconds": 5.0, "seconds": 9.0, "device": GPU, "data": {"tones": "d"}},
+        },
+    )
+    training = {"crop_seconds": None}
+    config = {"encoder": encoder, "trials": 3, "fraction": "50pct", "training": training, "scenario": "fine_tuned"}
+    write(
+        tmp_path / "evaluations/run/cell",
+        record={"config": config, "seconds": 6.0, "device": GPU, "data": {"tones": "d"}},
+    )
+    by_rule = {each.rule: each for each in estimates.read_records([tmp_path])}
+    assert by_rule["prepare"].amount == 40
+    assert (by_rule["pretrain"].amount, by_rule["pretrain"].seconds) == (10 * 4 * 0.5, 5.0)
+    assert by_rule["evaluate_encoder"].amount == 3 * 20 * 0.5 * 2.0, "trials x clips x share x seconds of a clip"
+
+
+def write(folder: Path, **contents: dict[str, object]) -> None:
+    folder.mkdir(parents=True)
+    for name, content in contents.items():
+        (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")

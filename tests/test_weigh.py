@@ -1,0 +1,123 @@
+"""The weigh command: where the losses come from, and what becomes of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.corpora import write_corpus
+from tests.pretraining import arguments, config
+from workflow_scripts import pretrain, weigh
+from workflow_scripts.errors import UserError
+from workflow_scripts.provenance import digest
+
+EPOCHS = 2  # of the three that the run has
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return write_corpus(tmp_path_factory.mktemp("corpora") / "tones", clips=20, seconds=0.5, task="unlabelled")
+
+
+@pytest.fixture(scope="module")
+def finished(corpus, tmp_path_factory) -> Path:
+    """The whole run with equal weights."""
+    output = tmp_path_factory.mktemp("equal") / "seed5"
+    pretrain.main(arguments(config(), corpus=corpus, output=output))
+    return output
+
+
+def weighed(corpus, *, source: Path, output: Path, run: dict | None = None, code: str = "c0de") -> dict:
+    """Weights and record."""
+    reads = {
+        "weighting": {"name": "reweighted", "options": {"epochs": EPOCHS}},
+        "run": run or config(),
+        "code": code,
+    }
+    given = ["--config", json.dumps(reads), "--code", "w", "--corpus", str(corpus.folder), "--threads", "1"]
+    weigh.main([*given, "--source", str(source), "--output", str(output / "weights.json")])
+    weights = json.loads((output / "weights.json").read_text())["weights"]
+    return {"weights": weights, **json.loads((output / "weigh.json").read_text())}
+
+
+def expected(source: Path) -> dict[str, float]:
+    losses = pd.read_csv(source / "losses.csv").query("split == 'valid' and epoch <= @EPOCHS")
+    return (1 / losses.groupby("worker")["loss"].mean()).to_dict()
+
+
+def test_weights_are_reciprocals_of_mean_validation_losses(corpus, finished, tmp_path):
+    found = weighed(corpus, source=finished, output=tmp_path)
+    assert found["weights"] == pytest.approx(expected(finished), rel=1e-7)
+    assert found["losses_found"] == "finished run"
+
+
+def test_only_the_first_epochs_are_trained_where_there_is_no_run(corpus, finished, tmp_path):
+    source = tmp_path / "equal" / "seed5"
+    found = weighed(corpus, source=source, output=tmp_path / "mine")
+    assert found["losses_found"] == "first epochs, trained for this"
+    assert found["weights"] == pytest.approx(expected(finished), rel=1e-7)
+    assert not source.exists(), "the whole run was not asked for"
+
+
+def test_the_whole_run_goes_on_from_these_epochs(corpus, finished, tmp_path):
+    source = tmp_path / "equal" / "seed5"
+    weighed(corpus, source=source, output=tmp_path / "mine")
+    pretrain.main(arguments(config(), corpus=corpus, output=source))
+    record = json.loads((source / "record.json").read_text())
+    assert record["resumed"] == 1
+    for name in ("encoder.safetensors", "losses.csv"):
+        assert (source / name).read_bytes() == (finished / name).read_bytes()
+    assert not list(source.parent.glob(".*")), "nothing is left behind"
+    assert not list((tmp_path / "mine").glob(".*"))
+
+
+def test_a_run_in_progress_serves_as_well(corpus, finished, tmp_path):
+    source = tmp_path / "equal" / "seed5"
+    weighed(corpus, source=source, output=tmp_path / "first")
+    again = weighed(corpus, source=source, output=tmp_path / "second")
+    assert again["losses_found"] == "run in progress"
+    assert again["weights"] == pytest.approx(expected(finished), rel=1e-7)
+
+
+def test_a_run_of_other_code_is_not_used(corpus, finished, tmp_path):
+    found = weighed(corpus, source=finished, output=tmp_path, code="other")
+    assert found["losses_found"] == "first epochs, trained for this"
+
+
+def test_without_validation_there_are_no_weights(corpus, tmp_path):
+    with pytest.raises(UserError, match="validation_batches above 0"):
+        weighed(corpus, source=tmp_path / "none", output=tmp_path / "mine", run=config(validation_batches=0))
+
+
+def test_pretraining_uses_the_weights_and_records_them(corpus, finished, tmp_path):
+    weights = weighed(corpus, source=finished, output=tmp_path)["weights"]
+    chosen = config() | {"weighting": {"name": "reweighted", "options": {"epochs": EPOCHS}}}
+    command = arguments(chosen, corpus=corpus, output=tmp_path / "seed5")
+    pretrain.main([*command, "--weights", str(tmp_path / "weights.json")])
+    losses = pd.read_csv(tmp_path / "seed5" / "losses.csv")
+    assert losses.groupby("worker")["weight"].first().to_dict() == pytest.approx(weights, rel=1e-7)
+    assert (tmp_path / "seed5" / "encoder.safetensors").read_bytes() != (finished / "encoder.safetensors").read_bytes()
+
+
+def test_a_reweighted_run_without_weights_says_what_is_missing(corpus, tmp_path):
+    chosen = config() | {"weighting": {"name": "reweighted", "options": {}}}
+    with pytest.raises(UserError, match="needs --weights"):
+        pretrain.main(arguments(chosen, corpus=corpus, output=tmp_path / "seed5"))
+
+
+def test_weights_of_other_workers_are_refused(corpus, tmp_path):
+    chosen = config() | {"weighting": {"name": "reweighted", "options": {}}}
+    (tmp_path / "weights.json").write_text(json.dumps({"weights": {"chroma": 1.0}}))
+    command = arguments(chosen, corpus=corpus, output=tmp_path / "seed5")
+    with pytest.raises(UserError, match="chroma"):
+        pretrain.main([*command, "--weights", str(tmp_path / "weights.json")])
+
+
+def test_the_record_names_what_it_was_made_of(corpus, finished, tmp_path):
+    record = weighed(corpus, source=finished, output=tmp_path)
+    assert record["epochs"] == EPOCHS
+    assert record["config_digest"] == digest(record["config"])
+    assert set(record["losses"]) == set(record["weights"])

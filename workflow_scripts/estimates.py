@@ -1,0 +1,286 @@
+"""What a plan will cost, from the records of jobs that were run: hours of a device and bytes on the disk.
+
+Work is counted in a unit that a stage's seconds grow with; the rate of the most alike records does the rest. Nothing is
+guessed: what no record speaks of is reported as not measured.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from workflow_scripts import levels
+from workflow_scripts.planning import Cell, Plan, Run
+
+FRAMES_PER_SECOND = 100  # of stored features: hop 160 at 16 kHz
+BYTES_OF_SAMPLE, BYTES_OF_FLOAT = 2, 4
+
+STAGES = ("prepare", "extract", "weigh", "pretrain", "embed", "evaluate_embeddings", "evaluate_encoder")
+MEASURED_AS = {"weigh": "pretrain"}  # the same work
+
+Key = tuple[str, ...]  # what makes the cost of a unit of work differ, from the general to the particular
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """A job that will run: `amount` is in seconds of audio, or in clips where only a head learns; None: unknown."""
+
+    rule: str
+    key: Key
+    amount: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A job that was run: its work, its time in seconds, and where."""
+
+    rule: str
+    key: Key
+    amount: float
+    seconds: float
+    device: str
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether a GPU did it."""
+        return self.device.startswith("cuda")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """One rule's jobs: `hours` of `device` for those that records speak of, `unknown` is the number of the others."""
+
+    rule: str
+    jobs: int
+    hours: float
+    device: str
+    records: int
+    unknown: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """Bytes that a stage leaves on the disk."""
+
+    what: str
+    size: float
+    unknown: int  # files whose size is not known
+
+
+def estimate(plan: Plan, records: Sequence[Measured]) -> list[Estimate]:
+    """Cost of each rule, in the order of the stages. Records of a GPU are preferred to those of a CPU."""
+    by_rule: dict[str, list[Work]] = {rule: [] for rule in STAGES}
+    for work in _work(plan):
+        by_rule[work.rule].append(work)
+    return [
+        _estimate(rule, works, [each for each in records if each.rule == MEASURED_AS.get(rule, rule)])
+        for rule, works in by_rule.items()
+        if works
+    ]
+
+
+def space(plan: Plan) -> list[Space]:
+    """Disk space of what a plan writes, without the downloads themselves."""
+    corpora, features, embeddings = plan.corpora, _features(plan), plan.embedded
+    return [
+        _space("corpora", (_times(_seconds(plan, name), rate * BYTES_OF_SAMPLE) for name, rate in corpora)),
+        _space(
+            "features",
+            (
+                _times(
+                    _seconds(plan, corpus),
+                    int(str(levels.fact("worker", worker, "CHANNELS"))) * FRAMES_PER_SECOND * BYTES_OF_FLOAT,
+                )
+                for corpus, _, worker in features
+            ),
+        ),
+        _space(
+            "embeddings",
+            (
+                _times(_clips(plan, dataset), plan.encoder(run)["options"].get("embedding", 512) * BYTES_OF_FLOAT)
+                for run, dataset in embeddings
+            ),
+        ),
+    ]
+
+
+def read_records(folders: Iterable[Path]) -> list[Measured]:
+    """All records below results folders."""
+    return [measured for folder in folders for measured in _records_in(folder)]
+
+
+def _estimate(rule: str, works: Sequence[Work], records: Sequence[Measured]) -> Estimate:
+    used: set[Measured] = set()
+    hours, unknown = 0.0, 0
+    for work in works:
+        alike = _most_alike(work, records)
+        if work.amount is None or not alike:
+            unknown += 1
+            continue
+        used.update(alike)
+        hours += work.amount * median(each.seconds / each.amount for each in alike) / 3600
+    device = ", ".join(sorted({each.device for each in used}))
+    return Estimate(rule=rule, jobs=len(works), hours=hours, device=device, records=len(used), unknown=unknown)
+
+
+def _most_alike(work: Work, records: Sequence[Measured]) -> list[Measured]:
+    """Records that share the longest beginning of the key; encoders of other options say nothing."""
+    for length in range(len(work.key), 0, -1):
+        alike = [each for each in records if each.key[:length] == work.key[:length] and each.amount > 0]
+        if alike:
+            return [each for each in alike if each.on_gpu] or alike
+    return []
+
+
+def _work(plan: Plan) -> Iterator[Work]:
+    """Every job between the data and the trials, in the order of the stages."""
+    for dataset, rate in plan.corpora:
+        yield Work(rule="prepare", key=("decoding", str(rate)), amount=_seconds(plan, dataset))
+    for corpus, _, worker in _features(plan):
+        yield Work(rule="extract", key=(worker,), amount=_seconds(plan, corpus))
+    planned = set(plan.pretrained)
+    for run in plan.pretrained:
+        heard = _heard(plan, run)
+        if run.weighed_by:
+            # the other run goes on from these epochs, so they cost nothing more where it is planned as well
+            share = 0.0 if run.weighed_by in planned else _weighed_share(plan, run)
+            yield Work(rule="weigh", key=_trained_key(plan, run), amount=_times(heard, share))
+        yield Work(rule="pretrain", key=_trained_key(plan, run), amount=heard)
+    for run, dataset in plan.embedded:
+        yield Work(rule="embed", key=(_text(plan.encoder(run)),), amount=_seconds(plan, dataset))
+    for run, cell in plan.evaluations:
+        yield _evaluation(plan, run, cell)
+
+
+def _evaluation(plan: Plan, run: Run, cell: Cell) -> Work:
+    config = json.loads(plan.evaluate(run, cell).config)
+    clips = _times(_clips(plan, cell.dataset), config["trials"] * float(cell.fraction.removesuffix("pct")) / 100)
+    if config["encoder"] is None:
+        return Work(rule="evaluate_embeddings", key=(cell.head,), amount=clips)
+    heard = config["training"].get("crop_seconds") or _clip_seconds(plan, cell.dataset)
+    return Work(rule="evaluate_encoder", key=(_text(config["encoder"]), cell.scenario), amount=_times(clips, heard))
+
+
+def _trained_key(plan: Plan, run: Run) -> Key:
+    return (_text(plan.encoder(run)), _text(json.loads(plan.pretrain(run).config)["workers"]))
+
+
+def _heard(plan: Plan, run: Run) -> float | None:
+    """Seconds of audio that a pre-training hears."""
+    recipe = plan.config["recipes"][run.recipe]
+    if recipe.get("steps_per_epoch"):
+        return float(recipe["epochs"] * recipe["steps_per_epoch"] * recipe["batch"] * recipe["chunk_seconds"])
+    return _times(_seconds(plan, run.corpus), recipe["epochs"])  # an epoch hears about as much as there is
+
+
+def _weighed_share(plan: Plan, run: Run) -> float:
+    epochs = plan.config["recipes"][run.recipe]["epochs"]
+    return min(plan.config["weightings"][run.weighting].get("epochs", epochs), epochs) / epochs
+
+
+def _features(plan: Plan) -> list[tuple[str, int, str]]:
+    return list(
+        dict.fromkeys(
+            (run.corpus, plan.sample_rate(run.encoder), worker)
+            for run in plan.pretrained
+            for worker in plan.precomputed_workers(run)
+        )
+    )
+
+
+def _size(plan: Plan, dataset: str) -> dict[str, float] | None:
+    """Clips of a data set and the seconds of each, from its twin's options or from what is known of the set."""
+    entry = plan.config["datasets"][dataset]
+    known = entry.get("twin") if entry["source"] == "twin" else levels.fact("dataset", entry["loader"], "SIZE")
+    if not isinstance(known, Mapping):
+        return None
+    clips = (entry.get("options") or {}).get("clips") or known["clips"]
+    seconds = known.get("clip_seconds") or known["seconds"]
+    return {"clips": clips, "seconds": min(seconds, entry.get("clip_seconds") or seconds)}
+
+
+def _clips(plan: Plan, dataset: str) -> float | None:
+    size = _size(plan, dataset)
+    return None if size is None else size["clips"]
+
+
+def _clip_seconds(plan: Plan, dataset: str) -> float | None:
+    size = _size(plan, dataset)
+    return None if size is None else size["seconds"]
+
+
+def _seconds(plan: Plan, dataset: str) -> float | None:
+    return _times(_clips(plan, dataset), _clip_seconds(plan, dataset))
+
+
+def _times(amount: float | None, factor: float | None) -> float | None:
+    return None if amount is None or factor is None else amount * factor
+
+
+def _space(what: str, sizes: Iterable[float | None]) -> Space:
+    listed = list(sizes)
+    return Space(what=what, size=sum(size for size in listed if size is not None), unknown=listed.count(None))
+
+
+def _text(content: object) -> str:
+    return json.dumps(content, sort_keys=True)
+
+
+def _records_in(folder: Path) -> Iterator[Measured]:
+    corpora = {facts["digest"]: facts for facts in map(_read, sorted(folder.glob("corpora/*/*/corpus.json")))}
+    for path in sorted(folder.glob("corpora/*/*/record.json")):
+        facts = _read(path.with_name("corpus.json"))
+        yield _measured(
+            _read(path), rule="prepare", key=("decoding", str(facts["sample_rate"])), amount=facts["seconds"]
+        )
+    heard = functools.partial(_amount, corpora, "seconds")
+    for path in sorted(folder.glob("features/*/*/*.json")):
+        record = _read(path)
+        yield _measured(record, rule="extract", key=(record["config"]["worker"],), amount=heard(record))
+    for path in sorted(folder.glob("pretrained/**/record.json")):
+        record = _read(path)
+        if "steps" in record:  # not that of an imported checkpoint
+            recipe = record["config"]["recipe"]
+            yield _measured(
+                record,
+                rule="pretrain",
+                key=(_text(record["config"]["encoder"]), _text(record["config"]["workers"])),
+                amount=record["steps"] * recipe["batch"] * recipe["chunk_seconds"],
+                seconds=record["training_seconds"],
+            )
+    for path in sorted(folder.glob("embeddings/**/*.json")):
+        record = _read(path)
+        yield _measured(record, rule="embed", key=(_text(record["config"]["encoder"]),), amount=heard(record))
+    for path in sorted(folder.glob("evaluations/**/record.json")):
+        yield _evaluated(_read(path), corpora)
+
+
+def _evaluated(record: Mapping[str, Any], corpora: Mapping[str, Mapping[str, Any]]) -> Measured:
+    config = record["config"]
+    clips = _amount(corpora, "clips", record) * config["trials"] * float(config["fraction"].removesuffix("pct")) / 100
+    if config["encoder"] is None:
+        return _measured(record, rule="evaluate_embeddings", key=(config["head"]["name"],), amount=clips)
+    length = _amount(corpora, "seconds", record) / max(1, _amount(corpora, "clips", record))
+    heard = clips * (config["training"].get("crop_seconds") or length)
+    key = (_text(config["encoder"]), config["scenario"])
+    return _measured(record, rule="evaluate_encoder", key=key, amount=heard)
+
+
+def _amount(corpora: Mapping[str, Mapping[str, Any]], what: str, record: Mapping[str, Any]) -> float:
+    return float(sum(corpora.get(digest, {}).get(what, 0) for digest in record["data"].values()))
+
+
+def _measured(
+    record: Mapping[str, Any], *, rule: str, key: Key, amount: float, seconds: float | None = None
+) -> Measured:
+    taken = record["seconds"] if seconds is None else seconds
+    return Measured(rule=rule, key=key, amount=amount, seconds=taken, device=record["device"])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text(encoding="utf-8")))

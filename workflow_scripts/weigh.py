@@ -1,0 +1,118 @@
+"""Weigh a run's workers by the first losses of the run with the weighting it names, such as `equal`.
+
+    python -m workflow_scripts.weigh --config JSON --code DIGEST --corpus DIR --source DIR --output FILE
+        [--features WORKER=FILE ...] [--threads N]
+
+The config states `weighting` {name, options}, `run`, the config of the run whose losses are used, and `code`, its
+digest. `--source` is the folder that run writes into. If it has finished there, or has come far enough, its losses are
+taken. Otherwise its first epochs are trained now, and it will go on from them should it ever be asked for. Writes the
+weights as FILE, which `pretrain` reads, and beside it the record weigh.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts import files, levels, provenance
+from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.errors import run_command
+from workflow_scripts.training.checkpoint import StateFile
+from workflow_scripts.training.device import best_device, device_name, use_threads
+from workflow_scripts.training.history import History, Row
+from workflow_scripts.training.interruption import EXIT_INTERRUPTED, InterruptedRunError
+from workflow_scripts.training.pretraining import Pretraining, named_file
+from workflow_scripts.training.weights import check, read_losses, validation_losses
+
+RECORD = "weigh.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Losses:
+    """Losses of the first epochs and where they were found."""
+
+    rows: Sequence[Row]
+    found: str
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Weigh as the command line says."""
+    arguments = _parser().parse_args(argv)
+    config: dict[str, Any] = arguments.config
+    use_threads(arguments.threads)
+    record = provenance.Record(config=config, code=arguments.code)
+    level = levels.load("weighting", config["weighting"]["name"])
+    options = levels.options(level, config["weighting"].get("options", {}))
+    run = Pretraining(
+        config=config["run"],
+        corpus=Corpus(arguments.corpus),
+        features=dict(arguments.features),
+        output=arguments.output.with_suffix(""),
+        code=config["code"],
+        device=best_device(),
+    )
+    epochs = min(options.epochs, run.recipe.epochs)
+    try:
+        losses = _finished(run, arguments.source) or _in_progress(run, arguments.source, epochs)
+        losses = losses or _trained(run, arguments.source, epochs)
+    except InterruptedRunError as interrupted:
+        print(f"prelude: {interrupted}", file=sys.stderr, flush=True)
+        sys.exit(EXIT_INTERRUPTED)
+    by_worker = validation_losses(losses.rows, epochs=epochs)
+    weights = level.weights(by_worker)
+    check(weights)
+    files.write_json(arguments.output, {"weights": weights})
+    data = {run.corpus.facts.dataset: run.corpus.facts.digest}
+    more = {"weights": weights, "losses": by_worker, "epochs": epochs, "losses_found": losses.found}
+    content = record.content(data=data, device=device_name(run.device), **more)
+    files.write_json(arguments.output.with_name(RECORD), content)
+    run.state.remove()
+
+
+def _finished(run: Pretraining, source: Path) -> Losses | None:
+    """Losses of the run if it has finished with this code, config and data."""
+    try:
+        record = json.loads((source / "record.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    made_of = (record.get("code"), record.get("config_digest"), record.get("data", {}).get(run.corpus.facts.dataset))
+    if made_of != (run.code, provenance.digest(run.config), run.corpus.facts.digest):
+        return None
+    return Losses(rows=read_losses(source / "losses.csv"), found="finished run")
+
+
+def _in_progress(run: Pretraining, source: Path, epochs: int) -> Losses | None:
+    """Losses of the run if it was stopped, or is still at work, after the last of these epochs."""
+    saved = StateFile(source, run.digest()).load(run.device)
+    rows = History.from_state(saved["history"]).rows if saved else []
+    return Losses(rows=rows, found="run in progress") if any(row.epoch >= epochs for row in rows) else None
+
+
+def _trained(run: Pretraining, source: Path, epochs: int) -> Losses:
+    """Train the first epochs, and leave their state where the whole run would look for it."""
+    outcome = run.trainer().run(epochs=epochs)
+    run.state.hand_over(source)
+    return Losses(rows=outcome.history.rows, found="first epochs, trained for this")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="weigh", description="Weigh the workers of a run.")
+    parser.add_argument("--config", type=json.loads, required=True, help="JSON: weighting, run and code")
+    parser.add_argument("--code", required=True, help="digest of the job's code, for the record")
+    parser.add_argument("--corpus", type=Path, required=True, help="prepared corpus")
+    parser.add_argument(
+        "--features", type=named_file, action="append", default=[], metavar="WORKER=FILE", help="stored targets"
+    )
+    parser.add_argument("--source", type=Path, required=True, help="folder of the run whose losses are used")
+    parser.add_argument("--output", type=Path, required=True, help="weights.json to write")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: torch's choice)")
+    return parser
+
+
+if __name__ == "__main__":
+    run_command(main)
