@@ -13,7 +13,7 @@ rule compose:
         "<logs>/compose.log",
     localrule: True
     params:
-        code=provenance.code_digest("compose"),
+        code=provenance.code_digest("compose", chosen=FIGURES),
     shell:
         '{PYTHON}.compose --plan {input.plan:q} --statistics "$(dirname {input.trials:q})"'
         ' --figures "$(dirname {input.figures[0]:q})" --output {output.page:q} &> {log:q}'

@@ -28,6 +28,7 @@ rule aggregate:
         entries="<results>/statistics/entries.csv",
         cells="<results>/statistics/cells.csv",
         comparisons="<results>/statistics/comparisons.csv",
+        reproduction="<results>/statistics/reproduction.csv",
         summary="<results>/statistics/summary.json",
         plan="<results>/statistics/plan.json",
     log:

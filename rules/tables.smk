@@ -5,6 +5,7 @@ TEMPLATES = sorted(
     str(path) for path in (ROOT / "workflow_scripts" / "report" / "templates").iterdir()
 )
 DRAWN = sorted(name for name, study in PLAN.studies.items() if study.get("figure"))
+FIGURES = sorted({("figure", PLAN.studies[name]["figure"]["kind"]) for name in DRAWN})
 
 
 rule tabulate:
@@ -18,6 +19,10 @@ rule tabulate:
             format=["csv", "md", "tex", "html"],
         ),
         comparisons=expand("<results>/tables/{study}_comparisons.csv", study=STUDIES),
+        reproduction=expand(
+            "<results>/tables/reproduction.{format}",
+            format=["csv", "md", "tex", "html"],
+        ),
         index="<results>/tables/index.md",
     log:
         "<logs>/tabulate.log",
@@ -36,13 +41,13 @@ rule draw:
         figures=expand(
             "<results>/figures/{study}.{format}",
             study=DRAWN,
-            format=["svg", "pdf", "png"],
+            format=["svg", "pdf", "png", "csv"],
         ),
     log:
         "<logs>/draw.log",
     localrule: True
     params:
-        code=provenance.code_digest("draw"),
+        code=provenance.code_digest("draw", chosen=FIGURES),
     shell:
         '{PYTHON}.draw --plan {input.plan:q} --statistics "$(dirname {input.trials:q})"'
         ' --output "$(dirname {output.figures[0]:q})" &> {log:q}'

@@ -34,7 +34,7 @@ STUDY: dict = {
             "than": {"encoder": "handcrafted", "scenario": "frozen"},
         },
     ],
-    "figure": "dots",
+    "figure": {"kind": "dots"},
     "notes": "",
 }
 METHODS = (

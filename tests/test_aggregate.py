@@ -19,7 +19,8 @@ def test_same_trials_same_bytes(tmp_path: Path) -> None:
     results = full(tmp_path)
     first, second = run(results, "first"), run(results, "second")
     names = sorted(path.name for path in first.iterdir())
-    assert names == ["cells.csv", "comparisons.csv", "entries.csv", "summary.json", "trials.csv", "trials.parquet"]
+    tables = [f"{name}.csv" for name in ("cells", "comparisons", "entries", "reproduction", "trials")]
+    assert names == sorted([*tables, "summary.json", "trials.parquet"])
     for name in names:
         assert (first / name).read_bytes() == (second / name).read_bytes()
 

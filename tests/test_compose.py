@@ -68,11 +68,21 @@ def test_it_needs_nothing_but_itself(results: Results) -> None:
 def test_the_figure_is_inline_and_described(results: Results) -> None:
     page = run(results)
     assert page.count("<svg ") == 1
-    assert re.search(r'<svg role="img" aria-label="Figure: Encoders &amp; scenarios \(Fig\. 2\)\. macro F1', page)
+    assert re.search(r'<svg role="img" aria-label="Figure: Encoders &amp; scenarios \(Fig\. 2\)\. Macro F1', page)
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
     targets = re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', page)
     assert {one or other for one, other in targets} <= set(ids)
+
+
+def test_the_numbers_of_the_figure_and_its_words_can_be_unfolded(results: Results) -> None:
+    page = run(results)
+    words, numbers = re.findall(r"<details>\n<summary>(.*?)</details>", page, re.DOTALL)[:2]
+    assert "OpenMIC (twin): PASE, supervised" not in words  # that cell is missing
+    assert "OpenMIC (twin): PASE, frozen 5" in words
+    assert numbers.count("<tr>") == 1 + 10
+    assert "In every row: metric: macro_f1; unit: %" in re.sub(r"\s+", " ", numbers)
+    assert "<td>not run</td>" in numbers
 
 
 def test_every_heading_of_a_table_says_what_it_heads(results: Results) -> None:

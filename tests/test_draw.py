@@ -1,10 +1,14 @@
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from tests.figures import made, studies
 from tests.report.made import statistics
 from tests.results import Results, full
 from workflow_scripts import draw
+from workflow_scripts.errors import UserError
+from workflow_scripts.report.evidence import read_numbers
 
 
 @pytest.fixture(scope="module")
@@ -21,13 +25,37 @@ def run(results: Results, name: str) -> Path:
     return folder
 
 
-def test_same_statistics_same_bytes(results: Results) -> None:
+@pytest.mark.parametrize("kind", studies.BY_KIND)
+def test_same_statistics_same_bytes(kind: str, tmp_path: Path) -> None:
+    results = studies.BY_KIND[kind](tmp_path)
+    statistics(results)
     first, second = run(results, "first"), run(results, "second")
-    assert sorted(path.name for path in first.iterdir()) == ["fig2.pdf", "fig2.png", "fig2.svg"]
+    assert sorted(path.name for path in first.iterdir()) == ["fig2.csv", "fig2.pdf", "fig2.png", "fig2.svg"]
     for path in first.iterdir():
         assert path.read_bytes() == (second / path.name).read_bytes()
+    pd.testing.assert_frame_equal(read_numbers(first / "fig2.csv"), made.numbers(results))
 
 
 def test_a_study_without_figure_draws_nothing(results: Results) -> None:
     results.plan["studies"]["fig2"]["figure"] = None
     assert list(run(results, "third").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("figure", "message"),
+    [
+        ({"kind": "pie"}, "unknown figure 'pie'; allowed: confusions, dots, "),
+        ({"kind": "dots", "colour": "red"}, "options of dots: unknown colour; allowed: none"),
+        ({"kind": "relative", "base": {}}, "options of relative: unknown base; allowed: baseline"),
+    ],
+)
+def test_an_unknown_kind_or_option_is_refused(results: Results, figure: dict, message: str) -> None:
+    results.plan["studies"]["fig2"]["figure"] = figure
+    with pytest.raises(UserError) as error:
+        run(results, "fourth")
+    assert message in str(error.value)
+
+
+def test_numbers_that_were_never_written_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"fig2\.csv: no such file; run draw first"):
+        read_numbers(tmp_path / "fig2.csv")

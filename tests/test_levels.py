@@ -15,6 +15,7 @@ FACTS = {
     "encoder": ["TRAINABLE", "SAMPLE_RATE"],
     "worker": ["PRECOMPUTED"],
     "scenario": ["PRETRAINED", "TRAINS_ENCODER"],
+    "figure": [],
 }
 #: what callers use of each factor's levels
 FUNCTIONS = {
@@ -26,6 +27,7 @@ FUNCTIONS = {
     "augmentation": {"Options", "build"},
     "head": {"Options", "build"},
     "scenario": {"run"},
+    "figure": {"Options", "numbers", "draw", "describe"},
 }
 LEVELS = [(factor, name) for factor in levels.FOLDERS for name in levels.names(factor)]
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from workflow_scripts import levels
 from workflow_scripts.errors import run_command
 from workflow_scripts.files import write_text
-from workflow_scripts.report import costs, page, tables
-from workflow_scripts.statistics.plan import Plan, read_plan
+from workflow_scripts.report import costs, page, reproduction, tables
+from workflow_scripts.report.evidence import read_numbers
+from workflow_scripts.statistics.plan import Plan, Study, read_plan
+from workflow_scripts.statistics.reproduction import read_reproduction
 from workflow_scripts.statistics.summary import read_table
 
 
@@ -19,14 +22,22 @@ def main(argv: list[str] | None = None) -> None:
     entries, comparisons, cells = (
         read_table(arguments.statistics / f"{name}.csv") for name in ("entries", "comparisons", "cells")
     )
-    built = [(study, tables.build(study, entries=entries, comparisons=comparisons)) for study in plan.studies]
+    published = read_reproduction(arguments.statistics / "reproduction.csv")
     records = _records(plan)
     composed = page.Page(
         scale=plan.scale,
         sources=page.sources(cells),
         missing=page.missing(cells),
         planned=len(plan.evaluations),
-        sections=tuple(page.section(study, table, folder=arguments.figures) for study, table in built),
+        sections=tuple(
+            page.Section(
+                study=study,
+                table=tables.build(study, entries=entries, comparisons=comparisons),
+                figure=_drawn(study, folder=arguments.figures),
+            )
+            for study in plan.studies
+        ),
+        reproduction=reproduction.section(reproduction.build(published)),
         data=tuple(page.data_rows(cells, corpora=plan.corpora)),
         digests=tuple(_digests(plan)),
         **page.cost_tables(records),
@@ -43,6 +54,16 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--figures", type=Path, required=True, help="folder written by draw")
     parser.add_argument("--output", type=Path, required=True, help="page to write (results/report/index.html)")
     return parser.parse_args(argv)
+
+
+def _drawn(study: Study, *, folder: Path) -> page.Drawn | None:
+    """The study's figure, if it was drawn."""
+    svg = folder / f"{study.name}.svg"
+    if study.figure is None or not svg.is_file():
+        return None
+    level = levels.load("figure", study.figure.kind)
+    numbers = read_numbers(svg.with_suffix(".csv"))
+    return page.drawn(study, numbers, svg=svg, reading=level.READING, description=level.describe(study, numbers))
 
 
 def _records(plan: Plan) -> list[costs.JobRecord]:

@@ -1,14 +1,16 @@
-"""Draw each study's figure as svg, pdf and png. Same statistics, same bytes."""
+"""Draw each study's figure as svg, pdf and png, and write the numbers behind it as csv. Same statistics, same bytes."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from workflow_scripts import levels
 from workflow_scripts.errors import run_command
-from workflow_scripts.report import figures, tables
-from workflow_scripts.statistics.plan import read_plan
-from workflow_scripts.statistics.summary import read_table
+from workflow_scripts.files import write_text
+from workflow_scripts.report import figures
+from workflow_scripts.report.evidence import Evidence, Statistics
+from workflow_scripts.statistics.plan import Figure, Study, read_plan
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -23,15 +25,23 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
 
     plan = read_plan(arguments.plan)
-    entries = read_table(arguments.statistics / "entries.csv")
-    comparisons = read_table(arguments.statistics / "comparisons.csv")
+    statistics = Statistics(arguments.statistics)
     arguments.output.mkdir(parents=True, exist_ok=True)
     for study in plan.chosen(arguments.study):
         if study.figure:
-            table = tables.build(study, entries=entries, comparisons=comparisons)
-            figure = figures.draw(table, kind=study.figure)
-            for kind in figures.METADATA:
-                figures.save(figure, arguments.output / f"{study.name}.{kind}")
+            evidence = Evidence(study=study, plan=plan, statistics=statistics)
+            draw(study, study.figure, evidence, folder=arguments.output)
+
+
+def draw(study: Study, figure: Figure, evidence: Evidence, *, folder: Path) -> None:
+    """Write one study's figure and its numbers into `folder`; `UserError` for an unknown kind or option."""
+    level = levels.load("figure", figure.kind)
+    options = levels.options(level, figure.options)
+    numbers = level.numbers(study, evidence, options)
+    drawn = figures.styled(lambda: level.draw(study, numbers, options))
+    write_text(folder / f"{study.name}.csv", numbers.to_csv(index=False, lineterminator="\n"))
+    for ending in figures.METADATA:
+        figures.save(drawn, folder / f"{study.name}.{ending}")
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ FOLDERS = {
     "augmentation": "augmentations",
     "head": "heads",
     "scenario": "scenarios",
+    "figure": "figures",
 }
 
 

@@ -1,5 +1,7 @@
 """Write each study's table as csv, md, tex and html, and its comparisons as csv; `index.md` lists them.
 
+`reproduction.csv`, `.md`, `.tex` and `.html` hold every published number and claim beside ours.
+
 Same statistics, same bytes.
 """
 
@@ -10,8 +12,9 @@ from pathlib import Path
 
 from workflow_scripts.errors import run_command
 from workflow_scripts.files import write_text
-from workflow_scripts.report import formats, tables
+from workflow_scripts.report import formats, reproduction, tables
 from workflow_scripts.statistics.plan import Study, read_plan
+from workflow_scripts.statistics.reproduction import read_reproduction
 from workflow_scripts.statistics.summary import read_table
 
 
@@ -41,14 +44,25 @@ def main(argv: list[str] | None = None) -> None:
         }
         for name, text in texts.items():
             write_text(arguments.output / name, text)
+    published = read_reproduction(arguments.statistics / "reproduction.csv")
+    built = reproduction.build(published)
+    texts = {
+        "csv": reproduction.tidy(published).to_csv(index=False, lineterminator="\n"),
+        "md": reproduction.markdown(built),
+        "tex": reproduction.latex(built),
+        "html": reproduction.html(built),
+    }
+    for kind, text in texts.items():
+        write_text(arguments.output / f"reproduction.{kind}", text)
     write_text(arguments.output / "index.md", _index(plan.studies))
 
 
 def _index(studies: tuple[Study, ...]) -> str:
     """A list of all tables with links."""
+    listed = [*((study.title, study.name) for study in studies), (reproduction.TITLE, "reproduction")]
     lines = [
-        f"- {study.title}: " + ", ".join(f"[{kind}]({study.name}.{kind})" for kind in ("md", "html", "tex", "csv"))
-        for study in studies
+        f"- {title}: " + ", ".join(f"[{kind}]({name}.{kind})" for kind in ("md", "html", "tex", "csv"))
+        for title, name in listed
     ]
     return "\n".join(["# Tables", "", *lines]) + "\n"
 

@@ -1,4 +1,5 @@
 import math
+import time
 
 import numpy as np
 import pytest
@@ -6,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from workflow_scripts.statistics.intervals import mean_interval
+from workflow_scripts.statistics.comparisons import paired_rows
+from workflow_scripts.statistics.intervals import mean_interval, mean_intervals, satterthwaite
 
 rates = st.lists(st.floats(0, 1), min_size=3, max_size=30).filter(lambda values: np.std(values) > 1e-6)
 
@@ -57,3 +59,35 @@ def test_covers_the_mean_as_often_as_it_says() -> None:
     covered = [(interval := mean_interval(row)).low <= 0.5 <= interval.high for row in samples]
     # 2,000 draws: three binomial standard deviations are 1.5 points
     assert 0.935 <= np.mean(covered) <= 0.965
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 10**6), n=st.integers(0, 12))
+def test_many_samples_at_once_are_each_as_alone(seed: int, n: int) -> None:
+    values = np.random.default_rng(seed).normal(size=(4, n))
+    if n:
+        values[1, 0], values[2, -1] = np.nan, np.inf
+    made = mean_intervals(values)
+    assert len(made) == 4
+    for number, row in enumerate(values):
+        assert np.array_equal(
+            [getattr(made[number], name) for name in ("n", "mean", "sd", "low", "high")],
+            [getattr(mean_interval(row), name) for name in ("n", "mean", "sd", "low", "high")],
+            equal_nan=True,
+        )
+    assert [made[number].known for number in range(4)] == [n >= 3, False, False, n >= 3]
+
+
+def test_degrees_of_a_sum_of_variances_lie_between_the_least_and_the_sum() -> None:
+    assert satterthwaite([1.0, 1.0], [4, 4]) == pytest.approx(8)
+    assert satterthwaite([1.0, 0.0], [4, 9]) == pytest.approx(4)
+    assert satterthwaite([0.0, 0.0], [4, 9]) == math.inf
+    assert satterthwaite([1e-200, 1e-200], [4, 4]) == pytest.approx(8)
+
+
+def test_the_intervals_of_all_cells_of_a_large_study_take_no_time() -> None:
+    values = np.random.default_rng(0).random((27_000, 10))  # 4,500 cells of ten trials, six metrics
+    started = time.monotonic()
+    mean_intervals(values)
+    paired_rows(values, values[::-1])
+    assert time.monotonic() - started < 5  # takes 0.3 s

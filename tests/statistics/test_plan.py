@@ -6,7 +6,8 @@ import pytest
 
 from tests.results import Results, factors
 from workflow_scripts.errors import UserError
-from workflow_scripts.statistics.plan import parse_plan, read_plan
+from workflow_scripts.factors import PRETRAINING
+from workflow_scripts.statistics.plan import Figure, parse_plan, read_plan
 
 
 @pytest.fixture
@@ -53,3 +54,17 @@ def test_a_missing_plan_and_an_unknown_study_are_named(results: Results) -> None
         read_plan(str(results.folder / "nothing.json"))
     with pytest.raises(UserError, match="unknown study fig3; the plan has: fig2"):
         parse_plan(results.plan).chosen(["fig3"])
+
+
+def test_figures_and_pretrained_runs_come_with_the_plan(results: Results) -> None:
+    run = {name: factors("pase", "frozen", "openmic")[name] for name in PRETRAINING}
+    results.plan["studies"]["fig2"]["figure"] = {"kind": "losses", "epochs": 3}
+    results.plan["pretrained"] = [{"folder": "results/pretrained/x", "factors": run}]
+    plan = parse_plan(results.plan)
+    assert plan.studies[0].figure == Figure(kind="losses", options={"epochs": 3})
+    assert (plan.pretrained[0].folder, plan.pretrained[0].factors["pretrain_seed"]) == (
+        Path("results/pretrained/x"),
+        "0",
+    )
+    results.plan["studies"]["fig2"]["figure"] = None
+    assert parse_plan(results.plan).studies[0].figure is None

@@ -121,23 +121,23 @@ def markdown(table: Table) -> str:
 
     header, methods, floors, under = _grid(table, mark)
     floors = [[f"{line[0]} (floor)", *line[1:]] for line in floors]
-    parts = [f"# {_md(table.caption)}", _markdown_table(header, methods + floors + under, texts=len(table.stub))]
+    parts = [f"# {md(table.caption)}", markdown_table(header, methods + floors + under, texts=len(table.stub))]
     if table.outcomes:
         lines = [list(outcome_cells(outcome)) for outcome in table.outcomes]
-        parts += ["## Comparisons", _markdown_table(outcome_headings(table), lines, texts=FIRST_NUMBER, last_text=True)]
-        parts.append("\n".join(f"- {_md(outcome.sentence)}" for outcome in table.outcomes))
-    parts += ["## Notes", "\n".join(f"- {_md(note)}" for note in table.notes)]
+        parts += ["## Comparisons", markdown_table(outcome_headings(table), lines, texts=FIRST_NUMBER, last_text=True)]
+        parts.append("\n".join(f"- {md(outcome.sentence)}" for outcome in table.outcomes))
+    parts += ["## Notes", "\n".join(f"- {md(note)}" for note in table.notes)]
     return "\n\n".join(parts) + "\n"
 
 
-def _md(text: str) -> str:
+def md(text: str) -> str:
     """Text that Markdown shows as it is."""
     for character in "\\`*_[]<>|#":
         text = text.replace(character, f"\\{character}")
     return text
 
 
-def _markdown_table(
+def markdown_table(
     header: Sequence[str], lines: Sequence[Sequence[str]], *, texts: int, last_text: bool = False
 ) -> str:
     """Aligned pipe table: the first `texts` columns (and the last if asked) to the left, numbers to the right."""

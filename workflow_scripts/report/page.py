@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 from markupsafe import Markup, escape
 
-from workflow_scripts.report import costs, figures, words
+from workflow_scripts.report import costs, words
 from workflow_scripts.report.formats import environment
 from workflow_scripts.report.tables import TWIN, Table
 from workflow_scripts.statistics.plan import Study
@@ -25,12 +25,29 @@ METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """A study's figure: inline SVG, how to read it, what it shows in words, and its numbers as text.
+
+    `shared` says what is the same in every row of the numbers, which therefore have no column for it. The first `texts`
+    columns are no numbers.
+    """
+
+    svg: Markup
+    reading: str
+    description: str
+    texts: int
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    shared: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Section:
-    """One study on the page; `figure` is inline SVG, empty where there is none."""
+    """One study on the page; `figure` is None where there is none."""
 
     study: Study
     table: Table
-    figure: Markup
+    figure: Drawn | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +76,7 @@ class Page:
     missing: int
     planned: int
     sections: tuple[Section, ...]
+    reproduction: Markup
     data: tuple[DataRow, ...]
     stages: tuple[tuple[str, ...], ...]
     runs: tuple[tuple[str, ...], ...]
@@ -76,18 +94,42 @@ def render(page: Page) -> str:
     return environment().get_template("page.html.j2").render(page=page) + "\n"
 
 
-def section(study: Study, table: Table, *, folder: Path) -> Section:
-    """A study's part of the page, with its figure from `folder` if it was drawn."""
-    path = folder / f"{study.name}.svg"
-    drawn = bool(study.figure) and path.is_file()
-    return Section(study=study, table=table, figure=inline_svg(path, table) if drawn else Markup(""))
+def drawn(study: Study, numbers: pd.DataFrame, *, svg: Path, reading: str, description: str) -> Drawn:
+    """A study's figure from the file that `draw` wrote, with its numbers."""
+    fixed = [name for name in numbers.columns if name not in ("study", "panel") and numbers[name].nunique(False) == 1]
+    shared = [(name, _text(numbers[name].iloc[0])) for name in fixed if len(numbers)]
+    varying = numbers.drop(columns=["study", *fixed])
+    texts = [name for name in varying.columns if not pd.api.types.is_numeric_dtype(varying[name])]
+    varying = varying[[*texts, *(name for name in varying.columns if name not in texts)]]
+    return Drawn(
+        svg=inline_svg(svg, study, description=description),
+        reading=reading,
+        description=description,
+        texts=len(texts),
+        headings=tuple(_heading(str(name)) for name in varying.columns),
+        rows=tuple(tuple(_text(value) for value in row) for row in varying.itertuples(index=False)),
+        shared="; ".join(f"{_heading(name).lower()}: {text}" for name, text in shared if text),
+    )
 
 
-def inline_svg(path: Path, table: Table) -> Markup:
+def _heading(column: str) -> str:
+    return words.capital(words.name(column))
+
+
+def _text(value: object) -> str:
+    """A number with as many digits as can be read; all of them are in the csv file."""
+    if pd.isna(value):  # type: ignore[call-overload]
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}".replace("-", words.MINUS)
+    return str(value)
+
+
+def inline_svg(path: Path, study: Study, *, description: str) -> Markup:
     """The SVG element of a file drawn by `draw`, with a description, and ids that no other figure on the page has."""
     text = METADATA.sub("", ELSEWHERE.sub("", path.read_text(encoding="utf-8"), count=1))
-    text = IDENTIFIER.sub(rf"\g<1>{table.study}-", text)
-    label = escape(f"Figure: {table.title}. {figures.describe(table)}")
+    text = IDENTIFIER.sub(rf"\g<1>{study.name}-", text)
+    label = escape(f"Figure: {study.title}. {description}")
     return Markup(text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1))
 
 

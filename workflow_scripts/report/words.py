@@ -11,9 +11,13 @@ NAMES = {
     "pase": "PASE",
     "pase_plus": "PASE+",
     "random": "random weights",
+    "random_plus": "random weights (PASE+)",
     "handcrafted": "handcrafted features",
     "frozen": "frozen",
     "fine_tuned": "fine-tuned",
+    "mfcc": "MFCC",
+    "lps": "LPS",
+    "reweighted": "re-weighted",
     "audioset_music": "AudioSet Music",
     "openmic": "OpenMIC",
     "extended_ballroom": "Extended Ballroom",
@@ -81,6 +85,12 @@ def number(value: float, decimals: int) -> str:
     """A rounded number with a true minus sign and no negative zero."""
     text = f"{abs(value):.{decimals}f}"
     return f"{MINUS}{text}" if value < 0 and float(text) != 0 else text
+
+
+def signed(value: float, decimals: int) -> str:
+    """A rounded number with its sign, "+" too; none where it rounds to zero."""
+    text = number(value, decimals)
+    return f"+{text}" if value > 0 and float(text) != 0 else text
 
 
 def half_width(value: float, decimals: int) -> str:

@@ -113,38 +113,77 @@ def summarise(cells: Sequence[Cell]) -> tuple[Replicate, Interval]:
     return "checkpoints", mean_interval([cell.values.mean() for cell in cells])
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """One cell of each side, by its number there, and the places of the trials both have, in the same order."""
+
+    left: int
+    right: int
+    left_rows: np.ndarray
+    right_rows: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matching:
+    """What of two methods are pairs; `names` tells the replicates, and equal names are the same replicate."""
+
+    replicate: Replicate
+    names: tuple[str, ...]
+    pairs: tuple[Pair, ...]
+
+    def values(self, left: Sequence[np.ndarray], right: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Return what was measured in the cells of either side, (trials, ...) each, as pairs (replicates, ...).
+
+        One pair of cells: its common trials. Several: the means over the trials of each pair of cells.
+        """
+        matched = [(left[pair.left][pair.left_rows], right[pair.right][pair.right_rows]) for pair in self.pairs]
+        if self.replicate == "trials":
+            return matched[0]
+        return np.stack([one.mean(axis=0) for one, _ in matched]), np.stack([two.mean(axis=0) for _, two in matched])
+
+
 def compare(better: Sequence[Cell], than: Sequence[Cell]) -> Compared | Refused:
-    """Compare two methods, each given by the cells of its checkpoints (neither is empty).
+    """Compare two methods, each given by the cells of its checkpoints (neither is empty), in pairs as `match` finds."""
+    matching = match(better, than)
+    if isinstance(matching, Refused):
+        return matching
+    values = matching.values([cell.values for cell in better], [cell.values for cell in than])
+    return Compared(replicate=matching.replicate, result=paired(*values))
+
+
+def match(better: Sequence[Cell], than: Sequence[Cell]) -> Matching | Refused:
+    """Find the pairs of two methods, each given by the cells of its checkpoints (neither is empty).
 
     One checkpoint on each side: paired by trial. Several: the mean difference of each pair of checkpoints is one value;
     a single cell is paired with all of them, two sets are paired by pre-training seed.
     """
-    pairs = _pairs(better, than)
-    if isinstance(pairs, Refused):
-        return pairs
-    matched = []
-    for left, right in pairs:
-        values = _matched(left, right)
-        if isinstance(values, Refused):
-            return values
-        matched.append(values)
-    if len(matched) == 1:
-        return Compared(replicate="trials", result=paired(*matched[0]))
-    means = np.array([[left.mean(), right.mean()] for left, right in matched])
-    return Compared(replicate="checkpoints", result=paired(means[:, 0], means[:, 1]))
+    numbers = _pairs(better, than)
+    if isinstance(numbers, Refused):
+        return numbers
+    pairs: list[Pair] = []
+    for left, right in numbers:
+        rows = _common(better[left], than[right])
+        if isinstance(rows, Refused):
+            return rows
+        pairs.append(Pair(left=left, right=right, left_rows=rows[0], right_rows=rows[1]))
+    if len(pairs) == 1:
+        names = tuple(str(trial) for trial in better[0].trials[pairs[0].left_rows])
+        return Matching(replicate="trials", names=names, pairs=tuple(pairs))
+    names = tuple(f"{better[pair.left].pretrain_seed} and {than[pair.right].pretrain_seed}" for pair in pairs)
+    return Matching(replicate="checkpoints", names=names, pairs=tuple(pairs))
 
 
-def _pairs(better: Sequence[Cell], than: Sequence[Cell]) -> list[tuple[Cell, Cell]] | Refused:
+def _pairs(better: Sequence[Cell], than: Sequence[Cell]) -> list[tuple[int, int]] | Refused:
     if len(better) == 1 or len(than) == 1:
-        return [(left, right) for left in better for right in than]
-    right_of = {cell.pretrain_seed: cell for cell in than}
+        return [(left, right) for left in range(len(better)) for right in range(len(than))]
+    right_of = {cell.pretrain_seed: number for number, cell in enumerate(than)}
     if len(better) != len(than) or {cell.pretrain_seed for cell in better} != set(right_of):
         return Refused(reason=f"{len(better)} and {len(than)} checkpoints that do not share their pre-training seeds")
-    return [(cell, right_of[cell.pretrain_seed]) for cell in better]
+    return [(number, right_of[cell.pretrain_seed]) for number, cell in enumerate(better)]
 
 
-def _matched(left: Cell, right: Cell) -> tuple[np.ndarray, np.ndarray] | Refused:
-    """Values of the trials both cells have, in the same order."""
+def _common(left: Cell, right: Cell) -> tuple[np.ndarray, np.ndarray] | Refused:
+    """Places of the trials both cells have, in the same order."""
     if left.data != right.data:
         return Refused(reason=f"measured on different data (digests {left.data} and {right.data})")
     common, in_left, in_right = np.intersect1d(left.trials, right.trials, assume_unique=True, return_indices=True)
@@ -152,7 +191,7 @@ def _matched(left: Cell, right: Cell) -> tuple[np.ndarray, np.ndarray] | Refused
         return Refused(reason="no trial in common")
     if (left.seeds[in_left] != right.seeds[in_right]).any():
         return Refused(reason="equal trials have different seeds, so they are not pairs")
-    return left.values[in_left], right.values[in_right]
+    return in_left, in_right
 
 
 def one_method(evaluations: Iterable[Evaluation]) -> list[str]:

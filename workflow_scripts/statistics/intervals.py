@@ -1,4 +1,10 @@
-"""Means and their t intervals."""
+"""Means and their t intervals.
+
+What is claimed: a 95 % interval covers 95 % for normal noise whatever the number of values; from three values on, 93 to
+97 % for noise with a skewness up to 1, and for the difference of two samples with equally skewed noise, which is
+symmetric. One sample of more skewed values is not claimed: with exponential noise (skewness 2) it covers 88 to 90 % at
+3 to 10 values.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 LEVEL = 0.95
 FEWEST = 3  # with two values the interval is 18 standard errors wide: no evidence, only its appearance
@@ -30,21 +36,67 @@ class Interval:
         return math.isfinite(self.low)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Intervals:
+    """Intervals of many samples of `n` values each: the fields of `Interval` as arrays, one entry per sample."""
+
+    n: int
+    mean: np.ndarray
+    sd: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.mean)
+
+    def __getitem__(self, number: int) -> Interval:
+        """Return the interval of one sample."""
+        return Interval(
+            n=self.n,
+            mean=float(self.mean[number]),
+            sd=float(self.sd[number]),
+            low=float(self.low[number]),
+            high=float(self.high[number]),
+        )
+
+
 def mean_interval(values: Sequence[float] | np.ndarray, *, level: float = LEVEL) -> Interval:
     """Mean of independent `values` with its two-sided Student t interval, in the unit of the values.
 
     Fewer than `FEWEST` values, or one that is not finite, give no interval; fewer than two give no deviation.
     """
-    array = np.asarray(values, np.float64)
-    n = len(array)
-    mean = float(array.mean()) if n else math.nan
-    sd = float(array.std(ddof=1)) if n > 1 else math.nan
-    if n < FEWEST or not math.isfinite(mean):
-        return Interval(n=n, mean=mean, sd=sd, low=math.nan, high=math.nan)
-    half_width = _quantile(n - 1, level) * sd / math.sqrt(n)
-    return Interval(n=n, mean=mean, sd=sd, low=mean - half_width, high=mean + half_width)
+    return mean_intervals(np.asarray(values, np.float64)[None], level=level)[0]
+
+
+def mean_intervals(values: np.ndarray, *, level: float = LEVEL) -> Intervals:
+    """Return `mean_interval` of every row of `values` (samples, values), all at once."""
+    array = np.ascontiguousarray(values, np.float64)
+    samples, n = array.shape
+    none = np.full(samples, np.nan)
+    with np.errstate(invalid="ignore"):  # infinities in a row: no interval
+        mean = array.mean(axis=1) if n else none
+        sd = array.std(axis=1, ddof=1) if n > 1 else none
+        if n < FEWEST:
+            return Intervals(n=n, mean=mean, sd=sd, low=none, high=none)
+        half_width = t_quantile(n - 1, level) * sd / math.sqrt(n)
+        return Intervals(n=n, mean=mean, sd=sd, low=mean - half_width, high=mean + half_width)
 
 
 @functools.cache
-def _quantile(degrees: int, level: float) -> float:
-    return float(stats.t.ppf((1 + level) / 2, degrees))
+def t_quantile(degrees: float, level: float) -> float:
+    """Half width, in standard errors, of a two-sided t interval; `degrees` need not be whole."""
+    return float(special.stdtrit(degrees, (1 + level) / 2))
+
+
+def satterthwaite(variances: Sequence[float] | np.ndarray, degrees: Sequence[float] | np.ndarray) -> float:
+    """Degrees of freedom of a sum of independent variance estimates (Satterthwaite 1946); infinite where it is 0.
+
+    An estimate that is subtracted enters with its sign.
+    """
+    parts = np.asarray(variances, np.float64)
+    total = float(parts.sum())
+    if total == 0:
+        return math.inf
+    shares = parts / total  # shares, not squares: the squares of tiny variances vanish
+    return float(1 / (shares**2 / np.asarray(degrees, np.float64)).sum())

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from workflow_scripts.errors import UserError
-from workflow_scripts.factors import FACTORS
+from workflow_scripts.factors import FACTORS, PRETRAINING
 
 STDIN = "-"
 
@@ -40,6 +41,41 @@ class Comparison:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Figure:
+    """How a study is drawn: a level of `figures/`, and the options stated for it."""
+
+    kind: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretrained:
+    """A run trained here: the folder with its losses, and its level of each pre-training factor."""
+
+    folder: Path
+    factors: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """A published statement that a study's cells can be held against.
+
+    `row` picks the row of published.csv. `of` and `over` are factor levels; several on a side are taken in step with
+    those of the other side and averaged. `expected` says what a statement without a number claims of `quantity`.
+    """
+
+    row: Mapping[str, str]
+    quantity: str
+    of: tuple[Mapping[str, str], ...]
+    over: tuple[Mapping[str, str], ...] = ()
+    metric: str = ""  # empty: the study's
+    losses: tuple[str, ...] = ()  # workers whose losses are compared
+    expected: str = ""
+    margin: float | None = None  # in the unit of the published number
+    choices: tuple[str, ...] = ()  # tags of docs/reproduction-notes.md
+
+
+@dataclass(frozen=True, kw_only=True)
 class Study:
     """One table or figure: which factors make rows and columns, which encoders are floors, what is compared."""
 
@@ -51,8 +87,9 @@ class Study:
     columns: tuple[str, ...]
     floors: tuple[str, ...]
     comparisons: tuple[Comparison, ...]
-    figure: str | None
+    figure: Figure | None
     notes: str
+    published: tuple[Statement, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +101,7 @@ class Plan:
     studies: tuple[Study, ...]
     records: tuple[tuple[str, Path], ...] = ()  # stage and record of each job before the evaluations
     corpora: tuple[Path, ...] = ()  # folders of the prepared corpora
+    pretrained: tuple[Pretrained, ...] = ()
 
     def of(self, study: Study) -> list[Evaluation]:
         """Evaluations of a study in planned order."""
@@ -99,6 +137,12 @@ def parse_plan(content: Mapping) -> Plan:
         studies=tuple(_study(name, entry) for name, entry in content["studies"].items()),
         records=tuple((stage, Path(path)) for stage, path in content.get("records", ())),
         corpora=tuple(Path(path) for path in content.get("corpora", ())),
+        pretrained=tuple(
+            Pretrained(
+                folder=Path(entry["folder"]), factors={factor: str(entry["factors"][factor]) for factor in PRETRAINING}
+            )
+            for entry in content.get("pretrained", ())
+        ),
     )
     seen: set[tuple[str, ...]] = set()
     for evaluation in plan.evaluations:
@@ -133,10 +177,12 @@ def _study(name: str, entry: Mapping) -> Study:
             Comparison(name=each["name"], better=_levels(each["better"]), than=_levels(each["than"]))
             for each in entry.get("comparisons") or ()
         ),
-        figure=entry.get("figure"),
+        figure=_figure(entry.get("figure")),
         notes=(entry.get("notes") or "").strip(),
+        published=tuple(_statement(each, study=name) for each in entry.get("published") or ()),
     )
     named = {*study.rows, *study.columns, *(f for c in study.comparisons for f in (*c.better, *c.than))}
+    named |= {factor for each in study.published for levels in (*each.of, *each.over) for factor in levels}
     if named - set(FACTORS):
         raise UserError(
             f"study {name}: unknown factor {', '.join(sorted(named - set(FACTORS)))}; allowed: {', '.join(FACTORS)}"
@@ -144,5 +190,39 @@ def _study(name: str, entry: Mapping) -> Study:
     return study
 
 
+def _figure(entry: Mapping | None) -> Figure | None:
+    if not entry:
+        return None
+    return Figure(kind=entry["kind"], options={name: value for name, value in entry.items() if name != "kind"})
+
+
 def _levels(levels: Mapping) -> dict[str, str]:
     return {factor: str(level) for factor, level in levels.items()}
+
+
+def _statement(entry: Mapping, *, study: str) -> Statement:
+    of, over = _in_step(entry["of"], study=study), _in_step(entry.get("over") or {}, study=study)
+    if entry.get("over") and len(of) != len(over):
+        raise UserError(f"study {study}: published: {len(of)} levels in `of` and {len(over)} in `over` are not in step")
+    return Statement(
+        row={column: str(value) for column, value in entry["row"].items()},
+        quantity=entry["quantity"],
+        of=of,
+        over=over if entry.get("over") else (),
+        metric=entry.get("metric") or "",
+        losses=tuple(entry.get("losses") or ()),
+        expected=entry.get("expected") or "",
+        margin=entry.get("margin"),
+        choices=tuple(entry.get("choices") or ()),
+    )
+
+
+def _in_step(levels: Mapping, *, study: str) -> tuple[dict[str, str], ...]:
+    """Return the levels of each step: the first of every list, then the second, and so on."""
+    steps = {len(level) for level in levels.values() if isinstance(level, list)} or {1}
+    if len(steps) > 1:
+        raise UserError(f"study {study}: published: lists of levels taken in step must be equally long")
+    return tuple(
+        _levels({factor: level[step] if isinstance(level, list) else level for factor, level in levels.items()})
+        for step in range(steps.pop())
+    )

@@ -1,0 +1,189 @@
+"""Made-up results of a whole study, its figure's numbers, and what a reader sees of the figure."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axis import Axis, Tick
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from tests.report.made import statistics
+from tests.results import Results, factors
+from workflow_scripts import levels
+from workflow_scripts.factors import PRETRAINING
+from workflow_scripts.report import figures
+from workflow_scripts.report.evidence import Evidence, Statistics
+from workflow_scripts.statistics.plan import read_plan
+
+WORKER_SETS = ("WLP", "WLPM", "WLPC", "WLPT", "WLPMC", "WLPMT", "WLPCT", "WLPMCT")
+DATASETS = ("openmic", "fma_small", "extended_ballroom")
+DANCES = ("Chacha", "Foxtrot", "Jive", "Quickstep", "Rumba", "Samba", "Tango", "Viennesewaltz", "Waltz")
+#: worker and its loss at the start, a hundredfold apart as in the paper's Fig. 4
+LOSSES = {"chroma": 0.1, "lps": 300.0, "mfcc": 80.0, "prosody": 6.0, "tempogram": 0.05, "waveform": 0.2}
+CHANCE = 0.3
+
+Cell = Mapping[str, Any]
+
+
+def study(
+    folder: Path,
+    *,
+    figure: Mapping[str, Any],
+    rows: Sequence[str],
+    grid: Mapping[str, Sequence[str]],
+    value: Callable[[Cell], float] = lambda cell: 0.5,
+    floors: Sequence[str] = (),
+    trials: int = 10,
+    columns: Sequence[str] = ("dataset",),
+) -> Results:
+    """Results of every combination of `grid`: `value` of the cell plus noise that trials of a data set partly share."""
+    results = Results(folder)
+    results.plan["studies"]["fig2"] |= {
+        **{"figure": dict(figure), "rows": list(rows), "columns": list(columns), "comparisons": []},
+        "floors": list(floors),
+    }
+    results.plan["pretrained"] = []
+    random = np.random.default_rng(0)
+    shared = random.normal(0, 0.01, (100, trials))
+    for chosen in itertools.product(*grid.values()):
+        picked = {"encoder": "pase_plus", "scenario": "frozen", "dataset": "openmic"} | dict(
+            zip(grid, chosen, strict=True)
+        )
+        cell = factors(picked.pop("encoder"), picked.pop("scenario"), picked.pop("dataset"), **picked)
+        add(results, cell, value(cell) + shared[len(cell["dataset"])] + random.normal(0, 0.01, trials))
+    for floor, dataset in itertools.product(floors, grid.get("dataset", ["openmic"])):
+        untrained = dict.fromkeys(PRETRAINING[2:-1], "none") | {"corpus": "none"}
+        add(results, factors(floor, "frozen", dataset) | untrained, CHANCE + shared[len(dataset)] + len(floor) / 1000)
+    return results
+
+
+def add(results: Results, cell: Cell, values: np.ndarray) -> None:
+    """Plan and write a cell; a fraction decides its training samples out of 4,000."""
+    clips = round(40 * float(str(cell["fraction"]).removesuffix("pct")))
+    results.add(cell, values, train_clips=clips)
+    if cell["corpus"] != "none":
+        run = {factor: cell[factor] for factor in PRETRAINING}
+        place = results.folder.joinpath("pretrained", *map(str, run.values()))
+        if {"folder": str(place), "factors": run} not in results.plan["pretrained"]:
+            results.plan["pretrained"].append({"folder": str(place), "factors": run})
+
+
+def predict(results: Results, *, classes: Sequence[str] = DANCES, trials: int = 10, ndim: int = 3) -> None:
+    """Write predictions of every planned cell: counts of 20 test clips a class, mostly right."""
+    random = np.random.default_rng(1)
+    for entry in results.plan["evaluations"]:
+        right = 0.4 + 0.1 * len(str(entry["factors"]["workers"])) / 6
+        chances = np.full((len(classes),) * 2, (1 - right) / (len(classes) - 1))
+        np.fill_diagonal(chances, right)
+        counts = random.multinomial(20, chances, size=(trials, len(classes)))
+        if ndim == 4:
+            counts = np.ones((trials, len(classes), 2, 2), int)
+        np.savez(
+            Path(entry["path"]).with_name("predictions.npz"),
+            clips=np.array(["a"]),
+            classes=np.array(classes),
+            labels=np.zeros((1, len(classes))),
+            scores=np.zeros((trials, 1, len(classes))),
+            confusion=counts,
+        )
+
+
+def lose(results: Results, *, epochs: int = 20, splits: Sequence[str] = ("train", "valid")) -> None:
+    """Write losses of every pre-trained run; re-weighted ones have reciprocals as weights."""
+    for run in results.plan["pretrained"]:
+        rows = [
+            {
+                **{"epoch": epoch, "split": split, "worker": worker, "loss": start / epoch**0.3},
+                "weight": 1.0 if run["factors"]["weighting"] == "equal" else 1.3 / start,
+            }
+            for epoch in range(1, epochs + 1)
+            for split in splits
+            for worker, start in LOSSES.items()
+        ]
+        Path(run["folder"]).mkdir(parents=True)
+        pd.DataFrame(rows).to_csv(Path(run["folder"]) / "losses.csv", index=False)
+
+
+def numbers(results: Results) -> pd.DataFrame:
+    """Numbers of the one study's figure."""
+    return _parts(results)[1]
+
+
+def figure(results: Results) -> Figure:
+    """The one study's figure."""
+    level, table, study, options = _parts(results)
+    return figures.styled(lambda: level.draw(study, table, options))
+
+
+def description(results: Results) -> str:
+    """The one study's figure in words."""
+    level, table, study, _ = _parts(results)
+    said: str = level.describe(study, table)
+    return said
+
+
+def _parts(results: Results) -> tuple[Any, pd.DataFrame, Any, Any]:
+    plan = read_plan(results.plan_file())
+    (study,) = plan.studies
+    assert study.figure is not None
+    level = levels.load("figure", study.figure.kind)
+    options = levels.options(level, study.figure.options)
+    evidence = Evidence(study=study, plan=plan, statistics=Statistics(statistics(results)))
+    return level, level.numbers(study, evidence, options), study, options
+
+
+def shown(figure: Figure) -> list[Text]:
+    """Texts a reader sees, laid out."""
+    figure.draw_without_rendering()
+    texts = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_visible()]
+    unseen = {
+        tick.label1 for panel in figure.axes for axis in (panel.xaxis, panel.yaxis) for tick in beyond_the_view(axis)
+    }
+    return [text for text in texts if text.get_text().strip() and text not in unseen]
+
+
+def beyond_the_view(axis: Axis) -> list[Tick]:
+    """Ticks that matplotlib keeps and does not draw."""
+    low, high = sorted(axis.get_view_interval())
+    ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+    return [tick for tick in ticks if not low <= tick.get_loc() <= high]
+
+
+def assert_nothing_overlaps(figure: Figure) -> None:
+    """No text lies on another or outside the figure."""
+    texts = shown(figure)
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in texts]
+    for number, (text, box) in enumerate(boxes):
+        assert box.x0 >= -1 and box.y0 >= -1, text  # noqa: PT018
+        assert box.x1 <= figure.bbox.x1 + 1 and box.y1 <= figure.bbox.y1 + 1, text  # noqa: PT018
+        for other, other_box in boxes[number + 1 :]:
+            assert not box.overlaps(other_box), f"{text!r} lies on {other!r}"
+
+
+def paths(results: Results, **levels: object) -> list[Path]:
+    """Trials files of the planned cells with these levels."""
+    return [
+        Path(entry["path"])
+        for entry in results.plan["evaluations"]
+        if all(entry["factors"][factor] == level for factor, level in levels.items())
+    ]
+
+
+def remove(results: Results, **levels: object) -> None:
+    """Make the cells with these levels look as if they were never run."""
+    for path in paths(results, **levels):
+        path.unlink()
+
+
+def values(results: Results, **levels: object) -> np.ndarray:
+    """Macro F1 of the trials of the one cell with these levels."""
+    (path,) = paths(results, **levels)
+    trials = pd.read_csv(path)
+    return trials[trials["metric"] == "macro_f1"].sort_values("trial")["value"].to_numpy()

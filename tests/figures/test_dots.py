@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from tests.figures import made, studies
+from tests.results import Results, factors
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    results = studies.dots(tmp_path_factory.mktemp("results"))
+    Path(results.plan["evaluations"][9]["path"]).unlink()  # PASE+, supervised, on OpenMIC
+    Path(results.plan["evaluations"][12]["path"]).unlink()  # PASE+, frozen, on OpenMIC
+    return results
+
+
+@pytest.fixture(scope="module")
+def figure(results: Results) -> Figure:
+    return made.figure(results)
+
+
+def test_no_text_lies_on_another_or_outside(figure: Figure) -> None:
+    made.assert_nothing_overlaps(figure)
+
+
+def test_it_says_what_is_measured_on_what(figure: Figure) -> None:
+    texts = [text.get_text() for text in made.shown(figure)]
+    assert texts.count("macro F1 (%)") == 3
+    assert "OpenMIC (twin)\n90 test clips" in texts
+    assert texts.count("not run") == 1
+    assert {"PASE, frozen", "PASE+, fine-tuned", "PASE, supervised", "random weights, frozen (floor)"} <= set(texts)
+    assert any("not comparable with published numbers" in text for text in texts)
+
+
+def test_numbers_are_the_mean_and_interval_of_the_trials(results: Results) -> None:
+    numbers = made.numbers(results)
+    row = numbers.query("panel == 'FMA small' and method == 'PASE+, frozen'").iloc[0]
+    values = made.values(results, encoder="pase_plus", scenario="frozen", dataset="fma_small")
+    assert row["mean"] == pytest.approx(100 * values.mean())
+    assert row["half_width"] == pytest.approx(100 * 2.262157 * values.std(ddof=1) / np.sqrt(10))
+    assert (row["trials"], row["test_clips"], row["source"], row["unit"]) == (10, 90, "twin", "%")
+    absent = numbers[numbers["status"] == "missing"]
+    assert list(absent["method"]) == ["PASE+, supervised", "PASE+, frozen"]
+    assert set(absent["reason"]) == {"not run"}
+
+
+def test_lines_differ_without_colour_and_have_that_of_their_encoder(figure: Figure) -> None:
+    lines = [line for line in figure.axes[1].lines if len(line.get_xdata()) == 2 and line.get_linestyle() != "None"]  # type: ignore[arg-type]
+    upright = [line for line in lines if line.get_xdata()[0] == line.get_xdata()[1]]  # type: ignore[index]
+    dashes = [str(line._unscaled_dash_pattern) for line in upright]  # type: ignore[attr-defined]
+    assert len(dashes) == len(set(dashes)) == 5
+    dots = [line for line in figure.axes[1].lines if line.get_marker() in ("s", "^")]
+    assert {line.get_color() for line in upright[:2]} == {line.get_color() for line in dots}
+
+
+def test_long_names_and_many_methods_find_room(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    results.plan["studies"]["fig2"] |= {
+        "rows": ["workers", "scenario"],
+        "comparisons": [],
+        "title": "A title far too long for the one panel that this figure has, so it must be broken",
+    }
+    for number, workers in enumerate(["W", "WL", "WLP", "WLPMCT", "contrastive_and_everything_else"]):
+        results.add(factors("pase", "frozen", "openmic", workers=workers), 0.3 + number / 50 + np.arange(3) / 100)
+    results.add(factors("random", "frozen", "openmic"), [0.3, 0.31, 0.32])
+    made.assert_nothing_overlaps(made.figure(results))
+
+
+def test_a_study_without_any_result_still_has_a_figure(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    for encoder in ("pase", "random"):
+        results.expect(factors(encoder, "frozen", "openmic"))
+    assert "OpenMIC\nnothing measured" in [text.get_text() for text in made.shown(made.figure(results))]
+
+
+def test_the_description_holds_every_number(results: Results) -> None:
+    said = made.description(results)
+    assert "FMA small (twin): PASE, supervised 39.9; PASE, frozen 45.0;" in said
+    assert said.count("random weights, frozen") == 3

@@ -1,0 +1,112 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from tests.figures import made, studies
+from tests.results import Results
+from workflow_scripts.statistics.crossing import crossing
+
+ASCENDING = studies.SIZES[::-1]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return studies.training_sizes(tmp_path_factory.mktemp("results"))
+
+
+@pytest.fixture(scope="module")
+def figure(results: Results) -> Figure:
+    return made.figure(results)
+
+
+def test_no_text_lies_on_another_or_outside(figure: Figure) -> None:
+    made.assert_nothing_overlaps(figure)
+
+
+def test_points_are_means_over_the_training_samples(results: Results) -> None:
+    points = made.numbers(results).query("role == 'point' and panel == 'OpenMIC' and scenario == 'frozen'")
+    assert list(points["train_clips"]) == [400, 800, 1400, 2000, 3000, 4000]
+    values = made.values(results, scenario="frozen", fraction="35pct", dataset="openmic")
+    assert points.iloc[2]["mean"] == pytest.approx(100 * values.mean())
+    assert points.iloc[2]["n"] == 10
+
+
+def test_the_crossing_is_that_of_the_paired_differences(results: Results) -> None:
+    differences = [
+        made.values(results, scenario="fine_tuned", fraction=fraction, dataset="openmic")
+        - made.values(results, scenario="frozen", fraction=fraction, dataset="openmic")
+        for fraction in ASCENDING
+    ]
+    expected = crossing([400, 800, 1400, 2000, 3000, 4000], np.array(differences))
+    found = made.numbers(results).query("role == 'crossing' and panel == 'OpenMIC'").iloc[0]
+    assert expected.outcome == found["outcome"] == "crossing"
+    assert (found["size"], found["low"], found["high"]) == pytest.approx((expected.size, expected.low, expected.high))
+    assert (found["of"], found["over"], found["n"], found["checkpoints"]) == ("fine-tuned", "frozen", 10, 1)
+
+
+def test_each_panel_says_its_outcome(results: Results, figure: Figure) -> None:
+    titles = [panel.get_title() for panel in figure.axes]
+    row = made.numbers(results).query("role == 'crossing' and panel == 'OpenMIC'").iloc[0]
+    assert f"from {row['size']:,.0f} [{row['low']:,.0f}, {row['high']:,.0f}] samples on" in titles[0]
+    assert "fine-tuned does not beat frozen\nat the largest size" in titles[1]
+    assert "fine-tuned beats frozen\nat every size" in titles[2]
+    upright = [line for line in figure.axes[0].lines if list(line.get_ydata()) == [0, 1]]
+    assert [line.get_xdata()[0] for line in upright] == [row["size"]]  # type: ignore[index]
+
+
+def test_frozen_is_filled_and_fine_tuned_open(figure: Figure) -> None:
+    fills = {line.get_marker(): line.get_markerfacecolor() for line in figure.axes[0].lines}
+    assert fills["o"] != "white"
+    assert fills["s"] == "white"
+
+
+def test_missing_sizes_are_left_out_of_the_crossing(tmp_path: Path) -> None:
+    results = studies.training_sizes(tmp_path)
+    made.remove(results, scenario="fine_tuned", fraction="10pct", dataset="openmic")
+    made.remove(results, dataset="fma_small")
+    for fraction in ASCENDING[1:]:
+        made.remove(results, scenario="frozen", fraction=fraction, dataset="extended_ballroom")
+    numbers = made.numbers(results)
+    found = numbers.query("role == 'crossing'").set_index("panel")
+    assert found.loc["OpenMIC", "outcome"] == "crossing"
+    assert (found.loc[["FMA small", "Extended Ballroom"], "status"] == "missing").all()
+    assert "fewer than two training sizes" in found.loc["Extended Ballroom", "reason"]
+    figure = made.figure(results)
+    made.assert_nothing_overlaps(figure)
+    titles = [panel.get_title() for panel in figure.axes]
+    assert "1 of 12 points not run" in titles[0]
+    assert titles[1] == "FMA small\nnothing measured"
+
+
+def test_fractions_of_the_same_size_count_once(tmp_path: Path) -> None:
+    results = made.study(
+        tmp_path,
+        figure={"kind": "training_sizes"},
+        rows=["scenario", "fraction"],
+        grid={"scenario": ["frozen", "fine_tuned"], "fraction": ["100pct", "10.01pct", "10pct"]},
+        value=lambda cell: 0.5 + (cell["scenario"] == "fine_tuned") * (0.1 if cell["fraction"] == "100pct" else -0.1),
+    )
+    found = made.numbers(results)
+    assert set(found.query("role == 'point'")["train_clips"]) == {400, 4000}
+    assert found.query("role == 'crossing'")["outcome"].iloc[0] == "crossing"
+
+
+def test_two_trials_give_no_interval_and_say_so(tmp_path: Path) -> None:
+    results = made.study(
+        tmp_path,
+        figure={"kind": "training_sizes"},
+        rows=["scenario", "fraction"],
+        grid={"scenario": ["frozen", "fine_tuned"], "fraction": ["100pct", "50pct"]},
+        trials=2,
+    )
+    title = made.figure(results).axes[0].get_title()
+    assert "crossing not determined:\nfewer than three trials" in title
+
+
+def test_the_description_holds_points_and_crossing(results: Results) -> None:
+    said = made.description(results)
+    assert "frozen 50." in said or "frozen 4" in said
+    assert "with 4,000 samples" in said
+    assert "fine-tuned does not beat frozen at the largest size" in said

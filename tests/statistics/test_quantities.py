@@ -1,0 +1,220 @@
+"""Every quantity recomputed by hand from made-up results."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.results import Results, factors
+from workflow_scripts.errors import UserError
+from workflow_scripts.statistics.cells import Cells
+from workflow_scripts.statistics.plan import parse_plan
+from workflow_scripts.statistics.reproduction import reproduction_table
+from workflow_scripts.statistics.trials import gather
+
+#: published rows that carry a number and one that carries a claim
+NUMBER = {"system": "B", "table_or_figure": "table 6.1", "model": "CPC", "metric": "PR-AUC tag",
+          "scenario": "frozen, linear classifier"}  # 30.98  # fmt: skip
+CLAIM = {"system": "A", "model": "PASE+ vs PASE"}
+
+
+def lines(results: Results, statement: dict[str, Any], **study: object) -> list[dict]:
+    """The lines of the one statement."""
+    results.plan["studies"]["fig2"] |= {"published": [statement], **study}
+    plan = parse_plan(json.loads(json.dumps(results.plan)))
+    trials = gather(plan).trials
+    table = reproduction_table(plan, Cells(trials), trials)
+    return table[table["study"] == "fig2"].to_dict("records")
+
+
+def line(results: Results, quantity: str, of: dict, *, row: dict = NUMBER, **more: object) -> dict:
+    """The only line of a statement about a number with a margin of 1."""
+    (only,) = lines(results, {"row": row, "quantity": quantity, "of": of, "margin": 1} | more)
+    return only
+
+
+def corpus(results: Results, dataset: str, **facts: object) -> None:
+    folder = results.folder / dataset
+    folder.mkdir()
+    content = {"dataset": dataset, "source": "download", "clips": 0, "quarantined": 0, "seconds": 0.0, "classes": []}
+    (folder / "corpus.json").write_text(json.dumps(content | facts))
+    results.plan.setdefault("corpora", []).append(str(folder))
+
+
+def run(results: Results, *, losses: str = "", records: dict[str, dict] | None = None, **levels: object) -> None:
+    """Add a pre-trained run, whose cells `factors` names alike."""
+    run_factors = {
+        key: value for key, value in (factors("pase", "frozen", "openmic") | levels).items()
+        if key in ("corpus", "encoder", "workers", "weighting", "augmentation", "recipe", "pretrain_seed")
+    }  # fmt: skip
+    folder = results.folder / "-".join(map(str, run_factors.values()))
+    folder.mkdir()
+    if losses:
+        (folder / "losses.csv").write_text(losses)
+    for name, content in (records or {}).items():
+        (folder / name).write_text(json.dumps(content))
+    results.plan.setdefault("pretrained", []).append({"folder": str(folder), "factors": run_factors})
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    return Results(tmp_path)
+
+
+def test_a_mean_is_in_percent_over_the_trials_of_one_checkpoint(results: Results) -> None:
+    results.add(factors("pase", "frozen", "openmic"), [0.30, 0.31, 0.35], source="download")
+    found = line(results, "mean", {"encoder": "pase", "scenario": "frozen"})
+    assert found["value"] == pytest.approx(32.0)
+    half_width = 4.302652729696142 * np.std([30, 31, 35], ddof=1) / math.sqrt(3)  # t of 2 degrees at 97.5 %
+    assert (found["low"], found["high"]) == pytest.approx((32 - half_width, 32 + half_width))
+    assert (found["n"], found["replicate"], found["checkpoints"]) == (3, "trials", 1)
+
+
+def test_a_mean_over_checkpoints_counts_checkpoints(results: Results) -> None:
+    for seed, value in enumerate((0.30, 0.31, 0.35)):
+        results.add(factors("pase", "frozen", "openmic", seed=seed), [value - 0.1, value + 0.1], source="download")
+    found = line(results, "mean", {"encoder": "pase", "scenario": "frozen"})
+    assert found["value"] == pytest.approx(32.0)
+    assert (found["n"], found["replicate"], found["checkpoints"]) == (3, "checkpoints", 3)
+
+
+def test_a_difference_is_paired_by_trial_and_asked_per_data_set(results: Results) -> None:
+    for dataset, gain in (("openmic", 0.02), ("fma_small", -0.01)):
+        base = np.array([0.2, 0.5, 0.8])
+        results.add(factors("pase", "frozen", dataset), base)
+        results.add(factors("pase_plus", "frozen", dataset), base + gain + np.array([0.001, 0, -0.001]))
+    statement = {
+        **{"row": CLAIM, "quantity": "difference", "expected": "above zero"},
+        **{"of": {"encoder": "pase_plus"}, "over": {"encoder": "pase"}},
+    }
+    better, worse = lines(results, statement)
+    assert (better["within"], worse["within"]) == ("dataset=openmic", "dataset=fma_small")
+    assert (better["value"], worse["value"]) == pytest.approx((2.0, -1.0))
+    assert better["high"] - better["low"] < 1  # unpaired it would be over 100 points
+    assert (better["verdict"], worse["verdict"]) == ("holds", "does not hold")
+
+
+def test_levels_in_step_are_averaged_trial_by_trial(results: Results) -> None:
+    values = {
+        "WLP": [0.50, 0.52, 0.54],
+        "WLPT": [0.53, 0.57, 0.56],
+        "WLPM": [0.6, 0.6, 0.6],
+        "WLPMT": [0.61, 0.6, 0.65],
+    }
+    for workers, measured in values.items():
+        results.add(factors("pase_plus", "frozen", "openmic", workers=workers), measured)
+    statement = {"row": CLAIM, "quantity": "difference", "expected": "above zero"}
+    both = {"of": {"workers": ["WLPT", "WLPMT"]}, "over": {"workers": ["WLP", "WLPM"]}}
+    (found,) = lines(results, statement | both)
+    by_trial = [(3 + 1) / 2, (5 + 0) / 2, (2 + 5) / 2]
+    assert found["value"] == pytest.approx(np.mean(by_trial))
+    half_width = 4.302652729696142 * np.std(by_trial, ddof=1) / math.sqrt(3)
+    assert found["high"] - found["low"] == pytest.approx(2 * half_width)
+    assert (found["of"], found["over"]) == ("workers=WLPT,WLPMT", "workers=WLP,WLPM")
+
+
+def test_a_relative_improvement_is_of_the_means(results: Results) -> None:
+    results.add(factors("pase", "frozen", "openmic"), [0.40, 0.50, 0.60], source="download")
+    results.add(factors("pase_plus", "frozen", "openmic"), [0.45, 0.54, 0.66], source="download")
+    found = line(results, "relative", {"encoder": "pase_plus"}, over={"encoder": "pase"})
+    assert found["value"] == pytest.approx(100 * (1.65 / 1.5 - 1))
+    assert found["low"] < found["narrow_low"] < found["value"] < found["narrow_high"] < found["high"]
+
+
+def test_a_crossing_is_in_thousands_of_training_samples(results: Results) -> None:
+    for fraction, clips, gain in (("10pct", 1000, -0.02), ("50pct", 5000, 0.02), ("100pct", 10000, 0.05)):
+        base = np.array([0.5, 0.51, 0.49, 0.5])
+        more = {"train_clips": clips, "source": "download"}
+        results.add(factors("pase", "frozen", "openmic", fraction=fraction), base, **more)
+        noise = np.array([0.002, -0.001, -0.002, 0.001])
+        results.add(factors("pase", "fine_tuned", "openmic", fraction=fraction), base + gain + noise, **more)
+    found = line(results, "crossing", {"scenario": "fine_tuned"}, over={"scenario": "frozen"})
+    assert found["value"] == pytest.approx(math.sqrt(5), rel=1e-6)  # halfway between 1 and 5 thousand on a log scale
+    assert 1 < found["low"] < math.sqrt(5) < found["high"] < 5
+    assert found["within"] == "dataset=openmic"
+
+
+def test_a_loss_ratio_is_in_orders_of_magnitude_per_checkpoint(results: Results) -> None:
+    for seed, factor in enumerate((100, 1000, 10_000)):
+        rows = [("1", "train", "lps", 1), ("1", "valid", "lps", 3 * factor), ("1", "valid", "tempogram", 3)]
+        rows += [("2", "valid", "lps", 2 * factor), ("2", "valid", "tempogram", 2)]
+        text = "\n".join(["epoch,split,worker,loss,weight", *(f"{a},{b},{c},{d},7" for a, b, c, d in rows)])
+        results.add(factors("pase", "frozen", "openmic", seed=seed), [0.5] * 3)
+        run(results, losses=text, pretrain_seed=seed)
+    found = line(results, "loss_ratio", {"weighting": "equal"}, losses=["lps", "tempogram"])
+    assert found["value"] == pytest.approx(3.0)
+    assert (found["n"], found["replicate"]) == (3, "checkpoints")
+    assert (found["verdict"], found["source"]) == ("not comparable", "")  # no corpus says that it is no twin
+    with pytest.raises(UserError, match="needs losses: the two workers"):
+        line(results, "loss_ratio", {"weighting": "equal"})
+
+
+def test_counts_come_from_the_corpus_with_its_quarantine(results: Results) -> None:
+    results.add(factors("pase", "frozen", "openmic"), [0.5] * 3, train_clips=11_200, source="download")
+    corpus(results, "openmic", clips=14_900, quarantined=100, classes=list("abcd"))
+    corpus(results, "audioset_music", clips=99_000, seconds=83 * 3600.0)
+    assert line(results, "clips", {"dataset": "openmic"})["value"] == 15
+    assert line(results, "clips", {"corpus": "audioset_music"})["value"] == 99
+    assert line(results, "hours", {"corpus": "audioset_music"})["value"] == 83
+    assert line(results, "classes", {"dataset": "openmic"})["value"] == 4
+    assert line(results, "train_clips", {"fraction": "100pct"})["value"] == pytest.approx(11.2)
+    with pytest.raises(UserError, match="name a dataset or a corpus"):
+        line(results, "clips", {"encoder": "pase"})
+
+
+def test_settings_come_from_the_records(results: Results) -> None:
+    training = {"learning_rate": 0.001, "patience": 10}
+    for seed in (0, 1):
+        path = results.add(factors("pase", "frozen", "openmic", seed=seed), [0.5] * (3 + seed))
+        path.with_name("record.json").write_text(json.dumps({"config": {"training": training}}))
+        config = {"encoder": {"options": {"embedding": 512}}, "recipe": {"epochs": 20}}
+        record = {"config": config, "parameters": {"encoder": 6_029_376}}
+        run(results, records={"record.json": record, "weigh.json": {"epochs": 10}}, pretrain_seed=seed)
+    found = {
+        name: line(results, name, {})["value"]
+        for name in ("learning_rate", "patience", "parameters", "embedding_size", "epochs", "weighing_epochs")
+    }
+    assert found == {
+        **{"learning_rate": 0.001, "patience": 10, "parameters": pytest.approx(6.029376)},
+        **{"embedding_size": 512, "epochs": 20, "weighing_epochs": 10},
+    }
+    assert [line(results, "trials", {})[end] for end in ("low", "high")] == [3, 4]
+
+
+def test_settings_of_the_code(results: Results) -> None:
+    results.add(factors("pase", "frozen", "openmic"), [0.5] * 3)
+    found = [line(results, name, {})["value"] for name in ("hop", "fft_length", "sample_rate", "prosody_features")]
+    assert found == [160, 2048, 16000, 4]
+
+
+@pytest.mark.parametrize("quantity", ["learning_rate", "parameters", "loss_ratio", "clips", "weighing_epochs"])
+def test_what_was_not_written_is_not_run(results: Results, quantity: str) -> None:
+    results.add(factors("pase", "frozen", "openmic"), [0.5] * 3)
+    found = line(results, quantity, {"dataset": "openmic"}, losses=["lps", "tempogram"])
+    assert found["verdict"] == "not run"
+    assert found["reason"]
+
+
+def test_cells_that_are_missing_or_do_not_pair_say_so(results: Results) -> None:
+    results.add(factors("pase", "frozen", "openmic"), [0.5] * 3, source="download")
+    results.expect(factors("pase_plus", "frozen", "openmic"))
+    results.add(factors("random", "frozen", "openmic"), [0.5] * 3, data="other", source="download")
+    missing = line(results, "relative", {"encoder": "pase"}, over={"encoder": "pase_plus"})
+    unlike = line(results, "relative", {"encoder": "pase"}, over={"encoder": "random"})
+    absent = line(results, "relative", {"encoder": "handcrafted"}, over={"encoder": "pase"})
+    assert {found["verdict"] for found in (missing, unlike, absent)} == {"not run"}
+    assert missing["reason"] == "not run"
+    assert "different data" in unlike["reason"]
+    assert absent["reason"] == "the study has no such cell"
+
+
+def test_cells_of_several_methods_are_refused(results: Results) -> None:
+    for workers in ("WLP", "WLPT"):
+        results.add(factors("pase", "frozen", "openmic", workers=workers), [0.5] * 3)
+    with pytest.raises(UserError, match="do not tell apart cells that differ in workers"):
+        line(results, "mean", {"encoder": "pase"})

@@ -1,0 +1,172 @@
+"""A dot with its interval per method, a line per reference; a panel per column of the table.
+
+As in Fig. 2 of Wu et al. (2021), lying on its side so that any number of methods can be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from workflow_scripts.report import figures, words
+from workflow_scripts.report.evidence import Evidence, frame
+from workflow_scripts.report.tables import FROM_SCRATCH, NOTHING
+from workflow_scripts.statistics.plan import Study
+from workflow_scripts.statistics.summary import METHOD_FACTORS
+
+READING = "Dots: mean with its 95 % t interval. Vertical lines: training from scratch and floors. The scales differ."
+COLUMNS = (
+    *("study", "metric", "unit", "panel", "method", "role", *METHOD_FACTORS, "status", "reason"),
+    *("mean", "low", "high", "half_width", "replicate", "trials", "checkpoints", "test_clips", "source", "data"),
+)
+METHOD, REFERENCE, FLOOR = "method", "reference", "floor"
+PANEL_WIDTH, ROW_HEIGHT = 2.5, 0.42  # inches: three panels fit a page's width, a label fits its row
+MARGIN_HEIGHT = 1.05  # inches: panel titles and axis
+LINES_PER_LEGEND_ROW = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """No options: rows and columns of the study decide."""
+
+
+def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:  # noqa: ARG001
+    """One row per entry of the study's table, floors last."""
+    entries = evidence.entries
+    entries["panel"] = _joined(entries, study.columns)
+    entries["method"] = _joined(entries, study.rows)
+    entries["role"] = METHOD
+    entries.loc[entries["scenario"] == FROM_SCRATCH, "role"] = REFERENCE
+    entries.loc[entries["kind"] == "floor", "role"] = FLOOR
+    entries = entries.sort_values("role", key=lambda role: role == FLOOR, kind="stable")
+    return frame(figures.dicts(entries), COLUMNS)
+
+
+def _joined(entries: pd.DataFrame, factors: Sequence[str]) -> list[str]:
+    """Levels of a row in words; those that say "none" are left out."""
+    return [
+        ", ".join(words.name(level) for level in levels if level != NOTHING)
+        for levels in entries[list(factors)].itertuples(index=False)
+    ]
+
+
+def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
+    """Draw what `numbers` returned."""
+    shown = numbers.drop_duplicates("method")
+    methods = shown[shown["role"] == METHOD] if (shown["role"] == METHOD).any() else shown
+    references = shown[~shown["method"].isin(methods["method"])]
+    styles = _styles(study, shown, references)
+    panels = figures.groups(numbers, "panel")
+    legend_rows = -(-len(references) // LINES_PER_LEGEND_ROW)
+    height = MARGIN_HEIGHT + figures.LEGEND_HEIGHT * legend_rows + ROW_HEIGHT * max(len(methods), 2)
+    labels_width = figures.CHARACTER_WIDTH * methods["method"].map(len).max()
+    figure = figures.blank(labels_width + PANEL_WIDTH * len(panels), height)
+    axes = figures.panels(figure, 1, len(panels), len(panels), sharey=True)
+    heights = {method: place for place, method in enumerate(methods["method"])}
+    for panel, (label, rows) in zip(axes, panels, strict=True):
+        _panel(panel, rows, heights, styles, study)
+        panel.set_title(figures.panel_title(label, rows))
+    axes[0].set_yticks(range(len(methods)), list(methods["method"]))
+    axes[0].set_ylim(len(methods) - 0.4, -0.6)
+    handles = [
+        Line2D([], [], label=f"{row.method}{' (floor)' if row.role == FLOOR else ''}", **styles[row.method])
+        for row in figures.records(references)
+    ]
+    figures.legend(figure, handles, columns=min(LINES_PER_LEGEND_ROW, len(panels)))
+    figures.heading(figure, study.title, numbers["source"])
+    return figure
+
+
+def _styles(study: Study, shown: pd.DataFrame, references: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """How each method is drawn: its first factor decides the colour, its last one the marker.
+
+    Lines have the colour of their first factor too, so that training from scratch is read with the same encoder's dots.
+    They differ in dashes, which survive grey printing; floors are grey.
+    """
+    trained = shown[shown["role"] != FLOOR]
+    first = list(dict.fromkeys(trained[study.rows[0]]))
+    last = list(dict.fromkeys(shown[study.rows[-1]]))
+    lines = list(references["method"])
+    styles: dict[str, dict[str, Any]] = {}
+    for record in figures.dicts(shown):
+        floor = record["role"] == FLOOR
+        colour = figures.SOFT if floor else figures.COLOURS[first.index(record[study.rows[0]]) % len(figures.COLOURS)]
+        if record["method"] in lines:
+            dashes = figures.DASHES[lines.index(record["method"]) % len(figures.DASHES)]
+            styles[record["method"]] = {"color": colour, "linestyle": dashes, "linewidth": 1.6}
+        else:
+            marker = figures.MARKERS[last.index(record[study.rows[-1]]) % len(figures.MARKERS)]
+            styles[record["method"]] = {"color": colour, "fmt": marker}
+    return styles
+
+
+def _panel(
+    panel: Axes, rows: pd.DataFrame, heights: dict[str, int], styles: dict[str, dict[str, Any]], study: Study
+) -> None:
+    measure = words.measure(study.metric)
+    found = figures.measured(rows)
+    for row in figures.records(found):
+        if row.method in heights:
+            _dot(panel, row, height=heights[row.method], style=styles[row.method], measure=measure)
+        else:
+            panel.axvline(row.mean, zorder=1, **styles[row.method])
+    for method, height in heights.items():
+        absent = rows[(rows["method"] == method)]
+        if not found["method"].eq(method).any():
+            _absent(panel, height, next(iter(absent["reason"]), "not planned"))
+    if found.empty:
+        panel.set_xticks([])
+    else:
+        panel.locator_params(axis="x", nbins=5)
+    panel.set_xlabel(measure.heading)
+    panel.margins(x=0.12)
+    figures.tidy(panel, lines="y")
+    panel.tick_params(axis="y", length=0)
+    panel.spines["left"].set_visible(False)
+
+
+def _dot(panel: Axes, row: Any, *, height: int, style: dict[str, Any], measure: words.Measure) -> None:
+    half_width = None if pd.isna(row.half_width) else row.half_width
+    panel.errorbar(row.mean, height, xerr=half_width, markersize=6, capsize=3, linewidth=1.4, zorder=3, **style)
+    panel.annotate(
+        words.number(row.mean, measure.decimals),
+        (row.mean, height),
+        xytext=(0, 6),
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+        fontsize=8,
+        bbox=figures.BEHIND_TEXT,
+        zorder=4,
+    )
+
+
+def _absent(panel: Axes, height: int, reason: str) -> None:
+    panel.text(
+        *(0.5, height, reason),
+        transform=panel.get_yaxis_transform(),
+        ha="center",
+        va="center",
+        color=figures.SOFT,
+        style="italic",
+        bbox=figures.BEHIND_TEXT,
+    )
+
+
+def describe(study: Study, numbers: pd.DataFrame) -> str:
+    """Every mean, panel by panel."""
+    measure = words.measure(study.metric)
+    said = []
+    for label, rows in figures.groups(numbers, "panel"):
+        values = "; ".join(
+            f"{row.method} {words.number(row.mean, measure.decimals)}"
+            for row in figures.records(figures.measured(rows))
+        )
+        said.append(f"{figures.panel_title(label, rows).splitlines()[0]}: {values or 'nothing measured'}")
+    return f"{words.capital(measure.heading)}. {'. '.join(said)}."

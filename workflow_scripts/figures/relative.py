@@ -1,0 +1,153 @@
+"""Relative improvement over a baseline with its interval, a panel per data set (Fig. 5 of Wu et al. 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from workflow_scripts.errors import UserError
+from workflow_scripts.report import figures, words
+from workflow_scripts.report.evidence import Evidence, Method, evidence_of, frame, panels, select
+from workflow_scripts.statistics.cells import Refused, match
+from workflow_scripts.statistics.plan import Study
+from workflow_scripts.statistics.relative import relative_improvement
+from workflow_scripts.statistics.summary import METHOD_FACTORS, MISSING
+
+READING = (
+    "Improvement of the mean in percent of the baseline's, with Fieller's 95 % interval over paired trials. "
+    "Filled: the interval excludes zero; open: it does not, or there is none. The scales of the panels differ."
+)
+COLUMNS = (
+    *("study", "metric", "unit", "panel", "over", *METHOD_FACTORS, "status", "reason", "value", "low", "high"),
+    *("replicate", "n", "trials", "checkpoints", "test_clips", "source", "data"),
+)
+PANEL_WIDTH, HEIGHT = 3.3, 3.1  # inches: three panels of seven worker sets fit a page
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """`baseline`: levels that pick one method per panel; the others are measured against it."""
+
+    baseline: Mapping[str, str | int] = field(default_factory=lambda: {"workers": "WLP"})
+
+
+def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
+    """One row per panel and method but the baseline: improvement in percent; `UserError` unless there is one baseline.
+
+    Floors are left out: they differ from the baseline in more than its factors.
+    """
+    rows = []
+    for label, methods in panels(evidence.methods, drawn=tuple(options.baseline)).items():
+        baselines = select(methods, options.baseline)
+        if len(baselines) != 1:
+            raise UserError(f"study {study.name}: figure.baseline picks {len(baselines)} methods of {label}, not one")
+        shared = {"study": study.name, "metric": study.metric, "unit": "%", "panel": label}
+        shared["over"] = _label(baselines[0].levels, options)
+        rows += [
+            shared | _row(method, baselines[0]) for method in methods if method is not baselines[0] and not method.floor
+        ]
+    return frame(rows, COLUMNS)
+
+
+def _row(method: Method, baseline: Method) -> dict[str, object]:
+    row = method.facts
+    if not method.cells or not baseline.cells:
+        reason = method.reason or f"baseline {baseline.reason}"
+        return {**method.levels, "status": MISSING, "reason": reason}
+    matching = match(method.cells, baseline.cells)
+    if isinstance(matching, Refused):
+        return {**method.levels, "status": MISSING, "reason": matching.reason}
+    pairs = matching.values(*([cell.values for cell in each.cells] for each in (method, baseline)))
+    improvement = relative_improvement(*pairs)
+    return (
+        row
+        | evidence_of([*method.cells, *baseline.cells])
+        | {
+            **{"value": improvement.percent, "low": improvement.low, "high": improvement.high, "n": improvement.n},
+            "replicate": matching.replicate,
+            "checkpoints": max(sum(cell.pretrained for cell in each.cells) for each in (method, baseline)),
+        }
+    )
+
+
+def _label(levels: Mapping[str, Any], options: Options) -> str:
+    return ", ".join(words.name(str(levels[factor])) for factor in options.baseline)
+
+
+def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
+    """Draw what `numbers` returned."""
+    labels = [_label(row, options) for row in figures.dicts(numbers)]
+    shown = numbers.assign(method=labels)
+    methods = list(dict.fromkeys(labels))
+    grouped = figures.groups(shown, "panel")
+    rows, columns = figures.grid_of(len(grouped), width=PANEL_WIDTH)
+    figure = figures.blank(max(PANEL_WIDTH * columns, 4.5), HEIGHT * rows + figures.LEGEND_HEIGHT)
+    axes = figures.panels(figure, rows, columns, len(grouped))
+    over = next(iter(shown["over"]), "")
+    for panel, (label, within) in zip(axes, grouped, strict=True):
+        panel.set_title(figures.panel_title(label, within))
+        figures.tidy(panel, lines="y")
+        figures.label_places(panel, methods, width=PANEL_WIDTH - 0.7)
+        panel.axhline(0, color=figures.INK, linewidth=1, zorder=2)
+        panel.set_ylabel(f"{words.measure(study.metric).name}: change over {over} (%)")
+        _points(panel, within, methods)
+        if figures.measured(within).empty:
+            panel.set_yticks([])
+    handles = [
+        Line2D([], [], linestyle="none", label=label, **_marker(filled=filled))
+        for label, filled in (("interval excludes zero", True), ("interval includes zero, or none", False))
+    ]
+    figures.legend(figure, handles, columns=2 if columns > 1 else 1)
+    figures.heading(figure, study.title, numbers["source"])
+    return figure
+
+
+def _points(panel: Axes, rows: pd.DataFrame, methods: list[str]) -> None:
+    for place, name in enumerate(methods):
+        here = rows[rows["method"] == name]
+        found = figures.measured(here)
+        if found.empty:
+            figures.missing(panel, place, next(iter(here["reason"]), "not planned"))
+        for row in figures.records(found):
+            panel.vlines(place, 0, row.value, color=figures.GRID, linewidth=7, zorder=1)
+            known = not pd.isna(row.low)
+            panel.errorbar(
+                *(place, row.value),
+                yerr=[[row.value - row.low], [row.high - row.value]] if known else None,
+                capsize=3,
+                linewidth=1.4,
+                zorder=3,
+                **_marker(filled=known and not row.low <= 0 <= row.high),
+            )
+
+
+def _marker(*, filled: bool) -> dict[str, Any]:
+    colour = figures.COLOURS[0]
+    return {"marker": "o", "color": colour, "markerfacecolor": colour if filled else "white", "markersize": 6}
+
+
+def describe(study: Study, numbers: pd.DataFrame) -> str:
+    """Every improvement with its interval, panel by panel."""
+    apart = [factor for factor in METHOD_FACTORS if factor != "dataset" and numbers[factor].nunique() > 1]
+    said = []
+    for label, rows in figures.groups(numbers, "panel"):
+        values = "; ".join(
+            f"{', '.join(words.name(record[factor]) for factor in apart)} {_value(record)}".strip()
+            for record in figures.dicts(figures.measured(rows))
+        )
+        said.append(f"{figures.panel_title(label, rows).splitlines()[0]}: {values or 'nothing measured'}")
+    over = next(iter(numbers["over"]), "the baseline")
+    return f"Change of {words.measure(study.metric).name} over {over} in percent. {'. '.join(said)}."
+
+
+def _value(record: dict[str, Any]) -> str:
+    interval = (
+        "" if pd.isna(record["low"]) else f" [{words.number(record['low'], 1)}, {words.number(record['high'], 1)}]"
+    )
+    return f"{words.signed(record['value'], 1)}{interval}"

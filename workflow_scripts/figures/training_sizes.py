@@ -1,0 +1,254 @@
+"""Scenarios over the number of training samples, and where one begins to beat another (Fig. 8 of Wu et al. 2021)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from workflow_scripts.report import figures, words
+from workflow_scripts.report.evidence import Evidence, Method, evidence_of, frame, panels, select
+from workflow_scripts.statistics.cells import Matching, Refused, match, summarise
+from workflow_scripts.statistics.crossing import crossing
+from workflow_scripts.statistics.plan import Study
+from workflow_scripts.statistics.summary import MEASURED, METHOD_FACTORS, MISSING
+
+READING = (
+    "Mean with its 95 % t interval over the number of training samples (logarithmic). Filled: frozen; open: others. "
+    "Vertical line and band: where the mean paired difference becomes positive for good, by straight lines between the "
+    "sizes, with its 95 % bootstrap interval over paired trials; no line where the trials do not determine it."
+)
+COLUMNS = (
+    *("study", "metric", "unit", "panel", "role", *METHOD_FACTORS, "of", "over", "status", "reason", "train_clips"),
+    *("mean", "low", "high", "outcome", "size", "crosses", "always", "never", "n", "replicate"),
+    *("trials", "checkpoints", "test_clips", "source", "data"),
+)
+POINT, CROSSING = "point", "crossing"
+FROZEN = "frozen"  # the paper's filled circles
+CROSSED, ALWAYS, NEVER = "crossing", "always better", "never better"
+PANEL_WIDTH, HEIGHT = 3.3, 3.4  # inches: three panels fit a page
+BESIDE = 1.03  # ratio of the places of two scenarios at the same size, so that no bar hides another
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """`of` and `over`: levels of the two methods between which the crossing is sought; `of` is asked to be better."""
+
+    of: Mapping[str, str | int] = field(default_factory=lambda: {"scenario": "fine_tuned"})
+    over: Mapping[str, str | int] = field(default_factory=lambda: {"scenario": "frozen"})
+
+
+def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
+    """One row per panel, scenario and fraction, and one with the crossing of the panel (`role`).
+
+    `size`, and `low` and `high` of a crossing, are numbers of training samples: 0 is below the smallest size measured,
+    infinity beyond the largest.
+    """
+    drawn = tuple(dict.fromkeys(["fraction", "scenario", *options.of, *options.over]))
+    rows: list[dict[str, object]] = []
+    trained = [method for method in evidence.methods if not method.floor]
+    for label, methods in _panels(trained, drawn).items():
+        shared = {"study": study.name, "metric": study.metric, "panel": label}
+        rows += [shared | _point(method, evidence.measure) for method in _in_order(methods)]
+        rows.append(shared | _crossing(methods, options))
+    return frame(rows, COLUMNS)
+
+
+def _in_order(methods: Sequence[Method]) -> list[Method]:
+    """By scenario as planned, then by size; what was not measured comes last."""
+    scenarios = list(dict.fromkeys(method.levels["scenario"] for method in methods))
+    return sorted(
+        methods,
+        key=lambda each: (scenarios.index(each.levels["scenario"]), each.train_clips if each.cells else math.inf),
+    )
+
+
+def _panels(methods: Sequence[Method], drawn: tuple[str, ...]) -> dict[str, list[Method]]:
+    """Panels as usual; supervised methods have no levels of pre-training, so those make none."""
+    return panels(methods, drawn=(*drawn, "corpus", "workers", "weighting", "augmentation", "recipe"))
+
+
+def _point(method: Method, measure: words.Measure) -> dict[str, object]:
+    row = method.facts | {"role": POINT, "unit": measure.unit, "train_clips": method.train_clips}
+    if not method.cells:
+        return row
+    replicate, interval = summarise(method.cells)
+    scaled = {name: getattr(interval, name) * measure.scale for name in ("mean", "low", "high")}
+    return row | scaled | {"n": interval.n, "replicate": replicate}
+
+
+def _crossing(methods: Sequence[Method], options: Options) -> dict[str, object]:
+    row: dict[str, object] = {"role": CROSSING, "unit": "training samples", "dataset": methods[0].levels["dataset"]}
+    row |= {name: _named(side) for name, side in (("of", options.of), ("over", options.over))}
+    found = _matched(methods, options)
+    sizes = sorted(found)
+    if len(sizes) < 2:
+        return row | {"status": MISSING, "reason": "fewer than two training sizes with both"}
+    shared = [name for name in found[sizes[0]].names if all(name in found[size].names for size in sizes)]
+    if not shared:
+        return row | {"status": MISSING, "reason": "no trial in common over all training sizes"}
+    differences = np.array([found[size].of(shared) for size in sizes])
+    result = crossing(sizes, differences)
+    cells = [cell for size in sizes for cell in found[size].cells]
+    return (
+        row
+        | evidence_of(cells)
+        | {
+            **{
+                "status": MEASURED,
+                "outcome": result.outcome,
+                "size": result.size,
+                "low": result.low,
+                "high": result.high,
+            },
+            **{"crosses": result.crosses, "always": result.always, "never": result.never, "n": result.n},
+            "replicate": found[sizes[0]].matching.replicate,
+            "checkpoints": max(sum(cell.pretrained for cell in found[size].cells) // 2 for size in sizes),
+            "reason": "" if result.n > 2 else "fewer than three trials: no interval",
+        }
+    )
+
+
+def _named(levels: Mapping[str, str | int]) -> str:
+    return ", ".join(words.name(str(level)) for level in levels.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Differences:
+    """Paired differences at one training size."""
+
+    matching: Matching
+    values: np.ndarray
+    cells: tuple
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.matching.names
+
+    def of(self, names: Sequence[str]) -> list[float]:
+        """Differences of the replicates called so, in this order."""
+        return [float(self.values[self.names.index(name)]) for name in names]
+
+
+def _matched(methods: Sequence[Method], options: Options) -> dict[float, _Differences]:
+    """Differences by training size; fractions that give the same size count once: they are the same samples."""
+    found: dict[float, _Differences] = {}
+    for method in select(methods, options.of):
+        others = select(methods, {**options.over, "fraction": method.levels["fraction"]})
+        if len(others) != 1 or not method.cells or not others[0].cells:
+            continue
+        matching = match(method.cells, others[0].cells)
+        if not isinstance(matching, Refused):
+            better, than = matching.values(*([cell.values for cell in each.cells] for each in (method, others[0])))
+            cells = (*method.cells, *others[0].cells)
+            found[method.train_clips] = _Differences(matching=matching, values=better - than, cells=cells)
+    return found
+
+
+def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
+    """Draw what `numbers` returned."""
+    scenarios = list(dict.fromkeys(numbers.loc[numbers["role"] == POINT, "scenario"]))
+    grouped = figures.groups(numbers, "panel")
+    rows, columns = figures.grid_of(len(grouped), width=PANEL_WIDTH)
+    figure = figures.blank(max(PANEL_WIDTH * columns, 4.5), HEIGHT * rows + figures.LEGEND_HEIGHT)
+    axes = figures.panels(figure, rows, columns, len(grouped))
+    for panel, (label, within) in zip(axes, grouped, strict=True):
+        _panel(panel, label, within, study=study, scenarios=scenarios)
+    handles = [Line2D([], [], label=words.name(name), **_style(name, scenarios)) for name in scenarios]
+    figures.legend(figure, handles, columns=len(handles))
+    figures.heading(figure, study.title, numbers["source"])
+    return figure
+
+
+def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, scenarios: list[str]) -> None:
+    points, found = (rows[rows["role"] == role] for role in (POINT, CROSSING))
+    shown = figures.measured(points)
+    figures.tidy(panel, lines="y")
+    title = figures.panel_title(label, points)
+    if shown.empty:
+        panel.set_title(title)
+        figures.no_data(panel)
+        return
+    absent = len(points) - len(shown)
+    lines = [title, _said(figures.records(found)[0])]
+    panel.set_title("\n".join([*lines, f"{absent} of {len(points)} points not run"] if absent else lines))
+    panel.set_xscale("log")
+    for name, curve in figures.groups(shown, "scenario"):
+        beside = BESIDE ** (scenarios.index(name) - (len(scenarios) - 1) / 2)
+        errors = [(curve["mean"] - curve["low"]).fillna(0), (curve["high"] - curve["mean"]).fillna(0)]
+        panel.errorbar(
+            curve["train_clips"] * beside, curve["mean"], errors, capsize=2, zorder=3, **_style(name, scenarios)
+        )
+    for row in figures.records(found[found["outcome"] == CROSSED]):
+        panel.axvspan(row.low, row.high, color=figures.GRID, zorder=0, linewidth=0)
+        panel.axvline(row.size, color=figures.SOFT, linewidth=1.2, zorder=1)
+    _sizes_on_axis(panel, sorted(set(shown["train_clips"])))
+    panel.set_xlabel("training samples")
+    panel.set_ylabel(words.measure(study.metric).heading)
+
+
+def _sizes_on_axis(panel: Axes, sizes: list[float]) -> None:
+    """Label the sizes themselves, leaving out those too near to the last one labelled."""
+    reach = math.log(sizes[-1] / sizes[0]) or 1.0
+    kept: list[float] = []
+    for size in reversed(sizes):
+        if not kept or math.log(kept[-1] / size) / reach > 0.17:  # of the axis: a label of five digits
+            kept.append(size)
+    panel.xaxis.set_major_locator(FixedLocator(kept[::-1]))
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda size, _: f"{size:,.0f}"))
+    panel.xaxis.set_minor_locator(NullLocator())
+    panel.margins(x=0.08)
+
+
+def _style(scenario: str, scenarios: list[str]) -> dict[str, Any]:
+    """Frozen is filled, the others are open and differ in marker and dashes."""
+    frozen = scenario == FROZEN
+    place = 0 if frozen else 1 + [name for name in scenarios if name != FROZEN].index(scenario)
+    colour = figures.COLOURS[place % len(figures.COLOURS)]
+    return {
+        "color": colour,
+        "marker": figures.MARKERS[place % len(figures.MARKERS)],
+        "markerfacecolor": colour if frozen else "white",
+        "linestyle": figures.DASHES[-1] if frozen else figures.DASHES[place % len(figures.DASHES)],
+        "markersize": 6,
+        "linewidth": 1.3,
+    }
+
+
+def _said(row: Any) -> str:
+    """The crossing in two short lines."""
+    if row.status == MISSING:
+        return f"no crossing sought:\n{row.reason}"
+    if row.outcome == CROSSED:
+        interval = f"{row.low:,.0f}, {row.high:,.0f}"
+        return f"{row.of} beats {row.over}\nfrom {row.size:,.0f} [{interval}] samples on"
+    if row.outcome == ALWAYS:
+        return f"{row.of} beats {row.over}\nat every size"
+    if row.outcome == NEVER:
+        return f"{row.of} does not beat {row.over}\nat the largest size"
+    if pd.isna(row.crosses):
+        return f"crossing not determined:\n{row.reason}"
+    return f"crossing not determined:\nin {100 * row.crosses:.0f} % of the resamples"
+
+
+def describe(study: Study, numbers: pd.DataFrame) -> str:
+    """Every mean over its training samples and the crossing, panel by panel."""
+    measure = words.measure(study.metric)
+    said = []
+    for label, rows in figures.groups(numbers, "panel"):
+        points, found = (rows[rows["role"] == role] for role in (POINT, CROSSING))
+        values = "; ".join(
+            f"{words.name(row.scenario)} {words.number(row.mean, measure.decimals)} with {row.train_clips:,.0f} samples"
+            for row in figures.records(figures.measured(points))
+        )
+        crossed = _said(figures.records(found)[0]).replace("\n", " ")
+        said.append(f"{figures.panel_title(label, points).splitlines()[0]}: {values or 'nothing measured'}; {crossed}")
+    return f"{words.capital(measure.heading)} over training samples. {'. '.join(said)}."

@@ -1,0 +1,116 @@
+"""Metrics of one trial's predictions on the test split: their one definition.
+
+All equal scikit-learn's. Those that follow from counts are computed from the confusion matrix, since its checks of
+every argument took longer than the training of the heads; curves are scikit-learn's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from workflow_scripts.audio.index import Task
+
+THRESHOLD = 0.5  # of a multilabel probability; the official OpenMIC baseline's
+
+
+def metrics(task: Task, *, labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+    """Name to value of every metric; labels and scores (probabilities) are (clips, classes), NaN labels unobserved.
+
+    multiclass: `macro_f1` over the classes of the data set (a class without test clips and without predictions counts
+    as 0), `accuracy`, and `balanced_accuracy`, the mean recall over the classes that have test clips.
+
+    multilabel, each class on its observed entries only, then the mean over classes that have any: `macro_f1`
+    (headline) averages the F1 of label 1 and of label 0; `macro_f1_positive` takes label 1 only (Wu et al. do not say
+    which they mean); `accuracy`; `roc_auc` and `pr_auc` over the classes that have both labels, `classes_skipped` being
+    the number of the others. NaN without classes.
+    """
+    counted = from_counts(task, confusion(task, labels=labels, scores=scores))
+    values = {name: float(value) for name, value in counted.items()}
+    return values if task == "multiclass" else values | _areas(labels, scores)
+
+
+def confusion(task: Task, *, labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Counts [true, predicted], int64: (classes, classes), or for multilabel (classes, 2, 2) over observed entries."""
+    classes = labels.shape[1]
+    shape = (classes, classes) if task == "multiclass" else (classes, 2, 2)
+    _, entries = entries_counted(task, labels=labels, scores=scores)
+    return np.bincount(entries, minlength=int(np.prod(shape))).reshape(shape)
+
+
+def entries_counted(task: Task, *, labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each observation's clip and its place in the flattened confusion matrix: two int64 arrays of equal length."""
+    clips, classes = labels.shape
+    if task == "multiclass":
+        return np.arange(clips), labels.argmax(axis=1) * classes + scores.argmax(axis=1)
+    rows, columns = np.nonzero(~np.isnan(labels))
+    true, predicted = labels[rows, columns].astype(np.int64), (scores[rows, columns] >= THRESHOLD).astype(np.int64)
+    return rows, columns * 4 + true * 2 + predicted
+
+
+def from_counts(task: Task, counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Metrics that follow from confusion matrices, of many at once: (..., classes, classes) or (..., classes, 2, 2).
+
+    Every value has the shape of the leading axes.
+    """
+    return _multiclass(counts) if task == "multiclass" else _multilabel(counts)
+
+
+def _multiclass(counts: np.ndarray) -> dict[str, np.ndarray]:
+    hits, total = np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1)
+    return {
+        "macro_f1": np.nan_to_num(_f1(counts)).mean(axis=-1),
+        "accuracy": _ratio(hits.sum(axis=-1), total.sum(axis=-1)),
+        "balanced_accuracy": _mean(_ratio(hits, total)),
+    }
+
+
+def _multilabel(counts: np.ndarray) -> dict[str, np.ndarray]:
+    total = counts.sum(axis=(-2, -1))
+    seen, f1 = total > 0, _f1(counts)
+    positive = np.where(seen, np.nan_to_num(f1[..., 1]), np.nan)
+    return {
+        "macro_f1": _mean(_mean(f1)),
+        "macro_f1_positive": _mean(positive),
+        "accuracy": _mean(_ratio(np.trace(counts, axis1=-2, axis2=-1), total)),
+    }
+
+
+def _f1(counts: np.ndarray) -> np.ndarray:
+    """F1 of each label, (..., labels), from counts (..., labels, labels); NaN where it is neither true nor
+    predicted.
+    """
+    hits = np.diagonal(counts, axis1=-2, axis2=-1)
+    return _ratio(2 * hits, counts.sum(axis=-1) + counts.sum(axis=-2))
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.where(whole > 0, part / np.maximum(whole, 1), np.nan)
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Mean over the last axis of what is not NaN; NaN where all is."""
+    defined = ~np.isnan(values)
+    return _ratio(np.where(defined, values, 0.0).sum(axis=-1), defined.sum(axis=-1))
+
+
+def _areas(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+    pairs = [observed(labels, scores, number) for number in range(labels.shape[1])]
+    both = [(true, score) for _, true, score in pairs if len(np.unique(true)) == 2]
+    return {
+        "roc_auc": _mean_of([roc_auc_score(true, score) for true, score in both]),
+        "pr_auc": _mean_of([average_precision_score(true, score) for true, score in both]),
+        "classes_skipped": float(len(pairs) - len(both)),
+    }
+
+
+def observed(labels: np.ndarray, scores: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Clips for which somebody looked at a class, with its labels and scores."""
+    clips = np.flatnonzero(~np.isnan(labels[:, number]))
+    return clips, labels[clips, number], scores[clips, number]
+
+
+def _mean_of(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if len(values) else float("nan")
