@@ -288,3 +288,23 @@ def test_whatever_the_server_does_the_file_is_right(tmp_path, plan):
         return action != "good"
 
     fetch(behaviour, tmp_path)
+
+
+def test_parts_are_fetched_joined_and_removed(tmp_path):
+    with served(Site(CONTENT)) as site:
+        parts = tuple(Remote(url=site.url, name=f"a.zip.00{i}", bytes=len(CONTENT)) for i in (1, 2))
+        whole = Remote(url="http://127.0.0.1:9/a.zip", parts=parts, bytes=2 * len(CONTENT))
+        assert download(whole, tmp_path).read_bytes() == 2 * CONTENT
+        asked = len(site.requests)
+        assert download(whole, tmp_path) == tmp_path / "a.zip"
+    assert asked == len(site.requests) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
+def test_parts_that_do_not_make_the_whole_are_said_and_kept(tmp_path):
+    with served(Site(CONTENT)) as site:
+        parts = tuple(Remote(url=site.url, name=f"a.zip.00{i}") for i in (1, 2))
+        whole = Remote(url="http://127.0.0.1:9/a.zip", parts=parts, bytes=2 * len(CONTENT) + 1)
+        with pytest.raises(UserError, match=r"a\.zip, joined from 2 parts: .* bytes came"):
+            download(whole, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zip.001", "a.zip.002"]

@@ -6,8 +6,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from workflow_scripts import provenance
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_json
+
+LOCK = ".lock"  # beside acquired.json: held alone to change the data, shared to read them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +32,12 @@ def write_acquired(path: Path, acquired: Acquired, **more: object) -> None:
     write_json(path, {**content, **more})
 
 
-def read_acquired(path: Path, *, source: str | None = None) -> Acquired:
-    """Read `path`; `UserError` if it is missing, damaged, from another source than `source`, or its data is gone."""
+def read_acquired(path: Path, *, source: str | None = None, made_by: str | None = None) -> Acquired:
+    """Read `path`; `UserError` if it is missing, damaged, from another source than `source`, or its data is gone.
+
+    `made_by` is the digest of code and config of the job that should have acquired it: a workflow that shares the
+    folder may have put other data there.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         acquired = Acquired(
@@ -39,12 +46,18 @@ def read_acquired(path: Path, *, source: str | None = None) -> Acquired:
             root=path.parent.absolute() / content["root"],
             digest=content["digest"],
         )
+        found = provenance.digest([content.get("code"), content.get("config")])
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing: acquire the data set first") from error
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged: delete it and acquire the data set again") from error
     if source is not None and source != acquired.source:
         raise UserError(f"{path} was acquired as {acquired.source!r}, the config says {source!r}: acquire it again")
+    if made_by is not None and made_by != found:
+        raise UserError(
+            f"{path} was acquired with other settings or code, perhaps by another workflow: give this config a `data` "
+            "folder of its own, or acquire it again with --forcerun acquire"
+        )
     if not acquired.root.is_dir():
         raise UserError(f"{acquired.root}, named in {path}, is gone: acquire the data set again")
     return acquired

@@ -7,6 +7,7 @@ import email.utils
 import hashlib
 import itertools
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ import requests
 import urllib3
 
 from workflow_scripts.errors import UserError
-from workflow_scripts.files import require_space, write_text
+from workflow_scripts.files import require_space, write_text, written_atomically
 from workflow_scripts.progress import track
 from workflow_scripts.sources.remotes import Remote
 
@@ -23,12 +24,17 @@ CHUNK_BYTES = 1 << 16  # what a dropped connection can lose
 SHOWN_BYTES = 1 << 20  # progress counts mebibytes
 TIMEOUT_SECONDS = (20.0, 60.0)  # to connect, to the next byte
 ATTEMPTS = 6  # in a row without getting further: with the pauses below about a minute
+LEAST_PROGRESS_BYTES = 1 << 16  # that count as getting further; a server that gives less each time gives nothing
+SLOWEST_BYTES_PER_SECOND = 1000.0  # a quarter of an old modem: the server has forgotten us
+SPEED_SECONDS = 60.0  # over which the speed is taken, as long as a pause between two bytes may be
+LONGEST_UNSTATED_BYTES = 10 << 30  # of a file whose length nobody states: archives that large come with theirs
 FIRST_PAUSE_SECONDS = 2.0  # doubled each time
 LONGEST_PAUSE_SECONDS = 600.0  # a server that asks for more is asked again by the user, later
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # HTTP answers that may be different next time
 BY_HAND = "fetch it by hand and use `source: local`"
-HTML = re.compile(rb"\s*(<!doctype html|<html|<head)", re.IGNORECASE)
-CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
+HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype html|html|head|title|meta|script|body)\b", re.IGNORECASE)
+CONTENT_RANGE = re.compile(r"bytes (?:(\d{1,18})-\d{1,18}|\*)/(\d{1,18}|\*)", re.ASCII)
+LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 
 
 class _TryAgainError(Exception):
@@ -47,6 +53,8 @@ def download(remote: Remote, folder: Path, *, pause: Callable[[float], None] = t
     target = folder / remote.name
     if target.is_file() and _fault(remote, target) is None:
         return target
+    if remote.parts:
+        return _joined(remote, folder, pause=pause)
     part = _Part(target)
     require_space(folder, max(0, (remote.bytes or 0) - part.size))
     resumed = part.size > 0
@@ -61,6 +69,26 @@ def download(remote: Remote, folder: Path, *, pause: Callable[[float], None] = t
         raise UserError(f"{remote.url}: {fault}; the file was changed or damaged: try again later or {BY_HAND}")
     part.path.replace(target)
     part.clear()
+    return target
+
+
+def _joined(remote: Remote, folder: Path, *, pause: Callable[[float], None]) -> Path:
+    """Fetch the parts of `remote`, each kept until the file they make has passed the checks."""
+    paths = [download(part, folder, pause=pause) for part in remote.parts]
+    target = folder / remote.name
+    require_space(folder, sum(path.stat().st_size for path in paths))
+    with written_atomically(target) as temporary:
+        with temporary.open("wb") as file:
+            for path in paths:
+                with path.open("rb") as part:
+                    shutil.copyfileobj(part, file, SHOWN_BYTES)
+        fault = _fault(remote, temporary)
+        if fault is not None:
+            raise UserError(
+                f"{remote.name}, joined from {len(paths)} parts: {fault}; delete them in {folder} or {BY_HAND}"
+            )
+    for path in paths:
+        path.unlink()
     return target
 
 
@@ -98,10 +126,10 @@ def _fetch(remote: Remote, part: _Part, *, pause: Callable[[float], None]) -> No
             try:
                 _attempt(session, remote, part)
                 return
-            except (_TryAgainError, requests.RequestException, urllib3.exceptions.HTTPError) as error:
-                if isinstance(error, ValueError):  # requests' way to say that the address itself is wrong
+            except (_TryAgainError, requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+                if isinstance(error, ValueError):  # requests' way to say that an address is wrong, ours or a redirect's
                     raise UserError(f"{remote.url}: {error}: correct the address") from error
-                failures = 1 if part.size > furthest else failures + 1
+                failures = 1 if part.size >= furthest + LEAST_PROGRESS_BYTES else failures + 1
                 furthest = max(furthest, part.size)
                 asked = error.seconds if isinstance(error, _TryAgainError) else None
                 if failures >= ATTEMPTS:
@@ -133,6 +161,8 @@ def _attempt(session: requests.Session, remote: Remote, part: _Part) -> None:
             part.clear()
             raise _TryAgainError("the server refused to continue the file")
         _require_success(response, remote)
+        if remote.checksum is None and remote.url.startswith("https:") and not response.url.startswith("https:"):
+            raise UserError(f"{remote.url}: the server leads to {response.url}, where anybody could answer: {BY_HAND}")
         if start not in {have, 0}:
             part.clear()
             raise _TryAgainError("the server sent another part of the file than asked for")
@@ -142,7 +172,7 @@ def _attempt(session: requests.Session, remote: Remote, part: _Part) -> None:
             )
         require_space(part.path.parent, max(0, (total or 0) - start))
         # not iter_content, which would undo an encoding that some servers wrongly state for .tgz files
-        chunks = response.raw.stream(CHUNK_BYTES, decode_content=False)
+        chunks = _received(response.raw, remote, start=start, longest=total or remote.bytes)
         first = next(chunks, b"")
         if start == 0:
             _refuse_page(first, remote)
@@ -151,6 +181,24 @@ def _attempt(session: requests.Session, remote: Remote, part: _Part) -> None:
     expected = total if total is not None else remote.bytes
     if expected is not None and part.size < expected:
         raise _TryAgainError(f"the connection ended at {part.size} of {expected} bytes")
+
+
+def _received(
+    raw: urllib3.response.BaseHTTPResponse, remote: Remote, *, start: int, longest: int | None
+) -> Iterator[bytes]:
+    """Pieces of the body as they come; an endless or endlessly slow one is given up."""
+    allowed = LONGEST_UNSTATED_BYTES if longest is None else longest
+    position, since, at = start, time.monotonic(), start
+    while chunk := raw.read1(CHUNK_BYTES, decode_content=False):
+        position += len(chunk)
+        if position > allowed:
+            raise UserError(f"{remote.url}: sends more than the {allowed} bytes expected of it: {BY_HAND}")
+        yield chunk
+        seconds = time.monotonic() - since
+        if seconds > SPEED_SECONDS:
+            if position - at < SLOWEST_BYTES_PER_SECOND * seconds:
+                raise _TryAgainError(f"the server sent {position - at} bytes in {seconds:.0f} s")
+            since, at = time.monotonic(), position
 
 
 def _append(chunks: Iterable[bytes], path: Path, name: str, *, total: int | None) -> None:
@@ -186,7 +234,7 @@ def _span(response: requests.Response) -> tuple[int, int | None]:
     if response.status_code == requests.codes.partial_content:
         return -1, None  # a part without saying which: not usable
     length = response.headers.get("Content-Length", "")
-    return 0, int(length) if length.isdecimal() else None
+    return 0, int(length) if LENGTH.fullmatch(length) else None
 
 
 def _require_success(response: requests.Response, remote: Remote) -> None:
@@ -204,7 +252,7 @@ def _retry_after(value: str | None) -> float | None:
         return None
     if value.strip().isdecimal():
         return float(value)
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, OverflowError):
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
     return None
 
@@ -232,4 +280,6 @@ def _fault(remote: Remote, path: Path) -> str | None:
 def _short(error: Exception) -> str:
     if isinstance(error, _TryAgainError):
         return str(error)
+    if isinstance(error, requests.TooManyRedirects):
+        return "the server redirects in a circle"
     return f"{type(error).__name__}: the connection failed or was dropped"

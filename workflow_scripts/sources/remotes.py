@@ -16,7 +16,8 @@ class Remote:
 
     `name` is the file's name on disk. `algorithm` and `checksum` (hexadecimal) are what the owner publishes, both None
     where nothing is. `bytes` is the exact length, None where unknown. `unpack` says that the file is an archive;
-    `destination` is the folder, relative to the data set's root, that receives the file or what it holds.
+    `destination` is the folder, relative to the data set's root, that receives the file or what it holds. A file
+    offered in pieces has `parts`, which are fetched and joined in this order; its own address is then never asked.
     """
 
     url: str
@@ -26,6 +27,7 @@ class Remote:
     bytes: int | None = None
     unpack: bool = False
     destination: str = "."
+    parts: tuple[Remote, ...] = ()
 
     def __post_init__(self) -> None:
         """Take the name from the address when none is given, and check what a loader's author can get wrong."""

@@ -1,0 +1,109 @@
+"""McGill Billboard: 740 songs of the American charts, unlabelled, for pre-training (Burgoyne, Wild and Fujinaga, 2011).
+
+Only chord annotations and an index are published; the audio is the user's.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from workflow_scripts.audio import splits
+from workflow_scripts.audio.index import DatasetIndex
+from workflow_scripts.audio.listing import audio_files, clip_table, excluded_table
+from workflow_scripts.errors import UserError
+from workflow_scripts.sources.remotes import Remote
+
+TASK = "unlabelled"
+SIZE = {"clips": 740, "seconds": 210.0}  # songs of the published index; charted singles last three to four minutes
+BIBTEX = """@inproceedings{burgoyne2011expert,
+  author = {Burgoyne, John Ashley and Wild, Jonathan and Fujinaga, Ichiro},
+  title = {An Expert Ground Truth Set for Audio Chord Recognition and Music Analysis},
+  booktitle = {Proceedings of the 12th International Society for Music Information Retrieval Conference (ISMIR)},
+  year = {2011}
+}"""
+LICENSE = "index CC0; the audio is not distributed: bring your own copy"
+REMOTES: dict[str, Remote] = {}  # the index alone is of no use without the audio, which cannot be downloaded
+
+INDEX = "billboard-2.0-index.csv"
+COLUMNS = ("id", "title", "artist")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Billboard has one form: whatever songs of the index the user has (Spijkervet, 2021, had 461)."""
+
+
+def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 (every data set has this shape)
+    """Index the audio anywhere below `root` that belongs to a song of `billboard-2.0-index.csv`, which lies in `root`.
+
+    A file belongs to a song if its name, or its folders and name, say artist and title (`Artist - Title.mp3`,
+    `Artist/Title.flac`, `Artist/Title/audio.flac`), or the number of a chart slot (`0003.mp3`, `0003/audio.flac`).
+    Each song is taken once, although many fill several slots. 5 % of the songs are validation. Raises `UserError` when
+    the index is missing or no file belongs to a song.
+    """
+    songs = read_songs(root)
+    number_of = {key: number for number, keys in songs.items() for key in keys}
+    files: dict[str, str] = {}
+    excluded = []
+    for path in audio_files(root):
+        number = next((number_of[name] for name in _names(path) if name in number_of), None)
+        if number is None:
+            excluded.append((path, "neither artist and title nor slot of a song of the index"))
+        elif number in files:
+            excluded.append((path, f"the same song as {files[number]}"))
+        else:
+            files[number] = path
+    if not files:
+        raise UserError(
+            f"{root} holds no song of {INDEX}: name files <artist> - <title>.mp3 or <four digits of the slot>.mp3; "
+            "for any other folder of music use the data set `folder`"
+        )
+    clips = sorted(files)
+    lacking = len(songs) - len(files)
+    summary = [("songs without audio", f"{lacking} songs of the index have no audio file")] if lacking else []
+    return DatasetIndex(
+        task="unlabelled",
+        clips=clip_table(clip=clips, path=[files[clip] for clip in clips], split=splits.by_hash(clips), group=clips),
+        labels=pd.DataFrame(index=pd.Index(clips, name="clip")),
+        excluded=excluded_table(excluded + summary),
+    )
+
+
+def read_songs(root: Path) -> dict[str, set[str]]:
+    """First slot of each song (four digits) to all names it may have: its slots, and artist and title in plain letters.
+
+    Slots that were never annotated have neither title nor artist and are passed over. Raises `UserError`.
+    """
+    path = root / INDEX
+    if not path.is_file():
+        raise UserError(f"{root} lacks {INDEX}: get it from the McGill Billboard Project's page and put it there")
+    try:
+        table = pd.read_csv(path, usecols=list(COLUMNS), dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        table["slot"] = [f"{int(slot):04d}" for slot in table["id"]]
+    except ValueError as error:
+        raise UserError(f"{path} cannot be read ({error}): get the original") from error
+    named = table[(table["title"] != "") & (table["artist"] != "")].sort_values("slot")
+    songs: dict[str, set[str]] = {}
+    first_slot: dict[str, str] = {}
+    for slot, artist, title in zip(named["slot"], named["artist"], named["title"], strict=True):
+        name = _plain(f"{artist} {title}")
+        songs.setdefault(first_slot.setdefault(name, slot), {name}).add(slot)
+    return songs
+
+
+def _names(path: str) -> list[str]:
+    """What a file may call its song, most telling first."""
+    parts = [*PurePosixPath(path).parts[:-1], PurePosixPath(path).stem]
+    spans = (parts[-1:], parts[-2:], parts[-3:-1], parts[-2:-1])  # name; folder and name; two folders; folder
+    return [_plain(" ".join(span)) for span in spans]
+
+
+def _plain(text: str) -> str:
+    """Letters and digits in lower case without accents, words parted by one space: file names lose the rest."""
+    letters = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return " ".join(re.findall(r"[a-z0-9]+", letters.replace("'", "")))

@@ -1,0 +1,92 @@
+"""GTZAN: 1,000 clips of 30 s in ten genres, of which 930 stay in the fault-filtered split (Tzanetakis and Cook, 2002).
+
+The fault filter leaves out repetitions, distortions and wrong labels and keeps artists apart (Sturm, 2013; Kereliuk,
+Sturm and Larsen, 2015).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from workflow_scripts.audio import splits
+from workflow_scripts.audio.index import DatasetIndex
+from workflow_scripts.audio.listing import clip_table, excluded_table, first_existing, one_hot
+from workflow_scripts.errors import UserError
+from workflow_scripts.sources.remotes import Remote
+
+TASK = "multiclass"
+SIZE = {"clips": 930, "seconds": 30.0}  # clips of the fault-filtered set and their length, for estimates
+BIBTEX = """@article{tzanetakis2002musical,
+  author = {Tzanetakis, George and Cook, Perry},
+  title = {Musical Genre Classification of Audio Signals},
+  journal = {IEEE Transactions on Speech and Audio Processing},
+  year = {2002}
+}"""
+LICENSE = "none stated: excerpts of commercial recordings, for research; bring your own copy"
+REMOTES: dict[str, Remote] = {}  # the owner's archive is offline; the mirrors need an account
+
+DATA_FILES = ("lists/gtzan_fault_filtered.csv",)  # data this file reads, part of its digest
+FAULT_FILTERED = Path(__file__).parent / DATA_FILES[0]
+ROOTS = ("genres", "genres_original", "")  # the owner's archive, the copy on Kaggle, the folder of the genres itself
+SUFFIXES = (".wav", ".au")  # both circulate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """`split`: fault_filtered, 443 / 197 / 290; or corpus, all 930 for pre-training, 5 % of them validation.
+
+    Spijkervet (2021) pre-trains on all 930. An encoder that did must not be tested on the fault-filtered split.
+    """
+
+    split: Literal["fault_filtered", "corpus"] = "fault_filtered"
+
+    def __post_init__(self) -> None:
+        """Refuse other values."""
+        if self.split not in ("fault_filtered", "corpus"):
+            raise UserError(f"gtzan: split must be fault_filtered or corpus, not {self.split!r}")
+
+
+def index(root: Path, options: Options) -> DatasetIndex:
+    """Index the clips of the fault-filtered list: `genres/blues/blues.00000.wav` and so on below `root`.
+
+    Also read: `genres_original`, the genres' folders in `root` itself, and .au files. Raises `UserError` when there is
+    no audio. Some copies hold a jazz.00054 that cannot be decoded; preparing finds that out.
+    """
+    listed = read_list()
+    paths = [_path(root, genre, clip) for clip, genre in zip(listed["clip"], listed["genre"], strict=True)]
+    kept = listed[[path is not None for path in paths]]
+    if kept.empty:
+        raise UserError(
+            f"{root} holds no audio of GTZAN: expected genres/blues/blues.00029.wav and so on; "
+            "the owner's archive is offline, so bring your own copy"
+        )
+    clips, kinds, missing = list(kept["clip"]), list(kept["genre"]), len(listed) - len(kept)
+    return DatasetIndex(
+        task="multiclass",
+        clips=clip_table(
+            clip=clips,
+            path=[path for path in paths if path is not None],
+            split=kept["split"] if options.split == "fault_filtered" else splits.by_hash(clips),
+            group=clips,  # who plays is not told: the list itself keeps artists apart
+        ),
+        labels=one_hot(kinds, classes=sorted(set(listed["genre"])), clips=clips),
+        excluded=excluded_table(
+            [("clips without audio", f"{missing} clips of the list have no audio file")] if missing else []
+        ),
+    )
+
+
+def read_list() -> pd.DataFrame:
+    """Columns clip (blues.00029), genre and split of the 930 clips, sorted by clip."""
+    table = pd.read_csv(FAULT_FILTERED, dtype=str)
+    table["clip"] = [Path(path).stem for path in table["path"]]
+    return table.sort_values("clip").reset_index(drop=True)[["clip", "genre", "split"]]
+
+
+def _path(root: Path, genre: str, clip: str) -> str | None:
+    candidates = [f"{folder}/{genre}/{clip}{suffix}".lstrip("/") for folder in ROOTS for suffix in SUFFIXES]
+    return first_existing(root, candidates)

@@ -1,0 +1,149 @@
+"""MagnaTagATune: the fifty commonest of 188 tags for 25,863 clips of 29 s, cut from 5,405 songs (Law et al., 2009)."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from workflow_scripts.audio.index import DatasetIndex, Split
+from workflow_scripts.audio.listing import MISSING, clip_table, excluded_table
+from workflow_scripts.errors import UserError
+from workflow_scripts.sources.remotes import Remote
+
+TASK = "multilabel"
+SIZE = {"clips": 25863, "seconds": 29.0}  # clips of the published set and their length, for estimates
+BIBTEX = """@inproceedings{law2009evaluation,
+  author = {Law, Edith and West, Kris and Mandel, Michael and Bay, Mert and Downie, J. Stephen},
+  title = {Evaluation of Algorithms Using Games: The Case of Music Tagging},
+  booktitle = {Proceedings of the 10th International Society for Music Information Retrieval Conference (ISMIR)},
+  year = {2009}
+}"""
+LICENSE = "CC BY-NC-SA 3.0; audio from Magnatune, CC BY-NC-SA 1.0"
+_URL = "https://mirg.city.ac.uk/datasets/magnatagatune"
+REMOTES = {
+    "annotations": Remote(url=f"{_URL}/annotations_final.csv"),
+    "audio": Remote(  # no checksums are published; the lengths are those two independent scripts expect
+        url=f"{_URL}/mp3.zip",
+        parts=(
+            Remote(url=f"{_URL}/mp3.zip.001", bytes=1_100_000_000),
+            Remote(url=f"{_URL}/mp3.zip.002", bytes=1_100_000_000),
+            Remote(url=f"{_URL}/mp3.zip.003", bytes=772_769_864),
+        ),
+        bytes=2_972_769_864,
+        unpack=True,
+    ),
+}
+
+ANNOTATIONS = "annotations_final.csv"
+#: the commonest tags over all 25,863 rows, most frequent first. Published label arrays disagree about the order of
+#: metal and female voice, so labels are only ever found by name
+TAGS = (
+    *("guitar", "classical", "slow", "techno", "strings", "drums", "electronic", "rock", "fast", "piano", "ambient"),
+    *("beat", "violin", "vocal", "synth", "female", "indian", "opera", "male", "singing", "vocals", "no vocals"),
+    *("harpsichord", "loud", "quiet", "flute", "woman", "male vocal", "no vocal", "pop", "soft", "sitar", "solo"),
+    *("man", "classic", "choir", "voice", "new age", "dance", "male voice", "female vocal", "beats", "harp", "cello"),
+    *("no voice", "weird", "country", "metal", "female voice", "choral"),
+)
+#: folders are named by a hash of the album: 0 to b train, c validates, d to f test (Dieleman and Schrauwen, 2014)
+FOLDERS: dict[str, Split] = {**dict.fromkeys("0123456789ab", "train"), "c": "valid", **dict.fromkeys("def", "test")}
+KNOWN_BAD = frozenset((35644, 55753, 57881))  # empty or missing in every copy; all three in training
+#: training clips that the filtered split leaves out for whatever reason
+DATA_FILES = ("lists/magnatagatune_left_out.csv",)  # data this file reads, part of its digest
+LEFT_OUT = Path(__file__).parent / DATA_FILES[0]
+#: a clip is named by its song and the part of it in seconds; the song's name alone is the same for all its clips
+CLIP_NAME = re.compile(r"(?P<song>.+)-\d+-\d+\.mp3")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Which clips are used; the folders decide the split in both.
+
+    `folders`: all, 18,706 / 1,825 / 5,329 (Spijkervet, 2021). `filtered`: those with one of the fifty tags and more
+    than 29.1 s of audio, 15,244 / 1,529 / 4,332 (Lee and Nam, 2017; Garoufis et al., 2024).
+    """
+
+    split: Literal["folders", "filtered"] = "folders"
+
+    def __post_init__(self) -> None:
+        """Refuse other values."""
+        if self.split not in ("folders", "filtered"):
+            raise UserError(f"magnatagatune: split must be folders or filtered, not {self.split!r}")
+
+
+def index(root: Path, options: Options) -> DatasetIndex:
+    """Index the clips of `annotations_final.csv`, whose mp3 folders 0 to f lie in `root` or in `root`/mp3.
+
+    A clip's id is its clip_id with six digits; its group is the song, and the clips of a song stand in their order in
+    time. Artists are in several splits, as published. Raises `UserError` when the table or all audio is missing.
+    """
+    table = read_annotations(_annotations(root))
+    if options.split == "filtered":
+        table = _filtered(table)
+    audio = "mp3/" if (root / "mp3").is_dir() else ""
+    numbers = [int(number) for number in table.index]
+    reasons = [_unusable(root, number, audio + path) for number, path in zip(numbers, table["path"], strict=True)]
+    kept = table[[reason is None for reason in reasons]]
+    if kept.empty:
+        raise UserError(f"{root} holds no audio of {ANNOTATIONS}: join and unpack mp3.zip.001, .002 and .003 there")
+    clips = [f"{number:06d}" for number in kept.index]
+    return DatasetIndex(
+        task="multilabel",
+        clips=clip_table(
+            clip=clips,
+            path=[audio + path for path in kept["path"]],
+            split=[FOLDERS[path[0]] for path in kept["path"]],
+            group=[_song(path) for path in kept["path"]],
+        ),
+        labels=kept[list(TAGS)].astype("float32").set_axis(pd.Index(clips, name="clip")),
+        excluded=excluded_table(
+            [(f"{number:06d}", reason) for number, reason in zip(numbers, reasons, strict=True) if reason]
+        ),
+    )
+
+
+def read_annotations(path: Path) -> pd.DataFrame:
+    """Columns path and the fifty tags (0 or 1), indexed by clip_id, ascending.
+
+    Raises `UserError` when a column is missing, a value is neither 0 nor 1, an id is there twice, or a path does not
+    begin with one of the sixteen folders.
+    """
+    try:
+        table = pd.read_csv(path, sep="\t", usecols=["clip_id", "mp3_path", *TAGS])
+        table = table.astype({"clip_id": int, "mp3_path": str, **dict.fromkeys(TAGS, "int8")})
+    except ValueError as error:
+        raise UserError(f"{path} is not the tab-separated {ANNOTATIONS} ({error}): get the original") from error
+    table = table.rename(columns={"mp3_path": "path"}).set_index("clip_id").sort_index()
+    odd = [p for p in table["path"] if p[:1] not in FOLDERS or p[1:2] != "/" or ".." in p.split("/")]
+    if odd or not table[list(TAGS)].isin((0, 1)).all(axis=None) or table.index.has_duplicates:
+        fault = f"the path {odd[0]!r}" if odd else "tags that are neither 0 nor 1, or a clip_id twice"
+        raise UserError(f"{path} holds {fault}: get the original {ANNOTATIONS}")
+    return table
+
+
+def _annotations(root: Path) -> Path:
+    if not (root / ANNOTATIONS).is_file():
+        raise UserError(f"{root} lacks {ANNOTATIONS}: put it there, beside the folders 0 to f")
+    return root / ANNOTATIONS
+
+
+def _filtered(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a tag, but for those that are known to be left out all the same (too short or unreadable)."""
+    with LEFT_OUT.open(encoding="utf-8", newline="") as file:
+        left_out = [int(row["clip_id"]) for row in csv.DictReader(file)]
+    return table[(table[list(TAGS)].sum(axis=1) > 0) & ~table.index.isin(left_out)]
+
+
+def _unusable(root: Path, number: int, path: str) -> str | None:
+    if number in KNOWN_BAD:
+        return "known bad clip: empty or missing in every copy"
+    return None if (root / path).is_file() else MISSING
+
+
+def _song(path: str) -> str:
+    match = CLIP_NAME.fullmatch(path)
+    return match["song"] if match else path

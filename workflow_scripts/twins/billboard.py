@@ -1,0 +1,83 @@
+"""Twin of McGill Billboard: songs in the styles of the charts, and an index with slots that share a song or have none.
+
+Layout: `billboard-2.0-index.csv` and `audio/<decade>s/<Artist>/<Title>/audio.mp3`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from workflow_scripts.files import write_text
+from workflow_scripts.synthesis import names
+from workflow_scripts.synthesis.arrangements import Arrangement, arrange
+from workflow_scripts.synthesis.options import TwinOptions
+from workflow_scripts.synthesis.write import ClipToWrite, entropy, generator, with_defects, write_clips
+
+COLUMNS = ("id", "chart_date", "target_rank", "actual_rank", "title", "artist", "peak_rank", "weeks_on_chart")
+STYLES = ("pop", "rock", "soul", "country", "disco", "funk", "blues", "folk")
+YEARS = (1958, 1992)  # of the charts
+ABSENT = 0.05  # songs without audio, as share of those with it; users have about half
+AGAIN = 0.2  # slots filled by a song that fills another: 890 slots hold 740 songs
+UNNAMED = 0.46  # slots that were never annotated, as share of the others: 410 to 890
+
+
+@dataclass(frozen=True, kw_only=True)
+class Song:
+    """One song of the index; without audio if `present` is false."""
+
+    number: int
+    artist: str
+    title: str
+    year: int
+    present: bool
+
+
+def write(root: Path, twin: TwinOptions) -> None:
+    """Write the twin below `root`; equal options give equal files. `twin.clips` songs have audio."""
+    songs = _songs(twin)
+    _write_index(root, songs, generator(twin, "slots"))
+    clips = [
+        ClipToWrite(
+            path=f"audio/{song.year // 10 * 10}s/{song.artist}/{song.title}/audio.mp3",
+            recipe=_recipe(generator(twin, "style", song.number)),
+            entropy=entropy(twin, "billboard", song.number),
+        )
+        for song in songs
+        if song.present
+    ]
+    write_clips(root, with_defects(clips, twin), seconds=twin.clip_seconds, total=len(clips))
+
+
+def _recipe(rng: np.random.Generator) -> Arrangement:
+    return arrange(rng, str(rng.choice(STYLES)))
+
+
+def _songs(twin: TwinOptions) -> list[Song]:
+    rng = generator(twin, "songs")
+    absent = max(1, round(ABSENT * twin.clips))
+    return [
+        Song(
+            number=i,
+            artist=names.artist(rng) if rng.random() < 0.9 else f"{names.artist(rng)},{names.artist(rng)}",
+            title=f"{names.title(rng)} No. {i + 1}",  # invented names repeat; songs must not
+            year=int(rng.integers(*YEARS)),
+            present=i < twin.clips,
+        )
+        for i in range(twin.clips + absent)
+    ]
+
+
+def _write_index(root: Path, songs: list[Song], rng: np.random.Generator) -> None:
+    again = rng.integers(0, len(songs), max(1, round(AGAIN * len(songs)))).tolist()
+    named = [*songs, *(songs[i] for i in again)]
+    slots: list[Song | None] = [*named, *[None] * max(1, round(UNNAMED * len(named)))]
+    rows: list[list[object]] = [list(COLUMNS)]
+    for slot, place in enumerate(rng.permutation(len(slots)).tolist(), start=1):
+        song, rank = slots[place], int(rng.integers(1, 100))
+        date = f"{song.year if song else rng.integers(*YEARS)}-07-03"
+        about = ["", "", "", "", ""] if song is None else [rank + 1, song.title, song.artist, rank, 8]
+        rows.append([slot, date, rank, *about])
+    write_text(root / "billboard-2.0-index.csv", names.table(rows))

@@ -1,0 +1,71 @@
+"""Twin of GTZAN: ten genres by instruments, harmony and groove, under the real names, so that the real list splits it.
+
+Layout: `genres/<genre>/<genre>.<five digits>.wav`, mono, 16 bit, 22,050 Hz; a few files the list does not name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from workflow_scripts.datasets.gtzan import read_list
+from workflow_scripts.errors import UserError
+from workflow_scripts.files import written_atomically
+from workflow_scripts.synthesis.arrangements import arrange
+from workflow_scripts.synthesis.options import TwinOptions
+from workflow_scripts.synthesis.write import ClipToWrite, entropy, generator, with_defects, write_clips
+
+GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
+PER_GENRE = 100  # files of the real set, faulty ones included
+FAULTY = 0.075  # files that the fault filter leaves out, as share of the others: 70 to 930
+BROKEN = ("jazz", "jazz.00054")  # not readable in the copy that circulates; the list has it in training
+
+
+def write(root: Path, twin: TwinOptions) -> None:
+    """Write the twin below `root`; equal options give equal files. `twin.clips` listed clips have audio.
+
+    Raises `UserError` for more clips than the real list has.
+    """
+    rng = generator(twin, "clips")
+    listed, faulty = _clips(_listed(rng, twin), twin), _clips(_faulty(rng, twin), twin)
+    clips = [*with_defects(listed, twin), *faulty]
+    write_clips(root, clips, seconds=twin.clip_seconds, total=len(clips))
+    if twin.defects:
+        genre, clip = BROKEN
+        with written_atomically(root / "genres" / genre / f"{clip}.wav") as temporary:
+            temporary.write_bytes(bytes(1000))  # no header, no sound
+
+
+def _clips(names: list[tuple[str, str]], twin: TwinOptions) -> list[ClipToWrite]:
+    return [
+        ClipToWrite(
+            path=f"genres/{genre}/{clip}.wav",
+            recipe=arrange(generator(twin, "style", clip), genre),
+            entropy=entropy(twin, "gtzan", clip),
+        )
+        for genre, clip in names
+    ]
+
+
+def _listed(rng: np.random.Generator, twin: TwinOptions) -> list[tuple[str, str]]:
+    """Genre and name of listed clips, at any number in the list's proportions of genre and split."""
+    table = read_list()
+    if twin.defects:
+        table = table[table["clip"] != BROKEN[1]]  # written besides
+    if twin.clips > len(table):
+        raise UserError(f"the twin of gtzan has at most {len(table)} clips, those of the real list, not {twin.clips}")
+    order = rng.permutation(len(table))
+    table = table.iloc[order].reset_index(drop=True)
+    cell = table.groupby(["genre", "split"])["clip"]
+    table["place"] = (cell.cumcount() + 0.5) / cell.transform("size")  # spreads each cell evenly over 0 to 1
+    chosen = table.sort_values(["place", "clip"]).head(twin.clips)
+    return sorted(zip(chosen["genre"], chosen["clip"], strict=True))
+
+
+def _faulty(rng: np.random.Generator, twin: TwinOptions) -> list[tuple[str, str]]:
+    listed = set(read_list()["clip"])
+    names = [(genre, f"{genre}.{i:05d}") for genre in GENRES for i in range(PER_GENRE)]
+    faulty = [(genre, name) for genre, name in names if name not in listed]
+    count = max(1, round(FAULTY * twin.clips))
+    return sorted(faulty[i] for i in rng.permutation(len(faulty))[:count])

@@ -1,0 +1,162 @@
+"""Twin of the Million Song Dataset's previews: tags of Last.fm, derived from what was composed.
+
+Tags that name an opinion or a decade (sexy, 80s) stand for a style or an instrument here, so that they are true by
+construction too. Layout: `<digit>/<digit>/<7digital id>.clip.mp3`, the tables of split and tags, and the pickle that
+leads from track to preview.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from workflow_scripts.files import write_text, written_atomically
+from workflow_scripts.synthesis.arrangements import Arrangement, arrange
+from workflow_scripts.synthesis.options import TwinOptions
+from workflow_scripts.synthesis.write import ClipToWrite, entropy, generator, with_defects, write_clips
+
+#: columns of the published label arrays
+TAGS = (
+    *("rock", "pop", "alternative", "indie", "electronic", "female vocalists", "dance", "00s", "alternative rock"),
+    *("jazz", "beautiful", "metal", "chillout", "male vocalists", "classic rock", "soul", "indie rock", "Mellow"),
+    *("electronica", "80s", "folk", "90s", "chill", "instrumental", "punk", "oldies", "blues", "hard rock", "ambient"),
+    *("acoustic", "experimental", "female vocalist", "guitar", "Hip-Hop", "70s", "party", "country"),
+    *("easy listening", "sexy", "catchy", "funk", "electro", "heavy metal", "Progressive rock", "60s", "rnb"),
+    *("indie pop", "sad", "House", "happy"),
+)
+STYLES = (
+    *("rock", "rock", "rock", "indie", "indie", "pop", "pop", "metal", "punk", "house", "techno", "ambient", "hiphop"),
+    *("jazz", "soul", "funk", "disco", "folk", "blues", "country", "new age", "weird"),
+)
+#: table and its share of the tracks; the real shares are 83 %, 5 % and 12 %
+TABLES = (("train_gt_msd.tsv", 0.7), ("val_gt_msd.tsv", 0.12), ("test_gt_msd.tsv", 0.18))
+ABSENT = 0.05  # tracks without a file, as share of those with one
+LETTERS, HEXADECIMAL = list("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), list("0123456789ABCDEF")
+
+#: tags of a style
+_STYLE_TAGS: dict[str, tuple[str, ...]] = {
+    "rock": ("rock",),
+    "indie": ("indie", "alternative", "00s"),
+    "pop": ("pop", "catchy"),
+    "metal": ("metal", "heavy metal", "hard rock", "rock"),
+    "punk": ("punk", "alternative", "alternative rock", "rock"),
+    "house": ("House", "electronic", "electronica", "dance", "party"),
+    "techno": ("electronic", "electronica", "electro", "dance"),
+    "ambient": ("ambient", "electronic", "chillout"),
+    "hiphop": ("Hip-Hop", "90s"),
+    "jazz": ("jazz",),
+    "soul": ("soul", "rnb", "sexy"),
+    "funk": ("funk", "70s"),
+    "disco": ("dance", "party", "70s"),
+    "folk": ("folk",),
+    "blues": ("blues", "oldies"),
+    "country": ("country",),
+    "new age": ("easy listening",),
+    "weird": ("experimental",),
+}
+#: tags of an instrument within a style: who plays makes the decade and the kind
+_PLAYED: dict[tuple[str, str], tuple[str, ...]] = {
+    ("rock", "organ"): ("classic rock", "60s", "oldies"),
+    ("rock", "piano"): ("classic rock", "Progressive rock"),
+    ("rock", "distorted guitar"): ("hard rock", "alternative rock"),
+    ("indie", "electric guitar"): ("indie rock",),
+    ("indie", "mallet_percussion"): ("indie pop",),
+    ("pop", "synth"): ("80s",),
+    ("pop", "piano"): ("90s",),
+    ("soul", "organ"): ("60s", "oldies"),
+}
+_GUITARS = ("acoustic guitar", "electric guitar", "distorted guitar")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Track:
+    """One row of a table, and the preview it leads to; without audio if `present` is false."""
+
+    track: str
+    preview: str
+    arrangement: Arrangement
+    present: bool
+
+
+def write(root: Path, twin: TwinOptions) -> None:
+    """Write the twin below `root`; equal options give equal files. `twin.clips` tracks have audio."""
+    tracks = _tracks(twin)
+    _write_lists(root, tracks, twin)
+    clips = [
+        ClipToWrite(
+            path=f"{track.preview[0]}/{track.preview[1]}/{track.preview}.clip.mp3",
+            recipe=track.arrangement,
+            entropy=entropy(twin, "msd", int(track.preview)),
+        )
+        for track in tracks
+        if track.present
+    ]
+    write_clips(root, with_defects(clips, twin), seconds=twin.clip_seconds, total=len(clips))
+
+
+def tags_of(arrangement: Arrangement) -> frozenset[str]:
+    """All tags that hold for a track, by what sounds in it."""
+    players, tempo, major = arrangement.players, arrangement.beats_per_minute, arrangement.scale == "major"
+    gentle = not arrangement.drums
+    rules = {
+        _STYLE_TAGS[arrangement.style]: True,
+        ("guitar",): any(name in players for name in _GUITARS),
+        ("female vocalists", "female vocalist"): "female voice" in players,
+        ("male vocalists",): "male voice" in players,
+        ("instrumental",): not arrangement.voices,
+        ("Mellow", "chill"): gentle,
+        ("acoustic",): gentle and "acoustic guitar" in players,
+        ("beautiful",): gentle and any(name in players for name in ("harp", "piano", "violin", "flute")),
+        ("happy",): major and arrangement.drums and tempo > 100,
+        ("sad",): not major and tempo < 90,
+    }
+    held = {tag for tags, holds in rules.items() if holds for tag in tags}
+    return frozenset(held.union(*(_PLAYED.get((arrangement.style, name), ()) for name in players)))
+
+
+def _tracks(twin: TwinOptions) -> list[Track]:
+    rng = generator(twin, "tracks")
+    count = twin.clips + max(1, round(ABSENT * twin.clips))
+    previews = rng.choice(9_000_000, size=count, replace=False) + 100_000  # the real numbers have up to seven digits
+    styles = rng.permutation(count) % len(STYLES)  # every style equally often
+    return [
+        Track(
+            track=_name(rng, i),
+            preview=str(preview),
+            arrangement=arrange(rng, STYLES[style]),
+            present=i < twin.clips,
+        )
+        for i, (preview, style) in enumerate(zip(previews, styles, strict=True))
+    ]
+
+
+def _name(rng: np.random.Generator, number: int) -> str:
+    """TR, five letters, eleven hexadecimal digits, of which the last five count: no two are equal."""
+    letters, digits = rng.choice(LETTERS, 5), rng.choice(HEXADECIMAL, 2)
+    return f"TR{''.join(letters)}128F{''.join(digits)}{number:05X}"
+
+
+def _write_lists(root: Path, tracks: list[Track], twin: TwinOptions) -> None:
+    order = generator(twin, "split").permutation(len(tracks))
+    bounds = np.round(np.cumsum([share for _, share in TABLES]) * len(tracks)).astype(int)
+    named = [(tracks[i].track, tracks[i]) for i in order]
+    parts = [named[first:last] for first, last in zip([0, *bounds[:-1]], bounds, strict=True)]
+    previews = {track.track: track.preview for track in tracks}
+    if twin.defects:  # two names of one preview, in training and test, as the real table has some
+        name, original = _name(generator(twin, "again"), len(tracks)), parts[0][0][1]
+        parts[2].append((name, original))
+        previews[name] = original.preview
+    for (table, _), rows in zip(TABLES, parts, strict=True):
+        lines = [f"{name}\t{json.dumps(_vector(track.arrangement))}\n" for name, track in rows]
+        write_text(root / table, "".join(lines))
+    with written_atomically(root / "MSD_id_to_7D_id.pkl") as temporary:
+        temporary.write_bytes(pickle.dumps(previews, protocol=2))  # the last that Python 2 knows
+
+
+def _vector(arrangement: Arrangement) -> list[float]:
+    held = tags_of(arrangement)
+    return [float(tag in held) for tag in TAGS]
