@@ -37,6 +37,13 @@ def config(**recipe: object) -> dict[str, Any]:
     return changed
 
 
+def all_workers(config: dict[str, Any]) -> dict[str, Any]:
+    """Give a config all six workers; prosody needs its stored targets."""
+    names = ("lps", "prosody", "mfcc", "chroma", "tempogram")
+    regressed = {name: {"hidden": 4, "targets": "normalised"} for name in names}
+    return config | {"workers": {"waveform": {"width": 0.05}, **regressed}}
+
+
 def arguments(
     config: dict[str, Any], *, corpus: Corpus, output: Path, features: dict[str, Path] | None = None
 ) -> list[str]:

@@ -89,12 +89,14 @@ class Results:
     def __init__(self, folder: Path) -> None:
         """Start with no evaluation and the study "fig2"."""
         self.folder = folder
-        self.plan: dict = {"scale": "demo", "evaluations": [], "studies": {"fig2": copy.deepcopy(STUDY)}}
+        study = copy.deepcopy(STUDY) | {"evaluations": []}
+        self.plan: dict = {"scale": "demo", "evaluations": [], "studies": {"fig2": study}}
 
     def expect(self, cell: Mapping[str, object]) -> Path:
         """Plan a cell; return the path where its trials belong."""
         path = self.folder.joinpath("evaluations", *(str(cell[factor]) for factor in FACTORS), "trials.csv")
         entry = {"path": str(path), "code": CODE, "config": CONFIG, "factors": dict(cell), "studies": ["fig2"]}
+        self.plan["studies"]["fig2"]["evaluations"].append(len(self.plan["evaluations"]))
         self.plan["evaluations"].append(entry)
         return path
 

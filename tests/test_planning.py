@@ -189,3 +189,33 @@ def test_a_changed_checkpoint_entry_changes_what_descends_from_it() -> None:
     ]
     assert plans[0].embed(run, "openmic").code != plans[1].embed(run, "openmic").code
     assert plans[0].embed(EQUAL, "openmic") == plans[1].embed(EQUAL, "openmic")
+
+
+def test_a_study_lists_its_cells_in_its_own_order(plan: Plan) -> None:
+    summary = plan.summary()
+    listed = [summary["evaluations"][place] for place in summary["studies"]["wu2021_fig3"]["evaluations"]]
+    workers = list(
+        dict.fromkeys(entry["factors"]["workers"] for entry in listed if entry["factors"]["corpus"] != "none")
+    )
+    assert workers == ["WLP", "WLPM", "WLPC", "WLPT", "WLPMC", "WLPMT", "WLPCT", "WLPMCT"], "Fig. 2 has WLPMCT first"
+    assert all("wu2021_fig3" in entry["studies"] for entry in listed)
+
+
+def test_the_strictest_study_of_a_data_set_decides_on_broken_clips(plan: Plan) -> None:
+    assert plan.largest_shares == {}
+    studies = {name: {**study, "quarantine": {"largest_share": 0.2}} for name, study in plan.studies.items()}
+    tolerant = Plan(PAPER, studies)
+    assert tolerant.largest_shares == dict.fromkeys(
+        ("audioset_music", "extended_ballroom", "fma_small", "openmic"), 0.2
+    )
+    strict = copy.deepcopy(studies)
+    strict["wu2021_fig4"] = {**strict["wu2021_fig2"], "quarantine": {"largest_share": 0.05}}
+    strict["wu2021_fig4"]["grid"] = {
+        **strict["wu2021_fig2"]["grid"],
+        "dataset": ["openmic"],
+        "scenario": ["supervised"],
+    }
+    strict["wu2021_fig4"]["floors"] = []
+    assert Plan(PAPER, strict).largest_shares == {**tolerant.largest_shares, "openmic": 0.05}
+    for run, cell in plan.evaluations:
+        assert tolerant.evaluate(run, cell) == plan.evaluate(run, cell)

@@ -18,8 +18,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from sklearn.metrics import confusion_matrix
 
 from tests.repository import REPOSITORY, SHARED, needs_shared
+from workflow_scripts.factors import DOWNSTREAM, PRETRAINING
 
 pytestmark = pytest.mark.slow
 
@@ -27,11 +29,9 @@ LEFT_OUT = shutil.ignore_patterns(
     ".git", ".venv", "data", "results", ".snakemake", "__pycache__", ".*_cache", ".hypothesis"
 )
 SMOKE = "config/smoke.yaml"
-PRETRAINED = "audioset_music/pase/WLPMCT/equal/none/smoke/seed0"
-SUPERVISED = "none/pase/none/none/none/none/seed0"
-RANDOM = "none/random/none/none/none/none/seed0"
-HANDCRAFTED = "none/handcrafted/none/none/none/none/seed0"
 DATASETS = ("openmic", "extended_ballroom")
+STUDIES = tuple(f"wu2021_fig{number}" for number in range(2, 9))
+METHOD = [factor for factor in (*PRETRAINING, *DOWNSTREAM) if factor != "pretrain_seed"]
 #: what follows from any changed trial
 SUMMARIES = {"aggregate", "tabulate", "draw", "compose"}
 
@@ -58,16 +58,50 @@ def named(rule: str, output: Path, folder: str) -> str:
     return f"{folder}/{output.stem}" if rule in ("embed", "extract") else folder
 
 
-def evaluations(run: str, *scenarios: str, datasets: tuple[str, ...] = DATASETS) -> set[str]:
+def run_of(encoder: str, workers: str, weighting: str) -> str:
+    return f"audioset_music/{encoder}/{workers}/{weighting}/none/smoke/seed0"
+
+
+def untrained(encoder: str) -> str:
+    return f"none/{encoder}/none/none/none/none/seed0"
+
+
+PASE = run_of("pase", "WLPMCT", "equal")
+EQUAL = {workers: run_of("pase_plus", workers, "equal") for workers in ("WLP", "WLPT", "WLPMCT")}
+REWEIGHTED = {workers: run_of("pase_plus", workers, "reweighted") for workers in EQUAL}
+TUNED = REWEIGHTED["WLPMCT"]  # the one that Fig. 8 fine-tunes
+PRETRAINED = (PASE, *EQUAL.values(), *REWEIGHTED.values())
+
+
+def pretrains(*runs: str) -> set[str]:
+    """The jobs that train these runs, and weigh those that are re-weighted."""
+    weighed = {f"weigh {run}" for run in runs if run in REWEIGHTED.values()}
+    return weighed | {f"pretrain {run}" for run in runs}
+
+
+def evaluations(
+    run: str, *scenarios: str, datasets: tuple[str, ...] = DATASETS, fractions: tuple[str, ...] = ("100pct",)
+) -> set[str]:
     return {
-        f"evaluate_{'embeddings' if scenario == 'frozen' else 'encoder'} {run}/{dataset}/linear/{scenario}/100pct"
+        f"evaluate_{'embeddings' if scenario == 'frozen' else 'encoder'} {run}/{dataset}/linear/{scenario}/{fraction}"
         for scenario in scenarios
         for dataset in datasets
+        for fraction in fractions
     }
 
 
 def embeds(run: str, datasets: tuple[str, ...] = DATASETS) -> set[str]:
     return {f"embed {run}/{dataset}" for dataset in datasets}
+
+
+def descend(*runs: str) -> set[str]:
+    """Everything that hangs off pre-trained runs."""
+    jobs = {"plan", *SUMMARIES}
+    for run in runs:
+        jobs |= embeds(run) | evaluations(run, "frozen")
+        if run == TUNED:
+            jobs |= evaluations(run, "frozen", "fine_tuned", fractions=("100pct", "50pct"))
+    return jobs
 
 
 @pytest.fixture(scope="session")
@@ -99,20 +133,111 @@ def with_meaning(text: str) -> str:
 def test_the_smoke_run_draws_every_artefact(finished: Path) -> None:
     results = finished / "results" / "smoke"
     for path in [
-        *(results / "tables" / f"wu2021_fig2.{format}" for format in ("csv", "md", "tex", "html")),
-        *(results / "figures" / f"wu2021_fig2.{format}" for format in ("svg", "pdf", "png")),
+        *(results / "tables" / f"{study}.{format}" for study in STUDIES for format in ("csv", "md", "tex", "html")),
+        *(results / "figures" / f"{study}.{format}" for study in STUDIES for format in ("svg", "pdf", "png", "csv")),
+        *(results / "tables" / f"reproduction.{format}" for format in ("csv", "md", "tex", "html")),
         results / "report" / "index.html",
     ]:
         assert path.stat().st_size > 200, path
     trials = pd.read_csv(results / "statistics" / "trials.csv")
     macro_f1 = trials[trials.metric == "macro_f1"]
-    cells = macro_f1.groupby(["encoder", "scenario", "dataset"]).size()
-    assert len(cells) == (3 + 2) * len(DATASETS)
+    cells = macro_f1.groupby([*PRETRAINING, *DOWNSTREAM]).size()
+    frozen, supervised, tuned_and_halves, floors = 7, 2, 3, 3
+    assert len(cells) == (frozen + supervised + tuned_and_halves + floors) * len(DATASETS)
     assert (cells == 3).all(), "three trials a cell"
     assert macro_f1.value.between(0, 1).all()
     scores = trials[trials.metric != "classes_skipped"].value
     assert scores.dropna().between(0, 1).all()  # an AUC has no value where no class was seen with both labels
     assert set(trials.source) == {"twin"}
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_the_numbers_of_each_table_recompute_from_the_trials(finished: Path, study: str) -> None:
+    results = finished / "results" / "smoke"
+    table = pd.read_csv(results / "tables" / f"{study}.csv", keep_default_na=False)
+    trials = pd.read_csv(results / "statistics" / "trials.csv", keep_default_na=False)
+    means = trials[trials.metric == "macro_f1"].groupby(list(METHOD))["value"].mean()
+    assert len(table) > 1
+    for row in table.to_dict("records"):
+        assert float(row["mean"]) == pytest.approx(100 * means[tuple(row[factor] for factor in METHOD)], rel=1e-12)
+
+
+def numbers(finished: Path, study: str) -> pd.DataFrame:
+    return pd.read_csv(finished / "results/smoke/figures" / f"{study}.csv", keep_default_na=False)
+
+
+@pytest.fixture(scope="session")
+def macro_f1(finished: Path) -> pd.DataFrame:
+    trials = pd.read_csv(finished / "results/smoke/statistics/trials.csv", keep_default_na=False)
+    return trials[trials.metric == "macro_f1"].assign(value=lambda rows: 100 * rows.value)
+
+
+def of_method(trials: pd.DataFrame, row: pd.Series, **other: str) -> pd.DataFrame:
+    """Trials of the cell that a row of a figure's numbers names, by trial."""
+    levels = {factor: row[factor] for factor in METHOD} | other
+    picked = trials[(trials[list(levels)] == pd.Series(levels)).all(axis=1)].sort_values("trial")
+    assert len(picked) == 3
+    return picked
+
+
+@pytest.mark.parametrize("study", ["wu2021_fig2", "wu2021_fig3"])
+def test_dots_and_weightings_recompute_from_the_trials(finished: Path, macro_f1: pd.DataFrame, study: str) -> None:
+    drawn = numbers(finished, study)
+    assert len(drawn) >= 12
+    for _, row in drawn.iterrows():
+        assert float(row["mean"]) == pytest.approx(of_method(macro_f1, row)["value"].mean())
+        if "sd" in row:
+            assert float(row["sd"]) == pytest.approx(of_method(macro_f1, row)["value"].std())
+
+
+def test_losses_recompute_from_the_runs(finished: Path) -> None:
+    drawn = numbers(finished, "wu2021_fig4")
+    assert set(drawn["weighting"]) == {"equal", "reweighted"}
+    assert set(drawn["worker"]) == {"waveform", "lps", "prosody", "mfcc", "chroma", "tempogram"}
+    for _, row in drawn.iterrows():
+        run = run_of(row["encoder"], row["workers"], row["weighting"])
+        losses = pd.read_csv(finished / "results/smoke/pretrained" / run / "losses.csv")
+        picked = losses.query("epoch == @row.epoch and split == 'valid' and worker == @row.worker").iloc[0]
+        assert float(row["drawn"]) == pytest.approx(picked["loss"] * picked["weight"])
+
+
+def test_relative_improvements_recompute_from_the_trials(finished: Path, macro_f1: pd.DataFrame) -> None:
+    drawn = numbers(finished, "wu2021_fig5")
+    assert set(drawn["workers"]) == {"WLPT", "WLPMCT"}
+    for _, row in drawn.iterrows():
+        base = of_method(macro_f1, row, workers="WLP")["value"].mean()
+        assert float(row["value"]) == pytest.approx(100 * (of_method(macro_f1, row)["value"].mean() / base - 1))
+
+
+@pytest.mark.parametrize("study", ["wu2021_fig6", "wu2021_fig7"])
+def test_confusions_recompute_from_the_predictions(finished: Path, study: str) -> None:
+    drawn = numbers(finished, study)
+    for (of, over), cells in drawn.groupby(["of", "over"], sort=False):
+        expected = row_percent(finished, of) - (row_percent(finished, over) if over else 0)
+        shown = cells.assign(value=pd.to_numeric(cells["value"])).pivot(
+            index="true", columns="predicted", values="value"
+        )
+        pd.testing.assert_frame_equal(shown, expected, check_names=False, check_exact=False, atol=1e-9)
+
+
+def row_percent(finished: Path, workers: str) -> pd.DataFrame:
+    """Mean over the trials of scikit-learn's confusion matrix, in percent of the true class."""
+    cell = f"{REWEIGHTED[workers]}/extended_ballroom/linear/frozen/100pct"
+    with np.load(finished / "results/smoke/evaluations" / cell / "predictions.npz") as kept:
+        classes, true = kept["classes"], kept["labels"].argmax(axis=1)
+        counts = [confusion_matrix(true, s.argmax(axis=1), labels=range(len(classes))) for s in kept["scores"]]
+    with np.errstate(invalid="ignore"):
+        percent = 100 * np.mean(counts, axis=0) / np.mean(counts, axis=0).sum(axis=1, keepdims=True)
+    return pd.DataFrame(percent, classes, classes)
+
+
+def test_training_sizes_recompute_from_the_trials(finished: Path, macro_f1: pd.DataFrame) -> None:
+    drawn = numbers(finished, "wu2021_fig8").query("role == 'point'")
+    assert len(drawn) == 2 * 2 * len(DATASETS)
+    for _, row in drawn.iterrows():
+        cell = of_method(macro_f1, row)
+        assert float(row["mean"]) == pytest.approx(cell["value"].mean())
+        assert float(row["train_clips"]) == cell["train_clips"].iloc[0]
 
 
 def test_quarantined_clips_show_in_every_table(finished: Path) -> None:
@@ -136,72 +261,74 @@ def test_a_comment_re_runs_nothing(finished: Path, file: str) -> None:
 def test_an_encoder_re_runs_its_runs(finished: Path) -> None:
     with edited(finished / "workflow_scripts/encoders/pase.py", with_meaning):
         assert planned(finished) == {
-            f"pretrain {PRETRAINED}",
-            *embeds(PRETRAINED),
-            *embeds(RANDOM),
-            *evaluations(PRETRAINED, "frozen", "fine_tuned"),
-            *evaluations(SUPERVISED, "supervised"),
-            *evaluations(RANDOM, "frozen"),
-            "plan",
-            *SUMMARIES,
+            *pretrains(PASE),
+            *descend(PASE),
+            *embeds(untrained("random")),
+            *evaluations(untrained("random"), "frozen"),
+            *evaluations(untrained("pase"), "supervised"),
         }
 
 
-def test_a_worker_re_runs_the_runs_of_its_sets(finished: Path) -> None:
-    with edited(finished / "workflow_scripts/workers/mfcc.py", with_meaning):
-        assert planned(finished) == {
-            f"pretrain {PRETRAINED}",
-            *embeds(PRETRAINED),
-            *evaluations(PRETRAINED, "frozen", "fine_tuned"),
-            "plan",
-            *SUMMARIES,
-        }
+def test_tempogram_re_runs_exactly_the_runs_whose_set_contains_it(finished: Path) -> None:
+    with edited(finished / "workflow_scripts/workers/tempogram.py", with_meaning):
+        runs = [PASE, *(runs[workers] for runs in (EQUAL, REWEIGHTED) for workers in ("WLPT", "WLPMCT"))]
+        assert planned(finished) == pretrains(*runs) | descend(*runs)
 
 
 def test_a_stored_worker_re_runs_its_targets_too(finished: Path) -> None:
     with edited(finished / "workflow_scripts/workers/prosody.py", with_meaning):
-        assert planned(finished) == {
-            "extract audioset_music/16000/prosody",
-            f"pretrain {PRETRAINED}",
-            *embeds(PRETRAINED),
-            *evaluations(PRETRAINED, "frozen", "fine_tuned"),
-            "plan",
-            *SUMMARIES,
-        }
+        extracted = {"extract audioset_music/16000/prosody"}
+        assert planned(finished) == extracted | pretrains(*PRETRAINED) | descend(*PRETRAINED)
+
+
+def test_re_weighting_re_runs_only_what_hangs_off_it(finished: Path) -> None:
+    with edited(finished / "workflow_scripts/weightings/reweighted.py", with_meaning):
+        assert planned(finished) == pretrains(*REWEIGHTED.values()) | descend(*REWEIGHTED.values())
 
 
 def test_a_recipe_number_re_runs_what_was_trained_by_it(finished: Path) -> None:
     with edited(finished / SMOKE, lambda text: text.replace("steps_per_epoch: 2", "steps_per_epoch: 3")):
-        assert planned(finished) == {
-            f"pretrain {PRETRAINED}",
-            *embeds(PRETRAINED),
-            *evaluations(PRETRAINED, "frozen", "fine_tuned"),
-            "plan",
-            *SUMMARIES,
-        }
+        assert planned(finished) == pretrains(*PRETRAINED) | descend(*PRETRAINED)
 
 
 def test_a_new_data_set_runs_its_own_cells(finished: Path) -> None:
-    more = "dataset: [openmic, extended_ballroom, fma_small]"
     added = ("fma_small",)
-    with edited(finished / SMOKE, lambda text: text.replace("dataset: [openmic, extended_ballroom]", more)):
+
+    def with_one_more(text: str) -> str:
+        before = "wu2021_fig2: {recipe: [smoke], dataset: [openmic, extended_ballroom]"
+        return text.replace(before, before.replace("extended_ballroom", "extended_ballroom, fma_small"))
+
+    floors = [untrained(name) for name in ("random", "random_plus", "handcrafted")]
+    frozen = [PASE, EQUAL["WLPMCT"], *floors]
+    with edited(finished / SMOKE, with_one_more):
         assert planned(finished) == {
-            "acquire fma_small",
-            "prepare fma_small/16000",
-            *(job for run in (PRETRAINED, RANDOM, HANDCRAFTED) for job in embeds(run, added)),
-            *evaluations(PRETRAINED, "frozen", "fine_tuned", datasets=added),
-            *evaluations(SUPERVISED, "supervised", datasets=added),
-            *evaluations(RANDOM, "frozen", datasets=added),
-            *evaluations(HANDCRAFTED, "frozen", datasets=added),
-            "plan",
-            *SUMMARIES,
+            *("acquire fma_small", "prepare fma_small/16000", "plan", *SUMMARIES),
+            *(job for run in frozen for job in embeds(run, added) | evaluations(run, "frozen", datasets=added)),
+            *(
+                job
+                for name in ("pase", "pase_plus")
+                for job in evaluations(untrained(name), "supervised", datasets=added)
+            ),
         }
+
+
+def test_reweighted_runs_alone_do_not_ask_for_the_equal_ones(finished: Path) -> None:
+    config = finished / "alone.yaml"
+    config.write_text("studies: [wu2021_fig6]\nresults: results/alone\n", encoding="utf-8")
+    result = snakemake(finished, "--dry-run", configfiles=(SMOKE, str(config)))
+    config.unlink()
+    assert result.returncode == 0, result.stdout + result.stderr
+    jobs = re.findall(r"^rule (weigh|pretrain):\n(?:    .*\n)*?    output: ([^,\n]+)", result.stdout, re.M)
+    assert sorted(rule for rule, _ in jobs) == ["pretrain"] * 3 + ["weigh"] * 3
+    assert all("/reweighted/" in output for _, output in jobs)
 
 
 def test_report_code_re_runs_no_training(finished: Path) -> None:
     with edited(finished / "workflow_scripts/compose.py", with_meaning):
         assert planned(finished) == {"compose"}
     with edited(finished / "workflow_scripts/draw.py", with_meaning):
+        assert planned(finished) == {"draw", "compose"}
+    with edited(finished / "workflow_scripts/figures/losses.py", with_meaning):
         assert planned(finished) == {"draw", "compose"}
 
 
@@ -285,6 +412,7 @@ def index(root: Path, options: Options) -> DatasetIndex:
 '''
 
 TOY_CONFIG = """
+studies: [wu2021_fig2]
 trim:
   wu2021_fig2: {{dataset: [toy], encoder: [toy], scenario: [frozen, fine_tuned], floors: [random], comparisons: []}}
 datasets:

@@ -55,9 +55,8 @@ def check(config: Mapping[str, Any], *, files: Sequence[Path], folder: Path) -> 
         studies[name] = _trimmed(study, config.get("trim", {}).get(name, {}), where=f"{where}: trim.{name}")
         _check_schema(studies[name], study_schema, where=f"{where}: trim.{name}")
         _check_study(studies[name], config, where=f"{folder}/studies/{name}.yaml (as trimmed by {where})")
-    strangers = sorted(set(config.get("trim", {})) - set(studies))
-    if strangers:
-        raise UserError(f"{where}: trim.{strangers[0]}: not among the studies; allowed: {', '.join(studies)}")
+    for name in config.get("trim", {}):  # those of studies that are not chosen may stay
+        _known(name, _study_names(folder), where=f"{where}: trim", what="study")
     return studies
 
 
@@ -225,12 +224,15 @@ def _matches(value: object, annotation: ast.expr) -> bool:
 
 
 def _load_study(name: str, *, folder: Path, schema: dict[str, Any], where: str) -> dict[str, Any]:
-    known = sorted(path.stem for path in (folder / "studies").glob("*.yaml"))
-    _known(name, known, where=f"{where}: studies", what="study")
+    _known(name, _study_names(folder), where=f"{where}: studies", what="study")
     path = folder / "studies" / f"{name}.yaml"
     study = _read_yaml(path)
     _check_schema(study, schema, where=str(path))
     return dict(study)
+
+
+def _study_names(folder: Path) -> list[str]:
+    return sorted(path.stem for path in (folder / "studies").glob("*.yaml"))
 
 
 def _trimmed(study: dict[str, Any], trim: Mapping[str, Any], *, where: str) -> dict[str, Any]:

@@ -288,7 +288,7 @@ class Plan:
         """What statistics, tables and the report need to know: each expected evaluation, and the studies."""
         return {
             "scale": self.config["scale"],
-            "studies": {name: self._with_note(study) for name, study in self.studies.items()},
+            "studies": {name: self._described(study) for name, study in self.studies.items()},
             "evaluations": [
                 {
                     "path": f"{self.config['results']}/evaluations/{path_of(run, cell)}/trials.csv",
@@ -307,10 +307,15 @@ class Plan:
             "corpora": [f"{self.config['results']}/corpora/{dataset}/{rate}" for dataset, rate in self.corpora],
         }
 
-    def _with_note(self, study: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a study whose notes end with what its reader must know about the scale."""
+    def _described(self, study: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a study with the numbers of its evaluations in its own order, and all its reader must know as notes."""
         notes = [study.get("notes", "").strip(), self.config.get("note", "").strip()]
-        return {**study, "notes": " ".join(filter(None, notes))}
+        pairs = dict.fromkeys(expand(study, self.encoders_of_checkpoints))
+        return {**study, "notes": " ".join(filter(None, notes)), "evaluations": [self._places[pair] for pair in pairs]}
+
+    @functools.cached_property
+    def _places(self) -> dict[tuple[Run, Cell], int]:
+        return {pair: place for place, pair in enumerate(self.evaluations)}
 
     @functools.cached_property
     def corpora(self) -> list[tuple[str, int]]:

@@ -1,13 +1,21 @@
 """Pre-train an encoder on a corpus with a set of workers.
 
     python -m workflow_scripts.pretrain --config JSON --code DIGEST --corpus DIR --output DIR
-        [--features WORKER=FILE ...] [--threads N]
+        [--features WORKER=FILE ...] [--weights FILE] [--threads N]
 
 The config states `encoder`, `weighting` and `augmentation` {name, options}, `workers` {name: options}, `recipe`,
-`seed` and `corpus`. Writes encoder.safetensors, losses.csv and record.json into the output folder.
+`seed` and `corpus`. Writes encoder.safetensors, losses.csv and record.json into the output folder. A weighting that
+takes its weights from another run needs `--weights`, written by `weigh`.
 
 A run that is stopped or killed leaves its state beside that folder and goes on from it; asked to stop by SIGTERM,
 SIGUSR1 or SIGINT it saves and ends with code 75.
+
+Several processes share each batch of the recipe, with one GPU each where there are GPUs:
+
+    torchrun --nproc-per-node N -m workflow_scripts.pretrain ...
+
+They give the result of one process but for roundings and for what augmentations and layers draw at random. The output
+folder must be on a file system that all see. torchrun itself ends with code 1 where they end with 75.
 """
 
 from __future__ import annotations
@@ -15,127 +23,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
-from torch import nn
-
-from workflow_scripts import files, levels, provenance
+from workflow_scripts import files, provenance
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.errors import UserError, run_command
-from workflow_scripts.features.stored import StoredFeature
-from workflow_scripts.training import recipe as recipes
-from workflow_scripts.training.building import build_encoder
-from workflow_scripts.training.checkpoint import StateFile, save_encoder
+from workflow_scripts.errors import run_command
+from workflow_scripts.training import parallel
 from workflow_scripts.training.device import best_device, device_name, use_threads
-from workflow_scripts.training.encoding import check_rate
 from workflow_scripts.training.interruption import EXIT_INTERRUPTED, InterruptedRunError
-from workflow_scripts.training.recipe import Recipe
-from workflow_scripts.training.sampling import BatchLoader, Cutter, Purpose, seed_for
-from workflow_scripts.training.shapes import Encoder, Worker
+from workflow_scripts.training.pretraining import Pretraining, named_file
 from workflow_scripts.training.trainer import Outcome, Trainer
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """What a pre-training is made of, built from its config."""
-
-    config: Mapping[str, Any]
-    corpus: Corpus
-    features: Mapping[str, Path]
-    output: Path
-    code: str
-    device: torch.device
-
-    @property
-    def recipe(self) -> Recipe:
-        """The recipe's numbers."""
-        return levels.options(recipes, self.config["recipe"])
-
-    def encoder(self) -> Encoder:
-        """Build the encoder; its weights depend on the seed alone, so runs with other workers start equal."""
-        level, _ = self._level("encoder")
-        if not level.TRAINABLE:
-            raise UserError(f"encoder {self.config['encoder']['name']} cannot be pre-trained: choose another")
-        encoder = build_encoder(self.config["encoder"], seed=self.config["seed"], checkpoint=None)
-        check_rate(encoder, self.corpus)
-        return encoder
-
-    def workers(self, embedding_size: int) -> dict[str, Worker]:
-        """Build the workers in order of their names; first weights depend on the seed and the worker's name alone."""
-        built: dict[str, Worker] = {}
-        for name in sorted(self.config["workers"]):
-            level = levels.load("worker", name)
-            options = levels.options(level, self.config["workers"][name])
-            if level.PRECOMPUTED and name not in self.features:
-                raise UserError(f"worker {name} needs stored targets: give --features {name}=FILE, written by extract")
-            torch.manual_seed(seed_for(self.config["seed"], Purpose.WORKER, *name.encode()))
-            built[name] = level.build(options, embedding_size=embedding_size)
-        if not built:
-            raise UserError("a pre-training needs at least one worker")
-        return built
-
-    def trainer(self) -> Trainer:
-        """Put everything together."""
-        recipe, encoder = self.recipe, self.encoder()
-        workers = self.workers(encoder.embedding_size)
-        augmentation, augmentation_options = self._level("augmentation")
-        weighting, _ = self._level("weighting")
-        length = round(recipe.chunk_seconds * encoder.sample_rate)
-        return Trainer(
-            encoder=encoder,
-            workers=workers,
-            weigh=weighting.weigh,
-            weights=dict.fromkeys(workers, 1.0),
-            cutter=Cutter(self.corpus, batch=recipe.batch, length=length, seed=self.config["seed"]),
-            loader=BatchLoader(
-                corpus=self.corpus,
-                features={
-                    name: StoredFeature(path, self.corpus) for name, path in self.features.items() if name in workers
-                },
-                augmentation=augmentation.build(augmentation_options),
-                length=length,
-                device=self.device,
-            ),
-            recipe=recipe,
-            seed=self.config["seed"],
-            state=StateFile(self.output, self.digest()),
-        )
-
-    def digest(self) -> str:
-        """Digest of everything the result depends on."""
-        features = {name: _origin(path) for name, path in self.features.items()}
-        return provenance.digest([self.config, self.code, self.corpus.facts.digest, features])
-
-    def write(self, trainer: Trainer, outcome: Outcome) -> dict[str, object]:
-        """Write weights and losses; return what the record says of the run."""
-        _, options = self._level("encoder")
-        name = self.config["encoder"]["name"]
-        save_encoder(self.output / "encoder.safetensors", trainer.encoder, name=name, options=options, code=self.code)
-        files.write_text(self.output / "losses.csv", outcome.history.as_csv())
-        audio_seconds = outcome.steps * self.recipe.batch * self.recipe.chunk_seconds
-        return {
-            "seed": self.config["seed"],
-            "steps": outcome.steps,
-            "steps_per_second": outcome.steps / outcome.seconds,
-            "audio_seconds_per_second": audio_seconds / outcome.seconds,
-            "training_seconds": round(outcome.seconds, 3),
-            "resumed": outcome.resumed,
-            "precision": str(trainer.autocast_type or torch.float32).removeprefix("torch."),
-            "parameters": {
-                "encoder": _parameters(trainer.encoder),
-                "workers": {worker: _parameters(module) for worker, module in trainer.workers.items()},
-            },
-            "clips_too_short": trainer.cutter.too_short,
-        }
-
-    def _level(self, factor: str) -> tuple[Any, Any]:
-        chosen = self.config[factor]
-        level = levels.load(factor, chosen["name"])
-        return level, levels.options(level, chosen.get("options", {}))
+from workflow_scripts.training.weights import read_weights
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -143,46 +41,32 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _parser().parse_args(argv)
     use_threads(arguments.threads)
     record = provenance.Record(config=arguments.config, code=arguments.code)
-    run = Run(
-        config=arguments.config,
-        corpus=Corpus(arguments.corpus),
-        features=dict(arguments.features),
-        output=arguments.output,
-        code=arguments.code,
-        device=best_device(),
-    )
-    trainer = run.trainer()
-    try:
-        outcome = trainer.run()
-    except InterruptedRunError as interrupted:
-        print(f"prelude: {interrupted}", file=sys.stderr, flush=True)
-        sys.exit(EXIT_INTERRUPTED)
+    with parallel.joined(best_device()) as device:
+        run = Pretraining(
+            config=arguments.config,
+            corpus=Corpus(arguments.corpus),
+            features=dict(arguments.features),
+            output=arguments.output,
+            code=arguments.code,
+            device=device,
+            weights=None if arguments.weights is None else read_weights(arguments.weights),
+        )
+        trainer = run.trainer()
+        try:
+            outcome = trainer.run()
+        except InterruptedRunError as interrupted:
+            if parallel.is_first():
+                print(f"prelude: {interrupted}", file=sys.stderr, flush=True)
+            sys.exit(EXIT_INTERRUPTED)
+        if parallel.is_first():
+            _write(run, trainer, outcome, record)
+
+
+def _write(run: Pretraining, trainer: Trainer, outcome: Outcome, record: provenance.Record) -> None:
     more = run.write(trainer, outcome)
     data = {run.corpus.facts.dataset: run.corpus.facts.digest}
-    files.write_json(
-        arguments.output / "record.json", record.content(data=data, device=device_name(run.device), **more)
-    )
+    files.write_json(run.output / "record.json", record.content(data=data, device=device_name(run.device), **more))
     trainer.state.remove()
-
-
-def _origin(path: Path) -> object:
-    """Return what identifies stored features: the digests in their record, which `extract` writes beside them."""
-    try:
-        record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path.with_suffix('.json')} is missing or damaged: extract {path.name} again") from error
-    return {key: record.get(key) for key in ("code", "config_digest", "data")}
-
-
-def _parameters(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
-
-
-def _named_file(text: str) -> tuple[str, Path]:
-    name, equals, path = text.partition("=")
-    if not (name and equals and path):
-        raise argparse.ArgumentTypeError(f"{text!r} must be WORKER=FILE")
-    return name, Path(path)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -191,8 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--code", required=True, help="digest of the job's code, for the record")
     parser.add_argument("--corpus", type=Path, required=True, help="prepared corpus")
     parser.add_argument(
-        "--features", type=_named_file, action="append", default=[], metavar="WORKER=FILE", help="stored targets"
+        "--features", type=named_file, action="append", default=[], metavar="WORKER=FILE", help="stored targets"
     )
+    parser.add_argument("--weights", type=Path, help="weights of the workers' losses, written by weigh (all 1)")
     parser.add_argument("--output", type=Path, required=True, help="folder for encoder, losses and record")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: torch's choice)")
     return parser

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from workflow_scripts.errors import UserError
-from workflow_scripts.training.device import autocast_type
+from workflow_scripts.training.device import autocast_type, compiles
 from workflow_scripts.training.recipe import Recipe
 
 
@@ -42,11 +42,25 @@ def test_constant_stays():
         {"validation_batches": -1},
         {"schedule": "cosine"},
         {"precision": "fp8"},
+        {"accumulate": 0},
+        {"accumulate": 3},
+        {"accumulate": 32},
+        {"compile": "always"},
     ],
 )
 def test_impossible_numbers_are_refused(bad):
     with pytest.raises(UserError, match="recipe: .*" + next(iter(bad))[:8]):
         Recipe(**bad)
+
+
+def test_a_batch_can_be_computed_in_parts_of_two_or_more():
+    assert Recipe(batch=32, accumulate=16).accumulate == 16
+
+
+def test_compiling_is_left_to_gpus_unless_asked():
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert [compiles(choice, cpu) for choice in ("auto", True, False)] == [False, True, False]
+    assert [compiles(choice, gpu) for choice in ("auto", True, False)] == [True, True, False]
 
 
 def test_the_cpu_uses_bf16_only_when_asked():

@@ -13,7 +13,8 @@ from tests.pretraining import write_features
 from workflow_scripts.augmentations import none
 from workflow_scripts.errors import UserError
 from workflow_scripts.features.stored import StoredFeature
-from workflow_scripts.training.sampling import BatchLoader, Cuts, Cutter, ahead
+from workflow_scripts.training.sampling import BatchLoader, Cuts, Cutter, ahead, parts_of
+from workflow_scripts.training.shapes import Batch
 
 LENGTH = 8000
 
@@ -66,6 +67,44 @@ def test_short_clips_are_left_out_while_there_are_long_ones(corpus):
     cutter = Cutter(corpus, batch=2, length=LENGTH, seed=0)
     assert (corpus.lengths[cutter.train] >= LENGTH).all()
     assert cutter.too_short == 6
+
+
+@settings(deadline=None, max_examples=25)
+@given(processes=st.integers(1, 4), parts=st.integers(1, 4), examples=st.integers(1, 3), step=st.integers(0, 50))
+def test_the_shares_of_all_processes_are_the_batch_part_by_part(corpus, processes, parts, examples, step):
+    cuts = Cutter(corpus, batch=processes * parts * examples, length=LENGTH, seed=1).training(step)
+    shares = [cuts.share(process, processes=processes, parts=parts) for process in range(processes)]
+    for part in range(parts):
+        whole, own = (slice(part * size, (part + 1) * size) for size in (processes * examples, examples))
+        for name in ("rows", "starts"):
+            together = np.concatenate([getattr(share, name)[own] for share in shares])
+            np.testing.assert_array_equal(together, getattr(cuts, name)[whole])
+
+
+def test_parts_of_a_batch_are_its_examples_in_order(corpus):
+    clean, stored = torch.randn(6, 320), torch.randn(6, 4, 3)
+    same, other = (
+        parts_of(Batch(clean=clean, audio=audio, precomputed={"prosody": stored}), 3) for audio in (clean, -clean)
+    )
+    assert [len(part.clean) for part in same] == [2, 2, 2]
+    assert all(part.audio is part.clean for part in same)
+    assert torch.equal(torch.cat([part.audio for part in other]), -clean)
+    assert torch.equal(torch.cat([part.clean for part in other]), clean)
+    assert torch.equal(torch.cat([part.precomputed["prosody"] for part in other]), stored)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_gets_the_batches_of_a_cpu(corpus, tmp_path):
+    write_features(tmp_path / "f.npy", corpus, channels=2)
+    stored = {"prosody": StoredFeature(tmp_path / "f.npy", corpus)}
+    cutter = Cutter(corpus, batch=8, length=LENGTH, seed=0)
+    plan = [(cutter.training(step), step) for step in range(20)]
+    devices = ["cpu", "cuda"]
+    both = [loader(corpus, length=LENGTH, features=stored, device=device).batches(plan) for device in devices]
+    for here, there in zip(*both, strict=True):
+        torch.cuda._sleep(10_000_000)  # cycles: a busy GPU, whose batches are loaded and copied meanwhile
+        assert torch.equal(here.clean, there.clean.cpu())
+        assert torch.equal(here.precomputed["prosody"], there.precomputed["prosody"].cpu())
 
 
 def test_where_all_clips_are_short_they_are_used_with_zeros_behind(corpus):
@@ -123,8 +162,8 @@ def test_loading_ahead_keeps_the_order_and_passes_errors_on():
         list(ahead(lambda number: 1 // number, [1, 0]))
 
 
-def loader(corpus, *, length: int, features=None) -> BatchLoader:
+def loader(corpus, *, length: int, features=None, device="cpu") -> BatchLoader:
     augmentation = none.build(none.Options())
     return BatchLoader(
-        corpus=corpus, features=features or {}, augmentation=augmentation, length=length, device=torch.device("cpu")
+        corpus=corpus, features=features or {}, augmentation=augmentation, length=length, device=torch.device(device)
     )

@@ -90,6 +90,7 @@ class Study:
     figure: Figure | None
     notes: str
     published: tuple[Statement, ...] = ()
+    evaluations: tuple[int, ...] = ()  # places among the plan's evaluations, in the study's own order
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +105,8 @@ class Plan:
     pretrained: tuple[Pretrained, ...] = ()
 
     def of(self, study: Study) -> list[Evaluation]:
-        """Evaluations of a study in planned order."""
-        return [evaluation for evaluation in self.evaluations if study.name in evaluation.studies]
+        """Evaluations of a study in its own order, which other studies that share cells do not change."""
+        return [self.evaluations[place] for place in study.evaluations]
 
     def chosen(self, names: list[str]) -> list[Study]:
         """Return the studies called `names`, or all if none is named; `UserError` for an unknown name."""
@@ -180,6 +181,7 @@ def _study(name: str, entry: Mapping) -> Study:
         figure=_figure(entry.get("figure")),
         notes=(entry.get("notes") or "").strip(),
         published=tuple(_statement(each, study=name) for each in entry.get("published") or ()),
+        evaluations=tuple(entry["evaluations"]),
     )
     named = {*study.rows, *study.columns, *(f for c in study.comparisons for f in (*c.better, *c.than))}
     named |= {factor for each in study.published for levels in (*each.of, *each.over) for factor in levels}

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from workflow_scripts.errors import UserError
+from workflow_scripts.training import parallel
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,10 @@ class History:
 
 
 class LossReader:
-    """Fetches losses from the device a few steps at a time: asking a GPU for a number makes it wait."""
+    """Fetches losses from the device a few steps at a time: asking a GPU for a number makes it wait.
+
+    Of several processes each reads the mean of all, so all must add and read at the same steps.
+    """
 
     def __init__(self, history: History, workers: Sequence[str], *, every: int) -> None:
         """Read after each `every` steps into `history`."""
@@ -90,7 +94,7 @@ class LossReader:
         """Read what is pending."""
         if not self._pending:
             return
-        values = torch.stack([losses for _, losses in self._pending]).tolist()
+        values = parallel.mean(torch.stack([losses for _, losses in self._pending])).tolist()
         steps = [step for step, _ in self._pending]
         self._pending = []
         for step, numbers in zip(steps, values, strict=True):

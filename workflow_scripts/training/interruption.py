@@ -6,6 +6,8 @@ import signal
 import threading
 from types import FrameType, TracebackType
 
+from workflow_scripts.training import parallel
+
 EXIT_INTERRUPTED = 75  # sysexits' EX_TEMPFAIL: nothing is wrong, try again
 #: SLURM sends SIGTERM, or what `--signal` names (USR1 by habit), before it kills
 WATCHED = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
@@ -16,11 +18,15 @@ class InterruptedRunError(Exception):
 
 
 class Interruption:
-    """While entered, notes a request to stop instead of dying from it; `requested` is the signal's name or None."""
+    """While entered, notes a request to stop instead of dying from it.
+
+    `requested` is the signal's name, or None, as of the last `agree`: of several processes all stop or none does.
+    """
 
     def __init__(self) -> None:
         """Note nothing yet."""
         self.requested: str | None = None
+        self._noted = 0  # the signal's number
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Interruption:
@@ -36,5 +42,10 @@ class Interruption:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
+    def agree(self) -> None:
+        """Learn what any process has been asked; every process must call it at the same point."""
+        number = parallel.largest(self._noted)
+        self.requested = signal.Signals(number).name if number else None
+
     def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal.signal passes it
-        self.requested = signal.Signals(number).name
+        self._noted = number

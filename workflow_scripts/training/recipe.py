@@ -10,7 +10,11 @@ from workflow_scripts.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Pre-training numbers. Wu et al. 2021 state none; the defaults are the PASE+ README's unless a reason is given."""
+    """Pre-training numbers. Wu et al. 2021 state none; the defaults are the PASE+ README's unless a reason is given.
+
+    `batch` is what one step sees, over all processes and all parts of `accumulate`. Batch normalisation sees a part at
+    a time, of all processes, so accumulating changes what it learns; other layers do not notice.
+    """
 
     epochs: int = 20  # as many as Wu et al.'s Fig. 4 shows
     steps_per_epoch: int | None = None  # None: samples in the train split // chunk // batch, as in the PASE code
@@ -25,6 +29,8 @@ class Recipe:
     validation_batches: int = 8  # 8 x 32 x 2 s: a third of an hour an epoch would cost more than it tells
     calibration_batches: int = 20  # default of the PASE code's make_trainset_statistics.py
     precision: Literal["auto", "float32", "bf16"] = "auto"  # auto: bf16 on GPUs that have it, else float32
+    accumulate: int = 1  # parts of a batch that are computed one after the other, for a GPU that cannot hold it whole
+    compile: bool | Literal["auto"] = "auto"  # compile the encoder; auto: on GPUs, where it pays
     checkpoint_seconds: float = 300.0  # at most so much work is lost by a kill; one state of full PASE is 240 MB
 
     def __post_init__(self) -> None:
@@ -34,6 +40,11 @@ class Recipe:
             raise UserError("recipe: epochs, steps_per_epoch and schedule_epochs must be at least 1")
         if self.batch < 2:
             raise UserError("recipe: batch must be at least 2, since batch normalisation compares clips")
+        if self.accumulate < 1 or self.batch % self.accumulate or self.batch // self.accumulate < 2:
+            raise UserError(
+                f"recipe: accumulate must divide the batch of {self.batch} into parts of at least 2, "
+                f"which {self.accumulate} does not"
+            )
         if not self.chunk_seconds > 0:
             raise UserError(f"recipe: chunk_seconds must be above 0, not {self.chunk_seconds}")
         if not (self.encoder_learning_rate >= 0 and self.worker_learning_rate >= 0):
@@ -44,6 +55,8 @@ class Recipe:
             raise UserError(f"recipe: schedule must be poly, step or constant, not {self.schedule!r}")
         if self.precision not in ("auto", "float32", "bf16"):
             raise UserError(f"recipe: precision must be auto, float32 or bf16, not {self.precision!r}")
+        if self.compile not in (True, False, "auto"):
+            raise UserError(f"recipe: compile must be true, false or auto, not {self.compile!r}")
 
     def rate_factor(self, step: int, *, steps_per_epoch: int) -> float:
         """Factor on both learning rates in step `step` (from 0)."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
@@ -23,6 +24,7 @@ from workflow_scripts.errors import UserError
 from workflow_scripts.features.frames import HOP, frame_count
 from workflow_scripts.features.stored import StoredFeature
 from workflow_scripts.training.shapes import Augmentation, Batch
+from workflow_scripts.training.throughput import Waiting
 
 AHEAD = 3  # batches loaded ahead: the disk may stall for two steps
 
@@ -54,6 +56,14 @@ class Cuts:
 
     rows: np.ndarray
     starts: np.ndarray
+
+    def share(self, process: int, *, processes: int, parts: int) -> Cuts:
+        """Return the pieces of one of several processes: its share of each of the batch's `parts`, part by part.
+
+        Taken together the processes then see, part by part, what one process sees that computes the batch in parts.
+        """
+        places = np.arange(len(self.rows)).reshape(parts, processes, -1)[:, process].flatten()
+        return Cuts(rows=self.rows[places], starts=self.starts[places])
 
 
 class Cutter:
@@ -130,7 +140,11 @@ def _long_enough(corpus: Corpus, rows: np.ndarray, length: int) -> np.ndarray:
 
 @dataclass(frozen=True, kw_only=True)
 class BatchLoader:
-    """Reads cuts from disk and makes batches on the training device."""
+    """Reads cuts from disk and makes batches on the training device.
+
+    A thread reads and, for a GPU, pins the memory and starts the copy on a stream of its own, so that reading and
+    copying go on while the device computes.
+    """
 
     corpus: Corpus
     features: Mapping[str, StoredFeature]
@@ -138,19 +152,31 @@ class BatchLoader:
     length: int
     device: torch.device
 
-    def batches(self, plan: Iterable[tuple[Cuts, int]]) -> Iterator[Batch]:
-        """Yield the batch of each (cuts, seed of its augmentation), loaded ahead by a thread."""
-        for (samples, features), seed in ahead(self._read, plan):
-            clean = self._moved(samples).float() / FULL_SCALE
-            generator = torch.Generator(self.device).manual_seed(seed)
-            yield Batch(
-                clean=clean,
-                audio=self.augmentation(clean, generator=generator),
-                precomputed={name: self._moved(values) for name, values in features.items()},
-            )
+    def batches(self, plan: Iterable[tuple[Cuts, int]], *, waiting: Waiting | None = None) -> Iterator[Batch]:
+        """Yield the batch of each (cuts, seed of its augmentation), loaded ahead by a thread.
 
-    def _read(self, planned: tuple[Cuts, int]) -> tuple[tuple[Tensor, dict[str, Tensor]], int]:
-        cuts, seed = planned
+        `waiting` is told when the data of a batch have arrived.
+        """
+        stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
+        for loaded in ahead(partial(self._load, stream), plan):
+            self._await(loaded)
+            if waiting is not None:
+                waiting.arrived()
+            clean = loaded.samples.float() / FULL_SCALE
+            generator = torch.Generator(self.device).manual_seed(loaded.seed)
+            audio = self.augmentation(clean, generator=generator)
+            yield Batch(clean=clean, audio=audio, precomputed=loaded.features)
+
+    def _load(self, stream: torch.cuda.Stream | None, planned: tuple[Cuts, int]) -> _Loaded:
+        samples, features = self._read(planned[0])
+        if stream is None:
+            return _Loaded(samples=samples, features=features, seed=planned[1])
+        with torch.cuda.stream(stream):  # of this thread, whose current GPU is also set by it
+            samples = self._moved(samples)
+            features = {name: self._moved(values) for name, values in features.items()}
+            return _Loaded(samples=samples, features=features, seed=planned[1], copied=stream.record_event())
+
+    def _read(self, cuts: Cuts) -> tuple[Tensor, dict[str, Tensor]]:
         samples = np.zeros((len(cuts.rows), self.length), np.int16)  # half the bytes of float32 to move to the device
         for into, row, start in zip(samples, cuts.rows, cuts.starts, strict=True):
             first = self.corpus.offsets[row] + start
@@ -158,17 +184,46 @@ class BatchLoader:
             into[: len(piece)] = piece
         frames = frame_count(self.length)
         features = {
-            name: self._pinned(stored.cuts(cuts.rows, cuts.starts // HOP, frames))
+            name: torch.from_numpy(stored.cuts(cuts.rows, cuts.starts // HOP, frames))
             for name, stored in self.features.items()
         }
-        return (self._pinned(samples), features), seed
-
-    def _pinned(self, values: np.ndarray) -> Tensor:
-        tensor = torch.from_numpy(values)
-        return tensor.pin_memory() if self.device.type == "cuda" else tensor
+        return torch.from_numpy(samples), features
 
     def _moved(self, tensor: Tensor) -> Tensor:
-        return tensor.to(self.device, non_blocking=True)
+        # the host's allocator keeps the pinned memory until the stream has passed the copy
+        return tensor.pin_memory().to(self.device, non_blocking=True)
+
+    def _await(self, loaded: _Loaded) -> None:
+        """Let the computing stream wait for the copies, and their memory for the computing stream."""
+        if loaded.copied is None:
+            return
+        stream = torch.cuda.current_stream(self.device)
+        stream.wait_event(loaded.copied)
+        for tensor in (loaded.samples, *loaded.features.values()):
+            tensor.record_stream(stream)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Loaded:
+    """A batch as read: int16 samples (batch, samples), stored features, and the event after the copy to a GPU."""
+
+    samples: Tensor
+    features: dict[str, Tensor]
+    seed: int
+    copied: torch.cuda.Event | None = None
+
+
+def parts_of(batch: Batch, parts: int) -> list[Batch]:
+    """Split a batch into `parts` equal ones, in order."""
+    if parts == 1:
+        return [batch]
+    clean = batch.clean.chunk(parts)
+    audio = clean if batch.audio is batch.clean else batch.audio.chunk(parts)
+    features = {name: values.chunk(parts) for name, values in batch.precomputed.items()}
+    return [
+        Batch(clean=clean[part], audio=audio[part], precomputed={name: cut[part] for name, cut in features.items()})
+        for part in range(parts)
+    ]
 
 
 def ahead(function: Callable[[Given], Result], items: Iterable[Given]) -> Iterator[Result]:
