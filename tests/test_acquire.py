@@ -1,5 +1,5 @@
-import fcntl
 import json
+import os
 import tarfile
 import types
 from pathlib import Path
@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.sources.server import Site, served
-from workflow_scripts import acquire, levels
+from workflow_scripts import acquire, levels, provenance
 from workflow_scripts.errors import UserError
+from workflow_scripts.files import locked
 from workflow_scripts.sources.acquired import read_acquired
 from workflow_scripts.sources.remotes import Remote
 
@@ -161,10 +162,12 @@ def test_set_without_public_audio_says_what_to_do(tmp_path, level, remotes):
 def test_two_processes_do_not_fill_one_folder(tmp_path):
     root = tmp_path / "root"
     root.mkdir()
-    with (root / ".lock").open("w") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(UserError, match="another process"):
-            run(root, source="local", path=str(Path(__file__).parent))
+    with (
+        locked(root / ".lock", what="x"),
+        pytest.raises(UserError, match=rf"root is in use by .*process {os.getpid()}"),
+    ):
+        run(root, source="local", path=str(Path(__file__).parent))
+    run(root, source="local", path=str(Path(__file__).parent))
 
 
 def test_acquired_json_is_checked_when_read(tmp_path):
@@ -174,6 +177,10 @@ def test_acquired_json_is_checked_when_read(tmp_path):
     run(path.parent, source="local", path=str(Path(__file__).parent))
     with pytest.raises(UserError, match="acquired as 'local'"):
         read_acquired(path, source="twin")
+    made_by = provenance.digest([stated(path.parent)["code"], stated(path.parent)["config"]])
+    read_acquired(path, made_by=made_by)
+    with pytest.raises(UserError, match="with other settings or code"):
+        read_acquired(path, made_by="0" * 16)
     for damaged in ("{", "{}", "[]", '{"dataset": "a", "source": "b", "root": 3, "digest": "d"}'):
         path.write_text(damaged)
         with pytest.raises(UserError, match="damaged"):

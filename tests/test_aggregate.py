@@ -4,8 +4,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.corpora import write_corpus
 from tests.results import Results, factors, full
 from workflow_scripts import aggregate
+from workflow_scripts.audio.tolerance import VARIABLE
 from workflow_scripts.errors import UserError
 
 
@@ -54,6 +56,21 @@ def test_a_stale_result_stops_it_before_anything_is_written(tmp_path: Path) -> N
     results = full(tmp_path)
     results.plan["evaluations"][3]["code"] = "new"
     with pytest.raises(UserError, match="stale"):
+        run(results)
+    assert not (tmp_path / "statistics").exists()
+
+
+def test_a_study_that_came_to_tolerate_less_stops_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = full(tmp_path)
+    corpus = write_corpus(tmp_path / "openmic", clips=9, seconds=0.1).folder
+    facts = json.loads((corpus / "corpus.json").read_text())
+    (corpus / "corpus.json").write_text(json.dumps(facts | {"quarantined": 1}))
+    (corpus / "quarantine.csv").write_text("clip,reason\nc9,silent\n")
+    results.plan["corpora"] = [str(corpus), str(tmp_path / "not there yet")]
+    monkeypatch.setenv(VARIABLE, '{"openmic": 0.1}')
+    run(results, "tolerated")
+    monkeypatch.setenv(VARIABLE, '{"openmic": 0.05}')
+    with pytest.raises(UserError, match="1 silent such as c9"):
         run(results)
     assert not (tmp_path / "statistics").exists()
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -21,8 +20,8 @@ from typing import Any
 
 from workflow_scripts import levels, provenance
 from workflow_scripts.errors import UserError, run_command
-from workflow_scripts.files import write_json
-from workflow_scripts.sources.acquired import Acquired, write_acquired
+from workflow_scripts.files import locked, write_json
+from workflow_scripts.sources.acquired import LOCK, Acquired, write_acquired
 from workflow_scripts.sources.download import download
 from workflow_scripts.sources.remotes import Remote
 from workflow_scripts.sources.unpack import unpack
@@ -38,7 +37,7 @@ def main(argv: list[str] | None = None) -> None:
     record = provenance.Record(config=config, code=arguments.code)
     root: Path = arguments.root
     root.mkdir(parents=True, exist_ok=True)
-    with _locked(root):
+    with locked(root / LOCK, what=str(root)):
         (root / "acquired.json").unlink(missing_ok=True)
         acquired = acquire(config, root=root, code=arguments.code)
         seconds = record.content(data={}, device="cpu")["seconds"]
@@ -148,19 +147,6 @@ def _noted(note: Path) -> str | None:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         return json.loads(note.read_text(encoding="utf-8"))["digest"]
     return None
-
-
-@contextlib.contextmanager
-def _locked(root: Path) -> Iterator[None]:
-    """Hold `root` for this process: users share it. The system lets go when the process ends, however it ends."""
-    with (root / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"{root} is being filled by another process: wait for it and run again") from error
-        except OSError:  # a file system without locks
-            pass
-        yield
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:

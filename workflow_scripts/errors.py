@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import sys
 from collections.abc import Callable
 
 EXIT_USER_ERROR = 2  # argparse's own code for an unusable command line
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # the disk, the user's share of it, the largest file
+NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 class UserError(Exception):
@@ -14,20 +17,21 @@ class UserError(Exception):
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Call `main`; end a `UserError` or a full disk in one line on stderr and exit code 2."""
+    """Call `main`; end a `UserError`, a full disk or a forbidden file in one line on stderr and exit code 2."""
     try:
         main()
     except UserError as error:
         _stop(str(error))
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        _stop(
-            f"no space left while writing {error.filename or 'a file'}: "
-            "free some space and run again; finished results are kept"
-        )
+        where = error.filename or "a file"
+        if error.errno in NO_SPACE:
+            _stop(f"no space left while writing {where}: free some space and run again; finished results are kept")
+        if error.errno in NO_PERMISSION:
+            _stop(f"no permission for {where}: ask its owner, or choose another folder for data and results")
+        raise
 
 
 def _stop(message: str) -> None:
-    print(f"prelude: {' '.join(message.split())}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # the log may be on the same full disk: the exit code remains
+        print(f"prelude: {' '.join(message.split())}", file=sys.stderr, flush=True)
     sys.exit(EXIT_USER_ERROR)

@@ -10,20 +10,32 @@ from typing import Any
 from workflow_scripts import levels
 from workflow_scripts.audio.build import Wanted, build
 from workflow_scripts.errors import run_command
-from workflow_scripts.files import write_json
+from workflow_scripts.files import locked, write_json
 from workflow_scripts.provenance import Record
-from workflow_scripts.sources.acquired import read_acquired
+from workflow_scripts.sources.acquired import LOCK, read_acquired
 
 
 def main(argv: list[str] | None = None) -> None:
     """Write `audio.int16`, `clips.parquet`, `labels.parquet`, `quarantine.csv`, `corpus.json` and `record.json`.
 
-    The config states `dataset`, `loader`, `options`, `sample_rate` and `clip_seconds`. Raises `UserError`.
+    The config states `dataset`, `loader`, `options`, `sample_rate`, `clip_seconds`, `source` and `acquired`, the digest
+    of the job that acquired the data. These do not change while they are read, and nobody else writes the corpus.
+    Raises `UserError`.
     """
     arguments = _arguments(argv)
     config: dict[str, Any] = json.loads(arguments.config)
     record = Record(config=config, code=arguments.code)
-    acquired = read_acquired(arguments.acquired, source=config.get("source"))
+    data, output = arguments.acquired.parent, arguments.output
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        locked(data / LOCK, what=str(data), shared=True),
+        locked(output.with_name(f".{output.name}.lock"), what=str(output)),
+    ):
+        _prepare(arguments, config, record)
+
+
+def _prepare(arguments: argparse.Namespace, config: dict[str, Any], record: Record) -> None:
+    acquired = read_acquired(arguments.acquired, source=config.get("source"), made_by=config.get("acquired"))
     loader = levels.load("dataset", config["loader"])
     index = loader.index(acquired.root, levels.options(loader, config.get("options") or {}))
     facts = build(

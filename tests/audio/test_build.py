@@ -88,6 +88,24 @@ def test_broken_missing_and_excluded_clips_go_to_quarantine(root, tmp_path):
     np.testing.assert_allclose(corpus.cut(1), tone(0.5, pitch=350), atol=2 / 32768)
 
 
+def test_a_list_cannot_name_files_outside_the_data_set(root, tmp_path):
+    write_tone(tmp_path / "secret.wav", 0.5)
+    (root / "linked.wav").symlink_to(tmp_path / "secret.wav")
+    (root / "linked").symlink_to(tmp_path)
+    inside = [*GOOD[:2], "./c2.wav"]
+    leaving = ["../secret.wav", "sub/../../secret.wav", str(tmp_path / "secret.wav")]
+    links = ["linked.wav", "linked/secret.wav"]
+    index = index_of([f"clip{number}.wav" for number in range(8)])
+    index.clips["path"] = [*inside, *leaving, *links]
+    for source, refused in (("download", leaving + links), ("twin", leaving + links), ("local", leaving)):
+        output = tmp_path / source
+        facts = build(index, root=root, output=output, wanted=wanted(source=source), processes=1)
+        table = pd.read_csv(output / "quarantine.csv")
+        assert list(table["clip"]) == [f"clip{number}" for number in range(3, 3 + len(refused))]
+        assert set(table["reason"]) == {"the file lies outside the folder of the data set"}
+        assert facts.clips == 8 - len(refused)
+
+
 def test_parts_and_clip_seconds(root, tmp_path):
     index = index_of(["c7.wav", "c6.wav"][::-1], parts={"c7.wav": (0.25, 0.75)})
     build(index, root=root, output=tmp_path / "out", wanted=wanted(clip_seconds=0.3), processes=1)

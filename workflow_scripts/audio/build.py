@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,8 @@ from workflow_scripts.audio.pool import Task, decode_all
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_json, write_text, written_atomically
 from workflow_scripts.progress import track
+
+OUTSIDE = "the file lies outside the folder of the data set"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,7 @@ def build(index: DatasetIndex, *, root: Path, output: Path, wanted: Wanted, proc
     rest belongs to it. Equal input gives equal bytes, whatever `processes`. Raises `UserError` when no clip is left.
     """
     excluded = dict(zip(index.excluded["clip"].astype(str), index.excluded["reason"].astype(str), strict=True))
+    excluded |= _outside(index.clips, root=root, source=wanted.source)
     usable = (~index.clips["clip"].isin(list(excluded))).to_numpy()
     clips, labels = index.clips[usable], index.labels[usable]
     if not len(clips):
@@ -76,6 +79,21 @@ def build(index: DatasetIndex, *, root: Path, output: Path, wanted: Wanted, proc
     )
     write_json(output / "corpus.json", facts_as_json(facts))
     return facts
+
+
+def _outside(clips: pd.DataFrame, *, root: Path, source: str) -> dict[str, str]:
+    """Clips whose file would lie outside `root`: lists come from others and may name any file of this machine.
+
+    Links are the owner's own arrangement in a local copy; nothing else holds any.
+    """
+    resolved = root.resolve()
+    leaving = [
+        path.is_absolute()
+        or ".." in path.parts
+        or (source != "local" and not (root / path).resolve().is_relative_to(resolved))
+        for path in map(PurePosixPath, clips["path"].astype(str))
+    ]
+    return dict.fromkeys(clips["clip"][leaving].astype(str), OUTSIDE)
 
 
 def _write_audio(path: Path, clips: pd.DataFrame, *, root: Path, wanted: Wanted, processes: int) -> _Written:

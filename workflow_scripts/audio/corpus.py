@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.audio.index import Split, Task
+from workflow_scripts.audio.tolerance import require_tolerable
 
 FULL_SCALE = 32768  # int16 sample value of amplitude 1.0
 
@@ -39,9 +40,9 @@ class Corpus:
     """Read access to a prepared corpus folder; audio stays on disk until asked for."""
 
     def __init__(self, folder: Path) -> None:
-        """Open `folder`, written by `prepare`."""
+        """Open `folder`, written by `prepare`; `UserError` if more is quarantined than the studies tolerate."""
         self.folder = folder
-        self.facts = Facts(**json.loads((folder / "corpus.json").read_text(encoding="utf-8")))
+        self.facts = read_facts(folder)
         self.clips = pd.read_parquet(folder / "clips.parquet")
 
     def __len__(self) -> int:
@@ -88,6 +89,13 @@ class Corpus:
         return np.stack(
             [self.cut(int(row), start=int(start), length=length) for row, start in zip(rows, starts, strict=True)]
         )
+
+
+def read_facts(folder: Path) -> Facts:
+    """Read the facts of a corpus; `UserError` if more of it is quarantined than the studies tolerate."""
+    facts = Facts(**json.loads((folder / "corpus.json").read_text(encoding="utf-8")))
+    require_tolerable(folder, dataset=facts.dataset, clips=facts.clips, quarantined=facts.quarantined)
+    return facts
 
 
 def facts_as_json(facts: Facts) -> dict[str, object]:
