@@ -275,35 +275,14 @@ def test_killed_processes_end_with_the_same_bytes(finished, corpus, tmp_path):
     assert resumed >= 10, "most kills must leave something to go on from"
 
 
-def cancelled(key: str) -> bool:
-    """Whether a bias (and the mean that takes it away) changes nothing: a normalisation follows.
-
-    Such a bias's gradient is zero but for roundings, which Adam makes steps of full length from.
-    """
-    return key.endswith(("conv.bias", "W.bias", "running_mean"))
-
-
-def assert_equal_but_for_roundings(output: Path, expected: Path, audio: torch.Tensor) -> None:
-    """Everything within 1e-5: weights, training losses, and frames as training computes them.
-
-    Validation uses the running means of what wandering biases shift, and is the less exact.
-    """
+def assert_equal_but_for_roundings(output: Path, expected: Path) -> None:
+    """Every tensor and every loss within 1e-5."""
     weights, wanted = (load_file(folder / "encoder.safetensors") for folder in (output, expected))
     assert weights.keys() == wanted.keys()
     for key, value in wanted.items():
-        if not cancelled(key):
-            torch.testing.assert_close(weights[key], value, rtol=1e-5, atol=1e-5)
-    frames = []
-    for state in (weights, wanted):
-        encoder = pase.build(pase.Options(**config()["encoder"]["options"])).train()
-        encoder.load_state_dict(state)
-        frames.append(encoder(audio))
-    torch.testing.assert_close(*frames, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(weights[key], value, rtol=1e-5, atol=1e-5)
     losses, wanted_losses = (pd.read_csv(folder / "losses.csv") for folder in (output, expected))
-    pd.testing.assert_frame_equal(losses.drop(columns="loss"), wanted_losses.drop(columns="loss"))
-    difference = (losses["loss"] / wanted_losses["loss"] - 1).abs()
-    assert difference[losses["split"] == "train"].max() < 1e-5
-    assert difference.max() < 1e-3
+    pd.testing.assert_frame_equal(losses, wanted_losses, rtol=1e-5, check_exact=False)
 
 
 @pytest.fixture(scope="module")
@@ -318,10 +297,6 @@ def all_six(corpus, tmp_path_factory):
     return chosen, features, folder / "alone" / "seed5"
 
 
-def audio_of(corpus) -> torch.Tensor:
-    return torch.from_numpy(corpus.cuts(corpus.rows("test")[:4], starts=[0] * 4, length=5600))
-
-
 @pytest.mark.slow
 def test_torchrun_gives_the_result_of_one_process(all_six, corpus, tmp_path):
     chosen, features, alone = all_six
@@ -330,7 +305,7 @@ def test_torchrun_gives_the_result_of_one_process(all_six, corpus, tmp_path):
     command += arguments(chosen, corpus=corpus, output=tmp_path / "seed5", features=features)
     ended = subprocess.run(command, check=False, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
-    assert_equal_but_for_roundings(tmp_path / "seed5", alone, audio_of(corpus))
+    assert_equal_but_for_roundings(tmp_path / "seed5", alone)
     records = [json.loads((folder / "record.json").read_text()) for folder in (alone, tmp_path / "seed5")]
     assert [record["processes"] for record in records] == [1, 2]
     assert records[0]["flops_per_step"] == records[1]["flops_per_step"]
@@ -351,7 +326,7 @@ def test_a_signal_to_one_process_stops_all_and_any_number_goes_on(all_six, corpu
     assert log.read_text().count("stopped by SIGTERM after step") == 1
     assert not output.exists()
     pretrain.main(given)
-    assert_equal_but_for_roundings(output, alone, audio_of(corpus))
+    assert_equal_but_for_roundings(output, alone)
     assert json.loads((output / "record.json").read_text())["resumed"] == 1
 
 
@@ -422,8 +397,7 @@ def test_a_compiled_encoder_has_the_same_keys_and_nearly_the_same_weights(finish
     weights, wanted = (load_file(folder / "encoder.safetensors") for folder in (tmp_path / "seed5", finished))
     assert weights.keys() == wanted.keys()
     for key, value in wanted.items():
-        if not cancelled(key):
-            torch.testing.assert_close(weights[key], value, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(weights[key], value, rtol=1e-4, atol=1e-4)
 
 
 def test_all_six_workers_train_together(all_six):

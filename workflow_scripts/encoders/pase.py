@@ -43,7 +43,7 @@ class Pase(Encoder):
         super().__init__()
         self.embedding_size = options.embedding
         self.blocks = blocks.build_blocks(options.width)
-        self.W = nn.Conv1d(blocks.narrowed(options.width)[-1], options.embedding, 1)
+        self.W = blocks.NormalisedConvolution(blocks.narrowed(options.width)[-1], options.embedding, 1)
         self.norm_out = nn.BatchNorm1d(options.embedding, affine=False)
 
     def forward(self, audio: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ class PasePlus(Encoder):
         self.denseskips = nn.ModuleList(nn.Conv1d(size, options.embedding, 1, bias=False) for size in skipped)
         self.blocks = blocks.build_blocks(options.width)
         self.rnn = Qrnn(last, last, layers=options.rnn_layers)
-        self.W = nn.Conv1d(last, options.embedding, 1)
+        self.W = blocks.NormalisedConvolution(last, options.embedding, 1)
         self.norm_out = nn.BatchNorm1d(options.embedding, affine=False)
 
     def forward(self, audio: Tensor) -> Tensor:

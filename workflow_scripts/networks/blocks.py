@@ -23,6 +23,20 @@ SHORTEST = 471  # samples: with fewer, the last block gets no more frames than i
 MOST_DIGITS = 6  # of a width that is read from channels; two networks of these sizes differ long before
 
 
+class NormalisedConvolution(nn.Conv1d):
+    """Convolution before a batch normalisation, which takes off whatever its bias adds.
+
+    While training, the bias's gradient is therefore zero, and is made exactly so: of the rounding errors in its place
+    Adam would make steps of full length, and no two computations of one batch would give the same weights.
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map (batch, inputs, frames) to (batch, outputs, frames)."""
+        assert self.bias is not None
+        bias = self.bias.detach() + 0 * self.bias if self.training else self.bias
+        return self._conv_forward(maps, self.weight, bias)
+
+
 class Block(nn.Module):
     """Reflection padding, convolution, batch normalisation and PReLU (class `FeBlock` of the PASE code)."""
 
@@ -34,7 +48,7 @@ class Block(nn.Module):
             self.conv: nn.Module = SincConvolution(filters=outputs, kernel=kernel, sample_rate=SAMPLE_RATE)
             self.padding = (0, 0)
         else:
-            self.conv = nn.Conv1d(inputs, outputs, kernel, stride=stride)
+            self.conv = NormalisedConvolution(inputs, outputs, kernel, stride=stride)
             self.padding = (half - 1, half) if stride > 1 or kernel % 2 == 0 else (half, half)
         self.norm = nn.BatchNorm1d(outputs)
         self.act = nn.PReLU(outputs, init=0.0)  # starts as a ReLU
