@@ -7,6 +7,7 @@ rule compose:
         templates=TEMPLATES,
         tables=rules.tabulate.output.tables,
         figures=rules.draw.output.figures,
+        audits=expand(rules.audit.output, dataset=PLAN.audited),
     output:
         page="<results>/report/index.html",
     log:

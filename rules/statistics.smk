@@ -22,6 +22,7 @@ rule aggregate:
     input:
         plan=rules.plan.output,
         trials=[evaluation["path"] for evaluation in PLAN.summary()["evaluations"]],
+        clean=expand(rules.require_clean.output, dataset=PLAN.must_be_clean),
     output:
         trials="<results>/statistics/trials.csv",
         parquet="<results>/statistics/trials.parquet",

@@ -8,7 +8,7 @@ from pathlib import Path
 from workflow_scripts import levels
 from workflow_scripts.errors import run_command
 from workflow_scripts.files import write_text
-from workflow_scripts.report import costs, page, reproduction, tables
+from workflow_scripts.report import audits, costs, page, reproduction, tables
 from workflow_scripts.report.evidence import read_numbers
 from workflow_scripts.statistics.plan import Plan, Study, read_plan
 from workflow_scripts.statistics.reproduction import read_reproduction
@@ -39,6 +39,7 @@ def main(argv: list[str] | None = None) -> None:
         ),
         reproduction=reproduction.section(reproduction.build(published)),
         data=tuple(page.data_rows(cells, corpora=plan.corpora)),
+        audit=audits.read(plan.audits),
         digests=tuple(_digests(plan)),
         **page.cost_tables(records),
     )

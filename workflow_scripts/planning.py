@@ -284,8 +284,57 @@ class Plan:
             },
         )
 
+    @functools.cache  # noqa: B019
+    def audit(self, dataset: str) -> Job:
+        """Look for clips of an evaluated data set that are not new where it tests on them."""
+        compared = self.audited[dataset]
+        return self._job(
+            "audit",
+            chosen=[],
+            upstream=[self.prepare(*corpus) for corpus in compared],
+            reads={
+                "dataset": dataset,
+                "pretraining": [name for name, _ in compared[1:]],
+                "catalogues": {name: self._catalogue(name) for name, _ in compared},
+            },
+        )
+
+    @functools.cached_property
+    def audited(self) -> dict[str, list[tuple[str, int]]]:
+        """For each evaluated data set: its corpus, then those of the sets its encoders are pre-trained on.
+
+        A corpus is a data set and a sample rate in Hz. Of several rates the lowest does: it takes the least time.
+        """
+        rates: dict[str, int] = {}
+        for name, rate in self.corpora:
+            rates[name] = min(rate, rates.get(name, rate))
+        trained_on: dict[str, set[str]] = {}
+        for run, cell in self.evaluations:
+            heard = trained_on.setdefault(cell.dataset, set())
+            if run.pretrained and not run.imported and run.corpus != cell.dataset:
+                heard.add(run.corpus)
+        return {
+            dataset: [(name, rates[name]) for name in [dataset, *sorted(heard)]]
+            for dataset, heard in sorted(trained_on.items())
+        }
+
+    @property
+    def must_be_clean(self) -> dict[str, list[str]]:
+        """Evaluated data sets whose audit must find no leak, with the studies that demand it."""
+        demanding: dict[str, list[str]] = {}
+        for name, study in self.studies.items():
+            for dataset in study["grid"]["dataset"] if study.get("audit") == "clean" else []:
+                demanding.setdefault(dataset, []).append(name)
+        return demanding
+
+    def _catalogue(self, dataset: str) -> object:
+        loader = self.config["datasets"][dataset]["loader"]
+        stated = levels.declared("dataset", loader, "CATALOGUE")
+        return levels.fact("dataset", loader, "CATALOGUE") if stated else None
+
     def summary(self) -> dict[str, Any]:
         """What statistics, tables and the report need to know: each expected evaluation, and the studies."""
+        jobs: dict[tuple[str, str, str], int] = {}
         return {
             "scale": self.config["scale"],
             "studies": {name: self._described(study) for name, study in self.studies.items()},
@@ -296,6 +345,7 @@ class Plan:
                     "config": digest(json.loads(self.evaluate(run, cell).config)),
                     "factors": {**asdict(run), **asdict(cell)},
                     "studies": names,
+                    "jobs": [jobs.setdefault(job, len(jobs)) for job in self._chain(run, cell)],
                 }
                 for (run, cell), names in self.evaluations.items()
             ],
@@ -303,12 +353,14 @@ class Plan:
                 {"folder": f"{self.config['results']}/pretrained/{path_of(run)}", "factors": asdict(run)}
                 for run in self.pretrained
             ],
+            "jobs": [list(job) for job in jobs],
             "records": self._records(),
             "corpora": [f"{self.config['results']}/corpora/{dataset}/{rate}" for dataset, rate in self.corpora],
+            "audits": [f"{self.config['results']}/audits/{dataset}.json" for dataset in self.audited],
         }
 
     def _described(self, study: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a study with the numbers of its evaluations in its own order, and all its reader must know as notes."""
+        """Return a study with the places of its evaluations in its own order, and all notes its reader needs."""
         notes = [study.get("notes", "").strip(), self.config.get("note", "").strip()]
         pairs = dict.fromkeys(expand(study, self.encoders_of_checkpoints))
         return {**study, "notes": " ".join(filter(None, notes)), "evaluations": [self._places[pair] for pair in pairs]}
@@ -368,6 +420,28 @@ class Plan:
             *(("import", f"{results}/pretrained/{path_of(run)}/record.json") for run in self.imported),
             *(("embed", f"{results}/embeddings/{path_of(run)}/{dataset}.json") for run, dataset in self.embedded),
         ]
+
+    def _chain(self, run: Run, cell: Cell) -> Iterator[tuple[str, str, str]]:
+        """Verb, first output and log of every job that a cell needs, in the order they run."""
+        results, rate = self.config["results"], self.sample_rate(run.encoder)
+        logs, path = f"{results}/logs", path_of(run)
+        trained = run.pretrained and not run.imported
+        for name in [cell.dataset, *([run.corpus] if trained and run.corpus != cell.dataset else [])]:
+            yield "acquire", f"{self.config['data']}/{name}/acquired.json", f"{logs}/acquire/{name}.log"
+            yield "prepare", f"{results}/corpora/{name}/{rate}/corpus.json", f"{logs}/prepare/{name}/{rate}.log"
+        for worker in self.precomputed_workers(run) if trained else []:
+            stored = f"{run.corpus}/{rate}/{worker}"
+            yield "extract", f"{results}/features/{stored}.npy", f"{logs}/extract/{stored}.log"
+        if run.weighed_by:
+            yield "weigh", f"{results}/pretrained/{path}/weights.json", f"{logs}/weigh/{path}.log"
+        if run.pretrained:
+            verb = "pretrain" if trained else "import_checkpoint"
+            yield verb, f"{results}/pretrained/{path}/encoder.safetensors", f"{logs}/{verb}/{path}.log"
+        if not levels.fact("scenario", cell.scenario, "TRAINS_ENCODER"):
+            stored = f"{path}/{cell.dataset}"
+            yield "embed", f"{results}/embeddings/{stored}.npy", f"{logs}/embed/{stored}.log"
+        whole = path_of(run, cell)
+        yield "evaluate", f"{results}/evaluations/{whole}/trials.csv", f"{logs}/evaluate/{whole}.log"
 
     def _checkpoint(self, run: Run) -> list[Job]:
         if run.imported:

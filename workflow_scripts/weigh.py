@@ -22,6 +22,7 @@ from typing import Any
 from workflow_scripts import files, levels, provenance
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.errors import run_command
+from workflow_scripts.training import parallel
 from workflow_scripts.training.checkpoint import StateFile
 from workflow_scripts.training.device import best_device, device_name, use_threads
 from workflow_scripts.training.history import History, Row
@@ -48,30 +49,38 @@ def main(argv: list[str] | None = None) -> None:
     record = provenance.Record(config=config, code=arguments.code)
     level = levels.load("weighting", config["weighting"]["name"])
     options = levels.options(level, config["weighting"].get("options", {}))
-    run = Pretraining(
-        config=config["run"],
-        corpus=Corpus(arguments.corpus),
-        features=dict(arguments.features),
-        output=arguments.output.with_suffix(""),
-        code=config["code"],
-        device=best_device(),
-    )
-    epochs = min(options.epochs, run.recipe.epochs)
+    with parallel.joined(best_device()) as device:
+        run = Pretraining(
+            config=config["run"],
+            corpus=Corpus(arguments.corpus),
+            features=dict(arguments.features),
+            output=arguments.output.with_suffix(""),
+            code=config["code"],
+            device=device,
+        )
+        epochs = min(options.epochs, run.recipe.epochs)
+        losses = _losses(run, arguments.source, epochs)
+        if not parallel.is_first():
+            return
+        by_worker = validation_losses(losses.rows, epochs=epochs)
+        weights = level.weights(by_worker)
+        check(weights)
+        files.write_json(arguments.output, {"weights": weights})
+        data = {run.corpus.facts.dataset: run.corpus.facts.digest}
+        more = {"weights": weights, "losses": by_worker, "epochs": epochs, "losses_found": losses.found}
+        content = record.content(data=data, device=device_name(run.device), **more)
+        files.write_json(arguments.output.with_name(RECORD), content)
+        run.state.remove()
+
+
+def _losses(run: Pretraining, source: Path, epochs: int) -> Losses:
     try:
-        losses = _finished(run, arguments.source) or _in_progress(run, arguments.source, epochs)
-        losses = losses or _trained(run, arguments.source, epochs)
+        found = _finished(run, source) or _in_progress(run, source, epochs)
+        return found or _trained(run, source, epochs)
     except InterruptedRunError as interrupted:
-        print(f"prelude: {interrupted}", file=sys.stderr, flush=True)
+        if parallel.is_first():
+            print(f"prelude: {interrupted}", file=sys.stderr, flush=True)
         sys.exit(EXIT_INTERRUPTED)
-    by_worker = validation_losses(losses.rows, epochs=epochs)
-    weights = level.weights(by_worker)
-    check(weights)
-    files.write_json(arguments.output, {"weights": weights})
-    data = {run.corpus.facts.dataset: run.corpus.facts.digest}
-    more = {"weights": weights, "losses": by_worker, "epochs": epochs, "losses_found": losses.found}
-    content = record.content(data=data, device=device_name(run.device), **more)
-    files.write_json(arguments.output.with_name(RECORD), content)
-    run.state.remove()
 
 
 def _finished(run: Pretraining, source: Path) -> Losses | None:
@@ -96,7 +105,8 @@ def _in_progress(run: Pretraining, source: Path, epochs: int) -> Losses | None:
 def _trained(run: Pretraining, source: Path, epochs: int) -> Losses:
     """Train the first epochs, and leave their state where the whole run would look for it."""
     outcome = run.trainer().run(epochs=epochs)
-    run.state.hand_over(source)
+    if parallel.is_first():
+        run.state.hand_over(source)
     return Losses(rows=outcome.history.rows, found="first epochs, trained for this")
 
 

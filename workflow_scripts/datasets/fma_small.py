@@ -11,6 +11,8 @@ from workflow_scripts.sources.remotes import Remote
 
 TASK = "multiclass"
 SIZE = {"clips": 8000, "seconds": 30.0}  # clips of the published set and their length, for estimates
+#: whose tracks the clips are parts of, and how a clip id begins with the number of its track
+CATALOGUE = ("Free Music Archive", r"(\d{6})(?!\d)")
 BIBTEX = """@inproceedings{defferrard2017fma,
   author = {Defferrard, Micha{\\"e}l and Benzi, Kirell and Vandergheynst, Pierre and Bresson, Xavier},
   title = {{FMA}: A Dataset for Music Analysis},

@@ -16,6 +16,8 @@ from workflow_scripts.sources.remotes import Remote
 
 TASK = "multilabel"
 SIZE = {"clips": 20000, "seconds": 10.0}  # clips of the published set and their length, for estimates
+#: whose tracks the clips are parts of, and how a clip id begins with the number of its track
+CATALOGUE = ("Free Music Archive", r"(\d{6})(?!\d)")
 BIBTEX = """@inproceedings{humphrey2018openmic,
   author = {Humphrey, Eric J. and Durand, Simon and McFee, Brian},
   title = {{OpenMIC-2018}: An Open Data-set for Multiple Instrument Recognition},

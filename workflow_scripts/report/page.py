@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 from markupsafe import Markup, escape
 
-from workflow_scripts.report import costs, words
+from workflow_scripts.report import audits, costs, words
 from workflow_scripts.report.formats import environment
 from workflow_scripts.report.tables import TWIN, Table
 from workflow_scripts.statistics.plan import Study
@@ -82,6 +82,7 @@ class Page:
     runs: tuple[tuple[str, ...], ...]
     versions: tuple[tuple[str, ...], ...]
     digests: tuple[tuple[str, ...], ...]
+    audit: audits.Audits
 
     @property
     def twins(self) -> bool:

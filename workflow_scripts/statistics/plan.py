@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,27 @@ STDIN = "-"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Job:
+    """A job that must have run before a cell has trials: its script, what it writes first, and where it logs."""
+
+    verb: str
+    output: Path
+    log: Path
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """One cell of one run: where its trials should be, and the digests they should carry."""
+    """One cell of one run: where its trials should be, and the digests they should carry.
+
+    `jobs` are all that it needs, in the order they run, its own last.
+    """
 
     path: Path
     code: str
     config: str
     factors: Mapping[str, str]
     studies: tuple[str, ...]
+    jobs: tuple[Job, ...] = ()
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -89,6 +102,7 @@ class Study:
     comparisons: tuple[Comparison, ...]
     figure: Figure | None
     notes: str
+    detect: float | None = None  # difference that further checkpoints should be able to show, in printed points
     published: tuple[Statement, ...] = ()
     evaluations: tuple[int, ...] = ()  # places among the plan's evaluations, in the study's own order
 
@@ -102,7 +116,9 @@ class Plan:
     studies: tuple[Study, ...]
     records: tuple[tuple[str, Path], ...] = ()  # stage and record of each job before the evaluations
     corpora: tuple[Path, ...] = ()  # folders of the prepared corpora
+    audits: tuple[Path, ...] = ()  # numbers of the audit of each evaluated data set
     pretrained: tuple[Pretrained, ...] = ()
+    configfiles: tuple[str, ...] = ()  # what was put over the default config
 
     def of(self, study: Study) -> list[Evaluation]:
         """Evaluations of a study in its own order, which other studies that share cells do not change."""
@@ -132,18 +148,21 @@ def read_plan(path: str) -> Plan:
 
 def parse_plan(content: Mapping) -> Plan:
     """Return the plan that decoded JSON states; `UserError` names a study's unknown factor or a duplicate cell."""
+    jobs = [Job(verb=verb, output=Path(output), log=Path(log)) for verb, output, log in content.get("jobs", ())]
     plan = Plan(
         scale=content["scale"],
-        evaluations=tuple(_evaluation(entry) for entry in content["evaluations"]),
+        evaluations=tuple(_evaluation(entry, jobs) for entry in content["evaluations"]),
         studies=tuple(_study(name, entry) for name, entry in content["studies"].items()),
         records=tuple((stage, Path(path)) for stage, path in content.get("records", ())),
         corpora=tuple(Path(path) for path in content.get("corpora", ())),
+        audits=tuple(Path(path) for path in content.get("audits", ())),
         pretrained=tuple(
             Pretrained(
                 folder=Path(entry["folder"]), factors={factor: str(entry["factors"][factor]) for factor in PRETRAINING}
             )
             for entry in content.get("pretrained", ())
         ),
+        configfiles=tuple(content.get("configfiles", ())),
     )
     seen: set[tuple[str, ...]] = set()
     for evaluation in plan.evaluations:
@@ -153,13 +172,14 @@ def parse_plan(content: Mapping) -> Plan:
     return plan
 
 
-def _evaluation(entry: Mapping) -> Evaluation:
+def _evaluation(entry: Mapping, jobs: Sequence[Job]) -> Evaluation:
     return Evaluation(
         path=Path(entry["path"]),
         code=entry["code"],
         config=entry["config"],
         factors={factor: str(entry["factors"][factor]) for factor in FACTORS},
         studies=tuple(entry["studies"]),
+        jobs=tuple(jobs[place] for place in entry.get("jobs", ())),
     )
 
 
@@ -180,6 +200,7 @@ def _study(name: str, entry: Mapping) -> Study:
         ),
         figure=_figure(entry.get("figure")),
         notes=(entry.get("notes") or "").strip(),
+        detect=entry.get("detect"),
         published=tuple(_statement(each, study=name) for each in entry.get("published") or ()),
         evaluations=tuple(entry["evaluations"]),
     )

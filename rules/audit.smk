@@ -1,0 +1,51 @@
+"""Look for test clips that are not new, and stop where a study demands that there are none."""
+
+
+def audited_corpora(dataset):
+    """Facts files of the corpora that an audit compares, the data set's own first."""
+    return [
+        f"{config['results']}/corpora/{name}/{rate}/corpus.json"
+        for name, rate in PLAN.audited[dataset]
+    ]
+
+
+# OMP_NUM_THREADS: the job's own threads take the cores.
+rule audit:
+    input:
+        lambda wildcards: audited_corpora(wildcards.dataset),
+    output:
+        numbers="<results>/audits/{dataset}.json",
+        overlaps="<results>/audits/{dataset}.csv",
+    log:
+        "<logs>/audit/{dataset}.log",
+    priority: 2  # before training: whoever demands a clean audit wants to know at once
+    threads: 8
+    params:
+        code=lambda wildcards: PLAN.audit(wildcards.dataset).code,
+        config=lambda wildcards: PLAN.audit(wildcards.dataset).config,
+        corpora=lambda wildcards: [
+            f"--{'pretraining' if number else 'corpus'}={Path(facts).parent}"
+            for number, facts in enumerate(audited_corpora(wildcards.dataset))
+        ],
+    shell:
+        "OMP_NUM_THREADS=1 {PYTHON}.audit --config {params.config:q} --code {params.code} {params.corpora:q}"
+        " --output {output.numbers:q} --threads {threads} &> {log:q}"
+
+
+rule require_clean:
+    input:
+        numbers=rules.audit.output.numbers,
+        overlaps=rules.audit.output.overlaps,
+    output:
+        "<results>/audits/{dataset}.clean.json",
+    log:
+        "<logs>/require_clean/{dataset}.log",
+    priority: 2
+    localrule: True
+    params:
+        code=provenance.code_digest("require_clean"),
+        studies=lambda wildcards: [
+            f"--study={name}" for name in PLAN.must_be_clean[wildcards.dataset]
+        ],
+    shell:
+        "{PYTHON}.require_clean --audit {input.numbers:q} {params.studies:q} --output {output:q} &> {log:q}"

@@ -1,0 +1,50 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from workflow_scripts.report import audits
+
+NONE = {"exact": 0, "near": 0, "track": 0, "group": 0}
+HEADER = "kind,leak,clip,split,other_corpus,other_clip,other_split,similarity,semitones,seconds,name\n"
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    comparisons = [
+        {"corpus": "openmic", "source": "twin", "overlaps": {**NONE, "group": 1200}, "leaks": {**NONE, "group": 2}},
+        {"corpus": "audioset_music", "source": "local", "overlaps": {**NONE, "near": 3}, "leaks": {**NONE, "near": 1}},
+    ]
+    numbers = {"dataset": "openmic", "too_short": 1, "leaks": 3, "comparisons": comparisons}
+    (tmp_path / "openmic.json").write_text(json.dumps(numbers))
+    lines = [
+        "group,True,a,train,openmic,b,test,,,,artist7",
+        "near,True,c,test,audioset_music,d,valid,0.81234,1.0,0.5,",
+        "near,False,e,train,audioset_music,f,valid,0.9,0.0,0.5,",
+    ]
+    (tmp_path / "openmic.csv").write_text(HEADER + "\n".join(lines) + "\n")
+    return tmp_path / "openmic.json"
+
+
+def test_numbers_and_leaks_as_printed(written: Path) -> None:
+    read = audits.read([written, written.with_name("missing.json")])
+    assert read.rows == (
+        ("OpenMIC", "its other splits", "twin", "0", "0", "0", "1,200", "2"),
+        ("OpenMIC", "AudioSet Music", "local", "0", "3", "0", "", "1"),
+    )
+    assert read.leaks == (
+        ("a", "train", "b", "OpenMIC, test", "group in two splits: artist7", ""),
+        ("c", "test", "d", "AudioSet Music, valid", "same recording", "0.81"),
+    )
+    assert len(read.headings) == len(read.rows[0])
+    assert len(read.leak_headings) == len(read.leaks[0])
+    assert read.notes[-1].startswith("OpenMIC: 1 clip with under 1.4 s")
+
+
+def test_a_page_lists_some_leaks_of_each_set(written: Path) -> None:
+    written.with_suffix(".csv").write_text(HEADER + "group,True,a,train,openmic,b,test,,,,x\n" * 50)
+    assert len(audits.read([written]).leaks) == audits.LISTED
+
+
+def test_nothing_audited(tmp_path: Path) -> None:
+    assert audits.read([tmp_path / "openmic.json"]).rows == ()

@@ -1,0 +1,25 @@
+"""Equal audio: digests of samples, whatever digital silence surrounds them."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from workflow_scripts.audio.corpus import Corpus
+
+
+def digest_of(samples: np.ndarray) -> bytes:
+    """Digest of int16 samples (samples,) from the first that is not zero to the last; empty if all are zero."""
+    sounding = np.flatnonzero(samples)
+    if not len(sounding):
+        return b""
+    return hashlib.blake2b(samples[sounding[0] : sounding[-1] + 1].tobytes(), digest_size=16).digest()
+
+
+def digests(corpus: Corpus) -> list[bytes]:
+    """Digest of each clip of a corpus, in clip order."""
+    return [
+        digest_of(corpus.samples[start : start + length])
+        for start, length in zip(corpus.offsets, corpus.lengths, strict=True)
+    ]

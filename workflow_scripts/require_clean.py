@@ -1,0 +1,53 @@
+"""Stop, with the list, where an audit found leaks and a study demands that there are none.
+
+python -m workflow_scripts.require_clean --audit FILE.json --study NAME [--study NAME ...] --output FILE
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from workflow_scripts.errors import UserError, run_command
+from workflow_scripts.files import write_json
+
+LISTED = 10  # leaks in the message; the csv has them all
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Write a file that says the audit is clean, or raise `UserError` with the leaks."""
+    arguments = _arguments(argv)
+    audit = json.loads(arguments.audit.read_text(encoding="utf-8"))
+    if audit["leaks"]:
+        path = arguments.audit.with_suffix(".csv")
+        overlaps = pd.read_csv(path, dtype=str, keep_default_na=False)
+        raise UserError(
+            f"{audit['dataset']}: {', '.join(arguments.study)} demands a clean audit, which found leaks: "
+            f"{audit['leaks']} ({_listed(overlaps[overlaps['leak'] == 'True'])}); all are in {path}; "
+            "mend the data, or take `audit: clean` out of the study"
+        )
+    write_json(arguments.output, {"dataset": audit["dataset"], "leaks": 0, "studies": arguments.study})
+
+
+def _listed(leaks: pd.DataFrame) -> str:
+    shown = [
+        f"{row['kind']}: {row['clip']} in {row['split']} and {row['other_clip']} in {row['other_split']}"
+        f" of {row['other_corpus']}"
+        for row in leaks.head(LISTED).to_dict("records")
+    ]
+    return "; ".join([*shown, "..."] if len(leaks) > LISTED else shown)
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="workflow_scripts.require_clean", description=__doc__)
+    parser.add_argument("--audit", required=True, type=Path, help="numbers that audit wrote")
+    parser.add_argument("--study", action="append", required=True, help="study that demands it (repeatable)")
+    parser.add_argument("--output", required=True, type=Path, help="file that says so, to write")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    run_command(main)
