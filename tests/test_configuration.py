@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -93,7 +94,7 @@ BAD = {
     ),
     "checkpoint of an unknown encoder": (
         "checkpoints: {official: {encoder: wavenet, path: x.ckpt}}",
-        r"own.yaml: checkpoints.official.encoder: unknown encoder 'wavenet'; allowed: .*pase_plus",
+        r"own.yaml: checkpoints.official.encoder: unknown encoder that can be trained 'wavenet'; allowed: .*pase_plus",
     ),
     "checkpoint with another's option": (
         "checkpoints: {official: {encoder: pase, path: x.ckpt, options: {rnn_layers: 2}}}",
@@ -102,6 +103,23 @@ BAD = {
     "checkpoint named as a data set": (
         "checkpoints: {openmic: {encoder: pase, path: x.ckpt}}",
         r"own.yaml: checkpoints.openmic: is also a data set",
+    ),
+    "checkpoint of a floor": (
+        "checkpoints: {official: {encoder: random_plus, path: x.ckpt}}",
+        r"own.yaml: checkpoints.official.encoder: unknown encoder that can be trained 'random_plus'",
+    ),
+    "the name of nothing": (
+        "checkpoints: {none: {encoder: pase, path: x.ckpt}}",
+        r"own.yaml: checkpoints: 'none' has the wrong form; allowed: .*but not none",
+    ),
+    "weights without validation": (
+        "trim: {wu2021_fig3: {recipe: [mine]}}\nrecipes: {mine: {epochs: 2, batch: 4, chunk_seconds: 1, "
+        "encoder_learning_rate: 0.1, worker_learning_rate: 0.1, schedule: poly, validation_batches: 0}}",
+        r"grid.weighting: reweighted needs validation losses: set recipes.mine.validation_batches above 0",
+    ),
+    "rows by no factor": (
+        "trim: {wu2021_fig2: {rows: [encoder, scenario, colour]}}",
+        r"rows and columns: unknown factor 'colour'; allowed: corpus, encoder",
     ),
     "unknown checkpoint": (
         "trim: {wu2021_fig2: {checkpoints: [official]}}",
@@ -215,6 +233,38 @@ def test_comparisons_go_with_the_levels_that_are_trimmed_away(tmp_path: Path) ->
     assert not any("PASE+" in name or "handcrafted" in name for name in compared)
     statements = studies["wu2021_fig2"]["published"]
     assert {each["of"].get("encoder") for each in statements} <= {None, "pase"}
+
+
+def test_an_untrimmed_study_keeps_everything() -> None:
+    studies = check_files(PAPER)
+    for name, study in studies.items():
+        stated = yaml.safe_load((FOLDER / "studies" / f"{name}.yaml").read_text(encoding="utf-8"))
+        assert study == stated, name
+    assert any(isinstance(level, list) for each in studies["wu2021_fig5"]["published"] for level in each["of"].values())
+
+
+def test_a_statement_stays_while_one_of_its_steps_is_in_the_grid(tmp_path: Path) -> None:
+    def kept(*workers: str) -> int:
+        studies = check(f"trim: {{wu2021_fig5: {{workers: [{', '.join(workers)}]}}}}", tmp_path)
+        adding_tempogram = ["WLPT", "WLPMT", "WLPCT", "WLPMCT"]
+        return sum(each["of"].get("workers") == adding_tempogram for each in studies["wu2021_fig5"]["published"])
+
+    assert kept("WLP", "WLPT") == 1
+    assert kept("WLP", "WLPM") == 0
+
+
+def test_a_published_statement_about_no_cell_is_a_mistake(tmp_path: Path) -> None:
+    folder = tmp_path / "config"
+    shutil.copytree(FOLDER, folder)
+    study = folder / "studies" / "wu2021_fig2.yaml"
+    study.write_text(study.read_text(encoding="utf-8").replace("dataset: fma_small}", "dataset: fma_smal}", 1))
+    with pytest.raises(UserError, match=r"published.\d+.of.dataset: 'fma_smal' is not in the grid; allowed: openmic"):
+        configuration.check(configuration.merged([PAPER]), files=[], folder=folder)
+
+
+def test_imported_checkpoints_get_a_row_of_their_own(tmp_path: Path) -> None:
+    text = "checkpoints: {mine: {encoder: pase, path: x}}\ntrim: {wu2021_fig2: {checkpoints: [mine]}}"
+    assert check(text, tmp_path)["wu2021_fig2"]["rows"] == ["corpus", "encoder", "scenario"]
 
 
 def test_a_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:

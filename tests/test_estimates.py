@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,23 @@ def test_a_gpu_is_preferred_and_other_workers_are_better_than_nothing(plan: Plan
     assert rule(plan, "pretrain", other_encoder).unknown == len(plan.pretrained)
 
 
+def test_long_jobs_count_for_more_than_short_ones(plan: Plan) -> None:
+    long = trained(plan, encoder="pase", seconds=50, device=CPU)
+    short = replace(long, amount=0.1, seconds=10.0)  # all of it start-up
+    found, alone = (rule(plan, "pretrain", records) for records in ([long, short], [long]))
+    assert found.hours == pytest.approx(alone.hours * 60 / 50 * 100 / 100.1)
+
+
+def test_trials_are_counted_with_all_epochs_they_may_take(plan: Plan) -> None:
+    twice = plan_of(changed(evaluation={"max_epochs": 2 * PAPER["evaluation"]["max_epochs"]}))
+    run, cell = next(pair for pair in plan.evaluations if pair[1].scenario == "fine_tuned")
+    key = (json.dumps(json.loads(plan.evaluate(run, cell).config)["encoder"], sort_keys=True), "fine_tuned")
+    records = [Measured(rule="evaluate_encoder", key=key, amount=1.0, seconds=1.0, device=GPU)]
+    once, doubled = (rule(each, "evaluate_encoder", records) for each in (plan, twice))
+    assert doubled.hours == pytest.approx(2 * once.hours)
+    assert once.hours > 0
+
+
 def test_disk_space_follows_from_the_sets(plan: Plan) -> None:
     by_name = {part.what: part for part in estimates.space(plan)}
     seconds = 100_000 * 3 + 20_000 * 10 + 8_000 * 30 + 4_180 * 30
@@ -88,16 +106,17 @@ def test_records_are_read_from_results(tmp_path: Path) -> None:
             **{"steps": 10, "training_seconds": 5.0, "seconds": 9.0, "device": GPU, "data": {"tones": "d"}},
         },
     )
-    training = {"crop_seconds": None}
+    training = {"crop_seconds": None, "max_epochs": 30}
     config = {"encoder": encoder, "trials": 3, "fraction": "50pct", "training": training, "scenario": "fine_tuned"}
     write(
         tmp_path / "evaluations/run/cell",
         record={"config": config, "seconds": 6.0, "device": GPU, "data": {"tones": "d"}},
     )
+    (tmp_path / "evaluations/run/cell/trials.csv").write_text("trial,epochs\n0,4\n1,5\n2,6\n", encoding="utf-8")
     by_rule = {each.rule: each for each in estimates.read_records([tmp_path])}
     assert by_rule["prepare"].amount == 40
     assert (by_rule["pretrain"].amount, by_rule["pretrain"].seconds) == (10 * 4 * 0.5, 5.0)
-    assert by_rule["evaluate_encoder"].amount == 3 * 20 * 0.5 * 2.0, "trials x clips x share x seconds of a clip"
+    assert by_rule["evaluate_encoder"].amount == 3 * 20 * 0.5 * 2.0 * 5, "trials x clips x share x seconds x epochs"
 
 
 def write(folder: Path, **contents: dict[str, object]) -> None:

@@ -181,6 +181,20 @@ def test_an_imported_checkpoint_serves_the_scenarios_that_start_from_one() -> No
     assert "official" not in {dataset for dataset, _ in plan.corpora}
 
 
+def test_another_file_under_the_same_name_changes_what_descends_from_it(tmp_path: Path) -> None:
+    run = Run.of_checkpoint("official", encoder="pase_plus")
+    codes = set()
+    for name in ("one", "other"):
+        (tmp_path / name).write_text(name, encoding="utf-8")
+        entry = CHECKPOINT | {"path": str(tmp_path / name)}
+        codes.add(
+            Plan(PAPER | {"checkpoints": {"official": entry}}, {"mine": study_with_checkpoint()})
+            .embed(run, "openmic")
+            .code
+        )
+    assert len(codes) == 2
+
+
 def test_a_changed_checkpoint_entry_changes_what_descends_from_it() -> None:
     run = Run.of_checkpoint("official", encoder="pase_plus")
     plans = [

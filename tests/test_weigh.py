@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from tests.corpora import write_corpus
 from tests.pretraining import arguments, config
 from workflow_scripts import pretrain, weigh
 from workflow_scripts.errors import UserError
 from workflow_scripts.provenance import digest
+from workflow_scripts.training.pretraining import Pretraining
 
 EPOCHS = 2  # of the three that the run has
 
@@ -80,6 +82,26 @@ def test_a_run_in_progress_serves_as_well(corpus, finished, tmp_path):
     again = weighed(corpus, source=source, output=tmp_path / "second")
     assert again["losses_found"] == "run in progress"
     assert again["weights"] == pytest.approx(expected(finished), rel=1e-7)
+
+
+def test_it_goes_on_from_where_the_whole_run_was_stopped(corpus, finished, tmp_path):
+    source = tmp_path / "equal" / "seed5"
+    stopped = Pretraining(
+        config=config(), corpus=corpus, features={}, output=source, code="c0de", device=torch.device("cpu")
+    )
+    stopped.trainer().run(epochs=1)
+    before = stopped.state.steps()
+    found = weighed(corpus, source=source, output=tmp_path / "mine")
+    assert found["weights"] == pytest.approx(expected(finished), rel=1e-7)
+    assert 0 < before < stopped.state.steps(), "and the whole run goes on from there"
+
+
+def test_nothing_is_left_beside_a_run_that_finished_meanwhile(corpus, finished, tmp_path, monkeypatch):
+    source = tmp_path / "equal" / "seed5"
+    answers = iter([None])
+    monkeypatch.setattr(weigh, "_finished", lambda run, path: next(answers, "finished"))
+    weighed(corpus, source=source, output=tmp_path / "mine")
+    assert not list(source.parent.glob(".*"))
 
 
 def test_a_run_of_other_code_is_not_used(corpus, finished, tmp_path):

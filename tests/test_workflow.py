@@ -55,6 +55,8 @@ def planned(folder: Path) -> set[str]:
 
 
 def named(rule: str, output: Path, folder: str) -> str:
+    if rule == "audit":
+        return output.stem
     return f"{folder}/{output.stem}" if rule in ("embed", "extract") else folder
 
 
@@ -302,7 +304,7 @@ def test_a_new_data_set_runs_its_own_cells(finished: Path) -> None:
     frozen = [PASE, EQUAL["WLPMCT"], *floors]
     with edited(finished / SMOKE, with_one_more):
         assert planned(finished) == {
-            *("acquire fma_small", "prepare fma_small/16000", "plan", *SUMMARIES),
+            *("acquire fma_small", "prepare fma_small/16000", "audit fma_small", "plan", *SUMMARIES),
             *(job for run in frozen for job in embeds(run, added) | evaluations(run, "frozen", datasets=added)),
             *(
                 job

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ LEVEL_SECTIONS = {
     "heads": "head",
 }
 #: what a config may replace in a study besides the levels of its grid
-BESIDE_THE_GRID = ("floors", "checkpoints", "comparisons", "published", "figure", "quarantine")
+BESIDE_THE_GRID = ("floors", "checkpoints", "rows", "columns", "comparisons", "published", "figure", "quarantine")
 #: parts of a study that pick cells by their levels, and the keys of each that do
 SELECTIONS = {"comparisons": ("better", "than"), "published": ("of", "over")}
 #: how a data set states that nothing can be downloaded: `REMOTES = {}`
@@ -51,7 +52,7 @@ def check(config: Mapping[str, Any], *, files: Sequence[Path], folder: Path) -> 
     studies = {}
     for name in config["studies"]:
         study = _load_study(name, folder=folder, schema=study_schema, where=where)
-        _check_comparisons(study, where=f"{folder}/studies/{name}.yaml")
+        _check_selections(study, where=f"{folder}/studies/{name}.yaml")
         studies[name] = _trimmed(study, config.get("trim", {}).get(name, {}), where=f"{where}: trim.{name}")
         _check_schema(studies[name], study_schema, where=f"{where}: trim.{name}")
         _check_study(studies[name], config, where=f"{folder}/studies/{name}.yaml (as trimmed by {where})")
@@ -166,7 +167,8 @@ def _check_checkpoints(config: Mapping[str, Any], *, where: str) -> None:
         key = f"{where}: checkpoints.{name}"
         if name in config["datasets"]:
             raise UserError(f"{key}: is also a data set; give the checkpoint another name")
-        _known(entry["encoder"], levels.names("encoder"), where=f"{key}.encoder", what="encoder")
+        trainable = [encoder for encoder in levels.names("encoder") if levels.fact("encoder", encoder, "TRAINABLE")]
+        _known(entry["encoder"], trainable, where=f"{key}.encoder", what="encoder that can be trained")
         _check_options("encoder", entry["encoder"], entry.get("options") or {}, where=f"{key}.options")
 
 
@@ -251,15 +253,23 @@ def _trimmed(study: dict[str, Any], trim: Mapping[str, Any], *, where: str) -> d
             raise UserError(f"{where}: unknown factor {key!r}; allowed: {allowed}")
     for key, sides in SELECTIONS.items():
         if key in trimmed and key not in trim:
-            trimmed[key] = [
-                each for each in trimmed[key] if all(_in_grid(each.get(side, {}), trimmed) for side in sides)
-            ]
+            trimmed[key] = [each for each in trimmed[key] if _any_step_in_grid(each, sides, trimmed)]
+    if trimmed.get("checkpoints") and "corpus" not in (*trimmed["rows"], *trimmed["columns"]):
+        trimmed["rows"] = ["corpus", *trimmed["rows"]]  # it tells imported checkpoints from the others
     return trimmed
 
 
-def _in_grid(selection: Mapping[str, Any], study: Mapping[str, Any]) -> bool:
-    """Whether a study has the levels that a selection of cells names."""
-    return all(level in _selectable(study, factor) for factor, level in selection.items())
+def _any_step_in_grid(selecting: Mapping[str, Any], sides: Sequence[str], study: Mapping[str, Any]) -> bool:
+    """Whether a study has all levels that one step of a selection of cells names; lists of levels are taken in step."""
+    levels_of = [(factor, level) for side in sides for factor, level in selecting.get(side, {}).items()]
+    steps = max((len(level) for _, level in levels_of if isinstance(level, list)), default=1)
+    return any(
+        all(
+            (level[step] if isinstance(level, list) else level) in _selectable(study, factor)
+            for factor, level in levels_of
+        )
+        for step in range(steps)
+    )
 
 
 def _selectable(study: Mapping[str, Any], factor: str) -> list[Any]:
@@ -288,8 +298,8 @@ def _check_study(study: Mapping[str, Any], config: Mapping[str, Any], *, where: 
         _known(floor, config["encoders"], where=f"{where}: floors", what="encoder")
     for checkpoint in study.get("checkpoints", []):
         _known(checkpoint, config.get("checkpoints", {}), where=f"{where}: checkpoints", what="checkpoint")
-        if "corpus" not in (*study["rows"], *study["columns"]):
-            raise UserError(f"{where}: rows: must name corpus, which tells imported checkpoints from the others")
+    for factor in (*study["rows"], *study["columns"]):
+        _known(factor, grid, where=f"{where}: rows and columns", what="factor")
     _check_contradictions(study, config, where=where)
 
 
@@ -310,17 +320,30 @@ def _check_contradictions(study: Mapping[str, Any], config: Mapping[str, Any], *
                 f"{where}: floors: {floor} is {original} untrained, so encoders.{floor} and .{original} must be equal"
             )
     _check_cells_apart(study, where=where)
+    for weighting, recipe in itertools.product(grid["weighting"], grid["recipe"]):
+        if (
+            levels.fact("weighting", weighting, "WEIGHED_BY")
+            and config["recipes"][recipe].get("validation_batches") == 0
+        ):
+            raise UserError(
+                f"{where}: grid.weighting: {weighting} needs validation losses: "
+                f"set recipes.{recipe}.validation_batches above 0"
+            )
     for dataset in grid["dataset"]:
         if not _labelled(config["datasets"][dataset]):
             raise UserError(f"{where}: grid.dataset: {dataset} has no labels, so nothing can be evaluated on it")
-    _check_comparisons(study, where=where)
+    _check_selections({**study, "published": []}, where=where)  # of statements, steps may be trimmed away
     _check_figure(study, where=where)
 
 
-def _check_comparisons(study: Mapping[str, Any], *, where: str) -> None:
-    for number, comparison in enumerate(study["comparisons"]):
-        for side in SELECTIONS["comparisons"]:
-            _check_selection(comparison[side], study, where=f"{where}: comparisons.{number}.{side}")
+def _check_selections(study: Mapping[str, Any], *, where: str) -> None:
+    """Comparisons and published statements pick cells that the study has."""
+    for key, sides in SELECTIONS.items():
+        for number, selecting in enumerate(study.get(key, [])):
+            for side in sides:
+                _check_selection(selecting.get(side, {}), study, where=f"{where}: {key}.{number}.{side}")
+            for worker in selecting.get("losses", []):
+                _known(worker, levels.names("worker"), where=f"{where}: {key}.{number}.losses", what="worker")
 
 
 def _check_figure(study: Mapping[str, Any], *, where: str) -> None:
@@ -352,9 +375,10 @@ def _check_selection(selection: Mapping[str, Any], study: Mapping[str, Any], *, 
     for factor, level in selection.items():
         _known(factor, study["grid"], where=where, what="factor")
         allowed = _selectable(study, factor)
-        if level not in allowed:
-            shown = ", ".join(map(str, allowed))
-            raise UserError(f"{where}.{factor}: {level!r} is not in the grid; allowed: {shown}")
+        for each in level if isinstance(level, list) else [level]:
+            if each not in allowed:
+                shown = ", ".join(map(str, allowed))
+                raise UserError(f"{where}.{factor}: {each!r} is not in the grid; allowed: {shown}")
 
 
 def _check_cells_apart(study: Mapping[str, Any], *, where: str) -> None:

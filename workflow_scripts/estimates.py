@@ -1,17 +1,19 @@
 """What a plan will cost, from the records of jobs that were run: hours of a device and bytes on the disk.
 
-Work is counted in a unit that a stage's seconds grow with; the rate of the most alike records does the rest. Nothing is
-guessed: what no record speaks of is reported as not measured.
+Work is counted in a unit that a stage's seconds grow with; the rate of the most alike records does the rest, and long
+jobs count for more in it than short ones, whose start is most of their time. Nothing is guessed: what no record speaks
+of is reported as not measured. Where trials may stop early, all epochs they may take are counted.
 """
 
 from __future__ import annotations
 
+import csv
 import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import fmean
 from typing import Any
 
 from workflow_scripts import levels
@@ -20,6 +22,7 @@ from workflow_scripts.planning import Cell, Plan, Run
 FRAMES_PER_SECOND = 100  # of stored features: hop 160 at 16 kHz
 BYTES_OF_SAMPLE, BYTES_OF_FLOAT = 2, 4
 
+POOLED_FEATURES = 840  # of the handcrafted floor, the one encoder without an option for it
 STAGES = ("prepare", "extract", "weigh", "pretrain", "embed", "evaluate_embeddings", "evaluate_encoder")
 MEASURED_AS = {"weigh": "pretrain"}  # the same work
 
@@ -102,7 +105,10 @@ def space(plan: Plan) -> list[Space]:
         _space(
             "embeddings",
             (
-                _times(_clips(plan, dataset), plan.encoder(run)["options"].get("embedding", 512) * BYTES_OF_FLOAT)
+                _times(
+                    _clips(plan, dataset),
+                    plan.encoder(run)["options"].get("embedding", POOLED_FEATURES) * BYTES_OF_FLOAT,
+                )
                 for run, dataset in embeddings
             ),
         ),
@@ -123,7 +129,8 @@ def _estimate(rule: str, works: Sequence[Work], records: Sequence[Measured]) -> 
             unknown += 1
             continue
         used.update(alike)
-        hours += work.amount * median(each.seconds / each.amount for each in alike) / 3600
+        rate = sum(each.seconds for each in alike) / sum(each.amount for each in alike)
+        hours += work.amount * rate / 3600
     device = ", ".join(sorted({each.device for each in used}))
     return Estimate(rule=rule, jobs=len(works), hours=hours, device=device, records=len(used), unknown=unknown)
 
@@ -162,8 +169,12 @@ def _evaluation(plan: Plan, run: Run, cell: Cell) -> Work:
     clips = _times(_clips(plan, cell.dataset), config["trials"] * float(cell.fraction.removesuffix("pct")) / 100)
     if config["encoder"] is None:
         return Work(rule="evaluate_embeddings", key=(cell.head,), amount=clips)
-    heard = config["training"].get("crop_seconds") or _clip_seconds(plan, cell.dataset)
+    heard = _times(config["training"].get("crop_seconds") or _clip_seconds(plan, cell.dataset), _most_epochs(config))
     return Work(rule="evaluate_encoder", key=(_text(config["encoder"]), cell.scenario), amount=_times(clips, heard))
+
+
+def _most_epochs(config: Mapping[str, Any]) -> float:
+    return float(config["training"]["max_epochs"])
 
 
 def _trained_key(plan: Plan, run: Run) -> Key:
@@ -257,18 +268,25 @@ def _records_in(folder: Path) -> Iterator[Measured]:
         record = _read(path)
         yield _measured(record, rule="embed", key=(_text(record["config"]["encoder"]),), amount=heard(record))
     for path in sorted(folder.glob("evaluations/**/record.json")):
-        yield _evaluated(_read(path), corpora)
+        yield _evaluated(path, corpora)
 
 
-def _evaluated(record: Mapping[str, Any], corpora: Mapping[str, Mapping[str, Any]]) -> Measured:
+def _evaluated(path: Path, corpora: Mapping[str, Mapping[str, Any]]) -> Measured:
+    record = _read(path)
     config = record["config"]
     clips = _amount(corpora, "clips", record) * config["trials"] * float(config["fraction"].removesuffix("pct")) / 100
     if config["encoder"] is None:
         return _measured(record, rule="evaluate_embeddings", key=(config["head"]["name"],), amount=clips)
     length = _amount(corpora, "seconds", record) / max(1, _amount(corpora, "clips", record))
-    heard = clips * (config["training"].get("crop_seconds") or length)
+    heard = clips * (config["training"].get("crop_seconds") or length) * _mean_epochs(path.with_name("trials.csv"))
     key = (_text(config["encoder"]), config["scenario"])
     return _measured(record, rule="evaluate_encoder", key=key, amount=heard)
+
+
+def _mean_epochs(trials: Path) -> float:
+    """Epochs that a trial took."""
+    with trials.open(encoding="utf-8", newline="") as file:
+        return fmean(float(row["epochs"]) for row in csv.DictReader(file))
 
 
 def _amount(corpora: Mapping[str, Mapping[str, Any]], what: str, record: Mapping[str, Any]) -> float:

@@ -55,7 +55,9 @@ def _show(plan: planning.Plan, records: list[estimates.Measured], console: Conso
         unknown = f", and {part.unknown} of unknown size" if part.unknown else ""
         console.print(f"{part.what}: {part.size / GIGABYTE:,.2f} GB{unknown}", highlight=False)
     console.print(
-        "Hours are those of one device, from the records of alike jobs; jobs without one are not counted. "
+        "Hours are those of one device, from the records of alike jobs; jobs without one are not counted. Trials in "
+        "which the encoder learns are counted with all epochs they may take. Not in the space: downloads, predictions, "
+        "encoders (4 bytes a parameter) and the state of each unfinished run (12 bytes a parameter, workers included). "
         "Jobs that have finished are counted too: a dry run of the workflow shows what is left.",
         style="dim",
     )

@@ -6,10 +6,12 @@ The Snakefile asks this module everything; it imports no torch, so planning stay
 from __future__ import annotations
 
 import functools
+import hashlib
 import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from workflow_scripts import levels
@@ -239,7 +241,11 @@ class Plan:
         return self._job(
             "import_checkpoint",
             chosen=[("encoder", run.encoder)],
-            reads={"encoder": self.encoder(run), "checkpoint": run.corpus},
+            reads={
+                "encoder": self.encoder(run),
+                "checkpoint": run.corpus,
+                "file": _digest_of_file(Path(self.config["checkpoints"][run.corpus]["path"])),
+            },
         )
 
     @functools.cache  # noqa: B019
@@ -470,6 +476,15 @@ class Plan:
     ) -> Job:
         descent = [[job.code, job.config] for job in upstream or []]
         return Job(config=json.dumps(reads, sort_keys=True), code=digest([code_digest(verb, chosen=chosen), descent]))
+
+
+@functools.cache
+def _digest_of_file(path: Path) -> str | None:
+    """Digest of a user's file, which decides what hangs off it; None if it is not there, as Snakemake will say."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def path_of(run: Run, cell: Cell | None = None) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 
 from workflow_scripts import files, levels, provenance
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.errors import run_command
+from workflow_scripts.errors import UserError, run_command
 from workflow_scripts.training import parallel
 from workflow_scripts.training.checkpoint import StateFile
 from workflow_scripts.training.device import best_device, device_name, use_threads
@@ -59,6 +59,8 @@ def main(argv: list[str] | None = None) -> None:
             device=device,
         )
         epochs = min(options.epochs, run.recipe.epochs)
+        if not run.recipe.validation_batches:
+            raise UserError("weights need validation losses: set the recipe's validation_batches above 0")
         losses = _losses(run, arguments.source, epochs)
         if not parallel.is_first():
             return
@@ -103,10 +105,15 @@ def _in_progress(run: Pretraining, source: Path, epochs: int) -> Losses | None:
 
 
 def _trained(run: Pretraining, source: Path, epochs: int) -> Losses:
-    """Train the first epochs, and leave their state where the whole run would look for it."""
+    """Train the first epochs, from where the whole run was stopped; it will go on from what they leave."""
+    theirs = StateFile(source, run.digest())
+    before = theirs.steps()
+    if parallel.is_first() and before > run.state.steps():
+        theirs.copy_to(run.state)
+    parallel.wait_for_all()
     outcome = run.trainer().run(epochs=epochs)
-    if parallel.is_first():
-        run.state.hand_over(source)
+    if parallel.is_first() and outcome.steps > before and _finished(run, source) is None:
+        run.state.copy_to(theirs)
     return Losses(rows=outcome.history.rows, found="first epochs, trained for this")
 
 

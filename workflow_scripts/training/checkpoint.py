@@ -80,12 +80,15 @@ class StateFile:
         except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
             raise UserError(f"{self.path} is damaged: delete it to start over ({error})") from error
 
-    def hand_over(self, output: Path) -> None:
-        """Give the state to the run that writes `output`, unless that has one already."""
-        other = StateFile(output, self.digest)
-        if not other.path.exists():
-            with files.written_atomically(other.path) as temporary:
-                shutil.copyfile(self.path, temporary)
+    def steps(self) -> int:
+        """Steps that are done in the saved state; 0 without one."""
+        saved = self.load(torch.device("cpu"))
+        return int(saved["done"]) if saved else 0
+
+    def copy_to(self, other: StateFile) -> None:
+        """Let `other` hold this state instead of its own."""
+        with files.written_atomically(other.path) as temporary:
+            shutil.copyfile(self.path, temporary)
 
     def remove(self) -> None:
         """Remove the state, those of other code or numbers for this output, and halves left by kills."""
