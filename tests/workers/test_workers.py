@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import librosa
 import numpy as np
 import pytest
 import torch
@@ -12,14 +13,16 @@ from torch.nn import functional
 from workflow_scripts import levels
 from workflow_scripts.encoders import pase
 from workflow_scripts.errors import UserError
+from workflow_scripts.features import official, spectral
 from workflow_scripts.networks.decoder import MirroredDecoder, WaveformDecoder
 from workflow_scripts.networks.heads import RegressionHead, stack_neighbours
 from workflow_scripts.training.regression import FeatureOptions, FeatureWorker
 from workflow_scripts.training.shapes import Batch
-from workflow_scripts.workers import lps, prosody, waveform
+from workflow_scripts.workers import lps, mfcc, prosody, waveform
 
 WORKERS = {"waveform": 1, "lps": 1025, "prosody": 4, "mfcc": 20, "chroma": 12, "tempogram": 384}
 FEATURES = [name for name in WORKERS if name != "waveform"]
+DEFINED = ["lps", "mfcc", "prosody"]  # also by the PASE code
 
 
 def batch_of_noise(*, clips: int = 2, samples: int = 4800, seed: int = 0) -> Batch:
@@ -49,7 +52,7 @@ def test_every_worker_learns_from_a_batch(name):
 @pytest.mark.parametrize("name", FEATURES)
 def test_feature_loss_is_the_mean_squared_error_on_the_encoders_frames(name):
     worker, batch = build(name), batch_of_noise()
-    target = levels.load("worker", name).target(batch)
+    target = worker.target(batch)
     assert target.shape == (2, WORKERS[name], 31)
     frames = torch.randn(2, 8, 30)
     expected = (worker.head(frames) - target[..., :30]).square().mean()
@@ -213,8 +216,13 @@ def test_power_is_computed_once_for_all_workers():
         (FeatureOptions, {"hidden": 0}),
         (waveform.Options, {"width": 0}),
         (waveform.Options, {"decoder": "reversed"}),
+        (lps.Options, {"definition": "librosa"}),
+        (mfcc.Options, {"deltas": 3}),
+        (mfcc.Options, {"deltas": -1}),
         (prosody.Options, {"pitch": "mel"}),
+        (prosody.Options, {"pitch": "hertz", "definition": "official"}),
         (prosody.Options, {"lowest_hz": 500.0, "highest_hz": 100.0}),
+        (prosody.Options, {"lowest_hz": 500.0, "definition": "official"}),
     ],
 )
 def test_impossible_options_are_refused(options, bad):
@@ -238,3 +246,64 @@ def test_a_target_with_fewer_frames_than_the_encoder_is_a_programming_error():
     )
     with pytest.raises(AssertionError, match="a frame for each"):
         worker.loss(torch.randn(2, 8, 30), batch_of_noise())
+
+
+@pytest.mark.parametrize("definition", ["paper", "official"])
+@pytest.mark.parametrize("deltas", [0, 1, 2])
+@pytest.mark.parametrize("name", DEFINED)
+def test_deltas_are_more_outputs_of_the_head(name, deltas, definition):
+    worker, batch = build(name, deltas=deltas, definition=definition), batch_of_noise()
+    outputs = WORKERS[name] * (1 + deltas)
+    target = worker.target(batch)
+    assert target.shape == (2, outputs, 31)
+    alone = build(name, definition=definition).target(batch)
+    torch.testing.assert_close(target[:, : WORKERS[name]], alone, rtol=0, atol=0)
+    for order in range(1, deltas + 1):
+        expected = librosa.feature.delta(alone.numpy(), order=order)
+        found = target[:, WORKERS[name] * order : WORKERS[name] * (order + 1)]
+        torch.testing.assert_close(found, torch.from_numpy(expected), rtol=1e-4, atol=1e-4)
+    frames = torch.randn(2, 8, 30)
+    assert worker.head(frames).shape == (2, outputs, 30)
+    torch.testing.assert_close(worker.loss(frames, batch), functional.mse_loss(worker.head(frames), target[..., :30]))
+
+
+def test_each_definition_has_its_own_spectra():
+    batch = batch_of_noise()
+    expected = {
+        ("lps", "paper"): spectral.log_power_spectrum(batch.clean),
+        ("lps", "official"): official.log_power_spectrum(batch.clean),
+        ("mfcc", "paper"): spectral.mfcc(batch.clean, sample_rate=16000),
+        ("mfcc", "official"): official.mfcc(batch.clean, sample_rate=16000),
+    }
+    for (name, definition), target in expected.items():
+        found = build(name, definition=definition).target(batch)
+        torch.testing.assert_close(found, target, rtol=0, atol=0)
+    assert torch.equal(build("lps").target(batch), expected["lps", "paper"])
+    assert torch.equal(build("mfcc").target(batch), expected["mfcc", "paper"])
+
+
+def test_official_prosody_has_its_own_channels_and_looks_for_speech():
+    time = np.arange(8000) / 16000
+    audio = sum(0.3 * np.sin(2 * np.pi * 200 * harmonic * time) for harmonic in (1, 2)).astype(np.float32)
+    options = prosody.Options(definition="official")
+    assert options.range_hz == (60.0, 300.0)
+    found = prosody.extract(audio, options)
+    assert found.shape == (prosody.CHANNELS, 51)
+    np.testing.assert_allclose(np.median(found[0]), np.log(200), rtol=0.01)
+    assert set(np.unique(found[1])) <= {0, 1}
+    assert np.median(found[1]) == 1
+    theirs = prosody.extract(audio, prosody.Options(definition="official", highest_hz=150.0))
+    assert theirs[0].max() < np.log(151)
+
+
+def test_without_a_range_the_papers_prosody_looks_from_c2_to_c7():
+    lowest, highest = prosody.Options().range_hz
+    assert (lowest, highest) == pytest.approx((librosa.note_to_hz("C2"), librosa.note_to_hz("C7")))
+    assert prosody.Options(highest_hz=500.0).range_hz == (lowest, 500.0)
+
+
+@pytest.mark.parametrize("name", DEFINED)
+def test_a_cut_too_short_for_deltas_is_refused(name):
+    batch = batch_of_noise(samples=1000)
+    with pytest.raises(UserError, match="at least 9 frames"):
+        build(name, deltas=1).target(batch)

@@ -46,13 +46,20 @@ def power_spectrum(audio: Tensor) -> Tensor:
     if not audio.shape[-1]:
         raise ValueError("a spectrum needs at least one sample")
     flat = F.pad(audio.reshape(-1, audio.shape[-1]).to(fine(audio.device)), (N_FFT // 2, N_FFT // 2))
-    windows = flat.unfold(-1, N_FFT, HOP)
-    power = torch.empty(*windows.shape[:2], 1 + N_FFT // 2, device=audio.device)
-    window = _window(audio.device)
-    for block in blocks(*windows.shape[:2], device=audio.device):
-        spectrum = torch.fft.rfft(windows[block] * window).to(torch.complex64)
-        torch.square(_magnitude(spectrum), out=power[block])
+    power = power_of_windows(flat.unfold(-1, N_FFT, HOP), window=_window(audio.device), points=N_FFT)
     return power.reshape(*audio.shape[:-1], *power.shape[-2:]).mT
+
+
+def power_of_windows(windows: Tensor, *, window: Tensor, points: int) -> Tensor:
+    """Squared magnitudes (items, frames, 1 + points // 2), float32, of windows (items, frames, samples).
+
+    Each is multiplied with `window` (samples,), followed by zeros to `points`, and transformed in its own precision.
+    """
+    power = torch.empty(*windows.shape[:2], 1 + points // 2, device=windows.device)
+    for block in blocks(*windows.shape[:2], device=windows.device):
+        spectrum = torch.fft.rfft(windows[block] * window, n=points).to(torch.complex64)
+        torch.square(_magnitude(spectrum), out=power[block])
+    return power
 
 
 @exact
@@ -71,10 +78,11 @@ def log_power_spectrum(audio: Tensor | None = None, *, power: Tensor | None = No
 @exact
 def log_mel_spectrum(audio: Tensor | None = None, *, sample_rate: int, power: Tensor | None = None) -> Tensor:
     """`librosa.power_to_db(librosa.feature.melspectrogram(...))`, (..., 128, frames), clipped 80 dB below each clip's
-    own maximum.
+    own maximum; `power` may be of a transform of any length.
     """
     power = _power(audio, power)
-    bands = [power.mT[..., bins] @ filters for bins, filters in _mel_filters(sample_rate, power.device)]
+    points = 2 * (power.shape[-2] - 1)
+    bands = [power.mT[..., bins] @ filters for bins, filters in _mel_filters(sample_rate, points, power.device)]
     decibels = torch.cat(bands, dim=-1).clamp_(min=FLOOR).log10_().mul_(10)
     return torch.maximum(decibels, decibels.amax((-2, -1), keepdim=True) - MEL_RANGE_DB).mT
 
@@ -193,13 +201,14 @@ def _window(device: torch.device) -> Tensor:
 
 
 @functools.lru_cache
-def _mel_filters(sample_rate: int, device: torch.device) -> list[tuple[slice, Tensor]]:
-    """Slaney's mel filters in groups of neighbours: the bins that a group hears and its weights (bins, bands).
+def _mel_filters(sample_rate: int, points: int, device: torch.device) -> list[tuple[slice, Tensor]]:
+    """Slaney's mel filters for a transform of `points`, in groups of neighbours: the bins that a group hears and its
+    weights (bins, bands).
 
     A filter is zero in nearly all bins, so four small products cost a third of one large one.
     """
     groups = []
-    for weights in np.split(librosa.filters.mel(sr=sample_rate, n_fft=N_FFT, n_mels=MEL_BANDS), MEL_GROUPS):
+    for weights in np.split(librosa.filters.mel(sr=sample_rate, n_fft=points, n_mels=MEL_BANDS), MEL_GROUPS):
         heard = np.flatnonzero(weights.any(axis=0))
         bins = slice(int(heard[0]), int(heard[-1]) + 1)
         groups.append((bins, torch.from_numpy(weights[:, bins].T.copy()).to(device)))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from workflow_scripts.features import spectral
-from workflow_scripts.training.regression import FeatureOptions, FeatureWorker
+from workflow_scripts.features import official, spectral
+from workflow_scripts.features.deltas import with_deltas
+from workflow_scripts.training.definitions import DefinedOptions
+from workflow_scripts.training.regression import FeatureWorker
 from workflow_scripts.training.shapes import Batch
 
 PRECOMPUTED = False
@@ -16,15 +19,27 @@ CHANNELS = 1025  # bins of a 2048-point transform
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(FeatureOptions):
-    """The options of every feature worker."""
+class Options(DefinedOptions):
+    """The options of every feature worker, and the target's definition and deltas.
+
+    The paper states neither scale nor floor: its definition here is decibels of power with a floor of 1e-10.
+    """
 
 
-def target(batch: Batch) -> Tensor:
-    """Features (batch, 1025, frames) of the audio as recorded."""
-    return spectral.log_power_spectrum(power=batch.once(spectral.power_spectrum))
+def target(batch: Batch, *, options: Options) -> Tensor:
+    """Features (batch, 1025 x (1 + deltas), frames) of the audio as recorded."""
+    if options.definition == "official":
+        decibels = official.log_power_spectrum(batch.clean)
+    else:
+        decibels = spectral.log_power_spectrum(power=batch.once(spectral.power_spectrum))
+    return with_deltas(decibels, orders=options.deltas)
 
 
 def build(options: Options, *, embedding_size: int) -> FeatureWorker:
     """Build the worker."""
-    return FeatureWorker(channels=CHANNELS, target=target, options=options, embedding_size=embedding_size)
+    return FeatureWorker(
+        channels=CHANNELS * (1 + options.deltas),
+        target=functools.partial(target, options=options),
+        options=options,
+        embedding_size=embedding_size,
+    )

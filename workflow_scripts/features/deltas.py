@@ -1,0 +1,41 @@
+"""How features change over time, equal to `librosa.feature.delta` 0.11 with its defaults."""
+
+from __future__ import annotations
+
+import torch
+from scipy.signal import savgol_coeffs
+from torch import Tensor
+
+from workflow_scripts.errors import UserError
+from workflow_scripts.features.exact import exact
+
+FRAMES = 9  # librosa's default width, which the PASE code keeps
+
+
+@exact
+def with_deltas(features: Tensor, *, orders: int) -> Tensor:
+    """Features (..., channels, frames) and below them their deltas of order 1 to `orders`, (..., channels x (1 +
+    orders), frames).
+
+    The delta of order n is the nth derivative, per frame, of the polynomial of degree n fitted to the nine frames
+    around each frame; the first and last four frames share that of the nine at the edge. Without orders the features
+    themselves. Raises `UserError` for fewer than nine frames, unless there are no orders.
+    """
+    if not orders:
+        return features
+    if features.shape[-1] < FRAMES:
+        raise UserError(f"deltas need at least {FRAMES} frames, not {features.shape[-1]}: take longer chunks")
+    return torch.cat([features, *(_delta(features, order) for order in range(1, orders + 1))], dim=-2)
+
+
+def _delta(features: Tensor, order: int) -> Tensor:
+    frames = features.shape[-1]
+    inner = frames - FRAMES + 1  # frames with a whole window around them
+    weights = savgol_coeffs(FRAMES, polyorder=order, deriv=order, use="dot")
+    # shifted sums: a convolution on a GPU may round to TF32
+    deltas = torch.zeros_like(features[..., :inner])
+    for place, weight in enumerate(weights.tolist()):
+        deltas.add_(features[..., place : place + inner], alpha=weight)
+    # the nth derivative of a polynomial of degree n is constant, so an edge has that of its window's centre
+    nearest = (torch.arange(frames, device=features.device) - FRAMES // 2).clamp(0, inner - 1)
+    return deltas[..., nearest]
