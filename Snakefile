@@ -14,6 +14,7 @@ include: "rules/downstream.smk"
 include: "rules/audit.smk"
 include: "rules/statistics.smk"
 include: "rules/tables.smk"
+include: "rules/unfinished.smk"
 include: "rules/report.smk"
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
-from workflow_scripts import configuration, factors, levels, planning, provenance
+from workflow_scripts import configuration, factors, levels, planning, provenance, slurm
 from workflow_scripts.audio import tolerance
 from workflow_scripts.errors import UserError
+from workflow_scripts.statistics import reproduction
 
 # Scripts are modules of this checkout, wherever the workflow is started from.
 os.environ["PYTHONPATH"] = os.pathsep.join(
@@ -24,14 +25,14 @@ CONFIG_FILES = [
 ]
 
 try:
-    PLAN = planning.Plan(
+    STUDIES_CHECKED = configuration.check(
         config,
-        configuration.check(
-            config,
-            files=CONFIG_FILES,
-            folder=ROOT / "config",
-        ),
+        files=CONFIG_FILES,
+        folder=ROOT / "config",
     )
+    if workflow.is_main_process:  # jobs on other machines need not look again
+        reproduction.check_statements(STUDIES_CHECKED)
+    PLAN = planning.Plan(config, STUDIES_CHECKED)
     PLAN.evaluations  # a level that lacks a fact shows now, not in the middle of a run
 except UserError as error:
     sys.exit(f"prelude: {error}")
@@ -43,6 +44,12 @@ os.environ[tolerance.VARIABLE] = json.dumps(PLAN.largest_shares)
 GPU = int(Path("/dev/nvidiactl").exists())
 
 PYTHON = f"{shlex.quote(sys.executable)} -m workflow_scripts"
+
+slurm.mend()
+
+
+onstart:
+    slurm.cancel_orphans(Path.cwd())
 
 
 def scenarios(*, train_encoder):

@@ -1,4 +1,8 @@
-"""Pre-train encoders, or bring those that somebody else trained."""
+"""Pre-train encoders, or bring those that somebody else trained.
+
+`exec` leaves no shell between Snakemake and the trainer: a shell that dies from a signal would make Snakemake end, and
+SLURM with it kill, a trainer that is still saving its state.
+"""
 
 
 def stored_targets(run):
@@ -45,7 +49,7 @@ rule weigh:
         features=features_flags,
         source=lambda wildcards: f"{config['results']}/pretrained/{planning.path_of(run_of(wildcards).weighed_by)}",
     shell:
-        '{PYTHON}.weigh --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'
+        'exec {PYTHON}.weigh --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'
         " {params.features:q} --source {params.source:q} --output {output.weights:q} --threads {threads} &> {log:q}"
 
 
@@ -69,7 +73,7 @@ rule pretrain:
         features=features_flags,
         weights=lambda wildcards, input: [f"--weights={file}" for file in input.weights],
     shell:
-        '{PYTHON}.pretrain --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'
+        'exec {PYTHON}.pretrain --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'
         ' {params.features:q} {params.weights:q} --output "$(dirname {output.encoder:q})" --threads {threads} &> {log:q}'
 
 

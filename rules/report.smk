@@ -18,3 +18,4 @@ rule compose:
     shell:
         '{PYTHON}.compose --plan {input.plan:q} --statistics "$(dirname {input.trials:q})"'
         ' --figures "$(dirname {input.figures[0]:q})" --output {output.page:q} &> {log:q}'
+        " && rm -rf {UNFINISHED:q}"

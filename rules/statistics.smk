@@ -2,6 +2,10 @@
 
 PLAN_DIGEST = planning.digest(PLAN.summary())
 CONFIG_JSON = json.dumps(config, sort_keys=True)
+# Which files say so is noted for whoever wants to repeat a number; the same config in other files is the same plan.
+CONFIG_FLAGS = shlex.join(
+    ["--configfile", *map(str, CONFIG_FILES[1:])] if CONFIG_FILES[1:] else []
+)
 
 
 # The file's name carries the digest: a changed plan is a missing file, so results that became stale are noticed
@@ -15,7 +19,7 @@ rule plan:
     params:
         code=provenance.code_digest("plan"),
     shell:
-        "{PYTHON}.plan --config {CONFIG_JSON:q} --output {output:q} &> {log:q}"
+        "{PYTHON}.plan --config {CONFIG_JSON:q} --output {output:q} {CONFIG_FLAGS} &> {log:q}"
 
 
 rule aggregate:
@@ -29,14 +33,21 @@ rule aggregate:
         entries="<results>/statistics/entries.csv",
         cells="<results>/statistics/cells.csv",
         comparisons="<results>/statistics/comparisons.csv",
+        across="<results>/statistics/across.csv",
+        ranks="<results>/statistics/ranks.csv",
+        profiles="<results>/statistics/profiles.csv",
+        variance="<results>/statistics/variance.csv",
+        seeds="<results>/statistics/seeds.csv",
         reproduction="<results>/statistics/reproduction.csv",
         summary="<results>/statistics/summary.json",
         plan="<results>/statistics/plan.json",
     log:
         "<logs>/aggregate.log",
     localrule: True
+    threads: 8
     params:
         code=provenance.code_digest("aggregate"),
     shell:
-        '{PYTHON}.aggregate --plan {input.plan:q} --code {params.code} --output "$(dirname {output.trials:q})" &> {log:q}'
+        '{PYTHON}.aggregate --plan {input.plan:q} --code {params.code} --output "$(dirname {output.trials:q})"'
+        " --threads {threads} &> {log:q}"
         " && cp {input.plan:q} {output.plan:q}"

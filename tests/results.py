@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.factors import FACTORS
+from workflow_scripts.statistics.metrics import confusion, metrics
 from workflow_scripts.statistics.trials import COLUMNS
 
 CODE, CONFIG = "00001234e5678901", "1234567890123456"  # digests that a careless reader takes for numbers
@@ -105,6 +106,42 @@ class Results:
         path = self.expect(cell)
         path.parent.mkdir(parents=True)
         trials(cell, values, **more).to_csv(path, index=False)
+        return path
+
+    def predict(
+        self,
+        cell: Mapping[str, object],
+        skill: float,
+        *,
+        trials: int = 10,
+        clips: int = 120,
+        groups: int = 40,
+        seed: int = 0,
+        **more: object,
+    ) -> Path:
+        """Plan a cell and write predictions of four classes and the trials that they give.
+
+        A label is scored `skill` above the others, in noise that trials share by clip and do not share. Labels, groups
+        and what makes clips hard are the same in every cell of a data set.
+        """
+        of_set = np.random.default_rng(len(str(cell["dataset"])))
+        labels = np.eye(4, dtype=np.float32)[of_set.integers(4, size=clips)]
+        group = of_set.integers(groups, size=clips)
+        hard = of_set.normal(0, 0.5, (groups, 4))[group]
+        random = np.random.default_rng(seed)
+        noise = random.normal(0, 0.5, (clips, 4)) + random.normal(0, 0.5, (trials, clips, 4))
+        scores = (skill * labels + hard + noise).astype(np.float32)
+        values = [metrics("multiclass", labels=labels, scores=each) for each in scores]
+        path = self.add(cell, [each["macro_f1"] for each in values], **{"test_clips": clips} | more)
+        np.savez(
+            path.with_name("predictions.npz"),
+            clips=np.arange(clips).astype(str),
+            groups=group.astype(str),
+            classes=np.array(list("abcd")),
+            labels=labels,
+            scores=scores,
+            confusion=np.stack([confusion("multiclass", labels=labels, scores=each) for each in scores]),
+        )
         return path
 
     def plan_file(self) -> str:

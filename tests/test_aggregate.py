@@ -9,19 +9,29 @@ from tests.results import Results, factors, full
 from workflow_scripts import aggregate
 from workflow_scripts.audio.tolerance import VARIABLE
 from workflow_scripts.errors import UserError
+from workflow_scripts.statistics.summary import TABLES
 
 
-def run(results: Results, name: str = "statistics") -> Path:
+def run(results: Results, name: str = "statistics", *more: str) -> Path:
     folder = results.folder / name
-    aggregate.main(["--plan", results.plan_file(), "--code", "abc", "--output", str(folder)])
+    aggregate.main(["--plan", results.plan_file(), "--code", "abc", "--output", str(folder), *more])
     return folder
 
 
-def test_same_trials_same_bytes(tmp_path: Path) -> None:
-    results = full(tmp_path)
-    first, second = run(results, "first"), run(results, "second")
+def predicted(folder: Path) -> Results:
+    """Results with predictions, on two data sets."""
+    results = Results(folder)
+    for place, encoder in enumerate(("pase", "random", "handcrafted")):
+        for dataset in ("openmic", "fma_small"):
+            results.predict(factors(encoder, "frozen", dataset), 1 + place / 3, seed=place)
+    return results
+
+
+def test_same_trials_same_bytes_whatever_the_threads(tmp_path: Path) -> None:
+    results = predicted(tmp_path)
+    first, second = run(results, "first"), run(results, "second", "--threads", "3")
     names = sorted(path.name for path in first.iterdir())
-    tables = [f"{name}.csv" for name in ("cells", "comparisons", "entries", "reproduction", "trials")]
+    tables = [f"{name}.csv" for name in (*TABLES, "cells", "reproduction", "trials")]
     assert names == sorted([*tables, "summary.json", "trials.parquet"])
     for name in names:
         assert (first / name).read_bytes() == (second / name).read_bytes()
@@ -56,6 +66,27 @@ def test_a_stale_result_stops_it_before_anything_is_written(tmp_path: Path) -> N
     results = full(tmp_path)
     results.plan["evaluations"][3]["code"] = "new"
     with pytest.raises(UserError, match="stale"):
+        run(results)
+    assert not (tmp_path / "statistics").exists()
+
+
+def test_after_a_run_that_failed_stale_results_are_missing(tmp_path: Path) -> None:
+    results = full(tmp_path)
+    results.plan["evaluations"][3]["code"] = "new"
+    results.plan["unfinished"] = True
+    folder = run(results)
+    entries = pd.read_csv(folder / "entries.csv", keep_default_na=False)
+    missing = entries[entries["status"] == "missing"]
+    assert missing["reason"].tolist() == ["stale: made by other code or config, and not yet made again"]
+    assert json.loads((folder / "summary.json").read_text())["missing"] == [results.plan["evaluations"][3]["path"]]
+    assert len(pd.read_csv(folder / "trials.csv")) == 9 * 10 * 2
+
+
+def test_predictions_that_do_not_give_the_trials_stop_it(tmp_path: Path) -> None:
+    results = predicted(tmp_path)
+    first, second = (Path(results.plan["evaluations"][place]["path"]) for place in (0, 2))
+    first.with_name("predictions.npz").replace(second.with_name("predictions.npz"))
+    with pytest.raises(UserError, match=r"predictions\.npz does not give the macro_f1 of its trials"):
         run(results)
     assert not (tmp_path / "statistics").exists()
 

@@ -121,6 +121,29 @@ def test_the_summary_names_every_expected_result_with_its_digests(plan: Plan) ->
     assert len({(entry["code"], entry["config"]) for entry in summary["evaluations"]}) == len(summary["evaluations"])
 
 
+def test_each_result_names_the_jobs_it_needs_in_order_with_their_files(plan: Plan) -> None:
+    summary = plan.summary()
+    chains = {
+        (entry["factors"]["encoder"], entry["factors"]["scenario"], entry["factors"]["weighting"]): [
+            summary["jobs"][place] for place in entry["jobs"]
+        ]
+        for entry in summary["evaluations"]
+        if entry["factors"]["dataset"] == "openmic"
+    }
+    verbs = {key: [verb for verb, *_ in chain] for key, chain in chains.items()}
+    trained = ["acquire", "prepare", "acquire", "prepare", "extract", "pretrain"]
+    assert verbs["pase", "frozen", "equal"] == [*trained, "embed", "evaluate"]
+    assert verbs["pase", "fine_tuned", "equal"] == [*trained, "evaluate"]
+    assert verbs["pase", "supervised", "none"] == ["acquire", "prepare", "evaluate"]
+    assert verbs["handcrafted", "frozen", "none"] == ["acquire", "prepare", "embed", "evaluate"]
+    assert verbs["pase_plus", "frozen", "reweighted"] == [*trained[:-1], "weigh", "pretrain", "embed", "evaluate"]
+    entry = summary["evaluations"][0]
+    _, output, record, log = summary["jobs"][entry["jobs"][-1]]
+    assert output == entry["path"]
+    assert record == str(Path(entry["path"]).with_name("record.json"))
+    assert log.startswith("results/logs/evaluate/")
+
+
 def test_data_are_decided_by_twin_code_and_checksums_not_by_the_downloader(plan: Plan) -> None:
     twin = plan_of(
         changed(datasets={"openmic": {"loader": "openmic", "source": "twin", "twin": {"clips": 9, "clip_seconds": 1}}})

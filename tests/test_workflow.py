@@ -6,6 +6,8 @@ set exactly.
 
 from __future__ import annotations
 
+import json
+import math
 import re
 import shutil
 import subprocess
@@ -18,9 +20,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import torch
+from safetensors import safe_open
+from scipy import stats
 from sklearn.metrics import confusion_matrix
 
 from tests.repository import REPOSITORY, SHARED, needs_shared
+from workflow_scripts.encoders import pase_plus
 from workflow_scripts.factors import DOWNSTREAM, PRETRAINING
 
 pytestmark = pytest.mark.slow
@@ -242,6 +248,229 @@ def test_training_sizes_recompute_from_the_trials(finished: Path, macro_f1: pd.D
         assert float(row["train_clips"]) == cell["train_clips"].iloc[0]
 
 
+def test_crossings_recompute_from_the_trials(finished: Path) -> None:
+    drawn = numbers(finished, "wu2021_fig8").query("role == 'crossing'")
+    assert set(drawn["dataset"]) == set(DATASETS)
+    for row in drawn.to_dict("records"):
+        sizes, differences = training_sizes(finished, row["dataset"])
+        place, low, high, shares = crossing_by_hand(sizes, differences)
+        assert [float(row[name]) for name in ("size", "low", "high")] == pytest.approx([place, low, high])
+        assert [float(row[name]) for name in ("crosses", "always", "never")] == pytest.approx(shares)
+        sure = "always better" if high == 0 else "never better" if low == math.inf else "undetermined"
+        assert row["outcome"] == ("crossing" if low > 0 and high < math.inf else sure)
+
+
+def training_sizes(finished: Path, dataset: str) -> tuple[list[float], np.ndarray]:
+    """Training samples, ascending, and fine-tuned minus frozen (sizes, trials) in percent."""
+    found = {}
+    for fraction in ("100pct", "50pct"):
+        cells = [
+            trials_of(f"{finished}/results/smoke/evaluations/{TUNED}/{dataset}/linear/{scenario}/{fraction}/trials.csv")
+            for scenario in ("fine_tuned", "frozen")
+        ]
+        found[float(cells[0]["train_clips"].iloc[0])] = 100 * (cells[0]["value"] - cells[1]["value"]).to_numpy()
+    return sorted(found), np.array([found[size] for size in sorted(found)])
+
+
+def trials_of(path: str | Path) -> pd.DataFrame:
+    trials = pd.read_csv(path).query("metric == 'macro_f1'").sort_values("trial").reset_index(drop=True)
+    assert len(trials) == 3
+    return trials
+
+
+def crossing_by_hand(
+    sizes: list[float], differences: np.ndarray, *, level: float = 0.95
+) -> tuple[float, float, float, tuple[float, float, float]]:
+    """Size of the crossing, both ends of its interval, and the shares that cross, are always and never better."""
+    count = differences.shape[1]
+    wider = stats.t.ppf((1 + level) / 2, count - 1) / stats.norm.ppf((1 + level) / 2) * math.sqrt(count / (count - 1))
+    middle = differences.mean(axis=1)
+    drawn = np.random.default_rng(0).integers(count, size=(2000, count))
+    resampled = sorted(begins(sizes, middle + wider * (differences[:, row].mean(axis=1) - middle)) for row in drawn)
+    ends = resampled[math.floor(1999 * (1 - level) / 2)], resampled[math.ceil(1999 * (1 + level) / 2)]
+    always, never = (sum(place == outside for place in resampled) / 2000 for outside in (0, math.inf))
+    return begins(sizes, middle), *ends, (1 - always - never, always, never)
+
+
+def begins(sizes: list[float], means: np.ndarray) -> float:
+    """Where the means become positive for good; 0 if they always are, infinity if the last one is not."""
+    if means[-1] <= 0:
+        return math.inf
+    for place in range(len(sizes) - 1, 0, -1):
+        if means[place - 1] <= 0:
+            share = -means[place - 1] / (means[place] - means[place - 1])
+            return float(sizes[place - 1] * (sizes[place] / sizes[place - 1]) ** share)
+    return 0
+
+
+#: what a sentence of a paper is held against: value, and both ends of its 95 % interval, each by hand
+Interval = tuple[float, float, float]
+
+
+class ByHand:
+    """Recomputes lines of reproduction.csv from files of the jobs before the statistics."""
+
+    def __init__(self, finished: Path) -> None:
+        """Read which cells each study has."""
+        self.finished, self.results = finished, finished / "results/smoke"
+        self.plan = json.loads((self.results / "statistics/plan.json").read_text(encoding="utf-8"))
+
+    def value(self, line: dict[str, str]) -> Interval:
+        """The line's value, with both ends of its interval."""
+        recompute: Callable[[dict[str, str]], Interval | float] = getattr(self, line["quantity"])
+        found = recompute(line)
+        return found if isinstance(found, tuple) else (found, found, found)
+
+    def sides(self, line: dict[str, str]) -> tuple[np.ndarray, np.ndarray]:
+        """Macro F1 in percent (trials,) of either side, averaged over the levels in step."""
+        within = levels(line["within"])[0]
+        of, over = ([self.cell(line["study"], step | within) for step in levels(line[side])] for side in ("of", "over"))
+        assert len(of) == len(over)
+        return np.mean(of, axis=0), np.mean(over, axis=0)
+
+    def cell(self, study: str, chosen: dict[str, str]) -> np.ndarray:
+        (only,) = self.cells(study, chosen)
+        return 100 * trials_of(self.finished / only["path"])["value"].to_numpy()
+
+    def cells(self, study: str, chosen: dict[str, str]) -> list[dict]:
+        planned = [self.plan["evaluations"][place] for place in self.plan["studies"][study]["evaluations"]]
+        return [each for each in planned if all(str(each["factors"][name]) == chosen[name] for name in chosen)]
+
+    def difference(self, line: dict[str, str]) -> Interval:
+        of, over = self.sides(line)
+        ends = stats.ttest_1samp(of - over, 0).confidence_interval(0.95)
+        middle = float((of - over).mean())
+        low, high = (middle if np.isnan(end) else float(end) for end in ends)  # scipy: no interval of equal ones
+        return middle, low, high
+
+    def relative(self, line: dict[str, str]) -> Interval:
+        """The mean, and as ends the ratios at which a paired t test just fails to find a difference."""
+        of, over = self.sides(line)
+        value = 100 * (of.mean() / over.mean() - 1)
+        if stats.ttest_1samp(over, 0).pvalue > 0.05:
+            return value, math.nan, math.nan  # the mean it is relative to may be zero
+        for end in (float(line["low"]), float(line["high"])):
+            left = of - (1 + end / 100) * over
+            assert abs(left.mean()) == pytest.approx(stats.t.ppf(0.975, 2) * left.std(ddof=1) / math.sqrt(3), abs=1e-9)
+        return value, float(line["low"]), float(line["high"])
+
+    def crossing(self, line: dict[str, str]) -> Interval:
+        sizes, differences = training_sizes(self.finished, levels(line["of"])[0]["dataset"])
+        assert [1000 * float(line[end]) for end in ("smallest", "largest")] == pytest.approx([sizes[0], sizes[-1]])
+        place, low, high, _ = crossing_by_hand(sizes, differences)
+        return place / 1000, low / 1000, high / 1000
+
+    def loss_ratio(self, line: dict[str, str]) -> Interval:
+        losses = pd.read_csv(self.results / "pretrained" / EQUAL["WLPMCT"] / "losses.csv").query("split == 'valid'")
+        lps, tempogram = (losses[losses.worker == worker].set_index("epoch").loss for worker in ("lps", "tempogram"))
+        return float(np.log10(lps / tempogram).mean()), math.nan, math.nan  # one checkpoint
+
+    def corpus(self, line: dict[str, str], name: str) -> pd.DataFrame:
+        (chosen,) = levels(line["of"])
+        folder = self.results / "corpora" / next(iter(chosen.values())) / "16000"
+        return pd.read_csv(folder / name) if name.endswith("csv") else pd.read_parquet(folder / name)
+
+    def clips(self, line: dict[str, str]) -> float:
+        broken = set(self.corpus(line, "quarantine.csv")["clip"]) - set(self.corpus(line, "clips.parquet")["clip"])
+        return (len(self.corpus(line, "clips.parquet")) + len(broken)) / 1000
+
+    def hours(self, line: dict[str, str]) -> float:
+        return float(self.corpus(line, "clips.parquet")["length"].sum()) / 16000 / 3600
+
+    def classes(self, line: dict[str, str]) -> float:
+        return len(self.corpus(line, "labels.parquet").columns.drop("clip", errors="ignore"))
+
+    def classes_removed(self, line: dict[str, str]) -> float:
+        assert line["of"] == "dataset=extended_ballroom"
+        return 13 - self.classes(line)
+
+    def train_clips(self, line: dict[str, str]) -> float:
+        (chosen,) = levels(line["of"])
+        cells = self.cells(line["study"], chosen)
+        (size,) = {size for cell in cells for size in trials_of(self.finished / cell["path"])["train_clips"]}
+        return size / 1000
+
+    def trials(self, line: dict[str, str]) -> float:
+        return 3
+
+    def parameters(self, line: dict[str, str]) -> float:
+        run = {"encoder=pase": PASE, "encoder=pase_plus": EQUAL["WLPMCT"]}[line["of"]]
+        with safe_open(self.results / "pretrained" / run / "encoder.safetensors", framework="numpy") as kept:
+            trained = [name for name in kept.keys() if not name.endswith(BUFFERS)]  # noqa: SIM118
+            return sum(int(np.prod(kept.get_slice(name).get_shape())) for name in trained) / 1e6
+
+    def embedding_size(self, line: dict[str, str]) -> float:
+        return float(np.load(self.results / "embeddings" / PASE / "openmic.npy", mmap_mode="r").shape[-1])
+
+    def epochs(self, line: dict[str, str]) -> float:
+        return float(pd.read_csv(self.results / "pretrained" / EQUAL["WLPMCT"] / "losses.csv").epoch.max())
+
+    def weighing_epochs(self, line: dict[str, str]) -> float:
+        kept = (self.results / "pretrained" / run / "weigh.json" for run in REWEIGHTED.values())
+        (found,) = {json.loads(path.read_text(encoding="utf-8"))["epochs"] for path in kept}
+        return float(found)
+
+    def training(self, key: str) -> float:
+        cell = self.results / "evaluations" / PASE / "openmic/linear/frozen/100pct/record.json"
+        return float(json.loads(cell.read_text(encoding="utf-8"))["config"]["training"][key])
+
+    def learning_rate(self, line: dict[str, str]) -> float:
+        return self.training("learning_rate")
+
+    def patience(self, line: dict[str, str]) -> float:
+        return self.training("patience")
+
+    def hop(self, line: dict[str, str]) -> float:
+        return 160
+
+    def fft_length(self, line: dict[str, str]) -> float:
+        return 2048
+
+    def prosody_features(self, line: dict[str, str]) -> float:
+        return 4
+
+    def sample_rate(self, line: dict[str, str]) -> float:
+        return 16000
+
+
+BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # of batch normalisation: kept, not trained
+
+
+def levels(text: str) -> list[dict[str, str]]:
+    """Read "factor=level,level factor=level" as one dictionary for each level in step."""
+    parts = [(factor, several.split(",")) for factor, several in (part.split("=") for part in text.split())]
+    steps = max((len(several) for _, several in parts), default=1)
+    return [{factor: several[step % len(several)] for factor, several in parts} for step in range(steps)]
+
+
+def test_published_statements_recompute_from_what_was_run(finished: Path) -> None:
+    by_hand = ByHand(finished)
+    table = pd.read_csv(by_hand.results / "statistics/reproduction.csv", dtype=str, keep_default_na=False)
+    spoken = table[table["value"] != ""]
+    assert len(spoken) >= 30
+    for _, row in spoken.iterrows():
+        line = {name: str(row[name]) for name in table.columns}
+        shown = [float(line[name] or "nan") for name in ("value", "low", "high")]
+        expected = by_hand.value(line)
+        assert shown == pytest.approx(expected, rel=1e-9, abs=1e-9, nan_ok=True), line
+        assert line["verdict"] == verdict_by_hand(line, *expected), line
+
+
+def verdict_by_hand(line: dict[str, str], value: float, low: float, high: float) -> str:
+    if line["expected"]:
+        sign = -1 if line["expected"] == "below zero" else 1
+        low, high = sorted((sign * low, sign * high))
+        if line["expected"] == "not above zero":
+            margin = float(line["margin"] or 0)
+            return "holds" if high <= margin else "does not hold" if low > margin else "inconclusive"
+        return "holds" if low > 0 else "does not hold" if high < 0 else "inconclusive"
+    if line["kind"] == "chosen":
+        return "as published" if value == float(line["mean"]) else "set otherwise"
+    if line["quantity"] == "parameters":  # of networks, which are no twins
+        return "different" if abs(value - float(line["mean"])) > 0.5 else "equivalent"
+    return "not comparable"
+
+
 def test_quarantined_clips_show_in_every_table(finished: Path) -> None:
     quarantine = pd.read_csv(finished / "results/smoke/corpora/openmic/16000/quarantine.csv")
     assert len(quarantine) > 0, "the smoke twins have defects"
@@ -446,6 +675,28 @@ def test_a_new_encoder_and_a_new_data_set_are_one_file_each(finished: Path, tmp_
             path.unlink()
         restored = snakemake(finished)
     assert restored.returncode == 0, restored.stderr[-5000:]
+
+
+CHECKPOINT_CONFIG = """
+checkpoints:
+  official: {{encoder: pase_plus, path: "{file}", options: {{embedding: 16, width: 0.125}}}}
+trim:
+  wu2021_fig2: {{checkpoints: [official]}}
+"""
+
+
+def test_an_official_checkpoint_serves_a_cell(finished: Path, tmp_path: Path) -> None:
+    encoder = pase_plus.build(pase_plus.Options(embedding=16, width=0.125))
+    torch.save({"state_dict": encoder.state_dict(), "step": 7}, tmp_path / "FE_e7.ckpt")
+    config = tmp_path / "official.yaml"
+    config.write_text(CHECKPOINT_CONFIG.format(file=tmp_path / "FE_e7.ckpt"), encoding="utf-8")
+    run = "official/pase_plus/none/none/none/none/seed0"
+    cell = f"results/smoke/evaluations/{run}/openmic/linear/frozen/100pct/trials.csv"
+    result = snakemake(finished, cell, "--show-failed-logs", configfiles=(SMOKE, str(config)))
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-8000:]
+    trials = pd.read_csv(finished / cell)
+    assert set(trials.corpus) == {"official"}
+    assert trials[trials.metric == "macro_f1"].value.between(0, 1).all()
 
 
 def write_tones(folder: Path) -> None:

@@ -1,9 +1,11 @@
 """Gather the trials of all evaluations into one tidy table, and compute intervals and comparisons.
 
 Writes `trials.csv` and `trials.parquet` (all trials), `cells.csv` (per cell and metric), `entries.csv` (per entry of a
-study's table), `comparisons.csv` (per comparison and data set), `reproduction.csv` (per published number or claim) and
-`summary.json` (what went in).
-Same trials, same bytes.
+study's table), `comparisons.csv` (per comparison and data set), `across.csv` (per comparison over all data sets),
+`ranks.csv` and `profiles.csv` (per method over all data sets), `variance.csv` (per entry: where its variation comes
+from), `seeds.csv` (pre-training seeds that would show a difference), `reproduction.csv` (per published number or claim)
+and `summary.json` (what went in).
+Same trials and predictions, same bytes.
 """
 
 from __future__ import annotations
@@ -17,11 +19,16 @@ from workflow_scripts.audio.corpus import read_facts
 from workflow_scripts.errors import run_command
 from workflow_scripts.factors import FACTORS
 from workflow_scripts.files import write_json, write_text, written_atomically
+from workflow_scripts.statistics.asked import entries, questions
 from workflow_scripts.statistics.cells import Cells
-from workflow_scripts.statistics.plan import read_plan
+from workflow_scripts.statistics.plan import Plan, read_plan
+from workflow_scripts.statistics.ranking import profile_table, rank_table
+from workflow_scripts.statistics.redrawn import Redrawn, redraw
 from workflow_scripts.statistics.reproduction import reproduction_table
+from workflow_scripts.statistics.sets import across_table
 from workflow_scripts.statistics.summary import cell_table, comparison_table, entry_table
 from workflow_scripts.statistics.trials import gather
+from workflow_scripts.statistics.variation import seeds_table, variance_table
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -32,20 +39,20 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--code", default="", help="digest of the code that aggregates, written into summary.json")
     parser.add_argument("--output", type=Path, required=True, help="folder to write to (results/statistics)")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads that draw test clips")
     arguments = parser.parse_args(argv)
 
     plan = read_plan(arguments.plan)
     for folder in plan.corpora:  # a study may since have come to tolerate less
         if (folder / "corpus.json").is_file():
             read_facts(folder)
-    gathered = gather(plan)
+    gathered = gather(plan, leave_out_stale=plan.unfinished)
     cells = Cells(gathered.trials)
     tables = {
         "trials": gathered.trials,
         "cells": cell_table(plan, cells),
-        "entries": entry_table(plan, cells),
-        "comparisons": comparison_table(plan, cells),
         "reproduction": reproduction_table(plan, cells, gathered.trials),
+        **summaries(plan, cells, redraw(plan, cells, threads=arguments.threads)),
     }
     for name, table in tables.items():
         write_csv(arguments.output / f"{name}.csv", table)
@@ -62,6 +69,21 @@ def main(argv: list[str] | None = None) -> None:
             "studies": [study.name for study in plan.studies],
         },
     )
+
+
+def summaries(plan: Plan, cells: Cells, redrawn: Redrawn) -> dict[str, pd.DataFrame]:
+    """The tables about studies, by name (`summary.TABLES`)."""
+    listed = [entry for study in plan.studies for entry in entries(study, plan.of(study), cells)]
+    asked = [each for study in plan.studies for each in questions(study, plan.of(study), cells, redrawn)]
+    return {
+        "entries": entry_table(listed, redrawn),
+        "comparisons": comparison_table(asked),
+        "across": across_table(asked),
+        "ranks": rank_table(listed, redrawn),
+        "profiles": profile_table(listed),
+        "variance": variance_table(listed, redrawn),
+        "seeds": seeds_table(asked),
+    }
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:

@@ -8,20 +8,18 @@ from pathlib import Path
 from workflow_scripts import levels
 from workflow_scripts.errors import run_command
 from workflow_scripts.files import write_text
-from workflow_scripts.report import audits, costs, page, reproduction, tables
+from workflow_scripts.report import audits, costs, page, reproduction, status, tables
 from workflow_scripts.report.evidence import read_numbers
 from workflow_scripts.statistics.plan import Plan, Study, read_plan
 from workflow_scripts.statistics.reproduction import read_reproduction
-from workflow_scripts.statistics.summary import read_table
+from workflow_scripts.statistics.summary import read_table, read_tables
 
 
 def main(argv: list[str] | None = None) -> None:
     """Command line of the rule `compose`."""
     arguments = _arguments(argv)
     plan = read_plan(arguments.plan)
-    entries, comparisons, cells = (
-        read_table(arguments.statistics / f"{name}.csv") for name in ("entries", "comparisons", "cells")
-    )
+    numbers, cells = read_tables(arguments.statistics), read_table(arguments.statistics / "cells.csv")
     published = read_reproduction(arguments.statistics / "reproduction.csv")
     records = _records(plan)
     composed = page.Page(
@@ -29,10 +27,11 @@ def main(argv: list[str] | None = None) -> None:
         sources=page.sources(cells),
         missing=page.missing(cells),
         planned=len(plan.evaluations),
+        unfinished=plan.unfinished,
         sections=tuple(
             page.Section(
                 study=study,
-                table=tables.build(study, entries=entries, comparisons=comparisons),
+                table=tables.build(study, numbers),
                 figure=_drawn(study, folder=arguments.figures),
             )
             for study in plan.studies
@@ -40,6 +39,7 @@ def main(argv: list[str] | None = None) -> None:
         reproduction=reproduction.section(reproduction.build(published)),
         data=tuple(page.data_rows(cells, corpora=plan.corpora)),
         audit=audits.read(plan.audits),
+        jobs=status.read(plan),
         digests=tuple(_digests(plan)),
         **page.cost_tables(records),
     )

@@ -1,5 +1,8 @@
 """Encode each clip of a corpus once: float32 embeddings (clips, size) in clip order, and their record.
 
+An encoder that is evaluated by crops gives one for each crop, (crops, size), clip after clip; the record states the
+`crop_length` in samples (null for the others), and with the clips' lengths this tells which crops are whose.
+
     python -m workflow_scripts.embed --config JSON --code DIGEST --corpus DIR --output FILE.npy
         [--checkpoint FILE] [--threads N]
 
@@ -51,6 +54,7 @@ def main(argv: list[str] | None = None) -> None:
         device=device_name(device),
         clips=len(corpus),
         size=encoder.pooled_size,
+        crop_length=encoder.crop_length,
         checkpoint=arguments.checkpoint and hashlib.sha256(arguments.checkpoint.read_bytes()).hexdigest(),
     )
     files.write_json(arguments.output.with_suffix(".json"), content)

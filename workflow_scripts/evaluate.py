@@ -32,6 +32,7 @@ from workflow_scripts.provenance import Record
 from workflow_scripts.training import trials
 from workflow_scripts.training.building import build_encoder
 from workflow_scripts.training.cells import Cell, FinishedTrials, TrialResult
+from workflow_scripts.training.crops import Crops
 from workflow_scripts.training.device import best_device, device_name
 from workflow_scripts.training.heads import Head
 from workflow_scripts.training.metrics import confusion, metrics
@@ -103,7 +104,7 @@ def _cell(
 ) -> Cell:
     if corpus.facts.task == "unlabelled":
         raise UserError(f"{corpus.folder} has no labels: it can be pre-trained on, not evaluated")
-    embeddings = None if arguments.embeddings is None else _embeddings(arguments.embeddings, corpus)
+    embeddings, crop_length = _embeddings(arguments.embeddings, corpus) if arguments.embeddings else (None, None)
     return Cell(
         corpus=corpus,
         build_head=functools.partial(_build_head, config["head"], outputs=len(corpus.facts.classes)),
@@ -113,6 +114,7 @@ def _cell(
         device=best_device() if embeddings is None else torch.device("cpu"),  # frozen jobs ask for no GPU
         finished=FinishedTrials(arguments.output.with_name(f".{arguments.output.name}.trials"), digest=digest),
         embeddings=embeddings,
+        crop_length=crop_length,
         build_encoder=lambda seed: build_encoder(config["encoder"], seed=seed, checkpoint=source),
     )
 
@@ -123,11 +125,15 @@ def _build_head(choice: Mapping[str, Any], inputs: int, *, outputs: int) -> Head
     return head
 
 
-def _embeddings(path: Path, corpus: Corpus) -> np.ndarray:
+def _embeddings(path: Path, corpus: Corpus) -> tuple[np.ndarray, int | None]:
+    """Embeddings (crops, size) and the length of a crop in samples; None where each clip is one."""
     embeddings: np.ndarray = np.load(path)
-    if len(embeddings) != len(corpus):
-        raise UserError(f"{path} is stale: {len(embeddings)} embeddings for {len(corpus)} clips; run embed again")
-    return embeddings
+    crop_length = _read_record(path.with_suffix(".json")).get("crop_length")
+    crops = int(Crops.of(corpus.lengths, crop_length).offsets[-1])
+    if len(embeddings) != crops:
+        what = "clips" if crop_length is None else "crops"
+        raise UserError(f"{path} is stale: {len(embeddings)} embeddings for {crops} {what}; run embed again")
+    return embeddings, crop_length
 
 
 def _write_predictions(path: Path, cell: Cell, results: list[TrialResult]) -> None:

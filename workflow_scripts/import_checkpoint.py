@@ -3,7 +3,8 @@
     python -m workflow_scripts.import_checkpoint --encoder NAME --checkpoint FILE --output DIR
         [--options JSON] [--code DIGEST]
 
-Reads the files of the PASE code (`pase`, `pase_plus`). Without `--options` the encoder's options are read from the
+Reads the files of the PASE code (`pase`, `pase_plus`) and of the CLMR code (`samplecnn`, `samplecnn_16000`,
+`samplecnn_12000`, `samplecnn_8000`, `cpc`). Without `--options` the encoder's options are read from the
 file; with them the file must agree. Writes encoder.safetensors and record.json into the output folder.
 """
 
@@ -59,8 +60,12 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="import_checkpoint", description="Import a published checkpoint as an encoder of this benchmark."
     )
-    parser.add_argument("--encoder", required=True, help="pase or pase_plus")
-    parser.add_argument("--checkpoint", required=True, type=Path, help="file of the PASE code, or safetensors")
+    parser.add_argument(
+        "--encoder",
+        required=True,
+        help="pase, pase_plus, samplecnn, samplecnn_16000, samplecnn_12000, samplecnn_8000 or cpc",
+    )
+    parser.add_argument("--checkpoint", required=True, type=Path, help="file of the PASE or CLMR code, or safetensors")
     parser.add_argument("--output", required=True, type=Path, help="folder for encoder.safetensors and record.json")
     parser.add_argument("--options", help="JSON: the encoder's options, which the file must have (as in the file)")
     parser.add_argument("--code", help="code digest, written into the record (computed)")

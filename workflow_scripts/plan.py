@@ -1,12 +1,12 @@
 """Show what a config will run and what it will cost, or write it as the plan that the statistics read.
 
     python -m workflow_scripts.plan [--configfile FILE ...] [--records FOLDER ...]
-    python -m workflow_scripts.plan --config JSON --output FILE
+    python -m workflow_scripts.plan --config JSON --output FILE [--configfile FILE ...] [--unfinished]
 
 The first form prints the jobs of each rule with the estimated hours and disk space. Estimates rest on the records of
 jobs that were run: those below the config's own results and below the folders given. `config/pilot.yaml` makes
 records for the paper's networks in minutes. The second form writes every evaluation the studies need, with the digests
-its results must carry.
+its results must carry; it only notes the names of the files given with `--configfile`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from rich.table import Table
 from workflow_scripts import configuration, estimates, planning
 from workflow_scripts.errors import run_command
 from workflow_scripts.files import write_json
+from workflow_scripts.statistics import reproduction
 
 CONFIG_FOLDER = Path(__file__).parent.parent / "config"
 PLAIN_WIDTH = 120  # in a log file
@@ -34,9 +35,11 @@ def main(argv: list[str] | None = None) -> None:
     config = configuration.merged(files) if arguments.config is None else json.loads(arguments.config)
     checked = files if arguments.config is None else []
     studies = configuration.check(config, files=checked, folder=CONFIG_FOLDER)
+    reproduction.check_statements(studies)
     plan = planning.Plan(config, studies)
     if arguments.output is not None:
-        write_json(arguments.output, plan.summary())
+        noted = {"configfiles": [str(file) for file in arguments.configfile], "unfinished": arguments.unfinished}
+        write_json(arguments.output, {**plan.summary(), **noted})
         return
     records = estimates.read_records(dict.fromkeys([Path(config["results"]), *arguments.records]))
     console = Console()
@@ -69,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--config", help="the whole merged config, as JSON")
     parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="files that go over config/config.yaml")
+    parser.add_argument(
+        "--unfinished", action="store_true", help="note that the run failed: missing and stale results are no error"
+    )
     parser.add_argument("--records", type=Path, nargs="+", default=[], help="results folders whose records are used")
     parser.add_argument("--output", type=Path, help="plan.json to write instead of showing the plan")
     return parser

@@ -340,7 +340,7 @@ class Plan:
 
     def summary(self) -> dict[str, Any]:
         """What statistics, tables and the report need to know: each expected evaluation, and the studies."""
-        jobs: dict[tuple[str, str, str], int] = {}
+        jobs: dict[tuple[str, str, str, str], int] = {}
         return {
             "scale": self.config["scale"],
             "studies": {name: self._described(study) for name, study in self.studies.items()},
@@ -427,27 +427,31 @@ class Plan:
             *(("embed", f"{results}/embeddings/{path_of(run)}/{dataset}.json") for run, dataset in self.embedded),
         ]
 
-    def _chain(self, run: Run, cell: Cell) -> Iterator[tuple[str, str, str]]:
-        """Verb, first output and log of every job that a cell needs, in the order they run."""
+    def _chain(self, run: Run, cell: Cell) -> Iterator[tuple[str, str, str, str]]:
+        """Verb, first output, record and log of every job that a cell needs, in the order they run."""
         results, rate = self.config["results"], self.sample_rate(run.encoder)
-        logs, path = f"{results}/logs", path_of(run)
+        logs, path, whole = f"{results}/logs", path_of(run), path_of(run, cell)
         trained = run.pretrained and not run.imported
         for name in [cell.dataset, *([run.corpus] if trained and run.corpus != cell.dataset else [])]:
-            yield "acquire", f"{self.config['data']}/{name}/acquired.json", f"{logs}/acquire/{name}.log"
-            yield "prepare", f"{results}/corpora/{name}/{rate}/corpus.json", f"{logs}/prepare/{name}/{rate}.log"
+            acquired = f"{self.config['data']}/{name}/acquired.json"
+            yield "acquire", acquired, acquired, f"{logs}/acquire/{name}.log"
+            corpus = f"{results}/corpora/{name}/{rate}"
+            yield "prepare", f"{corpus}/corpus.json", f"{corpus}/record.json", f"{logs}/prepare/{name}/{rate}.log"
         for worker in self.precomputed_workers(run) if trained else []:
             stored = f"{run.corpus}/{rate}/{worker}"
-            yield "extract", f"{results}/features/{stored}.npy", f"{logs}/extract/{stored}.log"
+            features = f"{results}/features/{stored}"
+            yield "extract", f"{features}.npy", f"{features}.json", f"{logs}/extract/{stored}.log"
+        checkpoint = f"{results}/pretrained/{path}"
         if run.weighed_by:
-            yield "weigh", f"{results}/pretrained/{path}/weights.json", f"{logs}/weigh/{path}.log"
+            yield "weigh", f"{checkpoint}/weights.json", f"{checkpoint}/weigh.json", f"{logs}/weigh/{path}.log"
         if run.pretrained:
             verb = "pretrain" if trained else "import_checkpoint"
-            yield verb, f"{results}/pretrained/{path}/encoder.safetensors", f"{logs}/{verb}/{path}.log"
+            yield verb, f"{checkpoint}/encoder.safetensors", f"{checkpoint}/record.json", f"{logs}/{verb}/{path}.log"
         if not levels.fact("scenario", cell.scenario, "TRAINS_ENCODER"):
-            stored = f"{path}/{cell.dataset}"
-            yield "embed", f"{results}/embeddings/{stored}.npy", f"{logs}/embed/{stored}.log"
-        whole = path_of(run, cell)
-        yield "evaluate", f"{results}/evaluations/{whole}/trials.csv", f"{logs}/evaluate/{whole}.log"
+            embedded = f"{results}/embeddings/{path}/{cell.dataset}"
+            yield "embed", f"{embedded}.npy", f"{embedded}.json", f"{logs}/embed/{path}/{cell.dataset}.log"
+        evaluated = f"{results}/evaluations/{whole}"
+        yield "evaluate", f"{evaluated}/trials.csv", f"{evaluated}/record.json", f"{logs}/evaluate/{whole}.log"
 
     def _checkpoint(self, run: Run) -> list[Job]:
         if run.imported:

@@ -35,6 +35,8 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _prepare(arguments: argparse.Namespace, config: dict[str, Any], record: Record) -> None:
+    for left in arguments.output.glob(".*.partial*"):  # by killed jobs: as large as the corpus, and nobody else writes
+        left.unlink()
     acquired = read_acquired(arguments.acquired, source=config.get("source"), made_by=config.get("acquired"))
     loader = levels.load("dataset", config["loader"])
     index = loader.index(acquired.root, levels.options(loader, config.get("options") or {}))

@@ -10,7 +10,7 @@ from rich.console import Console
 from workflow_scripts.errors import run_command
 from workflow_scripts.report import formats, tables
 from workflow_scripts.statistics.plan import read_plan
-from workflow_scripts.statistics.summary import read_table
+from workflow_scripts.statistics.summary import read_tables
 
 PLAIN_WIDTH = 140  # in a log file: wide enough for a table of five data sets
 
@@ -27,13 +27,12 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
 
     plan = read_plan(arguments.plan)
-    entries = read_table(arguments.statistics / "entries.csv")
-    comparisons = read_table(arguments.statistics / "comparisons.csv")
+    numbers = read_tables(arguments.statistics)
     console = Console()
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)
     for study in plan.chosen(arguments.study):
-        formats.terminal(tables.build(study, entries=entries, comparisons=comparisons), console)
+        formats.terminal(tables.build(study, numbers), console)
     if arguments.report:
         console.print(f"Report: {arguments.report}", markup=False, highlight=False, soft_wrap=True)
 

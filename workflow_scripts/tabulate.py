@@ -15,7 +15,7 @@ from workflow_scripts.files import write_text
 from workflow_scripts.report import formats, reproduction, tables
 from workflow_scripts.statistics.plan import Study, read_plan
 from workflow_scripts.statistics.reproduction import read_reproduction
-from workflow_scripts.statistics.summary import read_table
+from workflow_scripts.statistics.summary import read_tables
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -30,13 +30,12 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
 
     plan = read_plan(arguments.plan)
-    entries = read_table(arguments.statistics / "entries.csv")
-    comparisons = read_table(arguments.statistics / "comparisons.csv")
+    numbers = read_tables(arguments.statistics)
     for study in plan.chosen(arguments.study):
-        table = tables.build(study, entries=entries, comparisons=comparisons)
-        compared = tables.tidy_comparisons(study, comparisons, table)
+        table = tables.build(study, numbers)
+        compared = tables.tidy_comparisons(study, numbers["comparisons"], table)
         texts = {
-            f"{study.name}.csv": tables.tidy(study, entries).to_csv(index=False, lineterminator="\n"),
+            f"{study.name}.csv": tables.tidy(study, numbers["entries"]).to_csv(index=False, lineterminator="\n"),
             f"{study.name}_comparisons.csv": compared.to_csv(index=False, lineterminator="\n"),
             f"{study.name}.md": formats.markdown(table),
             f"{study.name}.tex": formats.latex(table),

@@ -98,6 +98,18 @@ def training_sizes(folder: Path) -> Results:
     )
 
 
+def ranks(folder: Path) -> Results:
+    """Worker sets ranked over three data sets: two that are worse everywhere, and floors."""
+    return made.study(
+        folder,
+        figure={"kind": "ranks"},
+        rows=["workers", "weighting"],
+        grid={"workers": made.WORKER_SETS, "weighting": ["equal", "reweighted"], "dataset": made.DATASETS},
+        value=lambda cell: 0.45 if cell["workers"] == "WLP" else 0.5 + 0.004 * len(cell["workers"]),
+        floors=["random_plus", "handcrafted"],
+    )
+
+
 BY_KIND: dict[str, Callable[[Path], Results]] = {
-    study.__name__: study for study in (dots, weightings, losses, relative, confusions, training_sizes)
+    study.__name__: study for study in (dots, weightings, losses, relative, confusions, training_sizes, ranks)
 }

@@ -2,10 +2,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.figures import made, studies
 from tests.results import Results
 from workflow_scripts.errors import UserError
+from workflow_scripts.figures import confusions
 
 
 @pytest.fixture
@@ -70,6 +73,17 @@ def test_red_is_more_and_blue_is_less(results: Results) -> None:
     colours = mesh.cmap(mesh.norm([5.0, -5.0]))  # type: ignore[attr-defined]
     assert colours[0][0] > colours[0][2]
     assert colours[1][2] > colours[1][0]
+
+
+@settings(deadline=None, max_examples=25)
+@given(share=st.floats(0.05, 1))
+def test_grey_print_tells_a_fall_from_a_rise_of_the_same_size(share: float) -> None:
+    """In luma (ITU-R BT.601); half of the largest rise is already darker than the largest fall."""
+    fall, rise, half = (
+        float(np.dot(confusions.CHANGES(0.5 + place / 2)[:3], (0.299, 0.587, 0.114))) for place in (-share, share, 0.5)
+    )
+    assert rise < fall - 0.15 * share
+    assert half < fall - 0.05
 
 
 def test_a_class_without_clips_has_no_numbers(results: Results) -> None:

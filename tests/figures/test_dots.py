@@ -55,6 +55,14 @@ def test_lines_differ_without_colour_and_have_that_of_their_encoder(figure: Figu
     assert {line.get_color() for line in upright[:2]} == {line.get_color() for line in dots}
 
 
+def test_numbers_stand_off_the_lines_they_lie_on(figure: Figure) -> None:
+    dots = [text for panel in figure.axes for text in panel.texts if text.get_text()[0].isdigit()]
+    assert len(dots) == 11  # four methods in three panels; one cell is missing
+    for text in dots:
+        (halo,) = text.get_path_effects()
+        assert (halo._gc["foreground"], halo._gc["linewidth"]) == ("white", 4)  # type: ignore[attr-defined]
+
+
 def test_long_names_and_many_methods_find_room(tmp_path: Path) -> None:
     results = Results(tmp_path)
     results.plan["studies"]["fig2"] |= {

@@ -105,6 +105,24 @@ def test_two_trials_give_no_interval_and_say_so(tmp_path: Path) -> None:
     assert "crossing not determined:\nfewer than three trials" in title
 
 
+def test_an_undetermined_crossing_says_what_the_resamples_hold(tmp_path: Path) -> None:
+    gains = {"100pct": 0.005, "50pct": -0.03}
+    results = made.study(
+        tmp_path,
+        figure={"kind": "training_sizes"},
+        rows=["scenario", "fraction"],
+        grid={"scenario": ["frozen", "fine_tuned"], "fraction": [*gains]},
+        value=lambda cell: 0.5 + (cell["scenario"] == "fine_tuned") * gains[cell["fraction"]],
+    )
+    found = made.numbers(results).query("role == 'crossing'").iloc[0]
+    figure = made.figure(results)
+    title = figure.axes[0].get_title()
+    shares = [f"{100 * found[share]:.0f} %" for share in ("crosses", "always", "never")]
+    assert found["crosses"] + found["always"] + found["never"] == pytest.approx(1)
+    assert f"of resamples\n{shares[0]} cross, {shares[1]} always, {shares[2]} never better" in title
+    made.assert_nothing_overlaps(figure)
+
+
 def test_the_description_holds_points_and_crossing(results: Results) -> None:
     said = made.description(results)
     assert "frozen 50." in said or "frozen 4" in said

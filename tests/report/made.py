@@ -8,7 +8,7 @@ from tests.results import Results
 from workflow_scripts import aggregate
 from workflow_scripts.report import tables
 from workflow_scripts.statistics.plan import read_plan
-from workflow_scripts.statistics.summary import read_table
+from workflow_scripts.statistics.summary import read_tables
 
 
 def statistics(results: Results) -> Path:
@@ -22,5 +22,4 @@ def table(results: Results) -> tables.Table:
     """The table of the one study of `results`."""
     folder = statistics(results)
     (study,) = read_plan(results.plan_file()).studies
-    entries, comparisons = (read_table(folder / f"{name}.csv") for name in ("entries", "comparisons"))
-    return tables.build(study, entries=entries, comparisons=comparisons)
+    return tables.build(study, read_tables(folder))

@@ -30,7 +30,12 @@ STATEMENTS = [
     {"row": {"system": "A", "table_or_figure": "sec 3.4", "metric": "trials"}, "quantity": "trials", "of": {}},
     {
         **{"row": {"system": "A", "table_or_figure": "sec 4.1", "model": "PASE"}, "quantity": "parameters"},
-        "of": {"encoder": "pase"},
+        **{"of": {"encoder": "pase"}, "margin": 0.5},
+    },
+    {
+        **{"row": {"system": "A", "setting": "adding C"}, "quantity": "difference", "expected": "above zero"},
+        "of": {"encoder": "pase_plus", "workers": ["WLPC", "WLPMCT"]},
+        "over": {"encoder": "pase", "workers": ["WLPC", "WLPMCT"]},
     },
 ]
 
@@ -107,12 +112,73 @@ def test_settings_are_by_construction(real: Results) -> None:
     assert (trials.ours, trials.verdict) == ("3", "by construction: set otherwise")
 
 
+def test_units_stand_beside_numbers_printed_in_thousands(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    row = {"system": "A", "table_or_figure": "fig 8 / sec 4.4", "mean": "11"}
+    for fraction, clips in (("10pct", 60), ("100pct", 11_187)):
+        cell = factors("pase", "frozen", "openmic", fraction=fraction)
+        results.add(cell, [0.3, 0.31], train_clips=clips, source="download")
+    statements = [
+        {"row": row, "quantity": "train_clips", "of": {"fraction": fraction}, "margin": 0.5}
+        for fraction in ("10pct", "100pct")
+    ]
+    results.plan["studies"]["fig2"] |= {"rows": ["scenario", "fraction"], "floors": [], "published": statements}
+    few, many = run_lines(built(results))["Fig. 8 / Sec. 4.4"]
+    assert few.claim == "PASE+, all available training examples, on OpenMIC-2018, fine-tuned vs frozen"
+    assert (few.published, many.published) == ("11 thousand samples", "11 thousand samples")
+    assert (few.ours, many.ours) == ("60 samples", "11.2 thousand samples")
+    assert many.verdict == "equivalent (margin ±0.5 thousand)"
+
+
+NOISE = (0.002, -0.001, -0.002, 0.001)
+
+
+@pytest.mark.parametrize(
+    ("gains", "count", "ours"),
+    [
+        ((0.05, 0.05, 0.05), 4, r"fine-tuned better at every size measured \(60 to 10,000 samples\)"),
+        ((-0.05, -0.05, -0.05), 4, r"fine-tuned not better at the largest size measured \(10,000 samples\)"),
+        ((-0.02, 0.02, 0.05), 4, r"548 samples \[\d{3}, \d{3}\]"),  # halfway between 60 and 5,000 on a log scale
+        ((-0.02, 0.02, 0.05), 2, r"5\d\d samples \(no interval\)"),
+        ((0.0005, 0.02, 0.05), 4, r"below the smallest measured \(60 samples\) \[below 60, \d{2,3}\]"),
+        ((-0.05, -0.02, -0.0005), 4, r"beyond the largest measured \(10,000 samples\) \[9,\d\d\d, beyond 10,000\]"),
+    ],
+)
+def test_a_crossing_is_said_in_samples_and_words(
+    gains: tuple[float, ...], count: int, ours: str, tmp_path: Path
+) -> None:
+    results = Results(tmp_path)
+    for fraction, clips, gain in zip(("1pct", "50pct", "100pct"), (60, 5000, 10_000), gains, strict=True):
+        more = {"train_clips": clips, "source": "download"}
+        results.add(factors("pase", "frozen", "openmic", fraction=fraction), [0.5] * count, **more)
+        tuned = [0.5 + gain + noise for noise in NOISE[:count]]
+        results.add(factors("pase", "fine_tuned", "openmic", fraction=fraction), tuned, **more)
+    statement = {
+        **{"row": {"system": "A", "table_or_figure": "fig 8 / sec 4.4", "mean": "8"}, "quantity": "crossing"},
+        **{"of": {"scenario": "fine_tuned"}, "over": {"scenario": "frozen"}, "margin": 4},
+    }
+    results.plan["studies"]["fig2"] |= {"rows": ["scenario", "fraction"], "floors": [], "published": [statement]}
+    (line,) = run_lines(built(results))["Fig. 8 / Sec. 4.4"]
+    assert re.fullmatch(ours, line.ours), line.ours
+    assert line.published == "8 thousand samples"
+    assert line.meaning == "OpenMIC: training samples from which on fine-tuned has the higher macro F1 than frozen"
+
+
+def test_what_a_trimmed_study_lacks_is_named(real: Results) -> None:
+    line = next(line for line in run_lines(built(real))["Fig. 5 / Sec. 4.3"] if "adding C" in line.claim)
+    assert line.meaning.endswith("minus that of PASE, points; without workers WLPC, for which this config lacks cells")
+    assert line.verdict == "holds (in part)"
+
+
 def test_every_row_is_there_and_the_rest_is_not_run(real: Results) -> None:
     shown = built(real)
-    assert [len(system.lines) for system in shown.systems] == [43, 161, 80]
+    assert [len(system.lines) for system in shown.systems] == [44, 161, 80]
     assert {line.verdict for line in shown.systems[2].lines} == {"not run"}
     assert shown.systems[2].summary == "80 not run"
     assert shown.systems[1].summary == "2 equivalent; 159 not run"
+    share = next(line for line in shown.systems[0].lines if "share of original AudioSet" in line.claim)
+    assert share.verdict == "not a result of this benchmark: what the authors could obtain"
+    assert shown.systems[0].summary.endswith(" not run; 3 not a result of this benchmark")
     parameters = next(line for line in shown.systems[0].lines if "PASE, encoder size" in line.claim)
     assert parameters.verdict == "not run: no record states it"
     deviation = next(line for line in shown.systems[2].lines if "vocals" in line.claim)

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 
 from tests.report.made import table
 from tests.results import Results, factors, full
-from workflow_scripts.report import words
+from workflow_scripts.report import formats, words
 from workflow_scripts.report.tables import TWIN_WARNING, Entry
 
 NOISE = np.array([0.01, -0.01, 0.02, 0.0, -0.02])
@@ -51,7 +52,7 @@ def test_twin_numbers_carry_their_warning_and_real_ones_do_not(tmp_path: Path) -
 def test_one_checkpoint_is_said_in_words(tmp_path: Path) -> None:
     made = table(full(tmp_path))
     assert any("true of this checkpoint" in note for note in made.notes)
-    assert made.outcomes[0].sentence.endswith("10 trials of one checkpoint.")
+    assert made.outcomes[0].sentence.endswith("; 10 trials of one checkpoint, 90 test clips.")
 
 
 def test_a_missing_cell_is_shown_with_its_reason(tmp_path: Path) -> None:
@@ -98,8 +99,8 @@ def test_each_comparison_is_a_sentence(tmp_path: Path, gain: float, sentence: st
 def test_too_few_trials_are_said_not_hidden(tmp_path: Path) -> None:
     made = table(pair(tmp_path, np.array([0.5, 0.6]), np.array([0.4, 0.3])))
     assert made.rows[0].entries[0].half_width is None
-    assert any(note.startswith("No interval") for note in made.notes)
-    assert "fewer than three trials" in made.outcomes[0].sentence
+    assert "PASE, frozen, OpenMIC: 2 trials: no interval from fewer than three." in made.notes
+    assert "2 trials: no interval from fewer than three" in made.outcomes[0].sentence
     assert made.outcomes[0].interval == ""
 
 
@@ -117,3 +118,68 @@ def test_the_note_of_a_study_is_among_its_notes(tmp_path: Path) -> None:
     results = full(tmp_path)
     results.plan["studies"]["fig2"]["notes"] = "PASE half of the figure."
     assert table(results).notes[-1] == "PASE half of the figure."
+
+
+def predicted(folder: Path, skill: float) -> Results:
+    """As `pair`, from predictions, with PASE better by what `skill` says."""
+    results = Results(folder)
+    results.plan["studies"]["fig2"]["comparisons"] = results.plan["studies"]["fig2"]["comparisons"][:1]
+    results.predict(factors("pase", "frozen", "openmic"), skill, seed=1)
+    results.predict(factors("random", "frozen", "openmic"), 1.0, seed=2)
+    return results
+
+
+def test_what_plus_minus_covers_is_said_and_its_parts_are_there(tmp_path: Path) -> None:
+    made = table(predicted(tmp_path, 1.5))
+    assert made.notes[0].endswith("95 % interval for other trials and other test clips.")
+    entry = made.rows[0].entries[0]
+    assert [name for name, _ in entry.errors] == ["trials", "test clips"]
+    assert made.columns[0].test_clips == "120 in 39 groups"
+    trials = dict(entry.errors)["trials"]
+    assert entry.half_width is not None
+    assert entry.half_width > 1.96 * np.hypot(trials, dict(entry.errors)["test clips"])
+    alone = table(pair(tmp_path / "alone", 0.5 + NOISE, 0.4 + NOISE))
+    assert alone.notes[0].endswith("95 % interval for other trials.")
+    assert any("nothing is known of them" in note for note in alone.notes)
+
+
+@pytest.mark.parametrize(
+    ("skill", "verdict", "said"),
+    [
+        (3.0, "better", "frozen PASE beats random weights by "),
+        (1.1, "better on these test clips only", " on these test clips, but not shown for others: 5.3 points ["),
+        (1.0, "no difference shown", "no difference shown between frozen PASE and random weights: 1.7 points ["),
+    ],
+)
+def test_the_headline_is_for_other_test_clips(tmp_path: Path, skill: float, verdict: str, said: str) -> None:
+    made = table(predicted(tmp_path, skill))
+    (outcome,) = made.outcomes
+    assert outcome.verdict == verdict
+    assert said in outcome.sentence
+    assert (", also for other test clips; " in outcome.sentence) == (verdict == "better")
+    assert outcome.sentence.endswith("; 10 trials of one checkpoint, 120 test clips in 39 groups.")
+    assert made.outcomes_in_short == f"Of 1 comparison: 1 {verdict}."
+
+
+def test_what_has_no_pairs_is_called_unpaired(tmp_path: Path) -> None:
+    results = pair(tmp_path, 0.5 + NOISE, 0.4 + NOISE)
+    path = Path(results.plan["evaluations"][1]["path"])
+    path.write_text(re.sub(r",100(\d),", r",200\1,", path.read_text()))  # the seeds
+    made = table(results)
+    assert "5 and 5 unpaired trials of one checkpoint" in made.outcomes[0].sentence
+    assert any(note.startswith("Unpaired: ") for note in made.notes)
+
+
+def test_why_a_cell_failed_is_in_the_notes_and_in_short_in_the_cell(tmp_path: Path) -> None:
+    results = full(tmp_path)
+    evaluation = results.plan["evaluations"][1]
+    Path(evaluation["path"]).unlink()
+    log = tmp_path / "pretrain.log"
+    log.write_text("epoch 1\nprelude: the GPU has 2 GB and 3 are needed: take a smaller batch\n")
+    results.plan["jobs"] = [["pretrain", str(tmp_path / "encoder"), str(tmp_path / "record.json"), str(log)]]
+    evaluation["jobs"] = [0]
+    made = table(results)
+    reason = "failed: pretrain: the GPU has 2 GB and 3 are needed: take a smaller batch"
+    assert f"PASE, frozen, OpenMIC: {reason}." in made.notes
+    assert "1 number of 10 missing, with the reason in place." in made.notes
+    assert formats.entry_text(made.rows[1].entries[0], made.measure) == "failed"

@@ -1,5 +1,6 @@
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,25 @@ def test_figures_and_pretrained_runs_come_with_the_plan(results: Results) -> Non
     )
     results.plan["studies"]["fig2"]["figure"] = None
     assert parse_plan(results.plan).studies[0].figure is None
+
+
+def test_an_imported_checkpoint_is_asked_for_by_its_corpus(results: Results) -> None:
+    cell = next(each for each in parse_plan(results.plan).evaluations if each.factors["workers"] != "none")
+    levels = {"encoder": cell.factors["encoder"], "scenario": cell.factors["scenario"]}
+    imported = replace(cell, factors={**cell.factors, "corpus": "official", "workers": "none"})
+    assert cell.has(levels)
+    assert not imported.has(levels)
+    assert imported.has({**levels, "corpus": "official"})
+
+
+def test_jobs_detect_and_how_the_run_ended_are_read(tmp_path: Path) -> None:
+    results = full(tmp_path, datasets=["openmic"])
+    results.plan["jobs"] = [["prepare", "a", "a.json", "a.log"], ["evaluate", "b", "b.json", "b.log"]]
+    results.plan["evaluations"][1]["jobs"] = [1]
+    results.plan["studies"]["fig2"]["detect"] = 1.5
+    before = parse_plan(results.plan)
+    assert [job.verb for job in before.evaluations[1].jobs] == ["evaluate"]
+    assert before.evaluations[0].jobs == ()
+    assert (before.studies[0].detect, before.unfinished, before.configfiles) == (1.5, False, ())
+    after = parse_plan(results.plan | {"unfinished": True, "configfiles": ["a.yaml"]})
+    assert (after.unfinished, after.configfiles) == (True, ("a.yaml",))

@@ -137,6 +137,30 @@ def test_a_crossing_is_in_thousands_of_training_samples(results: Results) -> Non
     assert found["value"] == pytest.approx(math.sqrt(5), rel=1e-6)  # halfway between 1 and 5 thousand on a log scale
     assert 1 < found["low"] < math.sqrt(5) < found["high"] < 5
     assert found["within"] == "dataset=openmic"
+    assert (found["smallest"], found["largest"]) == (1, 10)
+
+
+@pytest.mark.parametrize(
+    ("gain", "published", "verdict"),
+    [
+        (0.05, "8", "different"),  # better from 5 thousand on, so it begins somewhere below: not near 8
+        (0.05, "1", "inconclusive"),
+        (-0.05, "8", "inconclusive"),  # worse at 10 thousand, so it begins beyond, if anywhere: maybe just there
+        (-0.05, "1", "different"),
+    ],
+)
+def test_a_crossing_outside_the_sizes_measured_may_be_anywhere_there(
+    results: Results, gain: float, published: str, verdict: str
+) -> None:
+    base = np.array([0.5, 0.51, 0.49, 0.5])
+    for fraction, clips in (("50pct", 5000), ("100pct", 10000)):
+        more = {"train_clips": clips, "source": "download"}
+        results.add(factors("pase", "frozen", "openmic", fraction=fraction), base, **more)
+        results.add(factors("pase", "fine_tuned", "openmic", fraction=fraction), base + gain, **more)
+    row = {"system": "A", "table_or_figure": "fig 8 / sec 4.4", "mean": published}
+    of, over = {"scenario": "fine_tuned"}, {"scenario": "frozen"}
+    found = line(results, "crossing", of, over=over, row=row, margin={"8": 2.5, "1": 0.5}[published])
+    assert (found["verdict"], found["value"]) == (verdict, 0 if gain > 0 else math.inf)
 
 
 def test_a_loss_ratio_is_in_orders_of_magnitude_per_checkpoint(results: Results) -> None:
@@ -167,6 +191,20 @@ def test_counts_come_from_the_corpus_with_its_quarantine(results: Results) -> No
         line(results, "clips", {"encoder": "pase"})
 
 
+def test_classes_removed_are_those_of_the_published_set_that_are_not_here(results: Results) -> None:
+    loaders = {"dances": "extended_ballroom", "tones": "folder", "absent": ""}
+    for dataset, loader in loaders.items():
+        results.add(factors("pase", "frozen", dataset), [0.5] * 3)
+        if loader:
+            corpus(results, dataset, source="local", classes=["Waltz", "Tango", "Jive"])
+            record = {"config": {"dataset": dataset, "loader": loader}}
+            (results.folder / dataset / "record.json").write_text(json.dumps(record))
+    found = line(results, "classes_removed", {"dataset": "dances"})
+    assert (found["value"], found["source"], found["kind"]) == (10, "local", "counted")  # of thirteen
+    assert line(results, "classes_removed", {"dataset": "tones"})["reason"] == "nothing states all classes of tones"
+    assert line(results, "classes_removed", {"dataset": "absent"})["reason"] == "absent not prepared"
+
+
 def test_settings_come_from_the_records(results: Results) -> None:
     training = {"learning_rate": 0.001, "patience": 10}
     for seed in (0, 1):
@@ -186,6 +224,15 @@ def test_settings_come_from_the_records(results: Results) -> None:
     assert [line(results, "trials", {})[end] for end in ("low", "high")] == [3, 4]
 
 
+@pytest.mark.parametrize(("counted", "verdict"), [(30_500_000, "equivalent"), (29_900_000, "different")])
+def test_parameters_are_counted_and_judged_by_their_margin(results: Results, counted: int, verdict: str) -> None:
+    results.add(factors("pase", "frozen", "openmic"), [0.5] * 3)
+    run(results, records={"record.json": {"parameters": {"encoder": counted}}})
+    found = line(results, "parameters", {"encoder": "pase"})  # against 30.98, margin 1
+    assert (found["kind"], found["verdict"], found["source"]) == ("counted", verdict, "configuration")
+    assert (found["low"], found["high"]) == (counted / 1e6, counted / 1e6)
+
+
 def test_settings_of_the_code(results: Results) -> None:
     results.add(factors("pase", "frozen", "openmic"), [0.5] * 3)
     found = [line(results, name, {})["value"] for name in ("hop", "fft_length", "sample_rate", "prosody_features")]
@@ -195,7 +242,8 @@ def test_settings_of_the_code(results: Results) -> None:
 @pytest.mark.parametrize("quantity", ["learning_rate", "parameters", "loss_ratio", "clips", "weighing_epochs"])
 def test_what_was_not_written_is_not_run(results: Results, quantity: str) -> None:
     results.add(factors("pase", "frozen", "openmic"), [0.5] * 3)
-    found = line(results, quantity, {"dataset": "openmic"}, losses=["lps", "tempogram"])
+    more = {"losses": ["lps", "tempogram"]} if quantity == "loss_ratio" else {}
+    found = line(results, quantity, {"dataset": "openmic"}, **more)
     assert found["verdict"] == "not run"
     assert found["reason"]
 

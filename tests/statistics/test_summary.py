@@ -3,15 +3,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from tests.results import Results, factors, full
+from workflow_scripts.aggregate import summaries
 from workflow_scripts.errors import UserError
 from workflow_scripts.statistics.cells import Cells
+from workflow_scripts.statistics.checkpoints import summarise_checkpoints
 from workflow_scripts.statistics.plan import parse_plan
-from workflow_scripts.statistics.summary import cell_table, comparison_table, entry_table
+from workflow_scripts.statistics.redrawn import redraw
+from workflow_scripts.statistics.summary import cell_table
 from workflow_scripts.statistics.trials import gather
+from workflow_scripts.statistics.uncertainty import Spread, p_of, widened
 
 NOISE = np.array([0.01, -0.01, 0.02, 0.0, -0.02])
 
@@ -19,11 +25,7 @@ NOISE = np.array([0.01, -0.01, 0.02, 0.0, -0.02])
 def tables(results: Results) -> dict[str, pd.DataFrame]:
     plan = parse_plan(results.plan)
     cells = Cells(gather(plan).trials)
-    return {
-        "cells": cell_table(plan, cells),
-        "entries": entry_table(plan, cells),
-        "comparisons": comparison_table(plan, cells),
-    }
+    return {"cells": cell_table(plan, cells), **summaries(plan, cells, redraw(plan, cells))}
 
 
 def entry(frame: pd.DataFrame, **levels: str) -> pd.Series:
@@ -120,14 +122,18 @@ def test_two_trials_give_no_interval_and_no_verdict(tmp_path: Path) -> None:
     for encoder, mean in (("pase", 0.6), ("random", 0.3)):
         results.add(factors(encoder, "frozen", "openmic"), [mean, mean + 0.01])
     row = against_random(results)
-    assert (row["verdict"], row["reason"]) == ("", "fewer than three trials: no interval, no test")
+    assert (row["verdict"], row["reason"]) == ("", "2 trials: no interval from fewer than three")
     assert row["mean"] == pytest.approx(0.3)
     assert np.isnan(row["low"])
 
 
 @pytest.mark.parametrize(
     ("changed", "reason"),
-    [({"data": "other"}, "different data"), ({"seed": 7}, "different seeds"), ({"trial": 99}, "no trial in common")],
+    [
+        ({"data": "other"}, "measured on different data"),
+        ({"source": "local", "data": "other"}, "different sources of data (twin and local)"),
+        ({"quarantined": 3, "data": "other"}, "different quarantine (2 and 3 clips left out)"),
+    ],
 )
 def test_what_cannot_be_compared_is_refused(tmp_path: Path, changed: dict, reason: str) -> None:
     results = Results(tmp_path)
@@ -170,10 +176,11 @@ def test_checkpoints_not_trials_are_counted_where_there_are_several(tmp_path: Pa
     results.add(factors("random", "frozen", "openmic"), 0.4 + NOISE)
     row = against_random(results)
     made = entry(tables(results)["entries"], encoder="pase")
-    expected = stats.ttest_1samp(means, 0).confidence_interval(0.95)
+    expected = summarise_checkpoints(np.array(means)[:, None] + NOISE)
     assert (made["low"], made["high"]) == pytest.approx((expected.low, expected.high), abs=1e-10)
     assert (made["replicate"], made["checkpoints"], made["trials"]) == ("checkpoints", 3, 5)
-    assert (row["replicate"], row["n"], row["checkpoints"]) == ("checkpoints", 3, 3)
+    assert made["covers"] == "checkpoints and trials"
+    assert (row["replicate"], row["n"], row["n_than"], row["checkpoints"]) == ("checkpoints", 3, 1, 3)
     assert row["p"] == pytest.approx(stats.ttest_1samp(np.array(means) - 0.4, 0).pvalue, abs=1e-10)
 
 
@@ -182,7 +189,7 @@ def test_many_trials_of_two_checkpoints_are_no_evidence_about_the_method(tmp_pat
     for seed, mean in enumerate([0.5, 0.6]):
         results.add(factors("pase", "frozen", "openmic", seed=seed), mean + NOISE)
     results.add(factors("random", "frozen", "openmic"), 0.4 + NOISE)
-    assert against_random(results)["reason"] == "fewer than three checkpoints: no interval, no test"
+    assert against_random(results)["reason"] == "2 checkpoints: no interval from fewer than three"
 
 
 def test_an_ambiguous_table_or_comparison_is_refused(tmp_path: Path) -> None:
@@ -218,3 +225,94 @@ def test_fractions_are_compared_each_for_itself(tmp_path: Path) -> None:
         results.add(factors("random", "frozen", "openmic", fraction=fraction), 0.5 - NOISE)
     compared = tables(results)["comparisons"].set_index("fraction")["verdict"]
     assert compared.to_dict() == {"1pct": "worse", "100pct": "better"}
+
+
+@pytest.mark.parametrize("changed", [{"seed": 7}, {"trial": 99}])
+def test_what_has_no_pairs_is_compared_unpaired_and_says_so(tmp_path: Path, changed: dict) -> None:
+    results = Results(tmp_path)
+    results.add(factors("pase", "frozen", "openmic"), 0.5 + NOISE)
+    path = results.add(factors("random", "frozen", "openmic"), 0.4 + 2 * NOISE)
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    for column, more in changed.items():
+        table[column] = [str(int(value) + more) for value in table[column]]
+    table.to_csv(path, index=False)
+    row = against_random(results)
+    expected = stats.ttest_ind(0.5 + NOISE, 0.4 + 2 * NOISE, equal_var=False)
+    assert (row["design"], row["n"], row["n_than"]) == ("unpaired", 5, 5)
+    assert row["p"] == pytest.approx(expected.pvalue, abs=1e-10)
+    assert np.isnan(row["sign_flip_p"])
+
+
+def test_other_test_clips_widen_every_interval_and_the_parts_are_shown(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    results.predict(factors("pase", "frozen", "openmic"), 1.2, seed=1)
+    results.predict(factors("random", "frozen", "openmic"), 1.0, seed=2)
+    made = entry(tables(results)["entries"], encoder="pase")
+    row = against_random(results)
+    values = pd.read_csv(results.plan["evaluations"][0]["path"]).query("metric == 'macro_f1'")["value"]
+    assert made["covers"] == row["covers"] == "trials and test clips"
+    assert made["trial_error"] == pytest.approx(values.std() / np.sqrt(10))
+    assert made["error"] ** 2 == pytest.approx(made["trial_error"] ** 2 + made["test_set_error"] ** 2)
+    assert made["test_set_error"] > made["trial_error"] > 0
+    assert made["groups"] == row["groups"] == 39  # of 40 that were drawn from, those that have a clip
+    assert row["low"] < row["same_clips_low"] < row["mean"] < row["same_clips_high"] < row["high"]
+    assert row["p"] > row["same_clips_p"]
+    sides = [pd.read_csv(each["path"]).query("metric == 'macro_f1'")["value"] for each in results.plan["evaluations"]]
+    assert row["same_clips_p"] == pytest.approx(stats.ttest_rel(*sides).pvalue, abs=1e-10)
+
+
+def test_a_difference_that_only_these_test_clips_show_is_no_headline(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    results.predict(factors("pase", "frozen", "openmic"), 1.1, seed=1)
+    results.predict(factors("random", "frozen", "openmic"), 1.0, seed=2)
+    row = against_random(results)
+    assert (row["same_clips_verdict"], row["verdict"]) == ("better", "no difference shown")
+    assert row["low"] < 0 < row["same_clips_low"]
+
+
+def test_a_great_difference_stands_on_other_test_clips_too(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    results.predict(factors("pase", "frozen", "openmic"), 3, seed=1)
+    results.predict(factors("random", "frozen", "openmic"), 1, seed=2)
+    row = against_random(results)
+    assert (row["same_clips_verdict"], row["verdict"]) == ("better", "better")
+    assert set(tables(results)["entries"]["rank"]) == {"best", ""}
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    left=st.lists(st.integers(0, 1000), min_size=3, max_size=6),
+    shift=st.integers(-300, 300),
+    spread=st.integers(0, 3),
+)
+def test_other_test_clips_never_make_an_interval_narrower(left: list[int], shift: int, spread: int) -> None:
+    better, than = np.array(left) / 1000, (np.array(left)[::-1] + shift) / 1000
+    for drawn in (0.0, 0.003, 0.1 * spread):
+        same = Spread(low=-0.1, high=0.2, error=abs(better - than).std() + 1e-3, degrees=len(left) - 1)
+        wide = widened(0.05, same, [(drawn, 30)])
+        assert wide.low <= same.low
+        assert wide.high >= same.high
+        assert p_of(0.05, wide, at_least=0.2) >= 0.2
+
+
+def test_a_number_from_one_checkpoint_is_marked(tmp_path: Path) -> None:
+    made = tables(full(tmp_path, datasets=["openmic"]))
+    marked = made["entries"].set_index(["encoder", "scenario"])["mark"]
+    assert marked["pase", "frozen"] == "about this checkpoint, not the method: one pre-training seed"
+    assert marked["random", "frozen"] == ""
+    assert set(made["comparisons"]["mark"]) == {marked["pase", "frozen"]}
+
+
+def test_checkpoints_with_other_seeds_are_compared_unpaired(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    study = results.plan["studies"]["fig2"]
+    study["comparisons"] = [{"name": "q", "better": {"workers": "WLPMCT"}, "than": {"workers": "WLP"}}]
+    study |= {"rows": ["workers"], "floors": []}
+    means = {"WLPMCT": [0.50, 0.53, 0.55], "WLP": [0.40, 0.41, 0.45, 0.42]}
+    for workers, of_seeds in means.items():
+        for seed, mean in enumerate(of_seeds):
+            results.add(factors("pase", "frozen", "openmic", seed=seed, workers=workers), mean + NOISE)
+    row = tables(results)["comparisons"].iloc[0]
+    expected = stats.ttest_ind(means["WLPMCT"], means["WLP"], equal_var=False)
+    assert (row["design"], row["replicate"], row["n"], row["n_than"]) == ("unpaired", "checkpoints", 3, 4)
+    assert row["p"] == pytest.approx(expected.pvalue, abs=1e-6)  # the noise of the trials cancels

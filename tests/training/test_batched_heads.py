@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from workflow_scripts.errors import UserError
 from workflow_scripts.heads import linear
 from workflow_scripts.training.batched_heads import Labelled, logits_of, train_heads
+from workflow_scripts.training.crops import Crops
 from workflow_scripts.training.heads import initial_values
-from workflow_scripts.training.losses import downstream_loss
+from workflow_scripts.training.losses import downstream_loss, probabilities
 from workflow_scripts.training.trials import TrialSettings, order
 
 CLIPS, SIZE, CLASSES = 90, 12, 3
@@ -22,7 +23,8 @@ def labelled(task, seed=0, signal=1.0):
     inputs[:, :CLASSES] += signal * labels
     if task == "multilabel":
         labels[generator.random(labels.shape) < 0.4] = np.nan
-    return Labelled(embeddings=torch.from_numpy(inputs), labels=torch.from_numpy(labels), task=task)
+    each = Crops.of(np.ones(CLIPS), None)
+    return Labelled(embeddings=torch.from_numpy(inputs), labels=torch.from_numpy(labels), task=task, crops=each)
 
 
 def head():
@@ -38,7 +40,7 @@ def fit(data, numbers, **numbers_of_settings):
     fitted = train_heads(
         head(), data, numbers=numbers, train=[subset(trial) for trial in numbers], valid=VALID, settings=chosen
     )
-    return fitted, logits_of(head(), fitted.parameters, data.embeddings[TEST], places=range(len(numbers)))
+    return fitted, logits_of(head(), fitted.parameters, data, clips=TEST, places=range(len(numbers)))
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
@@ -61,6 +63,22 @@ def test_stack_and_alone_agree_for_any_numbers(seed, batch, patience, trial):
     alone, own = fit(data, [trial], **numbers)
     assert alone.epochs == [stack.epochs[trial]]
     torch.testing.assert_close(own[0], logits[trial], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_every_crop_of_a_clip_is_learned_from_and_scored(task):
+    """The first crop of each clip is silent, the second tells the class: it must be heard, and count half."""
+    data = labelled(task, signal=6.0)
+    crops = torch.stack([torch.zeros_like(data.embeddings), data.embeddings], dim=1).flatten(0, 1)
+    data = Labelled(embeddings=crops, labels=data.labels, task=task, crops=Crops.of(np.full(CLIPS, 2), 1))
+    fitted, logits = fit(data, range(2))
+    apart = [
+        head().apply({n: v[:1] for n, v in fitted.parameters.items()}, crops[None, place::2])[0] for place in (0, 1)
+    ]
+    expected = torch.stack([probabilities(task, one[TEST]) for one in apart]).mean(0)
+    torch.testing.assert_close(probabilities(task, logits[0]), expected)
+    truth = labelled("multiclass", signal=6.0).labels[TEST].argmax(1)
+    assert (logits[0].argmax(1) == truth).float().mean() > 0.8
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])

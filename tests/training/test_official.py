@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import pickle
+import re
+import sys
+import types
 
 import pytest
 import torch
@@ -15,7 +19,7 @@ from torch import nn
 
 from tests import golden
 from workflow_scripts import levels
-from workflow_scripts.encoders import pase, pase_plus
+from workflow_scripts.encoders import cpc, pase, pase_plus, samplecnn
 from workflow_scripts.errors import UserError
 from workflow_scripts.networks.decoder import WaveformDecoder
 from workflow_scripts.networks.heads import RegressionHead
@@ -255,6 +259,112 @@ def test_damaged_bytes_load_or_end_in_a_user_error(tmp_path, *, write, cut, plac
     with contextlib.suppress(UserError):
         encoder, _ = official.encoder(official.read(path), name="pase_plus")
         assert all(torch.isfinite(value).all() for value in encoder.state_dict().values())
+
+
+CLMR_FORMATS = ["encoder.", "model.encoder.", "both copies", "bare", "early names", "projector and classifier"]
+
+
+def clmr_file(state, form, path):
+    """A file as the CLMR code wrote it at some time."""
+    encoders = {f"encoder.{key}": value for key, value in state.items()}
+    projector = {"projector.0.weight": torch.ones(4, 4), "projector.2.weight": torch.ones(3, 4)}
+    contents = {
+        "encoder.": encoders,
+        "model.encoder.": {"state_dict": {f"model.{key}": value for key, value in encoders.items()}},
+        "both copies": {
+            "state_dict": {
+                **encoders,
+                **{f"model.{key}": value for key, value in (encoders | projector).items()},
+            },
+            "epoch": 3,
+        },
+        "bare": state,
+        "early names": {
+            re.sub(r"sequential\.(\d+)", lambda found: f"conv{int(found[1]) + 1}", key): value
+            for key, value in encoders.items()
+        },
+        "projector and classifier": encoders | projector | {"encoder.fc.weight": torch.ones(50, 4)},
+    }
+    return save(contents[form], path)
+
+
+@pytest.mark.parametrize("form", CLMR_FORMATS)
+@pytest.mark.parametrize("rate", [22050, 16000, 12000, 8000])
+def test_every_clmr_format_gives_samplecnn_back(tmp_path, form, rate):
+    name = "samplecnn" if rate == 22050 else f"samplecnn_{rate}"
+    torch.manual_seed(0)
+    level = levels.load("encoder", name)
+    saved = level.build(level.Options(width=0.05))
+    published = official.read(clmr_file(saved.state_dict(), form, tmp_path / "clmr.pt"))
+    found, options = official.encoder(published, name=name)
+    assert options == level.Options(width=0.05)
+    torch.testing.assert_close(found.state_dict(), saved.state_dict(), rtol=0, atol=0)
+    assert not found.training
+
+
+def test_an_official_samplecnn_gives_the_official_features(tmp_path):
+    case = golden.case("samplecnn_22050")
+    state = {f"encoder.{key}": value for key, value in official_state(case).items()}
+    encoder, options = official.encoder(official.read(bare(state, tmp_path / "clmr.pt")), name="samplecnn")
+    assert options == samplecnn.Options()
+    with torch.no_grad():
+        assert case.error("features", encoder(case.input("x")[:, 0])[..., 0]) <= 1
+
+
+def test_an_official_cpc_encoder_gives_the_official_context(tmp_path):
+    case = golden.case("cpc_encoder_gru")
+    encoder, options = official.encoder(official.read(bare(official_state(case), tmp_path / "cpc.pt")), name="cpc")
+    assert options == cpc.Options()
+    with torch.no_grad():
+        assert case.error("c_time_mean", encoder.pool(encoder(case.input("x")[:, 0]))) <= 1
+
+
+def test_lightnings_own_classes_are_read_as_nothing(tmp_path, monkeypatch):
+    """Lightning pickles classes and objects of its own beside the weights."""
+    module = types.ModuleType("pytorch_lightning.callbacks")
+    module.Callback = type("Callback", (), {"__module__": module.__name__})
+    stopping = module.Callback()
+    stopping.best = 3
+    saved = samplecnn.build(samplecnn.Options(width=0.05))
+    state = {f"model.encoder.{key}": value for key, value in saved.state_dict().items()}
+    others = {"callbacks": {module.Callback: {"best": 1}}, "hyper_parameters": argparse.Namespace(lr=1.0)}
+    with monkeypatch.context() as lightning:
+        lightning.setitem(sys.modules, "pytorch_lightning", types.ModuleType("pytorch_lightning"))
+        lightning.setitem(sys.modules, module.__name__, module)
+        path = save({"state_dict": state, "stopping": stopping, **others}, tmp_path / "clmr.ckpt")
+    found, _ = official.encoder(official.read(path), name="samplecnn")
+    torch.testing.assert_close(found.state_dict(), saved.state_dict(), rtol=0, atol=0)
+    harmful = save({"state_dict": state, "object": Harmful()}, tmp_path / "harmful.ckpt")
+    with pytest.raises(UserError, match="holds pickled code, which is not run"):
+        official.read(harmful)
+
+
+def clmr_mistakes(state):
+    """What the message says of a file, and the file."""
+    encoders = {f"encoder.{key}": value for key, value in state.items()}
+    other = {f"model.{key}": value + 1 for key, value in encoders.items()}
+    yield "it holds two encoders that differ", encoders | other
+    yield "it holds no SampleCNN", {"projector.0.weight": torch.ones(3, 3)}
+    yield "lacks 1 of 77 tensors", {k: v for k, v in encoders.items() if k != "encoder.sequential.4.1.running_mean"}
+    yield "no fitting sequential.10.0.weight", {k: v for k, v in encoders.items() if "sequential.10." not in k}
+    yield "it has 1 tensors too many", encoders | {"encoder.sequential.11.0.weight": torch.ones(3)}
+    yield "no width of SampleCNN gives", encoders | {"encoder.sequential.3.0.weight": torch.ones(99, 6, 3)}
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_files_that_are_no_samplecnn_are_refused_in_one_line(tmp_path, number):
+    saved = samplecnn.build(samplecnn.Options(width=0.05))
+    message, content = list(clmr_mistakes(saved.state_dict()))[number]
+    with pytest.raises(UserError, match=message) as refused:
+        official.encoder(official.read(bare(content, tmp_path / "clmr.pt")), name="samplecnn")
+    assert "\n" not in str(refused.value)
+
+
+def test_samplecnns_of_other_rates_are_told_apart(tmp_path):
+    level = levels.load("encoder", "samplecnn_8000")
+    path = bare(level.build(level.Options(width=0.05)).state_dict(), tmp_path / "clmr.pt")
+    with pytest.raises(UserError, match=r"no SampleCNN for 22050 Hz: it is that of 8000 Hz$"):
+        official.encoder(official.read(path), name="samplecnn")
 
 
 def test_pase_and_pase_plus_are_told_apart(tmp_path):

@@ -31,6 +31,37 @@ def test_constant_stays():
     assert Recipe(schedule="constant").rate_factor(10**6, steps_per_epoch=1) == 1
 
 
+def test_cosine_falls_from_one_to_zero_after_the_warm_up():
+    recipe = Recipe(epochs=8, schedule="cosine", warmup_epochs=3)
+    factors = [recipe.rate_factor(step, steps_per_epoch=4) for step in range(32)]
+    assert factors[:12] == pytest.approx([(step + 1) / 12 for step in range(12)])
+    assert factors[12] == 1
+    assert factors[22] == pytest.approx(0.5)
+    assert factors[12:] == sorted(factors[12:], reverse=True)
+    assert 0 < factors[-1] < 0.01
+
+
+@pytest.mark.parametrize("schedule", ["poly", "step", "constant"])
+def test_a_warm_up_delays_every_schedule(schedule):
+    numbers = {"schedule": schedule, "schedule_epochs": 1}
+    plain, delayed = Recipe(epochs=4, **numbers), Recipe(epochs=6, warmup_epochs=2, **numbers)
+    for step in range(20):
+        assert delayed.rate_factor(step + 10, steps_per_epoch=5) == plain.rate_factor(step, steps_per_epoch=5)
+
+
+def test_the_batch_decides_the_optimiser_and_its_rate():
+    numbers = {"optimiser": "auto", "encoder_learning_rate": 3e-4, "worker_learning_rate": 2e-4}
+    small, large = Recipe(batch=95, **numbers), Recipe(batch=96, **numbers)
+    assert (small.chosen_optimiser, large.chosen_optimiser) == ("adam", "lars")
+    assert [small.learning_rate(encoder=encoder) for encoder in (True, False)] == [3e-4, 2e-4]
+    # equation 5.1 of the thesis
+    assert [large.learning_rate(encoder=encoder) for encoder in (True, False)] == pytest.approx(
+        [0.7348, 0.7348], abs=1e-4
+    )
+    assert Recipe(batch=456, **numbers).learning_rate(encoder=True) == pytest.approx(1.6016, abs=1e-4)
+    assert Recipe(batch=8, optimiser="lars").chosen_optimiser == "lars"
+
+
 @pytest.mark.parametrize(
     "bad",
     [
@@ -40,7 +71,11 @@ def test_constant_stays():
         {"chunk_seconds": 0},
         {"encoder_learning_rate": -1},
         {"validation_batches": -1},
-        {"schedule": "cosine"},
+        {"schedule": "linear"},
+        {"optimiser": "sgd"},
+        {"weight_decay": -1e-6},
+        {"warmup_epochs": -1},
+        {"warmup_epochs": 20},
         {"precision": "fp8"},
         {"accumulate": 0},
         {"accumulate": 3},

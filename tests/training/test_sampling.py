@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.corpora import write_corpus
 from tests.pretraining import write_features
-from workflow_scripts.augmentations import none
+from workflow_scripts.augmentations import gain, none, polarity
 from workflow_scripts.errors import UserError
 from workflow_scripts.features.stored import StoredFeature
 from workflow_scripts.training.sampling import BatchLoader, Cuts, Cutter, ahead, parts_of
@@ -70,15 +70,54 @@ def test_short_clips_are_left_out_while_there_are_long_ones(corpus):
 
 
 @settings(deadline=None, max_examples=25)
-@given(processes=st.integers(1, 4), parts=st.integers(1, 4), examples=st.integers(1, 3), step=st.integers(0, 50))
-def test_the_shares_of_all_processes_are_the_batch_part_by_part(corpus, processes, parts, examples, step):
-    cuts = Cutter(corpus, batch=processes * parts * examples, length=LENGTH, seed=1).training(step)
+@given(processes=st.integers(1, 4), parts=st.integers(1, 4), examples=st.integers(1, 3), views=st.integers(1, 2))
+def test_the_shares_of_all_processes_are_the_batch_part_by_part(corpus, processes, parts, examples, views):
+    cuts = Cutter(corpus, batch=processes * parts * examples, length=LENGTH, seed=1, views=views).training(3)
     shares = [cuts.share(process, processes=processes, parts=parts) for process in range(processes)]
-    for part in range(parts):
-        whole, own = (slice(part * size, (part + 1) * size) for size in (processes * examples, examples))
-        for name in ("rows", "starts"):
-            together = np.concatenate([getattr(share, name)[own] for share in shares])
-            np.testing.assert_array_equal(together, getattr(cuts, name)[whole])
+    for name in ("rows", "starts"):
+        by_view = getattr(cuts, name).reshape(views, -1)
+        own = [getattr(share, name).reshape(views, -1) for share in shares]
+        for part in range(parts):
+            whole, each = (slice(part * size, (part + 1) * size) for size in (processes * examples, examples))
+            together = np.concatenate([share[:, each] for share in own], axis=1)
+            np.testing.assert_array_equal(together, by_view[:, whole])
+
+
+def test_two_views_of_a_clip_are_two_independent_pieces_of_it(corpus):
+    cutter = Cutter(corpus, batch=8, length=4000, seed=1, views=2)
+    cuts = [cutter.training(step) for step in range(50)]
+    assert all(np.array_equal(*cut.rows.reshape(2, 8)) for cut in cuts)
+    places = [(cut.starts / (corpus.lengths[cut.rows] - 4000)).reshape(2, 8) for cut in cuts]
+    assert abs(np.corrcoef(np.concatenate(places, axis=1))[0, 1]) < 0.15  # 3 deviations for 400 pairs
+    alone = Cutter(corpus, batch=8, length=4000, seed=1)
+    assert all(np.array_equal(cut.rows[:8], alone.training(step).rows) for step, cut in enumerate(cuts))
+
+
+def test_parts_of_a_batch_have_both_views_of_their_clips():
+    audio = torch.arange(12.0)[:, None]  # clips 0 to 5, then their second views 6 to 11
+    parts = parts_of(Batch(clean=audio, audio=audio, views=2), 3)
+    assert [part.clean.flatten().tolist() for part in parts] == [[0, 1, 6, 7], [2, 3, 8, 9], [4, 5, 10, 11]]
+    assert all(part.views == 2 for part in parts)
+
+
+@pytest.mark.parametrize("one_sided", [False, True])
+def test_all_views_are_augmented_or_the_first_alone(corpus, one_sided):
+    options = polarity.Options(one_sided=one_sided)
+    cutter = Cutter(corpus, batch=3, length=LENGTH, seed=0, views=2)
+    loaded = loader(corpus, length=LENGTH, augmentation=polarity.build(options, sample_rate=16000))
+    batch = next(loaded.batches([(cutter.training(0), 7)]))
+    assert batch.views == 2
+    assert batch.clean.shape == (6, LENGTH)
+    signs = torch.tensor([-1.0] * 3 + [1.0 if one_sided else -1.0] * 3)[:, None]
+    assert torch.equal(batch.audio, batch.clean * signs)
+
+
+def test_an_augmentation_depends_on_the_seed_of_its_batch(corpus):
+    cuts = Cutter(corpus, batch=4, length=LENGTH, seed=0).training(0)
+    loaded = loader(corpus, length=LENGTH, augmentation=gain.build(gain.Options(), sample_rate=16000))
+    first, again, other = (batch.audio for batch in loaded.batches([(cuts, 1), (cuts, 1), (cuts, 2)]))
+    assert torch.equal(first, again)
+    assert not torch.allclose(first, other)
 
 
 def test_parts_of_a_batch_are_its_examples_in_order(corpus):
@@ -119,6 +158,12 @@ def test_an_epoch_is_counted_as_in_the_official_code(corpus):
     total = corpus.lengths[corpus.rows("train")].sum()
     assert Cutter(corpus, batch=4, length=LENGTH, seed=0).steps_per_epoch == total // LENGTH // 4
     assert Cutter(corpus, batch=1000, length=LENGTH, seed=0).steps_per_epoch == 1
+
+
+def test_a_pass_hears_each_clip_once_but_for_an_incomplete_batch(corpus):
+    cutter = Cutter(corpus, batch=5, length=LENGTH, seed=0)
+    assert cutter.steps_per_pass == len(cutter.train) // 5
+    assert Cutter(corpus, batch=1000, length=LENGTH, seed=0).steps_per_pass == 1
 
 
 def test_validation_is_the_same_for_every_run(corpus):
@@ -162,8 +207,8 @@ def test_loading_ahead_keeps_the_order_and_passes_errors_on():
         list(ahead(lambda number: 1 // number, [1, 0]))
 
 
-def loader(corpus, *, length: int, features=None, device="cpu") -> BatchLoader:
-    augmentation = none.build(none.Options())
+def loader(corpus, *, length: int, features=None, device="cpu", augmentation=None) -> BatchLoader:
+    augmentation = augmentation or none.build(none.Options(), sample_rate=16000)
     return BatchLoader(
         corpus=corpus, features=features or {}, augmentation=augmentation, length=length, device=torch.device(device)
     )

@@ -57,7 +57,7 @@ def trained(corpus, folder, **numbers: object) -> Trainer:
     loader = BatchLoader(
         corpus=corpus,
         features={},
-        augmentation=none.build(none.Options()),
+        augmentation=none.build(none.Options(), sample_rate=16000),
         length=LENGTH,
         device=torch.device("cpu"),
     )

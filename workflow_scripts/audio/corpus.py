@@ -73,6 +73,12 @@ class Corpus:
         """Row numbers of the clips of a split, int64, ascending."""
         return np.flatnonzero(self.clips["split"].to_numpy() == split)
 
+    def fill(self, piece: np.ndarray, *, row: int, start: int) -> None:
+        """Copy samples of clip `row` from `start` into `piece`, int16; what lies beyond its end stays as it is."""
+        first = self.offsets[row] + start
+        found = self.samples[first : first + min(len(piece), self.lengths[row] - start)]
+        piece[: len(found)] = found
+
     def cut(self, row: int, *, start: int = 0, length: int | None = None) -> np.ndarray:
         """Samples `start` to `start + length` of clip `row`, float32 in [-1, 1); zeros beyond the end of the clip."""
         available = int(self.lengths[row]) - start

@@ -23,6 +23,6 @@ class Unchanged(Augmentation):
         return audio
 
 
-def build(options: Options) -> Unchanged:  # noqa: ARG001 - one shape for all augmentations
+def build(options: Options, *, sample_rate: int) -> Unchanged:  # noqa: ARG001 - one shape for all augmentations
     """Build it."""
     return Unchanged()

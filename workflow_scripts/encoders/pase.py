@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.networks import blocks
+from workflow_scripts.networks.normalised import NormalisedConvolution
 from workflow_scripts.training.shapes import Encoder
 
 TRAINABLE = True
@@ -43,7 +44,7 @@ class Pase(Encoder):
         super().__init__()
         self.embedding_size = options.embedding
         self.blocks = blocks.build_blocks(options.width)
-        self.W = blocks.NormalisedConvolution(blocks.narrowed(options.width)[-1], options.embedding, 1)
+        self.W = NormalisedConvolution(blocks.narrowed(options.width)[-1], options.embedding, 1)
         self.norm_out = nn.BatchNorm1d(options.embedding, affine=False)
 
     def forward(self, audio: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.networks import blocks
+from workflow_scripts.networks.normalised import NormalisedConvolution
 from workflow_scripts.networks.qrnn import Qrnn
 from workflow_scripts.training.shapes import Encoder
 
@@ -59,7 +60,7 @@ class PasePlus(Encoder):
         self.denseskips = nn.ModuleList(nn.Conv1d(size, options.embedding, 1, bias=False) for size in skipped)
         self.blocks = blocks.build_blocks(options.width)
         self.rnn = Qrnn(last, last, layers=options.rnn_layers)
-        self.W = blocks.NormalisedConvolution(last, options.embedding, 1)
+        self.W = NormalisedConvolution(last, options.embedding, 1)
         self.norm_out = nn.BatchNorm1d(options.embedding, affine=False)
 
     def forward(self, audio: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, Normalize, TwoSlopeNorm
+from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 
 from workflow_scripts.errors import UserError
@@ -17,13 +17,14 @@ from workflow_scripts.report import figures, words
 from workflow_scripts.report.evidence import Evidence, Method, evidence_of, frame, panels, select
 from workflow_scripts.statistics.cells import Refused, match
 from workflow_scripts.statistics.confusions import mean_matrix, row_percent
+from workflow_scripts.statistics.missing import in_short
 from workflow_scripts.statistics.plan import Study
 from workflow_scripts.statistics.summary import MEASURED, MISSING
 
 READING = (
     "Rows: true class; columns: predicted class. First matrix: percent of the true class's test clips, mean over "
-    f"trials. The others: difference in points over paired trials, + (red) where it rises, {words.MINUS} (blue) where "
-    "it falls."
+    "trials. The others: difference in points over paired trials, + (red, dark in grey print) where it rises, "
+    f"{words.MINUS} (blue, pale in grey print) where it falls."
 )
 COLUMNS = (
     *(
@@ -44,6 +45,11 @@ COLUMNS = (
     *("replicate", "n", "trials", "checkpoints", "test_clips", "source", "data"),
 )
 RATES, DIFFERENCE = "%", "points"
+#: from the largest fall (Okabe and Ito's sky blue, luma 0.62) over none to half of the largest rise (luma 0.51) and all
+#: of it: no fall is as dark as that half, so grey print tells large changes apart
+CHANGES = LinearSegmentedColormap.from_list(
+    "changes", [(0, figures.COLOURS[5]), (0.5, "#f7f7f7"), (0.75, "#d6604d"), (1, "#67001f")]
+)
 CELL, MARGIN = 0.345, 0.3  # inches: "+100" at 7 points fits a cell; between matrices
 TITLES = 0.75  # inches: three lines above a matrix and the label of its axis below
 LABEL_POINTS = 8
@@ -158,7 +164,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
         title = figures.panel_title(place, within)
         panel.set_title(f"{name} ({next(iter(within['unit']))})\n{title if number % columns == 0 else place}")
         if figures.measured(within).empty:
-            panel.set_title(f"{name}\n{place}\n{next(iter(within['reason']))}")
+            panel.set_title(f"{name}\n{place}\n{in_short(next(iter(within['reason'])))}")
             figures.no_data(panel)
         else:
             _cells(panel, within, largest=largest, labelled=number % columns == 0)
@@ -171,7 +177,7 @@ def _cells(panel: Axes, rows: pd.DataFrame, *, largest: float, labelled: bool) -
     values = rows["value"].to_numpy(float).reshape(len(classes), len(classes))
     differs = next(iter(rows["unit"])) == DIFFERENCE
     norm = TwoSlopeNorm(0, -largest, largest) if differs else Normalize(0, 100)
-    colours = mpl.colormaps["RdBu_r" if differs else "Greys"]
+    colours = CHANGES if differs else mpl.colormaps["Greys"]
     panel.pcolormesh(np.ma.masked_invalid(values), cmap=colours, norm=norm, edgecolors="white", linewidth=0.5)
     for (row, column), value in np.ndenumerate(values):
         _number(panel, value, x=column + 0.5, y=row + 0.5, differs=differs, colours=colours, norm=norm)

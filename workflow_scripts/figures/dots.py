@@ -17,10 +17,14 @@ from matplotlib.lines import Line2D
 from workflow_scripts.report import figures, words
 from workflow_scripts.report.evidence import Evidence, frame
 from workflow_scripts.report.tables import FROM_SCRATCH, NOTHING
+from workflow_scripts.statistics.missing import in_short
 from workflow_scripts.statistics.plan import Study
 from workflow_scripts.statistics.summary import METHOD_FACTORS
 
-READING = "Dots: mean with its 95 % t interval. Vertical lines: training from scratch and floors. The scales differ."
+READING = (
+    "Dots: mean with the 95 % interval of the table. Vertical lines: training from scratch and floors. The scales "
+    "differ."
+)
 COLUMNS = (
     *("study", "metric", "unit", "panel", "method", "role", *METHOD_FACTORS, "status", "reason"),
     *("mean", "low", "high", "half_width", "replicate", "trials", "checkpoints", "test_clips", "source", "data"),
@@ -142,14 +146,14 @@ def _dot(panel: Axes, row: Any, *, height: int, style: dict[str, Any], measure: 
         ha="center",
         va="bottom",
         fontsize=8,
-        bbox=figures.BEHIND_TEXT,
+        path_effects=figures.HALO,
         zorder=4,
     )
 
 
 def _absent(panel: Axes, height: int, reason: str) -> None:
     panel.text(
-        *(0.5, height, reason),
+        *(0.5, height, in_short(reason)),
         transform=panel.get_yaxis_transform(),
         ha="center",
         va="center",

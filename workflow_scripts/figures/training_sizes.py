@@ -236,7 +236,9 @@ def _said(row: Any) -> str:
         return f"{row.of} does not beat {row.over}\nat the largest size"
     if pd.isna(row.crosses):
         return f"crossing not determined:\n{row.reason}"
-    return f"crossing not determined:\nin {100 * row.crosses:.0f} % of the resamples"
+    shares = (100 * share for share in (row.crosses, row.always, row.never))
+    said = [f"{share:.0f} % {what}" for share, what in zip(shares, ("cross", "always", "never better"), strict=True)]
+    return f"crossing not determined: of resamples\n{', '.join(said)}"
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from workflow_scripts.errors import UserError
+from workflow_scripts.networks import widths
+from workflow_scripts.networks.normalised import NormalisedConvolution
 from workflow_scripts.networks.sinc import SincConvolution
 
 SAMPLE_RATE = 16000  # Hz
@@ -18,23 +20,7 @@ CHANNELS = (64, 64, 128, 128, 256, 256, 512, 512)
 KERNELS = (251, 20, 11, 11, 11, 11, 11, 11)
 STRIDES = (1, 10, 2, 1, 2, 1, 2, 2)
 HOP = 160  # product of the strides: 10 ms
-FEWEST_CHANNELS = 4  # below this a narrowed network has too few Sinc filters to tell low from high
 SHORTEST = 471  # samples: with fewer, the last block gets no more frames than its reflection padding needs
-MOST_DIGITS = 6  # of a width that is read from channels; two networks of these sizes differ long before
-
-
-class NormalisedConvolution(nn.Conv1d):
-    """Convolution before a batch normalisation, which takes off whatever its bias adds.
-
-    While training, the bias's gradient is therefore zero, and is made exactly so: of the rounding errors in its place
-    Adam would make steps of full length, and no two computations of one batch would give the same weights.
-    """
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Map (batch, inputs, frames) to (batch, outputs, frames)."""
-        assert self.bias is not None
-        bias = self.bias.detach() + 0 * self.bias if self.training else self.bias
-        return self._conv_forward(maps, self.weight, bias)
 
 
 class Block(nn.Module):
@@ -62,7 +48,7 @@ class Block(nn.Module):
 
 def narrowed(width: float) -> list[int]:
     """Channels of the eight blocks at a factor of `width`."""
-    return [max(FEWEST_CHANNELS, round(size * width)) for size in CHANNELS]
+    return widths.narrowed(CHANNELS, width)
 
 
 def width_of(shapes: Mapping[str, Sequence[int]]) -> float:
@@ -71,14 +57,10 @@ def width_of(shapes: Mapping[str, Sequence[int]]) -> float:
     Raises `UserError` where no width gives these channels, `LookupError` where a block is missing.
     """
     found = [shapes[f"blocks.{number}.norm.weight"][0] for number in range(len(CHANNELS))]
-    sized = list(zip(found, CHANNELS, strict=True))
-    least = max((channels - 0.5) / size if channels > FEWEST_CHANNELS else 0 for channels, size in sized)
-    most = min((channels + 0.5) / size for channels, size in sized)
-    for digits in range(MOST_DIGITS + 1):
-        width = round((least + most) / 2, digits)
-        if width > 0 and narrowed(width) == found:
-            return width
-    raise UserError(f"its blocks have {', '.join(map(str, found))} channels, which no width of PASE gives")
+    width = widths.width_giving(found, channels=CHANNELS)
+    if width is None:
+        raise UserError(f"its blocks have {', '.join(map(str, found))} channels, which no width of PASE gives")
+    return width
 
 
 def build_blocks(width: float) -> nn.ModuleList:

@@ -43,14 +43,9 @@ class Statistics:
         self.folder = folder
 
     @functools.cached_property
-    def entries(self) -> pd.DataFrame:
-        """Every entry of every study's table."""
-        return summary.read_table(self.folder / "entries.csv")
-
-    @functools.cached_property
-    def comparisons(self) -> pd.DataFrame:
-        """Every comparison of every study."""
-        return summary.read_table(self.folder / "comparisons.csv")
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables about studies, by name."""
+        return summary.read_tables(self.folder)
 
     @functools.cached_property
     def trials(self) -> pd.DataFrame:
@@ -113,12 +108,12 @@ class Evidence:
     @functools.cached_property
     def table(self) -> tables.Table:
         """The study's table."""
-        return tables.build(self.study, entries=self.statistics.entries, comparisons=self.statistics.comparisons)
+        return tables.build(self.study, self.statistics.tables)
 
     @property
     def entries(self) -> pd.DataFrame:
         """The table's entries in the printed unit."""
-        return tables.tidy(self.study, self.statistics.entries)
+        return tables.tidy(self.study, self.statistics.tables["entries"])
 
     @property
     def measure(self) -> words.Measure:

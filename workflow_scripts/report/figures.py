@@ -13,10 +13,12 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from workflow_scripts.files import written_atomically
 from workflow_scripts.report import words
 from workflow_scripts.report.tables import TWIN
+from workflow_scripts.statistics.missing import in_short
 from workflow_scripts.statistics.summary import MISSING
 
 #: Okabe and Ito's colours, safe for colour-blind readers, from dark to light so that they stay apart in grey
@@ -39,6 +41,7 @@ CHARACTER_WIDTH = 0.08  # inches: at 9 points
 CHARACTERS_PER_INCH = 11  # of bold 10 points
 WIDEST = 10.5  # inches: more would be unreadable on a page
 TWIN_LINE = "twin: small synthetic data, not comparable with published numbers"
+HALO = (withStroke(linewidth=4, foreground="white"),)  # points: also fills the gaps between digits of 8 points
 BEHIND_TEXT = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
 
 
@@ -123,9 +126,9 @@ def tidy(panel: Axes, *, lines: str) -> None:
 
 
 def missing(panel: Axes, x: float, reason: str) -> None:
-    """Say at a place of the horizontal axis why nothing is there."""
+    """Say in short at a place of the horizontal axis why nothing is there."""
     panel.text(
-        *(x, 0.5, reason),
+        *(x, 0.5, in_short(reason)),
         transform=panel.get_xaxis_transform(),
         rotation=90,
         ha="center",

@@ -14,24 +14,20 @@ from rich.markup import escape
 from rich.table import Table as TerminalTable
 
 from workflow_scripts.report import words
+from workflow_scripts.report.parts import Part
 from workflow_scripts.report.tables import Entry, Outcome, Row, Table
+from workflow_scripts.statistics.missing import in_short
 
 TEMPLATES = Path(__file__).parent / "templates"
 BEST, TIED = "★", "†"
 MARKS = {"best": BEST, "tied": TIED, "": ""}
+RANK_WORDS = {"best": "highest mean of the column", "tied": "not shown to differ from the highest"}
 COUNT_HEADINGS = ("Trials", "Checkpoints")
 OUTCOME_HEADINGS = (
-    "Comparison",
-    "Data set",
-    "Difference",
-    "95 % interval",
-    "Evidence",
-    "d_z",
-    "p",
-    "p (Holm)",
-    "Verdict",
+    *("Comparison", "Data set", "Verdict", "Difference", "95 % interval", "d_z"),
+    *("p (t)", "p (sign flip)", "p (Holm)", "p (Holm), other clips", "Evidence"),
 )
-FIRST_NUMBER = 2  # the first two columns of the comparisons, and the last, are text
+FIRST_NUMBER = 3  # the first three columns of the comparisons, and the last, are text
 
 #: characters that mean something to LaTeX, and those its default fonts lack
 TEX = {
@@ -59,13 +55,21 @@ class Footer:
 
 
 def entry_text(entry: Entry, measure: words.Measure) -> str:
-    """Mean and half-width, or the reason why there is none; without marks."""
+    """Mean and half-width, or in short the reason why there is none; without marks."""
     if entry.mean is None:
-        return entry.reason
+        return in_short(entry.reason)
     mean = words.number(entry.mean, measure.decimals)
     if entry.half_width is None:
         return f"{mean} (no interval)"
     return f"{mean} ± {words.half_width(entry.half_width, measure.decimals)}"
+
+
+def errors_text(entry: Entry, measure: words.Measure) -> str:
+    """The standard errors that a number's uncertainty is made of; empty where there is only one."""
+    if len(entry.errors) < 2:
+        return ""
+    said = [f"{name} {words.half_width(error, measure.decimals)}" for name, error in entry.errors]
+    return ", ".join(said)
 
 
 def column_headings(table: Table) -> list[str]:
@@ -85,8 +89,8 @@ def footers(table: Table) -> list[Footer]:
 def outcome_cells(outcome: Outcome) -> tuple[str, ...]:
     """Cells of a comparison in the order of `OUTCOME_HEADINGS`."""
     return (
-        *(outcome.comparison, outcome.setting, outcome.difference, outcome.interval, outcome.replicates),
-        *(outcome.effect, outcome.p, outcome.p_holm, outcome.verdict),
+        *(outcome.comparison, outcome.setting, outcome.verdict, outcome.difference, outcome.interval, outcome.effect),
+        *(outcome.p, outcome.p_sign_flip, outcome.p_holm, outcome.p_holm_other_clips, outcome.evidence),
     )
 
 
@@ -125,7 +129,13 @@ def markdown(table: Table) -> str:
     if table.outcomes:
         lines = [list(outcome_cells(outcome)) for outcome in table.outcomes]
         parts += ["## Comparisons", markdown_table(outcome_headings(table), lines, texts=FIRST_NUMBER, last_text=True)]
+        parts.append(md(table.outcomes_in_short))
         parts.append("\n".join(f"- {md(outcome.sentence)}" for outcome in table.outcomes))
+    for part in table.parts:
+        parts.append(f"## {md(part.title)}")
+        if part.rows:
+            parts.append(markdown_table(part.headings, part.rows, texts=part.texts, last_text=part.last_text))
+        parts.append("\n".join(f"- {md(sentence)}" for sentence in part.sentences))
     parts += ["## Notes", "\n".join(f"- {md(note)}" for note in table.notes)]
     return "\n\n".join(parts) + "\n"
 
@@ -188,15 +198,32 @@ def latex(table: Table) -> str:
         lines = [[tex(cell) for cell in outcome_cells(outcome)] for outcome in table.outcomes]
         parts.append(
             _tex_table(
-                columns="ll" + "r" * (len(OUTCOME_HEADINGS) - FIRST_NUMBER - 1) + "l",
+                columns="l" * FIRST_NUMBER + "r" * (len(OUTCOME_HEADINGS) - FIRST_NUMBER - 1) + "l",
                 header=[tex(cell) for cell in outcome_headings(table)],
                 blocks=[lines],
                 caption=tex(f"{table.title}: comparisons"),
                 label=f"tab:{table.study}-comparisons",
-                notes=[],
+                notes=[tex(table.outcomes_in_short)],
             )
         )
+    parts += [_tex_part(table, part) for part in table.parts]
     return "\n\n".join(parts) + "\n"
+
+
+def _tex_part(table: Table, part: Part) -> str:
+    notes = [tex(sentence) for sentence in part.sentences]
+    title = tex(f"{table.title}: {part.title[:1].lower()}{part.title[1:]}")
+    if not part.rows:
+        return "\n".join([f"\\paragraph{{{title}}}", *notes])
+    numbers = len(part.headings) - part.texts - part.last_text
+    return _tex_table(
+        columns="l" * part.texts + "r" * numbers + "l" * part.last_text,
+        header=[tex(heading) for heading in part.headings],
+        blocks=[[[tex(cell) for cell in row] for row in part.rows]],
+        caption=title,
+        label=f"tab:{table.study}-{part.title.lower().replace(' ', '-')}",
+        notes=notes,
+    )
 
 
 def tex(text: str) -> str:
@@ -231,6 +258,7 @@ def environment() -> jinja2.Environment:
     )
     made.globals.update(
         entry_text=entry_text,
+        errors_text=errors_text,
         column_headings=column_headings,
         footers=footers,
         outcome_cells=outcome_cells,
@@ -238,6 +266,7 @@ def environment() -> jinja2.Environment:
         count_headings=COUNT_HEADINGS,
         first_number=FIRST_NUMBER,
         marks=MARKS,
+        rank_words=RANK_WORDS,
         capital=words.capital,
     )
     return made
@@ -263,9 +292,18 @@ def terminal(table: Table, console: Console) -> None:
         for place, line in enumerate(block):
             drawn.add_row(*line, style=style, end_section=place == len(block) - 1)
     console.print(drawn)
+    if table.outcomes:
+        console.print(f"  {table.outcomes_in_short}", markup=False, highlight=False, style="bold")
     for outcome in table.outcomes:
         console.print(f"  {outcome.sentence}", markup=False, highlight=False)
     console.print()
+    for part in table.parts:
+        if part.folded:
+            continue
+        console.print(f"{part.title}", style="bold")
+        for sentence in part.sentences:
+            console.print(f"  {sentence}", markup=False, highlight=False)
+        console.print()
     for note in table.notes:
         console.print(f"  {note}", markup=False, highlight=False, style="dim")
     console.print()

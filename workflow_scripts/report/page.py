@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 from markupsafe import Markup, escape
 
-from workflow_scripts.report import audits, costs, words
+from workflow_scripts.report import audits, costs, status, words
 from workflow_scripts.report.formats import environment
 from workflow_scripts.report.tables import TWIN, Table
 from workflow_scripts.statistics.plan import Study
@@ -75,6 +75,7 @@ class Page:
     sources: tuple[str, ...]
     missing: int
     planned: int
+    unfinished: bool  # the run failed: this is what it had finished
     sections: tuple[Section, ...]
     reproduction: Markup
     data: tuple[DataRow, ...]
@@ -83,6 +84,7 @@ class Page:
     versions: tuple[tuple[str, ...], ...]
     digests: tuple[tuple[str, ...], ...]
     audit: audits.Audits
+    jobs: status.Statuses
 
     @property
     def twins(self) -> bool:
@@ -135,8 +137,8 @@ def inline_svg(path: Path, study: Study, *, description: str) -> Markup:
 
 
 def data_rows(cells: pd.DataFrame, *, corpora: Sequence[Path]) -> list[DataRow]:
-    """One row per prepared corpus (folder with `corpus.json`), then one per evaluated data set not among them."""
-    rows = [_corpus(folder) for folder in sorted(corpora)]
+    """One row per corpus that was prepared (`corpus.json`), then one per evaluated data set not among them."""
+    rows = [_corpus(folder) for folder in sorted(corpora) if (folder / "corpus.json").is_file()]
     known = {row.digest for row in rows}
     measured = cells[cells["data"] != ""].drop_duplicates(["dataset", "data"])
     rows += [

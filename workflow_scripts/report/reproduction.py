@@ -15,7 +15,8 @@ from markupsafe import Markup
 from workflow_scripts.report import words
 from workflow_scripts.report.formats import environment, markdown_table, md, tex
 from workflow_scripts.report.tables import TWIN
-from workflow_scripts.statistics.reproduction import NOT_COMPARABLE, NOT_RUN
+from workflow_scripts.statistics.quantities import MILLION, THOUSAND
+from workflow_scripts.statistics.reproduction import NOT_COMPARABLE, NOT_OURS, NOT_RUN
 
 TITLE = "Published claims and numbers"
 SYSTEMS = {
@@ -26,6 +27,8 @@ SYSTEMS = {
 HEADINGS = ("Claim", "Published", "Ours", "Verdict", "Evidence", "Choices")
 FIRST_LETTERS = {"fig": "Fig.", "sec": "Sec.", "eq": "Eq.", "table": "Table"}
 IN_WORDS = re.compile(r"^ordinal claim(?: \((.*)\))?$")  # the metric of a claim without a number
+UNIT = re.compile(r"^(\w+) \((thousand|million)s\)$")  # the metric of a number printed in multiples
+MULTIPLES = {"thousand": THOUSAND, "million": MILLION}
 #: what a quantity is, of the cells it was computed from (`of`) and compared with (`over`)
 PHRASES = {
     "mean": "{metric} of {of}",
@@ -36,6 +39,7 @@ PHRASES = {
     "clips": "clips of {data}",
     "hours": "hours of {data}",
     "classes": "classes of {data}",
+    "classes_removed": "classes of {data} that are left out",
     "train_clips": "training samples",
     "hop": "hop of every feature",
     "fft_length": "window of every feature",
@@ -99,7 +103,8 @@ class System:
         """How many lines got which verdict."""
         counts = Counter(line.verdict.split(" (")[0].split(": no")[0] for line in self.lines if line.run)
         said = [f"{count} {verdict}" for verdict, count in counts.items()]
-        return "; ".join([*said, f"{sum(not line.run for line in self.lines)} not run"])
+        silent = Counter(line.verdict.split(":")[0] for line in self.lines if not line.run)
+        return "; ".join([*said, f"{silent.pop(NOT_RUN, 0)} {NOT_RUN}", *(f"{silent[each]} {each}" for each in silent)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +140,7 @@ def tidy(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _line(record: dict) -> Line:
-    run = record["verdict"] != NOT_RUN
+    run = record["verdict"] not in (NOT_RUN, NOT_OURS)
     return Line(
         claim=_claim(record),
         published=_published(record),
@@ -163,43 +168,66 @@ def _claim(record: dict) -> str:
     if record["eval_data"]:
         about.append(f"on {record['eval_data']}{' data sets' if record['eval_data'] == ALL_THREE else ''}")
     about.append(f"{record['scenario']}{' scenarios' if record['scenario'] == ALL_THREE else ''}")
-    metric = IN_WORDS.sub(r"\1", record["metric"])
+    metric = UNIT.sub("", IN_WORDS.sub(r"\1", record["metric"]))  # a unit stands beside the number
     return ": ".join(filter(None, [", ".join(filter(None, about)), metric]))
 
 
 def _published(record: dict) -> str:
-    """The number as printed with its deviation, or the claim in words."""
+    """The number as printed, with its deviation or its unit, or the claim in words."""
     if not record["mean"]:
         return record["notes"]
-    return f"{record['mean']} ± {record['std']}" if record["std"] else record["mean"]
+    unit = UNIT.match(record["metric"])
+    printed = f"{record['mean']} ± {record['std']}" if record["std"] else record["mean"]
+    return f"{printed} {unit[2]} {unit[1]}" if unit else printed
 
 
 def _ours(record: dict) -> str:
     value, low, high = record["value"], record["low"], record["high"]
+    if record["quantity"] == "crossing":
+        return _crossing(record)
     if record["kind"] != "measured":
-        ends = [f"{end:.{DIGITS[record['kind']]}g}" for end in (low, high)]
+        ends = [_amount(end, DIGITS[record["kind"]], record["metric"]) for end in (low, high)]
         return words.RANGE.join(dict.fromkeys(ends))
     decimals = max(LEAST_DECIMALS, len(record["mean"].partition(".")[2]))
     if math.isnan(value):
         return "undefined"
     if math.isnan(low):
-        return f"{_size(value, decimals)} (no interval)"
-    return f"{_size(value, decimals)} [{_size(low, decimals)}, {_size(high, decimals)}]"
+        return f"{words.number(value, decimals)} (no interval)"
+    return f"{words.number(value, decimals)} [{words.number(low, decimals)}, {words.number(high, decimals)}]"
 
 
-def _size(value: float, decimals: int) -> str:
-    return "beyond the largest" if math.isinf(value) else words.number(value, decimals)
+def _amount(value: float, digits: int, metric: str) -> str:
+    """A count or setting with its unit; less than one of the published multiples as it was counted."""
+    unit = UNIT.match(metric)
+    if unit and value < 1:
+        return f"{value * MULTIPLES[unit[2]]:,.0f} {unit[1]}"
+    return " ".join([f"{value:.{digits}g}", *(unit.group(2, 1) if unit else ())])
+
+
+def _crossing(record: dict) -> str:
+    """A training size with its interval, in samples; in words where it lies outside the sizes measured."""
+    value, low, high = (THOUSAND * record[name] for name in ("value", "low", "high"))
+    smallest, largest = (f"{THOUSAND * record[name]:,.0f}" for name in ("smallest", "largest"))
+    of = words.selection(_sides(record)[0])
+    if value == low == high == 0:
+        return f"{of} better at every size measured ({smallest} to {largest} samples)"
+    if value == low == high == math.inf:
+        return f"{of} not better at the largest size measured ({largest} samples)"
+    outside: dict[float, str] = {0: f"below the smallest measured ({smallest} samples)"}
+    outside[math.inf] = f"beyond the largest measured ({largest} samples)"
+    said = outside.get(value, f"{value:,.0f} samples")
+    if math.isnan(low):
+        return f"{said} (no interval)"
+    short: dict[float, str] = {0: f"below {smallest}", math.inf: f"beyond {largest}"}
+    ends = (short.get(end, f"{end:,.0f}") for end in (low, high))
+    return f"{said} [{', '.join(ends)}]"
 
 
 def _meaning(record: dict) -> str:
     """What our number is; what both sides have in common is said once, in front."""
-    of, over = _levels(record["of"]), _levels(record["over"])
-    setting = _levels(record["within"])
-    for factor in [factor for factor in of if of[factor] == over.get(factor) and factor not in METHOD]:
-        setting[factor] = of.pop(factor)
-        over.pop(factor)
+    of, over, setting = _sides(record)
     said = PHRASES.get(record["quantity"], "{quantity}").format(
-        data=of.get("dataset") or of.get("corpus", ""),
+        data=setting.get("dataset") or of.get("dataset") or of.get("corpus", ""),
         metric=words.measure(record["our_metric"]).name,
         of=words.selection(of) if of else "all cells",
         over=words.selection(over) if over else "",
@@ -207,7 +235,18 @@ def _meaning(record: dict) -> str:
     )
     where = [setting.pop("dataset")] if "dataset" in setting else []
     where += [words.selection({factor: level}) for factor, level in setting.items()]
-    return f"{', '.join(where)}: {said}" if where else said
+    meaning = f"{', '.join(where)}: {said}" if where else said
+    left_out = words.selection(_levels(record["left_out"])) if record["left_out"] else ""
+    return f"{meaning}; without {left_out}, for which this config lacks cells" if left_out else meaning
+
+
+def _sides(record: dict) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+    """Levels of either side, and those that both have or that the line is about."""
+    of, over, setting = (_levels(record[name]) for name in ("of", "over", "within"))
+    for factor in [factor for factor in of if of[factor] == over.get(factor) and factor not in METHOD]:
+        setting[factor] = of.pop(factor)
+        over.pop(factor)
+    return of, over, setting
 
 
 def _levels(text: str) -> dict[str, str]:
@@ -220,14 +259,18 @@ def _verdict(record: dict) -> str:
     verdict, reason = record["verdict"], record["reason"]
     if verdict == NOT_RUN:
         return f"{NOT_RUN}: {reason}" if record["study"] and reason != NOT_RUN else NOT_RUN
+    if verdict == NOT_OURS:
+        return f"{NOT_OURS}: {reason}"
     if verdict == NOT_COMPARABLE:
         return f"{NOT_COMPARABLE}: {reason}"
     if record["kind"] == "chosen":
         return f"by construction: {verdict}"
     if record["expected"] and TWIN in record["source"].split():
         verdict += ", on twin data"
-    margin = "" if math.isnan(record["margin"]) else f"margin {'' if record['expected'] else '±'}{record['margin']:g}"
-    details = "; ".join(filter(None, [margin, reason]))
+    unit = UNIT.match(record["metric"])
+    margin = f"margin {'' if record['expected'] else '±'}{record['margin']:g}{f' {unit[2]}' if unit else ''}"
+    margin = "" if math.isnan(record["margin"]) else margin
+    details = "; ".join(filter(None, [margin, reason, "in part" if record["left_out"] else ""]))
     return f"{verdict} ({details})" if details else verdict
 
 
@@ -253,8 +296,14 @@ def _notes(table: pd.DataFrame) -> Iterable[str]:
     )
     yield (
         "By construction: a setting that we chose; shown is what was run. "
-        "Not run: no study of this config speaks of it, or its cells were not run."
+        "Not run: no study of this config speaks of it, or its cells were not run. "
+        "In part: the config has only some of the cells that the claim is about; the line says which it lacks."
     )
+    if (table["quantity"] == "crossing").any():
+        yield (
+            "A crossing is known only between the smallest and the largest training size measured: below and beyond "
+            "say that it, or an end of its interval, lies outside them."
+        )
     if table["source"].str.split().map(lambda sources: TWIN in sources).any():
         yield (
             "Twin: small synthetic data sets. Their numbers must not be compared with published numbers and get no "

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from workflow_scripts.report import words
+from workflow_scripts.report import parts, words
+from workflow_scripts.report.parts import TWIN, Part, sources
 from workflow_scripts.statistics.plan import Comparison, Study
-from workflow_scripts.statistics.summary import METHOD_FACTORS, MISSING, REFUSED, SETTINGS
+from workflow_scripts.statistics.summary import BETTER, METHOD_FACTORS, MISSING, NOT_SHOWN, REFUSED, SETTINGS, WORSE
+from workflow_scripts.statistics.uncertainty import TEST_CLIPS
 
-TWIN = "twin"
 NOTHING = "none"  # in place of a source or count, and the level of what a run does not have
+ERROR_COLUMNS = {"checkpoints": "checkpoint_error", "trials": "trial_error", TEST_CLIPS: "test_set_error"}
 FROM_SCRATCH = "supervised"  # the scenario without pre-training
 TWIN_WARNING = (
     "Source twin: a small synthetic data set in the layout of the real one. "
@@ -23,12 +26,16 @@ TWIN_WARNING = (
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One number of a table, already scaled to the printed unit; `mean` is None where nothing was measured."""
+    """One number of a table, already scaled to the printed unit; `mean` is None where nothing was measured.
+
+    `errors` are the standard errors that its uncertainty is made of, by what causes them.
+    """
 
     mean: float | None
     half_width: float | None
     rank: str  # "best", "tied" or ""
     reason: str  # why it, or a part of it, is missing
+    errors: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +78,12 @@ class Outcome:
     setting: str
     difference: str
     interval: str
-    replicates: str
+    evidence: str
     effect: str
     p: str
+    p_sign_flip: str
     p_holm: str
+    p_holm_other_clips: str
     verdict: str
     sentence: str
 
@@ -91,19 +100,28 @@ class Table:
     rows: tuple[Row, ...]
     outcomes: tuple[Outcome, ...]
     notes: tuple[str, ...]
+    parts: tuple[Part, ...] = ()
 
     @property
     def caption(self) -> str:
         """Title, metric and unit."""
         return f"{self.title}: {self.measure.heading}"
 
+    @property
+    def outcomes_in_short(self) -> str:
+        """How many comparisons ended how."""
+        counts = Counter(outcome.verdict.partition(":")[0] for outcome in self.outcomes)
+        said = "; ".join(f"{count:,} {verdict}" for verdict, count in counts.items())
+        return f"Of {words.counted(len(self.outcomes), 'comparisons')}: {said}."
 
-def build(study: Study, *, entries: pd.DataFrame, comparisons: pd.DataFrame) -> Table:
-    """Lay out a study's rows of `entries.csv` and `comparisons.csv`; floors come last, otherwise in planned order."""
-    mine, compared = (frame[frame["study"] == study.name] for frame in (entries, comparisons))
+
+def build(study: Study, numbers: Mapping[str, pd.DataFrame]) -> Table:
+    """Lay out a study's rows of the tables that `aggregate` wrote; floors come last, otherwise in planned order."""
+    mine = {name: frame[frame["study"] == study.name] for name, frame in numbers.items()}
+    entries, compared = mine["entries"], mine["comparisons"]
     measure = words.measure(study.metric)
-    columns = {key: _column(key, rows) for key, rows in _groups(mine, study.columns)}
-    rows = [_row(key, group, study, list(columns), measure) for key, group in _groups(mine, study.rows)]
+    columns = {key: _column(key, rows) for key, rows in _groups(entries, study.columns)}
+    rows = [_row(key, group, study, list(columns), measure) for key, group in _groups(entries, study.rows)]
     return Table(
         study=study.name,
         title=study.title,
@@ -112,7 +130,8 @@ def build(study: Study, *, entries: pd.DataFrame, comparisons: pd.DataFrame) -> 
         columns=tuple(columns.values()),
         rows=tuple(sorted(rows, key=lambda row: row.floor)),
         outcomes=tuple(_outcome(row, study, compared, measure) for row in _records(compared)),
-        notes=tuple(_notes(study, mine, compared, measure)),
+        notes=tuple(_notes(study, mine, measure)),
+        parts=tuple(parts.build(study, mine, measure)),
     )
 
 
@@ -120,21 +139,25 @@ def tidy(study: Study, entries: pd.DataFrame) -> pd.DataFrame:
     """A study's table with one row per number, in the printed unit, unrounded."""
     mine = entries[entries["study"] == study.name]
     measure = words.measure(study.metric)
-    kept = ["kind", *METHOD_FACTORS, "pretrain_seeds", "status", "reason", "rank", "replicate", "trials", "checkpoints"]
-    table = mine[[*kept, "test_clips", "quarantined", "source", "data"]].copy()
+    kept = ["kind", *METHOD_FACTORS, "pretrain_seeds", "status", "reason", "mark", "rank", "replicate", "trials"]
+    table = mine[[*kept, "checkpoints", "test_clips", "groups", "quarantined", "source", "data"]].copy()
     table.insert(0, "study", study.name)
     table.insert(1, "metric", study.metric)
     table.insert(2, "unit", measure.unit)
     for column in ("mean", "low", "high"):
         table[column] = mine[column] * measure.scale
     table["half_width"] = (table["high"] - table["low"]) / 2
+    table["covers"] = mine["covers"]
+    for column in ERROR_COLUMNS.values():
+        table[column] = mine[column] * measure.scale
     return table
 
 
 def tidy_comparisons(study: Study, comparisons: pd.DataFrame, table: Table) -> pd.DataFrame:
     """A study's comparisons with differences in the printed unit, unrounded, and the sentence that says each."""
     mine = comparisons[comparisons["study"] == study.name].copy()
-    for column in ("mean", "low", "high"):
+    errors = [*ERROR_COLUMNS.values(), "error", "same_clips_low", "same_clips_high"]
+    for column in ("mean", "low", "high", *errors):
         mine[column] *= table.measure.scale
     mine.insert(list(mine.columns).index("metric") + 1, "unit", table.measure.difference_unit)
     mine["sentence"] = [outcome.sentence for outcome in table.outcomes]
@@ -155,8 +178,8 @@ def _column(key: tuple[str, ...], rows: pd.DataFrame) -> Column:
     measured = rows[rows["status"] != MISSING]
     return Column(
         label=", ".join(words.name(level) for level in key),
-        source=_sources(measured),
-        test_clips=_range(measured["test_clips"]),
+        source=", ".join(sources(measured)) or NOTHING,
+        test_clips=_range(measured["test_clips"]) + _in_groups(measured["groups"]),
         quarantined=_range(measured["quarantined"]),
     )
 
@@ -188,11 +211,17 @@ def _entry(record: dict | None, measure: words.Measure) -> Entry:
         half_width=half_width if math.isfinite(half_width) else None,
         rank=record["rank"],
         reason=record["reason"],
+        errors=tuple(
+            (name, record[column] * measure.scale)
+            for name, column in ERROR_COLUMNS.items()
+            if math.isfinite(record[column])
+        ),
     )
 
 
-def _sources(rows: pd.DataFrame) -> str:
-    return ", ".join(dict.fromkeys(source for sources in rows["source"] for source in sources.split())) or NOTHING
+def _in_groups(groups: pd.Series) -> str:
+    """In how many groups of one artist or song the test clips are, where that is known."""
+    return f" in {_range(groups)} groups" if groups.notna().any() else ""
 
 
 def _range(counts: pd.Series) -> str:
@@ -203,36 +232,24 @@ def _range(counts: pd.Series) -> str:
     return f"{low:,}" if low == high else f"{low:,}{words.RANGE}{high:,}"
 
 
-def _notes(study: Study, entries: pd.DataFrame, comparisons: pd.DataFrame, measure: words.Measure) -> Iterable[str]:
+def _notes(study: Study, mine: Mapping[str, pd.DataFrame], measure: words.Measure) -> Iterable[str]:
+    entries = mine["entries"]
     measured = entries[entries["status"] != MISSING]
-    in_unit = f" in {measure.unit}" if measure.unit else ""
-    yield f"{words.capital(measure.name)}{in_unit}: mean ± half the width of its 95 % t interval."
-    if (measured["rank"] != "").any():
-        yield (
-            "★ highest mean of the column; † not shown to differ from it "
-            "(the 95 % interval of the paired difference includes zero)."
-        )
+    yield from _about_numbers(measured, measure)
     if measured["source"].str.contains(TWIN).any():
         yield TWIN_WARNING
     if (measured["checkpoints"] == 1).any():
         yield (
-            "One checkpoint: the interval spans the trials of that checkpoint. "
-            "What it shows is true of this checkpoint; another pre-training seed may give another result."
+            "One checkpoint: what the table shows is true of this checkpoint, not of the method; "
+            "another pre-training seed may give another result."
         )
-    if (measured["replicate"] == "checkpoints").any():
-        yield "Several checkpoints: the interval spans the means of the checkpoints."
-    if measured["low"].isna().any():
-        yield "No interval: there are fewer than three trials or checkpoints."
-    if comparisons["family"].any():
-        tests = words.counted(int(comparisons["family"].max()), "tests")
-        yield (
-            "Comparisons: difference of paired trials with its 95 % t interval, not adjusted; "
-            "d_z is the mean difference over its standard deviation; "
-            f"the verdict uses p adjusted by Holm over {tests} in this study, at 0.05."
-        )
+    yield from _about_comparisons(mine["comparisons"])
     for key, column in _groups(measured, study.columns):
         if column["data"].nunique() > 1:
             yield f"{', '.join(words.name(level) for level in key)}: measured on different data, so not ranked."
+    if len(measured) < len(entries):
+        absent = words.counted(len(entries) - len(measured), "numbers")
+        yield f"{words.capital(absent)} of {len(entries):,} missing, with the reason in place."
     for record in _records(entries[entries["reason"] != ""]):
         labels = ", ".join(words.name(record[factor]) for factor in (*study.rows, *study.columns))
         yield f"{labels}: {record['reason']}."
@@ -240,71 +257,119 @@ def _notes(study: Study, entries: pd.DataFrame, comparisons: pd.DataFrame, measu
         yield study.notes
 
 
+def _about_numbers(measured: pd.DataFrame, measure: words.Measure) -> Iterable[str]:
+    """What stands before and after ±, and what the marks mean."""
+    in_unit = f" in {measure.unit}" if measure.unit else ""
+    kinds = [covers for covers in dict.fromkeys(measured["covers"]) if covers]
+    spans = " or ".join(f"other {covers.replace(' and ', ' and other ')}" for covers in kinds) or "other trials"
+    yield f"{words.capital(measure.name)}{in_unit}: mean ± half the width of its 95 % interval for {spans}."
+    if any(TEST_CLIPS in covers for covers in kinds):
+        yield (
+            "Other test clips: the test set redrawn in whole groups (one artist, song or repetition), 1,000 times. "
+            "In small print, and as columns of the csv file: the standard errors that make up the interval."
+        )
+    if not all(TEST_CLIPS in covers for covers in measured["covers"]):
+        yield "Where other test clips are not mentioned, nothing is known of them: the number is for these test clips."
+    if (measured["rank"] != "").any():
+        yield (
+            "★ highest mean of the column; † not shown to differ from it (the 95 % interval of the difference "
+            "includes zero). These intervals are not adjusted for the number of rows."
+        )
+
+
+def _about_comparisons(comparisons: pd.DataFrame) -> Iterable[str]:
+    if not comparisons["family"].any():
+        return
+    tests = words.counted(int(comparisons["family"].max()), "tests")
+    yield (
+        "Comparisons: difference with its 95 % interval, not adjusted; d_z is the mean difference over the standard "
+        "deviation of the pairs; p (t) and p (sign flip) are for these test clips, the latter without assuming normal "
+        f"noise; p (Holm) is p (t) adjusted by Holm's method over {tests} in this study."
+    )
+    if comparisons["covers"].str.contains(TEST_CLIPS).any():
+        yield (
+            "The verdict is at 0.05, adjusted, and for other test clips too (last p): a difference that holds on these "
+            "test clips alone is said to."
+        )
+    if (comparisons["design"] == "unpaired").any():
+        yield "Unpaired: the two sides have no pairs, so they are compared as separate samples (Welch's test)."
+
+
 def _outcome(record: dict, study: Study, comparisons: pd.DataFrame, measure: words.Measure) -> Outcome:
     comparison = next(each for each in study.comparisons if each.name == record["comparison"])
+    better, than = words.sides(comparison.better, comparison.than)
     setting = _setting(record, comparisons)
     if record["status"] in (MISSING, REFUSED):
         verdict = f"{'missing' if record['status'] == MISSING else 'refused'}: {record['reason']}"
+        blank = ("difference", "interval", "evidence", "effect", "p", "p_sign_flip", "p_holm", "p_holm_other_clips")
         return Outcome(
-            **dict.fromkeys(("difference", "interval", "replicates", "effect", "p", "p_holm"), ""),
+            **dict.fromkeys(blank, ""),
             comparison=comparison.name,
             setting=setting,
             verdict=verdict,
-            sentence=f"{setting}: {_sides(comparison)[0]} and {_sides(comparison)[1]} not compared ({verdict}).",
+            sentence=f"{setting}: {better} and {than} not compared ({verdict}).",
         )
-    mean, low, high = (record[column] * measure.scale for column in ("mean", "low", "high"))
+    known = TEST_CLIPS in record["covers"]
     return Outcome(
         comparison=comparison.name,
         setting=setting,
-        difference=words.number(mean, measure.decimals),
-        interval=_interval(low, high, measure),
-        replicates=words.counted(int(record["n"]), record["replicate"]),
+        difference=words.number(record["mean"] * measure.scale, measure.decimals),
+        interval=words.interval(record["low"], record["high"], measure),
+        evidence=_evidence(record),
         effect=words.number(record["effect"], 2) if math.isfinite(record["effect"]) else "",
-        p=words.p_value(record["p"]),
-        p_holm=words.p_value(record["p_holm"]),
-        verdict=record["verdict"] or record["reason"],
-        sentence=f"{setting}: {_said(comparison, record, measure)}, {_evidence(record)}.",
+        p=words.p_value(record["same_clips_p"]),
+        p_sign_flip=words.p_value(record["sign_flip_p"]),
+        p_holm=words.p_value(record["same_clips_p_holm"]),
+        p_holm_other_clips=words.p_value(record["p_holm"]) if known else "",
+        verdict=_verdict(record),
+        sentence=f"{setting}: {_said(comparison, record, measure)}; {_evidence(record)}.",
     )
+
+
+def _verdict(record: dict) -> str:
+    if not record["verdict"]:
+        return record["reason"]
+    if record["verdict"] == NOT_SHOWN and record["same_clips_verdict"] in (BETTER, WORSE):
+        return f"{record['same_clips_verdict']} on these test clips only"
+    return record["verdict"]
 
 
 def _said(comparison: Comparison, record: dict, measure: words.Measure) -> str:
-    better, than = _sides(comparison)
-    mean, low, high = (record[column] * measure.scale for column in ("mean", "low", "high"))
-    unit = f" {measure.difference_unit}" if measure.difference_unit else ""
-    size = f"{words.number(abs(mean), measure.decimals)}{unit}"
-    if record["verdict"] == "better":
-        return f"{better} beats {than} by {size} {_interval(low, high, measure)}"
-    if record["verdict"] == "worse":
-        return f"{better} is worse than {than} by {size} {_interval(-high, -low, measure)}"
-    signed = f"{words.number(mean, measure.decimals)}{unit}"
-    if record["verdict"]:
-        return f"no difference shown between {better} and {than}: {signed} {_interval(low, high, measure)}"
-    return f"{better} minus {than} is {signed} ({record['reason']})"
+    """The outcome in words, and where it holds on these test clips alone, that."""
+    better, than = words.sides(comparison.better, comparison.than)
+    mean, low, high = record["mean"], record["low"], record["high"]
+    if not record["verdict"]:
+        return f"{better} minus {than} is {words.amount(mean, measure)} ({record['reason']})"
+    if record["verdict"] == NOT_SHOWN and record["same_clips_verdict"] in (BETTER, WORSE):
+        only = words.beats(record["same_clips_verdict"], better, than)
+        same = words.directed(mean, record["same_clips_low"], record["same_clips_high"], measure)
+        others = words.directed(mean, low, high, measure).removeprefix("by ")
+        return f"{only} {same} on these test clips, but not shown for others: {others}"
+    if record["verdict"] == NOT_SHOWN:
+        size = f"{words.amount(mean, measure)} {words.interval(low, high, measure)}"
+        return f"no difference shown between {better} and {than}: {size}"
+    also = ", also for other test clips" if TEST_CLIPS in record["covers"] else " on these test clips"
+    return f"{words.beats(record['verdict'], better, than)} {words.directed(mean, low, high, measure)}{also}"
 
 
 def _evidence(record: dict) -> str:
-    replicates = words.counted(int(record["n"]), record["replicate"])
-    return (
-        f"{replicates} of one checkpoint" if record["replicate"] == "trials" and record["checkpoints"] else replicates
-    )
-
-
-def _sides(comparison: Comparison) -> tuple[str, str]:
-    return words.selection(comparison.better), words.selection(comparison.than, apart_from=comparison.better)
+    """How many replicates of what, and how many test clips."""
+    n, n_than, replicate = int(record["n"]), int(record["n_than"]), record["replicate"]
+    if record["design"] == "paired":
+        counted = words.counted(n, replicate if replicate == "trials" else f"pairs of {replicate}")
+    else:
+        counted = f"{n:,} and {n_than:,} {'unpaired ' if replicate == 'trials' else ''}{replicate}"
+    one = " of one checkpoint" if replicate == "trials" and record["checkpoints"] else ""
+    groups = f" in {int(record['groups']):,} groups" if not pd.isna(record["groups"]) else ""
+    return f"{counted}{one}, {words.counted(int(record['test_clips']), 'test clips')}{groups}"
 
 
 def _setting(record: dict, comparisons: pd.DataFrame) -> str:
     """The data set with its source, and head or fraction where the study compares within several."""
-    parts = [
+    named = [
         words.name(record[factor])
         for factor in SETTINGS
         if record[factor] and (factor == "dataset" or comparisons[factor].nunique() > 1)
     ]
     source = f" ({record['source'].replace(' ', ', ')})" if record["source"] else ""
-    return (", ".join(parts) or "no data set") + source
-
-
-def _interval(low: float, high: float, measure: words.Measure) -> str:
-    if not math.isfinite(low):
-        return ""
-    return f"[{words.number(low, measure.decimals)}, {words.number(high, measure.decimals)}]"
+    return (", ".join(named) or "no data set") + source

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 #: how the field writes these names; a level that is not listed is shown as it is called in the config
@@ -74,6 +74,40 @@ def selection(levels: Mapping[str, str], *, apart_from: Mapping[str, str] | None
     )
     first = [name(said.pop(factor)) for factor in ("scenario", "encoder") if factor in said]
     return " ".join([*first, *(f"{name(factor)} {name(level)}" for factor, level in said.items())])
+
+
+def sides(better: Mapping[str, str], than: Mapping[str, str]) -> tuple[str, str]:
+    """Words for both sides of a comparison; what they have in common is said once."""
+    return selection(better), selection(than, apart_from=better)
+
+
+def beats(verdict: str, better: str, than: str) -> str:
+    """A verdict in which there is a difference, as a sentence without its size."""
+    return f"{better} beats {than}" if verdict == "better" else f"{better} is worse than {than}"
+
+
+def directed(mean: float, low: float, high: float, measure: Measure) -> str:
+    """By how much one is better, or worse, than the other, with the interval, from stored values."""
+    low, high = (low, high) if mean >= 0 else (-high, -low)
+    return f"by {amount(abs(mean), measure)} {interval(low, high, measure)}"
+
+
+def amount(value: float, measure: Measure) -> str:
+    """A stored difference as printed, with its unit."""
+    unit = f" {measure.difference_unit}" if measure.difference_unit else ""
+    return f"{number(value * measure.scale, measure.decimals)}{unit}"
+
+
+def interval(low: float, high: float, measure: Measure) -> str:
+    """A stored interval as printed; empty where there is none."""
+    if not math.isfinite(low):
+        return ""
+    return f"[{number(low * measure.scale, measure.decimals)}, {number(high * measure.scale, measure.decimals)}]"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence, such as "a, b and c"."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1] if names else ""]))
 
 
 def capital(text: str) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from workflow_scripts.training.cells import Cell, TrialResult
 from workflow_scripts.training.finetuning import train_with_encoder
+from workflow_scripts.training.shapes import Encoder
 
 PRETRAINED = False
 TRAINS_ENCODER = True
@@ -11,4 +14,11 @@ TRAINS_ENCODER = True
 
 def run(cell: Cell) -> list[TrialResult]:
     """One result per trial."""
-    return train_with_encoder(cell)
+    return train_with_encoder(replace(cell, build_encoder=lambda seed: _started(cell, seed)))
+
+
+def _started(cell: Cell, seed: int) -> Encoder:
+    assert cell.build_encoder is not None, "a scenario that trains the encoder needs one"
+    encoder = cell.build_encoder(seed)
+    encoder.start_supervised()
+    return encoder

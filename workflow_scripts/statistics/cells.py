@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.factors import FACTORS, NONE
-from workflow_scripts.statistics.comparisons import Paired, paired
+from workflow_scripts.statistics import guards
 from workflow_scripts.statistics.intervals import Interval, mean_interval
+from workflow_scripts.statistics.missing import why_missing
 from workflow_scripts.statistics.plan import Evaluation
 
 Replicate = Literal["trials", "checkpoints"]
@@ -26,6 +27,7 @@ class Cell:
     """The trials of one metric in one cell, by ascending trial."""
 
     key: tuple[str, ...]
+    metric: str
     trials: np.ndarray
     seeds: np.ndarray
     values: np.ndarray
@@ -40,24 +42,22 @@ class Cell:
         return self.key[FACTORS.index("corpus")] != NONE
 
     @property
+    def encoder(self) -> str:
+        """Encoder of the cell's run."""
+        return self.key[FACTORS.index("encoder")]
+
+    @property
     def pretrain_seed(self) -> str:
         """Seed of the run: checkpoints differ in it."""
         return self.key[FACTORS.index("pretrain_seed")]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compared:
-    """Result of a comparison; `replicate` is what its n counts."""
-
-    replicate: Replicate
-    result: Paired
-
-
-@dataclass(frozen=True, kw_only=True)
 class Refused:
-    """Why two sets of cells cannot be compared."""
+    """Why two sets of cells cannot be compared in pairs; `unpaired` says that they can be as separate samples."""
 
     reason: str
+    unpaired: bool = False
 
 
 class Cells:
@@ -65,7 +65,7 @@ class Cells:
 
     def __init__(self, trials: pd.DataFrame) -> None:
         """Index `trials`, the tidy table as `trials.gather` sorts it."""
-        self._cells = {(key[:-1], key[-1]): _cell(key[:-1], rows) for key, rows in _by_cell_and_metric(trials)}
+        self._cells = {(cell.key, cell.metric): cell for cell in _cells(trials)}
         self._metrics: dict[tuple[str, ...], list[str]] = {}
         for key, metric in self._cells:
             self._metrics.setdefault(key, []).append(metric)
@@ -82,28 +82,29 @@ class Cells:
         """Why `get` gives no usable trials; empty when it does."""
         cell = self.get(evaluation, metric)
         if cell is None:
-            return f"{metric} not measured" if self.metrics(evaluation) else "not run"
+            return f"{metric} not measured" if self.metrics(evaluation) else why_missing(evaluation)
         undefined = int((~np.isfinite(cell.values)).sum())
         return f"{metric} undefined in {undefined} of {len(cell.values)} trials" if undefined else ""
 
 
-def _by_cell_and_metric(trials: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], pd.DataFrame]]:
-    for key, rows in trials.groupby([*FACTORS, "metric"], sort=False):
-        yield tuple(str(level) for level in key), rows
-
-
-def _cell(key: tuple[str, ...], rows: pd.DataFrame) -> Cell:
-    first = rows.iloc[0]
-    return Cell(
-        key=key,
-        trials=rows["trial"].to_numpy(),
-        seeds=rows["seed"].to_numpy(),
-        values=rows["value"].to_numpy(),
-        test_clips=int(first["test_clips"]),
-        quarantined=int(first["quarantined"]),
-        source=first["source"],
-        data=first["data"],
-    )
+def _cells(trials: pd.DataFrame) -> Iterator[Cell]:
+    """Every cell and metric; columns are taken apart once, since thousands of small tables would take minutes."""
+    names = ("metric", "trial", "seed", "value", "test_clips", "quarantined", "source", "data")
+    columns = {name: trials[name].to_numpy() for name in names}
+    keys = list(zip(*(trials[factor].astype(str).tolist() for factor in FACTORS), strict=True))
+    for rows in trials.groupby([*FACTORS, "metric"], sort=False).indices.values():
+        first = rows[0]
+        yield Cell(
+            key=keys[first],
+            metric=str(columns["metric"][first]),
+            trials=columns["trial"][rows],
+            seeds=columns["seed"][rows],
+            values=columns["value"][rows],
+            test_clips=int(columns["test_clips"][first]),
+            quarantined=int(columns["quarantined"][first]),
+            source=str(columns["source"][first]),
+            data=str(columns["data"][first]),
+        )
 
 
 def summarise(cells: Sequence[Cell]) -> tuple[Replicate, Interval]:
@@ -142,13 +143,17 @@ class Matching:
         return np.stack([one.mean(axis=0) for one, _ in matched]), np.stack([two.mean(axis=0) for _, two in matched])
 
 
-def compare(better: Sequence[Cell], than: Sequence[Cell]) -> Compared | Refused:
-    """Compare two methods, each given by the cells of its checkpoints (neither is empty), in pairs as `match` finds."""
-    matching = match(better, than)
-    if isinstance(matching, Refused):
-        return matching
-    values = matching.values([cell.values for cell in better], [cell.values for cell in than])
-    return Compared(replicate=matching.replicate, result=paired(*values))
+def objection(cells: Sequence[Cell]) -> str:
+    """Why these cells must not stand in one comparison, whatever its kind; empty if they may."""
+    for other in cells[1:]:
+        found = (
+            guards.other_source(cells[0].source, other.source)
+            or guards.other_quarantine(cells[0].quarantined, other.quarantined)
+            or guards.other_data(cells[0].data, other.data)
+        )
+        if found:
+            return found.reason
+    return ""
 
 
 def match(better: Sequence[Cell], than: Sequence[Cell]) -> Matching | Refused:
@@ -178,19 +183,21 @@ def _pairs(better: Sequence[Cell], than: Sequence[Cell]) -> list[tuple[int, int]
         return [(left, right) for left in range(len(better)) for right in range(len(than))]
     right_of = {cell.pretrain_seed: number for number, cell in enumerate(than)}
     if len(better) != len(than) or {cell.pretrain_seed for cell in better} != set(right_of):
-        return Refused(reason=f"{len(better)} and {len(than)} checkpoints that do not share their pre-training seeds")
+        reason = f"{len(better)} and {len(than)} checkpoints that do not share their pre-training seeds"
+        return Refused(reason=reason, unpaired=True)
     return [(number, right_of[cell.pretrain_seed]) for number, cell in enumerate(better)]
 
 
 def _common(left: Cell, right: Cell) -> tuple[np.ndarray, np.ndarray] | Refused:
     """Places of the trials both cells have, in the same order."""
-    if left.data != right.data:
-        return Refused(reason=f"measured on different data (digests {left.data} and {right.data})")
+    objected = objection([left, right])
+    if objected:
+        return Refused(reason=objected)
     common, in_left, in_right = np.intersect1d(left.trials, right.trials, assume_unique=True, return_indices=True)
     if not len(common):
-        return Refused(reason="no trial in common")
+        return Refused(reason="no trial in common", unpaired=True)
     if (left.seeds[in_left] != right.seeds[in_right]).any():
-        return Refused(reason="equal trials have different seeds, so they are not pairs")
+        return Refused(reason="equal trials have different seeds, so they are not pairs", unpaired=True)
     return in_left, in_right
 
 

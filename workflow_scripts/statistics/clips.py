@@ -4,7 +4,7 @@ Clips of one artist, song or repetition are alike, so whole groups are drawn, no
 takes every clip for independent evidence and gives intervals that are too narrow (Cameron, Gelbach & Miller 2008).
 All trials, and all methods that share test clips, labels, groups and seed, meet the same resamples.
 
-A resample is a weight per clip, so nothing is copied: metrics that follow from counts need one matrix product, and the
+A resample is a weight per clip, so nothing is copied: metrics that follow from counts need one sparse product, and the
 areas under curves one running sum per class. Every metric is defined as in `statistics.metrics`, the means over classes
 included: a class that a resample lacks is left out of, or counted in, the mean just as it would be in a test set that
 lacks it. Where classes have few clips this alone widens the interval.
@@ -12,12 +12,14 @@ lacks it. Where classes have few clips this alone widens the interval.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from workflow_scripts.audio.index import Task
 from workflow_scripts.errors import UserError
@@ -95,27 +97,32 @@ class Combined:
         return math.isfinite(self.low)
 
 
-def bootstrap(predictions: Predictions, *, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Bootstrap]:
-    """Every metric of `predictions`, by name, on `resamples` test sets whose groups are drawn with replacement.
+def bootstrap(
+    predictions: Predictions, *, names: Collection[str] = (), resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Bootstrap]:
+    """Metrics of `predictions`, by name, on `resamples` test sets whose groups are drawn with replacement.
 
-    The draw depends on the groups, `resamples` and `seed` alone.
+    All metrics unless `names` picks some: areas under curves take a hundred times as long as the others. The draw
+    depends on the groups, `resamples` and `seed` alone.
     """
     distinct, group_of = np.unique(predictions.groups, return_inverse=True)
     weights = _weights(len(distinct), resamples=resamples, seed=seed)
-    resampled = _counted(predictions, group_of, weights)
-    if predictions.task != "multiclass":
+    values, resampled = _counted(predictions, group_of, weights)
+    if predictions.task != "multiclass" and (not names or not set(AREAS).isdisjoint(names)):
         resampled |= _areas(predictions, group_of, weights)
-    values = [metrics(predictions.task, labels=predictions.labels, scores=scores) for scores in predictions.scores]
+        whole = [metrics(predictions.task, labels=predictions.labels, scores=scores) for scores in predictions.scores]
+        values = {name: np.array([of_trial[name] for of_trial in whole]) for name in resampled}
     drawn = _digest(predictions.labels, group_of, weights)
     return {
         name: Bootstrap(
             metric=name,
-            values=np.array([of_trial[name] for of_trial in values]),
+            values=values[name],
             resampled=resampled[name],
             groups=len(distinct),
             drawn=drawn,
         )
         for name in resampled
+        if not names or name in names
     }
 
 
@@ -157,7 +164,7 @@ def combine(made: Bootstrap, *, level: float = LEVEL) -> Combined:
     test_set_error = total_error = degrees = half_width = math.nan
     enough = n >= FEWEST and made.groups >= FEWEST and math.isfinite(mean)
     if enough and (~defined).mean() <= UNDEFINED_AT_MOST:
-        test_set_error = math.sqrt(_shared_variance(made.resampled[:, defined]) * made.groups / (made.groups - 1))
+        test_set_error = math.sqrt(shared_variance(made.resampled[:, defined]) * made.groups / (made.groups - 1))
         variances = [trial_error**2, test_set_error**2]
         total_error = math.sqrt(sum(variances))
         degrees = satterthwaite(variances, [n - 1, made.groups - 1])
@@ -176,13 +183,14 @@ def combine(made: Bootstrap, *, level: float = LEVEL) -> Combined:
     )
 
 
-def _shared_variance(resampled: np.ndarray) -> float:
-    """Mean covariance between two trials over the resamples, not below 0."""
+def shared_variance(resampled: np.ndarray) -> float:
+    """Mean covariance over the resamples between two of the rows (trials, resamples), not below 0."""
     n = len(resampled)
     of_sum, of_each = resampled.sum(axis=0).var(ddof=1), resampled.var(axis=1, ddof=1).sum()
     return max(0.0, float(of_sum - of_each) / (n * (n - 1)))
 
 
+@functools.lru_cache(maxsize=4)  # the cells of one data set share them
 def _weights(groups: int, *, resamples: int, seed: int) -> np.ndarray:
     """How often each resample holds each group, (groups, resamples), uint8: no group is ever drawn 255 times."""
     random = np.random.default_rng(seed)
@@ -190,6 +198,7 @@ def _weights(groups: int, *, resamples: int, seed: int) -> np.ndarray:
     for number in range(resamples):
         drawn = np.bincount(random.integers(groups, size=groups), minlength=groups)
         weights[:, number] = np.minimum(drawn, np.iinfo(np.uint8).max)
+    weights.flags.writeable = False
     return weights
 
 
@@ -200,22 +209,34 @@ def _digest(labels: np.ndarray, group_of: np.ndarray, weights: np.ndarray) -> st
     return content.hexdigest()
 
 
-def _counted(predictions: Predictions, group_of: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """Metrics that follow from counts, (trials, resamples): one confusion matrix per group, summed by weight."""
+def _counted(
+    predictions: Predictions, group_of: np.ndarray, weights: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Metrics that follow from counts, on the test set as it is (trials,) and on its resamples (trials, resamples).
+
+    One confusion matrix per group and trial, summed by weight.
+    """
     classes = predictions.labels.shape[1]
     shape = (classes, classes) if predictions.task == "multiclass" else (classes, 2, 2)
-    size, (groups, resamples) = math.prod(shape), weights.shape
-    of_trials: list[dict[str, np.ndarray]] = []
-    for scores in predictions.scores:
+    trials, size, groups = len(predictions.scores), math.prod(shape), len(weights)
+    rows, columns = [], []
+    for trial, scores in enumerate(predictions.scores):
         clips, entries = entries_counted(predictions.task, labels=predictions.labels, scores=scores)
-        of_groups = np.bincount(group_of[clips] * size + entries, minlength=groups * size).reshape(groups, size)
-        table = of_groups.astype(np.float64)  # whole numbers, but only floats are multiplied fast
-        parts = [
-            from_counts(predictions.task, (weights[:, part].T.astype(np.float64) @ table).reshape(-1, *shape))
-            for part in _parts(resamples, rows=max(groups, size))
-        ]
-        of_trials.append({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
-    return {name: np.stack([values[name] for values in of_trials]) for name in of_trials[0]}
+        rows.append(trial * size + entries)
+        columns.append(group_of[clips])
+    places = (np.concatenate(rows), np.concatenate(columns))
+    # a group has few entries of the matrix, so multiplying by the others would be most of the work; counts are whole
+    # numbers, which 32 bits hold exactly up to 2 ** 24
+    of_groups = sparse.csr_array((np.ones(len(places[0]), np.float32), places), shape=(trials * size, groups))
+    resampled = []
+    for part in _parts(weights.shape[1], rows=max(groups, trials * size)):
+        tables = (of_groups @ weights[:, part].astype(np.float32)).astype(np.float64).reshape(trials, *shape, -1)
+        # resamples stay the fastest axis in memory: what follows then runs along it
+        resampled.append(from_counts(predictions.task, np.moveaxis(tables, -1, 1)))
+    whole = of_groups.sum(axis=1, dtype=np.float64).reshape(trials, *shape)
+    return from_counts(predictions.task, whole), {
+        name: np.concatenate([each[name] for each in resampled], axis=1) for name in resampled[0]
+    }
 
 
 def _areas(predictions: Predictions, group_of: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:

@@ -45,8 +45,9 @@ def entries_counted(task: Task, *, labels: np.ndarray, scores: np.ndarray) -> tu
     clips, classes = labels.shape
     if task == "multiclass":
         return np.arange(clips), labels.argmax(axis=1) * classes + scores.argmax(axis=1)
-    rows, columns = np.nonzero(~np.isnan(labels))
-    true, predicted = labels[rows, columns].astype(np.int64), (scores[rows, columns] >= THRESHOLD).astype(np.int64)
+    seen = np.flatnonzero(~np.isnan(labels))  # along one axis: several times as fast as along two
+    rows, columns = np.divmod(seen, classes)
+    true, predicted = labels.ravel()[seen].astype(np.int64), (scores.ravel()[seen] >= THRESHOLD).astype(np.int64)
     return rows, columns * 4 + true * 2 + predicted
 
 

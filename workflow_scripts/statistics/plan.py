@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.errors import UserError
-from workflow_scripts.factors import FACTORS, PRETRAINING
+from workflow_scripts.factors import FACTORS, NONE, PRETRAINING
 
 STDIN = "-"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A job that must have run before a cell has trials: its script, what it writes first, and where it logs."""
+    """A job that must have run before a cell has trials: its script, first output, record and log."""
 
     verb: str
     output: Path
+    record: Path
     log: Path
 
 
@@ -37,6 +38,13 @@ class Evaluation:
     factors: Mapping[str, str]
     studies: tuple[str, ...]
     jobs: tuple[Job, ...] = ()
+
+    def has(self, levels: Mapping[str, str]) -> bool:
+        """Whether these are levels of the cell; one of an imported checkpoint must be asked for by its corpus."""
+        imported = self.factors["corpus"] != NONE and self.factors["workers"] == NONE
+        return all(self.factors[factor] == level for factor, level in levels.items()) and (
+            "corpus" in levels or not imported
+        )
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -119,6 +127,7 @@ class Plan:
     audits: tuple[Path, ...] = ()  # numbers of the audit of each evaluated data set
     pretrained: tuple[Pretrained, ...] = ()
     configfiles: tuple[str, ...] = ()  # what was put over the default config
+    unfinished: bool = False  # after a run that failed: some evaluations are missing, others may be stale
 
     def of(self, study: Study) -> list[Evaluation]:
         """Evaluations of a study in its own order, which other studies that share cells do not change."""
@@ -148,7 +157,10 @@ def read_plan(path: str) -> Plan:
 
 def parse_plan(content: Mapping) -> Plan:
     """Return the plan that decoded JSON states; `UserError` names a study's unknown factor or a duplicate cell."""
-    jobs = [Job(verb=verb, output=Path(output), log=Path(log)) for verb, output, log in content.get("jobs", ())]
+    jobs = [
+        Job(verb=verb, output=Path(output), record=Path(record), log=Path(log))
+        for verb, output, record, log in content.get("jobs", ())
+    ]
     plan = Plan(
         scale=content["scale"],
         evaluations=tuple(_evaluation(entry, jobs) for entry in content["evaluations"]),
@@ -163,6 +175,7 @@ def parse_plan(content: Mapping) -> Plan:
             for entry in content.get("pretrained", ())
         ),
         configfiles=tuple(content.get("configfiles", ())),
+        unfinished=bool(content.get("unfinished")),
     )
     seen: set[tuple[str, ...]] = set()
     for evaluation in plan.evaluations:
@@ -201,7 +214,9 @@ def _study(name: str, entry: Mapping) -> Study:
         figure=_figure(entry.get("figure")),
         notes=(entry.get("notes") or "").strip(),
         detect=entry.get("detect"),
-        published=tuple(_statement(each, study=name) for each in entry.get("published") or ()),
+        published=tuple(
+            parse_statement(each, where=f"study {name}: published") for each in entry.get("published") or ()
+        ),
         evaluations=tuple(entry["evaluations"]),
     )
     named = {*study.rows, *study.columns, *(f for c in study.comparisons for f in (*c.better, *c.than))}
@@ -223,10 +238,13 @@ def _levels(levels: Mapping) -> dict[str, str]:
     return {factor: str(level) for factor, level in levels.items()}
 
 
-def _statement(entry: Mapping, *, study: str) -> Statement:
-    of, over = _in_step(entry["of"], study=study), _in_step(entry.get("over") or {}, study=study)
+def parse_statement(entry: Mapping, *, where: str) -> Statement:
+    """Return the statement that an entry of `published` makes; `UserError` where its lists are not in step."""
+    of, over = _in_step(entry["of"], where=where), _in_step(entry.get("over") or {}, where=where)
     if entry.get("over") and len(of) != len(over):
-        raise UserError(f"study {study}: published: {len(of)} levels in `of` and {len(over)} in `over` are not in step")
+        raise UserError(
+            f"{where}: {len(of)} levels in `of` and {len(over)} in `over` are not in step; allowed: as many"
+        )
     return Statement(
         row={column: str(value) for column, value in entry["row"].items()},
         quantity=entry["quantity"],
@@ -240,11 +258,11 @@ def _statement(entry: Mapping, *, study: str) -> Statement:
     )
 
 
-def _in_step(levels: Mapping, *, study: str) -> tuple[dict[str, str], ...]:
+def _in_step(levels: Mapping, *, where: str) -> tuple[dict[str, str], ...]:
     """Return the levels of each step: the first of every list, then the second, and so on."""
     steps = {len(level) for level in levels.values() if isinstance(level, list)} or {1}
     if len(steps) > 1:
-        raise UserError(f"study {study}: published: lists of levels taken in step must be equally long")
+        raise UserError(f"{where}: lists of levels taken in step must be equally long")
     return tuple(
         _levels({factor: level[step] if isinstance(level, list) else level for factor, level in levels.items()})
         for step in range(steps.pop())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,6 +43,7 @@ class Estimate:
 
     Not-a-number stands where there is no interval. A counted value has both intervals at the value; a chosen one has in
     them the smallest and largest setting. `n` counts `replicate`; `checkpoints` is 0 where nothing was pre-trained.
+    A crossing has in `sizes` the smallest and largest training size measured, in the unit of its value.
     """
 
     value: float
@@ -52,6 +54,7 @@ class Estimate:
     n: int
     checkpoints: int
     sources: tuple[str, ...]
+    sizes: tuple[float, float] = (math.nan, math.nan)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +95,12 @@ class Results:
         read = (_read(folder / "corpus.json") for folder in self.plan.corpora)
         return {facts["dataset"]: facts for facts in read if facts}
 
+    @functools.cached_property
+    def loaders(self) -> dict[str, str]:
+        """Level that read each prepared corpus, by data set."""
+        configs = (_read(folder / "record.json").get("config", {}) for folder in self.plan.corpora)
+        return {config["dataset"]: config["loader"] for config in configs if "loader" in config}
+
     def runs(self, evaluations: Iterable[Evaluation]) -> list[Pretrained]:
         """Pre-trained runs that the cells belong to, in planned order."""
         wanted = {tuple(each.factors[factor] for factor in PRETRAINING) for each in evaluations}
@@ -114,13 +123,16 @@ class Results:
 class Quantity:
     """How a quantity is computed; `within` are the settings it is asked in separately, unless a statement names them.
 
-    `compares` says whether it needs cells to compare with.
+    `compares` says whether it needs cells to compare with, `averages` whether it takes lists of levels in step, `needs`
+    what a statement must state besides: its two workers, or the data set or corpus it is about.
     """
 
     kind: Kind
     compute: Callable[[Selection, Results], Estimate | Missing]
     within: tuple[str, ...] = ()
     compares: bool = False
+    averages: bool = False
+    needs: Literal["", "losses", "corpus"] = ""
 
 
 # --- measured -------------------------------------------------------------------------------------------------------
@@ -168,7 +180,8 @@ def relative(selection: Selection, results: Results) -> Estimate | Missing:
 def crossing_size(selection: Selection, results: Results) -> Estimate | Missing:
     """Thousands of training samples from which on `of` beats `over`, over the fractions that both have.
 
-    0 says that it is better at every size measured, infinity that it is not at the largest.
+    0 says that it is better at every size measured, infinity that it is not at the largest. A crossing at sizes not
+    measured may be anywhere there, and so far the interval that decides equivalence reaches.
     """
     sizes, rows, sides, names = [], [], [], set()
     for fraction in dict.fromkeys(each.factors["fraction"] for each in selection.of[0]):
@@ -194,11 +207,13 @@ def crossing_size(selection: Selection, results: Results) -> Estimate | Missing:
         value=wide.size,
         low=wide.low,
         high=wide.high,
-        narrow=(narrow.low, narrow.high),
+        # of no interval both ends stay not-a-number
+        narrow=(float(np.minimum(narrow.low, ascending[-1])), float(np.maximum(narrow.high, ascending[0]))),
         replicate=names.pop()[0],
         n=wide.n,
         checkpoints=_checkpoints(sides),
         sources=results.sources(cell for side in sides for cell in side),
+        sizes=(float(ascending[0]), float(ascending[-1])),
     )
 
 
@@ -207,8 +222,6 @@ def loss_ratio(selection: Selection, results: Results) -> Estimate | Missing:
 
     One value per checkpoint: the mean over its epochs of the logarithm (base 10) of the ratio of the unweighted losses.
     """
-    if len(selection.statement.losses) != 2:
-        raise UserError("published: loss_ratio needs losses: the two workers, such as [lps, tempogram]")
     runs = results.runs(selection.chosen)
     values = [_log_ratio(run.folder / "losses.csv", selection.statement.losses) for run in runs]
     if not runs or None in values:
@@ -247,6 +260,16 @@ def classes(selection: Selection, results: Results) -> Estimate | Missing:
     return _of_corpus(selection, results, lambda facts: len(facts["classes"]))
 
 
+def classes_removed(selection: Selection, results: Results) -> Estimate | Missing:
+    """Classes that the data set named by `of` has as published (`ALL_CLASSES` of its level) but not here."""
+    name = _named(selection)
+    loader = results.loaders.get(name)
+    published = getattr(levels.load("dataset", loader), "ALL_CLASSES", None) if loader else None
+    if published is None:
+        return Missing(reason=f"nothing states all classes of {name}" if loader else f"{name} not prepared")
+    return _of_corpus(selection, results, lambda facts: len({*published} - {*facts["classes"]}))
+
+
 def train_clips(selection: Selection, results: Results) -> Estimate | Missing:
     """Training samples of the cells, in thousands."""
     cells = _measured(selection, results)
@@ -257,13 +280,24 @@ def train_clips(selection: Selection, results: Results) -> Estimate | Missing:
     return _exact(sizes, replicate="cells", sources=sources)
 
 
+def parameters(selection: Selection, results: Results) -> Estimate | Missing:
+    """Trainable parameters of the encoder in millions, from the records of pre-training."""
+    counted = _recorded_by_runs(selection, results, "parameters", "encoder")
+    if isinstance(counted, Missing):
+        return counted
+    return _exact([number / MILLION for number in counted], replicate="networks", sources=(CONFIGURATION,))
+
+
+def _named(selection: Selection) -> str:
+    """The data set that `of` names, or else the corpus."""
+    stated = selection.statement.of[0]
+    return stated.get("dataset") or stated["corpus"]
+
+
 def _of_corpus(
     selection: Selection, results: Results, count: Callable[[Mapping[str, Any]], float]
 ) -> Estimate | Missing:
-    named = selection.statement.of[0]
-    name = named.get("dataset") or named.get("corpus")
-    if not name:
-        raise UserError("published: clips, hours and classes need `of` to name a dataset or a corpus")
+    name = _named(selection)
     facts = results.corpora.get(name)
     if facts is None:
         return Missing(reason=f"{name} not prepared")
@@ -271,12 +305,6 @@ def _of_corpus(
 
 
 # --- chosen ---------------------------------------------------------------------------------------------------------
-
-
-def parameters(selection: Selection, results: Results) -> Estimate | Missing:
-    """Trainable parameters of the encoder in millions, from the records of pre-training."""
-    counted = _recorded_by_runs(selection, results, "parameters", "encoder")
-    return counted if isinstance(counted, Missing) else _chosen([number / MILLION for number in counted])
 
 
 def hop(_: Selection, __: Results) -> Estimate:
@@ -333,15 +361,20 @@ def patience(selection: Selection, results: Results) -> Estimate | Missing:
 
 QUANTITIES: dict[str, Quantity] = {
     "mean": Quantity(kind="measured", compute=mean, within=("dataset", "head", "fraction")),
-    "difference": Quantity(kind="measured", compute=difference, within=("dataset", "head", "fraction"), compares=True),
-    "relative": Quantity(kind="measured", compute=relative, within=("dataset", "head", "fraction"), compares=True),
+    "difference": Quantity(
+        kind="measured", compute=difference, within=("dataset", "head", "fraction"), compares=True, averages=True
+    ),
+    "relative": Quantity(
+        kind="measured", compute=relative, within=("dataset", "head", "fraction"), compares=True, averages=True
+    ),
     "crossing": Quantity(kind="measured", compute=crossing_size, within=("dataset", "head"), compares=True),
-    "loss_ratio": Quantity(kind="measured", compute=loss_ratio),
-    "clips": Quantity(kind="counted", compute=clips),
-    "hours": Quantity(kind="counted", compute=hours),
-    "classes": Quantity(kind="counted", compute=classes),
+    "loss_ratio": Quantity(kind="measured", compute=loss_ratio, needs="losses"),
+    "clips": Quantity(kind="counted", compute=clips, needs="corpus"),
+    "hours": Quantity(kind="counted", compute=hours, needs="corpus"),
+    "classes": Quantity(kind="counted", compute=classes, needs="corpus"),
+    "classes_removed": Quantity(kind="counted", compute=classes_removed, needs="corpus"),
     "train_clips": Quantity(kind="counted", compute=train_clips, within=("dataset",)),
-    "parameters": Quantity(kind="chosen", compute=parameters),
+    "parameters": Quantity(kind="counted", compute=parameters),
     "hop": Quantity(kind="chosen", compute=hop),
     "fft_length": Quantity(kind="chosen", compute=fft_length),
     "prosody_features": Quantity(kind="chosen", compute=prosody_features),
@@ -441,7 +474,7 @@ def _interval(values: np.ndarray, *, replicate: str) -> Estimate:
 def _exact(values: Sequence[float], *, replicate: str, sources: tuple[str, ...]) -> Estimate:
     low, high = float(min(values)), float(max(values))
     return Estimate(
-        value=float(np.mean(values)),
+        value=low if low == high else float(np.mean(values)),  # a mean of equal numbers may be off by rounding
         low=low,
         high=high,
         narrow=(low, high),

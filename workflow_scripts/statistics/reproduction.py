@@ -6,21 +6,25 @@ their `notes` say what is claimed. `notes` also say where a publication contradi
 
 A study's `published` entries say which of its cells can be held against which row. Numbers are judged by two one-sided
 tests against the margin that the entry declares, claims by the 95 % interval; no family of claims is adjusted for.
-Results on twins are never judged against a number.
+Results on twins are never judged against a number. Levels in step that a trimmed study lacks are left out, and named.
 """
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from workflow_scripts import levels
 from workflow_scripts.errors import UserError
+from workflow_scripts.factors import FACTORS
 from workflow_scripts.statistics.cells import Cells
 from workflow_scripts.statistics.equivalence import decide
-from workflow_scripts.statistics.plan import Evaluation, Plan, Statement, Study
+from workflow_scripts.statistics.plan import Evaluation, Plan, Statement, Study, parse_statement
 from workflow_scripts.statistics.quantities import QUANTITIES, Estimate, Missing, Quantity, Results, Selection
 from workflow_scripts.statistics.reading import Kind, read_csv
 
@@ -34,21 +38,26 @@ PUBLISHED_COLUMNS = (
 )
 COLUMNS = (
     *("row", *PUBLISHED_COLUMNS),
-    *("study", "quantity", "kind", "of", "over", "our_metric", "within", "expected", "margin", "choices"),
-    *("verdict", "reason", "value", "low", "high", "narrow_low", "narrow_high"),
+    *("study", "quantity", "kind", "of", "over", "left_out", "our_metric", "within", "expected", "margin", "choices"),
+    *("verdict", "reason", "value", "low", "high", "narrow_low", "narrow_high", "smallest", "largest"),
     *("replicate", "n", "checkpoints", "source"),
 )
 KINDS: dict[str, Kind] = {
     **dict.fromkeys(COLUMNS, "text"),
     "row": "integer",
     **dict.fromkeys(("margin", "value", "low", "high", "narrow_low", "narrow_high"), "number"),
+    **dict.fromkeys(("smallest", "largest"), "number"),
     **dict.fromkeys(("n", "checkpoints"), "count"),
 }
 
 #: verdicts; those of numbers are also "equivalent", "different" and "inconclusive"
-NOT_RUN, NOT_COMPARABLE = "not run", "not comparable"
+NOT_RUN, NOT_COMPARABLE, NOT_OURS = "not run", "not comparable", "not a result of this benchmark"
 HOLDS, DOES_NOT_HOLD, INCONCLUSIVE = "holds", "does not hold", "inconclusive"
 AS_PUBLISHED, SET_OTHERWISE = "as published", "set otherwise"
+
+#: rows that no experiment can have a result for: how much of AudioSet the authors could still obtain
+BEYOND_EXPERIMENTS = {"system": "A", "pretrain_data": "AudioSet"}
+NEAREST = 3  # values shown where a row is misspelt
 
 ROUNDING = 1e-9  # a setting is a number somebody typed: anything further off is another one
 
@@ -60,26 +69,41 @@ def read_published(path: Path = PUBLISHED) -> pd.DataFrame:
     return table
 
 
+def check_statements(studies: Mapping[str, Mapping[str, Any]]) -> None:
+    """Check what studies, by name and as `configuration.check` returns them, say of published rows.
+
+    `UserError` names the file, the row and the key: of a statement that does not pick exactly one row of
+    published.csv, lacks what its quantity needs or states what it has no use for, or claims something of a number.
+    """
+    published = read_published()
+    for name, study in studies.items():
+        for entry in study.get("published") or ():
+            where = _where(name, entry["row"])
+            _fitting(published, parse_statement(entry, where=where), where=where)
+
+
 def reproduction_table(plan: Plan, cells: Cells, trials: pd.DataFrame) -> pd.DataFrame:
     """One line (columns `COLUMNS`) per published row without a study, and per setting of each statement on the others.
 
-    `trials` is the tidy table that `cells` looks up. `UserError` names a study whose statement does not pick one row,
-    lacks what its quantity needs, or claims something of a number.
+    `trials` is the tidy table that `cells` looks up. `UserError` as `check_statements`.
     """
     results, published = Results(plan, cells, trials), read_published()
     spoken: dict[int, list[dict[str, object]]] = {}
     for study in plan.studies:
         evaluations = plan.of(study)
         for statement in study.published:
-            row = _picked(published, statement, study)
+            row = _fitting(published, statement, where=_where(study.name, statement.row))
             spoken.setdefault(row["row"], []).extend(_lines(row, statement, study, evaluations, results))
-    lines = [
-        line
-        for row in published.to_dict("records")
-        for line in spoken.get(row["row"], [{**row, "verdict": NOT_RUN, "reason": "no study of this config"}])
-    ]
+    lines = [line for row in published.to_dict("records") for line in spoken.get(row["row"]) or [_without_study(row)]]
     table = pd.DataFrame(lines, columns=list(COLUMNS))
     return table.astype(dict.fromkeys((name for name, kind in KINDS.items() if kind == "count"), "Int64"))
+
+
+def _without_study(row: Mapping[Any, object]) -> dict[str, object]:
+    """The line of a row that no study speaks of."""
+    ours = any(row[column] != value for column, value in BEYOND_EXPERIMENTS.items())
+    verdict, reason = (NOT_RUN, "no study of this config") if ours else (NOT_OURS, "what the authors could obtain")
+    return {str(column): value for column, value in row.items()} | {"verdict": verdict, "reason": reason}
 
 
 def read_reproduction(path: Path) -> pd.DataFrame:
@@ -89,32 +113,76 @@ def read_reproduction(path: Path) -> pd.DataFrame:
     return read_csv(path, KINDS)
 
 
-def _picked(published: pd.DataFrame, statement: Statement, study: Study) -> dict:
+def _where(study: str, row: Mapping[str, object]) -> str:
+    return f"config/studies/{study}.yaml: published {dict(row)}"
+
+
+def _fitting(published: pd.DataFrame, statement: Statement, *, where: str) -> dict[Any, Any]:
     """The one row that a statement names; `UserError` where the statement does not fit it."""
-    where = f"study {study.name}: published {dict(statement.row)}"
-    unknown = sorted(set(statement.row) - set(PUBLISHED_COLUMNS))
-    if unknown:
-        raise UserError(f"{where}: no column {', '.join(unknown)}; allowed: {', '.join(PUBLISHED_COLUMNS)}")
-    found = published
-    for column, value in statement.row.items():
-        found = found[found[column] == value]
-    if len(found) != 1:
-        raise UserError(f"{where}: picks {len(found)} rows of published.csv; name columns until it is one")
+    row = _picked(published, statement.row, where=f"{where}: row")
     if statement.quantity not in QUANTITIES:
-        raise UserError(f"{where}: unknown quantity {statement.quantity!r}; allowed: {', '.join(QUANTITIES)}")
-    (row,) = found.to_dict("records")
+        raise UserError(f"{where}: quantity: unknown {statement.quantity!r}; allowed: {', '.join(QUANTITIES)}")
     quantity = QUANTITIES[statement.quantity]
     if bool(statement.expected) == bool(row["mean"]):
         raise UserError(f"{where}: state `expected` for a claim in words, and only for that")
     if row["mean"] and quantity.kind != "chosen" and statement.margin is None:
         raise UserError(f"{where}: declare the margin within which {row['mean']} counts as reproduced")
-    if quantity.compares != bool(statement.over):
-        raise UserError(f"{where}: {statement.quantity} {'needs' if quantity.compares else 'has no'} `over`")
+    _check_cells(statement, quantity, where=where)
+    _check_losses(statement, quantity, where=where)
     return row
 
 
+def _picked(published: pd.DataFrame, columns: Mapping[str, str], *, where: str) -> dict[Any, Any]:
+    found = published
+    for column, value in columns.items():
+        if column not in PUBLISHED_COLUMNS:
+            raise UserError(f"{where}: no column {column} in published.csv; allowed: {', '.join(PUBLISHED_COLUMNS)}")
+        allowed = list(dict.fromkeys(found[column]))
+        if value not in allowed:
+            near = difflib.get_close_matches(value, allowed, n=NEAREST, cutoff=0)
+            raise UserError(f"{where}.{column}: no row has {value!r} with what stands before; nearest: {near}")
+        found = found[found[column] == value]
+    if len(found) != 1:
+        apart = [column for column in PUBLISHED_COLUMNS if found[column].nunique() > 1]
+        raise UserError(
+            f"{where}: picks {len(found)} rows of published.csv, not one; they differ in {', '.join(apart)}"
+        )
+    (row,) = found.to_dict("records")
+    return row
+
+
+def _check_cells(statement: Statement, quantity: Quantity, *, where: str) -> None:
+    """`of` and `over` name factors, and are what the quantity is computed from."""
+    for side, steps in (("of", statement.of), ("over", statement.over)):
+        unknown = sorted({factor for step in steps for factor in step} - {*FACTORS})
+        if unknown:
+            raise UserError(f"{where}: {side}: unknown factor {', '.join(unknown)}; allowed: {', '.join(FACTORS)}")
+    name = statement.quantity
+    if quantity.compares != bool(statement.over):
+        raise UserError(f"{where}: {name} {'needs' if quantity.compares else 'has no'} `over`")
+    if len(statement.of) > 1 and not quantity.averages:
+        allowed = ", ".join(each for each, known in QUANTITIES.items() if known.averages)
+        raise UserError(f"{where}: of: {name} takes one level of a factor, not a list; lists are allowed in {allowed}")
+    if quantity.needs == "corpus" and not {"dataset", "corpus"} & {*statement.of[0]}:
+        raise UserError(f"{where}: of: {name} needs it to name a dataset or a corpus")
+
+
+def _check_losses(statement: Statement, quantity: Quantity, *, where: str) -> None:
+    if quantity.needs != "losses":
+        if statement.losses:
+            raise UserError(f"{where}: {statement.quantity} has no `losses`")
+        return
+    workers = levels.names("worker")
+    unknown = [worker for worker in statement.losses if worker not in workers]
+    if len(statement.losses) != 2 or unknown:
+        raise UserError(
+            f"{where}: losses: {statement.quantity} needs losses: the two workers, such as [lps, tempogram], not "
+            f"{list(statement.losses)}; allowed: {', '.join(workers)}"
+        )
+
+
 def _lines(
-    row: Mapping[str, object],
+    row: Mapping[Any, Any],
     statement: Statement,
     study: Study,
     evaluations: Sequence[Evaluation],
@@ -122,27 +190,32 @@ def _lines(
 ) -> Iterator[dict[str, object]]:
     """One line for each setting that a statement does not name."""
     quantity = QUANTITIES[statement.quantity]
-    named = {factor for levels in (*statement.of, *statement.over) for factor in levels}
+    named = {factor for step in (*statement.of, *statement.over) for factor in step}
     within = [factor for factor in quantity.within if factor not in named]
-    first = _selected(evaluations, statement.of[0])
-    keys = list(dict.fromkeys(tuple(each.factors[factor] for factor in within) for each in first))
-    shown = _several(first, within)
+    spoken_of = [each for each in evaluations if any(each.has(step) for step in statement.of)]
+    keys = list(dict.fromkeys(tuple(each.factors[factor] for factor in within) for each in spoken_of))
+    shown = _several(spoken_of, within)
     for key in keys or [("",) * len(within)]:
         setting = dict(zip(within, key, strict=True))
+        kept = _planned(statement, setting, evaluations)
         selection = Selection(
             statement=statement,
             metric=statement.metric or study.metric,
-            of=tuple(tuple(_selected(evaluations, levels | setting)) for levels in map(dict, statement.of)),
-            over=tuple(tuple(_selected(evaluations, levels | setting)) for levels in map(dict, statement.over)),
+            of=tuple(tuple(_selected(evaluations, {**statement.of[step], **setting})) for step in kept),
+            over=tuple(
+                tuple(_selected(evaluations, {**statement.over[step], **setting})) for step in kept if statement.over
+            ),
         )
-        outcome = quantity.compute(selection, results) if keys else Missing(reason="the study has no such cell")
+        outcome = quantity.compute(selection, results) if kept else Missing(reason="the study has no such cell")
+        stated = kept or range(len(statement.of))
         yield {
             **row,
             "study": study.name,
             "quantity": statement.quantity,
             "kind": quantity.kind,
-            "of": _named(statement.of),
-            "over": _named(statement.over),
+            "of": _named(statement.of[step] for step in stated),
+            "over": _named(statement.over[step] for step in stated if statement.over),
+            "left_out": _named(_telling(statement.of, step) for step in range(len(statement.of)) if step not in stated),
             "our_metric": selection.metric
             if quantity.kind == "measured" and statement.quantity != "loss_ratio"
             else "",
@@ -154,6 +227,21 @@ def _lines(
         }
 
 
+def _planned(statement: Statement, setting: Mapping[str, str], evaluations: Sequence[Evaluation]) -> list[int]:
+    """Steps of a statement that a setting of the study has cells for, on both sides where there are two."""
+    sides = [side for side in (statement.of, statement.over) if side]
+    return [
+        step
+        for step in range(len(statement.of))
+        if all(any(each.has({**side[step], **setting}) for each in evaluations) for side in sides)
+    ]
+
+
+def _telling(steps: Sequence[Mapping[str, str]], step: int) -> dict[str, str]:
+    """Levels of a step in which it differs from others."""
+    return {factor: level for factor, level in steps[step].items() if len({each[factor] for each in steps}) > 1}
+
+
 def _several(evaluations: Sequence[Evaluation], within: Sequence[str]) -> list[str]:
     """Factors to be shown with a line: the data set always, the others where there are several levels."""
     return [
@@ -163,15 +251,15 @@ def _several(evaluations: Sequence[Evaluation], within: Sequence[str]) -> list[s
     ]
 
 
-def _selected(evaluations: Iterable[Evaluation], levels: Mapping[str, str]) -> list[Evaluation]:
-    return [each for each in evaluations if all(each.factors[factor] == level for factor, level in levels.items())]
+def _selected(evaluations: Iterable[Evaluation], chosen: Mapping[str, str]) -> list[Evaluation]:
+    return [each for each in evaluations if each.has(chosen)]
 
 
 def _named(steps: Iterable[Mapping[str, str]]) -> str:
     """Levels as text, those of several steps with commas, such as "workers=WLPT,WLPMT scenario=frozen"."""
     joined: dict[str, dict[str, None]] = {}
-    for levels in steps:
-        for factor, level in levels.items():
+    for step in steps:
+        for factor, level in step.items():
             joined.setdefault(factor, {})[level] = None
     return " ".join(f"{factor}={','.join(found)}" for factor, found in joined.items())
 
@@ -184,6 +272,7 @@ def _judged(published: str, statement: Statement, quantity: Quantity, outcome: E
         **{"verdict": verdict, "reason": reason, "value": outcome.value, "low": outcome.low, "high": outcome.high},
         **{"narrow_low": outcome.narrow[0], "narrow_high": outcome.narrow[1], "replicate": outcome.replicate},
         **{"n": outcome.n, "checkpoints": outcome.checkpoints, "source": " ".join(outcome.sources)},
+        **dict(zip(("smallest", "largest"), outcome.sizes, strict=True)),
     }
 
 
@@ -202,7 +291,7 @@ def _verdict(published: str, statement: Statement, quantity: Quantity, estimate:
         return NOT_COMPARABLE, "twin data"
     if not estimate.sources:
         return NOT_COMPARABLE, "nothing says where the data came from"
-    assert statement.margin is not None  # `_picked` has refused the others
+    assert statement.margin is not None  # `_fitting` has refused the others
     low, high = (end - number for end in estimate.narrow)
     verdict = decide(low, high, margin=statement.margin)
     return verdict, "" if math.isfinite(estimate.low) else _no_interval(estimate)

@@ -10,20 +10,30 @@ import pandas as pd
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.factors import FACTORS
-from workflow_scripts.statistics.cells import Cell, Cells, Compared, Refused, compare, one_method, summarise
+from workflow_scripts.statistics.asked import METHOD_FACTORS, SETTINGS, Entry, Question, named
+from workflow_scripts.statistics.cells import Cell, Cells, Refused, objection
 from workflow_scripts.statistics.comparisons import holm
+from workflow_scripts.statistics.guards import one_checkpoint, too_few
 from workflow_scripts.statistics.intervals import LEVEL, mean_interval
-from workflow_scripts.statistics.plan import Comparison, Evaluation, Plan, Study
+from workflow_scripts.statistics.plan import Evaluation, Plan
 from workflow_scripts.statistics.reading import Kind, read_csv
+from workflow_scripts.statistics.redrawn import Redrawn
+from workflow_scripts.statistics.uncertainty import Difference, Errors, difference, mean_of
 
-#: what a comparison is made within, unless the comparison itself names it
-SETTINGS = ("dataset", "head", "fraction")
-METHOD_FACTORS = tuple(factor for factor in FACTORS if factor != "pretrain_seed")
+ERRORS = ("checkpoint_error", "trial_error", "test_set_error", "error", "degrees")
+#: names of the tables that are about studies, as files without their ending
+TABLES = ("entries", "comparisons", "across", "ranks", "profiles", "variance", "seeds")
 KINDS: dict[str, Kind] = {
-    **dict.fromkeys(("mean", "sd", "low", "high", "effect", "p", "p_holm"), "number"),
-    **dict.fromkeys(("trials", "checkpoints", "test_clips", "quarantined", "n", "family"), "count"),
+    **dict.fromkeys(("mean", "sd", "low", "high", "effect", "p", "p_holm", *ERRORS), "number"),
+    **dict.fromkeys(
+        ("same_clips_low", "same_clips_high", "same_clips_p", "same_clips_p_holm", "sign_flip_p"), "number"
+    ),
+    **dict.fromkeys(("trials", "checkpoints", "test_clips", "groups", "quarantined", "n", "n_than", "family"), "count"),
+    **dict.fromkeys(("share", "threshold", "iqm", "wanted", "deviation"), "number"),
+    **dict.fromkeys(("sets", "place", "place_low", "place_high", "seeds", "seeds_low", "seeds_high"), "count"),
 }
 MEASURED, MISSING, REFUSED = "measured", "missing", "refused"
+BETTER, WORSE, NOT_SHOWN = "better", "worse", "no difference shown"
 
 CELL_COLUMNS = (
     *FACTORS,
@@ -33,24 +43,29 @@ CELL_COLUMNS = (
 ENTRY_COLUMNS = (
     *("study", "metric", "kind"),
     *METHOD_FACTORS,
-    *("pretrain_seeds", "status", "reason", "mean", "low", "high", "replicate", "trials", "checkpoints"),
-    *("test_clips", "quarantined", "source", "data", "rank"),
+    *("pretrain_seeds", "status", "reason", "mark", "mean", "low", "high", "covers", *ERRORS),
+    *("replicate", "trials", "checkpoints", "test_clips", "groups", "quarantined", "source", "data", "rank"),
 )
 COMPARISON_COLUMNS = (
     *("study", "comparison", "metric"),
     *SETTINGS,
-    *("status", "reason", "replicate", "n", "mean", "low", "high", "effect", "p", "p_holm", "family"),
-    *("verdict", "checkpoints", "source", "better", "than"),
+    *("status", "reason", "mark", "design", "replicate", "n", "n_than", "mean", "low", "high", "p", "p_holm", "family"),
+    *("verdict", "covers", *ERRORS, "effect", "sign_flip_p"),
+    *("same_clips_low", "same_clips_high", "same_clips_p", "same_clips_p_holm", "same_clips_verdict"),
+    *("checkpoints", "test_clips", "groups", "source", "better", "than"),
 )
 
 
 def cell_table(plan: Plan, cells: Cells) -> pd.DataFrame:
-    """One row per planned cell and metric (columns `CELL_COLUMNS`), missing cells with the reason; in planned order."""
+    """One row per planned cell and metric (columns `CELL_COLUMNS`), missing cells with the reason; in planned order.
+
+    The interval is over the trials, on these test clips.
+    """
     rows = []
     for evaluation in plan.evaluations:
         for metric in cells.metrics(evaluation) or [""]:
             rows.append(_cell_row(evaluation, metric, cells))
-    return _frame(rows, CELL_COLUMNS, counts=("trials", "test_clips", "quarantined"))
+    return frame(rows, CELL_COLUMNS)
 
 
 def _cell_row(evaluation: Evaluation, metric: str, cells: Cells) -> dict[str, object]:
@@ -71,194 +86,170 @@ def _cell_row(evaluation: Evaluation, metric: str, cells: Cells) -> dict[str, ob
     }
 
 
-def entry_table(plan: Plan, cells: Cells) -> pd.DataFrame:
-    """One row per entry of each study's table (columns `ENTRY_COLUMNS`), the checkpoints of a method taken together."""
-    rows = [row for study in plan.studies for row in _entries(study, plan.of(study), cells)]
-    return _frame(rows, ENTRY_COLUMNS, counts=("trials", "checkpoints", "test_clips", "quarantined"))
+def entry_table(entries: Sequence[Entry], redrawn: Redrawn) -> pd.DataFrame:
+    """One row per entry of the studies' tables (columns `ENTRY_COLUMNS`), checkpoints of a method taken together.
 
-
-def _entries(study: Study, evaluations: Sequence[Evaluation], cells: Cells) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
-    by_column = _grouped(evaluations, study.columns)
+    `low` and `high` are for other trials, checkpoints and test clips as far as `covers` says; the errors are the
+    standard errors that each contributes.
+    """
+    rows = [_entry_row(entry, redrawn) for entry in entries]
+    by_column: dict[tuple[object, ...], dict[int, Entry]] = {}
+    for number, entry in enumerate(entries):
+        if entry.cells:
+            by_column.setdefault((entry.study.name, entry.column), {})[number] = entry
     for in_column in by_column.values():
-        measured: dict[int, list[Cell]] = {}
-        for entry in _grouped(in_column, study.rows).values():
-            differing = one_method(entry)
-            if differing:
-                raise UserError(
-                    f"study {study.name}: rows ({', '.join(study.rows)}) and columns ({', '.join(study.columns)}) "
-                    f"do not tell apart cells that differ in "
-                    f"{', '.join(differing)}; name these factors in rows or columns"
-                )
-            row, found = _entry(study, entry, cells)
-            if found:
-                measured[len(rows)] = found
-            rows.append(row)
-        for number, rank in _ranks(measured).items():
+        for number, rank in _ranks(in_column, redrawn).items():
             rows[number]["rank"] = rank
-    return rows
+    return frame(rows, ENTRY_COLUMNS)
 
 
-def _entry(study: Study, entry: Sequence[Evaluation], cells: Cells) -> tuple[dict[str, object], list[Cell]]:
-    reasons = [cells.reason_missing(evaluation, study.metric) for evaluation in entry]
-    found = [
-        cell
-        for evaluation, reason in zip(entry, reasons, strict=True)
-        if not reason and (cell := cells.get(evaluation, study.metric)) is not None
-    ]
+def _entry_row(entry: Entry, redrawn: Redrawn) -> dict[str, object]:
     row: dict[str, object] = {
-        **{factor: entry[0].factors[factor] for factor in METHOD_FACTORS},
-        "study": study.name,
-        "metric": study.metric,
-        "kind": "floor" if entry[0].factors["encoder"] in study.floors else "method",
-        "pretrain_seeds": " ".join(cell.pretrain_seed for cell in found),
-        "status": MEASURED if found else MISSING,
-        "reason": _joined(reasons, of=len(entry)),
+        **entry.levels,
+        "study": entry.study.name,
+        "metric": entry.study.metric,
+        "kind": "floor" if entry.floor else "method",
+        "pretrain_seeds": " ".join(cell.pretrain_seed for cell in entry.cells),
+        "status": MEASURED if entry.cells else MISSING,
+        "reason": entry.reason,
         "rank": "",
     }
-    if not found:
-        return row, found
-    replicate, interval = summarise(found)
+    if not entry.cells:
+        return row
+    made = mean_of(entry.cells, redrawn)
+    few = too_few(made.n, of=made.replicate)
     return row | {
-        **{"mean": interval.mean, "low": interval.low, "high": interval.high, "replicate": replicate},
-        "trials": min(len(cell.values) for cell in found),
-        "checkpoints": sum(cell.pretrained for cell in found),
-        "test_clips": found[0].test_clips,
-        "quarantined": found[0].quarantined,
-        "source": _joined_words(cell.source for cell in found),
-        "data": _joined_words(cell.data for cell in found),
-    }, found
+        **{"mean": made.mean, "low": made.spread.low, "high": made.spread.high, "replicate": made.replicate},
+        **_errors(made.errors, made.spread.error, made.spread.degrees),
+        **_evidence([entry.cells], made.groups),
+        "reason": "; ".join(filter(None, [entry.reason, few.reason if few else ""])),
+        "trials": min(len(cell.values) for cell in entry.cells),
+        "quarantined": entry.cells[0].quarantined,
+        "data": joined(cell.data for cell in entry.cells),
+    }
 
 
-def _ranks(measured: Mapping[int, list[Cell]]) -> dict[int, str]:
+def _errors(errors: Errors, error: float, degrees: float) -> dict[str, object]:
+    return {
+        "covers": " and ".join(errors.covers),
+        "checkpoint_error": errors.checkpoints,
+        "trial_error": errors.trials,
+        "test_set_error": errors.test_clips,
+        **{"error": error, "degrees": degrees},
+    }
+
+
+def _evidence(sides: Sequence[Sequence[Cell]], groups: int) -> dict[str, object]:
+    """What stands behind a number: checkpoints, the mark of a single one, test clips and where the data came from."""
+    checkpoints = max(sum(cell.pretrained for cell in side) for side in sides)
+    mark = one_checkpoint(checkpoints)
+    return {
+        "checkpoints": checkpoints,
+        "mark": mark.reason if mark else "",
+        "test_clips": sides[0][0].test_clips,
+        "groups": groups or None,
+        "source": joined(cell.source for side in sides for cell in side),
+    }
+
+
+def _ranks(measured: Mapping[int, Entry], redrawn: Redrawn) -> dict[int, str]:
     """Mark the highest mean of a column "best" and what was not shown to differ from it "tied".
 
-    Tied means that the interval of the paired difference to the best includes zero. A column measured on different
-    data, or with a single entry, is not ranked.
+    Tied means that the interval of the difference to the best includes zero. A column measured on different data, or
+    with a single entry, is not ranked.
     """
-    if len(measured) < 2 or len({cell.data for found in measured.values() for cell in found}) > 1:
+    if len(measured) < 2 or objection([cell for entry in measured.values() for cell in entry.cells]):
         return {}
-    means = {number: summarise(found)[1].mean for number, found in measured.items()}
+    means = {number: mean_of(entry.cells, Redrawn.none()).mean for number, entry in measured.items()}
     best = max(means, key=lambda number: means[number])
     ranks = {best: "best"}
-    for number, found in measured.items():
+    for number, entry in measured.items():
         if number != best:
-            compared = compare(measured[best], found)
-            if isinstance(compared, Compared) and compared.result.difference.low <= 0:
+            compared = difference(measured[best].cells, entry.cells, redrawn)
+            if isinstance(compared, Difference) and compared.spread.low <= 0:
                 ranks[number] = "tied"
     return ranks
 
 
-def comparison_table(plan: Plan, cells: Cells) -> pd.DataFrame:
-    """One row per comparison and setting (columns `COMPARISON_COLUMNS`); Holm over all tests of the study."""
-    rows = []
-    for study in plan.studies:
-        family = [
-            row for comparison in study.comparisons for row in _compared(study, comparison, plan.of(study), cells)
-        ]
-        adjusted = holm([float(row.get("p", math.nan)) for row in family])  # type: ignore[arg-type]
-        tested = sum(math.isfinite(p) for p in adjusted)
+def comparison_table(questions: Sequence[Question]) -> pd.DataFrame:
+    """One row per question (columns `COMPARISON_COLUMNS`); Holm over all tests of a study.
+
+    `p`, `low`, `high` and the verdict are for other test clips too, as far as `covers` says; `same_clips_...` are for
+    these test clips alone.
+    """
+    rows = [_comparison_row(question) for question in questions]
+    for study in dict.fromkeys(question.study.name for question in questions):
+        adjust([row for row in rows if row["study"] == study])
+    return frame(rows, COMPARISON_COLUMNS)
+
+
+def adjust(family: Sequence[dict[str, object]]) -> None:
+    """Add to the rows of one family their p adjusted by Holm, its size and the verdicts."""
+    for prefix in ("", "same_clips_"):
+        adjusted = holm([_number(row, f"{prefix}p") for row in family])
         for row, p in zip(family, adjusted, strict=True):
-            rows.append(row | {"p_holm": p, "family": tested, "verdict": _verdict(row, p)})
-    return _frame(rows, COMPARISON_COLUMNS, counts=("n", "family", "checkpoints"))
+            row[f"{prefix}p_holm"] = p
+            row[f"{prefix}verdict"] = _verdict(row, p)
+    for row in family:
+        row["family"] = sum(math.isfinite(_number(row, "p")) for row in family)
+
+
+def _number(row: Mapping[str, object], name: str) -> float:
+    return float(row.get(name, math.nan))  # type: ignore[arg-type]
 
 
 def _verdict(row: Mapping[str, object], p_holm: float) -> str:
     if not math.isfinite(p_holm):
         return ""
     if p_holm > 1 - LEVEL:
-        return "no difference shown"
-    return "better" if float(row["mean"]) > 0 else "worse"  # type: ignore[arg-type]
+        return NOT_SHOWN
+    return BETTER if _number(row, "mean") > 0 else WORSE
 
 
-def _compared(
-    study: Study, comparison: Comparison, evaluations: Sequence[Evaluation], cells: Cells
-) -> list[dict[str, object]]:
-    sides = [
-        [each for each in evaluations if all(each.factors[factor] == level for factor, level in levels.items())]
-        for levels in (comparison.better, comparison.than)
-    ]
-    settings = [name for name in SETTINGS if name not in comparison.better and name not in comparison.than]
-    lefts, rights = (_grouped(side, settings) for side in sides)
-    rows = []
-    for key in dict.fromkeys([*lefts, *rights]) or [("",) * len(settings)]:
-        row: dict[str, object] = {
-            "study": study.name,
-            "comparison": comparison.name,
-            "metric": study.metric,
-            **dict(zip(settings, key, strict=True)),
-            "better": _named(comparison.better),
-            "than": _named(comparison.than),
-        }
-        rows.append(row | _outcome(study, comparison, lefts.get(key, []), rights.get(key, []), cells))
-    return rows
-
-
-def _outcome(
-    study: Study, comparison: Comparison, left: Sequence[Evaluation], right: Sequence[Evaluation], cells: Cells
-) -> dict[str, object]:
-    for side, levels in ((left, comparison.better), (right, comparison.than)):
-        if not side:
-            return {"status": MISSING, "reason": f"the study has no cell with {_named(levels)}"}
-    samples: list[list[Cell]] = []
-    for side in (left, right):
-        differing = one_method(side)
-        if differing:
-            raise UserError(
-                f"study {study.name}: comparison {comparison.name!r} does not tell apart cells that differ in "
-                f"{', '.join(differing)}; name these factors in it"
-            )
-        reasons = [cells.reason_missing(each, study.metric) for each in side]
-        if any(reasons):
-            return {"status": MISSING, "reason": _joined(reasons, of=len(side))}
-        samples.append([cell for each in side if (cell := cells.get(each, study.metric)) is not None])
-    compared = compare(*samples)
-    if isinstance(compared, Refused):
-        return {"status": REFUSED, "reason": compared.reason}
-    difference = compared.result.difference
-    return {
-        **{"status": MEASURED, "replicate": compared.replicate, "n": difference.n, "mean": difference.mean},
-        **{"low": difference.low, "high": difference.high, "effect": compared.result.effect, "p": compared.result.p},
-        "reason": _untested(compared),
-        "checkpoints": max(sum(cell.pretrained for cell in side) for side in samples),
-        "source": _joined_words(cell.source for side in samples for cell in side),
+def _comparison_row(question: Question) -> dict[str, object]:
+    row: dict[str, object] = {
+        "study": question.study.name,
+        "comparison": question.comparison.name,
+        "metric": question.study.metric,
+        **question.setting,
+        "better": named(question.comparison.better),
+        "than": named(question.comparison.than),
+    }
+    made = question.difference
+    if made is None:
+        return row | {"status": MISSING, "reason": question.reason}
+    if isinstance(made, Refused):
+        return row | {"status": REFUSED, "reason": made.reason}
+    return row | {
+        **{"status": MEASURED, "reason": made.reason, "design": made.design, "replicate": made.replicate},
+        **{"n": made.sizes[0], "n_than": made.sizes[1], "mean": made.mean, "p": made.p},
+        **{"low": made.spread.low, "high": made.spread.high, "effect": made.effect, "sign_flip_p": made.sign_flip_p},
+        **{"same_clips_low": made.same_clips.low, "same_clips_high": made.same_clips.high},
+        "same_clips_p": made.same_clips_p,
+        **_errors(made.errors, made.spread.error, made.spread.degrees),
+        **_evidence([question.better, question.than], made.groups),
     }
 
 
-def _untested(compared: Compared) -> str:
-    if compared.result.tested:
-        return ""
-    if not compared.result.difference.known:
-        return f"fewer than three {compared.replicate}: no interval, no test"
-    return f"the difference is the same in all {compared.replicate}: no test"
-
-
-def _grouped(evaluations: Iterable[Evaluation], factors: Sequence[str]) -> dict[tuple[str, ...], list[Evaluation]]:
-    groups: dict[tuple[str, ...], list[Evaluation]] = {}
-    for evaluation in evaluations:
-        groups.setdefault(tuple(evaluation.factors[factor] for factor in factors), []).append(evaluation)
-    return groups
-
-
-def _joined(reasons: Sequence[str], *, of: int) -> str:
-    """The reasons why cells are missing, with their number where some are there."""
-    given = [reason for reason in reasons if reason]
-    text = "; ".join(dict.fromkeys(given))
-    return text if not given or of == 1 else f"{text} ({len(given)} of {of} checkpoints)"
-
-
-def _joined_words(words: Iterable[str]) -> str:
+def joined(words: Iterable[str]) -> str:
+    """Different words in one text, in their order."""
     return " ".join(dict.fromkeys(words))
 
 
-def _named(levels: Mapping[str, str]) -> str:
-    return " ".join(f"{factor}={level}" for factor, level in levels.items())
+def frame(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> pd.DataFrame:
+    """Rows as a table; counts stay whole numbers where some are missing, and missing text is empty."""
+    made = pd.DataFrame(list(rows), columns=list(columns))
+    kinds = {column: KINDS.get(column, "text") for column in columns}
+    made = made.astype({column: "Int64" for column, kind in kinds.items() if kind == "count"})
+    made = made.astype({column: "float64" for column, kind in kinds.items() if kind == "number"})
+    texts = [column for column, kind in kinds.items() if kind == "text"]
+    made[texts] = made[texts].astype(object).where(made[texts].notna(), "")
+    return made
 
 
-def _frame(rows: Sequence[Mapping[str, object]], columns: Sequence[str], *, counts: Sequence[str]) -> pd.DataFrame:
-    """Rows as a table; counts stay whole numbers where some are missing."""
-    frame = pd.DataFrame(list(rows), columns=list(columns))
-    return frame.astype(dict.fromkeys(counts, "Int64"))
+def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
+    """Every table about studies that `aggregate` wrote, by name."""
+    return {name: read_table(folder / f"{name}.csv") for name in TABLES}
 
 
 def read_table(path: Path) -> pd.DataFrame:

@@ -37,17 +37,34 @@ class Gathered:
     missing: tuple[Evaluation, ...]
 
 
-def gather(plan: Plan) -> Gathered:
+def gather(plan: Plan, *, leave_out_stale: bool = False) -> Gathered:
     """Read and check every trials file of `plan`.
 
     Raises `UserError` naming the file when it is stale (other code or config than planned), belongs to another cell or
-    is malformed.
+    is malformed. With `leave_out_stale`, after a run that failed, stale ones count as missing.
     """
     present = [evaluation for evaluation in plan.evaluations if evaluation.path.is_file()]
-    missing = tuple(evaluation for evaluation in plan.evaluations if not evaluation.path.is_file())
     trials, owners = _read([evaluation.path for evaluation in present])
+    if leave_out_stale:
+        stale = _stale(trials, owners, present)
+        kept = ~np.isin(owners, list(stale))
+        trials, owners = trials[kept].reset_index(drop=True), owners[kept]
+        places = [place for place in range(len(present)) if place not in stale]
+        owners = np.searchsorted(places, owners)
+        present = [present[place] for place in places]
     _check(trials, owners, present)
+    found = {evaluation.key for evaluation in present}
+    missing = tuple(evaluation for evaluation in plan.evaluations if evaluation.key not in found)
     return Gathered(trials=_sorted(trials), missing=missing)
+
+
+def _stale(trials: pd.DataFrame, owners: np.ndarray, evaluations: Sequence[Evaluation]) -> set[int]:
+    """Numbers of the files that other code or another config made."""
+    return {
+        int(owner)
+        for column in ("code", "config")
+        for owner in owners[_unlike(trials[column], owners, [getattr(each, column) for each in evaluations])]
+    }
 
 
 def read_trials(path: Path) -> pd.DataFrame:
@@ -131,8 +148,13 @@ def _check_rows(trials: pd.DataFrame, owners: np.ndarray, evaluations: Sequence[
 
 def _first_unlike(column: pd.Series, owners: np.ndarray, expected: Sequence[str]) -> int | None:
     """Number of the first row whose value differs from the one expected of its file."""
-    unlike = np.flatnonzero(column.to_numpy(object) != np.asarray(expected, object)[owners])
+    unlike = np.flatnonzero(_unlike(column, owners, expected))
     return int(unlike[0]) if len(unlike) else None
+
+
+def _unlike(column: pd.Series, owners: np.ndarray, expected: Sequence[str]) -> np.ndarray:
+    """Which rows differ from the value expected of their file."""
+    return np.not_equal(column.to_numpy(object), np.asarray(expected, object)[owners]).astype(bool)
 
 
 def _sorted(trials: pd.DataFrame) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from workflow_scripts.audio.index import Task
 from workflow_scripts.training import trials
+from workflow_scripts.training.crops import Crops, averaged
 from workflow_scripts.training.heads import Head, initial_values
 from workflow_scripts.training.losses import downstream_loss
 from workflow_scripts.training.stopping import EarlyStopping
@@ -24,11 +25,15 @@ from workflow_scripts.training.trials import TrialSettings
 
 @dataclass(frozen=True, kw_only=True)
 class Labelled:
-    """Embeddings (clips, size) and labels (clips, classes; NaN = unobserved), float32 on the training device."""
+    """Embeddings of crops (crops, size) and labels (clips, classes; NaN = unobserved), float32 on the training device.
+
+    `crops` tells which crops are whose.
+    """
 
     embeddings: Tensor
     labels: Tensor
     task: Task
+    crops: Crops
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +56,8 @@ def train_heads(
     """Train one head per trial of `numbers`, on its rows of `train` (equally many for each trial), watching the rows
     `valid`.
 
+    An epoch sees one crop of each clip, drawn anew for each trial; validation averages over all of them.
+
     Raises `UserError` when the validation loss of a trial that still runs is not finite.
     """
     values = {name: value.to(data.embeddings.device) for name, value in initial_values(head, numbers).items()}
@@ -59,8 +66,12 @@ def train_heads(
     watches = [EarlyStopping(patience=settings.patience, trial=trial) for trial in numbers]
     for epoch in range(settings.max_epochs):
         orders = [trials.order(rows, trial=trial, epoch=epoch) for rows, trial in zip(train, numbers, strict=True)]
-        for rows in torch.from_numpy(np.stack(orders)).to(data.labels.device).split(settings.batch, dim=1):
-            logits = head.apply(values, data.embeddings[rows])
+        heard = [
+            data.crops.drawn(order, trials.generator("crop", trial, epoch))
+            for order, trial in zip(orders, numbers, strict=True)
+        ]
+        for rows, crops in zip(*(_batches(each, settings, data) for each in (orders, heard)), strict=True):
+            logits = head.apply(values, data.embeddings[crops])
             optimiser.zero_grad()
             losses = downstream_loss(data.task, logits, data.labels[rows])
             losses.sum().backward()  # gradients of a sum: each trial its own
@@ -73,6 +84,11 @@ def train_heads(
     return FittedHeads(parameters=best, epochs=[watch.epochs for watch in watches])
 
 
+def _batches(rows: Sequence[np.ndarray], settings: TrialSettings, data: Labelled) -> Sequence[Tensor]:
+    """Rows of each trial, stacked and cut into mini-batches (trials, batch)."""
+    return torch.from_numpy(np.stack(rows)).to(data.labels.device).split(settings.batch, dim=1)
+
+
 def _places_improved(
     head: Head, values: dict[str, Tensor], data: Labelled, *, valid: np.ndarray, watches: list[EarlyStopping]
 ) -> list[int]:
@@ -81,21 +97,28 @@ def _places_improved(
     A stopped trial is looked at no more; that its parameters move on does not matter, for its best ones are kept.
     """
     running = [place for place, watch in enumerate(watches) if not watch.stopped]
-    rows = torch.from_numpy(valid).to(data.labels.device)
-    labels = data.labels[rows][None]
-    logits = logits_of(head, values, data.embeddings[rows], places=running)
+    labels = data.labels[torch.from_numpy(valid).to(data.labels.device)][None]
+    logits = logits_of(head, values, data, clips=valid, places=running)
     losses = torch.cat([downstream_loss(data.task, one[None], labels) for one in logits]).tolist()
     return [place for place, loss in zip(running, losses, strict=True) if watches[place].improves(loss)]
 
 
 @torch.no_grad()
-def logits_of(head: Head, values: dict[str, Tensor], embeddings: Tensor, *, places: Sequence[int]) -> list[Tensor]:
-    """Logits (clips, classes) of the trials at these places of the stack.
+def logits_of(
+    head: Head, values: dict[str, Tensor], data: Labelled, *, clips: np.ndarray, places: Sequence[int]
+) -> list[Tensor]:
+    """Logits (clips, classes) of these clips by the trials at these places of the stack, averaged over crops.
 
     One trial after the other: the embeddings are not copied per trial, and the result cannot depend on how many trials
     there are.
     """
+    embeddings = data.embeddings[torch.from_numpy(data.crops.rows(clips)).to(data.embeddings.device)][None]
+    crops = data.crops.of_clips(clips)
     return [
-        head.apply({name: value[place : place + 1] for name, value in values.items()}, embeddings[None])[0]
+        averaged(
+            data.task,
+            head.apply({name: value[place : place + 1] for name, value in values.items()}, embeddings)[0],
+            crops,
+        )
         for place in places
     ]

@@ -75,8 +75,9 @@ class FinishedTrials:
 class Cell:
     """Everything a scenario needs to train and test its trials.
 
-    `embeddings` (clips, size) float32 in clip order are given where the encoder stays as it is; `build_encoder`, which
-    returns the encoder a trial of this seed starts from, where it is trained.
+    `embeddings` (crops, size) float32 in clip order are given where the encoder stays as it is, with `crop_length` in
+    samples (None: each clip is one crop); `build_encoder`, which returns the encoder a trial of this seed starts from,
+    where it is trained.
     """
 
     corpus: Corpus
@@ -87,6 +88,7 @@ class Cell:
     device: torch.device
     finished: FinishedTrials
     embeddings: np.ndarray | None = None
+    crop_length: int | None = None
     build_encoder: Callable[[int], Encoder] | None = None
 
     def rows(self, split: str) -> np.ndarray:

@@ -12,6 +12,7 @@ from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.progress import track
 from workflow_scripts.training import trials
 from workflow_scripts.training.cells import Cell, TrialResult
+from workflow_scripts.training.crops import Crops, averaged
 from workflow_scripts.training.device import autocast_type
 from workflow_scripts.training.encoding import check_rate, embed_rows, read
 from workflow_scripts.training.heads import OneHead
@@ -37,7 +38,7 @@ def train_trial(cell: Cell, trial: int) -> TrialResult:
 
     One optimiser with one learning rate for both (Wu et al. 3.4: the same hyper-parameters in all scenarios). Batch
     normalisation learns while training and is fixed in evaluation. Training hears random crops, evaluation whole clips:
-    the mean over time takes any length.
+    the mean over time takes any length, or the encoder is evaluated by crops of its own.
     """
     clock = time.monotonic()
     model = _Model(cell, trial)
@@ -88,8 +89,7 @@ class _Model(nn.Module):
         """One pass over `rows` in the trial's order, one random crop per clip."""
         self.train()
         corpus, settings = self.cell.corpus, self.cell.settings
-        seconds = settings.crop_seconds
-        length = int(corpus.lengths[rows].max()) if seconds is None else round(seconds * corpus.facts.sample_rate)
+        length = self._crop_length(rows)
         generator = trials.generator("crop", self.trial, epoch)
         ordered = trials.order(rows, trial=self.trial, epoch=epoch)
         for first in range(0, len(ordered), settings.batch):
@@ -102,11 +102,23 @@ class _Model(nn.Module):
             loss.sum().backward()
             optimiser.step()
 
+    def _crop_length(self, rows: np.ndarray) -> int:
+        """Samples of a training crop; without a setting one crop as in evaluation, else the longest clip of `rows`."""
+        seconds = self.cell.settings.crop_seconds
+        if seconds is not None:
+            return self.encoder.chunk_length(seconds)
+        return self.encoder.crop_length or int(self.cell.corpus.lengths[rows].max())
+
     @torch.no_grad()
     def logits(self, rows: np.ndarray) -> Tensor:
-        """Logits (rows, classes) of whole clips, in evaluation mode."""
-        embeddings = embed_rows(self.encoder, self.cell.corpus, rows, device=self.cell.device)
-        return self.classifier(embeddings)
+        """Logits (rows, classes) of whole clips, in evaluation mode; where there are crops, averaged over them."""
+        corpus, task = self.cell.corpus, self.cell.corpus.facts.task
+        embeddings = embed_rows(self.encoder, corpus, rows, device=self.cell.device)
+        crops = Crops.of(corpus.lengths[rows], self.encoder.crop_length)
+        if self.cell.settings.crops == "pool" and not crops.single:
+            means = torch.from_numpy(crops.means(embeddings.cpu().numpy()))
+            return self.classifier(means.to(self.cell.device))
+        return averaged(task, self.classifier(embeddings), crops)
 
     def loss(self, rows: np.ndarray) -> float:
         """Mean loss over the whole clips of `rows`."""

@@ -10,28 +10,36 @@ import torch
 from workflow_scripts.errors import UserError
 from workflow_scripts.training.batched_heads import Labelled, logits_of, train_heads
 from workflow_scripts.training.cells import Cell, TrialResult
+from workflow_scripts.training.crops import Crops
 from workflow_scripts.training.losses import probabilities
 
 
 def train_on_embeddings(cell: Cell) -> list[TrialResult]:
-    """Train and test every trial's head on the cell's embeddings. A trial's seconds are its equal share of the pass."""
+    """Train and test every trial's head on the cell's embeddings. A trial's seconds are its equal share of the pass.
+
+    Where the settings say so, the embeddings of a clip's crops are averaged before instead of its probabilities after.
+    """
     clock = time.monotonic()
     assert cell.embeddings is not None, "a scenario on frozen embeddings needs embeddings"
     _require_finite(cell.embeddings)
-    head = cell.build_head(cell.embeddings.shape[1])
-    inputs = standardised(cell.embeddings, rows=cell.rows("train")) if head.standardise else cell.embeddings
+    inputs, crops = cell.embeddings, Crops.of(cell.corpus.lengths, cell.crop_length)
+    if cell.settings.crops == "pool" and not crops.single:
+        inputs, crops = crops.means(inputs), Crops.of(cell.corpus.lengths, None)
+    head = cell.build_head(inputs.shape[1])
+    if head.standardise:
+        inputs = standardised(inputs, rows=crops.rows(cell.rows("train")))
     task = cell.corpus.facts.task
     data = Labelled(
         embeddings=torch.tensor(inputs, dtype=torch.float32, device=cell.device),
         labels=torch.tensor(cell.corpus.labels, device=cell.device),
         task=task,
+        crops=crops,
     )
     train = [cell.train_rows(trial) for trial in range(cell.trials)]
     fitted = train_heads(
         head, data, numbers=range(cell.trials), train=train, valid=cell.rows("valid"), settings=cell.settings
     )
-    test = data.embeddings[torch.from_numpy(cell.rows("test")).to(cell.device)]
-    logits = logits_of(head, fitted.parameters, test, places=range(cell.trials))
+    logits = logits_of(head, fitted.parameters, data, clips=cell.rows("test"), places=range(cell.trials))
     scores = [probabilities(task, one).cpu().numpy() for one in logits]
     seconds = (time.monotonic() - clock) / cell.trials
     return [

@@ -1,7 +1,7 @@
-"""Checkpoints in the formats the PASE code publishes: encoders, regression heads and waveform decoders.
+"""Published checkpoints: encoders, regression heads and waveform decoders of the PASE code, encoders of the CLMR code.
 
-Its files hold a bare state dict, or a dict with `state_dict` beside `step` and `optimizer`. Sizes are read from the
-tensors' shapes. Pickled code is never run.
+The files hold a bare state dict, or a dict with `state_dict` beside other things (`step` and `optimizer`, or what
+Lightning keeps). Sizes are read from the tensors' shapes. Pickled code is never run.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import pickle
 import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from workflow_scripts.training.shapes import Encoder
 
 PARALLEL_PREFIX = "module."  # what torch's DataParallel puts before each key
 SAFETENSORS_BRACE = 8  # place of the header's opening brace, behind its length in eight bytes
+#: classes beside the weights in Lightning's files are read as empty ones: nothing of them is used
+LIGHTNING = ("pytorch_lightning.", "lightning.", "argparse.Namespace")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +72,11 @@ def encoder(published: Published, *, name: str, options: Mapping[str, object] | 
     """
     level = levels.load("encoder", name)
     if not hasattr(level, "options_of"):
-        raise UserError(f"encoder {name} has no published checkpoints: choose pase or pase_plus")
+        known = [other for other in levels.names("encoder") if hasattr(levels.load("encoder", other), "options_of")]
+        raise UserError(f"encoder {name} has no published checkpoints: choose one of {', '.join(known)}")
     with _explained(published.path, f"imported as {name}"):
+        if hasattr(level, "official_weights"):
+            published = replace(published, state=level.official_weights(published.state))
         found = level.options_of(published.shapes)
         if options is not None and levels.options(level, options) != found:
             raise UserError(
@@ -144,7 +150,8 @@ def _unpickled(path: Path) -> object:
     """Content of a file of `torch.save`, as far as it is plain data."""
     damaged = "it is no checkpoint of torch or safetensors, or damaged: fetch it again"
     try:
-        with warnings.catch_warnings(action="ignore"):  # torch's remarks on a pickle's age
+        # without torch's remarks on a pickle's age
+        with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(_emptied(path)):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if "GLOBAL" in str(error):  # how torch names what it refuses to import
@@ -152,6 +159,25 @@ def _unpickled(path: Path) -> object:
         raise UserError(damaged) from error
     except Exception as error:  # damaged bytes make the reader raise nearly anything
         raise UserError(damaged) from error
+
+
+class _Empty:
+    """Stands for an object of a class that is not imported."""
+
+    def __new__(cls, *_: object, **__: object) -> _Empty:
+        """Take any arguments and forget them."""
+        return super().__new__(cls)
+
+    def __init__(self, *_: object, **__: object) -> None:
+        """Take any arguments and forget them."""
+
+
+def _emptied(path: Path) -> list[Any]:
+    """Stand-ins for the classes of Lightning that a file names, for torch's reader."""
+    if not zipfile.is_zipfile(path):  # torch lists the names of no other files; Lightning writes these
+        return []
+    named = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    return [(type("Empty", (_Empty,), {}), name) for name in named if name.startswith(LIGHTNING)]
 
 
 def _state_dict(content: object) -> tuple[object, str]:

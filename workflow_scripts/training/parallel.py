@@ -70,6 +70,15 @@ def largest(number: int) -> int:
     return int(numbers)
 
 
+def agreed(number: int) -> int:
+    """Return the first process's number."""
+    if size() == 1:
+        return number
+    numbers = torch.tensor(number)
+    distributed.broadcast(numbers, src=0)
+    return int(numbers)
+
+
 def mean(values: Tensor) -> Tensor:
     """Mean of each value over the processes, without gradient."""
     if size() == 1:

@@ -22,8 +22,9 @@ from workflow_scripts.training.building import build_encoder
 from workflow_scripts.training.checkpoint import StateFile, save_encoder
 from workflow_scripts.training.encoding import check_rate
 from workflow_scripts.training.recipe import Recipe
-from workflow_scripts.training.sampling import BatchLoader, Cutter, Purpose, seed_for
-from workflow_scripts.training.shapes import Encoder, Worker
+from workflow_scripts.training.sampling import BatchLoader, Cutter, Purpose, Recordings, seed_for
+from workflow_scripts.training.shapes import Augmentation, Encoder, Worker
+from workflow_scripts.training.songs import Songs
 from workflow_scripts.training.trainer import Outcome, Trainer
 
 
@@ -71,23 +72,25 @@ class Pretraining:
         """Put everything together."""
         recipe, encoder = self.recipe, self.encoder()
         workers = self.workers(encoder.embedding_size)
-        augmentation, augmentation_options = self._level("augmentation")
+        for worker in workers.values():
+            worker.check(encoder)
         weighting, _ = self._level("weighting")
         if weighting.WEIGHED_BY and self.weights is None:
             raise UserError(f"weighting {self.config['weighting']['name']} needs --weights, written by weigh")
-        length = round(recipe.chunk_seconds * encoder.sample_rate)
+        length = encoder.chunk_length(recipe.chunk_seconds)
+        recordings = self._recordings()
         return Trainer(
             encoder=encoder,
             workers=workers,
             weigh=weighting.weigh,
             weights=self._weights(workers),
-            cutter=Cutter(self.corpus, batch=recipe.batch, length=length, seed=self.config["seed"]),
+            cutter=Cutter(recordings, batch=recipe.batch, length=length, seed=self.config["seed"], views=self.views),
             loader=BatchLoader(
-                corpus=self.corpus,
+                corpus=recordings,
                 features={
                     name: StoredFeature(path, self.corpus) for name, path in self.features.items() if name in workers
                 },
-                augmentation=augmentation.build(augmentation_options),
+                augmentation=self._augmentation(encoder.sample_rate),
                 length=length,
                 device=self.device,
             ),
@@ -95,6 +98,31 @@ class Pretraining:
             seed=self.config["seed"],
             state=self.state,
         )
+
+    @property
+    def views(self) -> int:
+        """Pieces of each clip in a batch: as many as the worker needs that needs most."""
+        return max(getattr(levels.load("worker", name), "VIEWS", 1) for name in self.config["workers"])
+
+    def _recordings(self) -> Recordings:
+        """What pieces are cut from; `UserError` if they would have no stored targets."""
+        if not self.recipe.join_songs:
+            return self.corpus
+        if self.features:
+            raise UserError(
+                f"recipe: join_songs cannot go with {', '.join(self.features)}: their stored targets end with each clip"
+            )
+        return Songs(self.corpus)
+
+    def _augmentation(self, sample_rate: int) -> Augmentation:
+        level, options = self._level("augmentation")
+        built: Augmentation = level.build(options, sample_rate=sample_rate)
+        if built.one_sided and self.views == 1:
+            name = self.config["augmentation"]["name"]
+            raise UserError(
+                f"augmentation {name}: one_sided needs a worker that compares two views, such as contrastive"
+            )
+        return built
 
     @property
     def state(self) -> StateFile:
@@ -113,7 +141,8 @@ class Pretraining:
         name = self.config["encoder"]["name"]
         save_encoder(self.output / "encoder.safetensors", trainer.encoder, name=name, options=options, code=self.code)
         files.write_text(self.output / "losses.csv", outcome.history.as_csv())
-        audio_seconds = outcome.steps * self.recipe.batch * self.recipe.chunk_seconds
+        chunk_seconds = trainer.loader.length / trainer.encoder.sample_rate
+        audio_seconds = outcome.steps * self.recipe.batch * self.views * chunk_seconds
         precision = trainer.autocast_type or torch.float32
         return {
             "seed": self.config["seed"],

@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from workflow_scripts.errors import UserError
+from workflow_scripts.features.frames import HOP
 from workflow_scripts.networks.heads import RegressionHead, stack_neighbours
-from workflow_scripts.training.shapes import Batch, Worker
+from workflow_scripts.training.shapes import Batch, Encoder, Worker
 
 # A channel that varies by less than this part of its size (the tempogram's lag 0 is always 1) holds only rounding
 # errors, which division by their deviation would blow up; feature values are right to 1e-4.
@@ -62,6 +63,10 @@ class FeatureWorker(Worker):
         self.register_buffer("target_mean", torch.zeros(channels, 1))
         self.register_buffer("target_deviation", torch.ones(channels, 1))
 
+    def check(self, encoder: Encoder) -> None:
+        """Raise `UserError` unless the encoder has a frame for each of the target's."""
+        require_frames(encoder)
+
     def loss(self, frames: Tensor, batch: Batch) -> Tensor:
         """Mean squared error; targets beyond the encoder's frames (librosa's last one) are dropped."""
         target = self.target(batch)
@@ -94,6 +99,15 @@ class FeatureWorker(Worker):
         if self.options.start_at_mean:
             assert self.head.W.bias is not None
             self.head.W.bias.copy_(mean.repeat(1, self.options.neighbours).flatten())
+
+
+def require_frames(encoder: Encoder) -> None:
+    """Raise `UserError` unless the encoder has a frame for each of the features."""
+    if encoder.hop != HOP:
+        raise UserError(
+            f"workers that predict features or samples need a frame every {HOP} samples and the encoder has one every "
+            f"{encoder.hop}: choose pase or pase_plus, or other workers"
+        )
 
 
 def _moments(target: Tensor) -> Tensor:

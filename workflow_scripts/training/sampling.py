@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
 from itertools import islice
-from typing import TypeVar
+from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from workflow_scripts.audio.corpus import FULL_SCALE, Corpus
+from workflow_scripts.audio.corpus import FULL_SCALE
+from workflow_scripts.audio.index import Split
 from workflow_scripts.errors import UserError
 from workflow_scripts.features.frames import HOP, frame_count
 from workflow_scripts.features.stored import StoredFeature
@@ -50,20 +52,40 @@ def seed_for(seed: int, purpose: Purpose, *numbers: int) -> int:
     return int(state[0] >> np.uint64(1))
 
 
+class Recordings(Protocol):
+    """What pieces are cut from: a `Corpus`, or its `Songs`."""
+
+    folder: Path
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Samples in each recording, int64, by row."""
+
+    def rows(self, split: Split) -> np.ndarray:
+        """Row numbers of the recordings of a split, int64, ascending."""
+
+    def fill(self, piece: np.ndarray, *, row: int, start: int) -> None:
+        """Copy samples from `start` into `piece`, int16; what lies beyond the recording's end stays as it is."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cuts:
-    """Equally long pieces of clips: row in the corpus and first sample of each, int64 (batch,)."""
+    """Equally long pieces of clips: row in the corpus and first sample of each, int64 (views * batch,).
+
+    With more views than one, the first view of every clip, then the second of every clip in the same order.
+    """
 
     rows: np.ndarray
     starts: np.ndarray
+    views: int = 1
 
     def share(self, process: int, *, processes: int, parts: int) -> Cuts:
         """Return the pieces of one of several processes: its share of each of the batch's `parts`, part by part.
 
         Taken together the processes then see, part by part, what one process sees that computes the batch in parts.
         """
-        places = np.arange(len(self.rows)).reshape(parts, processes, -1)[:, process].flatten()
-        return Cuts(rows=self.rows[places], starts=self.starts[places])
+        places = np.arange(len(self.rows)).reshape(self.views, parts, processes, -1)[:, :, process].flatten()
+        return Cuts(rows=self.rows[places], starts=self.starts[places], views=self.views)
 
 
 class Cutter:
@@ -71,12 +93,13 @@ class Cutter:
 
     Clips as long as a piece are used. Only where a split has none, all its clips are, followed by zeros. A piece starts
     anywhere in the clip with equal chance, on the grid of the feature frames, so that stored frames belong to its
-    audio. In training each clip comes up once before any comes up again.
+    audio. In training each clip comes up once before any comes up again. Where several views of a clip are asked for,
+    their pieces are drawn independently of each other, so they may overlap or not.
     """
 
-    def __init__(self, corpus: Corpus, *, batch: int, length: int, seed: int) -> None:
-        """Cut pieces of `length` samples for batches of `batch`; `UserError` if the train split is empty."""
-        self.corpus, self.batch, self.length, self.seed = corpus, batch, length, seed
+    def __init__(self, corpus: Recordings, *, batch: int, length: int, seed: int, views: int = 1) -> None:
+        """Cut pieces of `length` samples for batches of `batch` clips; `UserError` if the train split is empty."""
+        self.corpus, self.batch, self.length, self.seed, self.views = corpus, batch, length, seed, views
         self.train = _long_enough(corpus, corpus.rows("train"), length)
         if not len(self.train):
             raise UserError(f"{corpus.folder} has no clips in its train split: choose another corpus for pre-training")
@@ -91,6 +114,11 @@ class Cutter:
     def steps_per_epoch(self) -> int:
         """Samples in the train split // length // batch, at least 1, as the PASE code counts an epoch."""
         return max(1, int(self.corpus.lengths[self.corpus.rows("train")].sum()) // self.length // self.batch)
+
+    @property
+    def steps_per_pass(self) -> int:
+        """Steps in which each clip that is used comes up once, but for a last incomplete batch; at least 1."""
+        return max(1, len(self.train) // self.batch)
 
     def training(self, step: int) -> Cuts:
         """Return the pieces of training step `step` (from 0)."""
@@ -129,11 +157,12 @@ class Cutter:
         return self._passes[number]
 
     def _with_starts(self, rows: np.ndarray, generator: np.random.Generator) -> Cuts:
+        rows = np.tile(rows, self.views)
         room = np.maximum(0, self.corpus.lengths[rows] - self.length) // HOP
-        return Cuts(rows=rows, starts=generator.integers(0, room + 1) * HOP)
+        return Cuts(rows=rows, starts=generator.integers(0, room + 1) * HOP, views=self.views)
 
 
-def _long_enough(corpus: Corpus, rows: np.ndarray, length: int) -> np.ndarray:
+def _long_enough(corpus: Recordings, rows: np.ndarray, length: int) -> np.ndarray:
     long = rows[corpus.lengths[rows] >= length]
     return long if len(long) else rows
 
@@ -146,7 +175,7 @@ class BatchLoader:
     copying go on while the device computes.
     """
 
-    corpus: Corpus
+    corpus: Recordings
     features: Mapping[str, StoredFeature]
     augmentation: Augmentation
     length: int
@@ -163,31 +192,37 @@ class BatchLoader:
             if waiting is not None:
                 waiting.arrived()
             clean = loaded.samples.float() / FULL_SCALE
-            generator = torch.Generator(self.device).manual_seed(loaded.seed)
-            audio = self.augmentation(clean, generator=generator)
-            yield Batch(clean=clean, audio=audio, precomputed=loaded.features)
+            audio = self._augmented(clean, loaded)
+            yield Batch(clean=clean, audio=audio, precomputed=loaded.features, views=loaded.views)
 
     def _load(self, stream: torch.cuda.Stream | None, planned: tuple[Cuts, int]) -> _Loaded:
-        samples, features = self._read(planned[0])
+        cuts, seed = planned
+        samples, features = self._read(cuts)
         if stream is None:
-            return _Loaded(samples=samples, features=features, seed=planned[1])
+            return _Loaded(samples=samples, features=features, seed=seed, views=cuts.views)
         with torch.cuda.stream(stream):  # of this thread, whose current GPU is also set by it
             samples = self._moved(samples)
             features = {name: self._moved(values) for name, values in features.items()}
-            return _Loaded(samples=samples, features=features, seed=planned[1], copied=stream.record_event())
+            copied = stream.record_event()
+            return _Loaded(samples=samples, features=features, seed=seed, views=cuts.views, copied=copied)
 
     def _read(self, cuts: Cuts) -> tuple[Tensor, dict[str, Tensor]]:
         samples = np.zeros((len(cuts.rows), self.length), np.int16)  # half the bytes of float32 to move to the device
         for into, row, start in zip(samples, cuts.rows, cuts.starts, strict=True):
-            first = self.corpus.offsets[row] + start
-            piece = self.corpus.samples[first : first + min(self.length, self.corpus.lengths[row] - start)]
-            into[: len(piece)] = piece
+            self.corpus.fill(into, row=row, start=start)
         frames = frame_count(self.length)
         features = {
             name: torch.from_numpy(stored.cuts(cuts.rows, cuts.starts // HOP, frames))
             for name, stored in self.features.items()
         }
         return torch.from_numpy(samples), features
+
+    def _augmented(self, clean: Tensor, loaded: _Loaded) -> Tensor:
+        generator = torch.Generator().manual_seed(loaded.seed)
+        if not self.augmentation.one_sided:
+            return self.augmentation(clean, generator=generator)
+        changed, *unchanged = clean.chunk(loaded.views)
+        return torch.cat([self.augmentation(changed, generator=generator), *unchanged])
 
     def _moved(self, tensor: Tensor) -> Tensor:
         # the host's allocator keeps the pinned memory until the stream has passed the copy
@@ -210,18 +245,29 @@ class _Loaded:
     samples: Tensor
     features: dict[str, Tensor]
     seed: int
+    views: int
     copied: torch.cuda.Event | None = None
 
 
 def parts_of(batch: Batch, parts: int) -> list[Batch]:
-    """Split a batch into `parts` equal ones, in order."""
+    """Split a batch into `parts` equal ones, in order; each has all views of its clips."""
     if parts == 1:
         return [batch]
-    clean = batch.clean.chunk(parts)
-    audio = clean if batch.audio is batch.clean else batch.audio.chunk(parts)
-    features = {name: values.chunk(parts) for name, values in batch.precomputed.items()}
+
+    def split(values: Tensor) -> list[Tensor]:
+        by_view = values.unflatten(0, (batch.views, parts, -1))
+        return [by_view[:, part].flatten(0, 1) for part in range(parts)]
+
+    clean = split(batch.clean)
+    audio = clean if batch.audio is batch.clean else split(batch.audio)
+    features = {name: split(values) for name, values in batch.precomputed.items()}
     return [
-        Batch(clean=clean[part], audio=audio[part], precomputed={name: cut[part] for name, cut in features.items()})
+        Batch(
+            clean=clean[part],
+            audio=audio[part],
+            precomputed={name: cut[part] for name, cut in features.items()},
+            views=batch.views,
+        )
         for part in range(parts)
     ]
 

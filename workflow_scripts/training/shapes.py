@@ -19,11 +19,13 @@ class Batch:
 
     `clean` (batch, samples) is the audio as recorded, `audio` (batch, samples) what the encoder hears (augmented, or
     the same tensor); `precomputed` maps a worker's name to its stored target (batch, channels, frames) for these cuts.
+    With `views` above 1 the batch holds the first view of every clip, then the second of every clip in the same order.
     """
 
     clean: Tensor
     audio: Tensor
     precomputed: dict[str, Tensor] = field(default_factory=dict)
+    views: int = 1
     _once: dict[Callable[..., object], object] = field(default_factory=dict)
 
     def once(self, function: Callable[[Tensor], Result]) -> Result:
@@ -39,6 +41,8 @@ class Encoder(nn.Module, ABC):
     sample_rate: int  # Hz
     hop: int  # samples per frame
     embedding_size: int  # channels of `forward`
+    context_size: int = 0  # how many of these, the last ones, sum up the frames so far; 0: none
+    crop_length: int | None = None  # samples of the consecutive crops by which a clip is evaluated; None: as a whole
 
     @abstractmethod
     def forward(self, audio: Tensor) -> Tensor:
@@ -59,6 +63,13 @@ class Encoder(nn.Module, ABC):
         """
         return frames.mean(dim=-1)
 
+    def chunk_length(self, seconds: float) -> int:
+        """Samples of a chunk of `seconds` for training; an encoder of fixed windows rounds to whole ones."""
+        return round(seconds * self.sample_rate)
+
+    def start_supervised(self) -> None:
+        """Get ready to learn from labels alone, as far as the published network then differs (not by default)."""
+
 
 class Worker(nn.Module, ABC):
     """A pretext task on an encoder's frames; it owns its head's parameters."""
@@ -70,6 +81,9 @@ class Worker(nn.Module, ABC):
         `frames` (batch, embedding_size, frames) come from `batch.audio`.
         """
 
+    def check(self, encoder: Encoder) -> None:
+        """Raise `UserError` if the frames of `encoder` do not suit this task (by default all do)."""
+
     def calibrate(self, batches: list[Batch]) -> None:
         """Set target statistics from training batches, once, before the first step (does nothing by default)."""
 
@@ -77,6 +91,11 @@ class Worker(nn.Module, ABC):
 class Augmentation(ABC):
     """A random change of audio, each example with its own parameters."""
 
+    one_sided: bool = False  # only the first view of each clip is changed, the others are heard as recorded
+
     @abstractmethod
     def __call__(self, audio: Tensor, *, generator: torch.Generator) -> Tensor:
-        """Return audio of the same shape (batch, samples); all randomness comes from `generator`."""
+        """Return audio of the same shape (batch, samples), on whatever device; it is not changed itself.
+
+        All randomness comes from `generator`, which is on the CPU, so that examples are treated alike on all devices.
+        """

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.progress import track
-from workflow_scripts.training import parallel
+from workflow_scripts.training import optimisers, parallel
 from workflow_scripts.training.checkpoint import StateFile
 from workflow_scripts.training.device import CompiledModule, autocast_type, compiles
 from workflow_scripts.training.history import History, LossReader
@@ -69,7 +69,7 @@ class Trainer:
         seed: int,
         state: StateFile,
     ) -> None:
-        """Move the modules to the device; make an Adam for the encoder and one for each worker, as PASE does.
+        """Move the modules to the device; make an optimiser for the encoder and one for each worker, as PASE does.
 
         Raises `UserError` if the processes cannot share the batch equally.
         """
@@ -83,7 +83,8 @@ class Trainer:
         self.workers = {name: worker.to(self.device) for name, worker in workers.items()}
         self.weigh, self.weights = weigh, weights
         self.cutter, self.loader, self.recipe, self.seed, self.state = cutter, loader, recipe, seed, state
-        self.steps_per_epoch = recipe.steps_per_epoch or cutter.steps_per_epoch
+        steps_per_epoch = cutter.steps_per_pass if recipe.epoch_of == "clips" else cutter.steps_per_epoch
+        self.steps_per_epoch = recipe.steps_per_epoch or steps_per_epoch
         self.steps = recipe.epochs * self.steps_per_epoch
         self.autocast_type = autocast_type(recipe.precision, self.device)
         self._compiled = CompiledModule(self.encoder) if compiles(recipe.compile, self.device) else None
@@ -91,11 +92,9 @@ class Trainer:
         self._modules = modules
         for module in modules.values():
             parallel.synchronise(module)
-        self._rates = {
-            name: recipe.encoder_learning_rate if name == ENCODER else recipe.worker_learning_rate for name in modules
-        }
+        self._rates = {name: recipe.learning_rate(encoder=name == ENCODER) for name in modules}
         self._optimisers = {
-            name: torch.optim.Adam(module.parameters(), lr=self._rates[name])
+            name: optimisers.build(recipe, module.parameters(), rate=self._rates[name])
             for name, module in modules.items()
             if any(parameter.requires_grad for parameter in module.parameters())
         }

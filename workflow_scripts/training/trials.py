@@ -36,15 +36,18 @@ class TrialSettings:
     patience: int = 10  # epochs without a lower validation loss
     max_epochs: int = 200  # a limit for safety: patience ends nearly every trial before
     batch: int = 64
-    crop_seconds: float | None = (
-        None  # random crop per clip and epoch when the encoder trains; None: the longest clip's length
-    )
+    #: random crop per clip and epoch when the encoder trains; None: one of the encoder's own crops, or the longest clip
+    crop_seconds: float | None = None
+    #: of an encoder evaluated by crops: average the probabilities of a clip's crops, or pool their embeddings before
+    crops: Literal["average", "pool"] = "average"
 
     def __post_init__(self) -> None:
         """Check the numbers."""
         numbers = (self.learning_rate, self.patience, self.max_epochs, self.batch, self.crop_seconds)
         if any(number is not None and not number > 0 for number in numbers):
             raise UserError("training: learning_rate, patience, max_epochs, batch and crop_seconds must be above zero")
+        if self.crops not in ("average", "pool"):
+            raise UserError(f"training: crops must be average or pool, not {self.crops!r}")
 
 
 def settings_of(given: Mapping[str, object]) -> TrialSettings:

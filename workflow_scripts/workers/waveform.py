@@ -14,7 +14,8 @@ from torch.nn import functional
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.networks.decoder import MirroredDecoder, WaveformDecoder
-from workflow_scripts.training.shapes import Batch, Worker
+from workflow_scripts.training.regression import require_frames
+from workflow_scripts.training.shapes import Batch, Encoder, Worker
 
 PRECOMPUTED = False
 
@@ -45,6 +46,10 @@ class WaveformWorker(Worker):
         """Build the decoder."""
         super().__init__()
         self.decoder = _decoder(options, inputs=embedding_size)
+
+    def check(self, encoder: Encoder) -> None:
+        """Raise `UserError` unless the decoder makes as many samples as the encoder heard."""
+        require_frames(encoder)
 
     def loss(self, frames: Tensor, batch: Batch) -> Tensor:
         """Mean absolute error on the samples that the frames cover."""

@@ -1,0 +1,138 @@
+"""Where the time of a CLMR step goes: loading, augmentation, forward, backward, optimiser.
+
+python -m tests.benchmarks.bench_clmr [--batch N] [--steps N] [--threads N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from tests.corpora import write_corpus
+from workflow_scripts.augmentations import none
+from workflow_scripts.encoders import samplecnn
+from workflow_scripts.training import optimisers
+from workflow_scripts.training.device import best_device
+from workflow_scripts.training.pretraining import Pretraining
+from workflow_scripts.training.shapes import Batch
+from workflow_scripts.training.trainer import Trainer
+
+WINDOW = 59049  # samples
+LEVEL = {"name": "equal", "options": {}}
+
+
+@dataclass
+class Stages:
+    """Seconds by stage of a step."""
+
+    device: torch.device
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the time of a block to a stage."""
+        self._finish()
+        started = time.perf_counter()
+        yield
+        self._finish()
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started
+
+    def _finish(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+def main() -> None:
+    """Print seconds of audio and samples per second, and each stage's share."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--batch", type=int, default=48, help="clips a step, two views each (the thesis: 48)")
+    parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    with tempfile.TemporaryDirectory() as name:
+        trainer = trainer_of(Path(name), batch=given.batch)
+        stages, views = measured(trainer, steps=given.steps), 2 * given.batch
+        step = sum(stages.values()) / given.steps
+        print(
+            f"{given.batch} clips, {views} views of {WINDOW} samples, {given.threads} threads, {trainer.device}: "
+            f"{step:.2f} s a step, {views * WINDOW / step:,.0f} samples/s, "
+            f"{views * WINDOW / samplecnn.SAMPLE_RATE / step:.1f} s of audio/s"
+        )
+        for stage, seconds in stages.items():
+            print(f"{stage}: {seconds / given.steps:.3f} s, share {seconds / given.steps / step:.3f}")
+        computed = stages["forward"] + stages["backward"] + stages["optimiser"]
+        print(f"augmentation / (forward, backward and optimiser): {stages['augmentation'] / computed:.3f}")
+
+
+def trainer_of(folder: Path, *, batch: int) -> Trainer:
+    """CLMR as in the thesis, on tones."""
+    corpus = write_corpus(
+        folder / "tones", clips=100, seconds=5.0, task="unlabelled", sample_rate=samplecnn.SAMPLE_RATE
+    )
+    config = {
+        "encoder": {"name": "samplecnn", "options": {}},
+        "workers": {"contrastive": {}},
+        "weighting": LEVEL,
+        "augmentation": {"name": "clmr_thesis", "options": {}},
+        "recipe": {
+            "epochs": 1,
+            "batch": batch,
+            "chunk_seconds": WINDOW / samplecnn.SAMPLE_RATE,
+            "encoder_learning_rate": 0.0003,
+            "worker_learning_rate": 0.0003,
+            "optimiser": "auto",
+            "weight_decay": 1e-6,
+            "validation_batches": 0,
+            "compile": False,
+        },
+        "seed": 0,
+        "corpus": "tones",
+    }
+    run = Pretraining(
+        config=config, corpus=corpus, features={}, output=folder / "run", code="c0de", device=best_device()
+    )
+    return run.trainer()
+
+
+def measured(trainer: Trainer, *, steps: int) -> dict[str, float]:
+    """Seconds of `steps` steps by stage; one step before them is not counted.
+
+    Nothing runs side by side here, while in training the next batches are loaded meanwhile.
+    """
+    parameters = [*trainer.encoder.parameters(), *trainer.workers["contrastive"].parameters()]
+    optimiser = optimisers.build(trainer.recipe, parameters, rate=trainer.recipe.learning_rate(encoder=True))
+    loader = replace(trainer.loader, augmentation=none.build(none.Options(), sample_rate=samplecnn.SAMPLE_RATE))
+    stages = Stages(trainer.device)
+    for step in range(-1, steps):
+        if step == 0:
+            stages = Stages(trainer.device)
+        with stages.timed("loading"):
+            batch = next(loader.batches([(trainer.cutter.training(step + 1), step + 1)]))
+        with stages.timed("augmentation"):
+            audio = trainer.loader.augmentation(batch.clean, generator=torch.Generator().manual_seed(step + 1))
+        one_step(trainer, Batch(clean=batch.clean, audio=audio, views=batch.views), optimiser, stages)
+    return stages.seconds
+
+
+def one_step(trainer: Trainer, batch: Batch, optimiser: torch.optim.Optimizer, stages: Stages) -> None:
+    """One training step as the trainer takes it."""
+    precision = trainer.autocast_type
+    with stages.timed("forward"), torch.autocast(trainer.device.type, dtype=precision, enabled=precision is not None):
+        loss = trainer.workers["contrastive"].loss(trainer.encoder(batch.audio), batch)
+    with stages.timed("backward"):
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+    with stages.timed("optimiser"):
+        optimiser.step()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,20 @@
+# One job: number, output, mem_mb. Its result depends on the number alone.
+set -euo pipefail
+number=$1 output=$2
+echo "$SLURM_JOB_ID" >> "starts/$number"
+while [ -e "hold/$number" ]; do sleep 0.2; done
+if [ -e "unlucky/$number" ]; then
+    kind=$(cat "unlucky/$number")
+    rm "unlucky/$number" # the next attempt has luck
+    case $kind in
+        fails) exit 1 ;;
+        dies) kill -KILL $$ ;;
+        half) echo 12 > "$output"; kill -KILL $PPID $$ ;; # a half-written file, and the Snakemake of the job dies too
+        hungry) echo hungry > "unlucky/$number"; head --bytes=1500M /dev/zero | tail | { sleep 5; wc --bytes; } > /dev/null ;;
+        cancelled) scancel "$SLURM_JOB_ID"; sleep 60 ;;
+    esac
+fi
+result=$(echo "$number" | sha256sum | cut -c 1-16)
+echo "$number $result" >> "ends/$number"
+echo "$number $result" > "$output.partial"
+mv "$output.partial" "$output"

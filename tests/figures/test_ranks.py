@@ -1,0 +1,79 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from tests.figures import made, studies
+from tests.results import Results
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    results = studies.ranks(tmp_path_factory.mktemp("results"))
+    Path(results.plan["evaluations"][4]["path"]).unlink()  # WLP, re-weighted, on FMA small
+    return results
+
+
+@pytest.fixture(scope="module")
+def figure(results: Results) -> Figure:
+    return made.figure(results)
+
+
+def test_no_text_lies_on_another_or_outside(figure: Figure) -> None:
+    made.assert_nothing_overlaps(figure)
+
+
+def test_dots_are_places_and_bars_their_intervals(results: Results, figure: Figure) -> None:
+    numbers = made.numbers(results)
+    ranked = numbers[numbers["place"].notna()]
+    (panel,) = figure.axes
+    dots = [line for line in panel.lines if line.get_marker() == "o"]
+    assert [int(line.get_xdata()[0]) for line in dots] == ranked["place"].to_list()  # type: ignore[index]
+    assert ranked["place"].is_monotonic_increasing
+    bars = [line.get_xdata() for line in panel.lines if len(line.get_xdata()) == 2]  # type: ignore[arg-type]
+    lying = [tuple(map(int, bar)) for bar in bars if float(bar[0]).is_integer()]  # type: ignore[index]
+    assert lying[: len(ranked)] == list(zip(ranked["place_low"], ranked["place_high"], strict=True))
+
+
+def test_upright_lines_join_what_was_not_told_apart(results: Results, figure: Figure) -> None:
+    numbers = made.numbers(results)
+    (panel,) = figure.axes
+    upright = [line for line in panel.lines if line.get_solid_capstyle() == "butt"]
+    groups: dict[str, list[int]] = {}
+    for height, ties in enumerate(numbers["ties"]):
+        for letter in ties.split():
+            groups.setdefault(letter, []).append(height)
+    joined = [members for members in groups.values() if len(members) > 1]
+    assert len(joined) > 1
+    for line, members in zip(upright, joined, strict=True):
+        low, high = np.sort(line.get_ydata())
+        assert [height for height in range(len(numbers)) if low <= height <= high] == members
+
+
+def test_the_worse_are_told_apart_and_the_missing_are_named(results: Results, figure: Figure) -> None:
+    numbers = made.numbers(results).set_index(["workers", "weighting"])
+    alike = numbers.loc[[key for key in numbers.index if key[0] not in ("WLP", "none")], "ties"]
+    assert not set(numbers.loc[("WLP", "equal"), "ties"].split()) & {
+        letter for ties in alike for letter in ties.split()
+    }
+    assert numbers.loc[("WLP", "reweighted"), "reason"] == "not run (fma_small)"
+    texts = [text.get_text() for text in made.shown(figure)]
+    assert "not run (fma_small)" in texts
+    assert "OpenMIC, FMA small and Extended Ballroom (twin)" in texts
+
+
+def test_the_description_has_every_place(results: Results) -> None:
+    said = made.description(results)
+    assert said.count(" place ") == 17
+    assert "handcrafted features place " in said
+
+
+def test_one_data_set_has_nothing_to_rank(tmp_path: Path) -> None:
+    results = made.study(
+        tmp_path, figure={"kind": "ranks"}, rows=["workers"], grid={"workers": ["WLP", "WLPT"], "dataset": ["openmic"]}
+    )
+    assert made.numbers(results).empty
+    texts = [text.get_text() for text in made.shown(made.figure(results))]
+    assert "one data set, or one method: nothing to rank" in texts
+    assert made.description(results).endswith("Nothing to rank.")

@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.results import Results, factors
+from workflow_scripts.errors import UserError
+from workflow_scripts.statistics.cells import Cells
+from workflow_scripts.statistics.clips import bootstrap
+from workflow_scripts.statistics.plan import parse_plan
+from workflow_scripts.statistics.redrawn import Redrawn, read_predictions, redraw
+from workflow_scripts.statistics.trials import gather
+
+
+def drawn(results: Results, **more: int) -> tuple[Redrawn, list]:
+    """What is redrawn, and the cells of the plan in macro F1."""
+    plan = parse_plan(results.plan)
+    cells = Cells(gather(plan).trials)
+    return redraw(plan, cells, **more), [cells.get(evaluation, "macro_f1") for evaluation in plan.evaluations]
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    made = Results(tmp_path)
+    made.predict(factors("pase", "frozen", "openmic"), 1.5, seed=1)
+    made.predict(factors("random", "frozen", "openmic"), 1.0, seed=2)
+    return made
+
+
+def predictions_of(results: Results, number: int) -> Path:
+    return Path(results.plan["evaluations"][number]["path"]).with_name("predictions.npz")
+
+
+def test_it_is_the_bootstrap_of_the_stored_predictions(results: Results) -> None:
+    made, (pase, random) = drawn(results)
+    predictions = read_predictions(predictions_of(results, 0))
+    assert predictions is not None
+    expected = bootstrap(predictions)["macro_f1"]
+    found = made.of(pase)
+    assert found is not None
+    np.testing.assert_array_equal(found.resampled, expected.resampled)
+    np.testing.assert_allclose(found.values, expected.values, rtol=0, atol=1e-12)
+    other = made.of(random)
+    assert other is not None
+    assert other.drawn == found.drawn, "the same clips are drawn for both methods"
+
+
+def test_threads_change_nothing(results: Results) -> None:
+    for one, other in zip(
+        drawn(results)[0].bootstraps.values(), drawn(results, threads=3)[0].bootstraps.values(), strict=True
+    ):
+        np.testing.assert_array_equal(one.resampled, other.resampled)
+
+
+def test_cells_without_usable_predictions_are_left_out(results: Results) -> None:
+    predictions_of(results, 0).unlink()
+    with np.load(predictions_of(results, 1)) as stored:
+        kept = {name: stored[name] for name in stored if name != "groups"}
+    np.savez(predictions_of(results, 1), **kept)
+    made, cells = drawn(results)
+    assert [made.of(cell) for cell in cells] == [None, None]
+    assert made.all_of(cells) is None
+
+
+def test_a_damaged_file_is_named(results: Results) -> None:
+    predictions_of(results, 0).write_bytes(b"no archive")
+    with pytest.raises(UserError, match=r"predictions\.npz is missing or damaged: delete its folder"):
+        drawn(results)

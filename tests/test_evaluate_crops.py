@@ -1,0 +1,166 @@
+"""An encoder of fixed windows from embedding to trials: crops are heads' examples, clips are what is scored."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tests.corpora import write_corpus
+from workflow_scripts import embed, evaluate
+from workflow_scripts.encoders import samplecnn_8000
+from workflow_scripts.encoders.samplecnn import SampleCnn
+from workflow_scripts.errors import UserError
+from workflow_scripts.factors import FACTORS
+from workflow_scripts.training.checkpoint import save_encoder
+from workflow_scripts.training.encoding import embed_rows
+
+OPTIONS = {"width": 0.05}
+WINDOW = 20736
+SECONDS = [6.0, 3.0, 9.0, 2.0, 5.5] * 4  # 2, 1, 3, 1 (too short) and 2 windows
+COUNTS = [2, 1, 3, 1, 2] * 4
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return write_corpus(tmp_path_factory.mktemp("corpora") / "tones", clips=20, seconds=SECONDS, sample_rate=8000)
+
+
+@pytest.fixture(scope="module")
+def encoder(corpus) -> SampleCnn:
+    """A narrow encoder whose normalisation knows the corpus: untrained, it would forget most of what it hears."""
+    torch.manual_seed(3)
+    built = samplecnn_8000.build(samplecnn_8000.Options(**OPTIONS)).train()
+    with torch.no_grad():
+        for _ in range(40):
+            built(torch.from_numpy(corpus.cuts(np.arange(20), starts=np.zeros(20, int), length=WINDOW)))
+    return built.eval()
+
+
+@pytest.fixture(scope="module")
+def embedded(corpus, encoder, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("embeddings") / "tones.npy"
+    checkpoint = path.with_name("encoder.safetensors")
+    options = samplecnn_8000.Options(**OPTIONS)
+    save_encoder(checkpoint, encoder, name="samplecnn_8000", options=options, code="c0de")
+    config = {"encoder": {"name": "samplecnn_8000", "options": OPTIONS}, "seed": 3, "dataset": "tones"}
+    embed.main(
+        [
+            "--config",
+            json.dumps(config),
+            "--code",
+            "c0de",
+            "--corpus",
+            str(corpus.folder),
+            "--output",
+            str(path),
+            "--checkpoint",
+            str(checkpoint),
+        ]
+    )
+    return path
+
+
+def test_each_window_gets_the_embedding_it_has_alone_clip_after_clip(corpus, encoder, embedded):
+    embeddings, row = np.load(embedded), 0
+    assert embeddings.shape == (sum(COUNTS), encoder.pooled_size)
+    for clip, count in enumerate(COUNTS):
+        audio = np.resize(corpus.cut(clip), max(WINDOW, int(corpus.lengths[clip])))  # a short clip is repeated
+        for window in range(count):
+            with torch.no_grad():
+                alone = encoder(torch.from_numpy(audio[window * WINDOW : (window + 1) * WINDOW])[None])[0, :, 0]
+            np.testing.assert_allclose(embeddings[row], alone, atol=1e-5)
+            row += 1
+    assert embeddings.std(axis=0).max() > 0.1, "or the comparison says nothing"
+    record = json.loads(embedded.with_suffix(".json").read_text())
+    assert (record["clips"], record["crop_length"]) == (20, WINDOW)
+
+
+def test_embeddings_do_not_depend_on_their_company(corpus, encoder):
+    rows, cpu = np.array([2, 0, 3, 1]), torch.device("cpu")
+    together = embed_rows(encoder, corpus, rows, device=cpu)
+    apart = embed_rows(encoder, corpus, rows, device=cpu, most_samples=1)
+    torch.testing.assert_close(together, apart, atol=1e-5, rtol=0)
+    assert len(together) == 3 + 2 + 1 + 1
+
+
+def evaluated(
+    corpus, output: Path, *source: str, scenario: str = "frozen", dropout: float = 0.5, **training: object
+) -> Path:
+    config = {
+        "encoder": {"name": "samplecnn_8000", "options": OPTIONS | {"supervised_dropout": dropout}},
+        "head": {"name": "linear", "options": {}},
+        "scenario": scenario,
+        "fraction": "50pct",
+        "trials": 2,
+        "training": {"learning_rate": 0.01, "batch": 4, "max_epochs": 3, **training},
+        "dataset": "tones",
+        "factors": dict.fromkeys(FACTORS, "x"),
+    }
+    given = ["--config", json.dumps(config), "--code", "c0de", "--corpus", str(corpus.folder)]
+    evaluate.main([*given, "--output", str(output), *source])
+    return output
+
+
+@pytest.mark.parametrize("crops", ["average", "pool"])
+def test_frozen_trials_score_clips(corpus, embedded, tmp_path, crops):
+    output = evaluated(corpus, tmp_path / crops, "--embeddings", str(embedded), crops=crops)
+    table = pd.read_csv(output / "trials.csv")
+    assert set(table["test_clips"]) == {4}
+    assert set(table["train_clips"]) == {6}  # half of twelve: the crops of a clip are no clips
+    with np.load(output / "predictions.npz") as stored:
+        assert stored["scores"].shape == (2, 4, 3)
+        np.testing.assert_allclose(stored["scores"].sum(-1), 1, rtol=1e-5)
+
+
+def test_averaging_and_pooling_differ_where_clips_have_several_crops(corpus, embedded, tmp_path):
+    scores = []
+    for crops in ("average", "pool"):
+        output = evaluated(corpus, tmp_path / crops, "--embeddings", str(embedded), crops=crops)
+        with np.load(output / "predictions.npz") as stored:
+            scores.append(stored["scores"])
+    assert not np.allclose(*scores)
+
+
+@pytest.mark.parametrize("crops", ["average", "pool"])
+def test_an_encoder_that_learns_is_scored_by_clips(corpus, tmp_path, crops):
+    output = evaluated(corpus, tmp_path / "out", scenario="supervised", crops=crops)
+    with np.load(output / "predictions.npz") as stored:
+        assert stored["scores"].shape == (2, 4, 3)
+        np.testing.assert_allclose(stored["scores"].sum(-1), 1, rtol=1e-5)
+
+
+def test_only_learning_from_labels_alone_drops(corpus, encoder, embedded, tmp_path):
+    found = {}
+    for scenario in ("supervised", "fine_tuned"):
+        for dropout in (0.0, 0.9):
+            checkpoint = tmp_path / f"{dropout}" / "encoder.safetensors"
+            options = samplecnn_8000.Options(**OPTIONS, supervised_dropout=dropout)
+            save_encoder(checkpoint, encoder, name="samplecnn_8000", options=options, code="c0de")
+            record = {"code": "c", "config_digest": "d", "data": {}}
+            checkpoint.with_name("record.json").write_text(json.dumps(record))
+            source = ["--checkpoint", str(checkpoint)] if scenario == "fine_tuned" else []
+            output = evaluated(
+                corpus, tmp_path / f"{scenario}{dropout}", *source, scenario=scenario, dropout=dropout, max_epochs=1
+            )
+            with np.load(output / "predictions.npz") as stored:
+                found[scenario, dropout] = stored["scores"]
+    assert not np.allclose(found["supervised", 0.0], found["supervised", 0.9])
+    assert np.array_equal(found["fine_tuned", 0.0], found["fine_tuned", 0.9])
+
+
+def test_embeddings_of_other_crops_are_refused(corpus, embedded, tmp_path):
+    stale = tmp_path / "tones.npy"
+    np.save(stale, np.load(embedded)[:-1])
+    stale.with_suffix(".json").write_text(embedded.with_suffix(".json").read_text())
+    with pytest.raises(UserError, match=f"is stale: {sum(COUNTS) - 1} embeddings for {sum(COUNTS)} crops"):
+        evaluated(corpus, tmp_path / "out", "--embeddings", str(stale))
+
+
+def test_an_unknown_way_to_join_crops_is_refused(corpus, embedded, tmp_path):
+    with pytest.raises(UserError, match="crops must be average or pool, not 'vote'"):
+        evaluated(corpus, tmp_path / "out", "--embeddings", str(embedded), crops="vote")

@@ -1,0 +1,99 @@
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.report.made import statistics
+from tests.results import CODE, CONFIG, Results, factors, full
+from workflow_scripts import explain
+from workflow_scripts.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    made = full(tmp_path_factory.mktemp("results"))
+    made.plan["configfiles"] = ["config/my demo.yaml"]
+    folder = made.folder / "pretrained"
+    folder.mkdir()
+    record = {"code": "abcd", "seconds": 125.0, "device": "cuda: H200", "energy_joules": 5000}
+    (folder / "record.json").write_text(json.dumps(record))
+    files = [str(folder / name) for name in ("encoder.safetensors", "record.json", "log")]
+    made.plan["jobs"] = [["pretrain", *files], ["evaluate", "trials.csv", "record.json", "log"]]
+    for evaluation in made.plan["evaluations"]:
+        evaluation["jobs"] = [0, 1]
+    cell = Path(made.plan["evaluations"][1]["path"])
+    record = {"python": "3.11.7", "versions": {"torch": "2.11.0"}, "peak_memory_bytes": 5e8, "energy_joules": 70}
+    cell.with_name("record.json").write_text(json.dumps(record))
+    statistics(made)
+    Path(made.plan["evaluations"][5]["path"]).unlink()
+    (made.folder / "statistics" / "plan.json").write_text(json.dumps(made.plan))
+    return made
+
+
+def printed(results: Results, capsys: pytest.CaptureFixture[str], row: str, column: str) -> str:
+    explain.main(["fig2", row, column, "--results", str(results.folder)])
+    return capsys.readouterr().out
+
+
+def test_it_tells_everything_behind_a_number(results: Results, capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(results, capsys, "PASE, frozen", "OpenMIC")
+    table = (results.folder / "statistics" / "entries.csv").read_text()
+    assert "macro_f1" in table
+    assert re.search(r"PASE, frozen, OpenMIC \(twin\): 5\d\.\d ± 0\.\d\n", text)
+    for said in (CODE, CONFIG, "dataopenmic", "python: 3.11.7", "torch 2.11.0", "500 MB", "energy joules: 70"):
+        assert said in text
+    rows = re.findall(r"^ +(\d+) +(\d+) +(0\.\d+) +200 +30\.0 +1\.25$", text, re.MULTILINE)
+    assert [(int(trial), int(seed)) for trial, seed, _ in rows] == [(trial, 1000 + trial) for trial in range(10)]
+    assert re.search(r"pretrain: .*encoder\.safetensors \(code abcd, 2 min 05 s, on cuda: H200, energy 5000\)", text)
+
+
+def test_the_command_makes_just_that_cell_again(results: Results, capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(results, capsys, "PASE, frozen", "OpenMIC")
+    command = shlex.split(text.rstrip().splitlines()[-1])
+    assert command[:3] == ["snakemake", results.plan["evaluations"][1]["path"], "--force"]
+    assert command[-2:] == ["--configfile", "config/my demo.yaml"]
+
+
+@pytest.mark.parametrize("row", ["pase, frozen", "PASE frozen", "pase frozen", "PASE,FROZEN"])
+def test_names_may_be_those_of_configs(results: Results, capsys: pytest.CaptureFixture[str], row: str) -> None:
+    assert "PASE, frozen, OpenMIC (twin): " in printed(results, capsys, row, "openmic")
+
+
+def test_a_missing_number_says_why(results: Results, capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(results, capsys, "PASE, supervised", "FMA small")
+    assert "not run" in text
+    assert "snakemake" in text
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "column", "message"),
+    [
+        ("fig3", "PASE, frozen", "OpenMIC", "unknown study fig3; the plan has: fig2"),
+        ("fig2", "PASE", "OpenMIC", "no row of fig2 is called 'PASE'; there are: PASE, supervised; PASE, frozen; "),
+        ("fig2", "PASE, frozen", "FMA", "no column of fig2 is called 'FMA'; there are: OpenMIC; FMA small"),
+    ],
+)
+def test_an_unknown_name_says_which_there_are(
+    results: Results, table: str, row: str, column: str, message: str
+) -> None:
+    with pytest.raises(UserError) as error:
+        explain.main([table, row, column, "--results", str(results.folder)])
+    assert message in str(error.value)
+
+
+def test_results_that_are_not_there_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"plan\.json: no such file; name the folder of finished results"):
+        explain.main(["fig2", "PASE, frozen", "OpenMIC", "--results", str(tmp_path)])
+
+
+def test_every_checkpoint_behind_a_number_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = Results(tmp_path)
+    results.plan["studies"]["fig2"]["comparisons"] = []
+    for seed in range(3):
+        results.add(factors("pase", "frozen", "openmic", seed=seed), [0.5, 0.6, 0.7])
+    (statistics(results) / "plan.json").write_text(json.dumps(results.plan))
+    text = printed(results, capsys, "PASE, frozen", "openmic")
+    assert [f"Pre-training seed {seed}: " in text for seed in range(3)] == [True] * 3
+    assert text.count("To make it again:") == 3

@@ -1,0 +1,207 @@
+"""SIGKILL at 50 random points over all stages: what was run again has the very bytes of what nothing disturbed."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests import processes
+from tests.repository import REPOSITORY
+from workflow_scripts import configuration, planning
+
+KILLS = 50
+#: stage -> share of the kills; the long ones, and those that write much, get more
+SHARES = {
+    "prepare": 8,
+    "extract": 6,
+    "weigh": 6,
+    "pretrain": 10,
+    "embed": 4,
+    "evaluate": 10,
+    "aggregate": 3,
+    "tabulate": 3,
+}
+
+CONFIG = {
+    "studies": ["wu2021_fig8"],
+    "trim": {
+        "wu2021_fig8": {
+            **{"encoder": ["pase"], "workers": ["LP"], "recipe": ["smoke"], "dataset": ["extended_ballroom"]},
+            **{"fraction": ["100pct"], "published": [], "comparisons": [], "figure": None},
+        }
+    },
+    "worker_sets": {"LP": ["lps", "prosody"]},
+    "datasets": {
+        "audioset_music": {"twin": {"clips": 12}},
+        "extended_ballroom": {"twin": {"clips": 26}},
+    },
+    "encoders": {"pase": {"embedding": 8, "width": 0.05}},
+    # a state after each step, so that kills find something to go on from
+    "recipes": {"smoke": {"epochs": 3, "steps_per_epoch": 4, "checkpoint_seconds": 0.001}},
+    "weightings": {"reweighted": {"epochs": 2}},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A job as its rule starts it; `outputs` are what the rule declares, below the folder of the run."""
+
+    verb: str
+    argv: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+def jobs(plan: planning.Plan) -> Iterator[Job]:
+    """All jobs of a plan with one run, in their order, for the folder they are started in."""
+    (run,) = plan.pretrained
+    rate = plan.sample_rate(run.encoder)
+    cells = [cell for _, cell in plan.evaluations]
+    for name, _ in plan.corpora:
+        yield _job("acquire", plan.acquire(name), f"--root=data/{name}", outputs=[f"data/{name}/acquired.json"])
+    for name, _ in plan.corpora:
+        files = ("corpus.json", "audio.int16", "clips.parquet", "labels.parquet", "quarantine.csv", "record.json")
+        given = [f"--acquired=data/{name}/acquired.json", f"--output=corpora/{name}", "--threads=2"]
+        yield _job("prepare", plan.prepare(name, rate), *given, outputs=[f"corpora/{name}/{file}" for file in files])
+    heard = f"--corpus=corpora/{run.corpus}"
+    extracted = plan.extract(run.corpus, rate, "prosody")
+    stored = ["prosody.npy", "prosody.json"]
+    yield _job("extract", extracted, heard, "--output=prosody.npy", "--threads=1", outputs=stored)
+    features = [heard, "--features=prosody=prosody.npy", "--threads=1"]
+    weights = ["run/weights.json", "run/weigh.json"]
+    yield _job("weigh", plan.weigh(run), *features, "--source=equal", "--output=run/weights.json", outputs=weights)
+    trained = [f"run/{name}" for name in ("encoder.safetensors", "losses.csv", "record.json")]
+    given = [*features, "--weights=run/weights.json", "--output=run"]
+    yield _job("pretrain", plan.pretrain(run), *given, outputs=trained)
+    for cell in cells:
+        tested, checkpoint = f"--corpus=corpora/{cell.dataset}", "--checkpoint=run/encoder.safetensors"
+        used = checkpoint
+        if cell.scenario == "frozen":
+            used = "--embeddings=embeddings.npy"
+            given = [tested, checkpoint, "--output=embeddings.npy"]
+            embedded = ["embeddings.npy", "embeddings.json"]
+            yield _job("embed", plan.embed(run, cell.dataset), *given, outputs=embedded)
+        output = str(Path(where(plan, run, cell)).parent)
+        files = [f"{output}/{name}" for name in ("trials.csv", "predictions.npz", "record.json")]
+        yield _job("evaluate", plan.evaluate(run, cell), tested, used, f"--output={output}", outputs=files)
+    yield Job(verb="aggregate", argv=("--plan=plan.json", "--output=statistics"), outputs=("statistics",))
+    given = ["--plan=plan.json", "--statistics=statistics", "--output=tables"]
+    yield Job(verb="tabulate", argv=tuple(given), outputs=("tables",))
+
+
+def where(plan: planning.Plan, run: planning.Run, cell: planning.Cell) -> str:
+    return f"{plan.config['results']}/evaluations/{planning.path_of(run, cell)}/trials.csv"
+
+
+def _job(verb: str, job: planning.Job, *given: str, outputs: list[str]) -> Job:
+    return Job(verb=verb, argv=("--config", job.config, "--code", job.code, *given), outputs=tuple(outputs))
+
+
+def work(folder: str, verb: str, argv: tuple[str, ...]) -> None:
+    """What a job's process does; it leads a group of its own, as on a cluster, so that all of it can be killed."""
+    os.setpgid(0, 0)
+    os.chdir(folder)
+    importlib.import_module(f"workflow_scripts.{verb}").main(list(argv))
+
+
+def kill(process: processes.BaseProcess, *, whole: bool) -> None:
+    """Kill all of a job, as a cluster does, or only its first process, as a machine without memory does."""
+    assert process.pid is not None
+    with contextlib.suppress(ProcessLookupError):  # it has no group yet
+        if whole:
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.join()
+
+
+class Ground:
+    """A folder in which jobs are run."""
+
+    def __init__(self, folder: Path, plan: planning.Plan) -> None:
+        folder.mkdir()
+        self.folder, self.log = folder, folder / "log"
+        (folder / "plan.json").write_text(json.dumps(plan.summary()), encoding="utf-8")
+
+    def start(self, job: Job) -> processes.BaseProcess:
+        return processes.start(work, str(self.folder), job.verb, job.argv, log=self.log)
+
+    def finish(self, job: Job) -> float:
+        """Run a job to its end; return its seconds."""
+        started = time.monotonic()
+        assert processes.codes([self.start(job)]) == [0], self.log.read_text()[-3000:]
+        return time.monotonic() - started
+
+    def clear(self, job: Job) -> None:
+        """Remove what the job declares, as Snakemake does before it starts it again."""
+        for output in (self.folder / name for name in job.outputs):
+            if output.is_dir():
+                shutil.rmtree(output)
+            else:
+                output.unlink(missing_ok=True)
+
+    def contents(self) -> Mapping[str, bytes]:
+        """All that must not differ: results without records of time, and without the hidden files beside them."""
+        found = {}
+        for path in sorted(self.folder.rglob("*")):
+            name = str(path.relative_to(self.folder))
+            if path.is_file() and not any(part.startswith(".") for part in name.split("/")) and path != self.log:
+                found[name] = _timeless(path)
+        return found
+
+
+def _timeless(path: Path) -> bytes:
+    if path.name in ("acquired.json", "record.json", "weigh.json", "embeddings.json", "prosody.json"):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return json.dumps({key: record.get(key) for key in ("code", "config", "data", "digest", "weights")}).encode()
+    if path.name == "trials.csv":
+        return pd.read_csv(path).drop(columns="seconds").to_csv().encode()
+    return b"" if path.name == "trials.parquet" else path.read_bytes()  # its csv is compared
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> planning.Plan:
+    """The plan of one small run and its cells."""
+    given = tmp_path_factory.mktemp("config") / "kill_anywhere.yaml"
+    given.write_text(json.dumps(CONFIG), encoding="utf-8")  # JSON is YAML
+    folder = REPOSITORY / "config"
+    config = configuration.merged([folder / "config.yaml", folder / "smoke.yaml", given])
+    return planning.Plan(config, configuration.check(config, files=[given], folder=folder))
+
+
+@pytest.mark.slow
+def test_killed_anywhere_everything_ends_with_the_same_bytes(plan, tmp_path):
+    undisturbed, killed = (Ground(tmp_path / name, plan) for name in ("undisturbed", "killed"))
+    generator, kills = random.Random(5), dict.fromkeys(SHARES, 0)
+    planned = list(jobs(plan))
+    quota = {verb: [job for job in planned if job.verb == verb] for verb in SHARES}
+    for job in planned:
+        seconds = undisturbed.finish(job)
+        wanted = -(-SHARES.get(job.verb, 0) // len(quota.get(job.verb, [job])))
+        survived = 0
+        while survived < wanted:
+            process = killed.start(job)
+            process.join(timeout=generator.random() * seconds)
+            if process.is_alive():
+                kill(process, whole=generator.random() < 0.7)
+                survived += 1
+                kills[job.verb] += 1
+            else:
+                assert process.exitcode == 0, killed.log.read_text()[-3000:]
+            if generator.random() < 0.8 or process.exitcode == 0:  # else it is as a killed Snakemake leaves it
+                killed.clear(job)
+        killed.finish(job)
+    assert sum(kills.values()) >= KILLS, kills
+    wanted, found = undisturbed.contents(), killed.contents()
+    assert found.keys() == wanted.keys()
+    assert [name for name, content in wanted.items() if found[name] != content] == []

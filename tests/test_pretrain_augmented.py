@@ -1,0 +1,103 @@
+"""Augmented views and joined songs through the pretrain command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.corpora import write_corpus
+from tests.pretraining import arguments, config, write_features
+from workflow_scripts import pretrain
+from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.errors import UserError
+from workflow_scripts.training.pretraining import Pretraining
+
+RATE = 8000  # Hz
+RECIPE = {
+    "epochs": 2,
+    "epoch_of": "clips",
+    "batch": 2,
+    "chunk_seconds": 2.592,  # one window of SampleCNN
+    "join_songs": True,
+    "validation_batches": 0,
+    "calibration_batches": 0,
+    "checkpoint_seconds": 0,
+}
+CLMR: dict[str, Any] = {
+    "encoder": {"name": "samplecnn_8000", "options": {"width": 0.05}},
+    "workers": {"contrastive": {"size": 8}},
+    "weighting": {"name": "equal", "options": {}},
+    "augmentation": {"name": "clmr_thesis", "options": {"one_sided": True}},
+    "recipe": RECIPE,
+    "seed": 5,
+    "corpus": "songs",
+}
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory) -> Corpus:
+    """Four songs of three clips that are shorter than a window, and as many clips that do not train."""
+    folder = tmp_path_factory.mktemp("corpora") / "songs"
+    corpus = write_corpus(folder, clips=20, seconds=1.2, task="unlabelled", sample_rate=RATE)
+    corpus.clips["group"] = [f"song{row // 5}" for row in range(20)]
+    corpus.clips.to_parquet(folder / "clips.parquet")
+    return Corpus(folder)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "encoder.safetensors")
+
+
+def test_augmented_pieces_of_songs_train_and_a_stopped_run_goes_on_exactly(songs, tmp_path):
+    pretrain.main(arguments(CLMR, corpus=songs, output=tmp_path / "whole" / "seed5"))
+    record = json.loads((tmp_path / "whole" / "seed5" / "record.json").read_text())
+    assert record["steps"] == 4, "two epochs, each of four songs in batches of two"
+    assert record["clips_too_short"] == 0
+
+    stopped = Pretraining(
+        config=CLMR,
+        corpus=songs,
+        features={},
+        output=tmp_path / "stopped" / "seed5",
+        code="c0de",
+        device=torch.device("cpu"),
+    )
+    stopped.trainer().run(epochs=1)
+    pretrain.main(arguments(CLMR, corpus=songs, output=tmp_path / "stopped" / "seed5"))
+    first, again = (weights(tmp_path / name / "seed5") for name in ("whole", "stopped"))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+
+
+def test_the_augmentation_changes_what_is_learned(songs, tmp_path):
+    for name in ("crop", "filter"):
+        given = CLMR | {"augmentation": {"name": name, "options": {}}}
+        pretrain.main(arguments(given, corpus=songs, output=tmp_path / name / "seed5"))
+    first, second = (weights(tmp_path / name / "seed5") for name in ("crop", "filter"))
+    assert not all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_one_sided_needs_two_views(tmp_path):
+    corpus = write_corpus(tmp_path / "tones")
+    given = config() | {"augmentation": {"name": "gain", "options": {"one_sided": True}}}
+    with pytest.raises(UserError, match="augmentation gain: one_sided needs a worker that compares two views"):
+        pretrain.main(arguments(given, corpus=corpus, output=tmp_path / "seed5"))
+
+
+def test_stored_targets_and_joined_songs_exclude_each_other(tmp_path):
+    corpus = write_corpus(tmp_path / "tones")
+    write_features(tmp_path / "prosody.npy", corpus, channels=4)
+    given = config(join_songs=True) | {"workers": {"prosody": {"hidden": 4, "targets": "normalised"}}}
+    features = {"prosody": tmp_path / "prosody.npy"}
+    with pytest.raises(UserError, match="join_songs cannot go with prosody"):
+        pretrain.main(arguments(given, corpus=corpus, output=tmp_path / "seed5", features=features))
+
+
+def test_an_epoch_is_of_audio_or_of_clips(songs, tmp_path):
+    given = CLMR | {"recipe": RECIPE | {"epoch_of": "songs"}}
+    with pytest.raises(UserError, match="recipe: epoch_of must be one of audio, clips, not 'songs'"):
+        pretrain.main(arguments(given, corpus=songs, output=tmp_path / "seed5"))

@@ -1,0 +1,74 @@
+"""The command that says what is missing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.programs import Programs
+from tests.repository import REPOSITORY
+from workflow_scripts import status
+from workflow_scripts.report.status import SNAKEMAKE_LOGS
+
+CONFIG = ["--configfile", str(REPOSITORY / "config" / "smoke.yaml")]
+ACQUIRED, LOG = "data/smoke/openmic/acquired.json", "results/smoke/logs/acquire/openmic.log"
+
+
+@pytest.fixture(autouse=True)
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
+    folder = tmp_path / "workflow"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    made = Programs(tmp_path / "programs", monkeypatch)
+    made.answers("squeue", (1, "", "no controller"))
+    return made
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit) as ended:
+        status.main(CONFIG)
+    assert ended.value.code == status.EXIT_MISSING
+    return capsys.readouterr().out
+
+
+def write(path: str, text: str) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(text)
+
+
+def test_nothing_has_run(capsys):
+    text = printed(capsys)
+    assert "acquire openmic: not run: was not started" in text
+    assert "prepare openmic/16000: not run: waits for acquire openmic" in text
+    assert "0 of " in text
+
+
+def test_a_failed_job_names_its_reason_and_its_log(capsys):
+    write(LOG, "prelude: openmic: no such folder\n")
+    text = printed(capsys)
+    assert "acquire openmic: failed: openmic: no such folder" in text
+    assert LOG in text
+
+
+def test_a_finished_job_is_not_listed(capsys):
+    write(ACQUIRED, json.dumps({"seconds": 1.0}))
+    text = printed(capsys)
+    assert "acquire openmic:" not in text
+    assert "prepare openmic/16000: not run: was not started" in text
+    assert "1 of " in text
+
+
+def test_a_job_in_the_queue_says_so(programs, capsys):
+    told = ["[Sat Nov 21 07:00:00 2026]", "rule acquire:", f"    output: {ACQUIRED}", f"    log: {LOG}", "    jobid: 4"]
+    told += ["Job 4 has been submitted with SLURM jobid 11 (log: x)."]
+    write(f"{SNAKEMAKE_LOGS}/2026.snakemake.log", "\n".join(told))
+    programs.answers("squeue", (0, "11|PENDING|0:00|Resources\n", ""), (0, "11|RUNNING|1:05|None\n", ""))
+    assert "acquire openmic: is SLURM job 11, pending (Resources)" in printed(capsys)
+    assert "acquire openmic: runs as SLURM job 11 for 1:05" in printed(capsys)
+
+
+def test_refused_submissions_are_shown(capsys):
+    write("logs/slurm/rule_acquire/openmic/refused.log", "2026-11-21 07:00:00 sbatch: error: drain\n")
+    assert "SLURM refuses logs/slurm/rule_acquire/openmic: 2026-11-21 07:00:00 sbatch: error: drain" in printed(capsys)

@@ -1,0 +1,39 @@
+"""The chain of CLMR as the thesis describes it (Spijkervet 2021, section 3.1), after the random crops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from workflow_scripts.augmentations import delay, filter, gain, noise, pitch, polarity, reverb
+from workflow_scripts.training.chain import Chain, joined
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """With what probability an example gets each effect, and whether only one of the two views may get any.
+
+    The thesis's best probabilities (Fig. 6.4). Noise and gain are not varied there: theirs are the code's.
+    """
+
+    polarity: float = 0.8
+    noise: float = 0.01
+    gain: float = 0.3
+    filter: float = 0.8
+    delay: float = 0.4
+    pitch: float = 0.4
+    reverb: float = 0.4
+    one_sided: bool = False
+
+
+def build(options: Options, *, sample_rate: int) -> Chain:
+    """Build the chain for audio of `sample_rate` Hz."""
+    parts = [
+        polarity.build(polarity.Options(probability=options.polarity), sample_rate=sample_rate),
+        noise.build(noise.Options(probability=options.noise), sample_rate=sample_rate),
+        gain.build(gain.Options(probability=options.gain), sample_rate=sample_rate),
+        filter.build(filter.Options(probability=options.filter), sample_rate=sample_rate),
+        delay.build(delay.Options(probability=options.delay), sample_rate=sample_rate),
+        pitch.build(pitch.Options(probability=options.pitch), sample_rate=sample_rate),
+        reverb.build(reverb.Options(probability=options.reverb), sample_rate=sample_rate),
+    ]
+    return joined(parts, one_sided=options.one_sided)

@@ -1,0 +1,45 @@
+"""Pitch: the audio is transposed; its tempo stays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from workflow_scripts.effects.pitch import shifted
+from workflow_scripts.training.chain import Alone, Chain, Effect, require_order, whole_between
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Alone):
+    """`lowest` and `highest`: bounds of the interval in cents, whole numbers.
+
+    The thesis says a fifth down to a fifth up (section 3.1), which is 700 cents.
+    """
+
+    lowest: int = -700
+    highest: int = 700
+
+    def __post_init__(self) -> None:
+        """Raise `UserError` for bounds in the wrong order."""
+        require_order("pitch", self.lowest, self.highest)
+
+
+class Pitch(Effect):
+    """Shifts the pitch by a uniformly drawn interval."""
+
+    numbers = 1
+
+    def __init__(self, options: Options, *, sample_rate: int) -> None:
+        """Draw as `options` say."""
+        self.options, self.sample_rate = options, sample_rate
+
+    def __call__(self, audio: Tensor, numbers: Tensor) -> Tensor:
+        """Return the audio transposed."""
+        cents = whole_between(self.options.lowest, self.options.highest, numbers[:, 0])
+        return shifted(audio, cents=cents, sample_rate=self.sample_rate)
+
+
+def build(options: Options, *, sample_rate: int) -> Chain:
+    """Build it for audio of `sample_rate` Hz."""
+    return options.chain(Pitch(options, sample_rate=sample_rate))

@@ -1,0 +1,197 @@
+"""Explain one number of a table: its trials, what made them, and the command that makes them again.
+
+    python -m workflow_scripts.explain wu2021_fig2 "PASE+, frozen" OpenMIC [--results results/smoke]
+
+Table is the name of a study; row and column are as the table shows them, or the levels as configs name them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+from workflow_scripts.errors import UserError, run_command
+from workflow_scripts.factors import FACTORS
+from workflow_scripts.report import formats, tables, words
+from workflow_scripts.statistics.missing import why_missing
+from workflow_scripts.statistics.plan import Evaluation, Job, Plan, Study, read_plan
+from workflow_scripts.statistics.summary import read_tables
+from workflow_scripts.statistics.trials import read_trials
+
+PROFILE = "config/profiles/local"
+PER_TRIAL = ("trial", "seed", "value", "train_clips", "epochs", "seconds")
+PER_CELL = {
+    "code": "code digest",
+    "config": "config digest",
+    "data": "data digest",
+    "source": "data source",
+    "test_clips": "test clips",
+    "quarantined": "quarantined clips",
+    "device": "device",
+}
+OF_RECORD = ("python", "platform", "started", "peak_memory_bytes")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Print everything behind one number; `UserError` for a name that is not there says which are."""
+    arguments = _arguments(argv)
+    plan_file = arguments.results / "statistics" / "plan.json"
+    if not plan_file.is_file():
+        raise UserError(f"{plan_file}: no such file; name the folder of finished results with --results")
+    plan = read_plan(str(plan_file))
+    (study,) = plan.chosen([arguments.table])
+    entry = _entry(study, plan, arguments.row, arguments.column)
+    console = Console(soft_wrap=True, markup=False, highlight=False)
+    for line in _explained(study, plan, entry, arguments.results):
+        console.print(line)
+
+
+def _entry(study: Study, plan: Plan, row: str, column: str) -> list[Evaluation]:
+    """The cells behind a number: those of the row that are also of the column."""
+    evaluations = plan.of(study)
+    rows = _picked(evaluations, study.rows, row, what=f"row of {study.name}")
+    columns = _picked(evaluations, study.columns, column, what=f"column of {study.name}")
+    found = [evaluation for evaluation in rows if evaluation in columns]
+    if not found:
+        raise UserError(f"{study.name} plans no cell for row {row!r} and column {column!r}")
+    return found
+
+
+def _picked(evaluations: Sequence[Evaluation], factors: Sequence[str], name: str, *, what: str) -> list[Evaluation]:
+    """Evaluations whose levels of `factors` are called `name`, in words or as in configs."""
+    by_key: dict[tuple[str, ...], list[Evaluation]] = {}
+    for evaluation in evaluations:
+        by_key.setdefault(tuple(evaluation.factors[factor] for factor in factors), []).append(evaluation)
+    labels = {key: _label(words.name(level) for level in key) for key in by_key}
+    wanted = _plain(name)
+    found = [
+        key for key, label in labels.items() if wanted in (_plain(label), _plain(_label(key)), _plain(" ".join(key)))
+    ]
+    if len(found) != 1:
+        raise UserError(f"no {what} is called {name!r}; there are: {'; '.join(labels.values())}")
+    return by_key[found[0]]
+
+
+def _label(levels: Iterable[str]) -> str:
+    """Levels as the label of a row: those that say "none" are left out."""
+    return ", ".join(level for level in levels if level != tables.NOTHING)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.replace(",", " ").split()).casefold()
+
+
+def _explained(study: Study, plan: Plan, entry: Sequence[Evaluation], results: Path) -> Iterator[str]:
+    yield from _number(study, entry, results)
+    for evaluation in entry:
+        yield ""
+        yield f"Pre-training seed {evaluation.factors['pretrain_seed']}: {evaluation.path}"
+        for factor in FACTORS:
+            yield f"  {words.name(factor)}: {evaluation.factors[factor]}"
+        yield from _cell(study, evaluation) if evaluation.path.is_file() else [f"  {why_missing(evaluation)}"]
+        yield from _made_from(evaluation.jobs)
+        yield "  To make it again:"
+        yield f"    {_command(evaluation, plan)}"
+
+
+def _number(study: Study, entry: Sequence[Evaluation], results: Path) -> Iterator[str]:
+    """The number as the table shows it."""
+    table = tables.build(study, read_tables(results / "statistics"))
+    row = tuple(words.name(entry[0].factors[factor]) for factor in study.rows)
+    column = ", ".join(words.name(entry[0].factors[factor]) for factor in study.columns)
+    shown = next(each for each in table.rows if each.labels == row)
+    place = next(place for place, each in enumerate(table.columns) if each.label == column)
+    number = shown.entries[place]
+    yield f"{table.title}"
+    yield f"{shown.label}, {table.columns[place].heading}: {formats.entry_text(number, table.measure)}"
+    yield f"  {table.notes[0]}"
+    errors = formats.errors_text(number, table.measure)
+    if errors:
+        yield f"  standard errors: {errors}"
+    if number.rank:
+        yield f"  {formats.RANK_WORDS[number.rank]}"
+    if number.reason:
+        yield f"  {number.reason}"
+
+
+def _cell(study: Study, evaluation: Evaluation) -> Iterator[str]:
+    trials = read_trials(evaluation.path)
+    mine = trials[trials["metric"] == study.metric].sort_values("trial")
+    stale = set(mine["code"]) != {evaluation.code} or set(mine["config"]) != {evaluation.config}
+    if stale:
+        yield f"  These trials are stale: the plan expects code {evaluation.code} and config {evaluation.config}."
+    for column, name in PER_CELL.items():
+        yield f"  {name}: {', '.join(dict.fromkeys(str(value) for value in mine[column]))}"
+    yield from (f"  {line}" for line in _record(evaluation.path.with_name("record.json")))
+    yield f"  trials ({study.metric} as stored, from 0 to 1):"
+    yield from (f"    {line}" for line in _trials(mine))
+
+
+def _trials(mine: pd.DataFrame) -> list[str]:
+    text: str = mine[list(PER_TRIAL)].rename(columns={"value": "metric"}).to_string(index=False)
+    return text.splitlines()
+
+
+def _record(path: Path) -> Iterator[str]:
+    """What a job's record says of how it ran; energy where somebody measured it."""
+    record = _read(path)
+    for key, value in record.items():
+        if key in OF_RECORD or key.startswith("energy"):
+            yield f"{key.replace('_', ' ')}: {words.size(value) if key == 'peak_memory_bytes' else value}"
+    versions = record.get("versions") or {}
+    if versions:
+        yield f"versions: {', '.join(f'{name} {version}' for name, version in versions.items())}"
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: run the job that writes it again") from error
+    return content if isinstance(content, dict) else {}
+
+
+def _made_from(jobs: Sequence[Job]) -> Iterator[str]:
+    """The jobs before the evaluation, with what their records say."""
+    before = jobs[:-1]
+    if before:
+        yield "  made from:"
+    for job in before:
+        record = _read(job.record)
+        said = [f"code {record['code']}"] if "code" in record else []
+        said += [words.duration(float(record["seconds"]))] if "seconds" in record else []
+        said += [f"on {record['device']}"] if record.get("device") else []
+        said += [f"energy {record[key]}" for key in record if key.startswith("energy")]
+        yield f"    {job.verb}: {job.output}" + (f" ({', '.join(said)})" if said else "")
+
+
+def _command(evaluation: Evaluation, plan: Plan) -> str:
+    """Make just this cell again; `--force` leaves what it was made from as it is, if that is still there."""
+    files = ["--configfile", *plan.configfiles] if plan.configfiles else []
+    return shlex.join(["snakemake", str(evaluation.path), "--force", "--profile", PROFILE, *files])
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="explain", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("table", help="name of the study, such as wu2021_fig2")
+    parser.add_argument("row", help='row of its table, such as "PASE+, frozen"')
+    parser.add_argument("column", help="column of its table, such as OpenMIC")
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), help="folder of the results (default: results)"
+    )
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,264 @@
+"""What stands below a study's table: across data sets, ranks, where the variation comes from, seeds needed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from workflow_scripts.report import words
+from workflow_scripts.statistics.plan import Study
+from workflow_scripts.statistics.ranking import not_ranked_together
+from workflow_scripts.statistics.sets import BESIDE_SETS
+from workflow_scripts.statistics.summary import BETTER, MEASURED, MISSING, SETTINGS, WORSE
+from workflow_scripts.statistics.uncertainty import TEST_CLIPS
+
+TWIN = "twin"
+UNIDENTIFIED = "not identified"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A small table in printed text, or only `sentences` where it has no rows; the first `texts` columns are words.
+
+    `folded` says that a page may show it on demand only; `last_text` that the last column is words too.
+    """
+
+    title: str
+    headings: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    texts: int = 1
+    last_text: bool = False
+    sentences: tuple[str, ...] = ()
+    folded: bool = False
+
+
+def build(study: Study, mine: Mapping[str, pd.DataFrame], measure: words.Measure) -> Iterable[Part]:
+    """The parts that a study has something to say in, from its rows of the tables that `aggregate` wrote."""
+    made = (
+        _across(study, mine["across"], measure),
+        _ranks(study, mine, measure),
+        _profiles(study, mine["profiles"], measure),
+        _variation(study, mine["variance"], measure),
+        _seeds(mine["seeds"], measure),
+    )
+    return [part for part in made if part.rows or part.sentences]
+
+
+def sources(frame: pd.DataFrame) -> list[str]:
+    """Where the numbers of these rows come from, each once."""
+    return list(dict.fromkeys(source for sources in frame["source"] for source in sources.split()))
+
+
+# --- across data sets -----------------------------------------------------------------------------------------------
+
+
+def _across(study: Study, frame: pd.DataFrame, measure: words.Measure) -> Part:
+    records = frame.to_dict("records")
+    headings = ("Comparison", "Data sets", "Mean difference", "95 % interval", "p", "p (Holm)", "Verdict")
+    rows = tuple(_across_row(record, frame, measure) for record in records)
+    said = tuple(_across_sentence(study, record, frame, measure) for record in records)
+    if frame["family"].any():
+        tests = words.counted(int(frame["family"].max()), "tests")
+        said += (
+            "The mean is over these data sets, each counting the same; nothing is said of others. "
+            f"p is adjusted over {tests}, a family apart from that of the single data sets.",
+        )
+    return Part(title="Across data sets", headings=headings, rows=rows, texts=2, last_text=True, sentences=said)
+
+
+def _across_row(record: dict, frame: pd.DataFrame, measure: words.Measure) -> tuple[str, ...]:
+    name, sets = _beside(record["comparison"], record, frame), _sets(record["datasets"])
+    if record["status"] != MEASURED:
+        return name, sets, "", "", "", "", _why_not(record)
+    return (
+        *(name, sets, words.amount(record["mean"], measure), words.interval(record["low"], record["high"], measure)),
+        *(words.p_value(record["p"]), words.p_value(record["p_holm"]), record["verdict"] or record["reason"]),
+    )
+
+
+def _across_sentence(study: Study, record: dict, frame: pd.DataFrame, measure: words.Measure) -> str:
+    comparison = next(each for each in study.comparisons if each.name == record["comparison"])
+    better, than = words.sides(comparison.better, comparison.than)
+    over = _beside(f"Mean over {_sets(record['datasets'])}", record, frame)
+    if record["source"]:
+        over += f" ({record['source'].replace(' ', ', ')})"
+    mean, low, high = record["mean"], record["low"], record["high"]
+    if record["status"] != MEASURED:
+        return f"{over}: {better} and {than} not compared ({_why_not(record)})."
+    if record["verdict"] in (BETTER, WORSE):
+        also = ", also for other test clips" if TEST_CLIPS in record["covers"] else " on these test clips"
+        return (
+            f"{over}: {words.beats(record['verdict'], better, than)} {words.directed(mean, low, high, measure)}{also}."
+        )
+    shown = f"{words.amount(mean, measure)} {words.interval(low, high, measure)}"
+    return f"{over}: {record['verdict'] or record['reason']} between {better} and {than}: {shown}."
+
+
+def _sets(datasets: str) -> str:
+    return words.listed([words.name(name) for name in datasets.split()])
+
+
+def _beside(text: str, record: dict, frame: pd.DataFrame) -> str:
+    """Text with the head or fraction, where there are several."""
+    several = [record[factor] for factor in BESIDE_SETS if record[factor] and frame[factor].nunique() > 1]
+    return ", ".join([text, *(words.name(level) for level in several)])
+
+
+def _why_not(record: dict) -> str:
+    return f"{'missing' if record['status'] == MISSING else 'refused'}: {record['reason']}"
+
+
+# --- ranks ----------------------------------------------------------------------------------------------------------
+
+
+def _ranks(study: Study, mine: Mapping[str, pd.DataFrame], measure: words.Measure) -> Part:
+    frame = mine["ranks"]
+    ordered = frame.sort_values("place", kind="stable", na_position="last")
+    beside = [factor for factor in study.columns if factor != "dataset" and frame[factor].nunique() > 1]
+    rows = [
+        (*(words.name(record[factor]) for factor in (*beside, *study.rows)), *_rank_cells(record, measure))
+        for _, group in (ordered.groupby(beside, sort=False) if beside else [("", ordered)])
+        for record in group.to_dict("records")
+    ]
+    headings = [words.capital(words.name(factor)) for factor in (*beside, *study.rows)]
+    number = f" ({measure.unit})" if measure.unit else ""
+    headings += [f"Mean{number}", "Place", "95 % places", "Ties", f"Interquartile mean{number}", "Evidence"]
+    said = (
+        tuple(f"{words.capital(reason)}." for reason in not_ranked_together(mine["entries"], study.columns))
+        if rows
+        else ()
+    )
+    measured = frame[frame["status"] == MEASURED]
+    if len(measured):
+        sets = _sets(measured["datasets"].iloc[0])
+        covers = measured["covers"].iloc[0].replace(" and ", " and other ")
+        said = (
+            f"By the mean over {sets} ({', '.join(sources(measured))}), each counting the same. The 95 % places hold "
+            f"for all methods at once and for other {covers}; methods that share a letter were not told apart. The "
+            " interquartile mean, over all trials of all sets, is a description.",
+            *said,
+        )
+    texts = len(beside) + len(study.rows)
+    title = "Ranks over data sets"
+    return Part(title=title, headings=tuple(headings), rows=tuple(rows), texts=texts, last_text=True, sentences=said)
+
+
+def _rank_cells(record: dict, measure: words.Measure) -> tuple[str, ...]:
+    if record["status"] != MEASURED:
+        return "", "", "", "", "", _why_not(record)
+    low, high = int(record["place_low"]), int(record["place_high"])
+    replicates = words.counted(int(record["n"]), record["replicate"])
+    one = " of one checkpoint" if record["replicate"] == "trials" and record["checkpoints"] else ""
+    return (
+        words.number(record["mean"] * measure.scale, measure.decimals),
+        str(int(record["place"])),
+        f"{low}" if low == high else f"{low}{words.RANGE}{high}",
+        record["ties"],
+        words.number(record["iqm"] * measure.scale, measure.decimals),
+        f"{replicates}{one} a set",
+    )
+
+
+def _profiles(study: Study, frame: pd.DataFrame, measure: words.Measure) -> Part:
+    """Shares of trials above thresholds, where these tell methods apart."""
+    factors = [factor for factor in frame.columns if factor in (*study.rows, *study.columns)]
+    shares = frame.pivot_table(index=factors, columns="threshold", values="share", sort=False)
+    shares = shares.loc[:, (shares.max() > 0) & (shares.min() < 1)]
+    above = tuple(f"> {words.number(threshold * measure.scale, 0)}" for threshold in map(float, shares.columns))
+    rows = [
+        (*(words.name(str(level)) for level in key), *(words.number(100 * share, 0) for share in row))
+        for key, row in zip(shares.index, shares.to_numpy(), strict=True)
+    ]
+    said = f"Share of trials (%) above each {measure.heading}, every data set counting the same."
+    return Part(
+        title="Performance profiles",
+        headings=(*(words.capital(words.name(factor)) for factor in factors), *above),
+        rows=tuple(rows) if above else (),
+        texts=len(factors),
+        sentences=(said,) if above and rows else (),
+        folded=True,
+    )
+
+
+# --- variation ------------------------------------------------------------------------------------------------------
+
+
+def _variation(study: Study, frame: pd.DataFrame, measure: words.Measure) -> Part:
+    """Deviation and share of variance by source and column: mean over the pre-trained methods, or over all if none."""
+    pretrained = frame[frame["checkpoints"] > 0]
+    shown = pretrained if len(pretrained) else frame[frame["kind"] == "method"]
+    columns = list(dict.fromkeys(shown[list(study.columns)].itertuples(index=False, name=None)))
+    reasons: dict[str, str] = {}
+    rows = []
+    for component, of_component in shown.groupby("component", sort=False):
+        reasons |= {str(component): reason for reason in of_component["reason"] if reason}
+        cells = []
+        for column in columns:
+            inside = (shown[list(study.columns)] == list(column)).all(axis=1)
+            cells.append(_component(shown[inside], str(component), measure))
+        rows.append((words.capital(str(component)), *cells))
+    said = []
+    if rows:
+        unit = measure.difference_unit or measure.name
+        whose = "the pre-trained methods" if len(pretrained) else "the methods"
+        said.append(
+            f"Standard deviation in {unit} that each source gives to a single trial, and its share of the variance "
+            f"that was identified; mean over {whose}. Test clips: what another test set of this size would change."
+        )
+        said += [f"{words.capital(name)}: {UNIDENTIFIED} ({reason})." for name, reason in reasons.items()]
+    labels = [", ".join(words.name(level) for level in column) for column in columns]
+    return Part(
+        title="Where the variation comes from",
+        headings=("Source", *labels),
+        rows=tuple(rows),
+        sentences=tuple(said),
+    )
+
+
+def _component(inside: pd.DataFrame, component: str, measure: words.Measure) -> str:
+    mine = inside[inside["component"] == component]
+    if mine.empty or (mine["reason"] != "").any():
+        return UNIDENTIFIED
+    variance = float((mine["sd"] ** 2).mean())
+    total = float((inside.loc[inside["reason"] == "", "sd"] ** 2).sum()) / len(mine)
+    share = f" ({words.number(100 * variance / total, 0)} %)" if total else ""
+    return f"{words.number(math.sqrt(variance) * measure.scale, measure.decimals)}{share}"
+
+
+def _seeds(frame: pd.DataFrame, measure: words.Measure) -> Part:
+    headings = ("Comparison", "Setting", "Difference", "Deviation of checkpoints", "Checkpoints", "Seeds needed")
+    told = frame[frame["status"] == MEASURED]
+    reasons = dict.fromkeys(frame.loc[frame["status"] != MEASURED, "reason"])
+    said = [f"{words.capital(reason)}." for reason in reasons]
+    if len(told):
+        said.insert(
+            0,
+            "Pre-training seeds on each side (or of the side that has several) that would show the difference with a "
+            "probability of 80 % in a test at 0.05; in brackets the range that not knowing the deviation well leaves.",
+        )
+    elif said:
+        said = [f"Not known: {'; '.join(reasons)}."]
+    rows = tuple(_seeds_row(record, frame, measure) for record in told.to_dict("records"))
+    return Part(title="Seeds needed", headings=headings, rows=rows, texts=2, last_text=True, sentences=tuple(said))
+
+
+def _seeds_row(record: dict, frame: pd.DataFrame, measure: words.Measure) -> tuple[str, ...]:
+    setting = [
+        words.name(record[name])
+        for name in SETTINGS
+        if record[name] and (name == "dataset" or frame[name].nunique() > 1)
+    ]
+    return (
+        *(record["comparison"], ", ".join(setting)),
+        f"{words.amount(record['wanted'], measure)} ({record['stated']})",
+        words.amount(record["deviation"], measure),
+        str(int(record["checkpoints"])),
+        f"{_seed(record['seeds'])} ({_seed(record['seeds_low'])}{words.RANGE}{_seed(record['seeds_high'])})",
+    )
+
+
+def _seed(count: object) -> str:
+    return ">10,000" if pd.isna(count) else f"{count:,}"  # type: ignore[call-overload]
