@@ -97,3 +97,14 @@ def test_statistics_and_report_never_import_torch() -> None:
     modules = ", ".join(f"workflow_scripts.{verb}" for verb in ("aggregate", "tabulate", "draw", "compose", "show"))
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_run_that_failed_is_marked_and_needs_no_corpora(results: Results) -> None:
+    assert "Unfinished" not in run(results)
+    whole = dict(results.plan)
+    results.plan |= {"unfinished": True, "corpora": [*whole["corpora"], str(results.folder / "not there")]}
+    try:
+        assert "Unfinished: the run failed. This is what it had finished." in run(results, "unfinished.html")
+    finally:
+        results.plan.clear()
+        results.plan.update(whole)

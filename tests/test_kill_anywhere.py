@@ -22,6 +22,7 @@ from tests.repository import REPOSITORY
 from workflow_scripts import configuration, planning
 
 KILLS = 50
+WHILE_WRITING = 0.6  # so many strike when next a file appears or changes; the others at their random moment
 #: stage -> share of the kills; the long ones, and those that write much, get more
 SHARES = {
     "prepare": 8,
@@ -142,6 +143,24 @@ class Ground:
         assert processes.codes([self.start(job)]) == [0], self.log.read_text()[-3000:]
         return time.monotonic() - started
 
+    def wait_for_writing(self, process: processes.BaseProcess) -> None:
+        """Wait until any file but the log appears or changes, or the process ends."""
+        before = self._files()
+        while process.is_alive() and self._files() == before:
+            time.sleep(0)
+
+    def _files(self) -> dict[str, tuple[int, int]]:
+        """Size and time of every file."""
+        found, folders = {}, [str(self.folder)]
+        while folders:
+            with contextlib.suppress(FileNotFoundError):  # what was temporary
+                for entry in os.scandir(folders.pop()):
+                    if entry.is_dir():
+                        folders.append(entry.path)
+                    elif entry.path != str(self.log):
+                        found[entry.path] = (entry.stat().st_size, entry.stat().st_mtime_ns)
+        return found
+
     def clear(self, job: Job) -> None:
         """Remove what the job declares, as Snakemake does before it starts it again."""
         for output in (self.folder / name for name in job.outputs):
@@ -192,6 +211,8 @@ def test_killed_anywhere_everything_ends_with_the_same_bytes(plan, tmp_path):
         while survived < wanted:
             process = killed.start(job)
             process.join(timeout=generator.random() * seconds)
+            if generator.random() < WHILE_WRITING:
+                killed.wait_for_writing(process)
             if process.is_alive():
                 kill(process, whole=generator.random() < 0.7)
                 survived += 1

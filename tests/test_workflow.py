@@ -36,7 +36,7 @@ LEFT_OUT = shutil.ignore_patterns(
 )
 SMOKE = "config/smoke.yaml"
 DATASETS = ("openmic", "extended_ballroom")
-STUDIES = tuple(f"wu2021_fig{number}" for number in range(2, 9))
+STUDIES = (*(f"wu2021_fig{number}" for number in range(2, 9)), "wu2021_ranks")
 METHOD = [factor for factor in (*PRETRAINING, *DOWNSTREAM) if factor != "pretrain_seed"]
 #: what follows from any changed trial
 SUMMARIES = {"aggregate", "tabulate", "draw", "compose"}
@@ -576,6 +576,31 @@ def test_stale_results_are_noticed_without_snakemakes_records(finished: Path) ->
         aside.rename(records)
         restored = snakemake(finished)
         assert restored.returncode == 0, restored.stderr[-5000:]
+
+
+def test_a_run_that_fails_still_shows_what_it_finished(finished: Path) -> None:
+    results = finished / "results" / "smoke"
+    whole = {path: path.read_bytes() for path in (results / "tables").iterdir()}
+    edit = ("def build(options: Options) -> Handcrafted:", '    raise RuntimeError("no such feature")')
+    with edited(
+        finished / "workflow_scripts/encoders/handcrafted.py", lambda text: text.replace(edit[0], "\n".join(edit))
+    ):
+        failed = snakemake(finished, "--keep-going")
+        assert failed.returncode != 0
+        assert "Tables of what was finished: results/smoke/unfinished/report/index.html" in failed.stderr
+    table = pd.read_csv(results / "unfinished/tables/wu2021_fig2.csv", keep_default_na=False)
+    lost = table[table["encoder"] == "handcrafted"]
+    assert len(lost) == len(DATASETS)
+    assert set(lost["reason"]) == {"failed: embed: RuntimeError: no such feature"}
+    assert set(table.loc[table["encoder"] != "handcrafted", "status"]) == {"measured"}
+    page = (results / "unfinished/report/index.html").read_text(encoding="utf-8")
+    assert "Unfinished: the run failed." in page
+    assert all(path.read_bytes() == content for path, content in whole.items()), "the whole tables are left alone"
+    mended = snakemake(finished)
+    assert mended.returncode == 0, mended.stderr[-5000:]
+    assert not (results / "unfinished").exists()
+    assert all(path.read_bytes() == content for path, content in whole.items()), "and made again, byte for byte"
+    assert planned(finished) == set()
 
 
 TOY_ENCODER = '''

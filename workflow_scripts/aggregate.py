@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--code", default="", help="digest of the code that aggregates, written into summary.json")
     parser.add_argument("--output", type=Path, required=True, help="folder to write to (results/statistics)")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads that draw test clips")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads that draw test clips and rank")
     arguments = parser.parse_args(argv)
 
     plan = read_plan(arguments.plan)
@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
         "trials": gathered.trials,
         "cells": cell_table(plan, cells),
         "reproduction": reproduction_table(plan, cells, gathered.trials),
-        **summaries(plan, cells, redraw(plan, cells, threads=arguments.threads)),
+        **summaries(plan, cells, redraw(plan, cells, threads=arguments.threads), threads=arguments.threads),
     }
     for name, table in tables.items():
         write_csv(arguments.output / f"{name}.csv", table)
@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> None:
     )
 
 
-def summaries(plan: Plan, cells: Cells, redrawn: Redrawn) -> dict[str, pd.DataFrame]:
+def summaries(plan: Plan, cells: Cells, redrawn: Redrawn, *, threads: int = 1) -> dict[str, pd.DataFrame]:
     """The tables about studies, by name (`summary.TABLES`)."""
     listed = [entry for study in plan.studies for entry in entries(study, plan.of(study), cells)]
     asked = [each for study in plan.studies for each in questions(study, plan.of(study), cells, redrawn)]
@@ -79,7 +79,7 @@ def summaries(plan: Plan, cells: Cells, redrawn: Redrawn) -> dict[str, pd.DataFr
         "entries": entry_table(listed, redrawn),
         "comparisons": comparison_table(asked),
         "across": across_table(asked),
-        "ranks": rank_table(listed, redrawn),
+        "ranks": rank_table(listed, redrawn, threads=threads),
         "profiles": profile_table(listed),
         "variance": variance_table(listed, redrawn),
         "seeds": seeds_table(asked),

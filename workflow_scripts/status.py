@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -71,12 +72,14 @@ def _show(found: list[status.JobStatus], queued: Mapping[str, str], console: Con
         summary.add_row(*row)
     console.print(summary)
     missing = [each for each in found if each.state != status.DONE]
-    for each in missing:
+    for each in (each for each in missing if each.state != status.WAITS):
         tried = f" [{each.failures} of {each.attempts} attempts failed]" if each.failures else ""
         why = queued.get(each.slurm) or f"{each.state}: {each.why}"
         console.print(f"{each.name}: {why}{tried}", markup=False, highlight=False, soft_wrap=True)
         if each.state in (status.FAILED, status.UNFINISHED):
             console.print(f"    {each.job.log}", markup=False, highlight=False, soft_wrap=True)
+    for why, jobs in Counter(each.why for each in missing if each.state == status.WAITS).most_common():
+        console.print(f"{jobs:,} more: {why}", markup=False, highlight=False, soft_wrap=True)
     for log in sorted(SLURM_LOGS.rglob(REFUSED)):
         last = log.read_text(encoding="utf-8").splitlines()[-1:]
         console.print(f"SLURM refuses {log.parent}: {''.join(last)}", markup=False, highlight=False, soft_wrap=True)

@@ -68,10 +68,11 @@ def main() -> None:
             measured("aggregate", *plan, *threads, "--output", statistics),
             measured("tabulate", *plan, "--statistics", statistics, "--output", tables),
         ]
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(
         f"{cells * TRIALS:,} trials x {len(METRICS)} metrics: aggregate {taken[0]:.1f} s, tabulate {taken[1]:.1f} s, "
-        f"together {sum(taken):.1f} s (limit {LIMIT_SECONDS}); largest process "
-        f"{resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20:.2f} GiB (limit {LIMIT_GIBIBYTES})"
+        f"together {sum(taken):.1f} s (limit {LIMIT_SECONDS}), {used.ru_utime + used.ru_stime:.1f} s of them on a "
+        f"processor; largest process {used.ru_maxrss / 2**20:.2f} GiB (limit {LIMIT_GIBIBYTES})"
     )
 
 

@@ -113,3 +113,14 @@ def test_fractions_are_not_ranked_as_if_they_were_data_sets(tmp_path: Path) -> N
     part = parts(results)["Ranks over data sets"]
     assert cells(part, "Fraction") == ["1pct", "1pct", "100pct", "100pct"]
     assert part.sentences[-1].startswith("Fraction as blocks: fractions of one data set share its clips")
+
+
+def test_one_factor_is_enough_for_the_rows(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    results.plan["studies"]["fig2"] |= {"rows": ["encoder"], "comparisons": []}
+    for dataset in ("openmic", "fma_small"):
+        results.add(factors("pase", "frozen", dataset), 0.5 + NOISE)
+        results.add(factors("random", "frozen", dataset), 0.4 + NOISE)
+    made = parts(results)
+    assert [row[0] for row in made["Performance profiles"].rows] == ["PASE", "random weights"]
+    assert {len(row) for part in made.values() for row in part.rows} <= {len(part.headings) for part in made.values()}

@@ -92,7 +92,7 @@ def test_what_is_missing_says_why_or_what_it_waits_for(results):
     assert states == [
         ("pretrain audioset_music/seed0", status.DONE, ""),
         ("embed audioset_music/seed0", status.FAILED, "the disk is full: free some space"),
-        ("evaluate audioset_music/seed0", status.NOT_RUN, "waits for embed audioset_music/seed0"),
+        ("evaluate audioset_music/seed0", status.WAITS, "waits for embed audioset_music/seed0"),
     ]
 
 
@@ -101,6 +101,20 @@ def test_a_killed_job_is_told_from_a_failed_one(results):
     job = found(results)[0]
     assert job.state == status.UNFINISHED
     assert job.why.endswith("epoch 3/20: 0.1 s/step")
+
+
+def test_training_does_not_wait_for_the_data_that_are_evaluated_on(results):
+    verbs = ["acquire", "prepare", "acquire", "prepare", "pretrain", "embed"]
+    results.plan["jobs"] = [
+        [verb, f"{place}.out", f"{place}.json", f"logs/{verb}/{place}.log"] for place, verb in enumerate(verbs)
+    ]
+    results.plan["evaluations"][0]["jobs"] = list(range(len(verbs)))
+    for place in (2, 3):
+        finish(str(place))
+    states = {each.name: (each.state, each.why) for each in found(results)}
+    assert states["acquire 0"] == (status.NOT_RUN, "was not started")
+    assert states["pretrain 4"] == (status.NOT_RUN, "was not started")
+    assert states["embed 5"] == (status.WAITS, "waits for acquire 0")
 
 
 def test_half_a_record_is_no_result(results):

@@ -55,7 +55,8 @@ def test_the_first_in_order_that_failed_is_to_blame(tmp_path: Path) -> None:
 
 def test_trials_that_were_not_gathered_are_stale(tmp_path: Path) -> None:
     (tmp_path / "trials.csv").touch()
-    assert why_missing(evaluation(tmp_path, prepare="prelude: no files")).startswith("stale: ")
+    assert why_missing(evaluation(tmp_path)).startswith("stale: ")
+    assert why_missing(evaluation(tmp_path, prepare="prelude: no files")) == "failed: prepare: no files"
 
 
 def test_only_the_end_of_a_long_log_is_read(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.results import Results, factors
+from tests.results import Results, factors, full
 from workflow_scripts.errors import UserError
 from workflow_scripts.factors import PRETRAINING
 from workflow_scripts.statistics.plan import Figure, parse_plan, read_plan

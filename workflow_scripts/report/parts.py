@@ -168,9 +168,10 @@ def _profiles(study: Study, frame: pd.DataFrame, measure: words.Measure) -> Part
     shares = frame.pivot_table(index=factors, columns="threshold", values="share", sort=False)
     shares = shares.loc[:, (shares.max() > 0) & (shares.min() < 1)]
     above = tuple(f"> {words.number(threshold * measure.scale, 0)}" for threshold in map(float, shares.columns))
+    keys = shares.index.to_frame().itertuples(index=False)
     rows = [
         (*(words.name(str(level)) for level in key), *(words.number(100 * share, 0) for share in row))
-        for key, row in zip(shares.index, shares.to_numpy(), strict=True)
+        for key, row in zip(keys, shares.to_numpy(), strict=True)
     ]
     said = f"Share of trials (%) above each {measure.heading}, every data set counting the same."
     return Part(

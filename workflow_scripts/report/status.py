@@ -21,7 +21,9 @@ from workflow_scripts.statistics.missing import said
 from workflow_scripts.statistics.plan import Job, Plan
 
 SNAKEMAKE_LOGS = Path(".snakemake") / "log"  # in the folder where the workflow was started
-DONE, FAILED, UNFINISHED, NOT_RUN = "done", "failed", "unfinished", "not run"
+ACQUIRE, EMBED = "acquire", "embed"
+STAGES = (ACQUIRE, "prepare", "extract", "weigh", "pretrain", "import_checkpoint", EMBED, "evaluate")
+DONE, FAILED, UNFINISHED, NOT_RUN, WAITS = "done", "failed", "unfinished", "not run", "waiting"
 GPU = "cuda"  # how the name of a device that is one begins
 LISTED = 50  # troubled jobs on the page; the command lists all
 HEADINGS = ("Stage", "Jobs", "Done", "Retried", "Failed", "Not run", "Attempts", "Time", "GPU hours", "Waited (median)")
@@ -93,15 +95,25 @@ def read(plan: Plan, *, logs: Path = SNAKEMAKE_LOGS) -> Statuses:
 
 
 def statuses(plan: Plan, tried: Mapping[str, Tries]) -> list[JobStatus]:
-    """Every job of a plan once, in the order they run."""
+    """Every job of a plan once, stage by stage."""
     found: dict[Job, JobStatus] = {}
     for evaluation in plan.evaluations:
-        before: list[JobStatus] = []
-        for job in evaluation.jobs:
+        for place, job in enumerate(evaluation.jobs):
             if job not in found:
-                found[job] = _status(job, tried.get(str(job.log)), before)
-            before.append(found[job])
-    return list(found.values())
+                needed = [found[other] for other in _needed(evaluation.jobs, place)]
+                found[job] = _status(job, tried.get(str(job.log)), needed)
+    return sorted(found.values(), key=lambda each: STAGES.index(each.job.verb))
+
+
+def _needed(jobs: Sequence[Job], place: int) -> Sequence[Job]:
+    """Those of the jobs before one that it cannot do without: training needs its own corpus, the last acquired."""
+    verb = jobs[place].verb
+    if verb == ACQUIRE:
+        return []
+    if verb in STAGES[: STAGES.index(EMBED)]:
+        last = max((number for number, job in enumerate(jobs[:place]) if job.verb == ACQUIRE), default=0)
+        return jobs[last:place]
+    return jobs[:place]
 
 
 def tries(logs: Path) -> dict[str, Tries]:
@@ -138,9 +150,9 @@ def _read_log(path: Path, found: dict[str, Tries]) -> None:
             found[named[match.group(1)]].slurm = match.group(2)
 
 
-def _status(job: Job, tried: Tries | None, before: Sequence[JobStatus]) -> JobStatus:
+def _status(job: Job, tried: Tries | None, needed: Sequence[JobStatus]) -> JobStatus:
     record = _record(job)
-    state, why = (DONE, "") if record and job.output.exists() else _why(job, before)
+    state, why = (DONE, "") if record and job.output.exists() else _why(job, needed)
     seconds = float(record.get("seconds") or 0)
     return JobStatus(
         job=job,
@@ -155,13 +167,13 @@ def _status(job: Job, tried: Tries | None, before: Sequence[JobStatus]) -> JobSt
     )
 
 
-def _why(job: Job, before: Sequence[JobStatus]) -> tuple[str, str]:
+def _why(job: Job, needed: Sequence[JobStatus]) -> tuple[str, str]:
     """State and reason of a job that has left no result."""
     if text := said(job):
         state, _, reason = text.partition(": ")
         return state, reason.removeprefix(f"{job.verb}: ")
-    missing = next((each for each in before if each.state != DONE), None)
-    return NOT_RUN, f"waits for {missing.name}" if missing else "was not started"
+    missing = next((each for each in needed if each.state != DONE), None)
+    return (WAITS, f"waits for {missing.name}") if missing else (NOT_RUN, "was not started")
 
 
 def _waited(record: Mapping[str, Any], tried: Tries) -> float | None:
@@ -199,7 +211,7 @@ def by_stage(found: Sequence[JobStatus]) -> Iterator[tuple[str, ...]]:
             f"{_in_state(jobs, DONE):,}",
             f"{sum(each.attempts > 1 for each in jobs if each.attempts):,}",
             f"{_in_state(jobs, FAILED, UNFINISHED):,}",
-            f"{_in_state(jobs, NOT_RUN):,}",
+            f"{_in_state(jobs, NOT_RUN, WAITS):,}",
             f"{sum(known):,}" if known else "",
             words.duration(sum(each.seconds for each in jobs)),
             f"{hours:,.2f}" if hours else "",

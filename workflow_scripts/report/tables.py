@@ -11,6 +11,7 @@ import pandas as pd
 
 from workflow_scripts.report import parts, words
 from workflow_scripts.report.parts import TWIN, Part, sources
+from workflow_scripts.statistics.missing import in_short
 from workflow_scripts.statistics.plan import Comparison, Study
 from workflow_scripts.statistics.summary import BETTER, METHOD_FACTORS, MISSING, NOT_SHOWN, REFUSED, SETTINGS, WORSE
 from workflow_scripts.statistics.uncertainty import TEST_CLIPS
@@ -300,14 +301,15 @@ def _outcome(record: dict, study: Study, comparisons: pd.DataFrame, measure: wor
     better, than = words.sides(comparison.better, comparison.than)
     setting = _setting(record, comparisons)
     if record["status"] in (MISSING, REFUSED):
-        verdict = f"{'missing' if record['status'] == MISSING else 'refused'}: {record['reason']}"
+        verdict = "missing" if record["status"] == MISSING else "refused"
+        why = f"{verdict}: {record['reason']}"
         blank = ("difference", "interval", "evidence", "effect", "p", "p_sign_flip", "p_holm", "p_holm_other_clips")
         return Outcome(
             **dict.fromkeys(blank, ""),
             comparison=comparison.name,
             setting=setting,
-            verdict=verdict,
-            sentence=f"{setting}: {better} and {than} not compared ({verdict}).",
+            verdict=f"{verdict}: {in_short(record['reason'])}",
+            sentence=f"{setting}: {better} and {than} not compared ({why}).",
         )
     known = TEST_CLIPS in record["covers"]
     return Outcome(

@@ -106,13 +106,13 @@ def bootstrap(
     depends on the groups, `resamples` and `seed` alone.
     """
     distinct, group_of = np.unique(predictions.groups, return_inverse=True)
-    weights = _weights(len(distinct), resamples=resamples, seed=seed)
-    values, resampled = _counted(predictions, group_of, weights)
+    draws = _Draws.of(len(distinct), resamples=resamples, seed=seed)
+    values, resampled = _counted(predictions, group_of, draws.factors)
     if predictions.task != "multiclass" and (not names or not set(AREAS).isdisjoint(names)):
-        resampled |= _areas(predictions, group_of, weights)
+        resampled |= _areas(predictions, group_of, draws.weights)
         whole = [metrics(predictions.task, labels=predictions.labels, scores=scores) for scores in predictions.scores]
         values = {name: np.array([of_trial[name] for of_trial in whole]) for name in resampled}
-    drawn = _digest(predictions.labels, group_of, weights)
+    drawn = _digest(predictions.labels, group_of, draws)
     return {
         name: Bootstrap(
             metric=name,
@@ -190,27 +190,38 @@ def shared_variance(resampled: np.ndarray) -> float:
     return max(0.0, float(of_sum - of_each) / (n * (n - 1)))
 
 
-@functools.lru_cache(maxsize=4)  # the cells of one data set share them
-def _weights(groups: int, *, resamples: int, seed: int) -> np.ndarray:
-    """How often each resample holds each group, (groups, resamples), uint8: no group is ever drawn 255 times."""
-    random = np.random.default_rng(seed)
-    weights = np.empty((groups, resamples), np.uint8)
-    for number in range(resamples):
-        drawn = np.bincount(random.integers(groups, size=groups), minlength=groups)
-        weights[:, number] = np.minimum(drawn, np.iinfo(np.uint8).max)
-    weights.flags.writeable = False
-    return weights
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Draws:
+    """How often each resample holds each group, (groups, resamples), uint8: no group is ever drawn 255 times.
+
+    `factors` are the same numbers for matrix products, float32; `digest` is of all of them.
+    """
+
+    weights: np.ndarray
+    factors: np.ndarray
+    digest: bytes
+
+    @classmethod
+    @functools.lru_cache(maxsize=4)  # the cells of one data set share them
+    def of(cls, groups: int, *, resamples: int, seed: int) -> _Draws:
+        random = np.random.default_rng(seed)
+        weights = np.empty((groups, resamples), np.uint8)
+        for number in range(resamples):
+            drawn = np.bincount(random.integers(groups, size=groups), minlength=groups)
+            weights[:, number] = np.minimum(drawn, np.iinfo(np.uint8).max)
+        digest = hashlib.blake2b(weights.tobytes(), digest_size=8).digest()
+        return cls(weights=weights, factors=weights.astype(np.float32), digest=digest)
 
 
-def _digest(labels: np.ndarray, group_of: np.ndarray, weights: np.ndarray) -> str:
-    content = hashlib.blake2b(digest_size=8)
-    for part in (labels.astype(np.float32), group_of.astype(np.int64), weights):
+def _digest(labels: np.ndarray, group_of: np.ndarray, draws: _Draws) -> str:
+    content = hashlib.blake2b(draws.digest, digest_size=8)
+    for part in (labels.astype(np.float32), group_of.astype(np.int64)):
         content.update(np.ascontiguousarray(part).tobytes())
     return content.hexdigest()
 
 
 def _counted(
-    predictions: Predictions, group_of: np.ndarray, weights: np.ndarray
+    predictions: Predictions, group_of: np.ndarray, factors: np.ndarray
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Metrics that follow from counts, on the test set as it is (trials,) and on its resamples (trials, resamples).
 
@@ -218,7 +229,7 @@ def _counted(
     """
     classes = predictions.labels.shape[1]
     shape = (classes, classes) if predictions.task == "multiclass" else (classes, 2, 2)
-    trials, size, groups = len(predictions.scores), math.prod(shape), len(weights)
+    trials, size, groups = len(predictions.scores), math.prod(shape), len(factors)
     rows, columns = [], []
     for trial, scores in enumerate(predictions.scores):
         clips, entries = entries_counted(predictions.task, labels=predictions.labels, scores=scores)
@@ -229,8 +240,8 @@ def _counted(
     # numbers, which 32 bits hold exactly up to 2 ** 24
     of_groups = sparse.csr_array((np.ones(len(places[0]), np.float32), places), shape=(trials * size, groups))
     resampled = []
-    for part in _parts(weights.shape[1], rows=max(groups, trials * size)):
-        tables = (of_groups @ weights[:, part].astype(np.float32)).astype(np.float64).reshape(trials, *shape, -1)
+    for part in _parts(factors.shape[1], rows=max(groups, trials * size)):
+        tables = (of_groups @ factors[:, part]).astype(np.float64).reshape(trials, *shape, -1)
         # resamples stay the fastest axis in memory: what follows then runs along it
         resampled.append(from_counts(predictions.task, np.moveaxis(tables, -1, 1)))
     whole = of_groups.sum(axis=1, dtype=np.float64).reshape(trials, *shape)

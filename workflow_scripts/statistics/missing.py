@@ -20,12 +20,10 @@ def why_missing(evaluation: Evaluation) -> str:
     an error belongs to a job that was killed, or whose output was deleted. Trials that are there although they were not
     gathered are stale.
     """
-    if evaluation.path.is_file():
-        return f"{STALE}: made by other code or config, and not yet made again"
     for job in evaluation.jobs:
         if not job.output.exists() and (text := said(job)):
             return text
-    return NOT_RUN
+    return f"{STALE}: made by other code or config, and not yet made again" if evaluation.path.is_file() else NOT_RUN
 
 
 def in_short(reason: str) -> str:

@@ -7,6 +7,7 @@ those are no independent problems.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,14 +70,16 @@ def not_ranked_together(entries: pd.DataFrame, columns: Sequence[str]) -> list[s
     return [objected.reason for factor in varied if (objected := friedman_blocks(factor))]
 
 
-def rank_table(entries: Sequence[Entry], redrawn: Redrawn) -> pd.DataFrame:
-    """One row per method of each ranking (columns `RANK_COLUMNS`), in planned order.
+def rank_table(entries: Sequence[Entry], redrawn: Redrawn, *, threads: int = 1) -> pd.DataFrame:
+    """One row per method of each ranking (columns `RANK_COLUMNS`), in planned order, whatever the number of threads.
 
     A method that lacks a data set is not ranked, and the others are ranked without it. The places hold for all methods
     of a ranking at once; methods that share a letter in `ties` were not told apart.
     """
-    rows = [row for study in _by_study(entries) for ranking in rankings(study) for row in _ranked(ranking, redrawn)]
-    return frame(rows, RANK_COLUMNS)
+    listed = [ranking for study in _by_study(entries) for ranking in rankings(study)]
+    with ThreadPoolExecutor(threads) as pool:
+        ranked = pool.map(lambda ranking: _ranked(ranking, redrawn), listed)
+        return frame([row for rows in ranked for row in rows], RANK_COLUMNS)
 
 
 def _by_study(entries: Iterable[Entry]) -> list[list[Entry]]:

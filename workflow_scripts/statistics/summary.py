@@ -98,7 +98,8 @@ def entry_table(entries: Sequence[Entry], redrawn: Redrawn) -> pd.DataFrame:
         if entry.cells:
             by_column.setdefault((entry.study.name, entry.column), {})[number] = entry
     for in_column in by_column.values():
-        for number, rank in _ranks(in_column, redrawn).items():
+        means = {number: float(rows[number]["mean"]) for number in in_column}  # type: ignore[arg-type]
+        for number, rank in _ranks(in_column, means, redrawn).items():
             rows[number]["rank"] = rank
     return frame(rows, ENTRY_COLUMNS)
 
@@ -152,7 +153,7 @@ def _evidence(sides: Sequence[Sequence[Cell]], groups: int) -> dict[str, object]
     }
 
 
-def _ranks(measured: Mapping[int, Entry], redrawn: Redrawn) -> dict[int, str]:
+def _ranks(measured: Mapping[int, Entry], means: Mapping[int, float], redrawn: Redrawn) -> dict[int, str]:
     """Mark the highest mean of a column "best" and what was not shown to differ from it "tied".
 
     Tied means that the interval of the difference to the best includes zero. A column measured on different data, or
@@ -160,7 +161,6 @@ def _ranks(measured: Mapping[int, Entry], redrawn: Redrawn) -> dict[int, str]:
     """
     if len(measured) < 2 or objection([cell for entry in measured.values() for cell in entry.cells]):
         return {}
-    means = {number: mean_of(entry.cells, Redrawn.none()).mean for number, entry in measured.items()}
     best = max(means, key=lambda number: means[number])
     ranks = {best: "best"}
     for number, entry in measured.items():
@@ -190,8 +190,9 @@ def adjust(family: Sequence[dict[str, object]]) -> None:
         for row, p in zip(family, adjusted, strict=True):
             row[f"{prefix}p_holm"] = p
             row[f"{prefix}verdict"] = _verdict(row, p)
+    tested = sum(math.isfinite(_number(row, "p")) for row in family)
     for row in family:
-        row["family"] = sum(math.isfinite(_number(row, "p")) for row in family)
+        row["family"] = tested
 
 
 def _number(row: Mapping[str, object], name: str) -> float:
