@@ -717,7 +717,7 @@ def test_an_official_checkpoint_serves_a_cell(finished: Path, tmp_path: Path) ->
     config.write_text(CHECKPOINT_CONFIG.format(file=tmp_path / "FE_e7.ckpt"), encoding="utf-8")
     run = "official/pase_plus/none/none/none/none/seed0"
     cell = f"results/smoke/evaluations/{run}/openmic/linear/frozen/100pct/trials.csv"
-    result = snakemake(finished, cell, "--show-failed-logs", configfiles=(SMOKE, str(config)))
+    result = snakemake(finished, "--show-failed-logs", cell, configfiles=(SMOKE, str(config)))
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-8000:]
     trials = pd.read_csv(finished / cell)
     assert set(trials.corpus) == {"official"}
