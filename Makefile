@@ -21,7 +21,7 @@ demo: $(VENV)/installed ## run the whole path on synthetic data and show the tab
 	$(BIN)/python -m workflow_scripts.show --plan results/demo/statistics/plan.json --statistics results/demo/statistics --report results/demo/report/index.html
 
 test: $(VENV)/installed ## run all tests
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/installed ## check format, style, types and which module may import which
 	$(BIN)/ruff format --check .
@@ -43,4 +43,4 @@ scale: $(VENV)/installed ## run 1,000 cheap jobs with faults through SLURM and p
 	$(BIN)/python -m tests.cluster.scale --jobs 1000
 
 clean: ## remove the environment, results and twins (not your data)
-	rm -rf $(VENV) results/demo results/smoke data/demo data/smoke .snakemake
+	rm -rf $(VENV) results/demo results/demo_clmr results/smoke data/demo data/smoke .snakemake

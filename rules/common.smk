@@ -49,7 +49,7 @@ slurm.mend()
 
 
 onstart:
-    slurm.cancel_orphans(Path.cwd())
+    slurm.cancel_orphans(Path.cwd(), locks=workflow.execution_settings.lock)
 
 
 def scenarios(*, train_encoder):

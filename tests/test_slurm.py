@@ -24,6 +24,7 @@ class Plugin(ModuleType):
         super().__init__(slurm.PLUGIN)
         left = list(answers)
         plugin.asked_for_age = 0
+        plugin.reported: list[tuple[bool, str]] = []  # whether there is another attempt, as Snakemake reckons
 
         async def query_job_status(command: str, logger: logging.Logger) -> tuple[Any, Any]:
             answer = left.pop(0)
@@ -39,6 +40,9 @@ class Plugin(ModuleType):
                 for job in active_jobs:
                     job.state = states.get(job.external_jobid)
                     yield job
+
+            def report_job_error(self, job_info: Any, msg: str = "") -> None:
+                plugin.reported.append((job_info.job.restart_times > job_info.job._attempt - 1, msg))
 
         plugin.query_job_status, plugin.get_min_job_age, plugin.Executor = query_job_status, get_min_job_age, Executor
         plugin.get_submit_command = lambda job, *, name: f"sbatch --job-name {name} {job}"
@@ -73,10 +77,13 @@ def test_a_controller_is_asked_until_it_answers(mended):
 
 
 @pytest.mark.parametrize("state", ["PREEMPTED", "NODE_FAIL", None])
-def test_a_job_that_does_not_come_back_has_failed(mended, state):
+def test_a_job_that_does_not_come_back_has_failed_and_is_cancelled(mended, state, tmp_path, monkeypatch):
+    programs = Programs(tmp_path / "programs", monkeypatch)
+    programs.answers("scancel", (0, "", ""))
     answer = {} if state is None else {"1": state}
     plugin = mended(*[dict(answer) for _ in range(3)])
     assert [seen(plugin, "1") for _ in range(3)] == [[state], [state], [slurm.FAILED]]
+    assert programs.calls("scancel") == [["1"]]
 
 
 def test_a_job_on_its_way_back_into_the_queue_is_not_lost(mended):
@@ -102,6 +109,29 @@ def test_the_age_of_jobs_is_asked_until_known_and_then_no_more(mended):
     assert plugin.asked_for_age == 2
 
 
+@pytest.mark.parametrize(
+    ("log", "again"),
+    [
+        ("Command 'set -euo pipefail; x' returned non-zero exit status 2.\n[Sat Nov 21 08:10:53 2026]\n", False),
+        ("Command 'set -euo pipefail; x' returned non-zero exit status 1.\n", True),
+        ("Command 'set -euo pipefail; x' returned non-zero exit status 75.\n", True),
+        ("Command 'echo returned non-zero exit status 2.' died with <Signals.SIGKILL: 9>.\n", True),
+        ("", True),
+        (None, True),
+    ],
+)
+def test_a_users_mistake_is_made_once(mended, tmp_path, log, again):
+    plugin, path = mended(), tmp_path / "17.log"
+    if log is not None:
+        path.write_text(log)
+    executor = plugin.Executor()
+    executor.logger = LOGGER
+    job = SimpleNamespace(restart_times=3, _attempt=1)
+    executor.report_job_error(SimpleNamespace(job=job, aux={"slurm_logfile": path}), msg="failed")
+    executor.report_job_error(SimpleNamespace(job=SimpleNamespace(restart_times=3, _attempt=1), aux={}), msg="early")
+    assert plugin.reported == [(again, "failed"), (True, "early")]
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder in which one Snakemake is at work, as its locks tell."""
@@ -117,7 +147,7 @@ def test_only_jobs_of_this_folder_are_orphans(folder, tmp_path, monkeypatch):
     rows = [f"1|rule_work_wildcards_0|{folder}", f"2|rule_work|{tmp_path}", f"3|by hand|{folder}"]
     programs.answers("squeue", (0, "\n".join(rows), ""))
     programs.answers("scancel", (0, "", ""))
-    assert slurm.cancel_orphans(folder) == ["1"]
+    assert slurm.cancel_orphans(folder, locks=True) == ["1"]
     assert programs.calls("scancel") == [["1"]]
 
 
@@ -127,10 +157,19 @@ def test_beside_another_snakemake_nothing_is_cancelled(folder, tmp_path, monkeyp
     programs.answers("scancel", (0, "", ""))
     for name in ("1.input.lock", "1.output.lock"):
         (folder / ".snakemake" / "locks" / name).touch()
-    assert slurm.cancel_orphans(folder) == []
+    assert slurm.cancel_orphans(folder, locks=True) == []
+    assert programs.calls("scancel") == []
+
+
+def test_a_snakemake_that_locks_nothing_cancels_nothing(folder, tmp_path, monkeypatch):
+    """The locks are then those of another, whose jobs are no orphans."""
+    programs = Programs(tmp_path / "programs", monkeypatch)
+    programs.answers("squeue", (0, f"1|rule_work|{folder}", ""))
+    programs.answers("scancel", (0, "", ""))
+    assert slurm.cancel_orphans(folder, locks=False) == []
     assert programs.calls("scancel") == []
 
 
 def test_without_slurm_there_are_none(folder, monkeypatch):
     monkeypatch.setenv("PATH", "")
-    assert slurm.cancel_orphans(folder) == []
+    assert slurm.cancel_orphans(folder, locks=True) == []

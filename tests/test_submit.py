@@ -13,6 +13,7 @@ from workflow_scripts import submit
 AWAY = (1, "", "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)\n")
 CLOSED = (1, "", "sbatch: error: Batch job submission failed: Required partition not available (inactive or drain)\n")
 FULL = (1, "", "sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Job violates accounting/QOS policy\n")
+LONG = (1, "", "sbatch: error: QOSMaxWallDurationPerJobLimit\nsbatch: error: Job violates accounting/QOS policy\n")
 WRONG = (1, "", "sbatch: error: invalid partition specified: gpus\n")
 ACCEPTED = (0, "17\n", "")
 
@@ -44,10 +45,11 @@ def test_what_passes_is_waited_for(programs, tmp_path, capsys, refusal):
     assert not (tmp_path / submit.REFUSED).exists()
 
 
-def test_what_is_wrong_ends_at_once(programs, tmp_path, capsys):
-    programs.answers("sbatch", WRONG, ACCEPTED)
+@pytest.mark.parametrize(("refusal", "said"), [(WRONG, "invalid partition"), (LONG, "QOSMaxWall")])
+def test_what_is_wrong_ends_at_once(programs, tmp_path, capsys, refusal, said):
+    programs.answers("sbatch", refusal, ACCEPTED)
     assert code(tmp_path) == 1
-    assert "invalid partition" in capsys.readouterr().err
+    assert said in capsys.readouterr().err
     assert len(programs.calls("sbatch")) == 1
 
 

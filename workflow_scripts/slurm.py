@@ -6,7 +6,10 @@
 - The controller does not answer, as while it restarts: after five questions the plugin forgets all jobs and waits for
   ever. Here it asks until it is answered; the jobs run on meanwhile.
 - A job is preempted or loses its node and is not put back into the queue, or the controller forgot it: the plugin
-  takes it to be at work. Here it has failed after a few answers, so that Snakemake's retries take over.
+  takes it to be at work. Here it has failed after a few answers, so that Snakemake's retries take over, and is
+  cancelled, lest it come back beside the next attempt.
+- A job ends in its user's mistake, as its exit code says: Snakemake would wait for the queue three more times to hear
+  the same. Here it has failed for good.
 - Snakemake is killed: its jobs run on, and the next Snakemake would start them a second time beside themselves. Here
   it cancels them first. Pre-training saves its state then, and goes on from it.
 """
@@ -14,7 +17,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -25,12 +30,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from workflow_scripts.errors import EXIT_USER_ERROR
+
 PLUGIN = "snakemake_executor_plugin_slurm"
 WARNING = signal.SIGUSR1  # what the profile's --signal sends before the time is up
 ANSWERS_BEFORE_LOST = 3  # a job on its way back into the queue is not lost; three answers are at least two minutes
 SECONDS_BETWEEN_QUESTIONS = 10  # while the controller does not answer
 FAILED = "FAILED"
 GONE = frozenset({"PREEMPTED", "NODE_FAIL"})  # states in which the plugin hopes for the queue, perhaps in vain
+#: how the Snakemake within a job tells of its script's exit code, in the job's SLURM log
+MISTAKE = re.compile(rf"returned non-zero exit status {EXIT_USER_ERROR}\.$", re.MULTILINE)
 PATIENCE = 60  # seconds; longer than a busy controller takes
 LOCKS_OF_ONE = 2  # Snakemake notes its inputs and its outputs
 
@@ -49,16 +58,18 @@ def mend() -> None:
         watch = _Watch(plugin.query_job_status)
         plugin.query_job_status = watch  # type: ignore[attr-defined]
         plugin.Executor.check_active_jobs = _told_to(watch, plugin.Executor.check_active_jobs)
+        plugin.Executor.report_job_error = _not_again(plugin.Executor.report_job_error)
         plugin.validate_account = lambda account, logger: account  # type: ignore[attr-defined]  # noqa: ARG005
         plugin.get_min_job_age = _asked_once(plugin.get_min_job_age)  # type: ignore[attr-defined]
 
 
-def cancel_orphans(folder: Path) -> list[str]:
+def cancel_orphans(folder: Path, *, locks: bool) -> list[str]:
     """Cancel the jobs that a Snakemake which is no more has left in `folder`; return their numbers.
 
-    Nothing is cancelled where another Snakemake may be at work in the folder beside this one, as its locks tell.
+    Nothing is cancelled where another Snakemake may be at work in the folder beside this one: where there are other
+    locks than its own, or where it `locks` nothing itself.
     """
-    if len(list((folder / ".snakemake" / "locks").glob("*"))) != LOCKS_OF_ONE:
+    if not locks or len(list((folder / ".snakemake" / "locks").glob("*"))) != LOCKS_OF_ONE:
         return []
     question = ["squeue", "--me", "--noheader", "--states=PENDING,CONFIGURING,RUNNING,SUSPENDED", "--format=%i|%k|%Z"]
     try:
@@ -70,8 +81,13 @@ def cancel_orphans(folder: Path) -> list[str]:
         number for number, comment, where in jobs if comment.startswith("rule_") and Path(where) == folder.resolve()
     ]
     if orphans:
-        subprocess.run(["scancel", *orphans], check=False)
+        _cancel(orphans)
     return orphans
+
+
+def _cancel(jobs: list[str]) -> None:
+    with contextlib.suppress(FileNotFoundError, subprocess.TimeoutExpired):
+        subprocess.run(["scancel", *jobs], check=False, timeout=PATIENCE)
 
 
 def _submit_patiently(plugin: ModuleType) -> None:
@@ -91,6 +107,27 @@ def _asked_once(ask: Callable[[], int | None]) -> Callable[[], int | None]:
         return known[0] if known else None
 
     return answer
+
+
+def _not_again(report: Callable[..., None]) -> Callable[..., None]:
+    """Leave no attempt to a job that ended in its user's mistake."""
+
+    def report_job_error(executor: Any, job_info: Any, *given: Any, **named: Any) -> None:
+        if _is_mistake(job_info):
+            executor.logger.warning("The job ended in a mistake that another attempt would repeat: see its log.")
+            # not the property, which would give back the resources of the last attempt in place of those of this one
+            job_info.job._attempt = job_info.job.restart_times + 1
+        report(executor, job_info, *given, **named)
+
+    return report_job_error
+
+
+def _is_mistake(job_info: Any) -> bool:
+    log = (job_info.aux or {}).get("slurm_logfile")
+    try:
+        return log is not None and MISTAKE.search(Path(log).read_text(errors="replace")) is not None
+    except OSError:  # never written, or not yet seen on this side of the file system: another attempt does no harm
+        return False
 
 
 def _told_to(watch: _Watch, check: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
@@ -124,4 +161,5 @@ class _Watch:
             if self._gone[job] >= ANSWERS_BEFORE_LOST:
                 logger.warning(f"SLURM job {job} was preempted, lost its node or is forgotten, and does not come back.")
                 states[job] = FAILED
+                _cancel([job])
         return states, seconds

@@ -23,6 +23,8 @@ TEMPORARY = re.compile(
     r"|Job violates accounting/QOS policy|MaxSubmitJob|authentication (credential|error)|munged? .*not running",
     re.IGNORECASE,
 )
+#: limits that the job itself breaks, which are told beside a policy's other ones: no waiting helps
+OWN_LIMIT = re.compile(r"PerJob|QOSMin|TimeLimit")
 REFUSED = "refused.log"
 PATIENCE = 1800.0  # seconds: controllers are restarted and partitions drained for longer than an attempt should cost
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0  # seconds: soon after a hiccup, and not often enough to hinder a busy controller
@@ -35,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     refused = Path(_option(command, "--output")).with_name(REFUSED)
     done = _submitted(command, script)
     for pause in _pauses():
-        if done.returncode == 0 or not TEMPORARY.search(done.stderr):
+        if done.returncode == 0 or not _passes(done.stderr):
             break
         with refused.open("a", encoding="utf-8") as log:
             print(time.strftime("%Y-%m-%d %H:%M:%S"), " ".join(done.stderr.split()), file=log)
@@ -50,6 +52,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(done.stdout, end="", flush=True)
     print(done.stderr, end="", file=sys.stderr, flush=True)
     sys.exit(done.returncode)
+
+
+def _passes(message: str) -> bool:
+    """Whether what sbatch says may be different later."""
+    return TEMPORARY.search(message) is not None and OWN_LIMIT.search(message) is None
 
 
 def _submitted(command: Sequence[str], script: str | None) -> subprocess.CompletedProcess[str]:

@@ -10,6 +10,7 @@ nowhere else. It never touches a SLURM that somebody else configured there.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import signal
@@ -30,19 +31,22 @@ FOLDER = Path(tempfile.gettempdir()) / "prelude-slurm"
 MARK = "ClusterName=prelude"  # tells our configuration from that of a site
 PARTITION, URGENT = "gpu", "urgent"
 PATIENCE = 60.0  # seconds; daemons answer within two
+APT_PATIENCE = 300.0  # seconds, for some megabytes; where no network answers it would try for longer
 
 # Beside what a small cluster needs: more cores than the machine has, for rules ask for 8; limits of memory that are
 # watched (a job is killed within two seconds); an urgent partition whose jobs end others; and short waits everywhere.
+# Processes are known by their group: linuxproc, which asks who started them, loses those whose parent died first.
 SLURM_CONF = """\
 {mark}
 SlurmctldHost={host}(127.0.0.1)
 SlurmUser=root
 AuthType=auth/munge
 AuthInfo=cred_expire=10
-ProctrackType=proctrack/linuxproc
+ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
+SchedulerParameters=sched_interval=2
 ReturnToService=2
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
@@ -84,10 +88,10 @@ class Daemon:
         """Its process id, or None where it does not run."""
         try:
             number = int((FOLDER / f"{self.name}.pid").read_text())
-            os.kill(number, 0)
+            state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
         except (OSError, ValueError):
             return None
-        return number
+        return None if state == "Z" else number  # where nobody buries the dead, as in containers, they stay
 
     def start(self) -> None:
         """Start it where it does not run."""
@@ -114,18 +118,23 @@ def up() -> None:
     configured = CONFIGURATION / "slurm.conf"
     if configured.exists() and not configured.read_text().startswith(MARK):
         raise UnavailableError(f"{configured} belongs to another SLURM")
-    _configure()
     _start_munge()
-    CONTROLLER.start()
-    NODE.start()
-    resume()
+    _configure()
+    try:
+        CONTROLLER.start()
+        NODE.start()
+        resume()
+    except BaseException:
+        down()  # with a configuration but no controller, each start of Snakemake would ask it in vain for 10 s
+        raise
 
 
 def down() -> None:
     """Stop SLURM with all its jobs, and remove its configuration and all it knows."""
     if CONTROLLER.process is not None:
         subprocess.run(["scancel", "--user", "root"], check=False)
-        wait(lambda: not run("squeue", "--noheader"), "jobs do not end")
+        with contextlib.suppress(TimeoutError):  # the daemons are stopped all the same
+            wait(lambda: not run("squeue", "--noheader"), "jobs do not end")
     NODE.stop()
     CONTROLLER.stop()
     shutil.rmtree(FOLDER, ignore_errors=True)
@@ -159,12 +168,12 @@ def run(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def wait(until: Callable[[], object], complaint: str, *, seconds: float = PATIENCE) -> None:
-    """Wait until something is true; `TimeoutError` with the complaint when it does not come."""
+def wait(until: Callable[[], object], complaint: str | Callable[[], str], *, seconds: float = PATIENCE) -> None:
+    """Wait until something is true; `TimeoutError` with the complaint, as it is by then, when it does not come."""
     ends = time.monotonic() + seconds
     while not until():
         if time.monotonic() > ends:
-            raise TimeoutError(complaint)
+            raise TimeoutError(complaint if isinstance(complaint, str) else complaint())
         time.sleep(0.1)
 
 
@@ -176,7 +185,12 @@ def _install() -> None:
         raise UnavailableError(f"SLURM is not installed, and there is no apt-get to install {', '.join(PACKAGES)}")
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (["update"], ["install", "--yes", "--no-install-recommends", *PACKAGES]):
-        done = subprocess.run(["apt-get", *command], env=quiet, capture_output=True, text=True, check=False)
+        try:
+            done = subprocess.run(
+                ["apt-get", *command], env=quiet, capture_output=True, text=True, check=False, timeout=APT_PATIENCE
+            )
+        except subprocess.TimeoutExpired as error:
+            raise UnavailableError(f"apt-get {command[0]} does not end") from error
         if done.returncode:
             raise UnavailableError(f"apt-get {command[0]} failed: {done.stderr.strip().splitlines()[-1:]}")
 
@@ -198,7 +212,7 @@ def _start_munge() -> None:
         return
     MUNGE.mkdir(exist_ok=True)
     shutil.chown(MUNGE, "munge")
-    subprocess.run(["runuser", "--user", "munge", "--", "/usr/sbin/munged"], check=True)
+    subprocess.run(["/usr/sbin/runuser", "--user", "munge", "--", "/usr/sbin/munged"], check=True)
 
 
 def main() -> None:

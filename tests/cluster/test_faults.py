@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import slurm
-from tests.cluster.workflow import Mock
+from tests.cluster.workflow import PATIENCE, Mock
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cluster")]
 
@@ -39,12 +39,18 @@ def mock(tmp_path: Path) -> Iterator[Callable[..., Mock]]:
 
     yield make
     for workflow in made:
-        if workflow.process is not None and workflow.process.poll() is None:
-            workflow.process.kill()
-            workflow.process.wait()
-        numbers = [job.number for job in workflow.jobs]
-        if numbers:
-            subprocess.run(["scancel", *numbers], check=False)
+        clear_up(workflow)
+
+
+def clear_up(workflow: Mock) -> None:
+    """End all of a workflow; `TimeoutError` where something is left of it."""
+    if workflow.process is not None and workflow.process.poll() is None:
+        workflow.process.kill()
+        workflow.process.wait()
+    numbers = [job.number for job in workflow.jobs]
+    if numbers:
+        subprocess.run(["scancel", *numbers], check=False)
+    slurm.wait(lambda: not workflow.processes, f"processes are left in {workflow.folder}")
 
 
 def held(workflow: Mock) -> str:
@@ -71,7 +77,7 @@ def struck(cluster, tmp_path_factory: pytest.TempPathFactory) -> Mock:
     subprocess.run(["scancel", workflow.at_work(STRUCK.index("cancelled")).number], check=True)
     control("requeue", workflow.at_work(STRUCK.index("put back")).number)
     for kind in ("cancelled", "put back"):
-        workflow.release(STRUCK.index(kind))
+        workflow.release_next(STRUCK.index(kind))
     assert workflow.ends(), workflow.log
     return workflow
 
@@ -96,6 +102,15 @@ def test_a_struck_job_is_run_again_and_no_other(struck, number, kind):
     assert len(starts) == (1 if kind == "untouched" else 2), "attempts"
     assert len(set(starts)) == (1 if kind in ("untouched", "put back") else 2), "SLURM's numbers"
     assert len(struck.ended(number)) == 1
+
+
+def test_a_users_mistake_is_made_once_and_stops_no_other_job(mock):
+    workflow = mock(jobs=2)
+    workflow.make_unlucky(0, "mistaken")
+    assert not workflow.start().ends(), workflow.log
+    assert [len(workflow.starts(number)) for number in range(2)] == [1, 1]
+    assert len(workflow.ended(1)) == 1
+    assert "ended in a mistake" in workflow.log
 
 
 def test_a_node_that_goes_down_and_comes_back(mock):
@@ -125,7 +140,7 @@ def test_a_controller_that_is_away_when_jobs_are_submitted(mock):
     workflow = mock()
     with away():
         workflow.start()
-        slurm.wait(workflow.refused(0).exists, f"it is not tried again: {workflow.log}")
+        slurm.wait(workflow.refused(0).exists, lambda: f"it is not tried again: {workflow.log}", seconds=PATIENCE)
     assert workflow.ends(), workflow.log
     assert workflow.total == expected(1)
     assert len(workflow.starts(0)) == 1
@@ -136,7 +151,7 @@ def test_a_preempted_job_is_submitted_again(mock):
     first = held(workflow)
     urgent = ["sbatch", "--parsable", f"--partition={slurm.URGENT}", "--exclusive", "--output=/dev/null"]
     subprocess.run([*urgent, "--wrap=sleep 5"], check=True, capture_output=True)
-    workflow.release(0)
+    workflow.release_next(0)
     assert workflow.ends(), workflow.log
     assert "was preempted" in workflow.log
     assert workflow.total == expected(1)
@@ -148,7 +163,7 @@ def test_a_cluster_that_takes_no_jobs_for_a_while(mock):
     control("update", f"partitionname={slurm.PARTITION}", "state=drain")
     try:
         workflow = mock(jobs=2).start()
-        slurm.wait(workflow.refused(0).exists, f"it is not tried again: {workflow.log}")
+        slurm.wait(workflow.refused(0).exists, lambda: f"it is not tried again: {workflow.log}", seconds=PATIENCE)
     finally:
         control("update", f"partitionname={slurm.PARTITION}", "state=up")
     assert workflow.ends(), workflow.log
@@ -163,9 +178,8 @@ def test_a_killed_snakemake_that_is_started_again(mock):
     workflow.kill()
     assert [job.number for job in workflow.jobs] == [orphan], "the job runs on"
     workflow.start()
-    slurm.wait(lambda: len(workflow.starts(0)) == 2, "the job is not started again", seconds=60)
+    workflow.release_next(0)
     assert orphan not in [job.number for job in workflow.jobs]
-    workflow.release(0)
     assert workflow.ends(), workflow.log
     assert workflow.total == expected(1)
     assert len(workflow.ended(0)) == 1, "nothing is done twice"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import pytest
 
 from tests.cluster import slurm
 from tests.cluster.prelude import copied, locally, on_the_cluster
+from tests.cluster.workflow import PATIENCE, Job
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cluster")]
 
-#: an augmentation that changes nothing, but takes its time while a file is there
+#: an augmentation that changes nothing, but takes its time while a file is there, and says so in another
 DAWDLE = '''
 """Takes its time."""
 
@@ -36,6 +38,7 @@ class Dawdle(Augmentation):
 
     def __call__(self, audio, *, generator):
         if self.file.exists():
+            self.file.with_name("dawdled").touch()
             time.sleep(1)
         return audio
 
@@ -53,8 +56,14 @@ augmentations: {{dawdle: {{while_there: "{file}"}}}}
 recipes: {{smoke: {{epochs: 2, steps_per_epoch: 60, checkpoint_seconds: 3600}}}}
 """
 RUN = "results/smoke/pretrained/audioset_music/pase/L/equal/dawdle/smoke/seed0"
-# a minute is the shortest limit there is; the warning comes 10 to 40 s before its end
-RESOURCES = ("gpu=0", "gres=gpu:1", "mem_mb=4000", "runtime=attempt", "slurm_extra=--signal=USR1@10")
+RESOURCES = ("gpu=0", "gres=gpu:1", "mem_mb=4000", "runtime=10 * attempt", "slurm_extra=--signal=USR1@10")
+LEAST_LEFT = 15  # seconds from now to the new limit, of which the warning comes 10 to 40 s before
+
+
+def shorten(job: Job, *, started: float) -> None:
+    """Lower the limit of a job that has run since `started` to the next whole minute, as no other is possible."""
+    minutes = int((time.monotonic() - started + LEAST_LEFT) // 60) + 1
+    subprocess.run(["scontrol", "update", f"jobid={job.number}", f"timelimit={minutes}"], check=True)
 
 
 def test_out_of_time_and_cancelled_the_trainer_goes_on(tmp_path: Path) -> None:
@@ -70,14 +79,16 @@ def test_out_of_time_and_cancelled_the_trainer_goes_on(tmp_path: Path) -> None:
     dawdles.touch()
     workflow.start()
     comment = f"rule_pretrain_wildcards_{RUN.partition('pretrained/')[2].replace('/', '_').replace('seed', '')}"
-    workflow.running(comment)
-    slurm.wait(lambda: "stopped by SIGUSR1 after step" in workflow.log, "it is not warned", seconds=120)
+    first, started = workflow.running(comment), time.monotonic()
+    slurm.wait(dawdles.with_name("dawdled").exists, lambda: f"it does not start: {workflow.log}", seconds=PATIENCE)
+    shorten(first, started=started)
+    slurm.wait(lambda: "stopped by SIGUSR1 after step" in workflow.log, "it is not warned", seconds=PATIENCE)
     second = workflow.running(comment)
     log = folder / "results/smoke/logs/pretrain" / f"{RUN.partition('pretrained/')[2]}.log"
-    slurm.wait(lambda: log.exists() and "going on after step" in log.read_text(), "it does not go on")
+    slurm.wait(lambda: log.exists() and "going on after step" in log.read_text(), "it does not go on", seconds=PATIENCE)
     time.sleep(2)  # some steps
     slurm.run("scancel", second.number)
-    slurm.wait(lambda: "stopped by SIGTERM after step" in workflow.log, "it does not save when it is cancelled")
+    slurm.wait(lambda: "stopped by SIGTERM after step" in workflow.log, "it does not save", seconds=PATIENCE)
     dawdles.unlink()
     assert workflow.ends(), workflow.log
     assert json.loads((folder / RUN / "record.json").read_text())["resumed"] == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -55,6 +56,16 @@ class Workflow:
             if Path(where) == self.folder.resolve() and state in ("PENDING", "RUNNING")
         ]
 
+    @property
+    def processes(self) -> list[int]:
+        """All processes that are at work in its folder."""
+        found = []
+        for link in Path("/proc").glob("[0-9]*/cwd"):
+            with contextlib.suppress(OSError):  # it has ended
+                if link.readlink() == self.folder.resolve():
+                    found.append(int(link.parent.name))
+        return found
+
     def start(self, *arguments: str) -> Workflow:
         """Start Snakemake."""
         program = "tests.cluster.hurried" if self.hurry else "snakemake"
@@ -79,14 +90,14 @@ class Workflow:
             found[:] = [job for job in self.jobs if job.comment == comment and job.state == "RUNNING"]
             return bool(found)
 
-        slurm.wait(appears, f"{comment} does not run: {self.log}", seconds=PATIENCE)
+        slurm.wait(appears, lambda: f"{comment} does not run: {self.log}", seconds=PATIENCE)
         return found[0]
 
     def ends(self, *, seconds: float = PATIENCE) -> bool:
         """Whether Snakemake ends well; `TimeoutError` when it hangs."""
         assert self.process is not None
         process = self.process
-        slurm.wait(lambda: process.poll() is not None, f"the workflow hangs: {self.log}", seconds=seconds)
+        slurm.wait(lambda: process.poll() is not None, lambda: f"the workflow hangs: {self.log}", seconds=seconds)
         return process.returncode == 0
 
     def kill(self) -> None:
@@ -124,6 +135,12 @@ class Mock(Workflow):
         """Let it go on."""
         (self.folder / "hold" / str(number)).unlink()
 
+    def release_next(self, number: int) -> None:
+        """Let its second attempt go on: the first, whose end SLURM was asked for, may work on for a while."""
+        restarted = f"job {number} is not started again"
+        slurm.wait(lambda: len(self.starts(number)) >= 2, lambda: f"{restarted}: {self.log}", seconds=PATIENCE)
+        self.release(number)
+
     def make_unlucky(self, number: int, kind: str) -> None:
         """Let the first attempt of a job fail; the kinds are those of work.sh."""
         (self.folder / "unlucky" / str(number)).write_text(kind)
@@ -132,7 +149,8 @@ class Mock(Workflow):
         """A job as soon as its script has started."""
         job = self.running(comment_of(number))
         before = len(self.starts(number))
-        slurm.wait(lambda: job.number in self.starts(number), f"job {number} of {before} starts does not start")
+        complaint = f"job {number} of {before} starts does not start"
+        slurm.wait(lambda: job.number in self.starts(number), complaint, seconds=PATIENCE)
         return job
 
     def starts(self, number: int) -> list[str]:

@@ -8,6 +8,7 @@ if [ -e "unlucky/$number" ]; then
     rm "unlucky/$number" # the next attempt has luck
     case $kind in
         fails) exit 1 ;;
+        mistaken) echo mistaken > "unlucky/$number"; exit 2 ;; # as a script whose config is wrong
         dies) kill -KILL $$ ;;
         half) echo 12 > "$output"; kill -KILL $PPID $$ ;; # a half-written file, and the Snakemake of the job dies too
         hungry) echo hungry > "unlucky/$number"; head --bytes=1500M /dev/zero | tail | { sleep 5; wc --bytes; } > /dev/null ;;
