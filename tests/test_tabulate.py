@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -63,6 +64,26 @@ def test_an_unknown_study_and_absent_statistics_are_named(results: Results, tmp_
         run(results, "--study", "fig3")
     with pytest.raises(UserError, match="run aggregate first"):
         tabulate.main(["--plan", results.plan_file(), "--statistics", str(tmp_path), "--output", str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"entries\.csv: not a table \(No columns"),
+        (b"study,\xff\n", r"entries\.csv: not a table"),
+        (b"study,mean\nfig2,high\n", r"entries\.csv: not a table \(could not convert"),
+        (b"study,mean\nfig2,0.5\n", r"entries\.csv: no column metric, .*: of another version; run aggregate again"),
+    ],
+)
+def test_damaged_statistics_and_those_of_another_version_are_named(
+    results: Results, tmp_path: Path, content: bytes, message: str
+) -> None:
+    shutil.copytree(results.folder / "statistics", tmp_path / "statistics")
+    (tmp_path / "statistics" / "entries.csv").write_bytes(content)
+    folders = ["--statistics", str(tmp_path / "statistics"), "--output", str(tmp_path / "tables")]
+    with pytest.raises(UserError, match=message):
+        tabulate.main(["--plan", results.plan_file(), *folders])
+    assert not (tmp_path / "tables").exists()
 
 
 def test_show_prints_the_table_the_sentences_and_the_report(

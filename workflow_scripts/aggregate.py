@@ -21,6 +21,7 @@ from workflow_scripts.factors import FACTORS
 from workflow_scripts.files import write_json, write_text, written_atomically
 from workflow_scripts.statistics.asked import entries, questions
 from workflow_scripts.statistics.cells import Cells
+from workflow_scripts.statistics.corpora import sources_of
 from workflow_scripts.statistics.plan import Plan, read_plan
 from workflow_scripts.statistics.ranking import profile_table, rank_table
 from workflow_scripts.statistics.redrawn import Redrawn, redraw
@@ -75,13 +76,14 @@ def summaries(plan: Plan, cells: Cells, redrawn: Redrawn, *, threads: int = 1) -
     """The tables about studies, by name (`summary.TABLES`)."""
     listed = [entry for study in plan.studies for entry in entries(study, plan.of(study), cells)]
     asked = [each for study in plan.studies for each in questions(study, plan.of(study), cells, redrawn)]
+    shown = entry_table(listed, redrawn, corpora=sources_of(plan.corpora))
     return {
-        "entries": entry_table(listed, redrawn),
+        "entries": shown,
         "comparisons": comparison_table(asked),
         "across": across_table(asked),
         "ranks": rank_table(listed, redrawn, threads=threads),
         "profiles": profile_table(listed),
-        "variance": variance_table(listed, redrawn),
+        "variance": variance_table(listed, shown["test_set_error"].tolist()),
         "seeds": seeds_table(asked),
     }
 

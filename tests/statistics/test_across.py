@@ -12,7 +12,6 @@ from workflow_scripts.statistics.across import (
     estimate,
     interquartile_mean,
     mean_over_sets,
-    mean_over_sets_by_unit,
     performance_profile,
     rank,
 )
@@ -46,23 +45,6 @@ def test_a_set_without_an_interval_leaves_none_across() -> None:
 def test_values_that_do_not_vary_are_not_tested() -> None:
     assert math.isnan(mean_over_sets({"openmic": estimate([0.25] * 3)}).p)
     assert mean_over_sets({"openmic": estimate([0.0] * 3)}).p == 1
-
-
-def test_checkpoints_that_are_good_on_every_set_are_counted_once() -> None:
-    random = np.random.default_rng(0)
-    checkpoint = random.normal(size=(4, 1))
-    values = checkpoint + 0.01 * random.normal(size=(4, 6))
-    made = mean_over_sets_by_unit(values)
-    expected = stats.ttest_1samp(values.mean(axis=1), 0)
-    assert made.p == pytest.approx(expected.pvalue, abs=1e-10)
-    assert made.low == pytest.approx(expected.confidence_interval(0.95).low, abs=1e-10)
-    independent = mean_over_sets({str(number): estimate(column) for number, column in enumerate(values.T)})
-    assert made.error > 2 * independent.error
-
-
-def test_too_few_or_unmeasured_units_have_no_interval() -> None:
-    assert "three units" in mean_over_sets_by_unit(np.ones((2, 3))).reason
-    assert not mean_over_sets_by_unit(np.array([[1, 2], [2, 3], [3, math.nan]])).known
 
 
 CLEAR = np.array([[0.5], [0.7], [0.69], [0.9]])

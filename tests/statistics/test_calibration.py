@@ -1,18 +1,30 @@
 """Do the rates hold that the statistics promise: seeded simulations through the public entry points."""
 
+import itertools
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from tests.results import Results, factors
+from workflow_scripts.factors import FACTORS
 from workflow_scripts.statistics.across import SetValues, estimate, mean_over_sets, rank
-from workflow_scripts.statistics.checkpoints import compare_checkpoints, seeds_needed, summarise_checkpoints
-from workflow_scripts.statistics.clips import Predictions, bootstrap, combine, difference
+from workflow_scripts.statistics.asked import Entry
+from workflow_scripts.statistics.cells import Cell
+from workflow_scripts.statistics.checkpoints import compare_checkpoints, summarise_checkpoints
+from workflow_scripts.statistics.clips import Bootstrap, Predictions, bootstrap, combine, difference
 from workflow_scripts.statistics.comparisons import holm, paired_rows, sign_flips, welch
 from workflow_scripts.statistics.equivalence import against_published
 from workflow_scripts.statistics.intervals import mean_intervals
+from workflow_scripts.statistics.plan import Study, parse_plan
+from workflow_scripts.statistics.redrawn import Redrawn
+from workflow_scripts.statistics.seeds import seeds_needed
+from workflow_scripts.statistics.summary import entry_table
+from workflow_scripts.statistics.uncertainty import Difference
+from workflow_scripts.statistics.uncertainty import difference as difference_of_methods
 
 pytestmark = pytest.mark.slow
 Noise = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
@@ -252,6 +264,69 @@ def test_a_mean_over_data_sets_covers(n: int) -> None:
     ]
     # with three values on each of unequal sets Satterthwaite's degrees of freedom are a little cautious
     assert 0.93 <= np.mean([each.low <= 0 <= each.high for each in made]) <= 0.975
+
+
+def entry(study: Study, levels: dict[str, str], values: np.ndarray, data: str) -> Entry:
+    """A number of a study's table, from the trials of one cell."""
+    cell = Cell(
+        key=tuple(levels[factor] for factor in FACTORS),
+        metric=study.metric,
+        trials=np.arange(len(values)),
+        seeds=np.arange(len(values)),
+        values=values,
+        **{"test_clips": 90, "quarantined": 0, "source": "twin", "data": data},
+    )
+    row, column = (levels["workers"],), (levels["dataset"],)
+    return Entry(study=study, row=row, column=column, levels=levels, floor=False, cells=(cell,), reason="")
+
+
+@pytest.mark.parametrize("methods", [2, 5, 20])
+def test_equal_methods_are_seldom_left_unmarked_beside_the_highest(methods: int) -> None:
+    random = np.random.default_rng(21)
+    (study,) = parse_plan(Results(Path("nowhere")).plan).studies
+    columns = 300
+    listed = [
+        entry(study, levels, random.normal(size=10), data=levels["dataset"])
+        for column, method in itertools.product(range(columns), range(methods))
+        for levels in [
+            {
+                factor: str(level)
+                for factor, level in factors("pase", "frozen", f"set{column}", workers=f"W{method}").items()
+            }
+        ]
+    ]
+    made = entry_table(listed, Redrawn.none())
+    unmarked = made.loc[made["rank"] == "", "dataset"].nunique()
+    assert unmarked / columns <= 0.08  # 5 % and two and a half binomial deviations
+
+
+def group_means(weights: np.ndarray, of_groups: np.ndarray) -> Bootstrap:
+    """A metric that is the mean over groups, and what it is on resamples that weigh them (groups, resamples)."""
+    values, resampled = of_groups.mean(axis=1), of_groups @ weights / len(weights)
+    return Bootstrap(metric="macro_f1", values=values, resampled=resampled, groups=len(weights), drawn="")
+
+
+def test_what_test_clips_do_to_pairs_of_checkpoints_is_known_without_bias() -> None:
+    random = np.random.default_rng(22)
+    (study,) = parse_plan(Results(Path("nowhere")).plan).studies
+    groups, seeds, found = 60, 3, []
+    for _ in range(300):
+        weights = random.multinomial(groups, np.full(groups, 1 / groups), size=300).T
+        of_method, of_seed = random.normal(size=(2, groups)), random.normal(size=(seeds, groups))
+        sides, bootstraps = [], {}
+        for workers, own in zip(("WLPMCT", "WLP"), of_method, strict=True):
+            cells = []
+            for seed in range(seeds):  # checkpoints of one seed find the same clips hard
+                of_trials = own + of_seed[seed] + 0.3 * random.normal(size=(3, groups))
+                levels = factors("pase", "frozen", "openmic", seed=seed, workers=workers)
+                levels = {factor: str(level) for factor, level in levels.items()}
+                cells += entry(study, levels, of_trials.mean(axis=1), data="").cells
+                bootstraps[cells[-1].key, study.metric] = group_means(weights, of_trials)
+            sides.append(cells)
+        made = difference_of_methods(*sides, Redrawn(bootstraps))
+        assert isinstance(made, Difference)
+        found.append(made.errors.test_clips**2)
+    assert np.mean(found) == pytest.approx(2 / groups, rel=0.08)  # what the seeds have in common is not in it
 
 
 @pytest.mark.parametrize("noise", [NORMAL, VERY_SKEWED])

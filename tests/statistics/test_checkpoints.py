@@ -10,13 +10,11 @@ from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
 from statsmodels.stats.anova import anova_lm
-from statsmodels.stats.power import TTestIndPower, TTestPower
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.statistics.checkpoints import (
     compare_checkpoints,
     decompose,
-    seeds_needed,
     summarise_checkpoints,
 )
 from workflow_scripts.statistics.comparisons import paired, welch
@@ -231,34 +229,3 @@ def test_one_checkpoint_on_all_labels_shows_only_the_spread_of_its_trials(subset
 
 def test_one_trial_of_several_checkpoints_decomposes_nothing() -> None:
     assert not any(each.identified for each in decompose(table(0, 5, 1)))
-
-
-@pytest.mark.parametrize("size", [0.3, 0.5, 1.0, 2.0])
-@pytest.mark.parametrize("power", [0.5, 0.8, 0.95])
-def test_seeds_needed_agree_with_statsmodels(size: float, power: float) -> None:
-    for sides, expected in ((2, TTestIndPower()), (1, TTestPower())):
-        seeds = seeds_needed(size * 0.01, deviation=0.01, power=power, sides=sides).seeds
-        needed = expected.solve_power(effect_size=size, alpha=0.05, power=power)
-        assert seeds == max(2, math.ceil(needed - 1e-6))
-
-
-def test_a_deviation_from_three_seeds_leaves_a_wide_range() -> None:
-    made = seeds_needed(0.01, deviation=0.01, degrees=2)
-    assert made.low < made.seeds < made.high
-    low, high = (0.01 * math.sqrt(2 / stats.chi2.ppf(each, 2)) for each in (0.975, 0.025))
-    assert (made.low, made.high) == tuple(seeds_needed(0.01, deviation=each).seeds for each in (low, high))
-
-
-def test_seeds_needed_at_the_ends() -> None:
-    assert seeds_needed(0.01, deviation=0.0).seeds == 2
-    assert seeds_needed(-0.5, deviation=0.0001).seeds == 2
-    assert seeds_needed(1e-6, deviation=0.01).seeds is None
-
-
-@pytest.mark.parametrize(
-    "given", [{"difference": 0.0}, {"difference": math.nan}, {"deviation": math.nan}, {"power": 1.0}]
-)
-def test_seeds_needed_for_nothing_are_refused(given: dict) -> None:
-    known = {"difference": 0.1, "deviation": 0.1} | given
-    with pytest.raises(UserError, match="seeds needed"):
-        seeds_needed(known.pop("difference"), **known)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from statsmodels.stats.weightstats import CompareMeans, DescrStatsW, ttost_paired
+from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
 from workflow_scripts.errors import UserError
-from workflow_scripts.statistics.equivalence import against_published, between_pairs, tost
+from workflow_scripts.statistics.equivalence import against_published, tost
 
 samples = st.lists(st.floats(0, 1), min_size=3, max_size=15).filter(lambda values: np.std(values) > 1e-6)
 margins = st.floats(0.01, 0.5)
@@ -34,12 +34,6 @@ def test_agrees_with_statsmodels_for_a_number_with_a_deviation(
     both = CompareMeans(DescrStatsW(ours), DescrStatsW(theirs))
     assert made.p == pytest.approx(both.ttost_ind(-margin, margin, usevar="unequal")[0], abs=1e-10)
     assert (made.low, made.high) == pytest.approx(both.tconfint_diff(alpha=0.1, usevar="unequal"), abs=1e-10)
-
-
-def test_agrees_with_statsmodels_for_pairs() -> None:
-    ours, theirs = np.random.default_rng(0).normal(0.5, 0.1, (2, 8))
-    made = between_pairs(ours, theirs, margin=0.1)
-    assert made.p == pytest.approx(ttost_paired(ours, theirs, -0.1, 0.1)[0], abs=1e-10)
 
 
 @settings(deadline=None, max_examples=50)

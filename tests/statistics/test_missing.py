@@ -32,7 +32,14 @@ def test_without_a_word_in_any_log_it_was_not_run(tmp_path: Path) -> None:
     [
         (CRASH, "failed: pretrain: ValueError: no such thing"),
         ("epoch 1\nprelude: out of  memory\n\n", "failed: pretrain: out of memory"),
-        ("usage: pretrain [-h]\n", "failed: pretrain: usage: pretrain [-h]"),
+        (
+            "prelude: out of memory\nUserWarning: leaked semaphore\n  warnings.warn(\n",
+            "failed: pretrain: out of memory",
+        ),
+        (
+            "usage: pretrain [-h]\npretrain: error: no such option\n",
+            "failed: pretrain: pretrain: error: no such option",
+        ),
         (CRASH + "slurmstepd: cancelled\n", "failed: pretrain: slurmstepd: cancelled"),
         ("epoch 1\nepoch 2\n", "unfinished: pretrain: its log ends with: epoch 2"),
         ("prelude: " + "x" * 999, "failed: pretrain: " + "x" * 240),

@@ -91,3 +91,11 @@ def test_jobs_detect_and_how_the_run_ended_are_read(tmp_path: Path) -> None:
     assert (before.studies[0].detect, before.unfinished, before.configfiles) == (1.5, False, ())
     after = parse_plan(results.plan | {"unfinished": True, "configfiles": ["a.yaml"]})
     assert (after.unfinished, after.configfiles) == (True, ("a.yaml",))
+
+
+def test_a_folder_and_what_is_no_text_are_no_plan(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such file"):
+        read_plan(str(tmp_path))
+    (tmp_path / "plan.json").write_bytes(b"\xff\xfe")
+    with pytest.raises(UserError, match="not JSON"):
+        read_plan(str(tmp_path / "plan.json"))

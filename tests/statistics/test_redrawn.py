@@ -1,7 +1,10 @@
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.results import Results, factors
 from workflow_scripts.errors import UserError
@@ -25,6 +28,16 @@ def results(tmp_path: Path) -> Results:
     made.predict(factors("pase", "frozen", "openmic"), 1.5, seed=1)
     made.predict(factors("random", "frozen", "openmic"), 1.0, seed=2)
     return made
+
+
+@pytest.fixture(scope="module")
+def compressed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("compressed") / "predictions.npz"
+    random = np.random.default_rng(0)
+    scores = random.random((3, 20, 4)).astype(np.float32)
+    parts = {"labels": np.eye(4)[random.integers(4, size=20)], "groups": np.arange(20), "confusion": np.ones((3, 4, 4))}
+    np.savez_compressed(path, scores=scores, **parts)
+    return path
 
 
 def predictions_of(results: Results, number: int) -> Path:
@@ -62,7 +75,27 @@ def test_cells_without_usable_predictions_are_left_out(results: Results) -> None
     assert made.all_of(cells) is None
 
 
-def test_a_damaged_file_is_named(results: Results) -> None:
-    predictions_of(results, 0).write_bytes(b"no archive")
+@pytest.mark.parametrize("kept", [b"", b"no archive"])
+def test_a_damaged_file_is_named(results: Results, kept: bytes) -> None:
+    predictions_of(results, 0).write_bytes(kept)
     with pytest.raises(UserError, match=r"predictions\.npz is missing or damaged: delete its folder"):
+        drawn(results)
+
+
+@settings(deadline=None, max_examples=25)
+@given(place=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 255))
+def test_no_changed_byte_of_a_compressed_file_is_a_crash(compressed: Path, place: float, byte: int) -> None:
+    content = bytearray(compressed.read_bytes())
+    content[int(place * len(content))] = byte
+    damaged = compressed.with_name("damaged.npz")
+    damaged.write_bytes(content)
+    with suppress(UserError):  # or it is still a file of predictions: not every byte matters
+        read_predictions(damaged)
+
+
+def test_parts_of_different_cells_are_named(results: Results) -> None:
+    path = predictions_of(results, 0)
+    with np.load(path) as stored:
+        np.savez(path, **{name: stored[name] for name in stored if name != "labels"}, labels=np.eye(4))
+    with pytest.raises(UserError, match=r"predictions\.npz: .* do not belong together"):
         drawn(results)

@@ -39,6 +39,7 @@ def test_data_sets_count_the_same_and_their_errors_add(tmp_path: Path) -> None:
     assert (row["low"], row["high"]) == pytest.approx(stats.t.interval(0.95, degrees, 0.06, error), abs=1e-10)
     assert (row["sets"], row["datasets"], row["covers"], row["verdict"]) == (2, "openmic fma_small", "trials", "better")
     assert row["mark"].startswith("about this checkpoint")
+    assert (row["replicate"], row["n"], row["checkpoints"]) == ("trials", 5, 1)
 
 
 def test_other_test_clips_of_every_set_widen_it(tmp_path: Path) -> None:
@@ -84,6 +85,17 @@ def test_checkpoints_that_the_sets_share_are_counted_once(tmp_path: Path) -> Non
     expected = stats.ttest_1samp(good, 0)
     assert row["p"] == pytest.approx(expected.pvalue, abs=1e-10)
     assert row["covers"] == "checkpoints and trials"
+    assert (row["replicate"], row["n"], row["checkpoints"]) == ("checkpoints", 3, 3)
+
+
+def test_sets_with_different_checkpoints_are_not_averaged_whichever_comes_first(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    for dataset, seeds in (("openmic", 1), ("fma_small", 3)):
+        for seed in range(seeds):
+            results.add(factors("pase", "frozen", dataset, seed=seed), 0.5 + seed / 50 + NOISE)
+        results.add(factors("random", "frozen", dataset), 0.5 - NOISE)
+    row = answer(results)
+    assert (row["status"], row["reason"]) == ("refused", "not the same checkpoints on every data set")
 
 
 def test_holm_is_over_the_comparisons_across_sets(tmp_path: Path) -> None:

@@ -168,6 +168,61 @@ def test_the_best_of_a_column_is_marked_and_so_is_what_does_not_differ_from_it(t
     assert ranks["random", "frozen"] == ""
 
 
+def test_two_trials_show_no_difference_from_the_best(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    results.plan["studies"]["fig2"]["comparisons"] = []
+    for encoder, mean in (("pase", 0.6), ("random", 0.3)):
+        results.add(factors(encoder, "frozen", "openmic"), [mean, mean + 0.01])
+    assert tables(results)["entries"]["rank"].to_list() == ["best", "tied"]
+
+
+def test_the_more_rows_the_best_was_picked_from_the_more_it_takes_to_differ_from_it(tmp_path: Path) -> None:
+    ranks = {}
+    for others in (1, 9):
+        results = Results(tmp_path / str(others))
+        results.plan["studies"]["fig2"]["comparisons"] = []
+        results.add(factors("pase", "frozen", "openmic"), 0.54 + NOISE)
+        for number in range(others):
+            results.add(factors(f"cpc{number}", "frozen", "openmic"), 0.5 - number / 10 - NOISE / 2)
+        ranks[others] = tables(results)["entries"]["rank"].to_list()[:2]
+    assert ranks == {1: ["best", ""], 9: ["best", "tied"]}  # p is 0.02
+
+
+def test_checkpoints_measured_on_different_data_have_no_mean(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    results.add(factors("pase", "frozen", "openmic", seed=0), 0.5 + NOISE)
+    results.add(factors("pase", "frozen", "openmic", seed=1), 0.6 + NOISE, data="other")
+    made = tables(results)
+    row = entry(made["entries"], encoder="pase")
+    assert (row["status"], row["rank"]) == ("missing", "")
+    assert row["reason"] == "refused: measured on different data (digests dataopenmic and other)"
+    assert np.isnan(row["mean"])
+    assert made["variance"].empty
+
+
+def test_a_comparison_with_a_single_checkpoint_is_marked_however_many_the_other_side_has(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    study = results.plan["studies"]["fig2"]
+    study["comparisons"] = [{"name": "q", "better": {"workers": "WLPMCT"}, "than": {"workers": "WLP"}}]
+    study |= {"rows": ["workers"], "floors": []}
+    for dataset in ("openmic", "fma_small"):
+        for seed, mean in enumerate([0.50, 0.53, 0.55]):
+            results.add(factors("pase", "frozen", dataset, seed=seed), mean + NOISE)
+        results.add(factors("pase", "frozen", dataset, workers="WLP"), 0.4 + NOISE)
+    made = tables(results)
+    for name in ("comparisons", "across"):
+        assert made[name]["checkpoints"].to_list() == [1] * len(made[name])
+        assert made[name]["mark"].str.startswith("about this checkpoint").all()
+
+
+def test_a_comparison_of_cells_with_themselves_is_not_answered(tmp_path: Path) -> None:
+    results = full(tmp_path, datasets=["openmic"])
+    comparison = results.plan["studies"]["fig2"]["comparisons"][0]
+    comparison["than"] = {"workers": "WLPMCT"} | comparison["better"]
+    row = tables(results)["comparisons"].iloc[0]
+    assert (row["status"], row["reason"]) == ("missing", "both sides name the same cells")
+
+
 def test_checkpoints_not_trials_are_counted_where_there_are_several(tmp_path: Path) -> None:
     results = Results(tmp_path)
     means = [0.50, 0.60, 0.70]

@@ -99,3 +99,10 @@ def test_an_empty_or_foreign_file_is_named(results: Results, text: str, message:
     with pytest.raises(UserError, match=message) as caught:
         gather(parse_plan(results.plan))
     assert str(path) in str(caught.value)
+
+
+def test_a_file_that_is_no_text_is_named(results: Results) -> None:
+    path = Path(results.plan["evaluations"][0]["path"])
+    path.write_bytes(b"\xff" + path.read_bytes())
+    with pytest.raises(UserError, match=r"trials\.csv: not a trials file \(not text\); delete it"):
+        gather(parse_plan(results.plan))

@@ -6,7 +6,8 @@ import pytest
 
 from tests.results import Results, factors, full
 from tests.statistics.test_summary import NOISE, tables
-from workflow_scripts.statistics.checkpoints import decompose, seeds_needed
+from workflow_scripts.statistics.checkpoints import decompose
+from workflow_scripts.statistics.seeds import seeds_needed
 
 
 def several(folder: Path, means: list[float], **more: object) -> Results:

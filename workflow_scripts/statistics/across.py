@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+from scipy import stats
 
 from workflow_scripts.errors import UserError
-from workflow_scripts.statistics.comparisons import NO_SPREAD
+from workflow_scripts.statistics.comparisons import NO_SPREAD, p_of_mean
 from workflow_scripts.statistics.intervals import FEWEST, LEVEL, mean_interval, satterthwaite, t_quantile
 
 RESAMPLES = 4000  # 200 of them lie beyond the critical value: enough to place it within 2 to 3 %
@@ -91,7 +91,7 @@ def mean_over_sets(estimates: Mapping[str, Estimate], *, level: float = LEVEL) -
 
     The estimates are taken for independent: different sets, and one checkpoint or none. Standard error: root of the sum
     of the squared errors over the number of sets; Welch-Satterthwaite degrees of freedom. Estimates that share their
-    checkpoints are not independent: use `mean_over_sets_by_unit`.
+    checkpoints are not independent: average each checkpoint over the sets first.
     """
     sets = len(estimates)
     means, errors, degrees = (
@@ -112,19 +112,6 @@ def mean_over_sets(estimates: Mapping[str, Estimate], *, level: float = LEVEL) -
         ),
         level=level,
     )
-
-
-def mean_over_sets_by_unit(values: np.ndarray, *, level: float = LEVEL) -> Across:
-    """Equal-weight mean over sets of `values` (units, sets) with the same units, checkpoints say, on every set.
-
-    A checkpoint that is good on one set tends to be good on the next, so the mean over the sets is taken per unit first
-    and the units are what is counted.
-    """
-    table = np.asarray(values, np.float64)
-    made = estimate(table.mean(axis=1))
-    if not math.isfinite(made.error):
-        return _refused(table.shape[1], made.mean, "fewer than three units, or one that is not measured on every set")
-    return _across(table.shape[1], made, level=level)
 
 
 def rank(
@@ -196,8 +183,6 @@ def performance_profile(values: np.ndarray, thresholds: Sequence[float] | np.nda
 
 def _across(sets: int, made: Estimate, *, level: float) -> Across:
     half_width = t_quantile(made.degrees, level) * made.error if made.error else 0.0
-    spread = made.error > NO_SPREAD
-    p = 2 * float(special.stdtr(made.degrees, -abs(made.mean) / made.error)) if spread else math.nan
     return Across(
         sets=sets,
         mean=made.mean,
@@ -205,8 +190,8 @@ def _across(sets: int, made: Estimate, *, level: float) -> Across:
         high=made.mean + half_width,
         error=made.error,
         degrees=made.degrees,
-        p=1.0 if not spread and abs(made.mean) <= NO_SPREAD else p,
-        reason="" if spread else "the values do not vary: no test",
+        p=p_of_mean(made.mean, error=made.error, degrees=made.degrees),
+        reason="" if made.error > NO_SPREAD else "the values do not vary: no test",
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from workflow_scripts.errors import UserError
 from workflow_scripts.factors import FACTORS
-from workflow_scripts.statistics.cells import Cell, Cells, Refused, one_method
+from workflow_scripts.statistics.cells import Cell, Cells, Refused, objection, one_method
 from workflow_scripts.statistics.plan import Comparison, Evaluation, Study
 from workflow_scripts.statistics.redrawn import Redrawn
 from workflow_scripts.statistics.uncertainty import Difference, difference
@@ -22,6 +22,7 @@ class Entry:
     """One number of a study's table: a method on one data set, with the cells of its checkpoints.
 
     `row` and `column` are its levels of the study's rows and columns; `reason` says why some or all cells are missing.
+    Checkpoints that were not measured alike have no mean, so there are none in `cells`.
     """
 
     study: Study
@@ -71,14 +72,15 @@ def _entry(
         for evaluation, reason in zip(members, reasons, strict=True)
         if not reason and (cell := cells.get(evaluation, study.metric)) is not None
     ]
+    objected = objection(found)
     return Entry(
         study=study,
         row=row,
         column=column,
         levels={factor: members[0].factors[factor] for factor in METHOD_FACTORS},
         floor=members[0].factors["encoder"] in study.floors,
-        cells=tuple(found),
-        reason=_joined(reasons, of=len(members)),
+        cells=() if objected else tuple(found),
+        reason=f"refused: {objected}" if objected else _joined(reasons, of=len(members)),
     )
 
 
@@ -125,6 +127,8 @@ def _samples(
     for side, levels in ((left, comparison.better), (right, comparison.than)):
         if not side:
             return f"the study has no cell with {named(levels)}"
+    if {each.key for each in left} & {each.key for each in right}:
+        return "both sides name the same cells"
     samples: list[tuple[Cell, ...]] = []
     for side in (left, right):
         differing = one_method(side)

@@ -156,6 +156,12 @@ def objection(cells: Sequence[Cell]) -> str:
     return ""
 
 
+def fewest_checkpoints(*sides: Sequence[Cell]) -> int:
+    """Checkpoints of the pre-trained side that has fewest, on which a statement about all sides rests; 0 without."""
+    counts = (sum(cell.pretrained for cell in side) for side in sides)
+    return min(filter(None, counts), default=0)
+
+
 def match(better: Sequence[Cell], than: Sequence[Cell]) -> Matching | Refused:
     """Find the pairs of two methods, each given by the cells of its checkpoints (neither is empty).
 

@@ -19,14 +19,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import special
 
 from workflow_scripts.errors import UserError
-from workflow_scripts.statistics.comparisons import NO_SPREAD
+from workflow_scripts.statistics.comparisons import NO_SPREAD, p_of_mean
 from workflow_scripts.statistics.intervals import FEWEST, LEVEL, satterthwaite, t_quantile
 
 Solution = Literal["balanced", "mixed model", "common trials", "unknown"]
-MOST_SEEDS = 10_000  # a study that needs more will not be made
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,18 +101,6 @@ class Component:
         return not self.reason
 
 
-@dataclass(frozen=True, kw_only=True)
-class SeedsNeeded:
-    """Pre-training seeds a side for a wanted power, and the range left by not knowing the deviation well.
-
-    None stands for more than `MOST_SEEDS`.
-    """
-
-    seeds: int | None
-    low: int | None
-    high: int | None
-
-
 def summarise_checkpoints(values: np.ndarray, *, level: float = LEVEL) -> Checkpoints:
     """Mean and interval of one method for other checkpoints *and* other trials.
 
@@ -182,7 +168,7 @@ def compare_checkpoints(
         checkpoint_error=math.sqrt(parts.checkpoints),
         trial_error=math.sqrt(parts.trials),
         effect=mean / deviation if deviation > NO_SPREAD else math.nan,
-        p=_p(mean, parts),
+        p=p_of_mean(mean, error=parts.error, degrees=parts.degrees),
     )
 
 
@@ -221,29 +207,6 @@ def decompose(
             reason="" if parts else "needs two checkpoints and two trials; held by the others",
         ),
     )
-
-
-def seeds_needed(
-    difference: float,
-    *,
-    deviation: float,
-    degrees: float | None = None,
-    power: float = 0.8,
-    level: float = LEVEL,
-    sides: Literal[1, 2] = 2,
-) -> SeedsNeeded:
-    """How many pre-training seeds show a true `difference` with probability `power` by a two-sided t test.
-
-    `deviation` is that of a checkpoint's mean (`Checkpoints.deviation`), in the unit of `difference`. `sides` = 2: that
-    many seeds for each of two methods; 1: for one method, against something without seeds or in pairs. With the
-    `degrees` of freedom of the deviation (checkpoints - 1) comes the range of the answer over its 95 % interval, which
-    after three seeds is wide. `UserError` unless the difference is not zero and 0 < power < 1.
-    """
-    if not (difference and math.isfinite(difference) and deviation >= 0 and 0 < power < 1):
-        raise UserError("seeds needed: give a difference other than zero, a deviation and a power between 0 and 1")
-    sizes = [abs(difference) / each if each else math.inf for each in _range_of(deviation, degrees)]
-    seeds, low, high = (_fewest_seeds(size, power=power, level=level, sides=sides) for size in sizes)
-    return SeedsNeeded(seeds=seeds, low=low, high=high)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -313,13 +276,6 @@ def _difference_parts(tables: Sequence[np.ndarray]) -> _Parts:
         trials=sum(of_trials),
         degrees=max(estimated, min([*degrees, trials - 1])),  # a sum knows no less than its least known part
     )
-
-
-def _p(mean: float, parts: _Parts) -> float:
-    """Two-sided p; as for pairs, no spread leaves nothing to test against, unless there is no difference either."""
-    if parts.error <= NO_SPREAD:
-        return 1.0 if abs(mean) <= NO_SPREAD else math.nan
-    return float(2 * special.stdtr(parts.degrees, -abs(mean) / parts.error))
 
 
 def _balanced(table: np.ndarray, *, solution: Solution, level: float) -> Checkpoints:
@@ -426,35 +382,3 @@ def _why_no_subset(subsets: Sequence[object] | None) -> str:
     if subsets is None or len(set(subsets)) == 1:
         return "all trials have the same labels: not varied"
     return "a trial fixes its label subset: held by trial"
-
-
-def _range_of(deviation: float, degrees: float | None) -> tuple[float, float, float]:
-    """Return the deviation and the ends of its 95 % interval."""
-    if degrees is None:
-        return deviation, deviation, deviation
-    low, high = (math.sqrt(degrees / float(special.chdtri(degrees, tail))) for tail in (0.025, 0.975))
-    return deviation, deviation * low, deviation * high
-
-
-def _fewest_seeds(size: float, *, power: float, level: float, sides: Literal[1, 2]) -> int | None:
-    """Fewest seeds, at least two, that reach the power for a difference of `size` deviations."""
-    if math.isinf(size):
-        return 2
-    low, high = 1, 2
-    while _power(high, size, level=level, sides=sides) < power:
-        low, high = high, high * 2
-        if low >= MOST_SEEDS:
-            return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        reached = _power(middle, size, level=level, sides=sides) >= power
-        low, high = (low, middle) if reached else (middle, high)
-    return high if high <= MOST_SEEDS else None
-
-
-def _power(seeds: int, size: float, *, level: float, sides: Literal[1, 2]) -> float:
-    degrees, shift = sides * (seeds - 1), size * math.sqrt(seeds / sides)
-    critical = t_quantile(degrees, level)
-    if shift > 30:  # the noncentral t is not computed out there, where the power is 1
-        return 1.0 if shift > 2 * critical else 0.0
-    return float(1 - special.nctdtr(degrees, shift, critical) + special.nctdtr(degrees, shift, -critical))

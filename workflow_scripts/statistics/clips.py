@@ -107,7 +107,8 @@ def bootstrap(
     """
     distinct, group_of = np.unique(predictions.groups, return_inverse=True)
     draws = _Draws.of(len(distinct), resamples=resamples, seed=seed)
-    values, resampled = _counted(predictions, group_of, draws.factors)
+    counted = not names or not set(AREAS).issuperset(names)
+    values, resampled = _counted(predictions, group_of, draws.factors, names) if counted else ({}, {})
     if predictions.task != "multiclass" and (not names or not set(AREAS).isdisjoint(names)):
         resampled |= _areas(predictions, group_of, draws.weights)
         whole = [metrics(predictions.task, labels=predictions.labels, scores=scores) for scores in predictions.scores]
@@ -221,33 +222,59 @@ def _digest(labels: np.ndarray, group_of: np.ndarray, draws: _Draws) -> str:
 
 
 def _counted(
-    predictions: Predictions, group_of: np.ndarray, factors: np.ndarray
+    predictions: Predictions, group_of: np.ndarray, factors: np.ndarray, names: Collection[str]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Metrics that follow from counts, on the test set as it is (trials,) and on its resamples (trials, resamples).
-
-    One confusion matrix per group and trial, summed by weight.
-    """
-    classes = predictions.labels.shape[1]
-    shape = (classes, classes) if predictions.task == "multiclass" else (classes, 2, 2)
-    trials, size, groups = len(predictions.scores), math.prod(shape), len(factors)
-    rows, columns = [], []
-    for trial, scores in enumerate(predictions.scores):
-        clips, entries = entries_counted(predictions.task, labels=predictions.labels, scores=scores)
-        rows.append(trial * size + entries)
-        columns.append(group_of[clips])
-    places = (np.concatenate(rows), np.concatenate(columns))
-    # a group has few entries of the matrix, so multiplying by the others would be most of the work; counts are whole
-    # numbers, which 32 bits hold exactly up to 2 ** 24
-    of_groups = sparse.csr_array((np.ones(len(places[0]), np.float32), places), shape=(trials * size, groups))
+    """Metrics that follow from counts, on the test set as it is (trials,) and on its resamples (trials, resamples)."""
+    of_groups = _of_groups(predictions, group_of, groups=len(factors))
     resampled = []
-    for part in _parts(factors.shape[1], rows=max(groups, trials * size)):
-        tables = (of_groups @ factors[:, part]).astype(np.float64).reshape(trials, *shape, -1)
+    for part in _parts(factors.shape[1], rows=max(of_groups.shape)):
+        tables = _tables(predictions, of_groups @ factors[:, part])
         # resamples stay the fastest axis in memory: what follows then runs along it
-        resampled.append(from_counts(predictions.task, np.moveaxis(tables, -1, 1)))
-    whole = of_groups.sum(axis=1, dtype=np.float64).reshape(trials, *shape)
-    return from_counts(predictions.task, whole), {
+        resampled.append(from_counts(predictions.task, np.moveaxis(tables, -1, 1), names=names))
+    whole = _tables(predictions, of_groups.sum(axis=1, dtype=np.float64)[:, None])[..., 0]
+    return from_counts(predictions.task, whole, names=names), {
         name: np.concatenate([each[name] for each in resampled], axis=1) for name in resampled[0]
     }
+
+
+def _of_groups(predictions: Predictions, group_of: np.ndarray, *, groups: int) -> sparse.csr_array:
+    """Count what `_tables` needs in each group: (rows, groups), float32, which is exact for counts up to 2 ** 24.
+
+    multiclass: the entries of the confusion matrix of each trial. multilabel, where the labels looked at are the same
+    in every trial: of each trial and class, how many of label 0 and of label 1 are predicted, then how many there are.
+
+    A group has few of these, so multiplying by the others would be most of the work.
+    """
+    multiclass, classes = predictions.task == "multiclass", predictions.labels.shape[1]
+    size = classes * (classes if multiclass else 2)
+    places, clips = [], []
+    for scores in predictions.scores:
+        of_clips, entries = entries_counted(predictions.task, labels=predictions.labels, scores=scores)
+        predicted = np.flatnonzero(entries % 2)
+        places.append(entries if multiclass else entries[predicted] // 2)
+        clips.append(of_clips if multiclass else of_clips[predicted])
+    if not multiclass:
+        places.append(entries // 2)
+        clips.append(of_clips)
+    rows = np.concatenate([number * size + each for number, each in enumerate(places)])
+    columns = group_of[np.concatenate(clips)]
+    ones = np.ones(len(rows), np.float32)
+    return sparse.csr_array((ones, (rows, columns)), shape=(size * len(places), groups))
+
+
+def _tables(predictions: Predictions, counts: np.ndarray) -> np.ndarray:
+    """Confusion matrices, float64: (trials, classes, classes, ...), or (trials, classes, 2, 2, ...) for multilabel.
+
+    `counts` (rows, ...) are those of `_of_groups`, summed over groups in some way.
+    """
+    trials, _, classes = predictions.scores.shape
+    if predictions.task == "multiclass":
+        return counts.astype(np.float64).reshape(trials, classes, classes, -1)
+    by_label = counts.reshape(trials + 1, classes, 2, -1)
+    tables = np.empty((trials, classes, 2, 2, by_label.shape[-1]))
+    tables[..., 1, :] = by_label[:-1]
+    tables[..., 0, :] = by_label[-1] - by_label[:-1]
+    return tables
 
 
 def _areas(predictions: Predictions, group_of: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:

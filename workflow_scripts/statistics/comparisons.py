@@ -108,7 +108,7 @@ def paired_rows(better: np.ndarray, than: np.ndarray, *, level: float = LEVEL, s
     spread = known & (intervals.sd > NO_SPREAD)
     effect, p, p_sign_flip = (np.full(len(differences), np.nan) for _ in range(3))
     effect[spread] = intervals.mean[spread] / intervals.sd[spread]
-    p[spread] = _two_sided(effect[spread] * math.sqrt(intervals.n), intervals.n - 1)
+    p[spread] = two_sided_p(effect[spread] * math.sqrt(intervals.n), intervals.n - 1)
     p_sign_flip[spread] = sign_flips(differences[spread], seed=seed)
     alike = known & ~spread & (np.abs(intervals.mean) <= NO_SPREAD)
     p[alike] = p_sign_flip[alike] = 1.0
@@ -188,11 +188,21 @@ def welch(
         n=n,
         degrees=degrees,
         effect=mean / sd,
-        p=float(_two_sided(mean / error, degrees)),
+        p=p_of_mean(mean, error=error, degrees=degrees),
     )
 
 
-def _two_sided(t: np.ndarray | float, degrees: float) -> np.ndarray:
+def p_of_mean(mean: float, *, error: float, degrees: float) -> float:
+    """Two-sided p of a t test that a mean is zero.
+
+    No standard error leaves nothing to test against (NaN), unless the mean is zero too (1).
+    """
+    if error <= NO_SPREAD:
+        return 1.0 if abs(mean) <= NO_SPREAD else math.nan
+    return float(two_sided_p(mean / error, degrees))
+
+
+def two_sided_p(t: np.ndarray | float, degrees: float) -> np.ndarray:
     """Return the two-sided p of t statistics."""
     return 2 * special.stdtr(degrees, -np.abs(t))
 

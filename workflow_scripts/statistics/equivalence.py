@@ -73,15 +73,6 @@ def against_published(
     )
 
 
-def between_pairs(
-    ours: Sequence[float] | np.ndarray, theirs: Sequence[float] | np.ndarray, *, margin: float
-) -> Equivalence:
-    """Compare two equally long samples pair by pair: `ours` minus `theirs`. `UserError` if the margin is not above
-    zero.
-    """
-    return against_published(np.asarray(ours, np.float64) - np.asarray(theirs, np.float64), 0.0, margin=margin)
-
-
 def tost(difference: float, *, standard_error: float, degrees: float, margin: float) -> Equivalence:
     """Judge an estimated `difference` by its standard error and t degrees of freedom.
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from workflow_scripts.statistics.plan import Evaluation, Job
 
 NOT_RUN, FAILED, UNFINISHED, STALE = "not run", "failed", "unfinished", "stale"
-SAID_LAST = ("prelude: ", "usage: ")  # how our scripts begin the line with which they give up
-CRASHED = "Traceback (most recent call last)"
+GAVE_UP = "prelude: "  # how our scripts begin the line with which they give up; libraries may still write after it
+CRASHED = ("Traceback (most recent call last)", "usage: ")  # what begins the end of a log; the last line says why
 LONGEST = 240  # characters of a line: more is a dump, not a reason
 READ_AT_MOST = 64 * 1024  # bytes from the end of a log
 
@@ -36,10 +36,10 @@ def said(job: Job) -> str:
     lines = [" ".join(line.split()) for line in _end_of(job.log).splitlines() if line.strip()]
     if not lines:
         return ""
-    last = lines[-1]
-    if last.startswith(SAID_LAST) or any(line.startswith(CRASHED) for line in lines):
-        return f"{FAILED}: {job.verb}: {last.removeprefix(SAID_LAST[0])[:LONGEST]}"
-    return f"{UNFINISHED}: {job.verb}: its log ends with: {last[:LONGEST]}"
+    gave_up = [line.removeprefix(GAVE_UP) for line in lines if line.startswith(GAVE_UP)]
+    if gave_up or any(line.startswith(CRASHED) for line in lines):
+        return f"{FAILED}: {job.verb}: {(gave_up or lines)[-1][:LONGEST]}"
+    return f"{UNFINISHED}: {job.verb}: its log ends with: {lines[-1][:LONGEST]}"
 
 
 def _end_of(log: Path) -> str:

@@ -147,9 +147,9 @@ def read_plan(path: str) -> Plan:
     try:
         text = sys.stdin.read() if path == STDIN else Path(path).read_text(encoding="utf-8")
         return parse_plan(json.loads(text))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise UserError(f"--plan {path}: no such file") from error
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"--plan {path}: not JSON ({error})") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"--plan {path}: not a plan ({type(error).__name__}: {error})") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ from workflow_scripts.statistics.clips import Bootstrap, Predictions, bootstrap
 from workflow_scripts.statistics.plan import Plan
 
 ROUNDING = 1e-9  # a metric computed again from the same predictions
+#: what reading an npz file of which some bytes were lost or changed raises
+DAMAGED = (OSError, EOFError, ValueError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -81,5 +84,7 @@ def read_predictions(path: Path) -> Predictions | None:
             # of a clip with several classes, the counts are kept for each class: (trials, classes, 2, 2)
             task: Task = "multilabel" if stored["confusion"].ndim == 4 else "multiclass"
             return Predictions(task=task, scores=stored["scores"], labels=stored["labels"], groups=stored["groups"])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    except DAMAGED as error:
         raise UserError(f"{path} is missing or damaged: delete its folder and evaluate again") from error

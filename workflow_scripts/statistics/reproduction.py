@@ -25,8 +25,9 @@ from workflow_scripts.factors import FACTORS
 from workflow_scripts.statistics.cells import Cells
 from workflow_scripts.statistics.equivalence import decide
 from workflow_scripts.statistics.plan import Evaluation, Plan, Statement, Study, parse_statement
-from workflow_scripts.statistics.quantities import QUANTITIES, Estimate, Missing, Quantity, Results, Selection
+from workflow_scripts.statistics.quantities import QUANTITIES, Quantity
 from workflow_scripts.statistics.reading import Kind, read_csv
+from workflow_scripts.statistics.results import Estimate, Missing, Results, Selection
 
 DATA_FILES = ("published.csv",)
 PUBLISHED = Path(__file__).parent / DATA_FILES[0]
@@ -55,8 +56,18 @@ NOT_RUN, NOT_COMPARABLE, NOT_OURS = "not run", "not comparable", "not a result o
 HOLDS, DOES_NOT_HOLD, INCONCLUSIVE = "holds", "does not hold", "inconclusive"
 AS_PUBLISHED, SET_OTHERWISE = "as published", "set otherwise"
 
-#: rows that no experiment can have a result for: how much of AudioSet the authors could still obtain
-BEYOND_EXPERIMENTS = {"system": "A", "pretrain_data": "AudioSet"}
+#: rows that no experiment here can have a result for, and what they are
+OBTAINED, CITED = "what the authors could obtain", "cited from other publications"
+BEYOND_EXPERIMENTS = (
+    ({"system": "A", "pretrain_data": "AudioSet"}, OBTAINED),
+    *(
+        ({"system": "B", "model": model}, CITED)
+        for model in (
+            *("Pons et al. (waveform)", "1D CNN", "fully supervised models (best)"),
+            *("SimCLR", "ResNet-50", "SimCLR v2", "PASE+"),
+        )
+    ),
+)
 NEAREST = 3  # values shown where a row is misspelt
 
 ROUNDING = 1e-9  # a setting is a number somebody typed: anything further off is another one
@@ -82,6 +93,15 @@ def check_statements(studies: Mapping[str, Mapping[str, Any]]) -> None:
             _fitting(published, parse_statement(entry, where=where), where=where)
 
 
+def published_value(statement: Statement, *, study: str) -> float:
+    """The number in the row that a study's statement names, in the printed unit; not-a-number for a claim in words.
+
+    `UserError` as `check_statements`.
+    """
+    row = _fitting(read_published(), statement, where=_where(study, statement.row))
+    return float(row["mean"] or math.nan)
+
+
 def reproduction_table(plan: Plan, cells: Cells, trials: pd.DataFrame) -> pd.DataFrame:
     """One line (columns `COLUMNS`) per published row without a study, and per setting of each statement on the others.
 
@@ -101,8 +121,8 @@ def reproduction_table(plan: Plan, cells: Cells, trials: pd.DataFrame) -> pd.Dat
 
 def _without_study(row: Mapping[Any, object]) -> dict[str, object]:
     """The line of a row that no study speaks of."""
-    ours = any(row[column] != value for column, value in BEYOND_EXPERIMENTS.items())
-    verdict, reason = (NOT_RUN, "no study of this config") if ours else (NOT_OURS, "what the authors could obtain")
+    beyond = next((what for columns, what in BEYOND_EXPERIMENTS if columns.items() <= row.items()), "")
+    verdict, reason = (NOT_OURS, beyond) if beyond else (NOT_RUN, "no study of this config")
     return {str(column): value for column, value in row.items()} | {"verdict": verdict, "reason": reason}
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from workflow_scripts.statistics import across
 from workflow_scripts.statistics.asked import SETTINGS, Question
-from workflow_scripts.statistics.cells import Refused
+from workflow_scripts.statistics.cells import Refused, fewest_checkpoints
 from workflow_scripts.statistics.checkpoints import compare_checkpoints
 from workflow_scripts.statistics.guards import one_checkpoint, too_few
 from workflow_scripts.statistics.summary import ERRORS, MEASURED, MISSING, REFUSED, adjust, frame, joined
@@ -29,7 +29,8 @@ BESIDE_SETS = tuple(factor for factor in SETTINGS if factor != "dataset")
 
 ACROSS_COLUMNS = (
     *("study", "comparison", "metric", *BESIDE_SETS, "datasets", "sets", "status", "reason", "mark"),
-    *("mean", "low", "high", "p", "p_holm", "family", "verdict", "covers", *ERRORS[3:], "source"),
+    *("mean", "low", "high", "p", "p_holm", "family", "verdict", "covers", *ERRORS[3:]),
+    *("replicate", "n", "checkpoints", "source"),
 )
 
 
@@ -71,7 +72,8 @@ def _across_row(group: Sequence[Question]) -> dict[str, object]:
         answered = all(each.difference is not None for each in group)
         return row | {"status": REFUSED if answered else MISSING, "reason": "; ".join(absent)}
     found = [each.difference for each in group if isinstance(each.difference, Difference)]
-    same = _over_checkpoints(group) if found[0].replicate == "checkpoints" else _over_trials(group, found)
+    alone = all(answer.replicate == "trials" for answer in found)
+    same = _over_trials(group, found) if alone else _over_checkpoints(group)
     if isinstance(same, str):
         return row | {"status": REFUSED, "reason": same}
     return row | _answer(group, found, same)
@@ -87,13 +89,15 @@ def _answer(group: Sequence[Question], found: Sequence[Difference], same: across
             same.mean, spread, [(answer.errors.test_clips / len(found), answer.groups) for answer in found]
         )
         p = p_of(same.mean, spread, at_least=same.p)
-    mark = one_checkpoint(
-        max(sum(cell.pretrained for cell in side) for each in group for side in (each.better, each.than))
-    )
+    checkpoints = fewest_checkpoints(*(side for each in group for side in (each.better, each.than)))
+    mark = one_checkpoint(checkpoints)
     return {
         **{"status": MEASURED, "reason": "" if math.isfinite(p) else same.reason, "mark": mark.reason if mark else ""},
         **{"mean": same.mean, "low": spread.low, "high": spread.high, "p": p, "covers": " and ".join(covers)},
         **{"error": spread.error, "degrees": spread.degrees},
+        "replicate": found[0].replicate,
+        "n": min(size for answer in found for size in answer.sizes if size > 1),
+        "checkpoints": checkpoints,
     }
 
 

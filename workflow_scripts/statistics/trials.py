@@ -80,7 +80,7 @@ def _read(paths: Sequence[Path]) -> tuple[pd.DataFrame, np.ndarray]:
     by_header: dict[str, list[int]] = {}
     bodies: list[list[str]] = []
     for number, path in enumerate(paths):
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line]
+        lines = [line for line in _text(path).splitlines() if line]
         bodies.append(lines[1:])
         by_header.setdefault(lines[0] if lines else "", []).append(number)
     frames, owners = [_parse(",".join(COLUMNS), [])], [np.empty(0, np.int64)]
@@ -91,6 +91,13 @@ def _read(paths: Sequence[Path]) -> tuple[pd.DataFrame, np.ndarray]:
         frames.append(_parse_all(header, [bodies[number] for number in numbers], [paths[number] for number in numbers]))
         owners.append(np.repeat(numbers, [len(bodies[number]) for number in numbers]))
     return pd.concat(frames, ignore_index=True), np.concatenate(owners)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not a trials file (not text); delete it and run again") from error
 
 
 def _parse_all(header: str, bodies: list[list[str]], paths: list[Path]) -> pd.DataFrame:

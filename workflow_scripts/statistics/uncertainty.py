@@ -14,13 +14,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy import special
 
 from workflow_scripts.statistics import clips
 from workflow_scripts.statistics.cells import Cell, Refused, Replicate, match, objection
 from workflow_scripts.statistics.checkpoints import compare_checkpoints, summarise_checkpoints
 from workflow_scripts.statistics.clips import UNDEFINED_AT_MOST, Bootstrap, shared_variance
-from workflow_scripts.statistics.comparisons import NO_SPREAD, paired, sign_flip, welch
+from workflow_scripts.statistics.comparisons import NO_SPREAD, p_of_mean, paired, sign_flip, welch
 from workflow_scripts.statistics.guards import Objection, too_few
 from workflow_scripts.statistics.intervals import FEWEST, LEVEL, mean_interval, satterthwaite, t_quantile
 from workflow_scripts.statistics.redrawn import Redrawn
@@ -105,7 +104,7 @@ def mean_of(cells: Sequence[Cell], redrawn: Redrawn) -> Mean:
     """
     made = _mean_of_trials(cells[0]) if len(cells) == 1 else _mean_of_checkpoints(cells)
     drawn = redrawn.all_of(cells)
-    error = _test_set_error([drawn]) if drawn else math.nan
+    error = _test_set_error([_replicates(drawn)], groups=drawn[0].groups) if drawn else math.nan
     if not (drawn and made.spread.known and math.isfinite(error)):
         return made
     groups = drawn[0].groups
@@ -304,35 +303,40 @@ def in_pairs(better: Sequence[Cell], than: Sequence[Cell]) -> tuple[bool, list[C
 
 def _drawn_difference(better: Sequence[Cell], than: Sequence[Cell], redrawn: Redrawn) -> tuple[float, int]:
     """Standard error of a difference due to the test clips, and the number of their groups; NaN where not known."""
-    sides = [redrawn.all_of(side) for side in (better, than)]
-    left, right = sides
+    pairs, *sides = in_pairs(better, than)
+    left, right = (redrawn.all_of(side) for side in sides)
     if left is None or right is None or len({made.drawn for side in (left, right) for made in side}) > 1:
         return math.nan, 0
     groups = left[0].groups
     if len(left) == len(right) == 1:
-        matching = match(better, than)
+        matching = match(*sides)
         if not isinstance(matching, Refused):
             (pair,) = matching.pairs
             of_pairs = clips.difference(_of_rows(left[0], pair.left_rows), _of_rows(right[0], pair.right_rows))
             return clips.combine(of_pairs).test_set_error, groups
-    return _test_set_error([left, right]), groups
+    replicates = [_replicates(side) for side in (left, right)]
+    if pairs:  # what a clip does to both of a pair alike cancels in each pair
+        replicates = [replicates[0] - replicates[1]]
+    return _test_set_error(replicates, groups=groups), groups
 
 
 def _of_rows(made: Bootstrap, rows: np.ndarray) -> Bootstrap:
     return replace(made, values=made.values[rows], resampled=made.resampled[rows])
 
 
-def _test_set_error(sides: Sequence[Sequence[Bootstrap]]) -> float:
-    """Standard error, due to the test clips, of a mean (one side) or of a difference of two.
+def _replicates(checkpoints: Sequence[Bootstrap]) -> np.ndarray:
+    """On each resample, the trials of one checkpoint or the means of several: (replicates, resamples)."""
+    if len(checkpoints) == 1:
+        return checkpoints[0].resampled
+    return np.stack([each.resampled.mean(axis=0) for each in checkpoints])
 
-    A side is one checkpoint, whose trials are the rows that share what the clips do to it, or several, whose means are.
-    What a clip does to one row alone is in the spread between rows already.
+
+def _test_set_error(rows: Sequence[np.ndarray], *, groups: int) -> float:
+    """Standard error, due to the test clips, of a mean (one side) or of a difference of two that are no pairs.
+
+    The replicates of a side, (replicates, resamples) each, share what the clips do to it. What a clip does to one of
+    them alone is in the spread between them already.
     """
-    rows = [
-        side[0].resampled if len(side) == 1 else np.stack([each.resampled.mean(axis=0) for each in side])
-        for side in sides
-    ]
-    groups = sides[0][0].groups
     defined = np.isfinite(np.concatenate(rows)).all(axis=0)
     if groups < FEWEST or min(map(len, rows)) < 2 or (~defined).mean() > UNDEFINED_AT_MOST:
         return math.nan
@@ -365,5 +369,5 @@ def p_of(mean: float, spread: Spread, *, at_least: float) -> float:
     """Two-sided p of a t test, not below that on the same clips, for the same reason as the interval's."""
     if spread.error <= NO_SPREAD:
         return at_least
-    p = float(2 * special.stdtr(spread.degrees, -abs(mean) / spread.error))
+    p = p_of_mean(mean, error=spread.error, degrees=spread.degrees)
     return max(p, at_least) if math.isfinite(at_least) else p

@@ -10,11 +10,11 @@ import pandas as pd
 
 from workflow_scripts.statistics.asked import METHOD_FACTORS, SETTINGS, Entry, Question
 from workflow_scripts.statistics.cells import Cell, Refused
-from workflow_scripts.statistics.checkpoints import decompose, seeds_needed
+from workflow_scripts.statistics.checkpoints import decompose
 from workflow_scripts.statistics.guards import too_few
-from workflow_scripts.statistics.redrawn import Redrawn
+from workflow_scripts.statistics.seeds import seeds_needed
 from workflow_scripts.statistics.summary import MEASURED, REFUSED, frame, joined
-from workflow_scripts.statistics.uncertainty import Difference, common_trials, in_pairs, mean_of, table_of
+from workflow_scripts.statistics.uncertainty import Difference, common_trials, in_pairs, table_of
 
 ALL_LABELS = "100pct"  # the fraction at which every trial trains on the same labels
 NO_CHECKPOINT = "nothing was pre-trained"
@@ -30,22 +30,25 @@ SEED_COLUMNS = (
 )
 
 
-def variance_table(entries: Sequence[Entry], redrawn: Redrawn) -> pd.DataFrame:
+def variance_table(entries: Sequence[Entry], test_set_errors: Sequence[float]) -> pd.DataFrame:
     """One row per measured entry and source of variance (columns `VARIANCE_COLUMNS`).
 
+    `test_set_errors` are the standard errors of the entries that their test clips cause, as `entry_table` states them.
     `sd` is the deviation that a source gives to the value of a single trial of a single checkpoint, `share` its part of
     the variance that was identified; a source that the design does not tell apart has the reason instead.
     """
-    return frame([row for entry in entries if entry.cells for row in _components(entry, redrawn)], VARIANCE_COLUMNS)
+    of_entries = zip(entries, test_set_errors, strict=True)
+    return frame(
+        [row for entry, error in of_entries if entry.cells for row in _components(entry, error)], VARIANCE_COLUMNS
+    )
 
 
-def _components(entry: Entry, redrawn: Redrawn) -> list[dict[str, object]]:
+def _components(entry: Entry, test_set_error: float) -> list[dict[str, object]]:
     trials = common_trials(entry.cells)
     if isinstance(trials, Refused):
         return []
     subsets = None if entry.levels["fraction"] == ALL_LABELS else trials
-    error = mean_of(entry.cells, redrawn).errors.test_clips
-    parts = decompose(table_of(entry.cells, trials=trials), subsets=subsets, test_set_error=error)
+    parts = decompose(table_of(entry.cells, trials=trials), subsets=subsets, test_set_error=test_set_error)
     checkpoints = sum(cell.pretrained for cell in entry.cells)
     total = sum(part.sd**2 for part in parts if part.identified)
     return [

@@ -1,0 +1,14 @@
+"""Where the audio of the prepared corpora comes from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def sources_of(folders: Iterable[Path]) -> dict[str, str]:
+    """Source (twin, local or download) of each prepared corpus by the name of its data set, from its `corpus.json`."""
+    files = (folder / "corpus.json" for folder in folders)
+    facts = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.is_file()]
+    return {each["dataset"]: each["source"] for each in facts}

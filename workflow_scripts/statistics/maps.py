@@ -1,0 +1,46 @@
+"""Embeddings laid out on a plane to be looked at, and a number that says what a look at them cannot."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from sklearn.manifold import TSNE
+from sklearn.metrics import pairwise_distances
+from threadpoolctl import threadpool_limits
+
+FEWEST = 5  # points: fewer have no neighbourhoods
+
+
+def usable_perplexity(wanted: float, points: int) -> float:
+    """The perplexity for so many points: a third of the others at most, since three times as many are looked at."""
+    return min(float(wanted), (points - 1) / 3)
+
+
+def tsne(vectors: np.ndarray, *, perplexity: float, seed: int = 0) -> np.ndarray:
+    """Places of `vectors` (points, size) on a plane, float64 (points, 2), by t-SNE (van der Maaten and Hinton 2008).
+
+    It begins with the two principal components, so that the seed decides little, and runs in one thread, so that sums
+    are always added up in the same order: the same vectors give the same places.
+    """
+    method = TSNE(perplexity=perplexity, init="pca", learning_rate="auto", random_state=seed)
+    with threadpool_limits(1):
+        places: np.ndarray = method.fit_transform(np.asarray(vectors, np.float64))
+    return places.astype(np.float64)
+
+
+def agreement(vectors: np.ndarray, *, classes: np.ndarray, apart: np.ndarray) -> tuple[float, float]:
+    """Share of the vectors (points, size) whose nearest neighbour has the same class (points,), and that by chance.
+
+    Neighbours differ in `apart` (points,); distances are Euclidean, in the whole space. By chance is the mean share of
+    the same class among all that could be neighbours. Points without any are left out; not-a-number without points.
+    """
+    distances = pairwise_distances(np.asarray(vectors, np.float64))
+    candidates = apart[:, None] != apart[None, :]
+    kept = candidates.any(axis=1)
+    if not kept.any():
+        return math.nan, math.nan
+    same = classes[:, None] == classes[None, :]
+    nearest = np.where(candidates, distances, np.inf)[kept].argmin(axis=1)
+    by_chance = (same & candidates)[kept].sum(axis=1) / candidates[kept].sum(axis=1)
+    return float(same[kept, nearest].mean()), float(by_chance.mean())
