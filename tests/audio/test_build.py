@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import subprocess
 import sys
@@ -5,12 +6,13 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 from tests.audio.recordings import encode, tone, write_tone
 from workflow_scripts.audio import build as build_module
 from workflow_scripts.audio.build import Wanted, build
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.audio.index import CLIP_COLUMNS, DatasetIndex
+from workflow_scripts.audio.index import CLIP_COLUMNS, DatasetIndex, Stem
 from workflow_scripts.errors import UserError
 
 RATE = 16_000
@@ -144,6 +146,24 @@ def test_digest_follows_the_content(root, tmp_path):
     assert len(others | {first}) == 7
 
 
+def test_corpora_of_other_rates_have_equal_contents(root, tmp_path):
+    def content(index, **more):
+        return build(index, root=root, output=tmp_path / "out", wanted=wanted(**more), processes=1).content
+
+    first = content(index_of(GOOD), files="as acquired")
+    assert content(index_of(GOOD), files="as acquired", sample_rate=8000) == first
+    relabelled = index_of(GOOD)
+    relabelled.labels.iloc[0, 0] = 1
+    others = {
+        content(index_of(GOOD), files="other files"),
+        content(index_of(GOOD[:-1]), files="as acquired"),
+        content(index_of(GOOD), files="as acquired", clip_seconds=0.25),
+        content(index_of(GOOD, excluded=[("x", "y")]), files="as acquired"),
+        content(relabelled, files="as acquired"),
+    }
+    assert len(others | {first}) == 6
+
+
 def test_nothing_usable_is_an_error(root, tmp_path):
     with pytest.raises(UserError, match=r"none of 2 clips.*missing"):
         build(index_of(["x.wav", "y.wav"]), root=root, output=tmp_path / "out", wanted=wanted(), processes=2)
@@ -174,3 +194,92 @@ def test_building_imports_no_torch():
     code = "import sys, workflow_scripts.prepare, workflow_scripts.acquire; sys.exit('torch' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def with_stems(root, paths, **stems):
+    """The index of `paths` with stems of other files, written by the pitch and seconds given for each clip."""
+    index = index_of(paths)
+    for name, tones in stems.items():
+        for clip, (pitch, seconds) in zip(index.clips["clip"], tones, strict=True):
+            write_tone(root / f"{clip}_{name}.wav", seconds, pitch=pitch)
+    found = {
+        name: Stem(paths=np.array([f"{clip}_{name}.wav" for clip in index.clips["clip"]], object)) for name in stems
+    }
+    return dataclasses.replace(index, stems=found)
+
+
+def test_stems_lie_beside_the_mixture_sample_by_sample(root, tmp_path):
+    pitches = [(300, 0.2), (310, 0.3), (320, 0.4)]
+    index = with_stems(root, GOOD[:3], low=pitches, high=[(pitch * 3, seconds) for pitch, seconds in pitches])
+    facts = build(index, root=root, output=tmp_path / "out", wanted=wanted(), processes=2)
+    corpus = Corpus(tmp_path / "out")
+    assert corpus.facts.stems == facts.stems == ["low", "high"]
+    for name, factor in (("low", 1), ("high", 3)):
+        assert len(corpus.stems[name]) == len(corpus.samples)
+        for row, (pitch, seconds) in enumerate(pitches):
+            piece = np.zeros(len(tone(seconds)) + 10, np.int16)
+            corpus.fill(piece[:-5], row=row, start=5, stem=name)
+            expected = tone(seconds, pitch=pitch * factor)[5:]
+            np.testing.assert_allclose(piece[: len(expected)] / 32768, expected, atol=2 / 32768)
+            assert not piece[len(expected) :].any()
+
+
+def test_a_corpus_without_stems_says_nothing_of_them(root, tmp_path):
+    build(index_of(GOOD[:3]), root=root, output=tmp_path / "out", wanted=wanted(), processes=1)
+    assert "stems" not in json.loads((tmp_path / "out" / "corpus.json").read_text())
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(FILES)
+    assert Corpus(tmp_path / "out").stems == {}
+
+
+def test_a_stem_that_is_silent_is_kept_and_a_little_padding_evened_out(root, tmp_path):
+    index = with_stems(root, GOOD[:2], low=[(300, 0.15), (300, 0.35)])
+    soundfile.write(root / "c0_low.wav", np.zeros(RATE // 5), RATE)
+    facts = build(index, root=root, output=tmp_path / "out", wanted=wanted(), processes=1)
+    corpus = Corpus(tmp_path / "out")
+    assert facts.quarantined == 0
+    assert not corpus.stems["low"][: corpus.lengths[0]].any()
+    assert corpus.stems["low"][corpus.lengths[0] :].any()
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (lambda path: path.unlink(), "stem low: missing"),
+        (lambda path: path.write_bytes(b""), "stem low: empty"),
+        (lambda path: write_tone(path, 0.5), "stem low: 0.3 s longer than the mixture"),
+        (lambda path: write_tone(path, 0.05), "stem low: 0.1 s shorter than the mixture"),
+    ],
+)
+def test_a_clip_whose_stem_cannot_be_used_goes_to_quarantine(root, tmp_path, fault, reason):
+    index = with_stems(root, GOOD[:3], low=[(300, 0.2), (310, 0.3), (320, 0.4)])
+    fault(root / "c0_low.wav")
+    build(index, root=root, output=tmp_path / "out", wanted=wanted(), processes=1)
+    table = pd.read_csv(tmp_path / "out" / "quarantine.csv")
+    assert dict(zip(table["clip"], table["reason"], strict=True)) == {"c0": reason}
+    corpus = Corpus(tmp_path / "out")
+    assert len(corpus.stems["low"]) == len(corpus.samples) == corpus.lengths.sum()
+    np.testing.assert_allclose(corpus.stems["low"][: corpus.lengths[0]] / 32768, tone(0.3, pitch=310), atol=2 / 32768)
+
+
+def test_stems_belong_to_the_digest_and_may_not_lie_elsewhere(root, tmp_path):
+    digests = []
+    for pitch in (300, 301):
+        index = with_stems(root, GOOD[:1], low=[(pitch, 0.2)])
+        digests.append(build(index, root=root, output=tmp_path / "out", wanted=wanted(), processes=1).digest)
+    assert digests[0] != digests[1]
+    elsewhere = dataclasses.replace(index_of(GOOD[:1]), stems={"low": Stem(paths=np.array(["../c1.wav"], object))})
+    with pytest.raises(UserError, match="no usable clip"):
+        build(elsewhere, root=root, output=tmp_path / "out", wanted=wanted(), processes=1)
+
+
+def test_a_stem_may_be_a_stream_of_the_mixtures_file(root, tmp_path):
+    encode(
+        root / "c3.wav", root / "song.mp4", "-i", root / "c5.wav", "-map", "0", "-map", "1", "-c:a", "alac", "-t", "0.4"
+    )
+    index = dataclasses.replace(
+        index_of(["song.mp4"]), stems={"low": Stem(paths=np.array(["song.mp4"], object), stream=1)}
+    )
+    build(index, root=root, output=tmp_path / "out", wanted=wanted(), processes=1)
+    corpus = Corpus(tmp_path / "out")
+    np.testing.assert_allclose(corpus.cut(0), tone(0.4, pitch=350), atol=2 / 32768)
+    np.testing.assert_allclose(corpus.stems["low"] / 32768, tone(0.4, pitch=450), atol=2 / 32768)

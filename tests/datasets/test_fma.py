@@ -49,6 +49,12 @@ def test_medium_includes_what_is_marked_small(tmp_path):
     assert list(index.labels.columns) == ["Folk", "Hip-Hop", "Jazz", "Rock"]
 
 
+def test_medium_without_small_is_what_is_marked_medium(tmp_path):
+    index = fma_medium.index(write(tmp_path, subset="medium"), fma_medium.Options(with_small=False))
+    assert sorted(splits_of(index)) == ["000007", "000201"]
+    assert list(index.labels.columns) == ["Jazz", "Rock"]
+
+
 def test_known_bad_and_unlabelled_tracks_are_excluded_with_reasons(tmp_path):
     index = fma_medium.index(write(tmp_path, subset="medium"), fma_medium.Options())
     reasons = dict(index.excluded.itertuples(index=False))

@@ -22,6 +22,13 @@ def test_clips_have_as_many_whole_crops_as_fit_and_short_ones_one():
     assert Crops.of(LENGTHS, None).single
 
 
+def test_crops_may_begin_closer_than_they_are_long():
+    assert Crops.of(LENGTHS, 10, step=5).counts.tolist() == [5, 1, 1, 4]
+    assert Crops.of(LENGTHS, 10, step=10).counts.tolist() == CROPS.counts.tolist()
+    # a clip of 29.1 s at 16 kHz: 14 windows of 384 frames every 192, 7 side by side (the MSSPT code)
+    assert [Crops.of(np.array([465_600]), 61_792, step=step).counts[0] for step in (30_720, 61_440)] == [14, 7]
+
+
 def test_rows_come_clip_by_clip_in_the_order_asked_for():
     clips = np.array([3, 0, 3])
     assert CROPS.rows(clips).tolist() == [5, 6, 0, 1, 2, 5, 6]

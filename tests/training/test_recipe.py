@@ -27,6 +27,14 @@ def test_step_falls_to_a_tenth_every_thirty_epochs():
     assert recipe.rate_factor(30 * 7 - 1, steps_per_epoch=7) == 1
 
 
+def test_a_staircase_falls_every_so_many_steps_whatever_an_epoch_is():
+    recipe = Recipe(epochs=20, schedule="staircase", schedule_factor=0.9)
+    steps = (0, 14_999, 15_000, 29_999, 30_000, 299_999)
+    factors = [recipe.rate_factor(step, steps_per_epoch=15_000) for step in steps]
+    assert factors == pytest.approx([1, 1, 0.9, 0.9, 0.81, 0.9**19])
+    assert recipe.rate_factor(15_000, steps_per_epoch=7) == pytest.approx(0.9)
+
+
 def test_constant_stays():
     assert Recipe(schedule="constant").rate_factor(10**6, steps_per_epoch=1) == 1
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 
 from workflow_scripts import provenance
-from workflow_scripts.audio.corpus import Facts, facts_as_json
-from workflow_scripts.audio.index import EXCLUDED_COLUMNS, DatasetIndex
-from workflow_scripts.audio.pool import Task, decode_all
+from workflow_scripts.audio.corpus import Facts, audio_file, facts_as_json
+from workflow_scripts.audio.index import EXCLUDED_COLUMNS, DatasetIndex, Stem
+from workflow_scripts.audio.pool import Decoded, Task, decode_all
 from workflow_scripts.errors import UserError
 from workflow_scripts.files import write_json, write_text, written_atomically
 from workflow_scripts.progress import track
 
 OUTSIDE = "the file lies outside the folder of the data set"
+LOOSEST_SECONDS = 0.1  # by which a stem may be shorter or longer than its mixture: codecs pad each stream on its own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,34 +32,42 @@ class Wanted:
     source: str  # twin, local or download
     sample_rate: int  # Hz
     clip_seconds: float | None = None  # longest length kept, from the start of each clip; None: whole clips
+    files: str = ""  # digest of the files the clips are read from
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Written:
-    """What lies in the memory-map: `lengths` in samples, -1 where `reasons` has an entry instead."""
+    """What lies in the memory-maps: `lengths` in samples, -1 where `reasons` has an entry instead.
+
+    `digests` are those of the mixture and of each stem.
+    """
 
     lengths: np.ndarray
     reasons: dict[str, str]
-    digest: str
+    digests: list[str]
 
 
 def build(index: DatasetIndex, *, root: Path, output: Path, wanted: Wanted, processes: int) -> Facts:
     """Decode every clip of `index`, whose paths are relative to `root`, and write the corpus into the folder `output`.
 
-    A clip that cannot be used goes to the quarantine. `corpus.json` is removed first and written last: where it is, the
-    rest belongs to it. Equal input gives equal bytes, whatever `processes`. Raises `UserError` when no clip is left.
+    A clip that cannot be used, or a stem of which cannot, goes to the quarantine. `corpus.json` is removed first and
+    written last: where it is, the rest belongs to it. Equal input gives equal bytes, whatever `processes`. Raises
+    `UserError` when no clip is left.
     """
     excluded = dict(zip(index.excluded["clip"].astype(str), index.excluded["reason"].astype(str), strict=True))
-    excluded |= _outside(index.clips, root=root, source=wanted.source)
+    for paths in (index.clips["path"], *(pd.Series(stem.paths) for stem in index.stems.values())):
+        excluded |= _outside(index.clips["clip"], paths, root=root, source=wanted.source)
     usable = (~index.clips["clip"].isin(list(excluded))).to_numpy()
     clips, labels = index.clips[usable], index.labels[usable]
+    stems = {name: Stem(paths=stem.paths[usable], stream=stem.stream) for name, stem in index.stems.items()}
     if not len(clips):
         raise UserError(
             f"{wanted.dataset}: the index under {root} lists no usable clip: check the source and its options"
         )
     (output / "corpus.json").unlink(missing_ok=True)
-    with written_atomically(output / "audio.int16") as temporary:
-        written = _write_audio(temporary, clips, root=root, wanted=wanted, processes=processes)
+    with contextlib.ExitStack() as stack:
+        temporary = [stack.enter_context(written_atomically(output / audio_file(name))) for name in (None, *stems)]
+        written = _write_audio(temporary, clips, stems, root=root, wanted=wanted, processes=processes)
     quarantine = _quarantine({**excluded, **written.reasons})
     kept = written.lengths >= 0
     table = _clip_table(clips[kept], written.lengths[kept])
@@ -74,14 +85,28 @@ def build(index: DatasetIndex, *, root: Path, output: Path, wanted: Wanted, proc
         seconds=float(table["length"].sum()) / wanted.sample_rate,
         quarantined=len(quarantine),
         digest=provenance.digest(
-            [wanted.sample_rate, index.task, written.digest, *map(_table_digest, (table, label_table, quarantine))]
+            [
+                *(wanted.sample_rate, index.task, written.digests[0]),
+                *map(_table_digest, (table, label_table, quarantine)),
+                *written.digests[1:],
+            ]
         ),
+        content=provenance.digest(
+            [
+                wanted.files,
+                wanted.clip_seconds,
+                index.task,
+                sorted(stems),
+                *map(_table_digest, (table.drop(columns=["offset", "length"]), label_table, quarantine)),
+            ]
+        ),
+        stems=list(stems),
     )
     write_json(output / "corpus.json", facts_as_json(facts))
     return facts
 
 
-def _outside(clips: pd.DataFrame, *, root: Path, source: str) -> dict[str, str]:
+def _outside(clips: pd.Series, paths: pd.Series, *, root: Path, source: str) -> dict[str, str]:
     """Clips whose file would lie outside `root`: lists come from others and may name any file of this machine.
 
     Links are the owner's own arrangement in a local copy; nothing else holds any.
@@ -91,48 +116,85 @@ def _outside(clips: pd.DataFrame, *, root: Path, source: str) -> dict[str, str]:
         path.is_absolute()
         or ".." in path.parts
         or (source != "local" and not (root / path).resolve().is_relative_to(resolved))
-        for path in map(PurePosixPath, clips["path"].astype(str))
+        for path in map(PurePosixPath, paths.astype(str))
     ]
-    return dict.fromkeys(clips["clip"][leaving].astype(str), OUTSIDE)
+    return dict.fromkeys(clips[leaving].astype(str), OUTSIDE)
 
 
-def _write_audio(path: Path, clips: pd.DataFrame, *, root: Path, wanted: Wanted, processes: int) -> _Written:
-    """Append every clip that decodes to `path`, in the order of `clips`."""
+def _write_audio(
+    paths: Sequence[Path],
+    clips: pd.DataFrame,
+    stems: Mapping[str, Stem],
+    *,
+    root: Path,
+    wanted: Wanted,
+    processes: int,
+) -> _Written:
+    """Append every clip that decodes to the first of `paths`, and its stems to the others, in the order of `clips`."""
     lengths = np.full(len(clips), -1, np.int64)
     reasons: dict[str, str] = {}
-    digest = hashlib.sha256()
+    digests = [hashlib.sha256() for _ in paths]
     names = clips["clip"].astype(str).to_list()
-    results = decode_all(list(_tasks(clips, root=root, wanted=wanted)), processes=processes)
-    with path.open("wb") as file:
-        shown = track(results, description=f"preparing {wanted.dataset}", total=len(clips))
-        for row, result in enumerate(shown):
-            if result.samples is None:
-                assert result.reason is not None
-                reasons[names[row]] = result.reason
+    tasks = list(_tasks(clips, stems, root=root, wanted=wanted))
+    results = iter(
+        track(decode_all(tasks, processes=processes), description=f"preparing {wanted.dataset}", total=len(tasks))
+    )
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(path.open("wb")) for path in paths]
+        for row, name in enumerate(names):
+            mixture, *sources = islice(results, len(paths))
+            reason = mixture.reason or _fault(mixture, dict(zip(stems, sources, strict=True)), wanted.sample_rate)
+            if reason is not None:
+                reasons[name] = reason
                 continue
-            lengths[row] = len(result.samples)
-            data = result.samples.tobytes()
-            digest.update(data)
-            file.write(data)
+            assert mixture.samples is not None
+            lengths[row] = len(mixture.samples)
+            for result, file, digest in zip((mixture, *sources), files, digests, strict=True):
+                assert result.samples is not None
+                data = _fitted(result.samples, len(mixture.samples)).tobytes()
+                digest.update(data)
+                file.write(data)
     if len(reasons) == len(clips):
         commonest = pd.Series(reasons).value_counts().index[0]
         raise UserError(
             f"{wanted.dataset}: none of {len(clips)} clips under {root} can be used (most often: {commonest}): "
             "check the source and its path"
         )
-    return _Written(lengths=lengths, reasons=reasons, digest=digest.hexdigest())
+    return _Written(lengths=lengths, reasons=reasons, digests=[digest.hexdigest() for digest in digests])
 
 
-def _tasks(clips: pd.DataFrame, *, root: Path, wanted: Wanted) -> Iterator[Task]:
+def _tasks(clips: pd.DataFrame, stems: Mapping[str, Stem], *, root: Path, wanted: Wanted) -> Iterator[Task]:
+    """Each clip, followed by its stems."""
     columns = (clips[name].to_list() for name in ("path", "start_seconds", "end_seconds"))
-    for path, start, end in zip(*columns, strict=True):
-        yield Task(
+    for row, (path, start, end) in enumerate(zip(*columns, strict=True)):
+        task = Task(
             path=str((root / path).absolute()),
             sample_rate=wanted.sample_rate,
             start_seconds=None if pd.isna(start) else float(start),
             end_seconds=None if pd.isna(end) else float(end),
             longest_seconds=wanted.clip_seconds,
         )
+        yield task
+        for stem in stems.values():  # a singer may pause all through a clip
+            where = str((root / str(stem.paths[row])).absolute())
+            yield replace(task, path=where, stream=stem.stream, may_be_silent=True)
+
+
+def _fault(mixture: Decoded, sources: Mapping[str, Decoded], sample_rate: int) -> str | None:
+    """What is wrong with the stems of a clip, or None."""
+    assert mixture.samples is not None
+    for name, source in sources.items():
+        if source.samples is None:
+            return f"stem {name}: {source.reason}"
+        seconds = (len(source.samples) - len(mixture.samples)) / sample_rate
+        if abs(seconds) > LOOSEST_SECONDS:
+            return f"stem {name}: {abs(seconds):.1f} s {'longer' if seconds > 0 else 'shorter'} than the mixture"
+    return None
+
+
+def _fitted(samples: np.ndarray, length: int) -> np.ndarray:
+    """The first `length` samples, with silence for those that are missing."""
+    return np.pad(samples[:length], (0, max(0, length - len(samples))))
 
 
 def _clip_table(clips: pd.DataFrame, lengths: np.ndarray) -> pd.DataFrame:

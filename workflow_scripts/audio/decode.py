@@ -132,13 +132,16 @@ def decode(
     start_seconds: float | None = None,
     end_seconds: float | None = None,
     longest_seconds: float | None = None,
+    stream: int = 0,
+    may_be_silent: bool = False,
     seconds_allowed: float = SECONDS_ALLOWED,
 ) -> np.ndarray:
     """Decode a clip: float32 (samples,), mean of the channels, at `sample_rate` Hz; may overshoot [-1, 1] a little.
 
     The clip is the part from `start_seconds` (None: start of the file) to `end_seconds` (None: its end), of which at
     most the first `longest_seconds` are kept. Samples lie on the grid of the whole file resampled at once, and their
-    number is the part's length wherever the file is long enough. Raises `BrokenAudio`.
+    number is the part's length wherever the file is long enough. `stream` is one of several in a container that only
+    ffmpeg reads. Raises `BrokenAudio`, for silence too unless it `may_be_silent`.
     """
     _check_file(path)
     start = start_seconds or 0.0
@@ -148,14 +151,15 @@ def decode(
     part = Part(start=start, end=min(ends, default=None))
     if part.end is not None and part.end - part.start > LONGEST_SECONDS:
         raise BrokenAudio("too_long")
-    heard = _best(path, part, sample_rate=sample_rate, seconds_allowed=seconds_allowed)
+    heard = _best(path, part, sample_rate=sample_rate, stream=stream, seconds_allowed=seconds_allowed)
     if not len(heard.audio):
         raise BrokenAudio("empty" if heard.share is None else "undecodable")
     if not heard.complete:
         raise BrokenAudio("truncated")
     if len(heard.audio) < SHORTEST_SECONDS * sample_rate:
         raise BrokenAudio("too_short")
-    heard.levels.require_sound()
+    if not may_be_silent:
+        heard.levels.require_sound()
     return heard.audio
 
 
@@ -179,13 +183,13 @@ def _check_file(path: Path) -> None:
         raise BrokenAudio("unreadable") from error
 
 
-def _best(path: Path, part: Part, *, sample_rate: int, seconds_allowed: float) -> _Heard:
+def _best(path: Path, part: Part, *, sample_rate: int, stream: int, seconds_allowed: float) -> _Heard:
     """Ask libsndfile, and ffmpeg where that gave nothing or too little; ffmpeg's result only where it hears more."""
-    first = _heard_by_soundfile(path, part, sample_rate=sample_rate)
+    first = None if stream else _heard_by_soundfile(path, part, sample_rate=sample_rate)
     if first is not None and first.complete:
         return first
     try:
-        with ffmpeg.opened(path, seconds_allowed=seconds_allowed) as sound:
+        with ffmpeg.opened(path, stream=stream, seconds_allowed=seconds_allowed) as sound:
             second = _listen(sound, part, sample_rate=sample_rate, first_frame=0)
     except ffmpeg.FfmpegTimeoutError as error:
         raise BrokenAudio("timeout") from error

@@ -82,8 +82,8 @@ def program() -> str:
 
 
 @contextlib.contextmanager
-def opened(path: Path, *, seconds_allowed: float) -> Iterator[Sound]:
-    """Decode the first audio stream of `path` at its own rate and channels; leaving the context stops the program.
+def opened(path: Path, *, seconds_allowed: float, stream: int = 0) -> Iterator[Sound]:
+    """Decode an audio stream of `path` at its own rate and channels; leaving the context stops the program.
 
     Raises `FfmpegError` if there is no audio to be had, `FfmpegTimeoutError` (also from the blocks) after
     `seconds_allowed`.
@@ -93,7 +93,7 @@ def opened(path: Path, *, seconds_allowed: float) -> Iterator[Sound]:
         *("-timelimit", str(max(1, round(seconds_allowed)))),  # CPU seconds: it also ends when its parent was killed
         *("-protocol_whitelist", "file,pipe", "-format_whitelist", ",".join(CONTAINERS)),
         *("-i", f"file:{path}"),  # the prefix protects names that start with "-" or hold ":"
-        *("-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1"),
+        *("-map", f"0:a:{stream}", "-vn", "-sn", "-dn", "-map_metadata", "-1"),
         *("-c:a", "pcm_f32be", "-f", "au", "pipe:1"),
     ]
     with tempfile.TemporaryFile() as log:

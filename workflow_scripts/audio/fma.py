@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -38,14 +39,15 @@ KNOWN_BAD = frozenset(
 )
 
 
-def index(root: Path, *, subset: str) -> DatasetIndex:
+def index(root: Path, *, subset: str, marked: Collection[str] | None = None) -> DatasetIndex:
     """Index of a subset from `tracks.csv`, with the official artist-disjoint split.
 
+    `marked`: take only tracks that the table marks as of one of these subsets (None: of all that are part of this one).
     `root` holds `fma_metadata/` and `fma_<subset>/`. Audio may also lie in `root` itself, and in one flat
     folder instead of one per thousand. Raises `UserError` when the metadata or all audio is missing.
     """
     tracks = read_tracks(_metadata(root))
-    tracks = tracks[tracks["subset"].isin(SUBSETS[subset])].sort_index()
+    tracks = tracks[tracks["subset"].isin(SUBSETS[subset] if marked is None else marked)].sort_index()
     folder = next((name for name in (f"fma_{subset}", "") if (root / name).is_dir()), "")
     rows: list[tuple[str, str]] = []
     excluded: list[tuple[str, str]] = []

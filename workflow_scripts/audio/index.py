@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 Task = Literal["multilabel", "multiclass", "unlabelled"]
@@ -17,19 +19,32 @@ EXCLUDED_COLUMNS = ("clip", "reason")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stem:
+    """One source of every clip's mixture: its `paths`, strings (clips,), relative to the root, in the clips' order.
+
+    `stream`: which of the audio streams in these files it is.
+    """
+
+    paths: np.ndarray
+    stream: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class DatasetIndex:
     """Clips and labels of a data set.
 
     `clips` has the columns of `CLIP_COLUMNS`, one row per clip, sorted by clip id. `labels` is indexed by clip id in
     the same order, one float32 column per class: 1, 0 or NaN where nobody looked (multilabel); one 1 per row
     (multiclass); no columns (unlabelled). `excluded` lists clips known to be unusable, with the reason; they appear in
-    the corpus's quarantine.
+    the corpus's quarantine. `stems`: where the sources of each clip's mixture are, by their names, where a data set
+    has them.
     """
 
     task: Task
     clips: pd.DataFrame
     labels: pd.DataFrame
     excluded: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(EXCLUDED_COLUMNS), dtype=object))
+    stems: Mapping[str, Stem] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check what every reader of an index relies on."""
@@ -37,3 +52,4 @@ class DatasetIndex:
         assert list(self.labels.index) == list(self.clips["clip"]), "labels must be in the order of the clips"
         assert self.clips["clip"].is_unique, "clip ids must be unique"
         assert set(self.clips["split"]) <= {"train", "valid", "test"}, "split must be train, valid or test"
+        assert all(len(stem.paths) == len(self.clips) for stem in self.stems.values()), "stems must have all clips"

@@ -38,6 +38,8 @@ class Task:
     start_seconds: float | None = None
     end_seconds: float | None = None
     longest_seconds: float | None = None
+    stream: int = 0
+    may_be_silent: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from workflow_scripts.training.shapes import Encoder
 TRAINABLE = False
 UNTRAINED_VERSION_OF = None
 SAMPLE_RATE = 16000
+EMBEDDING = 840  # numbers of a clip: mean and deviation of each feature, with pitch
 
 CHANNELS = spectral.MFCC_COEFFICIENTS + spectral.PITCH_CLASSES + rhythm.TEMPOGRAM_FRAMES + 2
 LOWEST_HZ, HIGHEST_HZ = 65.40639132514966, 2093.004522404789  # C2 to C7, the range of the prosody worker

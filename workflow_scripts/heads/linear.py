@@ -14,6 +14,8 @@ from torch import Tensor
 
 from workflow_scripts.training.heads import Head, stacked_uniform
 
+READS = "embedding"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:

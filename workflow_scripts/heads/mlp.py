@@ -16,6 +16,8 @@ from workflow_scripts.errors import UserError
 from workflow_scripts.heads import linear
 from workflow_scripts.training.heads import Head, stacked_uniform
 
+READS = "embedding"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options(linear.Options):

@@ -11,6 +11,7 @@ from workflow_scripts.training.frozen_embeddings import train_on_embeddings
 
 PRETRAINED = True
 TRAINS_ENCODER = False
+HEADS_READ = "embedding"
 
 
 def run(cell: Cell) -> list[TrialResult]:

@@ -13,9 +13,8 @@ import numpy as np
 from workflow_scripts.synthesis import instruments as gm
 from workflow_scripts.synthesis import parts
 from workflow_scripts.synthesis.instruments import OPENMIC, Instrument
+from workflow_scripts.synthesis.kits import HOUSE, ROCK, SHUFFLE, SWING, TRAIN, Kit
 from workflow_scripts.synthesis.score import SCALES, Part, Piece, Song, as_played, bars_for
-
-Kit = dict[int, str]
 
 #: who may play. General MIDI sings no words and has no women or men: a sung vowel above middle C stands for a woman,
 #: the same an octave and a half lower for a man
@@ -40,13 +39,8 @@ PLAYERS: dict[str, Instrument] = {
 }
 VOICES = ("female voice", "male voice", "choir")
 
-_ROCK = {gm.KICK: "X-----x-X-x-----", gm.SNARE: "----X-------X---", gm.HAT: "x-x-x-x-x-x-x-x-"}
 _DRIVE = {gm.KICK: "X-X-X-X-X-X-X-X-", gm.SNARE: "----X-------X---", gm.CRASH: "x---x---x---x---"}
-_HOUSE = {gm.KICK: "X---X---X---X---", gm.OPEN_HAT: "--x---x---x---x-", gm.CLAP: "----X-------X---"}
 _BROKEN = {gm.KICK: "X--x------x--x--", gm.SNARE: "----X--.-.--X---", gm.HAT: "x-xxx-x-x-x-x-xx"}
-_SHUFFLE = {gm.KICK: "X---X---", gm.SNARE: "--X---X-", gm.HAT: "X-xxX-xx"}
-_SWING = {gm.RIDE: "X-xxX-xx", gm.PEDAL_HAT: "--x---x-", gm.KICK: "x---.---"}
-_TRAIN = {gm.SNARE: "x.X.x.X.", gm.KICK: "X---X---"}
 _ONE_DROP = {gm.KICK: "--------X-------", gm.RIM: "--------X-------", gm.HAT: "x-x-x-x-x-x-x-x-"}
 _FUNK = {gm.KICK: "X-----xx--x-----", gm.SNARE: "----X--.-.--X--.", gm.TAMBOURINE: "--x---x---x---x-"}
 _TABLA = {gm.BONGO_HIGH: "X--x-x--X-x-x---", gm.CONGA_LOW: "X-----x-----X-x-", gm.BONGO_LOW: "---x--x--x----x-"}
@@ -76,7 +70,7 @@ STYLES: dict[str, Style] = {
     "rock": Style(
         tempo=(100, 150),
         scales=("minor", "mixolydian", "major"),
-        kits=(_ROCK,),
+        kits=(ROCK,),
         leads=("electric guitar", "distorted guitar"),
         backings=("electric guitar", "organ", "piano"),
     ),
@@ -93,7 +87,7 @@ STYLES: dict[str, Style] = {
     "punk": Style(
         tempo=(150, 190),
         scales=("major", "minor"),
-        kits=(_ROCK, _DRIVE),
+        kits=(ROCK, _DRIVE),
         leads=("distorted guitar",),
         backings=("electric guitar",),
         players=(1, 2),
@@ -103,7 +97,7 @@ STYLES: dict[str, Style] = {
     "indie": Style(
         tempo=(95, 140),
         scales=("major", "mixolydian"),
-        kits=(_ROCK, _BROKEN),
+        kits=(ROCK, _BROKEN),
         leads=("electric guitar", "mallet_percussion"),
         backings=("acoustic guitar", "electric piano"),
         sung=0.8,
@@ -111,7 +105,7 @@ STYLES: dict[str, Style] = {
     "pop": Style(
         tempo=(90, 130),
         scales=("major", "major", "minor"),
-        kits=(_ROCK, _HOUSE),
+        kits=(ROCK, HOUSE),
         leads=("piano", "synth", "electric guitar"),
         backings=("acoustic guitar", "electric piano", "strings"),
         sung=0.9,
@@ -119,7 +113,7 @@ STYLES: dict[str, Style] = {
     "country": Style(
         tempo=(95, 150),
         scales=("major", "mixolydian"),
-        kits=(_TRAIN,),
+        kits=(TRAIN,),
         leads=("banjo", "violin", "harmonica", "acoustic guitar"),
         backings=("acoustic guitar",),
         sung=0.6,
@@ -137,7 +131,7 @@ STYLES: dict[str, Style] = {
         tempo=(65, 120),
         swing=(0.6, 0.67),
         scales=("blues",),
-        kits=(_SHUFFLE,),
+        kits=(SHUFFLE,),
         drummed=0.8,
         leads=("harmonica", "electric guitar"),
         backings=("electric guitar", "piano"),
@@ -148,7 +142,7 @@ STYLES: dict[str, Style] = {
         tempo=(95, 190),
         swing=(0.58, 0.68),
         scales=("dorian", "mixolydian"),
-        kits=(_SWING,),
+        kits=(SWING,),
         drummed=0.9,
         leads=("saxophone", "trumpet", "clarinet", "trombone"),
         backings=("piano", "piano", "electric guitar"),
@@ -178,7 +172,7 @@ STYLES: dict[str, Style] = {
     "disco": Style(
         tempo=(110, 128),
         scales=("minor", "dorian"),
-        kits=(_HOUSE,),
+        kits=(HOUSE,),
         leads=("strings", "trumpet"),
         backings=("electric guitar", "electric piano"),
         sung=0.7,
@@ -189,7 +183,7 @@ STYLES: dict[str, Style] = {
     "house": Style(
         tempo=(118, 132),
         scales=("minor",),
-        kits=(_HOUSE,),
+        kits=(HOUSE,),
         leads=("synth", "piano"),
         backings=("pad", "electric piano"),
         sung=0.2,
@@ -200,7 +194,7 @@ STYLES: dict[str, Style] = {
     "techno": Style(
         tempo=(126, 150),
         scales=("minor", "phrygian_dominant"),
-        kits=(_HOUSE,),
+        kits=(HOUSE,),
         leads=("synth",),
         backings=("synth", "pad"),
         sung=0.0,
@@ -345,6 +339,12 @@ class Arrangement:
             kit = parts.drums(rng, song, style.kits[band.integers(len(style.kits))])
             played.append(Part(program=0, drums=True, notes=as_played(rng, song, kit), level=-rng.uniform(0, 8)))
         return Piece(parts=tuple(played), start=rng.uniform(0, song.bar_seconds), noise=rng.uniform(-50, -30))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Which of vocals, other, bass and drums each part of a composed piece is, in the parts' order."""
+        players = tuple("vocals" if name in VOICES else "other" for name in self.players)
+        return (*players, *(["bass"] if self.bass else []), *(["drums"] if self.drums else []))
 
     def _song(self, band: np.random.Generator, *, seconds: float) -> Song:
         style = STYLES[self.style]

@@ -8,19 +8,13 @@ import numpy as np
 
 from workflow_scripts.synthesis import instruments as gm
 from workflow_scripts.synthesis import parts
+from workflow_scripts.synthesis.kits import HOUSE, ROCK, SHUFFLE, SWING, TRAIN, Kit
 from workflow_scripts.synthesis.score import SCALES, Part, Piece, Song, as_played, bars_for
 
-Kit = dict[int, str]
-
-_ROCK = {gm.KICK: "X-----x-X-x-----", gm.SNARE: "----X-------X---", gm.HAT: "x-x-x-x-x-x-x-x-"}
 _DRIVE = {gm.KICK: "X---X---X---X---", gm.SNARE: "----X-------X---", gm.CRASH: "x---x---x---x---"}
-_HOUSE = {gm.KICK: "X---X---X---X---", gm.OPEN_HAT: "--x---x---x---x-", gm.CLAP: "----X-------X---"}
 _BREAK = {gm.KICK: "X-x-------x-----", gm.SNARE: "----X--.-.--X--.", gm.HAT: "x-x-x-x-x-x-x-x-"}
 _BOOM = {gm.KICK: "X--x------x--x--", gm.CLAP: "----X-------X---", gm.HAT: "x-x-xxx-x-x-x-xx"}
-_SWING = {gm.RIDE: "X-xxX-xx", gm.PEDAL_HAT: "--x---x-", gm.KICK: "x---.---"}
-_TRAIN = {gm.SNARE: "x.X.x.X.", gm.KICK: "X---X---"}
 _HANDS = {gm.CONGA_HIGH: "x--x--x-x--xx-x-", gm.BONGO_LOW: "--x---x---x-----", gm.MARACAS: "x-x-x-x-x-x-x-x-"}
-_SHUFFLE = {gm.KICK: "X---X---", gm.SNARE: "--X---X-", gm.HAT: "X-xxX-xx"}
 _SOUL = {gm.KICK: "X-----xx--x-----", gm.SNARE: "----X--.-.--X---", gm.TAMBOURINE: "--x---x---x---x-"}
 
 
@@ -49,7 +43,7 @@ GENRES: dict[str, Genre] = {
     "Electronic": Genre(
         tempo=(100, 145),
         scales=("minor", "dorian"),
-        kits=(_HOUSE, _BREAK),
+        kits=(HOUSE, _BREAK),
         leads=(80, 81, 87, 62),
         lead_lengths=(0.25, 0.25, 0.5, 0.5),
         backings=(81, 90, 4, 62),
@@ -77,7 +71,7 @@ GENRES: dict[str, Genre] = {
         tempo=(80, 130),
         beats_per_bar=(3, 4),
         scales=("major", "dorian", "mixolydian"),
-        kits=(_TRAIN, _HANDS),
+        kits=(TRAIN, _HANDS),
         drummed=0.25,
         leads=(40, 73, 53, 22, 21),
         backings=(24, 25, 105),
@@ -99,7 +93,7 @@ GENRES: dict[str, Genre] = {
     "Instrumental": Genre(
         tempo=(60, 125),
         scales=("major", "minor"),
-        kits=(_ROCK, _BREAK),
+        kits=(ROCK, _BREAK),
         drummed=0.35,
         leads=(0, 48, 42, 26, 11),
         lead_lengths=(1, 1, 2, 0.5),
@@ -122,7 +116,7 @@ GENRES: dict[str, Genre] = {
     "Pop": Genre(
         tempo=(90, 130),
         scales=("major", "major", "minor"),
-        kits=(_ROCK, _HOUSE),
+        kits=(ROCK, HOUSE),
         leads=(53, 54, 80, 0, 27),
         backings=(0, 25, 27, 4),
         comping=gm.COMPING[2:],
@@ -133,7 +127,7 @@ GENRES: dict[str, Genre] = {
     "Rock": Genre(
         tempo=(100, 165),
         scales=("minor", "mixolydian", "major"),
-        kits=(_ROCK, _DRIVE),
+        kits=(ROCK, _DRIVE),
         leads=(29, 30, 27, 53),
         backings=(29, 30, 27, 18),
         comping=("X-x-x-x-X-x-x-x-", "X--x--x-X--x--x-"),
@@ -154,7 +148,7 @@ GENRES: dict[str, Genre] = {
     "Old-Time / Historic": Genre(
         tempo=(90, 150),
         scales=("major",),
-        kits=(_TRAIN,),
+        kits=(TRAIN,),
         drummed=0.2,
         leads=(40, 56, 71, 105, 53),
         backings=(3, 105, 24, 0),
@@ -166,7 +160,7 @@ GENRES: dict[str, Genre] = {
         tempo=(95, 190),
         swing=(0.58, 0.68),
         scales=("dorian", "mixolydian", "major"),
-        kits=(_SWING,),
+        kits=(SWING,),
         leads=(64, 66, 56, 57, 11, 26),
         lead_lengths=(0.5, 0.5, 0.5, 1),
         backings=(0, 0, 26, 16),
@@ -177,7 +171,7 @@ GENRES: dict[str, Genre] = {
     "Country": Genre(
         tempo=(95, 150),
         scales=("major", "mixolydian"),
-        kits=(_TRAIN, _ROCK),
+        kits=(TRAIN, ROCK),
         leads=(40, 25, 27, 53, 22),
         backings=(25, 25, 105, 0),
         comping=("--x---x-", "X-x-x-x-"),
@@ -208,7 +202,7 @@ GENRES: dict[str, Genre] = {
         tempo=(70, 130),
         swing=(0.6, 0.67),
         scales=("blues", "mixolydian"),
-        kits=(_SHUFFLE,),
+        kits=(SHUFFLE,),
         drummed=0.7,
         leads=(22, 26, 27, 53),
         backings=(26, 25, 0),
@@ -219,7 +213,7 @@ GENRES: dict[str, Genre] = {
     "Easy Listening": Genre(
         tempo=(80, 120),
         scales=("major",),
-        kits=(_HANDS, _ROCK),
+        kits=(_HANDS, ROCK),
         drummed=0.5,
         leads=(48, 66, 0, 11, 73),
         lead_lengths=(1, 1, 2),

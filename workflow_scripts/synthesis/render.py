@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -51,15 +52,37 @@ class Renderer:
 
     def clip(self, piece: Piece, *, seconds: float, rng: np.random.Generator) -> np.ndarray:
         """Mix a piece and give it a recording's tuning, brightness, noise and level: float32 (samples,) in [-1, 1]."""
-        length = round(seconds * SAMPLE_RATE)
         speed = 2 ** (rng.uniform(-DETUNING, DETUNING) / 12)
+        mix = self._detuned(piece, piece.parts, speed=speed, length=round(seconds * SAMPLE_RATE))
+        return _recorded(mix, rng=rng, noise=piece.noise)
+
+    def stems(
+        self, piece: Piece, sources: Sequence[str], *, seconds: float, rng: np.random.Generator
+    ) -> dict[str, np.ndarray]:
+        """Render each source of a piece, float32 (samples,) by name, with one tuning, brightness and level for all.
+
+        `sources` names the source of each part. Their sum is the recording, within [-1, 1]; it has no noise.
+        """
+        speed, tilt = 2 ** (rng.uniform(-DETUNING, DETUNING) / 12), rng.uniform(-TILT, TILT)
+        peak = 10 ** (rng.uniform(*PEAK_RANGE) / 20)
+        parts = {
+            name: [part for part, source in zip(piece.parts, sources, strict=True) if source == name]
+            for name in dict.fromkeys(sources)
+        }
+        length = round(seconds * SAMPLE_RATE)
+        stems = {
+            name: _tilted(self._detuned(piece, own, speed=speed, length=length), tilt) for name, own in parts.items()
+        }
+        level = peak / max(float(np.abs(np.sum(list(stems.values()), axis=0)).max()), 1e-9)
+        return {name: (audio * level).astype(np.float32) for name, audio in stems.items()}
+
+    def _detuned(self, piece: Piece, parts: Sequence[Part], *, speed: float, length: int) -> np.ndarray:
+        """Mix of some parts of a piece, played `speed` times as fast: float64 (length,)."""
         first, needed = round(piece.start * SAMPLE_RATE), int(length * speed) + 2
         mix = np.zeros(first + needed, np.float32)
-        for part in piece.parts:
+        for part in parts:
             mix += self.part(part, length=len(mix)) * np.float32(10 ** (part.level / 20))
-        positions = np.arange(length) * speed
-        detuned = np.interp(positions, np.arange(needed), mix[first:])
-        return _recorded(detuned, rng=rng, noise=piece.noise)
+        return np.interp(np.arange(length) * speed, np.arange(needed), mix[first:])
 
     def part(self, part: Part, *, length: int) -> np.ndarray:
         """Render one part at 0 dB: float32 (length,). Its level is taken over the samples in which it sounds."""
@@ -127,11 +150,16 @@ def _synthesised(
 
 def _recorded(audio: np.ndarray, *, rng: np.random.Generator, noise: float) -> np.ndarray:
     """Tilt the spectrum, add noise at `noise` dB of the music's level and set the peak: float32, same length."""
-    spectrum = np.fft.rfft(audio)
-    frequency = np.fft.rfftfreq(len(audio), 1 / SAMPLE_RATE)
-    octaves = np.log2(np.maximum(frequency, 50) / 1000)  # below 50 Hz there is nothing to colour
-    spectrum *= 10 ** (rng.uniform(-TILT, TILT) * octaves / 20)
-    audio = np.fft.irfft(spectrum, n=len(audio))
+    audio = _tilted(audio, rng.uniform(-TILT, TILT))
     audio += rng.standard_normal(len(audio)) * (np.sqrt(np.mean(np.square(audio))) + 1e-5) * 10 ** (noise / 20)
     peak = 10 ** (rng.uniform(*PEAK_RANGE) / 20)
     return (audio * (peak / max(float(np.abs(audio).max()), 1e-9))).astype(np.float32)
+
+
+def _tilted(audio: np.ndarray, tilt: float) -> np.ndarray:
+    """Audio with its spectrum tilted by `tilt` dB per octave around 1 kHz, same length."""
+    spectrum = np.fft.rfft(audio)
+    frequency = np.fft.rfftfreq(len(audio), 1 / SAMPLE_RATE)
+    octaves = np.log2(np.maximum(frequency, 50) / 1000)  # below 50 Hz there is nothing to colour
+    spectrum *= 10 ** (tilt * octaves / 20)
+    return np.fft.irfft(spectrum, n=len(audio))

@@ -7,7 +7,7 @@ per trial.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from workflow_scripts import files
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.errors import UserError
 from workflow_scripts.training import trials
-from workflow_scripts.training.heads import Head
+from workflow_scripts.training.heads import Head, MapsHead
 from workflow_scripts.training.shapes import Encoder
 from workflow_scripts.training.trials import TrialSettings
 
@@ -77,7 +77,7 @@ class Cell:
 
     `embeddings` (crops, size) float32 in clip order are given where the encoder stays as it is, with `crop_length` in
     samples (None: each clip is one crop); `build_encoder`, which returns the encoder a trial of this seed starts from,
-    where it is trained.
+    where it is trained. `build_maps_head` is given where the head reads maps, and `build_head` then raises.
     """
 
     corpus: Corpus
@@ -90,6 +90,8 @@ class Cell:
     embeddings: np.ndarray | None = None
     crop_length: int | None = None
     build_encoder: Callable[[int], Encoder] | None = None
+    #: from the number of sources the encoder separates and the channels of its decoder's maps, coarse to fine
+    build_maps_head: Callable[[int, Sequence[int]], MapsHead] | None = None
 
     def rows(self, split: str) -> np.ndarray:
         """Rows of all clips of a split; `UserError` if there are none."""

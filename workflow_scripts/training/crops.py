@@ -23,9 +23,15 @@ class Crops:
     offsets: np.ndarray
 
     @classmethod
-    def of(cls, lengths: np.ndarray, crop_length: int | None) -> Crops:
-        """Crops of clips of `lengths` samples; with no `crop_length` each is one. A shorter clip is one, too."""
-        counts = np.ones(len(lengths), np.int64) if crop_length is None else np.maximum(lengths // crop_length, 1)
+    def of(cls, lengths: np.ndarray, crop_length: int | None, *, step: int | None = None) -> Crops:
+        """Crops of clips of `lengths` samples; with no `crop_length` each is one. A shorter clip is one, too.
+
+        They begin `step` samples after each other; by default one begins where the other ends.
+        """
+        if crop_length is None:
+            counts = np.ones(len(lengths), np.int64)
+        else:
+            counts = np.maximum((lengths - crop_length) // (step or crop_length) + 1, 1)
         return cls(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
 
     @property

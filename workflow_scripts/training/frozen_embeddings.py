@@ -21,6 +21,8 @@ def train_on_embeddings(cell: Cell) -> list[TrialResult]:
     """
     clock = time.monotonic()
     assert cell.embeddings is not None, "a scenario on frozen embeddings needs embeddings"
+    if cell.settings.phases:
+        raise UserError("training: phases are for scenarios that train the encoder: leave them out")
     _require_finite(cell.embeddings)
     inputs, crops = cell.embeddings, Crops.of(cell.corpus.lengths, cell.crop_length)
     if cell.settings.crops == "pool" and not crops.single:

@@ -1,4 +1,8 @@
-"""The shape every head has: a function of its parameters, so that many trials train as one stack."""
+"""The shapes of heads, which state what they read: READS = "embedding" or "maps".
+
+On embeddings a head is a function of its parameters, so that many trials train as one stack. On the maps of a
+separating network it is a module, for it normalises batches and drops.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from workflow_scripts.networks.maps import Maps
 from workflow_scripts.training import trials
 
 
@@ -28,6 +33,28 @@ class Head(ABC):
         """Logits (trials, batch, outputs) for inputs (trials, batch, inputs); trial k sees entry k of the parameters
         only.
         """
+
+
+class MapsHead(nn.Module, ABC):
+    """Maps of windows of audio to one logit per class."""
+
+    samples: int  # of a window
+    hop: int  # samples from window to window where they lie side by side
+    first_kernel: str  # name of the weights that meet the spectrogram's channels, of which a head alone has one
+
+    @abstractmethod
+    def forward(self, maps: Maps) -> Tensor:
+        """Logits (batch, outputs)."""
+
+    def take_over(self, alone: MapsHead) -> None:
+        """Go on from all weights that the same head has learned without a separating network before it.
+
+        The first kernel serves the separated sources as it does the mixture (the MSSPT code); what only this head has
+        keeps its first values. Raises `UserError` where the two differ in more than what the network gives.
+        """
+        state = dict(alone.state_dict())
+        state[self.first_kernel] = state[self.first_kernel].expand_as(self.state_dict()[self.first_kernel])
+        self.load_state_dict(state, strict=False)
 
 
 def initial_values(head: Head, numbers: Sequence[int]) -> dict[str, Tensor]:

@@ -6,9 +6,10 @@ import signal
 import threading
 from types import FrameType, TracebackType
 
+from workflow_scripts.errors import EXIT_TRY_AGAIN
 from workflow_scripts.training import parallel
 
-EXIT_INTERRUPTED = 75  # sysexits' EX_TEMPFAIL: nothing is wrong, try again
+EXIT_INTERRUPTED = EXIT_TRY_AGAIN
 #: SLURM sends SIGTERM, or what `--signal` names (USR1 by habit), before it kills
 WATCHED = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 

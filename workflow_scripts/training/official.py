@@ -1,7 +1,8 @@
-"""Published checkpoints: encoders, regression heads and waveform decoders of the PASE code, encoders of the CLMR code.
+"""Published checkpoints: encoders, regression heads and waveform decoders of the PASE code, encoders of the CLMR code,
+and U-Nets, back ends and joint networks of the MSSPT code.
 
-The files hold a bare state dict, or a dict with `state_dict` beside other things (`step` and `optimizer`, or what
-Lightning keeps). Sizes are read from the tensors' shapes. Pickled code is never run.
+The files hold a bare state dict, or a dict with `state_dict` (or `model`) beside other things (`step` and `optimizer`,
+or what Lightning keeps). Sizes are read from the tensors' shapes. Pickled code is never run.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ import hashlib
 import pickle
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -23,14 +24,20 @@ from torch import Tensor, nn
 
 from workflow_scripts import levels
 from workflow_scripts.errors import UserError
+from workflow_scripts.networks import msspt_joint
 from workflow_scripts.networks.decoder import STRIDES, WaveformDecoder
 from workflow_scripts.networks.heads import RegressionHead
+from workflow_scripts.networks.msspt_joint import JointNetwork
+from workflow_scripts.networks.short_chunk_cnn import ShortChunkCnn
+from workflow_scripts.training import tensorflow_checkpoint
 from workflow_scripts.training.shapes import Encoder
 
 PARALLEL_PREFIX = "module."  # what torch's DataParallel puts before each key
 SAFETENSORS_BRACE = 8  # place of the header's opening brace, behind its length in eight bytes
 #: classes beside the weights in Lightning's files are read as empty ones: nothing of them is used
 LIGHTNING = ("pytorch_lightning.", "lightning.", "argparse.Namespace")
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +57,9 @@ class Published:
 
 def read(path: Path) -> Published:
     """Read a checkpoint onto the CPU; `UserError` says in one line why a file is none."""
-    with _explained(path, "read"):
+    with explained(path, "read"):
+        if (index := tensorflow_checkpoint.index_of(path)) is not None:
+            return _tensorflow(path, index)
         if not path.is_file():
             raise UserError("it is a folder: name a file in it" if path.is_dir() else "there is no such file")
         with path.open("rb") as file:
@@ -74,7 +83,7 @@ def encoder(published: Published, *, name: str, options: Mapping[str, object] | 
     if not hasattr(level, "options_of"):
         known = [other for other in levels.names("encoder") if hasattr(levels.load("encoder", other), "options_of")]
         raise UserError(f"encoder {name} has no published checkpoints: choose one of {', '.join(known)}")
-    with _explained(published.path, f"imported as {name}"):
+    with explained(published.path, f"imported as {name}"):
         if hasattr(level, "official_weights"):
             published = replace(published, state=level.official_weights(published.state))
         found = level.options_of(published.shapes)
@@ -84,7 +93,7 @@ def encoder(published: Published, *, name: str, options: Mapping[str, object] | 
                 "give those of the file"
             )
         built: Encoder = level.build(found)
-        _load(built, published)
+        load_exactly(built, published)
     return built.eval(), found
 
 
@@ -94,7 +103,7 @@ def regression_head(published: Published, *, outputs: int | None = None) -> Regr
     The file tells the values per frame, not of how many frames they are: `outputs` says how many values a frame has,
     and the rest are neighbouring frames (7 in workers+.cfg). Raises `UserError` if the file holds something else.
     """
-    with _explained(published.path, "imported as a regression head"):
+    with explained(published.path, "imported as a regression head"):
         shapes = published.shapes
         layers = sum(key.startswith("blocks.") and key.endswith(".W.weight") for key in shapes)
         first = shapes["blocks.0.W.weight" if layers else "W.weight"]
@@ -110,7 +119,7 @@ def regression_head(published: Published, *, outputs: int | None = None) -> Regr
             context=first[2],
             neighbours=neighbours,
         )
-        _load(head, published)
+        load_exactly(head, published)
     return head.eval()
 
 
@@ -120,7 +129,7 @@ def waveform_decoder(published: Published) -> WaveformDecoder:
     The file does not tell the strides; they are those of workers.cfg and workers+.cfg. Raises `UserError` if the file
     holds something else.
     """
-    with _explained(published.path, "imported as a waveform decoder"):
+    with explained(published.path, "imported as a waveform decoder"):
         shapes = published.shapes
         blocks = sum(key.startswith("blocks.") and key.endswith(".deconv.weight") for key in shapes)
         layers = sum(key.startswith("blocks.") and key.endswith(".W.weight") for key in shapes)
@@ -135,8 +144,55 @@ def waveform_decoder(published: Published) -> WaveformDecoder:
             hidden=shapes["W.weight"][1],
             hidden_layers=layers,
         )
-        _load(decoder, published)
+        load_exactly(decoder, published)
     return decoder.eval()
+
+
+def short_chunk_cnn(published: Published) -> ShortChunkCnn:
+    """Build the back end of the MSSPT code alone with the published weights, in evaluation mode.
+
+    Raises `UserError` if the file holds something else, or only a part.
+    """
+    return _renamed_network(
+        published,
+        what="a Short-Chunk CNN",
+        weights=msspt_joint.back_end_weights,
+        build=msspt_joint.back_end_of,
+    )
+
+
+def joint_network(published: Published) -> JointNetwork:
+    """Build the joint network of the MSSPT code's first version with the published weights, in evaluation mode.
+
+    Raises `UserError` if the file holds something else, or only a part.
+    """
+    return _renamed_network(
+        published, what="a joint network", weights=msspt_joint.joint_weights, build=msspt_joint.joint_of
+    )
+
+
+def _renamed_network(
+    published: Published,
+    *,
+    what: str,
+    weights: Callable[[dict[str, Tensor]], dict[str, Tensor]],
+    build: Callable[[dict[str, tuple[int, ...]]], Network],
+) -> Network:
+    """Build the network that weights of other names belong to, with them, in evaluation mode."""
+    with explained(published.path, f"imported as {what}"):
+        published = replace(published, state=weights(published.state))
+        network = build(published.shapes)
+        load_exactly(network, published)
+    return network.eval()
+
+
+def _tensorflow(path: Path, index: Path) -> Published:
+    sha256 = hashlib.sha256()
+    for part in tensorflow_checkpoint.files(index):
+        with part.open("rb") as file:
+            sha256.update(hashlib.file_digest(file, "sha256").digest())
+    state = _checked(tensorflow_checkpoint.read(index))
+    return Published(path=path, state=state, format="TensorFlow checkpoint", sha256=sha256.hexdigest())
 
 
 def _safetensors(path: Path) -> object:
@@ -181,8 +237,9 @@ def _emptied(path: Path) -> list[Any]:
 
 
 def _state_dict(content: object) -> tuple[object, str]:
-    if isinstance(content, Mapping) and "state_dict" in content:
-        return content["state_dict"], "dict with state_dict"
+    for name in ("state_dict", "model"):  # the authors of DeiT write the second
+        if isinstance(content, Mapping) and name in content:
+            return content[name], f"dict with {name}"
     return content, "state dict"
 
 
@@ -204,7 +261,7 @@ def _checked(content: object) -> dict[str, Tensor]:
     return state
 
 
-def _load(module: nn.Module, published: Published) -> None:
+def load_exactly(module: nn.Module, published: Published) -> None:
     """Load the weights; `UserError` unless keys and shapes are exactly the module's."""
     expected = {key: tuple(value.shape) for key, value in module.state_dict().items()}
     missing = [key for key in expected if key not in published.state]
@@ -223,7 +280,7 @@ def _load(module: nn.Module, published: Published) -> None:
 
 
 @contextmanager
-def _explained(path: Path, what: str) -> Iterator[None]:
+def explained(path: Path, what: str) -> Iterator[None]:
     """Name the file in what is wrong with it."""
     try:
         yield

@@ -18,7 +18,7 @@ def build(recipe: Recipe, parameters: Iterable[nn.Parameter], *, rate: float) ->
     """Optimiser of the recipe, at a learning rate of `rate`."""
     if recipe.chosen_optimiser == "lars":
         return Lars(parameters, rate=rate, weight_decay=recipe.weight_decay, spare_vectors=recipe.lars_spares_vectors)
-    return torch.optim.Adam(parameters, lr=rate, weight_decay=recipe.weight_decay)
+    return torch.optim.Adam(parameters, lr=rate, eps=recipe.adam_epsilon, weight_decay=recipe.weight_decay)
 
 
 class Lars(Optimizer):

@@ -21,6 +21,7 @@ from workflow_scripts.training import recipe as recipes
 from workflow_scripts.training.building import build_encoder
 from workflow_scripts.training.checkpoint import StateFile, save_encoder
 from workflow_scripts.training.encoding import check_rate
+from workflow_scripts.training.mixing import Mixer
 from workflow_scripts.training.recipe import Recipe
 from workflow_scripts.training.sampling import BatchLoader, Cutter, Purpose, Recordings, seed_for
 from workflow_scripts.training.shapes import Augmentation, Encoder, Worker
@@ -78,13 +79,20 @@ class Pretraining:
         if weighting.WEIGHED_BY and self.weights is None:
             raise UserError(f"weighting {self.config['weighting']['name']} needs --weights, written by weigh")
         length = encoder.chunk_length(recipe.chunk_seconds)
-        recordings = self._recordings()
+        recordings, mixer = self._recordings(), self._mixer()
         return Trainer(
             encoder=encoder,
             workers=workers,
             weigh=weighting.weigh,
             weights=self._weights(workers),
-            cutter=Cutter(recordings, batch=recipe.batch, length=length, seed=self.config["seed"], views=self.views),
+            cutter=Cutter(
+                recordings,
+                batch=recipe.batch,
+                length=length,
+                seed=self.config["seed"],
+                views=self.views if mixer is None else mixer.mix.size,
+                mixed=mixer is not None,
+            ),
             loader=BatchLoader(
                 corpus=recordings,
                 features={
@@ -93,6 +101,7 @@ class Pretraining:
                 augmentation=self._augmentation(encoder.sample_rate),
                 length=length,
                 device=self.device,
+                mixer=mixer,
             ),
             recipe=recipe,
             seed=self.config["seed"],
@@ -113,6 +122,22 @@ class Pretraining:
                 f"recipe: join_songs cannot go with {', '.join(self.features)}: their stored targets end with each clip"
             )
         return Songs(self.corpus)
+
+    def _mixer(self) -> Mixer | None:
+        """What makes mixtures, where a worker asks for them; `UserError` where others cannot use those."""
+        workers = {name: levels.load("worker", name) for name in self.config["workers"]}
+        mixes = {name: level.MIX for name, level in sorted(workers.items()) if hasattr(level, "MIX")}
+        if not mixes:
+            return None
+        if len(mixes) > 1:
+            raise UserError(f"workers {' and '.join(mixes)} need different mixtures: choose one of them")
+        ((name, mix),) = mixes.items()
+        if self.views > 1 or self.features or self.recipe.join_songs:
+            raise UserError(
+                f"worker {name} mixes pieces of several clips: it goes with no worker that compares views, no stored "
+                "targets and no joined songs"
+            )
+        return Mixer(self.corpus, mix)
 
     def _augmentation(self, sample_rate: int) -> Augmentation:
         level, options = self._level("augmentation")

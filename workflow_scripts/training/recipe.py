@@ -12,7 +12,7 @@ FEWEST_FOR_LARS = 96  # clips a batch, not views (Spijkervet 2021, section 5.3)
 CHOICES: dict[str, tuple[object, ...]] = {
     "epoch_of": ("audio", "clips"),
     "optimiser": ("adam", "lars", "auto"),
-    "schedule": ("poly", "step", "cosine", "constant"),
+    "schedule": ("poly", "step", "staircase", "cosine", "constant"),
     "precision": ("auto", "float32", "bf16"),
     "compile": (True, False, "auto"),
 }
@@ -26,7 +26,8 @@ class Recipe:
     schedule cosine with 30 warm-up epochs.
 
     `batch` is what one step sees, over all processes and all parts of `accumulate`. Batch normalisation sees a part at
-    a time, of all processes, so accumulating changes what it learns; other layers do not notice.
+    a time, of all processes, so accumulating changes what it learns, and so do the workers that compare clips: contrast
+    and predictive coding take their negatives from a part. Other layers do not notice.
     """
 
     epochs: int = 20  # as many as Wu et al.'s Fig. 4 shows
@@ -40,11 +41,13 @@ class Recipe:
     optimiser: Literal["adam", "lars", "auto"] = "adam"  # auto: LARS from a batch of 96 on, else Adam (thesis, 5.3)
     lars_learning_rate: float = 0.075  # LARS: x sqrt(batch) is the rate of all modules (thesis, equation 5.1)
     lars_spares_vectors: bool = False  # LARS: not on biases and norms, as the official code means to but does not do
+    adam_epsilon: float = 1e-8  # torch's; Keras, and so the MSSPT code, has 1e-7
     weight_decay: float = 0.0
     warmup_epochs: int = 0  # before the schedule begins, rates rise to their full size in equal steps
-    schedule: Literal["poly", "step", "cosine", "constant"] = "poly"
+    schedule: Literal["poly", "step", "staircase", "cosine", "constant"] = "poly"
     schedule_power: float = 0.9  # poly: rate x (1 - step / steps) ** power
     schedule_epochs: int = 30  # step: the rate is multiplied by `schedule_factor` after each so many epochs
+    schedule_steps: int = 15000  # staircase: the same after each so many steps (MSSPT code, with a factor of 0.9)
     schedule_factor: float = 0.1  # what the PASE code does; the 0.5 its README passes is ignored there
     validation_batches: int = 8  # 8 x 32 x 2 s: a third of an hour an epoch would cost more than it tells
     calibration_batches: int = 20  # default of the PASE code's make_trainset_statistics.py
@@ -55,9 +58,9 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Raise `UserError` for numbers with which nothing can be trained."""
-        counts = (self.epochs, self.schedule_epochs, 1 if self.steps_per_epoch is None else self.steps_per_epoch)
-        if min(counts) < 1:
-            raise UserError("recipe: epochs, steps_per_epoch and schedule_epochs must be at least 1")
+        steps = 1 if self.steps_per_epoch is None else self.steps_per_epoch
+        if min(self.epochs, self.schedule_epochs, self.schedule_steps, steps) < 1:
+            raise UserError("recipe: epochs, steps_per_epoch, schedule_epochs and schedule_steps must be at least 1")
         if self.batch < 2:
             raise UserError("recipe: batch must be at least 2, since batch normalisation compares clips")
         if self.accumulate < 1 or self.batch % self.accumulate or self.batch // self.accumulate < 2:
@@ -73,6 +76,8 @@ class Recipe:
             raise UserError("recipe: validation_batches and calibration_batches must be at least 0")
         if min(self.lars_learning_rate, self.weight_decay) < 0:
             raise UserError("recipe: lars_learning_rate and weight_decay must be at least 0")
+        if not self.adam_epsilon > 0:
+            raise UserError(f"recipe: adam_epsilon must be above 0, not {self.adam_epsilon}")
         if not 0 <= self.warmup_epochs < self.epochs:
             raise UserError(f"recipe: warmup_epochs must be from 0 to below {self.epochs}, not {self.warmup_epochs}")
         for name, allowed in CHOICES.items():
@@ -106,6 +111,8 @@ class Recipe:
             return (1 + math.cos(math.pi * done)) / 2
         if self.schedule == "step":
             return self.schedule_factor ** (step // steps_per_epoch // self.schedule_epochs)
+        if self.schedule == "staircase":
+            return self.schedule_factor ** (step // self.schedule_steps)
         return 1.0
 
 

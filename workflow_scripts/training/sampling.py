@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import partial
 from itertools import islice
@@ -25,6 +25,7 @@ from workflow_scripts.audio.index import Split
 from workflow_scripts.errors import UserError
 from workflow_scripts.features.frames import HOP, frame_count
 from workflow_scripts.features.stored import StoredFeature
+from workflow_scripts.training.mixing import Mixer
 from workflow_scripts.training.shapes import Augmentation, Batch
 from workflow_scripts.training.throughput import Waiting
 
@@ -72,7 +73,8 @@ class Recordings(Protocol):
 class Cuts:
     """Equally long pieces of clips: row in the corpus and first sample of each, int64 (views * batch,).
 
-    With more views than one, the first view of every clip, then the second of every clip in the same order.
+    With more views than one, the first view of every clip, then the second of every clip in the same order. Where
+    examples are mixed, their views are the pieces they are mixed of, each of another clip.
     """
 
     rows: np.ndarray
@@ -94,15 +96,29 @@ class Cutter:
     Clips as long as a piece are used. Only where a split has none, all its clips are, followed by zeros. A piece starts
     anywhere in the clip with equal chance, on the grid of the feature frames, so that stored frames belong to its
     audio. In training each clip comes up once before any comes up again. Where several views of a clip are asked for,
-    their pieces are drawn independently of each other, so they may overlap or not.
+    their pieces are drawn independently of each other, so they may overlap or not, and no clip comes twice in a batch,
+    which would tell it from itself: an incomplete batch at the end of a pass is left out, as in the CLMR code. Where
+    examples are mixed of several clips, these are the views: each is the next clip in the order, and validation hears
+    one clip, as it was recorded.
     """
 
-    def __init__(self, corpus: Recordings, *, batch: int, length: int, seed: int, views: int = 1) -> None:
-        """Cut pieces of `length` samples for batches of `batch` clips; `UserError` if the train split is empty."""
+    def __init__(
+        self, corpus: Recordings, *, batch: int, length: int, seed: int, views: int = 1, mixed: bool = False
+    ) -> None:
+        """Cut pieces of `length` samples for batches of `batch` examples.
+
+        Raises `UserError` if the train split is empty, or has fewer clips than a batch of views tells apart.
+        """
         self.corpus, self.batch, self.length, self.seed, self.views = corpus, batch, length, seed, views
+        self.mixed = mixed
         self.train = _long_enough(corpus, corpus.rows("train"), length)
         if not len(self.train):
             raise UserError(f"{corpus.folder} has no clips in its train split: choose another corpus for pre-training")
+        if self._compares and len(self.train) < batch:
+            raise UserError(
+                f"{corpus.folder} has {len(self.train)} clips in its train split, and batches of {batch} would tell a "
+                "clip from itself: set the recipe's batch to as many at most, or choose another corpus"
+            )
         self._passes: dict[int, np.ndarray] = {}
 
     @property
@@ -122,14 +138,21 @@ class Cutter:
 
     def training(self, step: int) -> Cuts:
         """Return the pieces of training step `step` (from 0)."""
-        places = np.arange(step * self.batch, (step + 1) * self.batch)
-        rows = np.array([self._pass(int(place) // len(self.train))[place % len(self.train)] for place in places])
+        clips = self._clips_per_batch
+        if self._compares:
+            number, place = divmod(step, self.steps_per_pass)
+            rows = self._pass(number)[place * clips : (place + 1) * clips]
+        else:
+            places = np.arange(step * clips, (step + 1) * clips)
+            rows = np.array([self._pass(int(place) // len(self.train))[place % len(self.train)] for place in places])
         return self._with_starts(rows, np.random.default_rng([self.seed, Purpose.STARTS, step]))
 
     def calibration(self, batches: int) -> list[Cuts]:
         """Return `batches` batches of random pieces of the train split."""
         generator = np.random.default_rng([self.seed, Purpose.CALIBRATION])
-        return [self._with_starts(generator.choice(self.train, self.batch), generator) for _ in range(batches)]
+        return [
+            self._with_starts(generator.choice(self.train, self._clips_per_batch), generator) for _ in range(batches)
+        ]
 
     def validation(self, batches: int) -> list[Cuts]:
         """Return at most `batches` batches of pieces of the valid split: the same for every run on the corpus.
@@ -147,7 +170,17 @@ class Cutter:
         generator = np.random.default_rng([0, Purpose.VALIDATION])
         wanted = np.arange(batches * self.batch)
         rows = clips[wanted * len(clips) // len(wanted)] if len(clips) >= len(wanted) else clips[wanted % len(clips)]
-        return [self._with_starts(part, generator) for part in np.split(rows, batches)]
+        views = 1 if self.mixed else self.views
+        return [self._with_starts(part, generator, views=views) for part in np.split(rows, batches)]
+
+    @property
+    def _compares(self) -> bool:
+        """Whether the examples of a batch are told apart, so that no clip may be in it twice."""
+        return self.views > 1 and not self.mixed
+
+    @property
+    def _clips_per_batch(self) -> int:
+        return self.batch * self.views if self.mixed else self.batch
 
     def _pass(self, number: int) -> np.ndarray:
         """Return the order of the clips in pass `number` over the train split."""
@@ -156,10 +189,11 @@ class Cutter:
             self._passes = {number: order} if len(self._passes) > 1 else {**self._passes, number: order}
         return self._passes[number]
 
-    def _with_starts(self, rows: np.ndarray, generator: np.random.Generator) -> Cuts:
-        rows = np.tile(rows, self.views)
+    def _with_starts(self, rows: np.ndarray, generator: np.random.Generator, *, views: int | None = None) -> Cuts:
+        views = self.views if views is None else views
+        rows = rows if self.mixed else np.tile(rows, views)
         room = np.maximum(0, self.corpus.lengths[rows] - self.length) // HOP
-        return Cuts(rows=rows, starts=generator.integers(0, room + 1) * HOP, views=self.views)
+        return Cuts(rows=rows, starts=generator.integers(0, room + 1) * HOP, views=views)
 
 
 def _long_enough(corpus: Recordings, rows: np.ndarray, length: int) -> np.ndarray:
@@ -172,7 +206,7 @@ class BatchLoader:
     """Reads cuts from disk and makes batches on the training device.
 
     A thread reads and, for a GPU, pins the memory and starts the copy on a stream of its own, so that reading and
-    copying go on while the device computes.
+    copying go on while the device computes. A `mixer` makes examples of the pieces of several clips, and their sources.
     """
 
     corpus: Recordings
@@ -180,6 +214,7 @@ class BatchLoader:
     augmentation: Augmentation
     length: int
     device: torch.device
+    mixer: Mixer | None = None
 
     def batches(self, plan: Iterable[tuple[Cuts, int]], *, waiting: Waiting | None = None) -> Iterator[Batch]:
         """Yield the batch of each (cuts, seed of its augmentation), loaded ahead by a thread.
@@ -193,20 +228,26 @@ class BatchLoader:
                 waiting.arrived()
             clean = loaded.samples.float() / FULL_SCALE
             audio = self._augmented(clean, loaded)
-            yield Batch(clean=clean, audio=audio, precomputed=loaded.features, views=loaded.views)
+            sources = None if loaded.sources is None else loaded.sources / FULL_SCALE
+            yield Batch(clean=clean, audio=audio, precomputed=loaded.features, sources=sources, views=loaded.views)
 
     def _load(self, stream: torch.cuda.Stream | None, planned: tuple[Cuts, int]) -> _Loaded:
         cuts, seed = planned
-        samples, features = self._read(cuts)
+        read = self._read(cuts, seed)
         if stream is None:
-            return _Loaded(samples=samples, features=features, seed=seed, views=cuts.views)
+            return read
         with torch.cuda.stream(stream):  # of this thread, whose current GPU is also set by it
-            samples = self._moved(samples)
-            features = {name: self._moved(values) for name, values in features.items()}
-            copied = stream.record_event()
-            return _Loaded(samples=samples, features=features, seed=seed, views=cuts.views, copied=copied)
+            samples = self._moved(read.samples)
+            features = {name: self._moved(values) for name, values in read.features.items()}
+            sources = None if read.sources is None else self._moved(read.sources)
+            return replace(read, samples=samples, features=features, sources=sources, copied=stream.record_event())
 
-    def _read(self, cuts: Cuts) -> tuple[Tensor, dict[str, Tensor]]:
+    def _read(self, cuts: Cuts, seed: int) -> _Loaded:
+        if self.mixer is not None:
+            mixtures, sources = self.mixer.read(cuts.rows, starts=cuts.starts, length=self.length, pieces=cuts.views)
+            return _Loaded(
+                samples=torch.from_numpy(mixtures), sources=torch.from_numpy(sources), features={}, seed=seed, views=1
+            )
         samples = np.zeros((len(cuts.rows), self.length), np.int16)  # half the bytes of float32 to move to the device
         for into, row, start in zip(samples, cuts.rows, cuts.starts, strict=True):
             self.corpus.fill(into, row=row, start=start)
@@ -215,7 +256,7 @@ class BatchLoader:
             name: torch.from_numpy(stored.cuts(cuts.rows, cuts.starts // HOP, frames))
             for name, stored in self.features.items()
         }
-        return torch.from_numpy(samples), features
+        return _Loaded(samples=torch.from_numpy(samples), features=features, seed=seed, views=cuts.views)
 
     def _augmented(self, clean: Tensor, loaded: _Loaded) -> Tensor:
         generator = torch.Generator().manual_seed(loaded.seed)
@@ -234,18 +275,23 @@ class BatchLoader:
             return
         stream = torch.cuda.current_stream(self.device)
         stream.wait_event(loaded.copied)
-        for tensor in (loaded.samples, *loaded.features.values()):
-            tensor.record_stream(stream)
+        for tensor in (loaded.samples, loaded.sources, *loaded.features.values()):
+            if tensor is not None:
+                tensor.record_stream(stream)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Loaded:
-    """A batch as read: int16 samples (batch, samples), stored features, and the event after the copy to a GPU."""
+    """A batch as read: samples (batch, samples), stored features, and the event after the copy to a GPU.
+
+    Samples are int16; of mixtures float32 on the same scale, as are their sources (batch, sources, samples).
+    """
 
     samples: Tensor
     features: dict[str, Tensor]
     seed: int
     views: int
+    sources: Tensor | None = None
     copied: torch.cuda.Event | None = None
 
 
@@ -261,11 +307,13 @@ def parts_of(batch: Batch, parts: int) -> list[Batch]:
     clean = split(batch.clean)
     audio = clean if batch.audio is batch.clean else split(batch.audio)
     features = {name: split(values) for name, values in batch.precomputed.items()}
+    sources = None if batch.sources is None else split(batch.sources)
     return [
         Batch(
             clean=clean[part],
             audio=audio[part],
             precomputed={name: cut[part] for name, cut in features.items()},
+            sources=None if sources is None else sources[part],
             views=batch.views,
         )
         for part in range(parts)

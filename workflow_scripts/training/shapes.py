@@ -20,11 +20,13 @@ class Batch:
     `clean` (batch, samples) is the audio as recorded, `audio` (batch, samples) what the encoder hears (augmented, or
     the same tensor); `precomputed` maps a worker's name to its stored target (batch, channels, frames) for these cuts.
     With `views` above 1 the batch holds the first view of every clip, then the second of every clip in the same order.
+    `sources` (batch, sources, samples) are parts of which `clean` is the sum, where a worker asks for mixtures.
     """
 
     clean: Tensor
     audio: Tensor
     precomputed: dict[str, Tensor] = field(default_factory=dict)
+    sources: Tensor | None = None
     views: int = 1
     _once: dict[Callable[..., object], object] = field(default_factory=dict)
 
@@ -42,6 +44,7 @@ class Encoder(nn.Module, ABC):
     hop: int  # samples per frame
     embedding_size: int  # channels of `forward`
     context_size: int = 0  # how many of these, the last ones, sum up the frames so far; 0: none
+    separates: int = 0  # of how many sources the last channels are masks, 256 bins each; 0: none
     crop_length: int | None = None  # samples of the consecutive crops by which a clip is evaluated; None: as a whole
 
     @abstractmethod

@@ -18,11 +18,16 @@ class EarlyStopping:
         self.best = math.inf
         self.epochs = 0
         self.best_epoch = 0
+        self.start = 0
 
     @property
     def stopped(self) -> bool:
         """Whether the trial has run out of patience."""
-        return self.epochs - self.best_epoch >= self.patience
+        return self.epochs - max(self.best_epoch, self.start) >= self.patience
+
+    def start_phase(self) -> None:
+        """Be patient anew, from this epoch on."""
+        self.start = self.epochs
 
     def improves(self, loss: float) -> bool:
         """Count an epoch; say whether its validation loss is the lowest so far. `UserError` if it is not finite."""

@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -22,6 +22,25 @@ Purpose = Literal["head", "order", "crop", "encoder"]
 #: the numbers must never change: they are part of every published result
 PURPOSES: dict[Purpose, int] = {"head": 1, "order": 2, "crop": 3, "encoder": 4}
 FRACTION = re.compile(r"(\d+(?:\.\d+)?)pct")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """A part of a trial's training: a fresh optimiser that goes on from the best weights so far.
+
+    It ends when patience does, or after `max_epochs`; plain SGD has neither momentum nor decay (the MSSPT code).
+    """
+
+    optimiser: Literal["adam", "sgd"]
+    learning_rate: float
+    max_epochs: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        if self.optimiser not in ("adam", "sgd"):
+            raise UserError(f"training: the optimiser of a phase must be adam or sgd, not {self.optimiser!r}")
+        if not self.learning_rate > 0 or (self.max_epochs is not None and self.max_epochs < 1):
+            raise UserError("training: learning_rate and max_epochs of a phase must be above zero")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +59,8 @@ class TrialSettings:
     crop_seconds: float | None = None
     #: of an encoder evaluated by crops: average the probabilities of a clip's crops, or pool their embeddings before
     crops: Literal["average", "pool"] = "average"
+    #: while the encoder trains, these one after the other instead of Adam at `learning_rate`; none: just that
+    phases: tuple[Phase, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -52,11 +73,20 @@ class TrialSettings:
 
 def settings_of(given: Mapping[str, object]) -> TrialSettings:
     """Return the settings with the values of a config; `UserError` names an unknown key and the allowed ones."""
-    allowed = [field.name for field in fields(TrialSettings)]
+    _check_keys(given, TrialSettings, where="training")
+    phases: Any = given.get("phases") or ()
+    for phase in phases:
+        _check_keys(phase, Phase, where="training: phases")
+        if "optimiser" not in phase or "learning_rate" not in phase:
+            raise UserError("training: phases: each must state optimiser and learning_rate")
+    return TrialSettings(**{**given, "phases": tuple(Phase(**phase) for phase in phases)})  # type: ignore[arg-type]
+
+
+def _check_keys(given: Mapping[str, object], settings: type, *, where: str) -> None:
+    allowed = [field.name for field in fields(settings)]
     unknown = sorted(set(given) - set(allowed))
     if unknown:
-        raise UserError(f"training: unknown {', '.join(unknown)}; allowed: {', '.join(allowed)}")
-    return TrialSettings(**given)  # type: ignore[arg-type]
+        raise UserError(f"{where}: unknown {', '.join(unknown)}; allowed: {', '.join(allowed)}")
 
 
 def generator(purpose: Purpose, trial: int, *counters: int) -> np.random.Generator:

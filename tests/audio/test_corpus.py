@@ -1,0 +1,94 @@
+"""What a folder that is no whole corpus is said to be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.corpora import write_corpus
+from tests.pretraining import config as pretrain_config
+from workflow_scripts import audit, embed, evaluate, extract, pretrain, weigh
+from workflow_scripts.audio.corpus import Corpus, read_facts
+from workflow_scripts.errors import UserError
+from workflow_scripts.factors import FACTORS
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_corpus(tmp_path / "tones", clips=5, seconds=0.1)
+    return tmp_path / "tones"
+
+
+def used(folder: Path) -> None:
+    """Open a corpus and read all of it."""
+    corpus = Corpus(folder)
+    assert len(corpus.labels) == len(corpus)
+    assert len(corpus.samples)
+
+
+def said(folder: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        used(folder)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("where", ["nowhere", "tones/audio.int16"])
+def test_no_corpus(folder: Path, where: str) -> None:
+    assert "corpus.json is missing: prepare the data set first" in said(folder.parent / where)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"dataset": "tones"}', "\0"])
+def test_damaged_facts(folder: Path, content: str) -> None:
+    (folder / "corpus.json").write_text(content)
+    assert f"{folder}/corpus.json is missing, damaged or of another version: delete {folder}" in said(folder)
+
+
+def test_facts_of_another_version(folder: Path) -> None:
+    facts = json.loads((folder / "corpus.json").read_text())
+    (folder / "corpus.json").write_text(json.dumps(facts | {"invented": 1}))
+    with pytest.raises(UserError, match="of another version"):
+        read_facts(folder)
+
+
+@pytest.mark.parametrize("name", ["clips.parquet", "labels.parquet", "audio.int16"])
+@pytest.mark.parametrize("left", [None, 0, 0.5, 0.98])
+def test_files_that_are_not_whole(folder: Path, name: str, left: float | None) -> None:
+    used(folder)
+    content = (folder / name).read_bytes()
+    (folder / name).unlink()
+    if left is not None:
+        (folder / name).write_bytes(content[: int(left * len(content))])
+    assert f"{folder / name} is missing, damaged" in said(folder)
+
+
+def test_a_forbidden_file_is_not_damaged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pandas.read_parquet", refuse)
+    with pytest.raises(PermissionError):
+        Corpus(folder)
+
+
+WITHOUT = {
+    weigh: ["--source=x", "--output=weights.json"],
+    pretrain: ["--output=run"],
+    extract: ["--output=x.npy"],
+    embed: ["--output=x.npy"],
+    evaluate: ["--output=cell"],
+    audit: ["--output=audit.json"],
+}
+
+
+@pytest.mark.parametrize("verb", WITHOUT, ids=lambda verb: verb.__name__.rpartition(".")[2])
+def test_verbs_say_that_there_is_no_corpus(verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = {
+        **{"dataset": "tones", "pretraining": [], "catalogues": {}, "factors": dict.fromkeys(FACTORS, "none")},
+        **{"weighting": {"name": "reweighted"}, "run": pretrain_config(), "code": "c"},
+    }
+    with pytest.raises(UserError, match=r"nowhere/corpus\.json is missing"):
+        verb.main(["--config", json.dumps(config), "--code=c", "--corpus=nowhere", *WITHOUT[verb]])

@@ -1,0 +1,179 @@
+"""The Audio Spectrogram Transformer as a head: alone on a spectrogram, and behind a U-Net."""
+
+from __future__ import annotations
+
+import pytest
+import timm
+import torch
+
+from tests.networks.test_ast import deit
+from workflow_scripts import levels
+from workflow_scripts.encoders import magnitude, unet, unet_multiple
+from workflow_scripts.errors import UserError
+from workflow_scripts.heads import ast
+from workflow_scripts.heads.ast import Options
+from workflow_scripts.networks.maps import Maps
+
+NARROW = 0.125
+DECODER = [24, 24, 16, 8, 4, 4]
+TINY = {"size": "tiny", "imagenet": False}
+
+
+def head(*, sources: int = 0, **options) -> ast.AstHead:
+    torch.manual_seed(0)
+    return ast.build(
+        Options(**{**TINY, **options}), sources=sources, decoder=DECODER if sources else (), outputs=3
+    ).eval()
+
+
+def heard_maps(encoder, samples: int) -> Maps:
+    torch.manual_seed(1)
+    with torch.no_grad():
+        return encoder.eval().maps(0.1 * torch.randn(1, samples))
+
+
+def narrow_unet():
+    torch.manual_seed(2)
+    return unet.build(unet.Options(width=NARROW))
+
+
+def test_it_reads_maps():
+    assert levels.fact("head", "ast", "READS") == "maps"
+
+
+@pytest.mark.parametrize(("frames", "samples"), [(384, 61_792), (768, 123_232)])
+@pytest.mark.parametrize(
+    ("build", "sources"),
+    [
+        (lambda: magnitude.build(magnitude.Options()), 0),
+        (narrow_unet, 1),
+        (lambda: unet_multiple.build(unet_multiple.Options(width=NARROW)), 4),
+    ],
+)
+def test_it_fits_every_encoder_with_maps(build, sources, frames, samples):
+    built = head(sources=sources, frames=frames)
+    assert (built.samples, built.hop) == (samples, 160 * frames)
+    with torch.no_grad():
+        assert built(heard_maps(build(), samples)).shape == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("order", "blocks"), [("fine_to_coarse", (10, 8, 6, 4, 2)), ("coarse_to_fine", (2, 4, 6, 8, 10))]
+)
+def test_every_map_but_the_finest_is_added_before_a_second_block(order, blocks):
+    built, maps = head(sources=1, order=order), heard_maps(narrow_unet(), 61_792)
+    heard: list[torch.Tensor] = []
+    for block in built.network.v.blocks:
+        block.register_forward_pre_hook(lambda _, given: heard.append(given[0]))
+    with torch.no_grad():
+        built(maps)
+        plain = list(heard)
+        for level, block in enumerate((*blocks, 12)):
+            heard.clear()
+            decoder = [each + 3.0 * (place == level) for place, each in enumerate(maps.decoder)]
+            built(Maps(magnitude=maps.magnitude, masked=maps.masked, decoder=tuple(decoder)))
+            assert [n for n in range(12) if not torch.equal(heard[n], plain[n])] == list(range(block, 12))
+
+
+def test_without_adaptation_only_the_separated_sources_are_heard():
+    built, maps = head(sources=1, adaptation="none"), heard_maps(narrow_unet(), 61_792)
+    with torch.no_grad():
+        plain = built(maps)
+        assert torch.equal(plain, built(Maps(magnitude=maps.magnitude, masked=maps.masked)))
+        assert not torch.equal(plain, built(Maps(magnitude=maps.magnitude, masked=0 * maps.masked)))
+
+
+def test_windows_are_scaled_one_by_one_and_silence_is_finite():
+    built = head()
+    heard = []
+    built.network.register_forward_pre_hook(lambda _, given: heard.append(given[0]))
+    torch.manual_seed(4)
+    magnitude_ = torch.rand(3, 1, 384, 256) * torch.tensor([1.0, 100.0, 0.0])[:, None, None, None]
+    with torch.no_grad():
+        together = built(Maps(magnitude=magnitude_, masked=magnitude_[:, :0]))
+        alone = built(Maps(magnitude=magnitude_[:1], masked=magnitude_[:1, :0]))
+    for window in heard[0][:2]:
+        torch.testing.assert_close(torch.stack([window.min(), window.max()]), torch.tensor([-1.0, 1.0]))
+    torch.testing.assert_close(together[:1], alone, rtol=1e-4, atol=1e-5)
+    assert torch.isfinite(together).all()
+
+
+def test_what_the_head_learned_alone_serves_every_channel_and_adapters_keep_theirs():
+    alone, joint = head(), head(sources=4)
+    with torch.no_grad():
+        for value in alone.state_dict().values():
+            value.add_(1)
+    before = {key: value.clone() for key, value in joint.state_dict().items()}
+    joint.take_over(alone)
+    learned = alone.state_dict()
+    for key, value in joint.state_dict().items():
+        if key.startswith("adapters"):
+            assert torch.equal(value, before[key])
+        else:
+            assert torch.equal(value, learned[key].expand_as(value)), key
+
+
+def test_imagenet_weights_come_from_a_file(tmp_path):
+    state = deit(24)
+    torch.save({"model": state}, tmp_path / "deit.pth")  # as the authors of DeiT save it
+    built = head(imagenet=True, checkpoint=str(tmp_path / "deit.pth"))
+    assert torch.equal(built.network.v.blocks[3].mlp.fc1.weight, state["blocks.3.mlp.fc1.weight"])
+
+
+def test_imagenet_weights_come_from_timm(monkeypatch):
+    asked, real = [], timm.create_model
+
+    def create(name, *, pretrained):
+        asked.append((name, pretrained))
+        return real(name, pretrained=False)
+
+    monkeypatch.setattr(timm, "create_model", create)
+    built = head(imagenet=True)
+    assert asked == [("deit_tiny_distilled_patch16_224", True)]
+    assert built.network.v.pos_embed.shape == (1, 386, 192)
+
+
+def test_the_distilled_deit_of_timm_fits_every_size():
+    for size in ("tiny", "small", "base"):
+        with torch.device("meta"):
+            theirs = timm.create_model(ast.SIZES[size].deit, pretrained=False).state_dict()
+            ours = ast.Ast(ast.SIZES[size], outputs=2, frames=384, stride=8).v.state_dict()
+        resized = {"pos_embed", "patch_embed.proj.weight"}
+        assert {key: theirs[key].shape for key in ours if key not in resized} == {
+            key: value.shape for key, value in ours.items() if key not in resized
+        }
+
+
+def test_what_timm_cannot_fetch_ends_in_one_line_that_says_what_to_do(monkeypatch):
+    def fails(name, *, pretrained):
+        raise RuntimeError("cannot reach the hub\nand more\nlines")
+
+    monkeypatch.setattr(timm, "create_model", fails)
+    with pytest.raises(UserError, match=r"timm cannot fetch deit_tiny.*state heads\.ast\.checkpoint") as raised:
+        head(imagenet=True)
+    assert "\n" not in str(raised.value)
+
+
+def test_another_file_is_named(tmp_path):
+    torch.save({"weight": torch.ones(2)}, tmp_path / "other.pth")
+    for path, message in (
+        (tmp_path / "other.pth", "other.pth cannot be used.*no distilled DeiT"),
+        (tmp_path, "folder"),
+    ):
+        with pytest.raises(UserError, match=message):
+            head(imagenet=True, checkpoint=str(path))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": "huge"}, "size must be one of tiny, small, base, not 'huge'"),
+        ({"frames": 400}, "frames must be one of 384, 768, not 400"),
+        ({"adaptation": "concatenation"}, "adaptation must be one of sum, none"),
+        ({"order": "random"}, "order must be one of"),
+        ({"imagenet": False, "checkpoint": "deit.pth"}, "checkpoint is for imagenet true"),
+    ],
+)
+def test_options_are_checked(options, message):
+    with pytest.raises(UserError, match=message):
+        Options(**options)

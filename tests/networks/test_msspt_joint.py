@@ -1,0 +1,202 @@
+"""Published back ends and joint networks import by every naming, and compute what the authors' code computes.
+
+The reference here is written from that code's description, layer by layer with maps as Keras lays them out.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tests import golden
+from workflow_scripts.errors import UserError
+from workflow_scripts.networks import msspt, spectrogram, unet
+from workflow_scripts.networks.maps import Maps
+from workflow_scripts.networks.short_chunk_cnn import ShortChunkCnn
+from workflow_scripts.training import official
+
+ALONE, JOINT = (64, 64, 128, 128, 128, 128, 256), (64, 128, 128, 128, 128, 128, 256)
+UP = (192, 192, 128, 64, 32, 16)
+#: sources, and whether the U-Net's maps are heard -> trained parameters, as measured with the authors' code
+SIZES = {(1, True): 7_240_151, (4, True): 7_242_746, (1, False): 6_539_735}
+Shapes = list[tuple[str, dict[str, tuple[int, ...]]]]
+
+
+def norm(size: int) -> tuple[str, dict[str, tuple[int, ...]]]:
+    return "batch_normalization", dict.fromkeys(("gamma", "beta", "moving_mean", "moving_variance"), (size,))
+
+
+def conv(inputs: int, outputs: int) -> tuple[str, dict[str, tuple[int, ...]]]:
+    return "conv2d", {"kernel": (3, 3, inputs, outputs), "bias": (outputs,)}
+
+
+def back_end(widths: tuple[int, ...], *, inputs: int, beside: tuple[int, ...], classes: int) -> Shapes:
+    layers: Shapes = []
+    for width, more in zip(widths, beside, strict=True):
+        layers += [conv(inputs + more, width), norm(width), conv(width, width), norm(width)]
+        inputs = width
+    dense = [("dense", {"kernel": size, "bias": size[1:]}) for size in ((512, 512), (512, classes))]
+    return [*layers, dense[0], norm(512), dense[1]]
+
+
+def separator(sources: int) -> Shapes:
+    layers: Shapes = []
+    for inputs, width in itertools.pairwise((1, *UP[::-1])):
+        layers += [norm(inputs), conv(inputs, width), norm(width), conv(width, width)]
+    inputs = UP[0]
+    for place, width in enumerate(UP):
+        joined = (0, 192, 128, 64, 32, 16)[place]  # of the pooled map that joins
+        layers.append(("conv2d_transpose", {"kernel": (2, 2, width, inputs + joined), "bias": (width,)}))
+        layers += [norm(width), conv(width, width), norm(width), conv(width, width)]
+        inputs = width
+    return [*layers, norm(17), conv(17, 32), norm(32), conv(32, 32), conv(32, sources)]
+
+
+def published(layers: Shapes, naming: str) -> dict[str, Tensor]:
+    """Filled weights, under Keras names or those of a TensorFlow checkpoint."""
+    counts: dict[str, int] = {}
+    state = {}
+    for place, (kind, weights) in enumerate(layers):
+        number = counts[kind] = counts.get(kind, -1) + 1
+        keras = f"{kind}_{number}" if number else kind
+        name = keras if naming == "keras" else f"layer_with_weights-{place}"
+        for weight, shape in weights.items():
+            fill = {"kernel": "keras_kernel", "bias": "bias", "gamma": "scale", "beta": "bias"}.get(weight)
+            fill = fill or {"moving_mean": "mean", "moving_variance": "var"}[weight]
+            key = f"{name}/{weight}" + ("" if naming == "keras" else "/.ATTRIBUTES/VARIABLE_VALUE")
+            state[key] = torch.from_numpy(golden.filled(f"{keras}/{weight}", list(shape), fill))
+    return state
+
+
+def layers_of(state: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+    """Weights layer by layer, as they were written."""
+    grouped: dict[str, dict[str, Tensor]] = {}
+    for key, value in state.items():
+        layer, weight = key.split("/")[:2]
+        grouped.setdefault(layer, {})[weight] = value
+    return iter(grouped.values())
+
+
+def logarithm(values: Tensor) -> Tensor:
+    return torch.log(values + 1e-4) / 2.3025
+
+
+def convolved(values: Tensor, weights: dict[str, Tensor]) -> Tensor:
+    kernel = weights["kernel"].permute(3, 2, 0, 1)
+    return F.conv2d(values.permute(0, 3, 1, 2), kernel, weights["bias"], padding=1).permute(0, 2, 3, 1)
+
+
+def normalised(values: Tensor, weights: dict[str, Tensor]) -> Tensor:
+    scaled = (values - weights["moving_mean"]) / (weights["moving_variance"] + 1e-3).sqrt()
+    return scaled * weights["gamma"] + weights["beta"]
+
+
+def pooled(values: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.max_pool2d(values.permute(0, 3, 1, 2), size).permute(0, 2, 3, 1)
+
+
+def tagged(values: Tensor, layers: Iterator[dict[str, Tensor]], maps: list[Tensor]) -> Tensor:
+    """Logits of the back end, from its spectrograms (batch, frames, bands, channels); maps fine to coarse."""
+    for place in range(7):
+        if maps and 1 <= place <= 5:
+            values = torch.cat([values, pooled(maps[place - 1], (1, 2))], dim=-1)
+        for _ in range(2):
+            values = normalised(convolved(values, next(layers)), next(layers)).relu()
+        values = pooled(values, (2, 2) if place < 6 else (3, 2))
+    dense, last_norm, classes = next(layers), next(layers), next(layers)
+    hidden = normalised(values.flatten(1) @ dense["kernel"] + dense["bias"], last_norm).relu()
+    return hidden @ classes["kernel"] + classes["bias"]
+
+
+@pytest.fixture
+def magnitude() -> Tensor:
+    return torch.from_numpy(abs(golden.generator("back end").standard_normal((2, 384, 256))).astype(np.float32))
+
+
+def imported(state, path, how):
+    torch.save(state, path)
+    return how(official.read(path))
+
+
+@pytest.mark.parametrize("naming", ["keras", "checkpoint"])
+@pytest.mark.parametrize("classes", [50, 16])
+def test_a_back_end_imports_and_computes_what_the_code_does(tmp_path, magnitude, naming, classes):
+    layers = back_end(ALONE, inputs=1, beside=(0,) * 7, classes=classes)
+    state = published(layers, naming)
+    network = imported(state, tmp_path / "tail.pt", official.short_chunk_cnn)
+    assert sum(parameter.numel() for parameter in network.parameters()) == {50: 2_396_530, 16: 2_379_088}[classes]
+    heard = logarithm(magnitude @ spectrogram.mel_matrix())[..., None]
+    with torch.no_grad():
+        found = network(Maps(magnitude=magnitude[:, None], masked=magnitude[:, None][:, :0]))
+        torch.testing.assert_close(found, tagged(heard, layers_of(state), []), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("naming", ["keras", "checkpoint"])
+@pytest.mark.parametrize(("sources", "connected"), SIZES)
+def test_a_joint_network_imports_and_computes_what_the_code_does(tmp_path, magnitude, naming, sources, connected):
+    state = published(joint(sources, connected=connected), naming)
+    network = imported(state, tmp_path / "joint.pt", official.joint_network)
+    assert sum(parameter.numel() for parameter in network.parameters()) == SIZES[sources, connected]
+    assert isinstance(network.back_end, ShortChunkCnn)
+    with torch.no_grad():
+        log = spectrogram.log10(magnitude)[:, None]
+        separated = network.separator(log)
+        matrix = spectrogram.mel_matrix()
+        each = [logarithm((magnitude * separated.mask[:, source]) @ matrix) for source in range(sources)]
+        heard = torch.stack([*each, logarithm(magnitude) @ matrix], dim=-1)
+        maps = [level.permute(0, 2, 3, 1) for level in reversed(separated.decoder[:5])] if connected else []
+        layers = layers_of(state)
+        for _ in range(len(separator(sources))):
+            next(layers)
+        torch.testing.assert_close(network(magnitude[:, None], log), tagged(heard, layers, maps), rtol=1e-4, atol=1e-5)
+
+
+def joint(sources: int, *, connected: bool = True) -> Shapes:
+    beside = (0, *(UP[4::-1] if connected else (0,) * 5), 0)
+    return [*separator(sources), *back_end(JOINT, inputs=sources + 1, beside=beside, classes=50)]
+
+
+def test_the_separator_of_a_joint_network_is_that_of_its_own_file(tmp_path):
+    """The two parts are numbered on; the first is numbered as in a file of its own."""
+    state = published(joint(1), "checkpoint")
+    network = imported(state, tmp_path / "joint.pt", official.joint_network)
+    alone = msspt.unet_weights(published(separator(1), "checkpoint"))
+    for key, value in network.separator.state_dict().items():
+        assert torch.equal(value, alone[f"{msspt.PREFIX}{key}"]), key
+
+
+@pytest.mark.parametrize(
+    ("how", "change", "message"),
+    [
+        ("tail", lambda state: drop(state, "dense_1/kernel"), "no fitting classes.weight"),
+        ("tail", lambda state: drop(state, "conv2d_5/bias"), "lacks 1 of .*, first blocks.2.conv2.bias"),
+        ("tail", lambda state: state | {"conv2d_14/bias": torch.ones(3)}, "1 tensors too many"),
+        ("tail", lambda state: state | {"dense/kernel": torch.ones(3, 3)}, "dense.weight has shape"),
+        ("tail", lambda state: {"weight": torch.ones(3)}, "no fitting blocks.1.conv1.weight"),
+        ("tail", lambda state: state | {"conv2d_2/kernel": torch.ones(3, 3, 96, 128)}, "import it as a joint network"),
+        ("joint", lambda state: drop(state, "dense_1/kernel"), "no fitting back_end.classes.weight"),
+        ("joint", lambda state: drop(state, "conv2d_26/kernel"), "no fitting separator.mask.weight"),
+        ("joint", lambda state: state | {"conv2d_29/kernel": torch.ones(3, 3, 70, 128)}, "other connections"),
+        ("joint", lambda state: published(separator(1), "keras"), "no fitting back_end.blocks.1.conv1.weight"),
+    ],
+)
+def test_wrong_files_end_in_one_clear_line(tmp_path, how, change, message):
+    layers = joint(1) if how == "joint" else back_end(ALONE, inputs=1, beside=(0,) * 7, classes=50)
+    read = official.joint_network if how == "joint" else official.short_chunk_cnn
+    with pytest.raises(UserError, match=message) as raised:
+        imported(change(published(layers, "keras")), tmp_path / "file.pt", read)
+    assert "\n" not in str(raised.value)
+
+
+def drop(state: dict[str, Tensor], key: str) -> dict[str, Tensor]:
+    return {name: value for name, value in state.items() if name != key}
+
+
+def test_the_widths_here_are_those_of_the_network():
+    assert tuple(reversed(unet.CHANNELS)) == UP

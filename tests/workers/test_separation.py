@@ -1,0 +1,80 @@
+"""The separation loss is the mean absolute error of what the masks let through."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from workflow_scripts import levels
+from workflow_scripts.encoders import magnitude, unet
+from workflow_scripts.errors import UserError
+from workflow_scripts.networks import spectrogram
+from workflow_scripts.training.separation import FOUR, separated
+from workflow_scripts.training.shapes import Batch
+
+SAMPLES = spectrogram.sample_count(64)
+
+
+def worker(name: str):
+    level = levels.load("worker", f"separation_{name}")
+    return level.build(levels.options(level, {}), embedding_size=3000)
+
+
+def frames(masks: torch.Tensor) -> torch.Tensor:
+    """An encoder's frames that end in these masks (batch, sources, frames, 256)."""
+    return torch.cat([torch.randn(len(masks), 5, masks.shape[2]), masks.transpose(2, 3).flatten(1, 2)], dim=1)
+
+
+def batch_of(sources: torch.Tensor) -> Batch:
+    mixture = sources.sum(dim=1)
+    return Batch(clean=mixture, audio=mixture, sources=sources)
+
+
+def tones() -> torch.Tensor:
+    """Two examples of four sources, each in bins of its own."""
+    time = torch.arange(SAMPLES) / spectrogram.SAMPLE_RATE
+    return (
+        torch.stack(
+            [
+                torch.stack([torch.sin(6.2832 * time * hertz * factor) for hertz in (500, 1500, 3000, 5000)])
+                for factor in (1.0, 1.1)
+            ]
+        )
+        * 0.1
+    )
+
+
+def test_masks_that_let_each_source_through_have_little_loss():
+    sources = tones()
+    magnitudes = spectrogram.spectrum(sources.flatten(0, 1)).abs()[..., :-1].unflatten(0, (2, 4))
+    oracle = magnitudes / magnitudes.sum(dim=1, keepdim=True)
+    good = worker("multiple").loss(frames(oracle), batch_of(sources))
+    open_ = worker("multiple").loss(frames(torch.ones_like(oracle)), batch_of(sources))
+    assert good < 0.1 * open_
+
+
+def test_the_loss_is_the_mean_absolute_error_of_the_estimates():
+    sources, masks = tones(), torch.rand(2, 4, 64, 256)
+    estimates = separated(frames(masks), sources.sum(dim=1), sources=4)
+    expected = (estimates - sources).abs().mean()
+    torch.testing.assert_close(worker("multiple").loss(frames(masks), batch_of(sources)), expected)
+    (one,) = separated(frames(masks[:1, :1]), sources.sum(dim=1)[:1], sources=1)
+    torch.testing.assert_close(one[0], estimates[0, 0])
+
+
+def test_open_masks_give_the_mixture_back_but_for_its_ends():
+    sources = tones()
+    estimate = separated(frames(torch.ones(2, 1, 64, 256)), sources.sum(dim=1), sources=1)[:, 0]
+    inside = slice(352, -352)
+    torch.testing.assert_close(estimate[:, inside], sources.sum(dim=1)[:, inside], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", FOUR)
+def test_a_task_needs_an_encoder_with_its_masks(name):
+    worker(name).check(unet.build(unet.Options(width=0.25)))
+    with pytest.raises(UserError, match=f"separation of {name} needs an encoder with 1 masks and this one has 0"):
+        worker(name).check(magnitude.build(magnitude.Options()))
+
+
+def test_the_task_has_no_parameters():
+    assert not list(worker("vocals").parameters())

@@ -1,0 +1,122 @@
+"""MUSDB18: 150 songs and the stems they are mixed of, unlabelled, for learning to separate them (Rafii et al., 2017).
+
+Some published songs have known faults, which are kept: the left channel of "PR - Oh No" is not the sum of its stems,
+and other instruments are heard in single stems of "Hop Along - Sister Cities", "Chris Durban - Celebrate", "Leaf -
+Wicked" and "Detsky Sad - Walkie Talkie".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from workflow_scripts.audio.index import DatasetIndex, Split, Stem
+from workflow_scripts.audio.listing import MISSING, clip_table, excluded_table
+from workflow_scripts.errors import UserError
+from workflow_scripts.sources.remotes import Remote
+
+TASK = "unlabelled"
+SIZE = {"clips": 150, "seconds": 240.0}  # songs of the published set, about ten hours in all, for estimates
+STEMS = ("vocals", "drums", "bass", "other")
+BIBTEX = """@misc{rafii2017musdb18,
+  author = {Rafii, Zafar and Liutkus, Antoine and St{\\"o}ter, Fabian-Robert and Mimilakis, Stylianos Ioannis and Bittner, Rachel},
+  title = {The {MUSDB18} corpus for music separation},
+  year = {2017},
+  doi = {10.5281/zenodo.1117372}
+}"""  # noqa: E501 - an entry's line
+LICENSE = "for academic purposes only; each song under the licence its artists chose"
+REMOTES = {
+    "audio": Remote(
+        url="https://zenodo.org/record/1117372/files/musdb18.zip",
+        algorithm="md5",
+        checksum="af06762477334799bfc5abf237648207",
+        bytes=4_684_228_845,
+        unpack=True,
+    ),
+}
+
+FOLDERS: dict[str, Split] = {"train": "train", "test": "test"}
+#: songs of the folder train that validate, as sigsep's own tools have it (musdb/configs/mus.yaml; MIT licence). Which
+#: ones Garoufis et al. (2024) took is not known
+VALIDATION = frozenset(
+    (
+        *("Actions - One Minute Smile", "Clara Berry And Wooldog - Waltz For My Victims"),
+        *("Johnny Lokke - Promises & Lies", "Patrick Talbot - A Reason To Leave", "Triviul - Angelsaint"),
+        *("Alexander Ross - Goodbye Bolero", "Fergessen - Nos Palpitants", "Leaf - Summerghost"),
+        *("Skelpolu - Human Mistakes", "Young Griffo - Pennies", "ANiMAL - Rockshow", "James May - On The Line"),
+        *("Meaxic - Take A Step", "Traffic Experiment - Sirens"),
+    )
+)
+SUFFIX = ".stem.mp4"
+#: audio streams of a .stem.mp4; the first, 0, is the mixture, which was encoded on its own and is not quite their sum
+STREAMS = {"drums": 1, "bass": 2, "other": 3, "vocals": 4}
+MIXTURE = "mixture"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """MUSDB18 has one division: 86 songs train, 14 validate, 50 test."""
+
+
+def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 (every data set has this shape)
+    """Index the songs in `root`/train and `root`/test, as published or as in MUSDB18-HQ.
+
+    As published a song is one file, `Artist - Title.stem.mp4`; in MUSDB18-HQ it is a folder `Artist - Title` with
+    `mixture.wav` and a wav for each stem. The two may also lie in `root`/musdb18 or `root`/musdb18hq. A clip is a song,
+    and its id the song's name. Raises `UserError` where there are no songs, or where the two kinds are mixed.
+    """
+    base = next((name for name in ("", "musdb18", "musdb18hq") if _has_songs(root / name)), None)
+    if base is None:
+        raise UserError(
+            f"{root} holds no songs of MUSDB18: expected train/Artist - Title{SUFFIX}, or "
+            "train/Artist - Title/mixture.wav beside the wavs of the stems, and the same in test"
+        )
+    files = {song: split for split in FOLDERS for song in _below(root / base / split, SUFFIX)}
+    folders = {song: split for split in FOLDERS for song in _below(root / base / split, "")}
+    if files and folders:
+        raise UserError(f"{root / base} holds both {SUFFIX} files and folders of wavs: keep those of one kind")
+    songs = sorted(files or folders)
+    paths = {song: str(Path(base, (files or folders)[song], song)) for song in songs}
+    tracks = {
+        name: [f"{paths[song]}{SUFFIX}" if files else f"{paths[song]}/{name}.wav" for song in songs]
+        for name in (MIXTURE, *STEMS)
+    }
+    missing = [not all((root / tracks[name][i]).is_file() for name in tracks) for i in range(len(songs))]
+    kept = np.flatnonzero(~np.array(missing))
+    clips = [songs[i] for i in kept]
+    return DatasetIndex(
+        task="unlabelled",
+        clips=clip_table(
+            clip=clips,
+            path=[tracks[MIXTURE][i] for i in kept],
+            split=[_split(song, (files or folders)[song]) for song in clips],
+            group=clips,
+        ),
+        labels=pd.DataFrame(index=pd.Index(clips, name="clip")),
+        excluded=excluded_table([(songs[i], MISSING) for i in np.flatnonzero(missing)]),
+        stems={
+            name: Stem(paths=np.array(tracks[name], object)[kept], stream=STREAMS[name] if files else 0)
+            for name in STEMS
+        },
+    )
+
+
+def _has_songs(folder: Path) -> bool:
+    return any(_below(folder / split, suffix) for split in FOLDERS for suffix in (SUFFIX, ""))
+
+
+def _below(folder: Path, suffix: str) -> list[str]:
+    """Songs in a folder: files that end in `suffix`, or with none folders with wavs; hidden ones do not count."""
+    if not folder.is_dir():
+        return []
+    entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    if suffix:
+        return [path.name.removesuffix(suffix) for path in entries if path.name.endswith(suffix) and path.is_file()]
+    return [path.name for path in entries if path.is_dir() and any(path.glob("*.wav"))]
+
+
+def _split(song: str, folder: str) -> Split:
+    return "valid" if folder == "train" and song in VALIDATION else FOLDERS[folder]

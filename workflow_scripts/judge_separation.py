@@ -1,0 +1,79 @@
+"""Judge the pretext itself: how well a pre-trained encoder separates the songs of a corpus with stems.
+
+    python -m workflow_scripts.judge_separation --config JSON --code DIGEST --corpus DIR --checkpoint FILE
+        --output FILE.json [--threads N]
+
+The config states `encoder` {name, options}, `worker` (by which it was pre-trained) and `split` (of the songs that are
+judged). Writes, for each source, the scale-invariant signal-to-distortion ratio and the SDR of BSS Eval in dB, both
+also of the mixture in place of an estimate, as means over songs and song by song.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from workflow_scripts import files, levels
+from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.errors import UserError, run_command
+from workflow_scripts.progress import track
+from workflow_scripts.provenance import Record
+from workflow_scripts.training.building import build_encoder
+from workflow_scripts.training.device import best_device, device_name, use_threads
+from workflow_scripts.training.encoding import check_rate
+from workflow_scripts.training.mixing import Mixer
+from workflow_scripts.training.separated_songs import judge, summary
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line."""
+    arguments = _arguments(argv)
+    config = json.loads(arguments.config)
+    record = Record(config=config, code=arguments.code)
+    use_threads(arguments.threads)
+    device, corpus = best_device(), Corpus(arguments.corpus)
+    worker = levels.load("worker", config["worker"])
+    if not hasattr(worker, "MIX"):
+        separating = [name for name in levels.names("worker") if hasattr(levels.load("worker", name), "MIX")]
+        raise UserError(f"worker {config['worker']} separates nothing: choose one of {', '.join(separating)}")
+    Mixer(corpus, worker.MIX)  # checks the corpus's stems
+    encoder = build_encoder(config["encoder"], seed=0, checkpoint=arguments.checkpoint).to(device)
+    check_rate(encoder, corpus)
+    built = worker.build(levels.options(worker, {}), embedding_size=encoder.embedding_size)
+    built.check(encoder)
+    rows = corpus.rows(config["split"])
+    if not len(rows):
+        raise UserError(f"{corpus.folder} has no songs in its {config['split']} split: choose another split")
+    found = judge(
+        encoder,
+        corpus,
+        rows,
+        sources=worker.MIX.sources,
+        device=device,
+        show=lambda songs: track(songs, description="judge separation", total=len(songs)),
+    )
+    content = record.content(
+        data={corpus.facts.dataset: corpus.facts.digest},
+        device=device_name(device),
+        songs=len(rows),
+        sources=summary(found),
+        by_song=[asdict(one) for one in found],
+    )
+    files.write_json(arguments.output, content)
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="judge_separation", description="Judge how well an encoder separates songs.")
+    parser.add_argument("--config", required=True, help="JSON: encoder, worker, split")
+    parser.add_argument("--code", required=True, help="code digest, written into the record")
+    parser.add_argument("--corpus", required=True, type=Path, help="folder written by prepare, of a corpus with stems")
+    parser.add_argument("--checkpoint", required=True, type=Path, help="encoder.safetensors written by pretrain")
+    parser.add_argument("--output", required=True, type=Path, help=".json file to write")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    run_command(main)

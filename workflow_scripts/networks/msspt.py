@@ -1,0 +1,98 @@
+"""Key formats of the MSSPT code's networks: Keras layer names, or the names inside TensorFlow's checkpoints."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from workflow_scripts.errors import UserError
+from workflow_scripts.networks import unet
+
+PREFIX = "network."  # where an encoder keeps its U-Net
+#: what may stand around a name: the model in a checkpoint that holds more, and how TensorFlow ends variables
+DECORATED = re.compile(r"(?:model/)?(?P<layer>[^/]+)/(?P<weight>[^/:]+)(?:/\.ATTRIBUTES/VARIABLE_VALUE|:0)?")
+WEIGHTS = {
+    **{"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"},
+    **{"kernel": "weight", "bias": "bias"},
+}
+KERAS: dict[type[nn.Module] | tuple[type[nn.Module], ...], str] = {
+    (nn.BatchNorm2d, nn.BatchNorm1d): "batch_normalization",
+    nn.Conv2d: "conv2d",
+    nn.ConvTranspose2d: "conv2d_transpose",
+    nn.Linear: "dense",
+}
+#: Keras stores kernels (height, width, in, out), of transposed convolutions (height, width, out, in), dense (in, out)
+KERNEL_AXES = {4: (3, 2, 0, 1), 2: (1, 0)}
+
+
+def unet_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of a separation network by the names an encoder gives them.
+
+    What an optimiser keeps beside them is left out. Layers that a U-Net does not have keep their names, so that loading
+    refuses them. Raises `UserError` if none of its layers is there.
+    """
+    found = renamed(state, _unet_layers())
+    if not any(name.startswith(PREFIX) for name in found):
+        raise UserError("it holds no U-Net: neither layer_with_weights-0/gamma nor batch_normalization/gamma")
+    return found
+
+
+def renamed(state: Mapping[str, Tensor], layers: Mapping[str, tuple[str, str]]) -> dict[str, Tensor]:
+    """Weights by our names, with the axes torch gives them, from `layers` as `named` lists them; others keep theirs.
+
+    What an optimiser keeps beside them is left out.
+    """
+    known = {name: layer for layer, names in layers.items() for name in names}
+    found: dict[str, Tensor] = {}
+    for key, value in state.items():
+        match = DECORATED.fullmatch(key)
+        if match is None or match["weight"] not in WEIGHTS:
+            continue  # counters, and the moments of Adam
+        layer = known.get(match["layer"])
+        name = f"{layer}.{WEIGHTS[match['weight']]}" if layer else key
+        if name in found:
+            raise UserError(f"it holds {key} twice, under names of two kinds: save one of them")
+        axes = KERNEL_AXES.get(value.ndim) if match["weight"] == "kernel" else None
+        found[name] = (value.permute(axes).contiguous() if axes else value).float()
+    counted = {name.removesuffix("running_mean") for name in found if name.endswith("running_mean")}
+    return found | {f"{name}num_batches_tracked": torch.tensor(0) for name in sorted(counted)}
+
+
+def width_of(shapes: Mapping[str, Sequence[int]], *, sources: int) -> float:
+    """Width of a separation network from the shapes of its tensors.
+
+    Raises `UserError` if it separates another number of sources or no width gives its channels, `LookupError` where a
+    tensor is missing.
+    """
+    found = shapes[f"{PREFIX}mask.weight"][0]
+    if found != sources:
+        hint = {1: ": import it as unet", 4: ": import it as unet_multiple"}.get(found, "")
+        raise UserError(f"it separates {found} sources, not {sources}{hint}")
+    return unet.width_of(shapes, prefix=PREFIX)
+
+
+@functools.cache
+def _unet_layers() -> dict[str, tuple[str, str]]:
+    with torch.device("meta"):
+        network = unet.UNet(sources=1, pooling="max")
+    return named((PREFIX + name, module) for name, module in network.named_modules())
+
+
+def named(modules: Iterable[tuple[str, nn.Module]]) -> dict[str, tuple[str, str]]:
+    """Name of each layer with weights -> its names in Keras, numbered by kind, and in a checkpoint, numbered in all.
+
+    `modules` come in the order in which the network computes them.
+    """
+    counts = dict.fromkeys(KERAS, 0)
+    names: dict[str, tuple[str, str]] = {}
+    for name, module in modules:
+        kind = next((kind for kind in KERAS if isinstance(module, kind)), None)
+        if kind is not None:
+            number = f"_{counts[kind]}" if counts[kind] else ""
+            names[name] = (KERAS[kind] + number, f"layer_with_weights-{len(names)}")
+            counts[kind] += 1
+    return names

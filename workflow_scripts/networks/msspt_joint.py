@@ -1,0 +1,82 @@
+"""The MSSPT code's back end and joint network from its published weights (its first version, of November 2023)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from workflow_scripts.errors import UserError
+from workflow_scripts.networks import msspt, unet
+from workflow_scripts.networks.maps import Maps
+from workflow_scripts.networks.short_chunk_cnn import ALONE, JOINT, ShortChunkCnn
+
+
+class JointNetwork(nn.Module):
+    """A U-Net and the Short-Chunk CNN behind it, on magnitudes."""
+
+    def __init__(self, separator: unet.UNet, back_end: ShortChunkCnn) -> None:
+        """Join the two."""
+        super().__init__()
+        self.separator, self.back_end = separator, back_end
+
+    def forward(self, magnitude: Tensor, logarithm: Tensor) -> Tensor:
+        """Logits (batch, outputs) of magnitudes (batch, 1, 384, 256) and their logarithms as the U-Net hears them."""
+        found = self.separator(logarithm)
+        return self.back_end(Maps(magnitude=magnitude, masked=found.mask * magnitude, decoder=found.decoder))
+
+
+def back_end_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of the back end alone by the names of `ShortChunkCnn`; others keep their names."""
+    return msspt.renamed(state, msspt.named(_back_end_modules("")))
+
+
+def joint_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of the joint network by the names of `JointNetwork`; others keep their names."""
+    return msspt.renamed(state, msspt.named([*_separator_modules(), *_back_end_modules("back_end.")]))
+
+
+def back_end_of(shapes: Mapping[str, Sequence[int]]) -> ShortChunkCnn:
+    """Build the back end whose state dict has these shapes.
+
+    Raises `UserError` for the back end of a joint network, `LookupError` where a tensor is missing.
+    """
+    if tuple(shapes["blocks.1.conv1.weight"])[:2] != (ALONE[1], ALONE[0]):
+        raise UserError("its second block is none of a back end alone: import it as a joint network")
+    return ShortChunkCnn(sources=0, decoder=(), outputs=shapes["classes.weight"][0], adaptation="none")
+
+
+def joint_of(shapes: Mapping[str, Sequence[int]]) -> JointNetwork:
+    """Build the joint network whose state dict has these shapes, with or without the U-Net's maps in the back end.
+
+    Raises `UserError` for another number of these maps than five or none, `LookupError` where a tensor is missing.
+    """
+    sources = shapes["separator.mask.weight"][0]
+    decoder = list(reversed(unet.CHANNELS))
+    beside = shapes["back_end.blocks.1.conv1.weight"][1] - JOINT[0]
+    last_beside = shapes["back_end.blocks.5.conv1.weight"][1] - JOINT[4]
+    if (beside, last_beside) not in ((0, 0), (decoder[4], decoder[0])):
+        raise UserError("it has other connections between U-Net and back end than all five or none")
+    return JointNetwork(
+        unet.UNet(sources=sources, pooling="max" if sources == 1 else "average"),
+        ShortChunkCnn(
+            sources=sources,
+            decoder=decoder,
+            outputs=shapes["back_end.classes.weight"][0],
+            adaptation="concatenation" if beside else "none",
+        ),
+    )
+
+
+@functools.cache
+def _separator_modules() -> list[tuple[str, nn.Module]]:
+    with torch.device("meta"):
+        return [(f"separator.{name}", each) for name, each in unet.UNet(sources=1, pooling="max").named_modules()]
+
+
+def _back_end_modules(prefix: str) -> list[tuple[str, nn.Module]]:
+    with torch.device("meta"):
+        network = ShortChunkCnn(sources=0, decoder=(), outputs=1, adaptation="none")
+    return [(prefix + name, module) for name, module in network.named_modules()]

@@ -1,0 +1,124 @@
+"""The Short-Chunk CNN of Garoufis et al. (2024, section 2; `models.py` of the MSSPT code), alone or behind a U-Net.
+
+It is not that of Won et al. (2020), which they name: two convolutions a block, half as wide, on log magnitudes. What
+Keras does by default is kept, as in the U-Net.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from workflow_scripts.networks import widths
+from workflow_scripts.networks.log_mel import log_mel, mel_of_log
+from workflow_scripts.networks.maps import Maps
+from workflow_scripts.networks.normalised import NormalisedConvolution2d, NormalisedLinear
+from workflow_scripts.networks.unet import EPSILON, MOMENTUM
+
+FRAMES = 384  # of the windows it hears: 3.86 s
+ALONE = (64, 64, 128, 128, 128, 128, 256)  # channels of the seven blocks
+JOINT = (64, 128, 128, 128, 128, 128, 256)  # of the code's first version, behind a U-Net whose maps it concatenates
+POOLING = ((2, 2),) * 6 + ((3, 2),)  # of frames and bands; the seventh block is left 6 by 2
+HIDDEN = 512  # outputs of the first dense layer
+DROPOUT = 0.5
+SKIPS = 5  # of the U-Net's six blocks up all but the finest, whose maps are as large as the spectrogram
+
+Adaptation = Literal["sum", "concatenation", "none"]
+
+
+class Block(nn.Module):
+    """Twice convolution 3x3, batch normalisation and ReLU, then max pooling."""
+
+    def __init__(self, inputs: int, outputs: int, *, pooling: tuple[int, int], momentum: float) -> None:
+        """Build the block."""
+        super().__init__()
+        self.conv1 = NormalisedConvolution2d(inputs, outputs, 3, padding=1)
+        self.norm1 = nn.BatchNorm2d(outputs, eps=EPSILON, momentum=momentum)
+        self.conv2 = NormalisedConvolution2d(outputs, outputs, 3, padding=1)
+        self.norm2 = nn.BatchNorm2d(outputs, eps=EPSILON, momentum=momentum)
+        self.pooling = pooling
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map (batch, inputs, frames, bands) to (batch, outputs, frames, bands), pooled."""
+        maps = self.norm1(self.conv1(maps)).relu_()
+        return functional.max_pool2d(self.norm2(self.conv2(maps)).relu_(), self.pooling)
+
+
+class ShortChunkCnn(nn.Module):
+    """Seven blocks on log-mel spectrograms of 384 frames, and two dense layers.
+
+    Behind a U-Net it hears the separated sources beside the mixture, and each block from the second to the sixth hears
+    the maps of that block of the U-Net which has as many frames, pooled along frequency to its bands (the U-Net has 256
+    bins, this network 128 bands). `adaptation` says how: `sum`, through a convolution 1x1 to the channels of the
+    block's input and added to it (the poster, and the code's second version); `concatenation`, beside the block's input
+    (the first version, whose blocks differ in width, and whose mixture's logarithm is taken before the mel matrix); or
+    `none`, the first version without these maps.
+    """
+
+    def __init__(
+        self,
+        *,
+        sources: int,
+        decoder: Sequence[int],
+        outputs: int,
+        adaptation: Adaptation,
+        width: float = 1.0,
+        momentum: float = MOMENTUM,
+    ) -> None:
+        """Build the network with weights from torch's global generator.
+
+        `sources` are those the U-Net separates, `decoder` the channels of its blocks up, coarse to fine; 0 and none for
+        the network alone. `width` is a factor on all channels, `momentum` the share of the last batch in the running
+        statistics of batch normalisation.
+        """
+        super().__init__()
+        self.adaptation: Adaptation = adaptation if sources else "none"
+        first_version = bool(sources) and adaptation != "sum"
+        *channels, hidden = widths.narrowed((*(JOINT if first_version else ALONE), HIDDEN), width)
+        joined = list(reversed(decoder[:SKIPS])) if self.adaptation != "none" else []
+        beside = [0, *joined, 0] if self.adaptation == "concatenation" else [0] * len(channels)
+        inputs = [sources + 1, *channels[:-1]]
+        self.log_before_mel = first_version
+        self.blocks = nn.ModuleList(
+            Block(first + more, last, pooling=pooling, momentum=momentum)
+            for first, more, last, pooling in zip(inputs, beside, channels, POOLING, strict=True)
+        )
+        self.adapters = nn.ModuleList(
+            nn.Conv2d(maps, number, 1)
+            for maps, number in zip(joined, inputs[1:], strict=False)
+            if self.adaptation == "sum"
+        )
+        self.dense = NormalisedLinear(2 * channels[-1], hidden)  # two frames are left, and one band
+        self.norm = nn.BatchNorm1d(hidden, eps=EPSILON, momentum=momentum)
+        self.dropout = nn.Dropout(DROPOUT)
+        self.classes = nn.Linear(hidden, outputs)
+        self.apply(_start)
+
+    def forward(self, maps: Maps) -> Tensor:
+        """Logits (batch, outputs) of windows of 384 frames."""
+        mixture = mel_of_log(maps.magnitude) if self.log_before_mel else log_mel(maps.magnitude)
+        values = torch.cat([log_mel(maps.masked), mixture], dim=1)
+        skips = [functional.max_pool2d(each, (1, 2)) for each in maps.decoder[:SKIPS]]  # coarse to fine
+        for place, block in enumerate(self.blocks):
+            if self.adaptation != "none" and 1 <= place <= SKIPS:
+                values = self._joined(values, skips[SKIPS - place], place)
+            values = block(values)
+        values = values.permute(0, 2, 3, 1).flatten(1)  # frame by frame, as Keras lays them out
+        return self.classes(self.dropout(self.norm(self.dense(values)).relu_()))
+
+    def _joined(self, values: Tensor, skip: Tensor, place: int) -> Tensor:
+        if self.adaptation == "sum":
+            return values + self.adapters[place - 1](skip)
+        return torch.cat([values, skip.to(values.dtype)], dim=1)
+
+
+def _start(layer: nn.Module) -> None:
+    """Draw Glorot's first weights."""
+    if isinstance(layer, nn.Conv2d | nn.Linear):
+        nn.init.xavier_uniform_(layer.weight)
+        assert layer.bias is not None
+        nn.init.zeros_(layer.bias)

@@ -1,0 +1,95 @@
+"""The time-frequency front end of the separation U-Net (Garoufis et al. 2024, section 3; the MSSPT code).
+
+Frames of 512 samples every 160, periodic Hann, no padding at the ends: 61,792 samples give 384 frames. Of the 257 bins
+the networks see the lower 256, since the highest, at 8 kHz, would make their maps odd.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+SAMPLE_RATE = 16000  # Hz
+WINDOW, HOP = 512, 160
+BINS = WINDOW // 2  # without the highest
+SMALLEST = 1e-4  # added to magnitudes before their logarithm, which is taken to base 10 throughout
+MELS, LOWEST_HZ, HIGHEST_HZ = 128, 100.0, 7800.0
+_LN_10 = 2.3026  # as the code rounds it
+
+
+def frame_count(samples: int) -> int:
+    """Frames in `samples` samples; what is left at the end has none."""
+    return max(0, (samples - WINDOW) // HOP + 1)
+
+
+def sample_count(frames: int) -> int:
+    """Samples that `frames` frames cover: 61,792 for 384."""
+    return (frames - 1) * HOP + WINDOW
+
+
+def spectrum(waveform: Tensor) -> Tensor:
+    """Short-time Fourier transform, complex64 (batch, frames, 257), of audio (batch, samples)."""
+    with torch.autocast(waveform.device.type, enabled=False):
+        frames = waveform.float().unfold(-1, WINDOW, HOP)
+        return torch.fft.rfft(frames * _hann(waveform.device), dim=-1)
+
+
+def waveform(spectrum: Tensor) -> Tensor:
+    """Audio (batch, 160 (frames - 1) + 512) whose `spectrum` (batch, frames, 257) this is.
+
+    Each sample is weighted as if all of the four frames around it were there, as TensorFlow does it: the first and last
+    352 samples, where some are not, come out softer.
+    """
+    with torch.autocast(spectrum.device.type, enabled=False):
+        frames = torch.fft.irfft(spectrum, n=WINDOW, dim=-1) * _inverse_window(spectrum.device)
+        length = sample_count(frames.shape[1])
+        added = functional.fold(frames.transpose(1, 2), (1, length), kernel_size=(1, WINDOW), stride=(1, HOP))
+        return added[:, 0, 0]
+
+
+def masked(spectrum: Tensor, mask: Tensor) -> Tensor:
+    """Spectrum of each source (batch, sources, frames, 257) by masks (batch, sources, frames, 256) on a mixture's.
+
+    Masks scale the magnitude and leave the mixture's phase; its highest bin passes unchanged into each source.
+    """
+    return spectrum[:, None] * functional.pad(mask.float(), (0, 1), value=1.0)
+
+
+def log10(magnitude: Tensor) -> Tensor:
+    """Logarithm of magnitudes as the networks are given them."""
+    return torch.log(magnitude + SMALLEST) / _LN_10
+
+
+@functools.cache
+def mel_matrix() -> Tensor:
+    """Weights (256, 128) from bins to mel bands between 100 and 7800 Hz, triangles on the mel scale, lowest bin 0.
+
+    TensorFlow's matrix for 256 bins from 0 to 8000 Hz, as the code asks for it. The bins end one below 8000 Hz, so all
+    bands lie 0.4 % too low; the published weights have learned from it.
+    """
+    bins = _mel(torch.linspace(0, SAMPLE_RATE / 2, BINS, dtype=torch.float64)[1:, None])
+    low, high = _mel(torch.tensor([LOWEST_HZ, HIGHEST_HZ], dtype=torch.float64))
+    edges = torch.linspace(float(low), float(high), MELS + 2, dtype=torch.float64)
+    lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
+    weights = torch.minimum((bins - lower) / (centre - lower), (upper - bins) / (upper - centre)).clamp(min=0)
+    return functional.pad(weights, (0, 0, 1, 0)).float()
+
+
+def _mel(hertz: Tensor) -> Tensor:
+    return 1127.0 * torch.log1p(hertz / 700.0)  # HTK's scale
+
+
+def _hann(device: torch.device) -> Tensor:
+    return torch.hann_window(WINDOW, periodic=True, device=device)
+
+
+def _inverse_window(device: torch.device) -> Tensor:
+    """Window of the inverse: the Hann window over the sum of the squared windows that overlap at each sample."""
+    hann = _hann(device)
+    overlapping = math.ceil(WINDOW / HOP)
+    sums = functional.pad(hann.square(), (0, overlapping * HOP - WINDOW)).reshape(overlapping, HOP).sum(0)
+    return hann / sums.repeat(overlapping)[:WINDOW]

@@ -1,0 +1,126 @@
+"""The U-Net that separates sources (Garoufis et al. 2024, section 2; `separators.py` of the MSSPT code).
+
+The poster cites a Res-U-Net; its code is the plain U-Net beside it at half width, without a block at the bottom. What
+Keras does by default is kept: batch normalisation with momentum 0.99 and epsilon 0.001, and Glorot's first weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from workflow_scripts.errors import UserError
+from workflow_scripts.networks import widths
+from workflow_scripts.networks.normalised import NormalisedConvolution2d, NormalisedUpsampling2d
+
+CHANNELS = (16, 32, 64, 128, 192, 192)  # of the six blocks down; up the same in reverse
+LAST = 32  # channels of the block before the mask
+SCALE = 2 ** len(CHANNELS)  # frames and bins come in multiples of this
+SLOPE = 0.01  # of the leaky ReLU
+MOMENTUM, EPSILON = 0.01, 1e-3  # Keras counts its 0.99 from the other end
+
+
+@dataclass(frozen=True, kw_only=True)
+class Separated:
+    """What the U-Net returns: `mask` (batch, sources, frames, bins), and its maps as in `Maps`, coarse to fine.
+
+    `bottom` (batch, channels, frames / 64, bins / 64) is where the way up begins.
+    """
+
+    mask: Tensor
+    bottom: Tensor
+    decoder: tuple[Tensor, ...]
+
+
+class DoubleConvolution(nn.Module):
+    """Twice batch normalisation, leaky ReLU and convolution 3x3."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        """Build the block."""
+        super().__init__()
+        self.norm1 = nn.BatchNorm2d(inputs, eps=EPSILON, momentum=MOMENTUM)
+        self.conv1 = NormalisedConvolution2d(inputs, outputs, 3, padding=1)
+        self.norm2 = nn.BatchNorm2d(outputs, eps=EPSILON, momentum=MOMENTUM)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map (batch, inputs, frames, bins) to (batch, outputs, frames, bins)."""
+        maps = self.conv1(functional.leaky_relu(self.norm1(maps), SLOPE, inplace=True))
+        return self.conv2(functional.leaky_relu(self.norm2(maps), SLOPE, inplace=True))
+
+
+class Expansion(nn.Module):
+    """Twice as many frames and bins by a transposed convolution 2x2, then a double convolution."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        """Build the block."""
+        super().__init__()
+        self.up = NormalisedUpsampling2d(inputs, outputs, 2, stride=2)
+        self.block = DoubleConvolution(outputs, outputs)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map (batch, inputs, frames, bins) to (batch, outputs, 2 frames, 2 bins)."""
+        return self.block(self.up(maps))
+
+
+class UNet(nn.Module):
+    """Six blocks down, six up, and a mask for each source."""
+
+    def __init__(self, *, sources: int, pooling: Literal["max", "average"], width: float = 1.0) -> None:
+        """Build the network with weights from torch's global generator; `width` is a factor on all channels."""
+        super().__init__()
+        *channels, last = widths.narrowed((*CHANNELS, LAST), width)
+        upwards = [channels[-1], *reversed(channels)]
+        skipped = [0, *reversed(channels[:-1])]  # of the pooled maps that join before each block but the first
+        self.pool = functional.max_pool2d if pooling == "max" else functional.avg_pool2d
+        self.contracting = nn.ModuleList(DoubleConvolution(*pair) for pair in pairwise([1, *channels]))
+        self.expanding = nn.ModuleList(
+            Expansion(inputs + joined, outputs)
+            for (inputs, outputs), joined in zip(pairwise(upwards), skipped, strict=True)
+        )
+        self.last = DoubleConvolution(channels[0] + 1, last)
+        self.mask = nn.Conv2d(last, sources, 3, padding=1)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.xavier_uniform_(module.weight)
+                assert module.bias is not None
+                nn.init.zeros_(module.bias)
+
+    def forward(self, magnitude: Tensor) -> Separated:
+        """Separate log magnitudes (batch, 1, frames, bins); frames and bins are multiples of 64."""
+        maps, pooled = magnitude, []
+        for block in self.contracting:
+            maps = self.pool(block(maps), 2)
+            pooled.append(maps)
+        bottom, decoder = pooled.pop(), []
+        for block in self.expanding:
+            maps = block(maps)
+            decoder.append(maps)
+            maps = torch.cat([maps, pooled.pop() if pooled else magnitude.to(maps.dtype)], dim=1)
+        mask = torch.sigmoid(self.mask(self.last(maps)))
+        return Separated(mask=mask, bottom=bottom, decoder=tuple(decoder))
+
+
+def sizes(width: float) -> list[int]:
+    """Channels of the bottom and of the six blocks up, coarse to fine."""
+    channels = widths.narrowed(CHANNELS, width)
+    return [channels[-1], *reversed(channels)]
+
+
+def width_of(shapes: Mapping[str, Sequence[int]], *, prefix: str) -> float:
+    """Width of a network in a state dict, from the shapes of its tensors, whose names begin with `prefix`.
+
+    Raises `UserError` where no width gives these channels, `LookupError` where a block is missing.
+    """
+    layers = [f"contracting.{number}.conv2" for number in range(len(CHANNELS))] + ["last.conv2"]
+    found = [shapes[f"{prefix}{layer}.weight"][0] for layer in layers]
+    width = widths.width_giving(found, channels=(*CHANNELS, LAST))
+    if width is None:
+        raise UserError(f"its blocks have {', '.join(map(str, found))} channels, which no width of the U-Net gives")
+    return width

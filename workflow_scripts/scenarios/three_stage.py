@@ -1,0 +1,37 @@
+"""The head learns alone on the mixture, then with the pre-trained encoder (Garoufis et al. 2024, section 2).
+
+Pre-training is the first stage. The two others have the same recipe, and a trial's epochs are those of both. With the
+same heads `fine_tuned` is the scheme of two stages.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from workflow_scripts.encoders import magnitude
+from workflow_scripts.errors import UserError
+from workflow_scripts.training.cells import Cell, TrialResult
+from workflow_scripts.training.finetuning import fit, tested, train_with_encoder
+from workflow_scripts.training.trial_models import OnMaps
+
+PRETRAINED = True
+TRAINS_ENCODER = True
+HEADS_READ = "maps"
+
+
+def run(cell: Cell) -> list[TrialResult]:
+    """One result per trial; every trial starts from the same checkpoint."""
+    if cell.build_maps_head is None:
+        raise UserError("scenario three_stage needs a head that reads maps, such as short_chunk_cnn or ast")
+    return train_with_encoder(cell, train=_train_trial)
+
+
+def _train_trial(cell: Cell, trial: int) -> TrialResult:
+    clock = time.monotonic()
+    alone = OnMaps(replace(cell, build_encoder=lambda _: magnitude.build(magnitude.Options())), trial)
+    epochs = fit(alone)
+    joint = OnMaps(cell, trial)
+    joint.head.take_over(alone.head)
+    del alone  # a GPU need not hold both while the second learns
+    return tested(joint, epochs=epochs + fit(joint), clock=clock)

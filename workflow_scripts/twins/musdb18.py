@@ -1,0 +1,95 @@
+"""Twin of MUSDB18: songs with singers, bass and drums, of which every stem is known since each is rendered on its own.
+
+Layout: `train/Artist - Title.stem.mp4` and the same in `test`, five audio streams each. The songs that validate have
+the real names, by which they are told from the others. Singers pause all through some songs, as in the real set.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from workflow_scripts.datasets.musdb18 import STREAMS, SUFFIX, VALIDATION
+from workflow_scripts.files import written_atomically
+from workflow_scripts.progress import track
+from workflow_scripts.synthesis import names
+from workflow_scripts.synthesis.arrangements import VOICES, Arrangement, arrange
+from workflow_scripts.synthesis.encode import encoded_stems
+from workflow_scripts.synthesis.options import TwinOptions
+from workflow_scripts.synthesis.render import SAMPLE_RATE, Renderer
+from workflow_scripts.synthesis.write import generator
+
+#: much rock and pop, as in the real set
+STYLES = ("rock", "pop", "indie", "metal", "rock", "pop", "hiphop", "disco", "reggae", "soul", "punk", "country")
+SHARES = {"test": 50 / 150, "valid": 14 / 150}  # of the songs; the others train
+INSTRUMENTAL = 0.05  # share of songs without a singer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Song:
+    """One song: its folder, its name, and what sounds in it."""
+
+    folder: str
+    name: str
+    arrangement: Arrangement
+
+
+def write(root: Path, twin: TwinOptions) -> None:
+    """Write the twin below `root`; equal options give equal files. `twin.clips` songs have audio.
+
+    Where defects are asked for, one song more of each kind is truncated or silent.
+    """
+    songs = _songs(twin)
+    for song in track(songs, description=f"rendering {root.name}", total=len(songs)):
+        content = _encoded(_rendered(song, twin))
+        _write(root, song, content)
+    if twin.defects:
+        silence = np.zeros(round(twin.clip_seconds * SAMPLE_RATE), np.float32)
+        _write(root, replace(songs[0], name="Silent Tide - Nothing"), _encoded(dict.fromkeys(STREAMS, silence)))
+        truncated = _encoded(_rendered(songs[0], twin))
+        _write(root, replace(songs[0], name="Silent Tide - Half"), truncated[: len(truncated) // 3])
+
+
+def _songs(twin: TwinOptions) -> list[Song]:
+    """Songs in order; of three or more at least one validates and one tests."""
+    rng = generator(twin, "songs")
+    few = min(1, twin.clips // 3)
+    test = max(few, round(SHARES["test"] * twin.clips))
+    valid = min(max(few, round(SHARES["valid"] * twin.clips)), len(VALIDATION))
+    real = sorted(VALIDATION)
+    songs = []
+    for number in range(twin.clips):
+        name = real[number] if number < valid else f"{names.artist(rng)} - {names.title(rng)} No. {number + 1}"
+        folder = "test" if number >= twin.clips - test else "train"
+        songs.append(Song(folder=folder, name=name, arrangement=_arranged(rng)))
+    return songs
+
+
+def _arranged(rng: np.random.Generator) -> Arrangement:
+    """A song with bass, drums, at least one other player and, nearly always, a singer."""
+    arrangement = arrange(rng, str(rng.choice(STYLES)))
+    others = tuple(name for name in arrangement.players if name not in VOICES) or ("electric guitar",)
+    singers = arrangement.voices or (str(rng.choice(["female voice", "male voice"])),)
+    sung = rng.random() >= INSTRUMENTAL
+    return replace(arrangement, players=(*(singers if sung else ()), *others), bass=True, drums=True)
+
+
+def _rendered(song: Song, twin: TwinOptions) -> dict[str, np.ndarray]:
+    """Stems of a song, float32 (samples,)."""
+    rng = generator(twin, "musdb18", song.name)
+    piece = song.arrangement(rng, seconds=twin.clip_seconds)
+    return Renderer().stems(piece, song.arrangement.sources, seconds=twin.clip_seconds, rng=rng)
+
+
+def _encoded(stems: dict[str, np.ndarray]) -> bytes:
+    """The mixture and each stem in the order of the streams; a source that does not sound is silence."""
+    mixture = np.sum(list(stems.values()), axis=0)
+    ordered = [stems.get(name, np.zeros_like(mixture)) for name in sorted(STREAMS, key=STREAMS.__getitem__)]
+    return encoded_stems([mixture, *ordered], sample_rate=SAMPLE_RATE)
+
+
+def _write(root: Path, song: Song, content: bytes) -> None:
+    with written_atomically(root / song.folder / f"{song.name}{SUFFIX}") as temporary:
+        temporary.write_bytes(content)

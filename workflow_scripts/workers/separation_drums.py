@@ -1,0 +1,13 @@
+"""Separate the drums (Garoufis et al. 2024): see `separation`."""
+
+from __future__ import annotations
+
+from workflow_scripts.training.separation import Options, SeparationWorker, one_of
+
+PRECOMPUTED = False
+MIX = one_of("drums")
+
+
+def build(options: Options, *, embedding_size: int) -> SeparationWorker:  # noqa: ARG001 - one shape for all
+    """Build the worker."""
+    return SeparationWorker(MIX)
