@@ -15,7 +15,8 @@ rule compose:
     localrule: True
     params:
         code=provenance.code_digest("compose", chosen=FIGURES),
+        figures=f"{config['results']}/figures",  # empty where no study draws one
     shell:
         '{PYTHON}.compose --plan {input.plan:q} --statistics "$(dirname {input.trials:q})"'
-        ' --figures "$(dirname {input.figures[0]:q})" --output {output.page:q} &> {log:q}'
+        " --figures {params.figures:q} --output {output.page:q} &> {log:q}"
         " && rm -rf {UNFINISHED:q}"

@@ -37,6 +37,7 @@ rule tabulate:
 rule draw:
     input:
         **rules.aggregate.output,
+        looked_at=PLAN.drawn_from,
     output:
         figures=expand(
             "<results>/figures/{study}.{format}",

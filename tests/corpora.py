@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from workflow_scripts import files
-from workflow_scripts.audio.corpus import FULL_SCALE, Corpus, Facts, facts_as_json
+from workflow_scripts.audio.corpus import FULL_SCALE, Corpus, Facts, audio_file, facts_as_json
 from workflow_scripts.audio.index import Task
 
 SPLITS = ("train", "train", "train", "valid", "test")  # repeated over the clips: 60/20/20
@@ -24,19 +25,26 @@ def write_corpus(
     task: Task = "multiclass",
     seed: int = 0,
     sample_rate: int = 16000,
+    stems: Sequence[str] = (),
 ) -> Corpus:
     """Write a corpus of noisy harmonic tones into `folder` and open it.
 
     Clip i has class i % classes (its pitch, so classes can be learned) and split `SPLITS[i % 5]`; `seconds` is the
     length of all clips or a list with one length per clip. In the multilabel task every third label is unobserved.
+    With `stems` each clip is the sum of that many tones, each an octave and a half above the one before.
     """
     generator = np.random.default_rng(seed)
     lengths = [round(sample_rate * s) for s in (seconds if isinstance(seconds, list) else [seconds] * clips)]
     ids = [f"clip{number:04d}" for number in range(clips)]
     label = np.arange(clips) % max(classes, 1)
-    audio = [
-        _tone(generator, length, pitch=110.0 * 2 ** label[i], rate=sample_rate) for i, length in enumerate(lengths)
-    ]
+    parts = {
+        name: [
+            _tone(generator, length, pitch=110.0 * 2 ** label[i] * 3.0**number, rate=sample_rate) / max(len(stems), 1)
+            for i, length in enumerate(lengths)
+        ]
+        for number, name in enumerate(stems or [""])
+    }
+    tracks = {name: np.concatenate(audio).astype("<i2") for name, audio in parts.items()}
     table = pd.DataFrame(
         {
             "clip": ids,
@@ -46,9 +54,11 @@ def write_corpus(
             "group": ids,
         }
     )
-    samples = np.concatenate(audio).astype("<i2")
+    samples = np.sum(list(tracks.values()), axis=0, dtype="<i2")
     folder.mkdir(parents=True, exist_ok=True)
-    samples.tofile(folder / "audio.int16")
+    samples.tofile(folder / audio_file())
+    for name in stems:
+        tracks[name].tofile(folder / audio_file(name))
     table.to_parquet(folder / "clips.parquet")
     _labels(label, classes=classes, task=task).assign(clip=ids).to_parquet(folder / "labels.parquet")
     (folder / "quarantine.csv").write_text("clip,reason\n")
@@ -62,6 +72,8 @@ def write_corpus(
         seconds=len(samples) / sample_rate,
         quarantined=0,
         digest=hashlib.sha256(samples.tobytes()).hexdigest()[:16],
+        content=hashlib.sha256(folder.name.encode()).hexdigest()[:16],
+        stems=list(stems),
     )
     files.write_json(folder / "corpus.json", facts_as_json(facts))
     return Corpus(folder)

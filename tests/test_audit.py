@@ -80,6 +80,21 @@ def test_a_study_may_demand_that_nothing_leaks(folders: Path, tmp_path: Path) ->
         require_clean.main(["--audit", str(tmp_path / "openmic.json"), *flags])
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("clean.json", text) for text in (None, "{", "[]", "{}")] + [("clean.csv", text) for text in (None, "", "kind\n")],
+)
+def test_an_audit_that_is_not_whole_is_no_clean_one(folders, tmp_path, name, content) -> None:
+    run(folders, tmp_path / "clean.json", dataset="clean")
+    (tmp_path / name).unlink()
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    flags = ["--audit", str(tmp_path / "clean.json"), "--study=x", "--output", str(tmp_path / "out.json")]
+    with pytest.raises(UserError, match=r"clean\.json or clean\.csv is missing or damaged"):
+        require_clean.main(flags)
+    assert not (tmp_path / "out.json").exists()
+
+
 def plan_of(config: dict, **study: object) -> Plan:
     studies = configuration.check(config, files=[], folder=REPOSITORY / "config")
     return Plan(config, {"wu2021_fig2": {**studies["wu2021_fig2"], **study}})

@@ -54,6 +54,35 @@ def test_configs_merge_as_snakemake_merges_them(name: str) -> None:
 
 
 BAD = {
+    "entry of a name of its own without a file": (
+        "augmentations: {loud: {level: gian, probability: 1}}",
+        r"own.yaml: augmentations.loud: unknown augmentation 'gian'; allowed: .*gain",
+    ),
+    "entry with an option its file lacks": (
+        "workers: {cold: {level: contrastive, degrees: 0.1}}",
+        r"own.yaml: workers.cold: unknown key 'degrees'; allowed: .*temperature",
+    ),
+    "entry of a name of its own where the name says the file": (
+        "encoders: {mine: {level: pase}}",
+        r"own.yaml: encoders.mine: level is allowed in workers, augmentations, heads",
+    ),
+    "second entry of a worker that stores targets": (
+        "workers: {other_prosody: {level: prosody}}",
+        r"own.yaml: workers.other_prosody: prosody stores its targets under its own name: call it prosody",
+    ),
+    "worker set with two entries of one worker": (
+        "workers: {contrastive: {}, cold: {level: contrastive}}\nworker_sets: {two: [contrastive, cold]}",
+        r"own.yaml: worker_sets.two: names a worker twice",
+    ),
+    "trim of grids as a list": ("trim: {wu2021_fig2: {grids: [cpc]}}", r"trim.wu2021_fig2.grids: \['cpc'\] .*"),
+    "trim of a grid to one level": (
+        "trim: {wu2021_fig2: {grids: {cpc: {encoder: pase}}}}",
+        r"trim.wu2021_fig2.grids.cpc.encoder: 'pase' .*",
+    ),
+    "trim of an unknown grid": (
+        "trim: {wu2021_fig2: {grids: {cpc: null}}}",
+        r"trim.wu2021_fig2.grids: unknown grid 'cpc'; allowed: none",
+    ),
     "unknown key": (
         "colour: red",
         r"own.yaml: unknown key 'colour'; allowed: augmentations, checkpoints, data, datasets",
@@ -71,6 +100,10 @@ BAD = {
     "missing number": ("recipes: {mine: {epochs: 3}}", r"own.yaml: recipes.mine: 'batch' is a required property"),
     "unknown level": ("encoders: {wavenet: {}}", r"own.yaml: encoders.wavenet: unknown encoder 'wavenet'; .*pase"),
     "unknown option": ("encoders: {pase: {layers: 3}}", r"own.yaml: encoders.pase: unknown key 'layers'; .*embedding"),
+    "too few values of an option": (
+        "augmentations: {filter: {low_pass: [2200]}}",
+        r"own.yaml: augmentations.filter.low_pass: \[2200\] has the wrong type; allowed: tuple\[float, float\]",
+    ),
     "option of a wrong type": (
         "encoders: {pase: {embedding: large}}",
         r"own.yaml: encoders.pase.embedding: 'large' has the wrong type; allowed: int",
@@ -145,7 +178,7 @@ BAD = {
     ),
     "trainable floor": (
         "trim: {wu2021_fig2: {floors: [pase], comparisons: []}}",
-        r"floors: pase can be trained, so it is no floor; allowed: random, random_plus, handcrafted",
+        r"floors: pase can be trained, so it is no floor; allowed: random, random_plus, .*handcrafted",
     ),
     "evaluation without labels": (
         "trim: {wu2021_fig2: {dataset: [audioset_music]}}",
@@ -265,6 +298,48 @@ def test_a_published_statement_about_no_cell_is_a_mistake(tmp_path: Path) -> Non
 def test_imported_checkpoints_get_a_row_of_their_own(tmp_path: Path) -> None:
     text = "checkpoints: {mine: {encoder: pase, path: x}}\ntrim: {wu2021_fig2: {checkpoints: [mine]}}"
     assert check(text, tmp_path)["wu2021_fig2"]["rows"] == ["corpus", "encoder", "scenario"]
+
+
+def with_study(folder: Path, study: dict[str, Any], **trim: Any) -> dict[str, Any]:
+    """Check the smoke config with one study of its own, trimmed; return the study."""
+    shutil.copytree(FOLDER, folder)
+    (folder / "studies" / "own.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    config = configuration.merged([PAPER]) | {"studies": ["own"], "trim": {"own": trim}}
+    return configuration.check(config, files=[], folder=folder)["own"]
+
+
+def two_grids() -> dict[str, Any]:
+    """A study of PASE with one worker set and PASE+ with another."""
+    study = yaml.safe_load((FOLDER / "studies" / "wu2021_fig2.yaml").read_text(encoding="utf-8"))
+    study["grids"] = {"old": {"encoder": ["pase"], "workers": ["WLP"]}, "new": {"encoder": ["pase_plus"]}}
+    return {**study, "published": [], "comparisons": []}
+
+
+def test_grids_of_a_study_are_checked_and_trimmed_by_name(tmp_path: Path) -> None:
+    assert with_study(tmp_path / "both", two_grids())["grids"]["old"]["workers"] == ["WLP"]
+    one = with_study(tmp_path / "one", two_grids(), grids={"old": None, "new": {"dataset": ["openmic"]}})
+    assert one["grids"] == {"new": {"encoder": ["pase_plus"], "dataset": ["openmic"]}}
+    with pytest.raises(UserError, match=r"grid.workers: unknown workers 'XYZ'"):
+        with_study(tmp_path / "unknown", two_grids(), grids={"old": {"workers": ["XYZ"]}})
+
+
+def test_a_factor_needs_no_row_where_the_rows_tell_its_level(tmp_path: Path) -> None:
+    assert with_study(tmp_path / "told", two_grids()), "the encoder tells the worker set"
+    with pytest.raises(UserError, match=r"grid.workers: 2 levels, but the table has no row or column for them"):
+        with_study(tmp_path / "untold", two_grids(), grids={"new": {"workers": ["WLP", "WLPMCT"]}})
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "words", "3"])
+def test_a_file_without_keys_is_named(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=r"own.yaml: must hold keys and their values"):
+        configuration.merged([file])
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"own.yaml: no such file"):
+        configuration.merged([tmp_path / "own.yaml"])
 
 
 def test_a_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_a_study_without_figure_draws_nothing(results: Results) -> None:
     ("figure", "message"),
     [
         ({"kind": "pie"}, "unknown figure 'pie'; allowed: confusions, dots, "),
-        ({"kind": "dots", "colour": "red"}, "options of dots: unknown colour; allowed: none"),
+        ({"kind": "dots", "colour": "red"}, "options of dots: unknown colour; allowed: line"),
         ({"kind": "relative", "base": {}}, "options of relative: unknown base; allowed: baseline"),
     ],
 )

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from tests.repository import REPOSITORY
 from tests.test_planning import PAPER, changed, plan_of
 from workflow_scripts import estimates
+from workflow_scripts import plan as plan_command
+from workflow_scripts.errors import UserError
 from workflow_scripts.estimates import Measured
 from workflow_scripts.planning import Plan
 
+SMOKE = REPOSITORY / "config" / "smoke.yaml"
 GPU, CPU = "cuda: NVIDIA Made-Up", "cpu: x86_64"
 
 
@@ -75,6 +83,20 @@ def test_trials_are_counted_with_all_epochs_they_may_take(plan: Plan) -> None:
     assert once.hours > 0
 
 
+def test_an_epoch_of_clips_hears_a_piece_of_each(plan: Plan) -> None:
+    pase = next(run for run in plan.pretrained if run.encoder == "pase")
+    recipe = {**PAPER["recipes"][pase.recipe], "epoch_of": "clips"}
+    chunk = recipe["chunk_seconds"]
+    by_clips = plan_of(changed(recipes={pase.recipe: recipe}))
+    by_songs = plan_of(changed(recipes={pase.recipe: {**recipe, "join_songs": True}}))
+    alike = trained(plan, encoder="pase", seconds=50, device=CPU)
+    runs = len([run for run in plan.pretrained if run.encoder == "pase"])
+    assert rule(by_clips, "pretrain", [alike]).hours == pytest.approx(
+        runs * 100_000 * chunk * recipe["epochs"] * 0.5 / 3600
+    )
+    assert rule(by_songs, "pretrain", [alike]).unknown == len(plan.pretrained), "no plan knows the number of songs"
+
+
 def test_disk_space_follows_from_the_sets(plan: Plan) -> None:
     by_name = {part.what: part for part in estimates.space(plan)}
     seconds = 100_000 * 3 + 20_000 * 10 + 8_000 * 30 + 4_180 * 30
@@ -91,16 +113,29 @@ def test_a_folder_of_unknown_size_is_said_to_be_unknown() -> None:
     assert by_name["corpora"].unknown == 1
 
 
-def test_records_are_read_from_results(tmp_path: Path) -> None:
+def test_stems_take_as_much_space_as_their_mixture() -> None:
+    entry = {"loader": "musdb18", "source": "local", "path": "mine"}
+    config = changed(datasets={"audioset_music": entry})
+    config["datasets"]["audioset_music"] = entry
+    by_name = {part.what: part for part in estimates.space(plan_of(config))}
+    others = 20_000 * 10 + 8_000 * 30 + 4_180 * 30
+    assert by_name["corpora"].size == (150 * 240 * 5 + others) * 16_000 * 2
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """A results folder with a record of each kind that a corpus, a run and a cell leave."""
+    folder = tmp_path / "results"
     write(
-        tmp_path / "corpora/tones/16000",
+        folder / "corpora/tones/16000",
         corpus={"digest": "d", "sample_rate": 16000, "seconds": 40.0, "clips": 20},
         record={"config": {"loader": "x"}, "seconds": 2.0, "device": CPU, "data": {}},
     )
     recipe = {"batch": 4, "chunk_seconds": 0.5}
-    encoder, workers = {"name": "pase", "options": {}}, {"lps": {}}
+    encoder: dict[str, Any] = {"name": "pase", "options": {}}
+    workers: dict[str, Any] = {"lps": {}}
     write(
-        tmp_path / "pretrained/run",
+        folder / "pretrained/run",
         record={
             "config": {"recipe": recipe, "encoder": encoder, "workers": workers},
             **{"steps": 10, "training_seconds": 5.0, "seconds": 9.0, "device": GPU, "data": {"tones": "d"}},
@@ -109,14 +144,79 @@ def test_records_are_read_from_results(tmp_path: Path) -> None:
     training = {"crop_seconds": None, "max_epochs": 30}
     config = {"encoder": encoder, "trials": 3, "fraction": "50pct", "training": training, "scenario": "fine_tuned"}
     write(
-        tmp_path / "evaluations/run/cell",
+        folder / "evaluations/run/cell",
         record={"config": config, "seconds": 6.0, "device": GPU, "data": {"tones": "d"}},
     )
-    (tmp_path / "evaluations/run/cell/trials.csv").write_text("trial,epochs\n0,4\n1,5\n2,6\n", encoding="utf-8")
-    by_rule = {each.rule: each for each in estimates.read_records([tmp_path])}
+    (folder / "evaluations/run/cell/trials.csv").write_text("trial,epochs\n0,4\n1,5\n2,6\n", encoding="utf-8")
+    return folder
+
+
+def test_records_are_read_from_results(results: Path) -> None:
+    found, odd = estimates.read_records([results])
+    assert odd == []
+    by_rule = {each.rule: each for each in found}
     assert by_rule["prepare"].amount == 40
     assert (by_rule["pretrain"].amount, by_rule["pretrain"].seconds) == (10 * 4 * 0.5, 5.0)
     assert by_rule["evaluate_encoder"].amount == 3 * 20 * 0.5 * 2.0 * 5, "trials x clips x share x seconds x epochs"
+
+
+RECORDS = ("corpora/tones/16000/record.json", "pretrained/run/record.json", "evaluations/run/cell/record.json")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", "null", "{}", '{"config": []}', "\0\xff"])
+@pytest.mark.parametrize("name", [*RECORDS, "evaluations/run/cell/trials.csv"])
+def test_a_record_that_cannot_be_read_is_left_out_and_named(results: Path, name: str, content: str) -> None:
+    (results / name).write_text(content, encoding="latin-1")
+    found, odd = estimates.read_records([results])
+    if name == RECORDS[1] and content in ("{}", '{"config": []}'):  # no steps: that of an imported checkpoint
+        assert odd == []
+    else:
+        assert odd == [(results / name).with_name("record.json")]
+    assert len(found) == len(RECORDS) - 1
+
+
+JUNK: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_records_of_anything_harm_no_estimate(results: Path, plan: Plan, data: st.DataObject) -> None:
+    spoilt = results.with_name("spoilt")
+    shutil.rmtree(spoilt, ignore_errors=True)
+    shutil.copytree(results, spoilt)
+    path = spoilt / data.draw(st.sampled_from([*RECORDS, "corpora/tones/16000/corpus.json"]))
+    record = json.loads(path.read_text(encoding="utf-8"))
+    place = record
+    while isinstance(place, dict) and place:
+        key = data.draw(st.sampled_from(sorted(place)))
+        if not isinstance(place[key], dict) or not place[key] or data.draw(st.booleans()):
+            place[key] = data.draw(JUNK)
+            break
+        place = place[key]
+    path.write_text(json.dumps(record), encoding="utf-8")
+    found, _ = estimates.read_records([spoilt])
+    for each in estimates.estimate(plan, found):
+        assert each.hours >= 0
+
+
+def test_a_folder_of_records_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="--records nowhere: no such folder"):
+        plan_command.main(["--configfile", str(SMOKE), "--records", "nowhere"])
+
+
+def test_what_is_left_out_is_said(results: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.chdir(results.parent)
+    (results / RECORDS[0]).write_text("{")
+    plan_command.main(["--configfile", str(SMOKE), "--records", "results"])
+    assert (
+        f"Records left out, damaged or of another version: 1, the first is results/{RECORDS[0]}"
+        in capsys.readouterr().out
+    )
 
 
 def write(folder: Path, **contents: dict[str, object]) -> None:

@@ -11,7 +11,8 @@ from tests.scenarios.cells import informative
 from workflow_scripts import evaluate, files, provenance
 from workflow_scripts.encoders import pase
 from workflow_scripts.errors import UserError
-from workflow_scripts.training import finetuning, metrics, trials
+from workflow_scripts.statistics import metrics
+from workflow_scripts.training import finetuning, trials
 from workflow_scripts.training.checkpoint import save_encoder
 
 SMALL = {"embedding": 16, "width": 0.1}
@@ -71,7 +72,7 @@ def test_frozen_writes_one_row_per_trial_and_metric_with_every_factor(corpus, em
     job = config(fraction="25pct")
     table = run(corpus, tmp_path / "out", job, "--embeddings", embeddings)
     assert list(table.columns) == COLUMNS
-    names = {"multiclass": 3, "multilabel": 6}[corpus.facts.task]
+    names = {"multiclass": 3, "multilabel": 8}[corpus.facts.task]
     assert len(table) == 3 * names
     assert not table.duplicated(["trial", "metric"]).any()
     for factor, value in job["factors"].items():
@@ -84,7 +85,7 @@ def test_frozen_writes_one_row_per_trial_and_metric_with_every_factor(corpus, em
         "source": "twin",
         "code": "c0de",
     }
-    constant |= {"config": provenance.digest(job), "data": corpus.facts.digest}
+    constant |= {"config": provenance.digest(job), "data": corpus.facts.content}
     for column, value in constant.items():
         assert (table[column] == value).all()
     assert sorted(table["seed"].unique()) == sorted(trials.seed_of(trial) for trial in range(3))

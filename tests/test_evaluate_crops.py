@@ -134,6 +134,11 @@ def test_an_encoder_that_learns_is_scored_by_clips(corpus, tmp_path, crops):
         np.testing.assert_allclose(stored["scores"].sum(-1), 1, rtol=1e-5)
 
 
+def test_a_clip_that_is_left_alone_does_not_stop_normalisation(corpus, tmp_path):
+    output = evaluated(corpus, tmp_path / "out", scenario="supervised", batch=5, max_epochs=1)  # 5 of 6 clips, then 1
+    assert np.isfinite(pd.read_csv(output / "trials.csv")["value"]).all()
+
+
 def test_only_learning_from_labels_alone_drops(corpus, encoder, embedded, tmp_path):
     found = {}
     for scenario in ("supervised", "fine_tuned"):

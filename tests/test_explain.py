@@ -88,6 +88,36 @@ def test_results_that_are_not_there_are_named(tmp_path: Path) -> None:
         explain.main(["fig2", "PASE, frozen", "OpenMIC", "--results", str(tmp_path)])
 
 
+def test_results_of_a_run_that_failed_are_pointed_to(tmp_path: Path) -> None:
+    folder = tmp_path / "unfinished" / "statistics"
+    folder.mkdir(parents=True)
+    (folder / "plan.json").touch()
+    with pytest.raises(UserError, match=r"with --results, such as .*unfinished$"):
+        explain.main(["fig2", "PASE, frozen", "OpenMIC", "--results", str(tmp_path)])
+
+
+def test_a_metric_that_was_not_measured_is_said_and_not_called_stale(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = full(tmp_path, datasets=["openmic"])
+    results.plan["studies"]["fig2"]["metric"] = "roc_auc"
+    (statistics(results) / "plan.json").write_text(json.dumps(results.plan))
+    text = printed(results, capsys, "PASE, frozen", "openmic")
+    assert "roc_auc not measured; there are: macro_f1, accuracy" in text
+    assert CODE in text
+    assert "stale" not in text
+
+
+def test_a_name_of_two_rows_is_refused_with_the_levels_of_each(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    results.plan["studies"]["fig2"] |= {"rows": ["encoder", "augmentation", "head"], "comparisons": []}
+    for levels in ({"augmentation": "none", "head": "mlp"}, {"augmentation": "mlp", "head": "none"}):
+        results.add(factors("pase", "frozen", "openmic", **levels), [0.5, 0.6, 0.7])
+    (statistics(results) / "plan.json").write_text(json.dumps(results.plan))
+    with pytest.raises(UserError, match="names more than one row of fig2; say which: pase none mlp; pase mlp none"):
+        explain.main(["fig2", "PASE, mlp", "openmic", "--results", str(tmp_path)])
+
+
 def test_every_checkpoint_behind_a_number_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = Results(tmp_path)
     results.plan["studies"]["fig2"]["comparisons"] = []

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from workflow_scripts import files
-from workflow_scripts.errors import EXIT_USER_ERROR, UserError, run_command
+from workflow_scripts.errors import EXIT_TRY_AGAIN, EXIT_USER_ERROR, PassingError, UserError, run_command
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
@@ -46,20 +46,27 @@ def test_too_little_space_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "line"),
+    ("error", "code", "line"),
     [
-        (UserError("two\nlines"), "prelude: two lines\n"),
-        (OSError(errno.ENOSPC, "full", "a.npy"), "prelude: no space left while writing a.npy: free some space"),
+        (UserError("two\nlines"), EXIT_USER_ERROR, "prelude: two lines\n"),
+        (PassingError("wait"), EXIT_TRY_AGAIN, "prelude: wait\n"),
+        (
+            OSError(errno.ENOSPC, "full", "a.npy"),
+            EXIT_USER_ERROR,
+            "prelude: no space left while writing a.npy: free some space",
+        ),
     ],
 )
-def test_a_users_error_ends_in_one_line(error: Exception, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_users_error_ends_in_one_line(
+    error: Exception, code: int, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     def main() -> None:
         raise error
 
     with pytest.raises(SystemExit) as stop:
         run_command(main)
     printed = capsys.readouterr().err
-    assert stop.value.code == EXIT_USER_ERROR
+    assert stop.value.code == code
     assert printed.startswith(line)
     assert printed.count("\n") == 1
 

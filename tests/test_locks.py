@@ -21,7 +21,7 @@ from tests.repository import REPOSITORY
 from workflow_scripts import acquire, prepare
 from workflow_scripts.audio import build
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.errors import EXIT_USER_ERROR, UserError, run_command
+from workflow_scripts.errors import EXIT_TRY_AGAIN, EXIT_USER_ERROR, UserError, run_command
 from workflow_scripts.files import locked
 
 HOLD = """
@@ -193,7 +193,7 @@ def test_two_prepares_of_one_corpus_do_not_mix(data, tmp_path):
     log, other = tmp_path / "log", tmp_path / "other"
     first = _in_the_middle_of(data, tmp_path / "out", tmp_path / "sign", log=log)
     second = processes.start(_prepare, str(data), str(tmp_path / "out"), 0.5, log=other)
-    assert processes.codes([first, second]) == [0, EXIT_USER_ERROR]
+    assert processes.codes([first, second]) == [0, EXIT_TRY_AGAIN]
     assert f"prelude: {tmp_path / 'out'} is in use by" in other.read_text()
     corpus = Corpus(tmp_path / "out")
     assert set(corpus.lengths) == {4000}

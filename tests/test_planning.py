@@ -16,7 +16,9 @@ from workflow_scripts import configuration, levels
 from workflow_scripts.planning import Cell, Plan, Run, expand, path_of
 from workflow_scripts.provenance import digest
 
-PAPER = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
+WHOLE = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
+#: what the numbers of jobs below are counted for
+PAPER = {**WHOLE, "studies": [study for study in WHOLE["studies"] if study.startswith("wu2021")]}
 
 
 @pytest.fixture
@@ -68,6 +70,22 @@ def test_all_of_wu_et_al_takes_seventeen_runs(plan: Plan) -> None:
     assert sum(run.weighed_by is not None for run in plan.pretrained) == 8
 
 
+def test_the_thesis_on_clmr_takes_thirty_five_runs() -> None:
+    plan = plan_of({**WHOLE, "studies": [study for study in WHOLE["studies"] if study.startswith("spijkervet2021")]})
+    contrastive = [run for run in plan.pretrained if run.workers.startswith("contrastive")]
+    chain = [run for run in contrastive if run.augmentation == "clmr_thesis"]
+    single = [run for run in contrastive if run.augmentation not in ("clmr_thesis", "crop")]
+    assert {run.recipe for run in chain if run.corpus == "magnatagatune"} == {
+        *("clmr_48", "clmr_96", "clmr_456", "clmr_96_1000", "clmr_96_10000")
+    }
+    assert len(chain) == 5 + 1 + 3, "on MagnaTagATune, the Million Song Dataset, and three others to transfer from"
+    assert len(single) == 7 + 2 * 5, "each always, five of them with two other probabilities"
+    assert len(contrastive) - len(chain) - len(single) == 3 + 2, "three rates at one temperature, one at two others"
+    assert [run.corpus for run in plan.pretrained if run not in contrastive] == [
+        *("magnatagatune", "fma_medium", "billboard", "gtzan_unlabelled")
+    ]
+
+
 def test_paths_read_as_the_experiment() -> None:
     assert path_of(PRETRAINED) == "audioset_music/pase/WLPMCT/equal/none/wu2021/seed0"
     assert path_of(Run.untrained("random"), cell("frozen")) == (
@@ -80,6 +98,40 @@ def test_studies_share_jobs() -> None:
     plan = Plan(PAPER, {"one": study, "two": study})
     assert all(names == ["one", "two"] for names in plan.evaluations.values())
     assert len(plan.evaluations) == len(set(expand(study, {})))
+
+
+def test_named_grids_are_run_as_one_study() -> None:
+    study = configuration.check(PAPER, files=[], folder=REPOSITORY / "config")["wu2021_fig2"]
+    both = study | {
+        "grids": {"old": {"encoder": ["pase"], "workers": ["WLP"]}, "new": {"encoder": ["pase_plus"]}},
+        "floors": ["random"],
+    }
+    pairs = list(Plan(PAPER, {"one": both}).evaluations)
+    assert {(run.encoder, run.workers) for run, _ in pairs} == {
+        *(("pase", "WLP"), ("pase_plus", "WLPMCT")),
+        *(("pase", "none"), ("pase_plus", "none"), ("random", "none")),
+    }
+    assert len(pairs) == 3 * (2 * 3 + 1)
+
+
+def test_an_entry_of_a_name_of_its_own_runs_the_file_it_names() -> None:
+    gain = {"quiet": {"level": "gain", "probability": 1.0}, "gain": {"probability": 1.0}}
+    small = {"small": {"level": "linear"}}
+    plan = plan_of(changed(augmentations=gain, heads=small))
+    quiet, same = replace(PRETRAINED, augmentation="quiet"), replace(PRETRAINED, augmentation="gain")
+    assert json.loads(plan.pretrain(quiet).config)["augmentation"] == {"name": "gain", "options": {"probability": 1.0}}
+    assert plan.pretrain(quiet) == plan.pretrain(same), "the name is no option"
+    assert path_of(quiet) != path_of(same)
+    evaluated = json.loads(plan.evaluate(PRETRAINED, replace(cell("frozen"), head="small")).config)
+    assert evaluated["head"]["name"] == "linear"
+    assert evaluated["factors"]["head"] == "small"
+
+
+def test_a_worker_set_may_hold_an_entry_of_a_name_of_its_own() -> None:
+    cold = {"cold": {"level": "contrastive", "temperature": 0.1}}
+    plan = plan_of(changed(workers=cold, worker_sets={"contrastive_cold": ["cold"]}))
+    run = replace(PRETRAINED, encoder="pase", workers="contrastive_cold")
+    assert json.loads(plan.pretrain(run).config)["workers"] == {"contrastive": {"temperature": 0.1}}
 
 
 def test_a_job_reads_only_what_concerns_it(plan: Plan) -> None:
@@ -256,3 +308,14 @@ def test_the_strictest_study_of_a_data_set_decides_on_broken_clips(plan: Plan) -
     assert Plan(PAPER, strict).largest_shares == {**tolerant.largest_shares, "openmic": 0.05}
     for run, cell in plan.evaluations:
         assert tolerant.evaluate(run, cell) == plan.evaluate(run, cell)
+
+
+def test_figures_that_look_at_more_than_statistics_name_it() -> None:
+    study = "spijkervet2021_fig6_1"
+    drawn = plan_of({**WHOLE, "studies": [study]}).drawn_from
+    results = WHOLE["results"]
+    assert f"{results}/corpora/magnatagatune/22050/corpus.json" in drawn
+    embedded = [path for path in drawn if path.startswith(f"{results}/embeddings/")]
+    assert len(embedded) == 3, "CLMR, CPC and the floor"
+    assert all(path.endswith("/magnatagatune.npy") for path in embedded)
+    assert plan_of({**WHOLE, "studies": ["wu2021_fig2"]}).drawn_from == []

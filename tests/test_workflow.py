@@ -10,8 +10,6 @@ import json
 import math
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,27 +24,16 @@ from scipy import stats
 from sklearn.metrics import confusion_matrix
 
 from tests.repository import REPOSITORY, SHARED, needs_shared
+from tests.smoke import SMOKE, numbers, of_method, run_studies, snakemake, tables_recompute, trials_by
 from workflow_scripts.encoders import pase_plus
 from workflow_scripts.factors import DOWNSTREAM, PRETRAINING
 
 pytestmark = pytest.mark.slow
 
-LEFT_OUT = shutil.ignore_patterns(
-    ".git", ".venv", "data", "results", ".snakemake", "__pycache__", ".*_cache", ".hypothesis"
-)
-SMOKE = "config/smoke.yaml"
 DATASETS = ("openmic", "extended_ballroom")
 STUDIES = (*(f"wu2021_fig{number}" for number in range(2, 9)), "wu2021_ranks")
-METHOD = [factor for factor in (*PRETRAINING, *DOWNSTREAM) if factor != "pretrain_seed"]
 #: what follows from any changed trial
 SUMMARIES = {"aggregate", "tabulate", "draw", "compose"}
-
-
-def snakemake(
-    folder: Path, *arguments: str, configfiles: tuple[str, ...] = (SMOKE,)
-) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "snakemake", "--cores=2", "--scheduler=greedy", "--configfile", *configfiles]
-    return subprocess.run([*command, *arguments], cwd=folder, capture_output=True, text=True, timeout=900, check=False)
 
 
 def planned(folder: Path) -> set[str]:
@@ -114,12 +101,8 @@ def descend(*runs: str) -> set[str]:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the repository in which the smoke DAG has run."""
-    folder = tmp_path_factory.mktemp("smoke") / "prelude"
-    shutil.copytree(REPOSITORY, folder, ignore=LEFT_OUT)
-    result = snakemake(folder, "--show-failed-logs")
-    assert result.returncode == 0, result.stdout[-5000:] + result.stderr[-15000:]
-    return folder
+    """A copy of the repository in which the smoke DAG of System A has run."""
+    return run_studies(STUDIES, folder=tmp_path_factory.mktemp("smoke") / "prelude")
 
 
 @contextmanager
@@ -161,31 +144,12 @@ def test_the_smoke_run_draws_every_artefact(finished: Path) -> None:
 
 @pytest.mark.parametrize("study", STUDIES)
 def test_the_numbers_of_each_table_recompute_from_the_trials(finished: Path, study: str) -> None:
-    results = finished / "results" / "smoke"
-    table = pd.read_csv(results / "tables" / f"{study}.csv", keep_default_na=False)
-    trials = pd.read_csv(results / "statistics" / "trials.csv", keep_default_na=False)
-    means = trials[trials.metric == "macro_f1"].groupby(list(METHOD))["value"].mean()
-    assert len(table) > 1
-    for row in table.to_dict("records"):
-        assert float(row["mean"]) == pytest.approx(100 * means[tuple(row[factor] for factor in METHOD)], rel=1e-12)
-
-
-def numbers(finished: Path, study: str) -> pd.DataFrame:
-    return pd.read_csv(finished / "results/smoke/figures" / f"{study}.csv", keep_default_na=False)
+    assert tables_recompute(finished, study, metric="macro_f1") > 1
 
 
 @pytest.fixture(scope="session")
 def macro_f1(finished: Path) -> pd.DataFrame:
-    trials = pd.read_csv(finished / "results/smoke/statistics/trials.csv", keep_default_na=False)
-    return trials[trials.metric == "macro_f1"].assign(value=lambda rows: 100 * rows.value)
-
-
-def of_method(trials: pd.DataFrame, row: pd.Series, **other: str) -> pd.DataFrame:
-    """Trials of the cell that a row of a figure's numbers names, by trial."""
-    levels = {factor: row[factor] for factor in METHOD} | other
-    picked = trials[(trials[list(levels)] == pd.Series(levels)).all(axis=1)].sort_values("trial")
-    assert len(picked) == 3
-    return picked
+    return trials_by(finished, metric="macro_f1")
 
 
 @pytest.mark.parametrize("study", ["wu2021_fig2", "wu2021_fig3"])
@@ -732,14 +696,18 @@ def write_tones(folder: Path) -> None:
             soundfile.write(folder / f"{kind}{number}.wav", sound, 16000)
 
 
-@needs_shared
-def test_the_readmes_config_runs_on_real_recordings(finished: Path, tmp_path: Path) -> None:
+def test_the_readme_shows_the_config_for_recordings() -> None:
     shown = re.search(r"```yaml\n(.*?)```", (REPOSITORY / "README.md").read_text(encoding="utf-8"), re.S)
     assert shown
     text = shown.group(1)
     assert text == (REPOSITORY / "config/own_recordings.yaml").read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 40
-    audio = SHARED / "audio"
+
+
+@needs_shared
+@pytest.mark.parametrize("name", ["own_recordings", "own_recordings_clmr"])
+def test_real_recordings_run_from_a_short_config(name: str, finished: Path, tmp_path: Path) -> None:
+    text, audio = (REPOSITORY / f"config/{name}.yaml").read_text(encoding="utf-8"), SHARED / "audio"
     for here, there in {
         "recordings/unlabelled": audio / "unlabelled",
         "recordings/instruments": audio / "labelled/instruments_iowa",
@@ -758,6 +726,7 @@ def test_the_readmes_config_runs_on_real_recordings(finished: Path, tmp_path: Pa
     )
     result = snakemake(finished, "--show-failed-logs", configfiles=(str(given), str(quick)))
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-8000:]
-    cells = pd.read_csv(finished / "results/own_recordings/statistics/cells.csv")
+    cells = pd.read_csv(finished / f"results/{name}/statistics/cells.csv")
     assert set(cells.dataset) == {"instruments", "environment", "styles"}
     assert set(cells.source) == {"local"}
+    assert len(set(cells.encoder)) == 3

@@ -9,14 +9,14 @@ import ast
 import copy
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import yaml
 
-from workflow_scripts import levels
+from workflow_scripts import levels, planning
 from workflow_scripts.errors import UserError
 
 #: sections of the config that hold the options of levels, and the factor they belong to
@@ -27,6 +27,8 @@ LEVEL_SECTIONS = {
     "augmentations": "augmentation",
     "heads": "head",
 }
+#: those of which a level may have several entries, each with a name of its own and `level`: the name of the file
+SEVERAL_ENTRIES = ("workers", "augmentations", "heads")
 #: what a config may replace in a study besides the levels of its grid
 BESIDE_THE_GRID = ("floors", "checkpoints", "rows", "columns", "comparisons", "published", "figure", "quarantine")
 #: parts of a study that pick cells by their levels, and the keys of each that do
@@ -53,8 +55,10 @@ def check(config: Mapping[str, Any], *, files: Sequence[Path], folder: Path) -> 
     for name in config["studies"]:
         study = _load_study(name, folder=folder, schema=study_schema, where=where)
         _check_selections(study, where=f"{folder}/studies/{name}.yaml")
-        studies[name] = _trimmed(study, config.get("trim", {}).get(name, {}), where=f"{where}: trim.{name}")
-        _check_schema(studies[name], study_schema, where=f"{where}: trim.{name}")
+        trim = config.get("trim", {}).get(name, {})
+        trimmed = _replaced(study, trim, where=f"{where}: trim.{name}")
+        _check_schema(trimmed, study_schema, where=f"{where}: trim.{name}")
+        studies[name] = _without_what_was_trimmed(trimmed, trim)
         _check_study(studies[name], config, where=f"{folder}/studies/{name}.yaml (as trimmed by {where})")
     for name in config.get("trim", {}):  # those of studies that are not chosen may stay
         _known(name, _study_names(folder), where=f"{where}: trim", what="study")
@@ -77,11 +81,16 @@ def _put_over(below: dict[str, Any], above: Mapping[str, Any]) -> None:
             below[key] = value
 
 
-def _read_yaml(path: Path) -> Any:
+def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError) as error:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{path}: cannot be read as YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: must hold keys and their values (key: value), not a {type(content).__name__}")
+    return content
 
 
 def _read_schema(folder: Path, name: str) -> dict[str, Any]:
@@ -124,9 +133,13 @@ def _in_words(error: jsonschema.ValidationError) -> str:
 def _check_levels(config: Mapping[str, Any], *, where: str) -> None:
     """Every level named in the config exists, and its options are those its file declares."""
     for section, factor in LEVEL_SECTIONS.items():
-        for name, options in config[section].items():
-            _known(name, levels.names(factor), where=f"{where}: {section}.{name}", what=factor)
-            _check_options(factor, name, options or {}, where=f"{where}: {section}.{name}")
+        for name in config[section]:
+            key = f"{where}: {section}.{name}"
+            level, options = levels.entry(config[section], name)
+            if level != name and section not in SEVERAL_ENTRIES:
+                raise UserError(f"{key}: level is allowed in {', '.join(SEVERAL_ENTRIES)}; elsewhere the name says it")
+            _known(level, levels.names(factor), where=key, what=factor)
+            _check_options(factor, level, options, where=key)
     for name in config["evaluation"].get("scenarios", {}):
         _known(name, levels.names("scenario"), where=f"{where}: evaluation.scenarios", what="scenario")
     for name in config["weightings"]:
@@ -135,10 +148,18 @@ def _check_levels(config: Mapping[str, Any], *, where: str) -> None:
             _known(source, config["weightings"], where=f"{where}: weightings.{name} is weighed by", what="weighting")
     _check_datasets(config, where=where)
     _check_checkpoints(config, where=where)
+    _check_worker_sets(config, where=where)
+
+
+def _check_worker_sets(config: Mapping[str, Any], *, where: str) -> None:
+    for name in config["workers"]:
+        level, _ = levels.entry(config["workers"], name)
+        if level != name and levels.fact("worker", level, "PRECOMPUTED"):
+            raise UserError(f"{where}: workers.{name}: {level} stores its targets under its own name: call it {level}")
     for name, members in config["worker_sets"].items():
         for worker in members:
             _known(worker, config["workers"], where=f"{where}: worker_sets.{name}", what="worker")
-        if len(set(members)) != len(members):
+        if len({levels.entry(config["workers"], worker)[0] for worker in members}) != len(members):
             raise UserError(f"{where}: worker_sets.{name}: names a worker twice")
 
 
@@ -192,6 +213,9 @@ def _declared_options(module: str, name: str) -> Iterator[tuple[str, ast.expr]]:
         for alias in node.names
     }
     declaration = next((node for node in body if isinstance(node, ast.ClassDef) and node.name == name), None)
+    if declaration is None and name in imported:
+        yield from _declared_options(*imported[name])
+        return
     if declaration is None:
         raise UserError(f"{levels.file_of(module)} must state a class {name}; it may be empty")
     for base in declaration.bases:
@@ -217,12 +241,19 @@ def _matches(value: object, annotation: ast.expr) -> bool:
             fits = isinstance(value, PLAIN_TYPES[name]) and isinstance(value, bool) == (name == "bool")
         case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
             fits = value in ast.literal_eval(choices if isinstance(choices, ast.Tuple) else ast.Tuple(elts=[choices]))
+        case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[*items])) if not _any_length(items):
+            fits = isinstance(value, list) and len(value) == len(items) and all(map(_matches, value, items))
         case ast.Subscript(value=ast.Name(id="tuple" | "list" | "Sequence"), slice=items):
             inner = items.elts[0] if isinstance(items, ast.Tuple) else items
             fits = isinstance(value, list) and all(_matches(item, inner) for item in value)
         case ast.Subscript(value=ast.Name(id="dict" | "Mapping"), slice=ast.Tuple(elts=[_, inner])):
             fits = isinstance(value, Mapping) and all(_matches(item, inner) for item in value.values())
     return fits
+
+
+def _any_length(items: Sequence[ast.expr]) -> bool:
+    last = items[-1]
+    return isinstance(last, ast.Constant) and last.value is ...
 
 
 def _load_study(name: str, *, folder: Path, schema: dict[str, Any], where: str) -> dict[str, Any]:
@@ -237,26 +268,39 @@ def _study_names(folder: Path) -> list[str]:
     return sorted(path.stem for path in (folder / "studies").glob("*.yaml"))
 
 
-def _trimmed(study: dict[str, Any], trim: Mapping[str, Any], *, where: str) -> dict[str, Any]:
-    """Return the study with what `trim` states instead of its own.
-
-    Comparisons and published statements about levels that were trimmed away go with them.
-    """
+def _replaced(study: dict[str, Any], trim: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+    """Return the study with what `trim` states instead of its own."""
     trimmed = copy.deepcopy(study)
     for key, value in trim.items():
         if key in trimmed["grid"]:
             trimmed["grid"][key] = value
+        elif key == "grids":
+            trimmed["grids"] = _trimmed_grids(study, value, where=f"{where}.grids")
         elif key in BESIDE_THE_GRID:
             trimmed[key] = value
         else:
-            allowed = ", ".join([*study["grid"], *BESIDE_THE_GRID])
+            allowed = ", ".join([*study["grid"], "grids", *BESIDE_THE_GRID])
             raise UserError(f"{where}: unknown factor {key!r}; allowed: {allowed}")
-    for key, sides in SELECTIONS.items():
-        if key in trimmed and key not in trim:
-            trimmed[key] = [each for each in trimmed[key] if _any_step_in_grid(each, sides, trimmed)]
-    if trimmed.get("checkpoints") and "corpus" not in (*trimmed["rows"], *trimmed["columns"]):
-        trimmed["rows"] = ["corpus", *trimmed["rows"]]  # it tells imported checkpoints from the others
     return trimmed
+
+
+def _without_what_was_trimmed(study: dict[str, Any], trim: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a trimmed study without comparisons and published statements about levels that are gone."""
+    kept = dict(study)
+    for key, sides in SELECTIONS.items():
+        if key in kept and key not in trim:
+            kept[key] = [each for each in kept[key] if _any_step_in_grid(each, sides, kept)]
+    if kept.get("checkpoints") and "corpus" not in (*kept["rows"], *kept["columns"]):
+        kept["rows"] = ["corpus", *kept["rows"]]  # it tells imported checkpoints from the others
+    return kept
+
+
+def _trimmed_grids(study: Mapping[str, Any], trim: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+    """Return the named grids of a study with the levels `trim` states instead of theirs; null leaves a grid out."""
+    named = study.get("grids", {})
+    for name in trim:
+        _known(name, named, where=where, what="grid")
+    return {name: {**grid, **trim.get(name, {})} for name, grid in named.items() if trim.get(name, {}) is not None}
 
 
 def _any_step_in_grid(selecting: Mapping[str, Any], sides: Sequence[str], study: Mapping[str, Any]) -> bool:
@@ -275,11 +319,10 @@ def _any_step_in_grid(selecting: Mapping[str, Any], sides: Sequence[str], study:
 def _selectable(study: Mapping[str, Any], factor: str) -> list[Any]:
     """Levels of a factor that a study's cells have."""
     besides = {"encoder": "floors", "corpus": "checkpoints"}.get(factor, "")
-    return [*study["grid"].get(factor, []), *study.get(besides, [])]
+    return [*planning.levels_of(study, factor), *study.get(besides, [])]
 
 
 def _check_study(study: Mapping[str, Any], config: Mapping[str, Any], *, where: str) -> None:
-    grid = study["grid"]
     named = {
         "corpus": config["datasets"],
         "encoder": config["encoders"],
@@ -292,21 +335,24 @@ def _check_study(study: Mapping[str, Any], config: Mapping[str, Any], *, where: 
         "scenario": levels.names("scenario"),
     }
     for factor, allowed in named.items():
-        for level in grid[factor]:
+        for level in planning.levels_of(study, factor):
             _known(level, allowed, where=f"{where}: grid.{factor}", what=factor)
     for floor in study["floors"]:
         _known(floor, config["encoders"], where=f"{where}: floors", what="encoder")
     for checkpoint in study.get("checkpoints", []):
         _known(checkpoint, config.get("checkpoints", {}), where=f"{where}: checkpoints", what="checkpoint")
     for factor in (*study["rows"], *study["columns"]):
-        _known(factor, grid, where=f"{where}: rows and columns", what="factor")
+        _known(factor, study["grid"], where=f"{where}: rows and columns", what="factor")
     _check_contradictions(study, config, where=where)
 
 
 def _check_contradictions(study: Mapping[str, Any], config: Mapping[str, Any], *, where: str) -> None:
-    grid = study["grid"]
-    for encoder in grid["encoder"]:
-        if not levels.fact("encoder", encoder, "TRAINABLE"):
+    for named in planning.grids(study):
+        grid = {**named, "head": [levels.entry(config["heads"], head)[0] for head in named["head"]]}
+        _check_heads(grid, where=where)
+        for encoder in grid["encoder"]:
+            if levels.fact("encoder", encoder, "TRAINABLE") or _heads_learn_alone(grid):
+                continue
             trainable = [name for name in config["encoders"] if levels.fact("encoder", name, "TRAINABLE")]
             shown = ", ".join(trainable)
             raise UserError(f"{where}: grid.encoder: {encoder} cannot be trained, make it a floor; allowed: {shown}")
@@ -320,20 +366,47 @@ def _check_contradictions(study: Mapping[str, Any], config: Mapping[str, Any], *
                 f"{where}: floors: {floor} is {original} untrained, so encoders.{floor} and .{original} must be equal"
             )
     _check_cells_apart(study, where=where)
-    for weighting, recipe in itertools.product(grid["weighting"], grid["recipe"]):
-        if (
-            levels.fact("weighting", weighting, "WEIGHED_BY")
-            and config["recipes"][recipe].get("validation_batches") == 0
-        ):
-            raise UserError(
-                f"{where}: grid.weighting: {weighting} needs validation losses: "
-                f"set recipes.{recipe}.validation_batches above 0"
-            )
-    for dataset in grid["dataset"]:
+    for grid in planning.grids(study):
+        for weighting, recipe in itertools.product(grid["weighting"], grid["recipe"]):
+            if (
+                levels.fact("weighting", weighting, "WEIGHED_BY")
+                and config["recipes"][recipe].get("validation_batches") == 0
+            ):
+                raise UserError(
+                    f"{where}: grid.weighting: {weighting} needs validation losses: "
+                    f"set recipes.{recipe}.validation_batches above 0"
+                )
+    for dataset in planning.levels_of(study, "dataset"):
         if not _labelled(config["datasets"][dataset]):
             raise UserError(f"{where}: grid.dataset: {dataset} has no labels, so nothing can be evaluated on it")
     _check_selections({**study, "published": []}, where=where)  # of statements, steps may be trimmed away
     _check_figure(study, where=where)
+
+
+def _check_heads(grid: Mapping[str, Any], *, where: str) -> None:
+    """Every scenario can be given what every head reads, and every encoder has it."""
+    for head in grid["head"]:
+        reads = str(levels.fact("head", head, "READS"))
+        for scenario in grid["scenario"]:
+            if levels.declared("scenario", scenario, "HEADS_READ"):
+                wanted = levels.fact("scenario", scenario, "HEADS_READ")
+                if wanted != reads:
+                    raise UserError(
+                        f"{where}: grid.scenario: {scenario} is for heads that read {wanted}, and {head} reads {reads}"
+                    )
+        for encoder in grid["encoder"] if reads == "maps" else []:
+            if not levels.declared("encoder", encoder, "MAPS"):
+                able = [name for name in levels.names("encoder") if levels.declared("encoder", name, "MAPS")]
+                raise UserError(
+                    f"{where}: grid.encoder: {encoder} has no maps for head {head}; allowed: {', '.join(able)}"
+                )
+
+
+def _heads_learn_alone(grid: Mapping[str, Any]) -> bool:
+    """Whether all there is to train in the grid is heads: nothing is pre-trained, and they need no trained encoder."""
+    return all(levels.fact("head", head, "READS") == "maps" for head in grid["head"]) and not any(
+        levels.fact("scenario", scenario, "PRETRAINED") for scenario in grid["scenario"]
+    )
 
 
 def _check_selections(study: Mapping[str, Any], *, where: str) -> None:
@@ -384,13 +457,25 @@ def _check_selection(selection: Mapping[str, Any], study: Mapping[str, Any], *, 
 def _check_cells_apart(study: Mapping[str, Any], *, where: str) -> None:
     """Every factor of which the grid has several levels must show in the table; seeds are averaged over."""
     shown = {*study["rows"], *study["columns"], "pretrain_seed"}
-    for factor, several in study["grid"].items():
-        if len(several) > 1 and factor not in shown:
-            allowed = ", ".join(sorted(shown - {"pretrain_seed"}))
+    allowed = ", ".join(sorted(shown - {"pretrain_seed"}))
+    for factor in study["grid"]:
+        several = planning.levels_of(study, factor)
+        if len(several) > 1 and factor not in shown and not _told_by(study, factor, shown):
             raise UserError(
                 f"{where}: grid.{factor}: {len(several)} levels, but the table has no row or column for them; "
                 f"several are allowed of: {allowed}"
             )
+
+
+def _told_by(study: Mapping[str, Any], factor: str, shown: Set[str]) -> bool:
+    """Whether what a table shows of a cell leaves one level of a factor: named grids may go together with it."""
+    found: dict[tuple[Any, ...], Any] = {}
+    for grid in planning.grids(study):
+        for cell in itertools.product(*(grid[each] for each in sorted(shown - {"pretrain_seed"}))):
+            for level in grid[factor]:
+                if found.setdefault(cell, level) != level:
+                    return False
+    return True
 
 
 def _labelled(entry: Mapping[str, Any]) -> bool:

@@ -7,7 +7,8 @@ import errno
 import sys
 from collections.abc import Callable
 
-EXIT_USER_ERROR = 2  # argparse's own code for an unusable command line
+EXIT_USER_ERROR = 2  # argparse's own code for an unusable command line; on a cluster it is not tried again
+EXIT_TRY_AGAIN = 75  # sysexits' EX_TEMPFAIL: nothing is wrong, another attempt may go well
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # the disk, the user's share of it, the largest file
 NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
@@ -16,10 +17,19 @@ class UserError(Exception):
     """Something the user can mend: its message is one line that says what is wrong and what to do."""
 
 
+class PassingError(UserError):
+    """Something that may mend itself, such as a lock that another process holds: another attempt may go well."""
+
+
 def run_command(main: Callable[[], None]) -> None:
-    """Call `main`; end a `UserError`, a full disk or a forbidden file in one line on stderr and exit code 2."""
+    """Call `main`; end a `UserError`, a full disk or a forbidden file in one line on stderr.
+
+    The exit code is 2, or 75 for a `PassingError`.
+    """
     try:
         main()
+    except PassingError as error:
+        _stop(str(error), code=EXIT_TRY_AGAIN)
     except UserError as error:
         _stop(str(error))
     except OSError as error:
@@ -31,7 +41,7 @@ def run_command(main: Callable[[], None]) -> None:
         raise
 
 
-def _stop(message: str) -> None:
+def _stop(message: str, *, code: int = EXIT_USER_ERROR) -> None:
     with contextlib.suppress(OSError):  # the log may be on the same full disk: the exit code remains
         print(f"prelude: {' '.join(message.split())}", file=sys.stderr, flush=True)
-    sys.exit(EXIT_USER_ERROR)
+    sys.exit(code)

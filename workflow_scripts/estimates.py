@@ -8,9 +8,10 @@ of is reported as not measured. Where trials may stop early, all epochs they may
 from __future__ import annotations
 
 import csv
-import functools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -22,10 +23,10 @@ from workflow_scripts.planning import Cell, Plan, Run
 FRAMES_PER_SECOND = 100  # of stored features: hop 160 at 16 kHz
 BYTES_OF_SAMPLE, BYTES_OF_FLOAT = 2, 4
 
-POOLED_FEATURES = 840  # of the handcrafted floor, the one encoder without an option for it
 STAGES = ("prepare", "extract", "weigh", "pretrain", "embed", "evaluate_embeddings", "evaluate_encoder")
 MEASURED_AS = {"weigh": "pretrain"}  # the same work
 
+Corpora = Mapping[str, Mapping[str, float]]  # seconds and clips of each corpus, by its digest
 Key = tuple[str, ...]  # what makes the cost of a unit of work differ, from the general to the particular
 
 
@@ -91,7 +92,10 @@ def space(plan: Plan) -> list[Space]:
     """Disk space of what a plan writes, without the downloads themselves."""
     corpora, features, embeddings = plan.corpora, _features(plan), plan.embedded
     return [
-        _space("corpora", (_times(_seconds(plan, name), rate * BYTES_OF_SAMPLE) for name, rate in corpora)),
+        _space(
+            "corpora",
+            (_times(_seconds(plan, name), rate * BYTES_OF_SAMPLE * _tracks(plan, name)) for name, rate in corpora),
+        ),
         _space(
             "features",
             (
@@ -105,19 +109,17 @@ def space(plan: Plan) -> list[Space]:
         _space(
             "embeddings",
             (
-                _times(
-                    _clips(plan, dataset),
-                    plan.encoder(run)["options"].get("embedding", POOLED_FEATURES) * BYTES_OF_FLOAT,
-                )
+                _times(_times(_clips(plan, dataset), _embedding(plan, run)), BYTES_OF_FLOAT)
                 for run, dataset in embeddings
             ),
         ),
     ]
 
 
-def read_records(folders: Iterable[Path]) -> list[Measured]:
-    """All records below results folders."""
-    return [measured for folder in folders for measured in _records_in(folder)]
+def read_records(folders: Iterable[Path]) -> tuple[list[Measured], list[Path]]:
+    """All records below results folders, and the files that should be records but cannot be read as such."""
+    odd: list[Path] = []
+    return [measured for folder in folders for measured in _records_in(folder, odd)], odd
 
 
 def _estimate(rule: str, works: Sequence[Work], records: Sequence[Measured]) -> Estimate:
@@ -181,11 +183,22 @@ def _trained_key(plan: Plan, run: Run) -> Key:
     return (_text(plan.encoder(run)), _text(json.loads(plan.pretrain(run).config)["workers"]))
 
 
+def _embedding(plan: Plan, run: Run) -> float | None:
+    """Length of a clip's embedding; None where it depends on the crops of a clip or the width of the network."""
+    stated = plan.encoder(run)["options"].get("embedding")
+    if stated is None and levels.declared("encoder", run.encoder, "EMBEDDING"):
+        stated = levels.fact("encoder", run.encoder, "EMBEDDING")
+    return None if stated is None else float(str(stated))
+
+
 def _heard(plan: Plan, run: Run) -> float | None:
-    """Seconds of audio that a pre-training hears."""
+    """Seconds of audio that a pre-training hears; None where an epoch is of songs, whose number no plan knows."""
     recipe = plan.config["recipes"][run.recipe]
     if recipe.get("steps_per_epoch"):
         return float(recipe["epochs"] * recipe["steps_per_epoch"] * recipe["batch"] * recipe["chunk_seconds"])
+    if recipe.get("epoch_of") == "clips":
+        songs = recipe.get("join_songs", False)
+        return None if songs else _times(_clips(plan, run.corpus), recipe["epochs"] * recipe["chunk_seconds"])
     return _times(_seconds(plan, run.corpus), recipe["epochs"])  # an epoch hears about as much as there is
 
 
@@ -215,6 +228,14 @@ def _size(plan: Plan, dataset: str) -> dict[str, float] | None:
     return {"clips": clips, "seconds": min(seconds, entry.get("clip_seconds") or seconds)}
 
 
+def _tracks(plan: Plan, dataset: str) -> int:
+    """Recordings of each clip in a corpus: the clip, and the stems that a data set has."""
+    loader = plan.config["datasets"][dataset]["loader"]
+    stems = levels.fact("dataset", loader, "STEMS") if levels.declared("dataset", loader, "STEMS") else ()
+    assert isinstance(stems, tuple)
+    return 1 + len(stems)
+
+
 def _clips(plan: Plan, dataset: str) -> float | None:
     size = _size(plan, dataset)
     return None if size is None else size["clips"]
@@ -242,36 +263,40 @@ def _text(content: object) -> str:
     return json.dumps(content, sort_keys=True)
 
 
-def _records_in(folder: Path) -> Iterator[Measured]:
-    corpora = {facts["digest"]: facts for facts in map(_read, sorted(folder.glob("corpora/*/*/corpus.json")))}
-    for path in sorted(folder.glob("corpora/*/*/record.json")):
-        facts = _read(path.with_name("corpus.json"))
-        yield _measured(
-            _read(path), rule="prepare", key=("decoding", str(facts["sample_rate"])), amount=facts["seconds"]
-        )
-    heard = functools.partial(_amount, corpora, "seconds")
-    for path in sorted(folder.glob("features/*/*/*.json")):
-        record = _read(path)
-        yield _measured(record, rule="extract", key=(record["config"]["worker"],), amount=heard(record))
-    for path in sorted(folder.glob("pretrained/**/record.json")):
-        record = _read(path)
-        if "steps" in record:  # not that of an imported checkpoint
-            recipe = record["config"]["recipe"]
-            yield _measured(
-                record,
-                rule="pretrain",
-                key=(_text(record["config"]["encoder"]), _text(record["config"]["workers"])),
-                amount=record["steps"] * recipe["batch"] * recipe["chunk_seconds"],
-                seconds=record["training_seconds"],
-            )
-    for path in sorted(folder.glob("embeddings/**/*.json")):
-        record = _read(path)
-        yield _measured(record, rule="embed", key=(_text(record["config"]["encoder"]),), amount=heard(record))
-    for path in sorted(folder.glob("evaluations/**/record.json")):
-        yield _evaluated(path, corpora)
+def _prepared(path: Path, corpora: Corpora) -> Measured:  # noqa: ARG001 - as all readers
+    facts = _read(path.with_name("corpus.json"))
+    key = ("decoding", str(facts["sample_rate"]))
+    return _measured(_read(path), rule="prepare", key=key, amount=facts["seconds"])
 
 
-def _evaluated(path: Path, corpora: Mapping[str, Mapping[str, Any]]) -> Measured:
+def _extracted(path: Path, corpora: Corpora) -> Measured:
+    record = _read(path)
+    return _measured(
+        record, rule="extract", key=(record["config"]["worker"],), amount=_amount(corpora, "seconds", record)
+    )
+
+
+def _pretrained(path: Path, corpora: Corpora) -> Measured | None:  # noqa: ARG001 - as all readers
+    record = _read(path)
+    if "steps" not in record:  # that of an imported checkpoint
+        return None
+    recipe = record["config"]["recipe"]
+    return _measured(
+        record,
+        rule="pretrain",
+        key=(_text(record["config"]["encoder"]), _text(record["config"]["workers"])),
+        amount=record["steps"] * recipe["batch"] * recipe["chunk_seconds"],
+        seconds=record["training_seconds"],
+    )
+
+
+def _embedded(path: Path, corpora: Corpora) -> Measured:
+    record = _read(path)
+    key = (_text(record["config"]["encoder"]),)
+    return _measured(record, rule="embed", key=key, amount=_amount(corpora, "seconds", record))
+
+
+def _evaluated(path: Path, corpora: Corpora) -> Measured:
     record = _read(path)
     config = record["config"]
     clips = _amount(corpora, "clips", record) * config["trials"] * float(config["fraction"].removesuffix("pct")) / 100
@@ -283,21 +308,56 @@ def _evaluated(path: Path, corpora: Mapping[str, Mapping[str, Any]]) -> Measured
     return _measured(record, rule="evaluate_encoder", key=key, amount=heard)
 
 
+#: where records lie in a results folder, and what is read from each; None: nothing that is measured
+READERS: tuple[tuple[str, Callable[[Path, Corpora], Measured | None]], ...] = (
+    ("corpora/*/*/record.json", _prepared),
+    ("features/*/*/*.json", _extracted),
+    ("pretrained/**/record.json", _pretrained),
+    ("embeddings/**/*.json", _embedded),
+    ("evaluations/**/record.json", _evaluated),
+)
+
+
+def _records_in(folder: Path, odd: list[Path]) -> Iterator[Measured]:
+    corpora: dict[str, dict[str, Any]] = {}
+    for path in sorted(folder.glob("corpora/*/*/corpus.json")):
+        with _noted_if_odd(path, odd):
+            facts = _read(path)
+            corpora[facts["digest"]] = {"seconds": float(facts["seconds"]), "clips": float(facts["clips"])}
+    for pattern, measured in READERS:
+        for path in sorted(folder.glob(pattern)):
+            found = None
+            with _noted_if_odd(path, odd):
+                found = measured(path, corpora)
+            if found is not None:
+                yield found
+
+
+@contextmanager
+def _noted_if_odd(path: Path, odd: list[Path]) -> Iterator[None]:
+    try:
+        yield
+    except Exception:  # what is damaged, or of another version, can be wrong in any way
+        odd.append(path)
+
+
 def _mean_epochs(trials: Path) -> float:
     """Epochs that a trial took."""
     with trials.open(encoding="utf-8", newline="") as file:
         return fmean(float(row["epochs"]) for row in csv.DictReader(file))
 
 
-def _amount(corpora: Mapping[str, Mapping[str, Any]], what: str, record: Mapping[str, Any]) -> float:
+def _amount(corpora: Corpora, what: str, record: Mapping[str, Any]) -> float:
     return float(sum(corpora.get(digest, {}).get(what, 0) for digest in record["data"].values()))
 
 
 def _measured(
     record: Mapping[str, Any], *, rule: str, key: Key, amount: float, seconds: float | None = None
 ) -> Measured:
-    taken = record["seconds"] if seconds is None else seconds
-    return Measured(rule=rule, key=key, amount=amount, seconds=taken, device=record["device"])
+    taken = float(record["seconds"] if seconds is None else seconds)
+    if not (0 <= amount < math.inf and 0 <= taken < math.inf and all(isinstance(part, str) for part in key)):
+        raise ValueError(f"{amount} in {taken} s of {key}")
+    return Measured(rule=rule, key=key, amount=amount, seconds=taken, device=str(record["device"]))
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import argparse
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,13 +29,13 @@ from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.errors import UserError, run_command
 from workflow_scripts.factors import FACTORS
 from workflow_scripts.provenance import Record
+from workflow_scripts.statistics.metrics import confusion, metrics
 from workflow_scripts.training import trials
 from workflow_scripts.training.building import build_encoder
 from workflow_scripts.training.cells import Cell, FinishedTrials, TrialResult
 from workflow_scripts.training.crops import Crops
 from workflow_scripts.training.device import best_device, device_name
-from workflow_scripts.training.heads import Head
-from workflow_scripts.training.metrics import confusion, metrics
+from workflow_scripts.training.heads import Head, MapsHead
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -75,7 +75,9 @@ def _source(scenario: ModuleType, config: Mapping[str, Any], arguments: argparse
     for flag in ("checkpoint", "embeddings"):
         if (getattr(arguments, flag) is not None) != (flag == needed):
             raise UserError(f"scenario {config['scenario']} {'needs' if flag == needed else 'takes no'} --{flag}")
-    if scenario.TRAINS_ENCODER and not levels.fact("encoder", config["encoder"]["name"], "TRAINABLE"):
+    if scenario.TRAINS_ENCODER and not (
+        levels.fact("encoder", config["encoder"]["name"], "TRAINABLE") or _reads_maps(config["head"])
+    ):
         raise UserError(f"encoder {config['encoder']['name']} cannot be trained: use scenario frozen")
     return getattr(arguments, needed) if needed else None
 
@@ -105,9 +107,11 @@ def _cell(
     if corpus.facts.task == "unlabelled":
         raise UserError(f"{corpus.folder} has no labels: it can be pre-trained on, not evaluated")
     embeddings, crop_length = _embeddings(arguments.embeddings, corpus) if arguments.embeddings else (None, None)
+    build_maps_head = functools.partial(_build_maps_head, config["head"], outputs=len(corpus.facts.classes))
     return Cell(
         corpus=corpus,
         build_head=functools.partial(_build_head, config["head"], outputs=len(corpus.facts.classes)),
+        build_maps_head=build_maps_head if _reads_maps(config["head"]) else None,
         fraction=trials.fraction_of(config["fraction"]),
         trials=config["trials"],
         settings=trials.settings_of(config["training"]),
@@ -119,7 +123,23 @@ def _cell(
     )
 
 
+def _reads_maps(choice: Mapping[str, Any]) -> bool:
+    return levels.fact("head", choice["name"], "READS") == "maps"
+
+
+def _build_maps_head(choice: Mapping[str, Any], sources: int, decoder: Sequence[int], *, outputs: int) -> MapsHead:
+    level = levels.load("head", choice["name"])
+    head: MapsHead = level.build(
+        levels.options(level, choice["options"]), sources=sources, decoder=decoder, outputs=outputs
+    )
+    return head
+
+
 def _build_head(choice: Mapping[str, Any], inputs: int, *, outputs: int) -> Head:
+    if _reads_maps(choice):
+        raise UserError(
+            f"head {choice['name']} reads maps, not embeddings: use a scenario that trains it with the encoder"
+        )
     level = levels.load("head", choice["name"])
     head: Head = level.build(levels.options(level, choice["options"]), inputs=inputs, outputs=outputs)
     return head
@@ -162,7 +182,7 @@ def _table(cell: Cell, results: list[TrialResult], *, config: Mapping[str, Any],
         | {"trial": result.trial, "seed": trials.seed_of(result.trial), "metric": metric, "value": value}
         | {"train_clips": result.train_clips, "valid_clips": len(cell.rows("valid")), "test_clips": len(labels)}
         | {"quarantined": facts.quarantined, "source": facts.source, "code": code}
-        | {"config": provenance.digest(config), "data": facts.digest, "device": device_name(cell.device)}
+        | {"config": provenance.digest(config), "data": facts.content, "device": device_name(cell.device)}
         | {"seconds": round(result.seconds, 3), "epochs": result.epochs}
         for result in results
         for metric, value in metrics(facts.task, labels=labels, scores=result.scores).items()

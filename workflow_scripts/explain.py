@@ -44,7 +44,9 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _arguments(argv)
     plan_file = arguments.results / "statistics" / "plan.json"
     if not plan_file.is_file():
-        raise UserError(f"{plan_file}: no such file; name the folder of finished results with --results")
+        others = [str(path.parents[1]) for path in sorted(arguments.results.glob("*/statistics/plan.json"))]
+        such = f", such as {', '.join(others)}" if others else ""
+        raise UserError(f"{plan_file}: no such file; name the folder of finished results with --results{such}")
     plan = read_plan(str(plan_file))
     (study,) = plan.chosen([arguments.table])
     entry = _entry(study, plan, arguments.row, arguments.column)
@@ -74,8 +76,10 @@ def _picked(evaluations: Sequence[Evaluation], factors: Sequence[str], name: str
     found = [
         key for key, label in labels.items() if wanted in (_plain(label), _plain(_label(key)), _plain(" ".join(key)))
     ]
-    if len(found) != 1:
+    if not found:
         raise UserError(f"no {what} is called {name!r}; there are: {'; '.join(labels.values())}")
+    if len(found) > 1:
+        raise UserError(f"{name!r} names more than one {what}; say which: {'; '.join(map(' '.join, found))}")
     return by_key[found[0]]
 
 
@@ -124,12 +128,14 @@ def _number(study: Study, entry: Sequence[Evaluation], results: Path) -> Iterato
 def _cell(study: Study, evaluation: Evaluation) -> Iterator[str]:
     trials = read_trials(evaluation.path)
     mine = trials[trials["metric"] == study.metric].sort_values("trial")
-    stale = set(mine["code"]) != {evaluation.code} or set(mine["config"]) != {evaluation.config}
-    if stale:
+    if set(trials["code"]) != {evaluation.code} or set(trials["config"]) != {evaluation.config}:
         yield f"  These trials are stale: the plan expects code {evaluation.code} and config {evaluation.config}."
     for column, name in PER_CELL.items():
-        yield f"  {name}: {', '.join(dict.fromkeys(str(value) for value in mine[column]))}"
+        yield f"  {name}: {', '.join(dict.fromkeys(str(value) for value in trials[column]))}"
     yield from (f"  {line}" for line in _record(evaluation.path.with_name("record.json")))
+    if mine.empty:
+        yield f"  {study.metric} not measured; there are: {', '.join(dict.fromkeys(trials['metric']))}"
+        return
     yield f"  trials ({study.metric} as stored, from 0 to 1):"
     yield from (f"    {line}" for line in _trials(mine))
 

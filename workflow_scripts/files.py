@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.errors import NO_SPACE, UserError
+from workflow_scripts.errors import NO_SPACE, PassingError, UserError
 
 #: how libraries that write by themselves (torch, safetensors, pyarrow) say that the disk is full or over quota
 FULL_IN_WORDS = re.compile(r"No space left|StorageFull|[Qq]uota ?[Ee]xceeded|os error (28|122)\b")
@@ -102,7 +102,7 @@ def locked(path: Path, *, what: str, shared: bool = False) -> Iterator[None]:
 
     The file tells who holds it. The system lets go when the process ends, however it ends; on file systems without
     such locks `<path>.owner` stands for one held alone, and one whose process is gone is taken over. Raises
-    `UserError`, which names `what` and the holder, when another process holds it.
+    `PassingError`, which names `what` and the holder, when another process holds it.
     """
     with contextlib.ExitStack() as stack:
         handle = _lock_file(path)
@@ -157,14 +157,14 @@ def _owned(path: Path, *, what: str, shared: bool) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def _held(what: str, path: Path, owner: dict[str, Any], *, by_hand: bool = False) -> UserError:
+def _held(what: str, path: Path, owner: dict[str, Any], *, by_hand: bool = False) -> PassingError:
     who = (
         f"{owner.get('user')} on {owner.get('host')} (process {owner.get('process')}, since {owner.get('since')})"
         if owner
         else "another process"
     )
     advice = f", or delete {path} if that process is gone" if by_hand else ""
-    return UserError(f"{what} is in use by {who}: wait until that is done and run again{advice}")
+    return PassingError(f"{what} is in use by {who}: wait until that is done and run again{advice}")
 
 
 def _note_owner(handle: int) -> None:

@@ -3,9 +3,10 @@
     python -m workflow_scripts.import_checkpoint --encoder NAME --checkpoint FILE --output DIR
         [--options JSON] [--code DIGEST]
 
-Reads the files of the PASE code (`pase`, `pase_plus`) and of the CLMR code (`samplecnn`, `samplecnn_16000`,
-`samplecnn_12000`, `samplecnn_8000`, `cpc`). Without `--options` the encoder's options are read from the
-file; with them the file must agree. Writes encoder.safetensors and record.json into the output folder.
+Reads the files of the PASE code (`pase`, `pase_plus`), of the CLMR code (`samplecnn`, `samplecnn_16000`,
+`samplecnn_12000`, `samplecnn_8000`, `cpc`) and of the MSSPT code (`unet`, `unet_multiple`), which are checkpoints of
+TensorFlow: name the .index file, or what its files' names share. Without `--options` the encoder's options are read
+from the file; with them the file must agree. Writes encoder.safetensors and record.json into the output folder.
 """
 
 from __future__ import annotations
@@ -63,9 +64,11 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--encoder",
         required=True,
-        help="pase, pase_plus, samplecnn, samplecnn_16000, samplecnn_12000, samplecnn_8000 or cpc",
+        help="pase, pase_plus, samplecnn, samplecnn_16000, samplecnn_12000, samplecnn_8000, cpc, unet or unet_multiple",
     )
-    parser.add_argument("--checkpoint", required=True, type=Path, help="file of the PASE or CLMR code, or safetensors")
+    parser.add_argument(
+        "--checkpoint", required=True, type=Path, help="file of the PASE, CLMR or MSSPT code, or safetensors"
+    )
     parser.add_argument("--output", required=True, type=Path, help="folder for encoder.safetensors and record.json")
     parser.add_argument("--options", help="JSON: the encoder's options, which the file must have (as in the file)")
     parser.add_argument("--code", help="code digest, written into the record (computed)")

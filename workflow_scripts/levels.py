@@ -88,6 +88,12 @@ def declared(factor: str, name: str, constant: str) -> str:
     return ""
 
 
+def entry(section: Mapping[str, Any], name: str) -> tuple[str, dict[str, Any]]:
+    """File and options of a config's entry for a level; `level` names the file where the entry's name does not."""
+    options = dict(section.get(name) or {})
+    return str(options.pop("level", name)), options
+
+
 def options(level: ModuleType, given: Mapping[str, object]) -> Any:
     """The level's `Options` with the values of a config; `UserError` names a wrong option and the allowed ones."""
     fields = dataclasses.fields(level.Options)

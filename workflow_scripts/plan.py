@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from workflow_scripts import configuration, estimates, planning
-from workflow_scripts.errors import run_command
+from workflow_scripts.errors import UserError, run_command
 from workflow_scripts.files import write_json
 from workflow_scripts.statistics import reproduction
 
@@ -31,6 +31,9 @@ GIGABYTE = 1e9
 def main(argv: list[str] | None = None) -> None:
     """Plan a config."""
     arguments = _parser().parse_args(argv)
+    for folder in arguments.records:
+        if not folder.is_dir():
+            raise UserError(f"--records {folder}: no such folder: name the results folder of a run, as results/pilot")
     files = [CONFIG_FOLDER / "config.yaml", *arguments.configfile]
     config = configuration.merged(files) if arguments.config is None else json.loads(arguments.config)
     checked = files if arguments.config is None else []
@@ -41,9 +44,12 @@ def main(argv: list[str] | None = None) -> None:
         noted = {"configfiles": [str(file) for file in arguments.configfile], "unfinished": arguments.unfinished}
         write_json(arguments.output, {**plan.summary(), **noted})
         return
-    records = estimates.read_records(dict.fromkeys([Path(config["results"]), *arguments.records]))
+    records, odd = estimates.read_records(dict.fromkeys([Path(config["results"]), *arguments.records]))
     console = Console()
     _show(plan, records, console if console.is_terminal else Console(width=PLAIN_WIDTH))
+    if odd:
+        line = f"Records left out, damaged or of another version: {len(odd):,}, the first is {odd[0]}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _show(plan: planning.Plan, records: list[estimates.Measured], console: Console) -> None:

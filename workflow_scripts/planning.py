@@ -135,9 +135,10 @@ class Plan:
         """Workers of a run whose targets the `extract` rule stores."""
         return [name for name in self.workers(run) if levels.fact("worker", name, "PRECOMPUTED")]
 
-    def workers(self, run: Run) -> list[str]:
-        """Names of the workers in a run's worker set."""
-        return [] if run.workers == NONE else list(self.config["worker_sets"][run.workers])
+    def workers(self, run: Run) -> dict[str, dict[str, Any]]:
+        """Workers in a run's worker set, with their options."""
+        members = [] if run.workers == NONE else self.config["worker_sets"][run.workers]
+        return dict(levels.entry(self.config["workers"], name) for name in members)
 
     @functools.cache  # noqa: B019  (a plan lives as long as the process)
     def acquire(self, dataset: str) -> Job:
@@ -186,7 +187,11 @@ class Plan:
             "extract",
             chosen=[("worker", worker)],
             upstream=[self.prepare(corpus, sample_rate)],
-            reads={"worker": worker, "options": self._options("workers", worker), "sample_rate": sample_rate},
+            reads={
+                "worker": worker,
+                "options": dict(self.config["workers"].get(worker) or {}),
+                "sample_rate": sample_rate,
+            },
         )
 
     @functools.cache  # noqa: B019
@@ -210,13 +215,13 @@ class Plan:
     def pretrain(self, run: Run) -> Job:
         """Pre-train an encoder."""
         rate = self.sample_rate(run.encoder)
-        workers = self.workers(run)
+        workers, augmentation = self.workers(run), self._level("augmentations", run.augmentation)
         return self._job(
             "pretrain",
             chosen=[
                 ("encoder", run.encoder),
                 ("weighting", run.weighting),
-                ("augmentation", run.augmentation),
+                ("augmentation", augmentation["name"]),
                 *(("worker", name) for name in workers),
             ],
             upstream=[
@@ -227,9 +232,9 @@ class Plan:
             reads={
                 "corpus": run.corpus,
                 "encoder": self.encoder(run),
-                "workers": {name: self._options("workers", name) for name in workers},
+                "workers": workers,
                 "weighting": self._level("weightings", run.weighting),
-                "augmentation": self._level("augmentations", run.augmentation),
+                "augmentation": augmentation,
                 "recipe": self.config["recipes"][run.recipe],
                 "seed": run.pretrain_seed,
             },
@@ -267,21 +272,23 @@ class Plan:
         """Run the trials of a cell."""
         trains = bool(levels.fact("scenario", cell.scenario, "TRAINS_ENCODER"))
         corpus = self.prepare(cell.dataset, self.sample_rate(run.encoder))
+        head = self._level("heads", cell.head)
         settings = dict(self.config["evaluation"])
         settings |= settings.pop("scenarios", {}).get(cell.scenario, {})
         if not trains:
             settings.pop("crop_seconds", None)  # only an encoder that learns hears crops
+            settings.pop("phases", None)
         return self._job(
             "evaluate",
             chosen=[
-                ("head", cell.head),
+                ("head", head["name"]),
                 ("scenario", cell.scenario),
                 *([("encoder", run.encoder)] if trains else []),
             ],
             upstream=[corpus, *self._checkpoint(run)] if trains else [corpus, self.embed(run, cell.dataset)],
             reads={
                 "encoder": self.encoder(run) if trains else None,
-                "head": self._level("heads", cell.head),
+                "head": head,
                 "scenario": cell.scenario,
                 "fraction": cell.fraction,
                 "trials": settings.pop("trials"),
@@ -329,7 +336,7 @@ class Plan:
         """Evaluated data sets whose audit must find no leak, with the studies that demand it."""
         demanding: dict[str, list[str]] = {}
         for name, study in self.studies.items():
-            for dataset in study["grid"]["dataset"] if study.get("audit") == "clean" else []:
+            for dataset in levels_of(study, "dataset") if study.get("audit") == "clean" else []:
                 demanding.setdefault(dataset, []).append(name)
         return demanding
 
@@ -364,6 +371,20 @@ class Plan:
             "corpora": [f"{self.config['results']}/corpora/{dataset}/{rate}" for dataset, rate in self.corpora],
             "audits": [f"{self.config['results']}/audits/{dataset}.json" for dataset in self.audited],
         }
+
+    @property
+    def drawn_from(self) -> list[str]:
+        """First outputs of the jobs that figures look at themselves, beside the statistics, sorted."""
+        found: set[str] = set()
+        for study in self.studies.values():
+            kind = (study.get("figure") or {}).get("kind")
+            if not kind or not levels.declared("figure", kind, "READS"):
+                continue
+            verbs = levels.fact("figure", kind, "READS")
+            assert isinstance(verbs, tuple)
+            for run, cell in expand(study, self.encoders_of_checkpoints):
+                found |= {output for verb, output, _, _ in self._chain(run, cell) if verb in verbs}
+        return sorted(found)
 
     def _described(self, study: Mapping[str, Any]) -> dict[str, Any]:
         """Return a study with the places of its evaluations in its own order, and all notes its reader needs."""
@@ -464,11 +485,9 @@ class Plan:
             return {"name": run.encoder, "options": dict(self.config["checkpoints"][run.corpus].get("options") or {})}
         return self._level("encoders", run.encoder)
 
-    def _options(self, section: str, name: str) -> dict[str, Any]:
-        return dict(self.config[section].get(name) or {})
-
     def _level(self, section: str, name: str) -> dict[str, Any]:
-        return {"name": name, "options": self._options(section, name)}
+        level, options = levels.entry(self.config[section], name)
+        return {"name": level, "options": options}
 
     def _job(
         self,
@@ -505,24 +524,40 @@ def path_of(run: Run, cell: Cell | None = None) -> str:
     return "/".join(parts + ([cell.dataset, cell.head, cell.scenario, cell.fraction] if cell else []))
 
 
+def grids(study: Mapping[str, Any]) -> list[dict[str, list[Any]]]:
+    """Return the grids a study runs: its own, or that with the levels of each entry of `grids` over it."""
+    return [{**study["grid"], **over} for over in study.get("grids", {"": {}}).values()]
+
+
+def levels_of(study: Mapping[str, Any], factor: str) -> list[Any]:
+    """Return every level of a factor in a study's grids, each once."""
+    return list(dict.fromkeys(level for grid in grids(study) for level in grid[factor]))
+
+
 def expand(study: Mapping[str, Any], checkpoints: Mapping[str, str]) -> Iterator[tuple[Run, Cell]]:
-    """Every run and cell of a study's grid, then its imported checkpoints and its floors.
+    """Every run and cell of a study's grids, then its imported checkpoints and its floors.
 
     `checkpoints` maps the name of each to its encoder.
     """
-    grid = study["grid"]
-    downstream = list(itertools.product(grid["dataset"], grid["head"], grid["fraction"]))
-    for chosen in itertools.product(*(grid[factor] for factor in PRETRAINING)):
-        pretrained = Run(**dict(zip(PRETRAINING, chosen, strict=True)))
-        for scenario, (dataset, head, fraction) in itertools.product(grid["scenario"], downstream):
-            run = pretrained if levels.fact("scenario", scenario, "PRETRAINED") else Run.untrained(pretrained.encoder)
-            yield run, Cell(dataset=dataset, head=head, scenario=scenario, fraction=fraction)
-    started = [name for name in grid["scenario"] if levels.fact("scenario", name, "PRETRAINED")]
-    for name, scenario, (dataset, head, fraction) in itertools.product(
-        study.get("checkpoints", []), started, downstream
-    ):
-        run = Run.of_checkpoint(name, encoder=checkpoints[name])
-        yield run, Cell(dataset=dataset, head=head, scenario=scenario, fraction=fraction)
-    for floor, (dataset, head, fraction) in itertools.product(study["floors"], downstream):
-        cell = Cell(dataset=dataset, head=head, scenario=FLOOR_SCENARIO, fraction=fraction)
-        yield Run.untrained(floor), cell
+    for grid in grids(study):
+        for chosen in itertools.product(*(grid[factor] for factor in PRETRAINING)):
+            pretrained = Run(**dict(zip(PRETRAINING, chosen, strict=True)))
+            for scenario, cell in itertools.product(grid["scenario"], _downstream(grid)):
+                starts_pretrained = levels.fact("scenario", scenario, "PRETRAINED")
+                run = pretrained if starts_pretrained else Run.untrained(pretrained.encoder)
+                yield run, replace(cell, scenario=scenario)
+    for grid in grids(study):
+        started = [name for name in grid["scenario"] if levels.fact("scenario", name, "PRETRAINED")]
+        for name, scenario, cell in itertools.product(study.get("checkpoints", []), started, _downstream(grid)):
+            yield Run.of_checkpoint(name, encoder=checkpoints[name]), replace(cell, scenario=scenario)
+        for floor, cell in itertools.product(study["floors"], _downstream(grid)):
+            yield Run.untrained(floor), cell
+
+
+def _downstream(grid: Mapping[str, list[Any]]) -> list[Cell]:
+    """Cells of a grid, in the scenario of floors."""
+    chosen = itertools.product(grid["dataset"], grid["head"], grid["fraction"])
+    return [
+        Cell(dataset=dataset, head=head, scenario=FLOOR_SCENARIO, fraction=fraction)
+        for dataset, head, fraction in chosen
+    ]

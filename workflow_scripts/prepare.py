@@ -49,6 +49,7 @@ def _prepare(arguments: argparse.Namespace, config: dict[str, Any], record: Reco
             source=acquired.source,
             sample_rate=config["sample_rate"],
             clip_seconds=config.get("clip_seconds"),
+            files=acquired.digest,
         ),
         processes=arguments.threads,
     )

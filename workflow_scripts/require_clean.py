@@ -20,16 +20,20 @@ LISTED = 10  # leaks in the message; the csv has them all
 def main(argv: list[str] | None = None) -> None:
     """Write a file that says the audit is clean, or raise `UserError` with the leaks."""
     arguments = _arguments(argv)
-    audit = json.loads(arguments.audit.read_text(encoding="utf-8"))
-    if audit["leaks"]:
-        path = arguments.audit.with_suffix(".csv")
+    path = arguments.audit.with_suffix(".csv")
+    try:
+        audit = json.loads(arguments.audit.read_text(encoding="utf-8"))
+        dataset, leaks = audit["dataset"], audit["leaks"]
         overlaps = pd.read_csv(path, dtype=str, keep_default_na=False)
+        listed = _listed(overlaps[overlaps["leak"] == "True"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{arguments.audit} or {path.name} is missing or damaged: audit the data set again") from error
+    if leaks:
         raise UserError(
-            f"{audit['dataset']}: {', '.join(arguments.study)} demands a clean audit, which found leaks: "
-            f"{audit['leaks']} ({_listed(overlaps[overlaps['leak'] == 'True'])}); all are in {path}; "
-            "mend the data, or take `audit: clean` out of the study"
+            f"{dataset}: {', '.join(arguments.study)} demands a clean audit, which found leaks: "
+            f"{leaks} ({listed}); all are in {path}; mend the data, or take `audit: clean` out of the study"
         )
-    write_json(arguments.output, {"dataset": audit["dataset"], "leaks": 0, "studies": arguments.study})
+    write_json(arguments.output, {"dataset": dataset, "leaks": 0, "studies": arguments.study})
 
 
 def _listed(leaks: pd.DataFrame) -> str:

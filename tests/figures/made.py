@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from workflow_scripts import levels
 from workflow_scripts.factors import PRETRAINING
 from workflow_scripts.report import figures
 from workflow_scripts.report.evidence import Evidence, Statistics
+from workflow_scripts.statistics.metrics import confusion, metrics
 from workflow_scripts.statistics.plan import read_plan
 
 WORKER_SETS = ("WLP", "WLPM", "WLPC", "WLPT", "WLPMC", "WLPMT", "WLPCT", "WLPMCT")
@@ -27,6 +29,15 @@ DANCES = ("Chacha", "Foxtrot", "Jive", "Quickstep", "Rumba", "Samba", "Tango", "
 #: worker and its loss at the start, a hundredfold apart as in the paper's Fig. 4
 LOSSES = {"chroma": 0.1, "lps": 300.0, "mfcc": 80.0, "prosody": 6.0, "tempogram": 0.05, "waveform": 0.2}
 CHANCE = 0.3
+#: the 50 most frequent tags of MagnaTagATune
+TAGS = (
+    *("guitar", "classical", "slow", "techno", "strings", "drums", "electronic", "rock", "fast", "piano", "ambient"),
+    *("beat", "violin", "vocal", "synth", "female", "indian", "opera", "male", "singing", "vocals", "no vocals"),
+    *("harpsichord", "loud", "quiet", "flute", "woman", "male vocal", "no vocal", "pop", "soft", "sitar", "solo"),
+    *("man", "classic", "choir", "voice", "new age", "dance", "male voice", "female vocal", "beats", "harp", "cello"),
+    *("no voice", "weird", "country", "metal", "female voice", "choral"),
+)
+RATE, CROP = 22050, 59049  # samples per second, and samples of a crop of SampleCNN
 
 Cell = Mapping[str, Any]
 
@@ -92,6 +103,111 @@ def predict(results: Results, *, classes: Sequence[str] = DANCES, trials: int = 
             scores=np.zeros((trials, 1, len(classes))),
             confusion=counts,
         )
+
+
+def prepare(results: Results, *, classes: Sequence[str] = TAGS, clips: int = 1000, source: str = "twin") -> None:
+    """Write a corpus without audio for every planned data set: the first class is the commonest, songs have 5 clips.
+
+    A fifth of the clips are tested on. The job that wrote it becomes one of its evaluations.
+    """
+    for dataset in sorted({entry["factors"]["dataset"] for entry in results.plan["evaluations"]}):
+        random = np.random.default_rng(len(dataset))
+        labels = (random.random((clips, len(classes))) < 0.25 / np.arange(1, len(classes) + 1) ** 0.6).astype(
+            np.float32
+        )
+        names = [f"clip{number:05d}" for number in range(clips)]
+        table = pd.DataFrame({"clip": names, "offset": 0, "length": 29 * RATE, "group": [n // 5 for n in range(clips)]})
+        table["split"] = np.array(["train", "train", "train", "valid", "test"])[table["group"] % 5]
+        folder = results.folder / "corpora" / dataset / str(RATE)
+        folder.mkdir(parents=True, exist_ok=True)
+        table.assign(group=table["group"].map("song{:04d}".format)).to_parquet(folder / "clips.parquet")
+        pd.DataFrame(labels, columns=list(classes)).assign(clip=names).to_parquet(folder / "labels.parquet")
+        facts = {
+            **{"dataset": dataset, "task": "multilabel", "classes": list(classes), "sample_rate": RATE},
+            **{"source": source, "clips": clips, "seconds": 29.0 * clips, "quarantined": 0, "digest": "digest"},
+            "content": f"data{dataset}",
+        }
+        (folder / "corpus.json").write_text(json.dumps(facts))
+        _done(results, "prepare", folder / "corpus.json", folder / "record.json", dataset=dataset)
+
+
+def embed(
+    results: Results,
+    *,
+    crop_length: int | None = None,
+    size: int = 32,
+    skill: Callable[[Cell], float] = lambda cell: 1.5,
+) -> None:
+    """Write embeddings of every planned frozen cell: the first six classes lie `skill` of the cell apart, songs too."""
+    for entry in list(results.plan["evaluations"]):
+        cell = entry["factors"]
+        if cell["scenario"] != "frozen":
+            continue
+        corpus = results.folder / "corpora" / cell["dataset"] / str(RATE)
+        labels = pd.read_parquet(corpus / "labels.parquet").drop(columns="clip").to_numpy()[:, :6]
+        songs = pd.read_parquet(corpus / "clips.parquet")["group"].str.removeprefix("song").astype(int).to_numpy()
+        random = np.random.default_rng(len(cell["encoder"] + cell["workers"]))
+        centres, places = random.normal(0, skill(cell), (6, size)), random.normal(0, 1, (songs.max() + 1, size))
+        crops = 1 if crop_length is None else 29 * RATE // crop_length
+        vectors = np.repeat(labels @ centres + places[songs], crops, axis=0)
+        vectors = vectors + random.normal(0, 1, vectors.shape)
+        output = results.folder.joinpath("embeddings", *(str(cell[factor]) for factor in PRETRAINING))
+        output.mkdir(parents=True, exist_ok=True)
+        np.save(output / f"{cell['dataset']}.npy", vectors.astype(np.float32))
+        record = {"data": {cell["dataset"]: "digest"}, "crop_length": crop_length}
+        (output / f"{cell['dataset']}.json").write_text(json.dumps(record))
+        _done(results, "embed", output / f"{cell['dataset']}.npy", output / f"{cell['dataset']}.json", **cell)
+
+
+def pretrain(results: Results, *, parameters: Mapping[str, int]) -> None:
+    """Write the record of every planned pre-training, with the size of its encoder."""
+    for run in results.plan["pretrained"]:
+        folder = Path(run["folder"])
+        folder.mkdir(parents=True, exist_ok=True)
+        size = parameters[run["factors"]["encoder"]]
+        (folder / "record.json").write_text(json.dumps({"parameters": {"encoder": size, "workers": {}}}))
+        _done(results, "pretrain", folder / "encoder.safetensors", folder / "record.json", **run["factors"])
+
+
+def _done(results: Results, verb: str, output: Path, record: Path, **levels: object) -> None:
+    """Make a job one that the evaluations with these levels needed."""
+    jobs = results.plan.setdefault("jobs", [])
+    place = len(jobs)
+    jobs.append([verb, str(output), str(record), str(output.with_suffix(".log"))])
+    for entry in results.plan["evaluations"]:
+        if all(entry["factors"][factor] == level for factor, level in levels.items()):
+            entry.setdefault("jobs", []).append(place)
+
+
+def tag(
+    results: Results, skill: Callable[[Cell], float], *, tags: Sequence[str] = TAGS, clips: int = 400, trials: int = 3
+) -> None:
+    """Write predictions of tags for every planned cell, and the trials they give.
+
+    Scores lie `skill` of the cell apart, more or less by tag, in noise that the trials partly share.
+    """
+    for entry in results.plan["evaluations"]:
+        cell = entry["factors"]
+        labels = (np.random.default_rng(0).random((clips, len(tags))) < 0.3 / np.arange(1, len(tags) + 1) ** 0.6) * 1.0
+        random = np.random.default_rng(len(str(cell)) + int(cell["pretrain_seed"]))
+        ease = np.random.default_rng(1).uniform(0.4, 1.6, len(tags)) + random.normal(0, 0.05, len(tags))
+        noise = random.normal(0, 1, (clips, len(tags))) + random.normal(0, 0.3, (trials, clips, len(tags)))
+        scores = 1 / (1 + np.exp(-(skill(cell) * ease * labels + noise)))
+        np.savez(
+            Path(entry["path"]).with_name("predictions.npz"),
+            clips=np.arange(clips).astype(str),
+            classes=np.array(tags),
+            labels=labels.astype(np.float32),
+            scores=scores.astype(np.float32),
+            confusion=np.stack([confusion("multilabel", labels=labels, scores=each) for each in scores]),
+        )
+        row = pd.read_csv(entry["path"], dtype=str).iloc[0].to_dict() | {"test_clips": clips}
+        areas = [metrics("multilabel", labels=labels, scores=each)["roc_auc"] for each in scores]
+        rows = [
+            row | {"trial": trial, "seed": 1000 + trial, "metric": "roc_auc", "value": area}
+            for trial, area in enumerate(areas)
+        ]
+        pd.DataFrame(rows).to_csv(entry["path"], index=False)
 
 
 def lose(results: Results, *, epochs: int = 20, splits: Sequence[str] = ("train", "valid")) -> None:
@@ -179,7 +295,7 @@ def paths(results: Results, **levels: object) -> list[Path]:
 def remove(results: Results, **levels: object) -> None:
     """Make the cells with these levels look as if they were never run."""
     for path in paths(results, **levels):
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def values(results: Results, **levels: object) -> np.ndarray:

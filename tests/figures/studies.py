@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from tests.figures import made
-from tests.results import Results
+from tests.results import Results, factors
 
 SIZES = ("100pct", "75pct", "50pct", "35pct", "20pct", "10pct")
 
@@ -110,6 +112,94 @@ def ranks(folder: Path) -> Results:
     )
 
 
+AUGMENTATIONS = ("polarity", "noise", "gain", "filter", "delay", "pitch", "reverb")
+SIZES_OF_ENCODERS = {"samplecnn": 2_379_520, "cpc": 6_367_232}
+
+
+def parameters(folder: Path) -> Results:
+    """Fig. 1.1 of Spijkervet: two self-supervised encoders, and one of them from scratch."""
+    results = made.study(
+        folder,
+        figure={"kind": "parameters"},
+        rows=["encoder", "workers", "scenario"],
+        grid={"encoder": ["samplecnn", "cpc"], "workers": ["contrastive"], "dataset": ["magnatagatune"]},
+        value=lambda cell: 0.35 if cell["encoder"] == "samplecnn" else 0.31,
+        floors=["random", "handcrafted"],
+    )
+    made.add(results, factors("samplecnn", "supervised", "magnatagatune"), 0.34 + np.arange(10) / 1000)
+    made.pretrain(results, parameters=SIZES_OF_ENCODERS)
+    return results
+
+
+def tags(folder: Path) -> Results:
+    """Figs. 4.1 and 4.2."""
+    grid = {"dataset": ["magnatagatune", "msd"]}
+    results = made.study(folder, figure={"kind": "tags"}, rows=["encoder"], grid=grid)
+    made.prepare(results, clips=20_000)
+    return results
+
+
+def embedding_map(folder: Path) -> Results:
+    """Fig. 6.1, coloured by tag."""
+    results = made.study(
+        folder,
+        figure={"kind": "embedding_map"},
+        rows=["encoder", "workers"],
+        grid={"workers": ["contrastive", "predictive_coding"], "dataset": ["magnatagatune"]},
+        floors=["random"],
+    )
+    made.prepare(results, clips=500)
+    made.embed(results, skill=lambda cell: {"contrastive": 2.0, "predictive_coding": 1.0}.get(cell["workers"], 0.3))
+    return results
+
+
+def per_tag(folder: Path) -> Results:
+    """Fig. 6.2: two self-supervised methods and one from scratch."""
+    results = made.study(
+        folder,
+        figure={"kind": "per_tag"},
+        rows=["encoder", "workers", "scenario"],
+        grid={"encoder": ["samplecnn", "cpc"], "workers": ["contrastive"], "dataset": ["magnatagatune"]},
+    )
+    made.add(results, factors("samplecnn", "supervised", "magnatagatune"), np.full(10, 0.5))
+    results.plan["studies"]["fig2"]["metric"] = "roc_auc"
+    made.tag(results, lambda cell: 2.2 if cell["encoder"] == "cpc" else 2.6)
+    return results
+
+
+def probabilities(folder: Path) -> Results:
+    """Fig. 6.4: delay and pitch are best at 0.4."""
+    curves = [{"augmentation": ["crop", f"{name}_40", f"{name}_80"]} for name in AUGMENTATIONS]
+    levels = list(dict.fromkeys(level for curve in curves for level in curve["augmentation"]))
+
+    def value(cell: made.Cell) -> float:
+        name, _, percent = cell["augmentation"].partition("_")
+        return 0.3 + (0.01 + 0.02 * (name in ("delay", "pitch")) * (percent == "40")) * (name != "crop")
+
+    return made.study(
+        folder,
+        figure={"kind": "probabilities", "at": [0, 0.4, 0.8], "names": list(AUGMENTATIONS), "curves": curves},
+        rows=["augmentation"],
+        grid={"augmentation": levels, "dataset": ["magnatagatune"]},
+        value=value,
+    )
+
+
+def augmentations(folder: Path) -> Results:
+    """Fig. 6.3: dots, against the crop alone as a line."""
+    return made.study(
+        folder,
+        figure={"kind": "dots", "line": {"augmentation": "crop"}},
+        rows=["augmentation"],
+        grid={"augmentation": ["crop", *AUGMENTATIONS], "dataset": ["magnatagatune"]},
+        value=lambda cell: 0.305 + 0.01 * (cell["augmentation"] != "crop") + 0.03 * (cell["augmentation"] == "filter"),
+    )
+
+
 BY_KIND: dict[str, Callable[[Path], Results]] = {
-    study.__name__: study for study in (dots, weightings, losses, relative, confusions, training_sizes, ranks)
+    study.__name__: study
+    for study in (
+        *(dots, weightings, losses, relative, confusions, training_sizes, ranks),
+        *(parameters, tags, embedding_map, per_tag, probabilities),
+    )
 }

@@ -87,3 +87,17 @@ def test_the_description_holds_every_number(results: Results) -> None:
     said = made.description(results)
     assert "FMA small (twin): PASE, supervised 39.9; PASE, frozen 45.0;" in said
     assert said.count("random weights, frozen") == 3
+
+
+def test_methods_chosen_for_it_are_lines_across(tmp_path: Path) -> None:
+    results = studies.augmentations(tmp_path)
+    figure = made.figure(results)
+    made.assert_nothing_overlaps(figure)
+    roles = made.numbers(results).set_index("method")["role"]
+    assert roles["crops alone"] == "reference"
+    assert set(roles.drop("crops alone")) == {"method"}
+    (panel,) = figure.axes
+    assert [label.get_text() for label in panel.get_yticklabels()] == list(studies.AUGMENTATIONS)
+    across = [line for line in panel.lines if list(np.ravel(line.get_ydata())) == [0, 1]]
+    values = made.values(results, augmentation="crop")
+    assert [float(np.ravel(line.get_xdata())[0]) for line in across] == pytest.approx([100 * values.mean()])

@@ -128,3 +128,28 @@ def test_the_description_holds_points_and_crossing(results: Results) -> None:
     assert "frozen 50." in said or "frozen 4" in said
     assert "with 4,000 samples" in said
     assert "fine-tuned does not beat frozen at the largest size" in said
+
+
+def test_frozen_stands_against_from_scratch_down_to_one_percent(tmp_path: Path) -> None:
+    """Fig. 6.5 of Spijkervet (2021): better with few labels, worse with all."""
+
+    def value(cell: made.Cell) -> float:
+        share = float(cell["fraction"].removesuffix("pct")) / 100
+        return 0.33 if cell["scenario"] == "frozen" else float(0.35 + 0.03 * np.log10(share))
+
+    results = made.study(
+        tmp_path,
+        figure={"kind": "training_sizes", "of": {"scenario": "supervised"}, "over": {"scenario": "frozen"}},
+        rows=["scenario", "fraction"],
+        grid={
+            **{"scenario": ["frozen", "supervised"], "fraction": ["100pct", "50pct", "20pct", "10pct", "5pct", "1pct"]},
+            **{"encoder": ["samplecnn"], "workers": ["contrastive"], "dataset": ["magnatagatune"]},
+        },
+        value=value,
+    )
+    figure = made.figure(results)
+    made.assert_nothing_overlaps(figure)
+    (panel,) = figure.axes
+    assert [text.get_text() for text in panel.get_xticklabels()] == ["40", "200", "800", "4,000"]
+    assert made.numbers(results).query("role == 'point'")["scenario"].nunique() == 2
+    assert "supervised beats frozen from " in made.description(results)

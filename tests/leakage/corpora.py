@@ -61,6 +61,7 @@ def corpus(
         seconds=len(samples) / rate,
         quarantined=0,
         digest=hashlib.sha256(samples.tobytes()).hexdigest()[:16],
+        content=hashlib.sha256(folder.name.encode()).hexdigest()[:16],
     )
     write_json(folder / "corpus.json", facts_as_json(facts))
     return Corpus(folder)

@@ -23,6 +23,7 @@ def small(label: str) -> Table:
     return Table(
         study="study",
         title=label,
+        question=label,
         measure=words.measure("macro_f1"),
         stub=("encoder",),
         columns=(Column(label=label, source="twin", test_clips="90", quarantined="2"),),

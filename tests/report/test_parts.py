@@ -37,7 +37,7 @@ def test_comparisons_across_data_sets_are_sentences(made: dict[str, Part]) -> No
     assert cells(part, "Data sets") == ["OpenMIC and FMA small"] * 2
     assert cells(part, "Verdict") == ["better"] * 2
     assert part.sentences[0].startswith("Mean over OpenMIC and FMA small (twin): frozen PASE beats random weights by ")
-    assert part.sentences[0].endswith("] on these test clips.")
+    assert part.sentences[0].endswith("] on these test clips; 10 trials of one checkpoint a set.")
     assert part.sentences[-1].endswith("p is adjusted over 2 tests, a family apart from that of the single data sets.")
 
 
@@ -101,6 +101,19 @@ def test_several_checkpoints_tell_where_the_variation_comes_from_and_how_many_se
     assert cells(part, "Seeds needed")[0].startswith("10 (")
     assert "Across data sets" not in made
     assert "Ranks over data sets" not in made
+
+
+def test_the_variation_is_told_by_the_methods_with_several_checkpoints(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    study = results.plan["studies"]["fig2"]
+    study |= {"rows": ["encoder", "workers"], "comparisons": []}
+    for seed, mean in enumerate((0.50, 0.55, 0.60)):
+        results.add(factors("pase", "frozen", "openmic", seed=seed), mean + NOISE)
+    results.add(factors("pase", "frozen", "openmic", workers="WLP"), 0.5 + 3 * NOISE)
+    part = parts(results)["Where the variation comes from"]
+    by_source = {row[0]: row[1] for row in part.rows}
+    assert (by_source["Checkpoint"], by_source["Trial"]) == ("5.0 (91 %)", "1.6 (9 %)")
+    assert "mean over the methods with several checkpoints." in part.sentences[0]
 
 
 def test_fractions_are_not_ranked_as_if_they_were_data_sets(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.corpora import write_corpus
 from tests.report.made import table
 from tests.results import Results, factors, full
 from workflow_scripts.report import formats, words
@@ -99,7 +100,10 @@ def test_each_comparison_is_a_sentence(tmp_path: Path, gain: float, sentence: st
 def test_too_few_trials_are_said_not_hidden(tmp_path: Path) -> None:
     made = table(pair(tmp_path, np.array([0.5, 0.6]), np.array([0.4, 0.3])))
     assert made.rows[0].entries[0].half_width is None
-    assert "PASE, frozen, OpenMIC: 2 trials: no interval from fewer than three." in made.notes
+    assert (
+        "PASE, frozen, OpenMIC; random weights, frozen, OpenMIC: 2 trials: no interval from fewer than three."
+        in made.notes
+    )
     assert "2 trials: no interval from fewer than three" in made.outcomes[0].sentence
     assert made.outcomes[0].interval == ""
 
@@ -112,6 +116,67 @@ def test_different_data_are_refused_in_words(tmp_path: Path) -> None:
     made = table(results)
     assert made.outcomes[0].verdict.startswith("refused: measured on different data")
     assert "OpenMIC: measured on different data, so not ranked." in made.notes
+
+
+def test_what_is_missing_for_one_reason_is_one_note(tmp_path: Path) -> None:
+    results = full(tmp_path)
+    for evaluation in results.plan["evaluations"][:8]:
+        Path(evaluation["path"]).unlink()
+    (note,) = (note for note in table(results).notes if note.endswith(": not run."))
+    assert note.startswith("PASE, supervised, OpenMIC; PASE, frozen, OpenMIC; ")
+    assert " and 2 more: not run." in note
+
+
+def test_it_is_said_what_was_heard_in_pre_training_and_where_that_came_from(tmp_path: Path) -> None:
+    real = {"source": "local"}
+    unknown = table(pair(tmp_path / "unknown", 0.5 + NOISE, 0.4 + NOISE, **real))
+    assert "Pre-trained on AudioSet Music (source unknown here)." in unknown.notes
+    results = pair(tmp_path / "twin", 0.5 + NOISE, 0.4 + NOISE, **real)
+    corpus = write_corpus(tmp_path / "audioset_music", clips=3, seconds=0.1)
+    results.plan["corpora"] = [str(corpus.folder)]
+    made = table(results)
+    assert "Pre-trained on AudioSet Music (twin)." in made.notes
+    assert TWIN_WARNING in made.notes
+    assert TWIN_WARNING not in unknown.notes
+
+
+def test_a_difference_that_other_tests_keep_from_being_shown_says_so(tmp_path: Path) -> None:
+    results = pair(tmp_path, 0.54 + NOISE, 0.5 - NOISE / 2)
+    results.add(factors("handcrafted", "frozen", "openmic"), 0.5 + NOISE)
+    study = results.plan["studies"]["fig2"]
+    study["comparisons"] += [
+        {"name": str(number), "better": {"encoder": "random"}, "than": {"encoder": "handcrafted"}}
+        for number in range(2)
+    ]
+    sentence = table(results).outcomes[0].sentence
+    assert (
+        "no difference shown once adjusted for 3 tests between frozen PASE and random weights: 4.0 points [" in sentence
+    )
+
+
+def test_a_sign_flip_that_cannot_confirm_anything_says_so(tmp_path: Path) -> None:
+    few = table(pair(tmp_path / "few", 0.5 + NOISE[:3], 0.4 - NOISE[:3]))
+    assert "With 3 differences p (sign flip) is never below 0.250: there it can confirm nothing." in few.notes
+    assert not any("confirm nothing" in note for note in table(full(tmp_path / "many")).notes)
+
+
+def test_several_checkpoints_are_counted_and_a_single_one_is_told_from_none(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    study = results.plan["studies"]["fig2"]
+    study["rows"] = ["encoder", "workers"]
+    study["comparisons"] = [
+        {"name": "floor", "better": {"workers": "WLPMCT"}, "than": {"encoder": "random"}},
+        {"name": "single", "better": {"workers": "WLPMCT"}, "than": {"workers": "WLP"}},
+    ]
+    for seed in range(3):
+        results.add(factors("pase", "frozen", "openmic", seed=seed), 0.5 + seed / 50 + NOISE)
+    results.add(factors("pase", "frozen", "openmic", workers="WLP"), 0.4 + NOISE)
+    results.add(factors("random", "frozen", "openmic"), 0.4 - NOISE)
+    made = table(results)
+    assert made.outcomes[0].evidence == "3 checkpoints, 90 test clips"
+    assert made.outcomes[1].evidence == "3 checkpoints against a single one, 90 test clips"
+    assert any(note.startswith("Checkpoints: ") for note in made.notes)
+    assert any("a row with 1 in the column of checkpoints shows" in note for note in made.notes)
 
 
 def test_the_note_of_a_study_is_among_its_notes(tmp_path: Path) -> None:
@@ -131,7 +196,7 @@ def predicted(folder: Path, skill: float) -> Results:
 
 def test_what_plus_minus_covers_is_said_and_its_parts_are_there(tmp_path: Path) -> None:
     made = table(predicted(tmp_path, 1.5))
-    assert made.notes[0].endswith("95 % interval for other trials and other test clips.")
+    assert made.notes[0].endswith("95 % interval for other trials and test clips.")
     entry = made.rows[0].entries[0]
     assert [name for name, _ in entry.errors] == ["trials", "test clips"]
     assert made.columns[0].test_clips == "120 in 39 groups"

@@ -15,6 +15,15 @@ def test_a_narrow_interval_does_not_become_none(value: float, text: str) -> None
     assert words.half_width(value, 1) == text
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [(0.0004, 0.05, "[0.04, 5.0]"), (-0.0004, 0.05, "[~0.04, 5.0]"), (-0.05, -4e-6, "[~5.0, ~0.0004]"),
+     (0.0, 0.02, "[0.0, 2.0]"), (-1e-17, 0.1, "[0.0, 10.0]"), (float("nan"), float("nan"), "")],
+)  # fmt: skip
+def test_an_end_of_an_interval_beside_zero_is_not_printed_as_zero(low: float, high: float, text: str) -> None:
+    assert words.interval(low, high, words.measure("macro_f1")) == text.replace("~", words.MINUS)
+
+
 @pytest.mark.parametrize(("p", "text"), [(0.0004, "<0.001"), (0.0456, "0.046"), (1.0, "1.000"), (float("nan"), "")])
 def test_p_values(p: float, text: str) -> None:
     assert words.p_value(p) == text

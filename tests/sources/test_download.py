@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.sources.server import Site, served
-from workflow_scripts.errors import UserError
+from workflow_scripts.errors import PassingError, UserError
 from workflow_scripts.sources import download as download_module
 from workflow_scripts.sources.download import download
 from workflow_scripts.sources.remotes import Remote
@@ -90,7 +90,7 @@ def test_next_run_goes_on_with_the_part(tmp_path):
         handler.serve(stop_after=1_000_000) if number == 0 else handler.answer(503, b"", {})
         return True
 
-    with served(Site(CONTENT, dead)) as site, pytest.raises(UserError, match=r"gave up.*503.*run again"):
+    with served(Site(CONTENT, dead)) as site, pytest.raises(PassingError, match=r"gave up.*503.*run again"):
         download(remote_of(site), tmp_path, pause=lambda _: None)
     assert (tmp_path / "music.bin.part").stat().st_size > 900_000
     site = fetch(good, tmp_path)

@@ -134,8 +134,7 @@ def _matrix(methods: Sequence[Method], evidence: Evidence) -> list[dict[str, obj
 
 def _rates(method: Method, evidence: Evidence) -> tuple[tuple[str, ...], list[np.ndarray]]:
     """Classes, and of each measured cell the rates (trials, true, predicted) in percent."""
-    keys = {cell.key for cell in method.cells}
-    found = [evidence.predictions(each) for each in method.evaluations if each.key in keys]
+    found = evidence.predictions_of(method)
     if any(predictions.confusion.ndim != 3 for predictions in found):
         raise UserError(
             f"study {evidence.study.name}: figure confusions needs one class a clip, and clips of "

@@ -1,14 +1,16 @@
 """A dot with its interval per method, a line per reference; a panel per column of the table.
 
-As in Fig. 2 of Wu et al. (2021), lying on its side so that any number of methods can be read.
+As in Fig. 2 of Wu et al. (2021) and Fig. 6.3 of Spijkervet (2021), lying on its side so that any number of methods can
+be read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,14 +18,14 @@ from matplotlib.lines import Line2D
 
 from workflow_scripts.report import figures, words
 from workflow_scripts.report.evidence import Evidence, frame
-from workflow_scripts.report.tables import FROM_SCRATCH, NOTHING
+from workflow_scripts.report.tables import FROM_SCRATCH
 from workflow_scripts.statistics.missing import in_short
 from workflow_scripts.statistics.plan import Study
 from workflow_scripts.statistics.summary import METHOD_FACTORS
 
 READING = (
-    "Dots: mean with the 95 % interval of the table. Vertical lines: training from scratch and floors. The scales "
-    "differ."
+    "Dots: mean with the 95 % interval of the table. Vertical lines: what the dots are to be seen against, such as "
+    "training from scratch and floors. The scales differ."
 )
 COLUMNS = (
     *("study", "metric", "unit", "panel", "method", "role", *METHOD_FACTORS, "status", "reason"),
@@ -31,33 +33,31 @@ COLUMNS = (
 )
 METHOD, REFERENCE, FLOOR = "method", "reference", "floor"
 PANEL_WIDTH, ROW_HEIGHT = 2.5, 0.42  # inches: three panels fit a page's width, a label fits its row
+NARROWEST = 4.5  # inches: the line about twins
 MARGIN_HEIGHT = 1.05  # inches: panel titles and axis
 LINES_PER_LEGEND_ROW = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """No options: rows and columns of the study decide."""
+    """`line`: levels of the methods that are drawn as a line across, besides training from scratch; none by default."""
+
+    line: Mapping[str, str | int] = field(default_factory=dict)
 
 
-def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:  # noqa: ARG001
+def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     """One row per entry of the study's table, floors last."""
     entries = evidence.entries
-    entries["panel"] = _joined(entries, study.columns)
-    entries["method"] = _joined(entries, study.rows)
+    for column, factors in (("panel", study.columns), ("method", study.rows)):
+        entries[column] = [figures.named(entry, factors) for entry in figures.dicts(entries)]
     entries["role"] = METHOD
     entries.loc[entries["scenario"] == FROM_SCRATCH, "role"] = REFERENCE
+    if options.line:
+        chosen = [entries[factor] == str(level) for factor, level in options.line.items()]
+        entries.loc[np.logical_and.reduce(chosen), "role"] = REFERENCE
     entries.loc[entries["kind"] == "floor", "role"] = FLOOR
     entries = entries.sort_values("role", key=lambda role: role == FLOOR, kind="stable")
     return frame(figures.dicts(entries), COLUMNS)
-
-
-def _joined(entries: pd.DataFrame, factors: Sequence[str]) -> list[str]:
-    """Levels of a row in words; those that say "none" are left out."""
-    return [
-        ", ".join(words.name(level) for level in levels if level != NOTHING)
-        for levels in entries[list(factors)].itertuples(index=False)
-    ]
 
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
@@ -70,7 +70,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     legend_rows = -(-len(references) // LINES_PER_LEGEND_ROW)
     height = MARGIN_HEIGHT + figures.LEGEND_HEIGHT * legend_rows + ROW_HEIGHT * max(len(methods), 2)
     labels_width = figures.CHARACTER_WIDTH * methods["method"].map(len).max()
-    figure = figures.blank(labels_width + PANEL_WIDTH * len(panels), height)
+    figure = figures.blank(max(labels_width + PANEL_WIDTH * len(panels), NARROWEST), height)
     axes = figures.panels(figure, 1, len(panels), len(panels), sharey=True)
     heights = {method: place for place, method in enumerate(methods["method"])}
     for panel, (label, rows) in zip(axes, panels, strict=True):

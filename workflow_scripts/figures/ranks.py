@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,6 @@ from matplotlib.figure import Figure
 
 from workflow_scripts.report import figures, words
 from workflow_scripts.report.evidence import Evidence, frame
-from workflow_scripts.report.tables import NOTHING
 from workflow_scripts.statistics.missing import in_short
 from workflow_scripts.statistics.plan import Study
 from workflow_scripts.statistics.ranking import RANKED_FACTORS
@@ -57,18 +55,13 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
         {
             **record,
             "unit": evidence.measure.unit,
-            "panel": _labels(record, beside) or _labels_of_sets(record),
-            "method": _labels(record, study.rows),
+            "panel": figures.named(record, beside) or _labels_of_sets(record),
+            "method": figures.named(record, study.rows),
             **{name: record[name] * evidence.measure.scale for name in ("mean", "iqm")},
         }
         for record in figures.dicts(mine)
     ]
     return frame(rows, COLUMNS)
-
-
-def _labels(record: dict[str, Any], factors: Iterable[str]) -> str:
-    """Levels of a row in words; those that say "none" are left out."""
-    return ", ".join(words.name(record[factor]) for factor in factors if record[factor] != NOTHING)
 
 
 def _labels_of_sets(record: dict[str, Any]) -> str:

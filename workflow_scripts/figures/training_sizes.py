@@ -12,7 +12,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from workflow_scripts.report import figures, words
 from workflow_scripts.report.evidence import Evidence, Method, evidence_of, frame, panels, select
@@ -180,7 +179,6 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, scenari
     absent = len(points) - len(shown)
     lines = [title, _said(figures.records(found)[0])]
     panel.set_title("\n".join([*lines, f"{absent} of {len(points)} points not run"] if absent else lines))
-    panel.set_xscale("log")
     for name, curve in figures.groups(shown, "scenario"):
         beside = BESIDE ** (scenarios.index(name) - (len(scenarios) - 1) / 2)
         errors = [(curve["mean"] - curve["low"]).fillna(0), (curve["high"] - curve["mean"]).fillna(0)]
@@ -190,22 +188,10 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, scenari
     for row in figures.records(found[found["outcome"] == CROSSED]):
         panel.axvspan(row.low, row.high, color=figures.GRID, zorder=0, linewidth=0)
         panel.axvline(row.size, color=figures.SOFT, linewidth=1.2, zorder=1)
-    _sizes_on_axis(panel, sorted(set(shown["train_clips"])))
+    figures.label_sizes(panel, shown["train_clips"], lambda size: f"{size:,.0f}")
+    panel.margins(x=0.08)
     panel.set_xlabel("training samples")
     panel.set_ylabel(words.measure(study.metric).heading)
-
-
-def _sizes_on_axis(panel: Axes, sizes: list[float]) -> None:
-    """Label the sizes themselves, leaving out those too near to the last one labelled."""
-    reach = math.log(sizes[-1] / sizes[0]) or 1.0
-    kept: list[float] = []
-    for size in reversed(sizes):
-        if not kept or math.log(kept[-1] / size) / reach > 0.17:  # of the axis: a label of five digits
-            kept.append(size)
-    panel.xaxis.set_major_locator(FixedLocator(kept[::-1]))
-    panel.xaxis.set_major_formatter(FuncFormatter(lambda size, _: f"{size:,.0f}"))
-    panel.xaxis.set_minor_locator(NullLocator())
-    panel.margins(x=0.08)
 
 
 def _style(scenario: str, scenarios: list[str]) -> dict[str, Any]:

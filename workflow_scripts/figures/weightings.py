@@ -71,14 +71,15 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
         panel.set_ylabel(words.measure(study.metric).heading)
         _points(panel, within, sets, weightings)
         for row in figures.records(figures.measured(within[within["role"] == FLOOR])):
-            panel.axhline(row.mean, zorder=1, **_line(floors.index(row.encoder)))
+            panel.axhline(row.mean, zorder=1, **figures.reference_line(floors.index(row.encoder)))
         if figures.measured(within).empty:
             panel.set_yticks([])
     handles = [
         Line2D([], [], linestyle="none", label=words.name(name), **_marker(name, weightings)) for name in weightings
     ]
     handles += [
-        Line2D([], [], label=f"{words.name(name)} (floor)", **_line(place)) for place, name in enumerate(floors)
+        Line2D([], [], label=f"{words.name(name)} (floor)", **figures.reference_line(place))
+        for place, name in enumerate(floors)
     ]
     figures.legend(figure, handles, columns=len(handles) if columns > 1 else 2)
     figures.heading(figure, study.title, numbers["source"])
@@ -114,10 +115,6 @@ def _marker(weighting: str, weightings: list[str]) -> dict[str, Any]:
     place = others.index(weighting)
     colour = figures.COLOURS[(0, 2, 3, 4, 5)[place % 5]]  # the second one is that of the open circles
     return {"marker": figures.MARKERS[place % len(figures.MARKERS)], "color": colour, "markersize": 6}
-
-
-def _line(place: int) -> dict[str, Any]:
-    return {"color": figures.SOFT, "linestyle": figures.DASHES[place % len(figures.DASHES)], "linewidth": 1.4}
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:

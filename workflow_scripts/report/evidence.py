@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +14,11 @@ from workflow_scripts.errors import UserError
 from workflow_scripts.factors import FACTORS, PRETRAINING
 from workflow_scripts.report import tables, words
 from workflow_scripts.statistics import summary, trials
-from workflow_scripts.statistics.cells import Cell, Cells
+from workflow_scripts.statistics.cells import Cell, Cells, objection
+from workflow_scripts.statistics.corpora import sources_of
 from workflow_scripts.statistics.plan import Evaluation, Plan, Pretrained, Study
 from workflow_scripts.statistics.reading import Kind, read_csv
+from workflow_scripts.statistics.redrawn import DAMAGED
 from workflow_scripts.statistics.summary import METHOD_FACTORS, MISSING
 
 #: columns of numbers behind figures that are not text, besides those of the statistics
@@ -26,7 +26,8 @@ KINDS: dict[str, Kind] = {
     **summary.KINDS,
     **dict.fromkeys(("half_width", "value", "loss", "weight", "drawn", "size"), "number"),
     **dict.fromkeys(("crosses", "always", "never", "train_clips"), "number"),
-    **dict.fromkeys(("epoch", "runs"), "count"),
+    **dict.fromkeys(("x", "y", "perplexity", "agreement", "chance", "probability"), "number"),
+    **dict.fromkeys(("epoch", "runs", "parameters", "clips", "positives", "points"), "count"),
 }
 LOSSES: dict[str, Kind] = {
     **{"epoch": "integer", "split": "text", "worker": "text"},
@@ -139,6 +140,9 @@ class Evidence:
             reasons = [cells.reason_missing(evaluation, metric) for evaluation in evaluations]
             found = [cells.get(each, metric) for each, reason in zip(evaluations, reasons, strict=True) if not reason]
             measured = tuple(cell for cell in found if cell is not None)
+            objected = objection(measured)
+            if objected:
+                measured, reasons = (), [f"refused: {objected}"]
             methods.append(
                 Method(
                     levels=dict(zip(METHOD_FACTORS, key, strict=True)),
@@ -168,9 +172,12 @@ class Evidence:
     @functools.cached_property
     def sources(self) -> dict[str, str]:
         """Where the audio of each prepared corpus comes from: twin, local or download."""
-        files = [folder / "corpus.json" for folder in self.plan.corpora]
-        facts = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.is_file()]
-        return {fact["dataset"]: fact["source"] for fact in facts}
+        return sources_of(self.plan.corpora)
+
+    def predictions_of(self, method: Method) -> list[Predictions]:
+        """What the measured cells of a method predicted, in the order of its evaluations."""
+        keys = {cell.key for cell in method.cells}
+        return [self.predictions(each) for each in method.evaluations if each.key in keys]
 
     def predictions(self, evaluation: Evaluation) -> Predictions:
         """What the trials of a measured cell predicted; `UserError` if the file is missing or damaged."""
@@ -184,7 +191,7 @@ class Evidence:
                     scores=stored["scores"],
                     confusion=stored["confusion"],
                 )
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except DAMAGED as error:
             raise UserError(f"{path} is missing or damaged: delete its folder and evaluate again") from error
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from workflow_scripts.files import written_atomically
 from workflow_scripts.report import words
-from workflow_scripts.report.tables import TWIN
+from workflow_scripts.report.tables import NOTHING, TWIN
 from workflow_scripts.statistics.missing import in_short
 from workflow_scripts.statistics.summary import MISSING
 
@@ -100,6 +102,22 @@ def measured(numbers: pd.DataFrame) -> pd.DataFrame:
     return numbers[numbers["status"] != MISSING]
 
 
+def named(levels: Mapping[str, Any], factors: Iterable[str]) -> str:
+    """Levels of these factors in words; those that say "none" are left out."""
+    return ", ".join(words.name(str(levels[factor])) for factor in factors if levels[factor] != NOTHING)
+
+
+def distinct(place: int) -> dict[str, Any]:
+    """Colour and marker of the first, second, ... of many: none of the first 36 has both like another."""
+    turn, colour = divmod(place, len(COLOURS))
+    return {"color": COLOURS[colour], "marker": MARKERS[(colour + turn) % len(MARKERS)]}
+
+
+def reference_line(place: int) -> dict[str, Any]:
+    """Style of the first, second, ... line that others are to be seen against, such as a floor's."""
+    return {"color": SOFT, "linestyle": DASHES[place % len(DASHES)], "linewidth": 1.4}
+
+
 def panel_title(label: str, rows: pd.DataFrame) -> str:
     """A panel's label with the data source and the number of test clips, or that there is nothing in it."""
     found = measured(rows)
@@ -147,6 +165,27 @@ def label_places(panel: Axes, labels: Sequence[str], *, width: float) -> None:
     panel.set_xticks(range(len(labels)), list(labels), rotation=90 if collide else 0)
     panel.tick_params(axis="x", length=0)
     panel.set_xlim(-0.6, len(labels) - 0.4)
+
+
+def label_sizes(panel: Axes, sizes: Iterable[float], form: Callable[[float], str]) -> None:
+    """Make the horizontal axis logarithmic and label these sizes, leaving out those too near to a larger one."""
+    panel.set_xscale("log")
+    ordered = sorted(set(sizes))
+    reach = math.log(ordered[-1] / ordered[0]) or 1.0
+    kept: list[float] = []
+    for size in reversed(ordered):
+        if not kept or math.log(kept[-1] / size) / reach > 0.17:  # of the axis: a label of five digits
+            kept.append(size)
+    panel.xaxis.set_major_locator(FixedLocator(kept[::-1]))
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda size, _: form(size)))
+    panel.xaxis.set_minor_locator(NullLocator())
+
+
+def legend_columns(handles: Sequence[Artist], *, width: float) -> int:
+    """Columns of a legend in `width` inches, rows as equal as they can be: texts, and the line and gaps before each."""
+    longest = max((len(str(handle.get_label())) for handle in handles), default=1)
+    columns = max(1, min(len(handles), int(width / (longest * CHARACTER_WIDTH + 0.75))))
+    return -(-len(handles) // -(-len(handles) // columns)) if handles else 1
 
 
 def legend(figure: Figure, handles: Sequence[Artist], *, columns: int) -> None:

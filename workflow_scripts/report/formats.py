@@ -135,7 +135,8 @@ def markdown(table: Table) -> str:
         parts.append(f"## {md(part.title)}")
         if part.rows:
             parts.append(markdown_table(part.headings, part.rows, texts=part.texts, last_text=part.last_text))
-        parts.append("\n".join(f"- {md(sentence)}" for sentence in part.sentences))
+        if part.sentences:
+            parts.append("\n".join(f"- {md(sentence)}" for sentence in part.sentences))
     parts += ["## Notes", "\n".join(f"- {md(note)}" for note in table.notes)]
     return "\n\n".join(parts) + "\n"
 

@@ -166,7 +166,7 @@ def _corpus(folder: Path) -> DataRow:
         clips=f"{facts['clips']:,} ({words.duration(facts['seconds'])})",
         quarantined=f"{facts['quarantined']:,}",
         reasons="; ".join(f"{reason}: {number:,}" for reason, number in reasons.most_common()),
-        digest=facts["digest"],
+        digest=facts["content"],  # which results carry, whatever sample rate they were measured at
     )
 
 

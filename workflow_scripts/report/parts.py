@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
 from workflow_scripts.report import words
+from workflow_scripts.statistics.intervals import LEVEL
 from workflow_scripts.statistics.plan import Study
 from workflow_scripts.statistics.ranking import not_ranked_together
 from workflow_scripts.statistics.sets import BESIDE_SETS
-from workflow_scripts.statistics.summary import BETTER, MEASURED, MISSING, SETTINGS, WORSE
+from workflow_scripts.statistics.summary import BETTER, MEASURED, MISSING, NOT_SHOWN, SETTINGS, WORSE
 from workflow_scripts.statistics.uncertainty import TEST_CLIPS
 
 TWIN = "twin"
 UNIDENTIFIED = "not identified"
+SEVERAL, PRETRAINED = "the methods with several checkpoints", "the pre-trained methods"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +49,9 @@ def build(study: Study, mine: Mapping[str, pd.DataFrame], measure: words.Measure
     return [part for part in made if part.rows or part.sentences]
 
 
-def sources(frame: pd.DataFrame) -> list[str]:
-    """Where the numbers of these rows come from, each once."""
-    return list(dict.fromkeys(source for sources in frame["source"] for source in sources.split()))
+def sources(texts: Iterable[str]) -> list[str]:
+    """The different sources that columns of them name, each once."""
+    return list(dict.fromkeys(source for text in texts for source in text.split()))
 
 
 # --- across data sets -----------------------------------------------------------------------------------------------
@@ -88,13 +90,28 @@ def _across_sentence(study: Study, record: dict, frame: pd.DataFrame, measure: w
     mean, low, high = record["mean"], record["low"], record["high"]
     if record["status"] != MEASURED:
         return f"{over}: {better} and {than} not compared ({_why_not(record)})."
+    evidence = _evidence(record)
     if record["verdict"] in (BETTER, WORSE):
         also = ", also for other test clips" if TEST_CLIPS in record["covers"] else " on these test clips"
-        return (
-            f"{over}: {words.beats(record['verdict'], better, than)} {words.directed(mean, low, high, measure)}{also}."
-        )
+        found = f"{words.beats(record['verdict'], better, than)} {words.directed(mean, low, high, measure)}{also}"
+        return f"{over}: {found}; {evidence}."
     shown = f"{words.amount(mean, measure)} {words.interval(low, high, measure)}"
-    return f"{over}: {record['verdict'] or record['reason']} between {better} and {than}: {shown}."
+    said = not_shown(record) if record["verdict"] else record["reason"]
+    return f"{over}: {said} between {better} and {than}: {shown}; {evidence}."
+
+
+def not_shown(record: dict) -> str:
+    """That no difference is shown, and whether one would be if nothing else had been asked."""
+    adjusted = record["p"] <= 1 - LEVEL < record["p_holm"]
+    return f"{NOT_SHOWN} once adjusted for {words.counted(int(record['family']), 'tests')}" if adjusted else NOT_SHOWN
+
+
+def _evidence(record: dict) -> str:
+    """How many replicates stand behind each set at the least."""
+    replicates = words.counted(int(record["n"]), record["replicate"])
+    if record["replicate"] == "trials":
+        return f"{replicates}{' of one checkpoint' if record['checkpoints'] else ''} a set"
+    return f"{replicates}{' against a single one' if record['checkpoints'] == 1 else ''}"
 
 
 def _sets(datasets: str) -> str:
@@ -136,9 +153,10 @@ def _ranks(study: Study, mine: Mapping[str, pd.DataFrame], measure: words.Measur
         sets = _sets(measured["datasets"].iloc[0])
         covers = measured["covers"].iloc[0].replace(" and ", " and other ")
         said = (
-            f"By the mean over {sets} ({', '.join(sources(measured))}), each counting the same. The 95 % places hold "
-            f"for all methods at once and for other {covers}; methods that share a letter were not told apart. The "
-            " interquartile mean, over all trials of all sets, is a description.",
+            f"By the mean over {sets} ({', '.join(sources(measured['source']))}), each counting the same. The 95 % "
+            f"places hold for all methods at once and for other {covers}; methods that share a letter were not told "
+            "apart. The interquartile mean is a description: of all trials of all sets it leaves out the lowest and "
+            "the highest quarter, so easy and hard sets count less.",
             *said,
         )
     texts = len(beside) + len(study.rows)
@@ -188,43 +206,47 @@ def _profiles(study: Study, frame: pd.DataFrame, measure: words.Measure) -> Part
 
 
 def _variation(study: Study, frame: pd.DataFrame, measure: words.Measure) -> Part:
-    """Deviation and share of variance by source and column: mean over the pre-trained methods, or over all if none."""
-    pretrained = frame[frame["checkpoints"] > 0]
-    shown = pretrained if len(pretrained) else frame[frame["kind"] == "method"]
-    columns = list(dict.fromkeys(shown[list(study.columns)].itertuples(index=False, name=None)))
+    """Deviation and share of variance by source and column: mean over the methods that tell most of it."""
+    several, pretrained = (frame[frame["checkpoints"] > least] for least in (1, 0))
+    shown, whose = next(
+        ((methods, whose) for methods, whose in ((several, SEVERAL), (pretrained, PRETRAINED)) if len(methods)),
+        (frame[frame["kind"] == "method"], "the methods"),
+    )
+    columns = {_labels(key): inside for key, inside in shown.groupby(list(study.columns), sort=False)}
     reasons: dict[str, str] = {}
     rows = []
     for component, of_component in shown.groupby("component", sort=False):
         reasons |= {str(component): reason for reason in of_component["reason"] if reason}
-        cells = []
-        for column in columns:
-            inside = (shown[list(study.columns)] == list(column)).all(axis=1)
-            cells.append(_component(shown[inside], str(component), measure))
+        cells = (_component(inside, str(component), measure) for inside in columns.values())
         rows.append((words.capital(str(component)), *cells))
     said = []
     if rows:
         unit = measure.difference_unit or measure.name
-        whose = "the pre-trained methods" if len(pretrained) else "the methods"
         said.append(
             f"Standard deviation in {unit} that each source gives to a single trial, and its share of the variance "
             f"that was identified; mean over {whose}. Test clips: what another test set of this size would change."
         )
         said += [f"{words.capital(name)}: {UNIDENTIFIED} ({reason})." for name, reason in reasons.items()]
-    labels = [", ".join(words.name(level) for level in column) for column in columns]
     return Part(
         title="Where the variation comes from",
-        headings=("Source", *labels),
+        headings=("Source", *columns),
         rows=tuple(rows),
         sentences=tuple(said),
     )
 
 
+def _labels(key: Hashable) -> str:
+    """The levels that pandas groups by, in words."""
+    return ", ".join(words.name(str(level)) for level in (key if isinstance(key, tuple) else (key,)))
+
+
 def _component(inside: pd.DataFrame, component: str, measure: words.Measure) -> str:
     mine = inside[inside["component"] == component]
-    if mine.empty or (mine["reason"] != "").any():
+    unidentified = set(inside.loc[inside["reason"] != "", "component"])
+    if mine.empty or component in unidentified:
         return UNIDENTIFIED
     variance = float((mine["sd"] ** 2).mean())
-    total = float((inside.loc[inside["reason"] == "", "sd"] ** 2).sum()) / len(mine)
+    total = float((inside.loc[~inside["component"].isin(unidentified), "sd"] ** 2).sum()) / len(mine)
     share = f" ({words.number(100 * variance / total, 0)} %)" if total else ""
     return f"{words.number(math.sqrt(variance) * measure.scale, measure.decimals)}{share}"
 
@@ -237,8 +259,9 @@ def _seeds(frame: pd.DataFrame, measure: words.Measure) -> Part:
     if len(told):
         said.insert(
             0,
-            "Pre-training seeds on each side (or of the side that has several) that would show the difference with a "
-            "probability of 80 % in a test at 0.05; in brackets the range that not knowing the deviation well leaves.",
+            "Pre-training seeds on each side (or of the side that has several) that would show the difference on these "
+            "test clips with a probability of 80 % in a single test at 0.05; in brackets the range that not knowing "
+            "the deviation well leaves. Three is the least that is tested.",
         )
     elif said:
         said = [f"Not known: {'; '.join(reasons)}."]

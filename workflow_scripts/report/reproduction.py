@@ -15,8 +15,8 @@ from markupsafe import Markup
 from workflow_scripts.report import words
 from workflow_scripts.report.formats import environment, markdown_table, md, tex
 from workflow_scripts.report.tables import TWIN
-from workflow_scripts.statistics.quantities import MILLION, THOUSAND
 from workflow_scripts.statistics.reproduction import NOT_COMPARABLE, NOT_OURS, NOT_RUN
+from workflow_scripts.statistics.results import MILLION, THOUSAND
 
 TITLE = "Published claims and numbers"
 SYSTEMS = {
@@ -35,17 +35,40 @@ PHRASES = {
     "difference": "{metric} of {of} minus that of {over}, points",
     "relative": "{metric} of {of} relative to {over}",
     "crossing": "training samples from which on {of} has the higher {metric} than {over}",
+    "crossing_share": "percent of all labels from which on {of} has the higher {metric} than {over}",
+    "label_saving": "how many times fewer labels {of} needs for the {metric} that {over} has with all",
+    "best_probability": "probability with the highest {metric}, and those it does not surely beat",
+    "largest_class_gap": "{metric} of {of} minus that of {over} in the class where they lie furthest apart, points",
     "loss_ratio": "validation losses, mean over epochs of the logarithm of their ratio, {of}",
     "clips": "clips of {data}",
+    "songs": "clips of {data}",
+    "heard_songs": "training and validation clips of {data}",
+    "clip_seconds": "mean length of the clips of {data}, seconds",
     "hours": "hours of {data}",
     "classes": "classes of {data}",
     "classes_removed": "classes of {data} that are left out",
     "train_clips": "training samples",
+    "train_songs": "training samples",
     "hop": "hop of every feature",
     "fft_length": "window of every feature",
     "prosody_features": "outputs of the prosody worker",
     "sample_rate": "sample rate of the encoders",
     "embedding_size": "embedding of the encoders",
+    "pooled_size": "what the encoders give a head",
+    "input_samples": "samples in a crop",
+    "input_milliseconds": "length of a crop, ms",
+    "cpc_layers": "layers of the CPC encoder",
+    "cpc_filters": "filters of each layer of the CPC encoder",
+    "cpc_hop": "samples between two frames of the CPC encoder",
+    "cpc_hop_milliseconds": "time between two frames of the CPC encoder, ms",
+    "prediction_steps": "frames that predictive coding looks ahead",
+    "prediction_milliseconds": "how far predictive coding looks ahead, ms",
+    "negatives": "negatives of predictive coding",
+    "batch": "clips in a step of pre-training",
+    "pieces": "pieces of clips in a step of pre-training",
+    "adam_rate": "learning rate of pre-training with Adam",
+    "lars_factor": "what LARS multiplies the root of the batch by",
+    "lars_rate": "full learning rate of pre-training with LARS",
     "parameters": "parameters of {of}",
 }
 METHOD = ("encoder", "scenario")  # named on either side even where both have the same
@@ -54,6 +77,7 @@ DIGITS = {"counted": 3, "chosen": 5}  # a count is held against a rounded one; a
 #: width in the line of each LaTeX column; the longest texts get most
 TEX_WIDTHS = (0.3, 0.12, 0.2, 0.12, 0.1, 0.06)
 LEAST_DECIMALS = 1
+BEYOND = "beyond what was measured"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,9 +215,12 @@ def _ours(record: dict) -> str:
     decimals = max(LEAST_DECIMALS, len(record["mean"].partition(".")[2]))
     if math.isnan(value):
         return "undefined"
-    if math.isnan(low):
-        return f"{words.number(value, decimals)} (no interval)"
-    return f"{words.number(value, decimals)} [{words.number(low, decimals)}, {words.number(high, decimals)}]"
+    value_said, *ends = (_number(each, decimals) for each in (value, low, high))
+    return f"{value_said} (no interval)" if math.isnan(low) else f"{value_said} [{', '.join(ends)}]"
+
+
+def _number(value: float, decimals: int) -> str:
+    return BEYOND if math.isinf(value) else words.number(value, decimals)
 
 
 def _amount(value: float, digits: int, metric: str) -> str:
@@ -201,7 +228,8 @@ def _amount(value: float, digits: int, metric: str) -> str:
     unit = UNIT.match(metric)
     if unit and value < 1:
         return f"{value * MULTIPLES[unit[2]]:,.0f} {unit[1]}"
-    return " ".join([f"{value:.{digits}g}", *(unit.group(2, 1) if unit else ())])
+    said = f"{value:,.0f}" if value >= THOUSAND and value == round(value) else f"{value:.{digits}g}"
+    return " ".join([said, *(unit.group(2, 1) if unit else ())])
 
 
 def _crossing(record: dict) -> str:

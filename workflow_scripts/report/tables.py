@@ -11,11 +11,14 @@ import pandas as pd
 
 from workflow_scripts.report import parts, words
 from workflow_scripts.report.parts import TWIN, Part, sources
+from workflow_scripts.statistics.intervals import LEVEL
 from workflow_scripts.statistics.missing import in_short
 from workflow_scripts.statistics.plan import Comparison, Study
 from workflow_scripts.statistics.summary import BETTER, METHOD_FACTORS, MISSING, NOT_SHOWN, REFUSED, SETTINGS, WORSE
 from workflow_scripts.statistics.uncertainty import TEST_CLIPS
 
+LISTED = 6  # numbers that are missing for the same reason, in its note; each has it in place
+UNKNOWN = "source unknown here"  # of a corpus that others pre-trained on
 NOTHING = "none"  # in place of a source or count, and the level of what a run does not have
 ERROR_COLUMNS = {"checkpoints": "checkpoint_error", "trials": "trial_error", TEST_CLIPS: "test_set_error"}
 FROM_SCRATCH = "supervised"  # the scenario without pre-training
@@ -95,6 +98,7 @@ class Table:
 
     study: str
     title: str
+    question: str
     measure: words.Measure
     stub: tuple[str, ...]
     columns: tuple[Column, ...]
@@ -121,11 +125,13 @@ def build(study: Study, numbers: Mapping[str, pd.DataFrame]) -> Table:
     mine = {name: frame[frame["study"] == study.name] for name, frame in numbers.items()}
     entries, compared = mine["entries"], mine["comparisons"]
     measure = words.measure(study.metric)
-    columns = {key: _column(key, rows) for key, rows in _groups(entries, study.columns)}
-    rows = [_row(key, group, study, list(columns), measure) for key, group in _groups(entries, study.rows)]
+    records = _records(entries)
+    columns = {key: _column(key, group) for key, group in _grouped(records, study.columns).items()}
+    rows = [_row(key, group, study, list(columns), measure) for key, group in _grouped(records, study.rows).items()]
     return Table(
         study=study.name,
         title=study.title,
+        question=study.question,
         measure=measure,
         stub=tuple(words.name(factor) for factor in study.rows),
         columns=tuple(columns.values()),
@@ -141,7 +147,9 @@ def tidy(study: Study, entries: pd.DataFrame) -> pd.DataFrame:
     mine = entries[entries["study"] == study.name]
     measure = words.measure(study.metric)
     kept = ["kind", *METHOD_FACTORS, "pretrain_seeds", "status", "reason", "mark", "rank", "replicate", "trials"]
-    table = mine[[*kept, "checkpoints", "test_clips", "groups", "quarantined", "source", "data"]].copy()
+    table = mine[
+        [*kept, "checkpoints", "test_clips", "groups", "quarantined", "source", "data", "corpus_source"]
+    ].copy()
     table.insert(0, "study", study.name)
     table.insert(1, "metric", study.metric)
     table.insert(2, "unit", measure.unit)
@@ -165,40 +173,50 @@ def tidy_comparisons(study: Study, comparisons: pd.DataFrame, table: Table) -> p
     return mine
 
 
-def _groups(frame: pd.DataFrame, factors: Sequence[str]) -> Iterable[tuple[tuple[str, ...], pd.DataFrame]]:
+def _grouped(records: Iterable[dict], factors: Sequence[str]) -> dict[tuple[str, ...], list[dict]]:
     """Groups in the order of their first row."""
-    for key, group in frame.groupby(list(factors), sort=False):
-        yield tuple(str(level) for level in key), group
+    groups: dict[tuple[str, ...], list[dict]] = {}
+    for record in records:
+        groups.setdefault(tuple(str(record[factor]) for factor in factors), []).append(record)
+    return groups
 
 
 def _records(frame: pd.DataFrame) -> list[dict]:
     return frame.to_dict("records")
 
 
-def _column(key: tuple[str, ...], rows: pd.DataFrame) -> Column:
-    measured = rows[rows["status"] != MISSING]
+def _column(key: tuple[str, ...], group: Sequence[dict]) -> Column:
+    measured = _measured(group)
     return Column(
         label=", ".join(words.name(level) for level in key),
-        source=", ".join(sources(measured)) or NOTHING,
-        test_clips=_range(measured["test_clips"]) + _in_groups(measured["groups"]),
-        quarantined=_range(measured["quarantined"]),
+        source=", ".join(sources(record["source"] for record in measured)) or NOTHING,
+        test_clips=_range(measured, "test_clips") + _in_groups(measured),
+        quarantined=_range(measured, "quarantined"),
     )
 
 
 def _row(
-    key: tuple[str, ...], group: pd.DataFrame, study: Study, columns: Sequence[tuple[str, ...]], measure: words.Measure
+    key: tuple[str, ...],
+    group: Sequence[dict],
+    study: Study,
+    columns: Sequence[tuple[str, ...]],
+    measure: words.Measure,
 ) -> Row:
-    by_column = {tuple(record[factor] for factor in study.columns): record for record in _records(group)}
-    measured = group[group["status"] != MISSING]
-    floor = bool((group["kind"] == "floor").all())
+    by_column = {tuple(str(record[factor]) for factor in study.columns): record for record in group}
+    measured = _measured(group)
+    floor = all(record["kind"] == "floor" for record in group)
     return Row(
         labels=tuple(words.name(level) for level in key),
         floor=floor,
-        reference=floor or bool((group["scenario"] == FROM_SCRATCH).all()),
+        reference=floor or all(record["scenario"] == FROM_SCRATCH for record in group),
         entries=tuple(_entry(by_column.get(column), measure) for column in columns),
-        trials=_range(measured["trials"]),
-        checkpoints=_range(measured["checkpoints"]) if measured["checkpoints"].any() else NOTHING,
+        trials=_range(measured, "trials"),
+        checkpoints=_range(measured, "checkpoints") if any(record["checkpoints"] for record in measured) else NOTHING,
     )
+
+
+def _measured(records: Iterable[dict]) -> list[dict]:
+    return [record for record in records if record["status"] != MISSING]
 
 
 def _entry(record: dict | None, measure: words.Measure) -> Entry:
@@ -220,16 +238,17 @@ def _entry(record: dict | None, measure: words.Measure) -> Entry:
     )
 
 
-def _in_groups(groups: pd.Series) -> str:
+def _in_groups(records: Sequence[dict]) -> str:
     """In how many groups of one artist or song the test clips are, where that is known."""
-    return f" in {_range(groups)} groups" if groups.notna().any() else ""
+    known = _range(records, "groups")
+    return f" in {known} groups" if known != NOTHING else ""
 
 
-def _range(counts: pd.Series) -> str:
-    present = counts.dropna()
-    if present.empty:
+def _range(records: Iterable[dict], column: str) -> str:
+    present = [int(record[column]) for record in records if not pd.isna(record[column])]
+    if not present:
         return NOTHING
-    low, high = int(present.min()), int(present.max())
+    low, high = min(present), max(present)
     return f"{low:,}" if low == high else f"{low:,}{words.RANGE}{high:,}"
 
 
@@ -237,32 +256,47 @@ def _notes(study: Study, mine: Mapping[str, pd.DataFrame], measure: words.Measur
     entries = mine["entries"]
     measured = entries[entries["status"] != MISSING]
     yield from _about_numbers(measured, measure)
-    if measured["source"].str.contains(TWIN).any():
+    yield from _about_pretraining(measured[measured["checkpoints"] > 0])
+    if measured[["source", "corpus_source"]].isin([TWIN]).any(axis=None):
         yield TWIN_WARNING
-    if (measured["checkpoints"] == 1).any():
-        yield (
-            "One checkpoint: what the table shows is true of this checkpoint, not of the method; "
-            "another pre-training seed may give another result."
-        )
     yield from _about_comparisons(mine["comparisons"])
-    for key, column in _groups(measured, study.columns):
-        if column["data"].nunique() > 1:
+    for key, column in _grouped(_records(measured), study.columns).items():
+        if len({record["data"] for record in column}) > 1:
             yield f"{', '.join(words.name(level) for level in key)}: measured on different data, so not ranked."
     if len(measured) < len(entries):
         absent = words.counted(len(entries) - len(measured), "numbers")
         yield f"{words.capital(absent)} of {len(entries):,} missing, with the reason in place."
-    for record in _records(entries[entries["reason"] != ""]):
-        labels = ", ".join(words.name(record[factor]) for factor in (*study.rows, *study.columns))
-        yield f"{labels}: {record['reason']}."
+    for reason, of_reason in entries[entries["reason"] != ""].groupby("reason", sort=False):
+        labels = [
+            ", ".join(words.name(record[factor]) for factor in (*study.rows, *study.columns))
+            for record in _records(of_reason.head(LISTED))
+        ]
+        more = f" and {len(of_reason) - LISTED:,} more" if len(of_reason) > LISTED else ""
+        yield f"{'; '.join(labels)}{more}: {reason}."
     if study.notes:
         yield study.notes
+
+
+def _about_pretraining(pretrained: pd.DataFrame) -> Iterable[str]:
+    """What the encoders heard before, and what one checkpoint of them cannot tell."""
+    if pretrained.empty:
+        return
+    corpora = pretrained[["corpus", "corpus_source"]].drop_duplicates().itertuples(index=False)
+    yield f"Pre-trained on {'; '.join(f'{words.name(name)} ({source or UNKNOWN})' for name, source in corpora)}."
+    alone = pretrained["checkpoints"] == 1
+    if alone.any():
+        what = "the table shows" if alone.all() else "a row with 1 in the column of checkpoints shows"
+        yield (
+            f"One checkpoint: what {what} is true of this checkpoint, not of the method; "
+            "another pre-training seed may give another result."
+        )
 
 
 def _about_numbers(measured: pd.DataFrame, measure: words.Measure) -> Iterable[str]:
     """What stands before and after ±, and what the marks mean."""
     in_unit = f" in {measure.unit}" if measure.unit else ""
     kinds = [covers for covers in dict.fromkeys(measured["covers"]) if covers]
-    spans = " or ".join(f"other {covers.replace(' and ', ' and other ')}" for covers in kinds) or "other trials"
+    spans = ", or for ".join(f"other {words.listed(covers.split(' and '))}" for covers in kinds) or "other trials"
     yield f"{words.capital(measure.name)}{in_unit}: mean ± half the width of its 95 % interval for {spans}."
     if any(TEST_CLIPS in covers for covers in kinds):
         yield (
@@ -273,8 +307,8 @@ def _about_numbers(measured: pd.DataFrame, measure: words.Measure) -> Iterable[s
         yield "Where other test clips are not mentioned, nothing is known of them: the number is for these test clips."
     if (measured["rank"] != "").any():
         yield (
-            "★ highest mean of the column; † not shown to differ from it (the 95 % interval of the difference "
-            "includes zero). These intervals are not adjusted for the number of rows."
+            "★ highest mean of the column; † not shown to differ from it at 0.05, adjusted for all pairs of rows in "
+            "the column (Bonferroni), since the highest was picked from all of them."
         )
 
 
@@ -292,8 +326,23 @@ def _about_comparisons(comparisons: pd.DataFrame) -> Iterable[str]:
             "The verdict is at 0.05, adjusted, and for other test clips too (last p): a difference that holds on these "
             "test clips alone is said to."
         )
-    if (comparisons["design"] == "unpaired").any():
-        yield "Unpaired: the two sides have no pairs, so they are compared as separate samples (Welch's test)."
+    unpaired = comparisons["design"] == "unpaired"
+    if (unpaired & (comparisons["replicate"] == "trials")).any():
+        yield (
+            "Unpaired: the two sides have no pairs, so they are compared as separate samples (Welch's test); their d_z "
+            "is in units of the root mean square of both deviations."
+        )
+    if (comparisons["replicate"] == "checkpoints").any():
+        yield (
+            "Checkpoints: what is counted is the checkpoint, since many trials of few checkpoints are no evidence "
+            "about a method; what trials add to the error comes on top, and d_z is in units of the deviation between "
+            "checkpoints or their pairs."
+        )
+    flipped = comparisons[comparisons["sign_flip_p"].notna()]
+    fewest = flipped[["n", "n_than"]].max(axis=1).min()
+    if len(flipped) and 0.5 ** (fewest - 1) > 1 - LEVEL:
+        least = words.p_value(0.5 ** (fewest - 1))
+        yield f"With {fewest} differences p (sign flip) is never below {least}: there it can confirm nothing."
 
 
 def _outcome(record: dict, study: Study, comparisons: pd.DataFrame, measure: words.Measure) -> Outcome:
@@ -349,21 +398,33 @@ def _said(comparison: Comparison, record: dict, measure: words.Measure) -> str:
         return f"{only} {same} on these test clips, but not shown for others: {others}"
     if record["verdict"] == NOT_SHOWN:
         size = f"{words.amount(mean, measure)} {words.interval(low, high, measure)}"
-        return f"no difference shown between {better} and {than}: {size}"
+        return f"{parts.not_shown(record)} between {better} and {than}: {size}"
     also = ", also for other test clips" if TEST_CLIPS in record["covers"] else " on these test clips"
     return f"{words.beats(record['verdict'], better, than)} {words.directed(mean, low, high, measure)}{also}"
 
 
 def _evidence(record: dict) -> str:
     """How many replicates of what, and how many test clips."""
-    n, n_than, replicate = int(record["n"]), int(record["n_than"]), record["replicate"]
-    if record["design"] == "paired":
-        counted = words.counted(n, replicate if replicate == "trials" else f"pairs of {replicate}")
-    else:
-        counted = f"{n:,} and {n_than:,} {'unpaired ' if replicate == 'trials' else ''}{replicate}"
-    one = " of one checkpoint" if replicate == "trials" and record["checkpoints"] else ""
+    counted = _trials(record) if record["replicate"] == "trials" else _checkpoints(record)
     groups = f" in {int(record['groups']):,} groups" if not pd.isna(record["groups"]) else ""
-    return f"{counted}{one}, {words.counted(int(record['test_clips']), 'test clips')}{groups}"
+    return f"{counted}, {words.counted(int(record['test_clips']), 'test clips')}{groups}"
+
+
+def _trials(record: dict) -> str:
+    n, n_than = int(record["n"]), int(record["n_than"])
+    counted = words.counted(n, "trials") if record["design"] == "paired" else f"{n:,} and {n_than:,} unpaired trials"
+    return f"{counted} of one checkpoint" if record["checkpoints"] else counted
+
+
+def _checkpoints(record: dict) -> str:
+    """Checkpoints of either side; one without pre-training has none, whatever its single encoder is counted as."""
+    n, n_than = int(record["n"]), int(record["n_than"])
+    if record["design"] == "paired":
+        return words.counted(n, "pairs of checkpoints")
+    if min(n, n_than) > 1:
+        return f"{n:,} and {n_than:,} checkpoints"
+    alone = " against a single one" if record["checkpoints"] == 1 else ""
+    return f"{max(n, n_than):,} checkpoints{alone}"
 
 
 def _setting(record: dict, comparisons: pd.DataFrame) -> str:

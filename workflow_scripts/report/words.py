@@ -23,6 +23,24 @@ NAMES = {
     "extended_ballroom": "Extended Ballroom",
     "fma_small": "FMA small",
     "fma_medium": "FMA medium",
+    "samplecnn": "SampleCNN",
+    "samplecnn_16000": "SampleCNN (16,000 Hz)",
+    "samplecnn_12000": "SampleCNN (12,000 Hz)",
+    "samplecnn_8000": "SampleCNN (8,000 Hz)",
+    "cpc": "CPC",
+    "random_samplecnn": "random weights (SampleCNN)",
+    "random_cpc": "random weights (CPC)",
+    "mlp": "MLP",
+    "contrastive_tau01": "contrastive (temperature 0.1)",
+    "contrastive_tau03": "contrastive (temperature 0.3)",
+    "crop": "crops alone",
+    "clmr_thesis": "CLMR (thesis)",
+    "clmr_repository": "CLMR (repository)",
+    "magnatagatune": "MagnaTagATune",
+    "msd": "Million Song Dataset",
+    "gtzan": "GTZAN",
+    "gtzan_unlabelled": "GTZAN (unlabelled)",
+    "billboard": "McGill Billboard",
     "pretrain_seed": "pre-training seed",
 }
 MINUS, RANGE = "\N{MINUS SIGN}", "\N{EN DASH}"
@@ -51,6 +69,8 @@ RATES = {
     "balanced_accuracy": "balanced accuracy",
     "roc_auc": "ROC-AUC",
     "pr_auc": "PR-AUC",
+    "roc_auc_clip": "ROC-AUC per clip",
+    "pr_auc_clip": "PR-AUC per clip",
 }
 
 
@@ -99,10 +119,19 @@ def amount(value: float, measure: Measure) -> str:
 
 
 def interval(low: float, high: float, measure: Measure) -> str:
-    """A stored interval as printed; empty where there is none."""
+    """A stored interval as printed; empty where there is none.
+
+    An end gets more decimals where it would look like zero: on which side of zero it lies is what a reader looks for.
+    """
     if not math.isfinite(low):
         return ""
-    return f"[{number(low * measure.scale, measure.decimals)}, {number(high * measure.scale, measure.decimals)}]"
+    ends = (_beside_zero(end * measure.scale, measure.decimals) for end in (low, high))
+    return f"[{', '.join(ends)}]"
+
+
+def _beside_zero(value: float, decimals: int) -> str:
+    texts = [number(value, more) for more in range(decimals, decimals + 4)]
+    return next((text for text in texts if text.strip(f"{MINUS}0.")), texts[0])
 
 
 def listed(names: Sequence[str]) -> str:

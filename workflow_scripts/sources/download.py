@@ -15,7 +15,7 @@ from pathlib import Path
 import requests
 import urllib3
 
-from workflow_scripts.errors import UserError
+from workflow_scripts.errors import PassingError, UserError
 from workflow_scripts.files import require_space, write_text, written_atomically
 from workflow_scripts.progress import track
 from workflow_scripts.sources.remotes import Remote
@@ -133,7 +133,7 @@ def _fetch(remote: Remote, part: _Part, *, pause: Callable[[float], None]) -> No
                 furthest = max(furthest, part.size)
                 asked = error.seconds if isinstance(error, _TryAgainError) else None
                 if failures >= ATTEMPTS:
-                    raise UserError(
+                    raise PassingError(
                         f"{remote.url}: gave up after {failures} attempts ({_short(error)}); what has come is kept, "
                         f"run again to go on, or {BY_HAND}"
                     ) from error

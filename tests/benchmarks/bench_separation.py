@@ -1,0 +1,215 @@
+"""Cost of a step of System C: separation, and the joint networks with both back ends, next to a plain loop.
+
+The plain loop is what one would write by hand in eager mode around the same network: a batch that lies in memory,
+forward, backward, Adam. Ours also cuts, mixes and reads its batches, and follows the recipe or the trial. Each is
+measured in a process of its own, so that peaks of memory do not mix; a step before the others is not counted.
+
+python -m tests.benchmarks.bench_separation [--steps N] [--threads N] [--width W] [--size tiny|small|base]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tests.corpora import write_corpus
+from workflow_scripts import levels
+from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.encoders import unet
+from workflow_scripts.networks import spectrogram
+from workflow_scripts.training import separation
+from workflow_scripts.training.cells import Cell, FinishedTrials
+from workflow_scripts.training.device import best_device
+from workflow_scripts.training.heads import MapsHead
+from workflow_scripts.training.pretraining import Pretraining
+from workflow_scripts.training.trial_models import OnMaps
+from workflow_scripts.training.trials import TrialSettings
+
+WINDOW = 61792  # samples: 384 frames
+CLASSES = 50
+#: clips a step, as in the authors' code
+BATCHES = {"U-Net": 8, "U-Net and Short-Chunk CNN": 16, "U-Net and AST": 4}
+HEADS = {"U-Net and Short-Chunk CNN": "short_chunk_cnn", "U-Net and AST": "ast"}
+
+
+def main() -> None:
+    """Print seconds of audio per second, peak memory, and their ratios to the plain loop's."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--width", type=float, default=1.0, help="of the U-Net and the CNN")
+    parser.add_argument("--size", default="base", help="of the AST")
+    parser.add_argument("--only", choices=[f"{net}/{way}" for net in BATCHES for way in ("ours", "plain")])
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    if given.only:
+        print(json.dumps(measured(given)))
+        return
+    for net, batch in BATCHES.items():
+        found = {way: _of_a_process(given, f"{net}/{way}") for way in ("plain", "ours")}
+        for way, (seconds, peak) in found.items():
+            audio = batch * WINDOW / spectrogram.SAMPLE_RATE / seconds
+            print(
+                f"{net}, {batch} windows, {given.threads} threads, {best_device()}, {way}: {seconds:.2f} s a step, "
+                f"{audio:.2f} s of audio/s, peak memory {peak / 1e9:.2f} GB",
+                flush=True,
+            )
+        plain, ours = found["plain"], found["ours"]
+        print(f"{net}: ours / plain {ours[0] / plain[0]:.2f} in time, {ours[1] / plain[1]:.2f} in memory", flush=True)
+
+
+def _of_a_process(given: argparse.Namespace, only: str) -> tuple[float, float]:
+    numbers = [f"--{name}={getattr(given, name)}" for name in ("steps", "threads", "width", "size")]
+    command = [sys.executable, "-m", "tests.benchmarks.bench_separation", *numbers, f"--only={only}"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    seconds, peak = json.loads(done.stdout.splitlines()[-1])
+    return seconds, peak
+
+
+def measured(given: argparse.Namespace) -> tuple[float, float]:
+    """Seconds a step, and the peak of memory in bytes: the GPU's, or the process's."""
+    net, way = given.only.split("/")
+    batch = BATCHES[net]
+    with tempfile.TemporaryDirectory() as name:
+        if way == "plain":
+            seconds = timed(_plain_separation(given) if net == "U-Net" else _plain_joint(given, net), steps=given.steps)
+        elif net == "U-Net":
+            seconds = _ours_separating(given, Path(name), batch=batch)
+        else:
+            seconds = _ours_joint(given, Path(name), net)
+    if best_device().type == "cuda":
+        return seconds, torch.cuda.max_memory_allocated()
+    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def timed(step: Callable[[], Tensor], *, steps: int) -> float:
+    """Seconds a step, after one that is not counted; reading the loss waits for a GPU."""
+    step().item()
+    started = time.perf_counter()
+    for _ in range(steps):
+        loss = step()
+    loss.item()
+    return (time.perf_counter() - started) / steps
+
+
+def _plain_separation(given: argparse.Namespace) -> Callable[[], Tensor]:
+    encoder = unet.build(unet.Options(width=given.width)).to(best_device()).train()
+    target = 0.1 * torch.randn(BATCHES["U-Net"], WINDOW, device=best_device())
+    mixture = target + 0.1 * torch.randn_like(target)
+    optimiser = torch.optim.Adam(encoder.parameters(), lr=1e-3)
+    window = torch.hann_window(512, device=best_device())
+
+    def step() -> Tensor:
+        found = torch.stft(mixture, 512, 160, window=window, center=False, return_complex=True).transpose(1, 2)
+        mask = encoder.network(spectrogram.log10(found.abs()[:, None, :, :-1])).mask
+        estimate = spectrogram.waveform(spectrogram.masked(found, mask)[:, 0])
+        return _descended((estimate - target).abs().mean(), optimiser)
+
+    return step
+
+
+def _plain_joint(given: argparse.Namespace, net: str) -> Callable[[], Tensor]:
+    encoder = unet.build(unet.Options(width=given.width)).to(best_device()).train()
+    head = _head(given, net).to(best_device()).train()
+    audio = 0.1 * torch.randn(BATCHES[net], WINDOW, device=best_device())
+    labels = (torch.rand(BATCHES[net], CLASSES, device=best_device()) < 0.1).float()
+    optimiser = torch.optim.Adam([*encoder.parameters(), *head.parameters()], lr=1e-4)
+
+    def step() -> Tensor:
+        loss = functional.binary_cross_entropy_with_logits(head(encoder.maps(audio)), labels)
+        return _descended(loss, optimiser)
+
+    return step
+
+
+def _descended(loss: Tensor, optimiser: torch.optim.Optimizer) -> Tensor:
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    optimiser.step()
+    return loss.detach()
+
+
+def _head(given: argparse.Namespace, net: str) -> MapsHead:
+    level = levels.load("head", HEADS[net])
+    cnn = HEADS[net] == "short_chunk_cnn"
+    options = {"width": given.width} if cnn else {"size": given.size, "imagenet": False}
+    encoder = unet.build(unet.Options(width=given.width)).eval()
+    with torch.no_grad():
+        decoder = [maps.shape[1] for maps in encoder.maps(torch.zeros(1, WINDOW)).decoder]
+    return level.build(levels.options(level, options), sources=1, decoder=decoder, outputs=CLASSES)
+
+
+def _ours_separating(given: argparse.Namespace, folder: Path, *, batch: int) -> float:
+    corpus = write_corpus(folder / "tones", clips=30, seconds=8.0, task="unlabelled", stems=separation.FOUR)
+    config = {
+        "encoder": {"name": "unet", "options": {"width": given.width}},
+        "workers": {"separation_vocals": {}},
+        "weighting": {"name": "equal", "options": {}},
+        "augmentation": {"name": "none", "options": {}},
+        "recipe": {
+            "epochs": 2,
+            "steps_per_epoch": given.steps,
+            "batch": batch,
+            "chunk_seconds": WINDOW / spectrogram.SAMPLE_RATE,
+            "validation_batches": 0,
+            "calibration_batches": 1,
+            "compile": False,
+        },
+        "seed": 0,
+        "corpus": "tones",
+    }
+    run = Pretraining(
+        config=config, corpus=corpus, features={}, output=folder / "run", code="c0de", device=best_device()
+    )
+    trainer = run.trainer()
+    first = trainer.run(epochs=1).throughput.step_seconds
+    return (trainer.run().throughput.step_seconds - first) / given.steps
+
+
+def _ours_joint(given: argparse.Namespace, folder: Path, net: str) -> float:
+    batch = BATCHES[net]
+    corpus = write_corpus(
+        folder / "tones", clips=batch * 2, seconds=8.0, classes=CLASSES, task="multilabel", sample_rate=16000
+    )
+    model = OnMaps(_cell(given, corpus, folder, net), 0)
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-4)
+    rows = np.arange(batch)
+
+    def step() -> Tensor:
+        model.train_epoch(optimiser, rows, epoch=0)
+        return next(model.parameters()).sum()
+
+    return timed(step, steps=given.steps)
+
+
+def _cell(given: argparse.Namespace, corpus: Corpus, folder: Path, net: str) -> Cell:
+    def no_embeddings(inputs: int) -> nn.Module:
+        raise AssertionError(inputs)
+
+    return Cell(
+        corpus=corpus,
+        build_head=no_embeddings,
+        build_maps_head=lambda sources, decoder: _head(given, net),
+        fraction=1.0,
+        trials=1,
+        settings=TrialSettings(batch=BATCHES[net]),
+        device=best_device(),
+        finished=FinishedTrials(folder / "kept", digest="digest"),
+        build_encoder=lambda seed: unet.build(unet.Options(width=given.width)),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from tests.figures import made, studies
+from tests.results import Results, factors
+
+PUBLISHED = {
+    "row": {
+        "system": "B",
+        "table_or_figure": "table 6.1",
+        "model": "CPC",
+        "scenario": "frozen, linear classifier",
+        "metric": "PR-AUC tag",
+    },
+    "quantity": "mean",
+    "of": {"encoder": "cpc"},
+    "margin": 1,
+}
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    return studies.parameters(tmp_path)
+
+
+def published(folder: Path, *, source: str) -> Results:
+    """A study whose one method was also published."""
+    results = made.study(
+        folder, figure={"kind": "parameters"}, rows=["encoder"], grid={"encoder": ["cpc"]}, value=lambda cell: 0.3
+    )
+    results.plan["studies"]["fig2"]["published"] = [PUBLISHED]
+    made.pretrain(results, parameters={"cpc": 6_367_232})
+    (path,) = made.paths(results)
+    path.write_text(path.read_text().replace("twin", source))
+    return results
+
+
+def in_sizes(figure: Figure) -> set[float]:
+    """Middles of groups of dots: sizes at which anything is drawn, but for the shift that keeps dots apart."""
+    lines = [line for line in figure.axes[0].lines if line.get_marker() in ("o", "s", "^")]
+    return {round(float(np.ravel(line.get_xdata())[0]) / 1e6, 1) for line in lines}
+
+
+def test_no_text_lies_on_another_or_outside(results: Results) -> None:
+    made.assert_nothing_overlaps(made.figure(results))
+
+
+def test_methods_stand_at_the_size_of_their_encoder(results: Results) -> None:
+    numbers = made.numbers(results).set_index("method")
+    assert numbers.loc["CPC, contrastive, frozen", "parameters"] == 6_367_232
+    values = made.values(results, encoder="cpc")
+    assert numbers.loc["CPC, contrastive, frozen", "mean"] == pytest.approx(100 * values.mean())
+    figure = made.figure(results)
+    assert in_sizes(figure) == {2.3, 2.4, 6.4}  # two of 2.4, side by side
+    assert {"2.4", "6.4"} <= {text.get_text() for text in made.shown(figure)}
+    assert figure.axes[0].get_xscale() == "log"
+
+
+def test_from_scratch_has_the_size_that_pre_training_counted(results: Results) -> None:
+    numbers = made.numbers(results).query("scenario == 'supervised'")
+    assert list(numbers["parameters"]) == [studies.SIZES_OF_ENCODERS["samplecnn"]]
+
+
+def test_an_encoder_that_nobody_counted_is_named_and_not_drawn(results: Results) -> None:
+    made.add(results, factors("other", "supervised", "magnatagatune"), np.full(10, 0.3))
+    numbers = made.numbers(results).set_index("method")
+    assert numbers.loc["other, supervised", "status"] == "missing"
+    assert "no run of this study's config pre-trains this encoder" in numbers.loc["other, supervised", "reason"]
+    texts = [text.get_text() for text in made.shown(made.figure(results))]
+    assert any(text.endswith("not drawn: 1 method") for text in texts)
+
+
+def test_floors_are_lines_without_a_size(results: Results) -> None:
+    floors = made.numbers(results).query("role == 'floor'")
+    assert len(floors) == 2
+    assert floors["parameters"].isna().all()
+    level = [line for line in made.figure(results).axes[0].lines if line.get_linestyle() == "--"]
+    assert sorted(float(np.ravel(line.get_ydata())[0]) for line in level) == pytest.approx(sorted(floors["mean"]))
+
+
+def test_published_numbers_are_open_dots_beside_real_data(tmp_path: Path) -> None:
+    results = published(tmp_path, source="local")
+    (row,) = made.numbers(results).query("role == 'published'").to_dict("records")
+    assert (row["mean"], row["parameters"], row["method"]) == (30.98, 6_367_232, "CPC")
+    texts = [text.get_text() for text in made.shown(made.figure(results))]
+    assert "published" in texts
+    assert "CPC as published 31.0" in made.description(results)
+    made.assert_nothing_overlaps(made.figure(results))
+
+
+def test_published_numbers_never_stand_beside_twins(tmp_path: Path) -> None:
+    results = published(tmp_path, source="twin")
+    assert set(made.numbers(results)["role"]) == {"method"}
+    assert "published" not in [text.get_text() for text in made.shown(made.figure(results))]
+
+
+def test_a_study_without_any_result_still_has_a_figure(results: Results) -> None:
+    made.remove(results)
+    figure = made.figure(results)
+    assert "MagnaTagATune\nnothing measured" in {
+        text.get_text().partition("\nnot drawn")[0] for text in made.shown(figure)
+    }
+    assert "nothing measured" in made.description(results)
+
+
+def test_the_description_holds_every_number(results: Results) -> None:
+    said = made.description(results)
+    assert "SampleCNN, supervised 34.5 with 2,379,520" in said
+    assert "random weights, frozen (floor)" in said

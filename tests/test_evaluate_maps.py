@@ -1,0 +1,108 @@
+"""Back ends and joint networks from the command line to trials, in all three schemes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tests.corpora import write_corpus
+from workflow_scripts import evaluate
+from workflow_scripts.encoders import unet
+from workflow_scripts.errors import UserError
+from workflow_scripts.factors import FACTORS
+from workflow_scripts.training.checkpoint import save_encoder
+
+NARROW = {"width": 0.07}
+CNN = {"name": "short_chunk_cnn", "options": NARROW}
+PHASES = [{"optimiser": "adam", "learning_rate": 0.001}, {"optimiser": "sgd", "learning_rate": 0.001}]
+AST = {"name": "ast", "options": {"size": "tiny", "imagenet": False}}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return write_corpus(tmp_path_factory.mktemp("corpora") / "tones", clips=10, seconds=[4.0, 6.0] * 5, classes=2)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("pretrained") / "encoder.safetensors"
+    options = unet.Options(**NARROW)
+    save_encoder(path, unet.build(options), name="unet", options=options, code="c0de")
+    path.with_name("record.json").write_text(json.dumps({"code": "c", "config_digest": "d", "data": {}}))
+    return path
+
+
+def evaluated(corpus, output: Path, *source: str, encoder: str, head, scenario: str, **training) -> pd.DataFrame:
+    config = {
+        "encoder": {"name": encoder, "options": NARROW if encoder == "unet" else {}},
+        "head": head,
+        "scenario": scenario,
+        "fraction": "100pct",
+        "trials": 1,
+        "training": {"batch": 4, "max_epochs": 2, "crop_seconds": 3, "phases": PHASES} | training,
+        "dataset": "tones",
+        "factors": dict.fromkeys(FACTORS, "x"),
+    }
+    given = ["--config", json.dumps(config), "--code", "c0de", "--corpus", str(corpus.folder)]
+    evaluate.main([*given, "--output", str(output), *source])
+    return pd.read_csv(output / "trials.csv")
+
+
+#: encoder, head, scenario, and epochs: two for each stage
+SCHEMES = {
+    "bare": ("magnitude", CNN, "supervised", 2),
+    "without pre-training": ("unet", CNN, "supervised", 2),
+    "two stages": ("unet", CNN, "fine_tuned", 2),
+    "three stages": ("unet", CNN, "three_stage", 4),
+    "three stages of a transformer": ("unet", AST, "three_stage", 4),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_scheme_writes_trials(corpus, checkpoint, tmp_path, scheme):
+    encoder, head, scenario, epochs = SCHEMES[scheme]
+    source = [] if scenario == "supervised" else ["--checkpoint", str(checkpoint)]
+    table = evaluated(corpus, tmp_path / "out", *source, encoder=encoder, head=head, scenario=scenario)
+    assert set(table["epochs"]) == {epochs}
+    with np.load(tmp_path / "out" / "predictions.npz") as stored:
+        assert stored["scores"].shape == (1, 2, 2)
+        np.testing.assert_allclose(stored["scores"].sum(-1), 1, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_bare_back_end_learns_tones(tmp_path):
+    tones = write_corpus(tmp_path / "tones", clips=50, seconds=4.0, classes=3)
+    head = {"name": "short_chunk_cnn", "options": NARROW | {"momentum": 0.2}}
+    numbers = {"learning_rate": 0.003, "batch": 6, "max_epochs": 12, "phases": []}
+    table = evaluated(tones, tmp_path / "out", encoder="magnitude", head=head, scenario="supervised", **numbers)
+    assert table.set_index("metric")["value"]["accuracy"] > 0.9
+
+
+def test_embeddings_are_no_maps(corpus, tmp_path):
+    np.save(tmp_path / "tones.npy", np.zeros((10, 4), np.float32))
+    record = {"code": "x", "config_digest": "y", "data": {"tones": corpus.facts.digest}}
+    (tmp_path / "tones.json").write_text(json.dumps(record))
+    with pytest.raises(UserError, match="short_chunk_cnn reads maps, not embeddings"):
+        evaluated(
+            corpus,
+            tmp_path / "out",
+            "--embeddings",
+            str(tmp_path / "tones.npy"),
+            encoder="unet",
+            head=CNN,
+            scenario="frozen",
+            phases=[],
+        )
+
+
+def test_only_heads_that_read_maps_learn_on_an_encoder_that_cannot_be_trained(corpus, tmp_path):
+    linear = {"name": "linear", "options": {}}
+    with pytest.raises(UserError, match="encoder magnitude cannot be trained: use scenario frozen"):
+        evaluated(corpus, tmp_path / "out", encoder="magnitude", head=linear, scenario="supervised")

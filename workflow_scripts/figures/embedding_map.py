@@ -1,0 +1,281 @@
+"""Test clips by their embeddings on a plane made by t-SNE, a panel per encoder (Spijkervet 2021, Fig. 6.1).
+
+The thesis colours the crops of ten songs by song. Colours by class show what a head has to tell apart.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.errors import UserError
+from workflow_scripts.factors import PRETRAINING
+from workflow_scripts.report import figures, upstream, words
+from workflow_scripts.report.evidence import NOT_RUN, Evidence, Method, frame
+from workflow_scripts.report.upstream import Embeddings
+from workflow_scripts.statistics import maps
+from workflow_scripts.statistics.missing import in_short
+from workflow_scripts.statistics.plan import Study
+from workflow_scripts.statistics.summary import MEASURED, METHOD_FACTORS, MISSING
+
+READS = ("prepare", "embed")
+READING = (
+    "t-SNE of frozen embeddings of test clips, each encoder by itself. Which points are neighbours can be read; "
+    "distances between clusters, their sizes and the axes mean nothing. Under each title: share of the coloured points "
+    "whose nearest coloured neighbour in the whole space (by class: from another song) has the same colour, and the "
+    "share by chance."
+)
+#: factors that tell embeddings of one data set apart
+ENCODED = tuple(factor for factor in METHOD_FACTORS if factor in PRETRAINING)
+COLUMNS = (
+    *("study", "panel", "dataset", *ENCODED, "status", "reason", "colours", "perplexity", "agreement", "chance"),
+    *("points", "source", "data", "clip", "colour", "x", "y"),
+)
+CLASS, SONG = "class", "song"
+OTHERS = "others"
+PALE = "#bcc3ca"  # seen on white, and paler than any colour
+PANEL_WIDTH, HEIGHT = 3.3, 3.5  # inches: three panels fit a page
+LINE = 40  # characters of a title over a panel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What is coloured, and how many points there are.
+
+    `colours`: "class", a point being a clip, or "song", a point being a crop. `classes`: which ones have a colour, six
+    at most (default: the six with the most test clips); clips with none of them or with several are grey. `songs`: how
+    many, those with the most crops (the thesis' 10). `points`: how many are drawn at most, picked at random (the
+    thesis' 600). `perplexity`: how many neighbours t-SNE looks at, about (the default of van der Maaten's code).
+    """
+
+    colours: Literal["class", "song"] = "class"
+    classes: Sequence[str] = ()
+    songs: int = 10
+    points: int = 600
+    perplexity: float = 30
+
+    def __post_init__(self) -> None:
+        """Raise `UserError` for what cannot be drawn."""
+        if len(self.classes) > len(figures.COLOURS):
+            raise UserError(f"figure.classes: {len(self.classes)} have no colours; allowed: {len(figures.COLOURS)}")
+        if not 1 <= self.songs <= len(figures.COLOURS) * len(figures.MARKERS):
+            raise UserError(f"figure.songs: {self.songs}; allowed: 1 to {len(figures.COLOURS) * len(figures.MARKERS)}")
+        if self.points < maps.FEWEST or self.perplexity < 1:
+            raise UserError(f"figure embedding_map needs points >= {maps.FEWEST} and perplexity >= 1")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Points:
+    """`vectors` (points, size), and of each point its clip, what it is coloured by, and what it is no neighbour of.
+
+    Clips of one song share their tags, so a neighbour from the same song says nothing about the tags.
+    """
+
+    vectors: np.ndarray
+    clips: np.ndarray
+    colours: np.ndarray
+    apart: np.ndarray
+
+
+def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
+    """One row per panel and point with its place, or one that says why an encoder is missing.
+
+    Of several checkpoints the first is drawn. Methods that share embeddings share a panel. `UserError` for a class that
+    the data set does not have, or where no encoder is evaluated as it is.
+    """
+    rows: list[dict[str, object]] = []
+    for label, method in _encoders(evidence.methods, study=study).items():
+        levels = {factor: method.levels[factor] for factor in ("dataset", *ENCODED)}
+        shared = {"study": study.name, "panel": label, **levels, "colours": options.colours}
+        rows += [shared | row for row in _map(method, options, study=study)]
+    return frame(rows, COLUMNS)
+
+
+def _encoders(methods: Sequence[Method], *, study: Study) -> dict[str, Method]:
+    """A method for each encoder that is evaluated as it is and each data set, by the label of its panel."""
+    found: dict[tuple[str, ...], Method] = {}
+    for method in methods:
+        if any(job.verb == "embed" for job in method.evaluations[0].jobs):
+            found.setdefault(tuple(method.levels[factor] for factor in ("dataset", *ENCODED)), method)
+    if not found:
+        raise UserError(f"study {study.name}: figure embedding_map needs scenario frozen in the grid, or floors")
+    several = len({method.levels["dataset"] for method in found.values()}) > 1
+    apart = _apart([method for method in found.values() if not method.floor], study=study)
+    labels: dict[str, Method] = {}
+    for method in found.values():
+        shown = figures.named(method.levels, ["encoder"] if method.floor else apart)
+        labels[f"{words.name(method.levels['dataset'])}, {shown}" if several else shown] = method
+    return labels
+
+
+def _apart(methods: Sequence[Method], *, study: Study) -> list[str]:
+    """Factors that tell encoders apart: those of the table's rows if they do, otherwise all in which they differ."""
+
+    def encoders(factors: Sequence[str]) -> int:
+        return len({tuple(method.levels[factor] for factor in factors) for method in methods})
+
+    differing = [factor for factor in ENCODED if encoders([factor]) > 1]
+    rows = [factor for factor in study.rows if factor in differing]
+    return (rows if encoders(rows) == encoders(ENCODED) else differing) or ["encoder"]
+
+
+def _map(method: Method, options: Options, *, study: Study) -> list[dict[str, object]]:
+    found = upstream.embeddings(method.evaluations[0])
+    if found is None:
+        return [{"status": MISSING, "reason": method.reason or NOT_RUN}]
+    facts = found.corpus.facts
+    shared: dict[str, object] = {"source": facts.source, "data": facts.content}
+    if options.colours == SONG and len(found.clips) == len(set(found.clips)):
+        return [shared | {"status": MISSING, "reason": "one embedding a clip: songs need an encoder that hears crops"}]
+    points = _songs(found, options) if options.colours == SONG else _classes(found, options, study=study)
+    if len(points.vectors) < maps.FEWEST:
+        return [shared | {"status": MISSING, "reason": f"fewer than {maps.FEWEST} points"}]
+    perplexity = maps.usable_perplexity(options.perplexity, len(points.vectors))
+    places = maps.tsne(points.vectors, perplexity=perplexity)
+    coloured = points.colours != OTHERS
+    same, chance = (np.nan, np.nan)
+    if coloured.sum() >= maps.FEWEST:
+        same, chance = maps.agreement(
+            points.vectors[coloured], classes=points.colours[coloured], apart=points.apart[coloured]
+        )
+    shared |= {"status": MEASURED, "perplexity": perplexity, "agreement": 100 * same, "chance": 100 * chance}
+    return [
+        shared | {"points": len(places), "clip": clip, "colour": colour, "x": x, "y": y}
+        for clip, colour, (x, y) in zip(points.clips, points.colours, places, strict=True)
+    ]
+
+
+def _classes(found: Embeddings, options: Options, *, study: Study) -> _Points:
+    """Some of the test clips, each with its one chosen class, or `OTHERS`."""
+    corpus = found.corpus
+    vectors, rows = found.of_clips
+    places = _chosen(corpus, rows, options, study=study)
+    has = corpus.labels[rows][:, places] == 1
+    names = np.array([corpus.facts.classes[place] for place in places])
+    colours = np.where(has.sum(axis=1) == 1, names[has.argmax(axis=1)], OTHERS)
+    kept = _some(np.arange(len(rows)), options.points)
+    return _Points(
+        vectors=vectors[kept],
+        clips=_named(corpus, "clip", rows[kept]),
+        colours=colours[kept],
+        apart=_named(corpus, "group", rows[kept]),
+    )
+
+
+def _chosen(corpus: Corpus, rows: np.ndarray, options: Options, *, study: Study) -> list[int]:
+    """Columns of the classes that have a colour."""
+    classes = corpus.facts.classes
+    unknown = [name for name in options.classes if name not in classes]
+    if unknown:
+        raise UserError(
+            f"study {study.name}: figure.classes: {corpus.facts.dataset} has no {', '.join(unknown)}; "
+            f"allowed: {', '.join(classes)}"
+        )
+    if options.classes:
+        return [classes.index(name) for name in options.classes]
+    counts = (corpus.labels[rows] == 1).sum(axis=0)
+    return [int(place) for place in np.argsort(-counts, kind="stable")[: len(figures.COLOURS)]]
+
+
+def _songs(found: Embeddings, options: Options) -> _Points:
+    """Crops of the test songs that have the most; clips of one group are of one song."""
+    song = found.corpus.clips["group"].to_numpy()[found.clips]
+    names, counts = np.unique(song, return_counts=True)
+    longest = names[np.argsort(-counts, kind="stable")[: options.songs]]
+    kept = _some(np.flatnonzero(np.isin(song, longest)), options.points)
+    colours = {name: f"song {number:02d}" for number, name in enumerate(longest, start=1)}
+    return _Points(
+        vectors=found.vectors[kept],
+        clips=_named(found.corpus, "clip", found.clips[kept]),
+        colours=np.array([colours[name] for name in song[kept]]),
+        apart=np.arange(len(kept)),
+    )
+
+
+def _some(places: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of the places, in their order; the same ones for all encoders that have them all."""
+    if len(places) <= most:
+        return places
+    return np.sort(np.random.default_rng(0).choice(places, most, replace=False))
+
+
+def _named(corpus: Corpus, column: str, rows: np.ndarray) -> np.ndarray:
+    return corpus.clips[column].to_numpy()[rows].astype(str)
+
+
+def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
+    """Draw what `numbers` returned."""
+    styles = _styles(numbers, options)
+    grouped = figures.groups(numbers, "panel")
+    rows, columns = figures.grid_of(len(grouped), width=PANEL_WIDTH)
+    width = max(PANEL_WIDTH * columns, 4.5)
+    handles = [Line2D([], [], linestyle="none", label=name, **style) for name, style in styles.items()]
+    legend_columns = figures.legend_columns(handles, width=width)
+    legend_rows = -(-len(handles) // legend_columns)
+    figure = figures.blank(width, HEIGHT * rows + figures.LEGEND_HEIGHT * legend_rows)
+    axes = figures.panels(figure, rows, columns, len(grouped))
+    for panel, (label, within) in zip(axes, grouped, strict=True):
+        _panel(panel, label, within, styles=styles)
+    figures.legend(figure, handles, columns=legend_columns)
+    figures.heading(figure, study.title, numbers["source"])
+    return figure
+
+
+def _styles(numbers: pd.DataFrame, options: Options) -> dict[str, dict[str, Any]]:
+    """Classes in the order of the option, or of their points; songs by number."""
+    drawn = figures.measured(numbers)
+    counts = drawn.loc[drawn["colour"] != OTHERS, "colour"].value_counts()
+    names = sorted(map(str, counts.index))
+    if options.colours == CLASS:
+        stated = list(options.classes)
+        names.sort(key=lambda name: stated.index(name) if stated else -counts[name])
+    styles = {name: {**figures.distinct(place), "markersize": 4} for place, name in enumerate(names)}
+    if (drawn["colour"] == OTHERS).any():
+        styles[OTHERS] = {"color": PALE, "marker": ".", "markersize": 4}
+    return styles
+
+
+def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, styles: Mapping[str, Mapping[str, Any]]) -> None:
+    figures.no_data(panel)
+    panel.spines[:].set_color(figures.GRID)
+    found = figures.measured(rows)
+    if found.empty:
+        panel.set_title("\n".join([*textwrap.wrap(label, LINE), in_short(next(iter(rows["reason"])))]))
+        return
+    panel.set_title("\n".join([*textwrap.wrap(f"{label} ({next(iter(found['source']))})", LINE), _said(found)]))
+    for name in [OTHERS, *(name for name in styles if name != OTHERS)]:  # what has a colour lies above
+        mine = found[found["colour"] == name]
+        if len(mine):
+            panel.plot(mine["x"], mine["y"], linestyle="none", markeredgewidth=0, **styles[name])
+    panel.set_aspect("equal", adjustable="datalim")
+
+
+def _said(rows: pd.DataFrame) -> str:
+    """Points, perplexity, and how often neighbours agree."""
+    first = rows.iloc[0]
+    said = f"{words.counted(int(first['points']), 'points')}, perplexity {first['perplexity']:.3g}"
+    if pd.isna(first["agreement"]):
+        return said
+    shares = [words.number(first[name], 0) for name in ("agreement", "chance")]
+    return f"{said}\nneighbours agree: {shares[0]} % (by chance {shares[1]} %)"
+
+
+def describe(study: Study, numbers: pd.DataFrame) -> str:  # noqa: ARG001
+    """Points and agreement of neighbours of every panel."""
+    said = []
+    for label, rows in figures.groups(numbers, "panel"):
+        found = figures.measured(rows)
+        text = next(iter(rows["reason"])) if found.empty else _said(found).replace("\n", ", ")
+        said.append(f"{label}: {text}")
+    coloured = next(iter(numbers["colours"]), CLASS)
+    warning = f"coloured by {coloured}; distances between clusters mean nothing"
+    return f"Map of embeddings by t-SNE, {warning}. {'. '.join(said)}."

@@ -1,0 +1,184 @@
+"""Score over the number of parameters of the encoder, a dot with its interval per method (Spijkervet 2021, Fig. 1.1).
+
+What the publication printed for a method stands beside it as an open dot, at the size of our encoder. Only a study's
+`published` statements on means are drawn, and only where our own dot is from real data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from workflow_scripts.factors import PRETRAINING
+from workflow_scripts.report import figures, upstream, words
+from workflow_scripts.report.evidence import Evidence, Method, frame, panels
+from workflow_scripts.report.tables import TWIN
+from workflow_scripts.statistics.cells import summarise
+from workflow_scripts.statistics.plan import Study
+from workflow_scripts.statistics.reproduction import published_value
+from workflow_scripts.statistics.summary import MEASURED, METHOD_FACTORS, MISSING
+
+READS = ("pretrain",)
+READING = (
+    "Dots: mean with its 95 % t interval over the number of trainable parameters of the encoder (logarithmic), heads "
+    "not counted. Open dots: what the publication printed, drawn on real data only. Horizontal lines: floors, which "
+    "have nothing that is trained."
+)
+COLUMNS = (
+    *("study", "metric", "unit", "panel", "method", "role", *METHOD_FACTORS, "status", "reason", "parameters"),
+    *("mean", "low", "high", "n", "replicate", "trials", "checkpoints", "test_clips", "source", "data"),
+)
+POINT, FLOOR, PUBLISHED = "method", "floor", "published"
+NOT_COUNTED = "size not known: no run of this study's config pre-trains this encoder"
+PANEL_WIDTH, HEIGHT = 4.2, 3.4  # inches: two panels fit a page
+BESIDE = 1.03  # ratio of the places of two methods of the same size, so that no bar hides another
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """No options: rows and columns of the study decide."""
+
+
+def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:  # noqa: ARG001
+    """One row per panel and method, then what was published for the methods; means in the printed unit."""
+    drawn = {*study.rows, *PRETRAINING, "scenario"}
+    rows = []
+    for label, methods in panels(evidence.methods, drawn=tuple(drawn)).items():
+        shared = {"study": study.name, "metric": study.metric, "unit": evidence.measure.unit, "panel": label}
+        rows += [
+            shared | row for row in [*(_point(each, evidence) for each in methods), *_published(methods, evidence)]
+        ]
+    return frame(rows, COLUMNS)
+
+
+def _point(method: Method, evidence: Evidence) -> dict[str, object]:
+    size = upstream.parameters(method, evidence)
+    row = method.facts | {"method": figures.named(method.levels, evidence.study.rows), "parameters": size}
+    row["role"] = FLOOR if method.floor else POINT
+    if not method.cells:
+        return row
+    if size is None and not method.floor:
+        return row | {"status": MISSING, "reason": NOT_COUNTED}
+    replicate, interval = summarise(method.cells)
+    scaled = {name: getattr(interval, name) * evidence.measure.scale for name in ("mean", "low", "high")}
+    return row | scaled | {"n": interval.n, "replicate": replicate}
+
+
+def _published(methods: Sequence[Method], evidence: Evidence) -> Iterator[dict[str, object]]:
+    """Rows of what was published for these methods, of those measured on real data."""
+    study = evidence.study
+    for statement in study.published:
+        if statement.quantity != "mean" or (statement.metric or study.metric) != study.metric:
+            continue
+        for method in methods:
+            size = upstream.parameters(method, evidence)
+            stated = len(statement.of) == 1 and method.evaluations[0].has(statement.of[0])
+            if not stated or size is None or not method.cells or any(TWIN in cell.source for cell in method.cells):
+                continue
+            yield {
+                **method.levels,
+                **{"method": figures.named(method.levels, study.rows), "role": PUBLISHED, "status": MEASURED},
+                **{"parameters": size, "mean": published_value(statement, study=study.name)},
+            }
+
+
+def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
+    """Draw what `numbers` returned."""
+    methods, floors = (list(dict.fromkeys(numbers.loc[numbers["role"] == role, "method"])) for role in (POINT, FLOOR))
+    grouped = figures.groups(numbers, "panel")
+    rows, columns = figures.grid_of(len(grouped), width=PANEL_WIDTH)
+    handles = [
+        Line2D([], [], linestyle="none", label=name, markersize=6, **figures.distinct(place))
+        for place, name in enumerate(methods)
+    ]
+    if (numbers["role"] == PUBLISHED).any():
+        handles.append(Line2D([], [], linestyle="none", label="published", **_open(figures.INK, "o")))
+    handles += [
+        Line2D([], [], label=f"{name} (floor)", **figures.reference_line(place)) for place, name in enumerate(floors)
+    ]
+    legend_columns = figures.legend_columns(handles, width=PANEL_WIDTH * columns)
+    legend_rows = -(-len(handles) // legend_columns)
+    figure = figures.blank(PANEL_WIDTH * columns, HEIGHT * rows + figures.LEGEND_HEIGHT * legend_rows)
+    axes = figures.panels(figure, rows, columns, len(grouped))
+    for panel, (label, within) in zip(axes, grouped, strict=True):
+        _panel(panel, label, within, study=study, methods=methods, floors=floors)
+    figures.legend(figure, handles, columns=legend_columns)
+    figures.heading(figure, study.title, numbers["source"])
+    return figure
+
+
+def _panel(
+    panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, methods: Sequence[str], floors: Sequence[str]
+) -> None:
+    found = figures.measured(rows)
+    figures.tidy(panel, lines="y")
+    points = found[found["role"] != FLOOR]
+    absent = [row.method for row in figures.records(rows[(rows["role"] == POINT) & (rows["status"] == MISSING)])]
+    title = figures.panel_title(label, rows[rows["role"] != PUBLISHED])
+    panel.set_title("\n".join([title, f"not drawn: {words.counted(len(absent), 'methods')}"] if absent else [title]))
+    if points.empty:
+        figures.no_data(panel)
+        return
+    beside = _beside(points)
+    for row in figures.records(found):
+        if row.role == FLOOR:
+            panel.axhline(row.mean, zorder=1, **figures.reference_line(floors.index(row.method)))
+            continue
+        style = figures.distinct(methods.index(row.method))
+        if row.role == PUBLISHED:
+            panel.plot([row.parameters * beside[row.method]], [row.mean], linestyle="none", zorder=2, **_open(**style))
+            continue
+        known = not pd.isna(row.low)
+        errors = [[row.mean - row.low], [row.high - row.mean]] if known else None
+        place = row.parameters * beside[row.method]
+        panel.errorbar(place, row.mean, errors, markersize=6, capsize=3, linewidth=1.4, zorder=3, **style)
+    figures.label_sizes(panel, points["parameters"].astype(float), _millions)
+    panel.margins(x=0.2, y=0.1)
+    panel.set_xlabel("parameters of the encoder (millions)")
+    panel.set_ylabel(words.measure(study.metric).heading)
+
+
+def _beside(points: pd.DataFrame) -> dict[str, float]:
+    """By what each method's place differs from its size: those of one size stand side by side."""
+    return {
+        str(name): BESIDE ** (place - (len(set(rows["method"])) - 1) / 2)
+        for _, rows in points.groupby("parameters", sort=False)
+        for place, name in enumerate(dict.fromkeys(rows["method"]))
+    }
+
+
+def _millions(size: float) -> str:
+    """Parameters in millions with two digits that count: sizes that differ by less stand in one place anyway."""
+    return f"{float(f'{size / MILLION:.2g}'):g}"
+
+
+def _open(color: str, marker: str) -> dict[str, Any]:
+    return {"color": color, "marker": marker, "markerfacecolor": "white", "markersize": 8}
+
+
+def describe(study: Study, numbers: pd.DataFrame) -> str:
+    """Mean and size of every method, panel by panel."""
+    measure = words.measure(study.metric)
+    said = []
+    for label, rows in figures.groups(numbers, "panel"):
+        found = figures.measured(rows)
+        values = "; ".join(_said(row, measure) for row in figures.records(found))
+        title = figures.panel_title(label, rows[rows["role"] != PUBLISHED]).splitlines()[0]
+        said.append(f"{title}: {values or 'nothing measured'}")
+    return f"{words.capital(measure.heading)} over the number of parameters of the encoder. {'. '.join(said)}."
+
+
+def _said(row: Any, measure: words.Measure) -> str:
+    mean = words.number(row.mean, measure.decimals)
+    if row.role == FLOOR:
+        return f"{row.method} (floor) {mean}"
+    if row.role == PUBLISHED:
+        return f"{row.method} as published {mean}"
+    return f"{row.method} {mean} with {row.parameters:,}"

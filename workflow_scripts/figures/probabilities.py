@@ -1,0 +1,154 @@
+"""Score over how often an augmentation is applied, a panel per augmentation (Spijkervet 2021, Fig. 6.4).
+
+Any factor whose levels stand for numbers can be drawn so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from workflow_scripts.errors import UserError
+from workflow_scripts.report import figures, words
+from workflow_scripts.report.evidence import Evidence, Method, frame, panels, select
+from workflow_scripts.statistics.cells import summarise
+from workflow_scripts.statistics.missing import in_short
+from workflow_scripts.statistics.plan import Study
+from workflow_scripts.statistics.summary import METHOD_FACTORS
+
+READING = (
+    "Dots: mean with its 95 % t interval. Level line: the mean at the first probability, which the curves of a data "
+    "set may share. All panels of a data set have one scale."
+)
+COLUMNS = (
+    *("study", "metric", "unit", "panel", "curve", "probability", *METHOD_FACTORS, "status", "reason"),
+    *("mean", "low", "high", "n", "replicate", "trials", "checkpoints", "test_clips", "source", "data"),
+)
+PANEL_WIDTH, HEIGHT = 2.5, 2.2  # inches: four panels fit a page's width
+MOST = 4  # panels side by side
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """`at`: the probabilities; `curves`: of each curve the levels at them, such as {augmentation: [crop, delay_40]}.
+
+    `names`: what the curves are called.
+    """
+
+    at: Sequence[float]
+    names: Sequence[str]
+    curves: Sequence[Mapping[str, Sequence[str]]]
+
+    def __post_init__(self) -> None:
+        """Raise `UserError` where the lists are not in step."""
+        if len(self.names) != len(self.curves) or not self.curves:
+            raise UserError(f"figure.names: {len(self.names)} for {len(self.curves)} curves; give each curve one")
+        for name, curve in zip(self.names, self.curves, strict=True):
+            if any(isinstance(found, str) or len(found) != len(self.at) for found in curve.values()) or not curve:
+                raise UserError(
+                    f"figure.curves: {name} must list {len(self.at)} levels of a factor, one for each of at"
+                )
+
+
+def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
+    """One row per panel, curve and probability; the mean in the printed unit.
+
+    Floors are left out. `UserError` where levels do not pick one method.
+    """
+    drawn = tuple(dict.fromkeys(factor for curve in options.curves for factor in curve))
+    rows: list[dict[str, object]] = []
+    for label, methods in panels([each for each in evidence.methods if not each.floor], drawn=drawn).items():
+        shared = {"study": study.name, "metric": study.metric, "unit": evidence.measure.unit, "panel": label}
+        for name, curve in zip(options.names, options.curves, strict=True):
+            for place, probability in enumerate(options.at):
+                method = _one(methods, {factor: found[place] for factor, found in curve.items()}, study=study)
+                row = {"curve": name, "probability": float(probability), **_point(method, evidence.measure)}
+                rows.append(shared | row)
+    return frame(rows, COLUMNS)
+
+
+def _one(methods: Sequence[Method], levels: Mapping[str, str], *, study: Study) -> Method:
+    found = select(methods, levels)
+    if len(found) != 1:
+        raise UserError(f"study {study.name}: figure.curves picks {len(found)} methods with {levels}, not one")
+    return found[0]
+
+
+def _point(method: Method, measure: words.Measure) -> dict[str, object]:
+    if not method.cells:
+        return method.facts
+    replicate, interval = summarise(method.cells)
+    scaled = {name: getattr(interval, name) * measure.scale for name in ("mean", "low", "high")}
+    return method.facts | scaled | {"n": interval.n, "replicate": replicate}
+
+
+def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
+    """Draw what `numbers` returned."""
+    grouped = [
+        (label, name, rows)
+        for label, within in figures.groups(numbers, "panel")
+        for name, rows in figures.groups(within, "curve")
+    ]
+    rows, columns = figures.grid_of(len(grouped), width=PANEL_WIDTH, most=MOST)
+    several = numbers["panel"].nunique() > 1
+    figure = figures.blank(max(PANEL_WIDTH * columns, 4.5), HEIGHT * rows)
+    axes = figures.panels(figure, rows, columns, len(grouped))
+    for number, (panel, (label, name, curve)) in enumerate(zip(axes, grouped, strict=True)):
+        scale = numbers[numbers["panel"] == label]
+        title = f"{label}\n{words.name(name)}" if several else words.name(name)
+        _panel(panel, curve, title=title, at=options.at, scale=scale)
+        panel.set_ylabel(words.measure(study.metric).heading if number % columns == 0 else "")
+    settings = [figures.panel_title(label, within) for label, within in figures.groups(numbers, "panel")]
+    figures.heading(figure, f"{study.title}: {'; '.join(settings).replace(chr(10), ', ')}", numbers["source"])
+    return figure
+
+
+def _panel(panel: Axes, rows: pd.DataFrame, *, title: str, at: Sequence[float], scale: pd.DataFrame) -> None:
+    panel.set_title(title)
+    figures.tidy(panel, lines="y")
+    found = figures.measured(rows)
+    gap = (max(at) - min(at) or 1) * 0.15
+    panel.set_xlim(min(at) - gap, max(at) + gap)
+    panel.set_xticks([float(each) for each in at], [f"{each:g}" for each in at])
+    panel.set_xlabel("probability")
+    for row in figures.records(rows[~rows.index.isin(found.index)]):
+        figures.missing(panel, row.probability, in_short(row.reason))
+    if found.empty:
+        panel.set_yticks([])
+        return
+    ends = figures.measured(scale)
+    low, high = float(np.nanmin(ends[["low", "mean"]])), float(np.nanmax(ends[["high", "mean"]]))
+    margin = 0.08 * (high - low or 1)
+    panel.set_ylim(low - margin, high + margin)
+    first = found[found["probability"] == float(at[0])]
+    for row in figures.records(first):
+        panel.axhline(row.mean, color=figures.SOFT, linestyle=figures.DASHES[1], linewidth=1, zorder=1)
+    errors = [(found["mean"] - found["low"]).fillna(0), (found["high"] - found["mean"]).fillna(0)]
+    style = figures.distinct(0)
+    panel.errorbar(found["probability"], found["mean"], errors, markersize=5, capsize=3, linewidth=1.3, **style)
+
+
+def describe(study: Study, numbers: pd.DataFrame) -> str:
+    """Every mean of every curve and the probability with the highest, panel by panel."""
+    measure = words.measure(study.metric)
+    said = []
+    for label, within in figures.groups(numbers, "panel"):
+        curves = [_said(name, rows, measure) for name, rows in figures.groups(within, "curve")]
+        said.append(f"{figures.panel_title(label, within).splitlines()[0]}: {'; '.join(curves)}")
+    return f"{words.capital(measure.heading)} by probability. {'. '.join(said)}."
+
+
+def _said(name: str, rows: pd.DataFrame, measure: words.Measure) -> str:
+    found = figures.measured(rows)
+    if found.empty:
+        return f"{words.name(name)} nothing measured"
+    means = ", ".join(
+        f"{words.number(row.mean, measure.decimals)} at {row.probability:g}" for row in figures.records(found)
+    )
+    best = max(figures.records(found), key=lambda row: row.mean)
+    return f"{words.name(name)} {means} (highest mean at {best.probability:g})"

@@ -1,0 +1,131 @@
+"""Positive clips of each tag of the labelled data sets, by split (Spijkervet 2021, Figs. 4.1 and 4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.errors import UserError
+from workflow_scripts.report import figures, upstream, words
+from workflow_scripts.report.evidence import NOT_RUN, Evidence, frame
+from workflow_scripts.statistics.plan import Study
+from workflow_scripts.statistics.summary import MEASURED, MISSING
+
+READS = ("prepare",)
+READING = (
+    "Bars: clips with the tag in each split, after quarantine; the tags are sorted by all their clips. A clip counts "
+    "once for each of its tags."
+)
+COLUMNS = (*("study", "panel", "dataset", "status", "reason", "tag", "split", "positives", "clips", "source", "data"),)
+#: dark, pale and in between, so that neighbours stay apart in grey
+SPLITS = {"train": figures.COLOURS[0], "valid": figures.COLOURS[5], "test": figures.COLOURS[1]}
+PANEL_WIDTH, ROW_HEIGHT = 4.6, 0.165  # inches: fifty tags on a page, at 8 points
+MARGIN_HEIGHT = 0.9  # inches: panel title and axis
+LABEL_POINTS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """`most`: how many tags are drawn, those with the most clips (the thesis' 50)."""
+
+    most: int = 50
+
+    def __post_init__(self) -> None:
+        """Raise `UserError` for no tags."""
+        if self.most < 1:
+            raise UserError(f"figure tags needs most >= 1, not {self.most}")
+
+
+def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
+    """One row per data set, tag and split: clips with the tag (`positives`) out of `clips` of the split."""
+    rows: list[dict[str, object]] = []
+    evaluations = {each.factors["dataset"]: each for each in reversed(evidence.plan.of(study))}
+    for dataset in dict.fromkeys(each.factors["dataset"] for each in evidence.plan.of(study)):
+        shared: dict[str, object] = {"study": study.name, "panel": words.name(dataset), "dataset": dataset}
+        found = upstream.corpus(evaluations[dataset])
+        if found is None:
+            rows.append(shared | {"status": MISSING, "reason": NOT_RUN})
+        else:
+            rows += [shared | row for row in _counts(found, most=options.most)]
+    return frame(rows, COLUMNS)
+
+
+def _counts(corpus: Corpus, *, most: int) -> Iterator[dict[str, object]]:
+    labels, split = corpus.labels == 1, corpus.clips["split"].to_numpy()
+    order = np.argsort(-labels.sum(axis=0), kind="stable")[:most]
+    for number in order:
+        for name in SPLITS:
+            inside = split == name
+            yield {
+                **{"status": MEASURED, "tag": corpus.facts.classes[number], "split": name},
+                **{"positives": int(labels[inside, number].sum()), "clips": int(inside.sum())},
+                **{"source": corpus.facts.source, "data": corpus.facts.content},
+            }
+
+
+def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
+    """Draw what `numbers` returned."""
+    grouped = figures.groups(numbers, "panel")
+    rows, columns = figures.grid_of(len(grouped), width=PANEL_WIDTH, most=2)
+    tags = numbers.groupby("panel")["tag"].nunique().max()
+    figure = figures.blank(
+        PANEL_WIDTH * columns, rows * (MARGIN_HEIGHT + ROW_HEIGHT * max(tags, 5)) + figures.LEGEND_HEIGHT
+    )
+    axes = figures.panels(figure, rows, columns, len(grouped))
+    for panel, (label, within) in zip(axes, grouped, strict=True):
+        _panel(panel, label, within)
+    figures.legend(figure, [Patch(color=colour, label=name) for name, colour in SPLITS.items()], columns=len(SPLITS))
+    figures.heading(figure, study.title, numbers["source"])
+    return figure
+
+
+def _panel(panel: Axes, label: str, rows: pd.DataFrame) -> None:
+    found = figures.measured(rows)
+    if found.empty:
+        panel.set_title(f"{label}\n{next(iter(rows['reason']))}")
+        figures.no_data(panel)
+        return
+    panel.set_title(_title(label, found))
+    figures.tidy(panel, lines="x")
+    tags = list(dict.fromkeys(found["tag"]))
+    left = np.zeros(len(tags))
+    for name, colour in SPLITS.items():
+        counts = found[found["split"] == name]["positives"].to_numpy(float)
+        panel.barh(range(len(tags)), counts, left=left, height=0.8, color=colour, edgecolor="white", linewidth=0.4)
+        left += counts
+    panel.set_yticks(range(len(tags)), tags, fontsize=LABEL_POINTS)
+    panel.set_ylim(len(tags) - 0.4, -0.6)
+    panel.tick_params(axis="y", length=0)
+    panel.locator_params(axis="x", nbins=5, integer=True)
+    panel.xaxis.set_major_formatter(lambda clips, _: f"{clips:,.0f}")
+    panel.set_xlabel("clips with the tag")
+
+
+def _title(label: str, rows: pd.DataFrame) -> str:
+    clips = rows.drop_duplicates("split")["clips"].sum()
+    return f"{label} ({next(iter(rows['source']))})\n{words.counted(int(clips), 'clips')}"
+
+
+def describe(study: Study, numbers: pd.DataFrame) -> str:  # noqa: ARG001
+    """The three commonest tags and the rarest one of each data set, and how unequal they are."""
+    said = []
+    for label, rows in figures.groups(numbers, "panel"):
+        found = figures.measured(rows)
+        if found.empty:
+            said.append(f"{label}: {next(iter(rows['reason']))}")
+            continue
+        counts = found.groupby("tag", sort=False)["positives"].sum()
+        most = "; ".join(f"{tag} {count:,}" for tag, count in counts.head(3).items())
+        times = f", {counts.iloc[0] / counts.iloc[-1]:.3g} times fewer" if counts.iloc[-1] else ""
+        said.append(
+            f"{_title(label, found).replace(chr(10), ', ')}, {len(counts)} tags: most {most}; "
+            f"fewest {counts.index[-1]} {counts.iloc[-1]:,}{times}"
+        )
+    return f"Clips with each tag. {'. '.join(said)}."
