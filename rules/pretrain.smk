@@ -77,6 +77,26 @@ rule pretrain:
         ' {params.features:q} {params.weights:q} --output "$(dirname {output.encoder:q})" --threads {threads} &> {log:q}'
 
 
+rule judge_separation:
+    input:
+        corpus=lambda wildcards: corpus_of(wildcards.corpus, wildcards.encoder),
+        checkpoint=rules.pretrain.output.encoder,
+    output:
+        "<results>/pretrained/<run_trained_here>/separation.json",
+    log:
+        "<logs>/judge_separation/<run_trained_here>.log",
+    threads: 2
+    resources:
+        gpu=GPU,
+    params:
+        code=lambda wildcards: PLAN.judge_separation(run_of(wildcards)).code,
+        config=lambda wildcards: PLAN.judge_separation(run_of(wildcards)).config,
+    shell:
+        "{PYTHON}.judge_separation --config {params.config:q} --code {params.code}"
+        ' --corpus "$(dirname {input.corpus:q})" --checkpoint {input.checkpoint:q} --output {output:q}'
+        " --threads {threads} &> {log:q}"
+
+
 rule import_checkpoint:
     input:
         lambda wildcards: config["checkpoints"][wildcards.corpus]["path"],

@@ -14,7 +14,7 @@ from tests.cluster.workflow import Job, Workflow
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cluster")]
 
 CONFIG = ("--configfile", "config/smoke.yaml", "tests/cluster/smoke.yaml")
-ON_A_GPU = {"weigh", "pretrain", "embed", "evaluate_encoder"}
+ON_A_GPU = {"weigh", "pretrain", "judge_separation", "embed", "evaluate_encoder"}
 ON_CPUS = {"acquire", "prepare", "extract", "audit", "evaluate_embeddings"}
 AT_HOME = {"plan", "aggregate", "tabulate", "draw", "compose"}
 

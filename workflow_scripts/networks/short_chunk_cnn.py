@@ -97,6 +97,7 @@ class ShortChunkCnn(nn.Module):
         self.dropout = nn.Dropout(DROPOUT)
         self.classes = nn.Linear(hidden, outputs)
         self.apply(_start)
+        self.to(memory_format=torch.channels_last)  # faster on CPUs, as in the U-Net
 
     def forward(self, maps: Maps) -> Tensor:
         """Logits (batch, outputs) of windows of 384 frames."""
