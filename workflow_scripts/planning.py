@@ -480,10 +480,7 @@ class Plan:
                 if run.weighed_by
             ),
             *(("pretrain", f"{results}/pretrained/{path_of(run)}/record.json") for run in self.pretrained),
-            *(
-                ("judge separation", f"{results}/pretrained/{path_of(run)}/separation.json")
-                for run in self.judged
-            ),
+            *(("judge separation", f"{results}/pretrained/{path_of(run)}/separation.json") for run in self.judged),
             *(("import", f"{results}/pretrained/{path_of(run)}/record.json") for run in self.imported),
             *(("embed", f"{results}/embeddings/{path_of(run)}/{dataset}.json") for run, dataset in self.embedded),
         ]

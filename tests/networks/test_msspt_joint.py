@@ -147,9 +147,7 @@ def test_a_joint_network_imports_and_computes_what_the_code_does(
 ):
     state = published(joint(sources, classes=classes, hearing=hearing), naming)
     network = imported(state, tmp_path / "joint.pt", official.joint_network)
-    assert sum(parameter.numel() for parameter in network.parameters()) == (SIZES | FEWER)[
-        sources, classes, hearing
-    ]
+    assert sum(parameter.numel() for parameter in network.parameters()) == (SIZES | FEWER)[sources, classes, hearing]
     assert isinstance(network.back_end, ShortChunkCnn)
     with torch.no_grad():
         log = spectrogram.log10(magnitude)[:, None]
@@ -208,3 +206,28 @@ def drop(state: dict[str, Tensor], key: str) -> dict[str, Tensor]:
 
 def test_the_widths_here_are_those_of_the_network():
     assert tuple(reversed(unet.CHANNELS)) == UP
+
+
+@pytest.mark.parametrize(("name", "sources"), [("unet", 1), ("unet_multiple", 4)])
+@pytest.mark.parametrize("naming", ["keras", "checkpoint"])
+def test_the_separator_of_a_joint_network_is_an_encoder(tmp_path, naming, name, sources):
+    torch.save(published(joint(sources), naming), tmp_path / "joint.pt")
+    encoder, _ = official.encoder(official.read(tmp_path / "joint.pt"), name=name)
+    wanted = official.joint_network(official.read(tmp_path / "joint.pt")).separator.state_dict()
+    torch.testing.assert_close(dict(encoder.network.state_dict()), dict(wanted), rtol=0, atol=0)
+
+
+def test_a_joint_network_learns_as_keras_would(tmp_path, magnitude):
+    """In training mode: the batch's own statistics throughout, and where they leave the running ones."""
+    network = imported(published(joint(1), "keras"), tmp_path / "joint.pt", official.joint_network)
+    before = {key: value.clone() for key, value in network.state_dict().items() if "running" in key}
+    network.train()
+    network.back_end.dropout.eval()
+    logits = network(magnitude[:, None])
+    logits.square().sum().backward()
+    after = network.state_dict()
+    assert all(not torch.equal(after[key], value) for key, value in before.items())
+    assert all(parameter.grad is not None for parameter in network.parameters())
+    network.eval()
+    with torch.no_grad():
+        assert not torch.allclose(network(magnitude[:, None]), logits, atol=1e-3)

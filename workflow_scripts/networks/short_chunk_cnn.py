@@ -98,7 +98,8 @@ class ShortChunkCnn(nn.Module):
         self.dropout = nn.Dropout(DROPOUT)
         self.classes = nn.Linear(hidden, outputs)
         self.apply(_start)
-        self.to(memory_format=torch.channels_last)  # faster on CPUs, as in the U-Net
+        # faster on CPUs, as in the U-Net
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, maps: Maps) -> Tensor:
         """Logits (batch, outputs) of windows of 384 frames."""
