@@ -141,13 +141,12 @@ def test_a_back_end_imports_and_computes_what_the_code_does(tmp_path, magnitude,
 
 
 @pytest.mark.parametrize("naming", ["keras", "checkpoint"])
-@pytest.mark.parametrize(("sources", "classes", "hearing"), SIZES | FEWER)
-def test_a_joint_network_imports_and_computes_what_the_code_does(
-    tmp_path, magnitude, naming, sources, classes, hearing
-):
+@pytest.mark.parametrize("kind", SIZES | FEWER)
+def test_a_joint_network_imports_and_computes_what_the_code_does(tmp_path, magnitude, naming, kind):
+    sources, classes, hearing = kind
     state = published(joint(sources, classes=classes, hearing=hearing), naming)
     network = imported(state, tmp_path / "joint.pt", official.joint_network)
-    assert sum(parameter.numel() for parameter in network.parameters()) == (SIZES | FEWER)[sources, classes, hearing]
+    assert sum(parameter.numel() for parameter in network.parameters()) == (SIZES | FEWER)[kind]
     assert isinstance(network.back_end, ShortChunkCnn)
     with torch.no_grad():
         log = spectrogram.log10(magnitude)[:, None]
