@@ -48,7 +48,7 @@ rule prepare:
         ' --output "$(dirname {output.corpus:q})" --threads {threads} &> {log:q}'
 
 
-# The same script; the stems are named, so that one that was deleted is made again.
+# The same script; the stems are named, so that one that was deleted is made again for the jobs that read it.
 use rule prepare as prepare_with_stems with:
     output:
         **rules.prepare.output,

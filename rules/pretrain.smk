@@ -14,6 +14,15 @@ def stored_targets(run):
     }
 
 
+def stems_of(wildcards):
+    """Files of the stems that a run which learns to separate reads, as a list: none for other runs."""
+    run = run_of(wildcards)
+    if not PLAN.separation_worker(run):
+        return []
+    folder = Path(corpus_of(run.corpus, run.encoder)).parent
+    return [f"{folder}/audio.{stem}.int16" for stem in PLAN.stems.get(run.corpus, ())]
+
+
 def features_flags(wildcards):
     """The flags that name the stored targets."""
     return [
@@ -33,6 +42,7 @@ def weights_of(wildcards):
 rule weigh:
     input:
         corpus=lambda wildcards: corpus_of(wildcards.corpus, wildcards.encoder),
+        stems=stems_of,
         targets=lambda wildcards: list(stored_targets(run_of(wildcards)).values()),
     output:
         weights="<results>/pretrained/<run>/weights.json",
@@ -56,6 +66,7 @@ rule weigh:
 rule pretrain:
     input:
         corpus=lambda wildcards: corpus_of(wildcards.corpus, wildcards.encoder),
+        stems=stems_of,
         targets=lambda wildcards: list(stored_targets(run_of(wildcards)).values()),
         weights=weights_of,
     output:
@@ -80,6 +91,7 @@ rule pretrain:
 rule judge_separation:
     input:
         corpus=lambda wildcards: corpus_of(wildcards.corpus, wildcards.encoder),
+        stems=stems_of,
         checkpoint=rules.pretrain.output.encoder,
     output:
         "<results>/pretrained/<run_trained_here>/separation.json",

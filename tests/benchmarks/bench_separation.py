@@ -6,6 +6,7 @@ recipe or the trial. Each is measured in a process of its own, so that peaks of 
 others is not counted.
 
 python -m tests.benchmarks.bench_separation [--steps N] [--threads N] [--width W] [--size tiny|small|base]
+    [--nets NET ...]
 """
 
 from __future__ import annotations
@@ -54,13 +55,15 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--width", type=float, default=1.0, help="of the U-Net and the CNN")
     parser.add_argument("--size", default="base", help="of the AST")
+    parser.add_argument("--nets", nargs="+", choices=list(BATCHES), default=list(BATCHES))
     parser.add_argument("--only", choices=[f"{net}/{way}" for net in BATCHES for way in ("ours", "plain")])
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     if given.only:
         print(json.dumps(measured(given)))
         return
-    for net, batch in BATCHES.items():
+    for net in given.nets:
+        batch = BATCHES[net]
         found = {way: _of_a_process(given, f"{net}/{way}") for way in ("plain", "ours")}
         for way, (seconds, peak) in found.items():
             audio = batch * WINDOW / spectrogram.SAMPLE_RATE / seconds
