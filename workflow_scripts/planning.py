@@ -137,8 +137,7 @@ class Plan:
 
     def workers(self, run: Run) -> dict[str, dict[str, Any]]:
         """Workers in a run's worker set, with their options."""
-        members = [] if run.workers == NONE else self.config["worker_sets"][run.workers]
-        return dict(levels.entry(self.config["workers"], name) for name in members)
+        return {} if run.workers == NONE else workers_of(self.config, run.workers)
 
     @functools.cache  # noqa: B019  (a plan lives as long as the process)
     def acquire(self, dataset: str) -> Job:
@@ -508,6 +507,11 @@ def _digest_of_file(path: Path) -> str | None:
         return None
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def workers_of(config: Mapping[str, Any], worker_set: str) -> dict[str, dict[str, Any]]:
+    """Return the workers of a set by the names of their files, with their options."""
+    return dict(levels.entry(config["workers"], name) for name in config["worker_sets"][worker_set])
 
 
 def path_of(run: Run, cell: Cell | None = None) -> str:

@@ -19,6 +19,7 @@ from workflow_scripts.training.shapes import Encoder
 
 TRAINABLE = True
 SAMPLE_RATE = 22050
+HOP = cpc.HOP  # samples
 
 CROP_LENGTH = 59049  # samples: evaluated by the same crops as SampleCNN
 
@@ -47,7 +48,7 @@ class Cpc(Encoder):
     """Frames every 480 samples, 21.8 ms; the last channels sum up the frames so far."""
 
     sample_rate = SAMPLE_RATE
-    hop = cpc.HOP
+    hop = HOP
     crop_length = CROP_LENGTH
 
     def __init__(self, options: Options) -> None:

@@ -50,6 +50,15 @@ class Options:
             )
 
 
+def require_chunk(options: Options, *, frames: int) -> None:
+    """Raise `UserError` if no frame of a chunk has one `steps` later."""
+    if frames <= options.steps:
+        raise UserError(
+            f"predictive_coding predicts {options.steps} frames ahead and a chunk has {frames}: "
+            "choose longer chunks, or an encoder with more frames"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Draws:
     """What is random in a loss: orders (negatives, all frames of all examples), and the window's first frame."""
@@ -84,11 +93,7 @@ class PredictiveCodingWorker(Worker):
 
     def loss(self, frames: Tensor, batch: Batch) -> Tensor:  # noqa: ARG002 - one shape for all workers
         """InfoNCE loss of the batch, with newly drawn negatives and window."""
-        if frames.shape[-1] <= self.options.steps:
-            raise UserError(
-                f"predictive_coding predicts {self.options.steps} frames ahead and a chunk has {frames.shape[-1]}: "
-                "choose longer chunks, or an encoder with more frames"
-            )
+        require_chunk(self.options, frames=frames.shape[-1])
         if self.autoregressor is None:
             latent, context = cpc.split(frames, self.options.context)
         else:
