@@ -361,8 +361,7 @@ def _check_contradictions(study: Mapping[str, Any], config: Mapping[str, Any], *
             )
     _check_cells_apart(study, where=where)
     for grid in planning.grids(study):
-        if any(levels.fact("scenario", name, "PRETRAINED") for name in grid["scenario"]):
-            _check_pretraining(grid, config, where=where)
+        _check_pretraining(grid, config, where=where)
         for weighting, recipe in itertools.product(grid["weighting"], grid["recipe"]):
             if (
                 levels.fact("weighting", weighting, "WEIGHED_BY")
@@ -380,9 +379,10 @@ def _check_contradictions(study: Mapping[str, Any], config: Mapping[str, Any], *
 
 
 def _check_pretraining(grid: Mapping[str, Any], config: Mapping[str, Any], *, where: str) -> None:
-    """Every encoder, worker set, augmentation and recipe of a grid go together."""
+    """Every encoder, worker set, augmentation and recipe of a grid go together, where it pre-trains."""
     factors = ("encoder", "workers", "augmentation", "recipe")
-    for chosen in itertools.product(*(grid[factor] for factor in factors)):
+    pretrains = any(levels.fact("scenario", name, "PRETRAINED") for name in grid["scenario"])
+    for chosen in itertools.product(*(grid[factor] for factor in factors)) if pretrains else []:
         named = dict(zip(factors, chosen, strict=True))
         try:
             _check_together(config, **named)
