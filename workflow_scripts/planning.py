@@ -19,6 +19,10 @@ from workflow_scripts.factors import NONE, PRETRAINING
 from workflow_scripts.provenance import code_digest, digest
 
 FLOOR_SCENARIO = "frozen"  # floors are never trained
+ONE_DRAW = (
+    "Random weights are those of one untrained network: what is said of it, and of others against it, is true of this "
+    "draw of weights; another may give another result."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -387,7 +391,8 @@ class Plan:
 
     def _described(self, study: Mapping[str, Any]) -> dict[str, Any]:
         """Return a study with the places of its evaluations in its own order, and all notes its reader needs."""
-        notes = [study.get("notes", "").strip(), self.config.get("note", "").strip()]
+        untrained = any(levels.fact("encoder", floor, "UNTRAINED_VERSION_OF") for floor in study["floors"])
+        notes = [study.get("notes", "").strip(), ONE_DRAW if untrained else "", self.config.get("note", "").strip()]
         pairs = dict.fromkeys(expand(study, self.encoders_of_checkpoints))
         return {**study, "notes": " ".join(filter(None, notes)), "evaluations": [self._places[pair] for pair in pairs]}
 
