@@ -18,11 +18,11 @@ from workflow_scripts import levels
 from workflow_scripts.factors import NONE, PRETRAINING
 from workflow_scripts.provenance import code_digest, digest
 
-FLOOR_SCENARIO = "frozen"  # floors are never trained
 ONE_DRAW = (
     "Random weights are those of one untrained network: what is said of it, and of others against it, is true of this "
     "draw of weights; another may give another result."
 )
+FLOOR_SCENARIO = "frozen"  # floors are never trained
 
 
 @dataclass(frozen=True, kw_only=True)
