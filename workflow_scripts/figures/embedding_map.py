@@ -265,9 +265,11 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, styles: Mapping[str, 
 
 
 def _said(rows: pd.DataFrame) -> str:
-    """Points, perplexity, and how often neighbours agree."""
+    """Points, or songs and their crops, perplexity, and how often neighbours agree."""
     first = rows.iloc[0]
-    said = f"{words.counted(int(first['points']), 'points')}, perplexity {first['perplexity']:.3g}"
+    by_song = first["colours"] == SONG
+    shown = f"{_songs_shown(rows)}\n" if by_song else f"{words.counted(int(first['points']), 'points')}, "
+    said = f"{shown}perplexity {first['perplexity']:.3g}"
     if pd.isna(first["agreement"]):
         return said
     shares = [words.number(first[name], 0) for name in ("agreement", "chance")]
@@ -288,7 +290,6 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:  # noqa: ARG001
     for label, rows in figures.groups(numbers, "panel"):
         found = figures.measured(rows)
         text = next(iter(rows["reason"])) if found.empty else _said(found).replace("\n", ", ")
-        shown = f"{_songs_shown(found)}, " if coloured == SONG and not found.empty else ""
-        said.append(f"{label}: {shown}{text}")
+        said.append(f"{label}: {text}")
     warning = f"coloured by {coloured}; distances between clusters mean nothing"
     return f"Map of embeddings by t-SNE, {warning}. {'. '.join(said)}."
