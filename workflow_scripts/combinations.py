@@ -46,3 +46,21 @@ def require_pieces(*, joined: bool, stored: Sequence[str], mixing: Sequence[str]
 def most_frames(seconds: float, *, sample_rate: int, hop: int) -> int:
     """Return how many frames an encoder makes of a chunk at most: padding may give one more than whole hops."""
     return round(seconds * sample_rate) // hop + 1
+
+
+def require_masks(masks: int, *, sources: Sequence[str]) -> None:
+    """Raise `UserError` unless an encoder has a mask for each source that is to be separated."""
+    if masks != len(sources):
+        raise UserError(
+            f"separation of {', '.join(sources)} needs an encoder with {len(sources)} masks and this one has {masks}: "
+            f"choose {'unet' if len(sources) == 1 else 'unet_multiple'}"
+        )
+
+
+def require_context(size: int, *, wanted: int) -> None:
+    """Raise `UserError` unless an encoder's context, of `size` channels, is that which predictive coding is to use."""
+    if size != wanted:
+        raise UserError(
+            f"predictive_coding expects a context of {wanted} and the encoder has one of {size}: "
+            "set context to that or, where it is 0, own_context to true"
+        )

@@ -392,7 +392,6 @@ def _check_pretraining(grid: Mapping[str, Any], config: Mapping[str, Any], *, wh
 
 
 def _check_together(config: Mapping[str, Any], *, encoder: str, workers: str, augmentation: str, recipe: str) -> None:
-    network = unimported.level("encoder", encoder)
     tasks = {name: unimported.level("worker", name) for name in planning.workers_of(config, workers)}
     name, options = levels.entry(config["augmentations"], augmentation)
     effects = levels.options(unimported.level("augmentation", name), options)
@@ -406,14 +405,27 @@ def _check_together(config: Mapping[str, Any], *, encoder: str, workers: str, au
         views=views,
     )
     if hasattr(effects, "require_rate"):
-        effects.require_rate(network.SAMPLE_RATE)
-    if hasattr(network, "HOP"):
-        frames = combinations.most_frames(numbers.chunk_seconds, sample_rate=network.SAMPLE_RATE, hop=network.HOP)
-        for task, given in planning.workers_of(config, workers).items():
-            if hasattr(tasks[task], "FRAME_EVERY"):
-                combinations.require_frames(network.HOP, every=tasks[task].FRAME_EVERY)
-            if hasattr(tasks[task], "require_chunk"):
-                tasks[task].require_chunk(levels.options(tasks[task], given), frames=frames)
+        effects.require_rate(levels.fact("encoder", encoder, "SAMPLE_RATE"))
+    for task, given in planning.workers_of(config, workers).items():
+        _check_task(tasks[task], given, encoder=encoder, config=config, seconds=numbers.chunk_seconds)
+
+
+def _check_task(
+    task: Any, given: Mapping[str, Any], *, encoder: str, config: Mapping[str, Any], seconds: float
+) -> None:
+    """An encoder has the frames, masks and context a worker needs, as far as its file states them."""
+    network, options = unimported.level("encoder", encoder), levels.options(task, given)
+    if hasattr(network, "HOP") and hasattr(task, "FRAME_EVERY"):
+        combinations.require_frames(network.HOP, every=task.FRAME_EVERY)
+    if hasattr(network, "HOP") and hasattr(task, "require_chunk"):
+        frames = combinations.most_frames(seconds, sample_rate=network.SAMPLE_RATE, hop=network.HOP)
+        task.require_chunk(options, frames=frames)
+    if hasattr(task, "MIX"):
+        combinations.require_masks(getattr(network, "SEPARATES", 0), sources=task.MIX.sources)
+    if not getattr(options, "own_context", True):  # it reads the encoder's
+        built = levels.options(network, config["encoders"][encoder] or {})
+        size = network.context_size(built) if hasattr(network, "context_size") else 0
+        combinations.require_context(size, wanted=options.context)
 
 
 def _check_heads(grid: Mapping[str, Any], *, where: str) -> None:
