@@ -421,7 +421,7 @@ def _check_task(
         frames = combinations.most_frames(seconds, sample_rate=network.SAMPLE_RATE, hop=network.HOP)
         task.require_chunk(options, frames=frames)
     if hasattr(task, "MIX"):
-        combinations.require_masks(getattr(network, "SEPARATES", 0), sources=task.MIX.sources)
+        combinations.require_masks(getattr(network, "SOURCES", 0), sources=task.MIX.sources)
     if not getattr(options, "own_context", True):  # it reads the encoder's
         built = levels.options(network, config["encoders"][encoder] or {})
         size = network.context_size(built) if hasattr(network, "context_size") else 0

@@ -22,7 +22,7 @@ from workflow_scripts.training.shapes import Encoder
 TRAINABLE = True
 SAMPLE_RATE = 16000
 HOP = spectrogram.HOP  # samples
-SEPARATES = 1  # source
+SOURCES = 1  # that it separates
 MAPS = True  # heads may read them
 
 FRAMES = 384  # of a crop: 3.862 s (the MSSPT code)
@@ -113,7 +113,7 @@ def _magnitude(audio: Tensor) -> Tensor:
 
 def build(options: Options) -> UNetEncoder:
     """Build an untrained U-Net."""
-    return UNetEncoder(options, sources=SEPARATES, pooling="max")
+    return UNetEncoder(options, sources=SOURCES, pooling="max")
 
 
 official_weights = msspt.unet_weights
@@ -124,4 +124,4 @@ def options_of(shapes: Mapping[str, Sequence[int]]) -> Options:
 
     Raises `UserError` if it is another network, `LookupError` where a tensor is missing or has too few axes.
     """
-    return Options(width=msspt.width_of(shapes, sources=SEPARATES))
+    return Options(width=msspt.width_of(shapes, sources=SOURCES))
