@@ -124,4 +124,4 @@ def options_of(shapes: Mapping[str, Sequence[int]]) -> Options:
 
     Raises `UserError` if it is another network, `LookupError` where a tensor is missing or has too few axes.
     """
-    return Options(width=msspt.width_of(shapes, sources=SOURCES))
+    return Options(width=msspt.width_of(shapes, sources=1))
