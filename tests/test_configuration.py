@@ -298,10 +298,6 @@ BAD = {
         "encoders: {cpc: {width: 0.5}, random_cpc: {width: 0.5}}",
         r"predictive_coding expects a context of 256 and the encoder has one of 128",
     ),
-    "separation without masks": (
-        "worker_sets: {vocals: [separation_vocals]}\ntrim: {wu2021_fig2: {workers: [vocals]}}",
-        r"separation of vocals needs an encoder with 1 masks and this one has 0: choose unet",
-    ),
     "a filter above what the encoder hears": (
         "augmentations: {filter: {low_pass: [2200, 9000]}}\ntrim: {spijkervet2021_table6_5: {augmentation: [filter]}}",
         r"filter: cut-offs must go upwards from above 0 to at most 4000 Hz, half .* not from 2200 to 9000",

@@ -48,15 +48,6 @@ def most_frames(seconds: float, *, sample_rate: int, hop: int) -> int:
     return round(seconds * sample_rate) // hop + 1
 
 
-def require_masks(masks: int, *, sources: Sequence[str]) -> None:
-    """Raise `UserError` unless an encoder has a mask for each source that is to be separated."""
-    if masks != len(sources):
-        raise UserError(
-            f"separation of {', '.join(sources)} needs an encoder with {len(sources)} masks and this one has {masks}: "
-            f"choose {'unet' if len(sources) == 1 else 'unet_multiple'}"
-        )
-
-
 def require_context(size: int, *, wanted: int) -> None:
     """Raise `UserError` unless an encoder's context, of `size` channels, is that which predictive coding is to use."""
     if size != wanted:

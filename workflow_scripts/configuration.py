@@ -413,15 +413,13 @@ def _check_together(config: Mapping[str, Any], *, encoder: str, workers: str, au
 def _check_task(
     task: Any, given: Mapping[str, Any], *, encoder: str, config: Mapping[str, Any], seconds: float
 ) -> None:
-    """An encoder has the frames, masks and context a worker needs, as far as its file states them."""
+    """An encoder has the frames and context a worker needs, as far as its file states them."""
     network, options = unimported.level("encoder", encoder), levels.options(task, given)
     if hasattr(network, "HOP") and hasattr(task, "FRAME_EVERY"):
         combinations.require_frames(network.HOP, every=task.FRAME_EVERY)
     if hasattr(network, "HOP") and hasattr(task, "require_chunk"):
         frames = combinations.most_frames(seconds, sample_rate=network.SAMPLE_RATE, hop=network.HOP)
         task.require_chunk(options, frames=frames)
-    if hasattr(task, "MIX"):
-        combinations.require_masks(getattr(network, "SOURCES", 0), sources=task.MIX.sources)
     if not getattr(options, "own_context", True):  # it reads the encoder's
         built = levels.options(network, config["encoders"][encoder] or {})
         size = network.context_size(built) if hasattr(network, "context_size") else 0

@@ -22,7 +22,6 @@ from workflow_scripts.training.shapes import Encoder
 TRAINABLE = True
 SAMPLE_RATE = 16000
 HOP = spectrogram.HOP  # samples
-SOURCES = 1  # that it separates
 MAPS = True  # heads may read them
 
 FRAMES = 384  # of a crop: 3.862 s (the MSSPT code)
@@ -113,7 +112,7 @@ def _magnitude(audio: Tensor) -> Tensor:
 
 def build(options: Options) -> UNetEncoder:
     """Build an untrained U-Net."""
-    return UNetEncoder(options, sources=SOURCES, pooling="max")
+    return UNetEncoder(options, sources=1, pooling="max")
 
 
 official_weights = msspt.unet_weights

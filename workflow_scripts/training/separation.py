@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from workflow_scripts.combinations import require_masks
+from workflow_scripts.errors import UserError
 from workflow_scripts.networks import spectrogram
 from workflow_scripts.training.mixing import Mix
 from workflow_scripts.training.shapes import Batch, Encoder, Worker
@@ -33,7 +33,11 @@ class SeparationWorker(Worker):
 
     def check(self, encoder: Encoder) -> None:
         """Raise `UserError` unless the encoder has a mask for each source."""
-        require_masks(encoder.separates, sources=self.sources)
+        if encoder.separates != len(self.sources):
+            raise UserError(
+                f"separation of {', '.join(self.sources)} needs an encoder with {len(self.sources)} masks and this one "
+                f"has {encoder.separates}: choose {'unet' if len(self.sources) == 1 else 'unet_multiple'}"
+            )
 
     def loss(self, frames: Tensor, batch: Batch) -> Tensor:
         """Mean absolute error over examples, sources and samples; what no whole window covers is left out."""
