@@ -21,6 +21,7 @@ from workflow_scripts.training.shapes import Encoder
 
 TRAINABLE = True
 SAMPLE_RATE = 16000
+HOP = spectrogram.HOP  # samples
 MAPS = True  # heads may read them
 
 FRAMES = 384  # of a crop: 3.862 s (the MSSPT code)
@@ -56,7 +57,7 @@ class UNetEncoder(Encoder):
     """
 
     sample_rate = SAMPLE_RATE
-    hop = spectrogram.HOP
+    hop = HOP
     crop_length = spectrogram.sample_count(FRAMES)
 
     def __init__(self, options: Options, *, sources: int, pooling: Literal["max", "average"]) -> None:

@@ -14,6 +14,7 @@ from workflow_scripts.networks import msspt, msspt_joint
 
 TRAINABLE = True
 SAMPLE_RATE = 16000
+HOP = unet.HOP  # samples
 MAPS = True  # heads may read them
 
 SOURCES = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,8 @@ class Statement:
     """A published statement that a study's cells can be held against.
 
     `row` picks the row of published.csv. `of` and `over` are factor levels; several on a side are taken in step with
-    those of the other side and averaged. `expected` says what a statement without a number claims of `quantity`.
+    those of the other side and averaged. `expected` says what a statement without a number claims of `quantity`, or on
+    which side of its number it must stay.
     """
 
     row: Mapping[str, str]
@@ -93,12 +94,17 @@ class Statement:
     losses: tuple[str, ...] = ()  # workers whose losses are compared
     expected: str = ""
     margin: float | None = None  # in the unit of the published number
+    tolerance: float | None = None  # points of the metric that still count as reaching what is to be reached
     choices: tuple[str, ...] = ()  # tags of docs/reproduction-notes.md
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """One table or figure: which factors make rows and columns, which encoders are floors, what is compared."""
+    """One table or figure: which factors make rows and columns, which encoders are floors, what is compared.
+
+    `metrics` are those that the table shows of a data set, and that comparisons on it are made in; of a data set that
+    is not there, `metric` alone. Figures show `metric`.
+    """
 
     name: str
     title: str
@@ -113,6 +119,11 @@ class Study:
     detect: float | None = None  # difference that further checkpoints should be able to show, in printed points
     published: tuple[Statement, ...] = ()
     evaluations: tuple[int, ...] = ()  # places among the plan's evaluations, in the study's own order
+    metrics: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def read_in(self, dataset: str) -> list[Study]:
+        """The study in each metric that is shown of a data set: the same, but for its `metric`."""
+        return [replace(self, metric=metric) for metric in self.metrics.get(dataset, (self.metric,))]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,6 +229,7 @@ def _study(name: str, entry: Mapping) -> Study:
             parse_statement(each, where=f"study {name}: published") for each in entry.get("published") or ()
         ),
         evaluations=tuple(entry["evaluations"]),
+        metrics={dataset: tuple(shown) for dataset, shown in (entry.get("metrics") or {}).items()},
     )
     named = {*study.rows, *study.columns, *(f for c in study.comparisons for f in (*c.better, *c.than))}
     named |= {factor for each in study.published for levels in (*each.of, *each.over) for factor in levels}
@@ -254,6 +266,7 @@ def parse_statement(entry: Mapping, *, where: str) -> Statement:
         losses=tuple(entry.get("losses") or ()),
         expected=entry.get("expected") or "",
         margin=entry.get("margin"),
+        tolerance=entry.get("tolerance"),
         choices=tuple(entry.get("choices") or ()),
     )
 
