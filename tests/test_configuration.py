@@ -79,6 +79,23 @@ BAD = {
         "trim: {wu2021_fig2: {grids: {cpc: {encoder: pase}}}}",
         r"trim.wu2021_fig2.grids.cpc.encoder: 'pase' .*",
     ),
+    "metric that a data set cannot have": (
+        "trim: {spijkervet2021_table6_3: {dataset: [gtzan]}}",
+        r"metric: pr_auc cannot be measured on gtzan; allowed: macro_f1, accuracy, balanced_accuracy",
+    ),
+    "metrics that a data set cannot have": (
+        "trim: {wu2021_fig2: {metrics: {openmic: [macro_f1, balanced_accuracy]}}}",
+        r"metrics.openmic: balanced_accuracy cannot be measured on openmic; allowed: macro_f1, .*",
+    ),
+    "metrics without that of the figure": (
+        "trim: {wu2021_fig2: {metrics: {openmic: [roc_auc]}}}",
+        r"metrics.openmic: the figure needs macro_f1, so the table must show it",
+    ),
+    "metrics of an unknown data set": (
+        "trim: {wu2021_fig2: {metrics: {openmics: [roc_auc]}}}",
+        r"metrics: unknown data set 'openmics'; allowed: .*",
+    ),
+    "no labels": ("trim: {wu2021_fig2: {fraction: [0pct]}}", r"grid.fraction.0: '0pct' has the wrong form"),
     "trim of an unknown grid": (
         "trim: {wu2021_fig2: {grids: {cpc: null}}}",
         r"trim.wu2021_fig2.grids: unknown grid 'cpc'; allowed: none",

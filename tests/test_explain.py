@@ -138,3 +138,4 @@ def test_each_metric_that_a_table_shows_is_told(tmp_path: Path, capsys: pytest.C
     for name in ("macro F1", "accuracy"):
         assert re.search(rf"PASE, frozen, OpenMIC, {name} \(twin\): 5\d\.\d ± 0\.\d\n", text)
     assert text.count("as stored, from 0 to 1") == 2
+    assert printed(results, capsys, "PASE, frozen", "OpenMIC, accuracy") == text, "as the heading of a column says it"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -50,3 +51,43 @@ print([name for name in sys.modules if name in ("torch", "numpy", "timm")])
 """
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_a_file_may_state_its_names_in_any_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / levels.PACKAGE.name
+    (package / "workers").mkdir(parents=True)
+    (package / "errors.py").write_text((levels.PACKAGE / "errors.py").read_text())
+    (package / "workers" / "mine.py").write_text(UNUSUAL)
+    monkeypatch.setattr(levels, "PACKAGE", package)
+    made = levels.options(unimported.Unimported("workflow_scripts.workers.mine"), {"size": 3})
+    assert repr(made) == "Options(size=3)"
+    with pytest.raises(UserError, match="size must be at most 4"):
+        levels.options(unimported.Unimported("workflow_scripts.workers.mine"), {"size": 5})
+
+
+UNUSUAL = """
+import sys
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..errors import UserError
+
+if sys.maxsize:
+    LARGEST = 4
+else:
+    LARGEST = 2
+try:
+    from nowhere import factor
+except ImportError:
+    factor = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    largest: ClassVar[int] = LARGEST * factor
+    size: int = 1
+
+    def __post_init__(self):
+        if self.size > self.largest:
+            raise UserError(f"size must be at most {self.largest}")
+"""

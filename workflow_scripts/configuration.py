@@ -31,9 +31,20 @@ LEVEL_SECTIONS = {
 #: those of which a level may have several entries, each with a name of its own and `level`: the name of the file
 SEVERAL_ENTRIES = ("workers", "augmentations", "heads")
 #: what a config may replace in a study besides the levels of its grid
-BESIDE_THE_GRID = ("floors", "checkpoints", "rows", "columns", "comparisons", "published", "figure", "quarantine")
+BESIDE_THE_GRID = (
+    *("floors", "checkpoints", "rows", "columns", "metrics"),
+    *("comparisons", "published", "figure", "quarantine"),
+)
 #: parts of a study that pick cells by their levels, and the keys of each that do
 SELECTIONS = {"comparisons": ("better", "than"), "published": ("of", "over")}
+#: metrics of data sets whose clips have one class, and of those whose clips can have several
+METRICS = {
+    "multiclass": ("macro_f1", "accuracy", "balanced_accuracy"),
+    "multilabel": (
+        *("macro_f1", "macro_f1_positive", "accuracy"),
+        *("roc_auc", "pr_auc", "roc_auc_clip", "pr_auc_clip"),
+    ),
+}
 #: the module whose `Options` a recipe's numbers are
 RECIPE = "workflow_scripts.training.recipe"
 #: how a data set states that nothing can be downloaded: `REMOTES = {}`
@@ -348,8 +359,7 @@ def _check_contradictions(study: Mapping[str, Any], config: Mapping[str, Any], *
             trainable = [name for name in config["encoders"] if levels.fact("encoder", name, "TRAINABLE")]
             shown = ", ".join(trainable)
             raise UserError(f"{where}: grid.encoder: {encoder} cannot be trained, make it a floor; allowed: {shown}")
-    for dataset in study.get("metrics", {}):
-        _known(dataset, config["datasets"], where=f"{where}: metrics", what="data set")
+    _check_metrics(study, config, where=where)
     for floor in study["floors"]:
         if levels.fact("encoder", floor, "TRAINABLE"):
             fixed = [name for name in config["encoders"] if not levels.fact("encoder", name, "TRAINABLE")]
@@ -424,6 +434,24 @@ def _check_task(
         built = levels.options(network, config["encoders"][encoder] or {})
         size = network.context_size(built) if hasattr(network, "context_size") else 0
         combinations.require_context(size, wanted=options.context)
+
+
+def _check_metrics(study: Mapping[str, Any], config: Mapping[str, Any], *, where: str) -> None:
+    """Every data set can be measured in the metrics that are shown of it, among them that of the figure."""
+    stated = study.get("metrics", {})
+    for dataset in stated:
+        _known(dataset, config["datasets"], where=f"{where}: metrics", what="data set")
+    for dataset in planning.levels_of(study, "dataset"):
+        shown = stated.get(dataset, [study["metric"]])
+        allowed = METRICS.get(_task(config["datasets"][dataset]))
+        for metric in shown:
+            if allowed is not None and metric not in allowed:
+                what = f"{where}: metrics.{dataset}" if dataset in stated else f"{where}: metric"
+                raise UserError(f"{what}: {metric} cannot be measured on {dataset}; allowed: {', '.join(allowed)}")
+        if study.get("figure") and study["metric"] not in shown:
+            raise UserError(
+                f"{where}: metrics.{dataset}: the figure needs {study['metric']}, so the table must show it"
+            )
 
 
 def _check_heads(grid: Mapping[str, Any], *, where: str) -> None:
@@ -521,9 +549,13 @@ def _told_by(study: Mapping[str, Any], factor: str, shown: Set[str]) -> bool:
     return True
 
 
+def _task(entry: Mapping[str, Any]) -> str:
+    return str(levels.fact("dataset", entry["loader"], "TASK"))
+
+
 def _labelled(entry: Mapping[str, Any]) -> bool:
     """Whether a data set can be evaluated on; a folder has labels only when its options say where they are."""
-    task = levels.fact("dataset", entry["loader"], "TASK")
+    task = _task(entry)
     return (
         (entry.get("options") or {}).get("labels", "none") != "none" if task == "by options" else task != "unlabelled"
     )

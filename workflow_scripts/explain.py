@@ -59,6 +59,10 @@ def _entry(study: Study, plan: Plan, row: str, column: str) -> list[Evaluation]:
     """The cells behind a number: those of the row that are also of the column."""
     evaluations = plan.of(study)
     rows = _picked(evaluations, study.rows, row, what=f"row of {study.name}")
+    measured = {
+        f", {words.measure(metric).name}" for shown in (*study.metrics.values(), (study.metric,)) for metric in shown
+    }
+    column = column.removesuffix(next((name for name in measured if column.endswith(name)), ""))  # all are explained
     columns = _picked(evaluations, study.columns, column, what=f"column of {study.name}")
     found = [evaluation for evaluation in rows if evaluation in columns]
     if not found:

@@ -10,8 +10,9 @@ import __future__
 import ast
 import functools
 import importlib
+import importlib.util
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar  # noqa: F401 - dataclasses look here whether an annotation is this ClassVar
 
 from workflow_scripts import errors, levels
 
@@ -51,13 +52,14 @@ class _Names(dict[str, Any]):
     def __init__(self, name: str) -> None:
         # dataclasses look into the module of a class, so it must be one that is imported
         super().__init__(__name__=__name__)
-        self._file = str(levels.file_of(name))
+        self._file, self._package = str(levels.file_of(name)), name.rpartition(".")[0]
         self._statements = {made: node for node in levels.syntax_of(name).body for made in _made_by(node)}
 
     def __missing__(self, name: str) -> Any:
         node = self._statements[name]
         if isinstance(node, ast.ImportFrom):
-            self[name] = _imported(str(node.module), next(a.name for a in node.names if name == (a.asname or a.name)))
+            origin = importlib.util.resolve_name("." * node.level + (node.module or ""), self._package)
+            self[name] = _imported(origin, next(a.name for a in node.names if name == (a.asname or a.name)))
         else:
             for used in _used_at_once(node) & set(self._statements):
                 self.__getitem__(used)  # the body of a class looks past this method
@@ -87,6 +89,11 @@ def _made_by(node: ast.stmt) -> Iterator[str]:
             yield name
         case ast.Import(names=names) | ast.ImportFrom(names=names):
             yield from (alias.asname or alias.name.split(".")[0] for alias in names)
+        case ast.If(body=body, orelse=otherwise):
+            yield from (name for part in (*body, *otherwise) for name in _made_by(part))
+        case ast.Try(body=body, handlers=handlers, orelse=otherwise, finalbody=last):
+            handled = (part for handler in handlers for part in handler.body)
+            yield from (name for part in (*body, *handled, *otherwise, *last) for name in _made_by(part))
         case ast.Assign() | ast.AnnAssign():
             yield from (each.id for each in ast.walk(node) if isinstance(each, ast.Name) and _is_target(each))
 

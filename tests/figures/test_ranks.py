@@ -77,3 +77,12 @@ def test_one_data_set_has_nothing_to_rank(tmp_path: Path) -> None:
     texts = [text.get_text() for text in made.shown(made.figure(results))]
     assert "one data set, or one method: nothing to rank" in texts
     assert made.description(results).endswith("Nothing to rank.")
+
+
+def test_the_ranks_of_another_metric_are_left_out(tmp_path: Path) -> None:
+    results = studies.ranks(tmp_path)
+    alone = made.numbers(results)
+    study = results.plan["studies"]["fig2"]
+    study["metrics"] = {dataset: ["macro_f1", "accuracy"] for dataset in ("openmic", "fma_small")}
+    assert len(made.numbers(results)) == len(alone)
+    assert set(made.numbers(results)["metric"]) == {"macro_f1"}

@@ -304,3 +304,9 @@ def test_the_tidy_table_has_a_row_for_each_metric(tmp_path: Path) -> None:
         ("fma_small", "accuracy"): 5,
     }
     assert set(rows["unit"]) == {"%"}
+
+
+def test_a_cell_that_lacks_several_metrics_is_named_once(tmp_path: Path) -> None:
+    results = in_two_metrics(tmp_path)
+    Path(results.plan["evaluations"][1]["path"]).unlink()
+    assert table(results).notes.count("PASE, frozen, OpenMIC: not run.") == 1

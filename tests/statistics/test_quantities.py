@@ -15,6 +15,7 @@ from sklearn.metrics import roc_auc_score
 from tests.results import Results, factors
 from workflow_scripts.encoders import cpc
 from workflow_scripts.errors import UserError
+from workflow_scripts.report import reproduction
 from workflow_scripts.statistics.cells import Cells
 from workflow_scripts.statistics.plan import parse_plan
 from workflow_scripts.statistics.reproduction import reproduction_table
@@ -301,6 +302,31 @@ def saving(results: Results, *, tolerance: float = 0) -> dict:
 def test_a_saving_of_labels_may_lie_beyond_what_was_measured(results: Results, gain: float, published: float) -> None:
     sizes_of_two(results, {"100pct": gain, "10pct": gain, "1pct": gain})
     assert saving(results)["value"] == published
+
+
+@pytest.mark.parametrize(
+    ("gain", "verdict", "said"),
+    [(0.5, "holds", "at least 100.0 [at least 100.0, at least 100.0]"), (-0.5, "does not hold", "0.0 [0.0, 0.0]")],
+)
+def test_a_published_saving_is_the_least_that_ours_should_be(
+    results: Results, gain: float, verdict: str, said: str
+) -> None:
+    sizes_of_two(results, {"100pct": gain, "10pct": gain, "1pct": gain})
+    row = {"system": "B", "setting": "label saving"}
+    found = lines(
+        results,
+        {
+            **{
+                "row": row,
+                "quantity": "label_saving",
+                "of": {"scenario": "frozen"},
+                "over": {"scenario": "supervised"},
+            },
+            **{"expected": "not below", "margin": 50, "tolerance": 2},
+        },
+    )
+    assert [each["verdict"] for each in found] == [verdict]
+    assert reproduction.build(pd.DataFrame(found)).systems[0].groups[0][1][0].ours == said
 
 
 def test_what_comes_close_enough_counts_as_reached(results: Results) -> None:

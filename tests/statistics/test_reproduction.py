@@ -261,6 +261,10 @@ def test_a_setting_is_as_published_or_not(trials: int, verdict: str, tmp_path: P
         (-2, 0.5, "not above zero", 1, "holds"),
         (0.5, 1.5, "not above zero", 1, "inconclusive"),
         (1.5, 2, "not above zero", 1, "does not hold"),
+        (-0.5, 0.5, "near zero", 1, "holds"),
+        (-1.5, 0.5, "near zero", 1, "inconclusive"),
+        (-3, -1.5, "near zero", 1, "does not hold"),
+        (1.5, 3, "near zero", 1, "does not hold"),
         (float("nan"), float("nan"), "above zero", 0, "inconclusive"),
     ],
 )
@@ -312,7 +316,7 @@ def test_above_and_below_mirror_each_other(low: float, width: float) -> None:
         ({"margin": None}, "declare the margin within which 30.98 counts as reproduced"),
         ({"expected": "above zero"}, "a number may have one; allowed here: not above, not below"),
         ({"row": CLAIM}, "a claim in words needs one and a number may have one; allowed here: above zero, below zero"),
-        ({"row": CLAIM, "expected": "not above"}, "allowed here: above zero, below zero, not above zero"),
+        ({"row": CLAIM, "expected": "not above"}, "allowed here: above zero, below zero, not above zero, near zero"),
         ({"tolerance": 1}, "how close counts as reached is stated for label_saving, and only there"),
         (
             {"quantity": "label_saving", "over": {"encoder": "random"}},

@@ -49,7 +49,8 @@ class Options:
 def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:  # noqa: ARG001
     """One row per method, best first, then those that could not be ranked; means in the printed unit."""
     ranks = evidence.statistics.tables["ranks"]
-    mine = ranks[ranks["study"] == study.name].sort_values("place", kind="stable", na_position="last")
+    mine = ranks[(ranks["study"] == study.name) & (ranks["metric"] == study.metric)]
+    mine = mine.sort_values("place", kind="stable", na_position="last")
     beside = [factor for factor in study.columns if factor != "dataset" and mine[factor].nunique() > 1]
     rows = [
         {

@@ -218,11 +218,13 @@ def _ours(record: dict) -> str:
     decimals = max(LEAST_DECIMALS, len(record["mean"].partition(".")[2]))
     if math.isnan(value):
         return "undefined"
-    value_said, *ends = (_number(each, decimals) for each in (value, low, high))
+    value_said, *ends = (_number(each, decimals, record) for each in (value, low, high))
     return f"{value_said} (no interval)" if math.isnan(low) else f"{value_said} [{', '.join(ends)}]"
 
 
-def _number(value: float, decimals: int) -> str:
+def _number(value: float, decimals: int, record: dict) -> str:
+    if math.isinf(value) and record["quantity"] == "label_saving":
+        return f"at least {words.number(record['largest'] / record['smallest'], decimals)}"
     return BEYOND if math.isinf(value) else words.number(value, decimals)
 
 

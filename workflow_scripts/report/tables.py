@@ -308,12 +308,14 @@ def _notes(study: Study, mine: Mapping[str, pd.DataFrame], measures: Sequence[wo
         absent = words.counted(len(entries) - len(measured), "numbers")
         yield f"{words.capital(absent)} of {len(entries):,} missing, with the reason in place."
     for reason, of_reason in entries[entries["reason"] != ""].groupby("reason", sort=False):
-        labels = [
-            ", ".join(words.name(record[factor]) for factor in (*study.rows, *study.columns))
-            for record in _records(of_reason.head(LISTED))
-        ]
-        more = f" and {len(of_reason) - LISTED:,} more" if len(of_reason) > LISTED else ""
-        yield f"{'; '.join(labels)}{more}: {reason}."
+        labels = list(  # a cell that lacks several metrics for one reason is named once
+            dict.fromkeys(
+                ", ".join(words.name(record[factor]) for factor in (*study.rows, *study.columns))
+                for record in _records(of_reason)
+            )
+        )
+        more = f" and {len(labels) - LISTED:,} more" if len(labels) > LISTED else ""
+        yield f"{'; '.join(labels[:LISTED])}{more}: {reason}."
     if study.notes:
         yield study.notes
 

@@ -72,7 +72,7 @@ HOLDS, DOES_NOT_HOLD, INCONCLUSIVE = "holds", "does not hold", "inconclusive"
 AS_PUBLISHED, SET_OTHERWISE = "as published", "set otherwise"
 
 #: what a statement may expect of a claim in words, and of a number that ours may be better than
-CLAIMS = ("above zero", "below zero", "not above zero")
+CLAIMS = ("above zero", "below zero", "not above zero", "near zero")
 SIDES = ("not above", "not below")
 
 #: rows that no experiment here can have a result for, and what they are
@@ -349,7 +349,8 @@ def claim_verdict(estimate: Estimate, expected: str, *, margin: float = 0.0) -> 
     """Verdict on a claim about a sign from the 95 % interval, and what keeps it from being a better one.
 
     "above zero" and "below zero" hold when the whole interval is on that side, and do not when it is on the other one.
-    "not above zero" means by no more than `margin`: it holds when the whole interval is below that.
+    "not above zero" means by no more than `margin`: it holds when the whole interval is below that. "near zero" means
+    so on both sides.
     """
     if math.isnan(estimate.low):
         return INCONCLUSIVE, _no_interval(estimate)
@@ -358,6 +359,8 @@ def claim_verdict(estimate: Estimate, expected: str, *, margin: float = 0.0) -> 
         low, high = -high, -low
     if expected == "not above zero":
         holds, fails = high <= margin, low > margin
+    elif expected == "near zero":
+        holds, fails = -margin <= low <= high <= margin, low > margin or high < -margin
     else:
         holds, fails = low > 0, high < 0
     return (HOLDS if holds else DOES_NOT_HOLD if fails else INCONCLUSIVE), ""

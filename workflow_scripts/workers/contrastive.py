@@ -7,6 +7,7 @@ passes them through one after the other.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,7 +41,7 @@ class Options:
         """Raise `UserError` for values that make no task."""
         if self.projector not in ("nonlinear", "linear", "identity"):
             raise UserError(f"contrastive: projector must be nonlinear, linear or identity, not {self.projector!r}")
-        if self.size < 1 or not self.temperature > 0:
+        if self.size < 1 or not 0 < self.temperature < math.inf:
             raise UserError(f"contrastive needs size >= 1 and temperature > 0, not {self.size} and {self.temperature}")
 
 
