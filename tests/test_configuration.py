@@ -374,4 +374,6 @@ def test_recipe_and_training_keys_are_those_of_the_code() -> None:
     schema = json.loads((FOLDER / "schema" / "config.schema.json").read_text(encoding="utf-8"))["properties"]
     recipe = set(schema["recipes"]["additionalProperties"]["properties"])
     assert recipe == {field.name for field in fields(Recipe)}
-    assert set(schema["evaluation"]["properties"]) - {"trials", "scenarios"} == {f.name for f in fields(TrialSettings)}
+    assert set(schema["evaluation"]["properties"]) - {"trials", "scenarios", "heads"} == {
+        f.name for f in fields(TrialSettings)
+    }

@@ -22,6 +22,7 @@ from workflow_scripts.training.shapes import Encoder
 TRAINABLE = True
 SAMPLE_RATE = 16000
 MAPS = True  # heads may read them
+SEPARATES = 1  # source
 
 FRAMES = 384  # of a crop: 3.862 s (the MSSPT code)
 
@@ -111,7 +112,7 @@ def _magnitude(audio: Tensor) -> Tensor:
 
 def build(options: Options) -> UNetEncoder:
     """Build an untrained U-Net."""
-    return UNetEncoder(options, sources=1, pooling="max")
+    return UNetEncoder(options, sources=SEPARATES, pooling="max")
 
 
 official_weights = msspt.unet_weights
@@ -122,4 +123,4 @@ def options_of(shapes: Mapping[str, Sequence[int]]) -> Options:
 
     Raises `UserError` if it is another network, `LookupError` where a tensor is missing or has too few axes.
     """
-    return Options(width=msspt.width_of(shapes, sources=1))
+    return Options(width=msspt.width_of(shapes, sources=SEPARATES))
