@@ -163,7 +163,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     ]
     rows, columns = figures.grid_of(len(grouped), width=PANEL_WIDTH, most=2)
     figure = figures.blank(PANEL_WIDTH * columns, HEIGHT * rows + figures.LEGEND_HEIGHT)
-    axes = figures.panels(figure, rows, columns, len(grouped), sharey=True)
+    axes = figures.panels(figure, rows, columns, len(grouped))
     for panel, (label, within) in zip(axes, grouped, strict=True):
         _panel(panel, label, within, styles=styles)
     handles = [Line2D([], [], label=name, **style) for name, style in styles.items()]
@@ -176,9 +176,8 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, styles: Mapping[str, 
     found = figures.measured(rows)
     first = rows.iloc[0]
     if found.empty:
-        panel.set_title(
-            "\n".join(filter(None, [label, *textwrap.wrap(first["rule"], LINE), in_short(first["reason"])]))
-        )
+        said = [*textwrap.wrap(first["rule"], LINE), f"{label}: {in_short(first['reason'])}"]
+        panel.set_title("\n".join(said))
         figures.no_data(panel)
         return
     about = f"clip {first['clip']} of {int(first['test_clips']):,} ({first['source']}), {label}"
