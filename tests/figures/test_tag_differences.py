@@ -60,7 +60,7 @@ def test_the_description_names_the_ends(results: Results, numbers: pd.DataFrame)
     best = mine.loc[mine["mean"].idxmax(), "tag"]
     clear = ((mine["low"] > 0) | (mine["high"] < 0)).sum()
     said = made.description(results)
-    assert f" at {best} points, {clear} of 14 intervals without zero" in said
+    assert f" at {best}, in points, {clear} of 14 intervals without zero" in said
 
 
 def test_a_method_that_was_not_run_is_named(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ COLUMNS = (
 WITHOUT, WITH = "without", "with"
 PERCENT = 100
 PANEL_WIDTH, HEIGHT = 4.6, 2.9  # inches: two panels fit a page
+ROOM = 4  # percent beyond either end, so that a dot there is whole
 LINE = 62  # characters of a rule over a panel
 DASHED = ("-", "--")
 
@@ -180,13 +181,13 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, styles: Mapping[str, 
         panel.set_title("\n".join(said))
         figures.no_data(panel)
         return
-    about = f"clip {first['clip']} of {int(first['test_clips']):,} ({first['source']}), {label}"
+    about = f"clip {first['clip']} of {int(first['candidates']):,} such ({first['source']}), {label}"
     panel.set_title("\n".join([*textwrap.wrap(f"{first['rule']}:", LINE), *textwrap.wrap(about, LINE)]))
     figures.tidy(panel, lines="y")
     for name, mine in figures.groups(found, "method"):
         panel.plot(mine["start"] + mine["seconds"] / 2, mine["confidence"], **styles[name])
     panel.set_xlim(0, float((found["start"] + found["seconds"]).max()))
-    panel.set_ylim(0, PERCENT)
+    panel.set_ylim(-ROOM, PERCENT + ROOM)
     panel.set_xlabel("seconds into the clip")
     panel.set_ylabel(f"probability of {first['tag']} (%)")
 

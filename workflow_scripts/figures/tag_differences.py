@@ -156,11 +156,8 @@ def _panel(
     panel.set_ylim(len(tags) - 0.4, -0.6)
     panel.tick_params(axis="y", length=0)
     measure = words.measure(study.metric)
-    panel.set_xlabel(f"{measure.name} of the tag, {_unit(measure)} above {next(iter(rows['over']))}")
-
-
-def _unit(measure: words.Measure) -> str:
-    return measure.difference_unit or "how far"
+    unit = f" ({measure.difference_unit})" if measure.difference_unit else ""
+    panel.set_xlabel(f"{measure.name} of the tag less that of {next(iter(rows['over']))}{unit}")
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:
@@ -180,4 +177,5 @@ def _ends(name: str, rows: pd.DataFrame, measure: words.Measure) -> str:
     best, worst = (rows.loc[getattr(rows["mean"], end)()] for end in ("idxmax", "idxmin"))
     ends = [f"{words.signed(row['mean'], measure.decimals)} at {row['tag']}" for row in (worst, best)]
     clear = int(((rows["low"] > 0) | (rows["high"] < 0)).sum())
-    return f"{name} from {ends[0]} to {ends[1]} {_unit(measure)}, {clear} of {len(rows)} intervals without zero"
+    unit = f", in {measure.difference_unit}" if measure.difference_unit else ""
+    return f"{name} from {ends[0]} to {ends[1]}{unit}, {clear} of {len(rows)} intervals without zero"
