@@ -127,3 +127,14 @@ def test_every_checkpoint_behind_a_number_is_told(tmp_path: Path, capsys: pytest
     text = printed(results, capsys, "PASE, frozen", "openmic")
     assert [f"Pre-training seed {seed}: " in text for seed in range(3)] == [True] * 3
     assert text.count("To make it again:") == 3
+
+
+def test_each_metric_that_a_table_shows_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = full(tmp_path)
+    results.plan["studies"]["fig2"]["metrics"] = {"openmic": ["macro_f1", "accuracy"]}
+    folder = statistics(results)
+    (folder / "plan.json").write_text(json.dumps(results.plan))
+    text = printed(results, capsys, "PASE, frozen", "OpenMIC")
+    for name in ("macro F1", "accuracy"):
+        assert re.search(rf"PASE, frozen, OpenMIC, {name} \(twin\): 5\d\.\d ± 0\.\d\n", text)
+    assert text.count("as stored, from 0 to 1") == 2

@@ -362,6 +362,8 @@ def _check_contradictions(study: Mapping[str, Any], config: Mapping[str, Any], *
             trainable = [name for name in config["encoders"] if levels.fact("encoder", name, "TRAINABLE")]
             shown = ", ".join(trainable)
             raise UserError(f"{where}: grid.encoder: {encoder} cannot be trained, make it a floor; allowed: {shown}")
+    for dataset in study.get("metrics", {}):
+        _known(dataset, config["datasets"], where=f"{where}: metrics", what="data set")
     for floor in study["floors"]:
         if levels.fact("encoder", floor, "TRAINABLE"):
             fixed = [name for name in config["encoders"] if not levels.fact("encoder", name, "TRAINABLE")]

@@ -106,38 +106,40 @@ def _explained(study: Study, plan: Plan, entry: Sequence[Evaluation], results: P
 
 
 def _number(study: Study, entry: Sequence[Evaluation], results: Path) -> Iterator[str]:
-    """The number as the table shows it."""
+    """The number, in each metric that is shown of the data set, as the table shows it."""
     table = tables.build(study, read_tables(results / "statistics"))
     row = tuple(words.name(entry[0].factors[factor]) for factor in study.rows)
-    column = ", ".join(words.name(entry[0].factors[factor]) for factor in study.columns)
+    levels = tuple(entry[0].factors[factor] for factor in study.columns)
     shown = next(each for each in table.rows if each.labels == row)
-    place = next(place for place, each in enumerate(table.columns) if each.label == column)
-    number = shown.entries[place]
     yield f"{table.title}"
-    yield f"{shown.label}, {table.columns[place].heading}: {formats.entry_text(number, table.measure)}"
+    for column, number in zip(table.columns, shown.entries, strict=True):
+        if column.levels != levels:
+            continue
+        yield f"{shown.label}, {column.heading}: {formats.entry_text(number, column.measure)}"
+        errors = formats.errors_text(number, column.measure)
+        if errors:
+            yield f"  standard errors: {errors}"
+        if number.rank:
+            yield f"  {formats.RANK_WORDS[number.rank]}"
+        if number.reason:
+            yield f"  {number.reason}"
     yield f"  {table.notes[0]}"
-    errors = formats.errors_text(number, table.measure)
-    if errors:
-        yield f"  standard errors: {errors}"
-    if number.rank:
-        yield f"  {formats.RANK_WORDS[number.rank]}"
-    if number.reason:
-        yield f"  {number.reason}"
 
 
 def _cell(study: Study, evaluation: Evaluation) -> Iterator[str]:
     trials = read_trials(evaluation.path)
-    mine = trials[trials["metric"] == study.metric].sort_values("trial")
     if set(trials["code"]) != {evaluation.code} or set(trials["config"]) != {evaluation.config}:
         yield f"  These trials are stale: the plan expects code {evaluation.code} and config {evaluation.config}."
     for column, name in PER_CELL.items():
         yield f"  {name}: {', '.join(dict.fromkeys(str(value) for value in trials[column]))}"
     yield from (f"  {line}" for line in _record(evaluation.path.with_name("record.json")))
-    if mine.empty:
-        yield f"  {study.metric} not measured; there are: {', '.join(dict.fromkeys(trials['metric']))}"
-        return
-    yield f"  trials ({study.metric} as stored, from 0 to 1):"
-    yield from (f"    {line}" for line in _trials(mine))
+    for read in study.read_in(evaluation.factors["dataset"]):
+        mine = trials[trials["metric"] == read.metric].sort_values("trial")
+        if mine.empty:
+            yield f"  {read.metric} not measured; there are: {', '.join(dict.fromkeys(trials['metric']))}"
+            continue
+        yield f"  trials ({read.metric} as stored, from 0 to 1):"
+        yield from (f"    {line}" for line in _trials(mine))
 
 
 def _trials(mine: pd.DataFrame) -> list[str]:

@@ -24,9 +24,11 @@ def small(label: str) -> Table:
         study="study",
         title=label,
         question=label,
-        measure=words.measure("macro_f1"),
+        measures=(words.measure("macro_f1"),),
         stub=("encoder",),
-        columns=(Column(label=label, source="twin", test_clips="90", quarantined="2"),),
+        columns=(
+            Column(levels=(label,), label=label, metric="macro_f1", source="twin", test_clips="90", quarantined="2"),
+        ),
         rows=(Row(labels=(label,), floor=False, reference=False, entries=(entry,), trials="10", checkpoints="1"),),
         outcomes=(),
         notes=(label,),
@@ -83,7 +85,7 @@ def test_every_format_shows_the_same_numbers_and_reasons(made: Table) -> None:
     texts = [formats.markdown(made), formats.latex(made).replace(r"$\pm$", "±"), formats.html(made), terminal(made)]
     for row in made.rows:
         for entry in row.entries:
-            assert all(formats.entry_text(entry, made.measure) in text for text in texts)
+            assert all(formats.entry_text(entry, made.measures[0]) in text for text in texts)
     for text in texts:
         assert "not run" in text
         assert re.search(r"Test clips\b", text)
@@ -99,7 +101,7 @@ def test_markdown_columns_are_aligned(made: Table) -> None:
 
 
 def test_the_best_is_marked_in_every_format(made: Table) -> None:
-    best = formats.entry_text(made.rows[2].entries[0], made.measure)
+    best = formats.entry_text(made.rows[2].entries[0], made.measures[0])
     assert f"**{best}** ★" in formats.markdown(made)
     assert rf"\textbf{{{formats.tex(best)}}}$\star$" in formats.latex(made)
     assert f"<strong>{best}</strong>" in formats.html(made)
@@ -109,7 +111,7 @@ def test_the_best_is_marked_in_every_format(made: Table) -> None:
 def test_tied_is_marked_in_every_format(made: Table) -> None:
     tied = replace(made.rows[1].entries[0], rank="tied")
     rows = (made.rows[0], replace(made.rows[1], entries=(tied, *made.rows[1].entries[1:])), *made.rows[2:])
-    text = formats.entry_text(tied, made.measure)
+    text = formats.entry_text(tied, made.measures[0])
     shown = replace(made, rows=rows)
     assert f"{text} †" in formats.markdown(shown)
     assert rf"{formats.tex(text)}$\dagger$" in formats.latex(shown)

@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 
 from tests.corpora import write_corpus
-from tests.report.made import table
+from tests.report.made import statistics, table
 from tests.results import Results, factors, full
 from workflow_scripts.report import formats, words
-from workflow_scripts.report.tables import TWIN_WARNING, Entry
+from workflow_scripts.report.tables import TWIN_WARNING, Entry, tidy
+from workflow_scripts.statistics.plan import read_plan
+from workflow_scripts.statistics.summary import read_tables
 
 NOISE = np.array([0.01, -0.01, 0.02, 0.0, -0.02])
 
@@ -247,4 +249,58 @@ def test_why_a_cell_failed_is_in_the_notes_and_in_short_in_the_cell(tmp_path: Pa
     reason = "failed: pretrain: the GPU has 2 GB and 3 are needed: take a smaller batch"
     assert f"PASE, frozen, OpenMIC: {reason}." in made.notes
     assert "1 number of 10 missing, with the reason in place." in made.notes
-    assert formats.entry_text(made.rows[1].entries[0], made.measure) == "failed"
+    assert formats.entry_text(made.rows[1].entries[0], made.measures[0]) == "failed"
+
+
+def in_two_metrics(folder: Path) -> Results:
+    """OpenMIC in two metrics side by side, FMA small in another one alone."""
+    results = full(folder)
+    results.plan["studies"]["fig2"]["metrics"] = {
+        "openmic": ["macro_f1", "accuracy"],
+        "fma_small": ["accuracy"],
+    }
+    return results
+
+
+def test_metrics_stand_side_by_side_where_a_study_asks_for_several(tmp_path: Path) -> None:
+    made = table(in_two_metrics(tmp_path))
+    headings = [column.heading for column in made.columns]
+    assert headings == [
+        "OpenMIC, macro F1 (twin)",
+        "OpenMIC, accuracy (twin)",
+        "FMA small, accuracy (twin)",
+    ]
+    assert made.caption.endswith(": macro F1 and accuracy (%)")
+    assert made.notes[0].startswith("Macro F1 and accuracy in %: mean ±")
+    for row in made.rows:
+        macro_f1, accuracy, _ = row.entries
+        assert accuracy.mean == pytest.approx(macro_f1.mean + 2), "as the trials were made"
+    best = [[row.label for row in made.rows if row.entries[place].rank == "best"] for place in range(3)]
+    assert all(len(labels) == 1 for labels in best), "each metric has its own"
+
+
+def test_comparisons_are_made_in_every_metric_and_adjusted_for_all(tmp_path: Path) -> None:
+    one, several = table(full(tmp_path / "one")), table(in_two_metrics(tmp_path / "several"))
+    settings = [outcome.setting for outcome in several.outcomes]
+    assert settings.count("OpenMIC, macro F1 (twin)") == settings.count("OpenMIC, accuracy (twin)") == 2
+    assert settings.count("FMA small, accuracy (twin)") == 2
+    assert any("over 4 tests" in note for note in one.notes)
+    assert any("over 6 tests" in note for note in several.notes)
+    titles = [part.title for part in several.parts]
+    assert "Where the variation comes from (macro F1)" in titles
+    assert "Across data sets (accuracy)" in titles
+    assert "Across data sets (macro F1)" not in titles, "one set has it"
+
+
+def test_the_tidy_table_has_a_row_for_each_metric(tmp_path: Path) -> None:
+    results = in_two_metrics(tmp_path)
+    folder = statistics(results)
+    (study,) = read_plan(results.plan_file()).studies
+    rows = tidy(study, read_tables(folder)["entries"])
+    found = rows.groupby(["dataset", "metric"]).size().to_dict()
+    assert found == {
+        ("openmic", "macro_f1"): 5,
+        ("openmic", "accuracy"): 5,
+        ("fma_small", "accuracy"): 5,
+    }
+    assert set(rows["unit"]) == {"%"}

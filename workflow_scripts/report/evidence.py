@@ -129,8 +129,9 @@ class Evidence:
 
     @property
     def entries(self) -> pd.DataFrame:
-        """The table's entries in the printed unit."""
-        return tables.tidy(self.study, self.statistics.tables["entries"])
+        """The table's entries in the study's metric, in the printed unit."""
+        entries = tables.tidy(self.study, self.statistics.tables["entries"])
+        return entries[entries["metric"] == self.study.metric]
 
     @property
     def measure(self) -> words.Measure:

@@ -96,7 +96,7 @@ def outcome_cells(outcome: Outcome) -> tuple[str, ...]:
 
 def outcome_headings(table: Table) -> list[str]:
     """`OUTCOME_HEADINGS` with the unit of the difference."""
-    unit = table.measure.difference_unit
+    unit = table.difference_unit
     return [f"{heading} ({unit})" if heading == "Difference" and unit else heading for heading in OUTCOME_HEADINGS]
 
 
@@ -107,7 +107,10 @@ def _grid(
     header = [words.capital(name) for name in table.stub] + column_headings(table) + list(COUNT_HEADINGS)
 
     def line(row: Row) -> list[str]:
-        entries = [mark(entry_text(entry, table.measure), entry.rank) for entry in row.entries]
+        entries = [
+            mark(entry_text(entry, column.measure), entry.rank)
+            for entry, column in zip(row.entries, table.columns, strict=True)
+        ]
         return [*row.labels, *entries, row.trials, row.checkpoints]
 
     blank = [""] * (len(table.stub) - 1)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
 from workflow_scripts.report import parts, words
@@ -44,9 +45,14 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One data set (or other setting) and what was measured on."""
+    """One data set (or other setting) in one metric, and what was measured on.
 
+    `levels` are those of the study's columns; `label` says them, and the metric where the table has several.
+    """
+
+    levels: tuple[str, ...]
     label: str
+    metric: str
     source: str
     test_clips: str
     quarantined: str
@@ -55,6 +61,11 @@ class Column:
     def heading(self) -> str:
         """Label with the data source, where there are data."""
         return self.label if self.source == NOTHING else f"{self.label} ({self.source})"
+
+    @property
+    def measure(self) -> words.Measure:
+        """How its numbers are printed."""
+        return words.measure(self.metric)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +110,7 @@ class Table:
     study: str
     title: str
     question: str
-    measure: words.Measure
+    measures: tuple[words.Measure, ...]  # of all its columns, each once
     stub: tuple[str, ...]
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
@@ -109,8 +120,14 @@ class Table:
 
     @property
     def caption(self) -> str:
-        """Title, metric and unit."""
-        return f"{self.title}: {self.measure.heading}"
+        """Title, metrics and unit."""
+        return f"{self.title}: {_headings(self.measures)}"
+
+    @property
+    def difference_unit(self) -> str:
+        """Unit of differences, where all comparisons have the same."""
+        units = {measure.difference_unit for measure in self.measures}
+        return units.pop() if len(units) == 1 else ""
 
     @property
     def outcomes_in_short(self) -> str:
@@ -124,51 +141,71 @@ def build(study: Study, numbers: Mapping[str, pd.DataFrame]) -> Table:
     """Lay out a study's rows of the tables that `aggregate` wrote; floors come last, otherwise in planned order."""
     mine = {name: frame[frame["study"] == study.name] for name, frame in numbers.items()}
     entries, compared = mine["entries"], mine["comparisons"]
-    measure = words.measure(study.metric)
+    metrics = list(dict.fromkeys(entries["metric"])) or [study.metric]
     records = _records(entries)
-    columns = {key: _column(key, group) for key, group in _grouped(records, study.columns).items()}
-    rows = [_row(key, group, study, list(columns), measure) for key, group in _grouped(records, study.rows).items()]
+    by_column = _grouped(records, (*study.columns, "metric"))
+    columns = {key: _column(key, group, several=len(metrics) > 1) for key, group in by_column.items()}
+    rows = [_row(key, group, study, columns) for key, group in _grouped(records, study.rows).items()]
+    measures = tuple(words.measure(metric) for metric in metrics)
     return Table(
         study=study.name,
         title=study.title,
         question=study.question,
-        measure=measure,
+        measures=measures,
         stub=tuple(words.name(factor) for factor in study.rows),
         columns=tuple(columns.values()),
         rows=tuple(sorted(rows, key=lambda row: row.floor)),
-        outcomes=tuple(_outcome(row, study, compared, measure) for row in _records(compared)),
-        notes=tuple(_notes(study, mine, measure)),
-        parts=tuple(parts.build(study, mine, measure)),
+        outcomes=tuple(_outcome(row, study, compared) for row in _records(compared)),
+        notes=tuple(_notes(study, mine, measures)),
+        parts=tuple(part for metric in metrics for part in _parts(study, metric, mine, several=len(metrics) > 1)),
     )
+
+
+def _parts(study: Study, metric: str, mine: Mapping[str, pd.DataFrame], *, several: bool) -> Iterable[Part]:
+    """What stands below the table about one metric: in sight for the study's own, on demand for the others."""
+    in_metric = {name: frame[frame["metric"] == metric] for name, frame in mine.items()}
+    measure = words.measure(metric)
+    for part in parts.build(study, in_metric, measure):
+        named = replace(part, title=f"{part.title} ({measure.name})") if several else part
+        yield named if metric == study.metric else replace(named, folded=True)
+
+
+def _headings(measures: Sequence[words.Measure]) -> str:
+    """Names of metrics with their unit, which is said once where it is the same."""
+    names = words.listed([measure.name for measure in measures])
+    units = list(dict.fromkeys(measure.unit for measure in measures))
+    return f"{names} ({units[0]})" if len(units) == 1 and units[0] else names
 
 
 def tidy(study: Study, entries: pd.DataFrame) -> pd.DataFrame:
     """A study's table with one row per number, in the printed unit, unrounded."""
     mine = entries[entries["study"] == study.name]
-    measure = words.measure(study.metric)
+    measures = [words.measure(metric) for metric in mine["metric"]]
+    scale = np.array([measure.scale for measure in measures])
     kept = ["kind", *METHOD_FACTORS, "pretrain_seeds", "status", "reason", "mark", "rank", "replicate", "trials"]
     table = mine[
         [*kept, "checkpoints", "test_clips", "groups", "quarantined", "source", "data", "corpus_source"]
     ].copy()
     table.insert(0, "study", study.name)
-    table.insert(1, "metric", study.metric)
-    table.insert(2, "unit", measure.unit)
+    table.insert(1, "metric", mine["metric"])
+    table.insert(2, "unit", [measure.unit for measure in measures])
     for column in ("mean", "low", "high"):
-        table[column] = mine[column] * measure.scale
+        table[column] = mine[column] * scale
     table["half_width"] = (table["high"] - table["low"]) / 2
     table["covers"] = mine["covers"]
     for column in ERROR_COLUMNS.values():
-        table[column] = mine[column] * measure.scale
+        table[column] = mine[column] * scale
     return table
 
 
 def tidy_comparisons(study: Study, comparisons: pd.DataFrame, table: Table) -> pd.DataFrame:
     """A study's comparisons with differences in the printed unit, unrounded, and the sentence that says each."""
     mine = comparisons[comparisons["study"] == study.name].copy()
+    measures = [words.measure(metric) for metric in mine["metric"]]
     errors = [*ERROR_COLUMNS.values(), "error", "same_clips_low", "same_clips_high"]
     for column in ("mean", "low", "high", *errors):
-        mine[column] *= table.measure.scale
-    mine.insert(list(mine.columns).index("metric") + 1, "unit", table.measure.difference_unit)
+        mine[column] *= [measure.scale for measure in measures]
+    mine.insert(list(mine.columns).index("metric") + 1, "unit", [measure.difference_unit for measure in measures])
     mine["sentence"] = [outcome.sentence for outcome in table.outcomes]
     return mine
 
@@ -185,10 +222,15 @@ def _records(frame: pd.DataFrame) -> list[dict]:
     return frame.to_dict("records")
 
 
-def _column(key: tuple[str, ...], group: Sequence[dict]) -> Column:
+def _column(key: tuple[str, ...], group: Sequence[dict], *, several: bool) -> Column:
+    """Column of the levels and the metric that are its key."""
     measured = _measured(group)
+    *levels, metric = key
+    named = [words.name(level) for level in levels]
     return Column(
-        label=", ".join(words.name(level) for level in key),
+        levels=tuple(levels),
+        label=", ".join([*named, words.measure(metric).name] if several else named),
+        metric=metric,
         source=", ".join(sources(record["source"] for record in measured)) or NOTHING,
         test_clips=_range(measured, "test_clips") + _in_groups(measured),
         quarantined=_range(measured, "quarantined"),
@@ -199,17 +241,16 @@ def _row(
     key: tuple[str, ...],
     group: Sequence[dict],
     study: Study,
-    columns: Sequence[tuple[str, ...]],
-    measure: words.Measure,
+    columns: Mapping[tuple[str, ...], Column],
 ) -> Row:
-    by_column = {tuple(str(record[factor]) for factor in study.columns): record for record in group}
+    by_column = {tuple(str(record[name]) for name in (*study.columns, "metric")): record for record in group}
     measured = _measured(group)
     floor = all(record["kind"] == "floor" for record in group)
     return Row(
         labels=tuple(words.name(level) for level in key),
         floor=floor,
         reference=floor or all(record["scenario"] == FROM_SCRATCH for record in group),
-        entries=tuple(_entry(by_column.get(column), measure) for column in columns),
+        entries=tuple(_entry(by_column.get(key), column.measure) for key, column in columns.items()),
         trials=_range(measured, "trials"),
         checkpoints=_range(measured, "checkpoints") if any(record["checkpoints"] for record in measured) else NOTHING,
     )
@@ -252,10 +293,10 @@ def _range(records: Iterable[dict], column: str) -> str:
     return f"{low:,}" if low == high else f"{low:,}{words.RANGE}{high:,}"
 
 
-def _notes(study: Study, mine: Mapping[str, pd.DataFrame], measure: words.Measure) -> Iterable[str]:
+def _notes(study: Study, mine: Mapping[str, pd.DataFrame], measures: Sequence[words.Measure]) -> Iterable[str]:
     entries = mine["entries"]
     measured = entries[entries["status"] != MISSING]
-    yield from _about_numbers(measured, measure)
+    yield from _about_numbers(measured, measures)
     yield from _about_pretraining(measured[measured["checkpoints"] > 0])
     if measured[["source", "corpus_source"]].isin([TWIN]).any(axis=None):
         yield TWIN_WARNING
@@ -292,12 +333,13 @@ def _about_pretraining(pretrained: pd.DataFrame) -> Iterable[str]:
         )
 
 
-def _about_numbers(measured: pd.DataFrame, measure: words.Measure) -> Iterable[str]:
+def _about_numbers(measured: pd.DataFrame, measures: Sequence[words.Measure]) -> Iterable[str]:
     """What stands before and after ±, and what the marks mean."""
-    in_unit = f" in {measure.unit}" if measure.unit else ""
+    names, units = words.listed([each.name for each in measures]), {each.unit for each in measures}
+    in_unit = f" in {units.pop()}" if len(units) == 1 and units != {""} else ""
     kinds = [covers for covers in dict.fromkeys(measured["covers"]) if covers]
     spans = ", or for ".join(f"other {words.listed(covers.split(' and '))}" for covers in kinds) or "other trials"
-    yield f"{words.capital(measure.name)}{in_unit}: mean ± half the width of its 95 % interval for {spans}."
+    yield f"{words.capital(names)}{in_unit}: mean ± half the width of its 95 % interval for {spans}."
     if any(TEST_CLIPS in covers for covers in kinds):
         yield (
             "Other test clips: the test set redrawn in whole groups (one artist, song or repetition), 1,000 times. "
@@ -345,7 +387,8 @@ def _about_comparisons(comparisons: pd.DataFrame) -> Iterable[str]:
         yield f"With {fewest} differences p (sign flip) is never below {least}: there it can confirm nothing."
 
 
-def _outcome(record: dict, study: Study, comparisons: pd.DataFrame, measure: words.Measure) -> Outcome:
+def _outcome(record: dict, study: Study, comparisons: pd.DataFrame) -> Outcome:
+    measure = words.measure(record["metric"])
     comparison = next(each for each in study.comparisons if each.name == record["comparison"])
     better, than = words.sides(comparison.better, comparison.than)
     setting = _setting(record, comparisons)
@@ -434,5 +477,7 @@ def _setting(record: dict, comparisons: pd.DataFrame) -> str:
         for factor in SETTINGS
         if record[factor] and (factor == "dataset" or comparisons[factor].nunique() > 1)
     ]
+    if comparisons["metric"].nunique() > 1:
+        named.append(words.measure(record["metric"]).name)
     source = f" ({record['source'].replace(' ', ', ')})" if record["source"] else ""
     return (", ".join(named) or "no data set") + source

@@ -21,8 +21,9 @@ METHOD_FACTORS = tuple(factor for factor in FACTORS if factor != "pretrain_seed"
 class Entry:
     """One number of a study's table: a method on one data set, with the cells of its checkpoints.
 
-    `row` and `column` are its levels of the study's rows and columns; `reason` says why some or all cells are missing.
-    Checkpoints that were not measured alike have no mean, so there are none in `cells`.
+    `study` is read in the entry's metric. `row` and `column` are its levels of the study's rows and columns; `reason`
+    says why some or all cells are missing. Checkpoints that were not measured alike have no mean, so there are none in
+    `cells`.
     """
 
     study: Study
@@ -36,7 +37,10 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """One comparison in one setting. Without `difference` it was not answered, for the given reason."""
+    """One comparison in one setting and one metric, in which `study` is read.
+
+    Without `difference` it was not answered, for the given reason.
+    """
 
     study: Study
     comparison: Comparison
@@ -59,7 +63,8 @@ def entries(study: Study, evaluations: Sequence[Evaluation], cells: Cells) -> li
                     f"do not tell apart cells that differ in "
                     f"{', '.join(differing)}; name these factors in rows or columns"
                 )
-            listed.append(_entry(study, row, column, members, cells))
+            for read in study.read_in(members[0].factors["dataset"]):
+                listed.append(_entry(read, row, column, members, cells))
     return listed
 
 
@@ -104,19 +109,22 @@ def _asked(
     lefts, rights = (grouped(side, settings) for side in sides)
     asked = []
     for key in dict.fromkeys([*lefts, *rights]) or [("",) * len(settings)]:
-        samples = _samples(study, comparison, lefts.get(key, []), rights.get(key, []), cells)
-        better, than = samples if not isinstance(samples, str) else ((), ())
-        asked.append(
-            Question(
-                study=study,
-                comparison=comparison,
-                setting=dict.fromkeys(SETTINGS, "") | dict(zip(settings, key, strict=True)),
-                better=better,
-                than=than,
-                difference=difference(better, than, redrawn) if better and than else None,
-                reason=samples if isinstance(samples, str) else "",
+        left, right = lefts.get(key, []), rights.get(key, [])
+        datasets = [each.factors["dataset"] for each in (*left, *right)]
+        for read in study.read_in(datasets[0] if datasets else ""):
+            samples = _samples(read, comparison, left, right, cells)
+            better, than = samples if not isinstance(samples, str) else ((), ())
+            asked.append(
+                Question(
+                    study=read,
+                    comparison=comparison,
+                    setting=dict.fromkeys(SETTINGS, "") | dict(zip(settings, key, strict=True)),
+                    better=better,
+                    than=than,
+                    difference=difference(better, than, redrawn) if better and than else None,
+                    reason=samples if isinstance(samples, str) else "",
+                )
             )
-        )
     return asked
 
 

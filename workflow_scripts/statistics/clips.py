@@ -4,10 +4,10 @@ Clips of one artist, song or repetition are alike, so whole groups are drawn, no
 takes every clip for independent evidence and gives intervals that are too narrow (Cameron, Gelbach & Miller 2008).
 All trials, and all methods that share test clips, labels, groups and seed, meet the same resamples.
 
-A resample is a weight per clip, so nothing is copied: metrics that follow from counts need one sparse product, and the
-areas under curves one running sum per class. Every metric is defined as in `statistics.metrics`, the means over classes
-included: a class that a resample lacks is left out of, or counted in, the mean just as it would be in a test set that
-lacks it. Where classes have few clips this alone widens the interval.
+A resample is a weight per clip, so nothing is copied: metrics that follow from counts need one sparse product, the
+areas under curves one running sum per class, and the areas of single clips a weighted mean. Every metric is defined as
+in `statistics.metrics`, the means over classes included: a class that a resample lacks is left out of, or counted in,
+the mean just as it would be in a test set that lacks it. Where classes have few clips this alone widens the interval.
 """
 
 from __future__ import annotations
@@ -24,7 +24,14 @@ from scipy import sparse
 from workflow_scripts.audio.index import Task
 from workflow_scripts.errors import UserError
 from workflow_scripts.statistics.intervals import FEWEST, LEVEL, satterthwaite, t_quantile
-from workflow_scripts.statistics.metrics import entries_counted, from_counts, metrics, observed
+from workflow_scripts.statistics.metrics import (
+    CLIP_AREAS,
+    areas_of_clips,
+    entries_counted,
+    from_counts,
+    metrics,
+    observed,
+)
 
 RESAMPLES = 1000  # the deviation of a metric is then known to 2 %
 UNDEFINED_AT_MOST = 0.05  # of the resamples: with more, what is left is no fair sample of test sets
@@ -107,10 +114,14 @@ def bootstrap(
     """
     distinct, group_of = np.unique(predictions.groups, return_inverse=True)
     draws = _Draws.of(len(distinct), resamples=resamples, seed=seed)
-    counted = not names or not set(AREAS).issuperset(names)
+    areas = {*AREAS, *CLIP_AREAS}.intersection(names or (*AREAS, *CLIP_AREAS))
+    counted = not names or not areas.issuperset(names)
     values, resampled = _counted(predictions, group_of, draws.factors, names) if counted else ({}, {})
-    if predictions.task != "multiclass" and (not names or not set(AREAS).isdisjoint(names)):
-        resampled |= _areas(predictions, group_of, draws.weights)
+    if predictions.task != "multiclass" and areas:
+        if not areas.isdisjoint(AREAS):
+            resampled |= _areas(predictions, group_of, draws.weights)
+        if not areas.isdisjoint(CLIP_AREAS):
+            resampled |= _clip_areas(predictions, group_of, draws.factors)
         whole = [metrics(predictions.task, labels=predictions.labels, scores=scores) for scores in predictions.scores]
         values = {name: np.array([of_trial[name] for of_trial in whole]) for name in resampled}
     drawn = _digest(predictions.labels, group_of, draws)
@@ -295,6 +306,22 @@ def _areas(predictions: Predictions, group_of: np.ndarray, weights: np.ndarray) 
                 defined[trial, part] += there
     means = np.where(defined > 0, sums / np.maximum(defined, 1), np.nan)
     return dict(zip(AREAS, means, strict=True))
+
+
+def _clip_areas(predictions: Predictions, group_of: np.ndarray, factors: np.ndarray) -> dict[str, np.ndarray]:
+    """Mean areas over the clips that have both labels, (trials, resamples) each; NaN without such clips."""
+    of_trials = [areas_of_clips(predictions.labels, scores) for scores in predictions.scores]
+    resampled = {}
+    for name in CLIP_AREAS:
+        areas = np.stack([of_trial[name] for of_trial in of_trials])
+        there = np.isfinite(areas)
+        sums, counts = (
+            np.stack([np.bincount(group_of, weights=row, minlength=len(factors)) for row in each])
+            for each in (np.where(there, areas, 0.0), there)
+        )
+        weight = counts @ factors
+        resampled[name] = np.where(weight > 0, sums @ factors / np.maximum(weight, 1), np.nan)
+    return resampled
 
 
 def _parts(resamples: int, *, rows: int) -> Iterator[slice]:

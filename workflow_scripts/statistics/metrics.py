@@ -14,6 +14,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from workflow_scripts.audio.index import Task
 
 THRESHOLD = 0.5  # of a multilabel probability; the official OpenMIC baseline's
+CLIP_AREAS = ("roc_auc_clip", "pr_auc_clip")
 CLIPS_AT_ONCE = 512  # whose classes are compared with one another: 1.3 MB for 50 classes
 
 
@@ -31,7 +32,10 @@ def metrics(task: Task, *, labels: np.ndarray, scores: np.ndarray) -> dict[str, 
     """
     counted = from_counts(task, confusion(task, labels=labels, scores=scores))
     values = {name: float(value) for name, value in counted.items()}
-    return values if task == "multiclass" else values | _areas(labels, scores) | _areas_of_clips(labels, scores)
+    if task == "multiclass":
+        return values
+    of_clips = {name: _mean_of(areas[~np.isnan(areas)]) for name, areas in areas_of_clips(labels, scores).items()}
+    return values | _areas(labels, scores) | of_clips
 
 
 def confusion(task: Task, *, labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -130,23 +134,23 @@ def _areas(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
     }
 
 
-def _areas_of_clips(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
-    """Areas over the classes of each clip; scikit-learn, called for each of them, would take seconds a trial."""
+def areas_of_clips(labels: np.ndarray, scores: np.ndarray) -> dict[str, np.ndarray]:
+    """`roc_auc_clip` and `pr_auc_clip` of each clip over its classes, (clips,); NaN where it lacks one of the labels.
+
+    scikit-learn, called for each of them, would take seconds a trial.
+    """
     clips = [slice(first, first + CLIPS_AT_ONCE) for first in range(0, max(1, len(labels)), CLIPS_AT_ONCE)]
     parts = [_areas_within(labels[part], scores[part]) for part in clips]
-    roc, precision = (np.concatenate(each).tolist() for each in zip(*parts, strict=True))
-    return {"roc_auc_clip": _mean_of(roc), "pr_auc_clip": _mean_of(precision)}
+    return dict(zip(CLIP_AREAS, map(np.concatenate, zip(*parts, strict=True)), strict=True))
 
 
 def _areas_within(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """ROC area and average precision of each clip that has both labels.
+    """ROC area and average precision of each clip, NaN where it lacks one of the labels.
 
     A positive class wins against the negative ones below it, by half against those level with it. Precision at it is
     that of all classes not below it.
     """
     positive, negative = labels == 1, labels == 0
-    both = positive.any(axis=1) & negative.any(axis=1)
-    positive, negative, scores = positive[both], negative[both], scores[both]
     of, others = scores[:, :, None], scores[:, None, :]
     level_or_above, level = others >= of, others == of
     hits = (level_or_above & positive[:, None]).sum(axis=2)
@@ -155,7 +159,7 @@ def _areas_within(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, n
     positives, negatives = positive.sum(axis=1), negative.sum(axis=1)
     won = np.where(positive, negatives[:, None] - misses + ties / 2, 0).sum(axis=1)
     precise = np.where(positive, hits / np.maximum(hits + misses, 1), 0).sum(axis=1)
-    return won / (positives * negatives), precise / positives
+    return _ratio(won, positives * negatives), np.where(negatives > 0, _ratio(precise, positives), np.nan)
 
 
 def observed(labels: np.ndarray, scores: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -164,5 +168,5 @@ def observed(labels: np.ndarray, scores: np.ndarray, number: int) -> tuple[np.nd
     return clips, labels[clips, number], scores[clips, number]
 
 
-def _mean_of(values: Sequence[float]) -> float:
+def _mean_of(values: Sequence[float] | np.ndarray) -> float:
     return float(np.mean(values)) if len(values) else float("nan")

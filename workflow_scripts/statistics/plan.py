@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,11 @@ class Statement:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """One table or figure: which factors make rows and columns, which encoders are floors, what is compared."""
+    """One table or figure: which factors make rows and columns, which encoders are floors, what is compared.
+
+    `metrics` are those that the table shows of a data set, and that comparisons on it are made in; of a data set that
+    is not there, `metric` alone. Figures show `metric`.
+    """
 
     name: str
     title: str
@@ -113,6 +117,11 @@ class Study:
     detect: float | None = None  # difference that further checkpoints should be able to show, in printed points
     published: tuple[Statement, ...] = ()
     evaluations: tuple[int, ...] = ()  # places among the plan's evaluations, in the study's own order
+    metrics: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def read_in(self, dataset: str) -> list[Study]:
+        """The study in each metric that is shown of a data set: the same, but for its `metric`."""
+        return [replace(self, metric=metric) for metric in self.metrics.get(dataset, (self.metric,))]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,6 +227,7 @@ def _study(name: str, entry: Mapping) -> Study:
             parse_statement(each, where=f"study {name}: published") for each in entry.get("published") or ()
         ),
         evaluations=tuple(entry["evaluations"]),
+        metrics={dataset: tuple(shown) for dataset, shown in (entry.get("metrics") or {}).items()},
     )
     named = {*study.rows, *study.columns, *(f for c in study.comparisons for f in (*c.better, *c.than))}
     named |= {factor for each in study.published for levels in (*each.of, *each.over) for factor in levels}

@@ -41,7 +41,7 @@ class Ranking:
 
 
 def rankings(entries: Sequence[Entry]) -> list[Ranking]:
-    """The rankings of one study: one for each combination of what makes columns besides the data set.
+    """The rankings of one study in one metric: one for each combination of what makes columns besides the data set.
 
     None where a method has one data set, or where the study's rows tell data sets apart.
     """
@@ -76,16 +76,17 @@ def rank_table(entries: Sequence[Entry], redrawn: Redrawn, *, threads: int = 1) 
     A method that lacks a data set is not ranked, and the others are ranked without it. The places hold for all methods
     of a ranking at once; methods that share a letter in `ties` were not told apart.
     """
-    listed = [ranking for study in _by_study(entries) for ranking in rankings(study)]
+    listed = [ranking for read in _by_study(entries) for ranking in rankings(read)]
     with ThreadPoolExecutor(threads) as pool:
         ranked = pool.map(lambda ranking: _ranked(ranking, redrawn), listed)
         return frame([row for rows in ranked for row in rows], RANK_COLUMNS)
 
 
 def _by_study(entries: Iterable[Entry]) -> list[list[Entry]]:
-    studies: dict[str, list[Entry]] = {}
+    """Entries of each study, and of each metric it is read in, for themselves."""
+    studies: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
-        studies.setdefault(entry.study.name, []).append(entry)
+        studies.setdefault((entry.study.name, entry.study.metric), []).append(entry)
     return list(studies.values())
 
 

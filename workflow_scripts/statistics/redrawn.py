@@ -45,7 +45,7 @@ class Redrawn:
 
 
 def redraw(plan: Plan, cells: Cells, *, threads: int = 1) -> Redrawn:
-    """Draw the test clips of every measured cell again, in the metric of each study that shows it.
+    """Draw the test clips of every measured cell again, in each metric that a study shows of it.
 
     Cells without `predictions.npz`, or whose file does not tell the groups of clips, are left out. `UserError` names a
     file that is damaged or does not give the values of the trials beside it. The number of threads changes nothing.
@@ -53,9 +53,10 @@ def redraw(plan: Plan, cells: Cells, *, threads: int = 1) -> Redrawn:
     wanted: dict[Path, dict[str, Cell]] = {}
     for study in plan.studies:
         for evaluation in plan.of(study):
-            cell = cells.get(evaluation, study.metric)
-            if cell is not None and np.isfinite(cell.values).all():
-                wanted.setdefault(evaluation.path.with_name("predictions.npz"), {})[study.metric] = cell
+            for read in study.read_in(evaluation.factors["dataset"]):
+                cell = cells.get(evaluation, read.metric)
+                if cell is not None and np.isfinite(cell.values).all():
+                    wanted.setdefault(evaluation.path.with_name("predictions.npz"), {})[read.metric] = cell
     with ThreadPoolExecutor(threads) as pool:
         made = pool.map(_of_file, wanted, wanted.values())
         followed = track(made, description="Drawing test clips", total=len(wanted))

@@ -50,7 +50,8 @@ def across_table(questions: Sequence[Question]) -> pd.DataFrame:
 def _by_comparison(questions: Iterable[Question]) -> dict[tuple[str, ...], list[Question]]:
     groups: dict[tuple[str, ...], list[Question]] = {}
     for question in questions:
-        key = (question.study.name, question.comparison.name, *(question.setting[name] for name in BESIDE_SETS))
+        study, beside = question.study, (question.setting[name] for name in BESIDE_SETS)
+        key = (study.name, study.metric, question.comparison.name, *beside)
         groups.setdefault(key, []).append(question)
     return {key: group for key, group in groups.items() if len({each.setting["dataset"] for each in group}) > 1}
 

@@ -101,7 +101,7 @@ def entry_table(
     by_column: dict[tuple[object, ...], dict[int, Entry]] = {}
     for number, entry in enumerate(entries):
         if entry.cells:
-            by_column.setdefault((entry.study.name, entry.column), {})[number] = entry
+            by_column.setdefault((entry.study.name, entry.study.metric, entry.column), {})[number] = entry
     for in_column in by_column.values():
         means = {number: float(rows[number]["mean"]) for number in in_column}  # type: ignore[arg-type]
         for number, rank in _ranks(in_column, means, redrawn).items():
