@@ -13,18 +13,18 @@ from safetensors import safe_open
 from sklearn.metrics import average_precision_score
 
 from tests.repository import REPOSITORY
-from tests.smoke import METHOD, numbers, run_studies, snakemake, tables_recompute
+from tests.smoke import METHOD, metrics_recomputed, numbers, run_studies, snakemake
 from workflow_scripts.factors import PRETRAINING
 
 pytestmark = pytest.mark.slow
 
 STUDIES = (
-    *(f"garoufis2024_{name}" for name in ("results", "results_fma", "schemes", "tags", "cases")),
+    *(f"garoufis2024_{name}" for name in ("results", "schemes", "tags", "cases")),
     "all_systems",
 )
 DRAWN = ("garoufis2024_tags", "garoufis2024_cases", "all_systems")
-METRICS = {
-    study: yaml.safe_load((REPOSITORY / f"config/studies/{study}.yaml").read_text(encoding="utf-8"))["metric"]
+STATED = {
+    study: yaml.safe_load((REPOSITORY / f"config/studies/{study}.yaml").read_text(encoding="utf-8"))
     for study in STUDIES
 }
 
@@ -58,33 +58,39 @@ def test_every_study_has_its_artefacts(finished: Path) -> None:
 
 @pytest.mark.parametrize("study", STUDIES)
 def test_the_numbers_of_each_table_recompute_from_the_trials(finished: Path, study: str) -> None:
-    assert tables_recompute(finished, study, metric=METRICS[study]) >= 2
+    stated = STATED[study].get("metrics", {})
+    shown = metrics_recomputed(finished, study)
+    if study != "all_systems":  # which smoke has on another reading of MagnaTagATune
+        assert shown == ({metric for metrics in stated.values() for metric in metrics} or {STATED[study]["metric"]})
+    assert shown
 
 
-def test_both_back_ends_learn_in_every_scheme(finished: Path) -> None:
+def test_both_back_ends_and_all_schemes_are_in_the_results(finished: Path) -> None:
     table = pd.read_csv(finished / "results/smoke/tables/garoufis2024_results.csv", keep_default_na=False)
-    found = set(table[["encoder", "head", "scenario"]].itertuples(index=False, name=None))
-    assert found >= {
-        ("magnitude", "short_chunk_cnn", "supervised"),
-        ("magnitude", "ast", "supervised"),
-        ("unet", "short_chunk_cnn", "supervised"),
-        ("unet", "short_chunk_cnn", "three_stage"),
-        ("unet", "ast", "fine_tuned"),
-        ("unet_multiple", "short_chunk_cnn", "three_stage"),
+    found = set(table[["dataset", "encoder", "head", "scenario"]].itertuples(index=False, name=None))
+    assert found == {
+        ("magnatagatune_filtered", "magnitude", "short_chunk_cnn", "supervised"),
+        ("fma_medium", "magnitude", "short_chunk_cnn", "supervised"),
+        ("magnatagatune_filtered", "unet", "short_chunk_cnn", "supervised"),
+        ("magnatagatune_filtered", "unet", "short_chunk_cnn", "three_stage"),
+        ("fma_medium", "unet", "short_chunk_cnn", "three_stage"),
+        ("magnatagatune_filtered", "unet", "ast", "fine_tuned"),
     }
 
 
-def test_the_u_net_goes_with_a_plain_head_in_all_scenarios(finished: Path) -> None:
+def test_the_u_nets_go_with_a_plain_head_beside_another_system(finished: Path) -> None:
     table = pd.read_csv(finished / "results/smoke/tables/all_systems.csv", keep_default_na=False)
-    plain = table[(table["encoder"] == "unet") & (table["head"] == "linear")]
-    assert set(plain["scenario"]) == {"frozen", "fine_tuned", "supervised"}
-    assert {"samplecnn", "random_unet"} <= set(table["encoder"])
+    assert set(table["head"]) == {"linear"}
+    found = set(table[["dataset", "encoder", "scenario"]].itertuples(index=False, name=None))
+    assert found >= {(dataset, "samplecnn", "frozen") for dataset in ("magnatagatune_filtered", "fma_medium")}
+    assert found >= {("fma_medium", "unet", scenario) for scenario in ("frozen", "fine_tuned")}
+    assert ("magnatagatune_filtered", "unet_multiple", "frozen") in found
     assert (pd.to_numeric(table["mean"]) > 0).all()
 
 
 def test_differences_of_tags_recompute_from_the_predictions(finished: Path) -> None:
     drawn = numbers(finished, "garoufis2024_tags").query("mean != ''")
-    assert len(drawn) > 10
+    assert len(drawn) > 5
     bare = drawn.iloc[0].copy()
     bare[[*PRETRAINING[:-1]]] = "none"
     bare["encoder"], bare["scenario"] = "magnitude", "supervised"
@@ -122,7 +128,7 @@ def test_published_means_and_layers_recompute(finished: Path) -> None:
     table = pd.read_csv(results / "reproduction.csv", dtype=str, keep_default_na=False)
     table = table[table["system"] == "C"]
     spoken = table[(table["value"] != "") & (table["quantity"] == "mean")]
-    assert len(spoken) >= 10
+    assert len(spoken) >= 8
     for _, line in spoken.iterrows():
         levels = dict(part.split("=") for part in line["of"].split())
         planned = [plan["evaluations"][place] for place in plan["studies"][line["study"]]["evaluations"]]
