@@ -242,6 +242,66 @@ BAD = {
         "trim: {wu2021_fig2: {figure: {kind: confusions, matrix: {workers: WLPMCT}, differences: [WLP]}}}",
         r"own.yaml\): figure.differences: \['WLP'\] has the wrong type",
     ),
+    "a warm-up that never ends": (
+        "recipes: {wu2021: {warmup_epochs: 20}}",
+        r"own.yaml: recipes.wu2021: recipe: warmup_epochs must be from 0 to below 20, not 20",
+    ),
+    "a probability above one": (
+        "augmentations: {loud: {level: gain, probability: 1.5}}",
+        r"own.yaml: augmentations.loud: probabilities of augmentations must be from 0 to 1, not 1.5",
+    ),
+    "a probability below zero in a chain": (
+        "augmentations: {clmr_thesis: {reverb: -0.1}}",
+        r"own.yaml: augmentations.clmr_thesis: probabilities of augmentations must be .* not -0.1",
+    ),
+    "a temperature of zero": (
+        "workers: {contrastive: {temperature: 0}}",
+        r"own.yaml: workers.contrastive: contrastive needs size >= 1 and temperature > 0, not 128 and 0",
+    ),
+    "an embedding of no size": (
+        "encoders: {pase: {embedding: -1}}",
+        r"own.yaml: encoders.pase: pase needs embedding >= 1 and width > 0, not -1",
+    ),
+    "a pitch nobody hears": (
+        "augmentations: {pitch: {lowest: -20000}}",
+        r"own.yaml: augmentations.pitch: pitch: lowest and highest must be from -1200 to 1200 cents, not -20000",
+    ),
+    "a range of a worker's feature": (
+        "workers: {prosody: {lowest_hz: 900, highest_hz: 300}}",
+        r"own.yaml: workers.prosody: prosody needs 0 < lowest_hz < highest_hz <= 8000, not 900 and 300",
+    ),
+    "a figure of too many songs": (
+        "trim: {wu2021_fig2: {figure: {kind: embedding_map, songs: 99}}}",
+        r"figure: figure.songs: 99; allowed: 1 to 36",
+    ),
+    "one of two views, and no two": (
+        "trim: {wu2021_fig2: {augmentation: [gain]}}",
+        r"grid: encoder pase with workers WLPMCT with augmentation gain .* one_sided needs a worker that compares two",
+    ),
+    "feature workers on an encoder of long frames": (
+        "trim: {spijkervet2021_table6_6: {workers: [WLP]}}\nrecipes: {clmr_96: {join_songs: false}}",
+        r"need a frame every 160 samples and the encoder has one every 59049: choose pase or pase_plus",
+    ),
+    "stored targets of joined songs": (
+        "trim: {spijkervet2021_table6_6: {workers: [WLP]}}",
+        r"recipe: join_songs cannot go with prosody: their stored targets end with each clip",
+    ),
+    "a chunk shorter than a worker needs": (
+        "recipes: {cpc: {chunk_seconds: 0.2}}",
+        r"predictive_coding predicts 20 frames ahead and a chunk has 10: choose longer chunks",
+    ),
+    "a context the encoder does not have": (
+        "trim: {wu2021_fig2: {workers: [predictive_coding]}}",
+        r"predictive_coding expects a context of 256 and the encoder has one of 0: set .* own_context to true",
+    ),
+    "a context of another width": (
+        "encoders: {cpc: {width: 0.5}, random_cpc: {width: 0.5}}",
+        r"predictive_coding expects a context of 256 and the encoder has one of 128",
+    ),
+    "a filter above what the encoder hears": (
+        "augmentations: {filter: {low_pass: [2200, 9000]}}\ntrim: {spijkervet2021_table6_5: {augmentation: [filter]}}",
+        r"filter: cut-offs must go upwards from above 0 to at most 4000 Hz, half .* not from 2200 to 9000",
+    ),
     "comparison outside the grid": (
         "trim: {wu2021_fig2: {scenario: [supervised], comparisons: ["
         "{name: x, better: {scenario: frozen}, than: {encoder: random}}]}}",

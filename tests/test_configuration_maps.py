@@ -131,18 +131,18 @@ def test_what_the_poster_does_can_be_planned(tmp_path):
         ),
         (
             {"sets": {"two": ["separation_bass", "separation_drums"]}, "workers": ["two"]},
-            "worker_sets.two: separation_bass and separation_drums need different mixtures: choose one of them",
+            "workers separation_bass and separation_drums need different mixtures: choose one of them",
         ),
         (
             {"sets": {"two": ["separation_bass", "contrastive"]}, "workers": ["two"]},
-            "goes with no worker that compares views or has stored targets, such as contrastive",
+            "worker separation_bass mixes pieces of several clips: it goes with no worker that compares views",
         ),
         (
             {"sets": {"two": ["separation_bass", "prosody"]}, "workers": ["two"]},
-            "goes with no worker that compares views or has stored targets, such as prosody",
+            "worker separation_bass mixes pieces of several clips: it goes with no worker that compares views",
         ),
-        ({"recipe": {"join_songs": True}}, "set recipes.separation_vocals.join_songs to false"),
-        ({"augmentation": ["polarity"]}, "separation_vocals has one view of a mixture, and polarity is one_sided"),
+        ({"recipe": {"join_songs": True}}, "worker separation_vocals mixes pieces of several clips"),
+        ({"augmentation": ["polarity"]}, "augmentation polarity: one_sided needs a worker that compares two views"),
         ({"head": ["msspt_icassp"], "scenario": ["three_stage"]}, "msspt_icassp cannot learn in three stages"),
         ({"floors": ["random_unet"]}, "floors: random_unet is evaluated frozen, and short_chunk_cnn reads maps"),
         ({"evaluation": {"crops": "pool"}}, "short_chunk_cnn has no embeddings to pool"),

@@ -310,6 +310,16 @@ def test_the_strictest_study_of_a_data_set_decides_on_broken_clips(plan: Plan) -
         assert tolerant.evaluate(run, cell) == plan.evaluate(run, cell)
 
 
+def test_a_random_floor_is_said_to_be_one_draw_of_weights() -> None:
+    def notes(floors: list[str]) -> str:
+        config = {**PAPER, "trim": {"wu2021_fig2": {"floors": floors, "comparisons": []}}, "note": "Own words."}
+        return str(plan_of(config | {"studies": ["wu2021_fig2"]}).summary()["studies"]["wu2021_fig2"]["notes"])
+
+    assert "Random weights are those of one untrained network" in notes(["random", "handcrafted"])
+    assert notes(["random"]).endswith("Own words.")
+    assert "Random weights" not in notes(["handcrafted"])
+
+
 def test_figures_that_look_at_more_than_statistics_name_it() -> None:
     study = "spijkervet2021_fig6_1"
     drawn = plan_of({**WHOLE, "studies": [study]}).drawn_from

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import dataclasses
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -16,7 +17,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-from workflow_scripts import levels, planning
+from workflow_scripts import combinations, levels, planning, unimported
 from workflow_scripts.errors import UserError
 from workflow_scripts.factors import NONE, PRETRAINING
 from workflow_scripts.separation_checks import check_heads_on_maps, check_separation
@@ -35,6 +36,8 @@ SEVERAL_ENTRIES = ("workers", "augmentations", "heads")
 BESIDE_THE_GRID = ("floors", "checkpoints", "rows", "columns", "comparisons", "published", "figure", "quarantine")
 #: parts of a study that pick cells by their levels, and the keys of each that do
 SELECTIONS = {"comparisons": ("better", "than"), "published": ("of", "over")}
+#: the module whose `Options` a recipe's numbers are
+RECIPE = "workflow_scripts.training.recipe"
 #: how a data set states that nothing can be downloaded: `REMOTES = {}`
 NO_FILES = ast.dump(ast.Dict(keys=[], values=[]))
 #: annotations of options as YAML writes them; a bool is no number
@@ -150,6 +153,8 @@ def _check_levels(config: Mapping[str, Any], *, where: str) -> None:
         source = levels.fact("weighting", name, "WEIGHED_BY")
         if source:
             _known(source, config["weightings"], where=f"{where}: weightings.{name} is weighed by", what="weighting")
+    for name, recipe in config["recipes"].items():
+        _make_options(unimported.module(RECIPE), recipe, where=f"{where}: recipes.{name}")
     _check_datasets(config, where=where)
     _check_checkpoints(config, where=where)
     _check_worker_sets(config, where=where)
@@ -198,39 +203,26 @@ def _check_checkpoints(config: Mapping[str, Any], *, where: str) -> None:
 
 
 def _check_options(factor: str, name: str, given: Mapping[str, Any], *, where: str) -> None:
-    declared = dict(_declared_options(levels.module_name(factor, name), "Options"))
+    """The options of a level are those its file declares, and it takes their values."""
+    level = unimported.level(factor, name)
+    if not hasattr(level, "Options"):
+        raise UserError(f"{levels.file_of(level.__name__)} must state a class Options; it may be empty")
+    declared = {field.name: ast.parse(str(field.type), mode="eval").body for field in dataclasses.fields(level.Options)}
     for key, value in given.items():
         if key not in declared:
             allowed = ", ".join(sorted(declared)) or "none"
             raise UserError(f"{where}: unknown key {key!r}; allowed: {allowed}")
         if not _matches(value, declared[key]):
             raise UserError(f"{where}.{key}: {value!r} has the wrong type; allowed: {ast.unparse(declared[key])}")
+    _make_options(level, given, where=where)
 
 
-def _declared_options(module: str, name: str) -> Iterator[tuple[str, ast.expr]]:
-    """Fields of an options class, those of its bases included, and their annotations, read from the source."""
-    body = levels.syntax_of(module).body
-    imported = {
-        alias.asname or alias.name: (str(node.module), alias.name)
-        for node in body
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-    declaration = next((node for node in body if isinstance(node, ast.ClassDef) and node.name == name), None)
-    if declaration is None and name in imported:
-        yield from _declared_options(*imported[name])
-        return
-    if declaration is None:
-        raise UserError(f"{levels.file_of(module)} must state a class {name}; it may be empty")
-    for base in declaration.bases:
-        match base:
-            case ast.Name(id=inherited):
-                yield from _declared_options(*imported[inherited])
-            case ast.Attribute(value=ast.Name(id=origin), attr=inherited):
-                yield from _declared_options(".".join(imported[origin]), inherited)
-    for field in declaration.body:
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-            yield field.target.id, field.annotation
+def _make_options(module: Any, given: Mapping[str, Any], *, where: str) -> Any:
+    """Options that a module makes of values of their types; what they refuse is a mistake in the config."""
+    try:
+        return levels.options(module, given)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
 
 
 def _matches(value: object, annotation: ast.expr) -> bool:
@@ -355,7 +347,6 @@ def _check_contradictions(study: Mapping[str, Any], config: Mapping[str, Any], *
         grid = {**named, "head": [levels.entry(config["heads"], head)[0] for head in named["head"]]}
         _check_heads(grid, where=where)
         check_heads_on_maps(named, study["floors"], config, where=where)
-        check_separation(named, config, where=where)
         for encoder in grid["encoder"]:
             if levels.fact("encoder", encoder, "TRAINABLE") or _heads_learn_alone(grid):
                 continue
@@ -375,6 +366,8 @@ def _check_contradictions(study: Mapping[str, Any], config: Mapping[str, Any], *
             )
     _check_cells_apart(study, where=where)
     for grid in planning.grids(study):
+        _check_pretraining(grid, config, where=where)
+        check_separation(grid, config, where=where)
         for weighting, recipe in itertools.product(grid["weighting"], grid["recipe"]):
             if (
                 levels.fact("weighting", weighting, "WEIGHED_BY")
@@ -389,6 +382,54 @@ def _check_contradictions(study: Mapping[str, Any], config: Mapping[str, Any], *
             raise UserError(f"{where}: grid.dataset: {dataset} has no labels, so nothing can be evaluated on it")
     _check_selections({**study, "published": []}, where=where)  # of statements, steps may be trimmed away
     _check_figure(study, where=where)
+
+
+def _check_pretraining(grid: Mapping[str, Any], config: Mapping[str, Any], *, where: str) -> None:
+    """Every encoder, worker set, augmentation and recipe of a grid go together, where it pre-trains."""
+    factors = ("encoder", "workers", "augmentation", "recipe")
+    pretrains = any(levels.fact("scenario", name, "PRETRAINED") for name in grid["scenario"])
+    for chosen in itertools.product(*(grid[factor] for factor in factors)) if pretrains else []:
+        named = dict(zip(factors, chosen, strict=True))
+        try:
+            _check_together(config, **named)
+        except UserError as error:
+            shown = " with ".join(f"{factor} {name}" for factor, name in named.items())
+            raise UserError(f"{where}: grid: {shown}: {error}") from error
+
+
+def _check_together(config: Mapping[str, Any], *, encoder: str, workers: str, augmentation: str, recipe: str) -> None:
+    tasks = {name: unimported.level("worker", name) for name in planning.workers_of(config, workers)}
+    name, options = levels.entry(config["augmentations"], augmentation)
+    effects = levels.options(unimported.level("augmentation", name), options)
+    numbers = levels.options(unimported.module(RECIPE), config["recipes"][recipe])
+    views = max((getattr(task, "VIEWS", 1) for task in tasks.values()), default=1)
+    combinations.require_views(views, augmentation=augmentation, one_sided=getattr(effects, "one_sided", False))
+    combinations.require_pieces(
+        joined=numbers.join_songs,
+        stored=[task for task, level in tasks.items() if level.PRECOMPUTED],
+        mixing=[task for task, level in tasks.items() if hasattr(level, "MIX")],
+        views=views,
+    )
+    if hasattr(effects, "require_rate"):
+        effects.require_rate(levels.fact("encoder", encoder, "SAMPLE_RATE"))
+    for task, given in planning.workers_of(config, workers).items():
+        _check_task(tasks[task], given, encoder=encoder, config=config, seconds=numbers.chunk_seconds)
+
+
+def _check_task(
+    task: Any, given: Mapping[str, Any], *, encoder: str, config: Mapping[str, Any], seconds: float
+) -> None:
+    """An encoder has the frames and context a worker needs, as far as its file states them."""
+    network, options = unimported.level("encoder", encoder), levels.options(task, given)
+    if hasattr(network, "HOP") and hasattr(task, "FRAME_EVERY"):
+        combinations.require_frames(network.HOP, every=task.FRAME_EVERY)
+    if hasattr(network, "HOP") and hasattr(task, "require_chunk"):
+        frames = combinations.most_frames(seconds, sample_rate=network.SAMPLE_RATE, hop=network.HOP)
+        task.require_chunk(options, frames=frames)
+    if not getattr(options, "own_context", True):  # it reads the encoder's
+        built = levels.options(network, config["encoders"][encoder] or {})
+        size = network.context_size(built) if hasattr(network, "context_size") else 0
+        combinations.require_context(size, wanted=options.context)
 
 
 def _check_heads(grid: Mapping[str, Any], *, where: str) -> None:

@@ -18,6 +18,10 @@ from workflow_scripts import levels
 from workflow_scripts.factors import NONE, PRETRAINING
 from workflow_scripts.provenance import code_digest, digest
 
+ONE_DRAW = (
+    "Random weights are those of one untrained network: what is said of it, and of others against it, is true of this "
+    "draw of weights; another may give another result."
+)
 FLOOR_SCENARIO = "frozen"  # floors are never trained
 
 
@@ -137,8 +141,7 @@ class Plan:
 
     def workers(self, run: Run) -> dict[str, dict[str, Any]]:
         """Workers in a run's worker set, with their options."""
-        members = [] if run.workers == NONE else self.config["worker_sets"][run.workers]
-        return dict(levels.entry(self.config["workers"], name) for name in members)
+        return {} if run.workers == NONE else workers_of(self.config, run.workers)
 
     @functools.cache  # noqa: B019  (a plan lives as long as the process)
     def acquire(self, dataset: str) -> Job:
@@ -389,7 +392,8 @@ class Plan:
 
     def _described(self, study: Mapping[str, Any]) -> dict[str, Any]:
         """Return a study with the places of its evaluations in its own order, and all notes its reader needs."""
-        notes = [study.get("notes", "").strip(), self.config.get("note", "").strip()]
+        untrained = any(levels.fact("encoder", floor, "UNTRAINED_VERSION_OF") for floor in study["floors"])
+        notes = [study.get("notes", "").strip(), ONE_DRAW if untrained else "", self.config.get("note", "").strip()]
         pairs = dict.fromkeys(expand(study, self.encoders_of_checkpoints))
         return {**study, "notes": " ".join(filter(None, notes)), "evaluations": [self._places[pair] for pair in pairs]}
 
@@ -509,6 +513,11 @@ def _digest_of_file(path: Path) -> str | None:
         return None
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def workers_of(config: Mapping[str, Any], worker_set: str) -> dict[str, dict[str, Any]]:
+    """Return the workers of a set by the names of their files, with their options."""
+    return dict(levels.entry(config["workers"], name) for name in config["worker_sets"][worker_set])
 
 
 def path_of(run: Run, cell: Cell | None = None) -> str:

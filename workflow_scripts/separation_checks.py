@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,19 +10,18 @@ from workflow_scripts.errors import UserError
 
 
 def check_separation(grid: Mapping[str, Sequence[Any]], config: Mapping[str, Any], *, where: str) -> None:
-    """Every pre-training of a grid can be done, as far as it separates sources; `UserError` where one cannot.
+    """Every pre-training of a grid that separates sources has their stems and as many masks; `UserError` where not.
 
-    Which levels separate, and into how many sources, is what their files state in `SEPARATES`.
+    A worker set has one worker that separates at most. Which levels do, and into how many sources, their files state in
+    `SEPARATES`.
     """
     if not any(levels.fact("scenario", scenario, "PRETRAINED") for scenario in grid["scenario"]):
         return
     for workers in grid["workers"]:
         members = dict(levels.entry(config["workers"], name) for name in config["worker_sets"][workers])
-        separating = [name for name in members if levels.declared("worker", name, "SEPARATES")]
-        if not separating:
+        worker = next((name for name in members if levels.declared("worker", name, "SEPARATES")), None)
+        if worker is None:
             continue
-        _check_company(members, separating, grid, config, where=f"{where}: worker_sets.{workers}")
-        (worker,) = separating
         for corpus in grid["corpus"]:
             if not levels.declared("dataset", config["datasets"][corpus]["loader"], "STEMS"):
                 raise UserError(
@@ -31,12 +29,8 @@ def check_separation(grid: Mapping[str, Sequence[Any]], config: Mapping[str, Any
                     f"allowed: {_listed(name for name in config['datasets'] if _has_stems(config, name))}"
                 )
         for encoder in grid["encoder"]:
-            if _separates("encoder", encoder) != _separates("worker", worker):
-                able = [
-                    name
-                    for name in levels.names("encoder")
-                    if _separates("encoder", name) == _separates("worker", worker)
-                ]
+            able = [name for name in levels.names("encoder") if _masks("encoder", name) == _masks("worker", worker)]
+            if encoder not in able:
                 raise UserError(f"{where}: grid.encoder: {encoder} has no masks for {worker}; allowed: {_listed(able)}")
 
 
@@ -73,32 +67,7 @@ def _settings(evaluation: Mapping[str, Any], *, head: str, scenario: str) -> dic
     }
 
 
-def _check_company(
-    members: Mapping[str, Any],
-    separating: Sequence[str],
-    grid: Mapping[str, Sequence[Any]],
-    config: Mapping[str, Any],
-    *,
-    where: str,
-) -> None:
-    """A set mixes in one way, and each mixture is of pieces of several clips, which nothing else can follow."""
-    if len(separating) > 1:
-        raise UserError(f"{where}: {' and '.join(separating)} need different mixtures: choose one of them")
-    others = [name for name in members if levels.declared("worker", name, "VIEWS")]
-    others += [name for name in members if levels.fact("worker", name, "PRECOMPUTED")]
-    if others:
-        raise UserError(
-            f"{where}: {separating[0]} mixes pieces of several clips: it goes with no worker that compares views or "
-            f"has stored targets, such as {others[0]}"
-        )
-    for recipe, augmentation in itertools.product(grid["recipe"], grid["augmentation"]):
-        if config["recipes"][recipe].get("join_songs"):
-            raise UserError(f"{where}: {separating[0]} mixes single clips: set recipes.{recipe}.join_songs to false")
-        if levels.entry(config["augmentations"], augmentation)[1].get("one_sided"):
-            raise UserError(f"{where}: {separating[0]} has one view of a mixture, and {augmentation} is one_sided")
-
-
-def _separates(factor: str, name: str) -> object:
+def _masks(factor: str, name: str) -> object:
     return levels.fact(factor, name, "SEPARATES") if levels.declared(factor, name, "SEPARATES") else 0
 
 

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from tests import golden
 from workflow_scripts import levels
-from workflow_scripts.encoders import random_samplecnn, samplecnn
+from workflow_scripts.encoders import samplecnn
 from workflow_scripts.errors import UserError
 from workflow_scripts.networks.samplecnn import POOLING
 
@@ -158,13 +158,18 @@ def test_the_network_is_the_plain_stack_of_its_blocks():
     torch.testing.assert_close(encoder(audio), maps)
 
 
-def test_the_floor_is_the_same_network_untrained():
+@pytest.mark.parametrize("name", ["samplecnn", "samplecnn_16000", "samplecnn_12000", "samplecnn_8000"])
+def test_the_floor_of_each_rate_is_the_same_network_untrained(name):
+    untrained, trained = levels.load("encoder", f"random_{name}"), levels.load("encoder", name)
     torch.manual_seed(3)
-    floor = random_samplecnn.build(random_samplecnn.Options(**NARROW))
+    floor = untrained.build(untrained.Options(**NARROW))
     torch.manual_seed(3)
-    network = samplecnn.build(samplecnn.Options(**NARROW))
+    network = trained.build(trained.Options(**NARROW))
     torch.testing.assert_close(floor.state_dict(), network.state_dict(), rtol=0, atol=0)
-    assert (random_samplecnn.TRAINABLE, random_samplecnn.UNTRAINED_VERSION_OF) == (False, "samplecnn")
+    assert (floor.sample_rate, floor.hop) == (network.sample_rate, network.hop) == (trained.SAMPLE_RATE, trained.HOP)
+    assert not untrained.TRAINABLE
+    assert name == untrained.UNTRAINED_VERSION_OF
+    assert untrained.SAMPLE_RATE == trained.SAMPLE_RATE
 
 
 @pytest.mark.parametrize("bad", [{"width": 0}, {"supervised_dropout": 1.0}, {"supervised_dropout": -0.1}])

@@ -146,3 +146,19 @@ def test_a_study_without_frozen_encoders_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(UserError, match="figure embedding_map needs scenario frozen"):
         made.numbers(results)
+
+
+def test_by_song_each_has_as_many_crops_as_asked_for(tmp_path: Path) -> None:
+    results = one(tmp_path, clips=100, crop_length=3 * made.CROP, colours="song", songs=3, crops=12)
+    assert made.numbers(results)["colour"].value_counts().to_dict() == dict.fromkeys(
+        ["song 01", "song 02", "song 03"], 12
+    )
+    assert ": 3 songs of 12 crops each, perplexity" in made.description(results)
+
+
+def test_by_song_the_longest_are_shown_where_too_few_are_long(tmp_path: Path) -> None:
+    results = one(tmp_path, clips=50, crop_length=3 * made.CROP, colours="song", crops=10_000)
+    crops = 5 * (29 * made.RATE // (3 * made.CROP))
+    assert f"2 songs of {crops} crops each" in made.description(results)
+    assert any(f"2 songs of {crops} crops each" in text.get_text() for text in made.shown(made.figure(results)))
+    made.assert_nothing_overlaps(made.figure(results))

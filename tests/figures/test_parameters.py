@@ -2,9 +2,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from matplotlib.figure import Figure
 
 from tests.figures import made, studies
+from tests.repository import REPOSITORY
 from tests.results import Results, factors
 
 PUBLISHED = {
@@ -89,6 +91,27 @@ def test_published_numbers_are_open_dots_beside_real_data(tmp_path: Path) -> Non
     assert "published" in texts
     assert "CPC as published 31.0" in made.description(results)
     made.assert_nothing_overlaps(made.figure(results))
+
+
+def test_the_study_has_the_published_score_of_each_of_its_methods(tmp_path: Path) -> None:
+    study = yaml.safe_load((REPOSITORY / "config" / "studies" / "spijkervet2021_fig1_1.yaml").read_text("utf-8"))
+    results = made.study(
+        tmp_path,
+        figure=study["figure"],
+        rows=study["rows"],
+        grid={"encoder": ["samplecnn", "cpc"], "scenario": ["frozen", "supervised"], "dataset": ["magnatagatune"]},
+        value=lambda cell: 0.3,
+    )
+    results.plan["studies"]["fig2"]["published"] = study["published"]
+    made.pretrain(results, parameters=studies.SIZES_OF_ENCODERS)
+    for path in made.paths(results):
+        path.write_text(path.read_text().replace("twin", "local"))
+    found = made.numbers(results).query("role == 'published'").set_index(["encoder", "scenario"])["mean"]
+    assert found.to_dict() == {
+        ("samplecnn", "frozen"): 35.37,
+        ("cpc", "frozen"): 30.98,
+        ("samplecnn", "supervised"): 34.38,
+    }
 
 
 def test_published_numbers_never_stand_beside_twins(tmp_path: Path) -> None:

@@ -269,6 +269,31 @@ def test_a_claim_follows_the_interval(low: float, high: float, expected: str, ma
     assert claim_verdict(estimate(low, high), expected, margin=margin)[0] == verdict
 
 
+@pytest.mark.parametrize(
+    ("values", "expected", "verdict"),
+    [  # 30.98 was published, with a margin of 1
+        ([0.25, 0.26, 0.255], "not above", "holds"),
+        ([0.309, 0.31, 0.311], "not above", "holds"),
+        ([0.30, 0.32, 0.34], "not above", "inconclusive"),
+        ([0.34, 0.341, 0.339], "not above", "does not hold"),
+        ([0.34, 0.341, 0.339], "not below", "holds"),
+        ([0.28, 0.30, 0.32], "not below", "inconclusive"),
+        ([0.25, 0.26, 0.255], "not below", "does not hold"),
+        ([0.25], "not above", "inconclusive"),
+    ],
+)
+def test_a_number_may_be_a_bound(tmp_path: Path, values: list[float], expected: str, verdict: str) -> None:
+    results = measured(tmp_path, values, source="download")
+    found = table(results, MEAN | {"expected": expected}).query("study == 'fig2'").iloc[0]
+    assert found["verdict"] == verdict
+    assert found["expected"] == expected
+
+
+def test_a_bound_gets_no_verdict_from_twins(tmp_path: Path) -> None:
+    found = table(measured(tmp_path, [0.25, 0.26], source="twin"), MEAN | {"expected": "not above"})
+    assert found.query("study == 'fig2'")["verdict"].tolist() == ["not comparable"]
+
+
 @settings(deadline=None, max_examples=50)
 @given(low=st.floats(-5, 5), width=st.floats(0, 5))
 def test_above_and_below_mirror_each_other(low: float, width: float) -> None:
@@ -286,8 +311,14 @@ def test_above_and_below_mirror_each_other(low: float, width: float) -> None:
         ({"row": {"planet": "B"}}, "no column planet in published.csv; allowed: system"),
         ({"quantity": "median"}, "quantity: unknown 'median'; allowed: mean"),
         ({"margin": None}, "declare the margin within which 30.98 counts as reproduced"),
-        ({"expected": "above zero"}, "state `expected` for a claim in words, and only for that"),
-        ({"row": CLAIM}, "state `expected`"),
+        ({"expected": "above zero"}, "a number may have one; allowed here: not above, not below"),
+        ({"row": CLAIM}, "a claim in words needs one and a number may have one; allowed here: above zero, below zero"),
+        ({"row": CLAIM, "expected": "not above"}, "allowed here: above zero, below zero, not above zero"),
+        ({"tolerance": 1}, "how close counts as reached is stated for label_saving, and only there"),
+        (
+            {"quantity": "label_saving", "over": {"encoder": "random"}},
+            "how close counts as reached is stated for label_saving, and only there",
+        ),
         ({"over": {"encoder": "random"}}, "mean has no `over`"),
         ({"quantity": "difference"}, "difference needs `over`"),
         ({"of": {"colour": "red"}}, "unknown factor colour"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from workflow_scripts.augmentations import delay, filter, gain, noise, pitch, polarity, reverb
-from workflow_scripts.training.chain import Chain, joined
+from workflow_scripts.training.chain import Chain, joined, require_probabilities
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +23,10 @@ class Options:
     pitch: float = 0.4
     reverb: float = 0.4
     one_sided: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise `UserError` for what is no probability."""
+        require_probabilities(self.polarity, self.noise, self.gain, self.filter, self.delay, self.pitch, self.reverb)
 
 
 def build(options: Options, *, sample_rate: int) -> Chain:

@@ -27,6 +27,7 @@ class Options(Alone):
 
     def __post_init__(self) -> None:
         """Raise `UserError` for delays that cannot be."""
+        super().__post_init__()
         if not (0 <= self.shortest <= self.longest and self.step > 0):
             raise UserError(
                 f"delay: must go upwards from 0 or more in steps above 0, not from {self.shortest} to {self.longest} "

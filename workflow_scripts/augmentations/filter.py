@@ -19,6 +19,15 @@ class Options(Alone):
     low_pass: tuple[float, float] = (2200.0, 4000.0)
     high_pass: tuple[float, float] = (200.0, 1200.0)
 
+    def require_rate(self, sample_rate: float) -> None:
+        """Raise `UserError` for frequencies that cannot be cut off at a sample rate in Hz."""
+        for low, high in (self.low_pass, self.high_pass):
+            if not 0 < low <= high <= sample_rate / 2:
+                raise UserError(
+                    f"filter: cut-offs must go upwards from above 0 to at most {sample_rate / 2:g} Hz, half the "
+                    f"encoder's sample rate, not from {low:g} to {high:g}"
+                )
+
 
 class Filter(Effect):
     """Filters at a uniformly drawn frequency."""
@@ -27,12 +36,7 @@ class Filter(Effect):
 
     def __init__(self, options: Options, *, sample_rate: int) -> None:
         """Draw as `options` say; `UserError` for frequencies that cannot be cut off at `sample_rate`."""
-        for low, high in (options.low_pass, options.high_pass):
-            if not 0 < low <= high <= sample_rate / 2:
-                raise UserError(
-                    f"filter: cut-offs must go upwards from above 0 to at most {sample_rate / 2:g} Hz, half the "
-                    f"encoder's sample rate, not from {low:g} to {high:g}"
-                )
+        options.require_rate(sample_rate)
         self.options, self.sample_rate = options, sample_rate
 
     def __call__(self, audio: Tensor, numbers: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ class Options(Alone):
 
     def __post_init__(self) -> None:
         """Raise `UserError` for bounds in the wrong order."""
+        super().__post_init__()
         require_order("gain", self.lowest, self.highest)
 
 

@@ -24,6 +24,7 @@ class Options(Alone):
 
     def __post_init__(self) -> None:
         """Raise `UserError` for bounds in the wrong order."""
+        super().__post_init__()
         require_order("noise", 0, self.least)
         require_order("noise", self.least, self.most)
 

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from workflow_scripts.effects.pitch import shifted
+from workflow_scripts.errors import UserError
 from workflow_scripts.training.chain import Alone, Chain, Effect, require_order, whole_between
+
+OCTAVE = 1200  # cents; the thesis needs 700, and time and memory grow with the ratio of the speeds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +24,14 @@ class Options(Alone):
     highest: int = 700
 
     def __post_init__(self) -> None:
-        """Raise `UserError` for bounds in the wrong order."""
+        """Raise `UserError` for bounds in the wrong order or beyond an octave."""
+        super().__post_init__()
         require_order("pitch", self.lowest, self.highest)
+        if not -OCTAVE <= self.lowest <= self.highest <= OCTAVE:
+            raise UserError(
+                f"pitch: lowest and highest must be from {-OCTAVE} to {OCTAVE} cents, not {self.lowest} and "
+                f"{self.highest}: beyond an octave too little of the sound is left"
+            )
 
 
 class Pitch(Effect):

@@ -22,6 +22,7 @@ class Options(Alone):
 
     def __post_init__(self) -> None:
         """Raise `UserError` for what is no part of a hundred."""
+        super().__post_init__()
         if not 0 <= self.highest <= 100:
             raise UserError(f"reverb: highest must be from 0 to 100, not {self.highest}")
 

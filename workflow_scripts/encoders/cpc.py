@@ -19,6 +19,7 @@ from workflow_scripts.training.shapes import Encoder
 
 TRAINABLE = True
 SAMPLE_RATE = 22050
+HOP = cpc.HOP  # samples
 
 CROP_LENGTH = 59049  # samples: evaluated by the same crops as SampleCNN
 
@@ -43,17 +44,28 @@ class Options:
             raise UserError(f"cpc: pooled must be context or both, not {self.pooled!r}")
 
 
+def sizes(options: Options) -> tuple[int, int]:
+    """Filters, and channels of the context."""
+    filters, context = widths.narrowed((cpc.FILTERS, cpc.CONTEXT), options.width)
+    return filters, context
+
+
+def context_size(options: Options) -> int:
+    """Channels of the context."""
+    return sizes(options)[1]
+
+
 class Cpc(Encoder):
     """Frames every 480 samples, 21.8 ms; the last channels sum up the frames so far."""
 
     sample_rate = SAMPLE_RATE
-    hop = cpc.HOP
+    hop = HOP
     crop_length = CROP_LENGTH
 
     def __init__(self, options: Options) -> None:
         """Build the network with weights from torch's global generator."""
         super().__init__()
-        filters, self.context_size = widths.narrowed((cpc.FILTERS, cpc.CONTEXT), options.width)
+        filters, self.context_size = sizes(options)
         self.embedding_size = filters + self.context_size
         self.pooled = options.pooled
         self.encoder = cpc.ConvolutionEncoder(filters)

@@ -18,6 +18,7 @@ from workflow_scripts.training.shapes import Encoder
 
 TRAINABLE = True
 SAMPLE_RATE = 16000
+HOP = blocks.HOP  # samples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class Pase(Encoder):
     """The PASE encoder."""
 
     sample_rate = SAMPLE_RATE
-    hop = blocks.HOP
+    hop = HOP
 
     def __init__(self, options: Options) -> None:
         """Build the network with weights from torch's global generator."""

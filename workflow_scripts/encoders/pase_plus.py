@@ -19,6 +19,7 @@ from workflow_scripts.training.shapes import Encoder
 
 TRAINABLE = True
 SAMPLE_RATE = 16000
+HOP = blocks.HOP  # samples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,7 @@ class PasePlus(Encoder):
     """
 
     sample_rate = SAMPLE_RATE
-    hop = blocks.HOP
+    hop = HOP
 
     def __init__(self, options: Options) -> None:
         """Build the network with weights from torch's global generator."""

@@ -16,6 +16,7 @@ from workflow_scripts.training.shapes import Encoder
 
 TRAINABLE = True
 SAMPLE_RATE = 22050
+HOP = samplecnn.window(samplecnn.POOLING[SAMPLE_RATE])  # samples
 
 
 @dataclass(frozen=True, kw_only=True)

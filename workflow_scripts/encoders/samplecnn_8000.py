@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from workflow_scripts.encoders import samplecnn
 from workflow_scripts.networks import clmr
-from workflow_scripts.networks.samplecnn import width_of
+from workflow_scripts.networks.samplecnn import POOLING, width_of, window
 
 TRAINABLE = True
 SAMPLE_RATE = 8000
+HOP = window(POOLING[SAMPLE_RATE])  # samples
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from workflow_scripts.training.shapes import Encoder
 
 TRAINABLE = True
 SAMPLE_RATE = 16000
+HOP = spectrogram.HOP  # samples
 MAPS = True  # heads may read them
 SEPARATES = 1  # source
 
@@ -52,7 +53,7 @@ class UNetEncoder(Encoder):
     """
 
     sample_rate = SAMPLE_RATE
-    hop = spectrogram.HOP
+    hop = HOP
     crop_length = spectrogram.sample_count(FRAMES)
 
     def __init__(self, options: Options, *, sources: int, pooling: Literal["max", "average"]) -> None:

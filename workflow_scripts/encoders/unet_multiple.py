@@ -14,6 +14,7 @@ from workflow_scripts.networks import msspt
 
 TRAINABLE = True
 SAMPLE_RATE = 16000
+HOP = unet.HOP  # samples
 MAPS = True  # heads may read them
 SEPARATES = 4  # sources
 

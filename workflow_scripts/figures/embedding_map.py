@@ -52,14 +52,16 @@ class Options:
     """What is coloured, and how many points there are.
 
     `colours`: "class", a point being a clip, or "song", a point being a crop. `classes`: which ones have a colour, six
-    at most (default: the six with the most test clips); clips with none of them or with several are grey. `songs`: how
-    many, those with the most crops (the thesis' 10). `points`: how many are drawn at most, picked at random (the
-    thesis' 600). `perplexity`: how many neighbours t-SNE looks at, about (the default of van der Maaten's code).
+    at most (default: the six with the most test clips); clips with none of them or with several are grey. `songs` and
+    `crops`: how many songs and of each how many crops, picked at random (the thesis' 10 and 60) among the songs that
+    have so many; where those are too few, the songs with the most crops. `points`: how many are drawn at most, picked
+    at random. `perplexity`: how many neighbours t-SNE looks at, about (the default of van der Maaten's code).
     """
 
     colours: Literal["class", "song"] = "class"
     classes: Sequence[str] = ()
     songs: int = 10
+    crops: int = 60
     points: int = 600
     perplexity: float = 30
 
@@ -69,8 +71,8 @@ class Options:
             raise UserError(f"figure.classes: {len(self.classes)} have no colours; allowed: {len(figures.COLOURS)}")
         if not 1 <= self.songs <= len(figures.COLOURS) * len(figures.MARKERS):
             raise UserError(f"figure.songs: {self.songs}; allowed: 1 to {len(figures.COLOURS) * len(figures.MARKERS)}")
-        if self.points < maps.FEWEST or self.perplexity < 1:
-            raise UserError(f"figure embedding_map needs points >= {maps.FEWEST} and perplexity >= 1")
+        if self.points < maps.FEWEST or min(self.perplexity, self.crops) < 1:
+            raise UserError(f"figure embedding_map needs points >= {maps.FEWEST}, crops >= 1 and perplexity >= 1")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -187,12 +189,15 @@ def _chosen(corpus: Corpus, rows: np.ndarray, options: Options, *, study: Study)
 
 
 def _songs(found: Embeddings, options: Options) -> _Points:
-    """Crops of the test songs that have the most; clips of one group are of one song."""
+    """Crops of some test songs, of each as many where they have them; clips of one group are of one song."""
     song = found.corpus.clips["group"].to_numpy()[found.clips]
     names, counts = np.unique(song, return_counts=True)
-    longest = names[np.argsort(-counts, kind="stable")[: options.songs]]
-    kept = _some(np.flatnonzero(np.isin(song, longest)), options.points)
-    colours = {name: f"song {number:02d}" for number, name in enumerate(longest, start=1)}
+    chosen = names[_some(np.flatnonzero(counts >= options.crops), options.songs)]
+    if len(chosen) < options.songs:
+        chosen = names[np.argsort(-counts, kind="stable")[: options.songs]]
+    crops = [_some(np.flatnonzero(song == name), options.crops) for name in chosen]
+    kept = _some(np.sort(np.concatenate(crops)), options.points)
+    colours = {name: f"song {number:02d}" for number, name in enumerate(chosen, start=1)}
     return _Points(
         vectors=found.vectors[kept],
         clips=_named(found.corpus, "clip", found.clips[kept]),
@@ -260,22 +265,31 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, styles: Mapping[str, 
 
 
 def _said(rows: pd.DataFrame) -> str:
-    """Points, perplexity, and how often neighbours agree."""
+    """Points, or songs and their crops, perplexity, and how often neighbours agree."""
     first = rows.iloc[0]
-    said = f"{words.counted(int(first['points']), 'points')}, perplexity {first['perplexity']:.3g}"
+    by_song = first["colours"] == SONG
+    shown = f"{_songs_shown(rows)}\n" if by_song else f"{words.counted(int(first['points']), 'points')}, "
+    said = f"{shown}perplexity {first['perplexity']:.3g}"
     if pd.isna(first["agreement"]):
         return said
     shares = [words.number(first[name], 0) for name in ("agreement", "chance")]
     return f"{said}\nneighbours agree: {shares[0]} % (by chance {shares[1]} %)"
 
 
+def _songs_shown(rows: pd.DataFrame) -> str:
+    """How many songs, and how many crops of each."""
+    crops = rows["colour"].value_counts()
+    fewest, most = int(crops.min()), int(crops.max())
+    return f"{words.counted(len(crops), 'songs')} of {most if fewest == most else f'{fewest} to {most}'} crops each"
+
+
 def describe(study: Study, numbers: pd.DataFrame) -> str:  # noqa: ARG001
     """Points and agreement of neighbours of every panel."""
     said = []
+    coloured = next(iter(numbers["colours"]), CLASS)
     for label, rows in figures.groups(numbers, "panel"):
         found = figures.measured(rows)
         text = next(iter(rows["reason"])) if found.empty else _said(found).replace("\n", ", ")
         said.append(f"{label}: {text}")
-    coloured = next(iter(numbers["colours"]), CLASS)
     warning = f"coloured by {coloured}; distances between clusters mean nothing"
     return f"Map of embeddings by t-SNE, {warning}. {'. '.join(said)}."

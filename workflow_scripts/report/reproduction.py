@@ -36,7 +36,8 @@ PHRASES = {
     "relative": "{metric} of {of} relative to {over}",
     "crossing": "training samples from which on {of} has the higher {metric} than {over}",
     "crossing_share": "percent of all labels from which on {of} has the higher {metric} than {over}",
-    "label_saving": "how many times fewer labels {of} needs for the {metric} that {over} has with all",
+    "label_saving": "how many times fewer labels {of} needs to come within {tolerance} points of the {metric} that "
+    "{over} has with all",
     "best_probability": "probability with the highest {metric}, and those it does not surely beat",
     "largest_class_gap": "{metric} of {of} minus that of {over} in the class where they lie furthest apart, points",
     "loss_ratio": "validation losses, mean over epochs of the logarithm of their ratio, {of}",
@@ -77,6 +78,7 @@ DIGITS = {"counted": 3, "chosen": 5}  # a count is held against a rounded one; a
 #: width in the line of each LaTeX column; the longest texts get most
 TEX_WIDTHS = (0.3, 0.12, 0.2, 0.12, 0.1, 0.06)
 LEAST_DECIMALS = 1
+BOUNDS = {"not above": "at most", "not below": "at least"}  # numbers that are no goal
 BEYOND = "beyond what was measured"
 
 
@@ -202,6 +204,7 @@ def _published(record: dict) -> str:
         return record["notes"]
     unit = UNIT.match(record["metric"])
     printed = f"{record['mean']} ± {record['std']}" if record["std"] else record["mean"]
+    printed = f"{BOUNDS[record['expected']]} {printed}" if record["expected"] in BOUNDS else printed
     return f"{printed} {unit[2]} {unit[1]}" if unit else printed
 
 
@@ -259,6 +262,7 @@ def _meaning(record: dict) -> str:
         metric=words.measure(record["our_metric"]).name,
         of=words.selection(of) if of else "all cells",
         over=words.selection(over) if over else "",
+        tolerance=f"{record['tolerance']:g}",
         quantity=words.name(record["quantity"]),
     )
     where = [setting.pop("dataset")] if "dataset" in setting else []
@@ -320,7 +324,8 @@ def _notes(table: pd.DataFrame) -> Iterable[str]:
     )
     yield (
         "A claim in words holds when the 95 % interval lies on the side claimed, does not hold when it lies on the "
-        "other, else it is inconclusive. Each line stands for itself: nothing is adjusted for their number."
+        "other, else it is inconclusive; so does a bound, a number printed as the most or the least, with its margin. "
+        "Each line stands for itself: nothing is adjusted for their number."
     )
     yield (
         "By construction: a setting that we chose; shown is what was run. "

@@ -87,8 +87,9 @@ def crossing_share(selection: Selection, results: Results) -> Estimate | Missing
 
 
 def label_saving(selection: Selection, results: Results) -> Estimate | Missing:
-    """How many times fewer labels `of` needs to beat what `over` reaches with all of them.
+    """How many times fewer labels `of` needs to reach what `over` does with all of them, less the tolerance.
 
+    The tolerance, in points, is what the statement declares as close enough: "reaches" is no claim of being better.
     Infinity says that the fewest measured are enough, 0 that all of them are not.
     """
     by_size = {
@@ -99,7 +100,8 @@ def label_saving(selection: Selection, results: Results) -> Estimate | Missing:
     if not by_size:
         return Missing(reason="not run")
     most = by_size[max(by_size)]
-    found = _crossed(selection, results, against=lambda _: most)
+    tolerance = selection.statement.tolerance or 0.0
+    found = _crossed(selection, results, against=lambda _: most, less=tolerance / PERCENT)
     if isinstance(found, Missing):
         return found
     return _converted(found, lambda size: math.inf if size == 0 else found.sizes[1] / size)
@@ -112,8 +114,10 @@ def _converted(estimate: Estimate, convert: Callable[[float], float]) -> Estimat
     return replace(estimate, value=convert(estimate.value), low=low, high=high, narrow=(narrow[0], narrow[1]))
 
 
-def _crossed(selection: Selection, results: Results, *, against: Callable[[str], str]) -> Estimate | Missing:
-    """Crossing of `of` at each fraction with `over` at the fraction that `against` gives for it."""
+def _crossed(
+    selection: Selection, results: Results, *, against: Callable[[str], str], less: float = 0.0
+) -> Estimate | Missing:
+    """Crossing of `of` at each fraction with `over`, minus `less`, at the fraction that `against` gives for it."""
     sizes, rows, sides, names = [], [], [], set()
     for fraction in dict.fromkeys(each.factors["fraction"] for each in selection.of[0]):
         of, over = (
@@ -124,7 +128,7 @@ def _crossed(selection: Selection, results: Results, *, against: Callable[[str],
         if isinstance(pairs, Missing):
             return Missing(reason=f"{fraction}: {pairs.reason}")
         sizes.append(np.mean([results.train_clips[each.key] for each in of]) / THOUSAND)
-        rows.append(pairs.of - pairs.over)
+        rows.append(pairs.of - pairs.over + less)
         sides += pairs.sides
         names.add((pairs.replicate, pairs.names))
     if len(names) > 1:

@@ -82,7 +82,8 @@ class Statement:
     """A published statement that a study's cells can be held against.
 
     `row` picks the row of published.csv. `of` and `over` are factor levels; several on a side are taken in step with
-    those of the other side and averaged. `expected` says what a statement without a number claims of `quantity`.
+    those of the other side and averaged. `expected` says what a statement without a number claims of `quantity`, or on
+    which side of its number it must stay.
     """
 
     row: Mapping[str, str]
@@ -93,6 +94,7 @@ class Statement:
     losses: tuple[str, ...] = ()  # workers whose losses are compared
     expected: str = ""
     margin: float | None = None  # in the unit of the published number
+    tolerance: float | None = None  # points of the metric that still count as reaching what is to be reached
     choices: tuple[str, ...] = ()  # tags of docs/reproduction-notes.md
 
 
@@ -264,6 +266,7 @@ def parse_statement(entry: Mapping, *, where: str) -> Statement:
         losses=tuple(entry.get("losses") or ()),
         expected=entry.get("expected") or "",
         margin=entry.get("margin"),
+        tolerance=entry.get("tolerance"),
         choices=tuple(entry.get("choices") or ()),
     )
 

@@ -21,7 +21,7 @@ class Quantity:
     """How a quantity is computed; `within` are the settings it is asked in separately, unless a statement names them.
 
     `compares` says whether it needs cells to compare with, `averages` whether it takes lists of levels in step, `needs`
-    what a statement must state besides: its two workers, or the data set or corpus it is about.
+    what a statement must state besides: its two workers, the data set or corpus it is about, or a tolerance.
     """
 
     kind: Kind
@@ -29,7 +29,7 @@ class Quantity:
     within: tuple[str, ...] = ()
     compares: bool = False
     averages: bool = False
-    needs: Literal["", "losses", "corpus"] = ""
+    needs: Literal["", "losses", "corpus", "tolerance"] = ""
 
 
 QUANTITIES: dict[str, Quantity] = {
@@ -48,7 +48,13 @@ QUANTITIES: dict[str, Quantity] = {
     "crossing_share": Quantity(
         kind="measured", compute=measured.crossing_share, within=("dataset", "head"), compares=True
     ),
-    "label_saving": Quantity(kind="measured", compute=measured.label_saving, within=("dataset", "head"), compares=True),
+    "label_saving": Quantity(
+        kind="measured",
+        compute=measured.label_saving,
+        within=("dataset", "head"),
+        compares=True,
+        needs="tolerance",
+    ),
     "best_probability": Quantity(
         kind="measured", compute=measured.best_probability, within=("dataset", "head", "fraction"), averages=True
     ),

@@ -5,7 +5,8 @@ one row per number or claim, transcribed by hand from their text, tables and fig
 their `notes` say what is claimed. `notes` also say where a publication contradicts itself or the data it describes.
 
 A study's `published` entries say which of its cells can be held against which row. Numbers are judged by two one-sided
-tests against the margin that the entry declares, claims by the 95 % interval; no family of claims is adjusted for.
+tests against the margin that the entry declares, claims and numbers that are a bound ("no tag differs by more than 4
+points") by the 95 % interval; no family of claims is adjusted for.
 Results on twins are never judged against a number. Levels in step that a trimmed study lacks are left out, and named.
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +41,27 @@ PUBLISHED_COLUMNS = (
 )
 COLUMNS = (
     *("row", *PUBLISHED_COLUMNS),
-    *("study", "quantity", "kind", "of", "over", "left_out", "our_metric", "within", "expected", "margin", "choices"),
+    *(
+        "study",
+        "quantity",
+        "kind",
+        "of",
+        "over",
+        "left_out",
+        "our_metric",
+        "within",
+        "expected",
+        "margin",
+        "tolerance",
+        "choices",
+    ),
     *("verdict", "reason", "value", "low", "high", "narrow_low", "narrow_high", "smallest", "largest"),
     *("replicate", "n", "checkpoints", "source"),
 )
 KINDS: dict[str, Kind] = {
     **dict.fromkeys(COLUMNS, "text"),
     "row": "integer",
-    **dict.fromkeys(("margin", "value", "low", "high", "narrow_low", "narrow_high"), "number"),
+    **dict.fromkeys(("margin", "tolerance", "value", "low", "high", "narrow_low", "narrow_high"), "number"),
     **dict.fromkeys(("smallest", "largest"), "number"),
     **dict.fromkeys(("n", "checkpoints"), "count"),
 }
@@ -55,6 +70,10 @@ KINDS: dict[str, Kind] = {
 NOT_RUN, NOT_COMPARABLE, NOT_OURS = "not run", "not comparable", "not a result of this benchmark"
 HOLDS, DOES_NOT_HOLD, INCONCLUSIVE = "holds", "does not hold", "inconclusive"
 AS_PUBLISHED, SET_OTHERWISE = "as published", "set otherwise"
+
+#: what a statement may expect of a claim in words, and of a number that ours may be better than
+CLAIMS = ("above zero", "below zero", "not above zero")
+SIDES = ("not above", "not below")
 
 #: rows that no experiment here can have a result for, and what they are
 OBTAINED, CITED = "what the authors could obtain", "cited from other publications"
@@ -143,12 +162,19 @@ def _fitting(published: pd.DataFrame, statement: Statement, *, where: str) -> di
     if statement.quantity not in QUANTITIES:
         raise UserError(f"{where}: quantity: unknown {statement.quantity!r}; allowed: {', '.join(QUANTITIES)}")
     quantity = QUANTITIES[statement.quantity]
-    if bool(statement.expected) == bool(row["mean"]):
-        raise UserError(f"{where}: state `expected` for a claim in words, and only for that")
+    allowed = ("", *SIDES) if row["mean"] else CLAIMS
+    if statement.expected not in allowed:
+        shown = ", ".join(filter(None, allowed))
+        raise UserError(
+            f"{where}: expected: a claim in words needs one and a number may have one; allowed here: {shown}"
+        )
     if row["mean"] and quantity.kind != "chosen" and statement.margin is None:
         raise UserError(f"{where}: declare the margin within which {row['mean']} counts as reproduced")
     _check_cells(statement, quantity, where=where)
     _check_losses(statement, quantity, where=where)
+    if (quantity.needs == "tolerance") != (statement.tolerance is not None):
+        needed = ", ".join(name for name, known in QUANTITIES.items() if known.needs == "tolerance")
+        raise UserError(f"{where}: tolerance: how close counts as reached is stated for {needed}, and only there")
     return row
 
 
@@ -242,6 +268,7 @@ def _lines(
             "within": _named([{factor: setting[factor] for factor in shown if setting[factor]}]),
             "expected": statement.expected,
             "margin": math.nan if statement.margin is None else statement.margin,
+            "tolerance": math.nan if statement.tolerance is None else statement.tolerance,
             "choices": " ".join(statement.choices),
             **_judged(str(row["mean"]), statement, quantity, outcome),
         }
@@ -300,18 +327,19 @@ def _verdict(published: str, statement: Statement, quantity: Quantity, estimate:
     """Verdict, and what keeps it from being a better one."""
     if math.isnan(estimate.value):
         return INCONCLUSIVE, "no value: the mean of what it is compared with is not above zero"
-    if statement.expected:
+    if statement.expected in CLAIMS:
         return claim_verdict(estimate, statement.expected, margin=statement.margin or 0.0)
     number = float(published)
     if quantity.kind == "chosen":
         allowed = max(statement.margin or 0.0, ROUNDING * abs(number))
         same = max(abs(estimate.low - number), abs(estimate.high - number)) <= allowed
         return (AS_PUBLISHED if same else SET_OTHERWISE), ""
-    if TWIN in estimate.sources:
-        return NOT_COMPARABLE, "twin data"
-    if not estimate.sources:
-        return NOT_COMPARABLE, "nothing says where the data came from"
+    if TWIN in estimate.sources or not estimate.sources:
+        return NOT_COMPARABLE, "twin data" if estimate.sources else "nothing says where the data came from"
     assert statement.margin is not None  # `_fitting` has refused the others
+    if statement.expected:
+        past = _past(number, estimate, expected=statement.expected)
+        return claim_verdict(past, "not above zero", margin=statement.margin)
     low, high = (end - number for end in estimate.narrow)
     verdict = decide(low, high, margin=statement.margin)
     return verdict, "" if math.isfinite(estimate.low) else _no_interval(estimate)
@@ -333,6 +361,12 @@ def claim_verdict(estimate: Estimate, expected: str, *, margin: float = 0.0) -> 
     else:
         holds, fails = low > 0, high < 0
     return (HOLDS if holds else DOES_NOT_HOLD if fails else INCONCLUSIVE), ""
+
+
+def _past(number: float, estimate: Estimate, *, expected: str) -> Estimate:
+    """How far an estimate lies beyond a number on the side where it should not be."""
+    low, high = estimate.low - number, estimate.high - number
+    return replace(estimate, low=low, high=high) if expected == "not above" else replace(estimate, low=-high, high=-low)
 
 
 def _no_interval(estimate: Estimate) -> str:

@@ -36,8 +36,7 @@ class Step:
 
     def __post_init__(self) -> None:
         """Raise `UserError` for what is no probability."""
-        if not 0 <= self.probability <= 1:
-            raise UserError(f"probabilities of augmentations must be from 0 to 1, not {self.probability}")
+        require_probabilities(self.probability)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +49,10 @@ class Alone:
 
     probability: float = 1.0
     one_sided: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise `UserError` for what is no probability."""
+        require_probabilities(self.probability)
 
     def chain(self, effect: Effect) -> Chain:
         """Return the chain of this one effect."""
@@ -101,6 +104,13 @@ def between(low: float, high: float, numbers: Tensor) -> Tensor:
 def whole_between(low: int, high: int, numbers: Tensor) -> Tensor:
     """Whole numbers, int64, from `low` to `high`, both included, all with equal chance."""
     return low + (numbers * (high - low + 1)).long()
+
+
+def require_probabilities(*probabilities: float) -> None:
+    """Raise `UserError` for what is no probability."""
+    for probability in probabilities:
+        if not 0 <= probability <= 1:
+            raise UserError(f"probabilities of augmentations must be from 0 to 1, not {probability}")
 
 
 def require_order(where: str, low: float, high: float) -> None:

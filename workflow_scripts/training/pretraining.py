@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from workflow_scripts import files, levels, provenance
+from workflow_scripts import combinations, files, levels, provenance
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.errors import UserError
 from workflow_scripts.features.stored import StoredFeature
@@ -79,7 +79,7 @@ class Pretraining:
         if weighting.WEIGHED_BY and self.weights is None:
             raise UserError(f"weighting {self.config['weighting']['name']} needs --weights, written by weigh")
         length = encoder.chunk_length(recipe.chunk_seconds)
-        recordings, mixer = self._recordings(), self._mixer()
+        mixer, recordings = self._mixer(), self._recordings()
         return Trainer(
             encoder=encoder,
             workers=workers,
@@ -114,39 +114,23 @@ class Pretraining:
         return max(getattr(levels.load("worker", name), "VIEWS", 1) for name in self.config["workers"])
 
     def _recordings(self) -> Recordings:
-        """What pieces are cut from; `UserError` if they would have no stored targets."""
-        if not self.recipe.join_songs:
-            return self.corpus
-        if self.features:
-            raise UserError(
-                f"recipe: join_songs cannot go with {', '.join(self.features)}: their stored targets end with each clip"
-            )
-        return Songs(self.corpus)
+        """What pieces are cut from."""
+        return Songs(self.corpus) if self.recipe.join_songs else self.corpus
 
     def _mixer(self) -> Mixer | None:
-        """What makes mixtures, where a worker asks for them; `UserError` where others cannot use those."""
+        """What makes mixtures, where a worker asks for them; `UserError` where no piece can serve all workers."""
         workers = {name: levels.load("worker", name) for name in self.config["workers"]}
         mixes = {name: level.MIX for name, level in sorted(workers.items()) if hasattr(level, "MIX")}
-        if not mixes:
-            return None
-        if len(mixes) > 1:
-            raise UserError(f"workers {' and '.join(mixes)} need different mixtures: choose one of them")
-        ((name, mix),) = mixes.items()
-        if self.views > 1 or self.features or self.recipe.join_songs:
-            raise UserError(
-                f"worker {name} mixes pieces of several clips: it goes with no worker that compares views, no stored "
-                "targets and no joined songs"
-            )
-        return Mixer(self.corpus, mix)
+        combinations.require_pieces(
+            joined=self.recipe.join_songs, stored=[*self.features], mixing=[*mixes], views=self.views
+        )
+        return Mixer(self.corpus, *mixes.values()) if mixes else None
 
     def _augmentation(self, sample_rate: int) -> Augmentation:
         level, options = self._level("augmentation")
         built: Augmentation = level.build(options, sample_rate=sample_rate)
-        if built.one_sided and self.views == 1:
-            name = self.config["augmentation"]["name"]
-            raise UserError(
-                f"augmentation {name}: one_sided needs a worker that compares two views, such as contrastive"
-            )
+        name = self.config["augmentation"]["name"]
+        combinations.require_views(self.views, augmentation=name, one_sided=built.one_sided)
         return built
 
     @property

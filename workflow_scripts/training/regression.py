@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from workflow_scripts.combinations import require_frames
 from workflow_scripts.errors import UserError
 from workflow_scripts.features.frames import HOP
 from workflow_scripts.networks.heads import RegressionHead, stack_neighbours
@@ -65,7 +66,7 @@ class FeatureWorker(Worker):
 
     def check(self, encoder: Encoder) -> None:
         """Raise `UserError` unless the encoder has a frame for each of the target's."""
-        require_frames(encoder)
+        require_frames(encoder.hop, every=HOP)
 
     def loss(self, frames: Tensor, batch: Batch) -> Tensor:
         """Mean squared error; targets beyond the encoder's frames (librosa's last one) are dropped."""
@@ -99,15 +100,6 @@ class FeatureWorker(Worker):
         if self.options.start_at_mean:
             assert self.head.W.bias is not None
             self.head.W.bias.copy_(mean.repeat(1, self.options.neighbours).flatten())
-
-
-def require_frames(encoder: Encoder) -> None:
-    """Raise `UserError` unless the encoder has a frame for each of the features."""
-    if encoder.hop != HOP:
-        raise UserError(
-            f"workers that predict features or samples need a frame every {HOP} samples and the encoder has one every "
-            f"{encoder.hop}: choose pase or pase_plus, or other workers"
-        )
 
 
 def _moments(target: Tensor) -> Tensor:

@@ -9,11 +9,13 @@ from torch import Tensor
 
 from workflow_scripts.features import official, spectral
 from workflow_scripts.features.deltas import with_deltas
+from workflow_scripts.features.frames import HOP
 from workflow_scripts.training.definitions import DefinedOptions
 from workflow_scripts.training.regression import FeatureWorker
 from workflow_scripts.training.shapes import Batch
 
 PRECOMPUTED = False
+FRAME_EVERY = HOP  # samples: targets and frames go together
 
 SAMPLE_RATE = 16000  # Hz, of the encoders this worker trains
 CHANNELS = 20  # librosa's default, and workers.cfg's

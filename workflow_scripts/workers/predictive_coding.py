@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from workflow_scripts.combinations import require_context
 from workflow_scripts.errors import UserError
 from workflow_scripts.networks import cpc
 from workflow_scripts.training import parallel
@@ -50,6 +51,15 @@ class Options:
             )
 
 
+def require_chunk(options: Options, *, frames: int) -> None:
+    """Raise `UserError` if no frame of a chunk has one `steps` later."""
+    if frames <= options.steps:
+        raise UserError(
+            f"predictive_coding predicts {options.steps} frames ahead and a chunk has {frames}: "
+            "choose longer chunks, or an encoder with more frames"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Draws:
     """What is random in a loss: orders (negatives, all frames of all examples), and the window's first frame."""
@@ -76,19 +86,12 @@ class PredictiveCodingWorker(Worker):
 
     def check(self, encoder: Encoder) -> None:
         """Raise `UserError` unless the encoder's context is as the options say."""
-        if not self.options.own_context and encoder.context_size != self.options.context:
-            raise UserError(
-                f"predictive_coding expects a context of {self.options.context} and the encoder has one of "
-                f"{encoder.context_size}: set context to that or, where it is 0, own_context to true"
-            )
+        if not self.options.own_context:
+            require_context(encoder.context_size, wanted=self.options.context)
 
     def loss(self, frames: Tensor, batch: Batch) -> Tensor:  # noqa: ARG002 - one shape for all workers
         """InfoNCE loss of the batch, with newly drawn negatives and window."""
-        if frames.shape[-1] <= self.options.steps:
-            raise UserError(
-                f"predictive_coding predicts {self.options.steps} frames ahead and a chunk has {frames.shape[-1]}: "
-                "choose longer chunks, or an encoder with more frames"
-            )
+        require_chunk(self.options, frames=frames.shape[-1])
         if self.autoregressor is None:
             latent, context = cpc.split(frames, self.options.context)
         else:

@@ -15,11 +15,13 @@ from torch import Tensor
 from workflow_scripts.errors import UserError
 from workflow_scripts.features import official, prosody
 from workflow_scripts.features.deltas import with_deltas
+from workflow_scripts.features.frames import HOP
 from workflow_scripts.training.definitions import DefinedOptions
 from workflow_scripts.training.regression import FeatureWorker
 from workflow_scripts.training.shapes import Batch
 
 PRECOMPUTED = True
+FRAME_EVERY = HOP  # samples: targets and frames go together
 
 SAMPLE_RATE = 16000  # Hz, of the encoders this worker trains
 CHANNELS = 4  # stored; deltas are computed on the cut

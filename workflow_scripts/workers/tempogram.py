@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from workflow_scripts.features import rhythm, spectral
+from workflow_scripts.features.frames import HOP
 from workflow_scripts.training.regression import FeatureOptions, FeatureWorker
 from workflow_scripts.training.shapes import Batch
 
 PRECOMPUTED = False
+FRAME_EVERY = HOP  # samples: targets and frames go together
 
 SAMPLE_RATE = 16000  # Hz, of the encoders this worker trains
 CHANNELS = 384  # lags: librosa's default window

@@ -12,12 +12,14 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional
 
+from workflow_scripts.combinations import require_frames
 from workflow_scripts.errors import UserError
+from workflow_scripts.features.frames import HOP
 from workflow_scripts.networks.decoder import MirroredDecoder, WaveformDecoder
-from workflow_scripts.training.regression import require_frames
 from workflow_scripts.training.shapes import Batch, Encoder, Worker
 
 PRECOMPUTED = False
+FRAME_EVERY = HOP  # samples: targets and frames go together
 
 MAPS = (512, 256, 128)  # channels of the three transposed convolutions in workers.cfg
 HIDDEN = 64
@@ -49,7 +51,7 @@ class WaveformWorker(Worker):
 
     def check(self, encoder: Encoder) -> None:
         """Raise `UserError` unless the decoder makes as many samples as the encoder heard."""
-        require_frames(encoder)
+        require_frames(encoder.hop, every=HOP)
 
     def loss(self, frames: Tensor, batch: Batch) -> Tensor:
         """Mean absolute error on the samples that the frames cover."""

@@ -1,0 +1,22 @@
+"""Untrained SampleCNN at 12000 Hz: the floor that shows what its architecture alone is worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from workflow_scripts.encoders import samplecnn_12000
+from workflow_scripts.training.shapes import Encoder
+
+TRAINABLE = False
+UNTRAINED_VERSION_OF = "samplecnn_12000"
+SAMPLE_RATE = 12000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(samplecnn_12000.Options):
+    """The options of SampleCNN: give both the same, so that only the training differs."""
+
+
+def build(options: Options) -> Encoder:
+    """Build a SampleCNN that nobody will train."""
+    return samplecnn_12000.build(options)
