@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from workflow_scripts import levels
@@ -75,5 +75,5 @@ def _has_stems(config: Mapping[str, Any], dataset: str) -> bool:
     return bool(levels.declared("dataset", config["datasets"][dataset].get("loader", ""), "STEMS"))
 
 
-def _listed(names: Any) -> str:
+def _listed(names: Iterable[str]) -> str:
     return ", ".join(names) or "none"

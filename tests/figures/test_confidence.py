@@ -91,6 +91,15 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     made.assert_nothing_overlaps(made.figure(results))
 
 
+def test_clips_of_other_data_are_not_compared(tmp_path: Path) -> None:
+    results = studies.confidence(tmp_path)
+    (path,) = made.paths(results, encoder="unet")
+    pd.read_csv(path, dtype=str).assign(data="other").to_csv(path, index=False)
+    numbers = made.numbers(results)
+    assert set(numbers["status"]) == {"missing"}
+    assert numbers["reason"].iloc[0].startswith("refused: ")
+
+
 def test_an_unknown_tag_is_refused(tmp_path: Path) -> None:
     results = studies.confidence(tmp_path)
     results.plan["studies"]["fig2"]["figure"]["tag"] = "kazoo"

@@ -21,8 +21,9 @@ from workflow_scripts.errors import UserError
 from workflow_scripts.factors import PRETRAINING
 from workflow_scripts.report import figures, words
 from workflow_scripts.report.evidence import NOT_RUN, Evidence, Method, Predictions, Windows, frame, panels, select
+from workflow_scripts.statistics.cells import objection
 from workflow_scripts.statistics.missing import in_short
-from workflow_scripts.statistics.plan import Study
+from workflow_scripts.statistics.plan import Evaluation, Study
 from workflow_scripts.statistics.summary import MEASURED, METHOD_FACTORS, MISSING
 
 READING = (
@@ -87,6 +88,9 @@ def _cases(sides: Sequence[Sequence[Method]], evidence: Evidence, options: Optio
     lacking = [method for method in methods if not method.cells]
     if lacking:
         return [{"status": MISSING, "reason": lacking[0].reason or NOT_RUN}]
+    objected = objection([cell for method in methods for cell in method.cells])
+    if objected:
+        return [{"status": MISSING, "reason": f"refused: {objected}"}]
     found: list[_Side] = []
     for method in methods:
         windows = evidence.windows(_first(method))
@@ -98,7 +102,8 @@ def _cases(sides: Sequence[Sequence[Method]], evidence: Evidence, options: Optio
     return [row for case in (WITHOUT, WITH) for row in _case(case, predictions, found, options, evidence.study)]
 
 
-def _first(method: Method) -> Any:
+def _first(method: Method) -> Evaluation:
+    """The first evaluation of a method that was measured."""
     keys = {cell.key for cell in method.cells}
     return next(each for each in method.evaluations if each.key in keys)
 
