@@ -119,6 +119,7 @@ def test_confidences_are_those_of_the_first_trial_whose_mean_it_scores_by(finish
         assert rows["confidence"].to_numpy(float) == pytest.approx(100 * windows)
         assert windows.mean() == pytest.approx(kept["scores"][0, clip, tag], abs=1e-3), "float16"
         assert len(windows) == 2
+    assert pd.to_numeric(drawn["confidence"]).nunique() > 2, "they learned something"
 
 
 def test_published_means_and_layers_recompute(finished: Path) -> None:
