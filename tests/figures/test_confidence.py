@@ -73,6 +73,14 @@ def test_the_rules_are_in_the_figure_and_its_description(results: Results, figur
         assert rule in made.description(results)
 
 
+def test_a_method_that_is_ahead_nowhere_is_not_said_to_be(tmp_path: Path) -> None:
+    results = studies.confidence(tmp_path)
+    (path,) = made.paths(results, encoder="unet")
+    stored = dict(np.load(path.with_name("predictions.npz")))
+    np.savez(path.with_name("predictions.npz"), **stored | {"windows_scores": 0 * stored["windows_scores"]})
+    assert "the one where U-Net, vocals is behind spectrogram alone least, ahead nowhere" in made.description(results)
+
+
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     results = studies.confidence(tmp_path)
     (path,) = made.paths(results, encoder="unet")

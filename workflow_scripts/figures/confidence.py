@@ -120,7 +120,9 @@ def _case(
         rule = f"Of the clips {meant} the one of which {sides[1].name} is surest"
     else:
         candidates, preferred = labels[:, place] == 1, of - over
-        rule = f"Of the clips with {options.tag} the one where {sides[0].name} is ahead of {sides[1].name} most"
+        leads = (preferred[candidates] > 0).any()
+        where = f"ahead of {sides[1].name} most" if leads else f"behind {sides[1].name} least, ahead nowhere"
+        rule = f"Of the clips with {options.tag} the one where {sides[0].name} is {where}"
     shared: dict[str, object] = {"case": case, "rule": rule, "candidates": int(candidates.sum())}
     if not candidates.any():
         return [side.method.facts | shared | {"status": MISSING, "reason": "no such test clip"} for side in sides]
