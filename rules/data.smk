@@ -1,5 +1,7 @@
 """Bring data sets to the disk and decode them."""
 
+import re
+
 
 rule acquire:
     output:
@@ -15,6 +17,10 @@ rule acquire:
         " &> {log:q}"
 
 
+STEMS = sorted({stem for stems in PLAN.stems.values() for stem in stems})
+STEMMED = "|".join(map(re.escape, PLAN.stems)) or "(?!)"
+
+
 rule prepare:
     input:
         rules.acquire.output,
@@ -27,6 +33,8 @@ rule prepare:
         record="<results>/corpora/{dataset}/{sample_rate}/record.json",
     log:
         "<logs>/prepare/{dataset}/{sample_rate}.log",
+    wildcard_constraints:
+        dataset=rf"(?!(?:{STEMMED})/)[^/]+",
     threads: 8
     params:
         code=lambda wildcards: PLAN.prepare(
@@ -38,3 +46,15 @@ rule prepare:
     shell:
         "{PYTHON}.prepare --config {params.config:q} --code {params.code} --acquired {input:q}"
         ' --output "$(dirname {output.corpus:q})" --threads {threads} &> {log:q}'
+
+
+# The same script; the stems are named, so that one that was deleted is made again for the jobs that read it.
+use rule prepare as prepare_with_stems with:
+    output:
+        **rules.prepare.output,
+        stems=expand(
+            "<results>/corpora/{{dataset}}/{{sample_rate}}/audio.{stem}.int16",
+            stem=STEMS,
+        ),
+    wildcard_constraints:
+        dataset=STEMMED,

@@ -14,6 +14,15 @@ def stored_targets(run):
     }
 
 
+def stems_of(wildcards):
+    """Files of the stems that a run which learns to separate reads, as a list: none for other runs."""
+    run = run_of(wildcards)
+    if not PLAN.separation_worker(run):
+        return []
+    folder = Path(corpus_of(run.corpus, run.encoder)).parent
+    return [f"{folder}/audio.{stem}.int16" for stem in PLAN.stems.get(run.corpus, ())]
+
+
 def features_flags(wildcards):
     """The flags that name the stored targets."""
     return [
@@ -33,6 +42,7 @@ def weights_of(wildcards):
 rule weigh:
     input:
         corpus=lambda wildcards: corpus_of(wildcards.corpus, wildcards.encoder),
+        stems=stems_of,
         targets=lambda wildcards: list(stored_targets(run_of(wildcards)).values()),
     output:
         weights="<results>/pretrained/<run>/weights.json",
@@ -56,6 +66,7 @@ rule weigh:
 rule pretrain:
     input:
         corpus=lambda wildcards: corpus_of(wildcards.corpus, wildcards.encoder),
+        stems=stems_of,
         targets=lambda wildcards: list(stored_targets(run_of(wildcards)).values()),
         weights=weights_of,
     output:
@@ -75,6 +86,27 @@ rule pretrain:
     shell:
         'exec {PYTHON}.pretrain --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'
         ' {params.features:q} {params.weights:q} --output "$(dirname {output.encoder:q})" --threads {threads} &> {log:q}'
+
+
+rule judge_separation:
+    input:
+        corpus=lambda wildcards: corpus_of(wildcards.corpus, wildcards.encoder),
+        stems=stems_of,
+        checkpoint=rules.pretrain.output.encoder,
+    output:
+        "<results>/pretrained/<run_trained_here>/separation.json",
+    log:
+        "<logs>/judge_separation/<run_trained_here>.log",
+    threads: 2
+    resources:
+        gpu=GPU,
+    params:
+        code=lambda wildcards: PLAN.judge_separation(run_of(wildcards)).code,
+        config=lambda wildcards: PLAN.judge_separation(run_of(wildcards)).config,
+    shell:
+        "{PYTHON}.judge_separation --config {params.config:q} --code {params.code}"
+        ' --corpus "$(dirname {input.corpus:q})" --checkpoint {input.checkpoint:q} --output {output:q}'
+        " --threads {threads} &> {log:q}"
 
 
 rule import_checkpoint:

@@ -165,6 +165,13 @@ def test_records_are_read_from_results(results: Path) -> None:
     assert by_rule["evaluate_encoder"].amount == 3 * 20 * 0.5 * 2.0 * 5, "trials x clips x share x seconds x epochs"
 
 
+def test_what_judging_took_is_read_by_the_corpus_it_judged(results: Path) -> None:
+    content = {"config": {"encoder": {"name": "unet"}}, "seconds": 7.0, "device": CPU, "data": {"tones": "d"}}
+    (results / "pretrained/run/separation.json").write_text(json.dumps(content), encoding="utf-8")
+    (found,) = (each for each in estimates.read_records([results])[0] if each.rule == "judge_separation")
+    assert (found.amount, found.seconds, found.key) == (40, 7.0, ('{"name": "unet"}',))
+
+
 RECORDS = ("corpora/tones/16000/record.json", "pretrained/run/record.json", "evaluations/run/cell/record.json")
 
 

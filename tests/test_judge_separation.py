@@ -84,6 +84,18 @@ def test_who_lets_everything_through_gains_nothing(corpus):
         assert numbers["sdr_gain"] == pytest.approx(0, abs=0.5)
 
 
+def test_more_threads_find_the_same(corpus):
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found.append(judge(Open(), corpus, corpus.rows("test"), sources=FOUR, device=torch.device("cpu")))
+    finally:
+        torch.set_num_threads(before)
+    for alone, shared in zip(*found, strict=True):
+        assert (shared.sdr, shared.si_sdr) == pytest.approx((alone.sdr, alone.si_sdr), abs=1e-3)
+
+
 def test_a_source_that_is_silent_in_a_song_is_left_out(tmp_path):
     corpus = write_corpus(tmp_path / "songs", clips=10, seconds=1.0, task="unlabelled", stems=FOUR)
     row = corpus.rows("test")[0]

@@ -329,3 +329,44 @@ def test_figures_that_look_at_more_than_statistics_name_it() -> None:
     assert len(embedded) == 3, "CLMR, CPC and the floor"
     assert all(path.endswith("/magnatagatune.npy") for path in embedded)
     assert plan_of({**WHOLE, "studies": ["wu2021_fig2"]}).drawn_from == []
+
+
+SEPARATING = Run(
+    corpus="musdb18",
+    encoder="unet",
+    workers="drums",
+    weighting="equal",
+    augmentation="none",
+    recipe="separation_drums",
+    pretrain_seed=0,
+)
+
+
+def separating(**sections: dict[str, Any]) -> Plan:
+    return plan_of({**changed(**sections), "studies": ["separation_schemes"]})
+
+
+def test_runs_that_separate_are_judged_by_songs_they_did_not_hear(plan: Plan) -> None:
+    found = separating()
+    assert found.judged == [SEPARATING]
+    job = found.judge_separation(SEPARATING)
+    assert json.loads(job.config) == {
+        "encoder": {"name": "unet", "options": {}},
+        "worker": "separation_drums",
+        "split": "test",
+    }
+    assert ["judge separation", f"results/pretrained/{path_of(SEPARATING)}/separation.json"] in [
+        list(each) for each in found.summary()["records"]
+    ]
+    assert plan.judged == []
+
+
+def test_what_was_trained_otherwise_is_judged_anew_and_other_heads_change_nothing() -> None:
+    before = separating().judge_separation(SEPARATING)
+    recipe = {**PAPER["recipes"]["separation_drums"], "batch": 16}
+    assert separating(recipes={"separation_drums": recipe}).judge_separation(SEPARATING).code != before.code
+    assert separating(heads={"short_chunk_cnn": {"width": 0.5}}).judge_separation(SEPARATING) == before
+
+
+def test_stems_are_known_before_anything_is_decoded() -> None:
+    assert separating().stems == {"musdb18": ("vocals", "drums", "bass", "other")}

@@ -8,7 +8,7 @@ from pathlib import Path
 from workflow_scripts import levels
 from workflow_scripts.errors import run_command
 from workflow_scripts.files import write_text
-from workflow_scripts.report import audits, costs, page, reproduction, status, tables
+from workflow_scripts.report import audits, costs, page, reproduction, separation, status, tables
 from workflow_scripts.report.evidence import read_numbers
 from workflow_scripts.statistics.plan import Plan, Study, read_plan
 from workflow_scripts.statistics.reproduction import read_reproduction
@@ -33,6 +33,7 @@ def main(argv: list[str] | None = None) -> None:
                 study=study,
                 table=tables.build(study, numbers),
                 figure=_drawn(study, folder=arguments.figures),
+                separation=separation.of_study(study, plan),
             )
             for study in plan.studies
         ),

@@ -23,7 +23,10 @@ from workflow_scripts.planning import Cell, Plan, Run
 FRAMES_PER_SECOND = 100  # of stored features: hop 160 at 16 kHz
 BYTES_OF_SAMPLE, BYTES_OF_FLOAT = 2, 4
 
-STAGES = ("prepare", "extract", "weigh", "pretrain", "embed", "evaluate_embeddings", "evaluate_encoder")
+STAGES = (
+    *("prepare", "extract", "weigh", "pretrain", "judge_separation", "embed"),
+    *("evaluate_embeddings", "evaluate_encoder"),
+)
 MEASURED_AS = {"weigh": "pretrain"}  # the same work
 
 Corpora = Mapping[str, Mapping[str, float]]  # seconds and clips of each corpus, by its digest
@@ -160,6 +163,8 @@ def _work(plan: Plan) -> Iterator[Work]:
             share = 0.0 if run.weighed_by in planned else _weighed_share(plan, run)
             yield Work(rule="weigh", key=_trained_key(plan, run), amount=_times(heard, share))
         yield Work(rule="pretrain", key=_trained_key(plan, run), amount=heard)
+    for run in plan.judged:  # by the songs of one split, but as great a share of each corpus
+        yield Work(rule="judge_separation", key=(_text(plan.encoder(run)),), amount=_seconds(plan, run.corpus))
     for run, dataset in plan.embedded:
         yield Work(rule="embed", key=(_text(plan.encoder(run)),), amount=_seconds(plan, dataset))
     for run, cell in plan.evaluations:
@@ -230,10 +235,7 @@ def _size(plan: Plan, dataset: str) -> dict[str, float] | None:
 
 def _tracks(plan: Plan, dataset: str) -> int:
     """Recordings of each clip in a corpus: the clip, and the stems that a data set has."""
-    loader = plan.config["datasets"][dataset]["loader"]
-    stems = levels.fact("dataset", loader, "STEMS") if levels.declared("dataset", loader, "STEMS") else ()
-    assert isinstance(stems, tuple)
-    return 1 + len(stems)
+    return 1 + len(plan.stems.get(dataset, ()))
 
 
 def _clips(plan: Plan, dataset: str) -> float | None:
@@ -290,6 +292,12 @@ def _pretrained(path: Path, corpora: Corpora) -> Measured | None:  # noqa: ARG00
     )
 
 
+def _judged(path: Path, corpora: Corpora) -> Measured:
+    record = _read(path)
+    key = (_text(record["config"]["encoder"]),)
+    return _measured(record, rule="judge_separation", key=key, amount=_amount(corpora, "seconds", record))
+
+
 def _embedded(path: Path, corpora: Corpora) -> Measured:
     record = _read(path)
     key = (_text(record["config"]["encoder"]),)
@@ -313,6 +321,7 @@ READERS: tuple[tuple[str, Callable[[Path, Corpora], Measured | None]], ...] = (
     ("corpora/*/*/record.json", _prepared),
     ("features/*/*/*.json", _extracted),
     ("pretrained/**/record.json", _pretrained),
+    ("pretrained/**/separation.json", _judged),
     ("embeddings/**/*.json", _embedded),
     ("evaluations/**/record.json", _evaluated),
 )

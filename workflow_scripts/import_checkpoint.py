@@ -5,8 +5,9 @@
 
 Reads the files of the PASE code (`pase`, `pase_plus`), of the CLMR code (`samplecnn`, `samplecnn_16000`,
 `samplecnn_12000`, `samplecnn_8000`, `cpc`) and of the MSSPT code (`unet`, `unet_multiple`), which are checkpoints of
-TensorFlow: name the .index file, or what its files' names share. Without `--options` the encoder's options are read
-from the file; with them the file must agree. Writes encoder.safetensors and record.json into the output folder.
+TensorFlow: name the .index file, or what its files' names share; of a joint network the U-Net alone is taken. Without
+`--options` the encoder's options are read from the file; with them the file must agree. Writes encoder.safetensors and
+record.json into the output folder.
 """
 
 from __future__ import annotations

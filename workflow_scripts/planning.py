@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts import levels
+from workflow_scripts.errors import UserError
 from workflow_scripts.factors import NONE, PRETRAINING
 from workflow_scripts.provenance import code_digest, digest
 
@@ -23,6 +24,7 @@ ONE_DRAW = (
     "draw of weights; another may give another result."
 )
 FLOOR_SCENARIO = "frozen"  # floors are never trained
+JUDGED_SPLIT = "test"  # songs that pre-training neither learns nor validates on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +145,28 @@ class Plan:
         """Workers in a run's worker set, with their options."""
         return {} if run.workers == NONE else workers_of(self.config, run.workers)
 
+    @functools.cached_property
+    def stems(self) -> dict[str, tuple[str, ...]]:
+        """Stems of every data set of the config that has any; `UserError` unless all such sets have the same."""
+        found: dict[str, tuple[str, ...]] = {}
+        for name, entry in self.config["datasets"].items():
+            if levels.declared("dataset", entry["loader"], "STEMS"):
+                stems = levels.fact("dataset", entry["loader"], "STEMS")
+                assert isinstance(stems, tuple)
+                found[name] = stems
+        if len(set(found.values())) > 1:
+            raise UserError(f"datasets {', '.join(found)} have different stems, which rules/data.smk cannot name yet")
+        return found
+
+    def separation_worker(self, run: Run) -> str | None:
+        """The worker by which a run learns to separate sources; None if it has none. Several have the same mixtures."""
+        return next((name for name in self.workers(run) if levels.declared("worker", name, "MIX")), None)
+
+    @functools.cached_property
+    def judged(self) -> list[Run]:
+        """Every run trained here that learns to separate sources, in planned order."""
+        return [run for run in self.pretrained if self.separation_worker(run)]
+
     @functools.cache  # noqa: B019  (a plan lives as long as the process)
     def acquire(self, dataset: str) -> Job:
         """Bring a data set's files, from one of its three sources."""
@@ -241,6 +265,18 @@ class Plan:
                 "recipe": self.config["recipes"][run.recipe],
                 "seed": run.pretrain_seed,
             },
+        )
+
+    @functools.cache  # noqa: B019
+    def judge_separation(self, run: Run) -> Job:
+        """Judge how well a run that learned to separate sources does so."""
+        worker = self.separation_worker(run)
+        assert worker is not None, "only runs that learn to separate are judged by it"
+        return self._job(
+            "judge_separation",
+            chosen=[("encoder", run.encoder), ("worker", worker)],
+            upstream=[self.prepare(run.corpus, self.sample_rate(run.encoder)), self.pretrain(run)],
+            reads={"encoder": self.encoder(run), "worker": worker, "split": JUDGED_SPLIT},
         )
 
     @functools.cache  # noqa: B019
@@ -449,6 +485,7 @@ class Plan:
                 if run.weighed_by
             ),
             *(("pretrain", f"{results}/pretrained/{path_of(run)}/record.json") for run in self.pretrained),
+            *(("judge separation", f"{results}/pretrained/{path_of(run)}/separation.json") for run in self.judged),
             *(("import", f"{results}/pretrained/{path_of(run)}/record.json") for run in self.imported),
             *(("embed", f"{results}/embeddings/{path_of(run)}/{dataset}.json") for run, dataset in self.embedded),
         ]

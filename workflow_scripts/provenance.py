@@ -21,7 +21,7 @@ DIGEST_LENGTH = 16  # hex digits: 64 bits, no chance collisions among thousands 
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 RECORDED_LIBRARIES = (
     *("torch", "torchaudio", "numpy", "scipy", "scikit-learn", "pandas", "statsmodels"),
-    *("librosa", "soundfile", "soxr", "symusic"),
+    *("librosa", "soundfile", "soxr", "symusic", "timm", "torchmetrics"),
 )
 
 

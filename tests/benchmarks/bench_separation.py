@@ -1,10 +1,12 @@
 """Cost of a step of System C: separation, and the joint networks with both back ends, next to a plain loop.
 
-The plain loop is what one would write by hand in eager mode around the same network: a batch that lies in memory,
-forward, backward, Adam. Ours also cuts, mixes and reads its batches, and follows the recipe or the trial. Each is
-measured in a process of its own, so that peaks of memory do not mix; a step before the others is not counted.
+The plain loop is what one would write by hand in eager mode around the same network, its weights laid out as torch
+does: a batch that lies in memory, forward, backward, Adam. Ours also cuts, mixes and reads its batches, and follows the
+recipe or the trial. Each is measured in a process of its own, so that peaks of memory do not mix; a step before the
+others is not counted.
 
 python -m tests.benchmarks.bench_separation [--steps N] [--threads N] [--width W] [--size tiny|small|base]
+    [--nets NET ...]
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -41,6 +44,7 @@ WINDOW = 61792  # samples: 384 frames
 CLASSES = 50
 #: clips a step, as in the authors' code
 BATCHES = {"U-Net": 8, "U-Net and Short-Chunk CNN": 16, "U-Net and AST": 4}
+Network = TypeVar("Network", bound=nn.Module)
 HEADS = {"U-Net and Short-Chunk CNN": "short_chunk_cnn", "U-Net and AST": "ast"}
 
 
@@ -51,13 +55,15 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--width", type=float, default=1.0, help="of the U-Net and the CNN")
     parser.add_argument("--size", default="base", help="of the AST")
+    parser.add_argument("--nets", nargs="+", choices=list(BATCHES), default=list(BATCHES))
     parser.add_argument("--only", choices=[f"{net}/{way}" for net in BATCHES for way in ("ours", "plain")])
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     if given.only:
         print(json.dumps(measured(given)))
         return
-    for net, batch in BATCHES.items():
+    for net in given.nets:
+        batch = BATCHES[net]
         found = {way: _of_a_process(given, f"{net}/{way}") for way in ("plain", "ours")}
         for way, (seconds, peak) in found.items():
             audio = batch * WINDOW / spectrogram.SAMPLE_RATE / seconds
@@ -104,8 +110,12 @@ def timed(step: Callable[[], Tensor], *, steps: int) -> float:
     return (time.perf_counter() - started) / steps
 
 
+def _plainly_laid_out(module: Network) -> Network:
+    return module.to(best_device(), memory_format=torch.contiguous_format)
+
+
 def _plain_separation(given: argparse.Namespace) -> Callable[[], Tensor]:
-    encoder = unet.build(unet.Options(width=given.width)).to(best_device()).train()
+    encoder = _plainly_laid_out(unet.build(unet.Options(width=given.width))).train()
     target = 0.1 * torch.randn(BATCHES["U-Net"], WINDOW, device=best_device())
     mixture = target + 0.1 * torch.randn_like(target)
     optimiser = torch.optim.Adam(encoder.parameters(), lr=1e-3)
@@ -121,8 +131,8 @@ def _plain_separation(given: argparse.Namespace) -> Callable[[], Tensor]:
 
 
 def _plain_joint(given: argparse.Namespace, net: str) -> Callable[[], Tensor]:
-    encoder = unet.build(unet.Options(width=given.width)).to(best_device()).train()
-    head = _head(given, net).to(best_device()).train()
+    encoder = _plainly_laid_out(unet.build(unet.Options(width=given.width))).train()
+    head = _plainly_laid_out(_head(given, net)).train()
     audio = 0.1 * torch.randn(BATCHES[net], WINDOW, device=best_device())
     labels = (torch.rand(BATCHES[net], CLASSES, device=best_device()) < 0.1).float()
     optimiser = torch.optim.Adam([*encoder.parameters(), *head.parameters()], lr=1e-4)

@@ -14,8 +14,8 @@ from tests.cluster.workflow import Job, Workflow
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cluster")]
 
 CONFIG = ("--configfile", "config/smoke.yaml", "tests/cluster/smoke.yaml")
-ON_A_GPU = {"weigh", "pretrain", "embed", "evaluate_encoder"}
-ON_CPUS = {"acquire", "prepare", "extract", "audit", "evaluate_embeddings"}
+ON_A_GPU = {"weigh", "pretrain", "judge_separation", "embed", "evaluate_encoder"}
+ON_CPUS = {"acquire", "prepare", "prepare_with_stems", "extract", "audit", "evaluate_embeddings"}
 AT_HOME = {"plan", "aggregate", "tabulate", "draw", "compose"}
 
 

@@ -115,7 +115,7 @@ def test_published_weights_import_by_every_naming(tmp_path, named, decorated):
     }
     torch.save(published(case, named=named, decorated=decorated) | beside, tmp_path / "unet.pt")
     encoder, options = official.encoder(official.read(tmp_path / "unet.pt"), name="unet")
-    assert options == unet.Options(width=1.0)
+    assert options == unet.Options()
     expected = msspt.unet_weights(published(case))
     torch.testing.assert_close(dict(encoder.state_dict()), expected, rtol=0, atol=0)
 

@@ -23,8 +23,11 @@ from workflow_scripts.training import official
 
 ALONE, JOINT = (64, 64, 128, 128, 128, 128, 256), (64, 128, 128, 128, 128, 128, 256)
 UP = (192, 192, 128, 64, 32, 16)
-#: sources, and whether the U-Net's maps are heard -> trained parameters, as measured with the authors' code
-SIZES = {(1, True): 7_240_151, (4, True): 7_242_746, (1, False): 6_539_735}
+FIVE = (1, 2, 3, 4, 5)
+#: sources, classes, and the blocks that hear the U-Net's maps -> trained parameters, as measured with the authors' code
+SIZES = {(1, 50, FIVE): 7_240_151, (4, 50, FIVE): 7_242_746, (1, 50, ()): 6_539_735, (1, 16, FIVE): 7_222_709}
+#: not measured, but counted from those: fewer of the maps
+FEWER = {(1, 50, (1, 2, 3)): 7_240_151 - 9 * 128 * (192 + 192), (4, 16, (4,)): 7_242_746 - 34 * 513 - 9 * 128 * 416}
 Shapes = list[tuple[str, dict[str, tuple[int, ...]]]]
 
 
@@ -101,11 +104,11 @@ def pooled(values: Tensor, size: tuple[int, int]) -> Tensor:
     return F.max_pool2d(values.permute(0, 3, 1, 2), size).permute(0, 2, 3, 1)
 
 
-def tagged(values: Tensor, layers: Iterator[dict[str, Tensor]], maps: list[Tensor]) -> Tensor:
-    """Logits of the back end, from its spectrograms (batch, frames, bands, channels); maps fine to coarse."""
+def tagged(values: Tensor, layers: Iterator[dict[str, Tensor]], maps: dict[int, Tensor]) -> Tensor:
+    """Logits of the back end, from its spectrograms (batch, frames, bands, channels) and maps by block."""
     for place in range(7):
-        if maps and 1 <= place <= 5:
-            values = torch.cat([values, pooled(maps[place - 1], (1, 2))], dim=-1)
+        if place in maps:
+            values = torch.cat([values, pooled(maps[place], (1, 2))], dim=-1)
         for _ in range(2):
             values = normalised(convolved(values, next(layers)), next(layers)).relu()
         values = pooled(values, (2, 2) if place < 6 else (3, 2))
@@ -134,15 +137,16 @@ def test_a_back_end_imports_and_computes_what_the_code_does(tmp_path, magnitude,
     heard = logarithm(magnitude @ spectrogram.mel_matrix())[..., None]
     with torch.no_grad():
         found = network(Maps(magnitude=magnitude[:, None], masked=magnitude[:, None][:, :0]))
-        torch.testing.assert_close(found, tagged(heard, layers_of(state), []), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(found, tagged(heard, layers_of(state), {}), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("naming", ["keras", "checkpoint"])
-@pytest.mark.parametrize(("sources", "connected"), SIZES)
-def test_a_joint_network_imports_and_computes_what_the_code_does(tmp_path, magnitude, naming, sources, connected):
-    state = published(joint(sources, connected=connected), naming)
+@pytest.mark.parametrize("kind", SIZES | FEWER)
+def test_a_joint_network_imports_and_computes_what_the_code_does(tmp_path, magnitude, naming, kind):
+    sources, classes, hearing = kind
+    state = published(joint(sources, classes=classes, hearing=hearing), naming)
     network = imported(state, tmp_path / "joint.pt", official.joint_network)
-    assert sum(parameter.numel() for parameter in network.parameters()) == SIZES[sources, connected]
+    assert sum(parameter.numel() for parameter in network.parameters()) == (SIZES | FEWER)[kind]
     assert isinstance(network.back_end, ShortChunkCnn)
     with torch.no_grad():
         log = spectrogram.log10(magnitude)[:, None]
@@ -150,16 +154,16 @@ def test_a_joint_network_imports_and_computes_what_the_code_does(tmp_path, magni
         matrix = spectrogram.mel_matrix()
         each = [logarithm((magnitude * separated.mask[:, source]) @ matrix) for source in range(sources)]
         heard = torch.stack([*each, logarithm(magnitude) @ matrix], dim=-1)
-        maps = [level.permute(0, 2, 3, 1) for level in reversed(separated.decoder[:5])] if connected else []
+        heard_maps = {place: separated.decoder[5 - place].permute(0, 2, 3, 1) for place in hearing}
         layers = layers_of(state)
         for _ in range(len(separator(sources))):
             next(layers)
-        torch.testing.assert_close(network(magnitude[:, None], log), tagged(heard, layers, maps), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(network(magnitude[:, None]), tagged(heard, layers, heard_maps), rtol=1e-4, atol=1e-5)
 
 
-def joint(sources: int, *, connected: bool = True) -> Shapes:
-    beside = (0, *(UP[4::-1] if connected else (0,) * 5), 0)
-    return [*separator(sources), *back_end(JOINT, inputs=sources + 1, beside=beside, classes=50)]
+def joint(sources: int, *, classes: int = 50, hearing: tuple[int, ...] = FIVE) -> Shapes:
+    beside = tuple(UP[5 - place] if place in hearing else 0 for place in range(7))
+    return [*separator(sources), *back_end(JOINT, inputs=sources + 1, beside=beside, classes=classes)]
 
 
 def test_the_separator_of_a_joint_network_is_that_of_its_own_file(tmp_path):
@@ -184,6 +188,7 @@ def test_the_separator_of_a_joint_network_is_that_of_its_own_file(tmp_path):
         ("joint", lambda state: drop(state, "conv2d_26/kernel"), "no fitting separator.mask.weight"),
         ("joint", lambda state: state | {"conv2d_29/kernel": torch.ones(3, 3, 70, 128)}, "other connections"),
         ("joint", lambda state: published(separator(1), "keras"), "no fitting back_end.blocks.1.conv1.weight"),
+        ("joint", lambda state: state | {"conv2d_29/kernel": torch.ones(1, 1, 32, 64)}, "only networks of its first"),
     ],
 )
 def test_wrong_files_end_in_one_clear_line(tmp_path, how, change, message):
@@ -200,3 +205,28 @@ def drop(state: dict[str, Tensor], key: str) -> dict[str, Tensor]:
 
 def test_the_widths_here_are_those_of_the_network():
     assert tuple(reversed(unet.CHANNELS)) == UP
+
+
+@pytest.mark.parametrize(("name", "sources"), [("unet", 1), ("unet_multiple", 4)])
+@pytest.mark.parametrize("naming", ["keras", "checkpoint"])
+def test_the_separator_of_a_joint_network_is_an_encoder(tmp_path, naming, name, sources):
+    torch.save(published(joint(sources), naming), tmp_path / "joint.pt")
+    encoder, _ = official.encoder(official.read(tmp_path / "joint.pt"), name=name)
+    wanted = official.joint_network(official.read(tmp_path / "joint.pt")).separator.state_dict()
+    torch.testing.assert_close(dict(encoder.network.state_dict()), dict(wanted), rtol=0, atol=0)
+
+
+def test_a_joint_network_learns_as_keras_would(tmp_path, magnitude):
+    """In training mode: the batch's own statistics throughout, and where they leave the running ones."""
+    network = imported(published(joint(1), "keras"), tmp_path / "joint.pt", official.joint_network)
+    before = {key: value.clone() for key, value in network.state_dict().items() if "running" in key}
+    network.train()
+    network.back_end.dropout.eval()
+    logits = network(magnitude[:, None])
+    logits.square().sum().backward()
+    after = network.state_dict()
+    assert all(not torch.equal(after[key], value) for key, value in before.items())
+    assert all(parameter.grad is not None for parameter in network.parameters())
+    network.eval()
+    with torch.no_grad():
+        assert not torch.allclose(network(magnitude[:, None]), logits, atol=1e-3)

@@ -128,6 +128,22 @@ def test_separated_sources_come_before_the_mixture(adaptation, mixture):
     assert torch.equal(heard[0], torch.cat([log_mel(maps.masked), mixture(maps.magnitude)], dim=1))
 
 
+def test_running_statistics_follow_as_kerass_do():
+    """Behind convolutions with the unbiased variance, behind the dense layer with that of the batch."""
+    built = network(sources=0, outputs=3, width=NARROW).train()
+    heard = {}
+    for name in ("norm", "blocks.0.norm1"):
+        hook = lambda module, given, name=name: heard.update({name: given[0].detach().clone()})  # noqa: E731
+        built.get_submodule(name).register_forward_pre_hook(hook)
+    built(made_maps(sources=0, batch=3))
+    for name, correction in (("norm", 0), ("blocks.0.norm1", 1)):
+        axes = [axis for axis in range(heard[name].ndim) if axis != 1]
+        variance, mean = torch.var_mean(heard[name], dim=axes, correction=correction)
+        norm = built.get_submodule(name)
+        torch.testing.assert_close(norm.running_mean, 0.01 * mean)
+        torch.testing.assert_close(norm.running_var, 0.99 + 0.01 * variance)
+
+
 def test_logarithm_before_the_mel_matrix_differs_from_after():
     magnitude = torch.rand(1, 1, 5, 256)
     matrix = spectrogram.mel_matrix()

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from workflow_scripts.errors import UserError
-from workflow_scripts.networks import msspt, spectrogram, unet
+from workflow_scripts.networks import msspt, msspt_joint, spectrogram, unet
 from workflow_scripts.networks.maps import Maps
 from workflow_scripts.training.shapes import Encoder
 
@@ -32,15 +32,20 @@ FRAMES = 384  # of a crop: 3.862 s (the MSSPT code)
 class Options:
     """Options of the U-Net.
 
-    `width`: factor on the channels of every block.
+    `width`: factor on the channels of every block. `momentum`: share of the last batch in the running statistics of
+    batch normalisation. Keras's 0.01 is for hundreds of steps an epoch: where a joint network learns from few clips,
+    validation, which uses these statistics, lags behind what was learned.
     """
 
     width: float = 1.0
+    momentum: float = unet.MOMENTUM
 
     def __post_init__(self) -> None:
         """Raise `UserError` for a network that cannot be built."""
-        if not self.width > 0:
-            raise UserError(f"unet needs width > 0, not {self.width}")
+        if not (self.width > 0 and 0 < self.momentum <= 1):
+            raise UserError(
+                f"unet needs width > 0 and momentum above 0 and up to 1, not {self.width} and {self.momentum}"
+            )
 
 
 class UNetEncoder(Encoder):
@@ -60,7 +65,7 @@ class UNetEncoder(Encoder):
         """Build the network with weights from torch's global generator."""
         super().__init__()
         self.separates = sources
-        self.network = unet.UNet(sources=sources, pooling=pooling, width=options.width)
+        self.network = unet.UNet(sources=sources, pooling=pooling, width=options.width, momentum=options.momentum)
         self.embedding_size = sum(unet.sizes(options.width)) + sources * spectrogram.BINS
 
     def forward(self, audio: Tensor) -> Tensor:
@@ -116,7 +121,7 @@ def build(options: Options) -> UNetEncoder:
     return UNetEncoder(options, sources=SEPARATES, pooling="max")
 
 
-official_weights = msspt.unet_weights
+official_weights = msspt_joint.separator_weights
 
 
 def options_of(shapes: Mapping[str, Sequence[int]]) -> Options:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from workflow_scripts.errors import UserError
-from workflow_scripts.networks import msspt, unet
+from workflow_scripts.networks import msspt, spectrogram, unet
 from workflow_scripts.networks.maps import Maps
-from workflow_scripts.networks.short_chunk_cnn import ALONE, JOINT, ShortChunkCnn
+from workflow_scripts.networks.short_chunk_cnn import ALONE, HEARING, JOINT, SKIPS, ShortChunkCnn
 
 
 class JointNetwork(nn.Module):
@@ -22,9 +22,9 @@ class JointNetwork(nn.Module):
         super().__init__()
         self.separator, self.back_end = separator, back_end
 
-    def forward(self, magnitude: Tensor, logarithm: Tensor) -> Tensor:
-        """Logits (batch, outputs) of magnitudes (batch, 1, 384, 256) and their logarithms as the U-Net hears them."""
-        found = self.separator(logarithm)
+    def forward(self, magnitude: Tensor) -> Tensor:
+        """Logits (batch, outputs) of magnitudes (batch, 1, 384, 256)."""
+        found = self.separator(spectrogram.log10(magnitude))
         return self.back_end(Maps(magnitude=magnitude, masked=found.mask * magnitude, decoder=found.decoder))
 
 
@@ -34,8 +34,28 @@ def back_end_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def joint_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of the joint network by the names of `JointNetwork`; others keep their names."""
+    """Weights of the joint network by the names of `JointNetwork`; others keep their names.
+
+    Raises `UserError` for those of the code's later versions: how these name their layers is not published with them.
+    """
+    if any("kernel" in key and value.ndim == 4 and tuple(value.shape[:2]) == (1, 1) for key, value in state.items()):
+        raise UserError(
+            "it has convolutions 1x1 between U-Net and back end, as later versions of the MSSPT code: only networks of "
+            "its first version can be read"
+        )
     return msspt.renamed(state, msspt.named([*_separator_modules(), *_back_end_modules("back_end.")]))
+
+
+def separator_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of a separation network by the names an encoder gives them, also from the file of a joint network.
+
+    Raises `UserError` if none of its layers is there.
+    """
+    joint = msspt.renamed(state, msspt.named([*_separator_modules(), *_back_end_modules("back_end.")]))
+    if "back_end.classes.weight" not in joint:
+        return msspt.unet_weights(state)
+    names = [name for name in joint if name.startswith("separator.")]
+    return {msspt.PREFIX + name.removeprefix("separator."): joint[name] for name in names}
 
 
 def back_end_of(shapes: Mapping[str, Sequence[int]]) -> ShortChunkCnn:
@@ -49,23 +69,24 @@ def back_end_of(shapes: Mapping[str, Sequence[int]]) -> ShortChunkCnn:
 
 
 def joint_of(shapes: Mapping[str, Sequence[int]]) -> JointNetwork:
-    """Build the joint network whose state dict has these shapes, with or without the U-Net's maps in the back end.
+    """Build the joint network whose state dict has these shapes; any of five blocks may hear the U-Net's maps.
 
-    Raises `UserError` for another number of these maps than five or none, `LookupError` where a tensor is missing.
+    Raises `UserError` where a block hears something else, `LookupError` where a tensor is missing.
     """
     sources = shapes["separator.mask.weight"][0]
     decoder = list(reversed(unet.CHANNELS))
-    beside = shapes["back_end.blocks.1.conv1.weight"][1] - JOINT[0]
-    last_beside = shapes["back_end.blocks.5.conv1.weight"][1] - JOINT[4]
-    if (beside, last_beside) not in ((0, 0), (decoder[4], decoder[0])):
-        raise UserError("it has other connections between U-Net and back end than all five or none")
+    beside = {place: shapes[f"back_end.blocks.{place}.conv1.weight"][1] - JOINT[place - 1] for place in HEARING}
+    hearing = [place for place in HEARING if beside[place]]
+    if any(beside[place] != decoder[SKIPS - place] for place in hearing):
+        raise UserError("it has other connections between U-Net and back end than the code's first version")
     return JointNetwork(
         unet.UNet(sources=sources, pooling="max" if sources == 1 else "average"),
         ShortChunkCnn(
             sources=sources,
             decoder=decoder,
             outputs=shapes["back_end.classes.weight"][0],
-            adaptation="concatenation" if beside else "none",
+            adaptation="concatenation" if hearing else "none",
+            hearing=hearing,
         ),
     )
 

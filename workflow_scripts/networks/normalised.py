@@ -1,4 +1,4 @@
-"""Layers that a batch normalisation follows.
+"""Batch normalisation and layers that it follows.
 
 It takes off whatever their bias adds. While training, the bias's gradient is therefore zero, and is made exactly so: of
 the rounding errors in its place Adam would make steps of full length, and no two computations of one batch would give
@@ -7,6 +7,7 @@ the same weights.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -41,6 +42,28 @@ class NormalisedLinear(nn.Linear):
     def forward(self, values: Tensor) -> Tensor:
         """Map (batch, inputs) to (batch, outputs)."""
         return functional.linear(values, self.weight, _without_gradient(self))
+
+
+class BatchNorm1d(nn.BatchNorm1d):
+    """Batch normalisation whose running variance is that of the batches, not the unbiased estimate from them.
+
+    So Keras has it behind a dense layer; behind convolutions it has torch's way. In small batches the two differ much.
+    """
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Map (batch, channels) to (batch, channels)."""
+        if not self.training:
+            return super().forward(values)
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        assert self.momentum is not None
+        with torch.no_grad():
+            variance, mean = torch.var_mean(values.float(), dim=0, correction=0)
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance, self.momentum)
+            self.num_batches_tracked.add_(1)
+        return functional.batch_norm(values, None, None, self.weight, self.bias, training=True, eps=self.eps)
 
 
 def _without_gradient(layer: nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d | nn.Linear) -> Tensor:

@@ -6,7 +6,7 @@ Keras does by default is kept, as in the U-Net.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 import torch
@@ -16,7 +16,7 @@ from torch.nn import functional
 from workflow_scripts.networks import widths
 from workflow_scripts.networks.log_mel import log_mel, mel_of_log
 from workflow_scripts.networks.maps import Maps
-from workflow_scripts.networks.normalised import NormalisedConvolution2d, NormalisedLinear
+from workflow_scripts.networks.normalised import BatchNorm1d, NormalisedConvolution2d, NormalisedLinear
 from workflow_scripts.networks.unet import EPSILON, MOMENTUM
 
 FRAMES = 384  # of the windows it hears: 3.86 s
@@ -26,6 +26,7 @@ POOLING = ((2, 2),) * 6 + ((3, 2),)  # of frames and bands; the seventh block is
 HIDDEN = 512  # outputs of the first dense layer
 DROPOUT = 0.5
 SKIPS = 5  # of the U-Net's six blocks up all but the finest, whose maps are as large as the spectrogram
+HEARING = range(1, SKIPS + 1)  # places of the blocks that hear them
 
 Adaptation = Literal["sum", "concatenation", "none"]
 
@@ -68,35 +69,37 @@ class ShortChunkCnn(nn.Module):
         adaptation: Adaptation,
         width: float = 1.0,
         momentum: float = MOMENTUM,
+        hearing: Collection[int] = HEARING,
     ) -> None:
         """Build the network with weights from torch's global generator.
 
         `sources` are those the U-Net separates, `decoder` the channels of its blocks up, coarse to fine; 0 and none for
         the network alone. `width` is a factor on all channels, `momentum` the share of the last batch in the running
-        statistics of batch normalisation.
+        statistics of batch normalisation, `hearing` the places of the blocks that hear the U-Net's maps.
         """
         super().__init__()
         self.adaptation: Adaptation = adaptation if sources else "none"
         first_version = bool(sources) and adaptation != "sum"
         *channels, hidden = widths.narrowed((*(JOINT if first_version else ALONE), HIDDEN), width)
-        joined = list(reversed(decoder[:SKIPS])) if self.adaptation != "none" else []
-        beside = [0, *joined, 0] if self.adaptation == "concatenation" else [0] * len(channels)
+        self.hearing = [place for place in HEARING if self.adaptation != "none" and place in hearing]
+        joined = {place: decoder[SKIPS - place] for place in self.hearing}
         inputs = [sources + 1, *channels[:-1]]
+        concatenated = joined if self.adaptation == "concatenation" else {}
         self.log_before_mel = first_version
         self.blocks = nn.ModuleList(
-            Block(first + more, last, pooling=pooling, momentum=momentum)
-            for first, more, last, pooling in zip(inputs, beside, channels, POOLING, strict=True)
+            Block(first + concatenated.get(place, 0), last, pooling=pooling, momentum=momentum)
+            for place, (first, last, pooling) in enumerate(zip(inputs, channels, POOLING, strict=True))
         )
         self.adapters = nn.ModuleList(
-            nn.Conv2d(maps, number, 1)
-            for maps, number in zip(joined, inputs[1:], strict=False)
-            if self.adaptation == "sum"
+            nn.Conv2d(maps, inputs[place], 1) for place, maps in joined.items() if self.adaptation == "sum"
         )
         self.dense = NormalisedLinear(2 * channels[-1], hidden)  # two frames are left, and one band
-        self.norm = nn.BatchNorm1d(hidden, eps=EPSILON, momentum=momentum)
+        self.norm = BatchNorm1d(hidden, eps=EPSILON, momentum=momentum)
         self.dropout = nn.Dropout(DROPOUT)
         self.classes = nn.Linear(hidden, outputs)
         self.apply(_start)
+        # faster on CPUs, as in the U-Net
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, maps: Maps) -> Tensor:
         """Logits (batch, outputs) of windows of 384 frames."""
@@ -104,7 +107,7 @@ class ShortChunkCnn(nn.Module):
         values = torch.cat([log_mel(maps.masked), mixture], dim=1)
         skips = [functional.max_pool2d(each, (1, 2)) for each in maps.decoder[:SKIPS]]  # coarse to fine
         for place, block in enumerate(self.blocks):
-            if self.adaptation != "none" and 1 <= place <= SKIPS:
+            if place in self.hearing:
                 values = self._joined(values, skips[SKIPS - place], place)
             values = block(values)
         values = values.permute(0, 2, 3, 1).flatten(1)  # frame by frame, as Keras lays them out
@@ -112,7 +115,7 @@ class ShortChunkCnn(nn.Module):
 
     def _joined(self, values: Tensor, skip: Tensor, place: int) -> Tensor:
         if self.adaptation == "sum":
-            return values + self.adapters[place - 1](skip)
+            return values + self.adapters[self.hearing.index(place)](skip)
         return torch.cat([values, skip.to(values.dtype)], dim=1)
 
 

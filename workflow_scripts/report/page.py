@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 from markupsafe import Markup, escape
 
-from workflow_scripts.report import audits, costs, status, words
+from workflow_scripts.report import audits, costs, separation, status, words
 from workflow_scripts.report.formats import environment
 from workflow_scripts.report.tables import TWIN, Table
 from workflow_scripts.statistics.plan import Study
@@ -48,6 +48,7 @@ class Section:
     study: Study
     table: Table
     figure: Drawn | None
+    separation: separation.Separation
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -81,9 +81,10 @@ def judge(
             reference = torch.from_numpy(_read(corpus, row, length, stem=name))[: len(heard)]
             if not reference.any():
                 continue
-            both = torch.stack([estimate, heard])
-            same = reference.expand_as(both)
-            ratios, scaled = signal_distortion_ratio(both.double(), same.double()), si_sdr(both, same)
+            both = (estimate, heard)
+            scaled = [si_sdr(each, reference) for each in both]
+            # one after the other: of several systems of equations at once MKL makes nonsense on more than one thread
+            ratios = [signal_distortion_ratio(each.double(), reference.double()) for each in both]
             found.append(
                 Quality(
                     clip=clip,
