@@ -231,7 +231,7 @@ BAD = {
     "a path Snakemake would misread": ("data: 'my {x} data'", r"own.yaml: data: 'my \{x\} data' .*without \{ \}"),
     "unknown kind of figure": (
         "trim: {wu2021_fig2: {figure: {kind: pie}}}",
-        r"own.yaml\): figure.kind: unknown figure 'pie'; allowed: confusions, dots",
+        r"own.yaml\): figure.kind: unknown figure 'pie'; allowed: confidence, confusions, dots",
     ),
     "figure without a kind": ("trim: {wu2021_fig2: {figure: {}}}", r"own.yaml: trim.wu2021_fig2: figure: 'kind' is"),
     "option of another figure": (
@@ -451,4 +451,6 @@ def test_recipe_and_training_keys_are_those_of_the_code() -> None:
     schema = json.loads((FOLDER / "schema" / "config.schema.json").read_text(encoding="utf-8"))["properties"]
     recipe = set(schema["recipes"]["additionalProperties"]["properties"])
     assert recipe == {field.name for field in fields(Recipe)}
-    assert set(schema["evaluation"]["properties"]) - {"trials", "scenarios"} == {f.name for f in fields(TrialSettings)}
+    assert set(schema["evaluation"]["properties"]) - {"trials", "scenarios", "heads"} == {
+        f.name for f in fields(TrialSettings)
+    }

@@ -6,6 +6,7 @@ import copy
 import json
 import re
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 import yaml
 
 from tests.repository import REPOSITORY
-from workflow_scripts import configuration
+from workflow_scripts import configuration, levels
 from workflow_scripts.errors import UserError
 from workflow_scripts.planning import Plan
 
@@ -28,8 +29,8 @@ def planned(tmp_path: Path, evaluation: dict[str, Any] | None = None, **grid: li
     folder = tmp_path / "config"
     shutil.copytree(FOLDER, folder)
     study = {key: STUDY[key] for key in ("title", "question", "metric", "columns")} | {"floors": [], "comparisons": []}
-    levels = {"encoder": ["unet"], "workers": ["WLP"], "weighting": ["equal"], "head": ["short_chunk_cnn"]}
-    study["grid"] = STUDY["grid"] | levels | {"scenario": ["fine_tuned"]} | grid
+    chosen = {"encoder": ["unet"], "workers": ["WLP"], "weighting": ["equal"], "head": ["short_chunk_cnn"]}
+    study["grid"] = STUDY["grid"] | chosen | {"scenario": ["fine_tuned"]} | grid
     study["rows"] = ["encoder", "head", "scenario"]
     (folder / "studies" / "maps.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
     config = copy.deepcopy(PAPER) | {"studies": ["maps"]}
@@ -78,6 +79,111 @@ def test_what_cannot_be_is_one_line(tmp_path, grid, message):
     with pytest.raises(UserError, match=re.escape(message)) as raised:
         planned(tmp_path, **grid)
     assert "\n" not in str(raised.value)
+
+
+def separation(
+    tmp_path: Path,
+    *,
+    floors: Sequence[str] = (),
+    sets: Mapping[str, list[str]] | None = None,
+    recipe: Mapping[str, Any] | None = None,
+    evaluation: Mapping[str, Any] | None = None,
+    **grid: list[str],
+) -> None:
+    """Check one study of a U-Net that separated vocals of MUSDB18, with other levels in its grid."""
+    folder = tmp_path / "config"
+    shutil.copytree(FOLDER, folder)
+    study = {key: STUDY[key] for key in ("title", "question", "metric", "columns")} | {"comparisons": []}
+    chosen = {"corpus": ["musdb18"], "encoder": ["unet"], "workers": ["vocals"], "weighting": ["equal"]}
+    chosen |= {"recipe": ["separation_vocals"], "head": ["short_chunk_cnn"], "scenario": ["fine_tuned"]}
+    study["grid"] = STUDY["grid"] | chosen | grid
+    study |= {"rows": ["corpus", "encoder", "workers", "head", "scenario"], "floors": list(floors)}
+    (folder / "studies" / "maps.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    config = copy.deepcopy(PAPER) | {"studies": ["maps"]}
+    config["worker_sets"] |= sets or {}
+    config["recipes"]["separation_vocals"] |= recipe or {}
+    config["evaluation"] |= evaluation or {}
+    configuration.check(config, files=[], folder=folder)
+
+
+def test_what_the_poster_does_can_be_planned(tmp_path):
+    separation(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"corpus": ["magnatagatune"]},
+            "grid.corpus: magnatagatune has no stems for separation_vocals to separate; allowed: musdb18",
+        ),
+        (
+            {"encoder": ["unet_multiple"]},
+            "grid.encoder: unet_multiple has no masks for separation_vocals; allowed: unet",
+        ),
+        (
+            {"workers": ["multiple"]},
+            "grid.encoder: unet has no masks for separation_multiple; allowed: unet_multiple",
+        ),
+        (
+            {"encoder": ["pase"], "head": ["linear"]},
+            "grid.encoder: pase has no masks for separation_vocals; allowed: unet",
+        ),
+        (
+            {"sets": {"two": ["separation_bass", "separation_drums"]}, "workers": ["two"]},
+            "workers separation_bass and separation_drums need different mixtures: choose one of them",
+        ),
+        (
+            {"sets": {"two": ["separation_bass", "contrastive"]}, "workers": ["two"]},
+            "worker separation_bass mixes pieces of several clips: it goes with no worker that compares views",
+        ),
+        (
+            {"sets": {"two": ["separation_bass", "prosody"]}, "workers": ["two"]},
+            "worker separation_bass mixes pieces of several clips: it goes with no worker that compares views",
+        ),
+        ({"recipe": {"join_songs": True}}, "worker separation_vocals mixes pieces of several clips"),
+        ({"augmentation": ["polarity"]}, "augmentation polarity: one_sided needs a worker that compares two views"),
+        ({"head": ["msspt_icassp"], "scenario": ["three_stage"]}, "msspt_icassp cannot learn in three stages"),
+        ({"floors": ["random_unet"]}, "floors: random_unet is evaluated frozen, and short_chunk_cnn reads maps"),
+        ({"evaluation": {"crops": "pool"}}, "short_chunk_cnn has no embeddings to pool"),
+        (
+            {"evaluation": {"heads": {"short_chunk_cnn": {"crops": "pool"}}}},
+            "short_chunk_cnn has no embeddings to pool",
+        ),
+        ({"evaluation": {"heads": {"mlpp": {"batch": 16}}}}, "evaluation.heads: unknown head 'mlpp'; allowed: short"),
+    ],
+)
+def test_what_separation_cannot_do_is_one_line(tmp_path, given, message):
+    with pytest.raises(UserError, match=re.escape(message)) as raised:
+        separation(tmp_path, **given)
+    assert "\n" not in str(raised.value)
+
+
+def test_stems_and_masks_are_asked_for_only_where_something_is_pretrained(tmp_path):
+    separation(tmp_path, scenario=["supervised"], corpus=["magnatagatune"])
+
+
+@pytest.mark.parametrize("level", [name for name in levels.names("worker") if name.startswith("separation")])
+def test_what_a_worker_says_it_separates_is_in_its_mixtures(level):
+    worker = levels.load("worker", level)
+    assert len(worker.MIX.sources) == worker.SEPARATES
+
+
+@pytest.mark.parametrize("level", ["unet", "unet_multiple"])
+def test_an_encoder_has_as_many_masks_as_it_says(level):
+    encoder = levels.load("encoder", level)
+    assert encoder.build(encoder.Options(width=0.1)).separates == encoder.SEPARATES
+
+
+def test_numbers_of_a_head_go_over_the_general_ones_and_below_those_of_a_scenario(tmp_path):
+    numbers = {"heads": {"short_chunk_cnn": {"batch": 16, "patience": 7}}, "scenarios": {"fine_tuned": {"batch": 8}}}
+    plan = planned(tmp_path, numbers, scenario=["fine_tuned", "supervised"])
+    read = {cell.scenario: json.loads(plan.evaluate(run, cell).config)["training"] for run, cell in plan.evaluations}
+    assert (read["fine_tuned"]["batch"], read["supervised"]["batch"]) == (8, 16)
+    assert {each["patience"] for each in read.values()} == {7}
+    plan = planned(tmp_path / "other", numbers, head=["linear"])
+    ((run, cell),) = plan.evaluations
+    assert json.loads(plan.evaluate(run, cell).config)["training"]["patience"] == PAPER["evaluation"]["patience"]
 
 
 def test_jobs_read_the_phases_only_where_the_encoder_trains(tmp_path):

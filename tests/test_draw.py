@@ -44,7 +44,7 @@ def test_a_study_without_figure_draws_nothing(results: Results) -> None:
 @pytest.mark.parametrize(
     ("figure", "message"),
     [
-        ({"kind": "pie"}, "unknown figure 'pie'; allowed: confusions, dots, "),
+        ({"kind": "pie"}, "unknown figure 'pie'; allowed: confidence, confusions, dots, "),
         ({"kind": "dots", "colour": "red"}, "options of dots: unknown colour; allowed: line"),
         ({"kind": "relative", "base": {}}, "options of relative: unknown base; allowed: baseline"),
     ],

@@ -74,6 +74,8 @@ def test_every_scheme_writes_trials(corpus, checkpoint, tmp_path, scheme):
     with np.load(tmp_path / "out" / "predictions.npz") as stored:
         assert stored["scores"].shape == (1, 2, 2)
         np.testing.assert_allclose(stored["scores"].sum(-1), 1, rtol=1e-5)
+        assert stored["windows_scores"].dtype == np.float16
+        assert stored["windows_clips"].tolist() == [0, 1, 1]  # of 4 s and of 6 s
 
 
 @pytest.mark.slow

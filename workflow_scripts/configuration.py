@@ -19,6 +19,8 @@ import yaml
 
 from workflow_scripts import combinations, levels, planning, unimported
 from workflow_scripts.errors import UserError
+from workflow_scripts.factors import NONE, PRETRAINING
+from workflow_scripts.separation_checks import check_heads_on_maps, check_separation
 
 #: sections of the config that hold the options of levels, and the factor they belong to
 LEVEL_SECTIONS = {
@@ -156,6 +158,8 @@ def _check_levels(config: Mapping[str, Any], *, where: str) -> None:
             _check_options(factor, level, options, where=key)
     for name in config["evaluation"].get("scenarios", {}):
         _known(name, levels.names("scenario"), where=f"{where}: evaluation.scenarios", what="scenario")
+    for name in config["evaluation"].get("heads", {}):
+        _known(name, config["heads"], where=f"{where}: evaluation.heads", what="head")
     for name in config["weightings"]:
         source = levels.fact("weighting", name, "WEIGHED_BY")
         if source:
@@ -353,6 +357,7 @@ def _check_contradictions(study: Mapping[str, Any], config: Mapping[str, Any], *
     for named in planning.grids(study):
         grid = {**named, "head": [levels.entry(config["heads"], head)[0] for head in named["head"]]}
         _check_heads(grid, where=where)
+        check_heads_on_maps(named, study["floors"], config, where=where)
         for encoder in grid["encoder"]:
             if levels.fact("encoder", encoder, "TRAINABLE") or _heads_learn_alone(grid):
                 continue
@@ -372,6 +377,7 @@ def _check_contradictions(study: Mapping[str, Any], config: Mapping[str, Any], *
     _check_cells_apart(study, where=where)
     for grid in planning.grids(study):
         _check_pretraining(grid, config, where=where)
+        check_separation(grid, config, where=where)
         for weighting, recipe in itertools.product(grid["weighting"], grid["recipe"]):
             if (
                 levels.fact("weighting", weighting, "WEIGHED_BY")
@@ -541,9 +547,13 @@ def _check_cells_apart(study: Mapping[str, Any], *, where: str) -> None:
 def _told_by(study: Mapping[str, Any], factor: str, shown: Set[str]) -> bool:
     """Whether what a table shows of a cell leaves one level of a factor: named grids may go together with it."""
     found: dict[tuple[Any, ...], Any] = {}
-    for grid in planning.grids(study):
-        for cell in itertools.product(*(grid[each] for each in sorted(shown - {"pretrain_seed"}))):
-            for level in grid[factor]:
+    seen = sorted(shown - {"pretrain_seed"})
+    for grid, scenario in ((each, scenario) for each in planning.grids(study) for scenario in each["scenario"]):
+        there = {**grid, "scenario": [scenario]}
+        if not levels.fact("scenario", scenario, "PRETRAINED"):
+            there |= {each: [NONE] for each in PRETRAINING if each != "encoder"}
+        for cell in itertools.product(*(there[each] for each in seen)):
+            for level in there[factor]:
                 if found.setdefault(cell, level) != level:
                     return False
     return True

@@ -32,7 +32,7 @@ from workflow_scripts.provenance import Record
 from workflow_scripts.statistics.metrics import confusion, metrics
 from workflow_scripts.training import trials
 from workflow_scripts.training.building import build_encoder
-from workflow_scripts.training.cells import Cell, FinishedTrials, TrialResult
+from workflow_scripts.training.cells import Cell, FinishedTrials, TrialResult, arrays_of
 from workflow_scripts.training.crops import Crops
 from workflow_scripts.training.device import best_device, device_name
 from workflow_scripts.training.heads import Head, MapsHead
@@ -171,6 +171,7 @@ def _write_predictions(path: Path, cell: Cell, results: list[TrialResult]) -> No
             labels=labels,
             scores=np.stack([result.scores for result in results]),
             confusion=np.stack([confusion(task, labels=labels, scores=result.scores) for result in results]),
+            **arrays_of(results[0].windows),
         )
 
 

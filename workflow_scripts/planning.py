@@ -313,7 +313,8 @@ class Plan:
         corpus = self.prepare(cell.dataset, self.sample_rate(run.encoder))
         head = self._level("heads", cell.head)
         settings = dict(self.config["evaluation"])
-        settings |= settings.pop("scenarios", {}).get(cell.scenario, {})
+        heads, scenarios = settings.pop("heads", {}), settings.pop("scenarios", {})
+        settings |= heads.get(cell.head, {}) | scenarios.get(cell.scenario, {})
         if not trains:
             settings.pop("crop_seconds", None)  # only an encoder that learns hears crops
             settings.pop("phases", None)

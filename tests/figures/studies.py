@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -185,6 +185,42 @@ def probabilities(folder: Path) -> Results:
     )
 
 
+SOURCES = ("bass", "drums", "other", "vocals")
+BARE = {**factors("magnitude", "supervised", "magnatagatune"), "head": "short_chunk_cnn"}
+
+
+def separated(folder: Path, *, figure: dict, sources: Sequence[str]) -> Results:
+    """A back end alone and behind U-Nets that have separated sources."""
+    results = made.study(
+        folder,
+        figure=figure,
+        rows=["encoder", "workers"],
+        columns=["dataset", "head"],
+        grid={
+            **{"encoder": ["unet"], "scenario": ["three_stage"], "dataset": ["magnatagatune"]},
+            **{"workers": sources, "head": ["short_chunk_cnn"]},
+        },
+    )
+    made.add(results, BARE, np.full(10, 0.5))
+    results.plan["studies"]["fig2"]["metric"] = "roc_auc"
+    made.tag(results, lambda cell: 2.0 + 0.2 * (cell["workers"] == "vocals"))
+    return results
+
+
+def tag_differences(folder: Path) -> Results:
+    """The per-tag differential of Garoufis et al."""
+    figure = {"kind": "tag_differences", "over": {"encoder": "magnitude"}, "tags": list(made.TAGS[:14])}
+    return separated(folder, figure=figure, sources=SOURCES)
+
+
+def confidence(folder: Path) -> Results:
+    """Their qualitative analysis."""
+    figure = {"kind": "confidence", "of": {"workers": "vocals"}, "over": {"encoder": "magnitude"}, "tag": "vocals"}
+    results = separated(folder, figure=figure | {"alike": ["vocal", "singing"]}, sources=["vocals"])
+    made.hear(results)
+    return results
+
+
 def augmentations(folder: Path) -> Results:
     """Fig. 6.3: dots, against the crop alone as a line."""
     return made.study(
@@ -200,6 +236,6 @@ BY_KIND: dict[str, Callable[[Path], Results]] = {
     study.__name__: study
     for study in (
         *(dots, weightings, losses, relative, confusions, training_sizes, ranks),
-        *(parameters, tags, embedding_map, per_tag, probabilities),
+        *(parameters, tags, embedding_map, per_tag, probabilities, tag_differences, confidence),
     )
 }

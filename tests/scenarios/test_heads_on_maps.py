@@ -77,6 +77,21 @@ def test_validation_hears_each_sample_once_and_the_test_twice(corpus, tmp_path):
         assert sum(model.head.heard) == windows * len(rows)
 
 
+def test_the_first_trial_tells_what_it_heard_in_each_window(corpus, tmp_path, stub_stage):
+    first, second = three_stage.run(maps_cell(corpus, folder=tmp_path / "kept", **FAST))
+    assert second.windows is None
+    heard = first.windows
+    assert heard.seconds == pytest.approx(0.1)
+    for place, scores in enumerate(first.scores):
+        mine = heard.clips == place
+        np.testing.assert_allclose(heard.starts[mine], 0.05 * np.arange(9), rtol=1e-6)
+        np.testing.assert_allclose(heard.scores[mine].mean(axis=0), scores, atol=1e-3)  # float16
+    again, _ = three_stage.run(maps_cell(corpus, folder=tmp_path / "kept", **FAST))
+    assert dataclasses.asdict(again.windows).keys() == dataclasses.asdict(heard).keys()
+    for name, value in vars(heard).items():
+        np.testing.assert_array_equal(getattr(again.windows, name), value)
+
+
 def test_a_short_clip_is_one_window(tmp_path):
     corpus = write_corpus(tmp_path / "tones", clips=10, seconds=[0.02, 0.7] * 5, classes=2)
     model = OnMaps(maps_cell(corpus, folder=tmp_path / "kept", **FAST), 0)

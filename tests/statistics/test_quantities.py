@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.metrics import roc_auc_score
+from torch import nn
 
 from tests.results import Results, factors
 from workflow_scripts.encoders import cpc
+from workflow_scripts.encoders import unet as unet_encoder
 from workflow_scripts.errors import UserError
+from workflow_scripts.networks import ast, short_chunk_cnn, spectrogram, unet
 from workflow_scripts.report import reproduction
 from workflow_scripts.statistics.cells import Cells
 from workflow_scripts.statistics.plan import parse_plan
@@ -469,3 +473,49 @@ def test_what_was_not_written_of_contrastive_runs_is_not_run(results: Results, q
     found = line(results, quantity, {"dataset": "openmic"})
     assert found["verdict"] == "not run"
     assert found["reason"]
+
+
+def test_layers_of_the_separating_networks_are_those_they_are_built_of(results: Results) -> None:
+    results.add(factors("unet", "fine_tuned", "openmic"), [0.5] * 3)
+    network = unet.UNet(sources=1, pooling="max")
+    cnn = short_chunk_cnn.ShortChunkCnn(sources=0, decoder=[], outputs=2, adaptation="sum")
+    transformer = ast.Ast(ast.SIZES["tiny"], outputs=2, frames=384, stride=8)
+    built = {
+        "unet_blocks": len(network.contracting),
+        "unet_convolutions": convolutions(network.contracting[0]),
+        "short_chunk_blocks": len(cnn.blocks),
+        "short_chunk_convolutions": convolutions(cnn.blocks[0]),
+        "short_chunk_layers": sum(isinstance(layer, nn.Linear) for layer in cnn.children()),
+        "patch_side": transformer.v.patch_embed["proj"].kernel_size[0],
+        "transformer_blocks": len(transformer.v.blocks),
+        "mel_bands": spectrogram.mel_matrix().shape[1],
+        "spectrogram_window": spectrogram.spectrum(torch.zeros(1, spectrogram.sample_count(1))).shape[-1] * 2 - 2,
+        "spectrogram_hop": spectrogram.sample_count(2) - spectrogram.sample_count(1),
+    }
+    assert {name: line(results, name, {})["value"] for name in built} == built
+    grid = [line(results, name, {})["value"] for name in ("patch_columns", "patch_rows")]
+    assert grid[0] * grid[1] == transformer.v.pos_embed.shape[1] - ast.SPECIAL
+    assert line(results, "insertion_spacing", {})["value"] == np.diff(ast.RECEIVING).mean()
+    assert line(results, "sample_rate_khz", {"encoder": "unet"})["value"] == unet_encoder.SAMPLE_RATE / 1000
+
+
+def convolutions(block: nn.Module) -> int:
+    return sum(isinstance(layer, nn.Conv2d) for layer in block.modules())
+
+
+@pytest.mark.parametrize(("loader", "rate"), [("musdb18", 44.1), ("magnatagatune", 16), ("openmic", None)])
+def test_the_rate_of_published_files_is_what_the_data_set_states(
+    results: Results, loader: str, rate: float | None
+) -> None:
+    results.expect(factors("unet", "fine_tuned", "openmic"))
+    corpus(results, "openmic")
+    (results.folder / "openmic" / "record.json").write_text(
+        json.dumps({"config": {"dataset": "openmic", "loader": loader}})
+    )
+    found = line(results, "native_rate_khz", {"dataset": "openmic"})
+    assert found["value"] == rate if rate else "nothing states" in found["reason"]
+
+
+def test_the_rate_of_what_was_not_prepared_is_not_run(results: Results) -> None:
+    results.expect(factors("unet", "fine_tuned", "openmic"))
+    assert line(results, "native_rate_khz", {"dataset": "openmic"})["verdict"] == "not run"

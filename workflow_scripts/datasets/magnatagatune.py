@@ -17,6 +17,7 @@ from workflow_scripts.sources.remotes import Remote
 
 TASK = "multilabel"
 SIZE = {"clips": 25863, "seconds": 29.0}  # clips of the published set and their length, for estimates
+FILE_RATE = 16000  # Hz of the published files, for the tables of published numbers
 BIBTEX = """@inproceedings{law2009evaluation,
   author = {Law, Edith and West, Kris and Mandel, Michael and Bay, Mert and Downie, J. Stephen},
   title = {Evaluation of Algorithms Using Games: The Case of Music Tagging},

@@ -20,6 +20,7 @@ from workflow_scripts.sources.remotes import Remote
 
 TASK = "unlabelled"
 SIZE = {"clips": 150, "seconds": 240.0}  # songs of the published set, about ten hours in all, for estimates
+FILE_RATE = 44100  # Hz of the published files, for the tables of published numbers
 STEMS = ("vocals", "drums", "bass", "other")
 BIBTEX = """@misc{rafii2017musdb18,
   author = {Rafii, Zafar and Liutkus, Antoine and St{\\"o}ter, Fabian-Robert and Mimilakis, Stylianos Ioannis and Bittner, Rachel},

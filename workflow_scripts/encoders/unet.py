@@ -23,6 +23,7 @@ TRAINABLE = True
 SAMPLE_RATE = 16000
 HOP = spectrogram.HOP  # samples
 MAPS = True  # heads may read them
+SEPARATES = 1  # source
 
 FRAMES = 384  # of a crop: 3.862 s (the MSSPT code)
 
@@ -117,7 +118,7 @@ def _magnitude(audio: Tensor) -> Tensor:
 
 def build(options: Options) -> UNetEncoder:
     """Build an untrained U-Net."""
-    return UNetEncoder(options, sources=1, pooling="max")
+    return UNetEncoder(options, sources=SEPARATES, pooling="max")
 
 
 official_weights = msspt_joint.separator_weights
@@ -128,4 +129,4 @@ def options_of(shapes: Mapping[str, Sequence[int]]) -> Options:
 
     Raises `UserError` if it is another network, `LookupError` where a tensor is missing or has too few axes.
     """
-    return Options(width=msspt.width_of(shapes, sources=1))
+    return Options(width=msspt.width_of(shapes, sources=SEPARATES))

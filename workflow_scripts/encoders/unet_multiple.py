@@ -16,8 +16,7 @@ TRAINABLE = True
 SAMPLE_RATE = 16000
 HOP = unet.HOP  # samples
 MAPS = True  # heads may read them
-
-SOURCES = 4
+SEPARATES = 4  # sources
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +26,7 @@ class Options(unet.Options):
 
 def build(options: Options) -> unet.UNetEncoder:
     """Build an untrained U-Net."""
-    return unet.UNetEncoder(options, sources=SOURCES, pooling="average")
+    return unet.UNetEncoder(options, sources=SEPARATES, pooling="average")
 
 
 official_weights = msspt_joint.separator_weights
@@ -38,4 +37,4 @@ def options_of(shapes: Mapping[str, Sequence[int]]) -> Options:
 
     Raises `UserError` if it is another network, `LookupError` where a tensor is missing or has too few axes.
     """
-    return Options(width=msspt.width_of(shapes, sources=SOURCES))
+    return Options(width=msspt.width_of(shapes, sources=SEPARATES))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,9 +26,10 @@ from workflow_scripts.statistics.summary import METHOD_FACTORS, MISSING
 KINDS: dict[str, Kind] = {
     **summary.KINDS,
     **dict.fromkeys(("half_width", "value", "loss", "weight", "drawn", "size"), "number"),
+    **dict.fromkeys(("start", "seconds", "confidence"), "number"),
     **dict.fromkeys(("crosses", "always", "never", "train_clips"), "number"),
     **dict.fromkeys(("x", "y", "perplexity", "agreement", "chance", "probability"), "number"),
-    **dict.fromkeys(("epoch", "runs", "parameters", "clips", "positives", "points"), "count"),
+    **dict.fromkeys(("epoch", "runs", "parameters", "clips", "positives", "points", "candidates"), "count"),
 }
 LOSSES: dict[str, Kind] = {
     **{"epoch": "integer", "split": "text", "worker": "text"},
@@ -96,6 +98,20 @@ class Predictions:
     labels: np.ndarray
     scores: np.ndarray
     confusion: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Windows:
+    """What the head of a cell's first trial heard of the test clips window by window.
+
+    `scores` are probabilities (windows, classes), `clips` (windows,) places among the test clips, `starts` (windows,)
+    seconds into them, and all are `seconds` long.
+    """
+
+    scores: np.ndarray
+    clips: np.ndarray
+    starts: np.ndarray
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -182,18 +198,37 @@ class Evidence:
 
     def predictions(self, evaluation: Evaluation) -> Predictions:
         """What the trials of a measured cell predicted; `UserError` if the file is missing or damaged."""
-        path = evaluation.path.with_name("predictions.npz")
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                return Predictions(
-                    clips=tuple(stored["clips"].tolist()),
-                    classes=tuple(stored["classes"].tolist()),
-                    labels=stored["labels"],
-                    scores=stored["scores"],
-                    confusion=stored["confusion"],
-                )
-        except DAMAGED as error:
-            raise UserError(f"{path} is missing or damaged: delete its folder and evaluate again") from error
+        with _stored(evaluation) as stored:
+            return Predictions(
+                clips=tuple(stored["clips"].tolist()),
+                classes=tuple(stored["classes"].tolist()),
+                labels=stored["labels"],
+                scores=stored["scores"],
+                confusion=stored["confusion"],
+            )
+
+    def windows(self, evaluation: Evaluation) -> Windows | None:
+        """What a measured cell's first trial heard by windows, None where its head does not; `UserError` as above."""
+        with _stored(evaluation) as stored:
+            if "windows_scores" not in stored:
+                return None
+            return Windows(
+                scores=stored["windows_scores"].astype(np.float64),
+                clips=stored["windows_clips"],
+                starts=stored["windows_starts"],
+                seconds=float(stored["windows_seconds"]),
+            )
+
+
+@contextlib.contextmanager
+def _stored(evaluation: Evaluation) -> Iterator[Mapping[str, np.ndarray]]:
+    """The arrays in the predictions of a measured cell; `UserError` if the file is missing or damaged."""
+    path = evaluation.path.with_name("predictions.npz")
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            yield stored
+    except DAMAGED as error:
+        raise UserError(f"{path} is missing or damaged: delete its folder and evaluate again") from error
 
 
 def _losses(path: Path, factors: Mapping[str, str]) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from workflow_scripts import levels
 from workflow_scripts.features.frames import HOP, N_FFT
 from workflow_scripts.statistics.results import (
     CONFIGURATION,
+    THOUSAND,
     Estimate,
     Missing,
     Results,
@@ -30,23 +31,41 @@ CPC = f"{levels.PACKAGE.name}.networks.cpc"
 
 def hop(_: Selection, __: Results) -> Estimate:
     """Samples between two frames of a feature."""
-    return _chosen([HOP])
+    return chosen([HOP])
 
 
 def fft_length(_: Selection, __: Results) -> Estimate:
     """Samples in the window of a feature."""
-    return _chosen([N_FFT])
+    return chosen([N_FFT])
 
 
 def prosody_features(_: Selection, __: Results) -> Estimate:
     """Features that the prosody worker regresses."""
-    return _chosen([number(levels.fact("worker", "prosody", "CHANNELS"))])
+    return chosen([number(levels.fact("worker", "prosody", "CHANNELS"))])
 
 
 def sample_rate(selection: Selection, _: Results) -> Estimate:
     """Sample rate in Hz at which the encoders hear the clips."""
     encoders = dict.fromkeys(each.factors["encoder"] for each in selection.chosen)
-    return _chosen([number(levels.fact("encoder", encoder, "SAMPLE_RATE")) for encoder in encoders])
+    return chosen([number(levels.fact("encoder", encoder, "SAMPLE_RATE")) for encoder in encoders])
+
+
+def sample_rate_khz(selection: Selection, results: Results) -> Estimate:
+    """The same in kHz."""
+    rate = sample_rate(selection, results)
+    return chosen([rate.low / THOUSAND, rate.high / THOUSAND])
+
+
+def native_rate_khz(selection: Selection, results: Results) -> Estimate | Missing:
+    """Sample rate in kHz of the published files of the data set (or else the corpus) that `of` names."""
+    stated = selection.statement.of[0]
+    name = stated.get("dataset") or stated["corpus"]
+    loader = results.loaders.get(name)
+    if loader is None:
+        return Missing(reason=f"{name} not prepared")
+    if not levels.declared("dataset", loader, "FILE_RATE"):
+        return Missing(reason=f"nothing states the sample rate of {name}'s files")
+    return chosen([number(levels.fact("dataset", loader, "FILE_RATE")) / THOUSAND])
 
 
 def embedding_size(selection: Selection, results: Results) -> Estimate | Missing:
@@ -71,30 +90,30 @@ def input_milliseconds(selection: Selection, results: Results) -> Estimate | Mis
         return samples
     if rate.low != rate.high:
         return Missing(reason="encoders of several sample rates")
-    return _chosen([MILLISECONDS * length / rate.value for length in (samples.low, samples.high)])
+    return chosen([MILLISECONDS * length / rate.value for length in (samples.low, samples.high)])
 
 
 def cpc_layers(_: Selection, __: Results) -> Estimate:
     """Convolutions of the CPC encoder."""
-    return _chosen([len(_constant(CPC, "KERNELS"))])
+    return chosen([len(constant(CPC, "KERNELS"))])
 
 
 def cpc_filters(selection: Selection, results: Results) -> Estimate:
     """Filters of each of them, in the widths that were run; in the whole one where no record states another."""
     widths = recorded_by_runs(selection, results, "config", "encoder", "options", "width")
-    filters = _constant(CPC, "FILTERS")
-    return _chosen([filters] if isinstance(widths, Missing) else [filters * width for width in widths])
+    filters = constant(CPC, "FILTERS")
+    return chosen([filters] if isinstance(widths, Missing) else [filters * width for width in widths])
 
 
 def cpc_hop(_: Selection, __: Results) -> Estimate:
     """Samples between two frames of the CPC encoder."""
-    return _chosen([math.prod(_constant(CPC, "STRIDES"))])
+    return chosen([math.prod(constant(CPC, "STRIDES"))])
 
 
 def cpc_hop_milliseconds(selection: Selection, results: Results) -> Estimate:
     """The same in ms at its sample rate."""
     rate = number(levels.fact("encoder", "cpc", "SAMPLE_RATE"))
-    return _chosen([MILLISECONDS * cpc_hop(selection, results).value / rate])
+    return chosen([MILLISECONDS * cpc_hop(selection, results).value / rate])
 
 
 def prediction_steps(selection: Selection, results: Results) -> Estimate | Missing:
@@ -107,7 +126,7 @@ def prediction_milliseconds(selection: Selection, results: Results) -> Estimate 
     steps, hop_milliseconds = prediction_steps(selection, results), cpc_hop_milliseconds(selection, results).value
     if isinstance(steps, Missing):
         return steps
-    return _chosen([steps.low * hop_milliseconds, steps.high * hop_milliseconds])
+    return chosen([steps.low * hop_milliseconds, steps.high * hop_milliseconds])
 
 
 def negatives(selection: Selection, results: Results) -> Estimate | Missing:
@@ -124,7 +143,7 @@ def pieces(selection: Selection, results: Results) -> Estimate | Missing:
     """Pieces of clips in a step of contrastive pre-training: its views of each."""
     views = number(levels.fact("worker", "contrastive", "VIEWS"))
     clips = recorded_by_runs(selection, results, "config", "recipe", "batch")
-    return clips if isinstance(clips, Missing) else _chosen([views * each for each in clips])
+    return clips if isinstance(clips, Missing) else chosen([views * each for each in clips])
 
 
 def adam_rate(selection: Selection, results: Results) -> Estimate | Missing:
@@ -146,7 +165,7 @@ def lars_rate(selection: Selection, results: Results) -> Estimate | Missing:
             return found
     assert isinstance(factors, list)
     assert isinstance(batches, list)
-    return _chosen([factor * math.sqrt(size) for factor, size in zip(factors, batches, strict=True)])
+    return chosen([factor * math.sqrt(size) for factor, size in zip(factors, batches, strict=True)])
 
 
 def epochs(selection: Selection, results: Results) -> Estimate | Missing:
@@ -162,7 +181,7 @@ def weighing_epochs(selection: Selection, results: Results) -> Estimate | Missin
 def trials(selection: Selection, results: Results) -> Estimate | Missing:
     """Trials of each cell."""
     cells = run_cells(selection, results)
-    return _chosen([len(cell.values) for cell in cells]) if cells else Missing(reason="not run")
+    return chosen([len(cell.values) for cell in cells]) if cells else Missing(reason="not run")
 
 
 def learning_rate(selection: Selection, results: Results) -> Estimate | Missing:
@@ -175,17 +194,32 @@ def patience(selection: Selection, results: Results) -> Estimate | Missing:
     return _settings(recorded_by_cells(selection, results, "config", "training", "patience"))
 
 
-def _constant(module: str, name: str) -> Any:
-    """A literal at a module's top level, read from the source: importing it would import torch."""
+def constant(module: str, name: str) -> Any:
+    """A literal at a module's top level, read from the source: importing it would import torch.
+
+    It may be one of several that are assigned together, as in `WINDOW, HOP = 512, 160`.
+    """
     for node in levels.syntax_of(module).body:
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):
-            return ast.literal_eval(node.value)
+        for target, value in _assigned(node):
+            if isinstance(target, ast.Name) and target.id == name:
+                return ast.literal_eval(value)
     raise LookupError(f"{module} states no {name}")
 
 
-def _chosen(values: Sequence[float]) -> Estimate:
+def _assigned(node: ast.stmt) -> list[tuple[ast.expr, ast.expr]]:
+    """Targets of an assignment with their values, one by one where it has several."""
+    if not isinstance(node, ast.Assign):
+        return []
+    (target, *_), value = node.targets, node.value
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        return list(zip(target.elts, value.elts, strict=True))
+    return [(target, value)]
+
+
+def chosen(values: Sequence[float]) -> Estimate:
+    """A setting, with the smallest and the largest as its interval."""
     return replace(exact(values, replicate="", sources=(CONFIGURATION,)), n=0)
 
 
 def _settings(values: list[float] | Missing) -> Estimate | Missing:
-    return values if isinstance(values, Missing) else _chosen(values)
+    return values if isinstance(values, Missing) else chosen(values)

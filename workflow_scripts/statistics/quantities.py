@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from workflow_scripts.statistics import chosen, counted, measured
+from workflow_scripts.statistics import chosen, counted, measured, separating_networks
 from workflow_scripts.statistics.results import Estimate, Missing, Results, Selection
 
 Kind = Literal["measured", "counted", "chosen"]
@@ -97,4 +97,19 @@ QUANTITIES: dict[str, Quantity] = {
     "trials": Quantity(kind="chosen", compute=chosen.trials),
     "learning_rate": Quantity(kind="chosen", compute=chosen.learning_rate),
     "patience": Quantity(kind="chosen", compute=chosen.patience),
+    "sample_rate_khz": Quantity(kind="chosen", compute=chosen.sample_rate_khz),
+    "native_rate_khz": Quantity(kind="chosen", compute=chosen.native_rate_khz, needs="corpus"),
+    "spectrogram_window": Quantity(kind="chosen", compute=separating_networks.spectrogram_window),
+    "spectrogram_hop": Quantity(kind="chosen", compute=separating_networks.spectrogram_hop),
+    "mel_bands": Quantity(kind="chosen", compute=separating_networks.mel_bands),
+    "unet_blocks": Quantity(kind="chosen", compute=separating_networks.unet_blocks),
+    "unet_convolutions": Quantity(kind="chosen", compute=separating_networks.unet_convolutions),
+    "short_chunk_blocks": Quantity(kind="chosen", compute=separating_networks.short_chunk_blocks),
+    "short_chunk_convolutions": Quantity(kind="chosen", compute=separating_networks.short_chunk_convolutions),
+    "short_chunk_layers": Quantity(kind="chosen", compute=separating_networks.short_chunk_layers),
+    "patch_side": Quantity(kind="chosen", compute=separating_networks.patch_side),
+    "patch_columns": Quantity(kind="chosen", compute=separating_networks.patch_columns),
+    "patch_rows": Quantity(kind="chosen", compute=separating_networks.patch_rows),
+    "transformer_blocks": Quantity(kind="chosen", compute=separating_networks.transformer_blocks),
+    "insertion_spacing": Quantity(kind="chosen", compute=separating_networks.insertion_spacing),
 }

@@ -26,14 +26,38 @@ SPLITS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Windows:
+    """What a head hears of the test clips window by window: probabilities (windows, classes), float16 to stay small.
+
+    `clips` (windows,) are places among the test clips, `starts` (windows,) seconds into them; all are `seconds` long.
+    """
+
+    scores: np.ndarray
+    clips: np.ndarray
+    starts: np.ndarray
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrialResult:
-    """Probabilities (test clips, classes) of a trial, float32, and what it took."""
+    """Probabilities (test clips, classes) of a trial, float32, and what it took.
+
+    `windows` are those of the first trial, where the head hears clips by windows.
+    """
 
     trial: int
     scores: np.ndarray
     epochs: int
     train_clips: int  # whose labels were used
     seconds: float
+    windows: Windows | None = None
+
+
+def arrays_of(windows: Windows | None) -> dict[str, np.ndarray]:
+    """What to store of windows, by names that begin with `windows_`; nothing where there are none."""
+    if windows is None:
+        return {}
+    return {f"windows_{name}": np.asarray(value) for name, value in vars(windows).items()}
 
 
 class FinishedTrials:
@@ -56,12 +80,23 @@ class FinishedTrials:
             if str(stored["digest"]) != self.digest:
                 return None
             numbers = {name: stored[name].item() for name in ("trial", "epochs", "train_clips", "seconds")}
-            return TrialResult(scores=stored["scores"], **numbers)
+            heard = {
+                name: stored[f"windows_{name}"] for name in ("scores", "clips", "starts") if "windows_scores" in stored
+            }
+            windows = Windows(**heard, seconds=stored["windows_seconds"].item()) if heard else None
+            return TrialResult(scores=stored["scores"], **numbers, windows=windows)
 
     def store(self, result: TrialResult) -> None:
         """Keep a result."""
+        numbers = {name: value for name, value in vars(result).items() if name != "windows"}
         with files.written_atomically(self._path(result.trial)) as temporary:
-            np.savez(temporary, allow_pickle=False, digest=np.array(self.digest), **vars(result))
+            np.savez(
+                temporary,
+                allow_pickle=False,
+                digest=np.array(self.digest),
+                **numbers,
+                **arrays_of(result.windows),
+            )
 
     def forget(self) -> None:
         """Remove everything stored; called when the job's outputs are written."""

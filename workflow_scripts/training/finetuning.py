@@ -66,12 +66,14 @@ def fit(model: TrialModel) -> int:
 
 def tested(model: TrialModel, *, epochs: int, clock: float) -> TrialResult:
     """Score the test split with a trained model; `clock` is the monotonic time at which the trial began."""
+    rows = model.cell.rows("test")
     return TrialResult(
         trial=model.trial,
-        scores=model.scores(model.cell.rows("test")),
+        scores=model.scores(rows),
         epochs=epochs,
         train_clips=len(model.cell.train_rows(model.trial)),
         seconds=time.monotonic() - clock,
+        windows=model.windows(rows) if model.trial == 0 else None,  # one trial shows how a head hears
     )
 
 

@@ -13,7 +13,7 @@ from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.errors import UserError
 from workflow_scripts.networks.maps import Maps
 from workflow_scripts.training import trials
-from workflow_scripts.training.cells import Cell
+from workflow_scripts.training.cells import Cell, Windows
 from workflow_scripts.training.crops import Crops, averaged
 from workflow_scripts.training.device import autocast_type
 from workflow_scripts.training.encoding import MOST_SAMPLES, check_rate, embed_rows, read
@@ -75,6 +75,10 @@ class TrialModel(nn.Module, ABC):
     def scores(self, rows: np.ndarray) -> np.ndarray:
         """Probabilities (rows, classes) of whole clips, float32, in evaluation mode."""
         return probabilities(self.cell.corpus.facts.task, self.logits(rows, test=True)).cpu().numpy()
+
+    def windows(self, rows: np.ndarray) -> Windows | None:  # noqa: ARG002 - for those that hear them
+        """What the head hears of clips window by window, in evaluation mode; None where it hears them otherwise."""
+        return None
 
     def as_batch(self, rows: np.ndarray) -> np.ndarray:
         """Clips of a training step: one left alone is heard twice where batch normalisation lacks a second value."""
@@ -177,6 +181,23 @@ class OnMaps(TrialModel):
 
     def logits(self, rows: np.ndarray, *, test: bool = False) -> Tensor:
         """Logits of each clip, whose probabilities are the mean over its windows."""
+        found, windows, _ = self._heard_by_windows(rows, test=test)
+        return averaged(self.cell.corpus.facts.task, found, windows)
+
+    @torch.no_grad()
+    def windows(self, rows: np.ndarray) -> Windows:
+        """Probabilities in each window that the test of these clips hears."""
+        facts = self.cell.corpus.facts
+        found, windows, starts = self._heard_by_windows(rows, test=True)
+        return Windows(
+            scores=probabilities(facts.task, found).cpu().numpy().astype(np.float16),
+            clips=np.repeat(np.arange(len(rows), dtype=np.int32), windows.counts),
+            starts=(starts / facts.sample_rate).astype(np.float32),
+            seconds=self.head.samples / facts.sample_rate,
+        )
+
+    def _heard_by_windows(self, rows: np.ndarray, *, test: bool) -> tuple[Tensor, Crops, np.ndarray]:
+        """Logits (windows, classes) of the windows of clips, whose each is, and the first sample of each."""
         self.eval()
         corpus, length = self.cell.corpus, self.head.samples
         step = self.head.hop // 2 if test else self.head.hop
@@ -188,7 +209,7 @@ class OnMaps(TrialModel):
             self._read_and_heard(owners[first : first + size], starts[first : first + size])
             for first in range(0, len(owners), size)
         ]
-        return averaged(corpus.facts.task, torch.cat(found), windows)
+        return torch.cat(found), windows, starts
 
     def _read_and_heard(self, rows: np.ndarray, starts: np.ndarray) -> Tensor:
         pairs = zip(rows, starts, strict=True)

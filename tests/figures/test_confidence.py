@@ -1,0 +1,115 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from tests.figures import made, studies
+from tests.results import Results
+from workflow_scripts.errors import UserError
+
+VOICES = ("vocals", "vocal", "singing")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return studies.confidence(tmp_path_factory.mktemp("results"))
+
+
+@pytest.fixture(scope="module")
+def numbers(results: Results) -> pd.DataFrame:
+    return made.numbers(results)
+
+
+@pytest.fixture(scope="module")
+def figure(results: Results) -> Figure:
+    return made.figure(results)
+
+
+def heard(results: Results, encoder: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Windows of each clip (clips, windows), labels of the voices (clips, 3), and the clips' names, of one method."""
+    (path,) = made.paths(results, encoder=encoder)
+    stored = np.load(path.with_name("predictions.npz"))
+    places = [list(stored["classes"]).index(tag) for tag in VOICES]
+    windows = stored["windows_scores"][:, places[0]].astype(float).reshape(len(stored["clips"]), -1)
+    return windows, stored["labels"][:, places], stored["clips"]
+
+
+def test_everything_finds_room(figure: Figure) -> None:
+    made.assert_nothing_overlaps(figure)
+
+
+def test_the_rules_pick_the_clips(results: Results, numbers: pd.DataFrame) -> None:
+    of, labels, clips = heard(results, "unet")
+    over = heard(results, "magnitude")[0]
+    silent = np.flatnonzero((labels == 0).all(axis=1))
+    sung = np.flatnonzero(labels[:, 0] == 1)
+    surest = silent[over[silent].mean(axis=1).argmax()]
+    found = sung[(of - over)[sung].mean(axis=1).argmax()]
+    picked = numbers.groupby("case")["clip"].unique()
+    assert (picked["without"].tolist(), picked["with"].tolist()) == ([clips[surest]], [clips[found]])
+    counts = numbers.groupby("case")["candidates"].first()
+    assert (counts["without"], counts["with"]) == (len(silent), len(sung))
+
+
+def test_each_window_is_a_point(results: Results, numbers: pd.DataFrame, figure: Figure) -> None:
+    of, _, clips = heard(results, "unet")
+    rows = numbers.query("case == 'with' and encoder == 'unet'")
+    (row,) = np.flatnonzero(clips == rows["clip"].iloc[0])
+    assert rows["confidence"].to_numpy() == pytest.approx(100 * of[row])
+    assert rows["start"].to_numpy() == pytest.approx(3.862 / 2 * np.arange(14), rel=1e-6)
+    drawn = [line.get_ydata() for line in figure.axes[1].lines]
+    assert any(np.allclose(line, rows["confidence"]) for line in map(np.asarray, drawn) if len(line) == len(rows))
+
+
+def test_the_rules_are_in_the_figure_and_its_description(results: Results, figure: Figure) -> None:
+    shown = " ".join(" ".join(text.get_text() for text in made.shown(figure)).split())
+    for rule in (
+        "Of the clips without vocals or a tag like it the one of which spectrogram alone is surest",
+        "Of the clips with vocals the one where U-Net, vocals is ahead of spectrogram alone most",
+    ):
+        assert rule in shown
+        assert rule in made.description(results)
+
+
+def test_a_method_that_is_ahead_nowhere_is_not_said_to_be(tmp_path: Path) -> None:
+    results = studies.confidence(tmp_path)
+    (path,) = made.paths(results, encoder="unet")
+    stored = dict(np.load(path.with_name("predictions.npz")))
+    np.savez(path.with_name("predictions.npz"), **stored | {"windows_scores": 0 * stored["windows_scores"]})
+    assert "the one where U-Net, vocals is behind spectrogram alone least, ahead nowhere" in made.description(results)
+
+
+def test_what_is_not_there_is_said(tmp_path: Path) -> None:
+    results = studies.confidence(tmp_path)
+    (path,) = made.paths(results, encoder="unet")
+    stored = dict(np.load(path.with_name("predictions.npz")))
+    stored["labels"][:, list(stored["classes"]).index("vocals")] = 0
+    np.savez(path.with_name("predictions.npz"), **stored)
+    numbers = made.numbers(results).query("case == 'with'")
+    assert set(numbers["reason"]) == {"no such test clip"}
+    made.assert_nothing_overlaps(made.figure(results))
+    assert "no such test clip" in made.description(results)
+    plain = {name: array for name, array in stored.items() if not name.startswith("windows")}
+    np.savez(path.with_name("predictions.npz"), **plain)
+    assert set(made.numbers(results)["reason"]) == {"no windows stored: the head hears clips as a whole"}
+    made.remove(results, encoder="unet")
+    assert set(made.numbers(results)["reason"]) == {"not run"}
+    made.assert_nothing_overlaps(made.figure(results))
+
+
+def test_clips_of_other_data_are_not_compared(tmp_path: Path) -> None:
+    results = studies.confidence(tmp_path)
+    (path,) = made.paths(results, encoder="unet")
+    pd.read_csv(path, dtype=str).assign(data="other").to_csv(path, index=False)
+    numbers = made.numbers(results)
+    assert set(numbers["status"]) == {"missing"}
+    assert numbers["reason"].iloc[0].startswith("refused: ")
+
+
+def test_an_unknown_tag_is_refused(tmp_path: Path) -> None:
+    results = studies.confidence(tmp_path)
+    results.plan["studies"]["fig2"]["figure"]["tag"] = "kazoo"
+    with pytest.raises(UserError, match="figure: there is no tag 'kazoo'; allowed: guitar"):
+        made.numbers(results)

@@ -1,0 +1,181 @@
+"""How much better or worse each tag is told than by another method (Garoufis et al. 2024, per-tag differential).
+
+Computed again from the stored predictions, since trials state the mean over the tags alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from workflow_scripts.errors import UserError
+from workflow_scripts.factors import PRETRAINING
+from workflow_scripts.report import figures, words
+from workflow_scripts.report.evidence import NOT_RUN, Evidence, Method, Predictions, frame, panels, select
+from workflow_scripts.statistics.cells import Refused, match
+from workflow_scripts.statistics.intervals import mean_intervals
+from workflow_scripts.statistics.per_class import per_class
+from workflow_scripts.statistics.plan import Study
+from workflow_scripts.statistics.summary import METHOD_FACTORS, MISSING
+
+READING = (
+    "Dots: mean paired difference from the method named below the axis, with its 95 % t interval over the trials (over "
+    "the checkpoints where there are several), on these test clips. In brackets: test clips with the tag. No interval "
+    "is adjusted for the number of tags, of which one in twenty is off zero by chance."
+)
+COLUMNS = (
+    *("study", "metric", "unit", "panel", "method", "over", *METHOD_FACTORS, "status", "reason", "tag", "positives"),
+    *("mean", "low", "high", "n", "replicate", "trials", "checkpoints", "test_clips", "source", "data"),
+)
+PANEL_WIDTH = 5.0  # inches: two panels fit a page
+ROW_HEIGHT = 0.075  # inches for each dot of a tag
+GAP = 0.14  # inches between tags
+MARGIN_HEIGHT = 1.0  # inches: panel title and axis
+BESIDE = 0.7  # share of a row that the dots of one tag spread over
+STRIPE = "#f3f4f6"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """`over`: levels of the method that the others are compared with; `tags`: which ones are drawn (default: all)."""
+
+    over: Mapping[str, str | int]
+    tags: Sequence[str] = ()
+
+
+def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
+    """One row per panel, method and tag with the difference in the printed unit, or one that says why there is none.
+
+    `UserError` for a tag that the data set does not have, or where a clip has one class alone.
+    """
+    drawn = tuple({*study.rows, *PRETRAINING, "scenario"})
+    rows: list[dict[str, object]] = []
+    for label, methods in panels(evidence.methods, drawn=drawn).items():
+        bases = select(methods, options.over)
+        shared = {"study": study.name, "metric": study.metric, "panel": label}
+        shared |= {"unit": evidence.measure.difference_unit, "over": figures.named(options.over, options.over)}
+        for method in methods:
+            if method not in bases:
+                named = method.facts | {"method": figures.named(method.levels, study.rows)}
+                rows += [shared | named | row for row in _tags(method, bases, evidence, options)]
+    return frame(rows, COLUMNS)
+
+
+def _tags(method: Method, bases: Sequence[Method], evidence: Evidence, options: Options) -> list[dict[str, object]]:
+    if len(bases) != 1:
+        return [{"status": MISSING, "reason": f"{len(bases)} methods to compare with, not one"}]
+    (base,) = bases
+    if not (method.cells and base.cells):
+        return [{"status": MISSING, "reason": method.reason or base.reason or NOT_RUN}]
+    matching = match(method.cells, base.cells)
+    if isinstance(matching, Refused):
+        return [{"status": MISSING, "reason": f"refused: {matching.reason}"}]
+    sides = [evidence.predictions_of(side) for side in (method, base)]
+    first = sides[0][0]
+    places = _places(first, options, evidence.study)
+    values = matching.values(*([_values(each, evidence.study) for each in side] for side in sides))
+    intervals = mean_intervals((values[0] - values[1]).T * evidence.measure.scale)
+    return [
+        {
+            **{"tag": first.classes[place], "positives": int((first.labels[:, place] == 1).sum())},
+            **{"mean": float(intervals.mean[place]), "low": float(intervals.low[place])},
+            **{"high": float(intervals.high[place]), "n": intervals.n, "replicate": matching.replicate},
+        }
+        for place in places
+    ]
+
+
+def _places(predictions: Predictions, options: Options, study: Study) -> list[int]:
+    unknown = [tag for tag in options.tags if tag not in predictions.classes]
+    if unknown:
+        allowed = ", ".join(predictions.classes)
+        raise UserError(f"study {study.name}: figure.tags: there is no {', '.join(unknown)}; allowed: {allowed}")
+    return [predictions.classes.index(tag) for tag in options.tags or predictions.classes]
+
+
+def _values(predictions: Predictions, study: Study) -> np.ndarray:
+    if predictions.confusion.ndim != 4:
+        raise UserError(
+            f"study {study.name}: figure tag_differences needs clips with several classes; choose another data set, or "
+            "figure confusions"
+        )
+    return per_class(study.metric, labels=predictions.labels, scores=predictions.scores)
+
+
+def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
+    """Draw what `numbers` returned."""
+    names = list(dict.fromkeys(numbers["method"]))
+    styles = {name: {**figures.distinct(place), "markersize": 4} for place, name in enumerate(names)}
+    grouped = figures.groups(numbers, "panel")
+    rows, columns = figures.grid_of(len(grouped), width=PANEL_WIDTH, most=2)
+    tags = max((figures.measured(within)["tag"].nunique() for _, within in grouped), default=0)
+    handles = [Line2D([], [], linestyle="none", label=name, **style) for name, style in styles.items()]
+    legend_columns = figures.legend_columns(handles, width=PANEL_WIDTH * columns)
+    height = MARGIN_HEIGHT + max(tags, 5) * (GAP + ROW_HEIGHT * len(names))
+    legend_height = figures.LEGEND_HEIGHT * -(-len(handles) // legend_columns)
+    figure = figures.blank(PANEL_WIDTH * columns, rows * height + legend_height)
+    axes = figures.panels(figure, rows, columns, len(grouped))
+    for panel, (label, within) in zip(axes, grouped, strict=True):
+        _panel(panel, label, within, study=study, styles=styles)
+    figures.legend(figure, handles, columns=legend_columns)
+    figures.heading(figure, study.title, numbers["source"])
+    return figure
+
+
+def _panel(
+    panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, styles: Mapping[str, Mapping[str, Any]]
+) -> None:
+    found = figures.measured(rows)
+    absent = figures.records(rows[rows["status"] == MISSING])
+    said = [f"{row.method}: {row.reason.partition(':')[0]}" for row in absent]
+    panel.set_title("\n".join([figures.panel_title(label, rows), *said]))
+    if found.empty:
+        figures.no_data(panel)
+        return
+    figures.tidy(panel, lines="x")
+    positives = found.drop_duplicates("tag").set_index("tag")["positives"]
+    tags = [str(tag) for tag in positives.index]
+    for height in range(0, len(tags), 2):  # so that a dot is seen to belong to its row
+        panel.axhspan(height - 0.5, height + 0.5, color=STRIPE, linewidth=0, zorder=0)
+    panel.axvline(0, color=figures.INK, linewidth=0.9, zorder=1)
+    methods = [name for name in styles if name in set(found["method"])]
+    for place, name in enumerate(methods):
+        beside = (place - (len(methods) - 1) / 2) * BESIDE / max(len(methods) - 1, 1)
+        mine = found[(found["method"] == name) & found["mean"].notna()]
+        ends = [(mine["mean"] - mine["low"]).fillna(0), (mine["high"] - mine["mean"]).fillna(0)]
+        heights = [tags.index(str(tag)) + beside for tag in mine["tag"]]
+        panel.errorbar(mine["mean"], heights, xerr=ends, linestyle="none", elinewidth=0.9, zorder=3, **styles[name])
+    panel.set_yticks(range(len(tags)), [f"{tag} ({positives[tag]:,})" for tag in tags])
+    panel.set_ylim(len(tags) - 0.4, -0.6)
+    panel.tick_params(axis="y", length=0)
+    measure = words.measure(study.metric)
+    unit = f" ({measure.difference_unit})" if measure.difference_unit else ""
+    panel.set_xlabel(f"{measure.name} of the tag less that of {next(iter(rows['over']))}{unit}")
+
+
+def describe(study: Study, numbers: pd.DataFrame) -> str:
+    """The tags at which each method gains and loses most, and how many differences are off zero, panel by panel."""
+    measure = words.measure(study.metric)
+    said = []
+    for label, rows in figures.groups(numbers, "panel"):
+        found = figures.measured(rows).dropna(subset="mean")
+        title = figures.panel_title(label, rows).splitlines()[0]
+        ends = [_ends(name, mine, measure) for name, mine in figures.groups(found, "method")]
+        said.append(f"{title}: {'; '.join(ends) or 'nothing measured'}")
+    over = next(iter(numbers["over"]), "another")
+    return f"{words.capital(measure.name)} of each tag against {over}. {'. '.join(said)}."
+
+
+def _ends(name: str, rows: pd.DataFrame, measure: words.Measure) -> str:
+    best, worst = (rows.loc[getattr(rows["mean"], end)()] for end in ("idxmax", "idxmin"))
+    ends = [f"{words.signed(row['mean'], measure.decimals)} at {row['tag']}" for row in (worst, best)]
+    clear = int(((rows["low"] > 0) | (rows["high"] < 0)).sum())
+    unit = f", in {measure.difference_unit}" if measure.difference_unit else ""
+    return f"{name} from {ends[0]} to {ends[1]}{unit}, {clear} of {len(rows)} intervals without zero"
