@@ -20,8 +20,6 @@ demo: $(VENV)/installed ## run the whole path on synthetic data and show the tab
 	$(BIN)/snakemake --profile config/profiles/local --configfile config/demo.yaml --quiet rules
 	$(BIN)/python -m workflow_scripts.show --plan results/demo/statistics/plan.json --statistics results/demo/statistics --report results/demo/report/index.html
 
-# Two processes of several threads each: threads that wait by spinning take the cores from those that work.
-test: export OMP_WAIT_POLICY := PASSIVE
 test: $(VENV)/installed ## run all tests
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 

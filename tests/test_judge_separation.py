@@ -55,6 +55,12 @@ def test_si_sdr_is_its_definition_and_knows_no_scale(seed, scale, noise):
     assert float(found) == pytest.approx(expected, abs=1e-6)
 
 
+def test_si_sdr_is_a_number_for_an_estimate_without_error_or_without_sound():
+    reference = torch.randn(50, generator=torch.Generator().manual_seed(0))
+    assert float(si_sdr(3 * reference, reference)) == pytest.approx(120)
+    assert float(si_sdr(torch.zeros(50), reference)) == pytest.approx(-120)
+
+
 def test_a_song_is_separated_without_seams():
     torch.manual_seed(0)
     audio = torch.randn(spectrogram.sample_count(900) + 77)

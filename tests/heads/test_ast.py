@@ -137,7 +137,7 @@ def test_the_distilled_deit_of_timm_fits_every_size():
     for size in ("tiny", "small", "base"):
         with torch.device("meta"):
             theirs = timm.create_model(ast.SIZES[size].deit, pretrained=False).state_dict()
-            ours = ast.Ast(ast.SIZES[size], outputs=2, frames=384, stride=8).v.state_dict()
+            ours = ast.Ast(ast.SIZES[size], outputs=2, stride=8).v.state_dict()
         resized = {"pos_embed", "patch_embed.proj.weight"}
         assert {key: theirs[key].shape for key in ours if key not in resized} == {
             key: value.shape for key, value in ours.items() if key not in resized

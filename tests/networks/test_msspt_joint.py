@@ -5,6 +5,7 @@ The reference here is written from that code's description, layer by layer with 
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Iterator
 
@@ -95,8 +96,16 @@ def convolved(values: Tensor, weights: dict[str, Tensor]) -> Tensor:
     return F.conv2d(values.permute(0, 3, 1, 2), kernel, weights["bias"], padding=1).permute(0, 2, 3, 1)
 
 
-def normalised(values: Tensor, weights: dict[str, Tensor]) -> Tensor:
-    scaled = (values - weights["moving_mean"]) / (weights["moving_variance"] + 1e-3).sqrt()
+def normalised(values: Tensor, weights: dict[str, Tensor], *, training: bool = False) -> Tensor:
+    """Values (..., channels) by the running statistics; in training by their own, towards which those move."""
+    mean, variance = weights["moving_mean"], weights["moving_variance"]
+    if training:
+        channels = values.flatten(0, -2)
+        mean, variance = channels.mean(dim=0), channels.var(dim=0, correction=0)
+        count = 1 if values.ndim == 2 else len(channels) / (len(channels) - 1)  # behind convolutions it is the unbiased
+        weights["moving_mean"] = 0.99 * weights["moving_mean"] + 0.01 * mean.detach()
+        weights["moving_variance"] = 0.99 * weights["moving_variance"] + 0.01 * count * variance.detach()
+    scaled = (values - mean) / (variance + 1e-3).sqrt()
     return scaled * weights["gamma"] + weights["beta"]
 
 
@@ -104,16 +113,18 @@ def pooled(values: Tensor, size: tuple[int, int]) -> Tensor:
     return F.max_pool2d(values.permute(0, 3, 1, 2), size).permute(0, 2, 3, 1)
 
 
-def tagged(values: Tensor, layers: Iterator[dict[str, Tensor]], maps: dict[int, Tensor]) -> Tensor:
+def tagged(
+    values: Tensor, layers: Iterator[dict[str, Tensor]], maps: dict[int, Tensor], *, training: bool = False
+) -> Tensor:
     """Logits of the back end, from its spectrograms (batch, frames, bands, channels) and maps by block."""
     for place in range(7):
         if place in maps:
             values = torch.cat([values, pooled(maps[place], (1, 2))], dim=-1)
         for _ in range(2):
-            values = normalised(convolved(values, next(layers)), next(layers)).relu()
+            values = normalised(convolved(values, next(layers)), next(layers), training=training).relu()
         values = pooled(values, (2, 2) if place < 6 else (3, 2))
     dense, last_norm, classes = next(layers), next(layers), next(layers)
-    hidden = normalised(values.flatten(1) @ dense["kernel"] + dense["bias"], last_norm).relu()
+    hidden = normalised(values.flatten(1) @ dense["kernel"] + dense["bias"], last_norm, training=training).relu()
     return hidden @ classes["kernel"] + classes["bias"]
 
 
@@ -149,8 +160,7 @@ def test_a_joint_network_imports_and_computes_what_the_code_does(tmp_path, magni
     assert sum(parameter.numel() for parameter in network.parameters()) == (SIZES | FEWER)[kind]
     assert isinstance(network.back_end, ShortChunkCnn)
     with torch.no_grad():
-        log = spectrogram.log10(magnitude)[:, None]
-        separated = network.separator(log)
+        separated = network.separator(logarithm(magnitude)[:, None])
         matrix = spectrogram.mel_matrix()
         each = [logarithm((magnitude * separated.mask[:, source]) @ matrix) for source in range(sources)]
         heard = torch.stack([*each, logarithm(magnitude) @ matrix], dim=-1)
@@ -216,17 +226,31 @@ def test_the_separator_of_a_joint_network_is_an_encoder(tmp_path, naming, name, 
     torch.testing.assert_close(dict(encoder.network.state_dict()), dict(wanted), rtol=0, atol=0)
 
 
-def test_a_joint_network_learns_as_keras_would(tmp_path, magnitude):
+@pytest.mark.parametrize("sources", [1, 4])
+def test_a_joint_network_learns_as_keras_would(tmp_path, magnitude, sources):
     """In training mode: the batch's own statistics throughout, and where they leave the running ones."""
-    network = imported(published(joint(1), "keras"), tmp_path / "joint.pt", official.joint_network)
-    before = {key: value.clone() for key, value in network.state_dict().items() if "running" in key}
+    state = published(joint(sources), "keras")
+    network = imported(state, tmp_path / "joint.pt", official.joint_network)
     network.train()
     network.back_end.dropout.eval()
-    logits = network(magnitude[:, None])
-    logits.square().sum().backward()
-    after = network.state_dict()
-    assert all(not torch.equal(after[key], value) for key, value in before.items())
-    assert all(parameter.grad is not None for parameter in network.parameters())
-    network.eval()
     with torch.no_grad():
-        assert not torch.allclose(network(magnitude[:, None]), logits, atol=1e-3)
+        separated = copy.deepcopy(network.separator)(logarithm(magnitude)[:, None])
+        matrix = spectrogram.mel_matrix()
+        each = [logarithm((magnitude * separated.mask[:, source]) @ matrix) for source in range(sources)]
+        heard = torch.stack([*each, logarithm(magnitude) @ matrix], dim=-1)
+        maps = {place: separated.decoder[5 - place].permute(0, 2, 3, 1) for place in FIVE}
+        layers = list(layers_of(state))[len(separator(sources)) :]
+        expected = tagged(heard, iter(layers), maps, training=True)
+    logits = network(magnitude[:, None])
+    torch.testing.assert_close(logits.detach(), expected, rtol=1e-3, atol=1e-3)  # two windows normalise each other
+    norms = [weights for weights in layers if "moving_mean" in weights]
+    for ours, theirs in ((network.back_end.blocks[0].norm1, norms[0]), (network.back_end.norm, norms[-1])):
+        torch.testing.assert_close(ours.running_mean, theirs["moving_mean"], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(ours.running_var, theirs["moving_variance"], rtol=1e-4, atol=1e-5)
+    logits.square().sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def test_the_u_net_of_a_joint_network_takes_maxima_whatever_the_sources(tmp_path):
+    network = imported(published(joint(4), "keras"), tmp_path / "joint.pt", official.joint_network)
+    assert network.separator.pool is F.max_pool2d

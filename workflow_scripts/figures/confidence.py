@@ -188,7 +188,7 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, styles: Mapping[str, 
         panel.set_title("\n".join(said))
         figures.no_data(panel)
         return
-    about = f"clip {first['clip']} of {int(first['candidates']):,} such ({first['source']}), {label}"
+    about = f"clip {first['clip']}, one of {int(first['candidates']):,} such ({first['source']}), {label}"
     panel.set_title("\n".join([*textwrap.wrap(f"{first['rule']}:", LINE), *textwrap.wrap(about, LINE)]))
     figures.tidy(panel, lines="y")
     for name, mine in figures.groups(found, "method"):

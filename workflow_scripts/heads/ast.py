@@ -74,7 +74,7 @@ class AstHead(MapsHead):
         super().__init__()
         size, frames = SIZES[options.size], options.frames
         self.samples, self.hop = sample_count(frames), frames * HOP
-        self.network = Ast(size, outputs=outputs, channels=sources + 1, frames=frames, stride=frames // COLUMNS)
+        self.network = Ast(size, outputs=outputs, channels=sources + 1, stride=frames // COLUMNS)
         levels = len(RECEIVING) if decoder and options.adaptation == "sum" else 0
         shapes = frames_and_bins(frames, levels)
         self.adapters = nn.ModuleList(

@@ -79,17 +79,14 @@ class Transformer(nn.Module):
 class Ast(nn.Module):
     """Log-mel spectrograms to one logit per class."""
 
-    def __init__(
-        self, size: Size, *, outputs: int, channels: int = 1, frames: int, stride: int, columns: int = COLUMNS
-    ) -> None:
+    def __init__(self, size: Size, *, outputs: int, channels: int = 1, stride: int, columns: int = COLUMNS) -> None:
         """Build the network with weights from torch's global generator.
 
         Time is padded with zeros, half on each side, as far as `columns` patches of 16 frames, `stride` apart, are
-        longer than `frames`: with 384 frames and stride 8 by 4 and 4 for 48 columns, and not at all for 47.
+        longer than a spectrogram: with stride 8 one of 384 frames by 4 and 4 for 48 columns, and not at all for 47.
         """
         super().__init__()
-        missing = PATCH + (columns - 1) * stride - frames
-        self.padding = (missing // 2, missing - missing // 2)
+        self.covered = PATCH + (columns - 1) * stride  # frames
         self.v = Transformer(size, channels=channels, stride=stride, columns=columns)
         self.mlp_head = nn.Sequential(nn.LayerNorm(size.width), nn.Linear(size.width, outputs))
         self.apply(start)
@@ -98,7 +95,8 @@ class Ast(nn.Module):
 
     def forward(self, spectrograms: Tensor, added: Mapping[int, Tensor] | None = None) -> Tensor:
         """Logits (batch, outputs) of spectrograms (batch, channels, frames, 128); `added` as in `Transformer`."""
-        padded = functional.pad(spectrograms.transpose(2, 3), self.padding)
+        missing = self.covered - spectrograms.shape[2]
+        padded = functional.pad(spectrograms.transpose(2, 3), (missing // 2, missing - missing // 2))
         tokens = self.v(padded, added or {})
         return self.mlp_head(tokens[:, :SPECIAL].mean(dim=1))
 
@@ -142,7 +140,7 @@ def network_of(shapes: Mapping[str, Sequence[int]]) -> Ast:
         raise UserError(f"its tokens have {width} values: it is none of {', '.join(SIZES)}")
     if patches not in (ROWS * (COLUMNS - 1), ROWS * COLUMNS):
         raise UserError(f"it has {patches} patches, not 8 rows of 47 or 48: it was trained on another grid")
-    return Ast(size, outputs=shapes["mlp_head.1.weight"][0], frames=384, stride=8, columns=patches // ROWS)
+    return Ast(size, outputs=shapes["mlp_head.1.weight"][0], stride=8, columns=patches // ROWS)
 
 
 def load_deit(network: Ast, state: Mapping[str, Tensor]) -> None:

@@ -9,13 +9,18 @@ import torch
 from torch import Tensor, nn
 
 from workflow_scripts.errors import UserError
-from workflow_scripts.networks import msspt, spectrogram, unet
+from workflow_scripts.networks import msspt, unet
+from workflow_scripts.networks.log_mel import log10
 from workflow_scripts.networks.maps import Maps
 from workflow_scripts.networks.short_chunk_cnn import ALONE, HEARING, JOINT, SKIPS, ShortChunkCnn
 
 
 class JointNetwork(nn.Module):
-    """A U-Net and the Short-Chunk CNN behind it, on magnitudes."""
+    """A U-Net and the Short-Chunk CNN behind it, on magnitudes.
+
+    Its U-Net takes maxima whatever the number of sources, and hears logarithms as the back end does (`models.py` of the
+    code); the separation network of four sources is trained with means (`separators.py`).
+    """
 
     def __init__(self, separator: unet.UNet, back_end: ShortChunkCnn) -> None:
         """Join the two."""
@@ -24,7 +29,7 @@ class JointNetwork(nn.Module):
 
     def forward(self, magnitude: Tensor) -> Tensor:
         """Logits (batch, outputs) of magnitudes (batch, 1, 384, 256)."""
-        found = self.separator(spectrogram.log10(magnitude))
+        found = self.separator(log10(magnitude))
         return self.back_end(Maps(magnitude=magnitude, masked=found.mask * magnitude, decoder=found.decoder))
 
 
@@ -36,7 +41,7 @@ def back_end_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def joint_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Weights of the joint network by the names of `JointNetwork`; others keep their names.
 
-    Raises `UserError` for those of the code's later versions: how these name their layers is not published with them.
+    Raises `UserError` for those of the code's later versions, whose layers are not read here.
     """
     if any("kernel" in key and value.ndim == 4 and tuple(value.shape[:2]) == (1, 1) for key, value in state.items()):
         raise UserError(
@@ -48,6 +53,8 @@ def joint_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def separator_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Weights of a separation network by the names an encoder gives them, also from the file of a joint network.
+
+    One of four sources was tuned there with maxima, where our encoder of four takes means.
 
     Raises `UserError` if none of its layers is there.
     """
@@ -80,7 +87,7 @@ def joint_of(shapes: Mapping[str, Sequence[int]]) -> JointNetwork:
     if any(beside[place] != decoder[SKIPS - place] for place in hearing):
         raise UserError("it has other connections between U-Net and back end than the code's first version")
     return JointNetwork(
-        unet.UNet(sources=sources, pooling="max" if sources == 1 else "average"),
+        unet.UNet(sources=sources, pooling="max"),
         ShortChunkCnn(
             sources=sources,
             decoder=decoder,

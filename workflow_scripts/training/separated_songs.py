@@ -14,6 +14,7 @@ from workflow_scripts.audio.corpus import FULL_SCALE, Corpus
 from workflow_scripts.networks import spectrogram
 from workflow_scripts.training.shapes import Encoder
 
+LEAST = 1e-12  # of an estimate's energy: far below what samples of 16 bits can tell
 SEGMENT_FRAMES = 384  # of a song that the network hears at once, as in training
 
 
@@ -49,12 +50,15 @@ def separate(encoder: Encoder, audio: Tensor) -> Tensor:
 def si_sdr(estimate: Tensor, reference: Tensor) -> Tensor:
     """Scale-invariant signal-to-distortion ratio in dB (...) of signals (..., samples).
 
-    10 log10(|a s|^2 / |e - a s|^2) with the scale a = <e, s> / <s, s> (Le Roux et al. 2019, equation 5).
+    10 log10(|a s|^2 / |e - a s|^2) with the scale a = <e, s> / <s, s> (Le Roux et al. 2019, equation 5). An estimate
+    without error, as of a song of one source, has 120 dB instead of infinity, one of silence -120 dB.
     """
     estimate, reference = estimate.double(), reference.double()
     scale = (estimate * reference).sum(-1, keepdim=True) / reference.square().sum(-1, keepdim=True)
     target = scale * reference
-    return 10 * torch.log10(target.square().sum(-1) / (estimate - target).square().sum(-1))
+    energy = estimate.square().sum(-1)
+    ratio = (target.square().sum(-1) + LEAST * energy) / ((estimate - target).square().sum(-1) + LEAST * energy)
+    return 10 * torch.log10(torch.where(energy > 0, ratio, LEAST))
 
 
 def judge(
