@@ -14,7 +14,7 @@ from workflow_scripts.audio.corpus import FULL_SCALE, Corpus
 from workflow_scripts.networks import spectrogram
 from workflow_scripts.training.shapes import Encoder
 
-LEAST = 1e-12  # of an estimate's energy: far below what samples of 16 bits can tell
+LEAST = 1e-15  # of an estimate's energy: far below what samples of 16 bits can tell
 SEGMENT_FRAMES = 384  # of a song that the network hears at once, as in training
 
 
@@ -51,7 +51,7 @@ def si_sdr(estimate: Tensor, reference: Tensor) -> Tensor:
     """Scale-invariant signal-to-distortion ratio in dB (...) of signals (..., samples).
 
     10 log10(|a s|^2 / |e - a s|^2) with the scale a = <e, s> / <s, s> (Le Roux et al. 2019, equation 5). An estimate
-    without error, as of a song of one source, has 120 dB instead of infinity, one of silence -120 dB.
+    without error, as of a song of one source, has 150 dB instead of infinity, one of silence -150 dB.
     """
     estimate, reference = estimate.double(), reference.double()
     scale = (estimate * reference).sum(-1, keepdim=True) / reference.square().sum(-1, keepdim=True)
