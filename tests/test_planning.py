@@ -270,6 +270,16 @@ def test_another_file_under_the_same_name_changes_what_descends_from_it(tmp_path
     assert len(codes) == 2
 
 
+def test_another_file_that_a_head_starts_from_makes_its_cells_again(tmp_path: Path) -> None:
+    digests = []
+    for name, content in (("first", "one"), ("copy", "one"), ("other", "two")):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+        plan = Plan(PAPER | {"heads": {"ast": {"checkpoint": str(tmp_path / name)}}}, {})
+        job = plan.evaluate(EQUAL, replace(cell("fine_tuned"), head="ast"))
+        digests.append(json.loads(job.config)["head_file"])
+    assert digests[0] == digests[1] != digests[2]
+
+
 def test_a_changed_checkpoint_entry_changes_what_descends_from_it() -> None:
     run = Run.of_checkpoint("official", encoder="pase_plus")
     plans = [

@@ -334,6 +334,7 @@ class Plan:
                 "trials": settings.pop("trials"),
                 "training": settings,
                 "factors": {**asdict(run), **asdict(cell)},
+                **_file_of(head),
             },
         )
 
@@ -541,6 +542,12 @@ class Plan:
     ) -> Job:
         descent = [[job.code, job.config] for job in upstream or []]
         return Job(config=json.dumps(reads, sort_keys=True), code=digest([code_digest(verb, chosen=chosen), descent]))
+
+
+def _file_of(head: Mapping[str, Any]) -> dict[str, str | None]:
+    """Digest of the file whose weights a head starts from, where it states one: another file is another head."""
+    checkpoint = head["options"].get("checkpoint")
+    return {} if checkpoint is None else {"head_file": _digest_of_file(Path(checkpoint))}
 
 
 @functools.cache
