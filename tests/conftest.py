@@ -13,6 +13,7 @@ PARTS = (
     "tests/cluster/",
     "tests/test_workflow.py",
     "tests/test_workflow_contrastive.py",
+    "tests/test_workflow_separation.py",
     "tests/statistics/",
     "tests/test_kill_anywhere.py",
     "tests/audio/",
