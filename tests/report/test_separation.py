@@ -44,7 +44,7 @@ def test_the_runs_of_a_study_have_a_row_for_each_source(results: Results) -> Non
     judged(results.folder / "vocals")  # which the study does not use
     (row,) = table(results).rows
     assert row == (
-        *("unet", "drums", "musdb18", "wu2021", "0", "twin", "drums", "12"),
+        *("U-Net", "drums", "MUSDB18", "wu2021", "0", "twin", "drums", "12"),
         *("\N{MINUS SIGN}3.0", "+9.1", "1.0", "0.0"),
     )
     assert len(row) == len(separation.HEADINGS)
