@@ -358,7 +358,8 @@ def separating(**sections: dict[str, Any]) -> Plan:
 
 def test_runs_that_separate_are_judged_by_songs_they_did_not_hear(plan: Plan) -> None:
     found = separating()
-    assert found.judged == [SEPARATING]
+    bass = replace(SEPARATING, workers="bass", recipe="separation_bass")
+    assert found.judged == [SEPARATING, bass]
     job = found.judge_separation(SEPARATING)
     assert json.loads(job.config) == {
         "encoder": {"name": "unet", "options": {}},

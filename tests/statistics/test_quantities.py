@@ -479,7 +479,7 @@ def test_layers_of_the_separating_networks_are_those_they_are_built_of(results: 
     results.add(factors("unet", "fine_tuned", "openmic"), [0.5] * 3)
     network = unet.UNet(sources=1, pooling="max")
     cnn = short_chunk_cnn.ShortChunkCnn(sources=0, decoder=[], outputs=2, adaptation="sum")
-    transformer = ast.Ast(ast.SIZES["tiny"], outputs=2, frames=384, stride=8)
+    transformer = ast.Ast(ast.SIZES["tiny"], outputs=2, stride=8)
     built = {
         "unet_blocks": len(network.contracting),
         "unet_convolutions": convolutions(network.contracting[0]),
