@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -69,3 +70,19 @@ def metrics_recomputed(finished: Path, study: str) -> set[str]:
         for row in rows.to_dict("records"):
             assert float(row["mean"]) == pytest.approx(means[tuple(row[factor] for factor in METHOD)], rel=1e-12)
     return set(table["metric"])
+
+
+def published_means_recompute(finished: Path, *, system: str) -> int:
+    """Compare what stands beside a system's published means with the trials; return how many there are."""
+    results = finished / "results/smoke/statistics"
+    plan = json.loads((results / "plan.json").read_text(encoding="utf-8"))
+    table = pd.read_csv(results / "reproduction.csv", dtype=str, keep_default_na=False)
+    spoken = table[(table["value"] != "") & (table["quantity"] == "mean") & (table["system"] == system)]
+    for _, line in spoken.iterrows():
+        levels = dict(part.split("=") for part in line["of"].split())
+        planned = [plan["evaluations"][place] for place in plan["studies"][line["study"]]["evaluations"]]
+        (cell,) = (each for each in planned if levels.items() <= each["factors"].items())
+        trials = pd.read_csv(finished / cell["path"]).query("metric == @line.our_metric")
+        assert float(line["value"]) == pytest.approx(100 * trials["value"].mean()), line["row"]
+        assert line["verdict"] == "not comparable", "no twin stands beside a published number"
+    return len(spoken)

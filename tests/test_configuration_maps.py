@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.repository import REPOSITORY
-from workflow_scripts import configuration, levels
+from workflow_scripts import configuration, levels, unimported
 from workflow_scripts.errors import UserError
 from workflow_scripts.planning import Plan
 
@@ -164,9 +164,10 @@ def test_stems_and_masks_are_asked_for_only_where_something_is_pretrained(tmp_pa
 
 
 @pytest.mark.parametrize("level", [name for name in levels.names("worker") if name.startswith("separation")])
-def test_what_a_worker_says_it_separates_is_in_its_mixtures(level):
-    worker = levels.load("worker", level)
-    assert len(worker.MIX.sources) == worker.SEPARATES
+def test_planning_knows_what_a_worker_separates(level):
+    found = unimported.level("worker", level).MIX.sources
+    assert found == levels.load("worker", level).MIX.sources
+    assert len(found) == (4 if level == "separation_multiple" else 1)
 
 
 @pytest.mark.parametrize("level", ["unet", "unet_multiple"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,16 @@ from safetensors import safe_open
 from sklearn.metrics import roc_auc_score
 
 from tests.repository import REPOSITORY
-from tests.smoke import METHOD, metrics_recomputed, numbers, of_method, run_studies, snakemake, trials_by
+from tests.smoke import (
+    METHOD,
+    metrics_recomputed,
+    numbers,
+    of_method,
+    published_means_recompute,
+    run_studies,
+    snakemake,
+    trials_by,
+)
 from workflow_scripts.factors import PRETRAINING
 
 pytestmark = pytest.mark.slow
@@ -135,18 +143,7 @@ def test_a_map_has_the_crops_of_the_songs_it_names(finished: Path) -> None:
 
 
 def test_published_means_recompute_from_the_trials(finished: Path) -> None:
-    results = finished / "results/smoke/statistics"
-    plan = json.loads((results / "plan.json").read_text(encoding="utf-8"))
-    table = pd.read_csv(results / "reproduction.csv", dtype=str, keep_default_na=False)
-    spoken = table[(table["value"] != "") & (table["quantity"] == "mean") & (table["system"] == "B")]
-    assert len(spoken) >= 20
-    for _, line in spoken.iterrows():
-        levels = dict(part.split("=") for part in line["of"].split())
-        planned = [plan["evaluations"][place] for place in plan["studies"][line["study"]]["evaluations"]]
-        (cell,) = (each for each in planned if levels.items() <= each["factors"].items())
-        trials = pd.read_csv(finished / cell["path"]).query("metric == @line.our_metric")
-        assert float(line["value"]) == pytest.approx(100 * trials["value"].mean()), line["row"]
-        assert line["verdict"] == "not comparable", "no twin stands beside a published number"
+    assert published_means_recompute(finished, system="B") >= 20
 
 
 def test_a_second_run_does_nothing(finished: Path) -> None:

@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from workflow_scripts import levels
+from workflow_scripts import levels, unimported
 from workflow_scripts.errors import UserError
 
 
 def check_separation(grid: Mapping[str, Sequence[Any]], config: Mapping[str, Any], *, where: str) -> None:
     """Every pre-training of a grid that separates sources has their stems and as many masks; `UserError` where not.
 
-    A worker set has one worker that separates at most. Which levels do, and into how many sources, their files state in
-    `SEPARATES`.
+    A worker set has one worker that separates at most: those with a `MIX`, whose sources they separate. Encoders state
+    in `SEPARATES` how many they have masks for.
     """
     if not any(levels.fact("scenario", scenario, "PRETRAINED") for scenario in grid["scenario"]):
         return
     for workers in grid["workers"]:
         members = dict(levels.entry(config["workers"], name) for name in config["worker_sets"][workers])
-        worker = next((name for name in members if levels.declared("worker", name, "SEPARATES")), None)
+        worker = next((name for name in members if levels.declared("worker", name, "MIX")), None)
         if worker is None:
             continue
+        sources = len(unimported.level("worker", worker).MIX.sources)
         for corpus in grid["corpus"]:
             if not levels.declared("dataset", config["datasets"][corpus]["loader"], "STEMS"):
                 raise UserError(
@@ -29,7 +30,7 @@ def check_separation(grid: Mapping[str, Sequence[Any]], config: Mapping[str, Any
                     f"allowed: {_listed(name for name in config['datasets'] if _has_stems(config, name))}"
                 )
         for encoder in grid["encoder"]:
-            able = [name for name in levels.names("encoder") if _masks("encoder", name) == _masks("worker", worker)]
+            able = [name for name in levels.names("encoder") if _masks(name) == sources]
             if encoder not in able:
                 raise UserError(f"{where}: grid.encoder: {encoder} has no masks for {worker}; allowed: {_listed(able)}")
 
@@ -67,8 +68,8 @@ def _settings(evaluation: Mapping[str, Any], *, head: str, scenario: str) -> dic
     }
 
 
-def _masks(factor: str, name: str) -> object:
-    return levels.fact(factor, name, "SEPARATES") if levels.declared(factor, name, "SEPARATES") else 0
+def _masks(encoder: str) -> object:
+    return levels.fact("encoder", encoder, "SEPARATES") if levels.declared("encoder", encoder, "SEPARATES") else 0
 
 
 def _has_stems(config: Mapping[str, Any], dataset: str) -> bool:

@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.axis import Axis, Tick
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from sklearn.metrics import roc_auc_score
 
 from tests.report.made import statistics
 from tests.results import Results, factors
@@ -323,3 +324,11 @@ def values(results: Results, **levels: object) -> np.ndarray:
     (path,) = paths(results, **levels)
     trials = pd.read_csv(path)
     return trials[trials["metric"] == "macro_f1"].sort_values("trial")["value"].to_numpy()
+
+
+def areas(results: Results, tag: str, **levels: object) -> np.ndarray:
+    """ROC area of a tag in each trial of one cell, in percent."""
+    (path,) = paths(results, **levels)
+    stored = np.load(path.with_name("predictions.npz"))
+    column = list(stored["classes"]).index(tag)
+    return np.array([100 * roc_auc_score(stored["labels"][:, column], each[:, column]) for each in stored["scores"]])

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from sklearn.metrics import roc_auc_score
 
 from tests.figures import made, studies
 from tests.results import Results, factors
@@ -26,14 +25,6 @@ def figure(results: Results) -> Figure:
     return made.figure(results)
 
 
-def areas(results: Results, tag: str, **levels: object) -> np.ndarray:
-    """ROC area of a tag in each trial of one cell, in percent."""
-    (path,) = made.paths(results, **levels)
-    stored = np.load(path.with_name("predictions.npz"))
-    column = list(stored["classes"]).index(tag)
-    return np.array([100 * roc_auc_score(stored["labels"][:, column], each[:, column]) for each in stored["scores"]])
-
-
 def small(folder: Path, *, metric: str = "roc_auc", **grid: list) -> Results:
     """One method on three tags."""
     results = made.study(folder, figure={"kind": "per_tag"}, rows=["encoder"], grid={"encoder": ["cpc"], **grid})
@@ -47,7 +38,7 @@ def test_fifty_tags_find_room(figure: Figure) -> None:
 
 
 def test_numbers_are_recomputed_from_the_predictions(results: Results, numbers: pd.DataFrame) -> None:
-    values = areas(results, "weird", encoder="cpc")
+    values = made.areas(results, "weird", encoder="cpc")
     (row,) = numbers.query("tag == 'weird' and encoder == 'cpc'").to_dict("records")
     assert row["mean"] == pytest.approx(values.mean())
     assert row["sd"] == pytest.approx(values.std(ddof=1))
@@ -74,7 +65,7 @@ def test_tags_are_sorted_with_the_best_on_top(numbers: pd.DataFrame, figure: Fig
 def test_several_checkpoints_deviate_between_each_other(tmp_path: Path) -> None:
     results = small(tmp_path, pretrain_seed=[0, 1, 2])
     row = made.numbers(results).query("tag == 'guitar'").iloc[0]
-    means = [areas(results, "guitar", pretrain_seed=seed).mean() for seed in (0, 1, 2)]
+    means = [made.areas(results, "guitar", pretrain_seed=seed).mean() for seed in (0, 1, 2)]
     assert (row["mean"], row["sd"]) == (pytest.approx(np.mean(means)), pytest.approx(np.std(means, ddof=1)))
     assert (row["replicate"], row["n"]) == ("checkpoints", 3)
 

@@ -1,11 +1,9 @@
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from scipy import stats
-from sklearn.metrics import roc_auc_score
 
 from tests.figures import made, studies
 from tests.results import Results
@@ -27,21 +25,13 @@ def figure(results: Results) -> Figure:
     return made.figure(results)
 
 
-def areas(results: Results, tag: str, **levels: object) -> np.ndarray:
-    """ROC area of a tag in each trial of one cell, in percent."""
-    (path,) = made.paths(results, **levels)
-    stored = np.load(path.with_name("predictions.npz"))
-    column = list(stored["classes"]).index(tag)
-    return np.array([100 * roc_auc_score(stored["labels"][:, column], each[:, column]) for each in stored["scores"]])
-
-
 def test_everything_finds_room(figure: Figure) -> None:
     made.assert_nothing_overlaps(figure)
 
 
 def test_differences_are_paired_by_trial(results: Results, numbers: pd.DataFrame) -> None:
     (row,) = numbers.query("tag == 'piano' and workers == 'vocals'").to_dict("records")
-    gaps = areas(results, "piano", workers="vocals") - areas(results, "piano", encoder="magnitude")
+    gaps = made.areas(results, "piano", workers="vocals") - made.areas(results, "piano", encoder="magnitude")
     low, high = stats.t.interval(0.95, len(gaps) - 1, gaps.mean(), stats.sem(gaps))
     assert (row["mean"], row["low"], row["high"]) == pytest.approx((gaps.mean(), low, high))
     assert (row["n"], row["replicate"], row["unit"]) == (3, "trials", "points")

@@ -6,7 +6,6 @@ from workflow_scripts.training.mixing import Mix
 from workflow_scripts.training.separation import FOUR, Options, SeparationWorker
 
 PRECOMPUTED = False
-SEPARATES = 4
 #: two pieces of each source but one of bass, as the code has it
 MIX = Mix(sources=FOUR, pieces=("vocals", "vocals", "other", "other", "drums", "drums", "bass"))
 

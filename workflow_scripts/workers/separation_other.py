@@ -5,7 +5,6 @@ from __future__ import annotations
 from workflow_scripts.training.separation import Options, SeparationWorker, one_of
 
 PRECOMPUTED = False
-SEPARATES = 1
 MIX = one_of("other")
 
 
