@@ -43,4 +43,4 @@ scale: $(VENV)/installed ## run 1,000 cheap jobs with faults through SLURM and p
 	$(BIN)/python -m tests.cluster.scale --jobs 1000
 
 clean: ## remove the environment, results and twins (not your data)
-	rm -rf $(VENV) results/demo results/demo_clmr results/smoke data/demo data/smoke .snakemake
+	rm -rf $(VENV) results/demo results/demo_clmr results/demo_separation results/smoke data/demo data/demo_separation data/smoke .snakemake

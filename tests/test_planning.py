@@ -70,6 +70,16 @@ def test_all_of_wu_et_al_takes_seventeen_runs(plan: Plan) -> None:
     assert sum(run.weighed_by is not None for run in plan.pretrained) == 8
 
 
+@pytest.mark.parametrize(
+    "name", sorted(path.stem for path in (REPOSITORY / "config").glob("*.yaml") if path.stem != "config")
+)
+def test_every_config_that_ships_can_be_planned(name: str) -> None:
+    files = [REPOSITORY / "config" / f"{file}.yaml" for file in ("config", name)]
+    config = configuration.merged(files)
+    plan = Plan(config, configuration.check(config, files=files, folder=REPOSITORY / "config"))
+    assert {study for studies in plan.evaluations.values() for study in studies} == set(config["studies"])
+
+
 def test_the_thesis_on_clmr_takes_thirty_five_runs() -> None:
     plan = plan_of({**WHOLE, "studies": [study for study in WHOLE["studies"] if study.startswith("spijkervet2021")]})
     contrastive = [run for run in plan.pretrained if run.workers.startswith("contrastive")]
