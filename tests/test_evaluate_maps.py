@@ -12,12 +12,13 @@ import torch
 
 from tests.corpora import write_corpus
 from workflow_scripts import evaluate
-from workflow_scripts.encoders import unet
+from workflow_scripts.encoders import unet, unet_multiple
 from workflow_scripts.errors import UserError
 from workflow_scripts.factors import FACTORS
 from workflow_scripts.training.checkpoint import save_encoder
 
 NARROW = {"width": 0.07}
+U_NET = NARROW | {"momentum": 0.2}  # so that what is validated keeps up with what is learned
 CNN = {"name": "short_chunk_cnn", "options": NARROW}
 PHASES = [{"optimiser": "adam", "learning_rate": 0.001}, {"optimiser": "sgd", "learning_rate": 0.001}]
 AST = {"name": "ast", "options": {"size": "tiny", "imagenet": False}}
@@ -29,18 +30,29 @@ def corpus(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory) -> Path:
+def checkpoints(tmp_path_factory) -> dict[str, Path]:
+    return {
+        name: checkpoint_of(level, name=name, folder=tmp_path_factory.mktemp(name))
+        for name, level in {"unet": unet, "unet_multiple": unet_multiple}.items()
+    }
+
+
+def checkpoint_of(level, *, name: str, folder: Path) -> Path:
     torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("pretrained") / "encoder.safetensors"
-    options = unet.Options(**NARROW)
-    save_encoder(path, unet.build(options), name="unet", options=options, code="c0de")
+    path = folder / "encoder.safetensors"
+    options = level.Options(**U_NET)
+    save_encoder(path, level.build(options), name=name, options=options, code="c0de")
     path.with_name("record.json").write_text(json.dumps({"code": "c", "config_digest": "d", "data": {}}))
     return path
 
 
+def source(checkpoints, *, encoder: str, scenario: str) -> list[str]:
+    return [] if scenario == "supervised" else ["--checkpoint", str(checkpoints[encoder])]
+
+
 def evaluated(corpus, output: Path, *source: str, encoder: str, head, scenario: str, **training) -> pd.DataFrame:
     config = {
-        "encoder": {"name": encoder, "options": NARROW if encoder == "unet" else {}},
+        "encoder": {"name": encoder, "options": {} if encoder == "magnitude" else U_NET},
         "head": head,
         "scenario": scenario,
         "fraction": "100pct",
@@ -57,19 +69,20 @@ def evaluated(corpus, output: Path, *source: str, encoder: str, head, scenario: 
 #: encoder, head, scenario, and epochs: two for each stage
 SCHEMES = {
     "bare": ("magnitude", CNN, "supervised", 2),
+    "a bare transformer": ("magnitude", AST, "supervised", 2),
     "without pre-training": ("unet", CNN, "supervised", 2),
-    "two stages": ("unet", CNN, "fine_tuned", 2),
-    "three stages": ("unet", CNN, "three_stage", 4),
+    "two stages of a transformer and four sources": ("unet_multiple", AST, "fine_tuned", 2),
+    "three stages and four sources": ("unet_multiple", CNN, "three_stage", 4),
     "three stages of a transformer": ("unet", AST, "three_stage", 4),
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_every_scheme_writes_trials(corpus, checkpoint, tmp_path, scheme):
+def test_every_scheme_writes_trials(corpus, checkpoints, tmp_path, scheme):
     encoder, head, scenario, epochs = SCHEMES[scheme]
-    source = [] if scenario == "supervised" else ["--checkpoint", str(checkpoint)]
-    table = evaluated(corpus, tmp_path / "out", *source, encoder=encoder, head=head, scenario=scenario)
+    given = source(checkpoints, encoder=encoder, scenario=scenario)
+    table = evaluated(corpus, tmp_path / "out", *given, encoder=encoder, head=head, scenario=scenario)
     assert set(table["epochs"]) == {epochs}
     with np.load(tmp_path / "out" / "predictions.npz") as stored:
         assert stored["scores"].shape == (1, 2, 2)
@@ -79,11 +92,16 @@ def test_every_scheme_writes_trials(corpus, checkpoint, tmp_path, scheme):
 
 
 @pytest.mark.slow
-def test_a_bare_back_end_learns_tones(tmp_path):
+@pytest.mark.parametrize(
+    ("encoder", "scenario", "epochs"),
+    [("magnitude", "supervised", 12), ("unet", "supervised", 5), ("unet", "fine_tuned", 5), ("unet", "three_stage", 5)],
+)
+def test_back_ends_and_joint_networks_learn_tones(checkpoints, tmp_path, encoder, scenario, epochs):
     tones = write_corpus(tmp_path / "tones", clips=50, seconds=4.0, classes=3)
     head = {"name": "short_chunk_cnn", "options": NARROW | {"momentum": 0.2}}
-    numbers = {"learning_rate": 0.003, "batch": 6, "max_epochs": 12, "phases": []}
-    table = evaluated(tones, tmp_path / "out", encoder="magnitude", head=head, scenario="supervised", **numbers)
+    numbers = {"learning_rate": 0.003, "batch": 6, "max_epochs": epochs, "phases": []}
+    given = source(checkpoints, encoder=encoder, scenario=scenario)
+    table = evaluated(tones, tmp_path / "out", *given, encoder=encoder, head=head, scenario=scenario, **numbers)
     assert table.set_index("metric")["value"]["accuracy"] > 0.9
 
 

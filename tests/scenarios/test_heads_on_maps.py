@@ -145,14 +145,33 @@ def test_three_stages_train_the_head_alone_first_and_count_both(corpus, tmp_path
     assert not np.array_equal(result.scores, two.scores)
 
 
-@pytest.mark.parametrize("scenario", [supervised, three_stage])
-def test_an_interrupted_job_gets_the_same_results(scenario, corpus, tmp_path, stub_stage):
+@pytest.mark.parametrize(("scenario", "stages"), [(supervised, 1), (three_stage, 2)])
+def test_a_job_killed_in_the_last_stage_of_a_trial_gets_the_same_results(
+    scenario, stages, corpus, tmp_path, stub_stage
+):
+    class KilledError(Exception):
+        pass
+
+    def killed_in_the_second_trial(sources, decoder):
+        head = killed.build_maps_head(sources, decoder)
+        if len(built) == 2 * stages:
+            head.register_forward_pre_hook(die)
+        return head
+
+    def die(head, _):
+        if len(head.heard) == 8:  # it has learned and validated, and learns again
+            raise KilledError
+
     numbers = FAST | {"max_epochs": 2, "trials": 2}
     whole = scenario.run(maps_cell(corpus, folder=tmp_path / "whole", **numbers))
-    killed = maps_cell(corpus, folder=tmp_path / "killed", **numbers)
-    scenario.run(dataclasses.replace(killed, trials=1))
+    built: list[StubHead] = []
+    killed = maps_cell(corpus, folder=tmp_path / "killed", built=built, **numbers)
+    with pytest.raises(KilledError):
+        scenario.run(dataclasses.replace(killed, build_maps_head=killed_in_the_second_trial))
     resumed = scenario.run(killed)
+    assert len(built) == 3 * stages, "the first trial is not trained again"
     for one, other in zip(whole, resumed, strict=True):
+        assert one.epochs == other.epochs
         assert np.array_equal(one.scores, other.scores)
 
 

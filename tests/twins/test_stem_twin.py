@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from workflow_scripts.audio import ffmpeg
 from workflow_scripts.audio.build import Wanted, build
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.datasets import musdb18
@@ -19,6 +21,10 @@ RATE = 16000
 
 def prepared(root: Path, **given) -> Corpus:
     twin.write(root / "data", TwinOptions(**{"clips": 4, "clip_seconds": 2.0, **given}))
+    return read(root)
+
+
+def read(root: Path) -> Corpus:
     index = musdb18.index(root / "data", musdb18.Options())
     wanted = Wanted(dataset="musdb18", source="twin", sample_rate=RATE)
     build(index, root=root / "data", output=root / "corpus", wanted=wanted, processes=2)
@@ -42,6 +48,31 @@ def test_stems_add_up_to_the_mixture_as_far_as_the_codec_lets_them(corpus):
     total = np.sum([stem.astype(float) for stem in corpus.stems.values()], axis=0)
     mixture = corpus.samples.astype(float)
     assert np.square(total - mixture).mean() < 0.01 * np.square(mixture).mean()
+
+
+def test_the_wavs_of_the_uncompressed_copy_are_read_as_the_same_songs(corpus, tmp_path):
+    published = corpus.folder.parent / "data"
+    for song in published.rglob("*.stem.mp4"):
+        write_wavs(song, tmp_path / "data" / song.relative_to(published).parent / song.name.removesuffix(".stem.mp4"))
+    wavs = read(tmp_path)
+    assert wavs.facts.quarantined == 0
+    pd.testing.assert_frame_equal(wavs.clips, corpus.clips)
+    assert list(wavs.stems) == list(corpus.stems)
+    for ours, theirs in [(wavs.samples, corpus.samples), *zip(wavs.stems.values(), corpus.stems.values(), strict=True)]:
+        assert np.abs(ours.astype(int) - theirs).max() <= 1, "wavs are rounded to 16 bits"
+        assert np.abs(theirs).max() > 1000
+
+
+def write_wavs(song: Path, folder: Path) -> None:
+    """Write the streams of a .stem.mp4 as MUSDB18-HQ has them: stereo wavs of 16 bits."""
+    folder.mkdir(parents=True)
+    streams = {musdb18.MIXTURE: 0, **musdb18.STREAMS}
+    wavs = [
+        part
+        for name, stream in streams.items()
+        for part in ("-map", f"0:a:{stream}", "-c:a", "pcm_s16le", "-ac", "2", str(folder / f"{name}.wav"))
+    ]
+    subprocess.run([ffmpeg.program(), "-nostdin", "-loglevel", "error", "-i", str(song), *wavs], check=True)
 
 
 def test_a_bass_is_low_and_drums_are_noisy(corpus):
