@@ -170,6 +170,16 @@ def test_planning_knows_what_a_worker_separates(level):
     assert len(found) == (4 if level == "separation_multiple" else 1)
 
 
+@pytest.mark.parametrize(
+    ("level", "options"), [("short_chunk_cnn", {}), *(("ast", {"frames": frames}) for frames in (384, 768))]
+)
+def test_planning_knows_the_window_that_a_head_hears(level, options):
+    planned, head = unimported.level("head", level), levels.load("head", level)
+    small = {"size": "tiny", "imagenet": False} if level == "ast" else {"width": 0.1}
+    built = head.build(head.Options(**options, **small), sources=0, decoder=(), outputs=1)
+    assert planned.window(planned.Options(**options)) == built.samples
+
+
 @pytest.mark.parametrize("level", ["unet", "unet_multiple"])
 def test_an_encoder_has_as_many_masks_as_it_says(level):
     encoder = levels.load("encoder", level)

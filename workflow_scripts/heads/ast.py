@@ -24,6 +24,7 @@ from workflow_scripts.training import official
 from workflow_scripts.training.heads import MapsHead
 
 READS = "maps"
+STARTS_FROM = ("imagenet", "checkpoint")  # options that say which weights it starts from, and cost no time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,7 @@ class AstHead(MapsHead):
         """Build the network with weights from torch's global generator, and ImageNet's where the options say so."""
         super().__init__()
         size, frames = SIZES[options.size], options.frames
-        self.samples, self.hop = sample_count(frames), frames * HOP
+        self.samples, self.hop = window(options), frames * HOP
         self.network = Ast(size, outputs=outputs, channels=sources + 1, stride=frames // COLUMNS)
         levels = len(RECEIVING) if decoder and options.adaptation == "sum" else 0
         shapes = frames_and_bins(frames, levels)
@@ -92,6 +93,11 @@ class AstHead(MapsHead):
         scaled = 2 * (spectrograms - low) / (high - low).clamp(min=1e-6) - 1  # silence has no range
         adapted = [adapter(each) for adapter, each in zip(self.adapters, maps.decoder, strict=False)]
         return self.network(scaled, dict(zip(self.receiving, adapted, strict=False)))
+
+
+def window(options: Options) -> int:
+    """Samples of a window."""
+    return sample_count(options.frames)
 
 
 def build(options: Options, *, sources: int, decoder: Sequence[int], outputs: int) -> AstHead:
