@@ -552,7 +552,10 @@ def _file_of(head: Mapping[str, Any]) -> dict[str, str | None]:
 
 @functools.cache
 def _digest_of_file(path: Path) -> str | None:
-    """Digest of a user's file, which decides what hangs off it; None if it is not there, as Snakemake will say."""
+    """Digest of a user's file, which decides what hangs off it; None if it is not there.
+
+    That is told elsewhere: of a checkpoint by Snakemake, whose input it is, of a head's file by the checks of a config.
+    """
     if not path.is_file():
         return None
     with path.open("rb") as file:
