@@ -140,7 +140,7 @@ def test_the_file_states_each_source_and_song(corpus, tmp_path):
     [
         ({"worker": "mfcc"}, "worker mfcc separates nothing: choose one of separation_bass"),
         ({"worker": "separation_multiple"}, "needs an encoder with 4 masks"),
-        ({"split": "nothing"}, "has no songs in its nothing split"),
+        ({"split": "nothing"}, "has no songs in its nothing split, .*: put some that are not in train/ into nothing/"),
     ],
 )
 def test_what_cannot_be_judged_is_one_clear_line(corpus, tmp_path, changes, message):

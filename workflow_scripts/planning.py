@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts import levels
+from workflow_scripts.combinations import JUDGED_SPLIT
 from workflow_scripts.errors import UserError
 from workflow_scripts.factors import NONE, PRETRAINING
 from workflow_scripts.provenance import code_digest, digest
@@ -24,7 +25,6 @@ ONE_DRAW = (
     "draw of weights; another may give another result."
 )
 FLOOR_SCENARIO = "frozen"  # floors are never trained
-JUDGED_SPLIT = "test"  # songs that pre-training neither learns nor validates on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -404,7 +404,11 @@ class Plan:
                 for (run, cell), names in self.evaluations.items()
             ],
             "pretrained": [
-                {"folder": f"{self.config['results']}/pretrained/{path_of(run)}", "factors": asdict(run)}
+                {
+                    "folder": f"{self.config['results']}/pretrained/{path_of(run)}",
+                    "factors": asdict(run),
+                    "judged": self.judge_separation(run).code if self.separation_worker(run) else "",
+                }
                 for run in self.pretrained
             ],
             "jobs": [list(job) for job in jobs],
