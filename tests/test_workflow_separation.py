@@ -51,6 +51,8 @@ def test_every_study_has_its_artefacts(finished: Path) -> None:
         for format in ("svg", "pdf", "png", "csv"):
             assert (results / f"figures/{study}.{format}").stat().st_size > 200, study
     assert (results / "report/index.html").stat().st_size > 10_000
+    separated = pd.read_csv(results / "tables/separation.csv")
+    assert set(separated["encoder"]) == {"unet", "unet_multiple"}
     trials = pd.read_csv(results / "statistics/trials.csv", keep_default_na=False)
     assert set(trials.source) == {"twin"}
 
