@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.repository import REPOSITORY
 from tests.test_planning import PAPER, changed, plan_of
-from workflow_scripts import estimates
+from workflow_scripts import configuration, estimates
 from workflow_scripts import plan as plan_command
 from workflow_scripts.errors import UserError
 from workflow_scripts.estimates import Measured
@@ -105,10 +105,10 @@ def separating(
     )
 
 
-def evaluated(folder: Path, plan: Plan, *, head: str, seconds: float) -> list[Measured]:
-    """Records of one clip that each cell of a plan with this head heard for one epoch, in so many seconds."""
+def evaluated(folder: Path, plan: Plan, *, head: str | None = None, seconds: float) -> list[Measured]:
+    """Records of one clip that each cell of a plan, or those with a head, heard for one epoch, in so many seconds."""
     for number, (run, cell) in enumerate(plan.evaluations):
-        if cell.head != head:
+        if head not in (None, cell.head):
             continue
         config = json.loads(plan.evaluate(run, cell).config) | {"trials": 1}
         write(folder / f"evaluations/{number}", record=record(config, seconds=seconds))
@@ -179,6 +179,14 @@ def test_three_stages_train_twice_after_pre_training(tmp_path: Path) -> None:
     assert {cell.scenario for _, cell in plan.evaluations} == {"fine_tuned", "three_stage"}
     records = evaluated(tmp_path / "cnn", plan, head="short_chunk_cnn", seconds=1.0)
     assert rule(plan, "evaluate_encoder", records).hours == pytest.approx((7 + 2 * 7) * 100 / 3600)
+
+
+def test_the_pilot_speaks_of_the_back_ends_of_the_paper_alone_and_behind_one_mask(tmp_path: Path) -> None:
+    files = [REPOSITORY / "config" / f"{name}.yaml" for name in ("config", "pilot")]
+    records = evaluated(tmp_path / "pilot", plan_of(configuration.merged(files)), seconds=1.0)
+    paper = plan_of(PAPER | {"studies": ["garoufis2024_results", "garoufis2024_schemes"]})
+    of_four = [run for run, _ in paper.evaluations if run.encoder == "unet_multiple"]
+    assert rule(paper, "evaluate_encoder", records).unknown == len(of_four) < len(paper.evaluations)
 
 
 def test_an_epoch_of_clips_hears_a_piece_of_each(plan: Plan) -> None:
