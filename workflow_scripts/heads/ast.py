@@ -20,7 +20,7 @@ from workflow_scripts.networks.ast import COLUMNS, RECEIVING, SIZES, Ast, Patchi
 from workflow_scripts.networks.log_mel import log_mel
 from workflow_scripts.networks.maps import Maps
 from workflow_scripts.networks.spectrogram import HOP, sample_count
-from workflow_scripts.training import official
+from workflow_scripts.training import published
 from workflow_scripts.training.heads import MapsHead
 
 READS = "maps"
@@ -106,7 +106,7 @@ def build(options: Options, *, sources: int, decoder: Sequence[int], outputs: in
 def _load_imagenet(network: Ast, options: Options) -> None:
     if options.checkpoint is not None:
         path = Path(options.checkpoint)
-        state: Mapping[str, Tensor] = official.read(path).state
+        state: Mapping[str, Tensor] = published.read(path).state
         source = str(path)
     else:
         name = source = SIZES[options.size].deit
