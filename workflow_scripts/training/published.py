@@ -64,6 +64,16 @@ def read(path: Path) -> Published:
         return Published(path=path, state=_checked(content), format=form, sha256=sha256)
 
 
+def digest_of(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 of tensors by their names, types, shapes and values, whatever file they came in and in whatever order."""
+    found = hashlib.sha256()
+    for key in sorted(state):
+        value = state[key].detach().cpu().contiguous()
+        found.update(f"{key} {value.dtype} {tuple(value.shape)}\n".encode())
+        found.update(value.flatten().view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
+
+
 def load_exactly(module: nn.Module, published: Published) -> None:
     """Load the weights; `UserError` unless keys and shapes are exactly the module's."""
     expected = {key: tuple(value.shape) for key, value in module.state_dict().items()}
