@@ -11,10 +11,12 @@ import pytest
 import torch
 
 from tests.corpora import write_corpus
+from tests.networks.test_ast import deit
 from workflow_scripts import evaluate
 from workflow_scripts.encoders import unet
 from workflow_scripts.errors import UserError
 from workflow_scripts.factors import FACTORS
+from workflow_scripts.heads import ast
 from workflow_scripts.training.checkpoint import save_encoder
 
 NARROW = {"width": 0.07}
@@ -76,6 +78,18 @@ def test_every_scheme_writes_trials(corpus, checkpoint, tmp_path, scheme):
         np.testing.assert_allclose(stored["scores"].sum(-1), 1, rtol=1e-5)
         assert stored["windows_scores"].dtype == np.float16
         assert stored["windows_clips"].tolist() == [0, 1, 1]  # of 4 s and of 6 s
+
+
+@pytest.mark.slow
+def test_the_record_names_the_weights_a_head_starts_from(corpus, tmp_path):
+    torch.save(deit(24), tmp_path / "deit.pth")
+    options = {"size": "tiny", "checkpoint": str(tmp_path / "deit.pth")}
+    digests = []
+    for folder, head in (("given", {"name": "ast", "options": options}), ("drawn", AST), ("cnn", CNN)):
+        kind = {"encoder": "magnitude", "head": head, "scenario": "supervised"}
+        evaluated(corpus, tmp_path / folder, **kind, max_epochs=1, phases=[])
+        digests.append(json.loads((tmp_path / folder / "record.json").read_text()).get("head_weights"))
+    assert digests == [ast.weights_digest(ast.Options(**options)), None, None]
 
 
 @pytest.mark.slow
