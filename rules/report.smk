@@ -8,10 +8,7 @@ rule compose:
         tables=rules.tabulate.output.tables,
         figures=rules.draw.output.figures,
         audits=expand(rules.audit.output, dataset=PLAN.audited),
-        separations=[
-            f"{config['results']}/pretrained/{planning.path_of(run)}/separation.json"
-            for run in PLAN.judged
-        ],
+        separations=SEPARATIONS,
     output:
         page="<results>/report/index.html",
     log:

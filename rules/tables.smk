@@ -5,6 +5,10 @@ TEMPLATES = sorted(
     str(path) for path in (ROOT / "workflow_scripts" / "report" / "templates").iterdir()
 )
 DRAWN = sorted(name for name, study in PLAN.studies.items() if study.get("figure"))
+SEPARATIONS = [
+    f"{config['results']}/pretrained/{planning.path_of(run)}/separation.json"
+    for run in PLAN.judged
+]
 FIGURES = sorted({("figure", PLAN.studies[name]["figure"]["kind"]) for name in DRAWN})
 
 
@@ -12,6 +16,7 @@ rule tabulate:
     input:
         **rules.aggregate.output,
         templates=TEMPLATES,
+        separations=SEPARATIONS,
     output:
         tables=expand(
             "<results>/tables/{study}.{format}",
@@ -23,6 +28,7 @@ rule tabulate:
             "<results>/tables/reproduction.{format}",
             format=["csv", "md", "tex", "html"],
         ),
+        separation=["<results>/tables/separation.csv"] if SEPARATIONS else [],
         index="<results>/tables/index.md",
     log:
         "<logs>/tabulate.log",

@@ -88,6 +88,7 @@ def separation(
     sets: Mapping[str, list[str]] | None = None,
     recipe: Mapping[str, Any] | None = None,
     evaluation: Mapping[str, Any] | None = None,
+    heads: Mapping[str, Any] | None = None,
     **grid: list[str],
 ) -> None:
     """Check one study of a U-Net that separated vocals of MUSDB18, with other levels in its grid."""
@@ -103,6 +104,7 @@ def separation(
     config["worker_sets"] |= sets or {}
     config["recipes"]["separation_vocals"] |= recipe or {}
     config["evaluation"] |= evaluation or {}
+    config["heads"] |= heads or {}
     configuration.check(config, files=[], folder=folder)
 
 
@@ -159,6 +161,29 @@ def test_what_separation_cannot_do_is_one_line(tmp_path, given, message):
     assert "\n" not in str(raised.value)
 
 
+def with_a_file(tmp_path: Path, path: Path, **grid: list[str]) -> None:
+    """Check a study of a bare transformer, or of other heads, where the transformer's weights are those of a file."""
+    separation(tmp_path, heads={"ast": {"checkpoint": str(path)}}, **{"head": ["ast"], **grid})
+
+
+def test_a_head_may_start_from_a_file(tmp_path):
+    path = tmp_path / "deit.pth"
+    path.touch()
+    with_a_file(tmp_path, path)
+
+
+@pytest.mark.parametrize(("name", "wrong"), [("diet.pth", "there is no such file"), ("", "is a folder")])
+def test_a_wrong_file_of_a_head_is_told_before_anything_is_pre_trained(tmp_path, name, wrong):
+    path = tmp_path / name
+    with pytest.raises(UserError, match=re.escape(f"grid.head: ast starts from {path}: {wrong}; name")) as raised:
+        with_a_file(tmp_path, path)
+    assert "\n" not in str(raised.value)
+
+
+def test_the_file_of_a_head_that_no_study_has_may_be_missing(tmp_path):
+    with_a_file(tmp_path, tmp_path / "diet.pth", head=["short_chunk_cnn"])
+
+
 def test_stems_and_masks_are_asked_for_only_where_something_is_pretrained(tmp_path):
     separation(tmp_path, scenario=["supervised"], corpus=["magnatagatune"])
 
@@ -168,6 +193,16 @@ def test_planning_knows_what_a_worker_separates(level):
     found = unimported.level("worker", level).MIX.sources
     assert found == levels.load("worker", level).MIX.sources
     assert len(found) == (4 if level == "separation_multiple" else 1)
+
+
+@pytest.mark.parametrize(
+    ("level", "options"), [("short_chunk_cnn", {}), *(("ast", {"frames": frames}) for frames in (384, 768))]
+)
+def test_planning_knows_the_window_that_a_head_hears(level, options):
+    planned, head = unimported.level("head", level), levels.load("head", level)
+    small = {"size": "tiny", "imagenet": False} if level == "ast" else {"width": 0.1}
+    built = head.build(head.Options(**options, **small), sources=0, decoder=(), outputs=1)
+    assert planned.window(planned.Options(**options)) == built.samples
 
 
 @pytest.mark.parametrize("level", ["unet", "unet_multiple"])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.repository import REPOSITORY
 from tests.test_planning import PAPER, changed, plan_of
-from workflow_scripts import estimates
+from workflow_scripts import configuration, estimates
 from workflow_scripts import plan as plan_command
 from workflow_scripts.errors import UserError
 from workflow_scripts.estimates import Measured
@@ -76,11 +76,117 @@ def test_long_jobs_count_for_more_than_short_ones(plan: Plan) -> None:
 def test_trials_are_counted_with_all_epochs_they_may_take(plan: Plan) -> None:
     twice = plan_of(changed(evaluation={"max_epochs": 2 * PAPER["evaluation"]["max_epochs"]}))
     run, cell = next(pair for pair in plan.evaluations if pair[1].scenario == "fine_tuned")
-    key = (json.dumps(json.loads(plan.evaluate(run, cell).config)["encoder"], sort_keys=True), "fine_tuned")
+    key = (json.dumps([json.loads(plan.evaluate(run, cell).config)["encoder"]], sort_keys=True), "fine_tuned")
     records = [Measured(rule="evaluate_encoder", key=key, amount=1.0, seconds=1.0, device=GPU)]
     once, doubled = (rule(each, "evaluate_encoder", records) for each in (plan, twice))
     assert doubled.hours == pytest.approx(2 * once.hours)
     assert once.hours > 0
+
+
+WINDOW = 61_792 / 16_000  # seconds that a head on maps hears of a clip in an epoch
+PHASED = {"phases": [{"optimiser": "adam", "learning_rate": 0.1, "max_epochs": limit} for limit in (5, 2)]}
+OPEN = {"phases": [*PHASED["phases"], {"optimiser": "sgd", "learning_rate": 0.1}]}
+
+
+def separating(
+    *, grid: dict[str, Any], heads: dict[str, Any] | None = None, evaluation: dict[str, Any] | None = None
+) -> Plan:
+    """The study of schemes with other levels in its grid, on a twin of 100 clips of 29 s."""
+    twin = {"source": "twin", "twin": {"clips": 100, "clip_seconds": 29, "seed": 0}}
+    own = {"encoder": ["unet"], "workers": ["other"], "comparisons": [], "published": [], **grid}
+    return plan_of(
+        {
+            **changed(heads=heads or {}, datasets={"magnatagatune_filtered": {"loader": "magnatagatune", **twin}}),
+            "studies": ["garoufis2024_schemes"],
+            "trim": {"garoufis2024_schemes": own},
+            "evaluation": {"trials": 1, "learning_rate": 0.1, "patience": 1, "max_epochs": 200, "batch": 4}
+            | {"crop_seconds": 3, **(evaluation or {})},
+        }
+    )
+
+
+def evaluated(folder: Path, plan: Plan, *, head: str | None = None, seconds: float) -> list[Measured]:
+    """Records of one clip that each cell of a plan, or those with a head, heard for one epoch, in so many seconds."""
+    for number, (run, cell) in enumerate(plan.evaluations):
+        if head not in (None, cell.head):
+            continue
+        config = json.loads(plan.evaluate(run, cell).config) | {"trials": 1}
+        write(folder / f"evaluations/{number}", record=record(config, seconds=seconds))
+        (folder / f"evaluations/{number}/trials.csv").write_text("trial,epochs\n0,1\n", encoding="utf-8")
+    corpus = {"digest": "d", "sample_rate": 16000, "seconds": 29.0, "clips": 1}
+    write(folder / "corpora/tones/16000", corpus=corpus)
+    found, odd = estimates.read_records([folder])
+    assert odd == []
+    return found
+
+
+def record(config: dict[str, Any], *, seconds: float) -> dict[str, Any]:
+    return {"config": config, "seconds": seconds, "device": CPU, "data": {"tones": "d"}}
+
+
+def test_each_head_on_maps_has_a_rate_of_its_own(tmp_path: Path) -> None:
+    bare = separating(grid={"encoder": ["magnitude"], "scenario": ["supervised"]})
+    assert {cell.head for _, cell in bare.evaluations} == {"short_chunk_cnn", "ast"}
+    cnn = evaluated(tmp_path / "cnn", bare, head="short_chunk_cnn", seconds=WINDOW)
+    assert rule(bare, "evaluate_encoder", cnn).unknown == 1
+    both = [*cnn, *evaluated(tmp_path / "ast", bare, head="ast", seconds=5 * WINDOW)]
+    assert rule(bare, "evaluate_encoder", both).hours == pytest.approx((1 + 5) * 200 * 100 * WINDOW / 3600)
+
+
+def test_a_head_on_an_embedding_says_nothing_of_one_on_maps(tmp_path: Path) -> None:
+    linear = separating(grid={"head": ["linear"], "scenario": ["fine_tuned"]})
+    maps = separating(grid={"head": ["short_chunk_cnn"], "scenario": ["fine_tuned"]})
+    records = evaluated(tmp_path / "linear", linear, head="linear", seconds=1.0)
+    assert rule(maps, "evaluate_encoder", records).unknown == 1
+    assert rule(linear, "evaluate_encoder", records).hours == pytest.approx(200 * 100 / 3600)
+    mlp = separating(grid={"head": ["mlp"], "scenario": ["fine_tuned"]})
+    assert rule(mlp, "evaluate_encoder", records).unknown == 0, "beside the encoder such a head costs nothing"
+
+
+def test_what_a_head_starts_from_costs_nothing_and_its_size_does(tmp_path: Path) -> None:
+    grid = {"encoder": ["magnitude"], "head": ["ast"], "scenario": ["supervised"]}
+    whole, drawn = separating(grid=grid), separating(grid=grid, heads={"ast": {"imagenet": False}})
+    tiny = separating(grid=grid, heads={"ast": {"size": "tiny"}})
+    records = evaluated(tmp_path / "ast", drawn, head="ast", seconds=1.0)
+    assert rule(whole, "evaluate_encoder", records).unknown == 0
+    assert rule(tiny, "evaluate_encoder", records).unknown == 1
+
+
+def test_heads_on_maps_hear_their_own_window_and_the_others_the_crop(tmp_path: Path) -> None:
+    long = separating(
+        grid={"encoder": ["magnitude"], "head": ["ast"], "scenario": ["supervised"]}, heads={"ast": {"frames": 768}}
+    )
+    linear = separating(grid={"head": ["linear"], "scenario": ["fine_tuned"]})
+    (measured,) = evaluated(tmp_path / "long", long, head="ast", seconds=1.0)
+    assert measured.amount == pytest.approx(123_232 / 16_000)
+    (measured,) = evaluated(tmp_path / "linear", linear, head="linear", seconds=1.0)
+    assert measured.amount == 3
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "epochs"),
+    [({}, 200), ({"phases": []}, 200), (PHASED, 7), (PHASED | {"max_epochs": 6}, 6), (OPEN, 200)],
+)
+def test_phases_with_limits_end_a_trial(tmp_path: Path, evaluation: dict[str, Any], epochs: int) -> None:
+    grid = {"encoder": ["magnitude"], "head": ["ast"], "scenario": ["supervised"]}
+    plan = separating(grid=grid, evaluation=evaluation)
+    records = evaluated(tmp_path / "ast", plan, head="ast", seconds=1.0)
+    assert rule(plan, "evaluate_encoder", records).hours == pytest.approx(epochs * 100 / 3600)
+
+
+def test_three_stages_train_twice_after_pre_training(tmp_path: Path) -> None:
+    plan = separating(grid={"head": ["short_chunk_cnn"]}, evaluation=PHASED)
+    assert {cell.scenario for _, cell in plan.evaluations} == {"fine_tuned", "three_stage"}
+    records = evaluated(tmp_path / "cnn", plan, head="short_chunk_cnn", seconds=1.0)
+    assert rule(plan, "evaluate_encoder", records).hours == pytest.approx((7 + 2 * 7) * 100 / 3600)
+
+
+def test_the_pilot_speaks_of_the_back_ends_of_the_paper_alone_and_behind_one_mask(tmp_path: Path) -> None:
+    files = [REPOSITORY / "config" / f"{name}.yaml" for name in ("config", "pilot")]
+    records = evaluated(tmp_path / "pilot", plan_of(configuration.merged(files)), seconds=1.0)
+    paper = plan_of(PAPER | {"studies": ["garoufis2024_results", "garoufis2024_schemes"]})
+    of_four = [run for run, _ in paper.evaluations if run.encoder == "unet_multiple"]
+    assert rule(paper, "evaluate_encoder", records).unknown == len(of_four) < len(paper.evaluations)
 
 
 def test_an_epoch_of_clips_hears_a_piece_of_each(plan: Plan) -> None:
@@ -148,6 +254,7 @@ def results(tmp_path: Path) -> Path:
     )
     training = {"crop_seconds": None, "max_epochs": 30}
     config = {"encoder": encoder, "trials": 3, "fraction": "50pct", "training": training, "scenario": "fine_tuned"}
+    config["head"] = {"name": "linear", "options": {}}
     write(
         folder / "evaluations/run/cell",
         record={"config": config, "seconds": 6.0, "device": GPU, "data": {"tones": "d"}},

@@ -11,10 +11,12 @@ import pytest
 import torch
 
 from tests.corpora import write_corpus
+from tests.networks.test_ast import deit
 from workflow_scripts import evaluate
 from workflow_scripts.encoders import unet, unet_multiple
 from workflow_scripts.errors import UserError
 from workflow_scripts.factors import FACTORS
+from workflow_scripts.heads import ast
 from workflow_scripts.training.checkpoint import save_encoder
 
 NARROW = {"width": 0.07}
@@ -109,6 +111,18 @@ def test_back_ends_and_joint_networks_learn_tones(checkpoints, tmp_path, scheme)
     given = source(checkpoints, encoder=encoder, scenario=scenario)
     table = evaluated(tones, tmp_path / "out", *given, encoder=encoder, head=head, scenario=scenario, **numbers)
     assert table.set_index("metric")["value"]["accuracy"] > 0.8
+
+
+@pytest.mark.slow
+def test_the_record_names_the_weights_a_head_starts_from(corpus, tmp_path):
+    torch.save(deit(24), tmp_path / "deit.pth")
+    options = {"size": "tiny", "checkpoint": str(tmp_path / "deit.pth")}
+    digests = []
+    for folder, head in (("given", {"name": "ast", "options": options}), ("drawn", AST), ("cnn", CNN)):
+        kind = {"encoder": "magnitude", "head": head, "scenario": "supervised"}
+        evaluated(corpus, tmp_path / folder, **kind, max_epochs=1, phases=[])
+        digests.append(json.loads((tmp_path / folder / "record.json").read_text()).get("head_weights"))
+    assert digests == [ast.weights_digest(ast.Options(**options)), None, None]
 
 
 def test_embeddings_are_no_maps(corpus, tmp_path):

@@ -380,6 +380,9 @@ def test_runs_that_separate_are_judged_by_songs_they_did_not_hear(plan: Plan) ->
         list(each) for each in found.summary()["records"]
     ]
     assert plan.judged == []
+    kept = {each["factors"]["workers"]: each["judged"] for each in found.summary()["pretrained"]}
+    assert kept == {run.workers: found.judge_separation(run).code for run in (SEPARATING, bass)}
+    assert {each["judged"] for each in plan.summary()["pretrained"]} == {""}
 
 
 def test_what_was_trained_otherwise_is_judged_anew_and_other_heads_change_nothing() -> None:

@@ -125,6 +125,13 @@ def test_a_corpus_without_stems_is_refused(tmp_path):
         pretrain.main(arguments(config("one"), corpus=corpus, output=tmp_path / "run"))
 
 
+def test_a_corpus_without_songs_to_judge_by_is_refused_before_it_is_learned(tmp_path):
+    corpus = write_corpus(tmp_path / "tones", clips=4, task="unlabelled", stems=separation.FOUR)
+    assert not len(corpus.rows("test"))
+    with pytest.raises(UserError, match="no songs in its test split, by which separation is judged: put some"):
+        pretrain.main(arguments(config("one"), corpus=corpus, output=tmp_path / "run"))
+
+
 def test_separation_goes_beside_another_worker(corpus, tmp_path):
     both = config("one", workers={"separation_drums": {}, "mfcc": {"hidden": 4, "targets": "normalised"}})
     pretrain.main(arguments(both, corpus=corpus, output=tmp_path / "run"))

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from workflow_scripts import levels, provenance
+
+PASE_ON_MFCC = (("encoder", "pase"), ("worker", "mfcc"))
+#: U-Net and the worker that trains it
+UNETS = {"unet": "separation_vocals", "unet_multiple": "separation_multiple"}
+SHORT_CHUNK = ["networks/short_chunk_cnn.py", "networks/msspt_joint.py", "heads/short_chunk_cnn.py"]
+BACK_ENDS = [*SHORT_CHUNK, "networks/log_mel.py", "networks/ast.py"]
+PASE = ["networks/decoder.py", "networks/heads.py", "networks/sinc.py", "networks/blocks.py"]
+
+AST_IN_THREE_STAGES = [("head", "ast"), ("scenario", "three_stage")]
+BARE_AST = [("encoder", "magnitude"), ("head", "ast"), ("scenario", "supervised")]
 
 
 @pytest.fixture
@@ -19,10 +30,10 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return copy
 
 
-def fresh_digest() -> str:
+def fresh_digest(module: str = "pretrain", chosen: Sequence[tuple[str, str]] = PASE_ON_MFCC) -> str:
     for function in (provenance._meaning, provenance._digest_of, levels.syntax_of):
         function.cache_clear()
-    return provenance.code_digest("pretrain", chosen=[("encoder", "pase"), ("worker", "mfcc")])
+    return provenance.code_digest(module, chosen=chosen)
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -63,6 +74,39 @@ def test_what_the_job_does_not_use_does_not_count(package: Path, file: str) -> N
     before = fresh_digest()
     append(package / file, "\n\nADDED = 1\n")
     assert fresh_digest() == before
+
+
+@pytest.mark.parametrize(
+    ("module", "chosen", "files"),
+    [
+        *(
+            (verb, [("encoder", unet), ("worker", worker)], BACK_ENDS)
+            for verb in ("pretrain", "judge_separation")
+            for unet, worker in UNETS.items()
+        ),
+        *(("embed", [("encoder", unet)], BACK_ENDS) for unet in UNETS),
+        *(("import_checkpoint", [("encoder", unet)], [*BACK_ENDS, *PASE]) for unet in UNETS),
+        ("import_checkpoint", [("encoder", "pase")], ["networks/decoder.py", "networks/heads.py", *BACK_ENDS]),
+        ("evaluate", BARE_AST, [*SHORT_CHUNK, *PASE, "networks/unet.py", "networks/msspt.py"]),
+        *(("evaluate", [("encoder", unet), *AST_IN_THREE_STAGES], [*SHORT_CHUNK, *PASE]) for unet in UNETS),
+    ],
+)
+def test_a_network_that_a_job_does_not_train_does_not_count(
+    package: Path, module: str, chosen: list[tuple[str, str]], files: list[str]
+) -> None:
+    before = fresh_digest(module, chosen)
+    for file in files:
+        append(package / file, "\n\nADDED = 1\n")
+    assert fresh_digest(module, chosen) == before
+
+
+def test_the_networks_that_a_cell_trains_count(package: Path) -> None:
+    chosen = [("encoder", "unet"), ("head", "short_chunk_cnn")]
+    digests = [fresh_digest("evaluate", chosen)]
+    for file in ("networks/unet.py", "networks/short_chunk_cnn.py", "networks/log_mel.py"):
+        append(package / file, "\n\nADDED = 1\n")
+        digests.append(fresh_digest("evaluate", chosen))
+    assert len(set(digests)) == len(digests)
 
 
 def test_a_new_import_is_followed(package: Path) -> None:

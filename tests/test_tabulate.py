@@ -5,9 +5,13 @@ import pandas as pd
 import pytest
 
 from tests.report.made import statistics
-from tests.results import Results, full
+from tests.results import CODE, Results, full
 from workflow_scripts import show, tabulate
 from workflow_scripts.errors import UserError
+from workflow_scripts.factors import PRETRAINING
+from workflow_scripts.files import write_json
+
+RATIOS = ("si_sdr", "si_sdr_gain", "sdr", "sdr_gain")
 
 
 def run(results: Results, *more: str, name: str = "tables") -> Path:
@@ -57,6 +61,22 @@ def test_no_time_or_cost_is_in_a_table(results: Results) -> None:
 def test_the_index_names_every_table(results: Results) -> None:
     folder = run(results)
     assert all(f"fig2.{kind}" in (folder / "index.md").read_text() for kind in ("csv", "md", "tex", "html"))
+
+
+def test_what_runs_separate_is_a_csv_of_its_own(results: Results) -> None:
+    run_trained_here = {"folder": str(results.folder / "unet"), "factors": dict.fromkeys(PRETRAINING, "unet")}
+    judged = {"code": CODE, "source": "twin", "sources": {"bass": dict.fromkeys(RATIOS, -1.25) | {"songs": 3}}}
+    write_json(results.folder / "unet" / "separation.json", judged)
+    before = dict(results.plan)
+    try:
+        results.plan["pretrained"] = [run_trained_here | {"judged": CODE}]
+        folder = run(results, name="separated")
+    finally:
+        results.plan.clear()
+        results.plan.update(before)
+    written = pd.read_csv(folder / "separation.csv")
+    assert written[["source", "songs", *RATIOS]].to_numpy().tolist() == [["bass", 3, *[-1.25] * 4]]
+    assert "[csv](separation.csv)" in (folder / "index.md").read_text()
 
 
 def test_an_unknown_study_and_absent_statistics_are_named(results: Results, tmp_path: Path) -> None:

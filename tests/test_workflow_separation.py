@@ -50,6 +50,8 @@ def test_every_study_has_its_artefacts(finished: Path) -> None:
     for study in DRAWN:
         for format in ("svg", "pdf", "png", "csv"):
             assert (results / f"figures/{study}.{format}").stat().st_size > 200, study
+    separated = pd.read_csv(results / "tables/separation.csv")
+    assert set(separated["encoder"]) == {"unet", "unet_multiple"}
     trials = pd.read_csv(results / "statistics/trials.csv", keep_default_na=False)
     assert set(trials.source) == {"twin"}
     assert set(trials.query("scenario == 'three_stage'")["epochs"]) == {4}, "two phases in either stage"

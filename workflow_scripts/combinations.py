@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from workflow_scripts.errors import UserError
+
+JUDGED_SPLIT: Final = "test"  # songs that pre-training neither learns nor validates on: separation is judged by these
 
 
 def require_frames(hop: int, *, every: int) -> None:
@@ -40,6 +43,15 @@ def require_pieces(*, joined: bool, stored: Sequence[str], mixing: Sequence[str]
         raise UserError(
             f"worker {mixing[0]} mixes pieces of several clips: it goes with no worker that compares views, no stored "
             "targets and no joined songs"
+        )
+
+
+def require_songs_to_judge(songs: int, *, corpus: object, split: str = JUDGED_SPLIT) -> None:
+    """Raise `UserError` if a corpus has no songs to judge separation by: no report is whole without that."""
+    if not songs:
+        raise UserError(
+            f"{corpus} has no songs in its {split} split, by which separation is judged: put some that are not in "
+            f"train/ into {split}/ of the data set, and run again with --forcerun acquire"
         )
 
 

@@ -20,7 +20,7 @@ import yaml
 from workflow_scripts import combinations, levels, planning, unimported
 from workflow_scripts.errors import UserError
 from workflow_scripts.factors import NONE, PRETRAINING
-from workflow_scripts.separation_checks import check_heads_on_maps, check_separation
+from workflow_scripts.separation_checks import check_files_of_heads, check_heads_on_maps, check_separation
 
 #: sections of the config that hold the options of levels, and the factor they belong to
 LEVEL_SECTIONS = {
@@ -358,6 +358,7 @@ def _check_contradictions(study: Mapping[str, Any], config: Mapping[str, Any], *
         grid = {**named, "head": [levels.entry(config["heads"], head)[0] for head in named["head"]]}
         _check_heads(grid, where=where)
         check_heads_on_maps(named, study["floors"], config, where=where)
+        check_files_of_heads(named, config, where=where)
         for encoder in grid["encoder"]:
             if levels.fact("encoder", encoder, "TRAINABLE") or _heads_learn_alone(grid):
                 continue

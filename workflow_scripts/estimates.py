@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from workflow_scripts import levels
+from workflow_scripts import levels, unimported
 from workflow_scripts.planning import Cell, Plan, Run
 
 FRAMES_PER_SECOND = 100  # of stored features: hop 160 at 16 kHz
@@ -175,13 +175,47 @@ def _evaluation(plan: Plan, run: Run, cell: Cell) -> Work:
     config = json.loads(plan.evaluate(run, cell).config)
     clips = _times(_clips(plan, cell.dataset), config["trials"] * float(cell.fraction.removesuffix("pct")) / 100)
     if config["encoder"] is None:
-        return Work(rule="evaluate_embeddings", key=(cell.head,), amount=clips)
-    heard = _times(config["training"].get("crop_seconds") or _clip_seconds(plan, cell.dataset), _most_epochs(config))
-    return Work(rule="evaluate_encoder", key=(_text(config["encoder"]), cell.scenario), amount=_times(clips, heard))
+        return Work(rule="evaluate_embeddings", key=(config["head"]["name"],), amount=clips)
+    heard = _times(_crop_seconds(config) or _clip_seconds(plan, cell.dataset), _most_epochs(config))
+    return Work(rule="evaluate_encoder", key=_evaluated_key(config), amount=_times(clips, heard))
 
 
 def _most_epochs(config: Mapping[str, Any]) -> float:
-    return float(config["training"]["max_epochs"])
+    """Epochs that a trial may take: in each of its trainings those of all phases, up to the limit of the whole."""
+    training, scenario = config["training"], config["scenario"]
+    limits = [phase.get("max_epochs") for phase in training.get("phases") or ()]
+    most = training["max_epochs"]
+    if limits and None not in limits:
+        most = min(most, sum(limits))
+    several = levels.declared("scenario", scenario, "TRAININGS")
+    return float(most * int(str(levels.fact("scenario", scenario, "TRAININGS"))) if several else most)
+
+
+def _crop_seconds(config: Mapping[str, Any]) -> float | None:
+    """Seconds of a clip that an epoch hears, the window of a head that reads maps; None: the whole clip."""
+    if not _reads_maps(config):
+        seconds: float | None = config["training"].get("crop_seconds")
+        return seconds
+    head = unimported.level("head", config["head"]["name"])
+    rate = levels.fact("encoder", config["encoder"]["name"], "SAMPLE_RATE")
+    return float(head.window(levels.options(head, config["head"]["options"])) / float(str(rate)))
+
+
+def _evaluated_key(config: Mapping[str, Any]) -> Key:
+    """What learns, then how; a head on an embedding costs next to nothing beside the encoder, one on maps much."""
+    head = config["head"]
+    learning = [config["encoder"]]
+    if _reads_maps(config):
+        stated = levels.declared("head", head["name"], "STARTS_FROM")
+        free = levels.fact("head", head["name"], "STARTS_FROM") if stated else ()
+        assert isinstance(free, tuple)
+        options = {name: value for name, value in head["options"].items() if name not in free}
+        learning.append({"name": head["name"], "options": options})
+    return (_text(learning), config["scenario"])
+
+
+def _reads_maps(config: Mapping[str, Any]) -> bool:
+    return levels.fact("head", config["head"]["name"], "READS") == "maps"
 
 
 def _trained_key(plan: Plan, run: Run) -> Key:
@@ -311,9 +345,8 @@ def _evaluated(path: Path, corpora: Corpora) -> Measured:
     if config["encoder"] is None:
         return _measured(record, rule="evaluate_embeddings", key=(config["head"]["name"],), amount=clips)
     length = _amount(corpora, "seconds", record) / max(1, _amount(corpora, "clips", record))
-    heard = clips * (config["training"].get("crop_seconds") or length) * _mean_epochs(path.with_name("trials.csv"))
-    key = (_text(config["encoder"]), config["scenario"])
-    return _measured(record, rule="evaluate_encoder", key=key, amount=heard)
+    heard = clips * (_crop_seconds(config) or length) * _mean_epochs(path.with_name("trials.csv"))
+    return _measured(record, rule="evaluate_encoder", key=_evaluated_key(config), amount=heard)
 
 
 #: where records lie in a results folder, and what is read from each; None: nothing that is measured

@@ -51,7 +51,8 @@ def main(argv: list[str] | None = None) -> None:
     scenario = levels.load("scenario", config["scenario"])
     source = _source(scenario, config, arguments)
     used = _used(source, corpus)
-    digest = provenance.digest([config, arguments.code, corpus.facts.digest, used])
+    weights = _head_weights(config["head"])
+    digest = provenance.digest([config, arguments.code, corpus.facts.digest, used, weights])
     cell = _cell(config, arguments, corpus=corpus, source=source, digest=digest)
     results = scenario.run(cell)
     _write_predictions(arguments.output / "predictions.npz", cell, results)
@@ -62,6 +63,7 @@ def main(argv: list[str] | None = None) -> None:
         device=device_name(cell.device),
         upstream=used,
         seeds=[trials.seed_of(result.trial) for result in results],
+        **weights,
     )
     files.write_json(arguments.output / "record.json", content)
     cell.finished.forget()
@@ -92,6 +94,15 @@ def _used(source: Path | None, corpus: Corpus) -> dict[str, Any]:
         raise UserError(f"{source} is stale: it was made from other data than {corpus.folder}; run embed again")
     used = {name: record[name] for name in ("code", "config_digest", "data")}
     return used | {"sha256": hashlib.sha256(source.read_bytes()).hexdigest()}
+
+
+def _head_weights(choice: Mapping[str, Any]) -> dict[str, str]:
+    """Digest of the published tensors that the head starts from, where it does."""
+    level = levels.load("head", choice["name"])
+    if not hasattr(level, "weights_digest"):
+        return {}
+    digest = level.weights_digest(levels.options(level, choice["options"]))
+    return {} if digest is None else {"head_weights": digest}
 
 
 def _read_record(path: Path) -> dict[str, Any]:

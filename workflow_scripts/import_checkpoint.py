@@ -22,9 +22,10 @@ import torch
 
 from workflow_scripts import files, provenance
 from workflow_scripts.errors import UserError, run_command
-from workflow_scripts.training import official
 from workflow_scripts.training.checkpoint import save_encoder
 from workflow_scripts.training.device import device_name
+from workflow_scripts.training.official_encoder import encoder as official_encoder
+from workflow_scripts.training.published import read
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -34,8 +35,8 @@ def main(argv: list[str] | None = None) -> None:
     if code is None:
         code = provenance.code_digest("import_checkpoint", chosen=[("encoder", name)])
     record = provenance.Record(config={}, code=code)
-    published = official.read(arguments.checkpoint)
-    encoder, options = official.encoder(published, name=name, options=_options(arguments.options))
+    published = read(arguments.checkpoint)
+    encoder, options = official_encoder(published, name=name, options=_options(arguments.options))
     record.config = {"encoder": {"name": name, "options": asdict(options)}}
     save_encoder(arguments.output / "encoder.safetensors", encoder, name=name, options=options, code=code)
     content = record.content(

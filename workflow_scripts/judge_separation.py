@@ -17,7 +17,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from workflow_scripts import files, levels
+from workflow_scripts import combinations, files, levels
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.errors import UserError, run_command
 from workflow_scripts.progress import track
@@ -46,8 +46,7 @@ def main(argv: list[str] | None = None) -> None:
     built = worker.build(levels.options(worker, {}), embedding_size=encoder.embedding_size)
     built.check(encoder)
     rows = corpus.rows(config["split"])
-    if not len(rows):
-        raise UserError(f"{corpus.folder} has no songs in its {config['split']} split: choose another split")
+    combinations.require_songs_to_judge(len(rows), corpus=corpus.folder, split=config["split"])
     found = judge(
         encoder,
         corpus,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts import levels
+from workflow_scripts.combinations import JUDGED_SPLIT
 from workflow_scripts.errors import UserError
 from workflow_scripts.factors import NONE, PRETRAINING
 from workflow_scripts.provenance import code_digest, digest
@@ -24,7 +25,6 @@ ONE_DRAW = (
     "draw of weights; another may give another result."
 )
 FLOOR_SCENARIO = "frozen"  # floors are never trained
-JUDGED_SPLIT = "test"  # songs that pre-training neither learns nor validates on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -404,7 +404,11 @@ class Plan:
                 for (run, cell), names in self.evaluations.items()
             ],
             "pretrained": [
-                {"folder": f"{self.config['results']}/pretrained/{path_of(run)}", "factors": asdict(run)}
+                {
+                    "folder": f"{self.config['results']}/pretrained/{path_of(run)}",
+                    "factors": asdict(run),
+                    "judged": self.judge_separation(run).code if self.separation_worker(run) else "",
+                }
                 for run in self.pretrained
             ],
             "jobs": [list(job) for job in jobs],
@@ -552,7 +556,10 @@ def _file_of(head: Mapping[str, Any]) -> dict[str, str | None]:
 
 @functools.cache
 def _digest_of_file(path: Path) -> str | None:
-    """Digest of a user's file, which decides what hangs off it; None if it is not there, as Snakemake will say."""
+    """Digest of a user's file, which decides what hangs off it; None if it is not there.
+
+    That is told elsewhere: of a checkpoint by Snakemake, whose input it is, of a head's file by the checks of a config.
+    """
     if not path.is_file():
         return None
     with path.open("rb") as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from workflow_scripts import levels, unimported
@@ -57,6 +58,22 @@ def check_heads_on_maps(
                 raise UserError(
                     f"{where}: grid.head: {head} has no embeddings to pool: set evaluation.crops to average"
                 )
+
+
+def check_files_of_heads(grid: Mapping[str, Sequence[Any]], config: Mapping[str, Any], *, where: str) -> None:
+    """The files whose weights the heads of a grid start from are there; `UserError` where one is not.
+
+    They are no inputs of a rule, and the jobs that read them come last, after all pre-training.
+    """
+    for head in grid["head"]:
+        _, options = levels.entry(config["heads"], head)
+        path = options.get("checkpoint")
+        if path is not None and not Path(path).is_file():
+            wrong = "is a folder" if Path(path).is_dir() else "there is no such file"
+            raise UserError(
+                f"{where}: grid.head: {head} starts from {path}: {wrong}; name the file of weights in "
+                f"heads.{head}.checkpoint"
+            )
 
 
 def _settings(evaluation: Mapping[str, Any], *, head: str, scenario: str) -> dict[str, Any]:

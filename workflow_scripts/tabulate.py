@@ -1,6 +1,7 @@
 """Write each study's table as csv, md, tex and html, and its comparisons as csv; `index.md` lists them.
 
-`reproduction.csv`, `.md`, `.tex` and `.html` hold every published number and claim beside ours.
+`reproduction.csv`, `.md`, `.tex` and `.html` hold every published number and claim beside ours. Where encoders learned
+to separate sources, `separation.csv` holds how well they do, in dB.
 
 Same statistics, same bytes.
 """
@@ -12,10 +13,12 @@ from pathlib import Path
 
 from workflow_scripts.errors import run_command
 from workflow_scripts.files import write_text
-from workflow_scripts.report import formats, reproduction, tables
+from workflow_scripts.report import formats, reproduction, separation, tables
 from workflow_scripts.statistics.plan import Study, read_plan
 from workflow_scripts.statistics.reproduction import read_reproduction
 from workflow_scripts.statistics.summary import read_tables
+
+SEPARATION = "separation.csv"
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -30,7 +33,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
 
     plan = read_plan(arguments.plan)
-    numbers = read_tables(arguments.statistics)
+    numbers, separated = read_tables(arguments.statistics), separation.tidy(plan)
     for study in plan.chosen(arguments.study):
         table = tables.build(study, numbers)
         compared = tables.tidy_comparisons(study, numbers["comparisons"], table)
@@ -53,16 +56,20 @@ def main(argv: list[str] | None = None) -> None:
     }
     for kind, text in texts.items():
         write_text(arguments.output / f"reproduction.{kind}", text)
-    write_text(arguments.output / "index.md", _index(plan.studies))
+    if separated is not None:
+        write_text(arguments.output / SEPARATION, separated.to_csv(index=False, lineterminator="\n"))
+    write_text(arguments.output / "index.md", _index(plan.studies, separated=separated is not None))
 
 
-def _index(studies: tuple[Study, ...]) -> str:
+def _index(studies: tuple[Study, ...], *, separated: bool) -> str:
     """A list of all tables with links."""
     listed = [*((study.title, study.name) for study in studies), (reproduction.TITLE, "reproduction")]
     lines = [
         f"- {title}: " + ", ".join(f"[{kind}]({name}.{kind})" for kind in ("md", "html", "tex", "csv"))
         for title, name in listed
     ]
+    if separated:
+        lines.append(f"- What pre-training separates: [csv]({SEPARATION})")
     return "\n".join(["# Tables", "", *lines]) + "\n"
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests import golden
 from workflow_scripts import levels
-from workflow_scripts.encoders import magnitude, random_unet, unet, unet_multiple
+from workflow_scripts.encoders import magnitude, random_unet, random_unet_multiple, unet, unet_multiple
 from workflow_scripts.errors import UserError
 from workflow_scripts.networks import msspt, spectrogram
 from workflow_scripts.training import official
@@ -207,11 +207,15 @@ def test_biases_that_normalisation_takes_off_do_not_move():
         assert (parameter.grad.abs().max() == 0) == taken_off, name
 
 
-def test_the_floor_is_the_same_network_untrained():
+@pytest.mark.parametrize(("level", "trained"), [(random_unet, unet), (random_unet_multiple, unet_multiple)])
+def test_the_floor_is_the_same_network_untrained(level, trained):
     torch.manual_seed(1)
-    floor = random_unet.build(random_unet.Options(**NARROW))
-    torch.testing.assert_close(floor.state_dict(), build(**NARROW).state_dict(), rtol=0, atol=0)
-    assert (random_unet.TRAINABLE, random_unet.UNTRAINED_VERSION_OF) == (False, "unet")
+    floor = level.build(level.Options(**NARROW))
+    torch.manual_seed(1)
+    same = trained.build(trained.Options(**NARROW))
+    torch.testing.assert_close(floor.state_dict(), same.state_dict(), rtol=0, atol=0)
+    assert level.TRAINABLE is False
+    assert trained.__name__.endswith(f".{level.UNTRAINED_VERSION_OF}")
 
 
 def test_options_are_checked():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import timm
 import torch
+from safetensors.torch import save_file
 
 from tests.networks.test_ast import deit
 from workflow_scripts import levels
@@ -120,7 +121,15 @@ def test_imagenet_weights_come_from_a_file(tmp_path):
     assert torch.equal(built.network.v.blocks[3].mlp.fc1.weight, state["blocks.3.mlp.fc1.weight"])
 
 
-def test_imagenet_weights_come_from_timm(monkeypatch):
+@pytest.fixture
+def nothing_read_yet():
+    ast._imagenet.cache_clear()  # weights are read once for all heads of a process
+    yield
+    ast._imagenet.cache_clear()
+
+
+@pytest.mark.usefixtures("nothing_read_yet")
+def test_imagenet_weights_come_from_timm_once_for_all_heads(monkeypatch):
     asked, real = [], timm.create_model
 
     def create(name, *, pretrained):
@@ -128,9 +137,14 @@ def test_imagenet_weights_come_from_timm(monkeypatch):
         return real(name, pretrained=False)
 
     monkeypatch.setattr(timm, "create_model", create)
-    built = head(imagenet=True)
+    digest = ast.weights_digest(Options(size="tiny"))
+    built, other = head(imagenet=True), head(imagenet=True, sources=1)
     assert asked == [("deit_tiny_distilled_patch16_224", True)]
     assert built.network.v.pos_embed.shape == (1, 386, 192)
+    assert torch.equal(built.network.v.cls_token, other.network.v.cls_token)
+    with torch.no_grad():
+        built.network.v.blocks[0].attn.qkv.weight.zero_()
+    assert ast.weights_digest(Options(size="tiny")) == digest, "what a head learns stays its own"
 
 
 def test_the_distilled_deit_of_timm_fits_every_size():
@@ -144,6 +158,7 @@ def test_the_distilled_deit_of_timm_fits_every_size():
         }
 
 
+@pytest.mark.usefixtures("nothing_read_yet")
 def test_what_timm_cannot_fetch_ends_in_one_line_that_says_what_to_do(monkeypatch):
     def fails(name, *, pretrained):
         raise RuntimeError("cannot reach the hub\nand more\nlines")
@@ -152,6 +167,19 @@ def test_what_timm_cannot_fetch_ends_in_one_line_that_says_what_to_do(monkeypatc
     with pytest.raises(UserError, match=r"timm cannot fetch deit_tiny.*state heads\.ast\.checkpoint") as raised:
         head(imagenet=True)
     assert "\n" not in str(raised.value)
+
+
+def test_the_digest_is_of_the_tensors_not_of_their_file(tmp_path):
+    state = deit(24)
+    torch.save(state, tmp_path / "deit.pth")
+    save_file(state, tmp_path / "deit.safetensors")
+    torch.save(state | {"cls_token": state["cls_token"] + 1}, tmp_path / "other.pth")
+    first, same, other = (
+        ast.weights_digest(Options(size="tiny", checkpoint=str(tmp_path / name)))
+        for name in ("deit.pth", "deit.safetensors", "other.pth")
+    )
+    assert first == same != other
+    assert ast.weights_digest(Options(imagenet=False)) is None
 
 
 def test_another_file_is_named(tmp_path):

@@ -1,6 +1,9 @@
 import json
 from pathlib import Path
 
+import pytest
+
+from workflow_scripts.errors import UserError
 from workflow_scripts.report import costs
 
 
@@ -37,6 +40,13 @@ def test_a_pretrained_run_is_named_by_what_it_read(tmp_path: Path) -> None:
     record(path, seconds=90, encoder={"name": "pase"}, workers=workers, corpus="audioset_music", seed=3)
     (row,) = costs.pretrained(costs.read_records("pretrain", path))
     assert row == ("PASE on AudioSet Music, workers lps, mfcc, seed 3", "cpu", "1 min 30 s", "1.0 GB")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff"])
+def test_a_damaged_record_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "record.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"record\.json is damaged: delete it and run the workflow again"):
+        costs.read_records("evaluate", tmp_path / "record.json")
 
 
 def test_a_record_that_is_not_there_costs_nothing(tmp_path: Path) -> None:

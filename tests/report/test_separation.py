@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.results import Results, factors
+from tests.results import CODE, Results, factors
+from workflow_scripts.errors import UserError
 from workflow_scripts.factors import PRETRAINING
 from workflow_scripts.report import separation
 from workflow_scripts.statistics.plan import Plan, read_plan
@@ -22,16 +23,22 @@ def results(tmp_path: Path) -> Results:
     results.expect(cell)
     other = factors("unet", "fine_tuned", "openmic", corpus="musdb18", workers="vocals")
     results.plan["pretrained"] = [
-        {"folder": str(tmp_path / each["workers"]), "factors": {name: each[name] for name in PRETRAINING}}
+        {
+            "folder": str(tmp_path / str(each["workers"])),
+            "factors": {name: each[name] for name in PRETRAINING},
+            "judged": CODE,
+        }
         for each in (cell, other)
     ]
     return results
 
 
-def judged(folder: Path) -> None:
+def judged(folder: Path, *, code: str = CODE) -> Path:
     folder.mkdir()
-    numbers = {"source": "twin", "sources": {"drums": NUMBERS}}
-    (folder / "separation.json").write_text(json.dumps(numbers), encoding="utf-8")
+    content = {"code": code, "source": "twin", "sources": {"drums": NUMBERS}}
+    path = folder / "separation.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
 
 
 def table(results: Results) -> separation.Separation:
@@ -51,4 +58,44 @@ def test_the_runs_of_a_study_have_a_row_for_each_source(results: Results) -> Non
 
 
 def test_what_was_not_judged_has_no_row(results: Results) -> None:
+    assert table(results).rows == ()
+
+
+def test_the_csv_has_every_judged_run_in_plain_numbers(results: Results) -> None:
+    judged(results.folder / "drums")
+    judged(results.folder / "vocals")
+    found = separation.tidy(read_plan(results.plan_file()))
+    assert found is not None
+    assert found.shape == (2, len(separation.HEADINGS))
+    first = found.iloc[0].to_dict()
+    assert first.items() >= NUMBERS.items()
+    assert (first["encoder"], first["workers"], first["data"], first["source"]) == ("unet", "drums", "twin", "drums")
+
+
+def test_a_plan_in_which_nothing_is_separated_has_no_csv(results: Results) -> None:
+    judged(results.folder / "drums")
+    for run in results.plan["pretrained"]:
+        run["judged"] = ""
+    assert separation.tidy(read_plan(results.plan_file())) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"{", b"\xff", b"[]", b"{}", b'{"code": "c", "source": "twin", "sources": []}'),
+        *(b'{"code": "c", "source": "twin", "sources": {"drums": {"songs": 1}}}',),
+        *(b'{"code": "c", "source": "twin", "sources": {"drums": null}}',),
+    ],
+)
+def test_a_damaged_file_is_one_clear_line(results: Results, content: bytes) -> None:
+    judged(results.folder / "drums").write_bytes(content)
+    with pytest.raises(UserError, match=r"separation\.json is damaged: delete it and run the workflow again"):
+        table(results)
+
+
+def test_a_stale_file_is_refused_and_left_out_after_a_run_that_failed(results: Results) -> None:
+    judged(results.folder / "drums", code="0ld")
+    with pytest.raises(UserError, match=rf"separation\.json: stale, made by other code \(0ld, now {CODE}\)"):
+        table(results)
+    results.plan["unfinished"] = True
     assert table(results).rows == ()

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from workflow_scripts.errors import UserError
-from workflow_scripts.networks import msspt, msspt_joint, spectrogram, unet
+from workflow_scripts.networks import msspt, spectrogram, unet
 from workflow_scripts.networks.maps import Maps
 from workflow_scripts.training.shapes import Encoder
 
@@ -121,7 +121,7 @@ def build(options: Options) -> UNetEncoder:
     return UNetEncoder(options, sources=SEPARATES, pooling="max")
 
 
-official_weights = msspt_joint.separator_weights
+official_weights = msspt.separator_weights
 
 
 def options_of(shapes: Mapping[str, Sequence[int]]) -> Options:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from workflow_scripts.encoders import unet
-from workflow_scripts.networks import msspt, msspt_joint
+from workflow_scripts.networks import msspt
 
 TRAINABLE = True
 SAMPLE_RATE = 16000
@@ -29,7 +29,7 @@ def build(options: Options) -> unet.UNetEncoder:
     return unet.UNetEncoder(options, sources=SEPARATES, pooling="average")
 
 
-official_weights = msspt_joint.separator_weights
+official_weights = msspt.separator_weights
 
 
 def options_of(shapes: Mapping[str, Sequence[int]]) -> Options:

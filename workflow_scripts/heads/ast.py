@@ -6,6 +6,7 @@ maps.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +21,11 @@ from workflow_scripts.networks.ast import COLUMNS, RECEIVING, SIZES, Ast, Patchi
 from workflow_scripts.networks.log_mel import log_mel
 from workflow_scripts.networks.maps import Maps
 from workflow_scripts.networks.spectrogram import HOP, sample_count
-from workflow_scripts.training import official
+from workflow_scripts.training import published
 from workflow_scripts.training.heads import MapsHead
 
 READS = "maps"
+STARTS_FROM = ("imagenet", "checkpoint")  # options that say which weights it starts from, and cost no time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +75,7 @@ class AstHead(MapsHead):
         """Build the network with weights from torch's global generator, and ImageNet's where the options say so."""
         super().__init__()
         size, frames = SIZES[options.size], options.frames
-        self.samples, self.hop = sample_count(frames), frames * HOP
+        self.samples, self.hop = window(options), frames * HOP
         self.network = Ast(size, outputs=outputs, channels=sources + 1, stride=frames // COLUMNS)
         levels = len(RECEIVING) if decoder and options.adaptation == "sum" else 0
         shapes = frames_and_bins(frames, levels)
@@ -94,6 +96,11 @@ class AstHead(MapsHead):
         return self.network(scaled, dict(zip(self.receiving, adapted, strict=False)))
 
 
+def window(options: Options) -> int:
+    """Samples of a window."""
+    return sample_count(options.frames)
+
+
 def build(options: Options, *, sources: int, decoder: Sequence[int], outputs: int) -> AstHead:
     """Build a head with first values from torch's global generator.
 
@@ -103,22 +110,31 @@ def build(options: Options, *, sources: int, decoder: Sequence[int], outputs: in
     return AstHead(options, sources=sources, decoder=decoder, outputs=outputs)
 
 
+def weights_digest(options: Options) -> str | None:
+    """Digest of the tensors for ImageNet that the head starts from; None where it draws all.
+
+    Raises `UserError` if they cannot be had.
+    """
+    return published.digest_of(_imagenet(options)) if options.imagenet else None
+
+
 def _load_imagenet(network: Ast, options: Options) -> None:
-    if options.checkpoint is not None:
-        path = Path(options.checkpoint)
-        state: Mapping[str, Tensor] = official.read(path).state
-        source = str(path)
-    else:
-        name = source = SIZES[options.size].deit
-        try:
-            state = timm.create_model(name, pretrained=True).state_dict()
-        except Exception as error:  # timm's ways to the network fail in many ways
-            reason = " ".join(str(error).split())[:200]  # some of them in pages
-            raise UserError(
-                f"ast: timm cannot fetch {name} ({reason}): state heads.ast.checkpoint, a file of it, "
-                "or imagenet: false"
-            ) from error
+    state = _imagenet(options)
     try:
         load_deit(network, state)
     except UserError as error:
-        raise UserError(f"ast: {source} cannot be used: {error}") from error
+        raise UserError(f"ast: {options.checkpoint or SIZES[options.size].deit} cannot be used: {error}") from error
+
+
+@functools.lru_cache(maxsize=1)  # each stage of each trial starts from them; those of `base` take 350 MB
+def _imagenet(options: Options) -> Mapping[str, Tensor]:
+    if options.checkpoint is not None:
+        return published.read(Path(options.checkpoint)).state
+    name = SIZES[options.size].deit
+    try:
+        return timm.create_model(name, pretrained=True).state_dict()
+    except Exception as error:  # timm's ways to the network fail in many ways
+        reason = " ".join(str(error).split())[:200]  # some of them in pages
+        raise UserError(
+            f"ast: timm cannot fetch {name} ({reason}): state heads.ast.checkpoint, a file of it, or imagenet: false"
+        ) from error

@@ -49,13 +49,13 @@ class Options:
 class ShortChunkCnnHead(MapsHead):
     """Windows of 384 frames to one logit per class."""
 
-    samples = sample_count(FRAMES)
     hop = FRAMES * HOP
     first_kernel = "network.blocks.0.conv1.weight"
 
     def __init__(self, options: Options, *, sources: int, decoder: Sequence[int], outputs: int) -> None:
         """Build the network with weights from torch's global generator."""
         super().__init__()
+        self.samples = window(options)
         self.network = ShortChunkCnn(
             sources=sources,
             decoder=decoder,
@@ -76,6 +76,11 @@ class ShortChunkCnnHead(MapsHead):
                 "short_chunk_cnn: three stages need adaptation sum, whose blocks are those of the CNN alone"
             )
         super().take_over(alone)
+
+
+def window(options: Options) -> int:  # noqa: ARG001 - as all heads on maps
+    """Samples of a window."""
+    return sample_count(FRAMES)
 
 
 def build(options: Options, *, sources: int, decoder: Sequence[int], outputs: int) -> ShortChunkCnnHead:

@@ -13,6 +13,7 @@ from workflow_scripts.errors import UserError
 from workflow_scripts.networks import unet
 
 PREFIX = "network."  # where an encoder keeps its U-Net
+SEPARATOR, BACK_END = "separator.", "back_end."  # where a joint network keeps its two parts
 #: what may stand around a name: the model in a checkpoint that holds more, and how TensorFlow ends variables
 DECORATED = re.compile(r"(?:model/)?(?P<layer>[^/]+)/(?P<weight>[^/:]+)(?:/\.ATTRIBUTES/VARIABLE_VALUE|:0)?")
 WEIGHTS = {
@@ -25,8 +26,15 @@ KERAS: dict[type[nn.Module] | tuple[type[nn.Module], ...], str] = {
     nn.ConvTranspose2d: "conv2d_transpose",
     nn.Linear: "dense",
 }
+#: layers of a back end, in the order it computes them; listed, since what imports the back end depends on its code, and
+#: whatever trains a U-Net must not
+BLOCK = (("conv1", nn.Conv2d), ("norm1", nn.BatchNorm2d), ("conv2", nn.Conv2d), ("norm2", nn.BatchNorm2d))
+BLOCKS = 7
+LAST_LAYERS = (("dense", nn.Linear), ("norm", nn.BatchNorm1d), ("classes", nn.Linear))
 #: Keras stores kernels (height, width, in, out), of transposed convolutions (height, width, out, in), dense (in, out)
 KERNEL_AXES = {4: (3, 2, 0, 1), 2: (1, 0)}
+
+Layer = tuple[str, type[nn.Module]]
 
 
 def unet_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -35,10 +43,33 @@ def unet_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     What an optimiser keeps beside them is left out. Layers that a U-Net does not have keep their names, so that loading
     refuses them. Raises `UserError` if none of its layers is there.
     """
-    found = renamed(state, _unet_layers())
+    found = renamed(state, named(_unet_layers(PREFIX)))
     if not any(name.startswith(PREFIX) for name in found):
         raise UserError("it holds no U-Net: neither layer_with_weights-0/gamma nor batch_normalization/gamma")
     return found
+
+
+def separator_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of a separation network by the names an encoder gives them, also from the file of a joint network.
+
+    One of four sources was tuned there with maxima, where our encoder of four takes means.
+
+    Raises `UserError` if none of its layers is there.
+    """
+    joint = joint_weights(state)
+    if f"{BACK_END}classes.weight" not in joint:
+        return unet_weights(state)
+    return {PREFIX + name.removeprefix(SEPARATOR): joint[name] for name in joint if name.startswith(SEPARATOR)}
+
+
+def joint_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of a separation network and the back end behind it by the names of `msspt_joint.JointNetwork`."""
+    return renamed(state, named([*_unet_layers(SEPARATOR), *_back_end_layers(BACK_END)]))
+
+
+def back_end_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of a back end alone by the names of `ShortChunkCnn`; others keep their names."""
+    return renamed(state, named(_back_end_layers("")))
 
 
 def renamed(state: Mapping[str, Tensor], layers: Mapping[str, tuple[str, str]]) -> dict[str, Tensor]:
@@ -76,21 +107,26 @@ def width_of(shapes: Mapping[str, Sequence[int]], *, sources: int) -> float:
 
 
 @functools.cache
-def _unet_layers() -> dict[str, tuple[str, str]]:
+def _unet_layers(prefix: str) -> list[Layer]:
     with torch.device("meta"):
         network = unet.UNet(sources=1, pooling="max")
-    return named((PREFIX + name, module) for name, module in network.named_modules())
+    return [(prefix + name, type(module)) for name, module in network.named_modules()]
 
 
-def named(modules: Iterable[tuple[str, nn.Module]]) -> dict[str, tuple[str, str]]:
+def _back_end_layers(prefix: str) -> list[Layer]:
+    blocks = [(f"blocks.{number}.{name}", kind) for number in range(BLOCKS) for name, kind in BLOCK]
+    return [(prefix + name, kind) for name, kind in (*blocks, *LAST_LAYERS)]
+
+
+def named(layers: Iterable[Layer]) -> dict[str, tuple[str, str]]:
     """Name of each layer with weights -> its names in Keras, numbered by kind, and in a checkpoint, numbered in all.
 
-    `modules` come in the order in which the network computes them.
+    `layers` come by name and kind, in the order in which the network computes them.
     """
     counts = dict.fromkeys(KERAS, 0)
     names: dict[str, tuple[str, str]] = {}
-    for name, module in modules:
-        kind = next((kind for kind in KERAS if isinstance(module, kind)), None)
+    for name, module in layers:
+        kind = next((kind for kind in KERAS if issubclass(module, kind)), None)
         if kind is not None:
             number = f"_{counts[kind]}" if counts[kind] else ""
             names[name] = (KERAS[kind] + number, f"layer_with_weights-{len(names)}")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor, nn
 
 from workflow_scripts.errors import UserError
@@ -33,11 +31,6 @@ class JointNetwork(nn.Module):
         return self.back_end(Maps(magnitude=magnitude, masked=found.mask * magnitude, decoder=found.decoder))
 
 
-def back_end_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of the back end alone by the names of `ShortChunkCnn`; others keep their names."""
-    return msspt.renamed(state, msspt.named(_back_end_modules("")))
-
-
 def joint_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Weights of the joint network by the names of `JointNetwork`; others keep their names.
 
@@ -48,21 +41,7 @@ def joint_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             "it has convolutions 1x1 between U-Net and back end, as later versions of the MSSPT code: only networks of "
             "its first version can be read"
         )
-    return msspt.renamed(state, msspt.named([*_separator_modules(), *_back_end_modules("back_end.")]))
-
-
-def separator_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of a separation network by the names an encoder gives them, also from the file of a joint network.
-
-    One of four sources was tuned there with maxima, where our encoder of four takes means.
-
-    Raises `UserError` if none of its layers is there.
-    """
-    joint = msspt.renamed(state, msspt.named([*_separator_modules(), *_back_end_modules("back_end.")]))
-    if "back_end.classes.weight" not in joint:
-        return msspt.unet_weights(state)
-    names = [name for name in joint if name.startswith("separator.")]
-    return {msspt.PREFIX + name.removeprefix("separator."): joint[name] for name in names}
+    return msspt.joint_weights(state)
 
 
 def back_end_of(shapes: Mapping[str, Sequence[int]]) -> ShortChunkCnn:
@@ -96,15 +75,3 @@ def joint_of(shapes: Mapping[str, Sequence[int]]) -> JointNetwork:
             hearing=hearing,
         ),
     )
-
-
-@functools.cache
-def _separator_modules() -> list[tuple[str, nn.Module]]:
-    with torch.device("meta"):
-        return [(f"separator.{name}", each) for name, each in unet.UNet(sources=1, pooling="max").named_modules()]
-
-
-def _back_end_modules(prefix: str) -> list[tuple[str, nn.Module]]:
-    with torch.device("meta"):
-        network = ShortChunkCnn(sources=0, decoder=(), outputs=1, adaptation="none")
-    return [(prefix + name, module) for name, module in network.named_modules()]

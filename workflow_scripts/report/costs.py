@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from workflow_scripts.errors import UserError
 from workflow_scripts.report import words
 
 NEEDED = ("config", "seconds", "peak_memory_bytes")  # what makes a JSON file a record
@@ -25,8 +26,14 @@ class JobRecord:
 
 
 def read_records(stage: str, path: Path) -> list[JobRecord]:
-    """Read the record of a stage's job: a list of one, or of none where the job has left no record."""
-    contents = [json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else []
+    """Read the record of a stage's job: a list of one, or of none where the job has left no record.
+
+    Raises `UserError` for a damaged one.
+    """
+    try:
+        contents = [json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else []
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: delete it and run the workflow again") from error
     return [
         JobRecord(
             stage=stage,

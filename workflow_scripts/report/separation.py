@@ -1,11 +1,14 @@
-"""How well pre-trained encoders separate sources, as printed beside the studies that use them."""
+"""How well pre-trained encoders separate sources: printed beside the studies that use them, and as one csv."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 
+import pandas as pd
+
+from workflow_scripts.errors import UserError
 from workflow_scripts.factors import PRETRAINING
 from workflow_scripts.report import words
 from workflow_scripts.statistics.plan import Plan, Pretrained, Study
@@ -26,6 +29,34 @@ NOTES = (
 
 
 @dataclass(frozen=True, kw_only=True)
+class Judged:
+    """One source that a run separates: the columns of the table. `data` is where the songs are from, ratios in dB."""
+
+    encoder: str
+    workers: str
+    corpus: str
+    recipe: str
+    pretrain_seed: str
+    data: str
+    source: str
+    songs: int
+    si_sdr: float
+    si_sdr_gain: float
+    sdr: float
+    sdr_gain: float
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The row of the table, as printed."""
+        return (
+            *(words.name(level) for level in (self.encoder, self.workers, self.corpus, self.recipe)),
+            *(words.name(self.pretrain_seed), self.data, words.name(self.source), f"{self.songs:,}"),
+            *(words.number(self.si_sdr, DECIMALS), words.signed(self.si_sdr_gain, DECIMALS)),
+            *(words.number(self.sdr, DECIMALS), words.signed(self.sdr_gain, DECIMALS)),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Separation:
     """Table of a study: a row for each source of each run."""
 
@@ -36,26 +67,61 @@ class Separation:
 
 
 def of_study(study: Study, plan: Plan) -> Separation:
-    """What the runs that a study uses were judged to separate; those that were not judged have no rows."""
+    """What the runs that a study uses were judged to separate; those that were not judged have no rows.
+
+    Raises `UserError` for a damaged file, and for a stale one unless the plan is that of a run that failed.
+    """
     used = {tuple(each.factors[factor] for factor in PRETRAINING) for each in plan.of(study)}
     runs = [run for run in plan.pretrained if tuple(run.factors[factor] for factor in PRETRAINING) in used]
-    return Separation(rows=tuple(row for run in runs for row in _rows(run)))
+    return Separation(rows=tuple(each.cells for each in _judged(runs, plan)))
 
 
-def _rows(run: Pretrained) -> Iterable[tuple[str, ...]]:
+def tidy(plan: Plan) -> pd.DataFrame | None:
+    """What all runs of a plan were judged to separate, a row for each source; None where none separates anything.
+
+    Raises `UserError` as `of_study` does.
+    """
+    if not any(run.judged for run in plan.pretrained):
+        return None
+    rows = [asdict(each) for each in _judged(plan.pretrained, plan)]
+    return pd.DataFrame(rows, columns=[column.name for column in fields(Judged)])
+
+
+def _judged(runs: Iterable[Pretrained], plan: Plan) -> list[Judged]:
+    return [each for run in runs if run.judged for each in _read(run, leave_out_stale=plan.unfinished)]
+
+
+def _read(run: Pretrained, *, leave_out_stale: bool) -> list[Judged]:
     path = run.folder / FILE
     if not path.is_file():
-        return
-    judged = json.loads(path.read_text(encoding="utf-8"))
-    factors = ("encoder", "workers", "corpus", "recipe", "pretrain_seed")
-    for source, numbers in judged["sources"].items():
-        yield (
-            *(words.name(run.factors[factor]) for factor in factors),
-            judged["source"],
-            words.name(source),
-            f"{numbers['songs']:,}",
-            words.number(numbers["si_sdr"], DECIMALS),
-            words.signed(numbers["si_sdr_gain"], DECIMALS),
-            words.number(numbers["sdr"], DECIMALS),
-            words.signed(numbers["sdr_gain"], DECIMALS),
-        )
+        return []
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        code = content["code"]
+        found = [
+            Judged(
+                encoder=run.factors["encoder"],
+                workers=run.factors["workers"],
+                corpus=run.factors["corpus"],
+                recipe=run.factors["recipe"],
+                pretrain_seed=run.factors["pretrain_seed"],
+                data=str(content["source"]),
+                source=source,
+                songs=int(numbers["songs"]),
+                si_sdr=float(numbers["si_sdr"]),
+                si_sdr_gain=float(numbers["si_sdr_gain"]),
+                sdr=float(numbers["sdr"]),
+                sdr_gain=float(numbers["sdr_gain"]),
+            )
+            for source, numbers in content["sources"].items()
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is damaged: delete it and run the workflow again") from error
+    if code == run.judged:
+        return found
+    if leave_out_stale:
+        return []
+    raise UserError(
+        f"{path}: stale, made by other code ({code}, now {run.judged}); "
+        "run the workflow again, or delete the file first if it is not re-made"
+    )

@@ -36,6 +36,7 @@ NAMES = {
     "unet": "U-Net",
     "unet_multiple": "U-Net (four sources)",
     "random_unet": "random weights (U-Net)",
+    "random_unet_multiple": "random weights (U-Net, four sources)",
     "magnitude": "spectrogram alone",
     "musdb18": "MUSDB18",
     "magnatagatune_filtered": "MagnaTagATune (filtered)",

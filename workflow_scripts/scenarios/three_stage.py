@@ -18,6 +18,7 @@ from workflow_scripts.training.trial_models import OnMaps
 PRETRAINED = True
 TRAINS_ENCODER = True
 HEADS_READ = "maps"
+TRAININGS = 2  # of a trial, one after the other, each with all epochs that the settings allow
 
 
 def run(cell: Cell) -> list[TrialResult]:

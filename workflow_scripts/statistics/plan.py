@@ -71,10 +71,14 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True)
 class Pretrained:
-    """A run trained here: the folder with its losses, and its level of each pre-training factor."""
+    """A run trained here: the folder with its losses, and its level of each pre-training factor.
+
+    `judged` is the code digest that what is known of its separation should carry; empty: it separates nothing.
+    """
 
     folder: Path
     factors: Mapping[str, str]
+    judged: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +185,9 @@ def parse_plan(content: Mapping) -> Plan:
         audits=tuple(Path(path) for path in content.get("audits", ())),
         pretrained=tuple(
             Pretrained(
-                folder=Path(entry["folder"]), factors={factor: str(entry["factors"][factor]) for factor in PRETRAINING}
+                folder=Path(entry["folder"]),
+                factors={factor: str(entry["factors"][factor]) for factor in PRETRAINING},
+                judged=entry.get("judged") or "",
             )
             for entry in content.get("pretrained", ())
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from workflow_scripts.networks import ast
-from workflow_scripts.training.official import Published, explained, load_exactly
+from workflow_scripts.training.published import Published, explained, load_exactly
 
 UNUSED = ("v.head.", "v.head_dist.")  # heads for ImageNet that the files carry along
 

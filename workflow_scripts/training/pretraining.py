@@ -118,13 +118,21 @@ class Pretraining:
         return Songs(self.corpus) if self.recipe.join_songs else self.corpus
 
     def _mixer(self) -> Mixer | None:
-        """What makes mixtures, where a worker asks for them; `UserError` where no piece can serve all workers."""
+        """What makes mixtures, where a worker asks for them.
+
+        `UserError` where no piece can serve all workers, or where no song is left to judge by what was learned.
+        """
         workers = {name: levels.load("worker", name) for name in self.config["workers"]}
         mixes = {name: level.MIX for name, level in sorted(workers.items()) if hasattr(level, "MIX")}
         combinations.require_pieces(
             joined=self.recipe.join_songs, stored=[*self.features], mixing=[*mixes], views=self.views
         )
-        return Mixer(self.corpus, *mixes.values()) if mixes else None
+        if not mixes:
+            return None
+        mixer = Mixer(self.corpus, *mixes.values())
+        tested = self.corpus.rows(combinations.JUDGED_SPLIT)
+        combinations.require_songs_to_judge(len(tested), corpus=self.corpus.folder)
+        return mixer
 
     def _augmentation(self, sample_rate: int) -> Augmentation:
         level, options = self._level("augmentation")

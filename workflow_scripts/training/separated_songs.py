@@ -70,7 +70,9 @@ def judge(
     device: torch.device,
     show: Callable[[np.ndarray], Iterable[int]] = iter,
 ) -> list[Quality]:
-    """Quality of each source in each of these songs; a source that is silent in a song has none there.
+    """Quality of each source in each of these songs in which it sounds, and in which something else does too.
+
+    A source alone in its song is its own mixture: any estimate loses against that, without bound.
 
     SDR is that of BSS Eval, with a distortion filter of 512 taps, over the song as a whole (Vincent et al. 2006).
     """
@@ -81,10 +83,12 @@ def judge(
         mixture = torch.from_numpy(_read(corpus, row, length)).to(device)
         estimates = separate(encoder, mixture).cpu()
         heard = mixture[: estimates.shape[-1]].cpu()
+        stems = {name: torch.from_numpy(_read(corpus, row, length, stem=name))[: len(heard)] for name in corpus.stems}
+        sounding = {name for name, samples in stems.items() if samples.any()}
         for name, estimate in zip(sources, estimates, strict=True):
-            reference = torch.from_numpy(_read(corpus, row, length, stem=name))[: len(heard)]
-            if not reference.any():
+            if name not in sounding or len(sounding) == 1:
                 continue
+            reference = stems[name]
             both = (estimate, heard)
             scaled = [si_sdr(each, reference) for each in both]
             # one after the other: of several systems of equations at once MKL makes nonsense on more than one thread
@@ -103,7 +107,7 @@ def judge(
 
 
 def summary(found: Sequence[Quality]) -> dict[str, dict[str, float]]:
-    """By source: in how many songs it sounds, the mean over these of each ratio and of its gain over the mixture."""
+    """By source: how many songs it was judged in, the mean over these of each ratio and its gain over the mixture."""
     by_source: dict[str, list[dict[str, float]]] = {}
     for one in found:
         numbers = {name: value for name, value in asdict(one).items() if isinstance(value, float)}
