@@ -66,11 +66,12 @@ def test_the_wavs_of_the_uncompressed_copy_are_read_as_the_same_songs(corpus, tm
 def write_wavs(song: Path, folder: Path) -> None:
     """Write the streams of a .stem.mp4 as MUSDB18-HQ has them: stereo wavs of 16 bits."""
     folder.mkdir(parents=True)
+    stereo = ("-af", "pan=stereo|c0=c0|c1=c0")  # "-ac 2" would make either channel quieter
     streams = {musdb18.MIXTURE: 0, **musdb18.STREAMS}
     wavs = [
         part
         for name, stream in streams.items()
-        for part in ("-map", f"0:a:{stream}", "-c:a", "pcm_s16le", "-ac", "2", str(folder / f"{name}.wav"))
+        for part in ("-map", f"0:a:{stream}", *stereo, "-c:a", "pcm_s16le", str(folder / f"{name}.wav"))
     ]
     subprocess.run([ffmpeg.program(), "-nostdin", "-loglevel", "error", "-i", str(song), *wavs], check=True)
 
