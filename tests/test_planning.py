@@ -73,11 +73,13 @@ def test_all_of_wu_et_al_takes_seventeen_runs(plan: Plan) -> None:
 @pytest.mark.parametrize(
     "name", sorted(path.stem for path in (REPOSITORY / "config").glob("*.yaml") if path.stem != "config")
 )
-def test_every_config_that_ships_can_be_planned(name: str) -> None:
+def test_every_config_that_ships_can_be_planned_and_pre_trains_by_its_own_recipes(name: str) -> None:
     files = [REPOSITORY / "config" / f"{file}.yaml" for file in ("config", name)]
     config = configuration.merged(files)
     plan = Plan(config, configuration.check(config, files=files, folder=REPOSITORY / "config"))
     assert {study for studies in plan.evaluations.values() for study in studies} == set(config["studies"])
+    own = yaml.safe_load(files[-1].read_text(encoding="utf-8")).get("recipes", {})
+    assert {run.recipe for run in plan.pretrained} <= set(own)  # none at the length of the paper's
 
 
 def test_the_thesis_on_clmr_takes_thirty_five_runs() -> None:
