@@ -21,8 +21,8 @@ HEADINGS = (
 DECIMALS = 1  # of dB: a test split of some songs cannot tell more apart
 TEXTS = 7  # columns that hold no numbers
 NOTES = (
-    "Means over the songs of the corpus's test split in which the source sounds; a gain is over the mixture taken for "
-    "an estimate.",
+    "Means over the songs of the corpus's test split in which the source sounds, and not alone; a gain is over the "
+    "mixture taken for an estimate.",
     "SDR here is over a whole song of one channel at 16 kHz. museval (BSS Eval v4) takes medians over windows of a "
     "second of stereo songs at 44.1 kHz: do not compare with its numbers.",
 )

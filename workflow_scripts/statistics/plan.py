@@ -187,7 +187,7 @@ def parse_plan(content: Mapping) -> Plan:
             Pretrained(
                 folder=Path(entry["folder"]),
                 factors={factor: str(entry["factors"][factor]) for factor in PRETRAINING},
-                judged=entry.get("judged") or "",
+                judged=entry.get("judged", ""),
             )
             for entry in content.get("pretrained", ())
         ),
