@@ -9,10 +9,14 @@ from pathlib import Path
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
-from workflow_scripts import configuration, factors, levels, planning, provenance, slurm
-from workflow_scripts.audio import tolerance
-from workflow_scripts.errors import UserError
-from workflow_scripts.statistics import reproduction
+from workflow_scripts.audio import quarantine_limit
+from workflow_scripts.configuration import check
+from workflow_scripts.core import provenance
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.levels import factors, registry
+from workflow_scripts.planning import plan
+from workflow_scripts.slurm import plugin_patch
+from workflow_scripts.statistics.reproduction import table
 
 # Scripts are modules of this checkout, wherever the workflow is started from.
 os.environ["PYTHONPATH"] = os.pathsep.join(
@@ -28,39 +32,39 @@ CONFIG_FILES = [
 ]
 
 try:
-    STUDIES_CHECKED = configuration.check(
+    STUDIES_CHECKED = check.check(
         config,
         files=CONFIG_FILES,
         folder=ROOT / "config",
     )
     if workflow.is_main_process:  # jobs on other machines need not look again
-        reproduction.check_statements(STUDIES_CHECKED)
-    PLAN = planning.Plan(config, STUDIES_CHECKED)
+        table.check_statements(STUDIES_CHECKED)
+    PLAN = plan.Plan(config, STUDIES_CHECKED)
     PLAN.evaluations  # a level that lacks a fact shows now, not in the middle of a run
 except UserError as error:
     sys.exit(f"prelude: {error}")
 
 # Not among the jobs' params: a study that comes to tolerate more or fewer broken clips makes nothing again.
-os.environ[tolerance.VARIABLE] = json.dumps(PLAN.largest_shares)
+os.environ[quarantine_limit.VARIABLE] = json.dumps(PLAN.largest_shares)
 
 # GPU jobs take turns where there is a GPU; on a machine without one there is nothing to share out.
 GPU = int(Path("/dev/nvidiactl").exists())
 
 PYTHON = f"{shlex.quote(sys.executable)} -m workflow_scripts"
 
-slurm.mend()
+plugin_patch.mend()
 
 
 onstart:
-    slurm.cancel_orphans(Path.cwd(), locks=workflow.execution_settings.lock)
+    plugin_patch.cancel_orphans(Path.cwd(), locks=workflow.execution_settings.lock)
 
 
 def scenarios(*, train_encoder):
     """Pattern of the scenarios that do, or do not, train the encoder."""
     return "|".join(
         name
-        for name in levels.names("scenario")
-        if levels.fact("scenario", name, "TRAINS_ENCODER") is train_encoder
+        for name in registry.names("scenario")
+        if registry.fact("scenario", name, "TRAINS_ENCODER") is train_encoder
     )
 
 
@@ -94,7 +98,7 @@ wildcard_constraints:
 
 def run_of(wildcards):
     """The run that a job's wildcards name."""
-    return planning.Run(
+    return plan.Run(
         **{factor: wildcards[factor] for factor in factors.PRETRAINING[:-1]},
         pretrain_seed=int(wildcards.pretrain_seed),
     )
@@ -102,12 +106,12 @@ def run_of(wildcards):
 
 def imported_run(wildcards):
     """The imported run that a job's wildcards name."""
-    return planning.Run.of_checkpoint(wildcards.corpus, encoder=wildcards.encoder)
+    return plan.Run.of_checkpoint(wildcards.corpus, encoder=wildcards.encoder)
 
 
 def cell_of(wildcards):
     """The cell that a job's wildcards name."""
-    return planning.Cell(**{factor: wildcards[factor] for factor in factors.DOWNSTREAM})
+    return plan.Cell(**{factor: wildcards[factor] for factor in factors.DOWNSTREAM})
 
 
 def corpus_of(dataset, encoder):

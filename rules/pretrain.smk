@@ -57,7 +57,7 @@ rule weigh:
         code=lambda wildcards: PLAN.weigh(run_of(wildcards)).code,
         config=lambda wildcards: PLAN.weigh(run_of(wildcards)).config,
         features=features_flags,
-        source=lambda wildcards: f"{config['results']}/pretrained/{planning.path_of(run_of(wildcards).weighed_by)}",
+        source=lambda wildcards: f"{config['results']}/pretrained/{plan.path_of(run_of(wildcards).weighed_by)}",
     shell:
         'exec {PYTHON}.weigh --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'
         " {params.features:q} --source {params.source:q} --output {output.weights:q} --threads {threads} &> {log:q}"
@@ -88,7 +88,7 @@ rule pretrain:
         ' {params.features:q} {params.weights:q} --output "$(dirname {output.encoder:q})" --threads {threads} &> {log:q}'
 
 
-rule judge_separation:
+rule evaluate_separation:
     input:
         corpus=lambda wildcards: corpus_of(wildcards.corpus, wildcards.encoder),
         stems=stems_of,
@@ -96,15 +96,15 @@ rule judge_separation:
     output:
         "<results>/pretrained/<run_trained_here>/separation.json",
     log:
-        "<logs>/judge_separation/<run_trained_here>.log",
+        "<logs>/evaluate_separation/<run_trained_here>.log",
     threads: 2
     resources:
         gpu=GPU,
     params:
-        code=lambda wildcards: PLAN.judge_separation(run_of(wildcards)).code,
-        config=lambda wildcards: PLAN.judge_separation(run_of(wildcards)).config,
+        code=lambda wildcards: PLAN.evaluate_separation(run_of(wildcards)).code,
+        config=lambda wildcards: PLAN.evaluate_separation(run_of(wildcards)).config,
     shell:
-        "{PYTHON}.judge_separation --config {params.config:q} --code {params.code}"
+        "{PYTHON}.evaluate_separation --config {params.config:q} --code {params.code}"
         ' --corpus "$(dirname {input.corpus:q})" --checkpoint {input.checkpoint:q} --output {output:q}'
         " --threads {threads} &> {log:q}"
 

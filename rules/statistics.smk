@@ -1,6 +1,6 @@
 """Gather all trials and compare them."""
 
-PLAN_DIGEST = planning.digest(PLAN.summary())
+PLAN_DIGEST = plan.digest(PLAN.summary())
 CONFIG_JSON = json.dumps(config, sort_keys=True)
 # Which files say so is noted for whoever wants to repeat a number; the same config in other files is the same plan.
 CONFIG_FLAGS = shlex.join(

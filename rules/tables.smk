@@ -6,10 +6,15 @@ TEMPLATES = sorted(
 )
 DRAWN = sorted(name for name, study in PLAN.studies.items() if study.get("figure"))
 SEPARATIONS = [
-    f"{config['results']}/pretrained/{planning.path_of(run)}/separation.json"
+    f"{config['results']}/pretrained/{plan.path_of(run)}/separation.json"
     for run in PLAN.judged
 ]
-FIGURES = sorted({("figure", PLAN.studies[name]["figure"]["kind"]) for name in DRAWN})
+FIGURES = sorted(
+    {
+        registry.module_name("figure", PLAN.studies[name]["figure"]["kind"])
+        for name in DRAWN
+    }
+)
 
 
 rule tabulate:

@@ -11,9 +11,9 @@ from xdist.scheduler import LoadScopeScheduling
 #: parts that one process runs, the longest first, so that none is left over at the end
 PARTS = (
     "tests/cluster/",
-    "tests/test_workflow.py",
-    "tests/test_workflow_contrastive.py",
-    "tests/test_workflow_separation.py",
+    "tests/workflow/test_workflow.py",
+    "tests/workflow/test_contrastive.py",
+    "tests/workflow/test_separation.py",
     "tests/statistics/",
     "tests/test_kill_anywhere.py",
     "tests/audio/",

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts import files
 from workflow_scripts.audio.corpus import FULL_SCALE, Corpus, Facts, audio_file, facts_as_json
-from workflow_scripts.audio.index import Task
+from workflow_scripts.core import files
+from workflow_scripts.levels.dataset_index import Task
 
 SPLITS = ("train", "train", "train", "valid", "test")  # repeated over the clips: 60/20/20
 

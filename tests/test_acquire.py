@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.sources.server import Site, served
-from workflow_scripts import acquire, levels, provenance
-from workflow_scripts.errors import UserError
-from workflow_scripts.files import locked
+from workflow_scripts import acquire
+from workflow_scripts.core import provenance
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.files import locked
+from workflow_scripts.levels import registry
 from workflow_scripts.sources.acquired import read_acquired
 from workflow_scripts.sources.remotes import Remote
 
@@ -18,7 +20,7 @@ from workflow_scripts.sources.remotes import Remote
 def level(monkeypatch):
     """A toy level in place of the real ones; its attributes are set by the test."""
     module = types.ModuleType("workflow_scripts.datasets.toy")
-    monkeypatch.setattr(levels, "load", lambda factor, name: module)
+    monkeypatch.setattr(registry, "load", lambda factor, name: module)
     return module
 
 

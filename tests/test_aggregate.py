@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 
 from tests.corpora import write_corpus
-from tests.results import Results, factors, full
+from tests.synthetic_results import Results, factors, full
 from workflow_scripts import aggregate
-from workflow_scripts.audio.tolerance import VARIABLE
-from workflow_scripts.errors import UserError
-from workflow_scripts.statistics.summary import TABLES
+from workflow_scripts.audio.quarantine_limit import VARIABLE
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.statistics.tables.summary import TABLES
 
 
 def run(results: Results, name: str = "statistics", *more: str) -> Path:

@@ -12,11 +12,12 @@ import pandas as pd
 import pytest
 import yaml
 
+from tests.checkout import REPOSITORY
 from tests.leakage.corpora import corpus, music
-from tests.repository import REPOSITORY
-from workflow_scripts import audit, configuration, require_clean
-from workflow_scripts.errors import UserError
-from workflow_scripts.planning import Plan
+from workflow_scripts import audit, require_clean
+from workflow_scripts.configuration import check
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.planning.plan import Plan
 
 PAPER = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
 FREE = ["free", r"(\d{3})(?!\d)"]
@@ -96,7 +97,7 @@ def test_an_audit_that_is_not_whole_is_no_clean_one(folders, tmp_path, name, con
 
 
 def plan_of(config: dict, **study: object) -> Plan:
-    studies = configuration.check(config, files=[], folder=REPOSITORY / "config")
+    studies = check.check(config, files=[], folder=REPOSITORY / "config")
     return Plan(config, {"wu2021_fig2": {**studies["wu2021_fig2"], **study}})
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.report.made import statistics
-from tests.report.test_formats import outline
-from tests.results import Results, full
+from tests.report.aggregated_study import statistics
+from tests.report.test_renderers import outline
+from tests.synthetic_results import Results, full
 from workflow_scripts import compose, draw
 
 FACTS = {

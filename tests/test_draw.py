@@ -3,12 +3,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.figures import made, studies
-from tests.report.made import statistics
-from tests.results import Results, full
+from tests.figures import figure_asserts as made
+from tests.figures import synthetic_studies
+from tests.report.aggregated_study import statistics
+from tests.synthetic_results import Results, full
 from workflow_scripts import draw
-from workflow_scripts.errors import UserError
-from workflow_scripts.report.evidence import read_numbers
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.report.figure_inputs import read_numbers
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +26,9 @@ def run(results: Results, name: str) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("kind", studies.BY_KIND)
+@pytest.mark.parametrize("kind", synthetic_studies.BY_KIND)
 def test_same_statistics_same_bytes(kind: str, tmp_path: Path) -> None:
-    results = studies.BY_KIND[kind](tmp_path)
+    results = synthetic_studies.BY_KIND[kind](tmp_path)
     statistics(results)
     first, second = run(results, "first"), run(results, "second")
     assert sorted(path.name for path in first.iterdir()) == ["fig2.csv", "fig2.pdf", "fig2.png", "fig2.svg"]

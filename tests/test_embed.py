@@ -7,10 +7,10 @@ import torch
 
 from tests.corpora import write_corpus
 from workflow_scripts import embed
+from workflow_scripts.checkpoints.encoder_file import save_encoder
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import pase
-from workflow_scripts.errors import UserError
-from workflow_scripts.training.checkpoint import save_encoder
-from workflow_scripts.training.encoding import embed_rows, equal_length_batches
+from workflow_scripts.evaluation.embedding import embed_rows, equal_length_batches
 
 SMALL = {"embedding": 16, "width": 0.1}
 LENGTHS = [0.5, 0.61, 0.5, 0.61, 0.5, 0.02, 0.7, 0.5]

@@ -8,12 +8,13 @@ import torch
 
 from tests.corpora import write_corpus
 from tests.scenarios.cells import informative
-from workflow_scripts import evaluate, files, provenance
+from workflow_scripts import evaluate
+from workflow_scripts.checkpoints.encoder_file import save_encoder
+from workflow_scripts.core import files, provenance
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import pase
-from workflow_scripts.errors import UserError
+from workflow_scripts.evaluation import end_to_end, trial_seeds
 from workflow_scripts.statistics import metrics
-from workflow_scripts.training import finetuning, trials
-from workflow_scripts.training.checkpoint import save_encoder
 
 SMALL = {"embedding": 16, "width": 0.1}
 COLUMNS = [
@@ -88,7 +89,7 @@ def test_frozen_writes_one_row_per_trial_and_metric_with_every_factor(corpus, em
     constant |= {"config": provenance.digest(job), "data": corpus.facts.content}
     for column, value in constant.items():
         assert (table[column] == value).all()
-    assert sorted(table["seed"].unique()) == sorted(trials.seed_of(trial) for trial in range(3))
+    assert sorted(table["seed"].unique()) == sorted(trial_seeds.seed_of(trial) for trial in range(3))
     assert table["value"].notna().all()
 
 
@@ -122,7 +123,7 @@ def test_the_record_names_data_upstream_and_seeds(corpus, embeddings, tmp_path):
     record = json.loads((tmp_path / "out" / "record.json").read_text())
     assert record["data"] == {"tones": corpus.facts.digest}
     assert record["upstream"]["data"] == {"tones": corpus.facts.digest}
-    assert record["seeds"] == [trials.seed_of(trial) for trial in range(3)]
+    assert record["seeds"] == [trial_seeds.seed_of(trial) for trial in range(3)]
     assert record["config"] == config()
 
 
@@ -146,7 +147,7 @@ def test_fine_tuned_and_supervised_run_from_the_command_line(corpus, checkpoint,
 def test_a_killed_job_goes_on_with_the_next_trial(corpus, tmp_path, monkeypatch):
     job = config("supervised", count=2, max_epochs=1, crop_seconds=0.2)
     whole = run(corpus, tmp_path / "whole", job)
-    real, trained = finetuning.train_trial, []
+    real, trained = end_to_end.train_trial, []
 
     def killed_in_the_second(cell, trial):
         trained.append(trial)
@@ -154,7 +155,7 @@ def test_a_killed_job_goes_on_with_the_next_trial(corpus, tmp_path, monkeypatch)
             raise KeyboardInterrupt
         return real(cell, trial)
 
-    monkeypatch.setattr(finetuning, "train_trial", killed_in_the_second)
+    monkeypatch.setattr(end_to_end, "train_trial", killed_in_the_second)
     with pytest.raises(KeyboardInterrupt):
         run(corpus, tmp_path / "out", job)
     assert not (tmp_path / "out").exists()

@@ -12,12 +12,12 @@ import torch
 
 from tests.corpora import write_corpus
 from workflow_scripts import embed, evaluate
+from workflow_scripts.checkpoints.encoder_file import save_encoder
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import samplecnn_8000
 from workflow_scripts.encoders.samplecnn import SampleCnn
-from workflow_scripts.errors import UserError
-from workflow_scripts.factors import FACTORS
-from workflow_scripts.training.checkpoint import save_encoder
-from workflow_scripts.training.encoding import embed_rows
+from workflow_scripts.evaluation.embedding import embed_rows
+from workflow_scripts.levels.factors import FACTORS
 
 OPTIONS = {"width": 0.05}
 WINDOW = 20736

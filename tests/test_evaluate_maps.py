@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from tests.corpora import write_corpus
-from tests.networks.test_ast import deit
+from tests.networks.test_audio_spectrogram_transformer import deit
 from workflow_scripts import evaluate
+from workflow_scripts.checkpoints.encoder_file import save_encoder
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import unet, unet_multiple
-from workflow_scripts.errors import UserError
-from workflow_scripts.factors import FACTORS
 from workflow_scripts.heads import ast
-from workflow_scripts.training.checkpoint import save_encoder
+from workflow_scripts.levels.factors import FACTORS
 
 NARROW = {"width": 0.07}
 U_NET = NARROW | {"momentum": 0.2}  # so that what is validated keeps up with what is learned

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.report.made import statistics
-from tests.results import CODE, CONFIG, Results, factors, full
+from tests.report.aggregated_study import statistics
+from tests.synthetic_results import CODE, CONFIG, Results, factors, full
 from workflow_scripts import explain
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 from tests.corpora import write_corpus
 from workflow_scripts import extract
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.features.stored import StoredFeature
 from workflow_scripts.workers import prosody
 

@@ -15,15 +15,16 @@ from safetensors.torch import save_file
 from tests import processes
 from tests.audio.recordings import write_tone
 from tests.corpora import write_corpus
-from tests.disks import empty, fill, rests, small_disk
-from tests.pretraining import arguments as pretrain_arguments
-from tests.pretraining import config as pretrain_config
-from workflow_scripts import acquire, evaluate, extract, files, prepare, pretrain
+from tests.full_disk import empty, fill, rests, small_disk
+from tests.pretraining_runs import arguments as pretrain_arguments
+from tests.pretraining_runs import config as pretrain_config
+from workflow_scripts import acquire, evaluate, extract, prepare, pretrain
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.errors import EXIT_USER_ERROR, run_command
-from workflow_scripts.factors import DOWNSTREAM, PRETRAINING
-from workflow_scripts.training.cells import FinishedTrials
-from workflow_scripts.training.checkpoint import StateFile
+from workflow_scripts.core import files
+from workflow_scripts.core.errors import EXIT_USER_ERROR, run_command
+from workflow_scripts.evaluation.task import FinishedTrials
+from workflow_scripts.levels.factors import DOWNSTREAM, PRETRAINING
+from workflow_scripts.pretraining.training_state import StateFile
 
 SMALL = {"embedding": 16, "width": 0.1}
 

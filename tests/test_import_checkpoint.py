@@ -11,10 +11,12 @@ import pytest
 import torch
 
 from tests.corpora import write_corpus
-from workflow_scripts import embed, evaluate, import_checkpoint, levels, provenance
-from workflow_scripts.errors import UserError
+from workflow_scripts import embed, evaluate, import_checkpoint
+from workflow_scripts.checkpoints.encoder_file import load_encoder
+from workflow_scripts.core import provenance
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.levels import registry
 from workflow_scripts.report import costs
-from workflow_scripts.training.checkpoint import load_encoder
 
 OPTIONS = {"pase": {"embedding": 16, "width": 0.1}, "pase_plus": {"embedding": 16, "width": 0.1, "rnn_layers": 2}}
 
@@ -27,9 +29,9 @@ def name(request):
 @pytest.fixture
 def published(name, tmp_path):
     torch.manual_seed(0)
-    level = levels.load("encoder", name)
+    level = registry.load("encoder", name)
     path = tmp_path / "FE_e199.ckpt"
-    torch.save({"step": 3, "state_dict": level.build(levels.options(level, OPTIONS[name])).state_dict()}, path)
+    torch.save({"step": 3, "state_dict": level.build(registry.options(level, OPTIONS[name])).state_dict()}, path)
     return path
 
 
@@ -68,7 +70,7 @@ def test_the_record_says_where_the_weights_come_from(name, published, tmp_path):
 def test_without_a_digest_the_code_of_script_and_encoder_counts(name, published, tmp_path):
     run(name, published, tmp_path / "imported")
     record = json.loads((tmp_path / "imported" / "record.json").read_text())
-    assert record["code"] == provenance.code_digest("import_checkpoint", chosen=[("encoder", name)])
+    assert record["code"] == provenance.code_digest("import_checkpoint", chosen=[registry.module_name("encoder", name)])
 
 
 def test_it_is_embedded_and_evaluated_like_an_encoder_trained_here(name, published, tmp_path):

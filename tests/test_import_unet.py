@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from tests import golden
+from tests.checkpoints import tensorflow_files
 from tests.corpora import write_corpus
-from tests.training import tensorflow_files
 from workflow_scripts import embed, evaluate, import_checkpoint
-from workflow_scripts.factors import FACTORS
+from workflow_scripts.levels.factors import FACTORS
 
 HEADS = {"linear": ("frozen", "fine_tuned"), "short_chunk_cnn": ("fine_tuned", "three_stage")}
 

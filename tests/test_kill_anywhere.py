@@ -18,8 +18,9 @@ import pandas as pd
 import pytest
 
 from tests import processes
-from tests.repository import REPOSITORY
-from workflow_scripts import configuration, planning
+from tests.checkout import REPOSITORY
+from workflow_scripts.configuration import check
+from workflow_scripts.planning import plan as planning
 
 KILLS = 50
 WHILE_WRITING = 0.6  # so many strike when next a file appears or changes; the others at their random moment
@@ -194,8 +195,8 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> planning.Plan:
     given = tmp_path_factory.mktemp("config") / "kill_anywhere.yaml"
     given.write_text(json.dumps(CONFIG), encoding="utf-8")  # JSON is YAML
     folder = REPOSITORY / "config"
-    config = configuration.merged([folder / "config.yaml", folder / "smoke.yaml", given])
-    return planning.Plan(config, configuration.check(config, files=[given], folder=folder))
+    config = check.merged([folder / "config.yaml", folder / "smoke.yaml", given])
+    return planning.Plan(config, check.check(config, files=[given], folder=folder))
 
 
 @pytest.mark.slow

@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 
 from tests.audio.recordings import write_tone
-from tests.repository import REPOSITORY
-from workflow_scripts import acquire, levels, prepare
+from tests.checkout import REPOSITORY
+from workflow_scripts import acquire, prepare
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.audio.index import CLIP_COLUMNS, DatasetIndex
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.levels import registry
+from workflow_scripts.levels.dataset_index import CLIP_COLUMNS, DatasetIndex
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,7 @@ def index(root, options):
 def acquired(tmp_path, monkeypatch):
     module = types.ModuleType("workflow_scripts.datasets.toy")
     module.Options, module.index = Options, index
-    monkeypatch.setattr(levels, "load", lambda factor, name: module)
+    monkeypatch.setattr(registry, "load", lambda factor, name: module)
     for number in range(4):
         write_tone(tmp_path / "mine" / f"c{number}.wav", 0.5, pitch=300 + number)
     (tmp_path / "mine" / "bad.wav").write_bytes(b"<html>gone</html>")

@@ -19,16 +19,16 @@ from safetensors.torch import load_file
 
 from tests import processes
 from tests.corpora import write_corpus
-from tests.pretraining import all_workers, arguments, config, write_features
+from tests.pretraining_runs import all_workers, arguments, config, write_features
 from workflow_scripts import pretrain
+from workflow_scripts.checkpoints.encoder_file import load_encoder
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import pase
-from workflow_scripts.errors import UserError
-from workflow_scripts.training import parallel, trainer
-from workflow_scripts.training.checkpoint import load_encoder
-from workflow_scripts.training.interruption import EXIT_INTERRUPTED
-from workflow_scripts.training.pretraining import Pretraining
-from workflow_scripts.training.sampling import BatchLoader
-from workflow_scripts.training.trainer import Trainer
+from workflow_scripts.pretraining import distributed, trainer
+from workflow_scripts.pretraining.interruption import EXIT_INTERRUPTED
+from workflow_scripts.pretraining.run import Pretraining
+from workflow_scripts.pretraining.sampling import BatchLoader
+from workflow_scripts.pretraining.trainer import Trainer
 
 
 @pytest.fixture(scope="module")
@@ -331,7 +331,7 @@ def test_a_signal_to_one_process_stops_all_and_any_number_goes_on(all_six, corpu
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(corpus, tmp_path, monkeypatch):
-    monkeypatch.setattr(parallel, "size", lambda: 3)
+    monkeypatch.setattr(distributed, "size", lambda: 3)
     with pytest.raises(UserError, match=r"a batch of 4 in 2 parts .* 3 processes: choose a multiple of 6"):
         pretrain.main(arguments(config(batch=4, accumulate=2), corpus=corpus, output=tmp_path / "seed5"))
 

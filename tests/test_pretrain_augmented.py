@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import load_file
 
 from tests.corpora import write_corpus
-from tests.pretraining import arguments, config, write_features
+from tests.pretraining_runs import arguments, config, write_features
 from workflow_scripts import pretrain
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.errors import UserError
-from workflow_scripts.training.pretraining import Pretraining
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.pretraining.run import Pretraining
 
 RATE = 8000  # Hz
 RECIPE = {

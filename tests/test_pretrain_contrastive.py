@@ -14,13 +14,12 @@ from safetensors.torch import load_file
 
 from tests import processes
 from tests.corpora import write_corpus
-from tests.pretraining import arguments
+from tests.pretraining_runs import arguments
 from workflow_scripts import pretrain
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.errors import UserError
-from workflow_scripts.training.building import build_encoder
-from workflow_scripts.training.checkpoint import load_encoder
-from workflow_scripts.training.trainer import Trainer
+from workflow_scripts.checkpoints.encoder_file import build_encoder, load_encoder
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.pretraining.trainer import Trainer
 
 RECIPE: dict[str, Any] = {
     "epochs": 2,

@@ -14,14 +14,13 @@ from safetensors.torch import load_file
 
 from tests import processes
 from tests.corpora import write_corpus
-from tests.pretraining import arguments
+from tests.pretraining_runs import arguments
 from workflow_scripts import pretrain
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.errors import UserError
-from workflow_scripts.training import separation
-from workflow_scripts.training.building import build_encoder
-from workflow_scripts.training.checkpoint import load_encoder
-from workflow_scripts.training.trainer import Trainer
+from workflow_scripts.checkpoints.encoder_file import build_encoder, load_encoder
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.pretraining.trainer import Trainer
+from workflow_scripts.workers import _separation
 
 NARROW = {"width": 0.25}
 CONFIG: dict[str, Any] = {
@@ -51,7 +50,7 @@ SETS = {"one": ("unet", "separation_drums"), "all": ("unet_multiple", "separatio
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory) -> Corpus:
     folder = tmp_path_factory.mktemp("corpora") / "tones"
-    return write_corpus(folder, clips=15, seconds=1.0, task="unlabelled", stems=separation.FOUR)
+    return write_corpus(folder, clips=15, seconds=1.0, task="unlabelled", stems=_separation.FOUR)
 
 
 def config(which: str, **changes: Any) -> dict[str, Any]:
@@ -126,7 +125,7 @@ def test_a_corpus_without_stems_is_refused(tmp_path):
 
 
 def test_a_corpus_without_songs_to_judge_by_is_refused_before_it_is_learned(tmp_path):
-    corpus = write_corpus(tmp_path / "tones", clips=4, task="unlabelled", stems=separation.FOUR)
+    corpus = write_corpus(tmp_path / "tones", clips=4, task="unlabelled", stems=_separation.FOUR)
     assert not len(corpus.rows("test"))
     with pytest.raises(UserError, match="no songs in its test split, by which separation is judged: put some"):
         pretrain.main(arguments(config("one"), corpus=corpus, output=tmp_path / "run"))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.checkout import REPOSITORY
 from tests.programs import Programs
-from tests.repository import REPOSITORY
 from workflow_scripts import status
 from workflow_scripts.report.status import SNAKEMAKE_LOGS
 

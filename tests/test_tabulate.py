@@ -4,12 +4,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.report.made import statistics
-from tests.results import CODE, Results, full
+from tests.report.aggregated_study import statistics
+from tests.synthetic_results import CODE, Results, full
 from workflow_scripts import show, tabulate
-from workflow_scripts.errors import UserError
-from workflow_scripts.factors import PRETRAINING
-from workflow_scripts.files import write_json
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.files import write_json
+from workflow_scripts.levels.factors import PRETRAINING
 
 RATIOS = ("si_sdr", "si_sdr_gain", "sdr", "sdr_gain")
 

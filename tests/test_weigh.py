@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from tests.corpora import write_corpus
-from tests.pretraining import arguments, config
+from tests.pretraining_runs import arguments, config
 from workflow_scripts import pretrain, weigh
-from workflow_scripts.errors import UserError
-from workflow_scripts.provenance import digest
-from workflow_scripts.training.pretraining import Pretraining
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.provenance import digest
+from workflow_scripts.pretraining.run import Pretraining
 
 EPOCHS = 2  # of the three that the run has
 

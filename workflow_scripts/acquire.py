@@ -18,9 +18,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from workflow_scripts import levels, provenance
-from workflow_scripts.errors import UserError, run_command
-from workflow_scripts.files import locked, write_json
+from workflow_scripts.core import provenance
+from workflow_scripts.core.errors import UserError, run_command
+from workflow_scripts.core.files import locked, write_json
+from workflow_scripts.levels import registry
 from workflow_scripts.sources.acquired import LOCK, Acquired, write_acquired
 from workflow_scripts.sources.download import download
 from workflow_scripts.sources.remotes import Remote
@@ -52,7 +53,7 @@ def acquire(config: Mapping[str, Any], *, root: Path, code: str) -> Acquired:
     elif source == "local":
         folder, digest = _find_local(dataset, config.get("path"))
     elif source == "download":
-        folder, digest = _download(dataset, levels.load("dataset", loader), root=root)
+        folder, digest = _download(dataset, registry.load("dataset", loader), root=root)
     else:
         raise UserError(f"{dataset}: unknown source {source!r}; allowed: {', '.join(SOURCES)}")
     return Acquired(dataset=dataset, source=source, root=folder, digest=digest)
@@ -72,7 +73,7 @@ def _write_twin(loader: str, given: Mapping[str, Any], *, root: Path, code: str)
     with tempfile.TemporaryDirectory(dir=root, prefix=".twin-") as temporary:
         fresh = Path(temporary) / "twin"
         fresh.mkdir()
-        levels.load("twin", loader).write(fresh, options)
+        registry.load("twin", loader).write(fresh, options)
         shutil.rmtree(folder, ignore_errors=True)
         fresh.replace(folder)
     write_json(note, {"digest": digest})

@@ -16,20 +16,20 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.audio.corpus import read_facts
-from workflow_scripts.errors import run_command
-from workflow_scripts.factors import FACTORS
-from workflow_scripts.files import write_json, write_text, written_atomically
-from workflow_scripts.statistics.asked import entries, questions
-from workflow_scripts.statistics.cells import Cells
-from workflow_scripts.statistics.corpora import sources_of
-from workflow_scripts.statistics.plan import Plan, read_plan
-from workflow_scripts.statistics.ranking import profile_table, rank_table
-from workflow_scripts.statistics.redrawn import Redrawn, redraw
-from workflow_scripts.statistics.reproduction import reproduction_table
-from workflow_scripts.statistics.sets import across_table
-from workflow_scripts.statistics.summary import cell_table, comparison_table, entry_table
+from workflow_scripts.core.errors import run_command
+from workflow_scripts.core.files import write_json, write_text, written_atomically
+from workflow_scripts.levels.factors import FACTORS
+from workflow_scripts.planning.manifest import Plan, read_plan
+from workflow_scripts.statistics.contrasts import entries, questions
+from workflow_scripts.statistics.data_sources import sources_of
+from workflow_scripts.statistics.reproduction.table import reproduction_table
+from workflow_scripts.statistics.samples import Cells
+from workflow_scripts.statistics.tables.across_datasets import across_table
+from workflow_scripts.statistics.tables.ranks import profile_table, rank_table
+from workflow_scripts.statistics.tables.summary import cell_table, comparison_table, entry_table
+from workflow_scripts.statistics.tables.variance import seeds_table, variance_table
+from workflow_scripts.statistics.test_set_bootstrap import Redrawn, redraw
 from workflow_scripts.statistics.trials import gather
-from workflow_scripts.statistics.variation import seeds_table, variance_table
 
 
 def main(argv: list[str] | None = None) -> None:

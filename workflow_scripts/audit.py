@@ -14,10 +14,10 @@ from typing import Any
 import pandas as pd
 
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.errors import UserError, run_command
-from workflow_scripts.files import write_json, write_text
+from workflow_scripts.core.errors import UserError, run_command
+from workflow_scripts.core.files import write_json, write_text
+from workflow_scripts.core.provenance import Record
 from workflow_scripts.leakage.overlaps import KINDS, Audit, Audited, Catalogue, Overlap
-from workflow_scripts.provenance import Record
 
 COLUMNS = [field.name for field in dataclasses.fields(Overlap)]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from workflow_scripts import levels
-from workflow_scripts.errors import run_command
-from workflow_scripts.files import write_text
-from workflow_scripts.report import audits, costs, page, reproduction, separation, status, tables
-from workflow_scripts.report.evidence import read_numbers
-from workflow_scripts.statistics.plan import Plan, Study, read_plan
-from workflow_scripts.statistics.reproduction import read_reproduction
-from workflow_scripts.statistics.summary import read_table, read_tables
+from workflow_scripts.core.errors import run_command
+from workflow_scripts.core.files import write_text
+from workflow_scripts.levels import registry
+from workflow_scripts.planning.manifest import Plan, Study, read_plan
+from workflow_scripts.report import audits, costs, page, reproduction_table, separation, status, study_table
+from workflow_scripts.report.figure_inputs import read_numbers
+from workflow_scripts.statistics.reproduction.table import read_reproduction
+from workflow_scripts.statistics.tables.summary import read_table, read_tables
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -31,13 +31,13 @@ def main(argv: list[str] | None = None) -> None:
         sections=tuple(
             page.Section(
                 study=study,
-                table=tables.build(study, numbers),
+                table=study_table.build(study, numbers),
                 figure=_drawn(study, folder=arguments.figures),
                 separation=separation.of_study(study, plan),
             )
             for study in plan.studies
         ),
-        reproduction=reproduction.section(reproduction.build(published)),
+        reproduction=reproduction_table.section(reproduction_table.build(published)),
         data=tuple(page.data_rows(cells, corpora=plan.corpora)),
         audit=audits.read(plan.audits),
         jobs=status.read(plan),
@@ -63,7 +63,7 @@ def _drawn(study: Study, *, folder: Path) -> page.Drawn | None:
     svg = folder / f"{study.name}.svg"
     if study.figure is None or not svg.is_file():
         return None
-    level = levels.load("figure", study.figure.kind)
+    level = registry.load("figure", study.figure.kind)
     numbers = read_numbers(svg.with_suffix(".csv"))
     return page.drawn(study, numbers, svg=svg, reading=level.READING, description=level.describe(study, numbers))
 

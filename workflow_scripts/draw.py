@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from workflow_scripts import levels
-from workflow_scripts.errors import run_command
-from workflow_scripts.files import write_text
-from workflow_scripts.report import figures
-from workflow_scripts.report.evidence import Evidence, Statistics
-from workflow_scripts.statistics.plan import Figure, Study, read_plan
+from workflow_scripts.core.errors import run_command
+from workflow_scripts.core.files import write_text
+from workflow_scripts.levels import registry
+from workflow_scripts.planning.manifest import Figure, Study, read_plan
+from workflow_scripts.report import plotting
+from workflow_scripts.report.figure_inputs import Evidence, Statistics
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -35,13 +35,13 @@ def main(argv: list[str] | None = None) -> None:
 
 def draw(study: Study, figure: Figure, evidence: Evidence, *, folder: Path) -> None:
     """Write one study's figure and its numbers into `folder`; `UserError` for an unknown kind or option."""
-    level = levels.load("figure", figure.kind)
-    options = levels.options(level, figure.options)
+    level = registry.load("figure", figure.kind)
+    options = registry.options(level, figure.options)
     numbers = level.numbers(study, evidence, options)
-    drawn = figures.styled(lambda: level.draw(study, numbers, options))
+    drawn = plotting.styled(lambda: level.draw(study, numbers, options))
     write_text(folder / f"{study.name}.csv", numbers.to_csv(index=False, lineterminator="\n"))
-    for ending in figures.METADATA:
-        figures.save(drawn, folder / f"{study.name}.{ending}")
+    for ending in plotting.METADATA:
+        plotting.save(drawn, folder / f"{study.name}.{ending}")
 
 
 if __name__ == "__main__":

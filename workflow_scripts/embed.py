@@ -20,14 +20,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from workflow_scripts import files
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.errors import run_command
-from workflow_scripts.progress import track
-from workflow_scripts.provenance import Record
-from workflow_scripts.training.building import build_encoder
-from workflow_scripts.training.device import best_device, device_name
-from workflow_scripts.training.encoding import check_rate, embed_rows
+from workflow_scripts.checkpoints.encoder_file import build_encoder, check_rate
+from workflow_scripts.core import files
+from workflow_scripts.core.errors import run_command
+from workflow_scripts.core.progress import track
+from workflow_scripts.core.provenance import Record
+from workflow_scripts.evaluation.embedding import embed_rows
+from workflow_scripts.pretraining.device import best_device, device_name
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -24,18 +24,19 @@ import numpy as np
 import pandas as pd
 import torch
 
-from workflow_scripts import files, levels, provenance
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.errors import UserError, run_command
-from workflow_scripts.factors import FACTORS
-from workflow_scripts.provenance import Record
+from workflow_scripts.checkpoints.encoder_file import build_encoder
+from workflow_scripts.core import files, provenance
+from workflow_scripts.core.errors import UserError, run_command
+from workflow_scripts.core.provenance import Record
+from workflow_scripts.evaluation import trial_seeds
+from workflow_scripts.evaluation.crops import Crops
+from workflow_scripts.evaluation.task import Cell, FinishedTrials, TrialResult, arrays_of
+from workflow_scripts.levels import registry
+from workflow_scripts.levels.factors import FACTORS
+from workflow_scripts.networks.head_interfaces import Head, MapsHead
+from workflow_scripts.pretraining.device import best_device, device_name
 from workflow_scripts.statistics.metrics import confusion, metrics
-from workflow_scripts.training import trials
-from workflow_scripts.training.building import build_encoder
-from workflow_scripts.training.cells import Cell, FinishedTrials, TrialResult, arrays_of
-from workflow_scripts.training.crops import Crops
-from workflow_scripts.training.device import best_device, device_name
-from workflow_scripts.training.heads import Head, MapsHead
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -48,7 +49,7 @@ def main(argv: list[str] | None = None) -> None:
     if missing:
         raise UserError(f"factors: no value for {', '.join(missing)}")
     corpus = Corpus(arguments.corpus)
-    scenario = levels.load("scenario", config["scenario"])
+    scenario = registry.load("scenario", config["scenario"])
     source = _source(scenario, config, arguments)
     used = _used(source, corpus)
     weights = _head_weights(config["head"])
@@ -62,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
         data={corpus.facts.dataset: corpus.facts.digest},
         device=device_name(cell.device),
         upstream=used,
-        seeds=[trials.seed_of(result.trial) for result in results],
+        seeds=[trial_seeds.seed_of(result.trial) for result in results],
         **weights,
     )
     files.write_json(arguments.output / "record.json", content)
@@ -78,7 +79,7 @@ def _source(scenario: ModuleType, config: Mapping[str, Any], arguments: argparse
         if (getattr(arguments, flag) is not None) != (flag == needed):
             raise UserError(f"scenario {config['scenario']} {'needs' if flag == needed else 'takes no'} --{flag}")
     if scenario.TRAINS_ENCODER and not (
-        levels.fact("encoder", config["encoder"]["name"], "TRAINABLE") or _reads_maps(config["head"])
+        registry.fact("encoder", config["encoder"]["name"], "TRAINABLE") or _reads_maps(config["head"])
     ):
         raise UserError(f"encoder {config['encoder']['name']} cannot be trained: use scenario frozen")
     return getattr(arguments, needed) if needed else None
@@ -98,10 +99,10 @@ def _used(source: Path | None, corpus: Corpus) -> dict[str, Any]:
 
 def _head_weights(choice: Mapping[str, Any]) -> dict[str, str]:
     """Digest of the published tensors that the head starts from, where it does."""
-    level = levels.load("head", choice["name"])
+    level = registry.load("head", choice["name"])
     if not hasattr(level, "weights_digest"):
         return {}
-    digest = level.weights_digest(levels.options(level, choice["options"]))
+    digest = level.weights_digest(registry.options(level, choice["options"]))
     return {} if digest is None else {"head_weights": digest}
 
 
@@ -123,9 +124,9 @@ def _cell(
         corpus=corpus,
         build_head=functools.partial(_build_head, config["head"], outputs=len(corpus.facts.classes)),
         build_maps_head=build_maps_head if _reads_maps(config["head"]) else None,
-        fraction=trials.fraction_of(config["fraction"]),
+        fraction=trial_seeds.fraction_of(config["fraction"]),
         trials=config["trials"],
-        settings=trials.settings_of(config["training"]),
+        settings=trial_seeds.settings_of(config["training"]),
         device=best_device() if embeddings is None else torch.device("cpu"),  # frozen jobs ask for no GPU
         finished=FinishedTrials(arguments.output.with_name(f".{arguments.output.name}.trials"), digest=digest),
         embeddings=embeddings,
@@ -135,13 +136,13 @@ def _cell(
 
 
 def _reads_maps(choice: Mapping[str, Any]) -> bool:
-    return levels.fact("head", choice["name"], "READS") == "maps"
+    return registry.fact("head", choice["name"], "READS") == "maps"
 
 
 def _build_maps_head(choice: Mapping[str, Any], sources: int, decoder: Sequence[int], *, outputs: int) -> MapsHead:
-    level = levels.load("head", choice["name"])
+    level = registry.load("head", choice["name"])
     head: MapsHead = level.build(
-        levels.options(level, choice["options"]), sources=sources, decoder=decoder, outputs=outputs
+        registry.options(level, choice["options"]), sources=sources, decoder=decoder, outputs=outputs
     )
     return head
 
@@ -151,8 +152,8 @@ def _build_head(choice: Mapping[str, Any], inputs: int, *, outputs: int) -> Head
         raise UserError(
             f"head {choice['name']} reads maps, not embeddings: use a scenario that trains it with the encoder"
         )
-    level = levels.load("head", choice["name"])
-    head: Head = level.build(levels.options(level, choice["options"]), inputs=inputs, outputs=outputs)
+    level = registry.load("head", choice["name"])
+    head: Head = level.build(registry.options(level, choice["options"]), inputs=inputs, outputs=outputs)
     return head
 
 
@@ -191,7 +192,7 @@ def _table(cell: Cell, results: list[TrialResult], *, config: Mapping[str, Any],
     facts, labels = cell.corpus.facts, cell.corpus.labels[cell.rows("test")]
     rows = [
         {factor: config["factors"][factor] for factor in FACTORS}
-        | {"trial": result.trial, "seed": trials.seed_of(result.trial), "metric": metric, "value": value}
+        | {"trial": result.trial, "seed": trial_seeds.seed_of(result.trial), "metric": metric, "value": value}
         | {"train_clips": result.train_clips, "valid_clips": len(cell.rows("valid")), "test_clips": len(labels)}
         | {"quarantined": facts.quarantined, "source": facts.source, "code": code}
         | {"config": provenance.digest(config), "data": facts.content, "device": device_name(cell.device)}

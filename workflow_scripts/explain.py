@@ -17,12 +17,13 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
-from workflow_scripts.errors import UserError, run_command
-from workflow_scripts.factors import FACTORS
-from workflow_scripts.report import formats, tables, words
-from workflow_scripts.statistics.missing import why_missing
-from workflow_scripts.statistics.plan import Evaluation, Job, Plan, Study, read_plan
-from workflow_scripts.statistics.summary import read_tables
+from workflow_scripts.core.errors import UserError, run_command
+from workflow_scripts.levels.factors import FACTORS
+from workflow_scripts.planning.manifest import Evaluation, Job, Plan, Study, read_plan
+from workflow_scripts.report import labels as words
+from workflow_scripts.report import renderers, study_table
+from workflow_scripts.statistics.failure_reasons import why_missing
+from workflow_scripts.statistics.tables.summary import read_tables
 from workflow_scripts.statistics.trials import read_trials
 
 PROFILE = "config/profiles/local"
@@ -89,7 +90,7 @@ def _picked(evaluations: Sequence[Evaluation], factors: Sequence[str], name: str
 
 def _label(levels: Iterable[str]) -> str:
     """Levels as the label of a row: those that say "none" are left out."""
-    return ", ".join(level for level in levels if level != tables.NOTHING)
+    return ", ".join(level for level in levels if level != study_table.NOTHING)
 
 
 def _plain(text: str) -> str:
@@ -111,7 +112,7 @@ def _explained(study: Study, plan: Plan, entry: Sequence[Evaluation], results: P
 
 def _number(study: Study, entry: Sequence[Evaluation], results: Path) -> Iterator[str]:
     """The number, in each metric that is shown of the data set, as the table shows it."""
-    table = tables.build(study, read_tables(results / "statistics"))
+    table = study_table.build(study, read_tables(results / "statistics"))
     row = tuple(words.name(entry[0].factors[factor]) for factor in study.rows)
     levels = tuple(entry[0].factors[factor] for factor in study.columns)
     shown = next(each for each in table.rows if each.labels == row)
@@ -119,12 +120,12 @@ def _number(study: Study, entry: Sequence[Evaluation], results: Path) -> Iterato
     for column, number in zip(table.columns, shown.entries, strict=True):
         if column.levels != levels:
             continue
-        yield f"{shown.label}, {column.heading}: {formats.entry_text(number, column.measure)}"
-        errors = formats.errors_text(number, column.measure)
+        yield f"{shown.label}, {column.heading}: {renderers.entry_text(number, column.measure)}"
+        errors = renderers.errors_text(number, column.measure)
         if errors:
             yield f"  standard errors: {errors}"
         if number.rank:
-            yield f"  {formats.RANK_WORDS[number.rank]}"
+            yield f"  {renderers.RANK_WORDS[number.rank]}"
         if number.reason:
             yield f"  {number.reason}"
     yield f"  {table.notes[0]}"

@@ -24,12 +24,13 @@ import numpy as np
 import torch
 from numpy.lib.format import open_memmap
 
-from workflow_scripts import files, levels, provenance
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.errors import UserError, run_command
+from workflow_scripts.core import files, provenance
+from workflow_scripts.core.errors import UserError, run_command
+from workflow_scripts.core.progress import track
 from workflow_scripts.features.frames import frame_count
 from workflow_scripts.features.stored import frame_offsets
-from workflow_scripts.progress import track
+from workflow_scripts.levels import registry
 
 CLIPS_AT_ONCE = (
     16  # a few tenths of a second of work: little is lost when killed, and little is spent on passing work around
@@ -74,7 +75,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _check(config: Mapping[str, Any], corpus: Corpus) -> None:
-    if not levels.fact("worker", config["worker"], "PRECOMPUTED"):
+    if not registry.fact("worker", config["worker"], "PRECOMPUTED"):
         raise UserError(f"worker {config['worker']} computes its targets while training: nothing to extract")
     if corpus.facts.sample_rate != config["sample_rate"]:
         raise UserError(
@@ -131,8 +132,8 @@ class _Extractor:
     def __init__(self, job: _Job) -> None:
         torch.set_num_threads(1)  # clips run side by side already
         self.job = job
-        self.level = levels.load("worker", job.worker)
-        self.options = levels.options(self.level, json.loads(job.options))
+        self.level = registry.load("worker", job.worker)
+        self.options = registry.options(self.level, json.loads(job.options))
         self.corpus = Corpus(job.corpus)
         self.offsets = frame_offsets(self.corpus)
 

@@ -20,12 +20,13 @@ from typing import Any
 
 import torch
 
-from workflow_scripts import files, provenance
-from workflow_scripts.errors import UserError, run_command
-from workflow_scripts.training.checkpoint import save_encoder
-from workflow_scripts.training.device import device_name
-from workflow_scripts.training.official_encoder import encoder as official_encoder
-from workflow_scripts.training.published import read
+from workflow_scripts.checkpoints.encoder_file import save_encoder
+from workflow_scripts.checkpoints.import_encoder import encoder as official_encoder
+from workflow_scripts.checkpoints.published import read
+from workflow_scripts.core import files, provenance
+from workflow_scripts.core.errors import UserError, run_command
+from workflow_scripts.levels import registry
+from workflow_scripts.pretraining.device import device_name
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -33,7 +34,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _arguments(argv)
     name, code = arguments.encoder, arguments.code
     if code is None:
-        code = provenance.code_digest("import_checkpoint", chosen=[("encoder", name)])
+        code = provenance.code_digest("import_checkpoint", chosen=[registry.module_name("encoder", name)])
     record = provenance.Record(config={}, code=code)
     published = read(arguments.checkpoint)
     encoder, options = official_encoder(published, name=name, options=_options(arguments.options))

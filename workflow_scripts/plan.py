@@ -18,10 +18,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from workflow_scripts import configuration, estimates, planning
-from workflow_scripts.errors import UserError, run_command
-from workflow_scripts.files import write_json
-from workflow_scripts.statistics import reproduction
+from workflow_scripts.configuration import check
+from workflow_scripts.core.errors import UserError, run_command
+from workflow_scripts.core.files import write_json
+from workflow_scripts.planning import costs
+from workflow_scripts.planning import plan as planning
+from workflow_scripts.statistics.reproduction import table as reproduction
 
 CONFIG_FOLDER = Path(__file__).parent.parent / "config"
 PLAIN_WIDTH = 120  # in a log file
@@ -35,16 +37,16 @@ def main(argv: list[str] | None = None) -> None:
         if not folder.is_dir():
             raise UserError(f"--records {folder}: no such folder: name the results folder of a run, as results/pilot")
     files = [CONFIG_FOLDER / "config.yaml", *arguments.configfile]
-    config = configuration.merged(files) if arguments.config is None else json.loads(arguments.config)
+    config = check.merged(files) if arguments.config is None else json.loads(arguments.config)
     checked = files if arguments.config is None else []
-    studies = configuration.check(config, files=checked, folder=CONFIG_FOLDER)
+    studies = check.check(config, files=checked, folder=CONFIG_FOLDER)
     reproduction.check_statements(studies)
     plan = planning.Plan(config, studies)
     if arguments.output is not None:
         noted = {"configfiles": [str(file) for file in arguments.configfile], "unfinished": arguments.unfinished}
         write_json(arguments.output, {**plan.summary(), **noted})
         return
-    records, odd = estimates.read_records(dict.fromkeys([Path(config["results"]), *arguments.records]))
+    records, odd = costs.read_records(dict.fromkeys([Path(config["results"]), *arguments.records]))
     console = Console()
     _show(plan, records, console if console.is_terminal else Console(width=PLAIN_WIDTH))
     if odd:
@@ -52,15 +54,15 @@ def main(argv: list[str] | None = None) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _show(plan: planning.Plan, records: list[estimates.Measured], console: Console) -> None:
+def _show(plan: planning.Plan, records: list[costs.Measured], console: Console) -> None:
     table = Table(title=f"Scale {plan.config['scale']}: {', '.join(plan.studies)}", title_justify="left")
     for heading in ("Rule", "Jobs", "Hours", "Device", "Records", "Jobs not measured"):
         table.add_column(heading, justify="left" if heading in ("Rule", "Device") else "right")
-    for each in estimates.estimate(plan, records):
+    for each in costs.estimate(plan, records):
         hours = f"{each.hours:,.{1 if each.hours >= 10 else 2}f}" if each.records else ""
         table.add_row(each.rule, f"{each.jobs:,}", hours, each.device, f"{each.records:,}", f"{each.unknown or ''}")
     console.print(table)
-    for part in estimates.space(plan):
+    for part in costs.space(plan):
         unknown = f", and {part.unknown} of unknown size" if part.unknown else ""
         console.print(f"{part.what}: {part.size / GIGABYTE:,.2f} GB{unknown}", highlight=False)
     console.print(

@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts import levels
 from workflow_scripts.audio.build import Wanted, build
-from workflow_scripts.errors import run_command
-from workflow_scripts.files import locked, write_json
-from workflow_scripts.provenance import Record
+from workflow_scripts.core.errors import run_command
+from workflow_scripts.core.files import locked, write_json
+from workflow_scripts.core.provenance import Record
+from workflow_scripts.levels import registry
 from workflow_scripts.sources.acquired import LOCK, read_acquired
 
 
@@ -38,8 +38,8 @@ def _prepare(arguments: argparse.Namespace, config: dict[str, Any], record: Reco
     for left in arguments.output.glob(".*.partial*"):  # by killed jobs: as large as the corpus, and nobody else writes
         left.unlink()
     acquired = read_acquired(arguments.acquired, source=config.get("source"), made_by=config.get("acquired"))
-    loader = levels.load("dataset", config["loader"])
-    index = loader.index(acquired.root, levels.options(loader, config.get("options") or {}))
+    loader = registry.load("dataset", config["loader"])
+    index = loader.index(acquired.root, registry.options(loader, config.get("options") or {}))
     facts = build(
         index,
         root=acquired.root,

@@ -25,15 +25,15 @@ import json
 import sys
 from pathlib import Path
 
-from workflow_scripts import files, provenance
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.errors import run_command
-from workflow_scripts.training import parallel
-from workflow_scripts.training.device import best_device, device_name, use_threads
-from workflow_scripts.training.interruption import EXIT_INTERRUPTED, InterruptedRunError
-from workflow_scripts.training.pretraining import Pretraining, named_file
-from workflow_scripts.training.trainer import Outcome, Trainer
-from workflow_scripts.training.weights import read_weights
+from workflow_scripts.core import files, provenance
+from workflow_scripts.core.errors import run_command
+from workflow_scripts.pretraining import distributed
+from workflow_scripts.pretraining.device import best_device, device_name, use_threads
+from workflow_scripts.pretraining.interruption import EXIT_INTERRUPTED, InterruptedRunError
+from workflow_scripts.pretraining.loss_weights import read_weights
+from workflow_scripts.pretraining.run import Pretraining, named_file
+from workflow_scripts.pretraining.trainer import Outcome, Trainer
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _parser().parse_args(argv)
     use_threads(arguments.threads)
     record = provenance.Record(config=arguments.config, code=arguments.code)
-    with parallel.joined(best_device()) as device:
+    with distributed.joined(best_device()) as device:
         run = Pretraining(
             config=arguments.config,
             corpus=Corpus(arguments.corpus),
@@ -55,10 +55,10 @@ def main(argv: list[str] | None = None) -> None:
         try:
             outcome = trainer.run()
         except InterruptedRunError as interrupted:
-            if parallel.is_first():
+            if distributed.is_first():
                 print(f"prelude: {interrupted}", file=sys.stderr, flush=True)
             sys.exit(EXIT_INTERRUPTED)
-        if parallel.is_first():
+        if distributed.is_first():
             _write(run, trainer, outcome, record)
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.errors import UserError, run_command
-from workflow_scripts.files import write_json
+from workflow_scripts.core.errors import UserError, run_command
+from workflow_scripts.core.files import write_json
 
 LISTED = 10  # leaks in the message; the csv has them all
 

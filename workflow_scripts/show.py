@@ -7,10 +7,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from workflow_scripts.errors import run_command
-from workflow_scripts.report import formats, tables
-from workflow_scripts.statistics.plan import read_plan
-from workflow_scripts.statistics.summary import read_tables
+from workflow_scripts.core.errors import run_command
+from workflow_scripts.planning.manifest import read_plan
+from workflow_scripts.report import renderers, study_table
+from workflow_scripts.statistics.tables.summary import read_tables
 
 PLAIN_WIDTH = 140  # in a log file: wide enough for a table of five data sets
 
@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> None:
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)
     for study in plan.chosen(arguments.study):
-        formats.terminal(tables.build(study, numbers), console)
+        renderers.terminal(study_table.build(study, numbers), console)
     if arguments.report:
         console.print(f"Report: {arguments.report}", markup=False, highlight=False, soft_wrap=True)
 

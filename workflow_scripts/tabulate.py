@@ -11,12 +11,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from workflow_scripts.errors import run_command
-from workflow_scripts.files import write_text
-from workflow_scripts.report import formats, reproduction, separation, tables
-from workflow_scripts.statistics.plan import Study, read_plan
-from workflow_scripts.statistics.reproduction import read_reproduction
-from workflow_scripts.statistics.summary import read_tables
+from workflow_scripts.core.errors import run_command
+from workflow_scripts.core.files import write_text
+from workflow_scripts.planning.manifest import Study, read_plan
+from workflow_scripts.report import renderers, reproduction_table, separation, study_table
+from workflow_scripts.statistics.reproduction.table import read_reproduction
+from workflow_scripts.statistics.tables.summary import read_tables
 
 SEPARATION = "separation.csv"
 
@@ -35,24 +35,24 @@ def main(argv: list[str] | None = None) -> None:
     plan = read_plan(arguments.plan)
     numbers, separated = read_tables(arguments.statistics), separation.tidy(plan)
     for study in plan.chosen(arguments.study):
-        table = tables.build(study, numbers)
-        compared = tables.tidy_comparisons(study, numbers["comparisons"], table)
+        table = study_table.build(study, numbers)
+        compared = study_table.tidy_comparisons(study, numbers["comparisons"], table)
         texts = {
-            f"{study.name}.csv": tables.tidy(study, numbers["entries"]).to_csv(index=False, lineterminator="\n"),
+            f"{study.name}.csv": study_table.tidy(study, numbers["entries"]).to_csv(index=False, lineterminator="\n"),
             f"{study.name}_comparisons.csv": compared.to_csv(index=False, lineterminator="\n"),
-            f"{study.name}.md": formats.markdown(table),
-            f"{study.name}.tex": formats.latex(table),
-            f"{study.name}.html": formats.html(table),
+            f"{study.name}.md": renderers.markdown(table),
+            f"{study.name}.tex": renderers.latex(table),
+            f"{study.name}.html": renderers.html(table),
         }
         for name, text in texts.items():
             write_text(arguments.output / name, text)
     published = read_reproduction(arguments.statistics / "reproduction.csv")
-    built = reproduction.build(published)
+    built = reproduction_table.build(published)
     texts = {
-        "csv": reproduction.tidy(published).to_csv(index=False, lineterminator="\n"),
-        "md": reproduction.markdown(built),
-        "tex": reproduction.latex(built),
-        "html": reproduction.html(built),
+        "csv": reproduction_table.tidy(published).to_csv(index=False, lineterminator="\n"),
+        "md": reproduction_table.markdown(built),
+        "tex": reproduction_table.latex(built),
+        "html": reproduction_table.html(built),
     }
     for kind, text in texts.items():
         write_text(arguments.output / f"reproduction.{kind}", text)
@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def _index(studies: tuple[Study, ...], *, separated: bool) -> str:
     """A list of all tables with links."""
-    listed = [*((study.title, study.name) for study in studies), (reproduction.TITLE, "reproduction")]
+    listed = [*((study.title, study.name) for study in studies), (reproduction_table.TITLE, "reproduction")]
     lines = [
         f"- {title}: " + ", ".join(f"[{kind}]({name}.{kind})" for kind in ("md", "html", "tex", "csv"))
         for title, name in listed

@@ -19,16 +19,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts import files, levels, provenance
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.errors import UserError, run_command
-from workflow_scripts.training import parallel
-from workflow_scripts.training.checkpoint import StateFile
-from workflow_scripts.training.device import best_device, device_name, use_threads
-from workflow_scripts.training.history import History, Row
-from workflow_scripts.training.interruption import EXIT_INTERRUPTED, InterruptedRunError
-from workflow_scripts.training.pretraining import Pretraining, named_file
-from workflow_scripts.training.weights import check, read_losses, validation_losses
+from workflow_scripts.core import files, provenance
+from workflow_scripts.core.errors import UserError, run_command
+from workflow_scripts.levels import registry
+from workflow_scripts.pretraining import distributed
+from workflow_scripts.pretraining.device import best_device, device_name, use_threads
+from workflow_scripts.pretraining.interruption import EXIT_INTERRUPTED, InterruptedRunError
+from workflow_scripts.pretraining.loss_log import History, Row
+from workflow_scripts.pretraining.loss_weights import check, read_losses, validation_losses
+from workflow_scripts.pretraining.run import Pretraining, named_file
+from workflow_scripts.pretraining.training_state import StateFile
 
 RECORD = "weigh.json"
 
@@ -47,9 +48,9 @@ def main(argv: list[str] | None = None) -> None:
     config: dict[str, Any] = arguments.config
     use_threads(arguments.threads)
     record = provenance.Record(config=config, code=arguments.code)
-    level = levels.load("weighting", config["weighting"]["name"])
-    options = levels.options(level, config["weighting"].get("options", {}))
-    with parallel.joined(best_device()) as device:
+    level = registry.load("weighting", config["weighting"]["name"])
+    options = registry.options(level, config["weighting"].get("options", {}))
+    with distributed.joined(best_device()) as device:
         run = Pretraining(
             config=config["run"],
             corpus=Corpus(arguments.corpus),
@@ -62,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
         if not run.recipe.validation_batches:
             raise UserError("weights need validation losses: set the recipe's validation_batches above 0")
         losses = _losses(run, arguments.source, epochs)
-        if not parallel.is_first():
+        if not distributed.is_first():
             return
         by_worker = validation_losses(losses.rows, epochs=epochs)
         weights = level.weights(by_worker)
@@ -80,7 +81,7 @@ def _losses(run: Pretraining, source: Path, epochs: int) -> Losses:
         found = _finished(run, source) or _in_progress(run, source, epochs)
         return found or _trained(run, source, epochs)
     except InterruptedRunError as interrupted:
-        if parallel.is_first():
+        if distributed.is_first():
             print(f"prelude: {interrupted}", file=sys.stderr, flush=True)
         sys.exit(EXIT_INTERRUPTED)
 
@@ -108,11 +109,11 @@ def _trained(run: Pretraining, source: Path, epochs: int) -> Losses:
     """Train the first epochs, from where the whole run was stopped; it will go on from what they leave."""
     theirs = StateFile(source, run.digest())
     before = theirs.steps()
-    if parallel.is_first() and before > run.state.steps():
+    if distributed.is_first() and before > run.state.steps():
         theirs.copy_to(run.state)
-    parallel.wait_for_all()
+    distributed.wait_for_all()
     outcome = run.trainer().run(epochs=epochs)
-    if parallel.is_first() and outcome.steps > before and _finished(run, source) is None:
+    if distributed.is_first() and outcome.steps > before and _finished(run, source) is None:
         run.state.copy_to(theirs)
     return Losses(rows=outcome.history.rows, found="first epochs, trained for this")
 

@@ -12,8 +12,8 @@ from tests.audio.recordings import encode, tone, write_tone
 from workflow_scripts.audio import build as build_module
 from workflow_scripts.audio.build import Wanted, build
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.audio.index import CLIP_COLUMNS, DatasetIndex, Stem
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.levels.dataset_index import CLIP_COLUMNS, DatasetIndex, Stem
 
 RATE = 16_000
 FILES = ("audio.int16", "clips.parquet", "labels.parquet", "quarantine.csv", "corpus.json")

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.corpora import write_corpus
-from tests.pretraining import config as pretrain_config
+from tests.pretraining_runs import config as pretrain_config
 from workflow_scripts import audit, embed, evaluate, extract, pretrain, weigh
 from workflow_scripts.audio.corpus import Corpus, read_facts
-from workflow_scripts.errors import UserError
-from workflow_scripts.factors import FACTORS
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.levels.factors import FACTORS
 
 
 @pytest.fixture

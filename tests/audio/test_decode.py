@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.audio.recordings import encode, tone, write_tone
 from workflow_scripts.audio import ffmpeg
 from workflow_scripts.audio.decode import LONGEST_SECONDS, REASONS, BrokenAudio, decode, to_int16
-from workflow_scripts.audio.pool import Task, decode_all
+from workflow_scripts.audio.decoder_pool import Task, decode_all
 
 RATE = 16_000
 BROKEN = Path(__file__).parents[3] / "shared" / "audio" / "broken"

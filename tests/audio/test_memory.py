@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.audio.recordings import encode, tone, write_tone
-from tests.repository import REPOSITORY, SHARED, needs_shared
+from tests.checkout import REPOSITORY, SHARED, needs_shared
 from workflow_scripts.audio.decode import REASONS
 
 LARGEST_MEMORY = 400 << 10  # KiB: measured are 60 to 130 MB of numpy, ffmpeg and a clip; a blow-up takes gigabytes
@@ -40,7 +40,7 @@ def decode_apart(paths: list[Path]) -> tuple[list[str], int]:
     """
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PATH": ""}  # the bundled ffmpeg
     process = subprocess.Popen(
-        [sys.executable, "-c", MEASURED, sys.executable, "-m", "workflow_scripts.audio.decoding_process"],
+        [sys.executable, "-c", MEASURED, sys.executable, "-m", "workflow_scripts.audio.decoder_process"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from tests.effects.signals import RATE, level, tones, white
-from workflow_scripts import levels
 from workflow_scripts.augmentations import (
     clmr_repository,
     clmr_thesis,
@@ -21,7 +20,8 @@ from workflow_scripts.augmentations import (
     polarity,
     reverb,
 )
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.levels import registry
 
 EFFECTS = [delay, filter, gain, noise, pitch, polarity, reverb]
 PRESETS = [clmr_thesis, clmr_repository]
@@ -29,7 +29,7 @@ SHORT = 8000  # samples, where the length does not matter
 
 
 def heard(module, audio, *, seed=0, rate=RATE, **options):
-    augmentation = module.build(levels.options(module, options), sample_rate=rate)
+    augmentation = module.build(registry.options(module, options), sample_rate=rate)
     return augmentation(audio, generator=torch.Generator().manual_seed(seed))
 
 

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 
 from tests.effects.signals import RATE, SAMPLES, white
 from workflow_scripts.augmentations import clmr_repository, clmr_thesis, delay, filter, gain, noise, pitch, reverb
+from workflow_scripts.augmentations._chain import Chain, Effect, Step, between, whole_between
 from workflow_scripts.encoders import samplecnn
-from workflow_scripts.training.chain import Chain, Effect, Step, between, whole_between
-from workflow_scripts.training.device import best_device
+from workflow_scripts.pretraining.device import best_device
 from workflow_scripts.workers.contrastive import nt_xent
 
 EFFECTS: list[ModuleType] = [noise, gain, filter, delay, pitch, reverb]

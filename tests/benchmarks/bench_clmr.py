@@ -18,11 +18,11 @@ import torch
 from tests.corpora import write_corpus
 from workflow_scripts.augmentations import none
 from workflow_scripts.encoders import samplecnn
-from workflow_scripts.training import optimisers
-from workflow_scripts.training.device import best_device
-from workflow_scripts.training.pretraining import Pretraining
-from workflow_scripts.training.shapes import Batch
-from workflow_scripts.training.trainer import Trainer
+from workflow_scripts.networks.interfaces import Batch
+from workflow_scripts.pretraining import optimizers
+from workflow_scripts.pretraining.device import best_device
+from workflow_scripts.pretraining.run import Pretraining
+from workflow_scripts.pretraining.trainer import Trainer
 
 WINDOW = 59049  # samples
 LEVEL = {"name": "equal", "options": {}}
@@ -108,7 +108,7 @@ def measured(trainer: Trainer, *, steps: int) -> dict[str, float]:
     Nothing runs side by side here, while in training the next batches are loaded meanwhile.
     """
     parameters = [*trainer.encoder.parameters(), *trainer.workers["contrastive"].parameters()]
-    optimiser = optimisers.build(trainer.recipe, parameters, rate=trainer.recipe.learning_rate(encoder=True))
+    optimiser = optimizers.build(trainer.recipe, parameters, rate=trainer.recipe.learning_rate(encoder=True))
     loader = replace(trainer.loader, augmentation=none.build(none.Options(), sample_rate=samplecnn.SAMPLE_RATE))
     stages = Stages(trainer.device)
     for step in range(-1, steps):

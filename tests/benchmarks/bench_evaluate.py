@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.corpora import write_corpus
 from workflow_scripts import embed, evaluate
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.factors import FACTORS
+from workflow_scripts.levels.factors import FACTORS
 
 LIMIT = 2.0
 FRACTIONS = ("1pct", "10pct", "50pct", "100pct")

@@ -18,11 +18,11 @@ from typing import Any
 import torch
 
 from tests.corpora import write_corpus
-from tests.pretraining import arguments, write_features
+from tests.pretraining_runs import arguments, write_features
 from workflow_scripts import pretrain
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.training.device import best_device
-from workflow_scripts.training.pretraining import Pretraining
+from workflow_scripts.pretraining.device import best_device
+from workflow_scripts.pretraining.run import Pretraining
 
 FEATURES = {name: {"targets": "normalised"} for name in ("lps", "prosody", "mfcc", "chroma", "tempogram")}
 DEMO = {"width": 0.25, "batch": 16, "chunk_seconds": 1.0}

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from workflow_scripts.encoders import pase_plus
 from workflow_scripts.networks.qrnn import Qrnn
-from workflow_scripts.training.device import best_device
+from workflow_scripts.pretraining.device import best_device
 
 TOLERANCE = 1e-4  # of the outputs: both must compute the same before their times are compared
 

@@ -28,17 +28,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tests.corpora import write_corpus
-from workflow_scripts import levels
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.encoders import unet
+from workflow_scripts.evaluation.task import Cell, FinishedTrials
+from workflow_scripts.evaluation.trial_models import OnMaps
+from workflow_scripts.evaluation.trial_seeds import TrialSettings
+from workflow_scripts.levels import registry
 from workflow_scripts.networks import spectrogram
-from workflow_scripts.training import separation
-from workflow_scripts.training.cells import Cell, FinishedTrials
-from workflow_scripts.training.device import best_device
-from workflow_scripts.training.heads import MapsHead
-from workflow_scripts.training.pretraining import Pretraining
-from workflow_scripts.training.trial_models import OnMaps
-from workflow_scripts.training.trials import TrialSettings
+from workflow_scripts.networks.head_interfaces import MapsHead
+from workflow_scripts.pretraining.device import best_device
+from workflow_scripts.pretraining.run import Pretraining
+from workflow_scripts.workers import _separation
 
 WINDOW = 61792  # samples: 384 frames
 CLASSES = 50
@@ -152,17 +152,17 @@ def _descended(loss: Tensor, optimiser: torch.optim.Optimizer) -> Tensor:
 
 
 def _head(given: argparse.Namespace, net: str) -> MapsHead:
-    level = levels.load("head", HEADS[net])
+    level = registry.load("head", HEADS[net])
     cnn = HEADS[net] == "short_chunk_cnn"
     options = {"width": given.width} if cnn else {"size": given.size, "imagenet": False}
     encoder = unet.build(unet.Options(width=given.width)).eval()
     with torch.no_grad():
         decoder = [maps.shape[1] for maps in encoder.maps(torch.zeros(1, WINDOW)).decoder]
-    return level.build(levels.options(level, options), sources=1, decoder=decoder, outputs=CLASSES)
+    return level.build(registry.options(level, options), sources=1, decoder=decoder, outputs=CLASSES)
 
 
 def _ours_separating(given: argparse.Namespace, folder: Path, *, batch: int) -> float:
-    corpus = write_corpus(folder / "tones", clips=30, seconds=8.0, task="unlabelled", stems=separation.FOUR)
+    corpus = write_corpus(folder / "tones", clips=30, seconds=8.0, task="unlabelled", stems=_separation.FOUR)
     config = {
         "encoder": {"name": "unet", "options": {"width": given.width}},
         "workers": {"separation_vocals": {}},

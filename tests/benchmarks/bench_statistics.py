@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tests.results import CODE, CONFIG, STUDY, factors
-from workflow_scripts.audio.index import Task
+from tests.synthetic_results import CODE, CONFIG, STUDY, factors
+from workflow_scripts.levels.dataset_index import Task
 from workflow_scripts.statistics.metrics import confusion, metrics
 from workflow_scripts.statistics.trials import COLUMNS
 

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.checkout import REPOSITORY
 from tests.cluster.workflow import Workflow
-from tests.repository import REPOSITORY
 
 LEFT_OUT = shutil.ignore_patterns(
     ".git", ".venv", "data", "results", "logs", ".snakemake", "__pycache__", ".*_cache", ".hypothesis"

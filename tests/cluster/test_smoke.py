@@ -14,7 +14,7 @@ from tests.cluster.workflow import Job, Workflow
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cluster")]
 
 CONFIG = ("--configfile", "config/smoke.yaml", "tests/cluster/smoke.yaml")
-ON_A_GPU = {"weigh", "pretrain", "judge_separation", "embed", "evaluate_encoder"}
+ON_A_GPU = {"weigh", "pretrain", "evaluate_separation", "embed", "evaluate_encoder"}
 ON_CPUS = {"acquire", "prepare", "prepare_with_stems", "extract", "audit", "evaluate_embeddings"}
 AT_HOME = {"plan", "aggregate", "tabulate", "draw", "compose"}
 

@@ -24,7 +24,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.training.shapes import Augmentation
+from workflow_scripts.networks.interfaces import Augmentation
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.checkout import REPOSITORY
 from tests.cluster import slurm
-from tests.repository import REPOSITORY
 from workflow_scripts.submit import REFUSED
 
 PROFILE = REPOSITORY / "config" / "profiles" / "slurm"
@@ -68,7 +68,7 @@ class Workflow:
 
     def start(self, *arguments: str) -> Workflow:
         """Start Snakemake."""
-        program = "tests.cluster.hurried" if self.hurry else "snakemake"
+        program = "tests.cluster.fast_retries" if self.hurry else "snakemake"
         command = [sys.executable, "-m", program, f"--snakefile={self.snakefile}", f"--profile={PROFILE}", "--nocolor"]
         with (self.folder / "snakemake.log").open("ab") as log:
             self.process = subprocess.Popen(

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.datasets.files import put, touch
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import audioset_music
-from workflow_scripts.errors import UserError
 
 HEADER = """# Segments csv created Sun Mar  5 10:54:25 2017
 # num_ytids=4, num_segs=4, num_unique_labels=3, num_positive_labels=6

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.datasets.files import put, touch
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import billboard
-from workflow_scripts.errors import UserError
 
 INDEX = """id,chart_date,target_rank,actual_rank,title,artist,peak_rank,weeks_on_chart
 1,1987-07-11,82,,,,,

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.datasets.files import put, touch
-from workflow_scripts.audio import splits
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.datasets import _splits
 from workflow_scripts.datasets import extended_ballroom as ballroom
-from workflow_scripts.errors import UserError
 
 TRACKS = Path(__file__).parents[3] / "shared" / "reference" / "lists" / "extended_ballroom_tracks.csv"
 NINE = sorted(ballroom.ALL_CLASSES - ballroom.DROPPED)
@@ -142,7 +142,7 @@ def test_real_groups_give_an_even_leak_free_split():
     groups = ballroom.repeat_groups(songs)
     assert len(rows) == 3992
     assert len(set(groups.values())) == len(marks)
-    split = splits.grouped([groups[row["track_id"]] for row in rows], classes=[row["class"] for row in rows])
+    split = _splits.grouped([groups[row["track_id"]] for row in rows], classes=[row["class"] for row in rows])
     assert split.count("train") == pytest.approx(2794, abs=3)
     assert split.count("valid") == pytest.approx(599, abs=3)
     for dance in NINE:

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.datasets.files import put, touch
-from workflow_scripts.audio import fma
-from workflow_scripts.datasets import fma_medium, fma_small
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.datasets import _fma, fma_medium, fma_small
 
 HEADER = ",album,artist,set,set,track,track\n,title,id,split,subset,duration,genre_top\n"
 THIRD = "track_id,,,,,,\n"
@@ -87,8 +86,8 @@ def test_missing_audio(tmp_path):
 
 
 def test_twenty_one_known_bad_clips():
-    assert len(fma.KNOWN_BAD) == 21
-    assert {98565, 98567, 98569, 99134, 108925, 133297} < fma.KNOWN_BAD
+    assert len(_fma.KNOWN_BAD) == 21
+    assert {98565, 98567, 98569, 99134, 108925, 133297} < _fma.KNOWN_BAD
 
 
 def test_what_is_wrong_is_said(tmp_path):

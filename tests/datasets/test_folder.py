@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.datasets.files import put, touch
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import folder
-from workflow_scripts.errors import UserError
 
 AUDIO = Path(__file__).parents[3] / "shared" / "audio"
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from tests.datasets.files import touch
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import gtzan
-from workflow_scripts.errors import UserError
 
 
 def files(folder: str = "genres/", suffix: str = ".wav", names=None) -> list[str]:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.checkout import SHARED, needs_shared
 from tests.datasets.files import put, touch
-from tests.repository import SHARED, needs_shared
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import magnatagatune
-from workflow_scripts.errors import UserError
 
 LISTS = SHARED / "reference" / "lists"
 SONG = "c/some_band-some_album-01-some_song"

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.checkout import SHARED, needs_shared
 from tests.datasets.files import put, touch
-from tests.repository import SHARED, needs_shared
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import msd
-from workflow_scripts.errors import UserError
 
 A, B, C, D = "TRAAAAK128F9318786", "TRAAAAW128F429D538", "TRAAABD128F429CF47", "TRYLROL128F931C1A7"
 HELD = {A: ["rock", "happy"], B: [], C: ["00s"], D: ["pop"]}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.datasets.files import touch
-from workflow_scripts import levels
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import musdb18
-from workflow_scripts.errors import UserError
+from workflow_scripts.levels import registry
 
 TRAIN = [*sorted(musdb18.VALIDATION), *(f"Band {number} - Song" for number in range(86))]
 TEST = [f"Other {number} - Song" for number in range(50)]
@@ -34,7 +34,7 @@ def test_the_published_division_in_both_layouts(tmp_path, layout, below):
     assert index.task == "unlabelled"
     assert index.labels.shape == (150, 0)
     assert index.excluded.empty
-    assert list(index.stems) == list(levels.fact("dataset", "musdb18", "STEMS"))
+    assert list(index.stems) == list(registry.fact("dataset", "musdb18", "STEMS"))
     assert list(index.clips["group"]) == list(index.clips["clip"]) == sorted([*TRAIN, *TEST])
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tests.datasets.files import put, touch
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import openmic
-from workflow_scripts.errors import UserError
 
 LABELS = """sample_key,instrument,relevance,num_responses
 000999_11520,cello,0.82,3

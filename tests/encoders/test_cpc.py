@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from tests import golden
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import cpc, random_cpc
-from workflow_scripts.errors import UserError
 from workflow_scripts.workers import predictive_coding
 from workflow_scripts.workers.predictive_coding import Draws, Options
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from tests.corpora import write_corpus
-from workflow_scripts import embed, levels
+from workflow_scripts import embed
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import handcrafted
-from workflow_scripts.errors import UserError
+from workflow_scripts.levels import registry
 
 RATE = handcrafted.SAMPLE_RATE
 
@@ -79,8 +80,8 @@ def test_embedding_a_corpus_gives_each_clip_what_it_has_alone(tmp_path):
 
 
 def test_states_what_planning_reads():
-    assert levels.fact("encoder", "handcrafted", "TRAINABLE") is False
-    assert levels.fact("encoder", "handcrafted", "SAMPLE_RATE") == 16000
+    assert registry.fact("encoder", "handcrafted", "TRAINABLE") is False
+    assert registry.fact("encoder", "handcrafted", "SAMPLE_RATE") == 16000
     assert not list(handcrafted.build(handcrafted.Options()).parameters())
     with pytest.raises(UserError, match="unknown pich; allowed: pitch"):
-        levels.options(handcrafted, {"pich": True})
+        registry.options(handcrafted, {"pich": True})

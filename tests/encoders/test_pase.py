@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from tests import golden
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import pase, random
-from workflow_scripts.errors import UserError
 from workflow_scripts.networks import blocks
 
 

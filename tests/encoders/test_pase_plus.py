@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import pase_plus, random_plus
-from workflow_scripts.errors import UserError
 from workflow_scripts.networks import blocks
 
 TINY = {"embedding": 5, "width": 0.02}

@@ -8,9 +8,9 @@ from torch import nn
 from torch.nn import functional
 
 from tests import golden
-from workflow_scripts import levels
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import samplecnn
-from workflow_scripts.errors import UserError
+from workflow_scripts.levels import registry
 from workflow_scripts.networks.samplecnn import POOLING
 
 #: rate -> samples, lengths after each block, parameters without the classifier (measured with the official code)
@@ -24,13 +24,13 @@ NARROW = {"width": 0.05}
 
 
 def level_of(rate: int):
-    return levels.load("encoder", "samplecnn" if rate == 22050 else f"samplecnn_{rate}")
+    return registry.load("encoder", "samplecnn" if rate == 22050 else f"samplecnn_{rate}")
 
 
 def build(rate: int, **options) -> samplecnn.SampleCnn:
     level = level_of(rate)
     torch.manual_seed(rate)
-    return level.build(levels.options(level, options))
+    return level.build(registry.options(level, options))
 
 
 class Official(nn.Module):
@@ -90,7 +90,7 @@ def test_sizes_are_those_measured_with_the_official_code(rate):
     assert seen == lengths
     assert frames.shape == (1, 512, 1)
     assert (encoder.sample_rate, encoder.hop, encoder.crop_length) == (rate, samples, samples)
-    assert levels.fact("encoder", level_of(rate).__name__.rpartition(".")[2], "SAMPLE_RATE") == rate
+    assert registry.fact("encoder", level_of(rate).__name__.rpartition(".")[2], "SAMPLE_RATE") == rate
 
 
 def test_every_rate_has_a_level():
@@ -160,7 +160,7 @@ def test_the_network_is_the_plain_stack_of_its_blocks():
 
 @pytest.mark.parametrize("name", ["samplecnn", "samplecnn_16000", "samplecnn_12000", "samplecnn_8000"])
 def test_the_floor_of_each_rate_is_the_same_network_untrained(name):
-    untrained, trained = levels.load("encoder", f"random_{name}"), levels.load("encoder", name)
+    untrained, trained = registry.load("encoder", f"random_{name}"), registry.load("encoder", name)
     torch.manual_seed(3)
     floor = untrained.build(untrained.Options(**NARROW))
     torch.manual_seed(3)

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import golden
-from workflow_scripts import levels
+from workflow_scripts.checkpoints import import_networks
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import magnitude, random_unet, random_unet_multiple, unet, unet_multiple
-from workflow_scripts.errors import UserError
+from workflow_scripts.levels import registry
 from workflow_scripts.networks import msspt, spectrogram
-from workflow_scripts.training import official
 
 SAMPLES = 61792
 NARROW = {"width": 0.25}
@@ -23,8 +23,8 @@ NARROW = {"width": 0.25}
 
 def build(name: str = "unet", **options) -> unet.UNetEncoder:
     torch.manual_seed(1)
-    level = levels.load("encoder", name)
-    return level.build(levels.options(level, options))
+    level = registry.load("encoder", name)
+    return level.build(registry.options(level, options))
 
 
 def published(case: golden.Case, *, named: str = "checkpoint_key", decorated: str = "{}") -> dict[str, torch.Tensor]:
@@ -114,7 +114,7 @@ def test_published_weights_import_by_every_naming(tmp_path, named, decorated):
         "layer_with_weights-0/gamma/.OPTIMIZER_SLOT/optimizer/m/.ATTRIBUTES/VARIABLE_VALUE": torch.ones(1),
     }
     torch.save(published(case, named=named, decorated=decorated) | beside, tmp_path / "unet.pt")
-    encoder, options = official.encoder(official.read(tmp_path / "unet.pt"), name="unet")
+    encoder, options = import_networks.encoder(import_networks.read(tmp_path / "unet.pt"), name="unet")
     assert options == unet.Options()
     expected = msspt.unet_weights(published(case))
     torch.testing.assert_close(dict(encoder.state_dict()), expected, rtol=0, atol=0)
@@ -143,7 +143,7 @@ def _without(state: Mapping[str, torch.Tensor], name: str) -> dict[str, torch.Te
 def test_wrong_files_end_in_one_clear_line(tmp_path, change, message):
     torch.save(change(published(golden.case("msspt_unet"))), tmp_path / "unet.pt")
     with pytest.raises(UserError, match=message) as raised:
-        official.encoder(official.read(tmp_path / "unet.pt"), name="unet")
+        import_networks.encoder(import_networks.read(tmp_path / "unet.pt"), name="unet")
     assert "\n" not in str(raised.value)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.features import signals
 from tests.features.signals import RATE, SIGNALS
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.features.pitch import FRAMES_AT_ONCE, pyin
 
 RANGE = (65.40639132514966, 2093.004522404789)

@@ -5,31 +5,31 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from tests.figures import made, studies
-from tests.results import Results
-from workflow_scripts.errors import UserError
+from tests.figures import figure_asserts, synthetic_studies
+from tests.synthetic_results import Results
+from workflow_scripts.core.errors import UserError
 
 VOICES = ("vocals", "vocal", "singing")
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return studies.confidence(tmp_path_factory.mktemp("results"))
+    return synthetic_studies.confidence(tmp_path_factory.mktemp("results"))
 
 
 @pytest.fixture(scope="module")
 def numbers(results: Results) -> pd.DataFrame:
-    return made.numbers(results)
+    return figure_asserts.numbers(results)
 
 
 @pytest.fixture(scope="module")
 def figure(results: Results) -> Figure:
-    return made.figure(results)
+    return figure_asserts.figure(results)
 
 
 def heard(results: Results, encoder: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Windows of each clip (clips, windows), labels of the voices (clips, 3), and the clips' names, of one method."""
-    (path,) = made.paths(results, encoder=encoder)
+    (path,) = figure_asserts.paths(results, encoder=encoder)
     stored = np.load(path.with_name("predictions.npz"))
     places = [list(stored["classes"]).index(tag) for tag in VOICES]
     windows = stored["windows_scores"][:, places[0]].astype(float).reshape(len(stored["clips"]), -1)
@@ -37,7 +37,7 @@ def heard(results: Results, encoder: str) -> tuple[np.ndarray, np.ndarray, np.nd
 
 
 def test_everything_finds_room(figure: Figure) -> None:
-    made.assert_nothing_overlaps(figure)
+    figure_asserts.assert_nothing_overlaps(figure)
 
 
 def test_the_rules_pick_the_clips(results: Results, numbers: pd.DataFrame) -> None:
@@ -64,52 +64,54 @@ def test_each_window_is_a_point(results: Results, numbers: pd.DataFrame, figure:
 
 
 def test_the_rules_are_in_the_figure_and_its_description(results: Results, figure: Figure) -> None:
-    shown = " ".join(" ".join(text.get_text() for text in made.shown(figure)).split())
+    shown = " ".join(" ".join(text.get_text() for text in figure_asserts.shown(figure)).split())
     for rule in (
         "Of the clips without vocals or a tag like it the one of which spectrogram alone is surest",
         "Of the clips with vocals the one where U-Net, vocals is ahead of spectrogram alone most",
     ):
         assert rule in shown
-        assert rule in made.description(results)
+        assert rule in figure_asserts.description(results)
 
 
 def test_a_method_that_is_ahead_nowhere_is_not_said_to_be(tmp_path: Path) -> None:
-    results = studies.confidence(tmp_path)
-    (path,) = made.paths(results, encoder="unet")
+    results = synthetic_studies.confidence(tmp_path)
+    (path,) = figure_asserts.paths(results, encoder="unet")
     stored = dict(np.load(path.with_name("predictions.npz")))
     np.savez(path.with_name("predictions.npz"), **stored | {"windows_scores": 0 * stored["windows_scores"]})
-    assert "the one where U-Net, vocals is behind spectrogram alone least, ahead nowhere" in made.description(results)
+    assert "the one where U-Net, vocals is behind spectrogram alone least, ahead nowhere" in figure_asserts.description(
+        results
+    )
 
 
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
-    results = studies.confidence(tmp_path)
-    (path,) = made.paths(results, encoder="unet")
+    results = synthetic_studies.confidence(tmp_path)
+    (path,) = figure_asserts.paths(results, encoder="unet")
     stored = dict(np.load(path.with_name("predictions.npz")))
     stored["labels"][:, list(stored["classes"]).index("vocals")] = 0
     np.savez(path.with_name("predictions.npz"), **stored)
-    numbers = made.numbers(results).query("case == 'with'")
+    numbers = figure_asserts.numbers(results).query("case == 'with'")
     assert set(numbers["reason"]) == {"no such test clip"}
-    made.assert_nothing_overlaps(made.figure(results))
-    assert "no such test clip" in made.description(results)
+    figure_asserts.assert_nothing_overlaps(figure_asserts.figure(results))
+    assert "no such test clip" in figure_asserts.description(results)
     plain = {name: array for name, array in stored.items() if not name.startswith("windows")}
     np.savez(path.with_name("predictions.npz"), **plain)
-    assert set(made.numbers(results)["reason"]) == {"no windows stored: the head hears clips as a whole"}
-    made.remove(results, encoder="unet")
-    assert set(made.numbers(results)["reason"]) == {"not run"}
-    made.assert_nothing_overlaps(made.figure(results))
+    assert set(figure_asserts.numbers(results)["reason"]) == {"no windows stored: the head hears clips as a whole"}
+    figure_asserts.remove(results, encoder="unet")
+    assert set(figure_asserts.numbers(results)["reason"]) == {"not run"}
+    figure_asserts.assert_nothing_overlaps(figure_asserts.figure(results))
 
 
 def test_clips_of_other_data_are_not_compared(tmp_path: Path) -> None:
-    results = studies.confidence(tmp_path)
-    (path,) = made.paths(results, encoder="unet")
+    results = synthetic_studies.confidence(tmp_path)
+    (path,) = figure_asserts.paths(results, encoder="unet")
     pd.read_csv(path, dtype=str).assign(data="other").to_csv(path, index=False)
-    numbers = made.numbers(results)
+    numbers = figure_asserts.numbers(results)
     assert set(numbers["status"]) == {"missing"}
     assert numbers["reason"].iloc[0].startswith("refused: ")
 
 
 def test_an_unknown_tag_is_refused(tmp_path: Path) -> None:
-    results = studies.confidence(tmp_path)
+    results = synthetic_studies.confidence(tmp_path)
     results.plan["studies"]["fig2"]["figure"]["tag"] = "kazoo"
     with pytest.raises(UserError, match="figure: there is no tag 'kazoo'; allowed: guitar"):
-        made.numbers(results)
+        figure_asserts.numbers(results)

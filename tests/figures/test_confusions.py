@@ -5,38 +5,38 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.figures import made, studies
-from tests.results import Results
-from workflow_scripts.errors import UserError
+from tests.figures import figure_asserts, synthetic_studies
+from tests.synthetic_results import Results
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.figures import confusions
 
 
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
-    return studies.confusions(tmp_path)
+    return synthetic_studies.confusions(tmp_path)
 
 
 def counts(results: Results, workers: str) -> np.ndarray:
-    (path,) = made.paths(results, workers=workers)
+    (path,) = figure_asserts.paths(results, workers=workers)
     found: np.ndarray = np.load(path.with_name("predictions.npz"))["confusion"]
     return found
 
 
 def entry(results: Results, matrix: str, true: str, predicted: str) -> dict:
-    found = made.numbers(results).query("matrix == @matrix and true == @true and predicted == @predicted")
+    found = figure_asserts.numbers(results).query("matrix == @matrix and true == @true and predicted == @predicted")
     (row,) = found.to_dict("records")
     return row
 
 
 def test_no_text_lies_on_another_or_outside(results: Results) -> None:
-    made.assert_nothing_overlaps(made.figure(results))
+    figure_asserts.assert_nothing_overlaps(figure_asserts.figure(results))
 
 
 @pytest.mark.parametrize("classes", [4, 8, 13])
 def test_any_number_of_classes_finds_room(tmp_path: Path, classes: int) -> None:
-    results = studies.confusions(tmp_path)
-    made.predict(results, classes=[f"genre {number}" for number in range(classes)])
-    made.assert_nothing_overlaps(made.figure(results))
+    results = synthetic_studies.confusions(tmp_path)
+    figure_asserts.predict(results, classes=[f"genre {number}" for number in range(classes)])
+    figure_asserts.assert_nothing_overlaps(figure_asserts.figure(results))
 
 
 def test_the_matrix_is_the_mean_percent_of_the_true_class(results: Results) -> None:
@@ -44,7 +44,7 @@ def test_the_matrix_is_the_mean_percent_of_the_true_class(results: Results) -> N
     found = entry(results, "WLP", "Jive", "Samba")
     assert found["value"] == pytest.approx(rates[:, 2, 5].mean())
     assert (found["unit"], found["n"], found["trials"]) == ("%", 10, 10)
-    rows = made.numbers(results).query("matrix == 'WLP'").groupby("true")["value"].sum()
+    rows = figure_asserts.numbers(results).query("matrix == 'WLP'").groupby("true")["value"].sum()
     assert rows.to_numpy() == pytest.approx(100)
 
 
@@ -58,9 +58,9 @@ def test_differences_are_points_over_paired_trials(results: Results) -> None:
 
 
 def test_every_number_is_printed_with_its_sign(results: Results) -> None:
-    panel = made.figure(results).axes[2]
+    panel = figure_asserts.figure(results).axes[2]
     printed = [text.get_text() for text in panel.texts]
-    values = made.numbers(results).query("matrix.str.startswith('WLPMCT')")["value"]
+    values = figure_asserts.numbers(results).query("matrix.str.startswith('WLPMCT')")["value"]
     assert len(printed) == 81
     for text, value in zip(printed, values, strict=True):
         assert float(text.replace("\N{MINUS SIGN}", "-")) == round(value)
@@ -68,7 +68,7 @@ def test_every_number_is_printed_with_its_sign(results: Results) -> None:
 
 
 def test_red_is_more_and_blue_is_less(results: Results) -> None:
-    panel = made.figure(results).axes[1]
+    panel = figure_asserts.figure(results).axes[1]
     mesh = panel.collections[0]
     colours = mesh.cmap(mesh.norm([5.0, -5.0]))  # type: ignore[attr-defined]
     assert colours[0][0] > colours[0][2]
@@ -87,36 +87,36 @@ def test_grey_print_tells_a_fall_from_a_rise_of_the_same_size(share: float) -> N
 
 
 def test_a_class_without_clips_has_no_numbers(results: Results) -> None:
-    for path in made.paths(results):
+    for path in figure_asserts.paths(results):
         stored = dict(np.load(path.with_name("predictions.npz")))
         stored["confusion"][:, 3] = 0
         np.savez(path.with_name("predictions.npz"), **stored)
     assert np.isnan(entry(results, "WLP", "Quickstep", "Waltz")["value"])
-    assert "no clips" in [text.get_text() for text in made.shown(made.figure(results))]
-    assert "nan" not in made.description(results)
+    assert "no clips" in [text.get_text() for text in figure_asserts.shown(figure_asserts.figure(results))]
+    assert "nan" not in figure_asserts.description(results)
 
 
 def test_a_missing_cell_leaves_its_matrices_out(results: Results) -> None:
-    made.remove(results, workers="WLPT")
-    absent = made.numbers(results).query("status == 'missing'")
+    figure_asserts.remove(results, workers="WLPT")
+    absent = figure_asserts.numbers(results).query("status == 'missing'")
     assert list(absent["matrix"]) == ["WLPT \N{MINUS SIGN} WLP", "WLPMCT \N{MINUS SIGN} WLPT"]
-    figure = made.figure(results)
-    assert sum("not run" in text.get_text() for text in made.shown(figure)) == 2
-    made.assert_nothing_overlaps(figure)
+    figure = figure_asserts.figure(results)
+    assert sum("not run" in text.get_text() for text in figure_asserts.shown(figure)) == 2
+    figure_asserts.assert_nothing_overlaps(figure)
 
 
 def test_checkpoints_are_averaged_and_paired_by_seed(tmp_path: Path) -> None:
     pair = {"of": {"workers": "WLPT"}, "over": {"workers": "WLP"}}
-    results = made.study(
+    results = figure_asserts.study(
         tmp_path,
         figure={"kind": "confusions", "differences": [pair]},
         rows=["workers"],
         grid={"workers": ["WLP", "WLPT"], "pretrain_seed": [0, 1, 2]},
     )
-    made.predict(results)
+    figure_asserts.predict(results)
     rates = {
         (workers, seed): 5
-        * np.load(made.paths(results, workers=workers, pretrain_seed=seed)[0].with_name(FILE))["confusion"]
+        * np.load(figure_asserts.paths(results, workers=workers, pretrain_seed=seed)[0].with_name(FILE))["confusion"]
         for workers in ("WLP", "WLPT")
         for seed in (0, 1, 2)
     }
@@ -130,24 +130,27 @@ FILE = "predictions.npz"
 
 
 def test_several_labels_a_clip_are_refused(results: Results) -> None:
-    made.predict(results, ndim=4)
+    figure_asserts.predict(results, ndim=4)
     with pytest.raises(UserError, match="figure confusions needs one class a clip"):
-        made.numbers(results)
+        figure_asserts.numbers(results)
 
 
 def test_damaged_predictions_and_half_a_difference_are_refused(results: Results) -> None:
-    made.paths(results, workers="WLP")[0].with_name(FILE).write_bytes(b"PK\x03\x04")
+    figure_asserts.paths(results, workers="WLP")[0].with_name(FILE).write_bytes(b"PK\x03\x04")
     with pytest.raises(UserError, match=r"predictions\.npz is missing or damaged"):
-        made.numbers(results)
+        figure_asserts.numbers(results)
     results.plan["studies"]["fig2"]["figure"] = {"kind": "confusions", "differences": [{"of": {"workers": "WLP"}}]}
     with pytest.raises(UserError, match=r"differences\.0: must state of and over"):
-        made.numbers(results)
+        figure_asserts.numbers(results)
 
 
 def test_the_description_names_the_largest_mistakes(results: Results) -> None:
     rates = 5 * counts(results, "WLP").mean(axis=0)
-    said = made.description(results)
+    said = figure_asserts.description(results)
     assert f"WLP: mean share that is right {np.diagonal(rates).mean():.1f} %" in said
     np.fill_diagonal(rates, 0)
     true, predicted = np.unravel_index(rates.argmax(), rates.shape)
-    assert f"largest mistakes: {made.DANCES[true]} as {made.DANCES[predicted]} {rates.max():.1f};" in said
+    assert (
+        f"largest mistakes: {figure_asserts.DANCES[true]} as {figure_asserts.DANCES[predicted]} {rates.max():.1f};"
+        in said
+    )

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from tests.figures import made, studies
-from tests.results import Results, factors
+from tests.figures import figure_asserts, synthetic_studies
+from tests.synthetic_results import Results, factors
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    results = studies.dots(tmp_path_factory.mktemp("results"))
+    results = synthetic_studies.dots(tmp_path_factory.mktemp("results"))
     Path(results.plan["evaluations"][9]["path"]).unlink()  # PASE+, supervised, on OpenMIC
     Path(results.plan["evaluations"][12]["path"]).unlink()  # PASE+, frozen, on OpenMIC
     return results
@@ -18,15 +18,15 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 @pytest.fixture(scope="module")
 def figure(results: Results) -> Figure:
-    return made.figure(results)
+    return figure_asserts.figure(results)
 
 
 def test_no_text_lies_on_another_or_outside(figure: Figure) -> None:
-    made.assert_nothing_overlaps(figure)
+    figure_asserts.assert_nothing_overlaps(figure)
 
 
 def test_it_says_what_is_measured_on_what(figure: Figure) -> None:
-    texts = [text.get_text() for text in made.shown(figure)]
+    texts = [text.get_text() for text in figure_asserts.shown(figure)]
     assert texts.count("macro F1 (%)") == 3
     assert "OpenMIC (twin)\n90 test clips" in texts
     assert texts.count("not run") == 1
@@ -35,9 +35,9 @@ def test_it_says_what_is_measured_on_what(figure: Figure) -> None:
 
 
 def test_numbers_are_the_mean_and_interval_of_the_trials(results: Results) -> None:
-    numbers = made.numbers(results)
+    numbers = figure_asserts.numbers(results)
     row = numbers.query("panel == 'FMA small' and method == 'PASE+, frozen'").iloc[0]
-    values = made.values(results, encoder="pase_plus", scenario="frozen", dataset="fma_small")
+    values = figure_asserts.values(results, encoder="pase_plus", scenario="frozen", dataset="fma_small")
     assert row["mean"] == pytest.approx(100 * values.mean())
     assert row["half_width"] == pytest.approx(100 * 2.262157 * values.std(ddof=1) / np.sqrt(10))
     assert (row["trials"], row["test_clips"], row["source"], row["unit"]) == (10, 90, "twin", "%")
@@ -73,31 +73,33 @@ def test_long_names_and_many_methods_find_room(tmp_path: Path) -> None:
     for number, workers in enumerate(["W", "WL", "WLP", "WLPMCT", "contrastive_and_everything_else"]):
         results.add(factors("pase", "frozen", "openmic", workers=workers), 0.3 + number / 50 + np.arange(3) / 100)
     results.add(factors("random", "frozen", "openmic"), [0.3, 0.31, 0.32])
-    made.assert_nothing_overlaps(made.figure(results))
+    figure_asserts.assert_nothing_overlaps(figure_asserts.figure(results))
 
 
 def test_a_study_without_any_result_still_has_a_figure(tmp_path: Path) -> None:
     results = Results(tmp_path)
     for encoder in ("pase", "random"):
         results.expect(factors(encoder, "frozen", "openmic"))
-    assert "OpenMIC\nnothing measured" in [text.get_text() for text in made.shown(made.figure(results))]
+    assert "OpenMIC\nnothing measured" in [
+        text.get_text() for text in figure_asserts.shown(figure_asserts.figure(results))
+    ]
 
 
 def test_the_description_holds_every_number(results: Results) -> None:
-    said = made.description(results)
+    said = figure_asserts.description(results)
     assert "FMA small (twin): PASE, supervised 39.9; PASE, frozen 45.0;" in said
     assert said.count("random weights, frozen") == 3
 
 
 def test_methods_chosen_for_it_are_lines_across(tmp_path: Path) -> None:
-    results = studies.augmentations(tmp_path)
-    figure = made.figure(results)
-    made.assert_nothing_overlaps(figure)
-    roles = made.numbers(results).set_index("method")["role"]
+    results = synthetic_studies.augmentations(tmp_path)
+    figure = figure_asserts.figure(results)
+    figure_asserts.assert_nothing_overlaps(figure)
+    roles = figure_asserts.numbers(results).set_index("method")["role"]
     assert roles["crops alone"] == "reference"
     assert set(roles.drop("crops alone")) == {"method"}
     (panel,) = figure.axes
-    assert [label.get_text() for label in panel.get_yticklabels()] == list(studies.AUGMENTATIONS)
+    assert [label.get_text() for label in panel.get_yticklabels()] == list(synthetic_studies.AUGMENTATIONS)
     across = [line for line in panel.lines if list(np.ravel(line.get_ydata())) == [0, 1]]
-    values = made.values(results, augmentation="crop")
+    values = figure_asserts.values(results, augmentation="crop")
     assert [float(np.ravel(line.get_xdata())[0]) for line in across] == pytest.approx([100 * values.mean()])

@@ -5,36 +5,36 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.figures import made, studies
-from tests.results import Results
-from workflow_scripts.errors import UserError
+from tests.figures import figure_asserts, synthetic_studies
+from tests.synthetic_results import Results
+from workflow_scripts.core.errors import UserError
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return studies.embedding_map(tmp_path_factory.mktemp("results"))
+    return synthetic_studies.embedding_map(tmp_path_factory.mktemp("results"))
 
 
 @pytest.fixture(scope="module")
 def numbers(results: Results) -> pd.DataFrame:
-    return made.numbers(results)
+    return figure_asserts.numbers(results)
 
 
 def one(folder: Path, *, clips: int = 100, crop_length: int | None = None, **options: object) -> Results:
     """One encoder."""
-    results = made.study(
+    results = figure_asserts.study(
         folder,
         figure={"kind": "embedding_map", **options},
         rows=["encoder"],
         grid={"encoder": ["samplecnn"], "dataset": ["magnatagatune"]},
     )
-    made.prepare(results, clips=clips)
-    made.embed(results, crop_length=crop_length)
+    figure_asserts.prepare(results, clips=clips)
+    figure_asserts.embed(results, crop_length=crop_length)
     return results
 
 
 def test_panels_and_legend_find_room(results: Results) -> None:
-    made.assert_nothing_overlaps(made.figure(results))
+    figure_asserts.assert_nothing_overlaps(figure_asserts.figure(results))
 
 
 def test_each_encoder_has_a_panel_with_the_same_clips(numbers: pd.DataFrame) -> None:
@@ -46,7 +46,7 @@ def test_each_encoder_has_a_panel_with_the_same_clips(numbers: pd.DataFrame) -> 
 
 def test_colours_are_those_of_clips_with_one_of_the_commonest_tags(results: Results, numbers: pd.DataFrame) -> None:
     colours = numbers.query("panel == 'contrastive'").set_index("clip")["colour"]
-    folder = results.folder / "corpora" / "magnatagatune" / str(made.RATE)
+    folder = results.folder / "corpora" / "magnatagatune" / str(figure_asserts.RATE)
     labels = pd.read_parquet(folder / "labels.parquet").set_index("clip").loc[colours.index]
     chosen = labels.sum().sort_values(ascending=False, kind="stable").index[:6]
     for clip, tags in labels[chosen].iterrows():
@@ -61,59 +61,65 @@ def test_neighbours_agree_more_where_classes_lie_apart(numbers: pd.DataFrame) ->
 
 
 def test_it_says_what_means_nothing_and_what_was_looked_at(results: Results) -> None:
-    said = made.description(results)
+    said = figure_asserts.description(results)
     assert "distances between clusters mean nothing" in said
     assert "contrastive: 100 points, perplexity 30, neighbours agree:" in said
 
 
 def test_few_points_have_a_smaller_perplexity(tmp_path: Path) -> None:
-    numbers = made.numbers(one(tmp_path, clips=50))
+    numbers = figure_asserts.numbers(one(tmp_path, clips=50))
     assert set(numbers["perplexity"]) == {3.0}  # a third of the nine others
     assert len(numbers) == 10
 
 
 def test_points_are_at_most_as_many_as_asked_for(tmp_path: Path) -> None:
-    numbers = made.numbers(one(tmp_path, clips=500, points=40))
+    numbers = figure_asserts.numbers(one(tmp_path, clips=500, points=40))
     assert len(numbers) == 40
     assert numbers["clip"].is_unique
 
 
 def test_classes_are_chosen_by_name(tmp_path: Path) -> None:
     results = one(tmp_path, classes=["rock", "guitar"])
-    assert set(made.numbers(results)["colour"]) <= {"rock", "guitar", "others"}
-    labels = [text.get_text() for text in made.shown(made.figure(results)) if text.get_text() in made.TAGS]
+    assert set(figure_asserts.numbers(results)["colour"]) <= {"rock", "guitar", "others"}
+    labels = [
+        text.get_text()
+        for text in figure_asserts.shown(figure_asserts.figure(results))
+        if text.get_text() in figure_asserts.TAGS
+    ]
     assert labels == ["rock", "guitar"]
     results.plan["studies"]["fig2"]["figure"]["classes"] = ["polka"]
     with pytest.raises(UserError, match="magnatagatune has no polka; allowed: guitar, classical"):
-        made.numbers(results)
+        figure_asserts.numbers(results)
 
 
 def test_a_clip_of_several_crops_is_one_point_by_class(tmp_path: Path) -> None:
-    numbers = made.numbers(one(tmp_path, clips=50, crop_length=made.CROP))
+    numbers = figure_asserts.numbers(one(tmp_path, clips=50, crop_length=figure_asserts.CROP))
     assert len(numbers) == 10
 
 
 def test_by_song_a_point_is_a_crop(tmp_path: Path) -> None:
-    results = one(tmp_path, clips=100, crop_length=3 * made.CROP, colours="song", songs=3)
-    numbers = made.numbers(results)
-    crops = 29 * made.RATE // (3 * made.CROP)
+    results = one(tmp_path, clips=100, crop_length=3 * figure_asserts.CROP, colours="song", songs=3)
+    numbers = figure_asserts.numbers(results)
+    crops = 29 * figure_asserts.RATE // (3 * figure_asserts.CROP)
     assert numbers["colour"].value_counts().to_dict() == dict.fromkeys(["song 01", "song 02", "song 03"], 5 * crops)
-    made.assert_nothing_overlaps(made.figure(results))
+    figure_asserts.assert_nothing_overlaps(figure_asserts.figure(results))
 
 
 def test_by_song_an_encoder_of_whole_clips_is_left_out(tmp_path: Path) -> None:
     results = one(tmp_path, colours="song")
-    assert made.numbers(results)["reason"].str.startswith("one embedding a clip").all()
-    assert any("one embedding a clip" in text.get_text() for text in made.shown(made.figure(results)))
+    assert figure_asserts.numbers(results)["reason"].str.startswith("one embedding a clip").all()
+    assert any(
+        "one embedding a clip" in text.get_text() for text in figure_asserts.shown(figure_asserts.figure(results))
+    )
 
 
 def test_embeddings_that_are_not_there_are_said_to_be_missing(tmp_path: Path) -> None:
     results = one(tmp_path)
     next((results.folder / "embeddings").rglob("*.npy")).unlink()
-    made.remove(results)
-    assert set(made.numbers(results)["reason"]) == {"not run"}
-    assert ": not run" in made.description(results)
-    assert any("not run" in text.get_text() for text in made.shown(made.figure(results)))
+    figure_asserts.remove(results)
+    assert set(figure_asserts.numbers(results)["reason"]) == {"not run"}
+    assert ": not run" in figure_asserts.description(results)
+    assert any("not run" in text.get_text() for text in figure_asserts.shown(figure_asserts.figure(results)))
 
 
 def test_embeddings_of_other_data_are_refused(tmp_path: Path) -> None:
@@ -121,44 +127,47 @@ def test_embeddings_of_other_data_are_refused(tmp_path: Path) -> None:
     (record,) = (results.folder / "embeddings").rglob("*.json")
     record.write_text(json.dumps({"data": {"magnatagatune": "other"}, "crop_length": None}))
     with pytest.raises(UserError, match=r"magnatagatune\.npy is stale: .*; run embed again"):
-        made.numbers(results)
+        figure_asserts.numbers(results)
 
 
 def test_options_that_cannot_be_drawn_are_refused(tmp_path: Path) -> None:
     for options, message in (
-        ({"classes": list(made.TAGS[:7])}, "7 have no colours; allowed: 6"),
+        ({"classes": list(figure_asserts.TAGS[:7])}, "7 have no colours; allowed: 6"),
         ({"songs": 0}, "allowed: 1 to 36"),
         ({"points": 2}, "points >= 5"),
     ):
         with pytest.raises(UserError, match=message):
-            made.numbers(one(tmp_path / message[:3], clips=50, **options))
+            figure_asserts.numbers(one(tmp_path / message[:3], clips=50, **options))
 
 
 def test_the_same_embeddings_give_the_same_places(tmp_path: Path) -> None:
     results = one(tmp_path, clips=200)
-    first, second = made.numbers(results), made.numbers(results)
+    first, second = figure_asserts.numbers(results), figure_asserts.numbers(results)
     np.testing.assert_array_equal(first[["x", "y"]], second[["x", "y"]])
 
 
 def test_a_study_without_frozen_encoders_is_refused(tmp_path: Path) -> None:
-    results = made.study(
+    results = figure_asserts.study(
         tmp_path, figure={"kind": "embedding_map"}, rows=["encoder"], grid={"scenario": ["supervised"]}
     )
     with pytest.raises(UserError, match="figure embedding_map needs scenario frozen"):
-        made.numbers(results)
+        figure_asserts.numbers(results)
 
 
 def test_by_song_each_has_as_many_crops_as_asked_for(tmp_path: Path) -> None:
-    results = one(tmp_path, clips=100, crop_length=3 * made.CROP, colours="song", songs=3, crops=12)
-    assert made.numbers(results)["colour"].value_counts().to_dict() == dict.fromkeys(
+    results = one(tmp_path, clips=100, crop_length=3 * figure_asserts.CROP, colours="song", songs=3, crops=12)
+    assert figure_asserts.numbers(results)["colour"].value_counts().to_dict() == dict.fromkeys(
         ["song 01", "song 02", "song 03"], 12
     )
-    assert ": 3 songs of 12 crops each, perplexity" in made.description(results)
+    assert ": 3 songs of 12 crops each, perplexity" in figure_asserts.description(results)
 
 
 def test_by_song_the_longest_are_shown_where_too_few_are_long(tmp_path: Path) -> None:
-    results = one(tmp_path, clips=50, crop_length=3 * made.CROP, colours="song", crops=10_000)
-    crops = 5 * (29 * made.RATE // (3 * made.CROP))
-    assert f"2 songs of {crops} crops each" in made.description(results)
-    assert any(f"2 songs of {crops} crops each" in text.get_text() for text in made.shown(made.figure(results)))
-    made.assert_nothing_overlaps(made.figure(results))
+    results = one(tmp_path, clips=50, crop_length=3 * figure_asserts.CROP, colours="song", crops=10_000)
+    crops = 5 * (29 * figure_asserts.RATE // (3 * figure_asserts.CROP))
+    assert f"2 songs of {crops} crops each" in figure_asserts.description(results)
+    assert any(
+        f"2 songs of {crops} crops each" in text.get_text()
+        for text in figure_asserts.shown(figure_asserts.figure(results))
+    )
+    figure_asserts.assert_nothing_overlaps(figure_asserts.figure(results))

@@ -4,15 +4,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.figures import made, studies
-from tests.results import Results
+from tests.figures import figure_asserts, synthetic_studies
+from tests.synthetic_results import Results
 from tests.test_compose import FACTS
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
 
 
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
-    return studies.losses(tmp_path)
+    return synthetic_studies.losses(tmp_path)
 
 
 def stored(results: Results, run: int) -> Path:
@@ -20,11 +20,11 @@ def stored(results: Results, run: int) -> Path:
 
 
 def test_no_text_lies_on_another_or_outside(results: Results) -> None:
-    made.assert_nothing_overlaps(made.figure(results))
+    figure_asserts.assert_nothing_overlaps(figure_asserts.figure(results))
 
 
 def test_numbers_are_validation_losses_times_their_weights(results: Results) -> None:
-    numbers = made.numbers(results)
+    numbers = figure_asserts.numbers(results)
     assert len(numbers) == 2 * 6 * 20
     for run, weighting in enumerate(("equal", "reweighted")):
         losses = pd.read_csv(stored(results, run)).query("split == 'valid' and worker == 'lps' and epoch == 7").iloc[0]
@@ -35,31 +35,35 @@ def test_numbers_are_validation_losses_times_their_weights(results: Results) -> 
 
 
 def test_the_axis_says_what_is_drawn(results: Results) -> None:
-    assert [panel.get_ylabel() for panel in made.figure(results).axes] == [
+    assert [panel.get_ylabel() for panel in figure_asserts.figure(results).axes] == [
         "validation loss",
         "validation loss times weight",
     ]
     results.plan["studies"]["fig2"]["figure"] = {"kind": "losses", "weighted": False, "epochs": 3}
-    numbers = made.numbers(results)
+    numbers = figure_asserts.numbers(results)
     assert (numbers["drawn"] == numbers["loss"]).all()
     assert numbers["epoch"].max() == 3
-    assert {panel.get_ylabel() for panel in made.figure(results).axes} == {"validation loss"}
+    assert {panel.get_ylabel() for panel in figure_asserts.figure(results).axes} == {"validation loss"}
 
 
 def test_without_validation_it_is_the_training_loss(tmp_path: Path) -> None:
-    results = made.study(tmp_path, figure={"kind": "losses"}, rows=["weighting"], grid={"weighting": ["equal"]})
-    made.lose(results, splits=["train"], epochs=1)
-    assert set(made.numbers(results)["split"]) == {"train"}
-    assert made.figure(results).axes[0].get_ylabel() == "training loss"
+    results = figure_asserts.study(
+        tmp_path, figure={"kind": "losses"}, rows=["weighting"], grid={"weighting": ["equal"]}
+    )
+    figure_asserts.lose(results, splits=["train"], epochs=1)
+    assert set(figure_asserts.numbers(results)["split"]) == {"train"}
+    assert figure_asserts.figure(results).axes[0].get_ylabel() == "training loss"
 
 
 def test_seeds_are_averaged(tmp_path: Path) -> None:
-    results = made.study(tmp_path, figure={"kind": "losses"}, rows=["weighting"], grid={"pretrain_seed": [0, 1]})
-    made.lose(results, epochs=2)
+    results = figure_asserts.study(
+        tmp_path, figure={"kind": "losses"}, rows=["weighting"], grid={"pretrain_seed": [0, 1]}
+    )
+    figure_asserts.lose(results, epochs=2)
     table = pd.read_csv(stored(results, 1))
     table["loss"] *= 3
     table.to_csv(stored(results, 1), index=False)
-    numbers = made.numbers(results)
+    numbers = figure_asserts.numbers(results)
     assert len(numbers) == 12
     assert numbers.query("worker == 'lps' and epoch == 1")["drawn"].iloc[0] == pytest.approx(600)
     assert set(numbers["runs"]) == {2}
@@ -67,11 +71,11 @@ def test_seeds_are_averaged(tmp_path: Path) -> None:
 
 def test_a_run_that_is_missing_is_named(results: Results) -> None:
     stored(results, 1).unlink()
-    absent = made.numbers(results).query("status == 'missing'")
+    absent = figure_asserts.numbers(results).query("status == 'missing'")
     assert absent[["weighting", "reason"]].to_numpy().tolist() == [["reweighted", "not run"]]
-    assert "re-weighted\nnot run" in [text.get_text() for text in made.shown(made.figure(results))]
+    assert "re-weighted\nnot run" in [text.get_text() for text in figure_asserts.shown(figure_asserts.figure(results))]
     stored(results, 0).unlink()
-    made.assert_nothing_overlaps(made.figure(results))
+    figure_asserts.assert_nothing_overlaps(figure_asserts.figure(results))
 
 
 def test_a_twin_corpus_is_named(results: Results) -> None:
@@ -79,13 +83,13 @@ def test_a_twin_corpus_is_named(results: Results) -> None:
     corpus.mkdir()
     (corpus / "corpus.json").write_text(json.dumps(FACTS | {"dataset": "audioset_music", "source": "twin"}))
     results.plan["corpora"] = [str(corpus)]
-    texts = [text.get_text() for text in made.shown(made.figure(results))]
+    texts = [text.get_text() for text in figure_asserts.shown(figure_asserts.figure(results))]
     assert "equal (twin)" in texts
     assert any("not comparable with published numbers" in text for text in texts)
 
 
 def test_the_description_says_how_far_the_curves_lie_apart(results: Results) -> None:
-    said = made.description(results)
+    said = figure_asserts.description(results)
     assert "equal, epochs 1 to 20" in said
     assert "largest over smallest at the end 6e+03" in said
     assert "largest over smallest at the end 1." in said
@@ -94,7 +98,7 @@ def test_the_description_says_how_far_the_curves_lie_apart(results: Results) -> 
 def test_a_damaged_file_and_no_epochs_are_refused(results: Results) -> None:
     stored(results, 0).write_text("epoch,split\n1,valid\n")
     with pytest.raises(UserError, match=r"losses\.csv: not a losses file"):
-        made.numbers(results)
+        figure_asserts.numbers(results)
     results.plan["studies"]["fig2"]["figure"] = {"kind": "losses", "epochs": 0}
     with pytest.raises(UserError, match="epochs >= 1, not 0"):
-        made.numbers(results)
+        figure_asserts.numbers(results)

@@ -5,9 +5,9 @@ import pytest
 import yaml
 from matplotlib.figure import Figure
 
-from tests.figures import made, studies
-from tests.repository import REPOSITORY
-from tests.results import Results, factors
+from tests.checkout import REPOSITORY
+from tests.figures import figure_asserts, synthetic_studies
+from tests.synthetic_results import Results, factors
 
 PUBLISHED = {
     "row": {
@@ -25,17 +25,17 @@ PUBLISHED = {
 
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
-    return studies.parameters(tmp_path)
+    return synthetic_studies.parameters(tmp_path)
 
 
 def published(folder: Path, *, source: str) -> Results:
     """A study whose one method was also published."""
-    results = made.study(
+    results = figure_asserts.study(
         folder, figure={"kind": "parameters"}, rows=["encoder"], grid={"encoder": ["cpc"]}, value=lambda cell: 0.3
     )
     results.plan["studies"]["fig2"]["published"] = [PUBLISHED]
-    made.pretrain(results, parameters={"cpc": 6_367_232})
-    (path,) = made.paths(results)
+    figure_asserts.pretrain(results, parameters={"cpc": 6_367_232})
+    (path,) = figure_asserts.paths(results)
     path.write_text(path.read_text().replace("twin", source))
     return results
 
@@ -47,55 +47,55 @@ def in_sizes(figure: Figure) -> set[float]:
 
 
 def test_no_text_lies_on_another_or_outside(results: Results) -> None:
-    made.assert_nothing_overlaps(made.figure(results))
+    figure_asserts.assert_nothing_overlaps(figure_asserts.figure(results))
 
 
 def test_methods_stand_at_the_size_of_their_encoder(results: Results) -> None:
-    numbers = made.numbers(results).set_index("method")
+    numbers = figure_asserts.numbers(results).set_index("method")
     assert numbers.loc["CPC, contrastive, frozen", "parameters"] == 6_367_232
-    values = made.values(results, encoder="cpc")
+    values = figure_asserts.values(results, encoder="cpc")
     assert numbers.loc["CPC, contrastive, frozen", "mean"] == pytest.approx(100 * values.mean())
-    figure = made.figure(results)
+    figure = figure_asserts.figure(results)
     assert in_sizes(figure) == {2.3, 2.4, 6.4}  # two of 2.4, side by side
-    assert {"2.4", "6.4"} <= {text.get_text() for text in made.shown(figure)}
+    assert {"2.4", "6.4"} <= {text.get_text() for text in figure_asserts.shown(figure)}
     assert figure.axes[0].get_xscale() == "log"
 
 
 def test_from_scratch_has_the_size_that_pre_training_counted(results: Results) -> None:
-    numbers = made.numbers(results).query("scenario == 'supervised'")
-    assert list(numbers["parameters"]) == [studies.SIZES_OF_ENCODERS["samplecnn"]]
+    numbers = figure_asserts.numbers(results).query("scenario == 'supervised'")
+    assert list(numbers["parameters"]) == [synthetic_studies.SIZES_OF_ENCODERS["samplecnn"]]
 
 
 def test_an_encoder_that_nobody_counted_is_named_and_not_drawn(results: Results) -> None:
-    made.add(results, factors("other", "supervised", "magnatagatune"), np.full(10, 0.3))
-    numbers = made.numbers(results).set_index("method")
+    figure_asserts.add(results, factors("other", "supervised", "magnatagatune"), np.full(10, 0.3))
+    numbers = figure_asserts.numbers(results).set_index("method")
     assert numbers.loc["other, supervised", "status"] == "missing"
     assert "no run of this study's config pre-trains this encoder" in numbers.loc["other, supervised", "reason"]
-    texts = [text.get_text() for text in made.shown(made.figure(results))]
+    texts = [text.get_text() for text in figure_asserts.shown(figure_asserts.figure(results))]
     assert any(text.endswith("not drawn: 1 method") for text in texts)
 
 
 def test_floors_are_lines_without_a_size(results: Results) -> None:
-    floors = made.numbers(results).query("role == 'floor'")
+    floors = figure_asserts.numbers(results).query("role == 'floor'")
     assert len(floors) == 2
     assert floors["parameters"].isna().all()
-    level = [line for line in made.figure(results).axes[0].lines if line.get_linestyle() == "--"]
+    level = [line for line in figure_asserts.figure(results).axes[0].lines if line.get_linestyle() == "--"]
     assert sorted(float(np.ravel(line.get_ydata())[0]) for line in level) == pytest.approx(sorted(floors["mean"]))
 
 
 def test_published_numbers_are_open_dots_beside_real_data(tmp_path: Path) -> None:
     results = published(tmp_path, source="local")
-    (row,) = made.numbers(results).query("role == 'published'").to_dict("records")
+    (row,) = figure_asserts.numbers(results).query("role == 'published'").to_dict("records")
     assert (row["mean"], row["parameters"], row["method"]) == (30.98, 6_367_232, "CPC")
-    texts = [text.get_text() for text in made.shown(made.figure(results))]
+    texts = [text.get_text() for text in figure_asserts.shown(figure_asserts.figure(results))]
     assert "published" in texts
-    assert "CPC as published 31.0" in made.description(results)
-    made.assert_nothing_overlaps(made.figure(results))
+    assert "CPC as published 31.0" in figure_asserts.description(results)
+    figure_asserts.assert_nothing_overlaps(figure_asserts.figure(results))
 
 
 def test_the_study_has_the_published_score_of_each_of_its_methods(tmp_path: Path) -> None:
     study = yaml.safe_load((REPOSITORY / "config" / "studies" / "spijkervet2021_fig1_1.yaml").read_text("utf-8"))
-    results = made.study(
+    results = figure_asserts.study(
         tmp_path,
         figure=study["figure"],
         rows=study["rows"],
@@ -103,10 +103,10 @@ def test_the_study_has_the_published_score_of_each_of_its_methods(tmp_path: Path
         value=lambda cell: 0.3,
     )
     results.plan["studies"]["fig2"]["published"] = study["published"]
-    made.pretrain(results, parameters=studies.SIZES_OF_ENCODERS)
-    for path in made.paths(results):
+    figure_asserts.pretrain(results, parameters=synthetic_studies.SIZES_OF_ENCODERS)
+    for path in figure_asserts.paths(results):
         path.write_text(path.read_text().replace("twin", "local"))
-    found = made.numbers(results).query("role == 'published'").set_index(["encoder", "scenario"])["mean"]
+    found = figure_asserts.numbers(results).query("role == 'published'").set_index(["encoder", "scenario"])["mean"]
     assert found.to_dict() == {
         ("samplecnn", "frozen"): 35.37,
         ("cpc", "frozen"): 30.98,
@@ -116,20 +116,20 @@ def test_the_study_has_the_published_score_of_each_of_its_methods(tmp_path: Path
 
 def test_published_numbers_never_stand_beside_twins(tmp_path: Path) -> None:
     results = published(tmp_path, source="twin")
-    assert set(made.numbers(results)["role"]) == {"method"}
-    assert "published" not in [text.get_text() for text in made.shown(made.figure(results))]
+    assert set(figure_asserts.numbers(results)["role"]) == {"method"}
+    assert "published" not in [text.get_text() for text in figure_asserts.shown(figure_asserts.figure(results))]
 
 
 def test_a_study_without_any_result_still_has_a_figure(results: Results) -> None:
-    made.remove(results)
-    figure = made.figure(results)
+    figure_asserts.remove(results)
+    figure = figure_asserts.figure(results)
     assert "MagnaTagATune\nnothing measured" in {
-        text.get_text().partition("\nnot drawn")[0] for text in made.shown(figure)
+        text.get_text().partition("\nnot drawn")[0] for text in figure_asserts.shown(figure)
     }
-    assert "nothing measured" in made.description(results)
+    assert "nothing measured" in figure_asserts.description(results)
 
 
 def test_the_description_holds_every_number(results: Results) -> None:
-    said = made.description(results)
+    said = figure_asserts.description(results)
     assert "SampleCNN, supervised 34.5 with 2,379,520" in said
     assert "random weights, frozen (floor)" in said

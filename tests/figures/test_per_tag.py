@@ -5,40 +5,42 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from tests.figures import made, studies
-from tests.results import Results, factors
-from workflow_scripts.errors import UserError
+from tests.figures import figure_asserts, synthetic_studies
+from tests.synthetic_results import Results, factors
+from workflow_scripts.core.errors import UserError
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return studies.per_tag(tmp_path_factory.mktemp("results"))
+    return synthetic_studies.per_tag(tmp_path_factory.mktemp("results"))
 
 
 @pytest.fixture(scope="module")
 def numbers(results: Results) -> pd.DataFrame:
-    return made.numbers(results)
+    return figure_asserts.numbers(results)
 
 
 @pytest.fixture(scope="module")
 def figure(results: Results) -> Figure:
-    return made.figure(results)
+    return figure_asserts.figure(results)
 
 
 def small(folder: Path, *, metric: str = "roc_auc", **grid: list) -> Results:
     """One method on three tags."""
-    results = made.study(folder, figure={"kind": "per_tag"}, rows=["encoder"], grid={"encoder": ["cpc"], **grid})
-    made.tag(results, lambda cell: 2.0, tags=made.TAGS[:3], clips=60, trials=3)
+    results = figure_asserts.study(
+        folder, figure={"kind": "per_tag"}, rows=["encoder"], grid={"encoder": ["cpc"], **grid}
+    )
+    figure_asserts.tag(results, lambda cell: 2.0, tags=figure_asserts.TAGS[:3], clips=60, trials=3)
     results.plan["studies"]["fig2"]["metric"] = metric
     return results
 
 
 def test_fifty_tags_find_room(figure: Figure) -> None:
-    made.assert_nothing_overlaps(figure)
+    figure_asserts.assert_nothing_overlaps(figure)
 
 
 def test_numbers_are_recomputed_from_the_predictions(results: Results, numbers: pd.DataFrame) -> None:
-    values = made.areas(results, "weird", encoder="cpc")
+    values = figure_asserts.areas(results, "weird", encoder="cpc")
     (row,) = numbers.query("tag == 'weird' and encoder == 'cpc'").to_dict("records")
     assert row["mean"] == pytest.approx(values.mean())
     assert row["sd"] == pytest.approx(values.std(ddof=1))
@@ -49,7 +51,7 @@ def test_numbers_are_recomputed_from_the_predictions(results: Results, numbers: 
 def test_the_mean_over_the_tags_is_that_of_the_trials(
     results: Results, numbers: pd.DataFrame, encoder: str, scenario: str
 ) -> None:
-    (path,) = made.paths(results, encoder=encoder, scenario=scenario)
+    (path,) = figure_asserts.paths(results, encoder=encoder, scenario=scenario)
     rows = numbers.query("encoder == @encoder and scenario == @scenario")
     assert rows["mean"].mean() == pytest.approx(100 * pd.read_csv(path)["value"].mean())
 
@@ -64,29 +66,29 @@ def test_tags_are_sorted_with_the_best_on_top(numbers: pd.DataFrame, figure: Fig
 
 def test_several_checkpoints_deviate_between_each_other(tmp_path: Path) -> None:
     results = small(tmp_path, pretrain_seed=[0, 1, 2])
-    row = made.numbers(results).query("tag == 'guitar'").iloc[0]
-    means = [made.areas(results, "guitar", pretrain_seed=seed).mean() for seed in (0, 1, 2)]
+    row = figure_asserts.numbers(results).query("tag == 'guitar'").iloc[0]
+    means = [figure_asserts.areas(results, "guitar", pretrain_seed=seed).mean() for seed in (0, 1, 2)]
     assert (row["mean"], row["sd"]) == (pytest.approx(np.mean(means)), pytest.approx(np.std(means, ddof=1)))
     assert (row["replicate"], row["n"]) == ("checkpoints", 3)
 
 
 def test_a_tag_without_positive_clips_has_no_area(tmp_path: Path) -> None:
     results = small(tmp_path)
-    (path,) = made.paths(results)
+    (path,) = figure_asserts.paths(results)
     stored = dict(np.load(path.with_name("predictions.npz")))
     stored["labels"][:, 1] = 0
     np.savez(path.with_name("predictions.npz"), **stored)
-    numbers = made.numbers(results).set_index("tag")
+    numbers = figure_asserts.numbers(results).set_index("tag")
     assert np.isnan(numbers.loc["classical", "mean"])
-    assert made.figure(results).axes[0].get_yticklabels()[-1].get_text() == "classical (0)"
-    assert "nan" not in made.description(results)
+    assert figure_asserts.figure(results).axes[0].get_yticklabels()[-1].get_text() == "classical (0)"
+    assert "nan" not in figure_asserts.description(results)
 
 
 def test_the_description_states_the_largest_gap(results: Results, numbers: pd.DataFrame) -> None:
     table = numbers.pivot_table(index="tag", columns="method", values="mean")
     gaps = table.max(axis=1) - table.min(axis=1)
     tag = gaps.idxmax()
-    said = made.description(results)
+    said = figure_asserts.description(results)
     assert f"largest gap between methods at one tag: {tag} (" in said
     assert f"{table.loc[tag].idxmax()} {table.loc[tag].max():.1f}" in said
     assert f"{gaps.max():.1f} points apart" in said
@@ -94,28 +96,28 @@ def test_the_description_states_the_largest_gap(results: Results, numbers: pd.Da
 
 def test_one_method_and_floors_have_no_gap(tmp_path: Path) -> None:
     results = small(tmp_path)
-    made.add(results, factors("random", "frozen", "openmic"), np.full(3, 0.5))
+    figure_asserts.add(results, factors("random", "frozen", "openmic"), np.full(3, 0.5))
     results.plan["studies"]["fig2"]["floors"] = ["random"]
-    made.tag(results, lambda cell: 1.0, tags=made.TAGS[:3], clips=60, trials=3)
-    assert set(made.numbers(results)["role"]) == {"method", "floor"}
-    assert "gap" not in made.description(results)
+    figure_asserts.tag(results, lambda cell: 1.0, tags=figure_asserts.TAGS[:3], clips=60, trials=3)
+    assert set(figure_asserts.numbers(results)["role"]) == {"method", "floor"}
+    assert "gap" not in figure_asserts.description(results)
 
 
 def test_a_missing_method_is_named(tmp_path: Path) -> None:
     results = small(tmp_path, workers=["WLP", "WLPT"])
     results.plan["studies"]["fig2"]["rows"] = ["workers"]
-    made.remove(results, workers="WLPT")
-    figure = made.figure(results)
-    assert any("WLPT: not run" in text.get_text() for text in made.shown(figure))
-    made.assert_nothing_overlaps(figure)
+    figure_asserts.remove(results, workers="WLPT")
+    figure = figure_asserts.figure(results)
+    assert any("WLPT: not run" in text.get_text() for text in figure_asserts.shown(figure))
+    figure_asserts.assert_nothing_overlaps(figure)
 
 
 def test_one_class_a_clip_and_other_metrics_are_refused(tmp_path: Path) -> None:
     results = small(tmp_path, metric="classes_skipped")
-    (path,) = made.paths(results)
+    (path,) = figure_asserts.paths(results)
     path.write_text(path.read_text().replace("roc_auc", "classes_skipped"))
     with pytest.raises(UserError, match="classes_skipped is not measured class by class; allowed: roc_auc"):
-        made.numbers(results)
-    made.predict(results, ndim=3)
+        figure_asserts.numbers(results)
+    figure_asserts.predict(results, ndim=3)
     with pytest.raises(UserError, match="figure per_tag needs clips with several classes"):
-        made.numbers(results)
+        figure_asserts.numbers(results)

@@ -3,56 +3,56 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.figures import made, studies
-from tests.results import Results
-from workflow_scripts.errors import UserError
+from tests.figures import figure_asserts, synthetic_studies
+from tests.synthetic_results import Results
+from workflow_scripts.core.errors import UserError
 
 
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
-    return studies.probabilities(tmp_path)
+    return synthetic_studies.probabilities(tmp_path)
 
 
 def test_seven_curves_find_room(results: Results) -> None:
-    figure = made.figure(results)
-    made.assert_nothing_overlaps(figure)
-    assert [panel.get_title() for panel in figure.axes] == list(studies.AUGMENTATIONS)
+    figure = figure_asserts.figure(results)
+    figure_asserts.assert_nothing_overlaps(figure)
+    assert [panel.get_title() for panel in figure.axes] == list(synthetic_studies.AUGMENTATIONS)
 
 
 def test_numbers_are_the_mean_and_interval_of_the_trials(results: Results) -> None:
-    row = made.numbers(results).query("curve == 'delay' and probability == 0.4").iloc[0]
-    values = 100 * made.values(results, augmentation="delay_40")
+    row = figure_asserts.numbers(results).query("curve == 'delay' and probability == 0.4").iloc[0]
+    values = 100 * figure_asserts.values(results, augmentation="delay_40")
     assert row["mean"] == pytest.approx(values.mean())
     assert row["high"] - row["mean"] == pytest.approx(2.262157 * values.std(ddof=1) / np.sqrt(10))
     assert (row["n"], row["unit"], row["augmentation"]) == (10, "%", "delay_40")
 
 
 def test_curves_begin_at_the_level_they_share(results: Results) -> None:
-    starts = made.numbers(results).query("probability == 0")
+    starts = figure_asserts.numbers(results).query("probability == 0")
     assert set(starts["augmentation"]) == {"crop"}
     assert starts["mean"].nunique() == 1
-    for panel in made.figure(results).axes:
+    for panel in figure_asserts.figure(results).axes:
         (level,) = [line for line in panel.lines if list(np.ravel(line.get_xdata())) == [0, 1]]
         assert float(np.ravel(level.get_ydata())[0]) == pytest.approx(starts["mean"].iloc[0])
 
 
 def test_panels_of_a_data_set_have_one_scale(results: Results) -> None:
-    assert len({panel.get_ylim() for panel in made.figure(results).axes}) == 1
+    assert len({panel.get_ylim() for panel in figure_asserts.figure(results).axes}) == 1
 
 
 def test_a_missing_level_is_named_at_its_place(results: Results) -> None:
-    made.remove(results, augmentation="reverb_80")
-    figure = made.figure(results)
+    figure_asserts.remove(results, augmentation="reverb_80")
+    figure = figure_asserts.figure(results)
     (text,) = [text for text in figure.axes[6].texts if text.get_text() == "not run"]
     assert text.get_position()[0] == 0.8
-    made.assert_nothing_overlaps(figure)
-    made.remove(results)
-    assert "delay nothing measured" in made.description(results)
-    made.figure(results)
+    figure_asserts.assert_nothing_overlaps(figure)
+    figure_asserts.remove(results)
+    assert "delay nothing measured" in figure_asserts.description(results)
+    figure_asserts.figure(results)
 
 
 def test_the_description_names_the_best_probability(results: Results) -> None:
-    assert "(highest mean at 0.4)" in made.description(results).partition("delay ")[2].partition(";")[0]
+    assert "(highest mean at 0.4)" in figure_asserts.description(results).partition("delay ")[2].partition(";")[0]
 
 
 def test_lists_out_of_step_and_unknown_levels_are_refused(results: Results) -> None:
@@ -65,4 +65,4 @@ def test_lists_out_of_step_and_unknown_levels_are_refused(results: Results) -> N
     ):
         results.plan["studies"]["fig2"]["figure"] = stated | change
         with pytest.raises(UserError, match=message):
-            made.numbers(results)
+            figure_asserts.numbers(results)

@@ -4,28 +4,28 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from tests.figures import made, studies
-from tests.results import Results
+from tests.figures import figure_asserts, synthetic_studies
+from tests.synthetic_results import Results
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    results = studies.ranks(tmp_path_factory.mktemp("results"))
+    results = synthetic_studies.ranks(tmp_path_factory.mktemp("results"))
     Path(results.plan["evaluations"][4]["path"]).unlink()  # WLP, re-weighted, on FMA small
     return results
 
 
 @pytest.fixture(scope="module")
 def figure(results: Results) -> Figure:
-    return made.figure(results)
+    return figure_asserts.figure(results)
 
 
 def test_no_text_lies_on_another_or_outside(figure: Figure) -> None:
-    made.assert_nothing_overlaps(figure)
+    figure_asserts.assert_nothing_overlaps(figure)
 
 
 def test_dots_are_places_and_bars_their_intervals(results: Results, figure: Figure) -> None:
-    numbers = made.numbers(results)
+    numbers = figure_asserts.numbers(results)
     ranked = numbers[numbers["place"].notna()]
     (panel,) = figure.axes
     dots = [line for line in panel.lines if line.get_marker() == "o"]
@@ -37,7 +37,7 @@ def test_dots_are_places_and_bars_their_intervals(results: Results, figure: Figu
 
 
 def test_upright_lines_join_what_was_not_told_apart(results: Results, figure: Figure) -> None:
-    numbers = made.numbers(results)
+    numbers = figure_asserts.numbers(results)
     (panel,) = figure.axes
     upright = [line for line in panel.lines if line.get_solid_capstyle() == "butt"]
     groups: dict[str, list[int]] = {}
@@ -52,37 +52,37 @@ def test_upright_lines_join_what_was_not_told_apart(results: Results, figure: Fi
 
 
 def test_the_worse_are_told_apart_and_the_missing_are_named(results: Results, figure: Figure) -> None:
-    numbers = made.numbers(results).set_index(["workers", "weighting"])
+    numbers = figure_asserts.numbers(results).set_index(["workers", "weighting"])
     alike = numbers.loc[[key for key in numbers.index if key[0] not in ("WLP", "none")], "ties"]
     assert not set(numbers.loc[("WLP", "equal"), "ties"].split()) & {
         letter for ties in alike for letter in ties.split()
     }
     assert numbers.loc[("WLP", "reweighted"), "reason"] == "not run (fma_small)"
-    texts = [text.get_text() for text in made.shown(figure)]
+    texts = [text.get_text() for text in figure_asserts.shown(figure)]
     assert "not run (fma_small)" in texts
     assert "OpenMIC, FMA small and Extended Ballroom (twin)" in texts
 
 
 def test_the_description_has_every_place(results: Results) -> None:
-    said = made.description(results)
+    said = figure_asserts.description(results)
     assert said.count(" place ") == 17
     assert "handcrafted features place " in said
 
 
 def test_one_data_set_has_nothing_to_rank(tmp_path: Path) -> None:
-    results = made.study(
+    results = figure_asserts.study(
         tmp_path, figure={"kind": "ranks"}, rows=["workers"], grid={"workers": ["WLP", "WLPT"], "dataset": ["openmic"]}
     )
-    assert made.numbers(results).empty
-    texts = [text.get_text() for text in made.shown(made.figure(results))]
+    assert figure_asserts.numbers(results).empty
+    texts = [text.get_text() for text in figure_asserts.shown(figure_asserts.figure(results))]
     assert "one data set, or one method: nothing to rank" in texts
-    assert made.description(results).endswith("Nothing to rank.")
+    assert figure_asserts.description(results).endswith("Nothing to rank.")
 
 
 def test_the_ranks_of_another_metric_are_left_out(tmp_path: Path) -> None:
-    results = studies.ranks(tmp_path)
-    alone = made.numbers(results)
+    results = synthetic_studies.ranks(tmp_path)
+    alone = figure_asserts.numbers(results)
     study = results.plan["studies"]["fig2"]
     study["metrics"] = {dataset: ["macro_f1", "accuracy"] for dataset in ("openmic", "fma_small")}
-    assert len(made.numbers(results)) == len(alone)
-    assert set(made.numbers(results)["metric"]) == {"macro_f1"}
+    assert len(figure_asserts.numbers(results)) == len(alone)
+    assert set(figure_asserts.numbers(results)["metric"]) == {"macro_f1"}

@@ -3,48 +3,48 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from tests.figures import made, studies
-from tests.results import Results
-from workflow_scripts.errors import UserError
-from workflow_scripts.statistics.relative import relative_improvement
+from tests.figures import figure_asserts, synthetic_studies
+from tests.synthetic_results import Results
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.statistics.inference.relative_improvement import relative_improvement
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    results = studies.relative(tmp_path_factory.mktemp("results"))
-    made.remove(results, workers="WLPMC", dataset="openmic")
-    made.remove(results, workers="WLP", dataset="fma_small")
+    results = synthetic_studies.relative(tmp_path_factory.mktemp("results"))
+    figure_asserts.remove(results, workers="WLPMC", dataset="openmic")
+    figure_asserts.remove(results, workers="WLP", dataset="fma_small")
     return results
 
 
 @pytest.fixture(scope="module")
 def figure(results: Results) -> Figure:
-    return made.figure(results)
+    return figure_asserts.figure(results)
 
 
 def test_no_text_lies_on_another_or_outside(figure: Figure) -> None:
-    made.assert_nothing_overlaps(figure)
+    figure_asserts.assert_nothing_overlaps(figure)
 
 
 def test_numbers_are_percent_of_the_baseline(results: Results) -> None:
-    numbers = made.numbers(results)
+    numbers = figure_asserts.numbers(results)
     assert len(numbers) == 3 * 7
     found = numbers.query("panel == 'Extended Ballroom' and workers == 'WLPT'").iloc[0]
-    of, over = (made.values(results, workers=name, dataset="extended_ballroom") for name in ("WLPT", "WLP"))
+    of, over = (figure_asserts.values(results, workers=name, dataset="extended_ballroom") for name in ("WLPT", "WLP"))
     assert found["value"] == pytest.approx(100 * (of.mean() / over.mean() - 1))
     assert found["low"] == pytest.approx(relative_improvement(of, over).low)
     assert (found["over"], found["unit"], found["n"], found["checkpoints"]) == ("WLP", "%", 10, 1)
 
 
 def test_missing_cells_and_a_missing_baseline_say_so(results: Results, figure: Figure) -> None:
-    absent = made.numbers(results).query("status == 'missing'").groupby("panel")["reason"].agg(list).to_dict()
+    absent = figure_asserts.numbers(results).query("status == 'missing'").groupby("panel")["reason"].agg(list).to_dict()
     assert absent == {"OpenMIC": ["not run"], "FMA small": ["baseline not run"] * 7}
     titles = [panel.get_title() for panel in figure.axes]
     assert titles[1] == "FMA small\nnothing measured"
 
 
 def test_open_is_what_may_be_nothing(results: Results, figure: Figure) -> None:
-    numbers = made.numbers(results).query("panel == 'Extended Ballroom'")
+    numbers = figure_asserts.numbers(results).query("panel == 'Extended Ballroom'")
     open_ones = int(((numbers["low"] <= 0) & (numbers["high"] >= 0)).sum())
     fills = [line.get_markerfacecolor() for line in figure.axes[2].lines if line.get_marker() == "o"]
     assert 0 < open_ones < 7
@@ -52,24 +52,26 @@ def test_open_is_what_may_be_nothing(results: Results, figure: Figure) -> None:
 
 
 def test_floors_are_not_measured_against_the_baseline(tmp_path: Path) -> None:
-    results = made.study(
+    results = figure_asserts.study(
         tmp_path,
         figure={"kind": "relative"},
         rows=["workers"],
         grid={"workers": ["WLP", "WLPT"]},
         floors=["random_plus"],
     )
-    assert list(made.numbers(results)["workers"]) == ["WLPT"]
+    assert list(figure_asserts.numbers(results)["workers"]) == ["WLPT"]
 
 
 def test_a_baseline_that_is_none_or_several_is_refused(results: Results, tmp_path: Path) -> None:
-    other = made.study(tmp_path, figure={"kind": "relative"}, rows=["workers"], grid={"workers": ["WLPM", "WLPT"]})
+    other = figure_asserts.study(
+        tmp_path, figure={"kind": "relative"}, rows=["workers"], grid={"workers": ["WLPM", "WLPT"]}
+    )
     with pytest.raises(UserError, match="picks 0 methods of OpenMIC, not one"):
-        made.numbers(other)
+        figure_asserts.numbers(other)
 
 
 def test_the_description_holds_every_improvement(results: Results) -> None:
-    said = made.description(results)
+    said = figure_asserts.description(results)
     assert "Change of macro F1 over WLP in percent" in said
     assert "FMA small: nothing measured" in said
     assert said.count("WLPT +") == 2

@@ -5,75 +5,77 @@ import pytest
 from matplotlib.figure import Figure
 from scipy import stats
 
-from tests.figures import made, studies
-from tests.results import Results
-from workflow_scripts.errors import UserError
+from tests.figures import figure_asserts, synthetic_studies
+from tests.synthetic_results import Results
+from workflow_scripts.core.errors import UserError
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return studies.tag_differences(tmp_path_factory.mktemp("results"))
+    return synthetic_studies.tag_differences(tmp_path_factory.mktemp("results"))
 
 
 @pytest.fixture(scope="module")
 def numbers(results: Results) -> pd.DataFrame:
-    return made.numbers(results)
+    return figure_asserts.numbers(results)
 
 
 @pytest.fixture(scope="module")
 def figure(results: Results) -> Figure:
-    return made.figure(results)
+    return figure_asserts.figure(results)
 
 
 def test_everything_finds_room(figure: Figure) -> None:
-    made.assert_nothing_overlaps(figure)
+    figure_asserts.assert_nothing_overlaps(figure)
 
 
 def test_differences_are_paired_by_trial(results: Results, numbers: pd.DataFrame) -> None:
     (row,) = numbers.query("tag == 'piano' and workers == 'vocals'").to_dict("records")
-    gaps = made.areas(results, "piano", workers="vocals") - made.areas(results, "piano", encoder="magnitude")
+    gaps = figure_asserts.areas(results, "piano", workers="vocals") - figure_asserts.areas(
+        results, "piano", encoder="magnitude"
+    )
     low, high = stats.t.interval(0.95, len(gaps) - 1, gaps.mean(), stats.sem(gaps))
     assert (row["mean"], row["low"], row["high"]) == pytest.approx((gaps.mean(), low, high))
     assert (row["n"], row["replicate"], row["unit"]) == (3, "trials", "points")
 
 
 def test_the_tags_are_those_chosen_in_their_order(numbers: pd.DataFrame, figure: Figure) -> None:
-    assert list(dict.fromkeys(numbers["tag"])) == list(made.TAGS[:14])
+    assert list(dict.fromkeys(numbers["tag"])) == list(figure_asserts.TAGS[:14])
     shown = [label.get_text().rpartition(" (")[0] for label in figure.axes[0].get_yticklabels()]
-    assert shown == list(made.TAGS[:14])
+    assert shown == list(figure_asserts.TAGS[:14])
     assert figure.axes[0].yaxis_inverted()
-    assert set(numbers["workers"]) == set(studies.SOURCES), "not what they are compared with"
+    assert set(numbers["workers"]) == set(synthetic_studies.SOURCES), "not what they are compared with"
 
 
 def test_the_description_names_the_ends(results: Results, numbers: pd.DataFrame) -> None:
     mine = numbers.query("workers == 'vocals'")
     best = mine.loc[mine["mean"].idxmax(), "tag"]
     clear = ((mine["low"] > 0) | (mine["high"] < 0)).sum()
-    said = made.description(results)
+    said = figure_asserts.description(results)
     assert f" at {best}, in points, {clear} of 14 intervals without zero" in said
 
 
 def test_a_method_that_was_not_run_is_named(tmp_path: Path) -> None:
-    results = studies.tag_differences(tmp_path)
-    made.remove(results, workers="bass")
-    figure = made.figure(results)
-    assert any("bass: not run" in text.get_text() for text in made.shown(figure))
-    made.assert_nothing_overlaps(figure)
+    results = synthetic_studies.tag_differences(tmp_path)
+    figure_asserts.remove(results, workers="bass")
+    figure = figure_asserts.figure(results)
+    assert any("bass: not run" in text.get_text() for text in figure_asserts.shown(figure))
+    figure_asserts.assert_nothing_overlaps(figure)
 
 
 def test_without_what_they_are_compared_with_nothing_is_drawn(tmp_path: Path) -> None:
-    results = studies.tag_differences(tmp_path)
-    made.remove(results, encoder="magnitude")
-    assert set(made.numbers(results)["status"]) == {"missing"}
-    made.assert_nothing_overlaps(made.figure(results))
+    results = synthetic_studies.tag_differences(tmp_path)
+    figure_asserts.remove(results, encoder="magnitude")
+    assert set(figure_asserts.numbers(results)["status"]) == {"missing"}
+    figure_asserts.assert_nothing_overlaps(figure_asserts.figure(results))
 
 
 def test_an_unknown_tag_and_one_class_a_clip_are_refused(tmp_path: Path) -> None:
-    results = studies.tag_differences(tmp_path)
+    results = synthetic_studies.tag_differences(tmp_path)
     results.plan["studies"]["fig2"]["figure"]["tags"] = ["piano", "kazoo"]
     with pytest.raises(UserError, match=r"figure.tags: there is no kazoo; allowed: guitar"):
-        made.numbers(results)
+        figure_asserts.numbers(results)
     results.plan["studies"]["fig2"]["figure"]["tags"] = []
-    made.predict(results, ndim=3)
+    figure_asserts.predict(results, ndim=3)
     with pytest.raises(UserError, match="figure tag_differences needs clips with several classes"):
-        made.numbers(results)
+        figure_asserts.numbers(results)

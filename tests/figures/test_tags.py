@@ -4,31 +4,31 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.figures import made, studies
-from tests.results import Results
-from workflow_scripts.errors import UserError
+from tests.figures import figure_asserts, synthetic_studies
+from tests.synthetic_results import Results
+from workflow_scripts.core.errors import UserError
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return studies.tags(tmp_path_factory.mktemp("results"))
+    return synthetic_studies.tags(tmp_path_factory.mktemp("results"))
 
 
 def corpus(results: Results, dataset: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    folder = results.folder / "corpora" / dataset / str(made.RATE)
+    folder = results.folder / "corpora" / dataset / str(figure_asserts.RATE)
     return pd.read_parquet(folder / "clips.parquet"), pd.read_parquet(folder / "labels.parquet")
 
 
 def test_fifty_tags_of_two_data_sets_find_room(results: Results) -> None:
-    figure = made.figure(results)
-    made.assert_nothing_overlaps(figure)
-    labels = [text.get_text() for text in made.shown(figure)]
-    assert all(labels.count(tag) == 2 for tag in made.TAGS)
+    figure = figure_asserts.figure(results)
+    figure_asserts.assert_nothing_overlaps(figure)
+    labels = [text.get_text() for text in figure_asserts.shown(figure)]
+    assert all(labels.count(tag) == 2 for tag in figure_asserts.TAGS)
 
 
 def test_counts_are_the_positive_clips_of_the_split(results: Results) -> None:
     clips, labels = corpus(results, "msd")
-    found = made.numbers(results).query("dataset == 'msd' and tag == 'opera'").set_index("split")
+    found = figure_asserts.numbers(results).query("dataset == 'msd' and tag == 'opera'").set_index("split")
     for split in ("train", "valid", "test"):
         inside = (clips["split"] == split).to_numpy()
         assert found.loc[split, "positives"] == labels["opera"][inside].sum()
@@ -36,51 +36,57 @@ def test_counts_are_the_positive_clips_of_the_split(results: Results) -> None:
 
 
 def test_tags_are_sorted_by_all_their_clips(results: Results) -> None:
-    counts = made.numbers(results).query("dataset == 'msd'").groupby("tag", sort=False)["positives"].sum()
+    counts = figure_asserts.numbers(results).query("dataset == 'msd'").groupby("tag", sort=False)["positives"].sum()
     assert len(counts) == 50
     assert counts.is_monotonic_decreasing
 
 
 def test_bars_of_a_tag_add_up_to_all_its_clips(results: Results) -> None:
-    numbers = made.numbers(results)
+    numbers = figure_asserts.numbers(results)
     first = numbers[numbers["dataset"] == "magnatagatune"]
-    bars = made.figure(results).axes[0].patches
+    bars = figure_asserts.figure(results).axes[0].patches
     ends = np.array([bar.get_x() + bar.get_width() for bar in bars]).reshape(3, 50)  # type: ignore[attr-defined]
     assert ends[2] == pytest.approx(first.groupby("tag", sort=False)["positives"].sum().to_numpy(float))
 
 
 def test_labels_that_nobody_gave_are_not_counted(tmp_path: Path) -> None:
-    results = made.study(tmp_path, figure={"kind": "tags"}, rows=["encoder"], grid={"encoder": ["pase"]})
-    made.prepare(results, classes=["drums", "voice"], clips=50)
+    results = figure_asserts.study(tmp_path, figure={"kind": "tags"}, rows=["encoder"], grid={"encoder": ["pase"]})
+    figure_asserts.prepare(results, classes=["drums", "voice"], clips=50)
     _, labels = corpus(results, "openmic")
     labels["drums"] = np.where(np.arange(50) < 10, 1.0, np.nan)
-    labels.to_parquet(results.folder / "corpora" / "openmic" / str(made.RATE) / "labels.parquet")
-    assert made.numbers(results).query("tag == 'drums'")["positives"].sum() == 10
+    labels.to_parquet(results.folder / "corpora" / "openmic" / str(figure_asserts.RATE) / "labels.parquet")
+    assert figure_asserts.numbers(results).query("tag == 'drums'")["positives"].sum() == 10
 
 
 def test_the_option_keeps_the_commonest(results: Results, tmp_path: Path) -> None:
-    few = made.study(tmp_path, figure={"kind": "tags", "most": 3}, rows=["encoder"], grid={"dataset": ["msd"]})
-    made.prepare(few, clips=2000)
-    numbers = made.numbers(few)
+    few = figure_asserts.study(
+        tmp_path, figure={"kind": "tags", "most": 3}, rows=["encoder"], grid={"dataset": ["msd"]}
+    )
+    figure_asserts.prepare(few, clips=2000)
+    numbers = figure_asserts.numbers(few)
     assert numbers["tag"].nunique() == 3
-    made.assert_nothing_overlaps(made.figure(few))
+    figure_asserts.assert_nothing_overlaps(figure_asserts.figure(few))
     few.plan["studies"]["fig2"]["figure"]["most"] = 0
     with pytest.raises(UserError, match="most >= 1"):
-        made.numbers(few)
+        figure_asserts.numbers(few)
 
 
 def test_a_data_set_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
-    results = made.study(tmp_path, figure={"kind": "tags"}, rows=["encoder"], grid={"dataset": ["msd", "openmic"]})
-    made.prepare(results, clips=100)
-    (results.folder / "corpora" / "msd" / str(made.RATE) / "corpus.json").unlink()
-    assert list(made.numbers(results).query("status == 'missing'")["dataset"]) == ["msd"]
-    assert "Million Song Dataset\nnot run" in [text.get_text() for text in made.shown(made.figure(results))]
-    assert "Million Song Dataset: not run" in made.description(results)
+    results = figure_asserts.study(
+        tmp_path, figure={"kind": "tags"}, rows=["encoder"], grid={"dataset": ["msd", "openmic"]}
+    )
+    figure_asserts.prepare(results, clips=100)
+    (results.folder / "corpora" / "msd" / str(figure_asserts.RATE) / "corpus.json").unlink()
+    assert list(figure_asserts.numbers(results).query("status == 'missing'")["dataset"]) == ["msd"]
+    assert "Million Song Dataset\nnot run" in [
+        text.get_text() for text in figure_asserts.shown(figure_asserts.figure(results))
+    ]
+    assert "Million Song Dataset: not run" in figure_asserts.description(results)
 
 
 def test_the_description_says_how_unequal_they_are(results: Results) -> None:
     _, labels = corpus(results, "magnatagatune")
     counts = labels.drop(columns="clip").sum().astype(int).sort_values()
-    said = made.description(results)
+    said = figure_asserts.description(results)
     assert f"most {counts.index[-1]} {counts.iloc[-1]:,};" in said
     assert f"{counts.iloc[0]:,}, {counts.iloc[-1] / counts.iloc[0]:.3g} times fewer" in said

@@ -4,43 +4,43 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from tests.figures import made, studies
-from tests.results import Results
-from workflow_scripts.statistics.crossing import crossing
+from tests.figures import figure_asserts, synthetic_studies
+from tests.synthetic_results import Results
+from workflow_scripts.statistics.inference.crossover import crossing
 
-ASCENDING = studies.SIZES[::-1]
+ASCENDING = synthetic_studies.SIZES[::-1]
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return studies.training_sizes(tmp_path_factory.mktemp("results"))
+    return synthetic_studies.training_sizes(tmp_path_factory.mktemp("results"))
 
 
 @pytest.fixture(scope="module")
 def figure(results: Results) -> Figure:
-    return made.figure(results)
+    return figure_asserts.figure(results)
 
 
 def test_no_text_lies_on_another_or_outside(figure: Figure) -> None:
-    made.assert_nothing_overlaps(figure)
+    figure_asserts.assert_nothing_overlaps(figure)
 
 
 def test_points_are_means_over_the_training_samples(results: Results) -> None:
-    points = made.numbers(results).query("role == 'point' and panel == 'OpenMIC' and scenario == 'frozen'")
+    points = figure_asserts.numbers(results).query("role == 'point' and panel == 'OpenMIC' and scenario == 'frozen'")
     assert list(points["train_clips"]) == [400, 800, 1400, 2000, 3000, 4000]
-    values = made.values(results, scenario="frozen", fraction="35pct", dataset="openmic")
+    values = figure_asserts.values(results, scenario="frozen", fraction="35pct", dataset="openmic")
     assert points.iloc[2]["mean"] == pytest.approx(100 * values.mean())
     assert points.iloc[2]["n"] == 10
 
 
 def test_the_crossing_is_that_of_the_paired_differences(results: Results) -> None:
     differences = [
-        made.values(results, scenario="fine_tuned", fraction=fraction, dataset="openmic")
-        - made.values(results, scenario="frozen", fraction=fraction, dataset="openmic")
+        figure_asserts.values(results, scenario="fine_tuned", fraction=fraction, dataset="openmic")
+        - figure_asserts.values(results, scenario="frozen", fraction=fraction, dataset="openmic")
         for fraction in ASCENDING
     ]
     expected = crossing([400, 800, 1400, 2000, 3000, 4000], np.array(differences))
-    found = made.numbers(results).query("role == 'crossing' and panel == 'OpenMIC'").iloc[0]
+    found = figure_asserts.numbers(results).query("role == 'crossing' and panel == 'OpenMIC'").iloc[0]
     assert expected.outcome == found["outcome"] == "crossing"
     assert (found["size"], found["low"], found["high"]) == pytest.approx((expected.size, expected.low, expected.high))
     assert (found["of"], found["over"], found["n"], found["checkpoints"]) == ("fine-tuned", "frozen", 10, 1)
@@ -48,7 +48,7 @@ def test_the_crossing_is_that_of_the_paired_differences(results: Results) -> Non
 
 def test_each_panel_says_its_outcome(results: Results, figure: Figure) -> None:
     titles = [panel.get_title() for panel in figure.axes]
-    row = made.numbers(results).query("role == 'crossing' and panel == 'OpenMIC'").iloc[0]
+    row = figure_asserts.numbers(results).query("role == 'crossing' and panel == 'OpenMIC'").iloc[0]
     assert f"from {row['size']:,.0f} [{row['low']:,.0f}, {row['high']:,.0f}] samples on" in titles[0]
     assert "fine-tuned does not beat frozen\nat the largest size" in titles[1]
     assert "fine-tuned beats frozen\nat every size" in titles[2]
@@ -63,68 +63,68 @@ def test_frozen_is_filled_and_fine_tuned_open(figure: Figure) -> None:
 
 
 def test_missing_sizes_are_left_out_of_the_crossing(tmp_path: Path) -> None:
-    results = studies.training_sizes(tmp_path)
-    made.remove(results, scenario="fine_tuned", fraction="10pct", dataset="openmic")
-    made.remove(results, dataset="fma_small")
+    results = synthetic_studies.training_sizes(tmp_path)
+    figure_asserts.remove(results, scenario="fine_tuned", fraction="10pct", dataset="openmic")
+    figure_asserts.remove(results, dataset="fma_small")
     for fraction in ASCENDING[1:]:
-        made.remove(results, scenario="frozen", fraction=fraction, dataset="extended_ballroom")
-    numbers = made.numbers(results)
+        figure_asserts.remove(results, scenario="frozen", fraction=fraction, dataset="extended_ballroom")
+    numbers = figure_asserts.numbers(results)
     found = numbers.query("role == 'crossing'").set_index("panel")
     assert found.loc["OpenMIC", "outcome"] == "crossing"
     assert (found.loc[["FMA small", "Extended Ballroom"], "status"] == "missing").all()
     assert "fewer than two training sizes" in found.loc["Extended Ballroom", "reason"]
-    figure = made.figure(results)
-    made.assert_nothing_overlaps(figure)
+    figure = figure_asserts.figure(results)
+    figure_asserts.assert_nothing_overlaps(figure)
     titles = [panel.get_title() for panel in figure.axes]
     assert "1 of 12 points not run" in titles[0]
     assert titles[1] == "FMA small\nnothing measured"
 
 
 def test_fractions_of_the_same_size_count_once(tmp_path: Path) -> None:
-    results = made.study(
+    results = figure_asserts.study(
         tmp_path,
         figure={"kind": "training_sizes"},
         rows=["scenario", "fraction"],
         grid={"scenario": ["frozen", "fine_tuned"], "fraction": ["100pct", "10.01pct", "10pct"]},
         value=lambda cell: 0.5 + (cell["scenario"] == "fine_tuned") * (0.1 if cell["fraction"] == "100pct" else -0.1),
     )
-    found = made.numbers(results)
+    found = figure_asserts.numbers(results)
     assert set(found.query("role == 'point'")["train_clips"]) == {400, 4000}
     assert found.query("role == 'crossing'")["outcome"].iloc[0] == "crossing"
 
 
 def test_two_trials_give_no_interval_and_say_so(tmp_path: Path) -> None:
-    results = made.study(
+    results = figure_asserts.study(
         tmp_path,
         figure={"kind": "training_sizes"},
         rows=["scenario", "fraction"],
         grid={"scenario": ["frozen", "fine_tuned"], "fraction": ["100pct", "50pct"]},
         trials=2,
     )
-    title = made.figure(results).axes[0].get_title()
+    title = figure_asserts.figure(results).axes[0].get_title()
     assert "crossing not determined:\nfewer than three trials" in title
 
 
 def test_an_undetermined_crossing_says_what_the_resamples_hold(tmp_path: Path) -> None:
     gains = {"100pct": 0.005, "50pct": -0.03}
-    results = made.study(
+    results = figure_asserts.study(
         tmp_path,
         figure={"kind": "training_sizes"},
         rows=["scenario", "fraction"],
         grid={"scenario": ["frozen", "fine_tuned"], "fraction": [*gains]},
         value=lambda cell: 0.5 + (cell["scenario"] == "fine_tuned") * gains[cell["fraction"]],
     )
-    found = made.numbers(results).query("role == 'crossing'").iloc[0]
-    figure = made.figure(results)
+    found = figure_asserts.numbers(results).query("role == 'crossing'").iloc[0]
+    figure = figure_asserts.figure(results)
     title = figure.axes[0].get_title()
     shares = [f"{100 * found[share]:.0f} %" for share in ("crosses", "always", "never")]
     assert found["crosses"] + found["always"] + found["never"] == pytest.approx(1)
     assert f"of resamples\n{shares[0]} cross, {shares[1]} always, {shares[2]} never better" in title
-    made.assert_nothing_overlaps(figure)
+    figure_asserts.assert_nothing_overlaps(figure)
 
 
 def test_the_description_holds_points_and_crossing(results: Results) -> None:
-    said = made.description(results)
+    said = figure_asserts.description(results)
     assert "frozen 50." in said or "frozen 4" in said
     assert "with 4,000 samples" in said
     assert "fine-tuned does not beat frozen at the largest size" in said
@@ -133,11 +133,11 @@ def test_the_description_holds_points_and_crossing(results: Results) -> None:
 def test_frozen_stands_against_from_scratch_down_to_one_percent(tmp_path: Path) -> None:
     """Fig. 6.5 of Spijkervet (2021): better with few labels, worse with all."""
 
-    def value(cell: made.Cell) -> float:
+    def value(cell: figure_asserts.Cell) -> float:
         share = float(cell["fraction"].removesuffix("pct")) / 100
         return 0.33 if cell["scenario"] == "frozen" else float(0.35 + 0.03 * np.log10(share))
 
-    results = made.study(
+    results = figure_asserts.study(
         tmp_path,
         figure={"kind": "training_sizes", "of": {"scenario": "supervised"}, "over": {"scenario": "frozen"}},
         rows=["scenario", "fraction"],
@@ -147,9 +147,9 @@ def test_frozen_stands_against_from_scratch_down_to_one_percent(tmp_path: Path) 
         },
         value=value,
     )
-    figure = made.figure(results)
-    made.assert_nothing_overlaps(figure)
+    figure = figure_asserts.figure(results)
+    figure_asserts.assert_nothing_overlaps(figure)
     (panel,) = figure.axes
     assert [text.get_text() for text in panel.get_xticklabels()] == ["40", "200", "800", "4,000"]
-    assert made.numbers(results).query("role == 'point'")["scenario"].nunique() == 2
-    assert "supervised beats frozen from " in made.description(results)
+    assert figure_asserts.numbers(results).query("role == 'point'")["scenario"].nunique() == 2
+    assert "supervised beats frozen from " in figure_asserts.description(results)

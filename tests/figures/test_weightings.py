@@ -4,33 +4,33 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from tests.figures import made, studies
-from tests.results import Results
+from tests.figures import figure_asserts, synthetic_studies
+from tests.synthetic_results import Results
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    results = studies.weightings(tmp_path_factory.mktemp("results"))
-    made.remove(results, workers="WLPC", dataset="openmic")
-    made.remove(results, workers="WLPT", weighting="equal", dataset="fma_small")
+    results = synthetic_studies.weightings(tmp_path_factory.mktemp("results"))
+    figure_asserts.remove(results, workers="WLPC", dataset="openmic")
+    figure_asserts.remove(results, workers="WLPT", weighting="equal", dataset="fma_small")
     return results
 
 
 @pytest.fixture(scope="module")
 def figure(results: Results) -> Figure:
-    return made.figure(results)
+    return figure_asserts.figure(results)
 
 
 def test_no_text_lies_on_another_or_outside(figure: Figure) -> None:
-    made.assert_nothing_overlaps(figure)
+    figure_asserts.assert_nothing_overlaps(figure)
 
 
 def test_numbers_are_mean_and_deviation_of_the_trials(results: Results) -> None:
-    numbers = made.numbers(results)
+    numbers = figure_asserts.numbers(results)
     assert len(numbers) == 3 * (8 * 2 + 2)
     for workers, weighting in (("WLP", "equal"), ("WLPMCT", "reweighted")):
         found = numbers.query("panel == 'OpenMIC' and workers == @workers and weighting == @weighting").iloc[0]
-        values = made.values(results, workers=workers, weighting=weighting, dataset="openmic")
+        values = figure_asserts.values(results, workers=workers, weighting=weighting, dataset="openmic")
         assert found["mean"] == pytest.approx(100 * values.mean())
         assert found["sd"] == pytest.approx(100 * values.std(ddof=1))
         assert (found["replicate"], found["trials"], found["checkpoints"]) == ("trials", 10, 1)
@@ -38,7 +38,7 @@ def test_numbers_are_mean_and_deviation_of_the_trials(results: Results) -> None:
 
 def test_bars_are_one_deviation_and_equal_weighting_is_open(figure: Figure, results: Results) -> None:
     panel = figure.axes[1]
-    values = 100 * made.values(results, workers="WLP", weighting="equal", dataset="fma_small")
+    values = 100 * figure_asserts.values(results, workers="WLP", weighting="equal", dataset="fma_small")
     bar = panel.collections[0].get_segments()[0]  # type: ignore[attr-defined]
     assert bar[:, 1] == pytest.approx([values.mean() - values.std(ddof=1), values.mean() + values.std(ddof=1)])
     fills = {line.get_markerfacecolor() for line in panel.lines if line.get_marker() == "o"}
@@ -47,40 +47,40 @@ def test_bars_are_one_deviation_and_equal_weighting_is_open(figure: Figure, resu
 
 
 def test_what_was_not_run_is_named_and_floors_are_lines(figure: Figure, results: Results) -> None:
-    texts = [text.get_text() for text in made.shown(figure)]
+    texts = [text.get_text() for text in figure_asserts.shown(figure)]
     assert texts.count("not run") == 1  # only one of the two weightings is missing on FMA
     assert {"random weights (PASE+) (floor)", "handcrafted features (floor)"} <= set(texts)
-    absent = made.numbers(results).query("status == 'missing'")
+    absent = figure_asserts.numbers(results).query("status == 'missing'")
     assert list(absent["workers"]) == ["WLPC", "WLPC", "WLPT"]
     assert set(absent["reason"]) == {"not run"}
 
 
 def test_several_seeds_give_the_deviation_between_checkpoints(tmp_path: Path) -> None:
-    results = made.study(
+    results = figure_asserts.study(
         tmp_path,
         figure={"kind": "weightings"},
         rows=["workers", "weighting"],
         grid={"workers": ["WLP"], "weighting": ["equal"], "pretrain_seed": [0, 1, 2]},
         value=lambda cell: 0.4 + 0.1 * cell["pretrain_seed"],
     )
-    (row,) = made.numbers(results).to_dict("records")
-    means = [made.values(results, pretrain_seed=seed).mean() for seed in (0, 1, 2)]
+    (row,) = figure_asserts.numbers(results).to_dict("records")
+    means = [figure_asserts.values(results, pretrain_seed=seed).mean() for seed in (0, 1, 2)]
     assert row["sd"] == pytest.approx(100 * np.std(means, ddof=1))
     assert (row["replicate"], row["checkpoints"]) == ("checkpoints", 3)
 
 
 def test_one_data_set_without_results_still_has_a_figure(tmp_path: Path) -> None:
-    results = made.study(
+    results = figure_asserts.study(
         tmp_path, figure={"kind": "weightings"}, rows=["workers", "weighting"], grid={"workers": ["WLP"]}
     )
-    made.remove(results)
-    figure = made.figure(results)
-    made.assert_nothing_overlaps(figure)
-    assert "OpenMIC\nnothing measured" in [text.get_text() for text in made.shown(figure)]
+    figure_asserts.remove(results)
+    figure = figure_asserts.figure(results)
+    figure_asserts.assert_nothing_overlaps(figure)
+    assert "OpenMIC\nnothing measured" in [text.get_text() for text in figure_asserts.shown(figure)]
 
 
 def test_the_description_holds_mean_and_deviation(results: Results) -> None:
-    said = made.description(results)
+    said = figure_asserts.description(results)
     assert "WLPMCT re-weighted" in said
-    values = 100 * made.values(results, workers="WLPMCT", weighting="reweighted", dataset="openmic")
+    values = 100 * figure_asserts.values(results, workers="WLPMCT", weighting="reweighted", dataset="openmic")
     assert f"WLPMCT re-weighted {values.mean():.1f} ± {values.std(ddof=1):.1f}" in said

@@ -7,12 +7,12 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from tests.networks.test_ast import deit
-from workflow_scripts import levels
+from tests.networks.test_audio_spectrogram_transformer import deit
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import magnitude, unet, unet_multiple
-from workflow_scripts.errors import UserError
 from workflow_scripts.heads import ast
 from workflow_scripts.heads.ast import Options
+from workflow_scripts.levels import registry
 from workflow_scripts.networks.maps import Maps
 
 NARROW = 0.125
@@ -39,7 +39,7 @@ def narrow_unet():
 
 
 def test_it_reads_maps():
-    assert levels.fact("head", "ast", "READS") == "maps"
+    assert registry.fact("head", "ast", "READS") == "maps"
 
 
 @pytest.mark.parametrize(("frames", "samples"), [(384, 61_792), (768, 123_232)])

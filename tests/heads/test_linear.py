@@ -3,8 +3,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from workflow_scripts.evaluation.trial_heads import OneHead, initial_values
 from workflow_scripts.heads import linear
-from workflow_scripts.training.heads import OneHead, initial_values
 
 
 def head(inputs=6, outputs=4):

@@ -3,12 +3,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.evaluation.crops import Crops
+from workflow_scripts.evaluation.stacked_heads import Labelled, logits_of, train_heads
+from workflow_scripts.evaluation.trial_heads import OneHead, initial_values
+from workflow_scripts.evaluation.trial_seeds import TrialSettings
 from workflow_scripts.heads import mlp
-from workflow_scripts.training.batched_heads import Labelled, logits_of, train_heads
-from workflow_scripts.training.crops import Crops
-from workflow_scripts.training.heads import OneHead, initial_values
-from workflow_scripts.training.trials import TrialSettings
 
 
 def head(inputs=6, outputs=4, hidden=5):

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from workflow_scripts import levels
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import magnitude, unet, unet_multiple
-from workflow_scripts.errors import UserError
 from workflow_scripts.heads import short_chunk_cnn
 from workflow_scripts.heads.short_chunk_cnn import Options
+from workflow_scripts.levels import registry
 
 NARROW = 0.125
 DECODER = [24, 24, 16, 8, 4, 4]  # of a U-Net as narrow
@@ -24,7 +24,7 @@ def head(*, sources: int, **options) -> short_chunk_cnn.ShortChunkCnnHead:
 
 
 def test_it_reads_maps_of_windows_of_3_86_seconds():
-    assert levels.fact("head", "short_chunk_cnn", "READS") == "maps"
+    assert registry.fact("head", "short_chunk_cnn", "READS") == "maps"
     assert (head(sources=0).samples, head(sources=0).hop) == (61_792, 61_440)
 
 

@@ -16,7 +16,7 @@ import soxr
 from tests.audio.recordings import encode
 from workflow_scripts import acquire, prepare
 from workflow_scripts.audio.corpus import FULL_SCALE, Corpus, Facts, facts_as_json
-from workflow_scripts.files import write_json
+from workflow_scripts.core.files import write_json
 
 RATE = 16_000
 GAP = RATE // 2  # between clips that go through a codec in one file

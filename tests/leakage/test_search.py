@@ -11,8 +11,8 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.checkout import SHARED, needs_shared
 from tests.leakage.corpora import RATE, as_int16, half, music, noisy, quieter, resampled, shifted, through_codec
-from tests.repository import SHARED, needs_shared
 from workflow_scripts.leakage.fingerprint import BANDS, SHIFTS, SILENT, TABLES, Fingerprinter, keys
 from workflow_scripts.leakage.search import LEAST_FRAMES, Index
 

@@ -16,11 +16,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tests import golden
-from workflow_scripts.errors import UserError
+from workflow_scripts.checkpoints import import_networks
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks import msspt, spectrogram, unet
 from workflow_scripts.networks.maps import Maps
 from workflow_scripts.networks.short_chunk_cnn import ShortChunkCnn
-from workflow_scripts.training import official
 
 ALONE, JOINT = (64, 64, 128, 128, 128, 128, 256), (64, 128, 128, 128, 128, 128, 256)
 UP = (192, 192, 128, 64, 32, 16)
@@ -135,7 +135,7 @@ def magnitude() -> Tensor:
 
 def imported(state, path, how):
     torch.save(state, path)
-    return how(official.read(path))
+    return how(import_networks.read(path))
 
 
 @pytest.mark.parametrize("naming", ["keras", "checkpoint"])
@@ -143,7 +143,7 @@ def imported(state, path, how):
 def test_a_back_end_imports_and_computes_what_the_code_does(tmp_path, magnitude, naming, classes):
     layers = back_end(ALONE, inputs=1, beside=(0,) * 7, classes=classes)
     state = published(layers, naming)
-    network = imported(state, tmp_path / "tail.pt", official.short_chunk_cnn)
+    network = imported(state, tmp_path / "tail.pt", import_networks.short_chunk_cnn)
     assert sum(parameter.numel() for parameter in network.parameters()) == {50: 2_396_530, 16: 2_379_088}[classes]
     heard = logarithm(magnitude @ spectrogram.mel_matrix())[..., None]
     with torch.no_grad():
@@ -156,7 +156,7 @@ def test_a_back_end_imports_and_computes_what_the_code_does(tmp_path, magnitude,
 def test_a_joint_network_imports_and_computes_what_the_code_does(tmp_path, magnitude, naming, kind):
     sources, classes, hearing = kind
     state = published(joint(sources, classes=classes, hearing=hearing), naming)
-    network = imported(state, tmp_path / "joint.pt", official.joint_network)
+    network = imported(state, tmp_path / "joint.pt", import_networks.joint_network)
     assert sum(parameter.numel() for parameter in network.parameters()) == (SIZES | FEWER)[kind]
     assert isinstance(network.back_end, ShortChunkCnn)
     with torch.no_grad():
@@ -179,7 +179,7 @@ def joint(sources: int, *, classes: int = 50, hearing: tuple[int, ...] = FIVE) -
 def test_the_separator_of_a_joint_network_is_that_of_its_own_file(tmp_path):
     """The two parts are numbered on; the first is numbered as in a file of its own."""
     state = published(joint(1), "checkpoint")
-    network = imported(state, tmp_path / "joint.pt", official.joint_network)
+    network = imported(state, tmp_path / "joint.pt", import_networks.joint_network)
     alone = msspt.unet_weights(published(separator(1), "checkpoint"))
     for key, value in network.separator.state_dict().items():
         assert torch.equal(value, alone[f"{msspt.PREFIX}{key}"]), key
@@ -203,7 +203,7 @@ def test_the_separator_of_a_joint_network_is_that_of_its_own_file(tmp_path):
 )
 def test_wrong_files_end_in_one_clear_line(tmp_path, how, change, message):
     layers = joint(1) if how == "joint" else back_end(ALONE, inputs=1, beside=(0,) * 7, classes=50)
-    read = official.joint_network if how == "joint" else official.short_chunk_cnn
+    read = import_networks.joint_network if how == "joint" else import_networks.short_chunk_cnn
     with pytest.raises(UserError, match=message) as raised:
         imported(change(published(layers, "keras")), tmp_path / "file.pt", read)
     assert "\n" not in str(raised.value)
@@ -221,8 +221,8 @@ def test_the_widths_here_are_those_of_the_network():
 @pytest.mark.parametrize("naming", ["keras", "checkpoint"])
 def test_the_separator_of_a_joint_network_is_an_encoder(tmp_path, naming, name, sources):
     torch.save(published(joint(sources), naming), tmp_path / "joint.pt")
-    encoder, _ = official.encoder(official.read(tmp_path / "joint.pt"), name=name)
-    wanted = official.joint_network(official.read(tmp_path / "joint.pt")).separator.state_dict()
+    encoder, _ = import_networks.encoder(import_networks.read(tmp_path / "joint.pt"), name=name)
+    wanted = import_networks.joint_network(import_networks.read(tmp_path / "joint.pt")).separator.state_dict()
     torch.testing.assert_close(dict(encoder.network.state_dict()), dict(wanted), rtol=0, atol=0)
 
 
@@ -230,7 +230,7 @@ def test_the_separator_of_a_joint_network_is_an_encoder(tmp_path, naming, name, 
 def test_a_joint_network_learns_as_keras_would(tmp_path, magnitude, sources):
     """In training mode: the batch's own statistics throughout, and where they leave the running ones."""
     state = published(joint(sources), "keras")
-    network = imported(state, tmp_path / "joint.pt", official.joint_network)
+    network = imported(state, tmp_path / "joint.pt", import_networks.joint_network)
     network.train()
     network.back_end.dropout.eval()
     with torch.no_grad():
@@ -252,5 +252,5 @@ def test_a_joint_network_learns_as_keras_would(tmp_path, magnitude, sources):
 
 
 def test_the_u_net_of_a_joint_network_takes_maxima_whatever_the_sources(tmp_path):
-    network = imported(published(joint(4), "keras"), tmp_path / "joint.pt", official.joint_network)
+    network = imported(published(joint(4), "keras"), tmp_path / "joint.pt", import_networks.joint_network)
     assert network.separator.pool is F.max_pool2d

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.results import CODE, Results, factors
-from workflow_scripts.errors import UserError
-from workflow_scripts.factors import PRETRAINING
+from tests.synthetic_results import CODE, Results, factors
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.levels.factors import PRETRAINING
+from workflow_scripts.planning.manifest import Plan, read_plan
 from workflow_scripts.report import separation
-from workflow_scripts.statistics.plan import Plan, read_plan
 
 NUMBERS = {"songs": 12, "si_sdr": -3.04, "si_sdr_gain": 9.06, "sdr": 1.0, "sdr_gain": -0.01}
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.results import Results, full
+from tests.synthetic_results import Results, full
+from workflow_scripts.planning.manifest import Plan, read_plan
 from workflow_scripts.report import status
-from workflow_scripts.statistics.plan import Plan, read_plan
 
 #: a job that was cancelled once, as Snakemake's log tells it; {log} is the job's
 TOLD = """\

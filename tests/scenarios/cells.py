@@ -4,9 +4,9 @@ import numpy as np
 import torch
 
 from workflow_scripts.encoders import pase
+from workflow_scripts.evaluation.task import Cell, FinishedTrials
+from workflow_scripts.evaluation.trial_seeds import TrialSettings
 from workflow_scripts.heads import linear
-from workflow_scripts.training.cells import Cell, FinishedTrials
-from workflow_scripts.training.trials import TrialSettings
 
 CPU = torch.device("cpu")
 

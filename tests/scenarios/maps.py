@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from tests.scenarios.cells import CPU
+from workflow_scripts.evaluation.task import Cell, FinishedTrials
+from workflow_scripts.evaluation.trial_seeds import TrialSettings
+from workflow_scripts.networks.head_interfaces import MapsHead
+from workflow_scripts.networks.interfaces import Encoder
 from workflow_scripts.networks.maps import Maps
-from workflow_scripts.training.cells import Cell, FinishedTrials
-from workflow_scripts.training.heads import MapsHead
-from workflow_scripts.training.shapes import Encoder
-from workflow_scripts.training.trials import TrialSettings
 
 FRAME = 160
 BINS = 32

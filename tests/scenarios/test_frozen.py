@@ -3,10 +3,10 @@ import pytest
 
 from tests.corpora import write_corpus
 from tests.scenarios.cells import cell, informative, shuffled
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.evaluation.frozen import standardised
 from workflow_scripts.scenarios import frozen
 from workflow_scripts.statistics.metrics import metrics
-from workflow_scripts.training.frozen_embeddings import standardised
 
 FAST = {"learning_rate": 0.05, "batch": 16, "max_epochs": 60}
 

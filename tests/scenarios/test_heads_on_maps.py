@@ -11,13 +11,13 @@ import torch
 from tests.corpora import write_corpus
 from tests.scenarios.cells import cell, shuffled, small_pase
 from tests.scenarios.maps import Stub, StubHead, maps_cell
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import magnitude
-from workflow_scripts.errors import UserError
+from workflow_scripts.evaluation import trial_seeds
+from workflow_scripts.evaluation.trial_models import OnMaps
 from workflow_scripts.networks.maps import Maps
 from workflow_scripts.scenarios import fine_tuned, supervised, three_stage
 from workflow_scripts.statistics.metrics import metrics
-from workflow_scripts.training import trials
-from workflow_scripts.training.trial_models import OnMaps
 
 FAST = {"learning_rate": 0.02, "batch": 8, "max_epochs": 8}
 
@@ -193,7 +193,7 @@ def test_pooling_embeddings_is_refused(corpus, tmp_path):
 
 def test_trials_see_the_clips_in_the_same_order_as_other_heads(corpus, tmp_path, monkeypatch):
     seen = []
-    real = trials.order
-    monkeypatch.setattr(trials, "order", lambda rows, **given: seen.append(given) or real(rows, **given))
+    real = trial_seeds.order
+    monkeypatch.setattr(trial_seeds, "order", lambda rows, **given: seen.append(given) or real(rows, **given))
     supervised.run(maps_cell(corpus, folder=tmp_path, **(FAST | {"max_epochs": 2, "trials": 1})))
     assert seen == [{"trial": 0, "epoch": 0}, {"trial": 0, "epoch": 1}]

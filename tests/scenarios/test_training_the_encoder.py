@@ -6,10 +6,10 @@ import torch
 
 from tests.corpora import write_corpus
 from tests.scenarios.cells import cell, shuffled, small_pase
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.evaluation import end_to_end, trial_models
 from workflow_scripts.scenarios import fine_tuned, supervised
 from workflow_scripts.statistics.metrics import metrics
-from workflow_scripts.training import finetuning, trial_models
 
 FAST = {"learning_rate": 0.01, "batch": 8, "max_epochs": 6, "crop_seconds": 0.2, "trials": 2}
 
@@ -55,7 +55,7 @@ def test_every_trial_of_supervised_starts_from_its_own_weights(corpus, tmp_path)
 def test_an_interrupted_job_goes_on_with_the_next_trial_and_gets_the_same_results(corpus, tmp_path, monkeypatch):
     numbers = FAST | {"max_epochs": 2, "trials": 3}
     whole = supervised.run(cell(corpus, folder=tmp_path / "whole", **numbers))
-    trained, real = [], finetuning.train_trial
+    trained, real = [], end_to_end.train_trial
 
     def until_killed(given, trial):
         if trial == 2 and trained == [0, 1]:
@@ -63,7 +63,7 @@ def test_an_interrupted_job_goes_on_with_the_next_trial_and_gets_the_same_result
         trained.append(trial)
         return real(given, trial)
 
-    monkeypatch.setattr(finetuning, "train_trial", until_killed)
+    monkeypatch.setattr(end_to_end, "train_trial", until_killed)
     with pytest.raises(KeyboardInterrupt):
         supervised.run(cell(corpus, folder=tmp_path / "killed", **numbers))
     trained.append("killed")
@@ -77,8 +77,8 @@ def test_an_interrupted_job_goes_on_with_the_next_trial_and_gets_the_same_result
 def test_finished_trials_of_another_job_are_not_used(corpus, tmp_path, monkeypatch):
     given = cell(corpus, folder=tmp_path / "kept", **(FAST | {"max_epochs": 1, "trials": 1}))
     supervised.run(given)
-    trained, real = [], finetuning.train_trial
-    monkeypatch.setattr(finetuning, "train_trial", lambda given, trial: trained.append(trial) or real(given, trial))
+    trained, real = [], end_to_end.train_trial
+    monkeypatch.setattr(end_to_end, "train_trial", lambda given, trial: trained.append(trial) or real(given, trial))
     other = dataclasses.replace(given, finished=type(given.finished)(tmp_path / "kept", digest="other"))
     supervised.run(other)
     assert trained == [0]

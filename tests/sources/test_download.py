@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.sources.server import Site, served
-from workflow_scripts.errors import PassingError, UserError
+from workflow_scripts.core.errors import PassingError, UserError
 from workflow_scripts.sources import download as download_module
 from workflow_scripts.sources.download import download
 from workflow_scripts.sources.remotes import Remote

@@ -9,22 +9,28 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tests.results import Results, factors
-from workflow_scripts.factors import FACTORS
-from workflow_scripts.statistics.across import SetValues, estimate, mean_over_sets, rank
-from workflow_scripts.statistics.asked import Entry
-from workflow_scripts.statistics.cells import Cell
-from workflow_scripts.statistics.checkpoints import compare_checkpoints, summarise_checkpoints
-from workflow_scripts.statistics.clips import Bootstrap, Predictions, bootstrap, combine, difference
-from workflow_scripts.statistics.comparisons import holm, paired_rows, sign_flips, welch
-from workflow_scripts.statistics.equivalence import against_published
-from workflow_scripts.statistics.intervals import mean_intervals
-from workflow_scripts.statistics.plan import Study, parse_plan
-from workflow_scripts.statistics.redrawn import Redrawn
-from workflow_scripts.statistics.seeds import seeds_needed
-from workflow_scripts.statistics.summary import entry_table
-from workflow_scripts.statistics.uncertainty import Difference
-from workflow_scripts.statistics.uncertainty import difference as difference_of_methods
+from tests.synthetic_results import Results, factors
+from workflow_scripts.levels.factors import FACTORS
+from workflow_scripts.planning.manifest import Study, parse_plan
+from workflow_scripts.statistics.contrasts import Entry
+from workflow_scripts.statistics.estimation import Difference
+from workflow_scripts.statistics.estimation import difference as difference_of_methods
+from workflow_scripts.statistics.inference.cluster_bootstrap import (
+    Bootstrap,
+    Predictions,
+    bootstrap,
+    combine,
+    difference,
+)
+from workflow_scripts.statistics.inference.confidence_intervals import mean_intervals
+from workflow_scripts.statistics.inference.equivalence import against_published
+from workflow_scripts.statistics.inference.hypothesis_tests import holm, paired_rows, sign_flips, welch
+from workflow_scripts.statistics.inference.multi_dataset import SetValues, estimate, mean_over_sets, rank
+from workflow_scripts.statistics.inference.power import seeds_needed
+from workflow_scripts.statistics.inference.random_effects import compare_checkpoints, summarise_checkpoints
+from workflow_scripts.statistics.samples import Cell
+from workflow_scripts.statistics.tables.summary import entry_table
+from workflow_scripts.statistics.test_set_bootstrap import Redrawn
 
 pytestmark = pytest.mark.slow
 Noise = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]

@@ -4,9 +4,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.results import CODE, Results, factors, trials
-from workflow_scripts.errors import UserError
-from workflow_scripts.statistics.plan import parse_plan
+from tests.synthetic_results import CODE, Results, factors, trials
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.planning.manifest import parse_plan
 from workflow_scripts.statistics.trials import COLUMNS, gather, read_trials
 
 

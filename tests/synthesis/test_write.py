@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.synthesis import write
 from workflow_scripts.synthesis.dances import DANCES, DanceTrack, tempo_of
 from workflow_scripts.synthesis.genres import GENRES, GenreTrack

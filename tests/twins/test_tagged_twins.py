@@ -17,11 +17,11 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from workflow_scripts import levels
 from workflow_scripts.audio.build import Wanted, build
-from workflow_scripts.audio.index import DatasetIndex
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import billboard, gtzan, magnatagatune, msd
-from workflow_scripts.errors import UserError
+from workflow_scripts.levels import registry
+from workflow_scripts.levels.dataset_index import DatasetIndex
 from workflow_scripts.synthesis import write as writing
 from workflow_scripts.synthesis.arrangements import STYLES, arrange
 from workflow_scripts.synthesis.options import TwinOptions
@@ -31,8 +31,8 @@ from workflow_scripts.twins import msd as msd_twin
 
 
 def make(name: str, root: Path, **given) -> DatasetIndex:
-    levels.load("twin", name).write(root, TwinOptions(**{"clip_seconds": 0.5, **given}))
-    module = levels.load("dataset", name)
+    registry.load("twin", name).write(root, TwinOptions(**{"clip_seconds": 0.5, **given}))
+    module = registry.load("dataset", name)
     return module.index(root, module.Options())
 
 
@@ -102,7 +102,7 @@ def test_magnatagatune_s_bad_clips_appear_with_defects(tmp_path):
 
 @pytest.mark.parametrize("twin", [magnatagatune_twin, msd_twin])
 def test_every_tag_of_the_fifty_is_given_by_some_rule_and_none_contradicts_another(twin):
-    wanted = set(levels.load("dataset", twin.__name__.rpartition(".")[2]).TAGS)
+    wanted = set(registry.load("dataset", twin.__name__.rpartition(".")[2]).TAGS)
     assert wanted <= set(twin.TAGS)
     rng, given = np.random.default_rng(0), set()
     styles = twin.SHARES if twin is magnatagatune_twin else twin.STYLES

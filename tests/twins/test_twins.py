@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from workflow_scripts import levels
-from workflow_scripts.audio import fma
-from workflow_scripts.audio.index import DatasetIndex
-from workflow_scripts.datasets import extended_ballroom, openmic
+from workflow_scripts.datasets import _fma, extended_ballroom, openmic
+from workflow_scripts.levels import registry
+from workflow_scripts.levels.dataset_index import DatasetIndex
 from workflow_scripts.synthesis.options import TwinOptions
 
 CLIPS = {
@@ -26,8 +25,8 @@ NAMES = list(CLIPS)
 
 def make(name: str, root: Path, **given) -> DatasetIndex:
     options = {"clips": CLIPS[name], "clip_seconds": 1.0, **given}
-    levels.load("twin", name).write(root, TwinOptions(**options))
-    module = levels.load("dataset", name)
+    registry.load("twin", name).write(root, TwinOptions(**options))
+    module = registry.load("dataset", name)
     return module.index(root, module.Options())
 
 
@@ -45,18 +44,18 @@ def roots(tmp_path_factory) -> dict[str, Path]:
 
 
 def index_of(name: str, root: Path) -> DatasetIndex:
-    module = levels.load("dataset", name)
+    module = registry.load("dataset", name)
     return module.index(root, module.Options())
 
 
 def test_every_named_data_set_but_folder_has_a_twin():
-    assert set(levels.names("dataset")) - {"folder"} == set(levels.names("twin"))
+    assert set(registry.names("dataset")) - {"folder"} == set(registry.names("twin"))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_real_loader_reads_every_clip_of_the_length_asked_for(name, roots):
     index = index_of(name, roots[name])
-    assert index.task == levels.fact("dataset", name, "TASK")
+    assert index.task == registry.fact("dataset", name, "TASK")
     if name != "extended_ballroom":  # which leaves four classes out
         assert len(index.clips) == CLIPS[name]
     for path in index.clips["path"]:
@@ -117,7 +116,7 @@ def test_openmic_says_the_same_in_csv_and_npz(roots, tmp_path):
 
 def test_ballroom_has_thirteen_classes_and_repetitions_inside_a_class(tmp_path):
     root = tmp_path
-    levels.load("twin", "extended_ballroom").write(root, TwinOptions(clips=300, clip_seconds=0.5))
+    registry.load("twin", "extended_ballroom").write(root, TwinOptions(clips=300, clip_seconds=0.5))
     songs = extended_ballroom.read_songs(root / extended_ballroom.NAME)
     assert len(songs) == 300
     dances = {song.song: song.dance for song in songs}
@@ -137,7 +136,7 @@ def test_fma_table_has_the_real_shape_and_the_subset_trap(roots):
     assert {len(row) for row in rows} == {53}
     assert rows[0][0] == rows[1][0] == ""
     assert rows[2] == ["track_id"] + [""] * 52
-    tracks = fma.read_tracks(path)
+    tracks = _fma.read_tracks(path)
     marked = tracks["subset"].value_counts()
     assert marked["small"] > 0 < marked["medium"]
     assert set(marked.index) & {"large", "full"}

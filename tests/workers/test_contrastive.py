@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from tests import golden, processes
-from workflow_scripts.errors import UserError
-from workflow_scripts.training import parallel
-from workflow_scripts.training.shapes import Batch
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.networks.interfaces import Batch
+from workflow_scripts.pretraining import distributed
 from workflow_scripts.workers import contrastive
 from workflow_scripts.workers.contrastive import Options, nt_xent
 
@@ -126,14 +126,14 @@ def loss_and_gradients(views: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]
     built = contrastive.build(Options(size=3), embedding_size=4)
     loss = built.loss(views.flatten(0, 1)[..., None], batch(views.shape[1] * 2))
     loss.backward()
-    parallel.average_gradients(built.parameters())
-    return parallel.mean(loss.detach()), built.projector[0].weight.grad
+    distributed.average_gradients(built.parameters())
+    return distributed.mean(loss.detach()), built.projector[0].weight.grad
 
 
 def share(folder) -> None:
-    with parallel.joined(torch.device("cpu")):
-        own = given_views().chunk(2, dim=1)[parallel.rank()]
-        torch.save(loss_and_gradients(own), folder / f"{parallel.rank()}.pt")
+    with distributed.joined(torch.device("cpu")):
+        own = given_views().chunk(2, dim=1)[distributed.rank()]
+        torch.save(loss_and_gradients(own), folder / f"{distributed.rank()}.pt")
 
 
 def test_two_processes_have_the_loss_and_gradients_of_the_joint_batch(tmp_path):

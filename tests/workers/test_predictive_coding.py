@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from tests import processes
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import cpc, pase
-from workflow_scripts.errors import UserError
-from workflow_scripts.training import parallel
-from workflow_scripts.training.shapes import Batch
+from workflow_scripts.networks.interfaces import Batch
+from workflow_scripts.pretraining import distributed
 from workflow_scripts.workers import predictive_coding
 from workflow_scripts.workers.predictive_coding import Draws, Options
 
@@ -120,11 +120,11 @@ def test_impossible_options_are_refused(bad):
 
 def loss_and_gradient(frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     built = worker()
-    torch.manual_seed(3 + 10 * parallel.rank())  # as the trainer seeds processes differently
+    torch.manual_seed(3 + 10 * distributed.rank())  # as the trainer seeds processes differently
     loss = built.loss(frames, batch())
     loss.backward()
-    parallel.average_gradients(built.parameters())
-    return parallel.mean(loss.detach()), built.predictor.weight.grad
+    distributed.average_gradients(built.parameters())
+    return distributed.mean(loss.detach()), built.predictor.weight.grad
 
 
 def given_frames() -> torch.Tensor:
@@ -132,8 +132,8 @@ def given_frames() -> torch.Tensor:
 
 
 def share(folder) -> None:
-    with parallel.joined(torch.device("cpu")):
-        torch.save(loss_and_gradient(given_frames().chunk(2)[parallel.rank()]), folder / f"{parallel.rank()}.pt")
+    with distributed.joined(torch.device("cpu")):
+        torch.save(loss_and_gradient(given_frames().chunk(2)[distributed.rank()]), folder / f"{distributed.rank()}.pt")
 
 
 def test_two_processes_have_the_loss_and_gradients_of_the_joint_batch(tmp_path):

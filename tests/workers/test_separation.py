@@ -5,19 +5,19 @@ from __future__ import annotations
 import pytest
 import torch
 
-from workflow_scripts import levels
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import magnitude, unet
-from workflow_scripts.errors import UserError
+from workflow_scripts.levels import registry
 from workflow_scripts.networks import spectrogram
-from workflow_scripts.training.separation import FOUR, separated
-from workflow_scripts.training.shapes import Batch
+from workflow_scripts.networks.interfaces import Batch
+from workflow_scripts.workers._separation import FOUR, separated
 
 SAMPLES = spectrogram.sample_count(64)
 
 
 def worker(name: str):
-    level = levels.load("worker", f"separation_{name}")
-    return level.build(levels.options(level, {}), embedding_size=3000)
+    level = registry.load("worker", f"separation_{name}")
+    return level.build(registry.options(level, {}), embedding_size=3000)
 
 
 def frames(masks: torch.Tensor) -> torch.Tensor:

@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from workflow_scripts import levels
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import pase
-from workflow_scripts.errors import UserError
 from workflow_scripts.features import official, spectral
+from workflow_scripts.levels import registry
 from workflow_scripts.networks.decoder import MirroredDecoder, WaveformDecoder
 from workflow_scripts.networks.heads import RegressionHead, stack_neighbours
-from workflow_scripts.training.regression import FeatureOptions, FeatureWorker
-from workflow_scripts.training.shapes import Batch
+from workflow_scripts.networks.interfaces import Batch
 from workflow_scripts.workers import lps, mfcc, prosody, waveform
+from workflow_scripts.workers._feature_regression import FeatureOptions, FeatureWorker
 
 WORKERS = {"waveform": 1, "lps": 1025, "prosody": 4, "mfcc": 20, "chroma": 12, "tempogram": 384}
 FEATURES = [name for name in WORKERS if name != "waveform"]
@@ -33,8 +33,8 @@ def batch_of_noise(*, clips: int = 2, samples: int = 4800, seed: int = 0) -> Bat
 
 
 def build(name: str, **options: object):
-    level = levels.load("worker", name)
-    return level.build(levels.options(level, options), embedding_size=8)
+    level = registry.load("worker", name)
+    return level.build(registry.options(level, options), embedding_size=8)
 
 
 @pytest.mark.parametrize("name", WORKERS)

@@ -12,13 +12,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from workflow_scripts import provenance
 from workflow_scripts.audio.corpus import Facts, audio_file, facts_as_json
-from workflow_scripts.audio.index import EXCLUDED_COLUMNS, DatasetIndex, Stem
-from workflow_scripts.audio.pool import Decoded, Task, decode_all
-from workflow_scripts.errors import UserError
-from workflow_scripts.files import write_json, write_text, written_atomically
-from workflow_scripts.progress import track
+from workflow_scripts.audio.decoder_pool import Decoded, Task, decode_all
+from workflow_scripts.core import provenance
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.files import write_json, write_text, written_atomically
+from workflow_scripts.core.progress import track
+from workflow_scripts.levels.dataset_index import EXCLUDED_COLUMNS, DatasetIndex, Stem
 
 OUTSIDE = "the file lies outside the folder of the data set"
 LOOSEST_SECONDS = 0.1  # by which a stem may be shorter or longer than its mixture: codecs pad each stream on its own

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.audio.index import Split, Task
-from workflow_scripts.audio.tolerance import require_tolerable
-from workflow_scripts.errors import UserError
+from workflow_scripts.audio.quarantine_limit import require_tolerable
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.levels.dataset_index import Split, Task
 
 FULL_SCALE = 32768  # int16 sample value of amplitude 1.0
 BYTES_OF_SAMPLE = 2

@@ -18,7 +18,7 @@ from typing import IO
 import imageio_ffmpeg
 import numpy as np
 
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
 
 #: containers that hold recordings; not the playlists and scripts that make ffmpeg open other files
 CONTAINERS = (

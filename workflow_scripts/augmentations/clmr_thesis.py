@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from workflow_scripts.augmentations import delay, filter, gain, noise, pitch, polarity, reverb
-from workflow_scripts.training.chain import Chain, joined, require_probabilities
+from workflow_scripts.augmentations._chain import Chain, joined, require_probabilities
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from workflow_scripts.training.chain import Chain
+from workflow_scripts.augmentations._chain import Chain
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from workflow_scripts.augmentations._chain import Alone, Chain, Effect, whole_between
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.effects.delay import delayed
-from workflow_scripts.errors import UserError
-from workflow_scripts.training.chain import Alone, Chain, Effect, whole_between
 
 
 @dataclass(frozen=True, kw_only=True)

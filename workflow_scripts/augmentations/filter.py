@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from workflow_scripts.augmentations._chain import Alone, Chain, Effect, between
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.effects.filters import filtered
-from workflow_scripts.errors import UserError
-from workflow_scripts.training.chain import Alone, Chain, Effect, between
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from workflow_scripts.augmentations._chain import Alone, Chain, Effect, between, require_order
 from workflow_scripts.effects.level import amplified
-from workflow_scripts.training.chain import Alone, Chain, Effect, between, require_order
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from workflow_scripts.augmentations._chain import Alone, Chain, Effect, between, require_order
 from workflow_scripts.effects.level import noisy
-from workflow_scripts.training.chain import Alone, Chain, Effect, between, require_order
 
 SEEDS = 2**53  # as many as a float64 from 0 to 1 tells apart
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from workflow_scripts.training.shapes import Augmentation
+from workflow_scripts.networks.interfaces import Augmentation
 
 
 @dataclass(frozen=True, kw_only=True)

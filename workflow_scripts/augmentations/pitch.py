@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from workflow_scripts.augmentations._chain import Alone, Chain, Effect, require_order, whole_between
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.effects.pitch import shifted
-from workflow_scripts.errors import UserError
-from workflow_scripts.training.chain import Alone, Chain, Effect, require_order, whole_between
 
 OCTAVE = 1200  # cents; the thesis needs 700, and time and memory grow with the ratio of the speeds
 

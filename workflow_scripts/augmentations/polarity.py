@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from workflow_scripts.augmentations._chain import Alone, Chain, Effect
 from workflow_scripts.effects.level import inverted
-from workflow_scripts.training.chain import Alone, Chain, Effect
 
 
 @dataclass(frozen=True, kw_only=True)

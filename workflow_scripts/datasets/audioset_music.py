@@ -11,10 +11,10 @@ from typing import Literal
 
 import pandas as pd
 
-from workflow_scripts.audio import splits
-from workflow_scripts.audio.index import CLIP_COLUMNS, DatasetIndex
-from workflow_scripts.audio.listing import audio_files, excluded_table
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.datasets import _splits
+from workflow_scripts.datasets._files import audio_files, excluded_table
+from workflow_scripts.levels.dataset_index import CLIP_COLUMNS, DatasetIndex
 from workflow_scripts.sources.remotes import Remote
 
 TASK = "unlabelled"
@@ -90,7 +90,7 @@ def index(root: Path, options: Options) -> DatasetIndex:
     chosen = sorted(_subset(list(rows), options))
     groups = [rows[clip][0] for clip in chosen]
     clips = pd.DataFrame({"clip": chosen, "path": [rows[clip][1] for clip in chosen], "group": groups})
-    clips["split"] = splits.by_hash(groups)
+    clips["split"] = _splits.by_hash(groups)
     clips["start_seconds"] = clips["end_seconds"] = float("nan")
     summary = (
         [("segments without audio", f"{missing} Music segments of the csv files have no audio file")] if missing else []
@@ -178,4 +178,4 @@ def _subset(clips: list[str], options: Options) -> list[str]:
     """A random subset that only depends on names and seed: another download adds clips, it does not reshuffle."""
     if options.clips is None or options.clips >= len(clips):
         return clips
-    return sorted(clips, key=lambda clip: (splits.position(clip, salt=str(options.seed)), clip))[: options.clips]
+    return sorted(clips, key=lambda clip: (_splits.position(clip, salt=str(options.seed)), clip))[: options.clips]

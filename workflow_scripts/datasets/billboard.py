@@ -12,10 +12,10 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from workflow_scripts.audio import splits
-from workflow_scripts.audio.index import DatasetIndex
-from workflow_scripts.audio.listing import audio_files, clip_table, excluded_table
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.datasets import _splits
+from workflow_scripts.datasets._files import audio_files, clip_table, excluded_table
+from workflow_scripts.levels.dataset_index import DatasetIndex
 from workflow_scripts.sources.remotes import Remote
 
 TASK = "unlabelled"
@@ -68,7 +68,7 @@ def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 (every 
     summary = [("songs without audio", f"{lacking} songs of the index have no audio file")] if lacking else []
     return DatasetIndex(
         task="unlabelled",
-        clips=clip_table(clip=clips, path=[files[clip] for clip in clips], split=splits.by_hash(clips), group=clips),
+        clips=clip_table(clip=clips, path=[files[clip] for clip in clips], split=_splits.by_hash(clips), group=clips),
         labels=pd.DataFrame(index=pd.Index(clips, name="clip")),
         excluded=excluded_table(excluded + summary),
     )

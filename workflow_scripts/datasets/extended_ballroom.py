@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree
 
-from workflow_scripts.audio import splits
-from workflow_scripts.audio.index import DatasetIndex
-from workflow_scripts.audio.listing import MISSING, clip_table, excluded_table, first_existing, one_hot
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.datasets import _splits
+from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, first_existing, one_hot
+from workflow_scripts.levels.dataset_index import DatasetIndex
 from workflow_scripts.sources.remotes import Remote
 
 TASK = "multiclass"
@@ -87,7 +87,7 @@ def index(root: Path, options: Options) -> DatasetIndex:
         (song for song in songs if options.classes == "all" or song.dance not in DROPPED), key=lambda song: song.song
     )
     groups = [group_of[song.song] if options.split == "grouped" else song.song for song in songs]
-    split = splits.grouped(groups, classes=[song.dance for song in songs])
+    split = _splits.grouped(groups, classes=[song.dance for song in songs])
     rows = []
     excluded = []
     for song, its_split, group in zip(songs, split, groups, strict=True):

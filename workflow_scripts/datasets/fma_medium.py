@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.audio import fma
-from workflow_scripts.audio.index import DatasetIndex
+from workflow_scripts.datasets import _fma
+from workflow_scripts.levels.dataset_index import DatasetIndex
 from workflow_scripts.sources.remotes import Remote
 
 TASK = "multiclass"
@@ -21,7 +21,7 @@ BIBTEX = """@inproceedings{defferrard2017fma,
 }"""
 LICENSE = "metadata CC BY 4.0; audio: each track under the licence its artist chose"
 REMOTES = {
-    "metadata": fma.METADATA,
+    "metadata": _fma.METADATA,
     "audio": Remote(
         url="https://os.unil.cloud.switch.ch/fma/fma_medium.zip",
         algorithm="sha1",
@@ -45,4 +45,4 @@ class Options:
 
 def index(root: Path, options: Options) -> DatasetIndex:
     """Index FMA medium; see `fma.index` for the layouts accepted and the errors raised."""
-    return fma.index(root, subset="medium", marked=None if options.with_small else ("medium",))
+    return _fma.index(root, subset="medium", marked=None if options.with_small else ("medium",))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.audio import fma
-from workflow_scripts.audio.index import DatasetIndex
+from workflow_scripts.datasets import _fma
+from workflow_scripts.levels.dataset_index import DatasetIndex
 from workflow_scripts.sources.remotes import Remote
 
 TASK = "multiclass"
@@ -21,7 +21,7 @@ BIBTEX = """@inproceedings{defferrard2017fma,
 }"""
 LICENSE = "metadata CC BY 4.0; audio: each track under the licence its artist chose"
 REMOTES = {
-    "metadata": fma.METADATA,
+    "metadata": _fma.METADATA,
     "audio": Remote(
         url="https://os.unil.cloud.switch.ch/fma/fma_small.zip",
         algorithm="sha1",
@@ -38,4 +38,4 @@ class Options:
 
 def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 (every data set has this shape)
     """Index FMA small; see `fma.index` for the layouts accepted and the errors raised."""
-    return fma.index(root, subset="small")
+    return _fma.index(root, subset="small")

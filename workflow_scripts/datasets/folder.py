@@ -10,10 +10,10 @@ from typing import Literal
 
 import pandas as pd
 
-from workflow_scripts.audio import splits
-from workflow_scripts.audio.index import DatasetIndex
-from workflow_scripts.audio.listing import MISSING, audio_files, clip_table, excluded_table, is_audio, one_hot
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.datasets import _splits as splits
+from workflow_scripts.datasets._files import MISSING, audio_files, clip_table, excluded_table, is_audio, one_hot
+from workflow_scripts.levels.dataset_index import DatasetIndex
 from workflow_scripts.sources.remotes import Remote
 
 TASK = "by options"  # whether there are labels, and of which kind, is the option `labels`

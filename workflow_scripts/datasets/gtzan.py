@@ -12,10 +12,10 @@ from typing import Literal
 
 import pandas as pd
 
-from workflow_scripts.audio import splits
-from workflow_scripts.audio.index import DatasetIndex
-from workflow_scripts.audio.listing import clip_table, excluded_table, first_existing, one_hot
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.datasets import _splits
+from workflow_scripts.datasets._files import clip_table, excluded_table, first_existing, one_hot
+from workflow_scripts.levels.dataset_index import DatasetIndex
 from workflow_scripts.sources.remotes import Remote
 
 TASK = "multiclass"
@@ -70,7 +70,7 @@ def index(root: Path, options: Options) -> DatasetIndex:
         clips=clip_table(
             clip=clips,
             path=[path for path in paths if path is not None],
-            split=kept["split"] if options.split == "fault_filtered" else splits.by_hash(clips),
+            split=kept["split"] if options.split == "fault_filtered" else _splits.by_hash(clips),
             group=clips,  # who plays is not told: the list itself keeps artists apart
         ),
         labels=one_hot(kinds, classes=sorted(set(listed["genre"])), clips=clips),

@@ -15,10 +15,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.audio import foreign
-from workflow_scripts.audio.index import DatasetIndex, Split
-from workflow_scripts.audio.listing import audio_files, clip_table, excluded_table, first_existing
-from workflow_scripts.errors import UserError
+from workflow_scripts.audio import safe_unpickle
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.datasets._files import audio_files, clip_table, excluded_table, first_existing
+from workflow_scripts.levels.dataset_index import DatasetIndex, Split
 from workflow_scripts.sources.remotes import Remote
 
 TASK = "multilabel"
@@ -133,7 +133,7 @@ def _table(path: Path, split: Split) -> Iterator[tuple[str, Split, object]]:
 
 
 def _pickled(train: Path, test: Path, vectors: Path) -> Iterator[tuple[str, Split, object]]:
-    listed, tested, labels = (foreign.read_pickle(path) for path in (train, test, vectors))
+    listed, tested, labels = (safe_unpickle.read_pickle(path) for path in (train, test, vectors))
     if not isinstance(listed, list) or not isinstance(tested, list) or not isinstance(labels, dict):
         raise UserError(f"{train}, {test.name} and {vectors.name} are not two lists and labels: get the originals")
     parts: tuple[tuple[Split, list], ...] = (
@@ -178,7 +178,7 @@ def _preview_names(root: Path, *, needed: bool) -> dict[str, str]:
     path = _list(root, PREVIEWS) if needed else None
     if path is None:
         return {}
-    table = foreign.read_pickle(path)
+    table = safe_unpickle.read_pickle(path)
     if not isinstance(table, dict):
         raise UserError(f"{path} is no table of previews: get the original")
     return {str(track): str(preview) for track, preview in table.items()}

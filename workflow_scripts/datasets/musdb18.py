@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.audio.index import DatasetIndex, Split, Stem
-from workflow_scripts.audio.listing import MISSING, clip_table, excluded_table
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table
+from workflow_scripts.levels.dataset_index import DatasetIndex, Split, Stem
 from workflow_scripts.sources.remotes import Remote
 
 TASK = "unlabelled"

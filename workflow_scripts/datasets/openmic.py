@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.audio import foreign, splits
-from workflow_scripts.audio.index import DatasetIndex
-from workflow_scripts.audio.listing import MISSING, clip_table, excluded_table
-from workflow_scripts.errors import UserError
+from workflow_scripts.audio import safe_unpickle
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.datasets import _splits
+from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table
+from workflow_scripts.levels.dataset_index import DatasetIndex
 from workflow_scripts.sources.remotes import Remote
 
 TASK = "multilabel"
@@ -71,7 +72,7 @@ def index(root: Path, options: Options) -> DatasetIndex:
     labels = read_labels(base)
     split = read_partitions(base)
     artists = read_artists(base, split.index)
-    split = splits.validation_carved(split, groups=artists, share=options.validation)
+    split = _splits.validation_carved(split, groups=artists, share=options.validation)
     prefix = "" if base == root else f"{FOLDER}/"
     paths = {key: f"audio/{key[:3]}/{key}.ogg" for key in split.index}
     present = [key for key in split.index if (base / paths[key]).is_file()]
@@ -144,6 +145,6 @@ def _from_csv(path: Path) -> pd.DataFrame:
 
 
 def _from_npz(path: Path) -> pd.DataFrame:
-    arrays = foreign.read_npz(path, ("Y_true", "Y_mask", "sample_key"))
+    arrays = safe_unpickle.read_npz(path, ("Y_true", "Y_mask", "sample_key"))
     relevance = np.where(arrays["Y_mask"], arrays["Y_true"], np.nan)
     return pd.DataFrame(relevance, index=arrays["sample_key"].astype(str), columns=list(CLASSES)).sort_index()

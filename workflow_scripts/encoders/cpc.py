@@ -13,9 +13,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks import clmr, cpc, widths
-from workflow_scripts.training.shapes import Encoder
+from workflow_scripts.networks.interfaces import Encoder
 
 TRAINABLE = True
 SAMPLE_RATE = 22050

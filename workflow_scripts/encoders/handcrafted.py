@@ -14,7 +14,7 @@ from torch import Tensor
 
 from workflow_scripts.features import prosody, rhythm, spectral
 from workflow_scripts.features.frames import HOP
-from workflow_scripts.training.shapes import Encoder
+from workflow_scripts.networks.interfaces import Encoder
 
 TRAINABLE = False
 UNTRAINED_VERSION_OF = None

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks import spectrogram
+from workflow_scripts.networks.interfaces import Encoder
 from workflow_scripts.networks.maps import Maps
-from workflow_scripts.training.shapes import Encoder
 
 TRAINABLE = False
 UNTRAINED_VERSION_OF = None

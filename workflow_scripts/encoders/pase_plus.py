@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks import blocks
+from workflow_scripts.networks.interfaces import Encoder
 from workflow_scripts.networks.normalised import NormalisedConvolution
 from workflow_scripts.networks.qrnn import Qrnn
-from workflow_scripts.training.shapes import Encoder
 
 TRAINABLE = True
 SAMPLE_RATE = 16000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from workflow_scripts.encoders import pase
-from workflow_scripts.training.shapes import Encoder
+from workflow_scripts.networks.interfaces import Encoder
 
 TRAINABLE = False
 UNTRAINED_VERSION_OF = "pase"

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks import clmr, samplecnn, widths
-from workflow_scripts.training.shapes import Encoder
+from workflow_scripts.networks.interfaces import Encoder
 
 TRAINABLE = True
 SAMPLE_RATE = 22050

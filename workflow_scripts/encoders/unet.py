@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks import msspt, spectrogram, unet
+from workflow_scripts.networks.interfaces import Encoder
 from workflow_scripts.networks.maps import Maps
-from workflow_scripts.training.shapes import Encoder
 
 TRAINABLE = True
 SAMPLE_RATE = 16000

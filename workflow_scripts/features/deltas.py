@@ -6,8 +6,8 @@ import torch
 from scipy.signal import savgol_coeffs
 from torch import Tensor
 
-from workflow_scripts.errors import UserError
-from workflow_scripts.features.exact import exact
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.features.precision import exact
 
 FRAMES = 9  # librosa's default width, which the PASE code keeps
 

@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from workflow_scripts.features import spectral
-from workflow_scripts.features.exact import exact, fine
 from workflow_scripts.features.frames import HOP, N_FFT
 from workflow_scripts.features.pitch import pyin
+from workflow_scripts.features.precision import exact, fine
 from workflow_scripts.features.prosody import root_mean_square, zero_crossing_rate
 
 WINDOW = 400  # samples: 25 ms at 16 kHz

@@ -20,7 +20,7 @@ import numpy as np
 from numba import njit
 from scipy.stats import beta, boltzmann
 
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.features.frames import HOP, N_FFT
 
 # librosa's defaults.

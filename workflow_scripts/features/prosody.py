@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from workflow_scripts.features.exact import exact
 from workflow_scripts.features.frames import HOP, N_FFT, frame_count
 from workflow_scripts.features.pitch import pyin
+from workflow_scripts.features.precision import exact
 
 __all__ = ["CHANNELS", "pyin", "root_mean_square", "targets", "zero_crossing_rate"]
 

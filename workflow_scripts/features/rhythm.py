@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from workflow_scripts.features import spectral
-from workflow_scripts.features.exact import blocks, exact
 from workflow_scripts.features.frames import HOP, N_FFT
+from workflow_scripts.features.precision import blocks, exact
 
 TEMPOGRAM_FRAMES = 384  # librosa's default window, and the number of lags
 TRANSFORM = 768  # at least 2 * 384 - 1, so that the circular autocorrelation is the plain one; 2**8 * 3 is fast

@@ -18,8 +18,8 @@ from scipy.fft import dct
 from torch import Tensor
 from torch.nn import functional as F
 
-from workflow_scripts.features.exact import blocks, exact, fine
 from workflow_scripts.features.frames import HOP, N_FFT
+from workflow_scripts.features.precision import blocks, exact, fine
 
 MEL_BANDS = 128  # librosa's default
 MEL_GROUPS = 4  # equal numbers of bands, see `_mel_filters`

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.features.frames import HOP
 
 

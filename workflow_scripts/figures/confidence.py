@@ -17,14 +17,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from workflow_scripts.errors import UserError
-from workflow_scripts.factors import PRETRAINING
-from workflow_scripts.report import figures, words
-from workflow_scripts.report.evidence import NOT_RUN, Evidence, Method, Predictions, Windows, frame, panels, select
-from workflow_scripts.statistics.cells import objection
-from workflow_scripts.statistics.missing import in_short
-from workflow_scripts.statistics.plan import Evaluation, Study
-from workflow_scripts.statistics.summary import MEASURED, METHOD_FACTORS, MISSING
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.levels.factors import PRETRAINING
+from workflow_scripts.planning.manifest import Evaluation, Study
+from workflow_scripts.report import labels as words
+from workflow_scripts.report import plotting
+from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, Method, Predictions, Windows, frame, panels, select
+from workflow_scripts.statistics.failure_reasons import in_short
+from workflow_scripts.statistics.samples import objection
+from workflow_scripts.statistics.tables.summary import MEASURED, METHOD_FACTORS, MISSING
 
 READING = (
     "Probability of the tag in each window of the clip, drawn at the window's middle; windows overlap by half. First "
@@ -96,7 +97,7 @@ def _cases(sides: Sequence[Sequence[Method]], evidence: Evidence, options: Optio
         windows = evidence.windows(_first(method))
         if windows is None:
             return [{"status": MISSING, "reason": "no windows stored: the head hears clips as a whole"}]
-        name = figures.named(method.levels, evidence.study.rows)
+        name = plotting.named(method.levels, evidence.study.rows)
         found.append(_Side(method=method, name=name, windows=windows))
     predictions = evidence.predictions(_first(methods[0]))
     return [row for case in (WITHOUT, WITH) for row in _case(case, predictions, found, options, evidence.study)]
@@ -161,37 +162,37 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     """Draw what `numbers` returned."""
     names = [name for name in dict.fromkeys(numbers["method"]) if name]
     styles: dict[str, dict[str, Any]] = {
-        name: {**figures.distinct(place), "markersize": 4, "linewidth": 1.4, "linestyle": DASHED[place % len(DASHED)]}
+        name: {**plotting.distinct(place), "markersize": 4, "linewidth": 1.4, "linestyle": DASHED[place % len(DASHED)]}
         for place, name in enumerate(names)
     }
     grouped = [
         (label, rows)
-        for label, within in figures.groups(numbers, "panel")
-        for _, rows in figures.groups(within, "case")
+        for label, within in plotting.groups(numbers, "panel")
+        for _, rows in plotting.groups(within, "case")
     ]
-    rows, columns = figures.grid_of(len(grouped), width=PANEL_WIDTH, most=2)
-    figure = figures.blank(PANEL_WIDTH * columns, HEIGHT * rows + figures.LEGEND_HEIGHT)
-    axes = figures.panels(figure, rows, columns, len(grouped))
+    rows, columns = plotting.grid_of(len(grouped), width=PANEL_WIDTH, most=2)
+    figure = plotting.blank(PANEL_WIDTH * columns, HEIGHT * rows + plotting.LEGEND_HEIGHT)
+    axes = plotting.panels(figure, rows, columns, len(grouped))
     for panel, (label, within) in zip(axes, grouped, strict=True):
         _panel(panel, label, within, styles=styles)
     handles = [Line2D([], [], label=name, **style) for name, style in styles.items()]
-    figures.legend(figure, handles, columns=figures.legend_columns(handles, width=PANEL_WIDTH * columns))
-    figures.heading(figure, study.title, numbers["source"])
+    plotting.legend(figure, handles, columns=plotting.legend_columns(handles, width=PANEL_WIDTH * columns))
+    plotting.heading(figure, study.title, numbers["source"])
     return figure
 
 
 def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, styles: Mapping[str, Mapping[str, Any]]) -> None:
-    found = figures.measured(rows)
+    found = plotting.measured(rows)
     first = rows.iloc[0]
     if found.empty:
         said = [*textwrap.wrap(first["rule"], LINE), f"{label}: {in_short(first['reason'])}"]
         panel.set_title("\n".join(said))
-        figures.no_data(panel)
+        plotting.no_data(panel)
         return
     about = f"clip {first['clip']}, one of {int(first['candidates']):,} such ({first['source']}), {label}"
     panel.set_title("\n".join([*textwrap.wrap(f"{first['rule']}:", LINE), *textwrap.wrap(about, LINE)]))
-    figures.tidy(panel, lines="y")
-    for name, mine in figures.groups(found, "method"):
+    plotting.tidy(panel, lines="y")
+    for name, mine in plotting.groups(found, "method"):
         panel.plot(mine["start"] + mine["seconds"] / 2, mine["confidence"], **styles[name])
     panel.set_xlim(0, float((found["start"] + found["seconds"]).max()))
     panel.set_ylim(-ROOM, PERCENT + ROOM)
@@ -202,15 +203,15 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, styles: Mapping[str, 
 def describe(study: Study, numbers: pd.DataFrame) -> str:  # noqa: ARG001
     """Each rule, the clip it picks, and how sure either method is of it."""
     said = []
-    for label, within in figures.groups(numbers, "panel"):
-        for _, rows in figures.groups(within, "case"):
-            found, first = figures.measured(rows), rows.iloc[0]
+    for label, within in plotting.groups(numbers, "panel"):
+        for _, rows in plotting.groups(within, "case"):
+            found, first = plotting.measured(rows), rows.iloc[0]
             if found.empty:
                 said.append(f"{label}: {first['reason']}")
                 continue
             means = [
                 f"{name} {words.number(mine['confidence'].mean(), 0)} %"
-                for name, mine in figures.groups(found, "method")
+                for name, mine in plotting.groups(found, "method")
             ]
             said.append(f"{label}: {first['rule']} is {first['clip']}; mean probability {words.listed(means)}")
     return f"Probability of a tag along test clips. {'. '.join(said)}."

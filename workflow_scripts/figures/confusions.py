@@ -12,14 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 
-from workflow_scripts.errors import UserError
-from workflow_scripts.report import figures, words
-from workflow_scripts.report.evidence import Evidence, Method, evidence_of, frame, panels, select
-from workflow_scripts.statistics.cells import Refused, match
-from workflow_scripts.statistics.confusions import mean_matrix, row_percent
-from workflow_scripts.statistics.missing import in_short
-from workflow_scripts.statistics.plan import Study
-from workflow_scripts.statistics.summary import MEASURED, MISSING
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.planning.manifest import Study
+from workflow_scripts.report import labels as words
+from workflow_scripts.report import plotting
+from workflow_scripts.report.figure_inputs import Evidence, Method, evidence_of, frame, panels, select
+from workflow_scripts.statistics.failure_reasons import in_short
+from workflow_scripts.statistics.inference.confusions import mean_matrix, row_percent
+from workflow_scripts.statistics.samples import Refused, match
+from workflow_scripts.statistics.tables.summary import MEASURED, MISSING
 
 READING = (
     "Rows: true class; columns: predicted class. First matrix: percent of the true class's test clips, mean over "
@@ -48,7 +49,7 @@ RATES, DIFFERENCE = "%", "points"
 #: from the largest fall (Okabe and Ito's sky blue, luma 0.62) over none to half of the largest rise (luma 0.51) and all
 #: of it: no fall is as dark as that half, so grey print tells large changes apart
 CHANGES = LinearSegmentedColormap.from_list(
-    "changes", [(0, figures.COLOURS[5]), (0.5, "#f7f7f7"), (0.75, "#d6604d"), (1, "#67001f")]
+    "changes", [(0, plotting.COLOURS[5]), (0.5, "#f7f7f7"), (0.75, "#d6604d"), (1, "#67001f")]
 )
 CELL, MARGIN = 0.345, 0.3  # inches: "+100" at 7 points fits a cell; between matrices
 TITLES = 0.75  # inches: three lines above a matrix and the label of its axis below
@@ -147,27 +148,27 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     """Draw what `numbers` returned."""
     matrices = [
         (panel, name, rows)
-        for panel, within in figures.groups(numbers, "panel")
-        for name, rows in figures.groups(within, "matrix")
+        for panel, within in plotting.groups(numbers, "panel")
+        for name, rows in plotting.groups(within, "matrix")
     ]
     classes = max((rows["true"].nunique() for _, _, rows in matrices), default=1)
     side = CELL * max(classes, 4)
-    rows, columns = figures.grid_of(len(matrices), width=side + MARGIN)
-    names = figures.measured(numbers)["true"].map(len).max() if len(figures.measured(numbers)) else 8
+    rows, columns = plotting.grid_of(len(matrices), width=side + MARGIN)
+    names = plotting.measured(numbers)["true"].map(len).max() if len(plotting.measured(numbers)) else 8
     labels = LABEL_POINTS / 72 * 0.62 * names + 0.25
-    figure = figures.blank(columns * (side + MARGIN) + labels, rows * (side + labels + TITLES))
-    axes = figures.panels(figure, rows, columns, len(matrices))
-    differences = figures.measured(numbers[numbers["unit"] == DIFFERENCE])["value"].abs()
+    figure = plotting.blank(columns * (side + MARGIN) + labels, rows * (side + labels + TITLES))
+    axes = plotting.panels(figure, rows, columns, len(matrices))
+    differences = plotting.measured(numbers[numbers["unit"] == DIFFERENCE])["value"].abs()
     largest = max(float(differences.max()), 1.0) if differences.notna().any() else 1.0  # of a point: no division by 0
     for number, (panel, (place, name, within)) in enumerate(zip(axes, matrices, strict=True)):
-        title = figures.panel_title(place, within)
+        title = plotting.panel_title(place, within)
         panel.set_title(f"{name} ({next(iter(within['unit']))})\n{title if number % columns == 0 else place}")
-        if figures.measured(within).empty:
+        if plotting.measured(within).empty:
             panel.set_title(f"{name}\n{place}\n{in_short(next(iter(within['reason'])))}")
-            figures.no_data(panel)
+            plotting.no_data(panel)
         else:
             _cells(panel, within, largest=largest, labelled=number % columns == 0)
-    figures.heading(figure, study.title, numbers["source"])
+    plotting.heading(figure, study.title, numbers["source"])
     return figure
 
 
@@ -195,21 +196,21 @@ def _number(
 ) -> None:
     """Print an entry: signed where it is a difference, in white on dark cells, pale where it rounds to nothing."""
     if not np.isfinite(value):
-        panel.text(x, y, "no clips" if x == 0.5 else "", ha="left", va="center", fontsize=6, color=figures.SOFT)
+        panel.text(x, y, "no clips" if x == 0.5 else "", ha="left", va="center", fontsize=6, color=plotting.SOFT)
         return
     text = words.signed(value, 0) if differs else words.number(value, 0)
     red, green, blue, _ = colours(norm(value))
     dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55  # luma of ITU-R BT.601: where white reads better than ink
-    ink = "white" if dark else figures.SOFT if text == "0" else figures.INK
+    ink = "white" if dark else plotting.SOFT if text == "0" else plotting.INK
     panel.text(x, y, text, ha="center", va="center", fontsize=7, color=ink)
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:  # noqa: ARG001
     """Per matrix the mean of the diagonal and the three largest entries off it, by size."""
     said = []
-    for place, within in figures.groups(numbers, "panel"):
-        for name, rows in figures.groups(within, "matrix"):
-            found = figures.measured(rows).dropna(subset="value")
+    for place, within in plotting.groups(numbers, "panel"):
+        for name, rows in plotting.groups(within, "matrix"):
+            found = plotting.measured(rows).dropna(subset="value")
             differs = next(iter(rows["unit"])) == DIFFERENCE
             if found.empty:
                 said.append(f"{place}, {name}: {next(iter(rows['reason']))}")
@@ -218,7 +219,7 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:  # noqa: ARG001
             off = found[found["true"] != found["predicted"]]
             off = off.loc[off["value"].abs().sort_values(ascending=False, kind="stable").index].head(3)
             shown = words.signed if differs else words.number
-            largest = "; ".join(f"{row.true} as {row.predicted} {shown(row.value, 1)}" for row in figures.records(off))
+            largest = "; ".join(f"{row.true} as {row.predicted} {shown(row.value, 1)}" for row in plotting.records(off))
             right = "change of the share that is right" if differs else "share that is right"
             said.append(
                 f"{place}, {name}: mean {right} {shown(on, 1)} {next(iter(rows['unit']))}; "

@@ -16,12 +16,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from workflow_scripts.report import figures, words
-from workflow_scripts.report.evidence import Evidence, frame
-from workflow_scripts.report.tables import FROM_SCRATCH
-from workflow_scripts.statistics.missing import in_short
-from workflow_scripts.statistics.plan import Study
-from workflow_scripts.statistics.summary import METHOD_FACTORS
+from workflow_scripts.planning.manifest import Study
+from workflow_scripts.report import labels, plotting
+from workflow_scripts.report.figure_inputs import Evidence, frame
+from workflow_scripts.report.study_table import FROM_SCRATCH
+from workflow_scripts.statistics.failure_reasons import in_short
+from workflow_scripts.statistics.tables.summary import METHOD_FACTORS
 
 READING = (
     "Dots: mean with the 95 % interval of the table. Vertical lines: what the dots are to be seen against, such as "
@@ -49,7 +49,7 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     """One row per entry of the study's table, floors last."""
     entries = evidence.entries
     for column, factors in (("panel", study.columns), ("method", study.rows)):
-        entries[column] = [figures.named(entry, factors) for entry in figures.dicts(entries)]
+        entries[column] = [plotting.named(entry, factors) for entry in plotting.dicts(entries)]
     entries["role"] = METHOD
     entries.loc[entries["scenario"] == FROM_SCRATCH, "role"] = REFERENCE
     if options.line:
@@ -57,7 +57,7 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
         entries.loc[np.logical_and.reduce(chosen), "role"] = REFERENCE
     entries.loc[entries["kind"] == "floor", "role"] = FLOOR
     entries = entries.sort_values("role", key=lambda role: role == FLOOR, kind="stable")
-    return frame(figures.dicts(entries), COLUMNS)
+    return frame(plotting.dicts(entries), COLUMNS)
 
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
@@ -66,24 +66,24 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     methods = shown[shown["role"] == METHOD] if (shown["role"] == METHOD).any() else shown
     references = shown[~shown["method"].isin(methods["method"])]
     styles = _styles(study, shown, references)
-    panels = figures.groups(numbers, "panel")
+    panels = plotting.groups(numbers, "panel")
     legend_rows = -(-len(references) // LINES_PER_LEGEND_ROW)
-    height = MARGIN_HEIGHT + figures.LEGEND_HEIGHT * legend_rows + ROW_HEIGHT * max(len(methods), 2)
-    labels_width = figures.CHARACTER_WIDTH * methods["method"].map(len).max()
-    figure = figures.blank(max(labels_width + PANEL_WIDTH * len(panels), NARROWEST), height)
-    axes = figures.panels(figure, 1, len(panels), len(panels), sharey=True)
+    height = MARGIN_HEIGHT + plotting.LEGEND_HEIGHT * legend_rows + ROW_HEIGHT * max(len(methods), 2)
+    labels_width = plotting.CHARACTER_WIDTH * methods["method"].map(len).max()
+    figure = plotting.blank(max(labels_width + PANEL_WIDTH * len(panels), NARROWEST), height)
+    axes = plotting.panels(figure, 1, len(panels), len(panels), sharey=True)
     heights = {method: place for place, method in enumerate(methods["method"])}
     for panel, (label, rows) in zip(axes, panels, strict=True):
         _panel(panel, rows, heights, styles, study)
-        panel.set_title(figures.panel_title(label, rows))
+        panel.set_title(plotting.panel_title(label, rows))
     axes[0].set_yticks(range(len(methods)), list(methods["method"]))
     axes[0].set_ylim(len(methods) - 0.4, -0.6)
     handles = [
         Line2D([], [], label=f"{row.method}{' (floor)' if row.role == FLOOR else ''}", **styles[row.method])
-        for row in figures.records(references)
+        for row in plotting.records(references)
     ]
-    figures.legend(figure, handles, columns=min(LINES_PER_LEGEND_ROW, len(panels)))
-    figures.heading(figure, study.title, numbers["source"])
+    plotting.legend(figure, handles, columns=min(LINES_PER_LEGEND_ROW, len(panels)))
+    plotting.heading(figure, study.title, numbers["source"])
     return figure
 
 
@@ -98,14 +98,16 @@ def _styles(study: Study, shown: pd.DataFrame, references: pd.DataFrame) -> dict
     last = list(dict.fromkeys(shown[study.rows[-1]]))
     lines = list(references["method"])
     styles: dict[str, dict[str, Any]] = {}
-    for record in figures.dicts(shown):
+    for record in plotting.dicts(shown):
         floor = record["role"] == FLOOR
-        colour = figures.SOFT if floor else figures.COLOURS[first.index(record[study.rows[0]]) % len(figures.COLOURS)]
+        colour = (
+            plotting.SOFT if floor else plotting.COLOURS[first.index(record[study.rows[0]]) % len(plotting.COLOURS)]
+        )
         if record["method"] in lines:
-            dashes = figures.DASHES[lines.index(record["method"]) % len(figures.DASHES)]
+            dashes = plotting.DASHES[lines.index(record["method"]) % len(plotting.DASHES)]
             styles[record["method"]] = {"color": colour, "linestyle": dashes, "linewidth": 1.6}
         else:
-            marker = figures.MARKERS[last.index(record[study.rows[-1]]) % len(figures.MARKERS)]
+            marker = plotting.MARKERS[last.index(record[study.rows[-1]]) % len(plotting.MARKERS)]
             styles[record["method"]] = {"color": colour, "fmt": marker}
     return styles
 
@@ -113,9 +115,9 @@ def _styles(study: Study, shown: pd.DataFrame, references: pd.DataFrame) -> dict
 def _panel(
     panel: Axes, rows: pd.DataFrame, heights: dict[str, int], styles: dict[str, dict[str, Any]], study: Study
 ) -> None:
-    measure = words.measure(study.metric)
-    found = figures.measured(rows)
-    for row in figures.records(found):
+    measure = labels.measure(study.metric)
+    found = plotting.measured(rows)
+    for row in plotting.records(found):
         if row.method in heights:
             _dot(panel, row, height=heights[row.method], style=styles[row.method], measure=measure)
         else:
@@ -130,23 +132,23 @@ def _panel(
         panel.locator_params(axis="x", nbins=5)
     panel.set_xlabel(measure.heading)
     panel.margins(x=0.12)
-    figures.tidy(panel, lines="y")
+    plotting.tidy(panel, lines="y")
     panel.tick_params(axis="y", length=0)
     panel.spines["left"].set_visible(False)
 
 
-def _dot(panel: Axes, row: Any, *, height: int, style: dict[str, Any], measure: words.Measure) -> None:
+def _dot(panel: Axes, row: Any, *, height: int, style: dict[str, Any], measure: labels.Measure) -> None:
     half_width = None if pd.isna(row.half_width) else row.half_width
     panel.errorbar(row.mean, height, xerr=half_width, markersize=6, capsize=3, linewidth=1.4, zorder=3, **style)
     panel.annotate(
-        words.number(row.mean, measure.decimals),
+        labels.number(row.mean, measure.decimals),
         (row.mean, height),
         xytext=(0, 6),
         textcoords="offset points",
         ha="center",
         va="bottom",
         fontsize=8,
-        path_effects=figures.HALO,
+        path_effects=plotting.HALO,
         zorder=4,
     )
 
@@ -157,20 +159,20 @@ def _absent(panel: Axes, height: int, reason: str) -> None:
         transform=panel.get_yaxis_transform(),
         ha="center",
         va="center",
-        color=figures.SOFT,
+        color=plotting.SOFT,
         style="italic",
-        bbox=figures.BEHIND_TEXT,
+        bbox=plotting.BEHIND_TEXT,
     )
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:
     """Every mean, panel by panel."""
-    measure = words.measure(study.metric)
+    measure = labels.measure(study.metric)
     said = []
-    for label, rows in figures.groups(numbers, "panel"):
+    for label, rows in plotting.groups(numbers, "panel"):
         values = "; ".join(
-            f"{row.method} {words.number(row.mean, measure.decimals)}"
-            for row in figures.records(figures.measured(rows))
+            f"{row.method} {labels.number(row.mean, measure.decimals)}"
+            for row in plotting.records(plotting.measured(rows))
         )
-        said.append(f"{figures.panel_title(label, rows).splitlines()[0]}: {values or 'nothing measured'}")
-    return f"{words.capital(measure.heading)}. {'. '.join(said)}."
+        said.append(f"{plotting.panel_title(label, rows).splitlines()[0]}: {values or 'nothing measured'}")
+    return f"{labels.capital(measure.heading)}. {'. '.join(said)}."

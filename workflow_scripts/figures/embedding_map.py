@@ -17,15 +17,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.errors import UserError
-from workflow_scripts.factors import PRETRAINING
-from workflow_scripts.report import figures, upstream, words
-from workflow_scripts.report.evidence import NOT_RUN, Evidence, Method, frame
-from workflow_scripts.report.upstream import Embeddings
-from workflow_scripts.statistics import maps
-from workflow_scripts.statistics.missing import in_short
-from workflow_scripts.statistics.plan import Study
-from workflow_scripts.statistics.summary import MEASURED, METHOD_FACTORS, MISSING
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.levels.factors import PRETRAINING
+from workflow_scripts.planning.manifest import Study
+from workflow_scripts.report import labels as words
+from workflow_scripts.report import plotting, run_artifacts
+from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, Method, frame
+from workflow_scripts.report.run_artifacts import Embeddings
+from workflow_scripts.statistics.failure_reasons import in_short
+from workflow_scripts.statistics.inference import embedding_layout
+from workflow_scripts.statistics.tables.summary import MEASURED, METHOD_FACTORS, MISSING
 
 READS = ("prepare", "embed")
 READING = (
@@ -67,12 +68,16 @@ class Options:
 
     def __post_init__(self) -> None:
         """Raise `UserError` for what cannot be drawn."""
-        if len(self.classes) > len(figures.COLOURS):
-            raise UserError(f"figure.classes: {len(self.classes)} have no colours; allowed: {len(figures.COLOURS)}")
-        if not 1 <= self.songs <= len(figures.COLOURS) * len(figures.MARKERS):
-            raise UserError(f"figure.songs: {self.songs}; allowed: 1 to {len(figures.COLOURS) * len(figures.MARKERS)}")
-        if self.points < maps.FEWEST or min(self.perplexity, self.crops) < 1:
-            raise UserError(f"figure embedding_map needs points >= {maps.FEWEST}, crops >= 1 and perplexity >= 1")
+        if len(self.classes) > len(plotting.COLOURS):
+            raise UserError(f"figure.classes: {len(self.classes)} have no colours; allowed: {len(plotting.COLOURS)}")
+        if not 1 <= self.songs <= len(plotting.COLOURS) * len(plotting.MARKERS):
+            raise UserError(
+                f"figure.songs: {self.songs}; allowed: 1 to {len(plotting.COLOURS) * len(plotting.MARKERS)}"
+            )
+        if self.points < embedding_layout.FEWEST or min(self.perplexity, self.crops) < 1:
+            raise UserError(
+                f"figure embedding_map needs points >= {embedding_layout.FEWEST}, crops >= 1 and perplexity >= 1"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -114,7 +119,7 @@ def _encoders(methods: Sequence[Method], *, study: Study) -> dict[str, Method]:
     apart = _apart([method for method in found.values() if not method.floor], study=study)
     labels: dict[str, Method] = {}
     for method in found.values():
-        shown = figures.named(method.levels, ["encoder"] if method.floor else apart)
+        shown = plotting.named(method.levels, ["encoder"] if method.floor else apart)
         labels[f"{words.name(method.levels['dataset'])}, {shown}" if several else shown] = method
     return labels
 
@@ -131,7 +136,7 @@ def _apart(methods: Sequence[Method], *, study: Study) -> list[str]:
 
 
 def _map(method: Method, options: Options, *, study: Study) -> list[dict[str, object]]:
-    found = upstream.embeddings(method.evaluations[0])
+    found = run_artifacts.embeddings(method.evaluations[0])
     if found is None:
         return [{"status": MISSING, "reason": method.reason or NOT_RUN}]
     facts = found.corpus.facts
@@ -139,14 +144,14 @@ def _map(method: Method, options: Options, *, study: Study) -> list[dict[str, ob
     if options.colours == SONG and len(found.clips) == len(set(found.clips)):
         return [shared | {"status": MISSING, "reason": "one embedding a clip: songs need an encoder that hears crops"}]
     points = _songs(found, options) if options.colours == SONG else _classes(found, options, study=study)
-    if len(points.vectors) < maps.FEWEST:
-        return [shared | {"status": MISSING, "reason": f"fewer than {maps.FEWEST} points"}]
-    perplexity = maps.usable_perplexity(options.perplexity, len(points.vectors))
-    places = maps.tsne(points.vectors, perplexity=perplexity)
+    if len(points.vectors) < embedding_layout.FEWEST:
+        return [shared | {"status": MISSING, "reason": f"fewer than {embedding_layout.FEWEST} points"}]
+    perplexity = embedding_layout.usable_perplexity(options.perplexity, len(points.vectors))
+    places = embedding_layout.tsne(points.vectors, perplexity=perplexity)
     coloured = points.colours != OTHERS
     same, chance = (np.nan, np.nan)
-    if coloured.sum() >= maps.FEWEST:
-        same, chance = maps.agreement(
+    if coloured.sum() >= embedding_layout.FEWEST:
+        same, chance = embedding_layout.agreement(
             points.vectors[coloured], classes=points.colours[coloured], apart=points.apart[coloured]
         )
     shared |= {"status": MEASURED, "perplexity": perplexity, "agreement": 100 * same, "chance": 100 * chance}
@@ -185,7 +190,7 @@ def _chosen(corpus: Corpus, rows: np.ndarray, options: Options, *, study: Study)
     if options.classes:
         return [classes.index(name) for name in options.classes]
     counts = (corpus.labels[rows] == 1).sum(axis=0)
-    return [int(place) for place in np.argsort(-counts, kind="stable")[: len(figures.COLOURS)]]
+    return [int(place) for place in np.argsort(-counts, kind="stable")[: len(plotting.COLOURS)]]
 
 
 def _songs(found: Embeddings, options: Options) -> _Points:
@@ -220,39 +225,39 @@ def _named(corpus: Corpus, column: str, rows: np.ndarray) -> np.ndarray:
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
     """Draw what `numbers` returned."""
     styles = _styles(numbers, options)
-    grouped = figures.groups(numbers, "panel")
-    rows, columns = figures.grid_of(len(grouped), width=PANEL_WIDTH)
+    grouped = plotting.groups(numbers, "panel")
+    rows, columns = plotting.grid_of(len(grouped), width=PANEL_WIDTH)
     width = max(PANEL_WIDTH * columns, 4.5)
     handles = [Line2D([], [], linestyle="none", label=name, **style) for name, style in styles.items()]
-    legend_columns = figures.legend_columns(handles, width=width)
+    legend_columns = plotting.legend_columns(handles, width=width)
     legend_rows = -(-len(handles) // legend_columns)
-    figure = figures.blank(width, HEIGHT * rows + figures.LEGEND_HEIGHT * legend_rows)
-    axes = figures.panels(figure, rows, columns, len(grouped))
+    figure = plotting.blank(width, HEIGHT * rows + plotting.LEGEND_HEIGHT * legend_rows)
+    axes = plotting.panels(figure, rows, columns, len(grouped))
     for panel, (label, within) in zip(axes, grouped, strict=True):
         _panel(panel, label, within, styles=styles)
-    figures.legend(figure, handles, columns=legend_columns)
-    figures.heading(figure, study.title, numbers["source"])
+    plotting.legend(figure, handles, columns=legend_columns)
+    plotting.heading(figure, study.title, numbers["source"])
     return figure
 
 
 def _styles(numbers: pd.DataFrame, options: Options) -> dict[str, dict[str, Any]]:
     """Classes in the order of the option, or of their points; songs by number."""
-    drawn = figures.measured(numbers)
+    drawn = plotting.measured(numbers)
     counts = drawn.loc[drawn["colour"] != OTHERS, "colour"].value_counts()
     names = sorted(map(str, counts.index))
     if options.colours == CLASS:
         stated = list(options.classes)
         names.sort(key=lambda name: stated.index(name) if stated else -counts[name])
-    styles = {name: {**figures.distinct(place), "markersize": 4} for place, name in enumerate(names)}
+    styles = {name: {**plotting.distinct(place), "markersize": 4} for place, name in enumerate(names)}
     if (drawn["colour"] == OTHERS).any():
         styles[OTHERS] = {"color": PALE, "marker": ".", "markersize": 4}
     return styles
 
 
 def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, styles: Mapping[str, Mapping[str, Any]]) -> None:
-    figures.no_data(panel)
-    panel.spines[:].set_color(figures.GRID)
-    found = figures.measured(rows)
+    plotting.no_data(panel)
+    panel.spines[:].set_color(plotting.GRID)
+    found = plotting.measured(rows)
     if found.empty:
         panel.set_title("\n".join([*textwrap.wrap(label, LINE), in_short(next(iter(rows["reason"])))]))
         return
@@ -287,8 +292,8 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:  # noqa: ARG001
     """Points and agreement of neighbours of every panel."""
     said = []
     coloured = next(iter(numbers["colours"]), CLASS)
-    for label, rows in figures.groups(numbers, "panel"):
-        found = figures.measured(rows)
+    for label, rows in plotting.groups(numbers, "panel"):
+        found = plotting.measured(rows)
         text = next(iter(rows["reason"])) if found.empty else _said(found).replace("\n", ", ")
         said.append(f"{label}: {text}")
     warning = f"coloured by {coloured}; distances between clusters mean nothing"

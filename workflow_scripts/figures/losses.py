@@ -16,12 +16,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
-from workflow_scripts.errors import UserError
-from workflow_scripts.factors import PRETRAINING
-from workflow_scripts.report import figures, words
-from workflow_scripts.report.evidence import NOT_RUN, Evidence, frame
-from workflow_scripts.statistics.plan import Study
-from workflow_scripts.statistics.summary import MEASURED, MISSING
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.levels.factors import PRETRAINING
+from workflow_scripts.planning.manifest import Study
+from workflow_scripts.report import labels, plotting
+from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, frame
+from workflow_scripts.statistics.tables.summary import MEASURED, MISSING
 
 READING = (
     "Logarithmic scale. Drawn is the loss times its weight: with equal weighting the loss itself. "
@@ -55,7 +55,7 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     rows = []
     for key, runs in losses.groupby(list(METHOD_OF_PRETRAINING), sort=False):
         levels = dict(zip(METHOD_OF_PRETRAINING, map(str, key), strict=True))
-        panel = ", ".join(f"{words.name(levels[factor])}" for factor in apart)
+        panel = ", ".join(f"{labels.name(levels[factor])}" for factor in apart)
         shared = {"study": study.name, "panel": panel, **levels, "source": evidence.sources.get(levels["corpus"], "")}
         rows += [shared | row for row in _curves(runs, options)]
     return frame(rows, COLUMNS)
@@ -69,30 +69,30 @@ def _curves(runs: pd.DataFrame, options: Options) -> list[dict[str, object]]:
     kept = kept.assign(drawn=kept["loss"] * kept["weight"] if options.weighted else kept["loss"])
     means = kept.groupby(["worker", "epoch"], sort=False)[["loss", "weight", "drawn"]]
     table = means.mean().assign(runs=means.size()).reset_index()
-    return [{"status": MEASURED, "split": split, **row} for row in figures.dicts(table)]
+    return [{"status": MEASURED, "split": split, **row} for row in plotting.dicts(table)]
 
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
     """Draw what `numbers` returned."""
-    workers = sorted(set(figures.measured(numbers)["worker"]))
-    grouped = figures.groups(numbers, "panel")
-    rows, columns = figures.grid_of(len(grouped), width=PANEL_WIDTH, most=2)
+    workers = sorted(set(plotting.measured(numbers)["worker"]))
+    grouped = plotting.groups(numbers, "panel")
+    rows, columns = plotting.grid_of(len(grouped), width=PANEL_WIDTH, most=2)
     legend_rows = -(-len(workers) // 3)
-    size = (max(PANEL_WIDTH * columns, 4.6), HEIGHT * rows + figures.LEGEND_HEIGHT * legend_rows)
-    figure = figures.blank(*size)
-    axes = figures.panels(figure, rows, columns, len(grouped), sharey=True)  # so that decades are equally high
+    size = (max(PANEL_WIDTH * columns, 4.6), HEIGHT * rows + plotting.LEGEND_HEIGHT * legend_rows)
+    figure = plotting.blank(*size)
+    axes = plotting.panels(figure, rows, columns, len(grouped), sharey=True)  # so that decades are equally high
     for panel, (label, within) in zip(axes, grouped, strict=True):
         _panel(panel, label, within, workers=workers, options=options)
-    handles = [Line2D([], [], label=words.name(name), **_style(name, workers)) for name in workers]
-    figures.legend(figure, handles, columns=min(3, len(workers)))
-    figures.heading(figure, study.title, numbers["source"])
+    handles = [Line2D([], [], label=labels.name(name), **_style(name, workers)) for name in workers]
+    plotting.legend(figure, handles, columns=min(3, len(workers)))
+    plotting.heading(figure, study.title, numbers["source"])
     return figure
 
 
 def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, workers: list[str], options: Options) -> None:
-    found = figures.measured(rows)
+    found = plotting.measured(rows)
     title = "\n".join(textwrap.wrap(label, 38))
-    figures.tidy(panel, lines="y")
+    plotting.tidy(panel, lines="y")
     if found.empty:
         panel.set_title(f"{title}\n{next(iter(rows['reason']))}")
         panel.set_xticks([])
@@ -100,7 +100,7 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, workers: list[str], o
     source = next(iter(found["source"]))
     panel.set_title(f"{title} ({source})" if source else title)
     panel.set_yscale("log")
-    for name, curve in figures.groups(found, "worker"):
+    for name, curve in plotting.groups(found, "worker"):
         panel.plot(curve["epoch"].astype(int), curve["drawn"], **_style(name, workers))
     panel.set_xlim(0.5, max(int(found["epoch"].max()), 2) + 0.5)
     panel.locator_params(axis="x", integer=True, nbins=6)
@@ -120,9 +120,9 @@ def _style(worker: str, workers: list[str]) -> dict[str, Any]:
     """Curves differ in colour, marker and dashes."""
     place = workers.index(worker)
     return {
-        "color": figures.COLOURS[place % len(figures.COLOURS)],
-        "marker": figures.MARKERS[place % len(figures.MARKERS)],
-        "linestyle": figures.DASHES[-1 - place % len(figures.DASHES)],
+        "color": plotting.COLOURS[place % len(plotting.COLOURS)],
+        "marker": plotting.MARKERS[place % len(plotting.MARKERS)],
+        "linestyle": plotting.DASHES[-1 - place % len(plotting.DASHES)],
         "markersize": 4,
         "linewidth": 1.3,
     }
@@ -131,13 +131,13 @@ def _style(worker: str, workers: list[str]) -> dict[str, Any]:
 def describe(study: Study, numbers: pd.DataFrame) -> str:  # noqa: ARG001
     """First and last value of every curve, and how far the curves lie apart at the end, panel by panel."""
     said = []
-    for label, rows in figures.groups(numbers, "panel"):
-        found = figures.measured(rows)
+    for label, rows in plotting.groups(numbers, "panel"):
+        found = plotting.measured(rows)
         if found.empty:
             said.append(f"{label}: {next(iter(rows['reason']))}")
             continue
-        curves = {name: curve.sort_values("epoch")["drawn"] for name, curve in figures.groups(found, "worker")}
-        values = "; ".join(f"{words.name(name)} {c.iloc[0]:.3g} to {c.iloc[-1]:.3g}" for name, c in curves.items())
+        curves = {name: curve.sort_values("epoch")["drawn"] for name, curve in plotting.groups(found, "worker")}
+        values = "; ".join(f"{labels.name(name)} {c.iloc[0]:.3g} to {c.iloc[-1]:.3g}" for name, c in curves.items())
         last = [curve.iloc[-1] for curve in curves.values()]
         apart = f"; largest over smallest at the end {max(last) / min(last):.3g}" if min(last) > 0 else ""
         said.append(f"{label}, epochs {found['epoch'].min()} to {found['epoch'].max()}: {values}{apart}")

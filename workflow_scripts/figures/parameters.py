@@ -15,14 +15,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from workflow_scripts.factors import PRETRAINING
-from workflow_scripts.report import figures, upstream, words
-from workflow_scripts.report.evidence import Evidence, Method, frame, panels
-from workflow_scripts.report.tables import TWIN
-from workflow_scripts.statistics.cells import summarise
-from workflow_scripts.statistics.plan import Study
-from workflow_scripts.statistics.reproduction import published_value
-from workflow_scripts.statistics.summary import MEASURED, METHOD_FACTORS, MISSING
+from workflow_scripts.levels.factors import PRETRAINING
+from workflow_scripts.planning.manifest import Study
+from workflow_scripts.report import labels, plotting, run_artifacts
+from workflow_scripts.report.figure_inputs import Evidence, Method, frame, panels
+from workflow_scripts.report.study_table import TWIN
+from workflow_scripts.statistics.reproduction.table import published_value
+from workflow_scripts.statistics.samples import summarise
+from workflow_scripts.statistics.tables.summary import MEASURED, METHOD_FACTORS, MISSING
 
 READS = ("pretrain",)
 READING = (
@@ -59,8 +59,8 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
 
 
 def _point(method: Method, evidence: Evidence) -> dict[str, object]:
-    size = upstream.parameters(method, evidence)
-    row = method.facts | {"method": figures.named(method.levels, evidence.study.rows), "parameters": size}
+    size = run_artifacts.parameters(method, evidence)
+    row = method.facts | {"method": plotting.named(method.levels, evidence.study.rows), "parameters": size}
     row["role"] = FLOOR if method.floor else POINT
     if not method.cells:
         return row
@@ -78,13 +78,13 @@ def _published(methods: Sequence[Method], evidence: Evidence) -> Iterator[dict[s
         if statement.quantity != "mean" or (statement.metric or study.metric) != study.metric:
             continue
         for method in methods:
-            size = upstream.parameters(method, evidence)
+            size = run_artifacts.parameters(method, evidence)
             stated = len(statement.of) == 1 and method.evaluations[0].has(statement.of[0])
             if not stated or size is None or not method.cells or any(TWIN in cell.source for cell in method.cells):
                 continue
             yield {
                 **method.levels,
-                **{"method": figures.named(method.levels, study.rows), "role": PUBLISHED, "status": MEASURED},
+                **{"method": plotting.named(method.levels, study.rows), "role": PUBLISHED, "status": MEASURED},
                 **{"parameters": size, "mean": published_value(statement, study=study.name)},
             }
 
@@ -92,46 +92,46 @@ def _published(methods: Sequence[Method], evidence: Evidence) -> Iterator[dict[s
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
     """Draw what `numbers` returned."""
     methods, floors = (list(dict.fromkeys(numbers.loc[numbers["role"] == role, "method"])) for role in (POINT, FLOOR))
-    grouped = figures.groups(numbers, "panel")
-    rows, columns = figures.grid_of(len(grouped), width=PANEL_WIDTH)
+    grouped = plotting.groups(numbers, "panel")
+    rows, columns = plotting.grid_of(len(grouped), width=PANEL_WIDTH)
     handles = [
-        Line2D([], [], linestyle="none", label=name, markersize=6, **figures.distinct(place))
+        Line2D([], [], linestyle="none", label=name, markersize=6, **plotting.distinct(place))
         for place, name in enumerate(methods)
     ]
     if (numbers["role"] == PUBLISHED).any():
-        handles.append(Line2D([], [], linestyle="none", label="published", **_open(figures.INK, "o")))
+        handles.append(Line2D([], [], linestyle="none", label="published", **_open(plotting.INK, "o")))
     handles += [
-        Line2D([], [], label=f"{name} (floor)", **figures.reference_line(place)) for place, name in enumerate(floors)
+        Line2D([], [], label=f"{name} (floor)", **plotting.reference_line(place)) for place, name in enumerate(floors)
     ]
-    legend_columns = figures.legend_columns(handles, width=PANEL_WIDTH * columns)
+    legend_columns = plotting.legend_columns(handles, width=PANEL_WIDTH * columns)
     legend_rows = -(-len(handles) // legend_columns)
-    figure = figures.blank(PANEL_WIDTH * columns, HEIGHT * rows + figures.LEGEND_HEIGHT * legend_rows)
-    axes = figures.panels(figure, rows, columns, len(grouped))
+    figure = plotting.blank(PANEL_WIDTH * columns, HEIGHT * rows + plotting.LEGEND_HEIGHT * legend_rows)
+    axes = plotting.panels(figure, rows, columns, len(grouped))
     for panel, (label, within) in zip(axes, grouped, strict=True):
         _panel(panel, label, within, study=study, methods=methods, floors=floors)
-    figures.legend(figure, handles, columns=legend_columns)
-    figures.heading(figure, study.title, numbers["source"])
+    plotting.legend(figure, handles, columns=legend_columns)
+    plotting.heading(figure, study.title, numbers["source"])
     return figure
 
 
 def _panel(
     panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, methods: Sequence[str], floors: Sequence[str]
 ) -> None:
-    found = figures.measured(rows)
-    figures.tidy(panel, lines="y")
+    found = plotting.measured(rows)
+    plotting.tidy(panel, lines="y")
     points = found[found["role"] != FLOOR]
-    absent = [row.method for row in figures.records(rows[(rows["role"] == POINT) & (rows["status"] == MISSING)])]
-    title = figures.panel_title(label, rows[rows["role"] != PUBLISHED])
-    panel.set_title("\n".join([title, f"not drawn: {words.counted(len(absent), 'methods')}"] if absent else [title]))
+    absent = [row.method for row in plotting.records(rows[(rows["role"] == POINT) & (rows["status"] == MISSING)])]
+    title = plotting.panel_title(label, rows[rows["role"] != PUBLISHED])
+    panel.set_title("\n".join([title, f"not drawn: {labels.counted(len(absent), 'methods')}"] if absent else [title]))
     if points.empty:
-        figures.no_data(panel)
+        plotting.no_data(panel)
         return
     beside = _beside(points)
-    for row in figures.records(found):
+    for row in plotting.records(found):
         if row.role == FLOOR:
-            panel.axhline(row.mean, zorder=1, **figures.reference_line(floors.index(row.method)))
+            panel.axhline(row.mean, zorder=1, **plotting.reference_line(floors.index(row.method)))
             continue
-        style = figures.distinct(methods.index(row.method))
+        style = plotting.distinct(methods.index(row.method))
         if row.role == PUBLISHED:
             panel.plot([row.parameters * beside[row.method]], [row.mean], linestyle="none", zorder=2, **_open(**style))
             continue
@@ -139,10 +139,10 @@ def _panel(
         errors = [[row.mean - row.low], [row.high - row.mean]] if known else None
         place = row.parameters * beside[row.method]
         panel.errorbar(place, row.mean, errors, markersize=6, capsize=3, linewidth=1.4, zorder=3, **style)
-    figures.label_sizes(panel, points["parameters"].astype(float), _millions)
+    plotting.label_sizes(panel, points["parameters"].astype(float), _millions)
     panel.margins(x=0.2, y=0.1)
     panel.set_xlabel("parameters of the encoder (millions)")
-    panel.set_ylabel(words.measure(study.metric).heading)
+    panel.set_ylabel(labels.measure(study.metric).heading)
 
 
 def _beside(points: pd.DataFrame) -> dict[str, float]:
@@ -165,18 +165,18 @@ def _open(color: str, marker: str) -> dict[str, Any]:
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:
     """Mean and size of every method, panel by panel."""
-    measure = words.measure(study.metric)
+    measure = labels.measure(study.metric)
     said = []
-    for label, rows in figures.groups(numbers, "panel"):
-        found = figures.measured(rows)
-        values = "; ".join(_said(row, measure) for row in figures.records(found))
-        title = figures.panel_title(label, rows[rows["role"] != PUBLISHED]).splitlines()[0]
+    for label, rows in plotting.groups(numbers, "panel"):
+        found = plotting.measured(rows)
+        values = "; ".join(_said(row, measure) for row in plotting.records(found))
+        title = plotting.panel_title(label, rows[rows["role"] != PUBLISHED]).splitlines()[0]
         said.append(f"{title}: {values or 'nothing measured'}")
-    return f"{words.capital(measure.heading)} over the number of parameters of the encoder. {'. '.join(said)}."
+    return f"{labels.capital(measure.heading)} over the number of parameters of the encoder. {'. '.join(said)}."
 
 
-def _said(row: Any, measure: words.Measure) -> str:
-    mean = words.number(row.mean, measure.decimals)
+def _said(row: Any, measure: labels.Measure) -> str:
+    mean = labels.number(row.mean, measure.decimals)
     if row.role == FLOOR:
         return f"{row.method} (floor) {mean}"
     if row.role == PUBLISHED:

@@ -15,14 +15,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from workflow_scripts.errors import UserError
-from workflow_scripts.factors import PRETRAINING
-from workflow_scripts.report import figures, words
-from workflow_scripts.report.evidence import Evidence, Method, frame, panels
-from workflow_scripts.statistics.intervals import mean_intervals
-from workflow_scripts.statistics.per_class import per_class
-from workflow_scripts.statistics.plan import Study
-from workflow_scripts.statistics.summary import METHOD_FACTORS, MISSING
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.levels.factors import PRETRAINING
+from workflow_scripts.planning.manifest import Study
+from workflow_scripts.report import labels, plotting
+from workflow_scripts.report.figure_inputs import Evidence, Method, frame, panels
+from workflow_scripts.statistics.inference.confidence_intervals import mean_intervals
+from workflow_scripts.statistics.inference.per_class import per_class
+from workflow_scripts.statistics.tables.summary import METHOD_FACTORS, MISSING
 
 READING = (
     "Dots: mean over the trials, or over the checkpoints where there are several; bars: one standard deviation to each "
@@ -61,7 +61,7 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
 
 
 def _tags(method: Method, evidence: Evidence) -> list[dict[str, object]]:
-    row = method.facts | {"method": figures.named(method.levels, evidence.study.rows)}
+    row = method.facts | {"method": plotting.named(method.levels, evidence.study.rows)}
     row["role"] = FLOOR if method.floor else POINT
     if not method.cells:
         return [row]
@@ -91,19 +91,19 @@ def _means(values: Sequence[np.ndarray]) -> np.ndarray:
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
     """Draw what `numbers` returned."""
     styles = _styles(numbers)
-    grouped = figures.groups(numbers, "panel")
-    rows, columns = figures.grid_of(len(grouped), width=PANEL_WIDTH, most=2)
-    most = max((figures.measured(within)["tag"].nunique() for _, within in grouped), default=0)
+    grouped = plotting.groups(numbers, "panel")
+    rows, columns = plotting.grid_of(len(grouped), width=PANEL_WIDTH, most=2)
+    most = max((plotting.measured(within)["tag"].nunique() for _, within in grouped), default=0)
     handles = [Line2D([], [], linestyle="none", label=name, **style) for name, style in styles.items()]
-    legend_columns = figures.legend_columns(handles, width=PANEL_WIDTH * columns)
+    legend_columns = plotting.legend_columns(handles, width=PANEL_WIDTH * columns)
     legend_rows = -(-len(handles) // legend_columns)
-    height = rows * (MARGIN_HEIGHT + ROW_HEIGHT * max(most, 5)) + figures.LEGEND_HEIGHT * legend_rows
-    figure = figures.blank(PANEL_WIDTH * columns, height)
-    axes = figures.panels(figure, rows, columns, len(grouped))
+    height = rows * (MARGIN_HEIGHT + ROW_HEIGHT * max(most, 5)) + plotting.LEGEND_HEIGHT * legend_rows
+    figure = plotting.blank(PANEL_WIDTH * columns, height)
+    axes = plotting.panels(figure, rows, columns, len(grouped))
     for panel, (label, within) in zip(axes, grouped, strict=True):
         _panel(panel, label, within, study=study, styles=styles)
-    figures.legend(figure, handles, columns=legend_columns)
-    figures.heading(figure, study.title, numbers["source"])
+    plotting.legend(figure, handles, columns=legend_columns)
+    plotting.heading(figure, study.title, numbers["source"])
     return figure
 
 
@@ -112,20 +112,20 @@ def _styles(numbers: pd.DataFrame) -> dict[str, dict[str, Any]]:
     styles: dict[str, dict[str, Any]] = {}
     for role in (POINT, FLOOR):
         for place, name in enumerate(dict.fromkeys(numbers.loc[numbers["role"] == role, "method"])):
-            colour = {"color": figures.SOFT} if role == FLOOR else {}
-            styles[name] = {**figures.distinct(place), **colour, "markersize": 4}
+            colour = {"color": plotting.SOFT} if role == FLOOR else {}
+            styles[name] = {**plotting.distinct(place), **colour, "markersize": 4}
     return styles
 
 
 def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, styles: dict[str, dict[str, Any]]) -> None:
-    found = figures.measured(rows)
+    found = plotting.measured(rows)
     absent = rows[rows["status"] == MISSING]
-    said = [f"{row.method}: {row.reason.partition(':')[0]}" for row in figures.records(absent)]
-    panel.set_title("\n".join([figures.panel_title(label, rows), *said]))
+    said = [f"{row.method}: {row.reason.partition(':')[0]}" for row in plotting.records(absent)]
+    panel.set_title("\n".join([plotting.panel_title(label, rows), *said]))
     if found.empty:
-        figures.no_data(panel)
+        plotting.no_data(panel)
         return
-    figures.tidy(panel, lines="x")
+    plotting.tidy(panel, lines="x")
     tags = _sorted(found)
     for height in range(0, len(tags), 2):  # so that a dot is seen to belong to its row
         panel.axhspan(height - 0.5, height + 0.5, color=STRIPE, linewidth=0, zorder=0)
@@ -147,7 +147,7 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, styles:
     panel.set_yticks(range(len(tags)), [f"{tag} ({positives[tag]:,})" for tag in tags], fontsize=LABEL_POINTS)
     panel.set_ylim(len(tags) - 0.4, -0.6)
     panel.tick_params(axis="y", length=0)
-    panel.set_xlabel(f"{words.measure(study.metric).heading} of the tag")
+    panel.set_xlabel(f"{labels.measure(study.metric).heading} of the tag")
 
 
 def _sorted(rows: pd.DataFrame) -> list[str]:
@@ -158,23 +158,23 @@ def _sorted(rows: pd.DataFrame) -> list[str]:
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:
     """The best and worst tags of each method, and the largest gap between methods at one tag, panel by panel."""
-    measure = words.measure(study.metric)
+    measure = labels.measure(study.metric)
     said = []
-    for label, rows in figures.groups(numbers, "panel"):
-        found = figures.measured(rows).dropna(subset="mean")
-        title = figures.panel_title(label, rows).splitlines()[0]
-        ends = [_ends(name, mine, measure) for name, mine in figures.groups(found, "method")]
+    for label, rows in plotting.groups(numbers, "panel"):
+        found = plotting.measured(rows).dropna(subset="mean")
+        title = plotting.panel_title(label, rows).splitlines()[0]
+        ends = [_ends(name, mine, measure) for name, mine in plotting.groups(found, "method")]
         said.append(f"{title}: {'; '.join([*ends, *_gap(found, measure)]) or 'nothing measured'}")
-    return f"{words.capital(measure.heading)} of each tag. {'. '.join(said)}."
+    return f"{labels.capital(measure.heading)} of each tag. {'. '.join(said)}."
 
 
-def _ends(name: str, rows: pd.DataFrame, measure: words.Measure) -> str:
+def _ends(name: str, rows: pd.DataFrame, measure: labels.Measure) -> str:
     best, worst = (rows.loc[getattr(rows["mean"], end)()] for end in ("idxmax", "idxmin"))
-    values = [f"{row['tag']} {words.number(row['mean'], measure.decimals)}" for row in (best, worst)]
+    values = [f"{row['tag']} {labels.number(row['mean'], measure.decimals)}" for row in (best, worst)]
     return f"{name} from {values[1]} to {values[0]}"
 
 
-def _gap(rows: pd.DataFrame, measure: words.Measure) -> list[str]:
+def _gap(rows: pd.DataFrame, measure: labels.Measure) -> list[str]:
     """The tag at which two methods lie furthest apart; nothing where there are no two. Floors do not count."""
     methods = rows[rows["role"] == POINT]
     if methods["method"].nunique() < 2:
@@ -183,10 +183,10 @@ def _gap(rows: pd.DataFrame, measure: words.Measure) -> list[str]:
     tag = (ends["max"] - ends["min"]).idxmax()
     here = methods[methods["tag"] == tag].sort_values("mean", kind="stable")
     low, high = here.iloc[0], here.iloc[-1]
-    values = [words.number(row["mean"], measure.decimals) for row in (high, low)]
-    apart = words.number(high["mean"] - low["mean"], measure.decimals)
+    values = [labels.number(row["mean"], measure.decimals) for row in (high, low)]
+    apart = labels.number(high["mean"] - low["mean"], measure.decimals)
     unit = f" {measure.difference_unit}" if measure.difference_unit else ""
-    clips = words.counted(int(high["positives"]), "test clips")
+    clips = labels.counted(int(high["positives"]), "test clips")
     return [
         f"largest gap between methods at one tag: {tag} ({clips}), {high['method']} {values[0]} and {low['method']} "
         f"{values[1]}, {apart}{unit} apart"

@@ -13,13 +13,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workflow_scripts.errors import UserError
-from workflow_scripts.report import figures, words
-from workflow_scripts.report.evidence import Evidence, Method, frame, panels, select
-from workflow_scripts.statistics.cells import summarise
-from workflow_scripts.statistics.missing import in_short
-from workflow_scripts.statistics.plan import Study
-from workflow_scripts.statistics.summary import METHOD_FACTORS
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.planning.manifest import Study
+from workflow_scripts.report import labels, plotting
+from workflow_scripts.report.figure_inputs import Evidence, Method, frame, panels, select
+from workflow_scripts.statistics.failure_reasons import in_short
+from workflow_scripts.statistics.samples import summarise
+from workflow_scripts.statistics.tables.summary import METHOD_FACTORS
 
 READING = (
     "Dots: mean with its 95 % t interval. Level line: the mean at the first probability, which the curves of a data "
@@ -79,7 +79,7 @@ def _one(methods: Sequence[Method], levels: Mapping[str, str], *, study: Study) 
     return found[0]
 
 
-def _point(method: Method, measure: words.Measure) -> dict[str, object]:
+def _point(method: Method, measure: labels.Measure) -> dict[str, object]:
     if not method.cells:
         return method.facts
     replicate, interval = summarise(method.cells)
@@ -91,64 +91,64 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
     """Draw what `numbers` returned."""
     grouped = [
         (label, name, rows)
-        for label, within in figures.groups(numbers, "panel")
-        for name, rows in figures.groups(within, "curve")
+        for label, within in plotting.groups(numbers, "panel")
+        for name, rows in plotting.groups(within, "curve")
     ]
-    rows, columns = figures.grid_of(len(grouped), width=PANEL_WIDTH, most=MOST)
+    rows, columns = plotting.grid_of(len(grouped), width=PANEL_WIDTH, most=MOST)
     several = numbers["panel"].nunique() > 1
-    figure = figures.blank(max(PANEL_WIDTH * columns, 4.5), HEIGHT * rows)
-    axes = figures.panels(figure, rows, columns, len(grouped))
+    figure = plotting.blank(max(PANEL_WIDTH * columns, 4.5), HEIGHT * rows)
+    axes = plotting.panels(figure, rows, columns, len(grouped))
     for number, (panel, (label, name, curve)) in enumerate(zip(axes, grouped, strict=True)):
         scale = numbers[numbers["panel"] == label]
-        title = f"{label}\n{words.name(name)}" if several else words.name(name)
+        title = f"{label}\n{labels.name(name)}" if several else labels.name(name)
         _panel(panel, curve, title=title, at=options.at, scale=scale)
-        panel.set_ylabel(words.measure(study.metric).heading if number % columns == 0 else "")
-    settings = [figures.panel_title(label, within) for label, within in figures.groups(numbers, "panel")]
-    figures.heading(figure, f"{study.title}: {'; '.join(settings).replace(chr(10), ', ')}", numbers["source"])
+        panel.set_ylabel(labels.measure(study.metric).heading if number % columns == 0 else "")
+    settings = [plotting.panel_title(label, within) for label, within in plotting.groups(numbers, "panel")]
+    plotting.heading(figure, f"{study.title}: {'; '.join(settings).replace(chr(10), ', ')}", numbers["source"])
     return figure
 
 
 def _panel(panel: Axes, rows: pd.DataFrame, *, title: str, at: Sequence[float], scale: pd.DataFrame) -> None:
     panel.set_title(title)
-    figures.tidy(panel, lines="y")
-    found = figures.measured(rows)
+    plotting.tidy(panel, lines="y")
+    found = plotting.measured(rows)
     gap = (max(at) - min(at) or 1) * 0.15
     panel.set_xlim(min(at) - gap, max(at) + gap)
     panel.set_xticks([float(each) for each in at], [f"{each:g}" for each in at])
     panel.set_xlabel("probability")
-    for row in figures.records(rows[~rows.index.isin(found.index)]):
-        figures.missing(panel, row.probability, in_short(row.reason))
+    for row in plotting.records(rows[~rows.index.isin(found.index)]):
+        plotting.missing(panel, row.probability, in_short(row.reason))
     if found.empty:
         panel.set_yticks([])
         return
-    ends = figures.measured(scale)
+    ends = plotting.measured(scale)
     low, high = float(np.nanmin(ends[["low", "mean"]])), float(np.nanmax(ends[["high", "mean"]]))
     margin = 0.08 * (high - low or 1)
     panel.set_ylim(low - margin, high + margin)
     first = found[found["probability"] == float(at[0])]
-    for row in figures.records(first):
-        panel.axhline(row.mean, color=figures.SOFT, linestyle=figures.DASHES[1], linewidth=1, zorder=1)
+    for row in plotting.records(first):
+        panel.axhline(row.mean, color=plotting.SOFT, linestyle=plotting.DASHES[1], linewidth=1, zorder=1)
     errors = [(found["mean"] - found["low"]).fillna(0), (found["high"] - found["mean"]).fillna(0)]
-    style = figures.distinct(0)
+    style = plotting.distinct(0)
     panel.errorbar(found["probability"], found["mean"], errors, markersize=5, capsize=3, linewidth=1.3, **style)
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:
     """Every mean of every curve and the probability with the highest, panel by panel."""
-    measure = words.measure(study.metric)
+    measure = labels.measure(study.metric)
     said = []
-    for label, within in figures.groups(numbers, "panel"):
-        curves = [_said(name, rows, measure) for name, rows in figures.groups(within, "curve")]
-        said.append(f"{figures.panel_title(label, within).splitlines()[0]}: {'; '.join(curves)}")
-    return f"{words.capital(measure.heading)} by probability. {'. '.join(said)}."
+    for label, within in plotting.groups(numbers, "panel"):
+        curves = [_said(name, rows, measure) for name, rows in plotting.groups(within, "curve")]
+        said.append(f"{plotting.panel_title(label, within).splitlines()[0]}: {'; '.join(curves)}")
+    return f"{labels.capital(measure.heading)} by probability. {'. '.join(said)}."
 
 
-def _said(name: str, rows: pd.DataFrame, measure: words.Measure) -> str:
-    found = figures.measured(rows)
+def _said(name: str, rows: pd.DataFrame, measure: labels.Measure) -> str:
+    found = plotting.measured(rows)
     if found.empty:
-        return f"{words.name(name)} nothing measured"
+        return f"{labels.name(name)} nothing measured"
     means = ", ".join(
-        f"{words.number(row.mean, measure.decimals)} at {row.probability:g}" for row in figures.records(found)
+        f"{labels.number(row.mean, measure.decimals)} at {row.probability:g}" for row in plotting.records(found)
     )
-    best = max(figures.records(found), key=lambda row: row.mean)
-    return f"{words.name(name)} {means} (highest mean at {best.probability:g})"
+    best = max(plotting.records(found), key=lambda row: row.mean)
+    return f"{labels.name(name)} {means} (highest mean at {best.probability:g})"

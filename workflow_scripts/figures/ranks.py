@@ -9,11 +9,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workflow_scripts.report import figures, words
-from workflow_scripts.report.evidence import Evidence, frame
-from workflow_scripts.statistics.missing import in_short
-from workflow_scripts.statistics.plan import Study
-from workflow_scripts.statistics.ranking import RANKED_FACTORS
+from workflow_scripts.planning.manifest import Study
+from workflow_scripts.report import labels, plotting
+from workflow_scripts.report.figure_inputs import Evidence, frame
+from workflow_scripts.statistics.failure_reasons import in_short
+from workflow_scripts.statistics.tables.ranks import RANKED_FACTORS
 
 READING = (
     "Dots: place by the mean over the data sets, each counting the same; bars: places that hold for all methods at "
@@ -56,62 +56,64 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
         {
             **record,
             "unit": evidence.measure.unit,
-            "panel": figures.named(record, beside) or _labels_of_sets(record),
-            "method": figures.named(record, study.rows),
+            "panel": plotting.named(record, beside) or _labels_of_sets(record),
+            "method": plotting.named(record, study.rows),
             **{name: record[name] * evidence.measure.scale for name in ("mean", "iqm")},
         }
-        for record in figures.dicts(mine)
+        for record in plotting.dicts(mine)
     ]
     return frame(rows, COLUMNS)
 
 
 def _labels_of_sets(record: dict[str, Any]) -> str:
-    return words.listed([words.name(name) for name in record["datasets"].split()])
+    return labels.listed([labels.name(name) for name in record["datasets"].split()])
 
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
     """Draw what `numbers` returned."""
-    panels = figures.groups(numbers, "panel")
+    panels = plotting.groups(numbers, "panel")
     most = int(numbers.groupby("panel").size().max()) if len(numbers) else 1
-    labels_width = figures.CHARACTER_WIDTH * numbers["method"].map(len).max() if len(numbers) else 0
-    figure = figures.blank(
+    labels_width = plotting.CHARACTER_WIDTH * numbers["method"].map(len).max() if len(numbers) else 0
+    figure = plotting.blank(
         (PANEL_WIDTH + labels_width) * max(len(panels), 1), MARGIN_HEIGHT + ROW_HEIGHT * max(most, 3)
     )
-    axes = figures.panels(figure, 1, max(len(panels), 1), max(len(panels), 1))
+    axes = plotting.panels(figure, 1, max(len(panels), 1), max(len(panels), 1))
     for panel, (label, rows) in zip(axes, panels, strict=bool(panels)):
         _panel(panel, rows, study)
         sources = ", ".join(dict.fromkeys(source for text in rows["source"] for source in text.split()))
         panel.set_title(f"{label} ({sources})" if sources else f"{label}\nnothing measured")
     if not panels:
         axes[0].set_title("one data set, or one method: nothing to rank")
-        figures.no_data(axes[0])
-    figures.heading(figure, study.title, numbers["source"])
+        plotting.no_data(axes[0])
+    plotting.heading(figure, study.title, numbers["source"])
     return figure
 
 
 def _panel(panel: Axes, rows: pd.DataFrame, study: Study) -> None:
-    measure = words.measure(study.metric)
-    for height, row in enumerate(figures.records(rows)):
+    measure = labels.measure(study.metric)
+    for height, row in enumerate(plotting.records(rows)):
         if pd.isna(row.place):
-            panel.text(1, height, in_short(row.reason), va="center", color=figures.SOFT, style="italic", fontsize=8)
+            panel.text(1, height, in_short(row.reason), va="center", color=plotting.SOFT, style="italic", fontsize=8)
             continue
-        colour = figures.SOFT if row.kind == FLOOR else figures.COLOURS[0]
+        colour = plotting.SOFT if row.kind == FLOOR else plotting.COLOURS[0]
         panel.plot([row.place_low, row.place_high], [height, height], color=colour, linewidth=2.2, zorder=2)
         panel.plot([row.place], [height], marker="o", markersize=6, color=colour, zorder=3)
     ties = _ties(rows)
     for number, (first, last) in enumerate(ties):
         across = len(rows) + 0.9 + TIE_STEP * number
-        panel.plot([across, across], [first - 0.2, last + 0.2], color=figures.INK, linewidth=2.2, solid_capstyle="butt")
+        panel.plot(
+            [across, across], [first - 0.2, last + 0.2], color=plotting.INK, linewidth=2.2, solid_capstyle="butt"
+        )
     means = [
-        f"{row.method}  {'' if pd.isna(row.mean) else words.number(row.mean, measure.decimals)}"
-        for row in figures.records(rows)
+        f"{row.method}  {'' if pd.isna(row.mean) else labels.number(row.mean, measure.decimals)}"
+        for row in plotting.records(rows)
     ]
     panel.set_yticks(range(len(rows)), means)
     panel.set_ylim(len(rows) - 0.4, -0.6)
     panel.set_xlim(0.4, len(rows) + 0.9 + TIE_STEP * max(len(ties), 1))
     panel.set_xticks([place for place in range(1, len(rows) + 1) if len(rows) <= 10 or place % 2])
     panel.set_xlabel(f"place by the mean {measure.heading}")
-    figures.tidy(panel, lines="x")
+    plotting.tidy(panel, lines="x")
     panel.tick_params(axis="y", length=0)
 
 
@@ -126,14 +128,14 @@ def _ties(rows: pd.DataFrame) -> list[tuple[int, int]]:
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:
     """Place, interval of places and ties of every method."""
-    measure = words.measure(study.metric)
+    measure = labels.measure(study.metric)
     said = []
-    for label, rows in figures.groups(numbers, "panel"):
+    for label, rows in plotting.groups(numbers, "panel"):
         found = rows[rows["place"].notna()]
         values = "; ".join(
             f"{row.method} place {row.place} ({row.place_low} to {row.place_high}; ties {row.ties}), "
-            f"mean {words.number(row.mean, measure.decimals)}"
-            for row in figures.records(found)
+            f"mean {labels.number(row.mean, measure.decimals)}"
+            for row in plotting.records(found)
         )
         said.append(f"{label}: {values or 'nothing measured'}")
     return f"Places by the mean {measure.heading} over the data sets. {'. '.join(said) or 'Nothing to rank'}."

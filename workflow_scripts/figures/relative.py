@@ -11,13 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from workflow_scripts.errors import UserError
-from workflow_scripts.report import figures, words
-from workflow_scripts.report.evidence import Evidence, Method, evidence_of, frame, panels, select
-from workflow_scripts.statistics.cells import Refused, match
-from workflow_scripts.statistics.plan import Study
-from workflow_scripts.statistics.relative import relative_improvement
-from workflow_scripts.statistics.summary import METHOD_FACTORS, MISSING
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.planning.manifest import Study
+from workflow_scripts.report import labels as words
+from workflow_scripts.report import plotting
+from workflow_scripts.report.figure_inputs import Evidence, Method, evidence_of, frame, panels, select
+from workflow_scripts.statistics.inference.relative_improvement import relative_improvement
+from workflow_scripts.statistics.samples import Refused, match
+from workflow_scripts.statistics.tables.summary import METHOD_FACTORS, MISSING
 
 READING = (
     "Improvement of the mean in percent of the baseline's, with Fieller's 95 % interval over paired trials. "
@@ -82,40 +83,40 @@ def _label(levels: Mapping[str, Any], options: Options) -> str:
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
     """Draw what `numbers` returned."""
-    labels = [_label(row, options) for row in figures.dicts(numbers)]
+    labels = [_label(row, options) for row in plotting.dicts(numbers)]
     shown = numbers.assign(method=labels)
     methods = list(dict.fromkeys(labels))
-    grouped = figures.groups(shown, "panel")
-    rows, columns = figures.grid_of(len(grouped), width=PANEL_WIDTH)
-    figure = figures.blank(max(PANEL_WIDTH * columns, 4.5), HEIGHT * rows + figures.LEGEND_HEIGHT)
-    axes = figures.panels(figure, rows, columns, len(grouped))
+    grouped = plotting.groups(shown, "panel")
+    rows, columns = plotting.grid_of(len(grouped), width=PANEL_WIDTH)
+    figure = plotting.blank(max(PANEL_WIDTH * columns, 4.5), HEIGHT * rows + plotting.LEGEND_HEIGHT)
+    axes = plotting.panels(figure, rows, columns, len(grouped))
     over = next(iter(shown["over"]), "")
     for panel, (label, within) in zip(axes, grouped, strict=True):
-        panel.set_title(figures.panel_title(label, within))
-        figures.tidy(panel, lines="y")
-        figures.label_places(panel, methods, width=PANEL_WIDTH - 0.7)
-        panel.axhline(0, color=figures.INK, linewidth=1, zorder=2)
+        panel.set_title(plotting.panel_title(label, within))
+        plotting.tidy(panel, lines="y")
+        plotting.label_places(panel, methods, width=PANEL_WIDTH - 0.7)
+        panel.axhline(0, color=plotting.INK, linewidth=1, zorder=2)
         panel.set_ylabel(f"{words.measure(study.metric).name}: change over {over} (%)")
         _points(panel, within, methods)
-        if figures.measured(within).empty:
+        if plotting.measured(within).empty:
             panel.set_yticks([])
     handles = [
         Line2D([], [], linestyle="none", label=label, **_marker(filled=filled))
         for label, filled in (("interval excludes zero", True), ("interval includes zero, or none", False))
     ]
-    figures.legend(figure, handles, columns=2 if columns > 1 else 1)
-    figures.heading(figure, study.title, numbers["source"])
+    plotting.legend(figure, handles, columns=2 if columns > 1 else 1)
+    plotting.heading(figure, study.title, numbers["source"])
     return figure
 
 
 def _points(panel: Axes, rows: pd.DataFrame, methods: list[str]) -> None:
     for place, name in enumerate(methods):
         here = rows[rows["method"] == name]
-        found = figures.measured(here)
+        found = plotting.measured(here)
         if found.empty:
-            figures.missing(panel, place, next(iter(here["reason"]), "not planned"))
-        for row in figures.records(found):
-            panel.vlines(place, 0, row.value, color=figures.GRID, linewidth=7, zorder=1)
+            plotting.missing(panel, place, next(iter(here["reason"]), "not planned"))
+        for row in plotting.records(found):
+            panel.vlines(place, 0, row.value, color=plotting.GRID, linewidth=7, zorder=1)
             known = not pd.isna(row.low)
             panel.errorbar(
                 *(place, row.value),
@@ -128,7 +129,7 @@ def _points(panel: Axes, rows: pd.DataFrame, methods: list[str]) -> None:
 
 
 def _marker(*, filled: bool) -> dict[str, Any]:
-    colour = figures.COLOURS[0]
+    colour = plotting.COLOURS[0]
     return {"marker": "o", "color": colour, "markerfacecolor": colour if filled else "white", "markersize": 6}
 
 
@@ -136,12 +137,12 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:
     """Every improvement with its interval, panel by panel."""
     apart = [factor for factor in METHOD_FACTORS if factor != "dataset" and numbers[factor].nunique() > 1]
     said = []
-    for label, rows in figures.groups(numbers, "panel"):
+    for label, rows in plotting.groups(numbers, "panel"):
         values = "; ".join(
             f"{', '.join(words.name(record[factor]) for factor in apart)} {_value(record)}".strip()
-            for record in figures.dicts(figures.measured(rows))
+            for record in plotting.dicts(plotting.measured(rows))
         )
-        said.append(f"{figures.panel_title(label, rows).splitlines()[0]}: {values or 'nothing measured'}")
+        said.append(f"{plotting.panel_title(label, rows).splitlines()[0]}: {values or 'nothing measured'}")
     over = next(iter(numbers["over"]), "the baseline")
     return f"Change of {words.measure(study.metric).name} over {over} in percent. {'. '.join(said)}."
 

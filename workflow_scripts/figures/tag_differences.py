@@ -15,15 +15,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from workflow_scripts.errors import UserError
-from workflow_scripts.factors import PRETRAINING
-from workflow_scripts.report import figures, words
-from workflow_scripts.report.evidence import NOT_RUN, Evidence, Method, Predictions, frame, panels, select
-from workflow_scripts.statistics.cells import Refused, match
-from workflow_scripts.statistics.intervals import mean_intervals
-from workflow_scripts.statistics.per_class import per_class
-from workflow_scripts.statistics.plan import Study
-from workflow_scripts.statistics.summary import METHOD_FACTORS, MISSING
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.levels.factors import PRETRAINING
+from workflow_scripts.planning.manifest import Study
+from workflow_scripts.report import labels, plotting
+from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, Method, Predictions, frame, panels, select
+from workflow_scripts.statistics.inference.confidence_intervals import mean_intervals
+from workflow_scripts.statistics.inference.per_class import per_class
+from workflow_scripts.statistics.samples import Refused, match
+from workflow_scripts.statistics.tables.summary import METHOD_FACTORS, MISSING
 
 READING = (
     "Dots: mean paired difference from the method named below the axis, with its 95 % t interval over the trials (over "
@@ -60,10 +60,10 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     for label, methods in panels(evidence.methods, drawn=drawn).items():
         bases = select(methods, options.over)
         shared = {"study": study.name, "metric": study.metric, "panel": label}
-        shared |= {"unit": evidence.measure.difference_unit, "over": figures.named(options.over, options.over)}
+        shared |= {"unit": evidence.measure.difference_unit, "over": plotting.named(options.over, options.over)}
         for method in methods:
             if method not in bases:
-                named = method.facts | {"method": figures.named(method.levels, study.rows)}
+                named = method.facts | {"method": plotting.named(method.levels, study.rows)}
                 rows += [shared | named | row for row in _tags(method, bases, evidence, options)]
     return frame(rows, COLUMNS)
 
@@ -112,39 +112,39 @@ def _values(predictions: Predictions, study: Study) -> np.ndarray:
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
     """Draw what `numbers` returned."""
     names = list(dict.fromkeys(numbers["method"]))
-    styles = {name: {**figures.distinct(place), "markersize": 4} for place, name in enumerate(names)}
-    grouped = figures.groups(numbers, "panel")
-    rows, columns = figures.grid_of(len(grouped), width=PANEL_WIDTH, most=2)
-    tags = max((figures.measured(within)["tag"].nunique() for _, within in grouped), default=0)
+    styles = {name: {**plotting.distinct(place), "markersize": 4} for place, name in enumerate(names)}
+    grouped = plotting.groups(numbers, "panel")
+    rows, columns = plotting.grid_of(len(grouped), width=PANEL_WIDTH, most=2)
+    tags = max((plotting.measured(within)["tag"].nunique() for _, within in grouped), default=0)
     handles = [Line2D([], [], linestyle="none", label=name, **style) for name, style in styles.items()]
-    legend_columns = figures.legend_columns(handles, width=PANEL_WIDTH * columns)
+    legend_columns = plotting.legend_columns(handles, width=PANEL_WIDTH * columns)
     height = MARGIN_HEIGHT + max(tags, 5) * (GAP + ROW_HEIGHT * len(names))
-    legend_height = figures.LEGEND_HEIGHT * -(-len(handles) // legend_columns)
-    figure = figures.blank(PANEL_WIDTH * columns, rows * height + legend_height)
-    axes = figures.panels(figure, rows, columns, len(grouped))
+    legend_height = plotting.LEGEND_HEIGHT * -(-len(handles) // legend_columns)
+    figure = plotting.blank(PANEL_WIDTH * columns, rows * height + legend_height)
+    axes = plotting.panels(figure, rows, columns, len(grouped))
     for panel, (label, within) in zip(axes, grouped, strict=True):
         _panel(panel, label, within, study=study, styles=styles)
-    figures.legend(figure, handles, columns=legend_columns)
-    figures.heading(figure, study.title, numbers["source"])
+    plotting.legend(figure, handles, columns=legend_columns)
+    plotting.heading(figure, study.title, numbers["source"])
     return figure
 
 
 def _panel(
     panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, styles: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    found = figures.measured(rows)
-    absent = figures.records(rows[rows["status"] == MISSING])
+    found = plotting.measured(rows)
+    absent = plotting.records(rows[rows["status"] == MISSING])
     said = [f"{row.method}: {row.reason.partition(':')[0]}" for row in absent]
-    panel.set_title("\n".join([figures.panel_title(label, rows), *said]))
+    panel.set_title("\n".join([plotting.panel_title(label, rows), *said]))
     if found.empty:
-        figures.no_data(panel)
+        plotting.no_data(panel)
         return
-    figures.tidy(panel, lines="x")
+    plotting.tidy(panel, lines="x")
     positives = found.drop_duplicates("tag").set_index("tag")["positives"]
     tags = [str(tag) for tag in positives.index]
     for height in range(0, len(tags), 2):  # so that a dot is seen to belong to its row
         panel.axhspan(height - 0.5, height + 0.5, color=STRIPE, linewidth=0, zorder=0)
-    panel.axvline(0, color=figures.INK, linewidth=0.9, zorder=1)
+    panel.axvline(0, color=plotting.INK, linewidth=0.9, zorder=1)
     methods = [name for name in styles if name in set(found["method"])]
     for place, name in enumerate(methods):
         beside = (place - (len(methods) - 1) / 2) * BESIDE / max(len(methods) - 1, 1)
@@ -155,27 +155,27 @@ def _panel(
     panel.set_yticks(range(len(tags)), [f"{tag} ({positives[tag]:,})" for tag in tags])
     panel.set_ylim(len(tags) - 0.4, -0.6)
     panel.tick_params(axis="y", length=0)
-    measure = words.measure(study.metric)
+    measure = labels.measure(study.metric)
     unit = f" ({measure.difference_unit})" if measure.difference_unit else ""
     panel.set_xlabel(f"{measure.name} of the tag less that of {next(iter(rows['over']))}{unit}")
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:
     """The tags at which each method gains and loses most, and how many differences are off zero, panel by panel."""
-    measure = words.measure(study.metric)
+    measure = labels.measure(study.metric)
     said = []
-    for label, rows in figures.groups(numbers, "panel"):
-        found = figures.measured(rows).dropna(subset="mean")
-        title = figures.panel_title(label, rows).splitlines()[0]
-        ends = [_ends(name, mine, measure) for name, mine in figures.groups(found, "method")]
+    for label, rows in plotting.groups(numbers, "panel"):
+        found = plotting.measured(rows).dropna(subset="mean")
+        title = plotting.panel_title(label, rows).splitlines()[0]
+        ends = [_ends(name, mine, measure) for name, mine in plotting.groups(found, "method")]
         said.append(f"{title}: {'; '.join(ends) or 'nothing measured'}")
     over = next(iter(numbers["over"]), "another")
-    return f"{words.capital(measure.name)} of each tag against {over}. {'. '.join(said)}."
+    return f"{labels.capital(measure.name)} of each tag against {over}. {'. '.join(said)}."
 
 
-def _ends(name: str, rows: pd.DataFrame, measure: words.Measure) -> str:
+def _ends(name: str, rows: pd.DataFrame, measure: labels.Measure) -> str:
     best, worst = (rows.loc[getattr(rows["mean"], end)()] for end in ("idxmax", "idxmin"))
-    ends = [f"{words.signed(row['mean'], measure.decimals)} at {row['tag']}" for row in (worst, best)]
+    ends = [f"{labels.signed(row['mean'], measure.decimals)} at {row['tag']}" for row in (worst, best)]
     clear = int(((rows["low"] > 0) | (rows["high"] < 0)).sum())
     unit = f", in {measure.difference_unit}" if measure.difference_unit else ""
     return f"{name} from {ends[0]} to {ends[1]}{unit}, {clear} of {len(rows)} intervals without zero"

@@ -12,11 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.errors import UserError
-from workflow_scripts.report import figures, upstream, words
-from workflow_scripts.report.evidence import NOT_RUN, Evidence, frame
-from workflow_scripts.statistics.plan import Study
-from workflow_scripts.statistics.summary import MEASURED, MISSING
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.planning.manifest import Study
+from workflow_scripts.report import labels as words
+from workflow_scripts.report import plotting, run_artifacts
+from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, frame
+from workflow_scripts.statistics.tables.summary import MEASURED, MISSING
 
 READS = ("prepare",)
 READING = (
@@ -25,7 +26,7 @@ READING = (
 )
 COLUMNS = (*("study", "panel", "dataset", "status", "reason", "tag", "split", "positives", "clips", "source", "data"),)
 #: dark, pale and in between, so that neighbours stay apart in grey
-SPLITS = {"train": figures.COLOURS[0], "valid": figures.COLOURS[5], "test": figures.COLOURS[1]}
+SPLITS = {"train": plotting.COLOURS[0], "valid": plotting.COLOURS[5], "test": plotting.COLOURS[1]}
 PANEL_WIDTH, ROW_HEIGHT = 4.6, 0.165  # inches: fifty tags on a page, at 8 points
 MARGIN_HEIGHT = 0.9  # inches: panel title and axis
 LABEL_POINTS = 8
@@ -49,7 +50,7 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     evaluations = {each.factors["dataset"]: each for each in reversed(evidence.plan.of(study))}
     for dataset in dict.fromkeys(each.factors["dataset"] for each in evidence.plan.of(study)):
         shared: dict[str, object] = {"study": study.name, "panel": words.name(dataset), "dataset": dataset}
-        found = upstream.corpus(evaluations[dataset])
+        found = run_artifacts.corpus(evaluations[dataset])
         if found is None:
             rows.append(shared | {"status": MISSING, "reason": NOT_RUN})
         else:
@@ -72,28 +73,28 @@ def _counts(corpus: Corpus, *, most: int) -> Iterator[dict[str, object]]:
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
     """Draw what `numbers` returned."""
-    grouped = figures.groups(numbers, "panel")
-    rows, columns = figures.grid_of(len(grouped), width=PANEL_WIDTH, most=2)
+    grouped = plotting.groups(numbers, "panel")
+    rows, columns = plotting.grid_of(len(grouped), width=PANEL_WIDTH, most=2)
     tags = numbers.groupby("panel")["tag"].nunique().max()
-    figure = figures.blank(
-        PANEL_WIDTH * columns, rows * (MARGIN_HEIGHT + ROW_HEIGHT * max(tags, 5)) + figures.LEGEND_HEIGHT
+    figure = plotting.blank(
+        PANEL_WIDTH * columns, rows * (MARGIN_HEIGHT + ROW_HEIGHT * max(tags, 5)) + plotting.LEGEND_HEIGHT
     )
-    axes = figures.panels(figure, rows, columns, len(grouped))
+    axes = plotting.panels(figure, rows, columns, len(grouped))
     for panel, (label, within) in zip(axes, grouped, strict=True):
         _panel(panel, label, within)
-    figures.legend(figure, [Patch(color=colour, label=name) for name, colour in SPLITS.items()], columns=len(SPLITS))
-    figures.heading(figure, study.title, numbers["source"])
+    plotting.legend(figure, [Patch(color=colour, label=name) for name, colour in SPLITS.items()], columns=len(SPLITS))
+    plotting.heading(figure, study.title, numbers["source"])
     return figure
 
 
 def _panel(panel: Axes, label: str, rows: pd.DataFrame) -> None:
-    found = figures.measured(rows)
+    found = plotting.measured(rows)
     if found.empty:
         panel.set_title(f"{label}\n{next(iter(rows['reason']))}")
-        figures.no_data(panel)
+        plotting.no_data(panel)
         return
     panel.set_title(_title(label, found))
-    figures.tidy(panel, lines="x")
+    plotting.tidy(panel, lines="x")
     tags = list(dict.fromkeys(found["tag"]))
     left = np.zeros(len(tags))
     for name, colour in SPLITS.items():
@@ -116,8 +117,8 @@ def _title(label: str, rows: pd.DataFrame) -> str:
 def describe(study: Study, numbers: pd.DataFrame) -> str:  # noqa: ARG001
     """The three commonest tags and the rarest one of each data set, and how unequal they are."""
     said = []
-    for label, rows in figures.groups(numbers, "panel"):
-        found = figures.measured(rows)
+    for label, rows in plotting.groups(numbers, "panel"):
+        found = plotting.measured(rows)
         if found.empty:
             said.append(f"{label}: {next(iter(rows['reason']))}")
             continue

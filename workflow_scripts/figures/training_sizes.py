@@ -13,12 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from workflow_scripts.report import figures, words
-from workflow_scripts.report.evidence import Evidence, Method, evidence_of, frame, panels, select
-from workflow_scripts.statistics.cells import Matching, Refused, match, summarise
-from workflow_scripts.statistics.crossing import crossing
-from workflow_scripts.statistics.plan import Study
-from workflow_scripts.statistics.summary import MEASURED, METHOD_FACTORS, MISSING
+from workflow_scripts.planning.manifest import Study
+from workflow_scripts.report import labels, plotting
+from workflow_scripts.report.figure_inputs import Evidence, Method, evidence_of, frame, panels, select
+from workflow_scripts.statistics.inference.crossover import crossing
+from workflow_scripts.statistics.samples import Matching, Refused, match, summarise
+from workflow_scripts.statistics.tables.summary import MEASURED, METHOD_FACTORS, MISSING
 
 READING = (
     "Mean with its 95 % t interval over the number of training samples (logarithmic). Filled: frozen; open: others. "
@@ -75,7 +75,7 @@ def _panels(methods: Sequence[Method], drawn: tuple[str, ...]) -> dict[str, list
     return panels(methods, drawn=(*drawn, "corpus", "workers", "weighting", "augmentation", "recipe"))
 
 
-def _point(method: Method, measure: words.Measure) -> dict[str, object]:
+def _point(method: Method, measure: labels.Measure) -> dict[str, object]:
     row = method.facts | {"role": POINT, "unit": measure.unit, "train_clips": method.train_clips}
     if not method.cells:
         return row
@@ -117,7 +117,7 @@ def _crossing(methods: Sequence[Method], options: Options) -> dict[str, object]:
 
 
 def _named(levels: Mapping[str, str | int]) -> str:
-    return ", ".join(words.name(str(level)) for level in levels.values())
+    return ", ".join(labels.name(str(level)) for level in levels.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,55 +155,55 @@ def _matched(methods: Sequence[Method], options: Options) -> dict[float, _Differ
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
     """Draw what `numbers` returned."""
     scenarios = list(dict.fromkeys(numbers.loc[numbers["role"] == POINT, "scenario"]))
-    grouped = figures.groups(numbers, "panel")
-    rows, columns = figures.grid_of(len(grouped), width=PANEL_WIDTH)
-    figure = figures.blank(max(PANEL_WIDTH * columns, 4.5), HEIGHT * rows + figures.LEGEND_HEIGHT)
-    axes = figures.panels(figure, rows, columns, len(grouped))
+    grouped = plotting.groups(numbers, "panel")
+    rows, columns = plotting.grid_of(len(grouped), width=PANEL_WIDTH)
+    figure = plotting.blank(max(PANEL_WIDTH * columns, 4.5), HEIGHT * rows + plotting.LEGEND_HEIGHT)
+    axes = plotting.panels(figure, rows, columns, len(grouped))
     for panel, (label, within) in zip(axes, grouped, strict=True):
         _panel(panel, label, within, study=study, scenarios=scenarios)
-    handles = [Line2D([], [], label=words.name(name), **_style(name, scenarios)) for name in scenarios]
-    figures.legend(figure, handles, columns=len(handles))
-    figures.heading(figure, study.title, numbers["source"])
+    handles = [Line2D([], [], label=labels.name(name), **_style(name, scenarios)) for name in scenarios]
+    plotting.legend(figure, handles, columns=len(handles))
+    plotting.heading(figure, study.title, numbers["source"])
     return figure
 
 
 def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, scenarios: list[str]) -> None:
     points, found = (rows[rows["role"] == role] for role in (POINT, CROSSING))
-    shown = figures.measured(points)
-    figures.tidy(panel, lines="y")
-    title = figures.panel_title(label, points)
+    shown = plotting.measured(points)
+    plotting.tidy(panel, lines="y")
+    title = plotting.panel_title(label, points)
     if shown.empty:
         panel.set_title(title)
-        figures.no_data(panel)
+        plotting.no_data(panel)
         return
     absent = len(points) - len(shown)
-    lines = [title, _said(figures.records(found)[0])]
+    lines = [title, _said(plotting.records(found)[0])]
     panel.set_title("\n".join([*lines, f"{absent} of {len(points)} points not run"] if absent else lines))
-    for name, curve in figures.groups(shown, "scenario"):
+    for name, curve in plotting.groups(shown, "scenario"):
         beside = BESIDE ** (scenarios.index(name) - (len(scenarios) - 1) / 2)
         errors = [(curve["mean"] - curve["low"]).fillna(0), (curve["high"] - curve["mean"]).fillna(0)]
         panel.errorbar(
             curve["train_clips"] * beside, curve["mean"], errors, capsize=2, zorder=3, **_style(name, scenarios)
         )
-    for row in figures.records(found[found["outcome"] == CROSSED]):
-        panel.axvspan(row.low, row.high, color=figures.GRID, zorder=0, linewidth=0)
-        panel.axvline(row.size, color=figures.SOFT, linewidth=1.2, zorder=1)
-    figures.label_sizes(panel, shown["train_clips"], lambda size: f"{size:,.0f}")
+    for row in plotting.records(found[found["outcome"] == CROSSED]):
+        panel.axvspan(row.low, row.high, color=plotting.GRID, zorder=0, linewidth=0)
+        panel.axvline(row.size, color=plotting.SOFT, linewidth=1.2, zorder=1)
+    plotting.label_sizes(panel, shown["train_clips"], lambda size: f"{size:,.0f}")
     panel.margins(x=0.08)
     panel.set_xlabel("training samples")
-    panel.set_ylabel(words.measure(study.metric).heading)
+    panel.set_ylabel(labels.measure(study.metric).heading)
 
 
 def _style(scenario: str, scenarios: list[str]) -> dict[str, Any]:
     """Frozen is filled, the others are open and differ in marker and dashes."""
     frozen = scenario == FROZEN
     place = 0 if frozen else 1 + [name for name in scenarios if name != FROZEN].index(scenario)
-    colour = figures.COLOURS[place % len(figures.COLOURS)]
+    colour = plotting.COLOURS[place % len(plotting.COLOURS)]
     return {
         "color": colour,
-        "marker": figures.MARKERS[place % len(figures.MARKERS)],
+        "marker": plotting.MARKERS[place % len(plotting.MARKERS)],
         "markerfacecolor": colour if frozen else "white",
-        "linestyle": figures.DASHES[-1] if frozen else figures.DASHES[place % len(figures.DASHES)],
+        "linestyle": plotting.DASHES[-1] if frozen else plotting.DASHES[place % len(plotting.DASHES)],
         "markersize": 6,
         "linewidth": 1.3,
     }
@@ -229,14 +229,15 @@ def _said(row: Any) -> str:
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:
     """Every mean over its training samples and the crossing, panel by panel."""
-    measure = words.measure(study.metric)
+    measure = labels.measure(study.metric)
     said = []
-    for label, rows in figures.groups(numbers, "panel"):
+    for label, rows in plotting.groups(numbers, "panel"):
         points, found = (rows[rows["role"] == role] for role in (POINT, CROSSING))
         values = "; ".join(
-            f"{words.name(row.scenario)} {words.number(row.mean, measure.decimals)} with {row.train_clips:,.0f} samples"
-            for row in figures.records(figures.measured(points))
+            f"{labels.name(row.scenario)} {labels.number(row.mean, measure.decimals)} "
+            f"with {row.train_clips:,.0f} samples"
+            for row in plotting.records(plotting.measured(points))
         )
-        crossed = _said(figures.records(found)[0]).replace("\n", " ")
-        said.append(f"{figures.panel_title(label, points).splitlines()[0]}: {values or 'nothing measured'}; {crossed}")
-    return f"{words.capital(measure.heading)} over training samples. {'. '.join(said)}."
+        crossed = _said(plotting.records(found)[0]).replace("\n", " ")
+        said.append(f"{plotting.panel_title(label, points).splitlines()[0]}: {values or 'nothing measured'}; {crossed}")
+    return f"{labels.capital(measure.heading)} over training samples. {'. '.join(said)}."

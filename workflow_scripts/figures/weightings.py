@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from workflow_scripts.report import figures, words
-from workflow_scripts.report.evidence import Evidence, Method, frame, panels
-from workflow_scripts.statistics.cells import summarise
-from workflow_scripts.statistics.plan import Study
-from workflow_scripts.statistics.summary import METHOD_FACTORS
+from workflow_scripts.planning.manifest import Study
+from workflow_scripts.report import labels, plotting
+from workflow_scripts.report.figure_inputs import Evidence, Method, frame, panels
+from workflow_scripts.statistics.samples import summarise
+from workflow_scripts.statistics.tables.summary import METHOD_FACTORS
 
 READING = (
     "Circles: mean; bars: one standard deviation to each side, over trials (over checkpoints where there are several). "
@@ -46,7 +46,7 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     return frame(rows, COLUMNS)
 
 
-def _row(method: Method, measure: words.Measure) -> dict[str, object]:
+def _row(method: Method, measure: labels.Measure) -> dict[str, object]:
     row = method.facts | {"role": FLOOR if method.floor else "method"}
     if not method.cells:
         return row
@@ -60,29 +60,29 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     trained = numbers[numbers["role"] != FLOOR]
     sets, weightings = (list(dict.fromkeys(trained[factor])) for factor in ("workers", "weighting"))
     floors = list(dict.fromkeys(numbers.loc[numbers["role"] == FLOOR, "encoder"]))
-    grouped = figures.groups(numbers, "panel")
-    rows, columns = figures.grid_of(len(grouped), width=PANEL_WIDTH)
-    figure = figures.blank(max(PANEL_WIDTH * columns, 4.5), HEIGHT * rows + figures.LEGEND_HEIGHT)
-    axes = figures.panels(figure, rows, columns, len(grouped))
+    grouped = plotting.groups(numbers, "panel")
+    rows, columns = plotting.grid_of(len(grouped), width=PANEL_WIDTH)
+    figure = plotting.blank(max(PANEL_WIDTH * columns, 4.5), HEIGHT * rows + plotting.LEGEND_HEIGHT)
+    axes = plotting.panels(figure, rows, columns, len(grouped))
     for panel, (label, within) in zip(axes, grouped, strict=True):
-        panel.set_title(figures.panel_title(label, within))
-        figures.tidy(panel, lines="y")
-        figures.label_places(panel, [words.name(name) for name in sets], width=PANEL_WIDTH - 0.7)
-        panel.set_ylabel(words.measure(study.metric).heading)
+        panel.set_title(plotting.panel_title(label, within))
+        plotting.tidy(panel, lines="y")
+        plotting.label_places(panel, [labels.name(name) for name in sets], width=PANEL_WIDTH - 0.7)
+        panel.set_ylabel(labels.measure(study.metric).heading)
         _points(panel, within, sets, weightings)
-        for row in figures.records(figures.measured(within[within["role"] == FLOOR])):
-            panel.axhline(row.mean, zorder=1, **figures.reference_line(floors.index(row.encoder)))
-        if figures.measured(within).empty:
+        for row in plotting.records(plotting.measured(within[within["role"] == FLOOR])):
+            panel.axhline(row.mean, zorder=1, **plotting.reference_line(floors.index(row.encoder)))
+        if plotting.measured(within).empty:
             panel.set_yticks([])
     handles = [
-        Line2D([], [], linestyle="none", label=words.name(name), **_marker(name, weightings)) for name in weightings
+        Line2D([], [], linestyle="none", label=labels.name(name), **_marker(name, weightings)) for name in weightings
     ]
     handles += [
-        Line2D([], [], label=f"{words.name(name)} (floor)", **figures.reference_line(place))
+        Line2D([], [], label=f"{labels.name(name)} (floor)", **plotting.reference_line(place))
         for place, name in enumerate(floors)
     ]
-    figures.legend(figure, handles, columns=len(handles) if columns > 1 else 2)
-    figures.heading(figure, study.title, numbers["source"])
+    plotting.legend(figure, handles, columns=len(handles) if columns > 1 else 2)
+    plotting.heading(figure, study.title, numbers["source"])
     return figure
 
 
@@ -90,10 +90,10 @@ def _points(panel: Axes, rows: pd.DataFrame, sets: list[str], weightings: list[s
     trained = rows[rows["role"] != FLOOR]
     for place, name in enumerate(sets):
         here = trained[trained["workers"] == name]
-        found = figures.measured(here)
+        found = plotting.measured(here)
         if found.empty:
-            figures.missing(panel, place, next(iter(here["reason"]), "not planned"))
-        for row in figures.records(found):
+            plotting.missing(panel, place, next(iter(here["reason"]), "not planned"))
+        for row in plotting.records(found):
             beside = (
                 (weightings.index(row.weighting) - (len(weightings) - 1) / 2) * BESIDE / max(len(weightings) - 1, 1)
             )
@@ -111,27 +111,27 @@ def _marker(weighting: str, weightings: list[str]) -> dict[str, Any]:
     """Filled and open circles; further weightings differ in their markers too."""
     others = [name for name in weightings if name != OPEN]
     if weighting == OPEN:
-        return {"marker": "o", "color": figures.COLOURS[1], "markerfacecolor": "white", "markersize": 6}
+        return {"marker": "o", "color": plotting.COLOURS[1], "markerfacecolor": "white", "markersize": 6}
     place = others.index(weighting)
-    colour = figures.COLOURS[(0, 2, 3, 4, 5)[place % 5]]  # the second one is that of the open circles
-    return {"marker": figures.MARKERS[place % len(figures.MARKERS)], "color": colour, "markersize": 6}
+    colour = plotting.COLOURS[(0, 2, 3, 4, 5)[place % 5]]  # the second one is that of the open circles
+    return {"marker": plotting.MARKERS[place % len(plotting.MARKERS)], "color": colour, "markersize": 6}
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:
     """Mean and deviation of every circle, panel by panel."""
-    measure = words.measure(study.metric)
+    measure = labels.measure(study.metric)
     said = []
-    for label, rows in figures.groups(numbers, "panel"):
-        found = figures.measured(rows)
-        values = "; ".join(f"{_name(row)} {_value(row, measure)}" for row in figures.records(found))
-        said.append(f"{figures.panel_title(label, rows).splitlines()[0]}: {values or 'nothing measured'}")
-    return f"{words.capital(measure.heading)}, mean and standard deviation. {'. '.join(said)}."
+    for label, rows in plotting.groups(numbers, "panel"):
+        found = plotting.measured(rows)
+        values = "; ".join(f"{_name(row)} {_value(row, measure)}" for row in plotting.records(found))
+        said.append(f"{plotting.panel_title(label, rows).splitlines()[0]}: {values or 'nothing measured'}")
+    return f"{labels.capital(measure.heading)}, mean and standard deviation. {'. '.join(said)}."
 
 
 def _name(row: Any) -> str:
-    return words.name(row.encoder) if row.role == FLOOR else f"{words.name(row.workers)} {words.name(row.weighting)}"
+    return labels.name(row.encoder) if row.role == FLOOR else f"{labels.name(row.workers)} {labels.name(row.weighting)}"
 
 
-def _value(row: Any, measure: words.Measure) -> str:
-    deviation = "" if pd.isna(row.sd) else f" ± {words.number(row.sd, measure.decimals)}"
-    return f"{words.number(row.mean, measure.decimals)}{deviation}"
+def _value(row: Any, measure: labels.Measure) -> str:
+    deviation = "" if pd.isna(row.sd) else f" ± {labels.number(row.sd, measure.decimals)}"
+    return f"{labels.number(row.mean, measure.decimals)}{deviation}"

@@ -16,13 +16,21 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from workflow_scripts.errors import UserError
-from workflow_scripts.networks.ast import COLUMNS, RECEIVING, SIZES, Ast, Patchify, frames_and_bins, load_deit
+from workflow_scripts.checkpoints import published
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.networks.audio_spectrogram_transformer import (
+    COLUMNS,
+    RECEIVING,
+    SIZES,
+    Ast,
+    Patchify,
+    frames_and_bins,
+    load_deit,
+)
+from workflow_scripts.networks.head_interfaces import MapsHead
 from workflow_scripts.networks.log_mel import log_mel
 from workflow_scripts.networks.maps import Maps
 from workflow_scripts.networks.spectrogram import HOP, sample_count
-from workflow_scripts.training import published
-from workflow_scripts.training.heads import MapsHead
 
 READS = "maps"
 STARTS_FROM = ("imagenet", "checkpoint")  # options that say which weights it starts from, and cost no time

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workflow_scripts.training.heads import Head, stacked_uniform
+from workflow_scripts.networks.head_interfaces import Head, stacked_uniform
 
 READS = "embedding"
 

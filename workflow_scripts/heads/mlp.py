@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.heads import linear
-from workflow_scripts.training.heads import Head, stacked_uniform
+from workflow_scripts.networks.head_interfaces import Head, stacked_uniform
 
 READS = "embedding"
 

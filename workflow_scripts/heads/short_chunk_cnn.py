@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.networks.head_interfaces import MapsHead
 from workflow_scripts.networks.maps import Maps
 from workflow_scripts.networks.short_chunk_cnn import FRAMES, Adaptation, ShortChunkCnn
 from workflow_scripts.networks.spectrogram import HOP, sample_count
-from workflow_scripts.training.heads import MapsHead
 
 READS = "maps"
 

@@ -11,10 +11,10 @@ from functools import cached_property
 from typing import Any, Literal, TypeVar
 
 from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.core.progress import track
 from workflow_scripts.leakage import exact
 from workflow_scripts.leakage.fingerprint import SHIFTS, Fingerprint, Fingerprinter
 from workflow_scripts.leakage.search import Index
-from workflow_scripts.progress import track
 
 Result = TypeVar("Result")
 Kind = Literal["exact", "near", "track", "group"]

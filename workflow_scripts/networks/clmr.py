@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
 
 #: what stands before the encoder's keys: in Lightning's files both, each a copy of the same weights
 PREFIXES = ("model.encoder.", "encoder.", "")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks import msspt, unet
 from workflow_scripts.networks.log_mel import log10
 from workflow_scripts.networks.maps import Maps

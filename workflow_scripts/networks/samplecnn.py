@@ -12,7 +12,7 @@ from math import prod
 
 from torch import nn
 
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks import widths
 from workflow_scripts.networks.normalised import NormalisedConvolution
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.report import words
+from workflow_scripts.report import labels
 
 LISTED = 20  # leaks of each data set on the page; the csv beside the audit has them all
 KINDS = {"exact": "same samples", "near": "same recording", "track": "same track", "group": "group in two splits"}
-HEADINGS = ("Data set", "Compared with", "Source", *(words.capital(kind) for kind in KINDS.values()), "Leaks")
+HEADINGS = ("Data set", "Compared with", "Source", *(labels.capital(kind) for kind in KINDS.values()), "Leaks")
 LEAK_HEADINGS = ("Clip", "In", "And", "In", "What", "Similarity")
 NOTES = (
     "A clip counts as the same recording when most of its fingerprint's bits are equal, up to a semitone higher or "
@@ -48,8 +48,8 @@ def _rows(audit: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
     for each in audit["comparisons"]:
         within = each["corpus"] == audit["dataset"]
         yield (
-            words.name(audit["dataset"]),
-            "its other splits" if within else words.name(each["corpus"]),
+            labels.name(audit["dataset"]),
+            "its other splits" if within else labels.name(each["corpus"]),
             each["source"],
             *(f"{each['overlaps'][kind]:,}" if within or kind != "group" else "" for kind in KINDS),
             f"{sum(each['leaks'].values()):,}",
@@ -64,7 +64,7 @@ def _leaks(path: Path) -> list[tuple[str, ...]]:
             row["clip"],
             row["split"],
             row["other_clip"],
-            f"{words.name(row['other_corpus'])}, {row['other_split']}",
+            f"{labels.name(row['other_corpus'])}, {row['other_split']}",
             f"{KINDS[row['kind']]}{': ' if row['name'] else ''}{row['name']}",
             f"{float(row['similarity']):.2f}" if row["similarity"] else "",
         )
@@ -75,5 +75,5 @@ def _leaks(path: Path) -> list[tuple[str, ...]]:
 def _too_short(audits: Iterable[Mapping[str, Any]]) -> Iterable[str]:
     for audit in audits:
         if audit["too_short"]:
-            clips = words.counted(audit["too_short"], "clips")
-            yield f"{words.name(audit['dataset'])}: {clips} with under 1.4 s of sound compared by samples alone."
+            clips = labels.counted(audit["too_short"], "clips")
+            yield f"{labels.name(audit['dataset'])}: {clips} with under 1.4 s of sound compared by samples alone."

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.errors import UserError
-from workflow_scripts.report import words
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.report import labels
 
 NEEDED = ("config", "seconds", "peak_memory_bytes")  # what makes a JSON file a record
 
@@ -56,9 +56,9 @@ def by_stage(records: Sequence[JobRecord]) -> list[tuple[str, ...]]:
     return [
         (
             *(stage, device, f"{len(group):,}"),
-            words.duration(sum(record.seconds for record in group)),
-            words.duration(max(record.seconds for record in group)),
-            words.size(max(record.peak_memory_bytes for record in group)),
+            labels.duration(sum(record.seconds for record in group)),
+            labels.duration(max(record.seconds for record in group)),
+            labels.size(max(record.peak_memory_bytes for record in group)),
         )
         for (stage, device), group in groups.items()
     ]
@@ -67,7 +67,7 @@ def by_stage(records: Sequence[JobRecord]) -> list[tuple[str, ...]]:
 def pretrained(records: Iterable[JobRecord]) -> list[tuple[str, ...]]:
     """Per pre-trained run: what it was, device, time and peak memory."""
     return [
-        (_run(record.config), record.device, words.duration(record.seconds), words.size(record.peak_memory_bytes))
+        (_run(record.config), record.device, labels.duration(record.seconds), labels.size(record.peak_memory_bytes))
         for record in records
         if record.stage == "pretrain"
     ]
@@ -84,7 +84,8 @@ def versions(records: Iterable[JobRecord]) -> list[tuple[str, str]]:
 
 def _run(config: Mapping) -> str:
     encoder, workers = config.get("encoder") or {}, config.get("workers") or {}
+    corpus = labels.name(str(config.get("corpus", "its corpus")))
     return (
-        f"{words.name(str(encoder.get('name', 'encoder')))} on {words.name(str(config.get('corpus', 'its corpus')))}, "
+        f"{labels.name(str(encoder.get('name', 'encoder')))} on {corpus}, "
         f"workers {', '.join(workers)}, seed {config.get('seed')}"
     )

@@ -13,11 +13,11 @@ from pathlib import Path
 import pandas as pd
 from markupsafe import Markup, escape
 
-from workflow_scripts.report import audits, costs, separation, status, words
-from workflow_scripts.report.formats import environment
-from workflow_scripts.report.tables import TWIN, Table
-from workflow_scripts.statistics.plan import Study
-from workflow_scripts.statistics.summary import MISSING
+from workflow_scripts.planning.manifest import Study
+from workflow_scripts.report import audits, costs, labels, separation, status
+from workflow_scripts.report.renderers import environment
+from workflow_scripts.report.study_table import TWIN, Table
+from workflow_scripts.statistics.tables.summary import MISSING
 
 ELSEWHERE = re.compile(r"^.*?(?=<svg\b)", re.DOTALL)  # XML declaration and document type, which HTML has no place for
 IDENTIFIER = re.compile(r'(\bid="|href="#|url\(#)')
@@ -117,7 +117,7 @@ def drawn(study: Study, numbers: pd.DataFrame, *, svg: Path, reading: str, descr
 
 
 def _heading(column: str) -> str:
-    return words.capital(words.name(column))
+    return labels.capital(labels.name(column))
 
 
 def _text(value: object) -> str:
@@ -125,7 +125,7 @@ def _text(value: object) -> str:
     if pd.isna(value):  # type: ignore[call-overload]
         return ""
     if isinstance(value, float):
-        return f"{value:.6g}".replace("-", words.MINUS)
+        return f"{value:.6g}".replace("-", labels.MINUS)
     return str(value)
 
 
@@ -144,7 +144,7 @@ def data_rows(cells: pd.DataFrame, *, corpora: Sequence[Path]) -> list[DataRow]:
     measured = cells[cells["data"] != ""].drop_duplicates(["dataset", "data"])
     rows += [
         DataRow(
-            dataset=words.name(record["dataset"]),
+            dataset=labels.name(record["dataset"]),
             source=record["source"],
             clips=f"{record['test_clips']:,} (test)",
             quarantined=f"{record['quarantined']:,}",
@@ -162,9 +162,9 @@ def _corpus(folder: Path) -> DataRow:
     with (folder / "quarantine.csv").open(encoding="utf-8", newline="") as file:
         reasons = Counter(row["reason"] for row in csv.DictReader(file))
     return DataRow(
-        dataset=f"{words.name(facts['dataset'])}, {facts['sample_rate']:,} Hz",
+        dataset=f"{labels.name(facts['dataset'])}, {facts['sample_rate']:,} Hz",
         source=facts["source"],
-        clips=f"{facts['clips']:,} ({words.duration(facts['seconds'])})",
+        clips=f"{facts['clips']:,} ({labels.duration(facts['seconds'])})",
         quarantined=f"{facts['quarantined']:,}",
         reasons="; ".join(f"{reason}: {number:,}" for reason, number in reasons.most_common()),
         digest=facts["content"],  # which results carry, whatever sample rate they were measured at

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, fields
 
 import pandas as pd
 
-from workflow_scripts.errors import UserError
-from workflow_scripts.factors import PRETRAINING
-from workflow_scripts.report import words
-from workflow_scripts.statistics.plan import Plan, Pretrained, Study
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.levels.factors import PRETRAINING
+from workflow_scripts.planning.manifest import Plan, Pretrained, Study
+from workflow_scripts.report import labels
 
-FILE = "separation.json"  # in the folder of a pre-trained run, where `judge_separation` writes it
+FILE = "separation.json"  # in the folder of a pre-trained run, where `evaluate_separation` writes it
 HEADINGS = (
     *("Encoder", "Pre-trained by", "Corpus", "Recipe", "Seed", "Data", "Source", "Songs"),
     *("SI-SDR (dB)", "gain (dB)", "SDR (dB)", "gain (dB)"),
@@ -49,10 +49,10 @@ class Judged:
     def cells(self) -> tuple[str, ...]:
         """The row of the table, as printed."""
         return (
-            *(words.name(level) for level in (self.encoder, self.workers, self.corpus, self.recipe)),
-            *(words.name(self.pretrain_seed), self.data, words.name(self.source), f"{self.songs:,}"),
-            *(words.number(self.si_sdr, DECIMALS), words.signed(self.si_sdr_gain, DECIMALS)),
-            *(words.number(self.sdr, DECIMALS), words.signed(self.sdr_gain, DECIMALS)),
+            *(labels.name(level) for level in (self.encoder, self.workers, self.corpus, self.recipe)),
+            *(labels.name(self.pretrain_seed), self.data, labels.name(self.source), f"{self.songs:,}"),
+            *(labels.number(self.si_sdr, DECIMALS), labels.signed(self.si_sdr_gain, DECIMALS)),
+            *(labels.number(self.sdr, DECIMALS), labels.signed(self.sdr_gain, DECIMALS)),
         )
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from workflow_scripts.report import words
-from workflow_scripts.statistics.missing import said
-from workflow_scripts.statistics.plan import Job, Plan
+from workflow_scripts.planning.manifest import Job, Plan
+from workflow_scripts.report import labels
+from workflow_scripts.statistics.failure_reasons import said
 
 SNAKEMAKE_LOGS = Path(".snakemake") / "log"  # in the folder where the workflow was started
 ACQUIRE, EMBED = "acquire", "embed"
@@ -213,9 +213,9 @@ def by_stage(found: Sequence[JobStatus]) -> Iterator[tuple[str, ...]]:
             f"{_in_state(jobs, FAILED, UNFINISHED):,}",
             f"{_in_state(jobs, NOT_RUN, WAITS):,}",
             f"{sum(known):,}" if known else "",
-            words.duration(sum(each.seconds for each in jobs)),
+            labels.duration(sum(each.seconds for each in jobs)),
             f"{hours:,.2f}" if hours else "",
-            words.duration(median(waits)) if waits else "",
+            labels.duration(median(waits)) if waits else "",
         )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from workflow_scripts.training.cells import Cell, TrialResult
-from workflow_scripts.training.finetuning import train_with_encoder
+from workflow_scripts.evaluation.end_to_end import train_with_encoder
+from workflow_scripts.evaluation.task import Cell, TrialResult
 
 PRETRAINED = True
 TRAINS_ENCODER = True

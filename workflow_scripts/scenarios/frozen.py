@@ -6,8 +6,8 @@ Each clip is encoded once, by `embed`, whatever the number of trials, fractions 
 
 from __future__ import annotations
 
-from workflow_scripts.training.cells import Cell, TrialResult
-from workflow_scripts.training.frozen_embeddings import train_on_embeddings
+from workflow_scripts.evaluation.frozen import train_on_embeddings
+from workflow_scripts.evaluation.task import Cell, TrialResult
 
 PRETRAINED = True
 TRAINS_ENCODER = False

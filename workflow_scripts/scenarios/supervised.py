@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from workflow_scripts.training.cells import Cell, TrialResult
-from workflow_scripts.training.finetuning import train_with_encoder
-from workflow_scripts.training.shapes import Encoder
+from workflow_scripts.evaluation.end_to_end import train_with_encoder
+from workflow_scripts.evaluation.task import Cell, TrialResult
+from workflow_scripts.networks.interfaces import Encoder
 
 PRETRAINED = False
 TRAINS_ENCODER = True

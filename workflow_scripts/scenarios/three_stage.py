@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import magnitude
-from workflow_scripts.errors import UserError
-from workflow_scripts.training.cells import Cell, TrialResult
-from workflow_scripts.training.finetuning import fit, tested, train_with_encoder
-from workflow_scripts.training.trial_models import OnMaps
+from workflow_scripts.evaluation.end_to_end import fit, tested, train_with_encoder
+from workflow_scripts.evaluation.task import Cell, TrialResult
+from workflow_scripts.evaluation.trial_models import OnMaps
 
 PRETRAINED = True
 TRAINS_ENCODER = True

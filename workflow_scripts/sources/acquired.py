@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts import provenance
-from workflow_scripts.errors import UserError
-from workflow_scripts.files import write_json
+from workflow_scripts.core import provenance
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.files import write_json
 
 LOCK = ".lock"  # beside acquired.json: held alone to change the data, shared to read them
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import requests
 import urllib3
 
-from workflow_scripts.errors import PassingError, UserError
-from workflow_scripts.files import require_space, write_text, written_atomically
-from workflow_scripts.progress import track
+from workflow_scripts.core.errors import PassingError, UserError
+from workflow_scripts.core.files import require_space, write_text, written_atomically
+from workflow_scripts.core.progress import track
 from workflow_scripts.sources.remotes import Remote
 
 CHUNK_BYTES = 1 << 16  # what a dropped connection can lose

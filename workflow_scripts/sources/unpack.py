@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from workflow_scripts.errors import UserError
-from workflow_scripts.files import require_space
-from workflow_scripts.progress import track
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.files import require_space
+from workflow_scripts.core.progress import track
 
 LARGEST_RATIO = (
     100  # unpacked to packed bytes: tables of text shrink to a tenth, audio hardly; bombs are a thousand and more

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from workflow_scripts.statistics.intervals import FEWEST
+from workflow_scripts.statistics.inference.confidence_intervals import FEWEST
 
 Action = Literal["refuse", "mark"]
 NOT_BLOCKS = {

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from workflow_scripts.audio.index import Task
+from workflow_scripts.levels.dataset_index import Task
 
 THRESHOLD = 0.5  # of a multilabel probability; the official OpenMIC baseline's
 CLIP_AREAS = ("roc_auc_clip", "pr_auc_clip")

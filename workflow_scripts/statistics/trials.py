@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.errors import UserError
-from workflow_scripts.factors import FACTORS
-from workflow_scripts.statistics.plan import Evaluation, Plan
-from workflow_scripts.statistics.reading import Kind, read_csv
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.levels.factors import FACTORS
+from workflow_scripts.planning.manifest import Evaluation, Plan
+from workflow_scripts.statistics.csv_io import Kind, read_csv
 
 #: columns of a trials file; `value` is the metric (rates from 0 to 1), `data` the corpus digest
 COLUMNS = (

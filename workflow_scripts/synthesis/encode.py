@@ -14,7 +14,7 @@ import numpy as np
 import soundfile
 
 from workflow_scripts.audio import ffmpeg
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
 
 BLOCK = 16_384  # samples per write: libsndfile's Vorbis encoder overflows the stack on writes of many seconds
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from symusic import core
 
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.synthesis.score import Part, Piece
 
 SAMPLE_RATE = 22_050  # Hz: above what the encoders read (16 kHz), half the cost of 44.1 kHz

@@ -14,8 +14,8 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from workflow_scripts.errors import UserError
-from workflow_scripts.progress import track
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.progress import track
 from workflow_scripts.synthesis.encode import encoded
 from workflow_scripts.synthesis.options import TwinOptions
 from workflow_scripts.synthesis.render import SAMPLE_RATE, Renderer, soundfont

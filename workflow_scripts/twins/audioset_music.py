@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workflow_scripts.files import write_text
+from workflow_scripts.core.files import write_text
 from workflow_scripts.synthesis.dances import DANCES, DanceTrack, tempo_of
 from workflow_scripts.synthesis.genres import GENRES, GenreTrack
 from workflow_scripts.synthesis.instruments import OPENMIC, Ensemble

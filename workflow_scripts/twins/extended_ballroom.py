@@ -12,7 +12,7 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from workflow_scripts.files import write_text
+from workflow_scripts.core.files import write_text
 from workflow_scripts.synthesis import names
 from workflow_scripts.synthesis.dances import DanceTrack, tempo_of
 from workflow_scripts.synthesis.options import TwinOptions

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.files import written_atomically
 from workflow_scripts.datasets.gtzan import read_list
-from workflow_scripts.errors import UserError
-from workflow_scripts.files import written_atomically
 from workflow_scripts.synthesis.arrangements import arrange
 from workflow_scripts.synthesis.options import TwinOptions
 from workflow_scripts.synthesis.write import ClipToWrite, entropy, generator, with_defects, write_clips

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workflow_scripts.files import write_text, written_atomically
+from workflow_scripts.core.files import write_text, written_atomically
 from workflow_scripts.synthesis.arrangements import Arrangement, arrange
 from workflow_scripts.synthesis.options import TwinOptions
 from workflow_scripts.synthesis.write import ClipToWrite, entropy, generator, with_defects, write_clips

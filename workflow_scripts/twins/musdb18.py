@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from workflow_scripts.core.files import written_atomically
+from workflow_scripts.core.progress import track
 from workflow_scripts.datasets.musdb18 import STREAMS, SUFFIX, VALIDATION
-from workflow_scripts.files import written_atomically
-from workflow_scripts.progress import track
 from workflow_scripts.synthesis import names
 from workflow_scripts.synthesis.arrangements import VOICES, Arrangement, arrange
 from workflow_scripts.synthesis.encode import encoded_stems

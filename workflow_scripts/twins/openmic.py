@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workflow_scripts.files import write_text, written_atomically
+from workflow_scripts.core.files import write_text, written_atomically
 from workflow_scripts.synthesis import names
 from workflow_scripts.synthesis.instruments import OPENMIC, Ensemble
 from workflow_scripts.synthesis.options import TwinOptions

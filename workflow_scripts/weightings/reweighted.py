@@ -14,7 +14,7 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
-from workflow_scripts.errors import UserError
+from workflow_scripts.core.errors import UserError
 
 WEIGHED_BY = "equal"  # the weighting of the run whose losses give the weights
 

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from workflow_scripts.errors import UserError
-from workflow_scripts.training import parallel
-from workflow_scripts.training.shapes import Batch, Worker
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.networks.interfaces import Batch, Worker
+from workflow_scripts.pretraining import distributed
 
 PRECOMPUTED = False
 VIEWS = 2  # pieces of each clip in a batch
@@ -71,8 +71,8 @@ def nt_xent(first: Tensor, second: Tensor, *, temperature: float) -> Tensor:
     """
     with torch.autocast(first.device.type, enabled=False):
         views = [functional.normalize(view.float(), dim=-1) for view in (first, second)]
-        every = torch.cat([parallel.gather(view) for view in views])
-        own = parallel.rank() * len(first) + torch.arange(len(first), device=first.device)
+        every = torch.cat([distributed.gather(view) for view in views])
+        own = distributed.rank() * len(first) + torch.arange(len(first), device=first.device)
         clips = len(every) // VIEWS
         places, partners = torch.cat([own, own + clips]), torch.cat([own + clips, own])
         similarities = torch.cat(views) @ every.T / temperature

@@ -10,9 +10,9 @@ from torch import Tensor
 from workflow_scripts.features import official, spectral
 from workflow_scripts.features.deltas import with_deltas
 from workflow_scripts.features.frames import HOP
-from workflow_scripts.training.definitions import DefinedOptions
-from workflow_scripts.training.regression import FeatureWorker
-from workflow_scripts.training.shapes import Batch
+from workflow_scripts.networks.interfaces import Batch
+from workflow_scripts.workers._feature_options import DefinedOptions
+from workflow_scripts.workers._feature_regression import FeatureWorker
 
 PRECOMPUTED = False
 FRAME_EVERY = HOP  # samples: targets and frames go together

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from workflow_scripts.combinations import require_context
-from workflow_scripts.errors import UserError
+from workflow_scripts.configuration.compatibility import require_context
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks import cpc
-from workflow_scripts.training import parallel
-from workflow_scripts.training.shapes import Batch, Encoder, Worker
+from workflow_scripts.networks.interfaces import Batch, Encoder, Worker
+from workflow_scripts.pretraining import distributed
 
 PRECOMPUTED = False
 
@@ -108,7 +108,7 @@ class PredictiveCodingWorker(Worker):
         """
         with torch.autocast(latent.device.type, enabled=False):
             latent, context = latent.float(), context.float()
-            negatives = parallel.gather(latent.contiguous()).flatten(0, 1)[draws.orders]
+            negatives = distributed.gather(latent.contiguous()).flatten(0, 1)[draws.orders]
             window = slice(draws.first, draws.first + self.options.window)
             latent, context = latent[:, window], context[:, window]
             losses = [
@@ -120,10 +120,10 @@ class PredictiveCodingWorker(Worker):
     def _draws(self, latent: Tensor) -> Draws:
         examples, frames, _ = latent.shape
         # processes draw alike, for the negatives of each are frames of all
-        seed = parallel.agreed(int(torch.randint(LARGEST_SEED, ())))
+        seed = distributed.agreed(int(torch.randint(LARGEST_SEED, ())))
         generator = torch.Generator().manual_seed(seed)
         orders = [
-            torch.randperm(parallel.size() * examples * frames, generator=generator)
+            torch.randperm(distributed.size() * examples * frames, generator=generator)
             for _ in range(self.options.negatives)
         ]
         room = max(1, frames - self.options.window)  # the last possible window is left out, as in the code
@@ -138,9 +138,9 @@ def _loss(predicted: Tensor, latent: Tensor, negatives: Tensor) -> Tensor:
     step needs an order of its own.
     """
     examples, frames, _ = predicted.shape
-    rows = parallel.size() * examples * frames
+    rows = distributed.size() * examples * frames
     by_example = negatives[:, -rows:].unflatten(1, (-1, frames))
-    own = by_example[:, parallel.rank() * examples : (parallel.rank() + 1) * examples]
+    own = by_example[:, distributed.rank() * examples : (distributed.rank() + 1) * examples]
     right = (predicted * latent).sum(-1)[None]
     wrong = (predicted * own).sum(-1)
     return -functional.log_softmax(torch.cat([right, wrong]), dim=0)[0].mean()

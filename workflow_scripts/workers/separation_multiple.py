@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from workflow_scripts.training.mixing import Mix
-from workflow_scripts.training.separation import FOUR, Options, SeparationWorker
+from workflow_scripts.pretraining.stem_mixtures import Mix
+from workflow_scripts.workers._separation import FOUR, Options, SeparationWorker
 
 PRECOMPUTED = False
 #: two pieces of each source but one of bass, as the code has it

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workflow_scripts.training.separation import Options, SeparationWorker, one_of
+from workflow_scripts.workers._separation import Options, SeparationWorker, one_of
 
 PRECOMPUTED = False
 MIX = one_of("other")

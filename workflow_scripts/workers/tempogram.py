@@ -11,8 +11,8 @@ from torch import Tensor
 
 from workflow_scripts.features import rhythm, spectral
 from workflow_scripts.features.frames import HOP
-from workflow_scripts.training.regression import FeatureOptions, FeatureWorker
-from workflow_scripts.training.shapes import Batch
+from workflow_scripts.networks.interfaces import Batch
+from workflow_scripts.workers._feature_regression import FeatureOptions, FeatureWorker
 
 PRECOMPUTED = False
 FRAME_EVERY = HOP  # samples: targets and frames go together

@@ -12,11 +12,11 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional
 
-from workflow_scripts.combinations import require_frames
-from workflow_scripts.errors import UserError
+from workflow_scripts.configuration.compatibility import require_frames
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.features.frames import HOP
 from workflow_scripts.networks.decoder import MirroredDecoder, WaveformDecoder
-from workflow_scripts.training.shapes import Batch, Encoder, Worker
+from workflow_scripts.networks.interfaces import Batch, Encoder, Worker
 
 PRECOMPUTED = False
 FRAME_EVERY = HOP  # samples: targets and frames go together

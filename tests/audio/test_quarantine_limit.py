@@ -1,0 +1,61 @@
+"""The share of broken clips a study tolerates: beyond it no job opens the corpus."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.corpora import write_corpus
+from workflow_scripts.audio.corpus import Corpus, read_facts
+from workflow_scripts.audio.quarantine_limit import VARIABLE, require_tolerable
+from workflow_scripts.core.errors import UserError
+
+REASONS = {"a1": "silent", "a2": "empty", "a3": "empty", "a4": "truncated", "a5": "missing"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A corpus of 20 clips, from which 5 were quarantined."""
+    write_corpus(tmp_path / "tones", clips=20, seconds=0.1)
+    facts = json.loads((tmp_path / "tones" / "corpus.json").read_text())
+    (tmp_path / "tones" / "corpus.json").write_text(json.dumps(facts | {"quarantined": 5}))
+    rows = "".join(f"{clip},{reason}\n" for clip, reason in REASONS.items())
+    (tmp_path / "tones" / "quarantine.csv").write_text("clip,reason\n" + rows)
+    return tmp_path / "tones"
+
+
+def test_beyond_the_share_the_list_is_named_in_one_line(folder, monkeypatch):
+    monkeypatch.setenv(VARIABLE, json.dumps({"tones": 0.1}))
+    for open_it in (Corpus, read_facts):
+        with pytest.raises(UserError) as caught:
+            open_it(folder)
+        line = str(caught.value)
+        assert "\n" not in line
+        assert "tones: 5 of 25 clips (20.0%)" in line
+        assert "tolerates 10.0%" in line
+        assert "2 empty such as a2, 1 silent such as a1, 1 truncated such as a4, 1 more reasons" in line
+        assert str(folder / "quarantine.csv") in line
+
+
+@pytest.mark.parametrize("stated", [None, "", "{}", '{"tones": 0.2}', '{"tones": 1}', '{"others": 0}'])
+def test_up_to_the_share_and_where_none_is_stated_all_is_well(folder, monkeypatch, stated):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    if stated is not None:
+        monkeypatch.setenv(VARIABLE, stated)
+    assert len(Corpus(folder)) == 20
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(clips=st.integers(0, 10**6), quarantined=st.integers(0, 10**6), share=st.floats(0, 1))
+def test_the_share_is_of_all_clips_of_the_index(folder, monkeypatch, clips, quarantined, share):
+    monkeypatch.setenv(VARIABLE, json.dumps({"tones": share}))
+    refused = False
+    try:
+        require_tolerable(folder, dataset="tones", clips=clips, quarantined=quarantined)
+    except UserError:
+        refused = True
+    assert refused == (quarantined > share * (clips + quarantined))

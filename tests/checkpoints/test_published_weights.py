@@ -1,0 +1,402 @@
+"""Published formats load with the sizes their shapes tell; anything else ends in one line."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import pickle
+import re
+import sys
+import types
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+from torch import nn
+
+from tests import golden
+from workflow_scripts.checkpoints import import_networks
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.encoders import cpc, pase, pase_plus, samplecnn
+from workflow_scripts.levels import registry
+from workflow_scripts.networks.decoder import WaveformDecoder
+from workflow_scripts.networks.heads import RegressionHead
+
+TINY = {"embedding": 5, "width": 0.02}
+
+
+def tiny(name: str = "pase_plus", **options) -> nn.Module:
+    torch.manual_seed(0)
+    level = registry.load("encoder", name)
+    encoder = level.build(registry.options(level, TINY | options))
+    with torch.no_grad():
+        for block in encoder.blocks:
+            block.norm.running_mean.normal_()
+    return encoder
+
+
+def save(content, path, **how):
+    torch.save(content, path, **how)
+    return path
+
+
+def bare(state, path):
+    return save(state, path)
+
+
+def old_zipless(state, path):
+    return save(state, path, _use_new_zipfile_serialization=False)
+
+
+def with_optimiser(state, path):
+    optimiser = torch.optim.Adam([nn.Parameter(torch.ones(2))])
+    return save({"step": 7, "state_dict": state, "optimizer": optimiser.state_dict()}, path)
+
+
+def from_several_gpus(state, path):
+    return save({f"module.{key}": value for key, value in state.items()}, path)
+
+
+def as_safetensors(state, path):
+    save_file(dict(state), path)
+    return path
+
+
+FORMATS = {
+    bare: "state dict",
+    old_zipless: "state dict",
+    with_optimiser: "dict with state_dict",
+    from_several_gpus: "state dict",
+    as_safetensors: "safetensors",
+}
+
+
+@pytest.mark.parametrize("write", FORMATS)
+@pytest.mark.parametrize(("name", "options"), [("pase", {}), ("pase_plus", {"rnn_layers": 2})])
+def test_every_format_gives_the_encoder_back_in_evaluation_mode(tmp_path, write, name, options):
+    saved = tiny(name, **options).eval()
+    published = import_networks.read(write(saved.state_dict(), tmp_path / "FE_e199.ckpt"))
+    found, chosen = import_networks.encoder(published, name=name)
+    assert published.format == FORMATS[write]
+    assert not found.training
+    assert chosen == registry.options(registry.load("encoder", name), TINY | options)
+    torch.testing.assert_close(found.state_dict(), saved.state_dict(), rtol=0, atol=0)
+    audio = torch.randn(2, 1600)
+    torch.testing.assert_close(found(audio), saved(audio), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        *(("pase", {"embedding": embedding}) for embedding in (100, 256, 512)),
+        *(("pase_plus", {"embedding": embedding}) for embedding in (100, 256, 512)),
+        ("pase_plus", {"embedding": 256, "rnn_layers": 3}),
+        ("pase_plus", {"embedding": 7, "width": 0.333}),
+        ("pase", {"embedding": 1, "width": 0.5}),
+        ("pase", {"embedding": 3, "width": 0.001}),
+    ],
+)
+def test_sizes_are_read_from_the_shapes(tmp_path, name, options):
+    level = registry.load("encoder", name)
+    with torch.device("meta"):
+        wanted = level.build(registry.options(level, options)).state_dict()
+    state = {key: torch.zeros(value.shape, dtype=value.dtype) for key, value in wanted.items()}
+    found, chosen = import_networks.encoder(import_networks.read(bare(state, tmp_path / "file.ckpt")), name=name)
+    assert {key: value.shape for key, value in found.state_dict().items()} == {k: v.shape for k, v in wanted.items()}
+    if options.get("width") != 0.001:  # below 4 channels a block no width can be told from another
+        assert chosen == registry.options(level, options)
+
+
+def official_state(case: golden.Case) -> dict[str, torch.Tensor]:
+    return {
+        entry["key"]: torch.as_tensor(
+            case.arrays[f"param:{entry['key']}"]
+            if entry["fill"] in golden.FILLED_BEFORE
+            else golden.filled(entry["key"], entry["shape"], entry["fill"])
+        )
+        for entry in case.facts["params"]
+    }
+
+
+def test_an_official_encoder_gives_the_official_frames(tmp_path):
+    case = golden.case("pase_emb100")
+    published = import_networks.read(with_optimiser(official_state(case), tmp_path / "FE_e199.ckpt"))
+    encoder, options = import_networks.encoder(published, name="pase")
+    assert options == pase.Options(embedding=100)
+    with torch.no_grad():
+        assert case.error("y16000", encoder(case.input("x16000")[:, 0])) <= 1
+
+
+def test_an_official_head_gives_the_official_values(tmp_path):
+    case = golden.case("pase_head_mlp_r1")
+    head = import_networks.regression_head(
+        import_networks.read(bare(official_state(case), tmp_path / "lps.ckpt")), outputs=1025
+    )
+    with torch.no_grad():
+        assert case.error("y", head(case.input("embedding"))) <= 1
+
+
+def test_an_official_decoder_gives_the_official_samples(tmp_path):
+    case = golden.case("pase_decoder")
+    decoder = import_networks.waveform_decoder(
+        import_networks.read(bare(official_state(case), tmp_path / "cchunk.ckpt"))
+    )
+    with torch.no_grad():
+        assert case.error("y", decoder(case.input("embedding"))) <= 1
+
+
+@pytest.mark.parametrize(("neighbours", "outputs"), [(1, 5), (7, 5), (1, None)])
+@pytest.mark.parametrize(("hidden_layers", "context"), [(1, 1), (2, 3), (0, 3)])
+def test_heads_of_any_size(tmp_path, neighbours, outputs, hidden_layers, context):
+    saved = RegressionHead(
+        inputs=6, outputs=5, hidden=4, hidden_layers=hidden_layers, context=context, neighbours=neighbours
+    )
+    published = import_networks.read(bare(saved.state_dict(), tmp_path / "mfcc.ckpt"))
+    found = import_networks.regression_head(published, outputs=outputs)
+    frames = torch.randn(2, 6, 9)
+    torch.testing.assert_close(found(frames), saved(frames), rtol=0, atol=0)
+
+
+def test_a_head_must_predict_an_odd_number_of_frames(tmp_path):
+    saved = RegressionHead(inputs=6, outputs=10, hidden=4)
+    published = import_networks.read(bare(saved.state_dict(), tmp_path / "mfcc.ckpt"))
+    for outputs in (3, 5):
+        with pytest.raises(UserError, match=f"predicts 10 values, which are no odd number of frames of {outputs}"):
+            import_networks.regression_head(published, outputs=outputs)
+
+
+@pytest.mark.parametrize("sizes", [{"inputs": 256}, {"inputs": 6, "maps": (5, 4, 3), "hidden": 2, "hidden_layers": 2}])
+def test_decoders_of_any_size(tmp_path, sizes):
+    saved = WaveformDecoder(**sizes)
+    found = import_networks.waveform_decoder(import_networks.read(bare(saved.state_dict(), tmp_path / "cchunk.ckpt")))
+    frames = torch.randn(1, sizes["inputs"], 3)
+    torch.testing.assert_close(found(frames), saved(frames), rtol=0, atol=0)
+
+
+class Harmful:
+    def __reduce__(self):
+        return os.mkdir, ("harmed",)
+
+
+def damaged(state):
+    """Contents that are no encoder, by what the message says of them."""
+    first = next(iter(state))
+    yield (
+        "lacks 1 of 78 tensors, first blocks.3.conv.bias",
+        {k: v for k, v in state.items() if k != "blocks.3.conv.bias"},
+    )
+    yield "no fitting W.weight", {k: v for k, v in state.items() if not k.startswith("W.")}
+    yield "no fitting blocks.0.norm.weight", {k: v for k, v in state.items() if not k.startswith("blocks.")}
+    yield "lacks 2 of 78 tensors, first rnn", {k: v for k, v in state.items() if not k.startswith("rnn.")}
+    yield "has 1 tensors too many, first rnn_2.weight", state | {"rnn_2.weight": torch.ones(1)}
+    yield r"W.bias has shape \(6,\), not \(5,\)", state | {"W.bias": torch.ones(6)}
+    yield "no fitting", state | {"W.weight": torch.tensor(1.0)}
+    yield "no width of PASE gives", state | {"blocks.2.norm.weight": torch.ones(99)}
+    yield f"{first} holds values that are not finite", state | {first: state[first] * float("nan")}
+    yield f"{first} is no plain tensor of real numbers", state | {first: state[first].to(torch.complex64)}
+    yield f"{first} is no plain tensor of real numbers", state | {first: state[first].to_sparse()}
+    yield "entry 'epoch' is no tensor", state | {"epoch": 3}
+    yield "entry 1 is no tensor", {1: torch.ones(1)}
+    yield "holds no state dict", {}
+    yield "holds no state dict", [1, 2]
+    yield "holds no state dict", torch.ones(3)
+    yield "holds no state dict", {"state_dict": None}
+
+
+MESSAGES = [message for message, _ in damaged(tiny().state_dict())]
+
+
+@pytest.mark.parametrize("number", range(len(MESSAGES)), ids=MESSAGES)
+def test_contents_that_are_no_encoder_are_refused_in_one_line(tmp_path, number):
+    message, content = list(damaged(tiny().state_dict()))[number]
+    with pytest.raises(UserError, match=message) as refused:
+        import_networks.encoder(import_networks.read(save(content, tmp_path / "file.ckpt")), name="pase_plus")
+    assert "\n" not in str(refused.value)
+    assert str(refused.value).startswith(str(tmp_path / "file.ckpt"))
+
+
+def test_files_that_are_no_checkpoint_are_refused_in_one_line(tmp_path):
+    whole = save(tiny().state_dict(), tmp_path / "whole.ckpt").read_bytes()
+    tensors = as_safetensors(tiny().state_dict(), tmp_path / "whole.safetensors").read_bytes()
+    again = "no checkpoint of torch or safetensors, or damaged: fetch it again"
+    cases = {
+        "empty.ckpt": (b"", "it is empty"),
+        "text.ckpt": (b"<html>404 not found</html>", again),
+        "pickle.ckpt": (pickle.dumps({"a": 1}), again),
+        "cut.ckpt": (whole[: len(whole) // 2], again),
+        "start.ckpt": (whole[:20], again),
+        "cut.safetensors": (tensors[: len(tensors) // 2], "its safetensors are damaged"),
+    }
+    for name, (content, message) in cases.items():
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=message) as refused:
+            import_networks.read(path)
+        assert str(refused.value).startswith(str(path))
+        assert "\n" not in str(refused.value)
+    with pytest.raises(UserError, match="there is no such file"):
+        import_networks.read(tmp_path / "absent.ckpt")
+    with pytest.raises(UserError, match="it is a folder: name a file in it"):
+        import_networks.read(tmp_path)
+
+
+@pytest.mark.parametrize("content", [Harmful(), {"state_dict": {}, "hook": Harmful()}, nn.Linear(1, 1)])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_pickled_code_is_refused_and_not_run(tmp_path, monkeypatch, content, zipped):
+    monkeypatch.chdir(tmp_path)
+    path = save(content, tmp_path / "file.ckpt", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(UserError, match="holds pickled code, which is not run: save its state_dict alone"):
+        import_networks.read(path)
+    assert not (tmp_path / "harmed").exists()
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(write=st.sampled_from(list(FORMATS)), cut=st.floats(0, 1), place=st.floats(0, 0.999), change=st.integers(0, 255))
+def test_damaged_bytes_load_or_end_in_a_user_error(tmp_path, *, write, cut, place, change):
+    path = write(tiny().state_dict(), tmp_path / "file.ckpt")
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= change
+    path.write_bytes(content[: round(cut * len(content))] if cut < 0.5 else content)
+    with contextlib.suppress(UserError):
+        encoder, _ = import_networks.encoder(import_networks.read(path), name="pase_plus")
+        assert all(torch.isfinite(value).all() for value in encoder.state_dict().values())
+
+
+CLMR_FORMATS = ["encoder.", "model.encoder.", "both copies", "bare", "early names", "projector and classifier"]
+
+
+def clmr_file(state, form, path):
+    """A file as the CLMR code wrote it at some time."""
+    encoders = {f"encoder.{key}": value for key, value in state.items()}
+    projector = {"projector.0.weight": torch.ones(4, 4), "projector.2.weight": torch.ones(3, 4)}
+    contents = {
+        "encoder.": encoders,
+        "model.encoder.": {"state_dict": {f"model.{key}": value for key, value in encoders.items()}},
+        "both copies": {
+            "state_dict": {
+                **encoders,
+                **{f"model.{key}": value for key, value in (encoders | projector).items()},
+            },
+            "epoch": 3,
+        },
+        "bare": state,
+        "early names": {
+            re.sub(r"sequential\.(\d+)", lambda found: f"conv{int(found[1]) + 1}", key): value
+            for key, value in encoders.items()
+        },
+        "projector and classifier": encoders | projector | {"encoder.fc.weight": torch.ones(50, 4)},
+    }
+    return save(contents[form], path)
+
+
+@pytest.mark.parametrize("form", CLMR_FORMATS)
+@pytest.mark.parametrize("rate", [22050, 16000, 12000, 8000])
+def test_every_clmr_format_gives_samplecnn_back(tmp_path, form, rate):
+    name = "samplecnn" if rate == 22050 else f"samplecnn_{rate}"
+    torch.manual_seed(0)
+    level = registry.load("encoder", name)
+    saved = level.build(level.Options(width=0.05))
+    published = import_networks.read(clmr_file(saved.state_dict(), form, tmp_path / "clmr.pt"))
+    found, options = import_networks.encoder(published, name=name)
+    assert options == level.Options(width=0.05)
+    torch.testing.assert_close(found.state_dict(), saved.state_dict(), rtol=0, atol=0)
+    assert not found.training
+
+
+def test_an_official_samplecnn_gives_the_official_features(tmp_path):
+    case = golden.case("samplecnn_22050")
+    state = {f"encoder.{key}": value for key, value in official_state(case).items()}
+    encoder, options = import_networks.encoder(
+        import_networks.read(bare(state, tmp_path / "clmr.pt")), name="samplecnn"
+    )
+    assert options == samplecnn.Options()
+    with torch.no_grad():
+        assert case.error("features", encoder(case.input("x")[:, 0])[..., 0]) <= 1
+
+
+def test_an_official_cpc_encoder_gives_the_official_context(tmp_path):
+    case = golden.case("cpc_encoder_gru")
+    encoder, options = import_networks.encoder(
+        import_networks.read(bare(official_state(case), tmp_path / "cpc.pt")), name="cpc"
+    )
+    assert options == cpc.Options()
+    with torch.no_grad():
+        assert case.error("c_time_mean", encoder.pool(encoder(case.input("x")[:, 0]))) <= 1
+
+
+def test_lightnings_own_classes_are_read_as_nothing(tmp_path, monkeypatch):
+    """Lightning pickles classes and objects of its own beside the weights."""
+    module = types.ModuleType("pytorch_lightning.callbacks")
+    module.Callback = type("Callback", (), {"__module__": module.__name__})
+    stopping = module.Callback()
+    stopping.best = 3
+    saved = samplecnn.build(samplecnn.Options(width=0.05))
+    state = {f"model.encoder.{key}": value for key, value in saved.state_dict().items()}
+    others = {"callbacks": {module.Callback: {"best": 1}}, "hyper_parameters": argparse.Namespace(lr=1.0)}
+    with monkeypatch.context() as lightning:
+        lightning.setitem(sys.modules, "pytorch_lightning", types.ModuleType("pytorch_lightning"))
+        lightning.setitem(sys.modules, module.__name__, module)
+        path = save({"state_dict": state, "stopping": stopping, **others}, tmp_path / "clmr.ckpt")
+    found, _ = import_networks.encoder(import_networks.read(path), name="samplecnn")
+    torch.testing.assert_close(found.state_dict(), saved.state_dict(), rtol=0, atol=0)
+    harmful = save({"state_dict": state, "object": Harmful()}, tmp_path / "harmful.ckpt")
+    with pytest.raises(UserError, match="holds pickled code, which is not run"):
+        import_networks.read(harmful)
+
+
+def clmr_mistakes(state):
+    """What the message says of a file, and the file."""
+    encoders = {f"encoder.{key}": value for key, value in state.items()}
+    other = {f"model.{key}": value + 1 for key, value in encoders.items()}
+    yield "it holds two encoders that differ", encoders | other
+    yield "it holds no SampleCNN", {"projector.0.weight": torch.ones(3, 3)}
+    yield "lacks 1 of 77 tensors", {k: v for k, v in encoders.items() if k != "encoder.sequential.4.1.running_mean"}
+    yield "no fitting sequential.10.0.weight", {k: v for k, v in encoders.items() if "sequential.10." not in k}
+    yield "it has 1 tensors too many", encoders | {"encoder.sequential.11.0.weight": torch.ones(3)}
+    yield "no width of SampleCNN gives", encoders | {"encoder.sequential.3.0.weight": torch.ones(99, 6, 3)}
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_files_that_are_no_samplecnn_are_refused_in_one_line(tmp_path, number):
+    saved = samplecnn.build(samplecnn.Options(width=0.05))
+    message, content = list(clmr_mistakes(saved.state_dict()))[number]
+    with pytest.raises(UserError, match=message) as refused:
+        import_networks.encoder(import_networks.read(bare(content, tmp_path / "clmr.pt")), name="samplecnn")
+    assert "\n" not in str(refused.value)
+
+
+def test_samplecnns_of_other_rates_are_told_apart(tmp_path):
+    level = registry.load("encoder", "samplecnn_8000")
+    path = bare(level.build(level.Options(width=0.05)).state_dict(), tmp_path / "clmr.pt")
+    with pytest.raises(UserError, match=r"no SampleCNN for 22050 Hz: it is that of 8000 Hz$"):
+        import_networks.encoder(import_networks.read(path), name="samplecnn")
+
+
+def test_pase_and_pase_plus_are_told_apart(tmp_path):
+    plain = import_networks.read(bare(tiny("pase").state_dict(), tmp_path / "pase.ckpt"))
+    plus = import_networks.read(bare(tiny("pase_plus").state_dict(), tmp_path / "plus.ckpt"))
+    with pytest.raises(UserError, match=r"no dense skips, so it is no PASE.: import it as pase$"):
+        import_networks.encoder(plain, name="pase_plus")
+    with pytest.raises(UserError, match=r"it has dense skips, so it is a PASE.: import it as pase_plus$"):
+        import_networks.encoder(plus, name="pase")
+    with pytest.raises(UserError, match="encoder handcrafted has no published checkpoints"):
+        import_networks.encoder(plain, name="handcrafted")
+    for load in (import_networks.regression_head, import_networks.waveform_decoder):
+        with pytest.raises(UserError, match=r"pase.ckpt cannot be imported as a (regression head|waveform decoder)"):
+            load(plain)
+    decoder = import_networks.read(bare(WaveformDecoder(inputs=4).state_dict(), tmp_path / "cchunk.ckpt"))
+    with pytest.raises(UserError, match=r"cchunk.ckpt cannot be imported as a regression head"):
+        import_networks.regression_head(decoder)
+
+
+def test_options_that_are_given_must_be_those_of_the_file(tmp_path):
+    published = import_networks.read(bare(tiny().state_dict(), tmp_path / "file.ckpt"))
+    assert import_networks.encoder(published, name="pase_plus", options=TINY)[1] == pase_plus.Options(**TINY)
+    message = "holds embedding 5, width 0.02, rnn_layers 1, not embedding 5, width 0.02, rnn_layers 2: leave"
+    with pytest.raises(UserError, match=message):
+        import_networks.encoder(published, name="pase_plus", options=TINY | {"rnn_layers": 2})
+    with pytest.raises(UserError, match="unknown layers; allowed: embedding, width, rnn_layers"):
+        import_networks.encoder(published, name="pase_plus", options={"layers": 2})

@@ -1,0 +1,456 @@
+"""A bad config ends in one line that names file, key and allowed values."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from snakemake.utils import update_config
+
+from tests.checkout import REPOSITORY
+from workflow_scripts.configuration import check as configuration
+from workflow_scripts.core.errors import UserError
+
+FOLDER = REPOSITORY / "config"
+PAPER = FOLDER / "config.yaml"
+
+
+def check(text: str, tmp_path: Path) -> dict[str, dict[str, Any]]:
+    """Check a config file given over config.yaml, as Snakemake merges them."""
+    file = tmp_path / "own.yaml"
+    file.write_text(text, encoding="utf-8")
+    return check_files(PAPER, file)
+
+
+def check_files(*files: Path) -> dict[str, dict[str, Any]]:
+    merged: dict[str, Any] = {}
+    for file in files:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        update_config(merged, content if isinstance(content, dict) else {})
+    return configuration.check(merged, files=list(files), folder=FOLDER)
+
+
+SHIPPED = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_configs_are_good(name: str) -> None:
+    assert check_files(PAPER, FOLDER / f"{name}.yaml")
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_configs_merge_as_snakemake_merges_them(name: str) -> None:
+    expected: dict[str, Any] = {}
+    for file in (PAPER, FOLDER / f"{name}.yaml"):
+        update_config(expected, yaml.safe_load(file.read_text(encoding="utf-8")))
+    assert configuration.merged([PAPER, FOLDER / f"{name}.yaml"]) == expected
+
+
+BAD = {
+    "entry of a name of its own without a file": (
+        "augmentations: {loud: {level: gian, probability: 1}}",
+        r"own.yaml: augmentations.loud: unknown augmentation 'gian'; allowed: .*gain",
+    ),
+    "entry with an option its file lacks": (
+        "workers: {cold: {level: contrastive, degrees: 0.1}}",
+        r"own.yaml: workers.cold: unknown key 'degrees'; allowed: .*temperature",
+    ),
+    "entry of a name of its own where the name says the file": (
+        "encoders: {mine: {level: pase}}",
+        r"own.yaml: encoders.mine: level is allowed in workers, augmentations, heads",
+    ),
+    "second entry of a worker that stores targets": (
+        "workers: {other_prosody: {level: prosody}}",
+        r"own.yaml: workers.other_prosody: prosody stores its targets under its own name: call it prosody",
+    ),
+    "worker set with two entries of one worker": (
+        "workers: {contrastive: {}, cold: {level: contrastive}}\nworker_sets: {two: [contrastive, cold]}",
+        r"own.yaml: worker_sets.two: names a worker twice",
+    ),
+    "trim of grids as a list": ("trim: {wu2021_fig2: {grids: [cpc]}}", r"trim.wu2021_fig2.grids: \['cpc'\] .*"),
+    "trim of a grid to one level": (
+        "trim: {wu2021_fig2: {grids: {cpc: {encoder: pase}}}}",
+        r"trim.wu2021_fig2.grids.cpc.encoder: 'pase' .*",
+    ),
+    "metric that a data set cannot have": (
+        "trim: {spijkervet2021_table6_3: {dataset: [gtzan]}}",
+        r"metric: pr_auc cannot be measured on gtzan; allowed: macro_f1, accuracy, balanced_accuracy",
+    ),
+    "metrics that a data set cannot have": (
+        "trim: {wu2021_fig2: {metrics: {openmic: [macro_f1, balanced_accuracy]}}}",
+        r"metrics.openmic: balanced_accuracy cannot be measured on openmic; allowed: macro_f1, .*",
+    ),
+    "metrics without that of the figure": (
+        "trim: {wu2021_fig2: {metrics: {openmic: [roc_auc]}}}",
+        r"metrics.openmic: the figure needs macro_f1, so the table must show it",
+    ),
+    "metrics of an unknown data set": (
+        "trim: {wu2021_fig2: {metrics: {openmics: [roc_auc]}}}",
+        r"metrics: unknown data set 'openmics'; allowed: .*",
+    ),
+    "no labels": ("trim: {wu2021_fig2: {fraction: [0pct]}}", r"grid.fraction.0: '0pct' has the wrong form"),
+    "trim of an unknown grid": (
+        "trim: {wu2021_fig2: {grids: {cpc: null}}}",
+        r"trim.wu2021_fig2.grids: unknown grid 'cpc'; allowed: none",
+    ),
+    "unknown key": (
+        "colour: red",
+        r"own.yaml: unknown key 'colour'; allowed: augmentations, checkpoints, data, datasets",
+    ),
+    "unknown nested key": (
+        "recipes: {wu2021: {epoch: 3}}",
+        r"own.yaml: recipes.wu2021: unknown key 'epoch'; allowed: .*batch, .*epochs",
+    ),
+    "wrong type": ("recipes: {wu2021: {batch: many}}", r"own.yaml: recipes.wu2021.batch: 'many' .*allowed: integer"),
+    "not in the list": (
+        "datasets: {openmic: {source: torrent}}",
+        r"own.yaml: datasets.openmic.source: 'torrent' .*allowed: download, local, twin",
+    ),
+    "below the limit": ("evaluation: {trials: 0}", r"own.yaml: evaluation.trials: 0 is less than the minimum of 1"),
+    "missing number": ("recipes: {mine: {epochs: 3}}", r"own.yaml: recipes.mine: 'batch' is a required property"),
+    "unknown level": ("encoders: {wavenet: {}}", r"own.yaml: encoders.wavenet: unknown encoder 'wavenet'; .*pase"),
+    "unknown option": ("encoders: {pase: {layers: 3}}", r"own.yaml: encoders.pase: unknown key 'layers'; .*embedding"),
+    "too few values of an option": (
+        "augmentations: {filter: {low_pass: [2200]}}",
+        r"own.yaml: augmentations.filter.low_pass: \[2200\] has the wrong type; allowed: tuple\[float, float\]",
+    ),
+    "option of a wrong type": (
+        "encoders: {pase: {embedding: large}}",
+        r"own.yaml: encoders.pase.embedding: 'large' has the wrong type; allowed: int",
+    ),
+    "unknown loader": (
+        "datasets: {mine: {loader: jamendo, source: twin}}",
+        r"own.yaml: datasets.mine.loader: unknown dataset 'jamendo'; allowed: .*openmic",
+    ),
+    "half a data set": ("datasets: {mine: {loader: folder}}", r"own.yaml: datasets.mine: must state loader and source"),
+    "local without a path": (
+        "datasets: {mine: {loader: folder, source: local}}",
+        r"own.yaml: datasets.mine: source local needs a path",
+    ),
+    "twin without a size": (
+        "datasets: {openmic: {source: twin}}",
+        r"own.yaml: datasets.openmic: source twin needs twin: \{clips",
+    ),
+    "unknown worker": (
+        "worker_sets: {WX: [waveform, rhythmogram]}",
+        r"own.yaml: worker_sets.WX: unknown worker 'rhythmogram'; allowed: waveform, lps",
+    ),
+    "checkpoint of an unknown encoder": (
+        "checkpoints: {official: {encoder: wavenet, path: x.ckpt}}",
+        r"own.yaml: checkpoints.official.encoder: unknown encoder that can be trained 'wavenet'; allowed: .*pase_plus",
+    ),
+    "checkpoint with another's option": (
+        "checkpoints: {official: {encoder: pase, path: x.ckpt, options: {rnn_layers: 2}}}",
+        r"own.yaml: checkpoints.official.options: unknown key 'rnn_layers'; allowed: embedding, width",
+    ),
+    "checkpoint named as a data set": (
+        "checkpoints: {openmic: {encoder: pase, path: x.ckpt}}",
+        r"own.yaml: checkpoints.openmic: is also a data set",
+    ),
+    "checkpoint of a floor": (
+        "checkpoints: {official: {encoder: random_plus, path: x.ckpt}}",
+        r"own.yaml: checkpoints.official.encoder: unknown encoder that can be trained 'random_plus'",
+    ),
+    "the name of nothing": (
+        "checkpoints: {none: {encoder: pase, path: x.ckpt}}",
+        r"own.yaml: checkpoints: 'none' has the wrong form; allowed: .*but not none",
+    ),
+    "weights without validation": (
+        "trim: {wu2021_fig3: {recipe: [mine]}}\nrecipes: {mine: {epochs: 2, batch: 4, chunk_seconds: 1, "
+        "encoder_learning_rate: 0.1, worker_learning_rate: 0.1, schedule: poly, validation_batches: 0}}",
+        r"grid.weighting: reweighted needs validation losses: set recipes.mine.validation_batches above 0",
+    ),
+    "rows by no factor": (
+        "trim: {wu2021_fig2: {rows: [encoder, scenario, colour]}}",
+        r"rows and columns: unknown factor 'colour'; allowed: corpus, encoder",
+    ),
+    "unknown checkpoint": (
+        "trim: {wu2021_fig2: {checkpoints: [official]}}",
+        r"checkpoints: unknown checkpoint 'official'; allowed: none",
+    ),
+    "name that is no path segment": ("recipes: {../up: {}}", r"own.yaml: recipes: '../up' .*letters, digits"),
+    "unknown study": ("studies: [fig99]", r"own.yaml: studies: unknown study 'fig99'; allowed: .*wu2021_fig2"),
+    "trim of another study": (
+        "trim: {fig99: {}}",
+        r"own.yaml: trim: unknown study 'fig99'; allowed: .*wu2021_fig2",
+    ),
+    "trim of no factor": (
+        "trim: {wu2021_fig2: {colour: [red]}}",
+        r"own.yaml: trim.wu2021_fig2: unknown factor 'colour'; allowed: corpus, encoder",
+    ),
+    "level not in the config": (
+        "trim: {wu2021_fig2: {recipe: [overnight]}}",
+        r"wu2021_fig2.yaml .*own.yaml\): grid.recipe: unknown recipe 'overnight'; allowed: wu2021",
+    ),
+    "untrainable encoder to be trained": (
+        "trim: {wu2021_fig2: {encoder: [handcrafted], comparisons: []}}",
+        r"grid.encoder: handcrafted cannot be trained, make it a floor; allowed: pase",
+    ),
+    "trainable floor": (
+        "trim: {wu2021_fig2: {floors: [pase], comparisons: []}}",
+        r"floors: pase can be trained, so it is no floor; allowed: random, random_plus, .*handcrafted",
+    ),
+    "evaluation without labels": (
+        "trim: {wu2021_fig2: {dataset: [audioset_music]}}",
+        r"grid.dataset: audioset_music has no labels",
+    ),
+    "trimmed to no fraction": (
+        "trim: {wu2021_fig2: {fraction: [banana]}}",
+        r"own.yaml: trim.wu2021_fig2: grid.fraction.0: 'banana' has the wrong form; allowed: a percentage",
+    ),
+    "more than all labels": ("trim: {wu2021_fig2: {fraction: [200pct]}}", r"grid.fraction.0: '200pct' .*at most 100"),
+    "trimmed to nothing": ("trim: {wu2021_fig2: {dataset: []}}", r"own.yaml: trim.wu2021_fig2: grid.dataset: \[\] "),
+    "level of a wrong type": (
+        "trim: {wu2021_fig2: {dataset: [{a: 1}]}}",
+        r"grid.dataset.0: \{'a': 1\} .*allowed: string",
+    ),
+    "comparison of a wrong type": ("trim: {wu2021_fig2: {comparisons: [3]}}", r"comparisons.0: 3 .*allowed: object"),
+    "levels the table cannot show": (
+        "trim: {wu2021_fig2: {fraction: [100pct, 10pct]}}",
+        r"grid.fraction: 2 levels, but the table has no row or column .*allowed of: dataset, encoder, scenario",
+    ),
+    "numbers of an unknown scenario": (
+        "evaluation: {scenarios: {frozn: {trials: 2}}}",
+        r"own.yaml: evaluation.scenarios: unknown scenario 'frozn'; allowed: fine_tuned, frozen, supervised",
+    ),
+    "download of what cannot be": (
+        "datasets: {extended_ballroom: {source: download}}",
+        r"own.yaml: datasets.extended_ballroom.source: extended_ballroom cannot be downloaded; allowed: local, twin",
+    ),
+    "another network as the untrained one": (
+        "encoders: {random: {embedding: 128}}",
+        r"floors: random is pase untrained, so encoders.random and .pase must be equal",
+    ),
+    "a path Snakemake would misread": ("data: 'my {x} data'", r"own.yaml: data: 'my \{x\} data' .*without \{ \}"),
+    "unknown kind of figure": (
+        "trim: {wu2021_fig2: {figure: {kind: pie}}}",
+        r"own.yaml\): figure.kind: unknown figure 'pie'; allowed: confidence, confusions, dots",
+    ),
+    "figure without a kind": ("trim: {wu2021_fig2: {figure: {}}}", r"own.yaml: trim.wu2021_fig2: figure: 'kind' is"),
+    "option of another figure": (
+        "trim: {wu2021_fig2: {figure: {kind: losses, baseline: {workers: WLP}}}}",
+        r"own.yaml\): figure: unknown key 'baseline'; allowed: epochs, weighted",
+    ),
+    "option of a figure of a wrong type": (
+        "trim: {wu2021_fig2: {figure: {kind: losses, epochs: ten}}}",
+        r"own.yaml\): figure.epochs: 'ten' has the wrong type; allowed: int",
+    ),
+    "figure of cells outside the grid": (
+        "trim: {wu2021_fig2: {figure: {kind: relative, baseline: {workers: WLP}}}}",
+        r"own.yaml\): figure.baseline.workers: 'WLP' is not in the grid; allowed: WLPMCT",
+    ),
+    "figure of an unknown factor": (
+        "trim: {wu2021_fig2: {figure: {kind: relative, baseline: {worker: WLP}}}}",
+        r"own.yaml\): figure.baseline: unknown factor 'worker'; allowed: corpus, encoder, workers",
+    ),
+    "difference of cells outside the grid": (
+        "trim: {wu2021_fig2: {figure: {kind: confusions, matrix: {workers: WLPMCT},"
+        " differences: [{of: {workers: WLPT}, over: {workers: WLPMCT}}]}}}",
+        r"own.yaml\): figure.differences.0.of.workers: 'WLPT' is not in the grid; allowed: WLPMCT",
+    ),
+    "difference that is no mapping": (
+        "trim: {wu2021_fig2: {figure: {kind: confusions, matrix: {workers: WLPMCT}, differences: [WLP]}}}",
+        r"own.yaml\): figure.differences: \['WLP'\] has the wrong type",
+    ),
+    "a warm-up that never ends": (
+        "recipes: {wu2021: {warmup_epochs: 20}}",
+        r"own.yaml: recipes.wu2021: recipe: warmup_epochs must be from 0 to below 20, not 20",
+    ),
+    "a probability above one": (
+        "augmentations: {loud: {level: gain, probability: 1.5}}",
+        r"own.yaml: augmentations.loud: probabilities of augmentations must be from 0 to 1, not 1.5",
+    ),
+    "a probability below zero in a chain": (
+        "augmentations: {clmr_thesis: {reverb: -0.1}}",
+        r"own.yaml: augmentations.clmr_thesis: probabilities of augmentations must be .* not -0.1",
+    ),
+    "a temperature of zero": (
+        "workers: {contrastive: {temperature: 0}}",
+        r"own.yaml: workers.contrastive: contrastive needs size >= 1 and temperature > 0, not 128 and 0",
+    ),
+    "an embedding of no size": (
+        "encoders: {pase: {embedding: -1}}",
+        r"own.yaml: encoders.pase: pase needs embedding >= 1 and width > 0, not -1",
+    ),
+    "a pitch nobody hears": (
+        "augmentations: {pitch: {lowest: -20000}}",
+        r"own.yaml: augmentations.pitch: pitch: lowest and highest must be from -1200 to 1200 cents, not -20000",
+    ),
+    "a range of a worker's feature": (
+        "workers: {prosody: {lowest_hz: 900, highest_hz: 300}}",
+        r"own.yaml: workers.prosody: prosody needs 0 < lowest_hz < highest_hz <= 8000, not 900 and 300",
+    ),
+    "a figure of too many songs": (
+        "trim: {wu2021_fig2: {figure: {kind: embedding_map, songs: 99}}}",
+        r"figure: figure.songs: 99; allowed: 1 to 36",
+    ),
+    "one of two views, and no two": (
+        "trim: {wu2021_fig2: {augmentation: [gain]}}",
+        r"grid: encoder pase with workers WLPMCT with augmentation gain .* one_sided needs a worker that compares two",
+    ),
+    "feature workers on an encoder of long frames": (
+        "trim: {spijkervet2021_table6_6: {workers: [WLP]}}\nrecipes: {clmr_96: {join_songs: false}}",
+        r"need a frame every 160 samples and the encoder has one every 59049: choose pase or pase_plus",
+    ),
+    "stored targets of joined songs": (
+        "trim: {spijkervet2021_table6_6: {workers: [WLP]}}",
+        r"recipe: join_songs cannot go with prosody: their stored targets end with each clip",
+    ),
+    "a chunk shorter than a worker needs": (
+        "recipes: {cpc: {chunk_seconds: 0.2}}",
+        r"predictive_coding predicts 20 frames ahead and a chunk has 10: choose longer chunks",
+    ),
+    "a context the encoder does not have": (
+        "trim: {wu2021_fig2: {workers: [predictive_coding]}}",
+        r"predictive_coding expects a context of 256 and the encoder has one of 0: set .* own_context to true",
+    ),
+    "a context of another width": (
+        "encoders: {cpc: {width: 0.5}, random_cpc: {width: 0.5}}",
+        r"predictive_coding expects a context of 256 and the encoder has one of 128",
+    ),
+    "a filter above what the encoder hears": (
+        "augmentations: {filter: {low_pass: [2200, 9000]}}\ntrim: {spijkervet2021_table6_5: {augmentation: [filter]}}",
+        r"filter: cut-offs must go upwards from above 0 to at most 4000 Hz, half .* not from 2200 to 9000",
+    ),
+    "comparison outside the grid": (
+        "trim: {wu2021_fig2: {scenario: [supervised], comparisons: ["
+        "{name: x, better: {scenario: frozen}, than: {encoder: random}}]}}",
+        r"comparisons.0.better.scenario: 'frozen' is not in the grid; allowed: supervised",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", BAD)
+def test_a_mistake_is_one_line(mistake: str, tmp_path: Path) -> None:
+    text, message = BAD[mistake]
+    with pytest.raises(UserError) as error:
+        check(text, tmp_path)
+    assert re.search(message, str(error.value)), str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_comparisons_go_with_the_levels_that_are_trimmed_away(tmp_path: Path) -> None:
+    studies = check("trim: {wu2021_fig2: {encoder: [pase], floors: [random]}}", tmp_path)
+    compared = [comparison["name"] for comparison in studies["wu2021_fig2"]["comparisons"]]
+    assert "frozen PASE against the same network untrained" in compared
+    assert not any("PASE+" in name or "handcrafted" in name for name in compared)
+    statements = studies["wu2021_fig2"]["published"]
+    assert {each["of"].get("encoder") for each in statements} <= {None, "pase"}
+
+
+def test_an_untrimmed_study_keeps_everything() -> None:
+    studies = check_files(PAPER)
+    for name, study in studies.items():
+        stated = yaml.safe_load((FOLDER / "studies" / f"{name}.yaml").read_text(encoding="utf-8"))
+        assert study == stated, name
+    assert any(isinstance(level, list) for each in studies["wu2021_fig5"]["published"] for level in each["of"].values())
+
+
+def test_a_statement_stays_while_one_of_its_steps_is_in_the_grid(tmp_path: Path) -> None:
+    def kept(*workers: str) -> int:
+        studies = check(f"trim: {{wu2021_fig5: {{workers: [{', '.join(workers)}]}}}}", tmp_path)
+        adding_tempogram = ["WLPT", "WLPMT", "WLPCT", "WLPMCT"]
+        return sum(each["of"].get("workers") == adding_tempogram for each in studies["wu2021_fig5"]["published"])
+
+    assert kept("WLP", "WLPT") == 1
+    assert kept("WLP", "WLPM") == 0
+
+
+def test_a_published_statement_about_no_cell_is_a_mistake(tmp_path: Path) -> None:
+    folder = tmp_path / "config"
+    shutil.copytree(FOLDER, folder)
+    study = folder / "studies" / "wu2021_fig2.yaml"
+    study.write_text(study.read_text(encoding="utf-8").replace("dataset: fma_small}", "dataset: fma_smal}", 1))
+    with pytest.raises(UserError, match=r"published.\d+.of.dataset: 'fma_smal' is not in the grid; allowed: openmic"):
+        configuration.check(configuration.merged([PAPER]), files=[], folder=folder)
+
+
+def test_imported_checkpoints_get_a_row_of_their_own(tmp_path: Path) -> None:
+    text = "checkpoints: {mine: {encoder: pase, path: x}}\ntrim: {wu2021_fig2: {checkpoints: [mine]}}"
+    assert check(text, tmp_path)["wu2021_fig2"]["rows"] == ["corpus", "encoder", "scenario"]
+
+
+def with_study(folder: Path, study: dict[str, Any], **trim: Any) -> dict[str, Any]:
+    """Check the smoke config with one study of its own, trimmed; return the study."""
+    shutil.copytree(FOLDER, folder)
+    (folder / "studies" / "own.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    config = configuration.merged([PAPER]) | {"studies": ["own"], "trim": {"own": trim}}
+    return configuration.check(config, files=[], folder=folder)["own"]
+
+
+def two_grids() -> dict[str, Any]:
+    """A study of PASE with one worker set and PASE+ with another."""
+    study = yaml.safe_load((FOLDER / "studies" / "wu2021_fig2.yaml").read_text(encoding="utf-8"))
+    study["grids"] = {"old": {"encoder": ["pase"], "workers": ["WLP"]}, "new": {"encoder": ["pase_plus"]}}
+    return {**study, "published": [], "comparisons": []}
+
+
+def test_grids_of_a_study_are_checked_and_trimmed_by_name(tmp_path: Path) -> None:
+    assert with_study(tmp_path / "both", two_grids())["grids"]["old"]["workers"] == ["WLP"]
+    one = with_study(tmp_path / "one", two_grids(), grids={"old": None, "new": {"dataset": ["openmic"]}})
+    assert one["grids"] == {"new": {"encoder": ["pase_plus"], "dataset": ["openmic"]}}
+    with pytest.raises(UserError, match=r"grid.workers: unknown workers 'XYZ'"):
+        with_study(tmp_path / "unknown", two_grids(), grids={"old": {"workers": ["XYZ"]}})
+
+
+def test_a_factor_needs_no_row_where_the_rows_tell_its_level(tmp_path: Path) -> None:
+    assert with_study(tmp_path / "told", two_grids()), "the encoder tells the worker set"
+    with pytest.raises(UserError, match=r"grid.workers: 2 levels, but the table has no row or column for them"):
+        with_study(tmp_path / "untold", two_grids(), grids={"new": {"workers": ["WLP", "WLPMCT"]}})
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "words", "3"])
+def test_a_file_without_keys_is_named(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=r"own.yaml: must hold keys and their values"):
+        configuration.merged([file])
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"own.yaml: no such file"):
+        configuration.merged([tmp_path / "own.yaml"])
+
+
+def test_a_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text("a: [", encoding="utf-8")
+    with pytest.raises(UserError, match=r"own.yaml: cannot be read as YAML"):
+        configuration.check({}, files=[file], folder=FOLDER)
+
+
+def objects(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(schema, dict):
+        yield path, schema
+        for key, value in schema.items():
+            yield from objects(value, f"{path}/{key}")
+
+
+@pytest.mark.parametrize("name", ["config", "study"])
+def test_every_key_is_described_and_no_other_is_allowed(name: str) -> None:
+    schema = json.loads((FOLDER / "schema" / f"{name}.schema.json").read_text(encoding="utf-8"))
+    for path, part in objects(schema):
+        for key, described in part.get("properties", {}).items():
+            assert described.get("description"), f"{path}/{key}"
+        if "properties" in part and not path.endswith("properties"):
+            by_kind = path.endswith("/figure")  # the kind's file declares the others
+            assert part["additionalProperties"] is False or by_kind, path
+
+
+def test_recipe_and_training_keys_are_those_of_the_code() -> None:
+    from workflow_scripts.evaluation.trial_seeds import TrialSettings
+    from workflow_scripts.pretraining.recipe import Recipe
+
+    schema = json.loads((FOLDER / "schema" / "config.schema.json").read_text(encoding="utf-8"))["properties"]
+    recipe = set(schema["recipes"]["additionalProperties"]["properties"])
+    assert recipe == {field.name for field in fields(Recipe)}
+    assert set(schema["evaluation"]["properties"]) - {"trials", "scenarios", "heads"} == {
+        f.name for f in fields(TrialSettings)
+    }

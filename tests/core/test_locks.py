@@ -1,0 +1,212 @@
+"""Several users and workflows on one folder: they wait their turn, and the message says for whom."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import processes
+from tests.audio.recordings import write_tone
+from tests.checkout import REPOSITORY
+from workflow_scripts import acquire, prepare
+from workflow_scripts.audio import build
+from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.core.errors import EXIT_TRY_AGAIN, EXIT_USER_ERROR, UserError, run_command
+from workflow_scripts.core.files import locked
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from workflow_scripts.core.files import locked
+with locked(Path(sys.argv[1]), what="it", shared=sys.argv[2] == "shared"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def holder(path: Path, kind: str = "alone") -> subprocess.Popen[str]:
+    """Another process that holds the lock."""
+    command = [sys.executable, "-c", HOLD, str(path), kind]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "allowed"),
+    [("alone", False, False), ("alone", True, False), ("shared", False, False), ("shared", True, True)],
+)
+def test_who_holds_it_is_named_and_a_killed_process_lets_go(tmp_path, theirs, ours, allowed):
+    path = tmp_path / ".lock"
+    process = holder(path, theirs)
+    try:
+        if allowed:
+            with locked(path, what="it", shared=ours):
+                pass
+        else:
+            expected = rf"it is in use by .+ on {socket.gethostname()} \(process {process.pid}, since 2.*\): wait"
+            with pytest.raises(UserError, match=expected), locked(path, what="it", shared=ours):
+                pass
+    finally:
+        stop(process)
+    with locked(path, what="it"):
+        pass
+
+
+def without_flock(monkeypatch):
+    def refuse(handle: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+
+def test_a_file_system_without_locks(tmp_path, monkeypatch):
+    without_flock(monkeypatch)
+    path, owner = tmp_path / ".lock", tmp_path / ".lock.owner"
+    with locked(path, what="it"):
+        assert json.loads(owner.read_text())["process"] == os.getpid()
+        for shared in (False, True):
+            said = pytest.raises(UserError, match=r"or delete .*lock\.owner if that process is gone")
+            with said, locked(path, what="it", shared=shared):
+                pass
+        assert owner.exists()
+    assert not owner.exists()
+    with locked(path, what="it", shared=True), locked(path, what="it", shared=True):
+        pass
+
+
+@pytest.mark.parametrize(("host", "taken"), [(socket.gethostname(), True), ("another-host", False)])
+def test_a_lock_left_by_a_dead_process_is_taken_over_on_its_own_host(tmp_path, monkeypatch, host, taken):
+    without_flock(monkeypatch)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    owner = {"user": "ann", "host": host, "process": dead.pid, "since": "2020-01-01 00:00:00"}
+    (tmp_path / ".lock.owner").write_text(json.dumps(owner))
+    if taken:
+        with locked(tmp_path / ".lock", what="it"):
+            pass
+    else:
+        with pytest.raises(UserError, match="ann on another-host"), locked(tmp_path / ".lock", what="it"):
+            pass
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"process": "x"}', "\0"])
+def test_a_damaged_note_is_no_permission(tmp_path, monkeypatch, content):
+    without_flock(monkeypatch)
+    (tmp_path / ".lock.owner").write_text(content)
+    with pytest.raises(UserError, match="in use by"), locked(tmp_path / ".lock", what="it"):
+        pass
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs the right to become another user")
+def test_another_user_can_read_but_not_change(tmp_path):
+    """As two accounts that share a folder: the first made it, the second may only read it."""
+    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
+        folder.chmod(0o755)
+    root = tmp_path / "root"
+    root.mkdir()
+    with locked(root / ".lock", what="it"):
+        pass
+    (root / "acquired.json").write_text("{}")
+    log = tmp_path / "log"
+    log.touch()
+    log.chmod(0o666)
+    (code,) = processes.codes([processes.start(_as_nobody, "read", str(root), log=log)])
+    assert code == 0, log.read_text()
+    (code,) = processes.codes([processes.start(_as_nobody, "change", str(root), log=log)])
+    assert code == EXIT_USER_ERROR, log.read_text()
+    assert "no permission for" in log.read_text()
+    assert "Traceback" not in log.read_text()
+    assert (root / "acquired.json").exists()
+
+
+def _as_nobody(what: str, root: str) -> None:
+    os.setuid(65534)
+    if what == "read":
+        with locked(Path(root) / ".lock", what="it", shared=True):
+            return
+    config = {"dataset": "toy", "loader": "folder", "source": "local", "path": root}
+    run_command(lambda: acquire.main(["--config", json.dumps(config), "--code", "c", "--root", root]))
+
+
+# --------------------------------------------------------------------------------------- two of the same jobs
+
+
+@pytest.fixture
+def data(tmp_path):
+    for number in range(6):
+        write_tone(tmp_path / "mine" / f"c{number}.wav", 0.5, pitch=300 + number)
+    _acquire(tmp_path)
+    return tmp_path / "data"
+
+
+def _acquire(folder: Path) -> None:
+    given = {"dataset": "toy", "loader": "folder", "source": "local", "path": str(folder / "mine")}
+    acquire.main(["--config", json.dumps(given), "--code", "c", "--root", str(folder / "data")])
+
+
+def _prepare(data: str, output: str, seconds: float, waiting: str | None = None) -> None:
+    if waiting is not None:
+        _wait_before_the_tables(Path(waiting))
+    config = {"dataset": "toy", "loader": "folder", "options": {}, "sample_rate": 16_000, "clip_seconds": seconds}
+    flags = ["--code", "c", "--acquired", f"{data}/acquired.json", "--output", output]
+    run_command(lambda: prepare.main(["--config", json.dumps(config), *flags]))
+
+
+def _wait_before_the_tables(sign: Path) -> None:
+    write = build._write_parquet
+
+    def after_a_while(*given):
+        sign.touch()
+        time.sleep(1.5)
+        write(*given)
+
+    build._write_parquet = after_a_while
+
+
+def _in_the_middle_of(data: Path, output: Path, sign: Path, *, log: Path):
+    process = processes.start(_prepare, str(data), str(output), 0.25, str(sign), log=log)
+    deadline = time.monotonic() + 60
+    while not sign.exists():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.02)
+    return process
+
+
+def test_two_prepares_of_one_corpus_do_not_mix(data, tmp_path):
+    log, other = tmp_path / "log", tmp_path / "other"
+    first = _in_the_middle_of(data, tmp_path / "out", tmp_path / "sign", log=log)
+    second = processes.start(_prepare, str(data), str(tmp_path / "out"), 0.5, log=other)
+    assert processes.codes([first, second]) == [0, EXIT_TRY_AGAIN]
+    assert f"prelude: {tmp_path / 'out'} is in use by" in other.read_text()
+    corpus = Corpus(tmp_path / "out")
+    assert set(corpus.lengths) == {4000}
+    assert corpus.samples.size == 6 * 4000
+    _prepare(str(data), str(tmp_path / "out"), 0.5)
+    assert set(Corpus(tmp_path / "out").lengths) == {8000}
+
+
+def test_data_do_not_change_while_they_are_prepared_and_others_may_read(data, tmp_path):
+    first = _in_the_middle_of(data, tmp_path / "out", tmp_path / "sign", log=tmp_path / "log")
+    with pytest.raises(UserError, match="data is in use by"):
+        _acquire(tmp_path)
+    _prepare(str(data), str(tmp_path / "elsewhere"), 0.25)
+    assert processes.codes([first]) == [0]
+    assert Corpus(tmp_path / "out").facts.digest == Corpus(tmp_path / "elsewhere").facts.digest
+    _acquire(tmp_path)

@@ -1,0 +1,105 @@
+"""Optimisers one after the other: each goes on from the best weights, with patience anew."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tests.corpora import write_corpus
+from tests.scenarios.cells import cell, informative, shuffled
+from tests.scenarios.maps import maps_cell
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.evaluation import end_to_end
+from workflow_scripts.evaluation.trial_seeds import Phase, TrialSettings, settings_of
+from workflow_scripts.scenarios import frozen, supervised
+
+NUMBERS = {"learning_rate": 0.02, "batch": 16, "max_epochs": 12, "patience": 2}
+ADAM, SGD = Phase(optimiser="adam", learning_rate=0.02), Phase(optimiser="sgd", learning_rate=0.01)
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    return write_corpus(tmp_path / "tones", clips=40, seconds=0.3, classes=2)
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """Optimiser, rate and first weights of every epoch."""
+    seen = []
+    real = end_to_end.TrialModel.train_epoch
+
+    def watched(model, optimiser, rows, *, epoch):
+        before = {name: value.clone() for name, value in model.state_dict().items()}
+        real(model, optimiser, rows, epoch=epoch)
+        seen.append((type(optimiser).__name__, optimiser.param_groups[0]["lr"], epoch, before))
+
+    monkeypatch.setattr(end_to_end.TrialModel, "train_epoch", watched)
+    return seen
+
+
+def run(corpus, folder, **numbers):
+    return supervised.run(maps_cell(corpus, folder=folder, trials=1, **(NUMBERS | numbers)))[0]
+
+
+def test_one_phase_of_adam_is_what_happens_without_phases(corpus, tmp_path):
+    plain, phased = run(corpus, tmp_path / "a"), run(corpus, tmp_path / "b", phases=(ADAM,))
+    assert plain.epochs == phased.epochs
+    assert np.array_equal(plain.scores, phased.scores)
+
+
+def test_phases_follow_when_patience_ends_and_go_on_from_the_best_weights(corpus, tmp_path, steps):
+    result = run(shuffled(corpus), tmp_path / "a", phases=(ADAM, SGD), max_epochs=60)
+    kinds = [kind for kind, *_ in steps]
+    first = kinds.count("Adam")
+    assert kinds == ["Adam"] * first + ["SGD"] * (len(kinds) - first)
+    assert [rate for _, rate, *_ in steps] == [0.02] * first + [0.01] * (len(kinds) - first)
+    assert [epoch for _, _, epoch, _ in steps] == list(range(result.epochs)), "crops and orders are never heard twice"
+    assert first >= 3
+    assert len(kinds) - first >= 2
+    best = steps[first - 2][3]  # two epochs of patience before the end: what the best epoch left
+    torch.testing.assert_close(steps[first][3], best, rtol=0, atol=0)
+
+
+def test_a_phase_may_have_a_limit_and_the_trial_has_one_for_all(corpus, tmp_path, steps):
+    short = Phase(optimiser="adam", learning_rate=0.001, max_epochs=2)
+    assert run(corpus, tmp_path / "a", phases=(short, short, SGD), max_epochs=5, patience=9).epochs == 5
+    assert [kind for kind, *_ in steps] == ["Adam"] * 4 + ["SGD"]
+
+
+def test_plain_descent_has_neither_momentum_nor_decay(corpus, tmp_path, monkeypatch):
+    made = []
+    real = torch.optim.SGD
+    monkeypatch.setattr(torch.optim, "SGD", lambda *args, **more: made.append(real(*args, **more)) or made[-1])
+    run(corpus, tmp_path, phases=(SGD,), max_epochs=1)
+    group = made[0].param_groups[0]
+    assert (group["lr"], group["momentum"], group["weight_decay"], group["nesterov"]) == (0.01, 0, 0, False)
+
+
+def test_settings_read_phases_of_a_config():
+    given = {"phases": [{"optimiser": "adam", "learning_rate": 0.0001}, {"optimiser": "sgd", "learning_rate": 0.001}]}
+    first, second = settings_of(given).phases
+    assert (first.optimiser, first.learning_rate, first.max_epochs) == ("adam", 0.0001, None)
+    assert second.optimiser == "sgd"
+    assert settings_of({}) == TrialSettings()
+
+
+@pytest.mark.parametrize(
+    ("phase", "message"),
+    [
+        ({"optimiser": "lars", "learning_rate": 1.0}, "must be adam or sgd, not 'lars'"),
+        ({"optimiser": "sgd", "learning_rate": 0.0}, "must be above zero"),
+        ({"optimiser": "sgd", "learning_rate": 0.1, "max_epochs": 0}, "must be above zero"),
+        ({"optimiser": "sgd", "rate": 0.1}, "training: phases: unknown rate; allowed: optimiser, learning_rate"),
+        ({"optimiser": "sgd"}, "each must state optimiser and learning_rate"),
+    ],
+)
+def test_wrong_phases_are_named(phase, message):
+    with pytest.raises(UserError, match=message):
+        settings_of({"phases": [phase]})
+
+
+def test_heads_on_frozen_embeddings_have_no_phases(corpus, tmp_path):
+    given = cell(corpus, folder=tmp_path, embeddings=informative(corpus), phases=(SGD,))
+    with pytest.raises(UserError, match="phases are for scenarios that train the encoder"):
+        frozen.run(given)

@@ -1,0 +1,140 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.evaluation.crops import Crops
+from workflow_scripts.evaluation.losses import downstream_loss, probabilities
+from workflow_scripts.evaluation.stacked_heads import Labelled, logits_of, train_heads
+from workflow_scripts.evaluation.trial_heads import initial_values
+from workflow_scripts.evaluation.trial_seeds import TrialSettings, order
+from workflow_scripts.heads import linear
+
+CLIPS, SIZE, CLASSES = 90, 12, 3
+TRAIN, VALID, TEST = np.arange(60), np.arange(60, 75), np.arange(75, 90)
+
+
+def labelled(task, seed=0, signal=1.0):
+    generator = np.random.default_rng(seed)
+    labels = np.eye(CLASSES, dtype=np.float32)[generator.integers(CLASSES, size=CLIPS)]
+    inputs = generator.standard_normal((CLIPS, SIZE)).astype(np.float32)
+    inputs[:, :CLASSES] += signal * labels
+    if task == "multilabel":
+        labels[generator.random(labels.shape) < 0.4] = np.nan
+    each = Crops.of(np.ones(CLIPS), None)
+    return Labelled(embeddings=torch.from_numpy(inputs), labels=torch.from_numpy(labels), task=task, crops=each)
+
+
+def head():
+    return linear.build(linear.Options(), inputs=SIZE, outputs=CLASSES)
+
+
+def subset(trial):
+    return np.sort(np.random.default_rng(trial).permutation(TRAIN)[:40])
+
+
+def fit(data, numbers, **numbers_of_settings):
+    chosen = TrialSettings(**({"learning_rate": 0.03, "batch": 16, "max_epochs": 60} | numbers_of_settings))
+    fitted = train_heads(
+        head(), data, numbers=numbers, train=[subset(trial) for trial in numbers], valid=VALID, settings=chosen
+    )
+    return fitted, logits_of(head(), fitted.parameters, data, clips=TEST, places=range(len(numbers)))
+
+
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_a_trial_in_a_stack_of_ten_equals_the_same_trial_alone(task):
+    data = labelled(task)
+    stack, logits = fit(data, range(10))
+    assert len(set(stack.epochs)) > 1, "the trials must stop at different epochs for this test to mean something"
+    for trial in range(10):
+        alone, own = fit(data, [trial])
+        assert alone.epochs == [stack.epochs[trial]]
+        assert torch.equal(own[0], logits[trial])
+
+
+@given(seed=st.integers(0, 10**6), batch=st.integers(1, 64), patience=st.integers(1, 4), trial=st.integers(0, 3))
+@settings(deadline=None, max_examples=15)
+def test_stack_and_alone_agree_for_any_numbers(seed, batch, patience, trial):
+    data = labelled("multilabel" if seed % 2 else "multiclass", seed)
+    numbers = {"batch": batch, "patience": patience, "max_epochs": 12}
+    stack, logits = fit(data, range(4), **numbers)
+    alone, own = fit(data, [trial], **numbers)
+    assert alone.epochs == [stack.epochs[trial]]
+    torch.testing.assert_close(own[0], logits[trial], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_every_crop_of_a_clip_is_learned_from_and_scored(task):
+    """The first crop of each clip is silent, the second tells the class: it must be heard, and count half."""
+    data = labelled(task, signal=6.0)
+    crops = torch.stack([torch.zeros_like(data.embeddings), data.embeddings], dim=1).flatten(0, 1)
+    data = Labelled(embeddings=crops, labels=data.labels, task=task, crops=Crops.of(np.full(CLIPS, 2), 1))
+    fitted, logits = fit(data, range(2))
+    apart = [
+        head().apply({n: v[:1] for n, v in fitted.parameters.items()}, crops[None, place::2])[0] for place in (0, 1)
+    ]
+    expected = torch.stack([probabilities(task, one[TEST]) for one in apart]).mean(0)
+    torch.testing.assert_close(probabilities(task, logits[0]), expected)
+    truth = labelled("multiclass", signal=6.0).labels[TEST].argmax(1)
+    assert (logits[0].argmax(1) == truth).float().mean() > 0.8
+
+
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_equals_a_plain_loop_over_one_trial(task):
+    """An independent reading: nn.Linear, torch's own losses, explicit patience."""
+    data, trial = labelled(task), 3
+    first = initial_values(head(), [trial])
+    layer = torch.nn.Linear(SIZE, CLASSES)
+    layer.weight.data, layer.bias.data = first["weight"][0].T.clone(), first["bias"][0, 0].clone()
+    adam = torch.optim.Adam(layer.parameters(), lr=0.03)
+
+    def loss(rows):
+        logits, labels = layer(data.embeddings[rows]), data.labels[rows]
+        if task == "multiclass":
+            return torch.nn.functional.cross_entropy(logits, labels.argmax(1))
+        known = ~labels.isnan()
+        return torch.nn.functional.binary_cross_entropy_with_logits(logits[known], labels[known])
+
+    lowest, best, waited, epochs = float("inf"), None, 0, 0
+    while waited < 10 and epochs < 60:
+        shuffled = order(subset(trial), trial=trial, epoch=epochs)
+        for rows in torch.from_numpy(shuffled).split(16):
+            adam.zero_grad()
+            loss(rows).backward()
+            adam.step()
+        epochs += 1
+        with torch.no_grad():
+            value, waited = loss(VALID).item(), waited + 1
+            if value < lowest:
+                lowest, waited, best = value, 0, layer(data.embeddings[TEST])
+    fitted, logits = fit(data, [trial])
+    assert fitted.epochs == [epochs]
+    torch.testing.assert_close(logits[0], best, atol=1e-5, rtol=0)
+
+
+def test_the_best_epoch_is_restored():
+    data = labelled("multiclass", signal=0.0)  # nothing to learn: validation gets worse while training goes on
+    long, _ = fit(data, [0], patience=10)
+    best_epoch = long.epochs[0] - 10
+    short, _ = fit(data, [0], max_epochs=best_epoch)
+    assert 0 < best_epoch < 50
+    for name, value in long.parameters.items():
+        assert torch.equal(value, short.parameters[name])
+
+
+def test_a_loss_that_is_not_finite_ends_in_one_line_that_names_the_trial():
+    data = labelled("multiclass")
+    data.embeddings[VALID[0]] = float("nan")
+    with pytest.raises(UserError, match=r"trial 4: the validation loss is nan after epoch 1: lower"):
+        fit(data, [4])
+
+
+def test_unobserved_labels_and_clips_without_any_do_not_count():
+    logits = torch.randn(2, 5, 3)
+    labels = torch.full((2, 5, 3), float("nan"))
+    labels[0, 1, 2] = 1.0
+    loss = downstream_loss("multilabel", logits, labels)
+    assert loss[0].item() == pytest.approx(-torch.nn.functional.logsigmoid(logits[0, 1, 2]).item(), rel=1e-6)
+    assert loss[1].item() == 0.0

@@ -1,0 +1,334 @@
+"""Made-up results of a whole study, its figure's numbers, and what a reader sees of the figure."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axis import Axis, Tick
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from sklearn.metrics import roc_auc_score
+
+from tests.report.aggregated_study import statistics
+from tests.synthetic_results import Results, factors
+from workflow_scripts.levels import registry as levels
+from workflow_scripts.levels.factors import PRETRAINING
+from workflow_scripts.planning.manifest import read_plan
+from workflow_scripts.report import plotting
+from workflow_scripts.report.figure_inputs import Evidence, Statistics
+from workflow_scripts.statistics.metrics import confusion, metrics
+
+WORKER_SETS = ("WLP", "WLPM", "WLPC", "WLPT", "WLPMC", "WLPMT", "WLPCT", "WLPMCT")
+DATASETS = ("openmic", "fma_small", "extended_ballroom")
+DANCES = ("Chacha", "Foxtrot", "Jive", "Quickstep", "Rumba", "Samba", "Tango", "Viennesewaltz", "Waltz")
+#: worker and its loss at the start, a hundredfold apart as in the paper's Fig. 4
+LOSSES = {"chroma": 0.1, "lps": 300.0, "mfcc": 80.0, "prosody": 6.0, "tempogram": 0.05, "waveform": 0.2}
+CHANCE = 0.3
+#: the 50 most frequent tags of MagnaTagATune
+TAGS = (
+    *("guitar", "classical", "slow", "techno", "strings", "drums", "electronic", "rock", "fast", "piano", "ambient"),
+    *("beat", "violin", "vocal", "synth", "female", "indian", "opera", "male", "singing", "vocals", "no vocals"),
+    *("harpsichord", "loud", "quiet", "flute", "woman", "male vocal", "no vocal", "pop", "soft", "sitar", "solo"),
+    *("man", "classic", "choir", "voice", "new age", "dance", "male voice", "female vocal", "beats", "harp", "cello"),
+    *("no voice", "weird", "country", "metal", "female voice", "choral"),
+)
+RATE, CROP = 22050, 59049  # samples per second, and samples of a crop of SampleCNN
+
+Cell = Mapping[str, Any]
+
+
+def study(
+    folder: Path,
+    *,
+    figure: Mapping[str, Any],
+    rows: Sequence[str],
+    grid: Mapping[str, Sequence[str]],
+    value: Callable[[Cell], float] = lambda cell: 0.5,
+    floors: Sequence[str] = (),
+    trials: int = 10,
+    columns: Sequence[str] = ("dataset",),
+) -> Results:
+    """Results of every combination of `grid`: `value` of the cell plus noise that trials of a data set partly share."""
+    results = Results(folder)
+    results.plan["studies"]["fig2"] |= {
+        **{"figure": dict(figure), "rows": list(rows), "columns": list(columns), "comparisons": []},
+        "floors": list(floors),
+    }
+    results.plan["pretrained"] = []
+    random = np.random.default_rng(0)
+    shared = random.normal(0, 0.01, (100, trials))
+    for chosen in itertools.product(*grid.values()):
+        picked = {"encoder": "pase_plus", "scenario": "frozen", "dataset": "openmic"} | dict(
+            zip(grid, chosen, strict=True)
+        )
+        cell = factors(picked.pop("encoder"), picked.pop("scenario"), picked.pop("dataset"), **picked)
+        add(results, cell, value(cell) + shared[len(cell["dataset"])] + random.normal(0, 0.01, trials))
+    for floor, dataset in itertools.product(floors, grid.get("dataset", ["openmic"])):
+        untrained = dict.fromkeys(PRETRAINING[2:-1], "none") | {"corpus": "none"}
+        add(results, factors(floor, "frozen", dataset) | untrained, CHANCE + shared[len(dataset)] + len(floor) / 1000)
+    return results
+
+
+def add(results: Results, cell: Cell, values: np.ndarray) -> None:
+    """Plan and write a cell; a fraction decides its training samples out of 4,000."""
+    clips = round(40 * float(str(cell["fraction"]).removesuffix("pct")))
+    results.add(cell, values, train_clips=clips)
+    if cell["corpus"] != "none":
+        run = {factor: cell[factor] for factor in PRETRAINING}
+        place = results.folder.joinpath("pretrained", *map(str, run.values()))
+        if {"folder": str(place), "factors": run} not in results.plan["pretrained"]:
+            results.plan["pretrained"].append({"folder": str(place), "factors": run})
+
+
+def predict(results: Results, *, classes: Sequence[str] = DANCES, trials: int = 10, ndim: int = 3) -> None:
+    """Write predictions of every planned cell: counts of 20 test clips a class, mostly right."""
+    random = np.random.default_rng(1)
+    for entry in results.plan["evaluations"]:
+        right = 0.4 + 0.1 * len(str(entry["factors"]["workers"])) / 6
+        chances = np.full((len(classes),) * 2, (1 - right) / (len(classes) - 1))
+        np.fill_diagonal(chances, right)
+        counts = random.multinomial(20, chances, size=(trials, len(classes)))
+        if ndim == 4:
+            counts = np.ones((trials, len(classes), 2, 2), int)
+        np.savez(
+            Path(entry["path"]).with_name("predictions.npz"),
+            clips=np.array(["a"]),
+            classes=np.array(classes),
+            labels=np.zeros((1, len(classes))),
+            scores=np.zeros((trials, 1, len(classes))),
+            confusion=counts,
+        )
+
+
+def prepare(results: Results, *, classes: Sequence[str] = TAGS, clips: int = 1000, source: str = "twin") -> None:
+    """Write a corpus without audio for every planned data set: the first class is the commonest, songs have 5 clips.
+
+    A fifth of the clips are tested on. The job that wrote it becomes one of its evaluations.
+    """
+    for dataset in sorted({entry["factors"]["dataset"] for entry in results.plan["evaluations"]}):
+        random = np.random.default_rng(len(dataset))
+        labels = (random.random((clips, len(classes))) < 0.25 / np.arange(1, len(classes) + 1) ** 0.6).astype(
+            np.float32
+        )
+        names = [f"clip{number:05d}" for number in range(clips)]
+        table = pd.DataFrame({"clip": names, "offset": 0, "length": 29 * RATE, "group": [n // 5 for n in range(clips)]})
+        table["split"] = np.array(["train", "train", "train", "valid", "test"])[table["group"] % 5]
+        folder = results.folder / "corpora" / dataset / str(RATE)
+        folder.mkdir(parents=True, exist_ok=True)
+        table.assign(group=table["group"].map("song{:04d}".format)).to_parquet(folder / "clips.parquet")
+        pd.DataFrame(labels, columns=list(classes)).assign(clip=names).to_parquet(folder / "labels.parquet")
+        facts = {
+            **{"dataset": dataset, "task": "multilabel", "classes": list(classes), "sample_rate": RATE},
+            **{"source": source, "clips": clips, "seconds": 29.0 * clips, "quarantined": 0, "digest": "digest"},
+            "content": f"data{dataset}",
+        }
+        (folder / "corpus.json").write_text(json.dumps(facts))
+        _done(results, "prepare", folder / "corpus.json", folder / "record.json", dataset=dataset)
+
+
+def embed(
+    results: Results,
+    *,
+    crop_length: int | None = None,
+    size: int = 32,
+    skill: Callable[[Cell], float] = lambda cell: 1.5,
+) -> None:
+    """Write embeddings of every planned frozen cell: the first six classes lie `skill` of the cell apart, songs too."""
+    for entry in list(results.plan["evaluations"]):
+        cell = entry["factors"]
+        if cell["scenario"] != "frozen":
+            continue
+        corpus = results.folder / "corpora" / cell["dataset"] / str(RATE)
+        labels = pd.read_parquet(corpus / "labels.parquet").drop(columns="clip").to_numpy()[:, :6]
+        songs = pd.read_parquet(corpus / "clips.parquet")["group"].str.removeprefix("song").astype(int).to_numpy()
+        random = np.random.default_rng(len(cell["encoder"] + cell["workers"]))
+        centres, places = random.normal(0, skill(cell), (6, size)), random.normal(0, 1, (songs.max() + 1, size))
+        crops = 1 if crop_length is None else 29 * RATE // crop_length
+        vectors = np.repeat(labels @ centres + places[songs], crops, axis=0)
+        vectors = vectors + random.normal(0, 1, vectors.shape)
+        output = results.folder.joinpath("embeddings", *(str(cell[factor]) for factor in PRETRAINING))
+        output.mkdir(parents=True, exist_ok=True)
+        np.save(output / f"{cell['dataset']}.npy", vectors.astype(np.float32))
+        record = {"data": {cell["dataset"]: "digest"}, "crop_length": crop_length}
+        (output / f"{cell['dataset']}.json").write_text(json.dumps(record))
+        _done(results, "embed", output / f"{cell['dataset']}.npy", output / f"{cell['dataset']}.json", **cell)
+
+
+def pretrain(results: Results, *, parameters: Mapping[str, int]) -> None:
+    """Write the record of every planned pre-training, with the size of its encoder."""
+    for run in results.plan["pretrained"]:
+        folder = Path(run["folder"])
+        folder.mkdir(parents=True, exist_ok=True)
+        size = parameters[run["factors"]["encoder"]]
+        (folder / "record.json").write_text(json.dumps({"parameters": {"encoder": size, "workers": {}}}))
+        _done(results, "pretrain", folder / "encoder.safetensors", folder / "record.json", **run["factors"])
+
+
+def _done(results: Results, verb: str, output: Path, record: Path, **levels: object) -> None:
+    """Make a job one that the evaluations with these levels needed."""
+    jobs = results.plan.setdefault("jobs", [])
+    place = len(jobs)
+    jobs.append([verb, str(output), str(record), str(output.with_suffix(".log"))])
+    for entry in results.plan["evaluations"]:
+        if all(entry["factors"][factor] == level for factor, level in levels.items()):
+            entry.setdefault("jobs", []).append(place)
+
+
+def tag(
+    results: Results, skill: Callable[[Cell], float], *, tags: Sequence[str] = TAGS, clips: int = 400, trials: int = 3
+) -> None:
+    """Write predictions of tags for every planned cell, and the trials they give.
+
+    Scores lie `skill` of the cell apart, more or less by tag, in noise that the trials partly share.
+    """
+    for entry in results.plan["evaluations"]:
+        cell = entry["factors"]
+        labels = (np.random.default_rng(0).random((clips, len(tags))) < 0.3 / np.arange(1, len(tags) + 1) ** 0.6) * 1.0
+        random = np.random.default_rng(len(str(cell)) + int(cell["pretrain_seed"]))
+        ease = np.random.default_rng(1).uniform(0.4, 1.6, len(tags)) + random.normal(0, 0.05, len(tags))
+        noise = random.normal(0, 1, (clips, len(tags))) + random.normal(0, 0.3, (trials, clips, len(tags)))
+        scores = 1 / (1 + np.exp(-(skill(cell) * ease * labels + noise)))
+        np.savez(
+            Path(entry["path"]).with_name("predictions.npz"),
+            clips=np.arange(clips).astype(str),
+            classes=np.array(tags),
+            labels=labels.astype(np.float32),
+            scores=scores.astype(np.float32),
+            confusion=np.stack([confusion("multilabel", labels=labels, scores=each) for each in scores]),
+        )
+        row = pd.read_csv(entry["path"], dtype=str).iloc[0].to_dict() | {"test_clips": clips}
+        areas = [metrics("multilabel", labels=labels, scores=each)["roc_auc"] for each in scores]
+        rows = [
+            row | {"trial": trial, "seed": 1000 + trial, "metric": "roc_auc", "value": area}
+            for trial, area in enumerate(areas)
+        ]
+        pd.DataFrame(rows).to_csv(entry["path"], index=False)
+
+
+def hear(results: Results, *, windows: int = 14, seconds: float = 3.862) -> None:
+    """Add to the predictions of every planned cell what the first trial heard: its scores, more or less by window."""
+    for entry in results.plan["evaluations"]:
+        path = Path(entry["path"]).with_name("predictions.npz")
+        stored = dict(np.load(path))
+        first = stored["scores"][0]
+        random = np.random.default_rng(len(str(entry["factors"])))
+        spread = np.clip(
+            np.repeat(first, windows, axis=0) + random.normal(0, 0.1, (len(first) * windows, first.shape[1])), 0, 1
+        )
+        np.savez(
+            path,
+            **stored,
+            windows_scores=spread.astype(np.float16),
+            windows_clips=np.repeat(np.arange(len(first)), windows).astype(np.int32),
+            windows_starts=np.tile(seconds / 2 * np.arange(windows), len(first)).astype(np.float32),
+            windows_seconds=np.array(seconds),
+        )
+
+
+def lose(results: Results, *, epochs: int = 20, splits: Sequence[str] = ("train", "valid")) -> None:
+    """Write losses of every pre-trained run; re-weighted ones have reciprocals as weights."""
+    for run in results.plan["pretrained"]:
+        rows = [
+            {
+                **{"epoch": epoch, "split": split, "worker": worker, "loss": start / epoch**0.3},
+                "weight": 1.0 if run["factors"]["weighting"] == "equal" else 1.3 / start,
+            }
+            for epoch in range(1, epochs + 1)
+            for split in splits
+            for worker, start in LOSSES.items()
+        ]
+        Path(run["folder"]).mkdir(parents=True)
+        pd.DataFrame(rows).to_csv(Path(run["folder"]) / "losses.csv", index=False)
+
+
+def numbers(results: Results) -> pd.DataFrame:
+    """Numbers of the one study's figure."""
+    return _parts(results)[1]
+
+
+def figure(results: Results) -> Figure:
+    """The one study's figure."""
+    level, table, study, options = _parts(results)
+    return plotting.styled(lambda: level.draw(study, table, options))
+
+
+def description(results: Results) -> str:
+    """The one study's figure in words."""
+    level, table, study, _ = _parts(results)
+    said: str = level.describe(study, table)
+    return said
+
+
+def _parts(results: Results) -> tuple[Any, pd.DataFrame, Any, Any]:
+    plan = read_plan(results.plan_file())
+    (study,) = plan.studies
+    assert study.figure is not None
+    level = levels.load("figure", study.figure.kind)
+    options = levels.options(level, study.figure.options)
+    evidence = Evidence(study=study, plan=plan, statistics=Statistics(statistics(results)))
+    return level, level.numbers(study, evidence, options), study, options
+
+
+def shown(figure: Figure) -> list[Text]:
+    """Texts a reader sees, laid out."""
+    figure.draw_without_rendering()
+    texts = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_visible()]
+    unseen = {
+        tick.label1 for panel in figure.axes for axis in (panel.xaxis, panel.yaxis) for tick in beyond_the_view(axis)
+    }
+    return [text for text in texts if text.get_text().strip() and text not in unseen]
+
+
+def beyond_the_view(axis: Axis) -> list[Tick]:
+    """Ticks that matplotlib keeps and does not draw."""
+    low, high = sorted(axis.get_view_interval())
+    ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+    return [tick for tick in ticks if not low <= tick.get_loc() <= high]
+
+
+def assert_nothing_overlaps(figure: Figure) -> None:
+    """No text lies on another or outside the figure."""
+    texts = shown(figure)
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in texts]
+    for number, (text, box) in enumerate(boxes):
+        assert box.x0 >= -1 and box.y0 >= -1, text  # noqa: PT018
+        assert box.x1 <= figure.bbox.x1 + 1 and box.y1 <= figure.bbox.y1 + 1, text  # noqa: PT018
+        for other, other_box in boxes[number + 1 :]:
+            assert not box.overlaps(other_box), f"{text!r} lies on {other!r}"
+
+
+def paths(results: Results, **levels: object) -> list[Path]:
+    """Trials files of the planned cells with these levels."""
+    return [
+        Path(entry["path"])
+        for entry in results.plan["evaluations"]
+        if all(entry["factors"][factor] == level for factor, level in levels.items())
+    ]
+
+
+def remove(results: Results, **levels: object) -> None:
+    """Make the cells with these levels look as if they were never run."""
+    for path in paths(results, **levels):
+        path.unlink(missing_ok=True)
+
+
+def values(results: Results, **levels: object) -> np.ndarray:
+    """Macro F1 of the trials of the one cell with these levels."""
+    (path,) = paths(results, **levels)
+    trials = pd.read_csv(path)
+    return trials[trials["metric"] == "macro_f1"].sort_values("trial")["value"].to_numpy()
+
+
+def areas(results: Results, tag: str, **levels: object) -> np.ndarray:
+    """ROC area of a tag in each trial of one cell, in percent."""
+    (path,) = paths(results, **levels)
+    stored = np.load(path.with_name("predictions.npz"))
+    column = list(stored["classes"]).index(tag)
+    return np.array([100 * roc_auc_score(stored["labels"][:, column], each[:, column]) for each in stored["scores"]])

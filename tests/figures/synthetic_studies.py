@@ -1,0 +1,251 @@
+"""One made-up study per kind of figure, as large as the paper's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tests.figures import figure_asserts
+from tests.synthetic_results import Results, factors
+
+SIZES = ("100pct", "75pct", "50pct", "35pct", "20pct", "10pct")
+
+
+def dots(folder: Path) -> Results:
+    """Fig. 2."""
+    grid = {
+        "encoder": ["pase", "pase_plus"],
+        "scenario": ["supervised", "frozen", "fine_tuned"],
+        "dataset": figure_asserts.DATASETS,
+    }
+    gain = {"supervised": 0.1, "frozen": 0.15, "fine_tuned": 0.2}
+    return figure_asserts.study(
+        folder,
+        figure={"kind": "dots"},
+        rows=["encoder", "scenario"],
+        grid=grid,
+        value=lambda cell: 0.3 + gain[cell["scenario"]] + 0.05 * (cell["encoder"] == "pase_plus"),
+        floors=["random", "random_plus", "handcrafted"],
+    )
+
+
+def weightings(folder: Path) -> Results:
+    """Fig. 3."""
+    return figure_asserts.study(
+        folder,
+        figure={"kind": "weightings"},
+        rows=["workers", "weighting"],
+        grid={
+            "workers": figure_asserts.WORKER_SETS,
+            "weighting": ["equal", "reweighted"],
+            "dataset": figure_asserts.DATASETS,
+        },
+        value=lambda cell: 0.4 + 0.01 * len(cell["workers"]) * (2 if cell["weighting"] == "reweighted" else 1),
+        floors=["random_plus", "handcrafted"],
+    )
+
+
+def losses(folder: Path) -> Results:
+    """Fig. 4."""
+    results = figure_asserts.study(
+        folder,
+        figure={"kind": "losses"},
+        rows=["weighting"],
+        grid={"weighting": ["equal", "reweighted"], "dataset": ["openmic"]},
+    )
+    figure_asserts.lose(results)
+    return results
+
+
+def relative(folder: Path) -> Results:
+    """Fig. 5."""
+    return figure_asserts.study(
+        folder,
+        figure={"kind": "relative", "baseline": {"workers": "WLP"}},
+        rows=["workers"],
+        grid={"workers": figure_asserts.WORKER_SETS, "dataset": figure_asserts.DATASETS},
+        value=lambda cell: 0.5 + 0.04 * ("T" in cell["workers"]) - 0.01 * ("C" in cell["workers"]),
+    )
+
+
+def confusions(folder: Path) -> Results:
+    """Fig. 6."""
+    pairs = [("WLPT", "WLP"), ("WLPMCT", "WLPT")]
+    results = figure_asserts.study(
+        folder,
+        figure={
+            "kind": "confusions",
+            "matrix": {"workers": "WLP"},
+            "differences": [{"of": {"workers": of}, "over": {"workers": over}} for of, over in pairs],
+        },
+        rows=["workers"],
+        grid={"workers": ["WLP", "WLPT", "WLPMCT"], "dataset": ["extended_ballroom"]},
+    )
+    figure_asserts.predict(results)
+    return results
+
+
+def training_sizes(folder: Path) -> Results:
+    """Fig. 8: fine-tuning better from some 1,300 samples on, always, and never."""
+
+    def value(cell: figure_asserts.Cell) -> float:
+        share = float(cell["fraction"].removesuffix("pct")) / 100
+        lead = {"openmic": 0.06 * (share - 0.33), "fma_small": -0.05, "extended_ballroom": 0.05}[cell["dataset"]]
+        return float(0.4 + 0.1 * share + lead * (cell["scenario"] == "fine_tuned"))
+
+    return figure_asserts.study(
+        folder,
+        figure={"kind": "training_sizes"},
+        rows=["scenario", "fraction"],
+        grid={"scenario": ["frozen", "fine_tuned"], "fraction": SIZES, "dataset": figure_asserts.DATASETS},
+        value=value,
+    )
+
+
+def ranks(folder: Path) -> Results:
+    """Worker sets ranked over three data sets: two that are worse everywhere, and floors."""
+    return figure_asserts.study(
+        folder,
+        figure={"kind": "ranks"},
+        rows=["workers", "weighting"],
+        grid={
+            "workers": figure_asserts.WORKER_SETS,
+            "weighting": ["equal", "reweighted"],
+            "dataset": figure_asserts.DATASETS,
+        },
+        value=lambda cell: 0.45 if cell["workers"] == "WLP" else 0.5 + 0.004 * len(cell["workers"]),
+        floors=["random_plus", "handcrafted"],
+    )
+
+
+AUGMENTATIONS = ("polarity", "noise", "gain", "filter", "delay", "pitch", "reverb")
+SIZES_OF_ENCODERS = {"samplecnn": 2_379_520, "cpc": 6_367_232}
+
+
+def parameters(folder: Path) -> Results:
+    """Fig. 1.1 of Spijkervet: two self-supervised encoders, and one of them from scratch."""
+    results = figure_asserts.study(
+        folder,
+        figure={"kind": "parameters"},
+        rows=["encoder", "workers", "scenario"],
+        grid={"encoder": ["samplecnn", "cpc"], "workers": ["contrastive"], "dataset": ["magnatagatune"]},
+        value=lambda cell: 0.35 if cell["encoder"] == "samplecnn" else 0.31,
+        floors=["random", "handcrafted"],
+    )
+    figure_asserts.add(results, factors("samplecnn", "supervised", "magnatagatune"), 0.34 + np.arange(10) / 1000)
+    figure_asserts.pretrain(results, parameters=SIZES_OF_ENCODERS)
+    return results
+
+
+def tags(folder: Path) -> Results:
+    """Figs. 4.1 and 4.2."""
+    grid = {"dataset": ["magnatagatune", "msd"]}
+    results = figure_asserts.study(folder, figure={"kind": "tags"}, rows=["encoder"], grid=grid)
+    figure_asserts.prepare(results, clips=20_000)
+    return results
+
+
+def embedding_map(folder: Path) -> Results:
+    """Fig. 6.1, coloured by tag."""
+    results = figure_asserts.study(
+        folder,
+        figure={"kind": "embedding_map"},
+        rows=["encoder", "workers"],
+        grid={"workers": ["contrastive", "predictive_coding"], "dataset": ["magnatagatune"]},
+        floors=["random"],
+    )
+    figure_asserts.prepare(results, clips=500)
+    figure_asserts.embed(
+        results, skill=lambda cell: {"contrastive": 2.0, "predictive_coding": 1.0}.get(cell["workers"], 0.3)
+    )
+    return results
+
+
+def per_tag(folder: Path) -> Results:
+    """Fig. 6.2: two self-supervised methods and one from scratch."""
+    results = figure_asserts.study(
+        folder,
+        figure={"kind": "per_tag"},
+        rows=["encoder", "workers", "scenario"],
+        grid={"encoder": ["samplecnn", "cpc"], "workers": ["contrastive"], "dataset": ["magnatagatune"]},
+    )
+    figure_asserts.add(results, factors("samplecnn", "supervised", "magnatagatune"), np.full(10, 0.5))
+    results.plan["studies"]["fig2"]["metric"] = "roc_auc"
+    figure_asserts.tag(results, lambda cell: 2.2 if cell["encoder"] == "cpc" else 2.6)
+    return results
+
+
+def probabilities(folder: Path) -> Results:
+    """Fig. 6.4: delay and pitch are best at 0.4."""
+    curves = [{"augmentation": ["crop", f"{name}_40", f"{name}_80"]} for name in AUGMENTATIONS]
+    levels = list(dict.fromkeys(level for curve in curves for level in curve["augmentation"]))
+
+    def value(cell: figure_asserts.Cell) -> float:
+        name, _, percent = cell["augmentation"].partition("_")
+        return 0.3 + (0.01 + 0.02 * (name in ("delay", "pitch")) * (percent == "40")) * (name != "crop")
+
+    return figure_asserts.study(
+        folder,
+        figure={"kind": "probabilities", "at": [0, 0.4, 0.8], "names": list(AUGMENTATIONS), "curves": curves},
+        rows=["augmentation"],
+        grid={"augmentation": levels, "dataset": ["magnatagatune"]},
+        value=value,
+    )
+
+
+SOURCES = ("bass", "drums", "other", "vocals")
+BARE = {**factors("magnitude", "supervised", "magnatagatune"), "head": "short_chunk_cnn"}
+
+
+def separated(folder: Path, *, figure: dict, sources: Sequence[str]) -> Results:
+    """A back end alone and behind U-Nets that have separated sources."""
+    results = figure_asserts.study(
+        folder,
+        figure=figure,
+        rows=["encoder", "workers"],
+        columns=["dataset", "head"],
+        grid={
+            **{"encoder": ["unet"], "scenario": ["three_stage"], "dataset": ["magnatagatune"]},
+            **{"workers": sources, "head": ["short_chunk_cnn"]},
+        },
+    )
+    figure_asserts.add(results, BARE, np.full(10, 0.5))
+    results.plan["studies"]["fig2"]["metric"] = "roc_auc"
+    figure_asserts.tag(results, lambda cell: 2.0 + 0.2 * (cell["workers"] == "vocals"))
+    return results
+
+
+def tag_differences(folder: Path) -> Results:
+    """The per-tag differential of Garoufis et al."""
+    figure = {"kind": "tag_differences", "over": {"encoder": "magnitude"}, "tags": list(figure_asserts.TAGS[:14])}
+    return separated(folder, figure=figure, sources=SOURCES)
+
+
+def confidence(folder: Path) -> Results:
+    """Their qualitative analysis."""
+    figure = {"kind": "confidence", "of": {"workers": "vocals"}, "over": {"encoder": "magnitude"}, "tag": "vocals"}
+    results = separated(folder, figure=figure | {"alike": ["vocal", "singing"]}, sources=["vocals"])
+    figure_asserts.hear(results)
+    return results
+
+
+def augmentations(folder: Path) -> Results:
+    """Fig. 6.3: dots, against the crop alone as a line."""
+    return figure_asserts.study(
+        folder,
+        figure={"kind": "dots", "line": {"augmentation": "crop"}},
+        rows=["augmentation"],
+        grid={"augmentation": ["crop", *AUGMENTATIONS], "dataset": ["magnatagatune"]},
+        value=lambda cell: 0.305 + 0.01 * (cell["augmentation"] != "crop") + 0.03 * (cell["augmentation"] == "filter"),
+    )
+
+
+BY_KIND: dict[str, Callable[[Path], Results]] = {
+    study.__name__: study
+    for study in (
+        *(dots, weightings, losses, relative, confusions, training_sizes, ranks),
+        *(parameters, tags, embedding_map, per_tag, probabilities, tag_differences, confidence),
+    )
+}

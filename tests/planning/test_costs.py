@@ -1,0 +1,345 @@
+"""What a plan will cost, from records."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.checkout import REPOSITORY
+from tests.planning.test_plan import PAPER, changed, plan_of
+from workflow_scripts import plan as plan_command
+from workflow_scripts.configuration import check
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.planning import costs
+from workflow_scripts.planning.costs import Measured
+from workflow_scripts.planning.plan import Plan
+
+SMOKE = REPOSITORY / "config" / "smoke.yaml"
+GPU, CPU = "cuda: NVIDIA Made-Up", "cpu: x86_64"
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return plan_of(PAPER)
+
+
+def rule(plan: Plan, name: str, records: list[Measured]) -> costs.Estimate:
+    return next(each for each in costs.estimate(plan, records) if each.rule == name)
+
+
+def trained(plan: Plan, *, encoder: str, seconds: float, device: str, workers: str | None = None) -> Measured:
+    run = next(run for run in plan.pretrained if run.encoder == encoder)
+    read = json.loads(plan.pretrain(run).config)
+    key = (json.dumps(read["encoder"], sort_keys=True), workers or json.dumps(read["workers"], sort_keys=True))
+    return Measured(rule="pretrain", key=key, amount=100.0, seconds=seconds, device=device)
+
+
+def test_without_records_nothing_is_claimed(plan: Plan) -> None:
+    for each in costs.estimate(plan, []):
+        assert (each.hours, each.records, each.unknown) == (0, 0, each.jobs)
+
+
+def test_pretraining_takes_the_rate_of_alike_records(plan: Plan) -> None:
+    alike = trained(plan, encoder="pase", seconds=50, device=CPU)
+    pase = [run for run in plan.pretrained if run.encoder == "pase"]
+    found = rule(plan, "pretrain", [alike])
+    audio = 100_000 * 3 * 20  # clips, seconds of each, epochs
+    assert found.hours == pytest.approx(len(pase) * audio * 0.5 / 3600)
+    assert found.unknown == len(plan.pretrained) - len(pase)
+    assert found.device == CPU
+
+
+def test_a_gpu_is_preferred_and_other_workers_are_better_than_nothing(plan: Plan) -> None:
+    records = [
+        trained(plan, encoder="pase", seconds=50, device=CPU, workers="others"),
+        trained(plan, encoder="pase", seconds=1, device=GPU, workers="others"),
+    ]
+    found = rule(plan, "pretrain", records)
+    assert (found.device, found.records) == (GPU, 1)
+    other_encoder = [Measured(rule="pretrain", key=("{}", "x"), amount=1, seconds=1, device=GPU)]
+    assert rule(plan, "pretrain", other_encoder).unknown == len(plan.pretrained)
+
+
+def test_long_jobs_count_for_more_than_short_ones(plan: Plan) -> None:
+    long = trained(plan, encoder="pase", seconds=50, device=CPU)
+    short = replace(long, amount=0.1, seconds=10.0)  # all of it start-up
+    found, alone = (rule(plan, "pretrain", records) for records in ([long, short], [long]))
+    assert found.hours == pytest.approx(alone.hours * 60 / 50 * 100 / 100.1)
+
+
+def test_trials_are_counted_with_all_epochs_they_may_take(plan: Plan) -> None:
+    twice = plan_of(changed(evaluation={"max_epochs": 2 * PAPER["evaluation"]["max_epochs"]}))
+    run, cell = next(pair for pair in plan.evaluations if pair[1].scenario == "fine_tuned")
+    key = (json.dumps([json.loads(plan.evaluate(run, cell).config)["encoder"]], sort_keys=True), "fine_tuned")
+    records = [Measured(rule="evaluate_encoder", key=key, amount=1.0, seconds=1.0, device=GPU)]
+    once, doubled = (rule(each, "evaluate_encoder", records) for each in (plan, twice))
+    assert doubled.hours == pytest.approx(2 * once.hours)
+    assert once.hours > 0
+
+
+WINDOW = 61_792 / 16_000  # seconds that a head on maps hears of a clip in an epoch
+PHASED = {"phases": [{"optimiser": "adam", "learning_rate": 0.1, "max_epochs": limit} for limit in (5, 2)]}
+OPEN = {"phases": [*PHASED["phases"], {"optimiser": "sgd", "learning_rate": 0.1}]}
+
+
+def separating(
+    *, grid: dict[str, Any], heads: dict[str, Any] | None = None, evaluation: dict[str, Any] | None = None
+) -> Plan:
+    """The study of schemes with other levels in its grid, on a twin of 100 clips of 29 s."""
+    twin = {"source": "twin", "twin": {"clips": 100, "clip_seconds": 29, "seed": 0}}
+    own = {"encoder": ["unet"], "workers": ["other"], "comparisons": [], "published": [], **grid}
+    return plan_of(
+        {
+            **changed(heads=heads or {}, datasets={"magnatagatune_filtered": {"loader": "magnatagatune", **twin}}),
+            "studies": ["garoufis2024_schemes"],
+            "trim": {"garoufis2024_schemes": own},
+            "evaluation": {"trials": 1, "learning_rate": 0.1, "patience": 1, "max_epochs": 200, "batch": 4}
+            | {"crop_seconds": 3, **(evaluation or {})},
+        }
+    )
+
+
+def evaluated(folder: Path, plan: Plan, *, head: str | None = None, seconds: float) -> list[Measured]:
+    """Records of one clip that each cell of a plan, or those with a head, heard for one epoch, in so many seconds."""
+    for number, (run, cell) in enumerate(plan.evaluations):
+        if head not in (None, cell.head):
+            continue
+        config = json.loads(plan.evaluate(run, cell).config) | {"trials": 1}
+        write(folder / f"evaluations/{number}", record=record(config, seconds=seconds))
+        (folder / f"evaluations/{number}/trials.csv").write_text("trial,epochs\n0,1\n", encoding="utf-8")
+    corpus = {"digest": "d", "sample_rate": 16000, "seconds": 29.0, "clips": 1}
+    write(folder / "corpora/tones/16000", corpus=corpus)
+    found, odd = costs.read_records([folder])
+    assert odd == []
+    return found
+
+
+def record(config: dict[str, Any], *, seconds: float) -> dict[str, Any]:
+    return {"config": config, "seconds": seconds, "device": CPU, "data": {"tones": "d"}}
+
+
+def test_each_head_on_maps_has_a_rate_of_its_own(tmp_path: Path) -> None:
+    bare = separating(grid={"encoder": ["magnitude"], "scenario": ["supervised"]})
+    assert {cell.head for _, cell in bare.evaluations} == {"short_chunk_cnn", "ast"}
+    cnn = evaluated(tmp_path / "cnn", bare, head="short_chunk_cnn", seconds=WINDOW)
+    assert rule(bare, "evaluate_encoder", cnn).unknown == 1
+    both = [*cnn, *evaluated(tmp_path / "ast", bare, head="ast", seconds=5 * WINDOW)]
+    assert rule(bare, "evaluate_encoder", both).hours == pytest.approx((1 + 5) * 200 * 100 * WINDOW / 3600)
+
+
+def test_a_head_on_an_embedding_says_nothing_of_one_on_maps(tmp_path: Path) -> None:
+    linear = separating(grid={"head": ["linear"], "scenario": ["fine_tuned"]})
+    maps = separating(grid={"head": ["short_chunk_cnn"], "scenario": ["fine_tuned"]})
+    records = evaluated(tmp_path / "linear", linear, head="linear", seconds=1.0)
+    assert rule(maps, "evaluate_encoder", records).unknown == 1
+    assert rule(linear, "evaluate_encoder", records).hours == pytest.approx(200 * 100 / 3600)
+    mlp = separating(grid={"head": ["mlp"], "scenario": ["fine_tuned"]})
+    assert rule(mlp, "evaluate_encoder", records).unknown == 0, "beside the encoder such a head costs nothing"
+
+
+def test_what_a_head_starts_from_costs_nothing_and_its_size_does(tmp_path: Path) -> None:
+    grid = {"encoder": ["magnitude"], "head": ["ast"], "scenario": ["supervised"]}
+    whole, drawn = separating(grid=grid), separating(grid=grid, heads={"ast": {"imagenet": False}})
+    tiny = separating(grid=grid, heads={"ast": {"size": "tiny"}})
+    records = evaluated(tmp_path / "ast", drawn, head="ast", seconds=1.0)
+    assert rule(whole, "evaluate_encoder", records).unknown == 0
+    assert rule(tiny, "evaluate_encoder", records).unknown == 1
+
+
+def test_heads_on_maps_hear_their_own_window_and_the_others_the_crop(tmp_path: Path) -> None:
+    long = separating(
+        grid={"encoder": ["magnitude"], "head": ["ast"], "scenario": ["supervised"]}, heads={"ast": {"frames": 768}}
+    )
+    linear = separating(grid={"head": ["linear"], "scenario": ["fine_tuned"]})
+    (measured,) = evaluated(tmp_path / "long", long, head="ast", seconds=1.0)
+    assert measured.amount == pytest.approx(123_232 / 16_000)
+    (measured,) = evaluated(tmp_path / "linear", linear, head="linear", seconds=1.0)
+    assert measured.amount == 3
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "epochs"),
+    [({}, 200), ({"phases": []}, 200), (PHASED, 7), (PHASED | {"max_epochs": 6}, 6), (OPEN, 200)],
+)
+def test_phases_with_limits_end_a_trial(tmp_path: Path, evaluation: dict[str, Any], epochs: int) -> None:
+    grid = {"encoder": ["magnitude"], "head": ["ast"], "scenario": ["supervised"]}
+    plan = separating(grid=grid, evaluation=evaluation)
+    records = evaluated(tmp_path / "ast", plan, head="ast", seconds=1.0)
+    assert rule(plan, "evaluate_encoder", records).hours == pytest.approx(epochs * 100 / 3600)
+
+
+def test_three_stages_train_twice_after_pre_training(tmp_path: Path) -> None:
+    plan = separating(grid={"head": ["short_chunk_cnn"]}, evaluation=PHASED)
+    assert {cell.scenario for _, cell in plan.evaluations} == {"fine_tuned", "three_stage"}
+    records = evaluated(tmp_path / "cnn", plan, head="short_chunk_cnn", seconds=1.0)
+    assert rule(plan, "evaluate_encoder", records).hours == pytest.approx((7 + 2 * 7) * 100 / 3600)
+
+
+def test_the_pilot_speaks_of_the_back_ends_of_the_paper_alone_and_behind_one_mask(tmp_path: Path) -> None:
+    files = [REPOSITORY / "config" / f"{name}.yaml" for name in ("config", "pilot")]
+    records = evaluated(tmp_path / "pilot", plan_of(check.merged(files)), seconds=1.0)
+    paper = plan_of(PAPER | {"studies": ["garoufis2024_results", "garoufis2024_schemes"]})
+    of_four = [run for run, _ in paper.evaluations if run.encoder == "unet_multiple"]
+    assert rule(paper, "evaluate_encoder", records).unknown == len(of_four) < len(paper.evaluations)
+
+
+def test_an_epoch_of_clips_hears_a_piece_of_each(plan: Plan) -> None:
+    pase = next(run for run in plan.pretrained if run.encoder == "pase")
+    recipe = {**PAPER["recipes"][pase.recipe], "epoch_of": "clips"}
+    chunk = recipe["chunk_seconds"]
+    by_clips = plan_of(changed(recipes={pase.recipe: recipe}))
+    clmr = ["spijkervet2021_table6_5"]  # stored targets of PASE's workers would end with each clip, not with a song
+    by_songs = plan_of(PAPER | {"studies": clmr})
+    recipe_by_clips = {**PAPER["recipes"]["clmr_96"], "join_songs": False}
+    by_its_clips = plan_of(changed(recipes={"clmr_96": recipe_by_clips}) | {"studies": clmr})
+    heard = trained(by_songs, encoder="samplecnn", seconds=50, device=CPU)
+    alike = trained(plan, encoder="pase", seconds=50, device=CPU)
+    runs = len([run for run in plan.pretrained if run.encoder == "pase"])
+    assert rule(by_clips, "pretrain", [alike]).hours == pytest.approx(
+        runs * 100_000 * chunk * recipe["epochs"] * 0.5 / 3600
+    )
+    assert rule(by_its_clips, "pretrain", [heard]).unknown == len(by_songs.pretrained) - 1
+    assert rule(by_songs, "pretrain", [heard]).unknown == len(by_songs.pretrained), "no plan knows the number of songs"
+
+
+def test_disk_space_follows_from_the_sets(plan: Plan) -> None:
+    by_name = {part.what: part for part in costs.space(plan)}
+    seconds = 100_000 * 3 + 20_000 * 10 + 8_000 * 30 + 4_180 * 30
+    assert by_name["corpora"].size == seconds * 16_000 * 2
+    assert by_name["features"].size == 100_000 * 3 * 100 * 4 * 4, "prosody: four channels of float32 at 100 Hz"
+    assert by_name["corpora"].unknown == 0
+
+
+def test_a_folder_of_unknown_size_is_said_to_be_unknown() -> None:
+    entry = {"loader": "folder", "source": "local", "path": "mine", "options": {"labels": "folders"}}
+    config = changed(datasets={"openmic": entry})
+    config["datasets"]["openmic"] = entry
+    by_name = {part.what: part for part in costs.space(plan_of(config))}
+    assert by_name["corpora"].unknown == 1
+
+
+def test_stems_take_as_much_space_as_their_mixture() -> None:
+    entry = {"loader": "musdb18", "source": "local", "path": "mine"}
+    config = changed(datasets={"audioset_music": entry})
+    config["datasets"]["audioset_music"] = entry
+    by_name = {part.what: part for part in costs.space(plan_of(config))}
+    others = 20_000 * 10 + 8_000 * 30 + 4_180 * 30
+    assert by_name["corpora"].size == (150 * 240 * 5 + others) * 16_000 * 2
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """A results folder with a record of each kind that a corpus, a run and a cell leave."""
+    folder = tmp_path / "results"
+    write(
+        folder / "corpora/tones/16000",
+        corpus={"digest": "d", "sample_rate": 16000, "seconds": 40.0, "clips": 20},
+        record={"config": {"loader": "x"}, "seconds": 2.0, "device": CPU, "data": {}},
+    )
+    recipe = {"batch": 4, "chunk_seconds": 0.5}
+    encoder: dict[str, Any] = {"name": "pase", "options": {}}
+    workers: dict[str, Any] = {"lps": {}}
+    write(
+        folder / "pretrained/run",
+        record={
+            "config": {"recipe": recipe, "encoder": encoder, "workers": workers},
+            **{"steps": 10, "training_seconds": 5.0, "seconds": 9.0, "device": GPU, "data": {"tones": "d"}},
+        },
+    )
+    training = {"crop_seconds": None, "max_epochs": 30}
+    config = {"encoder": encoder, "trials": 3, "fraction": "50pct", "training": training, "scenario": "fine_tuned"}
+    config["head"] = {"name": "linear", "options": {}}
+    write(
+        folder / "evaluations/run/cell",
+        record={"config": config, "seconds": 6.0, "device": GPU, "data": {"tones": "d"}},
+    )
+    (folder / "evaluations/run/cell/trials.csv").write_text("trial,epochs\n0,4\n1,5\n2,6\n", encoding="utf-8")
+    return folder
+
+
+def test_records_are_read_from_results(results: Path) -> None:
+    found, odd = costs.read_records([results])
+    assert odd == []
+    by_rule = {each.rule: each for each in found}
+    assert by_rule["prepare"].amount == 40
+    assert (by_rule["pretrain"].amount, by_rule["pretrain"].seconds) == (10 * 4 * 0.5, 5.0)
+    assert by_rule["evaluate_encoder"].amount == 3 * 20 * 0.5 * 2.0 * 5, "trials x clips x share x seconds x epochs"
+
+
+def test_what_judging_took_is_read_by_the_corpus_it_judged(results: Path) -> None:
+    content = {"config": {"encoder": {"name": "unet"}}, "seconds": 7.0, "device": CPU, "data": {"tones": "d"}}
+    (results / "pretrained/run/separation.json").write_text(json.dumps(content), encoding="utf-8")
+    (found,) = (each for each in costs.read_records([results])[0] if each.rule == "evaluate_separation")
+    assert (found.amount, found.seconds, found.key) == (40, 7.0, ('{"name": "unet"}',))
+
+
+RECORDS = ("corpora/tones/16000/record.json", "pretrained/run/record.json", "evaluations/run/cell/record.json")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", "null", "{}", '{"config": []}', "\0\xff"])
+@pytest.mark.parametrize("name", [*RECORDS, "evaluations/run/cell/trials.csv"])
+def test_a_record_that_cannot_be_read_is_left_out_and_named(results: Path, name: str, content: str) -> None:
+    (results / name).write_text(content, encoding="latin-1")
+    found, odd = costs.read_records([results])
+    if name == RECORDS[1] and content in ("{}", '{"config": []}'):  # no steps: that of an imported checkpoint
+        assert odd == []
+    else:
+        assert odd == [(results / name).with_name("record.json")]
+    assert len(found) == len(RECORDS) - 1
+
+
+JUNK: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_records_of_anything_harm_no_estimate(results: Path, plan: Plan, data: st.DataObject) -> None:
+    spoilt = results.with_name("spoilt")
+    shutil.rmtree(spoilt, ignore_errors=True)
+    shutil.copytree(results, spoilt)
+    path = spoilt / data.draw(st.sampled_from([*RECORDS, "corpora/tones/16000/corpus.json"]))
+    record = json.loads(path.read_text(encoding="utf-8"))
+    place = record
+    while isinstance(place, dict) and place:
+        key = data.draw(st.sampled_from(sorted(place)))
+        if not isinstance(place[key], dict) or not place[key] or data.draw(st.booleans()):
+            place[key] = data.draw(JUNK)
+            break
+        place = place[key]
+    path.write_text(json.dumps(record), encoding="utf-8")
+    found, _ = costs.read_records([spoilt])
+    for each in costs.estimate(plan, found):
+        assert each.hours >= 0
+
+
+def test_a_folder_of_records_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="--records nowhere: no such folder"):
+        plan_command.main(["--configfile", str(SMOKE), "--records", "nowhere"])
+
+
+def test_what_is_left_out_is_said(results: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.chdir(results.parent)
+    (results / RECORDS[0]).write_text("{")
+    plan_command.main(["--configfile", str(SMOKE), "--records", "results"])
+    assert (
+        f"Records left out, damaged or of another version: 1, the first is results/{RECORDS[0]}"
+        in capsys.readouterr().out
+    )
+
+
+def write(folder: Path, **contents: dict[str, object]) -> None:
+    folder.mkdir(parents=True)
+    for name, content in contents.items():
+        (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")

@@ -1,0 +1,399 @@
+"""From studies to jobs."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.checkout import REPOSITORY
+from workflow_scripts.configuration import check
+from workflow_scripts.core.provenance import digest
+from workflow_scripts.levels import registry
+from workflow_scripts.planning.plan import Cell, Plan, Run, expand, path_of
+
+WHOLE = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
+#: what the numbers of jobs below are counted for
+PAPER = {**WHOLE, "studies": [study for study in WHOLE["studies"] if study.startswith("wu2021")]}
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return plan_of(PAPER)
+
+
+def plan_of(config: dict[str, Any]) -> Plan:
+    return Plan(config, check.check(config, files=[], folder=REPOSITORY / "config"))
+
+
+def changed(**sections: dict[str, Any]) -> dict[str, Any]:
+    config = copy.deepcopy(PAPER)
+    for name, values in sections.items():
+        config[name].update(values)
+    return config
+
+
+PRETRAINED = Run(
+    corpus="audioset_music",
+    encoder="pase",
+    workers="WLPMCT",
+    weighting="equal",
+    augmentation="none",
+    recipe="wu2021",
+    pretrain_seed=0,
+)
+
+
+def cell(scenario: str) -> Cell:
+    return Cell(dataset="openmic", head="linear", scenario=scenario, fraction="100pct")
+
+
+def of_study(plan: Plan, name: str) -> list[tuple[Run, Cell]]:
+    return [pair for pair, studies in plan.evaluations.items() if name in studies]
+
+
+def test_fig2_needs_two_encoders_in_three_scenarios_and_three_floors_on_three_sets(plan: Plan) -> None:
+    assert len(of_study(plan, "wu2021_fig2")) == 3 * (2 * 3 + 3)
+    assert {run for run, _ in of_study(plan, "wu2021_fig2")} == {
+        *(PRETRAINED, replace(PRETRAINED, encoder="pase_plus")),
+        *(Run.untrained(name) for name in ("pase", "pase_plus", "random", "random_plus", "handcrafted")),
+    }
+
+
+def test_all_of_wu_et_al_takes_seventeen_runs(plan: Plan) -> None:
+    """Eight worker sets, equal and re-weighted, with PASE+; PASE once, for Fig. 2."""
+    assert len(plan.pretrained) == 8 * 2 + 1
+    assert sum(run.weighed_by is not None for run in plan.pretrained) == 8
+
+
+@pytest.mark.parametrize(
+    "name", sorted(path.stem for path in (REPOSITORY / "config").glob("*.yaml") if path.stem != "config")
+)
+def test_every_config_that_ships_can_be_planned_and_pre_trains_by_its_own_recipes(name: str) -> None:
+    files = [REPOSITORY / "config" / f"{file}.yaml" for file in ("config", name)]
+    config = check.merged(files)
+    plan = Plan(config, check.check(config, files=files, folder=REPOSITORY / "config"))
+    assert {study for studies in plan.evaluations.values() for study in studies} == set(config["studies"])
+    own = yaml.safe_load(files[-1].read_text(encoding="utf-8")).get("recipes", {})
+    assert {run.recipe for run in plan.pretrained} <= set(own)  # none at the length of the paper's
+
+
+def test_the_thesis_on_clmr_takes_thirty_five_runs() -> None:
+    plan = plan_of({**WHOLE, "studies": [study for study in WHOLE["studies"] if study.startswith("spijkervet2021")]})
+    contrastive = [run for run in plan.pretrained if run.workers.startswith("contrastive")]
+    chain = [run for run in contrastive if run.augmentation == "clmr_thesis"]
+    single = [run for run in contrastive if run.augmentation not in ("clmr_thesis", "crop")]
+    assert {run.recipe for run in chain if run.corpus == "magnatagatune"} == {
+        *("clmr_48", "clmr_96", "clmr_456", "clmr_96_1000", "clmr_96_10000")
+    }
+    assert len(chain) == 5 + 1 + 3, "on MagnaTagATune, the Million Song Dataset, and three others to transfer from"
+    assert len(single) == 7 + 2 * 5, "each always, five of them with two other probabilities"
+    assert len(contrastive) - len(chain) - len(single) == 3 + 2, "three rates at one temperature, one at two others"
+    assert [run.corpus for run in plan.pretrained if run not in contrastive] == [
+        *("magnatagatune", "fma_medium", "billboard", "gtzan_unlabelled")
+    ]
+
+
+def test_paths_read_as_the_experiment() -> None:
+    assert path_of(PRETRAINED) == "audioset_music/pase/WLPMCT/equal/none/wu2021/seed0"
+    assert path_of(Run.untrained("random"), cell("frozen")) == (
+        "none/random/none/none/none/none/seed0/openmic/linear/frozen/100pct"
+    )
+
+
+def test_studies_share_jobs() -> None:
+    study = check.check(PAPER, files=[], folder=REPOSITORY / "config")["wu2021_fig2"]
+    plan = Plan(PAPER, {"one": study, "two": study})
+    assert all(names == ["one", "two"] for names in plan.evaluations.values())
+    assert len(plan.evaluations) == len(set(expand(study, {})))
+
+
+def test_named_grids_are_run_as_one_study() -> None:
+    study = check.check(PAPER, files=[], folder=REPOSITORY / "config")["wu2021_fig2"]
+    both = study | {
+        "grids": {"old": {"encoder": ["pase"], "workers": ["WLP"]}, "new": {"encoder": ["pase_plus"]}},
+        "floors": ["random"],
+    }
+    pairs = list(Plan(PAPER, {"one": both}).evaluations)
+    assert {(run.encoder, run.workers) for run, _ in pairs} == {
+        *(("pase", "WLP"), ("pase_plus", "WLPMCT")),
+        *(("pase", "none"), ("pase_plus", "none"), ("random", "none")),
+    }
+    assert len(pairs) == 3 * (2 * 3 + 1)
+
+
+def test_an_entry_of_a_name_of_its_own_runs_the_file_it_names() -> None:
+    gain = {"quiet": {"level": "gain", "probability": 1.0}, "gain": {"probability": 1.0}}
+    small = {"small": {"level": "linear"}}
+    plan = plan_of(changed(augmentations=gain, heads=small))
+    quiet, same = replace(PRETRAINED, augmentation="quiet"), replace(PRETRAINED, augmentation="gain")
+    assert json.loads(plan.pretrain(quiet).config)["augmentation"] == {"name": "gain", "options": {"probability": 1.0}}
+    assert plan.pretrain(quiet) == plan.pretrain(same), "the name is no option"
+    assert path_of(quiet) != path_of(same)
+    evaluated = json.loads(plan.evaluate(PRETRAINED, replace(cell("frozen"), head="small")).config)
+    assert evaluated["head"]["name"] == "linear"
+    assert evaluated["factors"]["head"] == "small"
+
+
+def test_a_worker_set_may_hold_an_entry_of_a_name_of_its_own() -> None:
+    cold = {"cold": {"level": "contrastive", "temperature": 0.1}}
+    plan = plan_of(changed(workers=cold, worker_sets={"contrastive_cold": ["cold"]}))
+    run = replace(PRETRAINED, encoder="pase", workers="contrastive_cold")
+    assert json.loads(plan.pretrain(run).config)["workers"] == {"contrastive": {"temperature": 0.1}}
+
+
+def test_a_job_reads_only_what_concerns_it(plan: Plan) -> None:
+    frozen = json.loads(plan.evaluate(PRETRAINED, cell("frozen")).config)
+    assert frozen["encoder"] is None, "a frozen cell reads embeddings, not the encoder"
+    assert frozen["factors"]["corpus"] == "audioset_music"
+    assert json.loads(plan.evaluate(PRETRAINED, cell("fine_tuned")).config)["encoder"]["name"] == "pase"
+    assert "recipe" not in json.loads(plan.embed(PRETRAINED, "openmic").config)
+
+
+def test_numbers_of_a_scenario_replace_the_common_ones() -> None:
+    plan = plan_of(changed(evaluation={"scenarios": {"fine_tuned": {"trials": 3, "max_epochs": 5}}}))
+    frozen = json.loads(plan.evaluate(PRETRAINED, cell("frozen")).config)
+    tuned = json.loads(plan.evaluate(PRETRAINED, cell("fine_tuned")).config)
+    assert (frozen["trials"], frozen["training"]["max_epochs"]) == (10, 200)
+    assert (tuned["trials"], tuned["training"]["max_epochs"]) == (3, 5)
+
+
+def test_a_recipe_number_changes_what_descends_from_it_and_nothing_else(plan: Plan) -> None:
+    after = plan_of(changed(recipes={"wu2021": {**PAPER["recipes"]["wu2021"], "batch": 16}}))
+    for scenario, differs in {"frozen": True, "fine_tuned": True, "supervised": False}.items():
+        run = PRETRAINED if scenario != "supervised" else Run.untrained("pase")
+        same = plan.evaluate(run, cell(scenario)) == after.evaluate(run, cell(scenario))
+        assert same is not differs, scenario
+    assert plan.prepare("openmic", 16000) == after.prepare("openmic", 16000)
+    assert plan.pretrain(PRETRAINED).config != after.pretrain(PRETRAINED).config
+
+
+def test_only_prosody_is_stored(plan: Plan) -> None:
+    assert plan.precomputed_workers(PRETRAINED) == ["prosody"]
+    assert plan.precomputed_workers(Run.untrained("pase")) == []
+
+
+def test_the_summary_names_every_expected_result_with_its_digests(plan: Plan) -> None:
+    summary = plan.summary()
+    entry = summary["evaluations"][0]
+    assert Path(entry["path"]).parts[:2] == ("results", "evaluations")
+    assert entry["studies"] == ["wu2021_fig2"]
+    assert len({(entry["code"], entry["config"]) for entry in summary["evaluations"]}) == len(summary["evaluations"])
+
+
+def test_each_result_names_the_jobs_it_needs_in_order_with_their_files(plan: Plan) -> None:
+    summary = plan.summary()
+    chains = {
+        (entry["factors"]["encoder"], entry["factors"]["scenario"], entry["factors"]["weighting"]): [
+            summary["jobs"][place] for place in entry["jobs"]
+        ]
+        for entry in summary["evaluations"]
+        if entry["factors"]["dataset"] == "openmic"
+    }
+    verbs = {key: [verb for verb, *_ in chain] for key, chain in chains.items()}
+    trained = ["acquire", "prepare", "acquire", "prepare", "extract", "pretrain"]
+    assert verbs["pase", "frozen", "equal"] == [*trained, "embed", "evaluate"]
+    assert verbs["pase", "fine_tuned", "equal"] == [*trained, "evaluate"]
+    assert verbs["pase", "supervised", "none"] == ["acquire", "prepare", "evaluate"]
+    assert verbs["handcrafted", "frozen", "none"] == ["acquire", "prepare", "embed", "evaluate"]
+    assert verbs["pase_plus", "frozen", "reweighted"] == [*trained[:-1], "weigh", "pretrain", "embed", "evaluate"]
+    entry = summary["evaluations"][0]
+    _, output, record, log = summary["jobs"][entry["jobs"][-1]]
+    assert output == entry["path"]
+    assert record == str(Path(entry["path"]).with_name("record.json"))
+    assert log.startswith("results/logs/evaluate/")
+
+
+def test_data_are_decided_by_twin_code_and_checksums_not_by_the_downloader(plan: Plan) -> None:
+    twin = plan_of(
+        changed(datasets={"openmic": {"loader": "openmic", "source": "twin", "twin": {"clips": 9, "clip_seconds": 1}}})
+    )
+    larger = plan_of(
+        changed(datasets={"openmic": {"loader": "openmic", "source": "twin", "twin": {"clips": 8, "clip_seconds": 1}}})
+    )
+    jobs = [each.acquire("openmic") for each in (plan, twin, larger)]
+    assert len({(job.code, job.config) for job in jobs}) == len(jobs)
+    assert jobs[0].code == digest(registry.declared("dataset", "openmic", "REMOTES"))
+    assert len({each.prepare("openmic", 16000).code for each in (plan, twin, larger)}) == len(jobs)
+
+
+REWEIGHTED = replace(PRETRAINED, encoder="pase_plus", weighting="reweighted")
+EQUAL = replace(REWEIGHTED, weighting="equal")
+
+
+def test_a_reweighted_run_descends_from_the_equal_one(plan: Plan) -> None:
+    assert REWEIGHTED.weighed_by == EQUAL
+    assert EQUAL.weighed_by is None
+    assert Run.untrained("random").weighed_by is None
+    reads = json.loads(plan.weigh(REWEIGHTED).config)
+    assert reads["run"] == json.loads(plan.pretrain(EQUAL).config)
+    assert reads["code"] == plan.pretrain(EQUAL).code
+
+
+def test_how_weights_are_made_concerns_reweighted_runs_alone(plan: Plan) -> None:
+    after = plan_of(changed(weightings={"reweighted": {"epochs": 5}}))
+    assert plan.pretrain(EQUAL) == after.pretrain(EQUAL)
+    assert plan.pretrain(REWEIGHTED) != after.pretrain(REWEIGHTED)
+    assert plan.weigh(REWEIGHTED) != after.weigh(REWEIGHTED)
+
+
+def test_a_change_of_the_equal_run_reaches_the_reweighted_one(plan: Plan) -> None:
+    after = plan_of(changed(workers={"lps": {"hidden": 99}}))
+    assert plan.pretrain(REWEIGHTED).code != after.pretrain(REWEIGHTED).code
+
+
+CHECKPOINT = {"encoder": "pase_plus", "path": "official.ckpt", "options": {"embedding": 256}}
+
+
+def study_with_checkpoint() -> dict[str, Any]:
+    study = copy.deepcopy(check.check(PAPER, files=[], folder=REPOSITORY / "config")["wu2021_fig2"])
+    return study | {"checkpoints": ["official"], "rows": ["corpus", "encoder", "scenario"]}
+
+
+def test_an_imported_checkpoint_serves_the_scenarios_that_start_from_one() -> None:
+    config = PAPER | {"checkpoints": {"official": CHECKPOINT}}
+    plan = Plan(config, {"mine": study_with_checkpoint()})
+    run = Run.of_checkpoint("official", encoder="pase_plus")
+    assert plan.imported == [run]
+    assert run not in plan.pretrained
+    assert path_of(run) == "official/pase_plus/none/none/none/none/seed0"
+    scenarios = {cell.scenario for planned, cell in plan.evaluations if planned == run}
+    assert scenarios == {"frozen", "fine_tuned"}
+    for job in (plan.import_checkpoint(run), plan.embed(run, "openmic"), plan.evaluate(run, cell("fine_tuned"))):
+        assert json.loads(job.config)["encoder"]["options"] == {"embedding": 256}
+    assert "official" not in {dataset for dataset, _ in plan.corpora}
+
+
+def test_another_file_under_the_same_name_changes_what_descends_from_it(tmp_path: Path) -> None:
+    run = Run.of_checkpoint("official", encoder="pase_plus")
+    codes = set()
+    for name in ("one", "other"):
+        (tmp_path / name).write_text(name, encoding="utf-8")
+        entry = CHECKPOINT | {"path": str(tmp_path / name)}
+        codes.add(
+            Plan(PAPER | {"checkpoints": {"official": entry}}, {"mine": study_with_checkpoint()})
+            .embed(run, "openmic")
+            .code
+        )
+    assert len(codes) == 2
+
+
+def test_another_file_that_a_head_starts_from_makes_its_cells_again(tmp_path: Path) -> None:
+    digests = []
+    for name, content in (("first", "one"), ("copy", "one"), ("other", "two")):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+        plan = Plan(PAPER | {"heads": {"ast": {"checkpoint": str(tmp_path / name)}}}, {})
+        job = plan.evaluate(EQUAL, replace(cell("fine_tuned"), head="ast"))
+        digests.append(json.loads(job.config)["head_file"])
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_changed_checkpoint_entry_changes_what_descends_from_it() -> None:
+    run = Run.of_checkpoint("official", encoder="pase_plus")
+    plans = [
+        Plan(PAPER | {"checkpoints": {"official": entry}}, {"mine": study_with_checkpoint()})
+        for entry in (CHECKPOINT, CHECKPOINT | {"options": {"embedding": 100}})
+    ]
+    assert plans[0].embed(run, "openmic").code != plans[1].embed(run, "openmic").code
+    assert plans[0].embed(EQUAL, "openmic") == plans[1].embed(EQUAL, "openmic")
+
+
+def test_a_study_lists_its_cells_in_its_own_order(plan: Plan) -> None:
+    summary = plan.summary()
+    listed = [summary["evaluations"][place] for place in summary["studies"]["wu2021_fig3"]["evaluations"]]
+    workers = list(
+        dict.fromkeys(entry["factors"]["workers"] for entry in listed if entry["factors"]["corpus"] != "none")
+    )
+    assert workers == ["WLP", "WLPM", "WLPC", "WLPT", "WLPMC", "WLPMT", "WLPCT", "WLPMCT"], "Fig. 2 has WLPMCT first"
+    assert all("wu2021_fig3" in entry["studies"] for entry in listed)
+
+
+def test_the_strictest_study_of_a_data_set_decides_on_broken_clips(plan: Plan) -> None:
+    assert plan.largest_shares == {}
+    studies = {name: {**study, "quarantine": {"largest_share": 0.2}} for name, study in plan.studies.items()}
+    tolerant = Plan(PAPER, studies)
+    assert tolerant.largest_shares == dict.fromkeys(
+        ("audioset_music", "extended_ballroom", "fma_small", "openmic"), 0.2
+    )
+    strict = copy.deepcopy(studies)
+    strict["wu2021_fig4"] = {**strict["wu2021_fig2"], "quarantine": {"largest_share": 0.05}}
+    strict["wu2021_fig4"]["grid"] = {
+        **strict["wu2021_fig2"]["grid"],
+        "dataset": ["openmic"],
+        "scenario": ["supervised"],
+    }
+    strict["wu2021_fig4"]["floors"] = []
+    assert Plan(PAPER, strict).largest_shares == {**tolerant.largest_shares, "openmic": 0.05}
+    for run, cell in plan.evaluations:
+        assert tolerant.evaluate(run, cell) == plan.evaluate(run, cell)
+
+
+def test_a_random_floor_is_said_to_be_one_draw_of_weights() -> None:
+    def notes(floors: list[str]) -> str:
+        config = {**PAPER, "trim": {"wu2021_fig2": {"floors": floors, "comparisons": []}}, "note": "Own words."}
+        return str(plan_of(config | {"studies": ["wu2021_fig2"]}).summary()["studies"]["wu2021_fig2"]["notes"])
+
+    assert "Random weights are those of one untrained network" in notes(["random", "handcrafted"])
+    assert notes(["random"]).endswith("Own words.")
+    assert "Random weights" not in notes(["handcrafted"])
+
+
+def test_figures_that_look_at_more_than_statistics_name_it() -> None:
+    study = "spijkervet2021_fig6_1"
+    drawn = plan_of({**WHOLE, "studies": [study]}).drawn_from
+    results = WHOLE["results"]
+    assert f"{results}/corpora/magnatagatune/22050/corpus.json" in drawn
+    embedded = [path for path in drawn if path.startswith(f"{results}/embeddings/")]
+    assert len(embedded) == 3, "CLMR, CPC and the floor"
+    assert all(path.endswith("/magnatagatune.npy") for path in embedded)
+    assert plan_of({**WHOLE, "studies": ["wu2021_fig2"]}).drawn_from == []
+
+
+SEPARATING = Run(
+    corpus="musdb18",
+    encoder="unet",
+    workers="drums",
+    weighting="equal",
+    augmentation="none",
+    recipe="separation_drums",
+    pretrain_seed=0,
+)
+
+
+def separating(**sections: dict[str, Any]) -> Plan:
+    return plan_of({**changed(**sections), "studies": ["separation_schemes"]})
+
+
+def test_runs_that_separate_are_judged_by_songs_they_did_not_hear(plan: Plan) -> None:
+    found = separating()
+    bass = replace(SEPARATING, workers="bass", recipe="separation_bass")
+    assert found.judged == [SEPARATING, bass]
+    job = found.evaluate_separation(SEPARATING)
+    assert json.loads(job.config) == {
+        "encoder": {"name": "unet", "options": {}},
+        "worker": "separation_drums",
+        "split": "test",
+    }
+    assert ["evaluate_separation", f"results/pretrained/{path_of(SEPARATING)}/separation.json"] in [
+        list(each) for each in found.summary()["records"]
+    ]
+    assert plan.judged == []
+    kept = {each["factors"]["workers"]: each["judged"] for each in found.summary()["pretrained"]}
+    assert kept == {run.workers: found.evaluate_separation(run).code for run in (SEPARATING, bass)}
+    assert {each["judged"] for each in plan.summary()["pretrained"]} == {""}
+
+
+def test_what_was_trained_otherwise_is_judged_anew_and_other_heads_change_nothing() -> None:
+    before = separating().evaluate_separation(SEPARATING)
+    recipe = {**PAPER["recipes"]["separation_drums"], "batch": 16}
+    assert separating(recipes={"separation_drums": recipe}).evaluate_separation(SEPARATING).code != before.code
+    assert separating(heads={"short_chunk_cnn": {"width": 0.5}}).evaluate_separation(SEPARATING) == before
+
+
+def test_stems_are_known_before_anything_is_decoded() -> None:
+    assert separating().stems == {"musdb18": ("vocals", "drums", "bass", "other")}

@@ -1,0 +1,53 @@
+"""A compiled module is the module, also where compiling fails."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from workflow_scripts.pretraining.device import CompiledModule
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Dropout())
+
+
+def failing_in_forward(module):
+    def call(values):
+        module(values)  # moves the running means and draws a mask
+        raise RuntimeError("no\ncompiler")
+
+    return call
+
+
+def failing_in_backward(module):
+    def call(values):
+        outputs = module(values)
+        outputs.register_hook(lambda _: (_ for _ in ()).throw(RuntimeError("no\ncompiler")))
+        return outputs
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("compile_", "works"), [(failing_in_forward, False), (failing_in_backward, False), (lambda module: module, True)]
+)
+def test_trying_leaves_no_trace(monkeypatch, capsys, compile_, works):
+    monkeypatch.setattr(torch, "compile", compile_)
+    plain, tried = network(), network()
+    compiled = CompiledModule(tried)
+    inputs = torch.randn(6, 4)
+    assert not compiled.works
+    for _ in range(2):
+        outputs = []
+        for each in (compiled, plain):
+            torch.manual_seed(1)
+            outputs.append(each(inputs))
+        torch.testing.assert_close(*outputs, rtol=0, atol=0)
+    assert compiled.works == works
+    torch.testing.assert_close(tried.state_dict(), plain.state_dict(), rtol=0, atol=0)
+    assert all(parameter.grad is None for parameter in tried.parameters())
+    line = "training without torch.compile, which failed (RuntimeError: no compiler)\n"
+    assert capsys.readouterr().err == ("" if works else line)

@@ -1,0 +1,96 @@
+"""What steps cost: time by what it was spent on, arithmetic, and the peaks it is compared with."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+from torch import nn
+
+from workflow_scripts.pretraining.throughput import Clock, Throughput, Waiting, count_flops, peak_flops
+
+CPU = torch.device("cpu")
+
+
+def test_flops_of_a_linear_layer_are_those_of_its_three_products():
+    layer, inputs = nn.Linear(5, 7), torch.randn(11, 5, requires_grad=True)
+    result, flops = count_flops(lambda: layer(inputs).square().sum().backward())
+    assert result is None
+    assert flops == 3 * 2 * 11 * 5 * 7  # forward, slope of the inputs, slope of the weights
+
+
+def test_counting_leaves_the_result_alone():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv1d(3, 4, 5), nn.BatchNorm1d(4), nn.Dropout(), nn.Conv1d(4, 2, 3))
+    inputs = torch.randn(6, 3, 40)
+
+    def gradients() -> list[torch.Tensor]:
+        torch.manual_seed(1)
+        return list(torch.autograd.grad(network(inputs).square().mean(), list(network.parameters())))
+
+    plain = gradients()
+    counted, flops = count_flops(gradients)
+    assert flops > 0
+    assert all(torch.equal(one, other) for one, other in zip(plain, counted, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "precision", "peak"),
+    [
+        ("NVIDIA H200", torch.bfloat16, 989.4e12),
+        ("NVIDIA H100 80GB HBM3", torch.bfloat16, 989.4e12),
+        ("NVIDIA H100 PCIe", torch.bfloat16, 756.5e12),
+        ("NVIDIA A100-SXM4-80GB", torch.float32, 156e12),
+        ("NVIDIA A10", torch.bfloat16, 125e12),
+        ("NVIDIA L4", torch.float32, 60e12),
+        ("NVIDIA L40S", torch.bfloat16, 362.05e12),
+        ("NVIDIA L40", torch.bfloat16, None),
+        ("Tesla V100-SXM2-16GB", torch.bfloat16, None),
+        ("some other device", torch.float32, None),
+    ],
+)
+def test_a_gpu_is_known_by_its_full_name_or_not_at_all(name, precision, peak):
+    assert peak_flops(name, precision) == peak
+
+
+def test_time_is_told_apart():
+    throughput = Throughput()
+    clock = Clock(throughput, CPU)
+    for _ in range(2):
+        clock.waiting.finished()
+        time.sleep(0.03)
+        clock.waiting.arrived()
+        time.sleep(0.02)
+    clock.lap(steps=2)
+    time.sleep(0.05)
+    clock.lap()
+    assert throughput.steps == 2
+    assert 0.06 <= throughput.waiting_seconds < throughput.step_seconds - 0.03
+    assert throughput.seconds >= throughput.step_seconds + 0.05
+    assert throughput.peak_device_memory_bytes is None
+    assert Throughput(**throughput.as_state()) == throughput
+
+
+def test_the_record_states_shares():
+    throughput = Throughput(seconds=9, steps=4, step_seconds=8, waiting_seconds=2, flops_per_step=100)
+    record = throughput.as_record(device=CPU, precision=torch.float32, processes=2)
+    assert record == {
+        "processes": 2,
+        "waiting_share": 0.25,
+        "peak_device_memory_bytes": None,
+        "flops_per_step": 100,
+        "model_flops_utilisation": None,
+    }
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_waits_on_its_own_clock():
+    gpu = torch.device("cuda")
+    waiting = Waiting(gpu)
+    waiting.finished()
+    torch.cuda._sleep(100_000_000)  # cycles: about 50 ms
+    waiting.arrived()
+    torch.cuda.synchronize()
+    assert 0.01 < waiting.take() < 1
+    assert waiting.take() == 0

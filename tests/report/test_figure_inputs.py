@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import pytest
+
+from tests.figures import figure_asserts
+from tests.report.aggregated_study import statistics
+from tests.synthetic_results import Results
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.planning.manifest import read_plan
+from workflow_scripts.report.figure_inputs import Evidence, Statistics, panels, select
+
+
+def evidence(results: Results) -> Evidence:
+    plan = read_plan(results.plan_file())
+    return Evidence(study=plan.studies[0], plan=plan, statistics=Statistics(statistics(results)))
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    return figure_asserts.study(
+        tmp_path,
+        figure={"kind": "dots"},
+        rows=["workers", "head"],
+        grid={"workers": ["WLP", "WLPT"], "head": ["linear", "other"], "dataset": ["openmic", "fma_small"]},
+        floors=["random"],
+    )
+
+
+def test_what_the_figure_does_not_tell_apart_makes_panels_with_the_data_set_first(results: Results) -> None:
+    found = panels(evidence(results).methods, drawn=["workers"])
+    assert list(found) == ["OpenMIC, linear", "FMA small, linear", "OpenMIC, other", "FMA small, other"]
+    workers = [[method.levels["workers"] for method in methods] for methods in found.values()]
+    assert workers == [["WLP", "WLPT", "none"]] * 2 + [["WLP", "WLPT"]] * 2  # the floor has the linear head alone
+
+
+def test_levels_pick_methods_whatever_their_type(tmp_path: Path) -> None:
+    methods = evidence(
+        figure_asserts.study(tmp_path, figure={"kind": "dots"}, rows=["workers"], grid={"workers": ["1"]})
+    ).methods
+    assert select(methods, {"workers": 1}) == list(methods)
+    assert select(methods, {"workers": 2}) == []
+
+
+def test_checkpoints_of_a_method_are_one_and_missing_ones_are_named(tmp_path: Path) -> None:
+    results = figure_asserts.study(
+        tmp_path, figure={"kind": "dots"}, rows=["workers"], grid={"workers": ["WLP"], "pretrain_seed": [0, 1, 2]}
+    )
+    figure_asserts.remove(results, pretrain_seed=1)
+    (method,) = evidence(results).methods
+    assert [cell.pretrain_seed for cell in method.cells] == ["0", "2"]
+    assert len(method.evaluations) == 3
+    assert (method.reason, method.facts["checkpoints"], method.train_clips) == ("not run", 2, 4000)
+
+
+def test_only_the_study_s_own_trials_and_runs_are_seen(results: Results) -> None:
+    figure_asserts.lose(results, epochs=1)
+    for place, entry in enumerate(results.plan["evaluations"]):
+        if entry["factors"]["workers"] == "WLPT":
+            results.plan["studies"]["fig2"]["evaluations"].remove(place)
+    seen = evidence(results)
+    assert set(seen.trials["workers"]) == {"WLP", "none"}
+    assert set(seen.losses()["workers"]) == {"WLP"}
+
+
+def test_predictions_come_with_their_classes(results: Results) -> None:
+    figure_asserts.predict(results, classes=["a", "b"])
+    predictions = evidence(results).predictions(read_plan(results.plan_file()).evaluations[0])
+    assert predictions.classes == ("a", "b")
+    assert predictions.confusion.shape == (10, 2, 2)
+    assert predictions.scores.shape == (10, 1, 2)
+
+
+def test_statistics_that_are_not_there_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"trials\.csv: no such file; run aggregate first"):
+        _ = Statistics(tmp_path).trials

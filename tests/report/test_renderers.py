@@ -1,0 +1,160 @@
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from tests.report.aggregated_study import table
+from tests.synthetic_results import full
+from workflow_scripts.report import labels, renderers
+from workflow_scripts.report.study_table import Column, Entry, Row, Table
+
+NASTY = r"50% of_it & more {#1} $x$ ~ ^ \end <b>|*`[bold]"
+
+
+def small(label: str) -> Table:
+    """One method on one set, both called `label`."""
+    entry = Entry(mean=41.26, half_width=1.34, rank="best", reason="")
+    return Table(
+        study="study",
+        title=label,
+        question=label,
+        measures=(labels.measure("macro_f1"),),
+        stub=("encoder",),
+        columns=(
+            Column(levels=(label,), label=label, metric="macro_f1", source="twin", test_clips="90", quarantined="2"),
+        ),
+        rows=(Row(labels=(label,), floor=False, reference=False, entries=(entry,), trials="10", checkpoints="1"),),
+        outcomes=(),
+        notes=(label,),
+    )
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Table:
+    results = full(tmp_path_factory.mktemp("results"))
+    Path(results.plan["evaluations"][0]["path"]).unlink()
+    return table(results)
+
+
+class Outline(HTMLParser):
+    """Notes the text of cells, and fails on tags that do not match."""
+
+    VOID = ("meta", "br", "link")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.scopes: list[str | None] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        if tag == "th":
+            self.scopes.append(dict(attrs).get("scope"))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text += data
+
+
+def outline(page: str) -> Outline:
+    parser = Outline()
+    parser.feed(page)
+    parser.close()
+    assert not parser.open
+    return parser
+
+
+def terminal(shown: Table) -> str:
+    console = Console(file=StringIO(), width=160)
+    renderers.terminal(shown, console)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_every_format_shows_the_same_numbers_and_reasons(made: Table) -> None:
+    texts = [
+        renderers.markdown(made),
+        renderers.latex(made).replace(r"$\pm$", "±"),
+        renderers.html(made),
+        terminal(made),
+    ]
+    for row in made.rows:
+        for entry in row.entries:
+            assert all(renderers.entry_text(entry, made.measures[0]) in text for text in texts)
+    for text in texts:
+        assert "not run" in text
+        assert re.search(r"Test clips\b", text)
+        assert "Quarantined clips" in text
+        assert "must not be compared" in text
+
+
+def test_markdown_columns_are_aligned(made: Table) -> None:
+    blocks = re.findall(r"(?:^\|.*\n)+", renderers.markdown(made), re.MULTILINE)
+    assert len(blocks) == 2 + sum(bool(part.rows) for part in made.parts) == 6
+    for block in blocks:
+        assert len({len(line) for line in block.splitlines()}) == 1
+
+
+def test_the_best_is_marked_in_every_format(made: Table) -> None:
+    best = renderers.entry_text(made.rows[2].entries[0], made.measures[0])
+    assert f"**{best}** ★" in renderers.markdown(made)
+    assert rf"\textbf{{{renderers.tex(best)}}}$\star$" in renderers.latex(made)
+    assert f"<strong>{best}</strong>" in renderers.html(made)
+    assert f"{best} ★" in terminal(made)
+
+
+def test_tied_is_marked_in_every_format(made: Table) -> None:
+    tied = replace(made.rows[1].entries[0], rank="tied")
+    rows = (made.rows[0], replace(made.rows[1], entries=(tied, *made.rows[1].entries[1:])), *made.rows[2:])
+    text = renderers.entry_text(tied, made.measures[0])
+    shown = replace(made, rows=rows)
+    assert f"{text} †" in renderers.markdown(shown)
+    assert rf"{renderers.tex(text)}$\dagger$" in renderers.latex(shown)
+    assert re.search(rf"{text} <abbr title=\"not shown to differ[^>]*>†", renderers.html(shown))
+    assert f"{text} †" in terminal(shown)
+
+
+def test_latex_rows_have_as_many_cells_as_columns(made: Table) -> None:
+    for columns, body in re.findall(
+        r"\\begin\{tabular\}\{([lr]+)\}(.*?)\\end\{tabular\}", renderers.latex(made), re.DOTALL
+    ):
+        rows = [line for line in body.splitlines() if line.endswith(r"\\")]
+        assert rows
+        assert {len(re.split(r"(?<!\\)&", row)) for row in rows} == {len(columns)}
+        assert all(rule in body for rule in (r"\toprule", r"\midrule", r"\bottomrule"))
+
+
+@settings(deadline=None, max_examples=25)
+@given(text=st.text("ab%_&{}#$~^\\<>±★†[]|", max_size=20))
+def test_latex_escapes_everything_it_must(text: str) -> None:
+    escaped = renderers.tex(text)
+    left = re.sub(r"\\text(backslash|asciitilde|asciicircum)\{\}|\{\[\}|\$\\?[a-z<>]+\$|\\[&%$#_{}]", "", escaped)
+    assert not set(left) & set("\\&%$#_{}~^<>[±★†")
+
+
+def test_names_cannot_break_a_format() -> None:
+    shown = small(NASTY)
+    assert NASTY in outline(renderers.html(shown)).text
+    assert "<b>" not in renderers.html(shown)
+    for block in re.findall(r"(?:^\|.*\n)+", renderers.markdown(shown), re.MULTILINE):
+        assert len({len(re.split(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
+    assert "[bold]" in terminal(shown)
+    assert r"\end <b>" not in renderers.latex(shown)
+
+
+def test_html_is_well_formed_and_every_heading_says_what_it_heads(made: Table) -> None:
+    assert set(outline(renderers.html(made)).scopes) == {"row", "col"}
+
+
+def test_html_asks_nothing_of_the_network(made: Table) -> None:
+    assert not re.search(r"https?:|<script|<link|@import|url\(", renderers.html(made))

@@ -1,0 +1,261 @@
+"""Published claims and numbers beside ours, in every format."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.report.test_renderers import outline
+from tests.synthetic_results import Results, factors
+from workflow_scripts import aggregate, tabulate
+from workflow_scripts.report import reproduction_table
+from workflow_scripts.report.reproduction_table import Reproduction
+from workflow_scripts.statistics.reproduction.table import read_reproduction
+
+CPC = {"system": "B", "table_or_figure": "table 6.1", "model": "CPC"}
+STATEMENTS = [
+    {
+        **{"row": {"system": "A", "model": "PASE+ vs PASE"}, "quantity": "difference", "expected": "above zero"},
+        **{"of": {"encoder": "pase_plus"}, "over": {"encoder": "pase"}, "choices": ["A1", "A10"]},
+    },
+    {
+        "row": CPC | {"metric": "PR-AUC tag", "scenario": "frozen, linear classifier"},
+        **{"quantity": "mean", "of": {"encoder": "pase"}, "margin": 1},
+    },
+    {"row": {"system": "A", "setting": "feature hop"}, "quantity": "hop", "of": {}},
+    {"row": {"system": "A", "table_or_figure": "sec 3.4", "metric": "trials"}, "quantity": "trials", "of": {}},
+    {
+        **{"row": {"system": "A", "table_or_figure": "sec 4.1", "model": "PASE"}, "quantity": "parameters"},
+        **{"of": {"encoder": "pase"}, "margin": 0.5},
+    },
+    {
+        **{"row": {"system": "A", "setting": "adding C"}, "quantity": "difference", "expected": "above zero"},
+        "of": {"encoder": "pase_plus", "workers": ["WLPC", "WLPMCT"]},
+        "over": {"encoder": "pase", "workers": ["WLPC", "WLPMCT"]},
+    },
+]
+
+
+def made(folder: Path, *, source: str, count: int = 3) -> Results:
+    """PASE+ 2.0 points above PASE, which has 31 %, on two data sets."""
+    results = Results(folder)
+    for dataset in ("openmic", "fma_small"):
+        base = [0.309, 0.31, 0.311, 0.31][:count]
+        results.add(factors("pase", "frozen", dataset), base, source=source)
+        gains = (0.019, 0.02, 0.021, 0.02)
+        better = [value + gain for value, gain in zip(base, gains, strict=False)]
+        results.add(factors("pase_plus", "frozen", dataset), better, source=source)
+    results.plan["studies"]["fig2"]["published"] = STATEMENTS
+    return results
+
+
+def statistics(results: Results) -> Path:
+    folder = results.folder / "statistics"
+    aggregate.main(["--plan", results.plan_file(), "--output", str(folder)])
+    return folder
+
+
+def tables(results: Results, name: str = "tables") -> Path:
+    folder = results.folder / name
+    statistics_folder = statistics(results)
+    tabulate.main(
+        ["--plan", results.plan_file(), "--statistics", str(statistics_folder), "--output", str(folder)],
+    )
+    return folder
+
+
+def built(results: Results) -> Reproduction:
+    return reproduction_table.build(read_reproduction(statistics(results) / "reproduction.csv"))
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return made(tmp_path_factory.mktemp("real"), source="download")
+
+
+def run_lines(shown: Reproduction) -> dict[str, list[reproduction_table.Line]]:
+    lines: dict[str, list[reproduction_table.Line]] = {}
+    for system in shown.systems:
+        for where, group in system.run:
+            lines.setdefault(where, []).extend(group)
+    return lines
+
+
+def test_a_claim_is_said_in_words_with_ours_beside_it(real: Results) -> None:
+    first, second = run_lines(built(real))["Fig. 2 / Sec. 4.1"]
+    assert first.claim == (
+        "PASE+ vs PASE, all workers, pre-trained on AudioSet Music subset, on all three data sets, frozen: macro F1"
+    )
+    assert first.published == "PASE+ better on all three tasks"
+    assert first.ours.startswith("2.0 [1.8, 2.2]")
+    assert first.meaning == "OpenMIC: macro F1 of PASE+ minus that of PASE, points"
+    assert second.meaning.startswith("FMA small: ")
+    assert (first.verdict, first.evidence) == ("holds", "3 trials of one checkpoint")
+    assert (first.choices, first.source, first.remarks) == ("A1, A10", "download", "")
+
+
+def test_a_number_shows_its_margin_and_as_many_digits_as_the_published_one(real: Results) -> None:
+    lines = run_lines(built(real))["Table 6.1"]
+    assert [line.published for line in lines] == ["30.98", "30.98"]
+    assert lines[0].ours == "31.00 [30.75, 31.25]"
+    assert lines[0].verdict == "equivalent (margin ±1)"
+
+
+def test_settings_are_by_construction(real: Results) -> None:
+    lines = run_lines(built(real))
+    (hop,), (trials,) = lines["Sec. 3.2"], lines["Sec. 3.4"]
+    assert (hop.ours, hop.verdict, hop.source) == ("160", "by construction: as published", "configuration")
+    assert (trials.ours, trials.verdict) == ("3", "by construction: set otherwise")
+
+
+def test_units_stand_beside_numbers_printed_in_thousands(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    row = {"system": "A", "table_or_figure": "fig 8 / sec 4.4", "mean": "11"}
+    for fraction, clips in (("10pct", 60), ("100pct", 11_187)):
+        cell = factors("pase", "frozen", "openmic", fraction=fraction)
+        results.add(cell, [0.3, 0.31], train_clips=clips, source="download")
+    statements = [
+        {"row": row, "quantity": "train_clips", "of": {"fraction": fraction}, "margin": 0.5}
+        for fraction in ("10pct", "100pct")
+    ]
+    results.plan["studies"]["fig2"] |= {"rows": ["scenario", "fraction"], "floors": [], "published": statements}
+    few, many = run_lines(built(results))["Fig. 8 / Sec. 4.4"]
+    assert few.claim == "PASE+, all available training examples, on OpenMIC-2018, fine-tuned vs frozen"
+    assert (few.published, many.published) == ("11 thousand samples", "11 thousand samples")
+    assert (few.ours, many.ours) == ("60 samples", "11.2 thousand samples")
+    assert many.verdict == "equivalent (margin ±0.5 thousand)"
+
+
+NOISE = (0.002, -0.001, -0.002, 0.001)
+
+
+@pytest.mark.parametrize(
+    ("gains", "count", "ours"),
+    [
+        ((0.05, 0.05, 0.05), 4, r"fine-tuned better at every size measured \(60 to 10,000 samples\)"),
+        ((-0.05, -0.05, -0.05), 4, r"fine-tuned not better at the largest size measured \(10,000 samples\)"),
+        ((-0.02, 0.02, 0.05), 4, r"548 samples \[\d{3}, \d{3}\]"),  # halfway between 60 and 5,000 on a log scale
+        ((-0.02, 0.02, 0.05), 2, r"5\d\d samples \(no interval\)"),
+        ((0.0005, 0.02, 0.05), 4, r"below the smallest measured \(60 samples\) \[below 60, \d{2,3}\]"),
+        ((-0.05, -0.02, -0.0005), 4, r"beyond the largest measured \(10,000 samples\) \[9,\d\d\d, beyond 10,000\]"),
+    ],
+)
+def test_a_crossing_is_said_in_samples_and_words(
+    gains: tuple[float, ...], count: int, ours: str, tmp_path: Path
+) -> None:
+    results = Results(tmp_path)
+    for fraction, clips, gain in zip(("1pct", "50pct", "100pct"), (60, 5000, 10_000), gains, strict=True):
+        more = {"train_clips": clips, "source": "download"}
+        results.add(factors("pase", "frozen", "openmic", fraction=fraction), [0.5] * count, **more)
+        tuned = [0.5 + gain + noise for noise in NOISE[:count]]
+        results.add(factors("pase", "fine_tuned", "openmic", fraction=fraction), tuned, **more)
+    statement = {
+        **{"row": {"system": "A", "table_or_figure": "fig 8 / sec 4.4", "mean": "8"}, "quantity": "crossing"},
+        **{"of": {"scenario": "fine_tuned"}, "over": {"scenario": "frozen"}, "margin": 4},
+    }
+    results.plan["studies"]["fig2"] |= {"rows": ["scenario", "fraction"], "floors": [], "published": [statement]}
+    (line,) = run_lines(built(results))["Fig. 8 / Sec. 4.4"]
+    assert re.fullmatch(ours, line.ours), line.ours
+    assert line.published == "8 thousand samples"
+    assert line.meaning == "OpenMIC: training samples from which on fine-tuned has the higher macro F1 than frozen"
+
+
+def test_what_a_trimmed_study_lacks_is_named(real: Results) -> None:
+    line = next(line for line in run_lines(built(real))["Fig. 5 / Sec. 4.3"] if "adding C" in line.claim)
+    assert line.meaning.endswith("minus that of PASE, points; without workers WLPC, for which this config lacks cells")
+    assert line.verdict == "holds (in part)"
+
+
+def test_every_row_is_there_and_the_rest_is_not_run(real: Results) -> None:
+    shown = built(real)
+    assert [len(system.lines) for system in shown.systems] == [44, 161, 80]
+    assert {line.verdict for line in shown.systems[2].lines} == {"not run"}
+    assert shown.systems[2].summary == "80 not run"
+    assert shown.systems[1].summary == "2 equivalent; 148 not run; 11 not a result of this benchmark"
+    share = next(line for line in shown.systems[0].lines if "share of original AudioSet" in line.claim)
+    assert share.verdict == "not a result of this benchmark: what the authors could obtain"
+    assert shown.systems[0].summary.endswith(" not run; 3 not a result of this benchmark")
+    parameters = next(line for line in shown.systems[0].lines if "PASE, encoder size" in line.claim)
+    assert parameters.verdict == "not run: no record states it"
+    deviation = next(line for line in shown.systems[2].lines if "vocals" in line.claim)
+    assert deviation.published == "91.85 ± 0.03"
+    assert deviation.remarks.startswith("marked with an asterisk")
+
+
+def test_a_twin_never_stands_beside_a_number(tmp_path: Path) -> None:
+    shown = built(made(tmp_path, source="twin"))
+    lines = run_lines(shown)
+    assert {line.verdict for line in lines["Table 6.1"]} == {"not comparable: twin data"}
+    assert {line.verdict for line in lines["Fig. 2 / Sec. 4.1"]} == {"holds, on twin data"}
+    assert any(note.startswith("Twin: small synthetic") for note in shown.notes)
+    assert not re.search(r"equivalent \(|different \(", reproduction_table.markdown(shown))
+
+
+def test_too_few_trials_have_no_interval(tmp_path: Path) -> None:
+    lines = run_lines(built(made(tmp_path, source="download", count=2)))
+    assert lines["Table 6.1"][0].ours == "30.95 (no interval)"
+    assert lines["Table 6.1"][0].verdict == "inconclusive (margin ±1; no interval from 2 trials)"
+
+
+def test_same_results_same_bytes(real: Results) -> None:
+    first, second = tables(real, "first"), tables(real, "second")
+    for kind in ("csv", "md", "tex", "html"):
+        name = f"reproduction.{kind}"
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_every_format_has_every_line(real: Results) -> None:
+    folder = tables(real)
+    lines = [line for system in built(real).systems for line in system.lines]
+    assert len(pd.read_csv(folder / "reproduction.csv")) == len(lines)
+    markdown = (folder / "reproduction.md").read_text()
+    assert len(re.findall(r"^\| (?!Claim|---)", markdown, re.MULTILINE)) == len(lines)
+    latex = (folder / "reproduction.tex").read_text()
+    rows = [line for line in latex.splitlines() if line.endswith(r"\\") and not line.startswith(("\\", "Claim"))]
+    assert len(rows) == len(lines)
+    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {len(reproduction_table.HEADINGS) - 1}
+    page = (folder / "reproduction.html").read_text()
+    assert page.count('<th scope="row">') == len(lines)
+    assert page.count("<details") == 3
+
+
+def test_the_csv_keeps_numbers_and_words(real: Results) -> None:
+    table = pd.read_csv(tables(real) / "reproduction.csv", keep_default_na=False)
+    (first, _) = table[table["quantity"] == "mean"].to_dict("records")
+    assert float(first["value"]) == pytest.approx(31.0)
+    assert first["mean"] == "30.98"
+    assert first["said"] == "equivalent (margin ±1)"
+
+
+def test_html_is_well_formed_and_nothing_is_taken_for_markup(real: Results) -> None:
+    shown = built(real)
+    pages = [reproduction_table.html(shown), str(reproduction_table.section(shown))]
+    for page in pages:
+        parsed = outline(page)
+        assert set(parsed.scopes) == {"row", "col"}
+        assert "batch < 96" in parsed.text
+        assert "batch < 96" not in page
+    assert "batch \\< 96" in reproduction_table.markdown(shown)
+    assert r"batch $<$ 96" in reproduction_table.latex(shown)
+    assert "n\\_fft" in reproduction_table.latex(shown)
+
+
+def test_the_report_shows_first_what_was_run(real: Results) -> None:
+    page = str(reproduction_table.section(built(real)))
+    top, folded = page.split("Everything that was published")
+    assert "equivalent (margin" in top
+    assert "<details" not in top
+    assert 'class="missing"' not in top
+    assert folded.count("<details>") == 3
+
+
+def test_nothing_run_says_so(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    results.expect(factors("pase", "frozen", "openmic"))
+    page = str(reproduction_table.section(built(results)))
+    assert "Nothing that a publication states has been run yet." in page
+    assert json.loads((tmp_path / "statistics" / "summary.json").read_text())["evaluations"] == 0

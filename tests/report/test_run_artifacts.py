@@ -1,0 +1,101 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.figures import figure_asserts
+from tests.report.aggregated_study import statistics
+from tests.synthetic_results import Results, factors
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.planning.manifest import read_plan
+from workflow_scripts.report import run_artifacts
+from workflow_scripts.report.figure_inputs import Evidence, Statistics
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    results = figure_asserts.study(
+        tmp_path,
+        figure={"kind": "dots"},
+        rows=["encoder", "scenario"],
+        grid={"encoder": ["cpc", "samplecnn"], "dataset": ["openmic"]},
+        floors=["random"],
+    )
+    figure_asserts.prepare(results, clips=50)
+    return results
+
+
+def evidence(results: Results) -> Evidence:
+    plan = read_plan(results.plan_file())
+    return Evidence(study=plan.studies[0], plan=plan, statistics=Statistics(statistics(results)))
+
+
+def test_the_corpus_is_that_of_the_evaluated_data_set(results: Results) -> None:
+    (evaluation, *_) = evidence(results).plan.evaluations
+    found = run_artifacts.corpus(evaluation)
+    assert found is not None
+    assert (found.facts.dataset, len(found), found.labels.shape) == ("openmic", 50, (50, 50))
+
+
+def test_nothing_is_there_before_the_jobs_have_run(results: Results) -> None:
+    (evaluation, *_) = evidence(results).plan.evaluations
+    assert run_artifacts.embeddings(evaluation) is None
+    next((results.folder / "corpora").rglob("corpus.json")).unlink()
+    assert run_artifacts.corpus(evaluation) is None
+
+
+@pytest.mark.parametrize(
+    ("crop_length", "crops"), [(None, 1), (figure_asserts.CROP, 10), (100 * figure_asserts.RATE, 1)]
+)
+def test_test_clips_have_their_crops(results: Results, crop_length: int | None, crops: int) -> None:
+    figure_asserts.embed(results)
+    (record,) = (results.folder / "embeddings").rglob("*/cpc/**/openmic.json")
+    vectors = np.arange(50 * crops, dtype=np.float32)[:, None]  # each is its own number
+    np.save(record.with_suffix(".npy"), vectors)
+    record.write_text(json.dumps({"data": {"openmic": "digest"}, "crop_length": crop_length}))
+    found = run_artifacts.embeddings(evidence(results).plan.evaluations[0])
+    assert found is not None
+    tested = found.corpus.rows("test")
+    np.testing.assert_array_equal(found.clips, np.repeat(tested, crops))
+    np.testing.assert_array_equal(found.vectors[:, 0] // crops, found.clips)
+    means, rows = found.of_clips
+    np.testing.assert_array_equal(rows, tested)
+    np.testing.assert_allclose(means[:, 0], tested * crops + (crops - 1) / 2)
+
+
+def test_embeddings_without_their_record_are_refused(results: Results) -> None:
+    figure_asserts.embed(results)
+    for record in (results.folder / "embeddings").rglob("*.json"):
+        record.unlink()
+    with pytest.raises(UserError, match=r"openmic\.json is missing or damaged"):
+        run_artifacts.embeddings(evidence(results).plan.evaluations[0])
+
+
+def test_embeddings_of_fewer_crops_are_refused(results: Results) -> None:
+    figure_asserts.embed(results)
+    for path in (results.folder / "embeddings").rglob("*.npy"):
+        np.save(path, np.zeros((49, 2), np.float32))
+    with pytest.raises(UserError, match="is stale: 49 embeddings for 50 crops; run embed again"):
+        run_artifacts.embeddings(evidence(results).plan.evaluations[0])
+
+
+def test_sizes_are_those_that_pre_training_counted(results: Results) -> None:
+    figure_asserts.add(results, factors("cpc", "supervised", "openmic"), np.full(3, 0.5))
+    figure_asserts.pretrain(results, parameters={"cpc": 5, "samplecnn": 7})
+    seen = evidence(results)
+    sizes = {(m.levels["encoder"], m.levels["scenario"]): run_artifacts.parameters(m, seen) for m in seen.methods}
+    assert sizes == {
+        ("cpc", "frozen"): 5,
+        ("samplecnn", "frozen"): 7,
+        ("cpc", "supervised"): 5,
+        ("random", "frozen"): None,
+    }
+
+
+def test_what_was_not_yet_counted_has_no_size(results: Results) -> None:
+    figure_asserts.pretrain(results, parameters={"cpc": 5, "samplecnn": 7})
+    for record in (results.folder / "pretrained").rglob("record.json"):
+        record.unlink()
+    seen = evidence(results)
+    assert {run_artifacts.parameters(method, seen) for method in seen.methods} == {None}

@@ -1,0 +1,175 @@
+"""What protects a workflow from its cluster, apart from the cluster; the real one is in tests/cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.programs import Programs
+from workflow_scripts.slurm import plugin_patch
+
+LOGGER = logging.getLogger("test")
+
+
+class Plugin(ModuleType):
+    """A plugin whose controller gives these answers, one after the other."""
+
+    def __init__(plugin, *answers: dict[str, str] | None) -> None:  # noqa: N805 - self is its executor's
+        super().__init__(plugin_patch.PLUGIN)
+        left = list(answers)
+        plugin.asked_for_age = 0
+        plugin.reported: list[tuple[bool, str]] = []  # whether there is another attempt, as Snakemake reckons
+
+        async def query_job_status(command: str, logger: logging.Logger) -> tuple[Any, Any]:
+            answer = left.pop(0)
+            return answer, None if answer is None else 0.1
+
+        def get_min_job_age() -> int | None:
+            plugin.asked_for_age += 1
+            return None if plugin.asked_for_age == 1 else 300
+
+        class Executor:
+            async def check_active_jobs(self, active_jobs: list[Any]) -> AsyncIterator[Any]:
+                states, _ = await plugin.query_job_status("squeue", LOGGER)
+                for job in active_jobs:
+                    job.state = states.get(job.external_jobid)
+                    yield job
+
+            def report_job_error(self, job_info: Any, msg: str = "") -> None:
+                plugin.reported.append((job_info.job.restart_times > job_info.job._attempt - 1, msg))
+
+        plugin.query_job_status, plugin.get_min_job_age, plugin.Executor = query_job_status, get_min_job_age, Executor
+        plugin.get_submit_command = lambda job, *, name: f"sbatch --job-name {name} {job}"
+
+
+@pytest.fixture
+def mended(monkeypatch):
+    def make(*answers: dict[str, str] | None) -> Plugin:
+        plugin = Plugin(*answers)
+        monkeypatch.setitem(plugin_patch.sys.modules, plugin_patch.PLUGIN, plugin)
+        monkeypatch.setattr(plugin_patch, "SECONDS_BETWEEN_QUESTIONS", 0)
+        monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+        plugin_patch.mend()
+        plugin_patch.mend()  # a Snakefile may be read twice
+        return plugin
+
+    return make
+
+
+def seen(plugin: Plugin, *numbers: str) -> list[str | None]:
+    """States of jobs as the plugin sees them in one round."""
+    jobs = [SimpleNamespace(external_jobid=number) for number in numbers]
+
+    async def one_round() -> list[Any]:
+        return [job async for job in plugin.Executor().check_active_jobs(jobs)]
+
+    return [job.state for job in asyncio.run(one_round())]
+
+
+def test_a_controller_is_asked_until_it_answers(mended):
+    assert seen(mended(None, None, {"1": "RUNNING"}), "1") == ["RUNNING"]
+
+
+@pytest.mark.parametrize("state", ["PREEMPTED", "NODE_FAIL", None])
+def test_a_job_that_does_not_come_back_has_failed_and_is_cancelled(mended, state, tmp_path, monkeypatch):
+    programs = Programs(tmp_path / "programs", monkeypatch)
+    programs.answers("scancel", (0, "", ""))
+    answer = {} if state is None else {"1": state}
+    plugin = mended(*[dict(answer) for _ in range(3)])
+    assert [seen(plugin, "1") for _ in range(3)] == [[state], [state], [plugin_patch.FAILED]]
+    assert programs.calls("scancel") == [["1"]]
+
+
+def test_a_job_on_its_way_back_into_the_queue_is_not_lost(mended):
+    gone, back = {"1": "PREEMPTED"}, {"1": "PENDING"}
+    plugin = mended(*map(dict, [gone, gone, back, gone, gone, back]))
+    assert plugin_patch.FAILED not in [seen(plugin, "1")[0] for _ in range(6)]
+
+
+def test_jobs_that_nobody_waits_for_are_left_alone(mended):
+    plugin = mended(*[{"1": "PREEMPTED", "2": "RUNNING"} for _ in range(4)])
+    assert [seen(plugin, "2") for _ in range(4)] == [["RUNNING"]] * 4
+
+
+def test_jobs_are_submitted_through_our_command_once(mended):
+    command = mended().get_submit_command("job", name="run")
+    assert command.count("workflow_scripts.submit") == 1
+    assert command.endswith("workflow_scripts.submit sbatch --job-name run job")
+
+
+def test_the_age_of_jobs_is_asked_until_known_and_then_no_more(mended):
+    plugin = mended()
+    assert [plugin.get_min_job_age() for _ in range(4)] == [None, 300, 300, 300]
+    assert plugin.asked_for_age == 2
+
+
+@pytest.mark.parametrize(
+    ("log", "again"),
+    [
+        ("Command 'set -euo pipefail; x' returned non-zero exit status 2.\n[Sat Nov 21 08:10:53 2026]\n", False),
+        ("Command 'set -euo pipefail; x' returned non-zero exit status 1.\n", True),
+        ("Command 'set -euo pipefail; x' returned non-zero exit status 75.\n", True),
+        ("Command 'echo returned non-zero exit status 2.' died with <Signals.SIGKILL: 9>.\n", True),
+        ("", True),
+        (None, True),
+    ],
+)
+def test_a_users_mistake_is_made_once(mended, tmp_path, log, again):
+    plugin, path = mended(), tmp_path / "17.log"
+    if log is not None:
+        path.write_text(log)
+    executor = plugin.Executor()
+    executor.logger = LOGGER
+    job = SimpleNamespace(restart_times=3, _attempt=1)
+    executor.report_job_error(SimpleNamespace(job=job, aux={"slurm_logfile": path}), msg="failed")
+    executor.report_job_error(SimpleNamespace(job=SimpleNamespace(restart_times=3, _attempt=1), aux={}), msg="early")
+    assert plugin.reported == [(again, "failed"), (True, "early")]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder in which one Snakemake is at work, as its locks tell."""
+    locks = tmp_path / "workflow" / ".snakemake" / "locks"
+    locks.mkdir(parents=True)
+    for name in ("0.input.lock", "0.output.lock"):
+        (locks / name).touch()
+    return tmp_path / "workflow"
+
+
+def test_only_jobs_of_this_folder_are_orphans(folder, tmp_path, monkeypatch):
+    programs = Programs(tmp_path / "programs", monkeypatch)
+    rows = [f"1|rule_work_wildcards_0|{folder}", f"2|rule_work|{tmp_path}", f"3|by hand|{folder}"]
+    programs.answers("squeue", (0, "\n".join(rows), ""))
+    programs.answers("scancel", (0, "", ""))
+    assert plugin_patch.cancel_orphans(folder, locks=True) == ["1"]
+    assert programs.calls("scancel") == [["1"]]
+
+
+def test_beside_another_snakemake_nothing_is_cancelled(folder, tmp_path, monkeypatch):
+    programs = Programs(tmp_path / "programs", monkeypatch)
+    programs.answers("squeue", (0, f"1|rule_work|{folder}", ""))
+    programs.answers("scancel", (0, "", ""))
+    for name in ("1.input.lock", "1.output.lock"):
+        (folder / ".snakemake" / "locks" / name).touch()
+    assert plugin_patch.cancel_orphans(folder, locks=True) == []
+    assert programs.calls("scancel") == []
+
+
+def test_a_snakemake_that_locks_nothing_cancels_nothing(folder, tmp_path, monkeypatch):
+    """The locks are then those of another, whose jobs are no orphans."""
+    programs = Programs(tmp_path / "programs", monkeypatch)
+    programs.answers("squeue", (0, f"1|rule_work|{folder}", ""))
+    programs.answers("scancel", (0, "", ""))
+    assert plugin_patch.cancel_orphans(folder, locks=False) == []
+    assert programs.calls("scancel") == []
+
+
+def test_without_slurm_there_are_none(folder, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert plugin_patch.cancel_orphans(folder, locks=True) == []

@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.statistics.inference.per_class import per_class
+from workflow_scripts.statistics.metrics import metrics
+
+NAMES = ("roc_auc", "pr_auc", "macro_f1", "macro_f1_positive", "accuracy")
+
+
+def drawn(seed: int, *, clips: int = 40, classes: int = 4, trials: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """Labels with some unobserved, and scores."""
+    random = np.random.default_rng(seed)
+    labels = (random.random((clips, classes)) < random.random(classes)).astype(np.float32)
+    labels[random.random((clips, classes)) < 0.2] = np.nan
+    return labels, random.random((trials, clips, classes))
+
+
+@pytest.mark.parametrize("metric", NAMES)
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_the_mean_over_the_classes_is_the_metric(metric: str, seed: int) -> None:
+    labels, scores = drawn(seed)
+    values = per_class(metric, labels=labels, scores=scores)
+    assert values.shape == (2, 4)
+    for of_trial, each in zip(values, scores, strict=True):
+        stated = metrics("multilabel", labels=labels, scores=each)[metric]
+        known = of_trial[~np.isnan(of_trial)]
+        assert (known.mean() if len(known) else np.nan) == pytest.approx(stated, nan_ok=True)
+
+
+def test_a_class_by_itself_is_what_scikit_learn_says() -> None:
+    labels, scores = drawn(0)
+    seen = ~np.isnan(labels[:, 2])
+    true, score = labels[seen, 2], scores[1, seen, 2]
+    found = {name: per_class(name, labels=labels, scores=scores)[1, 2] for name in NAMES}
+    assert found["roc_auc"] == pytest.approx(roc_auc_score(true, score))
+    assert found["pr_auc"] == pytest.approx(average_precision_score(true, score))
+    assert found["macro_f1_positive"] == pytest.approx(f1_score(true, score >= 0.5))
+    assert found["accuracy"] == pytest.approx((true == (score >= 0.5)).mean())
+
+
+def test_a_class_with_one_label_has_no_area_but_an_accuracy() -> None:
+    labels, scores = drawn(1)
+    labels[:, 0] = 1
+    assert np.isnan(per_class("roc_auc", labels=labels, scores=scores)[:, 0]).all()
+    assert np.isfinite(per_class("accuracy", labels=labels, scores=scores)[:, 0]).all()
+
+
+def test_a_metric_that_is_no_mean_over_classes_is_refused() -> None:
+    with pytest.raises(UserError, match="balanced_accuracy is not measured class by class; allowed: roc_auc, pr_auc"):
+        per_class("balanced_accuracy", labels=np.ones((2, 2)), scores=np.ones((1, 2, 2)))

@@ -1,0 +1,109 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from tests.statistics.tables.test_summary import NOISE, tables
+from tests.synthetic_results import Results, factors, full
+from workflow_scripts.statistics.inference.confidence_intervals import satterthwaite
+
+DATASETS = ("openmic", "fma_small")
+OTHER = np.array([0.02, 0.0, -0.01, 0.01, -0.02])
+
+
+def answer(results: Results) -> pd.Series:
+    """The one comparison that is left in the study, over all data sets."""
+    results.plan["studies"]["fig2"]["comparisons"] = results.plan["studies"]["fig2"]["comparisons"][:1]
+    made = tables(results)["across"]
+    assert len(made) == 1
+    return made.iloc[0]
+
+
+def two_sets(folder: Path, gains: dict[str, float]) -> Results:
+    results = Results(folder)
+    for (dataset, gain), noise in zip(gains.items(), (NOISE, OTHER), strict=True):
+        results.add(factors("pase", "frozen", dataset), 0.5 + gain + noise)
+        results.add(factors("random", "frozen", dataset), 0.5 - noise / 2)
+    return results
+
+
+def test_data_sets_count_the_same_and_their_errors_add(tmp_path: Path) -> None:
+    row = answer(two_sets(tmp_path, {"openmic": 0.1, "fma_small": 0.02}))
+    errors = np.array([stats.sem(1.5 * NOISE), stats.sem(1.5 * OTHER)]) / 2
+    error, degrees = np.sqrt((errors**2).sum()), satterthwaite(errors**2, [4, 4])
+    assert row["mean"] == pytest.approx(0.06)
+    assert row["p"] == pytest.approx(2 * stats.t.sf(0.06 / error, degrees), abs=1e-10)
+    assert (row["low"], row["high"]) == pytest.approx(stats.t.interval(0.95, degrees, 0.06, error), abs=1e-10)
+    assert (row["sets"], row["datasets"], row["covers"], row["verdict"]) == (2, "openmic fma_small", "trials", "better")
+    assert row["mark"].startswith("about this checkpoint")
+    assert (row["replicate"], row["n"], row["checkpoints"]) == ("trials", 5, 1)
+
+
+def test_other_test_clips_of_every_set_widen_it(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    for place, dataset in enumerate(DATASETS):
+        results.predict(factors("pase", "frozen", dataset), 1.5, seed=place)
+        results.predict(factors("random", "frozen", dataset), 1.0, seed=place + 2)
+    row = answer(results)
+    singles = tables(results)["comparisons"]
+    parts = (singles["trial_error"] ** 2 + singles["test_set_error"] ** 2).sum() / 4
+    assert row["covers"] == "trials and test clips"
+    assert row["error"] == pytest.approx(np.sqrt(parts))
+    first = Path(results.plan["evaluations"][0]["path"]).with_name("predictions.npz")
+    first.unlink()  # nothing is known of other clips of one set
+    assert answer(results)["covers"] == "trials"
+
+
+def test_a_set_without_results_leaves_no_mean_over_the_others(tmp_path: Path) -> None:
+    results = two_sets(tmp_path, {"openmic": 0.1, "fma_small": 0.02})
+    Path(results.plan["evaluations"][2]["path"]).unlink()
+    row = answer(results)
+    assert (row["status"], row["reason"]) == ("missing", "not run (fma_small)")
+    assert np.isnan(row["mean"])
+
+
+def test_a_refusal_on_one_set_refuses_the_mean(tmp_path: Path) -> None:
+    results = two_sets(tmp_path, {"openmic": 0.1, "fma_small": 0.02})
+    path = Path(results.plan["evaluations"][3]["path"])
+    path.write_text(path.read_text().replace("datafma_small", "other"))
+    row = answer(results)
+    assert row["status"] == "refused"
+    assert row["reason"].endswith("(fma_small)")
+
+
+def test_checkpoints_that_the_sets_share_are_counted_once(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    good = [0.00, 0.02, 0.07]  # a checkpoint that is good on one set is good on the other
+    for dataset in DATASETS:
+        for seed, gain in enumerate(good):
+            results.add(factors("pase", "frozen", dataset, seed=seed), 0.5 + gain + NOISE)
+        results.add(factors("random", "frozen", dataset), 0.5 + NOISE)
+    row = answer(results)
+    expected = stats.ttest_1samp(good, 0)
+    assert row["p"] == pytest.approx(expected.pvalue, abs=1e-10)
+    assert row["covers"] == "checkpoints and trials"
+    assert (row["replicate"], row["n"], row["checkpoints"]) == ("checkpoints", 3, 3)
+
+
+def test_sets_with_different_checkpoints_are_not_averaged_whichever_comes_first(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    for dataset, seeds in (("openmic", 1), ("fma_small", 3)):
+        for seed in range(seeds):
+            results.add(factors("pase", "frozen", dataset, seed=seed), 0.5 + seed / 50 + NOISE)
+        results.add(factors("random", "frozen", dataset), 0.5 - NOISE)
+    row = answer(results)
+    assert (row["status"], row["reason"]) == ("refused", "not the same checkpoints on every data set")
+
+
+def test_holm_is_over_the_comparisons_across_sets(tmp_path: Path) -> None:
+    made = tables(full(tmp_path))["across"]
+    assert len(made) == 2
+    assert set(made["family"]) == {2}
+    assert made["p_holm"].to_numpy() == pytest.approx(multipletests(made["p"], method="holm")[1], abs=1e-12)
+
+
+def test_one_data_set_has_nothing_across(tmp_path: Path) -> None:
+    assert tables(full(tmp_path, datasets=["openmic"]))["across"].empty

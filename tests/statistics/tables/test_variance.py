@@ -1,0 +1,93 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.statistics.tables.test_summary import NOISE, tables
+from tests.synthetic_results import Results, factors, full
+from workflow_scripts.statistics.inference.power import seeds_needed
+from workflow_scripts.statistics.inference.random_effects import decompose
+
+
+def several(folder: Path, means: list[float], **more: object) -> Results:
+    """PASE with a checkpoint for each mean, against random weights."""
+    results = Results(folder)
+    results.plan["studies"]["fig2"]["comparisons"] = results.plan["studies"]["fig2"]["comparisons"][:1]
+    results.plan["studies"]["fig2"] |= more
+    random = np.random.default_rng(0)
+    for seed, mean in enumerate(means):
+        results.add(factors("pase", "frozen", "openmic", seed=seed), mean + NOISE + random.normal(0, 0.005, 5))
+    results.add(factors("random", "frozen", "openmic"), 0.4 + NOISE)
+    return results
+
+
+def components(results: Results, encoder: str) -> pd.DataFrame:
+    made = tables(results)["variance"]
+    return made[made["encoder"] == encoder].set_index("component")
+
+
+def test_the_sources_are_told_apart_as_far_as_the_design_can(tmp_path: Path) -> None:
+    results = several(tmp_path, [0.5, 0.55, 0.6])
+    made = components(results, "pase")
+    table = [
+        pd.read_csv(each["path"]).query("metric == 'macro_f1'")["value"] for each in results.plan["evaluations"][:3]
+    ]
+    expected = {part.name: part for part in decompose(np.array(table))}
+    for name in ("checkpoint", "trial", "rest"):
+        assert made.loc[name, "sd"] == pytest.approx(expected[name].sd)
+    assert made["share"].sum() == pytest.approx(1)
+    assert made.loc["label subset", "reason"] == "all trials have the same labels: not varied"
+    assert made.loc["test clips", "reason"] == "no bootstrap of the clips"
+    floor = components(results, "random")
+    assert floor.loc["checkpoint", "reason"] == "nothing was pre-trained"
+    assert floor.loc["trial", "share"] == 1
+
+
+def test_test_clips_are_a_source_where_there_are_predictions(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    results.plan["studies"]["fig2"]["comparisons"] = []
+    results.predict(factors("pase", "frozen", "openmic", fraction="1pct"), 1.5, seed=1)
+    made = components(results, "pase")
+    entry = tables(results)["entries"].iloc[0]
+    assert made.loc["test clips", "sd"] == pytest.approx(entry["test_set_error"])
+    assert made.loc["trial", "sd"] == pytest.approx(entry["trial_error"] * np.sqrt(10))
+    assert made.loc["label subset", "reason"] == "a trial fixes its label subset: held by trial"
+
+
+def test_seeds_needed_for_the_difference_a_study_states_or_else_the_observed_one(tmp_path: Path) -> None:
+    means = [0.5, 0.55, 0.6]
+    results = several(tmp_path / "stated", means, detect=2.0)
+    row = tables(results)["seeds"].iloc[0]
+    table = [
+        pd.read_csv(each["path"]).query("metric == 'macro_f1'")["value"].mean()
+        for each in results.plan["evaluations"][:3]
+    ]
+    expected = seeds_needed(0.02, deviation=float(np.std(table, ddof=1)), degrees=2, sides=1)
+    assert (row["seeds"], row["seeds_low"], row["seeds_high"]) == (expected.seeds, expected.low, expected.high)
+    assert (row["wanted"], row["stated"], row["checkpoints"]) == (0.02, "stated", 3)
+    observed = tables(several(tmp_path / "observed", means))["seeds"].iloc[0]
+    assert observed["stated"] == "observed"
+    assert observed["wanted"] == pytest.approx(np.mean(table) - 0.4, abs=1e-10)
+    assert observed["seeds"] < row["seeds"]
+
+
+@pytest.mark.parametrize(
+    ("means", "reason"),
+    [
+        ([0.5], "one checkpoint does not tell how much checkpoints differ; run at least three pre-training seeds"),
+        ([0.5, 0.6], "2 checkpoints: no interval from fewer than three; run at least three pre-training seeds"),
+    ],
+)
+def test_too_few_checkpoints_do_not_tell(tmp_path: Path, means: list[float], reason: str) -> None:
+    row = tables(several(tmp_path, means))["seeds"].iloc[0]
+    assert (row["status"], row["reason"]) == ("refused", reason)
+    assert pd.isna(row["seeds"])
+
+
+def test_comparisons_between_floors_need_no_seeds(tmp_path: Path) -> None:
+    results = full(tmp_path, datasets=["openmic"])
+    results.plan["studies"]["fig2"]["comparisons"] = [
+        {"name": "floors", "better": {"encoder": "random"}, "than": {"encoder": "handcrafted"}}
+    ]
+    assert tables(results)["seeds"].empty

@@ -1,0 +1,163 @@
+"""Made-up results as evaluations write them, and the plan that expects them."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from workflow_scripts.levels.factors import FACTORS
+from workflow_scripts.statistics.metrics import confusion, metrics
+from workflow_scripts.statistics.trials import COLUMNS
+
+CODE, CONFIG = "00001234e5678901", "1234567890123456"  # digests that a careless reader takes for numbers
+
+STUDY: dict = {
+    "title": "Encoders & scenarios (Fig. 2)",
+    "question": "Does pre-training help?",
+    "metric": "macro_f1",
+    "rows": ["encoder", "scenario"],
+    "columns": ["dataset"],
+    "floors": ["random", "handcrafted"],
+    "comparisons": [
+        {
+            "name": "frozen PASE against the same network untrained",
+            "better": {"encoder": "pase", "scenario": "frozen"},
+            "than": {"encoder": "random", "scenario": "frozen"},
+        },
+        {
+            "name": "frozen PASE against handcrafted features",
+            "better": {"encoder": "pase", "scenario": "frozen"},
+            "than": {"encoder": "handcrafted", "scenario": "frozen"},
+        },
+    ],
+    "figure": {"kind": "dots"},
+    "notes": "",
+}
+METHODS = (
+    ("pase", "supervised"),
+    ("pase", "frozen"),
+    ("pase", "fine_tuned"),
+    ("random", "frozen"),
+    ("handcrafted", "frozen"),
+)
+MEANS = {
+    ("pase", "supervised"): 0.45,
+    ("pase", "frozen"): 0.52,
+    ("pase", "fine_tuned"): 0.55,
+    ("random", "frozen"): 0.38,
+    ("handcrafted", "frozen"): 0.50,
+}
+
+
+def factors(encoder: str, scenario: str, dataset: str, *, seed: int = 0, **more: object) -> dict[str, object]:
+    """Levels of a cell; untrained runs have "none" where pre-training would be."""
+    trained = encoder not in STUDY["floors"] and scenario != "supervised"
+    run = {
+        **{"corpus": "audioset_music", "encoder": encoder, "workers": "WLPMCT", "weighting": "equal"},
+        **{"augmentation": "none", "recipe": "wu2021", "pretrain_seed": seed},
+    }
+    if not trained:
+        run |= dict.fromkeys(("corpus", "workers", "weighting", "augmentation", "recipe"), "none") | {
+            "pretrain_seed": 0
+        }
+    return run | {"dataset": dataset, "head": "linear", "scenario": scenario, "fraction": "100pct"} | more
+
+
+def trials(cell: Mapping[str, object], values: Sequence[float], **more: object) -> pd.DataFrame:
+    """A trials file's rows: macro F1 as given, and an accuracy a little above."""
+    rows = [
+        {
+            **cell,
+            **{"trial": trial, "seed": 1000 + trial, "metric": metric, "value": value + extra, "train_clips": 200},
+            **{"valid_clips": 40, "test_clips": 90, "quarantined": 2, "source": "twin", "code": CODE, "config": CONFIG},
+            **{"data": f"data{cell['dataset']}", "device": "cpu", "seconds": 1.25, "epochs": 30},
+            **more,
+        }
+        for trial, value in enumerate(values)
+        for metric, extra in (("macro_f1", 0.0), ("accuracy", 0.02))
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+class Results:
+    """A folder of results under construction."""
+
+    def __init__(self, folder: Path) -> None:
+        """Start with no evaluation and the study "fig2"."""
+        self.folder = folder
+        study = copy.deepcopy(STUDY) | {"evaluations": []}
+        self.plan: dict = {"scale": "demo", "evaluations": [], "studies": {"fig2": study}}
+
+    def expect(self, cell: Mapping[str, object]) -> Path:
+        """Plan a cell; return the path where its trials belong."""
+        path = self.folder.joinpath("evaluations", *(str(cell[factor]) for factor in FACTORS), "trials.csv")
+        entry = {"path": str(path), "code": CODE, "config": CONFIG, "factors": dict(cell), "studies": ["fig2"]}
+        self.plan["studies"]["fig2"]["evaluations"].append(len(self.plan["evaluations"]))
+        self.plan["evaluations"].append(entry)
+        return path
+
+    def add(self, cell: Mapping[str, object], values: Sequence[float], **more: object) -> Path:
+        """Plan a cell and write its trials."""
+        path = self.expect(cell)
+        path.parent.mkdir(parents=True)
+        trials(cell, values, **more).to_csv(path, index=False)
+        return path
+
+    def predict(
+        self,
+        cell: Mapping[str, object],
+        skill: float,
+        *,
+        trials: int = 10,
+        clips: int = 120,
+        groups: int = 40,
+        seed: int = 0,
+        **more: object,
+    ) -> Path:
+        """Plan a cell and write predictions of four classes and the trials that they give.
+
+        A label is scored `skill` above the others, in noise that trials share by clip and do not share. Labels, groups
+        and what makes clips hard are the same in every cell of a data set.
+        """
+        of_set = np.random.default_rng(len(str(cell["dataset"])))
+        labels = np.eye(4, dtype=np.float32)[of_set.integers(4, size=clips)]
+        group = of_set.integers(groups, size=clips)
+        hard = of_set.normal(0, 0.5, (groups, 4))[group]
+        random = np.random.default_rng(seed)
+        noise = random.normal(0, 0.5, (clips, 4)) + random.normal(0, 0.5, (trials, clips, 4))
+        scores = (skill * labels + hard + noise).astype(np.float32)
+        values = [metrics("multiclass", labels=labels, scores=each) for each in scores]
+        path = self.add(cell, [each["macro_f1"] for each in values], **{"test_clips": clips} | more)
+        np.savez(
+            path.with_name("predictions.npz"),
+            clips=np.arange(clips).astype(str),
+            groups=group.astype(str),
+            classes=np.array(list("abcd")),
+            labels=labels,
+            scores=scores,
+            confusion=np.stack([confusion("multiclass", labels=labels, scores=each) for each in scores]),
+        )
+        return path
+
+    def plan_file(self) -> str:
+        """Write the plan; return its path."""
+        path = self.folder / "plan.json"
+        path.write_text(json.dumps(self.plan))
+        return str(path)
+
+
+def full(folder: Path, *, datasets: Sequence[str] = ("openmic", "fma_small"), count: int = 10) -> Results:
+    """Results of every method on every data set: trials share a part of their noise, as paired trials do."""
+    results = Results(folder)
+    random = np.random.default_rng(0)
+    for dataset in datasets:
+        shared = random.normal(0, 0.01, count)
+        for encoder, scenario in METHODS:
+            noise = shared + random.normal(0, 0.01, count)
+            results.add(factors(encoder, scenario, dataset), MEANS[encoder, scenario] + noise)
+    return results

@@ -1,0 +1,741 @@
+"""The workflow as a user runs it: the smoke DAG end to end, then what each kind of change makes it do again.
+
+Every edit is made in a copy of the repository with finished results; the planned jobs are compared with the expected
+set exactly.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import torch
+from safetensors import safe_open
+from scipy import stats
+from sklearn.metrics import confusion_matrix
+
+from tests.checkout import REPOSITORY, SHARED, needs_shared
+from tests.workflow.smoke_run import SMOKE, metrics_recomputed, numbers, of_method, run_studies, snakemake, trials_by
+from workflow_scripts.encoders import pase_plus
+from workflow_scripts.levels.factors import DOWNSTREAM, PRETRAINING
+
+pytestmark = pytest.mark.slow
+
+DATASETS = ("openmic", "extended_ballroom")
+STUDIES = (*(f"wu2021_fig{number}" for number in range(2, 9)), "wu2021_ranks")
+#: what follows from any changed trial
+SUMMARIES = {"aggregate", "tabulate", "draw", "compose"}
+
+
+def planned(folder: Path) -> set[str]:
+    """Jobs of a dry run, as "rule" or, where a rule has many, "rule <path of its first output below the results>"."""
+    result = snakemake(folder, "--dry-run")
+    assert result.returncode == 0, result.stdout + result.stderr
+    jobs = set()
+    for rule, output in re.findall(r"^(?:local)?rule (\w+):\n(?:    .*\n)*?    output: ([^,\n]+)", result.stdout, re.M):
+        folder_of_jobs = re.sub(r"^results/smoke/\w+/|^data/smoke/", "", str(Path(output).parent))
+        jobs.add(rule if rule in SUMMARIES | {"plan"} else f"{rule} {named(rule, Path(output), folder_of_jobs)}")
+    return jobs - {"all"}
+
+
+def named(rule: str, output: Path, folder: str) -> str:
+    if rule == "audit":
+        return output.stem
+    return f"{folder}/{output.stem}" if rule in ("embed", "extract") else folder
+
+
+def run_of(encoder: str, workers: str, weighting: str) -> str:
+    return f"audioset_music/{encoder}/{workers}/{weighting}/none/smoke/seed0"
+
+
+def untrained(encoder: str) -> str:
+    return f"none/{encoder}/none/none/none/none/seed0"
+
+
+PASE = run_of("pase", "WLPMCT", "equal")
+EQUAL = {workers: run_of("pase_plus", workers, "equal") for workers in ("WLP", "WLPT", "WLPMCT")}
+REWEIGHTED = {workers: run_of("pase_plus", workers, "reweighted") for workers in EQUAL}
+TUNED = REWEIGHTED["WLPMCT"]  # the one that Fig. 8 fine-tunes
+PRETRAINED = (PASE, *EQUAL.values(), *REWEIGHTED.values())
+
+
+def pretrains(*runs: str) -> set[str]:
+    """The jobs that train these runs, and weigh those that are re-weighted."""
+    weighed = {f"weigh {run}" for run in runs if run in REWEIGHTED.values()}
+    return weighed | {f"pretrain {run}" for run in runs}
+
+
+def evaluations(
+    run: str, *scenarios: str, datasets: tuple[str, ...] = DATASETS, fractions: tuple[str, ...] = ("100pct",)
+) -> set[str]:
+    return {
+        f"evaluate_{'embeddings' if scenario == 'frozen' else 'encoder'} {run}/{dataset}/linear/{scenario}/{fraction}"
+        for scenario in scenarios
+        for dataset in datasets
+        for fraction in fractions
+    }
+
+
+def embeds(run: str, datasets: tuple[str, ...] = DATASETS) -> set[str]:
+    return {f"embed {run}/{dataset}" for dataset in datasets}
+
+
+def descend(*runs: str) -> set[str]:
+    """Everything that hangs off pre-trained runs."""
+    jobs = {"plan", *SUMMARIES}
+    for run in runs:
+        jobs |= embeds(run) | evaluations(run, "frozen")
+        if run == TUNED:
+            jobs |= evaluations(run, "frozen", "fine_tuned", fractions=("100pct", "50pct"))
+    return jobs
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the repository in which the smoke DAG of System A has run."""
+    return run_studies(STUDIES, folder=tmp_path_factory.mktemp("smoke") / "prelude")
+
+
+@contextmanager
+def edited(path: Path, change: Callable[[str], str]) -> Iterator[None]:
+    before = path.read_text(encoding="utf-8")
+    after = change(before)
+    assert after != before
+    path.write_text(after, encoding="utf-8")
+    try:
+        yield
+    finally:
+        path.write_text(before, encoding="utf-8")
+
+
+def with_meaning(text: str) -> str:
+    return text + "\n\nADDED_BY_A_TEST = 1\n"
+
+
+def test_the_smoke_run_draws_every_artefact(finished: Path) -> None:
+    results = finished / "results" / "smoke"
+    for path in [
+        *(results / "tables" / f"{study}.{format}" for study in STUDIES for format in ("csv", "md", "tex", "html")),
+        *(results / "figures" / f"{study}.{format}" for study in STUDIES for format in ("svg", "pdf", "png", "csv")),
+        *(results / "tables" / f"reproduction.{format}" for format in ("csv", "md", "tex", "html")),
+        results / "report" / "index.html",
+    ]:
+        assert path.stat().st_size > 200, path
+    trials = pd.read_csv(results / "statistics" / "trials.csv")
+    macro_f1 = trials[trials.metric == "macro_f1"]
+    cells = macro_f1.groupby([*PRETRAINING, *DOWNSTREAM]).size()
+    frozen, supervised, tuned_and_halves, floors = 7, 2, 3, 3
+    assert len(cells) == (frozen + supervised + tuned_and_halves + floors) * len(DATASETS)
+    assert (cells == 3).all(), "three trials a cell"
+    assert macro_f1.value.between(0, 1).all()
+    scores = trials[trials.metric != "classes_skipped"].value
+    assert scores.dropna().between(0, 1).all()  # an AUC has no value where no class was seen with both labels
+    assert set(trials.source) == {"twin"}
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_the_numbers_of_each_table_recompute_from_the_trials(finished: Path, study: str) -> None:
+    assert metrics_recomputed(finished, study) == {"macro_f1"}
+
+
+@pytest.fixture(scope="session")
+def macro_f1(finished: Path) -> pd.DataFrame:
+    return trials_by(finished, metric="macro_f1")
+
+
+@pytest.mark.parametrize("study", ["wu2021_fig2", "wu2021_fig3"])
+def test_dots_and_weightings_recompute_from_the_trials(finished: Path, macro_f1: pd.DataFrame, study: str) -> None:
+    drawn = numbers(finished, study)
+    assert len(drawn) >= 12
+    for _, row in drawn.iterrows():
+        assert float(row["mean"]) == pytest.approx(of_method(macro_f1, row)["value"].mean())
+        if "sd" in row:
+            assert float(row["sd"]) == pytest.approx(of_method(macro_f1, row)["value"].std())
+
+
+def test_losses_recompute_from_the_runs(finished: Path) -> None:
+    drawn = numbers(finished, "wu2021_fig4")
+    assert set(drawn["weighting"]) == {"equal", "reweighted"}
+    assert set(drawn["worker"]) == {"waveform", "lps", "prosody", "mfcc", "chroma", "tempogram"}
+    for _, row in drawn.iterrows():
+        run = run_of(row["encoder"], row["workers"], row["weighting"])
+        losses = pd.read_csv(finished / "results/smoke/pretrained" / run / "losses.csv")
+        picked = losses.query("epoch == @row.epoch and split == 'valid' and worker == @row.worker").iloc[0]
+        assert float(row["drawn"]) == pytest.approx(picked["loss"] * picked["weight"])
+
+
+def test_relative_improvements_recompute_from_the_trials(finished: Path, macro_f1: pd.DataFrame) -> None:
+    drawn = numbers(finished, "wu2021_fig5")
+    assert set(drawn["workers"]) == {"WLPT", "WLPMCT"}
+    for _, row in drawn.iterrows():
+        base = of_method(macro_f1, row, workers="WLP")["value"].mean()
+        assert float(row["value"]) == pytest.approx(100 * (of_method(macro_f1, row)["value"].mean() / base - 1))
+
+
+@pytest.mark.parametrize("study", ["wu2021_fig6", "wu2021_fig7"])
+def test_confusions_recompute_from_the_predictions(finished: Path, study: str) -> None:
+    drawn = numbers(finished, study)
+    for (of, over), cells in drawn.groupby(["of", "over"], sort=False):
+        expected = row_percent(finished, of) - (row_percent(finished, over) if over else 0)
+        shown = cells.assign(value=pd.to_numeric(cells["value"])).pivot(
+            index="true", columns="predicted", values="value"
+        )
+        pd.testing.assert_frame_equal(shown, expected, check_names=False, check_exact=False, atol=1e-9)
+
+
+def row_percent(finished: Path, workers: str) -> pd.DataFrame:
+    """Mean over the trials of scikit-learn's confusion matrix, in percent of the true class."""
+    cell = f"{REWEIGHTED[workers]}/extended_ballroom/linear/frozen/100pct"
+    with np.load(finished / "results/smoke/evaluations" / cell / "predictions.npz") as kept:
+        classes, true = kept["classes"], kept["labels"].argmax(axis=1)
+        counts = [confusion_matrix(true, s.argmax(axis=1), labels=range(len(classes))) for s in kept["scores"]]
+    with np.errstate(invalid="ignore"):
+        percent = 100 * np.mean(counts, axis=0) / np.mean(counts, axis=0).sum(axis=1, keepdims=True)
+    return pd.DataFrame(percent, classes, classes)
+
+
+def test_training_sizes_recompute_from_the_trials(finished: Path, macro_f1: pd.DataFrame) -> None:
+    drawn = numbers(finished, "wu2021_fig8").query("role == 'point'")
+    assert len(drawn) == 2 * 2 * len(DATASETS)
+    for _, row in drawn.iterrows():
+        cell = of_method(macro_f1, row)
+        assert float(row["mean"]) == pytest.approx(cell["value"].mean())
+        assert float(row["train_clips"]) == cell["train_clips"].iloc[0]
+
+
+def test_crossings_recompute_from_the_trials(finished: Path) -> None:
+    drawn = numbers(finished, "wu2021_fig8").query("role == 'crossing'")
+    assert set(drawn["dataset"]) == set(DATASETS)
+    for row in drawn.to_dict("records"):
+        sizes, differences = training_sizes(finished, row["dataset"])
+        place, low, high, shares = crossing_by_hand(sizes, differences)
+        assert [float(row[name]) for name in ("size", "low", "high")] == pytest.approx([place, low, high])
+        assert [float(row[name]) for name in ("crosses", "always", "never")] == pytest.approx(shares)
+        sure = "always better" if high == 0 else "never better" if low == math.inf else "undetermined"
+        assert row["outcome"] == ("crossing" if low > 0 and high < math.inf else sure)
+
+
+def training_sizes(finished: Path, dataset: str) -> tuple[list[float], np.ndarray]:
+    """Training samples, ascending, and fine-tuned minus frozen (sizes, trials) in percent."""
+    found = {}
+    for fraction in ("100pct", "50pct"):
+        cells = [
+            trials_of(f"{finished}/results/smoke/evaluations/{TUNED}/{dataset}/linear/{scenario}/{fraction}/trials.csv")
+            for scenario in ("fine_tuned", "frozen")
+        ]
+        found[float(cells[0]["train_clips"].iloc[0])] = 100 * (cells[0]["value"] - cells[1]["value"]).to_numpy()
+    return sorted(found), np.array([found[size] for size in sorted(found)])
+
+
+def trials_of(path: str | Path) -> pd.DataFrame:
+    trials = pd.read_csv(path).query("metric == 'macro_f1'").sort_values("trial").reset_index(drop=True)
+    assert len(trials) == 3
+    return trials
+
+
+def crossing_by_hand(
+    sizes: list[float], differences: np.ndarray, *, level: float = 0.95
+) -> tuple[float, float, float, tuple[float, float, float]]:
+    """Size of the crossing, both ends of its interval, and the shares that cross, are always and never better."""
+    count = differences.shape[1]
+    wider = stats.t.ppf((1 + level) / 2, count - 1) / stats.norm.ppf((1 + level) / 2) * math.sqrt(count / (count - 1))
+    middle = differences.mean(axis=1)
+    drawn = np.random.default_rng(0).integers(count, size=(2000, count))
+    resampled = sorted(begins(sizes, middle + wider * (differences[:, row].mean(axis=1) - middle)) for row in drawn)
+    ends = resampled[math.floor(1999 * (1 - level) / 2)], resampled[math.ceil(1999 * (1 + level) / 2)]
+    always, never = (sum(place == outside for place in resampled) / 2000 for outside in (0, math.inf))
+    return begins(sizes, middle), *ends, (1 - always - never, always, never)
+
+
+def begins(sizes: list[float], means: np.ndarray) -> float:
+    """Where the means become positive for good; 0 if they always are, infinity if the last one is not."""
+    if means[-1] <= 0:
+        return math.inf
+    for place in range(len(sizes) - 1, 0, -1):
+        if means[place - 1] <= 0:
+            share = -means[place - 1] / (means[place] - means[place - 1])
+            return float(sizes[place - 1] * (sizes[place] / sizes[place - 1]) ** share)
+    return 0
+
+
+#: what a sentence of a paper is held against: value, and both ends of its 95 % interval, each by hand
+Interval = tuple[float, float, float]
+
+
+class ByHand:
+    """Recomputes lines of reproduction.csv from files of the jobs before the statistics."""
+
+    def __init__(self, finished: Path) -> None:
+        """Read which cells each study has."""
+        self.finished, self.results = finished, finished / "results/smoke"
+        self.plan = json.loads((self.results / "statistics/plan.json").read_text(encoding="utf-8"))
+
+    def value(self, line: dict[str, str]) -> Interval:
+        """The line's value, with both ends of its interval."""
+        recompute: Callable[[dict[str, str]], Interval | float] = getattr(self, line["quantity"])
+        found = recompute(line)
+        return found if isinstance(found, tuple) else (found, found, found)
+
+    def sides(self, line: dict[str, str]) -> tuple[np.ndarray, np.ndarray]:
+        """Macro F1 in percent (trials,) of either side, averaged over the levels in step."""
+        within = levels(line["within"])[0]
+        of, over = ([self.cell(line["study"], step | within) for step in levels(line[side])] for side in ("of", "over"))
+        assert len(of) == len(over)
+        return np.mean(of, axis=0), np.mean(over, axis=0)
+
+    def cell(self, study: str, chosen: dict[str, str]) -> np.ndarray:
+        (only,) = self.cells(study, chosen)
+        return 100 * trials_of(self.finished / only["path"])["value"].to_numpy()
+
+    def cells(self, study: str, chosen: dict[str, str]) -> list[dict]:
+        planned = [self.plan["evaluations"][place] for place in self.plan["studies"][study]["evaluations"]]
+        return [each for each in planned if all(str(each["factors"][name]) == chosen[name] for name in chosen)]
+
+    def difference(self, line: dict[str, str]) -> Interval:
+        of, over = self.sides(line)
+        ends = stats.ttest_1samp(of - over, 0).confidence_interval(0.95)
+        middle = float((of - over).mean())
+        low, high = (middle if np.isnan(end) else float(end) for end in ends)  # scipy: no interval of equal ones
+        return middle, low, high
+
+    def relative(self, line: dict[str, str]) -> Interval:
+        """The mean, and as ends the ratios at which a paired t test just fails to find a difference."""
+        of, over = self.sides(line)
+        value = 100 * (of.mean() / over.mean() - 1)
+        if stats.ttest_1samp(over, 0).pvalue > 0.05:
+            return value, math.nan, math.nan  # the mean it is relative to may be zero
+        for end in (float(line["low"]), float(line["high"])):
+            left = of - (1 + end / 100) * over
+            assert abs(left.mean()) == pytest.approx(stats.t.ppf(0.975, 2) * left.std(ddof=1) / math.sqrt(3), abs=1e-9)
+        return value, float(line["low"]), float(line["high"])
+
+    def crossing(self, line: dict[str, str]) -> Interval:
+        sizes, differences = training_sizes(self.finished, levels(line["of"])[0]["dataset"])
+        assert [1000 * float(line[end]) for end in ("smallest", "largest")] == pytest.approx([sizes[0], sizes[-1]])
+        place, low, high, _ = crossing_by_hand(sizes, differences)
+        return place / 1000, low / 1000, high / 1000
+
+    def loss_ratio(self, line: dict[str, str]) -> Interval:
+        losses = pd.read_csv(self.results / "pretrained" / EQUAL["WLPMCT"] / "losses.csv").query("split == 'valid'")
+        lps, tempogram = (losses[losses.worker == worker].set_index("epoch").loss for worker in ("lps", "tempogram"))
+        return float(np.log10(lps / tempogram).mean()), math.nan, math.nan  # one checkpoint
+
+    def corpus(self, line: dict[str, str], name: str) -> pd.DataFrame:
+        (chosen,) = levels(line["of"])
+        folder = self.results / "corpora" / next(iter(chosen.values())) / "16000"
+        return pd.read_csv(folder / name) if name.endswith("csv") else pd.read_parquet(folder / name)
+
+    def clips(self, line: dict[str, str]) -> float:
+        broken = set(self.corpus(line, "quarantine.csv")["clip"]) - set(self.corpus(line, "clips.parquet")["clip"])
+        return (len(self.corpus(line, "clips.parquet")) + len(broken)) / 1000
+
+    def hours(self, line: dict[str, str]) -> float:
+        return float(self.corpus(line, "clips.parquet")["length"].sum()) / 16000 / 3600
+
+    def classes(self, line: dict[str, str]) -> float:
+        return len(self.corpus(line, "labels.parquet").columns.drop("clip", errors="ignore"))
+
+    def classes_removed(self, line: dict[str, str]) -> float:
+        assert line["of"] == "dataset=extended_ballroom"
+        return 13 - self.classes(line)
+
+    def train_clips(self, line: dict[str, str]) -> float:
+        (chosen,) = levels(line["of"])
+        cells = self.cells(line["study"], chosen)
+        (size,) = {size for cell in cells for size in trials_of(self.finished / cell["path"])["train_clips"]}
+        return size / 1000
+
+    def trials(self, line: dict[str, str]) -> float:
+        return 3
+
+    def parameters(self, line: dict[str, str]) -> float:
+        run = {"encoder=pase": PASE, "encoder=pase_plus": EQUAL["WLPMCT"]}[line["of"]]
+        with safe_open(self.results / "pretrained" / run / "encoder.safetensors", framework="numpy") as kept:
+            trained = [name for name in kept.keys() if not name.endswith(BUFFERS)]  # noqa: SIM118
+            return sum(int(np.prod(kept.get_slice(name).get_shape())) for name in trained) / 1e6
+
+    def embedding_size(self, line: dict[str, str]) -> float:
+        return float(np.load(self.results / "embeddings" / PASE / "openmic.npy", mmap_mode="r").shape[-1])
+
+    def epochs(self, line: dict[str, str]) -> float:
+        return float(pd.read_csv(self.results / "pretrained" / EQUAL["WLPMCT"] / "losses.csv").epoch.max())
+
+    def weighing_epochs(self, line: dict[str, str]) -> float:
+        kept = (self.results / "pretrained" / run / "weigh.json" for run in REWEIGHTED.values())
+        (found,) = {json.loads(path.read_text(encoding="utf-8"))["epochs"] for path in kept}
+        return float(found)
+
+    def training(self, key: str) -> float:
+        cell = self.results / "evaluations" / PASE / "openmic/linear/frozen/100pct/record.json"
+        return float(json.loads(cell.read_text(encoding="utf-8"))["config"]["training"][key])
+
+    def learning_rate(self, line: dict[str, str]) -> float:
+        return self.training("learning_rate")
+
+    def patience(self, line: dict[str, str]) -> float:
+        return self.training("patience")
+
+    def hop(self, line: dict[str, str]) -> float:
+        return 160
+
+    def fft_length(self, line: dict[str, str]) -> float:
+        return 2048
+
+    def prosody_features(self, line: dict[str, str]) -> float:
+        return 4
+
+    def sample_rate(self, line: dict[str, str]) -> float:
+        return 16000
+
+
+BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # of batch normalisation: kept, not trained
+
+
+def levels(text: str) -> list[dict[str, str]]:
+    """Read "factor=level,level factor=level" as one dictionary for each level in step."""
+    parts = [(factor, several.split(",")) for factor, several in (part.split("=") for part in text.split())]
+    steps = max((len(several) for _, several in parts), default=1)
+    return [{factor: several[step % len(several)] for factor, several in parts} for step in range(steps)]
+
+
+def test_published_statements_recompute_from_what_was_run(finished: Path) -> None:
+    by_hand = ByHand(finished)
+    table = pd.read_csv(by_hand.results / "statistics/reproduction.csv", dtype=str, keep_default_na=False)
+    spoken = table[table["value"] != ""]
+    assert len(spoken) >= 30
+    for _, row in spoken.iterrows():
+        line = {name: str(row[name]) for name in table.columns}
+        shown = [float(line[name] or "nan") for name in ("value", "low", "high")]
+        expected = by_hand.value(line)
+        assert shown == pytest.approx(expected, rel=1e-9, abs=1e-9, nan_ok=True), line
+        assert line["verdict"] == verdict_by_hand(line, *expected), line
+
+
+def verdict_by_hand(line: dict[str, str], value: float, low: float, high: float) -> str:
+    if line["expected"] and not line["mean"]:
+        sign = -1 if line["expected"] == "below zero" else 1
+        low, high = sorted((sign * low, sign * high))
+        if line["expected"] == "not above zero":
+            margin = float(line["margin"] or 0)
+            return "holds" if high <= margin else "does not hold" if low > margin else "inconclusive"
+        return "holds" if low > 0 else "does not hold" if high < 0 else "inconclusive"
+    if line["kind"] == "chosen":
+        return "as published" if value == float(line["mean"]) else "set otherwise"
+    if line["quantity"] == "parameters":  # of networks, which are no twins
+        return "different" if abs(value - float(line["mean"])) > 0.5 else "equivalent"
+    return "not comparable"
+
+
+def test_quarantined_clips_show_in_every_table(finished: Path) -> None:
+    quarantine = pd.read_csv(finished / "results/smoke/corpora/openmic/16000/quarantine.csv")
+    assert len(quarantine) > 0, "the smoke twins have defects"
+    trials = pd.read_csv(finished / "results/smoke/statistics/trials.csv")
+    assert set(trials[trials.dataset == "openmic"].quarantined) == {len(quarantine)}
+    assert "quarantined" in (finished / "results/smoke/tables/wu2021_fig2.md").read_text(encoding="utf-8").lower()
+
+
+def test_a_second_run_does_nothing(finished: Path) -> None:
+    assert planned(finished) == set()
+
+
+@pytest.mark.parametrize("file", ["workflow_scripts/encoders/pase.py", "workflow_scripts/pretraining/trainer.py"])
+def test_a_comment_re_runs_nothing(finished: Path, file: str) -> None:
+    with edited(finished / file, lambda text: text + "\n# a remark\n"):
+        assert planned(finished) == set()
+
+
+def test_an_encoder_re_runs_its_runs(finished: Path) -> None:
+    with edited(finished / "workflow_scripts/encoders/pase.py", with_meaning):
+        assert planned(finished) == {
+            *pretrains(PASE),
+            *descend(PASE),
+            *embeds(untrained("random")),
+            *evaluations(untrained("random"), "frozen"),
+            *evaluations(untrained("pase"), "supervised"),
+        }
+
+
+def test_tempogram_re_runs_exactly_the_runs_whose_set_contains_it(finished: Path) -> None:
+    with edited(finished / "workflow_scripts/workers/tempogram.py", with_meaning):
+        runs = [PASE, *(runs[workers] for runs in (EQUAL, REWEIGHTED) for workers in ("WLPT", "WLPMCT"))]
+        assert planned(finished) == pretrains(*runs) | descend(*runs)
+
+
+def test_a_stored_worker_re_runs_its_targets_too(finished: Path) -> None:
+    with edited(finished / "workflow_scripts/workers/prosody.py", with_meaning):
+        extracted = {"extract audioset_music/16000/prosody"}
+        assert planned(finished) == extracted | pretrains(*PRETRAINED) | descend(*PRETRAINED)
+
+
+def test_re_weighting_re_runs_only_what_hangs_off_it(finished: Path) -> None:
+    with edited(finished / "workflow_scripts/weightings/reweighted.py", with_meaning):
+        assert planned(finished) == pretrains(*REWEIGHTED.values()) | descend(*REWEIGHTED.values())
+
+
+def test_a_recipe_number_re_runs_what_was_trained_by_it(finished: Path) -> None:
+    with edited(finished / SMOKE, lambda text: text.replace("steps_per_epoch: 2", "steps_per_epoch: 3")):
+        assert planned(finished) == pretrains(*PRETRAINED) | descend(*PRETRAINED)
+
+
+def test_a_new_data_set_runs_its_own_cells(finished: Path) -> None:
+    added = ("fma_small",)
+
+    def with_one_more(text: str) -> str:
+        before = "wu2021_fig2: {recipe: [smoke], dataset: [openmic, extended_ballroom]"
+        return text.replace(before, before.replace("extended_ballroom", "extended_ballroom, fma_small"))
+
+    floors = [untrained(name) for name in ("random", "random_plus", "handcrafted")]
+    frozen = [PASE, EQUAL["WLPMCT"], *floors]
+    with edited(finished / SMOKE, with_one_more):
+        assert planned(finished) == {
+            *("acquire fma_small", "prepare fma_small/16000", "audit fma_small", "plan", *SUMMARIES),
+            *(job for run in frozen for job in embeds(run, added) | evaluations(run, "frozen", datasets=added)),
+            *(
+                job
+                for name in ("pase", "pase_plus")
+                for job in evaluations(untrained(name), "supervised", datasets=added)
+            ),
+        }
+
+
+def test_reweighted_runs_alone_do_not_ask_for_the_equal_ones(finished: Path) -> None:
+    config = finished / "alone.yaml"
+    config.write_text("studies: [wu2021_fig6]\nresults: results/alone\n", encoding="utf-8")
+    result = snakemake(finished, "--dry-run", configfiles=(SMOKE, str(config)))
+    config.unlink()
+    assert result.returncode == 0, result.stdout + result.stderr
+    jobs = re.findall(r"^rule (weigh|pretrain):\n(?:    .*\n)*?    output: ([^,\n]+)", result.stdout, re.M)
+    assert sorted(rule for rule, _ in jobs) == ["pretrain"] * 3 + ["weigh"] * 3
+    assert all("/reweighted/" in output for _, output in jobs)
+
+
+def test_report_code_re_runs_no_training(finished: Path) -> None:
+    with edited(finished / "workflow_scripts/compose.py", with_meaning):
+        assert planned(finished) == {"compose"}
+    with edited(finished / "workflow_scripts/draw.py", with_meaning):
+        assert planned(finished) == {"draw", "compose"}
+    with edited(finished / "workflow_scripts/figures/losses.py", with_meaning):
+        assert planned(finished) == {"draw", "compose"}
+
+
+def test_stale_results_are_noticed_without_snakemakes_records(finished: Path) -> None:
+    records, aside = finished / ".snakemake", finished / ".snakemake-aside"
+    records.rename(aside)
+    try:
+        with edited(finished / "workflow_scripts/encoders/pase.py", with_meaning):
+            result = snakemake(finished, "--show-failed-logs")
+            assert result.returncode != 0
+            assert "stale" in result.stdout + result.stderr
+    finally:
+        shutil.rmtree(records)
+        aside.rename(records)
+        restored = snakemake(finished)
+        assert restored.returncode == 0, restored.stderr[-5000:]
+
+
+def test_a_run_that_fails_still_shows_what_it_finished(finished: Path) -> None:
+    results = finished / "results" / "smoke"
+    whole = {path: path.read_bytes() for path in (results / "tables").iterdir()}
+    edit = ("def build(options: Options) -> Handcrafted:", '    raise RuntimeError("no such feature")')
+    with edited(
+        finished / "workflow_scripts/encoders/handcrafted.py", lambda text: text.replace(edit[0], "\n".join(edit))
+    ):
+        failed = snakemake(finished, "--keep-going")
+        assert failed.returncode != 0
+        assert "Tables of what was finished: results/smoke/unfinished/report/index.html" in failed.stderr
+    table = pd.read_csv(results / "unfinished/tables/wu2021_fig2.csv", keep_default_na=False)
+    lost = table[table["encoder"] == "handcrafted"]
+    assert len(lost) == len(DATASETS)
+    assert set(lost["reason"]) == {"failed: embed: RuntimeError: no such feature"}
+    assert set(table.loc[table["encoder"] != "handcrafted", "status"]) == {"measured"}
+    page = (results / "unfinished/report/index.html").read_text(encoding="utf-8")
+    assert "Unfinished: the run failed." in page
+    assert all(path.read_bytes() == content for path, content in whole.items()), "the whole tables are left alone"
+    mended = snakemake(finished)
+    assert mended.returncode == 0, mended.stderr[-5000:]
+    assert not (results / "unfinished").exists()
+    assert all(path.read_bytes() == content for path, content in whole.items()), "and made again, byte for byte"
+    assert planned(finished) == set()
+
+
+TOY_ENCODER = '''
+"""The smallest encoder: one convolution."""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from workflow_scripts.networks.interfaces import Encoder
+
+TRAINABLE = True
+SAMPLE_RATE = 16000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    channels: int = 8
+
+
+class Toy(Encoder):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.sample_rate, self.hop, self.embedding_size = SAMPLE_RATE, 160, channels
+        self.layer = nn.Conv1d(1, channels, 160, stride=160)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        return self.layer(audio[:, None])
+
+
+def build(options: Options) -> Encoder:
+    return Toy(options.channels)
+'''
+
+TOY_DATASET = '''
+"""Two kinds of tone."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from workflow_scripts.levels.dataset_index import DatasetIndex
+
+BIBTEX = ""
+LICENSE = "none"
+REMOTES: dict = {}
+TASK = "multiclass"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    pass
+
+
+def index(root: Path, options: Options) -> DatasetIndex:
+    paths = sorted(root.glob("*.wav"))
+    names = [path.stem for path in paths]
+    clips = pd.DataFrame({"clip": names, "path": [path.name for path in paths]})
+    clips["start_seconds"] = clips["end_seconds"] = float("nan")
+    clips["split"] = [("train", "train", "valid", "test")[int(name[4:]) % 4] for name in names]
+    clips["group"] = names
+    labels = pd.DataFrame({kind: [float(name.startswith(kind)) for name in names] for kind in ("high", "deep")}, names)
+    return DatasetIndex(task=TASK, clips=clips, labels=labels.astype("float32"))
+'''
+
+TOY_CONFIG = """
+studies: [wu2021_fig2]
+trim:
+  wu2021_fig2: {{dataset: [toy], encoder: [toy], scenario: [frozen, fine_tuned], floors: [random], comparisons: []}}
+datasets:
+  toy: {{loader: toy, source: local, path: "{tones}"}}
+encoders:
+  toy: {{channels: 4}}
+"""
+
+
+def test_a_new_encoder_and_a_new_data_set_are_one_file_each(finished: Path, tmp_path: Path) -> None:
+    package = finished / "workflow_scripts"
+    levels = {package / "encoders" / "toy.py": TOY_ENCODER, package / "datasets" / "toy.py": TOY_DATASET}
+    write_tones(tmp_path / "tones")
+    config = tmp_path / "toy.yaml"
+    config.write_text(TOY_CONFIG.format(tones=tmp_path / "tones"), encoding="utf-8")
+    for path, text in levels.items():
+        path.write_text(text, encoding="utf-8")
+    try:
+        result = snakemake(finished, "--show-failed-logs", configfiles=(SMOKE, str(config)))
+        assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-8000:]
+        trials = pd.read_csv(finished / "results/smoke/statistics/trials.csv")
+        assert {tuple(row) for row in trials[["dataset", "encoder", "scenario"]].to_numpy()} == {
+            ("toy", "toy", "frozen"),
+            ("toy", "toy", "fine_tuned"),
+            ("toy", "random", "frozen"),
+        }
+    finally:
+        for path in levels:
+            path.unlink()
+        restored = snakemake(finished)
+    assert restored.returncode == 0, restored.stderr[-5000:]
+
+
+CHECKPOINT_CONFIG = """
+checkpoints:
+  official: {{encoder: pase_plus, path: "{file}", options: {{embedding: 16, width: 0.125}}}}
+trim:
+  wu2021_fig2: {{checkpoints: [official]}}
+"""
+
+
+def test_an_official_checkpoint_serves_a_cell(finished: Path, tmp_path: Path) -> None:
+    encoder = pase_plus.build(pase_plus.Options(embedding=16, width=0.125))
+    torch.save({"state_dict": encoder.state_dict(), "step": 7}, tmp_path / "FE_e7.ckpt")
+    config = tmp_path / "official.yaml"
+    config.write_text(CHECKPOINT_CONFIG.format(file=tmp_path / "FE_e7.ckpt"), encoding="utf-8")
+    run = "official/pase_plus/none/none/none/none/seed0"
+    cell = f"results/smoke/evaluations/{run}/openmic/linear/frozen/100pct/trials.csv"
+    result = snakemake(finished, "--show-failed-logs", cell, configfiles=(SMOKE, str(config)))
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-8000:]
+    trials = pd.read_csv(finished / cell)
+    assert set(trials.corpus) == {"official"}
+    assert trials[trials.metric == "macro_f1"].value.between(0, 1).all()
+
+
+def write_tones(folder: Path) -> None:
+    folder.mkdir()
+    for kind, hertz in {"high": 3000, "deep": 200}.items():
+        for number in range(8):
+            sound = 0.3 * np.sin(2 * np.pi * (hertz + 10 * number) * np.arange(16000) / 16000)
+            soundfile.write(folder / f"{kind}{number}.wav", sound, 16000)
+
+
+def test_the_readme_shows_the_config_for_recordings() -> None:
+    shown = re.search(r"```yaml\n(.*?)```", (REPOSITORY / "README.md").read_text(encoding="utf-8"), re.S)
+    assert shown
+    text = shown.group(1)
+    assert text == (REPOSITORY / "config/own_recordings.yaml").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 40
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    ("name", "datasets"),
+    [
+        ("own_recordings", ["instruments", "environment", "styles"]),
+        ("own_recordings_clmr", ["styles"]),  # the others take two minutes more and show nothing else
+    ],
+)
+def test_real_recordings_run_from_a_short_config(
+    name: str, datasets: list[str], finished: Path, tmp_path: Path
+) -> None:
+    text, audio = (REPOSITORY / f"config/{name}.yaml").read_text(encoding="utf-8"), SHARED / "audio"
+    for here, there in {
+        "recordings/unlabelled": audio / "unlabelled",
+        "recordings/instruments": audio / "labelled/instruments_iowa",
+        "recordings/environment": audio / "labelled/environment_esc10",
+        "recordings/styles": audio / "labelled/style_loops",
+        "recordings/labels.csv": audio / "manifest.csv",
+    }.items():
+        assert here in text
+        text = text.replace(here, str(there))
+    given, quick = tmp_path / "own.yaml", tmp_path / "quick.yaml"
+    given.write_text(text, encoding="utf-8")
+    quick.write_text(
+        "recipes: {short: {epochs: 1, steps_per_epoch: 2, calibration_batches: 2, validation_batches: 1}}\n"
+        "evaluation: {trials: 3, max_epochs: 5}\n"
+        f"trim: {{{name}: {{dataset: {datasets}}}}}\n",
+        encoding="utf-8",
+    )
+    result = snakemake(finished, "--show-failed-logs", configfiles=(str(given), str(quick)))
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-8000:]
+    cells = pd.read_csv(finished / f"results/{name}/statistics/cells.csv")
+    assert set(cells.dataset) == set(datasets)
+    assert set(cells.source) == {"local"}
+    assert len(set(cells.encoder)) == 3

@@ -1,0 +1,76 @@
+"""Build encoders, untrained or with the weights of a file, and write such files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.core import files
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.levels import registry
+from workflow_scripts.networks.interfaces import Encoder
+
+METADATA = "prelude"  # one key, since safetensors writes several in random order and the file's bytes should not change
+
+
+def save_encoder(path: Path, encoder: Encoder, *, name: str, options: object, code: str) -> None:
+    """Write an encoder's weights as safetensors; equal weights give equal bytes. `options` is its level's `Options`."""
+    about = {"encoder": name, "options": asdict(options), "code": code}  # type: ignore[call-overload]
+    state = {key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
+    with files.written_atomically(path) as temporary:
+        save_file(state, temporary, metadata={METADATA: json.dumps(about, sort_keys=True)})
+
+
+def load_encoder(path: Path, *, name: str, options: Mapping[str, object]) -> Encoder:
+    """Rebuild the encoder in `path`, on the CPU, in evaluation mode.
+
+    `name` and `options` are those of the config. Raises `UserError` if the file is missing, damaged or holds another
+    encoder.
+    """
+    level = registry.load("encoder", name)
+    chosen = registry.options(level, options)
+    encoder: Encoder = level.build(chosen)
+    try:
+        with safe_open(path, framework="pt") as stored:
+            about = json.loads((stored.metadata() or {}).get(METADATA, "{}"))
+            state = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 - not a dict
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path} cannot be read: pre-train again ({error})") from error
+    found = (about.get("encoder"), about.get("options"))
+    if found != (name, asdict(chosen)):
+        raise UserError(f"{path} holds encoder {found[0]} {found[1]}, not {name} {asdict(chosen)}: pre-train again")
+    try:
+        encoder.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        raise UserError(f"{path} does not fit encoder {name}: pre-train again ({error})") from error
+    return encoder.eval()
+
+
+def build_encoder(choice: Mapping[str, Any], *, seed: int, checkpoint: Path | None) -> Encoder:
+    """Build the encoder of `choice` {name, options}: read from `checkpoint` where there is one, else drawn from `seed`.
+
+    Raises `UserError` when the checkpoint is missing, unreadable or of another encoder.
+    """
+    if checkpoint is not None:
+        return load_encoder(checkpoint, name=choice["name"], options=choice["options"])
+    level = registry.load("encoder", choice["name"])
+    torch.manual_seed(seed)
+    encoder: Encoder = level.build(registry.options(level, choice["options"]))
+    return encoder
+
+
+def check_rate(encoder: Encoder, corpus: Corpus) -> None:
+    """Raise `UserError` unless the corpus was prepared at the encoder's sample rate."""
+    if encoder.sample_rate != corpus.facts.sample_rate:
+        raise UserError(
+            f"{corpus.folder} is at {corpus.facts.sample_rate} Hz and the encoder reads {encoder.sample_rate} Hz: "
+            f"prepare {corpus.facts.dataset} at {encoder.sample_rate} Hz"
+        )

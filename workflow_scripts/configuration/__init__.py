@@ -1,0 +1,1 @@
+"""Models and checks of configs and studies; never imports torch."""

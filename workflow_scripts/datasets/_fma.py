@@ -1,0 +1,125 @@
+"""What FMA small and FMA medium share: the metadata table and the folder layout (Defferrard et al., ISMIR 2017)."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection
+from pathlib import Path
+
+import pandas as pd
+
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, first_existing, one_hot
+from workflow_scripts.levels.dataset_index import DatasetIndex
+from workflow_scripts.sources.remotes import Remote
+
+#: the owner's checksums, from the README of mdeff/fma
+METADATA = Remote(
+    url="https://os.unil.cloud.switch.ch/fma/fma_metadata.zip",
+    algorithm="sha1",
+    checksum="f0df49ffe5f2a6008d7dc83c6915b31835dfe733",
+    unpack=True,
+)
+
+SPLITS = {"training": "train", "validation": "valid", "test": "test"}
+#: `subset` names the smallest subset that holds the track, so a larger subset is a union: `== "medium"` loses 8,000
+SUBSETS = {"small": ("small",), "medium": ("small", "medium")}
+COLUMNS = {
+    "split": ("set", "split"),
+    "subset": ("set", "subset"),
+    "genre": ("track", "genre_top"),
+    "artist": ("artist", "id"),
+}
+#: clips cut from the wrong place of the track (mdeff/fma, issues 8 and 44; MIT licence); some hold no audio at all
+KNOWN_BAD = frozenset(
+    (
+        *(1486, 5574, 65753, 80391, 98558, 98559, 98560, 98565, 98566, 98567, 98568, 98569, 98571, 99134),
+        *(105247, 108924, 108925, 126981, 127336, 133297, 143992),
+    )
+)
+
+
+def index(root: Path, *, subset: str, marked: Collection[str] | None = None) -> DatasetIndex:
+    """Index of a subset from `tracks.csv`, with the official artist-disjoint split.
+
+    `marked`: take only tracks that the table marks as of one of these subsets (None: of all that are part of this one).
+    `root` holds `fma_metadata/` and `fma_<subset>/`. Audio may also lie in `root` itself, and in one flat
+    folder instead of one per thousand. Raises `UserError` when the metadata or all audio is missing.
+    """
+    tracks = read_tracks(_metadata(root))
+    tracks = tracks[tracks["subset"].isin(SUBSETS[subset] if marked is None else marked)].sort_index()
+    folder = next((name for name in (f"fma_{subset}", "") if (root / name).is_dir()), "")
+    rows: list[tuple[str, str]] = []
+    excluded: list[tuple[str, str]] = []
+    for track, genre, split in zip(tracks.index, tracks["genre"], tracks["split"], strict=True):
+        clip = f"{track:06d}"
+        path = first_existing(root, [f"{folder}/{part}{clip}.mp3".lstrip("/") for part in (f"{clip[:3]}/", "")])
+        reason = _unusable(track, genre=genre, split=split, path=path)
+        if reason is None and path is not None:
+            rows.append((clip, path))
+        else:
+            excluded.append((clip, reason or MISSING))
+    if not rows:
+        raise UserError(f"{root} holds no audio of FMA {subset}: expected fma_{subset}/000/000002.mp3 and so on")
+    kept = tracks.loc[[int(clip) for clip, _ in rows]]
+    clips = [clip for clip, _ in rows]
+    return DatasetIndex(
+        task="multiclass",
+        clips=clip_table(
+            clip=clips,
+            path=[path for _, path in rows],
+            split=[SPLITS[split] for split in kept["split"]],
+            group=[
+                f"artist{artist}" if artist else f"track{clip}"
+                for artist, clip in zip(kept["artist"], clips, strict=True)
+            ],
+        ),
+        labels=one_hot(list(kept["genre"]), classes=sorted(set(tracks["genre"]) - {""}), clips=clips),
+        excluded=excluded_table(excluded),
+    )
+
+
+def read_tracks(path: Path) -> pd.DataFrame:
+    """Read split, subset, genre and artist (strings, empty where unknown) of every track, indexed by track id.
+
+    The file has two header rows and then a third line that only names the index. Raises `UserError` when a column is
+    missing.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.reader(file)
+        outer, inner, third = (next(reader, []) for _ in range(3))
+    positions = {pair: i for i, pair in enumerate(zip(outer, inner, strict=False))}
+    missing = [f"{outer}/{inner}" for outer, inner in COLUMNS.values() if (outer, inner) not in positions]
+    if missing:
+        raise UserError(
+            f"{path} lacks {', '.join(missing)}: use tracks.csv of fma_metadata.zip, which has two header rows"
+        )
+    wanted = {0: "track", **{positions[pair]: name for name, pair in COLUMNS.items()}}
+    table = pd.read_csv(
+        path,
+        header=None,
+        skiprows=2 if third and third[0].isdigit() else 3,
+        usecols=sorted(wanted),
+        dtype=str,
+        keep_default_na=False,
+        encoding="utf-8",
+    ).rename(columns=wanted)
+    table.index = pd.Index(table.pop("track").astype(int), name="track")
+    return table
+
+
+def _metadata(root: Path) -> Path:
+    for folder in (root / "fma_metadata", root, root.parent / "fma_metadata"):
+        if (folder / "tracks.csv").is_file():
+            return folder / "tracks.csv"
+    raise UserError(f"{root} lacks fma_metadata/tracks.csv: unpack fma_metadata.zip there")
+
+
+def _unusable(track: int, *, genre: str, split: str, path: str | None) -> str | None:
+    if track in KNOWN_BAD:
+        return "known bad clip: cut from the wrong place of the track (mdeff/fma issues 8 and 44)"
+    if not genre:
+        return "the track has no root genre"
+    if split not in SPLITS:
+        return f"unknown split {split!r}"
+    return None if path else MISSING

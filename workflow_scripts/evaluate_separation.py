@@ -1,0 +1,84 @@
+"""Judge the pretext itself: how well a pre-trained encoder separates the songs of a corpus with stems.
+
+    python -m workflow_scripts.evaluate_separation --config JSON --code DIGEST --corpus DIR --checkpoint FILE
+        --output FILE.json [--threads N]
+
+The config states `encoder` {name, options}, `worker` (by which it was pre-trained) and `split` (of the songs that are
+judged). Writes, for each source, the scale-invariant signal-to-distortion ratio and the SDR of BSS Eval in dB, both
+also of the mixture in place of an estimate, as means over songs and song by song. museval, by which MUSDB18's published
+numbers are made, goes another way: medians over windows of a second, then over songs, of stereo at 44.1 kHz with BSS
+Eval v4, whose distortion filter is one for the whole song. Here songs are judged as the networks hear them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.checkpoints.encoder_file import build_encoder, check_rate
+from workflow_scripts.configuration import compatibility
+from workflow_scripts.core import files
+from workflow_scripts.core.errors import UserError, run_command
+from workflow_scripts.core.progress import track
+from workflow_scripts.core.provenance import Record
+from workflow_scripts.evaluation.separation_quality import judge, summary
+from workflow_scripts.levels import registry
+from workflow_scripts.pretraining.device import best_device, device_name, use_threads
+from workflow_scripts.pretraining.stem_mixtures import Mixer
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line."""
+    arguments = _arguments(argv)
+    config = json.loads(arguments.config)
+    record = Record(config=config, code=arguments.code)
+    use_threads(arguments.threads)
+    device, corpus = best_device(), Corpus(arguments.corpus)
+    worker = registry.load("worker", config["worker"])
+    if not hasattr(worker, "MIX"):
+        separating = [name for name in registry.names("worker") if hasattr(registry.load("worker", name), "MIX")]
+        raise UserError(f"worker {config['worker']} separates nothing: choose one of {', '.join(separating)}")
+    Mixer(corpus, worker.MIX)  # checks the corpus's stems
+    encoder = build_encoder(config["encoder"], seed=0, checkpoint=arguments.checkpoint).to(device)
+    check_rate(encoder, corpus)
+    built = worker.build(registry.options(worker, {}), embedding_size=encoder.embedding_size)
+    built.check(encoder)
+    rows = corpus.rows(config["split"])
+    compatibility.require_songs_to_judge(len(rows), corpus=corpus.folder, split=config["split"])
+    found = judge(
+        encoder,
+        corpus,
+        rows,
+        sources=worker.MIX.sources,
+        device=device,
+        show=lambda songs: track(songs, description="evaluate_separation", total=len(songs)),
+    )
+    content = record.content(
+        data={corpus.facts.dataset: corpus.facts.digest},
+        device=device_name(device),
+        source=corpus.facts.source,
+        songs=len(rows),
+        sources=summary(found),
+        by_song=[asdict(one) for one in found],
+    )
+    files.write_json(arguments.output, content)
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="evaluate_separation", description="Judge how well an encoder separates songs."
+    )
+    parser.add_argument("--config", required=True, help="JSON: encoder, worker, split")
+    parser.add_argument("--code", required=True, help="code digest, written into the record")
+    parser.add_argument("--corpus", required=True, type=Path, help="folder written by prepare, of a corpus with stems")
+    parser.add_argument("--checkpoint", required=True, type=Path, help="encoder.safetensors written by pretrain")
+    parser.add_argument("--output", required=True, type=Path, help=".json file to write")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,1 @@
+"""Downstream evaluation: trials of heads on frozen or fine-tuned encoders."""

@@ -1,0 +1,1 @@
+"""Factors, the registry of levels, and the base classes of their options."""

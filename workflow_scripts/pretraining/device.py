@@ -1,0 +1,80 @@
+"""Where to train, with which precision, and compiled or not."""
+
+from __future__ import annotations
+
+import copy
+import platform
+import sys
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.pretraining import distributed
+
+
+def best_device() -> torch.device:
+    """Return the GPU if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def use_threads(threads: int) -> None:
+    """Let torch compute on `threads` CPU threads; 0 leaves the choice to torch."""
+    if threads:
+        torch.set_num_threads(threads)
+
+
+def device_name(device: torch.device) -> str:
+    """Return the device as records state it."""
+    return f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else f"cpu: {platform.machine()}"
+
+
+def autocast_type(precision: str, device: torch.device) -> torch.dtype | None:
+    """Type for autocast, or None for plain float32; `UserError` where bf16 is asked of a GPU that lacks it."""
+    if precision == "float32" or (precision == "auto" and device.type != "cuda"):
+        return None
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        if precision == "auto":
+            return None
+        raise UserError("recipe: precision bf16 is not supported by this GPU: use auto or float32")
+    return torch.bfloat16
+
+
+def compiles(choice: bool | Literal["auto"], device: torch.device) -> bool:
+    """Whether to compile on `device`: `auto` does on a GPU; on a CPU minutes of compiling seldom pay."""
+    return device.type == "cuda" if choice == "auto" else choice
+
+
+class CompiledModule:
+    """Calls a module through `torch.compile`, or plainly, after one printed line, where it cannot be compiled.
+
+    The module stays as it is: its parameters and state-dict keys are those of the plain one.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        """Compile `module` at the first call."""
+        self.module, self.works = module, False
+        self._compiled = torch.compile(module)
+        self._tried = False
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """Return `module(values)`."""
+        if not self._tried:
+            self._tried, self.works = True, self._try(values)
+        return self._compiled(values) if self.works else self.module(values)
+
+    def _try(self, values: Tensor) -> bool:
+        """Compile forward and backward on `values`, and leave no trace in the module or the random numbers."""
+        before, reason = copy.deepcopy(self.module.state_dict()), ""
+        trained = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
+        with torch.random.fork_rng([values.device] if values.device.type == "cuda" else []):
+            try:
+                torch.autograd.grad(self._compiled(values).sum(), trained, allow_unused=True)
+            except Exception as error:  # compilers fail in many ways; a fault of the module itself shows when it runs
+                reason = f"{type(error).__name__}: {error}"
+        self.module.load_state_dict(before)
+        if reason and distributed.is_first():
+            line = " ".join(reason.split())[:200]  # a compiler's report can fill pages
+            print(f"training without torch.compile, which failed ({line})", file=sys.stderr, flush=True)
+        return not distributed.largest(bool(reason))  # all processes compute alike

@@ -1,0 +1,57 @@
+"""State files, from which an interrupted pre-training resumes."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from workflow_scripts.core import files
+from workflow_scripts.core.errors import UserError
+
+
+class StateFile:
+    """The state of an unfinished run, beside its output folder: `.<output>-<digest>.state`.
+
+    The digest stands for everything the result depends on, so a state of other code, numbers or data is never taken up.
+    """
+
+    def __init__(self, output: Path, digest: str) -> None:
+        """Name the file for the run that writes `output`."""
+        self.output, self.digest = output, digest
+        self.path = output.parent / f".{output.name}-{digest}.state"
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Write the state atomically: a kill leaves the old one or the new one."""
+        with files.written_atomically(self.path) as temporary:
+            torch.save(dict(state), temporary)
+
+    def load(self, device: torch.device) -> dict[str, Any] | None:
+        """Return the state with its tensors on `device`, or None if there is none; `UserError` if it is damaged."""
+        if not self.path.exists():
+            return None
+        try:
+            return dict(torch.load(self.path, map_location=device, weights_only=True))
+        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+            raise UserError(f"{self.path} is damaged: delete it to start over ({error})") from error
+
+    def steps(self) -> int:
+        """Steps that are done in the saved state; 0 without one."""
+        saved = self.load(torch.device("cpu"))
+        return int(saved["done"]) if saved else 0
+
+    def copy_to(self, other: StateFile) -> None:
+        """Let `other` hold this state instead of its own."""
+        with files.written_atomically(other.path) as temporary:
+            shutil.copyfile(self.path, temporary)
+
+    def remove(self) -> None:
+        """Remove the state, those of other code or numbers for this output, and halves left by kills."""
+        for pattern in (f".{self.output.name}-*.state", f"..{self.output.name}-*.state"):
+            for path in self.output.parent.glob(pattern):
+                path.unlink(missing_ok=True)

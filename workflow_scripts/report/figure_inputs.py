@@ -1,0 +1,307 @@
+"""What a figure may look at, read when it is asked for: a study's table, trials, losses and predictions."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.levels.factors import FACTORS, PRETRAINING
+from workflow_scripts.planning.manifest import Evaluation, Plan, Pretrained, Study
+from workflow_scripts.report import labels as words
+from workflow_scripts.report import study_table as tables
+from workflow_scripts.statistics import trials
+from workflow_scripts.statistics.csv_io import Kind, read_csv
+from workflow_scripts.statistics.data_sources import sources_of
+from workflow_scripts.statistics.samples import Cell, Cells, objection
+from workflow_scripts.statistics.tables import summary
+from workflow_scripts.statistics.tables.summary import METHOD_FACTORS, MISSING
+from workflow_scripts.statistics.test_set_bootstrap import DAMAGED
+
+#: columns of numbers behind figures that are not text, besides those of the statistics
+KINDS: dict[str, Kind] = {
+    **summary.KINDS,
+    **dict.fromkeys(("half_width", "value", "loss", "weight", "drawn", "size"), "number"),
+    **dict.fromkeys(("start", "seconds", "confidence"), "number"),
+    **dict.fromkeys(("crosses", "always", "never", "train_clips"), "number"),
+    **dict.fromkeys(("x", "y", "perplexity", "agreement", "chance", "probability"), "number"),
+    **dict.fromkeys(("epoch", "runs", "parameters", "clips", "positives", "points", "candidates"), "count"),
+}
+LOSSES: dict[str, Kind] = {
+    **{"epoch": "integer", "split": "text", "worker": "text"},
+    **{"loss": "number", "weight": "number"},
+}
+NOT_RUN = "not run"
+
+
+class Statistics:
+    """The files that `aggregate` wrote; each is read once, however many studies look at it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Look into `folder`; `UserError` when a file is asked for that is not there."""
+        self.folder = folder
+
+    @functools.cached_property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables about studies, by name."""
+        return summary.read_tables(self.folder)
+
+    @functools.cached_property
+    def trials(self) -> pd.DataFrame:
+        """Every trial."""
+        path = self.folder / "trials.csv"
+        if not path.is_file():
+            raise UserError(f"{path}: no such file; run aggregate first")
+        return trials.read_trials(path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """What a study measured in one way: the cells that differ in the pre-training seed alone.
+
+    `cells` are the measured ones of the evaluations that were planned, with the study's metric; `reason` says why some
+    or all are missing.
+    """
+
+    levels: Mapping[str, str]
+    floor: bool
+    evaluations: tuple[Evaluation, ...]
+    cells: tuple[Cell, ...]
+    reason: str
+    train_clips: float  # mean over the trials; not-a-number where nothing was measured
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What every row of numbers about this method says."""
+        return {
+            **self.levels,
+            "status": summary.MEASURED if self.cells else MISSING,
+            "reason": self.reason,
+            **evidence_of(self.cells),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """What the trials of a cell predicted on the test split.
+
+    `labels` are (clips, classes) with NaN where nobody looked, `scores` (trials, clips, classes), `confusion` counts
+    (trials, true, predicted), or (trials, classes, 2, 2) where a clip can have several classes.
+    """
+
+    clips: tuple[str, ...]
+    classes: tuple[str, ...]
+    labels: np.ndarray
+    scores: np.ndarray
+    confusion: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Windows:
+    """What the head of a cell's first trial heard of the test clips window by window.
+
+    `scores` are probabilities (windows, classes), `clips` (windows,) places among the test clips, `starts` (windows,)
+    seconds into them, and all are `seconds` long.
+    """
+
+    scores: np.ndarray
+    clips: np.ndarray
+    starts: np.ndarray
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything about one study."""
+
+    study: Study
+    plan: Plan
+    statistics: Statistics
+
+    @functools.cached_property
+    def table(self) -> tables.Table:
+        """The study's table."""
+        return tables.build(self.study, self.statistics.tables)
+
+    @property
+    def entries(self) -> pd.DataFrame:
+        """The table's entries in the study's metric, in the printed unit."""
+        entries = tables.tidy(self.study, self.statistics.tables["entries"])
+        return entries[entries["metric"] == self.study.metric]
+
+    @property
+    def measure(self) -> words.Measure:
+        """How the study's metric is printed."""
+        return words.measure(self.study.metric)
+
+    @functools.cached_property
+    def trials(self) -> pd.DataFrame:
+        """The study's trials, all metrics, in the order of `trials.csv`."""
+        planned = pd.DataFrame([evaluation.factors for evaluation in self.plan.of(self.study)], columns=list(FACTORS))
+        return self.statistics.trials.merge(planned, on=list(FACTORS), how="inner")
+
+    @functools.cached_property
+    def methods(self) -> tuple[Method, ...]:
+        """Every method the study planned, measured or not, in planned order."""
+        cells, metric = Cells(self.trials), self.study.metric
+        clips = self.trials.groupby(list(FACTORS))["train_clips"].mean().to_dict()
+        groups: dict[tuple[str, ...], list[Evaluation]] = {}
+        for evaluation in self.plan.of(self.study):
+            groups.setdefault(tuple(evaluation.factors[factor] for factor in METHOD_FACTORS), []).append(evaluation)
+        methods = []
+        for key, evaluations in groups.items():
+            reasons = [cells.reason_missing(evaluation, metric) for evaluation in evaluations]
+            found = [cells.get(each, metric) for each, reason in zip(evaluations, reasons, strict=True) if not reason]
+            measured = tuple(cell for cell in found if cell is not None)
+            objected = objection(measured)
+            if objected:
+                measured, reasons = (), [f"refused: {objected}"]
+            methods.append(
+                Method(
+                    levels=dict(zip(METHOD_FACTORS, key, strict=True)),
+                    floor=evaluations[0].factors["encoder"] in self.study.floors,
+                    evaluations=tuple(evaluations),
+                    cells=measured,
+                    reason="; ".join(dict.fromkeys(filter(None, reasons))),
+                    train_clips=float(np.mean([clips[cell.key] for cell in measured])) if measured else np.nan,
+                )
+            )
+        return tuple(methods)
+
+    def losses(self) -> pd.DataFrame:
+        """Rows of `losses.csv` of the study's runs trained here, with a column for each pre-training factor.
+
+        A run without losses has one row with the worker "" and epoch 0. Raises `UserError` for a damaged file.
+        """
+        parts = [_losses(run.folder / "losses.csv", run.factors) for run in self._runs]
+        columns = [*PRETRAINING, *LOSSES]
+        return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+    @property
+    def _runs(self) -> list[Pretrained]:
+        used = {tuple(each.factors[factor] for factor in PRETRAINING) for each in self.plan.of(self.study)}
+        return [run for run in self.plan.pretrained if tuple(run.factors.values()) in used]
+
+    @functools.cached_property
+    def sources(self) -> dict[str, str]:
+        """Where the audio of each prepared corpus comes from: twin, local or download."""
+        return sources_of(self.plan.corpora)
+
+    def predictions_of(self, method: Method) -> list[Predictions]:
+        """What the measured cells of a method predicted, in the order of its evaluations."""
+        keys = {cell.key for cell in method.cells}
+        return [self.predictions(each) for each in method.evaluations if each.key in keys]
+
+    def predictions(self, evaluation: Evaluation) -> Predictions:
+        """What the trials of a measured cell predicted; `UserError` if the file is missing or damaged."""
+        with _stored(evaluation) as stored:
+            return Predictions(
+                clips=tuple(stored["clips"].tolist()),
+                classes=tuple(stored["classes"].tolist()),
+                labels=stored["labels"],
+                scores=stored["scores"],
+                confusion=stored["confusion"],
+            )
+
+    def windows(self, evaluation: Evaluation) -> Windows | None:
+        """What a measured cell's first trial heard by windows, None where its head does not; `UserError` as above."""
+        with _stored(evaluation) as stored:
+            if "windows_scores" not in stored:
+                return None
+            return Windows(
+                scores=stored["windows_scores"].astype(np.float64),
+                clips=stored["windows_clips"],
+                starts=stored["windows_starts"],
+                seconds=float(stored["windows_seconds"]),
+            )
+
+
+@contextlib.contextmanager
+def _stored(evaluation: Evaluation) -> Iterator[Mapping[str, np.ndarray]]:
+    """The arrays in the predictions of a measured cell; `UserError` if the file is missing or damaged."""
+    path = evaluation.path.with_name("predictions.npz")
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            yield stored
+    except DAMAGED as error:
+        raise UserError(f"{path} is missing or damaged: delete its folder and evaluate again") from error
+
+
+def _losses(path: Path, factors: Mapping[str, str]) -> pd.DataFrame:
+    if not path.is_file():
+        rows = pd.DataFrame([{"epoch": 0, "split": "", "worker": "", "loss": np.nan, "weight": np.nan}])
+        return rows.assign(**factors)
+    try:
+        return read_csv(path, LOSSES).assign(**factors)
+    except ValueError as error:
+        raise UserError(f"{path}: not a losses file ({error}); delete its folder and pre-train again") from error
+
+
+def evidence_of(cells: Sequence[Cell]) -> dict[str, object]:
+    """How much stands behind a number from these cells, and where their data come from; empty without any."""
+    if not cells:
+        return {}
+    return {
+        "trials": min(len(cell.values) for cell in cells),
+        "checkpoints": sum(cell.pretrained for cell in cells),
+        "test_clips": cells[0].test_clips,
+        "source": " ".join(dict.fromkeys(cell.source for cell in cells)),
+        "data": " ".join(dict.fromkeys(cell.data for cell in cells)),
+    }
+
+
+def select(methods: Iterable[Method], levels: Mapping[str, object]) -> list[Method]:
+    """Return the methods that have all these levels."""
+    return [
+        method for method in methods if all(method.levels.get(name) == str(level) for name, level in levels.items())
+    ]
+
+
+def panels(methods: Sequence[Method], *, drawn: Sequence[str]) -> dict[str, list[Method]]:
+    """Group methods into the panels of a figure that itself tells apart the factors `drawn`; keys are their labels.
+
+    Every other factor in which the methods differ makes panels, and the data set always does. Floors differ from
+    methods in the factors of pre-training by nature, so they come into each panel of their data set, head and fraction.
+    """
+    kept = [method for method in methods if not method.floor]
+    apart = [
+        factor
+        for factor in METHOD_FACTORS
+        if factor not in drawn and (factor == "dataset" or len({method.levels[factor] for method in kept}) > 1)
+    ]
+    apart.sort(key=lambda factor: factor != "dataset")
+    found: dict[tuple[str, ...], list[Method]] = {}
+    for method in kept:
+        found.setdefault(tuple(method.levels[factor] for factor in apart), []).append(method)
+    shared = [factor for factor in apart if factor in ("dataset", "head", "fraction")]
+    for key, members in found.items():
+        setting = dict(zip(apart, key, strict=True))
+        members += [
+            method for method in methods if method.floor and all(method.levels[f] == setting[f] for f in shared)
+        ]
+    return {", ".join(words.name(level) for level in key): members for key, members in found.items()}
+
+
+def frame(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> pd.DataFrame:
+    """Numbers behind a figure as a table; counts stay whole numbers where some are missing, missing text is empty."""
+    made = pd.DataFrame([dict(row) for row in rows], columns=list(columns))
+    for column in columns:
+        kind = KINDS.get(column, "text")
+        if kind == "text":
+            made[column] = [str(value) if pd.notna(value) else "" for value in made[column]]
+        else:
+            made[column] = made[column].astype("Int64" if kind in ("count", "integer") else "float64")
+    return made
+
+
+def read_numbers(path: Path) -> pd.DataFrame:
+    """Read the numbers behind a figure back, as `draw` wrote them; `UserError` if it did not."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; run draw first")
+    return read_csv(path, {name: KINDS.get(name, "text") for name in pd.read_csv(path, nrows=0).columns})

@@ -1,0 +1,209 @@
+"""What the kinds of figures share: colours, panels, headings, legends, and saving; same numbers, same bytes."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from workflow_scripts.core.files import written_atomically
+from workflow_scripts.report import labels as words
+from workflow_scripts.report.study_table import NOTHING, TWIN
+from workflow_scripts.statistics.failure_reasons import in_short
+from workflow_scripts.statistics.tables.summary import MISSING
+
+#: Okabe and Ito's colours, safe for colour-blind readers, from dark to light so that they stay apart in grey
+#: (their yellow is too pale on white)
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+INK, SOFT, GRID = "#1b1f24", "#57606a", "#e4e7eb"
+DASHES: tuple[tuple[float, tuple[float, ...]], ...] = (
+    *((0, (1, 1.5)), (0, (5, 2)), (0, (5, 1.5, 1, 1.5)), (0, (9, 3)), (0, (3, 1, 1, 1, 1, 1)), (0, ())),
+)
+MARKERS = ("o", "s", "^", "D", "v", "P")
+#: no dates, and no random ids in svg
+METADATA: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+STYLE: Any = {
+    **{"font.family": "DejaVu Sans", "font.size": 9, "axes.titlesize": 9, "axes.edgecolor": SOFT, "text.color": INK},
+    **{"axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "pdf.fonttype": 42, "savefig.dpi": 160},
+}
+LEGEND_HEIGHT = 0.24  # inches: one legend line
+HEADING_LINE_HEIGHT = 0.19  # inches: a line of 10 points
+CHARACTER_WIDTH = 0.08  # inches: at 9 points
+CHARACTERS_PER_INCH = 11  # of bold 10 points
+WIDEST = 10.5  # inches: more would be unreadable on a page
+TWIN_LINE = "twin: small synthetic data, not comparable with published numbers"
+HALO = (withStroke(linewidth=4, foreground="white"),)  # points: also fills the gaps between digits of 8 points
+BEHIND_TEXT = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
+
+
+def styled(make: Callable[[], Figure]) -> Figure:
+    """Return the figure that `make` draws, in the style of the report."""
+    with mpl.rc_context(STYLE):
+        return make()
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write `figure` as its file name's ending says (svg, pdf or png), atomically."""
+    kind = path.suffix[1:]
+    with mpl.rc_context(STYLE | {"svg.hashsalt": path.stem}), written_atomically(path) as temporary:
+        figure.savefig(temporary, format=kind, metadata=METADATA[kind])
+
+
+def blank(width: float, height: float) -> Figure:
+    """An empty figure, in inches."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def grid_of(number: int, *, width: float, most: int = 3) -> tuple[int, int]:
+    """Rows and columns for `number` panels of `width` inches: no wider than a page, rows as equal as they can be."""
+    columns = max(1, min(number, most, int(WIDEST / width)))
+    rows = -(-number // columns)
+    return rows, -(-number // rows)
+
+
+def panels(figure: Figure, rows: int, columns: int, number: int, **shared: Any) -> list[Axes]:
+    """The first `number` axes of a grid, row by row; the others are left blank."""
+    axes = list(figure.subplots(rows, columns, squeeze=False, **shared).flat)
+    for unused in axes[number:]:
+        unused.remove()
+    return axes[:number]
+
+
+def groups(numbers: pd.DataFrame, column: str) -> list[tuple[str, pd.DataFrame]]:
+    """Rows by the text in `column`, in the order of their first row."""
+    return [(str(key), rows) for key, rows in numbers.groupby(column, sort=False)]
+
+
+def records(numbers: pd.DataFrame) -> list[Any]:
+    """Rows with their columns as attributes."""
+    return list(numbers.itertuples(index=False))
+
+
+def dicts(numbers: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as dictionaries."""
+    return [{str(name): value for name, value in row.items()} for row in numbers.to_dict("records")]
+
+
+def measured(numbers: pd.DataFrame) -> pd.DataFrame:
+    """Rows that hold numbers."""
+    return numbers[numbers["status"] != MISSING]
+
+
+def named(levels: Mapping[str, Any], factors: Iterable[str]) -> str:
+    """Levels of these factors in words; those that say "none" are left out."""
+    return ", ".join(words.name(str(levels[factor])) for factor in factors if levels[factor] != NOTHING)
+
+
+def distinct(place: int) -> dict[str, Any]:
+    """Colour and marker of the first, second, ... of many: none of the first 36 has both like another."""
+    turn, colour = divmod(place, len(COLOURS))
+    return {"color": COLOURS[colour], "marker": MARKERS[(colour + turn) % len(MARKERS)]}
+
+
+def reference_line(place: int) -> dict[str, Any]:
+    """Style of the first, second, ... line that others are to be seen against, such as a floor's."""
+    return {"color": SOFT, "linestyle": DASHES[place % len(DASHES)], "linewidth": 1.4}
+
+
+def panel_title(label: str, rows: pd.DataFrame) -> str:
+    """A panel's label with the data source and the number of test clips, or that there is nothing in it."""
+    found = measured(rows)
+    if found.empty:
+        return f"{label}\nnothing measured"
+    sources = ", ".join(dict.fromkeys(source for sources in found["source"] for source in sources.split()))
+    counts = found["test_clips"].dropna()
+    low, high = int(counts.min()), int(counts.max())
+    clips = f"{low:,}" if low == high else f"{low:,}{words.RANGE}{high:,}"
+    return f"{label} ({sources})\n{clips} test clips"
+
+
+def no_data(panel: Axes) -> None:
+    """Leave a panel without scales where there is nothing to draw."""
+    panel.set_xticks([])
+    panel.set_yticks([])
+
+
+def tidy(panel: Axes, *, lines: str) -> None:
+    """A panel with grid lines for one axis ("x" or "y") behind what is drawn, and no box around it."""
+    panel.grid(axis=lines, color=GRID, linewidth=0.8, zorder=0)  # type: ignore[arg-type]
+    panel.set_axisbelow(True)
+    panel.spines[["top", "right"]].set_visible(False)
+
+
+def missing(panel: Axes, x: float, reason: str) -> None:
+    """Say in short at a place of the horizontal axis why nothing is there."""
+    panel.text(
+        *(x, 0.5, in_short(reason)),
+        transform=panel.get_xaxis_transform(),
+        rotation=90,
+        ha="center",
+        va="center",
+        color=SOFT,
+        style="italic",
+        fontsize=8,
+        bbox=BEHIND_TEXT,
+    )
+
+
+def label_places(panel: Axes, labels: Sequence[str], *, width: float) -> None:
+    """Label the places 0, 1, ... of the horizontal axis of a panel `width` inches wide; upright where they collide."""
+    room = width / max(len(labels), 1)
+    collide = max(map(len, labels), default=0) * CHARACTER_WIDTH > 0.9 * room
+    panel.set_xticks(range(len(labels)), list(labels), rotation=90 if collide else 0)
+    panel.tick_params(axis="x", length=0)
+    panel.set_xlim(-0.6, len(labels) - 0.4)
+
+
+def label_sizes(panel: Axes, sizes: Iterable[float], form: Callable[[float], str]) -> None:
+    """Make the horizontal axis logarithmic and label these sizes, leaving out those too near to a larger one."""
+    panel.set_xscale("log")
+    ordered = sorted(set(sizes))
+    reach = math.log(ordered[-1] / ordered[0]) or 1.0
+    kept: list[float] = []
+    for size in reversed(ordered):
+        if not kept or math.log(kept[-1] / size) / reach > 0.17:  # of the axis: a label of five digits
+            kept.append(size)
+    panel.xaxis.set_major_locator(FixedLocator(kept[::-1]))
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda size, _: form(size)))
+    panel.xaxis.set_minor_locator(NullLocator())
+
+
+def legend_columns(handles: Sequence[Artist], *, width: float) -> int:
+    """Columns of a legend in `width` inches, rows as equal as they can be: texts, and the line and gaps before each."""
+    longest = max((len(str(handle.get_label())) for handle in handles), default=1)
+    columns = max(1, min(len(handles), int(width / (longest * CHARACTER_WIDTH + 0.75))))
+    return -(-len(handles) // -(-len(handles) // columns)) if handles else 1
+
+
+def legend(figure: Figure, handles: Sequence[Artist], *, columns: int) -> None:
+    """A legend below all panels."""
+    if handles:
+        figure.legend(handles=list(handles), loc="outside lower center", ncols=columns, frameon=False, handlelength=3.2)
+
+
+def heading(figure: Figure, title: str, sources: Iterable[str]) -> None:
+    """Title and, under it, the warning about twins; the figure grows by the height they take."""
+    lines = textwrap.wrap(title, int(figure.get_figwidth() * CHARACTERS_PER_INCH))
+    warned = any(TWIN in source.split() for source in sources)
+    taken = HEADING_LINE_HEIGHT * (len(lines) + warned + 0.5)
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + taken)
+    share = taken / (height + taken)
+    figure.get_layout_engine().set(rect=(0, 0, 1, 1 - share))  # type: ignore[union-attr, call-arg]
+    left, top, line = 0.05 / width, 1 - 0.05 / (height + taken), HEADING_LINE_HEIGHT / (height + taken)
+    figure.text(left, top, "\n".join(lines), va="top", fontsize=10, weight="bold", linespacing=1.1)
+    if warned:
+        figure.text(left, top - line * len(lines), TWIN_LINE, va="top", fontsize=8, color=SOFT)

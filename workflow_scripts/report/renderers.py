@@ -1,0 +1,313 @@
+"""A table as Markdown, LaTeX, HTML and on the terminal: the same text cells, marked up differently."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as TerminalTable
+
+from workflow_scripts.report import labels
+from workflow_scripts.report.secondary_tables import Part
+from workflow_scripts.report.study_table import Entry, Outcome, Row, Table
+from workflow_scripts.statistics.failure_reasons import in_short
+
+TEMPLATES = Path(__file__).parent / "templates"
+BEST, TIED = "★", "†"
+MARKS = {"best": BEST, "tied": TIED, "": ""}
+RANK_WORDS = {"best": "highest mean of the column", "tied": "not shown to differ from the highest"}
+COUNT_HEADINGS = ("Trials", "Checkpoints")
+OUTCOME_HEADINGS = (
+    *("Comparison", "Data set", "Verdict", "Difference", "95 % interval", "d_z"),
+    *("p (t)", "p (sign flip)", "p (Holm)", "p (Holm), other clips", "Evidence"),
+)
+FIRST_NUMBER = 3  # the first three columns of the comparisons, and the last, are text
+
+#: characters that mean something to LaTeX, and those its default fonts lack
+TEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
+    "[": "{[}",  # after the end of a line it would be read as an option
+    **{
+        "<": "$<$",
+        ">": "$>$",
+        "±": r"$\pm$",
+        labels.MINUS: "$-$",
+        labels.RANGE: "--",
+        BEST: r"$\star$",
+        TIED: r"$\dagger$",
+    },
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Footer:
+    """A line under the table that says one thing about each column."""
+
+    label: str
+    values: tuple[str, ...]
+
+
+def entry_text(entry: Entry, measure: labels.Measure) -> str:
+    """Mean and half-width, or in short the reason why there is none; without marks."""
+    if entry.mean is None:
+        return in_short(entry.reason)
+    mean = labels.number(entry.mean, measure.decimals)
+    if entry.half_width is None:
+        return f"{mean} (no interval)"
+    return f"{mean} ± {labels.half_width(entry.half_width, measure.decimals)}"
+
+
+def errors_text(entry: Entry, measure: labels.Measure) -> str:
+    """The standard errors that a number's uncertainty is made of; empty where there is only one."""
+    if len(entry.errors) < 2:
+        return ""
+    said = [f"{name} {labels.half_width(error, measure.decimals)}" for name, error in entry.errors]
+    return ", ".join(said)
+
+
+def column_headings(table: Table) -> list[str]:
+    """Column labels with the data source."""
+    return [column.heading for column in table.columns]
+
+
+def footers(table: Table) -> list[Footer]:
+    """What was measured on, column by column."""
+    return [
+        Footer(label="Test clips", values=tuple(column.test_clips for column in table.columns)),
+        Footer(label="Quarantined clips", values=tuple(column.quarantined for column in table.columns)),
+        Footer(label="Data source", values=tuple(column.source for column in table.columns)),
+    ]
+
+
+def outcome_cells(outcome: Outcome) -> tuple[str, ...]:
+    """Cells of a comparison in the order of `OUTCOME_HEADINGS`."""
+    return (
+        *(outcome.comparison, outcome.setting, outcome.verdict, outcome.difference, outcome.interval, outcome.effect),
+        *(outcome.p, outcome.p_sign_flip, outcome.p_holm, outcome.p_holm_other_clips, outcome.evidence),
+    )
+
+
+def outcome_headings(table: Table) -> list[str]:
+    """`OUTCOME_HEADINGS` with the unit of the difference."""
+    unit = table.difference_unit
+    return [f"{heading} ({unit})" if heading == "Difference" and unit else heading for heading in OUTCOME_HEADINGS]
+
+
+def _grid(
+    table: Table, mark: Callable[[str, str], str]
+) -> tuple[list[str], list[list[str]], list[list[str]], list[list[str]]]:
+    """Header, methods, floors and footers as text; `mark` takes a number's text and its rank."""
+    header = [labels.capital(name) for name in table.stub] + column_headings(table) + list(COUNT_HEADINGS)
+
+    def line(row: Row) -> list[str]:
+        entries = [
+            mark(entry_text(entry, column.measure), entry.rank)
+            for entry, column in zip(row.entries, table.columns, strict=True)
+        ]
+        return [*row.labels, *entries, row.trials, row.checkpoints]
+
+    blank = [""] * (len(table.stub) - 1)
+    under = [[footer.label, *blank, *footer.values, "", ""] for footer in footers(table)]
+    methods = [line(row) for row in table.rows if not row.floor]
+    floors = [line(row) for row in table.rows if row.floor]
+    return header, methods, floors, under
+
+
+def markdown(table: Table) -> str:
+    """The table, its notes and its comparisons as GitHub-flavoured Markdown with aligned columns."""
+
+    def mark(text: str, rank: str) -> str:
+        return {"best": f"**{text}** {BEST}", "tied": f"{text} {TIED}"}.get(rank, text)
+
+    header, methods, floors, under = _grid(table, mark)
+    floors = [[f"{line[0]} (floor)", *line[1:]] for line in floors]
+    parts = [f"# {md(table.caption)}", markdown_table(header, methods + floors + under, texts=len(table.stub))]
+    if table.outcomes:
+        lines = [list(outcome_cells(outcome)) for outcome in table.outcomes]
+        parts += ["## Comparisons", markdown_table(outcome_headings(table), lines, texts=FIRST_NUMBER, last_text=True)]
+        parts.append(md(table.outcomes_in_short))
+        parts.append("\n".join(f"- {md(outcome.sentence)}" for outcome in table.outcomes))
+    for part in table.parts:
+        parts.append(f"## {md(part.title)}")
+        if part.rows:
+            parts.append(markdown_table(part.headings, part.rows, texts=part.texts, last_text=part.last_text))
+        if part.sentences:
+            parts.append("\n".join(f"- {md(sentence)}" for sentence in part.sentences))
+    parts += ["## Notes", "\n".join(f"- {md(note)}" for note in table.notes)]
+    return "\n\n".join(parts) + "\n"
+
+
+def md(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    for character in "\\`*_[]<>|#":
+        text = text.replace(character, f"\\{character}")
+    return text
+
+
+def markdown_table(
+    header: Sequence[str], lines: Sequence[Sequence[str]], *, texts: int, last_text: bool = False
+) -> str:
+    """Aligned pipe table: the first `texts` columns (and the last if asked) to the left, numbers to the right."""
+    cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in (header, *lines)]
+    widths = [max(3, *(len(line[place]) for line in cells)) for place in range(len(header))]
+    left = [place < texts or (last_text and place == len(header) - 1) for place in range(len(header))]
+
+    def drawn(line: Sequence[str]) -> str:
+        padded = [
+            cell.ljust(width) if to_left else cell.rjust(width)
+            for cell, width, to_left in zip(line, widths, left, strict=True)
+        ]
+        return f"| {' | '.join(padded)} |"
+
+    rule = ["-" * width if to_left else "-" * (width - 1) + ":" for width, to_left in zip(widths, left, strict=True)]
+    return "\n".join([drawn(cells[0]), f"| {' | '.join(rule)} |", *(drawn(line) for line in cells[1:])])
+
+
+def latex(table: Table) -> str:
+    r"""The table and its comparisons as two LaTeX `table` environments; the document needs `\usepackage{booktabs}`."""
+
+    def mark(text: str, rank: str) -> str:
+        return {"best": rf"\textbf{{{tex(text)}}}{tex(BEST)}", "tied": f"{tex(text)}{tex(TIED)}"}.get(rank, tex(text))
+
+    header, methods, floors, under = _grid(table, mark)
+    stub = len(table.stub)
+    escaped = [
+        [*(tex(label) for label in line[:stub]), *line[stub:-2], *(tex(count) for count in line[-2:])]
+        for line in methods
+    ]
+    floored = [
+        [*(tex(label) for label in line[:stub]), *line[stub:-2], *(tex(count) for count in line[-2:])]
+        for line in floors
+    ]
+    below = [[tex(cell) for cell in line] for line in under]
+    parts = [
+        "% needs \\usepackage{booktabs}",
+        _tex_table(
+            columns="l" * stub + "r" * (len(header) - stub),
+            header=[tex(cell) for cell in header],
+            blocks=[escaped, floored, below],
+            caption=tex(table.caption),
+            label=f"tab:{table.study}",
+            notes=[tex(note) for note in table.notes],
+        ),
+    ]
+    if table.outcomes:
+        lines = [[tex(cell) for cell in outcome_cells(outcome)] for outcome in table.outcomes]
+        parts.append(
+            _tex_table(
+                columns="l" * FIRST_NUMBER + "r" * (len(OUTCOME_HEADINGS) - FIRST_NUMBER - 1) + "l",
+                header=[tex(cell) for cell in outcome_headings(table)],
+                blocks=[lines],
+                caption=tex(f"{table.title}: comparisons"),
+                label=f"tab:{table.study}-comparisons",
+                notes=[tex(table.outcomes_in_short)],
+            )
+        )
+    parts += [_tex_part(table, part) for part in table.parts]
+    return "\n\n".join(parts) + "\n"
+
+
+def _tex_part(table: Table, part: Part) -> str:
+    notes = [tex(sentence) for sentence in part.sentences]
+    title = tex(f"{table.title}: {part.title[:1].lower()}{part.title[1:]}")
+    if not part.rows:
+        return "\n".join([f"\\paragraph{{{title}}}", *notes])
+    numbers = len(part.headings) - part.texts - part.last_text
+    return _tex_table(
+        columns="l" * part.texts + "r" * numbers + "l" * part.last_text,
+        header=[tex(heading) for heading in part.headings],
+        blocks=[[[tex(cell) for cell in row] for row in part.rows]],
+        caption=title,
+        label=f"tab:{table.study}-{part.title.lower().replace(' ', '-')}",
+        notes=notes,
+    )
+
+
+def tex(text: str) -> str:
+    """Text that LaTeX prints as it is."""
+    return "".join(TEX.get(character, character) for character in text)
+
+
+def _tex_table(
+    *, columns: str, header: list[str], blocks: list[list[list[str]]], caption: str, label: str, notes: list[str]
+) -> str:
+    filled = [block for block in blocks if block]
+    body = "\n\\midrule\n".join("\n".join(f"{' & '.join(line)} \\\\" for line in block) for block in filled)
+    below = [f"\\par\\smallskip{{\\footnotesize\\raggedright {' '.join(notes)}\\par}}"] if notes else []
+    return "\n".join(
+        [
+            *("\\begin{table}", "\\centering", f"\\caption{{{caption}}}", f"\\label{{{label}}}"),
+            *(f"\\begin{{tabular}}{{{columns}}}", "\\toprule", f"{' & '.join(header)} \\\\", "\\midrule", body),
+            *("\\bottomrule", "\\end{tabular}", *below, "\\end{table}"),
+        ]
+    )
+
+
+@functools.cache
+def environment() -> jinja2.Environment:
+    """Templates of the report; everything put into them is escaped."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals.update(
+        entry_text=entry_text,
+        errors_text=errors_text,
+        column_headings=column_headings,
+        footers=footers,
+        outcome_cells=outcome_cells,
+        outcome_headings=outcome_headings,
+        count_headings=COUNT_HEADINGS,
+        first_number=FIRST_NUMBER,
+        marks=MARKS,
+        rank_words=RANK_WORDS,
+        capital=labels.capital,
+    )
+    return made
+
+
+def html(table: Table) -> str:
+    """The table, its notes and its comparisons as one self-contained page."""
+    return environment().get_template("table.html.j2").render(table=table) + "\n"
+
+
+def terminal(table: Table, console: Console) -> None:
+    """Print the table, its comparisons in sentences and its notes."""
+
+    def mark(text: str, rank: str) -> str:
+        return f"[bold]{escape(text)} {BEST}[/bold]" if rank == "best" else escape(f"{text} {MARKS[rank]}".rstrip())
+
+    header, methods, floors, under = _grid(table, mark)
+    drawn = TerminalTable(title=escape(table.caption), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for place, heading in enumerate(header):
+        drawn.add_column(escape(heading), justify="left" if place < len(table.stub) else "right")
+    blocks = [block for block in (methods, floors, under) if block]
+    for block, style in zip(blocks, ("", "", "dim")[-len(blocks) :], strict=True):
+        for place, line in enumerate(block):
+            drawn.add_row(*line, style=style, end_section=place == len(block) - 1)
+    console.print(drawn)
+    if table.outcomes:
+        console.print(f"  {table.outcomes_in_short}", markup=False, highlight=False, style="bold")
+    for outcome in table.outcomes:
+        console.print(f"  {outcome.sentence}", markup=False, highlight=False)
+    console.print()
+    for part in table.parts:
+        if part.folded:
+            continue
+        console.print(f"{part.title}", style="bold")
+        for sentence in part.sentences:
+            console.print(f"  {sentence}", markup=False, highlight=False)
+        console.print()
+    for note in table.notes:
+        console.print(f"  {note}", markup=False, highlight=False, style="dim")
+    console.print()

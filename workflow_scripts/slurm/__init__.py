@@ -1,0 +1,1 @@
+"""Corrections of Snakemake's SLURM executor plugin."""

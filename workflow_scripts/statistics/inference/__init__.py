@@ -1,0 +1,1 @@
+"""Statistical inference on arrays; imports numpy and scipy only."""

@@ -1,0 +1,1 @@
+"""Quantities that are compared with published numbers."""

@@ -1,0 +1,1 @@
+"""The result tables: cells, table entries, comparisons, ranks."""
