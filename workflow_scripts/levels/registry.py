@@ -13,8 +13,11 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
+from pydantic import BaseModel
+
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.source import PACKAGE, syntax_of
+from workflow_scripts.core.validation import parse
 
 #: factor of the design -> folder that holds its levels, one file each
 FOLDERS = {
@@ -81,6 +84,8 @@ def entry(section: Mapping[str, Any], name: str) -> tuple[str, dict[str, Any]]:
 
 def options(level: ModuleType, given: Mapping[str, object]) -> Any:
     """The level's `Options` with the values of a config; `UserError` names a wrong option and the allowed ones."""
+    if issubclass(level.Options, BaseModel):
+        return parse(level.Options, given, where=f"options of {level.__name__.rpartition('.')[2]}")
     fields = dataclasses.fields(level.Options)
     allowed = ", ".join(field.name for field in fields) or "none"
     where = f"options of {level.__name__.rpartition('.')[2]}"

@@ -1,0 +1,12 @@
+"""Base class of the options of levels."""
+
+from __future__ import annotations
+
+from workflow_scripts.core.validation import StrictModel
+
+
+class LevelOptions(StrictModel):
+    """Options of one level: every field has a type, bounds and a description; all have a default.
+
+    A check of several fields is a pydantic `model_validator` that raises `ValueError` with one line for the user.
+    """
