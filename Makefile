@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench slurm-up slurm-down scale clean
+.PHONY: help demo test test-fast lint picture bench slurm-up slurm-down scale clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ demo: $(VENV)/installed ## run the whole path on synthetic data and show the tab
 
 test: $(VENV)/installed ## run all tests
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test-fast: $(VENV)/installed ## run the tests that are not slow
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 lint: $(VENV)/installed ## check format, style, types and which module may import which
 	$(BIN)/ruff format --check .
@@ -41,6 +44,9 @@ slurm-down: $(VENV)/installed ## stop it, with its jobs
 
 scale: $(VENV)/installed ## run 1,000 cheap jobs with faults through SLURM and print an account (an hour on two cores)
 	$(BIN)/python -m tests.cluster.scale --jobs 1000
+
+picture: ## copy the figure of the last demo into the README
+	cp results/demo/figures/wu2021_fig2.png docs/images/demo.png
 
 clean: ## remove the environment, results and twins (not your data)
 	rm -rf $(VENV) results/demo results/demo_clmr results/demo_separation results/smoke data/demo data/demo_separation data/smoke .snakemake
