@@ -45,7 +45,7 @@ except UserError as error:
     sys.exit(f"prelude: {error}")
 
 # Not among the jobs' params: a study that comes to tolerate more or fewer broken clips makes nothing again.
-os.environ[quarantine_limit.VARIABLE] = json.dumps(PLAN.largest_shares)
+os.environ[quarantine_limit.ENVIRONMENT_VARIABLE] = json.dumps(PLAN.largest_shares)
 
 # GPU jobs take turns where there is a GPU; on a machine without one there is nothing to share out.
 GPU = int(Path("/dev/nvidiactl").exists())

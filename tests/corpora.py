@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.audio.corpus import FULL_SCALE, Corpus, Facts, audio_file, facts_as_json
+from workflow_scripts.audio.corpus import FULL_SCALE, Corpus, CorpusFacts, audio_file_name, facts_to_json
 from workflow_scripts.core import files
 from workflow_scripts.levels.dataset_index import Task
 
@@ -56,13 +56,13 @@ def write_corpus(
     )
     samples = np.sum(list(tracks.values()), axis=0, dtype="<i2")
     folder.mkdir(parents=True, exist_ok=True)
-    samples.tofile(folder / audio_file())
+    samples.tofile(folder / audio_file_name())
     for name in stems:
-        tracks[name].tofile(folder / audio_file(name))
+        tracks[name].tofile(folder / audio_file_name(name))
     table.to_parquet(folder / "clips.parquet")
     _labels(label, classes=classes, task=task).assign(clip=ids).to_parquet(folder / "labels.parquet")
     (folder / "quarantine.csv").write_text("clip,reason\n")
-    facts = Facts(
+    facts = CorpusFacts(
         dataset=folder.name,
         task=task,
         classes=[f"class{c}" for c in range(classes)] if task != "unlabelled" else [],
@@ -75,7 +75,7 @@ def write_corpus(
         content=hashlib.sha256(folder.name.encode()).hexdigest()[:16],
         stems=list(stems),
     )
-    files.write_json(folder / "corpus.json", facts_as_json(facts))
+    files.write_json(folder / "corpus.json", facts_to_json(facts))
     return Corpus(folder)
 
 

@@ -12,7 +12,7 @@ from workflow_scripts.core import provenance
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.files import locked
 from workflow_scripts.levels import registry
-from workflow_scripts.sources.acquired import read_acquired
+from workflow_scripts.sources.acquired import read_acquisition
 from workflow_scripts.sources.remotes import Remote
 
 
@@ -27,7 +27,7 @@ def level(monkeypatch):
 def run(root, *, code="c0de", **config):
     full = {"dataset": "toy_set", "loader": "toy", **config}
     acquire.main(["--config", json.dumps(full), "--code", code, "--root", str(root)])
-    return read_acquired(root / "acquired.json")
+    return read_acquisition(root / "acquired.json")
 
 
 def stated(root):
@@ -121,7 +121,7 @@ def test_folder_can_be_moved(tmp_path, level):
     level.write = lambda root, options: (root / "labels.csv").write_text("x")
     run(tmp_path / "root", source="twin", twin=TWIN)
     (tmp_path / "root").rename(tmp_path / "elsewhere")
-    assert read_acquired(tmp_path / "elsewhere" / "acquired.json").root == tmp_path / "elsewhere" / "twin"
+    assert read_acquisition(tmp_path / "elsewhere" / "acquired.json").root == tmp_path / "elsewhere" / "twin"
 
 
 def archive_bytes(tmp_path):
@@ -175,18 +175,18 @@ def test_two_processes_do_not_fill_one_folder(tmp_path):
 def test_acquired_json_is_checked_when_read(tmp_path):
     path = tmp_path / "root" / "acquired.json"
     with pytest.raises(UserError, match="missing"):
-        read_acquired(path)
+        read_acquisition(path)
     run(path.parent, source="local", path=str(Path(__file__).parent))
     with pytest.raises(UserError, match="acquired as 'local'"):
-        read_acquired(path, source="twin")
+        read_acquisition(path, source="twin")
     made_by = provenance.digest([stated(path.parent)["code"], stated(path.parent)["config"]])
-    read_acquired(path, made_by=made_by)
+    read_acquisition(path, made_by=made_by)
     with pytest.raises(UserError, match="with other settings or code"):
-        read_acquired(path, made_by="0" * 16)
+        read_acquisition(path, made_by="0" * 16)
     for damaged in ("{", "{}", "[]", '{"dataset": "a", "source": "b", "root": 3, "digest": "d"}'):
         path.write_text(damaged)
         with pytest.raises(UserError, match="damaged"):
-            read_acquired(path)
+            read_acquisition(path)
     path.write_text('{"dataset": "a", "source": "local", "root": "gone", "digest": "d"}')
     with pytest.raises(UserError, match="gone"):
-        read_acquired(path)
+        read_acquisition(path)

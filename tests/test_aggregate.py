@@ -7,7 +7,7 @@ import pytest
 from tests.corpora import write_corpus
 from tests.synthetic_results import Results, factors, full
 from workflow_scripts import aggregate
-from workflow_scripts.audio.quarantine_limit import VARIABLE
+from workflow_scripts.audio.quarantine_limit import ENVIRONMENT_VARIABLE
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.statistics.tables.summary import TABLES
 
@@ -98,9 +98,9 @@ def test_a_study_that_came_to_tolerate_less_stops_it(tmp_path: Path, monkeypatch
     (corpus / "corpus.json").write_text(json.dumps(facts | {"quarantined": 1}))
     (corpus / "quarantine.csv").write_text("clip,reason\nc9,silent\n")
     results.plan["corpora"] = [str(corpus), str(tmp_path / "not there yet")]
-    monkeypatch.setenv(VARIABLE, '{"openmic": 0.1}')
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, '{"openmic": 0.1}')
     run(results, "tolerated")
-    monkeypatch.setenv(VARIABLE, '{"openmic": 0.05}')
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, '{"openmic": 0.05}')
     with pytest.raises(UserError, match="1 silent such as c9"):
         run(results)
     assert not (tmp_path / "statistics").exists()

@@ -22,7 +22,7 @@ from workflow_scripts.core import provenance
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.files import locked, write_json
 from workflow_scripts.levels import registry
-from workflow_scripts.sources.acquired import LOCK, Acquired, write_acquired
+from workflow_scripts.sources.acquired import LOCK, Acquisition, write_acquisition
 from workflow_scripts.sources.download import download
 from workflow_scripts.sources.remotes import Remote
 from workflow_scripts.sources.unpack import unpack
@@ -42,10 +42,10 @@ def main(argv: list[str] | None = None) -> None:
         (root / "acquired.json").unlink(missing_ok=True)
         acquired = acquire(config, root=root, code=arguments.code)
         seconds = record.content(data={}, device="cpu")["seconds"]
-        write_acquired(root / "acquired.json", acquired, code=arguments.code, config=config, seconds=seconds)
+        write_acquisition(root / "acquired.json", acquired, code=arguments.code, config=config, seconds=seconds)
 
 
-def acquire(config: Mapping[str, Any], *, root: Path, code: str) -> Acquired:
+def acquire(config: Mapping[str, Any], *, root: Path, code: str) -> Acquisition:
     """Bring the data set of `config` to `root`; what is there already and unchanged is kept. Raises `UserError`."""
     dataset, loader, source = config["dataset"], config["loader"], config["source"]
     if source == "twin":
@@ -56,7 +56,7 @@ def acquire(config: Mapping[str, Any], *, root: Path, code: str) -> Acquired:
         folder, digest = _download(dataset, registry.load("dataset", loader), root=root)
     else:
         raise UserError(f"{dataset}: unknown source {source!r}; allowed: {', '.join(SOURCES)}")
-    return Acquired(dataset=dataset, source=source, root=folder, digest=digest)
+    return Acquisition(dataset=dataset, source=source, root=folder, digest=digest)
 
 
 def _write_twin(loader: str, given: Mapping[str, Any], *, root: Path, code: str) -> tuple[Path, str]:

@@ -17,7 +17,7 @@ from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.files import write_json, write_text
 from workflow_scripts.core.provenance import Record
-from workflow_scripts.leakage.overlaps import KINDS, Audit, Audited, Catalogue, Overlap
+from workflow_scripts.leakage.overlaps import KINDS, Audit, AuditedCorpus, Catalogue, Overlap
 
 COLUMNS = [field.name for field in dataclasses.fields(Overlap)]
 
@@ -56,13 +56,13 @@ def main(argv: list[str] | None = None) -> None:
     write_json(arguments.output, content)
 
 
-def _audited(folder: Path, config: dict[str, Any]) -> Audited:
+def _audited(folder: Path, config: dict[str, Any]) -> AuditedCorpus:
     corpus = Corpus(folder)
     stated = config["catalogues"].get(corpus.facts.dataset)
-    return Audited(corpus, catalogue=Catalogue(name=stated[0], pattern=stated[1]) if stated else None)
+    return AuditedCorpus(corpus, catalogue=Catalogue(name=stated[0], pattern=stated[1]) if stated else None)
 
 
-def _counts(corpus: Audited, overlaps: list[Overlap]) -> dict[str, object]:
+def _counts(corpus: AuditedCorpus, overlaps: list[Overlap]) -> dict[str, object]:
     """How many overlaps of each kind there are, and how many of them are leaks."""
     return {
         "corpus": corpus.name,

@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.audio.build import Wanted, build
+from workflow_scripts.audio.build import CorpusSpec, build_corpus
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.files import locked, write_json
 from workflow_scripts.core.provenance import Record
 from workflow_scripts.levels import registry
-from workflow_scripts.sources.acquired import LOCK, read_acquired
+from workflow_scripts.sources.acquired import LOCK, read_acquisition
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -37,14 +37,14 @@ def main(argv: list[str] | None = None) -> None:
 def _prepare(arguments: argparse.Namespace, config: dict[str, Any], record: Record) -> None:
     for left in arguments.output.glob(".*.partial*"):  # by killed jobs: as large as the corpus, and nobody else writes
         left.unlink()
-    acquired = read_acquired(arguments.acquired, source=config.get("source"), made_by=config.get("acquired"))
+    acquired = read_acquisition(arguments.acquired, source=config.get("source"), made_by=config.get("acquired"))
     loader = registry.load("dataset", config["loader"])
     index = loader.index(acquired.root, registry.options(loader, config.get("options") or {}))
-    facts = build(
+    facts = build_corpus(
         index,
         root=acquired.root,
         output=arguments.output,
-        wanted=Wanted(
+        wanted=CorpusSpec(
             dataset=config["dataset"],
             source=acquired.source,
             sample_rate=config["sample_rate"],

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from tests.audio.recordings import encode, tone, write_tone
 from workflow_scripts.audio import ffmpeg
-from workflow_scripts.audio.decode import LONGEST_SECONDS, REASONS, BrokenAudio, decode, to_int16
-from workflow_scripts.audio.decoder_pool import Task, decode_all
+from workflow_scripts.audio.decode import MAX_SECONDS, REASONS, UnusableAudioError, decode, to_int16
+from workflow_scripts.audio.decoder_pool import DecodeTask, decode_all
 
 RATE = 16_000
 BROKEN = Path(__file__).parents[3] / "shared" / "audio" / "broken"
@@ -29,7 +29,7 @@ def _bundled_ffmpeg(monkeypatch):
 
 
 def reason_of(path, **options):
-    with pytest.raises(BrokenAudio) as caught:
+    with pytest.raises(UnusableAudioError) as caught:
         decode(path, sample_rate=RATE, **options)
     return caught.value.reason
 
@@ -192,9 +192,9 @@ def test_truncated_files_whose_header_tells(tmp_path, name):
 
 def test_too_long_needs_a_clip_length(tmp_path):
     path = tmp_path / "a.flac"
-    soundfile.write(path, np.tile(tone(1.0, rate=4000), int(LONGEST_SECONDS) + 2), 4000)
+    soundfile.write(path, np.tile(tone(1.0, rate=4000), int(MAX_SECONDS) + 2), 4000)
     assert reason_of(path) == "too_long"
-    assert reason_of(path, end_seconds=LONGEST_SECONDS + 1) == "too_long"
+    assert reason_of(path, end_seconds=MAX_SECONDS + 1) == "too_long"
     assert len(decode(path, sample_rate=RATE, longest_seconds=30.0)) == 30 * RATE
 
 
@@ -235,7 +235,7 @@ def test_every_shared_broken_file_ends_as_judged(monkeypatch):
     monkeypatch.setenv("PATH", "")  # the decoding processes use the bundled ffmpeg too
     present = {str(path.relative_to(BROKEN)) for path in BROKEN.rglob("*") if path.is_file()}
     assert present == {row["path"] for row in EXPECTED}
-    tasks = [Task(path=str(BROKEN / row["path"]), sample_rate=RATE) for row in EXPECTED]
+    tasks = [DecodeTask(path=str(BROKEN / row["path"]), sample_rate=RATE) for row in EXPECTED]
     found = {}
     for row, result in zip(EXPECTED, decode_all(tasks, processes=2), strict=True):
         found[row["path"]] = ("quarantined" if result.reason else "decoded", result.reason or "")
@@ -267,7 +267,7 @@ def test_mutated_files_are_decoded_or_refused(tmp_path, originals, data):
     content = data.draw(st.sampled_from([b"", b"\0" * 50, b"ID3", b"RIFF"])) + content
     path = tmp_path / f"a.{data.draw(st.sampled_from(['wav', 'mp3', 'flac', 'raw', 'txt', 'm4a']))}"
     path.write_bytes(content)
-    (result,) = decode_all([Task(path=str(path), sample_rate=RATE)], processes=1)
+    (result,) = decode_all([DecodeTask(path=str(path), sample_rate=RATE)], processes=1)
     if result.samples is None:
         assert result.reason in set(REASONS) - {"timeout", "crashed", "missing"}
     else:

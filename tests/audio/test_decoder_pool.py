@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tests.audio.recordings import write_tone
-from workflow_scripts.audio.decoder_pool import Task, decode_all
+from workflow_scripts.audio.decoder_pool import DecodeTask, decode_all
 from workflow_scripts.core.errors import UserError
 
 
@@ -34,7 +34,7 @@ sys.stdout.write('{"samples": 1}\\n' + chr(number) + chr(0)); sys.stdout.flush()
 
 
 def tasks(*names):
-    return [Task(path=f"{name}:{number}", sample_rate=16_000) for number, name in enumerate(names)]
+    return [DecodeTask(path=f"{name}:{number}", sample_rate=16_000) for number, name in enumerate(names)]
 
 
 def test_results_keep_the_order_of_the_tasks(program):
@@ -64,7 +64,7 @@ def test_decoding_processes_import_neither_torch_nor_pandas(tmp_path, monkeypatc
         (tmp_path / f"{module}.py").write_text("raise SystemExit(9)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     path = write_tone(tmp_path / "a.wav")
-    (result,) = decode_all([Task(path=str(path), sample_rate=16_000)], processes=1)
+    (result,) = decode_all([DecodeTask(path=str(path), sample_rate=16_000)], processes=1)
     assert result.samples is not None
     assert np.abs(result.samples).max() > 16_000
 

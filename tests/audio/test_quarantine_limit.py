@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.corpora import write_corpus
 from workflow_scripts.audio.corpus import Corpus, read_facts
-from workflow_scripts.audio.quarantine_limit import VARIABLE, require_tolerable
+from workflow_scripts.audio.quarantine_limit import ENVIRONMENT_VARIABLE, require_within_limit
 from workflow_scripts.core.errors import UserError
 
 REASONS = {"a1": "silent", "a2": "empty", "a3": "empty", "a4": "truncated", "a5": "missing"}
@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_beyond_the_share_the_list_is_named_in_one_line(folder, monkeypatch):
-    monkeypatch.setenv(VARIABLE, json.dumps({"tones": 0.1}))
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, json.dumps({"tones": 0.1}))
     for open_it in (Corpus, read_facts):
         with pytest.raises(UserError) as caught:
             open_it(folder)
@@ -43,19 +43,19 @@ def test_beyond_the_share_the_list_is_named_in_one_line(folder, monkeypatch):
 
 @pytest.mark.parametrize("stated", [None, "", "{}", '{"tones": 0.2}', '{"tones": 1}', '{"others": 0}'])
 def test_up_to_the_share_and_where_none_is_stated_all_is_well(folder, monkeypatch, stated):
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
     if stated is not None:
-        monkeypatch.setenv(VARIABLE, stated)
+        monkeypatch.setenv(ENVIRONMENT_VARIABLE, stated)
     assert len(Corpus(folder)) == 20
 
 
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(clips=st.integers(0, 10**6), quarantined=st.integers(0, 10**6), share=st.floats(0, 1))
 def test_the_share_is_of_all_clips_of_the_index(folder, monkeypatch, clips, quarantined, share):
-    monkeypatch.setenv(VARIABLE, json.dumps({"tones": share}))
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, json.dumps({"tones": share}))
     refused = False
     try:
-        require_tolerable(folder, dataset="tones", clips=clips, quarantined=quarantined)
+        require_within_limit(folder, dataset="tones", clips=clips, quarantined=quarantined)
     except UserError:
         refused = True
     assert refused == (quarantined > share * (clips + quarantined))

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.audio.build import Wanted, build
+from workflow_scripts.audio.build import CorpusSpec, build_corpus
 from workflow_scripts.datasets import openmic
 from workflow_scripts.synthesis.options import TwinOptions
 from workflow_scripts.twins import openmic as twin
@@ -65,9 +65,9 @@ def main() -> None:
         memory, baseline = Memory(), used()
         watcher = threading.Thread(target=memory.watch)
         watcher.start()
-        wanted = Wanted(dataset="bench", source="twin", sample_rate=RATE)
+        wanted = CorpusSpec(dataset="bench", source="twin", sample_rate=RATE)
         started, busy, idle = time.monotonic(), _cpu_seconds(), _idle_seconds()
-        facts = build(index, root=root, output=root / "out", wanted=wanted, processes=cores)
+        facts = build_corpus(index, root=root, output=root / "out", wanted=wanted, processes=cores)
         seconds, busy, idle = time.monotonic() - started, _cpu_seconds() - busy, _idle_seconds() - idle
         memory.running = False
         watcher.join()

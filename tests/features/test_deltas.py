@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.features.signals import DEVICES
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.features.deltas import with_deltas
+from workflow_scripts.features.deltas import append_deltas
 
 
 def expected(features: np.ndarray, orders: int) -> np.ndarray:
@@ -29,7 +29,7 @@ def expected(features: np.ndarray, orders: int) -> np.ndarray:
 @settings(deadline=None, max_examples=25)
 def test_deltas_are_librosas(channels: int, frames: int, orders: int, offset: float, seed: int) -> None:
     values = np.random.default_rng(seed).standard_normal((2, channels, frames)).astype(np.float32) + np.float32(offset)
-    found = with_deltas(torch.from_numpy(values), orders=orders).numpy()
+    found = append_deltas(torch.from_numpy(values), orders=orders).numpy()
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected(values, orders), rtol=1e-5, atol=1e-6 * (1 + abs(offset)))
 
@@ -37,20 +37,20 @@ def test_deltas_are_librosas(channels: int, frames: int, orders: int, offset: fl
 @pytest.mark.parametrize("device", DEVICES)
 def test_features_in_any_layout_stay_on_their_device(device: str) -> None:
     values = torch.randn(20, 5, generator=torch.Generator().manual_seed(0)).mT
-    found = with_deltas(values.to(device), orders=2)
+    found = append_deltas(values.to(device), orders=2)
     assert found.device.type == device
     np.testing.assert_allclose(found.cpu().numpy(), expected(values.numpy(), 2), rtol=1e-4, atol=1e-6)
 
 
 def test_slope_and_curvature_of_a_parabola() -> None:
     frame = torch.arange(20.0)
-    found = with_deltas((3 * frame.square() + 5 * frame)[None], orders=2)
+    found = append_deltas((3 * frame.square() + 5 * frame)[None], orders=2)
     torch.testing.assert_close(found[1, 4:-4], 6 * frame[4:-4] + 5, rtol=1e-4, atol=1e-3)
     torch.testing.assert_close(found[2], torch.full((20,), 6.0), rtol=1e-4, atol=1e-3)
 
 
 def test_too_few_frames_for_a_delta() -> None:
     short = torch.ones(2, 8)
-    assert with_deltas(short, orders=0) is short
+    assert append_deltas(short, orders=0) is short
     with pytest.raises(UserError, match="at least 9 frames, not 8"):
-        with_deltas(short, orders=1)
+        append_deltas(short, orders=1)

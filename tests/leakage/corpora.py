@@ -15,7 +15,7 @@ import soxr
 
 from tests.audio.recordings import encode
 from workflow_scripts import acquire, prepare
-from workflow_scripts.audio.corpus import FULL_SCALE, Corpus, Facts, facts_as_json
+from workflow_scripts.audio.corpus import FULL_SCALE, Corpus, CorpusFacts, facts_to_json
 from workflow_scripts.core.files import write_json
 
 RATE = 16_000
@@ -51,7 +51,7 @@ def corpus(
     samples.tofile(folder / "audio.int16")
     table = {"clip": names, "offset": np.cumsum(lengths) - lengths, "length": lengths, "split": splits}
     pd.DataFrame({**table, "group": groups or names}).to_parquet(folder / "clips.parquet")
-    facts = Facts(
+    facts = CorpusFacts(
         dataset=folder.name,
         task="unlabelled",
         classes=[],
@@ -63,7 +63,7 @@ def corpus(
         digest=hashlib.sha256(samples.tobytes()).hexdigest()[:16],
         content=hashlib.sha256(folder.name.encode()).hexdigest()[:16],
     )
-    write_json(folder / "corpus.json", facts_as_json(facts))
+    write_json(folder / "corpus.json", facts_to_json(facts))
     return Corpus(folder)
 
 

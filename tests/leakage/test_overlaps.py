@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.leakage.corpora import RATE, as_int16, corpus, music, noisy, shifted
-from workflow_scripts.leakage.exact import digest_of
-from workflow_scripts.leakage.overlaps import Audit, Audited, Catalogue
+from workflow_scripts.leakage.exact import digest_samples
+from workflow_scripts.leakage.overlaps import Audit, AuditedCorpus, Catalogue
 
 FREE = Catalogue(name="free", pattern=r"(\d{3})(?!\d)")
 
@@ -22,7 +22,7 @@ def pairs(overlaps):
 
 
 def within(made, *, catalogue=None, threads=1):
-    return Audit(Audited(made, catalogue=catalogue), threads=threads).within()
+    return Audit(AuditedCorpus(made, catalogue=catalogue), threads=threads).within()
 
 
 def test_distinct_clips_do_not_overlap(clips, tmp_path):
@@ -47,7 +47,7 @@ def test_short_and_silent_clips(clips, tmp_path):
     click, silence = clips[0][8000:8400], np.zeros(RATE, np.int16)
     names, splits = list("abcd"), ["train", "test", "train", "test"]
     audit = Audit(
-        Audited(corpus(tmp_path / "set", [click, click, silence, silence], names=names, splits=splits)), threads=1
+        AuditedCorpus(corpus(tmp_path / "set", [click, click, silence, silence], names=names, splits=splits)), threads=1
     )
     assert pairs(audit.within()) == {("exact", "a", "b", True)}
     assert audit.index.too_short == 4
@@ -98,7 +98,7 @@ def test_only_what_pretraining_hears_counts_and_only_tests_leak(clips, tmp_path)
         names=["p0", "p1", "p2", "p3", "002", "005"],
         splits=["train", "valid", "test", "train", "train", "valid"],
     )
-    found = Audit(Audited(dataset, catalogue=FREE), threads=2).across(Audited(heard, catalogue=FREE))
+    found = Audit(AuditedCorpus(dataset, catalogue=FREE), threads=2).across(AuditedCorpus(heard, catalogue=FREE))
     assert pairs(found) == {
         ("exact", "001_x", "p0", True),
         ("near", "002_x", "p1", True),
@@ -108,7 +108,7 @@ def test_only_what_pretraining_hears_counts_and_only_tests_leak(clips, tmp_path)
     }
     assert {each.other_corpus for each in found} == {"pool"}
     other = Catalogue(name="other", pattern=FREE.pattern)
-    without = Audit(Audited(dataset, catalogue=FREE), threads=1).across(Audited(heard, catalogue=other))
+    without = Audit(AuditedCorpus(dataset, catalogue=FREE), threads=1).across(AuditedCorpus(heard, catalogue=other))
     assert {each.kind for each in without} == {"exact", "near"}
 
 
@@ -138,6 +138,6 @@ def test_one_clip_everywhere_makes_few_pairs(clips, tmp_path):
 def test_digests_see_every_sample(clips):
     changed = clips[0].copy()
     changed[len(changed) // 2] ^= 1
-    assert digest_of(changed) != digest_of(clips[0])
-    assert digest_of(np.pad(clips[0], (5, 7))) == digest_of(clips[0])
-    assert digest_of(np.zeros(9, np.int16)) == digest_of(np.zeros(0, np.int16)) == b""
+    assert digest_samples(changed) != digest_samples(clips[0])
+    assert digest_samples(np.pad(clips[0], (5, 7))) == digest_samples(clips[0])
+    assert digest_samples(np.zeros(9, np.int16)) == digest_samples(np.zeros(0, np.int16)) == b""

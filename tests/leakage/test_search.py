@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tests.checkout import SHARED, needs_shared
 from tests.leakage.corpora import RATE, as_int16, half, music, noisy, quieter, resampled, shifted, through_codec
-from workflow_scripts.leakage.fingerprint import BANDS, SHIFTS, SILENT, TABLES, Fingerprinter, keys
-from workflow_scripts.leakage.search import LEAST_FRAMES, Index
+from workflow_scripts.leakage.fingerprint import BANDS, SHIFTS, SILENT, TABLES, Fingerprinter, lookup_keys
+from workflow_scripts.leakage.search import MIN_FRAMES, FingerprintIndex
 
 CLIPS, SECONDS = 100, 3.0  # the shortest clips a published system uses: half of one is the hardest to recognise
 CHANGES = {
@@ -35,7 +35,7 @@ fingerprint = Fingerprinter(RATE)
 
 
 def index_of(clips):
-    return Index([fingerprint(clip).codes[SHIFTS.index(0)] for clip in clips])
+    return FingerprintIndex([fingerprint(clip).codes[SHIFTS.index(0)] for clip in clips])
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_false_alarms_on_real_music_are_rare():
     chosen = [path for path in paths if path.startswith(("unlabelled/", "labelled/style_loops/"))]
     chosen.remove("unlabelled/librosa/sorohanro_-_solo-trumpet-06.ogg")  # the same as ...-06.hq.ogg
     prints = [fingerprint(as_int16(recording(path))) for path in chosen]
-    index = Index([each.codes[SHIFTS.index(0)] for each in prints])
+    index = FingerprintIndex([each.codes[SHIFTS.index(0)] for each in prints])
     pairs = {(min(row, m.indexed), max(row, m.indexed)) for row, each in enumerate(prints) for m in index.search(each)}
     alarms = [(chosen[one], chosen[other]) for one, other in pairs if one != other]
     print(alarms)
@@ -123,13 +123,13 @@ def test_silence_matches_nothing(clips):
 def test_clips_too_short_are_not_compared(clips):
     for samples in (0, 1, 4000, 12_000, 24_000 - 4_000):
         short = clips[0][:samples]
-        assert fingerprint(short).codes.shape[1] < LEAST_FRAMES
+        assert fingerprint(short).codes.shape[1] < MIN_FRAMES
         assert index_of([short, clips[0]]).search(fingerprint(short)) == []
-    assert Index([]).search(fingerprint(clips[0])) == []
+    assert FingerprintIndex([]).search(fingerprint(clips[0])) == []
 
 
 def test_a_key_of_too_many_frames_is_passed_over(clips, monkeypatch):
-    monkeypatch.setattr("workflow_scripts.leakage.search.CROWDED", 2)
+    monkeypatch.setattr("workflow_scripts.leakage.search.MAX_FRAMES_PER_KEY", 2)
     assert index_of([clips[0]] * 3).search(fingerprint(clips[0])) == []
     assert len(index_of([clips[0]] * 2).search(fingerprint(clips[0]))) == 2
 
@@ -144,7 +144,7 @@ def test_work_in_pieces_gives_the_same(clips, index, monkeypatch):
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**64 - 1))
 def test_keys_hold_bits_of_the_code(code):
-    (row,) = keys(np.array([code], np.uint64))
+    (row,) = lookup_keys(np.array([code], np.uint64))
     bits = [code >> i & 1 for i in range(64)]
     for table in range(TABLES):
         own = bits[table::TABLES][:21]
@@ -153,7 +153,7 @@ def test_keys_hold_bits_of_the_code(code):
 
 def test_the_first_probe_is_the_key_of_the_code(clips):
     made = fingerprint(clips[0])
-    np.testing.assert_array_equal(made.probes[..., 0], keys(made.codes[:, ::4]))
+    np.testing.assert_array_equal(made.probes[..., 0], lookup_keys(made.codes[:, ::4]))
     different = np.bitwise_count(made.probes ^ made.probes[..., :1])
     assert different.max() == 3
     assert len(np.unique(made.probes[0, 0, 0])) == 8

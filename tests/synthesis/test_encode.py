@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from workflow_scripts.synthesis.encode import encoded
+from workflow_scripts.synthesis.encode import encode_audio
 
 
 def tone(seconds: float) -> np.ndarray:
@@ -17,8 +17,8 @@ def tone(seconds: float) -> np.ndarray:
 @pytest.mark.parametrize("seconds", [0.5, 3.3])
 def test_files_are_the_same_each_time_and_hold_the_audio(suffix, seconds):
     audio = tone(seconds)
-    content = encoded(audio, sample_rate=22_050, suffix=suffix)
-    assert content == encoded(audio, sample_rate=22_050, suffix=suffix)
+    content = encode_audio(audio, sample_rate=22_050, suffix=suffix)
+    assert content == encode_audio(audio, sample_rate=22_050, suffix=suffix)
     decoded, rate = soundfile.read(io.BytesIO(content), dtype="float32")
     assert rate == 22_050
     assert abs(len(decoded) - len(audio)) < 2 * 1152  # an MP3 frame at either end
@@ -29,5 +29,5 @@ def test_files_are_the_same_each_time_and_hold_the_audio(suffix, seconds):
 
 @pytest.mark.slow
 def test_a_long_ogg_does_not_overflow_the_stack():
-    content = encoded(tone(400), sample_rate=22_050, suffix=".ogg")
+    content = encode_audio(tone(400), sample_rate=22_050, suffix=".ogg")
     assert soundfile.info(io.BytesIO(content)).frames == 400 * 22_050

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from workflow_scripts.synthesis import dances, genres
-from workflow_scripts.synthesis.instruments import DISTRACTORS, OPENMIC, any_song, play
-from workflow_scripts.synthesis.render import HIGHEST, PART_LEVEL, SAMPLE_RATE, UNUSABLE, Renderer, soundfont
+from workflow_scripts.synthesis.instruments import DISTRACTORS, OPENMIC, draw_score, play_part
+from workflow_scripts.synthesis.render import HIGHEST_PITCH, PART_LEVEL, SAMPLE_RATE, UNUSABLE_PROGRAMS, Renderer, find_soundfont
 from workflow_scripts.synthesis.score import Part, Piece
 from workflow_scripts.twins import audioset_music
 
@@ -24,7 +24,7 @@ def test_the_soundfont_is_found_without_importing_pretty_midi():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
-    assert soundfont().stat().st_size > 5e6
+    assert find_soundfont().stat().st_size > 5e6
 
 
 @pytest.mark.parametrize("pitch", [45, 57, 69])
@@ -51,8 +51,8 @@ def test_strokes_differ_in_strength():
 
 
 def test_notes_no_renderer_survives_are_lowered_by_octaves():
-    high = Renderer().part(note(HIGHEST + 14, program=30), length=SAMPLE_RATE)
-    low = Renderer().part(note(HIGHEST - 10, program=30), length=SAMPLE_RATE)
+    high = Renderer().part(note(HIGHEST_PITCH + 14, program=30), length=SAMPLE_RATE)
+    low = Renderer().part(note(HIGHEST_PITCH - 10, program=30), length=SAMPLE_RATE)
     np.testing.assert_array_equal(high, low)
 
 
@@ -61,9 +61,9 @@ def test_every_instrument_sounds_within_every_clip(name):
     instrument = OPENMIC.get(name, DISTRACTORS)
     for seed in range(4):
         rng = np.random.default_rng(seed)
-        song = any_song(rng, seconds=3.0)
+        song = draw_score(rng, seconds=3.0)
         start = round(rng.uniform(0, song.bar_seconds) * SAMPLE_RATE)
-        part = play(rng, song, instrument, level=0.0)
+        part = play_part(rng, song, instrument, level=0.0)
         heard = Renderer().part(part, length=start + 3 * SAMPLE_RATE)[start:]
         assert np.sqrt(np.mean(heard**2)) > 0.003  # 30 dB below PART_LEVEL, of three seconds with their pauses
         if instrument.programs:
@@ -81,9 +81,9 @@ def test_a_clip_has_the_length_asked_for_and_no_clipping():
 
 def test_every_program_in_use_is_one_that_renders_the_same_each_time():
     used = {program for instrument in (*OPENMIC.values(), DISTRACTORS) for program in instrument.programs}
-    used |= {*dances.LEADS, *dances.BACKINGS, *dances.BASSES, *genres.COMMON, *audioset_music.SOUND_EFFECTS}
+    used |= {*dances.LEADS, *dances.BACKINGS, *dances.BASSES, *genres.COMMON_PROGRAMS, *audioset_music.SOUND_EFFECTS}
     for genre in genres.GENRES.values():
         used |= {*genre.leads, *genre.backings, *genre.pads, *genre.basses}
-    assert not used & UNUSABLE
+    assert not used & UNUSABLE_PROGRAMS
     with pytest.raises(AssertionError, match="reproducibly"):
         Renderer().part(note(75, program=65), length=SAMPLE_RATE)

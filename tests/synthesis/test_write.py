@@ -9,17 +9,17 @@ import pytest
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.synthesis import write
-from workflow_scripts.synthesis.dances import DANCES, DanceTrack, tempo_of
-from workflow_scripts.synthesis.genres import GENRES, GenreTrack
-from workflow_scripts.synthesis.instruments import Ensemble
+from workflow_scripts.synthesis.dances import DANCES, DanceRecipe, tempo_at_quantile
+from workflow_scripts.synthesis.genres import GENRES, GenreRecipe
+from workflow_scripts.synthesis.instruments import EnsembleRecipe
 from workflow_scripts.synthesis.options import TwinOptions
 from workflow_scripts.synthesis.render import SAMPLE_RATE
 
 
-def clips(number: int) -> list[write.ClipToWrite]:
+def clips(number: int) -> list[write.ClipSpec]:
     return [
         # organs, pads and pianos are what a synthesiser used for many clips renders differently each time
-        write.ClipToWrite(path=f"{i // 10}/{i}.wav", recipe=Ensemble(("organ", "synthesizer", "piano")), entropy=(0, i))
+        write.ClipSpec(path=f"{i // 10}/{i}.wav", recipe=EnsembleRecipe(("organ", "synthesizer", "piano")), entropy=(0, i))
         for i in range(number)
     ]
 
@@ -46,20 +46,20 @@ def test_clips_are_asked_for_as_they_are_written(tmp_path):
 
     asked = count()
     endless = (next(asked) for _ in count())
-    taken = list(islice(write._in_window(Pool(), tmp_path, endless, 1.0, window=2), 100))
+    taken = list(islice(write._write_in_window(Pool(), tmp_path, endless, 1.0, window=2), 100))
     assert len(taken) == 100
-    assert next(asked) <= 100 + 4 * write.CHUNK
+    assert next(asked) <= 100 + 4 * write.CLIPS_PER_TASK
 
 
 def test_defects(tmp_path):
     twin = TwinOptions(clips=20, clip_seconds=1.0, defects=True)
-    with_them = list(write.with_defects(clips(20), twin))
+    with_them = list(write.add_defects(clips(20), twin))
     assert sorted(clip.defect for clip in with_them if clip.defect) == ["empty", "silent", "truncated"]
     assert len({clip.entropy for clip in with_them}) == 19  # one is a duplicate of another
-    sizes = {clip.defect: len(write.content(clip, 1.0)) for clip in with_them}
+    sizes = {clip.defect: len(write.encode_clip(clip, 1.0)) for clip in with_them}
     assert sizes["empty"] == 0
     assert sizes["truncated"] < 0.4 * sizes[None]
-    assert list(write.with_defects(clips(20), TwinOptions(clips=20, clip_seconds=1.0))) == clips(20)
+    assert list(write.add_defects(clips(20), TwinOptions(clips=20, clip_seconds=1.0))) == clips(20)
 
 
 def test_a_clip_too_short_for_music_is_refused(tmp_path):
@@ -67,28 +67,28 @@ def test_a_clip_too_short_for_music_is_refused(tmp_path):
         write.write_clips(tmp_path, clips(1), seconds=0.1, total=1)
 
 
-@pytest.mark.parametrize("recipe", [*(DanceTrack(d, 100.0, 1, 2) for d in DANCES), *(GenreTrack(g, 3) for g in GENRES)])
+@pytest.mark.parametrize("recipe", [*(DanceRecipe(d, 100.0, 1, 2) for d in DANCES), *(GenreRecipe(g, 3) for g in GENRES)])
 def test_every_recipe_fills_its_clip_and_can_be_sent(recipe):
-    clip = write.ClipToWrite(path="x.wav", recipe=pickle.loads(pickle.dumps(recipe)), entropy=(1, 2))
-    audio = write.rendered(clip, 4.0)
+    clip = write.ClipSpec(path="x.wav", recipe=pickle.loads(pickle.dumps(recipe)), entropy=(1, 2))
+    audio = write.render_clip(clip, 4.0)
     assert audio.shape == (4 * SAMPLE_RATE,)
-    np.testing.assert_array_equal(audio, write.rendered(clip, 4.0))
+    np.testing.assert_array_equal(audio, write.render_clip(clip, 4.0))
     loud = np.sqrt(np.mean(audio.reshape(4, -1) ** 2, axis=1))
     assert loud.min() > 0.05 * loud.max()
 
 
 def test_tempos_follow_the_real_set_and_overlap():
-    tempos = {dance: [tempo_of(dance, quantile) for quantile in (0.05, 0.5, 0.95)] for dance in DANCES}
+    tempos = {dance: [tempo_at_quantile(dance, quantile) for quantile in (0.05, 0.5, 0.95)] for dance in DANCES}
     assert tempos["Jive"] == [132, 172, 175]
-    assert tempo_of("Samba", 0.05) < tempo_of("Rumba", 0.95)
-    assert tempo_of("Foxtrot", 0.99) > tempo_of("Chacha", 0.05)
-    assert tempo_of("Tango", 0.05) < tempo_of("Chacha", 0.5) < tempo_of("Tango", 0.5)
-    assert tempo_of("Jive", 0.95) > tempo_of("Viennesewaltz", 0.05)
+    assert tempo_at_quantile("Samba", 0.05) < tempo_at_quantile("Rumba", 0.95)
+    assert tempo_at_quantile("Foxtrot", 0.99) > tempo_at_quantile("Chacha", 0.05)
+    assert tempo_at_quantile("Tango", 0.05) < tempo_at_quantile("Chacha", 0.5) < tempo_at_quantile("Tango", 0.5)
+    assert tempo_at_quantile("Jive", 0.95) > tempo_at_quantile("Viennesewaltz", 0.05)
 
 
 def test_a_version_keeps_the_song_and_another_band_sounds_different():
     one, other = (
-        DanceTrack("Tango", 120.0, song=5, band=band)(np.random.default_rng(0), seconds=3.0) for band in (1, 2)
+        DanceRecipe("Tango", 120.0, song=5, band=band)(np.random.default_rng(0), seconds=3.0) for band in (1, 2)
     )
     pitches = [[part.notes[:, 2].tolist() for part in piece.parts] for piece in (one, other)]
     assert pitches[0] == pitches[1]

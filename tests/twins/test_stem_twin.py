@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from workflow_scripts.audio import ffmpeg
-from workflow_scripts.audio.build import Wanted, build
+from workflow_scripts.audio.build import CorpusSpec, build_corpus
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.datasets import musdb18
 from workflow_scripts.synthesis.options import TwinOptions
@@ -26,8 +26,8 @@ def prepared(root: Path, **given) -> Corpus:
 
 def read(root: Path) -> Corpus:
     index = musdb18.index(root / "data", musdb18.Options())
-    wanted = Wanted(dataset="musdb18", source="twin", sample_rate=RATE)
-    build(index, root=root / "data", output=root / "corpus", wanted=wanted, processes=2)
+    wanted = CorpusSpec(dataset="musdb18", source="twin", sample_rate=RATE)
+    build_corpus(index, root=root / "data", output=root / "corpus", wanted=wanted, processes=2)
     return Corpus(root / "corpus")
 
 
@@ -73,7 +73,7 @@ def write_wavs(song: Path, folder: Path) -> None:
         for name, stream in streams.items()
         for part in ("-map", f"0:a:{stream}", *stereo, "-c:a", "pcm_s16le", str(folder / f"{name}.wav"))
     ]
-    subprocess.run([ffmpeg.program(), "-nostdin", "-loglevel", "error", "-i", str(song), *wavs], check=True)
+    subprocess.run([ffmpeg.find_program(), "-nostdin", "-loglevel", "error", "-i", str(song), *wavs], check=True)
 
 
 def test_a_bass_is_low_and_drums_are_noisy(corpus):

@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from workflow_scripts.audio.build import Wanted, build
+from workflow_scripts.audio.build import CorpusSpec, build_corpus
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import billboard, gtzan, magnatagatune, msd
 from workflow_scripts.levels import registry
@@ -145,8 +145,8 @@ def test_gtzan_is_mono_at_the_real_rate_and_its_broken_clip_is_quarantined(tmp_p
     info = soundfile.info(tmp_path / index.clips["path"][0])
     assert (info.samplerate, info.channels, info.subtype) == (22_050, 1, "PCM_16")
     assert set(index.clips["path"]) >= {"genres/jazz/jazz.00054.wav"}
-    wanted = Wanted(dataset="gtzan", source="twin", sample_rate=16_000)
-    facts = build(index, root=tmp_path, output=tmp_path / "corpus", wanted=wanted, processes=1)
+    wanted = CorpusSpec(dataset="gtzan", source="twin", sample_rate=16_000)
+    facts = build_corpus(index, root=tmp_path, output=tmp_path / "corpus", wanted=wanted, processes=1)
     with (tmp_path / "corpus" / "quarantine.csv").open(encoding="utf-8", newline="") as file:
         quarantined = {row["clip"] for row in csv.DictReader(file)}
     assert "jazz.00054" in quarantined

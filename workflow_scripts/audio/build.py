@@ -12,20 +12,20 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.audio.corpus import Facts, audio_file, facts_as_json
-from workflow_scripts.audio.decoder_pool import Decoded, Task, decode_all
+from workflow_scripts.audio.corpus import CorpusFacts, audio_file_name, facts_to_json
+from workflow_scripts.audio.decoder_pool import DecodeResult, DecodeTask, decode_all
 from workflow_scripts.core import provenance
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.files import write_json, write_text, written_atomically
 from workflow_scripts.core.progress import track
 from workflow_scripts.levels.dataset_index import EXCLUDED_COLUMNS, DatasetIndex, Stem
 
-OUTSIDE = "the file lies outside the folder of the data set"
-LOOSEST_SECONDS = 0.1  # by which a stem may be shorter or longer than its mixture: codecs pad each stream on its own
+OUTSIDE_ROOT = "the file lies outside the folder of the data set"
+MAX_STEM_DIFFERENCE_SECONDS = 0.1  # by which a stem may be shorter or longer than its mixture: codecs pad each stream on its own
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class CorpusSpec:
     """What the corpus is to be."""
 
     dataset: str
@@ -36,7 +36,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Written:
+class _WrittenAudio:
     """What lies in the memory-maps: `lengths` in samples, -1 where `reasons` has an entry instead.
 
     `digests` are those of the mixture and of each stem.
@@ -47,7 +47,7 @@ class _Written:
     digests: list[str]
 
 
-def build(index: DatasetIndex, *, root: Path, output: Path, wanted: Wanted, processes: int) -> Facts:
+def build_corpus(index: DatasetIndex, *, root: Path, output: Path, wanted: CorpusSpec, processes: int) -> CorpusFacts:
     """Decode every clip of `index`, whose paths are relative to `root`, and write the corpus into the folder `output`.
 
     A clip that cannot be used, or a stem of which cannot, goes to the quarantine. `corpus.json` is removed first and
@@ -56,7 +56,7 @@ def build(index: DatasetIndex, *, root: Path, output: Path, wanted: Wanted, proc
     """
     excluded = dict(zip(index.excluded["clip"].astype(str), index.excluded["reason"].astype(str), strict=True))
     for paths in (index.clips["path"], *(pd.Series(stem.paths) for stem in index.stems.values())):
-        excluded |= _outside(index.clips["clip"], paths, root=root, source=wanted.source)
+        excluded |= _find_clips_outside(index.clips["clip"], paths, root=root, source=wanted.source)
     usable = (~index.clips["clip"].isin(list(excluded))).to_numpy()
     clips, labels = index.clips[usable], index.labels[usable]
     stems = {name: Stem(paths=stem.paths[usable], stream=stem.stream) for name, stem in index.stems.items()}
@@ -66,16 +66,16 @@ def build(index: DatasetIndex, *, root: Path, output: Path, wanted: Wanted, proc
         )
     (output / "corpus.json").unlink(missing_ok=True)
     with contextlib.ExitStack() as stack:
-        temporary = [stack.enter_context(written_atomically(output / audio_file(name))) for name in (None, *stems)]
+        temporary = [stack.enter_context(written_atomically(output / audio_file_name(name))) for name in (None, *stems)]
         written = _write_audio(temporary, clips, stems, root=root, wanted=wanted, processes=processes)
-    quarantine = _quarantine({**excluded, **written.reasons})
+    quarantine = _make_quarantine_table({**excluded, **written.reasons})
     kept = written.lengths >= 0
-    table = _clip_table(clips[kept], written.lengths[kept])
+    table = _make_clip_table(clips[kept], written.lengths[kept])
     label_table = labels[kept].astype(np.float32).rename_axis("clip").reset_index()
     _write_parquet(output / "clips.parquet", table)
     _write_parquet(output / "labels.parquet", label_table)
     write_text(output / "quarantine.csv", quarantine.to_csv(index=False, lineterminator="\n"))
-    facts = Facts(
+    facts = CorpusFacts(
         dataset=wanted.dataset,
         task=index.task,
         classes=[str(name) for name in labels.columns],
@@ -87,7 +87,7 @@ def build(index: DatasetIndex, *, root: Path, output: Path, wanted: Wanted, proc
         digest=provenance.digest(
             [
                 *(wanted.sample_rate, index.task, written.digests[0]),
-                *map(_table_digest, (table, label_table, quarantine)),
+                *map(_digest_table, (table, label_table, quarantine)),
                 *written.digests[1:],
             ]
         ),
@@ -97,16 +97,16 @@ def build(index: DatasetIndex, *, root: Path, output: Path, wanted: Wanted, proc
                 wanted.clip_seconds,
                 index.task,
                 sorted(stems),
-                *map(_table_digest, (table.drop(columns=["offset", "length"]), label_table, quarantine)),
+                *map(_digest_table, (table.drop(columns=["offset", "length"]), label_table, quarantine)),
             ]
         ),
         stems=list(stems),
     )
-    write_json(output / "corpus.json", facts_as_json(facts))
+    write_json(output / "corpus.json", facts_to_json(facts))
     return facts
 
 
-def _outside(clips: pd.Series, paths: pd.Series, *, root: Path, source: str) -> dict[str, str]:
+def _find_clips_outside(clips: pd.Series, paths: pd.Series, *, root: Path, source: str) -> dict[str, str]:
     """Clips whose file would lie outside `root`: lists come from others and may name any file of this machine.
 
     Links are the owner's own arrangement in a local copy; nothing else holds any.
@@ -118,7 +118,7 @@ def _outside(clips: pd.Series, paths: pd.Series, *, root: Path, source: str) -> 
         or (source != "local" and not (root / path).resolve().is_relative_to(resolved))
         for path in map(PurePosixPath, paths.astype(str))
     ]
-    return dict.fromkeys(clips[leaving].astype(str), OUTSIDE)
+    return dict.fromkeys(clips[leaving].astype(str), OUTSIDE_ROOT)
 
 
 def _write_audio(
@@ -127,15 +127,15 @@ def _write_audio(
     stems: Mapping[str, Stem],
     *,
     root: Path,
-    wanted: Wanted,
+    wanted: CorpusSpec,
     processes: int,
-) -> _Written:
+) -> _WrittenAudio:
     """Append every clip that decodes to the first of `paths`, and its stems to the others, in the order of `clips`."""
     lengths = np.full(len(clips), -1, np.int64)
     reasons: dict[str, str] = {}
     digests = [hashlib.sha256() for _ in paths]
     names = clips["clip"].astype(str).to_list()
-    tasks = list(_tasks(clips, stems, root=root, wanted=wanted))
+    tasks = list(_list_tasks(clips, stems, root=root, wanted=wanted))
     results = iter(
         track(decode_all(tasks, processes=processes), description=f"preparing {wanted.dataset}", total=len(tasks))
     )
@@ -143,7 +143,7 @@ def _write_audio(
         files = [stack.enter_context(path.open("wb")) for path in paths]
         for row, name in enumerate(names):
             mixture, *sources = islice(results, len(paths))
-            reason = mixture.reason or _fault(mixture, dict(zip(stems, sources, strict=True)), wanted.sample_rate)
+            reason = mixture.reason or _find_stem_fault(mixture, dict(zip(stems, sources, strict=True)), wanted.sample_rate)
             if reason is not None:
                 reasons[name] = reason
                 continue
@@ -151,7 +151,7 @@ def _write_audio(
             lengths[row] = len(mixture.samples)
             for result, file, digest in zip((mixture, *sources), files, digests, strict=True):
                 assert result.samples is not None
-                data = _fitted(result.samples, len(mixture.samples)).tobytes()
+                data = _fit_length(result.samples, len(mixture.samples)).tobytes()
                 digest.update(data)
                 file.write(data)
     if len(reasons) == len(clips):
@@ -160,14 +160,14 @@ def _write_audio(
             f"{wanted.dataset}: none of {len(clips)} clips under {root} can be used (most often: {commonest}): "
             "check the source and its path"
         )
-    return _Written(lengths=lengths, reasons=reasons, digests=[digest.hexdigest() for digest in digests])
+    return _WrittenAudio(lengths=lengths, reasons=reasons, digests=[digest.hexdigest() for digest in digests])
 
 
-def _tasks(clips: pd.DataFrame, stems: Mapping[str, Stem], *, root: Path, wanted: Wanted) -> Iterator[Task]:
+def _list_tasks(clips: pd.DataFrame, stems: Mapping[str, Stem], *, root: Path, wanted: CorpusSpec) -> Iterator[DecodeTask]:
     """Each clip, followed by its stems."""
     columns = (clips[name].to_list() for name in ("path", "start_seconds", "end_seconds"))
     for row, (path, start, end) in enumerate(zip(*columns, strict=True)):
-        task = Task(
+        task = DecodeTask(
             path=str((root / path).absolute()),
             sample_rate=wanted.sample_rate,
             start_seconds=None if pd.isna(start) else float(start),
@@ -180,24 +180,24 @@ def _tasks(clips: pd.DataFrame, stems: Mapping[str, Stem], *, root: Path, wanted
             yield replace(task, path=where, stream=stem.stream, may_be_silent=True)
 
 
-def _fault(mixture: Decoded, sources: Mapping[str, Decoded], sample_rate: int) -> str | None:
+def _find_stem_fault(mixture: DecodeResult, sources: Mapping[str, DecodeResult], sample_rate: int) -> str | None:
     """What is wrong with the stems of a clip, or None."""
     assert mixture.samples is not None
     for name, source in sources.items():
         if source.samples is None:
             return f"stem {name}: {source.reason}"
         seconds = (len(source.samples) - len(mixture.samples)) / sample_rate
-        if abs(seconds) > LOOSEST_SECONDS:
+        if abs(seconds) > MAX_STEM_DIFFERENCE_SECONDS:
             return f"stem {name}: {abs(seconds):.1f} s {'longer' if seconds > 0 else 'shorter'} than the mixture"
     return None
 
 
-def _fitted(samples: np.ndarray, length: int) -> np.ndarray:
+def _fit_length(samples: np.ndarray, length: int) -> np.ndarray:
     """The first `length` samples, with silence for those that are missing."""
     return np.pad(samples[:length], (0, max(0, length - len(samples))))
 
 
-def _clip_table(clips: pd.DataFrame, lengths: np.ndarray) -> pd.DataFrame:
+def _make_clip_table(clips: pd.DataFrame, lengths: np.ndarray) -> pd.DataFrame:
     table = pd.DataFrame({"clip": clips["clip"].astype(str).to_numpy(object)})
     table["offset"] = np.cumsum(lengths) - lengths
     table["length"] = lengths
@@ -206,7 +206,7 @@ def _clip_table(clips: pd.DataFrame, lengths: np.ndarray) -> pd.DataFrame:
     return table
 
 
-def _quarantine(reasons: dict[str, str]) -> pd.DataFrame:
+def _make_quarantine_table(reasons: dict[str, str]) -> pd.DataFrame:
     return pd.DataFrame(sorted(reasons.items()), columns=list(EXCLUDED_COLUMNS), dtype=object)
 
 
@@ -215,6 +215,6 @@ def _write_parquet(path: Path, table: pd.DataFrame) -> None:
         table.to_parquet(temporary, index=False)
 
 
-def _table_digest(table: pd.DataFrame) -> str:
+def _digest_table(table: pd.DataFrame) -> str:
     """Digest of a table's values, which does not change with the version of the parquet library."""
     return hashlib.sha256(table.to_csv(index=False, lineterminator="\n").encode(errors="surrogateescape")).hexdigest()

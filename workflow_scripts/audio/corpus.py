@@ -2,7 +2,7 @@
 
 Files in the folder: `audio.int16` (all clips one after the other, mono, little-endian), `clips.parquet` (clip, offset
 and length in samples, split, group), `labels.parquet` (clip, one float32 column per class, NaN = unobserved),
-`quarantine.csv` (clip, reason) and `corpus.json` (the fields of `Facts`). A corpus with stems also has one file like
+`quarantine.csv` (clip, reason) and `corpus.json` (the fields of `CorpusFacts`). A corpus with stems also has one file like
 `audio.int16` for each, such as `audio.vocals.int16`, of the same length: a sample of the mixture and that of a stem at
 the same place belong together.
 """
@@ -17,16 +17,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.audio.quarantine_limit import require_tolerable
+from workflow_scripts.audio.quarantine_limit import require_within_limit
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.dataset_index import Split, Task
 
 FULL_SCALE = 32768  # int16 sample value of amplitude 1.0
-BYTES_OF_SAMPLE = 2
+BYTES_PER_SAMPLE = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class CorpusFacts:
     """What `corpus.json` states."""
 
     dataset: str
@@ -76,17 +76,17 @@ class Corpus:
     @cached_property
     def samples(self) -> np.ndarray:
         """All clips one after the other, int16 memory-map (samples,); `UserError` if it is not as long as they are."""
-        return self._samples(audio_file())
+        return self._samples(audio_file_name())
 
     @cached_property
     def stems(self) -> dict[str, np.ndarray]:
         """Stems by name, each as `samples`."""
-        return {name: self._samples(audio_file(name)) for name in self.facts.stems}
+        return {name: self._samples(audio_file_name(name)) for name in self.facts.stems}
 
     def _samples(self, name: str) -> np.ndarray:
         path = self.folder / name
-        if not path.is_file() or path.stat().st_size != BYTES_OF_SAMPLE * self.lengths.sum():  # half copied, say
-            raise _damaged(path)
+        if not path.is_file() or path.stat().st_size != BYTES_PER_SAMPLE * self.lengths.sum():  # half copied, say
+            raise _damaged_file_error(path)
         return np.memmap(path, dtype="<i2", mode="r")
 
     def rows(self, split: Split) -> np.ndarray:
@@ -121,16 +121,16 @@ class Corpus:
         )
 
 
-def read_facts(folder: Path) -> Facts:
+def read_facts(folder: Path) -> CorpusFacts:
     """Read the facts of a corpus; `UserError` if there are none or more is quarantined than the studies tolerate."""
     path = folder / "corpus.json"
     try:
-        facts = Facts(**json.loads(path.read_text(encoding="utf-8")))
+        facts = CorpusFacts(**json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(f"{path} is missing: prepare the data set first, or correct the corpus's folder") from error
     except (ValueError, TypeError) as error:  # TypeError: fields of another version
-        raise _damaged(path) from error
-    require_tolerable(folder, dataset=facts.dataset, clips=facts.clips, quarantined=facts.quarantined)
+        raise _damaged_file_error(path) from error
+    require_within_limit(folder, dataset=facts.dataset, clips=facts.clips, quarantined=facts.quarantined)
     return facts
 
 
@@ -140,18 +140,18 @@ def _read_table(path: Path) -> pd.DataFrame:
     except PermissionError:
         raise
     except (OSError, ValueError) as error:  # either, depending on where the file is damaged
-        raise _damaged(path) from error
+        raise _damaged_file_error(path) from error
 
 
-def _damaged(path: Path) -> UserError:
+def _damaged_file_error(path: Path) -> UserError:
     return UserError(f"{path} is missing, damaged or of another version: delete {path.parent} and prepare it again")
 
 
-def facts_as_json(facts: Facts) -> dict[str, object]:
+def facts_to_json(facts: CorpusFacts) -> dict[str, object]:
     """Return `facts` as written to `corpus.json`; of stems it speaks where there are any."""
     return {name: value for name, value in asdict(facts).items() if name != "stems" or value}
 
 
-def audio_file(stem: str | None = None) -> str:
+def audio_file_name(stem: str | None = None) -> str:
     """Name of the file with the clips' audio, or with that of a stem."""
     return "audio.int16" if stem is None else f"audio.{stem}.int16"

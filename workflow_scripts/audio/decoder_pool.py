@@ -17,20 +17,20 @@ from typing import IO
 import numpy as np
 
 from workflow_scripts.audio import decoder_process
-from workflow_scripts.audio.decode import SECONDS_ALLOWED
+from workflow_scripts.audio.decode import FFMPEG_TIMEOUT_SECONDS
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.registry import PACKAGE
 
-SECONDS_PER_CLIP = SECONDS_ALLOWED + 20  # past ffmpeg's own limit, so that only a stuck libsndfile meets this one
-AHEAD = 4  # clips per process that may wait for an earlier, slower one: bounds the memory, keeps processes busy
+CLIP_TIMEOUT_SECONDS = FFMPEG_TIMEOUT_SECONDS + 20  # past ffmpeg's own limit, so that only a stuck libsndfile meets this one
+TASKS_AHEAD = 4  # clips per process that may wait for an earlier, slower one: bounds the memory, keeps processes busy
 BYTES_PER_SAMPLE = 2
-HOPELESS = (
+MAX_CRASHES_AT_START = (
     20  # deaths before any answer: no set begins with so many files that crash a decoder; the program itself fails
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class DecodeTask:
     """One clip to decode: the arguments of `decode`."""
 
     path: str
@@ -43,7 +43,7 @@ class Task:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decoded:
+class DecodeResult:
     """What became of a task: `samples` int16 (samples,), or the reason why there are none."""
 
     samples: np.ndarray | None = None
@@ -51,12 +51,12 @@ class Decoded:
 
 
 def decode_all(
-    tasks: Sequence[Task],
+    tasks: Sequence[DecodeTask],
     *,
     processes: int,
-    seconds_per_clip: float = SECONDS_PER_CLIP,
+    seconds_per_clip: float = CLIP_TIMEOUT_SECONDS,
     command: Sequence[str] = (sys.executable, "-m", decoder_process.__name__),
-) -> Iterator[Decoded]:
+) -> Iterator[DecodeResult]:
     """Yield one result per task, in the order of the tasks.
 
     A process that dies or takes longer than `seconds_per_clip` costs its clip (reasons `crashed`, `timeout`) and is
@@ -65,22 +65,22 @@ def decode_all(
     with contextlib.ExitStack() as stack:
         selector = stack.enter_context(selectors.DefaultSelector())
         size = max(1, min(processes, len(tasks)))
-        decoders = [_Decoder(command) for _ in range(size)]
+        decoders = [_DecoderProcess(command) for _ in range(size)]
         for decoder in decoders:
             stack.callback(decoder.close)
         for decoder in decoders:
             selector.register(decoder.output, selectors.EVENT_READ, decoder)
-        done: dict[int, Decoded] = {}
+        done: dict[int, DecodeResult] = {}
         started = yielded = answers = deaths = 0
 
-        def renew(decoder: _Decoder) -> None:
+        def renew(decoder: _DecoderProcess) -> None:
             selector.unregister(decoder.output)
             decoder.restart()
             selector.register(decoder.output, selectors.EVENT_READ, decoder)
 
         while yielded < len(tasks):
             for decoder in decoders:
-                if decoder.task is None and started < min(len(tasks), yielded + AHEAD * size):
+                if decoder.task is None and started < min(len(tasks), yielded + TASKS_AHEAD * size):
                     decoder.begin(started, tasks[started], deadline=time.monotonic() + seconds_per_clip)
                     started += 1
             nearest = min((decoder.deadline for decoder in decoders if decoder.task is not None), default=math.inf)
@@ -91,22 +91,22 @@ def decode_all(
                 answers += result is not None
                 if result is None:
                     deaths += 1
-                    if deaths >= HOPELESS and not answers:
+                    if deaths >= MAX_CRASHES_AT_START and not answers:
                         raise UserError(f"{' '.join(command)} dies at every clip: run it by hand to see why")
                     renew(decoder)
-                    result = Decoded(reason="crashed")
+                    result = DecodeResult(reason="crashed")
                 if number is not None:
                     done[number] = result
             for decoder in decoders:
                 if decoder.task is not None and time.monotonic() > decoder.deadline:
-                    done[decoder.task], decoder.task = Decoded(reason="timeout"), None
+                    done[decoder.task], decoder.task = DecodeResult(reason="timeout"), None
                     renew(decoder)
             while yielded in done:
                 yield done.pop(yielded)
                 yielded += 1
 
 
-class _Decoder:
+class _DecoderProcess:
     """One decoding process and the task it is at."""
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -120,14 +120,14 @@ class _Decoder:
         assert self._process.stdout is not None
         return self._process.stdout
 
-    def begin(self, number: int, task: Task, *, deadline: float) -> None:
+    def begin(self, number: int, task: DecodeTask, *, deadline: float) -> None:
         self.task, self.deadline = number, deadline
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it died while idle: the end of its output reports that
             self._process.stdin.write(json.dumps(asdict(task)).encode() + b"\n")
             self._process.stdin.flush()
 
-    def result(self) -> Decoded | None:
+    def result(self) -> DecodeResult | None:
         """Read the answer; None if the process died."""
         line = self.output.readline()
         if not line.endswith(b"\n"):
@@ -136,11 +136,11 @@ class _Decoder:
         if "stop" in answer:
             raise UserError(answer["stop"])
         if "reason" in answer:
-            return Decoded(reason=answer["reason"])
+            return DecodeResult(reason=answer["reason"])
         data = self.output.read(answer["samples"] * BYTES_PER_SAMPLE)
         if len(data) < answer["samples"] * BYTES_PER_SAMPLE:
             return None
-        return Decoded(samples=np.frombuffer(data, "<i2"))
+        return DecodeResult(samples=np.frombuffer(data, "<i2"))
 
     def restart(self) -> None:
         self.close()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workflow_scripts.audio.decode import BrokenAudio, decode, to_int16
+from workflow_scripts.audio.decode import UnusableAudioError, decode, to_int16
 from workflow_scripts.core.errors import UserError
 
 MEMORY_BYTES = 3 << 30  # the longest clip allowed needs about 1.2 GB at 48 kHz; a file that needs more is no music clip
@@ -37,18 +37,18 @@ def main() -> None:
     ):  # decoders in C print warnings about broken files, which would break the protocol and flood the log
         os.dup2(silence, stream)
     for line in sys.stdin.buffer:
-        stated, samples = answer(json.loads(line))
+        stated, samples = answer_task(json.loads(line))
         answers.write(json.dumps(stated).encode() + b"\n")
         if samples is not None:
             answers.write(samples.data)
         answers.flush()
 
 
-def answer(task: dict[str, object]) -> tuple[dict[str, object], np.ndarray | None]:
+def answer_task(task: dict[str, object]) -> tuple[dict[str, object], np.ndarray | None]:
     """Decode one clip: the answer, and the int16 samples that follow it. Never raises for what a file can cause."""
     try:
         samples = to_int16(decode(Path(str(task.pop("path"))), **task))  # type: ignore[arg-type]
-    except BrokenAudio as error:
+    except UnusableAudioError as error:
         return {"reason": error.reason}, None
     except MemoryError:
         return {"reason": "too_large"}, None

@@ -48,7 +48,7 @@ BYTES_PER_SAMPLE = 4  # float32
 BLOCK_BYTES = 1 << 20
 LOG_BYTES = 1 << 16  # the length of the recording stands near the start; a broken file can fill gigabytes of log
 DURATION = re.compile(rb"Duration: (\d+):(\d\d):(\d\d\.\d+)")
-GUESSED_DURATION = b"Estimating duration from bitrate"
+ESTIMATED_DURATION = b"Estimating duration from bitrate"
 
 
 class FfmpegError(Exception):
@@ -60,7 +60,7 @@ class FfmpegTimeoutError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sound:
+class AudioStream:
     """Audio as it comes out of a decoder: `blocks` yields float32 (frames, channels)."""
 
     sample_rate: int  # Hz
@@ -70,7 +70,7 @@ class Sound:
 
 
 @functools.cache
-def program() -> str:
+def find_program() -> str:
     """The ffmpeg of the system, otherwise the one that imageio-ffmpeg brings. `UserError` if there is neither."""
     found = shutil.which("ffmpeg")
     if found:
@@ -82,14 +82,14 @@ def program() -> str:
 
 
 @contextlib.contextmanager
-def opened(path: Path, *, seconds_allowed: float, stream: int = 0) -> Iterator[Sound]:
+def open_stream(path: Path, *, seconds_allowed: float, stream: int = 0) -> Iterator[AudioStream]:
     """Decode an audio stream of `path` at its own rate and channels; leaving the context stops the program.
 
     Raises `FfmpegError` if there is no audio to be had, `FfmpegTimeoutError` (also from the blocks) after
     `seconds_allowed`.
     """
     command = [
-        *(program(), "-nostdin", "-hide_banner", "-nostats", "-loglevel", "info", "-threads", "1"),
+        *(find_program(), "-nostdin", "-hide_banner", "-nostats", "-loglevel", "info", "-threads", "1"),
         *("-timelimit", str(max(1, round(seconds_allowed)))),  # CPU seconds: it also ends when its parent was killed
         *("-protocol_whitelist", "file,pipe", "-format_whitelist", ",".join(CONTAINERS)),
         *("-i", f"file:{path}"),  # the prefix protects names that start with "-" or hold ":"
@@ -109,29 +109,29 @@ def opened(path: Path, *, seconds_allowed: float, stream: int = 0) -> Iterator[S
         watchdog.start()
         try:
             assert process.stdout is not None
-            yield _sound(process.stdout, log, late)
+            yield _read_header(process.stdout, log, late)
         finally:
             watchdog.cancel()
             process.kill()
             process.communicate()
 
 
-def _sound(output: IO[bytes], log: IO[bytes], late: threading.Event) -> Sound:
+def _read_header(output: IO[bytes], log: IO[bytes], late: threading.Event) -> AudioStream:
     header = output.read(AU_HEADER.size)
     if len(header) < AU_HEADER.size:
         raise FfmpegTimeoutError if late.is_set() else FfmpegError
     _, offset, _, _, sample_rate, channels = AU_HEADER.unpack(header)
     output.read(offset - AU_HEADER.size)
-    declared = _declared_seconds(log)
-    return Sound(
+    declared = _read_declared_seconds(log)
+    return AudioStream(
         sample_rate=sample_rate,
         channels=channels,
         declared_frames=None if declared is None else round(declared * sample_rate),
-        blocks=_blocks(output, channels, late),
+        blocks=_read_blocks(output, channels, late),
     )
 
 
-def _blocks(output: IO[bytes], channels: int, late: threading.Event) -> Iterator[np.ndarray]:
+def _read_blocks(output: IO[bytes], channels: int, late: threading.Event) -> Iterator[np.ndarray]:
     frame = channels * BYTES_PER_SAMPLE
     while True:
         data = output.read(BLOCK_BYTES // frame * frame)
@@ -143,13 +143,13 @@ def _blocks(output: IO[bytes], channels: int, late: threading.Event) -> Iterator
         yield samples.reshape(-1, channels)
 
 
-def _declared_seconds(log: IO[bytes]) -> float | None:
+def _read_declared_seconds(log: IO[bytes]) -> float | None:
     """Length that the container states; None if it states none or ffmpeg guessed it from the bit rate."""
     log.seek(0)
     said = log.read(LOG_BYTES)
     log.seek(0, 2)
     match = DURATION.search(said)
-    if match is None or GUESSED_DURATION in said:
+    if match is None or ESTIMATED_DURATION in said:
         return None
     hours, minutes, seconds = match.groups()
     return int(hours) * 3600 + int(minutes) * 60 + float(seconds)

@@ -20,16 +20,16 @@ import numpy as np
 
 from workflow_scripts.core.errors import UserError
 
-LARGEST_BYTES = 1 << 30  # ten times the largest table of a data set's labels: more is a bomb
+MAX_BYTES = 1 << 30  # ten times the largest table of a data set's labels: more is a bomb
 #: numbers, booleans and strings of a fixed size; an array of objects ("O") comes as a list
 PLAIN_TYPE = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248]|[SU]\d{1,6}|O8?)")
-STRINGS = "latin1"  # how Python 3 reads the byte strings of Python 2, in which the pickles of 2010 to 2018 were written
+BYTE_STRING_ENCODING = "latin1"  # how Python 3 reads the byte strings of Python 2, in which the pickles of 2010 to 2018 were written
 
 
 def read_pickle(path: Path) -> Any:
     """Content of a pickle of any protocol, as plain data and arrays. `UserError` for anything else in it."""
     with path.open("rb") as file:
-        return _unpickled(file, where=str(path))
+        return _unpickle(file, where=str(path))
 
 
 def read_npz(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -56,40 +56,40 @@ def _read_array(file: IO[bytes], *, where: str) -> np.ndarray:
     except (ValueError, TypeError, SyntaxError) as error:
         raise UserError(f"{where} is damaged ({error}): get the original") from error
     if dtype.hasobject:
-        content = _unpickled(file, where=where)
+        content = _unpickle(file, where=where)
         if not isinstance(content, np.ndarray) or content.size != math.prod(shape):
             raise UserError(f"{where} is no array of shape {shape}: get the original")
         return content.reshape(shape)
-    return _array(_limited(file, where), shape=shape, dtype=dtype, fortran=fortran, where=where)
+    return _array_from_bytes(_read_limited(file, where), shape=shape, dtype=dtype, fortran=fortran, where=where)
 
 
-def _array(data: bytes, *, shape: tuple[int, ...], dtype: np.dtype, fortran: bool, where: str) -> np.ndarray:
+def _array_from_bytes(data: bytes, *, shape: tuple[int, ...], dtype: np.dtype, fortran: bool, where: str) -> np.ndarray:
     try:
         return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
     except (ValueError, TypeError) as error:
         raise UserError(f"{where} is damaged ({error}): get the original") from error
 
 
-def _limited(file: IO[bytes], where: str) -> bytes:
-    data = file.read(LARGEST_BYTES + 1)
-    if len(data) > LARGEST_BYTES:
-        raise UserError(f"{where} holds more than {LARGEST_BYTES / 1e9:.1f} GB, which no such table does")
+def _read_limited(file: IO[bytes], where: str) -> bytes:
+    data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise UserError(f"{where} holds more than {MAX_BYTES / 1e9:.1f} GB, which no such table does")
     return data
 
 
-def _unpickled(file: IO[bytes], *, where: str) -> Any:
-    data = _limited(file, where)
+def _unpickle(file: IO[bytes], *, where: str) -> Any:
+    data = _read_limited(file, where)
     try:
-        return _Reader(io.BytesIO(data), where=where).load()
+        return _PlainDataUnpickler(io.BytesIO(data), where=where).load()
     except UserError:
         raise
     except Exception as error:  # damaged bytes make the reader raise nearly anything
         raise UserError(f"{where} is damaged or no pickle of plain data: get the original") from error
 
 
-class _Reader(pickle._Unpickler):  # the one written in C reserves memory by numbers that the file states
+class _PlainDataUnpickler(pickle._Unpickler):  # the one written in C reserves memory by numbers that the file states
     def __init__(self, file: IO[bytes], *, where: str) -> None:
-        super().__init__(file, encoding=STRINGS)
+        super().__init__(file, encoding=BYTE_STRING_ENCODING)
         self._where = where
 
     def find_class(self, module: str, name: str) -> Any:
@@ -98,10 +98,10 @@ class _Reader(pickle._Unpickler):  # the one written in C reserves memory by num
         return ALLOWED[module, name]
 
     def load(self) -> Any:
-        return _made(super().load(), where=self._where, seen={})
+        return _resolve(super().load(), where=self._where, seen={})
 
 
-class _Type:
+class _DtypeDescription:
     """What a pickle says of a dtype: a plain code and a byte order."""
 
     def __init__(self, code: str, *_: object) -> None:
@@ -117,7 +117,7 @@ class _Type:
         return np.dtype(text.replace("O8", "O"))
 
 
-class _Array:
+class _ArrayDescription:
     """What a pickle says of an array: its shape, its type, and its bytes or list."""
 
     def __init__(self, *_: object) -> None:
@@ -130,30 +130,30 @@ class _Array:
         _, shape, kind, fortran, content = self.state
         dtype = kind.made()
         if dtype.hasobject:
-            items = [_made(item, where=where, seen=seen) for item in content]
+            items = [_resolve(item, where=where, seen=seen) for item in content]
             array = np.empty(len(items), object)
             for place, item in enumerate(items):  # one by one: numpy would take lists in it for a second axis
                 array[place] = item
             return array.reshape(shape, order="F" if fortran else "C")
-        data = content.encode(STRINGS) if isinstance(content, str) else bytes(content)
-        return _array(data, shape=tuple(shape), dtype=dtype, fortran=bool(fortran), where=where)
+        data = content.encode(BYTE_STRING_ENCODING) if isinstance(content, str) else bytes(content)
+        return _array_from_bytes(data, shape=tuple(shape), dtype=dtype, fortran=bool(fortran), where=where)
 
 
-class _Number:
+class _ScalarDescription:
     """What a pickle says of a single number of numpy."""
 
-    def __init__(self, kind: _Type, content: Any = b"") -> None:
+    def __init__(self, kind: _DtypeDescription, content: Any = b"") -> None:
         self.kind, self.content = kind, content
 
     def made(self, *, where: str) -> Any:
-        data = self.content.encode(STRINGS) if isinstance(self.content, str) else bytes(self.content)
+        data = self.content.encode(BYTE_STRING_ENCODING) if isinstance(self.content, str) else bytes(self.content)
         dtype = self.kind.made()
         if dtype.hasobject:
             raise ValueError("an object is no number")
-        return _array(data, shape=(1,), dtype=dtype, fortran=False, where=where)[0]
+        return _array_from_bytes(data, shape=(1,), dtype=dtype, fortran=False, where=where)[0]
 
 
-def _encoded(text: str, encoding: str) -> bytes:
+def _encode(text: str, encoding: str) -> bytes:
     if encoding not in ("latin1", "latin-1"):  # what Python 3 writes for bytes in old protocols
         raise ValueError(encoding)
     return text.encode(encoding)
@@ -161,13 +161,13 @@ def _encoded(text: str, encoding: str) -> bytes:
 
 #: every name a pickle may use, and what stands in for it
 ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
-    ("numpy", "ndarray"): _Array,
-    ("numpy", "dtype"): _Type,
-    ("_codecs", "encode"): _encoded,
+    ("numpy", "ndarray"): _ArrayDescription,
+    ("numpy", "dtype"): _DtypeDescription,
+    ("_codecs", "encode"): _encode,
     **{
         (f"numpy.{core}.multiarray", name): stand_in
         for core in ("core", "_core")
-        for name, stand_in in (("_reconstruct", _Array), ("scalar", _Number))
+        for name, stand_in in (("_reconstruct", _ArrayDescription), ("scalar", _ScalarDescription))
     },
     **{
         (module, kind.__name__): kind for module in ("builtins", "__builtin__") for kind in (set, frozenset, list, dict)
@@ -176,7 +176,7 @@ ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
 }
 
 
-def _made(content: Any, *, where: str, seen: dict[int, Any]) -> Any:
+def _resolve(content: Any, *, where: str, seen: dict[int, Any]) -> Any:
     """Copy of what the pickle built with arrays in place of their descriptions; what is there twice is made once."""
     if content is None or isinstance(content, bool | int | float | complex | str | bytes | bytearray):
         return content
@@ -184,23 +184,23 @@ def _made(content: Any, *, where: str, seen: dict[int, Any]) -> Any:
         return seen[id(content)]
     made: Any
     match content:
-        case _Array():
+        case _ArrayDescription():
             made = content.made(where=where, seen=seen)
-        case _Number():
+        case _ScalarDescription():
             made = content.made(where=where)
-        case _Type():
+        case _DtypeDescription():
             made = content.made()
         case dict():
             seen[id(content)] = made = {}
             made.update(
-                (_made(key, where=where, seen=seen), _made(value, where=where, seen=seen))
+                (_resolve(key, where=where, seen=seen), _resolve(value, where=where, seen=seen))
                 for key, value in content.items()
             )
         case list():
             seen[id(content)] = made = []
-            made.extend(_made(item, where=where, seen=seen) for item in content)
+            made.extend(_resolve(item, where=where, seen=seen) for item in content)
         case tuple() | set() | frozenset():
-            made = type(content)(_made(item, where=where, seen=seen) for item in content)
+            made = type(content)(_resolve(item, where=where, seen=seen) for item in content)
         case _:
             raise ValueError(f"{content!r} is no data")
     seen[id(content)] = made

@@ -7,13 +7,13 @@ from scipy.signal import savgol_coeffs
 from torch import Tensor
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.features.precision import exact
+from workflow_scripts.features.precision import without_autocast
 
 FRAMES = 9  # librosa's default width, which the PASE code keeps
 
 
-@exact
-def with_deltas(features: Tensor, *, orders: int) -> Tensor:
+@without_autocast
+def append_deltas(features: Tensor, *, orders: int) -> Tensor:
     """Features (..., channels, frames) and below them their deltas of order 1 to `orders`, (..., channels x (1 +
     orders), frames).
 
@@ -25,10 +25,10 @@ def with_deltas(features: Tensor, *, orders: int) -> Tensor:
         return features
     if features.shape[-1] < FRAMES:
         raise UserError(f"deltas need at least {FRAMES} frames, not {features.shape[-1]}: take longer chunks")
-    return torch.cat([features, *(_delta(features, order) for order in range(1, orders + 1))], dim=-2)
+    return torch.cat([features, *(_compute_delta(features, order) for order in range(1, orders + 1))], dim=-2)
 
 
-def _delta(features: Tensor, order: int) -> Tensor:
+def _compute_delta(features: Tensor, order: int) -> Tensor:
     frames = features.shape[-1]
     inner = frames - FRAMES + 1  # frames with a whole window around them
     weights = savgol_coeffs(FRAMES, polyorder=order, deriv=order, use="dot")

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from workflow_scripts.features import spectral
 from workflow_scripts.features.frames import HOP, N_FFT
 from workflow_scripts.features.pitch import pyin
-from workflow_scripts.features.precision import exact, fine
+from workflow_scripts.features.precision import without_autocast, widest_float
 from workflow_scripts.features.prosody import root_mean_square, zero_crossing_rate
 
 WINDOW = 400  # samples: 25 ms at 16 kHz
@@ -26,21 +26,21 @@ FLOOR = 1e-19  # power, an addend
 PROSODY_CHANNELS = ("log fundamental frequency", "voiced", "root mean square energy", "zero crossing rate")
 
 
-@exact
+@without_autocast
 def log_power_spectrum(audio: Tensor) -> Tensor:
     """Power in decibels, 10 log10(power + 1e-19), (..., 1025, frames), of 400 samples in a transform of 2048 points.
 
     The PASE code gives `torch.stft` no window, so nothing tapers the 400 samples.
     """
-    power = _power(audio, window=torch.ones(WINDOW), points=N_FFT)
+    power = _power_of_mirrored(audio, window=torch.ones(WINDOW), points=N_FFT)
     return power.add_(FLOOR).log10_().mul_(10)
 
 
-@exact
+@without_autocast
 def mfcc(audio: Tensor, *, sample_rate: int) -> Tensor:
     """`librosa.feature.mfcc` with Hann windows and transforms of 400 samples, (..., 20, frames), as in workers.cfg."""
     window = torch.from_numpy(librosa.filters.get_window("hann", WINDOW))
-    return spectral.mfcc(sample_rate=sample_rate, power=_power(audio, window=window, points=WINDOW))
+    return spectral.mfcc(sample_rate=sample_rate, power=_power_of_mirrored(audio, window=window, points=WINDOW))
 
 
 def prosody(audio: np.ndarray, *, sample_rate: int, lowest_hz: float, highest_hz: float) -> np.ndarray:
@@ -64,18 +64,18 @@ def prosody(audio: np.ndarray, *, sample_rate: int, lowest_hz: float, highest_hz
     return np.concatenate([[followed], [flag], energy, crossings], dtype=np.float32)
 
 
-def _power(audio: Tensor, *, window: Tensor, points: int) -> Tensor:
+def _power_of_mirrored(audio: Tensor, *, window: Tensor, points: int) -> Tensor:
     """Squared magnitudes (..., 1 + points // 2, frames) of windows centred on every hop, audio mirrored at its ends.
 
     Where a window stands in a longer transform changes phases only, so no more is mirrored than the window holds.
     """
-    flat = _mirrored(audio.reshape(-1, audio.shape[-1]).to(fine(audio.device)), margin=len(window) // 2)
+    flat = _mirror_ends(audio.reshape(-1, audio.shape[-1]).to(widest_float(audio.device)), margin=len(window) // 2)
     windows = flat.unfold(-1, len(window), HOP)
     power = spectral.power_of_windows(windows, window=window.to(windows), points=points)
     return power.reshape(*audio.shape[:-1], *power.shape[-2:]).mT
 
 
-def _mirrored(audio: Tensor, *, margin: int) -> Tensor:
+def _mirror_ends(audio: Tensor, *, margin: int) -> Tensor:
     """Audio (items, samples) continued by `margin` mirrored samples on both sides, as often as it takes."""
     samples = audio.shape[-1]
     if samples > margin:

@@ -25,8 +25,8 @@ from workflow_scripts.features.frames import HOP, N_FFT
 
 # librosa's defaults.
 THRESHOLDS = 100
-BETA = (2, 18)  # prior over thresholds, mean 0.1
-BOLTZMANN = 2  # prior over troughs: earlier ones first
+THRESHOLD_BETA = (2, 18)  # prior over thresholds, mean 0.1
+TROUGH_BOLTZMANN = 2  # prior over troughs: earlier ones first
 STEPS_PER_SEMITONE = 10
 OCTAVES_PER_SECOND = 35.92  # fastest glide
 SWITCH_PROBABILITY = 0.01  # between voiced and unvoiced
@@ -38,7 +38,7 @@ TINY = float(np.finfo(np.float64).tiny)  # what librosa adds before a logarithm 
 # cache: compiling takes seconds and every extracting process would pay for it. Numba keeps the result beside this
 # file, or in the user's cache folder where that is read-only. error_model: a division by zero is an infinity, as in
 # NumPy.
-compiled = functools.partial(njit, cache=True, nogil=True, error_model="numpy")
+_compile = functools.partial(njit, cache=True, nogil=True, error_model="numpy")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,23 +73,23 @@ def pyin(
     audio = np.ascontiguousarray(audio, np.float32)
     if audio.ndim != 1 or not audio.size or not np.isfinite(audio).all():
         raise ValueError("pitch needs one channel of finite samples, at least one")
-    model = _model(sample_rate, lowest_hz, highest_hz)
+    model = _build_model(sample_rate, lowest_hz, highest_hz)
     padded = np.pad(audio, N_FFT // 2)
     frames = librosa.util.frame(padded, frame_length=N_FFT, hop_length=HOP, axis=0)
     parts = [
-        _observations(_normalised_difference(frames[start : start + FRAMES_AT_ONCE], model), model)
+        _compute_observations(_compute_normalised_difference(frames[start : start + FRAMES_AT_ONCE], model), model)
         for start in range(0, len(frames), FRAMES_AT_ONCE)
     ]
     voiced, probability = (np.concatenate(values) for values in zip(*parts, strict=True))
     unvoiced = (1 - probability) / len(model.pitches)
-    states = _decode(np.log(voiced + TINY), np.log(unvoiced + TINY), model.band, model.rare, model.start)
+    states = _decode_viterbi(np.log(voiced + TINY), np.log(unvoiced + TINY), model.band, model.rare, model.start)
     is_voiced = states < len(model.pitches)
     frequency = np.where(is_voiced, model.pitches[states % len(model.pitches)], np.nan)
     return frequency, is_voiced, probability
 
 
 @functools.lru_cache(maxsize=4)
-def _model(sample_rate: int, lowest_hz: float, highest_hz: float) -> _Model:
+def _build_model(sample_rate: int, lowest_hz: float, highest_hz: float) -> _Model:
     if not 0 < lowest_hz < highest_hz <= sample_rate / 2:
         raise UserError(
             f"pitch range {lowest_hz} to {highest_hz} Hz: must rise and lie between 0 and {sample_rate / 2} Hz"
@@ -107,12 +107,12 @@ def _model(sample_rate: int, lowest_hz: float, highest_hz: float) -> _Model:
         )
     glide = librosa.sequence.transition_local(pitches, width, window="triangle", wrap=False)
     voicing = librosa.sequence.transition_loop(2, 1 - SWITCH_PROBABILITY)
-    cumulative = beta.cdf(np.linspace(0, 1, THRESHOLDS + 1), *BETA)
+    cumulative = beta.cdf(np.linspace(0, 1, THRESHOLDS + 1), *THRESHOLD_BETA)
     probability = np.diff(cumulative)
     first, last = int(np.floor(sample_rate / highest_hz)), min(int(np.ceil(sample_rate / lowest_hz)), N_FFT - 1)
     count = np.arange((last - first + 1) // 2 + 2)  # of troughs: at most every other period is one
     with np.errstate(divide="ignore", invalid="ignore"):
-        prior = boltzmann.pmf(count[:, None], BOLTZMANN, count)
+        prior = boltzmann.pmf(count[:, None], TROUGH_BOLTZMANN, count)
     return _Model(
         sample_rate=sample_rate,
         lowest_hz=lowest_hz,
@@ -123,13 +123,13 @@ def _model(sample_rate: int, lowest_hz: float, highest_hz: float) -> _Model:
         threshold_probability=probability,
         no_trough=NO_TROUGH_PROBABILITY * np.array([np.sum(probability[:n]) for n in range(THRESHOLDS + 1)]),
         trough_prior=prior,
-        band=np.stack([_log_band(voicing[0, other] * glide, width) for other in (0, 1)]),
+        band=np.stack([_band_of_logarithms(voicing[0, other] * glide, width) for other in (0, 1)]),
         rare=float(np.log(TINY)),
         start=float(np.log(1 / (2 * pitches) + TINY)),
     )
 
 
-def _log_band(transition: np.ndarray, width: int) -> np.ndarray:
+def _band_of_logarithms(transition: np.ndarray, width: int) -> np.ndarray:
     """Logarithms of the band of transition [from, to], as [offset of `from` in the band, to]; minus infinity outside
     the matrix.
     """
@@ -140,31 +140,31 @@ def _log_band(transition: np.ndarray, width: int) -> np.ndarray:
     return np.where(inside, np.log(band + TINY), -np.inf)
 
 
-def _normalised_difference(frames: np.ndarray, model: _Model) -> np.ndarray:
+def _compute_normalised_difference(frames: np.ndarray, model: _Model) -> np.ndarray:
     """YIN's cumulative mean normalised difference of each frame, float64 (frames, periods)."""
     correlation = librosa.autocorrelate(frames, max_size=model.last_period + 1, axis=-1)
-    return _difference(frames, correlation, model.first_period)
+    return _accumulate_difference(frames, correlation, model.first_period)
 
 
-def _observations(difference: np.ndarray, model: _Model) -> tuple[np.ndarray, np.ndarray]:
+def _compute_observations(difference: np.ndarray, model: _Model) -> tuple[np.ndarray, np.ndarray]:
     """Probability of each pitch, (frames, pitches), and their sum, the voicing probability, (frames,)."""
     starts, troughs = _find_troughs(difference)
     frame = np.repeat(np.arange(len(difference)), np.diff(starts))
     heights = difference[frame, troughs]
-    priors, bonus = _trough_priors(heights, starts, model.thresholds, model.trough_prior, model.no_trough)
+    priors, bonus = _compute_trough_priors(heights, starts, model.thresholds, model.trough_prior, model.no_trough)
     probabilities = np.empty(len(troughs))
     for start, end in itertools.pairwise(starts):
         if end > start:  # one product per frame, as in librosa: a larger one may round differently
             np.dot(priors[start:end], model.threshold_probability, out=probabilities[start:end])
     probabilities += bonus
-    period = model.first_period + troughs + _parabolic_shifts(difference, frame, troughs)
+    period = model.first_period + troughs + _interpolate_parabolas(difference, frame, troughs)
     steps = 12 * STEPS_PER_SEMITONE * np.log2(model.sample_rate / period / model.lowest_hz)
     pitch = np.clip(np.round(steps), 0, len(model.pitches)).astype(np.int64)
-    return _by_pitch(frame, pitch, probabilities, len(difference), len(model.pitches))
+    return _sum_by_pitch(frame, pitch, probabilities, len(difference), len(model.pitches))
 
 
-@compiled()
-def _difference(frames: np.ndarray, correlation: np.ndarray, first_period: int) -> np.ndarray:  # pragma: no cover
+@_compile()
+def _accumulate_difference(frames: np.ndarray, correlation: np.ndarray, first_period: int) -> np.ndarray:  # pragma: no cover
     """Sums and differences in float32, means and quotients in float64, as NumPy's promotion gives in librosa."""
     last_period = correlation.shape[1] - 1
     result = np.empty((len(frames), last_period - first_period + 1))
@@ -182,7 +182,7 @@ def _difference(frames: np.ndarray, correlation: np.ndarray, first_period: int) 
     return result
 
 
-@compiled()
+@_compile()
 def _find_troughs(difference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # pragma: no cover
     """Local minima: where each frame's begin, (frames + 1,), and their indices, (troughs,)."""
     frames, periods = difference.shape
@@ -201,8 +201,8 @@ def _find_troughs(difference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # p
     return starts, troughs[:found].copy()
 
 
-@compiled()
-def _trough_priors(
+@_compile()
+def _compute_trough_priors(
     heights: np.ndarray, starts: np.ndarray, thresholds: np.ndarray, prior: np.ndarray, no_trough: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:  # pragma: no cover
     """Prior of each trough under each threshold, (troughs, thresholds), and what each frame's lowest gets on top."""
@@ -226,7 +226,7 @@ def _trough_priors(
     return result, bonus
 
 
-def _parabolic_shifts(difference: np.ndarray, frame: np.ndarray, trough: np.ndarray) -> np.ndarray:
+def _interpolate_parabolas(difference: np.ndarray, frame: np.ndarray, trough: np.ndarray) -> np.ndarray:
     """Offset of each trough's true minimum by a parabola through its neighbours; 0 at the ends and where it would
     leave them.
     """
@@ -238,8 +238,8 @@ def _parabolic_shifts(difference: np.ndarray, frame: np.ndarray, trough: np.ndar
     return np.where(flat, 0, -slope / np.where(flat, 1, curvature))
 
 
-@compiled()
-def _by_pitch(
+@_compile()
+def _sum_by_pitch(
     frame: np.ndarray, pitch: np.ndarray, probability: np.ndarray, frames: int, pitches: int
 ) -> tuple[np.ndarray, np.ndarray]:  # pragma: no cover
     """Spread the candidates over the pitches; of two at one pitch the longer period stays, those above the range are
@@ -257,8 +257,8 @@ def _by_pitch(
     return result, total
 
 
-@compiled()
-def _decode(
+@_compile()
+def _decode_viterbi(
     log_voiced: np.ndarray, log_unvoiced: np.ndarray, band: np.ndarray, rare: float, start: float
 ) -> np.ndarray:  # pragma: no cover
     """Most likely states (frames,): pitch j voiced is j, unvoiced is pitches + j.

@@ -15,7 +15,7 @@ FRAMES_AT_ONCE = (
 )
 
 
-def exact(function: Function) -> Function:
+def without_autocast(function: Function) -> Function:
     """Run `function` without gradients and outside autocast, whatever the caller has switched on: targets are data."""
 
     @functools.wraps(function)
@@ -28,12 +28,12 @@ def exact(function: Function) -> Function:
     return wrapped  # type: ignore[return-value]
 
 
-def fine(device: torch.device) -> torch.dtype:
+def widest_float(device: torch.device) -> torch.dtype:
     """Float type for what float32 is too coarse for; Apple's GPUs have no float64."""
     return torch.float32 if device.type == "mps" else torch.float64
 
 
-def blocks(items: int, frames: int, *, device: torch.device) -> Iterator[tuple[slice, slice]]:
+def split_into_blocks(items: int, frames: int, *, device: torch.device) -> Iterator[tuple[slice, slice]]:
     """Parts of windows (items, frames, ...) to transform at once: all on an accelerator, a cache's worth on a CPU."""
     if device.type != "cpu":
         yield slice(None), slice(None)

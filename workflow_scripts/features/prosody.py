@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from workflow_scripts.features.frames import HOP, N_FFT, frame_count
 from workflow_scripts.features.pitch import pyin
-from workflow_scripts.features.precision import exact
+from workflow_scripts.features.precision import without_autocast
 
 __all__ = ["CHANNELS", "pyin", "root_mean_square", "targets", "zero_crossing_rate"]
 
@@ -22,7 +22,7 @@ CHANNELS = ("zero crossing rate", "root mean square energy", "voicing probabilit
 SILENT = 1e-10  # amplitudes up to this count as 0, librosa's default
 
 
-@exact
+@without_autocast
 def zero_crossing_rate(audio: Tensor, *, window: int = N_FFT) -> Tensor:
     """`librosa.feature.zero_crossing_rate` with windows of `window` samples: audio (..., samples) to (..., 1, frames),
     between 0 and 1.
@@ -33,14 +33,14 @@ def zero_crossing_rate(audio: Tensor, *, window: int = N_FFT) -> Tensor:
     crossings = F.pad((negative[..., 1:] != negative[..., :-1]).float(), (1, 0))
     padded = F.pad(crossings, (window // 2, window // 2))
     first = padded[..., : frame_count(audio.shape[-1]) * HOP : HOP]
-    return ((_window_sums(padded, window=window) - first) / window).unsqueeze(-2)
+    return ((_sum_windows(padded, window=window) - first) / window).unsqueeze(-2)
 
 
-@exact
+@without_autocast
 def root_mean_square(audio: Tensor, *, window: int = N_FFT) -> Tensor:
     """`librosa.feature.rms` with windows of `window` samples: audio (..., samples) to (..., 1, frames)."""
     squares = F.pad(audio.float().square(), (window // 2, window // 2))
-    return (_window_sums(squares, window=window) / window).sqrt().unsqueeze(-2)
+    return (_sum_windows(squares, window=window) / window).sqrt().unsqueeze(-2)
 
 
 def targets(
@@ -70,7 +70,7 @@ def targets(
     )
 
 
-def _window_sums(padded: Tensor, *, window: int) -> Tensor:
+def _sum_windows(padded: Tensor, *, window: int) -> Tensor:
     """Sums over windows every 160 samples of padded (..., samples + window): (..., frames).
 
     Sums over short blocks are shared by all windows that hold them.

@@ -17,14 +17,14 @@ from torch.nn import functional as F
 
 from workflow_scripts.features import spectral
 from workflow_scripts.features.frames import HOP, N_FFT
-from workflow_scripts.features.precision import blocks, exact
+from workflow_scripts.features.precision import split_into_blocks, without_autocast
 
 TEMPOGRAM_FRAMES = 384  # librosa's default window, and the number of lags
-TRANSFORM = 768  # at least 2 * 384 - 1, so that the circular autocorrelation is the plain one; 2**8 * 3 is fast
+TRANSFORM_FRAMES = 768  # at least 2 * 384 - 1, so that the circular autocorrelation is the plain one; 2**8 * 3 is fast
 ONSET_DELAY = 1 + N_FFT // (2 * HOP)  # frames: one for the difference, the rest because windows are centred
 
 
-@exact
+@without_autocast
 def onset_strength(audio: Tensor | None = None, *, sample_rate: int, power: Tensor | None = None) -> Tensor:
     """`librosa.onset.onset_strength`: mean rise of the log mel spectrum in decibels, (..., 1, frames); its first 7
     frames are 0.
@@ -34,7 +34,7 @@ def onset_strength(audio: Tensor | None = None, *, sample_rate: int, power: Tens
     return F.pad(rise, (ONSET_DELAY, 0))[..., : decibels.shape[-1]]
 
 
-@exact
+@without_autocast
 def tempogram(audio: Tensor | None = None, *, sample_rate: int, power: Tensor | None = None) -> Tensor:
     """`librosa.feature.tempogram`: autocorrelation of the onset strength around each frame, (..., 384 lags, frames),
     maximum 1 (or all 0).
@@ -43,7 +43,7 @@ def tempogram(audio: Tensor | None = None, *, sample_rate: int, power: Tensor | 
     return local_autocorrelation(onsets)
 
 
-@exact
+@without_autocast
 def local_autocorrelation(envelope: Tensor) -> Tensor:
     """`librosa.feature.tempogram` of an envelope (..., frames): (..., 384, frames)."""
     frames = envelope.shape[-1]
@@ -53,9 +53,9 @@ def local_autocorrelation(envelope: Tensor) -> Tensor:
     windows = padded.reshape(-1, padded.shape[-1]).unfold(-1, TEMPOGRAM_FRAMES, 1)[:, :frames]
     result = torch.empty_like(windows, memory_format=torch.contiguous_format)
     window = _window(envelope.device)
-    for block in blocks(*windows.shape[:2], device=envelope.device):
-        spectrum = torch.fft.rfft(windows[block] * window, n=TRANSFORM)
-        lags = torch.fft.irfft(spectrum * spectrum.conj(), n=TRANSFORM)[..., :TEMPOGRAM_FRAMES]
+    for block in split_into_blocks(*windows.shape[:2], device=envelope.device):
+        spectrum = torch.fft.rfft(windows[block] * window, n=TRANSFORM_FRAMES)
+        lags = torch.fft.irfft(spectrum * spectrum.conj(), n=TRANSFORM_FRAMES)[..., :TEMPOGRAM_FRAMES]
         largest = lags.abs().amax(-1, keepdim=True)
         torch.div(lags, torch.where(largest == 0, 1.0, largest), out=result[block])
     return result.reshape(*envelope.shape, TEMPOGRAM_FRAMES).mT

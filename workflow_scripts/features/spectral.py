@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from workflow_scripts.features.frames import HOP, N_FFT
-from workflow_scripts.features.precision import blocks, exact, fine
+from workflow_scripts.features.precision import split_into_blocks, without_autocast, widest_float
 
 MEL_BANDS = 128  # librosa's default
 MEL_GROUPS = 4  # equal numbers of bands, see `_mel_filters`
@@ -36,7 +36,7 @@ PEAK_THRESHOLD = 0.1  # of the frame's maximum
 LOWEST_A_HZ = 440.0 / 16  # octaves are counted from here
 
 
-@exact
+@without_autocast
 def power_spectrum(audio: Tensor) -> Tensor:
     """Squared magnitudes (..., 1025, frames) of `librosa.stft`: Hann window of 2048, centred, padded with zeros.
 
@@ -45,7 +45,7 @@ def power_spectrum(audio: Tensor) -> Tensor:
     """
     if not audio.shape[-1]:
         raise ValueError("a spectrum needs at least one sample")
-    flat = F.pad(audio.reshape(-1, audio.shape[-1]).to(fine(audio.device)), (N_FFT // 2, N_FFT // 2))
+    flat = F.pad(audio.reshape(-1, audio.shape[-1]).to(widest_float(audio.device)), (N_FFT // 2, N_FFT // 2))
     power = power_of_windows(flat.unfold(-1, N_FFT, HOP), window=_window(audio.device), points=N_FFT)
     return power.reshape(*audio.shape[:-1], *power.shape[-2:]).mT
 
@@ -56,13 +56,13 @@ def power_of_windows(windows: Tensor, *, window: Tensor, points: int) -> Tensor:
     Each is multiplied with `window` (samples,), followed by zeros to `points`, and transformed in its own precision.
     """
     power = torch.empty(*windows.shape[:2], 1 + points // 2, device=windows.device)
-    for block in blocks(*windows.shape[:2], device=windows.device):
+    for block in split_into_blocks(*windows.shape[:2], device=windows.device):
         spectrum = torch.fft.rfft(windows[block] * window, n=points).to(torch.complex64)
         torch.square(_magnitude(spectrum), out=power[block])
     return power
 
 
-@exact
+@without_autocast
 def log_power_spectrum(audio: Tensor | None = None, *, power: Tensor | None = None) -> Tensor:
     """Power spectrum in decibels, 10 log10(power + 1e-10), (..., 1025, frames); nothing is clipped relative to the
     maximum.
@@ -75,7 +75,7 @@ def log_power_spectrum(audio: Tensor | None = None, *, power: Tensor | None = No
     return decibels.log10_().mul_(10)
 
 
-@exact
+@without_autocast
 def log_mel_spectrum(audio: Tensor | None = None, *, sample_rate: int, power: Tensor | None = None) -> Tensor:
     """`librosa.power_to_db(librosa.feature.melspectrogram(...))`, (..., 128, frames), clipped 80 dB below each clip's
     own maximum; `power` may be of a transform of any length.
@@ -87,34 +87,34 @@ def log_mel_spectrum(audio: Tensor | None = None, *, sample_rate: int, power: Te
     return torch.maximum(decibels, decibels.amax((-2, -1), keepdim=True) - MEL_RANGE_DB).mT
 
 
-@exact
+@without_autocast
 def mfcc(audio: Tensor | None = None, *, sample_rate: int, power: Tensor | None = None) -> Tensor:
     """`librosa.feature.mfcc`: the first 20 of the orthonormal DCT-II of the log mel spectrum, (..., 20, frames)."""
     decibels = log_mel_spectrum(audio, sample_rate=sample_rate, power=power)
     return (decibels.mT @ _cosines(decibels.device)).mT
 
 
-@exact
+@without_autocast
 def chroma(audio: Tensor | None = None, *, sample_rate: int, power: Tensor | None = None) -> Tensor:
     """`librosa.feature.chroma_stft`, (..., 12, frames), each frame's maximum 1 (silent frames 0), filters tuned to
     each clip by itself.
     """
     power = _power(audio, power)
     flat = power.reshape(-1, *power.shape[-2:]).mT
-    steps = _tuning_step(flat, sample_rate=sample_rate).tolist()
+    steps = _estimate_tuning_step(flat, sample_rate=sample_rate).tolist()
     energy = flat @ torch.stack([_chroma_filters(sample_rate, step, power.device) for step in steps])
     loudest = energy.amax(-1, keepdim=True)
     energy /= torch.where(loudest < torch.finfo(loudest.dtype).tiny, 1.0, loudest)
     return energy.mT.reshape(*power.shape[:-2], PITCH_CLASSES, power.shape[-1])
 
 
-@exact
+@without_autocast
 def tuning(audio: Tensor | None = None, *, sample_rate: int, power: Tensor | None = None) -> Tensor:
     """`librosa.estimate_tuning` of the power spectrum, as `chroma_stft` calls it: (...) in semitones, -0.5 to 0.49; 0
     without any peak.
     """
     power = _power(audio, power)
-    step = _tuning_step(power.reshape(-1, *power.shape[-2:]).mT, sample_rate=sample_rate)
+    step = _estimate_tuning_step(power.reshape(-1, *power.shape[-2:]).mT, sample_rate=sample_rate)
     return _tunings(power.device)[step].reshape(power.shape[:-2]).float()
 
 
@@ -134,17 +134,17 @@ def _power(audio: Tensor | None, power: Tensor | None) -> Tensor:
     raise ValueError("give either audio or its power spectrum")
 
 
-def _tuning_step(power: Tensor, *, sample_rate: int) -> Tensor:
+def _estimate_tuning_step(power: Tensor, *, sample_rate: int) -> Tensor:
     """Index into `_tunings` for each clip of power (clips, frames, bins), int64 (clips,): `librosa.piptrack` and
     `pitch_tuning`.
 
     The result selects a filter bank and is a histogram's peak, so every rounding of librosa that can move a count is
     repeated: float32 peaks, float64 parabola, float32 pitches.
     """
-    clip, pitch, height = _peaks(power, sample_rate=sample_rate)
+    clip, pitch, height = _find_peaks(power, sample_rate=sample_rate)
     clips = len(power)
-    loud = height >= _median_of_each(height, clip, groups=clips)[clip]
-    wide = fine(power.device)
+    loud = height >= _grouped_medians(height, clip, groups=clips)[clip]
+    wide = widest_float(power.device)
     octaves = (pitch[loud].to(wide) / LOWEST_A_HZ).float().to(wide).log2().float()
     residual = torch.remainder(octaves * PITCH_CLASSES, 1.0)
     residual = torch.where(residual >= 0.5, residual - 1, residual).to(wide)
@@ -154,7 +154,7 @@ def _tuning_step(power: Tensor, *, sample_rate: int) -> Tensor:
     return torch.where(counts.any(-1), counts.argmax(-1), TUNING_STEPS // 2)  # the middle step is tuning 0
 
 
-def _peaks(power: Tensor, *, sample_rate: int) -> tuple[Tensor, Tensor, Tensor]:
+def _find_peaks(power: Tensor, *, sample_rate: int) -> tuple[Tensor, Tensor, Tensor]:
     """Spectral peaks of power (clips, frames, bins) as `librosa.piptrack` finds them.
 
     Clip, pitch in Hz and height of each, (peaks,), in order of clips.
@@ -173,7 +173,7 @@ def _peaks(power: Tensor, *, sample_rate: int) -> tuple[Tensor, Tensor, Tensor]:
     place = spectrum * bins + bin_
     values = spectra.flatten()
     left, here, right = values[place - 1], values[place], values[place + 1]
-    wide = fine(power.device)
+    wide = widest_float(power.device)
     curvature = (right + left).to(wide) - 2 * here.to(wide)
     slope = (right - left).to(wide) / 2
     shift = torch.where(slope.abs() >= curvature.abs(), 0.0, -slope / curvature).float()
@@ -182,7 +182,7 @@ def _peaks(power: Tensor, *, sample_rate: int) -> tuple[Tensor, Tensor, Tensor]:
     return spectrum // power.shape[1], pitch, height
 
 
-def _median_of_each(values: Tensor, group: Tensor, *, groups: int) -> Tensor:
+def _grouped_medians(values: Tensor, group: Tensor, *, groups: int) -> Tensor:
     """Median of the values of each group, (groups,); of an even number the mean of the middle two, of none infinity.
 
     `group` is ascending. Selecting within each group is several times faster than sorting all values.
@@ -197,7 +197,7 @@ def _median_of_each(values: Tensor, group: Tensor, *, groups: int) -> Tensor:
 
 @functools.lru_cache
 def _window(device: torch.device) -> Tensor:
-    return torch.from_numpy(librosa.filters.get_window("hann", N_FFT)).to(device, fine(device))
+    return torch.from_numpy(librosa.filters.get_window("hann", N_FFT)).to(device, widest_float(device))
 
 
 @functools.lru_cache
@@ -225,7 +225,7 @@ def _cosines(device: torch.device) -> Tensor:
 @functools.lru_cache
 def _tunings(device: torch.device) -> Tensor:
     """Lower edges of the tuning histogram's steps in semitones, (100,)."""
-    return torch.from_numpy(np.linspace(-0.5, 0.5, TUNING_STEPS + 1)[:-1]).to(device, fine(device))
+    return torch.from_numpy(np.linspace(-0.5, 0.5, TUNING_STEPS + 1)[:-1]).to(device, widest_float(device))
 
 
 @functools.lru_cache(maxsize=4 * TUNING_STEPS)

@@ -9,7 +9,7 @@ import numpy as np
 from workflow_scripts.audio.corpus import Corpus
 
 
-def digest_of(samples: np.ndarray) -> bytes:
+def digest_samples(samples: np.ndarray) -> bytes:
     """Digest of int16 samples (samples,) from the first that is not zero to the last; empty if all are zero."""
     sounding = np.flatnonzero(samples)
     if not len(sounding):
@@ -17,9 +17,9 @@ def digest_of(samples: np.ndarray) -> bytes:
     return hashlib.blake2b(samples[sounding[0] : sounding[-1] + 1].tobytes(), digest_size=16).digest()
 
 
-def digests(corpus: Corpus) -> list[bytes]:
+def digest_clips(corpus: Corpus) -> list[bytes]:
     """Digest of each clip of a corpus, in clip order."""
     return [
-        digest_of(corpus.samples[start : start + length])
+        digest_samples(corpus.samples[start : start + length])
         for start, length in zip(corpus.offsets, corpus.lengths, strict=True)
     ]

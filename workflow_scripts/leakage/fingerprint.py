@@ -62,8 +62,8 @@ class Fingerprinter:
                 codes=np.empty((len(SHIFTS), 0), np.uint64),
                 probes=np.empty((len(SHIFTS), 0, TABLES, 1 << PROBED), np.int32),
             )
-        sounding = _sounding(spectrogram)
-        made = [_codes(spectrogram[:, shift - SHIFTS[0] :][:, :BANDS], sounding) for shift in SHIFTS]
+        sounding = _find_sounding_patches(spectrogram)
+        made = [_compute_codes(spectrogram[:, shift - SHIFTS[0] :][:, :BANDS], sounding) for shift in SHIFTS]
         return Fingerprint(codes=np.stack([code for code, _ in made]), probes=np.stack([probe for _, probe in made]))
 
     def spectrogram(self, samples: np.ndarray) -> np.ndarray:
@@ -90,18 +90,18 @@ class Fingerprinter:
         return (weights / np.maximum(weights.sum(axis=0), 1e-9)).astype(np.float32)
 
 
-def keys(codes: np.ndarray) -> np.ndarray:
+def lookup_keys(codes: np.ndarray) -> np.ndarray:
     """Key of each code in each table: int32 (..., TABLES). Table t has the bits t, t + TABLES and so on."""
     bits = np.unpackbits(codes[..., None].view(np.uint8), axis=-1, bitorder="little")
-    return _packed(bits)
+    return _pack_keys(bits)
 
 
-def _packed(bits: np.ndarray) -> np.ndarray:
+def _pack_keys(bits: np.ndarray) -> np.ndarray:
     tables = [bits[..., table::TABLES][..., :KEY_BITS] for table in range(TABLES)]
     return np.stack(tables, axis=-2).astype(np.int32) @ (1 << np.arange(KEY_BITS, dtype=np.int32))
 
 
-def _sounding(spectrogram: np.ndarray) -> np.ndarray:
+def _find_sounding_patches(spectrogram: np.ndarray) -> np.ndarray:
     """Whether the patch that starts at each frame is more than silence: bool (patches,)."""
     middle = spectrogram.mean(dtype=np.float64)  # near the values, so that squares lose no digits
     values = spectrogram - middle
@@ -110,24 +110,24 @@ def _sounding(spectrogram: np.ndarray) -> np.ndarray:
     return np.asarray(square - mean**2 > FLAT**2)
 
 
-def _codes(spectrogram: np.ndarray, sounding: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _compute_codes(spectrogram: np.ndarray, sounding: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Codes of the patches, uint64 (patches,), and the keys to look up, see `Fingerprint`."""
-    bands = spectrogram @ _cosines(BANDS, first=1, count=ACROSS)
+    bands = spectrogram @ _cosine_basis(BANDS, first=1, count=ACROSS)
     patches = np.lib.stride_tricks.sliding_window_view(bands, PATCH, axis=0)
-    coefficients = (patches @ _cosines(PATCH, first=0, count=ALONG)).reshape(len(patches), ACROSS * ALONG)
+    coefficients = (patches @ _cosine_basis(PATCH, first=0, count=ALONG)).reshape(len(patches), ACROSS * ALONG)
     bits = coefficients > 0
     codes = np.packbits(bits, axis=1, bitorder="little").view(np.uint64)[:, 0]
     looked_up = slice(None, None, STRIDE)
-    probes = _probes(coefficients[looked_up], bits[looked_up])
+    probes = _list_probes(coefficients[looked_up], bits[looked_up])
     return np.where(sounding, codes, SILENT), probes
 
 
-def _probes(coefficients: np.ndarray, bits: np.ndarray) -> np.ndarray:
+def _list_probes(coefficients: np.ndarray, bits: np.ndarray) -> np.ndarray:
     """Keys of some patches, with every setting of each key's weakest bits: int32 (patches, TABLES, 2**PROBED)."""
     size = np.sqrt(np.mean(np.square(coefficients), axis=0)) + np.finfo(np.float32).tiny
     margins = np.abs(coefficients) / size  # coefficients of fine structure are smaller without being weaker
     probes = np.empty((len(bits), TABLES, 1 << PROBED), np.int32)
-    own = _packed(bits)
+    own = _pack_keys(bits)
     for table in range(TABLES):
         weakest = np.argpartition(margins[:, table::TABLES][:, :KEY_BITS], PROBED, axis=1)[:, :PROBED]
         for setting in range(1 << PROBED):
@@ -136,7 +136,7 @@ def _probes(coefficients: np.ndarray, bits: np.ndarray) -> np.ndarray:
     return probes
 
 
-def _cosines(length: int, *, first: int, count: int) -> np.ndarray:
+def _cosine_basis(length: int, *, first: int, count: int) -> np.ndarray:
     """Cosine basis (DCT-II) over `length` points: float32 (length, count)."""
     orders = np.arange(first, first + count)
     return np.cos(np.pi / length * (np.arange(length)[:, None] + 0.5) * orders).astype(np.float32)

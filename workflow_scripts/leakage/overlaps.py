@@ -14,11 +14,11 @@ from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core.progress import track
 from workflow_scripts.leakage import exact
 from workflow_scripts.leakage.fingerprint import SHIFTS, Fingerprint, Fingerprinter
-from workflow_scripts.leakage.search import Index
+from workflow_scripts.leakage.search import FingerprintIndex
 
 Result = TypeVar("Result")
 Kind = Literal["exact", "near", "track", "group"]
-Finding = tuple[Kind, int, int, dict[str, Any]]  # row of the data set, row of the other corpus, facts of the overlap
+Pair = tuple[Kind, int, int, dict[str, Any]]  # row of the data set, row of the other corpus, facts of the overlap
 KINDS: dict[Kind, str] = {
     "exact": "same samples, but for digital silence around them",
     "near": "same recording, perhaps shifted in pitch, cropped, re-encoded or with noise",
@@ -26,7 +26,7 @@ KINDS: dict[Kind, str] = {
     "group": "one artist, song or repetition in two splits",
 }
 #: splits that pre-training hears: it learns from the first and weighs workers by its loss on the second
-HEARD = ("train", "valid")
+PRETRAINING_SPLITS = ("train", "valid")
 UNSHIFTED = SHIFTS.index(0)
 
 
@@ -60,7 +60,7 @@ class Overlap:
     name: str = ""
 
 
-class Audited:
+class AuditedCorpus:
     """A prepared corpus and what its clips are recognised by."""
 
     def __init__(self, corpus: Corpus, *, catalogue: Catalogue | None = None) -> None:
@@ -80,7 +80,7 @@ class Audited:
     @cached_property
     def digests(self) -> list[bytes]:
         """Digest of each clip's audio."""
-        return exact.digests(self.corpus)
+        return exact.digest_clips(self.corpus)
 
     @cached_property
     def tracks(self) -> list[str]:
@@ -92,7 +92,7 @@ class Audited:
 class Audit:
     """Looks for a data set's clips in itself and in other corpora."""
 
-    def __init__(self, dataset: Audited, *, threads: int) -> None:
+    def __init__(self, dataset: AuditedCorpus, *, threads: int) -> None:
         """Fingerprint every clip of `dataset`."""
         self.dataset, self.threads = dataset, threads
         codes = self._of_each(
@@ -100,20 +100,20 @@ class Audit:
             range(len(dataset.clips)),
             description=f"fingerprints of {dataset.name}",
         )
-        self.index = Index(list(codes))
+        self.index = FingerprintIndex(list(codes))
 
     def within(self) -> list[Overlap]:
         """Overlaps of the data set with itself; those of clips in different splits are leaks."""
         dataset = self.dataset
         rows = list(range(len(dataset.clips)))
-        return self._overlaps(dataset, rows, leaks=lambda split, other: split != other) + _divided_groups(dataset)
+        return self._overlaps(dataset, rows, leaks=lambda split, other: split != other) + _find_divided_groups(dataset)
 
-    def across(self, corpus: Audited) -> list[Overlap]:
+    def across(self, corpus: AuditedCorpus) -> list[Overlap]:
         """Overlaps with the clips of `corpus` that pre-training hears; those of test clips are leaks."""
-        heard = [row for row, split in enumerate(corpus.splits) if split in HEARD]
+        heard = [row for row, split in enumerate(corpus.splits) if split in PRETRAINING_SPLITS]
         return self._overlaps(corpus, heard, leaks=lambda split, other: split == "test")  # noqa: ARG005
 
-    def _overlaps(self, other: Audited, rows: list[int], *, leaks: Callable[[str, str], bool]) -> list[Overlap]:
+    def _overlaps(self, other: AuditedCorpus, rows: list[int], *, leaks: Callable[[str, str], bool]) -> list[Overlap]:
         """Overlaps with some rows of `other`, each pair once, by the strongest kind."""
         found: dict[tuple[int, int], Overlap] = {}
         for kind, row, other_row, facts in itertools.chain(
@@ -133,11 +133,11 @@ class Audit:
             found.setdefault((row, other_row), overlap)
         return list(found.values())
 
-    def _exact(self, other: Audited, rows: list[int]) -> Iterator[Finding]:
+    def _exact(self, other: AuditedCorpus, rows: list[int]) -> Iterator[Pair]:
         for row, other_row in self._equal(self.dataset.digests, other, [other.digests[row] for row in rows], rows):
             yield "exact", row, other_row, {}
 
-    def _same_track(self, other: Audited, rows: list[int]) -> Iterator[Finding]:
+    def _same_track(self, other: AuditedCorpus, rows: list[int]) -> Iterator[Pair]:
         mine, theirs = self.dataset.catalogue, other.catalogue
         if mine is None or theirs is None or mine.name != theirs.name:
             return
@@ -145,7 +145,7 @@ class Audit:
             yield "track", row, other_row, {"name": f"{mine.name} {self.dataset.tracks[row]}"}
 
     def _equal(
-        self, known: Sequence[Hashable], other: Audited, asked: Sequence[Hashable], rows: list[int]
+        self, known: Sequence[Hashable], other: AuditedCorpus, asked: Sequence[Hashable], rows: list[int]
     ) -> Iterator[tuple[int, int]]:
         """Pairs of rows with equal values, except empty ones: each asked row with the first known row of every split.
 
@@ -160,7 +160,7 @@ class Audit:
                 if other is not self.dataset or match < row:
                     yield match, row
 
-    def _near(self, other: Audited, rows: list[int]) -> Iterator[Finding]:
+    def _near(self, other: AuditedCorpus, rows: list[int]) -> Iterator[Pair]:
         matches = self._of_each(
             lambda row: self.index.search(other.fingerprint(row)),
             rows,
@@ -182,7 +182,7 @@ class Audit:
             yield from track(pool.map(function, rows), description=description, total=len(rows))
 
 
-def _divided_groups(dataset: Audited) -> list[Overlap]:
+def _find_divided_groups(dataset: AuditedCorpus) -> list[Overlap]:
     """One overlap for each group and pair of splits it is in, between its first clips there."""
     first: dict[str, dict[str, int]] = {}
     for row, (group, split) in enumerate(zip(dataset.groups, dataset.splits, strict=True)):

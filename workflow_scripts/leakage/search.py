@@ -19,19 +19,19 @@ from workflow_scripts.leakage.fingerprint import (
     STRIDE,
     TABLES,
     Fingerprint,
-    keys,
+    lookup_keys,
 )
 
 CODE_BITS = 64
-NEAR_CODE = 16  # bits that may differ at the place where keys are equal: of unrelated codes one in 30,000 has so few
-SAME = 0.5  # similarity from which clips count as the same recording; the audit's tests measure what it finds
-LEAST_FRAMES = 20  # of overlap, 1.4 s of sound: a held note has little more to tell it from others
-LEAST_SHARE = 0.5  # of the shorter clip that must overlap
-CROWDED = 4096  # frames under one key, in an index, beyond which the key says nothing (one held note, a hum)
+MAX_DIFFERENT_BITS = 16  # bits that may differ at the place where keys are equal: of unrelated codes one in 30,000 has so few
+MIN_SIMILARITY = 0.5  # similarity from which clips count as the same recording; the audit's tests measure what it finds
+MIN_FRAMES = 20  # of overlap, 1.4 s of sound: a held note has little more to tell it from others
+MIN_SHARE = 0.5  # of the shorter clip that must overlap
+MAX_FRAMES_PER_KEY = 4096  # frames under one key, in an index, beyond which the key says nothing (one held note, a hum)
 HITS_AT_ONCE = 1 << 22  # of some 40 bytes while they are sorted
 FRAMES_AT_ONCE = 1 << 21
 PLACES_AT_ONCE = 1 << 12  # each takes up to 25 bytes a frame of the query
-LONGEST = 1 << 20  # frames: nine hours, more than any clip has
+MAX_FRAMES = 1 << 20  # frames: nine hours, more than any clip has
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class Match:
     seconds: float
 
 
-class Index:
+class FingerprintIndex:
     """Codes of many clips, by key. Takes about 36 bytes a frame: 1.2 kB a second of audio."""
 
     def __init__(self, codes: Sequence[np.ndarray]) -> None:
@@ -64,7 +64,7 @@ class Index:
     def _table(self, frames: np.ndarray, table: int) -> tuple[np.ndarray, np.ndarray]:
         """Frames sorted by key, and where each key's begin."""
         parts = np.split(frames, range(FRAMES_AT_ONCE, len(frames), FRAMES_AT_ONCE))
-        key = np.concatenate([keys(self.codes[part])[:, table] for part in parts])
+        key = np.concatenate([lookup_keys(self.codes[part])[:, table] for part in parts])
         order = np.argsort(key, kind="stable")
         begins = np.concatenate([[0], np.cumsum(np.bincount(key, minlength=1 << KEY_BITS))])
         return frames[order], begins
@@ -72,7 +72,7 @@ class Index:
     @property
     def too_short(self) -> int:
         """Number of clips with too little sound to be found."""
-        return int(np.count_nonzero(self.sounding < LEAST_FRAMES))
+        return int(np.count_nonzero(self.sounding < MIN_FRAMES))
 
     def search(self, query: Fingerprint) -> list[Match]:
         """Return the indexed clips that `query` is a version of, best first."""
@@ -91,7 +91,7 @@ class Index:
         for table, (ordered, begins) in enumerate(self._tables):
             key = query.probes[shift, lookup, table]  # (looked up, settings of the weak bits)
             counts = begins[key + 1] - begins[key]
-            which, setting = np.nonzero((counts > 0) & (counts <= CROWDED))
+            which, setting = np.nonzero((counts > 0) & (counts <= MAX_FRAMES_PER_KEY))
             counts, first = counts[which, setting], begins[key[which, setting]]
             ends = np.cumsum(counts)
             cuts = np.searchsorted(ends, np.arange(HITS_AT_ONCE, ends[-1] if len(ends) else 0, HITS_AT_ONCE))
@@ -100,21 +100,21 @@ class Index:
                 within = np.arange(len(entry)) - np.repeat(np.cumsum(counts[part]) - counts[part], counts[part])
                 frame = ordered[first[entry] + within]
                 of_shift, of_lookup = shift[which[entry]], lookup[which[entry]]
-                near = np.bitwise_count(self.codes[frame] ^ codes[of_shift, of_lookup]) <= NEAR_CODE
+                near = np.bitwise_count(self.codes[frame] ^ codes[of_shift, of_lookup]) <= MAX_DIFFERENT_BITS
                 frame = frame[near]
                 clip = self.clips[frame]
                 lag = frame - self.starts[clip] - of_lookup[near] * STRIDE
-                yield np.ravel_multi_index((of_shift[near], clip, lag + LONGEST), self._shape)
+                yield np.ravel_multi_index((of_shift[near], clip, lag + MAX_FRAMES), self._shape)
 
     @property
     def _shape(self) -> tuple[int, int, int]:
         """Bounds of a place: shift, indexed clip, and lag in frames from the start of the clip to that of the query."""
-        return len(SHIFTS), max(len(self.lengths), 1), 2 * LONGEST
+        return len(SHIFTS), max(len(self.lengths), 1), 2 * MAX_FRAMES
 
     def _confirmed(self, query: Fingerprint, places: np.ndarray) -> Iterator[Match]:
         """Matches among the places, by all codes that overlap there."""
         shift, clip, lag = np.unravel_index(places, self._shape)
-        lag = lag - LONGEST
+        lag = lag - MAX_FRAMES
         first = np.maximum(0, -lag)  # frame of the query where the overlap begins
         overlap = np.minimum(query.codes.shape[1], self.lengths[clip] - lag) - first
         steps = np.arange(overlap.max(initial=0))
@@ -127,8 +127,8 @@ class Index:
         different = np.where(compared, np.bitwise_count(heard ^ known), 0).sum(axis=1, dtype=np.int64)
         similarity = 1 - 2 * different / (CODE_BITS * np.maximum(frames, 1))
         own = np.count_nonzero(query.codes[shift] != SILENT, axis=1)
-        enough = frames >= np.maximum(LEAST_FRAMES, LEAST_SHARE * np.minimum(own, self.sounding[clip]))
-        for i in np.flatnonzero(enough & (similarity >= SAME)):
+        enough = frames >= np.maximum(MIN_FRAMES, MIN_SHARE * np.minimum(own, self.sounding[clip]))
+        for i in np.flatnonzero(enough & (similarity >= MIN_SIMILARITY)):
             yield Match(
                 indexed=int(clip[i]),
                 similarity=float(similarity[i]),

@@ -14,7 +14,7 @@ LOCK = ".lock"  # beside acquired.json: held alone to change the data, shared to
 
 
 @dataclass(frozen=True, kw_only=True)
-class Acquired:
+class Acquisition:
     """A data set on the disk: `root` holds the official layout, `digest` stands for its content."""
 
     dataset: str
@@ -23,7 +23,7 @@ class Acquired:
     digest: str
 
 
-def write_acquired(path: Path, acquired: Acquired, **more: object) -> None:
+def write_acquisition(path: Path, acquired: Acquisition, **more: object) -> None:
     """Write `path`; a root beside it is stated relative to it, so that the folder can be moved."""
     folder = path.parent.absolute()
     root = acquired.root.absolute()
@@ -32,7 +32,7 @@ def write_acquired(path: Path, acquired: Acquired, **more: object) -> None:
     write_json(path, {**content, **more})
 
 
-def read_acquired(path: Path, *, source: str | None = None, made_by: str | None = None) -> Acquired:
+def read_acquisition(path: Path, *, source: str | None = None, made_by: str | None = None) -> Acquisition:
     """Read `path`; `UserError` if it is missing, damaged, from another source than `source`, or its data is gone.
 
     `made_by` is the digest of code and config of the job that should have acquired it: a workflow that shares the
@@ -40,7 +40,7 @@ def read_acquired(path: Path, *, source: str | None = None, made_by: str | None 
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        acquired = Acquired(
+        acquired = Acquisition(
             dataset=content["dataset"],
             source=content["source"],
             root=path.parent.absolute() / content["root"],

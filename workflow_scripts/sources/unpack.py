@@ -19,14 +19,14 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.files import require_space
 from workflow_scripts.core.progress import track
 
-LARGEST_RATIO = (
+MAX_RATIO = (
     100  # unpacked to packed bytes: tables of text shrink to a tenth, audio hardly; bombs are a thousand and more
 )
 ALWAYS_ALLOWED_BYTES = 10 << 20  # small archives of much the same text may shrink further and harm nobody
-LARGEST_MEMBERS = 5_000_000  # five times the largest set (a million songs)
+MAX_MEMBERS = 5_000_000  # five times the largest set (a million songs)
 CHUNK_BYTES = 1 << 20
-ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")  # with members, empty
-ENCRYPTED = 0x1  # flag bit of a zip member
+ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")  # with members, empty
+ENCRYPTED_FLAG = 0x1  # flag bit of a zip member
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +60,8 @@ class _Guard:
         if not path.parts or path in self.seen:
             raise self.refused(f"{member.name!r} is there twice")
         self.seen.add(path)
-        if len(self.seen) > LARGEST_MEMBERS:
-            raise self.refused(f"more than {LARGEST_MEMBERS} files")
+        if len(self.seen) > MAX_MEMBERS:
+            raise self.refused(f"more than {MAX_MEMBERS} files")
         return path
 
     def spend(self, size: int) -> None:
@@ -81,13 +81,13 @@ def unpack(archive: Path, target: Path) -> None:
     names outside the target, names given twice and bombs are refused. Raises `UserError`.
     """
     size = archive.stat().st_size
-    guard = _Guard(archive=archive, allowed_bytes=max(ALWAYS_ALLOWED_BYTES, LARGEST_RATIO * size))
+    guard = _Guard(archive=archive, allowed_bytes=max(ALWAYS_ALLOWED_BYTES, MAX_RATIO * size))
     target.mkdir(parents=True, exist_ok=True)
     require_space(target, size)
     with tempfile.TemporaryDirectory(dir=target, prefix=".unpacking-") as temporary:
         try:
-            for member in _members(archive, Path(temporary), guard):
-                _write(member, Path(temporary), guard)
+            for member in _read_members(archive, Path(temporary), guard):
+                _write_member(member, Path(temporary), guard)
         except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, UnicodeError) as error:
             raise UserError(f"{archive} is damaged ({error}): delete it and acquire the data set again") from error
         except (NotImplementedError, RuntimeError) as error:
@@ -100,32 +100,32 @@ def unpack(archive: Path, target: Path) -> None:
             if error.errno == errno.ENAMETOOLONG:
                 raise guard.refused("a name in it is too long for this disk") from error
             raise
-        _move(Path(temporary), target)
+        _merge_folder(Path(temporary), target)
 
 
-def _members(archive: Path, folder: Path, guard: _Guard) -> Iterator[_Member]:
+def _read_members(archive: Path, folder: Path, guard: _Guard) -> Iterator[_Member]:
     with archive.open("rb") as file:
-        start = file.read(len(ZIP_STARTS[0]))
-    if start in ZIP_STARTS:  # not is_zipfile, which takes a tar that ends in a zip for one
+        start = file.read(len(ZIP_SIGNATURES[0]))
+    if start in ZIP_SIGNATURES:  # not is_zipfile, which takes a tar that ends in a zip for one
         with zipfile.ZipFile(archive) as opened:
             infos = opened.infolist()
             total = sum(info.file_size for info in infos)
             guard.spend(total)
             require_space(folder, total)
             for info in track(infos, description=f"unpacking {archive.name}", total=len(infos)):
-                yield _zip_member(opened, info)
+                yield _describe_zip_member(opened, info)
         return
     with tarfile.open(archive, mode="r|*") as stream:
         for entry in stream:
             guard.spend(entry.size)
             require_space(folder, entry.size)
-            yield _tar_member(stream, entry)
+            yield _describe_tar_member(stream, entry)
 
 
-def _zip_member(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
+def _describe_zip_member(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
     mode = info.external_attr >> 16
     odd = stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR)
-    encrypted = "is encrypted" if info.flag_bits & ENCRYPTED else None
+    encrypted = "is encrypted" if info.flag_bits & ENCRYPTED_FLAG else None
     return _Member(
         name=info.orig_filename,  # `filename` hides what follows a NUL
         folder=info.is_dir(),
@@ -135,7 +135,7 @@ def _zip_member(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
     )
 
 
-def _tar_member(stream: tarfile.TarFile, entry: tarfile.TarInfo) -> _Member:
+def _describe_tar_member(stream: tarfile.TarFile, entry: tarfile.TarInfo) -> _Member:
     def opened() -> IO[bytes]:
         content = stream.extractfile(entry)
         assert content is not None  # only asked for plain files
@@ -146,7 +146,7 @@ def _tar_member(stream: tarfile.TarFile, entry: tarfile.TarInfo) -> _Member:
     return _Member(name=entry.name, folder=entry.isdir(), size=entry.size, fault=fault, open=opened)
 
 
-def _write(member: _Member, folder: Path, guard: _Guard) -> None:
+def _write_member(member: _Member, folder: Path, guard: _Guard) -> None:
     path = guard.admit(member)
     if path is None:
         return
@@ -160,12 +160,12 @@ def _write(member: _Member, folder: Path, guard: _Guard) -> None:
         raise EOFError(f"{member.name} ends early")
 
 
-def _move(source: Path, target: Path) -> None:
+def _merge_folder(source: Path, target: Path) -> None:
     """Move what is in `source` into `target`: whole folders where there is none yet, otherwise file by file."""
     for entry in sorted(source.iterdir()):
         place = target / entry.name
         if entry.is_dir() and place.is_dir():
-            _move(entry, place)
+            _merge_folder(entry, place)
         else:
             if place.is_dir() and not place.is_symlink():
                 shutil.rmtree(place)

@@ -14,7 +14,7 @@ from workflow_scripts.synthesis import instruments as gm
 from workflow_scripts.synthesis import parts
 from workflow_scripts.synthesis.instruments import OPENMIC, Instrument
 from workflow_scripts.synthesis.kits import HOUSE, ROCK, SHUFFLE, SWING, TRAIN, Kit
-from workflow_scripts.synthesis.score import SCALES, Part, Piece, Song, as_played, bars_for
+from workflow_scripts.synthesis.score import SCALES, Part, Piece, Score, perform, count_bars
 
 #: who may play. General MIDI sings no words and has no women or men: a sung vowel above middle C stands for a woman,
 #: the same an octave and a half lower for a man
@@ -328,16 +328,16 @@ class Arrangement:
         song = self._song(band, seconds=seconds)
         played = [
             # whoever leads is as loud as any; the others stand up to 6 dB behind, as accompaniment does
-            gm.play(rng, song, _settled(band, PLAYERS[name]), level=-rng.uniform(0, 6) * (i > 0))
+            gm.play_part(rng, song, _settle_instrument(band, PLAYERS[name]), level=-rng.uniform(0, 6) * (i > 0))
             for i, name in enumerate(self.players)
         ]
         program, rhythm = int(band.choice(style.basses)), str(band.choice(style.bass_rhythms))
         if self.bass:
-            line = as_played(rng, song, parts.bass(rng, song, rhythm))
+            line = perform(rng, song, parts.play_bass(rng, song, rhythm))
             played.append(Part(program=program, notes=line, level=-rng.uniform(0, 6)))
         if self.drums:
-            kit = parts.drums(rng, song, style.kits[band.integers(len(style.kits))])
-            played.append(Part(program=0, drums=True, notes=as_played(rng, song, kit), level=-rng.uniform(0, 8)))
+            kit = parts.play_drums(rng, song, style.kits[band.integers(len(style.kits))])
+            played.append(Part(program=0, drums=True, notes=perform(rng, song, kit), level=-rng.uniform(0, 8)))
         return Piece(parts=tuple(played), start=rng.uniform(0, song.bar_seconds), noise=rng.uniform(-50, -30))
 
     @property
@@ -346,13 +346,13 @@ class Arrangement:
         players = tuple("vocals" if name in VOICES else "other" for name in self.players)
         return (*players, *(["bass"] if self.bass else []), *(["drums"] if self.drums else []))
 
-    def _song(self, band: np.random.Generator, *, seconds: float) -> Song:
+    def _song(self, band: np.random.Generator, *, seconds: float) -> Score:
         style = STYLES[self.style]
         beats_per_bar = int(band.choice(style.beats_per_bar))
-        return Song(
+        return Score(
             beats_per_minute=self.beats_per_minute,
             beats_per_bar=beats_per_bar,
-            bars=bars_for(seconds + 1, beats_per_minute=self.beats_per_minute, beats_per_bar=beats_per_bar),
+            bars=count_bars(seconds + 1, beats_per_minute=self.beats_per_minute, beats_per_bar=beats_per_bar),
             tonic=int(band.integers(12)),
             scale=SCALES[self.scale],
             progression=gm.PROGRESSIONS[band.integers(len(gm.PROGRESSIONS))],
@@ -385,7 +385,7 @@ def arrange(rng: np.random.Generator, style: str) -> Arrangement:
     )
 
 
-def _settled(band: np.random.Generator, instrument: Instrument) -> Instrument:
+def _settle_instrument(band: np.random.Generator, instrument: Instrument) -> Instrument:
     """One of an instrument's programs and manners: what a band plays throughout a song."""
     return replace(
         instrument, programs=(int(band.choice(instrument.programs)),), manners=(str(band.choice(instrument.manners)),)

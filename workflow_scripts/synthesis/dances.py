@@ -8,7 +8,7 @@ import numpy as np
 
 from workflow_scripts.synthesis import instruments as gm
 from workflow_scripts.synthesis import parts
-from workflow_scripts.synthesis.score import SCALES, Part, Piece, Song, as_played, bars_for
+from workflow_scripts.synthesis.score import SCALES, Part, Piece, Score, perform, count_bars
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +135,7 @@ BASSES = (32, 33, 35)
 
 
 @dataclass(frozen=True)
-class DanceTrack:
+class DanceRecipe:
     """Recipe of a track: one dance at one tempo; `song` seeds the music and `band` who plays it."""
 
     dance: str
@@ -148,34 +148,34 @@ class DanceTrack:
         """Compose; `rng` only decides where the clip begins and its noise, so that repetitions share song or band."""
         dance = DANCES[self.dance]
         tune, band = np.random.default_rng([self.song, 1]), np.random.default_rng([self.band, 2])
-        song = Song(
+        song = Score(
             beats_per_minute=self.beats_per_minute,
             beats_per_bar=dance.beats_per_bar,
-            bars=bars_for(seconds + 1, beats_per_minute=self.beats_per_minute, beats_per_bar=dance.beats_per_bar),
+            bars=count_bars(seconds + 1, beats_per_minute=self.beats_per_minute, beats_per_bar=dance.beats_per_bar),
             tonic=int(tune.integers(12)),
             scale=SCALES[str(tune.choice(["major", "minor", "harmonic_minor", "dorian"]))],
             progression=gm.PROGRESSIONS[tune.integers(len(gm.PROGRESSIONS))],
             swing=float(tune.uniform(*dance.swing)),
             looseness=float(band.uniform(0.004, 0.014)),
         )
-        lead = parts.melody(tune, song, low=60, high=84)
-        bass = parts.bass(tune, song, str(tune.choice(dance.bass)))
-        comping = parts.chords(tune, song, str(tune.choice(dance.comping)))
-        kit = parts.drums(tune, song, dance.kits[tune.integers(len(dance.kits))], dropped=0.22, added=0.12)
+        lead = parts.play_melody(tune, song, low=60, high=84)
+        bass = parts.play_bass(tune, song, str(tune.choice(dance.bass)))
+        comping = parts.play_chords(tune, song, str(tune.choice(dance.comping)))
+        kit = parts.play_drums(tune, song, dance.kits[tune.integers(len(dance.kits))], dropped=0.22, added=0.12)
         played = [
-            Part(program=int(band.choice(BASSES)), notes=as_played(band, song, bass), level=-band.uniform(0, 6)),
-            Part(program=int(band.choice(BACKINGS)), notes=as_played(band, song, comping), level=-band.uniform(2, 9)),
+            Part(program=int(band.choice(BASSES)), notes=perform(band, song, bass), level=-band.uniform(0, 6)),
+            Part(program=int(band.choice(BACKINGS)), notes=perform(band, song, comping), level=-band.uniform(2, 9)),
             # the drums may stand far behind the band, as on ballroom records
-            Part(program=0, drums=True, notes=as_played(band, song, kit), level=-band.uniform(2, 18)),
+            Part(program=0, drums=True, notes=perform(band, song, kit), level=-band.uniform(2, 18)),
         ]
         if self.sung:
             played.append(
-                Part(program=int(band.choice(LEADS)), notes=as_played(band, song, lead), level=-band.uniform(0, 4))
+                Part(program=int(band.choice(LEADS)), notes=perform(band, song, lead), level=-band.uniform(0, 4))
             )
         return Piece(parts=tuple(played), start=rng.uniform(0, song.bar_seconds), noise=rng.uniform(-50, -30))
 
 
-def tempo_of(dance: str, quantile: float) -> float:
+def tempo_at_quantile(dance: str, quantile: float) -> float:
     """Beats per minute at a quantile of the dance's tempo distribution, linear between the three known points."""
     low, middle, high = DANCES[dance].tempo
     margin = 0.02 * middle  # beyond the 5 % and 95 % points

@@ -9,9 +9,9 @@ import numpy as np
 
 from workflow_scripts.core.files import write_text
 from workflow_scripts.synthesis import names
-from workflow_scripts.synthesis.genres import GENRES, SMALL, GenreTrack
+from workflow_scripts.synthesis.genres import GENRES, SMALL, GenreRecipe
 from workflow_scripts.synthesis.options import TwinOptions
-from workflow_scripts.synthesis.write import ClipToWrite, entropy, generator, with_defects, write_clips
+from workflow_scripts.synthesis.write import ClipSpec, derive_seed, make_rng, add_defects, write_clips
 
 #: the 52 columns of the real table, by their outer name
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -52,13 +52,13 @@ MEDIUM_COUNTS = {
 }
 SPLITS, SHARES = ("training", "validation", "test"), (0.8, 0.1, 0.1)
 TRACKS_PER_ARTIST = 4  # at most; two or three on average
-ELSEWHERE = 0.1  # share of further rows for tracks of other subsets, whose audio is not there
+OTHER_SUBSETS_SHARE = 0.1  # share of further rows for tracks of other subsets, whose audio is not there
 #: known bad clips of FMA small: the first without audio, the second cut from the wrong place
-BAD = (99134, 98565)
+BAD_TRACKS = (99134, 98565)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Track:
+class FmaTrack:
     """One row of the table."""
 
     track: int
@@ -70,30 +70,30 @@ class Track:
 
 def write(root: Path, twin: TwinOptions, *, subset: str) -> None:
     """Write `fma_metadata/tracks.csv` and `fma_<subset>/`; equal options give equal files."""
-    tracks = _tracks(twin, subset)
-    _write_table(root, tracks + _elsewhere(twin, tracks, subset), generator(twin, "titles"))
+    tracks = _draw_tracks(twin, subset)
+    _write_table(root, tracks + _draw_tracks_of_other_subsets(twin, tracks, subset), make_rng(twin, "titles"))
     clips = [
-        ClipToWrite(
+        ClipSpec(
             path=f"fma_{subset}/{track.track // 1000:03d}/{track.track:06d}.mp3",
-            recipe=GenreTrack(track.genre, entropy(twin, "artist")[1] + 1000 * twin.seed + track.artist),
-            entropy=entropy(twin, "fma", track.track),
-            defect="silent" if track.track == BAD[0] else None,
+            recipe=GenreRecipe(track.genre, derive_seed(twin, "artist")[1] + 1000 * twin.seed + track.artist),
+            entropy=derive_seed(twin, "fma", track.track),
+            defect="silent" if track.track == BAD_TRACKS[0] else None,
         )
         for track in tracks
     ]
-    write_clips(root, with_defects(clips, twin), seconds=twin.clip_seconds, total=len(clips))
+    write_clips(root, add_defects(clips, twin), seconds=twin.clip_seconds, total=len(clips))
 
 
-def _tracks(twin: TwinOptions, subset: str) -> list[Track]:
-    rng = generator(twin, "tracks")
-    ids = np.sort(rng.choice(np.setdiff1d(np.arange(2, 155_000), BAD), size=twin.clips, replace=False))
+def _draw_tracks(twin: TwinOptions, subset: str) -> list[FmaTrack]:
+    rng = make_rng(twin, "tracks")
+    ids = np.sort(rng.choice(np.setdiff1d(np.arange(2, 155_000), BAD_TRACKS), size=twin.clips, replace=False))
     if twin.defects:  # the known bad ids take the place of two others
-        ids[: len(BAD)] = BAD[: len(ids)]
+        ids[: len(BAD_TRACKS)] = BAD_TRACKS[: len(ids)]
     rng.shuffle(ids)
-    tracks: list[Track] = []
+    tracks: list[FmaTrack] = []
     artist, remaining = 0, iter(ids.tolist())
-    for genre, count in _counts(twin.clips, subset).items():
-        quota = _quotas(count)
+    for genre, count in _count_by_genre(twin.clips, subset).items():
+        quota = _count_by_split(count)
         for split, size in zip(SPLITS, quota, strict=True):
             left = 0
             for _ in range(size):
@@ -102,11 +102,11 @@ def _tracks(twin: TwinOptions, subset: str) -> list[Track]:
                 left -= 1
                 # as in the real set a third of medium is marked small, which is where a careless reader loses it
                 marked = "small" if subset == "small" or (genre in SMALL and rng.random() < 0.35) else "medium"
-                tracks.append(Track(track=next(remaining), genre=genre, artist=artist, split=split, subset=marked))
+                tracks.append(FmaTrack(track=next(remaining), genre=genre, artist=artist, split=split, subset=marked))
     return tracks
 
 
-def _counts(clips: int, subset: str) -> dict[str, int]:
+def _count_by_genre(clips: int, subset: str) -> dict[str, int]:
     """Small: equal genres. Medium: proportional to the square root of the real counts.
 
     In proportion, a twin of some hundred clips would lose half its genres; the order of sizes is kept.
@@ -116,30 +116,30 @@ def _counts(clips: int, subset: str) -> dict[str, int]:
     return {genre: int(count) for genre, count in zip(weights, np.diff(bounds, prepend=0), strict=True)}
 
 
-def _quotas(count: int) -> tuple[int, int, int]:
+def _count_by_split(count: int) -> tuple[int, int, int]:
     """Clips of a genre in training, validation and test; with three or more each has one."""
     valid, test = (max(round(share * count), min(1, count // 3)) for share in SHARES[1:])
     return count - valid - test, valid, test
 
 
-def _elsewhere(twin: TwinOptions, tracks: list[Track], subset: str) -> list[Track]:
+def _draw_tracks_of_other_subsets(twin: TwinOptions, tracks: list[FmaTrack], subset: str) -> list[FmaTrack]:
     """Rows of larger subsets: no audio here, often no root genre."""
-    rng, taken = generator(twin, "elsewhere"), {track.track for track in tracks} | set(BAD)
+    rng, taken = make_rng(twin, "elsewhere"), {track.track for track in tracks} | set(BAD_TRACKS)
     others = [i for i in rng.permutation(np.arange(2, 155_000))[: 3 * twin.clips + 100].tolist() if i not in taken]
     subsets = ("medium", "large", "full") if subset == "small" else ("large", "full")
     return [
-        Track(
+        FmaTrack(
             track=track,
             genre=str(rng.choice([*GENRES, ""])),
             artist=1_000_000 + i,
             split=str(rng.choice(SPLITS)),
             subset=str(rng.choice(subsets)),
         )
-        for i, track in enumerate(others[: max(2, round(ELSEWHERE * twin.clips))])
+        for i, track in enumerate(others[: max(2, round(OTHER_SUBSETS_SHARE * twin.clips))])
     ]
 
 
-def _write_table(root: Path, tracks: list[Track], rng: np.random.Generator) -> None:
+def _write_table(root: Path, tracks: list[FmaTrack], rng: np.random.Generator) -> None:
     pairs = [(outer, inner) for outer, inners in COLUMNS.items() for inner in inners]
     rows: list[list[object]] = [
         ["", *(outer for outer, _ in pairs)],
@@ -149,10 +149,10 @@ def _write_table(root: Path, tracks: list[Track], rng: np.random.Generator) -> N
     genre_ids = {genre: 10 + i for i, genre in enumerate(GENRES)}
     for track in sorted(tracks, key=lambda track: track.track):
         known = {
-            ("album", "title"): names.title(rng),
+            ("album", "title"): names.invent_title(rng),
             ("artist", "bio"): "<p>Plays music,\nas the name says.</p>",  # real fields hold commas and line breaks
             ("artist", "id"): track.artist,
-            ("artist", "name"): names.artist(rng),
+            ("artist", "name"): names.invent_artist(rng),
             ("set", "split"): track.split,
             ("set", "subset"): track.subset,
             ("track", "bit_rate"): 256000,
@@ -161,7 +161,7 @@ def _write_table(root: Path, tracks: list[Track], rng: np.random.Generator) -> N
             ("track", "genres"): f"[{genre_ids[track.genre]}]" if track.genre else "[]",
             ("track", "genres_all"): f"[{genre_ids[track.genre]}]" if track.genre else "[]",
             ("track", "license"): "Attribution",
-            ("track", "title"): names.title(rng),
+            ("track", "title"): names.invent_title(rng),
         }
         rows.append([track.track, *(known.get(pair, "") for pair in pairs)])
-    write_text(root / "fma_metadata" / "tracks.csv", names.table(rows))
+    write_text(root / "fma_metadata" / "tracks.csv", names.format_csv(rows))

@@ -9,7 +9,7 @@ import numpy as np
 from workflow_scripts.synthesis import instruments as gm
 from workflow_scripts.synthesis import parts
 from workflow_scripts.synthesis.kits import HOUSE, ROCK, SHUFFLE, SWING, TRAIN, Kit
-from workflow_scripts.synthesis.score import SCALES, Part, Piece, Song, as_played, bars_for
+from workflow_scripts.synthesis.score import SCALES, Part, Piece, Score, perform, count_bars
 
 _DRIVE = {gm.KICK: "X---X---X---X---", gm.SNARE: "----X-------X---", gm.CRASH: "x---x---x---x---"}
 _BREAK = {gm.KICK: "X-x-------x-----", gm.SNARE: "----X--.-.--X--.", gm.HAT: "x-x-x-x-x-x-x-x-"}
@@ -224,12 +224,12 @@ GENRES: dict[str, Genre] = {
 }
 SMALL = ("Electronic", "Experimental", "Folk", "Hip-Hop", "Instrumental", "International", "Pop", "Rock")
 
-COMMON = (0, 4, 24, 25, 27, 40, 48, 53, 66, 73, 80)  # instruments any genre may borrow
-BORROWED = 0.2  # probability that a player's instrument comes from COMMON
+COMMON_PROGRAMS = (0, 4, 24, 25, 27, 40, 48, 53, 66, 73, 80)  # instruments any genre may borrow
+BORROWING_PROBABILITY = 0.2  # probability that a player's instrument comes from COMMON
 
 
 @dataclass(frozen=True)
-class GenreTrack:
+class GenreRecipe:
     """Recipe of a track of a genre; `artist` seeds the band, so that tracks of one artist resemble each other."""
 
     genre: str
@@ -238,38 +238,38 @@ class GenreTrack:
     def __call__(self, rng: np.random.Generator, *, seconds: float) -> Piece:
         """Compose a track of the artist."""
         genre, band = GENRES[self.genre], np.random.default_rng([self.artist, 3])
-        song = _song(rng, genre, seconds=seconds)
-        lead, backing, pad = (_chosen(band, programs) for programs in (genre.leads, genre.backings, genre.pads))
+        song = _draw_score(rng, genre, seconds=seconds)
+        lead, backing, pad = (_draw_program(band, programs) for programs in (genre.leads, genre.backings, genre.pads))
         low = int(band.integers(50, 64))
         played = [
             Part(
                 program=lead,
-                notes=as_played(rng, song, parts.melody(rng, song, low=low, high=low + 20, lengths=genre.lead_lengths)),
+                notes=perform(rng, song, parts.play_melody(rng, song, low=low, high=low + 20, lengths=genre.lead_lengths)),
                 level=-rng.uniform(0, 5),
             ),
             Part(
-                program=backing, notes=as_played(rng, song, _accompaniment(rng, song, genre)), level=-rng.uniform(2, 9)
+                program=backing, notes=perform(rng, song, _play_accompaniment(rng, song, genre)), level=-rng.uniform(2, 9)
             ),
         ]
         if genre.basses:
-            line = parts.bass(rng, song, str(rng.choice(genre.bass_rhythms)))
+            line = parts.play_bass(rng, song, str(rng.choice(genre.bass_rhythms)))
             bass = int(band.choice(genre.basses))
-            played.append(Part(program=bass, notes=as_played(rng, song, line), level=-rng.uniform(0, 6)))
+            played.append(Part(program=bass, notes=perform(rng, song, line), level=-rng.uniform(0, 6)))
         if rng.random() < genre.padded:
-            held = parts.chords(rng, song, "X", octave=4, length=song.beats_per_bar)
-            played.append(Part(program=pad, notes=as_played(rng, song, held), level=-rng.uniform(4, 12)))
+            held = parts.play_chords(rng, song, "X", octave=4, length=song.beats_per_bar)
+            played.append(Part(program=pad, notes=perform(rng, song, held), level=-rng.uniform(4, 12)))
         if genre.kits and rng.random() < genre.drummed:
-            kit = parts.drums(rng, song, genre.kits[rng.integers(len(genre.kits))], dropped=0.1)
-            played.append(Part(program=0, drums=True, notes=as_played(rng, song, kit), level=-rng.uniform(0, 10)))
+            kit = parts.play_drums(rng, song, genre.kits[rng.integers(len(genre.kits))], dropped=0.1)
+            played.append(Part(program=0, drums=True, notes=perform(rng, song, kit), level=-rng.uniform(0, 10)))
         return Piece(parts=tuple(played), start=rng.uniform(0, song.bar_seconds), noise=rng.uniform(-50, -25))
 
 
-def _song(rng: np.random.Generator, genre: Genre, *, seconds: float) -> Song:
+def _draw_score(rng: np.random.Generator, genre: Genre, *, seconds: float) -> Score:
     beats_per_minute, beats_per_bar = rng.uniform(*genre.tempo), int(rng.choice(genre.beats_per_bar))
-    return Song(
+    return Score(
         beats_per_minute=beats_per_minute,
         beats_per_bar=beats_per_bar,
-        bars=bars_for(seconds + 1, beats_per_minute=beats_per_minute, beats_per_bar=beats_per_bar),
+        bars=count_bars(seconds + 1, beats_per_minute=beats_per_minute, beats_per_bar=beats_per_bar),
         tonic=int(rng.integers(12)),
         scale=SCALES[str(rng.choice(genre.scales))],
         progression=gm.PROGRESSIONS[rng.integers(len(gm.PROGRESSIONS))],
@@ -278,11 +278,11 @@ def _song(rng: np.random.Generator, genre: Genre, *, seconds: float) -> Song:
     )
 
 
-def _accompaniment(rng: np.random.Generator, song: Song, genre: Genre) -> parts.Notes:
+def _play_accompaniment(rng: np.random.Generator, song: Score, genre: Genre) -> parts.Notes:
     if rng.random() < genre.arpeggiated:
-        return parts.arpeggio(rng, song, step=float(rng.choice([0.25, 0.5])))
-    return parts.chords(rng, song, str(rng.choice(genre.comping)))
+        return parts.play_arpeggio(rng, song, step=float(rng.choice([0.25, 0.5])))
+    return parts.play_chords(rng, song, str(rng.choice(genre.comping)))
 
 
-def _chosen(rng: np.random.Generator, programs: tuple[int, ...]) -> int:
-    return int(rng.choice(COMMON if rng.random() < BORROWED else programs))
+def _draw_program(rng: np.random.Generator, programs: tuple[int, ...]) -> int:
+    return int(rng.choice(COMMON_PROGRAMS if rng.random() < BORROWING_PROBABILITY else programs))

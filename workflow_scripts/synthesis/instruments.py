@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from workflow_scripts.synthesis import parts
-from workflow_scripts.synthesis.score import SCALES, Part, Piece, Song, as_played, bars_for
+from workflow_scripts.synthesis.score import SCALES, Part, Piece, Score, perform, count_bars
 
 #: drum -> General MIDI key
 KICK, RIM, SNARE, CLAP, HAT, PEDAL_HAT, OPEN_HAT = 36, 37, 38, 39, 42, 44, 46
@@ -68,7 +68,7 @@ CYMBAL_KITS = ({RIDE: "X---x-x-X---x-x-"}, {CRASH: "X-------x-------"}, {RIDE: "
 
 
 @dataclass(frozen=True)
-class Ensemble:
+class EnsembleRecipe:
     """Recipe of a clip in which just these OpenMIC instruments sound, with or without an instrument of no class."""
 
     sounding: tuple[str, ...]
@@ -76,23 +76,23 @@ class Ensemble:
 
     def __call__(self, rng: np.random.Generator, *, seconds: float) -> Piece:
         """Compose; every instrument plays within the clip."""
-        song = any_song(rng, seconds=seconds)
+        song = draw_score(rng, seconds=seconds)
         # the first is as loud as any; the others stand up to 6 dB behind it, as accompaniment does
         played = [
-            play(rng, song, OPENMIC[name], level=-rng.uniform(0, 6) * (i > 0)) for i, name in enumerate(self.sounding)
+            play_part(rng, song, OPENMIC[name], level=-rng.uniform(0, 6) * (i > 0)) for i, name in enumerate(self.sounding)
         ]
         if self.distracted:
-            played.append(play(rng, song, DISTRACTORS, level=-rng.uniform(4, 10)))
+            played.append(play_part(rng, song, DISTRACTORS, level=-rng.uniform(4, 10)))
         return Piece(parts=tuple(played), start=rng.uniform(0, song.bar_seconds), noise=rng.uniform(-50, -28))
 
 
-def any_song(rng: np.random.Generator, *, seconds: float) -> Song:
+def draw_score(rng: np.random.Generator, *, seconds: float) -> Score:
     """A song of no style: 70 to 160 beats per minute, three or four beats, any key."""
     beats_per_minute, beats_per_bar = rng.uniform(70, 160), int(rng.choice([3, 4, 4, 4]))
-    return Song(
+    return Score(
         beats_per_minute=beats_per_minute,
         beats_per_bar=beats_per_bar,
-        bars=bars_for(seconds + 1, beats_per_minute=beats_per_minute, beats_per_bar=beats_per_bar),
+        bars=count_bars(seconds + 1, beats_per_minute=beats_per_minute, beats_per_bar=beats_per_bar),
         tonic=int(rng.integers(12)),
         scale=SCALES[str(rng.choice(["major", "minor", "dorian", "mixolydian"]))],
         progression=PROGRESSIONS[rng.integers(len(PROGRESSIONS))],
@@ -100,38 +100,38 @@ def any_song(rng: np.random.Generator, *, seconds: float) -> Song:
     )
 
 
-def play(rng: np.random.Generator, song: Song, instrument: Instrument, *, level: float) -> Part:
+def play_part(rng: np.random.Generator, song: Score, instrument: Instrument, *, level: float) -> Part:
     """One instrument's part in a song, in one of its manners."""
     manner = str(rng.choice(instrument.manners))
     octave = max(1, (instrument.low + instrument.high) // 24 - 1)
     low, high = instrument.low, instrument.high
     if manner == "drums":
-        notes = parts.drums(rng, song, DRUM_KITS[rng.integers(len(DRUM_KITS))])
+        notes = parts.play_drums(rng, song, DRUM_KITS[rng.integers(len(DRUM_KITS))])
     elif manner == "cymbals":
-        notes = parts.drums(rng, song, CYMBAL_KITS[rng.integers(len(CYMBAL_KITS))], dropped=0)
+        notes = parts.play_drums(rng, song, CYMBAL_KITS[rng.integers(len(CYMBAL_KITS))], dropped=0)
     elif manner == "bass":
-        notes = parts.bass(rng, song, str(rng.choice(BASS_RHYTHMS)))
+        notes = parts.play_bass(rng, song, str(rng.choice(BASS_RHYTHMS)))
     elif manner == "chords":
-        notes = parts.chords(rng, song, str(rng.choice(COMPING)), octave=octave)
+        notes = parts.play_chords(rng, song, str(rng.choice(COMPING)), octave=octave)
     elif manner == "pad":
-        notes = parts.chords(rng, song, "X", octave=octave, length=song.beats_per_bar)
+        notes = parts.play_chords(rng, song, "X", octave=octave, length=song.beats_per_bar)
     elif manner == "strum":
         notes = parts.strum(rng, song, str(rng.choice(COMPING[2:4])), octave=octave)
     elif manner == "arpeggio":
-        notes = parts.arpeggio(rng, song, octave=octave, step=float(rng.choice([0.25, 0.5, 0.5])))
+        notes = parts.play_arpeggio(rng, song, octave=octave, step=float(rng.choice([0.25, 0.5, 0.5])))
     elif manner == "tremolo":
-        notes = parts.tremolo(rng, song, low=low, high=high)
+        notes = parts.play_tremolo(rng, song, low=low, high=high)
     else:
         lengths = {"slow": (1, 2, 3), "fast": (0.25, 0.25, 0.5, 1), "melody": (0.5, 0.5, 1, 1, 1.5)}[manner]
-        notes = parts.melody(rng, song, low=low, high=high, lengths=lengths)
-    table = as_played(rng, song, notes)
+        notes = parts.play_melody(rng, song, low=low, high=high, lengths=lengths)
+    table = perform(rng, song, notes)
     if manner not in ("drums", "cymbals"):
-        table[:, 2] = _within(table[:, 2], low=low, high=high)
+        table[:, 2] = _fold_into_range(table[:, 2], low=low, high=high)
     program = int(rng.choice(instrument.programs)) if instrument.programs else 0
     return Part(program=program, drums=not instrument.programs, notes=table, level=float(level))
 
 
-def _within(pitches: np.ndarray, *, low: int, high: int) -> np.ndarray:
+def _fold_into_range(pitches: np.ndarray, *, low: int, high: int) -> np.ndarray:
     """Move pitches by octaves into the instrument's range (at least an octave wide)."""
     raised = pitches + 12 * np.ceil(np.maximum(low - pitches, 0) / 12)
     return raised - 12 * np.ceil(np.maximum(raised - high, 0) / 12)

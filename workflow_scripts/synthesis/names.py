@@ -34,23 +34,23 @@ _SECOND = (
 _BANDS = ("Band", "Orchestra", "Trio", "Quartet", "Collective", "Players")
 
 
-def title(rng: np.random.Generator) -> str:
+def invent_title(rng: np.random.Generator) -> str:
     """A track's title; now and then with what breaks careless readers: a comma, quotes, an ampersand, an accent."""
     words = f"{rng.choice(_FIRST)} {rng.choice(_SECOND)}"
     odd = {0: f"{words}, Part {rng.integers(1, 4)}", 1: f'The "{words}"', 2: f"{words} & Co.", 3: f"Café {words}"}
     return odd.get(int(rng.integers(20)), words)
 
 
-def artist(rng: np.random.Generator) -> str:
+def invent_artist(rng: np.random.Generator) -> str:
     """An artist's name."""
     return f"{rng.choice(_SECOND)} {rng.choice(_BANDS)}"
 
 
-def table(rows: list[list[object]]) -> str:
+def format_csv(rows: list[list[object]]) -> str:
     """Return rows as csv text, quoted only where needed, with line feeds."""
-    return "".join(",".join(_field(str(cell)) for cell in row) + "\n" for row in rows)
+    return "".join(",".join(_quote_field(str(cell)) for cell in row) + "\n" for row in rows)
 
 
-def _field(text: str) -> str:
+def _quote_field(text: str) -> str:
     quoted = text.replace('"', '""')
     return f'"{quoted}"' if any(letter in text for letter in ',"\n') else text

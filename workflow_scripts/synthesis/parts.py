@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from workflow_scripts.synthesis.score import Song
+from workflow_scripts.synthesis.score import Score
 
 Notes = list[tuple[float, float, int, float]]
 
@@ -14,7 +14,7 @@ Notes = list[tuple[float, float, int, float]]
 STRENGTHS = {"X": 1.0, "x": 0.65, ".": 0.35}
 
 
-def hits(rhythm: str, *, beats_per_bar: int, bars: int) -> list[tuple[float, float]]:
+def expand_rhythm(rhythm: str, *, beats_per_bar: int, bars: int) -> list[tuple[float, float]]:
     """Positions in beats and strengths of a rhythm such as ``X-x-|X-xx`` (bars between bars), repeated over `bars`."""
     pattern = rhythm.split("|")
     found = []
@@ -29,13 +29,13 @@ def hits(rhythm: str, *, beats_per_bar: int, bars: int) -> list[tuple[float, flo
     return found
 
 
-def drums(
-    rng: np.random.Generator, song: Song, kit: Mapping[int, str], *, dropped: float = 0.08, added: float = 0.05
+def play_drums(
+    rng: np.random.Generator, song: Score, kit: Mapping[int, str], *, dropped: float = 0.08, added: float = 0.05
 ) -> Notes:
     """Play a rhythm on each drum; hits are left out with probability `dropped`; `added` soft ones come per eighth."""
     notes: Notes = []
     for drum, rhythm in kit.items():
-        for position, strength in hits(rhythm, beats_per_bar=song.beats_per_bar, bars=song.bars):
+        for position, strength in expand_rhythm(rhythm, beats_per_bar=song.beats_per_bar, bars=song.bars):
             if rng.random() >= dropped * (1.5 - strength):  # accents are kept longest
                 notes.append((position, 0.25, drum, strength))
         extra = np.flatnonzero(rng.random(2 * song.beats) < added)
@@ -43,10 +43,10 @@ def drums(
     return notes
 
 
-def bass(rng: np.random.Generator, song: Song, rhythm: str, *, octave: int = 2, walking: float = 0.2) -> Notes:
+def play_bass(rng: np.random.Generator, song: Score, rhythm: str, *, octave: int = 2, walking: float = 0.2) -> Notes:
     """Root and fifth on the rhythm, with passing notes of probability `walking`."""
     notes: Notes = []
-    for position, strength in hits(rhythm, beats_per_bar=song.beats_per_bar, bars=song.bars):
+    for position, strength in expand_rhythm(rhythm, beats_per_bar=song.beats_per_bar, bars=song.bars):
         bar = int(position // song.beats_per_bar)
         root, third, fifth = song.chord(bar)
         on_bar = position == bar * song.beats_per_bar
@@ -57,13 +57,13 @@ def bass(rng: np.random.Generator, song: Song, rhythm: str, *, octave: int = 2, 
     return notes
 
 
-def chords(
-    rng: np.random.Generator, song: Song, rhythm: str, *, octave: int = 4, voices: int = 3, length: float = 0.5
+def play_chords(
+    rng: np.random.Generator, song: Score, rhythm: str, *, octave: int = 4, voices: int = 3, length: float = 0.5
 ) -> Notes:
     """Chords on the rhythm; an inversion is drawn per bar."""
     notes: Notes = []
     inversions = rng.integers(0, voices, song.bars)
-    for position, strength in hits(rhythm, beats_per_bar=song.beats_per_bar, bars=song.bars):
+    for position, strength in expand_rhythm(rhythm, beats_per_bar=song.beats_per_bar, bars=song.bars):
         bar = int(position // song.beats_per_bar)
         for voice, degree in enumerate(song.chord(bar, voices=voices)):
             turned = degree + (len(song.scale) if voice < inversions[bar] else 0)
@@ -71,10 +71,10 @@ def chords(
     return notes
 
 
-def strum(rng: np.random.Generator, song: Song, rhythm: str, *, octave: int = 4, strings: int = 4) -> Notes:
+def strum(rng: np.random.Generator, song: Score, rhythm: str, *, octave: int = 4, strings: int = 4) -> Notes:
     """Chords whose notes follow each other by some hundredths of a beat, down and up in turn."""
     notes: Notes = []
-    for stroke, (position, strength) in enumerate(hits(rhythm, beats_per_bar=song.beats_per_bar, bars=song.bars)):
+    for stroke, (position, strength) in enumerate(expand_rhythm(rhythm, beats_per_bar=song.beats_per_bar, bars=song.bars)):
         bar = int(position // song.beats_per_bar)
         degrees = song.chord(bar, voices=strings)
         delay = rng.uniform(0.02, 0.05)
@@ -83,7 +83,7 @@ def strum(rng: np.random.Generator, song: Song, rhythm: str, *, octave: int = 4,
     return notes
 
 
-def arpeggio(rng: np.random.Generator, song: Song, *, octave: int = 4, step: float = 0.5) -> Notes:
+def play_arpeggio(rng: np.random.Generator, song: Score, *, octave: int = 4, step: float = 0.5) -> Notes:
     """Chord notes one by one, in one of a few orders."""
     order = [(0, 1, 2, 1), (0, 1, 2, 3), (0, 2, 1, 2), (3, 2, 1, 0)][rng.integers(4)]
     notes: Notes = []
@@ -93,9 +93,9 @@ def arpeggio(rng: np.random.Generator, song: Song, *, octave: int = 4, step: flo
     return notes
 
 
-def melody(
+def play_melody(
     rng: np.random.Generator,
-    song: Song,
+    song: Score,
     *,
     low: int,
     high: int,
@@ -124,11 +124,11 @@ def melody(
     return notes
 
 
-def tremolo(rng: np.random.Generator, song: Song, *, low: int, high: int) -> Notes:
+def play_tremolo(rng: np.random.Generator, song: Score, *, low: int, high: int) -> Notes:
     """A melody whose notes are repeated as fast as a plectrum goes (about a dozen a second)."""
     step = song.beats_per_minute / 60 / rng.uniform(10, 14)
     notes: Notes = []
-    for start, length, pitch, strength in melody(rng, song, low=low, high=high, lengths=(1, 1, 2)):
+    for start, length, pitch, strength in play_melody(rng, song, low=low, high=high, lengths=(1, 1, 2)):
         repeats = max(1, int(length / step))
         notes += [(start + i * step, step, pitch, strength if i % 2 == 0 else 0.65 * strength) for i in range(repeats)]
     return notes

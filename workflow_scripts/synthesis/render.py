@@ -18,20 +18,20 @@ QUALITY = 2  # symusic's fastest band-limited resampling (97 dB); its best, 4, t
 STRENGTH_LAYERS = (0.35, 0.65, 1.0)  # the renderer ignores velocity, so each layer is rendered on its own and scaled
 #: highest pitch of instruments that are not drums: symusic 0.5.9 never returns from some high notes of this SoundFont.
 #: None of the 128 programs has such a note up to 88, some have from 92 on.
-HIGHEST = 84
+HIGHEST_PITCH = 84
 #: alto saxophone and whistle: symusic reads past the end of their samples, so some notes differ each time or overflow.
 #: Every other program and drum gave the same samples for all pitches up to HIGHEST whatever the memory held before.
-UNUSABLE = frozenset((65, 78))
+UNUSABLE_PROGRAMS = frozenset((65, 78))
 PART_LEVEL = 0.1  # root mean square of a part at 0 dB
 HIT_LEVEL = 0.35  # peak of a drum's full stroke at 0 dB: beside parts at PART_LEVEL it sounds balanced
 HIT_SECONDS = 1.0  # at most; cymbals that ring longer are faded out
 PEAK_RANGE = (-14.0, -1.0)  # dB below full scale: recordings differ in level
-DETUNING = 0.35  # semitones to either side: recordings differ in tuning
-TILT = 3.0  # dB per octave to either side of 1 kHz: recordings differ in brightness
+MAX_DETUNING = 0.35  # semitones to either side: recordings differ in tuning
+MAX_TILT = 3.0  # dB per octave to either side of 1 kHz: recordings differ in brightness
 
 
 @cache
-def soundfont() -> Path:
+def find_soundfont() -> Path:
     """Path of `TimGM6mb.sf2`, found without importing pretty_midi; `UserError` when it is not installed."""
     package = importlib.util.find_spec("pretty_midi")
     path = Path(package.origin).parent / "TimGM6mb.sf2" if package and package.origin else None
@@ -48,13 +48,13 @@ class Renderer:
 
     def __init__(self) -> None:
         """Load the SoundFont (about 5 ms)."""
-        self._synthesizer = core.Synthesizer(str(soundfont()), SAMPLE_RATE, QUALITY)
+        self._synthesizer = core.Synthesizer(str(find_soundfont()), SAMPLE_RATE, QUALITY)
 
     def clip(self, piece: Piece, *, seconds: float, rng: np.random.Generator) -> np.ndarray:
         """Mix a piece and give it a recording's tuning, brightness, noise and level: float32 (samples,) in [-1, 1]."""
-        speed = 2 ** (rng.uniform(-DETUNING, DETUNING) / 12)
+        speed = 2 ** (rng.uniform(-MAX_DETUNING, MAX_DETUNING) / 12)
         mix = self._detuned(piece, piece.parts, speed=speed, length=round(seconds * SAMPLE_RATE))
-        return _recorded(mix, rng=rng, noise=piece.noise)
+        return _imitate_recording(mix, rng=rng, noise=piece.noise)
 
     def stems(
         self, piece: Piece, sources: Sequence[str], *, seconds: float, rng: np.random.Generator
@@ -63,7 +63,7 @@ class Renderer:
 
         `sources` names the source of each part. Their sum is the recording, within [-1, 1]; it has no noise.
         """
-        speed, tilt = 2 ** (rng.uniform(-DETUNING, DETUNING) / 12), rng.uniform(-TILT, TILT)
+        speed, tilt = 2 ** (rng.uniform(-MAX_DETUNING, MAX_DETUNING) / 12), rng.uniform(-MAX_TILT, MAX_TILT)
         peak = 10 ** (rng.uniform(*PEAK_RANGE) / 20)
         parts = {
             name: [part for part, source in zip(piece.parts, sources, strict=True) if source == name]
@@ -71,7 +71,7 @@ class Renderer:
         }
         length = round(seconds * SAMPLE_RATE)
         stems = {
-            name: _tilted(self._detuned(piece, own, speed=speed, length=length), tilt) for name, own in parts.items()
+            name: _tilt_spectrum(self._detuned(piece, own, speed=speed, length=length), tilt) for name, own in parts.items()
         }
         level = peak / max(float(np.abs(np.sum(list(stems.values()), axis=0)).max()), 1e-9)
         return {name: (audio * level).astype(np.float32) for name, audio in stems.items()}
@@ -87,7 +87,7 @@ class Renderer:
     def part(self, part: Part, *, length: int) -> np.ndarray:
         """Render one part at 0 dB: float32 (length,). Its level is taken over the samples in which it sounds."""
         if part.drums:
-            return _drums(part.notes, length=length)
+            return _render_drums(part.notes, length=length)
         audio = self._layers(part.notes, program=part.program, length=length)
         sounding = np.abs(audio) > 0.01 * (np.abs(audio).max() + 1e-12)
         level = float(np.sqrt(np.mean(np.square(audio[sounding])))) if sounding.any() else 1.0
@@ -102,36 +102,36 @@ class Renderer:
         return audio
 
     def _notes(self, notes: np.ndarray, *, program: int, length: int) -> np.ndarray:
-        assert program not in UNUSABLE, f"program {program} cannot be rendered reproducibly"
+        assert program not in UNUSABLE_PROGRAMS, f"program {program} cannot be rendered reproducibly"
         notes = notes[notes[:, 0] < length / SAMPLE_RATE]
         if not len(notes):
             return np.zeros(length, np.float32)
-        pitches = notes[:, 2] - 12 * np.ceil(np.maximum(notes[:, 2] - HIGHEST, 0) / 12)
+        pitches = notes[:, 2] - 12 * np.ceil(np.maximum(notes[:, 2] - HIGHEST_PITCH, 0) / 12)
         notes = np.column_stack([notes[:, 0], notes[:, 1], pitches])
-        return _synthesised(self._synthesizer, notes, program=program, drums=False, length=length)
+        return _synthesise(self._synthesizer, notes, program=program, drums=False, length=length)
 
 
-def _drums(notes: np.ndarray, *, length: int) -> np.ndarray:
+def _render_drums(notes: np.ndarray, *, length: int) -> np.ndarray:
     audio = np.zeros(length + round(HIT_SECONDS * SAMPLE_RATE), np.float32)
     for start, _, drum, strength in notes:
         first = round(start * SAMPLE_RATE)
         if first < length:
-            hit = _hit(int(drum))
+            hit = _render_hit(int(drum))
             audio[first : first + len(hit)] += hit * np.float32(strength)
     return audio[:length]
 
 
 @cache
-def _hit(drum: int) -> np.ndarray:
+def _render_hit(drum: int) -> np.ndarray:
     """A drum's full stroke, float32 (samples,). All have the same peak: the SoundFont's own differ by 30 dB."""
-    synthesizer = core.Synthesizer(str(soundfont()), SAMPLE_RATE, QUALITY)
+    synthesizer = core.Synthesizer(str(find_soundfont()), SAMPLE_RATE, QUALITY)
     note = np.array([[0.0, HIT_SECONDS, drum]])
-    hit = _synthesised(synthesizer, note, program=0, drums=True, length=round(HIT_SECONDS * SAMPLE_RATE))
+    hit = _synthesise(synthesizer, note, program=0, drums=True, length=round(HIT_SECONDS * SAMPLE_RATE))
     fade = np.minimum(1, np.linspace(2, 0, len(hit)))  # over the second half
     return (hit * fade * (HIT_LEVEL / np.abs(hit).max())).astype(np.float32)
 
 
-def _synthesised(
+def _synthesise(
     synthesizer: core.Synthesizer, notes: np.ndarray, *, program: int, drums: bool, length: int
 ) -> np.ndarray:
     """Notes of start and length in seconds, and pitch, as float32 (length,)."""
@@ -148,15 +148,15 @@ def _synthesised(
     return np.pad(rendered, (0, length - len(rendered)))
 
 
-def _recorded(audio: np.ndarray, *, rng: np.random.Generator, noise: float) -> np.ndarray:
+def _imitate_recording(audio: np.ndarray, *, rng: np.random.Generator, noise: float) -> np.ndarray:
     """Tilt the spectrum, add noise at `noise` dB of the music's level and set the peak: float32, same length."""
-    audio = _tilted(audio, rng.uniform(-TILT, TILT))
+    audio = _tilt_spectrum(audio, rng.uniform(-MAX_TILT, MAX_TILT))
     audio += rng.standard_normal(len(audio)) * (np.sqrt(np.mean(np.square(audio))) + 1e-5) * 10 ** (noise / 20)
     peak = 10 ** (rng.uniform(*PEAK_RANGE) / 20)
     return (audio * (peak / max(float(np.abs(audio).max()), 1e-9))).astype(np.float32)
 
 
-def _tilted(audio: np.ndarray, tilt: float) -> np.ndarray:
+def _tilt_spectrum(audio: np.ndarray, tilt: float) -> np.ndarray:
     """Audio with its spectrum tilted by `tilt` dB per octave around 1 kHz, same length."""
     spectrum = np.fft.rfft(audio)
     frequency = np.fft.rfftfreq(len(audio), 1 / SAMPLE_RATE)

@@ -22,7 +22,7 @@ SCALES: dict[str, tuple[int, ...]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Song:
+class Score:
     """The frame every part of a piece shares. Positions in a song are beats from its start."""
 
     beats_per_minute: float
@@ -62,7 +62,7 @@ class Song:
         return (whole + swung) * 60 / self.beats_per_minute
 
 
-def bars_for(seconds: float, *, beats_per_minute: float, beats_per_bar: int) -> int:
+def count_bars(seconds: float, *, beats_per_minute: float, beats_per_bar: int) -> int:
     """Bars that last at least `seconds` from any point of the first bar on."""
     return math.ceil(seconds * beats_per_minute / 60 / beats_per_bar) + 1
 
@@ -86,7 +86,7 @@ class Piece:
     noise: float = -60.0  # dB of the background noise relative to the music
 
 
-def as_played(rng: np.random.Generator, song: Song, notes: list[tuple[float, float, int, float]]) -> np.ndarray:
+def perform(rng: np.random.Generator, song: Score, notes: list[tuple[float, float, int, float]]) -> np.ndarray:
     """Turn notes counted in beats into seconds, with human timing and dynamics: float64 (notes, 4)."""
     table = np.array(notes, dtype=np.float64).reshape(-1, 4)
     start = song.seconds(table[:, 0])

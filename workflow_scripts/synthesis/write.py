@@ -16,21 +16,21 @@ import numpy as np
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.progress import track
-from workflow_scripts.synthesis.encode import encoded
+from workflow_scripts.synthesis.encode import encode_audio
 from workflow_scripts.synthesis.options import TwinOptions
-from workflow_scripts.synthesis.render import SAMPLE_RATE, Renderer, soundfont
+from workflow_scripts.synthesis.render import SAMPLE_RATE, Renderer, find_soundfont
 from workflow_scripts.synthesis.score import Piece
 
 Defect = Literal["silent", "truncated", "empty"]
 
-CHUNK = 32  # clips per message to a process: some tenths of a second of work
-CHUNKS_WAITING = 4  # per process: enough to keep it busy, and memory flat for any number of clips
-CLIPS_WORTH_PROCESSES = 64  # below this, starting processes takes longer than the work
-DEFECTIVE = 0.01  # share of clips of each kind of defect; the real sets have less, but a small twin needs some
-SHORTEST = 0.5  # seconds: below this a clip may hold no note
+CLIPS_PER_TASK = 32  # clips per message to a process: some tenths of a second of work
+TASKS_PER_PROCESS = 4  # per process: enough to keep it busy, and memory flat for any number of clips
+MIN_CLIPS_FOR_PROCESSES = 64  # below this, starting processes takes longer than the work
+DEFECT_SHARE = 0.01  # share of clips of each kind of defect; the real sets have less, but a small twin needs some
+MIN_SECONDS = 0.5  # seconds: below this a clip may hold no note
 
 
-class Recipe(Protocol):
+class ClipRecipe(Protocol):
     """Composes a clip. Recipes are picklable and hold all that is true of a clip."""
 
     def __call__(self, rng: np.random.Generator, *, seconds: float) -> Piece:
@@ -38,30 +38,30 @@ class Recipe(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClipToWrite:
+class ClipSpec:
     """One audio file: where, what, which random numbers, and what is wrong with it."""
 
     path: str  # relative to the twin's root; the suffix chooses the format
-    recipe: Recipe
-    entropy: tuple[int, ...]
+    recipe: ClipRecipe
+    derive_seed: tuple[int, ...]
     defect: Defect | None = None
 
 
-def generator(twin: TwinOptions, *purpose: str | int) -> np.random.Generator:
+def make_rng(twin: TwinOptions, *purpose: str | int) -> np.random.Generator:
     """Random numbers of a twin's seed for one purpose, independent of every other purpose."""
-    return np.random.default_rng(entropy(twin, *purpose))
+    return np.random.default_rng(derive_seed(twin, *purpose))
 
 
-def entropy(twin: TwinOptions, *purpose: str | int) -> tuple[int, ...]:
-    """Seed of `generator`, which can be sent to another process."""
+def derive_seed(twin: TwinOptions, *purpose: str | int) -> tuple[int, ...]:
+    """Seed of `make_rng`, which can be sent to another process."""
     return (twin.seed, *(part if isinstance(part, int) else zlib.crc32(part.encode()) for part in purpose))
 
 
-def with_defects(clips: Sequence[ClipToWrite], twin: TwinOptions) -> Iterator[ClipToWrite]:
+def add_defects(clips: Sequence[ClipSpec], twin: TwinOptions) -> Iterator[ClipSpec]:
     """The clips, some of them silent, truncated, empty or with another clip's audio when the twin asks for defects."""
-    share = max(1, round(len(clips) * DEFECTIVE)) if twin.defects else 0
+    share = max(1, round(len(clips) * DEFECT_SHARE)) if twin.defects else 0
     kinds = [kind for kind in ("silent", "truncated", "empty", "duplicate") for _ in range(share)]
-    order = generator(twin, "defects").permutation(len(clips))[: len(kinds)]
+    order = make_rng(twin, "defects").permutation(len(clips))[: len(kinds)]
     kind_of = dict(zip(order.tolist(), kinds, strict=False))
     for i, clip in enumerate(clips):
         kind = kind_of.get(i)
@@ -72,58 +72,58 @@ def with_defects(clips: Sequence[ClipToWrite], twin: TwinOptions) -> Iterator[Cl
             yield clip if kind is None else replace(clip, defect=kind)
 
 
-def write_clips(root: Path, clips: Iterable[ClipToWrite], *, seconds: float, total: int) -> None:
+def write_clips(root: Path, clips: Iterable[ClipSpec], *, seconds: float, total: int) -> None:
     """Write every clip below `root`, over all cores this process may use; memory does not grow with their number."""
-    if seconds < SHORTEST:
-        raise UserError(f"a twin's clip_seconds must be at least {SHORTEST}, not {seconds}")
-    soundfont()  # a missing SoundFont is reported here, in one line, rather than by a process
+    if seconds < MIN_SECONDS:
+        raise UserError(f"a twin's clip_seconds must be at least {MIN_SECONDS}, not {seconds}")
+    find_soundfont()  # a missing SoundFont is reported here, in one line, rather than by a process
     processes = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, total)
-    if total < CLIPS_WORTH_PROCESSES or processes == 1:
+    if total < MIN_CLIPS_FOR_PROCESSES or processes == 1:
         for clip in track(clips, description=f"rendering {root.name}", total=total):
             write_clip(root, clip, seconds)
         return
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-        done = _in_window(pool, root, clips, seconds, window=processes * CHUNKS_WAITING)
+        done = _write_in_window(pool, root, clips, seconds, window=processes * TASKS_PER_PROCESS)
         for _ in track(done, description=f"rendering {root.name}", total=total):
             pass
 
 
-def write_clip(root: Path, clip: ClipToWrite, seconds: float) -> None:
+def write_clip(root: Path, clip: ClipSpec, seconds: float) -> None:
     """Compose, render, encode and write one clip."""
     path = root / clip.path
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content(clip, seconds))
+    path.write_bytes(encode_clip(clip, seconds))
 
 
-def content(clip: ClipToWrite, seconds: float) -> bytes:
+def encode_clip(clip: ClipSpec, seconds: float) -> bytes:
     """Bytes of a clip's file."""
     if clip.defect == "empty":
         return b""
-    audio = rendered(clip, seconds) if clip.defect != "silent" else np.zeros(round(seconds * SAMPLE_RATE), np.float32)
-    whole = encoded(audio, sample_rate=SAMPLE_RATE, suffix=Path(clip.path).suffix)
+    audio = render_clip(clip, seconds) if clip.defect != "silent" else np.zeros(round(seconds * SAMPLE_RATE), np.float32)
+    whole = encode_audio(audio, sample_rate=SAMPLE_RATE, suffix=Path(clip.path).suffix)
     return whole[: len(whole) // 3] if clip.defect == "truncated" else whole
 
 
-def rendered(clip: ClipToWrite, seconds: float) -> np.ndarray:
+def render_clip(clip: ClipSpec, seconds: float) -> np.ndarray:
     """Samples of a clip, float32 (samples,) at `SAMPLE_RATE`."""
     rng = np.random.default_rng(clip.entropy)
     return Renderer().clip(clip.recipe(rng, seconds=seconds), seconds=seconds, rng=rng)
 
 
-def _write_chunk(root: Path, chunk: Sequence[ClipToWrite], seconds: float) -> int:
+def _write_chunk(root: Path, chunk: Sequence[ClipSpec], seconds: float) -> int:
     for clip in chunk:
         write_clip(root, clip, seconds)
     return len(chunk)
 
 
-def _in_window(
-    pool: ProcessPoolExecutor, root: Path, clips: Iterable[ClipToWrite], seconds: float, *, window: int
+def _write_in_window(
+    pool: ProcessPoolExecutor, root: Path, clips: Iterable[ClipSpec], seconds: float, *, window: int
 ) -> Iterator[None]:
     """Keep at most `window` chunks with the pool; yield once per clip written."""
     remaining = iter(clips)
     waiting: set[Future[int]] = set()
     while True:
-        while len(waiting) < window and (chunk := list(itertools.islice(remaining, CHUNK))):
+        while len(waiting) < window and (chunk := list(itertools.islice(remaining, CLIPS_PER_TASK))):
             waiting.add(pool.submit(_write_chunk, root, chunk, seconds))
         if not waiting:
             return

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from workflow_scripts.core.files import write_text
-from workflow_scripts.synthesis.dances import DANCES, DanceTrack, tempo_of
-from workflow_scripts.synthesis.genres import GENRES, GenreTrack
-from workflow_scripts.synthesis.instruments import OPENMIC, Ensemble
+from workflow_scripts.synthesis.dances import DANCES, DanceRecipe, tempo_at_quantile
+from workflow_scripts.synthesis.genres import GENRES, GenreRecipe
+from workflow_scripts.synthesis.instruments import OPENMIC, EnsembleRecipe
 from workflow_scripts.synthesis.options import TwinOptions
 from workflow_scripts.synthesis.score import Part, Piece
-from workflow_scripts.synthesis.write import ClipToWrite, Recipe, entropy, generator, with_defects, write_clips
+from workflow_scripts.synthesis.write import ClipSpec, ClipRecipe, derive_seed, make_rng, add_defects, write_clips
 
 MUSIC, SPEECH, GUITAR = "/m/04rlf", "/m/09x0r", "/m/0342h"
 #: list and its share of the segments; the real shares are 1 %, 1 % and 98 %
@@ -60,18 +60,18 @@ def write(root: Path, twin: TwinOptions) -> None:
     _write_lists(root, segments, twin)
     present = [segment for segment in segments if segment.present]
     clips = [
-        ClipToWrite(
+        ClipSpec(
             path=f"clips/{segment.number // 1000:03d}/{segment.ytid}_{segment.start * 1000}.ogg",
-            recipe=_recipe(generator(twin, "style", segment.number)) if MUSIC in segment.labels else Effects(),
-            entropy=entropy(twin, "audioset", segment.number),
+            recipe=_recipe(make_rng(twin, "style", segment.number)) if MUSIC in segment.labels else Effects(),
+            entropy=derive_seed(twin, "audioset", segment.number),
         )
         for segment in present
     ]
-    write_clips(root, with_defects(clips, twin), seconds=twin.clip_seconds, total=len(clips))
+    write_clips(root, add_defects(clips, twin), seconds=twin.clip_seconds, total=len(clips))
 
 
 def _segments(twin: TwinOptions) -> list[Segment]:
-    rng = generator(twin, "segments")
+    rng = make_rng(twin, "segments")
     kinds = [
         *[((MUSIC,), True)] * twin.clips,
         *[((MUSIC,), False)] * max(1, round(ABSENT * twin.clips)),
@@ -98,20 +98,20 @@ def _ytid(seed: int, number: int) -> str:
     return f"-{ytid[1:]}" if number % 50 == 0 else ytid
 
 
-def _recipe(rng: np.random.Generator) -> Recipe:
+def _recipe(rng: np.random.Generator) -> ClipRecipe:
     """A third each of ensembles, genres and dances; none of the songs occurs in another twin."""
     kind = rng.integers(3)
     if kind == 0:
         sounding = rng.permutation(list(OPENMIC))[: rng.integers(1, 5)].tolist()
-        return Ensemble(tuple(sounding), bool(rng.random() < 0.3))
+        return EnsembleRecipe(tuple(sounding), bool(rng.random() < 0.3))
     if kind == 1:
-        return GenreTrack(str(rng.choice(list(GENRES))), int(rng.integers(2**31)))
+        return GenreRecipe(str(rng.choice(list(GENRES))), int(rng.integers(2**31)))
     dance, seed = str(rng.choice(list(DANCES))), int(rng.integers(2**31))
-    return DanceTrack(dance, tempo_of(dance, rng.random()), song=seed, band=seed + 1)
+    return DanceRecipe(dance, tempo_at_quantile(dance, rng.random()), song=seed, band=seed + 1)
 
 
 def _write_lists(root: Path, segments: list[Segment], twin: TwinOptions) -> None:
-    order = generator(twin, "lists").permutation(len(segments))
+    order = make_rng(twin, "lists").permutation(len(segments))
     bounds = np.round(np.cumsum([share for _, share in LISTS]) * len(segments)).astype(int)
     for (name, _), numbers in zip(LISTS, np.split(order, bounds[:-1]), strict=True):
         rows = [segments[i] for i in numbers]

@@ -14,7 +14,7 @@ from workflow_scripts.core.files import write_text
 from workflow_scripts.synthesis import names
 from workflow_scripts.synthesis.arrangements import Arrangement, arrange
 from workflow_scripts.synthesis.options import TwinOptions
-from workflow_scripts.synthesis.write import ClipToWrite, entropy, generator, with_defects, write_clips
+from workflow_scripts.synthesis.write import ClipSpec, derive_seed, make_rng, add_defects, write_clips
 
 COLUMNS = ("id", "chart_date", "target_rank", "actual_rank", "title", "artist", "peak_rank", "weeks_on_chart")
 STYLES = ("pop", "rock", "soul", "country", "disco", "funk", "blues", "folk")
@@ -38,17 +38,17 @@ class Song:
 def write(root: Path, twin: TwinOptions) -> None:
     """Write the twin below `root`; equal options give equal files. `twin.clips` songs have audio."""
     songs = _songs(twin)
-    _write_index(root, songs, generator(twin, "slots"))
+    _write_index(root, songs, make_rng(twin, "slots"))
     clips = [
-        ClipToWrite(
+        ClipSpec(
             path=f"audio/{song.year // 10 * 10}s/{song.artist}/{song.title}/audio.mp3",
-            recipe=_recipe(generator(twin, "style", song.number)),
-            entropy=entropy(twin, "billboard", song.number),
+            recipe=_recipe(make_rng(twin, "style", song.number)),
+            entropy=derive_seed(twin, "billboard", song.number),
         )
         for song in songs
         if song.present
     ]
-    write_clips(root, with_defects(clips, twin), seconds=twin.clip_seconds, total=len(clips))
+    write_clips(root, add_defects(clips, twin), seconds=twin.clip_seconds, total=len(clips))
 
 
 def _recipe(rng: np.random.Generator) -> Arrangement:
@@ -56,13 +56,13 @@ def _recipe(rng: np.random.Generator) -> Arrangement:
 
 
 def _songs(twin: TwinOptions) -> list[Song]:
-    rng = generator(twin, "songs")
+    rng = make_rng(twin, "songs")
     absent = max(1, round(ABSENT * twin.clips))
     return [
         Song(
             number=i,
-            artist=names.artist(rng) if rng.random() < 0.9 else f"{names.artist(rng)},{names.artist(rng)}",
-            title=f"{names.title(rng)} No. {i + 1}",  # invented names repeat; songs must not
+            artist=names.invent_artist(rng) if rng.random() < 0.9 else f"{names.invent_artist(rng)},{names.invent_artist(rng)}",
+            title=f"{names.invent_title(rng)} No. {i + 1}",  # invented names repeat; songs must not
             year=int(rng.integers(*YEARS)),
             present=i < twin.clips,
         )
@@ -80,4 +80,4 @@ def _write_index(root: Path, songs: list[Song], rng: np.random.Generator) -> Non
         date = f"{song.year if song else rng.integers(*YEARS)}-07-03"
         about = ["", "", "", "", ""] if song is None else [rank + 1, song.title, song.artist, rank, 8]
         rows.append([slot, date, rank, *about])
-    write_text(root / "billboard-2.0-index.csv", names.table(rows))
+    write_text(root / "billboard-2.0-index.csv", names.format_csv(rows))

@@ -14,9 +14,9 @@ import numpy as np
 
 from workflow_scripts.core.files import write_text
 from workflow_scripts.synthesis import names
-from workflow_scripts.synthesis.dances import DanceTrack, tempo_of
+from workflow_scripts.synthesis.dances import DanceRecipe, tempo_at_quantile
 from workflow_scripts.synthesis.options import TwinOptions
-from workflow_scripts.synthesis.write import ClipToWrite, entropy, generator, with_defects, write_clips
+from workflow_scripts.synthesis.write import ClipSpec, derive_seed, make_rng, add_defects, write_clips
 
 NAME = "extendedballroom_v1.1.xml"
 #: tracks of each dance in the real set
@@ -45,14 +45,14 @@ class Track:
     """One song element and the music behind it; `repeats` names an earlier song and how it is repeated."""
 
     song: int
-    recipe: DanceTrack
+    recipe: DanceRecipe
     repeats: tuple[str, int] | None
 
 
 def write(root: Path, twin: TwinOptions) -> None:
     """Write the twin below `root`; equal options give equal files."""
     tracks = _tracks(twin)
-    rng = generator(twin, "titles")
+    rng = make_rng(twin, "titles")
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', "<ballroom>"]
     for dance in COUNTS:
         own = [track for track in tracks if track.recipe.dance == dance]
@@ -60,15 +60,15 @@ def write(root: Path, twin: TwinOptions) -> None:
             lines += [f"  <{dance}>", *(_element(track, rng) for track in own), f"  </{dance}>"]
     write_text(root / NAME, "\n".join([*lines, "</ballroom>", ""]))
     clips = [
-        ClipToWrite(
+        ClipSpec(
             path=f"{track.recipe.dance}/{track.song}.mp3",
             recipe=track.recipe,
             # an exact repetition is the same recording: the same random numbers
-            entropy=entropy(twin, "ballroom", _recording(track)),
+            entropy=derive_seed(twin, "ballroom", _recording(track)),
         )
         for track in tracks
     ]
-    write_clips(root, with_defects(clips, twin), seconds=twin.clip_seconds, total=len(clips))
+    write_clips(root, add_defects(clips, twin), seconds=twin.clip_seconds, total=len(clips))
 
 
 def _recording(track: Track) -> int:
@@ -76,7 +76,7 @@ def _recording(track: Track) -> int:
 
 
 def _tracks(twin: TwinOptions) -> list[Track]:
-    rng = generator(twin, "tracks")
+    rng = make_rng(twin, "tracks")
     tracks: list[Track] = []
     song = 100_601  # the real ids start there and leave gaps
     for dance, count in _counts(twin.clips).items():
@@ -107,9 +107,9 @@ def _counts(clips: int) -> dict[str, int]:
     return counts
 
 
-def _new(rng: np.random.Generator, dance: str, song: int) -> DanceTrack:
+def _new(rng: np.random.Generator, dance: str, song: int) -> DanceRecipe:
     seed = int(rng.integers(2**31))
-    return DanceTrack(dance, round(tempo_of(dance, rng.random()), 1), song=seed, band=seed + song)
+    return DanceRecipe(dance, round(tempo_at_quantile(dance, rng.random()), 1), song=seed, band=seed + song)
 
 
 def _repetition(rng: np.random.Generator, song: int, original: Track) -> Track:
@@ -117,22 +117,22 @@ def _repetition(rng: np.random.Generator, song: int, original: Track) -> Track:
     kind, recipe = str(rng.choice(KINDS, p=WEIGHTS)), original.recipe
     tempo = recipe.beats_per_minute
     if kind == "version":
-        recipe = DanceTrack(recipe.dance, tempo, song=recipe.song, band=recipe.band + song)
+        recipe = DanceRecipe(recipe.dance, tempo, song=recipe.song, band=recipe.band + song)
     elif kind == "time":
-        recipe = DanceTrack(recipe.dance, round(tempo * rng.uniform(0.96, 1.04), 1), song=recipe.song, band=recipe.band)
+        recipe = DanceRecipe(recipe.dance, round(tempo * rng.uniform(0.96, 1.04), 1), song=recipe.song, band=recipe.band)
     elif kind == "karaoke":
-        recipe = DanceTrack(recipe.dance, tempo, song=recipe.song, band=recipe.band, sung=False)
+        recipe = DanceRecipe(recipe.dance, tempo, song=recipe.song, band=recipe.band, sung=False)
     return Track(song=song, recipe=recipe, repeats=(kind, original.song))
 
 
 def _element(track: Track, rng: np.random.Generator) -> str:
     attributes = {
-        "album": names.title(rng),
-        "artist": names.artist(rng),
+        "album": names.invent_title(rng),
+        "artist": names.invent_artist(rng),
         "bpm": str(round(track.recipe.beats_per_minute)),
         "hash": hashlib.md5(str(track.song).encode(), usedforsecurity=False).hexdigest(),
         "id": str(track.song),
-        "title": names.title(rng),
+        "title": names.invent_title(rng),
     }
     head = "    <song " + " ".join(f"{name}={quoteattr(value)}" for name, value in attributes.items())
     return f"{head}/>" if track.repeats is None else f'{head}><{track.repeats[0]} id="{track.repeats[1]}"/></song>'

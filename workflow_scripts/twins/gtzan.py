@@ -14,7 +14,7 @@ from workflow_scripts.core.files import written_atomically
 from workflow_scripts.datasets.gtzan import read_list
 from workflow_scripts.synthesis.arrangements import arrange
 from workflow_scripts.synthesis.options import TwinOptions
-from workflow_scripts.synthesis.write import ClipToWrite, entropy, generator, with_defects, write_clips
+from workflow_scripts.synthesis.write import ClipSpec, derive_seed, make_rng, add_defects, write_clips
 
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 PER_GENRE = 100  # files of the real set, faulty ones included
@@ -27,9 +27,9 @@ def write(root: Path, twin: TwinOptions) -> None:
 
     Raises `UserError` for more clips than the real list has.
     """
-    rng = generator(twin, "clips")
+    rng = make_rng(twin, "clips")
     listed, faulty = _clips(_listed(rng, twin), twin), _clips(_faulty(rng, twin), twin)
-    clips = [*with_defects(listed, twin), *faulty]
+    clips = [*add_defects(listed, twin), *faulty]
     write_clips(root, clips, seconds=twin.clip_seconds, total=len(clips))
     if twin.defects:
         genre, clip = BROKEN
@@ -37,12 +37,12 @@ def write(root: Path, twin: TwinOptions) -> None:
             temporary.write_bytes(bytes(1000))  # no header, no sound
 
 
-def _clips(names: list[tuple[str, str]], twin: TwinOptions) -> list[ClipToWrite]:
+def _clips(names: list[tuple[str, str]], twin: TwinOptions) -> list[ClipSpec]:
     return [
-        ClipToWrite(
+        ClipSpec(
             path=f"genres/{genre}/{clip}.wav",
-            recipe=arrange(generator(twin, "style", clip), genre),
-            entropy=entropy(twin, "gtzan", clip),
+            recipe=arrange(make_rng(twin, "style", clip), genre),
+            entropy=derive_seed(twin, "gtzan", clip),
         )
         for genre, clip in names
     ]

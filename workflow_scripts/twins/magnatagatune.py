@@ -17,7 +17,7 @@ from workflow_scripts.core.files import write_text
 from workflow_scripts.synthesis import names
 from workflow_scripts.synthesis.arrangements import Arrangement, arrange
 from workflow_scripts.synthesis.options import TwinOptions
-from workflow_scripts.synthesis.write import ClipToWrite, entropy, generator, with_defects, write_clips
+from workflow_scripts.synthesis.write import ClipSpec, derive_seed, make_rng, add_defects, write_clips
 
 #: the 188 columns of the real table in its order, misspellings included
 TAGS = (
@@ -157,10 +157,10 @@ def write(root: Path, twin: TwinOptions) -> None:
     clips = _clips(twin)
     _write_tables(root, clips, bad=BAD if twin.defects else {})
     to_write = [
-        ClipToWrite(path=clip.path, recipe=clip.song.arrangement, entropy=entropy(twin, "magnatagatune", clip.number))
+        ClipSpec(path=clip.path, recipe=clip.song.arrangement, entropy=derive_seed(twin, "magnatagatune", clip.number))
         for clip in clips
     ]
-    write_clips(root, with_defects(to_write, twin), seconds=twin.clip_seconds, total=len(to_write))
+    write_clips(root, add_defects(to_write, twin), seconds=twin.clip_seconds, total=len(to_write))
     for path in BAD.values() if twin.defects else ():
         (root / path).parent.mkdir(exist_ok=True)
         (root / path).touch()
@@ -193,7 +193,7 @@ def _clips(twin: TwinOptions) -> list[Clip]:
 
     Splits, and styles within each, are filled evenly, so that a twin of some hundred clips lacks none.
     """
-    rng = generator(twin, "songs")
+    rng = make_rng(twin, "songs")
     found: list[Clip] = []
     placed = np.zeros((len(SPLITS), len(SHARES)))  # clips
     number, albums = FIRST_ID, 0
@@ -202,7 +202,7 @@ def _clips(twin: TwinOptions) -> list[Clip]:
         album = _album(rng, albums + 1, folders=SPLITS[split])
         for track in range(1, int(rng.integers(1, SONGS_PER_ALBUM + 1)) + 1):
             style = _emptiest(placed[split], tuple(SHARES.values()))
-            title, arrangement = names.title(rng), arrange(rng, list(SHARES)[style])
+            title, arrangement = names.invent_title(rng), arrange(rng, list(SHARES)[style])
             parts = np.sort(rng.permutation(PARTS)[: rng.integers(1, CLIPS_PER_SONG + 1)])[: twin.clips - len(found)]
             for part in parts.tolist():
                 number += int(rng.integers(1, 5))
@@ -221,8 +221,8 @@ def _emptiest(counts: np.ndarray, shares: tuple[float, ...]) -> int:
 
 def _album(rng: np.random.Generator, number: int, *, folders: str) -> Album:
     return Album(
-        artist=names.artist(rng),
-        title=f"{names.title(rng)} No. {number}",  # invented names repeat; a path must not
+        artist=names.invent_artist(rng),
+        title=f"{names.invent_title(rng)} No. {number}",  # invented names repeat; a path must not
         folder=str(rng.choice(list(folders))),
     )
 

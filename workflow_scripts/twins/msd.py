@@ -17,7 +17,7 @@ import numpy as np
 from workflow_scripts.core.files import write_text, written_atomically
 from workflow_scripts.synthesis.arrangements import Arrangement, arrange
 from workflow_scripts.synthesis.options import TwinOptions
-from workflow_scripts.synthesis.write import ClipToWrite, entropy, generator, with_defects, write_clips
+from workflow_scripts.synthesis.write import ClipSpec, derive_seed, make_rng, add_defects, write_clips
 
 #: columns of the published label arrays
 TAGS = (
@@ -87,15 +87,15 @@ def write(root: Path, twin: TwinOptions) -> None:
     tracks = _tracks(twin)
     _write_lists(root, tracks, twin)
     clips = [
-        ClipToWrite(
+        ClipSpec(
             path=f"{track.preview[0]}/{track.preview[1]}/{track.preview}.clip.mp3",
             recipe=track.arrangement,
-            entropy=entropy(twin, "msd", int(track.preview)),
+            entropy=derive_seed(twin, "msd", int(track.preview)),
         )
         for track in tracks
         if track.present
     ]
-    write_clips(root, with_defects(clips, twin), seconds=twin.clip_seconds, total=len(clips))
+    write_clips(root, add_defects(clips, twin), seconds=twin.clip_seconds, total=len(clips))
 
 
 def tags_of(arrangement: Arrangement) -> frozenset[str]:
@@ -119,7 +119,7 @@ def tags_of(arrangement: Arrangement) -> frozenset[str]:
 
 
 def _tracks(twin: TwinOptions) -> list[Track]:
-    rng = generator(twin, "tracks")
+    rng = make_rng(twin, "tracks")
     count = twin.clips + max(1, round(ABSENT * twin.clips))
     previews = rng.choice(9_000_000, size=count, replace=False) + 100_000  # the real numbers have up to seven digits
     styles = rng.permutation(count) % len(STYLES)  # every style equally often
@@ -141,13 +141,13 @@ def _name(rng: np.random.Generator, number: int) -> str:
 
 
 def _write_lists(root: Path, tracks: list[Track], twin: TwinOptions) -> None:
-    order = generator(twin, "split").permutation(len(tracks))
+    order = make_rng(twin, "split").permutation(len(tracks))
     bounds = np.round(np.cumsum([share for _, share in TABLES]) * len(tracks)).astype(int)
     named = [(tracks[i].track, tracks[i]) for i in order]
     parts = [named[first:last] for first, last in zip([0, *bounds[:-1]], bounds, strict=True)]
     previews = {track.track: track.preview for track in tracks}
     if twin.defects:  # two names of one preview, in training and test, as the real table has some
-        name, original = _name(generator(twin, "again"), len(tracks)), parts[0][0][1]
+        name, original = _name(make_rng(twin, "again"), len(tracks)), parts[0][0][1]
         parts[2].append((name, original))
         previews[name] = original.preview
     for (table, _), rows in zip(TABLES, parts, strict=True):

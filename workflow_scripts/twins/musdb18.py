@@ -16,10 +16,10 @@ from workflow_scripts.core.progress import track
 from workflow_scripts.datasets.musdb18 import STREAMS, SUFFIX, VALIDATION
 from workflow_scripts.synthesis import names
 from workflow_scripts.synthesis.arrangements import VOICES, Arrangement, arrange
-from workflow_scripts.synthesis.encode import encoded_stems
+from workflow_scripts.synthesis.encode import encode_stems
 from workflow_scripts.synthesis.options import TwinOptions
 from workflow_scripts.synthesis.render import SAMPLE_RATE, Renderer
-from workflow_scripts.synthesis.write import generator
+from workflow_scripts.synthesis.write import make_rng
 
 #: much rock and pop, as in the real set
 STYLES = ("rock", "pop", "indie", "metal", "rock", "pop", "hiphop", "disco", "reggae", "soul", "punk", "country")
@@ -54,14 +54,14 @@ def write(root: Path, twin: TwinOptions) -> None:
 
 def _songs(twin: TwinOptions) -> list[Song]:
     """Songs in order; of three or more at least one validates and one tests."""
-    rng = generator(twin, "songs")
+    rng = make_rng(twin, "songs")
     few = min(1, twin.clips // 3)
     test = max(few, round(SHARES["test"] * twin.clips))
     valid = min(max(few, round(SHARES["valid"] * twin.clips)), len(VALIDATION))
     real = sorted(VALIDATION)
     songs = []
     for number in range(twin.clips):
-        name = real[number] if number < valid else f"{names.artist(rng)} - {names.title(rng)} No. {number + 1}"
+        name = real[number] if number < valid else f"{names.invent_artist(rng)} - {names.invent_title(rng)} No. {number + 1}"
         folder = "test" if number >= twin.clips - test else "train"
         songs.append(Song(folder=folder, name=name, arrangement=_arranged(rng)))
     return songs
@@ -78,7 +78,7 @@ def _arranged(rng: np.random.Generator) -> Arrangement:
 
 def _rendered(song: Song, twin: TwinOptions) -> dict[str, np.ndarray]:
     """Stems of a song, float32 (samples,)."""
-    rng = generator(twin, "musdb18", song.name)
+    rng = make_rng(twin, "musdb18", song.name)
     piece = song.arrangement(rng, seconds=twin.clip_seconds)
     return Renderer().stems(piece, song.arrangement.sources, seconds=twin.clip_seconds, rng=rng)
 
@@ -87,7 +87,7 @@ def _encoded(stems: dict[str, np.ndarray]) -> bytes:
     """The mixture and each stem in the order of the streams; a source that does not sound is silence."""
     mixture = np.sum(list(stems.values()), axis=0)
     ordered = [stems.get(name, np.zeros_like(mixture)) for name in sorted(STREAMS, key=STREAMS.__getitem__)]
-    return encoded_stems([mixture, *ordered], sample_rate=SAMPLE_RATE)
+    return encode_stems([mixture, *ordered], sample_rate=SAMPLE_RATE)
 
 
 def _write(root: Path, song: Song, content: bytes) -> None:

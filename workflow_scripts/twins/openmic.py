@@ -17,9 +17,9 @@ import numpy as np
 
 from workflow_scripts.core.files import write_text, written_atomically
 from workflow_scripts.synthesis import names
-from workflow_scripts.synthesis.instruments import OPENMIC, Ensemble
+from workflow_scripts.synthesis.instruments import OPENMIC, EnsembleRecipe
 from workflow_scripts.synthesis.options import TwinOptions
-from workflow_scripts.synthesis.write import ClipToWrite, entropy, generator, with_defects, write_clips
+from workflow_scripts.synthesis.write import ClipSpec, derive_seed, make_rng, add_defects, write_clips
 
 FOLDER = "openmic-2018"
 CLASSES = tuple(OPENMIC)
@@ -56,22 +56,22 @@ def write(root: Path, twin: TwinOptions) -> None:
     """Write the twin below `root`; equal options give equal files."""
     base = root / FOLDER
     samples = _samples(twin)
-    _write_labels(base, samples, generator(twin, "labels"))
-    _write_metadata(base, samples, generator(twin, "metadata"))
-    _write_partitions(base, samples, generator(twin, "partitions"))
+    _write_labels(base, samples, make_rng(twin, "labels"))
+    _write_metadata(base, samples, make_rng(twin, "metadata"))
+    _write_partitions(base, samples, make_rng(twin, "partitions"))
     clips = [
-        ClipToWrite(
+        ClipSpec(
             path=f"audio/{sample.key[:3]}/{sample.key}.ogg",
-            recipe=Ensemble(sample.sounding, sample.distracted),
-            entropy=entropy(twin, "openmic", i),
+            recipe=EnsembleRecipe(sample.sounding, sample.distracted),
+            entropy=derive_seed(twin, "openmic", i),
         )
         for i, sample in enumerate(samples)
     ]
-    write_clips(base, with_defects(clips, twin), seconds=twin.clip_seconds, total=len(clips))
+    write_clips(base, add_defects(clips, twin), seconds=twin.clip_seconds, total=len(clips))
 
 
 def _samples(twin: TwinOptions) -> list[Sample]:
-    rng = generator(twin, "samples")
+    rng = make_rng(twin, "samples")
     tracks = np.sort(rng.choice(155_000, size=twin.clips, replace=False))  # FMA ids are six digits, below 155,321
     artists = rng.integers(0, max(2, twin.clips // 3), twin.clips)  # the real set: about three clips an artist
     asked = rng.permutation(twin.clips) % len(CLASSES)  # every instrument is asked for equally often
@@ -113,7 +113,7 @@ def _write_labels(base: Path, samples: list[Sample], rng: np.random.Generator) -
         for name, relevance in sorted(sample.relevance.items()):
             rows.append([sample.key, name, relevance, int(rng.integers(3, 6))])
             truth[i, CLASSES.index(name)], mask[i, CLASSES.index(name)] = relevance, True
-    write_text(base / "openmic-2018-aggregated-labels.csv", names.table(rows))
+    write_text(base / "openmic-2018-aggregated-labels.csv", names.format_csv(rows))
     write_text(base / "class-map.json", json.dumps({name: i for i, name in enumerate(CLASSES)}))
     keys = np.array([sample.key for sample in samples], dtype=object)
     # VGGish features are not modelled; a broadcast zero takes no memory, and next to no disk once compressed
@@ -130,22 +130,22 @@ def _write_metadata(base: Path, samples: list[Sample], rng: np.random.Generator)
         track, offset = sample.key.split("_")
         row = {
             "album_id": sample.artist * 10 + 1,
-            "album_title": names.title(rng),
+            "album_title": names.invent_title(rng),
             "artist_id": sample.artist,
-            "artist_name": names.artist(rng),
+            "artist_name": names.invent_artist(rng),
             "license_title": "Attribution",
             "tags": "[]",
             "track_bit_rate": 320000,
             "track_duration": "03:20",
             "track_genres": "[{'genre_id': '12', 'genre_title': 'Rock'}]",  # Python's quotes, not JSON
             "track_id": int(track),
-            "track_title": names.title(rng),
+            "track_title": names.invent_title(rng),
             "track_url": f"http://example.org/track/{track}",
             "sample_key": sample.key,
             "start_time": int(offset) / OFFSET_STEP * 10,
         }
         rows.append([row[column] for column in METADATA])
-    write_text(base / "openmic-2018-metadata.csv", names.table(rows))
+    write_text(base / "openmic-2018-metadata.csv", names.format_csv(rows))
 
 
 def _write_partitions(base: Path, samples: list[Sample], rng: np.random.Generator) -> None:

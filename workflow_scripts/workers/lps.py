@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from workflow_scripts.features import official, spectral
-from workflow_scripts.features.deltas import with_deltas
+from workflow_scripts.features.deltas import append_deltas
 from workflow_scripts.features.frames import HOP
 from workflow_scripts.networks.interfaces import Batch
 from workflow_scripts.workers._feature_options import DefinedOptions
@@ -34,7 +34,7 @@ def target(batch: Batch, *, options: Options) -> Tensor:
         decibels = official.log_power_spectrum(batch.clean)
     else:
         decibels = spectral.log_power_spectrum(power=batch.once(spectral.power_spectrum))
-    return with_deltas(decibels, orders=options.deltas)
+    return append_deltas(decibels, orders=options.deltas)
 
 
 def build(options: Options, *, embedding_size: int) -> FeatureWorker:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.features import official, prosody
-from workflow_scripts.features.deltas import with_deltas
+from workflow_scripts.features.deltas import append_deltas
 from workflow_scripts.features.frames import HOP
 from workflow_scripts.networks.interfaces import Batch
 from workflow_scripts.workers._feature_options import DefinedOptions
@@ -76,7 +76,7 @@ def extract(audio: np.ndarray, options: Options) -> np.ndarray:
 
 def target(batch: Batch, *, options: Options) -> Tensor:
     """Stored targets of these cuts with their deltas, (batch, 4 x (1 + deltas), frames)."""
-    return with_deltas(batch.precomputed["prosody"], orders=options.deltas)
+    return append_deltas(batch.precomputed["prosody"], orders=options.deltas)
 
 
 def build(options: Options, *, embedding_size: int) -> FeatureWorker:
