@@ -12,7 +12,7 @@ from workflow_scripts.core import provenance
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.files import locked
 from workflow_scripts.levels import registry
-from workflow_scripts.sources.acquired import read_acquisition
+from workflow_scripts.sources.acquisition import read_acquisition
 from workflow_scripts.sources.remotes import Remote
 
 

@@ -22,7 +22,7 @@ from workflow_scripts.core import provenance
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.files import locked, write_json
 from workflow_scripts.levels import registry
-from workflow_scripts.sources.acquired import LOCK, Acquisition, write_acquisition
+from workflow_scripts.sources.acquisition import LOCK, Acquisition, write_acquisition
 from workflow_scripts.sources.download import download
 from workflow_scripts.sources.remotes import Remote
 from workflow_scripts.sources.unpack import unpack

@@ -12,7 +12,7 @@ from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.files import locked, write_json
 from workflow_scripts.core.provenance import Record
 from workflow_scripts.levels import registry
-from workflow_scripts.sources.acquired import LOCK, read_acquisition
+from workflow_scripts.sources.acquisition import LOCK, read_acquisition
 
 
 def main(argv: list[str] | None = None) -> None:
