@@ -179,10 +179,10 @@ def test_acquired_json_is_checked_when_read(tmp_path):
     run(path.parent, source="local", path=str(Path(__file__).parent))
     with pytest.raises(UserError, match="acquired as 'local'"):
         read_acquisition(path, source="twin")
-    made_by = provenance.digest([stated(path.parent)["code"], stated(path.parent)["config"]])
-    read_acquisition(path, made_by=made_by)
+    job_digest = provenance.digest([stated(path.parent)["code"], stated(path.parent)["config"]])
+    read_acquisition(path, job_digest=job_digest)
     with pytest.raises(UserError, match="with other settings or code"):
-        read_acquisition(path, made_by="0" * 16)
+        read_acquisition(path, job_digest="0" * 16)
     for damaged in ("{", "{}", "[]", '{"dataset": "a", "source": "b", "root": 3, "digest": "d"}'):
         path.write_text(damaged)
         with pytest.raises(UserError, match="damaged"):

@@ -37,7 +37,7 @@ def encoder(corpus) -> SampleCnn:
     built = samplecnn_8000.build(samplecnn_8000.Options(**OPTIONS)).train()
     with torch.no_grad():
         for _ in range(40):
-            built(torch.from_numpy(corpus.cuts(np.arange(20), starts=np.zeros(20, int), length=WINDOW)))
+            built(torch.from_numpy(corpus.cut_rows(np.arange(20), starts=np.zeros(20, int), length=WINDOW)))
     return built.eval()
 
 

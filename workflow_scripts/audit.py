@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> None:
     if found != (wanted := [config["dataset"], *config["pretraining"]]):
         raise UserError(f"audit: the corpora given are {', '.join(found)}, not {', '.join(wanted)}: give them in order")
     audit = Audit(dataset, threads=arguments.threads)
-    compared = [(dataset, audit.within()), *((corpus, audit.across(corpus)) for corpus in pretraining)]
+    compared = [(dataset, audit.find_within()), *((corpus, audit.find_across(corpus)) for corpus in pretraining)]
     overlaps = [overlap for _, each in compared for overlap in each]
     rows = [dataclasses.asdict(overlap) for overlap in sorted(overlaps, key=lambda overlap: not overlap.leak)]
     arguments.output.unlink(missing_ok=True)

@@ -37,14 +37,14 @@ def main(argv: list[str] | None = None) -> None:
 def _prepare(arguments: argparse.Namespace, config: dict[str, Any], record: Record) -> None:
     for left in arguments.output.glob(".*.partial*"):  # by killed jobs: as large as the corpus, and nobody else writes
         left.unlink()
-    acquired = read_acquisition(arguments.acquired, source=config.get("source"), made_by=config.get("acquired"))
+    acquired = read_acquisition(arguments.acquired, source=config.get("source"), job_digest=config.get("acquired"))
     loader = registry.load("dataset", config["loader"])
     index = loader.index(acquired.root, registry.options(loader, config.get("options") or {}))
     facts = build_corpus(
         index,
         root=acquired.root,
         output=arguments.output,
-        wanted=CorpusSpec(
+        spec=CorpusSpec(
             dataset=config["dataset"],
             source=acquired.source,
             sample_rate=config["sample_rate"],

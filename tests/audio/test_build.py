@@ -37,7 +37,7 @@ def index_of(paths, *, excluded=(), parts=None):
     )
 
 
-def wanted(**more):
+def spec(**more):
     return CorpusSpec(**{"dataset": "toy", "source": "local", "sample_rate": RATE, **more})
 
 
@@ -53,7 +53,7 @@ GOOD = [f"c{number}.wav" for number in range(8)]
 
 
 def test_corpus_holds_every_clip_in_order(root, tmp_path):
-    facts = build_corpus(index_of(GOOD), root=root, output=tmp_path / "out", wanted=wanted(), processes=2)
+    facts = build_corpus(index_of(GOOD), root=root, output=tmp_path / "out", spec=spec(), processes=2)
     corpus = Corpus(tmp_path / "out")
     assert corpus.facts == facts
     assert list(corpus.clips.columns) == ["clip", "offset", "length", "split", "group"]
@@ -75,7 +75,7 @@ def test_broken_missing_and_excluded_clips_go_to_quarantine(root, tmp_path):
     (root / "c2.wav").write_bytes(b"")
     (root / "c5.wav").unlink()
     index = index_of(GOOD, excluded=[("c1", "known_bad"), ("other", "no_label")])
-    facts = build_corpus(index, root=root, output=tmp_path / "out", wanted=wanted(), processes=2)
+    facts = build_corpus(index, root=root, output=tmp_path / "out", spec=spec(), processes=2)
     table = pd.read_csv(tmp_path / "out" / "quarantine.csv")
     assert dict(zip(table["clip"], table["reason"], strict=True)) == {
         "c1": "known_bad",
@@ -101,7 +101,7 @@ def test_a_list_cannot_name_files_outside_the_data_set(root, tmp_path):
     index.clips["path"] = [*inside, *leaving, *links]
     for source, refused in (("download", leaving + links), ("twin", leaving + links), ("local", leaving)):
         output = tmp_path / source
-        facts = build_corpus(index, root=root, output=output, wanted=wanted(source=source), processes=1)
+        facts = build_corpus(index, root=root, output=output, spec=spec(source=source), processes=1)
         table = pd.read_csv(output / "quarantine.csv")
         assert list(table["clip"]) == [f"clip{number}" for number in range(3, 3 + len(refused))]
         assert set(table["reason"]) == {"the file lies outside the folder of the data set"}
@@ -110,7 +110,7 @@ def test_a_list_cannot_name_files_outside_the_data_set(root, tmp_path):
 
 def test_parts_and_clip_seconds(root, tmp_path):
     index = index_of(["c7.wav", "c6.wav"][::-1], parts={"c7.wav": (0.25, 0.75)})
-    build_corpus(index, root=root, output=tmp_path / "out", wanted=wanted(clip_seconds=0.3), processes=1)
+    build_corpus(index, root=root, output=tmp_path / "out", spec=spec(clip_seconds=0.3), processes=1)
     corpus = Corpus(tmp_path / "out")
     assert list(corpus.lengths) == [4800, 4800]
     np.testing.assert_allclose(corpus.cut(1), tone(0.9, pitch=550)[4000:8800], atol=2 / 32768)
@@ -120,14 +120,14 @@ def test_bytes_do_not_depend_on_the_number_of_processes(root, tmp_path):
     encode(root / "c3.wav", root / "c3.m4a")
     paths = [name.replace("c3.wav", "c3.m4a") for name in GOOD]
     for processes in (1, 3):
-        build_corpus(index_of(paths), root=root, output=tmp_path / str(processes), wanted=wanted(), processes=processes)
+        build_corpus(index_of(paths), root=root, output=tmp_path / str(processes), spec=spec(), processes=processes)
     for name in FILES:
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "3" / name).read_bytes(), name
 
 
 def test_digest_follows_the_content(root, tmp_path):
     def digest(index, **more):
-        return build_corpus(index, root=root, output=tmp_path / "out", wanted=wanted(**more), processes=1).digest
+        return build_corpus(index, root=root, output=tmp_path / "out", spec=spec(**more), processes=1).digest
 
     first = digest(index_of(GOOD))
     assert digest(index_of(GOOD)) == first
@@ -148,7 +148,7 @@ def test_digest_follows_the_content(root, tmp_path):
 
 def test_corpora_of_other_rates_have_equal_contents(root, tmp_path):
     def content(index, **more):
-        return build_corpus(index, root=root, output=tmp_path / "out", wanted=wanted(**more), processes=1).content
+        return build_corpus(index, root=root, output=tmp_path / "out", spec=spec(**more), processes=1).content
 
     first = content(index_of(GOOD), files="as acquired")
     assert content(index_of(GOOD), files="as acquired", sample_rate=8000) == first
@@ -166,27 +166,27 @@ def test_corpora_of_other_rates_have_equal_contents(root, tmp_path):
 
 def test_nothing_usable_is_an_error(root, tmp_path):
     with pytest.raises(UserError, match=r"none of 2 clips.*missing"):
-        build_corpus(index_of(["x.wav", "y.wav"]), root=root, output=tmp_path / "out", wanted=wanted(), processes=2)
+        build_corpus(index_of(["x.wav", "y.wav"]), root=root, output=tmp_path / "out", spec=spec(), processes=2)
     with pytest.raises(UserError, match="lists no usable clip"):
-        build_corpus(index_of([]), root=root, output=tmp_path / "out", wanted=wanted(), processes=2)
+        build_corpus(index_of([]), root=root, output=tmp_path / "out", spec=spec(), processes=2)
     assert not list((tmp_path / "out").iterdir())
 
 
 def test_interrupted_rebuild_leaves_no_corpus_that_looks_finished(root, tmp_path, monkeypatch):
-    build_corpus(index_of(GOOD), root=root, output=tmp_path / "out", wanted=wanted(), processes=1)
+    build_corpus(index_of(GOOD), root=root, output=tmp_path / "out", spec=spec(), processes=1)
 
     def stop(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(build_module, "_write_parquet", stop)
     with pytest.raises(KeyboardInterrupt):
-        build_corpus(index_of(GOOD[:3]), root=root, output=tmp_path / "out", wanted=wanted(), processes=1)
+        build_corpus(index_of(GOOD[:3]), root=root, output=tmp_path / "out", spec=spec(), processes=1)
     assert not (tmp_path / "out" / "corpus.json").exists()
     assert not list((tmp_path / "out").glob(".*"))
 
 
 def test_corpus_json_states_the_fields_of_facts(root, tmp_path):
-    facts = build_corpus(index_of(GOOD), root=root, output=tmp_path / "out", wanted=wanted(), processes=1)
+    facts = build_corpus(index_of(GOOD), root=root, output=tmp_path / "out", spec=spec(), processes=1)
     assert json.loads((tmp_path / "out" / "corpus.json").read_text())["digest"] == facts.digest
 
 
@@ -211,7 +211,7 @@ def with_stems(root, paths, **stems):
 def test_stems_lie_beside_the_mixture_sample_by_sample(root, tmp_path):
     pitches = [(300, 0.2), (310, 0.3), (320, 0.4)]
     index = with_stems(root, GOOD[:3], low=pitches, high=[(pitch * 3, seconds) for pitch, seconds in pitches])
-    facts = build_corpus(index, root=root, output=tmp_path / "out", wanted=wanted(), processes=2)
+    facts = build_corpus(index, root=root, output=tmp_path / "out", spec=spec(), processes=2)
     corpus = Corpus(tmp_path / "out")
     assert corpus.facts.stems == facts.stems == ["low", "high"]
     for name, factor in (("low", 1), ("high", 3)):
@@ -225,7 +225,7 @@ def test_stems_lie_beside_the_mixture_sample_by_sample(root, tmp_path):
 
 
 def test_a_corpus_without_stems_says_nothing_of_them(root, tmp_path):
-    build_corpus(index_of(GOOD[:3]), root=root, output=tmp_path / "out", wanted=wanted(), processes=1)
+    build_corpus(index_of(GOOD[:3]), root=root, output=tmp_path / "out", spec=spec(), processes=1)
     assert "stems" not in json.loads((tmp_path / "out" / "corpus.json").read_text())
     assert {path.name for path in (tmp_path / "out").iterdir()} == set(FILES)
     assert Corpus(tmp_path / "out").stems == {}
@@ -234,7 +234,7 @@ def test_a_corpus_without_stems_says_nothing_of_them(root, tmp_path):
 def test_a_stem_that_is_silent_is_kept_and_a_little_padding_evened_out(root, tmp_path):
     index = with_stems(root, GOOD[:2], low=[(300, 0.15), (300, 0.35)])
     soundfile.write(root / "c0_low.wav", np.zeros(RATE // 5), RATE)
-    facts = build_corpus(index, root=root, output=tmp_path / "out", wanted=wanted(), processes=1)
+    facts = build_corpus(index, root=root, output=tmp_path / "out", spec=spec(), processes=1)
     corpus = Corpus(tmp_path / "out")
     assert facts.quarantined == 0
     assert not corpus.stems["low"][: corpus.lengths[0]].any()
@@ -253,7 +253,7 @@ def test_a_stem_that_is_silent_is_kept_and_a_little_padding_evened_out(root, tmp
 def test_a_clip_whose_stem_cannot_be_used_goes_to_quarantine(root, tmp_path, fault, reason):
     index = with_stems(root, GOOD[:3], low=[(300, 0.2), (310, 0.3), (320, 0.4)])
     fault(root / "c0_low.wav")
-    build_corpus(index, root=root, output=tmp_path / "out", wanted=wanted(), processes=1)
+    build_corpus(index, root=root, output=tmp_path / "out", spec=spec(), processes=1)
     table = pd.read_csv(tmp_path / "out" / "quarantine.csv")
     assert dict(zip(table["clip"], table["reason"], strict=True)) == {"c0": reason}
     corpus = Corpus(tmp_path / "out")
@@ -265,11 +265,11 @@ def test_stems_belong_to_the_digest_and_may_not_lie_elsewhere(root, tmp_path):
     digests = []
     for pitch in (300, 301):
         index = with_stems(root, GOOD[:1], low=[(pitch, 0.2)])
-        digests.append(build_corpus(index, root=root, output=tmp_path / "out", wanted=wanted(), processes=1).digest)
+        digests.append(build_corpus(index, root=root, output=tmp_path / "out", spec=spec(), processes=1).digest)
     assert digests[0] != digests[1]
     elsewhere = dataclasses.replace(index_of(GOOD[:1]), stems={"low": Stem(paths=np.array(["../c1.wav"], object))})
     with pytest.raises(UserError, match="no usable clip"):
-        build_corpus(elsewhere, root=root, output=tmp_path / "out", wanted=wanted(), processes=1)
+        build_corpus(elsewhere, root=root, output=tmp_path / "out", spec=spec(), processes=1)
 
 
 def test_a_stem_may_be_a_stream_of_the_mixtures_file(root, tmp_path):
@@ -279,7 +279,7 @@ def test_a_stem_may_be_a_stream_of_the_mixtures_file(root, tmp_path):
     index = dataclasses.replace(
         index_of(["song.mp4"]), stems={"low": Stem(paths=np.array(["song.mp4"], object), stream=1)}
     )
-    build_corpus(index, root=root, output=tmp_path / "out", wanted=wanted(), processes=1)
+    build_corpus(index, root=root, output=tmp_path / "out", spec=spec(), processes=1)
     corpus = Corpus(tmp_path / "out")
     np.testing.assert_allclose(corpus.cut(0), tone(0.4, pitch=350), atol=2 / 32768)
     np.testing.assert_allclose(corpus.stems["low"] / 32768, tone(0.4, pitch=450), atol=2 / 32768)

@@ -25,7 +25,7 @@ EXPECTED = list(csv.DictReader((Path(__file__).parent / "broken_expected.csv").o
 @pytest.fixture(autouse=True)
 def _bundled_ffmpeg(monkeypatch):
     """The same ffmpeg on every machine: versions differ in what they still get out of a damaged file."""
-    monkeypatch.setattr(ffmpeg, "program", imageio_ffmpeg.get_ffmpeg_exe)
+    monkeypatch.setattr(ffmpeg, "find_program", imageio_ffmpeg.get_ffmpeg_exe)
 
 
 def reason_of(path, **options):
@@ -77,10 +77,10 @@ def test_a_part_lies_on_the_grid_of_the_whole_file(tmp_path, rate, start, length
 def test_longest_seconds_cuts_from_the_start(tmp_path):
     path = write_tone(tmp_path / "a.wav", 2.0)
     whole = decode(path, sample_rate=RATE)
-    np.testing.assert_array_equal(decode(path, sample_rate=RATE, longest_seconds=0.5), whole[:8000])
-    late = decode(path, sample_rate=RATE, start_seconds=1.0, longest_seconds=0.5)
+    np.testing.assert_array_equal(decode(path, sample_rate=RATE, max_seconds=0.5), whole[:8000])
+    late = decode(path, sample_rate=RATE, start_seconds=1.0, max_seconds=0.5)
     np.testing.assert_array_equal(late, whole[16000:24000])
-    assert len(decode(path, sample_rate=RATE, longest_seconds=9.0)) == 2 * RATE
+    assert len(decode(path, sample_rate=RATE, max_seconds=9.0)) == 2 * RATE
 
 
 def test_channels_are_averaged(tmp_path):
@@ -187,7 +187,7 @@ def test_truncated_files_whose_header_tells(tmp_path, name):
     data = encode(source, tmp_path / name, *flags).read_bytes()
     (tmp_path / name).write_bytes(data[: len(data) // 2])
     assert reason_of(tmp_path / name) == "truncated"
-    assert len(decode(tmp_path / name, sample_rate=RATE, longest_seconds=3.0)) == 3 * RATE  # what is asked for is there
+    assert len(decode(tmp_path / name, sample_rate=RATE, max_seconds=3.0)) == 3 * RATE  # what is asked for is there
 
 
 def test_too_long_needs_a_clip_length(tmp_path):
@@ -195,7 +195,7 @@ def test_too_long_needs_a_clip_length(tmp_path):
     soundfile.write(path, np.tile(tone(1.0, rate=4000), int(MAX_SECONDS) + 2), 4000)
     assert reason_of(path) == "too_long"
     assert reason_of(path, end_seconds=MAX_SECONDS + 1) == "too_long"
-    assert len(decode(path, sample_rate=RATE, longest_seconds=30.0)) == 30 * RATE
+    assert len(decode(path, sample_rate=RATE, max_seconds=30.0)) == 30 * RATE
 
 
 def test_header_that_claims_gigabytes_costs_no_memory(tmp_path):
@@ -222,9 +222,9 @@ def test_ffmpeg_that_hangs_is_stopped(tmp_path, monkeypatch):
     program = tmp_path / "ffmpeg"
     program.write_text("#!/bin/sh\nexec sleep 60\n")
     program.chmod(0o755)
-    monkeypatch.setattr(ffmpeg, "program", lambda: str(program))
+    monkeypatch.setattr(ffmpeg, "find_program", lambda: str(program))
     (tmp_path / "a.xyz").write_bytes(bytes(range(256)))
-    assert reason_of(tmp_path / "a.xyz", seconds_allowed=0.3) == "timeout"
+    assert reason_of(tmp_path / "a.xyz", timeout_seconds=0.3) == "timeout"
 
 
 # ---------------------------------------------------------------------------------- the shared broken files

@@ -44,7 +44,7 @@ def test_results_keep_the_order_of_the_tasks(program):
 
 def test_crash_and_hang_cost_one_clip_each(program):
     names = ["ok", "crash", "ok", "hang", "half", "ok", "crash", "ok"]
-    results = list(decode_all(tasks(*names), processes=2, seconds_per_clip=1.5, command=program(GOOD)))
+    results = list(decode_all(tasks(*names), processes=2, timeout_seconds=1.5, command=program(GOOD)))
     expected = {"ok": None, "crash": "crashed", "hang": "timeout", "half": "crashed"}
     assert [result.reason for result in results] == [expected[name] for name in names]
 

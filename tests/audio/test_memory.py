@@ -179,11 +179,11 @@ def test_a_decoder_that_wants_more_than_its_share_gives_up(tmp_path):
     """The limit of the process, not our good will: four gigabytes asked for in it are refused."""
     code = (
         "import io, sys, numpy as np\n"
-        "from workflow_scripts.audio import decoding_process\n"
+        "from workflow_scripts.audio import decoder_process\n"
         'sys.stdin = io.TextIOWrapper(io.BytesIO(b\'{"path": "x", "sample_rate": 16000}\\n\'))\n'
-        "decoding_process.decode = lambda path, **more: np.empty(1 << 30, np.float32)\n"
-        "decoding_process.to_int16 = lambda audio: np.zeros(4, '<i2')\n"
-        "decoding_process.main()\n"
+        "decoder_process.decode = lambda path, **more: np.empty(1 << 30, np.float32)\n"
+        "decoder_process.to_int16 = lambda audio: np.zeros(4, '<i2')\n"
+        "decoder_process.main()\n"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, cwd=REPOSITORY)
     assert json.loads(result.stdout.splitlines()[0]) == {"reason": "too_large"}

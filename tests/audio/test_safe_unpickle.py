@@ -172,7 +172,7 @@ def test_npz_that_is_not_as_it_should_be(tmp_path, name):
 
 
 def test_npz_bomb(tmp_path, monkeypatch):
-    monkeypatch.setattr("workflow_scripts.audio.safe_unpickle.LARGEST_BYTES", 1 << 20)
+    monkeypatch.setattr("workflow_scripts.audio.safe_unpickle.MAX_BYTES", 1 << 20)
     path = npz(tmp_path / "a.npz", zeros=np.zeros(1 << 18))
     assert path.stat().st_size < 1 << 16
     with pytest.raises(UserError, match="no such table does"):

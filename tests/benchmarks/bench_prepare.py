@@ -65,9 +65,9 @@ def main() -> None:
         memory, baseline = Memory(), used()
         watcher = threading.Thread(target=memory.watch)
         watcher.start()
-        wanted = CorpusSpec(dataset="bench", source="twin", sample_rate=RATE)
+        spec = CorpusSpec(dataset="bench", source="twin", sample_rate=RATE)
         started, busy, idle = time.monotonic(), _cpu_seconds(), _idle_seconds()
-        facts = build_corpus(index, root=root, output=root / "out", wanted=wanted, processes=cores)
+        facts = build_corpus(index, root=root, output=root / "out", spec=spec, processes=cores)
         seconds, busy, idle = time.monotonic() - started, _cpu_seconds() - busy, _idle_seconds() - idle
         memory.running = False
         watcher.join()

@@ -15,15 +15,21 @@ from workflow_scripts.synthesis.encode import encode_audio
 from workflow_scripts.synthesis.genres import GENRES, GenreRecipe
 from workflow_scripts.synthesis.instruments import OPENMIC, EnsembleRecipe
 from workflow_scripts.synthesis.render import SAMPLE_RATE
-from workflow_scripts.synthesis.write import ClipSpec, ClipRecipe, render_clip
+from workflow_scripts.synthesis.write import ClipRecipe, ClipSpec, render_clip
 
 TARGET = 100  # times real time per core, rendering alone
 DANCE_NAMES, GENRE_NAMES, INSTRUMENTS = list(DANCES), list(GENRES), list(OPENMIC)
 
 #: kind of twin -> its format and the recipe of its clip number i
 KINDS: dict[str, tuple[str, Callable[[int], ClipRecipe]]] = {
-    "openmic": (".ogg", lambda i: EnsembleRecipe(tuple(INSTRUMENTS[(i + 7 * k) % 20] for k in range(1 + i % 3)), i % 2 == 0)),
-    "extended_ballroom": (".mp3", lambda i: DanceRecipe(DANCE_NAMES[i % 13], tempo_at_quantile(DANCE_NAMES[i % 13], 0.5), i, i)),
+    "openmic": (
+        ".ogg",
+        lambda i: EnsembleRecipe(tuple(INSTRUMENTS[(i + 7 * k) % 20] for k in range(1 + i % 3)), i % 2 == 0),
+    ),
+    "extended_ballroom": (
+        ".mp3",
+        lambda i: DanceRecipe(DANCE_NAMES[i % 13], tempo_at_quantile(DANCE_NAMES[i % 13], 0.5), i, i),
+    ),
     "fma": (".mp3", lambda i: GenreRecipe(GENRE_NAMES[i % 16], i)),
 }
 
@@ -35,7 +41,7 @@ def main() -> None:
     arguments = parser.parse_args()
     total = arguments.clips * arguments.seconds
     for kind, (suffix, recipe) in KINDS.items():
-        clips = [ClipSpec(path=f"x{suffix}", recipe=recipe(i), entropy=(0, i)) for i in range(arguments.clips)]
+        clips = [ClipSpec(path=f"x{suffix}", recipe=recipe(i), seed=(0, i)) for i in range(arguments.clips)]
         render_clip(clips[0], 1.0)  # loads the SoundFont
         started = time.process_time()
         audio = [render_clip(clip, arguments.seconds) for clip in clips]

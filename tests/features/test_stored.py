@@ -40,9 +40,9 @@ def test_beyond_the_end_is_zero(feature: StoredFeature, first: int, expected: li
 
 
 def test_cuts_of_several_clips(feature: StoredFeature) -> None:
-    cuts = feature.cuts(np.array([2, 0]), np.array([0, 5]), 2)
-    assert cuts.dtype == np.float32
-    np.testing.assert_array_equal(cuts, [[[17, 18], [117, 118]], [[5, 0], [105, 0]]])
+    cut_rows = feature.cut_rows(np.array([2, 0]), np.array([0, 5]), 2)
+    assert cut_rows.dtype == np.float32
+    np.testing.assert_array_equal(cut_rows, [[[17, 18], [117, 118]], [[5, 0], [105, 0]]])
 
 
 def test_a_file_of_another_corpus(tmp_path: Path, feature: StoredFeature) -> None:

@@ -22,7 +22,7 @@ def pairs(overlaps):
 
 
 def within(made, *, catalogue=None, threads=1):
-    return Audit(AuditedCorpus(made, catalogue=catalogue), threads=threads).within()
+    return Audit(AuditedCorpus(made, catalogue=catalogue), threads=threads).find_within()
 
 
 def test_distinct_clips_do_not_overlap(clips, tmp_path):
@@ -49,7 +49,7 @@ def test_short_and_silent_clips(clips, tmp_path):
     audit = Audit(
         AuditedCorpus(corpus(tmp_path / "set", [click, click, silence, silence], names=names, splits=splits)), threads=1
     )
-    assert pairs(audit.within()) == {("exact", "a", "b", True)}
+    assert pairs(audit.find_within()) == {("exact", "a", "b", True)}
     assert audit.index.too_short == 4
 
 
@@ -98,7 +98,7 @@ def test_only_what_pretraining_hears_counts_and_only_tests_leak(clips, tmp_path)
         names=["p0", "p1", "p2", "p3", "002", "005"],
         splits=["train", "valid", "test", "train", "train", "valid"],
     )
-    found = Audit(AuditedCorpus(dataset, catalogue=FREE), threads=2).across(AuditedCorpus(heard, catalogue=FREE))
+    found = Audit(AuditedCorpus(dataset, catalogue=FREE), threads=2).find_across(AuditedCorpus(heard, catalogue=FREE))
     assert pairs(found) == {
         ("exact", "001_x", "p0", True),
         ("near", "002_x", "p1", True),
@@ -108,7 +108,9 @@ def test_only_what_pretraining_hears_counts_and_only_tests_leak(clips, tmp_path)
     }
     assert {each.other_corpus for each in found} == {"pool"}
     other = Catalogue(name="other", pattern=FREE.pattern)
-    without = Audit(AuditedCorpus(dataset, catalogue=FREE), threads=1).across(AuditedCorpus(heard, catalogue=other))
+    without = Audit(AuditedCorpus(dataset, catalogue=FREE), threads=1).find_across(
+        AuditedCorpus(heard, catalogue=other)
+    )
     assert {each.kind for each in without} == {"exact", "near"}
 
 

@@ -209,7 +209,7 @@ def test_batches_hold_the_audio_of_their_cuts(corpus):
     cutter = Cutter(corpus, batch=3, length=LENGTH, seed=0)
     plan = [(cutter.training(step), step) for step in range(5)]
     for (cuts, _), batch in zip(plan, loader(corpus, length=LENGTH).batches(plan), strict=True):
-        np.testing.assert_array_equal(batch.clean, corpus.cuts(cuts.rows, starts=cuts.starts, length=LENGTH))
+        np.testing.assert_array_equal(batch.clean, corpus.cut_rows(cuts.rows, starts=cuts.starts, length=LENGTH))
         assert batch.audio is batch.clean
 
 

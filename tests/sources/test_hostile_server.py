@@ -95,7 +95,7 @@ def test_an_encrypted_address_is_not_left_without_a_checksum(tmp_path, monkeypat
 
 
 def test_a_server_that_dawdles_is_left(tmp_path, monkeypatch):
-    monkeypatch.setattr(download_module, "SPEED_SECONDS", 0.2)
+    monkeypatch.setattr(download_module, "SPEED_WINDOW_SECONDS", 0.2)
 
     def behaviour(number, handler):
         handler.send_response(200)
@@ -124,7 +124,7 @@ def test_a_server_that_gives_a_byte_each_time_is_left(tmp_path):
 
 @pytest.mark.parametrize("stated", [300_000, None])
 def test_a_body_without_end_is_stopped(tmp_path, monkeypatch, stated):
-    monkeypatch.setattr(download_module, "LONGEST_UNSTATED_BYTES", 1 << 20)
+    monkeypatch.setattr(download_module, "MAX_UNSTATED_BYTES", 1 << 20)
 
     def behaviour(number, handler):
         handler.send_response(200)

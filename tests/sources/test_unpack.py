@@ -122,7 +122,7 @@ def test_bombs(tmp_path, name):
 
 
 def test_too_many_members(tmp_path, monkeypatch):
-    monkeypatch.setattr(unpack_module, "LARGEST_MEMBERS", 3)
+    monkeypatch.setattr(unpack_module, "MAX_MEMBERS", 3)
     refused(tar_of(tmp_path / "a.tgz", [(str(number), b"") for number in range(4)]), "more than 3 files")
 
 

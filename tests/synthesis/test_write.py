@@ -19,7 +19,7 @@ from workflow_scripts.synthesis.render import SAMPLE_RATE
 def clips(number: int) -> list[write.ClipSpec]:
     return [
         # organs, pads and pianos are what a synthesiser used for many clips renders differently each time
-        write.ClipSpec(path=f"{i // 10}/{i}.wav", recipe=EnsembleRecipe(("organ", "synthesizer", "piano")), entropy=(0, i))
+        write.ClipSpec(path=f"{i // 10}/{i}.wav", recipe=EnsembleRecipe(("organ", "synthesizer", "piano")), seed=(0, i))
         for i in range(number)
     ]
 
@@ -31,7 +31,7 @@ def contents(root: Path) -> dict[str, bytes]:
 def test_processes_write_what_one_process_writes(tmp_path, monkeypatch):
     wanted = clips(80)
     for name, worth, order in (("one", 1000, wanted), ("many", 1, wanted[::-1])):
-        monkeypatch.setattr(write, "CLIPS_WORTH_PROCESSES", worth)
+        monkeypatch.setattr(write, "MIN_CLIPS_FOR_PROCESSES", worth)
         write.write_clips(tmp_path / name, order, seconds=3.0, total=80)
     assert contents(tmp_path / "one") == contents(tmp_path / "many")
     assert len(set(contents(tmp_path / "one").values())) == 80
@@ -55,7 +55,7 @@ def test_defects(tmp_path):
     twin = TwinOptions(clips=20, clip_seconds=1.0, defects=True)
     with_them = list(write.add_defects(clips(20), twin))
     assert sorted(clip.defect for clip in with_them if clip.defect) == ["empty", "silent", "truncated"]
-    assert len({clip.entropy for clip in with_them}) == 19  # one is a duplicate of another
+    assert len({clip.seed for clip in with_them}) == 19  # one is a duplicate of another
     sizes = {clip.defect: len(write.encode_clip(clip, 1.0)) for clip in with_them}
     assert sizes["empty"] == 0
     assert sizes["truncated"] < 0.4 * sizes[None]
@@ -67,9 +67,11 @@ def test_a_clip_too_short_for_music_is_refused(tmp_path):
         write.write_clips(tmp_path, clips(1), seconds=0.1, total=1)
 
 
-@pytest.mark.parametrize("recipe", [*(DanceRecipe(d, 100.0, 1, 2) for d in DANCES), *(GenreRecipe(g, 3) for g in GENRES)])
+@pytest.mark.parametrize(
+    "recipe", [*(DanceRecipe(d, 100.0, 1, 2) for d in DANCES), *(GenreRecipe(g, 3) for g in GENRES)]
+)
 def test_every_recipe_fills_its_clip_and_can_be_sent(recipe):
-    clip = write.ClipSpec(path="x.wav", recipe=pickle.loads(pickle.dumps(recipe)), entropy=(1, 2))
+    clip = write.ClipSpec(path="x.wav", recipe=pickle.loads(pickle.dumps(recipe)), seed=(1, 2))
     audio = write.render_clip(clip, 4.0)
     assert audio.shape == (4 * SAMPLE_RATE,)
     np.testing.assert_array_equal(audio, write.render_clip(clip, 4.0))
@@ -88,7 +90,8 @@ def test_tempos_follow_the_real_set_and_overlap():
 
 def test_a_version_keeps_the_song_and_another_band_sounds_different():
     one, other = (
-        DanceRecipe("Tango", 120.0, song=5, band=band)(np.random.default_rng(0), seconds=3.0) for band in (1, 2)
+        DanceRecipe("Tango", 120.0, song_seed=5, band_seed=band)(np.random.default_rng(0), seconds=3.0)
+        for band in (1, 2)
     )
     pitches = [[part.notes[:, 2].tolist() for part in piece.parts] for piece in (one, other)]
     assert pitches[0] == pitches[1]

@@ -26,8 +26,8 @@ def prepared(root: Path, **given) -> Corpus:
 
 def read(root: Path) -> Corpus:
     index = musdb18.index(root / "data", musdb18.Options())
-    wanted = CorpusSpec(dataset="musdb18", source="twin", sample_rate=RATE)
-    build_corpus(index, root=root / "data", output=root / "corpus", wanted=wanted, processes=2)
+    spec = CorpusSpec(dataset="musdb18", source="twin", sample_rate=RATE)
+    build_corpus(index, root=root / "data", output=root / "corpus", spec=spec, processes=2)
     return Corpus(root / "corpus")
 
 

@@ -39,8 +39,8 @@ def make(name: str, root: Path, **given) -> DatasetIndex:
 @pytest.fixture
 def _unheard(monkeypatch):
     """Write every audio file as one byte: for tests that only read labels."""
-    monkeypatch.setattr(writing, "content", lambda clip, seconds: b"." * (clip.defect != "empty"))
-    monkeypatch.setattr(writing, "CLIPS_WORTH_PROCESSES", 10**9)
+    monkeypatch.setattr(writing, "encode_clip", lambda clip, seconds: b"." * (clip.defect != "empty"))
+    monkeypatch.setattr(writing, "MIN_CLIPS_FOR_PROCESSES", 10**9)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -102,8 +102,8 @@ def test_magnatagatune_s_bad_clips_appear_with_defects(tmp_path):
 
 @pytest.mark.parametrize("twin", [magnatagatune_twin, msd_twin])
 def test_every_tag_of_the_fifty_is_given_by_some_rule_and_none_contradicts_another(twin):
-    wanted = set(registry.load("dataset", twin.__name__.rpartition(".")[2]).TAGS)
-    assert wanted <= set(twin.TAGS)
+    spec = set(registry.load("dataset", twin.__name__.rpartition(".")[2]).TAGS)
+    assert spec <= set(twin.TAGS)
     rng, given = np.random.default_rng(0), set()
     styles = twin.SHARES if twin is magnatagatune_twin else twin.STYLES
     for style in styles:
@@ -113,7 +113,7 @@ def test_every_tag_of_the_fifty_is_given_by_some_rule_and_none_contradicts_anoth
             for one, other in (("no vocals", "vocals"), ("instrumental", "male vocalists"), ("slow", "fast")):
                 assert not {one, other} <= tags
             given |= tags
-    assert wanted <= given
+    assert spec <= given
 
 
 @pytest.mark.usefixtures("_unheard")
@@ -145,8 +145,8 @@ def test_gtzan_is_mono_at_the_real_rate_and_its_broken_clip_is_quarantined(tmp_p
     info = soundfile.info(tmp_path / index.clips["path"][0])
     assert (info.samplerate, info.channels, info.subtype) == (22_050, 1, "PCM_16")
     assert set(index.clips["path"]) >= {"genres/jazz/jazz.00054.wav"}
-    wanted = CorpusSpec(dataset="gtzan", source="twin", sample_rate=16_000)
-    facts = build_corpus(index, root=tmp_path, output=tmp_path / "corpus", wanted=wanted, processes=1)
+    spec = CorpusSpec(dataset="gtzan", source="twin", sample_rate=16_000)
+    facts = build_corpus(index, root=tmp_path, output=tmp_path / "corpus", spec=spec, processes=1)
     with (tmp_path / "corpus" / "quarantine.csv").open(encoding="utf-8", newline="") as file:
         quarantined = {row["clip"] for row in csv.DictReader(file)}
     assert "jazz.00054" in quarantined

@@ -21,7 +21,9 @@ from workflow_scripts.core.progress import track
 from workflow_scripts.levels.dataset_index import EXCLUDED_COLUMNS, DatasetIndex, Stem
 
 OUTSIDE_ROOT = "the file lies outside the folder of the data set"
-MAX_STEM_DIFFERENCE_SECONDS = 0.1  # by which a stem may be shorter or longer than its mixture: codecs pad each stream on its own
+MAX_STEM_DIFFERENCE_SECONDS = (
+    0.1  # by which a stem may be shorter or longer than its mixture: codecs pad each stream on its own
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,7 @@ class _WrittenAudio:
     digests: list[str]
 
 
-def build_corpus(index: DatasetIndex, *, root: Path, output: Path, wanted: CorpusSpec, processes: int) -> CorpusFacts:
+def build_corpus(index: DatasetIndex, *, root: Path, output: Path, spec: CorpusSpec, processes: int) -> CorpusFacts:
     """Decode every clip of `index`, whose paths are relative to `root`, and write the corpus into the folder `output`.
 
     A clip that cannot be used, or a stem of which cannot, goes to the quarantine. `corpus.json` is removed first and
@@ -56,18 +58,18 @@ def build_corpus(index: DatasetIndex, *, root: Path, output: Path, wanted: Corpu
     """
     excluded = dict(zip(index.excluded["clip"].astype(str), index.excluded["reason"].astype(str), strict=True))
     for paths in (index.clips["path"], *(pd.Series(stem.paths) for stem in index.stems.values())):
-        excluded |= _find_clips_outside(index.clips["clip"], paths, root=root, source=wanted.source)
+        excluded |= _find_clips_outside(index.clips["clip"], paths, root=root, source=spec.source)
     usable = (~index.clips["clip"].isin(list(excluded))).to_numpy()
     clips, labels = index.clips[usable], index.labels[usable]
     stems = {name: Stem(paths=stem.paths[usable], stream=stem.stream) for name, stem in index.stems.items()}
     if not len(clips):
         raise UserError(
-            f"{wanted.dataset}: the index under {root} lists no usable clip: check the source and its options"
+            f"{spec.dataset}: the index under {root} lists no usable clip: check the source and its options"
         )
     (output / "corpus.json").unlink(missing_ok=True)
     with contextlib.ExitStack() as stack:
         temporary = [stack.enter_context(written_atomically(output / audio_file_name(name))) for name in (None, *stems)]
-        written = _write_audio(temporary, clips, stems, root=root, wanted=wanted, processes=processes)
+        written = _write_audio(temporary, clips, stems, root=root, spec=spec, processes=processes)
     quarantine = _make_quarantine_table({**excluded, **written.reasons})
     kept = written.lengths >= 0
     table = _make_clip_table(clips[kept], written.lengths[kept])
@@ -76,25 +78,25 @@ def build_corpus(index: DatasetIndex, *, root: Path, output: Path, wanted: Corpu
     _write_parquet(output / "labels.parquet", label_table)
     write_text(output / "quarantine.csv", quarantine.to_csv(index=False, lineterminator="\n"))
     facts = CorpusFacts(
-        dataset=wanted.dataset,
+        dataset=spec.dataset,
         task=index.task,
         classes=[str(name) for name in labels.columns],
-        sample_rate=wanted.sample_rate,
-        source=wanted.source,
+        sample_rate=spec.sample_rate,
+        source=spec.source,
         clips=len(table),
-        seconds=float(table["length"].sum()) / wanted.sample_rate,
+        seconds=float(table["length"].sum()) / spec.sample_rate,
         quarantined=len(quarantine),
         digest=provenance.digest(
             [
-                *(wanted.sample_rate, index.task, written.digests[0]),
+                *(spec.sample_rate, index.task, written.digests[0]),
                 *map(_digest_table, (table, label_table, quarantine)),
                 *written.digests[1:],
             ]
         ),
         content=provenance.digest(
             [
-                wanted.files,
-                wanted.clip_seconds,
+                spec.files,
+                spec.clip_seconds,
                 index.task,
                 sorted(stems),
                 *map(_digest_table, (table.drop(columns=["offset", "length"]), label_table, quarantine)),
@@ -127,7 +129,7 @@ def _write_audio(
     stems: Mapping[str, Stem],
     *,
     root: Path,
-    wanted: CorpusSpec,
+    spec: CorpusSpec,
     processes: int,
 ) -> _WrittenAudio:
     """Append every clip that decodes to the first of `paths`, and its stems to the others, in the order of `clips`."""
@@ -135,15 +137,17 @@ def _write_audio(
     reasons: dict[str, str] = {}
     digests = [hashlib.sha256() for _ in paths]
     names = clips["clip"].astype(str).to_list()
-    tasks = list(_list_tasks(clips, stems, root=root, wanted=wanted))
+    tasks = list(_list_tasks(clips, stems, root=root, spec=spec))
     results = iter(
-        track(decode_all(tasks, processes=processes), description=f"preparing {wanted.dataset}", total=len(tasks))
+        track(decode_all(tasks, processes=processes), description=f"preparing {spec.dataset}", total=len(tasks))
     )
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(path.open("wb")) for path in paths]
         for row, name in enumerate(names):
             mixture, *sources = islice(results, len(paths))
-            reason = mixture.reason or _find_stem_fault(mixture, dict(zip(stems, sources, strict=True)), wanted.sample_rate)
+            reason = mixture.reason or _find_stem_fault(
+                mixture, dict(zip(stems, sources, strict=True)), spec.sample_rate
+            )
             if reason is not None:
                 reasons[name] = reason
                 continue
@@ -157,22 +161,24 @@ def _write_audio(
     if len(reasons) == len(clips):
         commonest = pd.Series(reasons).value_counts().index[0]
         raise UserError(
-            f"{wanted.dataset}: none of {len(clips)} clips under {root} can be used (most often: {commonest}): "
+            f"{spec.dataset}: none of {len(clips)} clips under {root} can be used (most often: {commonest}): "
             "check the source and its path"
         )
     return _WrittenAudio(lengths=lengths, reasons=reasons, digests=[digest.hexdigest() for digest in digests])
 
 
-def _list_tasks(clips: pd.DataFrame, stems: Mapping[str, Stem], *, root: Path, wanted: CorpusSpec) -> Iterator[DecodeTask]:
+def _list_tasks(
+    clips: pd.DataFrame, stems: Mapping[str, Stem], *, root: Path, spec: CorpusSpec
+) -> Iterator[DecodeTask]:
     """Each clip, followed by its stems."""
     columns = (clips[name].to_list() for name in ("path", "start_seconds", "end_seconds"))
     for row, (path, start, end) in enumerate(zip(*columns, strict=True)):
         task = DecodeTask(
             path=str((root / path).absolute()),
-            sample_rate=wanted.sample_rate,
+            sample_rate=spec.sample_rate,
             start_seconds=None if pd.isna(start) else float(start),
             end_seconds=None if pd.isna(end) else float(end),
-            longest_seconds=wanted.clip_seconds,
+            max_seconds=spec.clip_seconds,
         )
         yield task
         for stem in stems.values():  # a singer may pause all through a clip

@@ -1,10 +1,9 @@
-"""A prepared corpus: one flat int16 memory-map and what belongs to each clip.
+"""Prepared corpora: the audio of a data set as one flat int16 memory map, with clips, labels and quarantine beside it.
 
 Files in the folder: `audio.int16` (all clips one after the other, mono, little-endian), `clips.parquet` (clip, offset
 and length in samples, split, group), `labels.parquet` (clip, one float32 column per class, NaN = unobserved),
-`quarantine.csv` (clip, reason) and `corpus.json` (the fields of `CorpusFacts`). A corpus with stems also has one file like
-`audio.int16` for each, such as `audio.vocals.int16`, of the same length: a sample of the mixture and that of a stem at
-the same place belong together.
+`quarantine.csv` (clip, reason) and `corpus.json` (the fields of `CorpusFacts`). A corpus with stems also has one file
+like `audio.int16` for each stem, such as `audio.vocals.int16`, of the same length and aligned sample by sample.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ BYTES_PER_SAMPLE = 2
 
 @dataclass(frozen=True, kw_only=True)
 class CorpusFacts:
-    """What `corpus.json` states."""
+    """The content of `corpus.json`."""
 
     dataset: str
     task: Task
@@ -37,18 +36,18 @@ class CorpusFacts:
     clips: int
     seconds: float  # audio in the memory-map
     quarantined: int
-    digest: str  # of audio, clips, labels, quarantine and stems: equal digests, equal data
-    content: str  # the same without the sample rate: equal contents can be compared, whatever rate an encoder hears
-    stems: list[str] = field(default_factory=list)  # sources whose audio is there beside the mixture's
+    digest: str  # of audio, clips, labels, quarantine and stems; equal digests mean equal data
+    content: str  # digest without the sample rate: corpora of equal content can be compared across encoders' rates
+    stems: list[str] = field(default_factory=list)  # sources stored beside the mixture
 
 
 class Corpus:
-    """Read access to a prepared corpus folder; audio stays on disk until asked for."""
+    """Read access to a prepared corpus folder; audio is read from disk on demand."""
 
     def __init__(self, folder: Path) -> None:
         """Open `folder`, written by `prepare`.
 
-        Raises `UserError` if it is no whole corpus or if more of it is quarantined than the studies tolerate.
+        Raises `UserError` if the corpus is incomplete or if more of it is quarantined than the studies tolerate.
         """
         self.folder = folder
         self.facts = read_facts(folder)
@@ -75,17 +74,19 @@ class Corpus:
 
     @cached_property
     def samples(self) -> np.ndarray:
-        """All clips one after the other, int16 memory-map (samples,); `UserError` if it is not as long as they are."""
+        """All clips one after the other, int16 memory map (samples,). Raises `UserError` for a file of another length."""
         return self._samples(audio_file_name())
 
     @cached_property
     def stems(self) -> dict[str, np.ndarray]:
-        """Stems by name, each as `samples`."""
+        """Stems by name, each like `samples`."""
         return {name: self._samples(audio_file_name(name)) for name in self.facts.stems}
 
     def _samples(self, name: str) -> np.ndarray:
         path = self.folder / name
-        if not path.is_file() or path.stat().st_size != BYTES_PER_SAMPLE * self.lengths.sum():  # half copied, say
+        if (
+            not path.is_file() or path.stat().st_size != BYTES_PER_SAMPLE * self.lengths.sum()
+        ):  # for example a partial copy
             raise _damaged_file_error(path)
         return np.memmap(path, dtype="<i2", mode="r")
 
@@ -94,17 +95,17 @@ class Corpus:
         return np.flatnonzero(self.clips["split"].to_numpy() == split)
 
     def fill(self, piece: np.ndarray, *, row: int, start: int, stem: str | None = None) -> None:
-        """Copy samples of clip `row`, or of a stem of it, from `start` into `piece`, int16.
+        """Copy samples of clip `row`, or of one of its stems, from `start` on into `piece`, int16.
 
-        What lies beyond the clip's end stays as it is.
+        Samples of `piece` beyond the end of the clip are left unchanged.
         """
         samples = self.samples if stem is None else self.stems[stem]
         first = self.offsets[row] + start
-        found = samples[first : first + min(len(piece), self.lengths[row] - start)]
-        piece[: len(found)] = found
+        available = samples[first : first + min(len(piece), self.lengths[row] - start)]
+        piece[: len(available)] = available
 
     def cut(self, row: int, *, start: int = 0, length: int | None = None) -> np.ndarray:
-        """Samples `start` to `start + length` of clip `row`, float32 in [-1, 1); zeros beyond the end of the clip."""
+        """Return samples `start` to `start + length` of clip `row`, float32 in [-1, 1); zeros beyond the clip's end."""
         available = int(self.lengths[row]) - start
         length = available if length is None else length
         first = int(self.offsets[row]) + start
@@ -114,20 +115,23 @@ class Corpus:
         audio /= FULL_SCALE
         return audio
 
-    def cuts(self, rows: np.ndarray, *, starts: np.ndarray, length: int) -> np.ndarray:
-        """One cut per row, float32 (rows, length)."""
+    def cut_rows(self, rows: np.ndarray, *, starts: np.ndarray, length: int) -> np.ndarray:
+        """Return one cut per row, float32 (rows, length)."""
         return np.stack(
             [self.cut(int(row), start=int(start), length=length) for row, start in zip(rows, starts, strict=True)]
         )
 
 
 def read_facts(folder: Path) -> CorpusFacts:
-    """Read the facts of a corpus; `UserError` if there are none or more is quarantined than the studies tolerate."""
+    """Read the facts of a corpus.
+
+    Raises `UserError` if they are missing or damaged, or if more is quarantined than the studies tolerate.
+    """
     path = folder / "corpus.json"
     try:
         facts = CorpusFacts(**json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise UserError(f"{path} is missing: prepare the data set first, or correct the corpus's folder") from error
+        raise UserError(f"{path} is missing: prepare the data set first, or correct the path of the corpus") from error
     except (ValueError, TypeError) as error:  # TypeError: fields of another version
         raise _damaged_file_error(path) from error
     require_within_limit(folder, dataset=facts.dataset, clips=facts.clips, quarantined=facts.quarantined)
@@ -148,10 +152,10 @@ def _damaged_file_error(path: Path) -> UserError:
 
 
 def facts_to_json(facts: CorpusFacts) -> dict[str, object]:
-    """Return `facts` as written to `corpus.json`; of stems it speaks where there are any."""
+    """Return `facts` as written to `corpus.json`; `stems` is left out where there are none."""
     return {name: value for name, value in asdict(facts).items() if name != "stems" or value}
 
 
 def audio_file_name(stem: str | None = None) -> str:
-    """Name of the file with the clips' audio, or with that of a stem."""
+    """Return the name of the file with the audio of the mixtures, or of a stem."""
     return "audio.int16" if stem is None else f"audio.{stem}.int16"

@@ -68,7 +68,7 @@ REASONS = {
 }
 
 
-class UnusableAudioError(Exception):  # noqa: N818 - a finding about a clip, not a fault of the program
+class UnusableAudioError(Exception):
     """A clip that cannot be used; `reason` is a key of `REASONS`."""
 
     def __init__(self, reason: str) -> None:
@@ -131,10 +131,10 @@ def decode(
     sample_rate: int,
     start_seconds: float | None = None,
     end_seconds: float | None = None,
-    longest_seconds: float | None = None,
+    max_seconds: float | None = None,
     stream: int = 0,
     may_be_silent: bool = False,
-    seconds_allowed: float = FFMPEG_TIMEOUT_SECONDS,
+    timeout_seconds: float = FFMPEG_TIMEOUT_SECONDS,
 ) -> np.ndarray:
     """Decode a clip: float32 (samples,), mean of the channels, at `sample_rate` Hz; may overshoot [-1, 1] a little.
 
@@ -145,13 +145,11 @@ def decode(
     """
     _check_file(path)
     start = start_seconds or 0.0
-    ends = [
-        end for end in (end_seconds, None if longest_seconds is None else start + longest_seconds) if end is not None
-    ]
+    ends = [end for end in (end_seconds, None if max_seconds is None else start + max_seconds) if end is not None]
     part = Segment(start=start, end=min(ends, default=None))
     if part.end is not None and part.end - part.start > MAX_SECONDS:
         raise UnusableAudioError("too_long")
-    heard = _decode_with_fallback(path, part, sample_rate=sample_rate, stream=stream, seconds_allowed=seconds_allowed)
+    heard = _decode_with_fallback(path, part, sample_rate=sample_rate, stream=stream, timeout_seconds=timeout_seconds)
     if not len(heard.audio):
         raise UnusableAudioError("empty" if heard.share is None else "undecodable")
     if not heard.complete:
@@ -183,13 +181,15 @@ def _check_file(path: Path) -> None:
         raise UnusableAudioError("unreadable") from error
 
 
-def _decode_with_fallback(path: Path, part: Segment, *, sample_rate: int, stream: int, seconds_allowed: float) -> _Decoding:
+def _decode_with_fallback(
+    path: Path, part: Segment, *, sample_rate: int, stream: int, timeout_seconds: float
+) -> _Decoding:
     """Ask libsndfile, and ffmpeg where that gave nothing or too little; ffmpeg's result only where it hears more."""
     first = None if stream else _decode_with_soundfile(path, part, sample_rate=sample_rate)
     if first is not None and first.complete:
         return first
     try:
-        with ffmpeg.open_stream(path, stream=stream, seconds_allowed=seconds_allowed) as sound:
+        with ffmpeg.open_stream(path, stream=stream, timeout_seconds=timeout_seconds) as sound:
             second = _read_segment(sound, part, sample_rate=sample_rate, first_frame=0)
     except ffmpeg.FfmpegTimeoutError as error:
         raise UnusableAudioError("timeout") from error
@@ -269,7 +269,9 @@ def _read_segment(sound: AudioStream, part: Segment, *, sample_rate: int, first_
         raise UnusableAudioError("out_of_range")
     levels = _SignalRange()
     resampler = (
-        None if rate == sample_rate else soxr.ResampleStream(rate, sample_rate, 1, dtype="float32", quality=RESAMPLER_QUALITY)
+        None
+        if rate == sample_rate
+        else soxr.ResampleStream(rate, sample_rate, 1, dtype="float32", quality=RESAMPLER_QUALITY)
     )
     begin = _start_frame(sound, part, sample_rate=sample_rate)
     stop = None if end is None else end + round(MARGIN_SECONDS * rate)

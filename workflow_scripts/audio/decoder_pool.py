@@ -21,7 +21,9 @@ from workflow_scripts.audio.decode import FFMPEG_TIMEOUT_SECONDS
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.registry import PACKAGE
 
-CLIP_TIMEOUT_SECONDS = FFMPEG_TIMEOUT_SECONDS + 20  # past ffmpeg's own limit, so that only a stuck libsndfile meets this one
+CLIP_TIMEOUT_SECONDS = (
+    FFMPEG_TIMEOUT_SECONDS + 20
+)  # past ffmpeg's own limit, so that only a stuck libsndfile meets this one
 TASKS_AHEAD = 4  # clips per process that may wait for an earlier, slower one: bounds the memory, keeps processes busy
 BYTES_PER_SAMPLE = 2
 MAX_CRASHES_AT_START = (
@@ -37,7 +39,7 @@ class DecodeTask:
     sample_rate: int
     start_seconds: float | None = None
     end_seconds: float | None = None
-    longest_seconds: float | None = None
+    max_seconds: float | None = None
     stream: int = 0
     may_be_silent: bool = False
 
@@ -54,7 +56,7 @@ def decode_all(
     tasks: Sequence[DecodeTask],
     *,
     processes: int,
-    seconds_per_clip: float = CLIP_TIMEOUT_SECONDS,
+    timeout_seconds: float = CLIP_TIMEOUT_SECONDS,
     command: Sequence[str] = (sys.executable, "-m", decoder_process.__name__),
 ) -> Iterator[DecodeResult]:
     """Yield one result per task, in the order of the tasks.
@@ -81,7 +83,7 @@ def decode_all(
         while yielded < len(tasks):
             for decoder in decoders:
                 if decoder.task is None and started < min(len(tasks), yielded + TASKS_AHEAD * size):
-                    decoder.begin(started, tasks[started], deadline=time.monotonic() + seconds_per_clip)
+                    decoder.begin(started, tasks[started], deadline=time.monotonic() + timeout_seconds)
                     started += 1
             nearest = min((decoder.deadline for decoder in decoders if decoder.task is not None), default=math.inf)
             for key, _ in selector.select(max(0.0, nearest - time.monotonic())):

@@ -82,7 +82,7 @@ def find_program() -> str:
 
 
 @contextlib.contextmanager
-def open_stream(path: Path, *, seconds_allowed: float, stream: int = 0) -> Iterator[AudioStream]:
+def open_stream(path: Path, *, timeout_seconds: float, stream: int = 0) -> Iterator[AudioStream]:
     """Decode an audio stream of `path` at its own rate and channels; leaving the context stops the program.
 
     Raises `FfmpegError` if there is no audio to be had, `FfmpegTimeoutError` (also from the blocks) after
@@ -90,7 +90,7 @@ def open_stream(path: Path, *, seconds_allowed: float, stream: int = 0) -> Itera
     """
     command = [
         *(find_program(), "-nostdin", "-hide_banner", "-nostats", "-loglevel", "info", "-threads", "1"),
-        *("-timelimit", str(max(1, round(seconds_allowed)))),  # CPU seconds: it also ends when its parent was killed
+        *("-timelimit", str(max(1, round(timeout_seconds)))),  # CPU seconds: it also ends when its parent was killed
         *("-protocol_whitelist", "file,pipe", "-format_whitelist", ",".join(CONTAINERS)),
         *("-i", f"file:{path}"),  # the prefix protects names that start with "-" or hold ":"
         *("-map", f"0:a:{stream}", "-vn", "-sn", "-dn", "-map_metadata", "-1"),
@@ -104,7 +104,7 @@ def open_stream(path: Path, *, seconds_allowed: float, stream: int = 0) -> Itera
             late.set()
             process.kill()
 
-        watchdog = threading.Timer(seconds_allowed, stop)
+        watchdog = threading.Timer(timeout_seconds, stop)
         watchdog.daemon = True
         watchdog.start()
         try:

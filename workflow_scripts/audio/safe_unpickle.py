@@ -23,7 +23,9 @@ from workflow_scripts.core.errors import UserError
 MAX_BYTES = 1 << 30  # ten times the largest table of a data set's labels: more is a bomb
 #: numbers, booleans and strings of a fixed size; an array of objects ("O") comes as a list
 PLAIN_TYPE = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248]|[SU]\d{1,6}|O8?)")
-BYTE_STRING_ENCODING = "latin1"  # how Python 3 reads the byte strings of Python 2, in which the pickles of 2010 to 2018 were written
+BYTE_STRING_ENCODING = (
+    "latin1"  # how Python 3 reads the byte strings of Python 2, in which the pickles of 2010 to 2018 were written
+)
 
 
 def read_pickle(path: Path) -> Any:

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from workflow_scripts.features import spectral
 from workflow_scripts.features.frames import HOP, N_FFT
 from workflow_scripts.features.pitch import pyin
-from workflow_scripts.features.precision import without_autocast, widest_float
+from workflow_scripts.features.precision import widest_float, without_autocast
 from workflow_scripts.features.prosody import root_mean_square, zero_crossing_rate
 
 WINDOW = 400  # samples: 25 ms at 16 kHz

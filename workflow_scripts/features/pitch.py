@@ -164,7 +164,9 @@ def _compute_observations(difference: np.ndarray, model: _Model) -> tuple[np.nda
 
 
 @_compile()
-def _accumulate_difference(frames: np.ndarray, correlation: np.ndarray, first_period: int) -> np.ndarray:  # pragma: no cover
+def _accumulate_difference(
+    frames: np.ndarray, correlation: np.ndarray, first_period: int
+) -> np.ndarray:  # pragma: no cover
     """Sums and differences in float32, means and quotients in float64, as NumPy's promotion gives in librosa."""
     last_period = correlation.shape[1] - 1
     result = np.empty((len(frames), last_period - first_period + 1))

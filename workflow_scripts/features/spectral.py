@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from workflow_scripts.features.frames import HOP, N_FFT
-from workflow_scripts.features.precision import split_into_blocks, without_autocast, widest_float
+from workflow_scripts.features.precision import split_into_blocks, widest_float, without_autocast
 
 MEL_BANDS = 128  # librosa's default
 MEL_GROUPS = 4  # equal numbers of bands, see `_mel_filters`

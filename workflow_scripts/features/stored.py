@@ -41,6 +41,6 @@ class StoredFeature:
         result[:, : piece.shape[1]] = piece
         return result
 
-    def cuts(self, rows: np.ndarray, first_frames: np.ndarray, frames: int) -> np.ndarray:
+    def cut_rows(self, rows: np.ndarray, first_frames: np.ndarray, frames: int) -> np.ndarray:
         """One cut per row, float32 (rows, channels, frames)."""
         return np.stack([self.cut(int(row), int(first), frames) for row, first in zip(rows, first_frames, strict=True)])

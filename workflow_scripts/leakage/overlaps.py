@@ -44,7 +44,7 @@ class Overlap:
 
     `clip` belongs to the data set. `similarity` is 1 for equal codes, see `search.Match`; `other_clip` is `semitones`
     higher and begins `seconds` after it. `name` is the track or group they share; of each group that is in two splits
-    there is one overlap. `leak` says whether a test is no longer one: see `Audit.within` and `Audit.across`.
+    there is one overlap. `leak` says whether a test is no longer one: see `Audit.find_within` and `Audit.find_across`.
     """
 
     kind: Kind
@@ -102,13 +102,13 @@ class Audit:
         )
         self.index = FingerprintIndex(list(codes))
 
-    def within(self) -> list[Overlap]:
+    def find_within(self) -> list[Overlap]:
         """Overlaps of the data set with itself; those of clips in different splits are leaks."""
         dataset = self.dataset
         rows = list(range(len(dataset.clips)))
         return self._overlaps(dataset, rows, leaks=lambda split, other: split != other) + _find_divided_groups(dataset)
 
-    def across(self, corpus: AuditedCorpus) -> list[Overlap]:
+    def find_across(self, corpus: AuditedCorpus) -> list[Overlap]:
         """Overlaps with the clips of `corpus` that pre-training hears; those of test clips are leaks."""
         heard = [row for row, split in enumerate(corpus.splits) if split in PRETRAINING_SPLITS]
         return self._overlaps(corpus, heard, leaks=lambda split, other: split == "test")  # noqa: ARG005

@@ -23,7 +23,9 @@ from workflow_scripts.leakage.fingerprint import (
 )
 
 CODE_BITS = 64
-MAX_DIFFERENT_BITS = 16  # bits that may differ at the place where keys are equal: of unrelated codes one in 30,000 has so few
+MAX_DIFFERENT_BITS = (
+    16  # bits that may differ at the place where keys are equal: of unrelated codes one in 30,000 has so few
+)
 MIN_SIMILARITY = 0.5  # similarity from which clips count as the same recording; the audit's tests measure what it finds
 MIN_FRAMES = 20  # of overlap, 1.4 s of sound: a held note has little more to tell it from others
 MIN_SHARE = 0.5  # of the shorter clip that must overlap

@@ -253,7 +253,7 @@ class BatchLoader:
             self.corpus.fill(into, row=row, start=start)
         frames = frame_count(self.length)
         features = {
-            name: torch.from_numpy(stored.cuts(cuts.rows, cuts.starts // HOP, frames))
+            name: torch.from_numpy(stored.cut_rows(cuts.rows, cuts.starts // HOP, frames))
             for name, stored in self.features.items()
         }
         return _Loaded(samples=torch.from_numpy(samples), features=features, seed=seed, views=cuts.views)

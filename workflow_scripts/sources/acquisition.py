@@ -32,10 +32,10 @@ def write_acquisition(path: Path, acquired: Acquisition, **more: object) -> None
     write_json(path, {**content, **more})
 
 
-def read_acquisition(path: Path, *, source: str | None = None, made_by: str | None = None) -> Acquisition:
+def read_acquisition(path: Path, *, source: str | None = None, job_digest: str | None = None) -> Acquisition:
     """Read `path`; `UserError` if it is missing, damaged, from another source than `source`, or its data is gone.
 
-    `made_by` is the digest of code and config of the job that should have acquired it: a workflow that shares the
+    `job_digest` is the digest of code and config of the job that should have acquired it: a workflow that shares the
     folder may have put other data there.
     """
     try:
@@ -53,7 +53,7 @@ def read_acquisition(path: Path, *, source: str | None = None, made_by: str | No
         raise UserError(f"{path} is damaged: delete it and acquire the data set again") from error
     if source is not None and source != acquired.source:
         raise UserError(f"{path} was acquired as {acquired.source!r}, the config says {source!r}: acquire it again")
-    if made_by is not None and made_by != found:
+    if job_digest is not None and job_digest != found:
         raise UserError(
             f"{path} was acquired with other settings or code, perhaps by another workflow: give this config a `data` "
             "folder of its own, or acquire it again with --forcerun acquire"

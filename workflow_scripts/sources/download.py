@@ -134,8 +134,8 @@ def _fetch(remote: Remote, part: _PartialFile, *, pause: Callable[[float], None]
                 asked = error.seconds if isinstance(error, _RetryableError) else None
                 if failures >= ATTEMPTS:
                     raise PassingError(
-                        f"{remote.url}: gave up after {failures} attempts ({_describe_failure(error)}); what has come is kept, "
-                        f"run again to go on, or {BY_HAND}"
+                        f"{remote.url}: gave up after {failures} attempts ({_describe_failure(error)}); what has come "
+                        f"is kept, run again to go on, or {BY_HAND}"
                     ) from error
                 wait = FIRST_PAUSE_SECONDS * 2 ** (failures - 1) if asked is None else asked
                 if wait > MAX_PAUSE_SECONDS:

@@ -14,7 +14,7 @@ from workflow_scripts.synthesis import instruments as gm
 from workflow_scripts.synthesis import parts
 from workflow_scripts.synthesis.instruments import OPENMIC, Instrument
 from workflow_scripts.synthesis.kits import HOUSE, ROCK, SHUFFLE, SWING, TRAIN, Kit
-from workflow_scripts.synthesis.score import SCALES, Part, Piece, Score, perform, count_bars
+from workflow_scripts.synthesis.score import SCALES, Part, Piece, Score, count_bars, perform
 
 #: who may play. General MIDI sings no words and has no women or men: a sung vowel above middle C stands for a woman,
 #: the same an octave and a half lower for a man
@@ -309,7 +309,7 @@ STYLES: dict[str, Style] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Arrangement:
-    """Recipe of a track: all that sounds. `song` seeds key, harmony, groove and playing manners.
+    """Recipe of a track: all that sounds. `song_seed` seeds key, harmony, groove and playing manners.
 
     Clips of one song share its arrangement and differ in what is played and where they begin.
     """
@@ -320,11 +320,11 @@ class Arrangement:
     players: tuple[str, ...]  # names of PLAYERS, singers included; the first leads
     bass: bool
     drums: bool
-    song: int
+    song_seed: int
 
     def __call__(self, rng: np.random.Generator, *, seconds: float) -> Piece:
         """Compose a clip."""
-        style, band = STYLES[self.style], np.random.default_rng([self.song, 4])
+        style, band = STYLES[self.style], np.random.default_rng([self.song_seed, 4])
         song = self._song(band, seconds=seconds)
         played = [
             # whoever leads is as loud as any; the others stand up to 6 dB behind, as accompaniment does
@@ -381,7 +381,7 @@ def arrange(rng: np.random.Generator, style: str) -> Arrangement:
         players=(*singers, *lead, *others[: max(0, count - 1)]),
         bass=bool(rng.random() < likely.bass),
         drums=bool(likely.kits) and bool(rng.random() < likely.drummed),
-        song=int(rng.integers(2**31)),
+        song_seed=int(rng.integers(2**31)),
     )
 
 

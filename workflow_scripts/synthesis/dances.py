@@ -8,7 +8,7 @@ import numpy as np
 
 from workflow_scripts.synthesis import instruments as gm
 from workflow_scripts.synthesis import parts
-from workflow_scripts.synthesis.score import SCALES, Part, Piece, Score, perform, count_bars
+from workflow_scripts.synthesis.score import SCALES, Part, Piece, Score, count_bars, perform
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,18 +136,18 @@ BASSES = (32, 33, 35)
 
 @dataclass(frozen=True)
 class DanceRecipe:
-    """Recipe of a track: one dance at one tempo; `song` seeds the music and `band` who plays it."""
+    """Recipe of a track: one dance at one tempo; `song_seed` seeds the music and `band_seed` who plays it."""
 
     dance: str
     beats_per_minute: float
-    song: int
-    band: int
-    sung: bool = True  # False: karaoke, without the lead
+    song_seed: int
+    band_seed: int
+    with_lead: bool = True  # False: karaoke, without the lead
 
     def __call__(self, rng: np.random.Generator, *, seconds: float) -> Piece:
         """Compose; `rng` only decides where the clip begins and its noise, so that repetitions share song or band."""
         dance = DANCES[self.dance]
-        tune, band = np.random.default_rng([self.song, 1]), np.random.default_rng([self.band, 2])
+        tune, band = np.random.default_rng([self.song_seed, 1]), np.random.default_rng([self.band_seed, 2])
         song = Score(
             beats_per_minute=self.beats_per_minute,
             beats_per_bar=dance.beats_per_bar,
@@ -168,7 +168,7 @@ class DanceRecipe:
             # the drums may stand far behind the band, as on ballroom records
             Part(program=0, drums=True, notes=perform(band, song, kit), level=-band.uniform(2, 18)),
         ]
-        if self.sung:
+        if self.with_lead:
             played.append(
                 Part(program=int(band.choice(LEADS)), notes=perform(band, song, lead), level=-band.uniform(0, 4))
             )

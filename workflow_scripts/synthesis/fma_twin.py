@@ -11,7 +11,7 @@ from workflow_scripts.core.files import write_text
 from workflow_scripts.synthesis import names
 from workflow_scripts.synthesis.genres import GENRES, SMALL, GenreRecipe
 from workflow_scripts.synthesis.options import TwinOptions
-from workflow_scripts.synthesis.write import ClipSpec, derive_seed, make_rng, add_defects, write_clips
+from workflow_scripts.synthesis.write import ClipSpec, add_defects, derive_seed, make_rng, write_clips
 
 #: the 52 columns of the real table, by their outer name
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -76,7 +76,7 @@ def write(root: Path, twin: TwinOptions, *, subset: str) -> None:
         ClipSpec(
             path=f"fma_{subset}/{track.track // 1000:03d}/{track.track:06d}.mp3",
             recipe=GenreRecipe(track.genre, derive_seed(twin, "artist")[1] + 1000 * twin.seed + track.artist),
-            entropy=derive_seed(twin, "fma", track.track),
+            seed=derive_seed(twin, "fma", track.track),
             defect="silent" if track.track == BAD_TRACKS[0] else None,
         )
         for track in tracks

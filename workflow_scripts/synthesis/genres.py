@@ -9,7 +9,7 @@ import numpy as np
 from workflow_scripts.synthesis import instruments as gm
 from workflow_scripts.synthesis import parts
 from workflow_scripts.synthesis.kits import HOUSE, ROCK, SHUFFLE, SWING, TRAIN, Kit
-from workflow_scripts.synthesis.score import SCALES, Part, Piece, Score, perform, count_bars
+from workflow_scripts.synthesis.score import SCALES, Part, Piece, Score, count_bars, perform
 
 _DRIVE = {gm.KICK: "X---X---X---X---", gm.SNARE: "----X-------X---", gm.CRASH: "x---x---x---x---"}
 _BREAK = {gm.KICK: "X-x-------x-----", gm.SNARE: "----X--.-.--X--.", gm.HAT: "x-x-x-x-x-x-x-x-"}
@@ -230,25 +230,29 @@ BORROWING_PROBABILITY = 0.2  # probability that a player's instrument comes from
 
 @dataclass(frozen=True)
 class GenreRecipe:
-    """Recipe of a track of a genre; `artist` seeds the band, so that tracks of one artist resemble each other."""
+    """Recipe of a track of a genre; `artist_seed` seeds the band, so that tracks of one artist resemble each other."""
 
     genre: str
-    artist: int
+    artist_seed: int
 
     def __call__(self, rng: np.random.Generator, *, seconds: float) -> Piece:
         """Compose a track of the artist."""
-        genre, band = GENRES[self.genre], np.random.default_rng([self.artist, 3])
+        genre, band = GENRES[self.genre], np.random.default_rng([self.artist_seed, 3])
         song = _draw_score(rng, genre, seconds=seconds)
         lead, backing, pad = (_draw_program(band, programs) for programs in (genre.leads, genre.backings, genre.pads))
         low = int(band.integers(50, 64))
         played = [
             Part(
                 program=lead,
-                notes=perform(rng, song, parts.play_melody(rng, song, low=low, high=low + 20, lengths=genre.lead_lengths)),
+                notes=perform(
+                    rng, song, parts.play_melody(rng, song, low=low, high=low + 20, lengths=genre.lead_lengths)
+                ),
                 level=-rng.uniform(0, 5),
             ),
             Part(
-                program=backing, notes=perform(rng, song, _play_accompaniment(rng, song, genre)), level=-rng.uniform(2, 9)
+                program=backing,
+                notes=perform(rng, song, _play_accompaniment(rng, song, genre)),
+                level=-rng.uniform(2, 9),
             ),
         ]
         if genre.basses:

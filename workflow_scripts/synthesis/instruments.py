@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from workflow_scripts.synthesis import parts
-from workflow_scripts.synthesis.score import SCALES, Part, Piece, Score, perform, count_bars
+from workflow_scripts.synthesis.score import SCALES, Part, Piece, Score, count_bars, perform
 
 #: drum -> General MIDI key
 KICK, RIM, SNARE, CLAP, HAT, PEDAL_HAT, OPEN_HAT = 36, 37, 38, 39, 42, 44, 46
@@ -71,17 +71,18 @@ CYMBAL_KITS = ({RIDE: "X---x-x-X---x-x-"}, {CRASH: "X-------x-------"}, {RIDE: "
 class EnsembleRecipe:
     """Recipe of a clip in which just these OpenMIC instruments sound, with or without an instrument of no class."""
 
-    sounding: tuple[str, ...]
-    distracted: bool = False
+    instruments: tuple[str, ...]
+    with_distractor: bool = False
 
     def __call__(self, rng: np.random.Generator, *, seconds: float) -> Piece:
         """Compose; every instrument plays within the clip."""
         song = draw_score(rng, seconds=seconds)
         # the first is as loud as any; the others stand up to 6 dB behind it, as accompaniment does
         played = [
-            play_part(rng, song, OPENMIC[name], level=-rng.uniform(0, 6) * (i > 0)) for i, name in enumerate(self.sounding)
+            play_part(rng, song, OPENMIC[name], level=-rng.uniform(0, 6) * (i > 0))
+            for i, name in enumerate(self.instruments)
         ]
-        if self.distracted:
+        if self.with_distractor:
             played.append(play_part(rng, song, DISTRACTORS, level=-rng.uniform(4, 10)))
         return Piece(parts=tuple(played), start=rng.uniform(0, song.bar_seconds), noise=rng.uniform(-50, -28))
 

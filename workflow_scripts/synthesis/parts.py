@@ -74,7 +74,9 @@ def play_chords(
 def strum(rng: np.random.Generator, song: Score, rhythm: str, *, octave: int = 4, strings: int = 4) -> Notes:
     """Chords whose notes follow each other by some hundredths of a beat, down and up in turn."""
     notes: Notes = []
-    for stroke, (position, strength) in enumerate(expand_rhythm(rhythm, beats_per_bar=song.beats_per_bar, bars=song.bars)):
+    for stroke, (position, strength) in enumerate(
+        expand_rhythm(rhythm, beats_per_bar=song.beats_per_bar, bars=song.bars)
+    ):
         bar = int(position // song.beats_per_bar)
         degrees = song.chord(bar, voices=strings)
         delay = rng.uniform(0.02, 0.05)

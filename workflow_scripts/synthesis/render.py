@@ -50,13 +50,13 @@ class Renderer:
         """Load the SoundFont (about 5 ms)."""
         self._synthesizer = core.Synthesizer(str(find_soundfont()), SAMPLE_RATE, QUALITY)
 
-    def clip(self, piece: Piece, *, seconds: float, rng: np.random.Generator) -> np.ndarray:
+    def render_clip(self, piece: Piece, *, seconds: float, rng: np.random.Generator) -> np.ndarray:
         """Mix a piece and give it a recording's tuning, brightness, noise and level: float32 (samples,) in [-1, 1]."""
         speed = 2 ** (rng.uniform(-MAX_DETUNING, MAX_DETUNING) / 12)
         mix = self._detuned(piece, piece.parts, speed=speed, length=round(seconds * SAMPLE_RATE))
         return _imitate_recording(mix, rng=rng, noise=piece.noise)
 
-    def stems(
+    def render_stems(
         self, piece: Piece, sources: Sequence[str], *, seconds: float, rng: np.random.Generator
     ) -> dict[str, np.ndarray]:
         """Render each source of a piece, float32 (samples,) by name, with one tuning, brightness and level for all.
@@ -71,7 +71,8 @@ class Renderer:
         }
         length = round(seconds * SAMPLE_RATE)
         stems = {
-            name: _tilt_spectrum(self._detuned(piece, own, speed=speed, length=length), tilt) for name, own in parts.items()
+            name: _tilt_spectrum(self._detuned(piece, own, speed=speed, length=length), tilt)
+            for name, own in parts.items()
         }
         level = peak / max(float(np.abs(np.sum(list(stems.values()), axis=0)).max()), 1e-9)
         return {name: (audio * level).astype(np.float32) for name, audio in stems.items()}
@@ -81,10 +82,10 @@ class Renderer:
         first, needed = round(piece.start * SAMPLE_RATE), int(length * speed) + 2
         mix = np.zeros(first + needed, np.float32)
         for part in parts:
-            mix += self.part(part, length=len(mix)) * np.float32(10 ** (part.level / 20))
+            mix += self.render_part(part, length=len(mix)) * np.float32(10 ** (part.level / 20))
         return np.interp(np.arange(length) * speed, np.arange(needed), mix[first:])
 
-    def part(self, part: Part, *, length: int) -> np.ndarray:
+    def render_part(self, part: Part, *, length: int) -> np.ndarray:
         """Render one part at 0 dB: float32 (length,). Its level is taken over the samples in which it sounds."""
         if part.drums:
             return _render_drums(part.notes, length=length)

@@ -43,7 +43,7 @@ class ClipSpec:
 
     path: str  # relative to the twin's root; the suffix chooses the format
     recipe: ClipRecipe
-    derive_seed: tuple[int, ...]
+    seed: tuple[int, ...]
     defect: Defect | None = None
 
 
@@ -67,7 +67,7 @@ def add_defects(clips: Sequence[ClipSpec], twin: TwinOptions) -> Iterator[ClipSp
         kind = kind_of.get(i)
         if kind == "duplicate":
             original = clips[(i + 1) % len(clips)]
-            yield replace(clip, recipe=original.recipe, entropy=original.entropy)
+            yield replace(clip, recipe=original.recipe, seed=original.seed)
         else:
             yield clip if kind is None else replace(clip, defect=kind)
 
@@ -99,15 +99,17 @@ def encode_clip(clip: ClipSpec, seconds: float) -> bytes:
     """Bytes of a clip's file."""
     if clip.defect == "empty":
         return b""
-    audio = render_clip(clip, seconds) if clip.defect != "silent" else np.zeros(round(seconds * SAMPLE_RATE), np.float32)
+    audio = (
+        render_clip(clip, seconds) if clip.defect != "silent" else np.zeros(round(seconds * SAMPLE_RATE), np.float32)
+    )
     whole = encode_audio(audio, sample_rate=SAMPLE_RATE, suffix=Path(clip.path).suffix)
     return whole[: len(whole) // 3] if clip.defect == "truncated" else whole
 
 
 def render_clip(clip: ClipSpec, seconds: float) -> np.ndarray:
     """Samples of a clip, float32 (samples,) at `SAMPLE_RATE`."""
-    rng = np.random.default_rng(clip.entropy)
-    return Renderer().clip(clip.recipe(rng, seconds=seconds), seconds=seconds, rng=rng)
+    rng = np.random.default_rng(clip.seed)
+    return Renderer().render_clip(clip.recipe(rng, seconds=seconds), seconds=seconds, rng=rng)
 
 
 def _write_chunk(root: Path, chunk: Sequence[ClipSpec], seconds: float) -> int:

@@ -19,7 +19,7 @@ from workflow_scripts.synthesis.genres import GENRES, GenreRecipe
 from workflow_scripts.synthesis.instruments import OPENMIC, EnsembleRecipe
 from workflow_scripts.synthesis.options import TwinOptions
 from workflow_scripts.synthesis.score import Part, Piece
-from workflow_scripts.synthesis.write import ClipSpec, ClipRecipe, derive_seed, make_rng, add_defects, write_clips
+from workflow_scripts.synthesis.write import ClipRecipe, ClipSpec, add_defects, derive_seed, make_rng, write_clips
 
 MUSIC, SPEECH, GUITAR = "/m/04rlf", "/m/09x0r", "/m/0342h"
 #: list and its share of the segments; the real shares are 1 %, 1 % and 98 %
@@ -63,7 +63,7 @@ def write(root: Path, twin: TwinOptions) -> None:
         ClipSpec(
             path=f"clips/{segment.number // 1000:03d}/{segment.ytid}_{segment.start * 1000}.ogg",
             recipe=_recipe(make_rng(twin, "style", segment.number)) if MUSIC in segment.labels else Effects(),
-            entropy=derive_seed(twin, "audioset", segment.number),
+            seed=derive_seed(twin, "audioset", segment.number),
         )
         for segment in present
     ]
@@ -107,7 +107,7 @@ def _recipe(rng: np.random.Generator) -> ClipRecipe:
     if kind == 1:
         return GenreRecipe(str(rng.choice(list(GENRES))), int(rng.integers(2**31)))
     dance, seed = str(rng.choice(list(DANCES))), int(rng.integers(2**31))
-    return DanceRecipe(dance, tempo_at_quantile(dance, rng.random()), song=seed, band=seed + 1)
+    return DanceRecipe(dance, tempo_at_quantile(dance, rng.random()), song_seed=seed, band_seed=seed + 1)
 
 
 def _write_lists(root: Path, segments: list[Segment], twin: TwinOptions) -> None:

@@ -14,7 +14,7 @@ from workflow_scripts.core.files import write_text
 from workflow_scripts.synthesis import names
 from workflow_scripts.synthesis.arrangements import Arrangement, arrange
 from workflow_scripts.synthesis.options import TwinOptions
-from workflow_scripts.synthesis.write import ClipSpec, derive_seed, make_rng, add_defects, write_clips
+from workflow_scripts.synthesis.write import ClipSpec, add_defects, derive_seed, make_rng, write_clips
 
 COLUMNS = ("id", "chart_date", "target_rank", "actual_rank", "title", "artist", "peak_rank", "weeks_on_chart")
 STYLES = ("pop", "rock", "soul", "country", "disco", "funk", "blues", "folk")
@@ -43,7 +43,7 @@ def write(root: Path, twin: TwinOptions) -> None:
         ClipSpec(
             path=f"audio/{song.year // 10 * 10}s/{song.artist}/{song.title}/audio.mp3",
             recipe=_recipe(make_rng(twin, "style", song.number)),
-            entropy=derive_seed(twin, "billboard", song.number),
+            seed=derive_seed(twin, "billboard", song.number),
         )
         for song in songs
         if song.present
@@ -61,7 +61,9 @@ def _songs(twin: TwinOptions) -> list[Song]:
     return [
         Song(
             number=i,
-            artist=names.invent_artist(rng) if rng.random() < 0.9 else f"{names.invent_artist(rng)},{names.invent_artist(rng)}",
+            artist=names.invent_artist(rng)
+            if rng.random() < 0.9
+            else f"{names.invent_artist(rng)},{names.invent_artist(rng)}",
             title=f"{names.invent_title(rng)} No. {i + 1}",  # invented names repeat; songs must not
             year=int(rng.integers(*YEARS)),
             present=i < twin.clips,

@@ -16,7 +16,7 @@ from workflow_scripts.core.files import write_text
 from workflow_scripts.synthesis import names
 from workflow_scripts.synthesis.dances import DanceRecipe, tempo_at_quantile
 from workflow_scripts.synthesis.options import TwinOptions
-from workflow_scripts.synthesis.write import ClipSpec, derive_seed, make_rng, add_defects, write_clips
+from workflow_scripts.synthesis.write import ClipSpec, add_defects, derive_seed, make_rng, write_clips
 
 NAME = "extendedballroom_v1.1.xml"
 #: tracks of each dance in the real set
@@ -64,7 +64,7 @@ def write(root: Path, twin: TwinOptions) -> None:
             path=f"{track.recipe.dance}/{track.song}.mp3",
             recipe=track.recipe,
             # an exact repetition is the same recording: the same random numbers
-            entropy=derive_seed(twin, "ballroom", _recording(track)),
+            seed=derive_seed(twin, "ballroom", _recording(track)),
         )
         for track in tracks
     ]
@@ -109,7 +109,7 @@ def _counts(clips: int) -> dict[str, int]:
 
 def _new(rng: np.random.Generator, dance: str, song: int) -> DanceRecipe:
     seed = int(rng.integers(2**31))
-    return DanceRecipe(dance, round(tempo_at_quantile(dance, rng.random()), 1), song=seed, band=seed + song)
+    return DanceRecipe(dance, round(tempo_at_quantile(dance, rng.random()), 1), song_seed=seed, band_seed=seed + song)
 
 
 def _repetition(rng: np.random.Generator, song: int, original: Track) -> Track:
@@ -117,11 +117,18 @@ def _repetition(rng: np.random.Generator, song: int, original: Track) -> Track:
     kind, recipe = str(rng.choice(KINDS, p=WEIGHTS)), original.recipe
     tempo = recipe.beats_per_minute
     if kind == "version":
-        recipe = DanceRecipe(recipe.dance, tempo, song=recipe.song, band=recipe.band + song)
+        recipe = DanceRecipe(recipe.dance, tempo, song_seed=recipe.song_seed, band_seed=recipe.band_seed + song)
     elif kind == "time":
-        recipe = DanceRecipe(recipe.dance, round(tempo * rng.uniform(0.96, 1.04), 1), song=recipe.song, band=recipe.band)
+        recipe = DanceRecipe(
+            recipe.dance,
+            round(tempo * rng.uniform(0.96, 1.04), 1),
+            song_seed=recipe.song_seed,
+            band_seed=recipe.band_seed,
+        )
     elif kind == "karaoke":
-        recipe = DanceRecipe(recipe.dance, tempo, song=recipe.song, band=recipe.band, sung=False)
+        recipe = DanceRecipe(
+            recipe.dance, tempo, song_seed=recipe.song_seed, band_seed=recipe.band_seed, with_lead=False
+        )
     return Track(song=song, recipe=recipe, repeats=(kind, original.song))
 
 

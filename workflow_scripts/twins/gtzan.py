@@ -14,7 +14,7 @@ from workflow_scripts.core.files import written_atomically
 from workflow_scripts.datasets.gtzan import read_list
 from workflow_scripts.synthesis.arrangements import arrange
 from workflow_scripts.synthesis.options import TwinOptions
-from workflow_scripts.synthesis.write import ClipSpec, derive_seed, make_rng, add_defects, write_clips
+from workflow_scripts.synthesis.write import ClipSpec, add_defects, derive_seed, make_rng, write_clips
 
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 PER_GENRE = 100  # files of the real set, faulty ones included
@@ -42,7 +42,7 @@ def _clips(names: list[tuple[str, str]], twin: TwinOptions) -> list[ClipSpec]:
         ClipSpec(
             path=f"genres/{genre}/{clip}.wav",
             recipe=arrange(make_rng(twin, "style", clip), genre),
-            entropy=derive_seed(twin, "gtzan", clip),
+            seed=derive_seed(twin, "gtzan", clip),
         )
         for genre, clip in names
     ]

@@ -17,7 +17,7 @@ from workflow_scripts.core.files import write_text
 from workflow_scripts.synthesis import names
 from workflow_scripts.synthesis.arrangements import Arrangement, arrange
 from workflow_scripts.synthesis.options import TwinOptions
-from workflow_scripts.synthesis.write import ClipSpec, derive_seed, make_rng, add_defects, write_clips
+from workflow_scripts.synthesis.write import ClipSpec, add_defects, derive_seed, make_rng, write_clips
 
 #: the 188 columns of the real table in its order, misspellings included
 TAGS = (
@@ -157,7 +157,7 @@ def write(root: Path, twin: TwinOptions) -> None:
     clips = _clips(twin)
     _write_tables(root, clips, bad=BAD if twin.defects else {})
     to_write = [
-        ClipSpec(path=clip.path, recipe=clip.song.arrangement, entropy=derive_seed(twin, "magnatagatune", clip.number))
+        ClipSpec(path=clip.path, recipe=clip.song.arrangement, seed=derive_seed(twin, "magnatagatune", clip.number))
         for clip in clips
     ]
     write_clips(root, add_defects(to_write, twin), seconds=twin.clip_seconds, total=len(to_write))

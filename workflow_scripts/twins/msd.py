@@ -17,7 +17,7 @@ import numpy as np
 from workflow_scripts.core.files import write_text, written_atomically
 from workflow_scripts.synthesis.arrangements import Arrangement, arrange
 from workflow_scripts.synthesis.options import TwinOptions
-from workflow_scripts.synthesis.write import ClipSpec, derive_seed, make_rng, add_defects, write_clips
+from workflow_scripts.synthesis.write import ClipSpec, add_defects, derive_seed, make_rng, write_clips
 
 #: columns of the published label arrays
 TAGS = (
@@ -90,7 +90,7 @@ def write(root: Path, twin: TwinOptions) -> None:
         ClipSpec(
             path=f"{track.preview[0]}/{track.preview[1]}/{track.preview}.clip.mp3",
             recipe=track.arrangement,
-            entropy=derive_seed(twin, "msd", int(track.preview)),
+            seed=derive_seed(twin, "msd", int(track.preview)),
         )
         for track in tracks
         if track.present

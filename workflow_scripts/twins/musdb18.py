@@ -61,7 +61,11 @@ def _songs(twin: TwinOptions) -> list[Song]:
     real = sorted(VALIDATION)
     songs = []
     for number in range(twin.clips):
-        name = real[number] if number < valid else f"{names.invent_artist(rng)} - {names.invent_title(rng)} No. {number + 1}"
+        name = (
+            real[number]
+            if number < valid
+            else f"{names.invent_artist(rng)} - {names.invent_title(rng)} No. {number + 1}"
+        )
         folder = "test" if number >= twin.clips - test else "train"
         songs.append(Song(folder=folder, name=name, arrangement=_arranged(rng)))
     return songs
@@ -80,7 +84,7 @@ def _rendered(song: Song, twin: TwinOptions) -> dict[str, np.ndarray]:
     """Stems of a song, float32 (samples,)."""
     rng = make_rng(twin, "musdb18", song.name)
     piece = song.arrangement(rng, seconds=twin.clip_seconds)
-    return Renderer().stems(piece, song.arrangement.sources, seconds=twin.clip_seconds, rng=rng)
+    return Renderer().render_stems(piece, song.arrangement.sources, seconds=twin.clip_seconds, rng=rng)
 
 
 def _encoded(stems: dict[str, np.ndarray]) -> bytes:

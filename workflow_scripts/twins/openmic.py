@@ -19,7 +19,7 @@ from workflow_scripts.core.files import write_text, written_atomically
 from workflow_scripts.synthesis import names
 from workflow_scripts.synthesis.instruments import OPENMIC, EnsembleRecipe
 from workflow_scripts.synthesis.options import TwinOptions
-from workflow_scripts.synthesis.write import ClipSpec, derive_seed, make_rng, add_defects, write_clips
+from workflow_scripts.synthesis.write import ClipSpec, add_defects, derive_seed, make_rng, write_clips
 
 FOLDER = "openmic-2018"
 CLASSES = tuple(OPENMIC)
@@ -63,7 +63,7 @@ def write(root: Path, twin: TwinOptions) -> None:
         ClipSpec(
             path=f"audio/{sample.key[:3]}/{sample.key}.ogg",
             recipe=EnsembleRecipe(sample.sounding, sample.distracted),
-            entropy=derive_seed(twin, "openmic", i),
+            seed=derive_seed(twin, "openmic", i),
         )
         for i, sample in enumerate(samples)
     ]
