@@ -74,7 +74,7 @@ class Corpus:
 
     @cached_property
     def samples(self) -> np.ndarray:
-        """All clips one after the other, int16 memory map (samples,). Raises `UserError` for a file of another length."""
+        """All clips one after the other, int16 memory map (samples,). Raises `UserError` if its length is wrong."""
         return self._samples(audio_file_name())
 
     @cached_property
