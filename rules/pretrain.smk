@@ -121,10 +121,10 @@ rule import_checkpoint:
     params:
         code=lambda wildcards: PLAN.import_checkpoint(imported_run(wildcards)).code,
         config=lambda wildcards: PLAN.import_checkpoint(imported_run(wildcards)).config,
-        encoder=lambda wildcards: PLAN.encoder(imported_run(wildcards)),
+        encoder=lambda wildcards: PLAN.encoder(imported_run(wildcards))["name"],
         options=lambda wildcards: json.dumps(
             PLAN.encoder(imported_run(wildcards))["options"]
         ),
     shell:
-        "{PYTHON}.import_checkpoint --encoder {wildcards.encoder:q} --options {params.options:q} --code {params.code}"
+        "{PYTHON}.import_checkpoint --encoder {params.encoder:q} --options {params.options:q} --code {params.code}"
         ' --checkpoint {input:q} --output "$(dirname {output.encoder:q})" &> {log:q}'

@@ -14,12 +14,12 @@ from tests.corpora import write_corpus
 from workflow_scripts import embed, evaluate
 from workflow_scripts.checkpoints.encoder_file import save_encoder
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.encoders import samplecnn_8000
-from workflow_scripts.encoders.samplecnn import SampleCnn
+from workflow_scripts.encoders import samplecnn
 from workflow_scripts.evaluation.embedding import embed_rows
 from workflow_scripts.levels.factors import FACTORS
+from workflow_scripts.networks.samplecnn import SampleCnn
 
-OPTIONS = {"width": 0.05}
+OPTIONS = {"sample_rate": 8000, "width": 0.05}
 WINDOW = 20736
 SECONDS = [6.0, 3.0, 9.0, 2.0, 5.5] * 4  # 2, 1, 3, 1 (too short) and 2 windows
 COUNTS = [2, 1, 3, 1, 2] * 4
@@ -34,7 +34,7 @@ def corpus(tmp_path_factory):
 def encoder(corpus) -> SampleCnn:
     """A narrow encoder whose normalisation knows the corpus: untrained, it would forget most of what it hears."""
     torch.manual_seed(3)
-    built = samplecnn_8000.build(samplecnn_8000.Options(**OPTIONS)).train()
+    built = samplecnn.build(samplecnn.Options(**OPTIONS)).train()
     with torch.no_grad():
         for _ in range(40):
             built(torch.from_numpy(corpus.cut_rows(np.arange(20), starts=np.zeros(20, int), length=WINDOW)))
@@ -45,9 +45,9 @@ def encoder(corpus) -> SampleCnn:
 def embedded(corpus, encoder, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("embeddings") / "tones.npy"
     checkpoint = path.with_name("encoder.safetensors")
-    options = samplecnn_8000.Options(**OPTIONS)
-    save_encoder(checkpoint, encoder, name="samplecnn_8000", options=options, code="c0de")
-    config = {"encoder": {"name": "samplecnn_8000", "options": OPTIONS}, "seed": 3, "dataset": "tones"}
+    options = samplecnn.Options(**OPTIONS)
+    save_encoder(checkpoint, encoder, name="samplecnn", options=options, code="c0de")
+    config = {"encoder": {"name": "samplecnn", "options": OPTIONS}, "seed": 3, "dataset": "tones"}
     embed.main(
         [
             "--config",
@@ -92,7 +92,7 @@ def evaluated(
     corpus, output: Path, *source: str, scenario: str = "frozen", dropout: float = 0.5, **training: object
 ) -> Path:
     config = {
-        "encoder": {"name": "samplecnn_8000", "options": OPTIONS | {"supervised_dropout": dropout}},
+        "encoder": {"name": "samplecnn", "options": OPTIONS | {"supervised_dropout": dropout}},
         "head": {"name": "linear", "options": {}},
         "scenario": scenario,
         "fraction": "50pct",
@@ -144,8 +144,8 @@ def test_only_learning_from_labels_alone_drops(corpus, encoder, embedded, tmp_pa
     for scenario in ("supervised", "fine_tuned"):
         for dropout in (0.0, 0.9):
             checkpoint = tmp_path / f"{dropout}" / "encoder.safetensors"
-            options = samplecnn_8000.Options(**OPTIONS, supervised_dropout=dropout)
-            save_encoder(checkpoint, encoder, name="samplecnn_8000", options=options, code="c0de")
+            options = samplecnn.Options(**OPTIONS | {"supervised_dropout": dropout})
+            save_encoder(checkpoint, encoder, name="samplecnn", options=options, code="c0de")
             record = {"code": "c", "config_digest": "d", "data": {}}
             checkpoint.with_name("record.json").write_text(json.dumps(record))
             source = ["--checkpoint", str(checkpoint)] if scenario == "fine_tuned" else []

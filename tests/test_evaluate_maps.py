@@ -15,8 +15,9 @@ from tests.networks.test_audio_spectrogram_transformer import deit
 from workflow_scripts import evaluate
 from workflow_scripts.checkpoints.encoder_file import save_encoder
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.encoders import unet, unet_multiple
+from workflow_scripts.encoders import unet
 from workflow_scripts.heads import ast
+from workflow_scripts.levels import registry
 from workflow_scripts.levels.factors import FACTORS
 
 NARROW = {"width": 0.07}
@@ -24,6 +25,11 @@ U_NET = NARROW | {"momentum": 0.2}  # so that what is validated keeps up with wh
 CNN = {"name": "short_chunk_cnn", "options": NARROW}
 PHASES = [{"optimiser": "adam", "learning_rate": 0.001}, {"optimiser": "sgd", "learning_rate": 0.001}]
 AST = {"name": "ast", "options": {"size": "tiny", "imagenet": False}}
+ENCODERS = {
+    "magnitude": {"name": "magnitude", "options": {}},
+    "unet": {"name": "unet", "options": U_NET},
+    "unet_multiple": {"name": "unet", "options": U_NET | {"sources": 4, "pooling": "average"}},
+}
 
 
 @pytest.fixture(scope="module")
@@ -34,16 +40,15 @@ def corpus(tmp_path_factory):
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory) -> dict[str, Path]:
     return {
-        name: checkpoint_of(level, name=name, folder=tmp_path_factory.mktemp(name))
-        for name, level in {"unet": unet, "unet_multiple": unet_multiple}.items()
+        name: checkpoint_of(registry.options(unet, ENCODERS[name]["options"]), folder=tmp_path_factory.mktemp(name))
+        for name in ("unet", "unet_multiple")
     }
 
 
-def checkpoint_of(level, *, name: str, folder: Path) -> Path:
+def checkpoint_of(options: unet.Options, *, folder: Path) -> Path:
     torch.manual_seed(0)
     path = folder / "encoder.safetensors"
-    options = level.Options(**U_NET)
-    save_encoder(path, level.build(options), name=name, options=options, code="c0de")
+    save_encoder(path, unet.build(options), name="unet", options=options, code="c0de")
     path.with_name("record.json").write_text(json.dumps({"code": "c", "config_digest": "d", "data": {}}))
     return path
 
@@ -54,7 +59,7 @@ def source(checkpoints, *, encoder: str, scenario: str) -> list[str]:
 
 def evaluated(corpus, output: Path, *source: str, encoder: str, head, scenario: str, **training) -> pd.DataFrame:
     config = {
-        "encoder": {"name": encoder, "options": {} if encoder == "magnitude" else U_NET},
+        "encoder": ENCODERS[encoder],
         "head": head,
         "scenario": scenario,
         "fraction": "100pct",

@@ -20,6 +20,7 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import unet
 from workflow_scripts.evaluation.separation_quality import judge, separate, si_sdr, summary
 from workflow_scripts.networks import spectrogram
+from workflow_scripts.networks.sizes.spectrogram import frame_count, sample_count
 from workflow_scripts.workers._separation import FOUR
 
 OPTIONS = unet.Options(width=0.25)
@@ -38,7 +39,7 @@ class Open(nn.Module):
     separates = 4
 
     def forward(self, audio: torch.Tensor) -> torch.Tensor:
-        return torch.ones(len(audio), 4 * 256, spectrogram.frame_count(audio.shape[-1]))
+        return torch.ones(len(audio), 4 * 256, frame_count(audio.shape[-1]))
 
 
 @settings(deadline=None, max_examples=25)
@@ -63,15 +64,15 @@ def test_si_sdr_is_a_number_for_an_estimate_without_error_or_without_sound():
 
 def test_a_song_is_separated_without_seams():
     torch.manual_seed(0)
-    audio = torch.randn(spectrogram.sample_count(900) + 77)
+    audio = torch.randn(sample_count(900) + 77)
     estimates = separate(Open(), audio)
-    assert estimates.shape == (4, spectrogram.sample_count(900))
+    assert estimates.shape == (4, sample_count(900))
     inside = slice(352, -352)
     torch.testing.assert_close(estimates[2][inside], audio[: estimates.shape[1]][inside], atol=1e-5, rtol=0)
 
 
 def test_each_segment_is_heard_as_in_training():
-    encoder, audio = unet.build(OPTIONS).eval(), 0.1 * torch.randn(spectrogram.sample_count(500))
+    encoder, audio = unet.build(OPTIONS).eval(), 0.1 * torch.randn(sample_count(500))
     with torch.no_grad():
         second = encoder(audio[None, 384 * 160 :])[0, -256:]
         expected = spectrogram.waveform(

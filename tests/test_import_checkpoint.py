@@ -111,7 +111,7 @@ def test_it_is_embedded_and_evaluated_like_an_encoder_trained_here(name, publish
         (["--options", '{"embedding": 8}'], r"FE_e199.ckpt cannot be imported as pase(_plus)?: it holds embedding 16"),
         (["--options", "{embedding"], "--options: not JSON"),
         (["--options", "[1]"], "--options: give a JSON object"),
-        (["--encoder", "random"], "encoder random has no published checkpoints"),
+        (["--encoder", "handcrafted"], "encoder handcrafted has no published checkpoints: choose one of cpc, "),
         (["--encoder", "wavenet"], "unknown encoder 'wavenet'; allowed"),
         (["--checkpoint", "absent.ckpt"], "absent.ckpt cannot be read: there is no such file"),
     ],

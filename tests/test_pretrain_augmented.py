@@ -29,7 +29,7 @@ RECIPE = {
     "checkpoint_seconds": 0,
 }
 CLMR: dict[str, Any] = {
-    "encoder": {"name": "samplecnn_8000", "options": {"width": 0.05}},
+    "encoder": {"name": "samplecnn", "options": {"sample_rate": 8000, "width": 0.05}},
     "workers": {"contrastive": {"size": 8}},
     "weighting": {"name": "equal", "options": {}},
     "augmentation": {"name": "clmr_thesis", "options": {"one_sided": True}},

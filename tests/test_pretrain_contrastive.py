@@ -37,7 +37,7 @@ RECIPE: dict[str, Any] = {
 RUNS: dict[str, tuple[int, dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "contrastive": (
         8000,
-        {"name": "samplecnn_8000", "options": {"width": 0.05}},
+        {"name": "samplecnn", "options": {"sample_rate": 8000, "width": 0.05}},
         {"contrastive": {"size": 8}},
         {"optimiser": "lars", "chunk_seconds": 2.592},
     ),

@@ -44,7 +44,7 @@ CONFIG: dict[str, Any] = {
     "seed": 5,
     "corpus": "tones",
 }
-SETS = {"one": ("unet", "separation_drums"), "all": ("unet_multiple", "separation_multiple")}
+SETS = {"one": ({}, "separation_drums"), "all": ({"sources": 4, "pooling": "average"}, "separation_multiple")}
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +54,9 @@ def corpus(tmp_path_factory) -> Corpus:
 
 
 def config(which: str, **changes: Any) -> dict[str, Any]:
-    encoder, worker = SETS[which]
+    variant, worker = SETS[which]
     changed = copy.deepcopy(CONFIG) | {"workers": {worker: {}}} | changes
-    changed["encoder"]["name"] = encoder
+    changed["encoder"]["options"] |= variant
     return changed
 
 
@@ -67,8 +67,8 @@ def results(output: Path) -> tuple[dict[str, torch.Tensor], str]:
 @pytest.mark.parametrize("which", SETS)
 def test_a_run_writes_the_encoder_its_losses_and_record(which, corpus, tmp_path):
     pretrain.main(arguments(config(which), corpus=corpus, output=tmp_path / "run"))
-    encoder, worker = SETS[which]
-    built = load_encoder(tmp_path / "run" / "encoder.safetensors", name=encoder, options=NARROW)
+    variant, worker = SETS[which]
+    built = load_encoder(tmp_path / "run" / "encoder.safetensors", name="unet", options=NARROW | variant)
     assert built.separates == (4 if which == "all" else 1)
     losses = pd.read_csv(tmp_path / "run" / "losses.csv")
     assert set(losses["worker"]) == {worker}

@@ -79,7 +79,7 @@ def _source(scenario: ModuleType, config: Mapping[str, Any], arguments: argparse
         if (getattr(arguments, flag) is not None) != (flag == needed):
             raise UserError(f"scenario {config['scenario']} {'needs' if flag == needed else 'takes no'} --{flag}")
     if scenario.TRAINS_ENCODER and not (
-        registry.fact("encoder", config["encoder"]["name"], "TRAINABLE") or _reads_maps(config["head"])
+        registry.load("encoder", config["encoder"]["name"]).TRAINABLE or _reads_maps(config["head"])
     ):
         raise UserError(f"encoder {config['encoder']['name']} cannot be trained: use scenario frozen")
     return getattr(arguments, needed) if needed else None

@@ -3,10 +3,10 @@
     python -m workflow_scripts.import_checkpoint --encoder NAME --checkpoint FILE --output DIR
         [--options JSON] [--code DIGEST]
 
-Reads the files of the PASE code (`pase`, `pase_plus`), of the CLMR code (`samplecnn`, `samplecnn_16000`,
-`samplecnn_12000`, `samplecnn_8000`, `cpc`) and of the MSSPT code (`unet`, `unet_multiple`), which are checkpoints of
-TensorFlow: name the .index file, or what its files' names share; of a joint network the U-Net alone is taken. Without
-`--options` the encoder's options are read from the file; with them the file must agree. Writes encoder.safetensors and
+Reads the files of the PASE code (`pase`, `pase_plus`), of the CLMR code (`samplecnn`, `cpc`) and of the MSSPT code
+(`unet`), which are checkpoints of TensorFlow: name the .index file, or the common beginning of its files' names; of a
+joint network the U-Net alone is taken. Without `--options` the encoder's options are read from the file; with them the
+file must agree. Writes encoder.safetensors and
 record.json into the output folder.
 """
 
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ def main(argv: list[str] | None = None) -> None:
     record = provenance.Record(config={}, code=code)
     published = read(arguments.checkpoint)
     encoder, options = official_encoder(published, name=name, options=_options(arguments.options))
-    record.config = {"encoder": {"name": name, "options": asdict(options)}}
+    record.config = {"encoder": {"name": name, "options": options.model_dump()}}
     save_encoder(arguments.output / "encoder.safetensors", encoder, name=name, options=options, code=code)
     content = record.content(
         data={},
@@ -67,7 +66,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--encoder",
         required=True,
-        help="pase, pase_plus, samplecnn, samplecnn_16000, samplecnn_12000, samplecnn_8000, cpc, unet or unet_multiple",
+        help="pase, pase_plus, samplecnn, cpc or unet",
     )
     parser.add_argument(
         "--checkpoint", required=True, type=Path, help="file of the PASE, CLMR or MSSPT code, or safetensors"

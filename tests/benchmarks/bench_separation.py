@@ -36,6 +36,7 @@ from workflow_scripts.evaluation.trial_seeds import TrialSettings
 from workflow_scripts.levels import registry
 from workflow_scripts.networks import spectrogram
 from workflow_scripts.networks.head_interfaces import MapsHead
+from workflow_scripts.networks.sizes.spectrogram import SAMPLE_RATE
 from workflow_scripts.pretraining.device import best_device
 from workflow_scripts.pretraining.run import Pretraining
 from workflow_scripts.workers import _separation
@@ -66,7 +67,7 @@ def main() -> None:
         batch = BATCHES[net]
         found = {way: _of_a_process(given, f"{net}/{way}") for way in ("plain", "ours")}
         for way, (seconds, peak) in found.items():
-            audio = batch * WINDOW / spectrogram.SAMPLE_RATE / seconds
+            audio = batch * WINDOW / SAMPLE_RATE / seconds
             print(
                 f"{net}, {batch} windows, {given.threads} threads, {best_device()}, {way}: {seconds:.2f} s a step, "
                 f"{audio:.2f} s of audio/s, peak memory {peak / 1e9:.2f} GB",
@@ -172,7 +173,7 @@ def _ours_separating(given: argparse.Namespace, folder: Path, *, batch: int) -> 
             "epochs": 2,
             "steps_per_epoch": given.steps,
             "batch": batch,
-            "chunk_seconds": WINDOW / spectrogram.SAMPLE_RATE,
+            "chunk_seconds": WINDOW / SAMPLE_RATE,
             "validation_batches": 0,
             "calibration_batches": 1,
             "compile": False,

@@ -295,13 +295,12 @@ def clmr_file(state, form, path):
 @pytest.mark.parametrize("form", CLMR_FORMATS)
 @pytest.mark.parametrize("rate", [22050, 16000, 12000, 8000])
 def test_every_clmr_format_gives_samplecnn_back(tmp_path, form, rate):
-    name = "samplecnn" if rate == 22050 else f"samplecnn_{rate}"
     torch.manual_seed(0)
-    level = registry.load("encoder", name)
-    saved = level.build(level.Options(width=0.05))
+    wanted = samplecnn.Options(sample_rate=rate, width=0.05)
+    saved = samplecnn.build(wanted)
     published = import_networks.read(clmr_file(saved.state_dict(), form, tmp_path / "clmr.pt"))
-    found, options = import_networks.encoder(published, name=name)
-    assert options == level.Options(width=0.05)
+    found, options = import_networks.encoder(published, name="samplecnn")
+    assert options == wanted
     torch.testing.assert_close(found.state_dict(), saved.state_dict(), rtol=0, atol=0)
     assert not found.training
 
@@ -369,10 +368,13 @@ def test_files_that_are_no_samplecnn_are_refused_in_one_line(tmp_path, number):
 
 
 def test_samplecnns_of_other_rates_are_told_apart(tmp_path):
-    level = registry.load("encoder", "samplecnn_8000")
-    path = bare(level.build(level.Options(width=0.05)).state_dict(), tmp_path / "clmr.pt")
-    with pytest.raises(UserError, match=r"no SampleCNN for 22050 Hz: it is that of 8000 Hz$"):
-        import_networks.encoder(import_networks.read(path), name="samplecnn")
+    state = samplecnn.build(samplecnn.Options(sample_rate=8000, width=0.05)).state_dict()
+    published = import_networks.read(bare(state, tmp_path / "clmr.pt"))
+    with pytest.raises(UserError, match=r"it holds sample_rate 8000, width 0.05, .*, not sample_rate 22050,"):
+        import_networks.encoder(published, name="samplecnn", options={"sample_rate": 22050, "width": 0.05})
+    other = state | {"sequential.3.0.weight": torch.ones(6, 6, 7)}
+    with pytest.raises(UserError, match=r"it is no SampleCNN for 22050, .* 8000 Hz: its kernels are 3, 3, 7, 2, "):
+        import_networks.encoder(import_networks.read(bare(other, tmp_path / "other.pt")), name="samplecnn")
 
 
 def test_pase_and_pase_plus_are_told_apart(tmp_path):
@@ -398,5 +400,5 @@ def test_options_that_are_given_must_be_those_of_the_file(tmp_path):
     message = "holds embedding 5, width 0.02, rnn_layers 1, not embedding 5, width 0.02, rnn_layers 2: leave"
     with pytest.raises(UserError, match=message):
         import_networks.encoder(published, name="pase_plus", options=TINY | {"rnn_layers": 2})
-    with pytest.raises(UserError, match="unknown layers; allowed: embedding, width, rnn_layers"):
+    with pytest.raises(UserError, match="unknown key 'layers'; allowed: embedding, rnn_layers, width"):
         import_networks.encoder(published, name="pase_plus", options={"layers": 2})

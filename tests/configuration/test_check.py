@@ -62,10 +62,19 @@ BAD = {
         "workers: {cold: {level: contrastive, degrees: 0.1}}",
         r"own.yaml: workers.cold: unknown key 'degrees'; allowed: .*temperature",
     ),
-    "entry of a name of its own where the name says the file": (
-        "encoders: {mine: {level: pase}}",
-        r"own.yaml: encoders.mine: level is allowed in workers, augmentations, heads",
+    "entry of an unknown file": (
+        "encoders: {mine: {level: wavenet}}",
+        r"own.yaml: encoders.mine: unknown encoder 'wavenet'; allowed: cpc, ",
     ),
+    "untrained level that is no encoder": (
+        "workers: {mfcc: {trained: false}}",
+        r"own.yaml: workers.mfcc.trained: False is not allowed; allowed: true or false, in encoders",
+    ),
+    "untrained in other words": (
+        "encoders: {random: {trained: nope}}",
+        r"own.yaml: encoders.random.trained: 'nope' is not allowed; allowed: true or false, in encoders",
+    ),
+    "label that is no text": ("encoders: {pase: {label: 3}}", r"own.yaml: encoders.pase.label: 3 .*allowed: text"),
     "second entry of a worker that stores targets": (
         "workers: {other_prosody: {level: prosody}}",
         r"own.yaml: workers.other_prosody: prosody stores its targets under its own name: call it prosody",
@@ -123,7 +132,7 @@ BAD = {
     ),
     "option of a wrong type": (
         "encoders: {pase: {embedding: large}}",
-        r"own.yaml: encoders.pase.embedding: 'large' has the wrong type; allowed: int",
+        r"own.yaml: encoders.pase.embedding: 'large' has the wrong type; allowed: a whole number",
     ),
     "unknown loader": (
         "datasets: {mine: {loader: jamendo, source: twin}}",
@@ -226,7 +235,7 @@ BAD = {
     ),
     "another network as the untrained one": (
         "encoders: {random: {embedding: 128}}",
-        r"floors: random is pase untrained, so encoders.random and .pase must be equal",
+        r"floors: random is pase untrained, so encoders.random and encoders.pase must have the same options",
     ),
     "a path Snakemake would misread": ("data: 'my {x} data'", r"own.yaml: data: 'my \{x\} data' .*without \{ \}"),
     "unknown kind of figure": (
@@ -277,7 +286,7 @@ BAD = {
     ),
     "an embedding of no size": (
         "encoders: {pase: {embedding: -1}}",
-        r"own.yaml: encoders.pase: pase needs embedding >= 1 and width > 0, not -1",
+        r"own.yaml: encoders.pase.embedding: -1 is not allowed; allowed: at least 1",
     ),
     "a pitch nobody hears": (
         "augmentations: {pitch: {lowest: -20000}}",

@@ -35,7 +35,6 @@ def planned(tmp_path: Path, evaluation: dict[str, Any] | None = None, **grid: li
     study["rows"] = ["encoder", "head", "scenario"]
     (folder / "studies" / "maps.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
     config = copy.deepcopy(PAPER) | {"studies": ["maps"]}
-    config["encoders"] |= {"unet": {}, "unet_multiple": {}, "magnitude": {}}
     config["heads"] |= {"short_chunk_cnn": {}, "ast": {"imagenet": False}}
     config["evaluation"] |= evaluation or {}
     return Plan(config, check.check(config, files=[], folder=folder))
@@ -204,12 +203,6 @@ def test_planning_knows_the_window_that_a_head_hears(level, options):
     small = {"size": "tiny", "imagenet": False} if level == "ast" else {"width": 0.1}
     built = head.build(head.Options(**options, **small), sources=0, decoder=(), outputs=1)
     assert planned.window(planned.Options(**options)) == built.samples
-
-
-@pytest.mark.parametrize("level", ["unet", "unet_multiple"])
-def test_an_encoder_has_as_many_masks_as_it_says(level):
-    encoder = registry.load("encoder", level)
-    assert encoder.build(encoder.Options(width=0.1)).separates == encoder.SEPARATES
 
 
 def test_numbers_of_a_head_go_over_the_general_ones_and_below_those_of_a_scenario(tmp_path):

@@ -8,7 +8,8 @@ from torch import nn
 
 from tests import golden
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.encoders import cpc, random_cpc
+from workflow_scripts.encoders import cpc
+from workflow_scripts.levels import registry
 from workflow_scripts.workers import predictive_coding
 from workflow_scripts.workers.predictive_coding import Draws, Options
 
@@ -122,12 +123,4 @@ def test_too_little_audio_is_a_clear_error():
 @pytest.mark.parametrize("bad", [{"width": 0}, {"pooled": "last"}])
 def test_impossible_options_are_refused(bad):
     with pytest.raises(UserError, match=next(iter(bad))):
-        cpc.Options(**bad)
-
-
-def test_the_floor_is_the_same_network_untrained():
-    torch.manual_seed(3)
-    floor = random_cpc.build(random_cpc.Options(**SMALL))
-    torch.manual_seed(3)
-    torch.testing.assert_close(floor.state_dict(), cpc.build(cpc.Options(**SMALL)).state_dict(), rtol=0, atol=0)
-    assert (random_cpc.TRAINABLE, random_cpc.UNTRAINED_VERSION_OF) == (False, "cpc")
+        registry.options(cpc, bad)

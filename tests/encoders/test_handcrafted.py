@@ -80,8 +80,8 @@ def test_embedding_a_corpus_gives_each_clip_what_it_has_alone(tmp_path):
 
 
 def test_states_what_planning_reads():
-    assert registry.fact("encoder", "handcrafted", "TRAINABLE") is False
-    assert registry.fact("encoder", "handcrafted", "SAMPLE_RATE") == 16000
+    assert handcrafted.TRAINABLE is False
+    assert handcrafted.sample_rate(handcrafted.Options()) == 16000
     assert not list(handcrafted.build(handcrafted.Options()).parameters())
-    with pytest.raises(UserError, match="unknown pich; allowed: pitch"):
+    with pytest.raises(UserError, match="unknown key 'pich'; allowed: pitch"):
         registry.options(handcrafted, {"pich": True})

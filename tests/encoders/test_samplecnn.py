@@ -11,7 +11,8 @@ from tests import golden
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import samplecnn
 from workflow_scripts.levels import registry
-from workflow_scripts.networks.samplecnn import POOLING
+from workflow_scripts.networks.samplecnn import SampleCnn
+from workflow_scripts.networks.sizes.samplecnn import POOLING
 
 #: rate -> samples, lengths after each block, parameters without the classifier (measured with the official code)
 MEASURED = {
@@ -23,14 +24,13 @@ MEASURED = {
 NARROW = {"width": 0.05}
 
 
-def level_of(rate: int):
-    return registry.load("encoder", "samplecnn" if rate == 22050 else f"samplecnn_{rate}")
+def options_at(rate: int, **options) -> samplecnn.Options:
+    return registry.options(samplecnn, {"sample_rate": rate, **options})
 
 
-def build(rate: int, **options) -> samplecnn.SampleCnn:
-    level = level_of(rate)
+def build(rate: int, **options) -> SampleCnn:
     torch.manual_seed(rate)
-    return level.build(registry.options(level, options))
+    return samplecnn.build(options_at(rate, **options))
 
 
 class Official(nn.Module):
@@ -90,11 +90,13 @@ def test_sizes_are_those_measured_with_the_official_code(rate):
     assert seen == lengths
     assert frames.shape == (1, 512, 1)
     assert (encoder.sample_rate, encoder.hop, encoder.crop_length) == (rate, samples, samples)
-    assert registry.fact("encoder", level_of(rate).__name__.rpartition(".")[2], "SAMPLE_RATE") == rate
+    assert (samplecnn.sample_rate(options_at(rate)), samplecnn.hop(options_at(rate))) == (rate, samples)
 
 
-def test_every_rate_has_a_level():
-    assert set(POOLING) == set(MEASURED) == {level_of(rate).SAMPLE_RATE for rate in POOLING}
+def test_every_rate_of_the_code_is_allowed_and_no_other():
+    assert set(POOLING) == set(MEASURED) == {samplecnn.sample_rate(options_at(rate)) for rate in POOLING}
+    with pytest.raises(UserError, match="sample_rate: 44100 is not allowed; allowed: 8000, 12000, 16000, 22050"):
+        options_at(44100)
 
 
 @pytest.mark.parametrize("rate", [22050, 8000])
@@ -158,21 +160,7 @@ def test_the_network_is_the_plain_stack_of_its_blocks():
     torch.testing.assert_close(encoder(audio), maps)
 
 
-@pytest.mark.parametrize("name", ["samplecnn", "samplecnn_16000", "samplecnn_12000", "samplecnn_8000"])
-def test_the_floor_of_each_rate_is_the_same_network_untrained(name):
-    untrained, trained = registry.load("encoder", f"random_{name}"), registry.load("encoder", name)
-    torch.manual_seed(3)
-    floor = untrained.build(untrained.Options(**NARROW))
-    torch.manual_seed(3)
-    network = trained.build(trained.Options(**NARROW))
-    torch.testing.assert_close(floor.state_dict(), network.state_dict(), rtol=0, atol=0)
-    assert (floor.sample_rate, floor.hop) == (network.sample_rate, network.hop) == (trained.SAMPLE_RATE, trained.HOP)
-    assert not untrained.TRAINABLE
-    assert name == untrained.UNTRAINED_VERSION_OF
-    assert untrained.SAMPLE_RATE == trained.SAMPLE_RATE
-
-
 @pytest.mark.parametrize("bad", [{"width": 0}, {"supervised_dropout": 1.0}, {"supervised_dropout": -0.1}])
 def test_impossible_options_are_refused(bad):
     with pytest.raises(UserError, match=next(iter(bad))):
-        samplecnn.Options(**bad)
+        registry.options(samplecnn, bad)

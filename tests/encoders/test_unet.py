@@ -13,15 +13,18 @@ from hypothesis import strategies as st
 from tests import golden
 from workflow_scripts.checkpoints import import_networks
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.encoders import magnitude, random_unet, random_unet_multiple, unet, unet_multiple
+from workflow_scripts.encoders import magnitude, unet
 from workflow_scripts.levels import registry
 from workflow_scripts.networks import msspt, spectrogram
+from workflow_scripts.networks.sizes.spectrogram import frame_count, sample_count
+from workflow_scripts.networks.unet_encoder import UNetEncoder
 
 SAMPLES = 61792
 NARROW = {"width": 0.25}
+FOUR = {"sources": 4, "pooling": "average"}
 
 
-def build(name: str = "unet", **options) -> unet.UNetEncoder:
+def build(name: str = "unet", **options) -> UNetEncoder:
     torch.manual_seed(1)
     level = registry.load("encoder", name)
     return level.build(registry.options(level, options))
@@ -36,7 +39,7 @@ def published(case: golden.Case, *, named: str = "checkpoint_key", decorated: st
 
 
 @pytest.fixture
-def filled() -> tuple[golden.Case, unet.UNetEncoder]:
+def filled() -> tuple[golden.Case, UNetEncoder]:
     case, encoder = golden.case("msspt_unet"), build()
     encoder.load_state_dict(msspt.unet_weights(published(case)))
     return case, encoder
@@ -89,9 +92,9 @@ def _logarithm(audio: torch.Tensor) -> torch.Tensor:
     return spectrogram.log10(spectrogram.spectrum(audio).abs()[:, None, :, :-1])
 
 
-@pytest.mark.parametrize(("name", "trained", "sources"), [("unet", 3_921_061, 1), ("unet_multiple", 3_921_928, 4)])
-def test_sizes_are_those_measured_with_the_official_code(name, trained, sources):
-    encoder = build(name)
+@pytest.mark.parametrize(("options", "trained", "sources"), [({}, 3_921_061, 1), (FOUR, 3_921_928, 4)])
+def test_sizes_are_those_measured_with_the_official_code(options, trained, sources):
+    encoder = build(**options)
     assert sum(parameter.numel() for parameter in encoder.parameters()) == trained
     moving = [value for key, value in encoder.state_dict().items() if "running" in key]
     assert sum(value.numel() for value in moving) == 4_708
@@ -100,7 +103,7 @@ def test_sizes_are_those_measured_with_the_official_code(name, trained, sources)
     assert shapes == [(192, 12, 8), (192, 24, 16), (128, 48, 32), (64, 96, 64), (32, 192, 128), (16, 384, 256)]
 
 
-def _maps(encoder: unet.UNetEncoder):
+def _maps(encoder: UNetEncoder):
     with torch.no_grad():
         return encoder.eval().maps(torch.randn(1, SAMPLES))
 
@@ -136,7 +139,11 @@ def _without(state: Mapping[str, torch.Tensor], name: str) -> dict[str, torch.Te
         (lambda state: state | {"layer_with_weights-60/kernel": torch.ones(3)}, "1 tensors too many"),
         (lambda state: state | {"conv2d/bias": torch.ones(16)}, "twice"),
         (lambda state: state | {"layer_with_weights-5/kernel": torch.ones(3, 3, 9, 32)}, "has shape"),
-        (lambda state: state | {"layer_with_weights-58/kernel": torch.ones(3, 3, 32, 4)}, "import it as unet_multiple"),
+        (lambda state: state | {"layer_with_weights-58/kernel": torch.ones(3, 3, 32, 4)}, "mask.bias has shape"),
+        (
+            lambda state: state | {"layer_with_weights-58/kernel": torch.ones(3, 3, 32, 3)},
+            "separates 3 sources",
+        ),
         (lambda state: state | {"layer_with_weights-3/kernel": torch.ones(3, 3, 16, 77)}, "which no width"),
     ],
 )
@@ -151,7 +158,7 @@ def test_wrong_files_end_in_one_clear_line(tmp_path, change, message):
 @given(frames=st.integers(1, 140), extra=st.integers(0, 159))
 def test_any_length_gives_its_whole_windows(frames, extra):
     encoder = build(**NARROW).eval()
-    samples = spectrogram.sample_count(frames) + extra
+    samples = sample_count(frames) + extra
     with torch.no_grad():
         found = encoder(0.1 * torch.randn(2, samples))
     assert found.shape == (2, encoder.embedding_size, frames)
@@ -159,7 +166,7 @@ def test_any_length_gives_its_whole_windows(frames, extra):
 
 
 def test_an_embedding_is_the_mean_of_each_scale():
-    encoder, audio = build("unet_multiple", **NARROW).eval(), 0.1 * torch.randn(2, SAMPLES)
+    encoder, audio = build(**FOUR, **NARROW).eval(), 0.1 * torch.randn(2, SAMPLES)
     with torch.no_grad():
         embedding, maps = encoder.pool(encoder(audio)), encoder.maps(audio)
     expected = torch.cat([level.mean(dim=(2, 3)) for level in maps.decoder], dim=1)
@@ -168,7 +175,7 @@ def test_an_embedding_is_the_mean_of_each_scale():
 
 
 def test_the_last_channels_are_the_masks():
-    encoder, audio = build("unet_multiple", **NARROW).eval(), 0.1 * torch.randn(2, SAMPLES)
+    encoder, audio = build(**FOUR, **NARROW).eval(), 0.1 * torch.randn(2, SAMPLES)
     with torch.no_grad():
         maps = encoder.maps(audio)
         masks = encoder(audio)[:, -4 * 256 :].unflatten(1, (4, 256)).transpose(2, 3)
@@ -178,7 +185,7 @@ def test_the_last_channels_are_the_masks():
 
 def test_a_chunk_is_a_multiple_of_64_frames():
     encoder = build(**NARROW)
-    found = [spectrogram.frame_count(encoder.chunk_length(seconds)) for seconds in (0.1, 0.662, 1.3, 3.862, 4.2)]
+    found = [frame_count(encoder.chunk_length(seconds)) for seconds in (0.1, 0.662, 1.3, 3.862, 4.2)]
     assert found == [64, 64, 128, 384, 448]
     assert encoder.chunk_length(3.862) == SAMPLES
 
@@ -207,20 +214,24 @@ def test_biases_that_normalisation_takes_off_do_not_move():
         assert (parameter.grad.abs().max() == 0) == taken_off, name
 
 
-@pytest.mark.parametrize(("level", "trained"), [(random_unet, unet), (random_unet_multiple, unet_multiple)])
-def test_the_floor_is_the_same_network_untrained(level, trained):
-    torch.manual_seed(1)
-    floor = level.build(level.Options(**NARROW))
-    torch.manual_seed(1)
-    same = trained.build(trained.Options(**NARROW))
-    torch.testing.assert_close(floor.state_dict(), same.state_dict(), rtol=0, atol=0)
-    assert level.TRAINABLE is False
-    assert trained.__name__.endswith(f".{level.UNTRAINED_VERSION_OF}")
+def test_networks_of_other_numbers_of_sources_are_told_apart(tmp_path):
+    torch.save(published(golden.case("msspt_unet")), tmp_path / "unet.pt")
+    with pytest.raises(UserError, match=r"it holds sources 1, pooling max, .*, not sources 4, pooling average, "):
+        import_networks.encoder(import_networks.read(tmp_path / "unet.pt"), name="unet", options=FOUR)
 
 
-def test_options_are_checked():
-    with pytest.raises(UserError, match="width > 0"):
-        unet_multiple.Options(width=0)
+@pytest.mark.parametrize(
+    ("bad", "allowed"),
+    [
+        ({"width": 0}, "above 0"),
+        ({"momentum": 1.5}, "at most 1"),
+        ({"sources": 2}, "1, 4"),
+        ({"pooling": "median"}, "'max', 'average'"),
+    ],
+)
+def test_options_are_checked(bad, allowed):
+    with pytest.raises(UserError, match=f"options of unet.{next(iter(bad))}: .* is not allowed; allowed: .*{allowed}"):
+        registry.options(unet, bad)
 
 
 def test_magnitude_is_a_spectrogram_and_its_embedding_mean_log_mel():
@@ -232,7 +243,7 @@ def test_magnitude_is_a_spectrogram_and_its_embedding_mean_log_mel():
     assert frames.shape == (2, 128, 97)
     torch.testing.assert_close(encoder.pool(frames), frames.mean(dim=-1))
     assert not list(encoder.parameters())
-    assert (magnitude.TRAINABLE, magnitude.UNTRAINED_VERSION_OF) == (False, None)
+    assert magnitude.TRAINABLE is False
 
 
 def test_a_tone_sounds_in_the_mel_band_around_it():

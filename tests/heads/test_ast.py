@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from tests.networks.test_audio_spectrogram_transformer import deit
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.encoders import magnitude, unet, unet_multiple
+from workflow_scripts.encoders import magnitude, unet
 from workflow_scripts.heads import ast
 from workflow_scripts.heads.ast import Options
 from workflow_scripts.levels import registry
@@ -48,7 +48,7 @@ def test_it_reads_maps():
     [
         (lambda: magnitude.build(magnitude.Options()), 0),
         (narrow_unet, 1),
-        (lambda: unet_multiple.build(unet_multiple.Options(width=NARROW)), 4),
+        (lambda: unet.build(unet.Options(sources=4, pooling="average", width=NARROW)), 4),
     ],
 )
 def test_it_fits_every_encoder_with_maps(build, sources, frames, samples):

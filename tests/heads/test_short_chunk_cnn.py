@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.encoders import magnitude, unet, unet_multiple
+from workflow_scripts.encoders import magnitude, unet
 from workflow_scripts.heads import short_chunk_cnn
 from workflow_scripts.heads.short_chunk_cnn import Options
 from workflow_scripts.levels import registry
@@ -34,7 +34,7 @@ def test_it_reads_maps_of_windows_of_3_86_seconds():
     [
         (magnitude.build(magnitude.Options()), 0),
         (unet.build(unet.Options(width=NARROW)), 1),
-        (unet_multiple.build(unet_multiple.Options(width=NARROW)), 4),
+        (unet.build(unet.Options(sources=4, pooling="average", width=NARROW)), 4),
     ],
 )
 def test_it_fits_every_encoder_with_maps(encoder, sources, adaptation):

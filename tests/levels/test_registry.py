@@ -12,7 +12,7 @@ from workflow_scripts.levels import registry
 #: what planning reads of each factor's levels
 FACTS = {
     "dataset": ["TASK"],
-    "encoder": ["TRAINABLE", "SAMPLE_RATE"],
+    "encoder": ["TRAINABLE"],
     "worker": ["PRECOMPUTED"],
     "scenario": ["PRETRAINED", "TRAINS_ENCODER"],
     "figure": [],
@@ -21,7 +21,7 @@ FACTS = {
 FUNCTIONS = {
     "dataset": {"Options", "index"},
     "twin": {"write"},
-    "encoder": {"Options", "build"},
+    "encoder": {"Options", "build", "sample_rate", "hop"},
     "worker": {"Options", "build"},
     "weighting": {"Options", "weigh"},
     "augmentation": {"Options", "build"},

@@ -217,11 +217,12 @@ def test_the_widths_here_are_those_of_the_network():
     assert tuple(reversed(unet.CHANNELS)) == UP
 
 
-@pytest.mark.parametrize(("name", "sources"), [("unet", 1), ("unet_multiple", 4)])
+@pytest.mark.parametrize(("sources", "pooling"), [(1, "max"), (4, "average")])
 @pytest.mark.parametrize("naming", ["keras", "checkpoint"])
-def test_the_separator_of_a_joint_network_is_an_encoder(tmp_path, naming, name, sources):
+def test_the_separator_of_a_joint_network_is_an_encoder(tmp_path, naming, sources, pooling):
     torch.save(published(joint(sources), naming), tmp_path / "joint.pt")
-    encoder, _ = import_networks.encoder(import_networks.read(tmp_path / "joint.pt"), name=name)
+    encoder, options = import_networks.encoder(import_networks.read(tmp_path / "joint.pt"), name="unet")
+    assert (options.sources, options.pooling) == (sources, pooling)
     wanted = import_networks.joint_network(import_networks.read(tmp_path / "joint.pt")).separator.state_dict()
     torch.testing.assert_close(dict(encoder.network.state_dict()), dict(wanted), rtol=0, atol=0)
 

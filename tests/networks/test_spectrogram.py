@@ -10,14 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workflow_scripts.networks import spectrogram
+from workflow_scripts.networks.sizes.spectrogram import frame_count, sample_count
 
 
 @settings(deadline=None, max_examples=25)
 @given(frames=st.integers(1, 40), extra=st.integers(0, 159), seed=st.integers(0, 99))
 def test_what_all_windows_cover_comes_back(frames, extra, seed):
-    length = spectrogram.sample_count(frames)
+    length = sample_count(frames)
     audio = torch.randn(2, length + extra, generator=torch.Generator().manual_seed(seed))
-    assert spectrogram.frame_count(length + extra) == frames
+    assert frame_count(length + extra) == frames
     back = spectrogram.waveform(spectrogram.spectrum(audio))
     assert back.shape == (2, length)
     inside = slice(352, length - 352)
@@ -25,7 +26,7 @@ def test_what_all_windows_cover_comes_back(frames, extra, seed):
 
 
 def test_less_than_a_window_has_no_frame():
-    assert [spectrogram.frame_count(samples) for samples in (0, 100, 511, 512, 671, 672)] == [0, 0, 0, 1, 1, 2]
+    assert [frame_count(samples) for samples in (0, 100, 511, 512, 671, 672)] == [0, 0, 0, 1, 1, 2]
 
 
 def test_a_mask_scales_all_bins_but_the_highest():

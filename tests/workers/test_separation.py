@@ -10,9 +10,10 @@ from workflow_scripts.encoders import magnitude, unet
 from workflow_scripts.levels import registry
 from workflow_scripts.networks import spectrogram
 from workflow_scripts.networks.interfaces import Batch
+from workflow_scripts.networks.sizes.spectrogram import SAMPLE_RATE, sample_count
 from workflow_scripts.workers._separation import FOUR, separated
 
-SAMPLES = spectrogram.sample_count(64)
+SAMPLES = sample_count(64)
 
 
 def worker(name: str):
@@ -32,7 +33,7 @@ def batch_of(sources: torch.Tensor) -> Batch:
 
 def tones() -> torch.Tensor:
     """Two examples of four sources, each in bins of its own."""
-    time = torch.arange(SAMPLES) / spectrogram.SAMPLE_RATE
+    time = torch.arange(SAMPLES) / SAMPLE_RATE
     return (
         torch.stack(
             [

@@ -570,33 +570,38 @@ def test_a_run_that_fails_still_shows_what_it_finished(finished: Path) -> None:
 TOY_ENCODER = '''
 """The smallest encoder: one convolution."""
 
-from dataclasses import dataclass
-
-from torch import Tensor, nn
-
-from workflow_scripts.networks.interfaces import Encoder
+from workflow_scripts.levels.options import LevelOptions
 
 TRAINABLE = True
-SAMPLE_RATE = 16000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(LevelOptions):
     channels: int = 8
 
 
-class Toy(Encoder):
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.sample_rate, self.hop, self.embedding_size = SAMPLE_RATE, 160, channels
-        self.layer = nn.Conv1d(1, channels, 160, stride=160)
-
-    def forward(self, audio: Tensor) -> Tensor:
-        return self.layer(audio[:, None])
+def sample_rate(options: Options) -> int:
+    return 16000
 
 
-def build(options: Options) -> Encoder:
-    return Toy(options.channels)
+def hop(options: Options) -> int:
+    return 160
+
+
+def build(options: Options):
+    from torch import Tensor, nn
+
+    from workflow_scripts.networks.interfaces import Encoder
+
+    class Toy(Encoder):
+        def __init__(self) -> None:
+            super().__init__()
+            self.sample_rate, self.hop, self.embedding_size = sample_rate(options), hop(options), options.channels
+            self.layer = nn.Conv1d(1, options.channels, 160, stride=160)
+
+        def forward(self, audio: Tensor) -> Tensor:
+            return self.layer(audio[:, None])
+
+    return Toy()
 '''
 
 TOY_DATASET = '''

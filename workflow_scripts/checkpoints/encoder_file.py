@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,15 @@ from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core import files
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels import registry
+from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.networks.interfaces import Encoder
 
 METADATA = "prelude"  # one key, since safetensors writes several in random order and the file's bytes should not change
 
 
-def save_encoder(path: Path, encoder: Encoder, *, name: str, options: object, code: str) -> None:
-    """Write an encoder's weights as safetensors; equal weights give equal bytes. `options` is its level's `Options`."""
-    about = {"encoder": name, "options": asdict(options), "code": code}  # type: ignore[call-overload]
+def save_encoder(path: Path, encoder: Encoder, *, name: str, options: LevelOptions, code: str) -> None:
+    """Write an encoder's weights as safetensors; equal weights give equal bytes. `options` are its level's."""
+    about = {"encoder": name, "options": options.model_dump(), "code": code}
     state = {key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
     with files.written_atomically(path) as temporary:
         save_file(state, temporary, metadata={METADATA: json.dumps(about, sort_keys=True)})
@@ -44,9 +44,11 @@ def load_encoder(path: Path, *, name: str, options: Mapping[str, object]) -> Enc
             state = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 - not a dict
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path} cannot be read: pre-train again ({error})") from error
-    found = (about.get("encoder"), about.get("options"))
-    if found != (name, asdict(chosen)):
-        raise UserError(f"{path} holds encoder {found[0]} {found[1]}, not {name} {asdict(chosen)}: pre-train again")
+    stored_as, expected = (about.get("encoder"), about.get("options")), (name, chosen.model_dump())
+    if stored_as != expected:
+        raise UserError(
+            f"{path} holds encoder {stored_as[0]} {stored_as[1]}, not {expected[0]} {expected[1]}: pre-train again"
+        )
     try:
         encoder.load_state_dict(state, strict=True)
     except RuntimeError as error:

@@ -33,8 +33,6 @@ LEVEL_SECTIONS = {
     "augmentations": "augmentation",
     "heads": "head",
 }
-#: those of which a level may have several entries, each with a name of its own and `level`: the name of the file
-SEVERAL_ENTRIES = ("workers", "augmentations", "heads")
 #: what a config may replace in a study besides the levels of its grid
 BESIDE_THE_GRID = (
     *("floors", "checkpoints", "rows", "columns", "metrics"),
@@ -154,17 +152,19 @@ def _check_levels(config: Mapping[str, Any], *, where: str) -> None:
     for section, factor in LEVEL_SECTIONS.items():
         for name in config[section]:
             key = f"{where}: {section}.{name}"
-            level, options = registry.entry(config[section], name)
-            if level != name and section not in SEVERAL_ENTRIES:
-                raise UserError(f"{key}: level is allowed in {', '.join(SEVERAL_ENTRIES)}; elsewhere the name says it")
-            _known(level, registry.names(factor), where=key, what=factor)
-            _check_options(factor, level, options, where=key)
+            entry = registry.entry(config[section], name)
+            _known(entry.level, registry.names(factor), where=key, what=factor)
+            if not isinstance(entry.trained, bool) or not (entry.trained or section == "encoders"):
+                raise UserError(f"{key}.trained: {entry.trained!r} is not allowed; allowed: true or false, in encoders")
+            if not isinstance(entry.label, str | None):
+                raise UserError(f"{key}.label: {entry.label!r} has the wrong type; allowed: text")
+            _check_options(factor, entry.level, entry.options, where=key)
     for name in config["evaluation"].get("scenarios", {}):
         _known(name, registry.names("scenario"), where=f"{where}: evaluation.scenarios", what="scenario")
     for name in config["evaluation"].get("heads", {}):
         _known(name, config["heads"], where=f"{where}: evaluation.heads", what="head")
     for name in config["weightings"]:
-        source = registry.fact("weighting", name, "WEIGHED_BY")
+        source = registry.fact("weighting", registry.entry(config["weightings"], name).level, "WEIGHED_BY")
         if source:
             _known(source, config["weightings"], where=f"{where}: weightings.{name} is weighed by", what="weighting")
     for name, recipe in config["recipes"].items():
@@ -176,13 +176,13 @@ def _check_levels(config: Mapping[str, Any], *, where: str) -> None:
 
 def _check_worker_sets(config: Mapping[str, Any], *, where: str) -> None:
     for name in config["workers"]:
-        level, _ = registry.entry(config["workers"], name)
+        level = registry.entry(config["workers"], name).level
         if level != name and registry.fact("worker", level, "PRECOMPUTED"):
             raise UserError(f"{where}: workers.{name}: {level} stores its targets under its own name: call it {level}")
     for name, members in config["worker_sets"].items():
         for worker in members:
             _known(worker, config["workers"], where=f"{where}: worker_sets.{name}", what="worker")
-        if len({registry.entry(config["workers"], worker)[0] for worker in members}) != len(members):
+        if len({registry.entry(config["workers"], worker).level for worker in members}) != len(members):
             raise UserError(f"{where}: worker_sets.{name}: names a worker twice")
 
 
@@ -211,14 +211,18 @@ def _check_checkpoints(config: Mapping[str, Any], *, where: str) -> None:
         key = f"{where}: checkpoints.{name}"
         if name in config["datasets"]:
             raise UserError(f"{key}: is also a data set; give the checkpoint another name")
-        trainable = [encoder for encoder in registry.names("encoder") if registry.fact("encoder", encoder, "TRAINABLE")]
+        trainable = [encoder for encoder in config["encoders"] if _trainable(config, encoder)]
         _known(entry["encoder"], trainable, where=f"{key}.encoder", what="encoder that can be trained")
-        _check_options("encoder", entry["encoder"], entry.get("options") or {}, where=f"{key}.options")
+        level = registry.entry(config["encoders"], entry["encoder"]).level
+        _check_options("encoder", level, entry.get("options") or {}, where=f"{key}.options")
 
 
 def _check_options(factor: str, name: str, given: Mapping[str, Any], *, where: str) -> None:
     """The options of a level are those its file declares, and it takes their values."""
     level = unimported.level(factor, name)
+    if factor in unimported.TORCH_FREE:
+        registry.options(level, given, where=where)
+        return
     if not hasattr(level, "Options"):
         raise UserError(f"{source.file_of(level.__name__)} must state a class Options; it may be empty")
     declared = {field.name: ast.parse(str(field.type), mode="eval").body for field in dataclasses.fields(level.Options)}
@@ -358,33 +362,29 @@ def _check_study(study: Mapping[str, Any], config: Mapping[str, Any], *, where: 
 
 def _check_contradictions(study: Mapping[str, Any], config: Mapping[str, Any], *, where: str) -> None:
     for named in plan.grids(study):
-        grid = {**named, "head": [registry.entry(config["heads"], head)[0] for head in named["head"]]}
-        _check_heads(grid, where=where)
+        grid = {**named, "head": [registry.entry(config["heads"], head).level for head in named["head"]]}
+        _check_heads(grid, config, where=where)
         check_heads_on_maps(named, study["floors"], config, where=where)
         check_files_of_heads(named, config, where=where)
         for encoder in grid["encoder"]:
-            if registry.fact("encoder", encoder, "TRAINABLE") or _heads_learn_alone(grid):
+            if _trainable(config, encoder) or _heads_learn_alone(grid):
                 continue
-            trainable = [name for name in config["encoders"] if registry.fact("encoder", name, "TRAINABLE")]
+            trainable = [name for name in config["encoders"] if _trainable(config, name)]
             shown = ", ".join(trainable)
             raise UserError(f"{where}: grid.encoder: {encoder} cannot be trained, make it a floor; allowed: {shown}")
     _check_metrics(study, config, where=where)
     for floor in study["floors"]:
-        if registry.fact("encoder", floor, "TRAINABLE"):
-            fixed = [name for name in config["encoders"] if not registry.fact("encoder", name, "TRAINABLE")]
+        if _trainable(config, floor):
+            fixed = [name for name in config["encoders"] if not _trainable(config, name)]
             raise UserError(f"{where}: floors: {floor} can be trained, so it is no floor; allowed: {', '.join(fixed)}")
-        original = registry.fact("encoder", floor, "UNTRAINED_VERSION_OF")
-        if original and (config["encoders"][floor] or {}) != (config["encoders"].get(original) or {}):
-            raise UserError(
-                f"{where}: floors: {floor} is {original} untrained, so encoders.{floor} and .{original} must be equal"
-            )
+        _check_untrained(floor, study, config, where=where)
     _check_cells_apart(study, where=where)
     for grid in plan.grids(study):
         _check_pretraining(grid, config, where=where)
         check_separation(grid, config, where=where)
         for weighting, recipe in itertools.product(grid["weighting"], grid["recipe"]):
             if (
-                registry.fact("weighting", weighting, "WEIGHED_BY")
+                registry.fact("weighting", registry.entry(config["weightings"], weighting).level, "WEIGHED_BY")
                 and config["recipes"][recipe].get("validation_batches") == 0
             ):
                 raise UserError(
@@ -396,6 +396,29 @@ def _check_contradictions(study: Mapping[str, Any], config: Mapping[str, Any], *
             raise UserError(f"{where}: grid.dataset: {dataset} has no labels, so nothing can be evaluated on it")
     _check_selections({**study, "published": []}, where=where)  # of statements, steps may be trimmed away
     _check_figure(study, where=where)
+
+
+def _check_untrained(floor: str, study: Mapping[str, Any], config: Mapping[str, Any], *, where: str) -> None:
+    """Raise unless an untrained floor is the same network as an encoder that the study trains, where any is alike."""
+    if registry.entry(config["encoders"], floor).trained:
+        return
+    level, options = _encoder(config, floor)
+    alike = [
+        name
+        for name in plan.levels_of(study, "encoder")
+        if _trainable(config, name) and _encoder(config, name)[0] is level
+    ]
+    if alike and options not in [_encoder(config, name)[1] for name in alike]:
+        raise UserError(
+            f"{where}: floors: {floor} is {alike[0]} untrained, so encoders.{floor} and encoders.{alike[0]} must have "
+            "the same options"
+        )
+
+
+def _trainable(config: Mapping[str, Any], encoder: str) -> bool:
+    """Return whether an encoder of the config is, or can be, trained."""
+    entry = registry.entry(config["encoders"], encoder)
+    return entry.trained and bool(registry.load("encoder", entry.level).TRAINABLE)
 
 
 def _check_pretraining(grid: Mapping[str, Any], config: Mapping[str, Any], *, where: str) -> None:
@@ -413,8 +436,9 @@ def _check_pretraining(grid: Mapping[str, Any], config: Mapping[str, Any], *, wh
 
 def _check_together(config: Mapping[str, Any], *, encoder: str, workers: str, augmentation: str, recipe: str) -> None:
     tasks = {name: unimported.level("worker", name) for name in plan.workers_of(config, workers)}
-    name, options = registry.entry(config["augmentations"], augmentation)
-    effects = registry.options(unimported.level("augmentation", name), options)
+    chosen = registry.entry(config["augmentations"], augmentation)
+    effects = registry.options(unimported.level("augmentation", chosen.level), chosen.options)
+    network, built = _encoder(config, encoder)
     numbers = registry.options(unimported.module(RECIPE), config["recipes"][recipe])
     views = max((getattr(task, "VIEWS", 1) for task in tasks.values()), default=1)
     compatibility.require_views(views, augmentation=augmentation, one_sided=getattr(effects, "one_sided", False))
@@ -425,23 +449,27 @@ def _check_together(config: Mapping[str, Any], *, encoder: str, workers: str, au
         views=views,
     )
     if hasattr(effects, "require_rate"):
-        effects.require_rate(registry.fact("encoder", encoder, "SAMPLE_RATE"))
+        effects.require_rate(network.sample_rate(built))
     for task, given in plan.workers_of(config, workers).items():
-        _check_task(tasks[task], given, encoder=encoder, config=config, seconds=numbers.chunk_seconds)
+        _check_task(tasks[task], given, network=network, built=built, seconds=numbers.chunk_seconds)
 
 
-def _check_task(
-    task: Any, given: Mapping[str, Any], *, encoder: str, config: Mapping[str, Any], seconds: float
-) -> None:
-    """An encoder has the frames and context a worker needs, as far as its file states them."""
-    network, options = unimported.level("encoder", encoder), registry.options(task, given)
-    if hasattr(network, "HOP") and hasattr(task, "FRAME_EVERY"):
-        compatibility.require_frames(network.HOP, every=task.FRAME_EVERY)
-    if hasattr(network, "HOP") and hasattr(task, "require_chunk"):
-        frames = compatibility.most_frames(seconds, sample_rate=network.SAMPLE_RATE, hop=network.HOP)
+def _encoder(config: Mapping[str, Any], name: str) -> tuple[Any, Any]:
+    """Return the file of an encoder of the config, and its options."""
+    entry = registry.entry(config["encoders"], name)
+    level = registry.load("encoder", entry.level)
+    return level, registry.options(level, entry.options)
+
+
+def _check_task(task: Any, given: Mapping[str, Any], *, network: Any, built: Any, seconds: float) -> None:
+    """Raise unless an encoder (its file, its options) has the frames and context that a worker needs."""
+    options = registry.options(task, given)
+    if hasattr(task, "FRAME_EVERY"):
+        compatibility.require_frames(network.hop(built), every=task.FRAME_EVERY)
+    if hasattr(task, "require_chunk"):
+        frames = compatibility.most_frames(seconds, sample_rate=network.sample_rate(built), hop=network.hop(built))
         task.require_chunk(options, frames=frames)
     if not getattr(options, "own_context", True):  # it reads the encoder's
-        built = registry.options(network, config["encoders"][encoder] or {})
         size = network.context_size(built) if hasattr(network, "context_size") else 0
         compatibility.require_context(size, wanted=options.context)
 
@@ -464,7 +492,7 @@ def _check_metrics(study: Mapping[str, Any], config: Mapping[str, Any], *, where
             )
 
 
-def _check_heads(grid: Mapping[str, Any], *, where: str) -> None:
+def _check_heads(grid: Mapping[str, Any], config: Mapping[str, Any], *, where: str) -> None:
     """Every scenario can be given what every head reads, and every encoder has it."""
     for head in grid["head"]:
         reads = str(registry.fact("head", head, "READS"))
@@ -476,11 +504,17 @@ def _check_heads(grid: Mapping[str, Any], *, where: str) -> None:
                         f"{where}: grid.scenario: {scenario} is for heads that read {wanted}, and {head} reads {reads}"
                     )
         for encoder in grid["encoder"] if reads == "maps" else []:
-            if not registry.declared("encoder", encoder, "MAPS"):
-                able = [name for name in registry.names("encoder") if registry.declared("encoder", name, "MAPS")]
+            if not _has_maps(config, encoder):
+                able = sorted(name for name in config["encoders"] if _has_maps(config, name))
                 raise UserError(
                     f"{where}: grid.encoder: {encoder} has no maps for head {head}; allowed: {', '.join(able)}"
                 )
+
+
+def _has_maps(config: Mapping[str, Any], encoder: str) -> bool:
+    """Return whether heads may read maps of an encoder; one that stays untrained is evaluated without them."""
+    entry = registry.entry(config["encoders"], encoder)
+    return entry.trained and bool(getattr(registry.load("encoder", entry.level), "MAPS", False))
 
 
 def _heads_learn_alone(grid: Mapping[str, Any]) -> bool:

@@ -14,12 +14,12 @@ def check_separation(grid: Mapping[str, Sequence[Any]], config: Mapping[str, Any
     """Every pre-training of a grid that separates sources has their stems and as many masks; `UserError` where not.
 
     A worker set has one worker that separates at most: those with a `MIX`, whose sources they separate. Encoders state
-    in `SEPARATES` how many they have masks for.
+    by `separates` how many they have masks for.
     """
     if not any(registry.fact("scenario", scenario, "PRETRAINED") for scenario in grid["scenario"]):
         return
     for workers in grid["workers"]:
-        members = dict(registry.entry(config["workers"], name) for name in config["worker_sets"][workers])
+        members = [registry.entry(config["workers"], name).level for name in config["worker_sets"][workers]]
         worker = next((name for name in members if registry.declared("worker", name, "MIX")), None)
         if worker is None:
             continue
@@ -31,7 +31,7 @@ def check_separation(grid: Mapping[str, Sequence[Any]], config: Mapping[str, Any
                     f"allowed: {_listed(name for name in config['datasets'] if _has_stems(config, name))}"
                 )
         for encoder in grid["encoder"]:
-            able = [name for name in registry.names("encoder") if _masks(name) == sources]
+            able = sorted(name for name in config["encoders"] if _masks(config, name) == sources)
             if encoder not in able:
                 raise UserError(f"{where}: grid.encoder: {encoder} has no masks for {worker}; allowed: {_listed(able)}")
 
@@ -41,7 +41,8 @@ def check_heads_on_maps(
 ) -> None:
     """Heads that read maps are trained with an encoder, by windows of their own; `UserError` where they cannot be."""
     for head in grid["head"]:
-        level, options = registry.entry(config["heads"], head)
+        chosen = registry.entry(config["heads"], head)
+        level, options = chosen.level, chosen.options
         if registry.fact("head", level, "READS") != "maps":
             continue
         if floors:
@@ -66,8 +67,7 @@ def check_files_of_heads(grid: Mapping[str, Sequence[Any]], config: Mapping[str,
     They are no inputs of a rule, and the jobs that read them come last, after all pre-training.
     """
     for head in grid["head"]:
-        _, options = registry.entry(config["heads"], head)
-        path = options.get("checkpoint")
+        path = registry.entry(config["heads"], head).options.get("checkpoint")
         if path is not None and not Path(path).is_file():
             wrong = "is a folder" if Path(path).is_dir() else "there is no such file"
             raise UserError(
@@ -85,8 +85,13 @@ def _settings(evaluation: Mapping[str, Any], *, head: str, scenario: str) -> dic
     }
 
 
-def _masks(encoder: str) -> object:
-    return registry.fact("encoder", encoder, "SEPARATES") if registry.declared("encoder", encoder, "SEPARATES") else 0
+def _masks(config: Mapping[str, Any], encoder: str) -> int:
+    """Return how many sources an encoder that can be trained has masks for."""
+    chosen = registry.entry(config["encoders"], encoder)
+    level = registry.load("encoder", chosen.level)
+    if not (chosen.trained and hasattr(level, "separates")):
+        return 0
+    return int(level.separates(registry.options(level, chosen.options)))
 
 
 def _has_stems(config: Mapping[str, Any], dataset: str) -> bool:

@@ -13,6 +13,7 @@ from torchmetrics.functional.audio import signal_distortion_ratio
 from workflow_scripts.audio.corpus import FULL_SCALE, Corpus
 from workflow_scripts.networks import spectrogram
 from workflow_scripts.networks.interfaces import Encoder
+from workflow_scripts.networks.sizes.spectrogram import BINS, HOP, frame_count, sample_count
 
 LEAST = 1e-15  # of an estimate's energy: far below what samples of 16 bits can tell
 SEGMENT_FRAMES = 384  # of a song that the network hears at once, as in training
@@ -36,13 +37,13 @@ def separate(encoder: Encoder, audio: Tensor) -> Tensor:
 
     The masks of consecutive segments are joined before the inverse transform, so the sound has no seams.
     """
-    frames = spectrogram.frame_count(len(audio))
+    frames = frame_count(len(audio))
     masks = []
     for first in range(0, frames, SEGMENT_FRAMES):
-        start = first * spectrogram.HOP
-        segment = audio[start : start + spectrogram.sample_count(min(SEGMENT_FRAMES, frames - first))]
-        masks.append(encoder(segment[None])[0, -encoder.separates * spectrogram.BINS :])
-    mask = torch.cat(masks, dim=-1).unflatten(0, (encoder.separates, spectrogram.BINS)).transpose(1, 2)
+        start = first * HOP
+        segment = audio[start : start + sample_count(min(SEGMENT_FRAMES, frames - first))]
+        masks.append(encoder(segment[None])[0, -encoder.separates * BINS :])
+    mask = torch.cat(masks, dim=-1).unflatten(0, (encoder.separates, BINS)).transpose(1, 2)
     found = spectrogram.masked(spectrogram.spectrum(audio[None]), mask[None])
     return spectrogram.waveform(found[0])
 

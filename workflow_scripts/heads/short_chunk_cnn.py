@@ -78,7 +78,7 @@ class ShortChunkCnnHead(MapsHead):
         super().take_over(alone)
 
 
-def window(options: Options) -> int:  # noqa: ARG001 - as all heads on maps
+def window(options: Options) -> int:
     """Samples of a window."""
     return sample_count(FRAMES)
 

@@ -1,7 +1,6 @@
-"""The one loader: factor and name to the file that holds the level.
+"""The one loader of levels: factor and name to the file that holds the level, and config entries to levels.
 
-Planning asks for names, files and facts, which are read from the source text; only `load` imports, so planning never
-imports torch.
+A level file is a specification that imports no torch, so planning loads levels like any module.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ import ast
 import dataclasses
 import importlib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
@@ -33,13 +33,26 @@ FOLDERS = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A config's entry for a level: the name of its file, and its options.
+
+    `label` replaces the label of the file. `trained` is false for an encoder that keeps its initial weights.
+    """
+
+    level: str
+    options: dict[str, Any] = field(default_factory=dict)
+    label: str | None = None
+    trained: bool = True
+
+
 def names(factor: str) -> list[str]:
-    """Names of all levels of a factor, sorted."""
+    """Return the names of all levels of a factor, sorted."""
     return sorted(path.stem for path in (PACKAGE / FOLDERS[factor]).glob("*.py") if not path.stem.startswith("_"))
 
 
 def module_name(factor: str, name: str) -> str:
-    """Dotted module name of a level; `UserError` if there is no such level."""
+    """Return the dotted module name of a level; `UserError` if there is no such level."""
     if name not in names(factor):
         raise UserError(f"unknown {factor} {name!r}; allowed: {', '.join(names(factor))}")
     return f"{PACKAGE.name}.{FOLDERS[factor]}.{name}"
@@ -50,13 +63,43 @@ def load(factor: str, name: str) -> ModuleType:
     return importlib.import_module(module_name(factor, name))
 
 
+def entry(section: Mapping[str, Any], name: str) -> Entry:
+    """Return the entry `name` of a config's section; `level` names the file where the entry's name does not."""
+    options = dict(section.get(name) or {})
+    return Entry(
+        level=options.pop("level", name),
+        label=options.pop("label", None),
+        trained=options.pop("trained", True),
+        options=options,
+    )
+
+
+def options(level: ModuleType, given: Mapping[str, object], *, where: str = "") -> Any:
+    """Return the level's `Options` with the values of a config; `UserError` names a wrong option and the allowed ones.
+
+    `where` (file, key) begins the message.
+    """
+    where = where or f"options of {level.__name__.rpartition('.')[2]}"
+    if issubclass(level.Options, BaseModel):
+        return parse(level.Options, given, where=where)
+    fields = dataclasses.fields(level.Options)
+    allowed = ", ".join(option.name for option in fields) or "none"
+    unknown = sorted(set(given) - {option.name for option in fields})
+    if unknown:
+        raise UserError(f"{where}: unknown {', '.join(unknown)}; allowed: {allowed}")
+    try:
+        return level.Options(**given)
+    except TypeError as error:
+        raise UserError(f"{where}: {error}; allowed: {allowed}") from error
+
+
 def syntax(factor: str, name: str) -> ast.Module:
-    """Syntax tree of a level's file."""
+    """Return the syntax tree of a level's file."""
     return syntax_of(module_name(factor, name))
 
 
 def fact(factor: str, name: str, constant: str) -> object:
-    """Value of a module-level literal (such as `PRECOMPUTED = True`) of a level, read without importing it.
+    """Read a module-level literal (such as `PRECOMPUTED = True`) of a level without importing it.
 
     Raises `UserError` when the level does not state it.
     """
@@ -67,32 +110,10 @@ def fact(factor: str, name: str, constant: str) -> object:
 
 
 def declared(factor: str, name: str, constant: str) -> str:
-    """Dump of the expression a level assigns to a module-level name, literal or not; empty if it assigns none."""
+    """Dump the expression that a level assigns to a module-level name, literal or not; empty if it assigns none."""
     for node in syntax(factor, name).body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             if any(isinstance(target, ast.Name) and target.id == constant for target in targets):
                 return ast.dump(node.value)
     return ""
-
-
-def entry(section: Mapping[str, Any], name: str) -> tuple[str, dict[str, Any]]:
-    """File and options of a config's entry for a level; `level` names the file where the entry's name does not."""
-    options = dict(section.get(name) or {})
-    return str(options.pop("level", name)), options
-
-
-def options(level: ModuleType, given: Mapping[str, object]) -> Any:
-    """The level's `Options` with the values of a config; `UserError` names a wrong option and the allowed ones."""
-    if issubclass(level.Options, BaseModel):
-        return parse(level.Options, given, where=f"options of {level.__name__.rpartition('.')[2]}")
-    fields = dataclasses.fields(level.Options)
-    allowed = ", ".join(field.name for field in fields) or "none"
-    where = f"options of {level.__name__.rpartition('.')[2]}"
-    unknown = sorted(set(given) - {field.name for field in fields})
-    if unknown:
-        raise UserError(f"{where}: unknown {', '.join(unknown)}; allowed: {allowed}")
-    try:
-        return level.Options(**given)
-    except TypeError as error:
-        raise UserError(f"{where}: {error}; allowed: {allowed}") from error

@@ -17,6 +17,7 @@ from typing import Any, ClassVar  # noqa: F401 - dataclasses look here whether a
 from workflow_scripts.core import errors, source
 from workflow_scripts.levels import registry
 
+TORCH_FREE = ("encoder",)  # factors whose levels are imported like any module
 IMPORTED = (errors.__name__,)  # whoever catches an error has imported its class
 
 
@@ -44,6 +45,8 @@ def module(name: str) -> Any:
 
 def level(factor: str, name: str) -> Any:
     """File of a level, with the names it states."""
+    if factor in TORCH_FREE:
+        return registry.load(factor, name)
     return module(registry.module_name(factor, name))
 
 

@@ -12,15 +12,7 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks import widths
 from workflow_scripts.networks.normalised import NormalisedConvolution
 from workflow_scripts.networks.sinc import SincConvolution
-
-SAMPLE_RATE = 16000  # Hz
-
-# PASE.cfg; the defaults of the official class are another, smaller network
-CHANNELS = (64, 64, 128, 128, 256, 256, 512, 512)
-KERNELS = (251, 20, 11, 11, 11, 11, 11, 11)
-STRIDES = (1, 10, 2, 1, 2, 1, 2, 2)
-HOP = 160  # product of the strides: 10 ms
-SHORTEST = 471  # samples: with fewer, the last block gets no more frames than its reflection padding needs
+from workflow_scripts.networks.sizes.pase import CHANNELS, KERNELS, SAMPLE_RATE, SHORTEST, STRIDES
 
 
 class Block(nn.Module):

@@ -1,22 +1,19 @@
-"""The parts of contrastive predictive coding (van den Oord et al. 2018; Spijkervet 2021, section 5.2).
+"""Contrastive predictive coding: strided convolutions and a recurrent context (van den Oord et al. 2018; Spijkervet
+2021, section 5.2).
 
-Built as `modules/cpc` of the CLMR code's first version, with the same state-dict keys.
+Built as `modules/cpc` of the CLMR code's first version, with its state-dict keys but for the prefix `model.`.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from math import prod
 
+import torch
 from torch import Tensor, nn
 
-FILTERS = 512
-CONTEXT = 256  # of the recurrent layer
-KERNELS = (10, 6, 4, 4, 4, 2, 2)
-STRIDES = (5, 3, 2, 2, 2, 2, 2)
-PADDINGS = (2, 2, 2, 2, 1, 1, 1)
-HOP = prod(STRIDES)  # 480 samples, 21.8 ms; the thesis says 490 and 5 ms, which its strides do not give
-SHORTEST = HOP  # samples: with far fewer, a layer gets no frame
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.networks.interfaces import Encoder
+from workflow_scripts.networks.sizes.cpc import HOP, KERNELS, PADDINGS, SAMPLE_RATE, SHORTEST, STRIDES
 
 
 class ConvolutionEncoder(nn.Module):
@@ -38,7 +35,7 @@ class ConvolutionEncoder(nn.Module):
 
 
 class Autoregressor(nn.Module):
-    """A recurrent layer that sums up the frames so far (class `Autoregressor` of the CLMR code)."""
+    """A recurrent layer that summarises the frames so far (class `Autoregressor` of the CLMR code)."""
 
     def __init__(self, inputs: int, context: int) -> None:
         """Build the layer."""
@@ -50,6 +47,49 @@ class Autoregressor(nn.Module):
         return self.autoregressor(frames.transpose(1, 2).contiguous())[0].transpose(1, 2)
 
 
+class CpcEncoder(Encoder):
+    """Frames every 480 samples, 21.8 ms; the last channels summarise the frames so far."""
+
+    sample_rate = SAMPLE_RATE
+    hop = HOP
+
+    def __init__(self, *, filters: int, context: int, pools_context_only: bool, crop_length: int) -> None:
+        """Build the network with weights from torch's global generator.
+
+        A clip is evaluated by crops of `crop_length` samples. Its embedding is the mean of the context, or that of the
+        frames too.
+        """
+        super().__init__()
+        self.context_size, self.crop_length = context, crop_length
+        self.embedding_size = filters + context
+        self.pools_context_only = pools_context_only
+        self.encoder = ConvolutionEncoder(filters)
+        self.autoregressor = Autoregressor(filters, context)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """Encode audio (batch, samples) to float32 frames (batch, filters + context, about samples / 480).
+
+        First the frames of the convolutions, then their context. The padding gives a frame more than samples // 480 for
+        most lengths. Raises `UserError` below 480 samples.
+        """
+        if audio.shape[-1] < SHORTEST:
+            raise UserError(
+                f"CPC needs at least {SHORTEST} samples (21.8 ms), got {audio.shape[-1]}: leave such clips out"
+            )
+        latent = self.encoder(audio)
+        # float32 under autocast too
+        return torch.cat([latent.float(), self.autoregressor(latent).float()], dim=1)
+
+    @property
+    def pooled_size(self) -> int:
+        """Length of a clip's embedding."""
+        return self.context_size if self.pools_context_only else self.embedding_size
+
+    def pool(self, frames: Tensor) -> Tensor:
+        """Average the context, or all channels, over time to (batch, pooled_size)."""
+        return frames[:, -self.pooled_size :].mean(dim=-1)
+
+
 def split(frames: Tensor, context: int) -> tuple[Tensor, Tensor]:
-    """Split frames (batch, channels, frames) into what is predicted and the last `context` channels, which predict."""
+    """Split frames (batch, channels, frames) into the predicted ones and the last `context` channels, which predict."""
     return frames[:, :-context], frames[:, -context:]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from workflow_scripts.networks import blocks
 from workflow_scripts.networks.heads import HiddenLayer
+from workflow_scripts.networks.sizes import pase
 
 STRIDES = (4, 4, 10)  # of the decoder in workers.cfg and workers+.cfg
 
@@ -75,9 +76,7 @@ class MirroredDecoder(nn.Module):
         """Build the decoder; `width` is the factor on its channels."""
         super().__init__()
         sizes = [*reversed(blocks.narrowed(width)[:-1])]  # the channels that come into the encoder's blocks
-        layers = zip(
-            pairwise([inputs, *sizes]), reversed(blocks.KERNELS[1:]), reversed(blocks.STRIDES[1:]), strict=True
-        )
+        layers = zip(pairwise([inputs, *sizes]), reversed(pase.KERNELS[1:]), reversed(pase.STRIDES[1:]), strict=True)
         self.blocks = nn.ModuleList(
             Upsampling(size, outputs, kernel=kernel, stride=stride) for (size, outputs), kernel, stride in layers
         )

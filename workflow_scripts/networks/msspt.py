@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks import unet
 
+SOURCES = (1, 4)  # of the published separation networks
 PREFIX = "network."  # where an encoder keeps its U-Net
 SEPARATOR, BACK_END = "separator.", "back_end."  # where a joint network keeps its two parts
 #: what may stand around a name: the model in a checkpoint that holds more, and how TensorFlow ends variables
@@ -93,16 +94,22 @@ def renamed(state: Mapping[str, Tensor], layers: Mapping[str, tuple[str, str]]) 
     return found | {f"{name}num_batches_tracked": torch.tensor(0) for name in sorted(counted)}
 
 
-def width_of(shapes: Mapping[str, Sequence[int]], *, sources: int) -> float:
-    """Width of a separation network from the shapes of its tensors.
+def sources_of(shapes: Mapping[str, Sequence[int]]) -> int:
+    """Return how many sources a separation network has masks for, from the shapes of its tensors.
 
-    Raises `UserError` if it separates another number of sources or no width gives its channels, `LookupError` where a
-    tensor is missing.
+    Raises `UserError` for a number that no published network has, `LookupError` where a tensor is missing.
     """
-    found = shapes[f"{PREFIX}mask.weight"][0]
-    if found != sources:
-        hint = {1: ": import it as unet", 4: ": import it as unet_multiple"}.get(found, "")
-        raise UserError(f"it separates {found} sources, not {sources}{hint}")
+    sources = shapes[f"{PREFIX}mask.weight"][0]
+    if sources not in SOURCES:
+        raise UserError(f"it separates {sources} sources; allowed: {', '.join(map(str, SOURCES))}")
+    return sources
+
+
+def width_of(shapes: Mapping[str, Sequence[int]]) -> float:
+    """Return the width of a separation network from the shapes of its tensors.
+
+    Raises `UserError` if no width gives its channels, `LookupError` where a tensor is missing.
+    """
     return unet.width_of(shapes, prefix=PREFIX)
 
 

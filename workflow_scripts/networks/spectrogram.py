@@ -1,7 +1,6 @@
 """The time-frequency front end of the separation U-Net (Garoufis et al. 2024, section 3; the MSSPT code).
 
-Frames of 512 samples every 160, periodic Hann, no padding at the ends: 61,792 samples give 384 frames. Of the 257 bins
-the networks see the lower 256, since the highest, at 8 kHz, would make their maps odd.
+The window is a periodic Hann window; `sizes.spectrogram` has frames and bins.
 """
 
 from __future__ import annotations
@@ -13,22 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-SAMPLE_RATE = 16000  # Hz
-WINDOW, HOP = 512, 160
-BINS = WINDOW // 2  # without the highest
+from workflow_scripts.networks.sizes.spectrogram import BINS, HOP, MELS, SAMPLE_RATE, WINDOW, sample_count
+
 SMALLEST = 1e-4  # added to magnitudes before their logarithm, which is taken to base 10 throughout
-MELS, LOWEST_HZ, HIGHEST_HZ = 128, 100.0, 7800.0
+LOWEST_HZ, HIGHEST_HZ = 100.0, 7800.0  # of the mel bands
 _LN_10 = 2.3026  # as the code rounds it
-
-
-def frame_count(samples: int) -> int:
-    """Frames in `samples` samples; what is left at the end has none."""
-    return max(0, (samples - WINDOW) // HOP + 1)
-
-
-def sample_count(frames: int) -> int:
-    """Samples that `frames` frames cover: 61,792 for 384."""
-    return (frames - 1) * HOP + WINDOW
 
 
 def spectrum(waveform: Tensor) -> Tensor:

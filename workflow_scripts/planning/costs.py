@@ -197,8 +197,9 @@ def _crop_seconds(config: Mapping[str, Any]) -> float | None:
         seconds: float | None = config["training"].get("crop_seconds")
         return seconds
     head = unimported.level("head", config["head"]["name"])
-    rate = registry.fact("encoder", config["encoder"]["name"], "SAMPLE_RATE")
-    return float(head.window(registry.options(head, config["head"]["options"])) / float(str(rate)))
+    encoder = registry.load("encoder", config["encoder"]["name"])
+    rate = encoder.sample_rate(registry.options(encoder, config["encoder"]["options"]))
+    return float(head.window(registry.options(head, config["head"]["options"])) / rate)
 
 
 def _evaluated_key(config: Mapping[str, Any]) -> Key:
@@ -224,10 +225,9 @@ def _trained_key(plan: Plan, run: Run) -> Key:
 
 def _embedding(plan: Plan, run: Run) -> float | None:
     """Length of a clip's embedding; None where it depends on the crops of a clip or the width of the network."""
-    stated = plan.encoder(run)["options"].get("embedding")
-    if stated is None and registry.declared("encoder", run.encoder, "EMBEDDING"):
-        stated = registry.fact("encoder", run.encoder, "EMBEDDING")
-    return None if stated is None else float(str(stated))
+    encoder = plan.encoder(run)
+    stated = encoder["options"].get("embedding", getattr(registry.load("encoder", encoder["name"]), "EMBEDDING", None))
+    return None if stated is None else float(stated)
 
 
 def _heard(plan: Plan, run: Run) -> float | None:

@@ -141,6 +141,7 @@ class Plan:
     corpora: tuple[Path, ...] = ()  # folders of the prepared corpora
     audits: tuple[Path, ...] = ()  # numbers of the audit of each evaluated data set
     pretrained: tuple[Pretrained, ...] = ()
+    sample_rates: Mapping[str, int] = field(default_factory=dict)  # in Hz, of each encoder
     configfiles: tuple[str, ...] = ()  # what was put over the default config
     unfinished: bool = False  # after a run that failed: some evaluations are missing, others may be stale
 
@@ -191,6 +192,7 @@ def parse_plan(content: Mapping) -> Plan:
             )
             for entry in content.get("pretrained", ())
         ),
+        sample_rates=content.get("sample_rates", {}),
         configfiles=tuple(content.get("configfiles", ())),
         unfinished=bool(content.get("unfinished")),
     )

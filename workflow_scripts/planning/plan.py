@@ -133,8 +133,9 @@ class Plan:
 
     def sample_rate(self, encoder: str) -> int:
         """Sample rate in Hz at which an encoder hears corpora."""
-        rate = registry.fact("encoder", encoder, "SAMPLE_RATE")
-        assert isinstance(rate, int)
+        chosen = registry.entry(self.config["encoders"], encoder)
+        level = registry.load("encoder", chosen.level)
+        rate: int = level.sample_rate(registry.options(level, chosen.options))
         return rate
 
     def precomputed_workers(self, run: Run) -> list[str]:
@@ -229,7 +230,7 @@ class Plan:
         trained = self.pretrain(source)
         return self._job(
             "weigh",
-            chosen=[("weighting", run.weighting)],
+            chosen=[("weighting", self._level("weightings", run.weighting)["name"])],
             upstream=[trained],
             reads={
                 "weighting": self._level("weightings", run.weighting),
@@ -243,11 +244,12 @@ class Plan:
         """Pre-train an encoder."""
         rate = self.sample_rate(run.encoder)
         workers, augmentation = self.workers(run), self._level("augmentations", run.augmentation)
+        weighting = self._level("weightings", run.weighting)
         return self._job(
             "pretrain",
             chosen=[
-                ("encoder", run.encoder),
-                ("weighting", run.weighting),
+                ("encoder", self.encoder(run)["name"]),
+                ("weighting", weighting["name"]),
                 ("augmentation", augmentation["name"]),
                 *(("worker", name) for name in workers),
             ],
@@ -260,7 +262,7 @@ class Plan:
                 "corpus": run.corpus,
                 "encoder": self.encoder(run),
                 "workers": workers,
-                "weighting": self._level("weightings", run.weighting),
+                "weighting": weighting,
                 "augmentation": augmentation,
                 "recipe": self.config["recipes"][run.recipe],
                 "seed": run.pretrain_seed,
@@ -274,7 +276,7 @@ class Plan:
         assert worker is not None, "only runs that learn to separate are judged by it"
         return self._job(
             "evaluate_separation",
-            chosen=[("encoder", run.encoder), ("worker", worker)],
+            chosen=[("encoder", self.encoder(run)["name"]), ("worker", worker)],
             upstream=[self.prepare(run.corpus, self.sample_rate(run.encoder)), self.pretrain(run)],
             reads={"encoder": self.encoder(run), "worker": worker, "split": JUDGED_SPLIT},
         )
@@ -284,7 +286,7 @@ class Plan:
         """Bring a published checkpoint into our format."""
         return self._job(
             "import_checkpoint",
-            chosen=[("encoder", run.encoder)],
+            chosen=[("encoder", self.encoder(run)["name"])],
             reads={
                 "encoder": self.encoder(run),
                 "checkpoint": run.corpus,
@@ -297,7 +299,7 @@ class Plan:
         """Encode each clip of a data set once."""
         return self._job(
             "embed",
-            chosen=[("encoder", run.encoder)],
+            chosen=[("encoder", self.encoder(run)["name"])],
             upstream=[self.prepare(dataset, self.sample_rate(run.encoder)), *self._checkpoint(run)],
             reads={
                 "encoder": self.encoder(run),
@@ -323,7 +325,7 @@ class Plan:
             chosen=[
                 ("head", head["name"]),
                 ("scenario", cell.scenario),
-                *([("encoder", run.encoder)] if trains else []),
+                *([("encoder", self.encoder(run)["name"])] if trains else []),
             ],
             upstream=[corpus, *self._checkpoint(run)] if trains else [corpus, self.embed(run, cell.dataset)],
             reads={
@@ -391,6 +393,7 @@ class Plan:
         jobs: dict[tuple[str, str, str, str], int] = {}
         return {
             "scale": self.config["scale"],
+            "sample_rates": {run.encoder: self.sample_rate(run.encoder) for run, _ in self.evaluations},
             "studies": {name: self._described(study) for name, study in self.studies.items()},
             "evaluations": [
                 {
@@ -433,7 +436,7 @@ class Plan:
 
     def _described(self, study: Mapping[str, Any]) -> dict[str, Any]:
         """Return a study with the places of its evaluations in its own order, and all notes its reader needs."""
-        untrained = any(registry.fact("encoder", floor, "UNTRAINED_VERSION_OF") for floor in study["floors"])
+        untrained = not all(registry.entry(self.config["encoders"], floor).trained for floor in study["floors"])
         notes = [study.get("notes", "").strip(), ONE_DRAW if untrained else "", self.config.get("note", "").strip()]
         pairs = dict.fromkeys(expand(study, self.encoders_of_checkpoints))
         return {**study, "notes": " ".join(filter(None, notes)), "evaluations": [self._places[pair] for pair in pairs]}
@@ -527,14 +530,20 @@ class Plan:
         return [self.pretrain(run)] if run.pretrained else []
 
     def encoder(self, run: Run) -> dict[str, Any]:
-        """Name and options of a run's encoder; a checkpoint brings its own options."""
-        if run.imported:
-            return {"name": run.encoder, "options": dict(self.config["checkpoints"][run.corpus].get("options") or {})}
-        return self._level("encoders", run.encoder)
+        """Return file and options of a run's encoder.
+
+        A checkpoint brings its own options; of the encoder's entry it takes those that make a variant of the file.
+        """
+        encoder = self._level("encoders", run.encoder)
+        if not run.imported:
+            return encoder
+        fixed = getattr(registry.load("encoder", encoder["name"]), "VARIANT_OPTIONS", ())
+        variant = {name: value for name, value in encoder["options"].items() if name in fixed}
+        return encoder | {"options": variant | (self.config["checkpoints"][run.corpus].get("options") or {})}
 
     def _level(self, section: str, name: str) -> dict[str, Any]:
-        level, options = registry.entry(self.config[section], name)
-        return {"name": level, "options": options}
+        entry = registry.entry(self.config[section], name)
+        return {"name": entry.level, "options": entry.options}
 
     def _job(
         self,
@@ -572,7 +581,8 @@ def _digest_of_file(path: Path) -> str | None:
 
 def workers_of(config: Mapping[str, Any], worker_set: str) -> dict[str, dict[str, Any]]:
     """Return the workers of a set by the names of their files, with their options."""
-    return dict(registry.entry(config["workers"], name) for name in config["worker_sets"][worker_set])
+    entries = (registry.entry(config["workers"], name) for name in config["worker_sets"][worker_set])
+    return {entry.level: entry.options for entry in entries}
 
 
 def path_of(run: Run, cell: Cell | None = None) -> str:

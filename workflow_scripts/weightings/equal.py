@@ -16,6 +16,6 @@ class Options:
     """No options."""
 
 
-def weigh(losses: dict[str, Tensor], weights: Mapping[str, float]) -> Tensor:  # noqa: ARG001 - one shape for all weightings
+def weigh(losses: dict[str, Tensor], weights: Mapping[str, float]) -> Tensor:
     """Sum the losses, whatever the weights."""
     return torch.stack(list(losses.values())).sum()

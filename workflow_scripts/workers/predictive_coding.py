@@ -17,6 +17,7 @@ from workflow_scripts.configuration.compatibility import require_context
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks import cpc
 from workflow_scripts.networks.interfaces import Batch, Encoder, Worker
+from workflow_scripts.networks.sizes.cpc import CONTEXT
 from workflow_scripts.pretraining import distributed
 
 PRECOMPUTED = False
@@ -37,7 +38,7 @@ class Options:
     steps: int = 20
     negatives: int = 15
     window: int = 81
-    context: int = cpc.CONTEXT
+    context: int = CONTEXT
     own_context: bool = False
 
     def __post_init__(self) -> None:

@@ -17,8 +17,8 @@ from torch import nn
 from tests.synthetic_results import Results, factors
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import cpc
-from workflow_scripts.encoders import unet as unet_encoder
 from workflow_scripts.networks import audio_spectrogram_transformer, short_chunk_cnn, spectrogram, unet
+from workflow_scripts.networks.sizes.spectrogram import sample_count
 from workflow_scripts.planning.manifest import parse_plan
 from workflow_scripts.report import reproduction_table as reproduction
 from workflow_scripts.statistics.reproduction.table import reproduction_table
@@ -71,7 +71,9 @@ def run(results: Results, *, losses: str = "", records: dict[str, dict] | None =
 
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
-    return Results(tmp_path)
+    results = Results(tmp_path)
+    results.plan["sample_rates"] = {"pase": 16000, "cpc": 22050, "unet": 16000}
+    return results
 
 
 def test_a_mean_is_in_percent_over_the_trials_of_one_checkpoint(results: Results) -> None:
@@ -489,14 +491,14 @@ def test_layers_of_the_separating_networks_are_those_they_are_built_of(results: 
         "patch_side": transformer.v.patch_embed["proj"].kernel_size[0],
         "transformer_blocks": len(transformer.v.blocks),
         "mel_bands": spectrogram.mel_matrix().shape[1],
-        "spectrogram_window": spectrogram.spectrum(torch.zeros(1, spectrogram.sample_count(1))).shape[-1] * 2 - 2,
-        "spectrogram_hop": spectrogram.sample_count(2) - spectrogram.sample_count(1),
+        "spectrogram_window": spectrogram.spectrum(torch.zeros(1, sample_count(1))).shape[-1] * 2 - 2,
+        "spectrogram_hop": sample_count(2) - sample_count(1),
     }
     assert {name: line(results, name, {})["value"] for name in built} == built
     grid = [line(results, name, {})["value"] for name in ("patch_columns", "patch_rows")]
     assert grid[0] * grid[1] == transformer.v.pos_embed.shape[1] - audio_spectrogram_transformer.SPECIAL
     assert line(results, "insertion_spacing", {})["value"] == np.diff(audio_spectrogram_transformer.RECEIVING).mean()
-    assert line(results, "sample_rate_khz", {"encoder": "unet"})["value"] == unet_encoder.SAMPLE_RATE / 1000
+    assert line(results, "sample_rate_khz", {"encoder": "unet"})["value"] == 16
 
 
 def convolutions(block: nn.Module) -> int:

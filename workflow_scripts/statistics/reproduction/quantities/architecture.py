@@ -13,8 +13,8 @@ from workflow_scripts.statistics.reproduction.context import Estimate, Results, 
 from workflow_scripts.statistics.reproduction.quantities.settings import chosen, constant
 
 NETWORKS = f"{source.PACKAGE.name}.networks"
-SPECTROGRAM, UNET = f"{NETWORKS}.spectrogram", f"{NETWORKS}.unet"
-SHORT_CHUNK_CNN, AST = f"{NETWORKS}.short_chunk_cnn", f"{NETWORKS}.ast"
+SPECTROGRAM, UNET = f"{NETWORKS}.sizes.spectrogram", f"{NETWORKS}.unet"
+SHORT_CHUNK_CNN, AST = f"{NETWORKS}.short_chunk_cnn", f"{NETWORKS}.audio_spectrogram_transformer"
 CONVOLUTIONS = ("NormalisedConvolution2d", "Conv2d")  # transposed ones are called otherwise
 DENSE = ("NormalisedLinear", "Linear")
 

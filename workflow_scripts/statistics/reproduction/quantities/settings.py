@@ -27,7 +27,7 @@ from workflow_scripts.statistics.reproduction.context import (
 )
 
 MILLISECONDS = 1000  # in a second
-CPC = f"{source.PACKAGE.name}.networks.cpc"
+CPC = f"{source.PACKAGE.name}.networks.sizes.cpc"
 
 
 def hop(_: Selection, __: Results) -> Estimate:
@@ -45,15 +45,19 @@ def prosody_features(_: Selection, __: Results) -> Estimate:
     return chosen([number(registry.fact("worker", "prosody", "CHANNELS"))])
 
 
-def sample_rate(selection: Selection, _: Results) -> Estimate:
-    """Sample rate in Hz at which the encoders hear the clips."""
+def sample_rate(selection: Selection, results: Results) -> Estimate | Missing:
+    """Sample rate in Hz of the clips that the encoders read."""
     encoders = dict.fromkeys(each.factors["encoder"] for each in selection.chosen)
-    return chosen([number(registry.fact("encoder", encoder, "SAMPLE_RATE")) for encoder in encoders])
+    rates = results.plan.sample_rates
+    known = [number(rates[encoder]) for encoder in encoders if encoder in rates]
+    return chosen(known) if known else Missing(reason="the plan states no sample rate")
 
 
-def sample_rate_khz(selection: Selection, results: Results) -> Estimate:
+def sample_rate_khz(selection: Selection, results: Results) -> Estimate | Missing:
     """The same in kHz."""
     rate = sample_rate(selection, results)
+    if isinstance(rate, Missing):
+        return rate
     return chosen([rate.low / THOUSAND, rate.high / THOUSAND])
 
 
@@ -89,6 +93,8 @@ def input_milliseconds(selection: Selection, results: Results) -> Estimate | Mis
     samples, rate = input_samples(selection, results), sample_rate(selection, results)
     if isinstance(samples, Missing):
         return samples
+    if isinstance(rate, Missing):
+        return rate
     if rate.low != rate.high:
         return Missing(reason="encoders of several sample rates")
     return chosen([MILLISECONDS * length / rate.value for length in (samples.low, samples.high)])
@@ -113,7 +119,7 @@ def cpc_hop(_: Selection, __: Results) -> Estimate:
 
 def cpc_hop_milliseconds(selection: Selection, results: Results) -> Estimate:
     """The same in ms at its sample rate."""
-    rate = number(registry.fact("encoder", "cpc", "SAMPLE_RATE"))
+    rate = constant(CPC, "SAMPLE_RATE")
     return chosen([MILLISECONDS * cpc_hop(selection, results).value / rate])
 
 
