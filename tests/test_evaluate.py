@@ -89,7 +89,7 @@ def test_frozen_writes_one_row_per_trial_and_metric_with_every_factor(corpus, em
     constant |= {"config": provenance.digest(job), "data": corpus.facts.content}
     for column, value in constant.items():
         assert (table[column] == value).all()
-    assert sorted(table["seed"].unique()) == sorted(trial_seeds.seed_of(trial) for trial in range(3))
+    assert sorted(table["seed"].unique()) == sorted(trial_seeds.trial_seed(trial) for trial in range(3))
     assert table["value"].notna().all()
 
 
@@ -123,7 +123,7 @@ def test_the_record_names_data_upstream_and_seeds(corpus, embeddings, tmp_path):
     record = json.loads((tmp_path / "out" / "record.json").read_text())
     assert record["data"] == {"tones": corpus.facts.digest}
     assert record["upstream"]["data"] == {"tones": corpus.facts.digest}
-    assert record["seeds"] == [trial_seeds.seed_of(trial) for trial in range(3)]
+    assert record["seeds"] == [trial_seeds.trial_seed(trial) for trial in range(3)]
     assert record["config"] == config()
 
 

@@ -15,7 +15,7 @@ from workflow_scripts import embed, evaluate
 from workflow_scripts.checkpoints.encoder_file import save_encoder
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import samplecnn
-from workflow_scripts.evaluation.embedding import embed_rows
+from workflow_scripts.evaluation.embedding import embed_clips
 from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.networks.samplecnn import SampleCnn
 
@@ -82,8 +82,8 @@ def test_each_window_gets_the_embedding_it_has_alone_clip_after_clip(corpus, enc
 
 def test_embeddings_do_not_depend_on_their_company(corpus, encoder):
     rows, cpu = np.array([2, 0, 3, 1]), torch.device("cpu")
-    together = embed_rows(encoder, corpus, rows, device=cpu)
-    apart = embed_rows(encoder, corpus, rows, device=cpu, most_samples=1)
+    together = embed_clips(encoder, corpus, rows, device=cpu)
+    apart = embed_clips(encoder, corpus, rows, device=cpu, most_samples=1)
     torch.testing.assert_close(together, apart, atol=1e-5, rtol=0)
     assert len(together) == 3 + 2 + 1 + 1
 

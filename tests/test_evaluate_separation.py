@@ -18,7 +18,7 @@ from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.checkpoints.encoder_file import save_encoder
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import unet
-from workflow_scripts.evaluation.separation_quality import judge, separate, si_sdr, summary
+from workflow_scripts.evaluation.separation_quality import measure_separation, separate, si_sdr, summarise
 from workflow_scripts.networks import spectrogram
 from workflow_scripts.networks.sizes.spectrogram import frame_count, sample_count
 from workflow_scripts.workers._separation import FOUR
@@ -83,9 +83,9 @@ def test_each_segment_is_heard_as_in_training():
 
 
 def test_who_lets_everything_through_gains_nothing(corpus):
-    found = judge(Open(), corpus, corpus.rows("test"), sources=FOUR, device=torch.device("cpu"))
+    found = measure_separation(Open(), corpus, corpus.rows("test"), sources=FOUR, device=torch.device("cpu"))
     assert len(found) == 2 * 4
-    for source, numbers in summary(found).items():
+    for source, numbers in summarise(found).items():
         assert numbers["songs"] == 2
         assert numbers["si_sdr_gain"] == pytest.approx(0, abs=0.1), source  # the ends of a song come out softer
         assert numbers["sdr_gain"] == pytest.approx(0, abs=0.5)
@@ -96,7 +96,9 @@ def test_more_threads_find_the_same(corpus):
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            found.append(judge(Open(), corpus, corpus.rows("test"), sources=FOUR, device=torch.device("cpu")))
+            found.append(
+                measure_separation(Open(), corpus, corpus.rows("test"), sources=FOUR, device=torch.device("cpu"))
+            )
     finally:
         torch.set_num_threads(before)
     for alone, shared in zip(*found, strict=True):
@@ -111,9 +113,11 @@ def test_a_source_that_is_silent_or_alone_in_a_song_is_left_out(tmp_path, silent
         samples = np.memmap(corpus.folder / f"audio.{stem}.int16", dtype="<i2", mode="r+")
         samples[corpus.offsets[row] : corpus.offsets[row] + corpus.lengths[row]] = 0
         samples.flush()
-    found = judge(Open(), Corpus(corpus.folder), corpus.rows("test"), sources=FOUR, device=torch.device("cpu"))
+    found = measure_separation(
+        Open(), Corpus(corpus.folder), corpus.rows("test"), sources=FOUR, device=torch.device("cpu")
+    )
     left_out = silent if len(silent) == 1 else FOUR
-    assert {source: numbers["songs"] for source, numbers in summary(found).items()} == {
+    assert {source: numbers["songs"] for source, numbers in summarise(found).items()} == {
         **dict.fromkeys(FOUR, 2),
         **dict.fromkeys(left_out, 1),
     }

@@ -22,7 +22,7 @@ from workflow_scripts import acquire, evaluate, extract, prepare, pretrain
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core import files
 from workflow_scripts.core.errors import EXIT_USER_ERROR, run_command
-from workflow_scripts.evaluation.task import FinishedTrials
+from workflow_scripts.evaluation.task import TrialStore
 from workflow_scripts.levels.factors import DOWNSTREAM, PRETRAINING
 from workflow_scripts.pretraining.training_state import StateFile
 
@@ -52,7 +52,7 @@ def job_on_a_filling_disk(main: Callable[[list[str]], None], argv: list[str], fo
     if kind == "after the first state":
         StateFile.save = then_full(StateFile.save)  # type: ignore[method-assign]
     elif kind == "after the first trial":
-        FinishedTrials.store = then_full(FinishedTrials.store)  # type: ignore[method-assign]
+        TrialStore.store = then_full(TrialStore.store)  # type: ignore[method-assign]
     elif kind == "after it was measured":
         files.require_space = then_full(files.require_space, left=1 << 14)  # the header fits
     job(main, argv)

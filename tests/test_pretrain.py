@@ -25,9 +25,9 @@ from workflow_scripts.checkpoints.encoder_file import load_encoder
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import pase
 from workflow_scripts.pretraining import distributed, trainer
+from workflow_scripts.pretraining.data_loader import BatchLoader
 from workflow_scripts.pretraining.interruption import EXIT_INTERRUPTED
 from workflow_scripts.pretraining.run import Pretraining
-from workflow_scripts.pretraining.sampling import BatchLoader
 from workflow_scripts.pretraining.trainer import Trainer
 
 
@@ -118,7 +118,7 @@ def test_a_run_that_dies_after_every_third_step_ends_with_the_same_bytes(
     finished, corpus, tmp_path, monkeypatch, checkpoint_seconds
 ):
     """With 1000 seconds states are only saved at the ends of epochs, so steps are repeated."""
-    step, deaths, taken = Trainer._step, 0, 0
+    step, deaths, taken = Trainer._train_step, 0, 0
 
     def mortal(*given):
         nonlocal taken
@@ -127,7 +127,7 @@ def test_a_run_that_dies_after_every_third_step_ends_with_the_same_bytes(
             raise KilledError
         step(*given)
 
-    monkeypatch.setattr(Trainer, "_step", mortal)
+    monkeypatch.setattr(Trainer, "_train_step", mortal)
     changed = config(checkpoint_seconds=checkpoint_seconds)
     while not (tmp_path / "seed5" / "record.json").exists():
         try:
@@ -141,7 +141,7 @@ def test_a_run_that_dies_after_every_third_step_ends_with_the_same_bytes(
 
 
 def test_a_signal_saves_the_state_and_ends_with_its_own_code(finished, corpus, tmp_path, monkeypatch, capsys):
-    step, taken = Trainer._step, 0
+    step, taken = Trainer._train_step, 0
 
     def warned(*given):
         nonlocal taken
@@ -150,7 +150,7 @@ def test_a_signal_saves_the_state_and_ends_with_its_own_code(finished, corpus, t
             os.kill(os.getpid(), signal.SIGUSR1 if taken == 2 else signal.SIGTERM)
         step(*given)
 
-    monkeypatch.setattr(Trainer, "_step", warned)
+    monkeypatch.setattr(Trainer, "_train_step", warned)
     given = arguments(config(checkpoint_seconds=1000), corpus=corpus, output=tmp_path / "seed5")
     for steps, name in ((2, "SIGUSR1"), (4, "SIGTERM")):
         with pytest.raises(SystemExit) as ended:
@@ -183,7 +183,7 @@ def test_states_of_other_numbers_code_or_data_are_ignored(finished, corpus, tmp_
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_state(corpus, tmp_path, monkeypatch):
-    losses, calls = Trainer._losses, 0
+    losses, calls = Trainer._compute_losses, 0
 
     def diverging(trainer, batch):
         nonlocal calls
@@ -191,17 +191,17 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_state(co
         found = losses(trainer, batch)
         return found | {"mfcc": found["mfcc"] * float("nan")} if calls == 3 else found
 
-    monkeypatch.setattr(Trainer, "_losses", diverging)
+    monkeypatch.setattr(Trainer, "_compute_losses", diverging)
     with pytest.raises(UserError, match="loss of worker mfcc is nan in step 3"):
         pretrain.main(arguments(config(), corpus=corpus, output=tmp_path / "seed5"))
     assert not (tmp_path / "seed5").exists()
     saved = torch.load(states(tmp_path / "seed5")[0], weights_only=True)
-    assert saved["done"] == 2
+    assert saved["steps_done"] == 2
     assert all(torch.isfinite(value).all() for value in saved["modules"]["encoder"].values())
 
 
 def test_weights_that_are_no_numbers_never_replace_a_good_state(corpus, tmp_path, monkeypatch):
-    step, taken = Trainer._step, 0
+    step, taken = Trainer._train_step, 0
 
     def exploding(trainer, *given):
         nonlocal taken
@@ -210,10 +210,10 @@ def test_weights_that_are_no_numbers_never_replace_a_good_state(corpus, tmp_path
         if taken == 3:
             trainer.encoder.W.weight.data[0] = float("inf")
 
-    monkeypatch.setattr(Trainer, "_step", exploding)
+    monkeypatch.setattr(Trainer, "_train_step", exploding)
     with pytest.raises(UserError, match="weights of encoder are not finite after step 3"):
         pretrain.main(arguments(config(), corpus=corpus, output=tmp_path / "seed5"))
-    assert torch.load(states(tmp_path / "seed5")[0], weights_only=True)["done"] == 2
+    assert torch.load(states(tmp_path / "seed5")[0], weights_only=True)["steps_done"] == 2
 
 
 def test_a_real_divergence_ends_in_one_line(corpus, tmp_path):
@@ -331,7 +331,7 @@ def test_a_signal_to_one_process_stops_all_and_any_number_goes_on(all_six, corpu
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(corpus, tmp_path, monkeypatch):
-    monkeypatch.setattr(distributed, "size", lambda: 3)
+    monkeypatch.setattr(distributed, "world_size", lambda: 3)
     with pytest.raises(UserError, match=r"a batch of 4 in 2 parts .* 3 processes: choose a multiple of 6"):
         pretrain.main(arguments(config(batch=4, accumulate=2), corpus=corpus, output=tmp_path / "seed5"))
 
@@ -416,7 +416,7 @@ def test_first_weights_do_not_depend_on_the_other_workers(corpus, tmp_path):
             code="",
             device=torch.device("cpu"),
         )
-        return run.encoder().state_dict(), run.workers(8)["mfcc"].state_dict()
+        return run.build_encoder().state_dict(), run.build_workers(8)["mfcc"].state_dict()
 
     torch.testing.assert_close(first(["mfcc"]), first(["lps", "mfcc", "waveform"]), rtol=0, atol=0)
 

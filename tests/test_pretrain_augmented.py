@@ -67,7 +67,7 @@ def test_augmented_pieces_of_songs_train_and_a_stopped_run_goes_on_exactly(songs
         code="c0de",
         device=torch.device("cpu"),
     )
-    stopped.trainer().run(epochs=1)
+    stopped.build_trainer().run(epochs=1)
     pretrain.main(arguments(CLMR, corpus=songs, output=tmp_path / "stopped" / "seed5"))
     first, again = (weights(tmp_path / name / "seed5") for name in ("whole", "stopped"))
     assert all(torch.equal(first[name], again[name]) for name in first)

@@ -121,7 +121,7 @@ class KilledError(Exception):
 
 
 def test_a_run_that_dies_in_the_middle_ends_with_the_same_bytes(run, tmp_path, monkeypatch):
-    step, taken = Trainer._step, 0
+    step, taken = Trainer._train_step, 0
 
     def mortal(*given):
         nonlocal taken
@@ -130,7 +130,7 @@ def test_a_run_that_dies_in_the_middle_ends_with_the_same_bytes(run, tmp_path, m
             raise KilledError
         step(*given)
 
-    monkeypatch.setattr(Trainer, "_step", mortal)
+    monkeypatch.setattr(Trainer, "_train_step", mortal)
     output = tmp_path / "seed5"
     for _ in range(2):
         with pytest.raises(KilledError):

@@ -82,7 +82,7 @@ def test_a_run_writes_the_encoder_its_losses_and_record(which, corpus, tmp_path)
 def test_a_killed_run_ends_with_the_bits_of_one_that_was_not(which, corpus, tmp_path, monkeypatch):
     given = config(which)
     pretrain.main(arguments(given, corpus=corpus, output=tmp_path / "whole"))
-    step, steps = Trainer._step, []
+    step, steps = Trainer._train_step, []
 
     def dies(self, *received):
         steps.append(received[0])
@@ -90,10 +90,10 @@ def test_a_killed_run_ends_with_the_bits_of_one_that_was_not(which, corpus, tmp_
             raise KeyboardInterrupt
         return step(self, *received)
 
-    monkeypatch.setattr(Trainer, "_step", dies)
+    monkeypatch.setattr(Trainer, "_train_step", dies)
     with pytest.raises(KeyboardInterrupt):
         pretrain.main(arguments(given, corpus=corpus, output=tmp_path / "killed"))
-    monkeypatch.setattr(Trainer, "_step", step)
+    monkeypatch.setattr(Trainer, "_train_step", step)
     pretrain.main(arguments(given, corpus=corpus, output=tmp_path / "killed"))
     (weights, losses), (resumed_weights, resumed_losses) = results(tmp_path / "whole"), results(tmp_path / "killed")
     assert losses == resumed_losses

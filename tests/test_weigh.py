@@ -89,11 +89,11 @@ def test_it_goes_on_from_where_the_whole_run_was_stopped(corpus, finished, tmp_p
     stopped = Pretraining(
         config=config(), corpus=corpus, features={}, output=source, code="c0de", device=torch.device("cpu")
     )
-    stopped.trainer().run(epochs=1)
-    before = stopped.state.steps()
+    stopped.build_trainer().run(epochs=1)
+    before = stopped.state_file.steps_done()
     found = weighed(corpus, source=source, output=tmp_path / "mine")
     assert found["weights"] == pytest.approx(expected(finished), rel=1e-7)
-    assert 0 < before < stopped.state.steps(), "and the whole run goes on from there"
+    assert 0 < before < stopped.state_file.steps_done(), "and the whole run goes on from there"
 
 
 def test_nothing_is_left_beside_a_run_that_finished_meanwhile(corpus, finished, tmp_path, monkeypatch):

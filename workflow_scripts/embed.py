@@ -26,7 +26,7 @@ from workflow_scripts.core import files
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.progress import track
 from workflow_scripts.core.provenance import Record
-from workflow_scripts.evaluation.embedding import embed_rows
+from workflow_scripts.evaluation.embedding import embed_clips
 from workflow_scripts.pretraining.device import best_device, device_name
 
 
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> None:
     corpus = Corpus(arguments.corpus)
     encoder = build_encoder(config["encoder"], seed=config["seed"], checkpoint=arguments.checkpoint).to(device)
     check_rate(encoder, corpus)
-    embeddings = embed_rows(
+    embeddings = embed_clips(
         encoder,
         corpus,
         np.arange(len(corpus)),

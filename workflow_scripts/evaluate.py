@@ -31,7 +31,7 @@ from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.provenance import Record
 from workflow_scripts.evaluation import trial_seeds
 from workflow_scripts.evaluation.crops import Crops
-from workflow_scripts.evaluation.task import Cell, FinishedTrials, TrialResult, arrays_of
+from workflow_scripts.evaluation.task import EvaluationTask, TrialResult, TrialStore, arrays_of
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.networks.head_interfaces import Head, MapsHead
@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
         data={corpus.facts.dataset: corpus.facts.digest},
         device=device_name(cell.device),
         upstream=used,
-        seeds=[trial_seeds.seed_of(result.trial) for result in results],
+        seeds=[trial_seeds.trial_seed(result.trial) for result in results],
         **weights,
     )
     files.write_json(arguments.output / "record.json", content)
@@ -115,20 +115,20 @@ def _read_record(path: Path) -> dict[str, Any]:
 
 def _cell(
     config: Mapping[str, Any], arguments: argparse.Namespace, *, corpus: Corpus, source: Path | None, digest: str
-) -> Cell:
+) -> EvaluationTask:
     if corpus.facts.task == "unlabelled":
         raise UserError(f"{corpus.folder} has no labels: it can be pre-trained on, not evaluated")
     embeddings, crop_length = _embeddings(arguments.embeddings, corpus) if arguments.embeddings else (None, None)
     build_maps_head = functools.partial(_build_maps_head, config["head"], outputs=len(corpus.facts.classes))
-    return Cell(
+    return EvaluationTask(
         corpus=corpus,
         build_head=functools.partial(_build_head, config["head"], outputs=len(corpus.facts.classes)),
         build_maps_head=build_maps_head if _reads_maps(config["head"]) else None,
-        fraction=trial_seeds.fraction_of(config["fraction"]),
+        fraction=trial_seeds.parse_fraction(config["fraction"]),
         trials=config["trials"],
         settings=trial_seeds.settings_of(config["training"]),
         device=best_device() if embeddings is None else torch.device("cpu"),  # frozen jobs ask for no GPU
-        finished=FinishedTrials(arguments.output.with_name(f".{arguments.output.name}.trials"), digest=digest),
+        finished=TrialStore(arguments.output.with_name(f".{arguments.output.name}.trials"), digest=digest),
         embeddings=embeddings,
         crop_length=crop_length,
         build_encoder=lambda seed: build_encoder(config["encoder"], seed=seed, checkpoint=source),
@@ -168,7 +168,7 @@ def _embeddings(path: Path, corpus: Corpus) -> tuple[np.ndarray, int | None]:
     return embeddings, crop_length
 
 
-def _write_predictions(path: Path, cell: Cell, results: list[TrialResult]) -> None:
+def _write_predictions(path: Path, cell: EvaluationTask, results: list[TrialResult]) -> None:
     """Write what the trials predicted; the same predictions give the same bytes (numpy dates its zip entries 1980)."""
     corpus, rows = cell.corpus, cell.rows("test")
     labels = corpus.labels[rows]
@@ -187,12 +187,12 @@ def _write_predictions(path: Path, cell: Cell, results: list[TrialResult]) -> No
         )
 
 
-def _table(cell: Cell, results: list[TrialResult], *, config: Mapping[str, Any], code: str) -> pd.DataFrame:
+def _table(cell: EvaluationTask, results: list[TrialResult], *, config: Mapping[str, Any], code: str) -> pd.DataFrame:
     """One row per trial and metric, every factor a column."""
     facts, labels = cell.corpus.facts, cell.corpus.labels[cell.rows("test")]
     rows = [
         {factor: config["factors"][factor] for factor in FACTORS}
-        | {"trial": result.trial, "seed": trial_seeds.seed_of(result.trial), "metric": metric, "value": value}
+        | {"trial": result.trial, "seed": trial_seeds.trial_seed(result.trial), "metric": metric, "value": value}
         | {"train_clips": result.train_clips, "valid_clips": len(cell.rows("valid")), "test_clips": len(labels)}
         | {"quarantined": facts.quarantined, "source": facts.source, "code": code}
         | {"config": provenance.digest(config), "data": facts.content, "device": device_name(cell.device)}

@@ -24,7 +24,7 @@ from workflow_scripts.core import files
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.progress import track
 from workflow_scripts.core.provenance import Record
-from workflow_scripts.evaluation.separation_quality import judge, summary
+from workflow_scripts.evaluation.separation_quality import measure_separation, summarise
 from workflow_scripts.levels import registry
 from workflow_scripts.pretraining.device import best_device, device_name, use_threads
 from workflow_scripts.pretraining.stem_mixtures import Mixer
@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> None:
     built.check(encoder)
     rows = corpus.rows(config["split"])
     compatibility.require_songs_to_judge(len(rows), corpus=corpus.folder, split=config["split"])
-    found = judge(
+    found = measure_separation(
         encoder,
         corpus,
         rows,
@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> None:
         device=device_name(device),
         source=corpus.facts.source,
         songs=len(rows),
-        sources=summary(found),
+        sources=summarise(found),
         by_song=[asdict(one) for one in found],
     )
     files.write_json(arguments.output, content)

@@ -32,8 +32,8 @@ from workflow_scripts.pretraining import distributed
 from workflow_scripts.pretraining.device import best_device, device_name, use_threads
 from workflow_scripts.pretraining.interruption import EXIT_INTERRUPTED, InterruptedRunError
 from workflow_scripts.pretraining.loss_weights import read_weights
-from workflow_scripts.pretraining.run import Pretraining, named_file
-from workflow_scripts.pretraining.trainer import Outcome, Trainer
+from workflow_scripts.pretraining.run import Pretraining, parse_named_file
+from workflow_scripts.pretraining.trainer import Trainer, TrainingResult
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _parser().parse_args(argv)
     use_threads(arguments.threads)
     record = provenance.Record(config=arguments.config, code=arguments.code)
-    with distributed.joined(best_device()) as device:
+    with distributed.process_group(best_device()) as device:
         run = Pretraining(
             config=arguments.config,
             corpus=Corpus(arguments.corpus),
@@ -51,22 +51,22 @@ def main(argv: list[str] | None = None) -> None:
             device=device,
             weights=None if arguments.weights is None else read_weights(arguments.weights),
         )
-        trainer = run.trainer()
+        trainer = run.build_trainer()
         try:
             outcome = trainer.run()
         except InterruptedRunError as interrupted:
-            if distributed.is_first():
+            if distributed.is_main_process():
                 print(f"prelude: {interrupted}", file=sys.stderr, flush=True)
             sys.exit(EXIT_INTERRUPTED)
-        if distributed.is_first():
+        if distributed.is_main_process():
             _write(run, trainer, outcome, record)
 
 
-def _write(run: Pretraining, trainer: Trainer, outcome: Outcome, record: provenance.Record) -> None:
-    more = run.write(trainer, outcome)
+def _write(run: Pretraining, trainer: Trainer, outcome: TrainingResult, record: provenance.Record) -> None:
+    more = run.write_results(trainer, outcome)
     data = {run.corpus.facts.dataset: run.corpus.facts.digest}
     files.write_json(run.output / "record.json", record.content(data=data, device=device_name(run.device), **more))
-    trainer.state.remove()
+    trainer.state_file.remove()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--code", required=True, help="digest of the job's code, for the record")
     parser.add_argument("--corpus", type=Path, required=True, help="prepared corpus")
     parser.add_argument(
-        "--features", type=named_file, action="append", default=[], metavar="WORKER=FILE", help="stored targets"
+        "--features", type=parse_named_file, action="append", default=[], metavar="WORKER=FILE", help="stored targets"
     )
     parser.add_argument("--weights", type=Path, help="weights of the workers' losses, written by weigh (all 1)")
     parser.add_argument("--output", type=Path, required=True, help="folder for encoder, losses and record")

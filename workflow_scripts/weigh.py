@@ -26,9 +26,9 @@ from workflow_scripts.levels import registry
 from workflow_scripts.pretraining import distributed
 from workflow_scripts.pretraining.device import best_device, device_name, use_threads
 from workflow_scripts.pretraining.interruption import EXIT_INTERRUPTED, InterruptedRunError
-from workflow_scripts.pretraining.loss_log import History, Row
-from workflow_scripts.pretraining.loss_weights import check, read_losses, validation_losses
-from workflow_scripts.pretraining.run import Pretraining, named_file
+from workflow_scripts.pretraining.loss_log import LossLog, LossRow
+from workflow_scripts.pretraining.loss_weights import read_losses, require_positive, validation_losses
+from workflow_scripts.pretraining.run import Pretraining, parse_named_file
 from workflow_scripts.pretraining.training_state import StateFile
 
 RECORD = "weigh.json"
@@ -38,7 +38,7 @@ RECORD = "weigh.json"
 class Losses:
     """Losses of the first epochs and where they were found."""
 
-    rows: Sequence[Row]
+    rows: Sequence[LossRow]
     found: str
 
 
@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
     record = provenance.Record(config=config, code=arguments.code)
     level = registry.load("weighting", config["weighting"]["name"])
     options = registry.options(level, config["weighting"].get("options", {}))
-    with distributed.joined(best_device()) as device:
+    with distributed.process_group(best_device()) as device:
         run = Pretraining(
             config=config["run"],
             corpus=Corpus(arguments.corpus),
@@ -63,17 +63,17 @@ def main(argv: list[str] | None = None) -> None:
         if not run.recipe.validation_batches:
             raise UserError("weights need validation losses: set the recipe's validation_batches above 0")
         losses = _losses(run, arguments.source, epochs)
-        if not distributed.is_first():
+        if not distributed.is_main_process():
             return
         by_worker = validation_losses(losses.rows, epochs=epochs)
         weights = level.weights(by_worker)
-        check(weights)
+        require_positive(weights)
         files.write_json(arguments.output, {"weights": weights})
         data = {run.corpus.facts.dataset: run.corpus.facts.digest}
         more = {"weights": weights, "losses": by_worker, "epochs": epochs, "losses_found": losses.found}
         content = record.content(data=data, device=device_name(run.device), **more)
         files.write_json(arguments.output.with_name(RECORD), content)
-        run.state.remove()
+        run.state_file.remove()
 
 
 def _losses(run: Pretraining, source: Path, epochs: int) -> Losses:
@@ -81,7 +81,7 @@ def _losses(run: Pretraining, source: Path, epochs: int) -> Losses:
         found = _finished(run, source) or _in_progress(run, source, epochs)
         return found or _trained(run, source, epochs)
     except InterruptedRunError as interrupted:
-        if distributed.is_first():
+        if distributed.is_main_process():
             print(f"prelude: {interrupted}", file=sys.stderr, flush=True)
         sys.exit(EXIT_INTERRUPTED)
 
@@ -101,21 +101,21 @@ def _finished(run: Pretraining, source: Path) -> Losses | None:
 def _in_progress(run: Pretraining, source: Path, epochs: int) -> Losses | None:
     """Losses of the run if it was stopped, or is still at work, after the last of these epochs."""
     saved = StateFile(source, run.digest()).load(run.device)
-    rows = History.from_state(saved["history"]).rows if saved else []
+    rows = LossLog.from_state(saved["loss_log"]).rows if saved else []
     return Losses(rows=rows, found="run in progress") if any(row.epoch >= epochs for row in rows) else None
 
 
 def _trained(run: Pretraining, source: Path, epochs: int) -> Losses:
     """Train the first epochs, from where the whole run was stopped; it will go on from what they leave."""
     theirs = StateFile(source, run.digest())
-    before = theirs.steps()
-    if distributed.is_first() and before > run.state.steps():
-        theirs.copy_to(run.state)
-    distributed.wait_for_all()
-    outcome = run.trainer().run(epochs=epochs)
-    if distributed.is_first() and outcome.steps > before and _finished(run, source) is None:
-        run.state.copy_to(theirs)
-    return Losses(rows=outcome.history.rows, found="first epochs, trained for this")
+    before = theirs.steps_done()
+    if distributed.is_main_process() and before > run.state_file.steps_done():
+        theirs.copy_to(run.state_file)
+    distributed.barrier()
+    outcome = run.build_trainer().run(epochs=epochs)
+    if distributed.is_main_process() and outcome.steps > before and _finished(run, source) is None:
+        run.state_file.copy_to(theirs)
+    return Losses(rows=outcome.loss_log.rows, found="first epochs, trained for this")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -124,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--code", required=True, help="digest of the job's code, for the record")
     parser.add_argument("--corpus", type=Path, required=True, help="prepared corpus")
     parser.add_argument(
-        "--features", type=named_file, action="append", default=[], metavar="WORKER=FILE", help="stored targets"
+        "--features", type=parse_named_file, action="append", default=[], metavar="WORKER=FILE", help="stored targets"
     )
     parser.add_argument("--source", type=Path, required=True, help="folder of the run whose losses are used")
     parser.add_argument("--output", type=Path, required=True, help="weights.json to write")

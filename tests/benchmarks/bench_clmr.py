@@ -99,7 +99,7 @@ def trainer_of(folder: Path, *, batch: int) -> Trainer:
     run = Pretraining(
         config=config, corpus=corpus, features={}, output=folder / "run", code="c0de", device=best_device()
     )
-    return run.trainer()
+    return run.build_trainer()
 
 
 def measured(trainer: Trainer, *, steps: int) -> dict[str, float]:
@@ -115,7 +115,7 @@ def measured(trainer: Trainer, *, steps: int) -> dict[str, float]:
         if step == 0:
             stages = Stages(trainer.device)
         with stages.timed("loading"):
-            batch = next(loader.batches([(trainer.cutter.training(step + 1), step + 1)]))
+            batch = next(loader.batches([(trainer.sampler.training_crops(step + 1), step + 1)]))
         with stages.timed("augmentation"):
             audio = trainer.loader.augmentation(batch.clean, generator=torch.Generator().manual_seed(step + 1))
         one_step(trainer, Batch(clean=batch.clean, audio=audio, views=batch.views), optimiser, stages)

@@ -93,9 +93,9 @@ class Bench:
             code="c0de",
             device=device,
         )
-        trainer = run.trainer()
+        trainer = run.build_trainer()
         started = time.perf_counter()
-        for batch in trainer.loader.batches((trainer.cutter.training(step), step) for step in range(LOADED)):
+        for batch in trainer.loader.batches((trainer.sampler.training_crops(step), step) for step in range(LOADED)):
             batch.clean.sum().item()  # reads every sample, and waits for a GPU's copy
         return (time.perf_counter() - started) / LOADED
 

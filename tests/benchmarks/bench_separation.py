@@ -30,8 +30,8 @@ from torch.nn import functional
 from tests.corpora import write_corpus
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.encoders import unet
-from workflow_scripts.evaluation.task import Cell, FinishedTrials
-from workflow_scripts.evaluation.trial_models import OnMaps
+from workflow_scripts.evaluation.task import EvaluationTask, TrialStore
+from workflow_scripts.evaluation.trial_models import MapsModel
 from workflow_scripts.evaluation.trial_seeds import TrialSettings
 from workflow_scripts.levels import registry
 from workflow_scripts.networks import spectrogram
@@ -184,7 +184,7 @@ def _ours_separating(given: argparse.Namespace, folder: Path, *, batch: int) -> 
     run = Pretraining(
         config=config, corpus=corpus, features={}, output=folder / "run", code="c0de", device=best_device()
     )
-    trainer = run.trainer()
+    trainer = run.build_trainer()
     first = trainer.run(epochs=1).throughput.step_seconds
     return (trainer.run().throughput.step_seconds - first) / given.steps
 
@@ -194,7 +194,7 @@ def _ours_joint(given: argparse.Namespace, folder: Path, net: str) -> float:
     corpus = write_corpus(
         folder / "tones", clips=batch * 2, seconds=8.0, classes=CLASSES, task="multilabel", sample_rate=16000
     )
-    model = OnMaps(_cell(given, corpus, folder, net), 0)
+    model = MapsModel(_cell(given, corpus, folder, net), 0)
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-4)
     rows = np.arange(batch)
 
@@ -205,11 +205,11 @@ def _ours_joint(given: argparse.Namespace, folder: Path, net: str) -> float:
     return timed(step, steps=given.steps)
 
 
-def _cell(given: argparse.Namespace, corpus: Corpus, folder: Path, net: str) -> Cell:
+def _cell(given: argparse.Namespace, corpus: Corpus, folder: Path, net: str) -> EvaluationTask:
     def no_embeddings(inputs: int) -> nn.Module:
         raise AssertionError(inputs)
 
-    return Cell(
+    return EvaluationTask(
         corpus=corpus,
         build_head=no_embeddings,
         build_maps_head=lambda sources, decoder: _head(given, net),
@@ -217,7 +217,7 @@ def _cell(given: argparse.Namespace, corpus: Corpus, folder: Path, net: str) -> 
         trials=1,
         settings=TrialSettings(batch=BATCHES[net]),
         device=best_device(),
-        finished=FinishedTrials(folder / "kept", digest="digest"),
+        finished=TrialStore(folder / "kept", digest="digest"),
         build_encoder=lambda seed: unet.build(unet.Options(width=given.width)),
     )
 

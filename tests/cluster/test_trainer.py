@@ -85,7 +85,7 @@ def test_out_of_time_and_cancelled_the_trainer_goes_on(tmp_path: Path) -> None:
     slurm.wait(lambda: "stopped by SIGUSR1 after step" in workflow.log, "it is not warned", seconds=PATIENCE)
     second = workflow.running(comment)
     log = folder / "results/smoke/logs/pretrain" / f"{RUN.partition('pretrained/')[2]}.log"
-    slurm.wait(lambda: log.exists() and "going on after step" in log.read_text(), "it does not go on", seconds=PATIENCE)
+    slurm.wait(lambda: log.exists() and "resuming at step" in log.read_text(), "it does not resume", seconds=PATIENCE)
     time.sleep(2)  # some steps
     slurm.run("scancel", second.number)
     slurm.wait(lambda: "stopped by SIGTERM after step" in workflow.log, "it does not save", seconds=PATIENCE)

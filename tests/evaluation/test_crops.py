@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workflow_scripts.evaluation.crops import Crops, averaged
+from workflow_scripts.evaluation.crops import Crops, average_predictions
 
 LENGTHS = np.array([30, 9, 10, 25])
 CROPS = Crops.of(LENGTHS, 10)
@@ -64,13 +64,13 @@ def test_the_probabilities_of_a_clip_are_the_means_of_its_crops(counts, task, sc
         return values.softmax(-1) if task == "multiclass" else values.sigmoid()
 
     expected = torch.stack([part.mean(0) for part in probabilities(logits).split(counts)])
-    torch.testing.assert_close(probabilities(averaged(task, logits, crops)), expected, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(probabilities(average_predictions(task, logits, crops)), expected, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
 def test_certain_crops_stay_finite(task):
     logits = torch.tensor([[300.0, -300.0], [300.0, -300.0], [-300.0, 300.0], [200.0, -200.0]])
-    found = averaged(task, logits, Crops.of(np.array([2, 2]), 1))
+    found = average_predictions(task, logits, Crops.of(np.array([2, 2]), 1))
     assert torch.isfinite(found).all()
     assert found[0, 0] - found[0, 1] > 500
     torch.testing.assert_close(
@@ -80,4 +80,4 @@ def test_certain_crops_stay_finite(task):
 
 def test_clips_of_one_crop_are_left_as_they_are():
     logits = torch.randn(4, 3)
-    assert averaged("multilabel", logits, Crops.of(LENGTHS, None)) is logits
+    assert average_predictions("multilabel", logits, Crops.of(LENGTHS, None)) is logits

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.evaluation.crops import Crops
 from workflow_scripts.evaluation.losses import downstream_loss, probabilities
-from workflow_scripts.evaluation.stacked_heads import Labelled, logits_of, train_heads
-from workflow_scripts.evaluation.trial_heads import initial_values
-from workflow_scripts.evaluation.trial_seeds import TrialSettings, order
+from workflow_scripts.evaluation.stacked_heads import LabelledEmbeddings, compute_logits, train_heads
+from workflow_scripts.evaluation.trial_heads import initial_parameters
+from workflow_scripts.evaluation.trial_seeds import TrialSettings, shuffle_rows
 from workflow_scripts.heads import linear
 
 CLIPS, SIZE, CLASSES = 90, 12, 3
@@ -24,7 +24,9 @@ def labelled(task, seed=0, signal=1.0):
     if task == "multilabel":
         labels[generator.random(labels.shape) < 0.4] = np.nan
     each = Crops.of(np.ones(CLIPS), None)
-    return Labelled(embeddings=torch.from_numpy(inputs), labels=torch.from_numpy(labels), task=task, crops=each)
+    return LabelledEmbeddings(
+        embeddings=torch.from_numpy(inputs), labels=torch.from_numpy(labels), task=task, crops=each
+    )
 
 
 def head():
@@ -40,7 +42,7 @@ def fit(data, numbers, **numbers_of_settings):
     fitted = train_heads(
         head(), data, numbers=numbers, train=[subset(trial) for trial in numbers], valid=VALID, settings=chosen
     )
-    return fitted, logits_of(head(), fitted.parameters, data, clips=TEST, places=range(len(numbers)))
+    return fitted, compute_logits(head(), fitted.parameters, data, clips=TEST, places=range(len(numbers)))
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
@@ -70,7 +72,7 @@ def test_every_crop_of_a_clip_is_learned_from_and_scored(task):
     """The first crop of each clip is silent, the second tells the class: it must be heard, and count half."""
     data = labelled(task, signal=6.0)
     crops = torch.stack([torch.zeros_like(data.embeddings), data.embeddings], dim=1).flatten(0, 1)
-    data = Labelled(embeddings=crops, labels=data.labels, task=task, crops=Crops.of(np.full(CLIPS, 2), 1))
+    data = LabelledEmbeddings(embeddings=crops, labels=data.labels, task=task, crops=Crops.of(np.full(CLIPS, 2), 1))
     fitted, logits = fit(data, range(2))
     apart = [
         head().apply({n: v[:1] for n, v in fitted.parameters.items()}, crops[None, place::2])[0] for place in (0, 1)
@@ -85,7 +87,7 @@ def test_every_crop_of_a_clip_is_learned_from_and_scored(task):
 def test_equals_a_plain_loop_over_one_trial(task):
     """An independent reading: nn.Linear, torch's own losses, explicit patience."""
     data, trial = labelled(task), 3
-    first = initial_values(head(), [trial])
+    first = initial_parameters(head(), [trial])
     layer = torch.nn.Linear(SIZE, CLASSES)
     layer.weight.data, layer.bias.data = first["weight"][0].T.clone(), first["bias"][0, 0].clone()
     adam = torch.optim.Adam(layer.parameters(), lr=0.03)
@@ -99,7 +101,7 @@ def test_equals_a_plain_loop_over_one_trial(task):
 
     lowest, best, waited, epochs = float("inf"), None, 0, 0
     while waited < 10 and epochs < 60:
-        shuffled = order(subset(trial), trial=trial, epoch=epochs)
+        shuffled = shuffle_rows(subset(trial), trial=trial, epoch=epochs)
         for rows in torch.from_numpy(shuffled).split(16):
             adam.zero_grad()
             loss(rows).backward()

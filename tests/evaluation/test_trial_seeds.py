@@ -16,18 +16,20 @@ def one_hot(classes):
 
 def multiclass_subset(fraction, trial, classes=None, ids=IDS, rows=ROWS):
     labels = one_hot(np.arange(len(rows)) % 4 if classes is None else classes)
-    return trial_seeds.label_subset(rows, clips=ids, labels=labels, task="multiclass", fraction=fraction, trial=trial)
+    return trial_seeds.choose_label_subset(
+        rows, clips=ids, labels=labels, task="multiclass", fraction=fraction, trial=trial
+    )
 
 
 @pytest.mark.parametrize(("name", "share"), [("100pct", 1.0), ("1pct", 0.01), ("12.5pct", 0.125), ("0.1pct", 0.001)])
 def test_fraction_names_state_the_share(name, share):
-    assert trial_seeds.fraction_of(name) == pytest.approx(share)
+    assert trial_seeds.parse_fraction(name) == pytest.approx(share)
 
 
 @pytest.mark.parametrize("name", ["100", "1 pct", "0pct", "101pct", "-1pct", ".5pct", "half", "1pct ", "nanpct"])
 def test_a_name_that_is_no_fraction_is_refused(name):
     with pytest.raises(UserError, match="unknown fraction"):
-        trial_seeds.fraction_of(name)
+        trial_seeds.parse_fraction(name)
 
 
 def test_settings_come_from_a_config_and_unknown_keys_are_named():
@@ -39,13 +41,13 @@ def test_settings_come_from_a_config_and_unknown_keys_are_named():
 
 
 def test_seeds_are_fixed_forever():
-    assert [trial_seeds.seed_of(trial) for trial in range(3)] == [2968811710, 1835504127, 2834126987]
-    assert trial_seeds.generator("order", 0, 0).integers(1000, size=3).tolist() == [188, 666, 825]
+    assert [trial_seeds.trial_seed(trial) for trial in range(3)] == [2968811710, 1835504127, 2834126987]
+    assert trial_seeds.make_rng("order", 0, 0).integers(1000, size=3).tolist() == [188, 666, 825]
 
 
 def test_purposes_trials_and_counters_draw_different_numbers():
     draws = [
-        trial_seeds.generator(purpose, trial, counter).random()
+        trial_seeds.make_rng(purpose, trial, counter).random()
         for purpose in trial_seeds.PURPOSES
         for trial in range(3)
         for counter in range(3)
@@ -54,7 +56,7 @@ def test_purposes_trials_and_counters_draw_different_numbers():
 
 
 def test_order_is_a_permutation_that_changes_with_epoch_and_trial():
-    orders = [trial_seeds.order(ROWS, trial=trial, epoch=epoch).tolist() for trial in (0, 1) for epoch in (0, 1)]
+    orders = [trial_seeds.shuffle_rows(ROWS, trial=trial, epoch=epoch).tolist() for trial in (0, 1) for epoch in (0, 1)]
     assert all(sorted(order) == ROWS.tolist() for order in orders)
     assert len({tuple(order) for order in orders}) == 4
 
@@ -100,7 +102,7 @@ def test_multilabel_subsets_keep_the_balance_of_observed_labels(trial):
     labels[generator.random((400, 10)) < 0.8] = np.nan  # two observed classes per clip, as in OpenMIC
     ids = [str(number) for number in range(400)]
     subsets = [
-        trial_seeds.label_subset(
+        trial_seeds.choose_label_subset(
             np.arange(400), clips=ids, labels=labels, task="multilabel", fraction=fraction, trial=trial
         )
         for fraction in (0.1, 0.25)
@@ -116,7 +118,7 @@ def test_multilabel_subsets_keep_the_balance_of_observed_labels(trial):
 def test_clips_without_any_observed_label_fill_up_a_multilabel_subset():
     labels = np.full((10, 2), np.nan, np.float32)
     labels[0, 0] = 1
-    rows = trial_seeds.label_subset(
+    rows = trial_seeds.choose_label_subset(
         np.arange(10), clips=IDS[:10], labels=labels, task="multilabel", fraction=0.5, trial=0
     )
     assert len(set(rows)) == 5

@@ -5,8 +5,8 @@ from torch.nn import functional as F
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.evaluation.crops import Crops
-from workflow_scripts.evaluation.stacked_heads import Labelled, logits_of, train_heads
-from workflow_scripts.evaluation.trial_heads import OneHead, initial_values
+from workflow_scripts.evaluation.stacked_heads import LabelledEmbeddings, compute_logits, train_heads
+from workflow_scripts.evaluation.trial_heads import TrialHead, initial_parameters
 from workflow_scripts.evaluation.trial_seeds import TrialSettings
 from workflow_scripts.heads import mlp
 
@@ -16,7 +16,7 @@ def head(inputs=6, outputs=4, hidden=5):
 
 
 def test_equals_two_linear_layers_with_relu_per_trial():
-    values = initial_values(head(), range(3))
+    values = initial_parameters(head(), range(3))
     inputs = torch.randn(3, 7, 6)
     logits = head().apply(values, inputs)
     assert logits.shape == (3, 7, 4)
@@ -27,7 +27,7 @@ def test_equals_two_linear_layers_with_relu_per_trial():
 
 
 def test_the_hidden_layer_has_512_units_unless_told_otherwise():
-    values = initial_values(mlp.build(mlp.Options(), inputs=512, outputs=50), [0])
+    values = initial_parameters(mlp.build(mlp.Options(), inputs=512, outputs=50), [0])
     assert {name: tuple(value.shape) for name, value in values.items()} == {
         "hidden_weight": (1, 512, 512),
         "hidden_bias": (1, 1, 512),
@@ -38,7 +38,7 @@ def test_the_hidden_layer_has_512_units_unless_told_otherwise():
 
 
 def test_first_values_are_those_of_the_trial_whatever_the_stack():
-    stack, alone = initial_values(head(), [0, 1, 2]), initial_values(head(), [1])
+    stack, alone = initial_parameters(head(), [0, 1, 2]), initial_parameters(head(), [1])
     for name, value in alone.items():
         assert torch.equal(value[0], stack[name][1])
         assert not torch.equal(value[0], stack[name][2])
@@ -46,15 +46,15 @@ def test_first_values_are_those_of_the_trial_whatever_the_stack():
 
 def test_one_head_starts_as_the_same_trial_of_the_stack():
     inputs = torch.randn(5, 6)
-    expected = head().apply(initial_values(head(), [2]), inputs[None])[0]
-    assert torch.equal(OneHead(head(), trial=2)(inputs), expected)
+    expected = head().apply(initial_parameters(head(), [2]), inputs[None])[0]
+    assert torch.equal(TrialHead(head(), trial=2)(inputs), expected)
 
 
 def test_learns_what_no_line_separates_and_trials_do_not_mix():
     generator = np.random.default_rng(0)
     points = generator.uniform(-1, 1, (400, 2)).astype(np.float32)
     labels = np.eye(2, dtype=np.float32)[(points.prod(axis=1) > 0).astype(int)]  # exclusive or
-    data = Labelled(
+    data = LabelledEmbeddings(
         embeddings=torch.from_numpy(points),
         labels=torch.from_numpy(labels),
         task="multiclass",
@@ -66,7 +66,7 @@ def test_learns_what_no_line_separates_and_trials_do_not_mix():
     def logits(numbers):
         built = head(inputs=2, outputs=2, hidden=16)
         fitted = train_heads(built, data, numbers=numbers, train=[train] * len(numbers), valid=valid, settings=settings)
-        return logits_of(built, fitted.parameters, data, clips=test, places=range(len(numbers)))
+        return compute_logits(built, fitted.parameters, data, clips=test, places=range(len(numbers)))
 
     stack, alone = logits([0, 1]), logits([1])
     assert (stack[1].argmax(1).numpy() == labels[test].argmax(1)).mean() > 0.9

@@ -37,7 +37,7 @@ def normalised(name: str, *, pick=lambda values: values, dtype=torch.float64) ->
     """Three training steps of a normalisation with other inputs each, then evaluation; `pick` takes the own share."""
     original, shape = NORMALISATIONS[name]
     network = nn.Sequential(copy.deepcopy(original)).to(torch.float64)
-    distributed.synchronise(network)
+    distributed.synchronize_batch_norm(network)
     found = {"keys": list(network.state_dict())}
     generator = torch.Generator().manual_seed(1)
     for step in range(3):
@@ -62,7 +62,7 @@ class Embedder(nn.Module):
 
     def loss(self, audio: Tensor) -> Tensor:
         embeddings = self.layer(audio)
-        every = distributed.gather(embeddings)
+        every = distributed.all_gather(embeddings)
         first = distributed.rank() * len(audio)
         return functional.cross_entropy(embeddings @ every.T, torch.arange(first, first + len(audio)))
 
@@ -73,7 +73,11 @@ def contrasted(audio: Tensor) -> dict[str, Tensor]:
     loss.backward()
     distributed.average_gradients(embedder.parameters())
     assert embedder.unused.weight.grad is None
-    return {"loss": distributed.mean(loss), "weight": embedder.layer.weight.grad, "bias": embedder.layer.bias.grad}
+    return {
+        "loss": distributed.all_reduce_mean(loss),
+        "weight": embedder.layer.weight.grad,
+        "bias": embedder.layer.bias.grad,
+    }
 
 
 def audio() -> Tensor:
@@ -82,14 +86,14 @@ def audio() -> Tensor:
 
 def side_by_side(folder) -> None:
     """All that two processes do; each writes what it found."""
-    with distributed.joined(CPU) as device:
+    with distributed.process_group(CPU) as device:
         own = distributed.rank()
         found = {
             "device": str(device),
-            "place": (distributed.rank(), distributed.size(), distributed.is_first()),
-            "largest": distributed.largest(10 - own),
-            "mean": distributed.mean(torch.tensor([1.0, 5.0]) + own),
-            "gathered": distributed.gather(torch.full((2, 1), float(own))),
+            "place": (distributed.rank(), distributed.world_size(), distributed.is_main_process()),
+            "largest": distributed.all_reduce_max(10 - own),
+            "mean": distributed.all_reduce_mean(torch.tensor([1.0, 5.0]) + own),
+            "gathered": distributed.all_gather(torch.full((2, 1), float(own))),
             "normalised": {name: normalised(name, pick=lambda values: shares(values)[own]) for name in NORMALISATIONS},
             "rounded": normalised("frames", pick=lambda values: shares(values - 1000)[own], dtype=torch.bfloat16),
             "contrasted": contrasted(audio().chunk(2)[own]),
@@ -97,13 +101,13 @@ def side_by_side(folder) -> None:
         spread = nn.BatchNorm1d(2)
         spread.weight.data.fill_(own + 1.0)
         spread.num_batches_tracked.fill_(own + 7)
-        distributed.spread([spread])
+        distributed.broadcast_parameters([spread])
         found["spread"] = spread.state_dict()
         with Interruption() as interruption:
             if own == 1:
                 os.kill(os.getpid(), signal.SIGUSR1)
             before = interruption.requested
-            interruption.agree()
+            interruption.synchronize()
             found["requested"] = (before, interruption.requested)
         torch.save(found, folder / f"{own}.pt")
 
@@ -117,22 +121,25 @@ def found(tmp_path_factory) -> list[dict]:
 
 def test_alone_nothing_changes():
     values = torch.randn(3, 2, requires_grad=True)
-    assert distributed.gather(values) is values
-    assert distributed.mean(values) is values
-    assert distributed.largest(3) == 3
-    assert (distributed.rank(), distributed.size(), distributed.is_first()) == (0, 1, True)
+    assert distributed.all_gather(values) is values
+    assert distributed.all_reduce_mean(values) is values
+    assert distributed.all_reduce_max(3) == 3
+    assert (distributed.rank(), distributed.world_size(), distributed.is_main_process()) == (0, 1, True)
     network = nn.Sequential(nn.BatchNorm1d(2))
-    distributed.synchronise(network)
+    distributed.synchronize_batch_norm(network)
     assert type(network[0]) is nn.BatchNorm1d
-    with distributed.joined(CPU) as device:
+    with distributed.process_group(CPU) as device:
         assert device is CPU
-        assert distributed.size() == 1
+        assert distributed.world_size() == 1
 
 
 def test_more_processes_than_gpus_is_a_clear_error(monkeypatch):
     for name, value in {"TORCHELASTIC_RUN_ID": "test", "WORLD_SIZE": "99", "LOCAL_RANK": "98"}.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(UserError, match="give torchrun --nproc-per-node"), distributed.joined(torch.device("cuda")):
+    with (
+        pytest.raises(UserError, match="give torchrun --nproc-per-node"),
+        distributed.process_group(torch.device("cuda")),
+    ):
         pass
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.pretraining.device import autocast_type, compiles
+from workflow_scripts.pretraining.device import autocast_type, should_compile
 from workflow_scripts.pretraining.recipe import Recipe
 
 
@@ -102,8 +102,8 @@ def test_a_batch_can_be_computed_in_parts_of_two_or_more():
 
 def test_compiling_is_left_to_gpus_unless_asked():
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
-    assert [compiles(choice, cpu) for choice in ("auto", True, False)] == [False, True, False]
-    assert [compiles(choice, gpu) for choice in ("auto", True, False)] == [True, True, False]
+    assert [should_compile(choice, cpu) for choice in ("auto", True, False)] == [False, True, False]
+    assert [should_compile(choice, gpu) for choice in ("auto", True, False)] == [True, True, False]
 
 
 def test_the_cpu_uses_bf16_only_when_asked():

@@ -1,4 +1,4 @@
-"""What steps cost: time by what it was spent on, arithmetic, and the peaks it is compared with."""
+"""Cost of training steps: time by purpose, floating-point operations, and the peaks of GPUs."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import pytest
 import torch
 from torch import nn
 
-from workflow_scripts.pretraining.throughput import Clock, Throughput, Waiting, count_flops, peak_flops
+from workflow_scripts.pretraining.throughput import DataWaitTimer, StepTimer, Throughput, count_flops, peak_flops
 
 CPU = torch.device("cpu")
 
 
-def test_flops_of_a_linear_layer_are_those_of_its_three_products():
+def test_the_flops_of_a_linear_layer_are_those_of_its_three_products():
     layer, inputs = nn.Linear(5, 7), torch.randn(11, 5, requires_grad=True)
     result, flops = count_flops(lambda: layer(inputs).square().sum().backward())
     assert result is None
-    assert flops == 3 * 2 * 11 * 5 * 7  # forward, slope of the inputs, slope of the weights
+    assert flops == 3 * 2 * 11 * 5 * 7  # forward, gradient of the inputs, gradient of the weights
 
 
-def test_counting_leaves_the_result_alone():
+def test_counting_flops_does_not_change_the_result():
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv1d(3, 4, 5), nn.BatchNorm1d(4), nn.Dropout(), nn.Conv1d(4, 2, 3))
     inputs = torch.randn(6, 3, 40)
@@ -50,31 +50,31 @@ def test_counting_leaves_the_result_alone():
         ("some other device", torch.float32, None),
     ],
 )
-def test_a_gpu_is_known_by_its_full_name_or_not_at_all(name, precision, peak):
+def test_the_peak_of_a_gpu_is_looked_up_by_its_full_name(name, precision, peak):
     assert peak_flops(name, precision) == peak
 
 
-def test_time_is_told_apart():
+def test_waiting_stepping_and_other_time_are_measured_separately():
     throughput = Throughput()
-    clock = Clock(throughput, CPU)
+    timer = StepTimer(throughput, CPU)
     for _ in range(2):
-        clock.waiting.finished()
+        timer.data_wait.step_ended()
         time.sleep(0.03)
-        clock.waiting.arrived()
+        timer.data_wait.batch_arrived()
         time.sleep(0.02)
-    clock.lap(steps=2)
+    timer.lap(steps=2)
     time.sleep(0.05)
-    clock.lap()
+    timer.lap()
     assert throughput.steps == 2
     assert 0.06 <= throughput.waiting_seconds < throughput.step_seconds - 0.03
     assert throughput.seconds >= throughput.step_seconds + 0.05
     assert throughput.peak_device_memory_bytes is None
-    assert Throughput(**throughput.as_state()) == throughput
+    assert Throughput(**throughput.to_state()) == throughput
 
 
-def test_the_record_states_shares():
+def test_the_record_contains_shares():
     throughput = Throughput(seconds=9, steps=4, step_seconds=8, waiting_seconds=2, flops_per_step=100)
-    record = throughput.as_record(device=CPU, precision=torch.float32, processes=2)
+    record = throughput.to_record(device=CPU, precision=torch.float32, processes=2)
     assert record == {
         "processes": 2,
         "waiting_share": 0.25,
@@ -85,12 +85,12 @@ def test_the_record_states_shares():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_gpu_waits_on_its_own_clock():
+def test_waiting_of_a_gpu_is_measured_by_its_own_clock():
     gpu = torch.device("cuda")
-    waiting = Waiting(gpu)
-    waiting.finished()
+    timer = DataWaitTimer(gpu)
+    timer.step_ended()
     torch.cuda._sleep(100_000_000)  # cycles: about 50 ms
-    waiting.arrived()
+    timer.batch_arrived()
     torch.cuda.synchronize()
-    assert 0.01 < waiting.take() < 1
-    assert waiting.take() == 0
+    assert 0.01 < timer.take() < 1
+    assert timer.take() == 0

@@ -1,4 +1,4 @@
-"""The trainer with a network small enough to tell accumulation from the batch as a whole."""
+"""The trainer with a network so small that accumulated gradients can be compared with those of the whole batch."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from tests.corpora import write_corpus
 from workflow_scripts.augmentations import none
 from workflow_scripts.networks.interfaces import Batch, Encoder, Worker
+from workflow_scripts.pretraining.crop_sampler import CropSampler
+from workflow_scripts.pretraining.data_loader import BatchLoader
 from workflow_scripts.pretraining.recipe import Recipe
-from workflow_scripts.pretraining.sampling import BatchLoader, Cutter
-from workflow_scripts.pretraining.trainer import Trainer
+from workflow_scripts.pretraining.trainer import Trainer, TrainingResult
 from workflow_scripts.pretraining.training_state import StateFile
 from workflow_scripts.weightings import equal
 
@@ -35,7 +36,7 @@ class Toy(Encoder):
 
 
 class Loudness(Worker):
-    """Regresses the frames' energy."""
+    """Regression of the energy of the frames."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,7 +53,7 @@ def corpus(tmp_path_factory):
     return write_corpus(tmp_path_factory.mktemp("corpora") / "tones", clips=20, seconds=0.5, task="unlabelled")
 
 
-def trained(corpus, folder, **numbers: object) -> Trainer:
+def train(corpus, folder, **numbers: object) -> tuple[Trainer, TrainingResult]:
     recipe = Recipe(epochs=2, steps_per_epoch=5, batch=8, validation_batches=1, calibration_batches=0, **numbers)
     loader = BatchLoader(
         corpus=corpus,
@@ -64,34 +65,34 @@ def trained(corpus, folder, **numbers: object) -> Trainer:
     trainer = Trainer(
         encoder=Toy(),
         workers={"loudness": Loudness()},
-        weigh=equal.weigh,
+        combine_losses=equal.weigh,
         weights={"loudness": 1.0},
-        cutter=Cutter(corpus, batch=recipe.batch, length=LENGTH, seed=0),
+        sampler=CropSampler(corpus, batch=recipe.batch, length=LENGTH, seed=0),
         loader=loader,
         recipe=recipe,
         seed=0,
-        state=StateFile(folder / "run", "digest"),
+        state_file=StateFile(folder / "run", "digest"),
     )
-    trainer.outcome = trainer.run()
-    return trainer
+    return trainer, trainer.run()
 
 
 @pytest.mark.parametrize("parts", [2, 4])
-def test_accumulated_gradients_are_those_of_the_batch(corpus, tmp_path, parts):
-    whole, accumulated = (trained(corpus, tmp_path / str(number), accumulate=number) for number in (1, parts))
+def test_accumulated_gradients_equal_those_of_the_whole_batch(corpus, tmp_path, parts):
+    (whole, whole_result), (accumulated, result) = (
+        train(corpus, tmp_path / str(number), accumulate=number) for number in (1, parts)
+    )
     assert whole.encoder.examples[0] == 8
     assert accumulated.encoder.examples[0] == 8 // parts
     torch.testing.assert_close(accumulated.encoder.state_dict(), whole.encoder.state_dict(), rtol=0, atol=1e-6)
-    losses = [[row.loss for row in each.outcome.history.rows] for each in (whole, accumulated)]
-    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    whole_losses, losses = ([row.loss for row in run.loss_log.rows] for run in (whole_result, result))
+    assert losses == pytest.approx(whole_losses, rel=1e-5)
     assert not torch.equal(whole.encoder.convolution.weight, Toy().convolution.weight)
 
 
-def test_the_arithmetic_and_the_time_of_the_steps_are_known(corpus, tmp_path):
-    whole = trained(corpus, tmp_path / "whole")
-    flops = whole.outcome.throughput.flops_per_step
+def test_flops_and_time_of_the_steps_are_recorded(corpus, tmp_path):
+    _, result = train(corpus, tmp_path / "whole")
     frames = 8 * LENGTH // 160
-    # forward and slope of the weights for both layers, slope of the inputs for the second
-    assert flops == 2 * frames * 4 * 160 * 2 + 2 * frames * 4 * 3
-    assert whole.outcome.throughput.steps == 10
-    assert 0 < whole.outcome.throughput.step_seconds < whole.outcome.seconds
+    # forward and gradient of the weights for both layers, gradient of the inputs for the second
+    assert result.throughput.flops_per_step == 2 * frames * 4 * 160 * 2 + 2 * frames * 4 * 3
+    assert result.throughput.steps == 10
+    assert 0 < result.throughput.step_seconds < result.seconds

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from workflow_scripts.encoders import pase
-from workflow_scripts.evaluation.task import Cell, FinishedTrials
+from workflow_scripts.evaluation.task import EvaluationTask, TrialStore
 from workflow_scripts.evaluation.trial_seeds import TrialSettings
 from workflow_scripts.heads import linear
 
@@ -34,14 +34,14 @@ def shuffled(corpus, *, seed=0):
 
 def cell(corpus, *, folder, embeddings=None, fraction=1.0, trials=3, build_encoder=small_pase, **numbers):
     classes = len(corpus.facts.classes)
-    return Cell(
+    return EvaluationTask(
         corpus=corpus,
         build_head=lambda inputs: linear.build(linear.Options(), inputs=inputs, outputs=classes),
         fraction=fraction,
         trials=trials,
         settings=TrialSettings(**numbers),
         device=CPU,
-        finished=FinishedTrials(folder, digest="digest"),
+        finished=TrialStore(folder, digest="digest"),
         embeddings=embeddings,
         build_encoder=build_encoder,
     )

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.scenarios.cells import CPU
-from workflow_scripts.evaluation.task import Cell, FinishedTrials
+from workflow_scripts.evaluation.task import EvaluationTask, TrialStore
 from workflow_scripts.evaluation.trial_seeds import TrialSettings
 from workflow_scripts.networks.head_interfaces import MapsHead
 from workflow_scripts.networks.interfaces import Encoder
@@ -60,7 +60,7 @@ class StubHead(MapsHead):
         self.load_state_dict(alone.state_dict())
 
 
-def maps_cell(corpus, *, folder, trials=2, sources=1, built=None, fraction=1.0, **numbers) -> Cell:
+def maps_cell(corpus, *, folder, trials=2, sources=1, built=None, fraction=1.0, **numbers) -> EvaluationTask:
     """A cell of stubs; heads that are built are appended to `built`."""
     classes = len(corpus.facts.classes)
     heads = [] if built is None else built
@@ -74,7 +74,7 @@ def maps_cell(corpus, *, folder, trials=2, sources=1, built=None, fraction=1.0, 
         heads.append(StubHead(sources=given, outputs=classes))
         return heads[-1]
 
-    return Cell(
+    return EvaluationTask(
         corpus=corpus,
         build_head=lambda inputs: None,
         build_maps_head=build_maps_head,
@@ -82,6 +82,6 @@ def maps_cell(corpus, *, folder, trials=2, sources=1, built=None, fraction=1.0, 
         trials=trials,
         settings=TrialSettings(**numbers),
         device=CPU,
-        finished=FinishedTrials(folder, digest="digest"),
+        finished=TrialStore(folder, digest="digest"),
         build_encoder=build_encoder,
     )

@@ -14,7 +14,7 @@ from tests.scenarios.maps import Stub, StubHead, maps_cell
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import magnitude
 from workflow_scripts.evaluation import trial_seeds
-from workflow_scripts.evaluation.trial_models import OnMaps
+from workflow_scripts.evaluation.trial_models import MapsModel
 from workflow_scripts.networks.maps import Maps
 from workflow_scripts.scenarios import fine_tuned, supervised, three_stage
 from workflow_scripts.statistics.metrics import metrics
@@ -54,7 +54,7 @@ def test_tones_are_learned_and_shuffled_labels_are_not(scenario, corpus, tmp_pat
 
 
 def test_a_clip_is_scored_by_the_mean_over_windows_that_overlap_by_half(corpus, tmp_path):
-    model = OnMaps(maps_cell(corpus, folder=tmp_path, **FAST), 0)
+    model = MapsModel(maps_cell(corpus, folder=tmp_path, **FAST), 0)
     rows = corpus.rows("test")[:3]
     found = model.scores(rows)
     for row, scores in zip(rows, found, strict=True):
@@ -68,7 +68,7 @@ def test_a_clip_is_scored_by_the_mean_over_windows_that_overlap_by_half(corpus, 
 
 
 def test_validation_hears_each_sample_once_and_the_test_twice(corpus, tmp_path):
-    model = OnMaps(maps_cell(corpus, folder=tmp_path, **FAST), 0)
+    model = MapsModel(maps_cell(corpus, folder=tmp_path, **FAST), 0)
     rows = corpus.rows("valid")
     for heard, windows in ((lambda: model.logits(rows), 5), (lambda: model.logits(rows, test=True), 9)):
         model.head.heard.clear()
@@ -94,7 +94,7 @@ def test_the_first_trial_tells_what_it_heard_in_each_window(corpus, tmp_path, st
 
 def test_a_short_clip_is_one_window(tmp_path):
     corpus = write_corpus(tmp_path / "tones", clips=10, seconds=[0.02, 0.7] * 5, classes=2)
-    model = OnMaps(maps_cell(corpus, folder=tmp_path / "kept", **FAST), 0)
+    model = MapsModel(maps_cell(corpus, folder=tmp_path / "kept", **FAST), 0)
     with torch.no_grad():
         assert model.logits(np.array([0, 1, 2]), test=True).shape == (3, 2)
         repeated = np.resize(corpus.cut(0), 1600)[None]
@@ -115,7 +115,7 @@ def test_heads_start_alike_for_every_encoder_and_apart_in_every_trial(corpus, tm
     def first(trial, seed):
         given = maps_cell(corpus, folder=tmp_path, **FAST)
         other = dataclasses.replace(given, build_encoder=lambda _: given.build_encoder(seed))
-        return OnMaps(other, trial).head.mixture.weight
+        return MapsModel(other, trial).head.mixture.weight
 
     assert torch.equal(first(0, 1), first(0, 2))
     assert not torch.equal(first(0, 1), first(1, 1))
@@ -132,7 +132,7 @@ def test_finding_the_channels_leaves_the_encoder_as_it_is(corpus, tmp_path):
             return super().maps(waveform)
 
     given = dataclasses.replace(maps_cell(corpus, folder=tmp_path, **FAST), build_encoder=lambda _: Counting())
-    assert OnMaps(given, 0).encoder.norm.num_batches_tracked == 0
+    assert MapsModel(given, 0).encoder.norm.num_batches_tracked == 0
 
 
 def test_three_stages_train_the_head_alone_first_and_count_both(corpus, tmp_path, stub_stage):
@@ -193,7 +193,7 @@ def test_pooling_embeddings_is_refused(corpus, tmp_path):
 
 def test_trials_see_the_clips_in_the_same_order_as_other_heads(corpus, tmp_path, monkeypatch):
     seen = []
-    real = trial_seeds.order
+    real = trial_seeds.shuffle_rows
     monkeypatch.setattr(trial_seeds, "order", lambda rows, **given: seen.append(given) or real(rows, **given))
     supervised.run(maps_cell(corpus, folder=tmp_path, **(FAST | {"max_epochs": 2, "trials": 1})))
     assert seen == [{"trial": 0, "epoch": 0}, {"trial": 0, "epoch": 1}]

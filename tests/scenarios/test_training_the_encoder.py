@@ -115,7 +115,10 @@ def test_clips_of_other_lengths_than_the_crop_are_fine(tmp_path):
 def test_crops_are_random_parts_of_each_clip_and_repeat_short_ones(tmp_path):
     corpus = write_corpus(tmp_path / "tones", clips=5, seconds=[0.5, 0.5, 0.5, 0.5, 0.01], classes=2)
     rows = np.arange(5)
-    parts = [trial_models.crops(corpus, rows, length=400, generator=np.random.default_rng(seed)) for seed in (0, 0, 1)]
+    parts = [
+        trial_models.read_random_crops(corpus, rows, length=400, generator=np.random.default_rng(seed))
+        for seed in (0, 0, 1)
+    ]
     assert np.array_equal(parts[0], parts[1])
     assert not np.array_equal(parts[0][:4], parts[2][:4])
     for row in range(4):

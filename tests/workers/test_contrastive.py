@@ -127,11 +127,11 @@ def loss_and_gradients(views: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]
     loss = built.loss(views.flatten(0, 1)[..., None], batch(views.shape[1] * 2))
     loss.backward()
     distributed.average_gradients(built.parameters())
-    return distributed.mean(loss.detach()), built.projector[0].weight.grad
+    return distributed.all_reduce_mean(loss.detach()), built.projector[0].weight.grad
 
 
 def share(folder) -> None:
-    with distributed.joined(torch.device("cpu")):
+    with distributed.process_group(torch.device("cpu")):
         own = given_views().chunk(2, dim=1)[distributed.rank()]
         torch.save(loss_and_gradients(own), folder / f"{distributed.rank()}.pt")
 

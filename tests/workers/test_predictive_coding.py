@@ -124,7 +124,7 @@ def loss_and_gradient(frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]
     loss = built.loss(frames, batch())
     loss.backward()
     distributed.average_gradients(built.parameters())
-    return distributed.mean(loss.detach()), built.predictor.weight.grad
+    return distributed.all_reduce_mean(loss.detach()), built.predictor.weight.grad
 
 
 def given_frames() -> torch.Tensor:
@@ -132,7 +132,7 @@ def given_frames() -> torch.Tensor:
 
 
 def share(folder) -> None:
-    with distributed.joined(torch.device("cpu")):
+    with distributed.process_group(torch.device("cpu")):
         torch.save(loss_and_gradient(given_frames().chunk(2)[distributed.rank()]), folder / f"{distributed.rank()}.pt")
 
 

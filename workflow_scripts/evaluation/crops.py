@@ -64,7 +64,7 @@ class Crops:
         return (sums / self.counts[:, None]).astype(np.float32)
 
 
-def averaged(task: Task, logits: Tensor, crops: Crops) -> Tensor:
+def average_predictions(task: Task, logits: Tensor, crops: Crops) -> Tensor:
     """Logits of each clip, (clips, classes), whose probabilities are the mean of those of its crops.
 
     `logits` are those of the crops, (crops, classes).

@@ -14,12 +14,12 @@ from workflow_scripts.networks.interfaces import Encoder
 
 #: samples per batch by device type. PASE holds about 1 kB per sample while it runs: half a gigabyte on a laptop, 8 GB
 #: on a GPU
-MOST_SAMPLES = {"cpu": 2**19, "cuda": 2**23}
+MAX_BATCH_SAMPLES = {"cpu": 2**19, "cuda": 2**23}
 #: a shorter clip is repeated up to this: reflection padding and frames need some samples to work on
-SHORTEST_SECONDS = 0.5
+MIN_SECONDS = 0.5
 
 
-def read(corpus: Corpus, row: int, *, start: int, length: int) -> np.ndarray:
+def read_samples(corpus: Corpus, row: int, *, start: int, length: int) -> np.ndarray:
     """Samples of a clip, float32 (length,); a clip that is too short is repeated (zeros would change the mean over
     time).
     """
@@ -28,16 +28,16 @@ def read(corpus: Corpus, row: int, *, start: int, length: int) -> np.ndarray:
     return np.resize(corpus.cut(row), length)
 
 
-def whole(corpus: Corpus, rows: np.ndarray, *, crop_length: int | None = None) -> np.ndarray:
+def read_clips(corpus: Corpus, rows: np.ndarray, *, crop_length: int | None = None) -> np.ndarray:
     """Return the whole clips of `rows`, all equally long, float32 (rows, samples).
 
     With a `crop_length` as much of them as is whole crops.
     """
     length = int(_used_lengths(corpus, rows[:1], crop_length)[0])
-    return np.stack([read(corpus, int(row), start=0, length=length) for row in rows])
+    return np.stack([read_samples(corpus, int(row), start=0, length=length) for row in rows])
 
 
-def equal_length_batches(
+def group_by_length(
     corpus: Corpus, rows: np.ndarray, *, most_samples: int, crop_length: int | None = None
 ) -> list[np.ndarray]:
     """Group positions in `rows` so that clips of a batch are equally long and a batch of several holds at most
@@ -55,7 +55,7 @@ def equal_length_batches(
 
 
 @torch.inference_mode()
-def embed_rows(
+def embed_clips(
     encoder: Encoder,
     corpus: Corpus,
     rows: np.ndarray,
@@ -73,12 +73,12 @@ def embed_rows(
     is handed the batches and may report progress while it passes them on.
     """
     encoder.eval()
-    most, crop_length = most_samples or MOST_SAMPLES[device.type], encoder.crop_length
-    batches = equal_length_batches(corpus, rows, most_samples=most, crop_length=crop_length)
+    most, crop_length = most_samples or MAX_BATCH_SAMPLES[device.type], encoder.crop_length
+    batches = group_by_length(corpus, rows, most_samples=most, crop_length=crop_length)
     crops = Crops.of(corpus.lengths[rows], crop_length)
     embeddings = torch.empty(int(crops.offsets[-1]), encoder.pooled_size, device=device)
     for positions in show(batches):
-        audio = torch.from_numpy(whole(corpus, rows[positions], crop_length=crop_length)).to(device)
+        audio = torch.from_numpy(read_clips(corpus, rows[positions], crop_length=crop_length)).to(device)
         found = torch.cat([encoder.pool(encoder(part)).float() for part in _pieces(audio, crop_length, most)])
         embeddings[torch.from_numpy(crops.rows(positions)).to(device)] = found
     return embeddings
@@ -94,4 +94,4 @@ def _pieces(audio: Tensor, crop_length: int | None, most_samples: int) -> Sequen
 def _used_lengths(corpus: Corpus, rows: np.ndarray, crop_length: int | None) -> np.ndarray:
     if crop_length is not None:
         return Crops.of(corpus.lengths[rows], crop_length).counts * crop_length
-    return np.maximum(corpus.lengths[rows], int(SHORTEST_SECONDS * corpus.facts.sample_rate))
+    return np.maximum(corpus.lengths[rows], int(MIN_SECONDS * corpus.facts.sample_rate))

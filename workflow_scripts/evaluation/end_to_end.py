@@ -10,12 +10,14 @@ from torch import Tensor, nn
 
 from workflow_scripts.core.progress import track
 from workflow_scripts.evaluation.early_stopping import EarlyStopping
-from workflow_scripts.evaluation.task import Cell, TrialResult
+from workflow_scripts.evaluation.task import EvaluationTask, TrialResult
 from workflow_scripts.evaluation.trial_models import TrialModel, build_model
 from workflow_scripts.evaluation.trial_seeds import Phase
 
 
-def train_with_encoder(cell: Cell, *, train: Callable[[Cell, int], TrialResult] | None = None) -> list[TrialResult]:
+def train_trials(
+    cell: EvaluationTask, *, train: Callable[[EvaluationTask, int], TrialResult] | None = None
+) -> list[TrialResult]:
     """Train and test every trial; trials that an interrupted job finished are taken from its store.
 
     `train` does so with one trial; by default `train_trial`.
@@ -30,12 +32,12 @@ def train_with_encoder(cell: Cell, *, train: Callable[[Cell, int], TrialResult] 
     return results
 
 
-def train_trial(cell: Cell, trial: int) -> TrialResult:
+def train_trial(cell: EvaluationTask, trial: int) -> TrialResult:
     """Train encoder and head, and score the test split."""
     clock = time.monotonic()
     model = build_model(cell, trial)
     epochs = fit(model)
-    return tested(model, epochs=epochs, clock=clock)
+    return evaluate_model(model, epochs=epochs, clock=clock)
 
 
 def fit(model: TrialModel) -> int:
@@ -64,7 +66,7 @@ def fit(model: TrialModel) -> int:
     return watch.epochs
 
 
-def tested(model: TrialModel, *, epochs: int, clock: float) -> TrialResult:
+def evaluate_model(model: TrialModel, *, epochs: int, clock: float) -> TrialResult:
     """Score the test split with a trained model; `clock` is the monotonic time at which the trial began."""
     rows = model.cell.rows("test")
     return TrialResult(

@@ -10,11 +10,11 @@ import torch
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.evaluation.crops import Crops
 from workflow_scripts.evaluation.losses import probabilities
-from workflow_scripts.evaluation.stacked_heads import Labelled, logits_of, train_heads
-from workflow_scripts.evaluation.task import Cell, TrialResult
+from workflow_scripts.evaluation.stacked_heads import LabelledEmbeddings, compute_logits, train_heads
+from workflow_scripts.evaluation.task import EvaluationTask, TrialResult
 
 
-def train_on_embeddings(cell: Cell) -> list[TrialResult]:
+def train_on_embeddings(cell: EvaluationTask) -> list[TrialResult]:
     """Train and test every trial's head on the cell's embeddings. A trial's seconds are its equal share of the pass.
 
     Where the settings say so, the embeddings of a clip's crops are averaged before instead of its probabilities after.
@@ -29,9 +29,9 @@ def train_on_embeddings(cell: Cell) -> list[TrialResult]:
         inputs, crops = crops.means(inputs), Crops.of(cell.corpus.lengths, None)
     head = cell.build_head(inputs.shape[1])
     if head.standardise:
-        inputs = standardised(inputs, rows=crops.rows(cell.rows("train")))
+        inputs = standardise(inputs, rows=crops.rows(cell.rows("train")))
     task = cell.corpus.facts.task
-    data = Labelled(
+    data = LabelledEmbeddings(
         embeddings=torch.tensor(inputs, dtype=torch.float32, device=cell.device),
         labels=torch.tensor(cell.corpus.labels, device=cell.device),
         task=task,
@@ -41,7 +41,7 @@ def train_on_embeddings(cell: Cell) -> list[TrialResult]:
     fitted = train_heads(
         head, data, numbers=range(cell.trials), train=train, valid=cell.rows("valid"), settings=cell.settings
     )
-    logits = logits_of(head, fitted.parameters, data, clips=cell.rows("test"), places=range(cell.trials))
+    logits = compute_logits(head, fitted.parameters, data, clips=cell.rows("test"), places=range(cell.trials))
     scores = [probabilities(task, one).cpu().numpy() for one in logits]
     seconds = (time.monotonic() - clock) / cell.trials
     return [
@@ -56,7 +56,7 @@ def train_on_embeddings(cell: Cell) -> list[TrialResult]:
     ]
 
 
-def standardised(embeddings: np.ndarray, *, rows: np.ndarray) -> np.ndarray:
+def standardise(embeddings: np.ndarray, *, rows: np.ndarray) -> np.ndarray:
     """Embeddings with mean 0 and deviation 1 over `rows`, channel by channel; constant channels become 0 on those
     rows.
     """

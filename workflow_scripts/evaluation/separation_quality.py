@@ -15,12 +15,12 @@ from workflow_scripts.networks import spectrogram
 from workflow_scripts.networks.interfaces import Encoder
 from workflow_scripts.networks.sizes.spectrogram import BINS, HOP, frame_count, sample_count
 
-LEAST = 1e-15  # of an estimate's energy: far below what samples of 16 bits can tell
+ENERGY_FLOOR = 1e-15  # of an estimate's energy: far below what samples of 16 bits can tell
 SEGMENT_FRAMES = 384  # of a song that the network hears at once, as in training
 
 
 @dataclass(frozen=True, kw_only=True)
-class Quality:
+class SeparationQuality:
     """Ratios in dB of one source in one song: of its estimate, and of the mixture taken for an estimate."""
 
     clip: str
@@ -58,11 +58,13 @@ def si_sdr(estimate: Tensor, reference: Tensor) -> Tensor:
     scale = (estimate * reference).sum(-1, keepdim=True) / reference.square().sum(-1, keepdim=True)
     target = scale * reference
     energy = estimate.square().sum(-1)
-    ratio = (target.square().sum(-1) + LEAST * energy) / ((estimate - target).square().sum(-1) + LEAST * energy)
-    return 10 * torch.log10(torch.where(energy > 0, ratio, LEAST))
+    ratio = (target.square().sum(-1) + ENERGY_FLOOR * energy) / (
+        (estimate - target).square().sum(-1) + ENERGY_FLOOR * energy
+    )
+    return 10 * torch.log10(torch.where(energy > 0, ratio, ENERGY_FLOOR))
 
 
-def judge(
+def measure_separation(
     encoder: Encoder,
     corpus: Corpus,
     rows: np.ndarray,
@@ -70,7 +72,7 @@ def judge(
     sources: Sequence[str],
     device: torch.device,
     show: Callable[[np.ndarray], Iterable[int]] = iter,
-) -> list[Quality]:
+) -> list[SeparationQuality]:
     """Quality of each source in each of these songs in which it sounds, and in which something else does too.
 
     A source alone in its song is its own mixture: any estimate loses against that, without bound.
@@ -95,7 +97,7 @@ def judge(
             # one after the other: of several systems of equations at once MKL makes nonsense on more than one thread
             ratios = [signal_distortion_ratio(each.double(), reference.double()) for each in both]
             found.append(
-                Quality(
+                SeparationQuality(
                     clip=clip,
                     source=name,
                     si_sdr=float(scaled[0]),
@@ -107,7 +109,7 @@ def judge(
     return found
 
 
-def summary(found: Sequence[Quality]) -> dict[str, dict[str, float]]:
+def summarise(found: Sequence[SeparationQuality]) -> dict[str, dict[str, float]]:
     """By source: how many songs it was judged in, the mean over these of each ratio and its gain over the mixture."""
     by_source: dict[str, list[dict[str, float]]] = {}
     for one in found:

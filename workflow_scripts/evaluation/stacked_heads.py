@@ -15,17 +15,17 @@ import torch
 from torch import Tensor
 
 from workflow_scripts.evaluation import trial_seeds
-from workflow_scripts.evaluation.crops import Crops, averaged
+from workflow_scripts.evaluation.crops import Crops, average_predictions
 from workflow_scripts.evaluation.early_stopping import EarlyStopping
 from workflow_scripts.evaluation.losses import downstream_loss
-from workflow_scripts.evaluation.trial_heads import initial_values
+from workflow_scripts.evaluation.trial_heads import initial_parameters
 from workflow_scripts.evaluation.trial_seeds import TrialSettings
 from workflow_scripts.levels.dataset_index import Task
 from workflow_scripts.networks.head_interfaces import Head
 
 
 @dataclass(frozen=True, kw_only=True)
-class Labelled:
+class LabelledEmbeddings:
     """Embeddings of crops (crops, size) and labels (clips, classes; NaN = unobserved), float32 on the training device.
 
     `crops` tells which crops are whose.
@@ -38,7 +38,7 @@ class Labelled:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FittedHeads:
+class TrainedHeads:
     """Parameters of each trial's best epoch, (trials, ...), and the number of epochs each trial ran."""
 
     parameters: dict[str, Tensor]
@@ -47,13 +47,13 @@ class FittedHeads:
 
 def train_heads(
     head: Head,
-    data: Labelled,
+    data: LabelledEmbeddings,
     *,
     numbers: Sequence[int],
     train: Sequence[np.ndarray],
     valid: np.ndarray,
     settings: TrialSettings,
-) -> FittedHeads:
+) -> TrainedHeads:
     """Train one head per trial of `numbers`, on its rows of `train` (equally many for each trial), watching the rows
     `valid`.
 
@@ -61,14 +61,16 @@ def train_heads(
 
     Raises `UserError` when the validation loss of a trial that still runs is not finite.
     """
-    values = {name: value.to(data.embeddings.device) for name, value in initial_values(head, numbers).items()}
+    values = {name: value.to(data.embeddings.device) for name, value in initial_parameters(head, numbers).items()}
     best = {name: value.clone() for name, value in values.items()}
     optimiser = torch.optim.Adam([value.requires_grad_() for value in values.values()], lr=settings.learning_rate)
     watches = [EarlyStopping(patience=settings.patience, trial=trial) for trial in numbers]
     for epoch in range(settings.max_epochs):
-        orders = [trial_seeds.order(rows, trial=trial, epoch=epoch) for rows, trial in zip(train, numbers, strict=True)]
+        orders = [
+            trial_seeds.shuffle_rows(rows, trial=trial, epoch=epoch) for rows, trial in zip(train, numbers, strict=True)
+        ]
         heard = [
-            data.crops.drawn(order, trial_seeds.generator("crop", trial, epoch))
+            data.crops.drawn(order, trial_seeds.make_rng("crop", trial, epoch))
             for order, trial in zip(orders, numbers, strict=True)
         ]
         for rows, crops in zip(*(_batches(each, settings, data) for each in (orders, heard)), strict=True):
@@ -82,16 +84,16 @@ def train_heads(
                 best[name][place] = value.detach()[place]
         if all(watch.stopped for watch in watches):
             break
-    return FittedHeads(parameters=best, epochs=[watch.epochs for watch in watches])
+    return TrainedHeads(parameters=best, epochs=[watch.epochs for watch in watches])
 
 
-def _batches(rows: Sequence[np.ndarray], settings: TrialSettings, data: Labelled) -> Sequence[Tensor]:
+def _batches(rows: Sequence[np.ndarray], settings: TrialSettings, data: LabelledEmbeddings) -> Sequence[Tensor]:
     """Rows of each trial, stacked and cut into mini-batches (trials, batch)."""
     return torch.from_numpy(np.stack(rows)).to(data.labels.device).split(settings.batch, dim=1)
 
 
 def _places_improved(
-    head: Head, values: dict[str, Tensor], data: Labelled, *, valid: np.ndarray, watches: list[EarlyStopping]
+    head: Head, values: dict[str, Tensor], data: LabelledEmbeddings, *, valid: np.ndarray, watches: list[EarlyStopping]
 ) -> list[int]:
     """Places of the trials whose validation loss is their lowest so far.
 
@@ -99,14 +101,14 @@ def _places_improved(
     """
     running = [place for place, watch in enumerate(watches) if not watch.stopped]
     labels = data.labels[torch.from_numpy(valid).to(data.labels.device)][None]
-    logits = logits_of(head, values, data, clips=valid, places=running)
+    logits = compute_logits(head, values, data, clips=valid, places=running)
     losses = torch.cat([downstream_loss(data.task, one[None], labels) for one in logits]).tolist()
     return [place for place, loss in zip(running, losses, strict=True) if watches[place].improves(loss)]
 
 
 @torch.no_grad()
-def logits_of(
-    head: Head, values: dict[str, Tensor], data: Labelled, *, clips: np.ndarray, places: Sequence[int]
+def compute_logits(
+    head: Head, values: dict[str, Tensor], data: LabelledEmbeddings, *, clips: np.ndarray, places: Sequence[int]
 ) -> list[Tensor]:
     """Logits (clips, classes) of these clips by the trials at these places of the stack, averaged over crops.
 
@@ -116,7 +118,7 @@ def logits_of(
     embeddings = data.embeddings[torch.from_numpy(data.crops.rows(clips)).to(data.embeddings.device)][None]
     crops = data.crops.of_clips(clips)
     return [
-        averaged(
+        average_predictions(
             data.task,
             head.apply({name: value[place : place + 1] for name, value in values.items()}, embeddings)[0],
             crops,

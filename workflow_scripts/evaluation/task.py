@@ -60,7 +60,7 @@ def arrays_of(windows: Windows | None) -> dict[str, np.ndarray]:
     return {f"windows_{name}": np.asarray(value) for name, value in vars(windows).items()}
 
 
-class FinishedTrials:
+class TrialStore:
     """Keeps finished trials of a job on disk, so that a killed job goes on with the next trial.
 
     The files lie beside the job's output, not in it, for the workflow clears declared outputs before it starts a job
@@ -107,7 +107,7 @@ class FinishedTrials:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class EvaluationTask:
     """Everything a scenario needs to train and test its trials.
 
     `embeddings` (crops, size) float32 in clip order are given where the encoder stays as it is, with `crop_length` in
@@ -121,7 +121,7 @@ class Cell:
     trials: int
     settings: TrialSettings
     device: torch.device
-    finished: FinishedTrials
+    finished: TrialStore
     embeddings: np.ndarray | None = None
     crop_length: int | None = None
     build_encoder: Callable[[int], Encoder] | None = None
@@ -142,7 +142,7 @@ class Cell:
         reduced.
         """
         rows = self.rows("train")
-        return trials.label_subset(
+        return trials.choose_label_subset(
             rows,
             clips=self.corpus.clips["clip"].to_numpy()[rows].tolist(),
             labels=self.corpus.labels[rows],

@@ -13,40 +13,43 @@ from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.checkpoints.encoder_file import check_rate
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.evaluation import trial_seeds
-from workflow_scripts.evaluation.crops import Crops, averaged
-from workflow_scripts.evaluation.embedding import MOST_SAMPLES, embed_rows, read
+from workflow_scripts.evaluation.crops import Crops, average_predictions
+from workflow_scripts.evaluation.embedding import MAX_BATCH_SAMPLES, embed_clips, read_samples
 from workflow_scripts.evaluation.losses import downstream_loss, probabilities
-from workflow_scripts.evaluation.task import Cell, Windows
-from workflow_scripts.evaluation.trial_heads import OneHead
+from workflow_scripts.evaluation.task import EvaluationTask, Windows
+from workflow_scripts.evaluation.trial_heads import TrialHead
 from workflow_scripts.networks.maps import Maps
 from workflow_scripts.pretraining.device import autocast_type
 
 #: a window of silence, short, whose maps tell how many channels there are; 64 frames of 10 ms are the U-Net's fewest
-SILENCE = 64 * 160 + 352
+PROBE_SAMPLES = 64 * 160 + 352
 
 
-def build_model(cell: Cell, trial: int) -> TrialModel:
+def build_model(cell: EvaluationTask, trial: int) -> TrialModel:
     """Build the model of a trial with its first weights, on the cell's device; the head says what it reads."""
-    return (OnEmbeddings if cell.build_maps_head is None else OnMaps)(cell, trial)
+    return (EmbeddingModel if cell.build_maps_head is None else MapsModel)(cell, trial)
 
 
-def crops(corpus: Corpus, rows: np.ndarray, *, length: int, generator: np.random.Generator) -> np.ndarray:
+def read_random_crops(corpus: Corpus, rows: np.ndarray, *, length: int, generator: np.random.Generator) -> np.ndarray:
     """Return a random part of each clip, float32 (rows, length); shorter clips are repeated."""
     starts = (generator.random(len(rows)) * np.maximum(corpus.lengths[rows] - length + 1, 1)).astype(np.int64)
     return np.stack(
-        [read(corpus, int(row), start=int(start), length=length) for row, start in zip(rows, starts, strict=True)]
+        [
+            read_samples(corpus, int(row), start=int(start), length=length)
+            for row, start in zip(rows, starts, strict=True)
+        ]
     )
 
 
 class TrialModel(nn.Module, ABC):
     """The encoder and the head of one trial."""
 
-    def __init__(self, cell: Cell, trial: int) -> None:
+    def __init__(self, cell: EvaluationTask, trial: int) -> None:
         """Build the encoder that the trial starts from."""
         super().__init__()
         assert cell.build_encoder is not None, "a scenario that trains the encoder needs one"
         self.cell, self.trial = cell, trial
-        self.seed = int(trial_seeds.generator("encoder", trial).integers(2**31))
+        self.seed = int(trial_seeds.make_rng("encoder", trial).integers(2**31))
         self.encoder = cell.build_encoder(self.seed)
         check_rate(self.encoder, cell.corpus)
         self.precision = autocast_type("auto", cell.device)
@@ -56,11 +59,11 @@ class TrialModel(nn.Module, ABC):
         self.train()
         settings = self.cell.settings
         length = self.crop_length(rows)
-        generator = trial_seeds.generator("crop", self.trial, epoch)
-        ordered = trial_seeds.order(rows, trial=self.trial, epoch=epoch)
+        generator = trial_seeds.make_rng("crop", self.trial, epoch)
+        ordered = trial_seeds.shuffle_rows(rows, trial=self.trial, epoch=epoch)
         for first in range(0, len(ordered), settings.batch):
             batch = self.as_batch(ordered[first : first + settings.batch])
-            audio = crops(self.cell.corpus, batch, length=length, generator=generator)
+            audio = read_random_crops(self.cell.corpus, batch, length=length, generator=generator)
             logits = self.heard(torch.from_numpy(audio).to(self.cell.device))
             loss = downstream_loss(self.cell.corpus.facts.task, logits[None], self._labels(batch))
             optimiser.zero_grad(set_to_none=True)
@@ -107,14 +110,14 @@ class TrialModel(nn.Module, ABC):
         return torch.from_numpy(self.cell.corpus.labels[rows]).to(self.cell.device)[None]
 
 
-class OnEmbeddings(TrialModel):
+class EmbeddingModel(TrialModel):
     """A head on the encoder's embedding: of whole clips in evaluation, or of the encoder's own crops."""
 
-    def __init__(self, cell: Cell, trial: int) -> None:
+    def __init__(self, cell: EvaluationTask, trial: int) -> None:
         """Build encoder and head."""
         super().__init__(cell, trial)
         torch.manual_seed(self.seed)  # what the encoder draws while it trains, such as dropout, is the trial's too
-        self.classifier = OneHead(cell.build_head(self.encoder.pooled_size), trial=trial)
+        self.classifier = TrialHead(cell.build_head(self.encoder.pooled_size), trial=trial)
         self.to(cell.device)
 
     @property
@@ -138,29 +141,29 @@ class OnEmbeddings(TrialModel):
     def logits(self, rows: np.ndarray, *, test: bool = False) -> Tensor:  # noqa: ARG002 - both alike
         """Logits by the embedding of each clip; where there are crops, averaged over them."""
         corpus = self.cell.corpus
-        embeddings = embed_rows(self.encoder, corpus, rows, device=self.cell.device)
-        crops = Crops.of(corpus.lengths[rows], self.encoder.crop_length)
-        if self.cell.settings.crops == "pool" and not crops.single:
-            means = torch.from_numpy(crops.means(embeddings.cpu().numpy()))
+        embeddings = embed_clips(self.encoder, corpus, rows, device=self.cell.device)
+        read_random_crops = Crops.of(corpus.lengths[rows], self.encoder.crop_length)
+        if self.cell.settings.crops == "pool" and not read_random_crops.single:
+            means = torch.from_numpy(read_random_crops.means(embeddings.cpu().numpy()))
             return self.classifier(means.to(self.cell.device))
-        return averaged(corpus.facts.task, self.classifier(embeddings), crops)
+        return average_predictions(corpus.facts.task, self.classifier(embeddings), read_random_crops)
 
 
-class OnMaps(TrialModel):
+class MapsModel(TrialModel):
     """A head on the maps of windows of a fixed length, by which it learns and is evaluated.
 
     Validation hears windows side by side, the test windows that overlap by half (the MSSPT code); what is left at a
     clip's end is dropped, and its probabilities are the mean over its windows. `crop_seconds` says nothing here.
     """
 
-    def __init__(self, cell: Cell, trial: int) -> None:
+    def __init__(self, cell: EvaluationTask, trial: int) -> None:
         """Build encoder and head; `UserError` where they do not fit, or embeddings are to be pooled."""
         super().__init__(cell, trial)
         assert cell.build_maps_head is not None, "the cell's head must read maps"
         if cell.settings.crops == "pool":
             raise UserError("training: a head that reads maps has no embeddings to pool: set crops to average")
         sources, decoder = self._channels()
-        torch.manual_seed(int(trial_seeds.generator("head", trial).integers(2**31)))
+        torch.manual_seed(int(trial_seeds.make_rng("head", trial).integers(2**31)))
         self.head = cell.build_maps_head(sources, decoder)
         torch.manual_seed(self.seed)  # for dropout
         self.to(cell.device)
@@ -183,7 +186,7 @@ class OnMaps(TrialModel):
     def logits(self, rows: np.ndarray, *, test: bool = False) -> Tensor:
         """Logits of each clip, whose probabilities are the mean over its windows."""
         found, windows, _ = self._heard_by_windows(rows, test=test)
-        return averaged(self.cell.corpus.facts.task, found, windows)
+        return average_predictions(self.cell.corpus.facts.task, found, windows)
 
     @torch.no_grad()
     def windows(self, rows: np.ndarray) -> Windows:
@@ -205,7 +208,7 @@ class OnMaps(TrialModel):
         windows = Crops.of(corpus.lengths[rows], length, step=step)
         owners = np.repeat(rows, windows.counts)
         starts = step * (np.arange(len(owners)) - np.repeat(windows.offsets[:-1], windows.counts))
-        size = max(1, MOST_SAMPLES[self.cell.device.type] // length)
+        size = max(1, MAX_BATCH_SAMPLES[self.cell.device.type] // length)
         found = [
             self._read_and_heard(owners[first : first + size], starts[first : first + size])
             for first in range(0, len(owners), size)
@@ -214,13 +217,15 @@ class OnMaps(TrialModel):
 
     def _read_and_heard(self, rows: np.ndarray, starts: np.ndarray) -> Tensor:
         pairs = zip(rows, starts, strict=True)
-        audio = [read(self.cell.corpus, int(row), start=int(start), length=self.head.samples) for row, start in pairs]
+        audio = [
+            read_samples(self.cell.corpus, int(row), start=int(start), length=self.head.samples) for row, start in pairs
+        ]
         return self.heard(torch.from_numpy(np.stack(audio)).to(self.cell.device))
 
     @torch.no_grad()
     def _channels(self) -> tuple[int, list[int]]:
         """Sources that the encoder separates, and channels of its decoder's maps."""
-        maps = _maps_of(self.encoder.eval())(torch.zeros(1, SILENCE))
+        maps = _maps_of(self.encoder.eval())(torch.zeros(1, PROBE_SAMPLES))
         return maps.masked.shape[1], [level.shape[1] for level in maps.decoder]
 
 

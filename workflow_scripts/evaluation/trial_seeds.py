@@ -89,17 +89,17 @@ def _check_keys(given: Mapping[str, object], settings: type, *, where: str) -> N
         raise UserError(f"{where}: unknown {', '.join(unknown)}; allowed: {', '.join(allowed)}")
 
 
-def generator(purpose: Purpose, trial: int, *counters: int) -> np.random.Generator:
+def make_rng(purpose: Purpose, trial: int, *counters: int) -> np.random.Generator:
     """Random numbers of one purpose in one trial; `counters` tell apart the epochs (or shapes) of that purpose."""
-    return np.random.default_rng([seed_of(trial), PURPOSES[purpose], *counters])
+    return np.random.default_rng([trial_seed(trial), PURPOSES[purpose], *counters])
 
 
-def seed_of(trial: int) -> int:
+def trial_seed(trial: int) -> int:
     """Return the 32-bit seed of a trial, as written into `trials.csv`."""
     return int(np.random.SeedSequence([trial]).generate_state(1)[0])
 
 
-def fraction_of(name: str) -> float:
+def parse_fraction(name: str) -> float:
     """Return the share of the training labels that a fraction's name states: "12.5pct" is 0.125. `UserError` if it is
     no such name.
     """
@@ -111,12 +111,12 @@ def fraction_of(name: str) -> float:
     return float(match[1]) / 100
 
 
-def order(rows: np.ndarray, *, trial: int, epoch: int) -> np.ndarray:
+def shuffle_rows(rows: np.ndarray, *, trial: int, epoch: int) -> np.ndarray:
     """Return `rows` in the order in which this trial sees them in this epoch."""
-    return rows[generator("order", trial, epoch).permutation(len(rows))]
+    return rows[make_rng("order", trial, epoch).permutation(len(rows))]
 
 
-def label_subset(
+def choose_label_subset(
     rows: np.ndarray, *, clips: Sequence[str], labels: np.ndarray, task: Task, fraction: float, trial: int
 ) -> np.ndarray:
     """Choose the training rows whose labels this trial may use, ascending.
@@ -132,10 +132,10 @@ def label_subset(
     observed = labels == 1 if task == "multiclass" else np.concatenate([labels == 1, labels == 0], axis=1)
     strata = observed[:, observed.any(axis=0)]
     size = max(1, round(fraction * len(rows)), strata.shape[1] if task == "multiclass" else 0)
-    return np.sort(rows[_balanced_prefix(strata, rank=_ranks(clips, trial), size=size)])
+    return np.sort(rows[_balanced_prefix(strata, rank=_hash_ranks(clips, trial), size=size)])
 
 
-def _ranks(clips: Sequence[str], trial: int) -> np.ndarray:
+def _hash_ranks(clips: Sequence[str], trial: int) -> np.ndarray:
     """Place of each clip in the trial's random order; hashes of the ids, so that a clip more or less in the set moves
     no other clip.
     """

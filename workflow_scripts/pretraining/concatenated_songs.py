@@ -1,4 +1,4 @@
-"""The songs of a corpus whose clips are parts of songs."""
+"""Songs concatenated from the clips of a corpus, for data sets whose clips are parts of songs."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.levels.dataset_index import Split
 
 
-class Songs:
-    """The clips of a corpus joined to songs; pieces are cut from them as from clips.
+class ConcatenatedSongs:
+    """The clips of a corpus concatenated to songs, which are cropped like clips.
 
-    The clips of one group in one split, in the order in which they stand in the corpus, are a song, known by the row
-    of its first clip. So CLMR pre-trains: a crop of MagnaTagATune may lie anywhere in the song whose parts the clips
-    are, across their borders too (Spijkervet 2021, section 3.1).
+    A song consists of the clips of one group in one split, in corpus order, and is identified by the row of its first
+    clip. CLMR pre-trains in this way: a crop of MagnaTagATune may start anywhere in a song and extend across the
+    borders of its clips (Spijkervet 2021, section 3.1).
     """
 
     def __init__(self, corpus: Corpus) -> None:
-        """Join the clips of `corpus`."""
+        """Concatenate the clips of `corpus`."""
         self.corpus, self.folder = corpus, corpus.folder
         clips = corpus.clips[["split", "group"]].reset_index(drop=True)
         self._clips: Mapping[int, np.ndarray] = {
@@ -36,11 +36,11 @@ class Songs:
         return self._lengths
 
     def rows(self, split: Split) -> np.ndarray:
-        """Rows of the first clip of each song of a split, int64, ascending."""
+        """Return the row of the first clip of each song of a split, int64, ascending."""
         return np.array([row for row in self.corpus.rows(split) if row in self._clips], np.int64)
 
     def fill(self, piece: np.ndarray, *, row: int, start: int) -> None:
-        """Copy samples of song `row` from `start` into `piece`, int16; what lies beyond its end stays as it is."""
+        """Copy samples of song `row` from `start` into `piece`, int16; values beyond the song's end stay unchanged."""
         filled = 0
         for clip in self._clips[row]:
             length = int(self.corpus.lengths[clip])

@@ -1,4 +1,4 @@
-"""Where to train, with which precision, and compiled or not."""
+"""Device, precision and compilation of a training job."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ def best_device() -> torch.device:
 
 
 def use_threads(threads: int) -> None:
-    """Let torch compute on `threads` CPU threads; 0 leaves the choice to torch."""
+    """Limit torch to `threads` CPU threads; 0 keeps torch's own choice."""
     if threads:
         torch.set_num_threads(threads)
 
 
 def device_name(device: torch.device) -> str:
-    """Return the device as records state it."""
+    """Return the name of the device for records."""
     return f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else f"cpu: {platform.machine()}"
 
 
 def autocast_type(precision: str, device: torch.device) -> torch.dtype | None:
-    """Type for autocast, or None for plain float32; `UserError` where bf16 is asked of a GPU that lacks it."""
+    """Return the type for autocast, or None for plain float32; `UserError` if the GPU does not support bf16."""
     if precision == "float32" or (precision == "auto" and device.type != "cuda"):
         return None
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
@@ -41,15 +41,15 @@ def autocast_type(precision: str, device: torch.device) -> torch.dtype | None:
     return torch.bfloat16
 
 
-def compiles(choice: bool | Literal["auto"], device: torch.device) -> bool:
-    """Whether to compile on `device`: `auto` does on a GPU; on a CPU minutes of compiling seldom pay."""
+def should_compile(choice: bool | Literal["auto"], device: torch.device) -> bool:
+    """Return whether to compile on `device`: `auto` only on a GPU, as minutes of compiling rarely pay on a CPU."""
     return device.type == "cuda" if choice == "auto" else choice
 
 
 class CompiledModule:
-    """Calls a module through `torch.compile`, or plainly, after one printed line, where it cannot be compiled.
+    """A module called through `torch.compile`, or plainly, after a printed warning, if compilation fails.
 
-    The module stays as it is: its parameters and state-dict keys are those of the plain one.
+    The module itself is unchanged: its parameters and state-dict keys are those of the plain module.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -61,20 +61,20 @@ class CompiledModule:
     def __call__(self, values: Tensor) -> Tensor:
         """Return `module(values)`."""
         if not self._tried:
-            self._tried, self.works = True, self._try(values)
+            self._tried, self.works = True, self._try_compilation(values)
         return self._compiled(values) if self.works else self.module(values)
 
-    def _try(self, values: Tensor) -> bool:
-        """Compile forward and backward on `values`, and leave no trace in the module or the random numbers."""
-        before, reason = copy.deepcopy(self.module.state_dict()), ""
-        trained = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
+    def _try_compilation(self, values: Tensor) -> bool:
+        """Compile forward and backward on `values`, without effect on the module or the random numbers."""
+        state_before, reason = copy.deepcopy(self.module.state_dict()), ""
+        trainable = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
         with torch.random.fork_rng([values.device] if values.device.type == "cuda" else []):
             try:
-                torch.autograd.grad(self._compiled(values).sum(), trained, allow_unused=True)
+                torch.autograd.grad(self._compiled(values).sum(), trainable, allow_unused=True)
             except Exception as error:  # compilers fail in many ways; a fault of the module itself shows when it runs
                 reason = f"{type(error).__name__}: {error}"
-        self.module.load_state_dict(before)
-        if reason and distributed.is_first():
+        self.module.load_state_dict(state_before)
+        if reason and distributed.is_main_process():
             line = " ".join(reason.split())[:200]  # a compiler's report can fill pages
             print(f"training without torch.compile, which failed ({line})", file=sys.stderr, flush=True)
-        return not distributed.largest(bool(reason))  # all processes compute alike
+        return not distributed.all_reduce_max(bool(reason))  # either all processes compile or none does

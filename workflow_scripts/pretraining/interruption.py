@@ -1,4 +1,4 @@
-"""Being asked to stop: a scheduler's warning, a cancelled job or Ctrl-C."""
+"""Requests to stop: a scheduler's warning, a cancelled job or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ from workflow_scripts.core.errors import EXIT_TRY_AGAIN
 from workflow_scripts.pretraining import distributed
 
 EXIT_INTERRUPTED = EXIT_TRY_AGAIN
-#: SLURM sends SIGTERM, or what `--signal` names (USR1 by habit), before it kills
-WATCHED = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+#: SLURM sends SIGTERM, or the signal of `--signal` (USR1 by habit), before it kills
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 
 
 class InterruptedRunError(Exception):
-    """The run stopped because it was asked to; its state is saved."""
+    """The run was asked to stop, and its state is saved."""
 
 
 class Interruption:
-    """While entered, notes a request to stop instead of dying from it.
+    """Context in which a stop signal is recorded instead of ending the process.
 
-    `requested` is the signal's name, or None, as of the last `agree`: of several processes all stop or none does.
+    `requested` is the name of the signal, or None, as of the last `synchronize`: all processes stop or none.
     """
 
     def __init__(self) -> None:
-        """Note nothing yet."""
+        """Start without a request."""
         self.requested: str | None = None
-        self._noted = 0  # the signal's number
-        self._before: dict[int, object] = {}
+        self._received = 0  # number of the signal; 0: none
+        self._previous_handlers: dict[int, object] = {}
 
     def __enter__(self) -> Interruption:
-        """Take over the signals (only the main thread can)."""
+        """Install the signal handlers (only the main thread can)."""
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in WATCHED}
+            self._previous_handlers = {number: signal.signal(number, self._record) for number in STOP_SIGNALS}
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Give the signals back."""
-        for number, handler in self._before.items():
+        """Restore the previous handlers."""
+        for number, handler in self._previous_handlers.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
-    def agree(self) -> None:
-        """Learn what any process has been asked; every process must call it at the same point."""
-        number = distributed.largest(self._noted)
+    def synchronize(self) -> None:
+        """Share the signals received by any process; every process must call this at the same point."""
+        number = distributed.all_reduce_max(self._received)
         self.requested = signal.Signals(number).name if number else None
 
-    def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal.signal passes it
-        self._noted = number
+    def _record(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal.signal passes it
+        self._received = number

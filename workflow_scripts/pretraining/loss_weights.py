@@ -1,4 +1,4 @@
-"""Weights of the workers' losses, from the losses of another run; `weigh` writes them, `pretrain` reads them."""
+"""Weights of the workers' losses, computed from losses of another run; `weigh` writes and `pretrain` reads them."""
 
 from __future__ import annotations
 
@@ -9,47 +9,47 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.pretraining.loss_log import Row
+from workflow_scripts.pretraining.loss_log import LossRow
 
 
-def read_losses(path: Path) -> list[Row]:
-    """Rows of a losses.csv."""
+def read_losses(path: Path) -> list[LossRow]:
+    """Read the rows of a losses.csv."""
     with path.open(encoding="utf-8", newline="") as file:
         return [
-            Row(int(row["epoch"]), row["split"], row["worker"], float(row["loss"]), float(row["weight"]))
+            LossRow(int(row["epoch"]), row["split"], row["worker"], float(row["loss"]), float(row["weight"]))
             for row in csv.DictReader(file)
         ]
 
 
-def validation_losses(rows: Iterable[Row], *, epochs: int) -> dict[str, list[float]]:
-    """Validation losses of each worker in the first `epochs` epochs, in their order.
+def validation_losses(rows: Iterable[LossRow], *, epochs: int) -> dict[str, list[float]]:
+    """Select the validation losses of each worker in the first `epochs` epochs, in order of epochs.
 
-    `UserError` if an epoch has none.
+    Raises `UserError` if an epoch has none.
     """
-    found: dict[str, list[float]] = {}
+    by_worker: dict[str, list[float]] = {}
     for row in rows:
         if row.split == "valid" and row.epoch <= epochs:
-            found.setdefault(row.worker, []).append(row.loss)
-    if not found or any(len(losses) < epochs for losses in found.values()):
+            by_worker.setdefault(row.worker, []).append(row.loss)
+    if not by_worker or any(len(losses) < epochs for losses in by_worker.values()):
         raise UserError(
             f"weights need validation losses of {epochs} epochs: set the recipe's validation_batches above 0"
         )
-    return found
+    return by_worker
 
 
 def read_weights(path: Path) -> dict[str, float]:
-    """Weight of each worker from a file written by `weigh`; `UserError` if it is damaged."""
+    """Read the weight of each worker from a file written by `weigh`; `UserError` if it is damaged."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         weights = {str(worker): float(weight) for worker, weight in content["weights"].items()}
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise UserError(f"{path} is missing or damaged: weigh again") from error
-    check(weights)
+    require_positive(weights)
     return weights
 
 
-def check(weights: Mapping[str, float]) -> None:
-    """Raise `UserError` for a weight that is not a number above zero."""
+def require_positive(weights: Mapping[str, float]) -> None:
+    """Raise `UserError` for a weight that is not a finite number above zero."""
     for worker, weight in weights.items():
         if not (math.isfinite(weight) and weight > 0):
             raise UserError(f"worker {worker} would get the weight {weight}: its losses are zero or not finite")

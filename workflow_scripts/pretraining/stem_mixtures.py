@@ -1,7 +1,7 @@
-"""Mixtures made of the stems of several songs, for learning to separate sources (the MSSPT code).
+"""Mixtures of the stems of several songs, to learn source separation (the MSSPT code).
 
-What is heard in training is the sum of short pieces of different songs, so that sources are not told apart by what they
-play together.
+A training example is the sum of short crops of different songs, so that sources cannot be recognised by what usually
+accompanies them.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from workflow_scripts.core.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class Mix:
-    """What an example is mixed of: `pieces`, each of another song, by the name of a stem.
+    """Composition of a training example: `pieces`, each of another song, by the name of a stem.
 
-    None stands for the accompaniment: the song's mixture without its `sources`, which are those to be separated.
+    None denotes the accompaniment, which is the mixture of a song without its `sources`, the stems to be separated.
     """
 
     sources: tuple[str, ...]
@@ -32,10 +32,10 @@ class Mix:
 
 
 class Mixer:
-    """Reads mixtures and their sources from a corpus with stems; all samples are float32 on the scale of int16."""
+    """Reader of mixtures and their sources from a corpus with stems; samples are float32 on the scale of int16."""
 
     def __init__(self, corpus: Corpus, mix: Mix) -> None:
-        """Open the corpus's stems; `UserError` if one is missing."""
+        """Open the stems of the corpus; `UserError` if one is missing."""
         missing = [name for name in mix.sources if name not in corpus.facts.stems]
         if missing:
             raise UserError(
@@ -45,36 +45,36 @@ class Mixer:
         self.corpus, self.mix = corpus, mix
 
     def read(self, rows: np.ndarray, *, starts: np.ndarray, length: int, pieces: int) -> tuple[np.ndarray, np.ndarray]:
-        """Mixtures (batch, length) and their sources (batch, sources, length) from cuts, int64 (pieces * batch,).
+        """Read mixtures (batch, length) and sources (batch, sources, length) of crops, int64 (pieces * batch,).
 
-        The first piece of every example comes first, then the second of every example in the same order. With one
-        piece an example is the song's own mixture, with its stems as sources.
+        The first piece of every example comes first, then the second of every example in the same order. With a single
+        piece, an example is the mixture of the song itself, with its stems as sources.
         """
         if pieces == 1:
-            cuts = list(zip(rows.tolist(), starts.tolist(), strict=True))
-            mixtures = np.stack([self._cut(None, row, start, length) for row, start in cuts])
-            sources = [[self._cut(name, row, start, length) for name in self.mix.sources] for row, start in cuts]
+            crops = list(zip(rows.tolist(), starts.tolist(), strict=True))
+            mixtures = np.stack([self._read_stem(None, row, start, length) for row, start in crops])
+            sources = [[self._read_stem(name, row, start, length) for name in self.mix.sources] for row, start in crops]
             return mixtures, np.array(sources)
-        assert pieces == self.mix.size, "an example needs a cut for each of its pieces"
-        return self._mixed(rows.reshape(pieces, -1), starts.reshape(pieces, -1), length)
+        assert pieces == self.mix.size, "an example needs a crop for each of its pieces"
+        return self._mix_songs(rows.reshape(pieces, -1), starts.reshape(pieces, -1), length)
 
-    def _mixed(self, rows: np.ndarray, starts: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+    def _mix_songs(self, rows: np.ndarray, starts: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
         examples = rows.shape[1]
         sources = np.zeros((examples, len(self.mix.sources), length), np.float32)
         accompaniment = np.zeros((examples, length), np.float32)
-        for name, its_rows, its_starts in zip(self.mix.pieces, rows.tolist(), starts.tolist(), strict=True):
-            read = self._accompaniment if name is None else partial(self._cut, name)
-            pieces = np.stack([read(row, start, length) for row, start in zip(its_rows, its_starts, strict=True)])
-            into = accompaniment if name is None else sources[:, self.mix.sources.index(name)]
-            into += pieces
+        for name, piece_rows, piece_starts in zip(self.mix.pieces, rows.tolist(), starts.tolist(), strict=True):
+            read = self._read_accompaniment if name is None else partial(self._read_stem, name)
+            crops = np.stack([read(row, start, length) for row, start in zip(piece_rows, piece_starts, strict=True)])
+            total = accompaniment if name is None else sources[:, self.mix.sources.index(name)]
+            total += crops
         return sources.sum(axis=1) + accompaniment, sources
 
-    def _accompaniment(self, row: int, start: int, length: int) -> np.ndarray:
-        """Mixture without the sources: published mixtures are not quite the sum of their stems."""
-        stems = [self._cut(name, row, start, length) for name in self.mix.sources]
-        return self._cut(None, row, start, length) - np.sum(stems, axis=0)
+    def _read_accompaniment(self, row: int, start: int, length: int) -> np.ndarray:
+        """Subtract the sources from the mixture, because published mixtures are not exactly the sum of their stems."""
+        stems = [self._read_stem(name, row, start, length) for name in self.mix.sources]
+        return self._read_stem(None, row, start, length) - np.sum(stems, axis=0)
 
-    def _cut(self, stem: str | None, row: int, start: int, length: int) -> np.ndarray:
-        piece = np.zeros(length, np.int16)
-        self.corpus.fill(piece, row=row, start=start, stem=stem)
-        return piece.astype(np.float32)
+    def _read_stem(self, stem: str | None, row: int, start: int, length: int) -> np.ndarray:
+        samples = np.zeros(length, np.int16)
+        self.corpus.fill(samples, row=row, start=start, stem=stem)
+        return samples.astype(np.float32)

@@ -1,4 +1,4 @@
-"""What the steps of a run cost: time, waiting for data, memory and arithmetic."""
+"""Cost of the training steps of a run: time, waiting for data, memory and floating-point operations."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from torch.utils.flop_counter import FlopCounterMode
 Result = TypeVar("Result")
 
 TERA = 1e12
-#: Dense peak in FLOP/s for bfloat16 and for float32, from NVIDIA's data sheets: products of bfloat16 summed up in
-#: float32; float32 as TF32, in which cuDNN's convolutions run by torch's default, where the GPU has it. The data
-#: sheets of the H100 family and of the L4 state twice as much, which only sparse matrices reach.
-PEAKS: tuple[tuple[str, float | None, float], ...] = (
+#: pattern of the device name, dense peak in TFLOP/s of bfloat16 and of float32, from NVIDIA's data sheets: bfloat16
+#: with accumulation in float32; float32 as TF32 where the GPU supports it, since cuDNN's convolutions use it by torch's
+#: default. The data sheets of the H100 family and of the L4 state twice as much, which only sparse matrices reach.
+PEAK_TERAFLOPS: tuple[tuple[str, float | None, float], ...] = (
     (r"H200", 989.4, 494.7),
     (r"H100 PCIe", 756.5, 378.0),
     (r"H100 NVL", 835.5, 417.5),
@@ -35,25 +35,25 @@ PEAKS: tuple[tuple[str, float | None, float], ...] = (
 
 @dataclass(kw_only=True)
 class Throughput:
-    """What a run of at least one step cost so far, over all attempts at it; part of its state."""
+    """Cost of a run of at least one step so far, over all attempts; part of the training state."""
 
     seconds: float = 0.0  # of training and validation
     steps: int = 0
     step_seconds: float = 0.0  # of the training steps alone
-    waiting_seconds: float = 0.0  # of these, the device waited for data
+    waiting_seconds: float = 0.0  # of these, spent waiting for data
     flops_per_step: int | None = None  # of all processes together; None: not counted yet
     peak_device_memory_bytes: int | None = None  # None: no GPU
 
-    def as_state(self) -> dict[str, int | float | None]:
+    def to_state(self) -> dict[str, int | float | None]:
         """Return the fields by name."""
         return asdict(self)
 
-    def as_record(self, *, device: torch.device, precision: torch.dtype, processes: int) -> dict[str, object]:
-        """What the record says of it.
+    def to_record(self, *, device: torch.device, precision: torch.dtype, processes: int) -> dict[str, object]:
+        """Return the entries of `record.json`.
 
-        `waiting_share` is the share of the training steps' time in which the device waited for data,
-        `model_flops_utilisation` that of the devices' peak (null where it is not known) at which they computed, the
-        time of waiting and compiling included.
+        `waiting_share` is the share of the time of the training steps in which the device waited for data.
+        `model_flops_utilisation` is the achieved share of the peak of the devices (null if unknown); the time includes
+        waiting and compiling.
         """
         peak = peak_flops(torch.cuda.get_device_name(device), precision) if device.type == "cuda" else None
         return {
@@ -65,13 +65,13 @@ class Throughput:
         }
 
     def _flops_per_second(self) -> float:
-        assert self.flops_per_step is not None, "the first step counts them"
+        assert self.flops_per_step is not None, "the first step counts the operations"
         return self.flops_per_step * self.steps / self.step_seconds
 
 
 def peak_flops(device_name: str, precision: torch.dtype) -> float | None:
-    """Peak of a GPU by the name its driver gives, FLOP/s; None if it is not in the table."""
-    for name, bfloat16, float32 in PEAKS:
+    """Return the peak of a GPU in FLOP/s by the name its driver reports; None if it is not in the table."""
+    for name, bfloat16, float32 in PEAK_TERAFLOPS:
         if re.search(rf"\b{name}\b", device_name):
             peak = bfloat16 if precision == torch.bfloat16 else float32
             return peak * TERA if peak is not None else None
@@ -81,53 +81,53 @@ def peak_flops(device_name: str, precision: torch.dtype) -> float | None:
 def count_flops(function: Callable[[], Result]) -> tuple[Result, int]:
     """Call `function`; also return the FLOPs of its matrix products and convolutions, forward and backward.
 
-    Counting looks on: the result is that of a plain call, bit for bit.
+    Counting has no effect on the result.
     """
     with FlopCounterMode(display=False) as counter:
         result = function()
     return result, counter.get_total_flops()
 
 
-class Waiting:
-    """Time that the device spends between the end of one step and the arrival of the next one's data.
+class DataWaitTimer:
+    """Timer of the gaps between the end of one step and the arrival of the data of the next on the device.
 
-    A GPU works behind the program that commands it, so its own clock is read, by events in its queue, and only when it
-    has passed them: nothing waits for the measurement.
+    A GPU lags behind the program that commands it. The timer therefore uses events in the GPU's queue, and reads them
+    only once the GPU has passed them, so nothing waits for the measurement.
     """
 
     def __init__(self, device: torch.device) -> None:
         """Measure on `device`."""
         self.device, self._seconds = device, 0.0
         self._gpu = device.type == "cuda"
-        self._finished: torch.cuda.Event | float | None = None
-        self._pairs: deque[tuple[torch.cuda.Event, torch.cuda.Event]] = deque()
+        self._step_end: torch.cuda.Event | float | None = None
+        self._pending: deque[tuple[torch.cuda.Event, torch.cuda.Event]] = deque()
 
-    def finished(self) -> None:
-        """Note that nothing is left to do before the next batch."""
-        self._finished = self._now()
+    def step_ended(self) -> None:
+        """Mark the moment after which the device needs the next batch."""
+        self._step_end = self._now()
 
-    def arrived(self) -> None:
-        """Note that the next batch is on the device."""
-        before, self._finished = self._finished, None
-        if before is None:
+    def batch_arrived(self) -> None:
+        """Mark the arrival of the next batch on the device."""
+        step_end, self._step_end = self._step_end, None
+        if step_end is None:
             return
         now = self._now()
-        if isinstance(before, float) or isinstance(now, float):
-            self._seconds += now - before  # type: ignore[operator]
+        if isinstance(step_end, float) or isinstance(now, float):
+            self._seconds += now - step_end  # type: ignore[operator]
         else:
-            self._pairs.append((before, now))
-            self._collect()
+            self._pending.append((step_end, now))
+            self._read_passed_events()
 
     def take(self) -> float:
-        """Return the seconds since the last call; on a GPU those of steps that are over."""
-        self._collect()
+        """Return the seconds since the last call; on a GPU those of completed steps."""
+        self._read_passed_events()
         seconds, self._seconds = self._seconds, 0.0
         return seconds
 
-    def _collect(self) -> None:
-        while self._pairs and self._pairs[0][1].query():
-            before, after = self._pairs.popleft()
-            self._seconds += before.elapsed_time(after) / 1000  # from milliseconds
+    def _read_passed_events(self) -> None:
+        while self._pending and self._pending[0][1].query():
+            step_end, arrival = self._pending.popleft()
+            self._seconds += step_end.elapsed_time(arrival) / 1000  # from milliseconds
 
     def _now(self) -> torch.cuda.Event | float:
         if not self._gpu:
@@ -137,25 +137,25 @@ class Waiting:
         return event
 
 
-class Clock:
-    """Adds the time between its laps to a run's throughput, and what the GPU's memory held at most."""
+class StepTimer:
+    """Timer that adds the time between its laps, and the peak of GPU memory, to the throughput of a run."""
 
     def __init__(self, throughput: Throughput, device: torch.device) -> None:
-        """Start now."""
-        self.throughput, self.device, self.waiting = throughput, device, Waiting(device)
+        """Start the first lap."""
+        self.throughput, self.device, self.data_wait = throughput, device, DataWaitTimer(device)
         self._started = time.monotonic()
 
     def lap(self, *, steps: int = 0) -> None:
-        """Add the time since the last lap, spent on so many training steps or, with none, on something else.
+        """Add the time since the last lap, spent on `steps` training steps or, with none, on something else.
 
-        On a GPU the steps must be over.
+        On a GPU the steps must be completed.
         """
         now, throughput = time.monotonic(), self.throughput
         throughput.seconds += now - self._started
         if steps:
             throughput.steps += steps
             throughput.step_seconds += now - self._started
-            throughput.waiting_seconds += self.waiting.take()
+            throughput.waiting_seconds += self.data_wait.take()
         if self.device.type == "cuda":
             peak = torch.cuda.max_memory_allocated(self.device)
             throughput.peak_device_memory_bytes = max(peak, throughput.peak_device_memory_bytes or 0)

@@ -1,11 +1,11 @@
-"""The one trainer: any encoder, any set of workers, any weighting.
+"""The pre-training loop for any encoder, any set of workers and any weighting.
 
-It can be killed at any point. All that changes is in its state, which is saved as a whole; all that is random is drawn
-anew in each step from counters. So a run that goes on from its state ends, on a CPU, with the very bits of one that
-was never stopped.
+Training can be killed at any point. Everything that changes is in the training state, which is saved as a whole; every
+random number is drawn anew in each step from counters. On a CPU, a resumed run therefore ends with exactly the bits of
+an uninterrupted one.
 
-In several processes (`parallel`) each computes its share of the same batches; all hold the same weights, and the first
-one writes and prints.
+In several processes (`distributed`) each process computes its share of the same batches. All hold the same weights, and
+the main process writes and prints.
 """
 
 from __future__ import annotations
@@ -24,28 +24,31 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.progress import track
 from workflow_scripts.networks.interfaces import Batch, Encoder, Worker
 from workflow_scripts.pretraining import distributed, optimizers
-from workflow_scripts.pretraining.device import CompiledModule, autocast_type, compiles
+from workflow_scripts.pretraining.crop_sampler import CropIndex, CropSampler, Purpose, seed_for
+from workflow_scripts.pretraining.data_loader import BatchLoader, split_batch
+from workflow_scripts.pretraining.device import CompiledModule, autocast_type, should_compile
 from workflow_scripts.pretraining.interruption import InterruptedRunError, Interruption
-from workflow_scripts.pretraining.loss_log import History, LossReader
+from workflow_scripts.pretraining.loss_log import LossLog, LossReader
 from workflow_scripts.pretraining.recipe import Recipe
-from workflow_scripts.pretraining.sampling import BatchLoader, Cuts, Cutter, Purpose, parts_of, seed_for
-from workflow_scripts.pretraining.throughput import Clock, Throughput, count_flops
+from workflow_scripts.pretraining.throughput import StepTimer, Throughput, count_flops
 from workflow_scripts.pretraining.training_state import StateFile
 
-Weigh = Callable[[dict[str, Tensor], Mapping[str, float]], Tensor]
+#: total loss from the losses and the weights of the workers, by name
+CombineLosses = Callable[[dict[str, Tensor], Mapping[str, float]], Tensor]
 
-STEPS_BETWEEN_READS = 20  # on a GPU: often enough to stop a run that diverged, seldom enough not to slow it
+# on a GPU: often enough to stop a run that diverged, seldom enough not to slow it
+STEPS_BETWEEN_READS = 20
 ENCODER = "encoder"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What a finished run tells besides its weights."""
+class TrainingResult:
+    """Losses and cost of a run, besides its weights."""
 
-    history: History
+    loss_log: LossLog
     steps: int
     throughput: Throughput
-    resumed: int  # times the run went on from a state
+    resumed: int  # times the run was resumed from a saved state
 
     @property
     def seconds(self) -> float:
@@ -54,75 +57,78 @@ class Outcome:
 
 
 class Trainer:
-    """Trains an encoder through its workers; everything given is used as it is and changed in place."""
+    """Trainer of an encoder by its workers; all modules are used as they are and changed in place."""
 
     def __init__(
         self,
         *,
         encoder: Encoder,
         workers: Mapping[str, Worker],
-        weigh: Weigh,
+        combine_losses: CombineLosses,
         weights: Mapping[str, float],
-        cutter: Cutter,
+        sampler: CropSampler,
         loader: BatchLoader,
         recipe: Recipe,
         seed: int,
-        state: StateFile,
+        state_file: StateFile,
     ) -> None:
-        """Move the modules to the device; make an optimiser for the encoder and one for each worker, as PASE does.
+        """Move the modules to the device; build one optimiser for the encoder and one per worker, as PASE does.
 
         Raises `UserError` if the processes cannot share the batch equally.
         """
-        if recipe.batch % (distributed.size() * recipe.accumulate):
+        if recipe.batch % (distributed.world_size() * recipe.accumulate):
             raise UserError(
                 f"recipe: a batch of {recipe.batch} in {recipe.accumulate} parts cannot be shared equally by "
-                f"{distributed.size()} processes: choose a multiple of {distributed.size() * recipe.accumulate}"
+                f"{distributed.world_size()} processes: choose a multiple of "
+                f"{distributed.world_size() * recipe.accumulate}"
             )
         self.device = loader.device
         self.encoder = encoder.to(self.device)
         self.workers = {name: worker.to(self.device) for name, worker in workers.items()}
-        self.weigh, self.weights = weigh, weights
-        self.cutter, self.loader, self.recipe, self.seed, self.state = cutter, loader, recipe, seed, state
-        steps_per_epoch = cutter.steps_per_pass if recipe.epoch_of == "clips" else cutter.steps_per_epoch
+        self.combine_losses, self.weights = combine_losses, weights
+        self.sampler, self.loader, self.recipe, self.seed, self.state_file = sampler, loader, recipe, seed, state_file
+        steps_per_epoch = sampler.steps_per_pass if recipe.epoch_of == "clips" else sampler.steps_per_epoch
         self.steps_per_epoch = recipe.steps_per_epoch or steps_per_epoch
         self.steps = recipe.epochs * self.steps_per_epoch
         self.autocast_type = autocast_type(recipe.precision, self.device)
-        self._compiled = CompiledModule(self.encoder) if compiles(recipe.compile, self.device) else None
+        self._compiled = CompiledModule(self.encoder) if should_compile(recipe.compile, self.device) else None
         modules: dict[str, nn.Module] = {ENCODER: self.encoder, **self.workers}
         self._modules = modules
         for module in modules.values():
-            distributed.synchronise(module)
-        self._rates = {name: recipe.learning_rate(encoder=name == ENCODER) for name in modules}
-        self._optimisers = {
-            name: optimizers.build(recipe, module.parameters(), rate=self._rates[name])
+            distributed.synchronize_batch_norm(module)
+        self._learning_rates = {name: recipe.learning_rate(encoder=name == ENCODER) for name in modules}
+        self._optimizers = {
+            name: optimizers.build(recipe, module.parameters(), rate=self._learning_rates[name])
             for name, module in modules.items()
             if any(parameter.requires_grad for parameter in module.parameters())
         }
-        self._done = 0  # finished steps
+        self._steps_done = 0
         self._throughput = Throughput()
         self._resumed = 0
-        self._history = History()
-        self._validation = cutter.validation(recipe.validation_batches)
+        self._loss_log = LossLog()
+        self._validation = sampler.validation_crops(recipe.validation_batches)
 
-    def run(self, *, epochs: int | None = None) -> Outcome:
+    def run(self, *, epochs: int | None = None) -> TrainingResult:
         """Train to the end of the recipe, or of its first `epochs` epochs, from the state file if there is one.
 
-        Stopped after some epochs, the state file holds what the rest needs to go on.
+        After a limited number of epochs, the state file holds everything needed to resume.
 
-        Raises `InterruptedRunError` after saving when a signal asks to stop, and `UserError` when a loss is not
-        finite; the last saved state is kept then.
+        Raises `InterruptedRunError` after saving when a signal asks to stop, and `UserError` when a loss is not finite;
+        the last saved state is kept then.
         """
-        saved = self.state.load(self.device)  # every process reads it, so they need a common file system
+        saved = self.state_file.load(self.device)  # every process reads it, so they need a common file system
         if saved is None:
             self._calibrate()
         else:
-            self._restore(saved)
-        distributed.spread(self._modules.values())
+            self.load_state(saved)
+        distributed.broadcast_parameters(self._modules.values())
         last = self.steps if epochs is None else min(self.steps, epochs * self.steps_per_epoch)
         with Interruption() as interruption:
-            while self._done < last:
+            while self._steps_done < last:
                 self._train_to_end_of_epoch(interruption)
-        return Outcome(history=self._history, steps=self._done, throughput=self._throughput, resumed=self._resumed)
+        return TrainingResult(
+            loss_log=self._loss_log, steps=self._steps_done, throughput=self._throughput, resumed=self._resumed
+        )
 
     @property
     def compiled(self) -> bool:
@@ -130,76 +136,100 @@ class Trainer:
         return self._compiled is not None and self._compiled.works
 
     def _train_to_end_of_epoch(self, interruption: Interruption) -> None:
-        epoch = self._done // self.steps_per_epoch + 1
-        steps = range(self._done, epoch * self.steps_per_epoch)
-        every = STEPS_BETWEEN_READS if self.device.type == "cuda" else 1
-        reader = LossReader(self._history, list(self.workers), every=every)
-        before, clock = self._throughput.seconds, Clock(self._throughput, self.device)
-        counted, saved = self._done, time.monotonic()
-        self._train_mode(True)
-        plan = ((self._share(self.cutter.training(step)), self._seed(step)) for step in steps)
-        clock.waiting.finished()
-        batches = self.loader.batches(plan, waiting=clock.waiting)
-        for step, batch in zip(steps, self._shown(batches, f"epoch {epoch}", total=len(steps)), strict=True):
-            self._step(step, batch, reader)
-            self._done = step + 1
-            interruption.agree()
-            ended = self._done == epoch * self.steps_per_epoch
-            if not ended and (interruption.requested or self._due(saved)):
+        # the epoch may have begun before an interruption: only its remaining steps are left
+        epoch = self._steps_done // self.steps_per_epoch + 1
+        steps = range(self._steps_done, epoch * self.steps_per_epoch)
+        reads_every = STEPS_BETWEEN_READS if self.device.type == "cuda" else 1
+        reader = LossReader(self._loss_log, list(self.workers), every=reads_every)
+        seconds_before, timer = self._throughput.seconds, StepTimer(self._throughput, self.device)
+        timed_steps, saved_at = self._steps_done, time.monotonic()
+        self._set_training_mode(True)
+
+        # load the crops of this process in advance, while the device computes
+        crops = (self._shard(self.sampler.training_crops(step)) for step in steps)
+        seeded_crops = zip(crops, map(self._augmentation_seed, steps), strict=True)
+        timer.data_wait.step_ended()
+        batches = self.loader.batches(seeded_crops, wait_timer=timer.data_wait)
+        for step, batch in zip(steps, self._with_progress(batches, f"epoch {epoch}", total=len(steps)), strict=True):
+            # forward, backward, update
+            self._train_step(step, batch, reader)
+            self._steps_done = step + 1
+
+            # agree on signals, so that all processes stop after the same step
+            interruption.synchronize()
+
+            # save the state when it is due, or before stopping; the end of an epoch saves it anyway
+            epoch_ended = self._steps_done == epoch * self.steps_per_epoch
+            if not epoch_ended and (interruption.requested or self._save_is_due(saved_at)):
                 reader.read()
-                clock.lap(steps=self._done - counted)
-                self._save()
-                counted, saved = self._done, time.monotonic()
-            if not ended and interruption.requested:
-                raise self._interrupted(interruption)
-            clock.waiting.finished()
+                timer.lap(steps=self._steps_done - timed_steps)
+                self.save_state()
+                timed_steps, saved_at = self._steps_done, time.monotonic()
+            if not epoch_ended and interruption.requested:
+                raise self._interrupted_error(interruption)
+            timer.data_wait.step_ended()
+
+        # log the mean training losses of the epoch
         reader.read()
-        clock.lap(steps=self._done - counted)
-        self._history.close(epoch=epoch, split="train", weights=self.weights)
+        timer.lap(steps=self._steps_done - timed_steps)
+        self._loss_log.close_epoch(epoch=epoch, split="train", weights=self.weights)
+
+        # validate, save and report
         self._validate(epoch)
-        clock.lap()
-        self._save()
-        per_step = (self._throughput.seconds - before) / len(steps)
-        self._print(f"epoch {epoch}/{self.recipe.epochs}: {per_step:.3g} s/step; {self._history.summary(epoch)}")
-        interruption.agree()
-        if interruption.requested and self._done < self.steps:
-            raise self._interrupted(interruption)
+        timer.lap()
+        self.save_state()
+        seconds_per_step = (self._throughput.seconds - seconds_before) / len(steps)
+        losses = self._loss_log.summarise(epoch)
+        self._print(f"epoch {epoch}/{self.recipe.epochs}: {seconds_per_step:.3g} s/step; {losses}")
 
-    def _step(self, step: int, batch: Batch, reader: LossReader) -> None:
-        # for whatever a module draws, such as dropout; processes must not draw the same for their different examples
-        torch.manual_seed(seed_for(self.seed, Purpose.STEP, step, *self._process))
+        # stop between two epochs if a signal arrived meanwhile
+        interruption.synchronize()
+        if interruption.requested and self._steps_done < self.steps:
+            raise self._interrupted_error(interruption)
+
+    def _train_step(self, step: int, batch: Batch, reader: LossReader) -> None:
+        # seed the draws of modules, such as dropout; each process differs, because its examples do
+        torch.manual_seed(seed_for(self.seed, Purpose.STEP, step, *self._process_counter))
+
+        # set the learning rates of this step and clear the gradients
         factor = self.recipe.rate_factor(step, steps_per_epoch=self.steps_per_epoch)
-        for name, optimiser in self._optimisers.items():
-            optimiser.zero_grad(set_to_none=True)
-            for group in optimiser.param_groups:
-                group["lr"] = self._rates[name] * factor
-        if self._throughput.flops_per_step is None:
-            losses, flops = count_flops(lambda: self._gradients(batch))
-            self._throughput.flops_per_step = flops * distributed.size()
-        else:
-            losses = self._gradients(batch)
-        reader.add(step, losses)
-        for optimiser in self._optimisers.values():
-            optimiser.step()
+        for name, optimizer in self._optimizers.items():
+            optimizer.zero_grad(set_to_none=True)
+            for group in optimizer.param_groups:
+                group["lr"] = self._learning_rates[name] * factor
 
-    def _gradients(self, batch: Batch) -> dict[str, Tensor]:
-        """Set the gradients of the mean loss over the parts of the batch, and the processes; return the own losses."""
-        parts = parts_of(batch, self.recipe.accumulate)
-        losses: list[dict[str, Tensor]] = []
+        # forward and backward; the first step of a run also counts its floating-point operations
+        if self._throughput.flops_per_step is None:
+            losses, flops = count_flops(lambda: self._backpropagate(batch))
+            self._throughput.flops_per_step = flops * distributed.world_size()
+        else:
+            losses = self._backpropagate(batch)
+        reader.add(step, losses)
+
+        # update the parameters
+        for optimizer in self._optimizers.values():
+            optimizer.step()
+
+    def _backpropagate(self, batch: Batch) -> dict[str, Tensor]:
+        """Set the gradients of the mean loss over micro-batches and processes; return the losses of this process."""
+        parts = split_batch(batch, self.recipe.accumulate)
+        part_losses: list[dict[str, Tensor]] = []
+        # accumulate the gradients of the micro-batches
         for part in parts:
-            found = self._losses(part)
-            (self.weigh(found, self.weights) / len(parts)).backward()
-            losses.append({name: loss.detach() for name, loss in found.items()})
+            losses = self._compute_losses(part)
+            (self.combine_losses(losses, self.weights) / len(parts)).backward()
+            part_losses.append({name: loss.detach() for name, loss in losses.items()})
+        # average the gradients over the processes
         for module in self._modules.values():
             distributed.average_gradients(module.parameters())
-        return self._mean(losses)
+        return self._mean_losses(part_losses)
 
     @staticmethod
-    def _mean(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    def _mean_losses(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
         return {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
 
-    def _losses(self, batch: Batch) -> dict[str, Tensor]:
-        # the step whose arithmetic is counted runs plainly: the counter cannot look into compiled code
+    def _compute_losses(self, batch: Batch) -> dict[str, Tensor]:
+        # the step whose operations are counted runs uncompiled, because the counter cannot see into compiled code
         compiled = self._compiled if self.encoder.training and self._throughput.flops_per_step is not None else None
         with self._autocast():
             frames = (compiled or self.encoder)(batch.audio)
@@ -207,100 +237,101 @@ class Trainer:
 
     @torch.no_grad()
     def _validate(self, epoch: int) -> None:
-        """Mean losses on the fixed pieces of the valid split, with batch normalisation's stored statistics.
+        """Log the mean losses on fixed crops of the valid split, with the stored statistics of batch normalisation.
 
-        In the parts in which training computes a batch, for whoever needs those needs them here too.
+        Uses the same micro-batches as training, so that memory use is the same.
         """
         if not self._validation:
             return
-        self._train_mode(False)
-        reader = LossReader(self._history, list(self.workers), every=len(self._validation))
-        shares = [self._share(cuts) for cuts in self._validation]
-        for number, batch in enumerate(self.loader.batches(self._seeded(shares, Purpose.VALIDATION))):
+        self._set_training_mode(False)
+        reader = LossReader(self._loss_log, list(self.workers), every=len(self._validation))
+        shards = [self._shard(crops) for crops in self._validation]
+        for number, batch in enumerate(self.loader.batches(self._with_seeds(shards, Purpose.VALIDATION))):
             torch.manual_seed(seed_for(0, Purpose.VALIDATION, number))
-            parts = [self._losses(part) for part in parts_of(batch, self.recipe.accumulate)]
-            reader.add(self._done - 1, self._mean(parts))
+            losses = [self._compute_losses(part) for part in split_batch(batch, self.recipe.accumulate)]
+            reader.add(self._steps_done - 1, self._mean_losses(losses))
         reader.read()
-        self._history.close(epoch=epoch, split="valid", weights=self.weights)
+        self._loss_log.close_epoch(epoch=epoch, split="valid", weights=self.weights)
 
     def _calibrate(self) -> None:
-        """Show every worker in every process the same batches, whole ones, in parts of a training step's size."""
-        batches = self.loader.batches(
-            self._seeded(self.cutter.calibration(self.recipe.calibration_batches), Purpose.CALIBRATION)
-        )
-        kept = [part for batch in batches for part in parts_of(batch, self.recipe.accumulate * distributed.size())]
+        """Calibrate every worker, in every process, on the same whole batches, split to the size of a training step."""
+        crops = self.sampler.calibration_crops(self.recipe.calibration_batches)
+        batches = self.loader.batches(self._with_seeds(crops, Purpose.CALIBRATION))
+        parts_per_batch = self.recipe.accumulate * distributed.world_size()
+        parts = [part for batch in batches for part in split_batch(batch, parts_per_batch)]
         for worker in self.workers.values():
-            if kept:
-                worker.calibrate(kept)
+            if parts:
+                worker.calibrate(parts)
 
-    def _share(self, cuts: Cuts) -> Cuts:
-        return cuts.share(distributed.rank(), processes=distributed.size(), parts=self.recipe.accumulate)
+    def _shard(self, crops: CropIndex) -> CropIndex:
+        return crops.shard(distributed.rank(), processes=distributed.world_size(), parts=self.recipe.accumulate)
 
-    def _seed(self, step: int) -> int:
-        """Seed of the augmentation of this process's examples."""
-        return seed_for(self.seed, Purpose.AUGMENTATION, step, *self._process)
+    def _augmentation_seed(self, step: int) -> int:
+        return seed_for(self.seed, Purpose.AUGMENTATION, step, *self._process_counter)
 
     @property
-    def _process(self) -> tuple[int, ...]:
-        """Counter that tells apart the random numbers of several processes; the first draws as one alone does."""
-        return () if distributed.is_first() else (distributed.rank(),)
+    def _process_counter(self) -> tuple[int, ...]:
+        """Counter that separates the random streams of the processes; the main process draws as a single one does."""
+        return () if distributed.is_main_process() else (distributed.rank(),)
 
-    def _due(self, saved: float) -> bool:
-        return bool(distributed.largest(time.monotonic() - saved >= self.recipe.checkpoint_seconds))
+    def _save_is_due(self, saved_at: float) -> bool:
+        return bool(distributed.all_reduce_max(time.monotonic() - saved_at >= self.recipe.checkpoint_seconds))
 
     @staticmethod
-    def _shown(batches: Iterable[Batch], description: str, *, total: int) -> Iterator[Batch]:
-        return track(batches, description=description, total=total) if distributed.is_first() else iter(batches)
+    def _with_progress(batches: Iterable[Batch], description: str, *, total: int) -> Iterator[Batch]:
+        return track(batches, description=description, total=total) if distributed.is_main_process() else iter(batches)
 
     @staticmethod
     def _print(line: str) -> None:
-        if distributed.is_first():
+        if distributed.is_main_process():
             print(line, file=sys.stderr, flush=True)
 
     @staticmethod
-    def _seeded(cuts: list[Cuts], purpose: Purpose) -> list[tuple[Cuts, int]]:
-        return [(piece, seed_for(0, purpose, number)) for number, piece in enumerate(cuts)]
+    def _with_seeds(crops: list[CropIndex], purpose: Purpose) -> list[tuple[CropIndex, int]]:
+        return [(batch, seed_for(0, purpose, number)) for number, batch in enumerate(crops)]
 
-    def _train_mode(self, training: bool) -> None:
+    def _set_training_mode(self, training: bool) -> None:
         for module in self._modules.values():
             module.train(training)
 
     def _autocast(self) -> AbstractContextManager[object]:
         return torch.autocast(self.device.type, dtype=self.autocast_type, enabled=self.autocast_type is not None)
 
-    def _save(self) -> None:
-        """Save everything that later steps depend on; refuse to replace a good state by one that is not finite."""
+    def save_state(self) -> None:
+        """Save everything that later steps depend on; `UserError` instead of replacing a good state by NaN weights."""
         for name, module in self._modules.items():
             if not all(bool(torch.isfinite(value).all()) for value in module.state_dict().values()):
                 raise UserError(
-                    f"the weights of {name} are not finite after step {self._done}: lower the recipe's learning rates"
+                    f"the weights of {name} are not finite after step {self._steps_done}: "
+                    "lower the recipe's learning rates"
                 )
-        if distributed.is_first():
-            self.state.save(self._state())
-        distributed.wait_for_all()  # none may end, and with it the run, while the first one writes
+        if distributed.is_main_process():
+            self.state_file.save(self._state())
+        distributed.barrier()  # no process may exit, and end the run, while the main process writes
 
     def _state(self) -> dict[str, Any]:
         return {
-            "done": self._done,
-            "throughput": self._throughput.as_state(),
+            "steps_done": self._steps_done,
+            "throughput": self._throughput.to_state(),
             "resumed": self._resumed,
-            "history": self._history.as_state(),
+            "loss_log": self._loss_log.to_state(),
             "modules": {name: module.state_dict() for name, module in self._modules.items()},
-            "optimisers": {name: optimiser.state_dict() for name, optimiser in self._optimisers.items()},
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self._optimizers.items()},
         }
 
-    def _restore(self, saved: Mapping[str, Any]) -> None:
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Restore the state that `save_state` wrote."""
         for name, module in self._modules.items():
-            module.load_state_dict(saved["modules"][name])
-        for name, optimiser in self._optimisers.items():
-            optimiser.load_state_dict(saved["optimisers"][name])
-        self._history = History.from_state(saved["history"])
-        self._throughput = Throughput(**saved["throughput"])
-        self._done, self._resumed = saved["done"], saved["resumed"] + 1
-        self._print(f"going on after step {self._done} of {self.steps}")
+            module.load_state_dict(state["modules"][name])
+        for name, optimizer in self._optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        self._loss_log = LossLog.from_state(state["loss_log"])
+        self._throughput = Throughput(**state["throughput"])
+        self._steps_done, self._resumed = state["steps_done"], state["resumed"] + 1
+        self._print(f"resuming at step {self._steps_done} of {self.steps}")
 
-    def _interrupted(self, interruption: Interruption) -> InterruptedRunError:
+    def _interrupted_error(self, interruption: Interruption) -> InterruptedRunError:
         return InterruptedRunError(
-            f"stopped by {interruption.requested} after step {self._done} of {self.steps}; "
-            f"the state is saved in {self.state.path}: run again to go on"
+            f"stopped by {interruption.requested} after step {self._steps_done} of {self.steps}; "
+            f"the state is saved in {self.state_file.path}: run again to resume"
         )

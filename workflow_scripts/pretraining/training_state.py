@@ -1,4 +1,4 @@
-"""State files, from which an interrupted pre-training resumes."""
+"""Training states, from which an interrupted pre-training resumes."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from workflow_scripts.core.errors import UserError
 class StateFile:
     """The state of an unfinished run, beside its output folder: `.<output>-<digest>.state`.
 
-    The digest stands for everything the result depends on, so a state of other code, numbers or data is never taken up.
+    The digest covers everything the result depends on, so a state of other code, config or data is never resumed.
     """
 
     def __init__(self, output: Path, digest: str) -> None:
-        """Name the file for the run that writes `output`."""
+        """Name the state file of the run that writes `output`."""
         self.output, self.digest = output, digest
         self.path = output.parent / f".{output.name}-{digest}.state"
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Write the state atomically: a kill leaves the old one or the new one."""
+        """Write the state atomically: a kill leaves either the old state or the new one."""
         with files.written_atomically(self.path) as temporary:
             torch.save(dict(state), temporary)
 
@@ -40,18 +40,18 @@ class StateFile:
         except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
             raise UserError(f"{self.path} is damaged: delete it to start over ({error})") from error
 
-    def steps(self) -> int:
-        """Steps that are done in the saved state; 0 without one."""
+    def steps_done(self) -> int:
+        """Return the number of finished steps in the saved state; 0 without one."""
         saved = self.load(torch.device("cpu"))
-        return int(saved["done"]) if saved else 0
+        return int(saved["steps_done"]) if saved else 0
 
     def copy_to(self, other: StateFile) -> None:
-        """Let `other` hold this state instead of its own."""
+        """Replace the state of `other` by this one."""
         with files.written_atomically(other.path) as temporary:
             shutil.copyfile(self.path, temporary)
 
     def remove(self) -> None:
-        """Remove the state, those of other code or numbers for this output, and halves left by kills."""
+        """Remove this state, states of other code or config for the same output, and partial files left by kills."""
         for pattern in (f".{self.output.name}-*.state", f"..{self.output.name}-*.state"):
             for path in self.output.parent.glob(pattern):
                 path.unlink(missing_ok=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from workflow_scripts.evaluation.end_to_end import train_with_encoder
-from workflow_scripts.evaluation.task import Cell, TrialResult
+from workflow_scripts.evaluation.end_to_end import train_trials
+from workflow_scripts.evaluation.task import EvaluationTask, TrialResult
 
 PRETRAINED = True
 TRAINS_ENCODER = True
 
 
-def run(cell: Cell) -> list[TrialResult]:
+def run(cell: EvaluationTask) -> list[TrialResult]:
     """One result per trial; every trial starts from the same checkpoint."""
-    return train_with_encoder(cell)
+    return train_trials(cell)

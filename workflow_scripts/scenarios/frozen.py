@@ -7,13 +7,13 @@ Each clip is encoded once, by `embed`, whatever the number of trials, fractions 
 from __future__ import annotations
 
 from workflow_scripts.evaluation.frozen import train_on_embeddings
-from workflow_scripts.evaluation.task import Cell, TrialResult
+from workflow_scripts.evaluation.task import EvaluationTask, TrialResult
 
 PRETRAINED = True
 TRAINS_ENCODER = False
 HEADS_READ = "embedding"
 
 
-def run(cell: Cell) -> list[TrialResult]:
+def run(cell: EvaluationTask) -> list[TrialResult]:
     """One result per trial."""
     return train_on_embeddings(cell)

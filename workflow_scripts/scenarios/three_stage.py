@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import magnitude
-from workflow_scripts.evaluation.end_to_end import fit, tested, train_with_encoder
-from workflow_scripts.evaluation.task import Cell, TrialResult
-from workflow_scripts.evaluation.trial_models import OnMaps
+from workflow_scripts.evaluation.end_to_end import evaluate_model, fit, train_trials
+from workflow_scripts.evaluation.task import EvaluationTask, TrialResult
+from workflow_scripts.evaluation.trial_models import MapsModel
 
 PRETRAINED = True
 TRAINS_ENCODER = True
@@ -21,18 +21,18 @@ HEADS_READ = "maps"
 TRAININGS = 2  # of a trial, one after the other, each with all epochs that the settings allow
 
 
-def run(cell: Cell) -> list[TrialResult]:
+def run(cell: EvaluationTask) -> list[TrialResult]:
     """One result per trial; every trial starts from the same checkpoint."""
     if cell.build_maps_head is None:
         raise UserError("scenario three_stage needs a head that reads maps, such as short_chunk_cnn or ast")
-    return train_with_encoder(cell, train=_train_trial)
+    return train_trials(cell, train=_train_trial)
 
 
-def _train_trial(cell: Cell, trial: int) -> TrialResult:
+def _train_trial(cell: EvaluationTask, trial: int) -> TrialResult:
     clock = time.monotonic()
-    alone = OnMaps(replace(cell, build_encoder=lambda _: magnitude.build(magnitude.Options())), trial)
+    alone = MapsModel(replace(cell, build_encoder=lambda _: magnitude.build(magnitude.Options())), trial)
     epochs = fit(alone)
-    joint = OnMaps(cell, trial)
+    joint = MapsModel(cell, trial)
     joint.head.take_over(alone.head)
     del alone  # a GPU need not hold both while the second learns
-    return tested(joint, epochs=epochs + fit(joint), clock=clock)
+    return evaluate_model(joint, epochs=epochs + fit(joint), clock=clock)

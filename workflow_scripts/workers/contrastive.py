@@ -71,7 +71,7 @@ def nt_xent(first: Tensor, second: Tensor, *, temperature: float) -> Tensor:
     """
     with torch.autocast(first.device.type, enabled=False):
         views = [functional.normalize(view.float(), dim=-1) for view in (first, second)]
-        every = torch.cat([distributed.gather(view) for view in views])
+        every = torch.cat([distributed.all_gather(view) for view in views])
         own = distributed.rank() * len(first) + torch.arange(len(first), device=first.device)
         clips = len(every) // VIEWS
         places, partners = torch.cat([own, own + clips]), torch.cat([own + clips, own])

@@ -109,7 +109,7 @@ class PredictiveCodingWorker(Worker):
         """
         with torch.autocast(latent.device.type, enabled=False):
             latent, context = latent.float(), context.float()
-            negatives = distributed.gather(latent.contiguous()).flatten(0, 1)[draws.orders]
+            negatives = distributed.all_gather(latent.contiguous()).flatten(0, 1)[draws.orders]
             window = slice(draws.first, draws.first + self.options.window)
             latent, context = latent[:, window], context[:, window]
             losses = [
@@ -121,10 +121,10 @@ class PredictiveCodingWorker(Worker):
     def _draws(self, latent: Tensor) -> Draws:
         examples, frames, _ = latent.shape
         # processes draw alike, for the negatives of each are frames of all
-        seed = distributed.agreed(int(torch.randint(LARGEST_SEED, ())))
+        seed = distributed.broadcast_number(int(torch.randint(LARGEST_SEED, ())))
         generator = torch.Generator().manual_seed(seed)
         orders = [
-            torch.randperm(distributed.size() * examples * frames, generator=generator)
+            torch.randperm(distributed.world_size() * examples * frames, generator=generator)
             for _ in range(self.options.negatives)
         ]
         room = max(1, frames - self.options.window)  # the last possible window is left out, as in the code
@@ -139,7 +139,7 @@ def _loss(predicted: Tensor, latent: Tensor, negatives: Tensor) -> Tensor:
     step needs an order of its own.
     """
     examples, frames, _ = predicted.shape
-    rows = distributed.size() * examples * frames
+    rows = distributed.world_size() * examples * frames
     by_example = negatives[:, -rows:].unflatten(1, (-1, frames))
     own = by_example[:, distributed.rank() * examples : (distributed.rank() + 1) * examples]
     right = (predicted * latent).sum(-1)[None]
