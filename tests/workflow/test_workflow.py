@@ -701,14 +701,6 @@ def write_tones(folder: Path) -> None:
             soundfile.write(folder / f"{kind}{number}.wav", sound, 16000)
 
 
-def test_the_readme_shows_the_config_for_recordings() -> None:
-    shown = re.search(r"```yaml\n(.*?)```", (REPOSITORY / "README.md").read_text(encoding="utf-8"), re.S)
-    assert shown
-    text = shown.group(1)
-    assert text == (REPOSITORY / "config/own_recordings.yaml").read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 40
-
-
 @needs_shared
 @pytest.mark.parametrize(
     ("name", "datasets"),

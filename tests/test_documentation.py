@@ -1,0 +1,58 @@
+"""The documentation: short, linked, and in step with what runs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.checkout import REPOSITORY
+
+PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
+
+
+def plan(*configfiles: str) -> None:
+    """Dry-run the workflow with these configs; fails unless they are valid."""
+    command = [sys.executable, "-m", "snakemake", "--cores=1", "-n", "--quiet", "all", "--configfile", *configfiles]
+    result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+
+
+def test_the_readme_is_short() -> None:
+    assert len((REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()) <= 130
+
+
+def test_the_config_in_the_readme_is_valid(tmp_path: Path) -> None:
+    (shown,) = re.findall(r"```yaml\n(.*?)```", (REPOSITORY / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert len(shown.splitlines()) <= 10
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(shown, encoding="utf-8")
+    plan("config/own_recordings.yaml", str(mine))
+
+
+def test_configs_for_recordings_are_short() -> None:
+    for name in ("own_recordings", "own_recordings_clmr"):
+        assert len((REPOSITORY / f"config/{name}.yaml").read_text(encoding="utf-8").splitlines()) <= 40
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_to_a_file(page: Path) -> None:
+    targets = [link for link in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in link]
+    missing = [link for link in targets if not (page.parent / link).exists()]
+    assert not missing
+
+
+def test_the_index_lists_every_page() -> None:
+    linked = set(LINK.findall((REPOSITORY / "docs/index.md").read_text(encoding="utf-8")))
+    assert {page.name for page in PAGES if page.parent == REPOSITORY / "docs"} - linked == {"index.md"}
+
+
+def test_the_citation_names_the_version() -> None:
+    citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
+    project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'version = "{citation["version"]}"' in project
