@@ -147,17 +147,18 @@ class SynchronizedBatchNorm(_BatchNorm):
         self.affine, self.track_running_stats = original.affine, original.track_running_stats
         self._parameters, self._buffers = original._parameters, original._buffers
         self.train(original.training)
+        # A compiler cannot see through the exchange. Not a decorator: it would load the compiler in every job.
+        self._normalise_eagerly = torch.compiler.disable(self._normalise)
 
     def forward(self, values: Tensor) -> Tensor:
         """Normalise values (examples, channels, ...)."""
         if not self.training or world_size() == 1:
             return super().forward(values)
-        return self._normalise(values)
+        return self._normalise_eagerly(values)
 
     def _check_input_dim(self, input: Tensor) -> None:
         """Accept any number of axes: the encoder was built with the original module, which checked them."""
 
-    @torch.compiler.disable  # a compiler cannot see through the exchange
     def _normalise(self, values: Tensor) -> Tensor:
         # float32 statistics under autocast too, as in torch's own module
         normal, mean, variance, count = _SynchronizedNormalization.apply(values, self.eps)
