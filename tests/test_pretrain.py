@@ -445,7 +445,7 @@ def test_bf16_trains_and_is_recorded(corpus, tmp_path):
         ({"workers": {}}, "at least one worker"),
         ({"workers": {"lps": {"hiden": 3}}}, "unknown hiden; allowed: .*hidden"),
         ({"encoder": {"name": "random", "options": {}}}, "random cannot be pre-trained"),
-        ({"recipe": {"epoch": 3}}, "unknown epoch; allowed: epochs"),
+        ({"recipe": {"epoch": 3}}, "recipe: unknown key 'epoch' .*; allowed: .*epochs"),
     ],
 )
 def test_mistakes_in_the_config_end_in_one_line(corpus, tmp_path, change, message):

@@ -24,8 +24,11 @@ RECIPE = {
     "batch": 2,
     "chunk_seconds": 2.592,  # one window of SampleCNN
     "join_songs": True,
+    "encoder_learning_rate": 0.001,
+    "worker_learning_rate": 0.0005,
+    "schedule": "poly",
     "validation_batches": 0,
-    "calibration_batches": 0,
+    "calibration_batches": 1,
     "checkpoint_seconds": 0,
 }
 CLMR: dict[str, Any] = {
@@ -99,5 +102,5 @@ def test_stored_targets_and_joined_songs_exclude_each_other(tmp_path):
 
 def test_an_epoch_is_of_audio_or_of_clips(songs, tmp_path):
     given = CLMR | {"recipe": RECIPE | {"epoch_of": "songs"}}
-    with pytest.raises(UserError, match="recipe: epoch_of must be one of audio, clips, not 'songs'"):
+    with pytest.raises(UserError, match="recipe: epoch_of: 'songs' is not allowed; allowed: audio, clips"):
         pretrain.main(arguments(given, corpus=songs, output=tmp_path / "seed5"))

@@ -26,6 +26,8 @@ RECIPE: dict[str, Any] = {
     "steps_per_epoch": 3,
     "batch": 4,
     "chunk_seconds": 1.0,
+    "encoder_learning_rate": 0.001,
+    "worker_learning_rate": 0.0005,
     "validation_batches": 1,
     "calibration_batches": 1,
     "checkpoint_seconds": 0,

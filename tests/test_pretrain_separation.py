@@ -33,6 +33,8 @@ CONFIG: dict[str, Any] = {
         "steps_per_epoch": 3,
         "batch": 4,
         "chunk_seconds": 0.662,
+        "encoder_learning_rate": 0.001,
+        "worker_learning_rate": 0.0005,
         "validation_batches": 1,
         "calibration_batches": 1,
         "checkpoint_seconds": 0,

@@ -18,15 +18,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.core import provenance
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.files import locked, write_json
+from workflow_scripts.core.validation import parse
 from workflow_scripts.levels import registry
 from workflow_scripts.sources.acquisition import LOCK, Acquisition, write_acquisition
 from workflow_scripts.sources.download import download
 from workflow_scripts.sources.remotes import Remote
 from workflow_scripts.sources.unpack import unpack
-from workflow_scripts.synthesis.options import TwinOptions
 
 SOURCES = ("twin", "local", "download")
 
@@ -61,10 +62,7 @@ def acquire(config: Mapping[str, Any], *, root: Path, code: str) -> Acquisition:
 
 def _write_twin(loader: str, given: Mapping[str, Any], *, root: Path, code: str) -> tuple[Path, str]:
     """Render the twin into a temporary folder and rename it; one with the same options and code is kept."""
-    try:
-        options = TwinOptions(**given)
-    except TypeError as error:
-        raise UserError(f"twin of {loader}: {error}") from error
+    options = parse(TwinOptions, given, where=f"twin of {loader}")
     digest = provenance.digest({"loader": loader, "twin": dict(given), "code": code})
     folder, note = root / "twin", root / "twin.json"
     if folder.is_dir() and _noted(note) == digest:

@@ -4,9 +4,9 @@
         [--embeddings FILE.npy | --checkpoint FILE] [--threads N]
 
 The config states `encoder` and `head` {name, options}, `scenario`, `fraction`, `trials` (how many), `training`
-(`TrialSettings`), `dataset` and `factors`, the value of each factor column. A scenario that leaves the encoder as it is
-needs embeddings, one that goes on training a pre-trained one needs the checkpoint, and one that starts from scratch
-neither.
+(`EvaluationProtocol`), `dataset` and `factors`, the value of each factor column. A scenario that leaves the encoder
+as it is needs embeddings, one that goes on training a pre-trained one needs the checkpoint, and one that starts from
+scratch neither.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ import torch
 
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.checkpoints.encoder_file import build_encoder
+from workflow_scripts.configuration.protocol import EvaluationProtocol
 from workflow_scripts.core import files, provenance
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.provenance import Record
+from workflow_scripts.core.validation import parse
 from workflow_scripts.evaluation import trial_seeds
 from workflow_scripts.evaluation.crops import Crops
 from workflow_scripts.evaluation.task import EvaluationTask, TrialResult, TrialStore, arrays_of
@@ -126,7 +128,7 @@ def _cell(
         build_maps_head=build_maps_head if _reads_maps(config["head"]) else None,
         fraction=trial_seeds.parse_fraction(config["fraction"]),
         trials=config["trials"],
-        settings=trial_seeds.settings_of(config["training"]),
+        settings=parse(EvaluationProtocol, config["training"], where="training"),
         device=best_device() if embeddings is None else torch.device("cpu"),  # frozen jobs ask for no GPU
         finished=TrialStore(arguments.output.with_name(f".{arguments.output.name}.trials"), digest=digest),
         embeddings=embeddings,

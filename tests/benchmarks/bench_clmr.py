@@ -88,6 +88,7 @@ def trainer_of(folder: Path, *, batch: int) -> Trainer:
             "chunk_seconds": WINDOW / samplecnn.SAMPLE_RATE,
             "encoder_learning_rate": 0.0003,
             "worker_learning_rate": 0.0003,
+            "schedule": "poly",
             "optimiser": "auto",
             "weight_decay": 1e-6,
             "validation_batches": 0,

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_scripts.audio.build import CorpusSpec, build_corpus
+from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.datasets import openmic
-from workflow_scripts.synthesis.options import TwinOptions
 from workflow_scripts.twins import openmic as twin
 
 SECONDS = 3.0  # short, so that rendering them takes a minute and not ten

@@ -57,6 +57,9 @@ class Bench:
                 "steps_per_epoch": self.steps,
                 "batch": numbers["batch"],
                 "chunk_seconds": numbers["chunk_seconds"],
+                "encoder_learning_rate": 0.001,
+                "worker_learning_rate": 0.0005,
+                "schedule": "poly",
                 "validation_batches": 0,
                 "calibration_batches": 1,
                 "compile": False,  # compiling would be most of so short a run

@@ -29,10 +29,10 @@ from torch.nn import functional
 
 from tests.corpora import write_corpus
 from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.configuration.protocol import EvaluationProtocol
 from workflow_scripts.encoders import unet
 from workflow_scripts.evaluation.task import EvaluationTask, TrialStore
 from workflow_scripts.evaluation.trial_models import MapsModel
-from workflow_scripts.evaluation.trial_seeds import TrialSettings
 from workflow_scripts.levels import registry
 from workflow_scripts.networks import spectrogram
 from workflow_scripts.networks.head_interfaces import MapsHead
@@ -174,6 +174,9 @@ def _ours_separating(given: argparse.Namespace, folder: Path, *, batch: int) -> 
             "steps_per_epoch": given.steps,
             "batch": batch,
             "chunk_seconds": WINDOW / SAMPLE_RATE,
+            "encoder_learning_rate": 0.001,
+            "worker_learning_rate": 0.0005,
+            "schedule": "poly",
             "validation_batches": 0,
             "calibration_batches": 1,
             "compile": False,
@@ -215,7 +218,7 @@ def _cell(given: argparse.Namespace, corpus: Corpus, folder: Path, net: str) -> 
         build_maps_head=lambda sources, decoder: _head(given, net),
         fraction=1.0,
         trials=1,
-        settings=TrialSettings(batch=BATCHES[net]),
+        settings=EvaluationProtocol(batch=BATCHES[net]),
         device=best_device(),
         finished=TrialStore(folder / "kept", digest="digest"),
         build_encoder=lambda seed: unet.build(unet.Options(width=given.width)),

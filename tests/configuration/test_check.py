@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -270,7 +269,7 @@ BAD = {
     ),
     "a warm-up that never ends": (
         "recipes: {wu2021: {warmup_epochs: 20}}",
-        r"own.yaml: recipes.wu2021: recipe: warmup_epochs must be from 0 to below 20, not 20",
+        r"own.yaml: recipes.wu2021: warmup_epochs must be from 0 to below 20, not 20",
     ),
     "a probability above one": (
         "augmentations: {loud: {level: gain, probability: 1.5}}",
@@ -358,7 +357,7 @@ def test_an_untrimmed_study_keeps_everything() -> None:
     studies = check_files(PAPER)
     for name, study in studies.items():
         stated = yaml.safe_load((FOLDER / "studies" / f"{name}.yaml").read_text(encoding="utf-8"))
-        assert study == stated, name
+        assert study == stated | {"grid": configuration.GRID_DEFAULTS | stated["grid"]}, name
     assert any(isinstance(level, list) for each in studies["wu2021_fig5"]["published"] for level in each["of"].values())
 
 
@@ -454,12 +453,12 @@ def test_every_key_is_described_and_no_other_is_allowed(name: str) -> None:
 
 
 def test_recipe_and_training_keys_are_those_of_the_code() -> None:
-    from workflow_scripts.evaluation.trial_seeds import TrialSettings
-    from workflow_scripts.pretraining.recipe import Recipe
+    from workflow_scripts.configuration.protocol import EvaluationProtocol
+    from workflow_scripts.configuration.recipe import Recipe
 
     schema = json.loads((FOLDER / "schema" / "config.schema.json").read_text(encoding="utf-8"))["properties"]
     recipe = set(schema["recipes"]["additionalProperties"]["properties"])
-    assert recipe == {field.name for field in fields(Recipe)}
-    assert set(schema["evaluation"]["properties"]) - {"trials", "scenarios", "heads"} == {
-        f.name for f in fields(TrialSettings)
-    }
+    assert recipe == set(Recipe.model_fields)
+    assert set(schema["evaluation"]["properties"]) - {"trials", "scenarios", "heads"} == set(
+        EvaluationProtocol.model_fields
+    )

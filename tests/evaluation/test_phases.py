@@ -9,9 +9,10 @@ import torch
 from tests.corpora import write_corpus
 from tests.scenarios.cells import cell, informative, shuffled
 from tests.scenarios.maps import maps_cell
+from workflow_scripts.configuration.protocol import EvaluationProtocol, Phase
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.validation import parse
 from workflow_scripts.evaluation import end_to_end
-from workflow_scripts.evaluation.trial_seeds import Phase, TrialSettings, settings_of
 from workflow_scripts.scenarios import frozen, supervised
 
 NUMBERS = {"learning_rate": 0.02, "batch": 16, "max_epochs": 12, "patience": 2}
@@ -78,25 +79,37 @@ def test_plain_descent_has_neither_momentum_nor_decay(corpus, tmp_path, monkeypa
 
 def test_settings_read_phases_of_a_config():
     given = {"phases": [{"optimiser": "adam", "learning_rate": 0.0001}, {"optimiser": "sgd", "learning_rate": 0.001}]}
-    first, second = settings_of(given).phases
+    first, second = parse(EvaluationProtocol, given, where="training").phases
     assert (first.optimiser, first.learning_rate, first.max_epochs) == ("adam", 0.0001, None)
     assert second.optimiser == "sgd"
-    assert settings_of({}) == TrialSettings()
+    assert parse(EvaluationProtocol, {}, where="training") == EvaluationProtocol()
 
 
 @pytest.mark.parametrize(
     ("phase", "message"),
     [
-        ({"optimiser": "lars", "learning_rate": 1.0}, "must be adam or sgd, not 'lars'"),
-        ({"optimiser": "sgd", "learning_rate": 0.0}, "must be above zero"),
-        ({"optimiser": "sgd", "learning_rate": 0.1, "max_epochs": 0}, "must be above zero"),
-        ({"optimiser": "sgd", "rate": 0.1}, "training: phases: unknown rate; allowed: optimiser, learning_rate"),
-        ({"optimiser": "sgd"}, "each must state optimiser and learning_rate"),
+        (
+            {"optimiser": "lars", "learning_rate": 1.0},
+            r"phases.0.optimiser: 'lars' is not allowed; allowed: adam, sgd",
+        ),
+        (
+            {"optimiser": "sgd", "learning_rate": 0.0},
+            r"phases.0.learning_rate: 0.0 is not allowed; allowed: above 0",
+        ),
+        (
+            {"optimiser": "sgd", "learning_rate": 0.1, "max_epochs": 0},
+            r"phases.0.max_epochs: 0 is not allowed; allowed: at least 1",
+        ),
+        (
+            {"optimiser": "sgd", "rate": 0.1},
+            r"phases.0: unknown key 'rate'.*; allowed: learning_rate, max_epochs",
+        ),
+        ({"optimiser": "sgd"}, "training: phases.0: 'learning_rate' is missing"),
     ],
 )
 def test_wrong_phases_are_named(phase, message):
     with pytest.raises(UserError, match=message):
-        settings_of({"phases": [phase]})
+        parse(EvaluationProtocol, {"phases": [phase]}, where="training")
 
 
 def test_heads_on_frozen_embeddings_have_no_phases(corpus, tmp_path):

@@ -4,12 +4,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workflow_scripts.configuration.protocol import EvaluationProtocol
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.evaluation.crops import Crops
 from workflow_scripts.evaluation.losses import downstream_loss, probabilities
 from workflow_scripts.evaluation.stacked_heads import LabelledEmbeddings, compute_logits, train_heads
 from workflow_scripts.evaluation.trial_heads import initial_parameters
-from workflow_scripts.evaluation.trial_seeds import TrialSettings, shuffle_rows
+from workflow_scripts.evaluation.trial_seeds import shuffle_rows
 from workflow_scripts.heads import linear
 
 CLIPS, SIZE, CLASSES = 90, 12, 3
@@ -38,7 +39,7 @@ def subset(trial):
 
 
 def fit(data, numbers, **numbers_of_settings):
-    chosen = TrialSettings(**({"learning_rate": 0.03, "batch": 16, "max_epochs": 60} | numbers_of_settings))
+    chosen = EvaluationProtocol(**({"learning_rate": 0.03, "batch": 16, "max_epochs": 60} | numbers_of_settings))
     fitted = train_heads(
         head(), data, numbers=numbers, train=[subset(trial) for trial in numbers], valid=VALID, settings=chosen
     )

@@ -3,7 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workflow_scripts.configuration.protocol import EvaluationProtocol
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.validation import parse
 from workflow_scripts.evaluation import trial_seeds
 
 IDS = [f"clip{number:03d}" for number in range(120)]
@@ -33,11 +35,11 @@ def test_a_name_that_is_no_fraction_is_refused(name):
 
 
 def test_settings_come_from_a_config_and_unknown_keys_are_named():
-    assert trial_seeds.settings_of({"batch": 8}) == trial_seeds.TrialSettings(batch=8)
-    with pytest.raises(UserError, match="unknown bach; allowed: learning_rate"):
-        trial_seeds.settings_of({"bach": 8})
-    with pytest.raises(UserError, match="above zero"):
-        trial_seeds.settings_of({"patience": 0})
+    assert parse(EvaluationProtocol, {"batch": 8}, where="training") == EvaluationProtocol(batch=8)
+    with pytest.raises(UserError, match=r"training: unknown key 'bach' \(did you mean batch\?\); allowed: batch, crop"):
+        parse(EvaluationProtocol, {"bach": 8}, where="training")
+    with pytest.raises(UserError, match="training: patience: 0 is not allowed; allowed: at least 1"):
+        parse(EvaluationProtocol, {"patience": 0}, where="training")
 
 
 def test_seeds_are_fixed_forever():

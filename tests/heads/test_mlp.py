@@ -3,11 +3,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from workflow_scripts.configuration.protocol import EvaluationProtocol
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.evaluation.crops import Crops
 from workflow_scripts.evaluation.stacked_heads import LabelledEmbeddings, compute_logits, train_heads
 from workflow_scripts.evaluation.trial_heads import TrialHead, initial_parameters
-from workflow_scripts.evaluation.trial_seeds import TrialSettings
 from workflow_scripts.heads import mlp
 
 
@@ -60,7 +60,7 @@ def test_learns_what_no_line_separates_and_trials_do_not_mix():
         task="multiclass",
         crops=Crops.of(np.ones(400), None),
     )
-    settings = TrialSettings(learning_rate=0.03, batch=32, max_epochs=40)
+    settings = EvaluationProtocol(learning_rate=0.03, batch=32, max_epochs=40)
     train, valid, test = np.split(np.arange(400), [200, 300])
 
     def logits(numbers):

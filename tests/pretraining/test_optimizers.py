@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from tests import golden
+from workflow_scripts.configuration.recipe import Recipe
 from workflow_scripts.pretraining import optimizers
 from workflow_scripts.pretraining.optimizers import Lars
-from workflow_scripts.pretraining.recipe import Recipe
 
 
 def test_five_steps_equal_the_official_code():
@@ -92,7 +92,16 @@ def test_velocity_is_part_of_the_state():
 
 @pytest.mark.parametrize(("name", "kind"), [("lars", Lars), ("adam", torch.optim.Adam)])
 def test_the_recipe_names_optimiser_rate_and_decay(name, kind):
-    recipe = Recipe(optimiser=name, weight_decay=1e-6)
+    recipe = Recipe(
+        epochs=1,
+        batch=2,
+        chunk_seconds=2,
+        encoder_learning_rate=0.001,
+        worker_learning_rate=0.001,
+        schedule="poly",
+        optimiser=name,
+        weight_decay=1e-6,
+    )
     found = optimizers.build(recipe, [nn.Parameter(torch.ones(2))], rate=0.25)
     assert type(found) is kind
     assert {key: found.param_groups[0][key] for key in ("lr", "weight_decay")} == {"lr": 0.25, "weight_decay": 1e-6}

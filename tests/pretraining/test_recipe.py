@@ -5,13 +5,28 @@ from __future__ import annotations
 import pytest
 import torch
 
+from workflow_scripts.configuration.recipe import Recipe
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.validation import parse
 from workflow_scripts.pretraining.device import autocast_type, should_compile
-from workflow_scripts.pretraining.recipe import Recipe
+
+#: numbers that every recipe must state
+STATED = {
+    "epochs": 20,
+    "batch": 32,
+    "chunk_seconds": 2.0,
+    "encoder_learning_rate": 0.001,
+    "worker_learning_rate": 0.0005,
+    "schedule": "poly",
+}
+
+
+def recipe_with(**numbers):
+    return parse(Recipe, STATED | numbers, where="recipe")
 
 
 def test_poly_falls_from_one_towards_zero():
-    recipe = Recipe(epochs=10)
+    recipe = recipe_with(epochs=10)
     factors = [recipe.rate_factor(step, steps_per_epoch=10) for step in range(100)]
     assert factors[0] == 1
     assert factors[50] == pytest.approx(0.5**0.9)
@@ -20,7 +35,7 @@ def test_poly_falls_from_one_towards_zero():
 
 
 def test_step_falls_to_a_tenth_every_thirty_epochs():
-    recipe = Recipe(epochs=100, schedule="step")
+    recipe = recipe_with(epochs=100, schedule="step")
     assert [recipe.rate_factor(epoch * 7, steps_per_epoch=7) for epoch in (0, 29, 30, 60)] == pytest.approx(
         [1, 1, 0.1, 0.01]
     )
@@ -28,7 +43,7 @@ def test_step_falls_to_a_tenth_every_thirty_epochs():
 
 
 def test_a_staircase_falls_every_so_many_steps_whatever_an_epoch_is():
-    recipe = Recipe(epochs=20, schedule="staircase", schedule_factor=0.9)
+    recipe = recipe_with(epochs=20, schedule="staircase", schedule_factor=0.9)
     steps = (0, 14_999, 15_000, 29_999, 30_000, 299_999)
     factors = [recipe.rate_factor(step, steps_per_epoch=15_000) for step in steps]
     assert factors == pytest.approx([1, 1, 0.9, 0.9, 0.81, 0.9**19])
@@ -36,11 +51,11 @@ def test_a_staircase_falls_every_so_many_steps_whatever_an_epoch_is():
 
 
 def test_constant_stays():
-    assert Recipe(schedule="constant").rate_factor(10**6, steps_per_epoch=1) == 1
+    assert recipe_with(schedule="constant").rate_factor(10**6, steps_per_epoch=1) == 1
 
 
 def test_cosine_falls_from_one_to_zero_after_the_warm_up():
-    recipe = Recipe(epochs=8, schedule="cosine", warmup_epochs=3)
+    recipe = recipe_with(epochs=8, schedule="cosine", warmup_epochs=3)
     factors = [recipe.rate_factor(step, steps_per_epoch=4) for step in range(32)]
     assert factors[:12] == pytest.approx([(step + 1) / 12 for step in range(12)])
     assert factors[12] == 1
@@ -52,22 +67,22 @@ def test_cosine_falls_from_one_to_zero_after_the_warm_up():
 @pytest.mark.parametrize("schedule", ["poly", "step", "constant"])
 def test_a_warm_up_delays_every_schedule(schedule):
     numbers = {"schedule": schedule, "schedule_epochs": 1}
-    plain, delayed = Recipe(epochs=4, **numbers), Recipe(epochs=6, warmup_epochs=2, **numbers)
+    plain, delayed = recipe_with(epochs=4, **numbers), recipe_with(epochs=6, warmup_epochs=2, **numbers)
     for step in range(20):
         assert delayed.rate_factor(step + 10, steps_per_epoch=5) == plain.rate_factor(step, steps_per_epoch=5)
 
 
 def test_the_batch_decides_the_optimiser_and_its_rate():
     numbers = {"optimiser": "auto", "encoder_learning_rate": 3e-4, "worker_learning_rate": 2e-4}
-    small, large = Recipe(batch=95, **numbers), Recipe(batch=96, **numbers)
+    small, large = recipe_with(batch=95, **numbers), recipe_with(batch=96, **numbers)
     assert (small.chosen_optimiser, large.chosen_optimiser) == ("adam", "lars")
     assert [small.learning_rate(encoder=encoder) for encoder in (True, False)] == [3e-4, 2e-4]
     # equation 5.1 of the thesis
     assert [large.learning_rate(encoder=encoder) for encoder in (True, False)] == pytest.approx(
         [0.7348, 0.7348], abs=1e-4
     )
-    assert Recipe(batch=456, **numbers).learning_rate(encoder=True) == pytest.approx(1.6016, abs=1e-4)
-    assert Recipe(batch=8, optimiser="lars").chosen_optimiser == "lars"
+    assert recipe_with(batch=456, **numbers).learning_rate(encoder=True) == pytest.approx(1.6016, abs=1e-4)
+    assert recipe_with(batch=8, optimiser="lars").chosen_optimiser == "lars"
 
 
 @pytest.mark.parametrize(
@@ -93,11 +108,17 @@ def test_the_batch_decides_the_optimiser_and_its_rate():
 )
 def test_impossible_numbers_are_refused(bad):
     with pytest.raises(UserError, match="recipe: .*" + next(iter(bad))[:8]):
-        Recipe(**bad)
+        recipe_with(**bad)
+
+
+@pytest.mark.parametrize("key", STATED)
+def test_numbers_without_a_default_must_be_stated(key):
+    with pytest.raises(UserError, match=f"recipe: '{key}' is missing"):
+        parse(Recipe, {name: number for name, number in STATED.items() if name != key}, where="recipe")
 
 
 def test_a_batch_can_be_computed_in_parts_of_two_or_more():
-    assert Recipe(batch=32, accumulate=16).accumulate == 16
+    assert recipe_with(batch=32, accumulate=16).accumulate == 16
 
 
 def test_compiling_is_left_to_gpus_unless_asked():

@@ -8,10 +8,11 @@ from torch import Tensor, nn
 
 from tests.corpora import write_corpus
 from workflow_scripts.augmentations import none
+from workflow_scripts.configuration.recipe import Recipe
+from workflow_scripts.core.validation import parse
 from workflow_scripts.networks.interfaces import Batch, Encoder, Worker
 from workflow_scripts.pretraining.crop_sampler import CropSampler
 from workflow_scripts.pretraining.data_loader import BatchLoader
-from workflow_scripts.pretraining.recipe import Recipe
 from workflow_scripts.pretraining.trainer import Trainer, TrainingResult
 from workflow_scripts.pretraining.training_state import StateFile
 from workflow_scripts.weightings import equal
@@ -54,7 +55,9 @@ def corpus(tmp_path_factory):
 
 
 def train(corpus, folder, **numbers: object) -> tuple[Trainer, TrainingResult]:
-    recipe = Recipe(epochs=2, steps_per_epoch=5, batch=8, validation_batches=1, calibration_batches=0, **numbers)
+    stated = {"epochs": 2, "steps_per_epoch": 5, "batch": 8, "validation_batches": 1, "calibration_batches": 1}
+    stated |= {"chunk_seconds": 2, "encoder_learning_rate": 0.001, "worker_learning_rate": 0.0005, "schedule": "poly"}
+    recipe = parse(Recipe, stated | numbers, where="recipe")
     loader = BatchLoader(
         corpus=corpus,
         features={},

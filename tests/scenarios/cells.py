@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
+from workflow_scripts.configuration.protocol import EvaluationProtocol
 from workflow_scripts.encoders import pase
 from workflow_scripts.evaluation.task import EvaluationTask, TrialStore
-from workflow_scripts.evaluation.trial_seeds import TrialSettings
 from workflow_scripts.heads import linear
 
 CPU = torch.device("cpu")
@@ -39,7 +39,7 @@ def cell(corpus, *, folder, embeddings=None, fraction=1.0, trials=3, build_encod
         build_head=lambda inputs: linear.build(linear.Options(), inputs=inputs, outputs=classes),
         fraction=fraction,
         trials=trials,
-        settings=TrialSettings(**numbers),
+        settings=EvaluationProtocol(**numbers),
         device=CPU,
         finished=TrialStore(folder, digest="digest"),
         embeddings=embeddings,

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from tests.scenarios.cells import CPU
+from workflow_scripts.configuration.protocol import EvaluationProtocol
 from workflow_scripts.evaluation.task import EvaluationTask, TrialStore
-from workflow_scripts.evaluation.trial_seeds import TrialSettings
 from workflow_scripts.networks.head_interfaces import MapsHead
 from workflow_scripts.networks.interfaces import Encoder
 from workflow_scripts.networks.maps import Maps
@@ -80,7 +80,7 @@ def maps_cell(corpus, *, folder, trials=2, sources=1, built=None, fraction=1.0, 
         build_maps_head=build_maps_head,
         fraction=fraction,
         trials=trials,
-        settings=TrialSettings(**numbers),
+        settings=EvaluationProtocol(**numbers),
         device=CPU,
         finished=TrialStore(folder, digest="digest"),
         build_encoder=build_encoder,

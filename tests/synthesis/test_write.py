@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.synthesis import write
 from workflow_scripts.synthesis.dances import DANCES, DanceRecipe, tempo_at_quantile
 from workflow_scripts.synthesis.genres import GENRES, GenreRecipe
 from workflow_scripts.synthesis.instruments import EnsembleRecipe
-from workflow_scripts.synthesis.options import TwinOptions
 from workflow_scripts.synthesis.render import SAMPLE_RATE
 
 

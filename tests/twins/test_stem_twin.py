@@ -12,8 +12,8 @@ import pytest
 from workflow_scripts.audio import ffmpeg
 from workflow_scripts.audio.build import CorpusSpec, build_corpus
 from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.datasets import musdb18
-from workflow_scripts.synthesis.options import TwinOptions
 from workflow_scripts.twins import musdb18 as twin
 
 RATE = 16000

@@ -18,13 +18,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from workflow_scripts.audio.build import CorpusSpec, build_corpus
+from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import billboard, gtzan, magnatagatune, msd
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.dataset_index import DatasetIndex
 from workflow_scripts.synthesis import write as writing
 from workflow_scripts.synthesis.arrangements import STYLES, arrange
-from workflow_scripts.synthesis.options import TwinOptions
 from workflow_scripts.twins import gtzan as gtzan_twin
 from workflow_scripts.twins import magnatagatune as magnatagatune_twin
 from workflow_scripts.twins import msd as msd_twin

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.datasets import _fma, extended_ballroom, openmic
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.dataset_index import DatasetIndex
-from workflow_scripts.synthesis.options import TwinOptions
 
 CLIPS = {
     **{"audioset_music": 24, "openmic": 40, "extended_ballroom": 52, "fma_small": 32, "fma_medium": 48},

@@ -18,11 +18,13 @@ import jsonschema
 import yaml
 
 from workflow_scripts.configuration import compatibility
+from workflow_scripts.configuration.recipe import Recipe
 from workflow_scripts.configuration.separation_checks import check_files_of_heads, check_heads_on_maps, check_separation
 from workflow_scripts.core import source
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.validation import parse
 from workflow_scripts.levels import registry, unimported
-from workflow_scripts.levels.factors import NONE, PRETRAINING
+from workflow_scripts.levels.factors import FACTORS, NONE, PRETRAINING
 from workflow_scripts.planning import plan
 
 #: sections of the config that hold the options of levels, and the factor they belong to
@@ -48,8 +50,14 @@ METRICS = {
         *("roc_auc", "pr_auc", "roc_auc_clip", "pr_auc_clip"),
     ),
 }
-#: the module whose `Options` a recipe's numbers are
-RECIPE = "workflow_scripts.pretraining.recipe"
+#: levels of the factors that most studies do not vary
+GRID_DEFAULTS: dict[str, list[Any]] = {
+    "weighting": ["equal"],
+    "augmentation": ["none"],
+    "pretrain_seed": [0],
+    "head": ["linear"],
+    "fraction": ["100pct"],
+}
 #: how a data set states that nothing can be downloaded: `REMOTES = {}`
 NO_FILES = ast.dump(ast.Dict(keys=[], values=[]))
 #: annotations of options as YAML writes them; a bool is no number
@@ -168,7 +176,7 @@ def _check_levels(config: Mapping[str, Any], *, where: str) -> None:
         if source:
             _known(source, config["weightings"], where=f"{where}: weightings.{name} is weighed by", what="weighting")
     for name, recipe in config["recipes"].items():
-        _make_options(unimported.module(RECIPE), recipe, where=f"{where}: recipes.{name}")
+        parse(Recipe, recipe, where=f"{where}: recipes.{name}")
     _check_datasets(config, where=where)
     _check_checkpoints(config, where=where)
     _check_worker_sets(config, where=where)
@@ -275,7 +283,9 @@ def _load_study(name: str, *, folder: Path, schema: dict[str, Any], where: str) 
     path = folder / "studies" / f"{name}.yaml"
     study = _read_yaml(path)
     _check_schema(study, schema, where=str(path))
-    return dict(study)
+    # in the order of FACTORS, so rows and messages list the factors as paths do
+    given = GRID_DEFAULTS | study["grid"]
+    return {**study, "grid": {factor: given[factor] for factor in FACTORS}}
 
 
 def _study_names(folder: Path) -> list[str]:
@@ -439,7 +449,7 @@ def _check_together(config: Mapping[str, Any], *, encoder: str, workers: str, au
     chosen = registry.entry(config["augmentations"], augmentation)
     effects = registry.options(unimported.level("augmentation", chosen.level), chosen.options)
     network, built = _encoder(config, encoder)
-    numbers = registry.options(unimported.module(RECIPE), config["recipes"][recipe])
+    numbers = parse(Recipe, config["recipes"][recipe], where=f"recipes.{recipe}")
     views = max((getattr(task, "VIEWS", 1) for task in tasks.values()), default=1)
     compatibility.require_views(views, augmentation=augmentation, one_sided=getattr(effects, "one_sided", False))
     compatibility.require_pieces(

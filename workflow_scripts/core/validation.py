@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import json
+import math
 import types
 import typing
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
@@ -21,7 +23,6 @@ LIMITS = {
     "ge": "at least {}",
     "lt": "below {}",
     "le": "at most {}",
-    "min_length": "at least {} entries or characters",
     "multiple_of": "multiples of {}",
 }
 #: Python types as YAML calls them
@@ -40,127 +41,177 @@ YAML_TYPES = {
 class StrictModel(BaseModel):
     """Base of every model read from a config: frozen, without unknown keys; text is no number and true is not 1."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
 
 
-def parse(model: type[ModelT], given: Mapping[str, Any] | None, *, where: str) -> ModelT:
-    """Validate `given` as a `model`; `where` (file, key) begins the message.
+class Mistake(NamedTuple):
+    """The first mistake in some data: the keys that lead to it, and a line that says what is allowed there."""
+
+    path: tuple[str, ...]
+    message: str
+
+    def in_one_line(self, where: str) -> str:
+        """Return the message behind `where` (a file, or a file and a key) and the key."""
+        key = ".".join(self.path)
+        joint = "" if not key else "." if ": " in where else ": "
+        return f"{where}{joint}{key}: {self.message}"
+
+
+def parse(model: type[ModelT], given: object, *, where: str) -> ModelT:
+    """Validate `given` (a mapping; None is an empty one) as a `model`; `where` (file, key) begins the message.
 
     Raises `UserError` for the first mistake, in one line that names the key and what is allowed.
     """
     try:
-        # In JSON mode a list is a tuple and a text a path or a literal, while types otherwise stay strict.
-        return model.model_validate_json(json.dumps(dict(given or {}), default=str))
+        return validate(model, given)
     except ValidationError as error:
-        raise UserError(describe(error, model=model, where=where)) from error
+        raise UserError(first_mistake(error, model).in_one_line(where)) from error
 
 
-def describe(error: ValidationError, *, model: type[BaseModel], where: str) -> str:
-    """Describe the first mistake of a failed validation in one line: `where`, key, value, what is allowed."""
-    # An unknown key is the likeliest cause of the others (a misspelt key is also a missing one).
-    first = min(error.errors(include_url=False), key=lambda detail: detail["type"] != "extra_forbidden")
-    path = [str(part) for part in first["loc"] if not _is_type_name(part)]
-    return ".".join([where, *path[:-1]] if first["type"] == "extra_forbidden" else [where, *path]) + (
-        f": {_in_words(first, model, path)}"
-    )
+def validate(model: type[ModelT], given: object) -> ModelT:
+    """Validate `given` as a `model`; raises pydantic's `ValidationError`."""
+    content = {} if given is None else given
+    # In JSON mode a list is a tuple and a text a path or a literal, while types otherwise stay strict.
+    return model.model_validate_json(json.dumps(content, default=_plain))
 
 
-def _in_words(detail: ErrorDetails, model: type[BaseModel], path: list[str]) -> str:
+def first_mistake(error: ValidationError, model: type[BaseModel]) -> Mistake:
+    """Return the mistake to correct first: an unknown key, which may be another key misspelt, or the first one."""
+    detail = min(error.errors(include_url=False), key=lambda item: item["type"] != "extra_forbidden")
+    path, annotation = _locate(model, detail)
+    if detail["type"] == "extra_forbidden":
+        owner = next((kind for kind in _members(annotation) if _is_model(kind)), None)
+        keys = sorted(field.alias or name for name, field in owner.model_fields.items()) if owner else []
+        return Mistake(path, unknown("key", path[-1], keys))._replace(path=path[:-1])
+    if detail["type"] == "missing" and isinstance(detail["loc"][-1], int):  # too few items: the list is wrong
+        owner = _locate(model, detail | {"loc": detail["loc"][:-1]})[1]
+        return Mistake(path[:-1], f"{detail['input']!r} has the wrong type; allowed: {_types_in_words(owner)}")
+    if detail["type"] == "missing":
+        return Mistake(path[:-1], f"{path[-1]!r} is missing")
+    return Mistake(path, _in_words(detail, annotation))
+
+
+def unknown(what: str, name: object, allowed: Iterable[object]) -> str:
+    """Return the message on a name that is none of the allowed ones, with the one it may be misspelt from."""
+    names = list(map(str, allowed))
+    similar = difflib.get_close_matches(str(name), names, n=1)
+    meant = f" (did you mean {similar[0]}?)" if similar else ""
+    return f"unknown {what} {name!r}{meant}; allowed: {', '.join(names) or 'none'}"
+
+
+def require_known(name: object, allowed: Iterable[object], *, what: str, where: str) -> None:
+    """Raise `UserError` unless `name` is one of the allowed names of `what`; `where` is file and key."""
+    names = list(allowed)
+    if name not in names:
+        raise UserError(f"{where}: {unknown(what, name, names)}")
+
+
+def _plain(value: object) -> object:
+    return dict(value) if isinstance(value, Mapping) else str(value)
+
+
+def _locate(model: type[BaseModel], detail: ErrorDetails) -> tuple[tuple[str, ...], Any]:
+    """Return the keys that lead to an error, and the annotation there: of an unknown key, that of its model."""
+    annotation: Any = model
+    path: list[str] = []
+    location = list(detail["loc"])
+    while location:
+        if len(_members(annotation)) > 1 and len(location) > 1:
+            del location[0]  # pydantic names the member of the union that it tried
+        part = location.pop(0)
+        if part == "[key]":
+            return tuple(path[:-1]), annotation
+        if not location and (len(_members(annotation)) > 1 or detail["type"] == "extra_forbidden"):
+            return (*path, str(part)) if detail["type"] == "extra_forbidden" else tuple(path), annotation
+        path.append(str(part))
+        annotation = _step(annotation, part)
+    return tuple(path), annotation
+
+
+def _step(annotation: Any, part: int | str) -> Any:
+    """Follow one key or index into an annotation."""
+    for kind in _members(annotation):
+        if _is_model(kind):
+            for name, field in kind.model_fields.items():
+                if part in (name, field.alias):
+                    return field.annotation
+        arguments = [argument for argument in typing.get_args(kind) if argument is not Ellipsis]
+        if arguments:
+            return arguments[part] if isinstance(part, int) and part < len(arguments) else arguments[-1]
+    return None
+
+
+def _members(annotation: Any) -> list[Any]:
+    """Return the members of a union but None, or the annotation alone; `Annotated` is taken off."""
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return _members(typing.get_args(annotation)[0])
+    if origin in (typing.Union, types.UnionType):
+        return [kind for member in typing.get_args(annotation) for kind in _members(member)]
+    return [] if annotation in (None, type(None)) else [annotation]
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _in_words(detail: ErrorDetails, annotation: Any) -> str:
     """Say what is wrong with one value and what is allowed there."""
     value, context = detail["input"], detail.get("ctx", {})
     match detail["type"]:
-        case "extra_forbidden":
-            owner = _model_at(model, path[:-1])
-            allowed = ", ".join(sorted(_keys(owner))) if owner else ""
-            return f"unknown key {path[-1]!r}; allowed: {allowed or 'none'}"
-        case "missing":
-            return "is missing"
         case "value_error" | "assertion_error":
             return str(context.get("error", detail["msg"]))
-        case "literal_error" | "enum":
-            return f"{value!r} is not allowed; allowed: {str(context['expected']).replace(' or ', ', ')}"
+        case "literal_error":
+            return f"{value!r} is not allowed; allowed: {_types_in_words(annotation)}"
+        case "too_short" | "string_too_short":
+            unit = "entry" if detail["type"] == "too_short" else "character"
+            return f"{value!r} is not allowed; allowed: at least {context['min_length']} {unit}"
+        case _ if limits := [text.format(context[key]) for key, text in LIMITS.items() if key in context]:
+            return f"{value!r} is not allowed; allowed: {' and '.join(limits)}"
         case _:
-            limits = [text.format(context[key]) for key, text in LIMITS.items() if key in context]
-            if limits and not detail["type"].endswith("_type"):
-                return f"{value!r} is not allowed; allowed: {' and '.join(limits)}"
-            annotation = _annotation_at(model, path)
-            allowed = annotation if annotation else detail["msg"]
-            return f"{value!r} has the wrong type; allowed: {allowed}{_remedy(value, str(allowed))}"
+            allowed = _types_in_words(annotation) or detail["msg"]
+            return f"{value!r} has the wrong type; allowed: {allowed}{_remedy(value, allowed)}"
 
 
 def _remedy(value: object, allowed: str) -> str:
-    """Say how to write a number that YAML reads as text."""
-    if not isinstance(value, str) or "number" not in allowed:
+    """Say how to write a number, or true and false, that YAML reads as text."""
+    if not isinstance(value, str):
         return ""
+    if "true or false" in allowed and value.lower() in ("true", "false"):
+        return " (remove the quotes)"
     try:
-        number = float(value)
+        number = float(value) if "number" in allowed else math.nan
     except ValueError:
         return ""
+    if not math.isfinite(number):
+        return ""
     # YAML 1.1 reads 1e-3 as text, since it has neither a point nor a sign in its exponent.
-    return f" (write {number:g}, without quotes)" if "e" not in value.lower() else f" (write {_decimal(number)})"
+    return f" (write {_decimal(number)})" if "e" in value.lower() else " (remove the quotes)"
 
 
 def _decimal(number: float) -> str:
     return f"{number:.12f}".rstrip("0").rstrip(".")
 
 
-def _is_type_name(part: int | str) -> bool:
-    """Whether a part of an error's location names a branch of a union instead of a key."""
-    return isinstance(part, str) and ("[" in part or part in {"int", "float", "str", "bool", "none", "list", "tuple"})
-
-
-def _model_at(model: type[BaseModel], path: list[str]) -> type[BaseModel] | None:
-    """Return the model whose keys stand at `path` below `model`, if there is one."""
-    annotation: Any = model
-    for part in path:
-        annotation = _step(annotation, part)
-    return next((kind for kind in _flat(annotation) if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
-
-
-def _annotation_at(model: type[BaseModel], path: list[str]) -> str:
-    """Return the types allowed at `path` below `model`, in words."""
-    annotation: Any = model
-    for part in path:
-        annotation = _step(annotation, part)
-    return " or ".join(dict.fromkeys(filter(None, (_type_in_words(kind) for kind in _flat(annotation)))))
-
-
-def _step(annotation: Any, part: str) -> Any:
-    """Follow one key or index into an annotation."""
-    for kind in _flat(annotation):
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            for name, field in kind.model_fields.items():
-                if part in (name, field.alias):
-                    return field.annotation
-        arguments = [argument for argument in typing.get_args(kind) if argument is not Ellipsis]
-        if arguments:
-            return arguments[int(part)] if part.isdigit() and int(part) < len(arguments) > 1 else arguments[-1]
-    return None
-
-
-def _flat(annotation: Any) -> list[Any]:
-    """Return the members of a union, or the annotation alone; `Annotated` is taken off."""
-    origin = typing.get_origin(annotation)
-    if origin is typing.Annotated:
-        return _flat(typing.get_args(annotation)[0])
-    if origin in (typing.Union, types.UnionType):
-        return [kind for member in typing.get_args(annotation) for kind in _flat(member)]
-    return [] if annotation is None else [annotation]
+def _types_in_words(annotation: Any) -> str:
+    return " or ".join(dict.fromkeys(_type_in_words(kind) for kind in _members(annotation)))
 
 
 def _type_in_words(kind: Any) -> str:
-    origin = typing.get_origin(kind) or kind
+    origin, arguments = typing.get_origin(kind) or kind, typing.get_args(kind)
     if origin is typing.Literal:
-        return ", ".join(map(str, typing.get_args(kind)))
-    if isinstance(origin, type) and issubclass(origin, BaseModel):
-        return "keys and values"
+        return ", ".join(str(choice).lower() if isinstance(choice, bool) else str(choice) for choice in arguments)
+    if origin is tuple and arguments and Ellipsis not in arguments:
+        return f"a list ({', '.join(map(_types_in_words, arguments))})"
     if origin in (list, tuple):
-        inner = _type_in_words(typing.get_args(kind)[0]) if typing.get_args(kind) else ""
+        inner = _types_in_words(arguments[0]) if arguments else ""
         return f"a list (each: {inner})" if inner else "a list"
-    if isinstance(origin, type) and issubclass(origin, Mapping):
+    if _is_model(origin) or (isinstance(origin, type) and issubclass(origin, Mapping)):
         return "keys and values"
     return YAML_TYPES.get(origin, getattr(origin, "__name__", str(origin)))
-
-
-def _keys(model: type[BaseModel]) -> list[str]:
-    return [field.alias or name for name, field in model.model_fields.items()]

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from workflow_scripts.configuration.protocol import Phase
 from workflow_scripts.core.progress import track
 from workflow_scripts.evaluation.early_stopping import EarlyStopping
 from workflow_scripts.evaluation.task import EvaluationTask, TrialResult
 from workflow_scripts.evaluation.trial_models import TrialModel, build_model
-from workflow_scripts.evaluation.trial_seeds import Phase
 
 
 def train_trials(

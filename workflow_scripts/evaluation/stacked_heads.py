@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workflow_scripts.configuration.protocol import EvaluationProtocol
 from workflow_scripts.evaluation import trial_seeds
 from workflow_scripts.evaluation.crops import Crops, average_predictions
 from workflow_scripts.evaluation.early_stopping import EarlyStopping
 from workflow_scripts.evaluation.losses import downstream_loss
 from workflow_scripts.evaluation.trial_heads import initial_parameters
-from workflow_scripts.evaluation.trial_seeds import TrialSettings
 from workflow_scripts.levels.dataset_index import Task
 from workflow_scripts.networks.head_interfaces import Head
 
@@ -52,7 +52,7 @@ def train_heads(
     numbers: Sequence[int],
     train: Sequence[np.ndarray],
     valid: np.ndarray,
-    settings: TrialSettings,
+    settings: EvaluationProtocol,
 ) -> TrainedHeads:
     """Train one head per trial of `numbers`, on its rows of `train` (equally many for each trial), watching the rows
     `valid`.
@@ -87,7 +87,7 @@ def train_heads(
     return TrainedHeads(parameters=best, epochs=[watch.epochs for watch in watches])
 
 
-def _batches(rows: Sequence[np.ndarray], settings: TrialSettings, data: LabelledEmbeddings) -> Sequence[Tensor]:
+def _batches(rows: Sequence[np.ndarray], settings: EvaluationProtocol, data: LabelledEmbeddings) -> Sequence[Tensor]:
     """Rows of each trial, stacked and cut into mini-batches (trials, batch)."""
     return torch.from_numpy(np.stack(rows)).to(data.labels.device).split(settings.batch, dim=1)
 

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 
 from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.configuration.protocol import EvaluationProtocol
 from workflow_scripts.core import files
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.evaluation import trial_seeds as trials
-from workflow_scripts.evaluation.trial_seeds import TrialSettings
 from workflow_scripts.networks.head_interfaces import Head, MapsHead
 from workflow_scripts.networks.interfaces import Encoder
 
@@ -119,7 +119,7 @@ class EvaluationTask:
     build_head: Callable[[int], Head]  # from the number of inputs
     fraction: float
     trials: int
-    settings: TrialSettings
+    settings: EvaluationProtocol
     device: torch.device
     finished: TrialStore
     embeddings: np.ndarray | None = None

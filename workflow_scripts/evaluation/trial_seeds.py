@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -22,71 +21,6 @@ Purpose = Literal["head", "order", "crop", "encoder"]
 #: the numbers must never change: they are part of every published result
 PURPOSES: dict[Purpose, int] = {"head": 1, "order": 2, "crop": 3, "encoder": 4}
 FRACTION = re.compile(r"(\d+(?:\.\d+)?)pct")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Phase:
-    """A part of a trial's training: a fresh optimiser that goes on from the best weights so far.
-
-    It ends when patience does, or after `max_epochs`; plain SGD has neither momentum nor decay (the MSSPT code).
-    """
-
-    optimiser: Literal["adam", "sgd"]
-    learning_rate: float
-    max_epochs: int | None = None
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        if self.optimiser not in ("adam", "sgd"):
-            raise UserError(f"training: the optimiser of a phase must be adam or sgd, not {self.optimiser!r}")
-        if not self.learning_rate > 0 or (self.max_epochs is not None and self.max_epochs < 1):
-            raise UserError("training: learning_rate and max_epochs of a phase must be above zero")
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialSettings:
-    """Numbers of downstream training, the same for all three scenarios (Wu et al. 3.4).
-
-    The paper states Adam, the learning rate and the patience; batch size, limit of epochs and crop length are open (it
-    does not name them).
-    """
-
-    learning_rate: float = 0.001
-    patience: int = 10  # epochs without a lower validation loss
-    max_epochs: int = 200  # a limit for safety: patience ends nearly every trial before
-    batch: int = 64
-    #: random crop per clip and epoch when the encoder trains; None: one of the encoder's own crops, or the longest clip
-    crop_seconds: float | None = None
-    #: of an encoder evaluated by crops: average the probabilities of a clip's crops, or pool their embeddings before
-    crops: Literal["average", "pool"] = "average"
-    #: while the encoder trains, these one after the other instead of Adam at `learning_rate`; none: just that
-    phases: tuple[Phase, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        numbers = (self.learning_rate, self.patience, self.max_epochs, self.batch, self.crop_seconds)
-        if any(number is not None and not number > 0 for number in numbers):
-            raise UserError("training: learning_rate, patience, max_epochs, batch and crop_seconds must be above zero")
-        if self.crops not in ("average", "pool"):
-            raise UserError(f"training: crops must be average or pool, not {self.crops!r}")
-
-
-def settings_of(given: Mapping[str, object]) -> TrialSettings:
-    """Return the settings with the values of a config; `UserError` names an unknown key and the allowed ones."""
-    _check_keys(given, TrialSettings, where="training")
-    phases: Any = given.get("phases") or ()
-    for phase in phases:
-        _check_keys(phase, Phase, where="training: phases")
-        if "optimiser" not in phase or "learning_rate" not in phase:
-            raise UserError("training: phases: each must state optimiser and learning_rate")
-    return TrialSettings(**{**given, "phases": tuple(Phase(**phase) for phase in phases)})  # type: ignore[arg-type]
-
-
-def _check_keys(given: Mapping[str, object], settings: type, *, where: str) -> None:
-    allowed = [field.name for field in fields(settings)]
-    unknown = sorted(set(given) - set(allowed))
-    if unknown:
-        raise UserError(f"{where}: unknown {', '.join(unknown)}; allowed: {', '.join(allowed)}")
 
 
 def make_rng(purpose: Purpose, trial: int, *counters: int) -> np.random.Generator:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from workflow_scripts.pretraining.recipe import Recipe
+from workflow_scripts.configuration.recipe import Recipe
 
 MOMENTUM = 0.9  # default of the SimCLR code
 TRUST_COEFFICIENT = 0.001  # default of the SimCLR code: step length / parameter norm, at a learning rate of 1

@@ -15,17 +15,17 @@ from torch import nn
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.checkpoints.encoder_file import build_encoder, check_rate, save_encoder
 from workflow_scripts.configuration import compatibility
+from workflow_scripts.configuration.recipe import Recipe
 from workflow_scripts.core import files, provenance
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.validation import parse
 from workflow_scripts.features.stored import StoredFeature
 from workflow_scripts.levels import registry
 from workflow_scripts.networks.interfaces import Augmentation, Encoder, Worker
 from workflow_scripts.pretraining import distributed
-from workflow_scripts.pretraining import recipe as recipes
 from workflow_scripts.pretraining.concatenated_songs import ConcatenatedSongs
 from workflow_scripts.pretraining.crop_sampler import CropSampler, Purpose, Recordings, seed_for
 from workflow_scripts.pretraining.data_loader import BatchLoader
-from workflow_scripts.pretraining.recipe import Recipe
 from workflow_scripts.pretraining.stem_mixtures import Mixer
 from workflow_scripts.pretraining.trainer import Trainer, TrainingResult
 from workflow_scripts.pretraining.training_state import StateFile
@@ -46,7 +46,7 @@ class Pretraining:
     @property
     def recipe(self) -> Recipe:
         """Numbers of the recipe."""
-        return registry.options(recipes, self.config["recipe"])
+        return parse(Recipe, self.config["recipe"], where="recipe")
 
     def build_encoder(self) -> Encoder:
         """Build the encoder; its weights depend on the seed only, so runs with other workers start equal.

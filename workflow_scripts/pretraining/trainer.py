@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from workflow_scripts.configuration.recipe import Recipe
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.progress import track
 from workflow_scripts.networks.interfaces import Batch, Encoder, Worker
@@ -29,7 +30,6 @@ from workflow_scripts.pretraining.data_loader import BatchLoader, split_batch
 from workflow_scripts.pretraining.device import CompiledModule, autocast_type, should_compile
 from workflow_scripts.pretraining.interruption import InterruptedRunError, Interruption
 from workflow_scripts.pretraining.loss_log import LossLog, LossReader
-from workflow_scripts.pretraining.recipe import Recipe
 from workflow_scripts.pretraining.throughput import StepTimer, Throughput, count_flops
 from workflow_scripts.pretraining.training_state import StateFile
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.core.files import write_text
 from workflow_scripts.synthesis import names
 from workflow_scripts.synthesis.genres import GENRES, SMALL, GenreRecipe
-from workflow_scripts.synthesis.options import TwinOptions
 from workflow_scripts.synthesis.write import ClipSpec, add_defects, derive_seed, make_rng, write_clips
 
 #: the 52 columns of the real table, by their outer name

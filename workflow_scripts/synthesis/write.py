@@ -14,10 +14,10 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.progress import track
 from workflow_scripts.synthesis.encode import encode_audio
-from workflow_scripts.synthesis.options import TwinOptions
 from workflow_scripts.synthesis.render import SAMPLE_RATE, Renderer, find_soundfont
 from workflow_scripts.synthesis.score import Piece
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.core.files import write_text
 from workflow_scripts.synthesis.dances import DANCES, DanceRecipe, tempo_at_quantile
 from workflow_scripts.synthesis.genres import GENRES, GenreRecipe
 from workflow_scripts.synthesis.instruments import OPENMIC, EnsembleRecipe
-from workflow_scripts.synthesis.options import TwinOptions
 from workflow_scripts.synthesis.score import Part, Piece
 from workflow_scripts.synthesis.write import ClipRecipe, ClipSpec, add_defects, derive_seed, make_rng, write_clips
 

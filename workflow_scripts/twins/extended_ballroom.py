@@ -12,10 +12,10 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
+from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.core.files import write_text
 from workflow_scripts.synthesis import names
 from workflow_scripts.synthesis.dances import DanceRecipe, tempo_at_quantile
-from workflow_scripts.synthesis.options import TwinOptions
 from workflow_scripts.synthesis.write import ClipSpec, add_defects, derive_seed, make_rng, write_clips
 
 NAME = "extendedballroom_v1.1.xml"

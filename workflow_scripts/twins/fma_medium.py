@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.synthesis import fma_twin
-from workflow_scripts.synthesis.options import TwinOptions
 
 
 def write(root: Path, twin: TwinOptions) -> None:

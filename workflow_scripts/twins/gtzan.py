@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.files import written_atomically
 from workflow_scripts.datasets.gtzan import read_list
 from workflow_scripts.synthesis.arrangements import arrange
-from workflow_scripts.synthesis.options import TwinOptions
 from workflow_scripts.synthesis.write import ClipSpec, add_defects, derive_seed, make_rng, write_clips
 
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.core.files import write_text, written_atomically
 from workflow_scripts.synthesis.arrangements import Arrangement, arrange
-from workflow_scripts.synthesis.options import TwinOptions
 from workflow_scripts.synthesis.write import ClipSpec, add_defects, derive_seed, make_rng, write_clips
 
 #: columns of the published label arrays

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
+from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.core.files import written_atomically
 from workflow_scripts.core.progress import track
 from workflow_scripts.datasets.musdb18 import STREAMS, SUFFIX, VALIDATION
 from workflow_scripts.synthesis import names
 from workflow_scripts.synthesis.arrangements import VOICES, Arrangement, arrange
 from workflow_scripts.synthesis.encode import encode_stems
-from workflow_scripts.synthesis.options import TwinOptions
 from workflow_scripts.synthesis.render import SAMPLE_RATE, Renderer
 from workflow_scripts.synthesis.write import make_rng
 

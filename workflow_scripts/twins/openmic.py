@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.core.files import write_text, written_atomically
 from workflow_scripts.synthesis import names
 from workflow_scripts.synthesis.instruments import OPENMIC, EnsembleRecipe
-from workflow_scripts.synthesis.options import TwinOptions
 from workflow_scripts.synthesis.write import ClipSpec, add_defects, derive_seed, make_rng, write_clips
 
 FOLDER = "openmic-2018"

@@ -1,0 +1,23 @@
+"""Config of `acquire`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from workflow_scripts.configuration.jobs._base import JobConfig
+from workflow_scripts.configuration.twin import TwinOptions
+
+
+class AcquireConfig(JobConfig):
+    """The data set to bring, and its source."""
+
+    dataset: str
+    """name of the data set"""
+    loader: str
+    """level that reads it"""
+    source: Literal["download", "local", "twin"]
+    """where its files come from"""
+    path: str | None = None
+    """folder of the user's copy, for source local"""
+    twin: TwinOptions | None = None
+    """size of the twin, for source twin"""

@@ -1,0 +1,29 @@
+"""Config of `evaluate`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from workflow_scripts.configuration.jobs._base import JobConfig, LevelChoice
+from workflow_scripts.configuration.protocol import EvaluationProtocol
+
+
+class EvaluateConfig(JobConfig):
+    """A level of each downstream factor, and the numbers of its trials."""
+
+    encoder: LevelChoice | None = None
+    """encoder, where the scenario trains it"""
+    head: LevelChoice
+    """classifier"""
+    scenario: str
+    """level of the scenario"""
+    fraction: str
+    """share of the training labels, such as 10pct"""
+    trials: int = Field(ge=1)
+    """number of trials"""
+    training: EvaluationProtocol = EvaluationProtocol()
+    """numbers of each trial's training"""
+    factors: dict[str, str | int]
+    """value of each factor's column in trials.csv"""
+    head_file: str | None = None
+    """digest of the file whose weights the head starts from"""

@@ -1,0 +1,17 @@
+"""Config of `weigh`."""
+
+from __future__ import annotations
+
+from workflow_scripts.configuration.jobs._base import JobConfig, LevelChoice
+from workflow_scripts.configuration.jobs.pretrain import PretrainConfig
+
+
+class WeighConfig(JobConfig):
+    """The weighting, and the run whose first losses it uses."""
+
+    weighting: LevelChoice
+    """weighting that computes the loss weights"""
+    run: PretrainConfig
+    """config of the pre-training whose losses are used"""
+    code: str
+    """code digest of that pre-training"""

@@ -1,0 +1,48 @@
+"""Numbers of downstream training."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from workflow_scripts.core.validation import StrictModel
+
+
+class Phase(StrictModel):
+    """A part of a trial's training: a new optimiser that continues from the best weights so far.
+
+    It ends when patience does, or after `max_epochs`; plain SGD has neither momentum nor decay (the MSSPT code).
+    """
+
+    optimiser: Literal["adam", "sgd"]
+    """adam, or plain sgd"""
+    learning_rate: float = Field(gt=0)
+    """learning rate of the phase"""
+    max_epochs: int | None = Field(None, ge=1)
+    """most epochs of the phase; max_epochs of the trial counts all of them"""
+
+
+class EvaluationProtocol(StrictModel):
+    """Numbers of one trial's training, the same for every run (Wu et al. 2021, section 3.4).
+
+    The paper states Adam, the learning rate and the patience; batch size, limit of epochs and crop length are open.
+    """
+
+    learning_rate: float = Field(0.001, gt=0)
+    """Adam's learning rate (Wu et al. 3.4: 0.001)"""
+    patience: int = Field(10, ge=1)
+    """epochs without a lower validation loss before a trial stops (Wu et al. 3.4: 10)"""
+    # a limit for safety: patience ends nearly every trial before
+    max_epochs: int = Field(200, ge=1)
+    """most epochs of a trial"""
+    batch: int = Field(64, ge=1)
+    """clips per step"""
+    crop_seconds: float | None = Field(None, gt=0)
+    """length of the random crop per clip and epoch while the encoder trains; null: one of the encoder's own crops, or
+    the whole clip"""
+    crops: Literal["average", "pool"] = "average"
+    """of an encoder evaluated by crops: average the probabilities of a clip's crops, or pool their embeddings"""
+    phases: tuple[Phase, ...] = ()
+    """while the encoder trains, optimisers one after the other instead of Adam at learning_rate; each continues from
+    the best weights"""
