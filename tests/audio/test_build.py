@@ -19,10 +19,16 @@ RATE = 16_000
 FILES = ("audio.int16", "clips.parquet", "labels.parquet", "quarantine.csv", "corpus.json")
 
 
-def index_of(paths, *, excluded=(), parts=None):
-    parts = parts or {}
+def make_index(paths, *, excluded=(), segments=None):
+    segments = segments or {}
     rows = [
-        (path.split(".")[0], path, *parts.get(path, (np.nan, np.nan)), ("train", "valid", "test")[i % 3], f"g{i // 2}")
+        (
+            path.split(".")[0],
+            path,
+            *segments.get(path, (np.nan, np.nan)),
+            ("train", "valid", "test")[i % 3],
+            f"g{i // 2}",
+        )
         for i, path in enumerate(paths)
     ]
     clips = pd.DataFrame(rows, columns=list(CLIP_COLUMNS))
@@ -37,8 +43,8 @@ def index_of(paths, *, excluded=(), parts=None):
     )
 
 
-def spec(**more):
-    return CorpusSpec(**{"dataset": "toy", "source": "local", "sample_rate": RATE, **more})
+def toy_spec(**changes):
+    return CorpusSpec(**{"dataset": "toy", "source": "local", "sample_rate": RATE, **changes})
 
 
 @pytest.fixture
@@ -53,7 +59,7 @@ GOOD = [f"c{number}.wav" for number in range(8)]
 
 
 def test_corpus_holds_every_clip_in_order(root, tmp_path):
-    facts = build_corpus(index_of(GOOD), root=root, output=tmp_path / "out", spec=spec(), processes=2)
+    facts = build_corpus(make_index(GOOD), root=root, output=tmp_path / "out", spec=toy_spec(), processes=2)
     corpus = Corpus(tmp_path / "out")
     assert corpus.facts == facts
     assert list(corpus.clips.columns) == ["clip", "offset", "length", "split", "group"]
@@ -74,8 +80,8 @@ def test_corpus_holds_every_clip_in_order(root, tmp_path):
 def test_broken_missing_and_excluded_clips_go_to_quarantine(root, tmp_path):
     (root / "c2.wav").write_bytes(b"")
     (root / "c5.wav").unlink()
-    index = index_of(GOOD, excluded=[("c1", "known_bad"), ("other", "no_label")])
-    facts = build_corpus(index, root=root, output=tmp_path / "out", spec=spec(), processes=2)
+    index = make_index(GOOD, excluded=[("c1", "known_bad"), ("other", "no_label")])
+    facts = build_corpus(index, root=root, output=tmp_path / "out", spec=toy_spec(), processes=2)
     table = pd.read_csv(tmp_path / "out" / "quarantine.csv")
     assert dict(zip(table["clip"], table["reason"], strict=True)) == {
         "c1": "known_bad",
@@ -95,22 +101,22 @@ def test_a_list_cannot_name_files_outside_the_data_set(root, tmp_path):
     (root / "linked.wav").symlink_to(tmp_path / "secret.wav")
     (root / "linked").symlink_to(tmp_path)
     inside = [*GOOD[:2], "./c2.wav"]
-    leaving = ["../secret.wav", "sub/../../secret.wav", str(tmp_path / "secret.wav")]
+    outside = ["../secret.wav", "sub/../../secret.wav", str(tmp_path / "secret.wav")]
     links = ["linked.wav", "linked/secret.wav"]
-    index = index_of([f"clip{number}.wav" for number in range(8)])
-    index.clips["path"] = [*inside, *leaving, *links]
-    for source, refused in (("download", leaving + links), ("twin", leaving + links), ("local", leaving)):
+    index = make_index([f"clip{number}.wav" for number in range(8)])
+    index.clips["path"] = [*inside, *outside, *links]
+    for source, refused in (("download", outside + links), ("twin", outside + links), ("local", outside)):
         output = tmp_path / source
-        facts = build_corpus(index, root=root, output=output, spec=spec(source=source), processes=1)
+        facts = build_corpus(index, root=root, output=output, spec=toy_spec(source=source), processes=1)
         table = pd.read_csv(output / "quarantine.csv")
         assert list(table["clip"]) == [f"clip{number}" for number in range(3, 3 + len(refused))]
         assert set(table["reason"]) == {"the file lies outside the folder of the data set"}
         assert facts.clips == 8 - len(refused)
 
 
-def test_parts_and_clip_seconds(root, tmp_path):
-    index = index_of(["c7.wav", "c6.wav"][::-1], parts={"c7.wav": (0.25, 0.75)})
-    build_corpus(index, root=root, output=tmp_path / "out", spec=spec(clip_seconds=0.3), processes=1)
+def test_segments_and_clip_seconds_shorten_clips(root, tmp_path):
+    index = make_index(["c7.wav", "c6.wav"][::-1], segments={"c7.wav": (0.25, 0.75)})
+    build_corpus(index, root=root, output=tmp_path / "out", spec=toy_spec(clip_seconds=0.3), processes=1)
     corpus = Corpus(tmp_path / "out")
     assert list(corpus.lengths) == [4800, 4800]
     np.testing.assert_allclose(corpus.cut(1), tone(0.9, pitch=550)[4000:8800], atol=2 / 32768)
@@ -120,73 +126,75 @@ def test_bytes_do_not_depend_on_the_number_of_processes(root, tmp_path):
     encode(root / "c3.wav", root / "c3.m4a")
     paths = [name.replace("c3.wav", "c3.m4a") for name in GOOD]
     for processes in (1, 3):
-        build_corpus(index_of(paths), root=root, output=tmp_path / str(processes), spec=spec(), processes=processes)
+        build_corpus(
+            make_index(paths), root=root, output=tmp_path / str(processes), spec=toy_spec(), processes=processes
+        )
     for name in FILES:
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "3" / name).read_bytes(), name
 
 
 def test_digest_follows_the_content(root, tmp_path):
-    def digest(index, **more):
-        return build_corpus(index, root=root, output=tmp_path / "out", spec=spec(**more), processes=1).digest
+    def digest(index, **changes):
+        return build_corpus(index, root=root, output=tmp_path / "out", spec=toy_spec(**changes), processes=1).digest
 
-    first = digest(index_of(GOOD))
-    assert digest(index_of(GOOD)) == first
-    assert digest(index_of(GOOD), dataset="other_name") == first
+    first = digest(make_index(GOOD))
+    assert digest(make_index(GOOD)) == first
+    assert digest(make_index(GOOD), dataset="other_name") == first
     others = {
-        digest(index_of(GOOD[:-1])),
-        digest(index_of(GOOD), clip_seconds=0.25),
-        digest(index_of(GOOD), sample_rate=8000),
+        digest(make_index(GOOD[:-1])),
+        digest(make_index(GOOD), clip_seconds=0.25),
+        digest(make_index(GOOD), sample_rate=8000),
     }
-    others.add(digest(index_of(GOOD, excluded=[("x", "y")])))
-    relabelled = index_of(GOOD)
+    others.add(digest(make_index(GOOD, excluded=[("x", "y")])))
+    relabelled = make_index(GOOD)
     relabelled.labels.iloc[0, 0] = 1
     others.add(digest(relabelled))
     write_tone(root / "c0.wav", 0.2, pitch=201)
-    others.add(digest(index_of(GOOD)))
+    others.add(digest(make_index(GOOD)))
     assert len(others | {first}) == 7
 
 
-def test_corpora_of_other_rates_have_equal_contents(root, tmp_path):
-    def content(index, **more):
-        return build_corpus(index, root=root, output=tmp_path / "out", spec=spec(**more), processes=1).content
+def test_corpora_of_different_sample_rates_have_equal_contents(root, tmp_path):
+    def content(index, **changes):
+        return build_corpus(index, root=root, output=tmp_path / "out", spec=toy_spec(**changes), processes=1).content
 
-    first = content(index_of(GOOD), files="as acquired")
-    assert content(index_of(GOOD), files="as acquired", sample_rate=8000) == first
-    relabelled = index_of(GOOD)
+    first = content(make_index(GOOD), files="as acquired")
+    assert content(make_index(GOOD), files="as acquired", sample_rate=8000) == first
+    relabelled = make_index(GOOD)
     relabelled.labels.iloc[0, 0] = 1
     others = {
-        content(index_of(GOOD), files="other files"),
-        content(index_of(GOOD[:-1]), files="as acquired"),
-        content(index_of(GOOD), files="as acquired", clip_seconds=0.25),
-        content(index_of(GOOD, excluded=[("x", "y")]), files="as acquired"),
+        content(make_index(GOOD), files="other files"),
+        content(make_index(GOOD[:-1]), files="as acquired"),
+        content(make_index(GOOD), files="as acquired", clip_seconds=0.25),
+        content(make_index(GOOD, excluded=[("x", "y")]), files="as acquired"),
         content(relabelled, files="as acquired"),
     }
     assert len(others | {first}) == 6
 
 
-def test_nothing_usable_is_an_error(root, tmp_path):
+def test_a_corpus_without_usable_clips_is_an_error(root, tmp_path):
     with pytest.raises(UserError, match=r"none of 2 clips.*missing"):
-        build_corpus(index_of(["x.wav", "y.wav"]), root=root, output=tmp_path / "out", spec=spec(), processes=2)
+        build_corpus(make_index(["x.wav", "y.wav"]), root=root, output=tmp_path / "out", spec=toy_spec(), processes=2)
     with pytest.raises(UserError, match="lists no usable clip"):
-        build_corpus(index_of([]), root=root, output=tmp_path / "out", spec=spec(), processes=2)
+        build_corpus(make_index([]), root=root, output=tmp_path / "out", spec=toy_spec(), processes=2)
     assert not list((tmp_path / "out").iterdir())
 
 
-def test_interrupted_rebuild_leaves_no_corpus_that_looks_finished(root, tmp_path, monkeypatch):
-    build_corpus(index_of(GOOD), root=root, output=tmp_path / "out", spec=spec(), processes=1)
+def test_an_interrupted_rebuild_leaves_no_corpus_that_looks_complete(root, tmp_path, monkeypatch):
+    build_corpus(make_index(GOOD), root=root, output=tmp_path / "out", spec=toy_spec(), processes=1)
 
     def stop(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(build_module, "_write_parquet", stop)
     with pytest.raises(KeyboardInterrupt):
-        build_corpus(index_of(GOOD[:3]), root=root, output=tmp_path / "out", spec=spec(), processes=1)
+        build_corpus(make_index(GOOD[:3]), root=root, output=tmp_path / "out", spec=toy_spec(), processes=1)
     assert not (tmp_path / "out" / "corpus.json").exists()
     assert not list((tmp_path / "out").glob(".*"))
 
 
 def test_corpus_json_states_the_fields_of_facts(root, tmp_path):
-    facts = build_corpus(index_of(GOOD), root=root, output=tmp_path / "out", spec=spec(), processes=1)
+    facts = build_corpus(make_index(GOOD), root=root, output=tmp_path / "out", spec=toy_spec(), processes=1)
     assert json.loads((tmp_path / "out" / "corpus.json").read_text())["digest"] == facts.digest
 
 
@@ -196,22 +204,24 @@ def test_building_imports_no_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def with_stems(root, paths, **stems):
-    """The index of `paths` with stems of other files, written by the pitch and seconds given for each clip."""
-    index = index_of(paths)
+def make_index_with_stems(root, paths, **stems):
+    """Make the index of `paths` with stems in separate files: tones of the pitch and seconds given for each clip."""
+    index = make_index(paths)
     for name, tones in stems.items():
         for clip, (pitch, seconds) in zip(index.clips["clip"], tones, strict=True):
             write_tone(root / f"{clip}_{name}.wav", seconds, pitch=pitch)
-    found = {
+    files = {
         name: Stem(paths=np.array([f"{clip}_{name}.wav" for clip in index.clips["clip"]], object)) for name in stems
     }
-    return dataclasses.replace(index, stems=found)
+    return dataclasses.replace(index, stems=files)
 
 
-def test_stems_lie_beside_the_mixture_sample_by_sample(root, tmp_path):
+def test_stems_are_aligned_with_the_mixture_sample_by_sample(root, tmp_path):
     pitches = [(300, 0.2), (310, 0.3), (320, 0.4)]
-    index = with_stems(root, GOOD[:3], low=pitches, high=[(pitch * 3, seconds) for pitch, seconds in pitches])
-    facts = build_corpus(index, root=root, output=tmp_path / "out", spec=spec(), processes=2)
+    index = make_index_with_stems(
+        root, GOOD[:3], low=pitches, high=[(pitch * 3, seconds) for pitch, seconds in pitches]
+    )
+    facts = build_corpus(index, root=root, output=tmp_path / "out", spec=toy_spec(), processes=2)
     corpus = Corpus(tmp_path / "out")
     assert corpus.facts.stems == facts.stems == ["low", "high"]
     for name, factor in (("low", 1), ("high", 3)):
@@ -224,17 +234,17 @@ def test_stems_lie_beside_the_mixture_sample_by_sample(root, tmp_path):
             assert not piece[len(expected) :].any()
 
 
-def test_a_corpus_without_stems_says_nothing_of_them(root, tmp_path):
-    build_corpus(index_of(GOOD[:3]), root=root, output=tmp_path / "out", spec=spec(), processes=1)
+def test_a_corpus_without_stems_does_not_mention_stems(root, tmp_path):
+    build_corpus(make_index(GOOD[:3]), root=root, output=tmp_path / "out", spec=toy_spec(), processes=1)
     assert "stems" not in json.loads((tmp_path / "out" / "corpus.json").read_text())
     assert {path.name for path in (tmp_path / "out").iterdir()} == set(FILES)
     assert Corpus(tmp_path / "out").stems == {}
 
 
-def test_a_stem_that_is_silent_is_kept_and_a_little_padding_evened_out(root, tmp_path):
-    index = with_stems(root, GOOD[:2], low=[(300, 0.15), (300, 0.35)])
+def test_a_silent_stem_is_kept_and_small_differences_in_length_are_removed(root, tmp_path):
+    index = make_index_with_stems(root, GOOD[:2], low=[(300, 0.15), (300, 0.35)])
     soundfile.write(root / "c0_low.wav", np.zeros(RATE // 5), RATE)
-    facts = build_corpus(index, root=root, output=tmp_path / "out", spec=spec(), processes=1)
+    facts = build_corpus(index, root=root, output=tmp_path / "out", spec=toy_spec(), processes=1)
     corpus = Corpus(tmp_path / "out")
     assert facts.quarantined == 0
     assert not corpus.stems["low"][: corpus.lengths[0]].any()
@@ -251,9 +261,9 @@ def test_a_stem_that_is_silent_is_kept_and_a_little_padding_evened_out(root, tmp
     ],
 )
 def test_a_clip_whose_stem_cannot_be_used_goes_to_quarantine(root, tmp_path, fault, reason):
-    index = with_stems(root, GOOD[:3], low=[(300, 0.2), (310, 0.3), (320, 0.4)])
+    index = make_index_with_stems(root, GOOD[:3], low=[(300, 0.2), (310, 0.3), (320, 0.4)])
     fault(root / "c0_low.wav")
-    build_corpus(index, root=root, output=tmp_path / "out", spec=spec(), processes=1)
+    build_corpus(index, root=root, output=tmp_path / "out", spec=toy_spec(), processes=1)
     table = pd.read_csv(tmp_path / "out" / "quarantine.csv")
     assert dict(zip(table["clip"], table["reason"], strict=True)) == {"c0": reason}
     corpus = Corpus(tmp_path / "out")
@@ -261,15 +271,15 @@ def test_a_clip_whose_stem_cannot_be_used_goes_to_quarantine(root, tmp_path, fau
     np.testing.assert_allclose(corpus.stems["low"][: corpus.lengths[0]] / 32768, tone(0.3, pitch=310), atol=2 / 32768)
 
 
-def test_stems_belong_to_the_digest_and_may_not_lie_elsewhere(root, tmp_path):
+def test_stems_enter_the_digest_and_must_be_inside_the_data_set(root, tmp_path):
     digests = []
     for pitch in (300, 301):
-        index = with_stems(root, GOOD[:1], low=[(pitch, 0.2)])
-        digests.append(build_corpus(index, root=root, output=tmp_path / "out", spec=spec(), processes=1).digest)
+        index = make_index_with_stems(root, GOOD[:1], low=[(pitch, 0.2)])
+        digests.append(build_corpus(index, root=root, output=tmp_path / "out", spec=toy_spec(), processes=1).digest)
     assert digests[0] != digests[1]
-    elsewhere = dataclasses.replace(index_of(GOOD[:1]), stems={"low": Stem(paths=np.array(["../c1.wav"], object))})
+    elsewhere = dataclasses.replace(make_index(GOOD[:1]), stems={"low": Stem(paths=np.array(["../c1.wav"], object))})
     with pytest.raises(UserError, match="no usable clip"):
-        build_corpus(elsewhere, root=root, output=tmp_path / "out", spec=spec(), processes=1)
+        build_corpus(elsewhere, root=root, output=tmp_path / "out", spec=toy_spec(), processes=1)
 
 
 def test_a_stem_may_be_a_stream_of_the_mixtures_file(root, tmp_path):
@@ -277,9 +287,9 @@ def test_a_stem_may_be_a_stream_of_the_mixtures_file(root, tmp_path):
         root / "c3.wav", root / "song.mp4", "-i", root / "c5.wav", "-map", "0", "-map", "1", "-c:a", "alac", "-t", "0.4"
     )
     index = dataclasses.replace(
-        index_of(["song.mp4"]), stems={"low": Stem(paths=np.array(["song.mp4"], object), stream=1)}
+        make_index(["song.mp4"]), stems={"low": Stem(paths=np.array(["song.mp4"], object), stream=1)}
     )
-    build_corpus(index, root=root, output=tmp_path / "out", spec=spec(), processes=1)
+    build_corpus(index, root=root, output=tmp_path / "out", spec=toy_spec(), processes=1)
     corpus = Corpus(tmp_path / "out")
     np.testing.assert_allclose(corpus.cut(0), tone(0.4, pitch=350), atol=2 / 32768)
     np.testing.assert_allclose(corpus.stems["low"] / 32768, tone(0.4, pitch=450), atol=2 / 32768)

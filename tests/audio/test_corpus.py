@@ -1,4 +1,4 @@
-"""What a folder that is no whole corpus is said to be."""
+"""Error messages for folders that are no complete corpus."""
 
 from __future__ import annotations
 
@@ -21,32 +21,33 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "tones"
 
 
-def used(folder: Path) -> None:
+def read_all(folder: Path) -> None:
     """Open a corpus and read all of it."""
     corpus = Corpus(folder)
     assert len(corpus.labels) == len(corpus)
     assert len(corpus.samples)
 
 
-def said(folder: Path) -> str:
+def error_message(folder: Path) -> str:
+    """Return the one-line message with which reading the corpus fails."""
     with pytest.raises(UserError) as caught:
-        used(folder)
+        read_all(folder)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
 @pytest.mark.parametrize("where", ["nowhere", "tones/audio.int16"])
-def test_no_corpus(folder: Path, where: str) -> None:
-    assert "corpus.json is missing: prepare the data set first" in said(folder.parent / where)
+def test_a_missing_corpus_is_named(folder: Path, where: str) -> None:
+    assert "corpus.json is missing: prepare the data set first" in error_message(folder.parent / where)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"dataset": "tones"}', "\0"])
-def test_damaged_facts(folder: Path, content: str) -> None:
+def test_damaged_facts_are_reported(folder: Path, content: str) -> None:
     (folder / "corpus.json").write_text(content)
-    assert f"{folder}/corpus.json is missing, damaged or of another version: delete {folder}" in said(folder)
+    assert f"{folder}/corpus.json is missing, damaged or of another version: delete {folder}" in error_message(folder)
 
 
-def test_facts_of_another_version(folder: Path) -> None:
+def test_facts_of_another_version_are_reported(folder: Path) -> None:
     facts = json.loads((folder / "corpus.json").read_text())
     (folder / "corpus.json").write_text(json.dumps(facts | {"invented": 1}))
     with pytest.raises(UserError, match="of another version"):
@@ -55,16 +56,16 @@ def test_facts_of_another_version(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["clips.parquet", "labels.parquet", "audio.int16"])
 @pytest.mark.parametrize("left", [None, 0, 0.5, 0.98])
-def test_files_that_are_not_whole(folder: Path, name: str, left: float | None) -> None:
-    used(folder)
+def test_incomplete_files_are_reported(folder: Path, name: str, left: float | None) -> None:
+    read_all(folder)
     content = (folder / name).read_bytes()
     (folder / name).unlink()
     if left is not None:
         (folder / name).write_bytes(content[: int(left * len(content))])
-    assert f"{folder / name} is missing, damaged" in said(folder)
+    assert f"{folder / name} is missing, damaged" in error_message(folder)
 
 
-def test_a_forbidden_file_is_not_damaged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_without_permission_is_not_called_damaged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
@@ -73,7 +74,7 @@ def test_a_forbidden_file_is_not_damaged(folder: Path, monkeypatch: pytest.Monke
         Corpus(folder)
 
 
-WITHOUT = {
+OTHER_ARGUMENTS = {
     weigh: ["--source=x", "--output=weights.json"],
     pretrain: ["--output=run"],
     extract: ["--output=x.npy"],
@@ -83,12 +84,17 @@ WITHOUT = {
 }
 
 
-@pytest.mark.parametrize("verb", WITHOUT, ids=lambda verb: verb.__name__.rpartition(".")[2])
-def test_verbs_say_that_there_is_no_corpus(verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("command", OTHER_ARGUMENTS, ids=lambda command: command.__name__.rpartition(".")[2])
+def test_commands_report_a_missing_corpus(command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     config = {
-        **{"dataset": "tones", "pretraining": [], "catalogues": {}, "factors": dict.fromkeys(FACTORS, "none")},
-        **{"weighting": {"name": "reweighted"}, "run": pretrain_config(), "code": "c"},
+        "dataset": "tones",
+        "pretraining": [],
+        "catalogues": {},
+        "factors": dict.fromkeys(FACTORS, "none"),
+        "weighting": {"name": "reweighted"},
+        "run": pretrain_config(),
+        "code": "c",
     }
     with pytest.raises(UserError, match=r"nowhere/corpus\.json is missing"):
-        verb.main(["--config", json.dumps(config), "--code=c", "--corpus=nowhere", *WITHOUT[verb]])
+        command.main(["--config", json.dumps(config), "--code=c", "--corpus=nowhere", *OTHER_ARGUMENTS[command]])

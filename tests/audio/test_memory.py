@@ -1,4 +1,4 @@
-"""No file makes the decoding processes eat memory or time: measured on the processes themselves."""
+"""Memory and time of the decoding processes on hostile files, measured on the processes themselves."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tests.audio.recordings import encode, tone, write_tone
 from tests.checkout import REPOSITORY, SHARED, needs_shared
 from workflow_scripts.audio.decode import REASONS
 
-LARGEST_MEMORY = 400 << 10  # KiB: measured are 60 to 130 MB of numpy, ffmpeg and a clip; a blow-up takes gigabytes
-LARGEST_SECONDS = 30.0  # of one file; ffmpeg and libsndfile take tenths
+MAX_MEMORY = 400 << 10  # KiB: numpy, ffmpeg and a clip take 60 to 130 MB; an unbounded allocation takes gigabytes
+MAX_SECONDS = 30.0  # for one file; ffmpeg and libsndfile take tenths
 
 
-#: starts a program from a small process, since the peak of one begins with that of the process it was forked from
-MEASURED = (
+#: program that runs its arguments and prints their peak memory: a forked process inherits the peak of its parent
+MEASURING_PROGRAM = (
     "import resource, subprocess, sys\n"
     "code = subprocess.call(sys.argv[1:])\n"
     "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)\n"
@@ -33,14 +33,14 @@ MEASURED = (
 )
 
 
-def decode_apart(paths: list[Path]) -> tuple[list[str], int]:
-    """What a decoding process answers for each file (a reason, or "decoded"), and its peak memory in KiB.
+def decode_in_process(paths: list[Path]) -> tuple[list[str], int]:
+    """Return a decoding process's answer for each file (a reason, or "decoded"), and its peak memory in KiB.
 
     The peak is the larger of the process and the programs it started.
     """
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PATH": ""}  # the bundled ffmpeg
     process = subprocess.Popen(
-        [sys.executable, "-c", MEASURED, sys.executable, "-m", "workflow_scripts.audio.decoder_process"],
+        [sys.executable, "-c", MEASURING_PROGRAM, sys.executable, "-m", "workflow_scripts.audio.decoder_process"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -58,7 +58,7 @@ def decode_apart(paths: list[Path]) -> tuple[list[str], int]:
         assert line, f"{path} ended the decoding process"
         answer = json.loads(line)
         process.stdout.read(answer.get("samples", 0) * 2)
-        assert time.monotonic() - started < LARGEST_SECONDS, path
+        assert time.monotonic() - started < MAX_SECONDS, path
         outcomes.append(answer.get("reason", "decoded"))
     assert process.stderr is not None
     peak = int(process.stderr.read())
@@ -105,7 +105,7 @@ def au() -> bytes:
 
 
 def m4a(source: Path, kind: bytes) -> bytes:
-    """A table of the file that claims 2^28 entries."""
+    """Make a file with a table that claims 2^28 entries."""
     data = bytearray(source.read_bytes())
     place = data.index(kind) + 8
     data[place : place + 4] = struct.pack(">I", 1 << 28)
@@ -124,8 +124,8 @@ def id3() -> bytes:
 
 
 @pytest.fixture
-def monsters(tmp_path: Path) -> list[Path]:
-    """Files of some kilobytes that claim gigabytes, and a sparse one that has them."""
+def oversized_files(tmp_path: Path) -> list[Path]:
+    """Write files of some kilobytes that claim gigabytes, and a sparse one of four gigabytes."""
     source = write_tone(tmp_path / "source.wav", 0.5)
     sound = {name: encode(source, tmp_path / f"good.{name}") for name in ("flac", "m4a", "ogg")}
     contents = {
@@ -157,26 +157,35 @@ def monsters(tmp_path: Path) -> list[Path]:
     return [*paths, tmp_path / "zeros.wav"]
 
 
-def test_headers_that_claim_gigabytes_and_a_file_that_has_them(monsters):
-    outcomes, peak = decode_apart(monsters)
-    found = dict(zip([path.name for path in monsters], outcomes, strict=True))
-    assert set(outcomes) <= {"decoded", *REASONS} - {"crashed", "timeout", "missing"}, found
-    assert {name for name, outcome in found.items() if outcome == "decoded"} <= {
-        *("list.wav", "data.au", "data.caf", "sizes.m4a", "chunks.m4a", "times.m4a", "position.ogg", "frames.aiff")
-    }, found
-    assert peak < LARGEST_MEMORY, f"{peak >> 10} MiB"
+def test_headers_that_claim_gigabytes_and_a_sparse_file_cost_little_memory(oversized_files):
+    outcomes, peak = decode_in_process(oversized_files)
+    by_name = dict(zip([path.name for path in oversized_files], outcomes, strict=True))
+    assert set(outcomes) <= {"decoded", *REASONS} - {"crashed", "timeout", "missing"}, by_name
+    assert {name for name, outcome in by_name.items() if outcome == "decoded"} <= {
+        "list.wav",
+        "data.au",
+        "data.caf",
+        "sizes.m4a",
+        "chunks.m4a",
+        "times.m4a",
+        "position.ogg",
+        "frames.aiff",
+    }, by_name
+    assert peak < MAX_MEMORY, f"{peak >> 10} MiB"
 
 
 @needs_shared
 @pytest.mark.slow
 def test_shared_broken_files_cost_little_memory():
-    outcomes, peak = decode_apart(sorted(path for path in (SHARED / "audio" / "broken").rglob("*") if path.is_file()))
+    outcomes, peak = decode_in_process(
+        sorted(path for path in (SHARED / "audio" / "broken").rglob("*") if path.is_file())
+    )
     assert "decoded" in outcomes
-    assert peak < LARGEST_MEMORY, f"{peak >> 10} MiB"
+    assert peak < MAX_MEMORY, f"{peak >> 10} MiB"
 
 
-def test_a_decoder_that_wants_more_than_its_share_gives_up(tmp_path):
-    """The limit of the process, not our good will: four gigabytes asked for in it are refused."""
+def test_a_decoder_beyond_its_memory_limit_reports_too_large(tmp_path):
+    """The memory limit of the process refuses four gigabytes."""
     code = (
         "import io, sys, numpy as np\n"
         "from workflow_scripts.audio import decoder_process\n"
@@ -208,8 +217,8 @@ def originals(tmp_path_factory) -> dict[str, bytes]:
     return {name: (source if name == "a.wav" else encode(source, folder / name)).read_bytes() for name in GOOD_NAMES}
 
 
-def mutated(data: st.DataObject, originals: dict[str, bytes]) -> bytes:
-    """A good file spoilt in one of the ways in which files are."""
+def damage(data: st.DataObject, originals: dict[str, bytes]) -> bytes:
+    """Damage a good file in one of the common ways."""
     content = bytearray(originals[data.draw(st.sampled_from(GOOD_NAMES))])
     place = data.draw(st.integers(0, len(content) - 1))
     match data.draw(
@@ -253,22 +262,22 @@ def mutated(data: st.DataObject, originals: dict[str, bytes]) -> bytes:
     deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(data=st.data())
-def test_spoilt_files_are_decoded_or_refused_in_little_memory_and_time(tmp_path, originals, data):
+def test_damaged_files_are_decoded_or_refused_in_little_memory_and_time(tmp_path, originals, data):
     paths = []
     for number in range(10):  # several to a process, which takes most of the time to start
         suffix = data.draw(st.sampled_from(SUFFIXES))
         paths.append(tmp_path / f"{number}.{suffix}")
-        paths[-1].write_bytes(mutated(data, originals))
-    outcomes, peak = decode_apart(paths)
+        paths[-1].write_bytes(damage(data, originals))
+    outcomes, peak = decode_in_process(paths)
     assert set(outcomes) <= {"decoded", *REASONS} - {"crashed", "timeout", "missing", "unreadable"}
-    assert peak < LARGEST_MEMORY, f"{peak >> 10} MiB"
+    assert peak < MAX_MEMORY, f"{peak >> 10} MiB"
 
 
-def test_what_is_heard_of_spoilt_floats_is_finite(tmp_path):
+def test_samples_that_are_not_finite_are_refused(tmp_path):
     samples = tone(0.5)
     samples[100] = np.nan
     content = wav(bits=32, data=samples.tobytes()).replace(b"fmt \x10\x00\x00\x00\x01", b"fmt \x10\x00\x00\x00\x03")
     (tmp_path / "a.wav").write_bytes(content)
     (tmp_path / "page.wav").write_bytes(TEXTS[0])
-    outcomes, _ = decode_apart([tmp_path / "a.wav", tmp_path / "page.wav"])
+    outcomes, _ = decode_in_process([tmp_path / "a.wav", tmp_path / "page.wav"])
     assert outcomes == ["non_finite", "not_audio"]

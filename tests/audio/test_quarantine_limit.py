@@ -1,4 +1,4 @@
-"""The share of broken clips a study tolerates: beyond it no job opens the corpus."""
+"""Limit on the share of quarantined clips: beyond it no job opens the corpus."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REASONS = {"a1": "silent", "a2": "empty", "a3": "empty", "a4": "truncated", "a5"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A corpus of 20 clips, from which 5 were quarantined."""
+    """Write a corpus of 20 clips with 5 more in quarantine."""
     write_corpus(tmp_path / "tones", clips=20, seconds=0.1)
     facts = json.loads((tmp_path / "tones" / "corpus.json").read_text())
     (tmp_path / "tones" / "corpus.json").write_text(json.dumps(facts | {"quarantined": 5}))
@@ -28,11 +28,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "tones"
 
 
-def test_beyond_the_share_the_list_is_named_in_one_line(folder, monkeypatch):
+def test_a_corpus_beyond_the_limit_is_refused_with_its_reasons_in_one_line(folder, monkeypatch):
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, json.dumps({"tones": 0.1}))
-    for open_it in (Corpus, read_facts):
+    for open_corpus in (Corpus, read_facts):
         with pytest.raises(UserError) as caught:
-            open_it(folder)
+            open_corpus(folder)
         line = str(caught.value)
         assert "\n" not in line
         assert "tones: 5 of 25 clips (20.0%)" in line
@@ -41,17 +41,17 @@ def test_beyond_the_share_the_list_is_named_in_one_line(folder, monkeypatch):
         assert str(folder / "quarantine.csv") in line
 
 
-@pytest.mark.parametrize("stated", [None, "", "{}", '{"tones": 0.2}', '{"tones": 1}', '{"others": 0}'])
-def test_up_to_the_share_and_where_none_is_stated_all_is_well(folder, monkeypatch, stated):
+@pytest.mark.parametrize("limits", [None, "", "{}", '{"tones": 0.2}', '{"tones": 1}', '{"others": 0}'])
+def test_a_corpus_within_the_limit_or_without_one_is_opened(folder, monkeypatch, limits):
     monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
-    if stated is not None:
-        monkeypatch.setenv(ENVIRONMENT_VARIABLE, stated)
+    if limits is not None:
+        monkeypatch.setenv(ENVIRONMENT_VARIABLE, limits)
     assert len(Corpus(folder)) == 20
 
 
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(clips=st.integers(0, 10**6), quarantined=st.integers(0, 10**6), share=st.floats(0, 1))
-def test_the_share_is_of_all_clips_of_the_index(folder, monkeypatch, clips, quarantined, share):
+def test_the_limit_is_a_share_of_all_clips_of_the_index(folder, monkeypatch, clips, quarantined, share):
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, json.dumps({"tones": share}))
     refused = False
     try:

@@ -1,4 +1,4 @@
-"""Audio to compare features on: what breaks numerics, and recordings."""
+"""Audio to compare features on: numerically difficult signals, and recordings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def constant(samples: int) -> np.ndarray:
 
 
 def square(samples: int) -> np.ndarray:
-    """Full scale, both signs."""
+    """Make a square wave of full scale."""
     return np.where(np.arange(samples) % 80 < 40, 1, -1).astype(np.float32)
 
 
@@ -39,17 +39,17 @@ def noise(samples: int) -> np.ndarray:
 
 
 def quiet_noise(samples: int) -> np.ndarray:
-    """Around the smallest step of 16 bits."""
+    """Make noise around the smallest step of 16 bits."""
     return noise(samples) * np.float32(1e-4)
 
 
 def tone(samples: int) -> np.ndarray:
-    """Detuned, so that the chroma filters must follow."""
+    """Make a detuned sine, which the chroma filters must be tuned to."""
     return (0.9 * np.sin(2 * np.pi * 446.1 * np.arange(samples) / RATE)).astype(np.float32)
 
 
 def notes(samples: int) -> np.ndarray:
-    """Struck twice a second, so that there are onsets."""
+    """Make notes struck twice a second, so that there are onsets."""
     seconds = np.arange(samples) / RATE
     partials = sum(np.sin(2 * np.pi * f * seconds + f) / f * 200 for f in (196.9, 247.3, 393.1, 1333.7))
     return (0.3 * partials * np.exp(-6 * (seconds % 0.5))).astype(np.float32)
@@ -71,7 +71,7 @@ audio = st.builds(
 
 
 def recordings(*, every: int, seconds: float) -> list[np.ndarray]:
-    """The first `seconds` of every so many of the shared recordings, mono at 16 kHz."""
+    """Read the first `seconds` of every `every`th shared recording, mono at 16 kHz."""
     if not (RECORDINGS / "manifest.csv").exists():
         pytest.skip(f"no recordings in {RECORDINGS}")
     with (RECORDINGS / "manifest.csv").open(encoding="utf-8") as file:
@@ -80,17 +80,17 @@ def recordings(*, every: int, seconds: float) -> list[np.ndarray]:
             for row in csv.DictReader(file)
             if not row["path"].startswith("broken") and row["decode_soundfile"] == "ok"
         ]
-    return [_decoded(RECORDINGS / row["path"], seconds) for row in rows[::every]]
+    return [_decode(RECORDINGS / row["path"], seconds) for row in rows[::every]]
 
 
-def _decoded(path: Path, seconds: float) -> np.ndarray:
+def _decode(path: Path, seconds: float) -> np.ndarray:
     samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     mono = samples[: int(seconds * rate)].mean(axis=1)
     return soxr.resample(mono, rate, RATE).astype(np.float32)
 
 
 def assert_equal(ours: torch.Tensor, theirs: np.ndarray, *, absolute: float = 1e-5) -> None:
-    """Relative error at most 1e-4 of the clip's largest value, and of each value that is not near zero itself."""
+    """Assert a relative error of at most 1e-4 of the clip's largest value, and of each value that is not near zero."""
     values = ours.cpu().numpy()
     assert values.shape == theirs.shape
     assert values.dtype == np.float32

@@ -19,8 +19,8 @@ from workflow_scripts.features.pitch import pyin
 SPEECH = {"lowest_hz": 60.0, "highest_hz": 300.0}
 
 
-def check_spectra(audio: np.ndarray, device: str = "cpu") -> None:
-    """librosa 0.6 mirrored what is beyond the ends by default, as torch's transform still does."""
+def assert_spectra_equal_librosas(audio: np.ndarray, device: str = "cpu") -> None:
+    """Compare with mirrored ends, the default of librosa 0.6 and of torch's transform."""
     ours = torch.from_numpy(audio).to(device)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # windows longer than the audio; mel bands without a bin
@@ -34,8 +34,8 @@ def check_spectra(audio: np.ndarray, device: str = "cpu") -> None:
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("signal", SIGNALS)
-def test_hard_signals(signal: Callable[[int], np.ndarray], device: str) -> None:
-    check_spectra(signal(RATE), device)
+def test_spectra_of_difficult_signals_equal_librosas(signal: Callable[[int], np.ndarray], device: str) -> None:
+    assert_spectra_equal_librosas(signal(RATE), device)
 
 
 @given(signals.audio)
@@ -43,17 +43,17 @@ def test_hard_signals(signal: Callable[[int], np.ndarray], device: str) -> None:
 @example(signals.noise(200))
 @example(signals.noise(201))
 @settings(deadline=None, max_examples=25, derandomize=True)
-def test_any_length(audio: np.ndarray) -> None:
-    check_spectra(audio)
+def test_spectra_of_any_length_equal_librosas(audio: np.ndarray) -> None:
+    assert_spectra_equal_librosas(audio)
 
 
-def test_recordings() -> None:
+def test_spectra_of_recordings_equal_librosas() -> None:
     for audio in signals.recordings(every=40, seconds=3):
-        check_spectra(audio)
+        assert_spectra_equal_librosas(audio)
 
 
-def test_the_log_power_spectrum_is_the_transform_the_code_calls() -> None:
-    """It gives `torch.stft` no window, which is one of ones, and calls it in float32."""
+def test_the_log_power_spectrum_equals_the_transform_of_the_pase_code() -> None:
+    """The PASE code passes no window to `torch.stft`, which means a window of ones, and calls it in float32."""
     audio = torch.from_numpy(signals.noise(RATE))
     spectrum = torch.stft(audio, 2048, 160, 400, window=torch.ones(400), return_complex=True)
     expected = 10 * torch.log10(spectrum.abs().square() + 1e-19)
@@ -66,7 +66,7 @@ def test_silence_is_at_the_floor() -> None:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_clips_of_a_batch_do_not_see_each_other(device: str) -> None:
+def test_clips_of_a_batch_are_independent(device: str) -> None:
     clips = [signal(3200) for signal in (signals.tone, signals.silence, signals.quiet_noise, signals.notes)]
     batch = torch.from_numpy(np.stack(clips)).to(device).reshape(2, 2, -1)
     for feature in (official.log_power_spectrum, lambda audio: official.mfcc(audio, sample_rate=RATE)):
@@ -76,15 +76,15 @@ def test_clips_of_a_batch_do_not_see_each_other(device: str) -> None:
             torch.testing.assert_close(together[index // 2, index % 2], alone, rtol=1e-5, atol=1e-5)
 
 
-def interpolated(frequency: np.ndarray, voiced: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Log F0 and voiced flag, frame by frame: a gap begins at its last voiced frame."""
-    heard = np.flatnonzero(voiced)
+def interpolate_slowly(frequency: np.ndarray, voiced: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Compute log F0 and voiced flag frame by frame: a gap begins at the last voiced frame before it."""
+    voiced_frames = np.flatnonzero(voiced)
     values, flags = [], []
     for frame in range(len(voiced)):
-        before, after = heard[heard <= frame], heard[heard >= frame]
+        before, after = voiced_frames[voiced_frames <= frame], voiced_frames[voiced_frames >= frame]
         flags.append(voiced[frame] and (frame + 1 == len(voiced) or voiced[frame + 1]))
         if not len(before) or not len(after):
-            values.append(np.log(frequency[heard[0] if not len(before) else heard[-1]]))
+            values.append(np.log(frequency[voiced_frames[0] if not len(before) else voiced_frames[-1]]))
             continue
         last, following = before[-1], after[0]
         share = (frame - last) / max(following - last, 1)
@@ -92,8 +92,8 @@ def interpolated(frequency: np.ndarray, voiced: np.ndarray) -> tuple[np.ndarray,
     return np.array(values), np.array(flags)
 
 
-def sung(*parts: tuple[float, int]) -> np.ndarray:
-    """Tones one after the other: Hz (0 for silence) and samples of each."""
+def tones(*parts: tuple[float, int]) -> np.ndarray:
+    """Concatenate tones, each given by Hz (0 for silence) and samples."""
     return np.concatenate(
         [0.5 * np.sin(2 * np.pi * hertz * np.arange(samples) / RATE) for hertz, samples in parts], dtype=np.float32
     )
@@ -102,37 +102,37 @@ def sung(*parts: tuple[float, int]) -> np.ndarray:
 @pytest.mark.parametrize(
     "audio",
     [
-        sung((0, 4000), (110, 6000), (0, 6000), (220, 6000), (0, 4000)),
-        sung((150, 6000), (0, 6000), (200, 6000)),
-        sung((150, 4000)),
+        tones((0, 4000), (110, 6000), (0, 6000), (220, 6000), (0, 4000)),
+        tones((150, 6000), (0, 6000), (200, 6000)),
+        tones((150, 4000)),
     ],
     ids=["from silence to silence", "from tone to tone", "one tone"],
 )
 def test_pitch_is_interpolated_between_voiced_frames(audio: np.ndarray) -> None:
-    found = official.prosody(audio, sample_rate=RATE, **SPEECH)
+    prosody = official.prosody(audio, sample_rate=RATE, **SPEECH)
     frequency, voiced, _ = pyin(audio, sample_rate=RATE, **SPEECH)
     assert voiced.any()
-    pitch, flags = interpolated(frequency, voiced)
-    np.testing.assert_allclose(found[0], pitch, rtol=1e-5)
-    np.testing.assert_array_equal(found[1], flags)
+    pitch, flags = interpolate_slowly(frequency, voiced)
+    np.testing.assert_allclose(prosody[0], pitch, rtol=1e-5)
+    np.testing.assert_array_equal(prosody[1], flags)
 
 
-def test_a_clip_without_pitch_has_the_lowest() -> None:
-    found = official.prosody(signals.silence(4000), sample_rate=RATE, **SPEECH)
-    np.testing.assert_allclose(found[0], np.log(60), rtol=1e-6)
-    np.testing.assert_array_equal(found[1:], 0)
+def test_a_clip_without_pitch_has_the_lowest_pitch() -> None:
+    prosody = official.prosody(signals.silence(4000), sample_rate=RATE, **SPEECH)
+    np.testing.assert_allclose(prosody[0], np.log(60), rtol=1e-6)
+    np.testing.assert_array_equal(prosody[1:], 0)
 
 
 @pytest.mark.parametrize("signal", SIGNALS)
 @pytest.mark.parametrize("samples", [1, 100, 4000])
-def test_energy_and_crossings_are_librosas_with_windows_of_20_ms(
+def test_energy_and_crossings_equal_librosas_with_windows_of_20_ms(
     signal: Callable[[int], np.ndarray], samples: int
 ) -> None:
     audio = signal(samples)
-    found = official.prosody(audio, sample_rate=RATE, **SPEECH)
+    prosody = official.prosody(audio, sample_rate=RATE, **SPEECH)
     framed = {"frame_length": 320, "hop_length": 160}
-    assert found.shape == (4, 1 + samples // 160)
-    assert found.dtype == np.float32
-    assert np.isfinite(found).all()
-    np.testing.assert_allclose(found[2:3], librosa.feature.rms(y=audio, **framed), rtol=1e-4, atol=1e-7)
-    np.testing.assert_array_equal(found[3:], librosa.feature.zero_crossing_rate(audio, **framed).astype(np.float32))
+    assert prosody.shape == (4, 1 + samples // 160)
+    assert prosody.dtype == np.float32
+    assert np.isfinite(prosody).all()
+    np.testing.assert_allclose(prosody[2:3], librosa.feature.rms(y=audio, **framed), rtol=1e-4, atol=1e-7)
+    np.testing.assert_array_equal(prosody[3:], librosa.feature.zero_crossing_rate(audio, **framed).astype(np.float32))

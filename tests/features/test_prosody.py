@@ -1,4 +1,4 @@
-"""Zero-crossing rate and energy equal librosa's; the targets put them together with the pitch."""
+"""Zero-crossing rate and energy equal librosa's; prosody targets combine them with the pitch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FRAMED = {"frame_length": 2048, "hop_length": 160}
 RANGE = {"lowest_hz": 65.4, "highest_hz": 2093.0}
 
 
-def check_both(audio: np.ndarray, device: str = "cpu") -> None:
+def assert_both_equal_librosas(audio: np.ndarray, device: str = "cpu") -> None:
     ours = torch.from_numpy(audio).to(device)
     crossings = librosa.feature.zero_crossing_rate(audio, **FRAMED).astype(np.float32)
     np.testing.assert_array_equal(prosody.zero_crossing_rate(ours).cpu().numpy(), crossings)
@@ -27,8 +27,10 @@ def check_both(audio: np.ndarray, device: str = "cpu") -> None:
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("signal", SIGNALS)
-def test_hard_signals(signal: Callable[[int], np.ndarray], device: str) -> None:
-    check_both(signal(RATE), device)
+def test_energy_and_crossings_of_difficult_signals_equal_librosas(
+    signal: Callable[[int], np.ndarray], device: str
+) -> None:
+    assert_both_equal_librosas(signal(RATE), device)
 
 
 @given(signals.audio)
@@ -36,16 +38,16 @@ def test_hard_signals(signal: Callable[[int], np.ndarray], device: str) -> None:
 @example(np.array([1, -1], np.float32))
 @example(np.array([1e-11, -1e-11, 1, -0.0, -1], np.float32))
 @settings(deadline=None, max_examples=40)
-def test_any_length(audio: np.ndarray) -> None:
-    check_both(audio)
+def test_energy_and_crossings_of_any_length_equal_librosas(audio: np.ndarray) -> None:
+    assert_both_equal_librosas(audio)
 
 
-def test_recordings() -> None:
+def test_energy_and_crossings_of_recordings_equal_librosas() -> None:
     for audio in signals.recordings(every=20, seconds=3):
-        check_both(audio)
+        assert_both_equal_librosas(audio)
 
 
-def test_batches() -> None:
+def test_clips_of_a_batch_are_independent() -> None:
     clips = torch.from_numpy(np.stack([signals.notes(5000), signals.noise(5000)])).reshape(2, 1, -1)
     assert prosody.zero_crossing_rate(clips).shape == (2, 1, 1, 32)
     torch.testing.assert_close(prosody.root_mean_square(clips)[1, 0], prosody.root_mean_square(clips[1, 0]))
@@ -66,7 +68,7 @@ def test_targets_are_in_the_order_of_the_paper() -> None:
     assert (targets[3][~voiced] == 0).all()
 
 
-def test_targets_in_hertz() -> None:
+def test_targets_can_be_in_hertz() -> None:
     audio = signals.tone(8000)
     targets = prosody.targets(audio, sample_rate=RATE, **RANGE, pitch="hertz")
     np.testing.assert_allclose(targets[3][10:40], 446.1, rtol=0.01)

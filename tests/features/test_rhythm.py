@@ -15,29 +15,29 @@ from tests.features import signals
 from tests.features.signals import DEVICES, RATE, SIGNALS, assert_equal
 from workflow_scripts.features import rhythm, spectral
 
-# Below this a window holds rounding errors of the decibels (about 1e-5) instead of onsets, and they are scaled to 1.
-LEAST_ONSET_DB = 0.5
+# a window below this contains rounding errors of the decibels (about 1e-5) instead of onsets, scaled to 1
+MIN_ONSET_DB = 0.5
 
 
-def check_all(audio: np.ndarray, device: str = "cpu") -> None:
+def assert_all_equal_librosas(audio: np.ndarray, device: str = "cpu") -> None:
     power = spectral.power_spectrum(torch.from_numpy(audio).to(device))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # windows longer than the audio
         onsets = librosa.onset.onset_strength(y=audio, sr=RATE, hop_length=160)
         theirs = librosa.feature.tempogram(y=audio, sr=RATE, hop_length=160)
     ours = rhythm.tempogram(power=power, sample_rate=RATE)
-    found = rhythm.onset_strength(power=power, sample_rate=RATE).squeeze(-2).cpu().numpy()
-    np.testing.assert_allclose(found, onsets, rtol=1e-4, atol=max(1e-4 * onsets.max(), 2e-5))
-    sure = heard_onset(onsets) >= LEAST_ONSET_DB
+    strength = rhythm.onset_strength(power=power, sample_rate=RATE).squeeze(-2).cpu().numpy()
+    np.testing.assert_allclose(strength, onsets, rtol=1e-4, atol=max(1e-4 * onsets.max(), 2e-5))
+    certain = largest_onset(onsets) >= MIN_ONSET_DB
     assert ours.shape == theirs.shape
-    if sure.any():
-        assert_equal(ours[:, torch.from_numpy(sure)], theirs[:, sure])
+    if certain.any():
+        assert_equal(ours[:, torch.from_numpy(certain)], theirs[:, certain])
     assert ours.isfinite().all()
     assert ours.abs().max() <= 1
 
 
-def heard_onset(onsets: np.ndarray) -> np.ndarray:
-    """The largest onset that the window of each frame holds, weighted."""
+def largest_onset(onsets: np.ndarray) -> np.ndarray:
+    """Compute the largest weighted onset in the window of each frame."""
     window = librosa.filters.get_window("hann", 384)
     padded = np.pad(onsets, 192)
     return np.array([(padded[start : start + 384] * window).max() for start in range(len(onsets))])
@@ -45,19 +45,21 @@ def heard_onset(onsets: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("signal", SIGNALS)
-def test_hard_signals(signal: Callable[[int], np.ndarray], device: str) -> None:
-    check_all(signal(6 * RATE), device)
+def test_onsets_and_tempogram_of_difficult_signals_equal_librosas(
+    signal: Callable[[int], np.ndarray], device: str
+) -> None:
+    assert_all_equal_librosas(signal(6 * RATE), device)
 
 
 @given(signals.audio)
 @settings(deadline=None, max_examples=25, derandomize=True)
-def test_any_length(audio: np.ndarray) -> None:
-    check_all(audio)
+def test_onsets_and_tempogram_of_any_length_equal_librosas(audio: np.ndarray) -> None:
+    assert_all_equal_librosas(audio)
 
 
-def test_recordings() -> None:
+def test_onsets_and_tempogram_of_recordings_equal_librosas() -> None:
     for audio in signals.recordings(every=60, seconds=5):
-        check_all(audio)
+        assert_all_equal_librosas(audio)
 
 
 def test_silence_has_no_tempo() -> None:

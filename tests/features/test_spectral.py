@@ -21,14 +21,14 @@ FRAMED = {"sr": RATE, "n_fft": 2048, "hop_length": 160}
 PROPERTY = settings(deadline=None, max_examples=25, derandomize=True)
 
 
-def their_power(audio: np.ndarray) -> np.ndarray:
+def librosas_power(audio: np.ndarray) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # windows longer than the audio; no peaks to tune to
         return np.abs(librosa.stft(audio, n_fft=2048, hop_length=160)) ** 2
 
 
-def check_all(audio: np.ndarray, device: str = "cpu") -> None:
-    theirs = their_power(audio)
+def assert_all_equal_librosas(audio: np.ndarray, device: str = "cpu") -> None:
+    theirs = librosas_power(audio)
     power = spectral.power_spectrum(torch.from_numpy(audio).to(device))
     assert_equal(power, theirs)
     assert_equal(spectral.log_power_spectrum(power=power), 10 * np.log10(theirs + 1e-10))
@@ -42,8 +42,8 @@ def check_all(audio: np.ndarray, device: str = "cpu") -> None:
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("signal", SIGNALS)
-def test_hard_signals(signal: Callable[[int], np.ndarray], device: str) -> None:
-    check_all(signal(2 * RATE), device)
+def test_spectra_of_difficult_signals_equal_librosas(signal: Callable[[int], np.ndarray], device: str) -> None:
+    assert_all_equal_librosas(signal(2 * RATE), device)
 
 
 @given(signals.audio)
@@ -52,17 +52,17 @@ def test_hard_signals(signal: Callable[[int], np.ndarray], device: str) -> None:
 @example(signals.clicks(3))
 @example(signals.clicks(69))
 @PROPERTY
-def test_any_length(audio: np.ndarray) -> None:
-    check_all(audio)
+def test_spectra_of_any_length_equal_librosas(audio: np.ndarray) -> None:
+    assert_all_equal_librosas(audio)
 
 
-def test_recordings() -> None:
+def test_spectra_of_recordings_equal_librosas() -> None:
     for audio in signals.recordings(every=40, seconds=3):
-        check_all(audio)
+        assert_all_equal_librosas(audio)
 
 
 @pytest.mark.parametrize("rate", [8000, 22050, 44100])
-def test_other_sample_rates(rate: int) -> None:
+def test_spectra_at_other_sample_rates_equal_librosas(rate: int) -> None:
     audio = signals.notes(RATE)
     theirs = librosa.feature.chroma_stft(y=audio, sr=rate, n_fft=2048, hop_length=160)
     assert_equal(spectral.chroma(torch.from_numpy(audio), sample_rate=rate), theirs)
@@ -71,11 +71,11 @@ def test_other_sample_rates(rate: int) -> None:
 
 
 @pytest.mark.parametrize("samples", [1, 159, 160, 5000, 48000])
-def test_frames(samples: int) -> None:
+def test_frames_are_counted_from_samples(samples: int) -> None:
     assert spectral.power_spectrum(torch.ones(samples)).shape == (1025, frame_count(samples))
 
 
-def test_no_sample_is_an_error() -> None:
+def test_audio_without_samples_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least one sample"):
         spectral.power_spectrum(torch.zeros(3, 0))
 
@@ -99,7 +99,7 @@ def features(audio: torch.Tensor) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_clips_of_a_batch_do_not_see_each_other(device: str) -> None:
+def test_clips_of_a_batch_are_independent(device: str) -> None:
     """A quiet clip beside a loud one, each with its own tuning."""
     clips = [signal(RATE) for signal in (signals.tone, signals.notes, signals.silence, signals.quiet_noise)]
     batch = torch.from_numpy(np.stack(clips)).to(device).reshape(2, 2, -1)
@@ -120,7 +120,7 @@ def test_mixed_precision_and_gradients_of_the_caller_change_nothing(device: str)
         torch.testing.assert_close(values, plain[name], rtol=0, atol=0)
 
 
-def test_audio_alone_gives_the_same() -> None:
+def test_audio_and_its_power_spectrum_give_the_same_features() -> None:
     audio = torch.from_numpy(signals.notes(RATE))
     torch.testing.assert_close(spectral.mfcc(audio, sample_rate=RATE), features(audio)["mfcc"], rtol=0, atol=0)
     torch.testing.assert_close(spectral.chroma(audio, sample_rate=RATE), features(audio)["chroma"], rtol=0, atol=0)

@@ -1,4 +1,4 @@
-"""Reading stored features clip by clip."""
+"""Stored features are read clip by clip."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ def corpus(tmp_path: Path) -> Corpus:
 
 @pytest.fixture
 def feature(tmp_path: Path, corpus: Corpus) -> StoredFeature:
-    """Value = 100 * channel + frame in the file."""
+    """Store features whose value is 100 * channel + frame in the file."""
     frames = int(frame_offsets(corpus)[-1])
     np.save(tmp_path / "toy.npy", (100 * np.arange(2)[:, None] + np.arange(frames)).astype(np.float32))
     return StoredFeature(tmp_path / "toy.npy", corpus)
 
 
-def test_offsets_count_a_frame_more_than_hops(corpus: Corpus) -> None:
+def test_each_clip_has_one_frame_more_than_whole_hops(corpus: Corpus) -> None:
     assert frame_offsets(corpus).tolist() == [0, 6, 17, 27]
 
 
-def test_a_cut_is_the_clips_own(feature: StoredFeature) -> None:
+def test_a_cut_belongs_to_its_clip(feature: StoredFeature) -> None:
     np.testing.assert_array_equal(feature.cut(1, 2, 3), [[8, 9, 10], [108, 109, 110]])
 
 
 @pytest.mark.parametrize(("first", "expected"), [(4, [4, 5, 0]), (6, [0, 0, 0]), (50, [0, 0, 0])])
-def test_beyond_the_end_is_zero(feature: StoredFeature, first: int, expected: list[int]) -> None:
+def test_frames_beyond_the_end_are_zero(feature: StoredFeature, first: int, expected: list[int]) -> None:
     np.testing.assert_array_equal(feature.cut(0, first, 3)[0], expected)
 
 
-def test_cuts_of_several_clips(feature: StoredFeature) -> None:
-    cut_rows = feature.cut_rows(np.array([2, 0]), np.array([0, 5]), 2)
-    assert cut_rows.dtype == np.float32
-    np.testing.assert_array_equal(cut_rows, [[[17, 18], [117, 118]], [[5, 0], [105, 0]]])
+def test_several_clips_are_cut_at_once(feature: StoredFeature) -> None:
+    cuts = feature.cut_rows(np.array([2, 0]), np.array([0, 5]), 2)
+    assert cuts.dtype == np.float32
+    np.testing.assert_array_equal(cuts, [[[17, 18], [117, 118]], [[5, 0], [105, 0]]])
 
 
-def test_a_file_of_another_corpus(tmp_path: Path, feature: StoredFeature) -> None:
+def test_features_of_another_corpus_are_refused(tmp_path: Path, feature: StoredFeature) -> None:
     other = write_corpus(tmp_path / "other", clips=2, seconds=0.1)
-    with pytest.raises(UserError, match="is not of the corpus"):
+    with pytest.raises(UserError, match="does not belong to the corpus"):
         StoredFeature(tmp_path / "toy.npy", other)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not an array"])
-def test_an_unreadable_file(tmp_path: Path, corpus: Corpus, content: bytes | None) -> None:
+def test_an_unreadable_file_is_refused(tmp_path: Path, corpus: Corpus, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "bad.npy").write_bytes(content)
     with pytest.raises(UserError, match="cannot read features"):

@@ -1,1 +1,1 @@
-"""Decoding, resampling and the prepared corpus."""
+"""Decoding, resampling and prepared corpora."""

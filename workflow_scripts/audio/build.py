@@ -1,4 +1,4 @@
-"""Building a prepared corpus from a data set's index: see `corpus` for the files."""
+"""Construction of a prepared corpus from a data set's index; `corpus` describes the files."""
 
 from __future__ import annotations
 
@@ -21,25 +21,24 @@ from workflow_scripts.core.progress import track
 from workflow_scripts.levels.dataset_index import EXCLUDED_COLUMNS, DatasetIndex, Stem
 
 OUTSIDE_ROOT = "the file lies outside the folder of the data set"
-MAX_STEM_DIFFERENCE_SECONDS = (
-    0.1  # by which a stem may be shorter or longer than its mixture: codecs pad each stream on its own
-)
+#: tolerated difference in length between a stem and its mixture: codecs pad each stream on its own
+MAX_STEM_DIFFERENCE_SECONDS = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
 class CorpusSpec:
-    """What the corpus is to be."""
+    """Settings of a corpus to be built."""
 
     dataset: str
     source: str  # twin, local or download
     sample_rate: int  # Hz
-    clip_seconds: float | None = None  # longest length kept, from the start of each clip; None: whole clips
-    files: str = ""  # digest of the files the clips are read from
+    clip_seconds: float | None = None  # longest part kept, from the start of each clip; None: whole clips
+    files: str = ""  # digest of the audio files
 
 
 @dataclass(frozen=True, kw_only=True)
 class _WrittenAudio:
-    """What lies in the memory-maps: `lengths` in samples, -1 where `reasons` has an entry instead.
+    """Content of the written memory maps: `lengths` in samples, -1 for the clips that have an entry in `reasons`.
 
     `digests` are those of the mixture and of each stem.
     """
@@ -52,9 +51,9 @@ class _WrittenAudio:
 def build_corpus(index: DatasetIndex, *, root: Path, output: Path, spec: CorpusSpec, processes: int) -> CorpusFacts:
     """Decode every clip of `index`, whose paths are relative to `root`, and write the corpus into the folder `output`.
 
-    A clip that cannot be used, or a stem of which cannot, goes to the quarantine. `corpus.json` is removed first and
-    written last: where it is, the rest belongs to it. Equal input gives equal bytes, whatever `processes`. Raises
-    `UserError` when no clip is left.
+    A clip goes to the quarantine if it or one of its stems cannot be used. `corpus.json` is removed first and written
+    last, so that its presence means a complete corpus. Equal input gives equal bytes, whatever `processes`. Raises
+    `UserError` if no clip is left.
     """
     excluded = dict(zip(index.excluded["clip"].astype(str), index.excluded["reason"].astype(str), strict=True))
     for paths in (index.clips["path"], *(pd.Series(stem.paths) for stem in index.stems.values())):
@@ -109,18 +108,18 @@ def build_corpus(index: DatasetIndex, *, root: Path, output: Path, spec: CorpusS
 
 
 def _find_clips_outside(clips: pd.Series, paths: pd.Series, *, root: Path, source: str) -> dict[str, str]:
-    """Clips whose file would lie outside `root`: lists come from others and may name any file of this machine.
+    """Find the clips whose file would be outside `root`; a published list may name any file of this machine.
 
-    Links are the owner's own arrangement in a local copy; nothing else holds any.
+    Symbolic links are followed in a local copy, where its owner made them; twins and downloads contain none.
     """
     resolved = root.resolve()
-    leaving = [
+    is_outside = [
         path.is_absolute()
         or ".." in path.parts
         or (source != "local" and not (root / path).resolve().is_relative_to(resolved))
         for path in map(PurePosixPath, paths.astype(str))
     ]
-    return dict.fromkeys(clips[leaving].astype(str), OUTSIDE_ROOT)
+    return dict.fromkeys(clips[is_outside].astype(str), OUTSIDE_ROOT)
 
 
 def _write_audio(
@@ -132,7 +131,7 @@ def _write_audio(
     spec: CorpusSpec,
     processes: int,
 ) -> _WrittenAudio:
-    """Append every clip that decodes to the first of `paths`, and its stems to the others, in the order of `clips`."""
+    """Append every usable clip to the first of `paths` and its stems to the others, in the order of `clips`."""
     lengths = np.full(len(clips), -1, np.int64)
     reasons: dict[str, str] = {}
     digests = [hashlib.sha256() for _ in paths]
@@ -170,7 +169,7 @@ def _write_audio(
 def _list_tasks(
     clips: pd.DataFrame, stems: Mapping[str, Stem], *, root: Path, spec: CorpusSpec
 ) -> Iterator[DecodeTask]:
-    """Each clip, followed by its stems."""
+    """Yield the task of each clip, followed by those of its stems."""
     columns = (clips[name].to_list() for name in ("path", "start_seconds", "end_seconds"))
     for row, (path, start, end) in enumerate(zip(*columns, strict=True)):
         task = DecodeTask(
@@ -181,13 +180,13 @@ def _list_tasks(
             max_seconds=spec.clip_seconds,
         )
         yield task
-        for stem in stems.values():  # a singer may pause all through a clip
-            where = str((root / str(stem.paths[row])).absolute())
-            yield replace(task, path=where, stream=stem.stream, may_be_silent=True)
+        for stem in stems.values():  # a source may be silent throughout a clip
+            stem_path = str((root / str(stem.paths[row])).absolute())
+            yield replace(task, path=stem_path, stream=stem.stream, may_be_silent=True)
 
 
 def _find_stem_fault(mixture: DecodeResult, sources: Mapping[str, DecodeResult], sample_rate: int) -> str | None:
-    """What is wrong with the stems of a clip, or None."""
+    """Return the first fault of the stems of a clip, or None."""
     assert mixture.samples is not None
     for name, source in sources.items():
         if source.samples is None:
@@ -199,7 +198,7 @@ def _find_stem_fault(mixture: DecodeResult, sources: Mapping[str, DecodeResult],
 
 
 def _fit_length(samples: np.ndarray, length: int) -> np.ndarray:
-    """The first `length` samples, with silence for those that are missing."""
+    """Return the first `length` samples, padded with silence."""
     return np.pad(samples[:length], (0, max(0, length - len(samples))))
 
 
@@ -222,5 +221,5 @@ def _write_parquet(path: Path, table: pd.DataFrame) -> None:
 
 
 def _digest_table(table: pd.DataFrame) -> str:
-    """Digest of a table's values, which does not change with the version of the parquet library."""
+    """Compute the digest of a table's values; it does not depend on the version of the parquet library."""
     return hashlib.sha256(table.to_csv(index=False, lineterminator="\n").encode(errors="surrogateescape")).hexdigest()

@@ -1,7 +1,7 @@
-"""One clip of one audio file as mono float32 at the wanted rate, or the reason why there is none.
+"""Decoding of one clip of an audio file to mono float32 at a given rate, or the reason why the clip is unusable.
 
-libsndfile reads wav, aiff, flac, ogg and mp3; ffmpeg is asked for the rest and where libsndfile stopped early. Audio is
-read in blocks and resampled as it comes, so a header that claims gigabytes costs nothing.
+libsndfile reads wav, aiff, flac, ogg and mp3; ffmpeg reads the rest, and files that libsndfile cannot read to their
+end. Audio is read and resampled block by block, so a header that claims gigabytes costs no memory.
 """
 
 from __future__ import annotations
@@ -23,40 +23,39 @@ from workflow_scripts.audio.ffmpeg import AudioStream
 FULL_SCALE = 32768  # int16 sample value of amplitude 1.0
 RESAMPLER_QUALITY = "HQ"  # soxr: 20-bit precision, more than 16-bit storage keeps
 BLOCK_SAMPLES = 1 << 18  # over all channels: 1 MiB of float32, small beside the interpreter
-MARGIN_SECONDS = (
-    0.1  # read on both sides of a part of a file; longer than half the resampling filter at any rate allowed below
-)
-#: peak below which nothing is left to hear: three int16 steps (-80 dBFS); dithered digital silence peaks at two
+#: read on both sides of a segment; longer than half the resampling filter at any rate allowed below
+MARGIN_SECONDS = 0.1
+#: peak below which a clip is silent: three int16 steps (-80 dBFS); dithered digital silence peaks at two
 SILENT_PEAK = 1e-4
 #: peak above which samples cannot be on a scale of one: 24 dB over; lossy decoders overshoot by a few dB
 MAX_PEAK = 16.0
-MIN_SECONDS = 0.025  # one 25 ms analysis window; shorter holds no spectrum to speak of
+MIN_SECONDS = 0.025  # one 25 ms analysis window; a shorter clip has no meaningful spectrum
 MAX_SECONDS = 1800.0  # longer than a song; at 16 kHz 115 MB of float32 in each process
 LOWEST_RATE, HIGHEST_RATE = 4_000, 768_000  # Hz: half of telephone speech; the highest rate converters are sold with
-COMPLETE_SHARE = (
-    0.9  # share of what the header promises below which a clip counts as truncated; codecs pad or trim a few per cent
-)
-FFMPEG_GAIN = 1.01  # decoders differ by some hundred samples of padding, which is no sign that one got further
-FFMPEG_TIMEOUT_SECONDS = 100.0  # for ffmpeg on one file: about a hundred times what a long song takes
-UNKNOWN_FRAMES = 1 << 62  # libsndfile states this or more where a stream has no length
-UNKNOWN_BYTES = 0x7FFF0000  # so do programs that write a wav to a pipe and cannot come back to fill in its length
-CLAIMED_BYTES = re.compile(
-    r"^ ?(?:data|SSND)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE
-)  # in libsndfile's log of wav and aiff
-TEXT_PROBE_BYTES = 512  # looked at to tell an error page or a pointer file from damaged audio
+#: share of the stated length below which a clip counts as truncated; codecs pad or trim a few per cent
+COMPLETE_SHARE = 0.9
+#: ratio of lengths from which ffmpeg's result replaces libsndfile's: decoders differ by some hundred samples of padding
+FFMPEG_GAIN = 1.01
+FFMPEG_TIMEOUT_SECONDS = 100.0  # for one file: about a hundred times what a long song takes
+UNKNOWN_FRAMES = 1 << 62  # libsndfile states this or more for a stream without a length
+#: length stated, or exceeded, by programs that write a wav to a pipe and cannot seek back to fill in its length
+UNKNOWN_BYTES = 0x7FFF0000
+#: stated and present bytes in libsndfile's log of wav and aiff
+CLAIMED_BYTES = re.compile(r"^ ?(?:data|SSND)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
+TEXT_PROBE_BYTES = 512  # enough to tell an error page or a pointer file from damaged audio
 
-#: every reason a clip can be refused for, and what it means
+#: reasons for which a clip is quarantined, with their meaning
 REASONS = {
-    "missing": "the file is not there",
+    "missing": "the file does not exist",
     "unreadable": "the file cannot be opened or is not a plain file",
     "empty": "no bytes, or a sound header without samples",
-    "not_audio": "the file holds text, such as an error page or a pointer",
-    "undecodable": "neither libsndfile nor ffmpeg gets audio out of it",
-    "truncated": f"less than {COMPLETE_SHARE:.0%} of the length stated in the file is there",
+    "not_audio": "the file contains text, such as an error page or a pointer",
+    "undecodable": "neither libsndfile nor ffmpeg can decode the file",
+    "truncated": f"less than {COMPLETE_SHARE:.0%} of the length stated in the file is present",
     "out_of_range": "the clip starts after the end of the file",
     "too_short": f"shorter than {MIN_SECONDS * 1000:g} ms",
     "too_long": f"longer than {MAX_SECONDS:g} s and no clip length was set",
-    "too_large": "decoding it needs more memory than a process may use",
+    "too_large": "decoding needs more memory than a process may use",
     "bad_sample_rate": f"sample rate outside {LOWEST_RATE} to {HIGHEST_RATE} Hz",
     "non_finite": "NaN or infinite samples",
     "over_full_scale": f"peak above {MAX_PEAK:g} times full scale",
@@ -69,10 +68,10 @@ REASONS = {
 
 
 class UnusableAudioError(Exception):
-    """A clip that cannot be used; `reason` is a key of `REASONS`."""
+    """An unusable clip; `reason` is a key of `REASONS`."""
 
     def __init__(self, reason: str) -> None:
-        """Take the reason."""
+        """Take a key of `REASONS`."""
         assert reason in REASONS, reason
         super().__init__(reason)
         self.reason = reason
@@ -80,14 +79,14 @@ class UnusableAudioError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
-    """The wanted part of a file in seconds; `end` None: to its end."""
+    """The requested part of a file in seconds; `end` None: to the end of the file."""
 
     start: float
     end: float | None
 
 
 class _SignalRange:
-    """Running extremes of a clip before resampling, which would add ripple to a constant."""
+    """Running extremes of a clip, taken before resampling, which would add ripple to a constant."""
 
     def __init__(self) -> None:
         self.frames = 0
@@ -103,7 +102,7 @@ class _SignalRange:
         self._lowest, self._highest = min(self._lowest, float(mono.min())), max(self._highest, float(mono.max()))
 
     def require_sound(self) -> None:
-        """Raise `UnusableAudioError` if there is nothing to hear."""
+        """Raise `UnusableAudioError` for silence, a constant, or channels that cancel each other."""
         if self._peak < SILENT_PEAK:
             raise UnusableAudioError("silent")
         if max(self._highest, -self._lowest) < SILENT_PEAK:
@@ -114,11 +113,11 @@ class _SignalRange:
 
 @dataclass(frozen=True, kw_only=True)
 class _Decoding:
-    """What one decoder gave: the clip, and its share of what the file promises (None: it promises nothing)."""
+    """Output of one decoder: the clip, and its share of the length stated in the file (None: none stated)."""
 
     audio: np.ndarray
     share: float | None
-    levels: _SignalRange
+    signal_range: _SignalRange
 
     @property
     def complete(self) -> bool:
@@ -138,31 +137,34 @@ def decode(
 ) -> np.ndarray:
     """Decode a clip: float32 (samples,), mean of the channels, at `sample_rate` Hz; may overshoot [-1, 1] a little.
 
-    The clip is the part from `start_seconds` (None: start of the file) to `end_seconds` (None: its end), of which at
-    most the first `longest_seconds` are kept. Samples lie on the grid of the whole file resampled at once, and their
-    number is the part's length wherever the file is long enough. `stream` is one of several in a container that only
-    ffmpeg reads. Raises `UnusableAudioError`, for silence too unless it `may_be_silent`.
+    The clip is the segment from `start_seconds` (None: start of the file) to `end_seconds` (None: its end), of which at
+    most the first `max_seconds` are kept. Its samples are on the grid of the whole file resampled at once, and their
+    number is the segment's length wherever the file is long enough. `stream` is the number of an audio stream in a
+    container that only ffmpeg reads. `timeout_seconds` limits ffmpeg. Raises `UnusableAudioError`, for silence too
+    unless the clip `may_be_silent`.
     """
     _check_file(path)
     start = start_seconds or 0.0
     ends = [end for end in (end_seconds, None if max_seconds is None else start + max_seconds) if end is not None]
-    part = Segment(start=start, end=min(ends, default=None))
-    if part.end is not None and part.end - part.start > MAX_SECONDS:
+    segment = Segment(start=start, end=min(ends, default=None))
+    if segment.end is not None and segment.end - segment.start > MAX_SECONDS:
         raise UnusableAudioError("too_long")
-    heard = _decode_with_fallback(path, part, sample_rate=sample_rate, stream=stream, timeout_seconds=timeout_seconds)
-    if not len(heard.audio):
-        raise UnusableAudioError("empty" if heard.share is None else "undecodable")
-    if not heard.complete:
+    decoding = _decode_with_fallback(
+        path, segment, sample_rate=sample_rate, stream=stream, timeout_seconds=timeout_seconds
+    )
+    if not len(decoding.audio):
+        raise UnusableAudioError("empty" if decoding.share is None else "undecodable")
+    if not decoding.complete:
         raise UnusableAudioError("truncated")
-    if len(heard.audio) < MIN_SECONDS * sample_rate:
+    if len(decoding.audio) < MIN_SECONDS * sample_rate:
         raise UnusableAudioError("too_short")
     if not may_be_silent:
-        heard.levels.require_sound()
-    return heard.audio
+        decoding.signal_range.require_sound()
+    return decoding.audio
 
 
 def to_int16(audio: np.ndarray) -> np.ndarray:
-    """Round float audio to little-endian int16 and clip what is beyond full scale; any shape."""
+    """Round float audio of any shape to little-endian int16; values beyond full scale are clipped."""
     scaled = audio * FULL_SCALE
     np.rint(scaled, out=scaled)
     return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1, out=scaled).astype("<i2")
@@ -182,30 +184,30 @@ def _check_file(path: Path) -> None:
 
 
 def _decode_with_fallback(
-    path: Path, part: Segment, *, sample_rate: int, stream: int, timeout_seconds: float
+    path: Path, segment: Segment, *, sample_rate: int, stream: int, timeout_seconds: float
 ) -> _Decoding:
-    """Ask libsndfile, and ffmpeg where that gave nothing or too little; ffmpeg's result only where it hears more."""
-    first = None if stream else _decode_with_soundfile(path, part, sample_rate=sample_rate)
-    if first is not None and first.complete:
-        return first
+    """Decode with libsndfile, then with ffmpeg if that result is missing or incomplete; return the longer result."""
+    by_soundfile = None if stream else _decode_with_soundfile(path, segment, sample_rate=sample_rate)
+    if by_soundfile is not None and by_soundfile.complete:
+        return by_soundfile
     try:
-        with ffmpeg.open_stream(path, stream=stream, timeout_seconds=timeout_seconds) as sound:
-            second = _read_segment(sound, part, sample_rate=sample_rate, first_frame=0)
+        with ffmpeg.open_stream(path, stream=stream, timeout_seconds=timeout_seconds) as opened:
+            by_ffmpeg = _read_segment(opened, segment, sample_rate=sample_rate, first_frame=0)
     except ffmpeg.FfmpegTimeoutError as error:
         raise UnusableAudioError("timeout") from error
     except ffmpeg.FfmpegError as error:
-        if first is None:
+        if by_soundfile is None:
             raise UnusableAudioError("not_audio" if _is_text(path) else "undecodable") from error
-        return first
-    if first is not None and len(second.audio) <= FFMPEG_GAIN * len(first.audio):
-        return first
-    if not len(second.audio):
+        return by_soundfile
+    if by_soundfile is not None and len(by_ffmpeg.audio) <= FFMPEG_GAIN * len(by_soundfile.audio):
+        return by_soundfile
+    if not len(by_ffmpeg.audio):
         raise UnusableAudioError("undecodable")
-    return second
+    return by_ffmpeg
 
 
-def _decode_with_soundfile(path: Path, part: Segment, *, sample_rate: int) -> _Decoding | None:
-    """None when libsndfile cannot open the file, or when no length is stated: it then loses the last block."""
+def _decode_with_soundfile(path: Path, segment: Segment, *, sample_rate: int) -> _Decoding | None:
+    """Decode with libsndfile; None if it cannot open the file, or states no length and would lose the last block."""
     with contextlib.ExitStack() as stack:
         try:
             file = stack.enter_context(soundfile.SoundFile(path))
@@ -213,13 +215,13 @@ def _decode_with_soundfile(path: Path, part: Segment, *, sample_rate: int) -> _D
             return None
         if file.frames >= UNKNOWN_FRAMES:
             return None
-        sound = AudioStream(
+        stream = AudioStream(
             sample_rate=file.samplerate,
             channels=file.channels,
             declared_frames=_read_declared_frames(file),
             blocks=_read_blocks(file),
         )
-        first_frame = _start_frame(sound, part, sample_rate=sample_rate) if file.seekable() else 0
+        first_frame = _start_frame(stream, segment, sample_rate=sample_rate) if file.seekable() else 0
         if 0 < first_frame < file.frames:
             try:
                 file.seek(first_frame)
@@ -227,11 +229,11 @@ def _decode_with_soundfile(path: Path, part: Segment, *, sample_rate: int) -> _D
                 return None
         else:
             first_frame = 0
-        return _read_segment(sound, part, sample_rate=sample_rate, first_frame=first_frame)
+        return _read_segment(stream, segment, sample_rate=sample_rate, first_frame=first_frame)
 
 
 def _read_declared_frames(file: soundfile.SoundFile) -> int:
-    """Frames that the header states; libsndfile lowers `frames` to what is in the file, and only its log tells."""
+    """Read the number of frames stated in the header from libsndfile's log; its `frames` counts those present."""
     claimed = CLAIMED_BYTES.search(file.extra_info)
     if claimed is None:
         return file.frames
@@ -240,7 +242,7 @@ def _read_declared_frames(file: soundfile.SoundFile) -> int:
 
 
 def _read_blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
-    """Blocks until the end or the first error; what came before an error is kept and judged by its length."""
+    """Yield blocks until the end or the first error; the audio before an error is kept and checked by its length."""
     frames = max(1, BLOCK_SAMPLES // file.channels)
     while True:
         try:
@@ -252,66 +254,73 @@ def _read_blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
         yield block
 
 
-def _start_frame(sound: AudioStream, part: Segment, *, sample_rate: int) -> int:
-    """Frame to start reading at: a margin before the part, at a time that is a whole number of output samples."""
-    step = sound.sample_rate // math.gcd(sound.sample_rate, sample_rate) if sound.sample_rate > 0 else 1
-    return max(0, int((part.start - MARGIN_SECONDS) * sound.sample_rate)) // step * step
+def _start_frame(stream: AudioStream, segment: Segment, *, sample_rate: int) -> int:
+    """Compute the first frame to read: a margin before the segment, at a whole number of output samples."""
+    step = stream.sample_rate // math.gcd(stream.sample_rate, sample_rate) if stream.sample_rate > 0 else 1
+    return max(0, int((segment.start - MARGIN_SECONDS) * stream.sample_rate)) // step * step
 
 
-def _read_segment(sound: AudioStream, part: Segment, *, sample_rate: int, first_frame: int) -> _Decoding:
-    """Downmix, check and resample `sound`, whose first block starts at `first_frame`. Raises `UnusableAudioError`."""
-    rate = sound.sample_rate
+def _read_segment(stream: AudioStream, segment: Segment, *, sample_rate: int, first_frame: int) -> _Decoding:
+    """Downmix, check and resample `stream`, whose first block starts at `first_frame`. Raises `UnusableAudioError`."""
+    rate = stream.sample_rate
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise UnusableAudioError("bad_sample_rate")
-    start = round(part.start * rate)
-    end = None if part.end is None else round(part.end * rate)
-    if sound.declared_frames and sound.declared_frames <= start:
+    # bounds of the segment, and of what is read around it for the resampler, in frames of the file
+    start = round(segment.start * rate)
+    end = None if segment.end is None else round(segment.end * rate)
+    if stream.declared_frames and stream.declared_frames <= start:
         raise UnusableAudioError("out_of_range")
-    levels = _SignalRange()
+    read_from = _start_frame(stream, segment, sample_rate=sample_rate)
+    read_to = None if end is None else end + round(MARGIN_SECONDS * rate)
+    signal_range = _SignalRange()
     resampler = (
         None
         if rate == sample_rate
         else soxr.ResampleStream(rate, sample_rate, 1, dtype="float32", quality=RESAMPLER_QUALITY)
     )
-    begin = _start_frame(sound, part, sample_rate=sample_rate)
-    stop = None if end is None else end + round(MARGIN_SECONDS * rate)
+    # downmix and resample block by block; the signal range covers the segment without its margins
     pieces: list[np.ndarray] = []
     position = first_frame
-    for block in sound.blocks:
+    for block in stream.blocks:
         following = position + len(block)
         if end is None and following - start > MAX_SECONDS * rate:
             raise UnusableAudioError("too_long")
-        wanted = block[max(0, begin - position) : None if stop is None else max(0, stop - position)]
-        if len(wanted):
-            _require_usable_samples(wanted)
-            mono = wanted.mean(axis=1, dtype=np.float32)
+        read = block[max(0, read_from - position) : None if read_to is None else max(0, read_to - position)]
+        if len(read):
+            _require_usable_samples(read)
+            mono = read.mean(axis=1, dtype=np.float32)
             pieces.append(mono if resampler is None else resampler.resample_chunk(mono))
-        levels.add(block[max(0, start - position) : None if end is None else max(0, end - position)])
+        signal_range.add(block[max(0, start - position) : None if end is None else max(0, end - position)])
         position = following
-        if stop is not None and position >= stop:
+        if read_to is not None and position >= read_to:
             break
     if resampler is not None:
         pieces.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
     if position <= start and position > first_frame:
         raise UnusableAudioError("out_of_range")
+    # cut the margins off
     audio = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
-    first = round(part.start * sample_rate) - begin * sample_rate // rate
-    count = None if part.end is None else round(part.end * sample_rate) - round(part.start * sample_rate)
+    first = round(segment.start * sample_rate) - read_from * sample_rate // rate
+    count = None if segment.end is None else round(segment.end * sample_rate) - round(segment.start * sample_rate)
     audio = audio[first:][:count]
-    return _Decoding(audio=audio, share=_share_present(levels.frames, sound.declared_frames, start, end), levels=levels)
+    return _Decoding(
+        audio=audio,
+        share=_share_present(signal_range.frames, stream.declared_frames, start, end),
+        signal_range=signal_range,
+    )
 
 
 def _share_present(frames: int, declared: int | None, start: int, end: int | None) -> float | None:
-    """Share of the promised frames of the part that came."""
+    """Compute the share of the segment's stated frames that are present; None if no length is stated."""
     if not declared:
         return None
-    promised = (declared if end is None else min(declared, end)) - start
-    return frames / promised
+    stated = (declared if end is None else min(declared, end)) - start
+    return frames / stated
 
 
 def _require_usable_samples(block: np.ndarray) -> None:
-    """Refuse samples that would spoil the resampler's state."""
-    largest = max(float(block.max()), -float(block.min()))  # NaN and infinities come through
+    """Raise `UnusableAudioError` for samples that would corrupt the resampler's state."""
+    largest = max(float(block.max()), -float(block.min()))  # NaN and infinities propagate
     if not math.isfinite(largest):
         raise UnusableAudioError("non_finite")
     if largest > MAX_PEAK:

@@ -1,7 +1,7 @@
-"""The largest share of quarantined clips that the studies of a run tolerate.
+"""Limit on the share of quarantined clips, as set by the studies of a run.
 
-It decides whether jobs may use a corpus, not what they make of it. So it is told to them beside their config, in the
-environment, and another share makes nothing again.
+The limit decides whether jobs may use a corpus, not what they compute from it. It is therefore passed in the
+environment and not in their config, so that changing it does not re-run any job.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from pathlib import Path
 
 from workflow_scripts.core.errors import UserError
 
-ENVIRONMENT_VARIABLE = "PRELUDE_LARGEST_SHARES"  # JSON: data set -> share; one that is not named may have any
-REASONS_SHOWN = 3  # reasons in the message; the file has all
+ENVIRONMENT_VARIABLE = "PRELUDE_LARGEST_SHARES"  # JSON: data set -> share; a data set not named has no limit
+REASONS_SHOWN = 3  # reasons listed in the message; the file lists all
 
 
 def read_limits() -> dict[str, float]:
-    """Largest share by data set, as the workflow set it."""
+    """Return the largest tolerated share by data set, as set by the workflow."""
     return dict(json.loads(os.environ.get(ENVIRONMENT_VARIABLE) or "{}"))
 
 
 def require_within_limit(folder: Path, *, dataset: str, clips: int, quarantined: int) -> None:
-    """Raise `UserError` with the list if more of the corpus in `folder` is quarantined than the studies tolerate.
+    """Raise `UserError` with the commonest reasons if more of a corpus is quarantined than the studies tolerate.
 
-    `clips` are those that were kept.
+    `clips` is the number of clips kept in `folder`.
     """
     largest, indexed = read_limits().get(dataset), clips + quarantined
     if largest is None or quarantined <= largest * indexed:
@@ -40,10 +40,10 @@ def require_within_limit(folder: Path, *, dataset: str, clips: int, quarantined:
 
 
 def _summarise_reasons(path: Path) -> str:
-    """The commonest reasons, each with a clip."""
+    """Describe the commonest reasons, each with its number of clips and an example."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = [(row["clip"], row["reason"]) for row in csv.DictReader(file)]
-    example = {reason: clip for clip, reason in reversed(rows)}  # the first clip of each
+    example = {reason: clip for clip, reason in reversed(rows)}  # the first clip of each reason
     counts = Counter(reason for _, reason in rows).most_common()
     shown = [f"{count} {reason} such as {example[reason]}" for reason, count in counts[:REASONS_SHOWN]]
     return ", ".join(shown + ([f"{len(counts) - REASONS_SHOWN} more reasons"] if len(counts) > REASONS_SHOWN else []))

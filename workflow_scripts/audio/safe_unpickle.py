@@ -1,7 +1,7 @@
-"""Reading other people's arrays and pickles: as plain data, never by running what the file asks for.
+"""Safe reading of untrusted arrays and pickles: as plain data, without running code from the file.
 
 A pickle is a program. Here it can only build numbers, strings, lists, tuples, sets and dicts, and describe numpy
-arrays; these are then made by this module, since numpy's own unpickling trusts what it is told about memory.
+arrays; this module then builds the arrays, since numpy's own unpickling trusts the memory sizes stated in the file.
 """
 
 from __future__ import annotations
@@ -20,26 +20,25 @@ import numpy as np
 
 from workflow_scripts.core.errors import UserError
 
-MAX_BYTES = 1 << 30  # ten times the largest table of a data set's labels: more is a bomb
-#: numbers, booleans and strings of a fixed size; an array of objects ("O") comes as a list
+MAX_BYTES = 1 << 30  # ten times the largest label table of a data set; a larger file is a decompression bomb
+#: numbers, booleans and strings of a fixed size; an array of objects ("O") is stored as a list
 PLAIN_TYPE = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248]|[SU]\d{1,6}|O8?)")
-BYTE_STRING_ENCODING = (
-    "latin1"  # how Python 3 reads the byte strings of Python 2, in which the pickles of 2010 to 2018 were written
-)
+#: encoding in which Python 3 reads byte strings of Python 2, with which the pickles of 2010 to 2018 were written
+BYTE_STRING_ENCODING = "latin1"
 
 
 def read_pickle(path: Path) -> Any:
-    """Content of a pickle of any protocol, as plain data and arrays. `UserError` for anything else in it."""
+    """Read a pickle of any protocol as plain data and arrays. Raises `UserError` if it contains anything else."""
     with path.open("rb") as file:
         return _unpickle(file, where=str(path))
 
 
 def read_npz(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Arrays of a npz by name, those of objects too. `UserError` if one is missing or no plain data."""
+    """Read arrays of a npz by name, also arrays of objects. Raises `UserError` if one is missing or no plain data."""
     try:
         with zipfile.ZipFile(path) as archive:
-            found = set(archive.namelist())
-            if missing := [name for name in names if f"{name}.npy" not in found]:
+            members = set(archive.namelist())
+            if missing := [name for name in names if f"{name}.npy" not in members]:
                 raise UserError(f"{path} lacks {missing[0]}: get the original")
             arrays = {}
             for name in names:
@@ -75,7 +74,7 @@ def _array_from_bytes(data: bytes, *, shape: tuple[int, ...], dtype: np.dtype, f
 def _read_limited(file: IO[bytes], where: str) -> bytes:
     data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
-        raise UserError(f"{where} holds more than {MAX_BYTES / 1e9:.1f} GB, which no such table does")
+        raise UserError(f"{where} holds more than {MAX_BYTES / 1e9:.1f} GB, more than any label table")
     return data
 
 
@@ -89,7 +88,7 @@ def _unpickle(file: IO[bytes], *, where: str) -> Any:
         raise UserError(f"{where} is damaged or no pickle of plain data: get the original") from error
 
 
-class _PlainDataUnpickler(pickle._Unpickler):  # the one written in C reserves memory by numbers that the file states
+class _PlainDataUnpickler(pickle._Unpickler):  # the C implementation reserves memory by numbers stated in the file
     def __init__(self, file: IO[bytes], *, where: str) -> None:
         super().__init__(file, encoding=BYTE_STRING_ENCODING)
         self._where = where
@@ -100,11 +99,11 @@ class _PlainDataUnpickler(pickle._Unpickler):  # the one written in C reserves m
         return ALLOWED[module, name]
 
     def load(self) -> Any:
-        return _resolve(super().load(), where=self._where, seen={})
+        return _resolve(super().load(), where=self._where, copies={})
 
 
 class _DtypeDescription:
-    """What a pickle says of a dtype: a plain code and a byte order."""
+    """Description of a dtype in a pickle: a plain code and a byte order."""
 
     def __init__(self, code: str, *_: object) -> None:
         self.code, self.order = str(code), ""
@@ -112,7 +111,7 @@ class _DtypeDescription:
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.order = str(state[1])
 
-    def made(self) -> np.dtype:
+    def build(self) -> np.dtype:
         text = self.code if self.code[:1] in "<>=|" else self.order + self.code
         if not PLAIN_TYPE.fullmatch(text):
             raise ValueError(text)
@@ -120,7 +119,7 @@ class _DtypeDescription:
 
 
 class _ArrayDescription:
-    """What a pickle says of an array: its shape, its type, and its bytes or list."""
+    """Description of an array in a pickle: its shape, its type, and its bytes or list."""
 
     def __init__(self, *_: object) -> None:
         self.state: tuple[Any, ...] = ()
@@ -128,28 +127,28 @@ class _ArrayDescription:
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.state = state
 
-    def made(self, *, where: str, seen: dict[int, Any]) -> np.ndarray:
+    def build(self, *, where: str, copies: dict[int, Any]) -> np.ndarray:
         _, shape, kind, fortran, content = self.state
-        dtype = kind.made()
+        dtype = kind.build()
         if dtype.hasobject:
-            items = [_resolve(item, where=where, seen=seen) for item in content]
+            items = [_resolve(item, where=where, copies=copies) for item in content]
             array = np.empty(len(items), object)
-            for place, item in enumerate(items):  # one by one: numpy would take lists in it for a second axis
-                array[place] = item
+            for position, item in enumerate(items):  # one by one: numpy would take lists in it for a second axis
+                array[position] = item
             return array.reshape(shape, order="F" if fortran else "C")
         data = content.encode(BYTE_STRING_ENCODING) if isinstance(content, str) else bytes(content)
         return _array_from_bytes(data, shape=tuple(shape), dtype=dtype, fortran=bool(fortran), where=where)
 
 
 class _ScalarDescription:
-    """What a pickle says of a single number of numpy."""
+    """Description of a numpy scalar in a pickle."""
 
     def __init__(self, kind: _DtypeDescription, content: Any = b"") -> None:
         self.kind, self.content = kind, content
 
-    def made(self, *, where: str) -> Any:
+    def build(self, *, where: str) -> Any:
         data = self.content.encode(BYTE_STRING_ENCODING) if isinstance(self.content, str) else bytes(self.content)
-        dtype = self.kind.made()
+        dtype = self.kind.build()
         if dtype.hasobject:
             raise ValueError("an object is no number")
         return _array_from_bytes(data, shape=(1,), dtype=dtype, fortran=False, where=where)[0]
@@ -161,49 +160,49 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode(encoding)
 
 
-#: every name a pickle may use, and what stands in for it
+#: names a pickle may use, and their replacements
 ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy", "ndarray"): _ArrayDescription,
     ("numpy", "dtype"): _DtypeDescription,
     ("_codecs", "encode"): _encode,
     **{
-        (f"numpy.{core}.multiarray", name): stand_in
+        (f"numpy.{core}.multiarray", name): replacement
         for core in ("core", "_core")
-        for name, stand_in in (("_reconstruct", _ArrayDescription), ("scalar", _ScalarDescription))
+        for name, replacement in (("_reconstruct", _ArrayDescription), ("scalar", _ScalarDescription))
     },
     **{
         (module, kind.__name__): kind for module in ("builtins", "__builtin__") for kind in (set, frozenset, list, dict)
     },
-    **{("collections", "OrderedDict"): dict},
+    ("collections", "OrderedDict"): dict,
 }
 
 
-def _resolve(content: Any, *, where: str, seen: dict[int, Any]) -> Any:
-    """Copy of what the pickle built with arrays in place of their descriptions; what is there twice is made once."""
+def _resolve(content: Any, *, where: str, copies: dict[int, Any]) -> Any:
+    """Copy unpickled content with arrays in place of their descriptions; objects that occur twice are copied once."""
     if content is None or isinstance(content, bool | int | float | complex | str | bytes | bytearray):
         return content
-    if id(content) in seen:
-        return seen[id(content)]
-    made: Any
+    if id(content) in copies:
+        return copies[id(content)]
+    copy: Any
     match content:
         case _ArrayDescription():
-            made = content.made(where=where, seen=seen)
+            copy = content.build(where=where, copies=copies)
         case _ScalarDescription():
-            made = content.made(where=where)
+            copy = content.build(where=where)
         case _DtypeDescription():
-            made = content.made()
+            copy = content.build()
         case dict():
-            seen[id(content)] = made = {}
-            made.update(
-                (_resolve(key, where=where, seen=seen), _resolve(value, where=where, seen=seen))
+            copies[id(content)] = copy = {}
+            copy.update(
+                (_resolve(key, where=where, copies=copies), _resolve(value, where=where, copies=copies))
                 for key, value in content.items()
             )
         case list():
-            seen[id(content)] = made = []
-            made.extend(_resolve(item, where=where, seen=seen) for item in content)
+            copies[id(content)] = copy = []
+            copy.extend(_resolve(item, where=where, copies=copies) for item in content)
         case tuple() | set() | frozenset():
-            made = type(content)(_resolve(item, where=where, seen=seen) for item in content)
+            copy = type(content)(_resolve(item, where=where, copies=copies) for item in content)
         case _:
             raise ValueError(f"{content!r} is no data")
-    seen[id(content)] = made
-    return made
+    copies[id(content)] = copy
+    return copy

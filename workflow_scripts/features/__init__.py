@@ -1,1 +1,1 @@
-"""Features the workers learn to predict, equal to librosa's: every one has 1 + samples // 160 frames."""
+"""Features that workers learn to predict, equal to librosa's and named as there; each has 1 + samples // 160 frames."""

@@ -1,4 +1,4 @@
-"""How features change over time, equal to `librosa.feature.delta` 0.11 with its defaults."""
+"""Deltas: derivatives of features over time, equal to `librosa.feature.delta` 0.11 with its defaults."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from torch import Tensor
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.features.precision import without_autocast
 
-FRAMES = 9  # librosa's default width, which the PASE code keeps
+FRAMES = 9  # librosa's default width, also used by the PASE code
 
 
 @without_autocast
 def append_deltas(features: Tensor, *, orders: int) -> Tensor:
-    """Features (..., channels, frames) and below them their deltas of order 1 to `orders`, (..., channels x (1 +
-    orders), frames).
+    """Append deltas of order 1 to `orders` to features (..., channels, frames): (..., channels x (1 + orders), frames).
 
     The delta of order n is the nth derivative, per frame, of the polynomial of degree n fitted to the nine frames
-    around each frame; the first and last four frames share that of the nine at the edge. Without orders the features
-    themselves. Raises `UserError` for fewer than nine frames, unless there are no orders.
+    around each frame; the first and last four frames share that of the nine frames at the edge. With `orders` 0 the
+    features are returned unchanged. Raises `UserError` for fewer than nine frames, unless there are no orders.
     """
     if not orders:
         return features
@@ -32,10 +31,10 @@ def _compute_delta(features: Tensor, order: int) -> Tensor:
     frames = features.shape[-1]
     inner = frames - FRAMES + 1  # frames with a whole window around them
     weights = savgol_coeffs(FRAMES, polyorder=order, deriv=order, use="dot")
-    # shifted sums: a convolution on a GPU may round to TF32
+    # a sum of shifted copies: a convolution on a GPU may round to TF32
     deltas = torch.zeros_like(features[..., :inner])
-    for place, weight in enumerate(weights.tolist()):
-        deltas.add_(features[..., place : place + inner], alpha=weight)
+    for shift, weight in enumerate(weights.tolist()):
+        deltas.add_(features[..., shift : shift + inner], alpha=weight)
     # the nth derivative of a polynomial of degree n is constant, so an edge has that of its window's centre
     nearest = (torch.arange(frames, device=features.device) - FRAMES // 2).clamp(0, inner - 1)
     return deltas[..., nearest]

@@ -1,4 +1,4 @@
-"""How features are computed: accurately inside a mixed-precision training step, and in parts that fit the cache."""
+"""Precision and blocking of features: full precision in mixed-precision training, and blocks that fit the cache."""
 
 from __future__ import annotations
 
@@ -10,31 +10,30 @@ import torch
 from torch import Tensor
 
 Function = TypeVar("Function", bound=Callable[..., Tensor])
-FRAMES_AT_ONCE = (
-    128  # of 2048 float64 samples: 2 MB stay in a core's cache, two to three times faster than a whole batch
-)
+#: frames of 2048 float64 samples: 2 MB stay in a core's cache, two to three times faster than a whole batch
+FRAMES_AT_ONCE = 128
 
 
 def without_autocast(function: Function) -> Function:
-    """Run `function` without gradients and outside autocast, whatever the caller has switched on: targets are data."""
+    """Wrap `function` to run without gradients and outside autocast, whatever the caller's mode: targets are data."""
 
     @functools.wraps(function)
-    def wrapped(*args: Tensor, **named: object) -> Tensor:
+    def wrapper(*args: Tensor, **named: object) -> Tensor:
         tensors = [value for value in (*args, *named.values()) if isinstance(value, Tensor)]
         device = tensors[0].device.type if tensors else "cpu"
         with torch.no_grad(), torch.autocast(device_type=device, enabled=False):
             return function(*args, **named)
 
-    return wrapped  # type: ignore[return-value]
+    return wrapper  # type: ignore[return-value]
 
 
 def widest_float(device: torch.device) -> torch.dtype:
-    """Float type for what float32 is too coarse for; Apple's GPUs have no float64."""
+    """Return the widest float type of `device`: float64, or float32 on Apple's GPUs, which have no float64."""
     return torch.float32 if device.type == "mps" else torch.float64
 
 
 def split_into_blocks(items: int, frames: int, *, device: torch.device) -> Iterator[tuple[slice, slice]]:
-    """Parts of windows (items, frames, ...) to transform at once: all on an accelerator, a cache's worth on a CPU."""
+    """Yield slices of windows (items, frames, ...) to transform at once: all on an accelerator, a cacheful on a CPU."""
     if device.type != "cpu":
         yield slice(None), slice(None)
         return

@@ -1,6 +1,4 @@
-"""Stored features of a corpus: one float32 array (channels, frames of all clips), clip after clip,
-`frame_count(length)` frames each.
-"""
+"""Stored features of a corpus: one float32 array (channels, frames of all clips), `frame_count(length)` per clip."""
 
 from __future__ import annotations
 
@@ -14,27 +12,25 @@ from workflow_scripts.features.frames import HOP
 
 
 def frame_offsets(corpus: Corpus) -> np.ndarray:
-    """First frame of each clip and, last, the number of all frames, int64 (clips + 1,)."""
+    """Compute the first frame of each clip and, last, the number of all frames: int64 (clips + 1,)."""
     return np.concatenate([[0], np.cumsum(1 + corpus.lengths // HOP)])
 
 
 class StoredFeature:
-    """Read access to one worker's stored features; they stay on disk until asked for."""
+    """Read access to the stored features of one worker; they are read from disk on demand."""
 
     def __init__(self, path: Path, corpus: Corpus) -> None:
-        """Open `path`, written by `extract` for `corpus`; `UserError` if it cannot be that."""
+        """Open `path`, written by `extract` for `corpus`. Raises `UserError` if it is damaged or of another one."""
         try:
             self.values: np.ndarray = np.load(path, mmap_mode="r")
         except (OSError, ValueError, EOFError) as error:
             raise UserError(f"cannot read features from {path}: extract them again ({error})") from error
         self.offsets = frame_offsets(corpus)
         if self.values.ndim != 2 or self.values.shape[1] != self.offsets[-1]:
-            raise UserError(f"{path} is not of the corpus in {corpus.folder}: extract its features again")
+            raise UserError(f"{path} does not belong to the corpus in {corpus.folder}: extract its features again")
 
     def cut(self, row: int, first_frame: int, frames: int) -> np.ndarray:
-        """Frames `first_frame` to `first_frame + frames` of clip `row`, float32 (channels, frames); zeros beyond the
-        end of the clip.
-        """
+        """Open `path`, written by `extract` for `corpus`; raises `UserError` if it is damaged or of another."""
         first = int(self.offsets[row]) + first_frame
         piece = self.values[:, first : max(first, min(first + frames, int(self.offsets[row + 1])))]
         result = np.zeros((len(self.values), frames), np.float32)
@@ -42,5 +38,5 @@ class StoredFeature:
         return result
 
     def cut_rows(self, rows: np.ndarray, first_frames: np.ndarray, frames: int) -> np.ndarray:
-        """One cut per row, float32 (rows, channels, frames)."""
+        """Return one cut per row, float32 (rows, channels, frames)."""
         return np.stack([self.cut(int(row), int(first), frames) for row, first in zip(rows, first_frames, strict=True)])
