@@ -21,7 +21,7 @@ from workflow_scripts.encoders import unet
 from workflow_scripts.evaluation.separation_quality import measure_separation, separate, si_sdr, summarise
 from workflow_scripts.networks import spectrogram
 from workflow_scripts.networks.sizes.spectrogram import frame_count, sample_count
-from workflow_scripts.workers._separation import FOUR
+from workflow_scripts.workers.separation import SOURCES
 
 OPTIONS = unet.Options(width=0.25)
 NUMBERS = ("si_sdr", "si_sdr_of_mixture", "sdr", "sdr_of_mixture")
@@ -30,7 +30,7 @@ NUMBERS = ("si_sdr", "si_sdr_of_mixture", "sdr", "sdr_of_mixture")
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory) -> Corpus:
     folder = tmp_path_factory.mktemp("corpora") / "songs"
-    return write_corpus(folder, clips=10, seconds=1.3, task="unlabelled", stems=FOUR)
+    return write_corpus(folder, clips=10, seconds=1.3, task="unlabelled", stems=SOURCES)
 
 
 class Open(nn.Module):
@@ -83,7 +83,7 @@ def test_each_segment_is_heard_as_in_training():
 
 
 def test_who_lets_everything_through_gains_nothing(corpus):
-    found = measure_separation(Open(), corpus, corpus.rows("test"), sources=FOUR, device=torch.device("cpu"))
+    found = measure_separation(Open(), corpus, corpus.rows("test"), sources=SOURCES, device=torch.device("cpu"))
     assert len(found) == 2 * 4
     for source, numbers in summarise(found).items():
         assert numbers["songs"] == 2
@@ -97,7 +97,7 @@ def test_more_threads_find_the_same(corpus):
         for threads in (1, 2):
             torch.set_num_threads(threads)
             found.append(
-                measure_separation(Open(), corpus, corpus.rows("test"), sources=FOUR, device=torch.device("cpu"))
+                measure_separation(Open(), corpus, corpus.rows("test"), sources=SOURCES, device=torch.device("cpu"))
             )
     finally:
         torch.set_num_threads(before)
@@ -107,27 +107,31 @@ def test_more_threads_find_the_same(corpus):
 
 @pytest.mark.parametrize("silent", [["drums"], ["drums", "bass", "other"]])
 def test_a_source_that_is_silent_or_alone_in_a_song_is_left_out(tmp_path, silent):
-    corpus = write_corpus(tmp_path / "songs", clips=10, seconds=1.0, task="unlabelled", stems=FOUR)
+    corpus = write_corpus(tmp_path / "songs", clips=10, seconds=1.0, task="unlabelled", stems=SOURCES)
     row = corpus.rows("test")[0]
     for stem in silent:
         samples = np.memmap(corpus.folder / f"audio.{stem}.int16", dtype="<i2", mode="r+")
         samples[corpus.offsets[row] : corpus.offsets[row] + corpus.lengths[row]] = 0
         samples.flush()
     found = measure_separation(
-        Open(), Corpus(corpus.folder), corpus.rows("test"), sources=FOUR, device=torch.device("cpu")
+        Open(), Corpus(corpus.folder), corpus.rows("test"), sources=SOURCES, device=torch.device("cpu")
     )
-    left_out = silent if len(silent) == 1 else FOUR
+    left_out = silent if len(silent) == 1 else SOURCES
     assert {source: numbers["songs"] for source, numbers in summarise(found).items()} == {
-        **dict.fromkeys(FOUR, 2),
+        **dict.fromkeys(SOURCES, 2),
         **dict.fromkeys(left_out, 1),
     }
+
+
+def worker(name: str, **options: str) -> dict[str, object]:
+    return {"name": name, "options": options}
 
 
 def arguments(corpus: Corpus, tmp_path, **changes) -> list[str]:
     torch.manual_seed(1)
     save_encoder(tmp_path / "encoder.safetensors", unet.build(OPTIONS), name="unet", options=OPTIONS, code="c0de")
     encoder = {"name": "unet", "options": {"width": 0.25}}
-    config = {"encoder": encoder, "worker": "separation_vocals", "split": "test", **changes}
+    config = {"encoder": encoder, "worker": worker("separation", source="vocals"), "split": "test", **changes}
     paths = ["--checkpoint", str(tmp_path / "encoder.safetensors"), "--output", str(tmp_path / "quality.json")]
     return ["--config", json.dumps(config), "--code", "c0de", "--corpus", str(corpus.folder), *paths]
 
@@ -146,8 +150,8 @@ def test_the_file_states_each_source_and_song(corpus, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"worker": "mfcc"}, "worker mfcc separates nothing: choose one of separation_bass"),
-        ({"worker": "separation_multiple"}, "needs an encoder with 4 masks"),
+        ({"worker": worker("mfcc")}, "worker mfcc separates nothing: choose separation"),
+        ({"worker": worker("separation", source="all")}, "needs an encoder with 4 masks"),
         ({"split": "nothing"}, "has no songs in its nothing split, .*: put some that are not in train/ into nothing/"),
     ],
 )

@@ -20,12 +20,12 @@ from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.checkpoints.encoder_file import build_encoder, load_encoder
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.pretraining.trainer import Trainer
-from workflow_scripts.workers import _separation
+from workflow_scripts.workers.separation import SOURCES
 
 NARROW = {"width": 0.25}
 CONFIG: dict[str, Any] = {
     "encoder": {"name": "unet", "options": NARROW},
-    "workers": {"separation_drums": {}},
+    "workers": {"separation": {"source": "drums"}},
     "weighting": {"name": "equal", "options": {}},
     "augmentation": {"name": "none", "options": {}},
     "recipe": {
@@ -46,18 +46,18 @@ CONFIG: dict[str, Any] = {
     "seed": 5,
     "corpus": "tones",
 }
-SETS = {"one": ({}, "separation_drums"), "all": ({"sources": 4, "pooling": "average"}, "separation_multiple")}
+SETS = {"one": ({}, "drums"), "all": ({"sources": 4, "pooling": "average"}, "all")}
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory) -> Corpus:
     folder = tmp_path_factory.mktemp("corpora") / "tones"
-    return write_corpus(folder, clips=15, seconds=1.0, task="unlabelled", stems=_separation.FOUR)
+    return write_corpus(folder, clips=15, seconds=1.0, task="unlabelled", stems=SOURCES)
 
 
 def config(which: str, **changes: Any) -> dict[str, Any]:
-    variant, worker = SETS[which]
-    changed = copy.deepcopy(CONFIG) | {"workers": {worker: {}}} | changes
+    variant, source = SETS[which]
+    changed = copy.deepcopy(CONFIG) | {"workers": {"separation": {"source": source}}} | changes
     changed["encoder"]["options"] |= variant
     return changed
 
@@ -69,15 +69,15 @@ def results(output: Path) -> tuple[dict[str, torch.Tensor], str]:
 @pytest.mark.parametrize("which", SETS)
 def test_a_run_writes_the_encoder_its_losses_and_record(which, corpus, tmp_path):
     pretrain.main(arguments(config(which), corpus=corpus, output=tmp_path / "run"))
-    variant, worker = SETS[which]
+    variant, _ = SETS[which]
     built = load_encoder(tmp_path / "run" / "encoder.safetensors", name="unet", options=NARROW | variant)
     assert built.separates == (4 if which == "all" else 1)
     losses = pd.read_csv(tmp_path / "run" / "losses.csv")
-    assert set(losses["worker"]) == {worker}
+    assert set(losses["worker"]) == {"separation"}
     assert set(losses["split"]) == {"train", "valid"}
     assert losses["loss"].between(0.001, 0.3).all()
     record = json.loads((tmp_path / "run" / "record.json").read_text())
-    assert record["parameters"]["workers"] == {worker: 0}
+    assert record["parameters"]["workers"] == {"separation": 0}
 
 
 @pytest.mark.parametrize("which", SETS)
@@ -106,9 +106,11 @@ def test_a_killed_run_ends_with_the_bits_of_one_that_was_not(which, corpus, tmp_
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (config("one", workers={"separation_multiple": {}}), "needs an encoder with 4 masks and this one has 1"),
-        (config("one", workers={"separation_bass": {}, "separation_drums": {}}), "need different mixtures"),
-        (config("one", workers={"separation_drums": {}, "contrastive": {}}), "no worker that compares views"),
+        (config("one", workers={"separation": {"source": "all"}}), "needs an encoder with 4 masks and this one has 1"),
+        (
+            config("one", workers={"separation": {"source": "drums"}, "contrastive": {}}),
+            "no worker that compares views",
+        ),
         (
             config("one", encoder={"name": "x", "options": NARROW}, recipe=CONFIG["recipe"] | {"join_songs": True}),
             "songs",
@@ -127,16 +129,16 @@ def test_a_corpus_without_stems_is_refused(tmp_path):
 
 
 def test_a_corpus_without_songs_to_judge_by_is_refused_before_it_is_learned(tmp_path):
-    corpus = write_corpus(tmp_path / "tones", clips=4, task="unlabelled", stems=_separation.FOUR)
+    corpus = write_corpus(tmp_path / "tones", clips=4, task="unlabelled", stems=SOURCES)
     assert not len(corpus.rows("test"))
     with pytest.raises(UserError, match="no songs in its test split, by which separation is judged: put some"):
         pretrain.main(arguments(config("one"), corpus=corpus, output=tmp_path / "run"))
 
 
 def test_separation_goes_beside_another_worker(corpus, tmp_path):
-    both = config("one", workers={"separation_drums": {}, "mfcc": {"hidden": 4, "targets": "normalised"}})
+    both = config("one", workers={"separation": {"source": "drums"}, "mfcc": {"hidden": 4, "targets": "normalised"}})
     pretrain.main(arguments(both, corpus=corpus, output=tmp_path / "run"))
-    assert set(pd.read_csv(tmp_path / "run" / "losses.csv")["worker"]) == {"separation_drums", "mfcc"}
+    assert set(pd.read_csv(tmp_path / "run" / "losses.csv")["worker"]) == {"separation", "mfcc"}
 
 
 @pytest.mark.slow

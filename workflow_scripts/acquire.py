@@ -23,7 +23,7 @@ from workflow_scripts.core import provenance
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.files import locked, write_json
 from workflow_scripts.core.validation import parse
-from workflow_scripts.levels import registry
+from workflow_scripts.levels import dataset_facts, registry
 from workflow_scripts.sources.acquisition import LOCK, Acquisition, write_acquisition
 from workflow_scripts.sources.download import download
 from workflow_scripts.sources.remotes import Remote
@@ -33,7 +33,10 @@ SOURCES = ("twin", "local", "download")
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Acquire one data set. The config states `dataset`, `loader`, `source` and, as needed, `path` or `twin`."""
+    """Acquire one data set.
+
+    The config states `dataset`, `loader`, `source` and, as needed, `options`, `path` or `twin`.
+    """
     arguments = _arguments(argv)
     config: dict[str, Any] = json.loads(arguments.config)
     record = provenance.Record(config=config, code=arguments.code)
@@ -49,21 +52,27 @@ def main(argv: list[str] | None = None) -> None:
 def acquire(config: Mapping[str, Any], *, root: Path, code: str) -> Acquisition:
     """Bring the data set of `config` to `root`; what is there already and unchanged is kept. Raises `UserError`."""
     dataset, loader, source = config["dataset"], config["loader"], config["source"]
+    options = config.get("options") or {}
     if source == "twin":
-        folder, digest = _write_twin(loader, config.get("twin") or {}, root=root, code=code)
+        folder, digest = _write_twin(loader, config.get("twin") or {}, options=options, root=root, code=code)
     elif source == "local":
         folder, digest = _find_local(dataset, config.get("path"))
     elif source == "download":
-        folder, digest = _download(dataset, registry.load("dataset", loader), root=root)
+        folder, digest = _download(dataset, registry.load("dataset", loader), options=options, root=root)
     else:
         raise UserError(f"{dataset}: unknown source {source!r}; allowed: {', '.join(SOURCES)}")
     return Acquisition(dataset=dataset, source=source, root=folder, digest=digest)
 
 
-def _write_twin(loader: str, given: Mapping[str, Any], *, root: Path, code: str) -> tuple[Path, str]:
-    """Render the twin into a temporary folder and rename it; one with the same options and code is kept."""
-    options = parse(TwinOptions, given, where=f"twin of {loader}")
-    digest = provenance.digest({"loader": loader, "twin": dict(given), "code": code})
+def _write_twin(
+    loader: str, given: Mapping[str, Any], *, options: Mapping[str, Any], root: Path, code: str
+) -> tuple[Path, str]:
+    """Render the twin into a temporary folder and rename it; one with the same options and code is kept.
+
+    `options` are those of the loader on which the data set's files depend.
+    """
+    size = parse(TwinOptions, given, where=f"twin of {loader}")
+    digest = provenance.digest({"loader": loader, "options": dict(options), "twin": dict(given), "code": code})
     folder, note = root / "twin", root / "twin.json"
     if folder.is_dir() and _noted(note) == digest:
         return folder, digest
@@ -71,7 +80,7 @@ def _write_twin(loader: str, given: Mapping[str, Any], *, root: Path, code: str)
     with tempfile.TemporaryDirectory(dir=root, prefix=".twin-") as temporary:
         fresh = Path(temporary) / "twin"
         fresh.mkdir()
-        registry.load("twin", loader).write(fresh, options)
+        registry.load("twin", loader).write(fresh, size, **options)
         shutil.rmtree(folder, ignore_errors=True)
         fresh.replace(folder)
     write_json(note, {"digest": digest})
@@ -110,9 +119,9 @@ def _listing(folder: Path) -> Iterator[tuple[str, int]]:
                 yield str(path.relative_to(folder)), path.stat().st_size
 
 
-def _download(dataset: str, loader: ModuleType, *, root: Path) -> tuple[Path, str]:
+def _download(dataset: str, loader: ModuleType, *, options: Mapping[str, Any], root: Path) -> tuple[Path, str]:
     """Fetch and unpack all remote files of a loader; those done before are left alone."""
-    remotes: dict[str, Remote] = loader.REMOTES
+    remotes: Mapping[str, Remote] = dataset_facts.remotes(loader, registry.options(loader, options))
     if not remotes or not getattr(loader, "AUDIO_PUBLIC", True):
         raise UserError(
             f"{dataset}: its audio cannot be downloaded: get a copy in the layout that datasets/"

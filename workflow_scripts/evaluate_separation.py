@@ -3,11 +3,11 @@
     python -m workflow_scripts.evaluate_separation --config JSON --code DIGEST --corpus DIR --checkpoint FILE
         --output FILE.json [--threads N]
 
-The config states `encoder` {name, options}, `worker` (by which it was pre-trained) and `split` (of the songs that are
-judged). Writes, for each source, the scale-invariant signal-to-distortion ratio and the SDR of BSS Eval in dB, both
-also of the mixture in place of an estimate, as means over songs and song by song. museval, by which MUSDB18's published
-numbers are made, goes another way: medians over windows of a second, then over songs, of stereo at 44.1 kHz with BSS
-Eval v4, whose distortion filter is one for the whole song. Here songs are judged as the networks hear them.
+The config states `encoder` and `worker` (by which it was pre-trained), each {name, options}, and `split` (of the songs
+that are judged). Writes, for each source, the scale-invariant signal-to-distortion ratio and the SDR of BSS Eval in dB,
+both also of the mixture in place of an estimate, as means over songs and song by song. museval, by which MUSDB18's
+published numbers are made, goes another way: medians over windows of a second, then over songs, of stereo at 44.1 kHz
+with BSS Eval v4, whose distortion filter is one for the whole song. Here songs are judged as the networks hear them.
 """
 
 from __future__ import annotations
@@ -37,14 +37,16 @@ def main(argv: list[str] | None = None) -> None:
     record = Record(config=config, code=arguments.code)
     use_threads(arguments.threads)
     device, corpus = best_device(), Corpus(arguments.corpus)
-    worker = registry.load("worker", config["worker"])
-    if not hasattr(worker, "MIX"):
-        separating = [name for name in registry.names("worker") if hasattr(registry.load("worker", name), "MIX")]
-        raise UserError(f"worker {config['worker']} separates nothing: choose one of {', '.join(separating)}")
-    Mixer(corpus, worker.MIX)  # checks the corpus's stems
+    worker = registry.load("worker", config["worker"]["name"])
+    if not hasattr(worker, "mix"):
+        separating = [name for name in registry.names("worker") if hasattr(registry.load("worker", name), "mix")]
+        raise UserError(f"worker {config['worker']['name']} separates nothing: choose {', '.join(separating)}")
+    options = registry.options(worker, config["worker"]["options"])
+    mix = worker.mix(options)
+    Mixer(corpus, mix)  # checks the corpus's stems
     encoder = build_encoder(config["encoder"], seed=0, checkpoint=arguments.checkpoint).to(device)
     check_rate(encoder, corpus)
-    built = worker.build(registry.options(worker, {}), embedding_size=encoder.embedding_size)
+    built = worker.build(options, embedding_size=encoder.embedding_size)
     built.check(encoder)
     rows = corpus.rows(config["split"])
     compatibility.require_songs_to_judge(len(rows), corpus=corpus.folder, split=config["split"])
@@ -52,7 +54,7 @@ def main(argv: list[str] | None = None) -> None:
         encoder,
         corpus,
         rows,
-        sources=worker.MIX.sources,
+        sources=mix.sources,
         device=device,
         show=lambda songs: track(songs, description="evaluate_separation", total=len(songs)),
     )

@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _check(config: Mapping[str, Any], corpus: Corpus) -> None:
-    if not registry.fact("worker", config["worker"], "PRECOMPUTED"):
+    if not registry.load("worker", config["worker"]).PRECOMPUTED:
         raise UserError(f"worker {config['worker']} computes its targets while training: nothing to extract")
     if corpus.facts.sample_rate != config["sample_rate"]:
         raise UserError(

@@ -2,106 +2,91 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 import torch
 
 from tests.effects.signals import RATE, level, tones, white
-from workflow_scripts.augmentations import (
-    clmr_repository,
-    clmr_thesis,
-    crop,
-    delay,
-    filter,
-    gain,
-    noise,
-    pitch,
-    polarity,
-    reverb,
-)
+from workflow_scripts.augmentations import clmr
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels import registry
 
-EFFECTS = [delay, filter, gain, noise, pitch, polarity, reverb]
-PRESETS = [clmr_thesis, clmr_repository]
+EFFECTS = ["delay", "frequency_filter", "gain", "noise", "pitch", "polarity", "reverb"]
+PRESETS = {f"clmr_{variant}": {"level": "clmr", "variant": variant} for variant in ("thesis", "repository")}
 SHORT = 8000  # samples, where the length does not matter
 
 
-def heard(module, audio, *, seed=0, rate=RATE, **options):
-    augmentation = module.build(registry.options(module, options), sample_rate=rate)
+def augmented(name, audio, *, seed=0, rate=RATE, **options):
+    given = {"level": name, **PRESETS.get(name, {}), **options}
+    module = registry.load("augmentation", given.pop("level"))
+    augmentation = module.build(registry.options(name, given), sample_rate=rate)
     return augmentation(audio, generator=torch.Generator().manual_seed(seed))
 
 
-def name(module) -> str:
-    return module.__name__.rpartition(".")[2]
-
-
-@pytest.mark.parametrize("module", [*EFFECTS, *PRESETS], ids=name)
-def test_an_augmentation_is_decided_by_its_generator_alone(module):
+@pytest.mark.parametrize("name", [*EFFECTS, *PRESETS])
+def test_an_augmentation_is_decided_by_its_generator_alone(name):
     audio = white(12, samples=SHORT)
     kept = audio.clone()
-    first = heard(module, audio, seed=3)
+    first = augmented(name, audio, seed=3)
     torch.manual_seed(99)
-    assert torch.equal(first, heard(module, audio, seed=3))
-    if module is not polarity:  # with probability 1 it is always the same
-        assert not torch.equal(first, heard(module, audio, seed=4))
+    assert torch.equal(first, augmented(name, audio, seed=3))
+    if name != "polarity":  # with probability 1 it is always the same
+        assert not torch.equal(first, augmented(name, audio, seed=4))
     assert torch.equal(audio, kept), "the clean audio is changed"
     assert first.shape == audio.shape
     assert not torch.equal(first, audio)
 
 
-@pytest.mark.parametrize("module", [*EFFECTS, *PRESETS], ids=name)
-def test_an_example_is_treated_alike_in_whatever_company(module):
+@pytest.mark.parametrize("name", [*EFFECTS, *PRESETS])
+def test_an_example_is_treated_alike_in_whatever_company(name):
     audio = white(12, samples=SHORT)
-    together = heard(module, audio, seed=3)
-    torch.testing.assert_close(heard(module, audio[:5], seed=3), together[:5], rtol=0, atol=2e-4)
+    together = augmented(name, audio, seed=3)
+    torch.testing.assert_close(augmented(name, audio[:5], seed=3), together[:5], rtol=0, atol=2e-4)
     others = torch.cat([audio[:5], torch.zeros(7, SHORT)])
-    torch.testing.assert_close(heard(module, others, seed=3)[:5], together[:5], rtol=0, atol=2e-4)
+    torch.testing.assert_close(augmented(name, others, seed=3)[:5], together[:5], rtol=0, atol=2e-4)
 
 
-@pytest.mark.parametrize("module", [*EFFECTS, *PRESETS], ids=name)
+@pytest.mark.parametrize("name", [*EFFECTS, *PRESETS])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_silence_is_no_problem_in_any_type(module, dtype):
+def test_silence_is_no_problem_in_any_type(name, dtype):
     audio = torch.stack([torch.zeros(SHORT), white(1, samples=SHORT)[0]]).to(dtype)
-    found = heard(module, audio)
+    found = augmented(name, audio)
     assert found.dtype == dtype
     assert found.isfinite().all()
     assert not found[0].any()
 
 
-@pytest.mark.parametrize("module", EFFECTS, ids=name)
-def test_the_probability_is_the_share_of_changed_examples(module):
-    audio, rate = white(400, samples=600), 1000 if module is delay else RATE
+@pytest.mark.parametrize("name", EFFECTS)
+def test_the_probability_is_the_share_of_changed_examples(name):
+    audio, rate = white(400, samples=600), 1000 if name == "delay" else RATE
     for probability, least, most in [(0.0, 0, 0), (0.3, 90, 150), (1.0, 390, 400)]:  # 120 +- 3 deviations
-        changed = (heard(module, audio, rate=rate, probability=probability) != audio).any(dim=1)
+        changed = (augmented(name, audio, rate=rate, probability=probability) != audio).any(dim=1)
         assert least <= int(changed.sum()) <= most, probability
 
 
 @pytest.mark.parametrize("rate", [8000, 12000, 16000, 22050])
-@pytest.mark.parametrize("module", PRESETS, ids=name)
-def test_the_presets_work_at_every_rate(module, rate):
-    found = heard(module, white(4, samples=2 * rate), rate=rate)
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_presets_work_at_every_rate(name, rate):
+    found = augmented(name, white(4, samples=2 * rate), rate=rate)
     assert found.isfinite().all()
     assert found.abs().max() < 5
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("module", PRESETS, ids=name)
-def test_a_gpu_changes_examples_as_a_cpu_does(module):
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_gpu_changes_examples_as_a_cpu_does(name):
     audio = white(24)
-    there = heard(module, audio.cuda(), noise=0.0)  # another device draws another noise
-    torch.testing.assert_close(there.cpu(), heard(module, audio, noise=0.0), rtol=0, atol=1e-3)
+    there = augmented(name, audio.cuda(), noise=0.0)  # another device draws another noise
+    torch.testing.assert_close(there.cpu(), augmented(name, audio, noise=0.0), rtol=0, atol=1e-3)
 
 
 def test_a_crop_is_heard_as_recorded():
     audio = white(2)
-    assert heard(crop, audio) is audio
+    assert augmented("crop", audio) is audio
 
 
 def gains(**options) -> torch.Tensor:
     audio = white(300, samples=500)
-    return 20 * (heard(gain, audio, **options).std(dim=1) / audio.std(dim=1)).log10()
+    return 20 * (augmented("gain", audio, **options).std(dim=1) / audio.std(dim=1)).log10()
 
 
 def test_gains_fill_their_range():
@@ -122,13 +107,13 @@ def echoes(audio: torch.Tensor) -> tuple[list[int], torch.Tensor]:
 def test_delays_are_the_thesis_s_or_the_code_s():
     clicks = torch.zeros(200, 12000)
     clicks[:, 0] = 1
-    found = heard(delay, clicks)
+    found = augmented("delay", clicks)
     delays, heights = echoes(found)
     assert delays == [200, 250, 300, 350, 400, 450, 500]
     assert heights.unique().tolist() == [0.5]
     assert found[:, 0].unique().tolist() == [1.0]
     only = dict.fromkeys(("polarity", "noise", "gain", "filter", "pitch", "reverb"), 0.0)
-    found = heard(clmr_repository, clicks, delay=1.0, **only)
+    found = augmented("clmr_repository", clicks, delay=1.0, **only)
     delays, heights = echoes(found)
     assert delays == [200, 250, 300, 350, 400, 450]
     assert heights.unique().tolist() == [0.25]
@@ -137,7 +122,7 @@ def test_delays_are_the_thesis_s_or_the_code_s():
 
 def test_half_of_the_filters_are_low_passes_and_cutoffs_are_in_range():
     audio = white(200, samples=4096)
-    found = heard(filter, audio)
+    found = augmented("frequency_filter", audio)
     change = [
         level(found, low=low, high=high) - level(audio, low=low, high=high) for low, high in ((0, 95), (6100, 11000))
     ]
@@ -150,7 +135,7 @@ def test_half_of_the_filters_are_low_passes_and_cutoffs_are_in_range():
 
 def test_intervals_reach_a_fifth_in_both_directions():
     audio = tones([500.0], samples=8000).repeat(60, 1)
-    spectrum = torch.fft.rfft(heard(pitch, audio) * torch.hann_window(8000)).abs()
+    spectrum = torch.fft.rfft(augmented("pitch", audio) * torch.hann_window(8000)).abs()
     hertz = spectrum.argmax(dim=1) * RATE / 8000
     cents = 1200 * (hertz / 500).log2()
     assert -712 < float(cents.min()) < -600
@@ -160,38 +145,44 @@ def test_intervals_reach_a_fifth_in_both_directions():
 
 def test_noise_is_80_to_40_db_down():
     audio = white(200, samples=4000)
-    ratios = (heard(noise, audio) - audio).std(dim=1) / audio.std(dim=1)
+    ratios = (augmented("noise", audio) - audio).std(dim=1) / audio.std(dim=1)
     assert 0.00009 < float(ratios.min()) < 0.0006
     assert 0.0094 < float(ratios.max()) < 0.0105
 
 
 def test_the_presets_are_the_published_ones():
-    thesis, repository = (dataclasses.asdict(module.Options()) for module in PRESETS)
-    both = {"polarity": 0.8, "noise": 0.01, "gain": 0.3, "filter": 0.8, "one_sided": False}
+    thesis, repository = (
+        {effect: given["probability"] for effect, given in clmr.effect_options(clmr.Options(variant=variant)).items()}
+        for variant in ("thesis", "repository")
+    )
+    assert not clmr.Options().one_sided
+    assert clmr.Options().variant == "thesis"
+    both = {"polarity": 0.8, "noise": 0.01, "gain": 0.3, "filter": 0.8}
     assert thesis == both | {"delay": 0.4, "pitch": 0.4, "reverb": 0.4}
     assert repository == both | {"delay": 0.3, "pitch": 0.6, "reverb": 0.6}
-    only = {effect: 0.0 for effect in thesis if effect not in ("gain", "one_sided")} | {"gain": 1.0}
+    only = {effect: 0.0 for effect in thesis if effect != "gain"} | {"gain": 1.0}
     audio = white(100, samples=500)
-    for module, lowest, highest in ((clmr_thesis, -6, 0), (clmr_repository, -20, -1)):
-        found = 20 * (heard(module, audio, **only).std(dim=1) / audio.std(dim=1)).log10()
+    for name, lowest, highest in (("clmr_thesis", -6, 0), ("clmr_repository", -20, -1)):
+        found = 20 * (augmented(name, audio, **only).std(dim=1) / audio.std(dim=1)).log10()
         assert lowest - 0.001 < float(found.min()) < lowest + 1.5
         assert highest - 1.5 < float(found.max()) < highest + 0.001
 
 
 @pytest.mark.parametrize(
-    ("module", "options", "words"),
+    ("name", "options", "words"),
     [
-        (gain, {"lowest": 1.0}, "gain: a range must go upwards, not from 1.0 to 0.0"),
-        (noise, {"least": -1.0}, "noise: a range must go upwards"),
-        (pitch, {"highest": -800}, "pitch: a range must go upwards"),
-        (delay, {"step": 0}, "delay: must go upwards"),
-        (filter, {"low_pass": [2200, 9000]}, "at most 8000 Hz, half the encoder's sample rate"),
-        (reverb, {"highest": 101}, "reverb: highest must be from 0 to 100"),
-        (polarity, {"probability": 1.1}, "probabilities of augmentations must be from 0 to 1, not 1.1"),
-        (clmr_thesis, {"pitch": -0.1}, "probabilities of augmentations must be from 0 to 1, not -0.1"),
+        ("gain", {"lowest": 1.0}, "gain: a range must go upwards, not from 1.0 to 0.0"),
+        ("noise", {"least": -1.0}, "noise.least: -1.0 is not allowed; allowed: at least 0"),
+        ("noise", {"least": 0.1}, "noise: a range must go upwards"),
+        ("pitch", {"highest": -800}, "pitch: a range must go upwards"),
+        ("delay", {"step": 0}, "delay.step: 0 is not allowed; allowed: at least 1"),
+        ("delay", {"longest": 100}, "delay: a range must go upwards"),
+        ("frequency_filter", {"low_pass": [2200, 9000]}, "at most 8000 Hz, half the encoder's sample rate"),
+        ("reverb", {"highest": 101}, "reverb.highest: 101 is not allowed; allowed: at most 100"),
+        ("polarity", {"probability": 1.1}, "polarity.probability: 1.1 is not allowed; allowed: at most 1"),
+        ("clmr_thesis", {"pitch": -0.1}, "clmr.pitch: -0.1 is not allowed; allowed: at least 0"),
     ],
-    ids=lambda value: name(value) if hasattr(value, "__name__") else "",
 )
-def test_impossible_options_are_refused(module, options, words):
+def test_impossible_options_are_refused(name, options, words):
     with pytest.raises(UserError, match=words):
-        heard(module, white(1, samples=100), rate=16000, **options)
+        augmented(name, white(1, samples=100), rate=16000, **options)

@@ -20,13 +20,19 @@ import torchaudio
 from torch import Tensor, nn
 
 from tests.effects.signals import RATE, SAMPLES, white
-from workflow_scripts.augmentations import clmr_repository, clmr_thesis, delay, filter, gain, noise, pitch, reverb
-from workflow_scripts.augmentations._chain import Chain, Effect, Step, between, whole_between
+from workflow_scripts.augmentations import clmr, delay, frequency_filter, gain, noise, pitch, reverb
+from workflow_scripts.effects.chain import Chain, Effect, Step, scale, scale_to_integers
+from workflow_scripts.effects.delay import RandomEcho
+from workflow_scripts.effects.filters import RandomFilter
+from workflow_scripts.effects.level import RandomGain, RandomNoise
+from workflow_scripts.effects.pitch import RandomPitchShift
+from workflow_scripts.effects.reverb import RandomReverb
 from workflow_scripts.encoders import samplecnn
+from workflow_scripts.levels import registry
 from workflow_scripts.pretraining.device import best_device
-from workflow_scripts.workers.contrastive import nt_xent
+from workflow_scripts.workers._contrastive import nt_xent
 
-EFFECTS: list[ModuleType] = [noise, gain, filter, delay, pitch, reverb]
+EFFECTS: list[ModuleType] = [noise, gain, frequency_filter, delay, pitch, reverb]
 ROOM_SECONDS = 1.0  # of the impulse response that librosa's and torchaudio's user would convolve with
 
 
@@ -44,43 +50,49 @@ class ACallAClip(Effect):
 
 def noisy(clip: Tensor, numbers: Tensor) -> Tensor:
     """White noise at 40 to 80 dB."""
-    return torchaudio.functional.add_noise(clip, torch.randn_like(clip), between(40.0, 80.0, numbers[0]).float())
+    return torchaudio.functional.add_noise(clip, torch.randn_like(clip), scale(numbers[0], low=40.0, high=80.0).float())
+
+
+def quieter(clip: Tensor, numbers: Tensor) -> Tensor:
+    """A gain of -6 to 0 dB."""
+    return torchaudio.functional.gain(clip, float(scale(numbers[0], low=-6.0, high=0.0)))
 
 
 def filtered_alike(clip: Tensor, numbers: Tensor) -> Tensor:
     """The chain's own filter: a windowed sinc."""
     high_pass = bool(numbers[0] < 0.5)
-    cutoff = float(between(*((200.0, 1200.0) if high_pass else (2200.0, 4000.0)), numbers[1])) / RATE
+    low, high = (200.0, 1200.0) if high_pass else (2200.0, 4000.0)
+    cutoff = float(scale(numbers[1], low=low, high=high)) / RATE
     half = int(4 / cutoff)
     time_ = torch.arange(-half, half + 1)
-    low = torch.sinc(2 * cutoff * time_) * torch.hann_window(2 * half + 1, periodic=False)
-    low /= low.sum()
-    return torchaudio.functional.fftconvolve(clip, (time_ == 0).float() - low if high_pass else low, mode="same")
+    kernel = torch.sinc(2 * cutoff * time_) * torch.hann_window(2 * half + 1, periodic=False)
+    kernel /= kernel.sum()
+    return torchaudio.functional.fftconvolve(clip, (time_ == 0).float() - kernel if high_pass else kernel, mode="same")
 
 
 def filtered_cheaply(clip: Tensor, numbers: Tensor) -> Tensor:
     """The cheapest filters of torchaudio, which are much less steep."""
     if numbers[0] < 0.5:
-        return torchaudio.functional.highpass_biquad(clip, RATE, float(between(200.0, 1200.0, numbers[1])))
-    return torchaudio.functional.lowpass_biquad(clip, RATE, float(between(2200.0, 4000.0, numbers[1])))
+        return torchaudio.functional.highpass_biquad(clip, RATE, float(scale(numbers[1], low=200.0, high=1200.0)))
+    return torchaudio.functional.lowpass_biquad(clip, RATE, float(scale(numbers[1], low=2200.0, high=4000.0)))
 
 
 def delayed(clip: Tensor, numbers: Tensor) -> Tensor:
     """A shift and a sum."""
-    samples = int(whole_between(4, 10, numbers[0])) * RATE // 20
+    samples = int(scale_to_integers(numbers[0], low=4, high=10)) * RATE // 20
     return clip + 0.5 * nn.functional.pad(clip[:-samples], (samples, 0))
 
 
 def shifted(clip: Tensor, numbers: Tensor) -> Tensor:
     """The vocoder of librosa, which is far quicker than torchaudio's for ratios such as these."""
-    cents = int(whole_between(-700, 700, numbers[0]))
+    cents = int(scale_to_integers(numbers[0], low=-700, high=700))
     return torch.from_numpy(librosa.effects.pitch_shift(clip.numpy(), sr=RATE, n_steps=cents / 100))
 
 
 def reverberated(clip: Tensor, numbers: Tensor) -> Tensor:
     """Convolution with decaying noise."""
     time_ = torch.arange(int(ROOM_SECONDS * RATE)) / RATE
-    response = 0.05 * torch.randn(len(time_)) * torch.exp(-time_ * float(between(3.0, 20.0, numbers[0])))
+    response = 0.05 * torch.randn(len(time_)) * torch.exp(-time_ * float(scale(numbers[0], low=3.0, high=20.0)))
     response[0] = 1
     return torchaudio.functional.fftconvolve(clip, response)[: len(clip)]
 
@@ -88,12 +100,12 @@ def reverberated(clip: Tensor, numbers: Tensor) -> Tensor:
 def calls_a_clip(like: Chain, *, filtered: Callable[[Tensor, Tensor], Tensor] = filtered_alike) -> Chain:
     """A chain with the probabilities of `like`, made of calls a clip."""
     functions: dict[type[Effect], Callable[[Tensor, Tensor], Tensor]] = {
-        noise.Noise: noisy,
-        gain.Gain: lambda clip, numbers: torchaudio.functional.gain(clip, float(between(-6.0, 0.0, numbers[0]))),
-        filter.Filter: filtered,
-        delay.Delay: delayed,
-        pitch.Pitch: shifted,
-        reverb.Reverb: reverberated,
+        RandomNoise: noisy,
+        RandomGain: quieter,
+        RandomFilter: filtered,
+        RandomEcho: delayed,
+        RandomPitchShift: shifted,
+        RandomReverb: reverberated,
     }
     return Chain(
         [
@@ -144,11 +156,11 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     device, audio = best_device(), white(given.clips)
     print(f"{given.clips} clips of {SAMPLES} samples, {given.threads} threads, {device}", flush=True)
-    for preset in (clmr_thesis, clmr_repository):
-        print_chain(preset, audio, device=device, rounds=given.rounds)
+    for variant in clmr.VARIANTS:
+        print_chain(variant, audio, device=device, rounds=given.rounds)
     print_effects(audio, device=device, rounds=given.rounds)
     if not given.without_step:
-        chain, here = clmr_thesis.build(clmr_thesis.Options(), sample_rate=RATE), audio.to(device)
+        chain, here = clmr.build(clmr.Options(), sample_rate=RATE), audio.to(device)
         times = seconds({"chain": lambda: run(chain, here), "step": training_step(here)}, rounds=1)
         share = times["chain"] / times["step"]
         print(f"SampleCNN step {times['step']:.3f} s, chain {times['chain']:.3f} s: ratio {share:.3f}", flush=True)
@@ -159,15 +171,15 @@ def run(chain: Chain, audio: Tensor) -> Tensor:
     return chain(audio, generator=torch.Generator().manual_seed(0))
 
 
-def print_chain(preset: ModuleType, audio: Tensor, *, device: torch.device, rounds: int) -> None:
+def print_chain(variant: str, audio: Tensor, *, device: torch.device, rounds: int) -> None:
     """The chain in batches on the device, and as calls a clip on the CPU."""
-    chain, here = preset.build(preset.Options(), sample_rate=RATE), audio.to(device)
+    chain = clmr.build(registry.options(clmr, {"variant": variant}), sample_rate=RATE)
+    here = audio.to(device)
     single, cheap = calls_a_clip(chain), calls_a_clip(chain, filtered=filtered_cheaply)
     work = {"batch": lambda: run(chain, here), "calls": lambda: run(single, audio), "cheap": lambda: run(cheap, audio)}
     batch, calls, least = (1000 * time_ / len(audio) for time_ in seconds(work, rounds=rounds).values())
-    name = preset.__name__.rpartition(".")[2]
     print(
-        f"{name}: {batch:.2f} ms a clip, as calls a clip {calls:.2f} ms, ratio {calls / batch:.1f}; "
+        f"{variant}: {batch:.2f} ms a clip, as calls a clip {calls:.2f} ms, ratio {calls / batch:.1f}; "
         f"with the cheapest filters {least:.2f} ms, ratio {least / batch:.1f}",
         flush=True,
     )

@@ -39,7 +39,7 @@ from workflow_scripts.networks.head_interfaces import MapsHead
 from workflow_scripts.networks.sizes.spectrogram import SAMPLE_RATE
 from workflow_scripts.pretraining.device import best_device
 from workflow_scripts.pretraining.run import Pretraining
-from workflow_scripts.workers import _separation
+from workflow_scripts.workers.separation import SOURCES
 
 WINDOW = 61792  # samples: 384 frames
 CLASSES = 50
@@ -163,10 +163,10 @@ def _head(given: argparse.Namespace, net: str) -> MapsHead:
 
 
 def _ours_separating(given: argparse.Namespace, folder: Path, *, batch: int) -> float:
-    corpus = write_corpus(folder / "tones", clips=30, seconds=8.0, task="unlabelled", stems=_separation.FOUR)
+    corpus = write_corpus(folder / "tones", clips=30, seconds=8.0, task="unlabelled", stems=SOURCES)
     config = {
         "encoder": {"name": "unet", "options": {"width": given.width}},
-        "workers": {"separation_vocals": {}},
+        "workers": {"separation": {"source": "vocals"}},
         "weighting": {"name": "equal", "options": {}},
         "augmentation": {"name": "none", "options": {}},
         "recipe": {

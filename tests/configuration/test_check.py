@@ -127,7 +127,7 @@ BAD = {
     "unknown option": ("encoders: {pase: {layers: 3}}", r"own.yaml: encoders.pase: unknown key 'layers'; .*embedding"),
     "too few values of an option": (
         "augmentations: {filter: {low_pass: [2200]}}",
-        r"own.yaml: augmentations.filter.low_pass: \[2200\] has the wrong type; allowed: tuple\[float, float\]",
+        r"own.yaml: augmentations.filter.low_pass.1: is missing",
     ),
     "option of a wrong type": (
         "encoders: {pase: {embedding: large}}",
@@ -273,15 +273,15 @@ BAD = {
     ),
     "a probability above one": (
         "augmentations: {loud: {level: gain, probability: 1.5}}",
-        r"own.yaml: augmentations.loud: probabilities of augmentations must be from 0 to 1, not 1.5",
+        r"own.yaml: augmentations.loud.probability: 1.5 is not allowed; allowed: at most 1",
     ),
     "a probability below zero in a chain": (
         "augmentations: {clmr_thesis: {reverb: -0.1}}",
-        r"own.yaml: augmentations.clmr_thesis: probabilities of augmentations must be .* not -0.1",
+        r"own.yaml: augmentations.clmr_thesis.reverb: -0.1 is not allowed; allowed: at least 0",
     ),
     "a temperature of zero": (
         "workers: {contrastive: {temperature: 0}}",
-        r"own.yaml: workers.contrastive: contrastive needs size >= 1 and temperature > 0, not 128 and 0",
+        r"own.yaml: workers.contrastive.temperature: 0 is not allowed; allowed: above 0",
     ),
     "an embedding of no size": (
         "encoders: {pase: {embedding: -1}}",
@@ -289,7 +289,7 @@ BAD = {
     ),
     "a pitch nobody hears": (
         "augmentations: {pitch: {lowest: -20000}}",
-        r"own.yaml: augmentations.pitch: pitch: lowest and highest must be from -1200 to 1200 cents, not -20000",
+        r"own.yaml: augmentations.pitch.lowest: -20000 is not allowed; allowed: at least -1200",
     ),
     "a range of a worker's feature": (
         "workers: {prosody: {lowest_hz: 900, highest_hz: 300}}",

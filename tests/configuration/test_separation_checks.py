@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.checkout import REPOSITORY
-from workflow_scripts.configuration import check
+from workflow_scripts.configuration import check, compatibility
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels import registry, unimported
 from workflow_scripts.planning.plan import Plan
@@ -133,17 +133,17 @@ def test_what_the_poster_does_can_be_planned(tmp_path):
         ),
         (
             {"sets": {"two": ["separation_bass", "separation_drums"]}, "workers": ["two"]},
-            "workers separation_bass and separation_drums need different mixtures: choose one of them",
+            "worker_sets.two: names a worker twice",
         ),
         (
             {"sets": {"two": ["separation_bass", "contrastive"]}, "workers": ["two"]},
-            "worker separation_bass mixes pieces of several clips: it goes with no worker that compares views",
+            "worker separation mixes pieces of several clips: it goes with no worker that compares views",
         ),
         (
             {"sets": {"two": ["separation_bass", "prosody"]}, "workers": ["two"]},
-            "worker separation_bass mixes pieces of several clips: it goes with no worker that compares views",
+            "worker separation mixes pieces of several clips: it goes with no worker that compares views",
         ),
-        ({"recipe": {"join_songs": True}}, "worker separation_vocals mixes pieces of several clips"),
+        ({"recipe": {"join_songs": True}}, "worker separation mixes pieces of several clips"),
         ({"augmentation": ["polarity"]}, "augmentation polarity: one_sided needs a worker that compares two views"),
         ({"head": ["msspt_icassp"], "scenario": ["three_stage"]}, "msspt_icassp cannot learn in three stages"),
         ({"floors": ["random_unet"]}, "floors: random_unet is evaluated frozen, and short_chunk_cnn reads maps"),
@@ -188,11 +188,19 @@ def test_stems_and_masks_are_asked_for_only_where_something_is_pretrained(tmp_pa
     separation(tmp_path, scenario=["supervised"], corpus=["magnatagatune"])
 
 
-@pytest.mark.parametrize("level", [name for name in registry.names("worker") if name.startswith("separation")])
-def test_planning_knows_what_a_worker_separates(level):
-    found = unimported.level("worker", level).MIX.sources
-    assert found == registry.load("worker", level).MIX.sources
-    assert len(found) == (4 if level == "separation_multiple" else 1)
+@pytest.mark.parametrize("name", [name for name in PAPER["workers"] if name.startswith("separation")])
+def test_planning_knows_what_a_worker_separates(name):
+    entry = registry.entry(PAPER["workers"], name)
+    worker = registry.load("worker", entry.level)
+    options = registry.options(worker, entry.options)
+    sources = worker.mix(options).sources
+    assert sources == worker.build(options, embedding_size=8).sources
+    assert len(sources) == (4 if name == "separation_multiple" else 1)
+
+
+def test_workers_that_need_different_mixtures_are_refused():
+    with pytest.raises(UserError, match="workers bass and drums need different mixtures: choose one of them"):
+        compatibility.require_pieces(joined=False, stored=[], mixing=["bass", "drums"], views=1)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from workflow_scripts.core import provenance, source
 from workflow_scripts.levels import registry
 
 PASE_ON_MFCC = (("encoder", "pase"), ("worker", "mfcc"))
-SEPARATIONS = ("separation_vocals", "separation_multiple")  # workers that train a U-Net
 SHORT_CHUNK = ["networks/short_chunk_cnn.py", "networks/msspt_joint.py", "heads/short_chunk_cnn.py"]
 BACK_ENDS = [*SHORT_CHUNK, "networks/log_mel.py", "networks/audio_spectrogram_transformer.py"]
 PASE = ["networks/decoder.py", "networks/heads.py", "networks/sinc.py", "networks/blocks.py"]
@@ -90,9 +89,8 @@ def test_what_the_job_does_not_use_does_not_count(package: Path, file: str) -> N
     ("module", "chosen", "files"),
     [
         *(
-            (verb, [("encoder", "unet"), ("worker", worker)], BACK_ENDS)
+            (verb, [("encoder", "unet"), ("worker", "separation")], BACK_ENDS)
             for verb in ("pretrain", "evaluate_separation")
-            for worker in SEPARATIONS
         ),
         ("embed", [("encoder", "unet")], BACK_ENDS),
         ("import_checkpoint", [("encoder", "unet")], [*BACK_ENDS, *PASE]),

@@ -7,6 +7,7 @@ import pytest
 from tests.datasets.files import put, touch
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import audioset_music
+from workflow_scripts.levels import registry
 
 HEADER = """# Segments csv created Sun Mar  5 10:54:25 2017
 # num_ytids=4, num_segs=4, num_unique_labels=3, num_positive_labels=6
@@ -90,9 +91,9 @@ def test_what_is_wrong_is_said(root, tmp_path_factory):
     with pytest.raises(UserError, match="segment lists"):
         audioset_music.index(empty, audioset_music.Options())
     with pytest.raises(UserError, match=r"lacks eval_segments\.csv"):
-        audioset_music.index(root, audioset_music.Options(segments=["eval_segments"]))
+        audioset_music.index(root, audioset_music.Options(segments=("eval_segments",)))
     put(empty, {"eval_segments.csv": HEADER + ROWS})
     with pytest.raises(UserError, match="holds no audio"):
         audioset_music.index(empty, audioset_music.Options())
     with pytest.raises(UserError, match="exact or subtree"):
-        audioset_music.Options(labels="both")
+        registry.options(audioset_music, {"labels": "both"})

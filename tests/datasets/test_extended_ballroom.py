@@ -9,6 +9,7 @@ from tests.datasets.files import put, touch
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import _splits
 from workflow_scripts.datasets import extended_ballroom as ballroom
+from workflow_scripts.levels import registry
 
 TRACKS = Path(__file__).parents[3] / "shared" / "reference" / "lists" / "extended_ballroom_tracks.csv"
 NINE = sorted(ballroom.ALL_CLASSES - ballroom.DROPPED)
@@ -125,7 +126,7 @@ def test_no_xml_and_no_audio(tmp_path):
     with pytest.raises(UserError, match="holds no audio"):
         ballroom.index(write(tmp_path, thirteen(), audio=False), ballroom.Options())
     with pytest.raises(UserError, match="nine or all"):
-        ballroom.Options(classes="eight")
+        registry.options(ballroom, {"classes": "eight"})
 
 
 @pytest.mark.skipif(not TRACKS.is_file(), reason="the list of real tracks is not at hand")

@@ -8,6 +8,7 @@ import pytest
 from tests.datasets.files import put, touch
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import folder
+from workflow_scripts.levels import registry
 
 AUDIO = Path(__file__).parents[3] / "shared" / "audio"
 
@@ -130,11 +131,11 @@ def test_an_unusable_csv_is_one_clear_error(tmp_path, content, message):
 
 def test_contradictory_options():
     with pytest.raises(UserError, match="belong together"):
-        folder.Options(labels="csv")
+        registry.options(folder, {"labels": "csv"})
     with pytest.raises(UserError, match="belong together"):
-        folder.Options(csv="x.csv")
+        registry.options(folder, {"csv": "x.csv"})
     with pytest.raises(UserError, match="multilabel needs"):
-        folder.Options(labels="folders", multilabel=True)
+        registry.options(folder, {"labels": "folders", "multilabel": True})
 
 
 def test_nothing_to_index(tmp_path):

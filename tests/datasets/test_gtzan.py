@@ -5,6 +5,7 @@ import pytest
 from tests.datasets.files import touch
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import gtzan
+from workflow_scripts.levels import registry
 
 
 def files(folder: str = "genres/", suffix: str = ".wav", names=None) -> list[str]:
@@ -51,4 +52,4 @@ def test_what_is_wrong_is_said(tmp_path):
     with pytest.raises(UserError, match="bring your own copy"):
         gtzan.index(tmp_path, gtzan.Options())
     with pytest.raises(UserError, match="fault_filtered or corpus"):
-        gtzan.Options(split="all")
+        registry.options(gtzan, {"split": "all"})

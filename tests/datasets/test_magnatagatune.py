@@ -11,6 +11,7 @@ from tests.checkout import SHARED, needs_shared
 from tests.datasets.files import put, touch
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import magnatagatune
+from workflow_scripts.levels import registry
 
 LISTS = SHARED / "reference" / "lists"
 SONG = "c/some_band-some_album-01-some_song"
@@ -104,7 +105,7 @@ def test_what_is_missing_is_said(tmp_path):
     with pytest.raises(UserError, match=r"mp3\.zip\.001"):
         magnatagatune.index(tmp_path, magnatagatune.Options())
     with pytest.raises(UserError, match="folders or filtered"):
-        magnatagatune.Options(split="lee")
+        registry.options(magnatagatune, {"split": "lee"})
 
 
 @needs_shared

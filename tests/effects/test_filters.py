@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.effects.signals import RATE, level, tones, white
-from workflow_scripts.effects.filters import filtered
+from workflow_scripts.effects.filters import apply_filters
 
 
 def through(audio, hertz: float, *, high_pass: bool, rate: int = RATE):
     rows = torch.ones(len(audio), dtype=torch.float64)
-    return filtered(audio, cutoffs=rows * hertz / rate, high_pass=rows.bool() == high_pass)
+    return apply_filters(audio, cutoffs=rows * hertz / rate, high_pass=rows.bool() == high_pass)
 
 
 @settings(deadline=None, max_examples=15)
@@ -56,8 +56,8 @@ def test_each_example_has_its_own_filter():
     audio = white(3)
     cutoffs = torch.tensor([200, 2200, 4000], dtype=torch.float64) / RATE
     high_pass = torch.tensor([True, False, False])
-    together = filtered(audio, cutoffs=cutoffs, high_pass=high_pass)
+    together = apply_filters(audio, cutoffs=cutoffs, high_pass=high_pass)
     for row in range(3):
         one = slice(row, row + 1)
-        alone = filtered(audio[one], cutoffs=cutoffs[one], high_pass=high_pass[one])
+        alone = apply_filters(audio[one], cutoffs=cutoffs[one], high_pass=high_pass[one])
         torch.testing.assert_close(together[one], alone, rtol=0, atol=1e-6)

@@ -6,36 +6,36 @@ import pytest
 import torch
 
 from tests.effects.signals import white
-from workflow_scripts.effects.level import amplified, inverted, noisy
+from workflow_scripts.effects.level import add_noise, change_gain, invert_polarity
 
 
 def test_polarity_changes_the_sign_alone():
     audio = white(2)
-    assert torch.equal(inverted(audio), -audio)
+    assert torch.equal(invert_polarity(audio), -audio)
 
 
 def test_gain_is_in_decibels():
     audio = white(3)
-    louder = amplified(audio, decibels=torch.tensor([-20.0, 0.0, 6.0206]))
+    louder = change_gain(audio, decibels=torch.tensor([-20.0, 0.0, 6.0206]))
     torch.testing.assert_close(louder.std(dim=1) / audio.std(dim=1), torch.tensor([0.1, 1.0, 2.0]))
 
 
 def test_noise_has_the_ratio_asked_for_and_belongs_to_the_seed():
     audio = white(3)
     ratios = torch.tensor([0.01, 0.1, 0.01])
-    noise = noisy(audio, ratios=ratios, seeds=[1, 2, 3]) - audio
+    noise = add_noise(audio, ratios=ratios, seeds=[1, 2, 3]) - audio
     torch.testing.assert_close(noise.std(dim=1) / audio.std(dim=1), ratios, rtol=0.02, atol=0)
     assert abs(torch.corrcoef(noise)[0, 2]) < 0.02
-    alone = noisy(audio[2:], ratios=ratios[2:], seeds=[3]) - audio[2:]
+    alone = add_noise(audio[2:], ratios=ratios[2:], seeds=[3]) - audio[2:]
     torch.testing.assert_close(alone[0], noise[2])
 
 
 def test_noise_at_40_db_is_40_db_down():
     audio = white(1)
-    noise = noisy(audio, ratios=torch.tensor([0.01]), seeds=[5]) - audio
+    noise = add_noise(audio, ratios=torch.tensor([0.01]), seeds=[5]) - audio
     decibels = 10 * (audio.square().mean() / noise.square().mean()).log10()
     assert float(decibels) == pytest.approx(40, abs=0.1)
 
 
 def test_silence_stays_silent():
-    assert not noisy(torch.zeros(1, 100), ratios=torch.tensor([0.01]), seeds=[0]).any()
+    assert not add_noise(torch.zeros(1, 100), ratios=torch.tensor([0.01]), seeds=[0]).any()

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from tests.effects.signals import RATE, decay_seconds, white
-from workflow_scripts.effects.filters import filtered
-from workflow_scripts.effects.reverb import ALL_PASSES, COMBS, feedbacks, reverberated
+from workflow_scripts.effects.filters import apply_filters
+from workflow_scripts.effects.reverb import ALL_PASSES, COMBS, add_reverb, comb_feedback
 
 
 def room(audio: Tensor, *, reverberance: float, damping: float = 0, room: float = 100, rate: int = RATE) -> Tensor:
     ones = torch.ones(len(audio))
-    return reverberated(
+    return add_reverb(
         audio, reverberance=reverberance * ones, damping=damping * ones, room=room * ones, sample_rate=rate
     )
 
@@ -45,7 +45,7 @@ def recursive_response(*, feedback: float, dullness: float, size: float, samples
 
 def test_the_spectrum_is_that_of_the_recursive_network_even_where_it_rings_for_long():
     heard = room(click(1.0, rate=16000), reverberance=95, damping=40, room=80, rate=16000)[0].double().numpy()
-    feedback = float(feedbacks(torch.tensor(95.0)))
+    feedback = float(comb_feedback(torch.tensor(95.0)))
     expected = recursive_response(feedback=feedback, dullness=0.32, size=0.82 * 16000 / 44100, samples=16000)
     expected[0] += 1
     assert np.abs(expected[1:]).max() > 0.01
@@ -53,7 +53,7 @@ def test_the_spectrum_is_that_of_the_recursive_network_even_where_it_rings_for_l
 
 
 def test_feedback_goes_from_low_to_high_with_losses_in_equal_ratios():
-    found = feedbacks(torch.tensor([0.0, 50.0, 100.0]))
+    found = comb_feedback(torch.tensor([0.0, 50.0, 100.0]))
     np.testing.assert_allclose(found, [0.3, 1 - (0.7 * 0.02) ** 0.5, 0.98])
 
 
@@ -63,7 +63,7 @@ def test_the_reverberation_time_is_that_of_the_combs(size, reverberance):
     response = room(click(8), reverberance=reverberance, room=size)[0, 1:]  # without the audio itself
     # one round takes a comb its delay and leaves `feedback` of the amplitude; 60 dB are a factor of 1000
     round_seconds = torch.tensor(COMBS).double().mean() * (0.1 + 0.9 * size / 100) / 44100
-    rounds = -3 / feedbacks(torch.tensor(float(reverberance))).log10()
+    rounds = -3 / comb_feedback(torch.tensor(float(reverberance))).log10()
     # even the least damping, 0.2, shortens what is heard of all frequencies together by a few per cent
     assert decay_seconds(response) == pytest.approx(float(rounds * round_seconds), rel=0.15)
 
@@ -80,7 +80,7 @@ def test_damping_takes_the_heights_first():
     sparkling, dull = (room(click(8), reverberance=70, damping=damping)[:, 1:] for damping in (0, 100))
     times = [
         [
-            decay_seconds(filtered(response, cutoffs=torch.tensor([0.2]), high_pass=torch.tensor([high_pass]))[0])
+            decay_seconds(apply_filters(response, cutoffs=torch.tensor([0.2]), high_pass=torch.tensor([high_pass]))[0])
             for high_pass in (False, True)
         ]
         for response in (sparkling, dull)
@@ -101,10 +101,10 @@ def test_each_example_has_its_own_room():
     audio = white(3)
     names = ("reverberance", "damping", "room")
     given = {name: torch.tensor([0.0, 50.0, 100.0]).roll(shift) for shift, name in enumerate(names)}
-    together = reverberated(audio, **given, sample_rate=RATE)
+    together = add_reverb(audio, **given, sample_rate=RATE)
     for row in range(3):
         alone = {name: values[row : row + 1] for name, values in given.items()}
-        found = reverberated(audio[row : row + 1], **alone, sample_rate=RATE)
+        found = add_reverb(audio[row : row + 1], **alone, sample_rate=RATE)
         torch.testing.assert_close(together[row : row + 1], found, rtol=0, atol=1e-4)
 
 

@@ -11,7 +11,8 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import cpc
 from workflow_scripts.levels import registry
 from workflow_scripts.workers import predictive_coding
-from workflow_scripts.workers.predictive_coding import Draws, Options
+from workflow_scripts.workers._predictive_coding import Draws
+from workflow_scripts.workers.predictive_coding import Options
 
 SMALL = {"width": 0.02}
 

@@ -376,7 +376,7 @@ def test_runs_that_separate_are_judged_by_songs_they_did_not_hear(plan: Plan) ->
     job = found.evaluate_separation(SEPARATING)
     assert json.loads(job.config) == {
         "encoder": {"name": "unet", "options": {}},
-        "worker": "separation_drums",
+        "worker": {"name": "separation", "options": {"source": "drums"}},
         "split": "test",
     }
     assert ["evaluate_separation", f"results/pretrained/{path_of(SEPARATING)}/separation.json"] in [

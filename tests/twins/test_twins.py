@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from workflow_scripts.configuration.twin import TwinOptions
-from workflow_scripts.datasets import _fma, extended_ballroom, openmic
+from workflow_scripts.datasets import extended_ballroom, fma, openmic
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.dataset_index import DatasetIndex
 
@@ -23,11 +23,16 @@ CLIPS = {
 NAMES = list(CLIPS)
 
 
+def loader_of(name: str) -> tuple[str, dict[str, str]]:
+    """Level of a data set, and its options on which the files depend."""
+    return ("fma", {"subset": name.removeprefix("fma_")}) if name.startswith("fma_") else (name, {})
+
+
 def make(name: str, root: Path, **given) -> DatasetIndex:
-    options = {"clips": CLIPS[name], "clip_seconds": 1.0, **given}
-    registry.load("twin", name).write(root, TwinOptions(**options))
-    module = registry.load("dataset", name)
-    return module.index(root, module.Options())
+    size = {"clips": CLIPS[name], "clip_seconds": 1.0, **given}
+    loader, options = loader_of(name)
+    registry.load("twin", loader).write(root, TwinOptions(**size), **options)
+    return index_of(name, root)
 
 
 def digests(root: Path) -> dict[str, str]:
@@ -44,8 +49,9 @@ def roots(tmp_path_factory) -> dict[str, Path]:
 
 
 def index_of(name: str, root: Path) -> DatasetIndex:
-    module = registry.load("dataset", name)
-    return module.index(root, module.Options())
+    loader, options = loader_of(name)
+    module = registry.load("dataset", loader)
+    return module.index(root, registry.options(module, options))
 
 
 def test_every_named_data_set_but_folder_has_a_twin():
@@ -55,7 +61,7 @@ def test_every_named_data_set_but_folder_has_a_twin():
 @pytest.mark.parametrize("name", NAMES)
 def test_the_real_loader_reads_every_clip_of_the_length_asked_for(name, roots):
     index = index_of(name, roots[name])
-    assert index.task == registry.fact("dataset", name, "TASK")
+    assert index.task == registry.load("dataset", loader_of(name)[0]).TASK
     if name != "extended_ballroom":  # which leaves four classes out
         assert len(index.clips) == CLIPS[name]
     for path in index.clips["path"]:
@@ -136,7 +142,7 @@ def test_fma_table_has_the_real_shape_and_the_subset_trap(roots):
     assert {len(row) for row in rows} == {53}
     assert rows[0][0] == rows[1][0] == ""
     assert rows[2] == ["track_id"] + [""] * 52
-    tracks = _fma.read_tracks(path)
+    tracks = fma.read_tracks(path)
     marked = tracks["subset"].value_counts()
     assert marked["small"] > 0 < marked["medium"]
     assert set(marked.index) & {"large", "full"}

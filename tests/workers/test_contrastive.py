@@ -12,10 +12,12 @@ from torch.nn import functional
 
 from tests import golden, processes
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.levels import registry
 from workflow_scripts.networks.interfaces import Batch
 from workflow_scripts.pretraining import distributed
 from workflow_scripts.workers import contrastive
-from workflow_scripts.workers.contrastive import Options, nt_xent
+from workflow_scripts.workers._contrastive import ContrastiveWorker, nt_xent
+from workflow_scripts.workers.contrastive import Options
 
 
 def test_loss_and_gradients_equal_the_official_code():
@@ -51,7 +53,7 @@ def test_the_loss_is_its_definition(clips, size, temperature, scale, seed):
     torch.testing.assert_close(found.double(), torch.tensor(total / (2 * clips)).double(), rtol=1e-4, atol=1e-4)
 
 
-def worker(**options) -> contrastive.ContrastiveWorker:
+def worker(**options) -> ContrastiveWorker:
     torch.manual_seed(0)
     return contrastive.build(Options(**options), embedding_size=6)
 
@@ -113,7 +115,7 @@ def test_the_loss_is_float32_under_autocast():
 @pytest.mark.parametrize("bad", [{"projector": "cubic"}, {"size": 0}, {"temperature": 0.0}])
 def test_impossible_options_are_refused(bad):
     with pytest.raises(UserError, match=next(iter(bad))):
-        Options(**bad)
+        registry.options(contrastive, bad)
 
 
 def given_views() -> torch.Tensor:

@@ -8,16 +8,18 @@ import torch
 from tests import processes
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import cpc, pase
+from workflow_scripts.levels import registry
 from workflow_scripts.networks.interfaces import Batch
 from workflow_scripts.pretraining import distributed
 from workflow_scripts.workers import predictive_coding
-from workflow_scripts.workers.predictive_coding import Draws, Options
+from workflow_scripts.workers._predictive_coding import Draws, PredictiveCodingWorker
+from workflow_scripts.workers.predictive_coding import Options
 
 SMALL = {"steps": 3, "negatives": 4, "window": 7, "context": 2}
 LATENT = 5
 
 
-def worker(**options) -> predictive_coding.PredictiveCodingWorker:
+def worker(**options) -> PredictiveCodingWorker:
     torch.manual_seed(0)
     return predictive_coding.build(Options(**SMALL | options), embedding_size=LATENT + 2)
 
@@ -60,10 +62,10 @@ def test_a_step_draws_from_torch_and_nothing_else():
 
 def test_every_window_but_the_last_comes_up():
     built, (latent, _) = worker(), parts()
-    draws = [built._draws(latent) for _ in range(60)]
+    draws = [built._draw(latent) for _ in range(60)]
     assert {each.first for each in draws} == {0, 1, 2}
     assert all(sorted(order.tolist()) == list(range(30)) for each in draws for order in each.orders)
-    assert {built._draws(latent[:, :7]).first for _ in range(9)} == {0}
+    assert {built._draw(latent[:, :7]).first for _ in range(9)} == {0}
 
 
 def test_a_predictable_sequence_is_learned():
@@ -115,7 +117,7 @@ def test_too_few_frames_are_a_clear_error():
 @pytest.mark.parametrize("bad", [{"steps": 0}, {"negatives": 0}, {"context": 0}, {"window": 3}])
 def test_impossible_options_are_refused(bad):
     with pytest.raises(UserError, match=next(iter(bad))):
-        Options(**SMALL | bad)
+        registry.options(predictive_coding, SMALL | bad)
 
 
 def loss_and_gradient(frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -17,8 +17,8 @@ from workflow_scripts.levels import registry
 from workflow_scripts.networks.decoder import MirroredDecoder, WaveformDecoder
 from workflow_scripts.networks.heads import RegressionHead, stack_neighbours
 from workflow_scripts.networks.interfaces import Batch
-from workflow_scripts.workers import lps, mfcc, prosody, waveform
-from workflow_scripts.workers._feature_regression import FeatureOptions, FeatureWorker
+from workflow_scripts.workers import chroma, lps, mfcc, prosody, waveform
+from workflow_scripts.workers._feature_regression import FeatureWorker
 
 WORKERS = {"waveform": 1, "lps": 1025, "prosody": 4, "mfcc": 20, "chroma": 12, "tempogram": 384}
 FEATURES = [name for name in WORKERS if name != "waveform"]
@@ -209,25 +209,25 @@ def test_power_is_computed_once_for_all_workers():
 
 
 @pytest.mark.parametrize(
-    ("options", "bad"),
+    ("level", "bad"),
     [
-        (FeatureOptions, {"targets": "whitened"}),
-        (FeatureOptions, {"neighbours": 2}),
-        (FeatureOptions, {"hidden": 0}),
-        (waveform.Options, {"width": 0}),
-        (waveform.Options, {"decoder": "reversed"}),
-        (lps.Options, {"definition": "librosa"}),
-        (mfcc.Options, {"deltas": 3}),
-        (mfcc.Options, {"deltas": -1}),
-        (prosody.Options, {"pitch": "mel"}),
-        (prosody.Options, {"pitch": "hertz", "definition": "official"}),
-        (prosody.Options, {"lowest_hz": 500.0, "highest_hz": 100.0}),
-        (prosody.Options, {"lowest_hz": 500.0, "definition": "official"}),
+        (chroma, {"targets": "whitened"}),
+        (chroma, {"neighbours": 2}),
+        (chroma, {"hidden": 0}),
+        (waveform, {"width": 0}),
+        (waveform, {"decoder": "reversed"}),
+        (lps, {"definition": "librosa"}),
+        (mfcc, {"deltas": 3}),
+        (mfcc, {"deltas": -1}),
+        (prosody, {"pitch": "mel"}),
+        (prosody, {"pitch": "hertz", "definition": "official"}),
+        (prosody, {"lowest_hz": 500.0, "highest_hz": 100.0}),
+        (prosody, {"lowest_hz": 500.0, "definition": "official"}),
     ],
 )
-def test_impossible_options_are_refused(options, bad):
+def test_impossible_options_are_refused(level, bad):
     with pytest.raises(UserError, match=next(iter(bad))):
-        options(**bad)
+        registry.options(level, bad)
 
 
 @pytest.mark.parametrize(("pitch", "expected"), [("log", np.log(220)), ("hertz", 220)])

@@ -1,1 +1,1 @@
-"""Augmentations of the audio an encoder hears, one file each."""
+"""Augmentations of the audio that an encoder receives, one file each."""

@@ -1,20 +1,26 @@
-"""Random crops alone: of each clip two pieces are drawn independently, and heard as recorded (thesis, section 3.1).
+"""Random crops alone: two pieces of each clip are drawn independently and stay as recorded (thesis, section 3.1).
 
-The pieces are drawn wherever a worker needs two views; so beside the other augmentations there are crops too.
+The pieces are drawn wherever a worker needs two views, so the other augmentations include crops too.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from workflow_scripts.augmentations._chain import Chain
+from workflow_scripts.levels.options import LevelOptions
+
+if TYPE_CHECKING:
+    from workflow_scripts.effects.chain import Chain
+
+LABEL = "crops alone"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """No options: how long a piece is, and whether it comes from a clip or from a song, are numbers of the recipe."""
+class Options(LevelOptions):
+    """No options: the length of a piece, and whether it comes from a clip or from a song, are numbers of the recipe."""
 
 
-def build(options: Options, *, sample_rate: int) -> Chain:  # noqa: ARG001 - one shape for all augmentations
+def build(options: Options, *, sample_rate: int) -> Chain:
     """Build a chain without effects."""
+    from workflow_scripts.effects.chain import Chain
+
     return Chain([])

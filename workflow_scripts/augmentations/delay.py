@@ -1,57 +1,50 @@
-"""Delay: the audio is heard once more after a while."""
+"""Delay: the audio is added once more after a while."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
-from torch import Tensor
+from pydantic import Field, model_validator
 
-from workflow_scripts.augmentations._chain import Alone, Chain, Effect, whole_between
-from workflow_scripts.core.errors import UserError
-from workflow_scripts.effects.delay import delayed
+from workflow_scripts.augmentations._single_effect import SingleEffectOptions, chain_of, require_order
+
+if TYPE_CHECKING:
+    from workflow_scripts.effects.chain import Chain
+
+LABEL = "delay"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options(Alone):
-    """Options of the delay.
+class Options(SingleEffectOptions):
+    """Options of every single effect, and the delays, all equally likely; the defaults are the thesis's (3.1)."""
 
-    `shortest` to `longest`, both included, in steps of `step`: the delays in ms, all with equal chance. `factor`: of
-    the delayed audio. Those are the thesis's (section 3.1). `halved`: what is heard is half the sum, as in the code.
-    """
-
-    shortest: int = 200
-    longest: int = 500
-    step: int = 50
+    shortest: int = Field(default=200, ge=0)
+    """Shortest delay in ms."""
+    longest: int = Field(default=500, ge=0)
+    """Longest delay in ms."""
+    step: int = Field(default=50, ge=1)
+    """Difference between neighbouring delays in ms."""
     factor: float = 0.5
+    """Factor on the delayed audio."""
     halved: bool = False
+    """Return half the sum of audio and delayed audio, as in the code."""
 
-    def __post_init__(self) -> None:
-        """Raise `UserError` for delays that cannot be."""
-        super().__post_init__()
-        if not (0 <= self.shortest <= self.longest and self.step > 0):
-            raise UserError(
-                f"delay: must go upwards from 0 or more in steps above 0, not from {self.shortest} to {self.longest} "
-                f"in steps of {self.step}"
-            )
-
-
-class Delay(Effect):
-    """Adds an echo."""
-
-    numbers = 1
-
-    def __init__(self, options: Options, *, sample_rate: int) -> None:
-        """Draw as `options` say."""
-        self.options, self.sample_rate = options, sample_rate
-
-    def __call__(self, audio: Tensor, numbers: Tensor) -> Tensor:
-        """Return the audio with its echo."""
-        steps = whole_between(0, (self.options.longest - self.options.shortest) // self.options.step, numbers[:, 0])
-        milliseconds = self.options.shortest + self.options.step * steps
-        sum_ = delayed(audio, delays=milliseconds * self.sample_rate // 1000, factor=self.options.factor)
-        return sum_ / 2 if self.options.halved else sum_
+    @model_validator(mode="after")
+    def _require_order(self) -> Self:
+        """Raise `ValueError` for bounds in the wrong order."""
+        require_order("delay", self.shortest, self.longest)
+        return self
 
 
 def build(options: Options, *, sample_rate: int) -> Chain:
-    """Build it for audio of `sample_rate` Hz."""
-    return options.chain(Delay(options, sample_rate=sample_rate))
+    """Build the augmentation for audio of `sample_rate` Hz."""
+    from workflow_scripts.effects.delay import RandomEcho
+
+    echo = RandomEcho(
+        shortest=options.shortest,
+        longest=options.longest,
+        step=options.step,
+        factor=options.factor,
+        halved=options.halved,
+        sample_rate=sample_rate,
+    )
+    return chain_of(echo, options)

@@ -2,41 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
-from torch import Tensor
+from pydantic import model_validator
 
-from workflow_scripts.augmentations._chain import Alone, Chain, Effect, between, require_order
-from workflow_scripts.effects.level import amplified
+from workflow_scripts.augmentations._single_effect import SingleEffectOptions, chain_of, require_order
+
+if TYPE_CHECKING:
+    from workflow_scripts.effects.chain import Chain
+
+LABEL = "gain"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options(Alone):
-    """`lowest` and `highest`: bounds of the gain in dB (thesis, section 3.1)."""
+class Options(SingleEffectOptions):
+    """Options of every single effect, and the range of the gain."""
 
     lowest: float = -6.0
+    """Lowest gain in dB (thesis, section 3.1)."""
     highest: float = 0.0
+    """Highest gain in dB (thesis, section 3.1)."""
 
-    def __post_init__(self) -> None:
-        """Raise `UserError` for bounds in the wrong order."""
-        super().__post_init__()
+    @model_validator(mode="after")
+    def _require_order(self) -> Self:
+        """Raise `ValueError` for bounds in the wrong order."""
         require_order("gain", self.lowest, self.highest)
+        return self
 
 
-class Gain(Effect):
-    """Changes the level by a uniformly drawn number of dB."""
+def build(options: Options, *, sample_rate: int) -> Chain:
+    """Build the augmentation."""
+    from workflow_scripts.effects.level import RandomGain
 
-    numbers = 1
-
-    def __init__(self, options: Options) -> None:
-        """Draw as `options` say."""
-        self.options = options
-
-    def __call__(self, audio: Tensor, numbers: Tensor) -> Tensor:
-        """Return the audio at another level."""
-        return amplified(audio, decibels=between(self.options.lowest, self.options.highest, numbers[:, 0]))
-
-
-def build(options: Options, *, sample_rate: int) -> Chain:  # noqa: ARG001 - one shape for all augmentations
-    """Build it."""
-    return options.chain(Gain(options))
+    return chain_of(RandomGain(lowest=options.lowest, highest=options.highest), options)

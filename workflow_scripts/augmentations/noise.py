@@ -2,48 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
-from torch import Tensor
+from pydantic import Field, model_validator
 
-from workflow_scripts.augmentations._chain import Alone, Chain, Effect, between, require_order
-from workflow_scripts.effects.level import noisy
+from workflow_scripts.augmentations._single_effect import SingleEffectOptions, chain_of, require_order
 
-SEEDS = 2**53  # as many as a float64 from 0 to 1 tells apart
+if TYPE_CHECKING:
+    from workflow_scripts.effects.chain import Chain
+
+LABEL = "noise"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options(Alone):
-    """`least` and `most`: bounds of the noise's deviation as a share of the audio's.
+class Options(SingleEffectOptions):
+    """Options of every single effect, and the range of the noise's standard deviation.
 
     The thesis says "high signal-to-noise ratio"; the defaults are those of torchaudio-augmentations, 80 to 40 dB.
     """
 
-    least: float = 0.0001
-    most: float = 0.01
+    least: float = Field(default=0.0001, ge=0)
+    """Smallest standard deviation of the noise, as a share of the audio's."""
+    most: float = Field(default=0.01, ge=0)
+    """Largest standard deviation of the noise, as a share of the audio's."""
 
-    def __post_init__(self) -> None:
-        """Raise `UserError` for bounds in the wrong order."""
-        super().__post_init__()
-        require_order("noise", 0, self.least)
+    @model_validator(mode="after")
+    def _require_order(self) -> Self:
+        """Raise `ValueError` for bounds in the wrong order."""
         require_order("noise", self.least, self.most)
+        return self
 
 
-class Noise(Effect):
-    """Adds noise of a uniformly drawn deviation."""
+def build(options: Options, *, sample_rate: int) -> Chain:
+    """Build the augmentation."""
+    from workflow_scripts.effects.level import RandomNoise
 
-    numbers = 2
-
-    def __init__(self, options: Options) -> None:
-        """Draw as `options` say."""
-        self.options = options
-
-    def __call__(self, audio: Tensor, numbers: Tensor) -> Tensor:
-        """Return the audio with noise."""
-        ratios = between(self.options.least, self.options.most, numbers[:, 0])
-        return noisy(audio, ratios=ratios, seeds=(numbers[:, 1] * SEEDS).long().tolist())
-
-
-def build(options: Options, *, sample_rate: int) -> Chain:  # noqa: ARG001 - one shape for all augmentations
-    """Build it."""
-    return options.chain(Noise(options))
+    return chain_of(RandomNoise(least=options.least, most=options.most), options)

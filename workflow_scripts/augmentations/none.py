@@ -1,28 +1,23 @@
-"""No augmentation: the encoder hears the audio as recorded."""
+"""No augmentation: the encoder receives the audio as recorded."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+from workflow_scripts.levels.options import LevelOptions
 
-from workflow_scripts.networks.interfaces import Augmentation
+if TYPE_CHECKING:
+    from workflow_scripts.effects.chain import Chain
+
+LABEL = "none"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(LevelOptions):
     """No options."""
 
 
-class Unchanged(Augmentation):
-    """Returns its input."""
+def build(options: Options, *, sample_rate: int) -> Chain:
+    """Build a chain without effects."""
+    from workflow_scripts.effects.chain import Chain
 
-    def __call__(self, audio: Tensor, *, generator: torch.Generator) -> Tensor:  # noqa: ARG002 - one shape for all
-        """Return `audio` itself."""
-        return audio
-
-
-def build(options: Options, *, sample_rate: int) -> Unchanged:  # noqa: ARG001 - one shape for all augmentations
-    """Build it."""
-    return Unchanged()
+    return Chain([])

@@ -1,54 +1,43 @@
-"""Pitch: the audio is transposed; its tempo stays."""
+"""Pitch shift: the audio is transposed; its tempo stays."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
-from torch import Tensor
+from pydantic import Field, model_validator
 
-from workflow_scripts.augmentations._chain import Alone, Chain, Effect, require_order, whole_between
-from workflow_scripts.core.errors import UserError
-from workflow_scripts.effects.pitch import shifted
+from workflow_scripts.augmentations._single_effect import SingleEffectOptions, chain_of, require_order
 
-OCTAVE = 1200  # cents; the thesis needs 700, and time and memory grow with the ratio of the speeds
+if TYPE_CHECKING:
+    from workflow_scripts.effects.chain import Chain
+
+LABEL = "pitch"
+
+# Cents. The thesis needs 700; beyond an octave too little of the sound is left, and time and memory grow with the ratio
+# of the speeds.
+OCTAVE = 1200
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options(Alone):
-    """`lowest` and `highest`: bounds of the interval in cents, whole numbers.
+class Options(SingleEffectOptions):
+    """Options of every single effect, and the range of the interval.
 
     The thesis says a fifth down to a fifth up (section 3.1), which is 700 cents.
     """
 
-    lowest: int = -700
-    highest: int = 700
+    lowest: int = Field(default=-700, ge=-OCTAVE, le=OCTAVE)
+    """Lowest interval in cents."""
+    highest: int = Field(default=700, ge=-OCTAVE, le=OCTAVE)
+    """Highest interval in cents."""
 
-    def __post_init__(self) -> None:
-        """Raise `UserError` for bounds in the wrong order or beyond an octave."""
-        super().__post_init__()
+    @model_validator(mode="after")
+    def _require_order(self) -> Self:
+        """Raise `ValueError` for bounds in the wrong order."""
         require_order("pitch", self.lowest, self.highest)
-        if not -OCTAVE <= self.lowest <= self.highest <= OCTAVE:
-            raise UserError(
-                f"pitch: lowest and highest must be from {-OCTAVE} to {OCTAVE} cents, not {self.lowest} and "
-                f"{self.highest}: beyond an octave too little of the sound is left"
-            )
-
-
-class Pitch(Effect):
-    """Shifts the pitch by a uniformly drawn interval."""
-
-    numbers = 1
-
-    def __init__(self, options: Options, *, sample_rate: int) -> None:
-        """Draw as `options` say."""
-        self.options, self.sample_rate = options, sample_rate
-
-    def __call__(self, audio: Tensor, numbers: Tensor) -> Tensor:
-        """Return the audio transposed."""
-        cents = whole_between(self.options.lowest, self.options.highest, numbers[:, 0])
-        return shifted(audio, cents=cents, sample_rate=self.sample_rate)
+        return self
 
 
 def build(options: Options, *, sample_rate: int) -> Chain:
-    """Build it for audio of `sample_rate` Hz."""
-    return options.chain(Pitch(options, sample_rate=sample_rate))
+    """Build the augmentation for audio of `sample_rate` Hz."""
+    from workflow_scripts.effects.pitch import RandomPitchShift
+
+    return chain_of(RandomPitchShift(lowest=options.lowest, highest=options.highest, sample_rate=sample_rate), options)

@@ -1,30 +1,23 @@
-"""Polarity: the sign of the samples is changed."""
+"""Polarity inversion: the sign of all samples changes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+from workflow_scripts.augmentations._single_effect import SingleEffectOptions, chain_of
 
-from workflow_scripts.augmentations._chain import Alone, Chain, Effect
-from workflow_scripts.effects.level import inverted
+if TYPE_CHECKING:
+    from workflow_scripts.effects.chain import Chain
 
-
-@dataclass(frozen=True, kw_only=True)
-class Options(Alone):
-    """Only those of every effect."""
+LABEL = "polarity"
 
 
-class Polarity(Effect):
-    """Inverts the audio."""
-
-    numbers = 0
-
-    def __call__(self, audio: Tensor, numbers: Tensor) -> Tensor:  # noqa: ARG002 - one shape for all effects
-        """Return the audio with the opposite polarity."""
-        return inverted(audio)
+class Options(SingleEffectOptions):
+    """Options of every single effect."""
 
 
-def build(options: Options, *, sample_rate: int) -> Chain:  # noqa: ARG001 - one shape for all augmentations
-    """Build it."""
-    return options.chain(Polarity())
+def build(options: Options, *, sample_rate: int) -> Chain:
+    """Build the augmentation."""
+    from workflow_scripts.effects.level import PolarityInversion
+
+    return chain_of(PolarityInversion(), options)

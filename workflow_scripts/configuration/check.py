@@ -24,6 +24,7 @@ from workflow_scripts.core import source
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.validation import parse
 from workflow_scripts.levels import registry, unimported
+from workflow_scripts.levels.dataset_facts import remotes
 from workflow_scripts.levels.factors import FACTORS, NONE, PRETRAINING
 from workflow_scripts.planning import plan
 
@@ -58,8 +59,6 @@ GRID_DEFAULTS: dict[str, list[Any]] = {
     "head": ["linear"],
     "fraction": ["100pct"],
 }
-#: how a data set states that nothing can be downloaded: `REMOTES = {}`
-NO_FILES = ast.dump(ast.Dict(keys=[], values=[]))
 #: annotations of options as YAML writes them; a bool is no number
 PLAIN_TYPES: dict[str, tuple[type, ...]] = {"bool": (bool,), "int": (int,), "float": (int, float), "str": (str,)}
 
@@ -185,7 +184,7 @@ def _check_levels(config: Mapping[str, Any], *, where: str) -> None:
 def _check_worker_sets(config: Mapping[str, Any], *, where: str) -> None:
     for name in config["workers"]:
         level = registry.entry(config["workers"], name).level
-        if level != name and registry.fact("worker", level, "PRECOMPUTED"):
+        if level != name and registry.load("worker", level).PRECOMPUTED:
             raise UserError(f"{where}: workers.{name}: {level} stores its targets under its own name: call it {level}")
     for name, members in config["worker_sets"].items():
         for worker in members:
@@ -204,8 +203,8 @@ def _check_datasets(config: Mapping[str, Any], *, where: str) -> None:
         _check_options("dataset", entry["loader"], entry.get("options") or {}, where=f"{key}.options")
         if entry["source"] == "local" and not entry.get("path"):
             raise UserError(f"{key}: source local needs a path: the folder that holds your copy")
-        files = registry.declared("dataset", entry["loader"], "REMOTES")
-        if entry["source"] == "download" and files == NO_FILES:
+        loader = registry.load("dataset", entry["loader"])
+        if entry["source"] == "download" and not remotes(loader, registry.options(loader, entry.get("options") or {})):
             raise UserError(f"{key}.source: {entry['loader']} cannot be downloaded; allowed: local, twin")
         if entry["source"] == "twin":
             _known(entry["loader"], registry.names("twin"), where=f"{key}.source", what="twin of data set")
@@ -455,7 +454,7 @@ def _check_together(config: Mapping[str, Any], *, encoder: str, workers: str, au
     compatibility.require_pieces(
         joined=numbers.join_songs,
         stored=[task for task, level in tasks.items() if level.PRECOMPUTED],
-        mixing=[task for task, level in tasks.items() if hasattr(level, "MIX")],
+        mixing=[task for task, level in tasks.items() if hasattr(level, "mix")],
         views=views,
     )
     if hasattr(effects, "require_rate"):
@@ -608,7 +607,7 @@ def _told_by(study: Mapping[str, Any], factor: str, shown: Set[str]) -> bool:
 
 
 def _task(entry: Mapping[str, Any]) -> str:
-    return str(registry.fact("dataset", entry["loader"], "TASK"))
+    return str(registry.load("dataset", entry["loader"]).TASK)
 
 
 def _labelled(entry: Mapping[str, Any]) -> bool:

@@ -60,6 +60,15 @@ def most_frames(seconds: float, *, sample_rate: int, hop: int) -> int:
     return round(seconds * sample_rate) // hop + 1
 
 
+def require_later_frames(frames: int, *, steps: int) -> None:
+    """Raise `UserError` if no frame of a chunk has one `steps` later, which predictive coding is to predict."""
+    if frames <= steps:
+        raise UserError(
+            f"predictive_coding predicts {steps} frames ahead and a chunk has {frames}: "
+            "choose longer chunks, or an encoder with more frames"
+        )
+
+
 def require_context(size: int, *, wanted: int) -> None:
     """Raise `UserError` unless an encoder's context, of `size` channels, is that which predictive coding is to use."""
     if size != wanted:

@@ -7,25 +7,27 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.levels import registry, unimported
+from workflow_scripts.levels import registry
 
 
 def check_separation(grid: Mapping[str, Sequence[Any]], config: Mapping[str, Any], *, where: str) -> None:
     """Every pre-training of a grid that separates sources has their stems and as many masks; `UserError` where not.
 
-    A worker set has one worker that separates at most: those with a `MIX`, whose sources they separate. Encoders state
-    by `separates` how many they have masks for.
+    A worker set has at most one worker that separates: those with `mix(options)`, whose sources they separate. Encoders
+    state by `separates` how many sources they have masks for.
     """
     if not any(registry.fact("scenario", scenario, "PRETRAINED") for scenario in grid["scenario"]):
         return
     for workers in grid["workers"]:
-        members = [registry.entry(config["workers"], name).level for name in config["worker_sets"][workers]]
-        worker = next((name for name in members if registry.declared("worker", name, "MIX")), None)
-        if worker is None:
+        separating = [name for name in config["worker_sets"][workers] if _separates(config, name)]
+        if not separating:
             continue
-        sources = len(unimported.level("worker", worker).MIX.sources)
+        worker = separating[0]
+        entry = registry.entry(config["workers"], worker)
+        level = registry.load("worker", entry.level)
+        sources = len(level.mix(registry.options(level, entry.options)).sources)
         for corpus in grid["corpus"]:
-            if not registry.declared("dataset", config["datasets"][corpus]["loader"], "STEMS"):
+            if not _has_stems(config, corpus):
                 raise UserError(
                     f"{where}: grid.corpus: {corpus} has no stems for {worker} to separate; "
                     f"allowed: {_listed(name for name in config['datasets'] if _has_stems(config, name))}"
@@ -85,6 +87,10 @@ def _settings(evaluation: Mapping[str, Any], *, head: str, scenario: str) -> dic
     }
 
 
+def _separates(config: Mapping[str, Any], worker: str) -> bool:
+    return hasattr(registry.load("worker", registry.entry(config["workers"], worker).level), "mix")
+
+
 def _masks(config: Mapping[str, Any], encoder: str) -> int:
     """Return how many sources an encoder that can be trained has masks for."""
     chosen = registry.entry(config["encoders"], encoder)
@@ -95,7 +101,7 @@ def _masks(config: Mapping[str, Any], encoder: str) -> int:
 
 
 def _has_stems(config: Mapping[str, Any], dataset: str) -> bool:
-    return bool(registry.declared("dataset", config["datasets"][dataset].get("loader", ""), "STEMS"))
+    return hasattr(registry.load("dataset", config["datasets"][dataset]["loader"]), "STEMS")
 
 
 def _listed(names: Iterable[str]) -> str:

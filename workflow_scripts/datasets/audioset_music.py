@@ -5,18 +5,20 @@ from __future__ import annotations
 import csv
 import itertools
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import pandas as pd
+from pydantic import Field
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import _splits
 from workflow_scripts.datasets._files import audio_files, excluded_table
 from workflow_scripts.levels.dataset_index import CLIP_COLUMNS, DatasetIndex
+from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.remotes import Remote
 
+LABEL = "AudioSet Music"
 TASK = "unlabelled"
 SIZE = {"clips": 980000, "seconds": 10.0}  # clips of the published set and their length, for estimates
 BIBTEX = """@inproceedings{gemmeke2017audioset,
@@ -38,26 +40,17 @@ SUBTREE = Path(__file__).parent / DATA_FILES[0]
 FILE_STEM = re.compile(r"(?P<ytid>[\w-]{11})(?:_(?P<start>\d+(?:\.\d+)?))?(?:_\d+(?:\.\d+)?)?", re.ASCII)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """Which clips belong to the corpus.
-
-    `labels`: the label Music itself (about 980,000 clips), or any label of its subtree. `clips`: size of a random
-    subset of the clips that are there, by `seed` (Wu et al. use 100,000); none: all. `segments`: names of the csv
-    files; none: those that are there.
-    """
+class Options(LevelOptions):
+    """Options of the clips that belong to the corpus."""
 
     labels: Literal["exact", "subtree"] = "exact"
-    clips: int | None = None
+    """Label Music itself (`exact`, about 980,000 clips), or any label of its subtree."""
+    clips: int | None = Field(default=None, ge=1)
+    """Size of a random subset of the clips that are there (Wu et al. use 100,000); null: all."""
     seed: int = 0
-    segments: tuple[str, ...] | list[str] = ()
-
-    def __post_init__(self) -> None:
-        """Refuse other values."""
-        if self.labels not in ("exact", "subtree"):
-            raise UserError(f"audioset_music: labels must be exact or subtree, not {self.labels!r}")
-        if self.clips is not None and self.clips < 1:
-            raise UserError(f"audioset_music: clips must be at least 1, not {self.clips}")
+    """Seed of that subset."""
+    segments: tuple[str, ...] = ()
+    """Names of the csv files with segments; none: those that are there."""
 
 
 def index(root: Path, options: Options) -> DatasetIndex:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -16,8 +15,10 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import _splits
 from workflow_scripts.datasets._files import audio_files, clip_table, excluded_table
 from workflow_scripts.levels.dataset_index import DatasetIndex
+from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.remotes import Remote
 
+LABEL = "McGill Billboard"
 TASK = "unlabelled"
 SIZE = {"clips": 740, "seconds": 210.0}  # songs of the published index; charted singles last three to four minutes
 BIBTEX = """@inproceedings{burgoyne2011expert,
@@ -33,9 +34,8 @@ INDEX = "billboard-2.0-index.csv"
 COLUMNS = ("id", "title", "artist")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """Billboard has one form: whatever songs of the index the user has (Spijkervet, 2021, had 461)."""
+class Options(LevelOptions):
+    """No options: Billboard has one form, the songs of the index that the user has (Spijkervet, 2021, had 461)."""
 
 
 def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 (every data set has this shape)

@@ -13,8 +13,10 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import _splits
 from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, first_existing, one_hot
 from workflow_scripts.levels.dataset_index import DatasetIndex
+from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.remotes import Remote
 
+LABEL = "Extended Ballroom"
 TASK = "multiclass"
 SIZE = {"clips": 4180, "seconds": 30.0}  # clips of the published set and their length, for estimates
 BIBTEX = """@inproceedings{marchand2016extended,
@@ -40,22 +42,14 @@ REPETITIONS = (
 )  # child elements of a song; the data set's readme calls them attributes
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """`classes`: the paper's nine, or all thirteen. `split`: repetitions kept together, or every clip on its own.
-
-    `plain` is nearer to what Wu et al. may have done; it lets the same recording stand in training and test.
-    """
+class Options(LevelOptions):
+    """Options of the classes that are used and of the split."""
 
     classes: Literal["nine", "all"] = "nine"
+    """The paper's nine classes, or all thirteen."""
     split: Literal["grouped", "plain"] = "grouped"
-
-    def __post_init__(self) -> None:
-        """Refuse other values."""
-        if self.classes not in ("nine", "all"):
-            raise UserError(f"extended_ballroom: classes must be nine or all, not {self.classes!r}")
-        if self.split not in ("grouped", "plain"):
-            raise UserError(f"extended_ballroom: split must be grouped or plain, not {self.split!r}")
+    """`grouped` keeps repetitions of a song together; `plain` splits every clip on its own, which is nearer to what Wu
+    et al. may have done, but puts the same recording in training and test."""
 
 
 @dataclass(frozen=True, kw_only=True)

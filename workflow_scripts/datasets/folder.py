@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import pandas as pd
+from pydantic import model_validator
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import _splits as splits
 from workflow_scripts.datasets._files import MISSING, audio_files, clip_table, excluded_table, is_audio, one_hot
 from workflow_scripts.levels.dataset_index import DatasetIndex
+from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.remotes import Remote
 
+LABEL = "audio folder"
 TASK = "by options"  # whether there are labels, and of which kind, is the option `labels`
 SIZE = None  # nobody knows before it is prepared
 BIBTEX = ""
@@ -31,33 +33,38 @@ SPLIT_NAMES = {
 VALIDATION = splits.DEFAULT_SHARES["valid"] / (splits.DEFAULT_SHARES["valid"] + splits.DEFAULT_SHARES["train"])
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """Where labels come from.
+class Options(LevelOptions):
+    """Options of the source of the labels.
 
-    `labels`: none (a corpus for pre-training), folders (the first folder below the root is the class) or csv. `csv`:
-    its path, from the root or the working directory; paths inside it count from the csv's own folder, and rows
-    outside the root are passed over. Of several labels between `separators` the first is the class, unless
-    `multilabel`. A split or group column that does not exist is as if empty.
+    A split or group column that does not exist counts as empty.
     """
 
     labels: Literal["none", "folders", "csv"] = "none"
+    """`none` (a corpus for pre-training), `folders` (the first folder below the root is the class) or `csv`."""
     csv: str | None = None
+    """Path of the csv, from the root or the working directory; paths inside it are relative to the csv's own folder,
+    and rows outside the root are passed over."""
     multilabel: bool = False
+    """Whether a clip can have several labels; otherwise the first of several is the class."""
     separators: str = "|;"
+    """Characters between the labels of a clip."""
     path_column: str = "path"
+    """Column of the paths of the audio files."""
     label_column: str = "labels"
+    """Column of the labels."""
     split_column: str = "split"
+    """Column of the split: train, valid or test."""
     group_column: str = "group"
+    """Column of the groups, such as artists, that must not be in two splits."""
 
-    def __post_init__(self) -> None:
-        """Refuse contradictions."""
-        if self.labels not in ("none", "folders", "csv"):
-            raise UserError(f"folder: labels must be none, folders or csv, not {self.labels!r}")
+    @model_validator(mode="after")
+    def _require_agreement(self) -> Self:
+        """Raise `ValueError` for contradictions."""
         if (self.labels == "csv") != (self.csv is not None):
-            raise UserError("folder: labels: csv and csv: <path of the csv> belong together")
+            raise ValueError("folder: labels: csv and csv: <path of the csv> belong together")
         if self.multilabel and self.labels != "csv":
-            raise UserError("folder: multilabel needs labels: csv")
+            raise ValueError("folder: multilabel needs labels: csv")
+        return self
 
 
 def index(root: Path, options: Options) -> DatasetIndex:

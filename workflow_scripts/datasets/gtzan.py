@@ -6,7 +6,6 @@ Sturm and Larsen, 2015).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -16,8 +15,10 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import _splits
 from workflow_scripts.datasets._files import clip_table, excluded_table, first_existing, one_hot
 from workflow_scripts.levels.dataset_index import DatasetIndex
+from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.remotes import Remote
 
+LABEL = "GTZAN"
 TASK = "multiclass"
 SIZE = {"clips": 930, "seconds": 30.0}  # clips of the fault-filtered set and their length, for estimates
 BIBTEX = """@article{tzanetakis2002musical,
@@ -35,19 +36,12 @@ ROOTS = ("genres", "genres_original", "")  # the owner's archive, the copy on Ka
 SUFFIXES = (".wav", ".au")  # both circulate
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """`split`: fault_filtered, 443 / 197 / 290; or corpus, all 930 for pre-training, 5 % of them validation.
-
-    Spijkervet (2021) pre-trains on all 930. An encoder that did must not be tested on the fault-filtered split.
-    """
+class Options(LevelOptions):
+    """Options of the split."""
 
     split: Literal["fault_filtered", "corpus"] = "fault_filtered"
-
-    def __post_init__(self) -> None:
-        """Refuse other values."""
-        if self.split not in ("fault_filtered", "corpus"):
-            raise UserError(f"gtzan: split must be fault_filtered or corpus, not {self.split!r}")
+    """`fault_filtered`: 443 / 197 / 290 clips. `corpus`: all 930 for pre-training, 5 % of them validation; Spijkervet
+    (2021) pre-trains on all 930. An encoder that did must not be tested on the fault-filtered split."""
 
 
 def index(root: Path, options: Options) -> DatasetIndex:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -13,8 +12,10 @@ import pandas as pd
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table
 from workflow_scripts.levels.dataset_index import DatasetIndex, Split
+from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.remotes import Remote
 
+LABEL = "MagnaTagATune"
 TASK = "multilabel"
 SIZE = {"clips": 25863, "seconds": 29.0}  # clips of the published set and their length, for estimates
 FILE_RATE = 16000  # Hz of the published files, for the tables of published numbers
@@ -60,20 +61,12 @@ LEFT_OUT = Path(__file__).parent / DATA_FILES[0]
 CLIP_NAME = re.compile(r"(?P<song>.+)-\d+-\d+\.mp3")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """Which clips are used; the folders decide the split in both.
-
-    `folders`: all, 18,706 / 1,825 / 5,329 (Spijkervet, 2021). `filtered`: those with one of the fifty tags and more
-    than 29.1 s of audio, 15,244 / 1,529 / 4,332 (Lee and Nam, 2017; Garoufis et al., 2024).
-    """
+class Options(LevelOptions):
+    """Options of the clips that are used; the folders decide the split in both cases."""
 
     split: Literal["folders", "filtered"] = "folders"
-
-    def __post_init__(self) -> None:
-        """Refuse other values."""
-        if self.split not in ("folders", "filtered"):
-            raise UserError(f"magnatagatune: split must be folders or filtered, not {self.split!r}")
+    """`folders`: all clips, 18,706 / 1,825 / 5,329 (Spijkervet, 2021). `filtered`: those with one of the fifty tags and
+    more than 29.1 s of audio, 15,244 / 1,529 / 4,332 (Lee and Nam, 2017; Garoufis et al., 2024)."""
 
 
 def index(root: Path, options: Options) -> DatasetIndex:

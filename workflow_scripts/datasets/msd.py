@@ -9,7 +9,6 @@ import itertools
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -19,8 +18,10 @@ from workflow_scripts.audio import safe_unpickle
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets._files import audio_files, clip_table, excluded_table, first_existing
 from workflow_scripts.levels.dataset_index import DatasetIndex, Split
+from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.remotes import Remote
 
+LABEL = "Million Song Dataset"
 TASK = "multilabel"
 SIZE = {"clips": 241889, "seconds": 30.0}  # previews of the published split and their length, for estimates
 BIBTEX = """@inproceedings{bertinmahieux2011million,
@@ -55,9 +56,8 @@ LISTS = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """One split is read, 201,680 / 11,774 / 28,435: Choi et al.'s (2016) without previews of less than 29.1 s.
+class Options(LevelOptions):
+    """No options: one split is read, 201,680 / 11,774 / 28,435, Choi et al.'s (2016) without previews below 29.1 s.
 
     Spijkervet (2021) counts 241,904 songs, fifteen more than these lists hold.
     """

@@ -7,7 +7,6 @@ Wicked" and "Detsky Sad - Walkie Talkie".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,10 @@ import pandas as pd
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table
 from workflow_scripts.levels.dataset_index import DatasetIndex, Split, Stem
+from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.remotes import Remote
 
+LABEL = "MUSDB18"
 TASK = "unlabelled"
 SIZE = {"clips": 150, "seconds": 240.0}  # songs of the published set, about ten hours in all, for estimates
 FILE_RATE = 44100  # Hz of the published files, for the tables of published numbers
@@ -57,9 +58,8 @@ STREAMS = {"drums": 1, "bass": 2, "other": 3, "vocals": 4}
 MIXTURE = "mixture"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """MUSDB18 has one division: 86 songs train, 14 validate, 50 test."""
+class Options(LevelOptions):
+    """No options: MUSDB18 has one division, in which 86 songs train, 14 validate and 50 test."""
 
 
 def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 (every data set has this shape)

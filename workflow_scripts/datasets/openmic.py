@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from workflow_scripts.audio import safe_unpickle
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import _splits
 from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table
 from workflow_scripts.levels.dataset_index import DatasetIndex
+from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.remotes import Remote
 
+LABEL = "OpenMIC"
 TASK = "multilabel"
 SIZE = {"clips": 20000, "seconds": 10.0}  # clips of the published set and their length, for estimates
 #: whose tracks the clips are parts of, and how a clip id begins with the number of its track
@@ -51,16 +53,11 @@ VALIDATION = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """`validation`: share of the official training clips that becomes validation, by whole artists."""
+class Options(LevelOptions):
+    """Options of the split."""
 
-    validation: float = VALIDATION
-
-    def __post_init__(self) -> None:
-        """Refuse shares that leave a split empty."""
-        if not 0 < self.validation < 1:
-            raise UserError(f"openmic: validation must be between 0 and 1, not {self.validation}")
+    validation: float = Field(default=VALIDATION, gt=0, lt=1)
+    """Share of the official training clips that becomes validation, by whole artists."""
 
 
 def index(root: Path, options: Options) -> DatasetIndex:

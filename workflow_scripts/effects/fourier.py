@@ -1,4 +1,4 @@
-"""What the effects share that work on spectra."""
+"""Lengths of the Fourier transforms of effects on spectra."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ GRAIN = 32  # lengths without a factor of 32, such as 59,049 = 3 ** 10, take MKL
 
 
 def fast_length(samples: int) -> int:
-    """Least length of at least `samples` at which Fourier transforms are fast."""
+    """Return the smallest length of at least `samples` at which Fourier transforms are fast."""
     return GRAIN * int(next_fast_len(-(-samples // GRAIN), real=True))

@@ -7,22 +7,65 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from workflow_scripts.effects.chain import Effect, scale
 
-def inverted(audio: Tensor) -> Tensor:
-    """Audio with the opposite polarity."""
+SEEDS = 2**53  # number of different seeds: as many as a float64 from 0 to 1 distinguishes
+
+
+class PolarityInversion(Effect):
+    """Inverts the sign of all samples."""
+
+    numbers = 0
+
+    def __call__(self, audio: Tensor, numbers: Tensor) -> Tensor:  # noqa: ARG002 - one shape for all effects
+        """Return the audio with the opposite polarity."""
+        return invert_polarity(audio)
+
+
+class RandomGain(Effect):
+    """Changes the level by a uniformly drawn number of dB."""
+
+    numbers = 1
+
+    def __init__(self, *, lowest: float, highest: float) -> None:
+        """Draw gains from `lowest` to `highest` dB."""
+        self.lowest, self.highest = lowest, highest
+
+    def __call__(self, audio: Tensor, numbers: Tensor) -> Tensor:
+        """Return the audio at another level."""
+        return change_gain(audio, decibels=scale(numbers[:, 0], low=self.lowest, high=self.highest))
+
+
+class RandomNoise(Effect):
+    """Adds white Gaussian noise of a uniformly drawn standard deviation."""
+
+    numbers = 2
+
+    def __init__(self, *, least: float, most: float) -> None:
+        """Draw the noise's standard deviation from `least` to `most`, as a share of the audio's."""
+        self.least, self.most = least, most
+
+    def __call__(self, audio: Tensor, numbers: Tensor) -> Tensor:
+        """Return the audio with noise."""
+        ratios = scale(numbers[:, 0], low=self.least, high=self.most)
+        return add_noise(audio, ratios=ratios, seeds=(numbers[:, 1] * SEEDS).long().tolist())
+
+
+def invert_polarity(audio: Tensor) -> Tensor:
+    """Return audio with the opposite polarity."""
     return -audio
 
 
-def amplified(audio: Tensor, *, decibels: Tensor) -> Tensor:
-    """Audio (batch, samples), its level changed by `decibels` (batch,)."""
+def change_gain(audio: Tensor, *, decibels: Tensor) -> Tensor:
+    """Change the level of audio (batch, samples) by `decibels` (batch,)."""
     return audio * (10 ** (decibels / 20)).to(audio)[:, None]
 
 
-def noisy(audio: Tensor, *, ratios: Tensor, seeds: Sequence[int]) -> Tensor:
-    """Audio (batch, samples) with white Gaussian noise, whose deviation is `ratios` (batch,) of the audio's.
+def add_noise(audio: Tensor, *, ratios: Tensor, seeds: Sequence[int]) -> Tensor:
+    """Add white Gaussian noise to audio (batch, samples); its standard deviation is `ratios` (batch,) of the audio's.
 
     A ratio of 0.01 is a signal-to-noise ratio of 40 dB; silence stays silent. Each example's noise is drawn from its
-    own seed, so it is the same whatever else is in the batch; another kind of device draws another noise.
+    own seed, so it does not depend on the rest of the batch; it does depend on the kind of device.
     """
     noise = torch.empty_like(audio)
     generator = torch.Generator(audio.device)

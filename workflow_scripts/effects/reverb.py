@@ -1,8 +1,8 @@
-"""A room, as SoX's `reverb` makes it: Schroeder's network of combs and all-passes with the numbers of Freeverb.
+"""Reverberation of a room as in SoX's `reverb`: Schroeder's network of combs and all-passes with Freeverb's numbers.
 
-The network is linear, so it is applied to spectra, and nothing recurs from sample to sample. Its response is longer
-than any transform: audio is therefore made to decay on the way in and to grow again on the way out, whereby what comes
-round from behind the transform's end fades.
+The network is linear, so it is applied to spectra, without recursion from sample to sample. Its response is longer than
+any transform: an exponential decay is therefore imposed on the audio before the transform and compensated after it,
+which attenuates the part of the response that wraps around.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 import torch
 from torch import Tensor
 
+from workflow_scripts.effects.chain import Effect, scale_to_integers
 from workflow_scripts.effects.fourier import fast_length
 
 #: delays of Freeverb's combs and all-passes, in samples at 44.1 kHz
@@ -20,35 +21,51 @@ ALL_PASSES = (225, 341, 441, 556)
 FREEVERB_RATE = 44100  # Hz
 ALL_PASS_FEEDBACK = 0.5
 WET_GAIN = 0.015  # SoX's, for the sum of eight combs
-FADE = 3000.0  # 70 dB for what comes round; float32's roundings, which grow by as much, stay as far below
+# Attenuation, 70 dB, of the part that wraps around; float32's rounding errors are amplified by as much and stay below.
+FADE = 3000.0
 LEAST_LOSS, GREATEST_LOSS = 0.02, 0.7  # per round of a comb, at reverberance 100 and 0
 
 
-def reverberated(audio: Tensor, *, reverberance: Tensor, damping: Tensor, room: Tensor, sample_rate: int) -> Tensor:
-    """Audio (batch, samples) and its reverberation, up to the end of the audio.
+class RandomReverb(Effect):
+    """Adds the reverberation of a room whose properties are uniformly drawn."""
 
-    `reverberance` (how long it lasts), `damping` (how much sooner high frequencies fade) and `room` (its size), each
-    (batch,), go from 0 to 100 and mean what they mean in SoX. Where SoX makes two channels of one, this is the first.
+    numbers = 3
+
+    def __init__(self, *, highest: int, sample_rate: int) -> None:
+        """Draw room size, reverberance and damping from the integers from 0 to `highest`."""
+        self.highest, self.sample_rate = highest, sample_rate
+
+    def __call__(self, audio: Tensor, numbers: Tensor) -> Tensor:
+        """Return the audio with reverberation."""
+        room, reverberance, damping = scale_to_integers(numbers, low=0, high=self.highest).unbind(dim=1)
+        return add_reverb(audio, reverberance=reverberance, damping=damping, room=room, sample_rate=self.sample_rate)
+
+
+def add_reverb(audio: Tensor, *, reverberance: Tensor, damping: Tensor, room: Tensor, sample_rate: int) -> Tensor:
+    """Add its reverberation to audio (batch, samples), up to the end of the audio.
+
+    `reverberance` (its duration), `damping` (how much sooner high frequencies fade) and `room` (the room's size), each
+    (batch,), go from 0 to 100 with the meaning of SoX. Where SoX makes two channels of one, this is the first.
     """
     length = fast_length(audio.shape[-1])
     growth = torch.linspace(0, math.log(FADE), length + 1, device=audio.device)[: audio.shape[-1]].exp()
     spectrum = torch.fft.rfft(audio / growth, length)
     spectrum *= _response(
         length,
-        feedback=feedbacks(reverberance).to(audio),
+        feedback=comb_feedback(reverberance).to(audio),
         dullness=(0.2 + 0.3 * damping / 100).to(audio),
         size=((0.1 + 0.9 * room / 100) * sample_rate / FREEVERB_RATE).to(audio.device),
     )
     return torch.fft.irfft(spectrum, length)[:, : audio.shape[-1]].mul_(growth)
 
 
-def feedbacks(reverberance: Tensor) -> Tensor:
-    """What each comb gives back of what it got, from 0.3 to 0.98: equal steps change the loss by equal factors."""
+def comb_feedback(reverberance: Tensor) -> Tensor:
+    """Return each comb's feedback, from 0.3 to 0.98: equal steps of reverberance change the loss by equal factors."""
     return 1 - GREATEST_LOSS * (LEAST_LOSS / GREATEST_LOSS) ** (reverberance.double() / 100)
 
 
 def _response(length: int, *, feedback: Tensor, dullness: Tensor, size: Tensor) -> Tensor:
-    """What the room makes of each bin of decaying audio, complex (batch, length // 2 + 1).
+    """Compute the frequency response of the room for decaying audio, complex (batch, length // 2 + 1).
 
     In z: the sum over the combs 1 / (z^L - q), q = feedback (1 - dullness) / (1 - dullness z^-1), times the product
     over the all-passes (1 + g - z^L) / (z^L - g) = 1 / (z^L - g) - 1.
@@ -57,11 +74,11 @@ def _response(length: int, *, feedback: Tensor, dullness: Tensor, size: Tensor) 
     coarse, fine = _powers(-torch.ones_like(size), length)
     pole = dullness[:, None, None] * coarse * fine
     # everywhere reciprocals: divisions by complex numbers take a CPU eight times as long
-    taken = (1 - pole).reciprocal_().mul_((feedback * (dullness - 1))[:, None, None])  # -q
-    room = torch.zeros_like(taken)
+    minus_q = (1 - pole).reciprocal_().mul_((feedback * (dullness - 1))[:, None, None])
+    room = torch.zeros_like(minus_q)
     for delay in COMBS:
-        room += torch.addcmul(taken, *_powers(_samples(delay, size), length)).reciprocal_()
-    gain = torch.full_like(taken[:1, :1, :1], -ALL_PASS_FEEDBACK)
+        room += torch.addcmul(minus_q, *_powers(_samples(delay, size), length)).reciprocal_()
+    gain = torch.full_like(minus_q[:1, :1, :1], -ALL_PASS_FEEDBACK)
     for delay in ALL_PASSES:
         room *= torch.addcmul(gain, *_powers(_samples(delay, size), length)).reciprocal_().sub_(1)
     return room.mul_(WET_GAIN).add_(1).flatten(1)[:, :bins]
@@ -72,9 +89,9 @@ def _samples(delay: int, size: Tensor) -> Tensor:
 
 
 def _powers(exponents: Tensor, length: int) -> tuple[Tensor, Tensor]:
-    """Powers of z, by `exponents` (batch,), for each bin and a few more, as two factors, complex64.
+    """Compute powers of z, by `exponents` (batch,), for each bin and a few more, as two factors, complex64.
 
-    With bin = row * columns + column they are (batch, rows, 1) and (batch, 1, columns): one multiplication a bin
+    With bin = row * columns + column they are (batch, rows, 1) and (batch, 1, columns): one multiplication per bin
     instead of a sine and a cosine.
     """
     columns = math.isqrt(length // 2) + 1

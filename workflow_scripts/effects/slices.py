@@ -1,14 +1,14 @@
-"""How many examples are worked on at once."""
+"""Numbers of examples that are processed at once."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-#: examples of 3 s on a CPU: with more, what is computed on the way is so large that its memory is fetched anew each
-#: time; with fewer, the many small steps of the pitch shift are shared by too few
-AT_ONCE = 16
+#: Examples of 3 s on a CPU: with more, intermediate tensors are so large that their memory is allocated anew each time;
+#: with fewer, the many small steps of the pitch shift are shared by too few examples.
+CPU_EXAMPLES = 16
 
 
 def slice_length(audio: Tensor) -> int:
-    """Examples of `audio` (batch, samples) that its device is quickest with at once; at least 1."""
-    return AT_ONCE if audio.device.type == "cpu" else max(1, len(audio))
+    """Return the number of examples of `audio` (batch, samples) that its device processes fastest; at least 1."""
+    return CPU_EXAMPLES if audio.device.type == "cpu" else max(1, len(audio))

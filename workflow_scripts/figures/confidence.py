@@ -19,6 +19,7 @@ from matplotlib.lines import Line2D
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import PRETRAINING
+from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Evaluation, Study
 from workflow_scripts.report import labels as words
 from workflow_scripts.report import plotting
@@ -45,17 +46,17 @@ LINE = 62  # characters of a rule over a panel
 DASHED = ("-", "--")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """`of` and `over`: levels of the method in question and of the one it is compared with; `tag`: what of.
-
-    `alike`: further tags that a clip must not have to be one without the tag, such as its other spellings.
-    """
+class Options(LevelOptions):
+    """Options of the two methods that are compared, and of the tag."""
 
     of: Mapping[str, str | int]
+    """Levels of the method in question."""
     over: Mapping[str, str | int]
+    """Levels of the method with which it is compared."""
     tag: str
-    alike: Sequence[str] = ()
+    """Tag whose probability is shown."""
+    alike: tuple[str, ...] = ()
+    """Further tags that a clip must not have to count as one without the tag, such as its other spellings."""
 
 
 @dataclass(frozen=True, kw_only=True)

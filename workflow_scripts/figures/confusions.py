@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import matplotlib as mpl
 import numpy as np
@@ -11,8 +10,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
+from pydantic import field_validator
 
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels as words
 from workflow_scripts.report import plotting
@@ -56,21 +57,24 @@ TITLES = 0.75  # inches: three lines above a matrix and the label of its axis be
 LABEL_POINTS = 8
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """`matrix`: levels of the method whose matrix is shown; `differences`: pairs of methods, each {of: ..., over: ...}.
+class Options(LevelOptions):
+    """Options of the matrices; levels pick one method of each data set."""
 
-    Levels pick one method of each data set.
-    """
+    matrix: Mapping[str, str | int] = {"workers": "WLP"}
+    """Levels of the method whose confusion matrix is shown."""
+    differences: tuple[Mapping[str, Mapping[str, str | int]], ...] = ()
+    """Pairs of methods whose matrices are subtracted, each {of: levels, over: levels}."""
 
-    matrix: Mapping[str, str | int] = field(default_factory=lambda: {"workers": "WLP"})
-    differences: Sequence[Mapping[str, Mapping[str, str | int]]] = ()
-
-    def __post_init__(self) -> None:
-        """Raise `UserError` for a difference that does not state both sides."""
-        for number, pair in enumerate(self.differences):
+    @field_validator("differences")
+    @classmethod
+    def _require_both_sides(
+        cls, differences: tuple[Mapping[str, Mapping[str, str | int]], ...]
+    ) -> tuple[Mapping[str, Mapping[str, str | int]], ...]:
+        """Raise `ValueError` for a difference that does not state both sides."""
+        for number, pair in enumerate(differences):
             if set(pair) != {"of", "over"}:
-                raise UserError(f"figure.differences.{number}: must state of and over, each with levels, not {pair}")
+                raise ValueError(f"difference {number} must state of and over, each with levels, not {pair}")
+        return differences
 
 
 def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:

@@ -7,7 +7,6 @@ be read.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, plotting
 from workflow_scripts.report.figure_inputs import Evidence, frame
@@ -38,11 +38,11 @@ MARGIN_HEIGHT = 1.05  # inches: panel titles and axis
 LINES_PER_LEGEND_ROW = 3
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """`line`: levels of the methods that are drawn as a line across, besides training from scratch; none by default."""
+class Options(LevelOptions):
+    """Options of the line across each panel."""
 
-    line: Mapping[str, str | int] = field(default_factory=dict)
+    line: Mapping[str, str | int] = {}
+    """Levels of the methods that are drawn as a line across, besides training from scratch; none by default."""
 
 
 def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:

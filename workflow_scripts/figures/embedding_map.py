@@ -15,10 +15,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from pydantic import Field
 
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import PRETRAINING
+from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels as words
 from workflow_scripts.report import plotting, run_artifacts
@@ -48,36 +50,23 @@ PANEL_WIDTH, HEIGHT = 3.3, 3.5  # inches: three panels fit a page
 LINE = 40  # characters of a title over a panel
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What is coloured, and how many points there are.
-
-    `colours`: "class", a point being a clip, or "song", a point being a crop. `classes`: which ones have a colour, six
-    at most (default: the six with the most test clips); clips with none of them or with several are grey. `songs` and
-    `crops`: how many songs and of each how many crops, picked at random (the thesis' 10 and 60) among the songs that
-    have so many; where those are too few, the songs with the most crops. `points`: how many are drawn at most, picked
-    at random. `perplexity`: how many neighbours t-SNE looks at, about (the default of van der Maaten's code).
-    """
+class Options(LevelOptions):
+    """Options of the colours and of the number of points."""
 
     colours: Literal["class", "song"] = "class"
-    classes: Sequence[str] = ()
-    songs: int = 10
-    crops: int = 60
-    points: int = 600
-    perplexity: float = 30
-
-    def __post_init__(self) -> None:
-        """Raise `UserError` for what cannot be drawn."""
-        if len(self.classes) > len(plotting.COLOURS):
-            raise UserError(f"figure.classes: {len(self.classes)} have no colours; allowed: {len(plotting.COLOURS)}")
-        if not 1 <= self.songs <= len(plotting.COLOURS) * len(plotting.MARKERS):
-            raise UserError(
-                f"figure.songs: {self.songs}; allowed: 1 to {len(plotting.COLOURS) * len(plotting.MARKERS)}"
-            )
-        if self.points < embedding_layout.FEWEST or min(self.perplexity, self.crops) < 1:
-            raise UserError(
-                f"figure embedding_map needs points >= {embedding_layout.FEWEST}, crops >= 1 and perplexity >= 1"
-            )
+    """What is coloured: "class", a point being a clip, or "song", a point being a crop."""
+    classes: tuple[str, ...] = Field(default=(), max_length=len(plotting.COLOURS))
+    """Classes that have a colour (default: the six with the most test clips); clips with none of them or with several
+    are grey."""
+    songs: int = Field(default=10, ge=1, le=len(plotting.COLOURS) * len(plotting.MARKERS))
+    """Songs, picked at random among those with enough crops (the thesis' 10); where those are too few, the songs with
+    the most crops."""
+    crops: int = Field(default=60, ge=1)
+    """Crops of each song, picked at random (the thesis' 60)."""
+    points: int = Field(default=600, ge=embedding_layout.FEWEST)
+    """Largest number of points, picked at random."""
+    perplexity: float = Field(default=30, ge=1)
+    """Approximate number of neighbours that t-SNE considers (the default of van der Maaten's code)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

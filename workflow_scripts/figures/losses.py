@@ -7,7 +7,6 @@ itself, with re-weighting the balanced one. The paper's caption says that its ri
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -15,9 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
+from pydantic import Field
 
-from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import PRETRAINING
+from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, plotting
 from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, frame
@@ -35,17 +35,13 @@ COLUMNS = (
 PANEL_WIDTH, HEIGHT = 3.6, 3.2  # inches: six curves of twenty epochs can be followed
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """`epochs`: how many first epochs are drawn (the paper's 20). `weighted`: losses are drawn times their weights."""
+class Options(LevelOptions):
+    """Options of the curves."""
 
-    epochs: int = 20
+    epochs: int = Field(default=20, ge=1)
+    """Number of first epochs that are drawn (the paper's 20)."""
     weighted: bool = True
-
-    def __post_init__(self) -> None:
-        """Raise `UserError` for no epochs."""
-        if self.epochs < 1:
-            raise UserError(f"figure losses needs epochs >= 1, not {self.epochs}")
+    """Draw losses times their weights."""
 
 
 def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:

@@ -7,7 +7,6 @@ What the publication printed for a method stands beside it as an open dot, at th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -16,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from workflow_scripts.levels.factors import PRETRAINING
+from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, plotting, run_artifacts
 from workflow_scripts.report.figure_inputs import Evidence, Method, frame, panels
@@ -41,8 +41,7 @@ BESIDE = 1.03  # ratio of the places of two methods of the same size, so that no
 MILLION = 1_000_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(LevelOptions):
     """No options: rows and columns of the study decide."""
 
 

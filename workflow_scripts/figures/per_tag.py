@@ -6,7 +6,6 @@ Computed again from the stored predictions, since trials state the mean over the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from matplotlib.lines import Line2D
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import PRETRAINING
+from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, plotting
 from workflow_scripts.report.figure_inputs import Evidence, Method, frame, panels
@@ -41,8 +41,7 @@ BESIDE = 0.55  # share of a row that the dots of one tag spread over
 STRIPE = "#f3f4f6"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(LevelOptions):
     """No options: rows and columns of the study decide."""
 
 

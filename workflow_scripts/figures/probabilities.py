@@ -6,14 +6,16 @@ Any factor whose levels stand for numbers can be drawn so.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from pydantic import Field, model_validator
 
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, plotting
 from workflow_scripts.report.figure_inputs import Evidence, Method, frame, panels, select
@@ -33,26 +35,25 @@ PANEL_WIDTH, HEIGHT = 2.5, 2.2  # inches: four panels fit a page's width
 MOST = 4  # panels side by side
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """`at`: the probabilities; `curves`: of each curve the levels at them, such as {augmentation: [crop, delay_40]}.
+class Options(LevelOptions):
+    """Options of the curves: probabilities, and for each curve a name and its levels at these probabilities."""
 
-    `names`: what the curves are called.
-    """
+    at: tuple[float, ...]
+    """Probabilities."""
+    names: tuple[str, ...]
+    """Names of the curves."""
+    curves: tuple[Mapping[str, tuple[str, ...]], ...] = Field(min_length=1)
+    """Levels of each curve at the probabilities, such as {augmentation: [crop, delay_p04, delay_p08]}."""
 
-    at: Sequence[float]
-    names: Sequence[str]
-    curves: Sequence[Mapping[str, Sequence[str]]]
-
-    def __post_init__(self) -> None:
-        """Raise `UserError` where the lists are not in step."""
-        if len(self.names) != len(self.curves) or not self.curves:
-            raise UserError(f"figure.names: {len(self.names)} for {len(self.curves)} curves; give each curve one")
+    @model_validator(mode="after")
+    def _require_equal_lengths(self) -> Self:
+        """Raise `ValueError` where the lists are not in step."""
+        if len(self.names) != len(self.curves):
+            raise ValueError(f"names: {len(self.names)} for {len(self.curves)} curves; give each curve one")
         for name, curve in zip(self.names, self.curves, strict=True):
-            if any(isinstance(found, str) or len(found) != len(self.at) for found in curve.values()) or not curve:
-                raise UserError(
-                    f"figure.curves: {name} must list {len(self.at)} levels of a factor, one for each of at"
-                )
+            if any(len(levels) != len(self.at) for levels in curve.values()) or not curve:
+                raise ValueError(f"curves: {name} must list {len(self.at)} levels of a factor, one for each of at")
+        return self
 
 
 def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:

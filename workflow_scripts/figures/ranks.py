@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, plotting
 from workflow_scripts.report.figure_inputs import Evidence, frame
@@ -41,8 +41,7 @@ TIE_STEP = 0.45  # places between two tie bars
 FLOOR = "floor"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(LevelOptions):
     """No options: rows and columns of the study decide."""
 
 

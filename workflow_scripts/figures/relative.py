@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -12,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels as words
 from workflow_scripts.report import plotting
@@ -31,11 +31,11 @@ COLUMNS = (
 PANEL_WIDTH, HEIGHT = 3.3, 3.1  # inches: three panels of seven worker sets fit a page
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """`baseline`: levels that pick one method per panel; the others are measured against it."""
+class Options(LevelOptions):
+    """Options of the baseline."""
 
-    baseline: Mapping[str, str | int] = field(default_factory=lambda: {"workers": "WLP"})
+    baseline: Mapping[str, str | int] = {"workers": "WLP"}
+    """Levels that pick one method per panel; improvements of the others are relative to it."""
 
 
 def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:

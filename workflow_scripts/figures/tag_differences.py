@@ -6,7 +6,6 @@ Computed again from the stored predictions, since trials state the mean over the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from matplotlib.lines import Line2D
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import PRETRAINING
+from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, plotting
 from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, Method, Predictions, frame, panels, select
@@ -42,12 +42,13 @@ BESIDE = 0.7  # share of a row that the dots of one tag spread over
 STRIPE = "#f3f4f6"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """`over`: levels of the method that the others are compared with; `tags`: which ones are drawn (default: all)."""
+class Options(LevelOptions):
+    """Options of the method in comparison and of the tags."""
 
     over: Mapping[str, str | int]
-    tags: Sequence[str] = ()
+    """Levels of the method with which the others are compared."""
+    tags: tuple[str, ...] = ()
+    """Tags that are drawn (default: all)."""
 
 
 def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from pydantic import Field
 
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.core.errors import UserError
+from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels as words
 from workflow_scripts.report import plotting, run_artifacts
@@ -32,16 +32,11 @@ MARGIN_HEIGHT = 0.9  # inches: panel title and axis
 LABEL_POINTS = 8
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """`most`: how many tags are drawn, those with the most clips (the thesis' 50)."""
+class Options(LevelOptions):
+    """Options of the number of tags."""
 
-    most: int = 50
-
-    def __post_init__(self) -> None:
-        """Raise `UserError` for no tags."""
-        if self.most < 1:
-            raise UserError(f"figure tags needs most >= 1, not {self.most}")
+    most: int = Field(default=50, ge=1)
+    """Number of tags that are drawn, those with the most clips (the thesis' 50)."""
 
 
 def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:

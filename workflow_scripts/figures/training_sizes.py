@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, plotting
 from workflow_scripts.report.figure_inputs import Evidence, Method, evidence_of, frame, panels, select
@@ -37,12 +38,13 @@ PANEL_WIDTH, HEIGHT = 3.3, 3.4  # inches: three panels fit a page
 BESIDE = 1.03  # ratio of the places of two scenarios at the same size, so that no bar hides another
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """`of` and `over`: levels of the two methods between which the crossing is sought; `of` is asked to be better."""
+class Options(LevelOptions):
+    """Options of the two methods between which the crossover is estimated."""
 
-    of: Mapping[str, str | int] = field(default_factory=lambda: {"scenario": "fine_tuned"})
-    over: Mapping[str, str | int] = field(default_factory=lambda: {"scenario": "frozen"})
+    of: Mapping[str, str | int] = {"scenario": "fine_tuned"}
+    """Levels of the method that is better with much data."""
+    over: Mapping[str, str | int] = {"scenario": "frozen"}
+    """Levels of the method with which it is compared."""
 
 
 def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:

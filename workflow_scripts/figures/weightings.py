@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -10,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, plotting
 from workflow_scripts.report.figure_inputs import Evidence, Method, frame, panels
@@ -30,8 +30,7 @@ PANEL_WIDTH, HEIGHT = 3.3, 3.1  # inches: three panels of eight worker sets fit 
 BESIDE = 0.36  # share of a place that the circles of one worker set spread over
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(LevelOptions):
     """No options."""
 
 

@@ -17,7 +17,8 @@ from typing import Any, ClassVar  # noqa: F401 - dataclasses look here whether a
 from workflow_scripts.core import errors, source
 from workflow_scripts.levels import registry
 
-TORCH_FREE = ("encoder",)  # factors whose levels are imported like any module
+#: factors whose levels are imported like any module
+TORCH_FREE = ("dataset", "encoder", "worker", "augmentation", "figure")
 IMPORTED = (errors.__name__,)  # whoever catches an error has imported its class
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from workflow_scripts.levels import registry, unimported
+from workflow_scripts.levels import dataset_facts, registry, unimported
 from workflow_scripts.planning.plan import Cell, Plan, Run
 
 FRAMES_PER_SECOND = 100  # of stored features: hop 160 at 16 kHz
@@ -104,7 +104,7 @@ def space(plan: Plan) -> list[Space]:
             (
                 _times(
                     _seconds(plan, corpus),
-                    int(str(registry.fact("worker", worker, "CHANNELS"))) * FRAMES_PER_SECOND * BYTES_OF_FLOAT,
+                    registry.load("worker", worker).CHANNELS * FRAMES_PER_SECOND * BYTES_OF_FLOAT,
                 )
                 for corpus, _, worker in features
             ),
@@ -259,8 +259,10 @@ def _features(plan: Plan) -> list[tuple[str, int, str]]:
 def _size(plan: Plan, dataset: str) -> dict[str, float] | None:
     """Clips of a data set and the seconds of each, from its twin's options or from what is known of the set."""
     entry = plan.config["datasets"][dataset]
-    known = entry.get("twin") if entry["source"] == "twin" else registry.fact("dataset", entry["loader"], "SIZE")
-    if not isinstance(known, Mapping):
+    loader, known = registry.load("dataset", entry["loader"]), entry.get("twin")
+    if entry["source"] != "twin":
+        known = dataset_facts.size(loader, registry.options(loader, entry.get("options") or {}))
+    if known is None:
         return None
     clips = (entry.get("options") or {}).get("clips") or known["clips"]
     seconds = known.get("clip_seconds") or known["seconds"]

@@ -17,7 +17,7 @@ from typing import Any
 from workflow_scripts.configuration.compatibility import JUDGED_SPLIT
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.provenance import code_digest, digest
-from workflow_scripts.levels import registry
+from workflow_scripts.levels import dataset_facts, registry
 from workflow_scripts.levels.factors import NONE, PRETRAINING
 
 ONE_DRAW = (
@@ -140,7 +140,7 @@ class Plan:
 
     def precomputed_workers(self, run: Run) -> list[str]:
         """Workers of a run whose targets the `extract` rule stores."""
-        return [name for name in self.workers(run) if registry.fact("worker", name, "PRECOMPUTED")]
+        return [name for name in self.workers(run) if registry.load("worker", name).PRECOMPUTED]
 
     def workers(self, run: Run) -> dict[str, dict[str, Any]]:
         """Workers in a run's worker set, with their options."""
@@ -151,9 +151,8 @@ class Plan:
         """Stems of every data set of the config that has any; `UserError` unless all such sets have the same."""
         found: dict[str, tuple[str, ...]] = {}
         for name, entry in self.config["datasets"].items():
-            if registry.declared("dataset", entry["loader"], "STEMS"):
-                stems = registry.fact("dataset", entry["loader"], "STEMS")
-                assert isinstance(stems, tuple)
+            stems = getattr(registry.load("dataset", entry["loader"]), "STEMS", None)
+            if stems is not None:
                 found[name] = stems
         if len(set(found.values())) > 1:
             raise UserError(f"datasets {', '.join(found)} have different stems, which rules/data.smk cannot name yet")
@@ -161,7 +160,7 @@ class Plan:
 
     def separation_worker(self, run: Run) -> str | None:
         """The worker by which a run learns to separate sources; None if it has none. Several have the same mixtures."""
-        return next((name for name in self.workers(run) if registry.declared("worker", name, "MIX")), None)
+        return next((name for name in self.workers(run) if hasattr(registry.load("worker", name), "mix")), None)
 
     @functools.cached_property
     def judged(self) -> list[Run]:
@@ -173,9 +172,12 @@ class Plan:
         """Bring a data set's files, from one of its three sources."""
         entry = self.config["datasets"][dataset]
         source, loader = entry["source"], entry["loader"]
+        level = registry.load("dataset", loader)
+        options = registry.options(level, entry.get("options") or {})
         reads = {
             "dataset": dataset,
             "loader": loader,
+            "options": dataset_facts.file_options(level, options),
             "source": source,
             "path": entry.get("path") if source == "local" else None,
             "twin": entry.get("twin") if source == "twin" else None,
@@ -183,7 +185,7 @@ class Plan:
         # Checksums decide what a download is, the owner what a local copy is: mending our downloader changes neither.
         files = {
             "twin": lambda: code_digest(f"twins.{loader}"),
-            "download": lambda: digest(registry.declared("dataset", loader, "REMOTES")),
+            "download": lambda: digest(_remote_files(dataset_facts.remotes(level, options))),
             "local": lambda: digest(loader),
         }
         return Job(config=json.dumps(reads, sort_keys=True), code=files[source]())
@@ -278,7 +280,11 @@ class Plan:
             "evaluate_separation",
             chosen=[("encoder", self.encoder(run)["name"]), ("worker", worker)],
             upstream=[self.prepare(run.corpus, self.sample_rate(run.encoder)), self.pretrain(run)],
-            reads={"encoder": self.encoder(run), "worker": worker, "split": JUDGED_SPLIT},
+            reads={
+                "encoder": self.encoder(run),
+                "worker": {"name": worker, "options": self.workers(run)[worker]},
+                "split": JUDGED_SPLIT,
+            },
         )
 
     @functools.cache  # noqa: B019
@@ -385,8 +391,7 @@ class Plan:
 
     def _catalogue(self, dataset: str) -> object:
         loader = self.config["datasets"][dataset]["loader"]
-        stated = registry.declared("dataset", loader, "CATALOGUE")
-        return registry.fact("dataset", loader, "CATALOGUE") if stated else None
+        return getattr(registry.load("dataset", loader), "CATALOGUE", None)
 
     def summary(self) -> dict[str, Any]:
         """What statistics, tables and the report need to know: each expected evaluation, and the studies."""
@@ -426,10 +431,9 @@ class Plan:
         found: set[str] = set()
         for study in self.studies.values():
             kind = (study.get("figure") or {}).get("kind")
-            if not kind or not registry.declared("figure", kind, "READS"):
+            verbs = getattr(registry.load("figure", kind), "READS", ()) if kind else ()
+            if not verbs:
                 continue
-            verbs = registry.fact("figure", kind, "READS")
-            assert isinstance(verbs, tuple)
             for run, cell in expand(study, self.encoders_of_checkpoints):
                 found |= {output for verb, output, _, _ in self._chain(run, cell) if verb in verbs}
         return sorted(found)
@@ -559,6 +563,11 @@ class Plan:
             config=json.dumps(reads, sort_keys=True),
             code=digest([code_digest(verb, chosen=levels), descent]),
         )
+
+
+def _remote_files(remotes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what identifies files to be downloaded, as JSON."""
+    return {name: asdict(remote) for name, remote in remotes.items()}
 
 
 def _file_of(head: Mapping[str, Any]) -> dict[str, str | None]:

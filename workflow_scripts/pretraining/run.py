@@ -131,7 +131,11 @@ class Pretraining:
         Raises `UserError` if no crop can serve all workers, or if no song is left to evaluate separation.
         """
         workers = {name: registry.load("worker", name) for name in self.config["workers"]}
-        mixes = {name: level.MIX for name, level in sorted(workers.items()) if hasattr(level, "MIX")}
+        mixes = {
+            name: level.mix(registry.options(level, self.config["workers"][name]))
+            for name, level in sorted(workers.items())
+            if hasattr(level, "mix")
+        }
         compatibility.require_pieces(
             joined=self.recipe.join_songs, stored=[*self.features], mixing=[*mixes], views=self.views
         )

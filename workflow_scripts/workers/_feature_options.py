@@ -1,33 +1,46 @@
-"""Options of the workers whose targets the paper and the PASE code define differently."""
+"""Options of the workers that regress frame features."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
-from workflow_scripts.core.errors import UserError
-from workflow_scripts.workers._feature_regression import FeatureOptions
+from pydantic import Field, field_validator
 
-MOST_DELTAS = 2  # librosa's curvature; the PASE code goes no further
+from workflow_scripts.levels.options import LevelOptions
+
+# librosa's highest order of deltas in common use; the PASE code has no higher one.
+MAX_DELTAS = 2
 
 
-@dataclass(frozen=True, kw_only=True)
+class FeatureOptions(LevelOptions):
+    """Options of every worker that regresses features."""
+
+    targets: Literal["raw", "normalised"] = "raw"
+    """`raw` values, which Wu et al.'s Fig. 4 implies, or `normalised` to mean 0 and standard deviation 1 in each
+    channel, as in the PASE code."""
+    start_at_mean: bool = False
+    """Initialise the head's last bias with the mean target, which spares the first hundreds of steps and leaves the
+    loss as it is."""
+    neighbours: int = Field(default=1, ge=1)
+    """Frames predicted jointly around each frame, an odd number (1 in workers.cfg, 7 in workers+.cfg)."""
+    hidden: int = Field(default=256, ge=1)
+    """Channels of the head's hidden layer."""
+
+    @field_validator("neighbours")
+    @classmethod
+    def _require_odd(cls, neighbours: int) -> int:
+        """Raise `ValueError` for a window without a frame in its middle."""
+        if neighbours % 2 == 0:
+            raise ValueError(f"neighbours must be an odd number of frames, not {neighbours}")
+        return neighbours
+
+
 class DefinedOptions(FeatureOptions):
-    """Options of every feature worker, and what the target is.
-
-    `definition`: as the `paper` describes it (librosa, windows of 2048 samples), or as the `official` PASE code
-    computes it, see `features.official`. `deltas`: how many orders of change over time are predicted below the
-    features (0 in workers.cfg, 2 in workers+.cfg); they are of the cut the encoder hears, with the last frame, which
-    the PASE code drops before it takes them.
-    """
+    """Options of the workers whose targets the paper and the PASE code define differently."""
 
     definition: Literal["paper", "official"] = "paper"
-    deltas: int = 0
-
-    def __post_init__(self) -> None:
-        """Raise `UserError` for a target nobody defined."""
-        super().__post_init__()
-        if self.definition not in ("paper", "official"):
-            raise UserError(f"definition must be paper or official, not {self.definition!r}")
-        if not 0 <= self.deltas <= MOST_DELTAS:
-            raise UserError(f"deltas must be 0 to {MOST_DELTAS}, not {self.deltas}")
+    """Target as the `paper` describes it (librosa, windows of 2048 samples), or as the `official` PASE code computes
+    it, see `features.official`."""
+    deltas: int = Field(default=0, ge=0, le=MAX_DELTAS)
+    """Orders of change over time that are predicted below the features (0 in workers.cfg, 2 in workers+.cfg). They are
+    computed on the chunk that the encoder receives, with the last frame, which the PASE code drops before."""

@@ -1,36 +1,34 @@
-"""Worker T: regress the tempogram (Wu et al. 2021, section 3.2).
+"""Worker T: regression of the tempogram (Wu et al. 2021, section 3.2).
 
-Targets are computed on the cut the encoder hears. A window is 3.84 s long, so in shorter cuts all frames see padding.
+Targets are computed on the chunk that the encoder receives. A window is 3.84 s long, so in shorter chunks all frames
+contain padding.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from torch import Tensor
-
-from workflow_scripts.features import rhythm, spectral
 from workflow_scripts.features.frames import HOP
-from workflow_scripts.networks.interfaces import Batch
-from workflow_scripts.workers._feature_regression import FeatureOptions, FeatureWorker
+from workflow_scripts.workers._feature_options import FeatureOptions
 
+if TYPE_CHECKING:
+    from workflow_scripts.workers._feature_regression import FeatureWorker
+
+LABEL = "tempogram"
 PRECOMPUTED = False
-FRAME_EVERY = HOP  # samples: targets and frames go together
-
-SAMPLE_RATE = 16000  # Hz, of the encoders this worker trains
+FRAME_EVERY = HOP  # samples: a target for each of the encoder's frames
 CHANNELS = 384  # lags: librosa's default window
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(FeatureOptions):
-    """The options of every feature worker."""
-
-
-def target(batch: Batch) -> Tensor:
-    """Features (batch, 384, frames) of the audio as recorded."""
-    return rhythm.tempogram(sample_rate=SAMPLE_RATE, power=batch.once(spectral.power_spectrum))
+    """Options of every feature worker."""
 
 
 def build(options: Options, *, embedding_size: int) -> FeatureWorker:
-    """Build the worker."""
-    return FeatureWorker(channels=CHANNELS, target=target, options=options, embedding_size=embedding_size)
+    """Build the worker for an encoder with `embedding_size` channels."""
+    from workflow_scripts.workers import _feature_targets
+    from workflow_scripts.workers._feature_regression import FeatureWorker
+
+    return FeatureWorker(
+        channels=CHANNELS, target=_feature_targets.tempogram, options=options, embedding_size=embedding_size
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import Field
 
 from workflow_scripts.configuration.jobs._base import JobConfig
 from workflow_scripts.configuration.twin import TwinOptions
@@ -17,6 +19,8 @@ class AcquireConfig(JobConfig):
     """level that reads it"""
     source: Literal["download", "local", "twin"]
     """where its files come from"""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """options of the loader on which the data set's files depend"""
     path: str | None = None
     """folder of the user's copy, for source local"""
     twin: TwinOptions | None = None

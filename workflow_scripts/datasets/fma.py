@@ -1,28 +1,64 @@
-"""What FMA small and FMA medium share: the metadata table and the folder layout (Defferrard et al., ISMIR 2017)."""
+"""FMA small and FMA medium: clips of 30 s with a root genre (Defferrard et al., ISMIR 2017).
+
+FMA small has 8,000 clips in 8 balanced genres, split 6,400 / 800 / 800; FMA medium 25,000 in 16 unbalanced ones, split
+19,922 / 2,505 / 2,573.
+"""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, first_existing, one_hot
 from workflow_scripts.levels.dataset_index import DatasetIndex
+from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.remotes import Remote
 
-#: the owner's checksums, from the README of mdeff/fma
+LABEL = "FMA"
+TASK = "multiclass"
+FILE_OPTIONS = ("subset",)
+#: catalogue whose tracks the clips are parts of, and how a clip id begins with the number of its track
+CATALOGUE = ("Free Music Archive", r"(\d{6})(?!\d)")
+BIBTEX = """@inproceedings{defferrard2017fma,
+  author = {Defferrard, Micha{\\"e}l and Benzi, Kirell and Vandergheynst, Pierre and Bresson, Xavier},
+  title = {{FMA}: A Dataset for Music Analysis},
+  booktitle = {Proceedings of the 18th International Society for Music Information Retrieval Conference (ISMIR)},
+  year = {2017}
+}"""
+LICENSE = "metadata CC BY 4.0; audio: each track under the licence its artist chose"
+
+#: clips of the published sets
+CLIPS = {"small": 8000, "medium": 25000}
+CLIP_SECONDS = 30.0
+#: archives; the checksums are the owner's, from the README of mdeff/fma
 METADATA = Remote(
     url="https://os.unil.cloud.switch.ch/fma/fma_metadata.zip",
     algorithm="sha1",
     checksum="f0df49ffe5f2a6008d7dc83c6915b31835dfe733",
     unpack=True,
 )
-
+AUDIO = {
+    "small": Remote(
+        url="https://os.unil.cloud.switch.ch/fma/fma_small.zip",
+        algorithm="sha1",
+        checksum="ade154f733639d52e35e32f5593efe5be76c6d70",
+        unpack=True,
+    ),
+    "medium": Remote(
+        url="https://os.unil.cloud.switch.ch/fma/fma_medium.zip",
+        algorithm="sha1",
+        checksum="c67b69ea232021025fca9231fc1c7c1a063ab50b",
+        unpack=True,
+    ),
+}
 SPLITS = {"training": "train", "validation": "valid", "test": "test"}
-#: `subset` names the smallest subset that holds the track, so a larger subset is a union: `== "medium"` loses 8,000
+#: The column `subset` names the smallest subset that holds the track, so a larger subset is a union: `== "medium"`
+#: would lose 8,000 tracks.
 SUBSETS = {"small": ("small",), "medium": ("small", "medium")}
 COLUMNS = {
     "split": ("set", "split"),
@@ -30,31 +66,51 @@ COLUMNS = {
     "genre": ("track", "genre_top"),
     "artist": ("artist", "id"),
 }
-#: clips cut from the wrong place of the track (mdeff/fma, issues 8 and 44; MIT licence); some hold no audio at all
-KNOWN_BAD = frozenset(
-    (
-        *(1486, 5574, 65753, 80391, 98558, 98559, 98560, 98565, 98566, 98567, 98568, 98569, 98571, 99134),
-        *(105247, 108924, 108925, 126981, 127336, 133297, 143992),
-    )
-)
+#: tracks whose clips were cut from the wrong place (mdeff/fma, issues 8 and 44; MIT licence); some hold no audio at all
+KNOWN_BAD = frozenset((
+    1486, 5574, 65753, 80391, 98558, 98559, 98560, 98565, 98566, 98567, 98568, 98569, 98571, 99134,
+    105247, 108924, 108925, 126981, 127336, 133297, 143992,
+))  # fmt: skip
 
 
-def index(root: Path, *, subset: str, marked: Collection[str] | None = None) -> DatasetIndex:
-    """Index of a subset from `tracks.csv`, with the official artist-disjoint split.
+class Options(LevelOptions):
+    """Options of FMA."""
 
-    `marked`: take only tracks that the table marks as of one of these subsets (None: of all that are part of this one).
-    `root` holds `fma_metadata/` and `fma_<subset>/`. Audio may also lie in `root` itself, and in one flat
-    folder instead of one per thousand. Raises `UserError` when the metadata or all audio is missing.
+    subset: Literal["small", "medium"] = "small"
+    """Subset whose archive is read."""
+    with_small: bool = True
+    """Of FMA medium also the 8,000 tracks of FMA small, which are part of it although the table marks them small (the
+    official reading). Without them it is the 17,000 others, on which the MSSPT code was tried, as its README says; the
+    results that Garoufis et al. (2024) print are from all."""
+
+
+def size(options: Options) -> Mapping[str, float]:
+    """Return clips of the published set and their length in seconds, for estimates."""
+    return {"clips": CLIPS[options.subset], "seconds": CLIP_SECONDS}
+
+
+def remotes(options: Options) -> Mapping[str, Remote]:
+    """Return the archives of the subset."""
+    return {"metadata": METADATA, "audio": AUDIO[options.subset]}
+
+
+def index(root: Path, options: Options) -> DatasetIndex:
+    """Index a subset from `tracks.csv`, with the official artist-disjoint split.
+
+    `root` holds `fma_metadata/` and `fma_<subset>/`. Audio may also lie in `root` itself, and in one flat folder
+    instead of one per thousand. Raises `UserError` when the metadata or all audio is missing.
     """
-    tracks = read_tracks(_metadata(root))
-    tracks = tracks[tracks["subset"].isin(SUBSETS[subset] if marked is None else marked)].sort_index()
+    subset = options.subset
+    marks = SUBSETS[subset] if options.with_small else (subset,)
+    tracks = read_tracks(_find_metadata(root))
+    tracks = tracks[tracks["subset"].isin(marks)].sort_index()
     folder = next((name for name in (f"fma_{subset}", "") if (root / name).is_dir()), "")
     rows: list[tuple[str, str]] = []
     excluded: list[tuple[str, str]] = []
     for track, genre, split in zip(tracks.index, tracks["genre"], tracks["split"], strict=True):
         clip = f"{track:06d}"
         path = first_existing(root, [f"{folder}/{part}{clip}.mp3".lstrip("/") for part in (f"{clip[:3]}/", "")])
-        reason = _unusable(track, genre=genre, split=split, path=path)
+        reason = _why_unusable(track, genre=genre, split=split, path=path)
         if reason is None and path is not None:
             rows.append((clip, path))
         else:
@@ -94,28 +150,28 @@ def read_tracks(path: Path) -> pd.DataFrame:
         raise UserError(
             f"{path} lacks {', '.join(missing)}: use tracks.csv of fma_metadata.zip, which has two header rows"
         )
-    wanted = {0: "track", **{positions[pair]: name for name, pair in COLUMNS.items()}}
+    columns = {0: "track", **{positions[pair]: name for name, pair in COLUMNS.items()}}
     table = pd.read_csv(
         path,
         header=None,
         skiprows=2 if third and third[0].isdigit() else 3,
-        usecols=sorted(wanted),
+        usecols=sorted(columns),
         dtype=str,
         keep_default_na=False,
         encoding="utf-8",
-    ).rename(columns=wanted)
+    ).rename(columns=columns)
     table.index = pd.Index(table.pop("track").astype(int), name="track")
     return table
 
 
-def _metadata(root: Path) -> Path:
+def _find_metadata(root: Path) -> Path:
     for folder in (root / "fma_metadata", root, root.parent / "fma_metadata"):
         if (folder / "tracks.csv").is_file():
             return folder / "tracks.csv"
     raise UserError(f"{root} lacks fma_metadata/tracks.csv: unpack fma_metadata.zip there")
 
 
-def _unusable(track: int, *, genre: str, split: str, path: str | None) -> str | None:
+def _why_unusable(track: int, *, genre: str, split: str, path: str | None) -> str | None:
     if track in KNOWN_BAD:
         return "known bad clip: cut from the wrong place of the track (mdeff/fma issues 8 and 44)"
     if not genre:

@@ -1,4 +1,7 @@
-"""What the twins of FMA small and medium share: `fma_metadata/tracks.csv` and `fma_<subset>/`, in the real layout."""
+"""Twin of FMA small or medium: tracks by invented artists, of eight equal or sixteen unequal genres.
+
+Some tracks of medium are marked small, as in the real set. Layout: `fma_metadata/tracks.csv` and `fma_<subset>/`.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +19,23 @@ from workflow_scripts.synthesis.write import ClipSpec, add_defects, derive_seed,
 #: the 52 columns of the real table, by their outer name
 COLUMNS: dict[str, tuple[str, ...]] = {
     "album": (
-        *("comments", "date_created", "date_released", "engineer", "favorites", "id", "information", "listens"),
-        *("producer", "tags", "title", "tracks", "type"),
+        "comments", "date_created", "date_released", "engineer", "favorites", "id", "information", "listens",
+        "producer", "tags", "title", "tracks", "type",
     ),
     "artist": (
-        *("active_year_begin", "active_year_end", "associated_labels", "bio", "comments", "date_created", "favorites"),
-        *("id", "latitude", "location", "longitude", "members", "name", "related_projects", "tags", "website"),
+        "active_year_begin", "active_year_end", "associated_labels", "bio", "comments", "date_created", "favorites",
+        "id", "latitude", "location", "longitude", "members", "name", "related_projects", "tags", "website",
         "wikipedia_page",
     ),
-    "set": ("split", "subset"),
-    "track": (
-        *("bit_rate", "comments", "composer", "date_created", "date_recorded", "duration", "favorites", "genre_top"),
-        *("genres", "genres_all", "information", "interest", "language_code", "license", "listens", "lyricist"),
-        *("number", "publisher", "tags", "title"),
+    "set": (
+        "split", "subset",
     ),
-}
+    "track": (
+        "bit_rate", "comments", "composer", "date_created", "date_recorded", "duration", "favorites", "genre_top",
+        "genres", "genres_all", "information", "interest", "language_code", "license", "listens", "lyricist",
+        "number", "publisher", "tags", "title",
+    ),
+}  # fmt: skip
 #: tracks of each root genre in FMA medium
 MEDIUM_COUNTS = {
     "Rock": 7103,
@@ -69,7 +74,7 @@ class FmaTrack:
 
 
 def write(root: Path, twin: TwinOptions, *, subset: str) -> None:
-    """Write `fma_metadata/tracks.csv` and `fma_<subset>/`; equal options give equal files."""
+    """Write the twin of a subset below `root`; equal options give equal files."""
     tracks = _draw_tracks(twin, subset)
     _write_table(root, tracks + _draw_tracks_of_other_subsets(twin, tracks, subset), make_rng(twin, "titles"))
     clips = [
@@ -107,9 +112,10 @@ def _draw_tracks(twin: TwinOptions, subset: str) -> list[FmaTrack]:
 
 
 def _count_by_genre(clips: int, subset: str) -> dict[str, int]:
-    """Small: equal genres. Medium: proportional to the square root of the real counts.
+    """Count the clips of each genre: equal in small, proportional to the square root of the real counts in medium.
 
-    In proportion, a twin of some hundred clips would lose half its genres; the order of sizes is kept.
+    In proportion to the counts themselves, a twin of some hundred clips would lose half its genres; the order of sizes
+    is kept.
     """
     weights = dict.fromkeys(SMALL, 1.0) if subset == "small" else {g: n**0.5 for g, n in MEDIUM_COUNTS.items()}
     bounds = np.round(np.cumsum(list(weights.values())) / sum(weights.values()) * clips).astype(int)
@@ -117,13 +123,13 @@ def _count_by_genre(clips: int, subset: str) -> dict[str, int]:
 
 
 def _count_by_split(count: int) -> tuple[int, int, int]:
-    """Clips of a genre in training, validation and test; with three or more each has one."""
+    """Count the clips of a genre in training, validation and test; with three or more each split has one."""
     valid, test = (max(round(share * count), min(1, count // 3)) for share in SHARES[1:])
     return count - valid - test, valid, test
 
 
 def _draw_tracks_of_other_subsets(twin: TwinOptions, tracks: list[FmaTrack], subset: str) -> list[FmaTrack]:
-    """Rows of larger subsets: no audio here, often no root genre."""
+    """Draw rows of larger subsets: without audio here, often without a root genre."""
     rng, taken = make_rng(twin, "elsewhere"), {track.track for track in tracks} | set(BAD_TRACKS)
     others = [i for i in rng.permutation(np.arange(2, 155_000))[: 3 * twin.clips + 100].tolist() if i not in taken]
     subsets = ("medium", "large", "full") if subset == "small" else ("large", "full")
