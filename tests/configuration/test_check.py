@@ -248,7 +248,7 @@ BAD = {
     ),
     "option of a figure of a wrong type": (
         "trim: {wu2021_fig2: {figure: {kind: losses, epochs: ten}}}",
-        r"own.yaml\): figure.epochs: 'ten' has the wrong type; allowed: int",
+        r"own.yaml\): figure.epochs: 'ten' has the wrong type; allowed: a whole number",
     ),
     "figure of cells outside the grid": (
         "trim: {wu2021_fig2: {figure: {kind: relative, baseline: {workers: WLP}}}}",
@@ -297,7 +297,7 @@ BAD = {
     ),
     "a figure of too many songs": (
         "trim: {wu2021_fig2: {figure: {kind: embedding_map, songs: 99}}}",
-        r"figure: figure.songs: 99; allowed: 1 to 36",
+        r"figure.songs: 99 is not allowed; allowed: at most 36",
     ),
     "one of two views, and no two": (
         "trim: {wu2021_fig2: {augmentation: [gain]}}",
