@@ -185,7 +185,7 @@ def test_embeddings_of_another_number_of_clips_are_stale(corpus, embeddings, tmp
         (config("frozen"), None, "scenario frozen needs --embeddings"),
         (config("fine_tuned"), None, "scenario fine_tuned needs --checkpoint"),
         (config("supervised"), "--checkpoint", "scenario supervised takes no --checkpoint"),
-        (config("fine_tuned", encoder="random"), "--checkpoint", "encoder random cannot be trained"),
+        (config("fine_tuned", encoder="handcrafted"), "--checkpoint", "encoder handcrafted cannot be trained"),
         (config("thawed"), None, "unknown scenario 'thawed'"),
         (config(fraction="most"), "--embeddings", "unknown fraction 'most'"),
         (config(pace=3), "--embeddings", "training: unknown pace"),

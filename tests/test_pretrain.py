@@ -82,7 +82,7 @@ def test_the_encoder_loads_strictly_and_is_trained(finished):
 
 
 @pytest.mark.parametrize(
-    ("name", "options"), [("pase", {"embedding": 9, "width": 0.05}), ("pase", {}), ("random", {"embedding": 8})]
+    ("name", "options"), [("pase", {"embedding": 9, "width": 0.05}), ("pase", {}), ("pase_plus", {"embedding": 8})]
 )
 def test_another_encoder_is_refused(finished, name, options):
     with pytest.raises(UserError, match=r"holds encoder pase .*pre-train again"):
@@ -444,7 +444,7 @@ def test_bf16_trains_and_is_recorded(corpus, tmp_path):
         ({"workers": {"prosody": {}}}, "worker prosody needs stored targets"),
         ({"workers": {}}, "at least one worker"),
         ({"workers": {"lps": {"hiden": 3}}}, "unknown hiden; allowed: .*hidden"),
-        ({"encoder": {"name": "random", "options": {}}}, "random cannot be pre-trained"),
+        ({"encoder": {"name": "handcrafted", "options": {}}}, "handcrafted cannot be pre-trained"),
         ({"recipe": {"epoch": 3}}, "recipe: unknown key 'epoch' .*; allowed: .*epochs"),
     ],
 )

@@ -112,7 +112,9 @@ def test_a_killed_run_ends_with_the_bits_of_one_that_was_not(which, corpus, tmp_
             "no worker that compares views",
         ),
         (
-            config("one", encoder={"name": "x", "options": NARROW}, recipe=CONFIG["recipe"] | {"join_songs": True}),
+            config(
+                "one", encoder={"name": "unet", "options": dict(NARROW)}, recipe=CONFIG["recipe"] | {"join_songs": True}
+            ),
             "songs",
         ),
     ],

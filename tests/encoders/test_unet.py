@@ -54,7 +54,7 @@ def test_every_output_equals_the_official_code(filled):
         found = spectrogram.spectrum(case.input("x"))
         seen["magnitude"] = found.abs()
         seen["inverse_of_mixture"] = spectrogram.waveform(found)
-        result = encoder.network(spectrogram.log10(found.abs()[:, None, :, :-1]))
+        result = encoder.network(spectrogram.unet_log10(found.abs()[:, None, :, :-1]))
         seen |= {"mask": result.mask, "bottom": result.bottom, "decoder_end": result.decoder[-1]}
         seen["y"] = spectrogram.waveform(spectrogram.masked(found, result.mask)[:, 0])
         hook.remove()
@@ -71,7 +71,7 @@ def test_a_training_pass_equals_the_official_code(filled):
     case, encoder = filled
     encoder.train()
     mixture = spectrogram.spectrum(case.input("xtrain"))
-    result = encoder.network(spectrogram.log10(mixture.abs()[:, None, :, :-1]))
+    result = encoder.network(spectrogram.unet_log10(mixture.abs()[:, None, :, :-1]))
     estimate = spectrogram.waveform(spectrogram.masked(mixture, result.mask)[:, 0])
     loss = (estimate - case.input("target")).abs().mean()
     loss.backward()
@@ -89,7 +89,7 @@ def test_a_training_pass_equals_the_official_code(filled):
 
 
 def _logarithm(audio: torch.Tensor) -> torch.Tensor:
-    return spectrogram.log10(spectrogram.spectrum(audio).abs()[:, None, :, :-1])
+    return spectrogram.unet_log10(spectrogram.spectrum(audio).abs()[:, None, :, :-1])
 
 
 @pytest.mark.parametrize(("options", "trained", "sources"), [({}, 3_921_061, 1), (FOUR, 3_921_928, 4)])

@@ -13,14 +13,17 @@ from workflow_scripts.encoders import magnitude, unet
 from workflow_scripts.heads import ast
 from workflow_scripts.heads.ast import Options
 from workflow_scripts.levels import registry
+from workflow_scripts.networks.ast_head import AstHead
+from workflow_scripts.networks.audio_spectrogram_transformer import Ast
 from workflow_scripts.networks.maps import Maps
+from workflow_scripts.networks.sizes.audio_spectrogram_transformer import SIZES
 
 NARROW = 0.125
 DECODER = [24, 24, 16, 8, 4, 4]
 TINY = {"size": "tiny", "imagenet": False}
 
 
-def head(*, sources: int = 0, **options) -> ast.AstHead:
+def head(*, sources: int = 0, **options) -> AstHead:
     torch.manual_seed(0)
     return ast.build(
         Options(**{**TINY, **options}), sources=sources, decoder=DECODER if sources else (), outputs=3
@@ -39,7 +42,7 @@ def narrow_unet():
 
 
 def test_it_reads_maps():
-    assert registry.fact("head", "ast", "READS") == "maps"
+    assert ast.READS == "maps"
 
 
 @pytest.mark.parametrize(("frames", "samples"), [(384, 61_792), (768, 123_232)])
@@ -123,9 +126,9 @@ def test_imagenet_weights_come_from_a_file(tmp_path):
 
 @pytest.fixture
 def nothing_read_yet():
-    ast._imagenet.cache_clear()  # weights are read once for all heads of a process
+    ast._read_imagenet.cache_clear()  # weights are read once for all heads of a process
     yield
-    ast._imagenet.cache_clear()
+    ast._read_imagenet.cache_clear()
 
 
 @pytest.mark.usefixtures("nothing_read_yet")
@@ -150,8 +153,8 @@ def test_imagenet_weights_come_from_timm_once_for_all_heads(monkeypatch):
 def test_the_distilled_deit_of_timm_fits_every_size():
     for size in ("tiny", "small", "base"):
         with torch.device("meta"):
-            theirs = timm.create_model(ast.SIZES[size].deit, pretrained=False).state_dict()
-            ours = ast.Ast(ast.SIZES[size], outputs=2, stride=8).v.state_dict()
+            theirs = timm.create_model(SIZES[size].deit, pretrained=False).state_dict()
+            ours = Ast(SIZES[size], outputs=2, stride=8).v.state_dict()
         resized = {"pos_embed", "patch_embed.proj.weight"}
         assert {key: theirs[key].shape for key in ours if key not in resized} == {
             key: value.shape for key, value in ours.items() if key not in resized
@@ -195,13 +198,13 @@ def test_another_file_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"size": "huge"}, "size must be one of tiny, small, base, not 'huge'"),
-        ({"frames": 400}, "frames must be one of 384, 768, not 400"),
-        ({"adaptation": "concatenation"}, "adaptation must be one of sum, none"),
-        ({"order": "random"}, "order must be one of"),
-        ({"imagenet": False, "checkpoint": "deit.pth"}, "checkpoint is for imagenet true"),
+        ({"size": "huge"}, ".size: 'huge' is not allowed; allowed: 'tiny', 'small', 'base'"),
+        ({"frames": 400}, ".frames: 400 is not allowed; allowed: 384, 768"),
+        ({"adaptation": "concatenation"}, ".adaptation: 'concatenation' is not allowed; allowed: 'sum', 'none'"),
+        ({"order": "random"}, ".order: 'random' is not allowed; allowed: 'fine_to_coarse', 'coarse_to_fine'"),
+        ({"imagenet": False, "checkpoint": "deit.pth"}, ": checkpoint needs imagenet: true"),
     ],
 )
 def test_options_are_checked(options, message):
-    with pytest.raises(UserError, match=message):
-        Options(**options)
+    with pytest.raises(UserError, match=f"options of ast{message}"):
+        registry.options(ast, options)

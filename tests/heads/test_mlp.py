@@ -9,6 +9,7 @@ from workflow_scripts.evaluation.crops import Crops
 from workflow_scripts.evaluation.stacked_heads import LabelledEmbeddings, compute_logits, train_heads
 from workflow_scripts.evaluation.trial_heads import TrialHead, initial_parameters
 from workflow_scripts.heads import mlp
+from workflow_scripts.levels import registry
 
 
 def head(inputs=6, outputs=4, hidden=5):
@@ -74,5 +75,5 @@ def test_learns_what_no_line_separates_and_trials_do_not_mix():
 
 
 def test_a_head_without_units_is_refused():
-    with pytest.raises(UserError, match="hidden must be at least 1, not 0"):
-        mlp.Options(hidden=0)
+    with pytest.raises(UserError, match=r"options of mlp.hidden: 0 is not allowed; allowed: at least 1"):
+        registry.options(mlp, {"hidden": 0})

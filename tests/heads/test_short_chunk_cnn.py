@@ -11,12 +11,13 @@ from workflow_scripts.encoders import magnitude, unet
 from workflow_scripts.heads import short_chunk_cnn
 from workflow_scripts.heads.short_chunk_cnn import Options
 from workflow_scripts.levels import registry
+from workflow_scripts.networks.short_chunk_cnn_head import ShortChunkCnnHead
 
 NARROW = 0.125
 DECODER = [24, 24, 16, 8, 4, 4]  # of a U-Net as narrow
 
 
-def head(*, sources: int, **options) -> short_chunk_cnn.ShortChunkCnnHead:
+def head(*, sources: int, **options) -> ShortChunkCnnHead:
     torch.manual_seed(0)
     return short_chunk_cnn.build(
         Options(width=NARROW, **options), sources=sources, decoder=DECODER if sources else (), outputs=3
@@ -24,7 +25,7 @@ def head(*, sources: int, **options) -> short_chunk_cnn.ShortChunkCnnHead:
 
 
 def test_it_reads_maps_of_windows_of_3_86_seconds():
-    assert registry.fact("head", "short_chunk_cnn", "READS") == "maps"
+    assert short_chunk_cnn.READS == "maps"
     assert (head(sources=0).samples, head(sources=0).hop) == (61_792, 61_440)
 
 
@@ -93,11 +94,11 @@ def test_a_pass_in_bfloat16_keeps_the_logarithm_exact():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"adaptation": "mean"}, "adaptation must be sum"),
-        ({"width": 0}, "width > 0"),
-        ({"momentum": 2}, "momentum above 0"),
+        ({"adaptation": "mean"}, "adaptation: 'mean' is not allowed; allowed: 'sum', 'concatenation', 'none'"),
+        ({"width": 0}, "width: 0 is not allowed; allowed: above 0"),
+        ({"momentum": 2}, "momentum: 2 is not allowed; allowed: at most 1"),
     ],
 )
 def test_options_are_checked(options, message):
-    with pytest.raises(UserError, match=message):
-        Options(**options)
+    with pytest.raises(UserError, match=f"options of short_chunk_cnn.{message}"):
+        registry.options(short_chunk_cnn, options)

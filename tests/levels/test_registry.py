@@ -59,7 +59,7 @@ def test_an_unknown_level_is_named_with_the_allowed_ones() -> None:
 def test_options_name_a_wrong_key_and_the_allowed_ones() -> None:
     head = registry.load("head", "linear")
     assert registry.options(head, {"standardise": False}).standardise is False
-    with pytest.raises(UserError, match=r"options of linear: unknown width; allowed: standardise"):
+    with pytest.raises(UserError, match=r"options of linear: unknown key 'width'; allowed: standardise"):
         registry.options(head, {"width": 3})
 
 

@@ -12,7 +12,7 @@ from workflow_scripts.core import source
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels import registry, unimported
 
-FACTORS = ("worker", "weighting", "augmentation", "head", "dataset")
+FACTORS = ("worker", "augmentation", "dataset")
 
 
 @pytest.mark.parametrize(("factor", "name"), [(factor, name) for factor in FACTORS for name in registry.names(factor)])

@@ -100,7 +100,7 @@ def joint_network(published: Published) -> JointNetwork:
     else, or only a part.
     """
     return _renamed_network(
-        published, what="a joint network", weights=msspt_joint.joint_weights, build=msspt_joint.joint_of
+        published, what="a joint network", weights=msspt_joint.first_version_weights, build=msspt_joint.joint_of
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.networks.sizes.spectrogram import HOP, SAMPLE_RATE
+from workflow_scripts.networks.sizes.unet import FRAMES
 
 if TYPE_CHECKING:
     from workflow_scripts.networks.magnitude import Magnitude
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 LABEL = "spectrogram alone"
 TRAINABLE = False
 MAPS = True  # heads may read them
-
-CROP_FRAMES = 384  # as the U-Net's
 
 
 class Options(LevelOptions):
@@ -39,4 +38,4 @@ def build(options: Options) -> Magnitude:
     """Build the front end."""
     from workflow_scripts.networks.magnitude import Magnitude
 
-    return Magnitude(crop_frames=CROP_FRAMES)
+    return Magnitude(crop_frames=FRAMES)

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.networks.sizes.spectrogram import HOP, SAMPLE_RATE
+from workflow_scripts.networks.sizes.unet import FRAMES, MOMENTUM
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,8 +24,6 @@ TRAINABLE = True
 MAPS = True  # heads may read them
 VARIANT_OPTIONS = ("sources", "pooling")
 
-CROP_FRAMES = 384  # 3.862 s (the MSSPT code)
-
 
 class Options(LevelOptions):
     """Options of the U-Net."""
@@ -35,7 +34,7 @@ class Options(LevelOptions):
     """Pooling on the way down; the MSSPT code takes maxima for one source and averages for four ("Multiple")."""
     width: float = Field(default=1.0, gt=0)
     """Factor on the channels of every block."""
-    momentum: float = Field(default=0.01, gt=0, le=1)
+    momentum: float = Field(default=MOMENTUM, gt=0, le=1)
     """Share of the last batch in the running statistics of batch normalisation. Keras's 0.01 is for hundreds of steps
     an epoch: where a joint network learns from few clips, validation, which uses these statistics, lags behind."""
 
@@ -64,7 +63,7 @@ def build(options: Options) -> UNetEncoder:
         pooling=options.pooling,
         width=options.width,
         momentum=options.momentum,
-        crop_frames=CROP_FRAMES,
+        crop_frames=FRAMES,
     )
 
 

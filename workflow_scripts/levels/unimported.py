@@ -18,7 +18,7 @@ from workflow_scripts.core import errors, source
 from workflow_scripts.levels import registry
 
 #: factors whose levels are imported like any module
-TORCH_FREE = ("dataset", "encoder", "worker", "augmentation", "figure")
+TORCH_FREE = ("dataset", "encoder", "worker", "augmentation", "figure", "head", "scenario", "weighting")
 IMPORTED = (errors.__name__,)  # whoever catches an error has imported its class
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from timm.models.vision_transformer import Block
@@ -15,32 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.networks.sizes.audio_spectrogram_transformer import BLOCKS, COLUMNS, PATCH, ROWS, SIZES, Size
 
-PATCH = 16  # frames and mel bands of a patch
-MELS = 128
-ROWS, COLUMNS = MELS // PATCH, 48  # of the grid of patches: along frequency without overlap, and along time
 SPECIAL = 2  # tokens before those of the patches: class and distillation
-BLOCKS = 12
 EPSILON = 1e-6  # of timm's layer normalisations
 DEVIATION = 0.02  # of the first weights, as vision transformers begin
-#: blocks before which a map is added, counted from 0, one for each of five maps (the MSSPT code)
-RECEIVING = (2, 4, 6, 8, 10)
-
-
-@dataclass(frozen=True)
-class Size:
-    """Width of the tokens, heads of attention, and timm's name of the DeiT whose ImageNet weights fit."""
-
-    width: int
-    heads: int
-    deit: str
-
-
-SIZES = {
-    "tiny": Size(192, 3, "deit_tiny_distilled_patch16_224"),
-    "small": Size(384, 6, "deit_small_distilled_patch16_224"),
-    "base": Size(768, 12, "deit_base_distilled_patch16_384"),
-}
 
 
 class Transformer(nn.Module):

@@ -15,16 +15,16 @@ LN_10 = 2.3025  # as the code rounds it here
 def log_mel(magnitude: Tensor) -> Tensor:
     """Logarithm, to base 10, of the mel bands (batch, channels, frames, 128) of magnitudes (..., 256), in float32."""
     with torch.autocast(magnitude.device.type, enabled=False):
-        return log10(magnitude.float() @ _matrix(magnitude.device))
+        return back_end_log10(magnitude.float() @ _matrix(magnitude.device))
 
 
 def mel_of_log(magnitude: Tensor) -> Tensor:
     """Mel bands of the logarithm instead, as the code's first version has it for the mixture; same shapes."""
     with torch.autocast(magnitude.device.type, enabled=False):
-        return log10(magnitude.float()) @ _matrix(magnitude.device)
+        return back_end_log10(magnitude.float()) @ _matrix(magnitude.device)
 
 
-def log10(values: Tensor) -> Tensor:
+def back_end_log10(values: Tensor) -> Tensor:
     """Logarithm to base 10 of magnitudes of any shape, as the back ends and the joint network hear it."""
     return torch.log(values + SMALLEST) / LN_10
 

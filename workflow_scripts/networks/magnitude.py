@@ -30,7 +30,7 @@ class Magnitude(Encoder):
         """
         magnitude = self.maps(audio).magnitude[:, 0]
         mel = magnitude @ spectrogram.mel_matrix().to(magnitude.device)
-        return spectrogram.log10(mel).transpose(1, 2)
+        return spectrogram.unet_log10(mel).transpose(1, 2)
 
     def maps(self, waveform: Tensor) -> Maps:
         """Return magnitudes of audio (batch, samples); nothing is separated."""

@@ -8,9 +8,11 @@ from torch import Tensor, nn
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks import msspt, unet
-from workflow_scripts.networks.log_mel import log10
+from workflow_scripts.networks.log_mel import back_end_log10
 from workflow_scripts.networks.maps import Maps
-from workflow_scripts.networks.short_chunk_cnn import ALONE, HEARING, JOINT, SKIPS, ShortChunkCnn
+from workflow_scripts.networks.short_chunk_cnn import ADAPTED, ShortChunkCnn
+from workflow_scripts.networks.sizes.short_chunk_cnn import ALONE, JOINT, SKIPS
+from workflow_scripts.networks.sizes.unet import CHANNELS
 
 
 class JointNetwork(nn.Module):
@@ -27,11 +29,11 @@ class JointNetwork(nn.Module):
 
     def forward(self, magnitude: Tensor) -> Tensor:
         """Logits (batch, outputs) of magnitudes (batch, 1, 384, 256)."""
-        found = self.separator(log10(magnitude))
+        found = self.separator(back_end_log10(magnitude))
         return self.back_end(Maps(magnitude=magnitude, masked=found.mask * magnitude, decoder=found.decoder))
 
 
-def joint_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def first_version_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Weights of the joint network by the names of `JointNetwork`; others keep their names.
 
     Raises `UserError` for those of the code's later versions, whose layers are not read here.
@@ -60,10 +62,10 @@ def joint_of(shapes: Mapping[str, Sequence[int]]) -> JointNetwork:
     Raises `UserError` where a block hears something else, `LookupError` where a tensor is missing.
     """
     sources = shapes["separator.mask.weight"][0]
-    decoder = list(reversed(unet.CHANNELS))
-    beside = {place: shapes[f"back_end.blocks.{place}.conv1.weight"][1] - JOINT[place - 1] for place in HEARING}
-    hearing = [place for place in HEARING if beside[place]]
-    if any(beside[place] != decoder[SKIPS - place] for place in hearing):
+    decoder = list(reversed(CHANNELS))
+    beside = {place: shapes[f"back_end.blocks.{place}.conv1.weight"][1] - JOINT[place - 1] for place in ADAPTED}
+    adapted = [place for place in ADAPTED if beside[place]]
+    if any(beside[place] != decoder[SKIPS - place] for place in adapted):
         raise UserError("it has other connections between U-Net and back end than the code's first version")
     return JointNetwork(
         unet.UNet(sources=sources, pooling="max"),
@@ -71,7 +73,7 @@ def joint_of(shapes: Mapping[str, Sequence[int]]) -> JointNetwork:
             sources=sources,
             decoder=decoder,
             outputs=shapes["back_end.classes.weight"][0],
-            adaptation="concatenation" if hearing else "none",
-            hearing=hearing,
+            adaptation="concatenation" if adapted else "none",
+            adapted=adapted,
         ),
     )

@@ -17,16 +17,12 @@ from workflow_scripts.networks import widths
 from workflow_scripts.networks.log_mel import log_mel, mel_of_log
 from workflow_scripts.networks.maps import Maps
 from workflow_scripts.networks.normalised import BatchNorm1d, NormalisedConvolution2d, NormalisedLinear
-from workflow_scripts.networks.unet import EPSILON, MOMENTUM
+from workflow_scripts.networks.sizes.short_chunk_cnn import ALONE, HIDDEN, JOINT, POOLING, SKIPS
+from workflow_scripts.networks.sizes.unet import MOMENTUM
+from workflow_scripts.networks.unet import EPSILON
 
-FRAMES = 384  # of the windows it hears: 3.86 s
-ALONE = (64, 64, 128, 128, 128, 128, 256)  # channels of the seven blocks
-JOINT = (64, 128, 128, 128, 128, 128, 256)  # of the code's first version, behind a U-Net whose maps it concatenates
-POOLING = ((2, 2),) * 6 + ((3, 2),)  # of frames and bands; the seventh block is left 6 by 2
-HIDDEN = 512  # outputs of the first dense layer
 DROPOUT = 0.5
-SKIPS = 5  # of the U-Net's six blocks up all but the finest, whose maps are as large as the spectrogram
-HEARING = range(1, SKIPS + 1)  # places of the blocks that hear them
+ADAPTED = range(1, SKIPS + 1)  # places of the blocks whose input has maps of the U-Net
 
 Adaptation = Literal["sum", "concatenation", "none"]
 
@@ -69,20 +65,20 @@ class ShortChunkCnn(nn.Module):
         adaptation: Adaptation,
         width: float = 1.0,
         momentum: float = MOMENTUM,
-        hearing: Collection[int] = HEARING,
+        adapted: Collection[int] = ADAPTED,
     ) -> None:
         """Build the network with weights from torch's global generator.
 
         `sources` are those the U-Net separates, `decoder` the channels of its blocks up, coarse to fine; 0 and none for
         the network alone. `width` is a factor on all channels, `momentum` the share of the last batch in the running
-        statistics of batch normalisation, `hearing` the places of the blocks that hear the U-Net's maps.
+        statistics of batch normalisation, `adapted` the places of the blocks that hear the U-Net's maps.
         """
         super().__init__()
         self.adaptation: Adaptation = adaptation if sources else "none"
         first_version = bool(sources) and adaptation != "sum"
         *channels, hidden = widths.narrowed((*(JOINT if first_version else ALONE), HIDDEN), width)
-        self.hearing = [place for place in HEARING if self.adaptation != "none" and place in hearing]
-        joined = {place: decoder[SKIPS - place] for place in self.hearing}
+        self.adapted = [place for place in ADAPTED if self.adaptation != "none" and place in adapted]
+        joined = {place: decoder[SKIPS - place] for place in self.adapted}
         inputs = [sources + 1, *channels[:-1]]
         concatenated = joined if self.adaptation == "concatenation" else {}
         self.log_before_mel = first_version
@@ -107,7 +103,7 @@ class ShortChunkCnn(nn.Module):
         values = torch.cat([log_mel(maps.masked), mixture], dim=1)
         skips = [functional.max_pool2d(each, (1, 2)) for each in maps.decoder[:SKIPS]]  # coarse to fine
         for place, block in enumerate(self.blocks):
-            if place in self.hearing:
+            if place in self.adapted:
                 values = self._joined(values, skips[SKIPS - place], place)
             values = block(values)
         values = values.permute(0, 2, 3, 1).flatten(1)  # frame by frame, as Keras lays them out
@@ -115,7 +111,7 @@ class ShortChunkCnn(nn.Module):
 
     def _joined(self, values: Tensor, skip: Tensor, place: int) -> Tensor:
         if self.adaptation == "sum":
-            return values + self.adapters[self.hearing.index(place)](skip)
+            return values + self.adapters[self.adapted.index(place)](skip)
         return torch.cat([values, skip.to(values.dtype)], dim=1)
 
 

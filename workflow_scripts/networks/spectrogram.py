@@ -47,7 +47,7 @@ def masked(spectrum: Tensor, mask: Tensor) -> Tensor:
     return spectrum[:, None] * functional.pad(mask.float(), (0, 1), value=1.0)
 
 
-def log10(magnitude: Tensor) -> Tensor:
+def unet_log10(magnitude: Tensor) -> Tensor:
     """Logarithm of magnitudes as the networks are given them."""
     return torch.log(magnitude + SMALLEST) / _LN_10
 

@@ -18,12 +18,10 @@ from torch.nn import functional
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks import widths
 from workflow_scripts.networks.normalised import NormalisedConvolution2d, NormalisedUpsampling2d
+from workflow_scripts.networks.sizes.unet import CHANNELS, LAST, MOMENTUM
 
-CHANNELS = (16, 32, 64, 128, 192, 192)  # of the six blocks down; up the same in reverse
-LAST = 32  # channels of the block before the mask
-SCALE = 2 ** len(CHANNELS)  # frames and bins come in multiples of this
 SLOPE = 0.01  # of the leaky ReLU
-MOMENTUM, EPSILON = 0.01, 1e-3  # Keras counts its 0.99 from the other end
+EPSILON = 1e-3  # of batch normalisation
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from workflow_scripts.networks import spectrogram, unet
 from workflow_scripts.networks.interfaces import Encoder
 from workflow_scripts.networks.maps import Maps
 from workflow_scripts.networks.sizes.spectrogram import BINS, HOP, SAMPLE_RATE, WINDOW, frame_count, sample_count
+from workflow_scripts.networks.sizes.unet import SCALE
 
 
 class UNetEncoder(Encoder):
@@ -51,7 +52,7 @@ class UNetEncoder(Encoder):
         below one window.
         """
         frames = frame_count(audio.shape[-1])
-        separated = self.network(spectrogram.log10(_magnitude(audio)))
+        separated = self.network(spectrogram.unet_log10(_magnitude(audio)))
         # mean over frequency of each scale, held up to the finest frame rate
         means = [maps.mean(dim=-1) for maps in (separated.bottom, *separated.decoder)]
         longest = means[-1].shape[-1]
@@ -64,7 +65,7 @@ class UNetEncoder(Encoder):
     def maps(self, waveform: Tensor) -> Maps:
         """Return spectrograms and maps of audio (batch, samples); silence fills the last 64 frames of other lengths."""
         magnitude = _magnitude(waveform)
-        separated = self.network(spectrogram.log10(magnitude))
+        separated = self.network(spectrogram.unet_log10(magnitude))
         return Maps(magnitude=magnitude, masked=separated.mask.float() * magnitude, decoder=separated.decoder)
 
     @property
@@ -79,7 +80,7 @@ class UNetEncoder(Encoder):
     def chunk_length(self, seconds: float) -> int:
         """Return the samples of the frames nearest to `seconds` that are a multiple of 64, which need no silence."""
         frames = (seconds * SAMPLE_RATE - sample_count(0)) / HOP
-        return sample_count(max(1, round(frames / unet.SCALE)) * unet.SCALE)
+        return sample_count(max(1, round(frames / SCALE)) * SCALE)
 
 
 def _magnitude(audio: Tensor) -> Tensor:
@@ -91,6 +92,6 @@ def _magnitude(audio: Tensor) -> Tensor:
         raise UserError(
             f"the U-Net needs at least {WINDOW} samples (32 ms), got {audio.shape[-1]}: leave such clips out"
         )
-    length = sample_count(-(-frames // unet.SCALE) * unet.SCALE)
+    length = sample_count(-(-frames // SCALE) * SCALE)
     padded = functional.pad(audio, (0, length - audio.shape[-1]))
     return spectrogram.spectrum(padded).abs()[:, None, :, :BINS]

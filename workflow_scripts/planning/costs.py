@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from workflow_scripts.levels import dataset_facts, registry, unimported
+from workflow_scripts.levels import dataset_facts, registry
 from workflow_scripts.planning.plan import Cell, Plan, Run
 
 FRAMES_PER_SECOND = 100  # of stored features: hop 160 at 16 kHz
@@ -196,7 +196,7 @@ def _crop_seconds(config: Mapping[str, Any]) -> float | None:
     if not _reads_maps(config):
         seconds: float | None = config["training"].get("crop_seconds")
         return seconds
-    head = unimported.level("head", config["head"]["name"])
+    head = registry.load("head", config["head"]["name"])
     encoder = registry.load("encoder", config["encoder"]["name"])
     rate = encoder.sample_rate(registry.options(encoder, config["encoder"]["options"]))
     return float(head.window(registry.options(head, config["head"]["options"])) / rate)
@@ -207,9 +207,7 @@ def _evaluated_key(config: Mapping[str, Any]) -> Key:
     head = config["head"]
     learning = [config["encoder"]]
     if _reads_maps(config):
-        stated = registry.declared("head", head["name"], "STARTS_FROM")
-        free = registry.fact("head", head["name"], "STARTS_FROM") if stated else ()
-        assert isinstance(free, tuple)
+        free = getattr(registry.load("head", head["name"]), "INITIAL_WEIGHTS", ())
         options = {name: value for name, value in head["options"].items() if name not in free}
         learning.append({"name": head["name"], "options": options})
     return (_text(learning), config["scenario"])

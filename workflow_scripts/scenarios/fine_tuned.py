@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from workflow_scripts.evaluation.end_to_end import train_trials
-from workflow_scripts.evaluation.task import EvaluationTask, TrialResult
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from workflow_scripts.evaluation.task import EvaluationTask, TrialResult
+
+LABEL = "fine-tuned"
 PRETRAINED = True
 TRAINS_ENCODER = True
 
 
 def run(cell: EvaluationTask) -> list[TrialResult]:
-    """One result per trial; every trial starts from the same checkpoint."""
+    """Return one result per trial; every trial starts from the same encoder file."""
+    from workflow_scripts.evaluation.end_to_end import train_trials
+
     return train_trials(cell)

@@ -6,14 +6,19 @@ Each clip is encoded once, by `embed`, whatever the number of trials, fractions 
 
 from __future__ import annotations
 
-from workflow_scripts.evaluation.frozen import train_on_embeddings
-from workflow_scripts.evaluation.task import EvaluationTask, TrialResult
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from workflow_scripts.evaluation.task import EvaluationTask, TrialResult
+
+LABEL = "frozen"
 PRETRAINED = True
 TRAINS_ENCODER = False
 HEADS_READ = "embedding"
 
 
 def run(cell: EvaluationTask) -> list[TrialResult]:
-    """One result per trial."""
+    """Return one result per trial."""
+    from workflow_scripts.evaluation.frozen import train_on_embeddings
+
     return train_on_embeddings(cell)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import magnitude
-from workflow_scripts.evaluation.end_to_end import evaluate_model, fit, train_trials
-from workflow_scripts.evaluation.task import EvaluationTask, TrialResult
-from workflow_scripts.evaluation.trial_models import MapsModel
 
+if TYPE_CHECKING:
+    from workflow_scripts.evaluation.task import EvaluationTask, TrialResult
+
+LABEL = "three stages"
 PRETRAINED = True
 TRAINS_ENCODER = True
 HEADS_READ = "maps"
@@ -22,17 +24,26 @@ TRAININGS = 2  # of a trial, one after the other, each with all epochs that the 
 
 
 def run(cell: EvaluationTask) -> list[TrialResult]:
-    """One result per trial; every trial starts from the same checkpoint."""
+    """Return one result per trial; every trial starts from the same encoder file."""
+    from workflow_scripts.evaluation.end_to_end import train_trials
+
     if cell.build_maps_head is None:
         raise UserError("scenario three_stage needs a head that reads maps, such as short_chunk_cnn or ast")
     return train_trials(cell, train=_train_trial)
 
 
 def _train_trial(cell: EvaluationTask, trial: int) -> TrialResult:
+    """Train and test one trial: the head alone, then head and encoder."""
+    from workflow_scripts.evaluation.end_to_end import evaluate_model, fit
+    from workflow_scripts.evaluation.trial_models import MapsModel
+
     clock = time.monotonic()
+    # the head alone, on the spectrogram
     alone = MapsModel(replace(cell, build_encoder=lambda _: magnitude.build(magnitude.Options())), trial)
     epochs = fit(alone)
+    # both together, from these weights of the head
     joint = MapsModel(cell, trial)
     joint.head.take_over(alone.head)
-    del alone  # a GPU need not hold both while the second learns
+    # a GPU need not hold both while the second learns
+    del alone
     return evaluate_model(joint, epochs=epochs + fit(joint), clock=clock)

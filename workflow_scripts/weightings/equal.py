@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+from workflow_scripts.levels.options import LevelOptions
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LABEL = "equal"
 WEIGHED_BY = None  # the weights come from no other run
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(LevelOptions):
     """No options."""
 
 
 def weigh(losses: dict[str, Tensor], weights: Mapping[str, float]) -> Tensor:
     """Sum the losses, whatever the weights."""
+    import torch
+
     return torch.stack(list(losses.values())).sum()

@@ -8,35 +8,35 @@ a common factor hardly matters.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import fmean
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+from pydantic import Field
 
-from workflow_scripts.core.errors import UserError
+from workflow_scripts.levels.options import LevelOptions
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LABEL = "re-weighted"
 WEIGHED_BY = "equal"  # the weighting of the run whose losses give the weights
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """`epochs`: how many first epochs of the equally weighted run are averaged (the paper's 10)."""
+class Options(LevelOptions):
+    """Options of the re-weighting."""
 
-    epochs: int = 10
-
-    def __post_init__(self) -> None:
-        """Raise `UserError` for no epochs."""
-        if self.epochs < 1:
-            raise UserError(f"reweighted needs epochs >= 1, not {self.epochs}")
+    epochs: int = Field(default=10, ge=1)
+    """Number of first epochs of the equally weighted run whose losses are averaged (the paper's 10)."""
 
 
 def weights(losses: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """Weight of each worker from its validation losses, one an epoch."""
+    """Return the weight of each worker from its validation losses, one an epoch."""
     means = {worker: fmean(values) for worker, values in losses.items()}
     return {worker: 1 / mean if mean else float("inf") for worker, mean in means.items()}
 
 
 def weigh(losses: dict[str, Tensor], weights: Mapping[str, float]) -> Tensor:
-    """Sum of the losses, each times its weight."""
+    """Sum the losses, each times its weight."""
+    import torch
+
     return torch.stack([weights[worker] * loss for worker, loss in losses.items()]).sum()

@@ -18,6 +18,7 @@ from tests.synthetic_results import Results, factors
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import cpc
 from workflow_scripts.networks import audio_spectrogram_transformer, short_chunk_cnn, spectrogram, unet
+from workflow_scripts.networks.sizes.audio_spectrogram_transformer import RECEIVING
 from workflow_scripts.networks.sizes.spectrogram import sample_count
 from workflow_scripts.planning.manifest import parse_plan
 from workflow_scripts.report import reproduction_table as reproduction
@@ -497,7 +498,7 @@ def test_layers_of_the_separating_networks_are_those_they_are_built_of(results: 
     assert {name: line(results, name, {})["value"] for name in built} == built
     grid = [line(results, name, {})["value"] for name in ("patch_columns", "patch_rows")]
     assert grid[0] * grid[1] == transformer.v.pos_embed.shape[1] - audio_spectrogram_transformer.SPECIAL
-    assert line(results, "insertion_spacing", {})["value"] == np.diff(audio_spectrogram_transformer.RECEIVING).mean()
+    assert line(results, "insertion_spacing", {})["value"] == np.diff(RECEIVING).mean()
     assert line(results, "sample_rate_khz", {"encoder": "unet"})["value"] == 16
 
 

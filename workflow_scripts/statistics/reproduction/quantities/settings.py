@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from workflow_scripts.core import source
 from workflow_scripts.features.frames import HOP, N_FFT
 from workflow_scripts.levels import registry
+from workflow_scripts.networks.sizes import cpc
 from workflow_scripts.statistics.reproduction.context import (
     CONFIGURATION,
     THOUSAND,
@@ -27,7 +25,6 @@ from workflow_scripts.statistics.reproduction.context import (
 )
 
 MILLISECONDS = 1000  # in a second
-CPC = f"{source.PACKAGE.name}.networks.sizes.cpc"
 
 
 def hop(_: Selection, __: Results) -> Estimate:
@@ -102,24 +99,24 @@ def input_milliseconds(selection: Selection, results: Results) -> Estimate | Mis
 
 def cpc_layers(_: Selection, __: Results) -> Estimate:
     """Convolutions of the CPC encoder."""
-    return chosen([len(constant(CPC, "KERNELS"))])
+    return chosen([len(cpc.KERNELS)])
 
 
 def cpc_filters(selection: Selection, results: Results) -> Estimate:
     """Filters of each of them, in the widths that were run; in the whole one where no record states another."""
     widths = recorded_by_runs(selection, results, "config", "encoder", "options", "width")
-    filters = constant(CPC, "FILTERS")
+    filters = cpc.FILTERS
     return chosen([filters] if isinstance(widths, Missing) else [filters * width for width in widths])
 
 
 def cpc_hop(_: Selection, __: Results) -> Estimate:
     """Samples between two frames of the CPC encoder."""
-    return chosen([math.prod(constant(CPC, "STRIDES"))])
+    return chosen([cpc.HOP])
 
 
 def cpc_hop_milliseconds(selection: Selection, results: Results) -> Estimate:
     """The same in ms at its sample rate."""
-    rate = constant(CPC, "SAMPLE_RATE")
+    rate = cpc.SAMPLE_RATE
     return chosen([MILLISECONDS * cpc_hop(selection, results).value / rate])
 
 
@@ -199,28 +196,6 @@ def learning_rate(selection: Selection, results: Results) -> Estimate | Missing:
 def patience(selection: Selection, results: Results) -> Estimate | Missing:
     """Epochs without a better validation loss after which a trial stops."""
     return _settings(recorded_by_cells(selection, results, "config", "training", "patience"))
-
-
-def constant(module: str, name: str) -> Any:
-    """A literal at a module's top level, read from the source: importing it would import torch.
-
-    It may be one of several that are assigned together, as in `WINDOW, HOP = 512, 160`.
-    """
-    for node in source.syntax_of(module).body:
-        for target, value in _assigned(node):
-            if isinstance(target, ast.Name) and target.id == name:
-                return ast.literal_eval(value)
-    raise LookupError(f"{module} states no {name}")
-
-
-def _assigned(node: ast.stmt) -> list[tuple[ast.expr, ast.expr]]:
-    """Targets of an assignment with their values, one by one where it has several."""
-    if not isinstance(node, ast.Assign):
-        return []
-    (target, *_), value = node.targets, node.value
-    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
-        return list(zip(target.elts, value.elts, strict=True))
-    return [(target, value)]
 
 
 def chosen(values: Sequence[float]) -> Estimate:
