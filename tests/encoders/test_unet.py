@@ -226,11 +226,11 @@ def test_networks_of_other_numbers_of_sources_are_told_apart(tmp_path):
         ({"width": 0}, "above 0"),
         ({"momentum": 1.5}, "at most 1"),
         ({"sources": 2}, "1, 4"),
-        ({"pooling": "median"}, "'max', 'average'"),
+        ({"pooling": "median"}, "max, average"),
     ],
 )
 def test_options_are_checked(bad, allowed):
-    with pytest.raises(UserError, match=f"options of unet.{next(iter(bad))}: .* is not allowed; allowed: .*{allowed}"):
+    with pytest.raises(UserError, match=f"options of unet: {next(iter(bad))}: .* is not allowed; allowed: .*{allowed}"):
         registry.options(unet, bad)
 
 

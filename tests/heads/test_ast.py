@@ -198,13 +198,13 @@ def test_another_file_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"size": "huge"}, ".size: 'huge' is not allowed; allowed: 'tiny', 'small', 'base'"),
-        ({"frames": 400}, ".frames: 400 is not allowed; allowed: 384, 768"),
-        ({"adaptation": "concatenation"}, ".adaptation: 'concatenation' is not allowed; allowed: 'sum', 'none'"),
-        ({"order": "random"}, ".order: 'random' is not allowed; allowed: 'fine_to_coarse', 'coarse_to_fine'"),
-        ({"imagenet": False, "checkpoint": "deit.pth"}, ": checkpoint needs imagenet: true"),
+        ({"size": "huge"}, "size: 'huge' is not allowed; allowed: tiny, small, base"),
+        ({"frames": 400}, "frames: 400 is not allowed; allowed: 384, 768"),
+        ({"adaptation": "concatenation"}, "adaptation: 'concatenation' is not allowed; allowed: sum, none"),
+        ({"order": "random"}, "order: 'random' is not allowed; allowed: fine_to_coarse, coarse_to_fine"),
+        ({"imagenet": False, "checkpoint": "deit.pth"}, "checkpoint needs imagenet: true"),
     ],
 )
 def test_options_are_checked(options, message):
-    with pytest.raises(UserError, match=f"options of ast{message}"):
+    with pytest.raises(UserError, match=f"options of ast: {message}"):
         registry.options(ast, options)

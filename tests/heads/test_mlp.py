@@ -75,5 +75,5 @@ def test_learns_what_no_line_separates_and_trials_do_not_mix():
 
 
 def test_a_head_without_units_is_refused():
-    with pytest.raises(UserError, match=r"options of mlp.hidden: 0 is not allowed; allowed: at least 1"):
+    with pytest.raises(UserError, match=r"options of mlp: hidden: 0 is not allowed; allowed: at least 1"):
         registry.options(mlp, {"hidden": 0})

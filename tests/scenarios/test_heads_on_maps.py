@@ -194,6 +194,6 @@ def test_pooling_embeddings_is_refused(corpus, tmp_path):
 def test_trials_see_the_clips_in_the_same_order_as_other_heads(corpus, tmp_path, monkeypatch):
     seen = []
     real = trial_seeds.shuffle_rows
-    monkeypatch.setattr(trial_seeds, "order", lambda rows, **given: seen.append(given) or real(rows, **given))
+    monkeypatch.setattr(trial_seeds, "shuffle_rows", lambda rows, **given: seen.append(given) or real(rows, **given))
     supervised.run(maps_cell(corpus, folder=tmp_path, **(FAST | {"max_epochs": 2, "trials": 1})))
     assert seen == [{"trial": 0, "epoch": 0}, {"trial": 0, "epoch": 1}]
