@@ -16,7 +16,7 @@ import yaml
 from tests.checkout import REPOSITORY
 from workflow_scripts.configuration import check, compatibility
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.levels import registry, unimported
+from workflow_scripts.levels import registry
 from workflow_scripts.planning.plan import Plan
 
 FOLDER = REPOSITORY / "config"
