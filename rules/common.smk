@@ -64,7 +64,7 @@ def scenarios(*, train_encoder):
     return "|".join(
         name
         for name in registry.names("scenario")
-        if registry.fact("scenario", name, "TRAINS_ENCODER") is train_encoder
+        if registry.load("scenario", name).TRAINS_ENCODER is train_encoder
     )
 
 

@@ -156,7 +156,7 @@ def test_a_worker_that_gives_another_shape(corpus: Corpus, output: Path, toy: Ca
         ({"worker": "mfcc"}, "nothing to extract"),
         ({"worker": "prosodie"}, "allowed: .*prosody"),
         ({"sample_rate": 22050}, "prepare it at that rate"),
-        ({"options": {"lowest": 1}}, "unknown lowest"),
+        ({"options": {"lowest": 1}}, "unknown key 'lowest'"),
         ({"options": {"lowest_hz": 1.0}}, "lowest pitch"),
     ],
 )

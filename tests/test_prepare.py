@@ -3,7 +3,6 @@ import os
 import subprocess
 import sys
 import types
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -16,10 +15,10 @@ from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.dataset_index import CLIP_COLUMNS, DatasetIndex
+from workflow_scripts.levels.options import LevelOptions
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(LevelOptions):
     suffix: str = ".wav"
 
 

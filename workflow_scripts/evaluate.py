@@ -138,7 +138,7 @@ def _cell(
 
 
 def _reads_maps(choice: Mapping[str, Any]) -> bool:
-    return registry.fact("head", choice["name"], "READS") == "maps"
+    return registry.load("head", choice["name"]).READS == "maps"
 
 
 def _build_maps_head(choice: Mapping[str, Any], sources: int, decoder: Sequence[int], *, outputs: int) -> MapsHead:

@@ -127,7 +127,7 @@ BAD = {
     "unknown option": ("encoders: {pase: {layers: 3}}", r"own.yaml: encoders.pase: unknown key 'layers'; .*embedding"),
     "too few values of an option": (
         "augmentations: {filter: {low_pass: [2200]}}",
-        r"own.yaml: augmentations.filter.low_pass.1: is missing",
+        r"own.yaml: augmentations.filter.low_pass: \[2200\] has the wrong type; allowed: a list \(a number, a number\)",
     ),
     "option of a wrong type": (
         "encoders: {pase: {embedding: large}}",
@@ -265,7 +265,7 @@ BAD = {
     ),
     "difference that is no mapping": (
         "trim: {wu2021_fig2: {figure: {kind: confusions, matrix: {workers: WLPMCT}, differences: [WLP]}}}",
-        r"own.yaml\): figure.differences: \['WLP'\] has the wrong type",
+        r"own.yaml\): figure.differences.0: 'WLP' has the wrong type; allowed: keys and values",
     ),
     "a warm-up that never ends": (
         "recipes: {wu2021: {warmup_epochs: 20}}",

@@ -34,7 +34,7 @@ def test_the_published_division_in_both_layouts(tmp_path, layout, below):
     assert index.task == "unlabelled"
     assert index.labels.shape == (150, 0)
     assert index.excluded.empty
-    assert list(index.stems) == list(registry.fact("dataset", "musdb18", "STEMS"))
+    assert list(index.stems) == list(registry.load("dataset", "musdb18").STEMS)
     assert list(index.clips["group"]) == list(index.clips["clip"]) == sorted([*TRAIN, *TEST])
 
 

@@ -572,6 +572,7 @@ TOY_ENCODER = '''
 
 from workflow_scripts.levels.options import LevelOptions
 
+LABEL = "Toy"
 TRAINABLE = True
 
 
@@ -607,21 +608,22 @@ def build(options: Options):
 TOY_DATASET = '''
 """Two kinds of tone."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from workflow_scripts.levels.dataset_index import DatasetIndex
+from workflow_scripts.levels.options import LevelOptions
 
+LABEL = "tones"
+SIZE = None
 BIBTEX = ""
 LICENSE = "none"
 REMOTES: dict = {}
 TASK = "multiclass"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(LevelOptions):
     pass
 
 

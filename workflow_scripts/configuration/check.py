@@ -5,9 +5,7 @@ Every mistake ends in one line that names file, key and allowed values.
 
 from __future__ import annotations
 
-import ast
 import copy
-import dataclasses
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -20,10 +18,9 @@ import yaml
 from workflow_scripts.configuration import compatibility
 from workflow_scripts.configuration.recipe import Recipe
 from workflow_scripts.configuration.separation_checks import check_files_of_heads, check_heads_on_maps, check_separation
-from workflow_scripts.core import source
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.validation import parse
-from workflow_scripts.levels import registry, unimported
+from workflow_scripts.levels import registry
 from workflow_scripts.levels.dataset_facts import remotes
 from workflow_scripts.levels.factors import FACTORS, NONE, PRETRAINING
 from workflow_scripts.planning import plan
@@ -59,8 +56,6 @@ GRID_DEFAULTS: dict[str, list[Any]] = {
     "head": ["linear"],
     "fraction": ["100pct"],
 }
-#: annotations of options as YAML writes them; a bool is no number
-PLAIN_TYPES: dict[str, tuple[type, ...]] = {"bool": (bool,), "int": (int,), "float": (int, float), "str": (str,)}
 
 
 def check(config: Mapping[str, Any], *, files: Sequence[Path], folder: Path) -> dict[str, dict[str, Any]]:
@@ -171,7 +166,7 @@ def _check_levels(config: Mapping[str, Any], *, where: str) -> None:
     for name in config["evaluation"].get("heads", {}):
         _known(name, config["heads"], where=f"{where}: evaluation.heads", what="head")
     for name in config["weightings"]:
-        source = registry.fact("weighting", registry.entry(config["weightings"], name).level, "WEIGHED_BY")
+        source = registry.load("weighting", registry.entry(config["weightings"], name).level).WEIGHED_BY
         if source:
             _known(source, config["weightings"], where=f"{where}: weightings.{name} is weighed by", what="weighting")
     for name, recipe in config["recipes"].items():
@@ -225,56 +220,8 @@ def _check_checkpoints(config: Mapping[str, Any], *, where: str) -> None:
 
 
 def _check_options(factor: str, name: str, given: Mapping[str, Any], *, where: str) -> None:
-    """The options of a level are those its file declares, and it takes their values."""
-    level = unimported.level(factor, name)
-    if factor in unimported.TORCH_FREE:
-        registry.options(level, given, where=where)
-        return
-    if not hasattr(level, "Options"):
-        raise UserError(f"{source.file_of(level.__name__)} must state a class Options; it may be empty")
-    declared = {field.name: ast.parse(str(field.type), mode="eval").body for field in dataclasses.fields(level.Options)}
-    for key, value in given.items():
-        if key not in declared:
-            allowed = ", ".join(sorted(declared)) or "none"
-            raise UserError(f"{where}: unknown key {key!r}; allowed: {allowed}")
-        if not _matches(value, declared[key]):
-            raise UserError(f"{where}.{key}: {value!r} has the wrong type; allowed: {ast.unparse(declared[key])}")
-    _make_options(level, given, where=where)
-
-
-def _make_options(module: Any, given: Mapping[str, Any], *, where: str) -> Any:
-    """Options that a module makes of values of their types; what they refuse is a mistake in the config."""
-    try:
-        return registry.options(module, given)
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from error
-
-
-def _matches(value: object, annotation: ast.expr) -> bool:
-    """Whether a YAML value fits an annotation; annotations YAML cannot express (such as a class) fit anything."""
-    fits = True
-    match annotation:
-        case ast.BinOp(left=left, right=right, op=ast.BitOr()):
-            fits = _matches(value, left) or _matches(value, right)
-        case ast.Constant(value=None):
-            fits = value is None
-        case ast.Name(id=name) if name in PLAIN_TYPES:
-            fits = isinstance(value, PLAIN_TYPES[name]) and isinstance(value, bool) == (name == "bool")
-        case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
-            fits = value in ast.literal_eval(choices if isinstance(choices, ast.Tuple) else ast.Tuple(elts=[choices]))
-        case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[*items])) if not _any_length(items):
-            fits = isinstance(value, list) and len(value) == len(items) and all(map(_matches, value, items))
-        case ast.Subscript(value=ast.Name(id="tuple" | "list" | "Sequence"), slice=items):
-            inner = items.elts[0] if isinstance(items, ast.Tuple) else items
-            fits = isinstance(value, list) and all(_matches(item, inner) for item in value)
-        case ast.Subscript(value=ast.Name(id="dict" | "Mapping"), slice=ast.Tuple(elts=[_, inner])):
-            fits = isinstance(value, Mapping) and all(_matches(item, inner) for item in value.values())
-    return fits
-
-
-def _any_length(items: Sequence[ast.expr]) -> bool:
-    last = items[-1]
-    return isinstance(last, ast.Constant) and last.value is ...
+    """Raise unless these are options of a level, with values that it allows."""
+    registry.options(registry.load(factor, name), given, where=where)
 
 
 def _load_study(name: str, *, folder: Path, schema: dict[str, Any], where: str) -> dict[str, Any]:
@@ -393,7 +340,7 @@ def _check_contradictions(study: Mapping[str, Any], config: Mapping[str, Any], *
         check_separation(grid, config, where=where)
         for weighting, recipe in itertools.product(grid["weighting"], grid["recipe"]):
             if (
-                registry.fact("weighting", registry.entry(config["weightings"], weighting).level, "WEIGHED_BY")
+                registry.load("weighting", registry.entry(config["weightings"], weighting).level).WEIGHED_BY
                 and config["recipes"][recipe].get("validation_batches") == 0
             ):
                 raise UserError(
@@ -433,7 +380,7 @@ def _trainable(config: Mapping[str, Any], encoder: str) -> bool:
 def _check_pretraining(grid: Mapping[str, Any], config: Mapping[str, Any], *, where: str) -> None:
     """Every encoder, worker set, augmentation and recipe of a grid go together, where it pre-trains."""
     factors = ("encoder", "workers", "augmentation", "recipe")
-    pretrains = any(registry.fact("scenario", name, "PRETRAINED") for name in grid["scenario"])
+    pretrains = any(registry.load("scenario", name).PRETRAINED for name in grid["scenario"])
     for chosen in itertools.product(*(grid[factor] for factor in factors)) if pretrains else []:
         named = dict(zip(factors, chosen, strict=True))
         try:
@@ -444,9 +391,9 @@ def _check_pretraining(grid: Mapping[str, Any], config: Mapping[str, Any], *, wh
 
 
 def _check_together(config: Mapping[str, Any], *, encoder: str, workers: str, augmentation: str, recipe: str) -> None:
-    tasks = {name: unimported.level("worker", name) for name in plan.workers_of(config, workers)}
+    tasks = {name: registry.load("worker", name) for name in plan.workers_of(config, workers)}
     chosen = registry.entry(config["augmentations"], augmentation)
-    effects = registry.options(unimported.level("augmentation", chosen.level), chosen.options)
+    effects = registry.options(registry.load("augmentation", chosen.level), chosen.options)
     network, built = _encoder(config, encoder)
     numbers = parse(Recipe, config["recipes"][recipe], where=f"recipes.{recipe}")
     views = max((getattr(task, "VIEWS", 1) for task in tasks.values()), default=1)
@@ -504,14 +451,13 @@ def _check_metrics(study: Mapping[str, Any], config: Mapping[str, Any], *, where
 def _check_heads(grid: Mapping[str, Any], config: Mapping[str, Any], *, where: str) -> None:
     """Every scenario can be given what every head reads, and every encoder has it."""
     for head in grid["head"]:
-        reads = str(registry.fact("head", head, "READS"))
+        reads = registry.load("head", head).READS
         for scenario in grid["scenario"]:
-            if registry.declared("scenario", scenario, "HEADS_READ"):
-                wanted = registry.fact("scenario", scenario, "HEADS_READ")
-                if wanted != reads:
-                    raise UserError(
-                        f"{where}: grid.scenario: {scenario} is for heads that read {wanted}, and {head} reads {reads}"
-                    )
+            wanted = getattr(registry.load("scenario", scenario), "HEADS_READ", reads)
+            if wanted != reads:
+                raise UserError(
+                    f"{where}: grid.scenario: {scenario} is for heads that read {wanted}, and {head} reads {reads}"
+                )
         for encoder in grid["encoder"] if reads == "maps" else []:
             if not _has_maps(config, encoder):
                 able = sorted(name for name in config["encoders"] if _has_maps(config, name))
@@ -528,8 +474,8 @@ def _has_maps(config: Mapping[str, Any], encoder: str) -> bool:
 
 def _heads_learn_alone(grid: Mapping[str, Any]) -> bool:
     """Whether all there is to train in the grid is heads: nothing is pre-trained, and they need no trained encoder."""
-    return all(registry.fact("head", head, "READS") == "maps" for head in grid["head"]) and not any(
-        registry.fact("scenario", scenario, "PRETRAINED") for scenario in grid["scenario"]
+    return all(registry.load("head", head).READS == "maps" for head in grid["head"]) and not any(
+        registry.load("scenario", scenario).PRETRAINED for scenario in grid["scenario"]
     )
 
 
@@ -597,7 +543,7 @@ def _told_by(study: Mapping[str, Any], factor: str, shown: Set[str]) -> bool:
     seen = sorted(shown - {"pretrain_seed"})
     for grid, scenario in ((each, scenario) for each in plan.grids(study) for scenario in each["scenario"]):
         there = {**grid, "scenario": [scenario]}
-        if not registry.fact("scenario", scenario, "PRETRAINED"):
+        if not registry.load("scenario", scenario).PRETRAINED:
             there |= {each: [NONE] for each in PRETRAINING if each != "encoder"}
         for cell in itertools.product(*(there[each] for each in seen)):
             for level in there[factor]:

@@ -16,7 +16,7 @@ def check_separation(grid: Mapping[str, Sequence[Any]], config: Mapping[str, Any
     A worker set has at most one worker that separates: those with `mix(options)`, whose sources they separate. Encoders
     state by `separates` how many sources they have masks for.
     """
-    if not any(registry.fact("scenario", scenario, "PRETRAINED") for scenario in grid["scenario"]):
+    if not any(registry.load("scenario", scenario).PRETRAINED for scenario in grid["scenario"]):
         return
     for workers in grid["workers"]:
         separating = [name for name in config["worker_sets"][workers] if _separates(config, name)]
@@ -45,7 +45,7 @@ def check_heads_on_maps(
     for head in grid["head"]:
         chosen = registry.entry(config["heads"], head)
         level, options = chosen.level, chosen.options
-        if registry.fact("head", level, "READS") != "maps":
+        if registry.load("head", level).READS != "maps":
             continue
         if floors:
             raise UserError(

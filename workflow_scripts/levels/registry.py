@@ -6,31 +6,19 @@ A level file is a specification that imports no torch, so planning loads levels 
 from __future__ import annotations
 
 import ast
-import dataclasses
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
-from pydantic import BaseModel
-
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.source import PACKAGE, syntax_of
 from workflow_scripts.core.validation import parse
+from workflow_scripts.levels.contracts import CONTRACTS
 
 #: factor of the design -> folder that holds its levels, one file each
-FOLDERS = {
-    "dataset": "datasets",
-    "twin": "twins",
-    "encoder": "encoders",
-    "worker": "workers",
-    "weighting": "weightings",
-    "augmentation": "augmentations",
-    "head": "heads",
-    "scenario": "scenarios",
-    "figure": "figures",
-}
+FOLDERS = {factor: contract.folder for factor, contract in CONTRACTS.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +47,11 @@ def module_name(factor: str, name: str) -> str:
 
 
 def load(factor: str, name: str) -> ModuleType:
-    """Import a level."""
-    return importlib.import_module(module_name(factor, name))
+    """Import a level; `UserError` names the members that the contract of its factor requires and it lacks."""
+    level = importlib.import_module(module_name(factor, name))
+    if missing := CONTRACTS[factor].missing(level):
+        raise UserError(f"{FOLDERS[factor]}/{name}.py must have {', '.join(missing)}: see docs/extending.md")
+    return level
 
 
 def entry(section: Mapping[str, Any], name: str) -> Entry:
@@ -80,17 +71,7 @@ def options(level: ModuleType, given: Mapping[str, object], *, where: str = "") 
     `where` (file, key) begins the message.
     """
     where = where or f"options of {level.__name__.rpartition('.')[2]}"
-    if issubclass(level.Options, BaseModel):
-        return parse(level.Options, given, where=where)
-    fields = dataclasses.fields(level.Options)
-    allowed = ", ".join(option.name for option in fields) or "none"
-    unknown = sorted(set(given) - {option.name for option in fields})
-    if unknown:
-        raise UserError(f"{where}: unknown {', '.join(unknown)}; allowed: {allowed}")
-    try:
-        return level.Options(**given)
-    except TypeError as error:
-        raise UserError(f"{where}: {error}; allowed: {allowed}") from error
+    return parse(level.Options, given, where=where)
 
 
 def syntax(factor: str, name: str) -> ast.Module:

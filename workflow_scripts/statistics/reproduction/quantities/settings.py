@@ -39,7 +39,7 @@ def fft_length(_: Selection, __: Results) -> Estimate:
 
 def prosody_features(_: Selection, __: Results) -> Estimate:
     """Features that the prosody worker regresses."""
-    return chosen([number(registry.fact("worker", "prosody", "CHANNELS"))])
+    return chosen([number(registry.load("worker", "prosody").CHANNELS)])
 
 
 def sample_rate(selection: Selection, results: Results) -> Estimate | Missing:
@@ -65,9 +65,10 @@ def native_rate_khz(selection: Selection, results: Results) -> Estimate | Missin
     loader = results.loaders.get(name)
     if loader is None:
         return Missing(reason=f"{name} not prepared")
-    if not registry.declared("dataset", loader, "FILE_RATE"):
+    rate = getattr(registry.load("dataset", loader), "FILE_RATE", None)
+    if rate is None:
         return Missing(reason=f"nothing states the sample rate of {name}'s files")
-    return chosen([number(registry.fact("dataset", loader, "FILE_RATE")) / THOUSAND])
+    return chosen([rate / THOUSAND])
 
 
 def embedding_size(selection: Selection, results: Results) -> Estimate | Missing:
@@ -145,7 +146,7 @@ def batch(selection: Selection, results: Results) -> Estimate | Missing:
 
 def pieces(selection: Selection, results: Results) -> Estimate | Missing:
     """Pieces of clips in a step of contrastive pre-training: its views of each."""
-    views = number(registry.fact("worker", "contrastive", "VIEWS"))
+    views = number(registry.load("worker", "contrastive").VIEWS)
     clips = recorded_by_runs(selection, results, "config", "recipe", "batch")
     return clips if isinstance(clips, Missing) else chosen([views * each for each in clips])
 

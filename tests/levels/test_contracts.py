@@ -1,0 +1,80 @@
+"""Every level keeps the contract of its factor, imports nothing heavy, and a broken one is named."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.levels import contracts, registry
+from workflow_scripts.levels.contracts import CONTRACTS
+from workflow_scripts.levels.options import LevelOptions
+
+LEVELS = [(factor, name) for factor in registry.FOLDERS for name in registry.names(factor)]
+DOCUMENTATION = Path(__file__).parent.parent.parent / "docs" / "extending.md"
+HEAVY = ("torch", "torchaudio", "timm", "transformers")
+
+
+def test_every_factor_has_a_contract() -> None:
+    assert set(CONTRACTS) == set(registry.FOLDERS)
+
+
+@pytest.mark.parametrize(("factor", "name"), LEVELS)
+def test_every_level_keeps_the_contract_of_its_factor(factor: str, name: str) -> None:
+    assert not CONTRACTS[factor].missing(registry.load(factor, name))
+
+
+@pytest.mark.parametrize(("factor", "name"), LEVELS)
+def test_members_have_the_form_that_the_contract_states(factor: str, name: str) -> None:
+    level, contract = registry.load(factor, name), CONTRACTS[factor]
+    tables = (contract.required, contract.optional, *contract.conditional.values())
+    signatures = [signature for members in tables for signature in members]
+    for form in (form for signature in signatures for form in signature.split(" or ")):
+        member = getattr(level, form.partition("(")[0], None)
+        if member is None or form.startswith("Options"):
+            continue
+        assert callable(member) == ("(" in form), form
+        stated = [part.partition("=")[0] for part in form.partition("(")[2].rstrip(")").split(", ") if part]
+        if callable(member):
+            parameters = len(inspect.signature(member).parameters)
+            assert parameters >= len(stated) - 1 if stated[-1:] == ["..."] else parameters == len(stated), form
+
+
+@pytest.mark.parametrize(("factor", "name"), [pair for pair in LEVELS if "Options" in CONTRACTS[pair[0]].required])
+def test_options_are_models_whose_fields_are_described(factor: str, name: str) -> None:
+    options = registry.load(factor, name).Options
+    assert issubclass(options, LevelOptions)
+    assert all(field.description for field in options.model_fields.values())
+    if factor != "figure":  # a figure cannot guess what it compares
+        assert registry.options(registry.load(factor, name), {}) == options(), "all options have a default"
+
+
+def test_what_a_level_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    level = types.SimpleNamespace(READS="maps", LABEL="mine", Options=LevelOptions)
+    monkeypatch.setattr(registry.importlib, "import_module", lambda _: level)
+    with pytest.raises(UserError, match=r"^heads/linear.py must have build\(options, ...\), window\(options\)"):
+        registry.load("head", "linear")
+
+
+@pytest.mark.parametrize("factor", registry.FOLDERS)
+def test_levels_import_nothing_heavy(factor: str) -> None:
+    code = f"""
+import sys
+from workflow_scripts.levels import registry
+for name in registry.names({factor!r}):
+    registry.load({factor!r}, name)
+print([name for name in {HEAVY} if name in sys.modules])
+"""
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "[]"
+
+
+def test_the_documentation_has_the_contracts() -> None:
+    assert contracts.as_markdown() in DOCUMENTATION.read_text(encoding="utf-8"), (
+        "replace the table in docs/extending.md by that of workflow_scripts.levels.contracts.as_markdown()"
+    )
