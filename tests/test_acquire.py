@@ -12,6 +12,7 @@ from workflow_scripts.core import provenance
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.files import locked
 from workflow_scripts.levels import registry
+from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.acquisition import read_acquisition
 from workflow_scripts.sources.remotes import Remote
 
@@ -20,6 +21,7 @@ from workflow_scripts.sources.remotes import Remote
 def level(monkeypatch):
     """A toy level in place of the real ones; its attributes are set by the test."""
     module = types.ModuleType("workflow_scripts.datasets.toy")
+    module.Options = LevelOptions
     monkeypatch.setattr(registry, "load", lambda factor, name: module)
     return module
 

@@ -18,7 +18,7 @@ SHORT = 8000  # samples, where the length does not matter
 def augmented(name, audio, *, seed=0, rate=RATE, **options):
     given = {"level": name, **PRESETS.get(name, {}), **options}
     module = registry.load("augmentation", given.pop("level"))
-    augmentation = module.build(registry.options(name, given), sample_rate=rate)
+    augmentation = module.build(registry.options(module, given), sample_rate=rate)
     return augmentation(audio, generator=torch.Generator().manual_seed(seed))
 
 
@@ -172,15 +172,15 @@ def test_the_presets_are_the_published_ones():
     ("name", "options", "words"),
     [
         ("gain", {"lowest": 1.0}, "gain: a range must go upwards, not from 1.0 to 0.0"),
-        ("noise", {"least": -1.0}, "noise.least: -1.0 is not allowed; allowed: at least 0"),
+        ("noise", {"least": -1.0}, "noise: least: -1.0 is not allowed; allowed: at least 0"),
         ("noise", {"least": 0.1}, "noise: a range must go upwards"),
         ("pitch", {"highest": -800}, "pitch: a range must go upwards"),
-        ("delay", {"step": 0}, "delay.step: 0 is not allowed; allowed: at least 1"),
+        ("delay", {"step": 0}, "delay: step: 0 is not allowed; allowed: at least 1"),
         ("delay", {"longest": 100}, "delay: a range must go upwards"),
         ("frequency_filter", {"low_pass": [2200, 9000]}, "at most 8000 Hz, half the encoder's sample rate"),
-        ("reverb", {"highest": 101}, "reverb.highest: 101 is not allowed; allowed: at most 100"),
-        ("polarity", {"probability": 1.1}, "polarity.probability: 1.1 is not allowed; allowed: at most 1"),
-        ("clmr_thesis", {"pitch": -0.1}, "clmr.pitch: -0.1 is not allowed; allowed: at least 0"),
+        ("reverb", {"highest": 101}, "reverb: highest: 101 is not allowed; allowed: at most 100"),
+        ("polarity", {"probability": 1.1}, "polarity: probability: 1.1 is not allowed; allowed: at most 1"),
+        ("clmr_thesis", {"pitch": -0.1}, "clmr: pitch: -0.1 is not allowed; allowed: at least 0"),
     ],
 )
 def test_impossible_options_are_refused(name, options, words):

@@ -95,5 +95,5 @@ def test_what_is_wrong_is_said(root, tmp_path_factory):
     put(empty, {"eval_segments.csv": HEADER + ROWS})
     with pytest.raises(UserError, match="holds no audio"):
         audioset_music.index(empty, audioset_music.Options())
-    with pytest.raises(UserError, match="exact or subtree"):
+    with pytest.raises(UserError, match="'both' is not allowed; allowed: exact, subtree"):
         registry.options(audioset_music, {"labels": "both"})

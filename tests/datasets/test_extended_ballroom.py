@@ -125,7 +125,7 @@ def test_no_xml_and_no_audio(tmp_path):
         ballroom.index(tmp_path, ballroom.Options())
     with pytest.raises(UserError, match="holds no audio"):
         ballroom.index(write(tmp_path, thirteen(), audio=False), ballroom.Options())
-    with pytest.raises(UserError, match="nine or all"):
+    with pytest.raises(UserError, match="'eight' is not allowed; allowed: nine, all"):
         registry.options(ballroom, {"classes": "eight"})
 
 

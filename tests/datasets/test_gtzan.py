@@ -51,5 +51,5 @@ def test_as_a_corpus_all_clips_are_for_pre_training(tmp_path):
 def test_what_is_wrong_is_said(tmp_path):
     with pytest.raises(UserError, match="bring your own copy"):
         gtzan.index(tmp_path, gtzan.Options())
-    with pytest.raises(UserError, match="fault_filtered or corpus"):
+    with pytest.raises(UserError, match="'all' is not allowed; allowed: fault_filtered, corpus"):
         registry.options(gtzan, {"split": "all"})

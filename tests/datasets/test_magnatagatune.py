@@ -104,7 +104,7 @@ def test_what_is_missing_is_said(tmp_path):
     put(tmp_path, {magnatagatune.ANNOTATIONS: table()})
     with pytest.raises(UserError, match=r"mp3\.zip\.001"):
         magnatagatune.index(tmp_path, magnatagatune.Options())
-    with pytest.raises(UserError, match="folders or filtered"):
+    with pytest.raises(UserError, match="'lee' is not allowed; allowed: folders, filtered"):
         registry.options(magnatagatune, {"split": "lee"})
 
 

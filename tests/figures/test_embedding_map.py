@@ -132,9 +132,10 @@ def test_embeddings_of_other_data_are_refused(tmp_path: Path) -> None:
 
 def test_options_that_cannot_be_drawn_are_refused(tmp_path: Path) -> None:
     for options, message in (
-        ({"classes": list(figure_asserts.TAGS[:7])}, "7 have no colours; allowed: 6"),
-        ({"songs": 0}, "allowed: 1 to 36"),
-        ({"points": 2}, "points >= 5"),
+        ({"classes": list(figure_asserts.TAGS[:7])}, "classes: .* is not allowed; allowed: at most 6"),
+        ({"songs": 0}, "songs: 0 is not allowed; allowed: at least 1"),
+        ({"songs": 37}, "songs: 37 is not allowed; allowed: at most 36"),
+        ({"points": 2}, "points: 2 is not allowed; allowed: at least 5"),
     ):
         with pytest.raises(UserError, match=message):
             figure_asserts.numbers(one(tmp_path / message[:3], clips=50, **options))

@@ -100,5 +100,5 @@ def test_a_damaged_file_and_no_epochs_are_refused(results: Results) -> None:
     with pytest.raises(UserError, match=r"losses\.csv: not a losses file"):
         figure_asserts.numbers(results)
     results.plan["studies"]["fig2"]["figure"] = {"kind": "losses", "epochs": 0}
-    with pytest.raises(UserError, match="epochs >= 1, not 0"):
+    with pytest.raises(UserError, match="epochs: 0 is not allowed; allowed: at least 1"):
         figure_asserts.numbers(results)

@@ -60,7 +60,8 @@ def test_lists_out_of_step_and_unknown_levels_are_refused(results: Results) -> N
     for change, message in (
         ({"names": ["one"]}, "1 for 7 curves; give each curve one"),
         ({"at": [0, 1]}, "polarity must list 2 levels of a factor"),
-        ({"curves": [{"augmentation": "crop"}], "names": ["crop"]}, "crop must list 3 levels of a factor"),
+        ({"curves": [{"augmentation": "crop"}], "names": ["crop"]}, "'crop' has the wrong type; allowed: a list"),
+        ({"curves": [{}], "names": ["crop"]}, "crop must list 3 levels of a factor"),
         ({"curves": [{"augmentation": ["crop", "a", "b"]}], "names": ["crop"]}, "picks 0 methods"),
     ):
         results.plan["studies"]["fig2"]["figure"] = stated | change

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -218,7 +218,8 @@ def test_data_are_decided_by_twin_code_and_checksums_not_by_the_downloader(plan:
     )
     jobs = [each.acquire("openmic") for each in (plan, twin, larger)]
     assert len({(job.code, job.config) for job in jobs}) == len(jobs)
-    assert jobs[0].code == digest(registry.declared("dataset", "openmic", "REMOTES"))
+    files = registry.load("dataset", "openmic").REMOTES
+    assert jobs[0].code == digest({name: asdict(remote) for name, remote in files.items()})
     assert len({each.prepare("openmic", 16000).code for each in (plan, twin, larger)}) == len(jobs)
 
 

@@ -172,6 +172,8 @@ def _in_words(detail: ErrorDetails, annotation: Any) -> str:
         case "too_short" | "string_too_short":
             unit = "entry" if detail["type"] == "too_short" else "character"
             return f"{value!r} is not allowed; allowed: at least {context['min_length']} {unit}"
+        case "too_long":
+            return f"{value!r} is not allowed; allowed: at most {context['max_length']} entries"
         case _ if limits := [text.format(context[key]) for key, text in LIMITS.items() if key in context]:
             return f"{value!r} is not allowed; allowed: {' and '.join(limits)}"
         case _:
