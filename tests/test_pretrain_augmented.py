@@ -35,7 +35,7 @@ CLMR: dict[str, Any] = {
     "encoder": {"name": "samplecnn", "options": {"sample_rate": 8000, "width": 0.05}},
     "workers": {"contrastive": {"size": 8}},
     "weighting": {"name": "equal", "options": {}},
-    "augmentation": {"name": "clmr_thesis", "options": {"one_sided": True}},
+    "augmentation": {"name": "clmr", "options": {"one_sided": True}},
     "recipe": RECIPE,
     "seed": 5,
     "corpus": "songs",
@@ -77,10 +77,10 @@ def test_augmented_pieces_of_songs_train_and_a_stopped_run_goes_on_exactly(songs
 
 
 def test_the_augmentation_changes_what_is_learned(songs, tmp_path):
-    for name in ("crop", "filter"):
+    for name in ("crop", "frequency_filter"):
         given = CLMR | {"augmentation": {"name": name, "options": {}}}
         pretrain.main(arguments(given, corpus=songs, output=tmp_path / name / "seed5"))
-    first, second = (weights(tmp_path / name / "seed5") for name in ("crop", "filter"))
+    first, second = (weights(tmp_path / name / "seed5") for name in ("crop", "frequency_filter"))
     assert not all(torch.equal(first[name], second[name]) for name in first)
 
 

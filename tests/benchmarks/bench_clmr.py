@@ -81,7 +81,7 @@ def trainer_of(folder: Path, *, batch: int) -> Trainer:
         "encoder": {"name": "samplecnn", "options": {}},
         "workers": {"contrastive": {}},
         "weighting": LEVEL,
-        "augmentation": {"name": "clmr_thesis", "options": {}},
+        "augmentation": {"name": "clmr", "options": {}},
         "recipe": {
             "epochs": 1,
             "batch": batch,

@@ -131,14 +131,15 @@ def test_embeddings_of_other_data_are_refused(tmp_path: Path) -> None:
 
 
 def test_options_that_cannot_be_drawn_are_refused(tmp_path: Path) -> None:
-    for options, message in (
+    refused: list[tuple[dict[str, object], str]] = [
         ({"classes": list(figure_asserts.TAGS[:7])}, "classes: .* is not allowed; allowed: at most 6"),
         ({"songs": 0}, "songs: 0 is not allowed; allowed: at least 1"),
         ({"songs": 37}, "songs: 37 is not allowed; allowed: at most 36"),
         ({"points": 2}, "points: 2 is not allowed; allowed: at least 5"),
-    ):
+    ]
+    for number, (options, message) in enumerate(refused):
         with pytest.raises(UserError, match=message):
-            figure_asserts.numbers(one(tmp_path / message[:3], clips=50, **options))
+            figure_asserts.numbers(one(tmp_path / str(number), clips=50, **options))
 
 
 def test_the_same_embeddings_give_the_same_places(tmp_path: Path) -> None:
