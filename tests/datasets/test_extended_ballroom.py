@@ -143,7 +143,7 @@ def test_real_groups_give_an_even_leak_free_split():
     groups = ballroom.repeat_groups(songs)
     assert len(rows) == 3992
     assert len(set(groups.values())) == len(marks)
-    split = _splits.grouped([groups[row["track_id"]] for row in rows], classes=[row["class"] for row in rows])
+    split = _splits.split_by_group([groups[row["track_id"]] for row in rows], classes=[row["class"] for row in rows])
     assert split.count("train") == pytest.approx(2794, abs=3)
     assert split.count("valid") == pytest.approx(599, abs=3)
     for dance in NINE:

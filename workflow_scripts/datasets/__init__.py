@@ -1,1 +1,1 @@
-"""Data sets, one file each: where they come from, what they hold, how their files are read."""
+"""Data sets, one file each: their sources, facts and readers."""

@@ -1,4 +1,4 @@
-"""Audio files below a folder, and what an index says of those that are not there."""
+"""Audio files below a folder, and the tables of an index."""
 
 from __future__ import annotations
 
@@ -12,51 +12,22 @@ import pandas as pd
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.dataset_index import CLIP_COLUMNS, EXCLUDED_COLUMNS
 
-#: what soundfile or ffmpeg may decode; every other file (README, csv, picture) is passed over in silence
-SUFFIXES = frozenset(
-    (
-        *(
-            ".wav",
-            ".wave",
-            ".w64",
-            ".rf64",
-            ".flac",
-            ".mp3",
-            ".mp2",
-            ".ogg",
-            ".oga",
-            ".oggflac",
-            ".opus",
-            ".spx",
-            ".m4a",
-        ),
-        *(
-            ".mp4",
-            ".aac",
-            ".ac3",
-            ".aif",
-            ".aiff",
-            ".aifc",
-            ".au",
-            ".snd",
-            ".caf",
-            ".wma",
-            ".webm",
-            ".mka",
-            ".wv",
-            ".ape",
-        ),
-    )
-)
+#: reason for a clip whose audio file does not exist
+MISSING = "the audio file is missing"
+#: suffixes that soundfile or ffmpeg may decode; every other file (README, csv, picture) is ignored
+SUFFIXES = frozenset((
+    ".wav", ".wave", ".w64", ".rf64", ".flac", ".mp3", ".mp2", ".ogg", ".oga", ".oggflac", ".opus", ".spx", ".m4a",
+    ".mp4", ".aac", ".ac3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".wma", ".webm", ".mka", ".wv", ".ape",
+))  # fmt: skip
 
 
 def is_audio(name: str) -> bool:
-    """Say whether a file's name ends as audio does; hidden files and macOS's ``._`` companions do not count."""
+    """Return whether a file name has a suffix of audio; hidden files and macOS's ``._`` companions do not count."""
     return not name.startswith(".") and PurePosixPath(name).suffix.lower() in SUFFIXES
 
 
 def audio_files(root: Path) -> list[str]:
-    """Audio files below `root` as sorted posix paths relative to it; links are followed, a folder is visited once.
+    """List the audio files below `root` as sorted posix paths relative to it; links are followed, folders visited once.
 
     Raises `UserError` when `root` is not a folder.
     """
@@ -68,7 +39,8 @@ def audio_files(root: Path) -> list[str]:
 def _walk(root: Path) -> Iterator[str]:
     visited: set[tuple[int, int]] = set()
     for folder, folders, names in os.walk(root, followlinks=True):
-        status = os.stat(folder)  # noqa: PTH116 (os.walk gives strings; a Path per folder doubles the time for a million files)
+        # os.walk gives strings; a Path per folder doubles the time for a million files
+        status = os.stat(folder)  # noqa: PTH116
         if (status.st_dev, status.st_ino) in visited:
             folders.clear()
             continue
@@ -80,7 +52,7 @@ def _walk(root: Path) -> Iterator[str]:
 
 
 def first_existing(root: Path, candidates: list[str]) -> str | None:
-    """First of the relative paths that is a file below `root`."""
+    """Return the first of the relative paths that is a file below `root`."""
     return next((path for path in candidates if (root / path).is_file()), None)
 
 
@@ -91,23 +63,20 @@ def clip_table(
     split: Sequence[str] | pd.Series,
     group: list[str],
 ) -> pd.DataFrame:
-    """A table with the columns of an index, in the order of the rows given; every clip is a whole file."""
+    """Build the table of an index's clips, in the given order; every clip is a whole file."""
     table = pd.DataFrame({"clip": clip, "path": path, "split": list(split), "group": group})
     table["start_seconds"] = table["end_seconds"] = float("nan")
     return table[list(CLIP_COLUMNS)]
 
 
 def excluded_table(rows: list[tuple[str, str]]) -> pd.DataFrame:
-    """(clip, reason) pairs as an index's `excluded`, sorted."""
+    """Build an index's table of excluded clips from (clip, reason) pairs, sorted."""
     return pd.DataFrame(sorted(rows), columns=list(EXCLUDED_COLUMNS), dtype=object)
 
 
-def one_hot(kinds: list[str], *, classes: list[str], clips: list[str]) -> pd.DataFrame:
-    """Labels of a multi-class set: float32 (clips, classes), one 1 per row, indexed by clip id."""
-    number = {kind: i for i, kind in enumerate(classes)}
+def one_hot(labels_of_clips: list[str], *, classes: list[str], clips: list[str]) -> pd.DataFrame:
+    """Build the labels of a multi-class set: float32 (clips, classes), one 1 per row, indexed by clip id."""
+    column = {label: i for i, label in enumerate(classes)}
     labels = np.zeros((len(clips), len(classes)), np.float32)
-    labels[np.arange(len(clips)), [number[kind] for kind in kinds]] = 1
+    labels[np.arange(len(clips)), [column[label] for label in labels_of_clips]] = 1
     return pd.DataFrame(labels, index=pd.Index(clips, name="clip"), columns=classes)
-
-
-MISSING = "the audio file is missing"

@@ -20,7 +20,8 @@ from workflow_scripts.sources.remotes import Remote
 
 LABEL = "AudioSet Music"
 TASK = "unlabelled"
-SIZE = {"clips": 980000, "seconds": 10.0}  # clips of the published set and their length, for estimates
+#: clips of the published set and their length, for estimates
+SIZE = {"clips": 980000, "seconds": 10.0}
 BIBTEX = """@inproceedings{gemmeke2017audioset,
   author = {Gemmeke, Jort F. and Ellis, Daniel P. W. and Freedman, Dylan and Jansen, Aren and Lawrence, Wade
             and Moore, R. Channing and Plakal, Manoj and Ritter, Marvin},
@@ -29,12 +30,13 @@ BIBTEX = """@inproceedings{gemmeke2017audioset,
   year = {2017}
 }"""
 LICENSE = "segments CC BY 4.0, ontology CC BY-SA 4.0; the audio is not distributed: bring your own copy"
-REMOTES: dict[str, Remote] = {}  # segments alone are of no use without the audio, which cannot be downloaded
+# Segments alone are of no use without the audio, which cannot be downloaded.
+REMOTES: dict[str, Remote] = {}
 
 MUSIC = "/m/04rlf"
 SEGMENTS = ("eval_segments", "balanced_train_segments", "unbalanced_train_segments")
 #: the label and its descendants in the ontology
-DATA_FILES = ("lists/audioset_music_subtree.csv",)  # data this file reads, part of its digest
+DATA_FILES = ("lists/audioset_music_subtree.csv",)  # read by this module, so part of its digest
 SUBTREE = Path(__file__).parent / DATA_FILES[0]
 #: <ytid>, <ytid>_<start> or <ytid>_<start>_<end>; times in seconds or milliseconds
 FILE_STEM = re.compile(r"(?P<ytid>[\w-]{11})(?:_(?P<start>\d+(?:\.\d+)?))?(?:_\d+(?:\.\d+)?)?", re.ASCII)
@@ -56,34 +58,34 @@ class Options(LevelOptions):
 def index(root: Path, options: Options) -> DatasetIndex:
     """Index the labelled segments that have an audio file anywhere below `root`, which also holds the csv files.
 
-    Files are named `<ytid>` or `<ytid>_<start>`. Segments without a file are left out; one row of `excluded` says how
-    many there are, since any copy lacks thousands. Raises `UserError` when there is no csv or no audio.
+    Files are named `<ytid>` or `<ytid>_<start>`. Segments without a file are left out; one row of `excluded` states
+    their number, since any copy lacks thousands. Raises `UserError` when there is no csv or no audio.
     """
-    wanted = _music(_segments(root, options), labels=options.labels)
+    segments = _select_music(_read_segments(root, options), labels=options.labels)
     files = _files_by_name(root)
-    found = [
+    candidates = [
         (ytid, start, files[ytid].get(key))
-        for ytid, start in wanted
+        for ytid, start in segments
         if ytid in files
         for key in (_milliseconds(start), None)
     ]
     rows: dict[str, tuple[str, str]] = {}
-    served: set[str] = set()
-    for ytid, start, path in found:
+    used: set[str] = set()
+    for ytid, start, path in candidates:
         clip = f"{ytid}_{_milliseconds(start)}"
-        if path is not None and clip not in rows and path not in served:
+        if path is not None and clip not in rows and path not in used:
             rows[clip] = (ytid, path)
-            served.add(path)
+            used.add(path)
     if not rows:
         raise UserError(
-            f"{root} holds no audio of its {len(wanted)} Music segments:"
+            f"{root} holds no audio of its {len(segments)} Music segments:"
             " name clips <YouTube id>.wav or <YouTube id>_<start>.wav"
         )
-    missing = len(wanted) - len(rows)
-    chosen = sorted(_subset(list(rows), options))
-    groups = [rows[clip][0] for clip in chosen]
-    clips = pd.DataFrame({"clip": chosen, "path": [rows[clip][1] for clip in chosen], "group": groups})
-    clips["split"] = _splits.by_hash(groups)
+    missing = len(segments) - len(rows)
+    names = sorted(_choose_subset(list(rows), options))
+    groups = [rows[clip][0] for clip in names]
+    clips = pd.DataFrame({"clip": names, "path": [rows[clip][1] for clip in names], "group": groups})
+    clips["split"] = _splits.split_by_hash(groups)
     clips["start_seconds"] = clips["end_seconds"] = float("nan")
     summary = (
         [("segments without audio", f"{missing} Music segments of the csv files have no audio file")] if missing else []
@@ -91,16 +93,16 @@ def index(root: Path, options: Options) -> DatasetIndex:
     return DatasetIndex(
         task="unlabelled",
         clips=clips[list(CLIP_COLUMNS)],
-        labels=pd.DataFrame(index=pd.Index(chosen, name="clip")),
+        labels=pd.DataFrame(index=pd.Index(names, name="clip")),
         excluded=excluded_table(summary),
     )
 
 
 def read_segments(path: Path) -> pd.DataFrame:
-    """Columns ytid, start (seconds) and labels (comma-separated) of a segments csv.
+    """Read the columns ytid, start (seconds) and labels (comma-separated) of a segments csv.
 
-    Lines that start with ``#`` stand only at the top; fields are parted by a comma and a space, and the quoted last one
-    holds commas.
+    Lines that start with ``#`` occur only at the top; fields are separated by a comma and a space, and the quoted last
+    one holds commas.
     """
     with path.open(encoding="utf-8") as file:
         header = sum(1 for _ in itertools.takewhile(lambda line: line.startswith("#"), file))
@@ -119,47 +121,47 @@ def read_segments(path: Path) -> pd.DataFrame:
         raise UserError(f"{path} is not a segments csv of AudioSet ({error})") from error
 
 
-def _segments(root: Path, options: Options) -> pd.DataFrame:
+def _read_segments(root: Path, options: Options) -> pd.DataFrame:
     names = list(options.segments) or list(SEGMENTS)
-    paths = {name: path for name in names for path in _csv(root, name)}
+    paths = {name: path for name in names for path in _find_csv(root, name)}
     if not paths or (options.segments and len(paths) < len(names)):
         lacking = ", ".join(f"{name}.csv" for name in names if name not in paths)
         raise UserError(f"{root} lacks {lacking}: put AudioSet's segment lists there")
     return pd.concat([read_segments(path) for path in paths.values()], ignore_index=True)
 
 
-def _csv(root: Path, name: str) -> list[Path]:
+def _find_csv(root: Path, name: str) -> list[Path]:
     candidates = (root / f"{name}.csv", root / "csv" / f"{name}.csv", root / "metadata" / f"{name}.csv")
     return [path for path in candidates if path.is_file()][:1]
 
 
-def _music(segments: pd.DataFrame, *, labels: str) -> list[tuple[str, float]]:
-    """Segments of the label or its subtree, once each, sorted."""
-    wanted = {MUSIC} if labels == "exact" else _subtree()
-    pattern = f"(?:^|,)(?:{'|'.join(map(re.escape, sorted(wanted)))})(?:,|$)"
+def _select_music(segments: pd.DataFrame, *, labels: str) -> list[tuple[str, float]]:
+    """Select the segments of the label or its subtree, once each, sorted."""
+    mids = {MUSIC} if labels == "exact" else _read_subtree()
+    pattern = f"(?:^|,)(?:{'|'.join(map(re.escape, sorted(mids)))})(?:,|$)"
     music = segments[segments["labels"].str.contains(pattern, regex=True)]
     return sorted(set(zip(music["ytid"], music["start"], strict=True)))
 
 
-def _subtree() -> set[str]:
+def _read_subtree() -> set[str]:
     with SUBTREE.open(encoding="utf-8", newline="") as file:
         return {row["mid"] for row in csv.DictReader(file)}
 
 
 def _files_by_name(root: Path) -> dict[str, dict[int | None, str]]:
-    """YouTube id -> start in milliseconds, or None where the name has no start -> path."""
+    """Map YouTube ids to files: start in milliseconds, None where the name has no start, to path."""
     files: dict[str, dict[int | None, str]] = {}
     for path in audio_files(root):
         match = FILE_STEM.fullmatch(path.rpartition("/")[2].rpartition(".")[0])
         if match is None:
             continue
-        own, start = files.setdefault(match["ytid"], {}), match["start"]
+        starts, start = files.setdefault(match["ytid"], {}), match["start"]
         if start is None:
-            own.setdefault(None, path)
+            starts.setdefault(None, path)
         else:
-            own.setdefault(_milliseconds(float(start)), path)  # the name counts in seconds
+            starts.setdefault(_milliseconds(float(start)), path)  # a name in seconds
             if "." not in start:
-                own.setdefault(int(start), path)  # or in milliseconds
+                starts.setdefault(int(start), path)  # or in milliseconds
     return files
 
 
@@ -167,8 +169,8 @@ def _milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def _subset(clips: list[str], options: Options) -> list[str]:
-    """A random subset that only depends on names and seed: another download adds clips, it does not reshuffle."""
+def _choose_subset(clips: list[str], options: Options) -> list[str]:
+    """Choose a random subset that depends on names and seed alone: another download adds clips without reshuffling."""
     if options.clips is None or options.clips >= len(clips):
         return clips
-    return sorted(clips, key=lambda clip: (_splits.position(clip, salt=str(options.seed)), clip))[: options.clips]
+    return sorted(clips, key=lambda clip: (_splits.hash_position(clip, salt=str(options.seed)), clip))[: options.clips]

@@ -20,7 +20,8 @@ from workflow_scripts.sources.remotes import Remote
 
 LABEL = "McGill Billboard"
 TASK = "unlabelled"
-SIZE = {"clips": 740, "seconds": 210.0}  # songs of the published index; charted singles last three to four minutes
+#: songs of the published index; charted singles last three to four minutes
+SIZE = {"clips": 740, "seconds": 210.0}
 BIBTEX = """@inproceedings{burgoyne2011expert,
   author = {Burgoyne, John Ashley and Wild, Jonathan and Fujinaga, Ichiro},
   title = {An Expert Ground Truth Set for Audio Chord Recognition and Music Analysis},
@@ -28,7 +29,8 @@ BIBTEX = """@inproceedings{burgoyne2011expert,
   year = {2011}
 }"""
 LICENSE = "index CC0; the audio is not distributed: bring your own copy"
-REMOTES: dict[str, Remote] = {}  # the index alone is of no use without the audio, which cannot be downloaded
+# The index alone is of no use without the audio, which cannot be downloaded.
+REMOTES: dict[str, Remote] = {}
 
 INDEX = "billboard-2.0-index.csv"
 COLUMNS = ("id", "title", "artist")
@@ -38,10 +40,10 @@ class Options(LevelOptions):
     """No options: Billboard has one form, the songs of the index that the user has (Spijkervet, 2021, had 461)."""
 
 
-def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 (every data set has this shape)
-    """Index the audio anywhere below `root` that belongs to a song of `billboard-2.0-index.csv`, which lies in `root`.
+def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 - one shape for all data sets
+    """Index the audio anywhere below `root` that belongs to a song of `billboard-2.0-index.csv`, which is in `root`.
 
-    A file belongs to a song if its name, or its folders and name, say artist and title (`Artist - Title.mp3`,
+    A file belongs to a song if its name, or its folders and name, give artist and title (`Artist - Title.mp3`,
     `Artist/Title.flac`, `Artist/Title/audio.flac`), or the number of a chart slot (`0003.mp3`, `0003/audio.flac`).
     Each song is taken once, although many fill several slots. 5 % of the songs are validation. Raises `UserError` when
     the index is missing or no file belongs to a song.
@@ -64,20 +66,22 @@ def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 (every 
             "for any other folder of music use the data set `folder`"
         )
     clips = sorted(files)
-    lacking = len(songs) - len(files)
-    summary = [("songs without audio", f"{lacking} songs of the index have no audio file")] if lacking else []
+    missing = len(songs) - len(files)
+    summary = [("songs without audio", f"{missing} songs of the index have no audio file")] if missing else []
     return DatasetIndex(
         task="unlabelled",
-        clips=clip_table(clip=clips, path=[files[clip] for clip in clips], split=_splits.by_hash(clips), group=clips),
+        clips=clip_table(
+            clip=clips, path=[files[clip] for clip in clips], split=_splits.split_by_hash(clips), group=clips
+        ),
         labels=pd.DataFrame(index=pd.Index(clips, name="clip")),
         excluded=excluded_table(excluded + summary),
     )
 
 
 def read_songs(root: Path) -> dict[str, set[str]]:
-    """First slot of each song (four digits) to all names it may have: its slots, and artist and title in plain letters.
+    """Map the first slot of each song (four digits) to its names: its slots, and artist and title in plain letters.
 
-    Slots that were never annotated have neither title nor artist and are passed over. Raises `UserError`.
+    Slots that were never annotated have neither title nor artist and are left out. Raises `UserError`.
     """
     path = root / INDEX
     if not path.is_file():
@@ -97,13 +101,14 @@ def read_songs(root: Path) -> dict[str, set[str]]:
 
 
 def _names(path: str) -> list[str]:
-    """What a file may call its song, most telling first."""
+    """Return the possible names of a file's song, the most specific first."""
     parts = [*PurePosixPath(path).parts[:-1], PurePosixPath(path).stem]
-    spans = (parts[-1:], parts[-2:], parts[-3:-1], parts[-2:-1])  # name; folder and name; two folders; folder
+    # name; folder and name; two folders; folder
+    spans = (parts[-1:], parts[-2:], parts[-3:-1], parts[-2:-1])
     return [_plain(" ".join(span)) for span in spans]
 
 
 def _plain(text: str) -> str:
-    """Letters and digits in lower case without accents, words parted by one space: file names lose the rest."""
+    """Reduce text to lower-case letters and digits without accents, with single spaces: what file names keep."""
     letters = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return " ".join(re.findall(r"[a-z0-9]+", letters.replace("'", "")))

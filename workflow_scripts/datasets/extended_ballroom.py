@@ -18,7 +18,8 @@ from workflow_scripts.sources.remotes import Remote
 
 LABEL = "Extended Ballroom"
 TASK = "multiclass"
-SIZE = {"clips": 4180, "seconds": 30.0}  # clips of the published set and their length, for estimates
+#: clips of the published set and their length, for estimates
+SIZE = {"clips": 4180, "seconds": 30.0}
 BIBTEX = """@inproceedings{marchand2016extended,
   author = {Marchand, Ugo and Peeters, Geoffroy},
   title = {The Extended Ballroom Dataset},
@@ -26,7 +27,8 @@ BIBTEX = """@inproceedings{marchand2016extended,
   year = {2016}
 }"""
 LICENSE = "none stated: previews of commercial recordings, for research; bring your own copy"
-REMOTES: dict[str, Remote] = {}  # no archive is published: the owner's script fetches file by file from a shop
+# No archive is published: the owner's script fetches file by file from a shop.
+REMOTES: dict[str, Remote] = {}
 
 NAME = "extendedballroom_v1.1.xml"
 #: the four smallest classes, dropped as Wu et al. (2021, section 3.5) do after Jeong et al. (2017)
@@ -34,12 +36,8 @@ DROPPED = frozenset(("Slowwaltz", "Pasodoble", "Salsa", "Wcswing"))
 ALL_CLASSES = frozenset(
     ("Waltz", "Foxtrot", "Quickstep", "Rumba", "Samba", "Tango", "Chacha", "Jive", "Viennesewaltz", *DROPPED)
 )
-REPETITIONS = (
-    "exact",
-    "version",
-    "time",
-    "karaoke",
-)  # child elements of a song; the data set's readme calls them attributes
+#: child elements of a song; the data set's readme calls them attributes
+REPETITIONS = ("exact", "version", "time", "karaoke")
 
 
 class Options(LevelOptions):
@@ -62,7 +60,7 @@ class Song:
 
 
 def index(root: Path, options: Options) -> DatasetIndex:
-    """Index the clips of the xml; stratified 70/15/15, whichever of the files are there.
+    """Index the clips of the xml; the stratified split 70/15/15 does not depend on the files that exist.
 
     Raises `UserError` when there is no xml, when it cannot be read, or when no audio is found; warns when classes are
     missing.
@@ -70,9 +68,9 @@ def index(root: Path, options: Options) -> DatasetIndex:
     xml = find_xml(root)
     songs = read_songs(xml)
     known = {song.dance for song in songs}
-    if lacking := sorted(ALL_CLASSES - known - (DROPPED if options.classes == "nine" else frozenset())):
+    if missing := sorted(ALL_CLASSES - known - (DROPPED if options.classes == "nine" else frozenset())):
         warnings.warn(
-            f"{xml} lacks {', '.join(lacking)}: a copy with seven classes circulates;"
+            f"{xml} lacks {', '.join(missing)}: a copy with seven classes circulates;"
             " the original has thirteen and 4,180 songs",
             stacklevel=2,
         )
@@ -81,15 +79,15 @@ def index(root: Path, options: Options) -> DatasetIndex:
         (song for song in songs if options.classes == "all" or song.dance not in DROPPED), key=lambda song: song.song
     )
     groups = [group_of[song.song] if options.split == "grouped" else song.song for song in songs]
-    split = _splits.grouped(groups, classes=[song.dance for song in songs])
+    split = _splits.split_by_group(groups, classes=[song.dance for song in songs])
     rows = []
     excluded = []
-    for song, its_split, group in zip(songs, split, groups, strict=True):
-        path = _path(root, xml.parent, song)
+    for song, part, group in zip(songs, split, groups, strict=True):
+        path = _find_audio(root, xml.parent, song)
         if path is None:
             excluded.append((song.song, MISSING))
         else:
-            rows.append((song, path, its_split, group))
+            rows.append((song, path, part, group))
     if not rows:
         raise UserError(f"{root} holds no audio: expected Waltz/100601.mp3 or Waltz/Waltz.100601.mp3 beside {xml.name}")
     clips = [song.song for song, *_ in rows]
@@ -104,15 +102,15 @@ def index(root: Path, options: Options) -> DatasetIndex:
 
 
 def find_xml(root: Path) -> Path:
-    """Path of the data set's xml in `root` or one folder below; `UserError` if there is none."""
-    found = sorted([*root.glob("extendedballroom*.xml"), *root.glob("*/extendedballroom*.xml")])
-    if not found:
+    """Return the path of the data set's xml in `root` or one folder below; `UserError` if there is none."""
+    paths = sorted([*root.glob("extendedballroom*.xml"), *root.glob("*/extendedballroom*.xml")])
+    if not paths:
         raise UserError(f"{root} lacks {NAME}: put the data set's xml there, beside the folders of the dances")
-    return found[-1]  # the highest version
+    return paths[-1]  # the highest version
 
 
 def read_songs(xml: Path) -> list[Song]:
-    """Songs of the xml. A document type, with which a small file can grow without bound, is refused as `UserError`."""
+    """Read the songs of the xml; `UserError` for a document type, by which a small file can grow without bound."""
     content = xml.read_bytes()
     if re.search(rb"<!(DOCTYPE|ENTITY)", content, re.IGNORECASE) or b"\x00" in content:
         raise UserError(f"{xml} declares entities, which the data set's own xml does not: get the original")
@@ -136,7 +134,7 @@ def read_songs(xml: Path) -> list[Song]:
 
 
 def repeat_groups(songs: list[Song]) -> dict[str, str]:
-    """Song id to the smallest id among all songs connected to it by repetition marks, directly or not."""
+    """Map each song id to the smallest id among all songs connected to it by repetition marks, directly or not."""
     leader = {song.song: song.song for song in songs}
 
     def find(name: str) -> str:
@@ -153,8 +151,8 @@ def repeat_groups(songs: list[Song]) -> dict[str, str]:
     return {song.song: find(song.song) for song in songs}
 
 
-def _path(root: Path, folder: Path, song: Song) -> str | None:
-    """File of a song: the owner's script has been seen to write either name."""
+def _find_audio(root: Path, folder: Path, song: Song) -> str | None:
+    """Return the file of a song: the owner's script is known to write either name."""
     base = folder.relative_to(root).as_posix()
     names = [f"{song.dance}/{song.song}.mp3", f"{song.dance}/{song.dance}.{song.song}.mp3"]
     return first_existing(root, [name if base == "." else f"{base}/{name}" for name in names])

@@ -11,15 +11,15 @@ import pandas as pd
 from pydantic import model_validator
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.datasets import _splits as splits
+from workflow_scripts.datasets import _splits
 from workflow_scripts.datasets._files import MISSING, audio_files, clip_table, excluded_table, is_audio, one_hot
 from workflow_scripts.levels.dataset_index import DatasetIndex
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.remotes import Remote
 
 LABEL = "audio folder"
-TASK = "by options"  # whether there are labels, and of which kind, is the option `labels`
-SIZE = None  # nobody knows before it is prepared
+TASK = "by options"  # the option `labels` decides whether there are labels, and of which kind
+SIZE = None  # unknown before it is prepared
 BIBTEX = ""
 LICENSE = "that of your audio"
 REMOTES: dict[str, Remote] = {}
@@ -29,8 +29,8 @@ SPLIT_NAMES = {
     **dict.fromkeys(("valid", "validation", "val", "dev"), "valid"),
     "test": "test",
 }
-#: of the training clips, where the csv only knows train and test: what 70/15/15 gives
-VALIDATION = splits.DEFAULT_SHARES["valid"] / (splits.DEFAULT_SHARES["valid"] + splits.DEFAULT_SHARES["train"])
+#: validation share of the training clips where the csv has only train and test: that of 70/15/15
+VALIDATION = _splits.DEFAULT_SHARES["valid"] / (_splits.DEFAULT_SHARES["valid"] + _splits.DEFAULT_SHARES["train"])
 
 
 class Options(LevelOptions):
@@ -68,28 +68,28 @@ class Options(LevelOptions):
 
 
 def index(root: Path, options: Options) -> DatasetIndex:
-    """Index the audio below `root`; what is missing of a split is made by whole groups, whatever the files' order.
+    """Index the audio below `root`; missing parts of a split are drawn by whole groups, whatever the files' order.
 
     Without labels 5 % of the clips are validation; with labels and no split 70/15/15, stratified; with train and test
     alone, validation is carved from train. Raises `UserError` for an unusable csv, a group in two splits, or no audio.
     """
     if options.labels == "csv":
         return _from_csv(root, options)
-    files, unnamed = _representable(audio_files(root))
+    files, unnamed = _separate_unencodable(audio_files(root))
     if not files:
         raise UserError(f"{root} holds no audio files")
     if options.labels == "folders":
         return _from_folders(root, files, unnamed)
     return DatasetIndex(
         task="unlabelled",
-        clips=clip_table(clip=files, path=files, split=splits.by_hash(files), group=files),
+        clips=clip_table(clip=files, path=files, split=_splits.split_by_hash(files), group=files),
         labels=pd.DataFrame(index=pd.Index(files, name="clip")),
         excluded=excluded_table(unnamed),
     )
 
 
-def _representable(files: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
-    """Part file names that are valid Unicode from those that no table can hold."""
+def _separate_unencodable(files: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Separate file names that are valid Unicode from those that no table can hold, with the reason."""
     good = [file for file in files if _encodable(file)]
     odd = [file.encode("utf-8", "backslashreplace").decode() for file in files if not _encodable(file)]
     return good, [(file, "the file name is not valid Unicode") for file in odd]
@@ -108,40 +108,42 @@ def _from_folders(root: Path, files: list[str], excluded: list[tuple[str, str]])
     excluded = excluded + [(file, "not in the folder of a class") for file in files if "/" not in file]
     if not kept:
         raise UserError(f"{root} has no folders: labels: folders needs one folder per class")
-    kinds = [file.split("/")[0] for file in kept]
+    labels = [file.split("/")[0] for file in kept]
     return DatasetIndex(
         task="multiclass",
-        clips=clip_table(clip=kept, path=kept, split=splits.grouped(kept, classes=kinds), group=kept),
-        labels=one_hot(kinds, classes=sorted(set(kinds)), clips=kept),
+        clips=clip_table(clip=kept, path=kept, split=_splits.split_by_group(kept, classes=labels), group=kept),
+        labels=one_hot(labels, classes=sorted(set(labels)), clips=kept),
         excluded=excluded_table(excluded),
     )
 
 
 def _from_csv(root: Path, options: Options) -> DatasetIndex:
-    table = _rows(root, options)
-    excluded = [(clip, MISSING) for clip in table["clip"][~table["there"]]]
+    table = _read_rows(root, options)
+    excluded = [(clip, MISSING) for clip in table["clip"][~table["exists"]]]
     excluded += [
-        (clip, "no label in the csv") for clip in table["clip"][table["there"] & (table["labels"].str.len() == 0)]
+        (clip, "no label in the csv") for clip in table["clip"][table["exists"] & (table["labels"].str.len() == 0)]
     ]
-    table = table[table["there"] & (table["labels"].str.len() > 0)].reset_index(drop=True)
+    table = table[table["exists"] & (table["labels"].str.len() > 0)].reset_index(drop=True)
     given = table["split"] != ""
     if given.any():
         excluded += [(clip, "no split in the csv") for clip in table["clip"][~given]]
         table = table[given].reset_index(drop=True)
     if table.empty:
         raise UserError(f"{options.csv} labels no audio file in {root}: paths in it count from its own folder")
-    clips, kinds = list(table["clip"]), [items[0] for items in table["labels"]]
+    clips, labels = list(table["clip"]), [items[0] for items in table["labels"]]
     return DatasetIndex(
         task="multilabel" if options.multilabel else "multiclass",
-        clips=clip_table(clip=clips, path=clips, split=_splits(table, kinds, options), group=list(table["group"])),
-        labels=_many_hot(table) if options.multilabel else one_hot(kinds, classes=sorted(set(kinds)), clips=clips),
+        clips=clip_table(
+            clip=clips, path=clips, split=_split_of_rows(table, labels, options), group=list(table["group"])
+        ),
+        labels=_multi_hot(table) if options.multilabel else one_hot(labels, classes=sorted(set(labels)), clips=clips),
         excluded=excluded_table(excluded),
     )
 
 
-def _rows(root: Path, options: Options) -> pd.DataFrame:
-    """Rows of the csv below the root, sorted by clip: clip, labels (tuple), split, group, and whether it is there."""
-    path = _csv_path(root, str(options.csv))
+def _read_rows(root: Path, options: Options) -> pd.DataFrame:
+    """Read the rows of the csv below the root, sorted by clip: clip, labels (tuple), split, group, and if it exists."""
+    path = _find_csv(root, str(options.csv))
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (ValueError, pd.errors.ParserError) as error:
@@ -151,13 +153,13 @@ def _rows(root: Path, options: Options) -> pd.DataFrame:
             raise UserError(
                 f"{path} has no column {column}: it has {', '.join(table.columns)}; see path_column, label_column"
             )
-    clips = [_below(root.resolve(), path.parent.resolve(), given) for given in table[options.path_column]]
+    clips = [_relative_path(root.resolve(), path.parent.resolve(), given) for given in table[options.path_column]]
     empty = pd.Series("", index=table.index)
     rows = pd.DataFrame(
         {
             "clip": clips,
-            "labels": [_items(text, options) for text in table[options.label_column]],
-            "split": [_split(name, path) for name in table.get(options.split_column, empty)],
+            "labels": [_parse_labels(text, options) for text in table[options.label_column]],
+            "split": [_parse_split(name, path) for name in table.get(options.split_column, empty)],
             "group": [str(group).strip() for group in table.get(options.group_column, empty)],
         }
     )
@@ -166,25 +168,25 @@ def _rows(root: Path, options: Options) -> pd.DataFrame:
     if rows["clip"].duplicated().any():
         raise UserError(f"{path} names {rows['clip'][rows['clip'].duplicated()].iloc[0]} twice: keep one row per file")
     rows["group"] = rows["group"].where(rows["group"] != "", rows["clip"])
-    rows["there"] = [(root / clip).is_file() for clip in rows["clip"]]
+    rows["exists"] = [(root / clip).is_file() for clip in rows["clip"]]
     return rows
 
 
-def _csv_path(root: Path, given: str) -> Path:
+def _find_csv(root: Path, given: str) -> Path:
     for path in (root / given, Path(given)):
         if path.is_file():
             return path
     raise UserError(f"there is no csv {given}, neither in {root} nor from the working directory")
 
 
-def _below(root: Path, folder: Path, given: str) -> str:
-    """Path relative to the root of a path that counts from `folder`; empty when it lies elsewhere, by whatever dots."""
+def _relative_path(root: Path, folder: Path, given: str) -> str:
+    """Return the path, relative to `root`, of a path relative to `folder`; empty when it is elsewhere."""
     path = Path(os.path.normpath(folder / given.strip()))
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else ""
 
 
-def _items(text: str, options: Options) -> tuple[str, ...]:
-    """Labels of a row. A class written ``instrument=violin`` is ``violin``; several labels keep their names."""
+def _parse_labels(text: str, options: Options) -> tuple[str, ...]:
+    """Parse the labels of a row. A class ``instrument=violin`` is ``violin``; several labels keep their names."""
     items = (
         [item.strip() for item in re.split(f"[{re.escape(options.separators)}]", text)]
         if options.separators
@@ -194,26 +196,26 @@ def _items(text: str, options: Options) -> tuple[str, ...]:
     return tuple(items) if options.multilabel else tuple(item.rpartition("=")[2] for item in items[:1])
 
 
-def _split(name: str, path: Path) -> str:
+def _parse_split(name: str, path: Path) -> str:
     name = name.strip().lower()
     if name and name not in SPLIT_NAMES:
         raise UserError(f"{path} has the split {name!r}; allowed: {', '.join(SPLIT_NAMES)}, or none")
     return SPLIT_NAMES.get(name, "")
 
 
-def _splits(table: pd.DataFrame, kinds: list[str], options: Options) -> list[str] | pd.Series:
-    given = set(table["split"])
-    if given == {""}:
-        return list(splits.grouped(list(table["group"]), classes=kinds))
+def _split_of_rows(table: pd.DataFrame, labels: list[str], options: Options) -> list[str] | pd.Series:
+    stated = set(table["split"])
+    if stated == {""}:
+        return list(_splits.split_by_group(list(table["group"]), classes=labels))
     per_group = table.groupby("group")["split"].nunique()
     if (per_group > 1).any():
         raise UserError(f"{options.csv}: group {per_group.idxmax()} is in two splits: put each group into one")
-    if given == {"train", "test"}:
-        return splits.validation_carved(table["split"], groups=table["group"], classes=kinds, share=VALIDATION)
+    if stated == {"train", "test"}:
+        return _splits.carve_validation(table["split"], groups=table["group"], classes=labels, share=VALIDATION)
     return table["split"]
 
 
-def _many_hot(table: pd.DataFrame) -> pd.DataFrame:
+def _multi_hot(table: pd.DataFrame) -> pd.DataFrame:
     classes = sorted({item for items in table["labels"] for item in items})
-    rows = [[float(kind in items) for kind in classes] for items in table["labels"]]
+    rows = [[float(label in items) for label in classes] for items in table["labels"]]
     return pd.DataFrame(rows, index=pd.Index(table["clip"], name="clip"), columns=classes, dtype="float32")

@@ -20,7 +20,8 @@ from workflow_scripts.sources.remotes import Remote
 
 LABEL = "GTZAN"
 TASK = "multiclass"
-SIZE = {"clips": 930, "seconds": 30.0}  # clips of the fault-filtered set and their length, for estimates
+#: clips of the fault-filtered set and their length, for estimates
+SIZE = {"clips": 930, "seconds": 30.0}
 BIBTEX = """@article{tzanetakis2002musical,
   author = {Tzanetakis, George and Cook, Perry},
   title = {Musical Genre Classification of Audio Signals},
@@ -28,11 +29,13 @@ BIBTEX = """@article{tzanetakis2002musical,
   year = {2002}
 }"""
 LICENSE = "none stated: excerpts of commercial recordings, for research; bring your own copy"
-REMOTES: dict[str, Remote] = {}  # the owner's archive is offline; the mirrors need an account
+# The owner's archive is offline; the mirrors need an account.
+REMOTES: dict[str, Remote] = {}
 
-DATA_FILES = ("lists/gtzan_fault_filtered.csv",)  # data this file reads, part of its digest
+DATA_FILES = ("lists/gtzan_fault_filtered.csv",)  # read by this module, so part of its digest
 FAULT_FILTERED = Path(__file__).parent / DATA_FILES[0]
-ROOTS = ("genres", "genres_original", "")  # the owner's archive, the copy on Kaggle, the folder of the genres itself
+#: folders of the genres in the owner's archive and in the copy on Kaggle, or the root itself
+ROOTS = ("genres", "genres_original", "")
 SUFFIXES = (".wav", ".au")  # both circulate
 
 
@@ -48,26 +51,26 @@ def index(root: Path, options: Options) -> DatasetIndex:
     """Index the clips of the fault-filtered list: `genres/blues/blues.00000.wav` and so on below `root`.
 
     Also read: `genres_original`, the genres' folders in `root` itself, and .au files. Raises `UserError` when there is
-    no audio. Some copies hold a jazz.00054 that cannot be decoded; preparing finds that out.
+    no audio. Some copies hold a jazz.00054 that cannot be decoded; `prepare` quarantines it.
     """
     listed = read_list()
-    paths = [_path(root, genre, clip) for clip, genre in zip(listed["clip"], listed["genre"], strict=True)]
+    paths = [_find_audio(root, genre, clip) for clip, genre in zip(listed["clip"], listed["genre"], strict=True)]
     kept = listed[[path is not None for path in paths]]
     if kept.empty:
         raise UserError(
             f"{root} holds no audio of GTZAN: expected genres/blues/blues.00029.wav and so on; "
             "the owner's archive is offline, so bring your own copy"
         )
-    clips, kinds, missing = list(kept["clip"]), list(kept["genre"]), len(listed) - len(kept)
+    clips, genres, missing = list(kept["clip"]), list(kept["genre"]), len(listed) - len(kept)
     return DatasetIndex(
         task="multiclass",
         clips=clip_table(
             clip=clips,
             path=[path for path in paths if path is not None],
-            split=kept["split"] if options.split == "fault_filtered" else _splits.by_hash(clips),
-            group=clips,  # who plays is not told: the list itself keeps artists apart
+            split=kept["split"] if options.split == "fault_filtered" else _splits.split_by_hash(clips),
+            group=clips,  # no artist metadata; the official split is artist-disjoint
         ),
-        labels=one_hot(kinds, classes=sorted(set(listed["genre"])), clips=clips),
+        labels=one_hot(genres, classes=sorted(set(listed["genre"])), clips=clips),
         excluded=excluded_table(
             [("clips without audio", f"{missing} clips of the list have no audio file")] if missing else []
         ),
@@ -75,12 +78,12 @@ def index(root: Path, options: Options) -> DatasetIndex:
 
 
 def read_list() -> pd.DataFrame:
-    """Columns clip (blues.00029), genre and split of the 930 clips, sorted by clip."""
+    """Read the columns clip (blues.00029), genre and split of the 930 clips, sorted by clip."""
     table = pd.read_csv(FAULT_FILTERED, dtype=str)
     table["clip"] = [Path(path).stem for path in table["path"]]
     return table.sort_values("clip").reset_index(drop=True)[["clip", "genre", "split"]]
 
 
-def _path(root: Path, genre: str, clip: str) -> str | None:
+def _find_audio(root: Path, genre: str, clip: str) -> str | None:
     candidates = [f"{folder}/{genre}/{clip}{suffix}".lstrip("/") for folder in ROOTS for suffix in SUFFIXES]
     return first_existing(root, candidates)

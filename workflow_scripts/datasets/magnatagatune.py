@@ -17,8 +17,9 @@ from workflow_scripts.sources.remotes import Remote
 
 LABEL = "MagnaTagATune"
 TASK = "multilabel"
-SIZE = {"clips": 25863, "seconds": 29.0}  # clips of the published set and their length, for estimates
-FILE_RATE = 16000  # Hz of the published files, for the tables of published numbers
+#: clips of the published set and their length, for estimates
+SIZE = {"clips": 25863, "seconds": 29.0}
+FILE_RATE = 16000  # Hz of the published files, for the comparison with published numbers
 BIBTEX = """@inproceedings{law2009evaluation,
   author = {Law, Edith and West, Kris and Mandel, Michael and Bay, Mert and Downie, J. Stephen},
   title = {Evaluation of Algorithms Using Games: The Case of Music Tagging},
@@ -29,7 +30,8 @@ LICENSE = "CC BY-NC-SA 3.0; audio from Magnatune, CC BY-NC-SA 1.0"
 _URL = "https://mirg.city.ac.uk/datasets/magnatagatune"
 REMOTES = {
     "annotations": Remote(url=f"{_URL}/annotations_final.csv"),
-    "audio": Remote(  # no checksums are published; the lengths are those two independent scripts expect
+    # no checksums are published; the lengths are those that two independent scripts expect
+    "audio": Remote(
         url=f"{_URL}/mp3.zip",
         parts=(
             Remote(url=f"{_URL}/mp3.zip.001", bytes=1_100_000_000),
@@ -43,19 +45,19 @@ REMOTES = {
 
 ANNOTATIONS = "annotations_final.csv"
 #: the commonest tags over all 25,863 rows, most frequent first. Published label arrays disagree about the order of
-#: metal and female voice, so labels are only ever found by name
+#: metal and female voice, so labels are only addressed by name
 TAGS = (
-    *("guitar", "classical", "slow", "techno", "strings", "drums", "electronic", "rock", "fast", "piano", "ambient"),
-    *("beat", "violin", "vocal", "synth", "female", "indian", "opera", "male", "singing", "vocals", "no vocals"),
-    *("harpsichord", "loud", "quiet", "flute", "woman", "male vocal", "no vocal", "pop", "soft", "sitar", "solo"),
-    *("man", "classic", "choir", "voice", "new age", "dance", "male voice", "female vocal", "beats", "harp", "cello"),
-    *("no voice", "weird", "country", "metal", "female voice", "choral"),
-)
+    "guitar", "classical", "slow", "techno", "strings", "drums", "electronic", "rock", "fast", "piano", "ambient",
+    "beat", "violin", "vocal", "synth", "female", "indian", "opera", "male", "singing", "vocals", "no vocals",
+    "harpsichord", "loud", "quiet", "flute", "woman", "male vocal", "no vocal", "pop", "soft", "sitar", "solo",
+    "man", "classic", "choir", "voice", "new age", "dance", "male voice", "female vocal", "beats", "harp", "cello",
+    "no voice", "weird", "country", "metal", "female voice", "choral",
+)  # fmt: skip
 #: folders are named by a hash of the album: 0 to b train, c validates, d to f test (Dieleman and Schrauwen, 2014)
 FOLDERS: dict[str, Split] = {**dict.fromkeys("0123456789ab", "train"), "c": "valid", **dict.fromkeys("def", "test")}
 KNOWN_BAD = frozenset((35644, 55753, 57881))  # empty or missing in every copy; all three in training
-#: training clips that the filtered split leaves out for whatever reason
-DATA_FILES = ("lists/magnatagatune_left_out.csv",)  # data this file reads, part of its digest
+#: file of the training clips that the filtered split leaves out for whatever reason
+DATA_FILES = ("lists/magnatagatune_left_out.csv",)  # read by this module, so part of its digest
 LEFT_OUT = Path(__file__).parent / DATA_FILES[0]
 #: a clip is named by its song and the part of it in seconds; the song's name alone is the same for all its clips
 CLIP_NAME = re.compile(r"(?P<song>.+)-\d+-\d+\.mp3")
@@ -70,17 +72,17 @@ class Options(LevelOptions):
 
 
 def index(root: Path, options: Options) -> DatasetIndex:
-    """Index the clips of `annotations_final.csv`, whose mp3 folders 0 to f lie in `root` or in `root`/mp3.
+    """Index the clips of `annotations_final.csv`, whose mp3 folders 0 to f are in `root` or in `root`/mp3.
 
-    A clip's id is its clip_id with six digits; its group is the song, and the clips of a song stand in their order in
+    A clip's id is its clip_id with six digits; its group is the song, and the clips of a song are in their order in
     time. Artists are in several splits, as published. Raises `UserError` when the table or all audio is missing.
     """
-    table = read_annotations(_annotations(root))
+    table = read_annotations(_find_annotations(root))
     if options.split == "filtered":
-        table = _filtered(table)
+        table = _filter(table)
     audio = "mp3/" if (root / "mp3").is_dir() else ""
     numbers = [int(number) for number in table.index]
-    reasons = [_unusable(root, number, audio + path) for number, path in zip(numbers, table["path"], strict=True)]
+    reasons = [_why_unusable(root, number, audio + path) for number, path in zip(numbers, table["path"], strict=True)]
     kept = table[[reason is None for reason in reasons]]
     if kept.empty:
         raise UserError(f"{root} holds no audio of {ANNOTATIONS}: join and unpack mp3.zip.001, .002 and .003 there")
@@ -101,7 +103,7 @@ def index(root: Path, options: Options) -> DatasetIndex:
 
 
 def read_annotations(path: Path) -> pd.DataFrame:
-    """Columns path and the fifty tags (0 or 1), indexed by clip_id, ascending.
+    """Read the columns path and the fifty tags (0 or 1), indexed by clip_id, ascending.
 
     Raises `UserError` when a column is missing, a value is neither 0 nor 1, an id is there twice, or a path does not
     begin with one of the sixteen folders.
@@ -119,20 +121,20 @@ def read_annotations(path: Path) -> pd.DataFrame:
     return table
 
 
-def _annotations(root: Path) -> Path:
+def _find_annotations(root: Path) -> Path:
     if not (root / ANNOTATIONS).is_file():
         raise UserError(f"{root} lacks {ANNOTATIONS}: put it there, beside the folders 0 to f")
     return root / ANNOTATIONS
 
 
-def _filtered(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows with a tag, but for those that are known to be left out all the same (too short or unreadable)."""
+def _filter(table: pd.DataFrame) -> pd.DataFrame:
+    """Select the rows with a tag, without those that the split leaves out all the same (too short or unreadable)."""
     with LEFT_OUT.open(encoding="utf-8", newline="") as file:
         left_out = [int(row["clip_id"]) for row in csv.DictReader(file)]
     return table[(table[list(TAGS)].sum(axis=1) > 0) & ~table.index.isin(left_out)]
 
 
-def _unusable(root: Path, number: int, path: str) -> str | None:
+def _why_unusable(root: Path, number: int, path: str) -> str | None:
     if number in KNOWN_BAD:
         return "known bad clip: empty or missing in every copy"
     return None if (root / path).is_file() else MISSING

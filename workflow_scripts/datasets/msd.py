@@ -23,7 +23,8 @@ from workflow_scripts.sources.remotes import Remote
 
 LABEL = "Million Song Dataset"
 TASK = "multilabel"
-SIZE = {"clips": 241889, "seconds": 30.0}  # previews of the published split and their length, for estimates
+#: previews of the published split and their length, for estimates
+SIZE = {"clips": 241889, "seconds": 30.0}
 BIBTEX = """@inproceedings{bertinmahieux2011million,
   author = {Bertin-Mahieux, Thierry and Ellis, Daniel P. W. and Whitman, Brian and Lamere, Paul},
   title = {The Million Song Dataset},
@@ -31,17 +32,18 @@ BIBTEX = """@inproceedings{bertinmahieux2011million,
   year = {2011}
 }"""
 LICENSE = "Last.fm tags for research only; the audio, previews of 7digital, is not distributed: bring your own copy"
-REMOTES: dict[str, Remote] = {}  # lists alone are of no use without the audio, which cannot be downloaded
+# Lists alone are of no use without the audio, which cannot be downloaded.
+REMOTES: dict[str, Remote] = {}
 
 #: the commonest tags of Last.fm, in the column order that all published label arrays share; the thesis prints oos
 TAGS = (
-    *("rock", "pop", "alternative", "indie", "electronic", "female vocalists", "dance", "00s", "alternative rock"),
-    *("jazz", "beautiful", "metal", "chillout", "male vocalists", "classic rock", "soul", "indie rock", "Mellow"),
-    *("electronica", "80s", "folk", "90s", "chill", "instrumental", "punk", "oldies", "blues", "hard rock", "ambient"),
-    *("acoustic", "experimental", "female vocalist", "guitar", "Hip-Hop", "70s", "party", "country"),
-    *("easy listening", "sexy", "catchy", "funk", "electro", "heavy metal", "Progressive rock", "60s", "rnb"),
-    *("indie pop", "sad", "House", "happy"),
-)
+    "rock", "pop", "alternative", "indie", "electronic", "female vocalists", "dance", "00s", "alternative rock",
+    "jazz", "beautiful", "metal", "chillout", "male vocalists", "classic rock", "soul", "indie rock", "Mellow",
+    "electronica", "80s", "folk", "90s", "chill", "instrumental", "punk", "oldies", "blues", "hard rock", "ambient",
+    "acoustic", "experimental", "female vocalist", "guitar", "Hip-Hop", "70s", "party", "country", "easy listening",
+    "sexy", "catchy", "funk", "electro", "heavy metal", "Progressive rock", "60s", "rnb", "indie pop", "sad",
+    "House", "happy",
+)  # fmt: skip
 TRACK = re.compile(r"TR[A-Z]{5}[0-9A-F]{11}")
 #: labels and split in one file each: track, tab, fifty numbers in brackets (Pons and Serra, 2019)
 TABLES: dict[Split, str] = {"train": "train_gt_msd.tsv", "valid": "val_gt_msd.tsv", "test": "test_gt_msd.tsv"}
@@ -49,7 +51,7 @@ TABLES: dict[Split, str] = {"train": "train_gt_msd.tsv", "valid": "val_gt_msd.ts
 TRAIN_LIST, TEST_LIST, VECTORS = "filtered_list_train.cP", "filtered_list_test.cP", "msd_id_to_tag_vector.cP"
 TRAINING = 201_680  # tracks of TRAIN_LIST that are training; what follows is validation
 PREVIEWS = "MSD_id_to_7D_id.pkl"  # track -> number of its preview
-#: what a user lacks who lacks the lists
+#: the lists, as an error message names them
 LISTS = (
     f"{', '.join(TABLES.values())} (from jordipons/musicnn-training) or {TRAIN_LIST}, {TEST_LIST}, {VECTORS} "
     "(from jongpillee/music_dataset_split)"
@@ -63,7 +65,7 @@ class Options(LevelOptions):
     """
 
 
-def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 (every data set has this shape)
+def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 - one shape for all data sets
     """Index the tracks of the lists that have an audio file anywhere below `root`, which also holds the lists.
 
     Files are named by track (`A/A/A/TRAAAAK128F9318786.mp3`) or by preview (`5/5/5504670.clip.mp3`); the latter needs
@@ -73,7 +75,7 @@ def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 (every 
     """
     split, labels = read_lists(root)
     files = _files_by_name(root)
-    names = _preview_names(root, needed=any(name.isdecimal() for name in files))
+    names = _read_preview_names(root, needed=any(name.isdecimal() for name in files))
     rows: dict[str, str] = {}
     excluded: list[tuple[str, str]] = []
     owner: dict[str, str] = {}  # a few tracks share a preview, some of them across the split
@@ -103,14 +105,17 @@ def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 (every 
 
 
 def read_lists(root: Path) -> tuple[dict[str, Split], dict[str, np.ndarray]]:
-    """Split and labels (float32 (50,) of 0 and 1) of every track, from tables or else from pickles. `UserError`."""
-    tables = {split: path for split, name in TABLES.items() if (path := _list(root, name))}
-    pickles = [path for name in (TRAIN_LIST, TEST_LIST, VECTORS) if (path := _list(root, name))]
+    """Read split and labels (float32 (50,) of 0 and 1) of every track, from tables or else from pickles.
+
+    Raises `UserError` where a list is missing or damaged.
+    """
+    tables = {split: path for split, name in TABLES.items() if (path := _find_list(root, name))}
+    pickles = [path for name in (TRAIN_LIST, TEST_LIST, VECTORS) if (path := _find_list(root, name))]
     entries: Iterator[tuple[str, Split, object]]
     if len(tables) == len(TABLES):
-        entries = itertools.chain.from_iterable(_table(path, split) for split, path in tables.items())
+        entries = itertools.chain.from_iterable(_read_table(path, split) for split, path in tables.items())
     elif len(pickles) == 3:
-        entries = _pickled(*pickles)
+        entries = _read_pickles(*pickles)
     else:
         raise UserError(f"{root} lacks the lists of split and tags: put {LISTS} there or in a folder lists")
     splits: dict[str, Split] = {}
@@ -118,11 +123,11 @@ def read_lists(root: Path) -> tuple[dict[str, Split], dict[str, np.ndarray]]:
     for track, split, values in entries:
         if track in splits:
             raise UserError(f"{root}: the lists name {track} twice: get the originals")
-        splits[track], labels[track] = split, _checked(values, track, root)
+        splits[track], labels[track] = split, _check_vector(values, track, root)
     return splits, labels
 
 
-def _table(path: Path, split: Split) -> Iterator[tuple[str, Split, object]]:
+def _read_table(path: Path, split: Split) -> Iterator[tuple[str, Split, object]]:
     with path.open(encoding="utf-8") as file:
         for number, line in enumerate(file, start=1):
             track, _, values = line.partition("\t")
@@ -132,7 +137,7 @@ def _table(path: Path, split: Split) -> Iterator[tuple[str, Split, object]]:
                 raise UserError(f"{path}, line {number}: not <track> tab [fifty numbers]: get the original") from error
 
 
-def _pickled(train: Path, test: Path, vectors: Path) -> Iterator[tuple[str, Split, object]]:
+def _read_pickles(train: Path, test: Path, vectors: Path) -> Iterator[tuple[str, Split, object]]:
     listed, tested, labels = (safe_unpickle.read_pickle(path) for path in (train, test, vectors))
     if not isinstance(listed, list) or not isinstance(tested, list) or not isinstance(labels, dict):
         raise UserError(f"{train}, {test.name} and {vectors.name} are not two lists and labels: get the originals")
@@ -148,7 +153,7 @@ def _pickled(train: Path, test: Path, vectors: Path) -> Iterator[tuple[str, Spli
             yield track, split, labels[track]
 
 
-def _checked(values: object, track: str, root: Path) -> np.ndarray:
+def _check_vector(values: object, track: str, root: Path) -> np.ndarray:
     try:
         vector = np.asarray(values, dtype=np.float32).reshape(-1)  # some copies hold columns of shape (50, 1)
     except (ValueError, TypeError):
@@ -158,13 +163,13 @@ def _checked(values: object, track: str, root: Path) -> np.ndarray:
     return vector
 
 
-def _list(root: Path, name: str) -> Path | None:
-    found = first_existing(root, [name, f"lists/{name}"])
-    return None if found is None else root / found
+def _find_list(root: Path, name: str) -> Path | None:
+    path = first_existing(root, [name, f"lists/{name}"])
+    return None if path is None else root / path
 
 
 def _files_by_name(root: Path) -> dict[str, str]:
-    """Track or number of the preview to path; other audio is passed over."""
+    """Map tracks, or numbers of previews, to paths; other audio is ignored."""
     files: dict[str, str] = {}
     for path in audio_files(root):
         name = PurePosixPath(path).name.partition(".")[0]  # previews end in .clip.mp3
@@ -173,9 +178,9 @@ def _files_by_name(root: Path) -> dict[str, str]:
     return files
 
 
-def _preview_names(root: Path, *, needed: bool) -> dict[str, str]:
-    """Track to the number of its preview; empty where no file is named by one, or the table is not there."""
-    path = _list(root, PREVIEWS) if needed else None
+def _read_preview_names(root: Path, *, needed: bool) -> dict[str, str]:
+    """Read the number of each track's preview; empty where no file is named by one, or the table does not exist."""
+    path = _find_list(root, PREVIEWS) if needed else None
     if path is None:
         return {}
     table = safe_unpickle.read_pickle(path)

@@ -1,7 +1,7 @@
-"""MUSDB18: 150 songs and the stems they are mixed of, unlabelled, for learning to separate them (Rafii et al., 2017).
+"""MUSDB18: 150 songs and the stems of their mixtures, unlabelled, for source separation (Rafii et al., 2017).
 
 Some published songs have known faults, which are kept: the left channel of "PR - Oh No" is not the sum of its stems,
-and other instruments are heard in single stems of "Hop Along - Sister Cities", "Chris Durban - Celebrate", "Leaf -
+and single stems contain other instruments in "Hop Along - Sister Cities", "Chris Durban - Celebrate", "Leaf -
 Wicked" and "Detsky Sad - Walkie Talkie".
 """
 
@@ -20,8 +20,9 @@ from workflow_scripts.sources.remotes import Remote
 
 LABEL = "MUSDB18"
 TASK = "unlabelled"
-SIZE = {"clips": 150, "seconds": 240.0}  # songs of the published set, about ten hours in all, for estimates
-FILE_RATE = 44100  # Hz of the published files, for the tables of published numbers
+#: songs of the published set, about ten hours in all, for estimates
+SIZE = {"clips": 150, "seconds": 240.0}
+FILE_RATE = 44100  # Hz of the published files, for the comparison with published numbers
 STEMS = ("vocals", "drums", "bass", "other")
 BIBTEX = """@misc{rafii2017musdb18,
   author = {Rafii, Zafar and Liutkus, Antoine and St{\\"o}ter, Fabian-Robert and Mimilakis, Stylianos Ioannis and Bittner, Rachel},
@@ -41,17 +42,15 @@ REMOTES = {
 }
 
 FOLDERS: dict[str, Split] = {"train": "train", "test": "test"}
-#: songs of the folder train that validate, as sigsep's own tools have it (musdb/configs/mus.yaml; MIT licence). Which
-#: ones Garoufis et al. (2024) took is not known
-VALIDATION = frozenset(
-    (
-        *("Actions - One Minute Smile", "Clara Berry And Wooldog - Waltz For My Victims"),
-        *("Johnny Lokke - Promises & Lies", "Patrick Talbot - A Reason To Leave", "Triviul - Angelsaint"),
-        *("Alexander Ross - Goodbye Bolero", "Fergessen - Nos Palpitants", "Leaf - Summerghost"),
-        *("Skelpolu - Human Mistakes", "Young Griffo - Pennies", "ANiMAL - Rockshow", "James May - On The Line"),
-        *("Meaxic - Take A Step", "Traffic Experiment - Sirens"),
-    )
-)
+#: songs of the folder train that validate, as in sigsep's own tools (musdb/configs/mus.yaml; MIT licence); those of
+#: Garoufis et al. (2024) are not known
+VALIDATION = frozenset((
+    "Actions - One Minute Smile", "Clara Berry And Wooldog - Waltz For My Victims",
+    "Johnny Lokke - Promises & Lies", "Patrick Talbot - A Reason To Leave", "Triviul - Angelsaint",
+    "Alexander Ross - Goodbye Bolero", "Fergessen - Nos Palpitants", "Leaf - Summerghost",
+    "Skelpolu - Human Mistakes", "Young Griffo - Pennies", "ANiMAL - Rockshow", "James May - On The Line",
+    "Meaxic - Take A Step", "Traffic Experiment - Sirens",
+))  # fmt: skip
 SUFFIX = ".stem.mp4"
 #: audio streams of a .stem.mp4; the first, 0, is the mixture, which was encoded on its own and is not quite their sum
 STREAMS = {"drums": 1, "bass": 2, "other": 3, "vocals": 4}
@@ -62,11 +61,11 @@ class Options(LevelOptions):
     """No options: MUSDB18 has one division, in which 86 songs train, 14 validate and 50 test."""
 
 
-def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 (every data set has this shape)
+def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 - one shape for all data sets
     """Index the songs in `root`/train and `root`/test, as published or as in MUSDB18-HQ.
 
     As published a song is one file, `Artist - Title.stem.mp4`; in MUSDB18-HQ it is a folder `Artist - Title` with
-    `mixture.wav` and a wav for each stem. The two may also lie in `root`/musdb18 or `root`/musdb18hq. A clip is a song,
+    `mixture.wav` and a wav for each stem. Both may also be in `root`/musdb18 or `root`/musdb18hq. A clip is a song,
     and its id the song's name. Raises `UserError` where there are no songs, or where the two kinds are mixed.
     """
     base = next((name for name in ("", "musdb18", "musdb18hq") if _has_songs(root / name)), None)
@@ -75,8 +74,8 @@ def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 (every 
             f"{root} holds no songs of MUSDB18: expected train/Artist - Title{SUFFIX}, or "
             "train/Artist - Title/mixture.wav beside the wavs of the stems, and the same in test"
         )
-    files = {song: split for split in FOLDERS for song in _below(root / base / split, SUFFIX)}
-    folders = {song: split for split in FOLDERS for song in _below(root / base / split, "")}
+    files = {song: split for split in FOLDERS for song in _songs_in(root / base / split, SUFFIX)}
+    folders = {song: split for split in FOLDERS for song in _songs_in(root / base / split, "")}
     if files and folders:
         raise UserError(f"{root / base} holds both {SUFFIX} files and folders of wavs: keep those of one kind")
     songs = sorted(files or folders)
@@ -93,7 +92,7 @@ def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 (every 
         clips=clip_table(
             clip=clips,
             path=[tracks[MIXTURE][i] for i in kept],
-            split=[_split(song, (files or folders)[song]) for song in clips],
+            split=[_split_of(song, (files or folders)[song]) for song in clips],
             group=clips,
         ),
         labels=pd.DataFrame(index=pd.Index(clips, name="clip")),
@@ -106,11 +105,11 @@ def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 (every 
 
 
 def _has_songs(folder: Path) -> bool:
-    return any(_below(folder / split, suffix) for split in FOLDERS for suffix in (SUFFIX, ""))
+    return any(_songs_in(folder / split, suffix) for split in FOLDERS for suffix in (SUFFIX, ""))
 
 
-def _below(folder: Path, suffix: str) -> list[str]:
-    """Songs in a folder: files that end in `suffix`, or with none folders with wavs; hidden ones do not count."""
+def _songs_in(folder: Path, suffix: str) -> list[str]:
+    """List the songs in a folder that are not hidden: files that end in `suffix`, or without one folders with wavs."""
     if not folder.is_dir():
         return []
     entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
@@ -119,5 +118,5 @@ def _below(folder: Path, suffix: str) -> list[str]:
     return [path.name for path in entries if path.is_dir() and any(path.glob("*.wav"))]
 
 
-def _split(song: str, folder: str) -> Split:
+def _split_of(song: str, folder: str) -> Split:
     return "valid" if folder == "train" and song in VALIDATION else FOLDERS[folder]

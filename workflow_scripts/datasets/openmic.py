@@ -1,4 +1,4 @@
-"""OpenMIC-2018: which of 20 instruments sound in 20,000 clips of 10 s, mostly unobserved (Humphrey et al., 2018)."""
+"""OpenMIC-2018: presence of 20 instruments in 20,000 clips of 10 s, mostly unobserved (Humphrey et al., 2018)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from workflow_scripts.sources.remotes import Remote
 
 LABEL = "OpenMIC"
 TASK = "multilabel"
-SIZE = {"clips": 20000, "seconds": 10.0}  # clips of the published set and their length, for estimates
-#: whose tracks the clips are parts of, and how a clip id begins with the number of its track
+#: clips of the published set and their length, for estimates
+SIZE = {"clips": 20000, "seconds": 10.0}
+#: catalogue whose tracks the clips are parts of, and how a clip id begins with the number of its track
 CATALOGUE = ("Free Music Archive", r"(\d{6})(?!\d)")
 BIBTEX = """@inproceedings{humphrey2018openmic,
   author = {Humphrey, Eric J. and Durand, Simon and McFee, Brian},
@@ -40,17 +41,16 @@ REMOTES = {
 FOLDER = "openmic-2018"
 #: class-map.json's names, in its order
 CLASSES = (
-    *("accordion", "banjo", "bass", "cello", "clarinet", "cymbals", "drums", "flute", "guitar", "mallet_percussion"),
-    *("mandolin", "organ", "piano", "saxophone", "synthesizer", "trombone", "trumpet", "ukulele", "violin", "voice"),
-)
+    "accordion", "banjo", "bass", "cello", "clarinet", "cymbals", "drums", "flute", "guitar", "mallet_percussion",
+    "mandolin", "organ", "piano", "saxophone", "synthesizer", "trombone", "trumpet", "ukulele", "violin", "voice",
+)  # fmt: skip
 PRESENT = 0.5  # a clip has the instrument from this relevance on (official notebook: >=)
 #: labels the owners corrected by hand after ten source files had been found broken (README, errata)
 CORRECTED = {"095253_134400": "piano", "095263_96000": "mallet_percussion", "113025_99840": "trumpet"}
 #: official split files: named one way in the README, the other way in the notebook and mirdata
 PARTITIONS = {"train": ("split01_train.csv", "train01.txt"), "test": ("split01_test.csv", "test01.txt")}
-VALIDATION = (
-    0.25  # of the training clips; there is no official validation, and Wu et al. train on about 11,000 of 14,915
-)
+# Share of the training clips: there is no official validation, and Wu et al. train on about 11,000 of 14,915.
+VALIDATION = 0.25
 
 
 class Options(LevelOptions):
@@ -69,7 +69,7 @@ def index(root: Path, options: Options) -> DatasetIndex:
     labels = read_labels(base)
     split = read_partitions(base)
     artists = read_artists(base, split.index)
-    split = _splits.validation_carved(split, groups=artists, share=options.validation)
+    split = _splits.carve_validation(split, groups=artists, share=options.validation)
     prefix = "" if base == root else f"{FOLDER}/"
     paths = {key: f"audio/{key[:3]}/{key}.ogg" for key in split.index}
     present = [key for key in split.index if (base / paths[key]).is_file()]
@@ -89,15 +89,15 @@ def index(root: Path, options: Options) -> DatasetIndex:
 
 
 def read_labels(base: Path) -> pd.DataFrame:
-    """Labels indexed by sample key: float32 (clips, 20) of 1, 0, or NaN where nobody was asked.
+    """Read labels indexed by sample key: float32 (clips, 20) of 1, 0, or NaN where unobserved.
 
-    Read from the csv; the npz holds the same numbers in a file that takes unpickling, so it is only the second choice.
+    They come from the csv; the npz holds the same numbers but needs unpickling, so it is the second choice.
     """
     table, arrays = base / "openmic-2018-aggregated-labels.csv", base / "openmic-2018.npz"
     if table.is_file():
-        relevance = _from_csv(table)
+        relevance = _read_csv(table)
     elif arrays.is_file():
-        relevance = _from_npz(arrays)
+        relevance = _read_npz(arrays)
     else:
         raise UserError(f"{base} lacks {table.name}: unpack openmic-2018-v1.0.0.tgz there")
     labels = (relevance >= PRESENT).astype("float32").where(relevance.notna())
@@ -108,31 +108,31 @@ def read_labels(base: Path) -> pd.DataFrame:
 
 
 def read_partitions(base: Path) -> pd.Series:
-    """Return train or test by sample key, sorted; `UserError` when a file is missing or a key is in both."""
+    """Read train or test by sample key, sorted; `UserError` when a file is missing or a key is in both."""
     split: dict[str, str] = {}
     for name, files in PARTITIONS.items():
-        found = [base / "partitions" / file for file in files if (base / "partitions" / file).is_file()]
-        if not found:
+        paths = [base / "partitions" / file for file in files if (base / "partitions" / file).is_file()]
+        if not paths:
             raise UserError(f"{base / 'partitions'} lacks {' or '.join(files)}")
-        keys = found[0].read_text(encoding="utf-8").replace('"', "").split()
+        keys = paths[0].read_text(encoding="utf-8").replace('"', "").split()
         if doubled := split.keys() & set(keys):
-            raise UserError(f"{found[0]} repeats {min(doubled)}, which is in training too: get the original")
+            raise UserError(f"{paths[0]} repeats {min(doubled)}, which is in training too: get the original")
         split |= dict.fromkeys(keys, name)
     return pd.Series(split, dtype="str").sort_index()
 
 
 def read_artists(base: Path, keys: pd.Index) -> pd.Series:
-    """Artist of each key, from the metadata; a clip the metadata does not know is its own artist."""
+    """Read the artist of each key from the metadata; a clip without metadata is its own artist."""
     path = base / "openmic-2018-metadata.csv"
     if not path.is_file():
         raise UserError(f"{base} lacks {path.name}, which keeps artists from being in two splits")
-    # columns by name: sample_key is the last but one, not the first
+    # by name: sample_key is the last column but one, not the first
     table = pd.read_csv(path, usecols=["sample_key", "artist_id"], dtype=str, keep_default_na=False)
     artist = dict(zip(table["sample_key"], table["artist_id"], strict=True))
     return pd.Series([f"artist{artist[key]}" if artist.get(key) else key for key in keys], index=keys)
 
 
-def _from_csv(path: Path) -> pd.DataFrame:
+def _read_csv(path: Path) -> pd.DataFrame:
     table = pd.read_csv(path, dtype={"sample_key": str, "instrument": str, "relevance": float})
     table["instrument"] = table["instrument"].str.replace(" ", "_")
     if unknown := sorted(set(table["instrument"]) - set(CLASSES)):
@@ -141,7 +141,7 @@ def _from_csv(path: Path) -> pd.DataFrame:
     return wide.reindex(columns=list(CLASSES)).sort_index()
 
 
-def _from_npz(path: Path) -> pd.DataFrame:
+def _read_npz(path: Path) -> pd.DataFrame:
     arrays = safe_unpickle.read_npz(path, ("Y_true", "Y_mask", "sample_key"))
     relevance = np.where(arrays["Y_mask"], arrays["Y_true"], np.nan)
     return pd.DataFrame(relevance, index=arrays["sample_key"].astype(str), columns=list(CLASSES)).sort_index()

@@ -21,17 +21,17 @@ from workflow_scripts.synthesis.write import ClipSpec, add_defects, derive_seed,
 
 #: columns of the published label arrays
 TAGS = (
-    *("rock", "pop", "alternative", "indie", "electronic", "female vocalists", "dance", "00s", "alternative rock"),
-    *("jazz", "beautiful", "metal", "chillout", "male vocalists", "classic rock", "soul", "indie rock", "Mellow"),
-    *("electronica", "80s", "folk", "90s", "chill", "instrumental", "punk", "oldies", "blues", "hard rock", "ambient"),
-    *("acoustic", "experimental", "female vocalist", "guitar", "Hip-Hop", "70s", "party", "country"),
-    *("easy listening", "sexy", "catchy", "funk", "electro", "heavy metal", "Progressive rock", "60s", "rnb"),
-    *("indie pop", "sad", "House", "happy"),
-)
+    "rock", "pop", "alternative", "indie", "electronic", "female vocalists", "dance", "00s", "alternative rock",
+    "jazz", "beautiful", "metal", "chillout", "male vocalists", "classic rock", "soul", "indie rock", "Mellow",
+    "electronica", "80s", "folk", "90s", "chill", "instrumental", "punk", "oldies", "blues", "hard rock", "ambient",
+    "acoustic", "experimental", "female vocalist", "guitar", "Hip-Hop", "70s", "party", "country", "easy listening",
+    "sexy", "catchy", "funk", "electro", "heavy metal", "Progressive rock", "60s", "rnb", "indie pop", "sad",
+    "House", "happy",
+)  # fmt: skip
 STYLES = (
-    *("rock", "rock", "rock", "indie", "indie", "pop", "pop", "metal", "punk", "house", "techno", "ambient", "hiphop"),
-    *("jazz", "soul", "funk", "disco", "folk", "blues", "country", "new age", "weird"),
-)
+    "rock", "rock", "rock", "indie", "indie", "pop", "pop", "metal", "punk", "house", "techno", "ambient", "hiphop",
+    "jazz", "soul", "funk", "disco", "folk", "blues", "country", "new age", "weird",
+)  # fmt: skip
 #: table and its share of the tracks; the real shares are 83 %, 5 % and 12 %
 TABLES = (("train_gt_msd.tsv", 0.7), ("val_gt_msd.tsv", 0.12), ("test_gt_msd.tsv", 0.18))
 ABSENT = 0.05  # tracks without a file, as share of those with one

@@ -27,18 +27,9 @@ TRAINING = 0.746  # 14,915 of 20,000, by artist
 DISTRACTED = 0.3  # share of clips with an instrument that is none of the twenty
 OFFSET_STEP = 3840  # the number after the key's underscore is a multiple of it
 METADATA = (
-    *(
-        "album_id",
-        "album_title",
-        "artist_id",
-        "artist_name",
-        "license_title",
-        "tags",
-        "track_bit_rate",
-        "track_duration",
-    ),
-    *("track_genres", "track_id", "track_title", "track_url", "sample_key", "start_time"),  # sample_key: last but one
-)
+    "album_id", "album_title", "artist_id", "artist_name", "license_title", "tags", "track_bit_rate",
+    "track_duration", "track_genres", "track_id", "track_title", "track_url", "sample_key", "start_time",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
