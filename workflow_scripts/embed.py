@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.checkpoints.encoder_file import build_encoder, check_rate
+from workflow_scripts.checkpoints.encoder_file import build_encoder, check_sample_rate
 from workflow_scripts.core import files
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.progress import track
@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> None:
     device = best_device()
     corpus = Corpus(arguments.corpus)
     encoder = build_encoder(config["encoder"], seed=config["seed"], checkpoint=arguments.checkpoint).to(device)
-    check_rate(encoder, corpus)
+    check_sample_rate(encoder, corpus)
     embeddings = embed_clips(
         encoder,
         corpus,

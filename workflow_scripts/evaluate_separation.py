@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.checkpoints.encoder_file import build_encoder, check_rate
+from workflow_scripts.checkpoints.encoder_file import build_encoder, check_sample_rate
 from workflow_scripts.configuration import compatibility
 from workflow_scripts.core import files
 from workflow_scripts.core.errors import UserError, run_command
@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> None:
     mix = worker.mix(options)
     Mixer(corpus, mix)  # checks the corpus's stems
     encoder = build_encoder(config["encoder"], seed=0, checkpoint=arguments.checkpoint).to(device)
-    check_rate(encoder, corpus)
+    check_sample_rate(encoder, corpus)
     built = worker.build(options, embedding_size=encoder.embedding_size)
     built.check(encoder)
     rows = corpus.rows(config["split"])

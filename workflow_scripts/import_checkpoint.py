@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from workflow_scripts.checkpoints.encoder_file import save_encoder
-from workflow_scripts.checkpoints.import_encoder import encoder as official_encoder
+from workflow_scripts.checkpoints.import_encoder import import_encoder
 from workflow_scripts.checkpoints.published import read
 from workflow_scripts.core import files, provenance
 from workflow_scripts.core.errors import UserError, run_command
@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> None:
         code = provenance.code_digest("import_checkpoint", chosen=[registry.module_name("encoder", name)])
     record = provenance.Record(config={}, code=code)
     published = read(arguments.checkpoint)
-    encoder, options = official_encoder(published, name=name, options=_options(arguments.options))
+    encoder, options = import_encoder(published, name=name, options=_options(arguments.options))
     record.config = {"encoder": {"name": name, "options": options.model_dump()}}
     save_encoder(arguments.output / "encoder.safetensors", encoder, name=name, options=options, code=code)
     content = record.content(

@@ -79,7 +79,7 @@ FORMATS = {
 def test_every_format_gives_the_encoder_back_in_evaluation_mode(tmp_path, write, name, options):
     saved = tiny(name, **options).eval()
     published = import_networks.read(write(saved.state_dict(), tmp_path / "FE_e199.ckpt"))
-    found, chosen = import_networks.encoder(published, name=name)
+    found, chosen = import_networks.import_encoder(published, name=name)
     assert published.format == FORMATS[write]
     assert not found.training
     assert chosen == registry.options(registry.load("encoder", name), TINY | options)
@@ -104,7 +104,7 @@ def test_sizes_are_read_from_the_shapes(tmp_path, name, options):
     with torch.device("meta"):
         wanted = level.build(registry.options(level, options)).state_dict()
     state = {key: torch.zeros(value.shape, dtype=value.dtype) for key, value in wanted.items()}
-    found, chosen = import_networks.encoder(import_networks.read(bare(state, tmp_path / "file.ckpt")), name=name)
+    found, chosen = import_networks.import_encoder(import_networks.read(bare(state, tmp_path / "file.ckpt")), name=name)
     assert {key: value.shape for key, value in found.state_dict().items()} == {k: v.shape for k, v in wanted.items()}
     if options.get("width") != 0.001:  # below 4 channels a block no width can be told from another
         assert chosen == registry.options(level, options)
@@ -124,7 +124,7 @@ def official_state(case: golden.Case) -> dict[str, torch.Tensor]:
 def test_an_official_encoder_gives_the_official_frames(tmp_path):
     case = golden.case("pase_emb100")
     published = import_networks.read(with_optimiser(official_state(case), tmp_path / "FE_e199.ckpt"))
-    encoder, options = import_networks.encoder(published, name="pase")
+    encoder, options = import_networks.import_encoder(published, name="pase")
     assert options == pase.Options(embedding=100)
     with torch.no_grad():
         assert case.error("y16000", encoder(case.input("x16000")[:, 0])) <= 1
@@ -132,7 +132,7 @@ def test_an_official_encoder_gives_the_official_frames(tmp_path):
 
 def test_an_official_head_gives_the_official_values(tmp_path):
     case = golden.case("pase_head_mlp_r1")
-    head = import_networks.regression_head(
+    head = import_networks.import_regression_head(
         import_networks.read(bare(official_state(case), tmp_path / "lps.ckpt")), outputs=1025
     )
     with torch.no_grad():
@@ -141,7 +141,7 @@ def test_an_official_head_gives_the_official_values(tmp_path):
 
 def test_an_official_decoder_gives_the_official_samples(tmp_path):
     case = golden.case("pase_decoder")
-    decoder = import_networks.waveform_decoder(
+    decoder = import_networks.import_waveform_decoder(
         import_networks.read(bare(official_state(case), tmp_path / "cchunk.ckpt"))
     )
     with torch.no_grad():
@@ -155,7 +155,7 @@ def test_heads_of_any_size(tmp_path, neighbours, outputs, hidden_layers, context
         inputs=6, outputs=5, hidden=4, hidden_layers=hidden_layers, context=context, neighbours=neighbours
     )
     published = import_networks.read(bare(saved.state_dict(), tmp_path / "mfcc.ckpt"))
-    found = import_networks.regression_head(published, outputs=outputs)
+    found = import_networks.import_regression_head(published, outputs=outputs)
     frames = torch.randn(2, 6, 9)
     torch.testing.assert_close(found(frames), saved(frames), rtol=0, atol=0)
 
@@ -165,13 +165,15 @@ def test_a_head_must_predict_an_odd_number_of_frames(tmp_path):
     published = import_networks.read(bare(saved.state_dict(), tmp_path / "mfcc.ckpt"))
     for outputs in (3, 5):
         with pytest.raises(UserError, match=f"predicts 10 values, which are no odd number of frames of {outputs}"):
-            import_networks.regression_head(published, outputs=outputs)
+            import_networks.import_regression_head(published, outputs=outputs)
 
 
 @pytest.mark.parametrize("sizes", [{"inputs": 256}, {"inputs": 6, "maps": (5, 4, 3), "hidden": 2, "hidden_layers": 2}])
 def test_decoders_of_any_size(tmp_path, sizes):
     saved = WaveformDecoder(**sizes)
-    found = import_networks.waveform_decoder(import_networks.read(bare(saved.state_dict(), tmp_path / "cchunk.ckpt")))
+    found = import_networks.import_waveform_decoder(
+        import_networks.read(bare(saved.state_dict(), tmp_path / "cchunk.ckpt"))
+    )
     frames = torch.randn(1, sizes["inputs"], 3)
     torch.testing.assert_close(found(frames), saved(frames), rtol=0, atol=0)
 
@@ -213,7 +215,7 @@ MESSAGES = [message for message, _ in damaged(tiny().state_dict())]
 def test_contents_that_are_no_encoder_are_refused_in_one_line(tmp_path, number):
     message, content = list(damaged(tiny().state_dict()))[number]
     with pytest.raises(UserError, match=message) as refused:
-        import_networks.encoder(import_networks.read(save(content, tmp_path / "file.ckpt")), name="pase_plus")
+        import_networks.import_encoder(import_networks.read(save(content, tmp_path / "file.ckpt")), name="pase_plus")
     assert "\n" not in str(refused.value)
     assert str(refused.value).startswith(str(tmp_path / "file.ckpt"))
 
@@ -261,7 +263,7 @@ def test_damaged_bytes_load_or_end_in_a_user_error(tmp_path, *, write, cut, plac
     content[int(place * len(content))] ^= change
     path.write_bytes(content[: round(cut * len(content))] if cut < 0.5 else content)
     with contextlib.suppress(UserError):
-        encoder, _ = import_networks.encoder(import_networks.read(path), name="pase_plus")
+        encoder, _ = import_networks.import_encoder(import_networks.read(path), name="pase_plus")
         assert all(torch.isfinite(value).all() for value in encoder.state_dict().values())
 
 
@@ -299,7 +301,7 @@ def test_every_clmr_format_gives_samplecnn_back(tmp_path, form, rate):
     wanted = samplecnn.Options(sample_rate=rate, width=0.05)
     saved = samplecnn.build(wanted)
     published = import_networks.read(clmr_file(saved.state_dict(), form, tmp_path / "clmr.pt"))
-    found, options = import_networks.encoder(published, name="samplecnn")
+    found, options = import_networks.import_encoder(published, name="samplecnn")
     assert options == wanted
     torch.testing.assert_close(found.state_dict(), saved.state_dict(), rtol=0, atol=0)
     assert not found.training
@@ -308,7 +310,7 @@ def test_every_clmr_format_gives_samplecnn_back(tmp_path, form, rate):
 def test_an_official_samplecnn_gives_the_official_features(tmp_path):
     case = golden.case("samplecnn_22050")
     state = {f"encoder.{key}": value for key, value in official_state(case).items()}
-    encoder, options = import_networks.encoder(
+    encoder, options = import_networks.import_encoder(
         import_networks.read(bare(state, tmp_path / "clmr.pt")), name="samplecnn"
     )
     assert options == samplecnn.Options()
@@ -318,7 +320,7 @@ def test_an_official_samplecnn_gives_the_official_features(tmp_path):
 
 def test_an_official_cpc_encoder_gives_the_official_context(tmp_path):
     case = golden.case("cpc_encoder_gru")
-    encoder, options = import_networks.encoder(
+    encoder, options = import_networks.import_encoder(
         import_networks.read(bare(official_state(case), tmp_path / "cpc.pt")), name="cpc"
     )
     assert options == cpc.Options()
@@ -339,7 +341,7 @@ def test_lightnings_own_classes_are_read_as_nothing(tmp_path, monkeypatch):
         lightning.setitem(sys.modules, "pytorch_lightning", types.ModuleType("pytorch_lightning"))
         lightning.setitem(sys.modules, module.__name__, module)
         path = save({"state_dict": state, "stopping": stopping, **others}, tmp_path / "clmr.ckpt")
-    found, _ = import_networks.encoder(import_networks.read(path), name="samplecnn")
+    found, _ = import_networks.import_encoder(import_networks.read(path), name="samplecnn")
     torch.testing.assert_close(found.state_dict(), saved.state_dict(), rtol=0, atol=0)
     harmful = save({"state_dict": state, "object": Harmful()}, tmp_path / "harmful.ckpt")
     with pytest.raises(UserError, match="holds pickled code, which is not run"):
@@ -363,7 +365,7 @@ def test_files_that_are_no_samplecnn_are_refused_in_one_line(tmp_path, number):
     saved = samplecnn.build(samplecnn.Options(width=0.05))
     message, content = list(clmr_mistakes(saved.state_dict()))[number]
     with pytest.raises(UserError, match=message) as refused:
-        import_networks.encoder(import_networks.read(bare(content, tmp_path / "clmr.pt")), name="samplecnn")
+        import_networks.import_encoder(import_networks.read(bare(content, tmp_path / "clmr.pt")), name="samplecnn")
     assert "\n" not in str(refused.value)
 
 
@@ -371,34 +373,34 @@ def test_samplecnns_of_other_rates_are_told_apart(tmp_path):
     state = samplecnn.build(samplecnn.Options(sample_rate=8000, width=0.05)).state_dict()
     published = import_networks.read(bare(state, tmp_path / "clmr.pt"))
     with pytest.raises(UserError, match=r"it holds sample_rate 8000, width 0.05, .*, not sample_rate 22050,"):
-        import_networks.encoder(published, name="samplecnn", options={"sample_rate": 22050, "width": 0.05})
+        import_networks.import_encoder(published, name="samplecnn", options={"sample_rate": 22050, "width": 0.05})
     other = state | {"sequential.3.0.weight": torch.ones(6, 6, 7)}
     with pytest.raises(UserError, match=r"it is no SampleCNN for 22050, .* 8000 Hz: its kernels are 3, 3, 7, 2, "):
-        import_networks.encoder(import_networks.read(bare(other, tmp_path / "other.pt")), name="samplecnn")
+        import_networks.import_encoder(import_networks.read(bare(other, tmp_path / "other.pt")), name="samplecnn")
 
 
 def test_pase_and_pase_plus_are_told_apart(tmp_path):
     plain = import_networks.read(bare(tiny("pase").state_dict(), tmp_path / "pase.ckpt"))
     plus = import_networks.read(bare(tiny("pase_plus").state_dict(), tmp_path / "plus.ckpt"))
     with pytest.raises(UserError, match=r"no dense skips, so it is no PASE.: import it as pase$"):
-        import_networks.encoder(plain, name="pase_plus")
+        import_networks.import_encoder(plain, name="pase_plus")
     with pytest.raises(UserError, match=r"it has dense skips, so it is a PASE.: import it as pase_plus$"):
-        import_networks.encoder(plus, name="pase")
+        import_networks.import_encoder(plus, name="pase")
     with pytest.raises(UserError, match="encoder handcrafted has no published checkpoints"):
-        import_networks.encoder(plain, name="handcrafted")
-    for load in (import_networks.regression_head, import_networks.waveform_decoder):
+        import_networks.import_encoder(plain, name="handcrafted")
+    for load in (import_networks.import_regression_head, import_networks.import_waveform_decoder):
         with pytest.raises(UserError, match=r"pase.ckpt cannot be imported as a (regression head|waveform decoder)"):
             load(plain)
     decoder = import_networks.read(bare(WaveformDecoder(inputs=4).state_dict(), tmp_path / "cchunk.ckpt"))
     with pytest.raises(UserError, match=r"cchunk.ckpt cannot be imported as a regression head"):
-        import_networks.regression_head(decoder)
+        import_networks.import_regression_head(decoder)
 
 
 def test_options_that_are_given_must_be_those_of_the_file(tmp_path):
     published = import_networks.read(bare(tiny().state_dict(), tmp_path / "file.ckpt"))
-    assert import_networks.encoder(published, name="pase_plus", options=TINY)[1] == pase_plus.Options(**TINY)
+    assert import_networks.import_encoder(published, name="pase_plus", options=TINY)[1] == pase_plus.Options(**TINY)
     message = "holds embedding 5, width 0.02, rnn_layers 1, not embedding 5, width 0.02, rnn_layers 2: leave"
     with pytest.raises(UserError, match=message):
-        import_networks.encoder(published, name="pase_plus", options=TINY | {"rnn_layers": 2})
+        import_networks.import_encoder(published, name="pase_plus", options=TINY | {"rnn_layers": 2})
     with pytest.raises(UserError, match=r"unknown key 'layers' .*; allowed: embedding, rnn_layers, width"):
-        import_networks.encoder(published, name="pase_plus", options={"layers": 2})
+        import_networks.import_encoder(published, name="pase_plus", options={"layers": 2})

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests import golden
-from workflow_scripts.checkpoints import import_ast, import_networks
+from workflow_scripts.checkpoints import import_networks
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks.audio_spectrogram_transformer import SIZES, Ast, Patchify, load_deit
 
@@ -23,7 +23,7 @@ def published(case: golden.Case) -> dict[str, torch.Tensor]:
 def filled(tmp_path) -> tuple[golden.Case, Ast]:
     case = golden.case("ast_tiny")
     torch.save(published(case), tmp_path / "ast.pth")
-    return case, import_ast.ast_network(import_networks.read(tmp_path / "ast.pth"))
+    return case, import_networks.import_ast(import_networks.read(tmp_path / "ast.pth"))
 
 
 def test_every_output_equals_the_official_code(filled):
@@ -85,7 +85,7 @@ def test_wrong_files_end_in_one_clear_line(tmp_path, change, message):
     state = {key: value for key, value in (published(golden.case("ast_tiny")) | change).items() if value is not None}
     torch.save(state, tmp_path / "ast.pth")
     with pytest.raises(UserError, match=message) as raised:
-        import_ast.ast_network(import_networks.read(tmp_path / "ast.pth"))
+        import_networks.import_ast(import_networks.read(tmp_path / "ast.pth"))
     assert "\n" not in str(raised.value)
 
 

@@ -143,7 +143,7 @@ def imported(state, path, how):
 def test_a_back_end_imports_and_computes_what_the_code_does(tmp_path, magnitude, naming, classes):
     layers = back_end(ALONE, inputs=1, beside=(0,) * 7, classes=classes)
     state = published(layers, naming)
-    network = imported(state, tmp_path / "tail.pt", import_networks.short_chunk_cnn)
+    network = imported(state, tmp_path / "tail.pt", import_networks.import_short_chunk_cnn)
     assert sum(parameter.numel() for parameter in network.parameters()) == {50: 2_396_530, 16: 2_379_088}[classes]
     heard = logarithm(magnitude @ spectrogram.mel_matrix())[..., None]
     with torch.no_grad():
@@ -156,7 +156,7 @@ def test_a_back_end_imports_and_computes_what_the_code_does(tmp_path, magnitude,
 def test_a_joint_network_imports_and_computes_what_the_code_does(tmp_path, magnitude, naming, kind):
     sources, classes, hearing = kind
     state = published(joint(sources, classes=classes, hearing=hearing), naming)
-    network = imported(state, tmp_path / "joint.pt", import_networks.joint_network)
+    network = imported(state, tmp_path / "joint.pt", import_networks.import_joint_network)
     assert sum(parameter.numel() for parameter in network.parameters()) == (SIZES | FEWER)[kind]
     assert isinstance(network.back_end, ShortChunkCnn)
     with torch.no_grad():
@@ -179,7 +179,7 @@ def joint(sources: int, *, classes: int = 50, hearing: tuple[int, ...] = FIVE) -
 def test_the_separator_of_a_joint_network_is_that_of_its_own_file(tmp_path):
     """The two parts are numbered on; the first is numbered as in a file of its own."""
     state = published(joint(1), "checkpoint")
-    network = imported(state, tmp_path / "joint.pt", import_networks.joint_network)
+    network = imported(state, tmp_path / "joint.pt", import_networks.import_joint_network)
     alone = msspt.unet_weights(published(separator(1), "checkpoint"))
     for key, value in network.separator.state_dict().items():
         assert torch.equal(value, alone[f"{msspt.PREFIX}{key}"]), key
@@ -203,7 +203,7 @@ def test_the_separator_of_a_joint_network_is_that_of_its_own_file(tmp_path):
 )
 def test_wrong_files_end_in_one_clear_line(tmp_path, how, change, message):
     layers = joint(1) if how == "joint" else back_end(ALONE, inputs=1, beside=(0,) * 7, classes=50)
-    read = import_networks.joint_network if how == "joint" else import_networks.short_chunk_cnn
+    read = import_networks.import_joint_network if how == "joint" else import_networks.import_short_chunk_cnn
     with pytest.raises(UserError, match=message) as raised:
         imported(change(published(layers, "keras")), tmp_path / "file.pt", read)
     assert "\n" not in str(raised.value)
@@ -221,9 +221,9 @@ def test_the_widths_here_are_those_of_the_network():
 @pytest.mark.parametrize("naming", ["keras", "checkpoint"])
 def test_the_separator_of_a_joint_network_is_an_encoder(tmp_path, naming, sources, pooling):
     torch.save(published(joint(sources), naming), tmp_path / "joint.pt")
-    encoder, options = import_networks.encoder(import_networks.read(tmp_path / "joint.pt"), name="unet")
+    encoder, options = import_networks.import_encoder(import_networks.read(tmp_path / "joint.pt"), name="unet")
     assert (options.sources, options.pooling) == (sources, pooling)
-    wanted = import_networks.joint_network(import_networks.read(tmp_path / "joint.pt")).separator.state_dict()
+    wanted = import_networks.import_joint_network(import_networks.read(tmp_path / "joint.pt")).separator.state_dict()
     torch.testing.assert_close(dict(encoder.network.state_dict()), dict(wanted), rtol=0, atol=0)
 
 
@@ -231,7 +231,7 @@ def test_the_separator_of_a_joint_network_is_an_encoder(tmp_path, naming, source
 def test_a_joint_network_learns_as_keras_would(tmp_path, magnitude, sources):
     """In training mode: the batch's own statistics throughout, and where they leave the running ones."""
     state = published(joint(sources), "keras")
-    network = imported(state, tmp_path / "joint.pt", import_networks.joint_network)
+    network = imported(state, tmp_path / "joint.pt", import_networks.import_joint_network)
     network.train()
     network.back_end.dropout.eval()
     with torch.no_grad():
@@ -253,5 +253,5 @@ def test_a_joint_network_learns_as_keras_would(tmp_path, magnitude, sources):
 
 
 def test_the_u_net_of_a_joint_network_takes_maxima_whatever_the_sources(tmp_path):
-    network = imported(published(joint(4), "keras"), tmp_path / "joint.pt", import_networks.joint_network)
+    network = imported(published(joint(4), "keras"), tmp_path / "joint.pt", import_networks.import_joint_network)
     assert network.separator.pool is F.max_pool2d

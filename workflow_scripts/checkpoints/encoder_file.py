@@ -69,7 +69,7 @@ def build_encoder(choice: Mapping[str, Any], *, seed: int, checkpoint: Path | No
     return encoder
 
 
-def check_rate(encoder: Encoder, corpus: Corpus) -> None:
+def check_sample_rate(encoder: Encoder, corpus: Corpus) -> None:
     """Raise `UserError` unless the corpus was prepared at the encoder's sample rate."""
     if encoder.sample_rate != corpus.facts.sample_rate:
         raise UserError(

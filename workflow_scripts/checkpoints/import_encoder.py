@@ -1,21 +1,24 @@
-"""Encoders of this benchmark from published checkpoints. Apart from `official`, on whose networks no import hangs."""
+"""Encoders of this benchmark from published checkpoints.
+
+Apart from `import_networks`, so that importing an encoder depends on no other network.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
 
-from workflow_scripts.checkpoints.published import Published, explained, load_exactly
+from workflow_scripts.checkpoints.published import Checkpoint, load_exactly, name_file_in_errors
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.networks.interfaces import Encoder
 
 
-def encoder(
-    published: Published, *, name: str, options: Mapping[str, object] | None = None
+def import_encoder(
+    checkpoint: Checkpoint, *, name: str, options: Mapping[str, object] | None = None
 ) -> tuple[Encoder, LevelOptions]:
-    """Build encoder `name` with the published weights, in evaluation mode; also return its level's `Options`.
+    """Build encoder level `name` with the published weights, in evaluation mode; also return its `Options`.
 
     These are read from the shapes; `options` of a config, if given, must agree. Raises `UserError` if the file holds
     another network, or only a part of one.
@@ -24,19 +27,19 @@ def encoder(
     if not hasattr(level, "options_of"):
         known = [other for other in registry.names("encoder") if hasattr(registry.load("encoder", other), "options_of")]
         raise UserError(f"encoder {name} has no published checkpoints: choose one of {', '.join(known)}")
-    with explained(published.path, f"imported as {name}"):
+    with name_file_in_errors(checkpoint.path, f"imported as {name}"):
         if hasattr(level, "official_weights"):
-            published = replace(published, state=level.official_weights(published.state))
-        stored: LevelOptions = level.options_of(published.shapes)
-        if options is not None and registry.options(level, options) != stored:
+            checkpoint = replace(checkpoint, state=level.official_weights(checkpoint.state))
+        stored: LevelOptions = level.options_of(checkpoint.shapes)
+        if options is not None and (expected := registry.options(level, options)) != stored:
             raise UserError(
-                f"it holds {_listed(stored)}, not {_listed(registry.options(level, options))}: "
-                "leave the options out or give those of the file"
+                f"it holds {_in_words(stored)}, not {_in_words(expected)}: leave the options out or give those of the "
+                "file"
             )
-        built: Encoder = level.build(stored)
-        load_exactly(built, published)
-    return built.eval(), stored
+        encoder: Encoder = level.build(stored)
+        load_exactly(encoder, checkpoint)
+    return encoder.eval(), stored
 
 
-def _listed(options: LevelOptions) -> str:
+def _in_words(options: LevelOptions) -> str:
     return ", ".join(f"{name} {value}" for name, value in options.model_dump().items())

@@ -1,19 +1,19 @@
-"""Published checkpoints: encoders, regression heads and waveform decoders of the PASE code, encoders of the CLMR code,
-and U-Nets, back ends and joint networks of the MSSPT code.
+"""Networks from published checkpoints, encoders aside.
 
-Sizes are read from the tensors' shapes. `published` says what the files may hold.
+Regression heads and waveform decoders of the PASE code, back ends and joint networks of the MSSPT code, and the Audio
+Spectrogram Transformer. Sizes are read from the tensors' shapes; `published` says what the files may hold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from torch import Tensor, nn
 
-from workflow_scripts.checkpoints.import_encoder import encoder
-from workflow_scripts.checkpoints.published import Published, explained, load_exactly, read
+from workflow_scripts.checkpoints.import_encoder import import_encoder
+from workflow_scripts.checkpoints.published import Checkpoint, load_exactly, name_file_in_errors, read
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks import msspt, msspt_joint
 from workflow_scripts.networks.decoder import STRIDES, WaveformDecoder
@@ -21,24 +21,38 @@ from workflow_scripts.networks.heads import RegressionHead
 from workflow_scripts.networks.msspt_joint import JointNetwork
 from workflow_scripts.networks.short_chunk_cnn import ShortChunkCnn
 
-__all__ = ["encoder", "joint_network", "read", "regression_head", "short_chunk_cnn", "waveform_decoder"]
+if TYPE_CHECKING:
+    from workflow_scripts.networks.audio_spectrogram_transformer import Ast
+
+__all__ = [
+    "import_ast",
+    "import_encoder",
+    "import_joint_network",
+    "import_regression_head",
+    "import_short_chunk_cnn",
+    "import_waveform_decoder",
+    "read",
+]
+
+#: what the keys of the AST's heads for ImageNet begin with, which the files carry along
+AST_UNUSED = ("v.head.", "v.head_dist.")
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def regression_head(published: Published, *, outputs: int | None = None) -> RegressionHead:
+def import_regression_head(checkpoint: Checkpoint, *, outputs: int | None = None) -> RegressionHead:
     """Build a worker's head (class `MLPMinion`) with the published weights, in evaluation mode.
 
-    The file tells the values per frame, not of how many frames they are: `outputs` says how many values a frame has,
-    and the rest are neighbouring frames (7 in workers+.cfg). Raises `UserError` if the file holds something else.
+    The file has the values predicted per frame, but not over how many frames: `outputs` says how many values a frame
+    has, and the rest are neighbouring frames (7 in workers+.cfg). Raises `UserError` if the file holds something else.
     """
-    with explained(published.path, "imported as a regression head"):
-        shapes = published.shapes
+    with name_file_in_errors(checkpoint.path, "imported as a regression head"):
+        shapes = checkpoint.shapes
         layers = sum(key.startswith("blocks.") and key.endswith(".W.weight") for key in shapes)
         first = shapes["blocks.0.W.weight" if layers else "W.weight"]
         predicted = shapes["W.weight"][0]
-        neighbours, left = divmod(predicted, outputs or predicted)
-        if left or neighbours % 2 == 0:
+        neighbours, remainder = divmod(predicted, outputs or predicted)
+        if remainder or neighbours % 2 == 0:
             raise UserError(f"it predicts {predicted} values, which are no odd number of frames of {outputs}")
         head = RegressionHead(
             inputs=first[1],
@@ -48,18 +62,18 @@ def regression_head(published: Published, *, outputs: int | None = None) -> Regr
             context=first[2],
             neighbours=neighbours,
         )
-        load_exactly(head, published)
+        load_exactly(head, checkpoint)
     return head.eval()
 
 
-def waveform_decoder(published: Published) -> WaveformDecoder:
+def import_waveform_decoder(checkpoint: Checkpoint) -> WaveformDecoder:
     """Build the waveform decoder (class `DecoderMinion`) with the published weights, in evaluation mode.
 
-    The file does not tell the strides; they are those of workers.cfg and workers+.cfg. Raises `UserError` if the file
+    The strides are not in the file; they are those of workers.cfg and workers+.cfg. Raises `UserError` if the file
     holds something else.
     """
-    with explained(published.path, "imported as a waveform decoder"):
-        shapes = published.shapes
+    with name_file_in_errors(checkpoint.path, "imported as a waveform decoder"):
+        shapes = checkpoint.shapes
         blocks = sum(key.startswith("blocks.") and key.endswith(".deconv.weight") for key in shapes)
         layers = sum(key.startswith("blocks.") and key.endswith(".W.weight") for key in shapes)
         if blocks != len(STRIDES):
@@ -73,47 +87,68 @@ def waveform_decoder(published: Published) -> WaveformDecoder:
             hidden=shapes["W.weight"][1],
             hidden_layers=layers,
         )
-        load_exactly(decoder, published)
+        load_exactly(decoder, checkpoint)
     return decoder.eval()
 
 
-def short_chunk_cnn(published: Published) -> ShortChunkCnn:
+def import_short_chunk_cnn(checkpoint: Checkpoint) -> ShortChunkCnn:
     """Build the back end of the MSSPT code alone with the published weights, in evaluation mode.
 
-    It takes `Maps` and gives logits (batch, classes). For magnitudes m (batch, 1, 384, 256) of windows of 61,792
-    samples (`spectrogram.spectrum(audio).abs()[:, None, :, :256]`) these are `Maps(magnitude=m, masked=m[:, :0])`: no
-    sources, no logarithm. Raises `UserError` if the file holds something else, or only a part.
+    It maps `Maps` to logits (batch, classes). For magnitudes m (batch, 1, 384, 256) of windows of 61,792 samples
+    (`spectrogram.spectrum(audio).abs()[:, None, :, :256]`) these are `Maps(magnitude=m, masked=m[:, :0])`: no sources,
+    no logarithm. Raises `UserError` if the file holds something else, or only a part.
     """
-    return _renamed_network(
-        published,
+    return _import(
+        checkpoint,
         what="a Short-Chunk CNN",
         weights=msspt.back_end_weights,
         build=msspt_joint.back_end_of,
     )
 
 
-def joint_network(published: Published) -> JointNetwork:
+def import_joint_network(checkpoint: Checkpoint) -> JointNetwork:
     """Build the joint network of the MSSPT code's first version with the published weights, in evaluation mode.
 
-    It takes magnitudes (batch, 1, 384, 256) of windows of 61,792 samples, not their logarithms, and gives logits
-    (batch, classes): its U-Net makes the `Maps` that its back end hears. Raises `UserError` if the file holds something
-    else, or only a part.
+    It maps magnitudes (batch, 1, 384, 256) of windows of 61,792 samples, not their logarithms, to logits (batch,
+    classes): its U-Net computes the `Maps` for its back end. Raises `UserError` if the file holds something else, or
+    only a part.
     """
-    return _renamed_network(
-        published, what="a joint network", weights=msspt_joint.first_version_weights, build=msspt_joint.joint_of
+    return _import(
+        checkpoint,
+        what="a joint network",
+        weights=msspt_joint.first_version_weights,
+        build=msspt_joint.joint_of,
     )
 
 
-def _renamed_network(
-    published: Published,
+def import_ast(checkpoint: Checkpoint) -> Ast:
+    """Build the AST on windows of 384 frames with the published weights, in evaluation mode.
+
+    Raises `UserError` if the file holds something else, only a part, or a network for another grid of patches.
+    """
+    # timm, of whose blocks it is built, is slow to import
+    from workflow_scripts.networks.audio_spectrogram_transformer import network_of  # noqa: PLC0415
+
+    return _import(
+        checkpoint,
+        what="an AST",
+        weights=lambda state: {key: value for key, value in state.items() if not key.startswith(AST_UNUSED)},
+        build=network_of,
+    )
+
+
+def _import(
+    checkpoint: Checkpoint,
     *,
     what: str,
     weights: Callable[[dict[str, Tensor]], dict[str, Tensor]],
     build: Callable[[dict[str, tuple[int, ...]]], Network],
 ) -> Network:
-    """Build the network that weights of other names belong to, with them, in evaluation mode."""
-    with explained(published.path, f"imported as {what}"):
-        published = replace(published, state=weights(published.state))
-        network = build(published.shapes)
-        load_exactly(network, published)
+    """Build a network from the shapes of its `weights` among those of a file; return it with them, in evaluation
+    mode.
+    """
+    with name_file_in_errors(checkpoint.path, f"imported as {what}"):
+        used = replace(checkpoint, state=weights(checkpoint.state))
+        network = build(used.shapes)
+        load_exactly(network, used)
     return network.eval()

@@ -1,8 +1,8 @@
-"""Files of published weights: reading them, and loading a network with exactly what they hold.
+"""Files of published weights: reading them, and loading a network with exactly their tensors.
 
 Apart from the networks, so that a job which only reads a file does not depend on their code. The files hold a bare
-state dict, or a dict with `state_dict` (or `model`) beside other things (`step` and `optimizer`, or what Lightning
-keeps). Pickled code is never run.
+state dict, or a dict with `state_dict` (or `model`) beside other things (`step` and `optimizer`, or Lightning's own).
+Pickled code is never run.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from torch import Tensor, nn
 from workflow_scripts.checkpoints import tensorflow
 from workflow_scripts.core.errors import UserError
 
-PARALLEL_PREFIX = "module."  # what torch's DataParallel puts before each key
+PARALLEL_PREFIX = "module."  # torch's DataParallel puts it before each key
 SAFETENSORS_BRACE = 8  # place of the header's opening brace, behind its length in eight bytes
 #: classes beside the weights in Lightning's files are read as empty ones: nothing of them is used
 LIGHTNING = ("pytorch_lightning.", "lightning.", "argparse.Namespace")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Published:
-    """What a file holds: its tensors by the official keys, the name of its format, and the digest of its bytes."""
+class Checkpoint:
+    """Content of a file: its tensors by the official keys, the name of its format, and the digest of its bytes."""
 
     path: Path
     state: dict[str, Tensor]
@@ -46,11 +46,11 @@ class Published:
         return {key: tuple(value.shape) for key, value in self.state.items()}
 
 
-def read(path: Path) -> Published:
+def read(path: Path) -> Checkpoint:
     """Read a checkpoint onto the CPU; `UserError` says in one line why a file is none."""
-    with explained(path, "read"):
-        if (index := tensorflow.index_of(path)) is not None:
-            return _tensorflow(path, index)
+    with name_file_in_errors(path, "read"):
+        if (index := tensorflow.find_index(path)) is not None:
+            return _read_tensorflow(path, index)
         if not path.is_file():
             raise UserError("it is a folder: name a file in it" if path.is_dir() else "there is no such file")
         with path.open("rb") as file:
@@ -60,25 +60,25 @@ def read(path: Path) -> Published:
         if not start:
             raise UserError("it is empty: fetch it again")
         is_safetensors = start[SAFETENSORS_BRACE:] == b"{"
-        content, form = (_safetensors(path), "safetensors") if is_safetensors else _state_dict(_unpickled(path))
-        return Published(path=path, state=_checked(content), format=form, sha256=sha256)
+        content, form = (_read_safetensors(path), "safetensors") if is_safetensors else _select_state(_unpickle(path))
+        return Checkpoint(path=path, state=_check_state(content), format=form, sha256=sha256)
 
 
-def digest_of(state: Mapping[str, Tensor]) -> str:
-    """SHA-256 of tensors by their names, types, shapes and values, whatever file they came in and in whatever order."""
-    found = hashlib.sha256()
+def digest_tensors(state: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of tensors by their names, types, shapes and values, whatever their file and their order."""
+    digest = hashlib.sha256()
     for key in sorted(state):
         value = state[key].detach().cpu().contiguous()
-        found.update(f"{key} {value.dtype} {tuple(value.shape)}\n".encode())
-        found.update(value.flatten().view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()
+        digest.update(f"{key} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
-def load_exactly(module: nn.Module, published: Published) -> None:
+def load_exactly(module: nn.Module, checkpoint: Checkpoint) -> None:
     """Load the weights; `UserError` unless keys and shapes are exactly the module's."""
     expected = {key: tuple(value.shape) for key, value in module.state_dict().items()}
-    missing = [key for key in expected if key not in published.state]
-    surplus = [key for key in published.state if key not in expected]
+    missing = [key for key in expected if key not in checkpoint.state]
+    surplus = [key for key in checkpoint.state if key not in expected]
     if missing:
         raise UserError(
             f"it lacks {len(missing)} of {len(expected)} tensors, first {missing[0]}: "
@@ -87,14 +87,14 @@ def load_exactly(module: nn.Module, published: Published) -> None:
     if surplus:
         raise UserError(f"it has {len(surplus)} tensors too many, first {surplus[0]}: it is another network")
     for key, shape in expected.items():
-        if published.shapes[key] != shape:
-            raise UserError(f"{key} has shape {published.shapes[key]}, not {shape}: it is another network")
-    module.load_state_dict(published.state, strict=True)
+        if checkpoint.shapes[key] != shape:
+            raise UserError(f"{key} has shape {checkpoint.shapes[key]}, not {shape}: it is another network")
+    module.load_state_dict(checkpoint.state, strict=True)
 
 
 @contextmanager
-def explained(path: Path, what: str) -> Iterator[None]:
-    """Name the file in what is wrong with it."""
+def name_file_in_errors(path: Path, what: str) -> Iterator[None]:
+    """Begin the message of a `UserError`, or of a tensor that is missing, with the file and what it cannot be."""
     try:
         yield
     except UserError as error:
@@ -105,31 +105,32 @@ def explained(path: Path, what: str) -> Iterator[None]:
         ) from error
 
 
-def _tensorflow(path: Path, index: Path) -> Published:
+def _read_tensorflow(path: Path, index: Path) -> Checkpoint:
     sha256 = hashlib.sha256()
-    for part in tensorflow.files(index):
+    for part in tensorflow.list_files(index):
         with part.open("rb") as file:
             sha256.update(hashlib.file_digest(file, "sha256").digest())
-    state = _checked(tensorflow.read(index))
-    return Published(path=path, state=state, format="TensorFlow checkpoint", sha256=sha256.hexdigest())
+    state = _check_state(tensorflow.read(index))
+    return Checkpoint(path=path, state=state, format="TensorFlow checkpoint", sha256=sha256.hexdigest())
 
 
-def _safetensors(path: Path) -> object:
+def _read_safetensors(path: Path) -> object:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
         raise UserError(f"its safetensors are damaged: fetch it again ({error})") from error
 
 
-def _unpickled(path: Path) -> object:
-    """Content of a file of `torch.save`, as far as it is plain data."""
+def _unpickle(path: Path) -> object:
+    """Return the content of a file of `torch.save`, as far as it is plain data."""
     damaged = "it is no checkpoint of torch or safetensors, or damaged: fetch it again"
     try:
         # without torch's remarks on a pickle's age
-        with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(_emptied(path)):
+        with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(_stand_ins(path)):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "GLOBAL" in str(error):  # how torch names what it refuses to import
+        # torch names the global that it refuses to import
+        if "GLOBAL" in str(error):
             raise UserError("it holds pickled code, which is not run: save its state_dict alone") from error
         raise UserError(damaged) from error
     except Exception as error:  # damaged bytes make the reader raise nearly anything
@@ -147,23 +148,25 @@ class _Empty:
         """Take any arguments and forget them."""
 
 
-def _emptied(path: Path) -> list[Any]:
-    """Stand-ins for the classes of Lightning that a file names, for torch's reader."""
-    if not zipfile.is_zipfile(path):  # torch lists the names of no other files; Lightning writes these
+def _stand_ins(path: Path) -> list[Any]:
+    """Return stand-ins for the classes of Lightning that a file names, for torch's reader."""
+    # torch lists the names of no other files; Lightning writes these
+    if not zipfile.is_zipfile(path):
         return []
-    named = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    return [(type("Empty", (_Empty,), {}), name) for name in named if name.startswith(LIGHTNING)]
+    names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    return [(type("Empty", (_Empty,), {}), name) for name in names if name.startswith(LIGHTNING)]
 
 
-def _state_dict(content: object) -> tuple[object, str]:
+def _select_state(content: object) -> tuple[object, str]:
+    """Return the state dict in a file's content, and the name of the format."""
     for name in ("state_dict", "model"):  # the authors of DeiT write the second
         if isinstance(content, Mapping) and name in content:
             return content[name], f"dict with {name}"
     return content, "state dict"
 
 
-def _checked(content: object) -> dict[str, Tensor]:
-    """State dict with bare keys, all of whose values are finite tensors."""
+def _check_state(content: object) -> dict[str, Tensor]:
+    """Return the state dict with bare keys; `UserError` unless all its values are finite plain tensors."""
     if not isinstance(content, Mapping) or not content:
         raise UserError("it holds no state dict: save the network's state_dict")
     state = {}

@@ -2,7 +2,7 @@
 
 A checkpoint NAME is an index, NAME.index, and files of data, NAME.data-00000-of-00001 and so on. The index is a table
 as LevelDB writes it (blocks of sorted keys that leave out what they share with the key before) from the name of each
-tensor to a protocol buffer that says where its bytes are.
+tensor to a protocol buffer that states the place of its bytes.
 """
 
 from __future__ import annotations
@@ -32,31 +32,34 @@ DAMAGED = "its index is damaged or none of TensorFlow's: fetch it again"
 Fields = dict[int, list[int | bytes]]
 
 
-def index_of(path: Path) -> Path | None:
-    """Index of the checkpoint that `path` names, by one of its files or by what their names share; None if none."""
+def find_index(path: Path) -> Path | None:
+    """Return the index of the checkpoint that `path` names, by one of its files or by the common beginning of their
+    names; None if there is none.
+    """
     name = path.name.partition(".data-")[0].removesuffix(SUFFIX)
     index = path.with_name(name + SUFFIX)
     return index if index.is_file() else None
 
 
-def files(index: Path) -> list[Path]:
-    """The checkpoint's files, the index first."""
+def list_files(index: Path) -> list[Path]:
+    """List the checkpoint's files, the index first."""
     return [index, *sorted(index.parent.glob(f"{index.stem}.data-*-of-*"))]
 
 
 def read(index: Path) -> dict[str, Tensor]:
-    """Tensors of numbers by name. `UserError` for files that are damaged or missing."""
+    """Read the tensors of numbers by name; `UserError` for files that are damaged or missing."""
     try:
         entries = dict(_entries(index.read_bytes()))
         shards = _number(_fields(entries.pop(b"")), SHARDS)
         data = [_shard(index, number, shards) for number in range(shards)]
-        found = {key.decode(): _tensor(_fields(value), data, key.decode()) for key, value in entries.items()}
+        tensors = {key.decode(): _tensor(_fields(value), data, key.decode()) for key, value in entries.items()}
     except (IndexError, KeyError, ValueError, struct.error, OverflowError) as error:
         raise UserError(DAMAGED) from error
-    return {name: tensor for name, tensor in found.items() if tensor is not None}
+    return {name: tensor for name, tensor in tensors.items() if tensor is not None}
 
 
 def _shard(index: Path, number: int, shards: int) -> np.ndarray:
+    """Map a file of data, one of `shards`, into memory as bytes."""
     path = index.with_name(f"{index.stem}.data-{number:05d}-of-{shards:05d}")
     if not path.is_file() or not path.stat().st_size:
         raise UserError(f"{path.name} is missing or empty: it holds the numbers and belongs beside the index")
@@ -64,6 +67,7 @@ def _shard(index: Path, number: int, shards: int) -> np.ndarray:
 
 
 def _tensor(entry: Fields, data: list[np.ndarray], name: str) -> Tensor | None:
+    """Return the tensor that an entry of the index describes; None if it holds no numbers."""
     kind = TYPES.get(_number(entry, TYPE))
     if kind is None:
         return None
@@ -77,26 +81,29 @@ def _tensor(entry: Fields, data: list[np.ndarray], name: str) -> Tensor | None:
 
 
 def _entries(table: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Keys and values of a LevelDB table: those of the blocks that the block named at its end lists."""
+    """Yield keys and values of a LevelDB table: those of the blocks that the block named at its end lists."""
     if len(table) < FOOTER_BYTES or table[-len(MAGIC) :] != MAGIC:
         raise UserError(DAMAGED)
     position = len(table) - FOOTER_BYTES
-    for _ in range(2):  # where the block of metadata is, which holds nothing
+    # place and length of the block of metadata, which holds nothing
+    for _ in range(2):
         _, position = _varint(table, position)
     for _, handle in _block(table, handle=table[position:]):
         yield from _block(table, handle=handle)
 
 
 def _block(table: bytes, *, handle: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Entries of a block, of which `handle` begins with its place and length."""
+    """Yield the entries of a block, of which `handle` begins with its place and length."""
     start, position = _varint(handle, 0)
     length, _ = _varint(handle, position)
     block = table[start : start + length]
     if len(table) < start + length + TRAILER_BYTES or table[start + length]:
         raise UserError("its index is compressed or damaged: save it with a TensorFlow of version 2")
+    # the block ends with offsets for binary search, and their number
     (restarts,) = struct.unpack("<I", block[-4:])
     position, end, key = 0, length - 4 * (restarts + 1), b""
     while position < end:
+        # a key is the beginning of the key before, then its own bytes
         shared, position = _varint(block, position)
         fresh, position = _varint(block, position)
         size, position = _varint(block, position)
@@ -107,7 +114,7 @@ def _block(table: bytes, *, handle: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _fields(message: bytes) -> Fields:
-    """Values of a protocol buffer by the number of their field; a varint is an int, anything else bytes."""
+    """Return the values of a protocol buffer by the number of their field; a varint is an int, anything else bytes."""
     fields: Fields = {}
     position = 0
     while position < len(message):
@@ -127,7 +134,7 @@ def _fields(message: bytes) -> Fields:
 
 
 def _number(fields: Fields, name: int) -> int:
-    """Value of a field of whole numbers; one that is not there is 0."""
+    """Return the value of a field of whole numbers; one that is missing is 0."""
     value = fields.get(name, [0])[-1]
     if not isinstance(value, int):
         raise ValueError(f"field {name} holds no number")
@@ -135,11 +142,12 @@ def _number(fields: Fields, name: int) -> int:
 
 
 def _bytes(fields: Fields, name: int) -> list[bytes]:
+    """Return the values of a field of bytes."""
     return [value for value in fields.get(name, []) if isinstance(value, bytes)]
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """Number of seven bits a byte, the lowest first, and the position behind it."""
+    """Decode a number of seven bits a byte, the lowest first; also return the position behind it."""
     value = shift = 0
     while True:
         byte = data[position]

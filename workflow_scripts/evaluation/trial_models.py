@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.checkpoints.encoder_file import check_rate
+from workflow_scripts.checkpoints.encoder_file import check_sample_rate
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.evaluation import trial_seeds
 from workflow_scripts.evaluation.crops import Crops, average_predictions
@@ -51,7 +51,7 @@ class TrialModel(nn.Module, ABC):
         self.cell, self.trial = cell, trial
         self.seed = int(trial_seeds.make_rng("encoder", trial).integers(2**31))
         self.encoder = cell.build_encoder(self.seed)
-        check_rate(self.encoder, cell.corpus)
+        check_sample_rate(self.encoder, cell.corpus)
         self.precision = autocast_type("auto", cell.device)
 
     def train_epoch(self, optimiser: torch.optim.Optimizer, rows: np.ndarray, *, epoch: int) -> None:

@@ -86,7 +86,7 @@ def weights_digest(options: Options) -> str | None:
     """
     from workflow_scripts.checkpoints import published
 
-    return published.digest_of(_read_imagenet(options)) if options.imagenet else None
+    return published.digest_tensors(_read_imagenet(options)) if options.imagenet else None
 
 
 def _load_imagenet(head: AstHead, options: Options) -> None:

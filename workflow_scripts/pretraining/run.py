@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.checkpoints.encoder_file import build_encoder, check_rate, save_encoder
+from workflow_scripts.checkpoints.encoder_file import build_encoder, check_sample_rate, save_encoder
 from workflow_scripts.configuration import compatibility
 from workflow_scripts.configuration.recipe import Recipe
 from workflow_scripts.core import files, provenance
@@ -57,7 +57,7 @@ class Pretraining:
         if not level.TRAINABLE:
             raise UserError(f"encoder {self.config['encoder']['name']} cannot be pre-trained: choose another")
         encoder = build_encoder(self.config["encoder"], seed=self.config["seed"], checkpoint=None)
-        check_rate(encoder, self.corpus)
+        check_sample_rate(encoder, self.corpus)
         return encoder
 
     def build_workers(self, embedding_size: int) -> dict[str, Worker]:
