@@ -75,8 +75,8 @@ def test_each_segment_is_heard_as_in_training():
     encoder, audio = unet.build(OPTIONS).eval(), 0.1 * torch.randn(sample_count(500))
     with torch.no_grad():
         second = encoder(audio[None, 384 * 160 :])[0, -256:]
-        expected = spectrogram.waveform(
-            spectrogram.masked(spectrogram.spectrum(audio[None, 384 * 160 :]), second.T[None, None])[0]
+        expected = spectrogram.invert_stft(
+            spectrogram.apply_masks(spectrogram.compute_stft(audio[None, 384 * 160 :]), second.T[None, None])[0]
         )
     found = separate(encoder, audio)[0]
     torch.testing.assert_close(found[384 * 160 + 352 :][:-352], expected[0][352:-352], atol=1e-5, rtol=0)

@@ -125,7 +125,7 @@ def _plain_separation(given: argparse.Namespace) -> Callable[[], Tensor]:
     def step() -> Tensor:
         found = torch.stft(mixture, 512, 160, window=window, center=False, return_complex=True).transpose(1, 2)
         mask = encoder.network(spectrogram.unet_log10(found.abs()[:, None, :, :-1])).mask
-        estimate = spectrogram.waveform(spectrogram.masked(found, mask)[:, 0])
+        estimate = spectrogram.invert_stft(spectrogram.apply_masks(found, mask)[:, 0])
         return _descended((estimate - target).abs().mean(), optimiser)
 
     return step

@@ -23,7 +23,7 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import cpc, pase, pase_plus, samplecnn
 from workflow_scripts.levels import registry
 from workflow_scripts.networks.decoder import WaveformDecoder
-from workflow_scripts.networks.heads import RegressionHead
+from workflow_scripts.networks.regression_head import RegressionHead
 
 TINY = {"embedding": 5, "width": 0.02}
 

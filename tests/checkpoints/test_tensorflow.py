@@ -71,7 +71,7 @@ def test_the_published_weights_import_from_such_a_file(tmp_path):
     tensorflow_files.write(tmp_path / "cp", stored, texts=("_CHECKPOINTABLE_OBJECT_GRAPH",))
     encoder, options = import_networks.import_encoder(import_networks.read(tmp_path / "cp"), name="unet")
     assert options == unet.Options()
-    expected = msspt.unet_weights({key: torch.from_numpy(values) for key, values in filled.items()})
+    expected = msspt.select_unet_weights({key: torch.from_numpy(values) for key, values in filled.items()})
     torch.testing.assert_close(dict(encoder.state_dict()), expected, rtol=0, atol=0)
 
 

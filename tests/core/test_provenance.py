@@ -13,9 +13,17 @@ from workflow_scripts.core import provenance, source
 from workflow_scripts.levels import registry
 
 PASE_ON_MFCC = (("encoder", "pase"), ("worker", "mfcc"))
-SHORT_CHUNK = ["networks/short_chunk_cnn.py", "networks/msspt_joint.py", "heads/short_chunk_cnn.py"]
-BACK_ENDS = [*SHORT_CHUNK, "networks/log_mel.py", "networks/audio_spectrogram_transformer.py"]
-PASE = ["networks/decoder.py", "networks/heads.py", "networks/sinc.py", "networks/blocks.py"]
+SHORT_CHUNK = [
+    "networks/short_chunk_cnn.py",
+    "networks/short_chunk_cnn_head.py",
+    "networks/sizes/short_chunk_cnn.py",
+    "networks/msspt_joint.py",
+    "heads/short_chunk_cnn.py",
+]
+TRANSFORMER = ["networks/audio_spectrogram_transformer.py", "networks/ast_head.py"]
+BACK_ENDS = [*SHORT_CHUNK, "networks/log_mel.py", *TRANSFORMER]
+PASE_HEADS = ["networks/decoder.py", "networks/regression_head.py"]
+PASE = [*PASE_HEADS, "networks/sinc.py", "networks/blocks.py"]
 
 AST_IN_THREE_STAGES = [("head", "ast"), ("scenario", "three_stage")]
 BARE_AST = [("encoder", "magnitude"), ("head", "ast"), ("scenario", "supervised")]
@@ -94,7 +102,11 @@ def test_what_the_job_does_not_use_does_not_count(package: Path, file: str) -> N
         ),
         ("embed", [("encoder", "unet")], BACK_ENDS),
         ("import_checkpoint", [("encoder", "unet")], [*BACK_ENDS, *PASE]),
-        ("import_checkpoint", [("encoder", "pase")], ["networks/decoder.py", "networks/heads.py", *BACK_ENDS]),
+        (
+            "import_checkpoint",
+            [("encoder", "pase")],
+            ["networks/decoder.py", "networks/regression_head.py", *BACK_ENDS],
+        ),
         ("evaluate", BARE_AST, [*SHORT_CHUNK, *PASE, "networks/unet.py", "networks/msspt.py"]),
         ("evaluate", [("encoder", "unet"), *AST_IN_THREE_STAGES], [*SHORT_CHUNK, *PASE]),
     ],
@@ -111,7 +123,8 @@ def test_a_network_that_a_job_does_not_train_does_not_count(
 def test_the_networks_that_a_cell_trains_count(package: Path) -> None:
     chosen = [("encoder", "unet"), ("head", "short_chunk_cnn")]
     digests = [fresh_digest("evaluate", chosen)]
-    for file in ("networks/unet.py", "networks/short_chunk_cnn.py", "networks/log_mel.py"):
+    networks = ("unet", "unet_encoder", "short_chunk_cnn", "short_chunk_cnn_head", "sizes/short_chunk_cnn", "log_mel")
+    for file in (f"networks/{name}.py" for name in networks):
         append(package / file, "\n\nADDED = 1\n")
         digests.append(fresh_digest("evaluate", chosen))
     assert len(set(digests)) == len(digests)

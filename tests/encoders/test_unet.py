@@ -41,7 +41,7 @@ def published(case: golden.Case, *, named: str = "checkpoint_key", decorated: st
 @pytest.fixture
 def filled() -> tuple[golden.Case, UNetEncoder]:
     case, encoder = golden.case("msspt_unet"), build()
-    encoder.load_state_dict(msspt.unet_weights(published(case)))
+    encoder.load_state_dict(msspt.select_unet_weights(published(case)))
     return case, encoder
 
 
@@ -51,12 +51,12 @@ def test_every_output_equals_the_official_code(filled):
     seen: dict[str, torch.Tensor] = {}
     hook = encoder.network.contracting[1].register_forward_pre_hook(lambda *args: seen.update(pool1=args[-1][0]))
     with torch.no_grad():
-        found = spectrogram.spectrum(case.input("x"))
+        found = spectrogram.compute_stft(case.input("x"))
         seen["magnitude"] = found.abs()
-        seen["inverse_of_mixture"] = spectrogram.waveform(found)
+        seen["inverse_of_mixture"] = spectrogram.invert_stft(found)
         result = encoder.network(spectrogram.unet_log10(found.abs()[:, None, :, :-1]))
         seen |= {"mask": result.mask, "bottom": result.bottom, "decoder_end": result.decoder[-1]}
-        seen["y"] = spectrogram.waveform(spectrogram.masked(found, result.mask)[:, 0])
+        seen["y"] = spectrogram.invert_stft(spectrogram.apply_masks(found, result.mask)[:, 0])
         hook.remove()
         encoder.train()
         seen["mask_train_mode"] = encoder.network(_logarithm(case.input("xtrain"))).mask
@@ -70,15 +70,15 @@ def test_a_training_pass_equals_the_official_code(filled):
     """Loss, gradients and moving statistics: Keras's momentum and epsilon are in the latter."""
     case, encoder = filled
     encoder.train()
-    mixture = spectrogram.spectrum(case.input("xtrain"))
+    mixture = spectrogram.compute_stft(case.input("xtrain"))
     result = encoder.network(spectrogram.unet_log10(mixture.abs()[:, None, :, :-1]))
-    estimate = spectrogram.waveform(spectrogram.masked(mixture, result.mask)[:, 0])
+    estimate = spectrogram.invert_stft(spectrogram.apply_masks(mixture, result.mask)[:, 0])
     loss = (estimate - case.input("target")).abs().mean()
     loss.backward()
     parameters = dict(encoder.named_parameters())
     for entry in case.facts["scalars"]:
         kind, _, key = entry["name"].partition(":")
-        name = next(iter(msspt.unet_weights({key: torch.zeros(1)}))) if key else ""
+        name = next(iter(msspt.select_unet_weights({key: torch.zeros(1)}))) if key else ""
         value = {
             "train_mae": lambda _: loss,
             "train_grad_norm": lambda name: parameters[name].grad.norm(),
@@ -89,7 +89,7 @@ def test_a_training_pass_equals_the_official_code(filled):
 
 
 def _logarithm(audio: torch.Tensor) -> torch.Tensor:
-    return spectrogram.unet_log10(spectrogram.spectrum(audio).abs()[:, None, :, :-1])
+    return spectrogram.unet_log10(spectrogram.compute_stft(audio).abs()[:, None, :, :-1])
 
 
 @pytest.mark.parametrize(("options", "trained", "sources"), [({}, 3_921_061, 1), (FOUR, 3_921_928, 4)])
@@ -119,7 +119,7 @@ def test_published_weights_import_by_every_naming(tmp_path, named, decorated):
     torch.save(published(case, named=named, decorated=decorated) | beside, tmp_path / "unet.pt")
     encoder, options = import_networks.import_encoder(import_networks.read(tmp_path / "unet.pt"), name="unet")
     assert options == unet.Options()
-    expected = msspt.unet_weights(published(case))
+    expected = msspt.select_unet_weights(published(case))
     torch.testing.assert_close(dict(encoder.state_dict()), expected, rtol=0, atol=0)
 
 

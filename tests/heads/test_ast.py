@@ -108,7 +108,7 @@ def test_what_the_head_learned_alone_serves_every_channel_and_adapters_keep_thei
         for value in alone.state_dict().values():
             value.add_(1)
     before = {key: value.clone() for key, value in joint.state_dict().items()}
-    joint.take_over(alone)
+    joint.initialise_from(alone)
     learned = alone.state_dict()
     for key, value in joint.state_dict().items():
         if key.startswith("adapters"):

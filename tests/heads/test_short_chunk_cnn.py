@@ -52,7 +52,7 @@ def test_what_the_head_learned_alone_serves_every_channel_and_the_rest_is_untouc
         for value in alone.state_dict().values():
             value.add_(1)
     before = {key: value.clone() for key, value in joint.state_dict().items()}
-    joint.take_over(alone)
+    joint.initialise_from(alone)
     learned, state = alone.state_dict(), joint.state_dict()
     for key, value in state.items():
         if ".adapters." in key:
@@ -75,7 +75,7 @@ def test_every_normalisation_follows_with_the_momentum_of_the_options():
 @pytest.mark.parametrize("adaptation", ["concatenation", "none"])
 def test_only_the_sum_has_three_stages(adaptation):
     with pytest.raises(UserError, match="three stages need adaptation sum"):
-        head(sources=1, adaptation=adaptation).take_over(head(sources=0))
+        head(sources=1, adaptation=adaptation).initialise_from(head(sources=0))
 
 
 def test_a_pass_in_bfloat16_keeps_the_logarithm_exact():

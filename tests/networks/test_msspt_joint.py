@@ -180,7 +180,7 @@ def test_the_separator_of_a_joint_network_is_that_of_its_own_file(tmp_path):
     """The two parts are numbered on; the first is numbered as in a file of its own."""
     state = published(joint(1), "checkpoint")
     network = imported(state, tmp_path / "joint.pt", import_networks.import_joint_network)
-    alone = msspt.unet_weights(published(separator(1), "checkpoint"))
+    alone = msspt.select_unet_weights(published(separator(1), "checkpoint"))
     for key, value in network.separator.state_dict().items():
         assert torch.equal(value, alone[f"{msspt.PREFIX}{key}"]), key
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from tests import golden
 from workflow_scripts.networks.decoder import WaveformDecoder
-from workflow_scripts.networks.heads import RegressionHead
+from workflow_scripts.networks.regression_head import RegressionHead
 from workflow_scripts.networks.sinc import SincConvolution
 
 

@@ -19,7 +19,7 @@ def test_what_all_windows_cover_comes_back(frames, extra, seed):
     length = sample_count(frames)
     audio = torch.randn(2, length + extra, generator=torch.Generator().manual_seed(seed))
     assert frame_count(length + extra) == frames
-    back = spectrogram.waveform(spectrogram.spectrum(audio))
+    back = spectrogram.invert_stft(spectrogram.compute_stft(audio))
     assert back.shape == (2, length)
     inside = slice(352, length - 352)
     torch.testing.assert_close(back[:, inside], audio[:, :length][:, inside], atol=1e-5, rtol=1e-5)
@@ -30,9 +30,9 @@ def test_less_than_a_window_has_no_frame():
 
 
 def test_a_mask_scales_all_bins_but_the_highest():
-    found = spectrogram.spectrum(torch.randn(1, 2000))
+    found = spectrogram.compute_stft(torch.randn(1, 2000))
     masks = torch.stack([torch.zeros(found.shape[1], 256), torch.full((found.shape[1], 256), 0.5)])[None]
-    masked = spectrogram.masked(found, masks)
+    masked = spectrogram.apply_masks(found, masks)
     assert masked.shape == (1, 2, found.shape[1], 257)
     assert not masked[0, 0, :, :-1].abs().any()
     torch.testing.assert_close(masked[0, 1, :, :-1], 0.5 * found[0, :, :-1])

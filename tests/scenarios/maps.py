@@ -55,7 +55,7 @@ class StubHead(MapsHead):
         logits = self.mixture(self.dropout(self.norm(spectrum)))
         return logits + self.source((maps.masked + 1e-3).log().mean(dim=(1, 2))) if self.sources else logits
 
-    def take_over(self, alone: MapsHead) -> None:
+    def initialise_from(self, alone: MapsHead) -> None:
         self.taken_over += 1
         self.load_state_dict(alone.state_dict())
 

@@ -48,7 +48,7 @@ def tones() -> torch.Tensor:
 
 def test_masks_that_let_each_source_through_have_little_loss():
     sources = tones()
-    magnitudes = spectrogram.spectrum(sources.flatten(0, 1)).abs()[..., :-1].unflatten(0, (2, 4))
+    magnitudes = spectrogram.compute_stft(sources.flatten(0, 1)).abs()[..., :-1].unflatten(0, (2, 4))
     oracle = magnitudes / magnitudes.sum(dim=1, keepdim=True)
     good = worker("all").loss(frames(oracle), batch_of(sources))
     open_ = worker("all").loss(frames(torch.ones_like(oracle)), batch_of(sources))

@@ -15,8 +15,8 @@ from workflow_scripts.encoders import pase
 from workflow_scripts.features import official, spectral
 from workflow_scripts.levels import registry
 from workflow_scripts.networks.decoder import MirroredDecoder, WaveformDecoder
-from workflow_scripts.networks.heads import RegressionHead, stack_neighbours
 from workflow_scripts.networks.interfaces import Batch
+from workflow_scripts.networks.regression_head import RegressionHead, stack_neighbours
 from workflow_scripts.workers import chroma, lps, mfcc, prosody, waveform
 from workflow_scripts.workers._feature_regression import FeatureWorker
 

@@ -17,8 +17,8 @@ from workflow_scripts.checkpoints.published import Checkpoint, load_exactly, nam
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks import msspt, msspt_joint
 from workflow_scripts.networks.decoder import STRIDES, WaveformDecoder
-from workflow_scripts.networks.heads import RegressionHead
 from workflow_scripts.networks.msspt_joint import JointNetwork
+from workflow_scripts.networks.regression_head import RegressionHead
 from workflow_scripts.networks.short_chunk_cnn import ShortChunkCnn
 
 if TYPE_CHECKING:
@@ -101,8 +101,8 @@ def import_short_chunk_cnn(checkpoint: Checkpoint) -> ShortChunkCnn:
     return _import(
         checkpoint,
         what="a Short-Chunk CNN",
-        weights=msspt.back_end_weights,
-        build=msspt_joint.back_end_of,
+        weights=msspt.select_back_end_weights,
+        build=msspt_joint.build_back_end,
     )
 
 
@@ -116,8 +116,8 @@ def import_joint_network(checkpoint: Checkpoint) -> JointNetwork:
     return _import(
         checkpoint,
         what="a joint network",
-        weights=msspt_joint.first_version_weights,
-        build=msspt_joint.joint_of,
+        weights=msspt_joint.select_first_version_weights,
+        build=msspt_joint.build_joint_network,
     )
 
 
@@ -127,13 +127,13 @@ def import_ast(checkpoint: Checkpoint) -> Ast:
     Raises `UserError` if the file holds something else, only a part, or a network for another grid of patches.
     """
     # timm, of whose blocks it is built, is slow to import
-    from workflow_scripts.networks.audio_spectrogram_transformer import network_of  # noqa: PLC0415
+    from workflow_scripts.networks.audio_spectrogram_transformer import build_from_shapes  # noqa: PLC0415
 
     return _import(
         checkpoint,
         what="an AST",
         weights=lambda state: {key: value for key, value in state.items() if not key.startswith(AST_UNUSED)},
-        build=network_of,
+        build=build_from_shapes,
     )
 
 

@@ -48,7 +48,7 @@ def hop(options: Options) -> int:
 
 def context_size(options: Options) -> int:
     """Return the channels of the context."""
-    return widths.narrowed((CONTEXT,), options.width)[0]
+    return widths.scale_channels((CONTEXT,), options.width)[0]
 
 
 def build(options: Options) -> CpcEncoder:
@@ -56,7 +56,7 @@ def build(options: Options) -> CpcEncoder:
     from workflow_scripts.networks.cpc import CpcEncoder
 
     return CpcEncoder(
-        filters=widths.narrowed((FILTERS,), options.width)[0],
+        filters=widths.scale_channels((FILTERS,), options.width)[0],
         context=context_size(options),
         pools_context_only=options.pooled == "context",
         crop_length=CROP_LENGTH,
@@ -67,7 +67,7 @@ def official_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the encoder's weights among those of a file of the CLMR code."""
     from workflow_scripts.networks import clmr
 
-    return clmr.cpc_weights(state)
+    return clmr.select_cpc_weights(state)
 
 
 def options_of(shapes: Mapping[str, Sequence[int]]) -> Options:
@@ -77,7 +77,7 @@ def options_of(shapes: Mapping[str, Sequence[int]]) -> Options:
     """
     filters = shapes["encoder.seq.layer-0.0.weight"][0]
     context = shapes["autoregressor.autoregressor.weight_hh_l0"][1]
-    width = widths.width_giving((filters, context), channels=(FILTERS, CONTEXT))
+    width = widths.find_width((filters, context), channels=(FILTERS, CONTEXT))
     if width is None:
         raise UserError(f"it has {filters} filters and a context of {context}, which no width of CPC gives")
     return Options(width=width)

@@ -53,4 +53,4 @@ def options_of(shapes: Mapping[str, Sequence[int]]) -> Options:
 
     if any(key.startswith("denseskips.") for key in shapes):
         raise UserError("it has dense skips, so it is a PASE+: import it as pase_plus")
-    return Options(embedding=shapes["W.weight"][0], width=blocks.width_of(shapes))
+    return Options(embedding=shapes["W.weight"][0], width=blocks.read_width(shapes))

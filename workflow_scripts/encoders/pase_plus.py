@@ -58,6 +58,6 @@ def options_of(shapes: Mapping[str, Sequence[int]]) -> Options:
     layers = sum(key.startswith("rnn.layers.") and key.endswith(".linear.weight") for key in shapes)
     return Options(
         embedding=shapes["W.weight"][0],
-        width=blocks.width_of(shapes),
+        width=blocks.read_width(shapes),
         rnn_layers=max(1, layers),  # with none, the missing tensor is named when the weights are compared
     )

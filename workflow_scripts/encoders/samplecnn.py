@@ -55,7 +55,7 @@ def official_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the encoder's weights among those of a file of the CLMR code."""
     from workflow_scripts.networks import clmr
 
-    return clmr.samplecnn_weights(state)
+    return clmr.select_samplecnn_weights(state)
 
 
 def options_of(shapes: Mapping[str, Sequence[int]]) -> Options:
@@ -65,5 +65,5 @@ def options_of(shapes: Mapping[str, Sequence[int]]) -> Options:
     """
     from workflow_scripts.networks import samplecnn
 
-    rate, width = samplecnn.sample_rate_of(shapes), samplecnn.width_of(shapes)
+    rate, width = samplecnn.read_sample_rate(shapes), samplecnn.read_width(shapes)
     return Options.model_validate({"sample_rate": rate, "width": width})

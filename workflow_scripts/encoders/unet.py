@@ -71,7 +71,7 @@ def official_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the U-Net's weights among those of a file of the MSSPT code."""
     from workflow_scripts.networks import msspt
 
-    return msspt.separator_weights(state)
+    return msspt.select_separator_weights(state)
 
 
 def options_of(shapes: Mapping[str, Sequence[int]]) -> Options:
@@ -82,6 +82,6 @@ def options_of(shapes: Mapping[str, Sequence[int]]) -> Options:
     """
     from workflow_scripts.networks import msspt
 
-    sources = msspt.sources_of(shapes)
+    sources = msspt.read_sources(shapes)
     pooling = "max" if sources == 1 else "average"
-    return Options.model_validate({"sources": sources, "pooling": pooling, "width": msspt.width_of(shapes)})
+    return Options.model_validate({"sources": sources, "pooling": pooling, "width": msspt.read_width(shapes)})

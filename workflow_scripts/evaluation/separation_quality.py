@@ -44,8 +44,8 @@ def separate(encoder: Encoder, audio: Tensor) -> Tensor:
         segment = audio[start : start + sample_count(min(SEGMENT_FRAMES, frames - first))]
         masks.append(encoder(segment[None])[0, -encoder.separates * BINS :])
     mask = torch.cat(masks, dim=-1).unflatten(0, (encoder.separates, BINS)).transpose(1, 2)
-    found = spectrogram.masked(spectrogram.spectrum(audio[None]), mask[None])
-    return spectrogram.waveform(found[0])
+    found = spectrogram.apply_masks(spectrogram.compute_stft(audio[None]), mask[None])
+    return spectrogram.invert_stft(found[0])
 
 
 def si_sdr(estimate: Tensor, reference: Tensor) -> Tensor:

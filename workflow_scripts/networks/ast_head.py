@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from workflow_scripts.networks.audio_spectrogram_transformer import Ast, Patchify, frames_and_bins
+from workflow_scripts.networks.audio_spectrogram_transformer import Ast, Patchify, map_sizes
 from workflow_scripts.networks.head_interfaces import MapsHead
 from workflow_scripts.networks.log_mel import log_mel
 from workflow_scripts.networks.maps import Maps
@@ -48,7 +48,7 @@ class AstHead(MapsHead):
         self.network = Ast(size, outputs=outputs, channels=sources + 1, stride=frames // COLUMNS)
         # one adapter for each of the U-Net's maps but the finest
         levels = len(RECEIVING) if decoder and adaptation == "sum" else 0
-        shapes = frames_and_bins(frames, levels)
+        shapes = map_sizes(frames, levels)
         self.adapters = nn.ModuleList(
             Patchify(channels, size.width, frames=map_frames, bins=bins)
             for channels, (map_frames, bins) in zip(decoder, shapes, strict=False)

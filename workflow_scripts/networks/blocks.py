@@ -1,4 +1,4 @@
-"""The convolution blocks PASE and PASE+ share, and their sizes (`cfg/frontend/PASE.cfg` of the PASE code)."""
+"""The convolution blocks that PASE and PASE+ share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks import widths
-from workflow_scripts.networks.normalised import NormalisedConvolution
+from workflow_scripts.networks.normalisation import NormalisedConvolution
 from workflow_scripts.networks.sinc import SincConvolution
 from workflow_scripts.networks.sizes.pase import CHANNELS, KERNELS, SAMPLE_RATE, SHORTEST, STRIDES
 
@@ -29,7 +29,8 @@ class Block(nn.Module):
             self.conv = NormalisedConvolution(inputs, outputs, kernel, stride=stride)
             self.padding = (half - 1, half) if stride > 1 or kernel % 2 == 0 else (half, half)
         self.norm = nn.BatchNorm1d(outputs)
-        self.act = nn.PReLU(outputs, init=0.0)  # starts as a ReLU
+        # starts as a ReLU
+        self.act = nn.PReLU(outputs, init=0.0)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Map (batch, inputs, frames) to (batch, outputs, about frames / stride)."""
@@ -38,20 +39,20 @@ class Block(nn.Module):
         return self.act(self.norm(self.conv(maps)))
 
 
-def narrowed(width: float) -> list[int]:
-    """Channels of the eight blocks at a factor of `width`."""
-    return widths.narrowed(CHANNELS, width)
+def scale_channels(width: float) -> list[int]:
+    """Return the channels of the eight blocks at a factor of `width`."""
+    return widths.scale_channels(CHANNELS, width)
 
 
-def width_of(shapes: Mapping[str, Sequence[int]]) -> float:
-    """Width of the blocks in an encoder's state dict, a short decimal, from the shapes of its tensors.
+def read_width(shapes: Mapping[str, Sequence[int]]) -> float:
+    """Return the width of the blocks in an encoder's state dict, a short decimal, from the shapes of its tensors.
 
     Raises `UserError` where no width gives these channels, `LookupError` where a block is missing.
     """
-    found = [shapes[f"blocks.{number}.norm.weight"][0] for number in range(len(CHANNELS))]
-    width = widths.width_giving(found, channels=CHANNELS)
+    channels = [shapes[f"blocks.{number}.norm.weight"][0] for number in range(len(CHANNELS))]
+    width = widths.find_width(channels, channels=CHANNELS)
     if width is None:
-        raise UserError(f"its blocks have {', '.join(map(str, found))} channels, which no width of PASE gives")
+        raise UserError(f"its blocks have {', '.join(map(str, channels))} channels, which no width of PASE gives")
     return width
 
 
@@ -59,7 +60,9 @@ def build_blocks(width: float) -> nn.ModuleList:
     """Build the Sinc block and the seven convolution blocks, with weights from torch's global generator."""
     return nn.ModuleList(
         Block(inputs, outputs, kernel=kernel, stride=stride)
-        for (inputs, outputs), kernel, stride in zip(pairwise([1, *narrowed(width)]), KERNELS, STRIDES, strict=True)
+        for (inputs, outputs), kernel, stride in zip(
+            pairwise([1, *scale_channels(width)]), KERNELS, STRIDES, strict=True
+        )
     )
 
 

@@ -90,6 +90,6 @@ class CpcEncoder(Encoder):
         return frames[:, -self.pooled_size :].mean(dim=-1)
 
 
-def split(frames: Tensor, context: int) -> tuple[Tensor, Tensor]:
+def split_context(frames: Tensor, context: int) -> tuple[Tensor, Tensor]:
     """Split frames (batch, channels, frames) into the predicted ones and the last `context` channels, which predict."""
     return frames[:, :-context], frames[:, -context:]

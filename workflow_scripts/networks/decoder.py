@@ -8,7 +8,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from workflow_scripts.networks import blocks
-from workflow_scripts.networks.heads import HiddenLayer
+from workflow_scripts.networks.regression_head import HiddenLayer
 from workflow_scripts.networks.sizes import pase
 
 STRIDES = (4, 4, 10)  # of the decoder in workers.cfg and workers+.cfg
@@ -75,7 +75,8 @@ class MirroredDecoder(nn.Module):
     def __init__(self, *, inputs: int, width: float = 1.0) -> None:
         """Build the decoder; `width` is the factor on its channels."""
         super().__init__()
-        sizes = [*reversed(blocks.narrowed(width)[:-1])]  # the channels that come into the encoder's blocks
+        # input channels of the encoder's blocks, in reverse
+        sizes = [*reversed(blocks.scale_channels(width)[:-1])]
         layers = zip(pairwise([inputs, *sizes]), reversed(pase.KERNELS[1:]), reversed(pase.STRIDES[1:]), strict=True)
         self.blocks = nn.ModuleList(
             Upsampling(size, outputs, kernel=kernel, stride=stride) for (size, outputs), kernel, stride in layers

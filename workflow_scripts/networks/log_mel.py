@@ -1,4 +1,4 @@
-"""Log-mel spectrograms as the back ends of Garoufis et al. (2024) hear them (`models.py` of the MSSPT code)."""
+"""Log-mel spectrograms, the input of the back ends of Garoufis et al. (2024) (`models.py` of the MSSPT code)."""
 
 from __future__ import annotations
 
@@ -9,27 +9,32 @@ from torch import Tensor
 
 from workflow_scripts.networks.spectrogram import SMALLEST, mel_matrix
 
-LN_10 = 2.3025  # as the code rounds it here
+LN_10 = 2.3025  # as the back ends' code rounds it
 
 
 def log_mel(magnitude: Tensor) -> Tensor:
-    """Logarithm, to base 10, of the mel bands (batch, channels, frames, 128) of magnitudes (..., 256), in float32."""
+    """Compute the logarithm, to base 10, of the mel bands (batch, channels, frames, 128) of magnitudes (..., 256), in
+    float32.
+    """
     with torch.autocast(magnitude.device.type, enabled=False):
         return back_end_log10(magnitude.float() @ _matrix(magnitude.device))
 
 
 def mel_of_log(magnitude: Tensor) -> Tensor:
-    """Mel bands of the logarithm instead, as the code's first version has it for the mixture; same shapes."""
+    """Compute mel bands of the logarithm instead, as the code's first version does for the mixture; same shapes."""
     with torch.autocast(magnitude.device.type, enabled=False):
         return back_end_log10(magnitude.float()) @ _matrix(magnitude.device)
 
 
 def back_end_log10(values: Tensor) -> Tensor:
-    """Logarithm to base 10 of magnitudes of any shape, as the back ends and the joint network hear it."""
+    """Compute the logarithm to base 10 of magnitudes of any shape that is the input of the back ends and the joint
+    network.
+    """
     return torch.log(values + SMALLEST) / LN_10
 
 
 @functools.cache
 def _matrix(device: torch.device) -> Tensor:
-    with torch.inference_mode(False):  # or the first to ask would decide whether gradients may pass
+    # otherwise the first caller would decide whether gradients may pass
+    with torch.inference_mode(False):
         return mel_matrix().clone().to(device)

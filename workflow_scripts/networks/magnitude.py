@@ -38,5 +38,5 @@ class Magnitude(Encoder):
             raise UserError(
                 f"magnitude needs at least {WINDOW} samples (32 ms), got {waveform.shape[-1]}: leave such clips out"
             )
-        magnitude = spectrogram.spectrum(waveform).abs()[:, None, :, :BINS]
+        magnitude = spectrogram.compute_stft(waveform).abs()[:, None, :, :BINS]
         return Maps(magnitude=magnitude, masked=magnitude[:, :0])

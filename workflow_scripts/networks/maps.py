@@ -1,4 +1,4 @@
-"""What separating networks hand to the heads that read more than an embedding."""
+"""Output of separation networks for heads that read more than an embedding."""
 
 from __future__ import annotations
 

@@ -15,20 +15,26 @@ from workflow_scripts.networks import unet
 SOURCES = (1, 4)  # of the published separation networks
 PREFIX = "network."  # where an encoder keeps its U-Net
 SEPARATOR, BACK_END = "separator.", "back_end."  # where a joint network keeps its two parts
-#: what may stand around a name: the model in a checkpoint that holds more, and how TensorFlow ends variables
+#: decorations of a name: the model in a checkpoint that holds more, and TensorFlow's endings of variables
 DECORATED = re.compile(r"(?:model/)?(?P<layer>[^/]+)/(?P<weight>[^/:]+)(?:/\.ATTRIBUTES/VARIABLE_VALUE|:0)?")
+#: weights of a layer by their names in Keras
 WEIGHTS = {
-    **{"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"},
-    **{"kernel": "weight", "bias": "bias"},
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+    "kernel": "weight",
+    "bias": "bias",
 }
+#: names of layers in Keras, by their kind
 KERAS: dict[type[nn.Module] | tuple[type[nn.Module], ...], str] = {
     (nn.BatchNorm2d, nn.BatchNorm1d): "batch_normalization",
     nn.Conv2d: "conv2d",
     nn.ConvTranspose2d: "conv2d_transpose",
     nn.Linear: "dense",
 }
-#: layers of a back end, in the order it computes them; listed, since what imports the back end depends on its code, and
-#: whatever trains a U-Net must not
+#: layers of a back end, in the order of computation; listed, since a module that imports the back end depends on its
+#: code, and pre-training of a U-Net must not
 BLOCK = (("conv1", nn.Conv2d), ("norm1", nn.BatchNorm2d), ("conv2", nn.Conv2d), ("norm2", nn.BatchNorm2d))
 BLOCKS = 7
 LAST_LAYERS = (("dense", nn.Linear), ("norm", nn.BatchNorm1d), ("classes", nn.Linear))
@@ -38,63 +44,67 @@ KERNEL_AXES = {4: (3, 2, 0, 1), 2: (1, 0)}
 Layer = tuple[str, type[nn.Module]]
 
 
-def unet_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of a separation network by the names an encoder gives them.
+def select_unet_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights of a separation network by the names an encoder gives them.
 
-    What an optimiser keeps beside them is left out. Layers that a U-Net does not have keep their names, so that loading
-    refuses them. Raises `UserError` if none of its layers is there.
+    The state of an optimiser is left out. Layers that a U-Net does not have keep their names, so that loading refuses
+    them. Raises `UserError` if none of its layers is there.
     """
-    found = renamed(state, named(_unet_layers(PREFIX)))
-    if not any(name.startswith(PREFIX) for name in found):
+    weights = rename_weights(state, name_layers(_unet_layers(PREFIX)))
+    if not any(name.startswith(PREFIX) for name in weights):
         raise UserError("it holds no U-Net: neither layer_with_weights-0/gamma nor batch_normalization/gamma")
-    return found
+    return weights
 
 
-def separator_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of a separation network by the names an encoder gives them, also from the file of a joint network.
+def select_separator_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights of a separation network by the names an encoder gives them, also from the file of a joint
+    network.
 
-    One of four sources was tuned there with maxima, where our encoder of four takes means.
-
-    Raises `UserError` if none of its layers is there.
+    A joint network of four sources was fine-tuned with maxima, while the encoder for four sources takes means. Raises
+    `UserError` if none of its layers is there.
     """
-    joint = joint_weights(state)
+    joint = select_joint_weights(state)
     if f"{BACK_END}classes.weight" not in joint:
-        return unet_weights(state)
+        return select_unet_weights(state)
     return {PREFIX + name.removeprefix(SEPARATOR): joint[name] for name in joint if name.startswith(SEPARATOR)}
 
 
-def joint_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of a separation network and the back end behind it by the names of `msspt_joint.JointNetwork`."""
-    return renamed(state, named([*_unet_layers(SEPARATOR), *_back_end_layers(BACK_END)]))
+def select_joint_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights of a separation network and the back end behind it by the names of
+    `msspt_joint.JointNetwork`.
+    """
+    return rename_weights(state, name_layers([*_unet_layers(SEPARATOR), *_back_end_layers(BACK_END)]))
 
 
-def back_end_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of a back end alone by the names of `ShortChunkCnn`; others keep their names."""
-    return renamed(state, named(_back_end_layers("")))
+def select_back_end_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights of a back end alone by the names of `ShortChunkCnn`; others keep their names."""
+    return rename_weights(state, name_layers(_back_end_layers("")))
 
 
-def renamed(state: Mapping[str, Tensor], layers: Mapping[str, tuple[str, str]]) -> dict[str, Tensor]:
-    """Weights by our names, with the axes torch gives them, from `layers` as `named` lists them; others keep theirs.
+def rename_weights(state: Mapping[str, Tensor], layers: Mapping[str, tuple[str, str]]) -> dict[str, Tensor]:
+    """Rename the weights of layers, and give them torch's axes; other weights keep their names.
 
-    What an optimiser keeps beside them is left out.
+    `layers` maps our name of each to the names in files, as `name_layers` does. The state of an optimiser is left out.
     """
     known = {name: layer for layer, names in layers.items() for name in names}
-    found: dict[str, Tensor] = {}
+    weights: dict[str, Tensor] = {}
     for key, value in state.items():
         match = DECORATED.fullmatch(key)
+        # neither counters nor the moments of Adam
         if match is None or match["weight"] not in WEIGHTS:
-            continue  # counters, and the moments of Adam
+            continue
         layer = known.get(match["layer"])
         name = f"{layer}.{WEIGHTS[match['weight']]}" if layer else key
-        if name in found:
+        if name in weights:
             raise UserError(f"it holds {key} twice, under names of two kinds: save one of them")
         axes = KERNEL_AXES.get(value.ndim) if match["weight"] == "kernel" else None
-        found[name] = (value.permute(axes).contiguous() if axes else value).float()
-    counted = {name.removesuffix("running_mean") for name in found if name.endswith("running_mean")}
-    return found | {f"{name}num_batches_tracked": torch.tensor(0) for name in sorted(counted)}
+        weights[name] = (value.permute(axes).contiguous() if axes else value).float()
+    # torch's batch normalisation also counts batches
+    norms = {name.removesuffix("running_mean") for name in weights if name.endswith("running_mean")}
+    return weights | {f"{name}num_batches_tracked": torch.tensor(0) for name in sorted(norms)}
 
 
-def sources_of(shapes: Mapping[str, Sequence[int]]) -> int:
+def read_sources(shapes: Mapping[str, Sequence[int]]) -> int:
     """Return how many sources a separation network has masks for, from the shapes of its tensors.
 
     Raises `UserError` for a number that no published network has, `LookupError` where a tensor is missing.
@@ -105,30 +115,33 @@ def sources_of(shapes: Mapping[str, Sequence[int]]) -> int:
     return sources
 
 
-def width_of(shapes: Mapping[str, Sequence[int]]) -> float:
+def read_width(shapes: Mapping[str, Sequence[int]]) -> float:
     """Return the width of a separation network from the shapes of its tensors.
 
     Raises `UserError` if no width gives its channels, `LookupError` where a tensor is missing.
     """
-    return unet.width_of(shapes, prefix=PREFIX)
+    return unet.read_width(shapes, prefix=PREFIX)
 
 
 @functools.cache
 def _unet_layers(prefix: str) -> list[Layer]:
+    """List the layers of a U-Net, in the order of computation."""
     with torch.device("meta"):
         network = unet.UNet(sources=1, pooling="max")
     return [(prefix + name, type(module)) for name, module in network.named_modules()]
 
 
 def _back_end_layers(prefix: str) -> list[Layer]:
+    """List the layers of a back end, in the order of computation."""
     blocks = [(f"blocks.{number}.{name}", kind) for number in range(BLOCKS) for name, kind in BLOCK]
     return [(prefix + name, kind) for name, kind in (*blocks, *LAST_LAYERS)]
 
 
-def named(layers: Iterable[Layer]) -> dict[str, tuple[str, str]]:
-    """Name of each layer with weights -> its names in Keras, numbered by kind, and in a checkpoint, numbered in all.
+def name_layers(layers: Iterable[Layer]) -> dict[str, tuple[str, str]]:
+    """Map the name of each layer with weights to its names in Keras, numbered by kind, and in a checkpoint, numbered
+    in all.
 
-    `layers` come by name and kind, in the order in which the network computes them.
+    `layers` come by name and kind, in the order of computation.
     """
     counts = dict.fromkeys(KERAS, 0)
     names: dict[str, tuple[str, str]] = {}

@@ -18,8 +18,8 @@ from workflow_scripts.networks.sizes.unet import CHANNELS
 class JointNetwork(nn.Module):
     """A U-Net and the Short-Chunk CNN behind it, on magnitudes.
 
-    Its U-Net takes maxima whatever the number of sources, and hears logarithms as the back end does (`models.py` of the
-    code); the separation network of four sources is trained with means (`separators.py`).
+    Its U-Net takes maxima whatever the number of sources, and the logarithms of the back end (`models.py` of the code);
+    the separation network of four sources is trained with means (`separators.py`).
     """
 
     def __init__(self, separator: unet.UNet, back_end: ShortChunkCnn) -> None:
@@ -28,13 +28,13 @@ class JointNetwork(nn.Module):
         self.separator, self.back_end = separator, back_end
 
     def forward(self, magnitude: Tensor) -> Tensor:
-        """Logits (batch, outputs) of magnitudes (batch, 1, 384, 256)."""
-        found = self.separator(back_end_log10(magnitude))
-        return self.back_end(Maps(magnitude=magnitude, masked=found.mask * magnitude, decoder=found.decoder))
+        """Compute logits (batch, outputs) of magnitudes (batch, 1, 384, 256)."""
+        separated = self.separator(back_end_log10(magnitude))
+        return self.back_end(Maps(magnitude=magnitude, masked=separated.mask * magnitude, decoder=separated.decoder))
 
 
-def first_version_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of the joint network by the names of `JointNetwork`; others keep their names.
+def select_first_version_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights of the joint network by the names of `JointNetwork`; others keep their names.
 
     Raises `UserError` for those of the code's later versions, whose layers are not read here.
     """
@@ -43,10 +43,10 @@ def first_version_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             "it has convolutions 1x1 between U-Net and back end, as later versions of the MSSPT code: only networks of "
             "its first version can be read"
         )
-    return msspt.joint_weights(state)
+    return msspt.select_joint_weights(state)
 
 
-def back_end_of(shapes: Mapping[str, Sequence[int]]) -> ShortChunkCnn:
+def build_back_end(shapes: Mapping[str, Sequence[int]]) -> ShortChunkCnn:
     """Build the back end whose state dict has these shapes.
 
     Raises `UserError` for the back end of a joint network, `LookupError` where a tensor is missing.
@@ -56,16 +56,17 @@ def back_end_of(shapes: Mapping[str, Sequence[int]]) -> ShortChunkCnn:
     return ShortChunkCnn(sources=0, decoder=(), outputs=shapes["classes.weight"][0], adaptation="none")
 
 
-def joint_of(shapes: Mapping[str, Sequence[int]]) -> JointNetwork:
-    """Build the joint network whose state dict has these shapes; any of five blocks may hear the U-Net's maps.
+def build_joint_network(shapes: Mapping[str, Sequence[int]]) -> JointNetwork:
+    """Build the joint network whose state dict has these shapes; any of five blocks may read the U-Net's maps.
 
-    Raises `UserError` where a block hears something else, `LookupError` where a tensor is missing.
+    Raises `UserError` where a block reads something else, `LookupError` where a tensor is missing.
     """
     sources = shapes["separator.mask.weight"][0]
     decoder = list(reversed(CHANNELS))
-    beside = {place: shapes[f"back_end.blocks.{place}.conv1.weight"][1] - JOINT[place - 1] for place in ADAPTED}
-    adapted = [place for place in ADAPTED if beside[place]]
-    if any(beside[place] != decoder[SKIPS - place] for place in adapted):
+    # channels of each block's input besides those of the block before it
+    added = {place: shapes[f"back_end.blocks.{place}.conv1.weight"][1] - JOINT[place - 1] for place in ADAPTED}
+    adapted = [place for place in ADAPTED if added[place]]
+    if any(added[place] != decoder[SKIPS - place] for place in adapted):
         raise UserError("it has other connections between U-Net and back end than the code's first version")
     return JointNetwork(
         unet.UNet(sources=sources, pooling="max"),

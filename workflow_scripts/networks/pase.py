@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from workflow_scripts.networks import blocks
 from workflow_scripts.networks.interfaces import Encoder
-from workflow_scripts.networks.normalised import NormalisedConvolution
+from workflow_scripts.networks.normalisation import NormalisedConvolution
 from workflow_scripts.networks.sizes.pase import HOP, SAMPLE_RATE
 
 
@@ -28,7 +28,7 @@ class Pase(Encoder):
         super().__init__()
         self.embedding_size = embedding
         self.blocks = blocks.build_blocks(width)
-        self.W = NormalisedConvolution(blocks.narrowed(width)[-1], embedding, 1)
+        self.W = NormalisedConvolution(blocks.scale_channels(width)[-1], embedding, 1)
         self.norm_out = nn.BatchNorm1d(embedding, affine=False)
 
     def forward(self, audio: Tensor) -> Tensor:

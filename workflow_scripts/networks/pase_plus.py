@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from workflow_scripts.networks import blocks
 from workflow_scripts.networks.interfaces import Encoder
-from workflow_scripts.networks.normalised import NormalisedConvolution
+from workflow_scripts.networks.normalisation import NormalisedConvolution
 from workflow_scripts.networks.qrnn import Qrnn
 from workflow_scripts.networks.sizes.pase import HOP, SAMPLE_RATE
 
@@ -33,7 +33,7 @@ class PasePlus(Encoder):
         """
         super().__init__()
         self.embedding_size = embedding
-        *skipped, last = blocks.narrowed(width)
+        *skipped, last = blocks.scale_channels(width)
         self.denseskips = nn.ModuleList(nn.Conv1d(size, embedding, 1, bias=False) for size in skipped)
         self.blocks = blocks.build_blocks(width)
         self.rnn = Qrnn(last, last, layers=rnn_layers)

@@ -29,14 +29,15 @@ class LinearRecurrence(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Gradients of keep, new and start."""
+        """Compute the gradients of keep, new and start."""
         keep, start, values = ctx.saved_tensors
-        # g[t] = gradient[t] + keep[t + 1] g[t + 1], so keep is shifted by one; what stands in its first place is unread
-        backwards = gradient.flip(0)
-        _solve(torch.cat([keep[:1], keep[1:].flip(0)]), backwards)
-        of_new = backwards.flip(0)
-        before = torch.cat([start[None], values[:-1]])
-        return of_new * before, of_new, of_new[0] * keep[0]
+        # g[t] = gradient[t] + keep[t + 1] g[t + 1], so keep is shifted by one; the value in its first place is unread
+        reverse = gradient.flip(0)
+        _solve(torch.cat([keep[:1], keep[1:].flip(0)]), reverse)
+        grad_new = reverse.flip(0)
+        # dc[t] / dkeep[t] = c[t - 1]
+        previous = torch.cat([start[None], values[:-1]])
+        return grad_new * previous, grad_new, grad_new[0] * keep[0]
 
 
 def _solve(keep: Tensor, values: Tensor) -> None:
@@ -44,9 +45,12 @@ def _solve(keep: Tensor, values: Tensor) -> None:
     frames = len(values)
     if frames == 1:
         return
-    first = slice(0, frames // 2 * 2, 2)  # of each pair
+    # combine the frames of each pair
+    first = slice(0, frames // 2 * 2, 2)
     values[1::2].addcmul_(keep[1::2], values[first])
+    # solve the half as long recurrence of the pairs
     _solve(keep[1::2] * keep[first], values[1::2])
+    # fill in the frames between
     values[2::2].addcmul_(keep[2::2], values[1 : frames - 1 : 2])
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks import widths
 from workflow_scripts.networks.interfaces import Encoder
-from workflow_scripts.networks.normalised import NormalisedConvolution
+from workflow_scripts.networks.normalisation import NormalisedConvolution
 from workflow_scripts.networks.sizes.samplecnn import CHANNELS, POOLING, STEM, window
 
 
@@ -33,7 +33,7 @@ class SampleCnn(Encoder):
         self.sample_rate = sample_rate
         self.hop = self.crop_length = self.window = window(sample_rate)
         self.sequential = build_blocks(POOLING[sample_rate], width=width)
-        self.embedding_size = widths.narrowed(CHANNELS, width)[-1]
+        self.embedding_size = widths.scale_channels(CHANNELS, width)[-1]
         self.supervised_dropout = supervised_dropout
         self.dropout = nn.Dropout(0.0)
 
@@ -70,7 +70,7 @@ def build_blocks(pooling: Sequence[int], *, width: float) -> nn.Sequential:
     The initial values are torch's own: the thesis names Kaiming's, but the routine for them in its code is never
     called.
     """
-    first, *others = widths.narrowed(CHANNELS, width)
+    first, *others = widths.scale_channels(CHANNELS, width)
     last = others[-1]
     hidden = [
         # kernel 2, 4 or 5 with this padding changes the length before pooling; so do the published weights' networks
@@ -89,7 +89,7 @@ def _block(convolution: nn.Conv1d, *after: nn.Module) -> nn.Sequential:
     return nn.Sequential(convolution, nn.BatchNorm1d(convolution.out_channels), nn.ReLU(inplace=True), *after)
 
 
-def sample_rate_of(shapes: Mapping[str, Sequence[int]]) -> int:
+def read_sample_rate(shapes: Mapping[str, Sequence[int]]) -> int:
     """Return the sample rate in Hz of the encoder whose state dict has tensors of these shapes.
 
     Raises `UserError` where no rate has these kernels, `LookupError` where a block is missing.
@@ -102,13 +102,13 @@ def sample_rate_of(shapes: Mapping[str, Sequence[int]]) -> int:
     return rate
 
 
-def width_of(shapes: Mapping[str, Sequence[int]]) -> float:
+def read_width(shapes: Mapping[str, Sequence[int]]) -> float:
     """Return the width of the blocks in an encoder's state dict, from the shapes of its tensors.
 
     Raises `UserError` where no width gives these channels, `LookupError` where a block is missing.
     """
     channels = [shape[0] for shape in _weights(shapes)]
-    width = widths.width_giving(channels, channels=CHANNELS)
+    width = widths.find_width(channels, channels=CHANNELS)
     if width is None:
         raise UserError(f"its blocks have {', '.join(map(str, channels))} channels, which no width of SampleCNN gives")
     return width

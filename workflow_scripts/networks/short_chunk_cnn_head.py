@@ -46,10 +46,10 @@ class ShortChunkCnnHead(MapsHead):
         """Compute logits (batch, outputs)."""
         return self.network(maps)
 
-    def take_over(self, alone: MapsHead) -> None:
+    def initialise_from(self, alone: MapsHead) -> None:
         """Continue from the CNN alone; `UserError` for `concatenation` and `none`, whose blocks have other channels."""
         if self.network.log_before_mel:
             raise UserError(
                 "short_chunk_cnn: three stages need adaptation sum, whose blocks are those of the CNN alone"
             )
-        super().take_over(alone)
+        super().initialise_from(alone)

@@ -36,7 +36,7 @@ class SincConvolution(nn.Module):
         assert kernel % 2 == 1, "the filters are symmetric, so the kernel must be odd"
         self.kernel, self.sample_rate = kernel, sample_rate
         self.lowest_hz, self.narrowest_hz = lowest_hz, narrowest_hz
-        edges = _equal_in_mel(LOWEST_START_HZ, sample_rate / 2 - TOP_GAP_HZ, filters + 1)
+        edges = _space_in_mel(LOWEST_START_HZ, sample_rate / 2 - TOP_GAP_HZ, filters + 1)
         self.low_hz_ = nn.Parameter(torch.tensor(edges[:-1], dtype=torch.float32)[:, None])
         self.band_hz_ = nn.Parameter(torch.tensor(np.diff(edges), dtype=torch.float32)[:, None])
         half = kernel // 2
@@ -47,12 +47,15 @@ class SincConvolution(nn.Module):
         self.register_buffer("radians_per_hz", 2 * math.pi * left / sample_rate, persistent=False)
 
     def filters(self) -> Tensor:
-        """Impulse responses (filters, 1, kernel), each scaled to 1 at its centre."""
+        """Compute impulse responses (filters, 1, kernel), each scaled to 1 at its centre."""
+        # band edges in Hz
         low = self.lowest_hz + self.low_hz_.abs()
         high = torch.clamp(low + self.narrowest_hz + self.band_hz_.abs(), self.lowest_hz, self.sample_rate / 2)
+        # left half of the difference of two low passes, under the window
         twice_band = 2 * (high - low)
         rising = torch.sin(high * self.radians_per_hz) - torch.sin(low * self.radians_per_hz)
         left = rising / (self.radians_per_hz / 2) * self.window
+        # mirrored around the centre, and scaled
         whole = torch.cat([left, twice_band, left.flip(-1)], dim=-1) / twice_band
         return whole[:, None]
 
@@ -67,7 +70,7 @@ class SincConvolution(nn.Module):
             return functional.conv1d(padded, self.filters())
 
 
-def _equal_in_mel(low_hz: float, high_hz: float, points: int) -> np.ndarray:
-    """Frequencies in Hz, equally spaced on the scale mel = 2595 log10(1 + f / 700)."""
+def _space_in_mel(low_hz: float, high_hz: float, points: int) -> np.ndarray:
+    """Return frequencies in Hz, equally spaced on the scale mel = 2595 log10(1 + f / 700)."""
     mel = np.linspace(2595 * np.log10(1 + low_hz / 700), 2595 * np.log10(1 + high_hz / 700), points)
     return 700 * (10 ** (mel / 2595) - 1)

@@ -1,7 +1,7 @@
 """The U-Net that separates sources (Garoufis et al. 2024, section 2; `separators.py` of the MSSPT code).
 
-The poster cites a Res-U-Net; its code is the plain U-Net beside it at half width, without a block at the bottom. What
-Keras does by default is kept: batch normalisation with momentum 0.99 and epsilon 0.001, and Glorot's first weights.
+The poster cites a Res-U-Net; its code is the plain U-Net beside it at half width, without a block at the bottom.
+Keras's defaults are kept: batch normalisation with momentum 0.99 and epsilon 0.001, and Glorot's initial weights.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks import widths
-from workflow_scripts.networks.normalised import NormalisedConvolution2d, NormalisedUpsampling2d
+from workflow_scripts.networks.normalisation import NormalisedConvolution2d, NormalisedUpsampling2d
 from workflow_scripts.networks.sizes.unet import CHANNELS, LAST, MOMENTUM
 
 SLOPE = 0.01  # of the leaky ReLU
@@ -25,10 +25,10 @@ EPSILON = 1e-3  # of batch normalisation
 
 
 @dataclass(frozen=True, kw_only=True)
-class Separated:
-    """What the U-Net returns: `mask` (batch, sources, frames, bins), and its maps as in `Maps`, coarse to fine.
+class Separation:
+    """Output of the U-Net: `mask` (batch, sources, frames, bins), and its maps as in `Maps`, coarse to fine.
 
-    `bottom` (batch, channels, frames / 64, bins / 64) is where the way up begins.
+    `bottom` (batch, channels, frames / 64, bins / 64) is the input of the first block up.
     """
 
     mask: Tensor
@@ -79,9 +79,10 @@ class UNet(nn.Module):
         normalisation.
         """
         super().__init__()
-        *channels, last = widths.narrowed((*CHANNELS, LAST), width)
+        *channels, last = widths.scale_channels((*CHANNELS, LAST), width)
         upwards = [channels[-1], *reversed(channels)]
-        skipped = [0, *reversed(channels[:-1])]  # of the pooled maps that join before each block but the first
+        # of the pooled maps that are concatenated before each block up but the first
+        skipped = [0, *reversed(channels[:-1])]
         self.pool = functional.max_pool2d if pooling == "max" else functional.avg_pool2d
         self.contracting = nn.ModuleList(
             DoubleConvolution(*pair, momentum=momentum) for pair in pairwise([1, *channels])
@@ -92,6 +93,7 @@ class UNet(nn.Module):
         )
         self.last = DoubleConvolution(channels[0] + 1, last, momentum=momentum)
         self.mask = nn.Conv2d(last, sources, 3, padding=1)
+        # Glorot's initial weights
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 nn.init.xavier_uniform_(module.weight)
@@ -100,35 +102,37 @@ class UNet(nn.Module):
         # a third faster on CPUs: few channels, large maps
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
 
-    def forward(self, magnitude: Tensor) -> Separated:
+    def forward(self, magnitude: Tensor) -> Separation:
         """Separate log magnitudes (batch, 1, frames, bins); frames and bins are multiples of 64."""
+        # six blocks down, each followed by pooling
         maps, pooled = magnitude, []
         for block in self.contracting:
             maps = self.pool(block(maps), 2)
             pooled.append(maps)
+        # six blocks up, each beside the pooled maps of its scale, the last beside the input
         bottom, decoder = pooled.pop(), []
         for block in self.expanding:
             maps = block(maps)
             decoder.append(maps)
             maps = torch.cat([maps, pooled.pop() if pooled else magnitude.to(maps.dtype)], dim=1)
         mask = torch.sigmoid(self.mask(self.last(maps)))
-        return Separated(mask=mask, bottom=bottom, decoder=tuple(decoder))
+        return Separation(mask=mask, bottom=bottom, decoder=tuple(decoder))
 
 
-def sizes(width: float) -> list[int]:
-    """Channels of the bottom and of the six blocks up, coarse to fine."""
-    channels = widths.narrowed(CHANNELS, width)
+def upward_channels(width: float) -> list[int]:
+    """Return the channels of the bottom and of the six blocks up, coarse to fine."""
+    channels = widths.scale_channels(CHANNELS, width)
     return [channels[-1], *reversed(channels)]
 
 
-def width_of(shapes: Mapping[str, Sequence[int]], *, prefix: str) -> float:
-    """Width of a network in a state dict, from the shapes of its tensors, whose names begin with `prefix`.
+def read_width(shapes: Mapping[str, Sequence[int]], *, prefix: str) -> float:
+    """Return the width of a network in a state dict, from the shapes of its tensors, whose names begin with `prefix`.
 
     Raises `UserError` where no width gives these channels, `LookupError` where a block is missing.
     """
     layers = [f"contracting.{number}.conv2" for number in range(len(CHANNELS))] + ["last.conv2"]
-    found = [shapes[f"{prefix}{layer}.weight"][0] for layer in layers]
-    width = widths.width_giving(found, channels=(*CHANNELS, LAST))
+    channels = [shapes[f"{prefix}{layer}.weight"][0] for layer in layers]
+    width = widths.find_width(channels, channels=(*CHANNELS, LAST))
     if width is None:
-        raise UserError(f"its blocks have {', '.join(map(str, found))} channels, which no width of the U-Net gives")
+        raise UserError(f"its blocks have {', '.join(map(str, channels))} channels, which no width of the U-Net gives")
     return width

@@ -43,7 +43,7 @@ class UNetEncoder(Encoder):
         self.separates = sources
         self.crop_length = sample_count(crop_frames)
         self.network = unet.UNet(sources=sources, pooling=pooling, width=width, momentum=momentum)
-        self.embedding_size = sum(unet.sizes(width)) + sources * BINS
+        self.embedding_size = sum(unet.upward_channels(width)) + sources * BINS
 
     def forward(self, audio: Tensor) -> Tensor:
         """Encode audio (batch, samples) to float32 frames (batch, 816 x width + 256 x sources, frames).
@@ -94,4 +94,4 @@ def _magnitude(audio: Tensor) -> Tensor:
         )
     length = sample_count(-(-frames // SCALE) * SCALE)
     padded = functional.pad(audio, (0, length - audio.shape[-1]))
-    return spectrogram.spectrum(padded).abs()[:, None, :, :BINS]
+    return spectrogram.compute_stft(padded).abs()[:, None, :, :BINS]

@@ -1,25 +1,27 @@
-"""Networks of the published shape with fewer channels, and what a published file tells of its width."""
+"""Networks of the published shape with fewer channels, and the width of a published network from its channels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 FEWEST_CHANNELS = 4  # below this a narrowed network has too few filters to tell low from high
-MOST_DIGITS = 6  # of a width that is read from channels; two networks of these sizes differ long before
+MOST_DIGITS = 6  # of a width that is read from channels; networks of these sizes differ at fewer
 
 
-def narrowed(channels: Sequence[int], width: float) -> list[int]:
-    """Channels of a network's layers at a factor of `width`."""
+def scale_channels(channels: Sequence[int], width: float) -> list[int]:
+    """Multiply the channels of a network's layers by `width`, down to no fewer than four."""
     return [max(FEWEST_CHANNELS, round(size * width)) for size in channels]
 
 
-def width_giving(found: Sequence[int], *, channels: Sequence[int]) -> float | None:
-    """Width, a short decimal, at which layers of `channels` have the channels `found`; None if there is none."""
-    sized = list(zip(found, channels, strict=True))
-    least = max((count - 0.5) / size if count > FEWEST_CHANNELS else 0 for count, size in sized)
-    most = min((count + 0.5) / size for count, size in sized)
+def find_width(scaled: Sequence[int], *, channels: Sequence[int]) -> float | None:
+    """Return the width, a short decimal, at which layers of `channels` have `scaled` channels; None if no width fits."""
+    # bounds on the width from rounding in each layer
+    pairs = list(zip(scaled, channels, strict=True))
+    least = max((count - 0.5) / size if count > FEWEST_CHANNELS else 0 for count, size in pairs)
+    most = min((count + 0.5) / size for count, size in pairs)
+    # the shortest decimal near their middle
     for digits in range(MOST_DIGITS + 1):
         width = round((least + most) / 2, digits)
-        if width > 0 and narrowed(channels, width) == list(found):
+        if width > 0 and scale_channels(channels, width) == list(scaled):
             return width
     return None

@@ -43,7 +43,7 @@ def _train_trial(cell: EvaluationTask, trial: int) -> TrialResult:
     epochs = fit(alone)
     # both together, from these weights of the head
     joint = MapsModel(cell, trial)
-    joint.head.take_over(alone.head)
+    joint.head.initialise_from(alone.head)
     # a GPU need not hold both while the second learns
     del alone
     return evaluate_model(joint, epochs=epochs + fit(joint), clock=clock)

@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from workflow_scripts.configuration.compatibility import require_frames
 from workflow_scripts.features.frames import HOP
-from workflow_scripts.networks.heads import RegressionHead, stack_neighbours
 from workflow_scripts.networks.interfaces import Batch, Encoder, Worker
+from workflow_scripts.networks.regression_head import RegressionHead, stack_neighbours
 from workflow_scripts.workers._feature_options import FeatureOptions
 
 # A channel whose standard deviation is below this share of its root mean square (the tempogram's lag 0 is always 1)

@@ -55,7 +55,7 @@ class PredictiveCodingWorker(Worker):
         """Compute the InfoNCE loss of the batch, with newly drawn negatives and window."""
         require_later_frames(frames.shape[-1], steps=self.steps)
         if self.autoregressor is None:
-            latent, context = cpc.split(frames, self.context)
+            latent, context = cpc.split_context(frames, self.context)
         else:
             latent, context = frames, self.autoregressor(frames)
         latent, context = latent.transpose(1, 2), context.transpose(1, 2)

@@ -39,5 +39,5 @@ def separate(frames: Tensor, audio: Tensor, *, sources: int) -> Tensor:
     """
     # masks (batch, sources, frames, bins) on the mixture's complex spectrum, then back to samples
     masks = frames[:, -sources * spectrogram.BINS :].unflatten(1, (sources, spectrogram.BINS)).transpose(2, 3)
-    spectra = spectrogram.masked(spectrogram.spectrum(audio), masks)
-    return spectrogram.waveform(spectra.flatten(0, 1)).unflatten(0, (-1, sources))
+    spectra = spectrogram.apply_masks(spectrogram.compute_stft(audio), masks)
+    return spectrogram.invert_stft(spectra.flatten(0, 1)).unflatten(0, (-1, sources))

@@ -492,12 +492,12 @@ def test_layers_of_the_separating_networks_are_those_they_are_built_of(results: 
         "patch_side": transformer.v.patch_embed["proj"].kernel_size[0],
         "transformer_blocks": len(transformer.v.blocks),
         "mel_bands": spectrogram.mel_matrix().shape[1],
-        "spectrogram_window": spectrogram.spectrum(torch.zeros(1, sample_count(1))).shape[-1] * 2 - 2,
+        "spectrogram_window": spectrogram.compute_stft(torch.zeros(1, sample_count(1))).shape[-1] * 2 - 2,
         "spectrogram_hop": sample_count(2) - sample_count(1),
     }
     assert {name: line(results, name, {})["value"] for name in built} == built
     grid = [line(results, name, {})["value"] for name in ("patch_columns", "patch_rows")]
-    assert grid[0] * grid[1] == transformer.v.pos_embed.shape[1] - audio_spectrogram_transformer.SPECIAL
+    assert grid[0] * grid[1] == transformer.v.pos_embed.shape[1] - audio_spectrogram_transformer.SPECIAL_TOKENS
     assert line(results, "insertion_spacing", {})["value"] == np.diff(RECEIVING).mean()
     assert line(results, "sample_rate_khz", {"encoder": "unet"})["value"] == 16
 

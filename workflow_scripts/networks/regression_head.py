@@ -1,4 +1,4 @@
-"""The head that regresses frame features, and the targets of several neighbouring frames."""
+"""The head that regresses frame features, and targets of several neighbouring frames."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class RegressionHead(nn.Module):
 
 
 def stack_neighbours(target: Tensor, neighbours: int) -> Tensor:
-    """Targets of `neighbours` (odd) frames around each frame, zeros beyond the edges.
+    """Stack the targets of `neighbours` (odd) frames around each frame, with zeros beyond the edges.
 
     (batch, channels, frames) becomes (batch, channels x neighbours, frames), channel by channel, each in order of time
     (class `ContextualizedLoss` of the PASE code).

@@ -1,8 +1,8 @@
-"""Batch normalisation and layers that it follows.
+"""Batch normalisation, and layers that are followed by it.
 
-It takes off whatever their bias adds. While training, the bias's gradient is therefore zero, and is made exactly so: of
-the rounding errors in its place Adam would make steps of full length, and no two computations of one batch would give
-the same weights.
+Batch normalisation cancels the bias of the layer before it. While training, the gradient of the bias is therefore zero,
+and is set exactly to zero: of the rounding errors in its place Adam would make steps of full length, and no two
+computations of one batch would give the same weights.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class NormalisedLinear(nn.Linear):
 class BatchNorm1d(nn.BatchNorm1d):
     """Batch normalisation whose running variance is that of the batches, not the unbiased estimate from them.
 
-    So Keras has it behind a dense layer; behind convolutions it has torch's way. In small batches the two differ much.
+    Keras does so behind a dense layer; behind convolutions it does as torch. In small batches the two differ much.
     """
 
     def forward(self, values: Tensor) -> Tensor:
@@ -58,6 +58,7 @@ class BatchNorm1d(nn.BatchNorm1d):
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         assert self.momentum is not None
+        # running statistics, from the biased variance
         with torch.no_grad():
             variance, mean = torch.var_mean(values.float(), dim=0, correction=0)
             self.running_mean.lerp_(mean, self.momentum)
@@ -67,7 +68,7 @@ class BatchNorm1d(nn.BatchNorm1d):
 
 
 def _without_gradient(layer: nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d | nn.Linear) -> Tensor:
-    """The bias, while training with a gradient of exactly zero."""
+    """Return the bias, while training with a gradient of exactly zero."""
     bias = layer.bias
     assert bias is not None
     return bias.detach() + 0 * bias if layer.training else bias
