@@ -14,7 +14,7 @@ def scale_channels(channels: Sequence[int], width: float) -> list[int]:
 
 
 def find_width(scaled: Sequence[int], *, channels: Sequence[int]) -> float | None:
-    """Return the width, a short decimal, at which layers of `channels` have `scaled` channels; None if no width fits."""
+    """Return the width, a short decimal, at which layers of `channels` have `scaled` channels; None if none fits."""
     # bounds on the width from rounding in each layer
     pairs = list(zip(scaled, channels, strict=True))
     least = max((count - 0.5) / size if count > FEWEST_CHANNELS else 0 for count, size in pairs)
