@@ -107,7 +107,7 @@ def test_defects_end_in_the_quarantine(tmp_path):
 
 
 def test_few_singers_pause_and_bass_and_drums_always_sound():
-    songs = twin._songs(TwinOptions(clips=200, clip_seconds=1.0))
+    songs = twin._draw_songs(TwinOptions(clips=200, clip_seconds=1.0))
     sources = [set(song.arrangement.sources) for song in songs]
     assert all({"bass", "drums", "other"} <= found for found in sources)
     assert 0.01 < np.mean(["vocals" not in found for found in sources]) < 0.12

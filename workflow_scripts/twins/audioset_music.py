@@ -24,14 +24,15 @@ from workflow_scripts.synthesis.write import ClipRecipe, ClipSpec, add_defects, 
 MUSIC, SPEECH, GUITAR = "/m/04rlf", "/m/09x0r", "/m/0342h"
 #: list and its share of the segments; the real shares are 1 %, 1 % and 98 %
 LISTS = (("eval_segments", 0.02), ("balanced_train_segments", 0.02), ("unbalanced_train_segments", 0.96))
-ABSENT = 0.05  # music segments without a file, as share of those with one
+ABSENT = 0.05  # music segments without a file, relative to those with one
 SPOKEN = 0.03  # segments that are not music but have a file
-SOUND_EFFECTS = (120, 121, 122, 123, 124, 125, 126, 127)  # General MIDI: fret noise, breath, sea, bird, telephone, ...
+#: programs of General MIDI: fret noise, breath, sea, bird, telephone, ...
+SOUND_EFFECTS = (120, 121, 122, 123, 124, 125, 126, 127)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
-    """One row of a list, and whether its audio is there."""
+    """One row of a list, and whether its audio exists."""
 
     number: int
     ytid: str
@@ -56,13 +57,13 @@ class Effects:
 
 def write(root: Path, twin: TwinOptions) -> None:
     """Write the twin below `root`; equal options give equal files. `twin.clips` Music clips have audio."""
-    segments = _segments(twin)
+    segments = _draw_segments(twin)
     _write_lists(root, segments, twin)
     present = [segment for segment in segments if segment.present]
     clips = [
         ClipSpec(
             path=f"clips/{segment.number // 1000:03d}/{segment.ytid}_{segment.start * 1000}.ogg",
-            recipe=_recipe(make_rng(twin, "style", segment.number)) if MUSIC in segment.labels else Effects(),
+            recipe=_draw_recipe(make_rng(twin, "style", segment.number)) if MUSIC in segment.labels else Effects(),
             seed=derive_seed(twin, "audioset", segment.number),
         )
         for segment in present
@@ -70,7 +71,7 @@ def write(root: Path, twin: TwinOptions) -> None:
     write_clips(root, add_defects(clips, twin), seconds=twin.clip_seconds, total=len(clips))
 
 
-def _segments(twin: TwinOptions) -> list[Segment]:
+def _draw_segments(twin: TwinOptions) -> list[Segment]:
     rng = make_rng(twin, "segments")
     kinds = [
         *[((MUSIC,), True)] * twin.clips,
@@ -82,7 +83,7 @@ def _segments(twin: TwinOptions) -> list[Segment]:
     return [
         Segment(
             number=i,
-            ytid=_ytid(twin.seed, i),
+            ytid=_make_ytid(twin.seed, i),
             start=10 * int(rng.integers(0, 40)),
             labels=(*labels, GUITAR) if labels == (MUSIC,) and rng.random() < 0.3 else labels,
             present=present,
@@ -91,15 +92,15 @@ def _segments(twin: TwinOptions) -> list[Segment]:
     ]
 
 
-def _ytid(seed: int, number: int) -> str:
-    """Eleven letters, digits, minus or underscore; every fiftieth starts with a minus, a trap for readers."""
+def _make_ytid(seed: int, number: int) -> str:
+    """Make an id of eleven letters, digits, minus or underscore; every fiftieth starts with a minus to test readers."""
     digest = hashlib.blake2b(f"{seed} {number}".encode(), digest_size=9).digest()
     ytid = base64.urlsafe_b64encode(digest).decode()[:11]
     return f"-{ytid[1:]}" if number % 50 == 0 else ytid
 
 
-def _recipe(rng: np.random.Generator) -> ClipRecipe:
-    """A third each of ensembles, genres and dances; none of the songs occurs in another twin."""
+def _draw_recipe(rng: np.random.Generator) -> ClipRecipe:
+    """Draw an ensemble, a genre or a dance, equally likely; none of the songs occurs in another twin."""
     kind = rng.integers(3)
     if kind == 0:
         sounding = rng.permutation(list(OPENMIC))[: rng.integers(1, 5)].tolist()

@@ -1,4 +1,4 @@
-"""Twin of McGill Billboard: songs in the styles of the charts, and an index with slots that share a song or have none.
+"""Twin of McGill Billboard: songs in the styles of the charts, and an index whose slots share a song or have none.
 
 Layout: `billboard-2.0-index.csv` and `audio/<decade>s/<Artist>/<Title>/audio.mp3`.
 """
@@ -19,9 +19,9 @@ from workflow_scripts.synthesis.write import ClipSpec, add_defects, derive_seed,
 COLUMNS = ("id", "chart_date", "target_rank", "actual_rank", "title", "artist", "peak_rank", "weeks_on_chart")
 STYLES = ("pop", "rock", "soul", "country", "disco", "funk", "blues", "folk")
 YEARS = (1958, 1992)  # of the charts
-ABSENT = 0.05  # songs without audio, as share of those with it; users have about half
-AGAIN = 0.2  # slots filled by a song that fills another: 890 slots hold 740 songs
-UNNAMED = 0.46  # slots that were never annotated, as share of the others: 410 to 890
+ABSENT = 0.05  # songs without audio, relative to those with it; users have about half
+REPEATED = 0.2  # slots filled by a song that fills another: 890 slots hold 740 songs
+UNANNOTATED = 0.46  # slots that were never annotated, relative to the others: 410 to 890
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +37,12 @@ class Song:
 
 def write(root: Path, twin: TwinOptions) -> None:
     """Write the twin below `root`; equal options give equal files. `twin.clips` songs have audio."""
-    songs = _songs(twin)
+    songs = _draw_songs(twin)
     _write_index(root, songs, make_rng(twin, "slots"))
     clips = [
         ClipSpec(
             path=f"audio/{song.year // 10 * 10}s/{song.artist}/{song.title}/audio.mp3",
-            recipe=_recipe(make_rng(twin, "style", song.number)),
+            recipe=_draw_recipe(make_rng(twin, "style", song.number)),
             seed=derive_seed(twin, "billboard", song.number),
         )
         for song in songs
@@ -51,11 +51,11 @@ def write(root: Path, twin: TwinOptions) -> None:
     write_clips(root, add_defects(clips, twin), seconds=twin.clip_seconds, total=len(clips))
 
 
-def _recipe(rng: np.random.Generator) -> Arrangement:
+def _draw_recipe(rng: np.random.Generator) -> Arrangement:
     return arrange(rng, str(rng.choice(STYLES)))
 
 
-def _songs(twin: TwinOptions) -> list[Song]:
+def _draw_songs(twin: TwinOptions) -> list[Song]:
     rng = make_rng(twin, "songs")
     absent = max(1, round(ABSENT * twin.clips))
     return [
@@ -73,9 +73,9 @@ def _songs(twin: TwinOptions) -> list[Song]:
 
 
 def _write_index(root: Path, songs: list[Song], rng: np.random.Generator) -> None:
-    again = rng.integers(0, len(songs), max(1, round(AGAIN * len(songs)))).tolist()
-    named = [*songs, *(songs[i] for i in again)]
-    slots: list[Song | None] = [*named, *[None] * max(1, round(UNNAMED * len(named)))]
+    repeated = rng.integers(0, len(songs), max(1, round(REPEATED * len(songs)))).tolist()
+    annotated = [*songs, *(songs[i] for i in repeated)]
+    slots: list[Song | None] = [*annotated, *[None] * max(1, round(UNANNOTATED * len(annotated)))]
     rows: list[list[object]] = [list(COLUMNS)]
     for slot, place in enumerate(rng.permutation(len(slots)).tolist(), start=1):
         song, rank = slots[place], int(rng.integers(1, 100))

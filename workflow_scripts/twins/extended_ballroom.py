@@ -36,7 +36,7 @@ COUNTS = {
     "Wcswing": 23,
 }
 REPEATED = 0.12  # share of tracks that repeat an earlier one: 4,180 tracks form 3,727 groups
-#: the real set's marks: 487 exact, 514 version, 32 time, 24 karaoke
+#: kinds of repetition and their shares; the real set marks 487 exact, 514 version, 32 time, 24 karaoke
 KINDS, WEIGHTS = ("exact", "version", "time", "karaoke"), (0.45, 0.47, 0.05, 0.03)
 
 
@@ -51,42 +51,43 @@ class Track:
 
 def write(root: Path, twin: TwinOptions) -> None:
     """Write the twin below `root`; equal options give equal files."""
-    tracks = _tracks(twin)
+    tracks = _draw_tracks(twin)
     rng = make_rng(twin, "titles")
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', "<ballroom>"]
     for dance in COUNTS:
         own = [track for track in tracks if track.recipe.dance == dance]
         if own:
-            lines += [f"  <{dance}>", *(_element(track, rng) for track in own), f"  </{dance}>"]
+            lines += [f"  <{dance}>", *(_format_song(track, rng) for track in own), f"  </{dance}>"]
     write_text(root / NAME, "\n".join([*lines, "</ballroom>", ""]))
     clips = [
         ClipSpec(
             path=f"{track.recipe.dance}/{track.song}.mp3",
             recipe=track.recipe,
             # an exact repetition is the same recording: the same random numbers
-            seed=derive_seed(twin, "ballroom", _recording(track)),
+            seed=derive_seed(twin, "ballroom", _recording_of(track)),
         )
         for track in tracks
     ]
     write_clips(root, add_defects(clips, twin), seconds=twin.clip_seconds, total=len(clips))
 
 
-def _recording(track: Track) -> int:
+def _recording_of(track: Track) -> int:
     return track.repeats[1] if track.repeats and track.repeats[0] == "exact" else track.song
 
 
-def _tracks(twin: TwinOptions) -> list[Track]:
+def _draw_tracks(twin: TwinOptions) -> list[Track]:
     rng = make_rng(twin, "tracks")
     tracks: list[Track] = []
-    song = 100_601  # the real ids start there and leave gaps
-    for dance, count in _counts(twin.clips).items():
+    # the real ids start there and leave gaps
+    song = 100_601
+    for dance, count in _count_clips(twin.clips).items():
         originals: list[Track] = []
         for _ in range(count):
             repeated = bool(originals) and rng.random() < REPEATED
             track = (
-                _repetition(rng, song, originals[rng.integers(len(originals))])
+                _draw_repetition(rng, song, originals[rng.integers(len(originals))])
                 if repeated
-                else Track(song=song, recipe=_new(rng, dance, song), repeats=None)
+                else Track(song=song, recipe=_draw_recipe(rng, dance, song), repeats=None)
             )
             if not repeated:
                 originals.append(track)
@@ -95,8 +96,8 @@ def _tracks(twin: TwinOptions) -> list[Track]:
     return tracks
 
 
-def _counts(clips: int) -> dict[str, int]:
-    """Clips of each dance in the real proportions (largest remainders), one at least while there are enough."""
+def _count_clips(clips: int) -> dict[str, int]:
+    """Count the clips of each dance in the real proportions (largest remainders), at least one if there are enough."""
     total = sum(COUNTS.values())
     exact = {dance: clips * count / total for dance, count in COUNTS.items()}
     counts = {dance: max(int(share), 1 if clips >= len(COUNTS) else 0) for dance, share in exact.items()}
@@ -107,13 +108,13 @@ def _counts(clips: int) -> dict[str, int]:
     return counts
 
 
-def _new(rng: np.random.Generator, dance: str, song: int) -> DanceRecipe:
+def _draw_recipe(rng: np.random.Generator, dance: str, song: int) -> DanceRecipe:
     seed = int(rng.integers(2**31))
     return DanceRecipe(dance, round(tempo_at_quantile(dance, rng.random()), 1), song_seed=seed, band_seed=seed + song)
 
 
-def _repetition(rng: np.random.Generator, song: int, original: Track) -> Track:
-    """The same recording, another band's version, another tempo, or no singer."""
+def _draw_repetition(rng: np.random.Generator, song: int, original: Track) -> Track:
+    """Draw a repetition: the same recording, another band's version, another tempo, or no singer."""
     kind, recipe = str(rng.choice(KINDS, p=WEIGHTS)), original.recipe
     tempo = recipe.beats_per_minute
     if kind == "version":
@@ -132,7 +133,7 @@ def _repetition(rng: np.random.Generator, song: int, original: Track) -> Track:
     return Track(song=song, recipe=recipe, repeats=(kind, original.song))
 
 
-def _element(track: Track, rng: np.random.Generator) -> str:
+def _format_song(track: Track, rng: np.random.Generator) -> str:
     attributes = {
         "album": names.invent_title(rng),
         "artist": names.invent_artist(rng),

@@ -18,8 +18,9 @@ from workflow_scripts.synthesis.write import ClipSpec, add_defects, derive_seed,
 
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 PER_GENRE = 100  # files of the real set, faulty ones included
-FAULTY = 0.075  # files that the fault filter leaves out, as share of the others: 70 to 930
-BROKEN = ("jazz", "jazz.00054")  # not readable in the copy that circulates; the list has it in training
+FAULTY = 0.075  # files that the fault filter leaves out, relative to the others: 70 to 930
+#: unreadable in the copy that circulates; the list has it in training
+BROKEN = ("jazz", "jazz.00054")
 
 
 def write(root: Path, twin: TwinOptions) -> None:
@@ -28,7 +29,7 @@ def write(root: Path, twin: TwinOptions) -> None:
     Raises `UserError` for more clips than the real list has.
     """
     rng = make_rng(twin, "clips")
-    listed, faulty = _clips(_listed(rng, twin), twin), _clips(_faulty(rng, twin), twin)
+    listed, faulty = _specify(_draw_listed(rng, twin), twin), _specify(_draw_faulty(rng, twin), twin)
     clips = [*add_defects(listed, twin), *faulty]
     write_clips(root, clips, seconds=twin.clip_seconds, total=len(clips))
     if twin.defects:
@@ -37,7 +38,7 @@ def write(root: Path, twin: TwinOptions) -> None:
             temporary.write_bytes(bytes(1000))  # no header, no sound
 
 
-def _clips(names: list[tuple[str, str]], twin: TwinOptions) -> list[ClipSpec]:
+def _specify(names: list[tuple[str, str]], twin: TwinOptions) -> list[ClipSpec]:
     return [
         ClipSpec(
             path=f"genres/{genre}/{clip}.wav",
@@ -48,11 +49,11 @@ def _clips(names: list[tuple[str, str]], twin: TwinOptions) -> list[ClipSpec]:
     ]
 
 
-def _listed(rng: np.random.Generator, twin: TwinOptions) -> list[tuple[str, str]]:
-    """Genre and name of listed clips, at any number in the list's proportions of genre and split."""
+def _draw_listed(rng: np.random.Generator, twin: TwinOptions) -> list[tuple[str, str]]:
+    """Draw genre and name of listed clips, at any number in the list's proportions of genre and split."""
     table = read_list()
     if twin.defects:
-        table = table[table["clip"] != BROKEN[1]]  # written besides
+        table = table[table["clip"] != BROKEN[1]]  # written separately
     if twin.clips > len(table):
         raise UserError(f"the twin of gtzan has at most {len(table)} clips, those of the real list, not {twin.clips}")
     order = rng.permutation(len(table))
@@ -63,7 +64,7 @@ def _listed(rng: np.random.Generator, twin: TwinOptions) -> list[tuple[str, str]
     return sorted(zip(chosen["genre"], chosen["clip"], strict=True))
 
 
-def _faulty(rng: np.random.Generator, twin: TwinOptions) -> list[tuple[str, str]]:
+def _draw_faulty(rng: np.random.Generator, twin: TwinOptions) -> list[tuple[str, str]]:
     listed = set(read_list()["clip"])
     names = [(genre, f"{genre}.{i:05d}") for genre in GENRES for i in range(PER_GENRE)]
     faulty = [(genre, name) for genre, name in names if name not in listed]

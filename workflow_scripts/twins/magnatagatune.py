@@ -61,14 +61,14 @@ SHARES = {
     "indian": 0.06,
     "weird": 0.05,
 }
-SPLITS, SPLIT_SHARES = (
-    ("0123456789ab", "c", "def"),
-    (0.70, 0.12, 0.18),
-)  # real: 0.72, 0.07, 0.21; a twin's few need some
-SONGS_PER_ALBUM, CLIPS_PER_SONG = 2, 4  # at most; the real set has 4.8 clips a song, a small twin needs more songs
+SPLITS = ("0123456789ab", "c", "def")
+# The real shares are 0.72, 0.07 and 0.21; with the few clips of a twin each split needs some.
+SPLIT_SHARES = (0.70, 0.12, 0.18)
+# At most. The real set has 4.8 clips a song; a small twin needs more songs.
+SONGS_PER_ALBUM, CLIPS_PER_SONG = 2, 4
 PARTS = 12  # of 29 s, from which a song's clips are taken
-UNTAGGED = 0.06  # share of clips without a common tag (real: 16 % of those to be validated, 19 % of the tested)
-FIRST_ID = 60_000  # the real ids end below: the loader knows some of those to be bad or left out
+UNTAGGED = 0.06  # share of clips without a common tag (real: 16 % of the validation split, 19 % of the test split)
+FIRST_ID = 60_000  # the real ids are below, and the loader excludes some of them
 SLOW, FAST = 80.0, 130.0  # beats per minute
 #: real rows: the files are empty in every copy
 BAD = {
@@ -78,7 +78,7 @@ BAD = {
     "le_petit_rien_xiveme_ordre_couperin-88-117.mp3",
 }
 
-#: tags of whoever plays
+#: tags of a player
 _PLAYER_TAGS: dict[str, tuple[str, ...]] = {
     "acoustic guitar": ("guitar", "acoustic guitar"),
     "electric guitar": ("guitar", "electric guitar"),
@@ -118,13 +118,13 @@ _STYLE_TAGS: dict[str, tuple[str, ...]] = {
 }
 _SUNG = ("vocal", "vocals", "voice", "singing")
 _NOT_SUNG = ("no vocals", "no vocal", "no voice", "instrumental")
-#: true of anything; what an untagged clip may have
+#: tags that are true of anything, for clips without a common tag
 _RARE = ("world", "airy", "different", "modern", "not english", "calm")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Album:
-    """One album, all of which lies in one folder."""
+    """One album, in one folder."""
 
     artist: str
     title: str
@@ -154,7 +154,7 @@ class Clip:
 
 def write(root: Path, twin: TwinOptions) -> None:
     """Write the twin below `root`; equal options give equal files. `twin.clips` clips have audio."""
-    clips = _clips(twin)
+    clips = _draw_clips(twin)
     _write_tables(root, clips, bad=BAD if twin.defects else {})
     to_write = [
         ClipSpec(path=clip.path, recipe=clip.song.arrangement, seed=derive_seed(twin, "magnatagatune", clip.number))
@@ -167,7 +167,7 @@ def write(root: Path, twin: TwinOptions) -> None:
 
 
 def tags_of(arrangement: Arrangement) -> frozenset[str]:
-    """All tags that hold for a track, by what sounds in it."""
+    """Return all tags that hold for a track, by its instruments, style and tempo."""
     tempo, players = arrangement.beats_per_minute, arrangement.players
     driven = arrangement.drums and any(name in ("distorted guitar", "synth") for name in players)
     gentle = not arrangement.drums and tempo < SLOW
@@ -188,38 +188,38 @@ def tags_of(arrangement: Arrangement) -> frozenset[str]:
     return frozenset(held | {tag for name in players for tag in _PLAYER_TAGS.get(name, ())})
 
 
-def _clips(twin: TwinOptions) -> list[Clip]:
-    """Album by album, song by song, in order of their ids, as the real ids run.
+def _draw_clips(twin: TwinOptions) -> list[Clip]:
+    """Draw clips album by album, song by song, in the order of their ids, as in the real set.
 
     Splits, and styles within each, are filled evenly, so that a twin of some hundred clips lacks none.
     """
     rng = make_rng(twin, "songs")
-    found: list[Clip] = []
+    clips: list[Clip] = []
     placed = np.zeros((len(SPLITS), len(SHARES)))  # clips
     number, albums = FIRST_ID, 0
-    while len(found) < twin.clips:
-        split = _emptiest(placed.sum(axis=1), SPLIT_SHARES)
-        album = _album(rng, albums + 1, folders=SPLITS[split])
+    while len(clips) < twin.clips:
+        split = _most_lacking(placed.sum(axis=1), SPLIT_SHARES)
+        album = _invent_album(rng, albums + 1, folders=SPLITS[split])
         for track in range(1, int(rng.integers(1, SONGS_PER_ALBUM + 1)) + 1):
-            style = _emptiest(placed[split], tuple(SHARES.values()))
+            style = _most_lacking(placed[split], tuple(SHARES.values()))
             title, arrangement = names.invent_title(rng), arrange(rng, list(SHARES)[style])
-            parts = np.sort(rng.permutation(PARTS)[: rng.integers(1, CLIPS_PER_SONG + 1)])[: twin.clips - len(found)]
+            parts = np.sort(rng.permutation(PARTS)[: rng.integers(1, CLIPS_PER_SONG + 1)])[: twin.clips - len(clips)]
             for part in parts.tolist():
                 number += int(rng.integers(1, 5))
                 song = Song(album=album, track=track, title=title, arrangement=arrangement)
-                found.append(_clip(rng, number, song, start=29 * part))
+                clips.append(_draw_clip(rng, number, song, start=29 * part))
             placed[split, style] += len(parts)
         albums += 1
-    return found
+    return clips
 
 
-def _emptiest(counts: np.ndarray, shares: tuple[float, ...]) -> int:
-    """Which lacks most of its share, once all are one larger; the first of several."""
-    wanted = np.array(shares) / sum(shares)
-    return int(np.argmax(wanted * (counts.sum() + 1) - counts))
+def _most_lacking(counts: np.ndarray, shares: tuple[float, ...]) -> int:
+    """Return the index that lacks most of its share once all counts are one larger; the first of several."""
+    target = np.array(shares) / sum(shares)
+    return int(np.argmax(target * (counts.sum() + 1) - counts))
 
 
-def _album(rng: np.random.Generator, number: int, *, folders: str) -> Album:
+def _invent_album(rng: np.random.Generator, number: int, *, folders: str) -> Album:
     return Album(
         artist=names.invent_artist(rng),
         title=f"{names.invent_title(rng)} No. {number}",  # invented names repeat; a path must not
@@ -227,8 +227,8 @@ def _album(rng: np.random.Generator, number: int, *, folders: str) -> Album:
     )
 
 
-def _clip(rng: np.random.Generator, number: int, song: Song, *, start: int) -> Clip:
-    words = "-".join(map(_in_a_path, (song.album.artist, song.album.title, f"{song.track:02d}", song.title)))
+def _draw_clip(rng: np.random.Generator, number: int, song: Song, *, start: int) -> Clip:
+    words = "-".join(map(_to_path_name, (song.album.artist, song.album.title, f"{song.track:02d}", song.title)))
     tags = tags_of(song.arrangement)
     if rng.random() < UNTAGGED:
         tags = frozenset(rng.choice(_RARE, size=2, replace=False).tolist())
@@ -237,8 +237,8 @@ def _clip(rng: np.random.Generator, number: int, song: Song, *, start: int) -> C
     )
 
 
-def _in_a_path(text: str) -> str:
-    """Small letters; a blank and each letter that is none becomes an underscore."""
+def _to_path_name(text: str) -> str:
+    """Convert to lower case, with an underscore for each blank and special character."""
     return re.sub(r"[^a-z0-9]", "_", text.lower())
 
 
@@ -247,15 +247,15 @@ def _write_tables(root: Path, clips: list[Clip], *, bad: dict[int, str]) -> None
     annotations += [(number, path, frozenset(("slow",))) for number, path in bad.items()]
     rows: list[list[object]] = [["clip_id", *TAGS, "mp3_path"]]
     rows += [[number, *(int(tag in tags) for tag in TAGS), path] for number, path, tags in sorted(annotations)]
-    write_text(root / "annotations_final.csv", _table(rows))
+    write_text(root / "annotations_final.csv", _format_tsv(rows))
     info: list[list[object]] = [list(INFO)]
     for clip in clips:
         song, album, url = clip.song, clip.song.album, "http://example.org/album"
         about = (song.track, song.title, album.artist, album.title, url)
         info.append([clip.number, *about, clip.start, clip.start + 29, f"{url}/song.mp3", clip.path])
-    write_text(root / "clip_info_final.csv", _table(info))
+    write_text(root / "clip_info_final.csv", _format_tsv(info))
 
 
-def _table(rows: list[list[object]]) -> str:
-    """Tab-separated, every field quoted."""
+def _format_tsv(rows: list[list[object]]) -> str:
+    """Format rows separated by tabs, every field quoted."""
     return "".join("\t".join('"' + str(cell).replace('"', '""') + '"' for cell in row) + "\n" for row in rows)

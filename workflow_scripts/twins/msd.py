@@ -1,8 +1,8 @@
-"""Twin of the Million Song Dataset's previews: tags of Last.fm, derived from what was composed.
+"""Twin of the Million Song Dataset's previews: tags of Last.fm, derived from the composition.
 
 Tags that name an opinion or a decade (sexy, 80s) stand for a style or an instrument here, so that they are true by
 construction too. Layout: `<digit>/<digit>/<7digital id>.clip.mp3`, the tables of split and tags, and the pickle that
-leads from track to preview.
+maps tracks to previews.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ STYLES = (
 )  # fmt: skip
 #: table and its share of the tracks; the real shares are 83 %, 5 % and 12 %
 TABLES = (("train_gt_msd.tsv", 0.7), ("val_gt_msd.tsv", 0.12), ("test_gt_msd.tsv", 0.18))
-ABSENT = 0.05  # tracks without a file, as share of those with one
+ABSENT = 0.05  # tracks without a file, relative to those with one
 LETTERS, HEXADECIMAL = list("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), list("0123456789ABCDEF")
 
 #: tags of a style
@@ -58,7 +58,7 @@ _STYLE_TAGS: dict[str, tuple[str, ...]] = {
     "new age": ("easy listening",),
     "weird": ("experimental",),
 }
-#: tags of an instrument within a style: who plays makes the decade and the kind
+#: tags of an instrument within a style: players decide decade and subgenre
 _PLAYED: dict[tuple[str, str], tuple[str, ...]] = {
     ("rock", "organ"): ("classic rock", "60s", "oldies"),
     ("rock", "piano"): ("classic rock", "Progressive rock"),
@@ -74,7 +74,7 @@ _GUITARS = ("acoustic guitar", "electric guitar", "distorted guitar")
 
 @dataclass(frozen=True, kw_only=True)
 class Track:
-    """One row of a table, and the preview it leads to; without audio if `present` is false."""
+    """One row of a table, and its preview; without audio if `present` is false."""
 
     track: str
     preview: str
@@ -84,7 +84,7 @@ class Track:
 
 def write(root: Path, twin: TwinOptions) -> None:
     """Write the twin below `root`; equal options give equal files. `twin.clips` tracks have audio."""
-    tracks = _tracks(twin)
+    tracks = _draw_tracks(twin)
     _write_lists(root, tracks, twin)
     clips = [
         ClipSpec(
@@ -99,7 +99,7 @@ def write(root: Path, twin: TwinOptions) -> None:
 
 
 def tags_of(arrangement: Arrangement) -> frozenset[str]:
-    """All tags that hold for a track, by what sounds in it."""
+    """Return all tags that hold for a track, by its style and instruments."""
     players, tempo, major = arrangement.players, arrangement.beats_per_minute, arrangement.scale == "major"
     gentle = not arrangement.drums
     rules = {
@@ -118,14 +118,14 @@ def tags_of(arrangement: Arrangement) -> frozenset[str]:
     return frozenset(held.union(*(_PLAYED.get((arrangement.style, name), ()) for name in players)))
 
 
-def _tracks(twin: TwinOptions) -> list[Track]:
+def _draw_tracks(twin: TwinOptions) -> list[Track]:
     rng = make_rng(twin, "tracks")
     count = twin.clips + max(1, round(ABSENT * twin.clips))
     previews = rng.choice(9_000_000, size=count, replace=False) + 100_000  # the real numbers have up to seven digits
     styles = rng.permutation(count) % len(STYLES)  # every style equally often
     return [
         Track(
-            track=_name(rng, i),
+            track=_draw_name(rng, i),
             preview=str(preview),
             arrangement=arrange(rng, STYLES[style]),
             present=i < twin.clips,
@@ -134,8 +134,8 @@ def _tracks(twin: TwinOptions) -> list[Track]:
     ]
 
 
-def _name(rng: np.random.Generator, number: int) -> str:
-    """TR, five letters, eleven hexadecimal digits, of which the last five count: no two are equal."""
+def _draw_name(rng: np.random.Generator, number: int) -> str:
+    """Draw TR, five letters and eleven hexadecimal digits, of which the last five count up: no two are equal."""
     letters, digits = rng.choice(LETTERS, 5), rng.choice(HEXADECIMAL, 2)
     return f"TR{''.join(letters)}128F{''.join(digits)}{number:05X}"
 
@@ -147,16 +147,16 @@ def _write_lists(root: Path, tracks: list[Track], twin: TwinOptions) -> None:
     parts = [named[first:last] for first, last in zip([0, *bounds[:-1]], bounds, strict=True)]
     previews = {track.track: track.preview for track in tracks}
     if twin.defects:  # two names of one preview, in training and test, as the real table has some
-        name, original = _name(make_rng(twin, "again"), len(tracks)), parts[0][0][1]
+        name, original = _draw_name(make_rng(twin, "again"), len(tracks)), parts[0][0][1]
         parts[2].append((name, original))
         previews[name] = original.preview
     for (table, _), rows in zip(TABLES, parts, strict=True):
-        lines = [f"{name}\t{json.dumps(_vector(track.arrangement))}\n" for name, track in rows]
+        lines = [f"{name}\t{json.dumps(_tag_vector(track.arrangement))}\n" for name, track in rows]
         write_text(root / table, "".join(lines))
     with written_atomically(root / "MSD_id_to_7D_id.pkl") as temporary:
-        temporary.write_bytes(pickle.dumps(previews, protocol=2))  # the last that Python 2 knows
+        temporary.write_bytes(pickle.dumps(previews, protocol=2))  # the last of Python 2
 
 
-def _vector(arrangement: Arrangement) -> list[float]:
+def _tag_vector(arrangement: Arrangement) -> list[float]:
     held = tags_of(arrangement)
     return [float(tag in held) for tag in TAGS]

@@ -1,7 +1,7 @@
-"""Twin of MUSDB18: songs with singers, bass and drums, of which every stem is known since each is rendered on its own.
+"""Twin of MUSDB18: songs with singers, bass and drums, whose stems are known since each is rendered on its own.
 
 Layout: `train/Artist - Title.stem.mp4` and the same in `test`, five audio streams each. The songs that validate have
-the real names, by which they are told from the others. Singers pause all through some songs, as in the real set.
+the real names, by which the loader finds them. Some songs have no singer, as in the real set.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ INSTRUMENTAL = 0.05  # share of songs without a singer
 
 @dataclass(frozen=True, kw_only=True)
 class Song:
-    """One song: its folder, its name, and what sounds in it."""
+    """One song: its folder, its name and its arrangement."""
 
     folder: str
     name: str
@@ -41,19 +41,19 @@ def write(root: Path, twin: TwinOptions) -> None:
 
     Where defects are asked for, one song more of each kind is truncated or silent.
     """
-    songs = _songs(twin)
+    songs = _draw_songs(twin)
     for song in track(songs, description=f"rendering {root.name}", total=len(songs)):
-        content = _encoded(_rendered(song, twin))
+        content = _encode(_render_stems(song, twin))
         _write(root, song, content)
     if twin.defects:
         silence = np.zeros(round(twin.clip_seconds * SAMPLE_RATE), np.float32)
-        _write(root, replace(songs[0], name="Silent Tide - Nothing"), _encoded(dict.fromkeys(STREAMS, silence)))
-        truncated = _encoded(_rendered(songs[0], twin))
+        _write(root, replace(songs[0], name="Silent Tide - Nothing"), _encode(dict.fromkeys(STREAMS, silence)))
+        truncated = _encode(_render_stems(songs[0], twin))
         _write(root, replace(songs[0], name="Silent Tide - Half"), truncated[: len(truncated) // 3])
 
 
-def _songs(twin: TwinOptions) -> list[Song]:
-    """Songs in order; of three or more at least one validates and one tests."""
+def _draw_songs(twin: TwinOptions) -> list[Song]:
+    """Draw songs in order; of three or more at least one validates and one tests."""
     rng = make_rng(twin, "songs")
     few = min(1, twin.clips // 3)
     test = max(few, round(SHARES["test"] * twin.clips))
@@ -67,12 +67,12 @@ def _songs(twin: TwinOptions) -> list[Song]:
             else f"{names.invent_artist(rng)} - {names.invent_title(rng)} No. {number + 1}"
         )
         folder = "test" if number >= twin.clips - test else "train"
-        songs.append(Song(folder=folder, name=name, arrangement=_arranged(rng)))
+        songs.append(Song(folder=folder, name=name, arrangement=_draw_arrangement(rng)))
     return songs
 
 
-def _arranged(rng: np.random.Generator) -> Arrangement:
-    """A song with bass, drums, at least one other player and, nearly always, a singer."""
+def _draw_arrangement(rng: np.random.Generator) -> Arrangement:
+    """Draw an arrangement with bass, drums, at least one other player and, nearly always, a singer."""
     arrangement = arrange(rng, str(rng.choice(STYLES)))
     others = tuple(name for name in arrangement.players if name not in VOICES) or ("electric guitar",)
     singers = arrangement.voices or (str(rng.choice(["female voice", "male voice"])),)
@@ -80,15 +80,15 @@ def _arranged(rng: np.random.Generator) -> Arrangement:
     return replace(arrangement, players=(*(singers if sung else ()), *others), bass=True, drums=True)
 
 
-def _rendered(song: Song, twin: TwinOptions) -> dict[str, np.ndarray]:
-    """Stems of a song, float32 (samples,)."""
+def _render_stems(song: Song, twin: TwinOptions) -> dict[str, np.ndarray]:
+    """Render the stems of a song, float32 (samples,)."""
     rng = make_rng(twin, "musdb18", song.name)
     piece = song.arrangement(rng, seconds=twin.clip_seconds)
     return Renderer().render_stems(piece, song.arrangement.sources, seconds=twin.clip_seconds, rng=rng)
 
 
-def _encoded(stems: dict[str, np.ndarray]) -> bytes:
-    """The mixture and each stem in the order of the streams; a source that does not sound is silence."""
+def _encode(stems: dict[str, np.ndarray]) -> bytes:
+    """Encode the mixture and each stem in the order of the streams; a source without notes is silence."""
     mixture = np.sum(list(stems.values()), axis=0)
     ordered = [stems.get(name, np.zeros_like(mixture)) for name in sorted(STREAMS, key=STREAMS.__getitem__)]
     return encode_stems([mixture, *ordered], sample_rate=SAMPLE_RATE)

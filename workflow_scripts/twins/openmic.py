@@ -1,6 +1,6 @@
-"""Twin of OpenMIC-2018: ensembles of one to three of the twenty instruments, of which about two are revealed per clip.
+"""Twin of OpenMIC-2018: ensembles of one to three of the twenty instruments, with about two labels per clip.
 
-As in the real set each clip is asked about a few instruments only, some of which do not sound (strong negatives);
+As in the real set a clip is annotated for a few instruments only, some of which do not sound (strong negatives);
 everything else is unobserved. Layout: `openmic-2018/` with audio, aggregated labels, metadata, npz, class map and
 partitions.
 """
@@ -26,6 +26,7 @@ CLASSES = tuple(OPENMIC)
 TRAINING = 0.746  # 14,915 of 20,000, by artist
 DISTRACTED = 0.3  # share of clips with an instrument that is none of the twenty
 OFFSET_STEP = 3840  # the number after the key's underscore is a multiple of it
+#: columns of the metadata; `sample_key` is the last but one
 METADATA = (
     "album_id", "album_title", "artist_id", "artist_name", "license_title", "tags", "track_bit_rate",
     "track_duration", "track_genres", "track_id", "track_title", "track_url", "sample_key", "start_time",
@@ -34,7 +35,7 @@ METADATA = (
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One clip: what sounds, and what is told of it."""
+    """One clip: its instruments and its annotations."""
 
     key: str
     artist: int
@@ -46,7 +47,7 @@ class Sample:
 def write(root: Path, twin: TwinOptions) -> None:
     """Write the twin below `root`; equal options give equal files."""
     base = root / FOLDER
-    samples = _samples(twin)
+    samples = _draw_samples(twin)
     _write_labels(base, samples, make_rng(twin, "labels"))
     _write_metadata(base, samples, make_rng(twin, "metadata"))
     _write_partitions(base, samples, make_rng(twin, "partitions"))
@@ -61,37 +62,39 @@ def write(root: Path, twin: TwinOptions) -> None:
     write_clips(base, add_defects(clips, twin), seconds=twin.clip_seconds, total=len(clips))
 
 
-def _samples(twin: TwinOptions) -> list[Sample]:
+def _draw_samples(twin: TwinOptions) -> list[Sample]:
     rng = make_rng(twin, "samples")
     tracks = np.sort(rng.choice(155_000, size=twin.clips, replace=False))  # FMA ids are six digits, below 155,321
     artists = rng.integers(0, max(2, twin.clips // 3), twin.clips)  # the real set: about three clips an artist
-    asked = rng.permutation(twin.clips) % len(CLASSES)  # every instrument is asked for equally often
-    found = []
-    for track, artist, target in zip(tracks, artists, asked, strict=True):
-        sounding, relevance = _observed(rng, CLASSES[target])
+    targets = rng.permutation(twin.clips) % len(CLASSES)  # every instrument is annotated equally often
+    samples = []
+    for track, artist, target in zip(tracks, artists, targets, strict=True):
+        sounding, relevance = _draw_annotations(rng, CLASSES[target])
         key = f"{track:06d}_{OFFSET_STEP * int(rng.integers(0, 60))}"
         distracted = bool(rng.random() < DISTRACTED)
-        found.append(Sample(key=key, artist=int(artist), sounding=sounding, relevance=relevance, distracted=distracted))
-    return found
+        samples.append(
+            Sample(key=key, artist=int(artist), sounding=sounding, relevance=relevance, distracted=distracted)
+        )
+    return samples
 
 
-def _observed(rng: np.random.Generator, target: str) -> tuple[tuple[str, ...], dict[str, float]]:
-    """What sounds in a clip that `target` was asked for, and the answers: two on average, half of them absent."""
+def _draw_annotations(rng: np.random.Generator, target: str) -> tuple[tuple[str, ...], dict[str, float]]:
+    """Draw the instruments of a clip annotated for `target`, and two annotations on average, half of them negative."""
     others = [name for name in rng.permutation(CLASSES).tolist() if name != target]
     count = int(rng.choice([1, 2, 3], p=[0.35, 0.4, 0.25]))
     sounding = [target, *others[: count - 1]] if rng.random() < 0.5 else others[:count]
     absent = [name for name in others if name not in sounding]
     present = [name for name in sounding if name != target]
-    asked = [target]
+    annotated = [target]
     for _ in range(int(rng.choice([0, 1, 2], p=[0.2, 0.55, 0.25]))):
         pool = present if present and rng.random() < 0.5 else absent
-        asked.append(pool.pop())
+        annotated.append(pool.pop())
     rng.shuffle(sounding)
-    return tuple(sounding), {name: _relevance(rng, name in sounding) for name in asked}
+    return tuple(sounding), {name: _draw_relevance(rng, name in sounding) for name in annotated}
 
 
-def _relevance(rng: np.random.Generator, present: bool) -> float:
-    """Crowd's estimate: never on the wrong side of 0.5, and sometimes just 0.5, which counts as present."""
+def _draw_relevance(rng: np.random.Generator, present: bool) -> float:
+    """Draw the crowd's estimate: never on the wrong side of 0.5, and sometimes just 0.5, which counts as present."""
     if present:
         return 0.5 if rng.random() < 0.03 else round(float(rng.uniform(0.55, 1)), 5)
     return round(float(rng.uniform(0, 0.45)), 5)
@@ -142,6 +145,6 @@ def _write_metadata(base: Path, samples: list[Sample], rng: np.random.Generator)
 def _write_partitions(base: Path, samples: list[Sample], rng: np.random.Generator) -> None:
     artists = sorted({sample.artist for sample in samples})
     training = set(rng.permutation(artists)[: max(1, round(TRAINING * len(artists)))].tolist())
-    for name, wanted in (("train", True), ("test", False)):
-        keys: Iterable[str] = (sample.key for sample in samples if (sample.artist in training) == wanted)
+    for name, trains in (("train", True), ("test", False)):
+        keys: Iterable[str] = (sample.key for sample in samples if (sample.artist in training) == trains)
         write_text(base / "partitions" / f"split01_{name}.csv", "".join(f"{key}\n" for key in keys))
