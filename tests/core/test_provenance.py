@@ -62,6 +62,14 @@ def test_comments_docstrings_and_layout_do_not_count(package: Path) -> None:
     assert fresh_digest() == before
 
 
+def test_the_description_of_an_option_does_not_count(package: Path) -> None:
+    before = fresh_digest()
+    edit(
+        package / "workers" / "_feature_options.py", """Channels of the head's hidden layer.""", "Another description."
+    )
+    assert fresh_digest() == before
+
+
 def test_a_docstring_added_where_there_was_none_does_not_count(package: Path) -> None:
     append(package / "core" / "files.py", "\n\ndef helper():\n    return 1\n")
     before = fresh_digest()

@@ -62,13 +62,22 @@ def _meaning(name: str) -> tuple[str, tuple[str, ...]]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             imported.add(node.module)
             imported.update(f"{node.module}.{alias.name}" for alias in node.names)
-        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
+        if isinstance(node, DOCUMENTED):
+            node.body = [statement for statement in node.body if not _is_docstring(statement)] or [ast.Pass()]
     project = tuple(sorted(name for name in imported if name.split(".")[0] == PACKAGE.name and file_of(name).is_file()))
     meaning = hashlib.sha256(ast.dump(tree).encode())
     for path in _data_files(name, tree):
         meaning.update(path.read_bytes())
     return meaning.hexdigest(), project
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    """Return whether a statement is a text alone: a docstring, or the description below an attribute."""
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
 
 
 def _data_files(name: str, tree: ast.Module) -> Iterator[Path]:
