@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sources.server import Site, served
+from tests.sources.server import Site, serve_site
 from workflow_scripts import acquire
 from workflow_scripts.core import provenance
 from workflow_scripts.core.errors import UserError
@@ -137,7 +137,7 @@ def archive_bytes(tmp_path):
 def test_download_fetches_unpacks_and_does_neither_twice(tmp_path, level, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     root = tmp_path / "root"
-    with served(Site(archive_bytes(tmp_path))) as site:
+    with serve_site(Site(archive_bytes(tmp_path))) as site:
         level.REMOTES = {
             "archive": Remote(url=site.url, name="toy.tgz", unpack=True),
             "list": Remote(url=site.url, name="list.csv", destination="toy-1.0/lists"),

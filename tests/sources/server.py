@@ -1,4 +1,4 @@
-"""A local HTTP server that behaves as badly as told to."""
+"""Local HTTP server with a programmable behaviour."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Site:
-    """`content` served under any path; `behaviour(number, handler)` answers request `number` or returns False."""
+    """`content` serve_site under any path; `behaviour(number, handler)` answers request `number` or returns False."""
 
     content: bytes
     behaviour: Callable[[int, Handler], bool] = lambda number, handler: False
@@ -24,7 +24,7 @@ class Handler(BaseHTTPRequestHandler):
     site: Site
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
         self.site.requests.append(dict(self.headers))
@@ -32,7 +32,7 @@ class Handler(BaseHTTPRequestHandler):
             self.serve()
 
     def serve(self, *, stop_after: int | None = None, ranges: bool = True, tag: str | None = '"v1"') -> None:
-        """Answer as a good server does, but drop the connection after `stop_after` bytes of the body."""
+        """Answer like a correct server, but drop the connection after `stop_after` bytes of the body."""
         content = self.site.content
         match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         start = int(match[1]) if match and ranges and self.headers.get("If-Range", tag) == tag else 0
@@ -56,8 +56,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def served(site: Site) -> Iterator[Site]:
-    """`site` on a free local port."""
+def serve_site(site: Site) -> Iterator[Site]:
+    """Serve `site` on a free local port."""
     handler = type("SiteHandler", (Handler,), {"site": site})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

@@ -1,4 +1,4 @@
-"""Servers that redirect, dawdle, never end or answer nonsense: the file comes right, or one line says why not."""
+"""Servers that redirect, stall, never end or answer nonsense: the file is complete, or one line says why not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.sources.server import Site, served
+from tests.sources.server import Site, serve_site
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.sources import download as download_module
 from workflow_scripts.sources.download import ATTEMPTS, download
@@ -27,24 +27,24 @@ def _no_proxy(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
-def fetch(behaviour, folder, **more):
-    known = {"algorithm": "sha256", "checksum": CHECKSUM} | more
-    with served(Site(CONTENT, behaviour)) as site:
-        path = download(Remote(url=site.url, **known), folder, pause=lambda _: None)
+def fetch(behaviour, folder, **changes):
+    published = {"algorithm": "sha256", "checksum": CHECKSUM} | changes
+    with serve_site(Site(CONTENT, behaviour)) as site:
+        path = download(Remote(url=site.url, **published), folder, pause=lambda _: None)
     assert path.read_bytes() == CONTENT
     return site
 
 
-def refused(behaviour, folder, match, **more):
-    known = {"algorithm": "sha256", "checksum": CHECKSUM} | more
-    with served(Site(CONTENT, behaviour)) as site, pytest.raises(UserError, match=match) as caught:
-        download(Remote(url=site.url, **known), folder, pause=lambda _: None)
+def expect_error(behaviour, folder, match, **changes):
+    published = {"algorithm": "sha256", "checksum": CHECKSUM} | changes
+    with serve_site(Site(CONTENT, behaviour)) as site, pytest.raises(UserError, match=match) as caught:
+        download(Remote(url=site.url, **published), folder, pause=lambda _: None)
     assert "\n" not in str(caught.value)
     assert not (folder / "music.bin").exists()
     return site
 
 
-def redirecting(location):
+def redirect_to(location):
     def behaviour(number, handler):
         if handler.path.startswith("/set"):
             handler.answer(302, b"", {"Location": location})
@@ -55,23 +55,23 @@ def redirecting(location):
 
 
 def test_a_redirect_is_followed_and_the_name_stays(tmp_path):
-    fetch(redirecting("/elsewhere/other.bin?signature=1"), tmp_path)
+    fetch(redirect_to("/elsewhere/other.bin?signature=1"), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["music.bin"]
 
 
-def test_a_redirect_in_a_circle(tmp_path):
-    site = refused(redirecting("/set/again"), tmp_path, "redirects in a circle")
+def test_a_redirect_in_a_circle_is_reported(tmp_path):
+    site = expect_error(redirect_to("/set/again"), tmp_path, "redirects in a circle")
     assert len(site.requests) <= 31 * ATTEMPTS
 
 
 @pytest.mark.parametrize(
     "location", ["file:///etc/passwd", "ftp://host/x", "http://[", "http://\xff\xfe/", "//", "\xe9"]
 )
-def test_a_redirect_to_no_web_address(tmp_path, location):
-    refused(redirecting(location), tmp_path, r"correct the address|gave up|answered 404|its sha256")
+def test_a_redirect_to_no_web_address_is_reported(tmp_path, location):
+    expect_error(redirect_to(location), tmp_path, r"correct the address|gave up|answered 404|its sha256")
 
 
-def test_a_redirect_to_a_login_page(tmp_path):
+def test_a_redirect_to_a_login_page_is_refused(tmp_path):
     def behaviour(number, handler):
         if handler.path.startswith("/set"):
             handler.answer(302, b"", {"Location": "/login"})
@@ -79,22 +79,22 @@ def test_a_redirect_to_a_login_page(tmp_path):
             handler.answer(200, b"\xef\xbb\xbf  <!doctype html><title>Sign in", {})
         return True
 
-    refused(behaviour, tmp_path, "web page came instead", algorithm=None, checksum=None)
+    expect_error(behaviour, tmp_path, "web page instead", algorithm=None, checksum=None)
 
 
-def test_an_encrypted_address_is_not_left_without_a_checksum(tmp_path, monkeypatch):
-    with served(Site(CONTENT)) as site:
+def test_a_redirect_to_an_unencrypted_address_needs_a_checksum(tmp_path, monkeypatch):
+    with serve_site(Site(CONTENT)) as site:
         monkeypatch.setattr(
-            "requests.sessions.Session.get", lambda self, url, **more: self.request("GET", site.url, **more)
+            "requests.sessions.Session.get", lambda self, url, **changes: self.request("GET", site.url, **changes)
         )
         secure = Remote(url=site.url.replace("http:", "https:"))
-        with pytest.raises(UserError, match="where anybody could answer"):
+        with pytest.raises(UserError, match="which is not encrypted"):
             download(secure, tmp_path, pause=lambda _: None)
         checked = Remote(url=secure.url, algorithm="sha256", checksum=CHECKSUM)
         assert download(checked, tmp_path, pause=lambda _: None).read_bytes() == CONTENT
 
 
-def test_a_server_that_dawdles_is_left(tmp_path, monkeypatch):
+def test_a_very_slow_server_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setattr(download_module, "SPEED_WINDOW_SECONDS", 0.2)
 
     def behaviour(number, handler):
@@ -103,23 +103,23 @@ def test_a_server_that_dawdles_is_left(tmp_path, monkeypatch):
         handler.end_headers()
         handler.close_connection = True
         with contextlib.suppress(OSError):
-            for place in range(600):
-                handler.wfile.write(CONTENT[place : place + 1])
+            for position in range(600):
+                handler.wfile.write(CONTENT[position : position + 1])
                 time.sleep(0.05)
         return True
 
     started = time.monotonic()
-    site = refused(behaviour, tmp_path, r"gave up after 6 attempts \(the server sent \d+ bytes in")
+    site = expect_error(behaviour, tmp_path, r"gave up after 6 attempts \(the server sent \d+ bytes in")
     assert len(site.requests) == ATTEMPTS
     assert time.monotonic() - started < 10
 
 
-def test_a_server_that_gives_a_byte_each_time_is_left(tmp_path):
+def test_a_server_that_sends_a_byte_per_attempt_is_given_up(tmp_path):
     def behaviour(number, handler):
         handler.serve(stop_after=1)
         return True
 
-    assert len(refused(behaviour, tmp_path, "gave up").requests) == ATTEMPTS
+    assert len(expect_error(behaviour, tmp_path, "gave up").requests) == ATTEMPTS
 
 
 @pytest.mark.parametrize("stated", [300_000, None])
@@ -135,20 +135,51 @@ def test_a_body_without_end_is_stopped(tmp_path, monkeypatch, stated):
                 handler.wfile.write(bytes(100_000))
         return True
 
-    refused(behaviour, tmp_path, "sends more than the", bytes=stated)
+    expect_error(behaviour, tmp_path, "sends more than the", bytes=stated)
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 1 << 20
 
 
 HEADERS = st.sampled_from(
-    ["Content-Length", "Content-Range", "Retry-After", "ETag", "Last-Modified", "Location", "Transfer-Encoding",
-     "Content-Encoding", "Connection"]
-)  # fmt: skip
+    [
+        "Content-Length",
+        "Content-Range",
+        "Retry-After",
+        "ETag",
+        "Last-Modified",
+        "Location",
+        "Transfer-Encoding",
+        "Content-Encoding",
+        "Connection",
+    ]
+)
 VALUES = st.one_of(
     st.sampled_from(
         [
-            *("-1", "0", "9" * 30, "9" * 5000, "1e9", "299999", "300000", "300001", "²", "5, 6", "chunked", "gzip"),
-            *("bytes 0-299999/300000", "bytes 7-1/0", "bytes */*", "bytes 5-9/" + "9" * 5000, "keep-alive", "close"),
-            *("Fri, 31 Dec 9999 23:59:59 -2359", "Mon, 01 Jan 0001 00:00:00 +2359", "W/", "/set/music.bin", "?"),
+            *[
+                "-1",
+                "0",
+                "1e9",
+                "299999",
+                "300000",
+                "300001",
+                "²",
+                "chunked",
+                "gzip",
+                "keep-alive",
+                "close",
+                "W/",
+                "/set/music.bin",
+                "?",
+            ],
+            "9" * 30,
+            "9" * 5000,
+            "5, 6",
+            "bytes 0-299999/300000",
+            "bytes 7-1/0",
+            "bytes */*",
+            "bytes 5-9/" + "9" * 5000,
+            "Fri, 31 Dec 9999 23:59:59 -2359",
+            "Mon, 01 Jan 0001 00:00:00 +2359",
         ]
     ),
     st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=30),
@@ -162,7 +193,7 @@ VALUES = st.one_of(
     body=st.sampled_from([CONTENT, CONTENT[:1000], b"", b"<html>", b"5\r\nabcde\r\n0\r\n\r\n", b"zz\r\n"]),
     times=st.integers(1, 8),
 )
-def test_nonsense_in_the_answer(tmp_path, status, headers, body, times):
+def test_nonsense_in_the_answer_gives_the_file_or_one_line(tmp_path, status, headers, body, times):
     for entry in tmp_path.iterdir():
         entry.unlink()
 
@@ -178,7 +209,7 @@ def test_nonsense_in_the_answer(tmp_path, status, headers, body, times):
             handler.wfile.write(body)
         return True
 
-    with served(Site(CONTENT, behaviour)) as site:
+    with serve_site(Site(CONTENT, behaviour)) as site:
         remote = Remote(url=site.url, algorithm="sha256", checksum=CHECKSUM)
         message = ""
         try:
@@ -190,16 +221,16 @@ def test_nonsense_in_the_answer(tmp_path, status, headers, body, times):
     assert message or (tmp_path / "music.bin").read_bytes() == CONTENT
 
 
-def test_no_http_at_all(tmp_path):
+def test_an_answer_that_is_not_http_is_given_up(tmp_path):
     def behaviour(number, handler):
         handler.wfile.write(b"SSH-2.0-OpenSSH_9.2\r\n" if number % 2 else b"HTTP/1.1 2OO fine\r\n\r\n")
         handler.close_connection = True
         return True
 
-    refused(behaviour, tmp_path, "gave up after 6 attempts")
+    expect_error(behaviour, tmp_path, "gave up after 6 attempts")
 
 
-def test_headers_without_end(tmp_path):
+def test_endless_headers_are_given_up(tmp_path):
     def behaviour(number, handler):
         handler.send_response(200)
         for name in range(http.client._MAXHEADERS + 10):
@@ -207,4 +238,4 @@ def test_headers_without_end(tmp_path):
         handler.end_headers()
         return True
 
-    refused(behaviour, tmp_path, "gave up after 6 attempts")
+    expect_error(behaviour, tmp_path, "gave up after 6 attempts")

@@ -3,13 +3,13 @@ import pytest
 from workflow_scripts.sources.remotes import Remote
 
 
-def test_name_comes_from_the_address():
+def test_the_name_comes_from_the_address():
     assert Remote(url="https://host/a/b%20c.zip?x=1").name == "b c.zip"
     assert Remote(url="https://host/a/b.zip", name="own.zip").name == "own.zip"
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "arguments",
     [
         {"url": "https://host/"},
         {"url": "https://host/a", "name": "../a"},
@@ -18,6 +18,6 @@ def test_name_comes_from_the_address():
         {"url": "https://host/a", "destination": "x/../../y"},
     ],
 )
-def test_what_would_not_work_is_refused(wrong):
+def test_impossible_remotes_are_refused(arguments):
     with pytest.raises(AssertionError):
-        Remote(**wrong)
+        Remote(**arguments)

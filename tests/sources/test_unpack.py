@@ -15,15 +15,15 @@ from workflow_scripts.sources.unpack import unpack
 GOOD = {"set/a.txt": b"one", "set/audio/b.bin": bytes(range(256)) * 50, "set/audio/c d ü.bin": b""}
 
 
-def zip_of(path, members, **options):
+def write_zip(path, members, **options):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, **options) as archive:
         for name, content in members:
             archive.writestr(name, content)
     return path
 
 
-def tar_of(path, members):
-    """`members` are (name, bytes) or TarInfo."""
+def write_tar(path, members):
+    """Write a tar of `members`, each (name, bytes) or TarInfo."""
     mode = {"tar": "w", "tgz": "w:gz", "bz2": "w:bz2", "xz": "w:xz"}[path.suffix[1:]]
     with tarfile.open(path, mode) as archive:
         for member in members:
@@ -36,152 +36,153 @@ def tar_of(path, members):
     return path
 
 
-def made(path, members):
-    return zip_of(path, members) if path.suffix == ".zip" else tar_of(path, members)
+def write_archive(path, members):
+    return write_zip(path, members) if path.suffix == ".zip" else write_tar(path, members)
 
 
-def files_under(folder):
+def read_files(folder):
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def refused(archive, match):
+def expect_error(archive, match):
+    """Assert that the archive is refused with a message of one line and leaves nothing."""
     target = archive.parent / "target"
     with pytest.raises(UserError, match=match) as caught:
         unpack(archive, target)
     assert "\n" not in str(caught.value)
     assert not list(target.iterdir())
-    everything = {p.name for p in archive.parent.iterdir()}
-    assert everything == {archive.name, "target"}
+    names = {p.name for p in archive.parent.iterdir()}
+    assert names == {archive.name, "target"}
 
 
 KINDS = ["a.zip", "a.tar", "a.tgz", "a.bz2", "a.xz"]
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_good_archives(tmp_path, name):
-    unpack(made(tmp_path / name, GOOD.items()), tmp_path / "target")
-    assert files_under(tmp_path / "target") == GOOD
+def test_good_archives_are_unpacked(tmp_path, name):
+    unpack(write_archive(tmp_path / name, GOOD.items()), tmp_path / "target")
+    assert read_files(tmp_path / "target") == GOOD
     assert [p.name for p in (tmp_path / "target").iterdir()] == ["set"]
 
 
-def test_content_decides_not_the_name(tmp_path):
-    zip_of(tmp_path / "really.zip", GOOD.items()).rename(tmp_path / "a.tgz")
+def test_the_content_decides_the_format_not_the_name(tmp_path):
+    write_zip(tmp_path / "really.zip", GOOD.items()).rename(tmp_path / "a.tgz")
     unpack(tmp_path / "a.tgz", tmp_path / "target")
-    assert files_under(tmp_path / "target") == GOOD
+    assert read_files(tmp_path / "target") == GOOD
 
 
-def test_tar_that_ends_in_a_zip_is_a_tar(tmp_path):
-    inner = zip_of(tmp_path / "inner.zip", [("x", b"y")]).read_bytes()
-    unpack(tar_of(tmp_path / "a.tar", [("set/inner.zip", inner)]), tmp_path / "target")
-    assert list(files_under(tmp_path / "target")) == ["set/inner.zip"]
+def test_a_tar_that_ends_in_a_zip_is_a_tar(tmp_path):
+    inner = write_zip(tmp_path / "inner.zip", [("x", b"y")]).read_bytes()
+    unpack(write_tar(tmp_path / "a.tar", [("set/inner.zip", inner)]), tmp_path / "target")
+    assert list(read_files(tmp_path / "target")) == ["set/inner.zip"]
 
 
-def test_second_archive_and_second_time_merge_into_the_target(tmp_path):
+def test_further_archives_are_merged_into_the_target(tmp_path):
     target = tmp_path / "target"
-    first = zip_of(tmp_path / "a.zip", GOOD.items())
+    first = write_zip(tmp_path / "a.zip", GOOD.items())
     unpack(first, target)
-    unpack(zip_of(tmp_path / "b.zip", [("set/audio/new", b"new"), ("other", b"o")]), target)
+    unpack(write_zip(tmp_path / "b.zip", [("set/audio/new", b"new"), ("other", b"o")]), target)
     (target / "set/a.txt").write_bytes(b"changed")
     unpack(first, target)
-    assert files_under(target) == {**GOOD, "set/audio/new": b"new", "other": b"o"}
+    assert read_files(target) == {**GOOD, "set/audio/new": b"new", "other": b"o"}
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.tgz"])
 @pytest.mark.parametrize("member", ["../evil", "/evil", "a/../../evil", "a\\..\\..\\evil", "C:\\evil", ".."])
-def test_names_outside_the_target(tmp_path, name, member):
-    refused(made(tmp_path / name, [("good", b"g"), (member, b"evil")]), "would leave the target")
+def test_names_outside_the_target_are_refused(tmp_path, name, member):
+    expect_error(write_archive(tmp_path / name, [("good", b"g"), (member, b"evil")]), "would leave the target")
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE])
-def test_links_and_devices_in_tars(tmp_path, kind):
+def test_links_and_devices_in_tars_are_refused(tmp_path, kind):
     entry = tarfile.TarInfo("link")
     entry.type, entry.linkname = kind, "/etc/passwd"
-    refused(tar_of(tmp_path / "a.tar", [("good", b"g"), entry, ("link/x", b"evil")]), "link or a device")
+    expect_error(write_tar(tmp_path / "a.tar", [("good", b"g"), entry, ("link/x", b"evil")]), "link or a device")
 
 
-def test_links_in_zips(tmp_path):
+def test_links_in_zips_are_refused(tmp_path):
     info = zipfile.ZipInfo("link")
     info.external_attr = (stat.S_IFLNK | 0o777) << 16
-    refused(zip_of(tmp_path / "a.zip", [(info, "/etc/passwd")]), "link or a device")
+    expect_error(write_zip(tmp_path / "a.zip", [(info, "/etc/passwd")]), "link or a device")
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.tar"])
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_names_given_twice(tmp_path, name):
-    refused(made(tmp_path / name, [("d/x", b"1"), ("d/./x", b"2")]), "twice")
+def test_duplicate_names_are_refused(tmp_path, name):
+    expect_error(write_archive(tmp_path / name, [("d/x", b"1"), ("d/./x", b"2")]), "twice")
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.tar"])
-def test_file_that_is_also_a_folder(tmp_path, name):
-    refused(made(tmp_path / name, [("x", b"1"), ("x/y", b"2")]), "a file and a folder at once")
+def test_a_file_that_is_also_a_folder_is_refused(tmp_path, name):
+    expect_error(write_archive(tmp_path / name, [("x", b"1"), ("x/y", b"2")]), "a file and a folder at once")
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.tgz", "a.xz"])
-def test_bombs(tmp_path, name):
-    refused(made(tmp_path / name, [("zeros", bytes(30_000_000))]), "far more than a data set")
+def test_decompression_bombs_are_refused(tmp_path, name):
+    expect_error(write_archive(tmp_path / name, [("zeros", bytes(30_000_000))]), "far more than a data set")
 
 
-def test_too_many_members(tmp_path, monkeypatch):
+def test_too_many_members_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(unpack_module, "MAX_MEMBERS", 3)
-    refused(tar_of(tmp_path / "a.tgz", [(str(number), b"") for number in range(4)]), "more than 3 files")
+    expect_error(write_tar(tmp_path / "a.tgz", [(str(number), b"") for number in range(4)]), "more than 3 files")
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.tgz"])
-def test_full_disk_is_noticed_first(tmp_path, monkeypatch, name):
-    archive = made(tmp_path / name, GOOD.items())
+def test_a_full_disk_is_noticed_before_unpacking(tmp_path, monkeypatch, name):
+    archive = write_archive(tmp_path / name, GOOD.items())
     monkeypatch.setattr(shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10}))
-    refused(archive, "free some space")
+    expect_error(archive, "free some space")
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_truncated_archives(tmp_path, name):
-    archive = made(tmp_path / name, [("x", bytes(range(256)) * 400)])
+def test_truncated_archives_are_reported(tmp_path, name):
+    archive = write_archive(tmp_path / name, [("x", bytes(range(256)) * 400)])
     archive.write_bytes(archive.read_bytes()[: archive.stat().st_size // 2])
-    refused(archive, "is damaged")
+    expect_error(archive, "is damaged")
 
 
-def test_no_archive_at_all(tmp_path):
+def test_files_that_are_no_archives_are_reported(tmp_path):
     for content in (b"", b"<html>", b"PK\x03\x04 but no zip"):
         (tmp_path / "a.zip").write_bytes(content)
-        refused(tmp_path / "a.zip", "is damaged")
+        expect_error(tmp_path / "a.zip", "is damaged")
 
 
-def test_wrong_content_checksum(tmp_path):
+def test_a_wrong_checksum_in_a_zip_is_reported(tmp_path):
     archive = tmp_path / "a.zip"
     with zipfile.ZipFile(archive, "w") as opened:
         opened.writestr("x", b"the very content")
     archive.write_bytes(archive.read_bytes().replace(b"very", b"VERY"))
-    refused(archive, "is damaged")
+    expect_error(archive, "is damaged")
 
 
-def test_impossible_offset_in_a_zip(tmp_path):
-    archive = zip_of(tmp_path / "a.zip", [("x", b"content")])
+def test_an_impossible_offset_in_a_zip_is_reported(tmp_path):
+    archive = write_zip(tmp_path / "a.zip", [("x", b"content")])
     data = bytearray(archive.read_bytes())
     end = data.index(b"PK\x05\x06")
-    data[end + 16] += 90  # the directory is said to start later than it does, so members lie before the file
+    data[end + 16] += 90  # the stated start of the directory is too late, so members seem to precede the file
     archive.write_bytes(data)
-    refused(archive, "is damaged")
+    expect_error(archive, "is damaged")
 
 
-def test_encrypted_and_odd_methods(tmp_path):
-    archive = zip_of(tmp_path / "a.zip", [("x", b"content")])
+def test_encryption_and_unknown_compression_are_reported(tmp_path):
+    archive = write_zip(tmp_path / "a.zip", [("x", b"content")])
     data = bytearray(archive.read_bytes())
     entry = data.index(b"PK\x01\x02")
-    for place, value, match in ((entry + 8, 1, "encrypted"), (entry + 10, 9, "7-Zip")):
+    for position, value, match in ((entry + 8, 1, "encrypted"), (entry + 10, 9, "7-Zip")):
         changed = bytearray(data)
-        changed[place] = value
-        if place == entry + 10:
+        changed[position] = value
+        if position == entry + 10:
             changed[8] = value
         archive.write_bytes(changed)
-        refused(archive, match)
+        expect_error(archive, match)
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_damaged_archives_stay_inside_and_end_in_a_clear_error(tmp_path, data):
+def test_damaged_archives_write_only_to_the_target_or_raise_an_error(tmp_path, data):
     shutil.rmtree(tmp_path)
     tmp_path.mkdir()
-    archive = made(tmp_path / data.draw(st.sampled_from(["a.zip", "a.tar", "a.tgz"])), GOOD.items())
+    archive = write_archive(tmp_path / data.draw(st.sampled_from(["a.zip", "a.tar", "a.tgz"])), GOOD.items())
     content = bytearray(archive.read_bytes())
     for _ in range(data.draw(st.integers(1, 6))):
         content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))

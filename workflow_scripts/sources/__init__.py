@@ -1,1 +1,1 @@
-"""Getting a data set onto the disk: remote files, downloads and safe unpacking."""
+"""Acquisition of data sets: remote files, downloads and safe unpacking."""

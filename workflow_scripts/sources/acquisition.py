@@ -1,4 +1,4 @@
-"""`acquired.json`: what `acquire` leaves for `prepare`, written last."""
+"""The file `acquired.json`, which `acquire` writes last and `prepare` reads."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from workflow_scripts.core import provenance
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.files import write_json
 
-LOCK = ".lock"  # beside acquired.json: held alone to change the data, shared to read them
+LOCK = ".lock"  # beside acquired.json: held exclusively to change the data, shared to read them
 
 
 @dataclass(frozen=True, kw_only=True)
 class Acquisition:
-    """A data set on the disk: `root` holds the official layout, `digest` stands for its content."""
+    """An acquired data set: `root` has the official layout, `digest` identifies its content."""
 
     dataset: str
     source: str  # twin, local or download
@@ -24,19 +24,24 @@ class Acquisition:
 
 
 def write_acquisition(path: Path, acquired: Acquisition, **more: object) -> None:
-    """Write `path`; a root beside it is stated relative to it, so that the folder can be moved."""
+    """Write `path`; a root in the same folder is stored as a relative path, so that the folder can be moved."""
     folder = path.parent.absolute()
     root = acquired.root.absolute()
-    stated = root.relative_to(folder) if root.is_relative_to(folder) else root
-    content = {"dataset": acquired.dataset, "source": acquired.source, "root": str(stated), "digest": acquired.digest}
+    stored_root = root.relative_to(folder) if root.is_relative_to(folder) else root
+    content = {
+        "dataset": acquired.dataset,
+        "source": acquired.source,
+        "root": str(stored_root),
+        "digest": acquired.digest,
+    }
     write_json(path, {**content, **more})
 
 
 def read_acquisition(path: Path, *, source: str | None = None, job_digest: str | None = None) -> Acquisition:
-    """Read `path`; `UserError` if it is missing, damaged, from another source than `source`, or its data is gone.
+    """Read `path`. Raises `UserError` if it is missing, damaged, or from another source, or if its data was deleted.
 
-    `job_digest` is the digest of code and config of the job that should have acquired it: a workflow that shares the
-    folder may have put other data there.
+    `job_digest` is the digest of code and config of the job that should have acquired the data: a workflow that shares
+    the folder may have written other data there.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -46,18 +51,18 @@ def read_acquisition(path: Path, *, source: str | None = None, job_digest: str |
             root=path.parent.absolute() / content["root"],
             digest=content["digest"],
         )
-        found = provenance.digest([content.get("code"), content.get("config")])
+        actual_digest = provenance.digest([content.get("code"), content.get("config")])
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing: acquire the data set first") from error
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged: delete it and acquire the data set again") from error
     if source is not None and source != acquired.source:
         raise UserError(f"{path} was acquired as {acquired.source!r}, the config says {source!r}: acquire it again")
-    if job_digest is not None and job_digest != found:
+    if job_digest is not None and job_digest != actual_digest:
         raise UserError(
             f"{path} was acquired with other settings or code, perhaps by another workflow: give this config a `data` "
             "folder of its own, or acquire it again with --forcerun acquire"
         )
     if not acquired.root.is_dir():
-        raise UserError(f"{acquired.root}, named in {path}, is gone: acquire the data set again")
+        raise UserError(f"{acquired.root}, named in {path}, no longer exists: acquire the data set again")
     return acquired

@@ -1,4 +1,4 @@
-"""What a data set says about each file that can be downloaded for it."""
+"""Description of the files that can be downloaded for a data set."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Algorithm = Literal["md5", "sha1", "sha256"]
 class Remote:
     """One downloadable file.
 
-    `name` is the file's name on disk. `algorithm` and `checksum` (hexadecimal) are what the owner publishes, both None
-    where nothing is. `bytes` is the exact length, None where unknown. `unpack` says that the file is an archive;
-    `destination` is the folder, relative to the data set's root, that receives the file or what it holds. A file
-    offered in pieces has `parts`, which are fetched and joined in this order; its own address is then never asked.
+    `name` is the file's name on disk. `algorithm` and `checksum` (hexadecimal) are as published by the owner, both None
+    if none is published. `bytes` is the exact length, None if unknown. `unpack` marks an archive; `destination` is the
+    folder, relative to the data set's root, of the file or of the archive's content. A file offered in pieces has
+    `parts`, which are fetched and joined in this order; its own address is then not used.
     """
 
     url: str
@@ -30,11 +30,11 @@ class Remote:
     parts: tuple[Remote, ...] = ()
 
     def __post_init__(self) -> None:
-        """Take the name from the address when none is given, and check what a loader's author can get wrong."""
+        """Take the name from the address if none is given. Asserts what the author of a loader can get wrong."""
         if not self.name:
             object.__setattr__(self, "name", PurePosixPath(unquote(urlsplit(self.url).path)).name)
         assert self.name not in ("", ".", ".."), f"{self.url} needs a file name"
-        assert "/" not in self.name, f"{self.name}: a file name; folders belong into destination"
+        assert "/" not in self.name, f"{self.name}: must be a file name: put folders into destination"
         assert (self.algorithm is None) == (self.checksum is None), f"{self.name}: algorithm and checksum go together"
         folder = PurePosixPath(self.destination)
         assert not folder.is_absolute(), f"{self.name}: destination must be relative to the root"

@@ -1,4 +1,4 @@
-"""Unpacking archives: nothing leaves the target folder, nothing is half there, nothing fills the disk."""
+"""Safe unpacking of archives: nothing is written outside the target, partially, or beyond a limit of size."""
 
 from __future__ import annotations
 
@@ -19,13 +19,12 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.files import require_space
 from workflow_scripts.core.progress import track
 
-MAX_RATIO = (
-    100  # unpacked to packed bytes: tables of text shrink to a tenth, audio hardly; bombs are a thousand and more
-)
-ALWAYS_ALLOWED_BYTES = 10 << 20  # small archives of much the same text may shrink further and harm nobody
+#: unpacked to packed bytes: tables of text shrink to a tenth, audio hardly at all, bombs to a thousandth or less
+MAX_RATIO = 100
+ALWAYS_ALLOWED_BYTES = 10 << 20  # small archives of repetitive text may shrink further and do no harm
 MAX_MEMBERS = 5_000_000  # five times the largest set (a million songs)
 CHUNK_BYTES = 1 << 20
-ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")  # with members, empty
+ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")  # with members; empty
 ENCRYPTED_FLAG = 0x1  # flag bit of a zip member
 
 
@@ -34,51 +33,53 @@ class _Member:
     """One entry of an archive; `open` gives its bytes."""
 
     name: str
-    folder: bool
+    is_folder: bool
     size: int
-    fault: str | None  # why it cannot be accepted whatever its name
+    fault: str | None  # reason to refuse it, whatever its name
     open: Callable[[], IO[bytes]]
 
 
 @dataclass(kw_only=True)
 class _Guard:
-    """What an archive may still write."""
+    """Checks on the members of an archive, and the bytes it may still write."""
 
     archive: Path
     allowed_bytes: int
     seen: set[PurePosixPath] = field(default_factory=set)
 
     def admit(self, member: _Member) -> PurePosixPath | None:
-        """Path of the member below the target, None for the target itself. Raises `UserError`."""
+        """Return the path of the member below the target, None for the target itself. Raises `UserError`."""
         path = PurePosixPath(member.name)
         if not member.name or "\0" in member.name or "\\" in member.name or path.is_absolute() or ".." in path.parts:
-            raise self.refused(f"{member.name!r} would leave the target folder")
+            raise self.refusal(f"{member.name!r} would leave the target folder")
         if member.fault:
-            raise self.refused(f"{member.name!r} {member.fault}")
-        if member.folder:
+            raise self.refusal(f"{member.name!r} {member.fault}")
+        if member.is_folder:
             return path if path.parts else None
         if not path.parts or path in self.seen:
-            raise self.refused(f"{member.name!r} is there twice")
+            raise self.refusal(f"{member.name!r} is there twice")
         self.seen.add(path)
         if len(self.seen) > MAX_MEMBERS:
-            raise self.refused(f"more than {MAX_MEMBERS} files")
+            raise self.refusal(f"more than {MAX_MEMBERS} files")
         return path
 
     def spend(self, size: int) -> None:
-        """Count `size` bytes to be written."""
+        """Subtract `size` bytes to be written. Raises `UserError` beyond the limit."""
         self.allowed_bytes -= size
         if self.allowed_bytes < 0:
-            raise self.refused("it unpacks to far more than a data set would")
+            raise self.refusal("it unpacks to far more than a data set does")
 
-    def refused(self, why: str) -> UserError:
-        return UserError(f"{self.archive} is refused: {why}; unpack it by hand and use `source: local` if you trust it")
+    def refusal(self, reason: str) -> UserError:
+        return UserError(
+            f"{self.archive} is refused: {reason}; unpack it by hand and use `source: local` if you trust it"
+        )
 
 
 def unpack(archive: Path, target: Path) -> None:
     """Unpack a zip, tar or compressed tar into the folder `target`, over files of the same names.
 
-    All of it is unpacked beside `target` first, so that a refused or broken archive leaves nothing. Links, devices,
-    names outside the target, names given twice and bombs are refused. Raises `UserError`.
+    The archive is first unpacked into a temporary folder, so that a refused or damaged one leaves nothing. Links,
+    devices, names outside the target, duplicate names and decompression bombs are refused. Raises `UserError`.
     """
     size = archive.stat().st_size
     guard = _Guard(archive=archive, allowed_bytes=max(ALWAYS_ALLOWED_BYTES, MAX_RATIO * size))
@@ -93,20 +94,20 @@ def unpack(archive: Path, target: Path) -> None:
         except (NotImplementedError, RuntimeError) as error:
             raise UserError(f"{archive} cannot be unpacked ({error}): use 7-Zip by hand and `source: local`") from error
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-            raise guard.refused(f"{error.filename} is a file and a folder at once") from error
+            raise guard.refusal(f"{error.filename} is a file and a folder at once") from error
         except OSError as error:
             if error.errno in {None, errno.EINVAL}:  # gzip and bz2 on damaged data; zip on an impossible offset
                 raise UserError(f"{archive} is damaged ({error}): delete it and acquire the data set again") from error
             if error.errno == errno.ENAMETOOLONG:
-                raise guard.refused("a name in it is too long for this disk") from error
+                raise guard.refusal("a name in it is too long for this disk") from error
             raise
         _merge_folder(Path(temporary), target)
 
 
 def _read_members(archive: Path, folder: Path, guard: _Guard) -> Iterator[_Member]:
     with archive.open("rb") as file:
-        start = file.read(len(ZIP_SIGNATURES[0]))
-    if start in ZIP_SIGNATURES:  # not is_zipfile, which takes a tar that ends in a zip for one
+        signature = file.read(len(ZIP_SIGNATURES[0]))
+    if signature in ZIP_SIGNATURES:  # is_zipfile would take a tar that ends in a zip for a zip
         with zipfile.ZipFile(archive) as opened:
             infos = opened.infolist()
             total = sum(info.file_size for info in infos)
@@ -124,33 +125,33 @@ def _read_members(archive: Path, folder: Path, guard: _Guard) -> Iterator[_Membe
 
 def _describe_zip_member(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
     mode = info.external_attr >> 16
-    odd = stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR)
+    is_special = stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR)
     encrypted = "is encrypted" if info.flag_bits & ENCRYPTED_FLAG else None
     return _Member(
-        name=info.orig_filename,  # `filename` hides what follows a NUL
-        folder=info.is_dir(),
+        name=info.orig_filename,  # `filename` omits what follows a NUL
+        is_folder=info.is_dir(),
         size=info.file_size,
-        fault="is a link or a device" if odd else encrypted,
+        fault="is a link or a device" if is_special else encrypted,
         open=lambda: opened.open(info),
     )
 
 
 def _describe_tar_member(stream: tarfile.TarFile, entry: tarfile.TarInfo) -> _Member:
-    def opened() -> IO[bytes]:
+    def open_content() -> IO[bytes]:
         content = stream.extractfile(entry)
-        assert content is not None  # only asked for plain files
+        assert content is not None  # called for plain files only
         return content
 
-    plain = entry.isreg() or entry.isdir()
-    fault = None if plain else "is a link or a device"
-    return _Member(name=entry.name, folder=entry.isdir(), size=entry.size, fault=fault, open=opened)
+    is_plain = entry.isreg() or entry.isdir()
+    fault = None if is_plain else "is a link or a device"
+    return _Member(name=entry.name, is_folder=entry.isdir(), size=entry.size, fault=fault, open=open_content)
 
 
 def _write_member(member: _Member, folder: Path, guard: _Guard) -> None:
     path = guard.admit(member)
     if path is None:
         return
-    if member.folder:
+    if member.is_folder:
         (folder / path).mkdir(parents=True, exist_ok=True)
         return
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -161,12 +162,12 @@ def _write_member(member: _Member, folder: Path, guard: _Guard) -> None:
 
 
 def _merge_folder(source: Path, target: Path) -> None:
-    """Move what is in `source` into `target`: whole folders where there is none yet, otherwise file by file."""
+    """Move the content of `source` into `target`: whole folders if they do not exist there, otherwise file by file."""
     for entry in sorted(source.iterdir()):
-        place = target / entry.name
-        if entry.is_dir() and place.is_dir():
-            _merge_folder(entry, place)
+        destination = target / entry.name
+        if entry.is_dir() and destination.is_dir():
+            _merge_folder(entry, destination)
         else:
-            if place.is_dir() and not place.is_symlink():
-                shutil.rmtree(place)
-            entry.replace(place)
+            if destination.is_dir() and not destination.is_symlink():
+                shutil.rmtree(destination)
+            entry.replace(destination)
