@@ -3,10 +3,7 @@
 
 def audited_corpora(dataset):
     """Facts files of the corpora that an audit compares, the data set's own first."""
-    return [
-        f"{config['results']}/corpora/{name}/{rate}/corpus.json"
-        for name, rate in PLAN.audited[dataset]
-    ]
+    return [PLAN.layout.corpus(*corpus) for corpus in PLAN.audited[dataset]]
 
 
 # OMP_NUM_THREADS: the job's own threads take the cores.
@@ -21,8 +18,7 @@ rule audit:
     priority: 2  # before training: whoever demands a clean audit wants to know at once
     threads: 8
     params:
-        code=lambda wildcards: PLAN.audit(wildcards.dataset).code,
-        config=lambda wildcards: PLAN.audit(wildcards.dataset).config,
+        **job_params(lambda wildcards: PLAN.audit(wildcards.dataset)),
         corpora=lambda wildcards: [
             f"--{'pretraining' if number else 'corpus'}={Path(facts).parent}"
             for number, facts in enumerate(audited_corpora(wildcards.dataset))

@@ -14,7 +14,9 @@ from workflow_scripts.configuration import check
 from workflow_scripts.core import provenance
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels import factors, registry
-from workflow_scripts.planning import plan
+from workflow_scripts.planning.build_manifest import build_manifest, figure_inputs
+from workflow_scripts.planning.plan import Plan
+from workflow_scripts.planning.runs import CellKey, Run
 from workflow_scripts.slurm import plugin_patch
 from workflow_scripts.statistics.reproduction import table
 
@@ -39,7 +41,7 @@ try:
     )
     if workflow.is_main_process:  # jobs on other machines need not look again
         table.check_statements(STUDIES_CHECKED)
-    PLAN = plan.Plan(config, STUDIES_CHECKED)
+    PLAN = Plan(config, STUDIES_CHECKED)
     PLAN.evaluations  # a level that lacks a fact shows now, not in the middle of a run
 except UserError as error:
     sys.exit(f"prelude: {error}")
@@ -69,9 +71,9 @@ def scenarios(*, train_encoder):
 
 
 pathvars:
-    data=config["data"],
-    results=config["results"],
-    logs=f"{config['results']}/logs",
+    data=PLAN.layout.data,
+    results=PLAN.layout.results,
+    logs=f"{PLAN.layout.results}/logs",
     run="{corpus}/{encoder}/{workers}/{weighting}/{augmentation}/{recipe}/seed{pretrain_seed}",
     # The same path; the constraint leaves out what is imported.
     run_trained_here="{corpus}/{encoder}/{workers,(?!none/)[^/]+}/{weighting}/{augmentation}/{recipe}/seed{pretrain_seed}",
@@ -97,25 +99,31 @@ wildcard_constraints:
 
 
 def run_of(wildcards):
-    """The run that a job's wildcards name."""
-    return plan.Run(
+    """Return the run that a job's wildcards name."""
+    return Run(
         **{factor: wildcards[factor] for factor in factors.PRETRAINING[:-1]},
         pretrain_seed=int(wildcards.pretrain_seed),
     )
 
 
 def imported_run(wildcards):
-    """The imported run that a job's wildcards name."""
-    return plan.Run.of_checkpoint(wildcards.corpus, encoder=wildcards.encoder)
+    """Return the imported run that a job's wildcards name."""
+    return Run.of_checkpoint(wildcards.corpus, encoder=wildcards.encoder)
 
 
 def cell_of(wildcards):
-    """The cell that a job's wildcards name."""
-    return plan.Cell(**{factor: wildcards[factor] for factor in factors.DOWNSTREAM})
+    """Return the cell that a job's wildcards name."""
+    return CellKey(**{factor: wildcards[factor] for factor in factors.DOWNSTREAM})
 
 
 def corpus_of(dataset, encoder):
-    """Facts file of the corpus an encoder hears a data set from."""
-    return (
-        f"{config['results']}/corpora/{dataset}/{PLAN.sample_rate(encoder)}/corpus.json"
-    )
+    """Return the facts file of the corpus that an encoder reads a data set from."""
+    return PLAN.layout.corpus(dataset, PLAN.levels.sample_rate(encoder))
+
+
+def job_params(job):
+    """Return the params that decide whether a job must run again; `job` maps wildcards to a `JobSpec`."""
+    return {
+        "code": lambda wildcards: job(wildcards).code,
+        "config": lambda wildcards: job(wildcards).config,
+    }

@@ -10,15 +10,14 @@ rule acquire:
         "<logs>/acquire/{dataset}.log",
     threads: 4
     params:
-        code=lambda wildcards: PLAN.acquire(wildcards.dataset).code,
-        config=lambda wildcards: PLAN.acquire(wildcards.dataset).config,
+        **job_params(lambda wildcards: PLAN.jobs.acquire(wildcards.dataset)),
     shell:
         '{PYTHON}.acquire --config {params.config:q} --code {params.code} --root "$(dirname {output:q})"'
         " &> {log:q}"
 
 
-STEMS = sorted({stem for stems in PLAN.stems.values() for stem in stems})
-STEMMED = "|".join(map(re.escape, PLAN.stems)) or "(?!)"
+STEMS = sorted({stem for stems in PLAN.levels.stems.values() for stem in stems})
+STEMMED = "|".join(map(re.escape, PLAN.levels.stems)) or "(?!)"
 
 
 rule prepare:
@@ -37,12 +36,11 @@ rule prepare:
         dataset=rf"(?!(?:{STEMMED})/)[^/]+",
     threads: 8
     params:
-        code=lambda wildcards: PLAN.prepare(
-            wildcards.dataset, int(wildcards.sample_rate)
-        ).code,
-        config=lambda wildcards: PLAN.prepare(
-            wildcards.dataset, int(wildcards.sample_rate)
-        ).config,
+        **job_params(
+            lambda wildcards: PLAN.jobs.prepare(
+                wildcards.dataset, int(wildcards.sample_rate)
+            )
+        ),
     shell:
         "{PYTHON}.prepare --config {params.config:q} --code {params.code} --acquired {input:q}"
         ' --output "$(dirname {output.corpus:q})" --threads {threads} &> {log:q}'

@@ -25,8 +25,9 @@ rule embed:
     resources:
         gpu=GPU,
     params:
-        code=lambda wildcards: PLAN.embed(run_of(wildcards), wildcards.dataset).code,
-        config=lambda wildcards: PLAN.embed(run_of(wildcards), wildcards.dataset).config,
+        **job_params(
+            lambda wildcards: PLAN.jobs.embed(run_of(wildcards), wildcards.dataset)
+        ),
         checkpoint=checkpoint_flag,
     shell:
         '{PYTHON}.embed --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'
@@ -48,10 +49,9 @@ rule evaluate_embeddings:
         "<logs>/evaluate/<run>/<cell_on_embeddings>.log",
     threads: 1
     params:
-        code=lambda wildcards: PLAN.evaluate(run_of(wildcards), cell_of(wildcards)).code,
-        config=lambda wildcards: PLAN.evaluate(
-            run_of(wildcards), cell_of(wildcards)
-        ).config,
+        **job_params(
+            lambda wildcards: PLAN.jobs.evaluate(run_of(wildcards), cell_of(wildcards))
+        ),
     shell:
         '{PYTHON}.evaluate --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'
         ' --embeddings {input.embeddings:q} --output "$(dirname {output.trials:q})" --threads {threads} &> {log:q}'
@@ -71,10 +71,9 @@ rule evaluate_encoder:
     resources:
         gpu=GPU,
     params:
-        code=lambda wildcards: PLAN.evaluate(run_of(wildcards), cell_of(wildcards)).code,
-        config=lambda wildcards: PLAN.evaluate(
-            run_of(wildcards), cell_of(wildcards)
-        ).config,
+        **job_params(
+            lambda wildcards: PLAN.jobs.evaluate(run_of(wildcards), cell_of(wildcards))
+        ),
         checkpoint=checkpoint_flag,
     shell:
         '{PYTHON}.evaluate --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'

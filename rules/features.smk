@@ -11,12 +11,11 @@ rule extract:
         "<logs>/extract/{corpus}/{sample_rate}/{worker}.log",
     threads: 8
     params:
-        code=lambda wildcards: PLAN.extract(
-            wildcards.corpus, int(wildcards.sample_rate), wildcards.worker
-        ).code,
-        config=lambda wildcards: PLAN.extract(
-            wildcards.corpus, int(wildcards.sample_rate), wildcards.worker
-        ).config,
+        **job_params(
+            lambda wildcards: PLAN.jobs.extract(
+                wildcards.corpus, int(wildcards.sample_rate), wildcards.worker
+            )
+        ),
     shell:
         '{PYTHON}.extract --config {params.config:q} --code {params.code} --corpus "$(dirname {input:q})"'
         " --output {output.values:q} --threads {threads} &> {log:q}"

@@ -7,20 +7,23 @@ SLURM with it kill, a trainer that is still saving its state.
 
 def stored_targets(run):
     """Files of the stored targets a run's workers need, by worker."""
-    rate = PLAN.sample_rate(run.encoder)
+    rate = PLAN.levels.sample_rate(run.encoder)
     return {
-        worker: f"{config['results']}/features/{run.corpus}/{rate}/{worker}.npy"
-        for worker in PLAN.precomputed_workers(run)
+        worker: PLAN.layout.features(run.corpus, rate, worker)
+        for worker in PLAN.levels.precomputed_workers(run)
     }
 
 
 def stems_of(wildcards):
     """Files of the stems that a run which learns to separate reads, as a list: none for other runs."""
     run = run_of(wildcards)
-    if not PLAN.separation_worker(run):
+    if not PLAN.levels.separation_worker(run):
         return []
-    folder = Path(corpus_of(run.corpus, run.encoder)).parent
-    return [f"{folder}/audio.{stem}.int16" for stem in PLAN.stems.get(run.corpus, ())]
+    rate = PLAN.levels.sample_rate(run.encoder)
+    return [
+        PLAN.layout.stem(run.corpus, rate, stem)
+        for stem in PLAN.levels.stems.get(run.corpus, ())
+    ]
 
 
 def features_flags(wildcards):
@@ -34,7 +37,9 @@ def features_flags(wildcards):
 def weights_of(wildcards):
     """File of the weights of a run that another run weighs, as a list: none where all weights are 1."""
     run = run_of(wildcards)
-    return collect(rules.weigh.output.weights, **vars(run)) if run.weighed_by else []
+    return (
+        collect(rules.weigh.output.weights, **vars(run)) if run.weights_source else []
+    )
 
 
 # A run's weights come from the first epochs of another run. Its folder is looked into, but it is no input: whether
@@ -54,10 +59,11 @@ rule weigh:
     resources:
         gpu=GPU,
     params:
-        code=lambda wildcards: PLAN.weigh(run_of(wildcards)).code,
-        config=lambda wildcards: PLAN.weigh(run_of(wildcards)).config,
+        **job_params(lambda wildcards: PLAN.jobs.weigh(run_of(wildcards))),
         features=features_flags,
-        source=lambda wildcards: f"{config['results']}/pretrained/{plan.path_of(run_of(wildcards).weighed_by)}",
+        source=lambda wildcards: PLAN.layout.pretrained(
+            run_of(wildcards).weights_source
+        ),
     shell:
         'exec {PYTHON}.weigh --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'
         " {params.features:q} --source {params.source:q} --output {output.weights:q} --threads {threads} &> {log:q}"
@@ -79,8 +85,7 @@ rule pretrain:
     resources:
         gpu=GPU,
     params:
-        code=lambda wildcards: PLAN.pretrain(run_of(wildcards)).code,
-        config=lambda wildcards: PLAN.pretrain(run_of(wildcards)).config,
+        **job_params(lambda wildcards: PLAN.jobs.pretrain(run_of(wildcards))),
         features=features_flags,
         weights=lambda wildcards, input: [f"--weights={file}" for file in input.weights],
     shell:
@@ -101,8 +106,7 @@ rule evaluate_separation:
     resources:
         gpu=GPU,
     params:
-        code=lambda wildcards: PLAN.evaluate_separation(run_of(wildcards)).code,
-        config=lambda wildcards: PLAN.evaluate_separation(run_of(wildcards)).config,
+        **job_params(lambda wildcards: PLAN.jobs.evaluate_separation(run_of(wildcards))),
     shell:
         "{PYTHON}.evaluate_separation --config {params.config:q} --code {params.code}"
         ' --corpus "$(dirname {input.corpus:q})" --checkpoint {input.checkpoint:q} --output {output:q}'
@@ -119,11 +123,12 @@ rule import_checkpoint:
         "<logs>/import_checkpoint/<run_imported>.log",
     localrule: True
     params:
-        code=lambda wildcards: PLAN.import_checkpoint(imported_run(wildcards)).code,
-        config=lambda wildcards: PLAN.import_checkpoint(imported_run(wildcards)).config,
-        encoder=lambda wildcards: PLAN.encoder(imported_run(wildcards))["name"],
+        **job_params(
+            lambda wildcards: PLAN.jobs.import_checkpoint(imported_run(wildcards))
+        ),
+        encoder=lambda wildcards: PLAN.levels.encoder(imported_run(wildcards))["name"],
         options=lambda wildcards: json.dumps(
-            PLAN.encoder(imported_run(wildcards))["options"]
+            PLAN.levels.encoder(imported_run(wildcards))["options"]
         ),
     shell:
         "{PYTHON}.import_checkpoint --encoder {params.encoder:q} --options {params.options:q} --code {params.code}"

@@ -16,7 +16,7 @@ rule compose:
     localrule: True
     params:
         code=provenance.code_digest("compose", chosen=FIGURES),
-        figures=f"{config['results']}/figures",  # empty where no study draws one
+        figures=PLAN.layout.figures,  # empty where no study draws one
     shell:
         '{PYTHON}.compose --plan {input.plan:q} --statistics "$(dirname {input.trials:q})"'
         " --figures {params.figures:q} --output {output.page:q} &> {log:q}"

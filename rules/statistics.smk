@@ -1,6 +1,7 @@
 """Gather all trials and compare them."""
 
-PLAN_DIGEST = plan.digest(PLAN.summary())
+MANIFEST = build_manifest(PLAN)
+MANIFEST_DIGEST = provenance.digest(MANIFEST.to_json())
 CONFIG_JSON = json.dumps(config, sort_keys=True)
 # Which files say so is noted for whoever wants to repeat a number; the same config in other files is the same plan.
 CONFIG_FLAGS = shlex.join(
@@ -12,7 +13,7 @@ CONFIG_FLAGS = shlex.join(
 # even where Snakemake has lost its own records.
 rule plan:
     output:
-        f"<results>/plans/{PLAN_DIGEST}.json",
+        f"<results>/plans/{MANIFEST_DIGEST}.json",
     log:
         "<logs>/plan.log",
     localrule: True
@@ -25,7 +26,7 @@ rule plan:
 rule aggregate:
     input:
         plan=rules.plan.output,
-        trials=[evaluation["path"] for evaluation in PLAN.summary()["evaluations"]],
+        trials=[PLAN.layout.trials(*pair) for pair in PLAN.evaluations],
         clean=expand(rules.require_clean.output, dataset=PLAN.must_be_clean),
     output:
         trials="<results>/statistics/trials.csv",

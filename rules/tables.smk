@@ -5,10 +5,7 @@ TEMPLATES = sorted(
     str(path) for path in (ROOT / "workflow_scripts" / "report" / "templates").iterdir()
 )
 DRAWN = sorted(name for name, study in PLAN.studies.items() if study.get("figure"))
-SEPARATIONS = [
-    f"{config['results']}/pretrained/{plan.path_of(run)}/separation.json"
-    for run in PLAN.judged
-]
+SEPARATIONS = [PLAN.layout.separation(run) for run in PLAN.separating]
 FIGURES = sorted(
     {
         registry.module_name("figure", PLAN.studies[name]["figure"]["kind"])
@@ -48,7 +45,7 @@ rule tabulate:
 rule draw:
     input:
         **rules.aggregate.output,
-        looked_at=PLAN.drawn_from,
+        looked_at=figure_inputs(PLAN),
     output:
         figures=expand(
             "<results>/figures/{study}.{format}",

@@ -6,7 +6,7 @@ there. The next whole report takes them away.
 
 import subprocess
 
-UNFINISHED = Path(config["results"]) / "unfinished"
+UNFINISHED = Path(PLAN.layout.unfinished)
 
 
 def make_unfinished():
@@ -36,5 +36,5 @@ def make_unfinished():
 
 onerror:
     # Without any trials there is nothing to show.
-    if any(Path(each["path"]).is_file() for each in PLAN.summary()["evaluations"]):
+    if any(evaluation.path.is_file() for evaluation in MANIFEST.evaluations):
         make_unfinished()

@@ -17,6 +17,7 @@ from tests.leakage.corpora import corpus, music
 from workflow_scripts import audit, require_clean
 from workflow_scripts.configuration import check
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.planning.build_manifest import build_manifest
 from workflow_scripts.planning.plan import Plan
 
 PAPER = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
@@ -109,7 +110,7 @@ def test_each_evaluated_set_is_compared_with_what_is_heard_before() -> None:
     reads = json.loads(plan.audit("openmic").config)
     assert reads["catalogues"]["openmic"][0] == "Free Music Archive"
     assert reads["catalogues"]["audioset_music"] is None
-    assert plan.summary()["audits"] == [f"results/audits/{name}.json" for name in plan.audited]
+    assert build_manifest(plan).to_json()["audits"] == [f"results/audits/{name}.json" for name in plan.audited]
     grid = plan.studies["wu2021_fig2"]["grid"]
     same = plan_of(PAPER, grid={**grid, "corpus": ["fma_small"]})
     assert same.audited["fma_small"] == [("fma_small", 16000)]

@@ -20,7 +20,10 @@ import pytest
 from tests import processes
 from tests.checkout import REPOSITORY
 from workflow_scripts.configuration import check
-from workflow_scripts.planning import plan as planning
+from workflow_scripts.planning.build_manifest import build_manifest
+from workflow_scripts.planning.jobs import JobSpec
+from workflow_scripts.planning.plan import Plan
+from workflow_scripts.planning.runs import CellKey, Run
 
 KILLS = 50
 WHILE_WRITING = 0.6  # so many strike when next a file appears or changes; the others at their random moment
@@ -65,27 +68,29 @@ class Job:
     outputs: tuple[str, ...]
 
 
-def jobs(plan: planning.Plan) -> Iterator[Job]:
+def jobs(plan: Plan) -> Iterator[Job]:
     """All jobs of a plan with one run, in their order, for the folder they are started in."""
     (run,) = plan.pretrained
-    rate = plan.sample_rate(run.encoder)
+    rate = plan.levels.sample_rate(run.encoder)
     cells = [cell for _, cell in plan.evaluations]
     for name, _ in plan.corpora:
-        yield _job("acquire", plan.acquire(name), f"--root=data/{name}", outputs=[f"data/{name}/acquired.json"])
+        yield _job("acquire", plan.jobs.acquire(name), f"--root=data/{name}", outputs=[f"data/{name}/acquired.json"])
     for name, _ in plan.corpora:
         files = ("corpus.json", "audio.int16", "clips.parquet", "labels.parquet", "quarantine.csv", "record.json")
         given = [f"--acquired=data/{name}/acquired.json", f"--output=corpora/{name}", "--threads=2"]
-        yield _job("prepare", plan.prepare(name, rate), *given, outputs=[f"corpora/{name}/{file}" for file in files])
+        yield _job(
+            "prepare", plan.jobs.prepare(name, rate), *given, outputs=[f"corpora/{name}/{file}" for file in files]
+        )
     heard = f"--corpus=corpora/{run.corpus}"
-    extracted = plan.extract(run.corpus, rate, "prosody")
+    extracted = plan.jobs.extract(run.corpus, rate, "prosody")
     stored = ["prosody.npy", "prosody.json"]
     yield _job("extract", extracted, heard, "--output=prosody.npy", "--threads=1", outputs=stored)
     features = [heard, "--features=prosody=prosody.npy", "--threads=1"]
     weights = ["run/weights.json", "run/weigh.json"]
-    yield _job("weigh", plan.weigh(run), *features, "--source=equal", "--output=run/weights.json", outputs=weights)
+    yield _job("weigh", plan.jobs.weigh(run), *features, "--source=equal", "--output=run/weights.json", outputs=weights)
     trained = [f"run/{name}" for name in ("encoder.safetensors", "losses.csv", "record.json")]
     given = [*features, "--weights=run/weights.json", "--output=run"]
-    yield _job("pretrain", plan.pretrain(run), *given, outputs=trained)
+    yield _job("pretrain", plan.jobs.pretrain(run), *given, outputs=trained)
     for cell in cells:
         tested, checkpoint = f"--corpus=corpora/{cell.dataset}", "--checkpoint=run/encoder.safetensors"
         used = checkpoint
@@ -93,20 +98,20 @@ def jobs(plan: planning.Plan) -> Iterator[Job]:
             used = "--embeddings=embeddings.npy"
             given = [tested, checkpoint, "--output=embeddings.npy"]
             embedded = ["embeddings.npy", "embeddings.json"]
-            yield _job("embed", plan.embed(run, cell.dataset), *given, outputs=embedded)
+            yield _job("embed", plan.jobs.embed(run, cell.dataset), *given, outputs=embedded)
         output = str(Path(where(plan, run, cell)).parent)
         files = [f"{output}/{name}" for name in ("trials.csv", "predictions.npz", "record.json")]
-        yield _job("evaluate", plan.evaluate(run, cell), tested, used, f"--output={output}", outputs=files)
+        yield _job("evaluate", plan.jobs.evaluate(run, cell), tested, used, f"--output={output}", outputs=files)
     yield Job(verb="aggregate", argv=("--plan=plan.json", "--output=statistics"), outputs=("statistics",))
     given = ["--plan=plan.json", "--statistics=statistics", "--output=tables"]
     yield Job(verb="tabulate", argv=tuple(given), outputs=("tables",))
 
 
-def where(plan: planning.Plan, run: planning.Run, cell: planning.Cell) -> str:
-    return f"{plan.config['results']}/evaluations/{planning.path_of(run, cell)}/trials.csv"
+def where(plan: Plan, run: Run, cell: CellKey) -> str:
+    return plan.layout.trials(run, cell)
 
 
-def _job(verb: str, job: planning.Job, *given: str, outputs: list[str]) -> Job:
+def _job(verb: str, job: JobSpec, *given: str, outputs: list[str]) -> Job:
     return Job(verb=verb, argv=("--config", job.config, "--code", job.code, *given), outputs=tuple(outputs))
 
 
@@ -130,10 +135,10 @@ def kill(process: processes.BaseProcess, *, whole: bool) -> None:
 class Ground:
     """A folder in which jobs are run."""
 
-    def __init__(self, folder: Path, plan: planning.Plan) -> None:
+    def __init__(self, folder: Path, plan: Plan) -> None:
         folder.mkdir()
         self.folder, self.log = folder, folder / "log"
-        (folder / "plan.json").write_text(json.dumps(plan.summary()), encoding="utf-8")
+        (folder / "plan.json").write_text(json.dumps(build_manifest(plan).to_json()), encoding="utf-8")
 
     def start(self, job: Job) -> processes.BaseProcess:
         return processes.start(work, str(self.folder), job.verb, job.argv, log=self.log)
@@ -190,13 +195,13 @@ def _timeless(path: Path) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def plan(tmp_path_factory: pytest.TempPathFactory) -> planning.Plan:
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     """The plan of one small run and its cells."""
     given = tmp_path_factory.mktemp("config") / "kill_anywhere.yaml"
     given.write_text(json.dumps(CONFIG), encoding="utf-8")  # JSON is YAML
     folder = REPOSITORY / "config"
     config = check.merged([folder / "config.yaml", folder / "smoke.yaml", given])
-    return planning.Plan(config, check.check(config, files=[given], folder=folder))
+    return Plan(config, check.check(config, files=[given], folder=folder))
 
 
 @pytest.mark.slow

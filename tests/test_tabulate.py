@@ -69,7 +69,7 @@ def test_what_runs_separate_is_a_csv_of_its_own(results: Results) -> None:
     write_json(results.folder / "unet" / "separation.json", judged)
     before = dict(results.plan)
     try:
-        results.plan["pretrained"] = [run_trained_here | {"judged": CODE}]
+        results.plan["pretrained"] = [run_trained_here | {"separation_code": CODE}]
         folder = run(results, name="separated")
     finally:
         results.plan.clear()

@@ -19,7 +19,7 @@ from workflow_scripts.audio.corpus import read_facts
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.files import write_json, write_text, written_atomically
 from workflow_scripts.levels.factors import FACTORS
-from workflow_scripts.planning.manifest import Plan, read_plan
+from workflow_scripts.planning.manifest import Manifest, read_manifest
 from workflow_scripts.statistics.contrasts import entries, questions
 from workflow_scripts.statistics.data_sources import sources_of
 from workflow_scripts.statistics.reproduction.table import reproduction_table
@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1, help="CPU threads that draw test clips and rank")
     arguments = parser.parse_args(argv)
 
-    plan = read_plan(arguments.plan)
+    plan = read_manifest(arguments.plan)
     for folder in plan.corpora:  # a study may since have come to tolerate less
         if (folder / "corpus.json").is_file():
             read_facts(folder)
@@ -72,10 +72,10 @@ def main(argv: list[str] | None = None) -> None:
     )
 
 
-def summaries(plan: Plan, cells: Cells, redrawn: Redrawn, *, threads: int = 1) -> dict[str, pd.DataFrame]:
+def summaries(plan: Manifest, cells: Cells, redrawn: Redrawn, *, threads: int = 1) -> dict[str, pd.DataFrame]:
     """The tables about studies, by name (`summary.TABLES`)."""
-    listed = [entry for study in plan.studies for entry in entries(study, plan.of(study), cells)]
-    asked = [each for study in plan.studies for each in questions(study, plan.of(study), cells, redrawn)]
+    listed = [entry for study in plan.studies for entry in entries(study, plan.evaluations_of(study), cells)]
+    asked = [each for study in plan.studies for each in questions(study, plan.evaluations_of(study), cells, redrawn)]
     shown = entry_table(listed, redrawn, corpora=sources_of(plan.corpora))
     return {
         "entries": shown,

@@ -8,7 +8,7 @@ from pathlib import Path
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.files import write_text
 from workflow_scripts.levels import registry
-from workflow_scripts.planning.manifest import Plan, Study, read_plan
+from workflow_scripts.planning.manifest import Manifest, Study, read_manifest
 from workflow_scripts.report import audits, costs, page, reproduction_table, separation, status, study_table
 from workflow_scripts.report.figure_inputs import read_numbers
 from workflow_scripts.statistics.reproduction.table import read_reproduction
@@ -18,7 +18,7 @@ from workflow_scripts.statistics.tables.summary import read_table, read_tables
 def main(argv: list[str] | None = None) -> None:
     """Command line of the rule `compose`."""
     arguments = _arguments(argv)
-    plan = read_plan(arguments.plan)
+    plan = read_manifest(arguments.plan)
     numbers, cells = read_tables(arguments.statistics), read_table(arguments.statistics / "cells.csv")
     published = read_reproduction(arguments.statistics / "reproduction.csv")
     records = _records(plan)
@@ -68,7 +68,7 @@ def _drawn(study: Study, *, folder: Path) -> page.Drawn | None:
     return page.drawn(study, numbers, svg=svg, reading=level.READING, description=level.describe(study, numbers))
 
 
-def _records(plan: Plan) -> list[costs.JobRecord]:
+def _records(plan: Manifest) -> list[costs.JobRecord]:
     records = [record for stage, path in plan.records for record in costs.read_records(stage, path)]
     for evaluation in plan.evaluations:
         stage = f"evaluate, {evaluation.factors['scenario'].replace('_', '-')}"
@@ -76,7 +76,7 @@ def _records(plan: Plan) -> list[costs.JobRecord]:
     return records
 
 
-def _digests(plan: Plan) -> list[tuple[str, str]]:
+def _digests(plan: Manifest) -> list[tuple[str, str]]:
     """Code digests by scenario: what has to be equal for two reports to have been made by the same code."""
     by_scenario: dict[str, set[str]] = {}
     for evaluation in plan.evaluations:

@@ -8,7 +8,7 @@ from pathlib import Path
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.files import write_text
 from workflow_scripts.levels import registry
-from workflow_scripts.planning.manifest import Figure, Study, read_plan
+from workflow_scripts.planning.manifest import Figure, Study, read_manifest
 from workflow_scripts.report import plotting
 from workflow_scripts.report.figure_inputs import Evidence, Statistics
 
@@ -24,10 +24,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder to write to (results/figures)")
     arguments = parser.parse_args(argv)
 
-    plan = read_plan(arguments.plan)
+    plan = read_manifest(arguments.plan)
     statistics = Statistics(arguments.statistics)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    for study in plan.chosen(arguments.study):
+    for study in plan.select(arguments.study):
         if study.figure:
             evidence = Evidence(study=study, plan=plan, statistics=statistics)
             draw(study, study.figure, evidence, folder=arguments.output)

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.levels.factors import FACTORS
-from workflow_scripts.planning.manifest import Evaluation, Job, Plan, Study, read_plan
+from workflow_scripts.planning.manifest import Evaluation, Manifest, PlannedJob, Study, read_manifest
 from workflow_scripts.report import labels as words
 from workflow_scripts.report import renderers, study_table
 from workflow_scripts.statistics.failure_reasons import why_missing
@@ -48,17 +48,17 @@ def main(argv: list[str] | None = None) -> None:
         others = [str(path.parents[1]) for path in sorted(arguments.results.glob("*/statistics/plan.json"))]
         such = f", such as {', '.join(others)}" if others else ""
         raise UserError(f"{plan_file}: no such file; name the folder of finished results with --results{such}")
-    plan = read_plan(str(plan_file))
-    (study,) = plan.chosen([arguments.table])
+    plan = read_manifest(str(plan_file))
+    (study,) = plan.select([arguments.table])
     entry = _entry(study, plan, arguments.row, arguments.column)
     console = Console(soft_wrap=True, markup=False, highlight=False)
     for line in _explained(study, plan, entry, arguments.results):
         console.print(line)
 
 
-def _entry(study: Study, plan: Plan, row: str, column: str) -> list[Evaluation]:
+def _entry(study: Study, plan: Manifest, row: str, column: str) -> list[Evaluation]:
     """The cells behind a number: those of the row that are also of the column."""
-    evaluations = plan.of(study)
+    evaluations = plan.evaluations_of(study)
     rows = _picked(evaluations, study.rows, row, what=f"row of {study.name}")
     measured = {
         f", {words.measure(metric).name}" for shown in (*study.metrics.values(), (study.metric,)) for metric in shown
@@ -97,7 +97,7 @@ def _plain(text: str) -> str:
     return " ".join(text.replace(",", " ").split()).casefold()
 
 
-def _explained(study: Study, plan: Plan, entry: Sequence[Evaluation], results: Path) -> Iterator[str]:
+def _explained(study: Study, plan: Manifest, entry: Sequence[Evaluation], results: Path) -> Iterator[str]:
     yield from _number(study, entry, results)
     for evaluation in entry:
         yield ""
@@ -138,7 +138,7 @@ def _cell(study: Study, evaluation: Evaluation) -> Iterator[str]:
     for column, name in PER_CELL.items():
         yield f"  {name}: {', '.join(dict.fromkeys(str(value) for value in trials[column]))}"
     yield from (f"  {line}" for line in _record(evaluation.path.with_name("record.json")))
-    for read in study.read_in(evaluation.factors["dataset"]):
+    for read in study.per_metric(evaluation.factors["dataset"]):
         mine = trials[trials["metric"] == read.metric].sort_values("trial")
         if mine.empty:
             yield f"  {read.metric} not measured; there are: {', '.join(dict.fromkeys(trials['metric']))}"
@@ -173,7 +173,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _made_from(jobs: Sequence[Job]) -> Iterator[str]:
+def _made_from(jobs: Sequence[PlannedJob]) -> Iterator[str]:
     """The jobs before the evaluation, with what their records say."""
     before = jobs[:-1]
     if before:
@@ -184,10 +184,10 @@ def _made_from(jobs: Sequence[Job]) -> Iterator[str]:
         said += [words.duration(float(record["seconds"]))] if "seconds" in record else []
         said += [f"on {record['device']}"] if record.get("device") else []
         said += [f"energy {record[key]}" for key in record if key.startswith("energy")]
-        yield f"    {job.verb}: {job.output}" + (f" ({', '.join(said)})" if said else "")
+        yield f"    {job.stage}: {job.output}" + (f" ({', '.join(said)})" if said else "")
 
 
-def _command(evaluation: Evaluation, plan: Plan) -> str:
+def _command(evaluation: Evaluation, plan: Manifest) -> str:
     """Make just this cell again; `--force` leaves what it was made from as it is, if that is still there."""
     files = ["--configfile", *plan.configfiles] if plan.configfiles else []
     return shlex.join(["snakemake", str(evaluation.path), "--force", "--profile", PROFILE, *files])

@@ -22,7 +22,8 @@ from workflow_scripts.configuration import check
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.files import write_json
 from workflow_scripts.planning import costs
-from workflow_scripts.planning import plan as planning
+from workflow_scripts.planning.build_manifest import build_manifest
+from workflow_scripts.planning.plan import Plan
 from workflow_scripts.statistics.reproduction import table as reproduction
 
 CONFIG_FOLDER = Path(__file__).parent.parent / "config"
@@ -41,10 +42,11 @@ def main(argv: list[str] | None = None) -> None:
     checked = files if arguments.config is None else []
     studies = check.check(config, files=checked, folder=CONFIG_FOLDER)
     reproduction.check_statements(studies)
-    plan = planning.Plan(config, studies)
+    plan = Plan(config, studies)
     if arguments.output is not None:
-        noted = {"configfiles": [str(file) for file in arguments.configfile], "unfinished": arguments.unfinished}
-        write_json(arguments.output, {**plan.summary(), **noted})
+        names = [str(file) for file in arguments.configfile]
+        manifest = build_manifest(plan, configfiles=names, unfinished=arguments.unfinished)
+        write_json(arguments.output, manifest.to_json())
         return
     records, odd = costs.read_records(dict.fromkeys([Path(config["results"]), *arguments.records]))
     console = Console()
@@ -54,7 +56,7 @@ def main(argv: list[str] | None = None) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _show(plan: planning.Plan, records: list[costs.Measured], console: Console) -> None:
+def _show(plan: Plan, records: list[costs.Measured], console: Console) -> None:
     table = Table(title=f"Scale {plan.config['scale']}: {', '.join(plan.studies)}", title_justify="left")
     for heading in ("Rule", "Jobs", "Hours", "Device", "Records", "Jobs not measured"):
         table.add_column(heading, justify="left" if heading in ("Rule", "Device") else "right")

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from workflow_scripts.core.errors import run_command
-from workflow_scripts.planning.manifest import read_plan
+from workflow_scripts.planning.manifest import read_manifest
 from workflow_scripts.report import renderers, study_table
 from workflow_scripts.statistics.tables.summary import read_tables
 
@@ -26,12 +26,12 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--report", type=Path, help="page whose path is printed last")
     arguments = parser.parse_args(argv)
 
-    plan = read_plan(arguments.plan)
+    plan = read_manifest(arguments.plan)
     numbers = read_tables(arguments.statistics)
     console = Console()
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)
-    for study in plan.chosen(arguments.study):
+    for study in plan.select(arguments.study):
         renderers.terminal(study_table.build(study, numbers), console)
     if arguments.report:
         console.print(f"Report: {arguments.report}", markup=False, highlight=False, soft_wrap=True)

@@ -21,8 +21,8 @@ from rich.table import Table
 
 from workflow_scripts.configuration import check
 from workflow_scripts.core.errors import run_command
-from workflow_scripts.planning import plan as planning
-from workflow_scripts.planning.manifest import parse_plan
+from workflow_scripts.planning.build_manifest import build_manifest
+from workflow_scripts.planning.plan import Plan
 from workflow_scripts.report import status
 from workflow_scripts.submit import REFUSED
 
@@ -41,8 +41,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="files that go over config/config.yaml")
     files = [CONFIG_FOLDER / "config.yaml", *parser.parse_args(argv).configfile]
     config = check.merged(files)
-    plan = planning.Plan(config, check.check(config, files=files, folder=CONFIG_FOLDER))
-    found = status.statuses(parse_plan(plan.summary()), status.tries(status.SNAKEMAKE_LOGS))
+    plan = Plan(config, check.check(config, files=files, folder=CONFIG_FOLDER))
+    found = status.statuses(build_manifest(plan), status.tries(status.SNAKEMAKE_LOGS))
     console = Console()
     _show(found, queue(), console if console.is_terminal else Console(width=PLAIN_WIDTH))
     if any(each.state != status.DONE for each in found):

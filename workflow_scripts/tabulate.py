@@ -13,7 +13,7 @@ from pathlib import Path
 
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.files import write_text
-from workflow_scripts.planning.manifest import Study, read_plan
+from workflow_scripts.planning.manifest import Study, read_manifest
 from workflow_scripts.report import renderers, reproduction_table, separation, study_table
 from workflow_scripts.statistics.reproduction.table import read_reproduction
 from workflow_scripts.statistics.tables.summary import read_tables
@@ -32,9 +32,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder to write to (results/tables)")
     arguments = parser.parse_args(argv)
 
-    plan = read_plan(arguments.plan)
+    plan = read_manifest(arguments.plan)
     numbers, separated = read_tables(arguments.statistics), separation.tidy(plan)
-    for study in plan.chosen(arguments.study):
+    for study in plan.select(arguments.study):
         table = study_table.build(study, numbers)
         compared = study_table.tidy_comparisons(study, numbers["comparisons"], table)
         texts = {

@@ -216,17 +216,21 @@ def test_planning_knows_the_window_that_a_head_hears(level, options):
 def test_numbers_of_a_head_go_over_the_general_ones_and_below_those_of_a_scenario(tmp_path):
     numbers = {"heads": {"short_chunk_cnn": {"batch": 16, "patience": 7}}, "scenarios": {"fine_tuned": {"batch": 8}}}
     plan = planned(tmp_path, numbers, scenario=["fine_tuned", "supervised"])
-    read = {cell.scenario: json.loads(plan.evaluate(run, cell).config)["training"] for run, cell in plan.evaluations}
+    read = {
+        cell.scenario: json.loads(plan.jobs.evaluate(run, cell).config)["training"] for run, cell in plan.evaluations
+    }
     assert (read["fine_tuned"]["batch"], read["supervised"]["batch"]) == (8, 16)
     assert {each["patience"] for each in read.values()} == {7}
     plan = planned(tmp_path / "other", numbers, head=["linear"])
     ((run, cell),) = plan.evaluations
-    assert json.loads(plan.evaluate(run, cell).config)["training"]["patience"] == PAPER["evaluation"]["patience"]
+    assert json.loads(plan.jobs.evaluate(run, cell).config)["training"]["patience"] == PAPER["evaluation"]["patience"]
 
 
 def test_jobs_read_the_phases_only_where_the_encoder_trains(tmp_path):
     plan = planned(tmp_path, {"phases": PHASES}, head=["linear"], scenario=["frozen", "fine_tuned"])
-    read = {cell.scenario: json.loads(plan.evaluate(run, cell).config)["training"] for run, cell in plan.evaluations}
+    read = {
+        cell.scenario: json.loads(plan.jobs.evaluate(run, cell).config)["training"] for run, cell in plan.evaluations
+    }
     assert read["fine_tuned"]["phases"] == PHASES
     assert "phases" not in read["frozen"]
 

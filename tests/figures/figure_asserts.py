@@ -19,7 +19,7 @@ from tests.report.aggregated_study import statistics
 from tests.synthetic_results import Results, factors
 from workflow_scripts.levels import registry as levels
 from workflow_scripts.levels.factors import PRETRAINING
-from workflow_scripts.planning.manifest import read_plan
+from workflow_scripts.planning.manifest import read_manifest
 from workflow_scripts.report import plotting
 from workflow_scripts.report.figure_inputs import Evidence, Statistics
 from workflow_scripts.statistics.metrics import confusion, metrics
@@ -266,7 +266,7 @@ def description(results: Results) -> str:
 
 
 def _parts(results: Results) -> tuple[Any, pd.DataFrame, Any, Any]:
-    plan = read_plan(results.plan_file())
+    plan = read_manifest(results.plan_file())
     (study,) = plan.studies
     assert study.figure is not None
     level = levels.load("figure", study.figure.kind)

@@ -36,7 +36,7 @@ def rule(plan: Plan, name: str, records: list[Measured]) -> costs.Estimate:
 
 def trained(plan: Plan, *, encoder: str, seconds: float, device: str, workers: str | None = None) -> Measured:
     run = next(run for run in plan.pretrained if run.encoder == encoder)
-    read = json.loads(plan.pretrain(run).config)
+    read = json.loads(plan.jobs.pretrain(run).config)
     key = (json.dumps(read["encoder"], sort_keys=True), workers or json.dumps(read["workers"], sort_keys=True))
     return Measured(rule="pretrain", key=key, amount=100.0, seconds=seconds, device=device)
 
@@ -77,7 +77,7 @@ def test_long_jobs_count_for_more_than_short_ones(plan: Plan) -> None:
 def test_trials_are_counted_with_all_epochs_they_may_take(plan: Plan) -> None:
     twice = plan_of(changed(evaluation={"max_epochs": 2 * PAPER["evaluation"]["max_epochs"]}))
     run, cell = next(pair for pair in plan.evaluations if pair[1].scenario == "fine_tuned")
-    key = (json.dumps([json.loads(plan.evaluate(run, cell).config)["encoder"]], sort_keys=True), "fine_tuned")
+    key = (json.dumps([json.loads(plan.jobs.evaluate(run, cell).config)["encoder"]], sort_keys=True), "fine_tuned")
     records = [Measured(rule="evaluate_encoder", key=key, amount=1.0, seconds=1.0, device=GPU)]
     once, doubled = (rule(each, "evaluate_encoder", records) for each in (plan, twice))
     assert doubled.hours == pytest.approx(2 * once.hours)
@@ -111,7 +111,7 @@ def evaluated(folder: Path, plan: Plan, *, head: str | None = None, seconds: flo
     for number, (run, cell) in enumerate(plan.evaluations):
         if head not in (None, cell.head):
             continue
-        config = json.loads(plan.evaluate(run, cell).config) | {"trials": 1}
+        config = json.loads(plan.jobs.evaluate(run, cell).config) | {"trials": 1}
         write(folder / f"evaluations/{number}", record=record(config, seconds=seconds))
         (folder / f"evaluations/{number}/trials.csv").write_text("trial,epochs\n0,1\n", encoding="utf-8")
     corpus = {"digest": "d", "sample_rate": 16000, "seconds": 29.0, "clips": 1}

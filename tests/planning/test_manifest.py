@@ -8,7 +8,7 @@ import pytest
 from tests.synthetic_results import Results, factors, full
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import PRETRAINING
-from workflow_scripts.planning.manifest import Figure, parse_plan, read_plan
+from workflow_scripts.planning.manifest import Figure, Manifest, read_manifest
 
 
 @pytest.fixture
@@ -19,27 +19,27 @@ def results(tmp_path: Path) -> Results:
 
 
 def test_reads_a_file_and_standard_input_alike(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
-    from_file = read_plan(results.plan_file())
+    from_file = read_manifest(results.plan_file())
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(results.plan)))
-    assert read_plan("-") == from_file
+    assert read_manifest("-") == from_file
     assert from_file.evaluations[0].factors["pretrain_seed"] == "0"
 
 
 def test_an_unknown_factor_is_named(results: Results) -> None:
     results.plan["studies"]["fig2"]["rows"] = ["encoder", "colour"]
     with pytest.raises(UserError, match=r"fig2: unknown factor colour; allowed: corpus"):
-        parse_plan(results.plan)
+        Manifest.from_json(results.plan)
 
 
 def test_a_cell_listed_twice_is_refused(results: Results) -> None:
     results.expect(factors("pase", "frozen", "openmic"))
     with pytest.raises(UserError, match="twice"):
-        parse_plan(results.plan)
+        Manifest.from_json(results.plan)
 
 
 def test_floors_are_told_apart_by_their_encoder_in_every_table(results: Results) -> None:
     results.plan["studies"]["fig2"]["rows"] = ["workers"]
-    assert parse_plan(results.plan).studies[0].rows == ("encoder", "workers")
+    assert Manifest.from_json(results.plan).studies[0].rows == ("encoder", "workers")
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"scale": "demo"}'])
@@ -47,37 +47,37 @@ def test_what_is_no_plan_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "plan.json"
     path.write_text(text)
     with pytest.raises(UserError, match=r"plan\.json: not"):
-        read_plan(str(path))
+        read_manifest(str(path))
 
 
 def test_a_missing_plan_and_an_unknown_study_are_named(results: Results) -> None:
     with pytest.raises(UserError, match="no such file"):
-        read_plan(str(results.folder / "nothing.json"))
+        read_manifest(str(results.folder / "nothing.json"))
     with pytest.raises(UserError, match="unknown study fig3; the plan has: fig2"):
-        parse_plan(results.plan).chosen(["fig3"])
+        Manifest.from_json(results.plan).select(["fig3"])
 
 
 def test_figures_and_pretrained_runs_come_with_the_plan(results: Results) -> None:
     run = {name: factors("pase", "frozen", "openmic")[name] for name in PRETRAINING}
     results.plan["studies"]["fig2"]["figure"] = {"kind": "losses", "epochs": 3}
     results.plan["pretrained"] = [{"folder": "results/pretrained/x", "factors": run}]
-    plan = parse_plan(results.plan)
+    plan = Manifest.from_json(results.plan)
     assert plan.studies[0].figure == Figure(kind="losses", options={"epochs": 3})
     assert (plan.pretrained[0].folder, plan.pretrained[0].factors["pretrain_seed"]) == (
         Path("results/pretrained/x"),
         "0",
     )
     results.plan["studies"]["fig2"]["figure"] = None
-    assert parse_plan(results.plan).studies[0].figure is None
+    assert Manifest.from_json(results.plan).studies[0].figure is None
 
 
 def test_an_imported_checkpoint_is_asked_for_by_its_corpus(results: Results) -> None:
-    cell = next(each for each in parse_plan(results.plan).evaluations if each.factors["workers"] != "none")
+    cell = next(each for each in Manifest.from_json(results.plan).evaluations if each.factors["workers"] != "none")
     levels = {"encoder": cell.factors["encoder"], "scenario": cell.factors["scenario"]}
     imported = replace(cell, factors={**cell.factors, "corpus": "official", "workers": "none"})
-    assert cell.has(levels)
-    assert not imported.has(levels)
-    assert imported.has({**levels, "corpus": "official"})
+    assert cell.matches(levels)
+    assert not imported.matches(levels)
+    assert imported.matches({**levels, "corpus": "official"})
 
 
 def test_jobs_detect_and_how_the_run_ended_are_read(tmp_path: Path) -> None:
@@ -85,17 +85,17 @@ def test_jobs_detect_and_how_the_run_ended_are_read(tmp_path: Path) -> None:
     results.plan["jobs"] = [["prepare", "a", "a.json", "a.log"], ["evaluate", "b", "b.json", "b.log"]]
     results.plan["evaluations"][1]["jobs"] = [1]
     results.plan["studies"]["fig2"]["detect"] = 1.5
-    before = parse_plan(results.plan)
-    assert [job.verb for job in before.evaluations[1].jobs] == ["evaluate"]
+    before = Manifest.from_json(results.plan)
+    assert [job.stage for job in before.evaluations[1].jobs] == ["evaluate"]
     assert before.evaluations[0].jobs == ()
     assert (before.studies[0].detect, before.unfinished, before.configfiles) == (1.5, False, ())
-    after = parse_plan(results.plan | {"unfinished": True, "configfiles": ["a.yaml"]})
+    after = Manifest.from_json(results.plan | {"unfinished": True, "configfiles": ["a.yaml"]})
     assert (after.unfinished, after.configfiles) == (True, ("a.yaml",))
 
 
 def test_a_folder_and_what_is_no_text_are_no_plan(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file"):
-        read_plan(str(tmp_path))
+        read_manifest(str(tmp_path))
     (tmp_path / "plan.json").write_bytes(b"\xff\xfe")
     with pytest.raises(UserError, match="not JSON"):
-        read_plan(str(tmp_path / "plan.json"))
+        read_manifest(str(tmp_path / "plan.json"))

@@ -15,7 +15,10 @@ from tests.checkout import REPOSITORY
 from workflow_scripts.configuration import check
 from workflow_scripts.core.provenance import digest
 from workflow_scripts.levels import registry
-from workflow_scripts.planning.plan import Cell, Plan, Run, expand, path_of
+from workflow_scripts.planning.build_manifest import build_manifest, figure_inputs
+from workflow_scripts.planning.grids import expand
+from workflow_scripts.planning.plan import Plan
+from workflow_scripts.planning.runs import CellKey, Run, path_of
 
 WHOLE = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
 #: what the numbers of jobs below are counted for
@@ -49,11 +52,11 @@ PRETRAINED = Run(
 )
 
 
-def cell(scenario: str) -> Cell:
-    return Cell(dataset="openmic", head="linear", scenario=scenario, fraction="100pct")
+def cell(scenario: str) -> CellKey:
+    return CellKey(dataset="openmic", head="linear", scenario=scenario, fraction="100pct")
 
 
-def of_study(plan: Plan, name: str) -> list[tuple[Run, Cell]]:
+def of_study(plan: Plan, name: str) -> list[tuple[Run, CellKey]]:
     return [pair for pair, studies in plan.evaluations.items() if name in studies]
 
 
@@ -68,7 +71,7 @@ def test_fig2_needs_two_encoders_in_three_scenarios_and_three_floors_on_three_se
 def test_all_of_wu_et_al_takes_seventeen_runs(plan: Plan) -> None:
     """Eight worker sets, equal and re-weighted, with PASE+; PASE once, for Fig. 2."""
     assert len(plan.pretrained) == 8 * 2 + 1
-    assert sum(run.weighed_by is not None for run in plan.pretrained) == 8
+    assert sum(run.weights_source is not None for run in plan.pretrained) == 8
 
 
 @pytest.mark.parametrize(
@@ -132,10 +135,13 @@ def test_an_entry_of_a_name_of_its_own_runs_the_file_it_names() -> None:
     small = {"small": {"level": "linear"}}
     plan = plan_of(changed(augmentations=gain, heads=small))
     quiet, same = replace(PRETRAINED, augmentation="quiet"), replace(PRETRAINED, augmentation="gain")
-    assert json.loads(plan.pretrain(quiet).config)["augmentation"] == {"name": "gain", "options": {"probability": 1.0}}
-    assert plan.pretrain(quiet) == plan.pretrain(same), "the name is no option"
+    assert json.loads(plan.jobs.pretrain(quiet).config)["augmentation"] == {
+        "name": "gain",
+        "options": {"probability": 1.0},
+    }
+    assert plan.jobs.pretrain(quiet) == plan.jobs.pretrain(same), "the name is no option"
     assert path_of(quiet) != path_of(same)
-    evaluated = json.loads(plan.evaluate(PRETRAINED, replace(cell("frozen"), head="small")).config)
+    evaluated = json.loads(plan.jobs.evaluate(PRETRAINED, replace(cell("frozen"), head="small")).config)
     assert evaluated["head"]["name"] == "linear"
     assert evaluated["factors"]["head"] == "small"
 
@@ -144,21 +150,21 @@ def test_a_worker_set_may_hold_an_entry_of_a_name_of_its_own() -> None:
     cold = {"cold": {"level": "contrastive", "temperature": 0.1}}
     plan = plan_of(changed(workers=cold, worker_sets={"contrastive_cold": ["cold"]}))
     run = replace(PRETRAINED, encoder="pase", workers="contrastive_cold")
-    assert json.loads(plan.pretrain(run).config)["workers"] == {"contrastive": {"temperature": 0.1}}
+    assert json.loads(plan.jobs.pretrain(run).config)["workers"] == {"contrastive": {"temperature": 0.1}}
 
 
 def test_a_job_reads_only_what_concerns_it(plan: Plan) -> None:
-    frozen = json.loads(plan.evaluate(PRETRAINED, cell("frozen")).config)
+    frozen = json.loads(plan.jobs.evaluate(PRETRAINED, cell("frozen")).config)
     assert frozen["encoder"] is None, "a frozen cell reads embeddings, not the encoder"
     assert frozen["factors"]["corpus"] == "audioset_music"
-    assert json.loads(plan.evaluate(PRETRAINED, cell("fine_tuned")).config)["encoder"]["name"] == "pase"
-    assert "recipe" not in json.loads(plan.embed(PRETRAINED, "openmic").config)
+    assert json.loads(plan.jobs.evaluate(PRETRAINED, cell("fine_tuned")).config)["encoder"]["name"] == "pase"
+    assert "recipe" not in json.loads(plan.jobs.embed(PRETRAINED, "openmic").config)
 
 
 def test_numbers_of_a_scenario_replace_the_common_ones() -> None:
     plan = plan_of(changed(evaluation={"scenarios": {"fine_tuned": {"trials": 3, "max_epochs": 5}}}))
-    frozen = json.loads(plan.evaluate(PRETRAINED, cell("frozen")).config)
-    tuned = json.loads(plan.evaluate(PRETRAINED, cell("fine_tuned")).config)
+    frozen = json.loads(plan.jobs.evaluate(PRETRAINED, cell("frozen")).config)
+    tuned = json.loads(plan.jobs.evaluate(PRETRAINED, cell("fine_tuned")).config)
     assert (frozen["trials"], frozen["training"]["max_epochs"]) == (10, 200)
     assert (tuned["trials"], tuned["training"]["max_epochs"]) == (3, 5)
 
@@ -167,19 +173,19 @@ def test_a_recipe_number_changes_what_descends_from_it_and_nothing_else(plan: Pl
     after = plan_of(changed(recipes={"wu2021": {**PAPER["recipes"]["wu2021"], "batch": 16}}))
     for scenario, differs in {"frozen": True, "fine_tuned": True, "supervised": False}.items():
         run = PRETRAINED if scenario != "supervised" else Run.untrained("pase")
-        same = plan.evaluate(run, cell(scenario)) == after.evaluate(run, cell(scenario))
+        same = plan.jobs.evaluate(run, cell(scenario)) == after.jobs.evaluate(run, cell(scenario))
         assert same is not differs, scenario
-    assert plan.prepare("openmic", 16000) == after.prepare("openmic", 16000)
-    assert plan.pretrain(PRETRAINED).config != after.pretrain(PRETRAINED).config
+    assert plan.jobs.prepare("openmic", 16000) == after.jobs.prepare("openmic", 16000)
+    assert plan.jobs.pretrain(PRETRAINED).config != after.jobs.pretrain(PRETRAINED).config
 
 
 def test_only_prosody_is_stored(plan: Plan) -> None:
-    assert plan.precomputed_workers(PRETRAINED) == ["prosody"]
-    assert plan.precomputed_workers(Run.untrained("pase")) == []
+    assert plan.levels.precomputed_workers(PRETRAINED) == ["prosody"]
+    assert plan.levels.precomputed_workers(Run.untrained("pase")) == []
 
 
 def test_the_summary_names_every_expected_result_with_its_digests(plan: Plan) -> None:
-    summary = plan.summary()
+    summary = build_manifest(plan).to_json()
     entry = summary["evaluations"][0]
     assert Path(entry["path"]).parts[:2] == ("results", "evaluations")
     assert entry["studies"] == ["wu2021_fig2"]
@@ -187,7 +193,7 @@ def test_the_summary_names_every_expected_result_with_its_digests(plan: Plan) ->
 
 
 def test_each_result_names_the_jobs_it_needs_in_order_with_their_files(plan: Plan) -> None:
-    summary = plan.summary()
+    summary = build_manifest(plan).to_json()
     chains = {
         (entry["factors"]["encoder"], entry["factors"]["scenario"], entry["factors"]["weighting"]): [
             summary["jobs"][place] for place in entry["jobs"]
@@ -216,11 +222,11 @@ def test_data_are_decided_by_twin_code_and_checksums_not_by_the_downloader(plan:
     larger = plan_of(
         changed(datasets={"openmic": {"loader": "openmic", "source": "twin", "twin": {"clips": 8, "clip_seconds": 1}}})
     )
-    jobs = [each.acquire("openmic") for each in (plan, twin, larger)]
+    jobs = [each.jobs.acquire("openmic") for each in (plan, twin, larger)]
     assert len({(job.code, job.config) for job in jobs}) == len(jobs)
     files = registry.load("dataset", "openmic").REMOTES
     assert jobs[0].code == digest({name: asdict(remote) for name, remote in files.items()})
-    assert len({each.prepare("openmic", 16000).code for each in (plan, twin, larger)}) == len(jobs)
+    assert len({plan_.jobs.prepare("openmic", 16000).code for plan_ in (plan, twin, larger)}) == len(jobs)
 
 
 REWEIGHTED = replace(PRETRAINED, encoder="pase_plus", weighting="reweighted")
@@ -228,24 +234,24 @@ EQUAL = replace(REWEIGHTED, weighting="equal")
 
 
 def test_a_reweighted_run_descends_from_the_equal_one(plan: Plan) -> None:
-    assert REWEIGHTED.weighed_by == EQUAL
-    assert EQUAL.weighed_by is None
-    assert Run.untrained("random").weighed_by is None
-    reads = json.loads(plan.weigh(REWEIGHTED).config)
-    assert reads["run"] == json.loads(plan.pretrain(EQUAL).config)
-    assert reads["code"] == plan.pretrain(EQUAL).code
+    assert REWEIGHTED.weights_source == EQUAL
+    assert EQUAL.weights_source is None
+    assert Run.untrained("random").weights_source is None
+    reads = json.loads(plan.jobs.weigh(REWEIGHTED).config)
+    assert reads["run"] == json.loads(plan.jobs.pretrain(EQUAL).config)
+    assert reads["code"] == plan.jobs.pretrain(EQUAL).code
 
 
 def test_how_weights_are_made_concerns_reweighted_runs_alone(plan: Plan) -> None:
     after = plan_of(changed(weightings={"reweighted": {"epochs": 5}}))
-    assert plan.pretrain(EQUAL) == after.pretrain(EQUAL)
-    assert plan.pretrain(REWEIGHTED) != after.pretrain(REWEIGHTED)
-    assert plan.weigh(REWEIGHTED) != after.weigh(REWEIGHTED)
+    assert plan.jobs.pretrain(EQUAL) == after.jobs.pretrain(EQUAL)
+    assert plan.jobs.pretrain(REWEIGHTED) != after.jobs.pretrain(REWEIGHTED)
+    assert plan.jobs.weigh(REWEIGHTED) != after.jobs.weigh(REWEIGHTED)
 
 
 def test_a_change_of_the_equal_run_reaches_the_reweighted_one(plan: Plan) -> None:
     after = plan_of(changed(workers={"lps": {"hidden": 99}}))
-    assert plan.pretrain(REWEIGHTED).code != after.pretrain(REWEIGHTED).code
+    assert plan.jobs.pretrain(REWEIGHTED).code != after.jobs.pretrain(REWEIGHTED).code
 
 
 CHECKPOINT = {"encoder": "pase_plus", "path": "official.ckpt", "options": {"embedding": 256}}
@@ -265,7 +271,11 @@ def test_an_imported_checkpoint_serves_the_scenarios_that_start_from_one() -> No
     assert path_of(run) == "official/pase_plus/none/none/none/none/seed0"
     scenarios = {cell.scenario for planned, cell in plan.evaluations if planned == run}
     assert scenarios == {"frozen", "fine_tuned"}
-    for job in (plan.import_checkpoint(run), plan.embed(run, "openmic"), plan.evaluate(run, cell("fine_tuned"))):
+    for job in (
+        plan.jobs.import_checkpoint(run),
+        plan.jobs.embed(run, "openmic"),
+        plan.jobs.evaluate(run, cell("fine_tuned")),
+    ):
         assert json.loads(job.config)["encoder"]["options"] == {"embedding": 256}
     assert "official" not in {dataset for dataset, _ in plan.corpora}
 
@@ -278,7 +288,7 @@ def test_another_file_under_the_same_name_changes_what_descends_from_it(tmp_path
         entry = CHECKPOINT | {"path": str(tmp_path / name)}
         codes.add(
             Plan(PAPER | {"checkpoints": {"official": entry}}, {"mine": study_with_checkpoint()})
-            .embed(run, "openmic")
+            .jobs.embed(run, "openmic")
             .code
         )
     assert len(codes) == 2
@@ -289,7 +299,7 @@ def test_another_file_that_a_head_starts_from_makes_its_cells_again(tmp_path: Pa
     for name, content in (("first", "one"), ("copy", "one"), ("other", "two")):
         (tmp_path / name).write_text(content, encoding="utf-8")
         plan = Plan(PAPER | {"heads": {"ast": {"checkpoint": str(tmp_path / name)}}}, {})
-        job = plan.evaluate(EQUAL, replace(cell("fine_tuned"), head="ast"))
+        job = plan.jobs.evaluate(EQUAL, replace(cell("fine_tuned"), head="ast"))
         digests.append(json.loads(job.config)["head_file"])
     assert digests[0] == digests[1] != digests[2]
 
@@ -300,12 +310,12 @@ def test_a_changed_checkpoint_entry_changes_what_descends_from_it() -> None:
         Plan(PAPER | {"checkpoints": {"official": entry}}, {"mine": study_with_checkpoint()})
         for entry in (CHECKPOINT, CHECKPOINT | {"options": {"embedding": 100}})
     ]
-    assert plans[0].embed(run, "openmic").code != plans[1].embed(run, "openmic").code
-    assert plans[0].embed(EQUAL, "openmic") == plans[1].embed(EQUAL, "openmic")
+    assert plans[0].jobs.embed(run, "openmic").code != plans[1].jobs.embed(run, "openmic").code
+    assert plans[0].jobs.embed(EQUAL, "openmic") == plans[1].jobs.embed(EQUAL, "openmic")
 
 
 def test_a_study_lists_its_cells_in_its_own_order(plan: Plan) -> None:
-    summary = plan.summary()
+    summary = build_manifest(plan).to_json()
     listed = [summary["evaluations"][place] for place in summary["studies"]["wu2021_fig3"]["evaluations"]]
     workers = list(
         dict.fromkeys(entry["factors"]["workers"] for entry in listed if entry["factors"]["corpus"] != "none")
@@ -331,28 +341,30 @@ def test_the_strictest_study_of_a_data_set_decides_on_broken_clips(plan: Plan) -
     strict["wu2021_fig4"]["floors"] = []
     assert Plan(PAPER, strict).largest_shares == {**tolerant.largest_shares, "openmic": 0.05}
     for run, cell in plan.evaluations:
-        assert tolerant.evaluate(run, cell) == plan.evaluate(run, cell)
+        assert tolerant.jobs.evaluate(run, cell) == plan.jobs.evaluate(run, cell)
 
 
 def test_a_random_floor_is_said_to_be_one_draw_of_weights() -> None:
     def notes(floors: list[str]) -> str:
         config = {**PAPER, "trim": {"wu2021_fig2": {"floors": floors, "comparisons": []}}, "note": "Own words."}
-        return str(plan_of(config | {"studies": ["wu2021_fig2"]}).summary()["studies"]["wu2021_fig2"]["notes"])
+        return str(
+            build_manifest(plan_of(config | {"studies": ["wu2021_fig2"]})).to_json()["studies"]["wu2021_fig2"]["notes"]
+        )
 
-    assert "Random weights are those of one untrained network" in notes(["random", "handcrafted"])
+    assert "Random weights are one draw" in notes(["random", "handcrafted"])
     assert notes(["random"]).endswith("Own words.")
     assert "Random weights" not in notes(["handcrafted"])
 
 
 def test_figures_that_look_at_more_than_statistics_name_it() -> None:
     study = "spijkervet2021_fig6_1"
-    drawn = plan_of({**WHOLE, "studies": [study]}).drawn_from
+    drawn = figure_inputs(plan_of({**WHOLE, "studies": [study]}))
     results = WHOLE["results"]
     assert f"{results}/corpora/magnatagatune/22050/corpus.json" in drawn
     embedded = [path for path in drawn if path.startswith(f"{results}/embeddings/")]
     assert len(embedded) == 3, "CLMR, CPC and the floor"
     assert all(path.endswith("/magnatagatune.npy") for path in embedded)
-    assert plan_of({**WHOLE, "studies": ["wu2021_fig2"]}).drawn_from == []
+    assert figure_inputs(plan_of({**WHOLE, "studies": ["wu2021_fig2"]})) == []
 
 
 SEPARATING = Run(
@@ -373,28 +385,30 @@ def separating(**sections: dict[str, Any]) -> Plan:
 def test_runs_that_separate_are_judged_by_songs_they_did_not_hear(plan: Plan) -> None:
     found = separating()
     bass = replace(SEPARATING, workers="bass", recipe="separation_bass")
-    assert found.judged == [SEPARATING, bass]
-    job = found.evaluate_separation(SEPARATING)
+    assert found.separating == [SEPARATING, bass]
+    job = found.jobs.evaluate_separation(SEPARATING)
     assert json.loads(job.config) == {
         "encoder": {"name": "unet", "options": {}},
         "worker": {"name": "separation", "options": {"source": "drums"}},
         "split": "test",
     }
     assert ["evaluate_separation", f"results/pretrained/{path_of(SEPARATING)}/separation.json"] in [
-        list(each) for each in found.summary()["records"]
+        list(each) for each in build_manifest(found).to_json()["records"]
     ]
-    assert plan.judged == []
-    kept = {each["factors"]["workers"]: each["judged"] for each in found.summary()["pretrained"]}
-    assert kept == {run.workers: found.evaluate_separation(run).code for run in (SEPARATING, bass)}
-    assert {each["judged"] for each in plan.summary()["pretrained"]} == {""}
+    assert plan.separating == []
+    kept = {
+        each["factors"]["workers"]: each["separation_code"] for each in build_manifest(found).to_json()["pretrained"]
+    }
+    assert kept == {run.workers: found.jobs.evaluate_separation(run).code for run in (SEPARATING, bass)}
+    assert {each["separation_code"] for each in build_manifest(plan).to_json()["pretrained"]} == {""}
 
 
 def test_what_was_trained_otherwise_is_judged_anew_and_other_heads_change_nothing() -> None:
-    before = separating().evaluate_separation(SEPARATING)
+    before = separating().jobs.evaluate_separation(SEPARATING)
     recipe = {**PAPER["recipes"]["separation_drums"], "batch": 16}
-    assert separating(recipes={"separation_drums": recipe}).evaluate_separation(SEPARATING).code != before.code
-    assert separating(heads={"short_chunk_cnn": {"width": 0.5}}).evaluate_separation(SEPARATING) == before
+    assert separating(recipes={"separation_drums": recipe}).jobs.evaluate_separation(SEPARATING).code != before.code
+    assert separating(heads={"short_chunk_cnn": {"width": 0.5}}).jobs.evaluate_separation(SEPARATING) == before
 
 
 def test_stems_are_known_before_anything_is_decoded() -> None:
-    assert separating().stems == {"musdb18": ("vocals", "drums", "bass", "other")}
+    assert separating().levels.stems == {"musdb18": ("vocals", "drums", "bass", "other")}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.synthetic_results import Results
 from workflow_scripts import aggregate
-from workflow_scripts.planning.manifest import read_plan
+from workflow_scripts.planning.manifest import read_manifest
 from workflow_scripts.report import study_table
 from workflow_scripts.statistics.tables.summary import read_tables
 
@@ -21,5 +21,5 @@ def statistics(results: Results) -> Path:
 def table(results: Results) -> study_table.Table:
     """The table of the one study of `results`."""
     folder = statistics(results)
-    (study,) = read_plan(results.plan_file()).studies
+    (study,) = read_manifest(results.plan_file()).studies
     return study_table.build(study, read_tables(folder))

@@ -6,12 +6,12 @@ from tests.figures import figure_asserts
 from tests.report.aggregated_study import statistics
 from tests.synthetic_results import Results
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.planning.manifest import read_plan
+from workflow_scripts.planning.manifest import read_manifest
 from workflow_scripts.report.figure_inputs import Evidence, Statistics, panels, select
 
 
 def evidence(results: Results) -> Evidence:
-    plan = read_plan(results.plan_file())
+    plan = read_manifest(results.plan_file())
     return Evidence(study=plan.studies[0], plan=plan, statistics=Statistics(statistics(results)))
 
 
@@ -64,7 +64,7 @@ def test_only_the_study_s_own_trials_and_runs_are_seen(results: Results) -> None
 
 def test_predictions_come_with_their_classes(results: Results) -> None:
     figure_asserts.predict(results, classes=["a", "b"])
-    predictions = evidence(results).predictions(read_plan(results.plan_file()).evaluations[0])
+    predictions = evidence(results).predictions(read_manifest(results.plan_file()).evaluations[0])
     assert predictions.classes == ("a", "b")
     assert predictions.confusion.shape == (10, 2, 2)
     assert predictions.scores.shape == (10, 1, 2)

@@ -8,7 +8,7 @@ from tests.figures import figure_asserts
 from tests.report.aggregated_study import statistics
 from tests.synthetic_results import Results, factors
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.planning.manifest import read_plan
+from workflow_scripts.planning.manifest import read_manifest
 from workflow_scripts.report import run_artifacts
 from workflow_scripts.report.figure_inputs import Evidence, Statistics
 
@@ -27,7 +27,7 @@ def results(tmp_path: Path) -> Results:
 
 
 def evidence(results: Results) -> Evidence:
-    plan = read_plan(results.plan_file())
+    plan = read_manifest(results.plan_file())
     return Evidence(study=plan.studies[0], plan=plan, statistics=Statistics(statistics(results)))
 
 

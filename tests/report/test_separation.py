@@ -10,7 +10,7 @@ import pytest
 from tests.synthetic_results import CODE, Results, factors
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import PRETRAINING
-from workflow_scripts.planning.manifest import Plan, read_plan
+from workflow_scripts.planning.manifest import Manifest, read_manifest
 from workflow_scripts.report import separation
 
 NUMBERS = {"songs": 12, "si_sdr": -3.04, "si_sdr_gain": 9.06, "sdr": 1.0, "sdr_gain": -0.01}
@@ -26,7 +26,7 @@ def results(tmp_path: Path) -> Results:
         {
             "folder": str(tmp_path / str(each["workers"])),
             "factors": {name: each[name] for name in PRETRAINING},
-            "judged": CODE,
+            "separation_code": CODE,
         }
         for each in (cell, other)
     ]
@@ -42,7 +42,7 @@ def judged(folder: Path, *, code: str = CODE) -> Path:
 
 
 def table(results: Results) -> separation.Separation:
-    plan: Plan = read_plan(results.plan_file())
+    plan: Manifest = read_manifest(results.plan_file())
     return separation.of_study(plan.studies[0], plan)
 
 
@@ -64,7 +64,7 @@ def test_what_was_not_judged_has_no_row(results: Results) -> None:
 def test_the_csv_has_every_judged_run_in_plain_numbers(results: Results) -> None:
     judged(results.folder / "drums")
     judged(results.folder / "vocals")
-    found = separation.tidy(read_plan(results.plan_file()))
+    found = separation.tidy(read_manifest(results.plan_file()))
     assert found is not None
     assert found.shape == (2, len(separation.HEADINGS))
     first = found.iloc[0].to_dict()
@@ -75,8 +75,8 @@ def test_the_csv_has_every_judged_run_in_plain_numbers(results: Results) -> None
 def test_a_plan_in_which_nothing_is_separated_has_no_csv(results: Results) -> None:
     judged(results.folder / "drums")
     for run in results.plan["pretrained"]:
-        run["judged"] = ""
-    assert separation.tidy(read_plan(results.plan_file())) is None
+        run["separation_code"] = ""
+    assert separation.tidy(read_manifest(results.plan_file())) is None
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.synthetic_results import Results, full
-from workflow_scripts.planning.manifest import Plan, read_plan
+from workflow_scripts.planning.manifest import Manifest, read_manifest
 from workflow_scripts.report import status
 
 #: a job that was cancelled once, as Snakemake's log tells it; {log} is the job's
@@ -65,8 +65,8 @@ def log(verb: str, text: str) -> None:
     path.write_text(text)
 
 
-def plan(results: Results) -> Plan:
-    return read_plan(results.plan_file())
+def plan(results: Results) -> Manifest:
+    return read_manifest(results.plan_file())
 
 
 def found(results: Results) -> list[status.JobStatus]:

@@ -7,7 +7,7 @@ import pytest
 from tests.corpora import write_corpus
 from tests.report.aggregated_study import statistics, table
 from tests.synthetic_results import Results, factors, full
-from workflow_scripts.planning.manifest import read_plan
+from workflow_scripts.planning.manifest import read_manifest
 from workflow_scripts.report import labels as words
 from workflow_scripts.report import renderers
 from workflow_scripts.report.study_table import TWIN_WARNING, Entry, tidy
@@ -296,7 +296,7 @@ def test_comparisons_are_made_in_every_metric_and_adjusted_for_all(tmp_path: Pat
 def test_the_tidy_table_has_a_row_for_each_metric(tmp_path: Path) -> None:
     results = in_two_metrics(tmp_path)
     folder = statistics(results)
-    (study,) = read_plan(results.plan_file()).studies
+    (study,) = read_manifest(results.plan_file()).studies
     rows = tidy(study, read_tables(folder)["entries"])
     found = rows.groupby(["dataset", "metric"]).size().to_dict()
     assert found == {

@@ -11,7 +11,7 @@ from scipy import stats
 
 from tests.synthetic_results import Results, factors
 from workflow_scripts.levels.factors import FACTORS
-from workflow_scripts.planning.manifest import Study, parse_plan
+from workflow_scripts.planning.manifest import Manifest, Study
 from workflow_scripts.statistics.contrasts import Entry
 from workflow_scripts.statistics.estimation import Difference
 from workflow_scripts.statistics.estimation import difference as difference_of_methods
@@ -289,7 +289,7 @@ def entry(study: Study, levels: dict[str, str], values: np.ndarray, data: str) -
 @pytest.mark.parametrize("methods", [2, 5, 20])
 def test_equal_methods_are_seldom_left_unmarked_beside_the_highest(methods: int) -> None:
     random = np.random.default_rng(21)
-    (study,) = parse_plan(Results(Path("nowhere")).plan).studies
+    (study,) = Manifest.from_json(Results(Path("nowhere")).plan).studies
     columns = 300
     listed = [
         entry(study, levels, random.normal(size=10), data=levels["dataset"])
@@ -314,7 +314,7 @@ def group_means(weights: np.ndarray, of_groups: np.ndarray) -> Bootstrap:
 
 def test_what_test_clips_do_to_pairs_of_checkpoints_is_known_without_bias() -> None:
     random = np.random.default_rng(22)
-    (study,) = parse_plan(Results(Path("nowhere")).plan).studies
+    (study,) = Manifest.from_json(Results(Path("nowhere")).plan).studies
     groups, seeds, found = 60, 3, []
     for _ in range(300):
         weights = random.multinomial(groups, np.full(groups, 1 / groups), size=300).T

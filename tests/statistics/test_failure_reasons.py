@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tests.synthetic_results import CODE, CONFIG, factors
-from workflow_scripts.planning.manifest import Evaluation, Job
+from workflow_scripts.planning.manifest import Evaluation, PlannedJob
 from workflow_scripts.statistics.failure_reasons import in_short, why_missing
 
 CRASH = 'Traceback (most recent call last):\n  File "x.py", line 1\nValueError: no such thing\n'
@@ -14,7 +14,7 @@ def evaluation(folder: Path, **logs: str) -> Evaluation:
     for verb, text in logs.items():
         (folder / f"{verb}.log").write_text(text)
     jobs = tuple(
-        Job(verb=verb, output=folder / verb, record=folder / f"{verb}.json", log=folder / f"{verb}.log")
+        PlannedJob(verb=verb, output=folder / verb, record=folder / f"{verb}.json", log=folder / f"{verb}.log")
         for verb in ("prepare", "pretrain", "evaluate")
     )
     levels = {name: str(level) for name, level in factors("pase", "frozen", "openmic").items()}

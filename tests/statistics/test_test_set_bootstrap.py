@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.synthetic_results import Results, factors
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.planning.manifest import parse_plan
+from workflow_scripts.planning.manifest import Manifest
 from workflow_scripts.statistics.inference.cluster_bootstrap import bootstrap
 from workflow_scripts.statistics.samples import Cells
 from workflow_scripts.statistics.test_set_bootstrap import Redrawn, read_predictions, redraw
@@ -17,7 +17,7 @@ from workflow_scripts.statistics.trials import gather
 
 def drawn(results: Results, **more: int) -> tuple[Redrawn, list]:
     """What is redrawn, and the cells of the plan in macro F1."""
-    plan = parse_plan(results.plan)
+    plan = Manifest.from_json(results.plan)
     cells = Cells(gather(plan).trials)
     return redraw(plan, cells, **more), [cells.get(evaluation, "macro_f1") for evaluation in plan.evaluations]
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.synthetic_results import CODE, Results, factors, trials
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.planning.manifest import parse_plan
+from workflow_scripts.planning.manifest import Manifest
 from workflow_scripts.statistics.trials import COLUMNS, gather, read_trials
 
 
@@ -38,16 +38,16 @@ def test_all_trials_come_in_one_order_whatever_the_plan_lists_first(tmp_path: Pa
     made = Results(tmp_path)
     for seed in (10, 9, 1):
         made.add(factors("pase", "frozen", "openmic", seed=seed), [0.5, 0.6])
-    first = gather(parse_plan(made.plan)).trials
+    first = gather(Manifest.from_json(made.plan)).trials
     random.Random(1).shuffle(made.plan["evaluations"])
-    pd.testing.assert_frame_equal(gather(parse_plan(made.plan)).trials, first)
+    pd.testing.assert_frame_equal(gather(Manifest.from_json(made.plan)).trials, first)
     assert list(first["pretrain_seed"].unique()) == ["1", "9", "10"]
     assert list(first.columns) == list(COLUMNS)
 
 
 def test_a_missing_file_is_reported_not_fatal(results: Results) -> None:
     results.expect(factors("random", "frozen", "openmic"))
-    gathered = gather(parse_plan(results.plan))
+    gathered = gather(Manifest.from_json(results.plan))
     assert [evaluation.factors["encoder"] for evaluation in gathered.missing] == ["random"]
     assert len(gathered.trials) == 6
 
@@ -55,7 +55,7 @@ def test_a_missing_file_is_reported_not_fatal(results: Results) -> None:
 def test_no_results_at_all_are_an_empty_table(tmp_path: Path) -> None:
     made = Results(tmp_path)
     made.expect(factors("pase", "frozen", "openmic"))
-    assert gather(parse_plan(made.plan)).trials.empty
+    assert gather(Manifest.from_json(made.plan)).trials.empty
 
 
 def test_columns_may_come_in_another_order_and_more_of_them(results: Results) -> None:
@@ -64,7 +64,7 @@ def test_columns_may_come_in_another_order_and_more_of_them(results: Results) ->
     path = results.expect(cell)
     path.parent.mkdir(parents=True)
     table[list(reversed(table.columns))].to_csv(path, index=False)
-    gathered = gather(parse_plan(results.plan)).trials
+    gathered = gather(Manifest.from_json(results.plan)).trials
     assert gathered[gathered["encoder"] == "random"]["value"].min() == pytest.approx(0.1)
 
 
@@ -85,7 +85,7 @@ def test_a_file_that_cannot_be_trusted_is_named(results: Results, column: str, v
     target = path if column != "encoder" else Path(results.plan["evaluations"][0]["path"])
     changed(target, **{column: value})
     with pytest.raises(UserError, match=message) as caught:
-        gather(parse_plan(results.plan))
+        gather(Manifest.from_json(results.plan))
     assert str(target) in str(caught.value)
 
 
@@ -97,7 +97,7 @@ def test_an_empty_or_foreign_file_is_named(results: Results, text: str, message:
     path = Path(results.plan["evaluations"][0]["path"])
     path.write_text(text)
     with pytest.raises(UserError, match=message) as caught:
-        gather(parse_plan(results.plan))
+        gather(Manifest.from_json(results.plan))
     assert str(path) in str(caught.value)
 
 
@@ -105,4 +105,4 @@ def test_a_file_that_is_no_text_is_named(results: Results) -> None:
     path = Path(results.plan["evaluations"][0]["path"])
     path.write_bytes(b"\xff" + path.read_bytes())
     with pytest.raises(UserError, match=r"trials\.csv: not a trials file \(not text\); delete it"):
-        gather(parse_plan(results.plan))
+        gather(Manifest.from_json(results.plan))

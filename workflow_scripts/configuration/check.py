@@ -23,7 +23,8 @@ from workflow_scripts.core.validation import parse
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.dataset_facts import remotes
 from workflow_scripts.levels.factors import FACTORS, NONE, PRETRAINING
-from workflow_scripts.planning import plan
+from workflow_scripts.planning.grids import grids, levels_of
+from workflow_scripts.planning.levels import workers_of
 
 #: sections of the config that hold the options of levels, and the factor they belong to
 LEVEL_SECTIONS = {
@@ -289,7 +290,7 @@ def _any_step_in_grid(selecting: Mapping[str, Any], sides: Sequence[str], study:
 def _selectable(study: Mapping[str, Any], factor: str) -> list[Any]:
     """Levels of a factor that a study's cells have."""
     besides = {"encoder": "floors", "corpus": "checkpoints"}.get(factor, "")
-    return [*plan.levels_of(study, factor), *study.get(besides, [])]
+    return [*levels_of(study, factor), *study.get(besides, [])]
 
 
 def _check_study(study: Mapping[str, Any], config: Mapping[str, Any], *, where: str) -> None:
@@ -305,7 +306,7 @@ def _check_study(study: Mapping[str, Any], config: Mapping[str, Any], *, where: 
         "scenario": registry.names("scenario"),
     }
     for factor, allowed in named.items():
-        for level in plan.levels_of(study, factor):
+        for level in levels_of(study, factor):
             _known(level, allowed, where=f"{where}: grid.{factor}", what=factor)
     for floor in study["floors"]:
         _known(floor, config["encoders"], where=f"{where}: floors", what="encoder")
@@ -317,7 +318,7 @@ def _check_study(study: Mapping[str, Any], config: Mapping[str, Any], *, where: 
 
 
 def _check_contradictions(study: Mapping[str, Any], config: Mapping[str, Any], *, where: str) -> None:
-    for named in plan.grids(study):
+    for named in grids(study):
         grid = {**named, "head": [registry.entry(config["heads"], head).level for head in named["head"]]}
         _check_heads(grid, config, where=where)
         check_heads_on_maps(named, study["floors"], config, where=where)
@@ -335,7 +336,7 @@ def _check_contradictions(study: Mapping[str, Any], config: Mapping[str, Any], *
             raise UserError(f"{where}: floors: {floor} can be trained, so it is no floor; allowed: {', '.join(fixed)}")
         _check_untrained(floor, study, config, where=where)
     _check_cells_apart(study, where=where)
-    for grid in plan.grids(study):
+    for grid in grids(study):
         _check_pretraining(grid, config, where=where)
         check_separation(grid, config, where=where)
         for weighting, recipe in itertools.product(grid["weighting"], grid["recipe"]):
@@ -347,7 +348,7 @@ def _check_contradictions(study: Mapping[str, Any], config: Mapping[str, Any], *
                     f"{where}: grid.weighting: {weighting} needs validation losses: "
                     f"set recipes.{recipe}.validation_batches above 0"
                 )
-    for dataset in plan.levels_of(study, "dataset"):
+    for dataset in levels_of(study, "dataset"):
         if not _labelled(config["datasets"][dataset]):
             raise UserError(f"{where}: grid.dataset: {dataset} has no labels, so nothing can be evaluated on it")
     _check_selections({**study, "published": []}, where=where)  # of statements, steps may be trimmed away
@@ -360,9 +361,7 @@ def _check_untrained(floor: str, study: Mapping[str, Any], config: Mapping[str, 
         return
     level, options = _encoder(config, floor)
     alike = [
-        name
-        for name in plan.levels_of(study, "encoder")
-        if _trainable(config, name) and _encoder(config, name)[0] is level
+        name for name in levels_of(study, "encoder") if _trainable(config, name) and _encoder(config, name)[0] is level
     ]
     if alike and options not in [_encoder(config, name)[1] for name in alike]:
         raise UserError(
@@ -391,7 +390,7 @@ def _check_pretraining(grid: Mapping[str, Any], config: Mapping[str, Any], *, wh
 
 
 def _check_together(config: Mapping[str, Any], *, encoder: str, workers: str, augmentation: str, recipe: str) -> None:
-    tasks = {name: registry.load("worker", name) for name in plan.workers_of(config, workers)}
+    tasks = {name: registry.load("worker", name) for name in workers_of(config, workers)}
     chosen = registry.entry(config["augmentations"], augmentation)
     effects = registry.options(registry.load("augmentation", chosen.level), chosen.options)
     network, built = _encoder(config, encoder)
@@ -406,7 +405,7 @@ def _check_together(config: Mapping[str, Any], *, encoder: str, workers: str, au
     )
     if hasattr(effects, "require_rate"):
         effects.require_rate(network.sample_rate(built))
-    for task, given in plan.workers_of(config, workers).items():
+    for task, given in workers_of(config, workers).items():
         _check_task(tasks[task], given, network=network, built=built, seconds=numbers.chunk_seconds)
 
 
@@ -435,7 +434,7 @@ def _check_metrics(study: Mapping[str, Any], config: Mapping[str, Any], *, where
     stated = study.get("metrics", {})
     for dataset in stated:
         _known(dataset, config["datasets"], where=f"{where}: metrics", what="data set")
-    for dataset in plan.levels_of(study, "dataset"):
+    for dataset in levels_of(study, "dataset"):
         shown = stated.get(dataset, [study["metric"]])
         allowed = METRICS.get(_task(config["datasets"][dataset]))
         for metric in shown:
@@ -529,7 +528,7 @@ def _check_cells_apart(study: Mapping[str, Any], *, where: str) -> None:
     shown = {*study["rows"], *study["columns"], "pretrain_seed"}
     allowed = ", ".join(sorted(shown - {"pretrain_seed"}))
     for factor in study["grid"]:
-        several = plan.levels_of(study, factor)
+        several = levels_of(study, factor)
         if len(several) > 1 and factor not in shown and not _told_by(study, factor, shown):
             raise UserError(
                 f"{where}: grid.{factor}: {len(several)} levels, but the table has no row or column for them; "
@@ -541,7 +540,7 @@ def _told_by(study: Mapping[str, Any], factor: str, shown: Set[str]) -> bool:
     """Whether what a table shows of a cell leaves one level of a factor: named grids may go together with it."""
     found: dict[tuple[Any, ...], Any] = {}
     seen = sorted(shown - {"pretrain_seed"})
-    for grid, scenario in ((each, scenario) for each in plan.grids(study) for scenario in each["scenario"]):
+    for grid, scenario in ((each, scenario) for each in grids(study) for scenario in each["scenario"]):
         there = {**grid, "scenario": [scenario]}
         if not registry.load("scenario", scenario).PRETRAINED:
             there |= {each: [NONE] for each in PRETRAINING if each != "encoder"}

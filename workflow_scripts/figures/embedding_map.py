@@ -100,7 +100,7 @@ def _encoders(methods: Sequence[Method], *, study: Study) -> dict[str, Method]:
     """A method for each encoder that is evaluated as it is and each data set, by the label of its panel."""
     found: dict[tuple[str, ...], Method] = {}
     for method in methods:
-        if any(job.verb == "embed" for job in method.evaluations[0].jobs):
+        if any(job.stage == "embed" for job in method.evaluations[0].jobs):
             found.setdefault(tuple(method.levels[factor] for factor in ("dataset", *ENCODED)), method)
     if not found:
         raise UserError(f"study {study.name}: figure embedding_map needs scenario frozen in the grid, or floors")

@@ -42,8 +42,8 @@ class Options(LevelOptions):
 def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     """One row per data set, tag and split: clips with the tag (`positives`) out of `clips` of the split."""
     rows: list[dict[str, object]] = []
-    evaluations = {each.factors["dataset"]: each for each in reversed(evidence.plan.of(study))}
-    for dataset in dict.fromkeys(each.factors["dataset"] for each in evidence.plan.of(study)):
+    evaluations = {each.factors["dataset"]: each for each in reversed(evidence.plan.evaluations_of(study))}
+    for dataset in dict.fromkeys(each.factors["dataset"] for each in evidence.plan.evaluations_of(study)):
         shared: dict[str, object] = {"study": study.name, "panel": words.name(dataset), "dataset": dataset}
         found = run_artifacts.corpus(evaluations[dataset])
         if found is None:

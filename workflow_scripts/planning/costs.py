@@ -18,7 +18,8 @@ from statistics import fmean
 from typing import Any
 
 from workflow_scripts.levels import dataset_facts, registry
-from workflow_scripts.planning.plan import Cell, Plan, Run
+from workflow_scripts.planning.plan import Plan
+from workflow_scripts.planning.runs import CellKey, Run
 
 FRAMES_PER_SECOND = 100  # of stored features: hop 160 at 16 kHz
 BYTES_OF_SAMPLE, BYTES_OF_FLOAT = 2, 4
@@ -93,7 +94,7 @@ def estimate(plan: Plan, records: Sequence[Measured]) -> list[Estimate]:
 
 def space(plan: Plan) -> list[Space]:
     """Disk space of what a plan writes, without the downloads themselves."""
-    corpora, features, embeddings = plan.corpora, _features(plan), plan.embedded
+    corpora, features, embeddings = plan.corpora, plan.features, plan.embedded
     return [
         _space(
             "corpora",
@@ -153,26 +154,28 @@ def _work(plan: Plan) -> Iterator[Work]:
     """Every job between the data and the trials, in the order of the stages."""
     for dataset, rate in plan.corpora:
         yield Work(rule="prepare", key=("decoding", str(rate)), amount=_seconds(plan, dataset))
-    for corpus, _, worker in _features(plan):
+    for corpus, _, worker in plan.features:
         yield Work(rule="extract", key=(worker,), amount=_seconds(plan, corpus))
     planned = set(plan.pretrained)
     for run in plan.pretrained:
         heard = _heard(plan, run)
-        if run.weighed_by:
+        if run.weights_source:
             # the other run goes on from these epochs, so they cost nothing more where it is planned as well
-            share = 0.0 if run.weighed_by in planned else _weighed_share(plan, run)
+            share = 0.0 if run.weights_source in planned else _weighed_share(plan, run)
             yield Work(rule="weigh", key=_trained_key(plan, run), amount=_times(heard, share))
         yield Work(rule="pretrain", key=_trained_key(plan, run), amount=heard)
-    for run in plan.judged:  # by the songs of one split, but as great a share of each corpus
-        yield Work(rule="evaluate_separation", key=(_text(plan.encoder(run)),), amount=_seconds(plan, run.corpus))
+    for run in plan.separating:  # by the songs of one split, but as great a share of each corpus
+        yield Work(
+            rule="evaluate_separation", key=(_text(plan.levels.encoder(run)),), amount=_seconds(plan, run.corpus)
+        )
     for run, dataset in plan.embedded:
-        yield Work(rule="embed", key=(_text(plan.encoder(run)),), amount=_seconds(plan, dataset))
+        yield Work(rule="embed", key=(_text(plan.levels.encoder(run)),), amount=_seconds(plan, dataset))
     for run, cell in plan.evaluations:
         yield _evaluation(plan, run, cell)
 
 
-def _evaluation(plan: Plan, run: Run, cell: Cell) -> Work:
-    config = json.loads(plan.evaluate(run, cell).config)
+def _evaluation(plan: Plan, run: Run, cell: CellKey) -> Work:
+    config = json.loads(plan.jobs.evaluate(run, cell).config)
     clips = _times(_clips(plan, cell.dataset), config["trials"] * float(cell.fraction.removesuffix("pct")) / 100)
     if config["encoder"] is None:
         return Work(rule="evaluate_embeddings", key=(config["head"]["name"],), amount=clips)
@@ -187,8 +190,7 @@ def _most_epochs(config: Mapping[str, Any]) -> float:
     most = training["max_epochs"]
     if limits and None not in limits:
         most = min(most, sum(limits))
-    several = registry.declared("scenario", scenario, "TRAININGS")
-    return float(most * int(str(registry.fact("scenario", scenario, "TRAININGS"))) if several else most)
+    return float(most * getattr(registry.load("scenario", scenario), "TRAININGS", 1))
 
 
 def _crop_seconds(config: Mapping[str, Any]) -> float | None:
@@ -214,16 +216,16 @@ def _evaluated_key(config: Mapping[str, Any]) -> Key:
 
 
 def _reads_maps(config: Mapping[str, Any]) -> bool:
-    return registry.fact("head", config["head"]["name"], "READS") == "maps"
+    return bool(registry.load("head", config["head"]["name"]).READS == "maps")
 
 
 def _trained_key(plan: Plan, run: Run) -> Key:
-    return (_text(plan.encoder(run)), _text(json.loads(plan.pretrain(run).config)["workers"]))
+    return (_text(plan.levels.encoder(run)), _text(json.loads(plan.jobs.pretrain(run).config)["workers"]))
 
 
 def _embedding(plan: Plan, run: Run) -> float | None:
     """Length of a clip's embedding; None where it depends on the crops of a clip or the width of the network."""
-    encoder = plan.encoder(run)
+    encoder = plan.levels.encoder(run)
     stated = encoder["options"].get("embedding", getattr(registry.load("encoder", encoder["name"]), "EMBEDDING", None))
     return None if stated is None else float(stated)
 
@@ -244,16 +246,6 @@ def _weighed_share(plan: Plan, run: Run) -> float:
     return min(plan.config["weightings"][run.weighting].get("epochs", epochs), epochs) / epochs
 
 
-def _features(plan: Plan) -> list[tuple[str, int, str]]:
-    return list(
-        dict.fromkeys(
-            (run.corpus, plan.sample_rate(run.encoder), worker)
-            for run in plan.pretrained
-            for worker in plan.precomputed_workers(run)
-        )
-    )
-
-
 def _size(plan: Plan, dataset: str) -> dict[str, float] | None:
     """Clips of a data set and the seconds of each, from its twin's options or from what is known of the set."""
     entry = plan.config["datasets"][dataset]
@@ -269,7 +261,7 @@ def _size(plan: Plan, dataset: str) -> dict[str, float] | None:
 
 def _tracks(plan: Plan, dataset: str) -> int:
     """Recordings of each clip in a corpus: the clip, and the stems that a data set has."""
-    return 1 + len(plan.stems.get(dataset, ()))
+    return 1 + len(plan.levels.stems.get(dataset, ()))
 
 
 def _clips(plan: Plan, dataset: str) -> float | None:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import FACTORS, PRETRAINING
-from workflow_scripts.planning.manifest import Evaluation, Plan, Pretrained, Study
+from workflow_scripts.planning.manifest import Evaluation, Manifest, PretrainedRun, Study
 from workflow_scripts.report import labels as words
 from workflow_scripts.report import study_table as tables
 from workflow_scripts.statistics import trials
@@ -121,7 +121,7 @@ class Evidence:
     """Everything about one study."""
 
     study: Study
-    plan: Plan
+    plan: Manifest
     statistics: Statistics
 
     @functools.cached_property
@@ -143,7 +143,9 @@ class Evidence:
     @functools.cached_property
     def trials(self) -> pd.DataFrame:
         """The study's trials, all metrics, in the order of `trials.csv`."""
-        planned = pd.DataFrame([evaluation.factors for evaluation in self.plan.of(self.study)], columns=list(FACTORS))
+        planned = pd.DataFrame(
+            [evaluation.factors for evaluation in self.plan.evaluations_of(self.study)], columns=list(FACTORS)
+        )
         return self.statistics.trials.merge(planned, on=list(FACTORS), how="inner")
 
     @functools.cached_property
@@ -152,7 +154,7 @@ class Evidence:
         cells, metric = Cells(self.trials), self.study.metric
         clips = self.trials.groupby(list(FACTORS))["train_clips"].mean().to_dict()
         groups: dict[tuple[str, ...], list[Evaluation]] = {}
-        for evaluation in self.plan.of(self.study):
+        for evaluation in self.plan.evaluations_of(self.study):
             groups.setdefault(tuple(evaluation.factors[factor] for factor in METHOD_FACTORS), []).append(evaluation)
         methods = []
         for key, evaluations in groups.items():
@@ -184,8 +186,8 @@ class Evidence:
         return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
     @property
-    def _runs(self) -> list[Pretrained]:
-        used = {tuple(each.factors[factor] for factor in PRETRAINING) for each in self.plan.of(self.study)}
+    def _runs(self) -> list[PretrainedRun]:
+        used = {tuple(each.factors[factor] for factor in PRETRAINING) for each in self.plan.evaluations_of(self.study)}
         return [run for run in self.plan.pretrained if tuple(run.factors.values()) in used]
 
     @functools.cached_property

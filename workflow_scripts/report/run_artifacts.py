@@ -12,7 +12,7 @@ import numpy as np
 
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.planning.manifest import Evaluation, Job
+from workflow_scripts.planning.manifest import Evaluation, PlannedJob
 from workflow_scripts.report.figure_inputs import Evidence, Method
 
 IMPORTED = "import_checkpoint"
@@ -83,8 +83,8 @@ def parameters(method: Method, evidence: Evidence) -> int | None:
     return None
 
 
-def _job(evaluation: Evaluation, verb: str) -> Job | None:
-    return next((job for job in evaluation.jobs if job.verb == verb), None)
+def _job(evaluation: Evaluation, verb: str) -> PlannedJob | None:
+    return next((job for job in evaluation.jobs if job.stage == verb), None)
 
 
 def _record(path: Path) -> Mapping[str, Any]:

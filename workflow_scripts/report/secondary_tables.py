@@ -83,7 +83,7 @@ def _across_row(record: dict, frame: pd.DataFrame, measure: labels.Measure) -> t
 
 def _across_sentence(study: Study, record: dict, frame: pd.DataFrame, measure: labels.Measure) -> str:
     comparison = next(each for each in study.comparisons if each.name == record["comparison"])
-    better, than = labels.sides(comparison.better, comparison.than)
+    better, than = labels.sides(comparison.treatment, comparison.reference)
     over = _beside(f"Mean over {_sets(record['datasets'])}", record, frame)
     if record["source"]:
         over += f" ({record['source'].replace(' ', ', ')})"

@@ -10,7 +10,7 @@ import pandas as pd
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import PRETRAINING
-from workflow_scripts.planning.manifest import Plan, Pretrained, Study
+from workflow_scripts.planning.manifest import Manifest, PretrainedRun, Study
 from workflow_scripts.report import labels
 
 FILE = "separation.json"  # in the folder of a pre-trained run, where `evaluate_separation` writes it
@@ -66,32 +66,32 @@ class Separation:
     texts: int = TEXTS
 
 
-def of_study(study: Study, plan: Plan) -> Separation:
+def of_study(study: Study, plan: Manifest) -> Separation:
     """What the runs that a study uses were judged to separate; those that were not judged have no rows.
 
     Raises `UserError` for a damaged file, and for a stale one unless the plan is that of a run that failed.
     """
-    used = {tuple(each.factors[factor] for factor in PRETRAINING) for each in plan.of(study)}
+    used = {tuple(each.factors[factor] for factor in PRETRAINING) for each in plan.evaluations_of(study)}
     runs = [run for run in plan.pretrained if tuple(run.factors[factor] for factor in PRETRAINING) in used]
     return Separation(rows=tuple(each.cells for each in _judged(runs, plan)))
 
 
-def tidy(plan: Plan) -> pd.DataFrame | None:
+def tidy(plan: Manifest) -> pd.DataFrame | None:
     """What all runs of a plan were judged to separate, a row for each source; None where none separates anything.
 
     Raises `UserError` as `of_study` does.
     """
-    if not any(run.judged for run in plan.pretrained):
+    if not any(run.separation_code for run in plan.pretrained):
         return None
     rows = [asdict(each) for each in _judged(plan.pretrained, plan)]
     return pd.DataFrame(rows, columns=[column.name for column in fields(Judged)])
 
 
-def _judged(runs: Iterable[Pretrained], plan: Plan) -> list[Judged]:
-    return [each for run in runs if run.judged for each in _read(run, leave_out_stale=plan.unfinished)]
+def _judged(runs: Iterable[PretrainedRun], plan: Manifest) -> list[Judged]:
+    return [each for run in runs if run.separation_code for each in _read(run, leave_out_stale=plan.unfinished)]
 
 
-def _read(run: Pretrained, *, leave_out_stale: bool) -> list[Judged]:
+def _read(run: PretrainedRun, *, leave_out_stale: bool) -> list[Judged]:
     path = run.folder / FILE
     if not path.is_file():
         return []
@@ -117,11 +117,11 @@ def _read(run: Pretrained, *, leave_out_stale: bool) -> list[Judged]:
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is damaged: delete it and run the workflow again") from error
-    if code == run.judged:
+    if code == run.separation_code:
         return found
     if leave_out_stale:
         return []
     raise UserError(
-        f"{path}: stale, made by other code ({code}, now {run.judged}); "
+        f"{path}: stale, made by other code ({code}, now {run.separation_code}); "
         "run the workflow again, or delete the file first if it is not re-made"
     )

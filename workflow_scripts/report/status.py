@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from workflow_scripts.planning.manifest import Job, Plan
+from workflow_scripts.planning.manifest import Manifest, PlannedJob
 from workflow_scripts.report import labels
 from workflow_scripts.statistics.failure_reasons import said
 
@@ -56,7 +56,7 @@ class Tries:
 class JobStatus:
     """One planned job; `waited` and `attempts` are None where nothing tells."""
 
-    job: Job
+    job: PlannedJob
     state: str
     why: str
     seconds: float
@@ -70,7 +70,7 @@ class JobStatus:
     def name(self) -> str:
         """Verb and what the job is about, as its log is called below the folder of the logs."""
         parts = self.job.log.with_suffix("").parts
-        return f"{self.job.verb} {'/'.join(parts[parts.index(self.job.verb) + 1 :])}"
+        return f"{self.job.stage} {'/'.join(parts[parts.index(self.job.stage) + 1 :])}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ class Statuses:
     trouble_headings: tuple[str, ...] = TROUBLE_HEADINGS
 
 
-def read(plan: Plan, *, logs: Path = SNAKEMAKE_LOGS) -> Statuses:
+def read(plan: Manifest, *, logs: Path = SNAKEMAKE_LOGS) -> Statuses:
     """Tables for the report."""
     found = statuses(plan, tries(logs))
     troubled = [each for each in found if each.failures or each.state in (FAILED, UNFINISHED)]
@@ -94,24 +94,24 @@ def read(plan: Plan, *, logs: Path = SNAKEMAKE_LOGS) -> Statuses:
     )
 
 
-def statuses(plan: Plan, tried: Mapping[str, Tries]) -> list[JobStatus]:
+def statuses(plan: Manifest, tried: Mapping[str, Tries]) -> list[JobStatus]:
     """Every job of a plan once, stage by stage."""
-    found: dict[Job, JobStatus] = {}
+    found: dict[PlannedJob, JobStatus] = {}
     for evaluation in plan.evaluations:
         for place, job in enumerate(evaluation.jobs):
             if job not in found:
                 needed = [found[other] for other in _needed(evaluation.jobs, place)]
                 found[job] = _status(job, tried.get(str(job.log)), needed)
-    return sorted(found.values(), key=lambda each: STAGES.index(each.job.verb))
+    return sorted(found.values(), key=lambda each: STAGES.index(each.job.stage))
 
 
-def _needed(jobs: Sequence[Job], place: int) -> Sequence[Job]:
+def _needed(jobs: Sequence[PlannedJob], place: int) -> Sequence[PlannedJob]:
     """Those of the jobs before one that it cannot do without: training needs its own corpus, the last acquired."""
-    verb = jobs[place].verb
+    verb = jobs[place].stage
     if verb == ACQUIRE:
         return []
     if verb in STAGES[: STAGES.index(EMBED)]:
-        last = max((number for number, job in enumerate(jobs[:place]) if job.verb == ACQUIRE), default=0)
+        last = max((number for number, job in enumerate(jobs[:place]) if job.stage == ACQUIRE), default=0)
         return jobs[last:place]
     return jobs[:place]
 
@@ -150,7 +150,7 @@ def _read_log(path: Path, found: dict[str, Tries]) -> None:
             found[named[match.group(1)]].slurm = match.group(2)
 
 
-def _status(job: Job, tried: Tries | None, needed: Sequence[JobStatus]) -> JobStatus:
+def _status(job: PlannedJob, tried: Tries | None, needed: Sequence[JobStatus]) -> JobStatus:
     record = _record(job)
     state, why = (DONE, "") if record and job.output.exists() else _why(job, needed)
     seconds = float(record.get("seconds") or 0)
@@ -167,11 +167,11 @@ def _status(job: Job, tried: Tries | None, needed: Sequence[JobStatus]) -> JobSt
     )
 
 
-def _why(job: Job, needed: Sequence[JobStatus]) -> tuple[str, str]:
+def _why(job: PlannedJob, needed: Sequence[JobStatus]) -> tuple[str, str]:
     """State and reason of a job that has left no result."""
     if text := said(job):
         state, _, reason = text.partition(": ")
-        return state, reason.removeprefix(f"{job.verb}: ")
+        return state, reason.removeprefix(f"{job.stage}: ")
     missing = next((each for each in needed if each.state != DONE), None)
     return (WAITS, f"waits for {missing.name}") if missing else (NOT_RUN, "was not started")
 
@@ -190,7 +190,7 @@ def _seconds_of(stamp: str) -> float:
     return float(calendar.timegm(time.strptime(stamp, "%Y-%m-%dT%H:%M:%SZ")))
 
 
-def _record(job: Job) -> dict[str, Any]:
+def _record(job: PlannedJob) -> dict[str, Any]:
     try:
         content = json.loads(job.record.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -200,8 +200,8 @@ def _record(job: Job) -> dict[str, Any]:
 
 def by_stage(found: Sequence[JobStatus]) -> Iterator[tuple[str, ...]]:
     """One row per stage, as `HEADINGS` says."""
-    for verb in dict.fromkeys(each.job.verb for each in found):
-        jobs = [each for each in found if each.job.verb == verb]
+    for verb in dict.fromkeys(each.job.stage for each in found):
+        jobs = [each for each in found if each.job.stage == verb]
         known = [each.attempts for each in jobs if each.attempts is not None]
         waits = [each.waited for each in jobs if each.waited is not None]
         hours = sum(each.gpu_seconds for each in jobs) / 3600

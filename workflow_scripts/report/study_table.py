@@ -401,7 +401,7 @@ def _about_comparisons(comparisons: pd.DataFrame) -> Iterable[str]:
 def _outcome(record: dict, study: Study, comparisons: pd.DataFrame) -> Outcome:
     measure = words.measure(record["metric"])
     comparison = next(each for each in study.comparisons if each.name == record["comparison"])
-    better, than = words.sides(comparison.better, comparison.than)
+    better, than = words.sides(comparison.treatment, comparison.reference)
     setting = _setting(record, comparisons)
     if record["status"] in (MISSING, REFUSED):
         verdict = "missing" if record["status"] == MISSING else "refused"
@@ -441,7 +441,7 @@ def _verdict(record: dict) -> str:
 
 def _said(comparison: Comparison, record: dict, measure: words.Measure) -> str:
     """The outcome in words, and where it holds on these test clips alone, that."""
-    better, than = words.sides(comparison.better, comparison.than)
+    better, than = words.sides(comparison.treatment, comparison.reference)
     mean, low, high = record["mean"], record["low"], record["high"]
     if not record["verdict"]:
         return f"{better} minus {than} is {words.amount(mean, measure)} ({record['reason']})"

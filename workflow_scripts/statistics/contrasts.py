@@ -63,7 +63,7 @@ def entries(study: Study, evaluations: Sequence[Evaluation], cells: Cells) -> li
                     f"do not tell apart cells that differ in "
                     f"{', '.join(differing)}; name these factors in rows or columns"
                 )
-            for read in study.read_in(members[0].factors["dataset"]):
+            for read in study.per_metric(members[0].factors["dataset"]):
                 listed.append(_entry(read, row, column, members, cells))
     return listed
 
@@ -104,14 +104,17 @@ def questions(study: Study, evaluations: Sequence[Evaluation], cells: Cells, red
 def _asked(
     study: Study, comparison: Comparison, evaluations: Sequence[Evaluation], cells: Cells, redrawn: Redrawn
 ) -> list[Question]:
-    sides = [[each for each in evaluations if each.has(levels)] for levels in (comparison.better, comparison.than)]
-    settings = [name for name in SETTINGS if name not in comparison.better and name not in comparison.than]
+    sides = [
+        [each for each in evaluations if each.matches(levels)]
+        for levels in (comparison.treatment, comparison.reference)
+    ]
+    settings = [name for name in SETTINGS if name not in comparison.treatment and name not in comparison.reference]
     lefts, rights = (grouped(side, settings) for side in sides)
     asked = []
     for key in dict.fromkeys([*lefts, *rights]) or [("",) * len(settings)]:
         left, right = lefts.get(key, []), rights.get(key, [])
         datasets = [each.factors["dataset"] for each in (*left, *right)]
-        for read in study.read_in(datasets[0] if datasets else ""):
+        for read in study.per_metric(datasets[0] if datasets else ""):
             samples = _samples(read, comparison, left, right, cells)
             better, than = samples if not isinstance(samples, str) else ((), ())
             asked.append(
@@ -132,7 +135,7 @@ def _samples(
     study: Study, comparison: Comparison, left: Sequence[Evaluation], right: Sequence[Evaluation], cells: Cells
 ) -> tuple[tuple[Cell, ...], tuple[Cell, ...]] | str:
     """Cells of either side, or why they are not all there."""
-    for side, levels in ((left, comparison.better), (right, comparison.than)):
+    for side, levels in ((left, comparison.treatment), (right, comparison.reference)):
         if not side:
             return f"the study has no cell with {named(levels)}"
     if {each.key for each in left} & {each.key for each in right}:

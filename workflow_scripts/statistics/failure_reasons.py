@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workflow_scripts.planning.manifest import Evaluation, Job
+from workflow_scripts.planning.manifest import Evaluation, PlannedJob
 
 NOT_RUN, FAILED, UNFINISHED, STALE = "not run", "failed", "unfinished", "stale"
 GAVE_UP = "prelude: "  # how our scripts begin the line with which they give up; libraries may still write after it
@@ -31,15 +31,15 @@ def in_short(reason: str) -> str:
     return reason.partition(":")[0]
 
 
-def said(job: Job) -> str:
+def said(job: PlannedJob) -> str:
     """Return state, verb and last line of a job that has left a log but no output; nothing without a log."""
     lines = [" ".join(line.split()) for line in _end_of(job.log).splitlines() if line.strip()]
     if not lines:
         return ""
     gave_up = [line.removeprefix(GAVE_UP) for line in lines if line.startswith(GAVE_UP)]
     if gave_up or any(line.startswith(CRASHED) for line in lines):
-        return f"{FAILED}: {job.verb}: {(gave_up or lines)[-1][:LONGEST]}"
-    return f"{UNFINISHED}: {job.verb}: its log ends with: {lines[-1][:LONGEST]}"
+        return f"{FAILED}: {job.stage}: {(gave_up or lines)[-1][:LONGEST]}"
+    return f"{UNFINISHED}: {job.stage}: its log ends with: {lines[-1][:LONGEST]}"
 
 
 def _end_of(log: Path) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.progress import track
 from workflow_scripts.levels.dataset_index import Task
-from workflow_scripts.planning.manifest import Plan
+from workflow_scripts.planning.manifest import Manifest
 from workflow_scripts.statistics.inference.cluster_bootstrap import Bootstrap, Predictions, bootstrap
 from workflow_scripts.statistics.samples import Cell, Cells
 
@@ -44,7 +44,7 @@ class Redrawn:
         return [each for each in found if each is not None] if None not in found else None
 
 
-def redraw(plan: Plan, cells: Cells, *, threads: int = 1) -> Redrawn:
+def redraw(plan: Manifest, cells: Cells, *, threads: int = 1) -> Redrawn:
     """Draw the test clips of every measured cell again, in each metric that a study shows of it.
 
     Cells without `predictions.npz`, or whose file does not tell the groups of clips, are left out. `UserError` names a
@@ -52,8 +52,8 @@ def redraw(plan: Plan, cells: Cells, *, threads: int = 1) -> Redrawn:
     """
     wanted: dict[Path, dict[str, Cell]] = {}
     for study in plan.studies:
-        for evaluation in plan.of(study):
-            for read in study.read_in(evaluation.factors["dataset"]):
+        for evaluation in plan.evaluations_of(study):
+            for read in study.per_metric(evaluation.factors["dataset"]):
                 cell = cells.get(evaluation, read.metric)
                 if cell is not None and np.isfinite(cell.values).all():
                     wanted.setdefault(evaluation.path.with_name("predictions.npz"), {})[read.metric] = cell

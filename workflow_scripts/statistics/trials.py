@@ -12,7 +12,7 @@ import pandas as pd
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import FACTORS
-from workflow_scripts.planning.manifest import Evaluation, Plan
+from workflow_scripts.planning.manifest import Evaluation, Manifest
 from workflow_scripts.statistics.csv_io import Kind, read_csv
 
 #: columns of a trials file; `value` is the metric (rates from 0 to 1), `data` the corpus digest
@@ -37,7 +37,7 @@ class Gathered:
     missing: tuple[Evaluation, ...]
 
 
-def gather(plan: Plan, *, leave_out_stale: bool = False) -> Gathered:
+def gather(plan: Manifest, *, leave_out_stale: bool = False) -> Gathered:
     """Read and check every trials file of `plan`.
 
     Raises `UserError` naming the file when it is stale (other code or config than planned), belongs to another cell or

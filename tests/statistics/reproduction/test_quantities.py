@@ -20,7 +20,7 @@ from workflow_scripts.encoders import cpc
 from workflow_scripts.networks import audio_spectrogram_transformer, short_chunk_cnn, spectrogram, unet
 from workflow_scripts.networks.sizes.audio_spectrogram_transformer import RECEIVING
 from workflow_scripts.networks.sizes.spectrogram import sample_count
-from workflow_scripts.planning.manifest import parse_plan
+from workflow_scripts.planning.manifest import Manifest
 from workflow_scripts.report import reproduction_table as reproduction
 from workflow_scripts.statistics.reproduction.table import reproduction_table
 from workflow_scripts.statistics.samples import Cells
@@ -35,7 +35,7 @@ CLAIM = {"system": "A", "model": "PASE+ vs PASE"}
 def lines(results: Results, statement: dict[str, Any], **study: object) -> list[dict]:
     """The lines of the one statement."""
     results.plan["studies"]["fig2"] |= {"published": [statement], **study}
-    plan = parse_plan(json.loads(json.dumps(results.plan)))
+    plan = Manifest.from_json(json.loads(json.dumps(results.plan)))
     trials = gather(plan).trials
     table = reproduction_table(plan, Cells(trials), trials)
     return table[table["study"] == "fig2"].to_dict("records")

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from tests.checkout import REPOSITORY, SHARED, needs_shared
 from tests.synthetic_results import Results, factors
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.planning.manifest import parse_plan
-from workflow_scripts.planning.plan import levels_of
+from workflow_scripts.planning.grids import levels_of
+from workflow_scripts.planning.manifest import Manifest
 from workflow_scripts.statistics.reproduction.context import Estimate
 from workflow_scripts.statistics.reproduction.quantities.registry import QUANTITIES
 from workflow_scripts.statistics.reproduction.table import (
@@ -50,7 +50,7 @@ MEAN = {"row": NUMBER, "quantity": "mean", "of": {"encoder": "pase"}, "margin": 
 
 def table(results: Results, *statements: dict[str, Any]) -> Any:
     results.plan["studies"]["fig2"]["published"] = list(statements)
-    plan = parse_plan(json.loads(json.dumps(results.plan)))
+    plan = Manifest.from_json(json.loads(json.dumps(results.plan)))
     trials = gather(plan).trials
     return reproduction_table(plan, Cells(trials), trials)
 

@@ -11,7 +11,7 @@ from statsmodels.stats.multitest import multipletests
 from tests.synthetic_results import Results, factors, full
 from workflow_scripts.aggregate import summaries
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.planning.manifest import parse_plan
+from workflow_scripts.planning.manifest import Manifest
 from workflow_scripts.statistics.estimation import Spread, p_of, widened
 from workflow_scripts.statistics.inference.random_effects import summarise_checkpoints
 from workflow_scripts.statistics.samples import Cells
@@ -23,7 +23,7 @@ NOISE = np.array([0.01, -0.01, 0.02, 0.0, -0.02])
 
 
 def tables(results: Results) -> dict[str, pd.DataFrame]:
-    plan = parse_plan(results.plan)
+    plan = Manifest.from_json(results.plan)
     cells = Cells(gather(plan).trials)
     return {"cells": cell_table(plan, cells), **summaries(plan, cells, redraw(plan, cells))}
 
@@ -81,7 +81,7 @@ def test_a_metric_nobody_measured_is_missing_with_the_reason(tmp_path: Path) -> 
 def test_comparisons_are_paired_by_trial_and_adjusted_over_the_study(tmp_path: Path) -> None:
     results = full(tmp_path)
     compared = tables(results)["comparisons"]
-    trials = gather(parse_plan(results.plan)).trials
+    trials = gather(Manifest.from_json(results.plan)).trials
     trials = trials[(trials["metric"] == "macro_f1") & (trials["scenario"] == "frozen")]
     for _, row in compared.iterrows():
         sides = [

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.levels.factors import FACTORS, PRETRAINING
-from workflow_scripts.planning.manifest import Evaluation, Plan, Pretrained, Statement
+from workflow_scripts.planning.manifest import Evaluation, Manifest, PretrainedRun, Statement
 from workflow_scripts.statistics.samples import Cell, Cells
 
 PERCENT = 100  # metrics are stored from 0 to 1, the papers print percent
@@ -67,7 +67,7 @@ class Selection:
 class Results:
     """What quantities may look at: the plan, the trials, and the records beside them."""
 
-    def __init__(self, plan: Plan, cells: Cells, trials: pd.DataFrame) -> None:
+    def __init__(self, plan: Manifest, cells: Cells, trials: pd.DataFrame) -> None:
         """Take the plan, and its trials as cells and as tidy table."""
         self.plan, self.cells = plan, cells
         sizes = trials.drop_duplicates([*FACTORS, "trial"]).groupby(list(FACTORS), sort=False)["train_clips"].mean()
@@ -92,7 +92,7 @@ class Results:
         configs = (read_json(folder / "record.json").get("config", {}) for folder in self.plan.corpora)
         return {config["dataset"]: config["loader"] for config in configs if "loader" in config}
 
-    def runs(self, evaluations: Iterable[Evaluation]) -> list[Pretrained]:
+    def runs(self, evaluations: Iterable[Evaluation]) -> list[PretrainedRun]:
         """Pre-trained runs that the cells belong to, in planned order."""
         wanted = {tuple(each.factors[factor] for factor in PRETRAINING) for each in evaluations}
         return [run for run in self.plan.pretrained if tuple(run.factors[f] for f in PRETRAINING) in wanted]
@@ -148,7 +148,7 @@ def recorded_by_cells(selection: Selection, results: Results, *keys: str) -> lis
 def recorded_by_embeddings(selection: Selection, results: Results, *keys: str) -> list[float] | Missing:
     """What the records of the embeddings that the cells were run on state under nested `keys`."""
     run = [each for each in selection.chosen if results.cells.metrics(each)]
-    return recorded([job.record for each in run for job in each.jobs if job.verb == "embed"], keys)
+    return recorded([job.record for each in run for job in each.jobs if job.stage == "embed"], keys)
 
 
 def recorded(paths: Sequence[Path], keys: Sequence[str]) -> list[float] | Missing:

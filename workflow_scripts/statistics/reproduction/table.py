@@ -24,7 +24,7 @@ import pandas as pd
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.factors import FACTORS
-from workflow_scripts.planning.manifest import Evaluation, Plan, Statement, Study, parse_statement
+from workflow_scripts.planning.manifest import Evaluation, Manifest, Statement, Study
 from workflow_scripts.statistics.csv_io import Kind, read_csv
 from workflow_scripts.statistics.inference.equivalence import decide
 from workflow_scripts.statistics.reproduction.context import Estimate, Missing, Results, Selection
@@ -109,7 +109,7 @@ def check_statements(studies: Mapping[str, Mapping[str, Any]]) -> None:
     for name, study in studies.items():
         for entry in study.get("published") or ():
             where = _where(name, entry["row"])
-            _fitting(published, parse_statement(entry, where=where), where=where)
+            _fitting(published, Statement.from_json(entry, where=where), where=where)
 
 
 def published_value(statement: Statement, *, study: str) -> float:
@@ -121,7 +121,7 @@ def published_value(statement: Statement, *, study: str) -> float:
     return float(row["mean"] or math.nan)
 
 
-def reproduction_table(plan: Plan, cells: Cells, trials: pd.DataFrame) -> pd.DataFrame:
+def reproduction_table(plan: Manifest, cells: Cells, trials: pd.DataFrame) -> pd.DataFrame:
     """One line (columns `COLUMNS`) per published row without a study, and per setting of each statement on the others.
 
     `trials` is the tidy table that `cells` looks up. `UserError` as `check_statements`.
@@ -129,7 +129,7 @@ def reproduction_table(plan: Plan, cells: Cells, trials: pd.DataFrame) -> pd.Dat
     results, published = Results(plan, cells, trials), read_published()
     spoken: dict[int, list[dict[str, object]]] = {}
     for study in plan.studies:
-        evaluations = plan.of(study)
+        evaluations = plan.evaluations_of(study)
         for statement in study.published:
             row = _fitting(published, statement, where=_where(study.name, statement.row))
             spoken.setdefault(row["row"], []).extend(_lines(row, statement, study, evaluations, results))
@@ -238,7 +238,7 @@ def _lines(
     quantity = QUANTITIES[statement.quantity]
     named = {factor for step in (*statement.of, *statement.over) for factor in step}
     within = [factor for factor in quantity.within if factor not in named]
-    spoken_of = [each for each in evaluations if any(each.has(step) for step in statement.of)]
+    spoken_of = [each for each in evaluations if any(each.matches(step) for step in statement.of)]
     keys = list(dict.fromkeys(tuple(each.factors[factor] for factor in within) for each in spoken_of))
     shown = _several(spoken_of, within)
     for key in keys or [("",) * len(within)]:
@@ -280,7 +280,7 @@ def _planned(statement: Statement, setting: Mapping[str, str], evaluations: Sequ
     return [
         step
         for step in range(len(statement.of))
-        if all(any(each.has({**side[step], **setting}) for each in evaluations) for side in sides)
+        if all(any(each.matches({**side[step], **setting}) for each in evaluations) for side in sides)
     ]
 
 
@@ -299,7 +299,7 @@ def _several(evaluations: Sequence[Evaluation], within: Sequence[str]) -> list[s
 
 
 def _selected(evaluations: Iterable[Evaluation], chosen: Mapping[str, str]) -> list[Evaluation]:
-    return [each for each in evaluations if each.has(chosen)]
+    return [each for each in evaluations if each.matches(chosen)]
 
 
 def _named(steps: Iterable[Mapping[str, str]]) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import FACTORS
-from workflow_scripts.planning.manifest import Evaluation, Plan
+from workflow_scripts.planning.manifest import Evaluation, Manifest
 from workflow_scripts.statistics.contrasts import METHOD_FACTORS, SETTINGS, Entry, Question, named
 from workflow_scripts.statistics.csv_io import Kind, read_csv
 from workflow_scripts.statistics.estimation import Difference, Errors, difference, mean_of
@@ -58,7 +58,7 @@ COMPARISON_COLUMNS = (
 )
 
 
-def cell_table(plan: Plan, cells: Cells) -> pd.DataFrame:
+def cell_table(plan: Manifest, cells: Cells) -> pd.DataFrame:
     """One row per planned cell and metric (columns `CELL_COLUMNS`), missing cells with the reason; in planned order.
 
     The interval is over the trials, on these test clips.
@@ -228,8 +228,8 @@ def _comparison_row(question: Question) -> dict[str, object]:
         "comparison": question.comparison.name,
         "metric": question.study.metric,
         **question.setting,
-        "better": named(question.comparison.better),
-        "than": named(question.comparison.than),
+        "better": named(question.comparison.treatment),
+        "than": named(question.comparison.reference),
     }
     made = question.difference
     if made is None:

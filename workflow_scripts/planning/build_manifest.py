@@ -1,0 +1,128 @@
+"""Construction of the manifest from a plan."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from workflow_scripts.core.provenance import digest
+from workflow_scripts.levels import registry
+from workflow_scripts.planning.manifest import Evaluation, Manifest, PlannedJob, PretrainedRun, Study
+from workflow_scripts.planning.plan import Plan
+from workflow_scripts.planning.runs import CellKey, Run, path_of
+
+ONE_DRAW = (
+    "Random weights are one draw: results of an untrained network, and differences from it, hold for this draw; "
+    "another draw may give others."
+)
+
+
+def build_manifest(plan: Plan, *, configfiles: Sequence[str] = (), unfinished: bool = False) -> Manifest:
+    """Return the manifest of a plan: each expected evaluation, and the studies.
+
+    `configfiles` are the files over the default config; `unfinished` states that the run failed.
+    """
+    places = {pair: place for place, pair in enumerate(plan.evaluations)}
+    return Manifest(
+        scale=plan.config["scale"],
+        evaluations=tuple(_evaluation(plan, run, cell, names) for (run, cell), names in plan.evaluations.items()),
+        studies=tuple(_study(plan, name, places) for name in plan.studies),
+        records=tuple((stage, Path(path)) for stage, path in _records(plan)),
+        corpora=tuple(Path(plan.layout.corpus_folder(*corpus)) for corpus in plan.corpora),
+        audits=tuple(Path(plan.layout.audit(dataset)) for dataset in plan.audited),
+        pretrained=tuple(_pretrained_run(plan, run) for run in plan.pretrained),
+        sample_rates={run.encoder: plan.levels.sample_rate(run.encoder) for run, _ in plan.evaluations},
+        configfiles=tuple(configfiles),
+        unfinished=unfinished,
+    )
+
+
+def figure_inputs(plan: Plan) -> list[str]:
+    """Return the first outputs of the jobs that figures read themselves, beside the statistics, sorted."""
+    outputs: set[str] = set()
+    for name, study in plan.studies.items():
+        kind = (study.get("figure") or {}).get("kind")
+        stages = getattr(registry.load("figure", kind), "READS", ()) if kind else ()
+        for run, cell in plan.cells[name]:
+            outputs |= {str(job.output) for job in planned_jobs(plan, run, cell) if job.stage in stages}
+    return sorted(outputs)
+
+
+def planned_jobs(plan: Plan, run: Run, cell: CellKey) -> Iterator[PlannedJob]:
+    """Yield every job that a cell needs, in the order they run."""
+    layout, rate = plan.layout, plan.levels.sample_rate(run.encoder)
+    pretraining_corpus = [run.corpus] if run.trained_here and run.corpus != cell.dataset else []
+    for name in [cell.dataset, *pretraining_corpus]:
+        acquired = layout.acquired(name)
+        yield _job("acquire", acquired, acquired, layout.log("acquire", name))
+        corpus, record = layout.corpus(name, rate), layout.corpus_record(name, rate)
+        yield _job("prepare", corpus, record, layout.log("prepare", name, rate))
+    yield from _encoder_jobs(plan, run)
+    if not cell.trains_encoder:
+        embeddings, record = layout.embeddings(run, cell.dataset), layout.embeddings_record(run, cell.dataset)
+        yield _job("embed", embeddings, record, layout.log("embed", path_of(run), cell.dataset))
+    trials, record = layout.trials(run, cell), layout.evaluation_record(run, cell)
+    yield _job("evaluate", trials, record, layout.log("evaluate", path_of(run, cell)))
+
+
+def _encoder_jobs(plan: Plan, run: Run) -> Iterator[PlannedJob]:
+    """Yield the jobs between the corpora and the encoder file of a run; an untrained run has none."""
+    layout, path = plan.layout, path_of(run)
+    if run.trained_here:
+        rate = plan.levels.sample_rate(run.encoder)
+        for worker in plan.levels.precomputed_workers(run):
+            targets, record = (place(run.corpus, rate, worker) for place in (layout.features, layout.features_record))
+            yield _job("extract", targets, record, layout.log("extract", run.corpus, rate, worker))
+    if run.weights_source:
+        yield _job("weigh", layout.loss_weights(run), layout.loss_weights_record(run), layout.log("weigh", path))
+    if run.pretrained:
+        stage = "pretrain" if run.trained_here else "import_checkpoint"
+        yield _job(stage, layout.encoder(run), layout.encoder_record(run), layout.log(stage, path))
+
+
+def _job(stage: str, output: str, record: str, log: str) -> PlannedJob:
+    return PlannedJob(stage=stage, output=Path(output), record=Path(record), log=Path(log))
+
+
+def _evaluation(plan: Plan, run: Run, cell: CellKey, studies: Sequence[str]) -> Evaluation:
+    job = plan.jobs.evaluate(run, cell)
+    return Evaluation(
+        path=Path(plan.layout.trials(run, cell)),
+        code=job.code,
+        config=digest(json.loads(job.config)),
+        factors={factor: str(level) for factor, level in {**asdict(run), **asdict(cell)}.items()},
+        studies=tuple(studies),
+        jobs=tuple(planned_jobs(plan, run, cell)),
+    )
+
+
+def _study(plan: Plan, name: str, places: Mapping[tuple[Run, CellKey], int]) -> Study:
+    """Return a study with the places of its evaluations in its own order, and all notes for its reader."""
+    study = plan.studies[name]
+    untrained = not all(registry.entry(plan.config["encoders"], floor).trained for floor in study["floors"])
+    notes = [study.get("notes", "").strip(), ONE_DRAW if untrained else "", plan.config.get("note", "").strip()]
+    evaluations = [places[pair] for pair in plan.cells[name]]
+    return Study.from_json(name, {**study, "notes": " ".join(filter(None, notes)), "evaluations": evaluations})
+
+
+def _pretrained_run(plan: Plan, run: Run) -> PretrainedRun:
+    separates = plan.levels.separation_worker(run) is not None
+    return PretrainedRun(
+        folder=Path(plan.layout.pretrained(run)),
+        factors={factor: str(level) for factor, level in asdict(run).items()},
+        separation_code=plan.jobs.evaluate_separation(run).code if separates else "",
+    )
+
+
+def _records(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Yield stage and record of every job between the data and the evaluations, stage by stage."""
+    layout = plan.layout
+    yield from (("prepare", layout.corpus_record(*corpus)) for corpus in plan.corpora)
+    yield from (("extract", layout.features_record(*features)) for features in plan.features)
+    yield from (("weigh", layout.loss_weights_record(run)) for run in plan.pretrained if run.weights_source)
+    yield from (("pretrain", layout.encoder_record(run)) for run in plan.pretrained)
+    yield from (("evaluate_separation", layout.separation(run)) for run in plan.separating)
+    yield from (("import_checkpoint", layout.encoder_record(run)) for run in plan.imported)
+    yield from (("embed", layout.embeddings_record(*embeddings)) for embeddings in plan.embedded)
