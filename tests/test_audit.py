@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.checkout import REPOSITORY
-from tests.leakage.corpora import corpus, music
+from tests.leakage.corpora import render_music, write_corpus
 from workflow_scripts import audit, require_clean
 from workflow_scripts.configuration import check
 from workflow_scripts.core.errors import UserError
@@ -27,11 +27,13 @@ FREE = ["free", r"(\d{3})(?!\d)"]
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("corpora")
-    clips = music(folder / "music", clips=10, seconds=2.0)
+    clips = render_music(folder / "music", clips=10, seconds=2.0)
     names = ["001_a", "002_a", "003_a", "004_a"]
-    corpus(folder / "openmic", clips[:4], names=names, splits=["train", "valid", "test", "test"], groups=list("aabc"))
-    corpus(folder / "pool", [clips[2], *clips[5:7]], names=["p0", "004", "001"], splits=["train"] * 3)
-    corpus(folder / "clean", clips[:4], names=names, splits=["train", "valid", "test", "test"])
+    write_corpus(
+        folder / "openmic", clips[:4], names=names, splits=["train", "valid", "test", "test"], groups=list("aabc")
+    )
+    write_corpus(folder / "pool", [clips[2], *clips[5:7]], names=["p0", "004", "001"], splits=["train"] * 3)
+    write_corpus(folder / "clean", clips[:4], names=names, splits=["train", "valid", "test", "test"])
     return folder
 
 

@@ -1,4 +1,4 @@
-"""Corpora with planted duplicates: rendered music, and what happens to recordings on their way into data sets."""
+"""Corpora with planted duplicates: rendered music, and changes that recordings undergo on their way into data sets."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ GAP = RATE // 2  # between clips that go through a codec in one file
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
-def music(folder: Path, *, clips: int, seconds: float, seed: int = 7) -> list[np.ndarray]:
-    """Ensembles, genres and dances, no two of one song: int16 (samples,) each."""
+def render_music(folder: Path, *, clips: int, seconds: float, seed: int = 7) -> list[np.ndarray]:
+    """Render ensembles, genres and dances, no two of one song: int16 (samples,) each."""
     twin = {"clips": clips, "clip_seconds": seconds, "seed": seed}
     config = {"dataset": "music", "loader": "audioset_music", "source": "twin", "twin": twin}
     acquire.main(["--config", json.dumps(config), "--code", "c", "--root", str(folder / "data")])
-    wanted = {"dataset": "music", "loader": "audioset_music", "options": {"clips": None}, "sample_rate": RATE}
-    flags = ["--config", json.dumps({**wanted, "source": "twin"}), "--code", "c", "--output", str(folder / "corpus")]
+    settings = {"dataset": "music", "loader": "audioset_music", "options": {"clips": None}, "sample_rate": RATE}
+    flags = ["--config", json.dumps({**settings, "source": "twin"}), "--code", "c", "--output", str(folder / "corpus")]
     prepare.main([*flags, "--acquired", str(folder / "data" / "acquired.json")])
     corpus = Corpus(folder / "corpus")
-    return [as_int16(corpus.cut(row)) for row in range(len(corpus))]
+    return [to_int16(corpus.cut(row)) for row in range(len(corpus))]
 
 
-def corpus(
+def write_corpus(
     folder: Path,
     clips: Sequence[np.ndarray],
     *,
@@ -44,7 +44,7 @@ def corpus(
     groups: Sequence[str] | None = None,
     rate: int = RATE,
 ) -> Corpus:
-    """A prepared corpus of int16 clips; its data set has the folder's name."""
+    """Write a prepared corpus of int16 clips; its data set has the folder's name."""
     lengths = np.array([len(clip) for clip in clips], np.int64)
     folder.mkdir(parents=True)
     samples = np.concatenate(clips).astype("<i2")
@@ -67,34 +67,34 @@ def corpus(
     return Corpus(folder)
 
 
-def as_int16(audio: np.ndarray) -> np.ndarray:
+def to_int16(audio: np.ndarray) -> np.ndarray:
     return np.clip(np.round(audio * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
 
 
-def shifted(semitones: float) -> Change:
+def shift_pitch(semitones: float) -> Change:
     return lambda audio, _: librosa.effects.pitch_shift(audio, sr=RATE, n_steps=semitones)
 
 
-def half(audio: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    start = random.integers(0, len(audio) - len(audio) // 2 + 1)
+def crop_half(audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    start = rng.integers(0, len(audio) - len(audio) // 2 + 1)
     return audio[start : start + len(audio) // 2]
 
 
-def quieter(audio: np.ndarray, _: np.random.Generator) -> np.ndarray:
+def attenuate(audio: np.ndarray, _: np.random.Generator) -> np.ndarray:
     return audio * np.float32(10 ** (-18 / 20))
 
 
-def noisy(audio: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """20 dB below the music."""
-    return audio + random.standard_normal(len(audio)) * 0.1 * np.sqrt(np.mean(np.square(audio)))
+def add_noise(audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Add noise 20 dB below the music."""
+    return audio + rng.standard_normal(len(audio)) * 0.1 * np.sqrt(np.mean(np.square(audio)))
 
 
-def resampled(audio: np.ndarray, _: np.random.Generator) -> np.ndarray:
+def resample_twice(audio: np.ndarray, _: np.random.Generator) -> np.ndarray:
     return soxr.resample(soxr.resample(audio, RATE, 8000), 8000, RATE)
 
 
-def through_codec(clips: Sequence[np.ndarray], folder: Path, suffix: str, *options: str) -> list[np.ndarray]:
-    """Float clips encoded in one file and decoded; codecs delay, so a clip begins some milliseconds late."""
+def encode_and_decode(clips: Sequence[np.ndarray], folder: Path, suffix: str, *options: str) -> list[np.ndarray]:
+    """Encode float clips in one file and decode them; codecs delay a clip by some milliseconds."""
     joined = np.concatenate([np.pad(clip, (0, GAP)) for clip in clips])
     soundfile.write(folder / "plain.wav", joined, RATE)
     encode(folder / "plain.wav", folder / f"coded.{suffix}", *options)

@@ -1,4 +1,4 @@
-"""Equal audio: digests of samples, whatever digital silence surrounds them."""
+"""Detection of equal audio by digests of samples, without the digital silence around them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from workflow_scripts.audio.corpus import Corpus
 
 
 def digest_samples(samples: np.ndarray) -> bytes:
-    """Digest of int16 samples (samples,) from the first that is not zero to the last; empty if all are zero."""
+    """Compute the digest of int16 samples (samples,) from the first to the last nonzero one; empty if all are zero."""
     sounding = np.flatnonzero(samples)
     if not len(sounding):
         return b""
@@ -18,7 +18,7 @@ def digest_samples(samples: np.ndarray) -> bytes:
 
 
 def digest_clips(corpus: Corpus) -> list[bytes]:
-    """Digest of each clip of a corpus, in clip order."""
+    """Compute the digest of each clip of a corpus, in clip order."""
     return [
         digest_samples(corpus.samples[start : start + length])
         for start, length in zip(corpus.offsets, corpus.lengths, strict=True)

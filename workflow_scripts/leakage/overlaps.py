@@ -1,4 +1,4 @@
-"""What a labelled data set shares between its splits, and with a corpus that encoders are pre-trained on."""
+"""Overlaps of a labelled data set between its splits, and with the corpora that encoders are pre-trained on."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ KINDS: dict[Kind, str] = {
     "track": "parts of one track of a catalogue that both take clips from",
     "group": "one artist, song or repetition in two splits",
 }
-#: splits that pre-training hears: it learns from the first and weighs workers by its loss on the second
+#: splits used by pre-training: it learns from the first and weights workers by its loss on the second
 PRETRAINING_SPLITS = ("train", "valid")
 UNSHIFTED = SHIFTS.index(0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Catalogue:
-    """Where the clips of a data set come from, if others take theirs there too, and how a clip names its track."""
+    """Catalogue of tracks that several data sets take clips from, and how a clip id names its track."""
 
     name: str
     pattern: str  # regular expression whose first group, at the start of a clip id, is the track's number
@@ -40,11 +40,11 @@ class Catalogue:
 
 @dataclass(frozen=True, kw_only=True)
 class Overlap:
-    """Two clips that share something.
+    """Two clips with a common recording, track or group.
 
     `clip` belongs to the data set. `similarity` is 1 for equal codes, see `search.Match`; `other_clip` is `semitones`
-    higher and begins `seconds` after it. `name` is the track or group they share; of each group that is in two splits
-    there is one overlap. `leak` says whether a test is no longer one: see `Audit.find_within` and `Audit.find_across`.
+    higher and begins `seconds` after it. `name` is the common track or group; each group in two splits gives one
+    overlap. `leak` marks an overlap that invalidates a test: see `Audit.find_within` and `Audit.find_across`.
     """
 
     kind: Kind
@@ -61,10 +61,10 @@ class Overlap:
 
 
 class AuditedCorpus:
-    """A prepared corpus and what its clips are recognised by."""
+    """A prepared corpus with the digests, fingerprints and track numbers of its clips."""
 
     def __init__(self, corpus: Corpus, *, catalogue: Catalogue | None = None) -> None:
-        """Take a corpus and, where one is known, the catalogue its clips come from."""
+        """Take a corpus and, if known, the catalogue its clips come from."""
         self.corpus, self.catalogue = corpus, catalogue
         self.name = corpus.facts.dataset
         self.clips, self.splits, self.groups = (
@@ -73,7 +73,7 @@ class AuditedCorpus:
         self._fingerprinter = Fingerprinter(corpus.facts.sample_rate)
 
     def fingerprint(self, row: int) -> Fingerprint:
-        """Fingerprint of a clip."""
+        """Compute the fingerprint of a clip."""
         start = self.corpus.offsets[row]
         return self._fingerprinter(self.corpus.samples[start : start + self.corpus.lengths[row]])
 
@@ -84,18 +84,18 @@ class AuditedCorpus:
 
     @cached_property
     def tracks(self) -> list[str]:
-        """Track of each clip, empty where its id does not say."""
-        found = [re.match(self.catalogue.pattern, clip) if self.catalogue else None for clip in self.clips]
-        return [match[1] if match else "" for match in found]
+        """Track of each clip, empty if its id does not name one."""
+        matches = [re.match(self.catalogue.pattern, clip) if self.catalogue else None for clip in self.clips]
+        return [match[1] if match else "" for match in matches]
 
 
 class Audit:
-    """Looks for a data set's clips in itself and in other corpora."""
+    """Search for the clips of a data set in itself and in other corpora."""
 
     def __init__(self, dataset: AuditedCorpus, *, threads: int) -> None:
         """Fingerprint every clip of `dataset`."""
         self.dataset, self.threads = dataset, threads
-        codes = self._of_each(
+        codes = self._map_rows(
             lambda row: dataset.fingerprint(row).codes[UNSHIFTED],
             range(len(dataset.clips)),
             description=f"fingerprints of {dataset.name}",
@@ -103,21 +103,25 @@ class Audit:
         self.index = FingerprintIndex(list(codes))
 
     def find_within(self) -> list[Overlap]:
-        """Overlaps of the data set with itself; those of clips in different splits are leaks."""
+        """Find overlaps of the data set with itself; those of clips in different splits are leaks."""
         dataset = self.dataset
         rows = list(range(len(dataset.clips)))
-        return self._overlaps(dataset, rows, leaks=lambda split, other: split != other) + _find_divided_groups(dataset)
+        return self._find_overlaps(dataset, rows, leaks=lambda split, other: split != other) + _find_divided_groups(
+            dataset
+        )
 
     def find_across(self, corpus: AuditedCorpus) -> list[Overlap]:
-        """Overlaps with the clips of `corpus` that pre-training hears; those of test clips are leaks."""
-        heard = [row for row, split in enumerate(corpus.splits) if split in PRETRAINING_SPLITS]
-        return self._overlaps(corpus, heard, leaks=lambda split, other: split == "test")  # noqa: ARG005
+        """Find overlaps with the clips of `corpus` that pre-training uses; those of test clips are leaks."""
+        rows = [row for row, split in enumerate(corpus.splits) if split in PRETRAINING_SPLITS]
+        return self._find_overlaps(corpus, rows, leaks=lambda split, other: split == "test")  # noqa: ARG005
 
-    def _overlaps(self, other: AuditedCorpus, rows: list[int], *, leaks: Callable[[str, str], bool]) -> list[Overlap]:
-        """Overlaps with some rows of `other`, each pair once, by the strongest kind."""
-        found: dict[tuple[int, int], Overlap] = {}
+    def _find_overlaps(
+        self, other: AuditedCorpus, rows: list[int], *, leaks: Callable[[str, str], bool]
+    ) -> list[Overlap]:
+        """Find overlaps with some rows of `other`, each pair once, with the strongest kind."""
+        overlaps: dict[tuple[int, int], Overlap] = {}
         for kind, row, other_row, facts in itertools.chain(
-            self._exact(other, rows), self._near(other, rows), self._same_track(other, rows)
+            self._find_exact(other, rows), self._find_near(other, rows), self._find_same_track(other, rows)
         ):
             split, other_split = self.dataset.splits[row], other.splits[other_row]
             overlap = Overlap(
@@ -130,44 +134,47 @@ class Audit:
                 other_split=other_split,
                 **facts,
             )
-            found.setdefault((row, other_row), overlap)
-        return list(found.values())
+            overlaps.setdefault((row, other_row), overlap)
+        return list(overlaps.values())
 
-    def _exact(self, other: AuditedCorpus, rows: list[int]) -> Iterator[Pair]:
-        for row, other_row in self._equal(self.dataset.digests, other, [other.digests[row] for row in rows], rows):
+    def _find_exact(self, other: AuditedCorpus, rows: list[int]) -> Iterator[Pair]:
+        for row, other_row in self._match_values(
+            self.dataset.digests, other, [other.digests[row] for row in rows], rows
+        ):
             yield "exact", row, other_row, {}
 
-    def _same_track(self, other: AuditedCorpus, rows: list[int]) -> Iterator[Pair]:
-        mine, theirs = self.dataset.catalogue, other.catalogue
-        if mine is None or theirs is None or mine.name != theirs.name:
+    def _find_same_track(self, other: AuditedCorpus, rows: list[int]) -> Iterator[Pair]:
+        catalogue = self.dataset.catalogue
+        if catalogue is None or other.catalogue is None or catalogue.name != other.catalogue.name:
             return
-        for row, other_row in self._equal(self.dataset.tracks, other, [other.tracks[row] for row in rows], rows):
-            yield "track", row, other_row, {"name": f"{mine.name} {self.dataset.tracks[row]}"}
+        for row, other_row in self._match_values(self.dataset.tracks, other, [other.tracks[row] for row in rows], rows):
+            yield "track", row, other_row, {"name": f"{catalogue.name} {self.dataset.tracks[row]}"}
 
-    def _equal(
-        self, known: Sequence[Hashable], other: AuditedCorpus, asked: Sequence[Hashable], rows: list[int]
+    def _match_values(
+        self, values: Sequence[Hashable], other: AuditedCorpus, other_values: Sequence[Hashable], rows: list[int]
     ) -> Iterator[tuple[int, int]]:
-        """Pairs of rows with equal values, except empty ones: each asked row with the first known row of every split.
+        """Yield pairs of rows with equal values that are not empty.
 
-        That is enough to see each asked clip and each split that it is in, and few pairs where one clip is everywhere.
+        Each of `rows` is paired with the data set's first row in every split: enough to report each clip and every
+        split with the same value, and few pairs if one clip occurs everywhere.
         """
         first: dict[Hashable, dict[str, int]] = {}
-        for row, value in enumerate(known):
+        for row, value in enumerate(values):
             if value:
                 first.setdefault(value, {}).setdefault(self.dataset.splits[row], row)
-        for row, value in zip(rows, asked, strict=True):
+        for row, value in zip(rows, other_values, strict=True):
             for match in first.get(value, {}).values():
                 if other is not self.dataset or match < row:
                     yield match, row
 
-    def _near(self, other: AuditedCorpus, rows: list[int]) -> Iterator[Pair]:
-        matches = self._of_each(
+    def _find_near(self, other: AuditedCorpus, rows: list[int]) -> Iterator[Pair]:
+        matches_by_row = self._map_rows(
             lambda row: self.index.search(other.fingerprint(row)),
             rows,
             description=f"looking for {self.dataset.name} in {other.name}",
         )
-        for row, found in zip(rows, matches, strict=True):
-            for match in found:
+        for row, matches in zip(rows, matches_by_row, strict=True):
+            for match in matches:
                 if other is not self.dataset or match.indexed < row:
                     facts = {
                         "similarity": match.similarity,
@@ -176,14 +183,16 @@ class Audit:
                     }
                     yield "near", match.indexed, row, facts
 
-    def _of_each(self, function: Callable[[int], Result], rows: Sequence[int], *, description: str) -> Iterator[Result]:
-        """Results of `function`, in order. Threads do: numpy's long operations let each other run."""
+    def _map_rows(
+        self, function: Callable[[int], Result], rows: Sequence[int], *, description: str
+    ) -> Iterator[Result]:
+        """Yield the results of `function` in order. Threads suffice: numpy releases the GIL in its long operations."""
         with ThreadPoolExecutor(self.threads) as pool:
             yield from track(pool.map(function, rows), description=description, total=len(rows))
 
 
 def _find_divided_groups(dataset: AuditedCorpus) -> list[Overlap]:
-    """One overlap for each group and pair of splits it is in, between its first clips there."""
+    """Find the groups in several splits: one overlap for each pair of splits, between the group's first clips there."""
     first: dict[str, dict[str, int]] = {}
     for row, (group, split) in enumerate(zip(dataset.groups, dataset.splits, strict=True)):
         first.setdefault(group, {}).setdefault(split, row)
