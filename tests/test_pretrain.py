@@ -443,7 +443,7 @@ def test_bf16_trains_and_is_recorded(corpus, tmp_path):
     [
         ({"workers": {"prosody": {}}}, "worker prosody needs stored targets"),
         ({"workers": {}}, "at least one worker"),
-        ({"workers": {"lps": {"hiden": 3}}}, "unknown hiden; allowed: .*hidden"),
+        ({"workers": {"lps": {"hiden": 3}}}, "unknown key 'hiden' .*; allowed: .*hidden"),
         ({"encoder": {"name": "handcrafted", "options": {}}}, "handcrafted cannot be pre-trained"),
         ({"recipe": {"epoch": 3}}, "recipe: unknown key 'epoch' .*; allowed: .*epochs"),
     ],
