@@ -47,7 +47,10 @@ def test_a_study_without_figure_draws_nothing(results: Results) -> None:
     [
         ({"kind": "pie"}, "unknown figure 'pie'; allowed: confidence, confusions, dots, "),
         ({"kind": "dots", "colour": "red"}, "options of dots: unknown key 'colour'; allowed: line"),
-        ({"kind": "relative", "base": {}}, "options of relative: unknown key 'base' (did you mean baseline?); allowed: baseline"),
+        (
+            {"kind": "relative", "base": {}},
+            "options of relative: unknown key 'base' (did you mean baseline?); allowed: baseline",
+        ),
     ],
 )
 def test_an_unknown_kind_or_option_is_refused(results: Results, figure: dict, message: str) -> None:
