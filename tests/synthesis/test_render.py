@@ -29,8 +29,8 @@ def test_the_soundfont_is_found_without_importing_pretty_midi():
         "import sys; from workflow_scripts.synthesis.render import find_soundfont;"
         "find_soundfont(); print('pretty_midi' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "False"
     assert find_soundfont().stat().st_size > 5e6
 
 
@@ -58,28 +58,28 @@ def test_strokes_differ_in_strength():
     assert peaks[0] == pytest.approx(0.35 * peaks[1], rel=0.01)
 
 
-def test_notes_no_renderer_survives_are_lowered_by_octaves():
+def test_notes_that_cannot_be_rendered_are_lowered_by_octaves():
     high = Renderer().render_part(note(HIGHEST_PITCH + 14, program=30), length=SAMPLE_RATE)
     low = Renderer().render_part(note(HIGHEST_PITCH - 10, program=30), length=SAMPLE_RATE)
     np.testing.assert_array_equal(high, low)
 
 
 @pytest.mark.parametrize("name", [*OPENMIC, "distractor"])
-def test_every_instrument_sounds_within_every_clip(name):
+def test_every_instrument_sounds_in_every_clip(name):
     instrument = OPENMIC.get(name, DISTRACTORS)
     for seed in range(4):
         rng = np.random.default_rng(seed)
-        song = draw_score(rng, seconds=3.0)
-        start = round(rng.uniform(0, song.bar_seconds) * SAMPLE_RATE)
-        part = play_part(rng, song, instrument, level=0.0)
-        heard = Renderer().render_part(part, length=start + 3 * SAMPLE_RATE)[start:]
-        assert np.sqrt(np.mean(heard**2)) > 0.003  # 30 dB below PART_LEVEL, of three seconds with their pauses
+        score = draw_score(rng, seconds=3.0)
+        start = round(rng.uniform(0, score.bar_seconds) * SAMPLE_RATE)
+        part = play_part(rng, score, instrument, level=0.0)
+        audio = Renderer().render_part(part, length=start + 3 * SAMPLE_RATE)[start:]
+        assert np.sqrt(np.mean(audio**2)) > 0.003  # 30 dB below PART_LEVEL, of three seconds with their pauses
         if instrument.programs:
             assert part.notes[:, 2].min() >= instrument.low
             assert part.notes[:, 2].max() <= instrument.high
 
 
-def test_a_clip_has_the_length_asked_for_and_no_clipping():
+def test_a_clip_has_its_length_and_no_clipping():
     piece = Piece(parts=(note(60), note(38, drums=True)), start=0.05)
     audio = Renderer().render_clip(piece, seconds=0.777, rng=np.random.default_rng(0))
     assert audio.shape == (round(0.777 * SAMPLE_RATE),)
@@ -87,11 +87,17 @@ def test_a_clip_has_the_length_asked_for_and_no_clipping():
     assert 0.1 < np.abs(audio).max() < 1
 
 
-def test_every_program_in_use_is_one_that_renders_the_same_each_time():
-    used = {program for instrument in (*OPENMIC.values(), DISTRACTORS) for program in instrument.programs}
-    used |= {*dances.LEADS, *dances.BACKINGS, *dances.BASSES, *genres.COMMON_PROGRAMS, *audioset_music.SOUND_EFFECTS}
+def test_every_program_in_use_renders_reproducibly():
+    programs = {program for instrument in (*OPENMIC.values(), DISTRACTORS) for program in instrument.programs}
+    programs |= {
+        *dances.LEADS,
+        *dances.BACKINGS,
+        *dances.BASSES,
+        *genres.COMMON_PROGRAMS,
+        *audioset_music.SOUND_EFFECTS,
+    }
     for genre in genres.GENRES.values():
-        used |= {*genre.leads, *genre.backings, *genre.pads, *genre.basses}
-    assert not used & UNUSABLE_PROGRAMS
+        programs |= {*genre.leads, *genre.backings, *genre.pads, *genre.basses}
+    assert not programs & UNUSABLE_PROGRAMS
     with pytest.raises(AssertionError, match="reproducibly"):
         Renderer().render_part(note(75, program=65), length=SAMPLE_RATE)

@@ -71,19 +71,19 @@ def open_stream(path: Path, *, timeout_seconds: float, stream: int = 0) -> Itera
     Raises `FfmpegError` if ffmpeg gets no audio out of the file, `FfmpegTimeoutError` (also from the blocks) after
     `timeout_seconds`.
     """
+    # CPU seconds: this limit also ends ffmpeg when its parent was killed
+    time_limit = str(max(1, round(timeout_seconds)))
+    # the prefix protects names that start with "-" or contain ":"
+    source = f"file:{path}"
+    # fmt: off
     command = [
-        find_program(),
-        *["-nostdin", "-hide_banner", "-nostats", "-loglevel", "info", "-threads", "1"],
-        "-timelimit",
-        # CPU seconds: this limit also ends ffmpeg when its parent was killed
-        str(max(1, round(timeout_seconds))),
-        *f"-protocol_whitelist file,pipe -format_whitelist {CONTAINERS}".split(),
-        "-i",
-        # the prefix protects names that start with "-" or contain ":"
-        f"file:{path}",
-        *f"-map 0:a:{stream} -vn -sn -dn -map_metadata -1".split(),
-        *["-c:a", "pcm_f32be", "-f", "au", "pipe:1"],
+        find_program(), "-nostdin", "-hide_banner", "-nostats", "-loglevel", "info", "-threads", "1",
+        "-timelimit", time_limit, "-protocol_whitelist", "file,pipe", "-format_whitelist", CONTAINERS,
+        "-i", source,
+        "-map", f"0:a:{stream}", "-vn", "-sn", "-dn", "-map_metadata", "-1",
+        "-c:a", "pcm_f32be", "-f", "au", "pipe:1",
     ]
+    # fmt: on
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
         timed_out = threading.Event()

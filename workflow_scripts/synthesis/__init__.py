@@ -1,1 +1,1 @@
-"""Composing and rendering the music of the twins."""
+"""Composition and rendering of the music of the twins."""

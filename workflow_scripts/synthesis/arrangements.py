@@ -1,7 +1,7 @@
-"""Tracks of which everything is stated before a note is written, so that tags can be derived instead of guessed.
+"""Arrangements: complete descriptions of tracks, drawn before any note is composed, so that tags follow from them.
 
-A `Style` says what is likely; `arrange` draws an `Arrangement` from it; the arrangement composes, and is all there is
-to know of what sounds.
+A `Style` holds distributions; `arrange` draws an `Arrangement` from a style; the arrangement composes a clip and
+describes everything that sounds in it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,25 @@ from workflow_scripts.synthesis.instruments import OPENMIC, Instrument
 from workflow_scripts.synthesis.kits import HOUSE, ROCK, SHUFFLE, SWING, TRAIN, Kit
 from workflow_scripts.synthesis.score import SCALES, Part, Piece, Score, count_bars, perform
 
-#: who may play. General MIDI sings no words and has no women or men: a sung vowel above middle C stands for a woman,
-#: the same an octave and a half lower for a man
+#: instruments of OpenMIC that arrangements use
+SHARED_INSTRUMENTS = [
+    "banjo",
+    "cello",
+    "clarinet",
+    "flute",
+    "organ",
+    "piano",
+    "saxophone",
+    "trumpet",
+    "violin",
+    "accordion",
+    "trombone",
+    "mallet_percussion",
+]
+#: instruments and voices. General MIDI has no words and no sexes: a vowel above middle C represents a woman, the same
+#: vowel an octave and a half lower a man
 PLAYERS: dict[str, Instrument] = {
-    **{name: OPENMIC[name] for name in ("banjo", "cello", "clarinet", "flute", "organ", "piano", "saxophone")},
-    **{name: OPENMIC[name] for name in ("trumpet", "violin", "accordion", "trombone", "mallet_percussion")},
+    **{name: OPENMIC[name] for name in SHARED_INSTRUMENTS},
     "acoustic guitar": Instrument(programs=(24, 25), low=43, high=72, manners=("arpeggio", "chords", "melody")),
     "electric guitar": Instrument(programs=(26, 27), low=43, high=72, manners=("chords", "melody", "arpeggio")),
     "distorted guitar": Instrument(programs=(29, 30), low=40, high=67, manners=("chords", "fast")),
@@ -48,20 +62,20 @@ _TABLA = {gm.BONGO_HIGH: "X--x-x--X-x-x---", gm.CONGA_LOW: "X-----x-----X-x-", g
 
 @dataclass(frozen=True, kw_only=True)
 class Style:
-    """What is likely in a style. `leads` and `backings` are names of `PLAYERS`."""
+    """Distributions of a style. `leads` and `backings` are names of `PLAYERS`."""
 
     tempo: tuple[float, float]  # beats per minute
     beats_per_bar: tuple[int, ...] = (4,)
     swing: tuple[float, float] = (0.5, 0.52)
     scales: tuple[str, ...] = ("major", "minor")
     kits: tuple[Kit, ...] = ()
-    drummed: float = 1.0  # probability of drums, where there are kits
+    drum_probability: float = 1.0  # of drums, if there are kits
     leads: tuple[str, ...]
     backings: tuple[str, ...] = ()
-    players: tuple[int, ...] = (2, 2, 3)  # how many play beside singers, bass and drums
-    sung: float = 0.5  # probability of a voice
+    players: tuple[int, ...] = (2, 2, 3)  # number besides singers, bass and drums
+    voice_probability: float = 0.5  # of a singer
     voices: tuple[str, ...] = ("female voice", "male voice")
-    bass: float = 1.0  # probability of a bass
+    bass_probability: float = 1.0  # of a bass
     basses: tuple[int, ...] = (32, 33)  # General MIDI programs
     bass_rhythms: tuple[str, ...] = gm.BASS_RHYTHMS
 
@@ -80,7 +94,7 @@ STYLES: dict[str, Style] = {
         kits=(_DRIVE,),
         leads=("distorted guitar",),
         backings=("distorted guitar",),
-        sung=0.4,
+        voice_probability=0.4,
         voices=("male voice",),
         bass_rhythms=("X-x-x-x-x-x-x-x-",),
     ),
@@ -91,7 +105,7 @@ STYLES: dict[str, Style] = {
         leads=("distorted guitar",),
         backings=("electric guitar",),
         players=(1, 2),
-        sung=0.8,
+        voice_probability=0.8,
         bass_rhythms=("X-x-x-x-x-x-x-x-",),
     ),
     "indie": Style(
@@ -100,7 +114,7 @@ STYLES: dict[str, Style] = {
         kits=(ROCK, _BROKEN),
         leads=("electric guitar", "mallet_percussion"),
         backings=("acoustic guitar", "electric piano"),
-        sung=0.8,
+        voice_probability=0.8,
     ),
     "pop": Style(
         tempo=(90, 130),
@@ -108,7 +122,7 @@ STYLES: dict[str, Style] = {
         kits=(ROCK, HOUSE),
         leads=("piano", "synth", "electric guitar"),
         backings=("acoustic guitar", "electric piano", "strings"),
-        sung=0.9,
+        voice_probability=0.9,
     ),
     "country": Style(
         tempo=(95, 150),
@@ -116,7 +130,7 @@ STYLES: dict[str, Style] = {
         kits=(TRAIN,),
         leads=("banjo", "violin", "harmonica", "acoustic guitar"),
         backings=("acoustic guitar",),
-        sung=0.6,
+        voice_probability=0.6,
         bass_rhythms=("X---x---",),
     ),
     "folk": Style(
@@ -125,14 +139,14 @@ STYLES: dict[str, Style] = {
         scales=("major", "dorian"),
         leads=("acoustic guitar", "flute", "violin", "accordion"),
         backings=("acoustic guitar",),
-        bass=0.4,
+        bass_probability=0.4,
     ),
     "blues": Style(
         tempo=(65, 120),
         swing=(0.6, 0.67),
         scales=("blues",),
         kits=(SHUFFLE,),
-        drummed=0.8,
+        drum_probability=0.8,
         leads=("harmonica", "electric guitar"),
         backings=("electric guitar", "piano"),
         voices=("male voice",),
@@ -143,10 +157,10 @@ STYLES: dict[str, Style] = {
         swing=(0.58, 0.68),
         scales=("dorian", "mixolydian"),
         kits=(SWING,),
-        drummed=0.9,
+        drum_probability=0.9,
         leads=("saxophone", "trumpet", "clarinet", "trombone"),
         backings=("piano", "piano", "electric guitar"),
-        sung=0.1,
+        voice_probability=0.1,
         basses=(32,),
         bass_rhythms=("X-x-x-x-",),
     ),
@@ -157,7 +171,7 @@ STYLES: dict[str, Style] = {
         kits=(_FUNK,),
         leads=("electric piano", "saxophone"),
         backings=("organ", "strings", "electric guitar"),
-        sung=0.9,
+        voice_probability=0.9,
     ),
     "funk": Style(
         tempo=(95, 120),
@@ -165,7 +179,7 @@ STYLES: dict[str, Style] = {
         kits=(_FUNK,),
         leads=("trumpet", "saxophone"),
         backings=("electric guitar", "electric piano"),
-        sung=0.4,
+        voice_probability=0.4,
         basses=(36,),
         bass_rhythms=("X--x--x-x-x--x-x",),
     ),
@@ -175,7 +189,7 @@ STYLES: dict[str, Style] = {
         kits=(HOUSE,),
         leads=("strings", "trumpet"),
         backings=("electric guitar", "electric piano"),
-        sung=0.7,
+        voice_probability=0.7,
         voices=("female voice",),
         basses=(33, 36),
         bass_rhythms=("X-x-X-x-X-x-X-x-",),
@@ -186,7 +200,7 @@ STYLES: dict[str, Style] = {
         kits=(HOUSE,),
         leads=("synth", "piano"),
         backings=("pad", "electric piano"),
-        sung=0.2,
+        voice_probability=0.2,
         voices=("female voice",),
         basses=(38, 39),
         bass_rhythms=("--x---x---x---x-",),
@@ -197,7 +211,7 @@ STYLES: dict[str, Style] = {
         kits=(HOUSE,),
         leads=("synth",),
         backings=("synth", "pad"),
-        sung=0.0,
+        voice_probability=0.0,
         basses=(38, 39),
         bass_rhythms=("X-x-x-x-x-x-x-x-",),
     ),
@@ -209,7 +223,7 @@ STYLES: dict[str, Style] = {
         leads=("electric piano", "synth", "mallet_percussion"),
         backings=("strings", "pad"),
         players=(1, 2),
-        sung=0.4,
+        voice_probability=0.4,
         voices=("male voice",),
         basses=(38,),
         bass_rhythms=("X--x------x-----",),
@@ -228,18 +242,18 @@ STYLES: dict[str, Style] = {
         scales=("major", "dorian", "whole_tone"),
         leads=("pad", "synth"),
         backings=("pad", "strings"),
-        sung=0.1,
+        voice_probability=0.1,
         voices=("choir",),
-        bass=0.0,
+        bass_probability=0.0,
     ),
     "new age": Style(
         tempo=(55, 85),
         scales=("major", "pentatonic"),
         leads=("harp", "flute", "piano"),
         backings=("pad", "strings"),
-        sung=0.15,
+        voice_probability=0.15,
         voices=("female voice", "choir"),
-        bass=0.0,
+        bass_probability=0.0,
     ),
     "classical": Style(
         tempo=(60, 160),
@@ -248,8 +262,8 @@ STYLES: dict[str, Style] = {
         leads=("violin", "cello", "piano", "flute", "clarinet", "oboe"),
         backings=("strings", "piano", "cello"),
         players=(1, 1, 2, 3),
-        sung=0.0,
-        bass=0.0,
+        voice_probability=0.0,
+        bass_probability=0.0,
     ),
     "baroque": Style(
         tempo=(70, 160),
@@ -258,8 +272,8 @@ STYLES: dict[str, Style] = {
         leads=("harpsichord",),
         backings=("violin", "oboe", "cello", "flute"),
         players=(1, 2, 2),
-        sung=0.0,
-        bass=0.0,
+        voice_probability=0.0,
+        bass_probability=0.0,
     ),
     "opera": Style(
         tempo=(55, 110),
@@ -268,40 +282,40 @@ STYLES: dict[str, Style] = {
         leads=("strings",),
         backings=("oboe", "cello", "flute"),
         players=(1, 2),
-        sung=1.0,
-        bass=0.0,
+        voice_probability=1.0,
+        bass_probability=0.0,
     ),
     "choral": Style(
         tempo=(50, 80),
         scales=("major", "dorian"),
         leads=("organ",),
         players=(0, 0, 1),
-        sung=1.0,
+        voice_probability=1.0,
         voices=("choir",),
-        bass=0.0,
+        bass_probability=0.0,
     ),
     "indian": Style(
         tempo=(70, 130),
         scales=("phrygian_dominant", "harmonic_minor"),
         kits=(_TABLA,),
-        drummed=0.7,
+        drum_probability=0.7,
         leads=("sitar",),
         backings=("flute", "strings"),
         players=(1, 2),
-        sung=0.3,
+        voice_probability=0.3,
         voices=("female voice",),
-        bass=0.0,
+        bass_probability=0.0,
     ),
     "weird": Style(
         tempo=(50, 170),
         beats_per_bar=(5, 7),
         scales=("whole_tone",),
         kits=(_BROKEN,),
-        drummed=0.3,
+        drum_probability=0.3,
         leads=("mallet_percussion", "synth", "accordion"),
         backings=("pad", "clarinet", "sitar"),
-        sung=0.1,
-        bass=0.3,
+        voice_probability=0.1,
+        bass_probability=0.3,
         basses=(39, 43),
     ),
 }
@@ -309,9 +323,9 @@ STYLES: dict[str, Style] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Arrangement:
-    """Recipe of a track: all that sounds. `song_seed` seeds key, harmony, groove and playing manners.
+    """Recipe of a track: everything that sounds. `song_seed` determines key, harmony, groove and manners of playing.
 
-    Clips of one song share its arrangement and differ in what is played and where they begin.
+    Clips of one song share its arrangement and differ in the notes played and in their start.
     """
 
     style: str
@@ -324,40 +338,41 @@ class Arrangement:
 
     def __call__(self, rng: np.random.Generator, *, seconds: float) -> Piece:
         """Compose a clip."""
-        style, band = STYLES[self.style], np.random.default_rng([self.song_seed, 4])
-        song = self._song(band, seconds=seconds)
-        played = [
-            # whoever leads is as loud as any; the others stand up to 6 dB behind, as accompaniment does
-            gm.play_part(rng, song, _settle_instrument(band, PLAYERS[name]), level=-rng.uniform(0, 6) * (i > 0))
+        style, band_rng = STYLES[self.style], np.random.default_rng([self.song_seed, 4])
+        score = self._draw_score(band_rng, seconds=seconds)
+        performance = [
+            # the first is the loudest; the others are up to 6 dB softer, as accompaniment
+            gm.play_part(rng, score, _settle_instrument(band_rng, PLAYERS[name]), level=-rng.uniform(0, 6) * (i > 0))
             for i, name in enumerate(self.players)
         ]
-        program, rhythm = int(band.choice(style.basses)), str(band.choice(style.bass_rhythms))
+        program, rhythm = int(band_rng.choice(style.basses)), str(band_rng.choice(style.bass_rhythms))
         if self.bass:
-            line = perform(rng, song, parts.play_bass(rng, song, rhythm))
-            played.append(Part(program=program, notes=line, level=-rng.uniform(0, 6)))
+            line = perform(rng, score, parts.play_bass(rng, score, rhythm))
+            performance.append(Part(program=program, notes=line, level=-rng.uniform(0, 6)))
         if self.drums:
-            kit = parts.play_drums(rng, song, style.kits[band.integers(len(style.kits))])
-            played.append(Part(program=0, drums=True, notes=perform(rng, song, kit), level=-rng.uniform(0, 8)))
-        return Piece(parts=tuple(played), start=rng.uniform(0, song.bar_seconds), noise=rng.uniform(-50, -30))
+            kit = parts.play_drums(rng, score, style.kits[band_rng.integers(len(style.kits))])
+            performance.append(Part(program=0, drums=True, notes=perform(rng, score, kit), level=-rng.uniform(0, 8)))
+        return Piece(parts=tuple(performance), start=rng.uniform(0, score.bar_seconds), noise=rng.uniform(-50, -30))
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Which of vocals, other, bass and drums each part of a composed piece is, in the parts' order."""
+        """Source of each part of a composed piece, in the parts' order: vocals, other, bass or drums."""
         players = tuple("vocals" if name in VOICES else "other" for name in self.players)
-        return (*players, *(["bass"] if self.bass else []), *(["drums"] if self.drums else []))
+        rhythm_section = (("bass",) if self.bass else ()) + (("drums",) if self.drums else ())
+        return players + rhythm_section
 
-    def _song(self, band: np.random.Generator, *, seconds: float) -> Score:
+    def _draw_score(self, band_rng: np.random.Generator, *, seconds: float) -> Score:
         style = STYLES[self.style]
-        beats_per_bar = int(band.choice(style.beats_per_bar))
+        beats_per_bar = int(band_rng.choice(style.beats_per_bar))
         return Score(
             beats_per_minute=self.beats_per_minute,
             beats_per_bar=beats_per_bar,
             bars=count_bars(seconds + 1, beats_per_minute=self.beats_per_minute, beats_per_bar=beats_per_bar),
-            tonic=int(band.integers(12)),
+            tonic=int(band_rng.integers(12)),
             scale=SCALES[self.scale],
-            progression=gm.PROGRESSIONS[band.integers(len(gm.PROGRESSIONS))],
-            swing=float(band.uniform(*style.swing)),
-            looseness=float(band.uniform(0.003, 0.015)),
+            progression=gm.PROGRESSIONS[band_rng.integers(len(gm.PROGRESSIONS))],
+            swing=float(band_rng.uniform(*style.swing)),
+            looseness=float(band_rng.uniform(0.003, 0.015)),
         )
 
     @property
@@ -366,27 +381,29 @@ class Arrangement:
         return tuple(name for name in self.players if name in VOICES)
 
 
-def arrange(rng: np.random.Generator, style: str) -> Arrangement:
-    """Draw a track of a style; at least one player sounds."""
-    likely = STYLES[style]
-    sung = rng.random() < likely.sung
-    singers = [str(rng.choice(likely.voices))] if sung else []
-    count = int(rng.choice(likely.players))
-    lead = [str(rng.choice(likely.leads))] if count or not singers else []
-    others = [name for name in rng.permutation(sorted(set(likely.backings))).tolist() if name not in lead]
+def arrange(rng: np.random.Generator, name: str) -> Arrangement:
+    """Draw an arrangement of a style, with at least one player."""
+    style = STYLES[name]
+    with_singer = rng.random() < style.voice_probability
+    singers = [str(rng.choice(style.voices))] if with_singer else []
+    count = int(rng.choice(style.players))
+    lead = [str(rng.choice(style.leads))] if count or not singers else []
+    others = [player for player in rng.permutation(sorted(set(style.backings))).tolist() if player not in lead]
     return Arrangement(
-        style=style,
-        beats_per_minute=round(float(rng.uniform(*likely.tempo)), 1),
-        scale=str(rng.choice(likely.scales)),
+        style=name,
+        beats_per_minute=round(float(rng.uniform(*style.tempo)), 1),
+        scale=str(rng.choice(style.scales)),
         players=(*singers, *lead, *others[: max(0, count - 1)]),
-        bass=bool(rng.random() < likely.bass),
-        drums=bool(likely.kits) and bool(rng.random() < likely.drummed),
+        bass=bool(rng.random() < style.bass_probability),
+        drums=bool(style.kits) and bool(rng.random() < style.drum_probability),
         song_seed=int(rng.integers(2**31)),
     )
 
 
-def _settle_instrument(band: np.random.Generator, instrument: Instrument) -> Instrument:
-    """One of an instrument's programs and manners: what a band plays throughout a song."""
+def _settle_instrument(band_rng: np.random.Generator, instrument: Instrument) -> Instrument:
+    """Draw one of an instrument's programs and manners, which a band keeps throughout a song."""
     return replace(
-        instrument, programs=(int(band.choice(instrument.programs)),), manners=(str(band.choice(instrument.manners)),)
+        instrument,
+        programs=(int(band_rng.choice(instrument.programs)),),
+        manners=(str(band_rng.choice(instrument.manners)),),
     )

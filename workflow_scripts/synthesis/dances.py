@@ -1,4 +1,4 @@
-"""The thirteen dances of the Extended Ballroom: metre, tempo, drum pattern; instruments do not tell them apart."""
+"""The thirteen dances of the Extended Ballroom, which differ in metre, tempo and rhythm, but not in instruments."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from workflow_scripts.synthesis.score import SCALES, Part, Piece, Score, count_b
 
 @dataclass(frozen=True, kw_only=True)
 class Dance:
-    """What makes a dance. Rhythms count one bar; several kits are variants a band chooses from."""
+    """Metre, tempo and rhythms of a dance. A rhythm is one bar, or several divided by `|`; kits are alternatives."""
 
-    tempo: tuple[float, float, float]  # 5 %, 50 % and 95 % of the real set's beats per minute
+    tempo: tuple[float, float, float]  # beats per minute: 5 %, 50 % and 95 % quantiles of the real set
     beats_per_bar: int = 4
     swing: tuple[float, float] = (0.5, 0.5)
     kits: tuple[dict[int, str], ...]
@@ -129,14 +129,15 @@ DANCES: dict[str, Dance] = {
     ),
 }
 
-LEADS = (64, 66, 71, 56, 40, 73, 21, 0, 11, 26, 53)  # shared by all dances, so that the lead instrument says nothing
+#: shared by all dances, so that the lead instrument is not informative
+LEADS = (64, 66, 71, 56, 40, 73, 21, 0, 11, 26, 53)
 BACKINGS = (0, 0, 26, 24, 21, 16, 48, 61)
 BASSES = (32, 33, 35)
 
 
 @dataclass(frozen=True)
 class DanceRecipe:
-    """Recipe of a track: one dance at one tempo; `song_seed` seeds the music and `band_seed` who plays it."""
+    """Recipe of a track: one dance at one tempo; `song_seed` determines the music, `band_seed` the players."""
 
     dance: str
     beats_per_minute: float
@@ -145,38 +146,52 @@ class DanceRecipe:
     with_lead: bool = True  # False: karaoke, without the lead
 
     def __call__(self, rng: np.random.Generator, *, seconds: float) -> Piece:
-        """Compose; `rng` only decides where the clip begins and its noise, so that repetitions share song or band."""
+        """Compose a clip; `rng` determines only its start and noise, so that repetitions share song or band."""
         dance = DANCES[self.dance]
-        tune, band = np.random.default_rng([self.song_seed, 1]), np.random.default_rng([self.band_seed, 2])
-        song = Score(
+        song_rng, band_rng = np.random.default_rng([self.song_seed, 1]), np.random.default_rng([self.band_seed, 2])
+        score = Score(
             beats_per_minute=self.beats_per_minute,
             beats_per_bar=dance.beats_per_bar,
             bars=count_bars(seconds + 1, beats_per_minute=self.beats_per_minute, beats_per_bar=dance.beats_per_bar),
-            tonic=int(tune.integers(12)),
-            scale=SCALES[str(tune.choice(["major", "minor", "harmonic_minor", "dorian"]))],
-            progression=gm.PROGRESSIONS[tune.integers(len(gm.PROGRESSIONS))],
-            swing=float(tune.uniform(*dance.swing)),
-            looseness=float(band.uniform(0.004, 0.014)),
+            tonic=int(song_rng.integers(12)),
+            scale=SCALES[str(song_rng.choice(["major", "minor", "harmonic_minor", "dorian"]))],
+            progression=gm.PROGRESSIONS[song_rng.integers(len(gm.PROGRESSIONS))],
+            swing=float(song_rng.uniform(*dance.swing)),
+            looseness=float(band_rng.uniform(0.004, 0.014)),
         )
-        lead = parts.play_melody(tune, song, low=60, high=84)
-        bass = parts.play_bass(tune, song, str(tune.choice(dance.bass)))
-        comping = parts.play_chords(tune, song, str(tune.choice(dance.comping)))
-        kit = parts.play_drums(tune, song, dance.kits[tune.integers(len(dance.kits))], dropped=0.22, added=0.12)
-        played = [
-            Part(program=int(band.choice(BASSES)), notes=perform(band, song, bass), level=-band.uniform(0, 6)),
-            Part(program=int(band.choice(BACKINGS)), notes=perform(band, song, comping), level=-band.uniform(2, 9)),
-            # the drums may stand far behind the band, as on ballroom records
-            Part(program=0, drums=True, notes=perform(band, song, kit), level=-band.uniform(2, 18)),
+        lead = parts.play_melody(song_rng, score, low=60, high=84)
+        bass = parts.play_bass(song_rng, score, str(song_rng.choice(dance.bass)))
+        comping = parts.play_chords(song_rng, score, str(song_rng.choice(dance.comping)))
+        kit = parts.play_drums(
+            song_rng, score, dance.kits[song_rng.integers(len(dance.kits))], dropped=0.22, added=0.12
+        )
+        performance = [
+            Part(
+                program=int(band_rng.choice(BASSES)),
+                notes=perform(band_rng, score, bass),
+                level=-band_rng.uniform(0, 6),
+            ),
+            Part(
+                program=int(band_rng.choice(BACKINGS)),
+                notes=perform(band_rng, score, comping),
+                level=-band_rng.uniform(2, 9),
+            ),
+            # the drums may be much softer than the band, as on ballroom records
+            Part(program=0, drums=True, notes=perform(band_rng, score, kit), level=-band_rng.uniform(2, 18)),
         ]
         if self.with_lead:
-            played.append(
-                Part(program=int(band.choice(LEADS)), notes=perform(band, song, lead), level=-band.uniform(0, 4))
+            performance.append(
+                Part(
+                    program=int(band_rng.choice(LEADS)),
+                    notes=perform(band_rng, score, lead),
+                    level=-band_rng.uniform(0, 4),
+                )
             )
-        return Piece(parts=tuple(played), start=rng.uniform(0, song.bar_seconds), noise=rng.uniform(-50, -30))
+        return Piece(parts=tuple(performance), start=rng.uniform(0, score.bar_seconds), noise=rng.uniform(-50, -30))
 
 
 def tempo_at_quantile(dance: str, quantile: float) -> float:
-    """Beats per minute at a quantile of the dance's tempo distribution, linear between the three known points."""
+    """Interpolate the beats per minute at a quantile of a dance's tempo, linearly between the three known points."""
     low, middle, high = DANCES[dance].tempo
     margin = 0.02 * middle  # beyond the 5 % and 95 % points
     return float(np.interp(quantile, [0, 0.05, 0.5, 0.95, 1], [low - margin, low, middle, high, high + margin]))

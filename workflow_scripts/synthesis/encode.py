@@ -1,4 +1,4 @@
-"""From samples to the bytes of a file, the same bytes each time for one version of libsndfile."""
+"""Encoding of samples to the bytes of a file, reproducible for one version of libsndfile."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SERIAL, _CRC, _SEGMENTS = slice(14, 18), slice(22, 26), 26  # offsets in an Ogg
 
 
 def encode_audio(audio: np.ndarray, *, sample_rate: int, suffix: str) -> bytes:
-    """Bytes of an .mp3, .ogg (Vorbis) or .wav (16 bit) file that holds `audio`, float32 (samples,)."""
+    """Encode `audio`, float32 (samples,), as the bytes of an .mp3, .ogg (Vorbis) or .wav (16 bit) file."""
     buffer = io.BytesIO()
     subtype = {".mp3": "MPEG_LAYER_III", ".ogg": "VORBIS", ".wav": "PCM_16"}[suffix]
     with soundfile.SoundFile(buffer, "w", sample_rate, 1, subtype=subtype, format=suffix[1:].upper()) as file:
@@ -34,31 +34,35 @@ def encode_audio(audio: np.ndarray, *, sample_rate: int, suffix: str) -> bytes:
 
 
 def encode_stems(tracks: Sequence[np.ndarray], *, sample_rate: int) -> bytes:
-    """Bytes of an .mp4 with one AAC stream for each of `tracks`, float32 (samples,), as .stem.mp4 files are.
+    """Encode `tracks`, float32 (samples,) each, as the bytes of an .mp4 with one AAC stream per track, like .stem.mp4.
 
-    Raises `UserError` where there is no ffmpeg that can write it.
+    Raises `UserError` if ffmpeg cannot write it.
     """
     with tempfile.TemporaryDirectory() as folder:
         names = [Path(folder, f"{number}.wav") for number in range(len(tracks))]
         for name, audio in zip(names, tracks, strict=True):
             name.write_bytes(encode_audio(audio, sample_rate=sample_rate, suffix=".wav"))
         target = Path(folder, "stem.mp4")
+        inputs = [word for name in names for word in ("-i", str(name))]
+        streams = [word for number in range(len(names)) for word in ("-map", f"{number}:a")]
+        # 256 kbit/s as in MUSDB18; `bitexact` gives the same bytes each time
+        # fmt: off
         command = [
-            *(ffmpeg.find_program(), "-nostdin", "-loglevel", "error", "-threads", "1"),
-            *(word for name in names for word in ("-i", str(name))),
-            *(word for number in range(len(names)) for word in ("-map", f"{number}:a")),
-            # the same bytes each time; 256 kbit/s as MUSDB18
-            *("-c:a", "aac", "-b:a", "256k", "-fflags", "+bitexact", "-flags:a", "+bitexact", str(target)),
+            ffmpeg.find_program(), "-nostdin", "-loglevel", "error", "-threads", "1",
+            *inputs, *streams,
+            "-c:a", "aac", "-b:a", "256k", "-fflags", "+bitexact", "-flags:a", "+bitexact",
+            str(target),
         ]
+        # fmt: on
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode:
-            said = " ".join(result.stderr.split())[-200:]
-            raise UserError(f"{command[0]} cannot write the twin's .stem.mp4: install another ffmpeg ({said})")
+            error = " ".join(result.stderr.split())[-200:]
+            raise UserError(f"{command[0]} cannot write the twin's .stem.mp4: install another ffmpeg ({error})")
         return target.read_bytes()
 
 
 def _fix_serial_number(ogg: bytes) -> bytes:
-    """Set every page's stream serial number, which libsndfile draws at random, to 1, and mend the checksums."""
+    """Set every page's stream serial number, which libsndfile draws at random, to 1, and update the checksums."""
     pages, position = [], 0
     while position < len(ogg):
         segments = ogg[position + _SEGMENTS]
@@ -73,6 +77,6 @@ def _fix_serial_number(ogg: bytes) -> bytes:
 
 
 def _compute_ogg_checksum(page: bytes) -> int:
-    """Ogg's CRC-32: zlib's polynomial with the bits in the other order, and neither preset nor inverted."""
+    """Compute Ogg's CRC-32: zlib's polynomial with reversed bits, without initial value and final inversion."""
     reflected = zlib.crc32(page.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int(f"{reflected:032b}"[::-1], 2)

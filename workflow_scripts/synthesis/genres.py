@@ -1,4 +1,4 @@
-"""The sixteen root genres of FMA medium, eight of them FMA small's: instruments, harmony and groove, none sure."""
+"""The sixteen root genres of FMA medium, eight of them in FMA small, as distributions of music."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _SOUL = {gm.KICK: "X-----xx--x-----", gm.SNARE: "----X--.-.--X---", gm.TAMBOURIN
 
 @dataclass(frozen=True, kw_only=True)
 class Genre:
-    """Likely tempos, harmony, grooves and instruments of a genre. Empty kits mean that it is played without drums."""
+    """Distributions of tempo, harmony, groove and instruments of a genre. Without kits it has no drums."""
 
     tempo: tuple[float, float]
     beats_per_bar: tuple[int, ...] = (4,)
     swing: tuple[float, float] = (0.5, 0.52)
     scales: tuple[str, ...] = ("major", "minor")
     kits: tuple[Kit, ...] = ()
-    drummed: float = 0.9  # probability of drums, where there are kits
+    drum_probability: float = 0.9  # of drums, if there are kits
     leads: tuple[int, ...]
     lead_lengths: tuple[float, ...] = (0.5, 0.5, 1, 1, 1.5)
     backings: tuple[int, ...]
     comping: tuple[str, ...] = gm.COMPING
-    arpeggiated: float = 0.2  # probability of broken instead of struck chords
-    padded: float = 0.2  # probability of a held background
+    arpeggio_probability: float = 0.2  # of broken instead of struck chords
+    pad_probability: float = 0.2  # of a sustained background
     pads: tuple[int, ...] = (48, 89)
     basses: tuple[int, ...] = (33,)
     bass_rhythms: tuple[str, ...] = gm.BASS_RHYTHMS
@@ -47,8 +47,8 @@ GENRES: dict[str, Genre] = {
         leads=(80, 81, 87, 62),
         lead_lengths=(0.25, 0.25, 0.5, 0.5),
         backings=(81, 90, 4, 62),
-        arpeggiated=0.5,
-        padded=0.6,
+        arpeggio_probability=0.5,
+        pad_probability=0.6,
         pads=(88, 89, 95),
         basses=(38, 39),
         bass_rhythms=("--x---x---x---x-", "X-x-x-x-x-x-x-x-"),
@@ -58,12 +58,12 @@ GENRES: dict[str, Genre] = {
         beats_per_bar=(3, 4, 5, 7),
         scales=("whole_tone", "phrygian_dominant", "minor"),
         kits=(_BREAK, _HANDS),
-        drummed=0.3,
+        drum_probability=0.3,
         leads=(97, 101, 68, 88, 54, 12),
         lead_lengths=(0.25, 1, 3, 4),
         backings=(98, 11, 14, 48, 92),
-        arpeggiated=0.4,
-        padded=0.7,
+        arpeggio_probability=0.4,
+        pad_probability=0.7,
         pads=(91, 94, 95, 99),
         basses=(39, 43),
     ),
@@ -72,10 +72,10 @@ GENRES: dict[str, Genre] = {
         beats_per_bar=(3, 4),
         scales=("major", "dorian", "mixolydian"),
         kits=(TRAIN, _HANDS),
-        drummed=0.25,
+        drum_probability=0.25,
         leads=(40, 73, 53, 22, 21),
         backings=(24, 25, 105),
-        arpeggiated=0.6,
+        arpeggio_probability=0.6,
         basses=(32,),
     ),
     "Hip-Hop": Genre(
@@ -94,12 +94,12 @@ GENRES: dict[str, Genre] = {
         tempo=(60, 125),
         scales=("major", "minor"),
         kits=(ROCK, _BREAK),
-        drummed=0.35,
+        drum_probability=0.35,
         leads=(0, 48, 42, 26, 11),
         lead_lengths=(1, 1, 2, 0.5),
         backings=(0, 24, 46, 89),
-        arpeggiated=0.6,
-        padded=0.6,
+        arpeggio_probability=0.6,
+        pad_probability=0.6,
         basses=(32, 35),
     ),
     "International": Genre(
@@ -120,7 +120,7 @@ GENRES: dict[str, Genre] = {
         leads=(53, 54, 80, 0, 27),
         backings=(0, 25, 27, 4),
         comping=gm.COMPING[2:],
-        padded=0.5,
+        pad_probability=0.5,
         pads=(48, 50, 89),
         basses=(33, 38),
     ),
@@ -131,7 +131,7 @@ GENRES: dict[str, Genre] = {
         leads=(29, 30, 27, 53),
         backings=(29, 30, 27, 18),
         comping=("X-x-x-x-X-x-x-x-", "X--x--x-X--x--x-"),
-        arpeggiated=0.05,
+        arpeggio_probability=0.05,
         basses=(34, 33),
         bass_rhythms=("X-x-x-x-x-x-x-x-", "X--x--x-X-------"),
     ),
@@ -141,15 +141,15 @@ GENRES: dict[str, Genre] = {
         scales=("major", "harmonic_minor"),
         leads=(40, 73, 68, 71, 42, 6),
         backings=(48, 0, 6, 46),
-        arpeggiated=0.5,
-        padded=0.5,
+        arpeggio_probability=0.5,
+        pad_probability=0.5,
         basses=(42, 43, 70),
     ),
     "Old-Time / Historic": Genre(
         tempo=(90, 150),
         scales=("major",),
         kits=(TRAIN,),
-        drummed=0.2,
+        drum_probability=0.2,
         leads=(40, 56, 71, 105, 53),
         backings=(3, 105, 24, 0),
         comping=("--x---x-",),
@@ -185,7 +185,7 @@ GENRES: dict[str, Genre] = {
         kits=(_SOUL, _BREAK),
         leads=(53, 54, 66, 4),
         backings=(4, 16, 27, 61),
-        padded=0.4,
+        pad_probability=0.4,
         basses=(33, 36),
     ),
     "Spoken": Genre(
@@ -195,7 +195,7 @@ GENRES: dict[str, Genre] = {
         lead_lengths=(0.25, 0.25, 0.5),
         backings=(89,),
         comping=("X",),
-        padded=0.1,
+        pad_probability=0.1,
         basses=(),
     ),
     "Blues": Genre(
@@ -203,7 +203,7 @@ GENRES: dict[str, Genre] = {
         swing=(0.6, 0.67),
         scales=("blues", "mixolydian"),
         kits=(SHUFFLE,),
-        drummed=0.7,
+        drum_probability=0.7,
         leads=(22, 26, 27, 53),
         backings=(26, 25, 0),
         comping=("X-xxX-xx", "x---x---"),
@@ -214,58 +214,60 @@ GENRES: dict[str, Genre] = {
         tempo=(80, 120),
         scales=("major",),
         kits=(_HANDS, ROCK),
-        drummed=0.5,
+        drum_probability=0.5,
         leads=(48, 66, 0, 11, 73),
         lead_lengths=(1, 1, 2),
         backings=(0, 24, 48),
-        padded=0.8,
+        pad_probability=0.8,
         basses=(32, 35),
     ),
 }
 SMALL = ("Electronic", "Experimental", "Folk", "Hip-Hop", "Instrumental", "International", "Pop", "Rock")
 
-COMMON_PROGRAMS = (0, 4, 24, 25, 27, 40, 48, 53, 66, 73, 80)  # instruments any genre may borrow
-BORROWING_PROBABILITY = 0.2  # probability that a player's instrument comes from COMMON
+COMMON_PROGRAMS = (0, 4, 24, 25, 27, 40, 48, 53, 66, 73, 80)  # instruments of all genres
+BORROWING_PROBABILITY = 0.2  # probability that a player's instrument is from COMMON_PROGRAMS
 
 
 @dataclass(frozen=True)
 class GenreRecipe:
-    """Recipe of a track of a genre; `artist_seed` seeds the band, so that tracks of one artist resemble each other."""
+    """Recipe of a track of a genre; `artist_seed` determines the band, so that an artist's tracks are alike."""
 
     genre: str
     artist_seed: int
 
     def __call__(self, rng: np.random.Generator, *, seconds: float) -> Piece:
         """Compose a track of the artist."""
-        genre, band = GENRES[self.genre], np.random.default_rng([self.artist_seed, 3])
-        song = _draw_score(rng, genre, seconds=seconds)
-        lead, backing, pad = (_draw_program(band, programs) for programs in (genre.leads, genre.backings, genre.pads))
-        low = int(band.integers(50, 64))
-        played = [
+        genre, band_rng = GENRES[self.genre], np.random.default_rng([self.artist_seed, 3])
+        score = _draw_score(rng, genre, seconds=seconds)
+        lead, backing, pad = (
+            _draw_program(band_rng, programs) for programs in (genre.leads, genre.backings, genre.pads)
+        )
+        low = int(band_rng.integers(50, 64))
+        performance = [
             Part(
                 program=lead,
                 notes=perform(
-                    rng, song, parts.play_melody(rng, song, low=low, high=low + 20, lengths=genre.lead_lengths)
+                    rng, score, parts.play_melody(rng, score, low=low, high=low + 20, lengths=genre.lead_lengths)
                 ),
                 level=-rng.uniform(0, 5),
             ),
             Part(
                 program=backing,
-                notes=perform(rng, song, _play_accompaniment(rng, song, genre)),
+                notes=perform(rng, score, _play_accompaniment(rng, score, genre)),
                 level=-rng.uniform(2, 9),
             ),
         ]
         if genre.basses:
-            line = parts.play_bass(rng, song, str(rng.choice(genre.bass_rhythms)))
-            bass = int(band.choice(genre.basses))
-            played.append(Part(program=bass, notes=perform(rng, song, line), level=-rng.uniform(0, 6)))
-        if rng.random() < genre.padded:
-            held = parts.play_chords(rng, song, "X", octave=4, length=song.beats_per_bar)
-            played.append(Part(program=pad, notes=perform(rng, song, held), level=-rng.uniform(4, 12)))
-        if genre.kits and rng.random() < genre.drummed:
-            kit = parts.play_drums(rng, song, genre.kits[rng.integers(len(genre.kits))], dropped=0.1)
-            played.append(Part(program=0, drums=True, notes=perform(rng, song, kit), level=-rng.uniform(0, 10)))
-        return Piece(parts=tuple(played), start=rng.uniform(0, song.bar_seconds), noise=rng.uniform(-50, -25))
+            line = parts.play_bass(rng, score, str(rng.choice(genre.bass_rhythms)))
+            bass = int(band_rng.choice(genre.basses))
+            performance.append(Part(program=bass, notes=perform(rng, score, line), level=-rng.uniform(0, 6)))
+        if rng.random() < genre.pad_probability:
+            chords = parts.play_chords(rng, score, "X", octave=4, length=score.beats_per_bar)
+            performance.append(Part(program=pad, notes=perform(rng, score, chords), level=-rng.uniform(4, 12)))
+        if genre.kits and rng.random() < genre.drum_probability:
+            kit = parts.play_drums(rng, score, genre.kits[rng.integers(len(genre.kits))], dropped=0.1)
+            performance.append(Part(program=0, drums=True, notes=perform(rng, score, kit), level=-rng.uniform(0, 10)))
+        return Piece(parts=tuple(performance), start=rng.uniform(0, score.bar_seconds), noise=rng.uniform(-50, -25))
 
 
 def _draw_score(rng: np.random.Generator, genre: Genre, *, seconds: float) -> Score:
@@ -282,10 +284,10 @@ def _draw_score(rng: np.random.Generator, genre: Genre, *, seconds: float) -> Sc
     )
 
 
-def _play_accompaniment(rng: np.random.Generator, song: Score, genre: Genre) -> parts.Notes:
-    if rng.random() < genre.arpeggiated:
-        return parts.play_arpeggio(rng, song, step=float(rng.choice([0.25, 0.5])))
-    return parts.play_chords(rng, song, str(rng.choice(genre.comping)))
+def _play_accompaniment(rng: np.random.Generator, score: Score, genre: Genre) -> parts.Notes:
+    if rng.random() < genre.arpeggio_probability:
+        return parts.play_arpeggio(rng, score, step=float(rng.choice([0.25, 0.5])))
+    return parts.play_chords(rng, score, str(rng.choice(genre.comping)))
 
 
 def _draw_program(rng: np.random.Generator, programs: tuple[int, ...]) -> int:

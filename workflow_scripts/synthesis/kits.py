@@ -1,10 +1,10 @@
-"""Drum patterns that several kinds of music share: a stroke a sixteenth, or an eighth triplet where it swings."""
+"""Drum patterns shared by several styles: one letter per sixteenth, or per eighth note of a swing."""
 
 from __future__ import annotations
 
 from workflow_scripts.synthesis import instruments as gm
 
-Kit = dict[int, str]  # percussion instrument -> strokes: X hard, x soft, . hardly heard, - none
+Kit = dict[int, str]  # percussion instrument -> rhythm: X hard, x soft, . barely audible, - rest
 
 ROCK: Kit = {gm.KICK: "X-----x-X-x-----", gm.SNARE: "----X-------X---", gm.HAT: "x-x-x-x-x-x-x-x-"}
 HOUSE: Kit = {gm.KICK: "X---X---X---X---", gm.OPEN_HAT: "--x---x---x---x-", gm.CLAP: "----X-------X---"}

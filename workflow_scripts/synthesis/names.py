@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-_FIRST = (
+_FIRST = [
     "Blue",
     "Old",
     "Silent",
@@ -17,8 +17,8 @@ _FIRST = (
     "Distant",
     "Velvet",
     "Open",
-)
-_SECOND = (
+]
+_SECOND = [
     "River",
     "Lantern",
     "Harbour",
@@ -30,24 +30,24 @@ _SECOND = (
     "Orchard",
     "Station",
     "Tide",
-)
+]
 _BANDS = ("Band", "Orchestra", "Trio", "Quartet", "Collective", "Players")
 
 
 def invent_title(rng: np.random.Generator) -> str:
-    """A track's title; now and then with what breaks careless readers: a comma, quotes, an ampersand, an accent."""
+    """Invent a track's title; some have a comma, quotes, an ampersand or an accent, which break careless readers."""
     words = f"{rng.choice(_FIRST)} {rng.choice(_SECOND)}"
-    odd = {0: f"{words}, Part {rng.integers(1, 4)}", 1: f'The "{words}"', 2: f"{words} & Co.", 3: f"Café {words}"}
-    return odd.get(int(rng.integers(20)), words)
+    special = {0: f"{words}, Part {rng.integers(1, 4)}", 1: f'The "{words}"', 2: f"{words} & Co.", 3: f"Café {words}"}
+    return special.get(int(rng.integers(20)), words)
 
 
 def invent_artist(rng: np.random.Generator) -> str:
-    """An artist's name."""
+    """Invent an artist's name."""
     return f"{rng.choice(_SECOND)} {rng.choice(_BANDS)}"
 
 
 def format_csv(rows: list[list[object]]) -> str:
-    """Return rows as csv text, quoted only where needed, with line feeds."""
+    """Format rows as csv text, quoted only where needed, with line feeds."""
     return "".join(",".join(_quote_field(str(cell)) for cell in row) + "\n" for row in rows)
 
 

@@ -1,4 +1,4 @@
-"""From notes to samples: symusic with the General MIDI SoundFont that pretty_midi ships."""
+"""Rendering of notes to samples by symusic, with the General MIDI SoundFont that pretty_midi ships."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from symusic import core
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.synthesis.score import Part, Piece
 
-SAMPLE_RATE = 22_050  # Hz: above what the encoders read (16 kHz), half the cost of 44.1 kHz
+SAMPLE_RATE = 22_050  # Hz: above the encoders' 16 kHz, at half the cost of 44.1 kHz
 QUALITY = 2  # symusic's fastest band-limited resampling (97 dB); its best, 4, takes three times as long
-STRENGTH_LAYERS = (0.35, 0.65, 1.0)  # the renderer ignores velocity, so each layer is rendered on its own and scaled
+STRENGTH_LAYERS = (0.35, 0.65, 1.0)  # the renderer ignores velocity, so each layer is rendered separately and scaled
 #: highest pitch of instruments that are not drums: symusic 0.5.9 never returns from some high notes of this SoundFont.
 #: None of the 128 programs has such a note up to 88, some have from 92 on.
 HIGHEST_PITCH = 84
 #: alto saxophone and whistle: symusic reads past the end of their samples, so some notes differ each time or overflow.
-#: Every other program and drum gave the same samples for all pitches up to HIGHEST whatever the memory held before.
+#: Every other program and drum gave the same samples for all pitches up to HIGHEST_PITCH, whatever the memory held.
 UNUSABLE_PROGRAMS = frozenset((65, 78))
 PART_LEVEL = 0.1  # root mean square of a part at 0 dB
-HIT_LEVEL = 0.35  # peak of a drum's full stroke at 0 dB: beside parts at PART_LEVEL it sounds balanced
-HIT_SECONDS = 1.0  # at most; cymbals that ring longer are faded out
+HIT_LEVEL = 0.35  # peak of a drum's full stroke at 0 dB: balanced with parts at PART_LEVEL
+HIT_SECONDS = 1.0  # at most; longer cymbals are faded out
 PEAK_RANGE = (-14.0, -1.0)  # dB below full scale: recordings differ in level
 MAX_DETUNING = 0.35  # semitones to either side: recordings differ in tuning
 MAX_TILT = 3.0  # dB per octave to either side of 1 kHz: recordings differ in brightness
@@ -32,7 +32,7 @@ MAX_TILT = 3.0  # dB per octave to either side of 1 kHz: recordings differ in br
 
 @cache
 def find_soundfont() -> Path:
-    """Path of `TimGM6mb.sf2`, found without importing pretty_midi; `UserError` when it is not installed."""
+    """Find `TimGM6mb.sf2` without importing pretty_midi. Raises `UserError` if it is not installed."""
     package = importlib.util.find_spec("pretty_midi")
     path = Path(package.origin).parent / "TimGM6mb.sf2" if package and package.origin else None
     if path is None or not path.is_file():
@@ -41,9 +41,10 @@ def find_soundfont() -> Path:
 
 
 class Renderer:
-    """Renders one clip. Make a new one for each: what symusic's synthesiser renders depends on what it rendered before.
+    """Renderer of one clip; each clip needs its own.
 
-    With one synthesiser for all clips, a twin would depend on the order in which its processes take the clips.
+    The output of symusic's synthesiser depends on what it rendered before, so with one synthesiser for all clips a twin
+    would depend on the order in which its processes take the clips.
     """
 
     def __init__(self) -> None:
@@ -51,9 +52,9 @@ class Renderer:
         self._synthesizer = core.Synthesizer(str(find_soundfont()), SAMPLE_RATE, QUALITY)
 
     def render_clip(self, piece: Piece, *, seconds: float, rng: np.random.Generator) -> np.ndarray:
-        """Mix a piece and give it a recording's tuning, brightness, noise and level: float32 (samples,) in [-1, 1]."""
+        """Mix a piece with the tuning, brightness, noise and level of a recording: float32 (samples,) in [-1, 1]."""
         speed = 2 ** (rng.uniform(-MAX_DETUNING, MAX_DETUNING) / 12)
-        mix = self._detuned(piece, piece.parts, speed=speed, length=round(seconds * SAMPLE_RATE))
+        mix = self._mix_detuned(piece, piece.parts, speed=speed, length=round(seconds * SAMPLE_RATE))
         return _imitate_recording(mix, rng=rng, noise=piece.noise)
 
     def render_stems(
@@ -71,14 +72,14 @@ class Renderer:
         }
         length = round(seconds * SAMPLE_RATE)
         stems = {
-            name: _tilt_spectrum(self._detuned(piece, own, speed=speed, length=length), tilt)
+            name: _tilt_spectrum(self._mix_detuned(piece, own, speed=speed, length=length), tilt)
             for name, own in parts.items()
         }
         level = peak / max(float(np.abs(np.sum(list(stems.values()), axis=0)).max()), 1e-9)
         return {name: (audio * level).astype(np.float32) for name, audio in stems.items()}
 
-    def _detuned(self, piece: Piece, parts: Sequence[Part], *, speed: float, length: int) -> np.ndarray:
-        """Mix of some parts of a piece, played `speed` times as fast: float64 (length,)."""
+    def _mix_detuned(self, piece: Piece, parts: Sequence[Part], *, speed: float, length: int) -> np.ndarray:
+        """Mix parts of a piece, played `speed` times as fast: float64 (length,)."""
         first, needed = round(piece.start * SAMPLE_RATE), int(length * speed) + 2
         mix = np.zeros(first + needed, np.float32)
         for part in parts:
@@ -86,23 +87,25 @@ class Renderer:
         return np.interp(np.arange(length) * speed, np.arange(needed), mix[first:])
 
     def render_part(self, part: Part, *, length: int) -> np.ndarray:
-        """Render one part at 0 dB: float32 (length,). Its level is taken over the samples in which it sounds."""
+        """Render one part at 0 dB: float32 (length,). Its level is that of the samples in which it sounds."""
         if part.drums:
             return _render_drums(part.notes, length=length)
-        audio = self._layers(part.notes, program=part.program, length=length)
+        audio = self._render_layers(part.notes, program=part.program, length=length)
         sounding = np.abs(audio) > 0.01 * (np.abs(audio).max() + 1e-12)
         level = float(np.sqrt(np.mean(np.square(audio[sounding])))) if sounding.any() else 1.0
         return audio * np.float32(PART_LEVEL / max(level, 1e-9))
 
-    def _layers(self, notes: np.ndarray, *, program: int, length: int) -> np.ndarray:
+    def _render_layers(self, notes: np.ndarray, *, program: int, length: int) -> np.ndarray:
         layers = np.array(STRENGTH_LAYERS)
         nearest = np.abs(notes[:, 3:4] - layers).argmin(axis=1)
         audio = np.zeros(length, np.float32)
         for layer in np.unique(nearest):
-            audio += self._notes(notes[nearest == layer], program=program, length=length) * np.float32(layers[layer])
+            audio += self._render_notes(notes[nearest == layer], program=program, length=length) * np.float32(
+                layers[layer]
+            )
         return audio
 
-    def _notes(self, notes: np.ndarray, *, program: int, length: int) -> np.ndarray:
+    def _render_notes(self, notes: np.ndarray, *, program: int, length: int) -> np.ndarray:
         assert program not in UNUSABLE_PROGRAMS, f"program {program} cannot be rendered reproducibly"
         notes = notes[notes[:, 0] < length / SAMPLE_RATE]
         if not len(notes):
@@ -124,7 +127,7 @@ def _render_drums(notes: np.ndarray, *, length: int) -> np.ndarray:
 
 @cache
 def _render_hit(drum: int) -> np.ndarray:
-    """A drum's full stroke, float32 (samples,). All have the same peak: the SoundFont's own differ by 30 dB."""
+    """Render a drum's full stroke, float32 (samples,). All have the same peak: the SoundFont's own differ by 30 dB."""
     synthesizer = core.Synthesizer(str(find_soundfont()), SAMPLE_RATE, QUALITY)
     note = np.array([[0.0, HIT_SECONDS, drum]])
     hit = _synthesise(synthesizer, note, program=0, drums=True, length=round(HIT_SECONDS * SAMPLE_RATE))
@@ -135,7 +138,7 @@ def _render_hit(drum: int) -> np.ndarray:
 def _synthesise(
     synthesizer: core.Synthesizer, notes: np.ndarray, *, program: int, drums: bool, length: int
 ) -> np.ndarray:
-    """Notes of start and length in seconds, and pitch, as float32 (length,)."""
+    """Synthesise notes of start and length in seconds, and pitch: float32 (length,)."""
     track = core.TrackSecond("", program, drums)
     track.notes = core.NoteSecondList.from_numpy(
         notes[:, 0].astype(np.float32),
@@ -145,12 +148,12 @@ def _synthesise(
     )
     score = core.ScoreSecond(960)  # ticks per quarter: unused, times are in seconds
     score.tracks = core.TrackSecondList([track])
-    rendered = synthesizer.render(score, False)[0][:length]
-    return np.pad(rendered, (0, length - len(rendered)))
+    audio = synthesizer.render(score, False)[0][:length]
+    return np.pad(audio, (0, length - len(audio)))
 
 
 def _imitate_recording(audio: np.ndarray, *, rng: np.random.Generator, noise: float) -> np.ndarray:
-    """Tilt the spectrum, add noise at `noise` dB of the music's level and set the peak: float32, same length."""
+    """Tilt the spectrum, add noise at `noise` dB relative to the music, and set the peak: float32, same length."""
     audio = _tilt_spectrum(audio, rng.uniform(-MAX_TILT, MAX_TILT))
     audio += rng.standard_normal(len(audio)) * (np.sqrt(np.mean(np.square(audio))) + 1e-5) * 10 ** (noise / 20)
     peak = 10 ** (rng.uniform(*PEAK_RANGE) / 20)
@@ -158,9 +161,9 @@ def _imitate_recording(audio: np.ndarray, *, rng: np.random.Generator, noise: fl
 
 
 def _tilt_spectrum(audio: np.ndarray, tilt: float) -> np.ndarray:
-    """Audio with its spectrum tilted by `tilt` dB per octave around 1 kHz, same length."""
+    """Tilt the spectrum of audio by `tilt` dB per octave around 1 kHz, same length."""
     spectrum = np.fft.rfft(audio)
     frequency = np.fft.rfftfreq(len(audio), 1 / SAMPLE_RATE)
-    octaves = np.log2(np.maximum(frequency, 50) / 1000)  # below 50 Hz there is nothing to colour
+    octaves = np.log2(np.maximum(frequency, 50) / 1000)  # constant below 50 Hz, where there is no music
     spectrum *= 10 ** (tilt * octaves / 20)
     return np.fft.irfft(spectrum, n=len(audio))

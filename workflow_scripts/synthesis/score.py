@@ -1,4 +1,4 @@
-"""What is played: songs counted in beats, parts counted in seconds."""
+"""Notation of music: scores, with positions in beats, and performed parts, with times in seconds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SCALES: dict[str, tuple[int, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """The frame every part of a piece shares. Positions in a song are beats from its start."""
+    """Tempo, metre, key and harmony common to the parts of a piece. Positions are beats from its start."""
 
     beats_per_minute: float
     beats_per_bar: int
@@ -31,7 +31,7 @@ class Score:
     tonic: int  # pitch class, 0 = C
     scale: tuple[int, ...]
     progression: tuple[int, ...]  # scale degree (0 = tonic) under each bar, repeated
-    swing: float = 0.5  # where in a beat its second eighth falls: 0.5 straight, 0.67 triplets
+    swing: float = 0.5  # position of a beat's second eighth within the beat: 0.5 straight, 0.67 triplets
     looseness: float = 0.008  # standard deviation of the players' timing, seconds
 
     @property
@@ -41,35 +41,35 @@ class Score:
 
     @property
     def beats(self) -> int:
-        """Length of the song in beats."""
+        """Length in beats."""
         return self.bars * self.beats_per_bar
 
     def pitch(self, degree: int, octave: int) -> int:
-        """MIDI pitch of a scale degree; degrees beyond the scale run on into the next octaves."""
+        """Return the MIDI pitch of a scale degree; degrees beyond the scale continue into the next octaves."""
         above, step = divmod(degree, len(self.scale))
         return 12 * (octave + 1 + above) + self.tonic + self.scale[step]
 
     def chord(self, bar: int, *, voices: int = 3) -> list[int]:
-        """Scale degrees of the chord under a bar, stacked in thirds."""
+        """Return the scale degrees of the chord under a bar, stacked in thirds."""
         root = self.progression[bar % len(self.progression)]
         return [root + 2 * voice for voice in range(voices)]
 
     def seconds(self, beats: np.ndarray) -> np.ndarray:
-        """Time of positions in beats, swing included."""
+        """Convert positions in beats to seconds, swing included."""
         whole = np.floor(beats)
-        part = beats - whole
-        swung = np.where(part < 0.5, part * 2 * self.swing, 1 - (1 - part) * 2 * (1 - self.swing))
+        fraction = beats - whole
+        swung = np.where(fraction < 0.5, fraction * 2 * self.swing, 1 - (1 - fraction) * 2 * (1 - self.swing))
         return (whole + swung) * 60 / self.beats_per_minute
 
 
 def count_bars(seconds: float, *, beats_per_minute: float, beats_per_bar: int) -> int:
-    """Bars that last at least `seconds` from any point of the first bar on."""
+    """Count the bars that last at least `seconds` from any point of the first bar on."""
     return math.ceil(seconds * beats_per_minute / 60 / beats_per_bar) + 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One instrument's notes: float64 (notes, 4) of start and length in seconds, MIDI pitch, and strength in (0, 1]."""
+    """Part of one instrument: float64 (notes, 4) of start and length in seconds, MIDI pitch, strength in (0, 1]."""
 
     program: int  # General MIDI, counted from 0; ignored for drums
     notes: np.ndarray
@@ -79,18 +79,18 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """Parts to be mixed; the clip begins `start` seconds into them."""
+    """Parts to be mixed; the clip begins `start` seconds after their start."""
 
     parts: tuple[Part, ...]
     start: float
     noise: float = -60.0  # dB of the background noise relative to the music
 
 
-def perform(rng: np.random.Generator, song: Score, notes: list[tuple[float, float, int, float]]) -> np.ndarray:
-    """Turn notes counted in beats into seconds, with human timing and dynamics: float64 (notes, 4)."""
+def perform(rng: np.random.Generator, score: Score, notes: list[tuple[float, float, int, float]]) -> np.ndarray:
+    """Convert notes from beats to seconds, with human timing and dynamics: float64 (notes, 4)."""
     table = np.array(notes, dtype=np.float64).reshape(-1, 4)
-    start = song.seconds(table[:, 0])
-    table[:, 1] = np.maximum(song.seconds(table[:, 0] + table[:, 1]) - start, 0.03)  # shorter is a click
-    table[:, 0] = np.maximum(start + rng.normal(0, song.looseness, len(table)), 0)
+    start = score.seconds(table[:, 0])
+    table[:, 1] = np.maximum(score.seconds(table[:, 0] + table[:, 1]) - start, 0.03)  # a shorter note is a click
+    table[:, 0] = np.maximum(start + rng.normal(0, score.looseness, len(table)), 0)
     table[:, 3] = np.clip(table[:, 3] * rng.uniform(0.75, 1.1, len(table)), 0.1, 1)
     return table

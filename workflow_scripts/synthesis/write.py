@@ -1,4 +1,4 @@
-"""Writing a twin's audio: every clip is composed, rendered and encoded on its own, over all cores."""
+"""Writing of a twin's audio: each clip is composed, rendered and encoded independently, on all cores."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from workflow_scripts.synthesis.score import Piece
 
 Defect = Literal["silent", "truncated", "empty"]
 
-CLIPS_PER_TASK = 32  # clips per message to a process: some tenths of a second of work
-TASKS_PER_PROCESS = 4  # per process: enough to keep it busy, and memory flat for any number of clips
+CLIPS_PER_TASK = 32  # clips per task of a process: some tenths of a second of work
+TASKS_PER_PROCESS = 4  # queued: enough to keep a process busy, with constant memory for any number of clips
 MIN_CLIPS_FOR_PROCESSES = 64  # below this, starting processes takes longer than the work
-DEFECT_SHARE = 0.01  # share of clips of each kind of defect; the real sets have less, but a small twin needs some
-MIN_SECONDS = 0.5  # seconds: below this a clip may hold no note
+DEFECT_SHARE = 0.01  # share of clips with each kind of defect; the real sets have fewer, but a small twin needs some
+MIN_SECONDS = 0.5  # a shorter clip may contain no note
 
 
 class ClipRecipe(Protocol):
-    """Composes a clip. Recipes are picklable and hold all that is true of a clip."""
+    """A function that composes a clip. Recipes are picklable and hold all properties of the music."""
 
     def __call__(self, rng: np.random.Generator, *, seconds: float) -> Piece:
         """Compose `seconds` of music."""
@@ -39,7 +39,7 @@ class ClipRecipe(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class ClipSpec:
-    """One audio file: where, what, which random numbers, and what is wrong with it."""
+    """One audio file to write: its path, recipe, seed and defect."""
 
     path: str  # relative to the twin's root; the suffix chooses the format
     recipe: ClipRecipe
@@ -48,17 +48,17 @@ class ClipSpec:
 
 
 def make_rng(twin: TwinOptions, *purpose: str | int) -> np.random.Generator:
-    """Random numbers of a twin's seed for one purpose, independent of every other purpose."""
+    """Make a generator of a twin's seed for one purpose, independent of every other purpose."""
     return np.random.default_rng(derive_seed(twin, *purpose))
 
 
 def derive_seed(twin: TwinOptions, *purpose: str | int) -> tuple[int, ...]:
-    """Seed of `make_rng`, which can be sent to another process."""
+    """Derive the seed of `make_rng`, which can be sent to another process."""
     return (twin.seed, *(part if isinstance(part, int) else zlib.crc32(part.encode()) for part in purpose))
 
 
 def add_defects(clips: Sequence[ClipSpec], twin: TwinOptions) -> Iterator[ClipSpec]:
-    """The clips, some of them silent, truncated, empty or with another clip's audio when the twin asks for defects."""
+    """Yield the clips; a twin with defects has some silent, truncated, empty, or with another clip's audio."""
     share = max(1, round(len(clips) * DEFECT_SHARE)) if twin.defects else 0
     kinds = [kind for kind in ("silent", "truncated", "empty", "duplicate") for _ in range(share)]
     order = make_rng(twin, "defects").permutation(len(clips))[: len(kinds)]
@@ -73,18 +73,21 @@ def add_defects(clips: Sequence[ClipSpec], twin: TwinOptions) -> Iterator[ClipSp
 
 
 def write_clips(root: Path, clips: Iterable[ClipSpec], *, seconds: float, total: int) -> None:
-    """Write every clip below `root`, over all cores this process may use; memory does not grow with their number."""
+    """Write every clip below `root`, on all cores of this process, with memory independent of their number.
+
+    Raises `UserError` for clips below `MIN_SECONDS` or a missing SoundFont.
+    """
     if seconds < MIN_SECONDS:
         raise UserError(f"a twin's clip_seconds must be at least {MIN_SECONDS}, not {seconds}")
-    find_soundfont()  # a missing SoundFont is reported here, in one line, rather than by a process
+    find_soundfont()  # report a missing SoundFont here, in one line, rather than in a process
     processes = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, total)
     if total < MIN_CLIPS_FOR_PROCESSES or processes == 1:
         for clip in track(clips, description=f"rendering {root.name}", total=total):
             write_clip(root, clip, seconds)
         return
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-        done = _write_in_window(pool, root, clips, seconds, window=processes * TASKS_PER_PROCESS)
-        for _ in track(done, description=f"rendering {root.name}", total=total):
+        written = _write_in_window(pool, root, clips, seconds, window=processes * TASKS_PER_PROCESS)
+        for _ in track(written, description=f"rendering {root.name}", total=total):
             pass
 
 
@@ -96,18 +99,18 @@ def write_clip(root: Path, clip: ClipSpec, seconds: float) -> None:
 
 
 def encode_clip(clip: ClipSpec, seconds: float) -> bytes:
-    """Bytes of a clip's file."""
+    """Render and encode a clip: the bytes of its file."""
     if clip.defect == "empty":
         return b""
     audio = (
         render_clip(clip, seconds) if clip.defect != "silent" else np.zeros(round(seconds * SAMPLE_RATE), np.float32)
     )
-    whole = encode_audio(audio, sample_rate=SAMPLE_RATE, suffix=Path(clip.path).suffix)
-    return whole[: len(whole) // 3] if clip.defect == "truncated" else whole
+    content = encode_audio(audio, sample_rate=SAMPLE_RATE, suffix=Path(clip.path).suffix)
+    return content[: len(content) // 3] if clip.defect == "truncated" else content
 
 
 def render_clip(clip: ClipSpec, seconds: float) -> np.ndarray:
-    """Samples of a clip, float32 (samples,) at `SAMPLE_RATE`."""
+    """Compose and render a clip: float32 (samples,) at `SAMPLE_RATE`."""
     rng = np.random.default_rng(clip.seed)
     return Renderer().render_clip(clip.recipe(rng, seconds=seconds), seconds=seconds, rng=rng)
 
@@ -121,7 +124,7 @@ def _write_chunk(root: Path, chunk: Sequence[ClipSpec], seconds: float) -> int:
 def _write_in_window(
     pool: ProcessPoolExecutor, root: Path, clips: Iterable[ClipSpec], seconds: float, *, window: int
 ) -> Iterator[None]:
-    """Keep at most `window` chunks with the pool; yield once per clip written."""
+    """Keep at most `window` chunks in the pool; yield once per clip written."""
     remaining = iter(clips)
     waiting: set[Future[int]] = set()
     while True:
