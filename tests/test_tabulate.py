@@ -43,7 +43,7 @@ def test_the_csv_has_one_row_per_number_in_the_printed_unit(results: Results) ->
     assert len(table) == 10
     assert set(table["unit"]) == {"%"}
     assert table["mean"].between(30, 60).all()
-    assert (table["half_width"] * 2).tolist() == pytest.approx((table["high"] - table["low"]).tolist())
+    assert (table["half_width"] * 2).tolist() == pytest.approx((table["ci_high"] - table["ci_low"]).tolist())
     assert set(table["kind"]) == {"method", "floor"}
 
 

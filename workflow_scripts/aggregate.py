@@ -20,16 +20,19 @@ from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.files import write_json, write_text, written_atomically
 from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.planning.manifest import Manifest, read_manifest
-from workflow_scripts.statistics.contrasts import entries, questions
+from workflow_scripts.statistics.contrasts import contrasts, entries
 from workflow_scripts.statistics.data_sources import sources_of
 from workflow_scripts.statistics.reproduction.table import reproduction_table
-from workflow_scripts.statistics.samples import Cells
+from workflow_scripts.statistics.samples import TrialSamples
 from workflow_scripts.statistics.tables.across_datasets import across_table
 from workflow_scripts.statistics.tables.ranks import profile_table, rank_table
 from workflow_scripts.statistics.tables.summary import cell_table, comparison_table, entry_table
 from workflow_scripts.statistics.tables.variance import seeds_table, variance_table
-from workflow_scripts.statistics.test_set_bootstrap import Redrawn, redraw
+from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates, bootstrap_cells
 from workflow_scripts.statistics.trials import gather
+
+#: version of the columns of all tables; 2: intervals, standard errors and contrasts under the names of the field
+SCHEMA_VERSION = 2
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -48,12 +51,14 @@ def main(argv: list[str] | None = None) -> None:
         if (folder / "corpus.json").is_file():
             read_facts(folder)
     gathered = gather(plan, leave_out_stale=plan.unfinished)
-    cells = Cells(gathered.trials)
+    samples = TrialSamples(gathered.trials)
     tables = {
         "trials": gathered.trials,
-        "cells": cell_table(plan, cells),
-        "reproduction": reproduction_table(plan, cells, gathered.trials),
-        **summaries(plan, cells, redraw(plan, cells, threads=arguments.threads), threads=arguments.threads),
+        "cells": cell_table(plan, samples),
+        "reproduction": reproduction_table(plan, samples, gathered.trials),
+        **summaries(
+            plan, samples, bootstrap_cells(plan, samples, threads=arguments.threads), threads=arguments.threads
+        ),
     }
     for name, table in tables.items():
         write_csv(arguments.output / f"{name}.csv", table)
@@ -62,6 +67,7 @@ def main(argv: list[str] | None = None) -> None:
     write_json(
         arguments.output / "summary.json",
         {
+            "schema_version": SCHEMA_VERSION,
             "scale": plan.scale,
             "code": arguments.code,
             "evaluations": len(plan.evaluations) - len(gathered.missing),
@@ -72,18 +78,22 @@ def main(argv: list[str] | None = None) -> None:
     )
 
 
-def summaries(plan: Manifest, cells: Cells, redrawn: Redrawn, *, threads: int = 1) -> dict[str, pd.DataFrame]:
+def summaries(
+    plan: Manifest, samples: TrialSamples, replicates: BootstrapReplicates, *, threads: int = 1
+) -> dict[str, pd.DataFrame]:
     """The tables about studies, by name (`summary.TABLES`)."""
-    listed = [entry for study in plan.studies for entry in entries(study, plan.evaluations_of(study), cells)]
-    asked = [each for study in plan.studies for each in questions(study, plan.evaluations_of(study), cells, redrawn)]
-    shown = entry_table(listed, redrawn, corpora=sources_of(plan.corpora))
+    listed = [entry for study in plan.studies for entry in entries(study, plan.evaluations_of(study), samples)]
+    asked = [
+        each for study in plan.studies for each in contrasts(study, plan.evaluations_of(study), samples, replicates)
+    ]
+    shown = entry_table(listed, replicates, corpora=sources_of(plan.corpora))
     return {
         "entries": shown,
         "comparisons": comparison_table(asked),
         "across": across_table(asked),
-        "ranks": rank_table(listed, redrawn, threads=threads),
+        "ranks": rank_table(listed, replicates, threads=threads),
         "profiles": profile_table(listed),
-        "variance": variance_table(listed, shown["test_set_error"].tolist()),
+        "variance": variance_table(listed, shown["se_test_set"].tolist()),
         "seeds": seeds_table(asked),
     }
 

@@ -53,7 +53,7 @@ def test_differences_are_points_over_paired_trials(results: Results) -> None:
     differences = (of - over)[:, 8, 8]
     found = entry(results, "WLPT \N{MINUS SIGN} WLP", "Waltz", "Waltz")
     assert found["value"] == pytest.approx(differences.mean())
-    assert found["high"] - found["value"] == pytest.approx(2.262157 * differences.std(ddof=1) / np.sqrt(10))
+    assert found["ci_high"] - found["value"] == pytest.approx(2.262157 * differences.std(ddof=1) / np.sqrt(10))
     assert (found["unit"], found["of"], found["over"]) == ("points", "WLPT", "WLP")
 
 
@@ -123,7 +123,7 @@ def test_checkpoints_are_averaged_and_paired_by_seed(tmp_path: Path) -> None:
     found = entry(results, "WLPT \N{MINUS SIGN} WLP", "Tango", "Tango")
     means = [(rates["WLPT", seed] - rates["WLP", seed])[:, 6, 6].mean() for seed in (0, 1, 2)]
     assert found["value"] == pytest.approx(np.mean(means))
-    assert (found["replicate"], found["n"], found["checkpoints"]) == ("checkpoints", 3, 3)
+    assert (found["replicate"], found["n"], found["n_pretraining_seeds"]) == ("pretraining seeds", 3, 3)
 
 
 FILE = "predictions.npz"

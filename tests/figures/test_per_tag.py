@@ -43,7 +43,7 @@ def test_numbers_are_recomputed_from_the_predictions(results: Results, numbers: 
     values = figure_asserts.areas(results, "weird", encoder="cpc")
     (row,) = numbers.query("tag == 'weird' and encoder == 'cpc'").to_dict("records")
     assert row["mean"] == pytest.approx(values.mean())
-    assert row["sd"] == pytest.approx(values.std(ddof=1))
+    assert row["std"] == pytest.approx(values.std(ddof=1))
     assert (row["n"], row["replicate"], row["unit"], row["positives"]) == (3, "trials", "%", 11)
 
 
@@ -68,8 +68,8 @@ def test_several_checkpoints_deviate_between_each_other(tmp_path: Path) -> None:
     results = small(tmp_path, pretrain_seed=[0, 1, 2])
     row = figure_asserts.numbers(results).query("tag == 'guitar'").iloc[0]
     means = [figure_asserts.areas(results, "guitar", pretrain_seed=seed).mean() for seed in (0, 1, 2)]
-    assert (row["mean"], row["sd"]) == (pytest.approx(np.mean(means)), pytest.approx(np.std(means, ddof=1)))
-    assert (row["replicate"], row["n"]) == ("checkpoints", 3)
+    assert (row["mean"], row["std"]) == (pytest.approx(np.mean(means)), pytest.approx(np.std(means, ddof=1)))
+    assert (row["replicate"], row["n"]) == ("pretraining seeds", 3)
 
 
 def test_a_tag_without_positive_clips_has_no_area(tmp_path: Path) -> None:

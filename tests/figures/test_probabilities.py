@@ -23,7 +23,7 @@ def test_numbers_are_the_mean_and_interval_of_the_trials(results: Results) -> No
     row = figure_asserts.numbers(results).query("curve == 'delay' and probability == 0.4").iloc[0]
     values = 100 * figure_asserts.values(results, augmentation="delay_40")
     assert row["mean"] == pytest.approx(values.mean())
-    assert row["high"] - row["mean"] == pytest.approx(2.262157 * values.std(ddof=1) / np.sqrt(10))
+    assert row["ci_high"] - row["mean"] == pytest.approx(2.262157 * values.std(ddof=1) / np.sqrt(10))
     assert (row["n"], row["unit"], row["augmentation"]) == (10, "%", "delay_40")
 
 

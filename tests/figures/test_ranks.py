@@ -26,14 +26,14 @@ def test_no_text_lies_on_another_or_outside(figure: Figure) -> None:
 
 def test_dots_are_places_and_bars_their_intervals(results: Results, figure: Figure) -> None:
     numbers = figure_asserts.numbers(results)
-    ranked = numbers[numbers["place"].notna()]
+    ranked = numbers[numbers["rank"].notna()]
     (panel,) = figure.axes
     dots = [line for line in panel.lines if line.get_marker() == "o"]
-    assert [int(line.get_xdata()[0]) for line in dots] == ranked["place"].to_list()  # type: ignore[index]
-    assert ranked["place"].is_monotonic_increasing
+    assert [int(line.get_xdata()[0]) for line in dots] == ranked["rank"].to_list()  # type: ignore[index]
+    assert ranked["rank"].is_monotonic_increasing
     bars = [line.get_xdata() for line in panel.lines if len(line.get_xdata()) == 2]  # type: ignore[arg-type]
     lying = [tuple(map(int, bar)) for bar in bars if float(bar[0]).is_integer()]  # type: ignore[index]
-    assert lying[: len(ranked)] == list(zip(ranked["place_low"], ranked["place_high"], strict=True))
+    assert lying[: len(ranked)] == list(zip(ranked["rank_low"], ranked["rank_high"], strict=True))
 
 
 def test_upright_lines_join_what_was_not_told_apart(results: Results, figure: Figure) -> None:
@@ -41,7 +41,7 @@ def test_upright_lines_join_what_was_not_told_apart(results: Results, figure: Fi
     (panel,) = figure.axes
     upright = [line for line in panel.lines if line.get_solid_capstyle() == "butt"]
     groups: dict[str, list[int]] = {}
-    for height, ties in enumerate(numbers["ties"]):
+    for height, ties in enumerate(numbers["tie_groups"]):
         for letter in ties.split():
             groups.setdefault(letter, []).append(height)
     joined = [members for members in groups.values() if len(members) > 1]
@@ -53,8 +53,8 @@ def test_upright_lines_join_what_was_not_told_apart(results: Results, figure: Fi
 
 def test_the_worse_are_told_apart_and_the_missing_are_named(results: Results, figure: Figure) -> None:
     numbers = figure_asserts.numbers(results).set_index(["workers", "weighting"])
-    alike = numbers.loc[[key for key in numbers.index if key[0] not in ("WLP", "none")], "ties"]
-    assert not set(numbers.loc[("WLP", "equal"), "ties"].split()) & {
+    alike = numbers.loc[[key for key in numbers.index if key[0] not in ("WLP", "none")], "tie_groups"]
+    assert not set(numbers.loc[("WLP", "equal"), "tie_groups"].split()) & {
         letter for ties in alike for letter in ties.split()
     }
     assert numbers.loc[("WLP", "reweighted"), "reason"] == "not run (fma_small)"

@@ -32,8 +32,8 @@ def test_numbers_are_percent_of_the_baseline(results: Results) -> None:
     found = numbers.query("panel == 'Extended Ballroom' and workers == 'WLPT'").iloc[0]
     of, over = (figure_asserts.values(results, workers=name, dataset="extended_ballroom") for name in ("WLPT", "WLP"))
     assert found["value"] == pytest.approx(100 * (of.mean() / over.mean() - 1))
-    assert found["low"] == pytest.approx(relative_improvement(of, over).low)
-    assert (found["over"], found["unit"], found["n"], found["checkpoints"]) == ("WLP", "%", 10, 1)
+    assert found["ci_low"] == pytest.approx(relative_improvement(of, over).low)
+    assert (found["over"], found["unit"], found["n"], found["n_pretraining_seeds"]) == ("WLP", "%", 10, 1)
 
 
 def test_missing_cells_and_a_missing_baseline_say_so(results: Results, figure: Figure) -> None:
@@ -45,7 +45,7 @@ def test_missing_cells_and_a_missing_baseline_say_so(results: Results, figure: F
 
 def test_open_is_what_may_be_nothing(results: Results, figure: Figure) -> None:
     numbers = figure_asserts.numbers(results).query("panel == 'Extended Ballroom'")
-    open_ones = int(((numbers["low"] <= 0) & (numbers["high"] >= 0)).sum())
+    open_ones = int(((numbers["ci_low"] <= 0) & (numbers["ci_high"] >= 0)).sum())
     fills = [line.get_markerfacecolor() for line in figure.axes[2].lines if line.get_marker() == "o"]
     assert 0 < open_ones < 7
     assert fills.count("white") == open_ones

@@ -35,7 +35,7 @@ def test_differences_are_paired_by_trial(results: Results, numbers: pd.DataFrame
         results, "piano", encoder="magnitude"
     )
     low, high = stats.t.interval(0.95, len(gaps) - 1, gaps.mean(), stats.sem(gaps))
-    assert (row["mean"], row["low"], row["high"]) == pytest.approx((gaps.mean(), low, high))
+    assert (row["mean"], row["ci_low"], row["ci_high"]) == pytest.approx((gaps.mean(), low, high))
     assert (row["n"], row["replicate"], row["unit"]) == (3, "trials", "points")
 
 
@@ -50,7 +50,7 @@ def test_the_tags_are_those_chosen_in_their_order(numbers: pd.DataFrame, figure:
 def test_the_description_names_the_ends(results: Results, numbers: pd.DataFrame) -> None:
     mine = numbers.query("workers == 'vocals'")
     best = mine.loc[mine["mean"].idxmax(), "tag"]
-    clear = ((mine["low"] > 0) | (mine["high"] < 0)).sum()
+    clear = ((mine["ci_low"] > 0) | (mine["ci_high"] < 0)).sum()
     said = figure_asserts.description(results)
     assert f" at {best}, in points, {clear} of 14 intervals without zero" in said
 

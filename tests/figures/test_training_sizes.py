@@ -42,14 +42,16 @@ def test_the_crossing_is_that_of_the_paired_differences(results: Results) -> Non
     expected = crossing([400, 800, 1400, 2000, 3000, 4000], np.array(differences))
     found = figure_asserts.numbers(results).query("role == 'crossing' and panel == 'OpenMIC'").iloc[0]
     assert expected.outcome == found["outcome"] == "crossing"
-    assert (found["size"], found["low"], found["high"]) == pytest.approx((expected.size, expected.low, expected.high))
-    assert (found["of"], found["over"], found["n"], found["checkpoints"]) == ("fine-tuned", "frozen", 10, 1)
+    assert (found["size"], found["ci_low"], found["ci_high"]) == pytest.approx(
+        (expected.size, expected.low, expected.high)
+    )
+    assert (found["of"], found["over"], found["n"], found["n_pretraining_seeds"]) == ("fine-tuned", "frozen", 10, 1)
 
 
 def test_each_panel_says_its_outcome(results: Results, figure: Figure) -> None:
     titles = [panel.get_title() for panel in figure.axes]
     row = figure_asserts.numbers(results).query("role == 'crossing' and panel == 'OpenMIC'").iloc[0]
-    assert f"from {row['size']:,.0f} [{row['low']:,.0f}, {row['high']:,.0f}] samples on" in titles[0]
+    assert f"from {row['size']:,.0f} [{row['ci_low']:,.0f}, {row['ci_high']:,.0f}] samples on" in titles[0]
     assert "fine-tuned does not beat frozen\nat the largest size" in titles[1]
     assert "fine-tuned beats frozen\nat every size" in titles[2]
     upright = [line for line in figure.axes[0].lines if list(line.get_ydata()) == [0, 1]]

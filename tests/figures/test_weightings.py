@@ -32,8 +32,8 @@ def test_numbers_are_mean_and_deviation_of_the_trials(results: Results) -> None:
         found = numbers.query("panel == 'OpenMIC' and workers == @workers and weighting == @weighting").iloc[0]
         values = figure_asserts.values(results, workers=workers, weighting=weighting, dataset="openmic")
         assert found["mean"] == pytest.approx(100 * values.mean())
-        assert found["sd"] == pytest.approx(100 * values.std(ddof=1))
-        assert (found["replicate"], found["trials"], found["checkpoints"]) == ("trials", 10, 1)
+        assert found["std"] == pytest.approx(100 * values.std(ddof=1))
+        assert (found["replicate"], found["trials"], found["n_pretraining_seeds"]) == ("trials", 10, 1)
 
 
 def test_bars_are_one_deviation_and_equal_weighting_is_open(figure: Figure, results: Results) -> None:
@@ -65,8 +65,8 @@ def test_several_seeds_give_the_deviation_between_checkpoints(tmp_path: Path) ->
     )
     (row,) = figure_asserts.numbers(results).to_dict("records")
     means = [figure_asserts.values(results, pretrain_seed=seed).mean() for seed in (0, 1, 2)]
-    assert row["sd"] == pytest.approx(100 * np.std(means, ddof=1))
-    assert (row["replicate"], row["checkpoints"]) == ("checkpoints", 3)
+    assert row["std"] == pytest.approx(100 * np.std(means, ddof=1))
+    assert (row["replicate"], row["n_pretraining_seeds"]) == ("pretraining seeds", 3)
 
 
 def test_one_data_set_without_results_still_has_a_figure(tmp_path: Path) -> None:

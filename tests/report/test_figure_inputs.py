@@ -49,7 +49,7 @@ def test_checkpoints_of_a_method_are_one_and_missing_ones_are_named(tmp_path: Pa
     (method,) = evidence(results).methods
     assert [cell.pretrain_seed for cell in method.cells] == ["0", "2"]
     assert len(method.evaluations) == 3
-    assert (method.reason, method.facts["checkpoints"], method.train_clips) == ("not run", 2, 4000)
+    assert (method.reason, method.facts["n_pretraining_seeds"], method.train_clips) == ("not run", 2, 4000)
 
 
 def test_only_the_study_s_own_trials_and_runs_are_seen(results: Results) -> None:

@@ -201,11 +201,11 @@ def test_what_plus_minus_covers_is_said_and_its_parts_are_there(tmp_path: Path) 
     made = table(predicted(tmp_path, 1.5))
     assert made.notes[0].endswith("95 % interval for other trials and test clips.")
     entry = made.rows[0].entries[0]
-    assert [name for name, _ in entry.errors] == ["trials", "test clips"]
+    assert [name for name, _ in entry.errors] == ["trials", "test set"]
     assert made.columns[0].test_clips == "120 in 39 groups"
     trials = dict(entry.errors)["trials"]
     assert entry.half_width is not None
-    assert entry.half_width > 1.96 * np.hypot(trials, dict(entry.errors)["test clips"])
+    assert entry.half_width > 1.96 * np.hypot(trials, dict(entry.errors)["test set"])
     alone = table(pair(tmp_path / "alone", 0.5 + NOISE, 0.4 + NOISE))
     assert alone.notes[0].endswith("95 % interval for other trials.")
     assert any("nothing is known of them" in note for note in alone.notes)

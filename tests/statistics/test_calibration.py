@@ -12,9 +12,9 @@ from scipy import stats
 from tests.synthetic_results import Results, factors
 from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.planning.manifest import Manifest, Study
-from workflow_scripts.statistics.contrasts import Entry
+from workflow_scripts.statistics.contrasts import TableEntry
 from workflow_scripts.statistics.estimation import Difference
-from workflow_scripts.statistics.estimation import difference as difference_of_methods
+from workflow_scripts.statistics.estimation import compare_methods as difference_of_methods
 from workflow_scripts.statistics.inference.cluster_bootstrap import (
     Bootstrap,
     Predictions,
@@ -28,9 +28,9 @@ from workflow_scripts.statistics.inference.hypothesis_tests import holm, paired_
 from workflow_scripts.statistics.inference.multi_dataset import SetValues, estimate, mean_over_sets, rank
 from workflow_scripts.statistics.inference.power import seeds_needed
 from workflow_scripts.statistics.inference.random_effects import compare_checkpoints, summarise_checkpoints
-from workflow_scripts.statistics.samples import Cell
+from workflow_scripts.statistics.samples import TrialSample
 from workflow_scripts.statistics.tables.summary import entry_table
-from workflow_scripts.statistics.test_set_bootstrap import Redrawn
+from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates
 
 pytestmark = pytest.mark.slow
 Noise = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
@@ -41,7 +41,7 @@ SKEWED: Noise = lambda random, shape: random.gamma(4, size=shape) / 2 - 2  # noq
 VERY_SKEWED: Noise = lambda random, shape: random.exponential(size=shape) - 1  # noqa: E731  (skewness 2)
 
 
-def covers(low: np.ndarray | float, high: np.ndarray | float, truth: float) -> float:
+def coverage(low: np.ndarray | float, high: np.ndarray | float, truth: float) -> float:
     return float(np.mean((np.asarray(low) <= truth) & (truth <= np.asarray(high))))
 
 
@@ -49,21 +49,21 @@ def covers(low: np.ndarray | float, high: np.ndarray | float, truth: float) -> f
 @pytest.mark.parametrize("noise", [NORMAL, SKEWED])
 def test_an_interval_of_a_mean_covers_it(n: int, noise: Noise) -> None:
     made = mean_intervals(0.5 + 0.02 * noise(np.random.default_rng(n), (40_000, n)))
-    assert 0.93 <= covers(made.low, made.high, 0.5) <= 0.97
+    assert 0.93 <= coverage(made.low, made.high, 0.5) <= 0.97
 
 
 @pytest.mark.parametrize("n", [3, 5, 10])
 def test_an_interval_of_one_very_skewed_sample_is_not_claimed(n: int) -> None:
     made = mean_intervals(VERY_SKEWED(np.random.default_rng(n), (40_000, n)))
-    assert 0.87 <= covers(made.low, made.high, 0) <= 0.91
+    assert 0.87 <= coverage(made.low, made.high, 0) <= 0.91
 
 
 @pytest.mark.parametrize("n", [3, 5, 10])
 @pytest.mark.parametrize("noise", [NORMAL, SKEWED, VERY_SKEWED])
 def test_an_interval_of_a_paired_difference_covers_it(n: int, noise: Noise) -> None:
-    better, than = noise(np.random.default_rng(n), (2, 40_000, n))
-    made = paired_rows(better + 0.3, than).difference
-    assert 0.93 <= covers(made.low, made.high, 0.3) <= 0.97
+    treatment, reference = noise(np.random.default_rng(n), (2, 40_000, n))
+    made = paired_rows(treatment + 0.3, reference).difference
+    assert 0.93 <= coverage(made.low, made.high, 0.3) <= 0.97
 
 
 @pytest.mark.parametrize("noise", [NORMAL, VERY_SKEWED])
@@ -76,15 +76,15 @@ def test_welch_keeps_its_level(sizes: tuple[int, int], noise: Noise) -> None:
 
 @pytest.mark.parametrize("noise", [NORMAL, SKEWED])
 def test_the_family_wise_error_is_as_declared(noise: Noise) -> None:
-    better, than = noise(np.random.default_rng(7), (2, 6 * 6000, 10))
-    families = paired_rows(better, than).p.reshape(6000, 6)
+    treatment, reference = noise(np.random.default_rng(7), (2, 6 * 6000, 10))
+    families = paired_rows(treatment, reference).p.reshape(6000, 6)
     assert 0.03 <= np.mean([min(holm(family)) < 0.05 for family in families]) <= 0.06
 
 
 @pytest.mark.parametrize("noise", [NORMAL, VERY_SKEWED])
 def test_sign_flips_keep_their_level(noise: Noise) -> None:
-    better, than = noise(np.random.default_rng(8), (2, 20_000, 10))
-    assert 0.04 <= np.mean(sign_flips(better - than) < 0.05) <= 0.054
+    treatment, reference = noise(np.random.default_rng(8), (2, 20_000, 10))
+    assert 0.04 <= np.mean(sign_flips(treatment - reference) < 0.05) <= 0.054
 
 
 @pytest.mark.parametrize("n", [3, 5, 10])
@@ -125,7 +125,7 @@ def accurate(hits: np.ndarray, groups: np.ndarray) -> Predictions:
     """Two classes, all clips of the first, predicted as `hits` says."""
     labels = np.tile(np.array([1, 0], np.float32), (hits.shape[1], 1))
     scores = np.stack([hits, ~hits], axis=-1).astype(np.float32)
-    return Predictions(task="multiclass", scores=scores, labels=labels, groups=groups)
+    return Predictions(task="multiclass", scores=scores, labels=labels, clusters=groups)
 
 
 def test_the_clustered_bootstrap_covers_where_the_plain_one_and_trials_alone_do_not() -> None:
@@ -185,7 +185,7 @@ def test_the_clustered_bootstrap_covers_an_area_under_a_curve() -> None:
                     task="multilabel",
                     scores=1 / (1 + np.exp(-scores[..., None])),
                     labels=label[:, None].astype(np.float32),
-                    groups=by,
+                    clusters=by,
                 ),
                 resamples=400,
             )
@@ -255,7 +255,7 @@ def test_an_interval_of_an_incomplete_table_covers() -> None:
 
 def test_the_seeds_said_to_be_needed_show_the_difference_as_often_as_wanted() -> None:
     random = np.random.default_rng(18)
-    seeds = seeds_needed(1.0, deviation=1.0, power=0.8).seeds
+    seeds = seeds_needed(1.0, std=1.0, power=0.8).seeds
     assert seeds is not None
     shown = [welch(1 + random.normal(size=seeds), random.normal(size=seeds)).p < 0.05 for _ in range(4000)]
     assert 0.78 <= np.mean(shown) <= 0.83
@@ -272,9 +272,9 @@ def test_a_mean_over_data_sets_covers(n: int) -> None:
     assert 0.93 <= np.mean([each.low <= 0 <= each.high for each in made]) <= 0.975
 
 
-def entry(study: Study, levels: dict[str, str], values: np.ndarray, data: str) -> Entry:
+def entry(study: Study, levels: dict[str, str], values: np.ndarray, data: str) -> TableEntry:
     """A number of a study's table, from the trials of one cell."""
-    cell = Cell(
+    sample = TrialSample(
         key=tuple(levels[factor] for factor in FACTORS),
         metric=study.metric,
         trials=np.arange(len(values)),
@@ -283,7 +283,7 @@ def entry(study: Study, levels: dict[str, str], values: np.ndarray, data: str) -
         **{"test_clips": 90, "quarantined": 0, "source": "twin", "data": data},
     )
     row, column = (levels["workers"],), (levels["dataset"],)
-    return Entry(study=study, row=row, column=column, levels=levels, floor=False, cells=(cell,), reason="")
+    return TableEntry(study=study, row=row, column=column, levels=levels, floor=False, samples=(sample,), reason="")
 
 
 @pytest.mark.parametrize("methods", [2, 5, 20])
@@ -301,15 +301,15 @@ def test_equal_methods_are_seldom_left_unmarked_beside_the_highest(methods: int)
             }
         ]
     ]
-    made = entry_table(listed, Redrawn.none())
-    unmarked = made.loc[made["rank"] == "", "dataset"].nunique()
+    made = entry_table(listed, BootstrapReplicates.none())
+    unmarked = made.loc[made["best_or_tied"] == "", "dataset"].nunique()
     assert unmarked / columns <= 0.08  # 5 % and two and a half binomial deviations
 
 
 def group_means(weights: np.ndarray, of_groups: np.ndarray) -> Bootstrap:
     """A metric that is the mean over groups, and what it is on resamples that weigh them (groups, resamples)."""
     values, resampled = of_groups.mean(axis=1), of_groups @ weights / len(weights)
-    return Bootstrap(metric="macro_f1", values=values, resampled=resampled, groups=len(weights), drawn="")
+    return Bootstrap(metric="macro_f1", values=values, replicates=resampled, clusters=len(weights), resample_id="")
 
 
 def test_what_test_clips_do_to_pairs_of_checkpoints_is_known_without_bias() -> None:
@@ -321,17 +321,17 @@ def test_what_test_clips_do_to_pairs_of_checkpoints_is_known_without_bias() -> N
         of_method, of_seed = random.normal(size=(2, groups)), random.normal(size=(seeds, groups))
         sides, bootstraps = [], {}
         for workers, own in zip(("WLPMCT", "WLP"), of_method, strict=True):
-            cells = []
+            samples = []
             for seed in range(seeds):  # checkpoints of one seed find the same clips hard
                 of_trials = own + of_seed[seed] + 0.3 * random.normal(size=(3, groups))
                 levels = factors("pase", "frozen", "openmic", seed=seed, workers=workers)
                 levels = {factor: str(level) for factor, level in levels.items()}
-                cells += entry(study, levels, of_trials.mean(axis=1), data="").cells
-                bootstraps[cells[-1].key, study.metric] = group_means(weights, of_trials)
-            sides.append(cells)
-        made = difference_of_methods(*sides, Redrawn(bootstraps))
+                samples += entry(study, levels, of_trials.mean(axis=1), data="").samples
+                bootstraps[samples[-1].key, study.metric] = group_means(weights, of_trials)
+            sides.append(samples)
+        made = difference_of_methods(*sides, BootstrapReplicates(bootstraps))
         assert isinstance(made, Difference)
-        found.append(made.errors.test_clips**2)
+        found.append(made.errors.test_set**2)
     assert np.mean(found) == pytest.approx(2 / groups, rel=0.08)  # what the seeds have in common is not in it
 
 

@@ -10,16 +10,18 @@ from tests.synthetic_results import Results, factors
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning.manifest import Manifest
 from workflow_scripts.statistics.inference.cluster_bootstrap import bootstrap
-from workflow_scripts.statistics.samples import Cells
-from workflow_scripts.statistics.test_set_bootstrap import Redrawn, read_predictions, redraw
+from workflow_scripts.statistics.samples import TrialSamples
+from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates, bootstrap_cells, read_predictions
 from workflow_scripts.statistics.trials import gather
 
 
-def drawn(results: Results, **more: int) -> tuple[Redrawn, list]:
+def drawn(results: Results, **more: int) -> tuple[BootstrapReplicates, list]:
     """What is redrawn, and the cells of the plan in macro F1."""
     plan = Manifest.from_json(results.plan)
-    cells = Cells(gather(plan).trials)
-    return redraw(plan, cells, **more), [cells.get(evaluation, "macro_f1") for evaluation in plan.evaluations]
+    samples = TrialSamples(gather(plan).trials)
+    return bootstrap_cells(plan, samples, **more), [
+        samples.get(evaluation, "macro_f1") for evaluation in plan.evaluations
+    ]
 
 
 @pytest.fixture
@@ -51,18 +53,18 @@ def test_it_is_the_bootstrap_of_the_stored_predictions(results: Results) -> None
     expected = bootstrap(predictions)["macro_f1"]
     found = made.of(pase)
     assert found is not None
-    np.testing.assert_array_equal(found.resampled, expected.resampled)
+    np.testing.assert_array_equal(found.replicates, expected.replicates)
     np.testing.assert_allclose(found.values, expected.values, rtol=0, atol=1e-12)
     other = made.of(random)
     assert other is not None
-    assert other.drawn == found.drawn, "the same clips are drawn for both methods"
+    assert other.resample_id == found.resample_id, "the same clips are drawn for both methods"
 
 
 def test_threads_change_nothing(results: Results) -> None:
     for one, other in zip(
         drawn(results)[0].bootstraps.values(), drawn(results, threads=3)[0].bootstraps.values(), strict=True
     ):
-        np.testing.assert_array_equal(one.resampled, other.resampled)
+        np.testing.assert_array_equal(one.replicates, other.replicates)
 
 
 def test_cells_without_usable_predictions_are_left_out(results: Results) -> None:
@@ -70,9 +72,9 @@ def test_cells_without_usable_predictions_are_left_out(results: Results) -> None
     with np.load(predictions_of(results, 1)) as stored:
         kept = {name: stored[name] for name in stored if name != "groups"}
     np.savez(predictions_of(results, 1), **kept)
-    made, cells = drawn(results)
-    assert [made.of(cell) for cell in cells] == [None, None]
-    assert made.all_of(cells) is None
+    made, samples = drawn(results)
+    assert [made.of(sample) for sample in samples] == [None, None]
+    assert made.all_of(samples) is None
 
 
 @pytest.mark.parametrize("kept", [b"", b"no archive"])

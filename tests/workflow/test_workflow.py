@@ -218,7 +218,7 @@ def test_crossings_recompute_from_the_trials(finished: Path) -> None:
     for row in drawn.to_dict("records"):
         sizes, differences = training_sizes(finished, row["dataset"])
         place, low, high, shares = crossing_by_hand(sizes, differences)
-        assert [float(row[name]) for name in ("size", "low", "high")] == pytest.approx([place, low, high])
+        assert [float(row[name]) for name in ("size", "ci_low", "ci_high")] == pytest.approx([place, low, high])
         assert [float(row[name]) for name in ("crosses", "always", "never")] == pytest.approx(shares)
         sure = "always better" if high == 0 else "never better" if low == math.inf else "undetermined"
         assert row["outcome"] == ("crossing" if low > 0 and high < math.inf else sure)
@@ -313,10 +313,10 @@ class ByHand:
         value = 100 * (of.mean() / over.mean() - 1)
         if stats.ttest_1samp(over, 0).pvalue > 0.05:
             return value, math.nan, math.nan  # the mean it is relative to may be zero
-        for end in (float(line["low"]), float(line["high"])):
+        for end in (float(line["ci_low"]), float(line["ci_high"])):
             left = of - (1 + end / 100) * over
             assert abs(left.mean()) == pytest.approx(stats.t.ppf(0.975, 2) * left.std(ddof=1) / math.sqrt(3), abs=1e-9)
-        return value, float(line["low"]), float(line["high"])
+        return value, float(line["ci_low"]), float(line["ci_high"])
 
     def crossing(self, line: dict[str, str]) -> Interval:
         sizes, differences = training_sizes(self.finished, levels(line["of"])[0]["dataset"])
@@ -414,7 +414,7 @@ def test_published_statements_recompute_from_what_was_run(finished: Path) -> Non
     assert len(spoken) >= 30
     for _, row in spoken.iterrows():
         line = {name: str(row[name]) for name in table.columns}
-        shown = [float(line[name] or "nan") for name in ("value", "low", "high")]
+        shown = [float(line[name] or "nan") for name in ("value", "ci_low", "ci_high")]
         expected = by_hand.value(line)
         assert shown == pytest.approx(expected, rel=1e-9, abs=1e-9, nan_ok=True), line
         assert line["verdict"] == verdict_by_hand(line, *expected), line

@@ -25,7 +25,7 @@ from workflow_scripts.report import labels as words
 from workflow_scripts.report import plotting
 from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, Method, Predictions, Windows, frame, panels, select
 from workflow_scripts.statistics.failure_reasons import in_short
-from workflow_scripts.statistics.samples import objection
+from workflow_scripts.statistics.samples import why_not_comparable
 from workflow_scripts.statistics.tables.summary import MEASURED, METHOD_FACTORS, MISSING
 
 READING = (
@@ -36,7 +36,7 @@ READING = (
 COLUMNS = (
     *("study", "metric", "panel", "case", "rule", "tag", "clip", "candidates", "method", *METHOD_FACTORS),
     *("status", "reason", "start", "seconds", "confidence"),
-    *("trials", "checkpoints", "test_clips", "source", "data"),
+    *("trials", "n_pretraining_seeds", "test_clips", "source", "data"),
 )
 WITHOUT, WITH = "without", "with"
 PERCENT = 100
@@ -90,7 +90,7 @@ def _cases(sides: Sequence[Sequence[Method]], evidence: Evidence, options: Optio
     lacking = [method for method in methods if not method.cells]
     if lacking:
         return [{"status": MISSING, "reason": lacking[0].reason or NOT_RUN}]
-    objected = objection([cell for method in methods for cell in method.cells])
+    objected = why_not_comparable([cell for method in methods for cell in method.cells])
     if objected:
         return [{"status": MISSING, "reason": f"refused: {objected}"}]
     found: list[_Side] = []

@@ -20,7 +20,7 @@ from workflow_scripts.report import plotting
 from workflow_scripts.report.figure_inputs import Evidence, Method, evidence_of, frame, panels, select
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.inference.confusions import mean_matrix, row_percent
-from workflow_scripts.statistics.samples import Refused, match
+from workflow_scripts.statistics.samples import NotComparable, match
 from workflow_scripts.statistics.tables.summary import MEASURED, MISSING
 
 READING = (
@@ -41,10 +41,10 @@ COLUMNS = (
         "true",
         "predicted",
         "value",
-        "low",
-        "high",
+        "ci_low",
+        "ci_high",
     ),
-    *("replicate", "n", "trials", "checkpoints", "test_clips", "source", "data"),
+    *("replicate", "n", "trials", "n_pretraining_seeds", "test_clips", "source", "data"),
 )
 RATES, DIFFERENCE = "%", "points"
 #: from the largest fall (Okabe and Ito's sky blue, luma 0.62) over none to half of the largest rise (luma 0.51) and all
@@ -117,21 +117,21 @@ def _matrix(methods: Sequence[Method], evidence: Evidence) -> list[dict[str, obj
             return [{"status": MISSING, "reason": method.reason}]
     classes, rates = _rates(methods[0], evidence)
     if len(methods) == 1:
-        replicate = "trials" if len(rates) == 1 else "checkpoints"
+        replicate = "trials" if len(rates) == 1 else "pretraining seeds"
         values = rates[0] if len(rates) == 1 else np.stack([each.mean(axis=0) for each in rates])
     else:
         matching = match(methods[0].cells, methods[1].cells)
-        if isinstance(matching, Refused):
+        if isinstance(matching, NotComparable):
             return [{"status": MISSING, "reason": matching.reason}]
         left, right = matching.values(rates, _rates(methods[1], evidence)[1])
         replicate, values = matching.replicate, left - right
     shared = evidence_of([cell for method in methods for cell in method.cells]) | {
         **{"status": MEASURED, "replicate": replicate, "n": len(values)},
-        "checkpoints": max(sum(cell.pretrained for cell in method.cells) for method in methods),
+        "n_pretraining_seeds": max(sum(cell.pretrained for cell in method.cells) for method in methods),
     }
     intervals = mean_matrix(values)
     return [
-        shared | {"true": true, "predicted": predicted, "value": entry.mean, "low": entry.low, "high": entry.high}
+        shared | {"true": true, "predicted": predicted, "value": entry.mean, "ci_low": entry.low, "ci_high": entry.high}
         for true, row in zip(classes, intervals, strict=True)
         for predicted, entry in zip(classes, row, strict=True)
     ]

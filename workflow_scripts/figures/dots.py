@@ -29,7 +29,18 @@ READING = (
 )
 COLUMNS = (
     *("study", "metric", "unit", "panel", "method", "role", *METHOD_FACTORS, "status", "reason"),
-    *("mean", "low", "high", "half_width", "replicate", "trials", "checkpoints", "test_clips", "source", "data"),
+    *(
+        "mean",
+        "ci_low",
+        "ci_high",
+        "half_width",
+        "replicate",
+        "trials",
+        "n_pretraining_seeds",
+        "test_clips",
+        "source",
+        "data",
+    ),
 )
 METHOD, REFERENCE, FLOOR = "method", "reference", "floor"
 PANEL_WIDTH, ROW_HEIGHT = 2.5, 0.42  # inches: three panels fit a page's width, a label fits its row

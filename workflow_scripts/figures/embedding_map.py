@@ -63,7 +63,7 @@ class Options(LevelOptions):
     the most crops."""
     crops: int = Field(default=60, ge=1)
     """Crops of each song, picked at random (the thesis' 60)."""
-    points: int = Field(default=600, ge=embedding_layout.FEWEST)
+    points: int = Field(default=600, ge=embedding_layout.MIN_POINTS)
     """Largest number of points, picked at random."""
     perplexity: float = Field(default=30, ge=1)
     """Approximate number of neighbours that t-SNE considers (the default of van der Maaten's code)."""
@@ -133,13 +133,13 @@ def _map(method: Method, options: Options, *, study: Study) -> list[dict[str, ob
     if options.colours == SONG and len(found.clips) == len(set(found.clips)):
         return [shared | {"status": MISSING, "reason": "one embedding a clip: songs need an encoder that hears crops"}]
     points = _songs(found, options) if options.colours == SONG else _classes(found, options, study=study)
-    if len(points.vectors) < embedding_layout.FEWEST:
-        return [shared | {"status": MISSING, "reason": f"fewer than {embedding_layout.FEWEST} points"}]
+    if len(points.vectors) < embedding_layout.MIN_POINTS:
+        return [shared | {"status": MISSING, "reason": f"fewer than {embedding_layout.MIN_POINTS} points"}]
     perplexity = embedding_layout.usable_perplexity(options.perplexity, len(points.vectors))
     places = embedding_layout.tsne(points.vectors, perplexity=perplexity)
     coloured = points.colours != OTHERS
     same, chance = (np.nan, np.nan)
-    if coloured.sum() >= embedding_layout.FEWEST:
+    if coloured.sum() >= embedding_layout.MIN_POINTS:
         same, chance = embedding_layout.agreement(
             points.vectors[coloured], classes=points.colours[coloured], apart=points.apart[coloured]
         )

@@ -32,7 +32,7 @@ READING = (
 )
 COLUMNS = (
     *("study", "metric", "unit", "panel", "method", "role", *METHOD_FACTORS, "status", "reason", "parameters"),
-    *("mean", "low", "high", "n", "replicate", "trials", "checkpoints", "test_clips", "source", "data"),
+    *("mean", "ci_low", "ci_high", "n", "replicate", "trials", "n_pretraining_seeds", "test_clips", "source", "data"),
 )
 POINT, FLOOR, PUBLISHED = "method", "floor", "published"
 NOT_COUNTED = "size not known: no run of this study's config pre-trains this encoder"
@@ -66,7 +66,8 @@ def _point(method: Method, evidence: Evidence) -> dict[str, object]:
     if size is None and not method.floor:
         return row | {"status": MISSING, "reason": NOT_COUNTED}
     replicate, interval = summarise(method.cells)
-    scaled = {name: getattr(interval, name) * evidence.measure.scale for name in ("mean", "low", "high")}
+    fields = {"mean": interval.mean, "ci_low": interval.low, "ci_high": interval.high}
+    scaled = {name: value * evidence.measure.scale for name, value in fields.items()}
     return row | scaled | {"n": interval.n, "replicate": replicate}
 
 
@@ -134,8 +135,8 @@ def _panel(
         if row.role == PUBLISHED:
             panel.plot([row.parameters * beside[row.method]], [row.mean], linestyle="none", zorder=2, **_open(**style))
             continue
-        known = not pd.isna(row.low)
-        errors = [[row.mean - row.low], [row.high - row.mean]] if known else None
+        known = not pd.isna(row.ci_low)
+        errors = [[row.mean - row.ci_low], [row.ci_high - row.mean]] if known else None
         place = row.parameters * beside[row.method]
         panel.errorbar(place, row.mean, errors, markersize=6, capsize=3, linewidth=1.4, zorder=3, **style)
     plotting.label_sizes(panel, points["parameters"].astype(float), _millions)

@@ -31,7 +31,7 @@ READING = (
 )
 COLUMNS = (
     *("study", "metric", "unit", "panel", "method", "role", *METHOD_FACTORS, "status", "reason", "tag", "positives"),
-    *("mean", "sd", "n", "replicate", "trials", "checkpoints", "test_clips", "source", "data"),
+    *("mean", "std", "n", "replicate", "trials", "n_pretraining_seeds", "test_clips", "source", "data"),
 )
 POINT, FLOOR = "method", "floor"
 PANEL_WIDTH, ROW_HEIGHT = 5.0, 0.185  # inches: fifty tags on a page, three dots with bars in a row
@@ -71,14 +71,14 @@ def _tags(method: Method, evidence: Evidence) -> list[dict[str, object]]:
             f"{method.levels['dataset']} have one; choose another data set, or figure confusions"
         )
     values = [per_class(evidence.study.metric, labels=each.labels, scores=each.scores) for each in found]
-    replicate, replicates = ("trials", values[0]) if len(values) == 1 else ("checkpoints", _means(values))
+    replicate, replicates = ("trials", values[0]) if len(values) == 1 else ("pretraining seeds", _means(values))
     intervals = mean_intervals(replicates.T * evidence.measure.scale)
     positives = (found[0].labels == 1).sum(axis=0)
     row |= {"replicate": replicate, "n": intervals.n}
-    values_of_tags = zip(found[0].classes, positives, intervals.mean, intervals.sd, strict=True)
+    values_of_tags = zip(found[0].classes, positives, intervals.mean, intervals.std, strict=True)
     return [
-        row | {"tag": tag, "positives": int(clips), "mean": float(mean), "sd": float(sd)}
-        for tag, clips, mean, sd in values_of_tags
+        row | {"tag": tag, "positives": int(clips), "mean": float(mean), "std": float(std)}
+        for tag, clips, mean, std in values_of_tags
     ]
 
 
@@ -136,7 +136,7 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, styles:
         panel.errorbar(
             mine["mean"],
             [heights[tag] + beside for tag in mine["tag"]],
-            xerr=mine["sd"].fillna(0),
+            xerr=mine["std"].fillna(0),
             linestyle="none",
             elinewidth=0.9,
             zorder=3,

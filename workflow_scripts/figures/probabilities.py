@@ -29,7 +29,7 @@ READING = (
 )
 COLUMNS = (
     *("study", "metric", "unit", "panel", "curve", "probability", *METHOD_FACTORS, "status", "reason"),
-    *("mean", "low", "high", "n", "replicate", "trials", "checkpoints", "test_clips", "source", "data"),
+    *("mean", "ci_low", "ci_high", "n", "replicate", "trials", "n_pretraining_seeds", "test_clips", "source", "data"),
 )
 PANEL_WIDTH, HEIGHT = 2.5, 2.2  # inches: four panels fit a page's width
 MOST = 4  # panels side by side
@@ -84,7 +84,8 @@ def _point(method: Method, measure: labels.Measure) -> dict[str, object]:
     if not method.cells:
         return method.facts
     replicate, interval = summarise(method.cells)
-    scaled = {name: getattr(interval, name) * measure.scale for name in ("mean", "low", "high")}
+    fields = {"mean": interval.mean, "ci_low": interval.low, "ci_high": interval.high}
+    scaled = {name: value * measure.scale for name, value in fields.items()}
     return method.facts | scaled | {"n": interval.n, "replicate": replicate}
 
 
@@ -123,13 +124,13 @@ def _panel(panel: Axes, rows: pd.DataFrame, *, title: str, at: Sequence[float], 
         panel.set_yticks([])
         return
     ends = plotting.measured(scale)
-    low, high = float(np.nanmin(ends[["low", "mean"]])), float(np.nanmax(ends[["high", "mean"]]))
+    low, high = float(np.nanmin(ends[["ci_low", "mean"]])), float(np.nanmax(ends[["ci_high", "mean"]]))
     margin = 0.08 * (high - low or 1)
     panel.set_ylim(low - margin, high + margin)
     first = found[found["probability"] == float(at[0])]
     for row in plotting.records(first):
         panel.axhline(row.mean, color=plotting.SOFT, linestyle=plotting.DASHES[1], linewidth=1, zorder=1)
-    errors = [(found["mean"] - found["low"]).fillna(0), (found["high"] - found["mean"]).fillna(0)]
+    errors = [(found["mean"] - found["ci_low"]).fillna(0), (found["ci_high"] - found["mean"]).fillna(0)]
     style = plotting.distinct(0)
     panel.errorbar(found["probability"], found["mean"], errors, markersize=5, capsize=3, linewidth=1.3, **style)
 

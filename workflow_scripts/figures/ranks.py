@@ -22,14 +22,14 @@ READING = (
 COLUMNS = (
     *("study", "metric", "unit", "panel", "method", "kind", *RANKED_FACTORS, "status", "reason", "mean", "iqm"),
     *(
-        "place",
-        "place_low",
-        "place_high",
-        "ties",
+        "rank",
+        "rank_low",
+        "rank_high",
+        "tie_groups",
         "replicate",
         "n",
-        "checkpoints",
-        "covers",
+        "n_pretraining_seeds",
+        "variance_sources",
         "datasets",
         "sets",
         "source",
@@ -49,7 +49,7 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     """One row per method, best first, then those that could not be ranked; means in the printed unit."""
     ranks = evidence.statistics.tables["ranks"]
     mine = ranks[(ranks["study"] == study.name) & (ranks["metric"] == study.metric)]
-    mine = mine.sort_values("place", kind="stable", na_position="last")
+    mine = mine.sort_values("rank", kind="stable", na_position="last")
     beside = [factor for factor in study.columns if factor != "dataset" and mine[factor].nunique() > 1]
     rows = [
         {
@@ -91,12 +91,12 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
 def _panel(panel: Axes, rows: pd.DataFrame, study: Study) -> None:
     measure = labels.measure(study.metric)
     for height, row in enumerate(plotting.records(rows)):
-        if pd.isna(row.place):
+        if pd.isna(row.rank):
             panel.text(1, height, in_short(row.reason), va="center", color=plotting.SOFT, style="italic", fontsize=8)
             continue
         colour = plotting.SOFT if row.kind == FLOOR else plotting.COLOURS[0]
-        panel.plot([row.place_low, row.place_high], [height, height], color=colour, linewidth=2.2, zorder=2)
-        panel.plot([row.place], [height], marker="o", markersize=6, color=colour, zorder=3)
+        panel.plot([row.rank_low, row.rank_high], [height, height], color=colour, linewidth=2.2, zorder=2)
+        panel.plot([row.rank], [height], marker="o", markersize=6, color=colour, zorder=3)
     ties = _ties(rows)
     for number, (first, last) in enumerate(ties):
         across = len(rows) + 0.9 + TIE_STEP * number
@@ -119,7 +119,7 @@ def _panel(panel: Axes, rows: pd.DataFrame, study: Study) -> None:
 def _ties(rows: pd.DataFrame) -> list[tuple[int, int]]:
     """First and last row of each group of ties that has more than one method."""
     heights: dict[str, list[int]] = {}
-    for height, ties in enumerate(rows["ties"]):
+    for height, ties in enumerate(rows["tie_groups"]):
         for letter in ties.split():
             heights.setdefault(letter, []).append(height)
     return [(found[0], found[-1]) for found in heights.values() if len(found) > 1]
@@ -130,9 +130,9 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:
     measure = labels.measure(study.metric)
     said = []
     for label, rows in plotting.groups(numbers, "panel"):
-        found = rows[rows["place"].notna()]
+        found = rows[rows["rank"].notna()]
         values = "; ".join(
-            f"{row.method} place {row.place} ({row.place_low} to {row.place_high}; ties {row.ties}), "
+            f"{row.method} place {row.rank} ({row.rank_low} to {row.rank_high}; ties {row.tie_groups}), "
             f"mean {labels.number(row.mean, measure.decimals)}"
             for row in plotting.records(found)
         )

@@ -17,7 +17,7 @@ from workflow_scripts.report import labels as words
 from workflow_scripts.report import plotting
 from workflow_scripts.report.figure_inputs import Evidence, Method, evidence_of, frame, panels, select
 from workflow_scripts.statistics.inference.relative_improvement import relative_improvement
-from workflow_scripts.statistics.samples import Refused, match
+from workflow_scripts.statistics.samples import NotComparable, match
 from workflow_scripts.statistics.tables.summary import METHOD_FACTORS, MISSING
 
 READING = (
@@ -25,8 +25,8 @@ READING = (
     "Filled: the interval excludes zero; open: it does not, or there is none. The scales of the panels differ."
 )
 COLUMNS = (
-    *("study", "metric", "unit", "panel", "over", *METHOD_FACTORS, "status", "reason", "value", "low", "high"),
-    *("replicate", "n", "trials", "checkpoints", "test_clips", "source", "data"),
+    *("study", "metric", "unit", "panel", "over", *METHOD_FACTORS, "status", "reason", "value", "ci_low", "ci_high"),
+    *("replicate", "n", "trials", "n_pretraining_seeds", "test_clips", "source", "data"),
 )
 PANEL_WIDTH, HEIGHT = 3.3, 3.1  # inches: three panels of seven worker sets fit a page
 
@@ -62,7 +62,7 @@ def _row(method: Method, baseline: Method) -> dict[str, object]:
         reason = method.reason or f"baseline {baseline.reason}"
         return {**method.levels, "status": MISSING, "reason": reason}
     matching = match(method.cells, baseline.cells)
-    if isinstance(matching, Refused):
+    if isinstance(matching, NotComparable):
         return {**method.levels, "status": MISSING, "reason": matching.reason}
     pairs = matching.values(*([cell.values for cell in each.cells] for each in (method, baseline)))
     improvement = relative_improvement(*pairs)
@@ -70,9 +70,14 @@ def _row(method: Method, baseline: Method) -> dict[str, object]:
         row
         | evidence_of([*method.cells, *baseline.cells])
         | {
-            **{"value": improvement.percent, "low": improvement.low, "high": improvement.high, "n": improvement.n},
+            **{
+                "value": improvement.percent,
+                "ci_low": improvement.low,
+                "ci_high": improvement.high,
+                "n": improvement.n,
+            },
             "replicate": matching.replicate,
-            "checkpoints": max(sum(cell.pretrained for cell in each.cells) for each in (method, baseline)),
+            "n_pretraining_seeds": max(sum(cell.pretrained for cell in each.cells) for each in (method, baseline)),
         }
     )
 
@@ -117,14 +122,14 @@ def _points(panel: Axes, rows: pd.DataFrame, methods: list[str]) -> None:
             plotting.missing(panel, place, next(iter(here["reason"]), "not planned"))
         for row in plotting.records(found):
             panel.vlines(place, 0, row.value, color=plotting.GRID, linewidth=7, zorder=1)
-            known = not pd.isna(row.low)
+            known = not pd.isna(row.ci_low)
             panel.errorbar(
                 *(place, row.value),
-                yerr=[[row.value - row.low], [row.high - row.value]] if known else None,
+                yerr=[[row.value - row.ci_low], [row.ci_high - row.value]] if known else None,
                 capsize=3,
                 linewidth=1.4,
                 zorder=3,
-                **_marker(filled=known and not row.low <= 0 <= row.high),
+                **_marker(filled=known and not row.ci_low <= 0 <= row.ci_high),
             )
 
 
@@ -149,6 +154,8 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:
 
 def _value(record: dict[str, Any]) -> str:
     interval = (
-        "" if pd.isna(record["low"]) else f" [{words.number(record['low'], 1)}, {words.number(record['high'], 1)}]"
+        ""
+        if pd.isna(record["ci_low"])
+        else f" [{words.number(record['ci_low'], 1)}, {words.number(record['ci_high'], 1)}]"
     )
     return f"{words.signed(record['value'], 1)}{interval}"

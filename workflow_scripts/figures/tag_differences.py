@@ -22,7 +22,7 @@ from workflow_scripts.report import labels, plotting
 from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, Method, Predictions, frame, panels, select
 from workflow_scripts.statistics.inference.confidence_intervals import mean_intervals
 from workflow_scripts.statistics.inference.per_class import per_class
-from workflow_scripts.statistics.samples import Refused, match
+from workflow_scripts.statistics.samples import NotComparable, match
 from workflow_scripts.statistics.tables.summary import METHOD_FACTORS, MISSING
 
 READING = (
@@ -32,7 +32,7 @@ READING = (
 )
 COLUMNS = (
     *("study", "metric", "unit", "panel", "method", "over", *METHOD_FACTORS, "status", "reason", "tag", "positives"),
-    *("mean", "low", "high", "n", "replicate", "trials", "checkpoints", "test_clips", "source", "data"),
+    *("mean", "ci_low", "ci_high", "n", "replicate", "trials", "n_pretraining_seeds", "test_clips", "source", "data"),
 )
 PANEL_WIDTH = 5.0  # inches: two panels fit a page
 ROW_HEIGHT = 0.075  # inches for each dot of a tag
@@ -76,7 +76,7 @@ def _tags(method: Method, bases: Sequence[Method], evidence: Evidence, options: 
     if not (method.cells and base.cells):
         return [{"status": MISSING, "reason": method.reason or base.reason or NOT_RUN}]
     matching = match(method.cells, base.cells)
-    if isinstance(matching, Refused):
+    if isinstance(matching, NotComparable):
         return [{"status": MISSING, "reason": f"refused: {matching.reason}"}]
     sides = [evidence.predictions_of(side) for side in (method, base)]
     first = sides[0][0]
@@ -86,8 +86,8 @@ def _tags(method: Method, bases: Sequence[Method], evidence: Evidence, options: 
     return [
         {
             **{"tag": first.classes[place], "positives": int((first.labels[:, place] == 1).sum())},
-            **{"mean": float(intervals.mean[place]), "low": float(intervals.low[place])},
-            **{"high": float(intervals.high[place]), "n": intervals.n, "replicate": matching.replicate},
+            **{"mean": float(intervals.mean[place]), "ci_low": float(intervals.low[place])},
+            **{"ci_high": float(intervals.high[place]), "n": intervals.n, "replicate": matching.replicate},
         }
         for place in places
     ]
@@ -150,7 +150,7 @@ def _panel(
     for place, name in enumerate(methods):
         beside = (place - (len(methods) - 1) / 2) * BESIDE / max(len(methods) - 1, 1)
         mine = found[(found["method"] == name) & found["mean"].notna()]
-        ends = [(mine["mean"] - mine["low"]).fillna(0), (mine["high"] - mine["mean"]).fillna(0)]
+        ends = [(mine["mean"] - mine["ci_low"]).fillna(0), (mine["ci_high"] - mine["mean"]).fillna(0)]
         heights = [tags.index(str(tag)) + beside for tag in mine["tag"]]
         panel.errorbar(mine["mean"], heights, xerr=ends, linestyle="none", elinewidth=0.9, zorder=3, **styles[name])
     panel.set_yticks(range(len(tags)), [f"{tag} ({positives[tag]:,})" for tag in tags])
@@ -177,6 +177,6 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:
 def _ends(name: str, rows: pd.DataFrame, measure: labels.Measure) -> str:
     best, worst = (rows.loc[getattr(rows["mean"], end)()] for end in ("idxmax", "idxmin"))
     ends = [f"{labels.signed(row['mean'], measure.decimals)} at {row['tag']}" for row in (worst, best)]
-    clear = int(((rows["low"] > 0) | (rows["high"] < 0)).sum())
+    clear = int(((rows["ci_low"] > 0) | (rows["ci_high"] < 0)).sum())
     unit = f", in {measure.difference_unit}" if measure.difference_unit else ""
     return f"{name} from {ends[0]} to {ends[1]}{unit}, {clear} of {len(rows)} intervals without zero"

@@ -18,7 +18,7 @@ from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, plotting
 from workflow_scripts.report.figure_inputs import Evidence, Method, evidence_of, frame, panels, select
 from workflow_scripts.statistics.inference.crossover import crossing
-from workflow_scripts.statistics.samples import Matching, Refused, match, summarise
+from workflow_scripts.statistics.samples import Matching, NotComparable, match, summarise
 from workflow_scripts.statistics.tables.summary import MEASURED, METHOD_FACTORS, MISSING
 
 READING = (
@@ -28,8 +28,8 @@ READING = (
 )
 COLUMNS = (
     *("study", "metric", "unit", "panel", "role", *METHOD_FACTORS, "of", "over", "status", "reason", "train_clips"),
-    *("mean", "low", "high", "outcome", "size", "crosses", "always", "never", "n", "replicate"),
-    *("trials", "checkpoints", "test_clips", "source", "data"),
+    *("mean", "ci_low", "ci_high", "outcome", "size", "crosses", "always", "never", "n", "replicate"),
+    *("trials", "n_pretraining_seeds", "test_clips", "source", "data"),
 )
 POINT, CROSSING = "point", "crossing"
 FROZEN = "frozen"  # the paper's filled circles
@@ -82,7 +82,8 @@ def _point(method: Method, measure: labels.Measure) -> dict[str, object]:
     if not method.cells:
         return row
     replicate, interval = summarise(method.cells)
-    scaled = {name: getattr(interval, name) * measure.scale for name in ("mean", "low", "high")}
+    fields = {"mean": interval.mean, "ci_low": interval.low, "ci_high": interval.high}
+    scaled = {name: value * measure.scale for name, value in fields.items()}
     return row | scaled | {"n": interval.n, "replicate": replicate}
 
 
@@ -107,12 +108,12 @@ def _crossing(methods: Sequence[Method], options: Options) -> dict[str, object]:
                 "status": MEASURED,
                 "outcome": result.outcome,
                 "size": result.size,
-                "low": result.low,
-                "high": result.high,
+                "ci_low": result.low,
+                "ci_high": result.high,
             },
             **{"crosses": result.crosses, "always": result.always, "never": result.never, "n": result.n},
             "replicate": found[sizes[0]].matching.replicate,
-            "checkpoints": max(sum(cell.pretrained for cell in found[size].cells) // 2 for size in sizes),
+            "n_pretraining_seeds": max(sum(cell.pretrained for cell in found[size].cells) // 2 for size in sizes),
             "reason": "" if result.n > 2 else "fewer than three trials: no interval",
         }
     )
@@ -147,7 +148,7 @@ def _matched(methods: Sequence[Method], options: Options) -> dict[float, _Differ
         if len(others) != 1 or not method.cells or not others[0].cells:
             continue
         matching = match(method.cells, others[0].cells)
-        if not isinstance(matching, Refused):
+        if not isinstance(matching, NotComparable):
             better, than = matching.values(*([cell.values for cell in each.cells] for each in (method, others[0])))
             cells = (*method.cells, *others[0].cells)
             found[method.train_clips] = _Differences(matching=matching, values=better - than, cells=cells)
@@ -183,12 +184,12 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, scenari
     panel.set_title("\n".join([*lines, f"{absent} of {len(points)} points not run"] if absent else lines))
     for name, curve in plotting.groups(shown, "scenario"):
         beside = BESIDE ** (scenarios.index(name) - (len(scenarios) - 1) / 2)
-        errors = [(curve["mean"] - curve["low"]).fillna(0), (curve["high"] - curve["mean"]).fillna(0)]
+        errors = [(curve["mean"] - curve["ci_low"]).fillna(0), (curve["ci_high"] - curve["mean"]).fillna(0)]
         panel.errorbar(
             curve["train_clips"] * beside, curve["mean"], errors, capsize=2, zorder=3, **_style(name, scenarios)
         )
     for row in plotting.records(found[found["outcome"] == CROSSED]):
-        panel.axvspan(row.low, row.high, color=plotting.GRID, zorder=0, linewidth=0)
+        panel.axvspan(row.ci_low, row.ci_high, color=plotting.GRID, zorder=0, linewidth=0)
         panel.axvline(row.size, color=plotting.SOFT, linewidth=1.2, zorder=1)
     plotting.label_sizes(panel, shown["train_clips"], lambda size: f"{size:,.0f}")
     panel.margins(x=0.08)
@@ -216,7 +217,7 @@ def _said(row: Any) -> str:
     if row.status == MISSING:
         return f"no crossing sought:\n{row.reason}"
     if row.outcome == CROSSED:
-        interval = f"{row.low:,.0f}, {row.high:,.0f}"
+        interval = f"{row.ci_low:,.0f}, {row.ci_high:,.0f}"
         return f"{row.of} beats {row.over}\nfrom {row.size:,.0f} [{interval}] samples on"
     if row.outcome == ALWAYS:
         return f"{row.of} beats {row.over}\nat every size"

@@ -21,8 +21,21 @@ READING = (
     "Open: equal weighting; filled: re-weighted. Lines: floors. The scales of the panels differ."
 )
 COLUMNS = (
-    *("study", "metric", "unit", "panel", "role", *METHOD_FACTORS, "status", "reason", "mean", "sd", "low", "high"),
-    *("replicate", "trials", "checkpoints", "test_clips", "source", "data"),
+    *(
+        "study",
+        "metric",
+        "unit",
+        "panel",
+        "role",
+        *METHOD_FACTORS,
+        "status",
+        "reason",
+        "mean",
+        "std",
+        "ci_low",
+        "ci_high",
+    ),
+    *("replicate", "trials", "n_pretraining_seeds", "test_clips", "source", "data"),
 )
 OPEN = "equal"  # the paper's open circles
 FLOOR = "floor"
@@ -50,7 +63,8 @@ def _row(method: Method, measure: labels.Measure) -> dict[str, object]:
     if not method.cells:
         return row
     replicate, interval = summarise(method.cells)
-    scaled = {name: getattr(interval, name) * measure.scale for name in ("mean", "sd", "low", "high")}
+    fields = {"mean": interval.mean, "std": interval.std, "ci_low": interval.low, "ci_high": interval.high}
+    scaled = {name: value * measure.scale for name, value in fields.items()}
     return row | scaled | {"replicate": replicate}
 
 
@@ -96,7 +110,7 @@ def _points(panel: Axes, rows: pd.DataFrame, sets: list[str], weightings: list[s
             beside = (
                 (weightings.index(row.weighting) - (len(weightings) - 1) / 2) * BESIDE / max(len(weightings) - 1, 1)
             )
-            error = None if pd.isna(row.sd) else row.sd
+            error = None if pd.isna(row.std) else row.std
             panel.errorbar(
                 *(place + beside, row.mean, error),
                 capsize=2,
@@ -132,5 +146,5 @@ def _name(row: Any) -> str:
 
 
 def _value(row: Any, measure: labels.Measure) -> str:
-    deviation = "" if pd.isna(row.sd) else f" ± {labels.number(row.sd, measure.decimals)}"
+    deviation = "" if pd.isna(row.std) else f" ± {labels.number(row.std, measure.decimals)}"
     return f"{labels.number(row.mean, measure.decimals)}{deviation}"

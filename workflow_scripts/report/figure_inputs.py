@@ -19,7 +19,7 @@ from workflow_scripts.report import study_table as tables
 from workflow_scripts.statistics import trials
 from workflow_scripts.statistics.csv_io import Kind, read_csv
 from workflow_scripts.statistics.data_sources import sources_of
-from workflow_scripts.statistics.samples import Cell, Cells, objection
+from workflow_scripts.statistics.samples import TrialSample, TrialSamples, why_not_comparable
 from workflow_scripts.statistics.tables import summary
 from workflow_scripts.statistics.tables.summary import METHOD_FACTORS, MISSING
 from workflow_scripts.statistics.test_set_bootstrap import DAMAGED
@@ -72,7 +72,7 @@ class Method:
     levels: Mapping[str, str]
     floor: bool
     evaluations: tuple[Evaluation, ...]
-    cells: tuple[Cell, ...]
+    cells: tuple[TrialSample, ...]
     reason: str
     train_clips: float  # mean over the trials; not-a-number where nothing was measured
 
@@ -151,7 +151,7 @@ class Evidence:
     @functools.cached_property
     def methods(self) -> tuple[Method, ...]:
         """Every method the study planned, measured or not, in planned order."""
-        cells, metric = Cells(self.trials), self.study.metric
+        cells, metric = TrialSamples(self.trials), self.study.metric
         clips = self.trials.groupby(list(FACTORS))["train_clips"].mean().to_dict()
         groups: dict[tuple[str, ...], list[Evaluation]] = {}
         for evaluation in self.plan.evaluations_of(self.study):
@@ -161,7 +161,7 @@ class Evidence:
             reasons = [cells.reason_missing(evaluation, metric) for evaluation in evaluations]
             found = [cells.get(each, metric) for each, reason in zip(evaluations, reasons, strict=True) if not reason]
             measured = tuple(cell for cell in found if cell is not None)
-            objected = objection(measured)
+            objected = why_not_comparable(measured)
             if objected:
                 measured, reasons = (), [f"refused: {objected}"]
             methods.append(
@@ -245,13 +245,13 @@ def _losses(path: Path, factors: Mapping[str, str]) -> pd.DataFrame:
         raise UserError(f"{path}: not a losses file ({error}); delete its folder and pre-train again") from error
 
 
-def evidence_of(cells: Sequence[Cell]) -> dict[str, object]:
+def evidence_of(cells: Sequence[TrialSample]) -> dict[str, object]:
     """How much stands behind a number from these cells, and where their data come from; empty without any."""
     if not cells:
         return {}
     return {
         "trials": min(len(cell.values) for cell in cells),
-        "checkpoints": sum(cell.pretrained for cell in cells),
+        "n_pretraining_seeds": sum(cell.pretrained for cell in cells),
         "test_clips": cells[0].test_clips,
         "source": " ".join(dict.fromkeys(cell.source for cell in cells)),
         "data": " ".join(dict.fromkeys(cell.data for cell in cells)),

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+#: replicates and sources of variance, as the tables name them, in texts
+WRITTEN = {"pretraining seeds": "pre-training seeds", "test set": "test clips"}
 #: how the field writes these names; a level that is not listed is shown as it is called in the config
 NAMES = {
     "pase": "PASE",
@@ -186,6 +188,11 @@ def p_value(p: float) -> str:
 def counted(n: int, what: str) -> str:
     """Count with a noun given in the plural, such as "1 trial" or "10 trials"."""
     return f"{n:,} {what[:-1] if n == 1 else what}"
+
+
+def written(source: str) -> str:
+    """A replicate or source of variance as texts write it, in the plural: "pre-training seeds", "test clips"."""
+    return WRITTEN.get(source, source)
 
 
 def duration(seconds: float) -> str:

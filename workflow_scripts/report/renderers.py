@@ -68,7 +68,7 @@ def errors_text(entry: Entry, measure: labels.Measure) -> str:
     """The standard errors that a number's uncertainty is made of; empty where there is only one."""
     if len(entry.errors) < 2:
         return ""
-    said = [f"{name} {labels.half_width(error, measure.decimals)}" for name, error in entry.errors]
+    said = [f"{labels.written(name)} {labels.half_width(error, measure.decimals)}" for name, error in entry.errors]
     return ", ".join(said)
 
 

@@ -209,7 +209,7 @@ def _published(record: dict) -> str:
 
 
 def _ours(record: dict) -> str:
-    value, low, high = record["value"], record["low"], record["high"]
+    value, low, high = record["value"], record["ci_low"], record["ci_high"]
     if record["quantity"] == "crossing":
         return _crossing(record)
     if record["kind"] != "measured":
@@ -239,7 +239,7 @@ def _amount(value: float, digits: int, metric: str) -> str:
 
 def _crossing(record: dict) -> str:
     """A training size with its interval, in samples; in words where it lies outside the sizes measured."""
-    value, low, high = (THOUSAND * record[name] for name in ("value", "low", "high"))
+    value, low, high = (THOUSAND * record[name] for name in ("value", "ci_low", "ci_high"))
     smallest, largest = (f"{THOUSAND * record[name]:,.0f}" for name in ("smallest", "largest"))
     of = labels.selection(_sides(record)[0])
     if value == low == high == 0:
@@ -313,8 +313,8 @@ def _evidence(record: dict) -> str:
         return ""
     if record["kind"] == "counted":
         return "counted"
-    replicates = labels.counted(int(record["n"]), record["replicate"])
-    one = record["replicate"] == "trials" and record["checkpoints"] > 0
+    replicates = labels.counted(int(record["n"]), labels.written(record["replicate"]))
+    one = record["replicate"] == "trials" and record["n_pretraining_seeds"] > 0
     return f"{replicates} of one checkpoint" if one else replicates
 
 
@@ -344,7 +344,7 @@ def _notes(table: pd.DataFrame) -> Iterable[str]:
             "Twin: small synthetic data sets. Their numbers must not be compared with published numbers and get no "
             "verdict; what they say of a claim in words is true of the twins."
         )
-    if ((table["replicate"] == "trials") & (table["checkpoints"].fillna(0) > 0)).any():
+    if ((table["replicate"] == "trials") & (table["n_pretraining_seeds"].fillna(0) > 0)).any():
         yield (
             "One checkpoint: the interval spans the trials of that checkpoint. "
             "What it shows is true of this checkpoint; another pre-training seed may give another result."

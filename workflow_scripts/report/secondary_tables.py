@@ -10,8 +10,8 @@ import pandas as pd
 
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels
-from workflow_scripts.statistics.estimation import TEST_CLIPS
-from workflow_scripts.statistics.inference.confidence_intervals import LEVEL
+from workflow_scripts.statistics.estimation import TEST_SET
+from workflow_scripts.statistics.inference.confidence_intervals import CONFIDENCE_LEVEL
 from workflow_scripts.statistics.tables.across_datasets import BESIDE_SETS
 from workflow_scripts.statistics.tables.ranks import not_ranked_together
 from workflow_scripts.statistics.tables.summary import BETTER, MEASURED, MISSING, NOT_SHOWN, SETTINGS, WORSE
@@ -76,7 +76,12 @@ def _across_row(record: dict, frame: pd.DataFrame, measure: labels.Measure) -> t
     if record["status"] != MEASURED:
         return name, sets, "", "", "", "", _why_not(record)
     return (
-        *(name, sets, labels.amount(record["mean"], measure), labels.interval(record["low"], record["high"], measure)),
+        *(
+            name,
+            sets,
+            labels.amount(record["mean"], measure),
+            labels.interval(record["ci_low"], record["ci_high"], measure),
+        ),
         *(labels.p_value(record["p"]), labels.p_value(record["p_holm"]), record["verdict"] or record["reason"]),
     )
 
@@ -87,12 +92,12 @@ def _across_sentence(study: Study, record: dict, frame: pd.DataFrame, measure: l
     over = _beside(f"Mean over {_sets(record['datasets'])}", record, frame)
     if record["source"]:
         over += f" ({record['source'].replace(' ', ', ')})"
-    mean, low, high = record["mean"], record["low"], record["high"]
+    mean, low, high = record["mean"], record["ci_low"], record["ci_high"]
     if record["status"] != MEASURED:
         return f"{over}: {better} and {than} not compared ({_why_not(record)})."
     evidence = _evidence(record)
     if record["verdict"] in (BETTER, WORSE):
-        also = ", also for other test clips" if TEST_CLIPS in record["covers"] else " on these test clips"
+        also = ", also for other test clips" if TEST_SET in record["variance_sources"] else " on these test clips"
         found = f"{labels.beats(record['verdict'], better, than)} {labels.directed(mean, low, high, measure)}{also}"
         return f"{over}: {found}; {evidence}."
     shown = f"{labels.amount(mean, measure)} {labels.interval(low, high, measure)}"
@@ -102,16 +107,16 @@ def _across_sentence(study: Study, record: dict, frame: pd.DataFrame, measure: l
 
 def not_shown(record: dict) -> str:
     """That no difference is shown, and whether one would be if nothing else had been asked."""
-    adjusted = record["p"] <= 1 - LEVEL < record["p_holm"]
+    adjusted = record["p"] <= 1 - CONFIDENCE_LEVEL < record["p_holm"]
     return f"{NOT_SHOWN} once adjusted for {labels.counted(int(record['family']), 'tests')}" if adjusted else NOT_SHOWN
 
 
 def _evidence(record: dict) -> str:
     """How many replicates stand behind each set at the least."""
-    replicates = labels.counted(int(record["n"]), record["replicate"])
+    replicates = labels.counted(int(record["n"]), labels.written(record["replicate"]))
     if record["replicate"] == "trials":
-        return f"{replicates}{' of one checkpoint' if record['checkpoints'] else ''} a set"
-    return f"{replicates}{' against a single one' if record['checkpoints'] == 1 else ''}"
+        return f"{replicates}{' of one checkpoint' if record['n_pretraining_seeds'] else ''} a set"
+    return f"{replicates}{' against a single one' if record['n_pretraining_seeds'] == 1 else ''}"
 
 
 def _sets(datasets: str) -> str:
@@ -133,7 +138,7 @@ def _why_not(record: dict) -> str:
 
 def _ranks(study: Study, mine: Mapping[str, pd.DataFrame], measure: labels.Measure) -> Part:
     frame = mine["ranks"]
-    ordered = frame.sort_values("place", kind="stable", na_position="last")
+    ordered = frame.sort_values("rank", kind="stable", na_position="last")
     beside = [factor for factor in study.columns if factor != "dataset" and frame[factor].nunique() > 1]
     rows = [
         (*(labels.name(record[factor]) for factor in (*beside, *study.rows)), *_rank_cells(record, measure))
@@ -151,7 +156,7 @@ def _ranks(study: Study, mine: Mapping[str, pd.DataFrame], measure: labels.Measu
     measured = frame[frame["status"] == MEASURED]
     if len(measured):
         sets = _sets(measured["datasets"].iloc[0])
-        covers = measured["covers"].iloc[0].replace(" and ", " and other ")
+        covers = " and other ".join(map(labels.written, measured["variance_sources"].iloc[0].split(" and ")))
         said = (
             f"By the mean over {sets} ({', '.join(sources(measured['source']))}), each counting the same. The 95 % "
             f"places hold for all methods at once and for other {covers}; methods that share a letter were not told "
@@ -167,14 +172,14 @@ def _ranks(study: Study, mine: Mapping[str, pd.DataFrame], measure: labels.Measu
 def _rank_cells(record: dict, measure: labels.Measure) -> tuple[str, ...]:
     if record["status"] != MEASURED:
         return "", "", "", "", "", _why_not(record)
-    low, high = int(record["place_low"]), int(record["place_high"])
-    replicates = labels.counted(int(record["n"]), record["replicate"])
-    one = " of one checkpoint" if record["replicate"] == "trials" and record["checkpoints"] else ""
+    low, high = int(record["rank_low"]), int(record["rank_high"])
+    replicates = labels.counted(int(record["n"]), labels.written(record["replicate"]))
+    one = " of one checkpoint" if record["replicate"] == "trials" and record["n_pretraining_seeds"] else ""
     return (
         labels.number(record["mean"] * measure.scale, measure.decimals),
-        str(int(record["place"])),
+        str(int(record["rank"])),
         f"{low}" if low == high else f"{low}{labels.RANGE}{high}",
-        record["ties"],
+        record["tie_groups"],
         labels.number(record["iqm"] * measure.scale, measure.decimals),
         f"{replicates}{one} a set",
     )
@@ -207,7 +212,7 @@ def _profiles(study: Study, frame: pd.DataFrame, measure: labels.Measure) -> Par
 
 def _variation(study: Study, frame: pd.DataFrame, measure: labels.Measure) -> Part:
     """Deviation and share of variance by source and column: mean over the methods that tell most of it."""
-    several, pretrained = (frame[frame["checkpoints"] > least] for least in (1, 0))
+    several, pretrained = (frame[frame["n_pretraining_seeds"] > least] for least in (1, 0))
     shown, whose = next(
         ((methods, whose) for methods, whose in ((several, SEVERAL), (pretrained, PRETRAINED)) if len(methods)),
         (frame[frame["kind"] == "method"], "the methods"),
@@ -245,8 +250,8 @@ def _component(inside: pd.DataFrame, component: str, measure: labels.Measure) ->
     unidentified = set(inside.loc[inside["reason"] != "", "component"])
     if mine.empty or component in unidentified:
         return UNIDENTIFIED
-    variance = float((mine["sd"] ** 2).mean())
-    total = float((inside.loc[~inside["component"].isin(unidentified), "sd"] ** 2).sum()) / len(mine)
+    variance = float((mine["std"] ** 2).mean())
+    total = float((inside.loc[~inside["component"].isin(unidentified), "std"] ** 2).sum()) / len(mine)
     share = f" ({labels.number(100 * variance / total, 0)} %)" if total else ""
     return f"{labels.number(math.sqrt(variance) * measure.scale, measure.decimals)}{share}"
 
@@ -278,8 +283,8 @@ def _seeds_row(record: dict, frame: pd.DataFrame, measure: labels.Measure) -> tu
     return (
         *(record["comparison"], ", ".join(setting)),
         f"{labels.amount(record['wanted'], measure)} ({record['stated']})",
-        labels.amount(record["deviation"], measure),
-        str(int(record["checkpoints"])),
+        labels.amount(record["std"], measure),
+        str(int(record["n_pretraining_seeds"])),
         f"{_seed(record['seeds'])} ({_seed(record['seeds_low'])}{labels.RANGE}{_seed(record['seeds_high'])})",
     )
 

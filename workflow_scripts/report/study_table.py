@@ -14,9 +14,9 @@ from workflow_scripts.planning.manifest import Comparison, Study
 from workflow_scripts.report import labels as words
 from workflow_scripts.report import secondary_tables as parts
 from workflow_scripts.report.secondary_tables import TWIN, Part, sources
-from workflow_scripts.statistics.estimation import TEST_CLIPS
+from workflow_scripts.statistics.estimation import TEST_SET
 from workflow_scripts.statistics.failure_reasons import in_short
-from workflow_scripts.statistics.inference.confidence_intervals import LEVEL
+from workflow_scripts.statistics.inference.confidence_intervals import CONFIDENCE_LEVEL
 from workflow_scripts.statistics.tables.summary import (
     BETTER,
     METHOD_FACTORS,
@@ -30,7 +30,7 @@ from workflow_scripts.statistics.tables.summary import (
 LISTED = 6  # numbers that are missing for the same reason, in its note; each has it in place
 UNKNOWN = "source unknown here"  # of a corpus that others pre-trained on
 NOTHING = "none"  # in place of a source or count, and the level of what a run does not have
-ERROR_COLUMNS = {"checkpoints": "checkpoint_error", "trials": "trial_error", TEST_CLIPS: "test_set_error"}
+ERROR_COLUMNS = {"pretraining seeds": "se_pretraining_seed", "trials": "se_trial", TEST_SET: "se_test_set"}
 FROM_SCRATCH = "supervised"  # the scenario without pre-training
 TWIN_WARNING = (
     "Source twin: a small synthetic data set in the layout of the real one. "
@@ -191,17 +191,27 @@ def tidy(study: Study, entries: pd.DataFrame) -> pd.DataFrame:
     mine = entries[entries["study"] == study.name]
     measures = [words.measure(metric) for metric in mine["metric"]]
     scale = np.array([measure.scale for measure in measures])
-    kept = ["kind", *METHOD_FACTORS, "pretrain_seeds", "status", "reason", "mark", "rank", "replicate", "trials"]
+    kept = [
+        "kind",
+        *METHOD_FACTORS,
+        "pretrain_seeds",
+        "status",
+        "reason",
+        "mark",
+        "best_or_tied",
+        "replicate",
+        "trials",
+    ]
     table = mine[
-        [*kept, "checkpoints", "test_clips", "groups", "quarantined", "source", "data", "corpus_source"]
+        [*kept, "n_pretraining_seeds", "test_clips", "clusters", "quarantined", "source", "data", "corpus_source"]
     ].copy()
     table.insert(0, "study", study.name)
     table.insert(1, "metric", mine["metric"])
     table.insert(2, "unit", [measure.unit for measure in measures])
-    for column in ("mean", "low", "high"):
+    for column in ("mean", "ci_low", "ci_high"):
         table[column] = mine[column] * scale
-    table["half_width"] = (table["high"] - table["low"]) / 2
-    table["covers"] = mine["covers"]
+    table["half_width"] = (table["ci_high"] - table["ci_low"]) / 2
+    table["variance_sources"] = mine["variance_sources"]
     for column in ERROR_COLUMNS.values():
         table[column] = mine[column] * scale
     return table
@@ -211,8 +221,8 @@ def tidy_comparisons(study: Study, comparisons: pd.DataFrame, table: Table) -> p
     """A study's comparisons with differences in the printed unit, unrounded, and the sentence that says each."""
     mine = comparisons[comparisons["study"] == study.name].copy()
     measures = [words.measure(metric) for metric in mine["metric"]]
-    errors = [*ERROR_COLUMNS.values(), "error", "same_clips_low", "same_clips_high"]
-    for column in ("mean", "low", "high", *errors):
+    errors = [*ERROR_COLUMNS.values(), "std_error", "fixed_test_set_ci_low", "fixed_test_set_ci_high"]
+    for column in ("mean", "ci_low", "ci_high", *errors):
         mine[column] *= [measure.scale for measure in measures]
     mine.insert(list(mine.columns).index("metric") + 1, "unit", [measure.difference_unit for measure in measures])
     mine["sentence"] = [outcome.sentence for outcome in table.outcomes]
@@ -261,7 +271,9 @@ def _row(
         reference=floor or all(record["scenario"] == FROM_SCRATCH for record in group),
         entries=tuple(_entry(by_column.get(key), column.measure) for key, column in columns.items()),
         trials=_range(measured, "trials"),
-        checkpoints=_range(measured, "checkpoints") if any(record["checkpoints"] for record in measured) else NOTHING,
+        checkpoints=_range(measured, "n_pretraining_seeds")
+        if any(record["n_pretraining_seeds"] for record in measured)
+        else NOTHING,
     )
 
 
@@ -274,11 +286,11 @@ def _entry(record: dict | None, measure: words.Measure) -> Entry:
         return Entry(mean=None, half_width=None, rank="", reason="not planned")
     if record["status"] == MISSING:
         return Entry(mean=None, half_width=None, rank="", reason=record["reason"])
-    half_width = (record["high"] - record["low"]) / 2 * measure.scale
+    half_width = (record["ci_high"] - record["ci_low"]) / 2 * measure.scale
     return Entry(
         mean=record["mean"] * measure.scale,
         half_width=half_width if math.isfinite(half_width) else None,
-        rank=record["rank"],
+        rank=record["best_or_tied"],
         reason=record["reason"],
         errors=tuple(
             (name, record[column] * measure.scale)
@@ -290,7 +302,7 @@ def _entry(record: dict | None, measure: words.Measure) -> Entry:
 
 def _in_groups(records: Sequence[dict]) -> str:
     """In how many groups of one artist or song the test clips are, where that is known."""
-    known = _range(records, "groups")
+    known = _range(records, "clusters")
     return f" in {known} groups" if known != NOTHING else ""
 
 
@@ -306,7 +318,7 @@ def _notes(study: Study, mine: Mapping[str, pd.DataFrame], measures: Sequence[wo
     entries = mine["entries"]
     measured = entries[entries["status"] != MISSING]
     yield from _about_numbers(measured, measures)
-    yield from _about_pretraining(measured[measured["checkpoints"] > 0])
+    yield from _about_pretraining(measured[measured["n_pretraining_seeds"] > 0])
     if measured[["source", "corpus_source"]].isin([TWIN]).any(axis=None):
         yield TWIN_WARNING
     yield from _about_comparisons(mine["comparisons"])
@@ -335,7 +347,7 @@ def _about_pretraining(pretrained: pd.DataFrame) -> Iterable[str]:
         return
     corpora = pretrained[["corpus", "corpus_source"]].drop_duplicates().itertuples(index=False)
     yield f"Pre-trained on {'; '.join(f'{words.name(name)} ({source or UNKNOWN})' for name, source in corpora)}."
-    alone = pretrained["checkpoints"] == 1
+    alone = pretrained["n_pretraining_seeds"] == 1
     if alone.any():
         what = "the table shows" if alone.all() else "a row with 1 in the column of checkpoints shows"
         yield (
@@ -348,17 +360,22 @@ def _about_numbers(measured: pd.DataFrame, measures: Sequence[words.Measure]) ->
     """What stands before and after ±, and what the marks mean."""
     names, units = words.listed([each.name for each in measures]), {each.unit for each in measures}
     in_unit = f" in {units.pop()}" if len(units) == 1 and units != {""} else ""
-    kinds = [covers for covers in dict.fromkeys(measured["covers"]) if covers]
-    spans = ", or for ".join(f"other {words.listed(covers.split(' and '))}" for covers in kinds) or "other trials"
+    kinds = [covers for covers in dict.fromkeys(measured["variance_sources"]) if covers]
+    spans = (
+        ", or for ".join(
+            f"other {words.listed([words.written(each) for each in covers.split(' and ')])}" for covers in kinds
+        )
+        or "other trials"
+    )
     yield f"{words.capital(names)}{in_unit}: mean ± half the width of its 95 % interval for {spans}."
-    if any(TEST_CLIPS in covers for covers in kinds):
+    if any(TEST_SET in covers for covers in kinds):
         yield (
             "Other test clips: the test set redrawn in whole groups (one artist, song or repetition), 1,000 times. "
             "In small print, and as columns of the csv file: the standard errors that make up the interval."
         )
-    if not all(TEST_CLIPS in covers for covers in measured["covers"]):
+    if not all(TEST_SET in covers for covers in measured["variance_sources"]):
         yield "Where other test clips are not mentioned, nothing is known of them: the number is for these test clips."
-    if (measured["rank"] != "").any():
+    if (measured["best_or_tied"] != "").any():
         yield (
             "★ highest mean of the column; † not shown to differ from it at 0.05, adjusted for all pairs of rows in "
             "the column (Bonferroni), since the highest was picked from all of them."
@@ -374,7 +391,7 @@ def _about_comparisons(comparisons: pd.DataFrame) -> Iterable[str]:
         "deviation of the pairs; p (t) and p (sign flip) are for these test clips, the latter without assuming normal "
         f"noise; p (Holm) is p (t) adjusted by Holm's method over {tests} in this study."
     )
-    if comparisons["covers"].str.contains(TEST_CLIPS).any():
+    if comparisons["variance_sources"].str.contains(TEST_SET).any():
         yield (
             "The verdict is at 0.05, adjusted, and for other test clips too (last p): a difference that holds on these "
             "test clips alone is said to."
@@ -385,15 +402,15 @@ def _about_comparisons(comparisons: pd.DataFrame) -> Iterable[str]:
             "Unpaired: the two sides have no pairs, so they are compared as separate samples (Welch's test); their d_z "
             "is in units of the root mean square of both deviations."
         )
-    if (comparisons["replicate"] == "checkpoints").any():
+    if (comparisons["replicate"] == "pretraining seeds").any():
         yield (
             "Checkpoints: what is counted is the checkpoint, since many trials of few checkpoints are no evidence "
             "about a method; what trials add to the error comes on top, and d_z is in units of the deviation between "
             "checkpoints or their pairs."
         )
     flipped = comparisons[comparisons["sign_flip_p"].notna()]
-    fewest = flipped[["n", "n_than"]].max(axis=1).min()
-    if len(flipped) and 0.5 ** (fewest - 1) > 1 - LEVEL:
+    fewest = flipped[["n", "n_reference"]].max(axis=1).min()
+    if len(flipped) and 0.5 ** (fewest - 1) > 1 - CONFIDENCE_LEVEL:
         least = words.p_value(0.5 ** (fewest - 1))
         yield f"With {fewest} differences p (sign flip) is never below {least}: there it can confirm nothing."
 
@@ -414,17 +431,17 @@ def _outcome(record: dict, study: Study, comparisons: pd.DataFrame) -> Outcome:
             verdict=f"{verdict}: {in_short(record['reason'])}",
             sentence=f"{setting}: {better} and {than} not compared ({why}).",
         )
-    known = TEST_CLIPS in record["covers"]
+    known = TEST_SET in record["variance_sources"]
     return Outcome(
         comparison=comparison.name,
         setting=setting,
         difference=words.number(record["mean"] * measure.scale, measure.decimals),
-        interval=words.interval(record["low"], record["high"], measure),
+        interval=words.interval(record["ci_low"], record["ci_high"], measure),
         evidence=_evidence(record),
         effect=words.number(record["effect"], 2) if math.isfinite(record["effect"]) else "",
-        p=words.p_value(record["same_clips_p"]),
+        p=words.p_value(record["fixed_test_set_p"]),
         p_sign_flip=words.p_value(record["sign_flip_p"]),
-        p_holm=words.p_value(record["same_clips_p_holm"]),
+        p_holm=words.p_value(record["fixed_test_set_p_holm"]),
         p_holm_other_clips=words.p_value(record["p_holm"]) if known else "",
         verdict=_verdict(record),
         sentence=f"{setting}: {_said(comparison, record, measure)}; {_evidence(record)}.",
@@ -434,51 +451,53 @@ def _outcome(record: dict, study: Study, comparisons: pd.DataFrame) -> Outcome:
 def _verdict(record: dict) -> str:
     if not record["verdict"]:
         return record["reason"]
-    if record["verdict"] == NOT_SHOWN and record["same_clips_verdict"] in (BETTER, WORSE):
-        return f"{record['same_clips_verdict']} on these test clips only"
+    if record["verdict"] == NOT_SHOWN and record["fixed_test_set_verdict"] in (BETTER, WORSE):
+        return f"{record['fixed_test_set_verdict']} on these test clips only"
     return record["verdict"]
 
 
 def _said(comparison: Comparison, record: dict, measure: words.Measure) -> str:
     """The outcome in words, and where it holds on these test clips alone, that."""
     better, than = words.sides(comparison.treatment, comparison.reference)
-    mean, low, high = record["mean"], record["low"], record["high"]
+    mean, low, high = record["mean"], record["ci_low"], record["ci_high"]
     if not record["verdict"]:
         return f"{better} minus {than} is {words.amount(mean, measure)} ({record['reason']})"
-    if record["verdict"] == NOT_SHOWN and record["same_clips_verdict"] in (BETTER, WORSE):
-        only = words.beats(record["same_clips_verdict"], better, than)
-        same = words.directed(mean, record["same_clips_low"], record["same_clips_high"], measure)
+    if record["verdict"] == NOT_SHOWN and record["fixed_test_set_verdict"] in (BETTER, WORSE):
+        only = words.beats(record["fixed_test_set_verdict"], better, than)
+        same = words.directed(mean, record["fixed_test_set_ci_low"], record["fixed_test_set_ci_high"], measure)
         others = words.directed(mean, low, high, measure).removeprefix("by ")
         return f"{only} {same} on these test clips, but not shown for others: {others}"
     if record["verdict"] == NOT_SHOWN:
         size = f"{words.amount(mean, measure)} {words.interval(low, high, measure)}"
         return f"{parts.not_shown(record)} between {better} and {than}: {size}"
-    also = ", also for other test clips" if TEST_CLIPS in record["covers"] else " on these test clips"
+    also = ", also for other test clips" if TEST_SET in record["variance_sources"] else " on these test clips"
     return f"{words.beats(record['verdict'], better, than)} {words.directed(mean, low, high, measure)}{also}"
 
 
 def _evidence(record: dict) -> str:
     """How many replicates of what, and how many test clips."""
     counted = _trials(record) if record["replicate"] == "trials" else _checkpoints(record)
-    groups = f" in {int(record['groups']):,} groups" if not pd.isna(record["groups"]) else ""
+    groups = f" in {int(record['clusters']):,} groups" if not pd.isna(record["clusters"]) else ""
     return f"{counted}, {words.counted(int(record['test_clips']), 'test clips')}{groups}"
 
 
 def _trials(record: dict) -> str:
-    n, n_than = int(record["n"]), int(record["n_than"])
-    counted = words.counted(n, "trials") if record["design"] == "paired" else f"{n:,} and {n_than:,} unpaired trials"
-    return f"{counted} of one checkpoint" if record["checkpoints"] else counted
+    n, n_reference = int(record["n"]), int(record["n_reference"])
+    counted = (
+        words.counted(n, "trials") if record["design"] == "paired" else f"{n:,} and {n_reference:,} unpaired trials"
+    )
+    return f"{counted} of one checkpoint" if record["n_pretraining_seeds"] else counted
 
 
 def _checkpoints(record: dict) -> str:
     """Checkpoints of either side; one without pre-training has none, whatever its single encoder is counted as."""
-    n, n_than = int(record["n"]), int(record["n_than"])
+    n, n_reference = int(record["n"]), int(record["n_reference"])
     if record["design"] == "paired":
         return words.counted(n, "pairs of checkpoints")
-    if min(n, n_than) > 1:
-        return f"{n:,} and {n_than:,} checkpoints"
-    alone = " against a single one" if record["checkpoints"] == 1 else ""
-    return f"{max(n, n_than):,} checkpoints{alone}"
+    if min(n, n_reference) > 1:
+        return f"{n:,} and {n_reference:,} checkpoints"
+    alone = " against a single one" if record["n_pretraining_seeds"] == 1 else ""
+    return f"{max(n, n_reference):,} checkpoints{alone}"
 
 
 def _setting(record: dict, comparisons: pd.DataFrame) -> str:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.planning.manifest import Comparison, Evaluation, Study
-from workflow_scripts.statistics.estimation import Difference, difference
-from workflow_scripts.statistics.samples import Cell, Cells, Refused, objection, one_method
-from workflow_scripts.statistics.test_set_bootstrap import Redrawn
+from workflow_scripts.statistics.estimation import Difference, compare_methods
+from workflow_scripts.statistics.samples import NotComparable, TrialSample, TrialSamples, one_method, why_not_comparable
+from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates
 
 #: what a comparison is made within, unless the comparison itself names it
 SETTINGS = ("dataset", "head", "fraction")
@@ -18,7 +18,7 @@ METHOD_FACTORS = tuple(factor for factor in FACTORS if factor != "pretrain_seed"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class TableEntry:
     """One number of a study's table: a method on one data set, with the cells of its checkpoints.
 
     `study` is read in the entry's metric. `row` and `column` are its levels of the study's rows and columns; `reason`
@@ -31,12 +31,12 @@ class Entry:
     column: tuple[str, ...]
     levels: Mapping[str, str]
     floor: bool
-    cells: tuple[Cell, ...]
+    samples: tuple[TrialSample, ...]
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class Contrast:
     """One comparison in one setting and one metric, in which `study` is read.
 
     Without `difference` it was not answered, for the given reason.
@@ -45,13 +45,13 @@ class Question:
     study: Study
     comparison: Comparison
     setting: Mapping[str, str]  # "" for what the comparison itself names
-    better: tuple[Cell, ...]
-    than: tuple[Cell, ...]
-    difference: Difference | Refused | None
+    treatment: tuple[TrialSample, ...]
+    reference: tuple[TrialSample, ...]
+    difference: Difference | NotComparable | None
     reason: str
 
 
-def entries(study: Study, evaluations: Sequence[Evaluation], cells: Cells) -> list[Entry]:
+def entries(study: Study, evaluations: Sequence[Evaluation], samples: TrialSamples) -> list[TableEntry]:
     """Entries of a study's table, column by column; `UserError` when rows and columns do not tell cells apart."""
     listed = []
     for column, in_column in grouped(evaluations, study.columns).items():
@@ -64,46 +64,52 @@ def entries(study: Study, evaluations: Sequence[Evaluation], cells: Cells) -> li
                     f"{', '.join(differing)}; name these factors in rows or columns"
                 )
             for read in study.per_metric(members[0].factors["dataset"]):
-                listed.append(_entry(read, row, column, members, cells))
+                listed.append(_entry(read, row, column, members, samples))
     return listed
 
 
 def _entry(
-    study: Study, row: tuple[str, ...], column: tuple[str, ...], members: Sequence[Evaluation], cells: Cells
-) -> Entry:
-    reasons = [cells.reason_missing(evaluation, study.metric) for evaluation in members]
+    study: Study, row: tuple[str, ...], column: tuple[str, ...], members: Sequence[Evaluation], samples: TrialSamples
+) -> TableEntry:
+    reasons = [samples.reason_missing(evaluation, study.metric) for evaluation in members]
     found = [
-        cell
+        sample
         for evaluation, reason in zip(members, reasons, strict=True)
-        if not reason and (cell := cells.get(evaluation, study.metric)) is not None
+        if not reason and (sample := samples.get(evaluation, study.metric)) is not None
     ]
-    objected = objection(found)
-    return Entry(
+    objected = why_not_comparable(found)
+    return TableEntry(
         study=study,
         row=row,
         column=column,
         levels={factor: members[0].factors[factor] for factor in METHOD_FACTORS},
         floor=members[0].factors["encoder"] in study.floors,
-        cells=() if objected else tuple(found),
+        samples=() if objected else tuple(found),
         reason=f"refused: {objected}" if objected else _joined(reasons, of=len(members)),
     )
 
 
-def questions(study: Study, evaluations: Sequence[Evaluation], cells: Cells, redrawn: Redrawn) -> list[Question]:
+def contrasts(
+    study: Study, evaluations: Sequence[Evaluation], samples: TrialSamples, replicates: BootstrapReplicates
+) -> list[Contrast]:
     """Every comparison of a study in every setting, answered as far as there are trials.
 
     `UserError` when a comparison does not tell cells apart.
     """
     return [
-        question
+        contrast
         for comparison in study.comparisons
-        for question in _asked(study, comparison, evaluations, cells, redrawn)
+        for contrast in _asked(study, comparison, evaluations, samples, replicates)
     ]
 
 
 def _asked(
-    study: Study, comparison: Comparison, evaluations: Sequence[Evaluation], cells: Cells, redrawn: Redrawn
-) -> list[Question]:
+    study: Study,
+    comparison: Comparison,
+    evaluations: Sequence[Evaluation],
+    samples: TrialSamples,
+    replicates: BootstrapReplicates,
+) -> list[Contrast]:
     sides = [
         [each for each in evaluations if each.matches(levels)]
         for levels in (comparison.treatment, comparison.reference)
@@ -115,32 +121,32 @@ def _asked(
         left, right = lefts.get(key, []), rights.get(key, [])
         datasets = [each.factors["dataset"] for each in (*left, *right)]
         for read in study.per_metric(datasets[0] if datasets else ""):
-            samples = _samples(read, comparison, left, right, cells)
-            better, than = samples if not isinstance(samples, str) else ((), ())
+            measured = _samples(read, comparison, left, right, samples)
+            treatment, reference = measured if not isinstance(measured, str) else ((), ())
             asked.append(
-                Question(
+                Contrast(
                     study=read,
                     comparison=comparison,
                     setting=dict.fromkeys(SETTINGS, "") | dict(zip(settings, key, strict=True)),
-                    better=better,
-                    than=than,
-                    difference=difference(better, than, redrawn) if better and than else None,
-                    reason=samples if isinstance(samples, str) else "",
+                    treatment=treatment,
+                    reference=reference,
+                    difference=compare_methods(treatment, reference, replicates) if treatment and reference else None,
+                    reason=measured if isinstance(measured, str) else "",
                 )
             )
     return asked
 
 
 def _samples(
-    study: Study, comparison: Comparison, left: Sequence[Evaluation], right: Sequence[Evaluation], cells: Cells
-) -> tuple[tuple[Cell, ...], tuple[Cell, ...]] | str:
+    study: Study, comparison: Comparison, left: Sequence[Evaluation], right: Sequence[Evaluation], samples: TrialSamples
+) -> tuple[tuple[TrialSample, ...], tuple[TrialSample, ...]] | str:
     """Cells of either side, or why they are not all there."""
     for side, levels in ((left, comparison.treatment), (right, comparison.reference)):
         if not side:
             return f"the study has no cell with {named(levels)}"
     if {each.key for each in left} & {each.key for each in right}:
         return "both sides name the same cells"
-    samples: list[tuple[Cell, ...]] = []
+    sides: list[tuple[TrialSample, ...]] = []
     for side in (left, right):
         differing = one_method(side)
         if differing:
@@ -148,11 +154,11 @@ def _samples(
                 f"study {study.name}: comparison {comparison.name!r} does not tell apart cells that differ in "
                 f"{', '.join(differing)}; name these factors in it"
             )
-        reasons = [cells.reason_missing(each, study.metric) for each in side]
+        reasons = [samples.reason_missing(each, study.metric) for each in side]
         if any(reasons):
             return _joined(reasons, of=len(side))
-        samples.append(tuple(cell for each in side if (cell := cells.get(each, study.metric)) is not None))
-    return samples[0], samples[1]
+        sides.append(tuple(sample for each in side if (sample := samples.get(each, study.metric)) is not None))
+    return sides[0], sides[1]
 
 
 def grouped(evaluations: Iterable[Evaluation], factors: Sequence[str]) -> dict[tuple[str, ...], list[Evaluation]]:

@@ -1,8 +1,8 @@
-"""What is known of a mean or a difference: how it would vary with other trials, checkpoints and test clips.
+"""What is known of a mean or a def compare_methods(how it would vary with other trials, checkpoints and test clips.
 
 Two statements are made of each difference. On *these* test clips: would other trials (or checkpoints) show it again?
 That is the paired t test, or what stands in for it. On *other* test clips: would another test set of the same size,
-whose groups of clips are drawn as these were, show it too? The second is what a reader wants of a benchmark and makes
+whose clusters of clips are drawn as these were, show it too? The second is what a reader wants of a benchmark and makes
 the headline; the first is given beside it, because a published test set may be all that matters.
 """
 
@@ -19,29 +19,29 @@ from workflow_scripts.statistics.guards import Objection, too_few
 from workflow_scripts.statistics.inference import cluster_bootstrap
 from workflow_scripts.statistics.inference.cluster_bootstrap import UNDEFINED_AT_MOST, Bootstrap, shared_variance
 from workflow_scripts.statistics.inference.confidence_intervals import (
-    FEWEST,
-    LEVEL,
+    CONFIDENCE_LEVEL,
+    MIN_REPLICATES,
     mean_interval,
     satterthwaite,
     t_quantile,
 )
-from workflow_scripts.statistics.inference.hypothesis_tests import NO_SPREAD, p_of_mean, paired, sign_flip, welch
+from workflow_scripts.statistics.inference.hypothesis_tests import ZERO_VARIANCE, p_of_mean, paired, sign_flip, welch
 from workflow_scripts.statistics.inference.random_effects import compare_checkpoints, summarise_checkpoints
-from workflow_scripts.statistics.samples import Cell, Refused, Replicate, match, objection
-from workflow_scripts.statistics.test_set_bootstrap import Redrawn
+from workflow_scripts.statistics.samples import NotComparable, Replicate, TrialSample, match, why_not_comparable
+from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates
 
 Design = Literal["paired", "unpaired"]
-TEST_CLIPS = "test clips"
+TEST_SET = "test set"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spread:
+class ConfidenceInterval:
     """An interval with the standard error and degrees of freedom behind it; not-a-number where there is none."""
 
     low: float
     high: float
-    error: float
-    degrees: float
+    std_error: float
+    df: float
 
     @property
     def known(self) -> bool:
@@ -49,21 +49,21 @@ class Spread:
         return math.isfinite(self.low)
 
 
-UNKNOWN = Spread(low=math.nan, high=math.nan, error=math.nan, degrees=math.nan)
+UNKNOWN = ConfidenceInterval(low=math.nan, high=math.nan, std_error=math.nan, df=math.nan)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Errors:
+class StandardErrors:
     """Standard errors of a mean or difference by what causes them; not-a-number where that is not a part of it."""
 
-    checkpoints: float = math.nan
-    trials: float = math.nan
-    test_clips: float = math.nan
+    pretraining_seed: float = math.nan
+    trial: float = math.nan
+    test_set: float = math.nan
 
     @property
-    def covers(self) -> tuple[str, ...]:
+    def variance_sources(self) -> tuple[str, ...]:
         """What an interval made of them covers, in words."""
-        parts = (("checkpoints", self.checkpoints), ("trials", self.trials), (TEST_CLIPS, self.test_clips))
+        parts = (("pretraining seeds", self.pretraining_seed), ("trials", self.trial), (TEST_SET, self.test_set))
         return tuple(name for name, error in parts if math.isfinite(error))
 
 
@@ -74,9 +74,9 @@ class Mean:
     replicate: Replicate
     n: int
     mean: float
-    spread: Spread
-    errors: Errors
-    groups: int  # of test clips that were drawn; 0 if they were not
+    spread: ConfidenceInterval
+    errors: StandardErrors
+    clusters: int  # of test clips that were drawn; 0 if they were not
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,175 +92,185 @@ class Difference:
     replicate: Replicate
     sizes: tuple[int, int]
     mean: float
-    same_clips: Spread
-    same_clips_p: float
+    fixed_test_set: ConfidenceInterval
+    fixed_test_set_p: float
     sign_flip_p: float
-    spread: Spread
+    spread: ConfidenceInterval
     p: float
     effect: float
-    errors: Errors
-    groups: int
+    errors: StandardErrors
+    clusters: int
     reason: str  # why there is no interval or no test
 
 
-def mean_of(cells: Sequence[Cell], redrawn: Redrawn) -> Mean:
+def estimate_mean(samples: Sequence[TrialSample], replicates: BootstrapReplicates) -> Mean:
     """Mean of a method, given by the cells of its checkpoints (at least one).
 
     One checkpoint: over its trials. Several: for other checkpoints and other trials (`checkpoints`).
     """
-    made = _mean_of_trials(cells[0]) if len(cells) == 1 else _mean_of_checkpoints(cells)
-    drawn = redrawn.all_of(cells)
-    error = _test_set_error([_replicates(drawn)], groups=drawn[0].groups) if drawn else math.nan
+    made = _mean_of_trials(samples[0]) if len(samples) == 1 else _mean_of_checkpoints(samples)
+    drawn = replicates.all_of(samples)
+    error = _test_set_error([_replicates(drawn)], clusters=drawn[0].clusters) if drawn else math.nan
     if not (drawn and made.spread.known and math.isfinite(error)):
         return made
-    groups = drawn[0].groups
+    clusters = drawn[0].clusters
     return replace(
         made,
-        spread=widened(made.mean, made.spread, [(error, groups)]),
-        errors=replace(made.errors, test_clips=error),
-        groups=groups,
+        spread=add_test_set_variance(made.mean, made.spread, [(error, clusters)]),
+        errors=replace(made.errors, test_set=error),
+        clusters=clusters,
     )
 
 
-def _mean_of_trials(cell: Cell) -> Mean:
-    interval = mean_interval(cell.values)
-    error = interval.sd / math.sqrt(interval.n) if interval.known else math.nan
+def _mean_of_trials(sample: TrialSample) -> Mean:
+    interval = mean_interval(sample.values)
+    error = interval.std / math.sqrt(interval.n) if interval.known else math.nan
     return Mean(
         replicate="trials",
         n=interval.n,
         mean=interval.mean,
-        spread=Spread(low=interval.low, high=interval.high, error=error, degrees=interval.n - 1),
-        errors=Errors(trials=error),
-        groups=0,
+        spread=ConfidenceInterval(low=interval.low, high=interval.high, std_error=error, df=interval.n - 1),
+        errors=StandardErrors(trial=error),
+        clusters=0,
     )
 
 
-def _mean_of_checkpoints(cells: Sequence[Cell]) -> Mean:
-    several = summarise_checkpoints(table_of(cells))
-    of_checkpoints = several.deviation / math.sqrt(several.checkpoints)
-    of_trials = math.sqrt(max(0.0, several.error**2 - of_checkpoints**2)) if several.known else math.nan
+def _mean_of_checkpoints(samples: Sequence[TrialSample]) -> Mean:
+    several = summarise_checkpoints(as_matrix(samples))
+    of_checkpoints = several.std / math.sqrt(several.checkpoints)
+    of_trials = math.sqrt(max(0.0, several.std_error**2 - of_checkpoints**2)) if several.known else math.nan
     return Mean(
-        replicate="checkpoints",
-        n=len(cells),
+        replicate="pretraining seeds",
+        n=len(samples),
         mean=several.mean,
-        spread=Spread(low=several.low, high=several.high, error=several.error, degrees=several.degrees),
-        errors=Errors(checkpoints=of_checkpoints, trials=of_trials),
-        groups=0,
+        spread=ConfidenceInterval(low=several.low, high=several.high, std_error=several.std_error, df=several.df),
+        errors=StandardErrors(pretraining_seed=of_checkpoints, trial=of_trials),
+        clusters=0,
     )
 
 
-def difference(better: Sequence[Cell], than: Sequence[Cell], redrawn: Redrawn) -> Difference | Refused:
+def compare_methods(
+    treatment: Sequence[TrialSample], reference: Sequence[TrialSample], replicates: BootstrapReplicates
+) -> Difference | NotComparable:
     """Compare two methods, each given by the cells of its checkpoints (neither is empty): `better` minus `than`.
 
     One checkpoint on each side: in pairs of trials, or by Welch's test where they are not pairs. Several on a side: the
     checkpoint is the unit (`compare_checkpoints`), in pairs where the seeds are the same and so is the encoder, since
     other networks do not start from like weights.
     """
-    refused = objection([*better, *than])
+    refused = why_not_comparable([*treatment, *reference])
     if refused:
-        return Refused(reason=refused)
-    made = _of_trials(better[0], than[0]) if len(better) == len(than) == 1 else _of_checkpoints(better, than)
-    if isinstance(made, Refused):
+        return NotComparable(reason=refused)
+    made = (
+        _of_trials(treatment[0], reference[0])
+        if len(treatment) == len(reference) == 1
+        else _of_checkpoints(treatment, reference)
+    )
+    if isinstance(made, NotComparable):
         return made
-    error, groups = _drawn_difference(better, than, redrawn)
-    if not made.same_clips.known or not math.isfinite(error):
+    error, clusters = _drawn_difference(treatment, reference, replicates)
+    if not made.fixed_test_set.known or not math.isfinite(error):
         return made
-    spread = widened(made.mean, made.same_clips, [(error, groups)])
-    p = p_of(made.mean, spread, at_least=made.same_clips_p)
+    spread = add_test_set_variance(made.mean, made.fixed_test_set, [(error, clusters)])
+    p = p_value(made.mean, spread, at_least=made.fixed_test_set_p)
     return replace(
         made,
         spread=spread,
         p=p,
         reason="" if math.isfinite(p) else made.reason,
-        errors=replace(made.errors, test_clips=error),
-        groups=groups,
+        errors=replace(made.errors, test_set=error),
+        clusters=clusters,
     )
 
 
-def table_of(cells: Sequence[Cell], *, trials: Sequence[int] = ()) -> np.ndarray:
+def as_matrix(samples: Sequence[TrialSample], *, trials: Sequence[int] = ()) -> np.ndarray:
     """Values as (checkpoints, trials), NaN where a checkpoint lacks a trial; all trials unless some are given."""
-    columns = np.array(trials or sorted({int(trial) for cell in cells for trial in cell.trials}))
-    table = np.full((len(cells), len(columns)), np.nan)
-    for row, cell in zip(table, cells, strict=True):
-        _, to, of = np.intersect1d(columns, cell.trials, assume_unique=True, return_indices=True)
-        row[to] = cell.values[of]
+    columns = np.array(trials or sorted({int(trial) for sample in samples for trial in sample.trials}))
+    table = np.full((len(samples), len(columns)), np.nan)
+    for row, sample in zip(table, samples, strict=True):
+        _, to, of = np.intersect1d(columns, sample.trials, assume_unique=True, return_indices=True)
+        row[to] = sample.values[of]
     return table
 
 
-def common_trials(cells: Sequence[Cell]) -> list[int] | Refused:
+def common_trials(samples: Sequence[TrialSample]) -> list[int] | NotComparable:
     """Trials that all cells have, ascending; refused where there is none or where equal trials have different seeds."""
-    common = sorted(set.intersection(*({int(trial) for trial in cell.trials} for cell in cells)))
+    common = sorted(set.intersection(*({int(trial) for trial in sample.trials} for sample in samples)))
     if not common:
-        return Refused(reason="no trial in common")
-    seeds = {tuple(cell.seeds[np.isin(cell.trials, common)].tolist()) for cell in cells}
+        return NotComparable(reason="no trial in common")
+    seeds = {tuple(sample.seeds[np.isin(sample.trials, common)].tolist()) for sample in samples}
     if len(seeds) > 1:
-        return Refused(reason="equal trials have different seeds, so they are not pairs")
+        return NotComparable(reason="equal trials have different seeds, so they are not pairs")
     return common
 
 
-def _of_trials(better: Cell, than: Cell) -> Difference | Refused:
+def _of_trials(treatment: TrialSample, reference: TrialSample) -> Difference | NotComparable:
     """One checkpoint on each side, on these test clips."""
-    matching = match([better], [than])
-    if isinstance(matching, Refused):
-        return _unpaired(better, than) if matching.unpaired else matching
-    left, right = matching.values([better.values], [than.values])
+    matching = match([treatment], [reference])
+    if isinstance(matching, NotComparable):
+        return _unpaired(treatment, reference) if matching.unpaired else matching
+    left, right = matching.values([treatment.values], [reference.values])
     result = paired(left, right)
     n = result.difference.n
-    error = result.difference.sd / math.sqrt(n) if result.difference.known else math.nan
+    error = result.difference.std / math.sqrt(n) if result.difference.known else math.nan
     return _on_these_clips(
         design="paired",
         replicate="trials",
         sizes=(n, n),
         mean=result.difference.mean,
-        spread=Spread(low=result.difference.low, high=result.difference.high, error=error, degrees=n - 1),
+        spread=ConfidenceInterval(low=result.difference.low, high=result.difference.high, std_error=error, df=n - 1),
         p=result.p,
         sign_flip_p=result.p_sign_flip,
         effect=result.effect,
-        errors=Errors(trials=error),
+        errors=StandardErrors(trial=error),
         why=too_few(n, of="trials"),
     )
 
 
-def _unpaired(better: Cell, than: Cell) -> Difference:
-    result = welch(better.values, than.values)
+def _unpaired(treatment: TrialSample, reference: TrialSample) -> Difference:
+    result = welch(treatment.values, reference.values)
     known = result.difference.known
-    error = math.sqrt(sum(cell.values.var(ddof=1) / len(cell.values) for cell in (better, than))) if known else math.nan
-    degrees = result.degrees if math.isfinite(result.degrees) else float(sum(result.n) - 2)  # both sides without spread
+    error = (
+        math.sqrt(sum(sample.values.var(ddof=1) / len(sample.values) for sample in (treatment, reference)))
+        if known
+        else math.nan
+    )
+    df = result.df if math.isfinite(result.df) else float(sum(result.n) - 2)  # both sides without spread
     return _on_these_clips(
         design="unpaired",
         replicate="trials",
         sizes=result.n,
         mean=result.difference.mean,
-        spread=Spread(low=result.difference.low, high=result.difference.high, error=error, degrees=degrees),
+        spread=ConfidenceInterval(low=result.difference.low, high=result.difference.high, std_error=error, df=df),
         p=result.p,
         sign_flip_p=math.nan,
         effect=result.effect,
-        errors=Errors(trials=error),
+        errors=StandardErrors(trial=error),
         why=too_few(min(result.n), of="trials"),
     )
 
 
-def _of_checkpoints(better: Sequence[Cell], than: Sequence[Cell]) -> Difference | Refused:
+def _of_checkpoints(treatment: Sequence[TrialSample], reference: Sequence[TrialSample]) -> Difference | NotComparable:
     """Several checkpoints on a side, on these test clips."""
-    trials = common_trials([*better, *than])
-    if isinstance(trials, Refused):
+    trials = common_trials([*treatment, *reference])
+    if isinstance(trials, NotComparable):
         return trials
-    pairs, left, right = in_pairs(better, than)
-    tables = [table_of(side, trials=trials) for side in (left, right)]
+    pairs, left, right = pair_by_seed(treatment, reference)
+    tables = [as_matrix(side, trials=trials) for side in (left, right)]
     result = compare_checkpoints(*tables, pairs=pairs)
     means = [table.mean(axis=1) for table in tables]
     one_against_several = min(result.checkpoints) == 1
-    few = too_few(min(size for size in result.checkpoints if size > 1), of="checkpoints")
+    few = too_few(min(size for size in result.checkpoints if size > 1), of="pretraining seeds")
     return _on_these_clips(
         design="paired" if pairs else "unpaired",
-        replicate="checkpoints",
+        replicate="pretraining seeds",
         sizes=result.checkpoints,
         mean=result.mean,
-        spread=Spread(low=result.low, high=result.high, error=result.error, degrees=result.degrees),
+        spread=ConfidenceInterval(low=result.low, high=result.high, std_error=result.std_error, df=result.df),
         p=result.p,
         sign_flip_p=sign_flip(means[0] - means[1]) if pairs or one_against_several else math.nan,
         effect=result.effect,
-        errors=Errors(checkpoints=result.checkpoint_error, trials=result.trial_error),
+        errors=StandardErrors(pretraining_seed=result.se_pretraining_seed, trial=result.se_trial),
         why=few or too_few(len(trials), of="trials"),
     )
 
@@ -271,11 +281,11 @@ def _on_these_clips(
     replicate: Replicate,
     sizes: tuple[int, int],
     mean: float,
-    spread: Spread,
+    spread: ConfidenceInterval,
     p: float,
     sign_flip_p: float,
     effect: float,
-    errors: Errors,
+    errors: StandardErrors,
     why: Objection | None,
 ) -> Difference:
     untested = "" if math.isfinite(p) else f"the difference is the same in all {replicate}: no test"
@@ -284,98 +294,104 @@ def _on_these_clips(
         replicate=replicate,
         sizes=sizes,
         mean=mean,
-        same_clips=spread,
-        same_clips_p=p,
+        fixed_test_set=spread,
+        fixed_test_set_p=p,
         sign_flip_p=sign_flip_p,
         spread=spread,
         p=p,
         effect=effect,
         errors=errors,
-        groups=0,
+        clusters=0,
         reason=why.reason if why else untested,
     )
 
 
-def in_pairs(better: Sequence[Cell], than: Sequence[Cell]) -> tuple[bool, list[Cell], list[Cell]]:
+def pair_by_seed(
+    treatment: Sequence[TrialSample], reference: Sequence[TrialSample]
+) -> tuple[bool, list[TrialSample], list[TrialSample]]:
     """Whether the checkpoints of two methods are pairs, and both sides with their pairs in step."""
-    left, right = (sorted(side, key=lambda cell: int(cell.pretrain_seed)) for side in (better, than))
-    seeds = [[cell.pretrain_seed for cell in side] for side in (left, right)]
-    encoders = {cell.encoder for cell in (*left, *right)}
+    left, right = (sorted(side, key=lambda sample: int(sample.pretrain_seed)) for side in (treatment, reference))
+    seeds = [[sample.pretrain_seed for sample in side] for side in (left, right)]
+    encoders = {sample.encoder for sample in (*left, *right)}
     return seeds[0] == seeds[1] and len(left) > 1 and len(encoders) == 1, left, right
 
 
 # --- other test clips -----------------------------------------------------------------------------------------------
 
 
-def _drawn_difference(better: Sequence[Cell], than: Sequence[Cell], redrawn: Redrawn) -> tuple[float, int]:
-    """Standard error of a difference due to the test clips, and the number of their groups; NaN where not known."""
-    pairs, *sides = in_pairs(better, than)
-    left, right = (redrawn.all_of(side) for side in sides)
-    if left is None or right is None or len({made.drawn for side in (left, right) for made in side}) > 1:
+def _drawn_difference(
+    treatment: Sequence[TrialSample], reference: Sequence[TrialSample], replicates: BootstrapReplicates
+) -> tuple[float, int]:
+    """Standard error of a difference due to the test clips, and the number of their clusters; NaN where not known."""
+    pairs, *sides = pair_by_seed(treatment, reference)
+    left, right = (replicates.all_of(side) for side in sides)
+    if left is None or right is None or len({made.resample_id for side in (left, right) for made in side}) > 1:
         return math.nan, 0
-    groups = left[0].groups
+    clusters = left[0].clusters
     if len(left) == len(right) == 1:
         matching = match(*sides)
-        if not isinstance(matching, Refused):
+        if not isinstance(matching, NotComparable):
             (pair,) = matching.pairs
             of_pairs = cluster_bootstrap.difference(
                 _of_rows(left[0], pair.left_rows), _of_rows(right[0], pair.right_rows)
             )
-            return cluster_bootstrap.combine(of_pairs).test_set_error, groups
-    replicates = [_replicates(side) for side in (left, right)]
+            return cluster_bootstrap.combine(of_pairs).se_test_set, clusters
+    rows = [_replicates(side) for side in (left, right)]
     if pairs:  # what a clip does to both of a pair alike cancels in each pair
-        replicates = [replicates[0] - replicates[1]]
-    return _test_set_error(replicates, groups=groups), groups
+        rows = [rows[0] - rows[1]]
+    return _test_set_error(rows, clusters=clusters), clusters
 
 
 def _of_rows(made: Bootstrap, rows: np.ndarray) -> Bootstrap:
-    return replace(made, values=made.values[rows], resampled=made.resampled[rows])
+    return replace(made, values=made.values[rows], replicates=made.replicates[rows])
 
 
 def _replicates(checkpoints: Sequence[Bootstrap]) -> np.ndarray:
     """On each resample, the trials of one checkpoint or the means of several: (replicates, resamples)."""
     if len(checkpoints) == 1:
-        return checkpoints[0].resampled
-    return np.stack([each.resampled.mean(axis=0) for each in checkpoints])
+        return checkpoints[0].replicates
+    return np.stack([each.replicates.mean(axis=0) for each in checkpoints])
 
 
-def _test_set_error(rows: Sequence[np.ndarray], *, groups: int) -> float:
+def _test_set_error(rows: Sequence[np.ndarray], *, clusters: int) -> float:
     """Standard error, due to the test clips, of a mean (one side) or of a difference of two that are no pairs.
 
     The replicates of a side, (replicates, resamples) each, share what the clips do to it. What a clip does to one of
     them alone is in the spread between them already.
     """
     defined = np.isfinite(np.concatenate(rows)).all(axis=0)
-    if groups < FEWEST or min(map(len, rows)) < 2 or (~defined).mean() > UNDEFINED_AT_MOST:
+    if clusters < MIN_REPLICATES or min(map(len, rows)) < 2 or (~defined).mean() > UNDEFINED_AT_MOST:
         return math.nan
     kept = [each[:, defined] for each in rows]
     variance = sum(shared_variance(each) for each in kept)
     if len(kept) > 1:
         variance -= 2 * float(np.cov(kept[0].mean(axis=0), kept[1].mean(axis=0))[0, 1])
-    return math.sqrt(max(0.0, variance) * groups / (groups - 1))
+    return math.sqrt(max(0.0, variance) * clusters / (clusters - 1))
 
 
-def widened(mean: float, same_clips: Spread, test_sets: Sequence[tuple[float, int]]) -> Spread:
-    """Interval for other test clips too; each test set adds its standard error, known from a number of groups.
+def add_test_set_variance(
+    mean: float, fixed_test_set: ConfidenceInterval, test_sets: Sequence[tuple[float, int]]
+) -> ConfidenceInterval:
+    """Interval for other test clips too; each test set adds its standard error, known from a number of clusters.
 
     Variances add, degrees of freedom by Satterthwaite. The interval is never narrower than the one on the same clips,
     which with three or four trials Satterthwaite's degrees of freedom would allow.
     """
-    variances = [same_clips.error**2, *(error**2 for error, _ in test_sets)]
+    variances = [fixed_test_set.std_error**2, *(error**2 for error, _ in test_sets)]
     error = math.sqrt(sum(variances))
-    degrees = satterthwaite(variances, [same_clips.degrees, *(groups - 1 for _, groups in test_sets)])
-    half_width = t_quantile(degrees, LEVEL) * error if error else 0.0
-    return Spread(
-        low=min(mean - half_width, same_clips.low),
-        high=max(mean + half_width, same_clips.high),
-        error=error,
-        degrees=degrees,
+    df = satterthwaite(variances, [fixed_test_set.df, *(clusters - 1 for _, clusters in test_sets)])
+    half_width = t_quantile(df, CONFIDENCE_LEVEL) * error if error else 0.0
+    return ConfidenceInterval(
+        low=min(mean - half_width, fixed_test_set.low),
+        high=max(mean + half_width, fixed_test_set.high),
+        std_error=error,
+        df=df,
     )
 
 
-def p_of(mean: float, spread: Spread, *, at_least: float) -> float:
+def p_value(mean: float, spread: ConfidenceInterval, *, at_least: float) -> float:
     """Two-sided p of a t test, not below that on the same clips, for the same reason as the interval's."""
-    if spread.error <= NO_SPREAD:
+    if spread.std_error <= ZERO_VARIANCE:
         return at_least
-    p = p_of_mean(mean, error=spread.error, degrees=spread.degrees)
+    p = p_of_mean(mean, error=spread.std_error, df=spread.df)
     return max(p, at_least) if math.isfinite(at_least) else p

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from workflow_scripts.statistics.inference.confidence_intervals import FEWEST
+from workflow_scripts.statistics.inference.confidence_intervals import MIN_REPLICATES
 
 Action = Literal["refuse", "mark"]
 NOT_BLOCKS = {
@@ -43,11 +43,12 @@ def one_checkpoint(checkpoints: int) -> Objection | None:
     return Objection(action="mark", reason="about this checkpoint, not the method: one pre-training seed")
 
 
-def too_few(n: int, *, of: Literal["trials", "checkpoints", "groups"]) -> Objection | None:
+def too_few(n: int, *, of: Literal["trials", "pretraining seeds", "clusters"]) -> Objection | None:
     """Refuse an interval from fewer than three values."""
-    if n >= FEWEST:
+    if n >= MIN_REPLICATES:
         return None
-    return Objection(action="refuse", reason=f"{n} {of if n != 1 else of[:-1]}: no interval from fewer than three")
+    unit = of.replace("pretraining", "pre-training")
+    return Objection(action="refuse", reason=f"{n} {unit if n != 1 else unit[:-1]}: no interval from fewer than three")
 
 
 def other_data(left: str, right: str) -> Objection | None:

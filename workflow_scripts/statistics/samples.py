@@ -19,11 +19,11 @@ from workflow_scripts.statistics import guards
 from workflow_scripts.statistics.failure_reasons import why_missing
 from workflow_scripts.statistics.inference.confidence_intervals import Interval, mean_interval
 
-Replicate = Literal["trials", "checkpoints"]
+Replicate = Literal["trials", "pretraining seeds"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class TrialSample:
     """The trials of one metric in one cell, by ascending trial."""
 
     key: tuple[str, ...]
@@ -53,19 +53,19 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Refused:
+class NotComparable:
     """Why two sets of cells cannot be compared in pairs; `unpaired` says that they can be as separate samples."""
 
     reason: str
     unpaired: bool = False
 
 
-class Cells:
+class TrialSamples:
     """Look-up of the measured cells."""
 
     def __init__(self, trials: pd.DataFrame) -> None:
         """Index `trials`, the tidy table as `trials.gather` sorts it."""
-        self._cells = {(cell.key, cell.metric): cell for cell in _cells(trials)}
+        self._cells = {(sample.key, sample.metric): sample for sample in _cells(trials)}
         self._metrics: dict[tuple[str, ...], list[str]] = {}
         for key, metric in self._cells:
             self._metrics.setdefault(key, []).append(metric)
@@ -74,27 +74,27 @@ class Cells:
         """Metrics a cell was measured with, sorted; empty if it was not run."""
         return sorted(self._metrics.get(evaluation.key, []))
 
-    def get(self, evaluation: Evaluation, metric: str) -> Cell | None:
+    def get(self, evaluation: Evaluation, metric: str) -> TrialSample | None:
         """The cell's trials, or None where there are none."""
         return self._cells.get((evaluation.key, metric))
 
     def reason_missing(self, evaluation: Evaluation, metric: str) -> str:
         """Why `get` gives no usable trials; empty when it does."""
-        cell = self.get(evaluation, metric)
-        if cell is None:
+        sample = self.get(evaluation, metric)
+        if sample is None:
             return f"{metric} not measured" if self.metrics(evaluation) else why_missing(evaluation)
-        undefined = int((~np.isfinite(cell.values)).sum())
-        return f"{metric} undefined in {undefined} of {len(cell.values)} trials" if undefined else ""
+        undefined = int((~np.isfinite(sample.values)).sum())
+        return f"{metric} undefined in {undefined} of {len(sample.values)} trials" if undefined else ""
 
 
-def _cells(trials: pd.DataFrame) -> Iterator[Cell]:
+def _cells(trials: pd.DataFrame) -> Iterator[TrialSample]:
     """Every cell and metric; columns are taken apart once, since thousands of small tables would take minutes."""
     names = ("metric", "trial", "seed", "value", "test_clips", "quarantined", "source", "data")
     columns = {name: trials[name].to_numpy() for name in names}
     keys = list(zip(*(trials[factor].astype(str).tolist() for factor in FACTORS), strict=True))
     for rows in trials.groupby([*FACTORS, "metric"], sort=False).indices.values():
         first = rows[0]
-        yield Cell(
+        yield TrialSample(
             key=keys[first],
             metric=str(columns["metric"][first]),
             trials=columns["trial"][rows],
@@ -107,11 +107,11 @@ def _cells(trials: pd.DataFrame) -> Iterator[Cell]:
         )
 
 
-def summarise(cells: Sequence[Cell]) -> tuple[Replicate, Interval]:
+def summarise(samples: Sequence[TrialSample]) -> tuple[Replicate, Interval]:
     """Mean and interval over the trials of one checkpoint, or over the means of several; `cells` is not empty."""
-    if len(cells) == 1:
-        return "trials", mean_interval(cells[0].values)
-    return "checkpoints", mean_interval([cell.values.mean() for cell in cells])
+    if len(samples) == 1:
+        return "trials", mean_interval(samples[0].values)
+    return "pretraining seeds", mean_interval([sample.values.mean() for sample in samples])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,67 +143,67 @@ class Matching:
         return np.stack([one.mean(axis=0) for one, _ in matched]), np.stack([two.mean(axis=0) for _, two in matched])
 
 
-def objection(cells: Sequence[Cell]) -> str:
+def why_not_comparable(samples: Sequence[TrialSample]) -> str:
     """Why these cells must not stand in one comparison, whatever its kind; empty if they may."""
-    for other in cells[1:]:
+    for other in samples[1:]:
         found = (
-            guards.other_source(cells[0].source, other.source)
-            or guards.other_quarantine(cells[0].quarantined, other.quarantined)
-            or guards.other_data(cells[0].data, other.data)
+            guards.other_source(samples[0].source, other.source)
+            or guards.other_quarantine(samples[0].quarantined, other.quarantined)
+            or guards.other_data(samples[0].data, other.data)
         )
         if found:
             return found.reason
     return ""
 
 
-def fewest_checkpoints(*sides: Sequence[Cell]) -> int:
+def fewest_checkpoints(*sides: Sequence[TrialSample]) -> int:
     """Checkpoints of the pre-trained side that has fewest, on which a statement about all sides rests; 0 without."""
-    counts = (sum(cell.pretrained for cell in side) for side in sides)
+    counts = (sum(sample.pretrained for sample in side) for side in sides)
     return min(filter(None, counts), default=0)
 
 
-def match(better: Sequence[Cell], than: Sequence[Cell]) -> Matching | Refused:
+def match(treatment: Sequence[TrialSample], reference: Sequence[TrialSample]) -> Matching | NotComparable:
     """Find the pairs of two methods, each given by the cells of its checkpoints (neither is empty).
 
     One checkpoint on each side: paired by trial. Several: the mean difference of each pair of checkpoints is one value;
     a single cell is paired with all of them, two sets are paired by pre-training seed.
     """
-    numbers = _pairs(better, than)
-    if isinstance(numbers, Refused):
+    numbers = _pairs(treatment, reference)
+    if isinstance(numbers, NotComparable):
         return numbers
     pairs: list[Pair] = []
     for left, right in numbers:
-        rows = _common(better[left], than[right])
-        if isinstance(rows, Refused):
+        rows = _common(treatment[left], reference[right])
+        if isinstance(rows, NotComparable):
             return rows
         pairs.append(Pair(left=left, right=right, left_rows=rows[0], right_rows=rows[1]))
     if len(pairs) == 1:
-        names = tuple(str(trial) for trial in better[0].trials[pairs[0].left_rows])
+        names = tuple(str(trial) for trial in treatment[0].trials[pairs[0].left_rows])
         return Matching(replicate="trials", names=names, pairs=tuple(pairs))
-    names = tuple(f"{better[pair.left].pretrain_seed} and {than[pair.right].pretrain_seed}" for pair in pairs)
-    return Matching(replicate="checkpoints", names=names, pairs=tuple(pairs))
+    names = tuple(f"{treatment[pair.left].pretrain_seed} and {reference[pair.right].pretrain_seed}" for pair in pairs)
+    return Matching(replicate="pretraining seeds", names=names, pairs=tuple(pairs))
 
 
-def _pairs(better: Sequence[Cell], than: Sequence[Cell]) -> list[tuple[int, int]] | Refused:
-    if len(better) == 1 or len(than) == 1:
-        return [(left, right) for left in range(len(better)) for right in range(len(than))]
-    right_of = {cell.pretrain_seed: number for number, cell in enumerate(than)}
-    if len(better) != len(than) or {cell.pretrain_seed for cell in better} != set(right_of):
-        reason = f"{len(better)} and {len(than)} checkpoints that do not share their pre-training seeds"
-        return Refused(reason=reason, unpaired=True)
-    return [(number, right_of[cell.pretrain_seed]) for number, cell in enumerate(better)]
+def _pairs(treatment: Sequence[TrialSample], reference: Sequence[TrialSample]) -> list[tuple[int, int]] | NotComparable:
+    if len(treatment) == 1 or len(reference) == 1:
+        return [(left, right) for left in range(len(treatment)) for right in range(len(reference))]
+    right_of = {sample.pretrain_seed: number for number, sample in enumerate(reference)}
+    if len(treatment) != len(reference) or {sample.pretrain_seed for sample in treatment} != set(right_of):
+        reason = f"{len(treatment)} and {len(reference)} checkpoints that do not share their pre-training seeds"
+        return NotComparable(reason=reason, unpaired=True)
+    return [(number, right_of[sample.pretrain_seed]) for number, sample in enumerate(treatment)]
 
 
-def _common(left: Cell, right: Cell) -> tuple[np.ndarray, np.ndarray] | Refused:
+def _common(left: TrialSample, right: TrialSample) -> tuple[np.ndarray, np.ndarray] | NotComparable:
     """Places of the trials both cells have, in the same order."""
-    objected = objection([left, right])
+    objected = why_not_comparable([left, right])
     if objected:
-        return Refused(reason=objected)
+        return NotComparable(reason=objected)
     common, in_left, in_right = np.intersect1d(left.trials, right.trials, assume_unique=True, return_indices=True)
     if not len(common):
-        return Refused(reason="no trial in common", unpaired=True)
+        return NotComparable(reason="no trial in common", unpaired=True)
     if (left.seeds[in_left] != right.seeds[in_right]).any():
-        return Refused(reason="equal trials have different seeds, so they are not pairs", unpaired=True)
+        return NotComparable(reason="equal trials have different seeds, so they are not pairs", unpaired=True)
     return in_left, in_right
 
 

@@ -20,7 +20,7 @@ def test_agrees_with_scipy(values: list[float], level: float) -> None:
     expected = stats.ttest_1samp(values, 0).confidence_interval(level)
     assert interval.low == pytest.approx(expected.low, abs=1e-10)
     assert interval.high == pytest.approx(expected.high, abs=1e-10)
-    assert interval.sd == pytest.approx(stats.tstd(values), abs=1e-10)
+    assert interval.std == pytest.approx(stats.tstd(values), abs=1e-10)
 
 
 @settings(deadline=None, max_examples=25)
@@ -42,7 +42,7 @@ def test_fewer_than_three_values_give_no_interval(values: list[float]) -> None:
 def test_two_values_still_have_a_mean_and_a_deviation() -> None:
     interval = mean_interval([0.4, 0.6])
     assert interval.mean == pytest.approx(0.5)
-    assert interval.sd == pytest.approx(np.sqrt(0.02))
+    assert interval.std == pytest.approx(np.sqrt(0.02))
 
 
 def test_an_undefined_value_gives_no_interval() -> None:
@@ -71,8 +71,8 @@ def test_many_samples_at_once_are_each_as_alone(seed: int, n: int) -> None:
     assert len(made) == 4
     for number, row in enumerate(values):
         assert np.array_equal(
-            [getattr(made[number], name) for name in ("n", "mean", "sd", "low", "high")],
-            [getattr(mean_interval(row), name) for name in ("n", "mean", "sd", "low", "high")],
+            [getattr(made[number], name) for name in ("n", "mean", "std", "low", "high")],
+            [getattr(mean_interval(row), name) for name in ("n", "mean", "std", "low", "high")],
             equal_nan=True,
         )
     assert [made[number].known for number in range(4)] == [n >= 3, False, False, n >= 3]

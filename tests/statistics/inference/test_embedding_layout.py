@@ -24,7 +24,7 @@ def test_the_same_vectors_give_the_same_places() -> None:
 
 
 @settings(deadline=None, max_examples=25)
-@given(wanted=st.floats(1, 100), points=st.integers(embedding_layout.FEWEST, 10_000))
+@given(wanted=st.floats(1, 100), points=st.integers(embedding_layout.MIN_POINTS, 10_000))
 def test_the_perplexity_leaves_three_times_as_many_neighbours(wanted: float, points: int) -> None:
     usable = embedding_layout.usable_perplexity(wanted, points)
     assert usable <= wanted

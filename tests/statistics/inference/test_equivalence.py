@@ -79,7 +79,7 @@ def test_values_without_spread_are_judged_by_their_difference(ours: float, verdi
 
 
 def test_an_error_of_several_parts_can_be_given() -> None:
-    made = tost(0.01, standard_error=0.02, degrees=math.inf, margin=0.05)
+    made = tost(0.01, standard_error=0.02, df=math.inf, margin=0.05)
     assert made.high - made.low == pytest.approx(2 * 1.6448536269514722 * 0.02)
     assert made.verdict == "equivalent"
 

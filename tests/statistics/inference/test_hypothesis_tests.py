@@ -142,14 +142,14 @@ def test_flips_do_not_depend_on_the_unit_nor_on_the_side(values: list[tuple[floa
 
 
 def test_many_comparisons_at_once_are_each_as_alone() -> None:
-    better, than = np.random.default_rng(1).normal(size=(2, 5, 6))
-    than[1] = better[1]
-    than[2] = better[2] - 0.25
-    better[3, 0] = np.nan
-    made = paired_rows(better, than)
+    treatment, reference = np.random.default_rng(1).normal(size=(2, 5, 6))
+    reference[1] = treatment[1]
+    reference[2] = treatment[2] - 0.25
+    treatment[3, 0] = np.nan
+    made = paired_rows(treatment, reference)
     assert len(made) == 5
     for number in range(5):
-        assert repr(made[number]) == repr(paired(better[number], than[number]))
+        assert repr(made[number]) == repr(paired(treatment[number], reference[number]))
     assert made.p[1] == made.p_sign_flip[1] == 1
     assert np.flatnonzero(np.isnan(made.p)).tolist() == [2, 3]
 
@@ -163,7 +163,7 @@ def test_welch_agrees_with_scipy(left: list[float], right: list[float]) -> None:
     made, expected = welch(left, right), stats.ttest_ind(left, right, equal_var=False)
     interval = expected.confidence_interval(0.95)
     assert made.p == pytest.approx(expected.pvalue, abs=1e-10)
-    assert made.degrees == pytest.approx(expected.df, rel=1e-10)
+    assert made.df == pytest.approx(expected.df, rel=1e-10)
     assert made.difference.low == pytest.approx(interval.low, abs=1e-10)
     assert made.difference.high == pytest.approx(interval.high, abs=1e-10)
     assert made.n == (len(left), len(right))

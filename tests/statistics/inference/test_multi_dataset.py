@@ -24,7 +24,7 @@ def test_the_mean_of_two_sets_is_tested_as_welch_tests_a_sum() -> None:
     interval = expected.confidence_interval(0.95)
     assert made.mean == pytest.approx((left.mean() + right.mean()) / 2)
     assert made.p == pytest.approx(expected.pvalue, abs=1e-10)
-    assert made.degrees == pytest.approx(expected.df, rel=1e-10)
+    assert made.df == pytest.approx(expected.df, rel=1e-10)
     assert (made.low, made.high) == pytest.approx((interval.low / 2, interval.high / 2), abs=1e-10)
     assert made.sets == 2
 

@@ -44,10 +44,12 @@ def test_the_deviations_are_those_of_the_analysis_of_variance(seed: int) -> None
     squares = anova_lm(ols("value ~ C(checkpoint) + C(trial)", frame).fit())["mean_sq"]
     made = summarise_checkpoints(values)
     assert made.solution == "balanced"
-    assert made.rest_sd**2 == pytest.approx(squares["Residual"], rel=1e-10)
-    assert made.checkpoint_sd**2 == pytest.approx((squares["C(checkpoint)"] - squares["Residual"]) / 6, rel=1e-10)
-    assert made.trial_sd**2 == pytest.approx((squares["C(trial)"] - squares["Residual"]) / 4, rel=1e-10)
-    assert made.error**2 == pytest.approx(
+    assert made.residual_std**2 == pytest.approx(squares["Residual"], rel=1e-10)
+    assert made.pretraining_seed_std**2 == pytest.approx(
+        (squares["C(checkpoint)"] - squares["Residual"]) / 6, rel=1e-10
+    )
+    assert made.trial_std**2 == pytest.approx((squares["C(trial)"] - squares["Residual"]) / 4, rel=1e-10)
+    assert made.std_error**2 == pytest.approx(
         (squares["C(checkpoint)"] + squares["C(trial)"] - squares["Residual"]) / 24, rel=1e-10
     )
     assert made.mean == pytest.approx(values.mean())
@@ -59,10 +61,10 @@ def test_the_exact_solution_is_where_the_mixed_model_of_statsmodels_ends(seed: i
     scale = values.std()
     made, fit = summarise_checkpoints(values), crossed((values - values.mean()) / scale).fit(reml=True)
     # its optimiser stops within 1e-4 of the maximum
-    assert scale * fit.bse_fe[0] == pytest.approx(made.error, rel=1e-3)
-    expected = np.array([made.checkpoint_sd**2, made.trial_sd**2, made.rest_sd**2])
+    assert scale * fit.bse_fe[0] == pytest.approx(made.std_error, rel=1e-3)
+    expected = np.array([made.pretraining_seed_std**2, made.trial_std**2, made.residual_std**2])
     assert scale**2 * np.array([*fit.vcomp, fit.scale]) == pytest.approx(expected, rel=1e-3)
-    assert made.deviation**2 == pytest.approx(values.mean(axis=1).var(ddof=1), rel=1e-10)
+    assert made.std**2 == pytest.approx(values.mean(axis=1).var(ddof=1), rel=1e-10)
 
 
 def test_an_incomplete_table_is_fitted_and_comes_near_the_complete_one() -> None:
@@ -72,9 +74,9 @@ def test_an_incomplete_table_is_fitted_and_comes_near_the_complete_one() -> None
     whole, made = summarise_checkpoints(values), summarise_checkpoints(holes)
     assert (whole.solution, made.solution) == ("balanced", "mixed model")
     assert made.mean == pytest.approx(whole.mean, abs=0.002)
-    assert made.error == pytest.approx(whole.error, rel=0.1)
-    assert made.degrees == pytest.approx(whole.degrees, rel=0.1)
-    assert made.checkpoint_sd == pytest.approx(whole.checkpoint_sd, rel=0.1)
+    assert made.std_error == pytest.approx(whole.std_error, rel=0.1)
+    assert made.df == pytest.approx(whole.df, rel=0.1)
+    assert made.pretraining_seed_std == pytest.approx(whole.pretraining_seed_std, rel=0.1)
 
 
 def test_a_fit_of_a_nearly_complete_table_is_nearly_the_exact_solution() -> None:
@@ -119,14 +121,14 @@ def test_more_trials_do_not_make_up_for_few_checkpoints() -> None:
     random = np.random.default_rng(0)
     checkpoint = 0.05 * np.array([[-1], [0.2], [0.8]])
     few, many = (0.5 + checkpoint + 0.001 * random.normal(size=(3, trials)) for trials in (10, 1000))
-    assert summarise_checkpoints(many).error == pytest.approx(summarise_checkpoints(few).error, rel=0.02)
+    assert summarise_checkpoints(many).std_error == pytest.approx(summarise_checkpoints(few).std_error, rel=0.02)
 
 
 @settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 10**6), trials=st.integers(3, 12))
 def test_one_checkpoint_on_each_side_is_the_paired_test_of_trials(seed: int, trials: int) -> None:
-    better, than = table(seed, 1, trials), table(seed + 1, 1, trials)
-    made, expected = compare_checkpoints(better, than), paired(better[0], than[0])
+    treatment, reference = table(seed, 1, trials), table(seed + 1, 1, trials)
+    made, expected = compare_checkpoints(treatment, reference), paired(treatment[0], reference[0])
     assert made.p == pytest.approx(expected.p, abs=1e-10)
     assert (made.low, made.high) == pytest.approx((expected.difference.low, expected.difference.high), abs=1e-10)
     assert math.isnan(made.effect)
@@ -137,21 +139,21 @@ def test_one_checkpoint_on_each_side_is_the_paired_test_of_trials(seed: int, tri
 def test_methods_that_differ_alike_in_every_trial_are_compared_by_welch_on_checkpoints(seed: int) -> None:
     random = np.random.default_rng(seed)
     trial = random.normal(size=(1, 8))
-    better, than = (random.normal(size=(size, 1)) + trial for size in (3, 5))
-    made, expected = compare_checkpoints(better, than), welch(better.mean(axis=1), than.mean(axis=1))
+    treatment, reference = (random.normal(size=(size, 1)) + trial for size in (3, 5))
+    made, expected = compare_checkpoints(treatment, reference), welch(treatment.mean(axis=1), reference.mean(axis=1))
     assert made.p == pytest.approx(expected.p, abs=1e-10)
     assert made.low == pytest.approx(expected.difference.low, abs=1e-9)
     assert made.effect == pytest.approx(expected.effect)
-    assert made.trial_error == pytest.approx(0, abs=1e-8)
+    assert made.se_trial == pytest.approx(0, abs=1e-8)
 
 
 def test_pairs_of_checkpoints_that_resemble_one_another_are_worth_pairing() -> None:
     random = np.random.default_rng(0)
     seed, trial = random.normal(size=(5, 1)), random.normal(size=(1, 10))
-    better = seed + trial + 0.5 + 0.1 * random.normal(size=(5, 1))
-    than = seed + trial + 0.1 * random.normal(size=(5, 1))
-    made, unpaired = compare_checkpoints(better, than, pairs=True), compare_checkpoints(better, than)
-    expected = stats.ttest_rel(better.mean(axis=1), than.mean(axis=1))
+    treatment = seed + trial + 0.5 + 0.1 * random.normal(size=(5, 1))
+    reference = seed + trial + 0.1 * random.normal(size=(5, 1))
+    made, unpaired = compare_checkpoints(treatment, reference, pairs=True), compare_checkpoints(treatment, reference)
+    expected = stats.ttest_rel(treatment.mean(axis=1), reference.mean(axis=1))
     assert made.p == pytest.approx(expected.pvalue, abs=1e-8)
     assert made.p < 0.01 < unpaired.p
 
@@ -159,19 +161,19 @@ def test_pairs_of_checkpoints_that_resemble_one_another_are_worth_pairing() -> N
 @settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 10**6), sizes=st.sampled_from([(3, 3), (5, 1), (4, 6)]))
 def test_swapping_the_sides_changes_only_the_sign(seed: int, sizes: tuple[int, int]) -> None:
-    better, than = (table(seed + number, size) for number, size in enumerate(sizes))
-    forth, back = compare_checkpoints(better, than), compare_checkpoints(than, better)
+    treatment, reference = (table(seed + number, size) for number, size in enumerate(sizes))
+    forth, back = compare_checkpoints(treatment, reference), compare_checkpoints(reference, treatment)
     assert back.p == pytest.approx(forth.p, abs=1e-12)
     assert (back.low, back.high) == pytest.approx((-forth.high, -forth.low))
-    assert forth.error**2 == pytest.approx(forth.checkpoint_error**2 + forth.trial_error**2)
+    assert forth.std_error**2 == pytest.approx(forth.se_pretraining_seed**2 + forth.se_trial**2)
 
 
 def test_a_trial_that_one_checkpoint_lacks_is_left_out_of_a_comparison() -> None:
-    better, than = table(0), table(1)
-    better[2, 4] = math.nan
-    made = compare_checkpoints(better, than)
+    treatment, reference = table(0), table(1)
+    treatment[2, 4] = math.nan
+    made = compare_checkpoints(treatment, reference)
     kept = np.delete(np.arange(10), 4)
-    assert made == compare_checkpoints(better[:, kept], than[:, kept])
+    assert made == compare_checkpoints(treatment[:, kept], reference[:, kept])
     assert made.trials == 9
 
 
@@ -200,14 +202,14 @@ def test_tables_that_do_not_match_are_refused() -> None:
 
 
 def test_a_decomposition_says_what_it_cannot_tell() -> None:
-    parts = {each.name: each for each in decompose(table(0), subsets=range(10), test_set_error=0.01)}
+    parts = {each.name: each for each in decompose(table(0), subsets=range(10), se_test_set=0.01)}
     made = summarise_checkpoints(table(0))
-    assert (parts["checkpoint"].sd, parts["trial"].sd, parts["rest"].sd) == (
-        made.checkpoint_sd,
-        made.trial_sd,
-        made.rest_sd,
+    assert (parts["checkpoint"].std, parts["trial"].std, parts["rest"].std) == (
+        made.pretraining_seed_std,
+        made.trial_std,
+        made.residual_std,
     )
-    assert parts["test clips"].sd == 0.01
+    assert parts["test clips"].std == 0.01
     assert parts["label subset"].reason == "a trial fixes its label subset: held by trial"
     assert [name for name, each in parts.items() if not each.identified] == ["label subset"]
 
@@ -216,11 +218,11 @@ def test_a_decomposition_says_what_it_cannot_tell() -> None:
 def test_one_checkpoint_on_all_labels_shows_only_the_spread_of_its_trials(subsets: list[str] | None) -> None:
     values = table(0, 1)
     parts = {each.name: each for each in decompose(values, subsets=subsets)}
-    assert parts["trial"].sd == pytest.approx(values.std(ddof=1))
+    assert parts["trial"].std == pytest.approx(values.std(ddof=1))
     assert [name for name, each in parts.items() if each.identified] == ["trial"]
     assert "one checkpoint" in parts["checkpoint"].reason
     assert "not varied" in parts["label subset"].reason
-    assert all(math.isnan(each.sd) for each in parts.values() if not each.identified)
+    assert all(math.isnan(each.std) for each in parts.values() if not each.identified)
 
 
 def test_one_trial_of_several_checkpoints_decomposes_nothing() -> None:

@@ -23,7 +23,7 @@ from workflow_scripts.networks.sizes.spectrogram import sample_count
 from workflow_scripts.planning.manifest import Manifest
 from workflow_scripts.report import reproduction_table as reproduction
 from workflow_scripts.statistics.reproduction.table import reproduction_table
-from workflow_scripts.statistics.samples import Cells
+from workflow_scripts.statistics.samples import TrialSamples
 from workflow_scripts.statistics.trials import gather
 
 #: published rows that carry a number and one that carries a claim
@@ -37,7 +37,7 @@ def lines(results: Results, statement: dict[str, Any], **study: object) -> list[
     results.plan["studies"]["fig2"] |= {"published": [statement], **study}
     plan = Manifest.from_json(json.loads(json.dumps(results.plan)))
     trials = gather(plan).trials
-    table = reproduction_table(plan, Cells(trials), trials)
+    table = reproduction_table(plan, TrialSamples(trials), trials)
     return table[table["study"] == "fig2"].to_dict("records")
 
 
@@ -82,8 +82,8 @@ def test_a_mean_is_in_percent_over_the_trials_of_one_checkpoint(results: Results
     found = line(results, "mean", {"encoder": "pase", "scenario": "frozen"})
     assert found["value"] == pytest.approx(32.0)
     half_width = 4.302652729696142 * np.std([30, 31, 35], ddof=1) / math.sqrt(3)  # t of 2 degrees at 97.5 %
-    assert (found["low"], found["high"]) == pytest.approx((32 - half_width, 32 + half_width))
-    assert (found["n"], found["replicate"], found["checkpoints"]) == (3, "trials", 1)
+    assert (found["ci_low"], found["ci_high"]) == pytest.approx((32 - half_width, 32 + half_width))
+    assert (found["n"], found["replicate"], found["n_pretraining_seeds"]) == (3, "trials", 1)
 
 
 def test_a_mean_over_checkpoints_counts_checkpoints(results: Results) -> None:
@@ -91,7 +91,7 @@ def test_a_mean_over_checkpoints_counts_checkpoints(results: Results) -> None:
         results.add(factors("pase", "frozen", "openmic", seed=seed), [value - 0.1, value + 0.1], source="download")
     found = line(results, "mean", {"encoder": "pase", "scenario": "frozen"})
     assert found["value"] == pytest.approx(32.0)
-    assert (found["n"], found["replicate"], found["checkpoints"]) == (3, "checkpoints", 3)
+    assert (found["n"], found["replicate"], found["n_pretraining_seeds"]) == (3, "pretraining seeds", 3)
 
 
 def test_a_difference_is_paired_by_trial_and_asked_per_data_set(results: Results) -> None:
@@ -106,7 +106,7 @@ def test_a_difference_is_paired_by_trial_and_asked_per_data_set(results: Results
     better, worse = lines(results, statement)
     assert (better["within"], worse["within"]) == ("dataset=openmic", "dataset=fma_small")
     assert (better["value"], worse["value"]) == pytest.approx((2.0, -1.0))
-    assert better["high"] - better["low"] < 1  # unpaired it would be over 100 points
+    assert better["ci_high"] - better["ci_low"] < 1  # unpaired it would be over 100 points
     assert (better["verdict"], worse["verdict"]) == ("holds", "does not hold")
 
 
@@ -125,7 +125,7 @@ def test_levels_in_step_are_averaged_trial_by_trial(results: Results) -> None:
     by_trial = [(3 + 1) / 2, (5 + 0) / 2, (2 + 5) / 2]
     assert found["value"] == pytest.approx(np.mean(by_trial))
     half_width = 4.302652729696142 * np.std(by_trial, ddof=1) / math.sqrt(3)
-    assert found["high"] - found["low"] == pytest.approx(2 * half_width)
+    assert found["ci_high"] - found["ci_low"] == pytest.approx(2 * half_width)
     assert (found["of"], found["over"]) == ("workers=WLPT,WLPMT", "workers=WLP,WLPM")
 
 
@@ -134,7 +134,7 @@ def test_a_relative_improvement_is_of_the_means(results: Results) -> None:
     results.add(factors("pase_plus", "frozen", "openmic"), [0.45, 0.54, 0.66], source="download")
     found = line(results, "relative", {"encoder": "pase_plus"}, over={"encoder": "pase"})
     assert found["value"] == pytest.approx(100 * (1.65 / 1.5 - 1))
-    assert found["low"] < found["narrow_low"] < found["value"] < found["narrow_high"] < found["high"]
+    assert found["ci_low"] < found["ci90_low"] < found["value"] < found["ci90_high"] < found["ci_high"]
 
 
 def test_a_crossing_is_in_thousands_of_training_samples(results: Results) -> None:
@@ -146,7 +146,7 @@ def test_a_crossing_is_in_thousands_of_training_samples(results: Results) -> Non
         results.add(factors("pase", "fine_tuned", "openmic", fraction=fraction), base + gain + noise, **more)
     found = line(results, "crossing", {"scenario": "fine_tuned"}, over={"scenario": "frozen"})
     assert found["value"] == pytest.approx(math.sqrt(5), rel=1e-6)  # halfway between 1 and 5 thousand on a log scale
-    assert 1 < found["low"] < math.sqrt(5) < found["high"] < 5
+    assert 1 < found["ci_low"] < math.sqrt(5) < found["ci_high"] < 5
     assert found["within"] == "dataset=openmic"
     assert (found["smallest"], found["largest"]) == (1, 10)
 
@@ -183,7 +183,7 @@ def test_a_loss_ratio_is_in_orders_of_magnitude_per_checkpoint(results: Results)
         run(results, losses=text, pretrain_seed=seed)
     found = line(results, "loss_ratio", {"weighting": "equal"}, losses=["lps", "tempogram"])
     assert found["value"] == pytest.approx(3.0)
-    assert (found["n"], found["replicate"]) == (3, "checkpoints")
+    assert (found["n"], found["replicate"]) == (3, "pretraining seeds")
     assert (found["verdict"], found["source"]) == ("not comparable", "")  # no corpus says that it is no twin
     with pytest.raises(UserError, match="needs losses: the two workers"):
         line(results, "loss_ratio", {"weighting": "equal"})
@@ -232,7 +232,7 @@ def test_settings_come_from_the_records(results: Results) -> None:
         **{"learning_rate": 0.001, "patience": 10, "parameters": pytest.approx(6.029376)},
         **{"embedding_size": 512, "epochs": 20, "weighing_epochs": 10},
     }
-    assert [line(results, "trials", {})[end] for end in ("low", "high")] == [3, 4]
+    assert [line(results, "trials", {})[end] for end in ("ci_low", "ci_high")] == [3, 4]
 
 
 @pytest.mark.parametrize(("counted", "verdict"), [(30_500_000, "equivalent"), (29_900_000, "different")])
@@ -241,7 +241,7 @@ def test_parameters_are_counted_and_judged_by_their_margin(results: Results, cou
     run(results, records={"record.json": {"parameters": {"encoder": counted}}})
     found = line(results, "parameters", {"encoder": "pase"})  # against 30.98, margin 1
     assert (found["kind"], found["verdict"], found["source"]) == ("counted", verdict, "configuration")
-    assert (found["low"], found["high"]) == (counted / 1e6, counted / 1e6)
+    assert (found["ci_low"], found["ci_high"]) == (counted / 1e6, counted / 1e6)
 
 
 def test_settings_of_the_code(results: Results) -> None:
@@ -297,8 +297,8 @@ def test_a_share_of_labels_is_a_crossing_in_percent(results: Results) -> None:
     assert found["value"] == pytest.approx(
         100 * math.sqrt(0.01 * 0.1), rel=1e-6
     )  # halfway from 1 to 10 % on a log scale
-    assert found["low"] < found["value"] < found["high"]
-    assert found["narrow_low"] > found["low"]
+    assert found["ci_low"] < found["value"] < found["ci_high"]
+    assert found["ci90_low"] > found["ci_low"]
 
 
 def saving(results: Results, *, tolerance: float = 0) -> dict:
@@ -349,7 +349,7 @@ def test_a_saving_of_labels_is_where_the_score_with_all_labels_is_reached(result
     found = saving(results)
     # at 10 % of the labels it is 0.02 above what supervised has with all, at 1 % 0.03 below
     assert found["value"] == pytest.approx(100 / 10 ** (0.03 / 0.05), rel=1e-6)
-    assert found["low"] < found["value"] < found["high"]
+    assert found["ci_low"] < found["value"] < found["ci_high"]
 
 
 def probability(
@@ -365,8 +365,8 @@ def test_the_best_probability_reaches_over_those_it_does_not_surely_beat(results
     probability(results, "delay_p04", [0.35, 0.36, 0.34], {"probability": 0.4})
     probability(results, "delay_p08", [0.34, 0.37, 0.335], {"probability": 0.8})
     found = line(results, "best_probability", {"augmentation": ["crop", "delay_p04", "delay_p08"]})
-    assert (found["value"], found["low"], found["high"]) == (0.4, 0.4, 0.8)
-    assert (found["n"], found["replicate"], found["checkpoints"]) == (3, "trials", 1)
+    assert (found["value"], found["ci_low"], found["ci_high"]) == (0.4, 0.4, 0.8)
+    assert (found["n"], found["replicate"], found["n_pretraining_seeds"]) == (3, "trials", 1)
     alone = line(results, "best_probability", {"augmentation": ["crop"]})
     assert alone["reason"] == "fewer than two probabilities"
 
@@ -415,7 +415,7 @@ def test_the_largest_gap_of_a_class_is_recomputed_from_predictions(results: Resu
     ]
     assert found["value"] == pytest.approx(np.mean(by_trial))
     half_width = 3.182446305284263 * np.std(by_trial, ddof=1) / 2  # t of 3 degrees at 97.5 %
-    assert found["high"] - found["value"] == pytest.approx(half_width)
+    assert found["ci_high"] - found["value"] == pytest.approx(half_width)
     without = line(
         results, "largest_class_gap", {"scenario": "frozen"}, over={"scenario": "supervised"}, metric="accuracy"
     )

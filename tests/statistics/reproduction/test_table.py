@@ -29,7 +29,7 @@ from workflow_scripts.statistics.reproduction.table import (
     read_reproduction,
     reproduction_table,
 )
-from workflow_scripts.statistics.samples import Cells
+from workflow_scripts.statistics.samples import TrialSamples
 from workflow_scripts.statistics.trials import gather
 
 STUDIES = sorted((REPOSITORY / "config" / "studies").glob("*.yaml"))
@@ -52,7 +52,7 @@ def table(results: Results, *statements: dict[str, Any]) -> Any:
     results.plan["studies"]["fig2"]["published"] = list(statements)
     plan = Manifest.from_json(json.loads(json.dumps(results.plan)))
     trials = gather(plan).trials
-    return reproduction_table(plan, Cells(trials), trials)
+    return reproduction_table(plan, TrialSamples(trials), trials)
 
 
 def measured(folder: Path, values: list[float], **more: object) -> Results:

@@ -33,13 +33,18 @@ def two_sets(folder: Path, gains: dict[str, float]) -> Results:
 def test_data_sets_count_the_same_and_their_errors_add(tmp_path: Path) -> None:
     row = answer(two_sets(tmp_path, {"openmic": 0.1, "fma_small": 0.02}))
     errors = np.array([stats.sem(1.5 * NOISE), stats.sem(1.5 * OTHER)]) / 2
-    error, degrees = np.sqrt((errors**2).sum()), satterthwaite(errors**2, [4, 4])
+    error, df = np.sqrt((errors**2).sum()), satterthwaite(errors**2, [4, 4])
     assert row["mean"] == pytest.approx(0.06)
-    assert row["p"] == pytest.approx(2 * stats.t.sf(0.06 / error, degrees), abs=1e-10)
-    assert (row["low"], row["high"]) == pytest.approx(stats.t.interval(0.95, degrees, 0.06, error), abs=1e-10)
-    assert (row["sets"], row["datasets"], row["covers"], row["verdict"]) == (2, "openmic fma_small", "trials", "better")
+    assert row["p"] == pytest.approx(2 * stats.t.sf(0.06 / error, df), abs=1e-10)
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx(stats.t.interval(0.95, df, 0.06, error), abs=1e-10)
+    assert (row["sets"], row["datasets"], row["variance_sources"], row["verdict"]) == (
+        2,
+        "openmic fma_small",
+        "trials",
+        "better",
+    )
     assert row["mark"].startswith("about this checkpoint")
-    assert (row["replicate"], row["n"], row["checkpoints"]) == ("trials", 5, 1)
+    assert (row["replicate"], row["n"], row["n_pretraining_seeds"]) == ("trials", 5, 1)
 
 
 def test_other_test_clips_of_every_set_widen_it(tmp_path: Path) -> None:
@@ -49,12 +54,12 @@ def test_other_test_clips_of_every_set_widen_it(tmp_path: Path) -> None:
         results.predict(factors("random", "frozen", dataset), 1.0, seed=place + 2)
     row = answer(results)
     singles = tables(results)["comparisons"]
-    parts = (singles["trial_error"] ** 2 + singles["test_set_error"] ** 2).sum() / 4
-    assert row["covers"] == "trials and test clips"
-    assert row["error"] == pytest.approx(np.sqrt(parts))
+    parts = (singles["se_trial"] ** 2 + singles["se_test_set"] ** 2).sum() / 4
+    assert row["variance_sources"] == "trials and test set"
+    assert row["std_error"] == pytest.approx(np.sqrt(parts))
     first = Path(results.plan["evaluations"][0]["path"]).with_name("predictions.npz")
     first.unlink()  # nothing is known of other clips of one set
-    assert answer(results)["covers"] == "trials"
+    assert answer(results)["variance_sources"] == "trials"
 
 
 def test_a_set_without_results_leaves_no_mean_over_the_others(tmp_path: Path) -> None:
@@ -84,8 +89,8 @@ def test_checkpoints_that_the_sets_share_are_counted_once(tmp_path: Path) -> Non
     row = answer(results)
     expected = stats.ttest_1samp(good, 0)
     assert row["p"] == pytest.approx(expected.pvalue, abs=1e-10)
-    assert row["covers"] == "checkpoints and trials"
-    assert (row["replicate"], row["n"], row["checkpoints"]) == ("checkpoints", 3, 3)
+    assert row["variance_sources"] == "pretraining seeds and trials"
+    assert (row["replicate"], row["n"], row["n_pretraining_seeds"]) == ("pretraining seeds", 3, 3)
 
 
 def test_sets_with_different_checkpoints_are_not_averaged_whichever_comes_first(tmp_path: Path) -> None:

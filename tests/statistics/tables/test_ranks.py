@@ -23,11 +23,11 @@ def test_methods_are_placed_by_their_mean_over_the_data_sets(tmp_path: Path) -> 
         mine = macro_f1[(macro_f1["encoder"] == method[0]) & (macro_f1["scenario"] == method[1])]
         assert made.loc[method, "mean"] == pytest.approx(mine.groupby("dataset")["value"].mean().mean())
         assert made.loc[method, "iqm"] == pytest.approx(stats.trim_mean(mine["value"], 0.25))
-    assert made["place"].to_list() == [4, 2, 1, 5, 3]  # as MEANS says
-    assert sorted(METHODS, key=lambda method: -MEANS[method])[0] == made["place"].idxmin()
-    assert (made["place_low"] <= made["place"]).all()
-    assert (made["place"] <= made["place_high"]).all()
-    assert set(made["covers"]) == {"trials"}
+    assert made["rank"].to_list() == [4, 2, 1, 5, 3]  # as MEANS says
+    assert sorted(METHODS, key=lambda method: -MEANS[method])[0] == made["rank"].idxmin()
+    assert (made["rank_low"] <= made["rank"]).all()
+    assert (made["rank"] <= made["rank_high"]).all()
+    assert set(made["variance_sources"]) == {"trials"}
     assert made["kind"].to_list() == ["method"] * 3 + ["floor"] * 2
 
 
@@ -39,9 +39,9 @@ def test_methods_that_share_a_letter_were_not_told_apart(tmp_path: Path) -> None
         for dataset in ("openmic", "fma_small"):
             results.add(factors(encoder, "frozen", dataset), mean + random.normal(0, 0.01, 10))
     made = ranks(results).droplevel("scenario")
-    assert made["ties"].to_dict() == {"pase": "a", "random": "a", "handcrafted": "b"}
-    assert made.loc["pase", ["place_low", "place_high"]].to_list() == [1, 2]
-    assert made.loc["handcrafted", ["place_low", "place_high"]].to_list() == [3, 3]
+    assert made["tie_groups"].to_dict() == {"pase": "a", "random": "a", "handcrafted": "b"}
+    assert made.loc["pase", ["rank_low", "rank_high"]].to_list() == [1, 2]
+    assert made.loc["handcrafted", ["rank_low", "rank_high"]].to_list() == [3, 3]
 
 
 def test_other_test_clips_make_ties(tmp_path: Path) -> None:
@@ -49,11 +49,11 @@ def test_other_test_clips_make_ties(tmp_path: Path) -> None:
     for place, (encoder, skill) in enumerate({"pase": 1.04, "random": 1.0}.items()):
         for dataset in ("openmic", "fma_small"):
             results.predict(factors(encoder, "frozen", dataset), skill, seed=place, trials=20)
-    assert set(ranks(results)["covers"]) == {"trials and test clips"}
-    assert ranks(results)["ties"].to_list() == ["a", "a"]
+    assert set(ranks(results)["variance_sources"]) == {"trials and test set"}
+    assert ranks(results)["tie_groups"].to_list() == ["a", "a"]
     for each in results.plan["evaluations"]:
         Path(each["path"]).with_name("predictions.npz").unlink()
-    assert ranks(results)["ties"].to_list() == ["a", "b"]
+    assert ranks(results)["tie_groups"].to_list() == ["a", "b"]
 
 
 def test_a_method_that_lacks_a_data_set_is_not_ranked_and_the_others_are(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_method_that_lacks_a_data_set_is_not_ranked_and_the_others_are(tmp_pat
     made = ranks(results)
     row = made.loc["pase", "frozen"]
     assert (row["status"], row["reason"]) == ("missing", "not run (openmic)")
-    assert made["place"].dropna().to_list() == [3, 1, 4, 2]
+    assert made["rank"].dropna().to_list() == [3, 1, 4, 2]
 
 
 def test_different_data_or_too_few_trials_are_not_ranked(tmp_path: Path) -> None:
@@ -81,9 +81,9 @@ def test_checkpoints_are_the_columns_where_there_are_several(tmp_path: Path) -> 
             results.add(factors("pase", "frozen", dataset, seed=seed), 0.5 + gain + NOISE)
         results.add(factors("random", "frozen", dataset), 0.4 + NOISE)
     made = ranks(results)
-    assert set(made["replicate"]) == {"checkpoints"}
+    assert set(made["replicate"]) == {"pretraining seeds"}
     assert made["n"].to_list() == [3, 3]
-    assert made["place"].to_list() == [1, 2]
+    assert made["rank"].to_list() == [1, 2]
 
 
 def test_fractions_are_ranked_each_for_itself_and_it_is_said_why(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_fractions_are_ranked_each_for_itself_and_it_is_said_why(tmp_path: Path)
             results.add(factors("pase", "frozen", dataset, fraction=fraction), 0.5 + gain + NOISE)
             results.add(factors("random", "frozen", dataset, fraction=fraction), 0.5 - NOISE)
     made = tables(results)
-    places = made["ranks"].set_index(["fraction", "encoder"])["place"].to_dict()
+    places = made["ranks"].set_index(["fraction", "encoder"])["rank"].to_dict()
     assert places == {("1pct", "pase"): 2, ("1pct", "random"): 1, ("100pct", "pase"): 1, ("100pct", "random"): 2}
     (reason,) = not_ranked_together(made["entries"], ["dataset", "fraction"])
     assert reason.startswith("fraction as blocks: fractions of one data set share its clips")

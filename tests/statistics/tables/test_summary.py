@@ -12,11 +12,11 @@ from tests.synthetic_results import Results, factors, full
 from workflow_scripts.aggregate import summaries
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning.manifest import Manifest
-from workflow_scripts.statistics.estimation import Spread, p_of, widened
+from workflow_scripts.statistics.estimation import ConfidenceInterval, add_test_set_variance, p_value
 from workflow_scripts.statistics.inference.random_effects import summarise_checkpoints
-from workflow_scripts.statistics.samples import Cells
+from workflow_scripts.statistics.samples import TrialSamples
 from workflow_scripts.statistics.tables.summary import cell_table
-from workflow_scripts.statistics.test_set_bootstrap import redraw
+from workflow_scripts.statistics.test_set_bootstrap import bootstrap_cells
 from workflow_scripts.statistics.trials import gather
 
 NOISE = np.array([0.01, -0.01, 0.02, 0.0, -0.02])
@@ -24,8 +24,8 @@ NOISE = np.array([0.01, -0.01, 0.02, 0.0, -0.02])
 
 def tables(results: Results) -> dict[str, pd.DataFrame]:
     plan = Manifest.from_json(results.plan)
-    cells = Cells(gather(plan).trials)
-    return {"cells": cell_table(plan, cells), **summaries(plan, cells, redraw(plan, cells))}
+    samples = TrialSamples(gather(plan).trials)
+    return {"cells": cell_table(plan, samples), **summaries(plan, samples, bootstrap_cells(plan, samples))}
 
 
 def entry(frame: pd.DataFrame, **levels: str) -> pd.Series:
@@ -50,7 +50,7 @@ def test_a_cell_has_each_metric_with_its_interval(tmp_path: Path) -> None:
     results.add(factors("pase", "frozen", "openmic"), values)
     row = entry(tables(results)["cells"], metric="macro_f1")
     expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    assert (row["low"], row["high"]) == pytest.approx((expected.low, expected.high), abs=1e-10)
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((expected.low, expected.high), abs=1e-10)
     assert (row["trials"], row["test_clips"], row["quarantined"], row["source"]) == (5, 90, 2, "twin")
 
 
@@ -86,7 +86,7 @@ def test_comparisons_are_paired_by_trial_and_adjusted_over_the_study(tmp_path: P
     for _, row in compared.iterrows():
         sides = [
             trials[(trials["dataset"] == row["dataset"]) & (trials["encoder"] == encoder)].sort_values("trial")["value"]
-            for encoder in ("pase", row["than"].split()[0].removeprefix("encoder="))
+            for encoder in ("pase", row["reference"].split()[0].removeprefix("encoder="))
         ]
         expected = stats.ttest_rel(sides[0].to_numpy(), sides[1].to_numpy())
         assert row["p"] == pytest.approx(expected.pvalue, abs=1e-10)
@@ -124,7 +124,7 @@ def test_two_trials_give_no_interval_and_no_verdict(tmp_path: Path) -> None:
     row = against_random(results)
     assert (row["verdict"], row["reason"]) == ("", "2 trials: no interval from fewer than three")
     assert row["mean"] == pytest.approx(0.3)
-    assert np.isnan(row["low"])
+    assert np.isnan(row["ci_low"])
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_column_measured_on_different_data_is_not_ranked(tmp_path: Path) -> No
     results.plan["studies"]["fig2"]["comparisons"] = []
     results.add(factors("pase", "frozen", "openmic"), 0.5 + NOISE)
     results.add(factors("random", "frozen", "openmic"), 0.4 + NOISE, data="other")
-    assert set(tables(results)["entries"]["rank"]) == {""}
+    assert set(tables(results)["entries"]["best_or_tied"]) == {""}
 
 
 def test_the_best_of_a_column_is_marked_and_so_is_what_does_not_differ_from_it(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_the_best_of_a_column_is_marked_and_so_is_what_does_not_differ_from_it(t
         ("handcrafted", "frozen", 0.49 + NOISE * 1.1),  # lower by little, but in every pair
     ):
         results.add(factors(encoder, scenario, "openmic"), values)
-    ranks = tables(results)["entries"].set_index(["encoder", "scenario"])["rank"].to_dict()
+    ranks = tables(results)["entries"].set_index(["encoder", "scenario"])["best_or_tied"].to_dict()
     assert ranks["pase", "fine_tuned"] == "best"
     assert ranks["pase", "frozen"] == "tied"
     assert ranks["random", "frozen"] == ""
@@ -173,7 +173,7 @@ def test_two_trials_show_no_difference_from_the_best(tmp_path: Path) -> None:
     results.plan["studies"]["fig2"]["comparisons"] = []
     for encoder, mean in (("pase", 0.6), ("random", 0.3)):
         results.add(factors(encoder, "frozen", "openmic"), [mean, mean + 0.01])
-    assert tables(results)["entries"]["rank"].to_list() == ["best", "tied"]
+    assert tables(results)["entries"]["best_or_tied"].to_list() == ["best", "tied"]
 
 
 def test_the_more_rows_the_best_was_picked_from_the_more_it_takes_to_differ_from_it(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_the_more_rows_the_best_was_picked_from_the_more_it_takes_to_differ_from
         results.add(factors("pase", "frozen", "openmic"), 0.54 + NOISE)
         for number in range(others):
             results.add(factors(f"cpc{number}", "frozen", "openmic"), 0.5 - number / 10 - NOISE / 2)
-        ranks[others] = tables(results)["entries"]["rank"].to_list()[:2]
+        ranks[others] = tables(results)["entries"]["best_or_tied"].to_list()[:2]
     assert ranks == {1: ["best", ""], 9: ["best", "tied"]}  # p is 0.02
 
 
@@ -194,7 +194,7 @@ def test_checkpoints_measured_on_different_data_have_no_mean(tmp_path: Path) -> 
     results.add(factors("pase", "frozen", "openmic", seed=1), 0.6 + NOISE, data="other")
     made = tables(results)
     row = entry(made["entries"], encoder="pase")
-    assert (row["status"], row["rank"]) == ("missing", "")
+    assert (row["status"], row["best_or_tied"]) == ("missing", "")
     assert row["reason"] == "refused: measured on different data (digests dataopenmic and other)"
     assert np.isnan(row["mean"])
     assert made["variance"].empty
@@ -211,7 +211,7 @@ def test_a_comparison_with_a_single_checkpoint_is_marked_however_many_the_other_
         results.add(factors("pase", "frozen", dataset, workers="WLP"), 0.4 + NOISE)
     made = tables(results)
     for name in ("comparisons", "across"):
-        assert made[name]["checkpoints"].to_list() == [1] * len(made[name])
+        assert made[name]["n_pretraining_seeds"].to_list() == [1] * len(made[name])
         assert made[name]["mark"].str.startswith("about this checkpoint").all()
 
 
@@ -232,10 +232,15 @@ def test_checkpoints_not_trials_are_counted_where_there_are_several(tmp_path: Pa
     row = against_random(results)
     made = entry(tables(results)["entries"], encoder="pase")
     expected = summarise_checkpoints(np.array(means)[:, None] + NOISE)
-    assert (made["low"], made["high"]) == pytest.approx((expected.low, expected.high), abs=1e-10)
-    assert (made["replicate"], made["checkpoints"], made["trials"]) == ("checkpoints", 3, 5)
-    assert made["covers"] == "checkpoints and trials"
-    assert (row["replicate"], row["n"], row["n_than"], row["checkpoints"]) == ("checkpoints", 3, 1, 3)
+    assert (made["ci_low"], made["ci_high"]) == pytest.approx((expected.low, expected.high), abs=1e-10)
+    assert (made["replicate"], made["n_pretraining_seeds"], made["trials"]) == ("pretraining seeds", 3, 5)
+    assert made["variance_sources"] == "pretraining seeds and trials"
+    assert (row["replicate"], row["n"], row["n_reference"], row["n_pretraining_seeds"]) == (
+        "pretraining seeds",
+        3,
+        1,
+        3,
+    )
     assert row["p"] == pytest.approx(stats.ttest_1samp(np.array(means) - 0.4, 0).pvalue, abs=1e-10)
 
 
@@ -244,7 +249,7 @@ def test_many_trials_of_two_checkpoints_are_no_evidence_about_the_method(tmp_pat
     for seed, mean in enumerate([0.5, 0.6]):
         results.add(factors("pase", "frozen", "openmic", seed=seed), mean + NOISE)
     results.add(factors("random", "frozen", "openmic"), 0.4 + NOISE)
-    assert against_random(results)["reason"] == "2 checkpoints: no interval from fewer than three"
+    assert against_random(results)["reason"] == "2 pre-training seeds: no interval from fewer than three"
 
 
 def test_an_ambiguous_table_or_comparison_is_refused(tmp_path: Path) -> None:
@@ -293,7 +298,7 @@ def test_what_has_no_pairs_is_compared_unpaired_and_says_so(tmp_path: Path, chan
     table.to_csv(path, index=False)
     row = against_random(results)
     expected = stats.ttest_ind(0.5 + NOISE, 0.4 + 2 * NOISE, equal_var=False)
-    assert (row["design"], row["n"], row["n_than"]) == ("unpaired", 5, 5)
+    assert (row["design"], row["n"], row["n_reference"]) == ("unpaired", 5, 5)
     assert row["p"] == pytest.approx(expected.pvalue, abs=1e-10)
     assert np.isnan(row["sign_flip_p"])
 
@@ -305,15 +310,15 @@ def test_other_test_clips_widen_every_interval_and_the_parts_are_shown(tmp_path:
     made = entry(tables(results)["entries"], encoder="pase")
     row = against_random(results)
     values = pd.read_csv(results.plan["evaluations"][0]["path"]).query("metric == 'macro_f1'")["value"]
-    assert made["covers"] == row["covers"] == "trials and test clips"
-    assert made["trial_error"] == pytest.approx(values.std() / np.sqrt(10))
-    assert made["error"] ** 2 == pytest.approx(made["trial_error"] ** 2 + made["test_set_error"] ** 2)
-    assert made["test_set_error"] > made["trial_error"] > 0
-    assert made["groups"] == row["groups"] == 39  # of 40 that were drawn from, those that have a clip
-    assert row["low"] < row["same_clips_low"] < row["mean"] < row["same_clips_high"] < row["high"]
-    assert row["p"] > row["same_clips_p"]
+    assert made["variance_sources"] == row["variance_sources"] == "trials and test set"
+    assert made["se_trial"] == pytest.approx(values.std() / np.sqrt(10))
+    assert made["std_error"] ** 2 == pytest.approx(made["se_trial"] ** 2 + made["se_test_set"] ** 2)
+    assert made["se_test_set"] > made["se_trial"] > 0
+    assert made["clusters"] == row["clusters"] == 39  # of 40 that were drawn from, those that have a clip
+    assert row["ci_low"] < row["fixed_test_set_ci_low"] < row["mean"] < row["fixed_test_set_ci_high"] < row["ci_high"]
+    assert row["p"] > row["fixed_test_set_p"]
     sides = [pd.read_csv(each["path"]).query("metric == 'macro_f1'")["value"] for each in results.plan["evaluations"]]
-    assert row["same_clips_p"] == pytest.approx(stats.ttest_rel(*sides).pvalue, abs=1e-10)
+    assert row["fixed_test_set_p"] == pytest.approx(stats.ttest_rel(*sides).pvalue, abs=1e-10)
 
 
 def test_a_difference_that_only_these_test_clips_show_is_no_headline(tmp_path: Path) -> None:
@@ -321,8 +326,8 @@ def test_a_difference_that_only_these_test_clips_show_is_no_headline(tmp_path: P
     results.predict(factors("pase", "frozen", "openmic"), 1.1, seed=1)
     results.predict(factors("random", "frozen", "openmic"), 1.0, seed=2)
     row = against_random(results)
-    assert (row["same_clips_verdict"], row["verdict"]) == ("better", "no difference shown")
-    assert row["low"] < 0 < row["same_clips_low"]
+    assert (row["fixed_test_set_verdict"], row["verdict"]) == ("better", "no difference shown")
+    assert row["ci_low"] < 0 < row["fixed_test_set_ci_low"]
 
 
 def test_a_great_difference_stands_on_other_test_clips_too(tmp_path: Path) -> None:
@@ -330,8 +335,8 @@ def test_a_great_difference_stands_on_other_test_clips_too(tmp_path: Path) -> No
     results.predict(factors("pase", "frozen", "openmic"), 3, seed=1)
     results.predict(factors("random", "frozen", "openmic"), 1, seed=2)
     row = against_random(results)
-    assert (row["same_clips_verdict"], row["verdict"]) == ("better", "better")
-    assert set(tables(results)["entries"]["rank"]) == {"best", ""}
+    assert (row["fixed_test_set_verdict"], row["verdict"]) == ("better", "better")
+    assert set(tables(results)["entries"]["best_or_tied"]) == {"best", ""}
 
 
 @settings(deadline=None, max_examples=25)
@@ -341,13 +346,15 @@ def test_a_great_difference_stands_on_other_test_clips_too(tmp_path: Path) -> No
     spread=st.integers(0, 3),
 )
 def test_other_test_clips_never_make_an_interval_narrower(left: list[int], shift: int, spread: int) -> None:
-    better, than = np.array(left) / 1000, (np.array(left)[::-1] + shift) / 1000
+    treatment, reference = np.array(left) / 1000, (np.array(left)[::-1] + shift) / 1000
     for drawn in (0.0, 0.003, 0.1 * spread):
-        same = Spread(low=-0.1, high=0.2, error=abs(better - than).std() + 1e-3, degrees=len(left) - 1)
-        wide = widened(0.05, same, [(drawn, 30)])
+        same = ConfidenceInterval(
+            low=-0.1, high=0.2, std_error=abs(treatment - reference).std() + 1e-3, df=len(left) - 1
+        )
+        wide = add_test_set_variance(0.05, same, [(drawn, 30)])
         assert wide.low <= same.low
         assert wide.high >= same.high
-        assert p_of(0.05, wide, at_least=0.2) >= 0.2
+        assert p_value(0.05, wide, at_least=0.2) >= 0.2
 
 
 def test_a_number_from_one_checkpoint_is_marked(tmp_path: Path) -> None:
@@ -369,5 +376,5 @@ def test_checkpoints_with_other_seeds_are_compared_unpaired(tmp_path: Path) -> N
             results.add(factors("pase", "frozen", "openmic", seed=seed, workers=workers), mean + NOISE)
     row = tables(results)["comparisons"].iloc[0]
     expected = stats.ttest_ind(means["WLPMCT"], means["WLP"], equal_var=False)
-    assert (row["design"], row["replicate"], row["n"], row["n_than"]) == ("unpaired", "checkpoints", 3, 4)
+    assert (row["design"], row["replicate"], row["n"], row["n_reference"]) == ("unpaired", "pretraining seeds", 3, 4)
     assert row["p"] == pytest.approx(expected.pvalue, abs=1e-6)  # the noise of the trials cancels

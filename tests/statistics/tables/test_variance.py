@@ -35,7 +35,7 @@ def test_the_sources_are_told_apart_as_far_as_the_design_can(tmp_path: Path) -> 
     ]
     expected = {part.name: part for part in decompose(np.array(table))}
     for name in ("checkpoint", "trial", "rest"):
-        assert made.loc[name, "sd"] == pytest.approx(expected[name].sd)
+        assert made.loc[name, "std"] == pytest.approx(expected[name].std)
     assert made["share"].sum() == pytest.approx(1)
     assert made.loc["label subset", "reason"] == "all trials have the same labels: not varied"
     assert made.loc["test clips", "reason"] == "no bootstrap of the clips"
@@ -50,8 +50,8 @@ def test_test_clips_are_a_source_where_there_are_predictions(tmp_path: Path) -> 
     results.predict(factors("pase", "frozen", "openmic", fraction="1pct"), 1.5, seed=1)
     made = components(results, "pase")
     entry = tables(results)["entries"].iloc[0]
-    assert made.loc["test clips", "sd"] == pytest.approx(entry["test_set_error"])
-    assert made.loc["trial", "sd"] == pytest.approx(entry["trial_error"] * np.sqrt(10))
+    assert made.loc["test clips", "std"] == pytest.approx(entry["se_test_set"])
+    assert made.loc["trial", "std"] == pytest.approx(entry["se_trial"] * np.sqrt(10))
     assert made.loc["label subset", "reason"] == "a trial fixes its label subset: held by trial"
 
 
@@ -63,9 +63,9 @@ def test_seeds_needed_for_the_difference_a_study_states_or_else_the_observed_one
         pd.read_csv(each["path"]).query("metric == 'macro_f1'")["value"].mean()
         for each in results.plan["evaluations"][:3]
     ]
-    expected = seeds_needed(0.02, deviation=float(np.std(table, ddof=1)), degrees=2, sides=1)
+    expected = seeds_needed(0.02, std=float(np.std(table, ddof=1)), df=2, sides=1)
     assert (row["seeds"], row["seeds_low"], row["seeds_high"]) == (expected.seeds, expected.low, expected.high)
-    assert (row["wanted"], row["stated"], row["checkpoints"]) == (0.02, "stated", 3)
+    assert (row["wanted"], row["stated"], row["n_pretraining_seeds"]) == (0.02, "stated", 3)
     observed = tables(several(tmp_path / "observed", means))["seeds"].iloc[0]
     assert observed["stated"] == "observed"
     assert observed["wanted"] == pytest.approx(np.mean(table) - 0.4, abs=1e-10)
@@ -76,7 +76,7 @@ def test_seeds_needed_for_the_difference_a_study_states_or_else_the_observed_one
     ("means", "reason"),
     [
         ([0.5], "one checkpoint does not tell how much checkpoints differ; run at least three pre-training seeds"),
-        ([0.5, 0.6], "2 checkpoints: no interval from fewer than three; run at least three pre-training seeds"),
+        ([0.5, 0.6], "2 pre-training seeds: no interval from fewer than three; run at least three pre-training seeds"),
     ],
 )
 def test_too_few_checkpoints_do_not_tell(tmp_path: Path, means: list[float], reason: str) -> None:

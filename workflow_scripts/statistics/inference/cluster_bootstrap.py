@@ -1,8 +1,8 @@
 """How much a result would change on another test set of the same size: a bootstrap of the test clips.
 
-Clips of one artist, song or repetition are alike, so whole groups are drawn, not clips: resampling clips one by one
+Clips of one artist, song or repetition are alike, so whole clusters are drawn, not clips: resampling clips one by one
 takes every clip for independent evidence and gives intervals that are too narrow (Cameron, Gelbach & Miller 2008).
-All trials, and all methods that share test clips, labels, groups and seed, meet the same resamples.
+All trials, and all methods that share test clips, labels, clusters and seed, meet the same resamples.
 
 A resample is a weight per clip, so nothing is copied: metrics that follow from counts need one sparse product, the
 areas under curves one running sum per class, and the areas of single clips a weighted mean. Every metric is defined as
@@ -23,7 +23,12 @@ from scipy import sparse
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.dataset_index import Task
-from workflow_scripts.statistics.inference.confidence_intervals import FEWEST, LEVEL, satterthwaite, t_quantile
+from workflow_scripts.statistics.inference.confidence_intervals import (
+    CONFIDENCE_LEVEL,
+    MIN_REPLICATES,
+    satterthwaite,
+    t_quantile,
+)
 from workflow_scripts.statistics.metrics import (
     CLIP_AREAS,
     areas_of_clips,
@@ -43,21 +48,25 @@ AREAS = ("roc_auc", "pr_auc")
 class Predictions:
     """What the trials of one cell predicted.
 
-    `scores` (trials, clips, classes) are probabilities, `labels` (clips, classes) are NaN where nobody looked, `groups`
-    (clips,) tell which clips belong together; any values that compare equal within a group. `UserError` when the
-    shapes do not fit, since files then belong to different runs.
+    `scores` (trials, clips, classes) are probabilities, `labels` (clips, classes) are NaN where nobody looked,
+    `clusters` (clips,) tell which clips belong together; any values that compare equal within a cluster. `UserError`
+    when the shapes do not fit, since files then belong to different runs.
     """
 
     task: Task
     scores: np.ndarray
     labels: np.ndarray
-    groups: np.ndarray
+    clusters: np.ndarray
 
     def __post_init__(self) -> None:
         """Check that the parts belong together."""
-        if self.scores.ndim != 3 or self.scores.shape[1:] != self.labels.shape or len(self.groups) != len(self.labels):
+        if (
+            self.scores.ndim != 3
+            or self.scores.shape[1:] != self.labels.shape
+            or len(self.clusters) != len(self.labels)
+        ):
             raise UserError(
-                f"predictions {self.scores.shape}, labels {self.labels.shape} and groups {np.shape(self.groups)} "
+                f"predictions {self.scores.shape}, labels {self.labels.shape} and clusters {np.shape(self.clusters)} "
                 "do not belong together; run evaluate again"
             )
 
@@ -66,37 +75,37 @@ class Predictions:
 class Bootstrap:
     """A metric on the test set and on its resamples.
 
-    `values` (trials,) and `resampled` (trials, resamples), NaN where a resample leaves the metric undefined; `groups`
-    is how many were drawn, `drawn` a digest of the resamples: equal for methods that can be compared.
+    `values` (trials,) and `replicates` (trials, resamples), NaN where a resample leaves the metric undefined;
+    `clusters` is how many were drawn, `resample_id` a digest of the resamples: equal for methods that can be compared.
     """
 
     metric: str
     values: np.ndarray
-    resampled: np.ndarray
-    groups: int
-    drawn: str
+    replicates: np.ndarray
+    clusters: int
+    resample_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Combined:
     """A mean over trials with the interval for other trials *and* other test clips, and what each contributes.
 
-    The errors are standard errors of the mean, in the unit of the metric: total_error ** 2 is trial_error ** 2 +
+    The errors are standard errors of the mean, in the unit of the metric: std_error ** 2 is se_trial ** 2 +
     test_set_error ** 2. `trial_sd` is the deviation between trials. The interval, and what it needs, is NaN where it
-    is not known: fewer than three trials or groups, or a metric undefined in too many resamples. It is symmetric: for
+    is not known: fewer than three trials or clusters, or a metric undefined in too many resamples. It is symmetric: for
     a metric within a few total errors of 0 or 1 it may pass that bound.
     """
 
     trials: int
-    groups: int
+    clusters: int
     mean: float
     low: float
     high: float
-    degrees: float
-    trial_sd: float
-    trial_error: float
-    test_set_error: float
-    total_error: float
+    df: float
+    trial_std: float
+    se_trial: float
+    se_test_set: float
+    std_error: float
 
     @property
     def known(self) -> bool:
@@ -107,104 +116,108 @@ class Combined:
 def bootstrap(
     predictions: Predictions, *, names: Collection[str] = (), resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, Bootstrap]:
-    """Metrics of `predictions`, by name, on `resamples` test sets whose groups are drawn with replacement.
+    """Metrics of `predictions`, by name, on `resamples` test sets whose clusters are drawn with replacement.
 
     All metrics unless `names` picks some: areas under curves take a hundred times as long as the others. The draw
-    depends on the groups, `resamples` and `seed` alone.
+    depends on the clusters, `resamples` and `seed` alone.
     """
-    distinct, group_of = np.unique(predictions.groups, return_inverse=True)
+    distinct, cluster_of = np.unique(predictions.clusters, return_inverse=True)
     draws = _Draws.of(len(distinct), resamples=resamples, seed=seed)
     areas = {*AREAS, *CLIP_AREAS}.intersection(names or (*AREAS, *CLIP_AREAS))
     counted = not names or not areas.issuperset(names)
-    values, resampled = _counted(predictions, group_of, draws.factors, names) if counted else ({}, {})
+    values, replicates = _counted(predictions, cluster_of, draws.factors, names) if counted else ({}, {})
     if predictions.task != "multiclass" and areas:
         if not areas.isdisjoint(AREAS):
-            resampled |= _areas(predictions, group_of, draws.weights)
+            replicates |= _areas(predictions, cluster_of, draws.weights)
         if not areas.isdisjoint(CLIP_AREAS):
-            resampled |= _clip_areas(predictions, group_of, draws.factors)
+            replicates |= _clip_areas(predictions, cluster_of, draws.factors)
         whole = [metrics(predictions.task, labels=predictions.labels, scores=scores) for scores in predictions.scores]
-        values = {name: np.array([of_trial[name] for of_trial in whole]) for name in resampled}
-    drawn = _digest(predictions.labels, group_of, draws)
+        values = {name: np.array([of_trial[name] for of_trial in whole]) for name in replicates}
+    resample_id = _digest(predictions.labels, cluster_of, draws)
     return {
         name: Bootstrap(
             metric=name,
             values=values[name],
-            resampled=resampled[name],
-            groups=len(distinct),
-            drawn=drawn,
+            replicates=replicates[name],
+            clusters=len(distinct),
+            resample_id=resample_id,
         )
-        for name in resampled
+        for name in replicates
         if not names or name in names
     }
 
 
-def difference(better: Bootstrap, than: Bootstrap) -> Bootstrap:
+def difference(treatment: Bootstrap, reference: Bootstrap) -> Bootstrap:
     """Return the metric of `better` minus that of `than`, trial by trial and resample by resample.
 
-    What both owe to easy or hard clips cancels. `UserError` unless both come from the same test clips, labels, groups
+    What both owe to easy or hard clips cancels. `UserError` unless both come from the same test clips, labels, clusters
     and draw, in the same metric and number of trials.
     """
-    if better.drawn != than.drawn or better.metric != than.metric or len(better.values) != len(than.values):
+    if (
+        treatment.resample_id != reference.resample_id
+        or treatment.metric != reference.metric
+        or len(treatment.values) != len(reference.values)
+    ):
         raise UserError(
-            f"{better.metric} of {len(better.values)} trials and {than.metric} of {len(than.values)} were not measured "
-            "on the same test clips, resamples and trials; compare only cells of one data digest"
+            f"{treatment.metric} of {len(treatment.values)} trials and {reference.metric} of {len(reference.values)} "
+            "were not measured on the same test clips, resamples and trials; compare only cells of one data digest"
         )
     return Bootstrap(
-        metric=better.metric,
-        values=better.values - than.values,
-        resampled=better.resampled - than.resampled,
-        groups=better.groups,
-        drawn=better.drawn,
+        metric=treatment.metric,
+        values=treatment.values - reference.values,
+        replicates=treatment.replicates - reference.replicates,
+        clusters=treatment.clusters,
+        resample_id=treatment.resample_id,
     )
 
 
-def combine(made: Bootstrap, *, level: float = LEVEL) -> Combined:
+def combine(made: Bootstrap, *, level: float = CONFIDENCE_LEVEL) -> Combined:
     """One interval for the mean over trials from the spread between trials and the bootstrap of the test set.
 
-    Trials and test groups are crossed: value of trial k on groups g = mean + a_k + b_g + e_kg. The deviation s of n
+    Trials and test clusters are crossed: value of trial k on clusters g = mean + a_k + b_g + e_kg. The deviation s of n
     trials on one test set already contains e, so s ** 2 / n is the error due to trials; the mean covariance between
-    two trials over the resamples, times groups / (groups - 1) as for any sample variance, is that of b alone. Their sum
-    counts everything once. Student's t with Satterthwaite's degrees of freedom from n - 1 and groups - 1.
+    two trials over the resamples, times clusters / (clusters - 1) as for any sample variance, is that of b alone.
+    Their sum counts everything once. Student's t with Satterthwaite's degrees of freedom from n - 1 and clusters - 1.
 
     Trials are taken for independent of one another, so this is for the trials of one checkpoint.
     """
     n = len(made.values)
-    defined = np.isfinite(made.resampled).all(axis=0)
+    defined = np.isfinite(made.replicates).all(axis=0)
     mean = float(made.values.mean()) if n else math.nan
-    trial_sd = float(made.values.std(ddof=1)) if n > 1 else math.nan
-    trial_error = trial_sd / math.sqrt(n) if n > 1 else math.nan
-    test_set_error = total_error = degrees = half_width = math.nan
-    enough = n >= FEWEST and made.groups >= FEWEST and math.isfinite(mean)
+    trial_std = float(made.values.std(ddof=1)) if n > 1 else math.nan
+    se_trial = trial_std / math.sqrt(n) if n > 1 else math.nan
+    se_test_set = std_error = df = half_width = math.nan
+    enough = n >= MIN_REPLICATES and made.clusters >= MIN_REPLICATES and math.isfinite(mean)
     if enough and (~defined).mean() <= UNDEFINED_AT_MOST:
-        test_set_error = math.sqrt(shared_variance(made.resampled[:, defined]) * made.groups / (made.groups - 1))
-        variances = [trial_error**2, test_set_error**2]
-        total_error = math.sqrt(sum(variances))
-        degrees = satterthwaite(variances, [n - 1, made.groups - 1])
-        half_width = t_quantile(degrees, level) * total_error
+        se_test_set = math.sqrt(shared_variance(made.replicates[:, defined]) * made.clusters / (made.clusters - 1))
+        variances = [se_trial**2, se_test_set**2]
+        std_error = math.sqrt(sum(variances))
+        df = satterthwaite(variances, [n - 1, made.clusters - 1])
+        half_width = t_quantile(df, level) * std_error
     return Combined(
         trials=n,
-        groups=made.groups,
+        clusters=made.clusters,
         mean=mean,
         low=mean - half_width,
         high=mean + half_width,
-        degrees=degrees,
-        trial_sd=trial_sd,
-        trial_error=trial_error,
-        test_set_error=test_set_error,
-        total_error=total_error,
+        df=df,
+        trial_std=trial_std,
+        se_trial=se_trial,
+        se_test_set=se_test_set,
+        std_error=std_error,
     )
 
 
-def shared_variance(resampled: np.ndarray) -> float:
+def shared_variance(replicates: np.ndarray) -> float:
     """Mean covariance over the resamples between two of the rows (trials, resamples), not below 0."""
-    n = len(resampled)
-    of_sum, of_each = resampled.sum(axis=0).var(ddof=1), resampled.var(axis=1, ddof=1).sum()
+    n = len(replicates)
+    of_sum, of_each = replicates.sum(axis=0).var(ddof=1), replicates.var(axis=1, ddof=1).sum()
     return max(0.0, float(of_sum - of_each) / (n * (n - 1)))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Draws:
-    """How often each resample holds each group, (groups, resamples), uint8: no group is ever drawn 255 times.
+    """How often each resample holds each group, (clusters, resamples), uint8: no group is ever drawn 255 times.
 
     `factors` are the same numbers for matrix products, float32; `digest` is of all of them.
     """
@@ -215,41 +228,41 @@ class _Draws:
 
     @classmethod
     @functools.lru_cache(maxsize=4)  # the cells of one data set share them
-    def of(cls, groups: int, *, resamples: int, seed: int) -> _Draws:
+    def of(cls, clusters: int, *, resamples: int, seed: int) -> _Draws:
         random = np.random.default_rng(seed)
-        weights = np.empty((groups, resamples), np.uint8)
+        weights = np.empty((clusters, resamples), np.uint8)
         for number in range(resamples):
-            drawn = np.bincount(random.integers(groups, size=groups), minlength=groups)
+            drawn = np.bincount(random.integers(clusters, size=clusters), minlength=clusters)
             weights[:, number] = np.minimum(drawn, np.iinfo(np.uint8).max)
         digest = hashlib.blake2b(weights.tobytes(), digest_size=8).digest()
         return cls(weights=weights, factors=weights.astype(np.float32), digest=digest)
 
 
-def _digest(labels: np.ndarray, group_of: np.ndarray, draws: _Draws) -> str:
+def _digest(labels: np.ndarray, cluster_of: np.ndarray, draws: _Draws) -> str:
     content = hashlib.blake2b(draws.digest, digest_size=8)
-    for part in (labels.astype(np.float32), group_of.astype(np.int64)):
+    for part in (labels.astype(np.float32), cluster_of.astype(np.int64)):
         content.update(np.ascontiguousarray(part).tobytes())
     return content.hexdigest()
 
 
 def _counted(
-    predictions: Predictions, group_of: np.ndarray, factors: np.ndarray, names: Collection[str]
+    predictions: Predictions, cluster_of: np.ndarray, factors: np.ndarray, names: Collection[str]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Metrics that follow from counts, on the test set as it is (trials,) and on its resamples (trials, resamples)."""
-    of_groups = _of_groups(predictions, group_of, groups=len(factors))
-    resampled = []
-    for part in _parts(factors.shape[1], rows=max(of_groups.shape)):
-        tables = _tables(predictions, of_groups @ factors[:, part])
+    of_clusters = _of_clusters(predictions, cluster_of, clusters=len(factors))
+    replicates = []
+    for part in _parts(factors.shape[1], rows=max(of_clusters.shape)):
+        tables = _tables(predictions, of_clusters @ factors[:, part])
         # resamples stay the fastest axis in memory: what follows then runs along it
-        resampled.append(from_counts(predictions.task, np.moveaxis(tables, -1, 1), names=names))
-    whole = _tables(predictions, of_groups.sum(axis=1, dtype=np.float64)[:, None])[..., 0]
+        replicates.append(from_counts(predictions.task, np.moveaxis(tables, -1, 1), names=names))
+    whole = _tables(predictions, of_clusters.sum(axis=1, dtype=np.float64)[:, None])[..., 0]
     return from_counts(predictions.task, whole, names=names), {
-        name: np.concatenate([each[name] for each in resampled], axis=1) for name in resampled[0]
+        name: np.concatenate([each[name] for each in replicates], axis=1) for name in replicates[0]
     }
 
 
-def _of_groups(predictions: Predictions, group_of: np.ndarray, *, groups: int) -> sparse.csr_array:
-    """Count what `_tables` needs in each group: (rows, groups), float32, which is exact for counts up to 2 ** 24.
+def _of_clusters(predictions: Predictions, cluster_of: np.ndarray, *, clusters: int) -> sparse.csr_array:
+    """Count what `_tables` needs in each group: (rows, clusters), float32, which is exact for counts up to 2 ** 24.
 
     multiclass: the entries of the confusion matrix of each trial. multilabel, where the labels looked at are the same
     in every trial: of each trial and class, how many of label 0 and of label 1 are predicted, then how many there are.
@@ -268,15 +281,15 @@ def _of_groups(predictions: Predictions, group_of: np.ndarray, *, groups: int) -
         places.append(entries // 2)
         clips.append(of_clips)
     rows = np.concatenate([number * size + each for number, each in enumerate(places)])
-    columns = group_of[np.concatenate(clips)]
+    columns = cluster_of[np.concatenate(clips)]
     ones = np.ones(len(rows), np.float32)
-    return sparse.csr_array((ones, (rows, columns)), shape=(size * len(places), groups))
+    return sparse.csr_array((ones, (rows, columns)), shape=(size * len(places), clusters))
 
 
 def _tables(predictions: Predictions, counts: np.ndarray) -> np.ndarray:
     """Confusion matrices, float64: (trials, classes, classes, ...), or (trials, classes, 2, 2, ...) for multilabel.
 
-    `counts` (rows, ...) are those of `_of_groups`, summed over groups in some way.
+    `counts` (rows, ...) are those of `_of_clusters`, summed over clusters in some way.
     """
     trials, _, classes = predictions.scores.shape
     if predictions.task == "multiclass":
@@ -288,7 +301,7 @@ def _tables(predictions: Predictions, counts: np.ndarray) -> np.ndarray:
     return tables
 
 
-def _areas(predictions: Predictions, group_of: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+def _areas(predictions: Predictions, cluster_of: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
     """Mean areas over the classes that have both labels, (trials, resamples) each; NaN without such classes."""
     trials, _, classes = predictions.scores.shape
     sums, defined = np.zeros((len(AREAS), trials, weights.shape[1])), np.zeros((trials, weights.shape[1]))
@@ -298,7 +311,7 @@ def _areas(predictions: Predictions, group_of: np.ndarray, weights: np.ndarray) 
             if len(np.unique(true)) < 2:
                 continue
             curve = _Curve.of(true, score)
-            rows = group_of[clips[curve.order]]
+            rows = cluster_of[clips[curve.order]]
             for part in _parts(weights.shape[1], rows=len(rows)):
                 areas = curve.areas(weights[rows, part])
                 there = np.isfinite(areas[0])
@@ -308,20 +321,20 @@ def _areas(predictions: Predictions, group_of: np.ndarray, weights: np.ndarray) 
     return dict(zip(AREAS, means, strict=True))
 
 
-def _clip_areas(predictions: Predictions, group_of: np.ndarray, factors: np.ndarray) -> dict[str, np.ndarray]:
+def _clip_areas(predictions: Predictions, cluster_of: np.ndarray, factors: np.ndarray) -> dict[str, np.ndarray]:
     """Mean areas over the clips that have both labels, (trials, resamples) each; NaN without such clips."""
     of_trials = [areas_of_clips(predictions.labels, scores) for scores in predictions.scores]
-    resampled = {}
+    replicates = {}
     for name in CLIP_AREAS:
         areas = np.stack([of_trial[name] for of_trial in of_trials])
         there = np.isfinite(areas)
         sums, counts = (
-            np.stack([np.bincount(group_of, weights=row, minlength=len(factors)) for row in each])
+            np.stack([np.bincount(cluster_of, weights=row, minlength=len(factors)) for row in each])
             for each in (np.where(there, areas, 0.0), there)
         )
         weight = counts @ factors
-        resampled[name] = np.where(weight > 0, sums @ factors / np.maximum(weight, 1), np.nan)
-    return resampled
+        replicates[name] = np.where(weight > 0, sums @ factors / np.maximum(weight, 1), np.nan)
+    return replicates
 
 
 def _parts(resamples: int, *, rows: int) -> Iterator[slice]:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-LEVEL = 0.95
-FEWEST = 3  # with two values the interval is 18 standard errors wide: no evidence, only its appearance
+CONFIDENCE_LEVEL = 0.95
+MIN_REPLICATES = 3  # with two values the interval is 18 standard errors wide: no evidence, only its appearance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Interval:
 
     n: int
     mean: float
-    sd: float
+    std: float
     low: float
     high: float
 
@@ -42,7 +42,7 @@ class Intervals:
 
     n: int
     mean: np.ndarray
-    sd: np.ndarray
+    std: np.ndarray
     low: np.ndarray
     high: np.ndarray
 
@@ -55,13 +55,13 @@ class Intervals:
         return Interval(
             n=self.n,
             mean=float(self.mean[number]),
-            sd=float(self.sd[number]),
+            std=float(self.std[number]),
             low=float(self.low[number]),
             high=float(self.high[number]),
         )
 
 
-def mean_interval(values: Sequence[float] | np.ndarray, *, level: float = LEVEL) -> Interval:
+def mean_interval(values: Sequence[float] | np.ndarray, *, level: float = CONFIDENCE_LEVEL) -> Interval:
     """Mean of independent `values` with its two-sided Student t interval, in the unit of the values.
 
     Fewer than `FEWEST` values, or one that is not finite, give no interval; fewer than two give no deviation.
@@ -69,27 +69,27 @@ def mean_interval(values: Sequence[float] | np.ndarray, *, level: float = LEVEL)
     return mean_intervals(np.asarray(values, np.float64)[None], level=level)[0]
 
 
-def mean_intervals(values: np.ndarray, *, level: float = LEVEL) -> Intervals:
+def mean_intervals(values: np.ndarray, *, level: float = CONFIDENCE_LEVEL) -> Intervals:
     """Return `mean_interval` of every row of `values` (samples, values), all at once."""
     array = np.ascontiguousarray(values, np.float64)
     samples, n = array.shape
     none = np.full(samples, np.nan)
     with np.errstate(invalid="ignore"):  # infinities in a row: no interval
         mean = array.mean(axis=1) if n else none
-        sd = array.std(axis=1, ddof=1) if n > 1 else none
-        if n < FEWEST:
-            return Intervals(n=n, mean=mean, sd=sd, low=none, high=none)
-        half_width = t_quantile(n - 1, level) * sd / math.sqrt(n)
-        return Intervals(n=n, mean=mean, sd=sd, low=mean - half_width, high=mean + half_width)
+        std = array.std(axis=1, ddof=1) if n > 1 else none
+        if n < MIN_REPLICATES:
+            return Intervals(n=n, mean=mean, std=std, low=none, high=none)
+        half_width = t_quantile(n - 1, level) * std / math.sqrt(n)
+        return Intervals(n=n, mean=mean, std=std, low=mean - half_width, high=mean + half_width)
 
 
 @functools.cache
-def t_quantile(degrees: float, level: float) -> float:
+def t_quantile(df: float, level: float) -> float:
     """Half width, in standard errors, of a two-sided t interval; `degrees` need not be whole."""
-    return float(special.stdtrit(degrees, (1 + level) / 2))
+    return float(special.stdtrit(df, (1 + level) / 2))
 
 
-def satterthwaite(variances: Sequence[float] | np.ndarray, degrees: Sequence[float] | np.ndarray) -> float:
+def satterthwaite(variances: Sequence[float] | np.ndarray, df: Sequence[float] | np.ndarray) -> float:
     """Degrees of freedom of a sum of independent variance estimates (Satterthwaite 1946); infinite where it is 0.
 
     An estimate that is subtracted enters with its sign.
@@ -99,4 +99,4 @@ def satterthwaite(variances: Sequence[float] | np.ndarray, degrees: Sequence[flo
     if total == 0:
         return math.inf
     shares = parts / total  # shares, not squares: the squares of tiny variances vanish
-    return float(1 / (shares**2 / np.asarray(degrees, np.float64)).sum())
+    return float(1 / (shares**2 / np.asarray(df, np.float64)).sum())

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from workflow_scripts.statistics.inference.confidence_intervals import FEWEST, LEVEL, t_quantile
+from workflow_scripts.statistics.inference.confidence_intervals import CONFIDENCE_LEVEL, MIN_REPLICATES, t_quantile
 
 RESAMPLES = 2000  # the standard error of a bound's place among the resamples is 0.35 %
 Outcome = Literal["crossing", "always better", "never better", "undetermined"]
@@ -37,7 +37,7 @@ def crossing(
     sizes: Sequence[float] | np.ndarray,
     differences: np.ndarray,
     *,
-    level: float = LEVEL,
+    level: float = CONFIDENCE_LEVEL,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Crossing:
@@ -62,7 +62,7 @@ def crossing(
         raise ValueError("crossing needs ascending sizes and one row of differences for each")
     n = values.shape[1]
     place = float(_beginnings(places, values.mean(axis=1, keepdims=True))[0])
-    if n < FEWEST:
+    if n < MIN_REPLICATES:
         nothing = dict.fromkeys(("low", "high", "crosses", "always", "never"), math.nan)
         return Crossing(outcome="undetermined", n=n, size=math.exp(place), **nothing)
     drawn = np.random.default_rng(seed).integers(n, size=(resamples, n))

@@ -9,7 +9,7 @@ from sklearn.manifold import TSNE
 from sklearn.metrics import pairwise_distances
 from threadpoolctl import threadpool_limits
 
-FEWEST = 5  # points: fewer have no neighbourhoods
+MIN_POINTS = 5  # points: fewer have no neighbourhoods
 
 
 def usable_perplexity(wanted: float, points: int) -> float:

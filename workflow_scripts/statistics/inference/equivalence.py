@@ -23,7 +23,7 @@ from workflow_scripts.statistics.inference.confidence_intervals import (
     satterthwaite,
     t_quantile,
 )
-from workflow_scripts.statistics.inference.hypothesis_tests import NO_SPREAD
+from workflow_scripts.statistics.inference.hypothesis_tests import ZERO_VARIANCE
 
 Verdict = Literal["equivalent", "different", "inconclusive"]
 ERROR = 0.05  # rate of calling a difference as large as the margin equivalent
@@ -43,7 +43,7 @@ class Equivalence:
     high: float
     margin: float
     p: float
-    degrees: float
+    df: float
 
 
 def against_published(
@@ -60,25 +60,25 @@ def against_published(
     mean is taken as exact. `UserError` for one without the other, or a margin that is not above zero.
     """
     sample = mean_interval(values)
-    variances, degrees = [_variance(sample)], [sample.n - 1]
+    variances, df = [_variance(sample)], [sample.n - 1]
     if (published_sd is None) != (published_n is None):
         raise UserError("a published deviation needs the number of values it was taken over; give both or neither")
     if published_sd is not None and published_n is not None:
         if published_n < 2 or not published_sd >= 0:
             raise UserError("a published deviation must be zero or more, over at least two values")
         variances.append(published_sd**2 / published_n)
-        degrees.append(published_n - 1)
+        df.append(published_n - 1)
     if not sample.known:
-        return tost(sample.mean - published, standard_error=math.nan, degrees=math.nan, margin=margin)
+        return tost(sample.mean - published, standard_error=math.nan, df=math.nan, margin=margin)
     return tost(
         sample.mean - published,
         standard_error=math.sqrt(sum(variances)),
-        degrees=satterthwaite(variances, degrees),
+        df=satterthwaite(variances, df),
         margin=margin,
     )
 
 
-def tost(difference: float, *, standard_error: float, degrees: float, margin: float) -> Equivalence:
+def tost(difference: float, *, standard_error: float, df: float, margin: float) -> Equivalence:
     """Judge an estimated `difference` by its standard error and t degrees of freedom.
 
     For errors with several parts, such as trials and test clips. A standard error that is not a number is
@@ -91,10 +91,10 @@ def tost(difference: float, *, standard_error: float, degrees: float, margin: fl
         unknown = math.nan
         return Equivalence(
             verdict="inconclusive", difference=difference, low=unknown, high=unknown, margin=margin, p=unknown,
-            degrees=unknown,
+            df=unknown,
         )  # fmt: skip
-    sure = standard_error <= NO_SPREAD
-    half_width = 0.0 if sure else t_quantile(degrees, 1 - 2 * ERROR) * standard_error
+    sure = standard_error <= ZERO_VARIANCE
+    half_width = 0.0 if sure else t_quantile(df, 1 - 2 * ERROR) * standard_error
     low, high = difference - half_width, difference + half_width
     return Equivalence(
         verdict=decide(low, high, margin=margin),
@@ -102,8 +102,8 @@ def tost(difference: float, *, standard_error: float, degrees: float, margin: fl
         low=low,
         high=high,
         margin=margin,
-        p=_p(margin - abs(difference), standard_error, degrees),
-        degrees=degrees,
+        p=_p(margin - abs(difference), standard_error, df),
+        df=df,
     )
 
 
@@ -114,12 +114,12 @@ def decide(low: float, high: float, *, margin: float) -> Verdict:
     return "different" if high < -margin or low > margin else "inconclusive"
 
 
-def _p(room: float, standard_error: float, degrees: float) -> float:
+def _p(room: float, standard_error: float, df: float) -> float:
     """Return p of the nearer margin, `room` away: the larger of the two tests' p."""
-    if standard_error <= NO_SPREAD:
+    if standard_error <= ZERO_VARIANCE:
         return 0.0 if room > 0 else 1.0
-    return float(special.stdtr(degrees, -room / standard_error))
+    return float(special.stdtr(df, -room / standard_error))
 
 
 def _variance(sample: Interval) -> float:
-    return sample.sd**2 / sample.n if sample.n else math.nan
+    return sample.std**2 / sample.n if sample.n else math.nan

@@ -10,8 +10,8 @@ import numpy as np
 from scipy import special
 
 from workflow_scripts.statistics.inference.confidence_intervals import (
-    FEWEST,
-    LEVEL,
+    CONFIDENCE_LEVEL,
+    MIN_REPLICATES,
     Interval,
     Intervals,
     mean_interval,
@@ -20,7 +20,7 @@ from workflow_scripts.statistics.inference.confidence_intervals import (
     t_quantile,
 )
 
-NO_SPREAD = 1e-12  # metrics are of order 1, so a smaller deviation is rounding
+ZERO_VARIANCE = 1e-12  # metrics are of order 1, so a smaller deviation is rounding
 MOST_EXACT = 20  # pairs whose 2 ** 20 signs are all tried: half a million sums take 10 ms
 FLIPS = 99_999  # random flips above that: the standard error of a p of 0.05 is 0.0007
 SUMS_AT_ONCE = 2**21  # of 8 bytes: 16 MiB
@@ -77,7 +77,7 @@ class Unpaired:
 
     difference: Interval
     n: tuple[int, int]
-    degrees: float
+    df: float
     effect: float
     p: float
 
@@ -88,7 +88,11 @@ class Unpaired:
 
 
 def paired(
-    better: Sequence[float] | np.ndarray, than: Sequence[float] | np.ndarray, *, level: float = LEVEL, seed: int = 0
+    treatment: Sequence[float] | np.ndarray,
+    reference: Sequence[float] | np.ndarray,
+    *,
+    level: float = CONFIDENCE_LEVEL,
+    seed: int = 0,
 ) -> Paired:
     """Compare two equally long samples pair by pair: `better` minus `than`.
 
@@ -96,21 +100,23 @@ def paired(
     that are all the same and not zero leave nothing to test against, so they give no p. `seed` matters only above
     `MOST_EXACT` pairs (see `sign_flip`).
     """
-    sides = (np.asarray(side, np.float64)[None] for side in (better, than))
+    sides = (np.asarray(side, np.float64)[None] for side in (treatment, reference))
     return paired_rows(*sides, level=level, seed=seed)[0]
 
 
-def paired_rows(better: np.ndarray, than: np.ndarray, *, level: float = LEVEL, seed: int = 0) -> PairedRows:
+def paired_rows(
+    treatment: np.ndarray, reference: np.ndarray, *, level: float = CONFIDENCE_LEVEL, seed: int = 0
+) -> PairedRows:
     """Return `paired` of every row of two arrays (comparisons, pairs), all at once."""
-    differences = np.asarray(better, np.float64) - np.asarray(than, np.float64)
+    differences = np.asarray(treatment, np.float64) - np.asarray(reference, np.float64)
     intervals = mean_intervals(differences, level=level)
     known = np.isfinite(intervals.low)
-    spread = known & (intervals.sd > NO_SPREAD)
+    spread = known & (intervals.std > ZERO_VARIANCE)
     effect, p, p_sign_flip = (np.full(len(differences), np.nan) for _ in range(3))
-    effect[spread] = intervals.mean[spread] / intervals.sd[spread]
+    effect[spread] = intervals.mean[spread] / intervals.std[spread]
     p[spread] = two_sided_p(effect[spread] * math.sqrt(intervals.n), intervals.n - 1)
     p_sign_flip[spread] = sign_flips(differences[spread], seed=seed)
-    alike = known & ~spread & (np.abs(intervals.mean) <= NO_SPREAD)
+    alike = known & ~spread & (np.abs(intervals.mean) <= ZERO_VARIANCE)
     p[alike] = p_sign_flip[alike] = 1.0
     return PairedRows(difference=intervals, effect=effect, p=p, p_sign_flip=p_sign_flip)
 
@@ -131,7 +137,7 @@ def sign_flips(differences: np.ndarray, *, seed: int = 0) -> np.ndarray:
     rows = np.asarray(differences, np.float64)
     pairs = rows.shape[1]
     p = np.full(len(rows), np.nan)
-    if pairs < FEWEST:
+    if pairs < MIN_REPLICATES:
         return p
     usable = np.flatnonzero(np.isfinite(rows).all(axis=1))
     share = _share_of_all if pairs <= MOST_EXACT else _share_of_some
@@ -162,49 +168,49 @@ def _as_far(rows: np.ndarray) -> np.ndarray:
 
 
 def welch(
-    better: Sequence[float] | np.ndarray, than: Sequence[float] | np.ndarray, *, level: float = LEVEL
+    treatment: Sequence[float] | np.ndarray, reference: Sequence[float] | np.ndarray, *, level: float = CONFIDENCE_LEVEL
 ) -> Unpaired:
     """Compare two samples that have no pairs, `better` minus `than`, by Welch's t test (variances may differ).
 
     Fewer than three values on a side, or one that is not finite, give no interval, effect or p; samples without spread
     are treated as by `paired`.
     """
-    left, right = mean_interval(better), mean_interval(than)
+    left, right = mean_interval(treatment), mean_interval(reference)
     n, mean = (left.n, right.n), left.mean - right.mean
-    sd = math.sqrt((left.sd**2 + right.sd**2) / 2)
-    nothing = Interval(n=min(n), mean=mean, sd=sd, low=math.nan, high=math.nan)
+    std = math.sqrt((left.std**2 + right.std**2) / 2)
+    nothing = Interval(n=min(n), mean=mean, std=std, low=math.nan, high=math.nan)
     if not (left.known and right.known):
-        return Unpaired(difference=nothing, n=n, degrees=math.nan, effect=math.nan, p=math.nan)
-    if sd <= NO_SPREAD:
-        exact = Interval(n=min(n), mean=mean, sd=sd, low=mean, high=mean)
-        p = 1.0 if abs(mean) <= NO_SPREAD else math.nan
-        return Unpaired(difference=exact, n=n, degrees=math.nan, effect=math.nan, p=p)
-    variances = [left.sd**2 / left.n, right.sd**2 / right.n]
-    degrees = satterthwaite(variances, [left.n - 1, right.n - 1])
+        return Unpaired(difference=nothing, n=n, df=math.nan, effect=math.nan, p=math.nan)
+    if std <= ZERO_VARIANCE:
+        exact = Interval(n=min(n), mean=mean, std=std, low=mean, high=mean)
+        p = 1.0 if abs(mean) <= ZERO_VARIANCE else math.nan
+        return Unpaired(difference=exact, n=n, df=math.nan, effect=math.nan, p=p)
+    variances = [left.std**2 / left.n, right.std**2 / right.n]
+    df = satterthwaite(variances, [left.n - 1, right.n - 1])
     error = math.sqrt(sum(variances))
-    half_width = t_quantile(degrees, level) * error
+    half_width = t_quantile(df, level) * error
     return Unpaired(
-        difference=Interval(n=min(n), mean=mean, sd=sd, low=mean - half_width, high=mean + half_width),
+        difference=Interval(n=min(n), mean=mean, std=std, low=mean - half_width, high=mean + half_width),
         n=n,
-        degrees=degrees,
-        effect=mean / sd,
-        p=p_of_mean(mean, error=error, degrees=degrees),
+        df=df,
+        effect=mean / std,
+        p=p_of_mean(mean, error=error, df=df),
     )
 
 
-def p_of_mean(mean: float, *, error: float, degrees: float) -> float:
+def p_of_mean(mean: float, *, error: float, df: float) -> float:
     """Two-sided p of a t test that a mean is zero.
 
     No standard error leaves nothing to test against (NaN), unless the mean is zero too (1).
     """
-    if error <= NO_SPREAD:
-        return 1.0 if abs(mean) <= NO_SPREAD else math.nan
-    return float(two_sided_p(mean / error, degrees))
+    if error <= ZERO_VARIANCE:
+        return 1.0 if abs(mean) <= ZERO_VARIANCE else math.nan
+    return float(two_sided_p(mean / error, df))
 
 
-def two_sided_p(t: np.ndarray | float, degrees: float) -> np.ndarray:
+def two_sided_p(t: np.ndarray | float, df: float) -> np.ndarray:
     """Return the two-sided p of t statistics."""
-    return 2 * special.stdtr(degrees, -np.abs(t))
+    return 2 * special.stdtr(df, -np.abs(t))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

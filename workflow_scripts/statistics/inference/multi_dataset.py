@@ -15,13 +15,13 @@ from scipy import stats
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.statistics.inference.confidence_intervals import (
-    FEWEST,
-    LEVEL,
+    CONFIDENCE_LEVEL,
+    MIN_REPLICATES,
     mean_interval,
     satterthwaite,
     t_quantile,
 )
-from workflow_scripts.statistics.inference.hypothesis_tests import NO_SPREAD, p_of_mean
+from workflow_scripts.statistics.inference.hypothesis_tests import ZERO_VARIANCE, p_of_mean
 
 RESAMPLES = 4000  # 200 of them lie beyond the critical value: enough to place it within 2 to 3 %
 
@@ -31,8 +31,8 @@ class Estimate:
     """A mean or a mean difference on one data set, with its standard error and degrees of freedom."""
 
     mean: float
-    error: float
-    degrees: float
+    std_error: float
+    df: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +43,8 @@ class Across:
     mean: float
     low: float
     high: float
-    error: float
-    degrees: float
+    std_error: float
+    df: float
     p: float
     reason: str
 
@@ -88,11 +88,11 @@ class SetValues:
 def estimate(values: Sequence[float] | np.ndarray) -> Estimate:
     """Mean of independent values (paired differences by trial, say); the error is NaN with fewer than three."""
     interval = mean_interval(values)
-    error = interval.sd / math.sqrt(interval.n) if interval.known else math.nan
-    return Estimate(mean=interval.mean, error=error, degrees=interval.n - 1)
+    error = interval.std / math.sqrt(interval.n) if interval.known else math.nan
+    return Estimate(mean=interval.mean, std_error=error, df=interval.n - 1)
 
 
-def mean_over_sets(estimates: Mapping[str, Estimate], *, level: float = LEVEL) -> Across:
+def mean_over_sets(estimates: Mapping[str, Estimate], *, level: float = CONFIDENCE_LEVEL) -> Across:
     """Equal-weight mean of one estimate per data set, by the set's name.
 
     The estimates are taken for independent: different sets, and one checkpoint or none. Standard error: root of the sum
@@ -100,11 +100,11 @@ def mean_over_sets(estimates: Mapping[str, Estimate], *, level: float = LEVEL) -
     checkpoints are not independent: average each checkpoint over the sets first.
     """
     sets = len(estimates)
-    means, errors, degrees = (
+    means, errors, df = (
         np.array([getattr(each, name) for each in estimates.values()], np.float64)
-        for name in ("mean", "error", "degrees")
+        for name in ("mean", "std_error", "df")
     )
-    unknown = [name for name, each in estimates.items() if not math.isfinite(each.error)]
+    unknown = [name for name, each in estimates.items() if not math.isfinite(each.std_error)]
     if not sets or unknown:
         mean = float(means.mean()) if sets else math.nan
         return _refused(sets, mean, f"no interval on {', '.join(unknown)}" if sets else "no data set")
@@ -113,8 +113,8 @@ def mean_over_sets(estimates: Mapping[str, Estimate], *, level: float = LEVEL) -
         sets,
         Estimate(
             mean=float(means.mean()),
-            error=math.sqrt(float(variances.sum())),
-            degrees=satterthwaite(variances, degrees),
+            std_error=math.sqrt(float(variances.sum())),
+            df=satterthwaite(variances, df),
         ),
         level=level,
     )
@@ -126,7 +126,7 @@ def rank(
     *,
     resamples: int = RESAMPLES,
     seed: int = 0,
-    level: float = LEVEL,
+    level: float = CONFIDENCE_LEVEL,
 ) -> Ranks:
     """Rank methods by their equal-weight mean over `sets`, higher being better, with what can be said about the places.
 
@@ -150,7 +150,7 @@ def rank(
     largest = np.zeros(resamples)
     for method in range(len(methods) - 1):
         others = slice(method + 1, None)
-        errors = spread.redrawn(method, others, resamples, random)
+        errors = spread.replicates(method, others, resamples, random)
         ratios = np.abs(_in_errors(drawn[method] - drawn[others], errors))
         largest = np.maximum(largest, ratios.max(axis=0))
     better = _in_errors(mean[:, None] - mean, spread.errors) > np.quantile(largest, level)
@@ -188,21 +188,21 @@ def performance_profile(values: np.ndarray, thresholds: Sequence[float] | np.nda
 
 
 def _across(sets: int, made: Estimate, *, level: float) -> Across:
-    half_width = t_quantile(made.degrees, level) * made.error if made.error else 0.0
+    half_width = t_quantile(made.df, level) * made.std_error if made.std_error else 0.0
     return Across(
         sets=sets,
         mean=made.mean,
         low=made.mean - half_width,
         high=made.mean + half_width,
-        error=made.error,
-        degrees=made.degrees,
-        p=p_of_mean(made.mean, error=made.error, degrees=made.degrees),
-        reason="" if made.error > NO_SPREAD else "the values do not vary: no test",
+        std_error=made.std_error,
+        df=made.df,
+        p=p_of_mean(made.mean, error=made.std_error, df=made.df),
+        reason="" if made.std_error > ZERO_VARIANCE else "the values do not vary: no test",
     )
 
 
 def _refused(sets: int, mean: float, reason: str) -> Across:
-    nothing = dict.fromkeys(("low", "high", "error", "degrees", "p"), math.nan)
+    nothing = dict.fromkeys(("low", "high", "std_error", "df", "p"), math.nan)
     return Across(sets=sets, mean=mean, reason=reason, **nothing)
 
 
@@ -211,10 +211,10 @@ def _check(methods: Sequence[str], sets: Sequence[SetValues]) -> None:
         raise UserError("a ranking needs at least one data set")
     for number, values in enumerate(sets, start=1):
         count, trials = values.trials.shape
-        if count != len(methods) or trials < FEWEST or not np.isfinite(values.trials).all():
+        if count != len(methods) or trials < MIN_REPLICATES or not np.isfinite(values.trials).all():
             raise UserError(
                 f"data set {number} of the ranking has {count} methods with {trials} trials; "
-                f"give all {len(methods)} methods, at least {FEWEST} trials and no missing value"
+                f"give all {len(methods)} methods, at least {MIN_REPLICATES} trials and no missing value"
             )
         if values.clips is not None and not (len(values.clips) == count and np.isfinite(values.clips).all()):
             raise UserError(
@@ -242,7 +242,7 @@ class _Spread:
     """
 
     of_trials: np.ndarray
-    degrees: np.ndarray
+    df: np.ndarray
     of_clips: np.ndarray
 
     @classmethod
@@ -251,21 +251,21 @@ class _Spread:
         of_clips = [_variances(values.clips) for values in sets if values.clips is not None]
         return cls(
             of_trials=of_trials,
-            degrees=np.array([values.trials.shape[1] - 1 for values in sets]),
+            df=np.array([values.trials.shape[1] - 1 for values in sets]),
             of_clips=np.sum(of_clips, axis=0) if of_clips else np.zeros_like(of_trials[0]),
         )
 
     @property
     def errors(self) -> np.ndarray:
         """Standard errors of the differences between the means over the sets, (methods, methods)."""
-        return np.sqrt(self.of_trials.sum(axis=0) + self.of_clips) / len(self.degrees)
+        return np.sqrt(self.of_trials.sum(axis=0) + self.of_clips) / len(self.df)
 
-    def redrawn(self, method: int, others: slice, resamples: int, random: np.random.Generator) -> np.ndarray:
+    def replicates(self, method: int, others: slice, resamples: int, random: np.random.Generator) -> np.ndarray:
         """Draw errors as other trials would have given them, from one method to others: (others, resamples)."""
         total = np.repeat(self.of_clips[method, others, None], resamples, axis=1)
-        for variances, degrees in zip(self.of_trials[:, method, others], self.degrees, strict=True):
-            total += variances[:, None] * random.chisquare(degrees, size=total.shape) / degrees
-        errors: np.ndarray = np.sqrt(total) / len(self.degrees)
+        for variances, df in zip(self.of_trials[:, method, others], self.df, strict=True):
+            total += variances[:, None] * random.chisquare(df, size=total.shape) / df
+        errors: np.ndarray = np.sqrt(total) / len(self.df)
         return errors
 
 
@@ -278,8 +278,8 @@ def _variances(values: np.ndarray) -> np.ndarray:
 
 def _in_errors(difference: np.ndarray, error: np.ndarray) -> np.ndarray:
     """Differences in standard errors; without error, none counts as 0 and any other as infinitely many."""
-    sure = np.where(np.abs(difference) <= NO_SPREAD, 0.0, np.copysign(np.inf, difference))
-    return np.where(error > NO_SPREAD, difference / np.where(error > NO_SPREAD, error, 1), sure)
+    sure = np.where(np.abs(difference) <= ZERO_VARIANCE, 0.0, np.copysign(np.inf, difference))
+    return np.where(error > ZERO_VARIANCE, difference / np.where(error > ZERO_VARIANCE, error, 1), sure)
 
 
 def _ties(best_first: np.ndarray, apart: np.ndarray) -> list[list[int]]:

@@ -9,7 +9,7 @@ from typing import Literal
 from scipy import special
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.statistics.inference.confidence_intervals import FEWEST, LEVEL, t_quantile
+from workflow_scripts.statistics.inference.confidence_intervals import CONFIDENCE_LEVEL, MIN_REPLICATES, t_quantile
 
 MOST_SEEDS = 10_000  # a study that needs more will not be made
 
@@ -29,10 +29,10 @@ class SeedsNeeded:
 def seeds_needed(
     difference: float,
     *,
-    deviation: float,
-    degrees: float | None = None,
+    std: float,
+    df: float | None = None,
     power: float = 0.8,
-    level: float = LEVEL,
+    level: float = CONFIDENCE_LEVEL,
     sides: Literal[1, 2] = 2,
 ) -> SeedsNeeded:
     """How many pre-training seeds show a true `difference` with probability `power` by a two-sided t test.
@@ -43,26 +43,26 @@ def seeds_needed(
     after three seeds is wide. Never fewer than three, since fewer give no test here. `UserError` unless the difference
     is not zero and 0 < power < 1.
     """
-    if not (difference and math.isfinite(difference) and deviation >= 0 and 0 < power < 1):
+    if not (difference and math.isfinite(difference) and std >= 0 and 0 < power < 1):
         raise UserError("seeds needed: give a difference other than zero, a deviation and a power between 0 and 1")
-    sizes = [abs(difference) / each if each else math.inf for each in _range_of(deviation, degrees)]
+    sizes = [abs(difference) / each if each else math.inf for each in _range_of(std, df)]
     seeds, low, high = (_fewest_seeds(size, power=power, level=level, sides=sides) for size in sizes)
     return SeedsNeeded(seeds=seeds, low=low, high=high)
 
 
-def _range_of(deviation: float, degrees: float | None) -> tuple[float, float, float]:
+def _range_of(std: float, df: float | None) -> tuple[float, float, float]:
     """Return the deviation and the ends of its 95 % interval."""
-    if degrees is None:
-        return deviation, deviation, deviation
-    low, high = (math.sqrt(degrees / float(special.chdtri(degrees, tail))) for tail in (0.025, 0.975))
-    return deviation, deviation * low, deviation * high
+    if df is None:
+        return std, std, std
+    low, high = (math.sqrt(df / float(special.chdtri(df, tail))) for tail in (0.025, 0.975))
+    return std, std * low, std * high
 
 
 def _fewest_seeds(size: float, *, power: float, level: float, sides: Literal[1, 2]) -> int | None:
     """Fewest seeds that reach the power for a difference of `size` deviations, and that the tables would test."""
     if math.isinf(size):
-        return FEWEST
-    low, high = FEWEST - 1, FEWEST
+        return MIN_REPLICATES
+    low, high = MIN_REPLICATES - 1, MIN_REPLICATES
     while _power(high, size, level=level, sides=sides) < power:
         low, high = high, high * 2
         if low >= MOST_SEEDS:
@@ -75,8 +75,8 @@ def _fewest_seeds(size: float, *, power: float, level: float, sides: Literal[1, 
 
 
 def _power(seeds: int, size: float, *, level: float, sides: Literal[1, 2]) -> float:
-    degrees, shift = sides * (seeds - 1), size * math.sqrt(seeds / sides)
-    critical = t_quantile(degrees, level)
+    df, shift = sides * (seeds - 1), size * math.sqrt(seeds / sides)
+    critical = t_quantile(df, level)
     if shift > 30:  # the noncentral t is not computed out there, where the power is 1
         return 1.0 if shift > 2 * critical else 0.0
-    return float(1 - special.nctdtr(degrees, shift, critical) + special.nctdtr(degrees, shift, -critical))
+    return float(1 - special.nctdtr(df, shift, critical) + special.nctdtr(df, shift, -critical))

@@ -21,8 +21,13 @@ from typing import Literal
 import numpy as np
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.statistics.inference.confidence_intervals import FEWEST, LEVEL, satterthwaite, t_quantile
-from workflow_scripts.statistics.inference.hypothesis_tests import NO_SPREAD, p_of_mean
+from workflow_scripts.statistics.inference.confidence_intervals import (
+    CONFIDENCE_LEVEL,
+    MIN_REPLICATES,
+    satterthwaite,
+    t_quantile,
+)
+from workflow_scripts.statistics.inference.hypothesis_tests import ZERO_VARIANCE, p_of_mean
 
 Solution = Literal["balanced", "mixed model", "common trials", "unknown"]
 
@@ -42,12 +47,12 @@ class Checkpoints:
     mean: float
     low: float
     high: float
-    degrees: float
-    error: float
-    checkpoint_sd: float
-    trial_sd: float
-    rest_sd: float
-    deviation: float
+    df: float
+    std_error: float
+    pretraining_seed_std: float
+    trial_std: float
+    residual_std: float
+    std: float
 
     @property
     def known(self) -> bool:
@@ -69,10 +74,10 @@ class CheckpointComparison:
     mean: float
     low: float
     high: float
-    degrees: float
-    error: float
-    checkpoint_error: float
-    trial_error: float
+    df: float
+    std_error: float
+    se_pretraining_seed: float
+    se_trial: float
     effect: float
     p: float
 
@@ -92,7 +97,7 @@ class Component:
     """One source of variance: its deviation, or in `reason` why this design does not identify it (then NaN)."""
 
     name: str
-    sd: float
+    std: float
     reason: str
 
     @property
@@ -101,7 +106,7 @@ class Component:
         return not self.reason
 
 
-def summarise_checkpoints(values: np.ndarray, *, level: float = LEVEL) -> Checkpoints:
+def summarise_checkpoints(values: np.ndarray, *, level: float = CONFIDENCE_LEVEL) -> Checkpoints:
     """Mean and interval of one method for other checkpoints *and* other trials.
 
     `values` (checkpoints, trials), NaN where a trial is missing; what has no value at all does not count. Complete
@@ -118,12 +123,12 @@ def summarise_checkpoints(values: np.ndarray, *, level: float = LEVEL) -> Checkp
     missing = ~np.isfinite(table)
     if not missing.any():
         return _balanced(table, solution="balanced", level=level)
-    fitted = _fitted(table, level=level) if min(table.shape) >= FEWEST else None
+    fitted = _fitted(table, level=level) if min(table.shape) >= MIN_REPLICATES else None
     return fitted or _balanced(table[:, ~missing.any(axis=0)], solution="common trials", level=level)
 
 
 def compare_checkpoints(
-    better: np.ndarray, than: np.ndarray, *, pairs: bool = False, level: float = LEVEL
+    treatment: np.ndarray, reference: np.ndarray, *, pairs: bool = False, level: float = CONFIDENCE_LEVEL
 ) -> CheckpointComparison:
     """Compare two methods, `better` minus `than`, both (checkpoints, trials) with the same trials as columns.
 
@@ -139,7 +144,7 @@ def compare_checkpoints(
 
     `UserError` if the trials, or with `pairs` the checkpoints, do not match.
     """
-    sides = [np.asarray(side, np.float64) for side in (better, than)]
+    sides = [np.asarray(side, np.float64) for side in (treatment, reference)]
     left, right = sides
     if left.shape[1] != right.shape[1] or (pairs and len(left) != len(right)):
         raise UserError(f"checkpoints and trials {left.shape} and {right.shape} do not match; compare equal trials")
@@ -148,32 +153,34 @@ def compare_checkpoints(
     counts, trials = (len(left), len(right)), int(common.sum())
     mean = float(sides[0].mean() - sides[1].mean()) if trials and min(counts) else math.nan
     tables = [sides[0] - sides[1]] if pairs else sides
-    parts = None if trials < FEWEST or any(len(table) in (0, 2) for table in tables) else _difference_parts(tables)
+    parts = (
+        None if trials < MIN_REPLICATES or any(len(table) in (0, 2) for table in tables) else _difference_parts(tables)
+    )
     if parts is None:
-        unknown = dict.fromkeys(("low", "high", "degrees", "error", "checkpoint_error", "trial_error"), math.nan)
+        unknown = dict.fromkeys(("low", "high", "df", "std_error", "se_pretraining_seed", "se_trial"), math.nan)
         return CheckpointComparison(
             checkpoints=counts, trials=trials, mean=mean, effect=math.nan, p=math.nan, **unknown
         )
-    half_width = t_quantile(parts.degrees, level) * parts.error
-    deviations = [table.mean(axis=1).var(ddof=1) for table in tables if len(table) > 1]
-    deviation = math.sqrt(float(np.mean(deviations))) if deviations else math.nan
+    half_width = t_quantile(parts.df, level) * parts.std_error
+    stds = [table.mean(axis=1).var(ddof=1) for table in tables if len(table) > 1]
+    std = math.sqrt(float(np.mean(stds))) if stds else math.nan
     return CheckpointComparison(
         checkpoints=counts,
         trials=trials,
         mean=mean,
         low=mean - half_width,
         high=mean + half_width,
-        degrees=parts.degrees,
-        error=parts.error,
-        checkpoint_error=math.sqrt(parts.checkpoints),
-        trial_error=math.sqrt(parts.trials),
-        effect=mean / deviation if deviation > NO_SPREAD else math.nan,
-        p=p_of_mean(mean, error=parts.error, degrees=parts.degrees),
+        df=parts.df,
+        std_error=parts.std_error,
+        se_pretraining_seed=math.sqrt(parts.checkpoints),
+        se_trial=math.sqrt(parts.trials),
+        effect=mean / std if std > ZERO_VARIANCE else math.nan,
+        p=p_of_mean(mean, error=parts.std_error, df=parts.df),
     )
 
 
 def decompose(
-    values: np.ndarray, *, subsets: Sequence[object] | None = None, test_set_error: float | None = None
+    values: np.ndarray, *, subsets: Sequence[object] | None = None, se_test_set: float | None = None
 ) -> tuple[Component, ...]:
     """Where the variance comes from: checkpoint, trial, label subset, test clips and the rest.
 
@@ -187,23 +194,23 @@ def decompose(
     one_checkpoint = "one checkpoint: not varied" if checkpoints < 2 else ""
     one_trial = "one trial: not varied" if trials < 2 else ""
     alone = math.sqrt(table[0].var(ddof=1)) if checkpoints == 1 and trials > 1 else math.nan
-    of_checkpoint = parts.checkpoint_sd if parts else math.nan
+    of_checkpoint = parts.pretraining_seed_std if parts else math.nan
     return (
         Component(
             name="checkpoint",
-            sd=of_checkpoint,
+            std=of_checkpoint,
             reason=one_checkpoint or ("one trial: cannot be told from the rest" if one_trial else ""),
         ),
-        Component(name="trial", sd=parts.trial_sd if parts else alone, reason=one_trial),
-        Component(name="label subset", sd=math.nan, reason=_why_no_subset(subsets)),
+        Component(name="trial", std=parts.trial_std if parts else alone, reason=one_trial),
+        Component(name="label subset", std=math.nan, reason=_why_no_subset(subsets)),
         Component(
             name="test clips",
-            sd=math.nan if test_set_error is None else test_set_error,
-            reason="" if test_set_error is not None and math.isfinite(test_set_error) else "no bootstrap of the clips",
+            std=math.nan if se_test_set is None else se_test_set,
+            reason="" if se_test_set is not None and math.isfinite(se_test_set) else "no bootstrap of the clips",
         ),
         Component(
             name="rest",
-            sd=parts.rest_sd if parts else math.nan,
+            std=parts.residual_std if parts else math.nan,
             reason="" if parts else "needs two checkpoints and two trials; held by the others",
         ),
     )
@@ -233,15 +240,15 @@ class _Squares:
         )
 
     @property
-    def checkpoint_sd(self) -> float:
+    def pretraining_seed_std(self) -> float:
         return math.sqrt(max(0.0, self.of_checkpoints - self.of_rest) / self.trials)
 
     @property
-    def trial_sd(self) -> float:
+    def trial_std(self) -> float:
         return math.sqrt(max(0.0, self.of_trials - self.of_rest) / self.checkpoints)
 
     @property
-    def rest_sd(self) -> float:
+    def residual_std(self) -> float:
         return math.sqrt(self.of_rest)
 
 
@@ -251,10 +258,10 @@ class _Parts:
 
     checkpoints: float
     trials: float
-    degrees: float
+    df: float
 
     @property
-    def error(self) -> float:
+    def std_error(self) -> float:
         return math.sqrt(self.checkpoints + self.trials)
 
 
@@ -266,21 +273,21 @@ def _difference_parts(tables: Sequence[np.ndarray]) -> _Parts:
     already = [-_Squares.of(table).of_rest / len(table) / trials for table in several]  # the first part contains it
     by_trial = tables[0].mean(axis=0) - (tables[1].mean(axis=0) if len(tables) > 1 else 0.0)
     of_trials = [float(by_trial.var(ddof=1)) / trials, *already]
-    degrees = [len(table) - 1 for table in several]
+    df = [len(table) - 1 for table in several]
     if sum(of_trials) <= 0:
-        return _Parts(checkpoints=sum(of_sides), trials=0.0, degrees=satterthwaite(of_sides, degrees))
+        return _Parts(checkpoints=sum(of_sides), trials=0.0, df=satterthwaite(of_sides, df))
     of_rest = [(len(table) - 1) * (trials - 1) for table in several]
-    estimated = satterthwaite([*of_sides, *of_trials], [*degrees, trials - 1, *of_rest])
+    estimated = satterthwaite([*of_sides, *of_trials], [*df, trials - 1, *of_rest])
     return _Parts(
         checkpoints=sum(of_sides),
         trials=sum(of_trials),
-        degrees=max(estimated, min([*degrees, trials - 1])),  # a sum knows no less than its least known part
+        df=max(estimated, min([*df, trials - 1])),  # a sum knows no less than its least known part
     )
 
 
 def _balanced(table: np.ndarray, *, solution: Solution, level: float) -> Checkpoints:
     checkpoints, trials = table.shape
-    if min(checkpoints, trials) < FEWEST:
+    if min(checkpoints, trials) < MIN_REPLICATES:
         return _unknown(table)
     squares, parts = _Squares.of(table), _difference_parts([table])
     return _summary(
@@ -288,7 +295,7 @@ def _balanced(table: np.ndarray, *, solution: Solution, level: float) -> Checkpo
         parts,
         solution=solution,
         mean=float(table.mean()),
-        sds=(squares.checkpoint_sd, squares.trial_sd, squares.rest_sd),
+        sds=(squares.pretraining_seed_std, squares.trial_std, squares.residual_std),
         level=level,
     )
 
@@ -303,7 +310,7 @@ def _summary(
     level: float,
 ) -> Checkpoints:
     checkpoints, trials = table.shape
-    half_width = t_quantile(parts.degrees, level) * parts.error
+    half_width = t_quantile(parts.df, level) * parts.std_error
     return Checkpoints(
         solution=solution,
         checkpoints=checkpoints,
@@ -311,18 +318,18 @@ def _summary(
         mean=mean,
         low=mean - half_width,
         high=mean + half_width,
-        degrees=parts.degrees,
-        error=parts.error,
-        checkpoint_sd=sds[0],
-        trial_sd=sds[1],
-        rest_sd=sds[2],
-        deviation=math.sqrt(parts.checkpoints * checkpoints),
+        df=parts.df,
+        std_error=parts.std_error,
+        pretraining_seed_std=sds[0],
+        trial_std=sds[1],
+        residual_std=sds[2],
+        std=math.sqrt(parts.checkpoints * checkpoints),
     )
 
 
 def _unknown(table: np.ndarray) -> Checkpoints:
     nothing = dict.fromkeys(
-        ("low", "high", "degrees", "error", "checkpoint_sd", "trial_sd", "rest_sd", "deviation"), math.nan
+        ("low", "high", "df", "std_error", "pretraining_seed_std", "trial_std", "residual_std", "std"), math.nan
     )
     mean = float(table.mean()) if table.size else math.nan
     return Checkpoints(solution="unknown", checkpoints=len(table), trials=table.shape[1], mean=mean, **nothing)
@@ -335,7 +342,7 @@ def _fitted(table: np.ndarray, *, level: float) -> Checkpoints | None:
     rows, columns = np.nonzero(np.isfinite(table))
     values = table[rows, columns]
     centre, scale = float(values.mean()), float(values.std())
-    if scale <= NO_SPREAD:
+    if scale <= ZERO_VARIANCE:
         return None
     indicators = [np.eye(size)[numbers] for size, numbers in zip(table.shape, (rows, columns), strict=True)]
     names = [[[str(number) for number in range(size)]] for size in table.shape]
@@ -354,25 +361,25 @@ def _fitted(table: np.ndarray, *, level: float) -> Checkpoints | None:
     return _fitted_summary(
         table,
         mean=centre + scale * float(fit.fe_params[0]),
-        error=scale * float(fit.bse_fe[0]),
+        std_error=scale * float(fit.bse_fe[0]),
         variances=(of_checkpoint, of_trial, of_rest),
         level=level,
     )
 
 
 def _fitted_summary(
-    table: np.ndarray, *, mean: float, error: float, variances: tuple[float, float, float], level: float
+    table: np.ndarray, *, mean: float, std_error: float, variances: tuple[float, float, float], level: float
 ) -> Checkpoints:
     """Share the fit's error among checkpoints and trials, for the degrees of freedom, as a complete table would."""
     checkpoints, trials = table.shape
     of_checkpoint, of_trial, of_rest = variances
     mean_trials = np.isfinite(table).sum() / checkpoints
     shares = np.array([(of_checkpoint + of_rest / mean_trials) / checkpoints, of_trial / trials])
-    shares *= error**2 / shares.sum()
+    shares *= std_error**2 / shares.sum()
     parts = _Parts(
         checkpoints=float(shares[0]),
         trials=float(shares[1]),
-        degrees=satterthwaite(shares, [checkpoints - 1, trials - 1]),
+        df=satterthwaite(shares, [checkpoints - 1, trials - 1]),
     )
     sds = (math.sqrt(of_checkpoint), math.sqrt(of_trial), math.sqrt(of_rest))
     return _summary(table, parts, solution="mixed model", mean=mean, sds=sds, level=level)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workflow_scripts.statistics.inference.confidence_intervals import FEWEST, LEVEL, t_quantile
+from workflow_scripts.statistics.inference.confidence_intervals import CONFIDENCE_LEVEL, MIN_REPLICATES, t_quantile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Relative:
 
 
 def relative_improvement(
-    of: Sequence[float] | np.ndarray, over: Sequence[float] | np.ndarray, *, level: float = LEVEL
+    of: Sequence[float] | np.ndarray, over: Sequence[float] | np.ndarray, *, level: float = CONFIDENCE_LEVEL
 ) -> Relative:
     """Return 100 * (mean(of) / mean(over) - 1) of two equally long samples of pairs, with Fieller's interval (1954).
 
@@ -36,19 +36,19 @@ def relative_improvement(
     the t interval of the plain paired difference excludes zero. No improvement where the mean of `over` is not above
     zero; no interval with fewer than three pairs, or where the mean of `over` itself may be zero.
     """
-    better, than = (np.asarray(side, np.float64) for side in (of, over))
-    n = len(better)
-    mean, base = (float(side.mean()) if n else math.nan for side in (better, than))
+    treatment, reference = (np.asarray(side, np.float64) for side in (of, over))
+    n = len(treatment)
+    mean, base = (float(side.mean()) if n else math.nan for side in (treatment, reference))
     if not base > 0:
         return Relative(n=n, percent=math.nan, low=math.nan, high=math.nan)
-    low, high = _ratios(better, than, level) if n >= FEWEST else (math.nan, math.nan)
+    low, high = _ratios(treatment, reference, level) if n >= MIN_REPLICATES else (math.nan, math.nan)
     return Relative(n=n, percent=100 * (mean / base - 1), low=100 * (low - 1), high=100 * (high - 1))
 
 
-def _ratios(better: np.ndarray, than: np.ndarray, level: float) -> tuple[float, float]:
+def _ratios(treatment: np.ndarray, reference: np.ndarray, level: float) -> tuple[float, float]:
     """Both ends of the ratio's interval: roots of (mean(of) - r mean(over))^2 = t^2 var(of - r over) / n."""
-    mean, base = better.mean(), than.mean()
-    spread = np.cov(better, than) * t_quantile(len(better) - 1, level) ** 2 / len(better)
+    mean, base = treatment.mean(), reference.mean()
+    spread = np.cov(treatment, reference) * t_quantile(len(treatment) - 1, level) ** 2 / len(treatment)
     square, product, constant = base**2 - spread[1, 1], mean * base - spread[0, 1], mean**2 - spread[0, 0]
     if not square > 0:
         return math.nan, math.nan

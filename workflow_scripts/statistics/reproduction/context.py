@@ -15,7 +15,7 @@ import pandas as pd
 
 from workflow_scripts.levels.factors import FACTORS, PRETRAINING
 from workflow_scripts.planning.manifest import Evaluation, Manifest, PretrainedRun, Statement
-from workflow_scripts.statistics.samples import Cell, Cells
+from workflow_scripts.statistics.samples import TrialSample, TrialSamples
 
 PERCENT = 100  # metrics are stored from 0 to 1, the papers print percent
 THOUSAND, MILLION = 1_000, 1_000_000
@@ -67,7 +67,7 @@ class Selection:
 class Results:
     """What quantities may look at: the plan, the trials, and the records beside them."""
 
-    def __init__(self, plan: Manifest, cells: Cells, trials: pd.DataFrame) -> None:
+    def __init__(self, plan: Manifest, cells: TrialSamples, trials: pd.DataFrame) -> None:
         """Take the plan, and its trials as cells and as tidy table."""
         self.plan, self.cells = plan, cells
         sizes = trials.drop_duplicates([*FACTORS, "trial"]).groupby(list(FACTORS), sort=False)["train_clips"].mean()
@@ -97,7 +97,7 @@ class Results:
         wanted = {tuple(each.factors[factor] for factor in PRETRAINING) for each in evaluations}
         return [run for run in self.plan.pretrained if tuple(run.factors[f] for f in PRETRAINING) in wanted]
 
-    def sources(self, cells: Iterable[Cell]) -> tuple[str, ...]:
+    def sources(self, cells: Iterable[TrialSample]) -> tuple[str, ...]:
         """Where the clips of the cells come from, and those their encoders were pre-trained on."""
         found: set[str] = set()
         for cell in cells:
@@ -110,7 +110,7 @@ class Results:
         return {self.corpora[name]["source"] for name in names if name in self.corpora}
 
 
-def run_cells(selection: Selection, results: Results) -> list[Cell]:
+def run_cells(selection: Selection, results: Results) -> list[TrialSample]:
     """The selected cells that were run, whatever their method."""
     found = (results.cells.get(each, selection.metric) for each in selection.of[0])
     return [cell for cell in found if cell is not None]

@@ -29,7 +29,7 @@ from workflow_scripts.statistics.csv_io import Kind, read_csv
 from workflow_scripts.statistics.inference.equivalence import decide
 from workflow_scripts.statistics.reproduction.context import Estimate, Missing, Results, Selection
 from workflow_scripts.statistics.reproduction.quantities.registry import QUANTITIES, Quantity
-from workflow_scripts.statistics.samples import Cells
+from workflow_scripts.statistics.samples import TrialSamples
 
 DATA_FILES = ("published.csv",)
 PUBLISHED = Path(__file__).parent / DATA_FILES[0]
@@ -55,15 +55,15 @@ COLUMNS = (
         "tolerance",
         "choices",
     ),
-    *("verdict", "reason", "value", "low", "high", "narrow_low", "narrow_high", "smallest", "largest"),
-    *("replicate", "n", "checkpoints", "source"),
+    *("verdict", "reason", "value", "ci_low", "ci_high", "ci90_low", "ci90_high", "smallest", "largest"),
+    *("replicate", "n", "n_pretraining_seeds", "source"),
 )
 KINDS: dict[str, Kind] = {
     **dict.fromkeys(COLUMNS, "text"),
     "row": "integer",
-    **dict.fromkeys(("margin", "tolerance", "value", "low", "high", "narrow_low", "narrow_high"), "number"),
+    **dict.fromkeys(("margin", "tolerance", "value", "ci_low", "ci_high", "ci90_low", "ci90_high"), "number"),
     **dict.fromkeys(("smallest", "largest"), "number"),
-    **dict.fromkeys(("n", "checkpoints"), "count"),
+    **dict.fromkeys(("n", "n_pretraining_seeds"), "count"),
 }
 
 #: verdicts; those of numbers are also "equivalent", "different" and "inconclusive"
@@ -121,7 +121,7 @@ def published_value(statement: Statement, *, study: str) -> float:
     return float(row["mean"] or math.nan)
 
 
-def reproduction_table(plan: Manifest, cells: Cells, trials: pd.DataFrame) -> pd.DataFrame:
+def reproduction_table(plan: Manifest, cells: TrialSamples, trials: pd.DataFrame) -> pd.DataFrame:
     """One line (columns `COLUMNS`) per published row without a study, and per setting of each statement on the others.
 
     `trials` is the tidy table that `cells` looks up. `UserError` as `check_statements`.
@@ -316,9 +316,15 @@ def _judged(published: str, statement: Statement, quantity: Quantity, outcome: E
         return {"verdict": NOT_RUN, "reason": outcome.reason}
     verdict, reason = _verdict(published, statement, quantity, outcome)
     return {
-        **{"verdict": verdict, "reason": reason, "value": outcome.value, "low": outcome.low, "high": outcome.high},
-        **{"narrow_low": outcome.narrow[0], "narrow_high": outcome.narrow[1], "replicate": outcome.replicate},
-        **{"n": outcome.n, "checkpoints": outcome.checkpoints, "source": " ".join(outcome.sources)},
+        **{
+            "verdict": verdict,
+            "reason": reason,
+            "value": outcome.value,
+            "ci_low": outcome.low,
+            "ci_high": outcome.high,
+        },
+        **{"ci90_low": outcome.narrow[0], "ci90_high": outcome.narrow[1], "replicate": outcome.replicate},
+        **{"n": outcome.n, "n_pretraining_seeds": outcome.checkpoints, "source": " ".join(outcome.sources)},
         **dict(zip(("smallest", "largest"), outcome.sizes, strict=True)),
     }
 

@@ -13,20 +13,31 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.statistics.contrasts import METHOD_FACTORS, Entry
-from workflow_scripts.statistics.estimation import TEST_CLIPS, common_trials, table_of
+from workflow_scripts.statistics.contrasts import METHOD_FACTORS, TableEntry
+from workflow_scripts.statistics.estimation import TEST_SET, as_matrix, common_trials
 from workflow_scripts.statistics.guards import friedman_blocks, one_checkpoint, too_few
 from workflow_scripts.statistics.inference import multi_dataset
-from workflow_scripts.statistics.samples import Cell, Refused, objection
+from workflow_scripts.statistics.samples import NotComparable, TrialSample, why_not_comparable
 from workflow_scripts.statistics.tables.summary import MEASURED, MISSING, REFUSED, frame, joined
-from workflow_scripts.statistics.test_set_bootstrap import Redrawn
+from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates
 
 RANKED_FACTORS = tuple(factor for factor in METHOD_FACTORS if factor != "dataset")
 THRESHOLDS = np.arange(5, 100, 5) / 100  # of metrics from 0 to 1
 
 RANK_COLUMNS = (
     *("study", "metric", "kind", *RANKED_FACTORS, "datasets", "sets", "status", "reason", "mark", "mean"),
-    *("place", "place_low", "place_high", "ties", "iqm", "replicate", "n", "checkpoints", "covers", "source"),
+    *(
+        "rank",
+        "rank_low",
+        "rank_high",
+        "tie_groups",
+        "iqm",
+        "replicate",
+        "n",
+        "n_pretraining_seeds",
+        "variance_sources",
+        "source",
+    ),
 )
 PROFILE_COLUMNS = ("study", "metric", "kind", *RANKED_FACTORS, "datasets", "sets", "threshold", "share")
 
@@ -37,10 +48,10 @@ class Ranking:
 
     beside: Mapping[str, str]
     datasets: tuple[str, ...]
-    methods: Mapping[tuple[str, ...], Mapping[str, Entry]]
+    methods: Mapping[tuple[str, ...], Mapping[str, TableEntry]]
 
 
-def rankings(entries: Sequence[Entry]) -> list[Ranking]:
+def rankings(entries: Sequence[TableEntry]) -> list[Ranking]:
     """The rankings of one study in one metric: one for each combination of what makes columns besides the data set.
 
     None where a method has one data set, or where the study's rows tell data sets apart.
@@ -49,12 +60,12 @@ def rankings(entries: Sequence[Entry]) -> list[Ranking]:
         return []
     columns = entries[0].study.columns
     beside = [place for place, factor in enumerate(columns) if factor != "dataset"]
-    groups: dict[tuple[str, ...], list[Entry]] = {}
+    groups: dict[tuple[str, ...], list[TableEntry]] = {}
     for entry in entries:
         groups.setdefault(tuple(entry.column[place] for place in beside), []).append(entry)
     made = []
     for key, members in groups.items():
-        methods: dict[tuple[str, ...], dict[str, Entry]] = {}
+        methods: dict[tuple[str, ...], dict[str, TableEntry]] = {}
         for entry in members:
             methods.setdefault(entry.row, {})[entry.levels["dataset"]] = entry
         datasets = tuple(dict.fromkeys(entry.levels["dataset"] for entry in members))
@@ -70,7 +81,7 @@ def not_ranked_together(entries: pd.DataFrame, columns: Sequence[str]) -> list[s
     return [objected.reason for factor in varied if (objected := friedman_blocks(factor))]
 
 
-def rank_table(entries: Sequence[Entry], redrawn: Redrawn, *, threads: int = 1) -> pd.DataFrame:
+def rank_table(entries: Sequence[TableEntry], replicates: BootstrapReplicates, *, threads: int = 1) -> pd.DataFrame:
     """One row per method of each ranking (columns `RANK_COLUMNS`), in planned order, whatever the number of threads.
 
     A method that lacks a data set is not ranked, and the others are ranked without it. The places hold for all methods
@@ -78,26 +89,26 @@ def rank_table(entries: Sequence[Entry], redrawn: Redrawn, *, threads: int = 1) 
     """
     listed = [ranking for read in _by_study(entries) for ranking in rankings(read)]
     with ThreadPoolExecutor(threads) as pool:
-        ranked = pool.map(lambda ranking: _ranked(ranking, redrawn), listed)
+        ranked = pool.map(lambda ranking: _ranked(ranking, replicates), listed)
         return frame([row for rows in ranked for row in rows], RANK_COLUMNS)
 
 
-def _by_study(entries: Iterable[Entry]) -> list[list[Entry]]:
+def _by_study(entries: Iterable[TableEntry]) -> list[list[TableEntry]]:
     """Entries of each study, and of each metric it is read in, for themselves."""
-    studies: dict[tuple[str, str], list[Entry]] = {}
+    studies: dict[tuple[str, str], list[TableEntry]] = {}
     for entry in entries:
         studies.setdefault((entry.study.name, entry.study.metric), []).append(entry)
     return list(studies.values())
 
 
-def _ranked(ranking: Ranking, redrawn: Redrawn) -> list[dict[str, object]]:
+def _ranked(ranking: Ranking, replicates: BootstrapReplicates) -> list[dict[str, object]]:
     rows = {row: _method_row(row, ranking) for row in ranking.methods}
-    complete: dict[tuple[str, ...], list[Entry]] = {}
+    complete: dict[tuple[str, ...], list[TableEntry]] = {}
     for row, by_set in ranking.methods.items():
         absent = [
             f"{by_set[name].reason if name in by_set else 'not planned'} ({name})"
             for name in ranking.datasets
-            if name not in by_set or not by_set[name].cells
+            if name not in by_set or not by_set[name].samples
         ]
         if absent:
             rows[row] |= {"status": MISSING, "reason": "; ".join(absent)}
@@ -108,7 +119,7 @@ def _ranked(ranking: Ranking, redrawn: Redrawn) -> list[dict[str, object]]:
         for row in complete:
             rows[row] |= {"status": REFUSED, "reason": made}
     else:
-        for row, found in zip(complete, _places(complete, made, redrawn), strict=True):
+        for row, found in zip(complete, _places(complete, made, replicates), strict=True):
             rows[row] |= found
     return list(rows.values())
 
@@ -131,91 +142,93 @@ class _Values:
     of_sets: list[np.ndarray]
 
 
-def _values(methods: Mapping[tuple[str, ...], Sequence[Entry]]) -> _Values | str:
+def _values(methods: Mapping[tuple[str, ...], Sequence[TableEntry]]) -> _Values | str:
     """Values of all methods in columns that are pairs, or why there are none."""
     by_set = list(zip(*methods.values(), strict=True))
     for entries in by_set:
-        objected = objection([cell for entry in entries for cell in entry.cells])
+        objected = why_not_comparable([sample for entry in entries for sample in entry.samples])
         if objected:
             return f"{objected} ({entries[0].levels['dataset']})"
-    if all(len(entry.cells) == 1 for entries in by_set for entry in entries):
+    if all(len(entry.samples) == 1 for entries in by_set for entry in entries):
         return _trial_values(by_set)
     return _checkpoint_values(by_set)
 
 
-def _trial_values(by_set: Sequence[Sequence[Entry]]) -> _Values | str:
+def _trial_values(by_set: Sequence[Sequence[TableEntry]]) -> _Values | str:
     of_sets = []
     for entries in by_set:
-        cells = [entry.cells[0] for entry in entries]
-        trials = common_trials(cells)
-        few = None if isinstance(trials, Refused) else too_few(len(trials), of="trials")
-        if isinstance(trials, Refused) or few:
-            reason = trials.reason if isinstance(trials, Refused) else few.reason if few else ""
+        samples = [entry.samples[0] for entry in entries]
+        trials = common_trials(samples)
+        few = None if isinstance(trials, NotComparable) else too_few(len(trials), of="trials")
+        if isinstance(trials, NotComparable) or few:
+            reason = trials.reason if isinstance(trials, NotComparable) else few.reason if few else ""
             return f"{reason} ({entries[0].levels['dataset']})"
-        of_sets.append(table_of(cells, trials=trials))
+        of_sets.append(as_matrix(samples, trials=trials))
     return _Values(replicate="trials", of_sets=of_sets)
 
 
-def _checkpoint_values(by_set: Sequence[Sequence[Entry]]) -> _Values | str:
+def _checkpoint_values(by_set: Sequence[Sequence[TableEntry]]) -> _Values | str:
     """Means over the trials of each checkpoint; what has no checkpoints is taken as it is."""
-    entries_of_all = [entry for entries in by_set for entry in entries if entry.cells[0].pretrained]
-    seeds = {tuple(cell.pretrain_seed for cell in _in_order(entry)) for entry in entries_of_all}
+    entries_of_all = [entry for entries in by_set for entry in entries if entry.samples[0].pretrained]
+    seeds = {tuple(sample.pretrain_seed for sample in _in_order(entry)) for entry in entries_of_all}
     if len(seeds) > 1:
         return "not the same pre-training seeds for every method"
     (columns,) = seeds
-    few = too_few(len(columns), of="checkpoints")
+    few = too_few(len(columns), of="pretraining seeds")
     if few:
         return few.reason
-    means = [[[cell.values.mean() for cell in _in_order(entry)] for entry in entries] for entries in by_set]
+    means = [[[sample.values.mean() for sample in _in_order(entry)] for entry in entries] for entries in by_set]
     return _Values(
-        replicate="checkpoints",
+        replicate="pretraining seeds",
         of_sets=[np.array([row if len(row) > 1 else row * len(columns) for row in rows]) for rows in means],
     )
 
 
-def _in_order(entry: Entry) -> list[Cell]:
-    return sorted(entry.cells, key=lambda cell: int(cell.pretrain_seed))
+def _in_order(entry: TableEntry) -> list[TrialSample]:
+    return sorted(entry.samples, key=lambda sample: int(sample.pretrain_seed))
 
 
 def _places(
-    methods: Mapping[tuple[str, ...], Sequence[Entry]], made: _Values, redrawn: Redrawn
+    methods: Mapping[tuple[str, ...], Sequence[TableEntry]], made: _Values, replicates: BootstrapReplicates
 ) -> list[dict[str, object]]:
     by_set = list(zip(*methods.values(), strict=True))
-    clips = [_clip_means(entries, redrawn) for entries in by_set]
+    clips = [_clip_means(entries, replicates) for entries in by_set]
     with_clips = all(each is not None for each in clips)
     sets = [
         multi_dataset.SetValues(trials=values, clips=drawn if with_clips else None)
         for values, drawn in zip(made.of_sets, clips, strict=True)
     ]
-    if made.replicate == "checkpoints":  # which the sets share
+    if made.replicate == "pretraining seeds":  # which the sets share
         sets = [_one_set(sets)]
     ranks = multi_dataset.rank([" ".join(row) for row in methods], sets)
     letters = _letters(ranks)
-    covers = " and ".join([made.replicate, *([TEST_CLIPS] if with_clips else [])])
+    variance_sources = " and ".join([made.replicate, *([TEST_SET] if with_clips else [])])
     rows = []
     for number, entries in enumerate(methods.values()):
-        checkpoints = sum(cell.pretrained for cell in entries[0].cells)
+        checkpoints = sum(sample.pretrained for sample in entries[0].samples)
         mark = one_checkpoint(checkpoints)
         rows.append(
             {
                 **{"status": MEASURED, "reason": "", "mark": mark.reason if mark else "", "mean": ranks.mean[number]},
-                **{"place": ranks.rank[number], "place_low": ranks.low[number], "place_high": ranks.high[number]},
-                **{"ties": letters[number], "replicate": made.replicate, "n": made.of_sets[0].shape[1]},
-                "iqm": multi_dataset.interquartile_mean([v for e in entries for cell in e.cells for v in cell.values]),
-                **{"checkpoints": checkpoints, "covers": covers},
-                "source": joined(cell.source for entry in entries for cell in entry.cells),
+                **{"rank": ranks.rank[number], "rank_low": ranks.low[number], "rank_high": ranks.high[number]},
+                **{"tie_groups": letters[number], "replicate": made.replicate, "n": made.of_sets[0].shape[1]},
+                "iqm": multi_dataset.interquartile_mean(
+                    [v for e in entries for sample in e.samples for v in sample.values]
+                ),
+                **{"n_pretraining_seeds": checkpoints, "variance_sources": variance_sources},
+                "source": joined(sample.source for entry in entries for sample in entry.samples),
             }
         )
     return rows
 
 
-def _clip_means(entries: Sequence[Entry], redrawn: Redrawn) -> np.ndarray | None:
+def _clip_means(entries: Sequence[TableEntry], replicates: BootstrapReplicates) -> np.ndarray | None:
     """Means of the methods on each resample of one set's clips, (methods, resamples); None where any is unknown."""
-    drawn = [redrawn.all_of(entry.cells) for entry in entries]
+    drawn = [replicates.all_of(entry.samples) for entry in entries]
     known = [each for each in drawn if each is not None]
-    if len(known) < len(drawn) or len({made.drawn for each in known for made in each}) > 1:
+    if len(known) < len(drawn) or len({made.resample_id for each in known for made in each}) > 1:
         return None
-    means = np.array([np.mean([made.resampled.mean(axis=0) for made in each], axis=0) for each in known])
+    means = np.array([np.mean([made.replicates.mean(axis=0) for made in each], axis=0) for each in known])
     return means if np.isfinite(means).all() else None
 
 
@@ -242,20 +255,20 @@ def _letter(place: int) -> str:
     return (_letter(first - 1) if first else "") + chr(ord("a") + last)
 
 
-def profile_table(entries: Sequence[Entry]) -> pd.DataFrame:
+def profile_table(entries: Sequence[TableEntry]) -> pd.DataFrame:
     """Share of trials above each threshold for the methods of each ranking that are complete (`PROFILE_COLUMNS`)."""
     rows = []
     for study in _by_study(entries):
         for ranking in rankings(study):
             for row, by_set in ranking.methods.items():
-                found = [by_set[name] for name in ranking.datasets if name in by_set and by_set[name].cells]
+                found = [by_set[name] for name in ranking.datasets if name in by_set and by_set[name].samples]
                 if len(found) == len(ranking.datasets):
                     rows += _profile(_method_row(row, ranking), found)
     return frame(rows, PROFILE_COLUMNS)
 
 
-def _profile(row: Mapping[str, object], entries: Sequence[Entry]) -> list[dict[str, object]]:
-    values = [np.concatenate([cell.values for cell in entry.cells])[None] for entry in entries]
+def _profile(row: Mapping[str, object], entries: Sequence[TableEntry]) -> list[dict[str, object]]:
+    values = [np.concatenate([sample.values for sample in entry.samples])[None] for entry in entries]
     shares = np.mean([multi_dataset.performance_profile(of_set, THRESHOLDS) for of_set in values], axis=0)
     return [
         {**row, "threshold": threshold, "share": share} for threshold, share in zip(THRESHOLDS, shares, strict=True)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning.manifest import Evaluation
-from workflow_scripts.statistics.inference.confidence_intervals import LEVEL, mean_interval
+from workflow_scripts.statistics.inference.confidence_intervals import CONFIDENCE_LEVEL, mean_interval
 from workflow_scripts.statistics.inference.crossover import crossing
 from workflow_scripts.statistics.inference.equivalence import ERROR
 from workflow_scripts.statistics.inference.per_class import AREAS, per_class
@@ -26,7 +26,7 @@ from workflow_scripts.statistics.reproduction.context import (
     Selection,
     read_json,
 )
-from workflow_scripts.statistics.samples import Cell, Refused, fewest_checkpoints, match, one_method
+from workflow_scripts.statistics.samples import NotComparable, TrialSample, fewest_checkpoints, match, one_method
 
 UNCHANGED = ("none", "crop")  # augmentations under which audio is heard as recorded
 NARROW = 1 - 2 * ERROR  # level of the interval that decides equivalence
@@ -40,7 +40,7 @@ def mean(selection: Selection, results: Results) -> Estimate | Missing:
     if len(cells) == 1:
         return _of_sample(PERCENT * cells[0].values, replicate="trials", sides=[cells], results=results)
     means = np.array([cell.values.mean() for cell in cells])
-    return _of_sample(PERCENT * means, replicate="checkpoints", sides=[cells], results=results)
+    return _of_sample(PERCENT * means, replicate="pretraining seeds", sides=[cells], results=results)
 
 
 def difference(selection: Selection, results: Results) -> Estimate | Missing:
@@ -172,7 +172,7 @@ def best_probability(selection: Selection, results: Results) -> Estimate | Missi
     for pair in pairs:
         if isinstance(pair, Missing):
             return pair
-    wide, narrow = (_not_worse(probabilities, behind, level=level) for level in (LEVEL, NARROW))
+    wide, narrow = (_not_worse(probabilities, behind, level=level) for level in (CONFIDENCE_LEVEL, NARROW))
     return Estimate(
         value=probabilities[best],
         low=min(wide),
@@ -217,7 +217,7 @@ def largest_class_gap(selection: Selection, results: Results) -> Estimate | Miss
     if any(each is None for side in areas for each in side):
         return Missing(reason="no predictions, or no area of each class")
     matching = match(of, over)
-    if isinstance(matching, Refused):
+    if isinstance(matching, NotComparable):
         return Missing(reason=matching.reason)
     left, right = matching.values(*([each for each in side if each is not None] for side in areas))
     gaps = PERCENT * (left - right)
@@ -244,7 +244,7 @@ def loss_ratio(selection: Selection, results: Results) -> Estimate | Missing:
     if not runs or None in values:
         return Missing(reason="no validation losses of " + " and ".join(selection.statement.losses))
     sample = np.array(values, np.float64)
-    estimate = _interval(sample, replicate="checkpoints")
+    estimate = _interval(sample, replicate="pretraining seeds")
     sources = results.corpus_sources(run.factors["corpus"] for run in runs)
     return replace(estimate, checkpoints=len(runs), sources=tuple(sorted(sources)))
 
@@ -267,7 +267,7 @@ class _Pairs:
     over: np.ndarray
     names: tuple[str, ...]
     replicate: str
-    sides: list[list[Cell]]
+    sides: list[list[TrialSample]]
 
 
 def _paired(selection: Selection, results: Results) -> _Pairs | Missing:
@@ -279,7 +279,7 @@ def _paired(selection: Selection, results: Results) -> _Pairs | Missing:
                 return cells
         left, right = (cells for cells in found if not isinstance(cells, Missing))
         matching = match(left, right)
-        if isinstance(matching, Refused):
+        if isinstance(matching, NotComparable):
             return Missing(reason=matching.reason)
         values = matching.values([cell.values for cell in left], [cell.values for cell in right])
         lefts.append(values[0])
@@ -298,7 +298,7 @@ def _paired(selection: Selection, results: Results) -> _Pairs | Missing:
     )
 
 
-def _cells(evaluations: Sequence[Evaluation], metric: str, results: Results) -> list[Cell] | Missing:
+def _cells(evaluations: Sequence[Evaluation], metric: str, results: Results) -> list[TrialSample] | Missing:
     """The measured cells of one method's checkpoints, or why one of them is missing."""
     if not evaluations:
         return Missing(reason="the study has no such cell")
@@ -311,7 +311,9 @@ def _cells(evaluations: Sequence[Evaluation], metric: str, results: Results) -> 
     return [cell for each in evaluations if (cell := results.cells.get(each, metric)) is not None]
 
 
-def _of_sample(values: np.ndarray, *, replicate: str, sides: Sequence[Sequence[Cell]], results: Results) -> Estimate:
+def _of_sample(
+    values: np.ndarray, *, replicate: str, sides: Sequence[Sequence[TrialSample]], results: Results
+) -> Estimate:
     return replace(
         _interval(values, replicate=replicate),
         checkpoints=fewest_checkpoints(*sides),
