@@ -42,7 +42,7 @@ slurm-up: $(VENV)/installed ## start a SLURM of one node with two pretended GPUs
 slurm-down: $(VENV)/installed ## stop it, with its jobs
 	$(BIN)/python -m tests.cluster.slurm down
 
-scale: $(VENV)/installed ## run 1,000 cheap jobs with faults through SLURM and print an account (an hour on two cores)
+scale: $(VENV)/installed ## run 1,000 cheap jobs with faults through SLURM and print a report (an hour on two cores)
 	$(BIN)/python -m tests.cluster.scale --jobs 1000
 
 picture: ## copy the figure of the last demo into the README

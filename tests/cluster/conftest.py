@@ -1,4 +1,4 @@
-"""A SLURM for all tests of this folder, or the reason why they are skipped."""
+"""SLURM for all tests of this folder, or the reason why they are skipped."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tests.cluster import slurm
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[None]:
-    """SLURM runs; it is stopped at the end if it was started here."""
-    before = slurm.CONTROLLER.process is not None
+    """Run SLURM; stop it at the end if it was started here."""
+    was_running = slurm.CONTROLLER.process_id is not None
     try:
-        slurm.up()
+        slurm.start_cluster()
     except slurm.UnavailableError as reason:
         pytest.skip(str(reason))
     yield
-    if not before:
-        slurm.down()
+    if not was_running:
+        slurm.stop_cluster()

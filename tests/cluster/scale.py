@@ -1,8 +1,8 @@
-"""Many cheap jobs through SLURM, a tenth of them unlucky, and an account of what became of them.
+"""Load test: many cheap jobs through SLURM, a tenth of them with a fault, and a report of their outcomes.
 
     python -m tests.cluster.scale [--jobs 1000]
 
-It waits as the profile does, so that the controller's load is what users cause.
+Jobs are polled as often as in the profile, so that the controller's load is the one users cause.
 """
 
 from __future__ import annotations
@@ -16,71 +16,71 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.cluster import slurm
-from tests.cluster.workflow import Mock
+from tests.cluster.workflow import MockWorkflow
 
-UNLUCKY = ("fails", "dies", "half", "cancelled")
-SHARE = 0.1
-QUESTIONS = ("REQUEST_JOB_INFO", "REQUEST_SUBMIT_BATCH_JOB")  # squeue and sbatch, as the controller counts them
+FAULTS = ("fails", "dies", "half", "cancelled")
+FAULT_SHARE = 0.1
+REQUESTS = ("REQUEST_JOB_INFO", "REQUEST_SUBMIT_BATCH_JOB")  # squeue and sbatch, as counted by the controller
 
 
 @dataclass(frozen=True, kw_only=True)
-class Account:
-    """What became of the jobs."""
+class ScaleReport:
+    """Outcomes of the jobs."""
 
     jobs: int
-    unlucky: int
+    with_fault: int
     attempts: int
     lost: int  # without a result
-    twice: int  # that came to an end more than once
-    differing: int  # of those, with different results
+    finished_twice: int
+    differing: int  # finished twice with different results
     seconds: float
-    questions: dict[str, int]  # that the controller was asked, by kind
+    requests: dict[str, int]  # to the controller, by kind
 
 
-def prepare(folder: Path, *, jobs: int, hurry: bool, seed: int = 0) -> Mock:
-    """Make a workflow of which every tenth job is unlucky once."""
-    workflow = Mock(folder, jobs=jobs, hurry=hurry)
-    generator = random.Random(seed)
-    for number in generator.sample(range(jobs), round(SHARE * jobs)):
-        workflow.make_unlucky(number, generator.choice(UNLUCKY))
+def prepare(folder: Path, *, jobs: int, fast_polling: bool, seed: int = 0) -> MockWorkflow:
+    """Make a workflow in which every tenth job has one fault."""
+    workflow = MockWorkflow(folder, jobs=jobs, fast_polling=fast_polling)
+    rng = random.Random(seed)
+    for number in rng.sample(range(jobs), round(FAULT_SHARE * jobs)):
+        workflow.plan_fault(number, rng.choice(FAULTS))
     return workflow
 
 
-def run(workflow: Mock, *, seconds: float) -> Account:
-    """Run it and count; `TimeoutError` where it does not end."""
-    unlucky = len(list((workflow.folder / "unlucky").iterdir()))
-    before, started = _asked(), time.monotonic()
-    assert workflow.start().ends(seconds=seconds), workflow.log[-5000:]
+def run(workflow: MockWorkflow, *, seconds: float) -> ScaleReport:
+    """Run a workflow and count outcomes. Raises `TimeoutError` if it does not end in time."""
+    with_fault = len(list((workflow.folder / "faults").iterdir()))
+    before, started = _count_requests(), time.monotonic()
+    assert workflow.start().finish(seconds=seconds), workflow.log[-5000:]
     numbers = range(workflow.count)
-    ends = [workflow.ended(number) for number in numbers]
-    results = workflow.total.splitlines()
-    return Account(
+    results = [workflow.results(number) for number in numbers]
+    rows = workflow.table.splitlines()
+    return ScaleReport(
         jobs=workflow.count,
-        unlucky=unlucky,
-        attempts=sum(len(workflow.starts(number)) for number in numbers),
-        lost=workflow.count - len(set(results)),
-        twice=sum(len(each) > 1 for each in ends),
-        differing=sum(len(set(each)) > 1 for each in ends),
+        with_fault=with_fault,
+        attempts=sum(len(workflow.start_ids(number)) for number in numbers),
+        lost=workflow.count - len(set(rows)),
+        finished_twice=sum(len(job_results) > 1 for job_results in results),
+        differing=sum(len(set(job_results)) > 1 for job_results in results),
         seconds=round(time.monotonic() - started, 1),
-        questions={kind: asked - before.get(kind, 0) for kind, asked in _asked().items()},
+        requests={kind: count - before.get(kind, 0) for kind, count in _count_requests().items()},
     )
 
 
-def _asked() -> dict[str, int]:
-    told = slurm.run("sdiag")
-    found = {kind: re.search(rf"{kind}\s+\(\s*\d+\)\s+count:(\d+)", told) for kind in QUESTIONS}
-    return {kind: int(match.group(1)) if match else 0 for kind, match in found.items()}
+def _count_requests() -> dict[str, int]:
+    statistics = slurm.run("sdiag")
+    matches = {kind: re.search(rf"{kind}\s+\(\s*\d+\)\s+count:(\d+)", statistics) for kind in REQUESTS}
+    return {kind: int(match.group(1)) if match else 0 for kind, match in matches.items()}
 
 
 def main() -> None:
-    """Run and print the account."""
+    """Run the load test and print its report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=1000)
     jobs = parser.parse_args().jobs
-    slurm.up()
+    slurm.start_cluster()
     with tempfile.TemporaryDirectory(prefix="prelude-scale-") as folder:
-        account = run(prepare(Path(folder) / "mock", jobs=jobs, hurry=False), seconds=30 * jobs)
-    for name, value in asdict(account).items():
+        report = run(prepare(Path(folder) / "mock", jobs=jobs, fast_polling=False), seconds=30 * jobs)
+    for name, value in asdict(report).items():
         print(f"{name}: {value}")
 
 

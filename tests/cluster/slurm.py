@@ -1,10 +1,10 @@
-"""A real SLURM of one node with two GPUs that do not exist, from Debian's packages.
+"""A real SLURM of one node with two fake GPUs, from Debian's packages.
 
     python -m tests.cluster.slurm up
     python -m tests.cluster.slurm down
 
-It needs root, for SLURM starts every job as its user, and /etc/slurm, for the job steps of Snakemake's plugin look
-nowhere else. It never touches a SLURM that somebody else configured there.
+It needs root, because SLURM starts every job as its user, and /etc/slurm, because the job steps of Snakemake's plugin
+read no other folder. A SLURM of a site that is configured there is never changed.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged")
 CONFIGURATION = Path("/etc/slurm")
 MUNGE = Path("/run/munge")
 FOLDER = Path(tempfile.gettempdir()) / "prelude-slurm"
-MARK = "ClusterName=prelude"  # tells our configuration from that of a site
+MARK = "ClusterName=prelude"  # distinguishes this configuration from that of a site
 PARTITION, URGENT = "gpu", "urgent"
-PATIENCE = 60.0  # seconds; daemons answer within two
-APT_PATIENCE = 300.0  # seconds, for some megabytes; where no network answers it would try for longer
+TIMEOUT_SECONDS = 60.0  # daemons answer within two
+APT_TIMEOUT_SECONDS = 300.0  # for some megabytes; without a network apt would try for longer
 
-# Beside what a small cluster needs: more cores than the machine has, for rules ask for 8; limits of memory that are
-# watched (a job is killed within two seconds); an urgent partition whose jobs end others; and short waits everywhere.
-# Processes are known by their group: linuxproc, which asks who started them, loses those whose parent died first.
+# A small cluster with more cores than the machine has, because rules request 8; enforced memory limits (a job is killed
+# within two seconds); an urgent partition whose jobs preempt others; and short waits everywhere. Processes are tracked
+# by their group: linuxproc, which tracks parents, loses processes whose parent died first.
 SLURM_CONF = """\
 {mark}
 SlurmctldHost={host}(127.0.0.1)
@@ -74,7 +74,7 @@ GRES_CONF = "NodeName={host} Name=gpu File={folder}/fakegpu[0-1]\n"
 
 
 class UnavailableError(Exception):
-    """There can be no SLURM here; says why."""
+    """SLURM cannot run here; the message is the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,96 +84,98 @@ class Daemon:
     name: str
 
     @property
-    def process(self) -> int | None:
-        """Its process id, or None where it does not run."""
+    def process_id(self) -> int | None:
+        """Process id, or None if the daemon does not run."""
         try:
             number = int((FOLDER / f"{self.name}.pid").read_text())
             state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
         except (OSError, ValueError):
             return None
-        return None if state == "Z" else number  # where nobody buries the dead, as in containers, they stay
+        return None if state == "Z" else number  # zombies remain where no init process reaps them, as in containers
 
     def start(self) -> None:
-        """Start it where it does not run."""
-        if self.process is None:
+        """Start the daemon unless it runs."""
+        if self.process_id is None:
             subprocess.run([f"/usr/sbin/{self.name}"], check=True)
-            wait(lambda: self.process is not None, f"{self.name} does not start: see {FOLDER}/{self.name}.log")
+            wait_until(lambda: self.process_id is not None, f"{self.name} does not start: see {FOLDER}/{self.name}.log")
 
     def stop(self, number: int = signal.SIGTERM) -> None:
-        """Stop it, by default so that it can save what it knows."""
-        process = self.process
-        if process is not None:
-            os.kill(process, number)
-            wait(lambda: self.process is None, f"{self.name} does not stop")
+        """Stop the daemon, by default with a signal that lets it save its state."""
+        process_id = self.process_id
+        if process_id is not None:
+            os.kill(process_id, number)
+            wait_until(lambda: self.process_id is None, f"{self.name} does not stop")
 
 
 CONTROLLER, NODE = Daemon(name="slurmctld"), Daemon(name="slurmd")
 
 
-def up() -> None:
-    """Start SLURM, installing it first where that is possible; `UnavailableError` says why there can be none."""
+def start_cluster() -> None:
+    """Start SLURM, after installing it if necessary. Raises `UnavailableError` if that is impossible."""
     if os.geteuid() != 0:
         raise UnavailableError("starting SLURM needs root")
     _install()
-    configured = CONFIGURATION / "slurm.conf"
-    if configured.exists() and not configured.read_text().startswith(MARK):
-        raise UnavailableError(f"{configured} belongs to another SLURM")
+    config_file = CONFIGURATION / "slurm.conf"
+    if config_file.exists() and not config_file.read_text().startswith(MARK):
+        raise UnavailableError(f"{config_file} belongs to another SLURM")
     _start_munge()
     _configure()
     try:
         CONTROLLER.start()
         NODE.start()
-        resume()
+        resume_node()
     except BaseException:
-        down()  # with a configuration but no controller, each start of Snakemake would ask it in vain for 10 s
+        stop_cluster()  # with a configuration but no controller, each start of Snakemake would wait for it for 10 s
         raise
 
 
-def down() -> None:
-    """Stop SLURM with all its jobs, and remove its configuration and all it knows."""
-    if CONTROLLER.process is not None:
+def stop_cluster() -> None:
+    """Stop SLURM with all its jobs, and remove its configuration and state."""
+    if CONTROLLER.process_id is not None:
         subprocess.run(["scancel", "--user", "root"], check=False)
-        with contextlib.suppress(TimeoutError):  # the daemons are stopped all the same
-            wait(lambda: not run("squeue", "--noheader"), "jobs do not end")
+        with contextlib.suppress(TimeoutError):  # the daemons are stopped in any case
+            wait_until(lambda: not run("squeue", "--noheader"), "jobs do not end")
     NODE.stop()
     CONTROLLER.stop()
     shutil.rmtree(FOLDER, ignore_errors=True)
-    configured = CONFIGURATION / "slurm.conf"
-    if configured.exists() and configured.read_text().startswith(MARK):
+    config_file = CONFIGURATION / "slurm.conf"
+    if config_file.exists() and config_file.read_text().startswith(MARK):
         for name in ("slurm.conf", "gres.conf"):
             (CONFIGURATION / name).unlink(missing_ok=True)
 
 
-def resume() -> None:
-    """Bring the node back into service, whatever made it leave."""
+def resume_node() -> None:
+    """Bring the node back into service, whatever its state."""
 
-    def serves() -> bool:
+    def is_in_service() -> bool:
         state = run("sinfo", "--noheader", f"--partition={PARTITION}", "--format=%T")
         if state.startswith(("down", "drain", "fail")):
             subprocess.run(
-                ["scontrol", "update", f"nodename={host()}", "state=resume"], capture_output=True, check=False
+                ["scontrol", "update", f"nodename={host_name()}", "state=resume"], capture_output=True, check=False
             )
         return state in ("idle", "mixed", "allocated")
 
-    wait(serves, "the node does not come back")
+    wait_until(is_in_service, "the node does not come back")
 
 
-def host() -> str:
-    """Name of the node: this machine."""
+def host_name() -> str:
+    """Return the name of the node, which is this machine."""
     return socket.gethostname().split(".")[0]
 
 
 def run(*command: str) -> str:
-    """Output of one of SLURM's commands, or nothing while the controller does not answer."""
+    """Return the output of a SLURM command, empty while the controller does not answer."""
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def wait(until: Callable[[], object], complaint: str | Callable[[], str], *, seconds: float = PATIENCE) -> None:
-    """Wait until something is true; `TimeoutError` with the complaint, as it is by then, when it does not come."""
-    ends = time.monotonic() + seconds
-    while not until():
-        if time.monotonic() > ends:
-            raise TimeoutError(complaint if isinstance(complaint, str) else complaint())
+def wait_until(
+    condition: Callable[[], object], message: str | Callable[[], str], *, seconds: float = TIMEOUT_SECONDS
+) -> None:
+    """Wait until a condition is true. Raises `TimeoutError` with the message, evaluated by then, if it stays false."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(message if isinstance(message, str) else message())
         time.sleep(0.1)
 
 
@@ -186,17 +188,22 @@ def _install() -> None:
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (["update"], ["install", "--yes", "--no-install-recommends", *PACKAGES]):
         try:
-            done = subprocess.run(
-                ["apt-get", *command], env=quiet, capture_output=True, text=True, check=False, timeout=APT_PATIENCE
+            result = subprocess.run(
+                ["apt-get", *command],
+                env=quiet,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=APT_TIMEOUT_SECONDS,
             )
         except subprocess.TimeoutExpired as error:
             raise UnavailableError(f"apt-get {command[0]} does not end") from error
-        if done.returncode:
-            raise UnavailableError(f"apt-get {command[0]} failed: {done.stderr.strip().splitlines()[-1:]}")
+        if result.returncode:
+            raise UnavailableError(f"apt-get {command[0]} failed: {result.stderr.strip().splitlines()[-1:]}")
 
 
 def _configure() -> None:
-    names = {"host": host(), "folder": FOLDER, "mark": MARK}
+    names = {"host": host_name(), "folder": FOLDER, "mark": MARK}
     for folder in ("state", "spool"):
         (FOLDER / folder).mkdir(parents=True, exist_ok=True)
     for number in (0, 1):
@@ -218,9 +225,9 @@ def _start_munge() -> None:
 def main() -> None:
     """Start or stop the SLURM of this machine."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["up", "down"])
+    parser.add_argument("action", choices=["up", "down"])
     try:
-        {"up": up, "down": down}[parser.parse_args().what]()
+        {"up": start_cluster, "down": stop_cluster}[parser.parse_args().action]()
     except UnavailableError as error:
         sys.exit(f"prelude: {error}")
 

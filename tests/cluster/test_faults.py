@@ -1,4 +1,4 @@
-"""Faults of a cluster, each made by the real scheduler: the workflow ends with the result of an undisturbed one."""
+"""Faults of a cluster, each caused by the real scheduler: the workflow ends with the result of an undisturbed one."""
 
 from __future__ import annotations
 
@@ -13,78 +13,78 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import slurm
-from tests.cluster.workflow import PATIENCE, Mock
+from tests.cluster.workflow import TIMEOUT_SECONDS, MockWorkflow
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cluster")]
 
-#: what happens to job 0, 1, ... of one workflow: cancelled by scancel, put back into the queue by the scheduler, ended
-#: by itself, killed, killed with a half-written output and the Snakemake around it, killed for its memory
-STRUCK = ("untouched", "cancelled", "put back", "fails", "dies", "half", "hungry")
+#: faults of job 0, 1, ... of one workflow: none, cancelled by scancel, requeued by the scheduler, failed, killed,
+#: killed with a half-written output and the Snakemake around it, killed for its memory
+FAULTS = ("none", "cancelled", "requeued", "fails", "dies", "half", "hungry")
 
 
-def expected(jobs: int) -> str:
-    """The final table of an undisturbed workflow."""
+def expected_table(jobs: int) -> str:
+    """Compute the final table of an undisturbed workflow."""
     results = [hashlib.sha256(f"{number}\n".encode()).hexdigest()[:16] for number in range(jobs)]
     return "".join(f"{number} {result}\n" for number, result in enumerate(results))
 
 
 @pytest.fixture
-def mock(tmp_path: Path) -> Iterator[Callable[..., Mock]]:
-    """Makes workflows, and clears up after those that did not end."""
-    made: list[Mock] = []
+def mock(tmp_path: Path) -> Iterator[Callable[..., MockWorkflow]]:
+    """Return a function that makes workflows; end those still running after the test."""
+    workflows: list[MockWorkflow] = []
 
-    def make(**given: object) -> Mock:
-        made.append(Mock(tmp_path / f"mock{len(made)}", **{"jobs": 1, **given}))
-        return made[-1]
+    def make(**options: object) -> MockWorkflow:
+        workflows.append(MockWorkflow(tmp_path / f"mock{len(workflows)}", **{"jobs": 1, **options}))
+        return workflows[-1]
 
     yield make
-    for workflow in made:
-        clear_up(workflow)
+    for workflow in workflows:
+        end_workflow(workflow)
 
 
-def clear_up(workflow: Mock) -> None:
-    """End all of a workflow; `TimeoutError` where something is left of it."""
+def end_workflow(workflow: MockWorkflow) -> None:
+    """End all processes and jobs of a workflow. Raises `TimeoutError` if some are left."""
     if workflow.process is not None and workflow.process.poll() is None:
         workflow.process.kill()
         workflow.process.wait()
     numbers = [job.number for job in workflow.jobs]
     if numbers:
         subprocess.run(["scancel", *numbers], check=False)
-    slurm.wait(lambda: not workflow.processes, f"processes are left in {workflow.folder}")
+    slurm.wait_until(lambda: not workflow.processes, f"processes are left in {workflow.folder}")
 
 
-def held(workflow: Mock) -> str:
-    """Start a workflow whose job 0 waits in its script; return SLURM's number of it."""
+def start_held_job(workflow: MockWorkflow) -> str:
+    """Start a workflow whose job 0 waits in its script; return SLURM's number of the job."""
     workflow.hold(0)
     workflow.start()
-    return workflow.at_work(0).number
+    return workflow.wait_for_start(0).number
 
 
-def control(*words: str) -> None:
+def run_scontrol(*words: str) -> None:
     subprocess.run(["scontrol", *words], check=True)
 
 
 @pytest.fixture(scope="module")
-def struck(cluster, tmp_path_factory: pytest.TempPathFactory) -> Mock:
-    """A workflow that has ended although each of its jobs but the first was struck in another way."""
+def faulty_workflow(cluster, tmp_path_factory: pytest.TempPathFactory) -> MockWorkflow:
+    """Run a workflow to its end in which each job but the first has another fault."""
     memory = ("--default-resources", "mem_mb=1000 * attempt", "runtime=10", "slurm_account=none")
-    workflow = Mock(tmp_path_factory.mktemp("struck") / "mock", jobs=len(STRUCK), arguments=memory)
-    for number in (STRUCK.index("cancelled"), STRUCK.index("put back")):
+    workflow = MockWorkflow(tmp_path_factory.mktemp("faults") / "mock", jobs=len(FAULTS), arguments=memory)
+    for number in (FAULTS.index("cancelled"), FAULTS.index("requeued")):
         workflow.hold(number)
     for kind in ("fails", "dies", "half", "hungry"):
-        workflow.make_unlucky(STRUCK.index(kind), kind)
+        workflow.plan_fault(FAULTS.index(kind), kind)
     workflow.start()
-    subprocess.run(["scancel", workflow.at_work(STRUCK.index("cancelled")).number], check=True)
-    control("requeue", workflow.at_work(STRUCK.index("put back")).number)
-    for kind in ("cancelled", "put back"):
-        workflow.release_next(STRUCK.index(kind))
-    assert workflow.ends(), workflow.log
+    subprocess.run(["scancel", workflow.wait_for_start(FAULTS.index("cancelled")).number], check=True)
+    run_scontrol("requeue", workflow.wait_for_start(FAULTS.index("requeued")).number)
+    for kind in ("cancelled", "requeued"):
+        workflow.release_next(FAULTS.index(kind))
+    assert workflow.finish(), workflow.log
     return workflow
 
 
 @contextmanager
-def away() -> Iterator[None]:
-    """The controller is not there."""
+def stopped_controller() -> Iterator[None]:
+    """Stop the controller in the meantime."""
     slurm.CONTROLLER.stop()
     try:
         yield
@@ -92,104 +92,108 @@ def away() -> Iterator[None]:
         slurm.CONTROLLER.start()
 
 
-def test_struck_jobs_have_the_result_of_others(struck):
-    assert struck.total == expected(len(STRUCK))
+def test_jobs_with_faults_have_the_results_of_others(faulty_workflow):
+    assert faulty_workflow.table == expected_table(len(FAULTS))
 
 
-@pytest.mark.parametrize(("number", "kind"), list(enumerate(STRUCK)))
-def test_a_struck_job_is_run_again_and_no_other(struck, number, kind):
-    starts = struck.starts(number)
-    assert len(starts) == (1 if kind == "untouched" else 2), "attempts"
-    assert len(set(starts)) == (1 if kind in ("untouched", "put back") else 2), "SLURM's numbers"
-    assert len(struck.ended(number)) == 1
+@pytest.mark.parametrize(("number", "kind"), list(enumerate(FAULTS)))
+def test_only_jobs_with_faults_are_run_again(faulty_workflow, number, kind):
+    starts = faulty_workflow.start_ids(number)
+    assert len(starts) == (1 if kind == "none" else 2), "attempts"
+    assert len(set(starts)) == (1 if kind in ("none", "requeued") else 2), "SLURM's numbers"
+    assert len(faulty_workflow.results(number)) == 1
 
 
-def test_a_users_mistake_is_made_once_and_stops_no_other_job(mock):
+def test_a_users_mistake_is_not_retried_and_stops_no_other_job(mock):
     workflow = mock(jobs=2)
-    workflow.make_unlucky(0, "mistaken")
-    assert not workflow.start().ends(), workflow.log
-    assert [len(workflow.starts(number)) for number in range(2)] == [1, 1]
-    assert len(workflow.ended(1)) == 1
+    workflow.plan_fault(0, "mistaken")
+    assert not workflow.start().finish(), workflow.log
+    assert [len(workflow.start_ids(number)) for number in range(2)] == [1, 1]
+    assert len(workflow.results(1)) == 1
     assert "ended in a mistake" in workflow.log
 
 
-def test_a_node_that_goes_down_and_comes_back(mock):
+def test_a_node_may_go_down_and_come_back(mock):
     workflow = mock()
-    held(workflow)
-    control("update", f"nodename={slurm.host()}", "state=down", "reason=test")
-    slurm.wait(lambda: not any(job.state == "RUNNING" for job in workflow.jobs), "the job survives its node")
+    start_held_job(workflow)
+    run_scontrol("update", f"nodename={slurm.host_name()}", "state=down", "reason=test")
+    slurm.wait_until(lambda: not any(job.state == "RUNNING" for job in workflow.jobs), "the job survives its node")
     workflow.release(0)
-    slurm.resume()
-    assert workflow.ends(), workflow.log
-    assert workflow.total == expected(1)
-    assert len(workflow.starts(0)) == 2
+    slurm.resume_node()
+    assert workflow.finish(), workflow.log
+    assert workflow.table == expected_table(1)
+    assert len(workflow.start_ids(0)) == 2
 
 
-def test_a_controller_that_is_away_for_a_while(mock):
-    workflow = mock(arguments=("--slurm-status-attempts=1",))  # questions without an answer that the plugin bears
-    held(workflow)
-    with away():
-        time.sleep(10)  # a question ends without an answer after three
+def test_the_controller_may_be_away_for_a_while(mock):
+    workflow = mock(arguments=("--slurm-status-attempts=1",))  # unanswered requests that the plugin tolerates
+    start_held_job(workflow)
+    with stopped_controller():
+        time.sleep(10)  # a request times out after three
     workflow.release(0)
-    assert workflow.ends(), workflow.log
-    assert workflow.total == expected(1)
-    assert len(workflow.starts(0)) == 1, "the job ran on"
+    assert workflow.finish(), workflow.log
+    assert workflow.table == expected_table(1)
+    assert len(workflow.start_ids(0)) == 1, "the job ran on"
 
 
-def test_a_controller_that_is_away_when_jobs_are_submitted(mock):
+def test_the_controller_may_be_away_when_jobs_are_submitted(mock):
     workflow = mock()
-    with away():
+    with stopped_controller():
         workflow.start()
-        slurm.wait(workflow.refused(0).exists, lambda: f"it is not tried again: {workflow.log}", seconds=PATIENCE)
-    assert workflow.ends(), workflow.log
-    assert workflow.total == expected(1)
-    assert len(workflow.starts(0)) == 1
+        slurm.wait_until(
+            workflow.refusal_mark(0).exists, lambda: f"it is not tried again: {workflow.log}", seconds=TIMEOUT_SECONDS
+        )
+    assert workflow.finish(), workflow.log
+    assert workflow.table == expected_table(1)
+    assert len(workflow.start_ids(0)) == 1
 
 
 def test_a_preempted_job_is_submitted_again(mock):
     workflow = mock()
-    first = held(workflow)
+    first = start_held_job(workflow)
     urgent = ["sbatch", "--parsable", f"--partition={slurm.URGENT}", "--exclusive", "--output=/dev/null"]
     subprocess.run([*urgent, "--wrap=sleep 5"], check=True, capture_output=True)
     workflow.release_next(0)
-    assert workflow.ends(), workflow.log
+    assert workflow.finish(), workflow.log
     assert "was preempted" in workflow.log
-    assert workflow.total == expected(1)
-    assert workflow.starts(0)[0] == first
-    assert len(set(workflow.starts(0))) == 2
+    assert workflow.table == expected_table(1)
+    assert workflow.start_ids(0)[0] == first
+    assert len(set(workflow.start_ids(0))) == 2
 
 
-def test_a_cluster_that_takes_no_jobs_for_a_while(mock):
-    control("update", f"partitionname={slurm.PARTITION}", "state=drain")
+def test_the_cluster_may_refuse_jobs_for_a_while(mock):
+    run_scontrol("update", f"partitionname={slurm.PARTITION}", "state=drain")
     try:
         workflow = mock(jobs=2).start()
-        slurm.wait(workflow.refused(0).exists, lambda: f"it is not tried again: {workflow.log}", seconds=PATIENCE)
+        slurm.wait_until(
+            workflow.refusal_mark(0).exists, lambda: f"it is not tried again: {workflow.log}", seconds=TIMEOUT_SECONDS
+        )
     finally:
-        control("update", f"partitionname={slurm.PARTITION}", "state=up")
-    assert workflow.ends(), workflow.log
-    assert not workflow.refused(0).exists()
-    assert workflow.total == expected(2)
-    assert [len(workflow.starts(number)) for number in range(2)] == [1, 1]
+        run_scontrol("update", f"partitionname={slurm.PARTITION}", "state=up")
+    assert workflow.finish(), workflow.log
+    assert not workflow.refusal_mark(0).exists()
+    assert workflow.table == expected_table(2)
+    assert [len(workflow.start_ids(number)) for number in range(2)] == [1, 1]
 
 
-def test_a_killed_snakemake_that_is_started_again(mock):
+def test_a_killed_snakemake_can_be_started_again(mock):
     workflow = mock()
-    orphan = held(workflow)
+    orphan = start_held_job(workflow)
     workflow.kill()
     assert [job.number for job in workflow.jobs] == [orphan], "the job runs on"
     workflow.start()
     workflow.release_next(0)
     assert orphan not in [job.number for job in workflow.jobs]
-    assert workflow.ends(), workflow.log
-    assert workflow.total == expected(1)
-    assert len(workflow.ended(0)) == 1, "nothing is done twice"
+    assert workflow.finish(), workflow.log
+    assert workflow.table == expected_table(1)
+    assert len(workflow.results(0)) == 1, "nothing is done twice"
 
 
-def test_a_node_whose_daemon_is_killed(mock):
+def test_the_daemon_of_a_node_may_be_killed(mock):
     workflow = mock()
-    held(workflow)
+    start_held_job(workflow)
     slurm.NODE.stop(signal.SIGKILL)
     workflow.release(0)
     slurm.NODE.start()
-    assert workflow.ends(), workflow.log
-    assert workflow.total == expected(1)
+    assert workflow.finish(), workflow.log
+    assert workflow.table == expected_table(1)

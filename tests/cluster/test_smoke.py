@@ -1,4 +1,4 @@
-"""The smoke DAG, each rule of it, through the profile that users have."""
+"""Every rule of the smoke DAG through the profile for users."""
 
 from __future__ import annotations
 
@@ -8,46 +8,46 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.prelude import copied, on_the_cluster
+from tests.cluster.repository_copy import copy_repository, make_workflow
 from tests.cluster.workflow import Job, Workflow
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cluster")]
 
 CONFIG = ("--configfile", "config/smoke.yaml", "tests/cluster/smoke.yaml")
-ON_A_GPU = {"weigh", "pretrain", "evaluate_separation", "embed", "evaluate_encoder"}
-ON_CPUS = {"acquire", "prepare", "prepare_with_stems", "extract", "audit", "evaluate_embeddings"}
-AT_HOME = {"plan", "aggregate", "tabulate", "draw", "compose"}
+GPU_RULES = {"weigh", "pretrain", "evaluate_separation", "embed", "evaluate_encoder"}
+CPU_RULES = {"acquire", "prepare", "prepare_with_stems", "extract", "audit", "evaluate_embeddings"}
+LOCAL_RULES = {"plan", "aggregate", "tabulate", "draw", "compose"}
 
 
-def rule_of(job: Job) -> str:
+def parse_rule(job: Job) -> str:
     return re.sub(r"^rule_(\w+?)(_wildcards_.*)?$", r"\1", job.comment)
 
 
-def watched(workflow: Workflow) -> list[Job]:
-    """Run a workflow to its end; return all jobs that the controller had, as it saw them."""
-    seen: dict[str, Job] = {}
-    over = threading.Event()
+def run_and_watch(workflow: Workflow) -> list[Job]:
+    """Run a workflow to its end; return all its jobs as listed by the controller."""
+    jobs: dict[str, Job] = {}
+    finished = threading.Event()
 
     def watch() -> None:
-        while not over.wait(0.5):
-            seen.update({job.number: job for job in workflow.jobs})
+        while not finished.wait(0.5):
+            jobs.update({job.number: job for job in workflow.jobs})
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        assert workflow.start().ends(seconds=500), workflow.log[-8000:]
+        assert workflow.start().finish(seconds=500), workflow.log[-8000:]
     finally:
-        over.set()
+        finished.set()
         watcher.join()
-    return list(seen.values())
+    return list(jobs.values())
 
 
-def test_each_rule_asks_for_what_it_needs_and_the_dag_ends(tmp_path: Path) -> None:
-    folder = copied(tmp_path / "prelude")
-    workflow = on_the_cluster(folder, *CONFIG)
-    jobs = watched(workflow)
-    asked = {rule_of(job): job.gres for job in jobs}
-    assert {rule for rule, gres in asked.items() if "gpu" in gres} == ON_A_GPU
-    assert {rule for rule, gres in asked.items() if "gpu" not in gres} == ON_CPUS
-    assert set(re.findall(r"^localrule (\w+):", workflow.log, re.M)) - {"all"} == AT_HOME
+def test_each_rule_requests_its_resources_and_the_dag_ends(tmp_path: Path) -> None:
+    folder = copy_repository(tmp_path / "prelude")
+    workflow = make_workflow(folder, *CONFIG)
+    jobs = run_and_watch(workflow)
+    resources = {parse_rule(job): job.gres for job in jobs}
+    assert {rule for rule, gres in resources.items() if "gpu" in gres} == GPU_RULES
+    assert {rule for rule, gres in resources.items() if "gpu" not in gres} == CPU_RULES
+    assert set(re.findall(r"^localrule (\w+):", workflow.log, re.M)) - {"all"} == LOCAL_RULES
     assert (folder / "results/smoke/report/index.html").stat().st_size > 10_000

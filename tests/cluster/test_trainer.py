@@ -1,4 +1,4 @@
-"""The real trainer on the cluster: warned before its time is up, cancelled, and each time it goes on."""
+"""The real trainer on the cluster: it resumes after a warning before its time limit and after a cancellation."""
 
 from __future__ import annotations
 
@@ -11,90 +11,105 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import slurm
-from tests.cluster.prelude import copied, locally, on_the_cluster
-from tests.cluster.workflow import PATIENCE, Job
+from tests.cluster.repository_copy import copy_repository, make_workflow, run_locally
+from tests.cluster.workflow import TIMEOUT_SECONDS, Job
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cluster")]
 
-#: an augmentation that changes nothing, but takes its time while a file is there, and says so in another
-DAWDLE = '''
-"""Takes its time."""
+#: an augmentation that changes nothing, but is slow while a file exists, and records that in another file
+SLOW_AUGMENTATION = '''
+"""Slow augmentation."""
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.networks.interfaces import Augmentation
+from workflow_scripts.levels.options import LevelOptions
+
+LABEL = "slow"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    while_there: str = ""
-
-
-class Dawdle(Augmentation):
-    def __init__(self, file):
-        self.file = file
-
-    def __call__(self, audio, *, generator):
-        if self.file.exists():
-            self.file.with_name("dawdled").touch()
-            time.sleep(1)
-        return audio
+class Options(LevelOptions):
+    while_exists: str = ""
 
 
 def build(options, **_):
-    return Dawdle(Path(options.while_there))
+    from workflow_scripts.networks.interfaces import Augmentation
+
+    class Slow(Augmentation):
+        def __init__(self, file):
+            self.file = file
+
+        def __call__(self, audio, *, generator):
+            if self.file.exists():
+                self.file.with_name("was_slow").touch()
+                time.sleep(1)
+            return audio
+
+    return Slow(Path(options.while_exists))
 '''
 CONFIG = """
 studies: [wu2021_fig6]
 trim:
-  wu2021_fig6: {{recipe: [smoke], workers: [L], encoder: [pase], weighting: [equal], augmentation: [dawdle],
+  wu2021_fig6: {{recipe: [smoke], workers: [L], encoder: [pase], weighting: [equal], augmentation: [slow],
                 dataset: [extended_ballroom], figure: null, comparisons: [], published: []}}
 worker_sets: {{L: [lps]}}
-augmentations: {{dawdle: {{while_there: "{file}"}}}}
+augmentations: {{slow: {{while_exists: "{file}"}}}}
 recipes: {{smoke: {{epochs: 2, steps_per_epoch: 60, checkpoint_seconds: 3600}}}}
 """
-RUN = "results/smoke/pretrained/audioset_music/pase/L/equal/dawdle/smoke/seed0"
+RUN = "results/smoke/pretrained/audioset_music/pase/L/equal/slow/smoke/seed0"
 RESOURCES = ("gpu=0", "gres=gpu:1", "mem_mb=4000", "runtime=10 * attempt", "slurm_extra=--signal=USR1@10")
-LEAST_LEFT = 15  # seconds from now to the new limit, of which the warning comes 10 to 40 s before
+MIN_SECONDS_LEFT = 15  # until the new limit; the warning comes 10 to 40 s before the limit
 
 
 def shorten(job: Job, *, started: float) -> None:
-    """Lower the limit of a job that has run since `started` to the next whole minute, as no other is possible."""
-    minutes = int((time.monotonic() - started + LEAST_LEFT) // 60) + 1
+    """Lower the time limit of a job that has run since `started` to the next whole minute, SLURM's unit."""
+    minutes = int((time.monotonic() - started + MIN_SECONDS_LEFT) // 60) + 1
     subprocess.run(["scontrol", "update", f"jobid={job.number}", f"timelimit={minutes}"], check=True)
 
 
-def test_out_of_time_and_cancelled_the_trainer_goes_on(tmp_path: Path) -> None:
-    folder, dawdles = copied(tmp_path / "prelude"), tmp_path / "dawdles"
-    (folder / "workflow_scripts/augmentations/dawdle.py").write_text(DAWDLE)
-    (folder / "dawdle.yaml").write_text(CONFIG.format(file=dawdles))
-    config = ("--configfile", "config/smoke.yaml", "dawdle.yaml")
-    locally(folder, "results/smoke/corpora/audioset_music/16000/corpus.json", *config)
-    resources = [f"pretrain:{each}" for each in RESOURCES]
+def test_the_trainer_resumes_after_its_time_limit_and_a_cancellation(tmp_path: Path) -> None:
+    folder, slow_file = copy_repository(tmp_path / "prelude"), tmp_path / "slow"
+    (folder / "workflow_scripts/augmentations/slow.py").write_text(SLOW_AUGMENTATION)
+    (folder / "slow.yaml").write_text(CONFIG.format(file=slow_file))
+    config = ("--configfile", "config/smoke.yaml", "slow.yaml")
+    run_locally(folder, "results/smoke/corpora/audioset_music/16000/corpus.json", *config)
+    resources = [f"pretrain:{resource}" for resource in RESOURCES]
     target = f"{RUN}/encoder.safetensors"
-    workflow = on_the_cluster(folder, target, *config, "--set-resources", *resources)
+    workflow = make_workflow(folder, target, *config, "--set-resources", *resources)
 
-    dawdles.touch()
+    slow_file.touch()
     workflow.start()
     comment = f"rule_pretrain_wildcards_{RUN.partition('pretrained/')[2].replace('/', '_').replace('seed', '')}"
-    first, started = workflow.running(comment), time.monotonic()
-    slurm.wait(dawdles.with_name("dawdled").exists, lambda: f"it does not start: {workflow.log}", seconds=PATIENCE)
+    first, started = workflow.wait_for_running(comment), time.monotonic()
+    slurm.wait_until(
+        slow_file.with_name("was_slow").exists,
+        lambda: f"the trainer does not start: {workflow.log}",
+        seconds=TIMEOUT_SECONDS,
+    )
     shorten(first, started=started)
-    slurm.wait(lambda: "stopped by SIGUSR1 after step" in workflow.log, "it is not warned", seconds=PATIENCE)
-    second = workflow.running(comment)
+    slurm.wait_until(
+        lambda: "stopped by SIGUSR1 after step" in workflow.log, "the trainer is not warned", seconds=TIMEOUT_SECONDS
+    )
+    second = workflow.wait_for_running(comment)
     log = folder / "results/smoke/logs/pretrain" / f"{RUN.partition('pretrained/')[2]}.log"
-    slurm.wait(lambda: log.exists() and "resuming at step" in log.read_text(), "it does not resume", seconds=PATIENCE)
+    slurm.wait_until(
+        lambda: log.exists() and "resuming at step" in log.read_text(),
+        "the trainer does not resume",
+        seconds=TIMEOUT_SECONDS,
+    )
     time.sleep(2)  # some steps
     slurm.run("scancel", second.number)
-    slurm.wait(lambda: "stopped by SIGTERM after step" in workflow.log, "it does not save", seconds=PATIENCE)
-    dawdles.unlink()
-    assert workflow.ends(), workflow.log
+    slurm.wait_until(
+        lambda: "stopped by SIGTERM after step" in workflow.log,
+        "the trainer does not save its state",
+        seconds=TIMEOUT_SECONDS,
+    )
+    slow_file.unlink()
+    assert workflow.finish(), workflow.log
     assert json.loads((folder / RUN / "record.json").read_text())["resumed"] == 2
 
     disturbed = folder / "disturbed"
     shutil.move(folder / RUN, disturbed)
-    locally(folder, target, *config, "--set-threads", "pretrain=1")
+    run_locally(folder, target, *config, "--set-threads", "pretrain=1")
     for name in ("encoder.safetensors", "losses.csv"):
         assert (folder / RUN / name).read_bytes() == (disturbed / name).read_bytes(), name

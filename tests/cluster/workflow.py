@@ -1,4 +1,4 @@
-"""A workflow that runs on the tests' SLURM through the profile that users have."""
+"""Workflows on the tests' SLURM, through the profile for users."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from workflow_scripts.submit import REFUSED
 
 PROFILE = REPOSITORY / "config" / "profiles" / "slurm"
 MOCK = REPOSITORY / "tests" / "cluster" / "mock" / "Snakefile"
-PATIENCE = 240.0  # seconds until a workflow counts as hung: several times what the slowest takes
+TIMEOUT_SECONDS = 240.0  # until a workflow counts as hung: several times the duration of the slowest
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A job as the controller knows it."""
+    """A job as listed by the controller."""
 
     number: str
     state: str
@@ -32,43 +32,43 @@ class Job:
 
 @dataclass
 class Workflow:
-    """Snakemake in `folder`; what it prints goes to `folder`/snakemake.log."""
+    """Snakemake in `folder`, with its output in `folder`/snakemake.log."""
 
     folder: Path
     snakefile: Path
     arguments: tuple[str, ...] = ()
-    hurry: bool = True  # look at the jobs every second; else as often as the profile says
+    fast_polling: bool = True  # poll jobs every second, otherwise as often as in the profile
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
     def log(self) -> str:
-        """All that Snakemake has printed so far."""
+        """Output of Snakemake so far."""
         return (self.folder / "snakemake.log").read_text(encoding="utf-8")
 
     @property
     def jobs(self) -> list[Job]:
-        """Its jobs that wait or run."""
-        told = slurm.run("squeue", "--noheader", "--format=%i|%T|%k|%b|%C|%Z")
-        rows = [line.split("|") for line in told.splitlines()]
+        """Jobs of this workflow that are pending or running."""
+        listing = slurm.run("squeue", "--noheader", "--format=%i|%T|%k|%b|%C|%Z")
+        rows = [line.split("|") for line in listing.splitlines()]
         return [
             Job(number=number, state=state, comment=comment, gres=gres, cores=int(cores))
-            for number, state, comment, gres, cores, where in rows
-            if Path(where) == self.folder.resolve() and state in ("PENDING", "RUNNING")
+            for number, state, comment, gres, cores, folder in rows
+            if Path(folder) == self.folder.resolve() and state in ("PENDING", "RUNNING")
         ]
 
     @property
     def processes(self) -> list[int]:
-        """All processes that are at work in its folder."""
-        found = []
+        """Ids of all processes whose working directory is the folder."""
+        numbers = []
         for link in Path("/proc").glob("[0-9]*/cwd"):
-            with contextlib.suppress(OSError):  # it has ended
+            with contextlib.suppress(OSError):  # the process has ended
                 if link.readlink() == self.folder.resolve():
-                    found.append(int(link.parent.name))
-        return found
+                    numbers.append(int(link.parent.name))
+        return numbers
 
     def start(self, *arguments: str) -> Workflow:
         """Start Snakemake."""
-        program = "tests.cluster.fast_retries" if self.hurry else "snakemake"
+        program = "tests.cluster.fast_polling" if self.fast_polling else "snakemake"
         command = [sys.executable, "-m", program, f"--snakefile={self.snakefile}", f"--profile={PROFILE}", "--nocolor"]
         with (self.folder / "snakemake.log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -80,38 +80,38 @@ class Workflow:
             )
         return self
 
-    def running(self, comment: str) -> Job:
-        """The job with this comment, as soon as it runs."""
-        found: list[Job] = []
+    def wait_for_running(self, comment: str) -> Job:
+        """Wait until a job with this comment runs, and return it."""
+        running: list[Job] = []
 
-        def appears() -> bool:
+        def is_running() -> bool:
             assert self.process is not None
             assert self.process.poll() is None, self.log
-            found[:] = [job for job in self.jobs if job.comment == comment and job.state == "RUNNING"]
-            return bool(found)
+            running[:] = [job for job in self.jobs if job.comment == comment and job.state == "RUNNING"]
+            return bool(running)
 
-        slurm.wait(appears, lambda: f"{comment} does not run: {self.log}", seconds=PATIENCE)
-        return found[0]
+        slurm.wait_until(is_running, lambda: f"{comment} does not run: {self.log}", seconds=TIMEOUT_SECONDS)
+        return running[0]
 
-    def ends(self, *, seconds: float = PATIENCE) -> bool:
-        """Whether Snakemake ends well; `TimeoutError` when it hangs."""
+    def finish(self, *, seconds: float = TIMEOUT_SECONDS) -> bool:
+        """Wait for Snakemake's end; return whether it succeeded. Raises `TimeoutError` if it hangs."""
         assert self.process is not None
         process = self.process
-        slurm.wait(lambda: process.poll() is not None, lambda: f"the workflow hangs: {self.log}", seconds=seconds)
+        slurm.wait_until(lambda: process.poll() is not None, lambda: f"the workflow hangs: {self.log}", seconds=seconds)
         return process.returncode == 0
 
     def kill(self) -> None:
-        """End Snakemake as a crash of its machine does, and break its lock as its user then would."""
+        """Kill Snakemake, as a crash of its machine would, and unlock the folder, as its user would."""
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
         command = [sys.executable, "-m", "snakemake", f"--snakefile={self.snakefile}", "--cores=1", "--unlock"]
-        given = [word for word in self.arguments if not word.startswith("--set")]
-        subprocess.run([*command, *given], cwd=self.folder, check=True, capture_output=True)
+        arguments = [word for word in self.arguments if not word.startswith("--set")]
+        subprocess.run([*command, *arguments], cwd=self.folder, check=True, capture_output=True)
 
 
-class Mock(Workflow):
-    """Cheap jobs, numbered from 0."""
+class MockWorkflow(Workflow):
+    """Workflow of cheap jobs, numbered from 0."""
 
     def __init__(
         self,
@@ -119,62 +119,64 @@ class Mock(Workflow):
         *,
         jobs: int,
         arguments: tuple[str, ...] = (),
-        hurry: bool = True,
+        fast_polling: bool = True,
     ) -> None:
-        """Make its folders."""
-        super().__init__(folder, MOCK, arguments=(*arguments, "--config", f"jobs={jobs}"), hurry=hurry)
+        """Make the folders of the mock workflow."""
+        super().__init__(folder, MOCK, arguments=(*arguments, "--config", f"jobs={jobs}"), fast_polling=fast_polling)
         self.count = jobs
-        for name in ("starts", "ends", "hold", "unlucky"):
+        for name in ("starts", "ends", "hold", "faults"):
             (folder / name).mkdir(parents=True)
 
     def hold(self, number: int) -> None:
-        """Let a job wait, once it has started, until it is released."""
+        """Make a job wait, once it has started, until it is released."""
         (self.folder / "hold" / str(number)).touch()
 
     def release(self, number: int) -> None:
-        """Let it go on."""
+        """Release a held job."""
         (self.folder / "hold" / str(number)).unlink()
 
     def release_next(self, number: int) -> None:
-        """Let its second attempt go on: the first, whose end SLURM was asked for, may work on for a while."""
+        """Release a held job at its second attempt: the first, which SLURM was asked to end, may run on for a while."""
         restarted = f"job {number} is not started again"
-        slurm.wait(lambda: len(self.starts(number)) >= 2, lambda: f"{restarted}: {self.log}", seconds=PATIENCE)
+        slurm.wait_until(
+            lambda: len(self.start_ids(number)) >= 2, lambda: f"{restarted}: {self.log}", seconds=TIMEOUT_SECONDS
+        )
         self.release(number)
 
-    def make_unlucky(self, number: int, kind: str) -> None:
-        """Let the first attempt of a job fail; the kinds are those of work.sh."""
-        (self.folder / "unlucky" / str(number)).write_text(kind)
+    def plan_fault(self, number: int, kind: str) -> None:
+        """Make the first attempt of a job fail in one of the ways of work.sh."""
+        (self.folder / "faults" / str(number)).write_text(kind)
 
-    def at_work(self, number: int) -> Job:
-        """A job as soon as its script has started."""
-        job = self.running(comment_of(number))
-        before = len(self.starts(number))
+    def wait_for_start(self, number: int) -> Job:
+        """Wait until the script of a job has started, and return the job."""
+        job = self.wait_for_running(make_comment(number))
+        before = len(self.start_ids(number))
         complaint = f"job {number} of {before} starts does not start"
-        slurm.wait(lambda: job.number in self.starts(number), complaint, seconds=PATIENCE)
+        slurm.wait_until(lambda: job.number in self.start_ids(number), complaint, seconds=TIMEOUT_SECONDS)
         return job
 
-    def starts(self, number: int) -> list[str]:
-        """SLURM's number of each attempt of a job whose script was started."""
-        return _lines(self.folder / "starts" / str(number))
+    def start_ids(self, number: int) -> list[str]:
+        """Read SLURM's number of each attempt of a job whose script has started."""
+        return _read_lines(self.folder / "starts" / str(number))
 
-    def ended(self, number: int) -> list[str]:
-        """What each attempt that came to its end had as its result."""
-        return _lines(self.folder / "ends" / str(number))
+    def results(self, number: int) -> list[str]:
+        """Read the result of each finished attempt of a job."""
+        return _read_lines(self.folder / "ends" / str(number))
 
-    def refused(self, number: int) -> Path:
-        """Where it is noted that SLURM refuses a job."""
+    def refusal_mark(self, number: int) -> Path:
+        """Return the path of the file that marks a job as refused by SLURM."""
         return self.folder / "logs" / "slurm" / "rule_work" / str(number) / REFUSED
 
     @property
-    def total(self) -> str:
-        """The final table."""
+    def table(self) -> str:
+        """Final table of the workflow."""
         return (self.folder / "total.txt").read_text(encoding="utf-8")
 
 
-def comment_of(number: int) -> str:
-    """How the plugin names a job to the controller."""
+def make_comment(number: int) -> str:
+    """Return the comment by which the plugin identifies a job to the controller."""
     return f"rule_work_wildcards_{number}"
 
 
-def _lines(path: Path) -> list[str]:
+def _read_lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []

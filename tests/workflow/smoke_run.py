@@ -1,4 +1,4 @@
-"""The smoke DAG in a copy of the repository, and its results read by hand."""
+"""The smoke DAG in a copy of the repository, and checks of its results by plain pandas."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from tests.checkout import REPOSITORY
 from workflow_scripts.levels.factors import DOWNSTREAM, PRETRAINING
 
 SMOKE = "config/smoke.yaml"
-STUDIES = "studies.yaml"  # which of the studies a copy is for
+STUDIES = "studies.yaml"  # the studies of a copy
 METHOD = [factor for factor in (*PRETRAINING, *DOWNSTREAM) if factor != "pretrain_seed"]
-LEFT_OUT = shutil.ignore_patterns(
+NOT_COPIED = shutil.ignore_patterns(
     ".git", ".venv", "data", "results", ".snakemake", "__pycache__", ".*_cache", ".hypothesis"
 )
 
 
 def run_studies(studies: Sequence[str], *, folder: Path) -> Path:
     """Copy the repository to `folder` and run the smoke DAG of some studies there."""
-    shutil.copytree(REPOSITORY, folder, ignore=LEFT_OUT)
+    shutil.copytree(REPOSITORY, folder, ignore=NOT_COPIED)
     (folder / STUDIES).write_text(yaml.safe_dump({"studies": list(studies)}), encoding="utf-8")
     result = snakemake(folder, "--show-failed-logs")
     assert result.returncode == 0, result.stdout[-5000:] + result.stderr[-15000:]
@@ -41,39 +41,39 @@ def snakemake(
     return subprocess.run([*command, *arguments], cwd=folder, capture_output=True, text=True, timeout=900, check=False)
 
 
-def numbers(finished: Path, study: str) -> pd.DataFrame:
-    """What a study's figure was drawn from."""
+def read_numbers(finished: Path, study: str) -> pd.DataFrame:
+    """Read the numbers of a study's figure."""
     path = finished / "results/smoke/figures" / f"{study}.csv"
     return pd.read_csv(path, dtype={"clip": str}, keep_default_na=False)
 
 
-def trials_by(finished: Path, *, metric: str) -> pd.DataFrame:
-    """All trials, the metric in percent."""
+def read_trials(finished: Path, *, metric: str) -> pd.DataFrame:
+    """Read all trials of a metric, in percent."""
     trials = pd.read_csv(finished / "results/smoke/statistics/trials.csv", keep_default_na=False)
     rows = trials[trials.metric == metric]
     return rows.assign(value=100 * pd.to_numeric(rows.value))
 
 
-def of_method(trials: pd.DataFrame, row: pd.Series, **other: str) -> pd.DataFrame:
-    """Trials of the cell that a row of a figure's numbers names, by trial."""
+def select_method(trials: pd.DataFrame, row: pd.Series, **other: str) -> pd.DataFrame:
+    """Select the trials of the cell named by a row of a figure's numbers, in order of trials."""
     levels = {factor: row[factor] for factor in METHOD} | other
-    picked = trials[(trials[list(levels)] == pd.Series(levels)).all(axis=1)].sort_values("trial")
-    assert len(picked) == 3
-    return picked
+    rows = trials[(trials[list(levels)] == pd.Series(levels)).all(axis=1)].sort_values("trial")
+    assert len(rows) == 3
+    return rows
 
 
-def metrics_recomputed(finished: Path, study: str) -> set[str]:
-    """Compare every mean of a study's table with its trials; return the metrics that it shows."""
+def check_table_means(finished: Path, study: str) -> set[str]:
+    """Compare every mean of a study's table with its trials; return the metrics shown."""
     table = pd.read_csv(finished / "results/smoke/tables" / f"{study}.csv", keep_default_na=False)
     for metric, rows in table.groupby("metric"):
-        means = trials_by(finished, metric=str(metric)).groupby(METHOD)["value"].mean()
+        means = read_trials(finished, metric=str(metric)).groupby(METHOD)["value"].mean()
         for row in rows.to_dict("records"):
             assert float(row["mean"]) == pytest.approx(means[tuple(row[factor] for factor in METHOD)], rel=1e-12)
     return set(table["metric"])
 
 
-def published_means_recompute(finished: Path, *, system: str) -> int:
-    """Compare what stands beside a system's published means with the trials; return how many there are."""
+def check_published_means(finished: Path, *, system: str) -> int:
+    """Compare our values beside a system's published means with the trials; return their number."""
     results = finished / "results/smoke/statistics"
     plan = json.loads((results / "plan.json").read_text(encoding="utf-8"))
     table = pd.read_csv(results / "reproduction.csv", dtype=str, keep_default_na=False)

@@ -1,4 +1,4 @@
-"""The smoke DAG of System B, and of the studies that put both systems together, end to end."""
+"""The smoke DAG of System B, and of the studies that combine both systems, end to end."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from sklearn.metrics import roc_auc_score
 from tests.checkout import REPOSITORY
 from tests.workflow.smoke_run import (
     METHOD,
-    metrics_recomputed,
-    numbers,
-    of_method,
-    published_means_recompute,
+    check_published_means,
+    check_table_means,
+    read_numbers,
+    read_trials,
     run_studies,
+    select_method,
     snakemake,
-    trials_by,
 )
 from workflow_scripts.levels.factors import PRETRAINING
 
@@ -36,18 +36,18 @@ STATED = {
     study: yaml.safe_load((REPOSITORY / f"config/studies/{study}.yaml").read_text(encoding="utf-8"))
     for study in STUDIES
 }
-BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # of batch normalisation: kept, not trained
+BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # of batch normalisation: stored, not trained
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the repository in which the smoke DAG of these studies has run."""
+    """Run the smoke DAG of these studies in a copy of the repository."""
     return run_studies(STUDIES, folder=tmp_path_factory.mktemp("contrastive") / "prelude")
 
 
 @pytest.fixture(scope="session")
 def pr_auc(finished: Path) -> pd.DataFrame:
-    return trials_by(finished, metric="pr_auc")
+    return read_trials(finished, metric="pr_auc")
 
 
 def test_every_study_has_its_artefacts(finished: Path) -> None:
@@ -65,48 +65,50 @@ def test_every_study_has_its_artefacts(finished: Path) -> None:
 
 
 @pytest.mark.parametrize("study", STUDIES)
-def test_the_numbers_of_each_table_recompute_from_the_trials(finished: Path, study: str) -> None:
+def test_the_means_of_each_table_equal_those_of_the_trials(finished: Path, study: str) -> None:
     shown = {metric for metrics in STATED[study].get("metrics", {}).values() for metric in metrics}
-    assert metrics_recomputed(finished, study) == (shown or {STATED[study]["metric"]})
+    assert check_table_means(finished, study) == (shown or {STATED[study]["metric"]})
 
 
 @pytest.mark.parametrize("study", ["spijkervet2021_fig6_3", "spijkervet2021_fig6_4"])
-def test_dots_and_probabilities_recompute_from_the_trials(finished: Path, pr_auc: pd.DataFrame, study: str) -> None:
-    drawn = numbers(finished, study)
+def test_dots_and_probabilities_equal_the_means_of_the_trials(finished: Path, pr_auc: pd.DataFrame, study: str) -> None:
+    drawn = read_numbers(finished, study)
     assert len(drawn) >= 2
     for _, row in drawn.iterrows():
-        assert float(row["mean"]) == pytest.approx(of_method(pr_auc, row)["value"].mean())
+        assert float(row["mean"]) == pytest.approx(select_method(pr_auc, row)["value"].mean())
 
 
 @pytest.mark.parametrize("study", ["spijkervet2021_fig6_5", "spijkervet2021_fig6_6"])
-def test_label_fractions_recompute_from_the_trials(finished: Path, pr_auc: pd.DataFrame, study: str) -> None:
-    points = numbers(finished, study).query("role == 'point'")
+def test_points_of_label_fractions_equal_the_means_of_the_trials(
+    finished: Path, pr_auc: pd.DataFrame, study: str
+) -> None:
+    points = read_numbers(finished, study).query("role == 'point'")
     assert len(points) == 4, "two scenarios, two fractions"
     for _, row in points.iterrows():
-        cell = of_method(pr_auc, row)
+        cell = select_method(pr_auc, row)
         assert float(row["mean"]) == pytest.approx(cell["value"].mean())
         assert float(row["train_clips"]) == cell["train_clips"].iloc[0]
 
 
-def test_sizes_and_scores_recompute_from_networks_and_trials(finished: Path, pr_auc: pd.DataFrame) -> None:
-    drawn = numbers(finished, "spijkervet2021_fig1_1").query("role == 'method'")
+def test_sizes_and_scores_follow_from_networks_and_trials(finished: Path, pr_auc: pd.DataFrame) -> None:
+    drawn = read_numbers(finished, "spijkervet2021_fig1_1").query("role == 'method'")
     assert set(drawn["encoder"]) == {"samplecnn", "cpc"}
     for _, row in drawn.iterrows():
-        assert float(row["mean"]) == pytest.approx(of_method(pr_auc, row)["value"].mean())
+        assert float(row["mean"]) == pytest.approx(select_method(pr_auc, row)["value"].mean())
         if row["corpus"] != "none":
             path = Path("results/smoke/pretrained", *(row[factor] for factor in PRETRAINING[:-1]), "seed0")
-            assert int(row["parameters"]) == trained(finished / path / "encoder.safetensors")
+            assert int(row["parameters"]) == count_trained_parameters(finished / path / "encoder.safetensors")
 
 
-def trained(path: Path) -> int:
-    with safe_open(path, framework="numpy") as kept:
-        names = [name for name in kept.keys() if not name.endswith(BUFFERS)]  # noqa: SIM118
-        return sum(int(np.prod(kept.get_slice(name).get_shape())) for name in names)
+def count_trained_parameters(path: Path) -> int:
+    with safe_open(path, framework="numpy") as file:
+        names = [name for name in file.keys() if not name.endswith(BUFFERS)]  # noqa: SIM118
+        return sum(int(np.prod(file.get_slice(name).get_shape())) for name in names)
 
 
 @pytest.mark.parametrize("study", ["spijkervet2021_fig4_1", "spijkervet2021_fig4_2"])
-def test_tags_recompute_from_the_labels(finished: Path, study: str) -> None:
-    drawn = numbers(finished, study)
+def test_counts_of_tags_follow_from_the_labels(finished: Path, study: str) -> None:
+    drawn = read_numbers(finished, study)
     (dataset,) = set(drawn["dataset"])
     folder = finished / "results/smoke/corpora" / dataset / "22050"
     labels, clips = pd.read_parquet(folder / "labels.parquet"), pd.read_parquet(folder / "clips.parquet")
@@ -116,24 +118,26 @@ def test_tags_recompute_from_the_labels(finished: Path, study: str) -> None:
         assert int(row["clips"]) == (clips["split"] == row["split"]).sum()
 
 
-def test_scores_per_tag_recompute_from_the_predictions(finished: Path) -> None:
-    drawn = numbers(finished, "spijkervet2021_fig6_2").query("mean != ''")
+def test_scores_per_tag_follow_from_the_predictions(finished: Path) -> None:
+    drawn = read_numbers(finished, "spijkervet2021_fig6_2").query("mean != ''")
     assert len(drawn) > 10
     for levels, rows in drawn.groupby(METHOD, sort=False):
-        found = dict(zip(METHOD, levels, strict=True))
-        run = "/".join(found[factor] for factor in PRETRAINING[:-1])
-        cell = f"{run}/seed0/{found['dataset']}/{found['head']}/{found['scenario']}/{found['fraction']}"
-        with np.load(finished / "results/smoke/evaluations" / cell / "predictions.npz") as kept:
-            classes, labels, scores = list(kept["classes"]), kept["labels"], kept["scores"]
+        cell_levels = dict(zip(METHOD, levels, strict=True))
+        run = "/".join(cell_levels[factor] for factor in PRETRAINING[:-1])
+        cell = "/".join(
+            [run, "seed0", *(cell_levels[factor] for factor in ("dataset", "head", "scenario", "fraction"))]
+        )
+        with np.load(finished / "results/smoke/evaluations" / cell / "predictions.npz") as file:
+            classes, labels, scores = list(file["classes"]), file["labels"], file["scores"]
         for _, row in rows.iterrows():
             tag = classes.index(row["tag"])
-            values = [100 * roc_auc_score(labels[:, tag], each[:, tag]) for each in scores]
+            values = [100 * roc_auc_score(labels[:, tag], trial_scores[:, tag]) for trial_scores in scores]
             assert float(row["mean"]) == pytest.approx(np.mean(values))
             assert float(row["sd"]) == pytest.approx(np.std(values, ddof=1), abs=1e-9)
 
 
-def test_a_map_has_the_crops_of_the_songs_it_names(finished: Path) -> None:
-    drawn = numbers(finished, "spijkervet2021_fig6_1").query("status == 'measured'")
+def test_a_map_shows_the_crops_of_its_songs(finished: Path) -> None:
+    drawn = read_numbers(finished, "spijkervet2021_fig6_1").query("status == 'measured'")
     assert set(drawn["encoder"]) == {"samplecnn", "cpc"}
     clips = pd.read_parquet(finished / "results/smoke/corpora/magnatagatune/22050/clips.parquet").set_index("clip")
     for _, rows in drawn.groupby("panel"):
@@ -142,8 +146,8 @@ def test_a_map_has_the_crops_of_the_songs_it_names(finished: Path) -> None:
         assert np.isfinite(pd.to_numeric(rows["x"])).all()
 
 
-def test_published_means_recompute_from_the_trials(finished: Path) -> None:
-    assert published_means_recompute(finished, system="B") >= 20
+def test_our_values_beside_published_means_follow_from_the_trials(finished: Path) -> None:
+    assert check_published_means(finished, system="B") >= 20
 
 
 def test_a_second_run_does_nothing(finished: Path) -> None:

@@ -1,4 +1,4 @@
-"""The smoke DAG of System C, and of the study that puts all three systems together, end to end."""
+"""The smoke DAG of System C, and of the study that combines all three systems, end to end."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from sklearn.metrics import average_precision_score
 from tests.checkout import REPOSITORY
 from tests.workflow.smoke_run import (
     METHOD,
-    metrics_recomputed,
-    numbers,
-    published_means_recompute,
+    check_published_means,
+    check_table_means,
+    read_numbers,
     run_studies,
     snakemake,
 )
@@ -37,12 +37,12 @@ STATED = {
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the repository in which the smoke DAG of these studies has run."""
+    """Run the smoke DAG of these studies in a copy of the repository."""
     return run_studies(STUDIES, folder=tmp_path_factory.mktemp("separation") / "prelude")
 
 
-def predictions(finished: Path, row: pd.Series) -> dict[str, np.ndarray]:
-    """What the cell predicted that a row of a figure's numbers names."""
+def read_predictions(finished: Path, row: pd.Series) -> dict[str, np.ndarray]:
+    """Read the predictions of the cell named by a row of a figure's numbers."""
     run = "/".join(row[factor] for factor in PRETRAINING[:-1])
     cell = f"{run}/seed0/{row['dataset']}/{row['head']}/{row['scenario']}/{row['fraction']}"
     with np.load(finished / "results/smoke/evaluations" / cell / "predictions.npz") as kept:
@@ -65,7 +65,7 @@ def test_every_study_has_its_artefacts(finished: Path) -> None:
 
 
 @pytest.mark.parametrize("study", STUDIES)
-def test_the_page_tells_what_the_u_nets_of_a_study_separate(finished: Path, study: str) -> None:
+def test_the_page_shows_what_the_u_nets_of_a_study_separate(finished: Path, study: str) -> None:
     page = (finished / "results/smoke/report/index.html").read_text(encoding="utf-8")
     section = page.partition(f'<section id="study-{study}">')[2].partition("</section>")[0]
     assert "What pre-training separates" in section
@@ -73,9 +73,9 @@ def test_the_page_tells_what_the_u_nets_of_a_study_separate(finished: Path, stud
 
 
 @pytest.mark.parametrize("study", STUDIES)
-def test_the_numbers_of_each_table_recompute_from_the_trials(finished: Path, study: str) -> None:
+def test_the_means_of_each_table_equal_those_of_the_trials(finished: Path, study: str) -> None:
     stated = {metric for metrics in STATED[study].get("metrics", {}).values() for metric in metrics}
-    assert metrics_recomputed(finished, study) == (stated or {STATED[study]["metric"]})
+    assert check_table_means(finished, study) == (stated or {STATED[study]["metric"]})
 
 
 def test_both_back_ends_and_all_schemes_are_in_the_results(finished: Path) -> None:
@@ -109,7 +109,7 @@ def test_every_system_has_a_row_beside_the_others(finished: Path) -> None:
         assert set(rows[["encoder", "workers", "scenario"]].itertuples(index=False, name=None)) == expected
 
 
-def test_systems_are_compared_where_both_were_run(finished: Path) -> None:
+def test_systems_are_compared_on_data_sets_of_both(finished: Path) -> None:
     compared = pd.read_csv(finished / "results/smoke/statistics/comparisons.csv", keep_default_na=False)
     found = compared[(compared["study"] == "all_systems") & (compared["status"] == "measured")]
     assert set(found["design"]) == {"paired"}
@@ -124,15 +124,15 @@ def test_systems_are_compared_where_both_were_run(finished: Path) -> None:
     }
 
 
-def test_differences_of_tags_recompute_from_the_predictions(finished: Path) -> None:
-    drawn = numbers(finished, "garoufis2024_tags").query("mean != ''")
+def test_differences_of_tags_follow_from_the_predictions(finished: Path) -> None:
+    drawn = read_numbers(finished, "garoufis2024_tags").query("mean != ''")
     assert len(drawn) > 5
     bare = drawn.iloc[0].copy()
     bare[[*PRETRAINING[:-1]]] = "none"
     bare["encoder"], bare["scenario"] = "magnitude", "supervised"
-    base = predictions(finished, bare)
+    base = read_predictions(finished, bare)
     for levels, rows in drawn.groupby(METHOD, sort=False):
-        found = predictions(finished, pd.Series(dict(zip(METHOD, levels, strict=True))))
+        found = read_predictions(finished, pd.Series(dict(zip(METHOD, levels, strict=True))))
         for _, row in rows.iterrows():
             tag = list(found["classes"]).index(row["tag"])
             gaps = [
@@ -145,11 +145,11 @@ def test_differences_of_tags_recompute_from_the_predictions(finished: Path) -> N
             assert float(row["mean"]) == pytest.approx(np.mean(gaps), abs=1e-9)
 
 
-def test_confidences_are_those_of_the_first_trial_whose_mean_it_scores_by(finished: Path) -> None:
-    drawn = numbers(finished, "garoufis2024_cases").query("status == 'measured'")
+def test_confidences_are_those_of_the_windows_in_the_first_trial(finished: Path) -> None:
+    drawn = read_numbers(finished, "garoufis2024_cases").query("status == 'measured'")
     assert set(drawn["encoder"]) == {"magnitude", "unet"}
     for _, rows in drawn.groupby(["case", "encoder"]):
-        kept = predictions(finished, rows.iloc[0])
+        kept = read_predictions(finished, rows.iloc[0])
         clip = list(kept["clips"]).index(rows["clip"].iloc[0])
         tag = list(kept["classes"]).index("vocals")
         windows = kept["windows_scores"][kept["windows_clips"] == clip, tag].astype(float)
@@ -159,8 +159,8 @@ def test_confidences_are_those_of_the_first_trial_whose_mean_it_scores_by(finish
     assert pd.to_numeric(drawn["confidence"]).nunique() > 2, "they learned something"
 
 
-def test_published_means_and_layers_recompute(finished: Path) -> None:
-    assert published_means_recompute(finished, system="C") >= 8
+def test_our_values_beside_published_means_and_layers_follow_from_the_results(finished: Path) -> None:
+    assert check_published_means(finished, system="C") >= 8
     path = finished / "results/smoke/statistics/reproduction.csv"
     table = pd.read_csv(path, dtype=str, keep_default_na=False).query("system == 'C'")
     method = table[table["table_or_figure"] == "method"]

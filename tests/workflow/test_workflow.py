@@ -1,4 +1,4 @@
-"""The workflow as a user runs it: the smoke DAG end to end, then what each kind of change makes it do again.
+"""The workflow as a user runs it: the smoke DAG end to end, then the jobs that each kind of change runs again.
 
 Every edit is made in a copy of the repository with finished results; the planned jobs are compared with the expected
 set exactly.
@@ -24,7 +24,15 @@ from scipy import stats
 from sklearn.metrics import confusion_matrix
 
 from tests.checkout import REPOSITORY, SHARED, needs_shared
-from tests.workflow.smoke_run import SMOKE, metrics_recomputed, numbers, of_method, run_studies, snakemake, trials_by
+from tests.workflow.smoke_run import (
+    SMOKE,
+    check_table_means,
+    read_numbers,
+    read_trials,
+    run_studies,
+    select_method,
+    snakemake,
+)
 from workflow_scripts.encoders import pase_plus
 from workflow_scripts.levels.factors import DOWNSTREAM, PRETRAINING
 
@@ -32,49 +40,49 @@ pytestmark = pytest.mark.slow
 
 DATASETS = ("openmic", "extended_ballroom")
 STUDIES = (*(f"wu2021_fig{number}" for number in range(2, 9)), "wu2021_ranks")
-#: what follows from any changed trial
+#: jobs that depend on all trials
 SUMMARIES = {"aggregate", "tabulate", "draw", "compose"}
 
 
-def planned(folder: Path) -> set[str]:
-    """Jobs of a dry run, as "rule" or, where a rule has many, "rule <path of its first output below the results>"."""
+def plan_jobs(folder: Path) -> set[str]:
+    """List the jobs of a dry run as "rule" or, for rules with several, "rule <path of the first output>"."""
     result = snakemake(folder, "--dry-run")
     assert result.returncode == 0, result.stdout + result.stderr
     jobs = set()
     for rule, output in re.findall(r"^(?:local)?rule (\w+):\n(?:    .*\n)*?    output: ([^,\n]+)", result.stdout, re.M):
         folder_of_jobs = re.sub(r"^results/smoke/\w+/|^data/smoke/", "", str(Path(output).parent))
-        jobs.add(rule if rule in SUMMARIES | {"plan"} else f"{rule} {named(rule, Path(output), folder_of_jobs)}")
+        jobs.add(rule if rule in SUMMARIES | {"plan"} else f"{rule} {name_job(rule, Path(output), folder_of_jobs)}")
     return jobs - {"all"}
 
 
-def named(rule: str, output: Path, folder: str) -> str:
+def name_job(rule: str, output: Path, folder: str) -> str:
     if rule == "audit":
         return output.stem
     return f"{folder}/{output.stem}" if rule in ("embed", "extract") else folder
 
 
-def run_of(encoder: str, workers: str, weighting: str) -> str:
+def run_path(encoder: str, workers: str, weighting: str) -> str:
     return f"audioset_music/{encoder}/{workers}/{weighting}/none/smoke/seed0"
 
 
-def untrained(encoder: str) -> str:
+def untrained_path(encoder: str) -> str:
     return f"none/{encoder}/none/none/none/none/seed0"
 
 
-PASE = run_of("pase", "WLPMCT", "equal")
-EQUAL = {workers: run_of("pase_plus", workers, "equal") for workers in ("WLP", "WLPT", "WLPMCT")}
-REWEIGHTED = {workers: run_of("pase_plus", workers, "reweighted") for workers in EQUAL}
-TUNED = REWEIGHTED["WLPMCT"]  # the one that Fig. 8 fine-tunes
+PASE = run_path("pase", "WLPMCT", "equal")
+EQUAL = {workers: run_path("pase_plus", workers, "equal") for workers in ("WLP", "WLPT", "WLPMCT")}
+REWEIGHTED = {workers: run_path("pase_plus", workers, "reweighted") for workers in EQUAL}
+TUNED = REWEIGHTED["WLPMCT"]  # fine-tuned in Fig. 8
 PRETRAINED = (PASE, *EQUAL.values(), *REWEIGHTED.values())
 
 
-def pretrains(*runs: str) -> set[str]:
-    """The jobs that train these runs, and weigh those that are re-weighted."""
+def pretraining_jobs(*runs: str) -> set[str]:
+    """Return the jobs that pre-train these runs and compute the weights of re-weighted ones."""
     weighed = {f"weigh {run}" for run in runs if run in REWEIGHTED.values()}
     return weighed | {f"pretrain {run}" for run in runs}
 
 
-def evaluations(
+def evaluation_jobs(
     run: str, *scenarios: str, datasets: tuple[str, ...] = DATASETS, fractions: tuple[str, ...] = ("100pct",)
 ) -> set[str]:
     return {
@@ -85,28 +93,29 @@ def evaluations(
     }
 
 
-def embeds(run: str, datasets: tuple[str, ...] = DATASETS) -> set[str]:
+def embedding_jobs(run: str, datasets: tuple[str, ...] = DATASETS) -> set[str]:
     return {f"embed {run}/{dataset}" for dataset in datasets}
 
 
-def descend(*runs: str) -> set[str]:
-    """Everything that hangs off pre-trained runs."""
+def dependent_jobs(*runs: str) -> set[str]:
+    """Return all jobs that depend on pre-trained runs."""
     jobs = {"plan", *SUMMARIES}
     for run in runs:
-        jobs |= embeds(run) | evaluations(run, "frozen")
+        jobs |= embedding_jobs(run) | evaluation_jobs(run, "frozen")
         if run == TUNED:
-            jobs |= evaluations(run, "frozen", "fine_tuned", fractions=("100pct", "50pct"))
+            jobs |= evaluation_jobs(run, "frozen", "fine_tuned", fractions=("100pct", "50pct"))
     return jobs
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the repository in which the smoke DAG of System A has run."""
+    """Run the smoke DAG of System A in a copy of the repository."""
     return run_studies(STUDIES, folder=tmp_path_factory.mktemp("smoke") / "prelude")
 
 
 @contextmanager
-def edited(path: Path, change: Callable[[str], str]) -> Iterator[None]:
+def edit(path: Path, change: Callable[[str], str]) -> Iterator[None]:
+    """Edit a file in the meantime."""
     before = path.read_text(encoding="utf-8")
     after = change(before)
     assert after != before
@@ -117,7 +126,7 @@ def edited(path: Path, change: Callable[[str], str]) -> Iterator[None]:
         path.write_text(before, encoding="utf-8")
 
 
-def with_meaning(text: str) -> str:
+def add_code(text: str) -> str:
     return text + "\n\nADDED_BY_A_TEST = 1\n"
 
 
@@ -143,47 +152,47 @@ def test_the_smoke_run_draws_every_artefact(finished: Path) -> None:
 
 
 @pytest.mark.parametrize("study", STUDIES)
-def test_the_numbers_of_each_table_recompute_from_the_trials(finished: Path, study: str) -> None:
-    assert metrics_recomputed(finished, study) == {"macro_f1"}
+def test_the_means_of_each_table_equal_those_of_the_trials(finished: Path, study: str) -> None:
+    assert check_table_means(finished, study) == {"macro_f1"}
 
 
 @pytest.fixture(scope="session")
 def macro_f1(finished: Path) -> pd.DataFrame:
-    return trials_by(finished, metric="macro_f1")
+    return read_trials(finished, metric="macro_f1")
 
 
 @pytest.mark.parametrize("study", ["wu2021_fig2", "wu2021_fig3"])
-def test_dots_and_weightings_recompute_from_the_trials(finished: Path, macro_f1: pd.DataFrame, study: str) -> None:
-    drawn = numbers(finished, study)
+def test_dots_and_weightings_equal_the_means_of_the_trials(finished: Path, macro_f1: pd.DataFrame, study: str) -> None:
+    drawn = read_numbers(finished, study)
     assert len(drawn) >= 12
     for _, row in drawn.iterrows():
-        assert float(row["mean"]) == pytest.approx(of_method(macro_f1, row)["value"].mean())
+        assert float(row["mean"]) == pytest.approx(select_method(macro_f1, row)["value"].mean())
         if "sd" in row:
-            assert float(row["sd"]) == pytest.approx(of_method(macro_f1, row)["value"].std())
+            assert float(row["sd"]) == pytest.approx(select_method(macro_f1, row)["value"].std())
 
 
-def test_losses_recompute_from_the_runs(finished: Path) -> None:
-    drawn = numbers(finished, "wu2021_fig4")
+def test_losses_follow_from_the_runs(finished: Path) -> None:
+    drawn = read_numbers(finished, "wu2021_fig4")
     assert set(drawn["weighting"]) == {"equal", "reweighted"}
     assert set(drawn["worker"]) == {"waveform", "lps", "prosody", "mfcc", "chroma", "tempogram"}
     for _, row in drawn.iterrows():
-        run = run_of(row["encoder"], row["workers"], row["weighting"])
+        run = run_path(row["encoder"], row["workers"], row["weighting"])
         losses = pd.read_csv(finished / "results/smoke/pretrained" / run / "losses.csv")
         picked = losses.query("epoch == @row.epoch and split == 'valid' and worker == @row.worker").iloc[0]
         assert float(row["drawn"]) == pytest.approx(picked["loss"] * picked["weight"])
 
 
-def test_relative_improvements_recompute_from_the_trials(finished: Path, macro_f1: pd.DataFrame) -> None:
-    drawn = numbers(finished, "wu2021_fig5")
+def test_relative_improvements_follow_from_the_trials(finished: Path, macro_f1: pd.DataFrame) -> None:
+    drawn = read_numbers(finished, "wu2021_fig5")
     assert set(drawn["workers"]) == {"WLPT", "WLPMCT"}
     for _, row in drawn.iterrows():
-        base = of_method(macro_f1, row, workers="WLP")["value"].mean()
-        assert float(row["value"]) == pytest.approx(100 * (of_method(macro_f1, row)["value"].mean() / base - 1))
+        base = select_method(macro_f1, row, workers="WLP")["value"].mean()
+        assert float(row["value"]) == pytest.approx(100 * (select_method(macro_f1, row)["value"].mean() / base - 1))
 
 
 @pytest.mark.parametrize("study", ["wu2021_fig6", "wu2021_fig7"])
-def test_confusions_recompute_from_the_predictions(finished: Path, study: str) -> None:
-    drawn = numbers(finished, study)
+def test_confusions_follow_from_the_predictions(finished: Path, study: str) -> None:
+    drawn = read_numbers(finished, study)
     for (of, over), cells in drawn.groupby(["of", "over"], sort=False):
         expected = row_percent(finished, of) - (row_percent(finished, over) if over else 0)
         shown = cells.assign(value=pd.to_numeric(cells["value"])).pivot(
@@ -193,7 +202,7 @@ def test_confusions_recompute_from_the_predictions(finished: Path, study: str) -
 
 
 def row_percent(finished: Path, workers: str) -> pd.DataFrame:
-    """Mean over the trials of scikit-learn's confusion matrix, in percent of the true class."""
+    """Compute the mean over trials of scikit-learn's confusion matrix, in percent of the true class."""
     cell = f"{REWEIGHTED[workers]}/extended_ballroom/linear/frozen/100pct"
     with np.load(finished / "results/smoke/evaluations" / cell / "predictions.npz") as kept:
         classes, true = kept["classes"], kept["labels"].argmax(axis=1)
@@ -203,17 +212,17 @@ def row_percent(finished: Path, workers: str) -> pd.DataFrame:
     return pd.DataFrame(percent, classes, classes)
 
 
-def test_training_sizes_recompute_from_the_trials(finished: Path, macro_f1: pd.DataFrame) -> None:
-    drawn = numbers(finished, "wu2021_fig8").query("role == 'point'")
+def test_points_of_training_sizes_equal_the_means_of_the_trials(finished: Path, macro_f1: pd.DataFrame) -> None:
+    drawn = read_numbers(finished, "wu2021_fig8").query("role == 'point'")
     assert len(drawn) == 2 * 2 * len(DATASETS)
     for _, row in drawn.iterrows():
-        cell = of_method(macro_f1, row)
+        cell = select_method(macro_f1, row)
         assert float(row["mean"]) == pytest.approx(cell["value"].mean())
         assert float(row["train_clips"]) == cell["train_clips"].iloc[0]
 
 
-def test_crossings_recompute_from_the_trials(finished: Path) -> None:
-    drawn = numbers(finished, "wu2021_fig8").query("role == 'crossing'")
+def test_crossings_follow_from_the_trials(finished: Path) -> None:
+    drawn = read_numbers(finished, "wu2021_fig8").query("role == 'crossing'")
     assert set(drawn["dataset"]) == set(DATASETS)
     for row in drawn.to_dict("records"):
         sizes, differences = training_sizes(finished, row["dataset"])
@@ -225,18 +234,20 @@ def test_crossings_recompute_from_the_trials(finished: Path) -> None:
 
 
 def training_sizes(finished: Path, dataset: str) -> tuple[list[float], np.ndarray]:
-    """Training samples, ascending, and fine-tuned minus frozen (sizes, trials) in percent."""
-    found = {}
+    """Read the training clips, ascending, and fine-tuned minus frozen (sizes, trials) in percent."""
+    differences = {}
     for fraction in ("100pct", "50pct"):
         cells = [
-            trials_of(f"{finished}/results/smoke/evaluations/{TUNED}/{dataset}/linear/{scenario}/{fraction}/trials.csv")
+            read_cell_trials(
+                f"{finished}/results/smoke/evaluations/{TUNED}/{dataset}/linear/{scenario}/{fraction}/trials.csv"
+            )
             for scenario in ("fine_tuned", "frozen")
         ]
-        found[float(cells[0]["train_clips"].iloc[0])] = 100 * (cells[0]["value"] - cells[1]["value"]).to_numpy()
-    return sorted(found), np.array([found[size] for size in sorted(found)])
+        differences[float(cells[0]["train_clips"].iloc[0])] = 100 * (cells[0]["value"] - cells[1]["value"]).to_numpy()
+    return sorted(differences), np.array([differences[size] for size in sorted(differences)])
 
 
-def trials_of(path: str | Path) -> pd.DataFrame:
+def read_cell_trials(path: str | Path) -> pd.DataFrame:
     trials = pd.read_csv(path).query("metric == 'macro_f1'").sort_values("trial").reset_index(drop=True)
     assert len(trials) == 3
     return trials
@@ -245,19 +256,21 @@ def trials_of(path: str | Path) -> pd.DataFrame:
 def crossing_by_hand(
     sizes: list[float], differences: np.ndarray, *, level: float = 0.95
 ) -> tuple[float, float, float, tuple[float, float, float]]:
-    """Size of the crossing, both ends of its interval, and the shares that cross, are always and never better."""
+    """Compute the size of the crossing, its interval, and the shares that cross, are always and never better."""
     count = differences.shape[1]
     wider = stats.t.ppf((1 + level) / 2, count - 1) / stats.norm.ppf((1 + level) / 2) * math.sqrt(count / (count - 1))
     middle = differences.mean(axis=1)
     drawn = np.random.default_rng(0).integers(count, size=(2000, count))
-    resampled = sorted(begins(sizes, middle + wider * (differences[:, row].mean(axis=1) - middle)) for row in drawn)
+    resampled = sorted(
+        find_crossing(sizes, middle + wider * (differences[:, row].mean(axis=1) - middle)) for row in drawn
+    )
     ends = resampled[math.floor(1999 * (1 - level) / 2)], resampled[math.ceil(1999 * (1 + level) / 2)]
     always, never = (sum(place == outside for place in resampled) / 2000 for outside in (0, math.inf))
-    return begins(sizes, middle), *ends, (1 - always - never, always, never)
+    return find_crossing(sizes, middle), *ends, (1 - always - never, always, never)
 
 
-def begins(sizes: list[float], means: np.ndarray) -> float:
-    """Where the means become positive for good; 0 if they always are, infinity if the last one is not."""
+def find_crossing(sizes: list[float], means: np.ndarray) -> float:
+    """Find the size from which all means are positive; 0 if they always are, infinity if the last one is not."""
     if means[-1] <= 0:
         return math.inf
     for place in range(len(sizes) - 1, 0, -1):
@@ -267,26 +280,26 @@ def begins(sizes: list[float], means: np.ndarray) -> float:
     return 0
 
 
-#: what a sentence of a paper is held against: value, and both ends of its 95 % interval, each by hand
+#: value to compare with a statement of a paper, and both ends of its 95 % interval
 Interval = tuple[float, float, float]
 
 
 class ByHand:
-    """Recomputes lines of reproduction.csv from files of the jobs before the statistics."""
+    """Recomputation of lines of reproduction.csv from files of the jobs before the statistics."""
 
     def __init__(self, finished: Path) -> None:
-        """Read which cells each study has."""
+        """Read the cells of each study from the manifest."""
         self.finished, self.results = finished, finished / "results/smoke"
         self.plan = json.loads((self.results / "statistics/plan.json").read_text(encoding="utf-8"))
 
     def value(self, line: dict[str, str]) -> Interval:
-        """The line's value, with both ends of its interval."""
+        """Compute a line's value and both ends of its interval."""
         recompute: Callable[[dict[str, str]], Interval | float] = getattr(self, line["quantity"])
         found = recompute(line)
         return found if isinstance(found, tuple) else (found, found, found)
 
     def sides(self, line: dict[str, str]) -> tuple[np.ndarray, np.ndarray]:
-        """Macro F1 in percent (trials,) of either side, averaged over the levels in step."""
+        """Compute macro F1 in percent (trials,) of either side, averaged over the levels in step."""
         within = levels(line["within"])[0]
         of, over = ([self.cell(line["study"], step | within) for step in levels(line[side])] for side in ("of", "over"))
         assert len(of) == len(over)
@@ -294,7 +307,7 @@ class ByHand:
 
     def cell(self, study: str, chosen: dict[str, str]) -> np.ndarray:
         (only,) = self.cells(study, chosen)
-        return 100 * trials_of(self.finished / only["path"])["value"].to_numpy()
+        return 100 * read_cell_trials(self.finished / only["path"])["value"].to_numpy()
 
     def cells(self, study: str, chosen: dict[str, str]) -> list[dict]:
         planned = [self.plan["evaluations"][place] for place in self.plan["studies"][study]["evaluations"]]
@@ -308,7 +321,7 @@ class ByHand:
         return middle, low, high
 
     def relative(self, line: dict[str, str]) -> Interval:
-        """The mean, and as ends the ratios at which a paired t test just fails to find a difference."""
+        """Compute the mean and, as ends, the ratios at which a paired t test just fails to find a difference."""
         of, over = self.sides(line)
         value = 100 * (of.mean() / over.mean() - 1)
         if stats.ttest_1samp(over, 0).pvalue > 0.05:
@@ -351,7 +364,7 @@ class ByHand:
     def train_clips(self, line: dict[str, str]) -> float:
         (chosen,) = levels(line["of"])
         cells = self.cells(line["study"], chosen)
-        (size,) = {size for cell in cells for size in trials_of(self.finished / cell["path"])["train_clips"]}
+        (size,) = {size for cell in cells for size in read_cell_trials(self.finished / cell["path"])["train_clips"]}
         return size / 1000
 
     def trials(self, line: dict[str, str]) -> float:
@@ -435,7 +448,7 @@ def verdict_by_hand(line: dict[str, str], value: float, low: float, high: float)
     return "not comparable"
 
 
-def test_quarantined_clips_show_in_every_table(finished: Path) -> None:
+def test_quarantined_clips_are_counted_in_every_table(finished: Path) -> None:
     quarantine = pd.read_csv(finished / "results/smoke/corpora/openmic/16000/quarantine.csv")
     assert len(quarantine) > 0, "the smoke twins have defects"
     trials = pd.read_csv(finished / "results/smoke/statistics/trials.csv")
@@ -444,70 +457,74 @@ def test_quarantined_clips_show_in_every_table(finished: Path) -> None:
 
 
 def test_a_second_run_does_nothing(finished: Path) -> None:
-    assert planned(finished) == set()
+    assert plan_jobs(finished) == set()
 
 
 @pytest.mark.parametrize("file", ["workflow_scripts/encoders/pase.py", "workflow_scripts/pretraining/trainer.py"])
 def test_a_comment_re_runs_nothing(finished: Path, file: str) -> None:
-    with edited(finished / file, lambda text: text + "\n# a remark\n"):
-        assert planned(finished) == set()
+    with edit(finished / file, lambda text: text + "\n# a remark\n"):
+        assert plan_jobs(finished) == set()
 
 
-def test_an_encoder_re_runs_its_runs(finished: Path) -> None:
-    with edited(finished / "workflow_scripts/encoders/pase.py", with_meaning):
-        assert planned(finished) == {
-            *pretrains(PASE),
-            *descend(PASE),
-            *embeds(untrained("random")),
-            *evaluations(untrained("random"), "frozen"),
-            *evaluations(untrained("pase"), "supervised"),
+def test_a_changed_encoder_re_runs_its_runs(finished: Path) -> None:
+    with edit(finished / "workflow_scripts/encoders/pase.py", add_code):
+        assert plan_jobs(finished) == {
+            *pretraining_jobs(PASE),
+            *dependent_jobs(PASE),
+            *embedding_jobs(untrained_path("random")),
+            *evaluation_jobs(untrained_path("random"), "frozen"),
+            *evaluation_jobs(untrained_path("pase"), "supervised"),
         }
 
 
-def test_tempogram_re_runs_exactly_the_runs_whose_set_contains_it(finished: Path) -> None:
-    with edited(finished / "workflow_scripts/workers/tempogram.py", with_meaning):
+def test_a_changed_worker_re_runs_exactly_the_runs_whose_set_contains_it(finished: Path) -> None:
+    with edit(finished / "workflow_scripts/workers/tempogram.py", add_code):
         runs = [PASE, *(runs[workers] for runs in (EQUAL, REWEIGHTED) for workers in ("WLPT", "WLPMCT"))]
-        assert planned(finished) == pretrains(*runs) | descend(*runs)
+        assert plan_jobs(finished) == pretraining_jobs(*runs) | dependent_jobs(*runs)
 
 
-def test_a_stored_worker_re_runs_its_targets_too(finished: Path) -> None:
-    with edited(finished / "workflow_scripts/workers/prosody.py", with_meaning):
+def test_a_changed_worker_with_stored_features_re_runs_their_extraction(finished: Path) -> None:
+    with edit(finished / "workflow_scripts/workers/prosody.py", add_code):
         extracted = {"extract audioset_music/16000/prosody"}
-        assert planned(finished) == extracted | pretrains(*PRETRAINED) | descend(*PRETRAINED)
+        assert plan_jobs(finished) == extracted | pretraining_jobs(*PRETRAINED) | dependent_jobs(*PRETRAINED)
 
 
-def test_re_weighting_re_runs_only_what_hangs_off_it(finished: Path) -> None:
-    with edited(finished / "workflow_scripts/weightings/reweighted.py", with_meaning):
-        assert planned(finished) == pretrains(*REWEIGHTED.values()) | descend(*REWEIGHTED.values())
+def test_a_changed_weighting_re_runs_only_jobs_that_depend_on_it(finished: Path) -> None:
+    with edit(finished / "workflow_scripts/weightings/reweighted.py", add_code):
+        assert plan_jobs(finished) == pretraining_jobs(*REWEIGHTED.values()) | dependent_jobs(*REWEIGHTED.values())
 
 
-def test_a_recipe_number_re_runs_what_was_trained_by_it(finished: Path) -> None:
-    with edited(finished / SMOKE, lambda text: text.replace("steps_per_epoch: 2", "steps_per_epoch: 3")):
-        assert planned(finished) == pretrains(*PRETRAINED) | descend(*PRETRAINED)
+def test_a_changed_recipe_re_runs_the_runs_trained_by_it(finished: Path) -> None:
+    with edit(finished / SMOKE, lambda text: text.replace("steps_per_epoch: 2", "steps_per_epoch: 3")):
+        assert plan_jobs(finished) == pretraining_jobs(*PRETRAINED) | dependent_jobs(*PRETRAINED)
 
 
 def test_a_new_data_set_runs_its_own_cells(finished: Path) -> None:
     added = ("fma_small",)
 
-    def with_one_more(text: str) -> str:
+    def add_data_set(text: str) -> str:
         before = "wu2021_fig2: {recipe: [smoke], dataset: [openmic, extended_ballroom]"
         return text.replace(before, before.replace("extended_ballroom", "extended_ballroom, fma_small"))
 
-    floors = [untrained(name) for name in ("random", "random_plus", "handcrafted")]
+    floors = [untrained_path(name) for name in ("random", "random_plus", "handcrafted")]
     frozen = [PASE, EQUAL["WLPMCT"], *floors]
-    with edited(finished / SMOKE, with_one_more):
-        assert planned(finished) == {
+    with edit(finished / SMOKE, add_data_set):
+        assert plan_jobs(finished) == {
             *("acquire fma_small", "prepare fma_small/16000", "audit fma_small", "plan", *SUMMARIES),
-            *(job for run in frozen for job in embeds(run, added) | evaluations(run, "frozen", datasets=added)),
+            *(
+                job
+                for run in frozen
+                for job in embedding_jobs(run, added) | evaluation_jobs(run, "frozen", datasets=added)
+            ),
             *(
                 job
                 for name in ("pase", "pase_plus")
-                for job in evaluations(untrained(name), "supervised", datasets=added)
+                for job in evaluation_jobs(untrained_path(name), "supervised", datasets=added)
             ),
         }
 
 
-def test_reweighted_runs_alone_do_not_ask_for_the_equal_ones(finished: Path) -> None:
+def test_reweighted_runs_do_not_need_the_equally_weighted_ones(finished: Path) -> None:
     config = finished / "alone.yaml"
     config.write_text("studies: [wu2021_fig6]\nresults: results/alone\n", encoding="utf-8")
     result = snakemake(finished, "--dry-run", configfiles=(SMOKE, str(config)))
@@ -518,20 +535,20 @@ def test_reweighted_runs_alone_do_not_ask_for_the_equal_ones(finished: Path) -> 
     assert all("/reweighted/" in output for _, output in jobs)
 
 
-def test_report_code_re_runs_no_training(finished: Path) -> None:
-    with edited(finished / "workflow_scripts/compose.py", with_meaning):
-        assert planned(finished) == {"compose"}
-    with edited(finished / "workflow_scripts/draw.py", with_meaning):
-        assert planned(finished) == {"draw", "compose"}
-    with edited(finished / "workflow_scripts/figures/losses.py", with_meaning):
-        assert planned(finished) == {"draw", "compose"}
+def test_changed_report_code_re_runs_no_training(finished: Path) -> None:
+    with edit(finished / "workflow_scripts/compose.py", add_code):
+        assert plan_jobs(finished) == {"compose"}
+    with edit(finished / "workflow_scripts/draw.py", add_code):
+        assert plan_jobs(finished) == {"draw", "compose"}
+    with edit(finished / "workflow_scripts/figures/losses.py", add_code):
+        assert plan_jobs(finished) == {"draw", "compose"}
 
 
-def test_stale_results_are_noticed_without_snakemakes_records(finished: Path) -> None:
+def test_stale_results_are_detected_without_snakemakes_records(finished: Path) -> None:
     records, aside = finished / ".snakemake", finished / ".snakemake-aside"
     records.rename(aside)
     try:
-        with edited(finished / "workflow_scripts/encoders/pase.py", with_meaning):
+        with edit(finished / "workflow_scripts/encoders/pase.py", add_code):
             result = snakemake(finished, "--show-failed-logs")
             assert result.returncode != 0
             assert "stale" in result.stdout + result.stderr
@@ -546,7 +563,7 @@ def test_a_run_that_fails_still_shows_what_it_finished(finished: Path) -> None:
     results = finished / "results" / "smoke"
     whole = {path: path.read_bytes() for path in (results / "tables").iterdir()}
     edit = ("def build(options: Options) -> Handcrafted:", '    raise RuntimeError("no such feature")')
-    with edited(
+    with edit(
         finished / "workflow_scripts/encoders/handcrafted.py", lambda text: text.replace(edit[0], "\n".join(edit))
     ):
         failed = snakemake(finished, "--keep-going")
@@ -560,11 +577,11 @@ def test_a_run_that_fails_still_shows_what_it_finished(finished: Path) -> None:
     page = (results / "unfinished/report/index.html").read_text(encoding="utf-8")
     assert "Unfinished: the run failed." in page
     assert all(path.read_bytes() == content for path, content in whole.items()), "the whole tables are left alone"
-    mended = snakemake(finished)
-    assert mended.returncode == 0, mended.stderr[-5000:]
+    repaired = snakemake(finished)
+    assert repaired.returncode == 0, repaired.stderr[-5000:]
     assert not (results / "unfinished").exists()
     assert all(path.read_bytes() == content for path, content in whole.items()), "and made again, byte for byte"
-    assert planned(finished) == set()
+    assert plan_jobs(finished) == set()
 
 
 TOY_ENCODER = '''
@@ -681,7 +698,7 @@ trim:
 """
 
 
-def test_an_official_checkpoint_serves_a_cell(finished: Path, tmp_path: Path) -> None:
+def test_an_official_checkpoint_can_be_evaluated(finished: Path, tmp_path: Path) -> None:
     encoder = pase_plus.build(pase_plus.Options(embedding=16, width=0.125))
     torch.save({"state_dict": encoder.state_dict(), "step": 7}, tmp_path / "FE_e7.ckpt")
     config = tmp_path / "official.yaml"

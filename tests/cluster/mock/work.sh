@@ -3,15 +3,15 @@ set -euo pipefail
 number=$1 output=$2
 echo "$SLURM_JOB_ID" >> "starts/$number"
 while [ -e "hold/$number" ]; do sleep 0.2; done
-if [ -e "unlucky/$number" ]; then
-    kind=$(cat "unlucky/$number")
-    rm "unlucky/$number" # the next attempt has luck
+if [ -e "faults/$number" ]; then
+    kind=$(cat "faults/$number")
+    rm "faults/$number" # the next attempt succeeds
     case $kind in
         fails) exit 1 ;;
-        mistaken) echo mistaken > "unlucky/$number"; exit 2 ;; # as a script whose config is wrong
+        mistaken) echo mistaken > "faults/$number"; exit 2 ;; # like a script whose config is wrong
         dies) kill -KILL $$ ;;
         half) echo 12 > "$output"; kill -KILL $PPID $$ ;; # a half-written file, and the Snakemake of the job dies too
-        hungry) echo hungry > "unlucky/$number"; head --bytes=1500M /dev/zero | tail | { sleep 5; wc --bytes; } > /dev/null ;;
+        hungry) echo hungry > "faults/$number"; head --bytes=1500M /dev/zero | tail | { sleep 5; wc --bytes; } > /dev/null ;;
         cancelled) scancel "$SLURM_JOB_ID"; sleep 60 ;;
     esac
 fi
