@@ -187,7 +187,7 @@ def test_files_shorter_than_their_header_states_are_truncated(tmp_path, name):
     data = encode(source, tmp_path / name, *flags).read_bytes()
     (tmp_path / name).write_bytes(data[: len(data) // 2])
     assert refusal_reason(tmp_path / name) == "truncated"
-    assert len(decode(tmp_path / name, sample_rate=RATE, max_seconds=3.0)) == 3 * RATE  # what is asked for is there
+    assert len(decode(tmp_path / name, sample_rate=RATE, max_seconds=3.0)) == 3 * RATE  # the requested part is complete
 
 
 def test_a_very_long_file_needs_a_clip_length(tmp_path):

@@ -91,7 +91,7 @@ class Corpus:
         return np.memmap(path, dtype="<i2", mode="r")
 
     def rows(self, split: Split) -> np.ndarray:
-        """Row numbers of the clips of a split, int64, ascending."""
+        """Return the row numbers of the clips of a split, int64, ascending."""
         return np.flatnonzero(self.clips["split"].to_numpy() == split)
 
     def fill(self, piece: np.ndarray, *, row: int, start: int, stem: str | None = None) -> None:

@@ -20,9 +20,8 @@ from workflow_scripts.features.frames import HOP, N_FFT
 from workflow_scripts.features.precision import split_into_blocks, without_autocast
 
 TEMPOGRAM_FRAMES = 384  # librosa's default window, and the number of lags
-TRANSFORM_FRAMES = (
-    768  # at least 2 * 384 - 1, so that the circular autocorrelation equals the linear one; 2**8 * 3 is fast
-)
+#: at least 2 * 384 - 1, so that the circular autocorrelation equals the linear one; 2**8 * 3 is fast
+TRANSFORM_FRAMES = 768
 ONSET_DELAY = 1 + N_FFT // (2 * HOP)  # frames: one for the difference, the others because windows are centred
 
 

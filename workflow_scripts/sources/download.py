@@ -30,9 +30,8 @@ SPEED_WINDOW_SECONDS = 60.0  # over which the speed is measured; as long as the 
 MAX_UNSTATED_BYTES = 10 << 30  # of a file whose length is stated nowhere: larger archives state theirs
 FIRST_PAUSE_SECONDS = 2.0  # doubled after each failure
 MAX_PAUSE_SECONDS = 600.0  # if a server asks for a longer one, the user has to run again later
-TEMPORARY_STATUS = frozenset(
-    {408, 425, 429, 500, 502, 503, 504}
-)  # HTTP status codes that may differ at the next attempt
+#: HTTP status codes that may differ at the next attempt
+TEMPORARY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 BY_HAND = "fetch it by hand and use `source: local`"
 HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype html|html|head|title|meta|script|body)\b", re.IGNORECASE)
 CONTENT_RANGE = re.compile(r"bytes (?:(\d{1,18})-\d{1,18}|\*)/(\d{1,18}|\*)", re.ASCII)
