@@ -1,4 +1,4 @@
-"""What a data set says about itself before any audio is decoded: the one result of every `datasets/<name>.py`."""
+"""Index of a data set before any audio is decoded: the result of every `datasets/<name>.py`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EXCLUDED_COLUMNS = ("clip", "reason")
 class Stem:
     """One source of every clip's mixture: its `paths`, strings (clips,), relative to the root, in the clips' order.
 
-    `stream`: which of the audio streams in these files it is.
+    `stream` is its number among the audio streams of these files.
     """
 
     paths: np.ndarray
@@ -34,10 +34,9 @@ class DatasetIndex:
     """Clips and labels of a data set.
 
     `clips` has the columns of `CLIP_COLUMNS`, one row per clip, sorted by clip id. `labels` is indexed by clip id in
-    the same order, one float32 column per class: 1, 0 or NaN where nobody looked (multilabel); one 1 per row
+    the same order, one float32 column per class: 1, 0 or NaN if unobserved (multilabel); one 1 per row
     (multiclass); no columns (unlabelled). `excluded` lists clips known to be unusable, with the reason; they appear in
-    the corpus's quarantine. `stems`: where the sources of each clip's mixture are, by their names, where a data set
-    has them.
+    the corpus's quarantine. `stems` maps the name of each source to its files, if the data set has stems.
     """
 
     task: Task
@@ -47,7 +46,7 @@ class DatasetIndex:
     stems: Mapping[str, Stem] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check what every reader of an index relies on."""
+        """Check the columns, their order and that clip ids are unique."""
         assert tuple(self.clips.columns) == CLIP_COLUMNS, f"clips must have the columns {CLIP_COLUMNS}"
         assert list(self.labels.index) == list(self.clips["clip"]), "labels must be in the order of the clips"
         assert self.clips["clip"].is_unique, "clip ids must be unique"

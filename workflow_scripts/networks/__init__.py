@@ -1,1 +1,1 @@
-"""Layers and heads that encoders and workers are built from."""
+"""Networks of encoders, heads and workers, and the layers they share."""
