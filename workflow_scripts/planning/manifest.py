@@ -178,7 +178,7 @@ class Statement:
         """
         of, over = _as_steps(entry["of"], where=where), _as_steps(entry.get("over") or {}, where=where)
         if entry.get("over") and len(of) != len(over):
-            raise UserError(f"{where}: `of` has {len(of)} levels and `over` {len(over)}: give both equally many")
+            raise UserError(f"{where}: `of` and `over` are not in step ({len(of)} and {len(over)}): give equally many")
         return cls(
             row={column: str(value) for column, value in entry["row"].items()},
             quantity=entry["quantity"],
