@@ -76,10 +76,7 @@ def rules() -> dict[str, dict[str, str]]:
     text = "\n".join(path.read_text(encoding="utf-8") for path in sorted((REPOSITORY / "rules").glob("*.smk")))
     blocks = re.findall(r"^(?:rule (\w+)|use rule \w+ as (\w+) with):\n((?:    .*\n|\n)+)", text, re.MULTILINE)
     return {
-        name or derived: {
-            directive: body
-            for directive, body in re.findall(r"^    (\w+):(.*\n(?:        .*\n|\n)*)", block, re.MULTILINE)
-        }
+        name or derived: dict(re.findall(r"^    (\w+):(.*\n(?:        .*\n|\n)*)", block, re.MULTILINE))
         for name, derived, block in blocks
     }
 
