@@ -45,7 +45,7 @@ rule tabulate:
 rule draw:
     input:
         **rules.aggregate.output,
-        looked_at=figure_inputs(PLAN),
+        looked_at=figure_inputs(MANIFEST),
     output:
         figures=expand(
             "<results>/figures/{study}.{format}",

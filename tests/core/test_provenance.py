@@ -40,7 +40,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def fresh_digest(module: str = "pretrain", chosen: Sequence[tuple[str, str]] = PASE_ON_MFCC) -> str:
-    for function in (provenance._meaning, provenance._digest_of, source.syntax_of):
+    for function in (provenance._meaning, provenance._digest_of):
         function.cache_clear()
     return provenance.code_digest(module, chosen=itertools.starmap(registry.module_name, chosen))
 

@@ -358,13 +358,13 @@ def test_a_random_floor_is_said_to_be_one_draw_of_weights() -> None:
 
 def test_figures_that_look_at_more_than_statistics_name_it() -> None:
     study = "spijkervet2021_fig6_1"
-    drawn = figure_inputs(plan_of({**WHOLE, "studies": [study]}))
+    drawn = figure_inputs(build_manifest(plan_of({**WHOLE, "studies": [study]})))
     results = WHOLE["results"]
     assert f"{results}/corpora/magnatagatune/22050/corpus.json" in drawn
     embedded = [path for path in drawn if path.startswith(f"{results}/embeddings/")]
     assert len(embedded) == 3, "CLMR, CPC and the floor"
     assert all(path.endswith("/magnatagatune.npy") for path in embedded)
-    assert figure_inputs(plan_of({**WHOLE, "studies": ["wu2021_fig2"]})) == []
+    assert figure_inputs(build_manifest(plan_of({**WHOLE, "studies": ["wu2021_fig2"]}))) == []
 
 
 SEPARATING = Run(

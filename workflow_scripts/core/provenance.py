@@ -1,39 +1,54 @@
-"""Code digests, which decide what re-runs, and run records, which say where a result came from."""
+"""Code digests, which decide what runs again, and records, which document the provenance of a result."""
 
 from __future__ import annotations
 
 import ast
-import copy
+import contextlib
 import functools
 import hashlib
+import importlib.util
 import json
+import os
 import platform
 import resource
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
-from workflow_scripts.core.source import PACKAGE, file_of, syntax_of
+from workflow_scripts.core.source import PACKAGE, file_of
 
 DIGEST_LENGTH = 16  # hex digits: 64 bits, no chance collisions among thousands of jobs
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 RECORDED_LIBRARIES = (
-    *("torch", "torchaudio", "numpy", "scipy", "scikit-learn", "pandas", "statsmodels"),
-    *("librosa", "soundfile", "soxr", "symusic", "timm", "torchmetrics"),
+    "torch",
+    "torchaudio",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pandas",
+    "statsmodels",
+    "librosa",
+    "soundfile",
+    "soxr",
+    "symusic",
+    "timm",
+    "torchmetrics",
 )
 
 
 def digest(content: object) -> str:
-    """Digest of any JSON-able content; equal content in any key order gives the same digest."""
+    """Return the digest of any JSON-able content; the order of keys does not matter."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:DIGEST_LENGTH]
 
 
 def code_digest(module: str, *, chosen: Iterable[str] = ()) -> str:
-    """Digest of what a job's code means: `module`, the modules of the `chosen` levels and all they import.
+    """Return the digest of a job's code: `module`, the modules of the `chosen` levels, and all that these import.
 
-    Comments, docstrings and layout do not count. The project's one dynamic loader is invisible to it, hence `chosen`.
+    Comments, docstrings and layout do not count. The one dynamic import of the project, in `levels.registry`, cannot
+    be followed, hence `chosen`.
     """
     roots = [f"{PACKAGE.name}.{module}", *chosen]
     return _digest_of(frozenset(roots))
@@ -41,34 +56,84 @@ def code_digest(module: str, *, chosen: Iterable[str] = ()) -> str:
 
 @functools.cache
 def _digest_of(roots: frozenset[str]) -> str:
-    pending, seen = sorted(roots), set[str]()
+    pending, modules = sorted(roots), set[str]()
     while pending:
         name = pending.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        pending += _meaning(name)[1]
-    return digest([(name, _meaning(name)[0]) for name in sorted(seen)])
+        if name not in modules:
+            modules.add(name)
+            pending += _meaning(name)[1]
+    return digest([(name, _meaning(name)[0]) for name in sorted(modules)])
 
 
 @functools.cache
 def _meaning(name: str) -> tuple[str, tuple[str, ...]]:
-    """Hash of a module's syntax tree without docstrings, and the project modules it imports."""
-    tree = copy.deepcopy(syntax_of(name))  # the docstrings go, but only here
-    imported: set[str] = set()
+    """Return the hash of a module's code and data files, and the project modules that it imports."""
+    path = file_of(name)
+    code = _code(path)
+    meaning = hashlib.sha256(code.tree.encode())
+    for file in code.data_files:
+        meaning.update((path.parent / file).read_bytes())
+    return meaning.hexdigest(), tuple(module for module in code.imports if file_of(module).is_file())
+
+
+@dataclass(frozen=True)
+class _Code:
+    """A module as its digest sees it: hash of the syntax tree, names that may be project modules, `DATA_FILES`."""
+
+    tree: str
+    imports: tuple[str, ...]
+    data_files: tuple[str, ...]
+
+
+def _code(path: Path) -> _Code:
+    """Return the code of a module, from a cache beside its bytecode if the source is still the same.
+
+    Parsing all modules takes most of the time of planning, and each job on a cluster plans again.
+    """
+    source = path.read_bytes()
+    stamp = hashlib.sha256(_this_module() + source).hexdigest()
+    cache = Path(importlib.util.cache_from_source(str(path))).with_suffix(".code.json")
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        entry = json.loads(cache.read_text(encoding="utf-8"))
+        if entry["stamp"] == stamp:
+            return _Code(entry["tree"], tuple(entry["imports"]), tuple(entry["data_files"]))
+    code = _parse(source)
+    with contextlib.suppress(OSError):  # a package that cannot be written to
+        _write_cache(cache, {"stamp": stamp, **asdict(code)})
+    return code
+
+
+@functools.cache
+def _this_module() -> bytes:
+    """Return the source of this module: other rules for digests make every cache stale."""
+    return Path(__file__).read_bytes()
+
+
+def _write_cache(path: Path, content: Mapping[str, object]) -> None:
+    """Replace a cache file; processes that plan at the same time write the same content."""
+    path.parent.mkdir(exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.partial")
+    temporary.write_text(json.dumps(content), encoding="utf-8")
+    temporary.replace(path)
+
+
+def _parse(source: bytes) -> _Code:
+    """Return the code of a module's source."""
+    tree = ast.parse(source)
+    imports: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            imported.update(alias.name for alias in node.names)
+            imports.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            imported.add(node.module)
-            imported.update(f"{node.module}.{alias.name}" for alias in node.names)
+            imports.add(node.module)
+            imports.update(f"{node.module}.{alias.name}" for alias in node.names)
         if isinstance(node, DOCUMENTED):
             node.body = [statement for statement in node.body if not _is_docstring(statement)] or [ast.Pass()]
-    project = tuple(sorted(name for name in imported if name.split(".")[0] == PACKAGE.name and file_of(name).is_file()))
-    meaning = hashlib.sha256(ast.dump(tree).encode())
-    for path in _data_files(name, tree):
-        meaning.update(path.read_bytes())
-    return meaning.hexdigest(), project
+    return _Code(
+        tree=hashlib.sha256(ast.dump(tree).encode()).hexdigest(),
+        imports=tuple(sorted(name for name in imports if name.split(".")[0] == PACKAGE.name)),
+        data_files=tuple(_data_files(tree)),
+    )
 
 
 def _is_docstring(statement: ast.stmt) -> bool:
@@ -80,15 +145,15 @@ def _is_docstring(statement: ast.stmt) -> bool:
     )
 
 
-def _data_files(name: str, tree: ast.Module) -> Iterator[Path]:
-    """Data files that a module names in DATA_FILES, a literal tuple of paths from its folder."""
+def _data_files(tree: ast.Module) -> Iterator[str]:
+    """Yield the data files that a module names in DATA_FILES, a literal tuple of paths from its folder."""
     for node in tree.body:
         if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "DATA_FILES" for t in node.targets):
-            yield from (file_of(name).parent / file for file in ast.literal_eval(node.value))
+            yield from ast.literal_eval(node.value)
 
 
 class Record:
-    """Times a job and writes its `record.json`."""
+    """Content of a job's `record.json`, and the job's clock."""
 
     def __init__(self, *, config: Mapping[str, object], code: str) -> None:
         """Start the clock. `config` is what the job reads, `code` its digest."""
@@ -97,7 +162,7 @@ class Record:
         self._clock = time.monotonic()
 
     def content(self, *, data: Mapping[str, str], device: str, **more: object) -> dict[str, object]:
-        """Everything needed to repeat the job and to compare its cost; `data` maps each corpus used to its digest."""
+        """Return what repeating the job and comparing its cost need; `data` maps each corpus to its digest."""
         return {
             "config": self.config,
             "code": self.code,

@@ -41,7 +41,7 @@ def names(factor: str) -> list[str]:
 
 def module_name(factor: str, name: str) -> str:
     """Return the dotted module name of a level; `UserError` if there is no such level."""
-    if name not in names(factor):
+    if name.startswith("_") or not (PACKAGE / FOLDERS[factor] / f"{name}.py").is_file():
         raise UserError(f"unknown {factor} {name!r}; allowed: {', '.join(names(factor))}")
     return f"{PACKAGE.name}.{FOLDERS[factor]}.{name}"
 

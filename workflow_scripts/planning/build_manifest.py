@@ -39,14 +39,13 @@ def build_manifest(plan: Plan, *, configfiles: Sequence[str] = (), unfinished: b
     )
 
 
-def figure_inputs(plan: Plan) -> list[str]:
+def figure_inputs(manifest: Manifest) -> list[str]:
     """Return the first outputs of the jobs that figures read themselves, beside the statistics, sorted."""
     outputs: set[str] = set()
-    for name, study in plan.studies.items():
-        kind = (study.get("figure") or {}).get("kind")
-        stages = getattr(registry.load("figure", kind), "READS", ()) if kind else ()
-        for run, cell in plan.cells[name]:
-            outputs |= {str(job.output) for job in planned_jobs(plan, run, cell) if job.stage in stages}
+    for study in manifest.studies:
+        stages = getattr(registry.load("figure", study.figure.kind), "READS", ()) if study.figure else ()
+        for evaluation in manifest.evaluations_of(study) if stages else []:
+            outputs |= {str(job.output) for job in evaluation.jobs if job.stage in stages}
     return sorted(outputs)
 
 

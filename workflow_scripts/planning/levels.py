@@ -18,6 +18,7 @@ class Levels:
     def __init__(self, config: Mapping[str, Any]) -> None:
         """Take a validated config."""
         self.config = config
+        self._sample_rates: dict[str, int] = {}
 
     def named(self, section: str, name: str) -> dict[str, Any]:
         """Return the level and the options of an entry of a section."""
@@ -38,10 +39,11 @@ class Levels:
 
     def sample_rate(self, encoder: str) -> int:
         """Return the sample rate in Hz of an encoder's input."""
-        entry = registry.entry(self.config["encoders"], encoder)
-        level = registry.load("encoder", entry.level)
-        rate: int = level.sample_rate(registry.options(level, entry.options))
-        return rate
+        if encoder not in self._sample_rates:
+            entry = registry.entry(self.config["encoders"], encoder)
+            level = registry.load("encoder", entry.level)
+            self._sample_rates[encoder] = level.sample_rate(registry.options(level, entry.options))
+        return self._sample_rates[encoder]
 
     def workers(self, run: Run) -> dict[str, dict[str, Any]]:
         """Return the workers in a run's worker set, with their options."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from workflow_scripts.levels.dataset_index import Task
 
 THRESHOLD = 0.5  # of a multilabel probability; the official OpenMIC baseline's
+AREAS = ("roc_auc", "pr_auc")
 CLIP_AREAS = ("roc_auc_clip", "pr_auc_clip")
 CLIPS_AT_ONCE = 512  # whose classes are compared with one another: 1.3 MB for 50 classes
 
@@ -124,12 +124,18 @@ def _mean(values: np.ndarray) -> np.ndarray:
     return _ratio(np.where(defined, values, 0.0).sum(axis=-1), defined.sum(axis=-1))
 
 
+def area(metric: str, true: np.ndarray, score: np.ndarray) -> float:
+    """Return the area under the curve of `metric` (one of `AREAS`) for the labels `true` and the scores of clips."""
+    from sklearn.metrics import average_precision_score, roc_auc_score  # noqa: PLC0415  (planning needs no scikit-learn)
+
+    return float({"roc_auc": roc_auc_score, "pr_auc": average_precision_score}[metric](true, score))
+
+
 def _areas(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
     pairs = [observed(labels, scores, number) for number in range(labels.shape[1])]
     both = [(true, score) for _, true, score in pairs if len(np.unique(true)) == 2]
     return {
-        "roc_auc": _mean_of([roc_auc_score(true, score) for true, score in both]),
-        "pr_auc": _mean_of([average_precision_score(true, score) for true, score in both]),
+        **{metric: _mean_of([area(metric, true, score) for true, score in both]) for metric in AREAS},
         "classes_skipped": float(len(pairs) - len(both)),
     }
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from sklearn.manifold import TSNE
-from sklearn.metrics import pairwise_distances
 from threadpoolctl import threadpool_limits
 
 MIN_POINTS = 5  # points: fewer have no neighbourhoods
@@ -23,6 +21,8 @@ def tsne(vectors: np.ndarray, *, perplexity: float, seed: int = 0) -> np.ndarray
     It begins with the two principal components, so that the seed decides little, and runs in one thread, so that sums
     are always added up in the same order: the same vectors give the same places.
     """
+    from sklearn.manifold import TSNE  # noqa: PLC0415  (planning needs no scikit-learn)
+
     method = TSNE(perplexity=perplexity, init="pca", learning_rate="auto", random_state=seed)
     with threadpool_limits(1):
         places: np.ndarray = method.fit_transform(np.asarray(vectors, np.float64))
@@ -35,6 +35,8 @@ def agreement(vectors: np.ndarray, *, classes: np.ndarray, apart: np.ndarray) ->
     Neighbours differ in `apart` (points,); distances are Euclidean, in the whole space. By chance is the mean share of
     the same class among all that could be neighbours. Points without any are left out; not-a-number without points.
     """
+    from sklearn.metrics import pairwise_distances  # noqa: PLC0415  (planning needs no scikit-learn)
+
     distances = pairwise_distances(np.asarray(vectors, np.float64))
     candidates = apart[:, None] != apart[None, :]
     kept = candidates.any(axis=1)

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.statistics.inference.confidence_intervals import (
@@ -142,6 +141,8 @@ def rank(
     as one set. Clip resamples repeat some noise that the spread between trials holds already, so with them there are
     a few more ties than there need be. `UserError` for fewer than three trials, missing values or unequal methods.
     """
+    from scipy.stats import rankdata  # noqa: PLC0415  (planning needs no scipy.stats, which takes a second)
+
     _check(methods, sets)
     random = np.random.default_rng(seed)
     mean = np.mean([values.trials.mean(axis=1) for values in sets], axis=0)
@@ -159,7 +160,7 @@ def rank(
     return Ranks(
         methods=tuple(methods),
         mean=mean,
-        rank=stats.rankdata(-mean, method="min").astype(int),
+        rank=rankdata(-mean, method="min").astype(int),
         low=1 + better.sum(axis=0),
         high=len(methods) - better.sum(axis=1),
         apart=apart,
@@ -172,8 +173,10 @@ def interquartile_mean(values: Sequence[float] | np.ndarray) -> float:
 
     The least and greatest quarter, rounded down, are left out (Agarwal et al. 2021). NaN without values.
     """
+    from scipy.stats import trim_mean  # noqa: PLC0415  (planning needs no scipy.stats, which takes a second)
+
     array = np.ravel(np.asarray(values, np.float64))
-    return float(stats.trim_mean(array, 0.25)) if len(array) else math.nan
+    return float(trim_mean(array, 0.25)) if len(array) else math.nan
 
 
 def performance_profile(values: np.ndarray, thresholds: Sequence[float] | np.ndarray) -> np.ndarray:

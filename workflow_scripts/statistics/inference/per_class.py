@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.statistics.metrics import confusion, from_counts, observed
+from workflow_scripts.statistics.metrics import AREAS, area, confusion, from_counts, observed
 
-AREAS = {"roc_auc": roc_auc_score, "pr_auc": average_precision_score}
 COUNTED = ("macro_f1", "macro_f1_positive", "accuracy")
 
 
@@ -30,4 +28,4 @@ def per_class(metric: str, *, labels: np.ndarray, scores: np.ndarray) -> np.ndar
 
 def _areas(metric: str, labels: np.ndarray, scores: np.ndarray) -> list[float]:
     pairs = [observed(labels, scores, number)[1:] for number in range(labels.shape[1])]
-    return [float(AREAS[metric](true, score)) if len(np.unique(true)) == 2 else np.nan for true, score in pairs]
+    return [area(metric, true, score) if len(np.unique(true)) == 2 else np.nan for true, score in pairs]
