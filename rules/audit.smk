@@ -1,12 +1,12 @@
-"""Look for test clips that are not new, and stop where a study demands that there are none."""
+"""Search for leaks between test clips and training data, and stop if a study forbids them."""
 
 
 def audited_corpora(dataset):
-    """Facts files of the corpora that an audit compares, the data set's own first."""
+    """Return the facts files of the corpora that an audit compares, the evaluated data set's first."""
     return [PLAN.layout.corpus(*corpus) for corpus in PLAN.audited[dataset]]
 
 
-# OMP_NUM_THREADS: the job's own threads take the cores.
+# OMP_NUM_THREADS=1, because the job's own threads use the cores.
 rule audit:
     input:
         lambda wildcards: audited_corpora(wildcards.dataset),
@@ -15,7 +15,7 @@ rule audit:
         overlaps="<results>/audits/{dataset}.csv",
     log:
         "<logs>/audit/{dataset}.log",
-    priority: 2  # before training: whoever demands a clean audit wants to know at once
+    priority: 2  # before training, to fail early for studies that require a clean audit
     threads: 8
     params:
         **job_params(lambda wildcards: PLAN.audit(wildcards.dataset)),
@@ -37,7 +37,7 @@ rule require_clean:
     log:
         "<logs>/require_clean/{dataset}.log",
     priority: 2
-    retries: 0  # what the audit found does not change
+    retries: 0  # another attempt reads the same audit
     localrule: True
     params:
         code=provenance.code_digest("require_clean"),

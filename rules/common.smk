@@ -1,4 +1,4 @@
-"""What every rule uses: the plan, paths, and how a script is called."""
+"""Definitions that every rule uses: the plan, path variables, params of jobs, and the command line of scripts."""
 
 import json
 import os
@@ -20,15 +20,15 @@ from workflow_scripts.planning.runs import CellKey, Run
 from workflow_scripts.slurm import plugin_patch
 from workflow_scripts.statistics.reproduction import table
 
-# Scripts are modules of this checkout, wherever the workflow is started from.
+# Scripts are modules of this checkout, whatever the working directory.
 os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])
 )
 
-# Tensors of a training step come and go: in pages of 2 MB instead of 4 kB Linux hands them out sooner (on a CPU; where it may).
+# Memory pages of 2 MB instead of 4 kB speed up the allocation of tensors in training steps on CPUs.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
-# In the order they are merged; Snakemake lists its own last, although the given ones go over it.
+# In the order of merging: Snakemake lists the Snakefile's own file last, although the given ones override it.
 CONFIG_FILES = [
     Path(file) for file in [workflow.configfiles[-1], *workflow.configfiles[:-1]]
 ]
@@ -39,22 +39,21 @@ try:
         files=CONFIG_FILES,
         folder=ROOT / "config",
     )
-    if workflow.is_main_process:  # jobs on other machines need not look again
+    if workflow.is_main_process:  # jobs on other machines need no second check
         table.check_statements(STUDIES_CHECKED)
     PLAN = Plan(config, STUDIES_CHECKED)
-    PLAN.evaluations  # a level that lacks a fact shows now, not in the middle of a run
+    PLAN.evaluations  # a level that lacks a fact is reported now, not during a run
+    plugin_patch.patch_plugin()
 except UserError as error:
     sys.exit(f"prelude: {error}")
 
-# Not among the jobs' params: a study that comes to tolerate more or fewer broken clips makes nothing again.
+# An environment variable, not a param: another limit for broken clips does not run any job again.
 os.environ[quarantine_limit.ENVIRONMENT_VARIABLE] = json.dumps(PLAN.largest_shares)
 
-# GPU jobs take turns where there is a GPU; on a machine without one there is nothing to share out.
+# GPU jobs run one at a time on a machine with a GPU; without one the resource limits nothing.
 GPU = int(Path("/dev/nvidiactl").exists())
 
 PYTHON = f"{shlex.quote(sys.executable)} -m workflow_scripts"
-
-plugin_patch.mend()
 
 
 onstart:
@@ -62,7 +61,7 @@ onstart:
 
 
 def scenarios(*, train_encoder):
-    """Pattern of the scenarios that do, or do not, train the encoder."""
+    """Return a pattern of the scenarios that do, or do not, train the encoder."""
     return "|".join(
         name
         for name in registry.names("scenario")
@@ -75,10 +74,10 @@ pathvars:
     results=PLAN.layout.results,
     logs=f"{PLAN.layout.results}/logs",
     run="{corpus}/{encoder}/{workers}/{weighting}/{augmentation}/{recipe}/seed{pretrain_seed}",
-    # The same path; the constraint leaves out what is imported.
+    # The same path; the constraint excludes imported and untrained runs.
     run_trained_here="{corpus}/{encoder}/{workers,(?!none/)[^/]+}/{weighting}/{augmentation}/{recipe}/seed{pretrain_seed}",
     run_imported="{corpus}/{encoder}/none/none/none/none/seed0",
-    # The same path; the constraint tells which of the two evaluate rules makes it.
+    # The same path; the constraint selects one of the two rules that evaluate.
     cell_on_embeddings=f"{{dataset}}/{{head}}/{{scenario,{scenarios(train_encoder=False)}}}/{{fraction}}",
     cell_with_encoder=f"{{dataset}}/{{head}}/{{scenario,{scenarios(train_encoder=True)}}}/{{fraction}}",
 

@@ -1,4 +1,4 @@
-"""Bring data sets to the disk and decode them."""
+"""Acquire data sets and decode them."""
 
 import re
 
@@ -46,7 +46,7 @@ rule prepare:
         ' --output "$(dirname {output.corpus:q})" --threads {threads} &> {log:q}'
 
 
-# The same script; the stems are named, so that one that was deleted is made again for the jobs that read it.
+# The same script; the stems are outputs, so that a deleted one is written again for the jobs that read it.
 use rule prepare as prepare_with_stems with:
     output:
         **rules.prepare.output,

@@ -1,14 +1,14 @@
-"""Evaluate encoders on labelled data sets, ten trials a cell."""
+"""Evaluate encoders on labelled data sets, ten trials in each cell."""
 
 
 def starting_point(wildcards):
-    """Checkpoint the encoder starts from, as a list: none for an untrained one."""
+    """Return the encoder file that a job starts from, as a list: empty for an untrained encoder."""
     run = run_of(wildcards)
     return collect(rules.pretrain.output.encoder, **vars(run)) if run.pretrained else []
 
 
 def checkpoint_flag(wildcards):
-    """The flag that names the checkpoint, if there is one."""
+    """Return the flag that names the encoder file, if there is one."""
     return [f"--checkpoint={file}" for file in starting_point(wildcards)]
 
 
@@ -34,7 +34,7 @@ rule embed:
         " {params.checkpoint:q} --output {output.embeddings:q} --threads {threads} &> {log:q}"
 
 
-# The two ways to evaluate differ in what they read and whether they need a GPU; the script is one.
+# Two rules with one script and one log: they differ in their inputs and in their need of a GPU.
 
 
 rule evaluate_embeddings:
@@ -67,7 +67,7 @@ rule evaluate_encoder:
         record="<results>/evaluations/<run>/<cell_with_encoder>/record.json",
     log:
         "<logs>/evaluate/<run>/<cell_with_encoder>.log",
-    threads: 1  # trials of small data sets: jobs side by side use cores better than one job's threads
+    threads: 1  # with small data sets, several jobs use cores better than several threads of one job
     resources:
         gpu=GPU,
     params:

@@ -1,4 +1,4 @@
-"""Store the targets that are too slow to compute while training."""
+"""Store the targets that are too slow to compute during training."""
 
 
 rule extract:

@@ -1,12 +1,12 @@
-"""Pre-train encoders, or bring those that somebody else trained.
+"""Pre-train encoders, or import published checkpoints.
 
-`exec` leaves no shell between Snakemake and the trainer: a shell that dies from a signal would make Snakemake end, and
-SLURM with it kill, a trainer that is still saving its state.
+`exec` leaves no shell between Snakemake and the trainer: if a signal killed the shell, Snakemake would end and SLURM
+would kill a trainer that is still saving its state.
 """
 
 
 def stored_targets(run):
-    """Files of the stored targets a run's workers need, by worker."""
+    """Return the files of the stored targets that a run's workers need, by worker."""
     rate = PLAN.levels.sample_rate(run.encoder)
     return {
         worker: PLAN.layout.features(run.corpus, rate, worker)
@@ -15,7 +15,7 @@ def stored_targets(run):
 
 
 def stems_of(wildcards):
-    """Files of the stems that a run which learns to separate reads, as a list: none for other runs."""
+    """Return the stems that a run reads to learn source separation, as a list: empty for other runs."""
     run = run_of(wildcards)
     if not PLAN.levels.separation_worker(run):
         return []
@@ -27,7 +27,7 @@ def stems_of(wildcards):
 
 
 def features_flags(wildcards):
-    """The flags that name the stored targets."""
+    """Return the flags that name the stored targets."""
     return [
         f"--features={worker}={file}"
         for worker, file in stored_targets(run_of(wildcards)).items()
@@ -35,15 +35,15 @@ def features_flags(wildcards):
 
 
 def weights_of(wildcards):
-    """File of the weights of a run that another run weighs, as a list: none where all weights are 1."""
+    """Return the file of a run's loss weights, as a list: empty if all weights are 1."""
     run = run_of(wildcards)
     return (
         collect(rules.weigh.output.weights, **vars(run)) if run.weights_source else []
     )
 
 
-# A run's weights come from the first epochs of another run. Its folder is looked into, but it is no input: whether
-# it is wanted as well must not decide what has to be made again.
+# Loss weights come from the first epochs of another run. Its folder is read, but is not an input: whether the other
+# run is planned as well must not decide which jobs run again.
 rule weigh:
     input:
         corpus=lambda wildcards: corpus_of(wildcards.corpus, wildcards.encoder),
@@ -54,7 +54,7 @@ rule weigh:
         record="<results>/pretrained/<run>/weigh.json",
     log:
         "<logs>/weigh/<run>.log",
-    priority: 1  # before the other run, which goes on from these epochs
+    priority: 1  # before the other run, which resumes from these epochs
     threads: 8
     resources:
         gpu=GPU,

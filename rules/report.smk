@@ -1,4 +1,4 @@
-"""Compose the page that shows everything."""
+"""Compose the report."""
 
 
 rule compose:
@@ -16,7 +16,7 @@ rule compose:
     localrule: True
     params:
         code=provenance.code_digest("compose", chosen=FIGURES),
-        figures=PLAN.layout.figures,  # empty where no study draws one
+        figures=PLAN.layout.figures,  # empty if no study has a figure
     shell:
         '{PYTHON}.compose --plan {input.plan:q} --statistics "$(dirname {input.trials:q})"'
         " --figures {params.figures:q} --output {output.page:q} &> {log:q}"

@@ -1,16 +1,16 @@
-"""Gather all trials and compare them."""
+"""Aggregate all trials and compare methods."""
 
 MANIFEST = build_manifest(PLAN)
 MANIFEST_DIGEST = provenance.digest(MANIFEST.to_json())
 CONFIG_JSON = json.dumps(config, sort_keys=True)
-# Which files say so is noted for whoever wants to repeat a number; the same config in other files is the same plan.
+# The names of config files are recorded so that a result can be reproduced; they are not part of the digest.
 CONFIG_FLAGS = shlex.join(
     ["--configfile", *map(str, CONFIG_FILES[1:])] if CONFIG_FILES[1:] else []
 )
 
 
-# The file's name carries the digest: a changed plan is a missing file, so results that became stale are noticed
-# even where Snakemake has lost its own records.
+# The file name contains the digest: a changed plan is a missing file, so stale results are recognised even if
+# Snakemake has lost its own records.
 rule plan:
     output:
         f"<results>/plans/{MANIFEST_DIGEST}.json",

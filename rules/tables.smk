@@ -1,4 +1,4 @@
-"""Write the tables and draw the figures of every study."""
+"""Write the tables and draw the figures of all studies."""
 
 STUDIES = sorted(PLAN.studies)
 TEMPLATES = sorted(

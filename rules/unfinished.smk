@@ -1,7 +1,7 @@
-"""Tables, figures and report of a run that failed, from what it had finished.
+"""Tables, figures and report of a run that failed, from its finished jobs.
 
-They are written beside the others: Snakemake knows nothing of them, so the next run makes its own as if they were not
-there. The next whole report takes them away.
+They are written to a folder of their own, which Snakemake does not know, so they do not affect the next run. The next
+complete report removes them.
 """
 
 import subprocess
@@ -10,7 +10,7 @@ UNFINISHED = Path(PLAN.layout.unfinished)
 
 
 def make_unfinished():
-    """Run the last steps on what there is; one that fails, as it may have in the run, leaves the others their turn."""
+    """Run the last steps on the finished jobs; a step that fails does not stop the others."""
     folders = {
         name: str(UNFINISHED / name) for name in ("statistics", "tables", "figures")
     }
@@ -30,11 +30,11 @@ def make_unfinished():
         for verb, *arguments in steps:
             command = [sys.executable, "-m", f"workflow_scripts.{verb}", *arguments]
             subprocess.run(command, stdout=log, stderr=subprocess.STDOUT)
-    made = page if Path(page).is_file() else f"not made, see {log.name}"
-    print(f"Tables of what was finished: {made}", file=sys.stderr)
+    report = page if Path(page).is_file() else f"failed, see {log.name}"
+    print(f"Report of the finished jobs: {report}", file=sys.stderr)
 
 
 onerror:
-    # Without any trials there is nothing to show.
+    # Without any trials there is nothing to report.
     if any(evaluation.path.is_file() for evaluation in MANIFEST.evaluations):
         make_unfinished()

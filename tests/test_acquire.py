@@ -10,7 +10,7 @@ from tests.sources.server import Site, serve_site
 from workflow_scripts import acquire
 from workflow_scripts.core import provenance
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.core.files import locked
+from workflow_scripts.core.files import hold_lock
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.acquisition import read_acquisition
@@ -167,7 +167,7 @@ def test_two_processes_do_not_fill_one_folder(tmp_path):
     root = tmp_path / "root"
     root.mkdir()
     with (
-        locked(root / ".lock", what="x"),
+        hold_lock(root / ".lock", what="x"),
         pytest.raises(UserError, match=rf"root is in use by .*process {os.getpid()}"),
     ):
         run(root, source="local", path=str(Path(__file__).parent))

@@ -80,7 +80,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("name", WRITERS)
 def test_whatever_library_writes_the_error_is_the_disks_and_the_old_file_stays(disk, name):
     (disk / name).write_bytes(b"old")
-    with pytest.raises(OSError, match="No space left") as caught, files.written_atomically(disk / name) as temporary:
+    with pytest.raises(OSError, match="No space left") as caught, files.write_atomically(disk / name) as temporary:
         WRITERS[name](temporary)
     assert caught.value.errno == errno.ENOSPC
     assert caught.value.filename == str(disk / name)
@@ -90,7 +90,7 @@ def test_whatever_library_writes_the_error_is_the_disks_and_the_old_file_stays(d
 
 def test_other_errors_stay_what_they_are(disk):
     def broken() -> None:
-        with files.written_atomically(disk / "a"):
+        with files.write_atomically(disk / "a"):
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

@@ -21,7 +21,7 @@ from typing import Any
 from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.core import provenance
 from workflow_scripts.core.errors import UserError, run_command
-from workflow_scripts.core.files import locked, write_json
+from workflow_scripts.core.files import hold_lock, write_json
 from workflow_scripts.core.validation import parse
 from workflow_scripts.levels import dataset_facts, registry
 from workflow_scripts.sources.acquisition import LOCK, Acquisition, write_acquisition
@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> None:
     record = provenance.Record(config=config, code=arguments.code)
     root: Path = arguments.root
     root.mkdir(parents=True, exist_ok=True)
-    with locked(root / LOCK, what=str(root)):
+    with hold_lock(root / LOCK, what=str(root)):
         (root / "acquired.json").unlink(missing_ok=True)
         acquired = acquire(config, root=root, code=arguments.code)
         seconds = record.content(data={}, device="cpu")["seconds"]

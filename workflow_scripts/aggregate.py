@@ -17,7 +17,7 @@ import pandas as pd
 
 from workflow_scripts.audio.corpus import read_facts
 from workflow_scripts.core.errors import run_command
-from workflow_scripts.core.files import write_json, write_text, written_atomically
+from workflow_scripts.core.files import write_atomically, write_json, write_text
 from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.planning.manifest import Manifest, read_manifest
 from workflow_scripts.statistics.contrasts import contrasts, entries
@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> None:
     }
     for name, table in tables.items():
         write_csv(arguments.output / f"{name}.csv", table)
-    with written_atomically(arguments.output / "trials.parquet") as temporary:
+    with write_atomically(arguments.output / "trials.parquet") as temporary:
         gathered.trials.to_parquet(temporary, engine="pyarrow", index=False)
     write_json(
         arguments.output / "summary.json",

@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
         device=device,
         show=lambda batches: track(batches, description="embed", total=len(batches)),
     )
-    with files.written_atomically(arguments.output) as temporary:
+    with files.write_atomically(arguments.output) as temporary:
         np.save(temporary, embeddings.cpu().numpy())
     content = record.content(
         data={corpus.facts.dataset: corpus.facts.digest},

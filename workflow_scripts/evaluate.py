@@ -175,7 +175,7 @@ def _write_predictions(path: Path, cell: EvaluationTask, results: list[TrialResu
     corpus, rows = cell.corpus, cell.rows("test")
     labels = corpus.labels[rows]
     task = corpus.facts.task
-    with files.written_atomically(path) as temporary:
+    with files.write_atomically(path) as temporary:
         np.savez(
             temporary,
             allow_pickle=False,

@@ -101,9 +101,9 @@ class _Partial:
         if not (self.values.exists() and self._done.exists()):
             self._remove(self.output.parent.glob(f".{self.output.name}.*.partial"))
             self._remove(self.output.parent.glob(f".{self.output.name}.*.done"))
-            with files.full_disk_named(self.output):
+            with files.name_full_disk(self.output):
                 open_memmap(self.values, mode="w+", dtype=np.float32, shape=shape).flush()
-                files.reserve(self.values)
+                files.allocate(self.values)
             self._done.touch()
 
     def done(self) -> set[int]:

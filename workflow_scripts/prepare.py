@@ -9,7 +9,7 @@ from typing import Any
 
 from workflow_scripts.audio.build import CorpusSpec, build_corpus
 from workflow_scripts.core.errors import run_command
-from workflow_scripts.core.files import locked, write_json
+from workflow_scripts.core.files import hold_lock, write_json
 from workflow_scripts.core.provenance import Record
 from workflow_scripts.levels import registry
 from workflow_scripts.sources.acquisition import LOCK, read_acquisition
@@ -28,8 +28,8 @@ def main(argv: list[str] | None = None) -> None:
     data, output = arguments.acquired.parent, arguments.output
     output.parent.mkdir(parents=True, exist_ok=True)
     with (
-        locked(data / LOCK, what=str(data), shared=True),
-        locked(output.with_name(f".{output.name}.lock"), what=str(output)),
+        hold_lock(data / LOCK, what=str(data), shared=True),
+        hold_lock(output.with_name(f".{output.name}.lock"), what=str(output)),
     ):
         _prepare(arguments, config, record)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from workflow_scripts.core import files
-from workflow_scripts.core.errors import EXIT_TRY_AGAIN, EXIT_USER_ERROR, PassingError, UserError, run_command
+from workflow_scripts.core.errors import EXIT_TRY_AGAIN, EXIT_USER_ERROR, TemporaryError, UserError, run_command
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
@@ -17,7 +17,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
     files.write_text(path, "old")
 
     def fail_halfway() -> None:
-        with files.written_atomically(path) as temporary:
+        with files.write_atomically(path) as temporary:
             temporary.write_text("half", encoding="utf-8")
             raise RuntimeError
 
@@ -49,7 +49,7 @@ def test_too_little_space_is_one_line(tmp_path: Path) -> None:
     ("error", "code", "line"),
     [
         (UserError("two\nlines"), EXIT_USER_ERROR, "prelude: two lines\n"),
-        (PassingError("wait"), EXIT_TRY_AGAIN, "prelude: wait\n"),
+        (TemporaryError("wait"), EXIT_TRY_AGAIN, "prelude: wait\n"),
         (
             OSError(errno.ENOSPC, "full", "a.npy"),
             EXIT_USER_ERROR,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.programs import Programs
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.slurm import plugin_patch
 
 LOGGER = logging.getLogger("test")
@@ -49,14 +51,14 @@ class Plugin(ModuleType):
 
 
 @pytest.fixture
-def mended(monkeypatch):
+def patched(monkeypatch):
     def make(*answers: dict[str, str] | None) -> Plugin:
         plugin = Plugin(*answers)
         monkeypatch.setitem(plugin_patch.sys.modules, plugin_patch.PLUGIN, plugin)
         monkeypatch.setattr(plugin_patch, "SECONDS_BETWEEN_QUESTIONS", 0)
         monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-        plugin_patch.mend()
-        plugin_patch.mend()  # a Snakefile may be read twice
+        plugin_patch.patch_plugin()
+        plugin_patch.patch_plugin()  # a Snakefile may be read twice
         return plugin
 
     return make
@@ -72,39 +74,39 @@ def seen(plugin: Plugin, *numbers: str) -> list[str | None]:
     return [job.state for job in asyncio.run(one_round())]
 
 
-def test_a_controller_is_asked_until_it_answers(mended):
-    assert seen(mended(None, None, {"1": "RUNNING"}), "1") == ["RUNNING"]
+def test_a_controller_is_asked_until_it_answers(patched):
+    assert seen(patched(None, None, {"1": "RUNNING"}), "1") == ["RUNNING"]
 
 
 @pytest.mark.parametrize("state", ["PREEMPTED", "NODE_FAIL", None])
-def test_a_job_that_does_not_come_back_has_failed_and_is_cancelled(mended, state, tmp_path, monkeypatch):
+def test_a_job_that_does_not_come_back_has_failed_and_is_cancelled(patched, state, tmp_path, monkeypatch):
     programs = Programs(tmp_path / "programs", monkeypatch)
     programs.answers("scancel", (0, "", ""))
     answer = {} if state is None else {"1": state}
-    plugin = mended(*[dict(answer) for _ in range(3)])
+    plugin = patched(*[dict(answer) for _ in range(3)])
     assert [seen(plugin, "1") for _ in range(3)] == [[state], [state], [plugin_patch.FAILED]]
     assert programs.calls("scancel") == [["1"]]
 
 
-def test_a_job_on_its_way_back_into_the_queue_is_not_lost(mended):
+def test_a_job_on_its_way_back_into_the_queue_is_not_lost(patched):
     gone, back = {"1": "PREEMPTED"}, {"1": "PENDING"}
-    plugin = mended(*map(dict, [gone, gone, back, gone, gone, back]))
+    plugin = patched(*map(dict, [gone, gone, back, gone, gone, back]))
     assert plugin_patch.FAILED not in [seen(plugin, "1")[0] for _ in range(6)]
 
 
-def test_jobs_that_nobody_waits_for_are_left_alone(mended):
-    plugin = mended(*[{"1": "PREEMPTED", "2": "RUNNING"} for _ in range(4)])
+def test_jobs_that_nobody_waits_for_are_left_alone(patched):
+    plugin = patched(*[{"1": "PREEMPTED", "2": "RUNNING"} for _ in range(4)])
     assert [seen(plugin, "2") for _ in range(4)] == [["RUNNING"]] * 4
 
 
-def test_jobs_are_submitted_through_our_command_once(mended):
-    command = mended().get_submit_command("job", name="run")
+def test_jobs_are_submitted_through_our_command_once(patched):
+    command = patched().get_submit_command("job", name="run")
     assert command.count("workflow_scripts.submit") == 1
     assert command.endswith("workflow_scripts.submit sbatch --job-name run job")
 
 
-def test_the_age_of_jobs_is_asked_until_known_and_then_no_more(mended):
-    plugin = mended()
+def test_the_age_of_jobs_is_asked_until_known_and_then_no_more(patched):
+    plugin = patched()
     assert [plugin.get_min_job_age() for _ in range(4)] == [None, 300, 300, 300]
     assert plugin.asked_for_age == 2
 
@@ -120,8 +122,8 @@ def test_the_age_of_jobs_is_asked_until_known_and_then_no_more(mended):
         (None, True),
     ],
 )
-def test_a_users_mistake_is_made_once(mended, tmp_path, log, again):
-    plugin, path = mended(), tmp_path / "17.log"
+def test_a_users_mistake_is_made_once(patched, tmp_path, log, again):
+    plugin, path = patched(), tmp_path / "17.log"
     if log is not None:
         path.write_text(log)
     executor = plugin.Executor()
@@ -130,6 +132,19 @@ def test_a_users_mistake_is_made_once(mended, tmp_path, log, again):
     executor.report_job_error(SimpleNamespace(job=job, aux={"slurm_logfile": path}), msg="failed")
     executor.report_job_error(SimpleNamespace(job=SimpleNamespace(restart_times=3, _attempt=1), aux={}), msg="early")
     assert plugin.reported == [(again, "failed"), (True, "early")]
+
+
+@pytest.mark.parametrize(("installed", "fits"), [("2.8.0", True), ("2.8", True), ("2.80.1", False), ("3.0.0", False)])
+def test_another_version_of_the_plugin_is_refused(monkeypatch, installed, fits):
+    plugin = Plugin()
+    monkeypatch.setitem(plugin_patch.sys.modules, plugin_patch.PLUGIN, plugin)
+    monkeypatch.setattr(plugin_patch.metadata, "version", lambda _: installed)
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    if fits:
+        plugin_patch.patch_plugin()
+    else:
+        with pytest.raises(UserError, match=rf"{re.escape(installed)} is installed, .* fits 2\.8: run pip install"):
+            plugin_patch.patch_plugin()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.sources.server import Site, serve_site
-from workflow_scripts.core.errors import PassingError, UserError
+from workflow_scripts.core.errors import TemporaryError, UserError
 from workflow_scripts.sources import download as download_module
 from workflow_scripts.sources.download import download
 from workflow_scripts.sources.remotes import Remote
@@ -93,7 +93,7 @@ def test_the_next_run_resumes_the_part(tmp_path):
         handler.serve(stop_after=1_000_000) if number == 0 else handler.answer(503, b"", {})
         return True
 
-    with serve_site(Site(CONTENT, fail)) as site, pytest.raises(PassingError, match=r"gave up.*503.*run again"):
+    with serve_site(Site(CONTENT, fail)) as site, pytest.raises(TemporaryError, match=r"gave up.*503.*run again"):
         download(make_remote(site), tmp_path, pause=lambda _: None)
     assert (tmp_path / "music.bin.part").stat().st_size > 900_000
     site = fetch(serve_normally, tmp_path)

@@ -16,7 +16,7 @@ from workflow_scripts.audio.corpus import CorpusFacts, audio_file_name, facts_to
 from workflow_scripts.audio.decoder_pool import DecodeResult, DecodeTask, decode_all
 from workflow_scripts.core import provenance
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.core.files import write_json, write_text, written_atomically
+from workflow_scripts.core.files import write_atomically, write_json, write_text
 from workflow_scripts.core.progress import track
 from workflow_scripts.levels.dataset_index import EXCLUDED_COLUMNS, DatasetIndex, Stem
 
@@ -67,7 +67,7 @@ def build_corpus(index: DatasetIndex, *, root: Path, output: Path, spec: CorpusS
         )
     (output / "corpus.json").unlink(missing_ok=True)
     with contextlib.ExitStack() as stack:
-        temporary = [stack.enter_context(written_atomically(output / audio_file_name(name))) for name in (None, *stems)]
+        temporary = [stack.enter_context(write_atomically(output / audio_file_name(name))) for name in (None, *stems)]
         written = _write_audio(temporary, clips, stems, root=root, spec=spec, processes=processes)
     quarantine = _make_quarantine_table({**excluded, **written.reasons})
     kept = written.lengths >= 0
@@ -216,7 +216,7 @@ def _make_quarantine_table(reasons: dict[str, str]) -> pd.DataFrame:
 
 
 def _write_parquet(path: Path, table: pd.DataFrame) -> None:
-    with written_atomically(path) as temporary:
+    with write_atomically(path) as temporary:
         table.to_parquet(temporary, index=False)
 
 

@@ -25,7 +25,7 @@ def save_encoder(path: Path, encoder: Encoder, *, name: str, options: LevelOptio
     """Write an encoder's weights as safetensors; equal weights give equal bytes. `options` are its level's."""
     about = {"encoder": name, "options": options.model_dump(), "code": code}
     state = {key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
-    with files.written_atomically(path) as temporary:
+    with files.write_atomically(path) as temporary:
         save_file(state, temporary, metadata={METADATA: json.dumps(about, sort_keys=True)})
 
 

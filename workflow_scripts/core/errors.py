@@ -1,4 +1,4 @@
-"""Errors a user can cause, and how a command line ends when one is raised."""
+"""Errors that users can correct, and the exit codes of commands."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ import errno
 import sys
 from collections.abc import Callable
 
-EXIT_USER_ERROR = 2  # argparse's own code for an unusable command line; on a cluster it is not tried again
-EXIT_TRY_AGAIN = 75  # sysexits' EX_TEMPFAIL: nothing is wrong, another attempt may go well
+EXIT_USER_ERROR = 2  # argparse's code for an unusable command line; a cluster does not retry it
+EXIT_TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits: a temporary failure, worth retrying
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # the disk, the user's share of it, the largest file
 NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 class UserError(Exception):
-    """Something the user can mend: its message is one line that says what is wrong and what to do."""
+    """An error that the user can correct; its message is one line that says what is wrong and what to do."""
 
 
-class PassingError(UserError):
-    """Something that may mend itself, such as a lock that another process holds: another attempt may go well."""
+class TemporaryError(UserError):
+    """A temporary failure, such as a lock that another process holds: worth retrying."""
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Call `main`; end a `UserError`, a full disk or a forbidden file in one line on stderr.
+    """Call `main`; report a `UserError`, a full disk or a forbidden file in one line on stderr, and exit.
 
-    The exit code is 2, or 75 for a `PassingError`.
+    The exit code is 2, or 75 for a `TemporaryError`.
     """
     try:
         main()
-    except PassingError as error:
+    except TemporaryError as error:
         _stop(str(error), code=EXIT_TRY_AGAIN)
     except UserError as error:
         _stop(str(error))

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and folders that several users and workflows share."""
+"""Atomic writes, full disks, and locks on folders that several users and workflows share."""
 
 from __future__ import annotations
 
@@ -18,27 +18,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.core.errors import NO_SPACE, PassingError, UserError
+from workflow_scripts.core.errors import NO_SPACE, TemporaryError, UserError
 
-#: how libraries that write by themselves (torch, safetensors, pyarrow) say that the disk is full or over quota
+#: messages of libraries with their own writers (torch, safetensors, pyarrow) for a full disk or an exceeded quota
 FULL_IN_WORDS = re.compile(r"No space left|StorageFull|[Qq]uota ?[Ee]xceeded|os error (28|122)\b")
-LEFT_ON_A_FULL_DISK = 1 << 20  # torch only says that writing failed; fewer bytes than any of its files were then left
-NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL})  # said by file systems without flock
+# bytes: torch only reports that a write failed; the disk is full if less than the smallest of its files is free
+FREE_ON_FULL_DISK = 1 << 20
+NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL})  # of file systems without flock
 
 
 @contextmanager
-def written_atomically(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it is synced and replaces `path`, on failure it is removed.
+def write_atomically(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; sync it and replace `path` on success, remove it on failure.
 
-    A full disk raises `OSError` that names `path`, whichever library was writing.
+    Raises `OSError` that names `path` on a full disk, whichever library was writing.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with full_disk_named(path):
+    with name_full_disk(path):
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=f".partial{path.suffix}")
     os.close(handle)
     temporary = Path(name)
     try:
-        with full_disk_named(path):
+        with name_full_disk(path):
             yield temporary
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
@@ -50,7 +51,7 @@ def written_atomically(path: Path) -> Iterator[Path]:
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8, atomically."""
-    with written_atomically(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
@@ -70,43 +71,43 @@ def require_space(folder: Path, needed_bytes: int) -> None:
         )
 
 
-def reserve(path: Path) -> None:
-    """Take the disk space of a file with holes, so that writing to it through a memory-map cannot fail.
+def allocate(path: Path) -> None:
+    """Allocate the disk space of a sparse file, so that writing to it through a memory map cannot fail.
 
-    A full disk would otherwise kill the process that touches a hole, without a word.
+    On a full disk, writing to a hole would kill the process without a message.
     """
-    with full_disk_named(path), path.open("rb+") as file:
+    with name_full_disk(path), path.open("rb+") as file:
         os.posix_fallocate(file.fileno(), 0, max(1, path.stat().st_size))
 
 
 @contextmanager
-def full_disk_named(path: Path) -> Iterator[None]:
-    """Raise what a full disk causes as an `OSError` that names `path`; torch, for one, has errors of its own."""
+def name_full_disk(path: Path) -> Iterator[None]:
+    """Raise any error that a full disk causes, such as torch's own, as an `OSError` that names `path`."""
     try:
         yield
     except UserError:
         raise
     except Exception as error:
-        said = error.errno if isinstance(error, OSError) else None
-        if isinstance(error, OSError) and said in NO_SPACE:
+        code = error.errno if isinstance(error, OSError) else None
+        if isinstance(error, OSError) and code in NO_SPACE:
             error.filename = str(path)
-        full = FULL_IN_WORDS.search(str(error)) or shutil.disk_usage(path.parent).free < LEFT_ON_A_FULL_DISK
-        if said is None and full:
+        full = FULL_IN_WORDS.search(str(error)) or shutil.disk_usage(path.parent).free < FREE_ON_FULL_DISK
+        if code is None and full:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         raise
 
 
 @contextmanager
-def locked(path: Path, *, what: str, shared: bool = False) -> Iterator[None]:
-    """Hold the lock file `path` for this process, alone or, `shared`, beside others that only read.
+def hold_lock(path: Path, *, what: str, shared: bool = False) -> Iterator[None]:
+    """Hold the lock file `path` for this process: exclusively, or `shared` with other readers.
 
-    The file tells who holds it. The system lets go when the process ends, however it ends; on file systems without
-    such locks `<path>.owner` stands for one held alone, and one whose process is gone is taken over. Raises
-    `PassingError`, which names `what` and the holder, when another process holds it.
+    The file names its holder. The system releases the lock when the process ends for any reason. File systems without
+    locks have a file `<path>.owner` for an exclusive lock instead; if the process in it no longer exists, the lock is
+    free. Raises `TemporaryError`, which names `what` and the holder, if another process holds the lock.
     """
     with contextlib.ExitStack() as stack:
         handle = _lock_file(path)
-        if handle is None:  # a folder that can only be read has no writer to be kept away
+        if handle is None:  # a read-only folder has no writers to exclude
             yield
             return
         stack.callback(os.close, handle)
@@ -123,7 +124,7 @@ def locked(path: Path, *, what: str, shared: bool = False) -> Iterator[None]:
 
 
 def _lock_file(path: Path) -> int | None:
-    """Open the lock file, to read where another user made it; None where there is none and none can be made."""
+    """Open the lock file, read-only if it belongs to another user; None if it does not exist and cannot be created."""
     for flags in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
         try:
             return os.open(path, flags | os.O_CLOEXEC, 0o666)
@@ -135,7 +136,7 @@ def _lock_file(path: Path) -> int | None:
 
 @contextmanager
 def _owned(path: Path, *, what: str, shared: bool) -> Iterator[None]:
-    """Be the one whose name stands in `path`; readers only look whether there is one."""
+    """Hold the owner file `path` exclusively; shared holders only check that nobody does."""
     owner = _read_owner(path) if path.exists() else None
     if owner is not None and _is_gone(owner):
         path.unlink(missing_ok=True)
@@ -157,18 +158,18 @@ def _owned(path: Path, *, what: str, shared: bool) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def _held(what: str, path: Path, owner: dict[str, Any], *, by_hand: bool = False) -> PassingError:
-    who = (
+def _held(what: str, path: Path, owner: dict[str, Any], *, by_hand: bool = False) -> TemporaryError:
+    holder = (
         f"{owner.get('user')} on {owner.get('host')} (process {owner.get('process')}, since {owner.get('since')})"
         if owner
         else "another process"
     )
     advice = f", or delete {path} if that process is gone" if by_hand else ""
-    return PassingError(f"{what} is in use by {who}: wait until that is done and run again{advice}")
+    return TemporaryError(f"{what} is in use by {holder}: wait until that is done and run again{advice}")
 
 
 def _note_owner(handle: int) -> None:
-    """Write who holds the lock into its file; one that another user made can only be read and keeps its old note."""
+    """Write the holder into the lock file; a read-only file of another user keeps its old content."""
     with contextlib.suppress(OSError):
         text = json.dumps(_this_process()).encode()
         os.ftruncate(handle, 0)
@@ -178,7 +179,7 @@ def _note_owner(handle: int) -> None:
 def _this_process() -> dict[str, Any]:
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):  # a number without a name, as in some containers
+    except (KeyError, OSError):  # a user without a name, as in some containers
         user = str(os.getuid())
     since = time.strftime("%Y-%m-%d %H:%M:%S")
     return {"user": user, "host": socket.gethostname(), "process": os.getpid(), "since": since}
@@ -192,7 +193,7 @@ def _read_owner(path: Path) -> dict[str, Any]:
 
 
 def _is_gone(owner: dict[str, Any]) -> bool:
-    """Whether the process of a note ran on this host and does not any more; of another host nobody can tell."""
+    """Whether the process in an owner file ran on this host and has ended; unknown, hence false, for other hosts."""
     if owner.get("host") != socket.gethostname() or not isinstance(owner.get("process"), int):
         return False
     try:

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a plain line now and then in a log."""
+"""Progress of long work: a bar on a terminal, a line every few seconds in a log."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import TypeVar
 from rich.progress import track as rich_track
 
 Item = TypeVar("Item")
-SECONDS_BETWEEN_LINES = 15  # often enough to see life in a log, seldom enough to read it
+SECONDS_BETWEEN_LINES = 15  # shows that a job is alive without flooding its log
 
 
 def track(items: Iterable[Item], *, description: str, total: int) -> Iterator[Item]:
-    """Yield `items`, showing how many of `total` are done."""
+    """Yield `items` and show how many of `total` are done."""
     if sys.stderr.isatty():
         yield from rich_track(items, description=description, total=total)
         return

@@ -89,7 +89,7 @@ class TrialStore:
     def store(self, result: TrialResult) -> None:
         """Keep a result."""
         numbers = {name: value for name, value in vars(result).items() if name != "windows"}
-        with files.written_atomically(self._path(result.trial)) as temporary:
+        with files.write_atomically(self._path(result.trial)) as temporary:
             np.savez(
                 temporary,
                 allow_pickle=False,

@@ -28,7 +28,7 @@ class StateFile:
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Write the state atomically: a kill leaves either the old state or the new one."""
-        with files.written_atomically(self.path) as temporary:
+        with files.write_atomically(self.path) as temporary:
             torch.save(dict(state), temporary)
 
     def load(self, device: torch.device) -> dict[str, Any] | None:
@@ -47,7 +47,7 @@ class StateFile:
 
     def copy_to(self, other: StateFile) -> None:
         """Replace the state of `other` by this one."""
-        with files.written_atomically(other.path) as temporary:
+        with files.write_atomically(other.path) as temporary:
             shutil.copyfile(self.path, temporary)
 
     def remove(self) -> None:

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from workflow_scripts.core.files import written_atomically
+from workflow_scripts.core.files import write_atomically
 from workflow_scripts.report import labels as words
 from workflow_scripts.report.study_table import NOTHING, TWIN
 from workflow_scripts.statistics.failure_reasons import in_short
@@ -56,7 +56,7 @@ def styled(make: Callable[[], Figure]) -> Figure:
 def save(figure: Figure, path: Path) -> None:
     """Write `figure` as its file name's ending says (svg, pdf or png), atomically."""
     kind = path.suffix[1:]
-    with mpl.rc_context(STYLE | {"svg.hashsalt": path.stem}), written_atomically(path) as temporary:
+    with mpl.rc_context(STYLE | {"svg.hashsalt": path.stem}), write_atomically(path) as temporary:
         figure.savefig(temporary, format=kind, metadata=METADATA[kind])
 
 

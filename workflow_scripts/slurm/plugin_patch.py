@@ -1,17 +1,17 @@
-"""What SLURM does to jobs, where Snakemake's plugin for it (2.8) would wait for ever or give up at once.
+"""Monkey patches of Snakemake's SLURM plugin, which waits for ever or gives up at once in some situations.
 
-- sbatch is refused for a while: the plugin counts that as a failed attempt of the job. Here it is tried again.
-- The account of each job is looked up first, in two questions to the controller, and a job whose account cannot be
-  confirmed has failed. Here sbatch decides.
-- The controller does not answer, as while it restarts: after five questions the plugin forgets all jobs and waits for
-  ever. Here it asks until it is answered; the jobs run on meanwhile.
-- A job is preempted or loses its node and is not put back into the queue, or the controller forgot it: the plugin
-  takes it to be at work. Here it has failed after a few answers, so that Snakemake's retries take over, and is
-  cancelled, lest it come back beside the next attempt.
-- A job ends in its user's mistake, as its exit code says: Snakemake would wait for the queue three more times to hear
-  the same. Here it has failed for good.
-- Snakemake is killed: its jobs run on, and the next Snakemake would start them a second time beside themselves. Here
-  it cancels them first. Pre-training saves its state then, and goes on from it.
+- sbatch refuses a job for a while: the plugin counts this as a failed attempt. The patch submits again.
+- The plugin first looks up the account of each job, in two queries to the controller, and fails the job if it cannot
+  confirm the account. The patch leaves that to sbatch.
+- The controller does not answer, for example while it restarts: after five queries the plugin forgets all jobs and
+  waits for ever. The patch asks until the controller answers; the jobs continue to run.
+- A job is preempted or loses its node without returning to the queue, or the controller forgot it: the plugin
+  considers it running. The patch declares it failed after a few answers, so that Snakemake's retries take over, and
+  cancels it, so that it cannot return beside the next attempt.
+- A job ends with the exit code of a user's mistake: Snakemake would queue it three more times. The patch fails it for
+  good.
+- Snakemake is killed: its jobs continue, and the next Snakemake would start them a second time. The patch cancels them
+  first. Pre-training then saves its state and resumes from it.
 """
 
 from __future__ import annotations
@@ -26,57 +26,62 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from workflow_scripts.core.errors import EXIT_USER_ERROR
+from workflow_scripts.core.errors import EXIT_USER_ERROR, UserError
 
 PLUGIN = "snakemake_executor_plugin_slurm"
-WARNING = signal.SIGUSR1  # what the profile's --signal sends before the time is up
-ANSWERS_BEFORE_LOST = 3  # a job on its way back into the queue is not lost; three answers are at least two minutes
+DISTRIBUTION = "snakemake-executor-plugin-slurm"
+PATCHED_VERSION = "2.8"  # the functions below are internal to the plugin and may change with any minor version
+WARNING = signal.SIGUSR1  # sent before the time limit, as the profile's --signal says
+# A job that returns to the queue needs a moment; three answers take at least two minutes.
+ANSWERS_BEFORE_LOST = 3
 SECONDS_BETWEEN_QUESTIONS = 10  # while the controller does not answer
 FAILED = "FAILED"
-GONE = frozenset({"PREEMPTED", "NODE_FAIL"})  # states in which the plugin hopes for the queue, perhaps in vain
-#: how the Snakemake within a job tells of its script's exit code, in the job's SLURM log
+GONE = frozenset({"PREEMPTED", "NODE_FAIL"})  # states after which the plugin waits for a return to the queue
+#: line in the SLURM log of a job in which the inner Snakemake reports the exit code of the script
 MISTAKE = re.compile(rf"returned non-zero exit status {EXIT_USER_ERROR}\.$", re.MULTILINE)
-PATIENCE = 60  # seconds; longer than a busy controller takes
-LOCKS_OF_ONE = 2  # Snakemake notes its inputs and its outputs
+PATIENCE = 60  # seconds: longer than a busy controller needs
+LOCKS_OF_ONE = 2  # files of one Snakemake: inputs and outputs
 
 
-def mend() -> None:
-    """Put this in the place of the plugin's functions, if the plugin is loaded; leave warnings to the jobs' scripts.
+def patch_plugin() -> None:
+    """Patch the executor plugin, if it is loaded; within a job, ignore SLURM's warning signal.
 
-    Snakemake and the shells between SLURM and a script would die from the warning; ignored here, it is ignored in all
-    processes they start but in those that ask for it.
+    The warning would kill Snakemake and the shells between SLURM and a script. Ignored here, it is ignored by all
+    child processes except those that install a handler. Raises `UserError` for another version of the plugin.
     """
     if "SLURM_JOB_ID" in os.environ:
         signal.signal(WARNING, signal.SIG_IGN)
     plugin = sys.modules.get(PLUGIN)
-    if plugin is not None and not isinstance(plugin.query_job_status, _Watch):
-        _submit_patiently(plugin)
-        watch = _Watch(plugin.query_job_status)
+    if plugin is not None and not isinstance(plugin.query_job_status, _JobWatch):
+        _require_version(metadata.version(DISTRIBUTION))
+        _submit_by_command(plugin)
+        watch = _JobWatch(plugin.query_job_status)
         plugin.query_job_status = watch  # type: ignore[attr-defined]
-        plugin.Executor.check_active_jobs = _told_to(watch, plugin.Executor.check_active_jobs)
-        plugin.Executor.report_job_error = _not_again(plugin.Executor.report_job_error)
+        plugin.Executor.check_active_jobs = _report_active_jobs(watch, plugin.Executor.check_active_jobs)
+        plugin.Executor.report_job_error = _stop_after_mistakes(plugin.Executor.report_job_error)
         plugin.validate_account = lambda account, logger: account  # type: ignore[attr-defined]  # noqa: ARG005
-        plugin.get_min_job_age = _asked_once(plugin.get_min_job_age)  # type: ignore[attr-defined]
+        plugin.get_min_job_age = _ask_once(plugin.get_min_job_age)  # type: ignore[attr-defined]
 
 
 def cancel_orphans(folder: Path, *, locks: bool) -> list[str]:
-    """Cancel the jobs that a Snakemake which is no more has left in `folder`; return their numbers.
+    """Cancel the jobs that a killed Snakemake left in `folder`; return their numbers.
 
-    Nothing is cancelled where another Snakemake may be at work in the folder beside this one: where there are other
-    locks than its own, or where it `locks` nothing itself.
+    Nothing is cancelled if another Snakemake may be running in the folder: if there are other locks than those of this
+    one, or if this one does not lock the folder (`locks`).
     """
     if not locks or len(list((folder / ".snakemake" / "locks").glob("*"))) != LOCKS_OF_ONE:
         return []
     question = ["squeue", "--me", "--noheader", "--states=PENDING,CONFIGURING,RUNNING,SUSPENDED", "--format=%i|%k|%Z"]
     try:
-        told = subprocess.run(question, capture_output=True, text=True, check=False, timeout=PATIENCE).stdout
+        answer = subprocess.run(question, capture_output=True, text=True, check=False, timeout=PATIENCE).stdout
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return []
-    jobs = [line.split("|", 2) for line in told.splitlines() if line.count("|") >= 2]
+    jobs = [line.split("|", 2) for line in answer.splitlines() if line.count("|") >= 2]
     orphans = [
         number for number, comment, where in jobs if comment.startswith("rule_") and Path(where) == folder.resolve()
     ]
@@ -90,32 +95,42 @@ def _cancel(jobs: list[str]) -> None:
         subprocess.run(["scancel", *jobs], check=False, timeout=PATIENCE)
 
 
-def _submit_patiently(plugin: ModuleType) -> None:
+def _require_version(installed: str) -> None:
+    """Raise `UserError` unless the installed plugin is of the version that the patches fit."""
+    if not f"{installed}.".startswith(f"{PATCHED_VERSION}."):
+        raise UserError(
+            f"{DISTRIBUTION} {installed} is installed, but slurm/plugin_patch.py fits {PATCHED_VERSION}: "
+            f"run pip install '{DISTRIBUTION}=={PATCHED_VERSION}.*'"
+        )
+
+
+def _submit_by_command(plugin: ModuleType) -> None:
+    """Prefix the plugin's sbatch command with `workflow_scripts.submit`, which submits again after a refusal."""
     command = plugin.get_submit_command
     through = f"{shlex.quote(sys.executable)} -m workflow_scripts.submit"
     plugin.get_submit_command = lambda *given, **named: f"{through} {command(*given, **named)}"  # type: ignore[attr-defined]
 
 
-def _asked_once(ask: Callable[[], int | None]) -> Callable[[], int | None]:
-    """How long the controller remembers jobs: it does not change, and not to know sends the plugin to sacct."""
+def _ask_once(ask: Callable[[], int | None]) -> Callable[[], int | None]:
+    """Ask for MinJobAge until it is known: it does not change, and without it the plugin resorts to sacct."""
     known: list[int] = []
 
     def answer() -> int | None:
         if not known:
-            told = ask()
-            known.extend([] if told is None else [told])
+            age = ask()
+            known.extend([] if age is None else [age])
         return known[0] if known else None
 
     return answer
 
 
-def _not_again(report: Callable[..., None]) -> Callable[..., None]:
-    """Leave no attempt to a job that ended in its user's mistake."""
+def _stop_after_mistakes(report: Callable[..., None]) -> Callable[..., None]:
+    """Use up all attempts of a job that ended with a user's mistake."""
 
     def report_job_error(executor: Any, job_info: Any, *given: Any, **named: Any) -> None:
         if _is_mistake(job_info):
-            executor.logger.warning("The job ended in a mistake that another attempt would repeat: see its log.")
-            # not the property, which would give back the resources of the last attempt in place of those of this one
+            executor.logger.warning("The job ended with an error that another attempt would repeat: see its log.")
+            # The property would also replace the resources of this attempt by those of the last one.
             job_info.job._attempt = job_info.job.restart_times + 1
         report(executor, job_info, *given, **named)
 
@@ -126,11 +141,15 @@ def _is_mistake(job_info: Any) -> bool:
     log = (job_info.aux or {}).get("slurm_logfile")
     try:
         return log is not None and MISTAKE.search(Path(log).read_text(errors="replace")) is not None
-    except OSError:  # never written, or not yet seen on this side of the file system: another attempt does no harm
+    except OSError:  # missing, or not yet visible on this node: another attempt does no harm
         return False
 
 
-def _told_to(watch: _Watch, check: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
+def _report_active_jobs(
+    watch: _JobWatch, check: Callable[..., AsyncIterator[Any]]
+) -> Callable[..., AsyncIterator[Any]]:
+    """Pass the jobs that Snakemake waits for to the watch, before the plugin checks them."""
+
     async def check_active_jobs(executor: Any, active_jobs: list[Any]) -> AsyncIterator[Any]:
         watch.awaited = {str(job.external_jobid) for job in active_jobs}
         async for job in check(executor, active_jobs):
@@ -139,8 +158,8 @@ def _told_to(watch: _Watch, check: Callable[..., AsyncIterator[Any]]) -> Callabl
     return check_active_jobs
 
 
-class _Watch:
-    """Asks for the states of jobs in the plugin's way, and judges what the answers mean for those that are awaited."""
+class _JobWatch:
+    """Query of job states that repeats unanswered questions and declares lost jobs failed."""
 
     def __init__(self, ask: Callable[..., Any]) -> None:
         self._ask = ask
@@ -150,7 +169,7 @@ class _Watch:
     async def __call__(self, command: str, logger: Any) -> tuple[dict[str, str], float]:
         states, seconds = await self._ask(command, logger)
         while states is None:
-            logger.warning("The SLURM controller does not answer: asking again; jobs run on.")
+            logger.warning("The SLURM controller does not answer: asking again; jobs continue.")
             await asyncio.sleep(SECONDS_BETWEEN_QUESTIONS)
             states, seconds = await self._ask(command, logger)
         for job in self.awaited:
@@ -159,7 +178,7 @@ class _Watch:
                 continue
             self._gone[job] += 1
             if self._gone[job] >= ANSWERS_BEFORE_LOST:
-                logger.warning(f"SLURM job {job} was preempted, lost its node or is forgotten, and does not come back.")
+                logger.warning(f"SLURM job {job} was preempted, lost its node or is unknown: it counts as failed.")
                 states[job] = FAILED
                 _cancel([job])
         return states, seconds

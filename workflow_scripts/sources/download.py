@@ -15,8 +15,8 @@ from pathlib import Path
 import requests
 import urllib3
 
-from workflow_scripts.core.errors import PassingError, UserError
-from workflow_scripts.core.files import require_space, write_text, written_atomically
+from workflow_scripts.core.errors import TemporaryError, UserError
+from workflow_scripts.core.files import require_space, write_atomically, write_text
 from workflow_scripts.core.progress import track
 from workflow_scripts.sources.remotes import Remote
 
@@ -50,7 +50,7 @@ def download(remote: Remote, folder: Path, *, pause: Callable[[float], None] = t
     """Fetch `remote` into `folder` and return its path; an existing file that passes the checks is kept.
 
     An incomplete file is kept as `<name>.part` and resumed next time. `pause` waits between attempts. Raises
-    `PassingError` after `ATTEMPTS` failures in a row and `UserError` for everything that will not pass by itself.
+    `TemporaryError` after `ATTEMPTS` failures in a row and `UserError` for everything that will not pass by itself.
     """
     target = folder / remote.name
     if target.is_file() and _find_fault(remote, target) is None:
@@ -79,7 +79,7 @@ def _join_parts(remote: Remote, folder: Path, *, pause: Callable[[float], None])
     paths = [download(part, folder, pause=pause) for part in remote.parts]
     target = folder / remote.name
     require_space(folder, sum(path.stat().st_size for path in paths))
-    with written_atomically(target) as temporary:
+    with write_atomically(target) as temporary:
         with temporary.open("wb") as file:
             for path in paths:
                 with path.open("rb") as part:
@@ -135,7 +135,7 @@ def _fetch(remote: Remote, partial: _PartialFile, *, pause: Callable[[float], No
                 largest = max(largest, partial.size)
                 requested = error.seconds if isinstance(error, _RetryableError) else None
                 if failures >= ATTEMPTS:
-                    raise PassingError(
+                    raise TemporaryError(
                         f"{remote.url}: gave up after {failures} attempts ({_describe_failure(error)}); the part "
                         f"received is kept: run again to resume, or {BY_HAND}"
                     ) from error

@@ -11,7 +11,7 @@ import numpy as np
 
 from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.core.files import written_atomically
+from workflow_scripts.core.files import write_atomically
 from workflow_scripts.datasets.gtzan import read_list
 from workflow_scripts.synthesis.arrangements import arrange
 from workflow_scripts.synthesis.write import ClipSpec, add_defects, derive_seed, make_rng, write_clips
@@ -34,7 +34,7 @@ def write(root: Path, twin: TwinOptions) -> None:
     write_clips(root, clips, seconds=twin.clip_seconds, total=len(clips))
     if twin.defects:
         genre, clip = BROKEN
-        with written_atomically(root / "genres" / genre / f"{clip}.wav") as temporary:
+        with write_atomically(root / "genres" / genre / f"{clip}.wav") as temporary:
             temporary.write_bytes(bytes(1000))  # no header, no sound
 
 

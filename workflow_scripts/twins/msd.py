@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from workflow_scripts.configuration.twin import TwinOptions
-from workflow_scripts.core.files import write_text, written_atomically
+from workflow_scripts.core.files import write_atomically, write_text
 from workflow_scripts.synthesis.arrangements import Arrangement, arrange
 from workflow_scripts.synthesis.write import ClipSpec, add_defects, derive_seed, make_rng, write_clips
 
@@ -153,7 +153,7 @@ def _write_lists(root: Path, tracks: list[Track], twin: TwinOptions) -> None:
     for (table, _), rows in zip(TABLES, parts, strict=True):
         lines = [f"{name}\t{json.dumps(_tag_vector(track.arrangement))}\n" for name, track in rows]
         write_text(root / table, "".join(lines))
-    with written_atomically(root / "MSD_id_to_7D_id.pkl") as temporary:
+    with write_atomically(root / "MSD_id_to_7D_id.pkl") as temporary:
         temporary.write_bytes(pickle.dumps(previews, protocol=2))  # the last of Python 2
 
 

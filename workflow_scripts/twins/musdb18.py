@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from workflow_scripts.configuration.twin import TwinOptions
-from workflow_scripts.core.files import written_atomically
+from workflow_scripts.core.files import write_atomically
 from workflow_scripts.core.progress import track
 from workflow_scripts.datasets.musdb18 import STREAMS, SUFFIX, VALIDATION
 from workflow_scripts.synthesis import names
@@ -95,5 +95,5 @@ def _encode(stems: dict[str, np.ndarray]) -> bytes:
 
 
 def _write(root: Path, song: Song, content: bytes) -> None:
-    with written_atomically(root / song.folder / f"{song.name}{SUFFIX}") as temporary:
+    with write_atomically(root / song.folder / f"{song.name}{SUFFIX}") as temporary:
         temporary.write_bytes(content)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from workflow_scripts.configuration.twin import TwinOptions
-from workflow_scripts.core.files import write_text, written_atomically
+from workflow_scripts.core.files import write_atomically, write_text
 from workflow_scripts.synthesis import names
 from workflow_scripts.synthesis.instruments import OPENMIC, EnsembleRecipe
 from workflow_scripts.synthesis.write import ClipSpec, add_defects, derive_seed, make_rng, write_clips
@@ -114,7 +114,7 @@ def _write_labels(base: Path, samples: list[Sample], rng: np.random.Generator) -
     features = np.broadcast_to(np.float32(0), (len(samples), 10, 128))
     buffer = io.BytesIO()
     np.savez_compressed(buffer, X=features, Y_true=truth, Y_mask=mask, sample_key=keys)
-    with written_atomically(base / "openmic-2018.npz") as temporary:
+    with write_atomically(base / "openmic-2018.npz") as temporary:
         temporary.write_bytes(buffer.getvalue())
 
 
