@@ -30,8 +30,8 @@ def make_unfinished():
         for verb, *arguments in steps:
             command = [sys.executable, "-m", f"workflow_scripts.{verb}", *arguments]
             subprocess.run(command, stdout=log, stderr=subprocess.STDOUT)
-    report = page if Path(page).is_file() else f"failed, see {log.name}"
-    print(f"Report of the finished jobs: {report}", file=sys.stderr)
+    outcome = page if Path(page).is_file() else f"failed, see {log.name}"
+    print(f"Report of the finished jobs: {outcome}", file=sys.stderr)
 
 
 onerror:

@@ -27,7 +27,7 @@ from workflow_scripts.core.files import hold_lock
 HOLD = """
 import sys, time
 from pathlib import Path
-from workflow_scripts.core.files import locked
+from workflow_scripts.core.files import hold_lock
 with hold_lock(Path(sys.argv[1]), what="it", shared=sys.argv[2] == "shared"):
     print("held", flush=True)
     time.sleep(60)

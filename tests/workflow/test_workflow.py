@@ -568,7 +568,7 @@ def test_a_run_that_fails_still_shows_what_it_finished(finished: Path) -> None:
     ):
         failed = snakemake(finished, "--keep-going")
         assert failed.returncode != 0
-        assert "Tables of what was finished: results/smoke/unfinished/report/index.html" in failed.stderr
+        assert "Report of the finished jobs: results/smoke/unfinished/report/index.html" in failed.stderr
     table = pd.read_csv(results / "unfinished/tables/wu2021_fig2.csv", keep_default_na=False)
     lost = table[table["encoder"] == "handcrafted"]
     assert len(lost) == len(DATASETS)
