@@ -38,7 +38,9 @@ def weights_of(wildcards):
     """Return the file of a run's loss weights, as a list: empty if all weights are 1."""
     run = run_of(wildcards)
     return (
-        collect(rules.weigh.output.weights, **vars(run)) if run.weights_source else []
+        collect(rules.weigh.output.weights, **vars(run))
+        if PLAN.levels.weights_source(run)
+        else []
     )
 
 
@@ -62,7 +64,7 @@ rule weigh:
         **job_params(lambda wildcards: PLAN.jobs.weigh(run_of(wildcards))),
         features=features_flags,
         source=lambda wildcards: PLAN.layout.pretrained(
-            run_of(wildcards).weights_source
+            PLAN.levels.weights_source(run_of(wildcards))
         ),
     shell:
         'exec {PYTHON}.weigh --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'

@@ -71,7 +71,7 @@ def test_fig2_needs_two_encoders_in_three_scenarios_and_three_floors_on_three_se
 def test_all_of_wu_et_al_takes_seventeen_runs(plan: Plan) -> None:
     """Eight worker sets, equal and re-weighted, with PASE+; PASE once, for Fig. 2."""
     assert len(plan.pretrained) == 8 * 2 + 1
-    assert sum(run.weights_source is not None for run in plan.pretrained) == 8
+    assert sum(plan.levels.weights_source(run) is not None for run in plan.pretrained) == 8
 
 
 @pytest.mark.parametrize(
@@ -234,12 +234,19 @@ EQUAL = replace(REWEIGHTED, weighting="equal")
 
 
 def test_a_reweighted_run_descends_from_the_equal_one(plan: Plan) -> None:
-    assert REWEIGHTED.weights_source == EQUAL
-    assert EQUAL.weights_source is None
-    assert Run.untrained("random").weights_source is None
+    assert plan.levels.weights_source(REWEIGHTED) == EQUAL
+    assert plan.levels.weights_source(EQUAL) is None
+    assert plan.levels.weights_source(Run.untrained("random")) is None
     reads = json.loads(plan.jobs.weigh(REWEIGHTED).config)
     assert reads["run"] == json.loads(plan.jobs.pretrain(EQUAL).config)
     assert reads["code"] == plan.jobs.pretrain(EQUAL).code
+
+
+def test_a_variant_of_a_weighting_is_an_entry_of_the_config() -> None:
+    plan = plan_of(changed(weightings={"first_five": {"level": "reweighted", "epochs": 5}}))
+    run = replace(REWEIGHTED, weighting="first_five")
+    assert plan.levels.weights_source(run) == EQUAL
+    assert json.loads(plan.jobs.weigh(run).config)["weighting"] == {"name": "reweighted", "options": {"epochs": 5}}
 
 
 def test_how_weights_are_made_concerns_reweighted_runs_alone(plan: Plan) -> None:
@@ -278,6 +285,20 @@ def test_an_imported_checkpoint_serves_the_scenarios_that_start_from_one() -> No
     ):
         assert json.loads(job.config)["encoder"]["options"] == {"embedding": 256}
     assert "official" not in {dataset for dataset, _ in plan.corpora}
+
+
+@pytest.mark.parametrize(
+    ("encoder", "options"),
+    [("samplecnn_8000", {"sample_rate": 8000}), ("unet_multiple", {"sources": 4, "pooling": "average"})],
+)
+def test_a_checkpoint_of_a_variant_has_the_options_of_the_variant_alone(encoder: str, options: dict[str, Any]) -> None:
+    entry = PAPER["encoders"][encoder] | {"width": 0.5}
+    checkpoints = {"official": {"encoder": encoder, "path": "official.ckpt"}}
+    plan = plan_of(changed(encoders={encoder: entry}) | {"checkpoints": checkpoints})
+    level = {"samplecnn_8000": "samplecnn", "unet_multiple": "unet"}[encoder]
+    run = Run.of_checkpoint("official", encoder=encoder)
+    assert plan.levels.encoder(run) == {"name": level, "options": options}
+    assert plan.levels.encoder(Run.untrained(encoder)) == {"name": level, "options": options | {"width": 0.5}}
 
 
 def test_another_file_under_the_same_name_changes_what_descends_from_it(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ A level file is a specification that imports no torch, so planning loads levels 
 
 from __future__ import annotations
 
-import ast
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.core.source import PACKAGE, syntax_of
+from workflow_scripts.core.source import PACKAGE
 from workflow_scripts.core.validation import parse
 from workflow_scripts.levels.contracts import CONTRACTS
 
@@ -72,29 +71,3 @@ def options(level: ModuleType, given: Mapping[str, object], *, where: str = "") 
     """
     where = where or f"options of {level.__name__.rpartition('.')[2]}"
     return parse(level.Options, given, where=where)
-
-
-def syntax(factor: str, name: str) -> ast.Module:
-    """Return the syntax tree of a level's file."""
-    return syntax_of(module_name(factor, name))
-
-
-def fact(factor: str, name: str, constant: str) -> object:
-    """Read a module-level literal (such as `PRECOMPUTED = True`) of a level without importing it.
-
-    Raises `UserError` when the level does not state it.
-    """
-    for node in syntax(factor, name).body:
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == constant for t in node.targets):
-            return ast.literal_eval(node.value)
-    raise UserError(f"{FOLDERS[factor]}/{name}.py must state {constant} = ... as a literal at module level")
-
-
-def declared(factor: str, name: str, constant: str) -> str:
-    """Dump the expression that a level assigns to a module-level name, literal or not; empty if it assigns none."""
-    for node in syntax(factor, name).body:
-        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            if any(isinstance(target, ast.Name) and target.id == constant for target in targets):
-                return ast.dump(node.value)
-    return ""

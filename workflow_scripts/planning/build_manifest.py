@@ -74,7 +74,7 @@ def _encoder_jobs(plan: Plan, run: Run) -> Iterator[PlannedJob]:
         for worker in plan.levels.precomputed_workers(run):
             targets, record = (place(run.corpus, rate, worker) for place in (layout.features, layout.features_record))
             yield _job("extract", targets, record, layout.log("extract", run.corpus, rate, worker))
-    if run.weights_source:
+    if plan.levels.weights_source(run):
         yield _job("weigh", layout.loss_weights(run), layout.loss_weights_record(run), layout.log("weigh", path))
     if run.pretrained:
         stage = "pretrain" if run.trained_here else "import_checkpoint"
@@ -120,7 +120,9 @@ def _records(plan: Plan) -> Iterator[tuple[str, str]]:
     layout = plan.layout
     yield from (("prepare", layout.corpus_record(*corpus)) for corpus in plan.corpora)
     yield from (("extract", layout.features_record(*features)) for features in plan.features)
-    yield from (("weigh", layout.loss_weights_record(run)) for run in plan.pretrained if run.weights_source)
+    yield from (
+        ("weigh", layout.loss_weights_record(run)) for run in plan.pretrained if plan.levels.weights_source(run)
+    )
     yield from (("pretrain", layout.encoder_record(run)) for run in plan.pretrained)
     yield from (("evaluate_separation", layout.separation(run)) for run in plan.separating)
     yield from (("import_checkpoint", layout.encoder_record(run)) for run in plan.imported)

@@ -159,9 +159,9 @@ def _work(plan: Plan) -> Iterator[Work]:
     planned = set(plan.pretrained)
     for run in plan.pretrained:
         heard = _heard(plan, run)
-        if run.weights_source:
+        if source := plan.levels.weights_source(run):
             # the other run goes on from these epochs, so they cost nothing more where it is planned as well
-            share = 0.0 if run.weights_source in planned else _weighed_share(plan, run)
+            share = 0.0 if source in planned else _weighed_share(plan, run)
             yield Work(rule="weigh", key=_trained_key(plan, run), amount=_times(heard, share))
         yield Work(rule="pretrain", key=_trained_key(plan, run), amount=heard)
     for run in plan.separating:  # by the songs of one split, but as great a share of each corpus
@@ -243,7 +243,7 @@ def _heard(plan: Plan, run: Run) -> float | None:
 
 def _weighed_share(plan: Plan, run: Run) -> float:
     epochs = plan.config["recipes"][run.recipe]["epochs"]
-    return min(plan.config["weightings"][run.weighting].get("epochs", epochs), epochs) / epochs
+    return min(plan.levels.named("weightings", run.weighting)["options"].get("epochs", epochs), epochs) / epochs
 
 
 def _size(plan: Plan, dataset: str) -> dict[str, float] | None:

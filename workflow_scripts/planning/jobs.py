@@ -112,7 +112,7 @@ class Jobs:
     @_cached
     def weigh(self, run: Run) -> JobSpec:
         """Compute the loss weights of a run from the first losses of another run."""
-        source = run.weights_source
+        source = self.levels.weights_source(run)
         assert source is not None, "only runs whose weights come from another run have this job"
         pretrain, weighting = self.pretrain(source), self.levels.named("weightings", run.weighting)
         return _job(
@@ -143,7 +143,7 @@ class Jobs:
             upstream=[
                 self.prepare(run.corpus, rate),
                 *(self.extract(run.corpus, rate, name) for name in self.levels.precomputed_workers(run)),
-                *([self.weigh(run)] if run.weights_source else []),
+                *([self.weigh(run)] if self.levels.weights_source(run) else []),
             ],
             reads={
                 "corpus": run.corpus,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from workflow_scripts.core.errors import UserError
@@ -56,6 +57,13 @@ class Levels:
     def separation_worker(self, run: Run) -> str | None:
         """Return a worker that trains a run to separate sources, or None; several workers share their mixtures."""
         return next((name for name in self.workers(run) if hasattr(registry.load("worker", name), "mix")), None)
+
+    def weights_source(self, run: Run) -> Run | None:
+        """Return the run whose first losses determine the loss weights of a run; None where all weights are 1."""
+        if run.weighting == NONE:
+            return None
+        level = registry.load("weighting", self.named("weightings", run.weighting)["name"])
+        return replace(run, weighting=level.WEIGHED_BY) if level.WEIGHED_BY else None
 
     @functools.cached_property
     def encoders_of_checkpoints(self) -> dict[str, str]:

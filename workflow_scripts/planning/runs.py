@@ -57,12 +57,6 @@ class Run:
         """Whether the encoder is pre-trained by this workflow."""
         return self.pretrained and not self.imported
 
-    @property
-    def weights_source(self) -> Run | None:
-        """Run whose first losses determine the loss weights of this run; None where all weights are 1."""
-        weighting = registry.load("weighting", self.weighting).WEIGHED_BY if self.weighting != NONE else None
-        return replace(self, weighting=str(weighting)) if weighting else None
-
 
 @dataclass(frozen=True, kw_only=True)
 class CellKey:
