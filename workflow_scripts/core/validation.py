@@ -91,7 +91,7 @@ def first_mistake(error: ValidationError, model: type[BaseModel]) -> Mistake:
         return Mistake(path, unknown("key", path[-1], keys))._replace(path=path[:-1])
     if detail["type"] == "missing" and isinstance(detail["loc"][-1], int):  # too few items: the list is wrong
         owner = _locate(model, detail | {"loc": detail["loc"][:-1]})[1]
-        return Mistake(path[:-1], f"{detail['input']!r} has the wrong type; allowed: {_types_in_words(owner)}")
+        return Mistake(path[:-1], f"{detail['input']!r} has the wrong type; allowed: {describe_type(owner)}")
     if detail["type"] == "missing":
         return Mistake(path[:-1], f"{path[-1]!r} is missing")
     return Mistake(path, _in_words(detail, annotation))
@@ -168,7 +168,7 @@ def _in_words(detail: ErrorDetails, annotation: Any) -> str:
         case "value_error" | "assertion_error":
             return str(context.get("error", detail["msg"]))
         case "literal_error":
-            return f"{value!r} is not allowed; allowed: {_types_in_words(annotation)}"
+            return f"{value!r} is not allowed; allowed: {describe_type(annotation)}"
         case "too_short" | "string_too_short":
             unit = "entry" if detail["type"] == "too_short" else "character"
             return f"{value!r} is not allowed; allowed: at least {context['min_length']} {unit}"
@@ -177,7 +177,7 @@ def _in_words(detail: ErrorDetails, annotation: Any) -> str:
         case _ if limits := [text.format(context[key]) for key, text in LIMITS.items() if key in context]:
             return f"{value!r} is not allowed; allowed: {' and '.join(limits)}"
         case _:
-            allowed = _types_in_words(annotation) or detail["msg"]
+            allowed = describe_type(annotation) or detail["msg"]
             return f"{value!r} has the wrong type; allowed: {allowed}{_remedy(value, allowed)}"
 
 
@@ -201,7 +201,8 @@ def _decimal(number: float) -> str:
     return f"{number:.12f}".rstrip("0").rstrip(".")
 
 
-def _types_in_words(annotation: Any) -> str:
+def describe_type(annotation: Any) -> str:
+    """Describe the values that an annotation allows, as YAML writes them."""
     return " or ".join(dict.fromkeys(_type_in_words(kind) for kind in _members(annotation)))
 
 
@@ -210,9 +211,9 @@ def _type_in_words(kind: Any) -> str:
     if origin is typing.Literal:
         return ", ".join(str(choice).lower() if isinstance(choice, bool) else str(choice) for choice in arguments)
     if origin is tuple and arguments and Ellipsis not in arguments:
-        return f"a list ({', '.join(map(_types_in_words, arguments))})"
+        return f"a list ({', '.join(map(describe_type, arguments))})"
     if origin in (list, tuple):
-        inner = _types_in_words(arguments[0]) if arguments else ""
+        inner = describe_type(arguments[0]) if arguments else ""
         return f"a list (each: {inner})" if inner else "a list"
     if _is_model(origin) or (isinstance(origin, type) and issubclass(origin, Mapping)):
         return "keys and values"
