@@ -188,7 +188,7 @@ def test_embeddings_of_another_number_of_clips_are_stale(corpus, embeddings, tmp
         (config("fine_tuned", encoder="handcrafted"), "--checkpoint", "encoder handcrafted cannot be trained"),
         (config("thawed"), None, "unknown scenario 'thawed'"),
         (config(fraction="most"), "--embeddings", "unknown fraction 'most'"),
-        (config(pace=3), "--embeddings", "training: unknown pace"),
+        (config(pace=3), "--embeddings", "training: unknown key 'pace'"),
     ],
 )
 def test_a_job_that_cannot_run_says_why(job, flag, message, *, corpus, request, tmp_path):

@@ -167,5 +167,5 @@ def test_embeddings_of_other_crops_are_refused(corpus, embedded, tmp_path):
 
 
 def test_an_unknown_way_to_join_crops_is_refused(corpus, embedded, tmp_path):
-    with pytest.raises(UserError, match="crops must be average or pool, not 'vote'"):
+    with pytest.raises(UserError, match="crops: 'vote' is not allowed; allowed: average, pool"):
         evaluated(corpus, tmp_path / "out", "--embeddings", str(embedded), crops="vote")
