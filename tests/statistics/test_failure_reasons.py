@@ -14,7 +14,7 @@ def evaluation(folder: Path, **logs: str) -> Evaluation:
     for verb, text in logs.items():
         (folder / f"{verb}.log").write_text(text)
     jobs = tuple(
-        PlannedJob(rule=verb, output=folder / verb, record=folder / f"{verb}.json", log=folder / f"{verb}.log")
+        PlannedJob(stage=verb, output=folder / verb, record=folder / f"{verb}.json", log=folder / f"{verb}.log")
         for verb in ("prepare", "pretrain", "evaluate")
     )
     levels = {name: str(level) for name, level in factors("pase", "frozen", "openmic").items()}
