@@ -133,7 +133,7 @@ def test_scores_per_tag_follow_from_the_predictions(finished: Path) -> None:
             tag = classes.index(row["tag"])
             values = [100 * roc_auc_score(labels[:, tag], trial_scores[:, tag]) for trial_scores in scores]
             assert float(row["mean"]) == pytest.approx(np.mean(values))
-            assert float(row["sd"]) == pytest.approx(np.std(values, ddof=1), abs=1e-9)
+            assert float(row["std"]) == pytest.approx(np.std(values, ddof=1), abs=1e-9)
 
 
 def test_a_map_shows_the_crops_of_its_songs(finished: Path) -> None:
