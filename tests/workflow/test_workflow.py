@@ -167,8 +167,8 @@ def test_dots_and_weightings_equal_the_means_of_the_trials(finished: Path, macro
     assert len(drawn) >= 12
     for _, row in drawn.iterrows():
         assert float(row["mean"]) == pytest.approx(select_method(macro_f1, row)["value"].mean())
-        if "sd" in row:
-            assert float(row["sd"]) == pytest.approx(select_method(macro_f1, row)["value"].std())
+        if "std" in row:
+            assert float(row["std"]) == pytest.approx(select_method(macro_f1, row)["value"].std())
 
 
 def test_losses_follow_from_the_runs(finished: Path) -> None:
