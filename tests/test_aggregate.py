@@ -9,7 +9,7 @@ from tests.synthetic_results import Results, factors, full
 from workflow_scripts import aggregate
 from workflow_scripts.audio.quarantine_limit import ENVIRONMENT_VARIABLE
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.statistics.tables.summary import TABLES
+from workflow_scripts.statistics.tables.schema import TABLES
 
 
 def run(results: Results, name: str = "statistics", *more: str) -> Path:

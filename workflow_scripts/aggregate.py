@@ -20,14 +20,17 @@ from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.files import write_atomically, write_json, write_text
 from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.planning.manifest import Manifest, read_manifest
-from workflow_scripts.statistics.contrasts import contrasts, entries
+from workflow_scripts.statistics.contrasts import contrasts, table_entries
 from workflow_scripts.statistics.data_sources import sources_of
 from workflow_scripts.statistics.reproduction.table import reproduction_table
 from workflow_scripts.statistics.samples import TrialSamples
 from workflow_scripts.statistics.tables.across_datasets import across_table
+from workflow_scripts.statistics.tables.cells import cell_table
+from workflow_scripts.statistics.tables.comparisons import comparison_table
+from workflow_scripts.statistics.tables.entries import entry_table
 from workflow_scripts.statistics.tables.ranks import profile_table, rank_table
-from workflow_scripts.statistics.tables.summary import cell_table, comparison_table, entry_table
-from workflow_scripts.statistics.tables.variance import seeds_table, variance_table
+from workflow_scripts.statistics.tables.seeds_needed import seeds_table
+from workflow_scripts.statistics.tables.variance import variance_table
 from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates, bootstrap_cells
 from workflow_scripts.statistics.trials import gather
 
@@ -43,7 +46,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--code", default="", help="digest of the code that aggregates, written into summary.json")
     parser.add_argument("--output", type=Path, required=True, help="folder to write to (results/statistics)")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads that draw test clips and rank")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads that bootstrap test sets and rank")
     arguments = parser.parse_args(argv)
 
     plan = read_manifest(arguments.plan)
@@ -52,13 +55,12 @@ def main(argv: list[str] | None = None) -> None:
             read_facts(folder)
     gathered = gather(plan, leave_out_stale=plan.unfinished)
     samples = TrialSamples(gathered.trials)
+    replicates = bootstrap_cells(plan, samples, threads=arguments.threads)
     tables = {
         "trials": gathered.trials,
         "cells": cell_table(plan, samples),
-        "reproduction": reproduction_table(plan, samples, gathered.trials),
-        **summaries(
-            plan, samples, bootstrap_cells(plan, samples, threads=arguments.threads), threads=arguments.threads
-        ),
+        "reproduction": reproduction_table(plan, samples, gathered.trials, replicates),
+        **study_tables(plan, samples, replicates, threads=arguments.threads),
     }
     for name, table in tables.items():
         write_csv(arguments.output / f"{name}.csv", table)
@@ -78,23 +80,24 @@ def main(argv: list[str] | None = None) -> None:
     )
 
 
-def summaries(
+def study_tables(
     plan: Manifest, samples: TrialSamples, replicates: BootstrapReplicates, *, threads: int = 1
 ) -> dict[str, pd.DataFrame]:
-    """The tables about studies, by name (`summary.TABLES`)."""
-    listed = [entry for study in plan.studies for entry in entries(study, plan.evaluations_of(study), samples)]
-    asked = [
-        each for study in plan.studies for each in contrasts(study, plan.evaluations_of(study), samples, replicates)
+    """Build the tables about studies, by name (`schema.TABLES`)."""
+    cells = [(study, plan.evaluations_of(study)) for study in plan.studies]
+    entries = [entry for study, evaluations in cells for entry in table_entries(study, evaluations, samples)]
+    compared = [
+        contrast for study, evaluations in cells for contrast in contrasts(study, evaluations, samples, replicates)
     ]
-    shown = entry_table(listed, replicates, corpora=sources_of(plan.corpora))
+    printed = entry_table(entries, replicates, corpora=sources_of(plan.corpora))
     return {
-        "entries": shown,
-        "comparisons": comparison_table(asked),
-        "across": across_table(asked),
-        "ranks": rank_table(listed, replicates, threads=threads),
-        "profiles": profile_table(listed),
-        "variance": variance_table(listed, shown["se_test_set"].tolist()),
-        "seeds": seeds_table(asked),
+        "entries": printed,
+        "comparisons": comparison_table(compared),
+        "across": across_table(compared),
+        "ranks": rank_table(entries, replicates, threads=threads),
+        "profiles": profile_table(entries),
+        "variance": variance_table(entries, printed["se_test_set"].tolist()),
+        "seeds": seeds_table(compared),
     }
 
 

@@ -12,7 +12,7 @@ from workflow_scripts.planning.manifest import Manifest, Study, read_manifest
 from workflow_scripts.report import audits, costs, page, reproduction_table, separation, status, study_table
 from workflow_scripts.report.figure_inputs import read_numbers
 from workflow_scripts.statistics.reproduction.table import read_reproduction
-from workflow_scripts.statistics.tables.summary import read_table, read_tables
+from workflow_scripts.statistics.tables.schema import read_table, read_tables
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -33,12 +33,13 @@ from workflow_scripts.core.provenance import Record
 from workflow_scripts.core.validation import parse
 from workflow_scripts.evaluation import trial_seeds
 from workflow_scripts.evaluation.crops import Crops
-from workflow_scripts.evaluation.task import EvaluationTask, TrialResult, TrialStore, arrays_of
+from workflow_scripts.evaluation.task import EvaluationTask, TrialResult, TrialStore
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.networks.head_interfaces import Head, MapsHead
 from workflow_scripts.pretraining.device import best_device, device_name
 from workflow_scripts.statistics.metrics import confusion, metrics
+from workflow_scripts.statistics.predictions import FILE, Predictions, write_predictions
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -58,7 +59,7 @@ def main(argv: list[str] | None = None) -> None:
     digest = provenance.digest([config, arguments.code, corpus.facts.digest, used, weights])
     cell = _cell(config, arguments, corpus=corpus, source=source, digest=digest)
     results = scenario.run(cell)
-    _write_predictions(arguments.output / "predictions.npz", cell, results)
+    write_predictions(arguments.output / FILE, _predictions(cell, results), windows=results[0].windows)
     table = _table(cell, results, config=config, code=arguments.code)
     files.write_text(arguments.output / "trials.csv", table.to_csv(index=False))
     content = record.content(
@@ -170,23 +171,18 @@ def _embeddings(path: Path, corpus: Corpus) -> tuple[np.ndarray, int | None]:
     return embeddings, crop_length
 
 
-def _write_predictions(path: Path, cell: EvaluationTask, results: list[TrialResult]) -> None:
-    """Write what the trials predicted; the same predictions give the same bytes (numpy dates its zip entries 1980)."""
+def _predictions(cell: EvaluationTask, results: list[TrialResult]) -> Predictions:
     corpus, rows = cell.corpus, cell.rows("test")
-    labels = corpus.labels[rows]
-    task = corpus.facts.task
-    with files.write_atomically(path) as temporary:
-        np.savez(
-            temporary,
-            allow_pickle=False,
-            clips=corpus.clips["clip"].to_numpy()[rows].astype(str),
-            groups=corpus.clips["group"].to_numpy()[rows].astype(str),  # test clips of one group are not independent
-            classes=np.array(corpus.facts.classes),
-            labels=labels,
-            scores=np.stack([result.scores for result in results]),
-            confusion=np.stack([confusion(task, labels=labels, scores=result.scores) for result in results]),
-            **arrays_of(results[0].windows),
-        )
+    labels, task = corpus.labels[rows], corpus.facts.task
+    return Predictions(
+        task=task,
+        clips=tuple(corpus.clips["clip"].to_numpy()[rows].astype(str)),
+        classes=tuple(corpus.facts.classes),
+        labels=labels,
+        scores=np.stack([result.scores for result in results]),
+        confusion=np.stack([confusion(task, labels=labels, scores=result.scores) for result in results]),
+        clusters=corpus.clips["group"].to_numpy()[rows].astype(str),  # test clips of one group are not independent
+    )
 
 
 def _table(cell: EvaluationTask, results: list[TrialResult], *, config: Mapping[str, Any], code: str) -> pd.DataFrame:

@@ -23,7 +23,7 @@ from workflow_scripts.planning.manifest import Evaluation, Manifest, PlannedJob,
 from workflow_scripts.report import labels as words
 from workflow_scripts.report import renderers, study_table
 from workflow_scripts.statistics.failure_reasons import why_missing
-from workflow_scripts.statistics.tables.summary import read_tables
+from workflow_scripts.statistics.tables.schema import read_tables
 from workflow_scripts.statistics.trials import read_trials
 
 PROFILE = "config/profiles/local"

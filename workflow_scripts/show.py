@@ -10,7 +10,7 @@ from rich.console import Console
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.planning.manifest import read_manifest
 from workflow_scripts.report import renderers, study_table
-from workflow_scripts.statistics.tables.summary import read_tables
+from workflow_scripts.statistics.tables.schema import read_tables
 
 PLAIN_WIDTH = 140  # in a log file: wide enough for a table of five data sets
 

@@ -16,7 +16,7 @@ from workflow_scripts.core.files import write_text
 from workflow_scripts.planning.manifest import Study, read_manifest
 from workflow_scripts.report import renderers, reproduction_table, separation, study_table
 from workflow_scripts.statistics.reproduction.table import read_reproduction
-from workflow_scripts.statistics.tables.summary import read_tables
+from workflow_scripts.statistics.tables.schema import read_tables
 
 SEPARATION = "separation.csv"
 

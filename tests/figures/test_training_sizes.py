@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from tests.figures import figure_asserts, synthetic_studies
 from tests.synthetic_results import Results
-from workflow_scripts.statistics.inference.crossover import crossing
+from workflow_scripts.statistics.inference.crossover import find_crossover
 
 ASCENDING = synthetic_studies.SIZES[::-1]
 
@@ -39,7 +39,7 @@ def test_the_crossing_is_that_of_the_paired_differences(results: Results) -> Non
         - figure_asserts.values(results, scenario="frozen", fraction=fraction, dataset="openmic")
         for fraction in ASCENDING
     ]
-    expected = crossing([400, 800, 1400, 2000, 3000, 4000], np.array(differences))
+    expected = find_crossover([400, 800, 1400, 2000, 3000, 4000], np.array(differences))
     found = figure_asserts.numbers(results).query("role == 'crossing' and panel == 'OpenMIC'").iloc[0]
     assert expected.outcome == found["outcome"] == "crossing"
     assert (found["size"], found["ci_low"], found["ci_high"]) == pytest.approx(

@@ -8,7 +8,7 @@ from tests.synthetic_results import Results
 from workflow_scripts import aggregate
 from workflow_scripts.planning.manifest import read_manifest
 from workflow_scripts.report import study_table
-from workflow_scripts.statistics.tables.summary import read_tables
+from workflow_scripts.statistics.tables.schema import read_tables
 
 
 def statistics(results: Results) -> Path:

@@ -70,9 +70,9 @@ def test_profiles_show_where_methods_differ_and_are_folded(made: dict[str, Part]
 def test_a_source_that_the_design_does_not_tell_apart_is_not_identified(made: dict[str, Part]) -> None:
     part = made["Where the variation comes from"]
     by_source = {row[0]: row[1:] for row in part.rows}
-    assert by_source["Checkpoint"] == ("not identified",) * 2
+    assert by_source["Pre-training seed"] == ("not identified",) * 2
     assert by_source["Trial"][0].endswith(" (100 %)")
-    assert "Checkpoint: not identified (one checkpoint: not varied)." in part.sentences
+    assert "Pre-training seed: not identified (one pre-training seed: not varied)." in part.sentences
 
 
 def test_one_checkpoint_leaves_one_sentence_about_seeds(made: dict[str, Part]) -> None:
@@ -80,7 +80,7 @@ def test_one_checkpoint_leaves_one_sentence_about_seeds(made: dict[str, Part]) -
     assert not part.rows
     (said,) = part.sentences
     assert said == (
-        "Not known: one checkpoint does not tell how much checkpoints differ; run at least three pre-training seeds."
+        "Not known: one pre-training seed does not tell how much seeds differ; run at least three pre-training seeds."
     )
 
 
@@ -93,11 +93,11 @@ def test_several_checkpoints_tell_where_the_variation_comes_from_and_how_many_se
     results.add(factors("random", "frozen", "openmic"), 0.4 + NOISE)
     made = parts(results)
     by_source = {row[0]: row[1] for row in made["Where the variation comes from"].rows}
-    assert by_source["Checkpoint"] == "5.0 (91 %)"
+    assert by_source["Pre-training seed"] == "5.0 (91 %)"
     assert by_source["Trial"] == "1.6 (9 %)"
     part = made["Seeds needed"]
     assert cells(part, "Difference") == ["5.0 points (stated)"]
-    assert cells(part, "Deviation of checkpoints") == ["5.0 points"]
+    assert cells(part, "Deviation of seeds") == ["5.0 points"]
     assert cells(part, "Seeds needed")[0].startswith("10 (")
     assert "Across data sets" not in made
     assert "Ranks over data sets" not in made
@@ -112,8 +112,8 @@ def test_the_variation_is_told_by_the_methods_with_several_checkpoints(tmp_path:
     results.add(factors("pase", "frozen", "openmic", workers="WLP"), 0.5 + 3 * NOISE)
     part = parts(results)["Where the variation comes from"]
     by_source = {row[0]: row[1] for row in part.rows}
-    assert (by_source["Checkpoint"], by_source["Trial"]) == ("5.0 (91 %)", "1.6 (9 %)")
-    assert "mean over the methods with several checkpoints." in part.sentences[0]
+    assert (by_source["Pre-training seed"], by_source["Trial"]) == ("5.0 (91 %)", "1.6 (9 %)")
+    assert "mean over the methods with several pre-training seeds." in part.sentences[0]
 
 
 def test_fractions_are_not_ranked_as_if_they_were_data_sets(tmp_path: Path) -> None:

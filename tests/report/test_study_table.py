@@ -11,7 +11,7 @@ from workflow_scripts.planning.manifest import read_manifest
 from workflow_scripts.report import labels as words
 from workflow_scripts.report import renderers
 from workflow_scripts.report.study_table import TWIN_WARNING, Entry, tidy
-from workflow_scripts.statistics.tables.summary import read_tables
+from workflow_scripts.statistics.tables.schema import read_tables
 
 NOISE = np.array([0.01, -0.01, 0.02, 0.0, -0.02])
 
@@ -79,7 +79,7 @@ def test_missing_checkpoints_are_counted(tmp_path: Path) -> None:
     results = pair(tmp_path, 0.5 + NOISE, 0.4 + NOISE)
     results.expect(factors("pase", "frozen", "openmic", seed=1))
     made = table(results)
-    assert "PASE, frozen, OpenMIC: not run (1 of 2 checkpoints)." in made.notes
+    assert "PASE, frozen, OpenMIC: not run (1 of 2 pre-training seeds)." in made.notes
     assert made.rows[0].entries[0].mean == pytest.approx(50)
 
 

@@ -9,36 +9,43 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from tests.statistics.synthetic_samples import (
+    difference_of_bootstraps,
+    mean_of_bootstrap,
+    predictions,
+    sample,
+)
 from tests.synthetic_results import Results, factors
 from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.planning.manifest import Manifest, Study
 from workflow_scripts.statistics.contrasts import TableEntry
-from workflow_scripts.statistics.estimation import Difference
-from workflow_scripts.statistics.estimation import compare_methods as difference_of_methods
-from workflow_scripts.statistics.inference.cluster_bootstrap import (
-    Bootstrap,
-    Predictions,
-    bootstrap,
-    combine,
-    difference,
+from workflow_scripts.statistics.estimation import Difference, compare_methods, estimate_mean
+from workflow_scripts.statistics.inference.cluster_bootstrap import Bootstrap
+from workflow_scripts.statistics.inference.confidence_intervals import mean_interval, mean_intervals
+from workflow_scripts.statistics.inference.equivalence import EQUIVALENCE_LEVEL, Verdict, decide
+from workflow_scripts.statistics.inference.hypothesis_tests import (
+    adjust_by_holm,
+    paired_tests,
+    sign_flip_tests,
+    welch_test,
 )
-from workflow_scripts.statistics.inference.confidence_intervals import mean_intervals
-from workflow_scripts.statistics.inference.equivalence import against_published
-from workflow_scripts.statistics.inference.hypothesis_tests import holm, paired_rows, sign_flips, welch
-from workflow_scripts.statistics.inference.multi_dataset import SetValues, estimate, mean_over_sets, rank
+from workflow_scripts.statistics.inference.multi_dataset import DatasetEstimate, mean_over_datasets
 from workflow_scripts.statistics.inference.power import seeds_needed
-from workflow_scripts.statistics.inference.random_effects import compare_checkpoints, summarise_checkpoints
+from workflow_scripts.statistics.inference.random_effects import compare_crossed, estimate_crossed_mean
+from workflow_scripts.statistics.inference.ranking import DatasetValues, rank_methods
+from workflow_scripts.statistics.metric_bootstrap import bootstrap_metrics
+from workflow_scripts.statistics.predictions import Predictions
 from workflow_scripts.statistics.samples import TrialSample
-from workflow_scripts.statistics.tables.summary import entry_table
+from workflow_scripts.statistics.tables.entries import entry_table
 from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates
 
 pytestmark = pytest.mark.slow
 Noise = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
 #: the noise of trials: mean 0, deviation 1
-NORMAL: Noise = lambda random, shape: random.normal(size=shape)  # noqa: E731
-SKEWED: Noise = lambda random, shape: random.gamma(4, size=shape) / 2 - 2  # noqa: E731  (skewness 1)
-VERY_SKEWED: Noise = lambda random, shape: random.exponential(size=shape) - 1  # noqa: E731  (skewness 2)
+NORMAL: Noise = lambda rng, shape: rng.normal(size=shape)  # noqa: E731
+SKEWED: Noise = lambda rng, shape: rng.gamma(4, size=shape) / 2 - 2  # noqa: E731  (skewness 1)
+VERY_SKEWED: Noise = lambda rng, shape: rng.exponential(size=shape) - 1  # noqa: E731  (skewness 2)
 
 
 def coverage(low: np.ndarray | float, high: np.ndarray | float, truth: float) -> float:
@@ -62,62 +69,70 @@ def test_an_interval_of_one_very_skewed_sample_is_not_claimed(n: int) -> None:
 @pytest.mark.parametrize("noise", [NORMAL, SKEWED, VERY_SKEWED])
 def test_an_interval_of_a_paired_difference_covers_it(n: int, noise: Noise) -> None:
     treatment, reference = noise(np.random.default_rng(n), (2, 40_000, n))
-    made = paired_rows(treatment + 0.3, reference).difference
+    made = paired_tests(treatment + 0.3, reference).difference
     assert 0.93 <= coverage(made.low, made.high, 0.3) <= 0.97
 
 
 @pytest.mark.parametrize("noise", [NORMAL, VERY_SKEWED])
 @pytest.mark.parametrize("sizes", [(3, 3), (5, 10), (10, 10)])
 def test_welch_keeps_its_level(sizes: tuple[int, int], noise: Noise) -> None:
-    random = np.random.default_rng(sum(sizes))
-    p = [welch(noise(random, (sizes[0],)), noise(random, (sizes[1],))).p for _ in range(4000)]
+    rng = np.random.default_rng(sum(sizes))
+    p = [welch_test(noise(rng, (sizes[0],)), noise(rng, (sizes[1],))).p for _ in range(4000)]
     assert np.mean(np.array(p) < 0.05) <= 0.06  # 5 % and three binomial deviations; with few values it is cautious
 
 
 @pytest.mark.parametrize("noise", [NORMAL, SKEWED])
 def test_the_family_wise_error_is_as_declared(noise: Noise) -> None:
     treatment, reference = noise(np.random.default_rng(7), (2, 6 * 6000, 10))
-    families = paired_rows(treatment, reference).p.reshape(6000, 6)
-    assert 0.03 <= np.mean([min(holm(family)) < 0.05 for family in families]) <= 0.06
+    families = paired_tests(treatment, reference).p.reshape(6000, 6)
+    assert 0.03 <= np.mean([min(adjust_by_holm(family)) < 0.05 for family in families]) <= 0.06
 
 
 @pytest.mark.parametrize("noise", [NORMAL, VERY_SKEWED])
 def test_sign_flips_keep_their_level(noise: Noise) -> None:
     treatment, reference = noise(np.random.default_rng(8), (2, 20_000, 10))
-    assert 0.04 <= np.mean(sign_flips(treatment - reference) < 0.05) <= 0.054
+    assert 0.04 <= np.mean(sign_flip_tests(treatment - reference) < 0.05) <= 0.054
+
+
+def judge(values: np.ndarray, published: float, *, margin: float) -> Verdict:
+    """Return the verdict on a mean beside a published number, from the interval of the tables."""
+    ci = estimate_mean([sample(values)], BootstrapReplicates(), level=EQUIVALENCE_LEVEL).ci
+    return decide(ci.low - published, ci.high - published, margin=margin)
 
 
 @pytest.mark.parametrize("n", [3, 5, 10])
-@pytest.mark.parametrize("published", [{}, {"published_sd": 0.03, "published_n": 5}])
-def test_a_difference_as_large_as_the_margin_is_seldom_called_equivalent_or_different(n: int, published: dict) -> None:
-    random = np.random.default_rng(n)
-    spread = math.sqrt(published["published_sd"] ** 2 / published["published_n"]) if published else 0.0
+def test_a_difference_as_large_as_the_margin_is_seldom_called_equivalent_or_different(n: int) -> None:
+    rng = np.random.default_rng(n)
+    verdicts = [judge(values, 0.5, margin=0.05) for values in 0.55 + 0.02 * rng.normal(size=(6000, n))]
+    assert verdicts.count("equivalent") / 6000 <= 0.06
+    assert verdicts.count("different") / 6000 <= 0.06
+
+
+@pytest.mark.parametrize("n", [3, 5, 10])
+def test_a_difference_of_two_samples_as_large_as_the_margin_is_seldom_called_either(n: int) -> None:
+    rng = np.random.default_rng(n)
     verdicts = []
-    for values in 0.55 + 0.02 * random.normal(size=(6000, n)):
-        known = published
-        theirs = 0.5
-        if published:
-            theirs = 0.5 + spread * random.normal()
-            known = published | {"published_sd": 0.03 * math.sqrt(random.chisquare(4) / 4)}
-        verdicts.append(against_published(values, theirs, margin=0.05, **known).verdict)
+    for values in 0.55 + 0.02 * rng.normal(size=(6000, n)):
+        ci = welch_test(values, 0.5 + 0.03 * rng.normal(size=5), level=EQUIVALENCE_LEVEL).ci
+        verdicts.append(decide(ci.low, ci.high, margin=0.05))
     assert verdicts.count("equivalent") / 6000 <= 0.06
     assert verdicts.count("different") / 6000 <= 0.06
 
 
 def test_a_difference_well_within_the_margin_is_called_equivalent() -> None:
     values = 0.5 + 0.02 * np.random.default_rng(0).normal(size=(500, 10))
-    verdicts = [against_published(each, 0.5, margin=0.03).verdict for each in values]
+    verdicts = [judge(row, 0.5, margin=0.03) for row in values]
     assert verdicts.count("equivalent") / 500 > 0.95
 
 
 GROUPS, ALIKE, TRIALS = 40, 8, 5
 
 
-def clustered_hits(random: np.random.Generator, shared: np.ndarray, own: float = 0.6) -> np.ndarray:
+def clustered_hits(rng: np.random.Generator, shared: np.ndarray, own: float = 0.6) -> np.ndarray:
     """Which clips are right, (trials, clips): groups are easy or hard, trials good or bad, on the probit scale."""
-    trial = 0.1 * random.normal(size=(TRIALS, 1, 1))
-    clip = random.normal(size=(TRIALS, GROUPS, ALIKE)) * math.sqrt(1 - own**2) + shared * own
-    group = random.normal(size=(GROUPS, 1))
+    trial = 0.1 * rng.normal(size=(TRIALS, 1, 1))
+    clip = rng.normal(size=(TRIALS, GROUPS, ALIKE)) * math.sqrt(1 - own**2) + shared * own
+    group = rng.normal(size=(GROUPS, 1))
     return (0.5 + trial + 0.8 * group + clip > 0).reshape(TRIALS, -1)
 
 
@@ -125,63 +140,65 @@ def accurate(hits: np.ndarray, groups: np.ndarray) -> Predictions:
     """Two classes, all clips of the first, predicted as `hits` says."""
     labels = np.tile(np.array([1, 0], np.float32), (hits.shape[1], 1))
     scores = np.stack([hits, ~hits], axis=-1).astype(np.float32)
-    return Predictions(task="multiclass", scores=scores, labels=labels, clusters=groups)
+    return predictions(task="multiclass", scores=scores, labels=labels, clusters=groups)
 
 
 def test_the_clustered_bootstrap_covers_where_the_plain_one_and_trials_alone_do_not() -> None:
-    random = np.random.default_rng(11)
+    rng = np.random.default_rng(11)
     groups, single = np.repeat(np.arange(GROUPS), ALIKE), np.arange(GROUPS * ALIKE)
     truth = stats.norm.cdf(0.5 / math.sqrt(1 + 0.8**2 + 0.1**2))
     covered = {"clustered": 0, "plain": 0, "trials alone": 0}
     draws = 1200
     for _ in range(draws):
-        hits = clustered_hits(random, random.normal(size=(GROUPS, ALIKE)))
+        hits = clustered_hits(rng, rng.normal(size=(GROUPS, ALIKE)))
         made = {
-            name: combine(bootstrap(accurate(hits, by), resamples=400)["accuracy"])
+            name: mean_of_bootstrap(bootstrap_metrics(accurate(hits, by), resamples=400)["accuracy"])
             for name, by in (("clustered", groups), ("plain", single))
         }
         alone = mean_intervals(hits.mean(axis=1)[None])[0]
         for name, each in (*made.items(), ("trials alone", alone)):
-            covered[name] += each.low <= truth <= each.high
+            covered[name] += each.ci.low <= truth <= each.ci.high
     assert 0.93 <= covered["clustered"] / draws <= 0.97
     assert covered["plain"] / draws < 0.85
     assert covered["trials alone"] / draws < 0.75
 
 
 def test_the_difference_of_two_equal_methods_on_one_test_set_keeps_its_level() -> None:
-    random = np.random.default_rng(12)
+    rng = np.random.default_rng(12)
     groups = np.repeat(np.arange(GROUPS), ALIKE)
     apart, draws = 0, 800
     for _ in range(draws):
-        group = random.normal(size=(GROUPS, 1))
+        group = rng.normal(size=(GROUPS, 1))
         hits = [
             0.5
             + 0.8 * group
-            + 0.5 * random.normal(size=(GROUPS, 1))
-            + 0.1 * random.normal(size=(TRIALS, 1, 1))
-            + random.normal(size=(TRIALS, GROUPS, ALIKE))
+            + 0.5 * rng.normal(size=(GROUPS, 1))
+            + 0.1 * rng.normal(size=(TRIALS, 1, 1))
+            + rng.normal(size=(TRIALS, GROUPS, ALIKE))
             > 0
             for _ in range(2)
         ]
-        sides = [bootstrap(accurate(each.reshape(TRIALS, -1), groups), resamples=400)["accuracy"] for each in hits]
-        made = combine(difference(*sides))
-        apart += not made.low <= 0 <= made.high
+        sides = [
+            bootstrap_metrics(accurate(each.reshape(TRIALS, -1), groups), resamples=400)["accuracy"] for each in hits
+        ]
+        made = difference_of_bootstraps(*sides)
+        apart += not made.ci.low <= 0 <= made.ci.high
     assert 0.03 <= apart / draws <= 0.07
 
 
 def test_the_clustered_bootstrap_covers_an_area_under_a_curve() -> None:
-    random = np.random.default_rng(13)
+    rng = np.random.default_rng(13)
     groups = np.repeat(np.arange(GROUPS), ALIKE)
     truth = stats.norm.cdf(1 / math.sqrt(2 * (1 + 0.7**2)))
     covered, draws = {"clustered": 0, "plain": 0}, 600
     for _ in range(draws):
         # the groups of one artist lean to one label and to high or low scores
-        label = (random.random((GROUPS, ALIKE)) < np.where(random.random((GROUPS, 1)) < 0.5, 0.9, 0.1)).ravel()
-        group = np.repeat(0.7 * random.normal(size=GROUPS), ALIKE)
-        scores = label + group + random.normal(size=(3, GROUPS * ALIKE))
+        label = (rng.random((GROUPS, ALIKE)) < np.where(rng.random((GROUPS, 1)) < 0.5, 0.9, 0.1)).ravel()
+        group = np.repeat(0.7 * rng.normal(size=GROUPS), ALIKE)
+        scores = label + group + rng.normal(size=(3, GROUPS * ALIKE))
         for name, by in (("clustered", groups), ("plain", np.arange(GROUPS * ALIKE))):
-            made = bootstrap(
-                Predictions(
+            made = bootstrap_metrics(
+                predictions(
                     task="multilabel",
                     scores=1 / (1 + np.exp(-scores[..., None])),
                     labels=label[:, None].astype(np.float32),
@@ -189,32 +206,32 @@ def test_the_clustered_bootstrap_covers_an_area_under_a_curve() -> None:
                 ),
                 resamples=400,
             )
-            interval = combine(made["roc_auc"])
+            interval = mean_of_bootstrap(made["roc_auc"]).ci
             covered[name] += interval.low <= truth <= interval.high
     assert 0.93 <= covered["clustered"] / draws <= 0.97
     assert covered["plain"] / draws < 0.85
 
 
 def checkpoint_tables(
-    random: np.random.Generator, sizes: tuple[int, int], *, between: float, differing: float = 0.0
+    rng: np.random.Generator, sizes: tuple[int, int], *, between: float, differing: float = 0.0
 ) -> list[np.ndarray]:
     """Two equal methods: checkpoints x 10 trials; trials are alike for both, and for each method by `differing`."""
-    trial = random.normal(size=(1, 10))
+    trial = rng.normal(size=(1, 10))
     return [
         trial
-        + differing * random.normal(size=(1, 10))
-        + (between * random.normal(size=(size, 1)) if size > 1 else 0.0)
-        + random.normal(size=(size, 10))
+        + differing * rng.normal(size=(1, 10))
+        + (between * rng.normal(size=(size, 1)) if size > 1 else 0.0)
+        + rng.normal(size=(size, 10))
         for size in sizes
     ]
 
 
 @pytest.mark.parametrize("between", [0.3, 0.5, 1.0])
 def test_checkpoints_as_units_keep_the_level_that_pooled_seeds_lose(between: float) -> None:
-    random = np.random.default_rng(14)
-    tables = [checkpoint_tables(random, (3, 3), between=between) for _ in range(2500)]
-    proper = np.mean([compare_checkpoints(*pair).p < 0.05 for pair in tables])
-    pooled = paired_rows(*(np.array([pair[side].ravel() for pair in tables]) for side in (0, 1))).p
+    rng = np.random.default_rng(14)
+    tables = [checkpoint_tables(rng, (3, 3), between=between) for _ in range(2500)]
+    proper = np.mean([compare_crossed(*pair).p < 0.05 for pair in tables])
+    pooled = paired_tests(*(np.array([pair[side].ravel() for pair in tables]) for side in (0, 1))).p
     assert proper <= 0.06
     assert 0.11 <= np.mean(pooled < 0.05) <= 0.54
 
@@ -223,53 +240,56 @@ def test_checkpoints_as_units_keep_the_level_that_pooled_seeds_lose(between: flo
     ("sizes", "between", "differing"), [((5, 5), 1.0, 0.0), ((5, 5), 0.5, 1.0), ((5, 1), 0.5, 0.5), ((10, 3), 0.3, 0.0)]
 )
 def test_checkpoints_as_units_keep_their_level(sizes: tuple[int, int], between: float, differing: float) -> None:
-    random = np.random.default_rng(15)
-    tables = [checkpoint_tables(random, sizes, between=between, differing=differing) for _ in range(2500)]
-    assert 0.01 <= np.mean([compare_checkpoints(*pair).p < 0.05 for pair in tables]) <= 0.06
+    rng = np.random.default_rng(15)
+    tables = [checkpoint_tables(rng, sizes, between=between, differing=differing) for _ in range(2500)]
+    assert 0.01 <= np.mean([compare_crossed(*pair).p < 0.05 for pair in tables]) <= 0.06
 
 
 @pytest.mark.parametrize("checkpoints", [3, 5, 10])
 def test_the_interval_of_a_method_covers_its_mean_over_checkpoints_and_trials(checkpoints: int) -> None:
-    random = np.random.default_rng(16)
+    rng = np.random.default_rng(16)
     made = [
-        summarise_checkpoints(
-            random.normal(size=(checkpoints, 1))
-            + 0.7 * random.normal(size=(1, 10))
-            + random.normal(size=(checkpoints, 10))
+        estimate_crossed_mean(
+            rng.normal(size=(checkpoints, 1)) + 0.7 * rng.normal(size=(1, 10)) + rng.normal(size=(checkpoints, 10))
         )
         for _ in range(2500)
     ]
-    assert 0.93 <= np.mean([each.low <= 0 <= each.high for each in made]) <= 0.975
+    assert 0.93 <= np.mean([each.ci.low <= 0 <= each.ci.high for each in made]) <= 0.975
 
 
 def test_an_interval_of_an_incomplete_table_covers() -> None:
-    random = np.random.default_rng(17)
+    rng = np.random.default_rng(17)
     covered = []
     for _ in range(800):
-        table = random.normal(size=(5, 1)) + 0.5 * random.normal(size=(1, 10)) + random.normal(size=(5, 10))
-        table[random.integers(5, size=4), random.integers(10, size=4)] = np.nan
-        made = summarise_checkpoints(table)
-        covered.append(made.low <= 0 <= made.high)
+        table = rng.normal(size=(5, 1)) + 0.5 * rng.normal(size=(1, 10)) + rng.normal(size=(5, 10))
+        table[rng.integers(5, size=4), rng.integers(10, size=4)] = np.nan
+        made = estimate_crossed_mean(table)
+        covered.append(made.ci.low <= 0 <= made.ci.high)
     assert 0.93 <= np.mean(covered) <= 0.975
 
 
 def test_the_seeds_said_to_be_needed_show_the_difference_as_often_as_wanted() -> None:
-    random = np.random.default_rng(18)
+    rng = np.random.default_rng(18)
     seeds = seeds_needed(1.0, std=1.0, power=0.8).seeds
     assert seeds is not None
-    shown = [welch(1 + random.normal(size=seeds), random.normal(size=seeds)).p < 0.05 for _ in range(4000)]
+    shown = [welch_test(1 + rng.normal(size=seeds), rng.normal(size=seeds)).p < 0.05 for _ in range(4000)]
     assert 0.78 <= np.mean(shown) <= 0.83
+
+
+def estimate(values: np.ndarray) -> DatasetEstimate:
+    mean = mean_interval(values)
+    return DatasetEstimate(mean=mean.mean, std_error=mean.ci.std_error, df=mean.ci.df)
 
 
 @pytest.mark.parametrize("n", [3, 5, 10])
 def test_a_mean_over_data_sets_covers(n: int) -> None:
-    random = np.random.default_rng(19)
+    rng = np.random.default_rng(19)
     made = [
-        mean_over_sets({str(size): estimate(size * random.normal(size=n)) for size in (1.0, 2.0, 4.0)})
+        mean_over_datasets({str(size): estimate(size * rng.normal(size=n)) for size in (1.0, 2.0, 4.0)})
         for _ in range(3000)
     ]
     # with three values on each of unequal sets Satterthwaite's degrees of freedom are a little cautious
-    assert 0.93 <= np.mean([each.low <= 0 <= each.high for each in made]) <= 0.975
+    assert 0.93 <= np.mean([each.ci.low <= 0 <= each.ci.high for each in made]) <= 0.975
 
 
 def entry(study: Study, levels: dict[str, str], values: np.ndarray, data: str) -> TableEntry:
@@ -288,11 +308,11 @@ def entry(study: Study, levels: dict[str, str], values: np.ndarray, data: str) -
 
 @pytest.mark.parametrize("methods", [2, 5, 20])
 def test_equal_methods_are_seldom_left_unmarked_beside_the_highest(methods: int) -> None:
-    random = np.random.default_rng(21)
+    rng = np.random.default_rng(21)
     (study,) = Manifest.from_json(Results(Path("nowhere")).plan).studies
     columns = 300
     listed = [
-        entry(study, levels, random.normal(size=10), data=levels["dataset"])
+        entry(study, levels, rng.normal(size=10), data=levels["dataset"])
         for column, method in itertools.product(range(columns), range(methods))
         for levels in [
             {
@@ -301,7 +321,7 @@ def test_equal_methods_are_seldom_left_unmarked_beside_the_highest(methods: int)
             }
         ]
     ]
-    made = entry_table(listed, BootstrapReplicates.none())
+    made = entry_table(listed, BootstrapReplicates())
     unmarked = made.loc[made["best_or_tied"] == "", "dataset"].nunique()
     assert unmarked / columns <= 0.08  # 5 % and two and a half binomial deviations
 
@@ -313,39 +333,39 @@ def group_means(weights: np.ndarray, of_groups: np.ndarray) -> Bootstrap:
 
 
 def test_what_test_clips_do_to_pairs_of_checkpoints_is_known_without_bias() -> None:
-    random = np.random.default_rng(22)
+    rng = np.random.default_rng(22)
     (study,) = Manifest.from_json(Results(Path("nowhere")).plan).studies
     groups, seeds, found = 60, 3, []
     for _ in range(300):
-        weights = random.multinomial(groups, np.full(groups, 1 / groups), size=300).T
-        of_method, of_seed = random.normal(size=(2, groups)), random.normal(size=(seeds, groups))
+        weights = rng.multinomial(groups, np.full(groups, 1 / groups), size=300).T
+        of_method, of_seed = rng.normal(size=(2, groups)), rng.normal(size=(seeds, groups))
         sides, bootstraps = [], {}
         for workers, own in zip(("WLPMCT", "WLP"), of_method, strict=True):
             samples = []
             for seed in range(seeds):  # checkpoints of one seed find the same clips hard
-                of_trials = own + of_seed[seed] + 0.3 * random.normal(size=(3, groups))
+                of_trials = own + of_seed[seed] + 0.3 * rng.normal(size=(3, groups))
                 levels = factors("pase", "frozen", "openmic", seed=seed, workers=workers)
                 levels = {factor: str(level) for factor, level in levels.items()}
                 samples += entry(study, levels, of_trials.mean(axis=1), data="").samples
                 bootstraps[samples[-1].key, study.metric] = group_means(weights, of_trials)
             sides.append(samples)
-        made = difference_of_methods(*sides, BootstrapReplicates(bootstraps))
+        made = compare_methods(*sides, BootstrapReplicates(bootstraps))
         assert isinstance(made, Difference)
-        found.append(made.errors.test_set**2)
+        found.append(made.std_errors.test_set**2)
     assert np.mean(found) == pytest.approx(2 / groups, rel=0.08)  # what the seeds have in common is not in it
 
 
 @pytest.mark.parametrize("noise", [NORMAL, VERY_SKEWED])
 @pytest.mark.parametrize(("sets", "trials"), [(1, 3), (1, 10), (3, 3), (3, 10)])
 def test_equal_methods_are_seldom_ranked_apart(sets: int, trials: int, noise: Noise) -> None:
-    random = np.random.default_rng(20)
+    rng = np.random.default_rng(20)
     wrong = []
     for number in range(800):
-        made = rank(
+        made = rank_methods(
             list("abcde"),
-            [SetValues(trials=size * noise(random, (5, trials))) for size in range(1, sets + 1)],
+            [DatasetValues(trials=size * noise(rng, (5, trials))) for size in range(1, sets + 1)],
             resamples=500,
             seed=number,
         )
-        wrong.append(made.apart.any())
+        wrong.append(made.distinguishable.any())
     assert np.mean(wrong) <= 0.07  # 5 % and three binomial deviations

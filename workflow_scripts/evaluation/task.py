@@ -21,21 +21,9 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.evaluation import trial_seeds as trials
 from workflow_scripts.networks.head_interfaces import Head, MapsHead
 from workflow_scripts.networks.interfaces import Encoder
+from workflow_scripts.statistics.predictions import Windows
 
 SPLITS = ("train", "valid", "test")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Windows:
-    """What a head hears of the test clips window by window: probabilities (windows, classes), float16 to stay small.
-
-    `clips` (windows,) are places among the test clips, `starts` (windows,) seconds into them; all are `seconds` long.
-    """
-
-    scores: np.ndarray
-    clips: np.ndarray
-    starts: np.ndarray
-    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,13 +39,6 @@ class TrialResult:
     train_clips: int  # whose labels were used
     seconds: float
     windows: Windows | None = None
-
-
-def arrays_of(windows: Windows | None) -> dict[str, np.ndarray]:
-    """What to store of windows, by names that begin with `windows_`; nothing where there are none."""
-    if windows is None:
-        return {}
-    return {f"windows_{name}": np.asarray(value) for name, value in vars(windows).items()}
 
 
 class TrialStore:
@@ -80,11 +61,7 @@ class TrialStore:
             if str(stored["digest"]) != self.digest:
                 return None
             numbers = {name: stored[name].item() for name in ("trial", "epochs", "train_clips", "seconds")}
-            heard = {
-                name: stored[f"windows_{name}"] for name in ("scores", "clips", "starts") if "windows_scores" in stored
-            }
-            windows = Windows(**heard, seconds=stored["windows_seconds"].item()) if heard else None
-            return TrialResult(scores=stored["scores"], **numbers, windows=windows)
+            return TrialResult(scores=stored["scores"], **numbers, windows=Windows.from_arrays(stored))
 
     def store(self, result: TrialResult) -> None:
         """Keep a result."""
@@ -95,7 +72,7 @@ class TrialStore:
                 allow_pickle=False,
                 digest=np.array(self.digest),
                 **numbers,
-                **arrays_of(result.windows),
+                **(result.windows.to_arrays() if result.windows else {}),
             )
 
     def forget(self) -> None:

@@ -16,10 +16,11 @@ from workflow_scripts.evaluation import trial_seeds
 from workflow_scripts.evaluation.crops import Crops, average_predictions
 from workflow_scripts.evaluation.embedding import MAX_BATCH_SAMPLES, embed_clips, read_samples
 from workflow_scripts.evaluation.losses import downstream_loss, probabilities
-from workflow_scripts.evaluation.task import EvaluationTask, Windows
+from workflow_scripts.evaluation.task import EvaluationTask
 from workflow_scripts.evaluation.trial_heads import TrialHead
 from workflow_scripts.networks.maps import Maps
 from workflow_scripts.pretraining.device import autocast_type
+from workflow_scripts.statistics.predictions import Windows
 
 #: a window of silence, short, whose maps tell how many channels there are; 64 frames of 10 ms are the U-Net's fewest
 PROBE_SAMPLES = 64 * 160 + 352

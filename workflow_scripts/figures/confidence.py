@@ -26,7 +26,7 @@ from workflow_scripts.report import plotting
 from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, Method, Predictions, Windows, frame, panels, select
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.samples import why_not_comparable
-from workflow_scripts.statistics.tables.summary import MEASURED, METHOD_FACTORS, MISSING
+from workflow_scripts.statistics.tables.schema import MEASURED, METHOD_FACTORS, MISSING
 
 READING = (
     "Probability of the tag in each window of the clip, drawn at the window's middle; windows overlap by half. First "

@@ -18,10 +18,10 @@ from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels as words
 from workflow_scripts.report import plotting
 from workflow_scripts.report.figure_inputs import Evidence, Method, evidence_of, frame, panels, select
+from workflow_scripts.statistics.class_metrics import mean_matrix, row_percent
 from workflow_scripts.statistics.failure_reasons import in_short
-from workflow_scripts.statistics.inference.confusions import mean_matrix, row_percent
 from workflow_scripts.statistics.samples import NotComparable, match
-from workflow_scripts.statistics.tables.summary import MEASURED, MISSING
+from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
 
 READING = (
     "Rows: true class; columns: predicted class. First matrix: percent of the true class's test clips, mean over "
@@ -131,7 +131,8 @@ def _matrix(methods: Sequence[Method], evidence: Evidence) -> list[dict[str, obj
     }
     intervals = mean_matrix(values)
     return [
-        shared | {"true": true, "predicted": predicted, "value": entry.mean, "ci_low": entry.low, "ci_high": entry.high}
+        shared
+        | {"true": true, "predicted": predicted, "value": entry.mean, "ci_low": entry.ci.low, "ci_high": entry.ci.high}
         for true, row in zip(classes, intervals, strict=True)
         for predicted, entry in zip(classes, row, strict=True)
     ]

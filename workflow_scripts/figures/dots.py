@@ -21,7 +21,7 @@ from workflow_scripts.report import labels, plotting
 from workflow_scripts.report.figure_inputs import Evidence, frame
 from workflow_scripts.report.study_table import FROM_SCRATCH
 from workflow_scripts.statistics.failure_reasons import in_short
-from workflow_scripts.statistics.tables.summary import METHOD_FACTORS
+from workflow_scripts.statistics.tables.schema import METHOD_FACTORS
 
 READING = (
     "Dots: mean with the 95 % interval of the table. Vertical lines: what the dots are to be seen against, such as "

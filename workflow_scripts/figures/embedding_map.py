@@ -26,9 +26,9 @@ from workflow_scripts.report import labels as words
 from workflow_scripts.report import plotting, run_artifacts
 from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, Method, frame
 from workflow_scripts.report.run_artifacts import Embeddings
+from workflow_scripts.statistics import embedding_layout
 from workflow_scripts.statistics.failure_reasons import in_short
-from workflow_scripts.statistics.inference import embedding_layout
-from workflow_scripts.statistics.tables.summary import MEASURED, METHOD_FACTORS, MISSING
+from workflow_scripts.statistics.tables.schema import MEASURED, METHOD_FACTORS, MISSING
 
 READS = ("prepare", "embed")
 READING = (

@@ -21,7 +21,7 @@ from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, plotting
 from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, frame
-from workflow_scripts.statistics.tables.summary import MEASURED, MISSING
+from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
 
 READING = (
     "Logarithmic scale. Drawn is the loss times its weight: with equal weighting the loss itself. "

@@ -18,21 +18,32 @@ from workflow_scripts.levels.factors import PRETRAINING
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, plotting, run_artifacts
-from workflow_scripts.report.figure_inputs import Evidence, Method, frame, panels
+from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, Method, frame, panels
 from workflow_scripts.report.study_table import TWIN
 from workflow_scripts.statistics.reproduction.table import published_value
-from workflow_scripts.statistics.samples import summarise
-from workflow_scripts.statistics.tables.summary import MEASURED, METHOD_FACTORS, MISSING
+from workflow_scripts.statistics.tables.schema import MEASURED, METHOD_FACTORS, MISSING
 
 READS = ("pretrain",)
 READING = (
-    "Dots: mean with its 95 % t interval over the number of trainable parameters of the encoder (logarithmic), heads "
-    "not counted. Open dots: what the publication printed, drawn on real data only. Horizontal lines: floors, which "
+    f"Dots: mean with the {INTERVAL}, over the number of trainable parameters of the encoder (logarithmic), heads not "
+    "counted. Open dots: what the publication printed, drawn on real data only. Horizontal lines: floors, which "
     "have nothing that is trained."
 )
 COLUMNS = (
     *("study", "metric", "unit", "panel", "method", "role", *METHOD_FACTORS, "status", "reason", "parameters"),
-    *("mean", "ci_low", "ci_high", "n", "replicate", "trials", "n_pretraining_seeds", "test_clips", "source", "data"),
+    *(
+        "mean",
+        "ci_low",
+        "ci_high",
+        "variance_sources",
+        "n",
+        "replicate",
+        "trials",
+        "n_pretraining_seeds",
+        "test_clips",
+        "source",
+        "data",
+    ),
 )
 POINT, FLOOR, PUBLISHED = "method", "floor", "published"
 NOT_COUNTED = "size not known: no run of this study's config pre-trains this encoder"
@@ -61,14 +72,11 @@ def _point(method: Method, evidence: Evidence) -> dict[str, object]:
     size = run_artifacts.parameters(method, evidence)
     row = method.facts | {"method": plotting.named(method.levels, evidence.study.rows), "parameters": size}
     row["role"] = FLOOR if method.floor else POINT
-    if not method.cells:
+    if method.estimate is None:
         return row
     if size is None and not method.floor:
         return row | {"status": MISSING, "reason": NOT_COUNTED}
-    replicate, interval = summarise(method.cells)
-    fields = {"mean": interval.mean, "ci_low": interval.low, "ci_high": interval.high}
-    scaled = {name: value * evidence.measure.scale for name, value in fields.items()}
-    return row | scaled | {"n": interval.n, "replicate": replicate}
+    return row | method.estimate.fields(evidence.measure.scale)
 
 
 def _published(methods: Sequence[Method], evidence: Evidence) -> Iterator[dict[str, object]]:

@@ -20,9 +20,9 @@ from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, plotting
 from workflow_scripts.report.figure_inputs import Evidence, Method, frame, panels
+from workflow_scripts.statistics.class_metrics import metric_of_classes
 from workflow_scripts.statistics.inference.confidence_intervals import mean_intervals
-from workflow_scripts.statistics.inference.per_class import per_class
-from workflow_scripts.statistics.tables.summary import METHOD_FACTORS, MISSING
+from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING
 
 READING = (
     "Dots: mean over the trials, or over the checkpoints where there are several; bars: one standard deviation to each "
@@ -70,7 +70,7 @@ def _tags(method: Method, evidence: Evidence) -> list[dict[str, object]]:
             f"study {evidence.study.name}: figure per_tag needs clips with several classes, and those of "
             f"{method.levels['dataset']} have one; choose another data set, or figure confusions"
         )
-    values = [per_class(evidence.study.metric, labels=each.labels, scores=each.scores) for each in found]
+    values = [metric_of_classes(evidence.study.metric, labels=each.labels, scores=each.scores) for each in found]
     replicate, replicates = ("trials", values[0]) if len(values) == 1 else ("pretraining seeds", _means(values))
     intervals = mean_intervals(replicates.T * evidence.measure.scale)
     positives = (found[0].labels == 1).sum(axis=0)

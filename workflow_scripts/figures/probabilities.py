@@ -18,18 +18,29 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, plotting
-from workflow_scripts.report.figure_inputs import Evidence, Method, frame, panels, select
+from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, Method, frame, panels, select
 from workflow_scripts.statistics.failure_reasons import in_short
-from workflow_scripts.statistics.samples import summarise
-from workflow_scripts.statistics.tables.summary import METHOD_FACTORS
+from workflow_scripts.statistics.tables.schema import METHOD_FACTORS
 
 READING = (
-    "Dots: mean with its 95 % t interval. Level line: the mean at the first probability, which the curves of a data "
+    f"Dots: mean with the {INTERVAL}. Level line: the mean at the first probability, which the curves of a data "
     "set may share. All panels of a data set have one scale."
 )
 COLUMNS = (
     *("study", "metric", "unit", "panel", "curve", "probability", *METHOD_FACTORS, "status", "reason"),
-    *("mean", "ci_low", "ci_high", "n", "replicate", "trials", "n_pretraining_seeds", "test_clips", "source", "data"),
+    *(
+        "mean",
+        "ci_low",
+        "ci_high",
+        "variance_sources",
+        "n",
+        "replicate",
+        "trials",
+        "n_pretraining_seeds",
+        "test_clips",
+        "source",
+        "data",
+    ),
 )
 PANEL_WIDTH, HEIGHT = 2.5, 2.2  # inches: four panels fit a page's width
 MOST = 4  # panels side by side
@@ -81,12 +92,9 @@ def _one(methods: Sequence[Method], levels: Mapping[str, str], *, study: Study) 
 
 
 def _point(method: Method, measure: labels.Measure) -> dict[str, object]:
-    if not method.cells:
+    if method.estimate is None:
         return method.facts
-    replicate, interval = summarise(method.cells)
-    fields = {"mean": interval.mean, "ci_low": interval.low, "ci_high": interval.high}
-    scaled = {name: value * measure.scale for name, value in fields.items()}
-    return method.facts | scaled | {"n": interval.n, "replicate": replicate}
+    return method.facts | method.estimate.fields(measure.scale)
 
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:

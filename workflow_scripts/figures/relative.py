@@ -18,7 +18,7 @@ from workflow_scripts.report import plotting
 from workflow_scripts.report.figure_inputs import Evidence, Method, evidence_of, frame, panels, select
 from workflow_scripts.statistics.inference.relative_improvement import relative_improvement
 from workflow_scripts.statistics.samples import NotComparable, match
-from workflow_scripts.statistics.tables.summary import METHOD_FACTORS, MISSING
+from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING
 
 READING = (
     "Improvement of the mean in percent of the baseline's, with Fieller's 95 % interval over paired trials. "

@@ -20,10 +20,10 @@ from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, plotting
 from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, Method, Predictions, frame, panels, select
+from workflow_scripts.statistics.class_metrics import metric_of_classes
 from workflow_scripts.statistics.inference.confidence_intervals import mean_intervals
-from workflow_scripts.statistics.inference.per_class import per_class
 from workflow_scripts.statistics.samples import NotComparable, match
-from workflow_scripts.statistics.tables.summary import METHOD_FACTORS, MISSING
+from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING
 
 READING = (
     "Dots: mean paired difference from the method named below the axis, with its 95 % t interval over the trials (over "
@@ -107,7 +107,7 @@ def _values(predictions: Predictions, study: Study) -> np.ndarray:
             f"study {study.name}: figure tag_differences needs clips with several classes; choose another data set, or "
             "figure confusions"
         )
-    return per_class(study.metric, labels=predictions.labels, scores=predictions.scores)
+    return metric_of_classes(study.metric, labels=predictions.labels, scores=predictions.scores)
 
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001

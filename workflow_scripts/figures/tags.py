@@ -17,7 +17,7 @@ from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels as words
 from workflow_scripts.report import plotting, run_artifacts
 from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, frame
-from workflow_scripts.statistics.tables.summary import MEASURED, MISSING
+from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
 
 READS = ("prepare",)
 READING = (

@@ -16,19 +16,32 @@ from matplotlib.lines import Line2D
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, plotting
-from workflow_scripts.report.figure_inputs import Evidence, Method, evidence_of, frame, panels, select
-from workflow_scripts.statistics.inference.crossover import crossing
-from workflow_scripts.statistics.samples import Matching, NotComparable, match, summarise
-from workflow_scripts.statistics.tables.summary import MEASURED, METHOD_FACTORS, MISSING
+from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, Method, evidence_of, frame, panels, select
+from workflow_scripts.statistics.inference.crossover import find_crossover
+from workflow_scripts.statistics.samples import Matching, NotComparable, match
+from workflow_scripts.statistics.tables.schema import MEASURED, METHOD_FACTORS, MISSING
 
 READING = (
-    "Mean with its 95 % t interval over the number of training samples (logarithmic). Filled: frozen; open: others. "
+    f"Mean with the {INTERVAL}, over the number of training samples (logarithmic). Filled: frozen; open: others. "
     "Vertical line and band: where the mean paired difference becomes positive for good, by straight lines between the "
-    "sizes, with its 95 % bootstrap interval over paired trials; no line where the trials do not determine it."
+    "sizes, with its 95 % bootstrap interval over paired trials, on these test clips; no line where the trials do not "
+    "determine it."
 )
 COLUMNS = (
     *("study", "metric", "unit", "panel", "role", *METHOD_FACTORS, "of", "over", "status", "reason", "train_clips"),
-    *("mean", "ci_low", "ci_high", "outcome", "size", "crosses", "always", "never", "n", "replicate"),
+    *(
+        "mean",
+        "ci_low",
+        "ci_high",
+        "variance_sources",
+        "outcome",
+        "size",
+        "crosses",
+        "always",
+        "never",
+        "n",
+        "replicate",
+    ),
     *("trials", "n_pretraining_seeds", "test_clips", "source", "data"),
 )
 POINT, CROSSING = "point", "crossing"
@@ -79,12 +92,9 @@ def _panels(methods: Sequence[Method], drawn: tuple[str, ...]) -> dict[str, list
 
 def _point(method: Method, measure: labels.Measure) -> dict[str, object]:
     row = method.facts | {"role": POINT, "unit": measure.unit, "train_clips": method.train_clips}
-    if not method.cells:
+    if method.estimate is None:
         return row
-    replicate, interval = summarise(method.cells)
-    fields = {"mean": interval.mean, "ci_low": interval.low, "ci_high": interval.high}
-    scaled = {name: value * measure.scale for name, value in fields.items()}
-    return row | scaled | {"n": interval.n, "replicate": replicate}
+    return row | method.estimate.fields(measure.scale)
 
 
 def _crossing(methods: Sequence[Method], options: Options) -> dict[str, object]:
@@ -98,7 +108,7 @@ def _crossing(methods: Sequence[Method], options: Options) -> dict[str, object]:
     if not shared:
         return row | {"status": MISSING, "reason": "no trial in common over all training sizes"}
     differences = np.array([found[size].of(shared) for size in sizes])
-    result = crossing(sizes, differences)
+    result = find_crossover(sizes, differences)
     cells = [cell for size in sizes for cell in found[size].cells]
     return (
         row

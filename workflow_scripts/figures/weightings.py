@@ -12,30 +12,21 @@ from matplotlib.lines import Line2D
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, plotting
-from workflow_scripts.report.figure_inputs import Evidence, Method, frame, panels
-from workflow_scripts.statistics.samples import summarise
-from workflow_scripts.statistics.tables.summary import METHOD_FACTORS
+from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, Method, frame, panels
+from workflow_scripts.statistics.inference.confidence_intervals import mean_interval
+from workflow_scripts.statistics.tables.schema import METHOD_FACTORS
 
 READING = (
-    "Circles: mean; bars: one standard deviation to each side, over trials (over checkpoints where there are several). "
-    "Open: equal weighting; filled: re-weighted. Lines: floors. The scales of the panels differ."
+    "Circles: mean; bars: one standard deviation to each side, over trials (over pre-training seeds where there are "
+    "several). "
+    "Open: equal weighting; filled: re-weighted. Lines: floors. The scales of the panels differ. The csv also has the "
+    f"{INTERVAL}."
 )
 COLUMNS = (
-    *(
-        "study",
-        "metric",
-        "unit",
-        "panel",
-        "role",
-        *METHOD_FACTORS,
-        "status",
-        "reason",
-        "mean",
-        "std",
-        "ci_low",
-        "ci_high",
-    ),
-    *("replicate", "trials", "n_pretraining_seeds", "test_clips", "source", "data"),
+    *"study metric unit panel role".split(),
+    *METHOD_FACTORS,
+    *"status reason mean std ci_low ci_high variance_sources".split(),
+    *"replicate trials n_pretraining_seeds test_clips source data".split(),
 )
 OPEN = "equal"  # the paper's open circles
 FLOOR = "floor"
@@ -60,12 +51,16 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
 
 def _row(method: Method, measure: labels.Measure) -> dict[str, object]:
     row = method.facts | {"role": FLOOR if method.floor else "method"}
-    if not method.cells:
+    if method.estimate is None:
         return row
-    replicate, interval = summarise(method.cells)
-    fields = {"mean": interval.mean, "std": interval.std, "ci_low": interval.low, "ci_high": interval.high}
-    scaled = {name: value * measure.scale for name, value in fields.items()}
-    return row | scaled | {"replicate": replicate}
+    return row | method.estimate.fields(measure.scale) | {"std": _std(method) * measure.scale}
+
+
+def _std(method: Method) -> float:
+    """Return the standard deviation over the trials of one pre-training seed, or over the means of several."""
+    if len(method.cells) == 1:
+        return mean_interval(method.cells[0].values).std
+    return mean_interval([cell.values.mean() for cell in method.cells]).std
 
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001

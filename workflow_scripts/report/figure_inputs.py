@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +18,14 @@ from workflow_scripts.report import study_table as tables
 from workflow_scripts.statistics import trials
 from workflow_scripts.statistics.csv_io import Kind, read_csv
 from workflow_scripts.statistics.data_sources import sources_of
+from workflow_scripts.statistics.predictions import FILE, Predictions, Windows, read_predictions, read_windows
 from workflow_scripts.statistics.samples import TrialSample, TrialSamples, why_not_comparable
-from workflow_scripts.statistics.tables import summary
-from workflow_scripts.statistics.tables.summary import METHOD_FACTORS, MISSING
-from workflow_scripts.statistics.test_set_bootstrap import DAMAGED
+from workflow_scripts.statistics.tables import schema
+from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING
 
 #: columns of numbers behind figures that are not text, besides those of the statistics
 KINDS: dict[str, Kind] = {
-    **summary.KINDS,
+    **schema.KINDS,
     **dict.fromkeys(("half_width", "value", "loss", "weight", "drawn", "size"), "number"),
     **dict.fromkeys(("start", "seconds", "confidence"), "number"),
     **dict.fromkeys(("crosses", "always", "never", "train_clips"), "number"),
@@ -38,6 +37,11 @@ LOSSES: dict[str, Kind] = {
     **{"loss": "number", "weight": "number"},
 }
 NOT_RUN = "not run"
+#: caption of every figure that draws `TableEstimate`
+INTERVAL = (
+    "95 % interval of the table, for other trials, for other pre-training seeds where a method has several, and for "
+    "other test clips where predictions of all its cells are stored (column variance_sources of the figure's csv)"
+)
 
 
 class Statistics:
@@ -50,7 +54,7 @@ class Statistics:
     @functools.cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
         """The tables about studies, by name."""
-        return summary.read_tables(self.folder)
+        return schema.read_tables(self.folder)
 
     @functools.cached_property
     def trials(self) -> pd.DataFrame:
@@ -59,6 +63,29 @@ class Statistics:
         if not path.is_file():
             raise UserError(f"{path}: no such file; run aggregate first")
         return trials.read_trials(path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableEstimate:
+    """A method's mean in the unit of the metric, with the interval of the table and the sources that it covers."""
+
+    mean: float
+    ci_low: float
+    ci_high: float
+    replicate: str
+    n: int
+    variance_sources: str
+
+    def fields(self, scale: float) -> dict[str, object]:
+        """Return the columns of a figure's numbers, in the printed unit."""
+        return {
+            "mean": self.mean * scale,
+            "ci_low": self.ci_low * scale,
+            "ci_high": self.ci_high * scale,
+            "n": self.n,
+            "replicate": self.replicate,
+            "variance_sources": self.variance_sources,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,45 +102,17 @@ class Method:
     cells: tuple[TrialSample, ...]
     reason: str
     train_clips: float  # mean over the trials; not-a-number where nothing was measured
+    estimate: TableEstimate | None  # None where nothing was measured
 
     @property
     def facts(self) -> dict[str, object]:
         """What every row of numbers about this method says."""
         return {
             **self.levels,
-            "status": summary.MEASURED if self.cells else MISSING,
+            "status": schema.MEASURED if self.cells else MISSING,
             "reason": self.reason,
             **evidence_of(self.cells),
         }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Predictions:
-    """What the trials of a cell predicted on the test split.
-
-    `labels` are (clips, classes) with NaN where nobody looked, `scores` (trials, clips, classes), `confusion` counts
-    (trials, true, predicted), or (trials, classes, 2, 2) where a clip can have several classes.
-    """
-
-    clips: tuple[str, ...]
-    classes: tuple[str, ...]
-    labels: np.ndarray
-    scores: np.ndarray
-    confusion: np.ndarray
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Windows:
-    """What the head of a cell's first trial heard of the test clips window by window.
-
-    `scores` are probabilities (windows, classes), `clips` (windows,) places among the test clips, `starts` (windows,)
-    seconds into them, and all are `seconds` long.
-    """
-
-    scores: np.ndarray
-    clips: np.ndarray
-    starts: np.ndarray
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -153,6 +152,7 @@ class Evidence:
         """Every method the study planned, measured or not, in planned order."""
         cells, metric = TrialSamples(self.trials), self.study.metric
         clips = self.trials.groupby(list(FACTORS))["train_clips"].mean().to_dict()
+        estimates = self._estimates()
         groups: dict[tuple[str, ...], list[Evaluation]] = {}
         for evaluation in self.plan.evaluations_of(self.study):
             groups.setdefault(tuple(evaluation.factors[factor] for factor in METHOD_FACTORS), []).append(evaluation)
@@ -172,9 +172,27 @@ class Evidence:
                     cells=measured,
                     reason="; ".join(dict.fromkeys(filter(None, reasons))),
                     train_clips=float(np.mean([clips[cell.key] for cell in measured])) if measured else np.nan,
+                    estimate=estimates[key] if measured else None,
                 )
             )
         return tuple(methods)
+
+    def _estimates(self) -> dict[tuple[str, ...], TableEstimate]:
+        """Return the table's estimates of the measured methods in the study's metric, by the methods' levels."""
+        entries = self.statistics.tables["entries"]
+        of_study = entries[(entries["study"] == self.study.name) & (entries["metric"] == self.study.metric)]
+        estimates = {}
+        for record in of_study[of_study["status"] == schema.MEASURED].to_dict("records"):
+            over_trials = record["replicate"] == "trials"
+            estimates[tuple(record[factor] for factor in METHOD_FACTORS)] = TableEstimate(
+                mean=record["mean"],
+                ci_low=record["ci_low"],
+                ci_high=record["ci_high"],
+                replicate=record["replicate"],
+                n=int(record["trials"]) if over_trials else len(record["pretrain_seeds"].split()),
+                variance_sources=record["variance_sources"],
+            )
+        return estimates
 
     def losses(self) -> pd.DataFrame:
         """Rows of `losses.csv` of the study's runs trained here, with a column for each pre-training factor.
@@ -201,38 +219,13 @@ class Evidence:
         return [self.predictions(each) for each in method.evaluations if each.key in keys]
 
     def predictions(self, evaluation: Evaluation) -> Predictions:
-        """What the trials of a measured cell predicted; `UserError` if the file is missing or damaged."""
-        with _stored(evaluation) as stored:
-            return Predictions(
-                clips=tuple(stored["clips"].tolist()),
-                classes=tuple(stored["classes"].tolist()),
-                labels=stored["labels"],
-                scores=stored["scores"],
-                confusion=stored["confusion"],
-            )
+        """Read the predictions of a measured cell; `UserError` if the file is missing or damaged."""
+        return read_predictions(evaluation.path.with_name(FILE))
 
     def windows(self, evaluation: Evaluation) -> Windows | None:
-        """What a measured cell's first trial heard by windows, None where its head does not; `UserError` as above."""
-        with _stored(evaluation) as stored:
-            if "windows_scores" not in stored:
-                return None
-            return Windows(
-                scores=stored["windows_scores"].astype(np.float64),
-                clips=stored["windows_clips"],
-                starts=stored["windows_starts"],
-                seconds=float(stored["windows_seconds"]),
-            )
-
-
-@contextlib.contextmanager
-def _stored(evaluation: Evaluation) -> Iterator[Mapping[str, np.ndarray]]:
-    """The arrays in the predictions of a measured cell; `UserError` if the file is missing or damaged."""
-    path = evaluation.path.with_name("predictions.npz")
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            yield stored
-    except DAMAGED as error:
-        raise UserError(f"{path} is missing or damaged: delete its folder and evaluate again") from error
+        """Read the windows of a measured cell's first trial, float64, None where its head reads none; as above."""
+        windows = read_windows(evaluation.path.with_name(FILE))
+        return None if windows is None else replace(windows, scores=windows.scores.astype(np.float64))
 
 
 def _losses(path: Path, factors: Mapping[str, str]) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import audits, costs, labels, separation, status
 from workflow_scripts.report.renderers import environment
 from workflow_scripts.report.study_table import TWIN, Table
-from workflow_scripts.statistics.tables.summary import MISSING
+from workflow_scripts.statistics.tables.schema import MISSING
 
 ELSEWHERE = re.compile(r"^.*?(?=<svg\b)", re.DOTALL)  # XML declaration and document type, which HTML has no place for
 IDENTIFIER = re.compile(r'(\bid="|href="#|url\(#)')

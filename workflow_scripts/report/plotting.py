@@ -21,7 +21,7 @@ from workflow_scripts.core.files import write_atomically
 from workflow_scripts.report import labels as words
 from workflow_scripts.report.study_table import NOTHING, TWIN
 from workflow_scripts.statistics.failure_reasons import in_short
-from workflow_scripts.statistics.tables.summary import MISSING
+from workflow_scripts.statistics.tables.schema import MISSING
 
 #: Okabe and Ito's colours, safe for colour-blind readers, from dark to light so that they stay apart in grey
 #: (their yellow is too pale on white)

@@ -12,13 +12,20 @@ from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels
 from workflow_scripts.statistics.estimation import TEST_SET
 from workflow_scripts.statistics.inference.confidence_intervals import CONFIDENCE_LEVEL
-from workflow_scripts.statistics.tables.across_datasets import BESIDE_SETS
 from workflow_scripts.statistics.tables.ranks import not_ranked_together
-from workflow_scripts.statistics.tables.summary import BETTER, MEASURED, MISSING, NOT_SHOWN, SETTINGS, WORSE
+from workflow_scripts.statistics.tables.schema import (
+    BESIDE_DATASETS,
+    BETTER,
+    MEASURED,
+    MISSING,
+    NOT_SHOWN,
+    SETTINGS,
+    WORSE,
+)
 
 TWIN = "twin"
 UNIDENTIFIED = "not identified"
-SEVERAL, PRETRAINED = "the methods with several checkpoints", "the pre-trained methods"
+SEVERAL, PRETRAINED = "the methods with several pre-training seeds", "the pre-trained methods"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +132,7 @@ def _sets(datasets: str) -> str:
 
 def _beside(text: str, record: dict, frame: pd.DataFrame) -> str:
     """Text with the head or fraction, where there are several."""
-    several = [record[factor] for factor in BESIDE_SETS if record[factor] and frame[factor].nunique() > 1]
+    several = [record[factor] for factor in BESIDE_DATASETS if record[factor] and frame[factor].nunique() > 1]
     return ", ".join([text, *(labels.name(level) for level in several)])
 
 
@@ -229,7 +236,7 @@ def _variation(study: Study, frame: pd.DataFrame, measure: labels.Measure) -> Pa
         unit = measure.difference_unit or measure.name
         said.append(
             f"Standard deviation in {unit} that each source gives to a single trial, and its share of the variance "
-            f"that was identified; mean over {whose}. Test clips: what another test set of this size would change."
+            f"that was identified; mean over {whose}. Test set: what another test set of this size would change."
         )
         said += [f"{labels.capital(name)}: {UNIDENTIFIED} ({reason})." for name, reason in reasons.items()]
     return Part(
@@ -257,7 +264,7 @@ def _component(inside: pd.DataFrame, component: str, measure: labels.Measure) ->
 
 
 def _seeds(frame: pd.DataFrame, measure: labels.Measure) -> Part:
-    headings = ("Comparison", "Setting", "Difference", "Deviation of checkpoints", "Checkpoints", "Seeds needed")
+    headings = ("Comparison", "Setting", "Difference", "Deviation of seeds", "Pre-training seeds", "Seeds needed")
     told = frame[frame["status"] == MEASURED]
     reasons = dict.fromkeys(frame.loc[frame["status"] != MEASURED, "reason"])
     said = [f"{labels.capital(reason)}." for reason in reasons]

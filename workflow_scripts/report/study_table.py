@@ -17,7 +17,7 @@ from workflow_scripts.report.secondary_tables import TWIN, Part, sources
 from workflow_scripts.statistics.estimation import TEST_SET
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.inference.confidence_intervals import CONFIDENCE_LEVEL
-from workflow_scripts.statistics.tables.summary import (
+from workflow_scripts.statistics.tables.schema import (
     BETTER,
     METHOD_FACTORS,
     MISSING,

@@ -1,4 +1,4 @@
-"""What a study asks: the entries of its table and its comparisons, each with the cells that answer it."""
+"""Map each table entry and each declared comparison of a study to the samples of its cells."""
 
 from __future__ import annotations
 
@@ -9,21 +9,26 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.planning.manifest import Comparison, Evaluation, Study
 from workflow_scripts.statistics.estimation import Difference, compare_methods
-from workflow_scripts.statistics.samples import NotComparable, TrialSample, TrialSamples, one_method, why_not_comparable
+from workflow_scripts.statistics.samples import (
+    NotComparable,
+    TrialSample,
+    TrialSamples,
+    differing_factors,
+    why_not_comparable,
+)
 from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates
 
-#: what a comparison is made within, unless the comparison itself names it
+#: factors within whose levels methods are compared, unless the comparison itself names them
 SETTINGS = ("dataset", "head", "fraction")
 METHOD_FACTORS = tuple(factor for factor in FACTORS if factor != "pretrain_seed")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableEntry:
-    """One number of a study's table: a method on one data set, with the cells of its checkpoints.
+    """One number of a study's table: a method on one data set, with the samples of its pre-training seeds.
 
     `study` is read in the entry's metric. `row` and `column` are its levels of the study's rows and columns; `reason`
-    says why some or all cells are missing. Checkpoints that were not measured alike have no mean, so there are none in
-    `cells`.
+    says why some or all cells are missing. Seeds that were not measured alike have no mean, so `samples` is empty.
     """
 
     study: Study
@@ -37,26 +42,26 @@ class TableEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Contrast:
-    """One comparison in one setting and one metric, in which `study` is read.
+    """One declared comparison in one setting and one metric, in which `study` is read.
 
-    Without `difference` it was not answered, for the given reason.
+    Without `difference` it could not be computed, for the given reason.
     """
 
     study: Study
     comparison: Comparison
-    setting: Mapping[str, str]  # "" for what the comparison itself names
+    setting: Mapping[str, str]  # "" for factors that the comparison itself names
     treatment: tuple[TrialSample, ...]
     reference: tuple[TrialSample, ...]
     difference: Difference | NotComparable | None
     reason: str
 
 
-def entries(study: Study, evaluations: Sequence[Evaluation], samples: TrialSamples) -> list[TableEntry]:
-    """Entries of a study's table, column by column; `UserError` when rows and columns do not tell cells apart."""
-    listed = []
-    for column, in_column in grouped(evaluations, study.columns).items():
-        for row, members in grouped(in_column, study.rows).items():
-            differing = one_method(members)
+def table_entries(study: Study, evaluations: Sequence[Evaluation], samples: TrialSamples) -> list[TableEntry]:
+    """Return the entries of a study's table, column by column; `UserError` when rows and columns mix methods."""
+    entries = []
+    for column, in_column in group_by_levels(evaluations, study.columns).items():
+        for row, members in group_by_levels(in_column, study.rows).items():
+            differing = differing_factors(members)
             if differing:
                 raise UserError(
                     f"study {study.name}: rows ({', '.join(study.rows)}) and columns ({', '.join(study.columns)}) "
@@ -64,46 +69,50 @@ def entries(study: Study, evaluations: Sequence[Evaluation], samples: TrialSampl
                     f"{', '.join(differing)}; name these factors in rows or columns"
                 )
             for read in study.per_metric(members[0].factors["dataset"]):
-                listed.append(_entry(read, row, column, members, samples))
-    return listed
+                entries.append(_table_entry(read, row, column, members, samples))
+    return entries
 
 
-def _entry(
-    study: Study, row: tuple[str, ...], column: tuple[str, ...], members: Sequence[Evaluation], samples: TrialSamples
+def _table_entry(
+    study: Study,
+    row: tuple[str, ...],
+    column: tuple[str, ...],
+    members: Sequence[Evaluation],
+    samples: TrialSamples,
 ) -> TableEntry:
     reasons = [samples.reason_missing(evaluation, study.metric) for evaluation in members]
-    found = [
+    measured = [
         sample
         for evaluation, reason in zip(members, reasons, strict=True)
         if not reason and (sample := samples.get(evaluation, study.metric)) is not None
     ]
-    objected = why_not_comparable(found)
+    refusal = why_not_comparable(measured)
     return TableEntry(
         study=study,
         row=row,
         column=column,
         levels={factor: members[0].factors[factor] for factor in METHOD_FACTORS},
         floor=members[0].factors["encoder"] in study.floors,
-        samples=() if objected else tuple(found),
-        reason=f"refused: {objected}" if objected else _joined(reasons, of=len(members)),
+        samples=() if refusal else tuple(measured),
+        reason=f"refused: {refusal}" if refusal else _join_reasons(reasons, of=len(members)),
     )
 
 
 def contrasts(
     study: Study, evaluations: Sequence[Evaluation], samples: TrialSamples, replicates: BootstrapReplicates
 ) -> list[Contrast]:
-    """Every comparison of a study in every setting, answered as far as there are trials.
+    """Compute every comparison of a study in every setting, as far as there are trials.
 
-    `UserError` when a comparison does not tell cells apart.
+    `UserError` when one side of a comparison mixes methods.
     """
     return [
         contrast
         for comparison in study.comparisons
-        for contrast in _asked(study, comparison, evaluations, samples, replicates)
+        for contrast in _contrasts_of(study, comparison, evaluations, samples, replicates)
     ]
 
 
-def _asked(
+def _contrasts_of(
     study: Study,
     comparison: Comparison,
     evaluations: Sequence[Evaluation],
@@ -111,71 +120,97 @@ def _asked(
     replicates: BootstrapReplicates,
 ) -> list[Contrast]:
     sides = [
-        [each for each in evaluations if each.matches(levels)]
+        [evaluation for evaluation in evaluations if evaluation.matches(levels)]
         for levels in (comparison.treatment, comparison.reference)
     ]
     settings = [name for name in SETTINGS if name not in comparison.treatment and name not in comparison.reference]
-    lefts, rights = (grouped(side, settings) for side in sides)
-    asked = []
+    lefts, rights = (group_by_levels(side, settings) for side in sides)
+    listed = []
     for key in dict.fromkeys([*lefts, *rights]) or [("",) * len(settings)]:
         left, right = lefts.get(key, []), rights.get(key, [])
-        datasets = [each.factors["dataset"] for each in (*left, *right)]
+        datasets = [evaluation.factors["dataset"] for evaluation in (*left, *right)]
+        setting = dict.fromkeys(SETTINGS, "") | dict(zip(settings, key, strict=True))
         for read in study.per_metric(datasets[0] if datasets else ""):
-            measured = _samples(read, comparison, left, right, samples)
-            treatment, reference = measured if not isinstance(measured, str) else ((), ())
-            asked.append(
-                Contrast(
-                    study=read,
-                    comparison=comparison,
-                    setting=dict.fromkeys(SETTINGS, "") | dict(zip(settings, key, strict=True)),
-                    treatment=treatment,
-                    reference=reference,
-                    difference=compare_methods(treatment, reference, replicates) if treatment and reference else None,
-                    reason=measured if isinstance(measured, str) else "",
-                )
-            )
-    return asked
+            sides_measured = _measured_sides(read, comparison, left, right, samples)
+            listed.append(_contrast(read, comparison, setting, sides_measured, replicates))
+    return listed
 
 
-def _samples(
-    study: Study, comparison: Comparison, left: Sequence[Evaluation], right: Sequence[Evaluation], samples: TrialSamples
-) -> tuple[tuple[TrialSample, ...], tuple[TrialSample, ...]] | str:
-    """Cells of either side, or why they are not all there."""
+def _contrast(
+    study: Study,
+    comparison: Comparison,
+    setting: Mapping[str, str],
+    sides: tuple[tuple[TrialSample, ...], tuple[TrialSample, ...]] | NotComparable,
+    replicates: BootstrapReplicates,
+) -> Contrast:
+    if isinstance(sides, NotComparable):
+        return Contrast(
+            study=study,
+            comparison=comparison,
+            setting=setting,
+            treatment=(),
+            reference=(),
+            difference=None,
+            reason=sides.reason,
+        )
+    treatment, reference = sides
+    return Contrast(
+        study=study,
+        comparison=comparison,
+        setting=setting,
+        treatment=treatment,
+        reference=reference,
+        difference=compare_methods(treatment, reference, replicates),
+        reason="",
+    )
+
+
+def _measured_sides(
+    study: Study,
+    comparison: Comparison,
+    left: Sequence[Evaluation],
+    right: Sequence[Evaluation],
+    samples: TrialSamples,
+) -> tuple[tuple[TrialSample, ...], tuple[TrialSample, ...]] | NotComparable:
+    """Return the samples of either side, or why they are not all there."""
     for side, levels in ((left, comparison.treatment), (right, comparison.reference)):
         if not side:
-            return f"the study has no cell with {named(levels)}"
-    if {each.key for each in left} & {each.key for each in right}:
-        return "both sides name the same cells"
-    sides: list[tuple[TrialSample, ...]] = []
+            return NotComparable(reason=f"the study has no cell with {format_levels(levels)}")
+    if {evaluation.key for evaluation in left} & {evaluation.key for evaluation in right}:
+        return NotComparable(reason="both sides name the same cells")
+    measured: list[tuple[TrialSample, ...]] = []
     for side in (left, right):
-        differing = one_method(side)
+        differing = differing_factors(side)
         if differing:
             raise UserError(
                 f"study {study.name}: comparison {comparison.name!r} does not tell apart cells that differ in "
                 f"{', '.join(differing)}; name these factors in it"
             )
-        reasons = [samples.reason_missing(each, study.metric) for each in side]
+        reasons = [samples.reason_missing(evaluation, study.metric) for evaluation in side]
         if any(reasons):
-            return _joined(reasons, of=len(side))
-        sides.append(tuple(sample for each in side if (sample := samples.get(each, study.metric)) is not None))
-    return sides[0], sides[1]
+            return NotComparable(reason=_join_reasons(reasons, of=len(side)))
+        found = (samples.get(evaluation, study.metric) for evaluation in side)
+        measured.append(tuple(sample for sample in found if sample is not None))
+    return measured[0], measured[1]
 
 
-def grouped(evaluations: Iterable[Evaluation], factors: Sequence[str]) -> dict[tuple[str, ...], list[Evaluation]]:
-    """Evaluations by their levels of `factors`, in the order of the first of each."""
+def group_by_levels(
+    evaluations: Iterable[Evaluation], factors: Sequence[str]
+) -> dict[tuple[str, ...], list[Evaluation]]:
+    """Group evaluations by their levels of `factors`, in the order of the first of each."""
     groups: dict[tuple[str, ...], list[Evaluation]] = {}
     for evaluation in evaluations:
         groups.setdefault(tuple(evaluation.factors[factor] for factor in factors), []).append(evaluation)
     return groups
 
 
-def named(levels: Mapping[str, str]) -> str:
-    """Levels as text, such as "encoder=pase scenario=frozen"."""
+def format_levels(levels: Mapping[str, str]) -> str:
+    """Return levels as text, such as "encoder=pase scenario=frozen"."""
     return " ".join(f"{factor}={level}" for factor, level in levels.items())
 
 
-def _joined(reasons: Sequence[str], *, of: int) -> str:
-    """The reasons why cells are missing, with their number where some are there."""
+def _join_reasons(reasons: Sequence[str], *, of: int) -> str:
+    """Join the reasons why cells are missing, with their number where some are there."""
     given = [reason for reason in reasons if reason]
     text = "; ".join(dict.fromkeys(given))
-    return text if not given or of == 1 else f"{text} ({len(given)} of {of} checkpoints)"
+    return text if not given or of == 1 else f"{text} ({len(given)} of {of} pre-training seeds)"

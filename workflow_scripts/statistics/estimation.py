@@ -1,9 +1,9 @@
-"""What is known of a mean or a def compare_methods(how it would vary with other trials, checkpoints and test clips.
+"""The one path to an interval: `estimate_mean` and `compare_methods`.
 
-Two statements are made of each difference. On *these* test clips: would other trials (or checkpoints) show it again?
-That is the paired t test, or what stands in for it. On *other* test clips: would another test set of the same size,
-whose clusters of clips are drawn as these were, show it too? The second is what a reader wants of a benchmark and makes
-the headline; the first is given beside it, because a published test set may be all that matters.
+Two statements are made about each number. For a *fixed test set*: would other trials (or pre-training seeds) show it
+again? This is the paired t test, or its equivalent where trials are not paired. For *other test sets* of the same size,
+whose clusters of clips are drawn as these were: would they show it too? The second is the question of a benchmark's
+reader and makes the headline; the first is given beside it, because a published test set may be all that matters.
 """
 
 from __future__ import annotations
@@ -15,46 +15,41 @@ from typing import Literal
 
 import numpy as np
 
-from workflow_scripts.statistics.guards import Objection, too_few
-from workflow_scripts.statistics.inference import cluster_bootstrap
-from workflow_scripts.statistics.inference.cluster_bootstrap import UNDEFINED_AT_MOST, Bootstrap, shared_variance
+from workflow_scripts.statistics.guards import too_few
+from workflow_scripts.statistics.inference.cluster_bootstrap import Bootstrap, paired_difference, test_set_std_error
 from workflow_scripts.statistics.inference.confidence_intervals import (
     CONFIDENCE_LEVEL,
-    MIN_REPLICATES,
+    ConfidenceInterval,
     mean_interval,
     satterthwaite,
-    t_quantile,
 )
-from workflow_scripts.statistics.inference.hypothesis_tests import ZERO_VARIANCE, p_of_mean, paired, sign_flip, welch
-from workflow_scripts.statistics.inference.random_effects import compare_checkpoints, summarise_checkpoints
-from workflow_scripts.statistics.samples import NotComparable, Replicate, TrialSample, match, why_not_comparable
+from workflow_scripts.statistics.inference.hypothesis_tests import (
+    ZERO_VARIANCE,
+    paired_test,
+    sign_flip_test,
+    t_test_p,
+    welch_test,
+)
+from workflow_scripts.statistics.inference.random_effects import compare_crossed, estimate_crossed_mean
+from workflow_scripts.statistics.samples import (
+    NotComparable,
+    Replicate,
+    TrialSample,
+    as_matrix,
+    common_trials,
+    match,
+    pair_by_seed,
+    why_not_comparable,
+)
 from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates
 
 Design = Literal["paired", "unpaired"]
-TEST_SET = "test set"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConfidenceInterval:
-    """An interval with the standard error and degrees of freedom behind it; not-a-number where there is none."""
-
-    low: float
-    high: float
-    std_error: float
-    df: float
-
-    @property
-    def known(self) -> bool:
-        """Whether there is an interval."""
-        return math.isfinite(self.low)
-
-
-UNKNOWN = ConfidenceInterval(low=math.nan, high=math.nan, std_error=math.nan, df=math.nan)
+PRETRAINING_SEEDS, TRIALS, TEST_SET = "pretraining seeds", "trials", "test set"
 
 
 @dataclass(frozen=True, kw_only=True)
 class StandardErrors:
-    """Standard errors of a mean or difference by what causes them; not-a-number where that is not a part of it."""
+    """Standard errors of a mean or difference by source of variance; not-a-number where that is not a part of it."""
 
     pretraining_seed: float = math.nan
     trial: float = math.nan
@@ -62,336 +57,297 @@ class StandardErrors:
 
     @property
     def variance_sources(self) -> tuple[str, ...]:
-        """What an interval made of them covers, in words."""
-        parts = (("pretraining seeds", self.pretraining_seed), ("trials", self.trial), (TEST_SET, self.test_set))
-        return tuple(name for name, error in parts if math.isfinite(error))
+        """Names of the sources that an interval made of these errors covers."""
+        parts = ((PRETRAINING_SEEDS, self.pretraining_seed), (TRIALS, self.trial), (TEST_SET, self.test_set))
+        return tuple(name for name, std_error in parts if math.isfinite(std_error))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mean:
-    """A method's mean; `spread` is for other trials, checkpoints and test clips as far as `errors` know them."""
+class MeanEstimate:
+    """A method's mean; `ci` covers the sources of variance that `std_errors` knows."""
 
     replicate: Replicate
     n: int
     mean: float
-    spread: ConfidenceInterval
-    errors: StandardErrors
-    clusters: int  # of test clips that were drawn; 0 if they were not
+    ci: ConfidenceInterval
+    std_errors: StandardErrors
+    clusters: int  # of test clips that were resampled; 0 if they were not
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """A difference between two methods.
+    """A difference between two methods, treatment minus reference.
 
-    `sizes` count the replicates of both sides (equal for pairs). `same_clips` and `same_clips_p` are about these test
-    clips; `spread` and `p` about others too, unless `errors.covers` has no test clips: then they are the same. `effect`
-    is the difference in units of the deviation between pairs (d_z), or of either side's where nothing is paired.
+    `n` are the replicates of both sides (equal for pairs). `fixed_test_set` and `fixed_test_set_p` are about these test
+    clips; `ci` and `p` about other test sets too, unless `std_errors` lacks the test set: then they are the same.
+    `effect` is the difference in units of the standard deviation between pairs (d_z), or of either side's where nothing
+    is paired. `reason` says why there is no interval or no test.
     """
 
     design: Design
     replicate: Replicate
-    sizes: tuple[int, int]
+    n: tuple[int, int]
     mean: float
     fixed_test_set: ConfidenceInterval
     fixed_test_set_p: float
     sign_flip_p: float
-    spread: ConfidenceInterval
+    ci: ConfidenceInterval
     p: float
     effect: float
-    errors: StandardErrors
+    std_errors: StandardErrors
     clusters: int
-    reason: str  # why there is no interval or no test
+    reason: str
 
 
-def estimate_mean(samples: Sequence[TrialSample], replicates: BootstrapReplicates) -> Mean:
-    """Mean of a method, given by the cells of its checkpoints (at least one).
+def estimate_mean(
+    samples: Sequence[TrialSample], replicates: BootstrapReplicates, *, level: float = CONFIDENCE_LEVEL
+) -> MeanEstimate:
+    """Estimate the mean of a method, given by the samples of its pre-training seeds (at least one).
 
-    One checkpoint: over its trials. Several: for other checkpoints and other trials (`checkpoints`).
+    One seed: over its trials. Several: for other seeds and other trials (`random_effects`). For other test sets too
+    where all samples have bootstrap replicates.
     """
-    made = _mean_of_trials(samples[0]) if len(samples) == 1 else _mean_of_checkpoints(samples)
-    drawn = replicates.all_of(samples)
-    error = _test_set_error([_replicates(drawn)], clusters=drawn[0].clusters) if drawn else math.nan
-    if not (drawn and made.spread.known and math.isfinite(error)):
-        return made
-    clusters = drawn[0].clusters
+    on_test_set = _mean_over_trials(samples[0], level) if len(samples) == 1 else _mean_over_seeds(samples, level)
+    bootstraps = replicates.all_of(samples)
+    if not bootstraps or not on_test_set.ci.known:
+        return on_test_set
+    clusters = bootstraps[0].clusters
+    std_error = test_set_std_error([_rows_of_replicates(bootstraps)], clusters=clusters)
+    if not math.isfinite(std_error):
+        return on_test_set
     return replace(
-        made,
-        spread=add_test_set_variance(made.mean, made.spread, [(error, clusters)]),
-        errors=replace(made.errors, test_set=error),
+        on_test_set,
+        ci=add_test_set_variance(on_test_set.mean, on_test_set.ci, [(std_error, clusters)], level=level),
+        std_errors=replace(on_test_set.std_errors, test_set=std_error),
         clusters=clusters,
     )
 
 
-def _mean_of_trials(sample: TrialSample) -> Mean:
-    interval = mean_interval(sample.values)
-    error = interval.std / math.sqrt(interval.n) if interval.known else math.nan
-    return Mean(
+def _mean_over_trials(sample: TrialSample, level: float) -> MeanEstimate:
+    estimate = mean_interval(sample.values, level=level)
+    return MeanEstimate(
         replicate="trials",
-        n=interval.n,
-        mean=interval.mean,
-        spread=ConfidenceInterval(low=interval.low, high=interval.high, std_error=error, df=interval.n - 1),
-        errors=StandardErrors(trial=error),
+        n=estimate.n,
+        mean=estimate.mean,
+        ci=estimate.ci,
+        std_errors=StandardErrors(trial=estimate.ci.std_error),
         clusters=0,
     )
 
 
-def _mean_of_checkpoints(samples: Sequence[TrialSample]) -> Mean:
-    several = summarise_checkpoints(as_matrix(samples))
-    of_checkpoints = several.std / math.sqrt(several.checkpoints)
-    of_trials = math.sqrt(max(0.0, several.std_error**2 - of_checkpoints**2)) if several.known else math.nan
-    return Mean(
+def _mean_over_seeds(samples: Sequence[TrialSample], level: float) -> MeanEstimate:
+    estimate = estimate_crossed_mean(as_matrix(samples), level=level)
+    # squared errors add up: the trials are what the seeds leave
+    of_seeds = estimate.std / math.sqrt(estimate.pretraining_seeds)
+    of_trials = math.sqrt(max(0.0, estimate.ci.std_error**2 - of_seeds**2)) if estimate.ci.known else math.nan
+    return MeanEstimate(
         replicate="pretraining seeds",
         n=len(samples),
-        mean=several.mean,
-        spread=ConfidenceInterval(low=several.low, high=several.high, std_error=several.std_error, df=several.df),
-        errors=StandardErrors(pretraining_seed=of_checkpoints, trial=of_trials),
+        mean=estimate.mean,
+        ci=estimate.ci,
+        std_errors=StandardErrors(pretraining_seed=of_seeds, trial=of_trials),
         clusters=0,
     )
 
 
 def compare_methods(
-    treatment: Sequence[TrialSample], reference: Sequence[TrialSample], replicates: BootstrapReplicates
+    treatment: Sequence[TrialSample],
+    reference: Sequence[TrialSample],
+    replicates: BootstrapReplicates,
+    *,
+    level: float = CONFIDENCE_LEVEL,
 ) -> Difference | NotComparable:
-    """Compare two methods, each given by the cells of its checkpoints (neither is empty): `better` minus `than`.
+    """Compare two methods, each given by the samples of its pre-training seeds (neither is empty).
 
-    One checkpoint on each side: in pairs of trials, or by Welch's test where they are not pairs. Several on a side: the
-    checkpoint is the unit (`compare_checkpoints`), in pairs where the seeds are the same and so is the encoder, since
-    other networks do not start from like weights.
+    One seed on each side: in pairs of trials, or by Welch's test where they are not pairs. Several on a side: the seed
+    is the unit of replication (`compare_crossed`), in pairs where the seeds and the encoder are the same, since other
+    networks do not start from like weights.
     """
-    refused = why_not_comparable([*treatment, *reference])
-    if refused:
-        return NotComparable(reason=refused)
-    made = (
-        _of_trials(treatment[0], reference[0])
-        if len(treatment) == len(reference) == 1
-        else _of_checkpoints(treatment, reference)
+    reason = why_not_comparable([*treatment, *reference])
+    if reason:
+        return NotComparable(reason=reason)
+    one_seed_each = len(treatment) == len(reference) == 1
+    on_test_set = (
+        _compare_trials(treatment[0], reference[0], level)
+        if one_seed_each
+        else _compare_seeds(treatment, reference, level)
     )
-    if isinstance(made, NotComparable):
-        return made
-    error, clusters = _drawn_difference(treatment, reference, replicates)
-    if not made.fixed_test_set.known or not math.isfinite(error):
-        return made
-    spread = add_test_set_variance(made.mean, made.fixed_test_set, [(error, clusters)])
-    p = p_value(made.mean, spread, at_least=made.fixed_test_set_p)
+    if isinstance(on_test_set, NotComparable) or not on_test_set.fixed_test_set.known:
+        return on_test_set
+    std_error, clusters = _difference_test_set_std_error(treatment, reference, replicates)
+    if not math.isfinite(std_error):
+        return on_test_set
+    ci = add_test_set_variance(on_test_set.mean, on_test_set.fixed_test_set, [(std_error, clusters)], level=level)
+    p = p_value(on_test_set.mean, ci, at_least=on_test_set.fixed_test_set_p)
     return replace(
-        made,
-        spread=spread,
+        on_test_set,
+        ci=ci,
         p=p,
-        reason="" if math.isfinite(p) else made.reason,
-        errors=replace(made.errors, test_set=error),
+        reason="" if math.isfinite(p) else on_test_set.reason,
+        std_errors=replace(on_test_set.std_errors, test_set=std_error),
         clusters=clusters,
     )
 
 
-def as_matrix(samples: Sequence[TrialSample], *, trials: Sequence[int] = ()) -> np.ndarray:
-    """Values as (checkpoints, trials), NaN where a checkpoint lacks a trial; all trials unless some are given."""
-    columns = np.array(trials or sorted({int(trial) for sample in samples for trial in sample.trials}))
-    table = np.full((len(samples), len(columns)), np.nan)
-    for row, sample in zip(table, samples, strict=True):
-        _, to, of = np.intersect1d(columns, sample.trials, assume_unique=True, return_indices=True)
-        row[to] = sample.values[of]
-    return table
+# --- a fixed test set -----------------------------------------------------------------------------------------------
 
 
-def common_trials(samples: Sequence[TrialSample]) -> list[int] | NotComparable:
-    """Trials that all cells have, ascending; refused where there is none or where equal trials have different seeds."""
-    common = sorted(set.intersection(*({int(trial) for trial in sample.trials} for sample in samples)))
-    if not common:
-        return NotComparable(reason="no trial in common")
-    seeds = {tuple(sample.seeds[np.isin(sample.trials, common)].tolist()) for sample in samples}
-    if len(seeds) > 1:
-        return NotComparable(reason="equal trials have different seeds, so they are not pairs")
-    return common
-
-
-def _of_trials(treatment: TrialSample, reference: TrialSample) -> Difference | NotComparable:
-    """One checkpoint on each side, on these test clips."""
+def _compare_trials(treatment: TrialSample, reference: TrialSample, level: float) -> Difference | NotComparable:
+    """Compare one pre-training seed on each side."""
     matching = match([treatment], [reference])
     if isinstance(matching, NotComparable):
-        return _unpaired(treatment, reference) if matching.unpaired else matching
+        return _compare_unpaired(treatment, reference, level) if matching.unpaired else matching
     left, right = matching.values([treatment.values], [reference.values])
-    result = paired(left, right)
-    n = result.difference.n
-    error = result.difference.std / math.sqrt(n) if result.difference.known else math.nan
-    return _on_these_clips(
+    test = paired_test(left, right, level=level)
+    n = test.difference.n
+    return _fixed_test_set(
         design="paired",
         replicate="trials",
-        sizes=(n, n),
-        mean=result.difference.mean,
-        spread=ConfidenceInterval(low=result.difference.low, high=result.difference.high, std_error=error, df=n - 1),
-        p=result.p,
-        sign_flip_p=result.p_sign_flip,
-        effect=result.effect,
-        errors=StandardErrors(trial=error),
-        why=too_few(n, of="trials"),
+        n=(n, n),
+        mean=test.difference.mean,
+        ci=test.difference.ci,
+        p=test.p,
+        sign_flip_p=test.p_sign_flip,
+        effect=test.effect,
+        std_errors=StandardErrors(trial=test.difference.ci.std_error),
+        too_few=too_few(n, of="trials"),
     )
 
 
-def _unpaired(treatment: TrialSample, reference: TrialSample) -> Difference:
-    result = welch(treatment.values, reference.values)
-    known = result.difference.known
-    error = (
-        math.sqrt(sum(sample.values.var(ddof=1) / len(sample.values) for sample in (treatment, reference)))
-        if known
-        else math.nan
-    )
-    df = result.df if math.isfinite(result.df) else float(sum(result.n) - 2)  # both sides without spread
-    return _on_these_clips(
+def _compare_unpaired(treatment: TrialSample, reference: TrialSample, level: float) -> Difference:
+    test = welch_test(treatment.values, reference.values, level=level)
+    return _fixed_test_set(
         design="unpaired",
         replicate="trials",
-        sizes=result.n,
-        mean=result.difference.mean,
-        spread=ConfidenceInterval(low=result.difference.low, high=result.difference.high, std_error=error, df=df),
-        p=result.p,
+        n=test.n,
+        mean=test.mean,
+        ci=test.ci,
+        p=test.p,
         sign_flip_p=math.nan,
-        effect=result.effect,
-        errors=StandardErrors(trial=error),
-        why=too_few(min(result.n), of="trials"),
+        effect=test.effect,
+        std_errors=StandardErrors(trial=test.ci.std_error),
+        too_few=too_few(min(test.n), of="trials"),
     )
 
 
-def _of_checkpoints(treatment: Sequence[TrialSample], reference: Sequence[TrialSample]) -> Difference | NotComparable:
-    """Several checkpoints on a side, on these test clips."""
+def _compare_seeds(
+    treatment: Sequence[TrialSample], reference: Sequence[TrialSample], level: float
+) -> Difference | NotComparable:
+    """Compare several pre-training seeds on at least one side."""
     trials = common_trials([*treatment, *reference])
     if isinstance(trials, NotComparable):
         return trials
     pairs, left, right = pair_by_seed(treatment, reference)
     tables = [as_matrix(side, trials=trials) for side in (left, right)]
-    result = compare_checkpoints(*tables, pairs=pairs)
+    comparison = compare_crossed(*tables, pairs=pairs, level=level)
+    # one sign per pre-training seed
     means = [table.mean(axis=1) for table in tables]
-    one_against_several = min(result.checkpoints) == 1
-    few = too_few(min(size for size in result.checkpoints if size > 1), of="pretraining seeds")
-    return _on_these_clips(
+    one_against_several = min(comparison.pretraining_seeds) == 1
+    too_few_seeds = too_few(min(size for size in comparison.pretraining_seeds if size > 1), of="pretraining seeds")
+    return _fixed_test_set(
         design="paired" if pairs else "unpaired",
         replicate="pretraining seeds",
-        sizes=result.checkpoints,
-        mean=result.mean,
-        spread=ConfidenceInterval(low=result.low, high=result.high, std_error=result.std_error, df=result.df),
-        p=result.p,
-        sign_flip_p=sign_flip(means[0] - means[1]) if pairs or one_against_several else math.nan,
-        effect=result.effect,
-        errors=StandardErrors(pretraining_seed=result.se_pretraining_seed, trial=result.se_trial),
-        why=few or too_few(len(trials), of="trials"),
+        n=comparison.pretraining_seeds,
+        mean=comparison.mean,
+        ci=comparison.ci,
+        p=comparison.p,
+        sign_flip_p=sign_flip_test(means[0] - means[1]) if pairs or one_against_several else math.nan,
+        effect=comparison.effect,
+        std_errors=StandardErrors(pretraining_seed=comparison.se_pretraining_seed, trial=comparison.se_trial),
+        too_few=too_few_seeds or too_few(len(trials), of="trials"),
     )
 
 
-def _on_these_clips(
+def _fixed_test_set(
     *,
     design: Design,
     replicate: Replicate,
-    sizes: tuple[int, int],
+    n: tuple[int, int],
     mean: float,
-    spread: ConfidenceInterval,
+    ci: ConfidenceInterval,
     p: float,
     sign_flip_p: float,
     effect: float,
-    errors: StandardErrors,
-    why: Objection | None,
+    std_errors: StandardErrors,
+    too_few: str,
 ) -> Difference:
-    untested = "" if math.isfinite(p) else f"the difference is the same in all {replicate}: no test"
+    unit = replicate.replace("pretraining", "pre-training")
+    untested = "" if math.isfinite(p) else f"the difference is the same in all {unit}: no test"
     return Difference(
         design=design,
         replicate=replicate,
-        sizes=sizes,
+        n=n,
         mean=mean,
-        fixed_test_set=spread,
+        fixed_test_set=ci,
         fixed_test_set_p=p,
         sign_flip_p=sign_flip_p,
-        spread=spread,
+        ci=ci,
         p=p,
         effect=effect,
-        errors=errors,
+        std_errors=std_errors,
         clusters=0,
-        reason=why.reason if why else untested,
+        reason=too_few or untested,
     )
 
 
-def pair_by_seed(
-    treatment: Sequence[TrialSample], reference: Sequence[TrialSample]
-) -> tuple[bool, list[TrialSample], list[TrialSample]]:
-    """Whether the checkpoints of two methods are pairs, and both sides with their pairs in step."""
-    left, right = (sorted(side, key=lambda sample: int(sample.pretrain_seed)) for side in (treatment, reference))
-    seeds = [[sample.pretrain_seed for sample in side] for side in (left, right)]
-    encoders = {sample.encoder for sample in (*left, *right)}
-    return seeds[0] == seeds[1] and len(left) > 1 and len(encoders) == 1, left, right
+# --- other test sets ------------------------------------------------------------------------------------------------
 
 
-# --- other test clips -----------------------------------------------------------------------------------------------
-
-
-def _drawn_difference(
+def _difference_test_set_std_error(
     treatment: Sequence[TrialSample], reference: Sequence[TrialSample], replicates: BootstrapReplicates
 ) -> tuple[float, int]:
-    """Standard error of a difference due to the test clips, and the number of their clusters; NaN where not known."""
+    """Return the standard error of a difference due to the test set, and the number of clusters; NaN if unknown."""
     pairs, *sides = pair_by_seed(treatment, reference)
     left, right = (replicates.all_of(side) for side in sides)
-    if left is None or right is None or len({made.resample_id for side in (left, right) for made in side}) > 1:
+    if left is None or right is None or len({each.resample_id for each in (*left, *right)}) > 1:
         return math.nan, 0
     clusters = left[0].clusters
     if len(left) == len(right) == 1:
         matching = match(*sides)
         if not isinstance(matching, NotComparable):
             (pair,) = matching.pairs
-            of_pairs = cluster_bootstrap.difference(
-                _of_rows(left[0], pair.left_rows), _of_rows(right[0], pair.right_rows)
+            of_pairs = paired_difference(
+                _select_trials(left[0], pair.left_rows), _select_trials(right[0], pair.right_rows)
             )
-            return cluster_bootstrap.combine(of_pairs).se_test_set, clusters
-    rows = [_replicates(side) for side in (left, right)]
-    if pairs:  # what a clip does to both of a pair alike cancels in each pair
+            return test_set_std_error([of_pairs.replicates], clusters=clusters), clusters
+    rows = [_rows_of_replicates(side) for side in (left, right)]
+    if pairs:  # the effect of a clip on both of a pair alike cancels in each pair
         rows = [rows[0] - rows[1]]
-    return _test_set_error(rows, clusters=clusters), clusters
+    return test_set_std_error(rows, clusters=clusters), clusters
 
 
-def _of_rows(made: Bootstrap, rows: np.ndarray) -> Bootstrap:
-    return replace(made, values=made.values[rows], replicates=made.replicates[rows])
+def _select_trials(bootstrap: Bootstrap, rows: np.ndarray) -> Bootstrap:
+    return replace(bootstrap, values=bootstrap.values[rows], replicates=bootstrap.replicates[rows])
 
 
-def _replicates(checkpoints: Sequence[Bootstrap]) -> np.ndarray:
-    """On each resample, the trials of one checkpoint or the means of several: (replicates, resamples)."""
-    if len(checkpoints) == 1:
-        return checkpoints[0].replicates
-    return np.stack([each.replicates.mean(axis=0) for each in checkpoints])
-
-
-def _test_set_error(rows: Sequence[np.ndarray], *, clusters: int) -> float:
-    """Standard error, due to the test clips, of a mean (one side) or of a difference of two that are no pairs.
-
-    The replicates of a side, (replicates, resamples) each, share what the clips do to it. What a clip does to one of
-    them alone is in the spread between them already.
-    """
-    defined = np.isfinite(np.concatenate(rows)).all(axis=0)
-    if clusters < MIN_REPLICATES or min(map(len, rows)) < 2 or (~defined).mean() > UNDEFINED_AT_MOST:
-        return math.nan
-    kept = [each[:, defined] for each in rows]
-    variance = sum(shared_variance(each) for each in kept)
-    if len(kept) > 1:
-        variance -= 2 * float(np.cov(kept[0].mean(axis=0), kept[1].mean(axis=0))[0, 1])
-    return math.sqrt(max(0.0, variance) * clusters / (clusters - 1))
+def _rows_of_replicates(bootstraps: Sequence[Bootstrap]) -> np.ndarray:
+    """Return the trials of one pre-training seed, or the means of several, on each resample: (rows, resamples)."""
+    if len(bootstraps) == 1:
+        return bootstraps[0].replicates
+    return np.stack([bootstrap.replicates.mean(axis=0) for bootstrap in bootstraps])
 
 
 def add_test_set_variance(
-    mean: float, fixed_test_set: ConfidenceInterval, test_sets: Sequence[tuple[float, int]]
+    mean: float,
+    fixed_test_set: ConfidenceInterval,
+    test_sets: Sequence[tuple[float, int]],
+    *,
+    level: float = CONFIDENCE_LEVEL,
 ) -> ConfidenceInterval:
-    """Interval for other test clips too; each test set adds its standard error, known from a number of clusters.
+    """Return the interval for other test sets too; each adds its standard error, known from a number of clusters.
 
-    Variances add, degrees of freedom by Satterthwaite. The interval is never narrower than the one on the same clips,
+    Variances add, degrees of freedom by Satterthwaite. The interval is never narrower than that for the fixed test set,
     which with three or four trials Satterthwaite's degrees of freedom would allow.
     """
-    variances = [fixed_test_set.std_error**2, *(error**2 for error, _ in test_sets)]
-    error = math.sqrt(sum(variances))
+    variances = [fixed_test_set.std_error**2, *(std_error**2 for std_error, _ in test_sets)]
     df = satterthwaite(variances, [fixed_test_set.df, *(clusters - 1 for _, clusters in test_sets)])
-    half_width = t_quantile(df, CONFIDENCE_LEVEL) * error if error else 0.0
-    return ConfidenceInterval(
-        low=min(mean - half_width, fixed_test_set.low),
-        high=max(mean + half_width, fixed_test_set.high),
-        std_error=error,
-        df=df,
-    )
+    ci = ConfidenceInterval.from_estimate(mean, std_error=math.sqrt(sum(variances)), df=df, level=level)
+    return replace(ci, low=min(ci.low, fixed_test_set.low), high=max(ci.high, fixed_test_set.high))
 
 
-def p_value(mean: float, spread: ConfidenceInterval, *, at_least: float) -> float:
-    """Two-sided p of a t test, not below that on the same clips, for the same reason as the interval's."""
-    if spread.std_error <= ZERO_VARIANCE:
+def p_value(mean: float, ci: ConfidenceInterval, *, at_least: float) -> float:
+    """Return the two-sided p of a t test, not below that for the fixed test set, as the interval is not narrower."""
+    if ci.std_error <= ZERO_VARIANCE:
         return at_least
-    p = p_of_mean(mean, error=spread.std_error, df=spread.df)
+    p = t_test_p(mean, std_error=ci.std_error, df=ci.df)
     return max(p, at_least) if math.isfinite(at_least) else p

@@ -1,7 +1,7 @@
-"""Cells as samples: the trials of one metric in one cell, and what two sets of cells may be asked together.
+"""Trials of one metric in one cell as a sample, and the pairs of two methods.
 
-Several cells that differ only in the pre-training seed are checkpoints of one method. Trials of one checkpoint are not
-independent evidence about a method, so with several checkpoints the unit that is counted is the checkpoint.
+Several cells that differ only in the pre-training seed are samples of one method. Trials of one pre-training seed are
+not independent evidence about a method, so with several seeds the seed is the unit of replication.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from workflow_scripts.levels.factors import FACTORS, NONE
 from workflow_scripts.planning.manifest import Evaluation
 from workflow_scripts.statistics import guards
 from workflow_scripts.statistics.failure_reasons import why_missing
-from workflow_scripts.statistics.inference.confidence_intervals import Interval, mean_interval
 
 Replicate = Literal["trials", "pretraining seeds"]
+UNEQUAL_SEEDS = "equal trials have different seeds, so they are not pairs"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,38 +48,38 @@ class TrialSample:
 
     @property
     def pretrain_seed(self) -> str:
-        """Seed of the run: checkpoints differ in it."""
+        """Pre-training seed of the cell's run."""
         return self.key[FACTORS.index("pretrain_seed")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class NotComparable:
-    """Why two sets of cells cannot be compared in pairs; `unpaired` says that they can be as separate samples."""
+    """Reason why samples cannot be compared, or not in pairs; `unpaired` if they can as separate samples."""
 
     reason: str
     unpaired: bool = False
 
 
 class TrialSamples:
-    """Look-up of the measured cells."""
+    """Look-up of the samples of all measured cells."""
 
     def __init__(self, trials: pd.DataFrame) -> None:
         """Index `trials`, the tidy table as `trials.gather` sorts it."""
-        self._cells = {(sample.key, sample.metric): sample for sample in _cells(trials)}
+        self._samples = {(sample.key, sample.metric): sample for sample in _samples(trials)}
         self._metrics: dict[tuple[str, ...], list[str]] = {}
-        for key, metric in self._cells:
+        for key, metric in self._samples:
             self._metrics.setdefault(key, []).append(metric)
 
     def metrics(self, evaluation: Evaluation) -> list[str]:
-        """Metrics a cell was measured with, sorted; empty if it was not run."""
+        """Return the metrics of a cell, sorted; empty if it was not run."""
         return sorted(self._metrics.get(evaluation.key, []))
 
     def get(self, evaluation: Evaluation, metric: str) -> TrialSample | None:
-        """The cell's trials, or None where there are none."""
-        return self._cells.get((evaluation.key, metric))
+        """Return the cell's trials, or None where there are none."""
+        return self._samples.get((evaluation.key, metric))
 
     def reason_missing(self, evaluation: Evaluation, metric: str) -> str:
-        """Why `get` gives no usable trials; empty when it does."""
+        """Return why `get` gives no usable trials; empty when it does."""
         sample = self.get(evaluation, metric)
         if sample is None:
             return f"{metric} not measured" if self.metrics(evaluation) else why_missing(evaluation)
@@ -87,8 +87,8 @@ class TrialSamples:
         return f"{metric} undefined in {undefined} of {len(sample.values)} trials" if undefined else ""
 
 
-def _cells(trials: pd.DataFrame) -> Iterator[TrialSample]:
-    """Every cell and metric; columns are taken apart once, since thousands of small tables would take minutes."""
+def _samples(trials: pd.DataFrame) -> Iterator[TrialSample]:
+    """Yield the sample of every cell and metric, from columns, since thousands of small tables would take minutes."""
     names = ("metric", "trial", "seed", "value", "test_clips", "quarantined", "source", "data")
     columns = {name: trials[name].to_numpy() for name in names}
     keys = list(zip(*(trials[factor].astype(str).tolist() for factor in FACTORS), strict=True))
@@ -107,16 +107,9 @@ def _cells(trials: pd.DataFrame) -> Iterator[TrialSample]:
         )
 
 
-def summarise(samples: Sequence[TrialSample]) -> tuple[Replicate, Interval]:
-    """Mean and interval over the trials of one checkpoint, or over the means of several; `cells` is not empty."""
-    if len(samples) == 1:
-        return "trials", mean_interval(samples[0].values)
-    return "pretraining seeds", mean_interval([sample.values.mean() for sample in samples])
-
-
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """One cell of each side, by its number there, and the places of the trials both have, in the same order."""
+    """One sample of each side, by its number there, and the rows of the trials both have, in the same order."""
 
     left: int
     right: int
@@ -126,16 +119,16 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class Matching:
-    """What of two methods are pairs; `names` tells the replicates, and equal names are the same replicate."""
+    """The paired replicates of two methods; `names` identifies each replicate."""
 
     replicate: Replicate
     names: tuple[str, ...]
     pairs: tuple[Pair, ...]
 
     def values(self, left: Sequence[np.ndarray], right: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Return what was measured in the cells of either side, (trials, ...) each, as pairs (replicates, ...).
+        """Return the values of either side, (trials, ...) for each sample, as pairs (replicates, ...).
 
-        One pair of cells: its common trials. Several: the means over the trials of each pair of cells.
+        One pair of samples: its common trials. Several: the means over the trials of each pair of samples.
         """
         matched = [(left[pair.left][pair.left_rows], right[pair.right][pair.right_rows]) for pair in self.pairs]
         if self.replicate == "trials":
@@ -144,36 +137,36 @@ class Matching:
 
 
 def why_not_comparable(samples: Sequence[TrialSample]) -> str:
-    """Why these cells must not stand in one comparison, whatever its kind; empty if they may."""
+    """Return why these samples must not be compared, whatever the kind of comparison; empty if they may."""
     for other in samples[1:]:
-        found = (
-            guards.other_source(samples[0].source, other.source)
-            or guards.other_quarantine(samples[0].quarantined, other.quarantined)
-            or guards.other_data(samples[0].data, other.data)
+        reason = (
+            guards.different_source(samples[0].source, other.source)
+            or guards.different_quarantine(samples[0].quarantined, other.quarantined)
+            or guards.different_data(samples[0].data, other.data)
         )
-        if found:
-            return found.reason
+        if reason:
+            return reason
     return ""
 
 
-def fewest_checkpoints(*sides: Sequence[TrialSample]) -> int:
-    """Checkpoints of the pre-trained side that has fewest, on which a statement about all sides rests; 0 without."""
+def fewest_pretraining_seeds(*sides: Sequence[TrialSample]) -> int:
+    """Count the seeds of the pre-trained side with the fewest, on which a statement about all sides rests, or 0."""
     counts = (sum(sample.pretrained for sample in side) for side in sides)
     return min(filter(None, counts), default=0)
 
 
 def match(treatment: Sequence[TrialSample], reference: Sequence[TrialSample]) -> Matching | NotComparable:
-    """Find the pairs of two methods, each given by the cells of its checkpoints (neither is empty).
+    """Pair the replicates of two methods, each given by the samples of its pre-training seeds (neither is empty).
 
-    One checkpoint on each side: paired by trial. Several: the mean difference of each pair of checkpoints is one value;
-    a single cell is paired with all of them, two sets are paired by pre-training seed.
+    One seed on each side: paired by trial. Several: the mean difference of each pair of seeds is one value; a single
+    sample is paired with all of them, two sets are paired by pre-training seed.
     """
-    numbers = _pairs(treatment, reference)
+    numbers = _pair_samples(treatment, reference)
     if isinstance(numbers, NotComparable):
         return numbers
     pairs: list[Pair] = []
     for left, right in numbers:
-        rows = _common(treatment[left], reference[right])
+        rows = _common_rows(treatment[left], reference[right])
         if isinstance(rows, NotComparable):
             return rows
         pairs.append(Pair(left=left, right=right, left_rows=rows[0], right_rows=rows[1]))
@@ -184,31 +177,70 @@ def match(treatment: Sequence[TrialSample], reference: Sequence[TrialSample]) ->
     return Matching(replicate="pretraining seeds", names=names, pairs=tuple(pairs))
 
 
-def _pairs(treatment: Sequence[TrialSample], reference: Sequence[TrialSample]) -> list[tuple[int, int]] | NotComparable:
+def _pair_samples(
+    treatment: Sequence[TrialSample], reference: Sequence[TrialSample]
+) -> list[tuple[int, int]] | NotComparable:
     if len(treatment) == 1 or len(reference) == 1:
         return [(left, right) for left in range(len(treatment)) for right in range(len(reference))]
     right_of = {sample.pretrain_seed: number for number, sample in enumerate(reference)}
     if len(treatment) != len(reference) or {sample.pretrain_seed for sample in treatment} != set(right_of):
-        reason = f"{len(treatment)} and {len(reference)} checkpoints that do not share their pre-training seeds"
+        reason = f"{len(treatment)} and {len(reference)} pre-training seeds that are not the same"
         return NotComparable(reason=reason, unpaired=True)
     return [(number, right_of[sample.pretrain_seed]) for number, sample in enumerate(treatment)]
 
 
-def _common(left: TrialSample, right: TrialSample) -> tuple[np.ndarray, np.ndarray] | NotComparable:
-    """Places of the trials both cells have, in the same order."""
-    objected = why_not_comparable([left, right])
-    if objected:
-        return NotComparable(reason=objected)
+def _common_rows(left: TrialSample, right: TrialSample) -> tuple[np.ndarray, np.ndarray] | NotComparable:
+    """Return the rows of the trials that both samples have, in the same order."""
+    reason = why_not_comparable([left, right])
+    if reason:
+        return NotComparable(reason=reason)
     common, in_left, in_right = np.intersect1d(left.trials, right.trials, assume_unique=True, return_indices=True)
     if not len(common):
         return NotComparable(reason="no trial in common", unpaired=True)
     if (left.seeds[in_left] != right.seeds[in_right]).any():
-        return NotComparable(reason="equal trials have different seeds, so they are not pairs", unpaired=True)
+        return NotComparable(reason=UNEQUAL_SEEDS, unpaired=True)
     return in_left, in_right
 
 
-def one_method(evaluations: Iterable[Evaluation]) -> list[str]:
-    """Factors in which the evaluations differ, the pre-training seed apart: none for checkpoints of one method."""
+def as_matrix(samples: Sequence[TrialSample], *, trials: Sequence[int] = ()) -> np.ndarray:
+    """Return values as (samples, trials), NaN where a sample lacks a trial; all trials unless some are given."""
+    columns = np.array(trials or sorted({int(trial) for sample in samples for trial in sample.trials}))
+    matrix = np.full((len(samples), len(columns)), np.nan)
+    for row, sample in zip(matrix, samples, strict=True):
+        _, to, of = np.intersect1d(columns, sample.trials, assume_unique=True, return_indices=True)
+        row[to] = sample.values[of]
+    return matrix
+
+
+def common_trials(samples: Sequence[TrialSample]) -> list[int] | NotComparable:
+    """Return the trials that all samples have, ascending; not comparable if there is none or their seeds differ."""
+    common = sorted(set.intersection(*({int(trial) for trial in sample.trials} for sample in samples)))
+    if not common:
+        return NotComparable(reason="no trial in common")
+    seeds = {tuple(sample.seeds[np.isin(sample.trials, common)].tolist()) for sample in samples}
+    return common if len(seeds) == 1 else NotComparable(reason=UNEQUAL_SEEDS)
+
+
+def sort_by_seed(samples: Sequence[TrialSample]) -> list[TrialSample]:
+    """Return the samples of a method by ascending pre-training seed."""
+    return sorted(samples, key=lambda sample: int(sample.pretrain_seed))
+
+
+def pair_by_seed(
+    treatment: Sequence[TrialSample], reference: Sequence[TrialSample]
+) -> tuple[bool, list[TrialSample], list[TrialSample]]:
+    """Return whether the pre-training seeds of two methods are pairs, and both sides by ascending seed.
+
+    Pairs have the same seeds, more than one, and the same encoder, since other networks do not start from like weights.
+    """
+    left, right = sort_by_seed(treatment), sort_by_seed(reference)
+    same_seeds = [sample.pretrain_seed for sample in left] == [sample.pretrain_seed for sample in right]
+    encoders = {sample.encoder for sample in (*left, *right)}
+    return same_seeds and len(left) > 1 and len(encoders) == 1, left, right
+
+
+def differing_factors(evaluations: Iterable[Evaluation]) -> list[str]:
+    """Return the factors in which evaluations differ, the pre-training seed apart: none for those of one method."""
     listed = list(evaluations)
     return [
         factor

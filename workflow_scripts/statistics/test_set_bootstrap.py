@@ -1,54 +1,47 @@
-"""The test clips of the cells that studies show, drawn again and again: each file of predictions is read once."""
+"""Cluster-bootstrap replicates of every cell shown in a study. Each predictions file is read once."""
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.progress import track
-from workflow_scripts.levels.dataset_index import Task
 from workflow_scripts.planning.manifest import Manifest
-from workflow_scripts.statistics.inference.cluster_bootstrap import Bootstrap, Predictions, bootstrap
+from workflow_scripts.statistics import predictions
+from workflow_scripts.statistics.inference.cluster_bootstrap import Bootstrap
+from workflow_scripts.statistics.metric_bootstrap import bootstrap_metrics
 from workflow_scripts.statistics.samples import TrialSample, TrialSamples
 
 ROUNDING = 1e-9  # a metric computed again from the same predictions
-#: what reading an npz file of which some bytes were lost or changed raises
-DAMAGED = (OSError, EOFError, ValueError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
 class BootstrapReplicates:
-    """Bootstraps by cell and metric; without any, nothing is known about other test clips."""
+    """Bootstraps by cell and metric; without any, nothing is known about other test sets."""
 
-    bootstraps: Mapping[tuple[tuple[str, ...], str], Bootstrap]
-
-    @classmethod
-    def none(cls) -> BootstrapReplicates:
-        """Return that of results without predictions."""
-        return cls({})
+    bootstraps: Mapping[tuple[tuple[str, ...], str], Bootstrap] = field(default_factory=dict)
 
     def of(self, sample: TrialSample) -> Bootstrap | None:
-        """The cell's metric on other test clips, trials in the order of the cell's; None without predictions."""
+        """Return the bootstrap of a sample, trials in the same order; None without predictions."""
         return self.bootstraps.get((sample.key, sample.metric))
 
     def all_of(self, samples: Iterable[TrialSample]) -> list[Bootstrap] | None:
-        """Bootstraps of all the cells, or None if one has none."""
-        found = [self.of(sample) for sample in samples]
-        return [each for each in found if each is not None] if None not in found else None
+        """Return the bootstraps of all samples, or None if one has none."""
+        bootstraps = [self.of(sample) for sample in samples]
+        present = [bootstrap for bootstrap in bootstraps if bootstrap is not None]
+        return present if len(present) == len(bootstraps) else None
 
 
 def bootstrap_cells(plan: Manifest, samples: TrialSamples, *, threads: int = 1) -> BootstrapReplicates:
-    """Draw the test clips of every measured cell again, in each metric that a study shows of it.
+    """Bootstrap the test set of every measured cell, in each metric that a study shows of it.
 
-    Cells without `predictions.npz`, or whose file does not tell the groups of clips, are left out. `UserError` names a
-    file that is damaged or does not give the values of the trials beside it. The number of threads changes nothing.
+    Cells without `predictions.npz`, or whose file does not tell the clusters of clips, are left out. `UserError` names
+    a file that is damaged or does not give the values of the trials beside it. The result does not depend on `threads`.
     """
     wanted: dict[Path, dict[str, TrialSample]] = {}
     for study in plan.studies:
@@ -56,36 +49,25 @@ def bootstrap_cells(plan: Manifest, samples: TrialSamples, *, threads: int = 1) 
             for read in study.per_metric(evaluation.factors["dataset"]):
                 sample = samples.get(evaluation, read.metric)
                 if sample is not None and np.isfinite(sample.values).all():
-                    wanted.setdefault(evaluation.path.with_name("predictions.npz"), {})[read.metric] = sample
+                    wanted.setdefault(evaluation.path.with_name(predictions.FILE), {})[read.metric] = sample
     with ThreadPoolExecutor(threads) as pool:
-        made = pool.map(_of_file, wanted, wanted.values())
-        followed = track(made, description="Drawing test clips", total=len(wanted))
-        return BootstrapReplicates({(sample.key, sample.metric): each for found in followed for sample, each in found})
+        bootstraps = pool.map(_bootstrap_file, wanted, wanted.values())
+        tracked = track(bootstraps, description="Bootstrapping test sets", total=len(wanted))
+        return BootstrapReplicates(
+            {(sample.key, sample.metric): bootstrap for of_file in tracked for sample, bootstrap in of_file}
+        )
 
 
-def _of_file(path: Path, samples: Mapping[str, TrialSample]) -> list[tuple[TrialSample, Bootstrap]]:
-    predictions = read_predictions(path) if path.is_file() else None
-    if predictions is None:
+def _bootstrap_file(path: Path, samples: Mapping[str, TrialSample]) -> list[tuple[TrialSample, Bootstrap]]:
+    if not path.is_file():
         return []
-    drawn = bootstrap(predictions, names=samples)
+    stored = predictions.read_predictions(path)
+    if stored.clusters is None:
+        return []
+    bootstraps = bootstrap_metrics(stored, names=samples)
     for metric, sample in samples.items():
-        values = drawn[metric].values if metric in drawn else np.empty(0)
+        values = bootstraps[metric].values if metric in bootstraps else np.empty(0)
         if values.shape != sample.values.shape or not np.allclose(values, sample.values, rtol=0, atol=ROUNDING):
             raise UserError(f"{path} does not give the {metric} of its trials: delete its folder and evaluate again")
     # as stored in trials.csv, to the last digit
-    return [(sample, replace(drawn[metric], values=sample.values)) for metric, sample in samples.items()]
-
-
-def read_predictions(path: Path) -> Predictions | None:
-    """What the trials of a cell predicted, in their order; None for a file that does not tell the groups of clips."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            if "groups" not in stored:
-                return None
-            # of a clip with several classes, the counts are kept for each class: (trials, classes, 2, 2)
-            task: Task = "multilabel" if stored["confusion"].ndim == 4 else "multiclass"
-            return Predictions(task=task, scores=stored["scores"], labels=stored["labels"], clusters=stored["groups"])
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
-    except DAMAGED as error:
-        raise UserError(f"{path} is missing or damaged: delete its folder and evaluate again") from error
+    return [(sample, replace(bootstraps[metric], values=sample.values)) for metric, sample in samples.items()]

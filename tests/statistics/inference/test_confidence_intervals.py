@@ -7,8 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from workflow_scripts.statistics.inference.confidence_intervals import mean_interval, mean_intervals, satterthwaite
-from workflow_scripts.statistics.inference.hypothesis_tests import paired_rows
+from workflow_scripts.statistics.inference.confidence_intervals import (
+    ConfidenceInterval,
+    SampleMean,
+    mean_interval,
+    mean_intervals,
+    satterthwaite,
+)
+from workflow_scripts.statistics.inference.hypothesis_tests import paired_tests
 
 rates = st.lists(st.floats(0, 1), min_size=3, max_size=30).filter(lambda values: np.std(values) > 1e-6)
 
@@ -18,8 +24,8 @@ rates = st.lists(st.floats(0, 1), min_size=3, max_size=30).filter(lambda values:
 def test_agrees_with_scipy(values: list[float], level: float) -> None:
     interval = mean_interval(values, level=level)
     expected = stats.ttest_1samp(values, 0).confidence_interval(level)
-    assert interval.low == pytest.approx(expected.low, abs=1e-10)
-    assert interval.high == pytest.approx(expected.high, abs=1e-10)
+    assert interval.ci.low == pytest.approx(expected.low, abs=1e-10)
+    assert interval.ci.high == pytest.approx(expected.high, abs=1e-10)
     assert interval.std == pytest.approx(stats.tstd(values), abs=1e-10)
 
 
@@ -28,14 +34,14 @@ def test_agrees_with_scipy(values: list[float], level: float) -> None:
 def test_moves_and_stretches_with_the_values(values: list[float], shift: float, scale: float) -> None:
     before, after = mean_interval(values), mean_interval(scale * np.array(values) + shift)
     assert after.mean == pytest.approx(scale * before.mean + shift, abs=1e-9)
-    assert after.high - after.low == pytest.approx(scale * (before.high - before.low), rel=1e-6)
+    assert after.ci.high - after.ci.low == pytest.approx(scale * (before.ci.high - before.ci.low), rel=1e-6)
 
 
 @pytest.mark.parametrize("values", [[], [0.5], [0.4, 0.6]])
 def test_fewer_than_three_values_give_no_interval(values: list[float]) -> None:
     interval = mean_interval(values)
-    assert not interval.known
-    assert math.isnan(interval.high)
+    assert not interval.ci.known
+    assert math.isnan(interval.ci.high)
     assert interval.n == len(values)
 
 
@@ -46,19 +52,33 @@ def test_two_values_still_have_a_mean_and_a_deviation() -> None:
 
 
 def test_an_undefined_value_gives_no_interval() -> None:
-    assert not mean_interval([0.1, math.nan, 0.3, 0.4]).known
+    assert not mean_interval([0.1, math.nan, 0.3, 0.4]).ci.known
+
+
+def test_an_interval_follows_from_the_standard_error_and_its_degrees_of_freedom() -> None:
+    sample = mean_interval([0.4, 0.6, 0.7])
+    ci = ConfidenceInterval.from_estimate(sample.mean, std_error=sample.ci.std_error, df=2)
+    assert (ci.low, ci.high) == pytest.approx((sample.ci.low, sample.ci.high))
+    exact = ConfidenceInterval.from_estimate(0.5, std_error=0.0, df=math.nan)
+    assert (exact.low, exact.high, exact.known) == (0.5, 0.5, True)
+    assert not ConfidenceInterval.from_estimate(0.5, std_error=math.nan, df=2).known
+    assert not ConfidenceInterval.unknown().known
 
 
 def test_equal_values_give_an_interval_of_no_width() -> None:
     interval = mean_interval([0.5, 0.5, 0.5])
-    assert (interval.low, interval.high) == (0.5, 0.5)
+    assert (interval.ci.low, interval.ci.high) == (0.5, 0.5)
 
 
 def test_covers_the_mean_as_often_as_it_says() -> None:
     samples = np.random.default_rng(0).normal(0.5, 0.1, (2000, 5))
-    covered = [(interval := mean_interval(row)).low <= 0.5 <= interval.high for row in samples]
+    covered = [(interval := mean_interval(row)).ci.low <= 0.5 <= interval.ci.high for row in samples]
     # 2,000 draws: three binomial standard deviations are 1.5 points
     assert 0.935 <= np.mean(covered) <= 0.965
+
+
+def numbers_of(estimate: SampleMean) -> list[float]:
+    return [estimate.n, estimate.mean, estimate.std, estimate.ci.low, estimate.ci.high, estimate.ci.std_error]
 
 
 @settings(deadline=None, max_examples=25)
@@ -71,11 +91,11 @@ def test_many_samples_at_once_are_each_as_alone(seed: int, n: int) -> None:
     assert len(made) == 4
     for number, row in enumerate(values):
         assert np.array_equal(
-            [getattr(made[number], name) for name in ("n", "mean", "std", "low", "high")],
-            [getattr(mean_interval(row), name) for name in ("n", "mean", "std", "low", "high")],
+            numbers_of(made[number]),
+            numbers_of(mean_interval(row)),
             equal_nan=True,
         )
-    assert [made[number].known for number in range(4)] == [n >= 3, False, False, n >= 3]
+    assert [made[number].ci.known for number in range(4)] == [n >= 3, False, False, n >= 3]
 
 
 def test_degrees_of_a_sum_of_variances_lie_between_the_least_and_the_sum() -> None:
@@ -89,5 +109,5 @@ def test_the_intervals_of_all_cells_of_a_large_study_take_no_time() -> None:
     values = np.random.default_rng(0).random((27_000, 10))  # 4,500 cells of ten trials, six metrics
     started = time.monotonic()
     mean_intervals(values)
-    paired_rows(values, values[::-1])
+    paired_tests(values, values[::-1])
     assert time.monotonic() - started < 5  # takes 0.3 s

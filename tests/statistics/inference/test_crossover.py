@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workflow_scripts.statistics.inference.crossover import crossing
+from workflow_scripts.statistics.inference.crossover import find_crossover
 
 SIZES = [100, 200, 400, 800]
 
@@ -16,12 +16,12 @@ def flat(means: list[float], trials: int = 10, noise: float = 0.0) -> np.ndarray
 
 
 def test_the_crossing_lies_between_two_sizes_on_the_logarithm() -> None:
-    found = crossing(SIZES, flat([-3, -1, 1, 2]))
+    found = find_crossover(SIZES, flat([-3, -1, 1, 2]))
     assert found.outcome == "crossing"
     assert found.size == pytest.approx(200 * math.sqrt(2))
     assert (found.low, found.high) == (pytest.approx(found.size), pytest.approx(found.size))
     assert (found.crosses, found.always, found.never) == (1, 0, 0)
-    assert crossing(SIZES, flat([-3, -1, 3, 4])).size == pytest.approx(200 * 2**0.25)
+    assert find_crossover(SIZES, flat([-3, -1, 3, 4])).size == pytest.approx(200 * 2**0.25)
 
 
 @pytest.mark.parametrize(
@@ -34,16 +34,16 @@ def test_the_crossing_lies_between_two_sizes_on_the_logarithm() -> None:
     ],
 )
 def test_there_may_be_none(means: list[float], outcome: str, size: float) -> None:
-    found = crossing(SIZES, flat(means))
+    found = find_crossover(SIZES, flat(means))
     assert (found.outcome, found.size, found.low, found.high) == (outcome, size, size, size)
 
 
 def test_the_last_of_several_counts() -> None:
-    assert crossing(SIZES, flat([-1, 1, -1, 1])).size == pytest.approx(400 * math.sqrt(2))
+    assert find_crossover(SIZES, flat([-1, 1, -1, 1])).size == pytest.approx(400 * math.sqrt(2))
 
 
 def test_trials_that_do_not_agree_leave_it_undetermined() -> None:
-    found = crossing(SIZES, flat([-0.5, -0.2, 0.1, 0.2], noise=3))
+    found = find_crossover(SIZES, flat([-0.5, -0.2, 0.1, 0.2], noise=3))
     assert found.outcome == "undetermined"
     assert 0.0 < found.crosses < 1
     assert found.crosses + found.always + found.never == pytest.approx(1)
@@ -52,23 +52,23 @@ def test_trials_that_do_not_agree_leave_it_undetermined() -> None:
 
 def test_the_interval_is_the_bootstrap_over_whole_trials() -> None:
     differences = flat([-3, -1, 1, 3], noise=0.8) + np.random.default_rng(3).normal(0, 0.2, (4, 10))
-    found = crossing(SIZES, differences, resamples=400, seed=5)
+    found = find_crossover(SIZES, differences, resamples=400, seed=5)
     drawn = np.random.default_rng(5).integers(10, size=(400, 10))
     means = differences.mean(axis=1)
     wider = 2.262157 / 1.959964 * math.sqrt(10 / 9)  # t of ten values against the normal one
     ends = [
-        crossing(SIZES, np.tile(means + wider * (differences[:, trials].mean(axis=1) - means), (2, 1)).T).size
+        find_crossover(SIZES, np.tile(means + wider * (differences[:, trials].mean(axis=1) - means), (2, 1)).T).size
         for trials in drawn
     ]
     assert found.low == pytest.approx(np.quantile(ends, 0.025, method="lower"), rel=1e-5)
     assert found.high == pytest.approx(np.quantile(ends, 0.975, method="higher"), rel=1e-5)
     assert found.low < found.size < found.high
-    assert crossing(SIZES, differences, resamples=400, seed=5) == found
-    assert crossing(SIZES, differences, resamples=400, seed=6) != found
+    assert find_crossover(SIZES, differences, resamples=400, seed=5) == found
+    assert find_crossover(SIZES, differences, resamples=400, seed=6) != found
 
 
 def test_two_trials_give_a_place_without_interval() -> None:
-    found = crossing(SIZES, flat([-3, -1, 1, 3], trials=2))
+    found = find_crossover(SIZES, flat([-3, -1, 1, 3], trials=2))
     assert found.outcome == "undetermined"
     assert found.size == pytest.approx(200 * math.sqrt(2))
     assert math.isnan(found.low)
@@ -79,7 +79,7 @@ def test_two_trials_give_a_place_without_interval() -> None:
 @given(st.lists(st.floats(-1, 1), min_size=4, max_size=4), st.sampled_from([0.25, 8, 128]))
 def test_the_unit_of_the_metric_does_not_matter(means: list[float], unit: float) -> None:
     differences = flat(means, noise=0.3)
-    one, other = (crossing(SIZES, scale * differences, resamples=50) for scale in (1, unit))
+    one, other = (find_crossover(SIZES, scale * differences, resamples=50) for scale in (1, unit))
     assert one.outcome == other.outcome
     assert one.size == other.size  # powers of two change no digit
 
@@ -91,7 +91,7 @@ def test_the_interval_covers_the_true_crossing(trials: int, least: float) -> Non
     covered = 0
     for _ in range(400):
         noise = random.normal(0, 0.6, trials) + random.normal(0, 0.6, (4, trials))
-        found = crossing(SIZES, true + noise, resamples=300)
+        found = find_crossover(SIZES, true + noise, resamples=300)
         covered += found.low <= 200 * math.sqrt(2) <= found.high
     assert least < covered / 400 <= 0.99
 
@@ -100,7 +100,7 @@ def test_three_trials_that_agree_do_not_decide() -> None:
     claims = 0
     for seed in range(300):
         noise = np.random.default_rng(seed).normal(0, 1, 3)
-        claims += crossing(SIZES, np.tile(noise, (4, 1)), resamples=300).outcome != "undetermined"
+        claims += find_crossover(SIZES, np.tile(noise, (4, 1)), resamples=300).outcome != "undetermined"
     assert claims / 300 < 0.08  # a plain percentile interval claims a quarter of them
 
 
@@ -109,4 +109,4 @@ def test_three_trials_that_agree_do_not_decide() -> None:
 )
 def test_what_makes_no_sense_is_refused(sizes: list[int], shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="ascending"):
-        crossing(sizes, np.zeros(shape))
+        find_crossover(sizes, np.zeros(shape))

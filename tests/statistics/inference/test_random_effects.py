@@ -12,8 +12,8 @@ from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
 from statsmodels.stats.anova import anova_lm
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.statistics.inference.hypothesis_tests import paired, welch
-from workflow_scripts.statistics.inference.random_effects import compare_checkpoints, decompose, summarise_checkpoints
+from workflow_scripts.statistics.inference.hypothesis_tests import paired_test, welch_test
+from workflow_scripts.statistics.inference.random_effects import compare_crossed, decompose, estimate_crossed_mean
 
 
 def table(seed: int, checkpoints: int = 5, trials: int = 10, *, between: float = 0.03) -> np.ndarray:
@@ -32,7 +32,7 @@ def crossed(values: np.ndarray) -> MixedLM:
     rows, columns = (each.ravel() for each in np.indices(values.shape))
     indicators = [np.eye(size)[numbers] for size, numbers in zip(values.shape, (rows, columns), strict=True)]
     names = [[[str(number) for number in range(size)]] for size in values.shape]
-    parts = VCSpec(["checkpoint", "trial"], names, [[each] for each in indicators])
+    parts = VCSpec(["seed", "trial"], names, [[each] for each in indicators])
     return MixedLM(values.ravel(), np.ones((values.size, 1)), groups=np.zeros(values.size), exog_vc=parts)
 
 
@@ -42,14 +42,14 @@ def test_the_deviations_are_those_of_the_analysis_of_variance(seed: int) -> None
     rows, columns = (each.ravel() for each in np.indices(values.shape))
     frame = pd.DataFrame({"value": values.ravel(), "checkpoint": rows, "trial": columns})
     squares = anova_lm(ols("value ~ C(checkpoint) + C(trial)", frame).fit())["mean_sq"]
-    made = summarise_checkpoints(values)
-    assert made.solution == "balanced"
+    made = estimate_crossed_mean(values)
+    assert (made.pretraining_seeds, made.trials) == (4, 6)
     assert made.residual_std**2 == pytest.approx(squares["Residual"], rel=1e-10)
     assert made.pretraining_seed_std**2 == pytest.approx(
         (squares["C(checkpoint)"] - squares["Residual"]) / 6, rel=1e-10
     )
     assert made.trial_std**2 == pytest.approx((squares["C(trial)"] - squares["Residual"]) / 4, rel=1e-10)
-    assert made.std_error**2 == pytest.approx(
+    assert made.ci.std_error**2 == pytest.approx(
         (squares["C(checkpoint)"] + squares["C(trial)"] - squares["Residual"]) / 24, rel=1e-10
     )
     assert made.mean == pytest.approx(values.mean())
@@ -59,9 +59,9 @@ def test_the_deviations_are_those_of_the_analysis_of_variance(seed: int) -> None
 def test_the_exact_solution_is_where_the_mixed_model_of_statsmodels_ends(seed: int) -> None:
     values = table(seed)
     scale = values.std()
-    made, fit = summarise_checkpoints(values), crossed((values - values.mean()) / scale).fit(reml=True)
+    made, fit = estimate_crossed_mean(values), crossed((values - values.mean()) / scale).fit(reml=True)
     # its optimiser stops within 1e-4 of the maximum
-    assert scale * fit.bse_fe[0] == pytest.approx(made.std_error, rel=1e-3)
+    assert scale * fit.bse_fe[0] == pytest.approx(made.ci.std_error, rel=1e-3)
     expected = np.array([made.pretraining_seed_std**2, made.trial_std**2, made.residual_std**2])
     assert scale**2 * np.array([*fit.vcomp, fit.scale]) == pytest.approx(expected, rel=1e-3)
     assert made.std**2 == pytest.approx(values.mean(axis=1).var(ddof=1), rel=1e-10)
@@ -71,11 +71,11 @@ def test_an_incomplete_table_is_fitted_and_comes_near_the_complete_one() -> None
     values = table(1)
     holes = values.copy()
     holes[0, 3] = holes[2, 5] = math.nan
-    whole, made = summarise_checkpoints(values), summarise_checkpoints(holes)
-    assert (whole.solution, made.solution) == ("balanced", "mixed model")
+    whole, made = estimate_crossed_mean(values), estimate_crossed_mean(holes)
+    assert whole.trials == made.trials == 10  # a solution of the common trials would leave out two
     assert made.mean == pytest.approx(whole.mean, abs=0.002)
-    assert made.std_error == pytest.approx(whole.std_error, rel=0.1)
-    assert made.df == pytest.approx(whole.df, rel=0.1)
+    assert made.ci.std_error == pytest.approx(whole.ci.std_error, rel=0.1)
+    assert made.ci.df == pytest.approx(whole.ci.df, rel=0.1)
     assert made.pretraining_seed_std == pytest.approx(whole.pretraining_seed_std, rel=0.1)
 
 
@@ -83,9 +83,9 @@ def test_a_fit_of_a_nearly_complete_table_is_nearly_the_exact_solution() -> None
     values = table(2, 6, 40)
     holes = values.copy()
     holes[0, 3] = math.nan
-    whole, made = summarise_checkpoints(values), summarise_checkpoints(holes)
-    assert made.solution == "mixed model"
-    assert (made.low, made.high) == pytest.approx((whole.low, whole.high), abs=1e-3)
+    whole, made = estimate_crossed_mean(values), estimate_crossed_mean(holes)
+    assert made.trials == 40  # a solution of the common trials would leave out one
+    assert (made.ci.low, made.ci.high) == pytest.approx((whole.ci.low, whole.ci.high), abs=1e-3)
 
 
 @pytest.mark.parametrize("values", [np.full((4, 8), 0.5), table(3, between=0.0)])
@@ -95,42 +95,42 @@ def test_a_fit_on_its_boundary_is_not_trusted(values: np.ndarray) -> None:
     values[1, 0] = math.nan
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        made = summarise_checkpoints(values)
-    assert made.solution == "common trials"
+        made = estimate_crossed_mean(values)
     assert made.trials == values.shape[1] - 1
-    assert made.low == summarise_checkpoints(values[:, 1:]).low
+    assert made.ci.low == estimate_crossed_mean(values[:, 1:]).ci.low
 
 
 @pytest.mark.parametrize("shape", [(2, 10), (5, 2), (1, 10), (0, 0)])
 def test_too_few_checkpoints_or_trials_give_no_interval(shape: tuple[int, int]) -> None:
-    made = summarise_checkpoints(table(0, *shape))
-    assert made.solution == "unknown"
-    assert not made.known
-    assert (made.checkpoints, made.trials) == shape
+    made = estimate_crossed_mean(table(0, *shape))
+    assert not made.ci.known
+    assert (made.pretraining_seeds, made.trials) == shape
 
 
 def test_checkpoints_and_trials_without_any_value_do_not_count() -> None:
     values = table(0)
     values[0] = values[:, 3] = math.nan
-    made = summarise_checkpoints(values)
-    assert made == summarise_checkpoints(np.delete(values[1:], 3, axis=1))
-    assert (made.solution, made.checkpoints, made.trials) == ("balanced", 4, 9)
+    made = estimate_crossed_mean(values)
+    assert made == estimate_crossed_mean(np.delete(values[1:], 3, axis=1))
+    assert (made.pretraining_seeds, made.trials) == (4, 9)
 
 
 def test_more_trials_do_not_make_up_for_few_checkpoints() -> None:
     random = np.random.default_rng(0)
     checkpoint = 0.05 * np.array([[-1], [0.2], [0.8]])
     few, many = (0.5 + checkpoint + 0.001 * random.normal(size=(3, trials)) for trials in (10, 1000))
-    assert summarise_checkpoints(many).std_error == pytest.approx(summarise_checkpoints(few).std_error, rel=0.02)
+    assert estimate_crossed_mean(many).ci.std_error == pytest.approx(estimate_crossed_mean(few).ci.std_error, rel=0.02)
 
 
 @settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 10**6), trials=st.integers(3, 12))
 def test_one_checkpoint_on_each_side_is_the_paired_test_of_trials(seed: int, trials: int) -> None:
     treatment, reference = table(seed, 1, trials), table(seed + 1, 1, trials)
-    made, expected = compare_checkpoints(treatment, reference), paired(treatment[0], reference[0])
+    made, expected = compare_crossed(treatment, reference), paired_test(treatment[0], reference[0])
     assert made.p == pytest.approx(expected.p, abs=1e-10)
-    assert (made.low, made.high) == pytest.approx((expected.difference.low, expected.difference.high), abs=1e-10)
+    assert (made.ci.low, made.ci.high) == pytest.approx(
+        (expected.difference.ci.low, expected.difference.ci.high), abs=1e-10
+    )
     assert math.isnan(made.effect)
 
 
@@ -140,9 +140,9 @@ def test_methods_that_differ_alike_in_every_trial_are_compared_by_welch_on_check
     random = np.random.default_rng(seed)
     trial = random.normal(size=(1, 8))
     treatment, reference = (random.normal(size=(size, 1)) + trial for size in (3, 5))
-    made, expected = compare_checkpoints(treatment, reference), welch(treatment.mean(axis=1), reference.mean(axis=1))
+    made, expected = compare_crossed(treatment, reference), welch_test(treatment.mean(axis=1), reference.mean(axis=1))
     assert made.p == pytest.approx(expected.p, abs=1e-10)
-    assert made.low == pytest.approx(expected.difference.low, abs=1e-9)
+    assert made.ci.low == pytest.approx(expected.ci.low, abs=1e-9)
     assert made.effect == pytest.approx(expected.effect)
     assert made.se_trial == pytest.approx(0, abs=1e-8)
 
@@ -152,7 +152,7 @@ def test_pairs_of_checkpoints_that_resemble_one_another_are_worth_pairing() -> N
     seed, trial = random.normal(size=(5, 1)), random.normal(size=(1, 10))
     treatment = seed + trial + 0.5 + 0.1 * random.normal(size=(5, 1))
     reference = seed + trial + 0.1 * random.normal(size=(5, 1))
-    made, unpaired = compare_checkpoints(treatment, reference, pairs=True), compare_checkpoints(treatment, reference)
+    made, unpaired = compare_crossed(treatment, reference, pairs=True), compare_crossed(treatment, reference)
     expected = stats.ttest_rel(treatment.mean(axis=1), reference.mean(axis=1))
     assert made.p == pytest.approx(expected.pvalue, abs=1e-8)
     assert made.p < 0.01 < unpaired.p
@@ -162,55 +162,55 @@ def test_pairs_of_checkpoints_that_resemble_one_another_are_worth_pairing() -> N
 @given(seed=st.integers(0, 10**6), sizes=st.sampled_from([(3, 3), (5, 1), (4, 6)]))
 def test_swapping_the_sides_changes_only_the_sign(seed: int, sizes: tuple[int, int]) -> None:
     treatment, reference = (table(seed + number, size) for number, size in enumerate(sizes))
-    forth, back = compare_checkpoints(treatment, reference), compare_checkpoints(reference, treatment)
+    forth, back = compare_crossed(treatment, reference), compare_crossed(reference, treatment)
     assert back.p == pytest.approx(forth.p, abs=1e-12)
-    assert (back.low, back.high) == pytest.approx((-forth.high, -forth.low))
-    assert forth.std_error**2 == pytest.approx(forth.se_pretraining_seed**2 + forth.se_trial**2)
+    assert (back.ci.low, back.ci.high) == pytest.approx((-forth.ci.high, -forth.ci.low))
+    assert forth.ci.std_error**2 == pytest.approx(forth.se_pretraining_seed**2 + forth.se_trial**2)
 
 
 def test_a_trial_that_one_checkpoint_lacks_is_left_out_of_a_comparison() -> None:
     treatment, reference = table(0), table(1)
     treatment[2, 4] = math.nan
-    made = compare_checkpoints(treatment, reference)
+    made = compare_crossed(treatment, reference)
     kept = np.delete(np.arange(10), 4)
-    assert made == compare_checkpoints(treatment[:, kept], reference[:, kept])
+    assert made == compare_crossed(treatment[:, kept], reference[:, kept])
     assert made.trials == 9
 
 
 @pytest.mark.parametrize("sizes", [(2, 5), (1, 2), (2, 2), (0, 5)])
 def test_two_checkpoints_or_none_on_a_side_are_not_compared(sizes: tuple[int, int]) -> None:
-    made = compare_checkpoints(*(table(number, size) for number, size in enumerate(sizes)))
-    assert not made.known
-    assert not made.tested
-    assert made.checkpoints == sizes
+    made = compare_crossed(*(table(number, size) for number, size in enumerate(sizes)))
+    assert not made.ci.known
+    assert math.isnan(made.p)
+    assert made.pretraining_seeds == sizes
 
 
 def test_two_trials_are_not_compared() -> None:
-    assert not compare_checkpoints(table(0, 5, 2), table(1, 5, 2)).tested
+    assert math.isnan(compare_crossed(table(0, 5, 2), table(1, 5, 2)).p)
 
 
 def test_equal_values_are_no_evidence_of_a_difference() -> None:
-    assert compare_checkpoints(np.full((3, 4), 0.5), np.full((3, 4), 0.5)).p == 1
-    assert not compare_checkpoints(np.full((3, 4), 0.5), np.full((3, 4), 0.25)).tested
+    assert compare_crossed(np.full((3, 4), 0.5), np.full((3, 4), 0.5)).p == 1
+    assert math.isnan(compare_crossed(np.full((3, 4), 0.5), np.full((3, 4), 0.25)).p)
 
 
 def test_tables_that_do_not_match_are_refused() -> None:
     with pytest.raises(UserError, match="do not match"):
-        compare_checkpoints(table(0), table(0, trials=9))
+        compare_crossed(table(0), table(0, trials=9))
     with pytest.raises(UserError, match="do not match"):
-        compare_checkpoints(table(0), table(0, 4), pairs=True)
+        compare_crossed(table(0), table(0, 4), pairs=True)
 
 
 def test_a_decomposition_says_what_it_cannot_tell() -> None:
     parts = {each.name: each for each in decompose(table(0), subsets=range(10), se_test_set=0.01)}
-    made = summarise_checkpoints(table(0))
-    assert (parts["checkpoint"].std, parts["trial"].std, parts["rest"].std) == (
+    made = estimate_crossed_mean(table(0))
+    assert (parts["pre-training seed"].std, parts["trial"].std, parts["residual"].std) == (
         made.pretraining_seed_std,
         made.trial_std,
         made.residual_std,
     )
-    assert parts["test clips"].std == 0.01
-    assert parts["label subset"].reason == "a trial fixes its label subset: held by trial"
+    assert parts["test set"].std == 0.01
+    assert parts["label subset"].reason == "a trial fixes its label subset: contained in trial"
     assert [name for name, each in parts.items() if not each.identified] == ["label subset"]
 
 
@@ -220,7 +220,7 @@ def test_one_checkpoint_on_all_labels_shows_only_the_spread_of_its_trials(subset
     parts = {each.name: each for each in decompose(values, subsets=subsets)}
     assert parts["trial"].std == pytest.approx(values.std(ddof=1))
     assert [name for name, each in parts.items() if each.identified] == ["trial"]
-    assert "one checkpoint" in parts["checkpoint"].reason
+    assert "one pre-training seed" in parts["pre-training seed"].reason
     assert "not varied" in parts["label subset"].reason
     assert all(math.isnan(each.std) for each in parts.values() if not each.identified)
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workflow_scripts.statistics.inference.confidence_intervals import t_quantile
-from workflow_scripts.statistics.inference.hypothesis_tests import paired
+from workflow_scripts.statistics.inference.hypothesis_tests import paired_test
 from workflow_scripts.statistics.inference.relative_improvement import relative_improvement
 
 SAMPLES = st.lists(st.tuples(st.floats(0.2, 0.9), st.floats(0.2, 0.9)), min_size=3, max_size=12)
@@ -30,17 +30,17 @@ def test_both_ends_are_ratios_that_a_paired_test_just_does_not_refuse(pairs: lis
     if not found.known:
         return
     for bound in (found.low, found.high):
-        difference = paired(of, (1 + bound / 100) * over).difference
-        assert min(abs(difference.low), abs(difference.high)) == pytest.approx(0, abs=1e-6)
+        difference = paired_test(of, (1 + bound / 100) * over).difference
+        assert min(abs(difference.ci.low), abs(difference.ci.high)) == pytest.approx(0, abs=1e-6)
 
 
 @settings(deadline=None, max_examples=50)
 @given(SAMPLES)
 def test_it_excludes_zero_just_when_the_difference_does(pairs: list[tuple[float, float]]) -> None:
     of, over = np.array(pairs).T
-    found, difference = relative_improvement(of, over), paired(of, over).difference
-    if found.known and min(abs(difference.low), abs(difference.high)) > 1e-9:
-        assert (found.low <= 0 <= found.high) == (difference.low <= 0 <= difference.high)
+    found, difference = relative_improvement(of, over), paired_test(of, over).difference
+    if found.known and min(abs(difference.ci.low), abs(difference.ci.high)) > 1e-9:
+        assert (found.low <= 0 <= found.high) == (difference.ci.low <= 0 <= difference.ci.high)
 
 
 def test_the_interval_covers_the_true_ratio() -> None:

@@ -24,6 +24,7 @@ from workflow_scripts.planning.manifest import Manifest
 from workflow_scripts.report import reproduction_table as reproduction
 from workflow_scripts.statistics.reproduction.table import reproduction_table
 from workflow_scripts.statistics.samples import TrialSamples
+from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates
 from workflow_scripts.statistics.trials import gather
 
 #: published rows that carry a number and one that carries a claim
@@ -37,7 +38,7 @@ def lines(results: Results, statement: dict[str, Any], **study: object) -> list[
     results.plan["studies"]["fig2"] |= {"published": [statement], **study}
     plan = Manifest.from_json(json.loads(json.dumps(results.plan)))
     trials = gather(plan).trials
-    table = reproduction_table(plan, TrialSamples(trials), trials)
+    table = reproduction_table(plan, TrialSamples(trials), trials, BootstrapReplicates())
     return table[table["study"] == "fig2"].to_dict("records")
 
 

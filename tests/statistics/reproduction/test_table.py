@@ -30,6 +30,7 @@ from workflow_scripts.statistics.reproduction.table import (
     reproduction_table,
 )
 from workflow_scripts.statistics.samples import TrialSamples
+from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates
 from workflow_scripts.statistics.trials import gather
 
 STUDIES = sorted((REPOSITORY / "config" / "studies").glob("*.yaml"))
@@ -52,7 +53,7 @@ def table(results: Results, *statements: dict[str, Any]) -> Any:
     results.plan["studies"]["fig2"]["published"] = list(statements)
     plan = Manifest.from_json(json.loads(json.dumps(results.plan)))
     trials = gather(plan).trials
-    return reproduction_table(plan, TrialSamples(trials), trials)
+    return reproduction_table(plan, TrialSamples(trials), trials, BootstrapReplicates())
 
 
 def measured(folder: Path, values: list[float], **more: object) -> Results:

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from tests.statistics.tables.test_summary import NOISE, tables
+from tests.statistics.tables.study_tables import NOISE, tables
 from tests.synthetic_results import Results, factors, full
 from workflow_scripts.statistics.inference.confidence_intervals import satterthwaite
 
@@ -43,7 +43,7 @@ def test_data_sets_count_the_same_and_their_errors_add(tmp_path: Path) -> None:
         "trials",
         "better",
     )
-    assert row["mark"].startswith("about this checkpoint")
+    assert row["mark"].startswith("about this run")
     assert (row["replicate"], row["n"], row["n_pretraining_seeds"]) == ("trials", 5, 1)
 
 
@@ -100,7 +100,7 @@ def test_sets_with_different_checkpoints_are_not_averaged_whichever_comes_first(
             results.add(factors("pase", "frozen", dataset, seed=seed), 0.5 + seed / 50 + NOISE)
         results.add(factors("random", "frozen", dataset), 0.5 - NOISE)
     row = answer(results)
-    assert (row["status"], row["reason"]) == ("refused", "not the same checkpoints on every data set")
+    assert (row["status"], row["reason"]) == ("refused", "not the same pre-training seeds on every data set")
 
 
 def test_holm_is_over_the_comparisons_across_sets(tmp_path: Path) -> None:

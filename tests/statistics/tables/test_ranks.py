@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from tests.statistics.tables.test_summary import NOISE, tables
+from tests.statistics.tables.study_tables import NOISE, tables
 from tests.synthetic_results import MEANS, METHODS, Results, factors, full
 from workflow_scripts.statistics.tables.ranks import not_ranked_together
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.statistics.tables.test_summary import NOISE, tables
+from tests.statistics.tables.study_tables import NOISE, tables
 from tests.synthetic_results import Results, factors, full
 from workflow_scripts.statistics.inference.power import seeds_needed
 from workflow_scripts.statistics.inference.random_effects import decompose
@@ -34,13 +34,13 @@ def test_the_sources_are_told_apart_as_far_as_the_design_can(tmp_path: Path) -> 
         pd.read_csv(each["path"]).query("metric == 'macro_f1'")["value"] for each in results.plan["evaluations"][:3]
     ]
     expected = {part.name: part for part in decompose(np.array(table))}
-    for name in ("checkpoint", "trial", "rest"):
+    for name in ("pre-training seed", "trial", "residual"):
         assert made.loc[name, "std"] == pytest.approx(expected[name].std)
     assert made["share"].sum() == pytest.approx(1)
     assert made.loc["label subset", "reason"] == "all trials have the same labels: not varied"
-    assert made.loc["test clips", "reason"] == "no bootstrap of the clips"
+    assert made.loc["test set", "reason"] == "no bootstrap of the test set"
     floor = components(results, "random")
-    assert floor.loc["checkpoint", "reason"] == "nothing was pre-trained"
+    assert floor.loc["pre-training seed", "reason"] == "nothing was pre-trained"
     assert floor.loc["trial", "share"] == 1
 
 
@@ -50,9 +50,9 @@ def test_test_clips_are_a_source_where_there_are_predictions(tmp_path: Path) -> 
     results.predict(factors("pase", "frozen", "openmic", fraction="1pct"), 1.5, seed=1)
     made = components(results, "pase")
     entry = tables(results)["entries"].iloc[0]
-    assert made.loc["test clips", "std"] == pytest.approx(entry["se_test_set"])
+    assert made.loc["test set", "std"] == pytest.approx(entry["se_test_set"])
     assert made.loc["trial", "std"] == pytest.approx(entry["se_trial"] * np.sqrt(10))
-    assert made.loc["label subset", "reason"] == "a trial fixes its label subset: held by trial"
+    assert made.loc["label subset", "reason"] == "a trial fixes its label subset: contained in trial"
 
 
 def test_seeds_needed_for_the_difference_a_study_states_or_else_the_observed_one(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_seeds_needed_for_the_difference_a_study_states_or_else_the_observed_one
 @pytest.mark.parametrize(
     ("means", "reason"),
     [
-        ([0.5], "one checkpoint does not tell how much checkpoints differ; run at least three pre-training seeds"),
+        ([0.5], "one pre-training seed does not tell how much seeds differ; run at least three pre-training seeds"),
         ([0.5, 0.6], "2 pre-training seeds: no interval from fewer than three; run at least three pre-training seeds"),
     ],
 )

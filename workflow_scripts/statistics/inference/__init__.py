@@ -1,1 +1,1 @@
-"""Statistical inference on arrays; imports numpy and scipy only."""
+"""Statistical inference on arrays: numpy, scipy and statsmodels, and nothing of this project but its errors."""

@@ -1,4 +1,4 @@
-"""Relative improvement: how many percent the mean of one method lies above that of another, over paired trials."""
+"""Relative improvement: the mean of one method over that of another in percent, over paired trials."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workflow_scripts.statistics.inference.confidence_intervals import CONFIDENC
 
 
 @dataclass(frozen=True, kw_only=True)
-class Relative:
+class RelativeImprovement:
     """Improvement in percent over `n` pairs, and its interval; not-a-number where there is none."""
 
     n: int
@@ -28,28 +28,33 @@ class Relative:
 
 def relative_improvement(
     of: Sequence[float] | np.ndarray, over: Sequence[float] | np.ndarray, *, level: float = CONFIDENCE_LEVEL
-) -> Relative:
-    """Return 100 * (mean(of) / mean(over) - 1) of two equally long samples of pairs, with Fieller's interval (1954).
+) -> RelativeImprovement:
+    """Return 100 * (mean(of) / mean(over) - 1) of two equally long paired samples, with Fieller's interval (1954).
 
     The interval holds the ratios r for which a paired t test finds no difference between `of` and r times `over`. So
-    it is exact for normal noise however the two sides go together, needs no random numbers, and excludes 0 % just when
-    the t interval of the plain paired difference excludes zero. No improvement where the mean of `over` is not above
-    zero; no interval with fewer than three pairs, or where the mean of `over` itself may be zero.
+    it is exact for normal noise however the two sides are correlated, needs no random numbers, and excludes 0 % just
+    when the t interval of the plain paired difference excludes zero. No improvement where the mean of `over` is not
+    above zero; no interval with fewer than three pairs, or where the mean of `over` itself may be zero.
     """
     treatment, reference = (np.asarray(side, np.float64) for side in (of, over))
     n = len(treatment)
     mean, base = (float(side.mean()) if n else math.nan for side in (treatment, reference))
     if not base > 0:
-        return Relative(n=n, percent=math.nan, low=math.nan, high=math.nan)
-    low, high = _ratios(treatment, reference, level) if n >= MIN_REPLICATES else (math.nan, math.nan)
-    return Relative(n=n, percent=100 * (mean / base - 1), low=100 * (low - 1), high=100 * (high - 1))
+        return RelativeImprovement(n=n, percent=math.nan, low=math.nan, high=math.nan)
+    low, high = _ratio_interval(treatment, reference, level) if n >= MIN_REPLICATES else (math.nan, math.nan)
+    return RelativeImprovement(n=n, percent=100 * (mean / base - 1), low=100 * (low - 1), high=100 * (high - 1))
 
 
-def _ratios(treatment: np.ndarray, reference: np.ndarray, level: float) -> tuple[float, float]:
-    """Both ends of the ratio's interval: roots of (mean(of) - r mean(over))^2 = t^2 var(of - r over) / n."""
+def _ratio_interval(treatment: np.ndarray, reference: np.ndarray, level: float) -> tuple[float, float]:
+    """Return both ends of the interval of the ratio r: roots of (mean(of) - r mean(over))^2 = t^2 var(of - r over) / n.
+
+    In powers of r: square r^2 - 2 product r + constant = 0.
+    """
     mean, base = treatment.mean(), reference.mean()
-    spread = np.cov(treatment, reference) * t_quantile(len(treatment) - 1, level) ** 2 / len(treatment)
-    square, product, constant = base**2 - spread[1, 1], mean * base - spread[0, 1], mean**2 - spread[0, 0]
+    squared_errors = np.cov(treatment, reference) * t_quantile(len(treatment) - 1, level) ** 2 / len(treatment)
+    square = base**2 - squared_errors[1, 1]
+    product = mean * base - squared_errors[0, 1]
+    constant = mean**2 - squared_errors[0, 0]
     if not square > 0:
         return math.nan, math.nan
     root = math.sqrt(max(product**2 - square * constant, 0.0))  # below zero by rounding alone

@@ -16,6 +16,7 @@ import pandas as pd
 from workflow_scripts.levels.factors import FACTORS, PRETRAINING
 from workflow_scripts.planning.manifest import Evaluation, Manifest, PretrainedRun, Statement
 from workflow_scripts.statistics.samples import TrialSample, TrialSamples
+from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates
 
 PERCENT = 100  # metrics are stored from 0 to 1, the papers print percent
 THOUSAND, MILLION = 1_000, 1_000_000
@@ -67,9 +68,11 @@ class Selection:
 class Results:
     """What quantities may look at: the plan, the trials, and the records beside them."""
 
-    def __init__(self, plan: Manifest, cells: TrialSamples, trials: pd.DataFrame) -> None:
-        """Take the plan, and its trials as cells and as tidy table."""
-        self.plan, self.cells = plan, cells
+    def __init__(
+        self, plan: Manifest, cells: TrialSamples, trials: pd.DataFrame, replicates: BootstrapReplicates
+    ) -> None:
+        """Take the plan, its trials as cells and as tidy table, and the bootstrap replicates of the cells."""
+        self.plan, self.cells, self.replicates = plan, cells, replicates
         sizes = trials.drop_duplicates([*FACTORS, "trial"]).groupby(list(FACTORS), sort=False)["train_clips"].mean()
         keys = (tuple(str(level) for level in key) for key in sizes.index)
         self.train_clips = dict(zip(keys, sizes.to_list(), strict=True))

@@ -30,6 +30,7 @@ from workflow_scripts.statistics.inference.equivalence import decide
 from workflow_scripts.statistics.reproduction.context import Estimate, Missing, Results, Selection
 from workflow_scripts.statistics.reproduction.quantities.registry import QUANTITIES, Quantity
 from workflow_scripts.statistics.samples import TrialSamples
+from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates
 
 DATA_FILES = ("published.csv",)
 PUBLISHED = Path(__file__).parent / DATA_FILES[0]
@@ -121,12 +122,14 @@ def published_value(statement: Statement, *, study: str) -> float:
     return float(row["mean"] or math.nan)
 
 
-def reproduction_table(plan: Manifest, cells: TrialSamples, trials: pd.DataFrame) -> pd.DataFrame:
+def reproduction_table(
+    plan: Manifest, cells: TrialSamples, trials: pd.DataFrame, replicates: BootstrapReplicates
+) -> pd.DataFrame:
     """One line (columns `COLUMNS`) per published row without a study, and per setting of each statement on the others.
 
     `trials` is the tidy table that `cells` looks up. `UserError` as `check_statements`.
     """
-    results, published = Results(plan, cells, trials), read_published()
+    results, published = Results(plan, cells, trials, replicates), read_published()
     spoken: dict[int, list[dict[str, object]]] = {}
     for study in plan.studies:
         evaluations = plan.evaluations_of(study)

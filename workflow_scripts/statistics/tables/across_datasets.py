@@ -1,4 +1,4 @@
-"""Comparisons across data sets: equal-weight mean differences, for other trials, checkpoints and test clips."""
+"""The table of comparisons across data sets: equal-weight mean differences."""
 
 from __future__ import annotations
 
@@ -8,154 +8,163 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.statistics.contrasts import SETTINGS, Contrast
+from workflow_scripts.statistics.contrasts import Contrast
 from workflow_scripts.statistics.estimation import (
+    PRETRAINING_SEEDS,
     TEST_SET,
-    ConfidenceInterval,
+    TRIALS,
     Difference,
     add_test_set_variance,
+    p_value,
+)
+from workflow_scripts.statistics.guards import one_pretraining_seed, too_few
+from workflow_scripts.statistics.inference.multi_dataset import (
+    NO_VARIATION,
+    DatasetEstimate,
+    MultiDatasetMean,
+    mean_over_datasets,
+)
+from workflow_scripts.statistics.inference.random_effects import compare_crossed
+from workflow_scripts.statistics.samples import (
+    NotComparable,
     as_matrix,
     common_trials,
-    p_value,
+    fewest_pretraining_seeds,
     pair_by_seed,
 )
-from workflow_scripts.statistics.guards import one_checkpoint, too_few
-from workflow_scripts.statistics.inference import multi_dataset
-from workflow_scripts.statistics.inference.random_effects import compare_checkpoints
-from workflow_scripts.statistics.samples import NotComparable, fewest_checkpoints
-from workflow_scripts.statistics.tables.summary import (
+from workflow_scripts.statistics.tables.comparisons import adjust_family
+from workflow_scripts.statistics.tables.schema import (
+    ACROSS_COLUMNS,
+    BESIDE_DATASETS,
     MEASURED,
     MISSING,
     REFUSED,
-    STANDARD_ERRORS,
-    adjust,
-    frame,
-    joined,
-)
-
-BESIDE_SETS = tuple(factor for factor in SETTINGS if factor != "dataset")
-
-ACROSS_COLUMNS = (
-    *("study", "comparison", "metric", *BESIDE_SETS, "datasets", "sets", "status", "reason", "mark"),
-    *("mean", "ci_low", "ci_high", "p", "p_holm", "family", "verdict", "variance_sources", *STANDARD_ERRORS[3:]),
-    *("replicate", "n", "n_pretraining_seeds", "source"),
+    join_distinct,
+    to_frame,
 )
 
 
 def across_table(contrasts: Sequence[Contrast]) -> pd.DataFrame:
-    """One row per comparison asked on several data sets (columns `ACROSS_COLUMNS`): its equal-weight mean difference.
+    """Build one row per comparison made on several data sets (columns `ACROSS_COLUMNS`): its equal-weight mean.
 
-    A family of their own for Holm: the sets' own differences have been adjusted in theirs.
+    A family of their own for Holm: the differences on single data sets have been adjusted in theirs.
     """
-    rows: list[dict[str, object]] = []
-    for group in _by_comparison(contrasts).values():
-        rows.append(_across_row(group))
+    rows = [_row(group) for group in _group_by_comparison(contrasts)]
     for study in dict.fromkeys(row["study"] for row in rows):
-        adjust([row for row in rows if row["study"] == study])
-    return frame(rows, ACROSS_COLUMNS)
+        adjust_family([row for row in rows if row["study"] == study])
+    return to_frame(rows, ACROSS_COLUMNS)
 
 
-def _by_comparison(contrasts: Iterable[Contrast]) -> dict[tuple[str, ...], list[Contrast]]:
+def _group_by_comparison(contrasts: Iterable[Contrast]) -> list[list[Contrast]]:
     groups: dict[tuple[str, ...], list[Contrast]] = {}
     for contrast in contrasts:
-        study, beside = contrast.study, (contrast.setting[name] for name in BESIDE_SETS)
+        study, beside = contrast.study, (contrast.setting[name] for name in BESIDE_DATASETS)
         key = (study.name, study.metric, contrast.comparison.name, *beside)
         groups.setdefault(key, []).append(contrast)
-    return {key: group for key, group in groups.items() if len({each.setting["dataset"] for each in group}) > 1}
+    return [group for group in groups.values() if len({contrast.setting["dataset"] for contrast in group}) > 1]
 
 
-def _across_row(group: Sequence[Contrast]) -> dict[str, object]:
+def _row(group: Sequence[Contrast]) -> dict[str, object]:
     first = group[0]
+    samples = (sample for contrast in group for sample in (*contrast.treatment, *contrast.reference))
     row: dict[str, object] = {
-        **{"study": first.study.name, "comparison": first.comparison.name, "metric": first.study.metric},
-        **{name: first.setting[name] for name in BESIDE_SETS},
-        **{"datasets": joined(each.setting["dataset"] for each in group), "sets": len(group)},
-        "source": joined(sample.source for each in group for sample in (*each.treatment, *each.reference)),
+        "study": first.study.name,
+        "comparison": first.comparison.name,
+        "metric": first.study.metric,
+        **{name: first.setting[name] for name in BESIDE_DATASETS},
+        "datasets": join_distinct(contrast.setting["dataset"] for contrast in group),
+        "sets": len(group),
+        "source": join_distinct(sample.source for sample in samples),
     }
-    absent = [
-        f"{each.reason or each.difference.reason} ({each.setting['dataset']})"  # type: ignore[union-attr]
-        for each in group
-        if not isinstance(each.difference, Difference) or not each.difference.fixed_test_set.known
-    ]
-    if absent:
-        answered = all(each.difference is not None for each in group)
-        return row | {"status": REFUSED if answered else MISSING, "reason": "; ".join(absent)}
-    found = [each.difference for each in group if isinstance(each.difference, Difference)]
-    alone = all(answer.replicate == "trials" for answer in found)
-    same = _over_trials(group, found) if alone else _over_checkpoints(group)
-    if isinstance(same, str):
-        return row | {"status": REFUSED, "reason": same}
-    return row | _answer(group, found, same)
+    differences = [contrast.difference for contrast in group if _has_interval(contrast)]
+    known = [difference for difference in differences if isinstance(difference, Difference)]
+    if len(known) < len(group):
+        computed = all(contrast.difference is not None for contrast in group)
+        reasons = [
+            f"{contrast.reason or contrast.difference.reason} ({contrast.setting['dataset']})"  # type: ignore[union-attr]
+            for contrast in group
+            if not _has_interval(contrast)
+        ]
+        return row | {"status": REFUSED if computed else MISSING, "reason": "; ".join(reasons)}
+    one_seed_each = all(difference.replicate == "trials" for difference in known)
+    mean = _mean_over_trials(group, known) if one_seed_each else _mean_over_seeds(group)
+    if isinstance(mean, NotComparable):
+        return row | {"status": REFUSED, "reason": mean.reason}
+    return row | _estimate_fields(group, known, mean)
 
 
-def _answer(group: Sequence[Contrast], found: Sequence[Difference], same: multi_dataset.Across) -> dict[str, object]:
-    """What is said of the mean over the sets, for other test clips if every set knows of them."""
-    spread = ConfidenceInterval(low=same.low, high=same.high, std_error=same.std_error, df=same.df)
-    p, variance_sources = same.p, ["trials"] if found[0].replicate == "trials" else ["pretraining seeds", "trials"]
-    if all(answer.clusters for answer in found):
-        variance_sources.append(TEST_SET)
-        spread = add_test_set_variance(
-            same.mean, spread, [(answer.errors.test_set / len(found), answer.clusters) for answer in found]
-        )
-        p = p_value(same.mean, spread, at_least=same.p)
-    checkpoints = fewest_checkpoints(*(side for each in group for side in (each.treatment, each.reference)))
-    mark = one_checkpoint(checkpoints)
+def _has_interval(contrast: Contrast) -> bool:
+    return isinstance(contrast.difference, Difference) and contrast.difference.fixed_test_set.known
+
+
+def _estimate_fields(
+    group: Sequence[Contrast], differences: Sequence[Difference], mean: MultiDatasetMean
+) -> dict[str, object]:
+    """Return the columns about the mean over data sets, for other test sets if every data set knows about them."""
+    replicate = differences[0].replicate
+    ci, p = mean.ci, mean.p
+    sources = [TRIALS] if replicate == "trials" else [PRETRAINING_SEEDS, TRIALS]
+    if all(difference.clusters for difference in differences):
+        sources.append(TEST_SET)
+        test_sets = [(each.std_errors.test_set / len(differences), each.clusters) for each in differences]
+        ci = add_test_set_variance(mean.mean, ci, test_sets)
+        p = p_value(mean.mean, ci, at_least=mean.p)
+    seeds = fewest_pretraining_seeds(*(side for each in group for side in (each.treatment, each.reference)))
     return {
-        **{"status": MEASURED, "reason": "" if math.isfinite(p) else same.reason, "mark": mark.reason if mark else ""},
-        **{
-            "mean": same.mean,
-            "ci_low": spread.low,
-            "ci_high": spread.high,
-            "p": p,
-            "variance_sources": " and ".join(variance_sources),
-        },
-        **{"std_error": spread.std_error, "df": spread.df},
-        "replicate": found[0].replicate,
-        "n": min(size for answer in found for size in answer.sizes if size > 1),
-        "n_pretraining_seeds": checkpoints,
+        "status": MEASURED,
+        "reason": "" if math.isfinite(p) else mean.reason,
+        "mark": one_pretraining_seed(seeds),
+        "mean": mean.mean,
+        "ci_low": ci.low,
+        "ci_high": ci.high,
+        "p": p,
+        "variance_sources": " and ".join(sources),
+        "std_error": ci.std_error,
+        "df": ci.df,
+        "replicate": replicate,
+        "n": min(n for difference in differences for n in difference.n if n > 1),
+        "n_pretraining_seeds": seeds,
     }
 
 
-def _over_trials(group: Sequence[Contrast], found: Sequence[Difference]) -> multi_dataset.Across:
-    """Mean over sets that have nothing random in common, on these test clips."""
-    return multi_dataset.mean_over_sets(
+def _mean_over_trials(group: Sequence[Contrast], differences: Sequence[Difference]) -> MultiDatasetMean:
+    """Average over data sets that have nothing random in common, for the fixed test sets."""
+    return mean_over_datasets(
         {
-            contrast.setting["dataset"]: multi_dataset.Estimate(
-                mean=answer.mean, std_error=answer.fixed_test_set.std_error, df=answer.fixed_test_set.df
+            contrast.setting["dataset"]: DatasetEstimate(
+                mean=difference.mean,
+                std_error=difference.fixed_test_set.std_error,
+                df=difference.fixed_test_set.df,
             )
-            for contrast, answer in zip(group, found, strict=True)
+            for contrast, difference in zip(group, differences, strict=True)
         }
     )
 
 
-def _over_checkpoints(group: Sequence[Contrast]) -> multi_dataset.Across | str:
-    """Mean over sets that share their checkpoints, on these test clips.
+def _mean_over_seeds(group: Sequence[Contrast]) -> MultiDatasetMean | NotComparable:
+    """Average over data sets that share their pre-training seeds, for the fixed test sets.
 
-    A checkpoint that is good on one set tends to be good on the next, so each checkpoint's trials are averaged over the
-    sets first.
+    A seed that is good on one data set tends to be good on the next, so the trials of each seed are averaged over the
+    data sets first.
     """
     trials = common_trials([sample for each in group for sample in (*each.treatment, *each.reference)])
     if isinstance(trials, NotComparable):
-        return trials.reason
-    matched = [pair_by_seed(each.treatment, each.reference) for each in group]
-    seeds = {
-        tuple(tuple(sample.pretrain_seed for sample in side) for side in (left, right)) for _, left, right in matched
-    }
+        return trials
+    paired = [pair_by_seed(contrast.treatment, contrast.reference) for contrast in group]
+    seeds = {tuple(tuple(sample.pretrain_seed for sample in side) for side in sides) for _, *sides in paired}
     if len(seeds) > 1:
-        return "not the same checkpoints on every data set"
-    left = np.mean([as_matrix(side, trials=trials) for _, side, _ in matched], axis=0)
-    right = np.mean([as_matrix(side, trials=trials) for _, _, side in matched], axis=0)
-    made = compare_checkpoints(left, right, pairs=matched[0][0])
-    if not made.known:
-        few = too_few(max(1, min(size for size in made.checkpoints if size > 1)), of="pretraining seeds")
-        return few.reason if few else "no interval over the checkpoints"
-    return multi_dataset.Across(
-        sets=len(group),
-        mean=made.mean,
-        low=made.low,
-        high=made.high,
-        std_error=made.std_error,
-        df=made.df,
-        p=made.p,
-        reason="" if made.tested else "the values do not vary: no test",
+        return NotComparable(reason="not the same pre-training seeds on every data set")
+    left = np.mean([as_matrix(side, trials=trials) for _, side, _ in paired], axis=0)
+    right = np.mean([as_matrix(side, trials=trials) for _, _, side in paired], axis=0)
+    comparison = compare_crossed(left, right, pairs=paired[0][0])
+    if not comparison.ci.known:
+        fewest = max(1, min(size for size in comparison.pretraining_seeds if size > 1))
+        reason = too_few(fewest, of="pretraining seeds") or "no interval over the pre-training seeds"
+        return NotComparable(reason=reason)
+    return MultiDatasetMean(
+        datasets=len(group),
+        mean=comparison.mean,
+        ci=comparison.ci,
+        p=comparison.p,
+        reason="" if math.isfinite(comparison.p) else NO_VARIATION,
     )

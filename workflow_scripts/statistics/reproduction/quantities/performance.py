@@ -12,10 +12,15 @@ import pandas as pd
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning.manifest import Evaluation
-from workflow_scripts.statistics.inference.confidence_intervals import CONFIDENCE_LEVEL, mean_interval
-from workflow_scripts.statistics.inference.crossover import crossing
-from workflow_scripts.statistics.inference.equivalence import ERROR
-from workflow_scripts.statistics.inference.per_class import AREAS, per_class
+from workflow_scripts.statistics.class_metrics import AREAS, metric_of_classes
+from workflow_scripts.statistics.estimation import compare_methods, estimate_mean
+from workflow_scripts.statistics.inference.confidence_intervals import (
+    CONFIDENCE_LEVEL,
+    ConfidenceInterval,
+    mean_interval,
+)
+from workflow_scripts.statistics.inference.crossover import find_crossover
+from workflow_scripts.statistics.inference.equivalence import EQUIVALENCE_LEVEL
 from workflow_scripts.statistics.inference.relative_improvement import relative_improvement
 from workflow_scripts.statistics.reproduction.context import (
     PERCENT,
@@ -26,28 +31,49 @@ from workflow_scripts.statistics.reproduction.context import (
     Selection,
     read_json,
 )
-from workflow_scripts.statistics.samples import NotComparable, TrialSample, fewest_checkpoints, match, one_method
+from workflow_scripts.statistics.samples import (
+    NotComparable,
+    TrialSample,
+    differing_factors,
+    fewest_pretraining_seeds,
+    match,
+)
 
 UNCHANGED = ("none", "crop")  # augmentations under which audio is heard as recorded
-NARROW = 1 - 2 * ERROR  # level of the interval that decides equivalence
 
 
 def mean(selection: Selection, results: Results) -> Estimate | Missing:
-    """Mean of the metric in percent, over the trials of one checkpoint or the means of several."""
+    """Return the mean of the metric in percent with the interval of the tables, for other test clips too."""
     cells = _cells(selection.of[0], selection.metric, results)
     if isinstance(cells, Missing):
         return cells
-    if len(cells) == 1:
-        return _of_sample(PERCENT * cells[0].values, replicate="trials", sides=[cells], results=results)
-    means = np.array([cell.values.mean() for cell in cells])
-    return _of_sample(PERCENT * means, replicate="pretraining seeds", sides=[cells], results=results)
+    wide, narrow = (
+        estimate_mean(cells, results.replicates, level=level) for level in (CONFIDENCE_LEVEL, EQUIVALENCE_LEVEL)
+    )
+    return _in_percent(
+        wide.mean, wide.ci, narrow.ci, replicate=wide.replicate, n=wide.n, sides=[cells], results=results
+    )
 
 
 def difference(selection: Selection, results: Results) -> Estimate | Missing:
-    """Mean paired difference of the metric in points (percent minus percent), averaged over the steps."""
+    """Return the mean difference of the metric in points (percent minus percent), averaged over the steps.
+
+    One step has the interval of the tables; several share their test clips, so theirs is for these test clips.
+    """
     pairs = _paired(selection, results)
     if isinstance(pairs, Missing):
         return pairs
+    if len(selection.of) == 1:
+        left, right = pairs.sides
+        wide, narrow = (
+            compare_methods(left, right, results.replicates, level=level)
+            for level in (CONFIDENCE_LEVEL, EQUIVALENCE_LEVEL)
+        )
+        if isinstance(wide, NotComparable) or isinstance(narrow, NotComparable):
+            return Missing(reason=wide.reason)
+        return _in_percent(
+            wide.mean, wide.ci, narrow.ci, replicate=wide.replicate, n=max(wide.n), sides=pairs.sides, results=results
+        )
     values = PERCENT * (pairs.of - pairs.over)
     return _of_sample(values, replicate=pairs.replicate, sides=pairs.sides, results=results)
 
@@ -58,7 +84,7 @@ def relative(selection: Selection, results: Results) -> Estimate | Missing:
     if isinstance(pairs, Missing):
         return pairs
     wide = relative_improvement(pairs.of, pairs.over)
-    narrow = relative_improvement(pairs.of, pairs.over, level=NARROW)
+    narrow = relative_improvement(pairs.of, pairs.over, level=EQUIVALENCE_LEVEL)
     return Estimate(
         value=wide.percent,
         low=wide.low,
@@ -66,7 +92,7 @@ def relative(selection: Selection, results: Results) -> Estimate | Missing:
         narrow=(narrow.low, narrow.high),
         replicate=pairs.replicate,
         n=wide.n,
-        checkpoints=fewest_checkpoints(*pairs.sides),
+        checkpoints=fewest_pretraining_seeds(*pairs.sides),
         sources=results.sources(cell for side in pairs.sides for cell in side),
     )
 
@@ -137,7 +163,10 @@ def _crossed(
     if len(set(sizes)) < max(2, len(sizes)):
         return Missing(reason="fewer than two training sizes, or the same one twice")
     ascending, differences = np.array(sizes)[order], np.array(rows)[order]
-    wide, narrow = crossing(ascending, differences), crossing(ascending, differences, level=NARROW)
+    wide, narrow = (
+        find_crossover(ascending, differences),
+        find_crossover(ascending, differences, level=EQUIVALENCE_LEVEL),
+    )
     return Estimate(
         value=wide.size,
         low=wide.low,
@@ -146,7 +175,7 @@ def _crossed(
         narrow=(float(np.minimum(narrow.low, ascending[-1])), float(np.maximum(narrow.high, ascending[0]))),
         replicate=names.pop()[0],
         n=wide.n,
-        checkpoints=fewest_checkpoints(*sides),
+        checkpoints=fewest_pretraining_seeds(*sides),
         sources=results.sources(cell for side in sides for cell in side),
         sizes=(float(ascending[0]), float(ascending[-1])),
     )
@@ -172,7 +201,7 @@ def best_probability(selection: Selection, results: Results) -> Estimate | Missi
     for pair in pairs:
         if isinstance(pair, Missing):
             return pair
-    wide, narrow = (_not_worse(probabilities, behind, level=level) for level in (CONFIDENCE_LEVEL, NARROW))
+    wide, narrow = (_not_worse(probabilities, behind, level=level) for level in (CONFIDENCE_LEVEL, EQUIVALENCE_LEVEL))
     return Estimate(
         value=probabilities[best],
         low=min(wide),
@@ -180,14 +209,14 @@ def best_probability(selection: Selection, results: Results) -> Estimate | Missi
         narrow=(min(narrow), max(narrow)),
         replicate=behind[0].replicate,
         n=min(len(each.of) for each in behind),
-        checkpoints=fewest_checkpoints(*(side for each in behind for side in each.sides)),
+        checkpoints=fewest_pretraining_seeds(*(side for each in behind for side in each.sides)),
         sources=results.sources(cell for each in behind for side in each.sides for cell in side),
     )
 
 
 def _not_worse(values: Sequence[float], behind: Sequence[_Pairs], *, level: float) -> list[float]:
     """Those of `values` of which the best one, `of` in each of `behind`, is not surely ahead; itself among them."""
-    ahead = (mean_interval(each.of - each.over, level=level).low > 0 for each in behind)
+    ahead = (mean_interval(each.of - each.over, level=level).ci.low > 0 for each in behind)
     return [value for value, sure in zip(values, ahead, strict=True) if not sure]
 
 
@@ -231,7 +260,7 @@ def _areas(evaluation: Evaluation, metric: str) -> np.ndarray | None:
     if metric not in AREAS or not path.is_file():
         return None
     with np.load(path) as stored:
-        return per_class(metric, labels=stored["labels"], scores=stored["scores"])
+        return metric_of_classes(metric, labels=stored["labels"], scores=stored["scores"])
 
 
 def loss_ratio(selection: Selection, results: Results) -> Estimate | Missing:
@@ -302,7 +331,7 @@ def _cells(evaluations: Sequence[Evaluation], metric: str, results: Results) -> 
     """The measured cells of one method's checkpoints, or why one of them is missing."""
     if not evaluations:
         return Missing(reason="the study has no such cell")
-    differing = one_method(evaluations)
+    differing = differing_factors(evaluations)
     if differing:
         raise UserError(f"published: `of` and `over` do not tell apart cells that differ in {', '.join(differing)}")
     reasons = [results.cells.reason_missing(each, metric) for each in evaluations]
@@ -316,18 +345,40 @@ def _of_sample(
 ) -> Estimate:
     return replace(
         _interval(values, replicate=replicate),
-        checkpoints=fewest_checkpoints(*sides),
+        checkpoints=fewest_pretraining_seeds(*sides),
+        sources=results.sources(cell for side in sides for cell in side),
+    )
+
+
+def _in_percent(
+    mean: float,
+    wide: ConfidenceInterval,
+    narrow: ConfidenceInterval,
+    *,
+    replicate: str,
+    n: int,
+    sides: Sequence[Sequence[TrialSample]],
+    results: Results,
+) -> Estimate:
+    return Estimate(
+        value=PERCENT * mean,
+        low=PERCENT * wide.low,
+        high=PERCENT * wide.high,
+        narrow=(PERCENT * narrow.low, PERCENT * narrow.high),
+        replicate=replicate,
+        n=n,
+        checkpoints=fewest_pretraining_seeds(*sides),
         sources=results.sources(cell for side in sides for cell in side),
     )
 
 
 def _interval(values: np.ndarray, *, replicate: str) -> Estimate:
-    wide, narrow = mean_interval(values), mean_interval(values, level=NARROW)
+    wide, narrow = mean_interval(values), mean_interval(values, level=EQUIVALENCE_LEVEL)
     return Estimate(
         value=wide.mean,
-        low=wide.low,
-        high=wide.high,
-        narrow=(narrow.low, narrow.high),
+        low=wide.ci.low,
+        high=wide.ci.high,
+        narrow=(narrow.ci.low, narrow.ci.high),
         replicate=replicate,
         n=wide.n,
         checkpoints=0,

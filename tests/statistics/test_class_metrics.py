@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.statistics.inference.per_class import per_class
+from workflow_scripts.statistics.class_metrics import mean_matrix, metric_of_classes, row_percent
+from workflow_scripts.statistics.inference.confidence_intervals import mean_interval
 from workflow_scripts.statistics.metrics import metrics
 
 NAMES = ("roc_auc", "pr_auc", "macro_f1", "macro_f1_positive", "accuracy")
@@ -24,7 +25,7 @@ def drawn(seed: int, *, clips: int = 40, classes: int = 4, trials: int = 2) -> t
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_mean_over_the_classes_is_the_metric(metric: str, seed: int) -> None:
     labels, scores = drawn(seed)
-    values = per_class(metric, labels=labels, scores=scores)
+    values = metric_of_classes(metric, labels=labels, scores=scores)
     assert values.shape == (2, 4)
     for of_trial, each in zip(values, scores, strict=True):
         stated = metrics("multilabel", labels=labels, scores=each)[metric]
@@ -36,7 +37,7 @@ def test_a_class_by_itself_is_what_scikit_learn_says() -> None:
     labels, scores = drawn(0)
     seen = ~np.isnan(labels[:, 2])
     true, score = labels[seen, 2], scores[1, seen, 2]
-    found = {name: per_class(name, labels=labels, scores=scores)[1, 2] for name in NAMES}
+    found = {name: metric_of_classes(name, labels=labels, scores=scores)[1, 2] for name in NAMES}
     assert found["roc_auc"] == pytest.approx(roc_auc_score(true, score))
     assert found["pr_auc"] == pytest.approx(average_precision_score(true, score))
     assert found["macro_f1_positive"] == pytest.approx(f1_score(true, score >= 0.5))
@@ -46,10 +47,31 @@ def test_a_class_by_itself_is_what_scikit_learn_says() -> None:
 def test_a_class_with_one_label_has_no_area_but_an_accuracy() -> None:
     labels, scores = drawn(1)
     labels[:, 0] = 1
-    assert np.isnan(per_class("roc_auc", labels=labels, scores=scores)[:, 0]).all()
-    assert np.isfinite(per_class("accuracy", labels=labels, scores=scores)[:, 0]).all()
+    assert np.isnan(metric_of_classes("roc_auc", labels=labels, scores=scores)[:, 0]).all()
+    assert np.isfinite(metric_of_classes("accuracy", labels=labels, scores=scores)[:, 0]).all()
 
 
 def test_a_metric_that_is_no_mean_over_classes_is_refused() -> None:
     with pytest.raises(UserError, match="balanced_accuracy is not measured class by class; allowed: roc_auc, pr_auc"):
-        per_class("balanced_accuracy", labels=np.ones((2, 2)), scores=np.ones((1, 2, 2)))
+        metric_of_classes("balanced_accuracy", labels=np.ones((2, 2)), scores=np.ones((1, 2, 2)))
+
+
+def test_rows_are_percent_of_the_true_class() -> None:
+    rates = row_percent(np.array([[[3, 1], [0, 5]], [[2, 2], [1, 4]]]))
+    assert rates.tolist() == [[[75, 25], [0, 100]], [[50, 50], [20, 80]]]
+
+
+def test_a_class_without_clips_has_no_rates() -> None:
+    rates = row_percent(np.array([[0, 0], [1, 3]]))
+    assert np.isnan(rates[0]).all()
+    assert rates[1].tolist() == [25, 75]
+
+
+def test_each_entry_has_its_own_interval() -> None:
+    rates = np.random.default_rng(0).uniform(0, 100, (5, 3, 3))
+    matrix = mean_matrix(rates)
+    for row in range(3):
+        for column in range(3):
+            expected = mean_interval(rates[:, row, column])
+            assert matrix[row][column].mean == pytest.approx(expected.mean)
+            assert matrix[row][column].ci.high == pytest.approx(expected.ci.high)

@@ -3,13 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workflow_scripts.statistics.inference import embedding_layout
+from workflow_scripts.statistics import embedding_layout
 
 
 def test_points_that_lie_apart_lie_apart_on_the_map() -> None:
-    random = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     classes = np.repeat([0, 1, 2], 20)
-    vectors = np.eye(3)[classes] * 20 + random.normal(0, 1, (60, 3))
+    vectors = np.eye(3)[classes] * 20 + rng.normal(0, 1, (60, 3))
     places = embedding_layout.tsne(vectors, perplexity=10)
     assert places.shape == (60, 2)
     share, chance = embedding_layout.agreement(places, classes=classes, apart=np.arange(60))

@@ -1,0 +1,140 @@
+"""The table of entries: one row per number of a study's table, the pre-training seeds of a method taken together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import pandas as pd
+
+from workflow_scripts.statistics.contrasts import TableEntry
+from workflow_scripts.statistics.estimation import Difference, StandardErrors, compare_methods, estimate_mean
+from workflow_scripts.statistics.guards import one_pretraining_seed, too_few
+from workflow_scripts.statistics.inference.confidence_intervals import CONFIDENCE_LEVEL, ConfidenceInterval
+from workflow_scripts.statistics.samples import (
+    NotComparable,
+    TrialSample,
+    fewest_pretraining_seeds,
+    why_not_comparable,
+)
+from workflow_scripts.statistics.tables.schema import (
+    BEST,
+    ENTRY_COLUMNS,
+    MEASURED,
+    MISSING,
+    TIED,
+    join_distinct,
+    to_frame,
+)
+from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates
+
+
+def entry_table(
+    entries: Sequence[TableEntry],
+    replicates: BootstrapReplicates,
+    *,
+    corpora: Mapping[str, str] = MappingProxyType({}),
+) -> pd.DataFrame:
+    """Build one row per entry of the studies' tables (columns `ENTRY_COLUMNS`).
+
+    `ci_low` and `ci_high` cover the `variance_sources`; the standard errors are those that each contributes. `corpora`
+    are the sources of the prepared corpora, from which `corpus_source` takes that of the pre-training corpus.
+    """
+    rows = [_row(entry, replicates, corpora) for entry in entries]
+    by_column: dict[tuple[object, ...], dict[int, TableEntry]] = {}
+    for number, entry in enumerate(entries):
+        if entry.samples:
+            by_column.setdefault((entry.study.name, entry.study.metric, entry.column), {})[number] = entry
+    for in_column in by_column.values():
+        means = {number: float(rows[number]["mean"]) for number in in_column}  # type: ignore[arg-type]
+        for number, mark in _best_or_tied(in_column, means, replicates).items():
+            rows[number]["best_or_tied"] = mark
+    return to_frame(rows, ENTRY_COLUMNS)
+
+
+def _row(entry: TableEntry, replicates: BootstrapReplicates, corpora: Mapping[str, str]) -> dict[str, object]:
+    row: dict[str, object] = {
+        **entry.levels,
+        "study": entry.study.name,
+        "metric": entry.study.metric,
+        "kind": "floor" if entry.floor else "method",
+        "pretrain_seeds": " ".join(sample.pretrain_seed for sample in entry.samples),
+        "status": MEASURED if entry.samples else MISSING,
+        "reason": entry.reason,
+        "best_or_tied": "",
+    }
+    if not entry.samples:
+        return row
+    estimate = estimate_mean(entry.samples, replicates)
+    reasons = [entry.reason, too_few(estimate.n, of=estimate.replicate)]
+    return row | {
+        "mean": estimate.mean,
+        "ci_low": estimate.ci.low,
+        "ci_high": estimate.ci.high,
+        "replicate": estimate.replicate,
+        **variance_fields(estimate.std_errors, estimate.ci),
+        **evidence_fields([entry.samples], estimate.clusters),
+        "reason": "; ".join(filter(None, reasons)),
+        "trials": min(len(sample.values) for sample in entry.samples),
+        "quarantined": entry.samples[0].quarantined,
+        "data": join_distinct(sample.data for sample in entry.samples),
+        "corpus_source": corpora.get(entry.levels["corpus"], ""),
+    }
+
+
+def variance_fields(std_errors: StandardErrors, ci: ConfidenceInterval) -> dict[str, object]:
+    """Return the columns about the sources of variance behind an interval."""
+    return {
+        "variance_sources": " and ".join(std_errors.variance_sources),
+        "se_pretraining_seed": std_errors.pretraining_seed,
+        "se_trial": std_errors.trial,
+        "se_test_set": std_errors.test_set,
+        "std_error": ci.std_error,
+        "df": ci.df,
+    }
+
+
+def evidence_fields(sides: Sequence[Sequence[TrialSample]], clusters: int) -> dict[str, object]:
+    """Return the columns about the evidence for a number: pre-training seeds, test clips and the source of the data."""
+    seeds = fewest_pretraining_seeds(*sides)
+    return {
+        "n_pretraining_seeds": seeds,
+        "mark": one_pretraining_seed(seeds),
+        "test_clips": sides[0][0].test_clips,
+        "clusters": clusters or None,
+        "source": join_distinct(sample.source for side in sides for sample in side),
+    }
+
+
+def _best_or_tied(
+    measured: Mapping[int, TableEntry], means: Mapping[int, float], replicates: BootstrapReplicates
+) -> dict[int, str]:
+    """Mark the highest mean of a column "best" and those that were not shown to differ from it "tied".
+
+    The best was picked from all, so p is adjusted for every pair of the column (Bonferroni): without that, some of
+    twenty equal methods lack the mark in seven of eight columns. A column measured on different data, or with a single
+    entry, gets no marks.
+    """
+    if len(measured) < 2 or why_not_comparable([each for entry in measured.values() for each in entry.samples]):
+        return {}
+    best = max(means, key=lambda number: means[number])
+    pairs = math.comb(len(measured), 2)
+    marks = {best: BEST}
+    for number, entry in measured.items():
+        if number == best:
+            continue
+        difference = compare_methods(measured[best].samples, entry.samples, replicates)
+        if not _shown(difference, tests=pairs):
+            marks[number] = TIED
+    return marks
+
+
+def _shown(difference: Difference | NotComparable, *, tests: int) -> bool:
+    """Whether one of so many differences is above zero beyond chance; nothing is shown where there is no test.
+
+    A difference that is the same in every trial has an interval and no p: it is.
+    """
+    if isinstance(difference, NotComparable):
+        return False
+    return difference.ci.low > 0 and not difference.p * tests > 1 - CONFIDENCE_LEVEL
