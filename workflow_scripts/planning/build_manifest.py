@@ -9,6 +9,7 @@ from pathlib import Path
 
 from workflow_scripts.core.provenance import digest
 from workflow_scripts.levels import registry
+from workflow_scripts.planning.labels import planned_labels
 from workflow_scripts.planning.manifest import Evaluation, Manifest, PlannedJob, PretrainedRun, Study
 from workflow_scripts.planning.plan import Plan
 from workflow_scripts.planning.runs import CellKey, Run, path_of
@@ -34,6 +35,7 @@ def build_manifest(plan: Plan, *, configfiles: Sequence[str] = (), unfinished: b
         audits=tuple(Path(plan.layout.audit(dataset)) for dataset in plan.audited),
         pretrained=tuple(_pretrained_run(plan, run) for run in plan.pretrained),
         sample_rates={run.encoder: plan.levels.sample_rate(run.encoder) for run, _ in plan.evaluations},
+        labels=planned_labels(plan),
         configfiles=tuple(configfiles),
         unfinished=unfinished,
     )

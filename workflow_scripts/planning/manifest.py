@@ -288,6 +288,7 @@ class Manifest:
     audits: tuple[Path, ...] = ()  # numbers of the audit of each evaluated data set
     pretrained: tuple[PretrainedRun, ...] = ()
     sample_rates: Mapping[str, int] = field(default_factory=dict)  # in Hz, of each encoder
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of levels in tables, by factor and level
     configfiles: tuple[str, ...] = ()  # files over the default config
     unfinished: bool = False  # after a run that failed: some evaluations are missing, others may be stale
 
@@ -319,6 +320,7 @@ class Manifest:
             "corpora": [str(path) for path in self.corpora],
             "audits": [str(path) for path in self.audits],
             "sample_rates": dict(self.sample_rates),
+            "labels": {factor: dict(labels) for factor, labels in self.labels.items()},
             "configfiles": list(self.configfiles),
             "unfinished": self.unfinished,
         }
@@ -336,6 +338,7 @@ class Manifest:
             audits=tuple(Path(path) for path in content.get("audits", ())),
             pretrained=tuple(PretrainedRun.from_json(entry) for entry in content.get("pretrained", ())),
             sample_rates=content.get("sample_rates", {}),
+            labels=content.get("labels", {}),
             configfiles=tuple(content.get("configfiles", ())),
             unfinished=bool(content.get("unfinished")),
         )
