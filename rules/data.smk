@@ -12,7 +12,7 @@ rule acquire:
     params:
         **job_params(lambda wildcards: PLAN.jobs.acquire(wildcards.dataset)),
     shell:
-        '{PYTHON}.acquire --config {params.config:q} --code {params.code} --root "$(dirname {output:q})"'
+        '{PYTHON}.acquire --config {params.config:q} --code {params.code} --output "$(dirname {output:q})"'
         " &> {log:q}"
 
 

@@ -28,7 +28,7 @@ def level(monkeypatch):
 
 def run(root, *, code="c0de", **config):
     full = {"dataset": "toy_set", "loader": "toy", **config}
-    acquire.main(["--config", json.dumps(full), "--code", code, "--root", str(root)])
+    acquire.main(["--config", json.dumps(full), "--code", code, "--output", str(root)])
     return read_acquisition(root / "acquired.json")
 
 
@@ -66,7 +66,7 @@ def test_local_copy_with_links_in_a_circle(tmp_path):
         ({"source": "local"}, "needs `path`"),
         ({"source": "local", "path": "/no/such/folder"}, "missing"),
         ({"source": "local", "path": __file__}, "no folder"),
-        ({"source": "elsewhere"}, "allowed: twin, local, download"),
+        ({"source": "elsewhere"}, "allowed: download, local, twin"),
         ({"source": "twin", "twin": {"clips": 3}}, "clip_seconds"),
     ],
 )

@@ -101,7 +101,7 @@ def test_prepare_keeps_finished_corpora_and_leaves_none_that_looks_finished(disk
     for number in range(4):
         write_tone(tmp_path / "mine" / "deep" / f"c{number}.wav", 5.0, pitch=300 + number)
     given = {"dataset": "toy", "loader": "folder", "source": "local", "path": str(tmp_path / "mine")}
-    acquire.main(["--config", json.dumps(given), "--code", "c", "--root", str(tmp_path / "data")])
+    acquire.main(["--config", json.dumps(given), "--code", "c", "--output", str(tmp_path / "data")])
 
     def argv(output: Path, **more: object) -> list[str]:
         config = {"dataset": "toy", "loader": "folder", "options": {}, "sample_rate": 16_000, **more}

@@ -74,7 +74,7 @@ def jobs(plan: Plan) -> Iterator[Job]:
     rate = plan.levels.sample_rate(run.encoder)
     cells = [cell for _, cell in plan.evaluations]
     for name, _ in plan.corpora:
-        yield _job("acquire", plan.jobs.acquire(name), f"--root=data/{name}", outputs=[f"data/{name}/acquired.json"])
+        yield _job("acquire", plan.jobs.acquire(name), f"--output=data/{name}", outputs=[f"data/{name}/acquired.json"])
     for name, _ in plan.corpora:
         files = ("corpus.json", "audio.int16", "clips.parquet", "labels.parquet", "quarantine.csv", "record.json")
         given = [f"--acquired=data/{name}/acquired.json", f"--output=corpora/{name}", "--threads=2"]

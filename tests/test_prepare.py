@@ -41,7 +41,7 @@ def acquired(tmp_path, monkeypatch):
         write_tone(tmp_path / "mine" / f"c{number}.wav", 0.5, pitch=300 + number)
     (tmp_path / "mine" / "bad.wav").write_bytes(b"<html>gone</html>")
     config = {"dataset": "toy_set", "loader": "toy", "source": "local", "path": str(tmp_path / "mine")}
-    acquire.main(["--config", json.dumps(config), "--code", "c", "--root", str(tmp_path / "data")])
+    acquire.main(["--config", json.dumps(config), "--code", "c", "--output", str(tmp_path / "data")])
     return tmp_path / "data" / "acquired.json"
 
 

@@ -1,7 +1,9 @@
-"""Put a data set on the disk in its official layout: `python -m workflow_scripts.acquire`.
+"""Acquire the files of a data set in its official layout.
 
-`<root>/acquired.json` is written last. A twin lies in `<root>/twin`, a download in `<root>/download`, so that the
-two never mix; a local copy stays where it is.
+    python -m workflow_scripts.acquire --config JSON --code DIGEST --output DIR
+
+DIR/acquired.json is written last. A twin is written to DIR/twin and a download to DIR/download, so that the two never
+mix; a local copy stays in its own folder.
 """
 
 from __future__ import annotations
@@ -18,8 +20,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from workflow_scripts.configuration.jobs.acquire import AcquireConfig
 from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.core import provenance
+from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.files import hold_lock, write_json
 from workflow_scripts.core.validation import parse
@@ -29,50 +33,40 @@ from workflow_scripts.sources.download import download
 from workflow_scripts.sources.remotes import Remote
 from workflow_scripts.sources.unpack import unpack
 
-SOURCES = ("twin", "local", "download")
-
 
 def main(argv: list[str] | None = None) -> None:
-    """Acquire one data set.
-
-    The config states `dataset`, `loader`, `source` and, as needed, `options`, `path` or `twin`.
-    """
-    arguments = _arguments(argv)
-    config: dict[str, Any] = json.loads(arguments.config)
-    record = provenance.Record(config=config, code=arguments.code)
-    root: Path = arguments.root
+    """Acquire one data set."""
+    arguments = _parser().parse_args(argv)
+    config, stated = arguments.config, arguments.config.stated()
+    record = provenance.Record(config=stated, code=arguments.code)
+    root: Path = arguments.output
     root.mkdir(parents=True, exist_ok=True)
     with hold_lock(root / LOCK, what=str(root)):
         (root / "acquired.json").unlink(missing_ok=True)
         acquired = acquire(config, root=root, code=arguments.code)
         seconds = record.content(data={}, device="cpu")["seconds"]
-        write_acquisition(root / "acquired.json", acquired, code=arguments.code, config=config, seconds=seconds)
+        write_acquisition(
+            root / "acquired.json", acquired, code=arguments.code, config=config.stated(), seconds=seconds
+        )
 
 
-def acquire(config: Mapping[str, Any], *, root: Path, code: str) -> Acquisition:
-    """Bring the data set of `config` to `root`; what is there already and unchanged is kept. Raises `UserError`."""
-    dataset, loader, source = config["dataset"], config["loader"], config["source"]
-    options = config.get("options") or {}
-    if source == "twin":
-        folder, digest = _write_twin(loader, config.get("twin") or {}, options=options, root=root, code=code)
-    elif source == "local":
-        folder, digest = _find_local(dataset, config.get("path"))
-    elif source == "download":
-        folder, digest = _download(dataset, registry.load("dataset", loader), options=options, root=root)
+def acquire(config: AcquireConfig, *, root: Path, code: str) -> Acquisition:
+    """Acquire the data set of `config` in `root`, except files that are complete and unchanged. Raises `UserError`."""
+    if config.source == "twin":
+        folder, digest = _write_twin(config, root=root, code=code)
+    elif config.source == "local":
+        folder, digest = _find_local(config.dataset, config.path)
     else:
-        raise UserError(f"{dataset}: unknown source {source!r}; allowed: {', '.join(SOURCES)}")
-    return Acquisition(dataset=dataset, source=source, root=folder, digest=digest)
+        loader = registry.load("dataset", config.loader)
+        folder, digest = _download(config.dataset, loader, options=config.options, root=root)
+    return Acquisition(dataset=config.dataset, source=config.source, root=folder, digest=digest)
 
 
-def _write_twin(
-    loader: str, given: Mapping[str, Any], *, options: Mapping[str, Any], root: Path, code: str
-) -> tuple[Path, str]:
-    """Render the twin into a temporary folder and rename it; one with the same options and code is kept.
-
-    `options` are those of the loader on which the data set's files depend.
-    """
-    size = parse(TwinOptions, given, where=f"twin of {loader}")
-    digest = provenance.digest({"loader": loader, "options": dict(options), "twin": dict(given), "code": code})
+def _write_twin(config: AcquireConfig, *, root: Path, code: str) -> tuple[Path, str]:
+    """Render the twin in a temporary folder and rename it; a twin with the same options and code is kept."""
+    loader, size = config.loader, config.twin or parse(TwinOptions, {}, where=f"twin of {config.loader}")
+    stated = size.model_dump(mode="json", exclude_unset=True)
+    digest = provenance.digest({"loader": loader, "options": config.options, "twin": stated, "code": code})
     folder, note = root / "twin", root / "twin.json"
     if folder.is_dir() and _noted(note) == digest:
         return folder, digest
@@ -80,7 +74,7 @@ def _write_twin(
     with tempfile.TemporaryDirectory(dir=root, prefix=".twin-") as temporary:
         fresh = Path(temporary) / "twin"
         fresh.mkdir()
-        registry.load("twin", loader).write(fresh, size, **options)
+        registry.load("twin", loader).write(fresh, size, **config.options)
         shutil.rmtree(folder, ignore_errors=True)
         fresh.replace(folder)
     write_json(note, {"digest": digest})
@@ -88,7 +82,7 @@ def _write_twin(
 
 
 def _find_local(dataset: str, path: str | None) -> tuple[Path, str]:
-    """Folder of the user's copy; its digest covers relative file names and sizes: the content may be terabytes."""
+    """Return the folder of the user's copy, and a digest of file names and sizes: the content may be terabytes."""
     if not path:
         raise UserError(f"{dataset}: source local needs `path`, the folder that holds your copy")
     folder = Path(path).expanduser()
@@ -104,7 +98,7 @@ def _find_local(dataset: str, path: str | None) -> tuple[Path, str]:
 
 
 def _listing(folder: Path) -> Iterator[tuple[str, int]]:
-    """Relative name and size of every file, sorted within each folder; links to folders are followed once."""
+    """Yield relative name and size of every file, sorted within each folder; links to folders are followed once."""
     seen: set[tuple[int, int]] = set()
     for parent, folders, names in os.walk(folder, followlinks=True):
         status = Path(parent).stat()
@@ -120,7 +114,7 @@ def _listing(folder: Path) -> Iterator[tuple[str, int]]:
 
 
 def _download(dataset: str, loader: ModuleType, *, options: Mapping[str, Any], root: Path) -> tuple[Path, str]:
-    """Fetch and unpack all remote files of a loader; those done before are left alone."""
+    """Download and unpack all remote files of a loader that are not complete yet."""
     remotes: Mapping[str, Remote] = dataset_facts.remotes(loader, registry.options(loader, options))
     if not remotes or not getattr(loader, "AUDIO_PUBLIC", True):
         raise UserError(
@@ -146,23 +140,19 @@ def _download(dataset: str, loader: ModuleType, *, options: Mapping[str, Any], r
 
 
 def _identity(remote: Remote) -> str:
-    """Stands for a remote file's content: its checksum, or its address and length where the owner publishes none."""
+    """Return a digest of a remote file's checksum, or of its address and length if no checksum is published."""
     return provenance.digest([remote.checksum or [remote.url, remote.bytes], remote.name, remote.destination])
 
 
 def _noted(note: Path) -> str | None:
-    """Digest in a note of finished work; None if there is no readable note."""
+    """Return the digest in a note of finished work; None without a readable note."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         return json.loads(note.read_text(encoding="utf-8"))["digest"]
     return None
 
 
-def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="workflow_scripts.acquire", description=__doc__)
-    parser.add_argument("--config", required=True, help="what this job reads, as JSON")
-    parser.add_argument("--code", required=True, help="digest of this job's code, for its record")
-    parser.add_argument("--root", required=True, type=Path, help="folder of the data set")
-    return parser.parse_args(argv)
+def _parser() -> argparse.ArgumentParser:
+    return job_parser("acquire", __doc__, config=AcquireConfig.from_json, output="folder of the data set")
 
 
 if __name__ == "__main__":

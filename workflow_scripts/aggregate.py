@@ -10,12 +10,12 @@ Same trials and predictions, same bytes.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import pandas as pd
 
 from workflow_scripts.audio.corpus import read_facts
+from workflow_scripts.core.cli import results_parser
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.files import write_atomically, write_json, write_text
 from workflow_scripts.levels.factors import FACTORS
@@ -40,10 +40,7 @@ SCHEMA_VERSION = 2
 
 def main(argv: list[str] | None = None) -> None:
     """Command line of the rule `aggregate`."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--plan", required=True, help='expected evaluations and studies (JSON file, "-": standard input)'
-    )
+    parser = results_parser("aggregate", __doc__, statistics=False)
     parser.add_argument("--code", default="", help="digest of the code that aggregates, written into summary.json")
     parser.add_argument("--output", type=Path, required=True, help="folder to write to (results/statistics)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads that bootstrap test sets and rank")

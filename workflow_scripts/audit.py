@@ -1,19 +1,23 @@
-"""Look for clips of a data set that are not new where it tests on them: `python -m workflow_scripts.audit`.
+"""Search a data set for test clips that also occur in training or pre-training data.
 
-Compares a prepared data set with itself, across its splits, and with the corpora that encoders are pre-trained on.
+    python -m workflow_scripts.audit --config JSON --code DIGEST --corpus DIR [--pretraining DIR ...]
+        --output FILE.json [--threads N]
+
+Compares the splits of a prepared data set with each other, and with the corpora that encoders are pre-trained on.
+Writes all overlaps (csv) and, last, their numbers with the record (json).
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.configuration.jobs.audit import AuditConfig
+from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.files import write_json, write_text
 from workflow_scripts.core.provenance import Record
@@ -23,18 +27,16 @@ COLUMNS = [field.name for field in dataclasses.fields(Overlap)]
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Write all overlaps (csv), and beside it their numbers and the record (json, written last).
-
-    The config states `dataset`, `pretraining` (names of the other corpora) and `catalogues` (by name of the data set:
-    name and pattern, or null). Raises `UserError`.
-    """
-    arguments = _arguments(argv)
-    config: dict[str, Any] = json.loads(arguments.config)
-    record = Record(config=config, code=arguments.code)
+    """Audit one data set. Raises `UserError`."""
+    arguments = _parser().parse_args(argv)
+    config: AuditConfig = arguments.config
+    record = Record(config=config.stated(), code=arguments.code)
     dataset, *pretraining = [_audited(folder, config) for folder in [arguments.corpus, *arguments.pretraining]]
-    found = [dataset.name, *(corpus.name for corpus in pretraining)]
-    if found != (wanted := [config["dataset"], *config["pretraining"]]):
-        raise UserError(f"audit: the corpora given are {', '.join(found)}, not {', '.join(wanted)}: give them in order")
+    names = [dataset.name, *(corpus.name for corpus in pretraining)]
+    if names != (expected := [config.dataset, *config.pretraining]):
+        raise UserError(
+            f"audit: the corpora given are {', '.join(names)}, not {', '.join(expected)}: give them in order"
+        )
     audit = Audit(dataset, threads=arguments.threads)
     compared = [(dataset, audit.find_within()), *((corpus, audit.find_across(corpus)) for corpus in pretraining)]
     overlaps = [overlap for _, each in compared for overlap in each]
@@ -56,14 +58,14 @@ def main(argv: list[str] | None = None) -> None:
     write_json(arguments.output, content)
 
 
-def _audited(folder: Path, config: dict[str, Any]) -> AuditedCorpus:
+def _audited(folder: Path, config: AuditConfig) -> AuditedCorpus:
     corpus = Corpus(folder)
-    stated = config["catalogues"].get(corpus.facts.dataset)
+    stated = config.catalogues.get(corpus.facts.dataset)
     return AuditedCorpus(corpus, catalogue=Catalogue(name=stated[0], pattern=stated[1]) if stated else None)
 
 
 def _counts(corpus: AuditedCorpus, overlaps: list[Overlap]) -> dict[str, object]:
-    """How many overlaps of each kind there are, and how many of them are leaks."""
+    """Count the overlaps of each kind with a corpus, and those that are leaks."""
     return {
         "corpus": corpus.name,
         "source": corpus.corpus.facts.source,
@@ -72,17 +74,14 @@ def _counts(corpus: AuditedCorpus, overlaps: list[Overlap]) -> dict[str, object]
     }
 
 
-def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="workflow_scripts.audit", description=__doc__)
-    parser.add_argument("--config", required=True, help="what this job reads, as JSON")
-    parser.add_argument("--code", required=True, help="digest of this job's code, for its record")
+def _parser() -> argparse.ArgumentParser:
+    output = "numbers to write (.json)"
+    parser = job_parser("audit", __doc__, config=AuditConfig.from_json, output=output, threads=1)
     parser.add_argument("--corpus", required=True, type=Path, help="folder of the data set's corpus")
     parser.add_argument(
         "--pretraining", action="append", default=[], type=Path, help="folder of another corpus (repeatable)"
     )
-    parser.add_argument("--output", required=True, type=Path, help="numbers to write, ending in .json")
-    parser.add_argument("--threads", type=int, default=1, help="threads")
-    return parser.parse_args(argv)
+    return parser
 
 
 if __name__ == "__main__":

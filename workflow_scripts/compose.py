@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from workflow_scripts.core.cli import results_parser
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.files import write_text
 from workflow_scripts.levels import registry
@@ -17,7 +18,7 @@ from workflow_scripts.statistics.tables.schema import read_table, read_tables
 
 def main(argv: list[str] | None = None) -> None:
     """Command line of the rule `compose`."""
-    arguments = _arguments(argv)
+    arguments = _parser().parse_args(argv)
     plan = read_manifest(arguments.plan)
     numbers, cells = read_tables(arguments.statistics), read_table(arguments.statistics / "cells.csv")
     published = read_reproduction(arguments.statistics / "reproduction.csv")
@@ -47,15 +48,11 @@ def main(argv: list[str] | None = None) -> None:
     write_text(arguments.output, page.render(composed))
 
 
-def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--plan", required=True, help='expected evaluations and studies (JSON file, "-": standard input)'
-    )
-    parser.add_argument("--statistics", type=Path, required=True, help="folder written by aggregate")
+def _parser() -> argparse.ArgumentParser:
+    parser = results_parser("compose", __doc__)
     parser.add_argument("--figures", type=Path, required=True, help="folder written by draw")
     parser.add_argument("--output", type=Path, required=True, help="page to write (results/report/index.html)")
-    return parser.parse_args(argv)
+    return parser
 
 
 def _drawn(study: Study, *, folder: Path) -> page.Drawn | None:

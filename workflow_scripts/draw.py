@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
+from workflow_scripts.core.cli import add_studies, results_parser
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.files import write_text
 from workflow_scripts.levels import registry
@@ -15,12 +15,8 @@ from workflow_scripts.report.figure_inputs import Evidence, Statistics
 
 def main(argv: list[str] | None = None) -> None:
     """Command line of the rule `draw`; a study without a figure is left out."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--plan", required=True, help='expected evaluations and studies (JSON file, "-": standard input)'
-    )
-    parser.add_argument("--statistics", type=Path, required=True, help="folder written by aggregate")
-    parser.add_argument("--study", action="append", default=[], help="only this study (repeatable; default: all)")
+    parser = results_parser("draw", __doc__)
+    add_studies(parser)
     parser.add_argument("--output", type=Path, required=True, help="folder to write to (results/figures)")
     arguments = parser.parse_args(argv)
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,9 @@ import torch
 
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.checkpoints.encoder_file import build_encoder, check_sample_rate
+from workflow_scripts.configuration.jobs.embed import EmbedConfig
 from workflow_scripts.core import files
+from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.progress import track
 from workflow_scripts.core.provenance import Record
@@ -32,8 +33,8 @@ from workflow_scripts.pretraining.device import best_device, device_name
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
-    arguments = _arguments(argv)
-    config = json.loads(arguments.config)
+    arguments = _parser().parse_args(argv)
+    config = arguments.config.stated()
     record = Record(config=config, code=arguments.code)
     torch.set_num_threads(arguments.threads)
     device = best_device()
@@ -60,17 +61,12 @@ def main(argv: list[str] | None = None) -> None:
     files.write_json(arguments.output.with_suffix(".json"), content)
 
 
-def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="embed", description="Encode each clip of a corpus once.")
-    parser.add_argument("--config", required=True, help="JSON: encoder, seed, dataset")
-    parser.add_argument("--code", required=True, help="code digest, written into the record")
-    parser.add_argument("--corpus", required=True, type=Path, help="folder written by prepare")
-    parser.add_argument("--checkpoint", type=Path, help="encoder.safetensors written by pretrain; absent: untrained")
-    parser.add_argument(
-        "--output", required=True, type=Path, help=".npy file to write; its record gets the same name with .json"
-    )
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-    return parser.parse_args(argv)
+def _parser() -> argparse.ArgumentParser:
+    output = "array to write (.npy); its record has the same name with .json"
+    parser = job_parser("embed", __doc__, config=EmbedConfig.from_json, output=output, threads=1)
+    parser.add_argument("--corpus", required=True, type=Path, help="folder of the corpus")
+    parser.add_argument("--checkpoint", type=Path, help="encoder.safetensors; without it the encoder is untrained")
+    return parser
 
 
 if __name__ == "__main__":

@@ -26,8 +26,10 @@ import torch
 
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.checkpoints.encoder_file import build_encoder
+from workflow_scripts.configuration.jobs.evaluate import EvaluateConfig
 from workflow_scripts.configuration.protocol import EvaluationProtocol
 from workflow_scripts.core import files, provenance
+from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.provenance import Record
 from workflow_scripts.core.validation import parse
@@ -44,8 +46,8 @@ from workflow_scripts.statistics.predictions import FILE, Predictions, write_pre
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
-    arguments = _arguments(argv)
-    config = json.loads(arguments.config)
+    arguments = _parser().parse_args(argv)
+    config = arguments.config.stated()
     record = Record(config=config, code=arguments.code)
     torch.set_num_threads(arguments.threads)
     missing = sorted(set(FACTORS) - set(config["factors"]))
@@ -201,22 +203,16 @@ def _table(cell: EvaluationTask, results: list[TrialResult], *, config: Mapping[
     return pd.DataFrame(rows)
 
 
-def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="evaluate", description="Train and test the trials of one cell.")
+def _parser() -> argparse.ArgumentParser:
+    parser = job_parser("evaluate", __doc__, config=EvaluateConfig.from_json, output="folder of the cell", threads=1)
+    parser.add_argument("--corpus", required=True, type=Path, help="folder of the corpus")
     parser.add_argument(
-        "--config", required=True, help="JSON: encoder, head, scenario, fraction, trials, training, dataset, factors"
-    )
-    parser.add_argument("--code", required=True, help="code digest, written into the results")
-    parser.add_argument("--corpus", required=True, type=Path, help="folder written by prepare")
-    parser.add_argument(
-        "--embeddings", type=Path, help=".npy written by embed, for scenarios that leave the encoder as it is"
+        "--embeddings", type=Path, help=".npy written by embed, for scenarios that do not train the encoder"
     )
     parser.add_argument(
         "--checkpoint", type=Path, help="encoder.safetensors, for scenarios that train a pre-trained encoder"
     )
-    parser.add_argument("--output", required=True, type=Path, help="folder to write into")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-    return parser.parse_args(argv)
+    return parser
 
 
 if __name__ == "__main__":

@@ -13,14 +13,15 @@ with BSS Eval v4, whose distortion filter is one for the whole song. Here songs 
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.checkpoints.encoder_file import build_encoder, check_sample_rate
 from workflow_scripts.configuration import compatibility
+from workflow_scripts.configuration.jobs.evaluate_separation import EvaluateSeparationConfig
 from workflow_scripts.core import files
+from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.progress import track
 from workflow_scripts.core.provenance import Record
@@ -32,8 +33,8 @@ from workflow_scripts.pretraining.stem_mixtures import Mixer
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
-    arguments = _arguments(argv)
-    config = json.loads(arguments.config)
+    arguments = _parser().parse_args(argv)
+    config = arguments.config.stated()
     record = Record(config=config, code=arguments.code)
     use_threads(arguments.threads)
     device, corpus = best_device(), Corpus(arguments.corpus)
@@ -69,17 +70,12 @@ def main(argv: list[str] | None = None) -> None:
     files.write_json(arguments.output, content)
 
 
-def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="evaluate_separation", description="Judge how well an encoder separates songs."
-    )
-    parser.add_argument("--config", required=True, help="JSON: encoder, worker, split")
-    parser.add_argument("--code", required=True, help="code digest, written into the record")
-    parser.add_argument("--corpus", required=True, type=Path, help="folder written by prepare, of a corpus with stems")
+def _parser() -> argparse.ArgumentParser:
+    config, output = EvaluateSeparationConfig.from_json, ".json file to write"
+    parser = job_parser("evaluate_separation", __doc__, config=config, output=output, threads=1)
+    parser.add_argument("--corpus", required=True, type=Path, help="folder of a corpus with stems")
     parser.add_argument("--checkpoint", required=True, type=Path, help="encoder.safetensors written by pretrain")
-    parser.add_argument("--output", required=True, type=Path, help=".json file to write")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-    return parser.parse_args(argv)
+    return parser
 
 
 if __name__ == "__main__":

@@ -2,9 +2,8 @@
 
     python -m workflow_scripts.extract --config JSON --code DIGEST --corpus DIR --output FILE.npy [--threads N]
 
-The config states `worker`, its `options` and `sample_rate`. Writes FILE.npy, see `features.stored`, and beside it
-FILE.json: the record, with mean and deviation of each channel. A run that is stopped or killed goes on from the clips
-it finished.
+Writes FILE.npy, see `features.stored`, and FILE.json: the record, with mean and standard deviation of each channel. A
+job that was stopped or killed resumes after the clips that it finished.
 """
 
 from __future__ import annotations
@@ -13,35 +12,35 @@ import argparse
 import functools
 import json
 import multiprocessing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.lib.format import open_memmap
 
 from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.configuration.jobs.extract import ExtractConfig
 from workflow_scripts.core import files, provenance
+from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.progress import track
 from workflow_scripts.features.frames import frame_count
 from workflow_scripts.features.stored import frame_offsets
 from workflow_scripts.levels import registry
 
-CLIPS_AT_ONCE = (
-    16  # a few tenths of a second of work: little is lost when killed, and little is spent on passing work around
-)
+# Clips of a block: a few tenths of a second of work, so that little is lost when killed and little spent on messages.
+CLIPS_AT_ONCE = 16
 SECONDS_PER_PROCESS = 600  # of audio: pYIN takes 2 s for it, about as long as a process takes to start
 FRAMES_AT_ONCE = 1 << 20  # 4 MB of one channel at a time for mean and deviation
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Job:
-    """What a process needs to know."""
+    """Settings of a process."""
 
     worker: str
     options: str  # JSON: a job is a key
@@ -51,19 +50,19 @@ class _Job:
 
 def main(argv: list[str] | None = None) -> None:
     """Write the array and its record. Raises `UserError`."""
-    arguments = _arguments(argv)
-    config: dict[str, Any] = json.loads(arguments.config)
-    record = provenance.Record(config=config, code=arguments.code)
+    arguments = _parser().parse_args(argv)
+    config: ExtractConfig = arguments.config
+    record = provenance.Record(config=config.stated(), code=arguments.code)
     corpus = Corpus(arguments.corpus)
     _check(config, corpus)
-    partial = _Partial(arguments.output, provenance.digest([config, arguments.code, corpus.facts.digest]))
+    partial = _Partial(arguments.output, provenance.digest([config.stated(), arguments.code, corpus.facts.digest]))
     job = _Job(
-        worker=config["worker"],
-        options=json.dumps(config.get("options") or {}, sort_keys=True),
+        worker=config.worker,
+        options=json.dumps(config.options, sort_keys=True),
         corpus=arguments.corpus,
         values=partial.values,
     )
-    first = _Extractor(job).features(0)  # compiles what is to be compiled before there are many processes
+    first = _Extractor(job).features(0)  # compiles code before there are many processes
     shape = (len(first), int(frame_offsets(corpus)[-1]))
     partial.prepare(shape)
     processes = min(arguments.threads, 1 + int(corpus.facts.seconds / SECONDS_PER_PROCESS))
@@ -74,12 +73,12 @@ def main(argv: list[str] | None = None) -> None:
     files.write_json(arguments.output.with_suffix(".json"), content)
 
 
-def _check(config: Mapping[str, Any], corpus: Corpus) -> None:
-    if not registry.load("worker", config["worker"]).PRECOMPUTED:
-        raise UserError(f"worker {config['worker']} computes its targets while training: nothing to extract")
-    if corpus.facts.sample_rate != config["sample_rate"]:
+def _check(config: ExtractConfig, corpus: Corpus) -> None:
+    if not registry.load("worker", config.worker).PRECOMPUTED:
+        raise UserError(f"worker {config.worker} computes its targets while training: nothing to extract")
+    if corpus.facts.sample_rate != config.sample_rate:
         raise UserError(
-            f"{corpus.folder} is at {corpus.facts.sample_rate} Hz, not {config['sample_rate']}: prepare it at that rate"
+            f"{corpus.folder} is at {corpus.facts.sample_rate} Hz, not {config.sample_rate}: prepare it at that rate"
         )
     if not len(corpus):
         raise UserError(f"{corpus.folder} holds no clip: nothing to extract")
@@ -89,15 +88,15 @@ class _Partial:
     """The unfinished array and the list of its finished blocks of clips, hidden beside the output."""
 
     def __init__(self, output: Path, key: str) -> None:
-        """`key` is the digest of all that the array depends on: what another job left is not continued."""
+        """Take the digest of all that the array depends on, so that files of other jobs are not continued."""
         self.output = output
         self.values = output.with_name(f".{output.name}.{key}.partial")
         self._done = output.with_name(f".{output.name}.{key}.done")
 
     def prepare(self, shape: tuple[int, int]) -> None:
-        """Create the array, unless there is one to go on with; remove those of other jobs."""
+        """Create the array unless there is one to resume; remove those of other jobs."""
         files.require_space(self.output.parent, 4 * shape[0] * shape[1])
-        self.output.with_suffix(".json").unlink(missing_ok=True)  # written last: where it is, the array belongs to it
+        self.output.with_suffix(".json").unlink(missing_ok=True)  # written last, so it stands for a complete array
         if not (self.values.exists() and self._done.exists()):
             self._remove(self.output.parent.glob(f".{self.output.name}.*.partial"))
             self._remove(self.output.parent.glob(f".{self.output.name}.*.done"))
@@ -107,16 +106,16 @@ class _Partial:
             self._done.touch()
 
     def done(self) -> set[int]:
-        """First clips of the finished blocks."""
+        """Return the first clips of the finished blocks."""
         return {int(line) for line in self._done.read_text(encoding="ascii").split()}
 
     def add(self, block: int) -> None:
-        """Note a finished block by its first clip."""
+        """Record a finished block by its first clip."""
         with self._done.open("a", encoding="ascii") as file:
             file.write(f"{block}\n")
 
     def finish(self) -> None:
-        """Give the finished array its name."""
+        """Rename the finished array to the output."""
         self.values.replace(self.output)
         self._done.unlink()
 
@@ -127,7 +126,7 @@ class _Partial:
 
 
 class _Extractor:
-    """Computes features and writes them into the array."""
+    """Computation of features, and the array that they are written to."""
 
     def __init__(self, job: _Job) -> None:
         torch.set_num_threads(1)  # clips run side by side already
@@ -138,7 +137,7 @@ class _Extractor:
         self.offsets = frame_offsets(self.corpus)
 
     def features(self, row: int) -> np.ndarray:
-        """Features of a clip, checked: float32 (channels, frames)."""
+        """Return the features of a clip, float32 (channels, frames); `UserError` for another shape or type."""
         result = self.level.extract(self.corpus.cut(row), self.options)
         frames = frame_count(int(self.corpus.lengths[row]))
         if result.ndim != 2 or result.shape[1] != frames or result.dtype != np.float32:
@@ -149,7 +148,7 @@ class _Extractor:
         return result
 
     def write(self, first: int) -> int:
-        """Fill in the block of clips that begins with `first`; return `first`."""
+        """Write the block of clips that begins with `first`; return `first`."""
         values = open_memmap(self.job.values, mode="r+")
         for row in range(first, min(first + CLIPS_AT_ONCE, len(self.corpus))):
             values[:, self.offsets[row] : self.offsets[row + 1]] = self.features(row)
@@ -175,7 +174,7 @@ def _fill(job: _Job, partial: _Partial, *, clips: int, processes: int) -> None:
 
 
 def _in_processes(job: _Job, blocks: list[int], processes: int) -> Iterator[int]:
-    """Blocks as they are finished. Fresh processes: a fork would copy torch's threads in whatever state they are."""
+    """Yield finished blocks. Processes are spawned, because a fork would copy torch's threads in an unknown state."""
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
         futures = [pool.submit(_write_block, job, first) for first in blocks]
         try:
@@ -189,7 +188,7 @@ def _in_processes(job: _Job, blocks: list[int], processes: int) -> Iterator[int]
 
 
 def _statistics(path: Path) -> dict[str, list[float | None]]:
-    """Mean and deviation of each channel over its finite values; None where there is none."""
+    """Return mean and standard deviation of each channel over its finite values; None for a channel without any."""
     means: list[float | None] = []
     deviations: list[float | None] = []
     for channel in open_memmap(path, mode="r"):
@@ -208,14 +207,11 @@ def _statistics(path: Path) -> dict[str, list[float | None]]:
     return {"mean": means, "deviation": deviations}
 
 
-def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="workflow_scripts.extract", description=__doc__)
-    parser.add_argument("--config", required=True, help="what this job reads, as JSON")
-    parser.add_argument("--code", required=True, help="digest of this job's code, for its record")
+def _parser() -> argparse.ArgumentParser:
+    output = "array to write (.npy)"
+    parser = job_parser("extract", __doc__, config=ExtractConfig.from_json, output=output, threads=1)
     parser.add_argument("--corpus", required=True, type=Path, help="folder of the corpus")
-    parser.add_argument("--output", required=True, type=Path, help="array to write, ending in .npy")
-    parser.add_argument("--threads", type=int, default=1, help="most processes to use")
-    return parser.parse_args(argv)
+    return parser
 
 
 if __name__ == "__main__":

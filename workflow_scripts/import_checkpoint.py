@@ -3,11 +3,10 @@
     python -m workflow_scripts.import_checkpoint --encoder NAME --checkpoint FILE --output DIR
         [--options JSON] [--code DIGEST]
 
-Reads the files of the PASE code (`pase`, `pase_plus`), of the CLMR code (`samplecnn`, `cpc`) and of the MSSPT code
-(`unet`), which are checkpoints of TensorFlow: name the .index file, or the common beginning of its files' names; of a
-joint network the U-Net alone is taken. Without `--options` the encoder's options are read from the file; with them the
-file must agree. Writes encoder.safetensors and
-record.json into the output folder.
+Reads files of the PASE code (`pase`, `pase_plus`), the CLMR code (`samplecnn`, `cpc`) and the MSSPT code (`unet`).
+The last are TensorFlow checkpoints: give the .index file, or the common prefix of the file names; of a joint network,
+only the U-Net is imported. Without `--options` the encoder's options are read from the file; with them the file must
+agree. Writes encoder.safetensors and record.json into the output folder.
 """
 
 from __future__ import annotations
@@ -23,14 +22,15 @@ from workflow_scripts.checkpoints.encoder_file import save_encoder
 from workflow_scripts.checkpoints.import_encoder import import_encoder
 from workflow_scripts.checkpoints.published import read
 from workflow_scripts.core import files, provenance
+from workflow_scripts.core.cli import command_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.levels import registry
 from workflow_scripts.pretraining.device import device_name
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command line."""
-    arguments = _arguments(argv)
+    """Import one checkpoint."""
+    arguments = _parser().parse_args(argv)
     name, code = arguments.encoder, arguments.code
     if code is None:
         code = provenance.code_digest("import_checkpoint", chosen=[registry.module_name("encoder", name)])
@@ -59,22 +59,16 @@ def _options(text: str | None) -> dict[str, Any] | None:
     return options
 
 
-def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="import_checkpoint", description="Import a published checkpoint as an encoder of this benchmark."
-    )
-    parser.add_argument(
-        "--encoder",
-        required=True,
-        help="pase, pase_plus, samplecnn, cpc or unet",
-    )
+def _parser() -> argparse.ArgumentParser:
+    parser = command_parser("import_checkpoint", __doc__)
+    parser.add_argument("--encoder", required=True, help="pase, pase_plus, samplecnn, cpc or unet")
     parser.add_argument(
         "--checkpoint", required=True, type=Path, help="file of the PASE, CLMR or MSSPT code, or safetensors"
     )
     parser.add_argument("--output", required=True, type=Path, help="folder for encoder.safetensors and record.json")
     parser.add_argument("--options", help="JSON: the encoder's options, which the file must have (as in the file)")
     parser.add_argument("--code", help="code digest, written into the record (computed)")
-    return parser.parse_args(argv)
+    return parser
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Show what a config will run and what it will cost, or write it as the plan that the statistics read.
+"""Show the jobs of a config and their cost, or write its manifest.
 
     python -m workflow_scripts.plan [--configfile FILE ...] [--records FOLDER ...]
     python -m workflow_scripts.plan --config JSON --output FILE [--configfile FILE ...] [--unfinished]
 
-The first form prints the jobs of each rule with the estimated hours and disk space. Estimates rest on the records of
-jobs that were run: those below the config's own results and below the folders given. `config/pilot.yaml` makes
-records for the paper's networks in minutes. The second form writes every evaluation the studies need, with the digests
-its results must carry; it only notes the names of the files given with `--configfile`.
+The first form prints the jobs of each rule with estimates of hours and disk space. Estimates are based on the records
+of finished jobs in the config's own results folder and in the folders given; `config/pilot.yaml` produces records for
+the paper's networks in minutes. The second form writes the manifest: every evaluation that the studies need, with the
+digests that its results must carry. It only records the names given with `--configfile`.
 """
 
 from __future__ import annotations
@@ -19,16 +19,24 @@ from rich.console import Console
 from rich.table import Table
 
 from workflow_scripts.configuration import check
+from workflow_scripts.core.cli import add_configfiles, command_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.files import write_json
 from workflow_scripts.planning import costs
 from workflow_scripts.planning.build_manifest import build_manifest
+from workflow_scripts.planning.cost_records import MeasuredJob, read_records
 from workflow_scripts.planning.plan import Plan
 from workflow_scripts.statistics.reproduction import table as reproduction
 
 CONFIG_FOLDER = Path(__file__).parent.parent / "config"
 PLAIN_WIDTH = 120  # in a log file
 GIGABYTE = 1e9
+NOTES = (
+    "Hours are those of one device, from records of similar jobs; jobs without a record are not included. Trials that "
+    "train the encoder count with all epochs they may take. Disk space does not include downloads, predictions, "
+    "encoder files (4 bytes per parameter) and the training state of each unfinished run (12 bytes per parameter, "
+    "workers included). Finished jobs are included: a dry run of the workflow lists the remaining ones."
+)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -48,45 +56,37 @@ def main(argv: list[str] | None = None) -> None:
         manifest = build_manifest(plan, configfiles=names, unfinished=arguments.unfinished)
         write_json(arguments.output, manifest.to_json())
         return
-    records, odd = costs.read_records(dict.fromkeys([Path(config["results"]), *arguments.records]))
+    records, damaged = read_records(dict.fromkeys([Path(config["results"]), *arguments.records]))
     console = Console()
     _show(plan, records, console if console.is_terminal else Console(width=PLAIN_WIDTH))
-    if odd:
-        line = f"Records left out, damaged or of another version: {len(odd):,}, the first is {odd[0]}"
+    if damaged:
+        line = f"Records left out, damaged or of another version: {len(damaged):,}, the first is {damaged[0]}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _show(plan: Plan, records: list[costs.Measured], console: Console) -> None:
+def _show(plan: Plan, records: list[MeasuredJob], console: Console) -> None:
     table = Table(title=f"Scale {plan.config['scale']}: {', '.join(plan.studies)}", title_justify="left")
     for heading in ("Rule", "Jobs", "Hours", "Device", "Records", "Jobs not measured"):
         table.add_column(heading, justify="left" if heading in ("Rule", "Device") else "right")
-    for each in costs.estimate(plan, records):
-        hours = f"{each.hours:,.{1 if each.hours >= 10 else 2}f}" if each.records else ""
-        table.add_row(each.rule, f"{each.jobs:,}", hours, each.device, f"{each.records:,}", f"{each.unknown or ''}")
+    for cost in costs.estimate_costs(plan, records):
+        hours = f"{cost.hours:,.{1 if cost.hours >= 10 else 2}f}" if cost.records else ""
+        table.add_row(cost.rule, f"{cost.jobs:,}", hours, cost.device, f"{cost.records:,}", f"{cost.unknown or ''}")
     console.print(table)
-    for part in costs.space(plan):
-        unknown = f", and {part.unknown} of unknown size" if part.unknown else ""
-        console.print(f"{part.what}: {part.size / GIGABYTE:,.2f} GB{unknown}", highlight=False)
-    console.print(
-        "Hours are those of one device, from the records of alike jobs; jobs without one are not counted. Trials in "
-        "which the encoder learns are counted with all epochs they may take. Not in the space: downloads, predictions, "
-        "encoders (4 bytes a parameter) and the state of each unfinished run (12 bytes a parameter, workers included). "
-        "Jobs that have finished are counted too: a dry run of the workflow shows what is left.",
-        style="dim",
-    )
+    for space in costs.estimate_space(plan):
+        unknown = f", and {space.unknown} of unknown size" if space.unknown else ""
+        console.print(f"{space.kind}: {space.size / GIGABYTE:,.2f} GB{unknown}", highlight=False)
+    console.print(NOTES, style="dim")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="plan", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser("plan", __doc__)
     parser.add_argument("--config", help="the whole merged config, as JSON")
-    parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="files that go over config/config.yaml")
+    add_configfiles(parser)
     parser.add_argument(
-        "--unfinished", action="store_true", help="note that the run failed: missing and stale results are no error"
+        "--unfinished", action="store_true", help="record that the run failed: missing and stale results are no error"
     )
     parser.add_argument("--records", type=Path, nargs="+", default=[], help="results folders whose records are used")
-    parser.add_argument("--output", type=Path, help="plan.json to write instead of showing the plan")
+    parser.add_argument("--output", type=Path, help="manifest to write instead of showing the plan")
     return parser
 
 

@@ -3,30 +3,30 @@
     python -m workflow_scripts.pretrain --config JSON --code DIGEST --corpus DIR --output DIR
         [--features WORKER=FILE ...] [--weights FILE] [--threads N]
 
-The config states `encoder`, `weighting` and `augmentation` {name, options}, `workers` {name: options}, `recipe`,
-`seed` and `corpus`. Writes encoder.safetensors, losses.csv and record.json into the output folder. A weighting that
-takes its weights from another run needs `--weights`, written by `weigh`.
+Writes encoder.safetensors, losses.csv and record.json into the output folder. A weighting that takes its weights from
+another run needs `--weights`, written by `weigh`.
 
-A run that is stopped or killed leaves its state beside that folder and goes on from it; asked to stop by SIGTERM,
-SIGUSR1 or SIGINT it saves and ends with code 75.
+A run that was stopped or killed resumes from its training state, which is a file beside that folder. After SIGTERM,
+SIGUSR1 or SIGINT it saves its state and ends with code 75.
 
 Several processes share each batch of the recipe, with one GPU each where there are GPUs:
 
     torchrun --nproc-per-node N -m workflow_scripts.pretrain ...
 
-They give the result of one process but for roundings and for what augmentations and layers draw at random. The output
-folder must be on a file system that all see. torchrun itself ends with code 1 where they end with 75.
+Their result is that of one process except for rounding and for random draws of augmentations and layers. All of them
+must see the file system of the output folder. torchrun itself ends with code 1 if they end with 75.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.configuration.jobs.pretrain import PretrainConfig
 from workflow_scripts.core import files, provenance
+from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.pretraining import distributed
 from workflow_scripts.pretraining.device import best_device, device_name, use_threads
@@ -37,13 +37,14 @@ from workflow_scripts.pretraining.trainer import Trainer, TrainingResult
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Pre-train as the command line says."""
+    """Pre-train one encoder."""
     arguments = _parser().parse_args(argv)
     use_threads(arguments.threads)
-    record = provenance.Record(config=arguments.config, code=arguments.code)
+    config = arguments.config.stated()
+    record = provenance.Record(config=config, code=arguments.code)
     with distributed.process_group(best_device()) as device:
         run = Pretraining(
-            config=arguments.config,
+            config=config,
             corpus=Corpus(arguments.corpus),
             features=dict(arguments.features),
             output=arguments.output,
@@ -70,16 +71,13 @@ def _write(run: Pretraining, trainer: Trainer, outcome: TrainingResult, record: 
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="pretrain", description="Pre-train an encoder on a corpus.")
-    parser.add_argument("--config", type=json.loads, required=True, help="JSON: all that this job reads")
-    parser.add_argument("--code", required=True, help="digest of the job's code, for the record")
-    parser.add_argument("--corpus", type=Path, required=True, help="prepared corpus")
+    output = "folder for encoder, losses and record"
+    parser = job_parser("pretrain", __doc__, config=PretrainConfig.from_json, output=output, threads=0)
+    parser.add_argument("--corpus", type=Path, required=True, help="folder of the corpus")
     parser.add_argument(
         "--features", type=parse_named_file, action="append", default=[], metavar="WORKER=FILE", help="stored targets"
     )
-    parser.add_argument("--weights", type=Path, help="weights of the workers' losses, written by weigh (all 1)")
-    parser.add_argument("--output", type=Path, required=True, help="folder for encoder, losses and record")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: torch's choice)")
+    parser.add_argument("--weights", type=Path, help="loss weights of the workers, written by weigh (all 1)")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Stop, with the list, where an audit found leaks and a study demands that there are none.
+"""Fail, with a list of the leaks, if an audit found any that a study forbids.
 
 python -m workflow_scripts.require_clean --audit FILE.json --study NAME [--study NAME ...] --output FILE
 """
@@ -11,15 +11,16 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.core.cli import command_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.files import write_json
 
-LISTED = 10  # leaks in the message; the csv has them all
+LISTED = 10  # leaks in the message; the csv lists all
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Write a file that says the audit is clean, or raise `UserError` with the leaks."""
-    arguments = _arguments(argv)
+    """Write a file if the audit is clean; raise `UserError` with the leaks otherwise."""
+    arguments = _parser().parse_args(argv)
     path = arguments.audit.with_suffix(".csv")
     try:
         audit = json.loads(arguments.audit.read_text(encoding="utf-8"))
@@ -31,7 +32,7 @@ def main(argv: list[str] | None = None) -> None:
     if leaks:
         raise UserError(
             f"{dataset}: {', '.join(arguments.study)} demands a clean audit, which found leaks: "
-            f"{leaks} ({listed}); all are in {path}; mend the data, or take `audit: clean` out of the study"
+            f"{leaks} ({listed}); all are in {path}; correct the data, or remove `audit: clean` from the study"
         )
     write_json(arguments.output, {"dataset": dataset, "leaks": 0, "studies": arguments.study})
 
@@ -45,12 +46,12 @@ def _listed(leaks: pd.DataFrame) -> str:
     return "; ".join([*shown, "..."] if len(leaks) > LISTED else shown)
 
 
-def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="workflow_scripts.require_clean", description=__doc__)
+def _parser() -> argparse.ArgumentParser:
+    parser = command_parser("require_clean", __doc__)
     parser.add_argument("--audit", required=True, type=Path, help="numbers that audit wrote")
-    parser.add_argument("--study", action="append", required=True, help="study that demands it (repeatable)")
-    parser.add_argument("--output", required=True, type=Path, help="file that says so, to write")
-    return parser.parse_args(argv)
+    parser.add_argument("--study", action="append", required=True, help="study that requires it (repeatable)")
+    parser.add_argument("--output", required=True, type=Path, help="file to write if there are no leaks")
+    return parser
 
 
 if __name__ == "__main__":

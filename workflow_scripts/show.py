@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from rich.console import Console
 
+from workflow_scripts.core.cli import add_studies, results_parser
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.planning.manifest import read_manifest
 from workflow_scripts.report import renderers, study_table
@@ -17,12 +17,8 @@ PLAIN_WIDTH = 140  # in a log file: wide enough for a table of five data sets
 
 def main(argv: list[str] | None = None) -> None:
     """Command line of the end of `make demo`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--plan", required=True, help='expected evaluations and studies (JSON file, "-": standard input)'
-    )
-    parser.add_argument("--statistics", type=Path, required=True, help="folder written by aggregate")
-    parser.add_argument("--study", action="append", default=[], help="only this study (repeatable; default: all)")
+    parser = results_parser("show", __doc__)
+    add_studies(parser)
     parser.add_argument("--report", type=Path, help="page whose path is printed last")
     arguments = parser.parse_args(argv)
 

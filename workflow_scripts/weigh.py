@@ -1,12 +1,11 @@
-"""Weigh a run's workers by the first losses of the run with the weighting it names, such as `equal`.
+"""Compute a run's loss weights from the first losses of the run with another weighting, such as `equal`.
 
     python -m workflow_scripts.weigh --config JSON --code DIGEST --corpus DIR --source DIR --output FILE
         [--features WORKER=FILE ...] [--threads N]
 
-The config states `weighting` {name, options}, `run`, the config of the run whose losses are used, and `code`, its
-digest. `--source` is the folder that run writes into. If it has finished there, or has come far enough, its losses are
-taken. Otherwise its first epochs are trained now, and it will go on from them should it ever be asked for. Writes the
-weights as FILE, which `pretrain` reads, and beside it the record weigh.json.
+`--source` is the output folder of the run whose losses are used. If that run has finished, or has trained the needed
+epochs, its losses are read. Otherwise its first epochs are trained now, and it resumes from them if it is planned.
+Writes the weights as FILE, which `pretrain` reads, and the record weigh.json in the same folder.
 """
 
 from __future__ import annotations
@@ -20,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.configuration.jobs.weigh import WeighConfig
 from workflow_scripts.core import files, provenance
+from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.levels import registry
 from workflow_scripts.pretraining import distributed
@@ -36,16 +37,16 @@ RECORD = "weigh.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Losses:
-    """Losses of the first epochs and where they were found."""
+    """Losses of the first epochs, and their origin."""
 
     rows: Sequence[LossRow]
-    found: str
+    origin: str
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Weigh as the command line says."""
+    """Compute the weights of one run."""
     arguments = _parser().parse_args(argv)
-    config: dict[str, Any] = arguments.config
+    config: dict[str, Any] = arguments.config.stated()
     use_threads(arguments.threads)
     record = provenance.Record(config=config, code=arguments.code)
     level = registry.load("weighting", config["weighting"]["name"])
@@ -70,7 +71,7 @@ def main(argv: list[str] | None = None) -> None:
         require_positive(weights)
         files.write_json(arguments.output, {"weights": weights})
         data = {run.corpus.facts.dataset: run.corpus.facts.digest}
-        more = {"weights": weights, "losses": by_worker, "epochs": epochs, "losses_found": losses.found}
+        more = {"weights": weights, "losses": by_worker, "epochs": epochs, "losses_found": losses.origin}
         content = record.content(data=data, device=device_name(run.device), **more)
         files.write_json(arguments.output.with_name(RECORD), content)
         run.state_file.remove()
@@ -78,57 +79,58 @@ def main(argv: list[str] | None = None) -> None:
 
 def _losses(run: Pretraining, source: Path, epochs: int) -> Losses:
     try:
-        found = _finished(run, source) or _in_progress(run, source, epochs)
-        return found or _trained(run, source, epochs)
+        losses = _read_finished(run, source) or _read_unfinished(run, source, epochs)
+        return losses or _train(run, source, epochs)
     except InterruptedRunError as interrupted:
         if distributed.is_main_process():
             print(f"prelude: {interrupted}", file=sys.stderr, flush=True)
         sys.exit(EXIT_INTERRUPTED)
 
 
-def _finished(run: Pretraining, source: Path) -> Losses | None:
-    """Losses of the run if it has finished with this code, config and data."""
+def _read_finished(run: Pretraining, source: Path) -> Losses | None:
+    """Return the losses of the run if it has finished with this code, config and data."""
     try:
         record = json.loads((source / "record.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    made_of = (record.get("code"), record.get("config_digest"), record.get("data", {}).get(run.corpus.facts.dataset))
-    if made_of != (run.code, provenance.digest(run.config), run.corpus.facts.digest):
+    recorded = (
+        record.get("code"),
+        record.get("config_digest"),
+        record.get("data", {}).get(run.corpus.facts.dataset),
+    )
+    if recorded != (run.code, provenance.digest(run.config), run.corpus.facts.digest):
         return None
-    return Losses(rows=read_losses(source / "losses.csv"), found="finished run")
+    return Losses(rows=read_losses(source / "losses.csv"), origin="finished run")
 
 
-def _in_progress(run: Pretraining, source: Path, epochs: int) -> Losses | None:
-    """Losses of the run if it was stopped, or is still at work, after the last of these epochs."""
+def _read_unfinished(run: Pretraining, source: Path, epochs: int) -> Losses | None:
+    """Return the losses of the run if it was stopped, or is still running, after the last of these epochs."""
     saved = StateFile(source, run.digest()).load(run.device)
     rows = LossLog.from_state(saved["loss_log"]).rows if saved else []
-    return Losses(rows=rows, found="run in progress") if any(row.epoch >= epochs for row in rows) else None
+    return Losses(rows=rows, origin="run in progress") if any(row.epoch >= epochs for row in rows) else None
 
 
-def _trained(run: Pretraining, source: Path, epochs: int) -> Losses:
-    """Train the first epochs, from where the whole run was stopped; it will go on from what they leave."""
-    theirs = StateFile(source, run.digest())
-    before = theirs.steps_done()
+def _train(run: Pretraining, source: Path, epochs: int) -> Losses:
+    """Train the first epochs, resuming the run if it was stopped; the run resumes from the state after them."""
+    state = StateFile(source, run.digest())
+    before = state.steps_done()
     if distributed.is_main_process() and before > run.state_file.steps_done():
-        theirs.copy_to(run.state_file)
+        state.copy_to(run.state_file)
     distributed.barrier()
     outcome = run.build_trainer().run(epochs=epochs)
-    if distributed.is_main_process() and outcome.steps > before and _finished(run, source) is None:
-        run.state_file.copy_to(theirs)
-    return Losses(rows=outcome.loss_log.rows, found="first epochs, trained for this")
+    if distributed.is_main_process() and outcome.steps > before and _read_finished(run, source) is None:
+        run.state_file.copy_to(state)
+    return Losses(rows=outcome.loss_log.rows, origin="first epochs, trained for this")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="weigh", description="Weigh the workers of a run.")
-    parser.add_argument("--config", type=json.loads, required=True, help="JSON: weighting, run and code")
-    parser.add_argument("--code", required=True, help="digest of the job's code, for the record")
-    parser.add_argument("--corpus", type=Path, required=True, help="prepared corpus")
+    output = "weights.json to write"
+    parser = job_parser("weigh", __doc__, config=WeighConfig.from_json, output=output, threads=0)
+    parser.add_argument("--corpus", type=Path, required=True, help="folder of the corpus")
     parser.add_argument(
         "--features", type=parse_named_file, action="append", default=[], metavar="WORKER=FILE", help="stored targets"
     )
     parser.add_argument("--source", type=Path, required=True, help="folder of the run whose losses are used")
-    parser.add_argument("--output", type=Path, required=True, help="weights.json to write")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: torch's choice)")
     return parser
 
 

@@ -142,7 +142,7 @@ def _as_nobody(what: str, root: str) -> None:
         with hold_lock(Path(root) / ".lock", what="it", shared=True):
             return
     config = {"dataset": "toy", "loader": "folder", "source": "local", "path": root}
-    run_command(lambda: acquire.main(["--config", json.dumps(config), "--code", "c", "--root", root]))
+    run_command(lambda: acquire.main(["--config", json.dumps(config), "--code", "c", "--output", root]))
 
 
 # --------------------------------------------------------------------------------------- two of the same jobs
@@ -158,7 +158,7 @@ def data(tmp_path):
 
 def _acquire(folder: Path) -> None:
     given = {"dataset": "toy", "loader": "folder", "source": "local", "path": str(folder / "mine")}
-    acquire.main(["--config", json.dumps(given), "--code", "c", "--root", str(folder / "data")])
+    acquire.main(["--config", json.dumps(given), "--code", "c", "--output", str(folder / "data")])
 
 
 def _prepare(data: str, output: str, seconds: float, waiting: str | None = None) -> None:

@@ -27,7 +27,7 @@ def render_music(folder: Path, *, clips: int, seconds: float, seed: int = 7) -> 
     """Render ensembles, genres and dances, no two of one song: int16 (samples,) each."""
     twin = {"clips": clips, "clip_seconds": seconds, "seed": seed}
     config = {"dataset": "music", "loader": "audioset_music", "source": "twin", "twin": twin}
-    acquire.main(["--config", json.dumps(config), "--code", "c", "--root", str(folder / "data")])
+    acquire.main(["--config", json.dumps(config), "--code", "c", "--output", str(folder / "data")])
     settings = {"dataset": "music", "loader": "audioset_music", "options": {"clips": None}, "sample_rate": RATE}
     flags = ["--config", json.dumps({**settings, "source": "twin"}), "--code", "c", "--output", str(folder / "corpus")]
     prepare.main([*flags, "--acquired", str(folder / "data" / "acquired.json")])

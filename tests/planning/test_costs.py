@@ -18,7 +18,7 @@ from workflow_scripts import plan as plan_command
 from workflow_scripts.configuration import check
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning import costs
-from workflow_scripts.planning.costs import Measured
+from workflow_scripts.planning.cost_records import MeasuredJob, read_records
 from workflow_scripts.planning.plan import Plan
 
 SMOKE = REPOSITORY / "config" / "smoke.yaml"
@@ -30,19 +30,19 @@ def plan() -> Plan:
     return plan_of(PAPER)
 
 
-def rule(plan: Plan, name: str, records: list[Measured]) -> costs.Estimate:
-    return next(each for each in costs.estimate(plan, records) if each.rule == name)
+def rule(plan: Plan, name: str, records: list[MeasuredJob]) -> costs.CostEstimate:
+    return next(each for each in costs.estimate_costs(plan, records) if each.rule == name)
 
 
-def trained(plan: Plan, *, encoder: str, seconds: float, device: str, workers: str | None = None) -> Measured:
+def trained(plan: Plan, *, encoder: str, seconds: float, device: str, workers: str | None = None) -> MeasuredJob:
     run = next(run for run in plan.pretrained if run.encoder == encoder)
     read = json.loads(plan.jobs.pretrain(run).config)
     key = (json.dumps(read["encoder"], sort_keys=True), workers or json.dumps(read["workers"], sort_keys=True))
-    return Measured(rule="pretrain", key=key, amount=100.0, seconds=seconds, device=device)
+    return MeasuredJob(rule="pretrain", key=key, amount=100.0, seconds=seconds, device=device)
 
 
 def test_without_records_nothing_is_claimed(plan: Plan) -> None:
-    for each in costs.estimate(plan, []):
+    for each in costs.estimate_costs(plan, []):
         assert (each.hours, each.records, each.unknown) == (0, 0, each.jobs)
 
 
@@ -63,7 +63,7 @@ def test_a_gpu_is_preferred_and_other_workers_are_better_than_nothing(plan: Plan
     ]
     found = rule(plan, "pretrain", records)
     assert (found.device, found.records) == (GPU, 1)
-    other_encoder = [Measured(rule="pretrain", key=("{}", "x"), amount=1, seconds=1, device=GPU)]
+    other_encoder = [MeasuredJob(rule="pretrain", key=("{}", "x"), amount=1, seconds=1, device=GPU)]
     assert rule(plan, "pretrain", other_encoder).unknown == len(plan.pretrained)
 
 
@@ -78,7 +78,7 @@ def test_trials_are_counted_with_all_epochs_they_may_take(plan: Plan) -> None:
     twice = plan_of(changed(evaluation={"max_epochs": 2 * PAPER["evaluation"]["max_epochs"]}))
     run, cell = next(pair for pair in plan.evaluations if pair[1].scenario == "fine_tuned")
     key = (json.dumps([json.loads(plan.jobs.evaluate(run, cell).config)["encoder"]], sort_keys=True), "fine_tuned")
-    records = [Measured(rule="evaluate_encoder", key=key, amount=1.0, seconds=1.0, device=GPU)]
+    records = [MeasuredJob(rule="evaluate_encoder", key=key, amount=1.0, seconds=1.0, device=GPU)]
     once, doubled = (rule(each, "evaluate_encoder", records) for each in (plan, twice))
     assert doubled.hours == pytest.approx(2 * once.hours)
     assert once.hours > 0
@@ -106,7 +106,7 @@ def separating(
     )
 
 
-def evaluated(folder: Path, plan: Plan, *, head: str | None = None, seconds: float) -> list[Measured]:
+def evaluated(folder: Path, plan: Plan, *, head: str | None = None, seconds: float) -> list[MeasuredJob]:
     """Records of one clip that each cell of a plan, or those with a head, heard for one epoch, in so many seconds."""
     for number, (run, cell) in enumerate(plan.evaluations):
         if head not in (None, cell.head):
@@ -116,7 +116,7 @@ def evaluated(folder: Path, plan: Plan, *, head: str | None = None, seconds: flo
         (folder / f"evaluations/{number}/trials.csv").write_text("trial,epochs\n0,1\n", encoding="utf-8")
     corpus = {"digest": "d", "sample_rate": 16000, "seconds": 29.0, "clips": 1}
     write(folder / "corpora/tones/16000", corpus=corpus)
-    found, odd = costs.read_records([folder])
+    found, odd = read_records([folder])
     assert odd == []
     return found
 
@@ -210,7 +210,7 @@ def test_an_epoch_of_clips_hears_a_piece_of_each(plan: Plan) -> None:
 
 
 def test_disk_space_follows_from_the_sets(plan: Plan) -> None:
-    by_name = {part.what: part for part in costs.space(plan)}
+    by_name = {part.kind: part for part in costs.estimate_space(plan)}
     seconds = 100_000 * 3 + 20_000 * 10 + 8_000 * 30 + 4_180 * 30
     assert by_name["corpora"].size == seconds * 16_000 * 2
     assert by_name["features"].size == 100_000 * 3 * 100 * 4 * 4, "prosody: four channels of float32 at 100 Hz"
@@ -221,7 +221,7 @@ def test_a_folder_of_unknown_size_is_said_to_be_unknown() -> None:
     entry = {"loader": "folder", "source": "local", "path": "mine", "options": {"labels": "folders"}}
     config = changed(datasets={"openmic": entry})
     config["datasets"]["openmic"] = entry
-    by_name = {part.what: part for part in costs.space(plan_of(config))}
+    by_name = {part.kind: part for part in costs.estimate_space(plan_of(config))}
     assert by_name["corpora"].unknown == 1
 
 
@@ -229,7 +229,7 @@ def test_stems_take_as_much_space_as_their_mixture() -> None:
     entry = {"loader": "musdb18", "source": "local", "path": "mine"}
     config = changed(datasets={"audioset_music": entry})
     config["datasets"]["audioset_music"] = entry
-    by_name = {part.what: part for part in costs.space(plan_of(config))}
+    by_name = {part.kind: part for part in costs.estimate_space(plan_of(config))}
     others = 20_000 * 10 + 8_000 * 30 + 4_180 * 30
     assert by_name["corpora"].size == (150 * 240 * 5 + others) * 16_000 * 2
 
@@ -265,7 +265,7 @@ def results(tmp_path: Path) -> Path:
 
 
 def test_records_are_read_from_results(results: Path) -> None:
-    found, odd = costs.read_records([results])
+    found, odd = read_records([results])
     assert odd == []
     by_rule = {each.rule: each for each in found}
     assert by_rule["prepare"].amount == 40
@@ -276,7 +276,7 @@ def test_records_are_read_from_results(results: Path) -> None:
 def test_what_judging_took_is_read_by_the_corpus_it_judged(results: Path) -> None:
     content = {"config": {"encoder": {"name": "unet"}}, "seconds": 7.0, "device": CPU, "data": {"tones": "d"}}
     (results / "pretrained/run/separation.json").write_text(json.dumps(content), encoding="utf-8")
-    (found,) = (each for each in costs.read_records([results])[0] if each.rule == "evaluate_separation")
+    (found,) = (each for each in read_records([results])[0] if each.rule == "evaluate_separation")
     assert (found.amount, found.seconds, found.key) == (40, 7.0, ('{"name": "unet"}',))
 
 
@@ -287,7 +287,7 @@ RECORDS = ("corpora/tones/16000/record.json", "pretrained/run/record.json", "eva
 @pytest.mark.parametrize("name", [*RECORDS, "evaluations/run/cell/trials.csv"])
 def test_a_record_that_cannot_be_read_is_left_out_and_named(results: Path, name: str, content: str) -> None:
     (results / name).write_text(content, encoding="latin-1")
-    found, odd = costs.read_records([results])
+    found, odd = read_records([results])
     if name == RECORDS[1] and content in ("{}", '{"config": []}'):  # no steps: that of an imported checkpoint
         assert odd == []
     else:
@@ -318,8 +318,8 @@ def test_records_of_anything_harm_no_estimate(results: Path, plan: Plan, data: s
             break
         place = place[key]
     path.write_text(json.dumps(record), encoding="utf-8")
-    found, _ = costs.read_records([spoilt])
-    for each in costs.estimate(plan, found):
+    found, _ = read_records([spoilt])
+    for each in costs.estimate_costs(plan, found):
         assert each.hours >= 0
 
 

@@ -22,7 +22,7 @@ files = [Path(file) for file in sys.argv[1:]]
 config = check.merged(files)
 plan = Plan(config, check.check(config, files=files, folder=files[0].parent))
 build_manifest(plan)
-costs.estimate(plan, [])
+costs.estimate_costs(plan, [])
 print([name for name in {heavy} if name in sys.modules])
 """
 

@@ -11,12 +11,36 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
 from workflow_scripts.configuration.compatibility import JUDGED_SPLIT
+from workflow_scripts.configuration.jobs._base import JobConfig
+from workflow_scripts.configuration.jobs.acquire import AcquireConfig
+from workflow_scripts.configuration.jobs.audit import AuditConfig
+from workflow_scripts.configuration.jobs.embed import EmbedConfig
+from workflow_scripts.configuration.jobs.evaluate import EvaluateConfig
+from workflow_scripts.configuration.jobs.evaluate_separation import EvaluateSeparationConfig
+from workflow_scripts.configuration.jobs.extract import ExtractConfig
+from workflow_scripts.configuration.jobs.prepare import PrepareConfig
+from workflow_scripts.configuration.jobs.pretrain import PretrainConfig
+from workflow_scripts.configuration.jobs.weigh import WeighConfig
 from workflow_scripts.core.provenance import code_digest, digest
+from workflow_scripts.core.validation import parse
 from workflow_scripts.levels import dataset_facts, registry
 from workflow_scripts.planning.levels import Levels
 from workflow_scripts.planning.runs import CellKey, Run
 
 Arguments = ParamSpec("Arguments")
+
+#: models of job configs; `import_checkpoint`, which users call as well, has flags instead
+CONFIGS: dict[str, type[JobConfig]] = {
+    "acquire": AcquireConfig,
+    "prepare": PrepareConfig,
+    "extract": ExtractConfig,
+    "weigh": WeighConfig,
+    "pretrain": PretrainConfig,
+    "evaluate_separation": EvaluateSeparationConfig,
+    "embed": EmbedConfig,
+    "evaluate": EvaluateConfig,
+    "audit": AuditConfig,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +97,7 @@ class Jobs:
             "download": lambda: digest(_remote_files(dataset_facts.remotes(level, options))),
             "local": lambda: digest(loader),
         }
-        return JobSpec(config=json.dumps(reads, sort_keys=True), code=files[source]())
+        return JobSpec(config=_config("acquire", reads), code=files[source]())
 
     @_cached
     def prepare(self, dataset: str, sample_rate: int) -> JobSpec:
@@ -272,9 +296,15 @@ def _job(
     modules = [registry.module_name(factor, name) for factor, name in chosen]
     provenance = [[job.code, job.config] for job in upstream]
     return JobSpec(
-        config=json.dumps(reads, sort_keys=True),
+        config=_config(stage, reads),
         code=digest([code_digest(stage, chosen=modules), provenance]),
     )
+
+
+def _config(stage: str, reads: Mapping[str, Any]) -> str:
+    """Return a job's config as JSON, in the form in which its command reads and records it."""
+    model = CONFIGS.get(stage)
+    return json.dumps(reads, sort_keys=True) if model is None else parse(model, reads, where=stage).to_json()
 
 
 def _remote_files(remotes: Mapping[str, Any]) -> dict[str, Any]:
