@@ -98,7 +98,6 @@ def evaluated(
         "fraction": "50pct",
         "trials": 2,
         "training": {"learning_rate": 0.01, "batch": 4, "max_epochs": 3, **training},
-        "dataset": "tones",
         "factors": dict.fromkeys(FACTORS, "x"),
     }
     given = ["--config", json.dumps(config), "--code", "c0de", "--corpus", str(corpus.folder)]
@@ -167,5 +166,5 @@ def test_embeddings_of_other_crops_are_refused(corpus, embedded, tmp_path):
 
 
 def test_an_unknown_way_to_join_crops_is_refused(corpus, embedded, tmp_path):
-    with pytest.raises(UserError, match="crops: 'vote' is not allowed; allowed: average, pool"):
+    with pytest.raises(UserError, match=r"training\.crops: 'vote' is not allowed; allowed: average, pool"):
         evaluated(corpus, tmp_path / "out", "--embeddings", str(embedded), crops="vote")

@@ -65,7 +65,6 @@ def evaluated(corpus, output: Path, *source: str, encoder: str, head, scenario: 
         "fraction": "100pct",
         "trials": 1,
         "training": {"batch": 4, "max_epochs": 2, "crop_seconds": 3, "phases": PHASES} | training,
-        "dataset": "tones",
         "factors": dict.fromkeys(FACTORS, "x"),
     }
     given = ["--config", json.dumps(config), "--code", "c0de", "--corpus", str(corpus.folder)]

@@ -102,5 +102,5 @@ def test_stored_targets_and_joined_songs_exclude_each_other(tmp_path):
 
 def test_an_epoch_is_of_audio_or_of_clips(songs, tmp_path):
     given = CLMR | {"recipe": RECIPE | {"epoch_of": "songs"}}
-    with pytest.raises(UserError, match="recipe: epoch_of: 'songs' is not allowed; allowed: audio, clips"):
+    with pytest.raises(UserError, match=r"recipe\.epoch_of: 'songs' is not allowed; allowed: audio, clips"):
         pretrain.main(arguments(given, corpus=songs, output=tmp_path / "seed5"))

@@ -12,6 +12,7 @@ import torch
 from tests.corpora import write_corpus
 from tests.pretraining_runs import arguments, config
 from workflow_scripts import pretrain, weigh
+from workflow_scripts.configuration.jobs.pretrain import PretrainConfig
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.provenance import digest
 from workflow_scripts.pretraining.run import Pretraining
@@ -86,8 +87,9 @@ def test_a_run_in_progress_serves_as_well(corpus, finished, tmp_path):
 
 def test_it_goes_on_from_where_the_whole_run_was_stopped(corpus, finished, tmp_path):
     source = tmp_path / "equal" / "seed5"
+    stated = PretrainConfig.from_json(json.dumps(config())).stated()
     stopped = Pretraining(
-        config=config(), corpus=corpus, features={}, output=source, code="c0de", device=torch.device("cpu")
+        config=stated, corpus=corpus, features={}, output=source, code="c0de", device=torch.device("cpu")
     )
     stopped.build_trainer().run(epochs=1)
     before = stopped.state_file.steps_done()
@@ -99,7 +101,7 @@ def test_it_goes_on_from_where_the_whole_run_was_stopped(corpus, finished, tmp_p
 def test_nothing_is_left_beside_a_run_that_finished_meanwhile(corpus, finished, tmp_path, monkeypatch):
     source = tmp_path / "equal" / "seed5"
     answers = iter([None])
-    monkeypatch.setattr(weigh, "_finished", lambda run, path: next(answers, "finished"))
+    monkeypatch.setattr(weigh, "_read_finished", lambda run, path: next(answers, "finished"))
     weighed(corpus, source=source, output=tmp_path / "mine")
     assert not list(source.parent.glob(".*"))
 
