@@ -48,15 +48,15 @@ def test_each_clip_gets_the_embedding_it_has_alone_in_clip_order(corpus, tmp_pat
 def test_the_embedding_does_not_depend_on_its_company(corpus):
     encoder, rows, cpu = small_pase(), np.arange(len(LENGTHS)), torch.device("cpu")
     together = embed_clips(encoder, corpus, rows, device=cpu)
-    apart = embed_clips(encoder, corpus, rows, device=cpu, most_samples=1)
-    backwards = embed_clips(encoder, corpus, rows[::-1], device=cpu, most_samples=20000)
+    apart = embed_clips(encoder, corpus, rows, device=cpu, max_samples=1)
+    backwards = embed_clips(encoder, corpus, rows[::-1], device=cpu, max_samples=20000)
     torch.testing.assert_close(together, apart, atol=1e-5, rtol=0)
     torch.testing.assert_close(together, backwards.flip(0), atol=1e-5, rtol=0)
 
 
 def test_batches_hold_equal_lengths_every_row_once_and_no_more_samples_than_allowed(corpus):
     rows = np.arange(len(LENGTHS))
-    batches = group_by_length(corpus, rows, most_samples=16000)
+    batches = group_by_length(corpus, rows, max_samples=16000)
     assert sorted(np.concatenate(batches).tolist()) == rows.tolist()
     used = np.maximum(corpus.lengths, 8000)
     assert all(len(set(used[batch])) == 1 for batch in batches)

@@ -83,7 +83,7 @@ def test_each_window_gets_the_embedding_it_has_alone_clip_after_clip(corpus, enc
 def test_embeddings_do_not_depend_on_their_company(corpus, encoder):
     rows, cpu = np.array([2, 0, 3, 1]), torch.device("cpu")
     together = embed_clips(encoder, corpus, rows, device=cpu)
-    apart = embed_clips(encoder, corpus, rows, device=cpu, most_samples=1)
+    apart = embed_clips(encoder, corpus, rows, device=cpu, max_samples=1)
     torch.testing.assert_close(together, apart, atol=1e-5, rtol=0)
     assert len(together) == 3 + 2 + 1 + 1
 

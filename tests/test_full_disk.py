@@ -52,7 +52,7 @@ def job_on_a_filling_disk(main: Callable[[list[str]], None], argv: list[str], fo
     if kind == "after the first state":
         StateFile.save = then_full(StateFile.save)  # type: ignore[method-assign]
     elif kind == "after the first trial":
-        TrialStore.store = then_full(TrialStore.store)  # type: ignore[method-assign]
+        TrialStore.save = then_full(TrialStore.save)  # type: ignore[method-assign]
     elif kind == "after it was measured":
         files.require_space = then_full(files.require_space, left=1 << 14)  # the header fits
     job(main, argv)

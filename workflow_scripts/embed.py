@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> None:
         corpus,
         np.arange(len(corpus)),
         device=device,
-        show=lambda batches: track(batches, description="embed", total=len(batches)),
+        progress=lambda batches: track(batches, description="embed", total=len(batches)),
     )
     with files.write_atomically(arguments.output) as temporary:
         np.save(temporary, embeddings.cpu().numpy())

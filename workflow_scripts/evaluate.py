@@ -33,7 +33,7 @@ from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.provenance import Record
 from workflow_scripts.core.validation import parse
-from workflow_scripts.evaluation import trial_seeds
+from workflow_scripts.evaluation import label_subsets, trial_seeds
 from workflow_scripts.evaluation.crops import Crops
 from workflow_scripts.evaluation.task import EvaluationTask, TrialResult, TrialStore
 from workflow_scripts.levels import registry
@@ -72,7 +72,7 @@ def main(argv: list[str] | None = None) -> None:
         **weights,
     )
     files.write_json(arguments.output / "record.json", content)
-    cell.finished.forget()
+    cell.store.clear()
 
 
 def _source(scenario: ModuleType, config: Mapping[str, Any], arguments: argparse.Namespace) -> Path | None:
@@ -129,11 +129,11 @@ def _cell(
         corpus=corpus,
         build_head=functools.partial(_build_head, config["head"], outputs=len(corpus.facts.classes)),
         build_maps_head=build_maps_head if _reads_maps(config["head"]) else None,
-        fraction=trial_seeds.parse_fraction(config["fraction"]),
+        fraction=label_subsets.parse_fraction(config["fraction"]),
         trials=config["trials"],
         settings=parse(EvaluationProtocol, config["training"], where="training"),
         device=best_device() if embeddings is None else torch.device("cpu"),  # frozen jobs ask for no GPU
-        finished=TrialStore(arguments.output.with_name(f".{arguments.output.name}.trials"), digest=digest),
+        store=TrialStore(arguments.output.with_name(f".{arguments.output.name}.trials"), digest=digest),
         embeddings=embeddings,
         crop_length=crop_length,
         build_encoder=lambda seed: build_encoder(config["encoder"], seed=seed, checkpoint=source),
@@ -166,7 +166,7 @@ def _embeddings(path: Path, corpus: Corpus) -> tuple[np.ndarray, int | None]:
     """Embeddings (crops, size) and the length of a crop in samples; None where each clip is one."""
     embeddings: np.ndarray = np.load(path)
     crop_length = _read_record(path.with_suffix(".json")).get("crop_length")
-    crops = int(Crops.of(corpus.lengths, crop_length).offsets[-1])
+    crops = int(Crops.from_lengths(corpus.lengths, crop_length).offsets[-1])
     if len(embeddings) != crops:
         what = "clips" if crop_length is None else "crops"
         raise UserError(f"{path} is stale: {len(embeddings)} embeddings for {crops} {what}; run embed again")

@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> None:
         rows,
         sources=mix.sources,
         device=device,
-        show=lambda songs: track(songs, description="evaluate_separation", total=len(songs)),
+        progress=lambda songs: track(songs, description="evaluate_separation", total=len(songs)),
     )
     content = record.content(
         data={corpus.facts.dataset: corpus.facts.digest},

@@ -220,7 +220,7 @@ def _cell(given: argparse.Namespace, corpus: Corpus, folder: Path, net: str) -> 
         trials=1,
         settings=EvaluationProtocol(batch=BATCHES[net]),
         device=best_device(),
-        finished=TrialStore(folder / "kept", digest="digest"),
+        store=TrialStore(folder / "kept", digest="digest"),
         build_encoder=lambda seed: unet.build(unet.Options(width=given.width)),
     )
 

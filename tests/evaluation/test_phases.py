@@ -1,4 +1,4 @@
-"""Optimisers one after the other: each goes on from the best weights, with patience anew."""
+"""Phases of training: each starts from the best weights so far, with a fresh optimiser and patience."""
 
 from __future__ import annotations
 
@@ -26,58 +26,63 @@ def corpus(tmp_path):
 
 @pytest.fixture
 def steps(monkeypatch):
-    """Optimiser, rate and first weights of every epoch."""
-    seen = []
+    """Optimiser, learning rate and initial weights of every epoch."""
+    epochs = []
     real = end_to_end.TrialModel.train_epoch
 
-    def watched(model, optimiser, rows, *, epoch):
+    def recorded(model, optimizer, rows, *, epoch):
         before = {name: value.clone() for name, value in model.state_dict().items()}
-        real(model, optimiser, rows, epoch=epoch)
-        seen.append((type(optimiser).__name__, optimiser.param_groups[0]["lr"], epoch, before))
+        real(model, optimizer, rows, epoch=epoch)
+        epochs.append((type(optimizer).__name__, optimizer.param_groups[0]["lr"], epoch, before))
 
-    monkeypatch.setattr(end_to_end.TrialModel, "train_epoch", watched)
-    return seen
+    monkeypatch.setattr(end_to_end.TrialModel, "train_epoch", recorded)
+    return epochs
 
 
 def run(corpus, folder, **numbers):
     return supervised.run(maps_cell(corpus, folder=folder, trials=1, **(NUMBERS | numbers)))[0]
 
 
-def test_one_phase_of_adam_is_what_happens_without_phases(corpus, tmp_path):
+def test_training_without_phases_equals_one_phase_of_adam(corpus, tmp_path):
     plain, phased = run(corpus, tmp_path / "a"), run(corpus, tmp_path / "b", phases=(ADAM,))
     assert plain.epochs == phased.epochs
     assert np.array_equal(plain.scores, phased.scores)
 
 
-def test_phases_follow_when_patience_ends_and_go_on_from_the_best_weights(corpus, tmp_path, steps):
+def test_a_phase_starts_when_patience_ends_from_the_best_weights(corpus, tmp_path, steps):
     result = run(shuffled(corpus), tmp_path / "a", phases=(ADAM, SGD), max_epochs=60)
     kinds = [kind for kind, *_ in steps]
     first = kinds.count("Adam")
     assert kinds == ["Adam"] * first + ["SGD"] * (len(kinds) - first)
     assert [rate for _, rate, *_ in steps] == [0.02] * first + [0.01] * (len(kinds) - first)
-    assert [epoch for _, _, epoch, _ in steps] == list(range(result.epochs)), "crops and orders are never heard twice"
+    assert [epoch for _, _, epoch, _ in steps] == list(range(result.epochs)), "crops and orders are never repeated"
     assert first >= 3
     assert len(kinds) - first >= 2
-    best = steps[first - 2][3]  # two epochs of patience before the end: what the best epoch left
+    best = steps[first - 2][3]  # weights after the best epoch, two epochs of patience before the end
     torch.testing.assert_close(steps[first][3], best, rtol=0, atol=0)
 
 
-def test_a_phase_may_have_a_limit_and_the_trial_has_one_for_all(corpus, tmp_path, steps):
+def test_a_phase_may_have_a_limit_of_epochs_and_the_trial_has_one_for_all_phases(corpus, tmp_path, steps):
     short = Phase(optimiser="adam", learning_rate=0.001, max_epochs=2)
     assert run(corpus, tmp_path / "a", phases=(short, short, SGD), max_epochs=5, patience=9).epochs == 5
     assert [kind for kind, *_ in steps] == ["Adam"] * 4 + ["SGD"]
 
 
-def test_plain_descent_has_neither_momentum_nor_decay(corpus, tmp_path, monkeypatch):
-    made = []
+def test_sgd_has_neither_momentum_nor_decay(corpus, tmp_path, monkeypatch):
+    optimizers = []
     real = torch.optim.SGD
-    monkeypatch.setattr(torch.optim, "SGD", lambda *args, **more: made.append(real(*args, **more)) or made[-1])
+
+    def recorded(*args, **options):
+        optimizers.append(real(*args, **options))
+        return optimizers[-1]
+
+    monkeypatch.setattr(torch.optim, "SGD", recorded)
     run(corpus, tmp_path, phases=(SGD,), max_epochs=1)
-    group = made[0].param_groups[0]
+    group = optimizers[0].param_groups[0]
     assert (group["lr"], group["momentum"], group["weight_decay"], group["nesterov"]) == (0.01, 0, 0, False)
 
 
-def test_settings_read_phases_of_a_config():
+def test_settings_are_read_with_the_phases_of_a_config():
     given = {"phases": [{"optimiser": "adam", "learning_rate": 0.0001}, {"optimiser": "sgd", "learning_rate": 0.001}]}
     first, second = parse(EvaluationProtocol, given, where="training").phases
     assert (first.optimiser, first.learning_rate, first.max_epochs) == ("adam", 0.0001, None)
@@ -107,12 +112,12 @@ def test_settings_read_phases_of_a_config():
         ({"optimiser": "sgd"}, "training: phases.0: 'learning_rate' is missing"),
     ],
 )
-def test_wrong_phases_are_named(phase, message):
+def test_errors_name_the_wrong_key_of_a_phase(phase, message):
     with pytest.raises(UserError, match=message):
         parse(EvaluationProtocol, {"phases": [phase]}, where="training")
 
 
-def test_heads_on_frozen_embeddings_have_no_phases(corpus, tmp_path):
+def test_phases_are_refused_for_heads_on_frozen_embeddings(corpus, tmp_path):
     given = cell(corpus, folder=tmp_path, embeddings=informative(corpus), phases=(SGD,))
     with pytest.raises(UserError, match="phases are for scenarios that train the encoder"):
         frozen.run(given)

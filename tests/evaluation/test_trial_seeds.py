@@ -1,40 +1,19 @@
+"""Random generators of trials, and settings of their training."""
+
+from __future__ import annotations
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from workflow_scripts.configuration.protocol import EvaluationProtocol
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.validation import parse
 from workflow_scripts.evaluation import trial_seeds
 
-IDS = [f"clip{number:03d}" for number in range(120)]
 ROWS = np.arange(0, 240, 2)  # training rows of a corpus of 240
 
 
-def one_hot(classes):
-    return np.eye(max(classes) + 1, dtype=np.float32)[classes]
-
-
-def multiclass_subset(fraction, trial, classes=None, ids=IDS, rows=ROWS):
-    labels = one_hot(np.arange(len(rows)) % 4 if classes is None else classes)
-    return trial_seeds.choose_label_subset(
-        rows, clips=ids, labels=labels, task="multiclass", fraction=fraction, trial=trial
-    )
-
-
-@pytest.mark.parametrize(("name", "share"), [("100pct", 1.0), ("1pct", 0.01), ("12.5pct", 0.125), ("0.1pct", 0.001)])
-def test_fraction_names_state_the_share(name, share):
-    assert trial_seeds.parse_fraction(name) == pytest.approx(share)
-
-
-@pytest.mark.parametrize("name", ["100", "1 pct", "0pct", "101pct", "-1pct", ".5pct", "half", "1pct ", "nanpct"])
-def test_a_name_that_is_no_fraction_is_refused(name):
-    with pytest.raises(UserError, match="unknown fraction"):
-        trial_seeds.parse_fraction(name)
-
-
-def test_settings_come_from_a_config_and_unknown_keys_are_named():
+def test_settings_come_from_a_config_and_errors_name_unknown_keys():
     assert parse(EvaluationProtocol, {"batch": 8}, where="training") == EvaluationProtocol(batch=8)
     with pytest.raises(UserError, match=r"training: unknown key 'bach' \(did you mean batch\?\); allowed: batch, crop"):
         parse(EvaluationProtocol, {"bach": 8}, where="training")
@@ -42,12 +21,12 @@ def test_settings_come_from_a_config_and_unknown_keys_are_named():
         parse(EvaluationProtocol, {"patience": 0}, where="training")
 
 
-def test_seeds_are_fixed_forever():
+def test_seeds_never_change():
     assert [trial_seeds.trial_seed(trial) for trial in range(3)] == [2968811710, 1835504127, 2834126987]
     assert trial_seeds.make_rng("order", 0, 0).integers(1000, size=3).tolist() == [188, 666, 825]
 
 
-def test_purposes_trials_and_counters_draw_different_numbers():
+def test_each_purpose_trial_and_counter_has_its_own_random_numbers():
     draws = [
         trial_seeds.make_rng(purpose, trial, counter).random()
         for purpose in trial_seeds.PURPOSES
@@ -57,71 +36,7 @@ def test_purposes_trials_and_counters_draw_different_numbers():
     assert len(set(draws)) == len(draws)
 
 
-def test_order_is_a_permutation_that_changes_with_epoch_and_trial():
+def test_the_order_is_a_permutation_that_depends_on_epoch_and_trial():
     orders = [trial_seeds.shuffle_rows(ROWS, trial=trial, epoch=epoch).tolist() for trial in (0, 1) for epoch in (0, 1)]
     assert all(sorted(order) == ROWS.tolist() for order in orders)
     assert len({tuple(order) for order in orders}) == 4
-
-
-@given(
-    classes=st.lists(st.integers(0, 6), min_size=5, max_size=60),
-    fractions=st.tuples(st.floats(0.001, 1), st.floats(0.001, 1)),
-    trial=st.integers(0, 9),
-)
-@settings(deadline=None, max_examples=40)
-def test_multiclass_subsets_are_nested_stratified_and_hold_every_class(classes, fractions, trial):
-    classes, rows = np.array(classes), np.arange(len(classes))
-    small, large = (
-        multiclass_subset(fraction, trial, classes=classes, ids=IDS[: len(rows)], rows=rows)
-        for fraction in sorted(fractions)
-    )
-    assert set(small) <= set(large)
-    assert set(classes[small]) == set(classes)
-    assert len(small) == max(round(min(fractions) * len(rows)), len(set(classes)))
-    for name, total in zip(*np.unique(classes, return_counts=True), strict=True):
-        share = len(small) / len(rows) * total
-        assert share - len(set(classes)) <= np.sum(classes[small] == name) <= share + 1
-
-
-def test_the_whole_fraction_is_every_training_row():
-    assert multiclass_subset(1.0, 3).tolist() == ROWS.tolist()
-
-
-def test_trials_choose_different_subsets():
-    assert len({tuple(multiclass_subset(0.25, trial)) for trial in range(10)}) == 10
-
-
-def test_a_subset_depends_on_clip_ids_not_on_where_they_stand():
-    backwards = multiclass_subset(0.25, 0, classes=np.arange(120)[::-1] % 4, ids=IDS[::-1])
-    chosen = {IDS[place] for place in np.searchsorted(ROWS, multiclass_subset(0.25, 0))}
-    assert {IDS[::-1][place] for place in np.searchsorted(ROWS, backwards)} == chosen
-
-
-@pytest.mark.parametrize("trial", range(3))
-def test_multilabel_subsets_keep_the_balance_of_observed_labels(trial):
-    generator = np.random.default_rng(0)
-    labels = (generator.random((400, 10)) < 0.3).astype(np.float32)
-    labels[generator.random((400, 10)) < 0.8] = np.nan  # two observed classes per clip, as in OpenMIC
-    ids = [str(number) for number in range(400)]
-    subsets = [
-        trial_seeds.choose_label_subset(
-            np.arange(400), clips=ids, labels=labels, task="multilabel", fraction=fraction, trial=trial
-        )
-        for fraction in (0.1, 0.25)
-    ]
-    assert [len(subset) for subset in subsets] == [40, 100]
-    assert set(subsets[0]) <= set(subsets[1])
-    for value in (0, 1):
-        counts = np.sum(labels == value, axis=0)
-        assert np.all(np.sum(labels[subsets[0]] == value, axis=0) >= 1)
-        assert np.all(np.sum(labels[subsets[1]] == value, axis=0) >= 0.2 * counts)
-
-
-def test_clips_without_any_observed_label_fill_up_a_multilabel_subset():
-    labels = np.full((10, 2), np.nan, np.float32)
-    labels[0, 0] = 1
-    rows = trial_seeds.choose_label_subset(
-        np.arange(10), clips=IDS[:10], labels=labels, task="multilabel", fraction=0.5, trial=0
-    )
-    assert len(set(rows)) == 5
-    assert 0 in rows

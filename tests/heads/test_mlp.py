@@ -59,15 +59,15 @@ def test_learns_what_no_line_separates_and_trials_do_not_mix():
         embeddings=torch.from_numpy(points),
         labels=torch.from_numpy(labels),
         task="multiclass",
-        crops=Crops.of(np.ones(400), None),
+        crops=Crops.from_lengths(np.ones(400), None),
     )
     settings = EvaluationProtocol(learning_rate=0.03, batch=32, max_epochs=40)
     train, valid, test = np.split(np.arange(400), [200, 300])
 
     def logits(numbers):
         built = head(inputs=2, outputs=2, hidden=16)
-        fitted = train_heads(built, data, numbers=numbers, train=[train] * len(numbers), valid=valid, settings=settings)
-        return compute_logits(built, fitted.parameters, data, clips=test, places=range(len(numbers)))
+        fitted = train_heads(built, data, trials=numbers, train=[train] * len(numbers), valid=valid, settings=settings)
+        return compute_logits(built, fitted.parameters, data, clips=test, indices=range(len(numbers)))
 
     stack, alone = logits([0, 1]), logits([1])
     assert (stack[1].argmax(1).numpy() == labels[test].argmax(1)).mean() > 0.9

@@ -41,7 +41,7 @@ def cell(corpus, *, folder, embeddings=None, fraction=1.0, trials=3, build_encod
         trials=trials,
         settings=EvaluationProtocol(**numbers),
         device=CPU,
-        finished=TrialStore(folder, digest="digest"),
+        store=TrialStore(folder, digest="digest"),
         embeddings=embeddings,
         build_encoder=build_encoder,
     )

@@ -82,6 +82,6 @@ def maps_cell(corpus, *, folder, trials=2, sources=1, built=None, fraction=1.0, 
         trials=trials,
         settings=EvaluationProtocol(**numbers),
         device=CPU,
-        finished=TrialStore(folder, digest="digest"),
+        store=TrialStore(folder, digest="digest"),
         build_encoder=build_encoder,
     )

@@ -70,7 +70,7 @@ def test_a_clip_is_scored_by_the_mean_over_windows_that_overlap_by_half(corpus, 
 def test_validation_hears_each_sample_once_and_the_test_twice(corpus, tmp_path):
     model = MapsModel(maps_cell(corpus, folder=tmp_path, **FAST), 0)
     rows = corpus.rows("valid")
-    for heard, windows in ((lambda: model.logits(rows), 5), (lambda: model.logits(rows, test=True), 9)):
+    for heard, windows in ((lambda: model.predict_clips(rows), 5), (lambda: model.predict_clips(rows, test=True), 9)):
         model.head.heard.clear()
         with torch.no_grad():
             heard()
@@ -96,10 +96,10 @@ def test_a_short_clip_is_one_window(tmp_path):
     corpus = write_corpus(tmp_path / "tones", clips=10, seconds=[0.02, 0.7] * 5, classes=2)
     model = MapsModel(maps_cell(corpus, folder=tmp_path / "kept", **FAST), 0)
     with torch.no_grad():
-        assert model.logits(np.array([0, 1, 2]), test=True).shape == (3, 2)
+        assert model.predict_clips(np.array([0, 1, 2]), test=True).shape == (3, 2)
         repeated = np.resize(corpus.cut(0), 1600)[None]
         alone = model.head(model.encoder.maps(torch.from_numpy(repeated)))
-        torch.testing.assert_close(model.logits(np.array([0])), alone)
+        torch.testing.assert_close(model.predict_clips(np.array([0])), alone)
 
 
 def test_a_clip_that_is_left_alone_does_not_stop_normalisation(corpus, tmp_path):

@@ -79,7 +79,7 @@ def test_finished_trials_of_another_job_are_not_used(corpus, tmp_path, monkeypat
     supervised.run(given)
     trained, real = [], end_to_end.train_trial
     monkeypatch.setattr(end_to_end, "train_trial", lambda given, trial: trained.append(trial) or real(given, trial))
-    other = dataclasses.replace(given, finished=type(given.finished)(tmp_path / "kept", digest="other"))
+    other = dataclasses.replace(given, store=type(given.store)(tmp_path / "kept", digest="other"))
     supervised.run(other)
     assert trained == [0]
 
@@ -116,8 +116,7 @@ def test_crops_are_random_parts_of_each_clip_and_repeat_short_ones(tmp_path):
     corpus = write_corpus(tmp_path / "tones", clips=5, seconds=[0.5, 0.5, 0.5, 0.5, 0.01], classes=2)
     rows = np.arange(5)
     parts = [
-        trial_models.read_random_crops(corpus, rows, length=400, generator=np.random.default_rng(seed))
-        for seed in (0, 0, 1)
+        trial_models.read_random_crops(corpus, rows, length=400, rng=np.random.default_rng(seed)) for seed in (0, 0, 1)
     ]
     assert np.array_equal(parts[0], parts[1])
     assert not np.array_equal(parts[0][:4], parts[2][:4])

@@ -8,29 +8,27 @@ from workflow_scripts.core.errors import UserError
 
 
 class EarlyStopping:
-    """Watches one trial: stops it after `patience` epochs in a row without a lower validation loss (Wu et al. 3.4:
-    10).
-    """
+    """Early stopping of one trial after `patience` epochs without a lower validation loss (Wu et al. 3.4: 10)."""
 
     def __init__(self, *, patience: int, trial: int) -> None:
-        """Start with no epoch seen."""
+        """Start before the first epoch."""
         self.patience, self.trial = patience, trial
         self.best = math.inf
         self.epochs = 0
         self.best_epoch = 0
-        self.start = 0
+        self.phase_start = 0
 
     @property
     def stopped(self) -> bool:
-        """Whether the trial has run out of patience."""
-        return self.epochs - max(self.best_epoch, self.start) >= self.patience
+        """Whether the patience is exhausted."""
+        return self.epochs - max(self.best_epoch, self.phase_start) >= self.patience
 
     def start_phase(self) -> None:
-        """Be patient anew, from this epoch on."""
-        self.start = self.epochs
+        """Reset the patience counter."""
+        self.phase_start = self.epochs
 
-    def improves(self, loss: float) -> bool:
-        """Count an epoch; say whether its validation loss is the lowest so far. `UserError` if it is not finite."""
+    def update(self, loss: float) -> bool:
+        """Count an epoch and return whether its validation loss is the lowest so far; `UserError` if not finite."""
         self.epochs += 1
         if not math.isfinite(loss):
             raise UserError(

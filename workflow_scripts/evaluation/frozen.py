@@ -1,4 +1,4 @@
-"""Heads on frozen embeddings: one batched pass for all trials of a cell."""
+"""Training of heads on frozen embeddings, for all trials of a cell at once."""
 
 from __future__ import annotations
 
@@ -15,21 +15,24 @@ from workflow_scripts.evaluation.task import EvaluationTask, TrialResult
 
 
 def train_on_embeddings(cell: EvaluationTask) -> list[TrialResult]:
-    """Train and test every trial's head on the cell's embeddings. A trial's seconds are its equal share of the pass.
+    """Train and test the heads of all trials on the embeddings of the cell.
 
-    Where the settings say so, the embeddings of a clip's crops are averaged before instead of its probabilities after.
+    With `crops: pool`, the embeddings of the crops of a clip are averaged instead of their probabilities. The seconds
+    of a trial are its equal share of the total.
     """
-    clock = time.monotonic()
+    started = time.monotonic()
     assert cell.embeddings is not None, "a scenario on frozen embeddings needs embeddings"
     if cell.settings.phases:
         raise UserError("training: phases are for scenarios that train the encoder: leave them out")
     _require_finite(cell.embeddings)
-    inputs, crops = cell.embeddings, Crops.of(cell.corpus.lengths, cell.crop_length)
+    # pool crops, standardise on the training clips
+    inputs, crops = cell.embeddings, Crops.from_lengths(cell.corpus.lengths, cell.crop_length)
     if cell.settings.crops == "pool" and not crops.single:
-        inputs, crops = crops.means(inputs), Crops.of(cell.corpus.lengths, None)
+        inputs, crops = crops.pool(inputs), Crops.from_lengths(cell.corpus.lengths, None)
     head = cell.build_head(inputs.shape[1])
     if head.standardise:
         inputs = standardise(inputs, rows=crops.rows(cell.rows("train")))
+    # train the heads of all trials
     task = cell.corpus.facts.task
     data = LabelledEmbeddings(
         embeddings=torch.tensor(inputs, dtype=torch.float32, device=cell.device),
@@ -37,19 +40,20 @@ def train_on_embeddings(cell: EvaluationTask) -> list[TrialResult]:
         task=task,
         crops=crops,
     )
-    train = [cell.train_rows(trial) for trial in range(cell.trials)]
-    fitted = train_heads(
-        head, data, numbers=range(cell.trials), train=train, valid=cell.rows("valid"), settings=cell.settings
+    train_rows = [cell.train_rows(trial) for trial in range(cell.trials)]
+    heads = train_heads(
+        head, data, trials=range(cell.trials), train=train_rows, valid=cell.rows("valid"), settings=cell.settings
     )
-    logits = compute_logits(head, fitted.parameters, data, clips=cell.rows("test"), places=range(cell.trials))
-    scores = [probabilities(task, one).cpu().numpy() for one in logits]
-    seconds = (time.monotonic() - clock) / cell.trials
+    # score the test split
+    logits = compute_logits(head, heads.parameters, data, clips=cell.rows("test"), indices=range(cell.trials))
+    scores = [probabilities(task, trial_logits).cpu().numpy() for trial_logits in logits]
+    seconds = (time.monotonic() - started) / cell.trials
     return [
         TrialResult(
             trial=trial,
             scores=scores[trial],
-            epochs=fitted.epochs[trial],
-            train_clips=len(train[trial]),
+            epochs=heads.epochs[trial],
+            train_clips=len(train_rows[trial]),
             seconds=seconds,
         )
         for trial in range(cell.trials)
@@ -57,19 +61,17 @@ def train_on_embeddings(cell: EvaluationTask) -> list[TrialResult]:
 
 
 def standardise(embeddings: np.ndarray, *, rows: np.ndarray) -> np.ndarray:
-    """Embeddings with mean 0 and deviation 1 over `rows`, channel by channel; constant channels become 0 on those
-    rows.
-    """
-    known = embeddings[rows].astype(np.float64)  # float32 sums lose the deviation of channels with a large mean
-    deviation = known.std(axis=0)
-    constant = deviation <= np.finfo(np.float32).eps * np.abs(known.mean(axis=0))
-    return ((embeddings - known.mean(axis=0)) / np.where(constant, 1.0, deviation)).astype(np.float32)
+    """Standardise each channel to mean 0 and standard deviation 1 over `rows`; constant channels become 0 there."""
+    reference = embeddings[rows].astype(np.float64)  # float32 sums lose the deviation of channels with a large mean
+    std = reference.std(axis=0)
+    constant = std <= np.finfo(np.float32).eps * np.abs(reference.mean(axis=0))
+    return ((embeddings - reference.mean(axis=0)) / np.where(constant, 1.0, std)).astype(np.float32)
 
 
 def _require_finite(embeddings: np.ndarray) -> None:
-    broken = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
-    if len(broken):
+    invalid = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
+    if len(invalid):
         raise UserError(
-            f"the embeddings of {len(broken)} clips are not finite (first: row {broken[0]}): "
+            f"the embeddings of {len(invalid)} clips are not finite (first: row {invalid[0]}): "
             "the encoder is broken; pre-train it again"
         )

@@ -1,4 +1,4 @@
-"""How well a pre-trained encoder separates the songs of a corpus, source by source."""
+"""Separation quality of a pre-trained encoder on the songs of a corpus, source by source."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from workflow_scripts.networks import spectrogram
 from workflow_scripts.networks.interfaces import Encoder
 from workflow_scripts.networks.sizes.spectrogram import BINS, HOP, frame_count, sample_count
 
-ENERGY_FLOOR = 1e-15  # of an estimate's energy: far below what samples of 16 bits can tell
-SEGMENT_FRAMES = 384  # of a song that the network hears at once, as in training
+# share of the energy of an estimate, far below the resolution of 16-bit samples
+ENERGY_FLOOR = 1e-15
+# frames of a song that the network processes at once, as in training
+SEGMENT_FRAMES = 384
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeparationQuality:
-    """Ratios in dB of one source in one song: of its estimate, and of the mixture taken for an estimate."""
+    """Ratios in dB for one source in one song: of its estimate, and of the mixture used as an estimate."""
 
     clip: str
     source: str
@@ -33,9 +35,9 @@ class SeparationQuality:
 
 @torch.inference_mode()
 def separate(encoder: Encoder, audio: Tensor) -> Tensor:
-    """Estimated sources (sources, samples) in audio (samples,), as long as the whole windows in it.
+    """Estimate the sources (sources, samples) of audio (samples,), for the length of the whole windows in it.
 
-    The masks of consecutive segments are joined before the inverse transform, so the sound has no seams.
+    The masks of consecutive segments are concatenated before the inverse transform, so the audio has no seams.
     """
     frames = frame_count(len(audio))
     masks = []
@@ -44,15 +46,15 @@ def separate(encoder: Encoder, audio: Tensor) -> Tensor:
         segment = audio[start : start + sample_count(min(SEGMENT_FRAMES, frames - first))]
         masks.append(encoder(segment[None])[0, -encoder.separates * BINS :])
     mask = torch.cat(masks, dim=-1).unflatten(0, (encoder.separates, BINS)).transpose(1, 2)
-    found = spectrogram.apply_masks(spectrogram.compute_stft(audio[None]), mask[None])
-    return spectrogram.invert_stft(found[0])
+    spectra = spectrogram.apply_masks(spectrogram.compute_stft(audio[None]), mask[None])
+    return spectrogram.invert_stft(spectra[0])
 
 
 def si_sdr(estimate: Tensor, reference: Tensor) -> Tensor:
-    """Scale-invariant signal-to-distortion ratio in dB (...) of signals (..., samples).
+    """Compute the scale-invariant signal-to-distortion ratio in dB (...) of signals (..., samples).
 
     10 log10(|a s|^2 / |e - a s|^2) with the scale a = <e, s> / <s, s> (Le Roux et al. 2019, equation 5). An estimate
-    without error, as of a song of one source, has 150 dB instead of infinity, one of silence -150 dB.
+    without error, as for a song of one source, has 150 dB instead of infinity, a silent estimate -150 dB.
     """
     estimate, reference = estimate.double(), reference.double()
     scale = (estimate * reference).sum(-1, keepdim=True) / reference.square().sum(-1, keepdim=True)
@@ -71,54 +73,56 @@ def measure_separation(
     *,
     sources: Sequence[str],
     device: torch.device,
-    show: Callable[[np.ndarray], Iterable[int]] = iter,
+    progress: Callable[[np.ndarray], Iterable[int]] = iter,
 ) -> list[SeparationQuality]:
-    """Quality of each source in each of these songs in which it sounds, and in which something else does too.
+    """Measure the quality of each source in each of these songs, if it and another source are not silent there.
 
-    A source alone in its song is its own mixture: any estimate loses against that, without bound.
+    A source alone in its song equals the mixture, so no estimate could be compared with the mixture.
 
     SDR is that of BSS Eval, with a distortion filter of 512 taps, over the song as a whole (Vincent et al. 2006).
     """
     encoder.eval()
-    found = []
-    for row in show(rows):
+    qualities = []
+    for row in progress(rows):
+        # separate the mixture of the song
         length, clip = int(corpus.lengths[row]), str(corpus.clips["clip"].iloc[row])
         mixture = torch.from_numpy(_read(corpus, row, length)).to(device)
         estimates = separate(encoder, mixture).cpu()
-        heard = mixture[: estimates.shape[-1]].cpu()
-        stems = {name: torch.from_numpy(_read(corpus, row, length, stem=name))[: len(heard)] for name in corpus.stems}
-        sounding = {name for name, samples in stems.items() if samples.any()}
+        # cut the references and the mixture to the length of the estimates
+        mixture = mixture[: estimates.shape[-1]].cpu()
+        stems = {name: torch.from_numpy(_read(corpus, row, length, stem=name))[: len(mixture)] for name in corpus.stems}
+        audible = {name for name, samples in stems.items() if samples.any()}
         for name, estimate in zip(sources, estimates, strict=True):
-            if name not in sounding or len(sounding) == 1:
+            if name not in audible or len(audible) == 1:
                 continue
             reference = stems[name]
-            both = (estimate, heard)
-            scaled = [si_sdr(each, reference) for each in both]
-            # one after the other: of several systems of equations at once MKL makes nonsense on more than one thread
-            ratios = [signal_distortion_ratio(each.double(), reference.double()) for each in both]
-            found.append(
+            candidates = (estimate, mixture)
+            si_sdrs = [si_sdr(candidate, reference) for candidate in candidates]
+            # one at a time: MKL solves several systems of equations at once wrongly on more than one thread
+            sdrs = [signal_distortion_ratio(candidate.double(), reference.double()) for candidate in candidates]
+            qualities.append(
                 SeparationQuality(
                     clip=clip,
                     source=name,
-                    si_sdr=float(scaled[0]),
-                    si_sdr_of_mixture=float(scaled[1]),
-                    sdr=float(ratios[0]),
-                    sdr_of_mixture=float(ratios[1]),
+                    si_sdr=float(si_sdrs[0]),
+                    si_sdr_of_mixture=float(si_sdrs[1]),
+                    sdr=float(sdrs[0]),
+                    sdr_of_mixture=float(sdrs[1]),
                 )
             )
-    return found
+    return qualities
 
 
-def summarise(found: Sequence[SeparationQuality]) -> dict[str, dict[str, float]]:
-    """By source: how many songs it was judged in, the mean over these of each ratio and its gain over the mixture."""
+def summarise(qualities: Sequence[SeparationQuality]) -> dict[str, dict[str, float]]:
+    """Average over songs, by source: number of songs, mean of each ratio and of its gain over the mixture."""
     by_source: dict[str, list[dict[str, float]]] = {}
-    for one in found:
-        numbers = {name: value for name, value in asdict(one).items() if isinstance(value, float)}
-        gains = {f"{name}_gain": numbers[name] - numbers[f"{name}_of_mixture"] for name in ("si_sdr", "sdr")}
-        by_source.setdefault(one.source, []).append(numbers | gains)
+    for quality in qualities:
+        ratios = {name: value for name, value in asdict(quality).items() if isinstance(value, float)}
+        gains = {f"{name}_gain": ratios[name] - ratios[f"{name}_of_mixture"] for name in ("si_sdr", "sdr")}
+        by_source.setdefault(quality.source, []).append(ratios | gains)
     return {
-        source: {"songs": len(rows), **{name: float(np.mean([row[name] for row in rows])) for name in rows[0]}}
-        for source, rows in by_source.items()
+        source: {"songs": len(songs), **{name: float(np.mean([song[name] for song in songs])) for name in songs[0]}}
+        for source, songs in by_source.items()
     }
 
 

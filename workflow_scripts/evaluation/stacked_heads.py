@@ -1,8 +1,7 @@
-"""Training the heads of all trials at once on embeddings that are computed already.
+"""Simultaneous training of the heads of all trials on precomputed embeddings.
 
-The parameters of the trials are stacked and one optimiser moves them all. Trials never mix: each has its own label
-subset, its own order of mini-batches and its own early stopping, so that a trial trained in a stack equals the same
-trial trained alone.
+The parameters of all trials are stacked and updated by one optimiser. Trials never mix: each has its own label subset,
+order of mini-batches and early stopping, so a trial trained in a stack equals the same trial trained alone.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from workflow_scripts.networks.head_interfaces import Head
 class LabelledEmbeddings:
     """Embeddings of crops (crops, size) and labels (clips, classes; NaN = unobserved), float32 on the training device.
 
-    `crops` tells which crops are whose.
+    `crops` maps clips to the rows of their crops.
     """
 
     embeddings: Tensor
@@ -39,7 +38,7 @@ class LabelledEmbeddings:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedHeads:
-    """Parameters of each trial's best epoch, (trials, ...), and the number of epochs each trial ran."""
+    """Parameters of the best epoch of each trial, (trials, ...), and the number of epochs of each trial."""
 
     parameters: dict[str, Tensor]
     epochs: list[int]
@@ -49,79 +48,89 @@ def train_heads(
     head: Head,
     data: LabelledEmbeddings,
     *,
-    numbers: Sequence[int],
+    trials: Sequence[int],
     train: Sequence[np.ndarray],
     valid: np.ndarray,
     settings: EvaluationProtocol,
 ) -> TrainedHeads:
-    """Train one head per trial of `numbers`, on its rows of `train` (equally many for each trial), watching the rows
-    `valid`.
+    """Train one head per trial on its clips of `train` (equally many for each trial), validated on the clips `valid`.
 
-    An epoch sees one crop of each clip, drawn anew for each trial; validation averages over all of them.
+    An epoch uses one crop of each clip, drawn anew for each trial; validation averages over all crops.
 
-    Raises `UserError` when the validation loss of a trial that still runs is not finite.
+    Raises `UserError` when the validation loss of a running trial is not finite.
     """
-    values = {name: value.to(data.embeddings.device) for name, value in initial_parameters(head, numbers).items()}
+    values = {name: value.to(data.embeddings.device) for name, value in initial_parameters(head, trials).items()}
     best = {name: value.clone() for name, value in values.items()}
-    optimiser = torch.optim.Adam([value.requires_grad_() for value in values.values()], lr=settings.learning_rate)
-    watches = [EarlyStopping(patience=settings.patience, trial=trial) for trial in numbers]
+    optimizer = torch.optim.Adam([value.requires_grad_() for value in values.values()], lr=settings.learning_rate)
+    stoppings = [EarlyStopping(patience=settings.patience, trial=trial) for trial in trials]
     for epoch in range(settings.max_epochs):
-        orders = [
-            trial_seeds.shuffle_rows(rows, trial=trial, epoch=epoch) for rows, trial in zip(train, numbers, strict=True)
+        # shuffle the clips of each trial, and draw one crop of each
+        clips = [
+            trial_seeds.shuffle_rows(rows, trial=trial, epoch=epoch) for rows, trial in zip(train, trials, strict=True)
         ]
-        heard = [
-            data.crops.drawn(order, trial_seeds.make_rng("crop", trial, epoch))
-            for order, trial in zip(orders, numbers, strict=True)
+        crops = [
+            data.crops.sample(rows, trial_seeds.make_rng("crop", trial, epoch))
+            for rows, trial in zip(clips, trials, strict=True)
         ]
-        for rows, crops in zip(*(_batches(each, settings, data) for each in (orders, heard)), strict=True):
-            logits = head.apply(values, data.embeddings[crops])
-            optimiser.zero_grad()
-            losses = downstream_loss(data.task, logits, data.labels[rows])
-            losses.sum().backward()  # gradients of a sum: each trial its own
-            optimiser.step()
-        for place in _places_improved(head, values, data, valid=valid, watches=watches):
+        # update the heads of all trials with each mini-batch
+        batches = (_split_batches(rows, settings, data) for rows in (clips, crops))
+        for clip_batch, crop_batch in zip(*batches, strict=True):
+            logits = head.apply(values, data.embeddings[crop_batch])
+            optimizer.zero_grad()
+            losses = downstream_loss(data.task, logits, data.labels[clip_batch])
+            losses.sum().backward()  # the gradient of the sum holds the gradient of each trial separately
+            optimizer.step()
+        # keep the best epoch of each trial, until all have stopped
+        for index in _validate(head, values, data, valid=valid, stoppings=stoppings):
             for name, value in values.items():
-                best[name][place] = value.detach()[place]
-        if all(watch.stopped for watch in watches):
+                best[name][index] = value.detach()[index]
+        if all(stopping.stopped for stopping in stoppings):
             break
-    return TrainedHeads(parameters=best, epochs=[watch.epochs for watch in watches])
+    return TrainedHeads(parameters=best, epochs=[stopping.epochs for stopping in stoppings])
 
 
-def _batches(rows: Sequence[np.ndarray], settings: EvaluationProtocol, data: LabelledEmbeddings) -> Sequence[Tensor]:
-    """Rows of each trial, stacked and cut into mini-batches (trials, batch)."""
+def _split_batches(
+    rows: Sequence[np.ndarray], settings: EvaluationProtocol, data: LabelledEmbeddings
+) -> Sequence[Tensor]:
+    """Stack the rows of all trials and split them into mini-batches (trials, batch)."""
     return torch.from_numpy(np.stack(rows)).to(data.labels.device).split(settings.batch, dim=1)
 
 
-def _places_improved(
-    head: Head, values: dict[str, Tensor], data: LabelledEmbeddings, *, valid: np.ndarray, watches: list[EarlyStopping]
+def _validate(
+    head: Head,
+    values: dict[str, Tensor],
+    data: LabelledEmbeddings,
+    *,
+    valid: np.ndarray,
+    stoppings: list[EarlyStopping],
 ) -> list[int]:
-    """Places of the trials whose validation loss is their lowest so far.
+    """Return the indices in the stack of the trials whose validation loss is their lowest so far.
 
-    A stopped trial is looked at no more; that its parameters move on does not matter, for its best ones are kept.
+    Stopped trials are skipped: their parameters go on changing, but their best ones are kept.
     """
-    running = [place for place, watch in enumerate(watches) if not watch.stopped]
+    running = [index for index, stopping in enumerate(stoppings) if not stopping.stopped]
     labels = data.labels[torch.from_numpy(valid).to(data.labels.device)][None]
-    logits = compute_logits(head, values, data, clips=valid, places=running)
-    losses = torch.cat([downstream_loss(data.task, one[None], labels) for one in logits]).tolist()
-    return [place for place, loss in zip(running, losses, strict=True) if watches[place].improves(loss)]
+    logits = compute_logits(head, values, data, clips=valid, indices=running)
+    losses = torch.cat([downstream_loss(data.task, trial_logits[None], labels) for trial_logits in logits]).tolist()
+    return [index for index, loss in zip(running, losses, strict=True) if stoppings[index].update(loss)]
 
 
 @torch.no_grad()
 def compute_logits(
-    head: Head, values: dict[str, Tensor], data: LabelledEmbeddings, *, clips: np.ndarray, places: Sequence[int]
+    head: Head, values: dict[str, Tensor], data: LabelledEmbeddings, *, clips: np.ndarray, indices: Sequence[int]
 ) -> list[Tensor]:
-    """Logits (clips, classes) of these clips by the trials at these places of the stack, averaged over crops.
+    """Compute the logits (clips, classes) of these clips by the trials at `indices` of the stack, averaged over crops.
 
-    One trial after the other: the embeddings are not copied per trial, and the result cannot depend on how many trials
-    there are.
+    Trials are computed one after the other, so the embeddings are not copied per trial and the result does not depend
+    on the number of trials.
     """
     embeddings = data.embeddings[torch.from_numpy(data.crops.rows(clips)).to(data.embeddings.device)][None]
-    crops = data.crops.of_clips(clips)
+    crops = data.crops.select(clips)
     return [
         average_predictions(
             data.task,
-            head.apply({name: value[place : place + 1] for name, value in values.items()}, embeddings)[0],
+            head.apply({name: value[index : index + 1] for name, value in values.items()}, embeddings)[0],
             crops,
         )
-        for place in places
+        for index in indices
     ]

@@ -37,7 +37,7 @@ def _train_trial(cell: EvaluationTask, trial: int) -> TrialResult:
     from workflow_scripts.evaluation.end_to_end import evaluate_model, fit
     from workflow_scripts.evaluation.trial_models import MapsModel
 
-    clock = time.monotonic()
+    started = time.monotonic()
     # the head alone, on the spectrogram
     alone = MapsModel(replace(cell, build_encoder=lambda _: magnitude.build(magnitude.Options())), trial)
     epochs = fit(alone)
@@ -46,4 +46,4 @@ def _train_trial(cell: EvaluationTask, trial: int) -> TrialResult:
     joint.head.initialise_from(alone.head)
     # a GPU need not hold both while the second learns
     del alone
-    return evaluate_model(joint, epochs=epochs + fit(joint), clock=clock)
+    return evaluate_model(joint, epochs=epochs + fit(joint), started=started)
