@@ -1,3 +1,7 @@
+"""The evaluate command: trials, predictions, records, and refused jobs."""
+
+from __future__ import annotations
+
 import hashlib
 import json
 
@@ -93,7 +97,7 @@ def test_frozen_writes_one_row_per_trial_and_metric_with_every_factor(corpus, em
     assert table["value"].notna().all()
 
 
-def test_predictions_are_what_the_metrics_were_computed_from(corpus, embeddings, tmp_path):
+def test_the_metrics_are_computed_from_the_stored_predictions(corpus, embeddings, tmp_path):
     table = run(corpus, tmp_path / "out", config(), "--embeddings", embeddings)
     rows = corpus.rows("test")
     with np.load(tmp_path / "out" / "predictions.npz") as kept:
@@ -110,7 +114,7 @@ def test_predictions_are_what_the_metrics_were_computed_from(corpus, embeddings,
             assert own.to_dict() == pytest.approx(values, abs=1e-15)
 
 
-def test_predictions_have_the_same_bytes_each_time(corpus, embeddings, tmp_path):
+def test_a_repeated_job_writes_the_same_bytes_of_predictions(corpus, embeddings, tmp_path):
     digests = []
     for name in ("one", "two"):
         run(corpus, tmp_path / name, config(), "--embeddings", embeddings)
@@ -118,7 +122,7 @@ def test_predictions_have_the_same_bytes_each_time(corpus, embeddings, tmp_path)
     assert digests[0] == digests[1]
 
 
-def test_the_record_names_data_upstream_and_seeds(corpus, embeddings, tmp_path):
+def test_the_record_contains_data_upstream_and_seeds(corpus, embeddings, tmp_path):
     run(corpus, tmp_path / "out", config(), "--embeddings", embeddings)
     record = json.loads((tmp_path / "out" / "record.json").read_text())
     assert record["data"] == {"tones": corpus.facts.digest}
@@ -127,8 +131,8 @@ def test_the_record_names_data_upstream_and_seeds(corpus, embeddings, tmp_path):
     assert record["config"] == config()
 
 
-def test_the_encoder_of_a_run_changes_neither_subsets_nor_first_values(corpus, embeddings, tmp_path):
-    """The pairing of trials: two runs with equal embeddings but other factors give equal results."""
+def test_label_subsets_and_initial_heads_do_not_depend_on_the_run(corpus, embeddings, tmp_path):
+    """Trials are paired: two runs with equal embeddings but different factors give equal results."""
     first = run(corpus, tmp_path / "a", config(fraction="25pct"), "--embeddings", embeddings)
     second = run(corpus, tmp_path / "b", config(fraction="25pct", encoder="other"), "--embeddings", embeddings)
     assert first["value"].tolist() == second["value"].tolist()
@@ -141,10 +145,10 @@ def test_fine_tuned_and_supervised_run_from_the_command_line(corpus, checkpoint,
     assert len(tuned) == len(scratch)
     assert json.loads((tmp_path / "tuned" / "record.json").read_text())["upstream"]["data"] == {"other": "z"}
     assert {path.name for path in tmp_path.iterdir()} >= {"tuned", "scratch"}
-    assert not list(tmp_path.glob(".*"))  # finished trials are forgotten once the outputs are there
+    assert not list(tmp_path.glob(".*"))  # finished trials are deleted once the outputs are written
 
 
-def test_a_killed_job_goes_on_with_the_next_trial(corpus, tmp_path, monkeypatch):
+def test_a_killed_job_resumes_with_the_next_trial(corpus, tmp_path, monkeypatch):
     job = config("supervised", count=2, max_epochs=1, crop_seconds=0.2)
     whole = run(corpus, tmp_path / "whole", job)
     real, trained = end_to_end.train_trial, []
@@ -191,7 +195,7 @@ def test_embeddings_of_another_number_of_clips_are_stale(corpus, embeddings, tmp
         (config(pace=3), "--embeddings", "training: unknown key 'pace'"),
     ],
 )
-def test_a_job_that_cannot_run_says_why(job, flag, message, *, corpus, request, tmp_path):
+def test_the_error_for_an_impossible_job_states_the_reason(job, flag, message, *, corpus, request, tmp_path):
     path = flag and request.getfixturevalue(flag.strip("-"))
     with pytest.raises(UserError, match=message):
         run(corpus, tmp_path / "out", job, *((flag, path) if flag else ()))

@@ -1,4 +1,4 @@
-"""An encoder of fixed windows from embedding to trials: crops are heads' examples, clips are what is scored."""
+"""Evaluation of an encoder with fixed windows: heads are trained on crops, and clips are scored."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def encoder(corpus) -> SampleCnn:
-    """A narrow encoder whose normalisation knows the corpus: untrained, it would forget most of what it hears."""
+    """A narrow encoder with normalisation statistics of the corpus, so that its outputs differ between clips."""
     torch.manual_seed(3)
     built = samplecnn.build(samplecnn.Options(**OPTIONS)).train()
     with torch.no_grad():
@@ -65,7 +65,7 @@ def embedded(corpus, encoder, tmp_path_factory) -> Path:
     return path
 
 
-def test_each_window_gets_the_embedding_it_has_alone_clip_after_clip(corpus, encoder, embedded):
+def test_each_window_has_the_same_embedding_as_alone_in_the_order_of_clips(corpus, encoder, embedded):
     embeddings, row = np.load(embedded), 0
     assert embeddings.shape == (sum(COUNTS), encoder.pooled_size)
     for clip, count in enumerate(COUNTS):
@@ -75,12 +75,12 @@ def test_each_window_gets_the_embedding_it_has_alone_clip_after_clip(corpus, enc
                 alone = encoder(torch.from_numpy(audio[window * WINDOW : (window + 1) * WINDOW])[None])[0, :, 0]
             np.testing.assert_allclose(embeddings[row], alone, atol=1e-5)
             row += 1
-    assert embeddings.std(axis=0).max() > 0.1, "or the comparison says nothing"
+    assert embeddings.std(axis=0).max() > 0.1, "or the comparison would be meaningless"
     record = json.loads(embedded.with_suffix(".json").read_text())
     assert (record["clips"], record["crop_length"]) == (20, WINDOW)
 
 
-def test_embeddings_do_not_depend_on_their_company(corpus, encoder):
+def test_embeddings_do_not_depend_on_the_batch(corpus, encoder):
     rows, cpu = np.array([2, 0, 3, 1]), torch.device("cpu")
     together = embed_clips(encoder, corpus, rows, device=cpu)
     apart = embed_clips(encoder, corpus, rows, device=cpu, max_samples=1)
@@ -88,7 +88,7 @@ def test_embeddings_do_not_depend_on_their_company(corpus, encoder):
     assert len(together) == 3 + 2 + 1 + 1
 
 
-def evaluated(
+def evaluate_cell(
     corpus, output: Path, *source: str, scenario: str = "frozen", dropout: float = 0.5, **training: object
 ) -> Path:
     config = {
@@ -100,46 +100,48 @@ def evaluated(
         "training": {"learning_rate": 0.01, "batch": 4, "max_epochs": 3, **training},
         "factors": dict.fromkeys(FACTORS, "x"),
     }
-    given = ["--config", json.dumps(config), "--code", "c0de", "--corpus", str(corpus.folder)]
-    evaluate.main([*given, "--output", str(output), *source])
+    flags = ["--config", json.dumps(config), "--code", "c0de", "--corpus", str(corpus.folder)]
+    evaluate.main([*flags, "--output", str(output), *source])
     return output
 
 
 @pytest.mark.parametrize("crops", ["average", "pool"])
 def test_frozen_trials_score_clips(corpus, embedded, tmp_path, crops):
-    output = evaluated(corpus, tmp_path / crops, "--embeddings", str(embedded), crops=crops)
+    output = evaluate_cell(corpus, tmp_path / crops, "--embeddings", str(embedded), crops=crops)
     table = pd.read_csv(output / "trials.csv")
     assert set(table["test_clips"]) == {4}
-    assert set(table["train_clips"]) == {6}  # half of twelve: the crops of a clip are no clips
+    assert set(table["train_clips"]) == {6}  # half of twelve clips, whatever their number of crops
     with np.load(output / "predictions.npz") as stored:
         assert stored["scores"].shape == (2, 4, 3)
         np.testing.assert_allclose(stored["scores"].sum(-1), 1, rtol=1e-5)
 
 
-def test_averaging_and_pooling_differ_where_clips_have_several_crops(corpus, embedded, tmp_path):
+def test_averaging_and_pooling_differ_if_clips_have_several_crops(corpus, embedded, tmp_path):
     scores = []
     for crops in ("average", "pool"):
-        output = evaluated(corpus, tmp_path / crops, "--embeddings", str(embedded), crops=crops)
+        output = evaluate_cell(corpus, tmp_path / crops, "--embeddings", str(embedded), crops=crops)
         with np.load(output / "predictions.npz") as stored:
             scores.append(stored["scores"])
     assert not np.allclose(*scores)
 
 
 @pytest.mark.parametrize("crops", ["average", "pool"])
-def test_an_encoder_that_learns_is_scored_by_clips(corpus, tmp_path, crops):
-    output = evaluated(corpus, tmp_path / "out", scenario="supervised", crops=crops)
+def test_trials_of_a_trained_encoder_score_clips(corpus, tmp_path, crops):
+    output = evaluate_cell(corpus, tmp_path / "out", scenario="supervised", crops=crops)
     with np.load(output / "predictions.npz") as stored:
         assert stored["scores"].shape == (2, 4, 3)
         np.testing.assert_allclose(stored["scores"].sum(-1), 1, rtol=1e-5)
 
 
-def test_a_clip_that_is_left_alone_does_not_stop_normalisation(corpus, tmp_path):
-    output = evaluated(corpus, tmp_path / "out", scenario="supervised", batch=5, max_epochs=1)  # 5 of 6 clips, then 1
+def test_batch_normalisation_works_with_a_last_batch_of_one_clip(corpus, tmp_path):
+    output = evaluate_cell(
+        corpus, tmp_path / "out", scenario="supervised", batch=5, max_epochs=1
+    )  # 5 of 6 clips, then 1
     assert np.isfinite(pd.read_csv(output / "trials.csv")["value"]).all()
 
 
-def test_only_learning_from_labels_alone_drops(corpus, encoder, embedded, tmp_path):
-    found = {}
+def test_supervised_dropout_applies_to_the_supervised_scenario_only(corpus, encoder, embedded, tmp_path):
+    scores = {}
     for scenario in ("supervised", "fine_tuned"):
         for dropout in (0.0, 0.9):
             checkpoint = tmp_path / f"{dropout}" / "encoder.safetensors"
@@ -148,13 +150,13 @@ def test_only_learning_from_labels_alone_drops(corpus, encoder, embedded, tmp_pa
             record = {"code": "c", "config_digest": "d", "data": {}}
             checkpoint.with_name("record.json").write_text(json.dumps(record))
             source = ["--checkpoint", str(checkpoint)] if scenario == "fine_tuned" else []
-            output = evaluated(
+            output = evaluate_cell(
                 corpus, tmp_path / f"{scenario}{dropout}", *source, scenario=scenario, dropout=dropout, max_epochs=1
             )
             with np.load(output / "predictions.npz") as stored:
-                found[scenario, dropout] = stored["scores"]
-    assert not np.allclose(found["supervised", 0.0], found["supervised", 0.9])
-    assert np.array_equal(found["fine_tuned", 0.0], found["fine_tuned", 0.9])
+                scores[scenario, dropout] = stored["scores"]
+    assert not np.allclose(scores["supervised", 0.0], scores["supervised", 0.9])
+    assert np.array_equal(scores["fine_tuned", 0.0], scores["fine_tuned", 0.9])
 
 
 def test_embeddings_of_other_crops_are_refused(corpus, embedded, tmp_path):
@@ -162,9 +164,9 @@ def test_embeddings_of_other_crops_are_refused(corpus, embedded, tmp_path):
     np.save(stale, np.load(embedded)[:-1])
     stale.with_suffix(".json").write_text(embedded.with_suffix(".json").read_text())
     with pytest.raises(UserError, match=f"is stale: {sum(COUNTS) - 1} embeddings for {sum(COUNTS)} crops"):
-        evaluated(corpus, tmp_path / "out", "--embeddings", str(stale))
+        evaluate_cell(corpus, tmp_path / "out", "--embeddings", str(stale))
 
 
-def test_an_unknown_way_to_join_crops_is_refused(corpus, embedded, tmp_path):
+def test_an_unknown_combination_of_crops_is_refused(corpus, embedded, tmp_path):
     with pytest.raises(UserError, match=r"training\.crops: 'vote' is not allowed; allowed: average, pool"):
-        evaluated(corpus, tmp_path / "out", "--embeddings", str(embedded), crops="vote")
+        evaluate_cell(corpus, tmp_path / "out", "--embeddings", str(embedded), crops="vote")

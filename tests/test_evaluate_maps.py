@@ -1,4 +1,4 @@
-"""Back ends and joint networks from the command line to trials, in all three schemes."""
+"""Evaluation of back ends and joint networks in all training schemes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def source(checkpoints, *, encoder: str, scenario: str) -> list[str]:
     return [] if scenario == "supervised" else ["--checkpoint", str(checkpoints[encoder])]
 
 
-def evaluated(corpus, output: Path, *source: str, encoder: str, head, scenario: str, **training) -> pd.DataFrame:
+def evaluate_cell(corpus, output: Path, *source: str, encoder: str, head, scenario: str, **training) -> pd.DataFrame:
     config = {
         "encoder": ENCODERS[encoder],
         "head": head,
@@ -67,8 +67,8 @@ def evaluated(corpus, output: Path, *source: str, encoder: str, head, scenario: 
         "training": {"batch": 4, "max_epochs": 2, "crop_seconds": 3, "phases": PHASES} | training,
         "factors": dict.fromkeys(FACTORS, "x"),
     }
-    given = ["--config", json.dumps(config), "--code", "c0de", "--corpus", str(corpus.folder)]
-    evaluate.main([*given, "--output", str(output), *source])
+    flags = ["--config", json.dumps(config), "--code", "c0de", "--corpus", str(corpus.folder)]
+    evaluate.main([*flags, "--output", str(output), *source])
     return pd.read_csv(output / "trials.csv")
 
 
@@ -87,8 +87,8 @@ SCHEMES = {
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_every_scheme_writes_trials(corpus, checkpoints, tmp_path, scheme):
     encoder, head, scenario, epochs = SCHEMES[scheme]
-    given = source(checkpoints, encoder=encoder, scenario=scenario)
-    table = evaluated(corpus, tmp_path / "out", *given, encoder=encoder, head=head, scenario=scenario)
+    checkpoint = source(checkpoints, encoder=encoder, scenario=scenario)
+    table = evaluate_cell(corpus, tmp_path / "out", *checkpoint, encoder=encoder, head=head, scenario=scenario)
     assert set(table["epochs"]) == {epochs}
     with np.load(tmp_path / "out" / "predictions.npz") as stored:
         assert stored["scores"].shape == (1, 2, 2)
@@ -112,8 +112,10 @@ def test_back_ends_and_joint_networks_learn_tones(checkpoints, tmp_path, scheme)
     tones = write_corpus(tmp_path / "tones", clips=clips, seconds=4.0, classes=3)
     head = {"name": "short_chunk_cnn", "options": {"width": 0.25, "momentum": 0.2}}
     numbers = {"learning_rate": 0.003, "batch": 6, "max_epochs": epochs, "phases": []}
-    given = source(checkpoints, encoder=encoder, scenario=scenario)
-    table = evaluated(tones, tmp_path / "out", *given, encoder=encoder, head=head, scenario=scenario, **numbers)
+    checkpoint = source(checkpoints, encoder=encoder, scenario=scenario)
+    table = evaluate_cell(
+        tones, tmp_path / "out", *checkpoint, encoder=encoder, head=head, scenario=scenario, **numbers
+    )
     assert table.set_index("metric")["value"]["accuracy"] > 0.8
 
 
@@ -124,17 +126,17 @@ def test_the_record_names_the_weights_a_head_starts_from(corpus, tmp_path):
     digests = []
     for folder, head in (("given", {"name": "ast", "options": options}), ("drawn", AST), ("cnn", CNN)):
         kind = {"encoder": "magnitude", "head": head, "scenario": "supervised"}
-        evaluated(corpus, tmp_path / folder, **kind, max_epochs=1, phases=[])
+        evaluate_cell(corpus, tmp_path / folder, **kind, max_epochs=1, phases=[])
         digests.append(json.loads((tmp_path / folder / "record.json").read_text()).get("head_weights"))
     assert digests == [ast.weights_digest(ast.Options(**options)), None, None]
 
 
-def test_embeddings_are_no_maps(corpus, tmp_path):
+def test_embeddings_are_refused_for_a_head_that_reads_maps(corpus, tmp_path):
     np.save(tmp_path / "tones.npy", np.zeros((10, 4), np.float32))
     record = {"code": "x", "config_digest": "y", "data": {"tones": corpus.facts.digest}}
     (tmp_path / "tones.json").write_text(json.dumps(record))
     with pytest.raises(UserError, match="short_chunk_cnn reads maps, not embeddings"):
-        evaluated(
+        evaluate_cell(
             corpus,
             tmp_path / "out",
             "--embeddings",
@@ -146,7 +148,7 @@ def test_embeddings_are_no_maps(corpus, tmp_path):
         )
 
 
-def test_only_heads_that_read_maps_learn_on_an_encoder_that_cannot_be_trained(corpus, tmp_path):
+def test_an_untrainable_encoder_needs_a_head_that_reads_maps(corpus, tmp_path):
     linear = {"name": "linear", "options": {}}
     with pytest.raises(UserError, match="encoder magnitude cannot be trained: use scenario frozen"):
-        evaluated(corpus, tmp_path / "out", encoder="magnitude", head=linear, scenario="supervised")
+        evaluate_cell(corpus, tmp_path / "out", encoder="magnitude", head=linear, scenario="supervised")

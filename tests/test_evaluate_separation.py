@@ -1,4 +1,4 @@
-"""The judge's ratios are what their definitions say, and its file states them source by source."""
+"""Separation quality: the ratios follow their definitions, and the file contains them source by source."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def corpus(tmp_path_factory) -> Corpus:
     return write_corpus(folder, clips=10, seconds=1.3, task="unlabelled", stems=SOURCES)
 
 
-class Open(nn.Module):
-    """Lets everything through: its estimate is the mixture."""
+class OpenMasks(nn.Module):
+    """Encoder whose masks are 1, so every estimate is the mixture."""
 
     separates = 4
 
@@ -44,65 +44,69 @@ class Open(nn.Module):
 
 @settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 1000), scale=st.floats(0.01, 100), noise=st.floats(0.01, 10))
-def test_si_sdr_is_its_definition_and_knows_no_scale(seed, scale, noise):
-    generator = np.random.default_rng(seed)
-    reference, error = generator.standard_normal((2, 50))
+def test_si_sdr_follows_its_definition_and_is_scale_invariant(seed, scale, noise):
+    rng = np.random.default_rng(seed)
+    reference, error = rng.standard_normal((2, 50))
     estimate = reference + noise * error
     dot = sum(a * b for a, b in zip(estimate, reference, strict=True)) / sum(a * a for a in reference)
     signal = sum((dot * a) ** 2 for a in reference)
     distortion = sum((b - dot * a) ** 2 for a, b in zip(reference, estimate, strict=True))
     expected = 10 * math.log10(signal / distortion)
-    found = si_sdr(torch.from_numpy(scale * estimate), torch.from_numpy(reference))
-    assert float(found) == pytest.approx(expected, abs=1e-6)
+    ratio = si_sdr(torch.from_numpy(scale * estimate), torch.from_numpy(reference))
+    assert float(ratio) == pytest.approx(expected, abs=1e-6)
 
 
-def test_si_sdr_is_a_number_for_an_estimate_without_error_or_without_sound():
+def test_si_sdr_is_finite_for_a_perfect_and_for_a_silent_estimate():
     reference = torch.randn(50, generator=torch.Generator().manual_seed(0)).double()
     assert float(si_sdr(3 * reference, reference)) == pytest.approx(150, abs=3)
     assert float(si_sdr(torch.zeros(50), reference)) == pytest.approx(-150)
 
 
-def test_a_song_is_separated_without_seams():
+def test_the_estimates_of_a_song_have_no_seams():
     torch.manual_seed(0)
     audio = torch.randn(sample_count(900) + 77)
-    estimates = separate(Open(), audio)
+    estimates = separate(OpenMasks(), audio)
     assert estimates.shape == (4, sample_count(900))
     inside = slice(352, -352)
     torch.testing.assert_close(estimates[2][inside], audio[: estimates.shape[1]][inside], atol=1e-5, rtol=0)
 
 
-def test_each_segment_is_heard_as_in_training():
+def test_each_segment_is_separated_as_in_training():
     encoder, audio = unet.build(OPTIONS).eval(), 0.1 * torch.randn(sample_count(500))
     with torch.no_grad():
         second = encoder(audio[None, 384 * 160 :])[0, -256:]
         expected = spectrogram.invert_stft(
             spectrogram.apply_masks(spectrogram.compute_stft(audio[None, 384 * 160 :]), second.T[None, None])[0]
         )
-    found = separate(encoder, audio)[0]
-    torch.testing.assert_close(found[384 * 160 + 352 :][:-352], expected[0][352:-352], atol=1e-5, rtol=0)
+    estimate = separate(encoder, audio)[0]
+    torch.testing.assert_close(estimate[384 * 160 + 352 :][:-352], expected[0][352:-352], atol=1e-5, rtol=0)
 
 
-def test_who_lets_everything_through_gains_nothing(corpus):
-    found = measure_separation(Open(), corpus, corpus.rows("test"), sources=SOURCES, device=torch.device("cpu"))
-    assert len(found) == 2 * 4
-    for source, numbers in summarise(found).items():
+def test_an_encoder_with_open_masks_has_no_gain(corpus):
+    qualities = measure_separation(
+        OpenMasks(), corpus, corpus.rows("test"), sources=SOURCES, device=torch.device("cpu")
+    )
+    assert len(qualities) == 2 * 4
+    for source, numbers in summarise(qualities).items():
         assert numbers["songs"] == 2
-        assert numbers["si_sdr_gain"] == pytest.approx(0, abs=0.1), source  # the ends of a song come out softer
+        assert numbers["si_sdr_gain"] == pytest.approx(0, abs=0.1), source  # the ends of a song are attenuated
         assert numbers["sdr_gain"] == pytest.approx(0, abs=0.5)
 
 
-def test_more_threads_find_the_same(corpus):
-    before, found = torch.get_num_threads(), []
+def test_the_ratios_do_not_depend_on_the_number_of_threads(corpus):
+    before, runs = torch.get_num_threads(), []
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            found.append(
-                measure_separation(Open(), corpus, corpus.rows("test"), sources=SOURCES, device=torch.device("cpu"))
+            runs.append(
+                measure_separation(
+                    OpenMasks(), corpus, corpus.rows("test"), sources=SOURCES, device=torch.device("cpu")
+                )
             )
     finally:
         torch.set_num_threads(before)
-    for alone, shared in zip(*found, strict=True):
-        assert (shared.sdr, shared.si_sdr) == pytest.approx((alone.sdr, alone.si_sdr), abs=1e-3)
+    for single, several in zip(*runs, strict=True):
+        assert (several.sdr, several.si_sdr) == pytest.approx((single.sdr, single.si_sdr), abs=1e-3)
 
 
 @pytest.mark.parametrize("silent", [["drums"], ["drums", "bass", "other"]])
@@ -113,11 +117,11 @@ def test_a_source_that_is_silent_or_alone_in_a_song_is_left_out(tmp_path, silent
         samples = np.memmap(corpus.folder / f"audio.{stem}.int16", dtype="<i2", mode="r+")
         samples[corpus.offsets[row] : corpus.offsets[row] + corpus.lengths[row]] = 0
         samples.flush()
-    found = measure_separation(
-        Open(), Corpus(corpus.folder), corpus.rows("test"), sources=SOURCES, device=torch.device("cpu")
+    qualities = measure_separation(
+        OpenMasks(), Corpus(corpus.folder), corpus.rows("test"), sources=SOURCES, device=torch.device("cpu")
     )
     left_out = silent if len(silent) == 1 else SOURCES
-    assert {source: numbers["songs"] for source, numbers in summarise(found).items()} == {
+    assert {source: numbers["songs"] for source, numbers in summarise(qualities).items()} == {
         **dict.fromkeys(SOURCES, 2),
         **dict.fromkeys(left_out, 1),
     }
@@ -136,7 +140,7 @@ def arguments(corpus: Corpus, tmp_path, **changes) -> list[str]:
     return ["--config", json.dumps(config), "--code", "c0de", "--corpus", str(corpus.folder), *paths]
 
 
-def test_the_file_states_each_source_and_song(corpus, tmp_path):
+def test_the_file_contains_each_source_and_song(corpus, tmp_path):
     evaluate_separation.main(arguments(corpus, tmp_path))
     content = json.loads((tmp_path / "quality.json").read_text())
     assert content["songs"] == len(content["by_song"]) == 2
@@ -155,7 +159,7 @@ def test_the_file_states_each_source_and_song(corpus, tmp_path):
         ({"split": "nothing"}, "has no songs in its nothing split, .*: put some that are not in train/ into nothing/"),
     ],
 )
-def test_what_cannot_be_judged_is_one_clear_line(corpus, tmp_path, changes, message):
+def test_incompatible_settings_are_refused_in_one_line(corpus, tmp_path, changes, message):
     with pytest.raises(UserError, match=message):
         evaluate_separation.main(arguments(corpus, tmp_path, **changes))
 

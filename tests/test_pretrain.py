@@ -1,4 +1,4 @@
-"""The pretrain command: what it writes, and that nothing it is put through changes the weights."""
+"""The pretrain command: its results, and that interruptions do not change the weights."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(corpus, tmp_path_factory) -> Path:
-    """Output of a run that nothing disturbed."""
+    """Output of an uninterrupted run."""
     output = tmp_path_factory.mktemp("finished") / "seed5"
     pretrain.main(arguments(config(), corpus=corpus, output=output))
     return output
 
 
-def states(output: Path) -> list[Path]:
+def state_files(output: Path) -> list[Path]:
     return list(output.parent.glob(f".{output.name}-*.state"))
 
 
@@ -53,9 +53,9 @@ def assert_same_result(output: Path, expected: Path) -> None:
         assert (output / name).read_bytes() == (expected / name).read_bytes(), name
 
 
-def test_outputs(finished, corpus):
+def test_a_run_writes_encoder_losses_and_record(finished, corpus):
     assert sorted(path.name for path in finished.iterdir()) == ["encoder.safetensors", "losses.csv", "record.json"]
-    assert not states(finished)
+    assert not state_files(finished)
     losses = pd.read_csv(finished / "losses.csv")
     assert list(losses.columns) == ["epoch", "split", "worker", "loss", "weight"]
     expected = [(e, s, w) for e in (1, 2, 3) for s in ("train", "valid") for w in ("lps", "mfcc")]
@@ -84,7 +84,7 @@ def test_the_encoder_loads_strictly_and_is_trained(finished):
 @pytest.mark.parametrize(
     ("name", "options"), [("pase", {"embedding": 9, "width": 0.05}), ("pase", {}), ("pase_plus", {"embedding": 8})]
 )
-def test_another_encoder_is_refused(finished, name, options):
+def test_loading_another_encoder_is_refused(finished, name, options):
     with pytest.raises(UserError, match=r"holds encoder pase .*pre-train again"):
         load_encoder(finished / "encoder.safetensors", name=name, options=options)
 
@@ -99,12 +99,12 @@ def test_a_damaged_encoder_file_is_refused(finished, tmp_path, damage):
         load_encoder(path, **config()["encoder"])
 
 
-def test_running_again_gives_the_same_bytes(finished, corpus, tmp_path):
+def test_a_repeated_run_gives_the_same_bytes(finished, corpus, tmp_path):
     pretrain.main(arguments(config(), corpus=corpus, output=tmp_path / "seed5"))
     assert_same_result(tmp_path / "seed5", finished)
 
 
-def test_another_seed_gives_other_weights(finished, corpus, tmp_path):
+def test_another_seed_gives_different_weights(finished, corpus, tmp_path):
     pretrain.main(arguments(config() | {"seed": 6}, corpus=corpus, output=tmp_path / "seed6"))
     assert (tmp_path / "seed6" / "encoder.safetensors").read_bytes() != (finished / "encoder.safetensors").read_bytes()
 
@@ -114,169 +114,169 @@ class KilledError(Exception):
 
 
 @pytest.mark.parametrize("checkpoint_seconds", [0, 1000])
-def test_a_run_that_dies_after_every_third_step_ends_with_the_same_bytes(
+def test_a_run_that_is_killed_repeatedly_ends_with_the_same_bytes(
     finished, corpus, tmp_path, monkeypatch, checkpoint_seconds
 ):
-    """With 1000 seconds states are only saved at the ends of epochs, so steps are repeated."""
-    step, deaths, taken = Trainer._train_step, 0, 0
+    """With 1000 seconds, states are saved at the end of each epoch only, so steps are repeated."""
+    train_step, kills, steps = Trainer._train_step, 0, 0
 
-    def mortal(*given):
-        nonlocal taken
-        taken += 1
-        if taken % (4 if checkpoint_seconds == 0 else 7) == 0:
+    def killed(*arguments):
+        nonlocal steps
+        steps += 1
+        if steps % (4 if checkpoint_seconds == 0 else 7) == 0:
             raise KilledError
-        step(*given)
+        train_step(*arguments)
 
-    monkeypatch.setattr(Trainer, "_train_step", mortal)
+    monkeypatch.setattr(Trainer, "_train_step", killed)
     changed = config(checkpoint_seconds=checkpoint_seconds)
     while not (tmp_path / "seed5" / "record.json").exists():
         try:
             pretrain.main(arguments(changed, corpus=corpus, output=tmp_path / "seed5"))
         except KilledError:
-            deaths += 1
-            torch.rand(deaths)  # another state of torch's generator must not matter
-    assert deaths >= 2
+            kills += 1
+            torch.rand(kills)  # the state of torch's generator must not matter
+    assert kills >= 2
     assert_same_result(tmp_path / "seed5", finished)
-    assert not states(tmp_path / "seed5")
+    assert not state_files(tmp_path / "seed5")
 
 
-def test_a_signal_saves_the_state_and_ends_with_its_own_code(finished, corpus, tmp_path, monkeypatch, capsys):
-    step, taken = Trainer._train_step, 0
+def test_a_signal_saves_the_state_and_ends_with_its_own_exit_code(finished, corpus, tmp_path, monkeypatch, capsys):
+    train_step, steps_taken = Trainer._train_step, 0
 
-    def warned(*given):
-        nonlocal taken
-        taken += 1
-        if taken in (2, 4):
-            os.kill(os.getpid(), signal.SIGUSR1 if taken == 2 else signal.SIGTERM)
-        step(*given)
+    def signalled(*arguments):
+        nonlocal steps_taken
+        steps_taken += 1
+        if steps_taken in (2, 4):
+            os.kill(os.getpid(), signal.SIGUSR1 if steps_taken == 2 else signal.SIGTERM)
+        train_step(*arguments)
 
-    monkeypatch.setattr(Trainer, "_train_step", warned)
-    given = arguments(config(checkpoint_seconds=1000), corpus=corpus, output=tmp_path / "seed5")
+    monkeypatch.setattr(Trainer, "_train_step", signalled)
+    command_line = arguments(config(checkpoint_seconds=1000), corpus=corpus, output=tmp_path / "seed5")
     for steps, name in ((2, "SIGUSR1"), (4, "SIGTERM")):
         with pytest.raises(SystemExit) as ended:
-            pretrain.main(given)
+            pretrain.main(command_line)
         assert ended.value.code == EXIT_INTERRUPTED
         assert f"stopped by {name} after step {steps} of 12" in capsys.readouterr().err
-        assert len(states(tmp_path / "seed5")) == 1
-    pretrain.main(given)
+        assert len(state_files(tmp_path / "seed5")) == 1
+    pretrain.main(command_line)
     assert_same_result(tmp_path / "seed5", finished)
     assert json.loads((tmp_path / "seed5" / "record.json").read_text())["resumed"] == 2
 
 
-def test_states_of_other_numbers_code_or_data_are_ignored(finished, corpus, tmp_path, monkeypatch):
+def test_states_of_other_configs_are_ignored(finished, corpus, tmp_path, monkeypatch):
     validate = Trainer._validate
 
-    def dying(trainer, epoch):
+    def killed(trainer, epoch):
         if epoch == 2:
             raise KilledError
         validate(trainer, epoch)
 
-    monkeypatch.setattr(Trainer, "_validate", dying)
+    monkeypatch.setattr(Trainer, "_validate", killed)
     for other in (config(encoder_learning_rate=0.1), config() | {"seed": 9}):
         with pytest.raises(KilledError):
             pretrain.main(arguments(other, corpus=corpus, output=tmp_path / "seed5"))
-    assert len(states(tmp_path / "seed5")) == 2
+    assert len(state_files(tmp_path / "seed5")) == 2
     monkeypatch.undo()
     pretrain.main(arguments(config(), corpus=corpus, output=tmp_path / "seed5"))
     assert_same_result(tmp_path / "seed5", finished)
-    assert not states(tmp_path / "seed5"), "a finished run clears what older ones left"
+    assert not state_files(tmp_path / "seed5"), "a finished run removes the states of older ones"
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_state(corpus, tmp_path, monkeypatch):
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(corpus, tmp_path, monkeypatch):
     losses, calls = Trainer._compute_losses, 0
 
     def diverging(trainer, batch):
         nonlocal calls
         calls += 1
-        found = losses(trainer, batch)
-        return found | {"mfcc": found["mfcc"] * float("nan")} if calls == 3 else found
+        by_worker = losses(trainer, batch)
+        return by_worker | {"mfcc": by_worker["mfcc"] * float("nan")} if calls == 3 else by_worker
 
     monkeypatch.setattr(Trainer, "_compute_losses", diverging)
     with pytest.raises(UserError, match="loss of worker mfcc is nan in step 3"):
         pretrain.main(arguments(config(), corpus=corpus, output=tmp_path / "seed5"))
     assert not (tmp_path / "seed5").exists()
-    saved = torch.load(states(tmp_path / "seed5")[0], weights_only=True)
+    saved = torch.load(state_files(tmp_path / "seed5")[0], weights_only=True)
     assert saved["steps_done"] == 2
     assert all(torch.isfinite(value).all() for value in saved["modules"]["encoder"].values())
 
 
-def test_weights_that_are_no_numbers_never_replace_a_good_state(corpus, tmp_path, monkeypatch):
-    step, taken = Trainer._train_step, 0
+def test_weights_that_are_not_finite_never_replace_a_good_state(corpus, tmp_path, monkeypatch):
+    train_step, steps_taken = Trainer._train_step, 0
 
-    def exploding(trainer, *given):
-        nonlocal taken
-        taken += 1
-        step(trainer, *given)
-        if taken == 3:
+    def exploding(trainer, *arguments):
+        nonlocal steps_taken
+        steps_taken += 1
+        train_step(trainer, *arguments)
+        if steps_taken == 3:
             trainer.encoder.W.weight.data[0] = float("inf")
 
     monkeypatch.setattr(Trainer, "_train_step", exploding)
     with pytest.raises(UserError, match="weights of encoder are not finite after step 3"):
         pretrain.main(arguments(config(), corpus=corpus, output=tmp_path / "seed5"))
-    assert torch.load(states(tmp_path / "seed5")[0], weights_only=True)["steps_done"] == 2
+    assert torch.load(state_files(tmp_path / "seed5")[0], weights_only=True)["steps_done"] == 2
 
 
-def test_a_real_divergence_ends_in_one_line(corpus, tmp_path):
-    wild = config(encoder_learning_rate=1e30, worker_learning_rate=1e30)
+def test_a_diverging_run_ends_in_one_line(corpus, tmp_path):
+    diverging = config(encoder_learning_rate=1e30, worker_learning_rate=1e30)
     with pytest.raises(UserError, match="lower the recipe's learning rates"):
-        pretrain.main(arguments(wild, corpus=corpus, output=tmp_path / "seed5"))
+        pretrain.main(arguments(diverging, corpus=corpus, output=tmp_path / "seed5"))
 
 
 def test_a_damaged_state_is_a_clear_error(corpus, tmp_path, monkeypatch):
-    given = arguments(config(), corpus=corpus, output=tmp_path / "seed5")
+    command_line = arguments(config(), corpus=corpus, output=tmp_path / "seed5")
     monkeypatch.setattr(Trainer, "_validate", lambda *_: (_ for _ in ()).throw(KilledError))
     with pytest.raises(KilledError):
-        pretrain.main(given)
-    state = states(tmp_path / "seed5")[0]
+        pretrain.main(command_line)
+    state = state_files(tmp_path / "seed5")[0]
     state.write_bytes(state.read_bytes()[:1000])
     with pytest.raises(UserError, match="is damaged: delete it to start over"):
-        pretrain.main(given)
+        pretrain.main(command_line)
 
 
-def progress(output: Path) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for path in states(output)}
+def saved_at(output: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in state_files(output)}
 
 
-def saving(output: Path) -> bool:
+def is_saving(output: Path) -> bool:
     return any(output.parent.glob(f"..{output.name}-*.partial*"))
 
 
 @pytest.mark.slow
 def test_killed_processes_end_with_the_same_bytes(finished, corpus, tmp_path):
     """Processes killed (SIGKILL) at 20 random points: in a step or validation, while saving, before the first state."""
-    generator, output = random.Random(0), tmp_path / "run0" / "seed5"
-    killed, halves, runs, resumed = 0, 0, 0, 0
+    rng, output = random.Random(0), tmp_path / "run0" / "seed5"
+    killed, partial_files, runs, resumed = 0, 0, 0, 0
     while killed < 20:
         process = processes.start(
             pretrain.main, arguments(config(), corpus=corpus, output=output), log=tmp_path / "log"
         )
-        before = progress(output)
-        while_saving = generator.random() < 0.4
-        if while_saving or generator.random() < 0.8:  # else at any time, perhaps before anything is done
-            while process.is_alive() and (progress(output) == before or (while_saving and not saving(output))):
+        before = saved_at(output)
+        while_saving = rng.random() < 0.4
+        if while_saving or rng.random() < 0.8:  # else at any time, perhaps before the first step
+            while process.is_alive() and (saved_at(output) == before or (while_saving and not is_saving(output))):
                 time.sleep(0 if while_saving else 0.001)
         if not while_saving:
-            time.sleep(generator.random() * 0.05)
+            time.sleep(rng.random() * 0.05)
         process.kill()
         process.join()
         if process.exitcode == -signal.SIGKILL:
             killed += 1
-            halves += saving(output)
-            resumed += bool(states(output))
-        else:  # it was faster: its result counts, and another run takes the rest of the kills
+            partial_files += is_saving(output)
+            resumed += bool(state_files(output))
+        else:  # the run finished before the kill: check it, and continue with another run
             assert process.exitcode == 0, (tmp_path / "log").read_text()
             assert_same_result(output, finished)
             runs += 1
             output = tmp_path / f"run{runs}" / "seed5"
     pretrain.main(arguments(config(), corpus=corpus, output=output))
     assert_same_result(output, finished)
-    assert list(output.parent.iterdir()) == [output], "halves of states are cleared too"
-    assert halves >= 3, "some kills must fall into saving"
-    assert resumed >= 10, "most kills must leave something to go on from"
+    assert list(output.parent.iterdir()) == [output], "partial states are removed too"
+    assert partial_files >= 3, "some kills must happen while a state is saved"
+    assert resumed >= 10, "most kills must leave a state to resume from"
 
 
-def assert_equal_but_for_roundings(output: Path, expected: Path) -> None:
-    """Every tensor and every loss within 1e-5."""
+def assert_equal_within_rounding(output: Path, expected: Path) -> None:
+    """Compare every tensor and every loss with a tolerance of 1e-5."""
     weights, wanted = (load_file(folder / "encoder.safetensors") for folder in (output, expected))
     assert weights.keys() == wanted.keys()
     for key, value in wanted.items():
@@ -305,40 +305,41 @@ def test_torchrun_gives_the_result_of_one_process(all_six, corpus, tmp_path):
     command += arguments(chosen, corpus=corpus, output=tmp_path / "seed5", features=features)
     ended = subprocess.run(command, check=False, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
-    assert_equal_but_for_roundings(tmp_path / "seed5", alone)
+    assert_equal_within_rounding(tmp_path / "seed5", alone)
     records = [json.loads((folder / "record.json").read_text()) for folder in (alone, tmp_path / "seed5")]
     assert [record["processes"] for record in records] == [1, 2]
     assert records[0]["flops_per_step"] == records[1]["flops_per_step"]
-    assert ended.stderr.count("epoch 2/2") == 1, "one process speaks"
-    assert not states(tmp_path / "seed5")
+    assert ended.stderr.count("epoch 2/2") == 1, "only the main process prints"
+    assert not state_files(tmp_path / "seed5")
 
 
 @pytest.mark.slow
-def test_a_signal_to_one_process_stops_all_and_any_number_goes_on(all_six, corpus, tmp_path):
+def test_a_signal_to_one_process_stops_all_and_a_single_process_can_resume(all_six, corpus, tmp_path):
     chosen, features, alone = all_six
     output, log = tmp_path / "run" / "seed5", tmp_path / "log"
-    given = arguments(chosen, corpus=corpus, output=output, features=features)
-    group = processes.start_group(pretrain.main, given, log=log)
-    while not states(output):
+    command_line = arguments(chosen, corpus=corpus, output=output, features=features)
+    group = processes.start_group(pretrain.main, command_line, log=log)
+    while not state_files(output):
         time.sleep(0.001)
     os.kill(group[1].pid, signal.SIGTERM)
     assert processes.codes(group) == [EXIT_INTERRUPTED] * 2, log.read_text()
     assert log.read_text().count("stopped by SIGTERM after step") == 1
     assert not output.exists()
-    pretrain.main(given)
-    assert_equal_but_for_roundings(output, alone)
+    pretrain.main(command_line)
+    assert_equal_within_rounding(output, alone)
     assert json.loads((output / "record.json").read_text())["resumed"] == 1
 
 
-def test_a_batch_that_cannot_be_shared_is_refused(corpus, tmp_path, monkeypatch):
+def test_a_batch_that_cannot_be_shared_equally_is_refused(corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(distributed, "world_size", lambda: 3)
     with pytest.raises(UserError, match=r"a batch of 4 in 2 parts .* 3 processes: choose a multiple of 6"):
         pretrain.main(arguments(config(batch=4, accumulate=2), corpus=corpus, output=tmp_path / "seed5"))
 
 
-def test_the_record_tells_what_the_steps_cost(finished):
+def test_the_record_contains_the_cost_of_the_steps(finished):
     record = json.loads((finished / "record.json").read_text())
-    assert record["flops_per_step"] > 2 * record["parameters"]["encoder"] * 25  # frames: each weight works in each
+    # each weight is used in each of 25 frames
+    assert record["flops_per_step"] > 2 * record["parameters"]["encoder"] * 25
     assert 0 < record["waiting_share"] < 1
     assert record["processes"] == 1
     assert record["compiled"] is False
@@ -346,7 +347,7 @@ def test_the_record_tells_what_the_steps_cost(finished):
     assert record["model_flops_utilisation"] is None
 
 
-def test_counting_changes_nothing_and_happens_once(finished, corpus, tmp_path, monkeypatch):
+def test_counting_flops_happens_once_and_does_not_change_the_result(finished, corpus, tmp_path, monkeypatch):
     calls = []
 
     def uncounted(function):
@@ -359,22 +360,24 @@ def test_counting_changes_nothing_and_happens_once(finished, corpus, tmp_path, m
     assert_same_result(tmp_path / "seed5", finished)
 
 
-def test_a_slow_disk_shows_as_waiting(corpus, tmp_path, monkeypatch):
+def test_a_slow_disk_is_recorded_as_waiting(corpus, tmp_path, monkeypatch):
     read = BatchLoader._read
 
-    def slow(*given):
+    def slow(*arguments):
         time.sleep(0.4)  # far more than a step takes
-        return read(*given)
+        return read(*arguments)
 
     monkeypatch.setattr(BatchLoader, "_read", slow)
     pretrain.main(arguments(config(epochs=1), corpus=corpus, output=tmp_path / "seed5"))
     assert json.loads((tmp_path / "seed5" / "record.json").read_text())["waiting_share"] > 0.5
 
 
-def test_an_encoder_that_cannot_be_compiled_is_trained_plainly(finished, corpus, tmp_path, monkeypatch, capsys):
+def test_an_encoder_that_cannot_be_compiled_is_trained_without_compilation(
+    finished, corpus, tmp_path, monkeypatch, capsys
+):
     def uncompilable(module):
         def call(values):
-            module(values)  # moves the running means
+            module(values)  # changes the running means
             torch.rand(1)
             raise RuntimeError("no\ncompiler")
 
@@ -406,8 +409,8 @@ def test_all_six_workers_train_together(all_six):
     assert (losses["weight"] == 1).all()
 
 
-def test_first_weights_do_not_depend_on_the_other_workers(corpus, tmp_path):
-    def first(workers):
+def test_initial_weights_do_not_depend_on_the_other_workers(corpus, tmp_path):
+    def initial_weights(workers):
         run = Pretraining(
             config=config() | {"workers": {name: {} for name in workers}},
             corpus=corpus,
@@ -418,7 +421,7 @@ def test_first_weights_do_not_depend_on_the_other_workers(corpus, tmp_path):
         )
         return run.build_encoder().state_dict(), run.build_workers(8)["mfcc"].state_dict()
 
-    torch.testing.assert_close(first(["mfcc"]), first(["lps", "mfcc", "waveform"]), rtol=0, atol=0)
+    torch.testing.assert_close(initial_weights(["mfcc"]), initial_weights(["lps", "mfcc", "waveform"]), rtol=0, atol=0)
 
 
 def test_training_lowers_the_validation_loss(corpus, tmp_path):
@@ -429,7 +432,7 @@ def test_training_lowers_the_validation_loss(corpus, tmp_path):
     assert losses.iloc[-1] < 0.9 * losses.iloc[0]
 
 
-def test_bf16_trains_and_is_recorded(corpus, tmp_path):
+def test_training_in_bf16_is_recorded(corpus, tmp_path):
     pretrain.main(
         arguments(config(precision="bf16", epochs=1, steps_per_epoch=2), corpus=corpus, output=tmp_path / "seed5")
     )
@@ -453,7 +456,7 @@ def test_mistakes_in_the_config_end_in_one_line(corpus, tmp_path, change, messag
         pretrain.main(arguments(config() | change, corpus=corpus, output=tmp_path / "seed5"))
 
 
-def test_a_corpus_at_another_rate_is_refused(tmp_path):
+def test_a_corpus_of_another_sample_rate_is_refused(tmp_path):
     other = write_corpus(tmp_path / "tones", clips=5, seconds=0.5, sample_rate=8000)
     with pytest.raises(UserError, match="at 8000 Hz and the encoder reads 16000 Hz"):
         pretrain.main(arguments(config(), corpus=other, output=tmp_path / "seed5"))

@@ -1,4 +1,4 @@
-"""Augmented views and joined songs through the pretrain command."""
+"""Pre-training with augmented views and concatenated songs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ CLMR: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def songs(tmp_path_factory) -> Corpus:
-    """Four songs of three clips that are shorter than a window, and as many clips that do not train."""
+    """Four songs of three clips shorter than a window, and clips of the other splits."""
     folder = tmp_path_factory.mktemp("corpora") / "songs"
     corpus = write_corpus(folder, clips=20, seconds=1.2, task="unlabelled", sample_rate=RATE)
     corpus.clips["group"] = [f"song{row // 5}" for row in range(20)]
@@ -52,14 +52,14 @@ def songs(tmp_path_factory) -> Corpus:
     return Corpus(folder)
 
 
-def weights(folder: Path) -> dict[str, torch.Tensor]:
+def read_weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / "encoder.safetensors")
 
 
-def test_augmented_pieces_of_songs_train_and_a_stopped_run_goes_on_exactly(songs, tmp_path):
+def test_a_run_on_augmented_crops_of_songs_resumes_exactly(songs, tmp_path):
     pretrain.main(arguments(CLMR, corpus=songs, output=tmp_path / "whole" / "seed5"))
     record = json.loads((tmp_path / "whole" / "seed5" / "record.json").read_text())
-    assert record["steps"] == 4, "two epochs, each of four songs in batches of two"
+    assert record["steps"] == 4, "two epochs of four songs in batches of two"
     assert record["clips_too_short"] == 0
 
     stopped = Pretraining(
@@ -72,35 +72,35 @@ def test_augmented_pieces_of_songs_train_and_a_stopped_run_goes_on_exactly(songs
     )
     stopped.build_trainer().run(epochs=1)
     pretrain.main(arguments(CLMR, corpus=songs, output=tmp_path / "stopped" / "seed5"))
-    first, again = (weights(tmp_path / name / "seed5") for name in ("whole", "stopped"))
+    first, again = (read_weights(tmp_path / name / "seed5") for name in ("whole", "stopped"))
     assert all(torch.equal(first[name], again[name]) for name in first)
 
 
-def test_the_augmentation_changes_what_is_learned(songs, tmp_path):
+def test_the_augmentation_changes_the_weights(songs, tmp_path):
     for name in ("crop", "frequency_filter"):
-        given = CLMR | {"augmentation": {"name": name, "options": {}}}
-        pretrain.main(arguments(given, corpus=songs, output=tmp_path / name / "seed5"))
-    first, second = (weights(tmp_path / name / "seed5") for name in ("crop", "frequency_filter"))
+        run_config = CLMR | {"augmentation": {"name": name, "options": {}}}
+        pretrain.main(arguments(run_config, corpus=songs, output=tmp_path / name / "seed5"))
+    first, second = (read_weights(tmp_path / name / "seed5") for name in ("crop", "frequency_filter"))
     assert not all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_one_sided_needs_two_views(tmp_path):
+def test_a_one_sided_augmentation_needs_two_views(tmp_path):
     corpus = write_corpus(tmp_path / "tones")
-    given = config() | {"augmentation": {"name": "gain", "options": {"one_sided": True}}}
+    run_config = config() | {"augmentation": {"name": "gain", "options": {"one_sided": True}}}
     with pytest.raises(UserError, match="augmentation gain: one_sided needs a worker that compares two views"):
-        pretrain.main(arguments(given, corpus=corpus, output=tmp_path / "seed5"))
+        pretrain.main(arguments(run_config, corpus=corpus, output=tmp_path / "seed5"))
 
 
-def test_stored_targets_and_joined_songs_exclude_each_other(tmp_path):
+def test_stored_targets_cannot_be_used_with_concatenated_songs(tmp_path):
     corpus = write_corpus(tmp_path / "tones")
     write_features(tmp_path / "prosody.npy", corpus, channels=4)
-    given = config(join_songs=True) | {"workers": {"prosody": {"hidden": 4, "targets": "normalised"}}}
+    run_config = config(join_songs=True) | {"workers": {"prosody": {"hidden": 4, "targets": "normalised"}}}
     features = {"prosody": tmp_path / "prosody.npy"}
     with pytest.raises(UserError, match="join_songs cannot go with prosody"):
-        pretrain.main(arguments(given, corpus=corpus, output=tmp_path / "seed5", features=features))
+        pretrain.main(arguments(run_config, corpus=corpus, output=tmp_path / "seed5", features=features))
 
 
-def test_an_epoch_is_of_audio_or_of_clips(songs, tmp_path):
-    given = CLMR | {"recipe": RECIPE | {"epoch_of": "songs"}}
+def test_an_epoch_is_counted_by_audio_or_by_clips(songs, tmp_path):
+    run_config = CLMR | {"recipe": RECIPE | {"epoch_of": "songs"}}
     with pytest.raises(UserError, match=r"recipe\.epoch_of: 'songs' is not allowed; allowed: audio, clips"):
-        pretrain.main(arguments(given, corpus=songs, output=tmp_path / "seed5"))
+        pretrain.main(arguments(run_config, corpus=songs, output=tmp_path / "seed5"))

@@ -1,4 +1,4 @@
-"""Contrastive learning and predictive coding through the pretrain command: resuming, several processes, mixed sets."""
+"""Pre-training by contrastive learning and predictive coding: resuming, several processes, several workers."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ RUNS: dict[str, tuple[int, dict[str, Any], dict[str, Any], dict[str, Any]]] = {
 
 @dataclass(frozen=True)
 class Run:
-    """A run that nothing disturbed."""
+    """An uninterrupted run."""
 
     config: dict[str, Any]
     corpus: Corpus
     output: Path
 
-    def again(self, output: Path) -> list[str]:
-        """Command line of the same run elsewhere."""
+    def command_line(self, output: Path) -> list[str]:
+        """Return the command line of the same run with another output."""
         return arguments(self.config, corpus=self.corpus, output=output)
 
 
@@ -98,12 +98,12 @@ def corpus_of(name: str, folder: Path) -> Corpus:
 @pytest.fixture(scope="module", params=RUNS)
 def run(request, tmp_path_factory) -> Run:
     folder = tmp_path_factory.mktemp("runs")
-    made = Run(config_of(request.param), corpus_of(request.param, folder), folder / "alone" / "seed5")
-    pretrain.main(made.again(made.output))
-    return made
+    run = Run(config_of(request.param), corpus_of(request.param, folder), folder / "alone" / "seed5")
+    pretrain.main(run.command_line(run.output))
+    return run
 
 
-def test_it_trains_and_says_so(run):
+def test_a_run_trains_the_encoder_and_writes_losses_and_record(run):
     losses = pd.read_csv(run.output / "losses.csv")
     assert set(losses["worker"]) == set(run.config["workers"])
     assert losses["loss"].map(pd.notna).all()
@@ -114,31 +114,31 @@ def test_it_trains_and_says_so(run):
     assert {key for key in before if key.endswith("weight") or ".act." in key} <= set(learned)
     record = json.loads((run.output / "record.json").read_text())
     views = 2 if "contrastive" in run.config["workers"] else 1
-    heard = record["audio_seconds_per_second"] / record["steps_per_second"]
-    assert heard == pytest.approx(views * 4 * run.config["recipe"]["chunk_seconds"])
+    seconds_per_step = record["audio_seconds_per_second"] / record["steps_per_second"]
+    assert seconds_per_step == pytest.approx(views * 4 * run.config["recipe"]["chunk_seconds"])
 
 
 class KilledError(Exception):
     pass
 
 
-def test_a_run_that_dies_in_the_middle_ends_with_the_same_bytes(run, tmp_path, monkeypatch):
-    step, taken = Trainer._train_step, 0
+def test_a_killed_run_ends_with_the_same_bytes(run, tmp_path, monkeypatch):
+    train_step, steps_taken = Trainer._train_step, 0
 
-    def mortal(*given):
-        nonlocal taken
-        taken += 1
-        if taken in (3, 5):
+    def killed(*arguments):
+        nonlocal steps_taken
+        steps_taken += 1
+        if steps_taken in (3, 5):
             raise KilledError
-        step(*given)
+        train_step(*arguments)
 
-    monkeypatch.setattr(Trainer, "_train_step", mortal)
+    monkeypatch.setattr(Trainer, "_train_step", killed)
     output = tmp_path / "seed5"
     for _ in range(2):
         with pytest.raises(KilledError):
-            pretrain.main(run.again(output))
-        torch.rand(3)  # another state of torch's generator must not matter
-    pretrain.main(run.again(output))
+            pretrain.main(run.command_line(output))
+        torch.rand(3)  # the state of torch's generator must not matter
+    pretrain.main(run.command_line(output))
     assert json.loads((output / "record.json").read_text())["resumed"] == 2
     for name in ("encoder.safetensors", "losses.csv"):
         assert (output / name).read_bytes() == (run.output / name).read_bytes(), name
@@ -175,7 +175,7 @@ def test_two_processes_give_the_result_of_one(name, accumulate, tmp_path):
         ("predictive coding", {"predictive_coding": {"context": 5, "steps": 50}}, "choose fewer steps|longer chunks"),
     ],
 )
-def test_workers_that_do_not_suit_the_encoder_are_refused_in_one_line(name, workers, message, tmp_path):
+def test_workers_that_do_not_fit_the_encoder_are_refused_in_one_line(name, workers, message, tmp_path):
     config, corpus = config_of(name) | {"workers": workers}, corpus_of(name, tmp_path)
     with pytest.raises(UserError, match=message) as refused:
         pretrain.main(arguments(config, corpus=corpus, output=tmp_path / "seed5"))

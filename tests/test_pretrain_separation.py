@@ -1,4 +1,4 @@
-"""Separation through the pretrain command: what it writes, resuming, several processes, and what it refuses."""
+"""Pre-training by source separation: results, resuming, several processes, and refused settings."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def results(output: Path) -> tuple[dict[str, torch.Tensor], str]:
 
 
 @pytest.mark.parametrize("which", SETS)
-def test_a_run_writes_the_encoder_its_losses_and_record(which, corpus, tmp_path):
+def test_a_run_writes_encoder_losses_and_record(which, corpus, tmp_path):
     pretrain.main(arguments(config(which), corpus=corpus, output=tmp_path / "run"))
     variant, _ = SETS[which]
     built = load_encoder(tmp_path / "run" / "encoder.safetensors", name="unet", options=NARROW | variant)
@@ -81,22 +81,22 @@ def test_a_run_writes_the_encoder_its_losses_and_record(which, corpus, tmp_path)
 
 
 @pytest.mark.parametrize("which", SETS)
-def test_a_killed_run_ends_with_the_bits_of_one_that_was_not(which, corpus, tmp_path, monkeypatch):
-    given = config(which)
-    pretrain.main(arguments(given, corpus=corpus, output=tmp_path / "whole"))
-    step, steps = Trainer._train_step, []
+def test_a_killed_run_resumes_with_the_same_bits(which, corpus, tmp_path, monkeypatch):
+    run_config = config(which)
+    pretrain.main(arguments(run_config, corpus=corpus, output=tmp_path / "whole"))
+    train_step, steps = Trainer._train_step, []
 
-    def dies(self, *received):
-        steps.append(received[0])
+    def killed(self, *arguments):
+        steps.append(arguments[0])
         if len(steps) == 5:
             raise KeyboardInterrupt
-        return step(self, *received)
+        return train_step(self, *arguments)
 
-    monkeypatch.setattr(Trainer, "_train_step", dies)
+    monkeypatch.setattr(Trainer, "_train_step", killed)
     with pytest.raises(KeyboardInterrupt):
-        pretrain.main(arguments(given, corpus=corpus, output=tmp_path / "killed"))
-    monkeypatch.setattr(Trainer, "_train_step", step)
-    pretrain.main(arguments(given, corpus=corpus, output=tmp_path / "killed"))
+        pretrain.main(arguments(run_config, corpus=corpus, output=tmp_path / "killed"))
+    monkeypatch.setattr(Trainer, "_train_step", train_step)
+    pretrain.main(arguments(run_config, corpus=corpus, output=tmp_path / "killed"))
     (weights, losses), (resumed_weights, resumed_losses) = results(tmp_path / "whole"), results(tmp_path / "killed")
     assert losses == resumed_losses
     torch.testing.assert_close(resumed_weights, weights, rtol=0, atol=0)
@@ -104,7 +104,7 @@ def test_a_killed_run_ends_with_the_bits_of_one_that_was_not(which, corpus, tmp_
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("run_config", "message"),
     [
         (config("one", workers={"separation": {"source": "all"}}), "needs an encoder with 4 masks and this one has 1"),
         (
@@ -119,9 +119,9 @@ def test_a_killed_run_ends_with_the_bits_of_one_that_was_not(which, corpus, tmp_
         ),
     ],
 )
-def test_what_cannot_be_separated_is_one_clear_line(given, message, corpus, tmp_path):
+def test_incompatible_settings_of_separation_are_refused_in_one_line(run_config, message, corpus, tmp_path):
     with pytest.raises(UserError, match=message):
-        pretrain.main(arguments(given, corpus=corpus, output=tmp_path / "run"))
+        pretrain.main(arguments(run_config, corpus=corpus, output=tmp_path / "run"))
 
 
 def test_a_corpus_without_stems_is_refused(tmp_path):
@@ -130,14 +130,14 @@ def test_a_corpus_without_stems_is_refused(tmp_path):
         pretrain.main(arguments(config("one"), corpus=corpus, output=tmp_path / "run"))
 
 
-def test_a_corpus_without_songs_to_judge_by_is_refused_before_it_is_learned(tmp_path):
+def test_a_corpus_without_test_songs_is_refused_before_training(tmp_path):
     corpus = write_corpus(tmp_path / "tones", clips=4, task="unlabelled", stems=SOURCES)
     assert not len(corpus.rows("test"))
     with pytest.raises(UserError, match="no songs in its test split, by which separation is judged: put some"):
         pretrain.main(arguments(config("one"), corpus=corpus, output=tmp_path / "run"))
 
 
-def test_separation_goes_beside_another_worker(corpus, tmp_path):
+def test_separation_can_be_combined_with_another_worker(corpus, tmp_path):
     both = config("one", workers={"separation": {"source": "drums"}, "mfcc": {"hidden": 4, "targets": "normalised"}})
     pretrain.main(arguments(both, corpus=corpus, output=tmp_path / "run"))
     assert set(pd.read_csv(tmp_path / "run" / "losses.csv")["worker"]) == {"separation", "mfcc"}
@@ -148,13 +148,15 @@ def test_separation_goes_beside_another_worker(corpus, tmp_path):
 def test_two_processes_give_the_result_of_one(accumulate, corpus, tmp_path):
     recipe = CONFIG["recipe"] | {"batch": 4 * accumulate, "accumulate": accumulate, "steps_per_epoch": 2}
     recipe["adam_epsilon"] = 1e-3  # else Adam makes whole steps of gradients that are hardly more than roundings
-    given = config("all", recipe=recipe)
+    run_config = config("all", recipe=recipe)
     alone, together = tmp_path / "alone" / "seed5", tmp_path / "together" / "seed5"
-    pretrain.main(arguments(given, corpus=corpus, output=alone))
-    group = processes.start_group(pretrain.main, arguments(given, corpus=corpus, output=together), log=tmp_path / "log")
+    pretrain.main(arguments(run_config, corpus=corpus, output=alone))
+    group = processes.start_group(
+        pretrain.main, arguments(run_config, corpus=corpus, output=together), log=tmp_path / "log"
+    )
     assert processes.codes(group) == [0, 0], (tmp_path / "log").read_text()
     (weights, _), (wanted, _) = results(together), results(alone)
-    first = build_encoder(given["encoder"], seed=given["seed"], checkpoint=None).state_dict()
+    first = build_encoder(run_config["encoder"], seed=run_config["seed"], checkpoint=None).state_dict()
     learned, wanted = ({key: state[key] - first[key] for key in first} for state in (weights, wanted))
     # a change of the audio by 1e-7 changes the first layers' gradients by 2e-3
     difference = sum(float((learned[key] - value).float().norm()) for key, value in wanted.items())

@@ -1,4 +1,4 @@
-"""A compiled module is the module, also where compiling fails."""
+"""A compiled module computes the same as the plain module, also if compilation fails."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 from workflow_scripts.pretraining.device import CompiledModule
 
 
-def network() -> nn.Module:
+def build_network() -> nn.Module:
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Dropout())
 
@@ -34,20 +34,20 @@ def failing_in_backward(module):
 @pytest.mark.parametrize(
     ("compile_", "works"), [(failing_in_forward, False), (failing_in_backward, False), (lambda module: module, True)]
 )
-def test_trying_leaves_no_trace(monkeypatch, capsys, compile_, works):
+def test_trying_to_compile_has_no_side_effects(monkeypatch, capsys, compile_, works):
     monkeypatch.setattr(torch, "compile", compile_)
-    plain, tried = network(), network()
-    compiled = CompiledModule(tried)
+    plain, wrapped = build_network(), build_network()
+    compiled = CompiledModule(wrapped)
     inputs = torch.randn(6, 4)
     assert not compiled.works
     for _ in range(2):
         outputs = []
-        for each in (compiled, plain):
+        for module in (compiled, plain):
             torch.manual_seed(1)
-            outputs.append(each(inputs))
+            outputs.append(module(inputs))
         torch.testing.assert_close(*outputs, rtol=0, atol=0)
     assert compiled.works == works
-    torch.testing.assert_close(tried.state_dict(), plain.state_dict(), rtol=0, atol=0)
-    assert all(parameter.grad is None for parameter in tried.parameters())
+    torch.testing.assert_close(wrapped.state_dict(), plain.state_dict(), rtol=0, atol=0)
+    assert all(parameter.grad is None for parameter in wrapped.parameters())
     line = "training without torch.compile, which failed (RuntimeError: no compiler)\n"
     assert capsys.readouterr().err == ("" if works else line)

@@ -1,4 +1,4 @@
-"""Two processes with a share each compute what one computes with the whole batch."""
+"""Two processes with a share of the batch each compute the same as one with the whole batch."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ NORMALISATIONS = {
 EXAMPLES = 6
 
 
-def shares(values: Tensor) -> tuple[Tensor, Tensor]:
-    """What each process gets: two examples and four, so that equal shares are no condition."""
+def split_unequally(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Split six examples into shares of two and four, because equal shares are not required."""
     return values[:2], values[2:]
 
 
-def normalised(name: str, *, pick=lambda values: values, dtype=torch.float64) -> dict[str, Tensor]:
-    """Three training steps of a normalisation with other inputs each, then evaluation; `pick` takes the own share."""
+def train_normalisation(name: str, *, pick=lambda values: values, dtype=torch.float64) -> dict[str, Tensor]:
+    """Take three training steps of a normalisation on different inputs, then evaluate; `pick` selects the share."""
     original, shape = NORMALISATIONS[name]
     network = nn.Sequential(copy.deepcopy(original)).to(torch.float64)
     distributed.synchronize_batch_norm(network)
-    found = {"keys": list(network.state_dict())}
+    results = {"keys": list(network.state_dict())}
     generator = torch.Generator().manual_seed(1)
     for step in range(3):
         inputs = 1000 + torch.randn(EXAMPLES, *shape, generator=generator, dtype=torch.float64)
-        slopes = torch.randn(EXAMPLES, *shape, generator=generator, dtype=torch.float64)
+        output_gradients = torch.randn(EXAMPLES, *shape, generator=generator, dtype=torch.float64)
         own = pick(inputs).to(dtype).requires_grad_()
         outputs = network(own)
-        (outputs.square() * pick(slopes)).sum().backward()
-        found |= {f"outputs{step}": outputs.detach(), f"gradient{step}": own.grad}
-    found |= {f"slope of {key}": value.grad for key, value in network.named_parameters()}
+        (outputs.square() * pick(output_gradients)).sum().backward()
+        results |= {f"outputs{step}": outputs.detach(), f"input_gradient{step}": own.grad}
+    results |= {f"gradient of {key}": value.grad for key, value in network.named_parameters()}
     network.eval()
-    return found | network.state_dict() | {"evaluated": network(pick(inputs)).detach()}
+    return results | network.state_dict() | {"evaluated": network(pick(inputs)).detach()}
 
 
 class Embedder(nn.Module):
@@ -62,12 +62,12 @@ class Embedder(nn.Module):
 
     def loss(self, audio: Tensor) -> Tensor:
         embeddings = self.layer(audio)
-        every = distributed.all_gather(embeddings)
+        gathered = distributed.all_gather(embeddings)
         first = distributed.rank() * len(audio)
-        return functional.cross_entropy(embeddings @ every.T, torch.arange(first, first + len(audio)))
+        return functional.cross_entropy(embeddings @ gathered.T, torch.arange(first, first + len(audio)))
 
 
-def contrasted(audio: Tensor) -> dict[str, Tensor]:
+def train_embedder(audio: Tensor) -> dict[str, Tensor]:
     embedder = Embedder()
     loss = embedder.loss(audio)
     loss.backward()
@@ -84,42 +84,47 @@ def audio() -> Tensor:
     return torch.randn(4, 4, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
 
 
-def side_by_side(folder) -> None:
-    """All that two processes do; each writes what it found."""
+def run_process(folder) -> None:
+    """Run all checks in one of two processes, and save its results."""
     with distributed.process_group(CPU) as device:
         own = distributed.rank()
-        found = {
+        results = {
             "device": str(device),
             "place": (distributed.rank(), distributed.world_size(), distributed.is_main_process()),
-            "largest": distributed.all_reduce_max(10 - own),
+            "maximum": distributed.all_reduce_max(10 - own),
             "mean": distributed.all_reduce_mean(torch.tensor([1.0, 5.0]) + own),
             "gathered": distributed.all_gather(torch.full((2, 1), float(own))),
-            "normalised": {name: normalised(name, pick=lambda values: shares(values)[own]) for name in NORMALISATIONS},
-            "rounded": normalised("frames", pick=lambda values: shares(values - 1000)[own], dtype=torch.bfloat16),
-            "contrasted": contrasted(audio().chunk(2)[own]),
+            "normalised": {
+                name: train_normalisation(name, pick=lambda values: split_unequally(values)[own])
+                for name in NORMALISATIONS
+            },
+            "rounded": train_normalisation(
+                "frames", pick=lambda values: split_unequally(values - 1000)[own], dtype=torch.bfloat16
+            ),
+            "contrasted": train_embedder(audio().chunk(2)[own]),
         }
-        spread = nn.BatchNorm1d(2)
-        spread.weight.data.fill_(own + 1.0)
-        spread.num_batches_tracked.fill_(own + 7)
-        distributed.broadcast_parameters([spread])
-        found["spread"] = spread.state_dict()
+        module = nn.BatchNorm1d(2)
+        module.weight.data.fill_(own + 1.0)
+        module.num_batches_tracked.fill_(own + 7)
+        distributed.broadcast_parameters([module])
+        results["broadcast"] = module.state_dict()
         with Interruption() as interruption:
             if own == 1:
                 os.kill(os.getpid(), signal.SIGUSR1)
             before = interruption.requested
             interruption.synchronize()
-            found["requested"] = (before, interruption.requested)
-        torch.save(found, folder / f"{own}.pt")
+            results["requested"] = (before, interruption.requested)
+        torch.save(results, folder / f"{own}.pt")
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory) -> list[dict]:
-    folder = tmp_path_factory.mktemp("found")
-    assert codes(start_group(side_by_side, folder, log=folder / "log")) == [0, 0], (folder / "log").read_text()
+def results(tmp_path_factory) -> list[dict]:
+    folder = tmp_path_factory.mktemp("results")
+    assert codes(start_group(run_process, folder, log=folder / "log")) == [0, 0], (folder / "log").read_text()
     return [torch.load(folder / f"{rank}.pt") for rank in (0, 1)]
 
 
-def test_alone_nothing_changes():
+def test_every_function_is_the_identity_in_a_single_process():
     values = torch.randn(3, 2, requires_grad=True)
     assert distributed.all_gather(values) is values
     assert distributed.all_reduce_mean(values) is values
@@ -143,48 +148,48 @@ def test_more_processes_than_gpus_is_a_clear_error(monkeypatch):
         pass
 
 
-def test_processes_know_and_agree(found):
-    assert [each["place"] for each in found] == [(0, 2, True), (1, 2, False)]
-    for each in found:
-        assert each["device"] == "cpu"
-        assert each["largest"] == 10
-        assert each["mean"].tolist() == [1.5, 5.5]
-        assert each["gathered"].flatten().tolist() == [0, 0, 1, 1]
-        assert each["spread"]["weight"].tolist() == [1, 1]
-        assert each["spread"]["num_batches_tracked"] == 7
+def test_collectives_of_two_processes(results):
+    assert [result["place"] for result in results] == [(0, 2, True), (1, 2, False)]
+    for result in results:
+        assert result["device"] == "cpu"
+        assert result["maximum"] == 10
+        assert result["mean"].tolist() == [1.5, 5.5]
+        assert result["gathered"].flatten().tolist() == [0, 0, 1, 1]
+        assert result["broadcast"]["weight"].tolist() == [1, 1]
+        assert result["broadcast"]["num_batches_tracked"] == 7
 
 
-def test_a_signal_to_one_is_a_request_to_all(found):
-    assert [each["requested"] for each in found] == [(None, "SIGUSR1")] * 2
+def test_a_signal_to_one_process_is_a_request_to_all(results):
+    assert [result["requested"] for result in results] == [(None, "SIGUSR1")] * 2
 
 
 @pytest.mark.parametrize("name", NORMALISATIONS)
-def test_joint_normalisation_is_that_of_the_joint_batch(found, name):
-    expected = normalised(name)
+def test_synchronized_normalisation_equals_that_of_the_joint_batch(results, name):
+    expected = train_normalisation(name)
     if name == "untracked":
         del expected["evaluated"]  # without running statistics evaluation uses those of what it is given
-    mine, other = (each["normalised"][name] for each in found)
-    assert mine.keys() - expected.keys() <= {"evaluated"}
-    assert mine["keys"] == expected.pop("keys")
+    first, second = (result["normalised"][name] for result in results)
+    assert first.keys() - expected.keys() <= {"evaluated"}
+    assert first["keys"] == expected.pop("keys")
     for key, value in expected.items():
-        if key.startswith(("outputs", "gradient", "evaluated")):
-            joint = torch.cat([mine[key], other[key]])
-        elif key.startswith("slope"):
-            joint = mine[key] + other[key]  # of sums of the shares' losses
+        if key.startswith(("outputs", "input_gradient", "evaluated")):
+            joint = torch.cat([first[key], second[key]])
+        elif key.startswith("gradient of"):
+            joint = first[key] + second[key]  # of sums of the shares' losses
         else:
-            assert torch.equal(mine[key], other[key])
-            joint = mine[key]
+            assert torch.equal(first[key], second[key])
+            joint = first[key]
         torch.testing.assert_close(joint, value, rtol=1e-9, atol=1e-9)
 
 
-def test_rounded_inputs_are_normalised_in_float32(found):
-    exact = normalised("frames", pick=lambda values: values - 1000)
-    outputs = torch.cat([each["rounded"]["outputs0"] for each in found])
+def test_bfloat16_inputs_are_normalised_in_float32(results):
+    exact = train_normalisation("frames", pick=lambda values: values - 1000)
+    outputs = torch.cat([result["rounded"]["outputs0"] for result in results])
     assert outputs.dtype == torch.bfloat16
     torch.testing.assert_close(outputs.double(), exact["outputs0"], rtol=0.02, atol=0.02)
 
 
-def test_gathered_examples_pass_gradients_back_to_their_process(found):
-    expected = contrasted(audio())
-    for each in found:
-        torch.testing.assert_close(each["contrasted"], expected, rtol=1e-12, atol=1e-12)
+def test_gradients_of_gathered_examples_flow_back_to_their_process(results):
+    expected = train_embedder(audio())
+    for result in results:
+        torch.testing.assert_close(result["contrasted"], expected, rtol=1e-12, atol=1e-12)

@@ -1,4 +1,4 @@
-"""Learning rate schedules and impossible recipes."""
+"""Learning rate schedules of recipes, and recipes that are refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def recipe_with(**numbers):
     return parse(Recipe, STATED | numbers, where="recipe")
 
 
-def test_poly_falls_from_one_towards_zero():
+def test_the_poly_schedule_falls_from_one_towards_zero():
     recipe = recipe_with(epochs=10)
     factors = [recipe.rate_factor(step, steps_per_epoch=10) for step in range(100)]
     assert factors[0] == 1
@@ -34,7 +34,7 @@ def test_poly_falls_from_one_towards_zero():
     assert factors == sorted(factors, reverse=True)
 
 
-def test_step_falls_to_a_tenth_every_thirty_epochs():
+def test_the_step_schedule_falls_to_a_tenth_every_thirty_epochs():
     recipe = recipe_with(epochs=100, schedule="step")
     assert [recipe.rate_factor(epoch * 7, steps_per_epoch=7) for epoch in (0, 29, 30, 60)] == pytest.approx(
         [1, 1, 0.1, 0.01]
@@ -42,7 +42,7 @@ def test_step_falls_to_a_tenth_every_thirty_epochs():
     assert recipe.rate_factor(30 * 7 - 1, steps_per_epoch=7) == 1
 
 
-def test_a_staircase_falls_every_so_many_steps_whatever_an_epoch_is():
+def test_the_staircase_schedule_counts_steps_and_not_epochs():
     recipe = recipe_with(epochs=20, schedule="staircase", schedule_factor=0.9)
     steps = (0, 14_999, 15_000, 29_999, 30_000, 299_999)
     factors = [recipe.rate_factor(step, steps_per_epoch=15_000) for step in steps]
@@ -50,11 +50,11 @@ def test_a_staircase_falls_every_so_many_steps_whatever_an_epoch_is():
     assert recipe.rate_factor(15_000, steps_per_epoch=7) == pytest.approx(0.9)
 
 
-def test_constant_stays():
+def test_the_constant_schedule_stays_at_one():
     assert recipe_with(schedule="constant").rate_factor(10**6, steps_per_epoch=1) == 1
 
 
-def test_cosine_falls_from_one_to_zero_after_the_warm_up():
+def test_the_cosine_schedule_falls_from_one_to_zero_after_the_warm_up():
     recipe = recipe_with(epochs=8, schedule="cosine", warmup_epochs=3)
     factors = [recipe.rate_factor(step, steps_per_epoch=4) for step in range(32)]
     assert factors[:12] == pytest.approx([(step + 1) / 12 for step in range(12)])
@@ -72,7 +72,7 @@ def test_a_warm_up_delays_every_schedule(schedule):
         assert delayed.rate_factor(step + 10, steps_per_epoch=5) == plain.rate_factor(step, steps_per_epoch=5)
 
 
-def test_the_batch_decides_the_optimiser_and_its_rate():
+def test_the_batch_size_determines_the_optimiser_and_its_rate():
     numbers = {"optimiser": "auto", "encoder_learning_rate": 3e-4, "worker_learning_rate": 2e-4}
     small, large = recipe_with(batch=95, **numbers), recipe_with(batch=96, **numbers)
     assert (small.chosen_optimiser, large.chosen_optimiser) == ("adam", "lars")
@@ -121,13 +121,13 @@ def test_a_batch_can_be_computed_in_parts_of_two_or_more():
     assert recipe_with(batch=32, accumulate=16).accumulate == 16
 
 
-def test_compiling_is_left_to_gpus_unless_asked():
+def test_only_gpus_compile_by_default():
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
     assert [should_compile(choice, cpu) for choice in ("auto", True, False)] == [False, True, False]
     assert [should_compile(choice, gpu) for choice in ("auto", True, False)] == [True, True, False]
 
 
-def test_the_cpu_uses_bf16_only_when_asked():
+def test_a_cpu_uses_bf16_only_on_request():
     cpu = torch.device("cpu")
     assert autocast_type("auto", cpu) is None
     assert autocast_type("float32", cpu) is None
