@@ -1,4 +1,4 @@
-"""Where the time of a CLMR step goes: loading, augmentation, forward, backward, optimiser.
+"""Time of a CLMR training step by stage: loading, augmentation, forward, backward, optimizer.
 
 python -m tests.benchmarks.bench_clmr [--batch N] [--steps N] [--threads N]
 """
@@ -25,6 +25,7 @@ from workflow_scripts.pretraining.run import Pretraining
 from workflow_scripts.pretraining.trainer import Trainer
 
 WINDOW = 59049  # samples
+SAMPLE_RATE = samplecnn.sample_rate(samplecnn.Options())
 LEVEL = {"name": "equal", "options": {}}
 
 
@@ -38,45 +39,43 @@ class Stages:
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
         """Add the time of a block to a stage."""
-        self._finish()
+        self._synchronize()
         started = time.perf_counter()
         yield
-        self._finish()
+        self._synchronize()
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started
 
-    def _finish(self) -> None:
+    def _synchronize(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
 
 def main() -> None:
-    """Print seconds of audio and samples per second, and each stage's share."""
+    """Print the seconds of audio and the samples per second, and the share of each stage."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--batch", type=int, default=48, help="clips a step, two views each (the thesis: 48)")
+    parser.add_argument("--batch", type=int, default=48, help="clips per step, two views each (the thesis: 48)")
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
     with tempfile.TemporaryDirectory() as name:
-        trainer = trainer_of(Path(name), batch=given.batch)
-        stages, views = measured(trainer, steps=given.steps), 2 * given.batch
-        step = sum(stages.values()) / given.steps
+        trainer = build_trainer(Path(name), batch=arguments.batch)
+        stages, views = measure_stages(trainer, steps=arguments.steps), 2 * arguments.batch
+        step = sum(stages.values()) / arguments.steps
         print(
-            f"{given.batch} clips, {views} views of {WINDOW} samples, {given.threads} threads, {trainer.device}: "
-            f"{step:.2f} s a step, {views * WINDOW / step:,.0f} samples/s, "
-            f"{views * WINDOW / samplecnn.SAMPLE_RATE / step:.1f} s of audio/s"
+            f"{arguments.batch} clips, {views} views of {WINDOW} samples, {arguments.threads} threads, "
+            f"{trainer.device}: {step:.2f} s per step, {views * WINDOW / step:,.0f} samples/s, "
+            f"{views * WINDOW / SAMPLE_RATE / step:.1f} s of audio/s"
         )
         for stage, seconds in stages.items():
-            print(f"{stage}: {seconds / given.steps:.3f} s, share {seconds / given.steps / step:.3f}")
+            print(f"{stage}: {seconds / arguments.steps:.3f} s, share {seconds / arguments.steps / step:.3f}")
         computed = stages["forward"] + stages["backward"] + stages["optimiser"]
         print(f"augmentation / (forward, backward and optimiser): {stages['augmentation'] / computed:.3f}")
 
 
-def trainer_of(folder: Path, *, batch: int) -> Trainer:
-    """CLMR as in the thesis, on tones."""
-    corpus = write_corpus(
-        folder / "tones", clips=100, seconds=5.0, task="unlabelled", sample_rate=samplecnn.SAMPLE_RATE
-    )
+def build_trainer(folder: Path, *, batch: int) -> Trainer:
+    """Build a trainer of CLMR as in the thesis, on tones."""
+    corpus = write_corpus(folder / "tones", clips=100, seconds=5.0, task="unlabelled", sample_rate=SAMPLE_RATE)
     config = {
         "encoder": {"name": "samplecnn", "options": {}},
         "workers": {"contrastive": {}},
@@ -85,7 +84,7 @@ def trainer_of(folder: Path, *, batch: int) -> Trainer:
         "recipe": {
             "epochs": 1,
             "batch": batch,
-            "chunk_seconds": WINDOW / samplecnn.SAMPLE_RATE,
+            "chunk_seconds": WINDOW / SAMPLE_RATE,
             "encoder_learning_rate": 0.0003,
             "worker_learning_rate": 0.0003,
             "schedule": "poly",
@@ -103,14 +102,14 @@ def trainer_of(folder: Path, *, batch: int) -> Trainer:
     return run.build_trainer()
 
 
-def measured(trainer: Trainer, *, steps: int) -> dict[str, float]:
-    """Seconds of `steps` steps by stage; one step before them is not counted.
+def measure_stages(trainer: Trainer, *, steps: int) -> dict[str, float]:
+    """Measure the seconds of `steps` steps by stage, after a step that is not counted.
 
-    Nothing runs side by side here, while in training the next batches are loaded meanwhile.
+    The stages run one after the other here, whereas training loads the next batches meanwhile.
     """
     parameters = [*trainer.encoder.parameters(), *trainer.workers["contrastive"].parameters()]
-    optimiser = optimizers.build(trainer.recipe, parameters, rate=trainer.recipe.learning_rate(encoder=True))
-    loader = replace(trainer.loader, augmentation=none.build(none.Options(), sample_rate=samplecnn.SAMPLE_RATE))
+    optimizer = optimizers.build(trainer.recipe, parameters, rate=trainer.recipe.learning_rate(encoder=True))
+    loader = replace(trainer.loader, augmentation=none.build(none.Options(), sample_rate=SAMPLE_RATE))
     stages = Stages(trainer.device)
     for step in range(-1, steps):
         if step == 0:
@@ -119,20 +118,20 @@ def measured(trainer: Trainer, *, steps: int) -> dict[str, float]:
             batch = next(loader.batches([(trainer.sampler.training_crops(step + 1), step + 1)]))
         with stages.timed("augmentation"):
             audio = trainer.loader.augmentation(batch.clean, generator=torch.Generator().manual_seed(step + 1))
-        one_step(trainer, Batch(clean=batch.clean, audio=audio, views=batch.views), optimiser, stages)
+        take_step(trainer, Batch(clean=batch.clean, audio=audio, views=batch.views), optimizer, stages)
     return stages.seconds
 
 
-def one_step(trainer: Trainer, batch: Batch, optimiser: torch.optim.Optimizer, stages: Stages) -> None:
-    """One training step as the trainer takes it."""
+def take_step(trainer: Trainer, batch: Batch, optimizer: torch.optim.Optimizer, stages: Stages) -> None:
+    """Take a training step like the trainer."""
     precision = trainer.autocast_type
     with stages.timed("forward"), torch.autocast(trainer.device.type, dtype=precision, enabled=precision is not None):
         loss = trainer.workers["contrastive"].loss(trainer.encoder(batch.audio), batch)
     with stages.timed("backward"):
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
     with stages.timed("optimiser"):
-        optimiser.step()
+        optimizer.step()
 
 
 if __name__ == "__main__":

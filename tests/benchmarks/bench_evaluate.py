@@ -1,6 +1,6 @@
-"""Cost of ten frozen trials x four fractions against one trial at one fraction, encoding included once in both.
+"""Cost of ten frozen trials at four fractions compared with one trial at one fraction, both with one encoding.
 
-CPU seconds on one thread, so that other work on the machine does not count.
+Measures CPU seconds on one thread, so that other load does not count.
 
 python -m tests.benchmarks.bench_evaluate [--clips N] [--seconds S] [--width W]
 """
@@ -34,21 +34,23 @@ def main() -> None:
         for task in ("multiclass", "multilabel"):
             corpus = write_corpus(folder / task, clips=arguments.clips, seconds=arguments.seconds, classes=9, task=task)
             warm_up = write_corpus(folder / f"warm_up_{task}", clips=20, seconds=1.0, classes=9, task=task)
-            measured(folder, warm_up, width=arguments.width, trials=1, fractions=("100pct",))
-            one = measured(folder, corpus, width=arguments.width, trials=1, fractions=("100pct",))
-            many = measured(folder, corpus, width=arguments.width, trials=10, fractions=FRACTIONS)
+            measure_cpu_seconds(folder, warm_up, width=arguments.width, trials=1, fractions=("100pct",))
+            one = measure_cpu_seconds(folder, corpus, width=arguments.width, trials=1, fractions=("100pct",))
+            many = measure_cpu_seconds(folder, corpus, width=arguments.width, trials=10, fractions=FRACTIONS)
             print(
                 f"{task}: one trial, one fraction {one:.2f} s; ten trials x {len(FRACTIONS)} fractions {many:.2f} s; "
                 f"ratio {many / one:.2f} (limit {LIMIT})"
             )
 
 
-def measured(folder: Path, corpus: Corpus, *, width: float, trials: int, fractions: tuple[str, ...]) -> float:
-    """CPU seconds to embed the corpus once and to evaluate every fraction."""
+def measure_cpu_seconds(
+    folder: Path, corpus: Corpus, *, width: float, trials: int, fractions: tuple[str, ...]
+) -> float:
+    """Measure the CPU seconds to embed the corpus once and to evaluate every fraction."""
     encoder = {"name": "pase", "options": {"embedding": 512, "width": width}}
     common = ["--code", "bench", "--corpus", str(corpus.folder), "--threads", "1"]
     embeddings = folder / f"{corpus.folder.name}.npy"
-    clock = time.process_time()
+    started = time.process_time()
     embed.main(["--config", json.dumps({"encoder": encoder, "seed": 0}), *common, "--output", str(embeddings)])
     for fraction in fractions:
         config = {
@@ -61,7 +63,7 @@ def measured(folder: Path, corpus: Corpus, *, width: float, trials: int, fractio
         }
         flags = ["--config", json.dumps(config), *common, "--embeddings", str(embeddings)]
         evaluate.main([*flags, "--output", str(folder / f"{corpus.folder.name}_{trials}_{fraction}")])
-    return time.process_time() - clock
+    return time.process_time() - started
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Speed of the features against librosa on the same cores: `python -m tests.benchmarks.bench_features`.
+"""Speed of the features compared with librosa on the same cores: `python -m tests.benchmarks.bench_features`.
 
-Every figure is the best of several passes over the same 3 s clips: Prelude on one batch, librosa clip by clip.
+Each number is the best of several passes over the same clips of 3 s: Prelude on one batch, librosa clip by clip.
 librosa's own Fourier transform and Prelude's batch of tensors use one core for "1 thread"; for "2 threads" both may
 use two (librosa through its BLAS). pYIN runs clip by clip in both, on one core.
 """
@@ -32,7 +32,7 @@ FRAMED = {"sr": RATE, "n_fft": N_FFT, "hop_length": HOP}
 
 @dataclass(frozen=True, kw_only=True)
 class Feature:
-    """The same feature of a batch by Prelude and of a clip by librosa."""
+    """A feature as computed by Prelude for a batch and by librosa for a clip."""
 
     batched: Callable[[torch.Tensor], object]
     single: Callable[[np.ndarray], object]
@@ -63,10 +63,10 @@ FEATURES = {
 
 
 def main() -> None:
-    """Print the table."""
-    generator = np.random.default_rng(0)
+    """Print the table of times."""
+    rng = np.random.default_rng(0)
     time_axis = np.arange(SECONDS * RATE) / RATE
-    clips = [_clip(generator, time_axis) for _ in range(CLIPS)]
+    clips = [_synthesise_clip(rng, time_axis) for _ in range(CLIPS)]
     print(f"{'feature':<12}{'threads':>8}{'librosa ms/clip':>18}{'prelude ms/clip':>18}{'ratio':>8}")
     for threads in (1, 2):
         torch.set_num_threads(threads)
@@ -75,7 +75,7 @@ def main() -> None:
                 _compare(name, feature, clips, threads=threads)
     torch.set_num_threads(1)
     with threadpool_limits(1):
-        pitch = Feature(batched=_pitch_of_all, single=_librosa_pitch)
+        pitch = Feature(batched=_pitch_batched, single=_pitch_single)
         _compare("pYIN", pitch, clips[:PITCH_CLIPS], threads=1, passes=1)
 
 
@@ -83,12 +83,12 @@ def _compare(name: str, feature: Feature, clips: list[np.ndarray], *, threads: i
     batch = torch.from_numpy(np.stack(clips))
     feature.single(clips[0])
     feature.batched(batch)
-    theirs = _best(lambda: [feature.single(clip) for clip in clips], passes) / len(clips)
-    ours = _best(lambda: feature.batched(batch), passes) / len(clips)
-    print(f"{name:<12}{threads:>8}{1e3 * theirs:>18.2f}{1e3 * ours:>18.2f}{theirs / ours:>7.1f}x", flush=True)
+    single = 1000 * _shortest_time(lambda: [feature.single(clip) for clip in clips], passes) / len(clips)
+    batched = 1000 * _shortest_time(lambda: feature.batched(batch), passes) / len(clips)
+    print(f"{name:<12}{threads:>8}{single:>18.2f}{batched:>18.2f}{single / batched:>7.1f}x", flush=True)
 
 
-def _best(function: Callable[[], object], passes: int) -> float:
+def _shortest_time(function: Callable[[], object], passes: int) -> float:
     durations = []
     for _ in range(passes):
         started = time.perf_counter()
@@ -97,13 +97,13 @@ def _best(function: Callable[[], object], passes: int) -> float:
     return min(durations)
 
 
-def _clip(generator: np.random.Generator, seconds: np.ndarray) -> np.ndarray:
-    """Decaying notes and noise: peaks for the tuning, onsets for the tempogram, pitch for pYIN."""
+def _synthesise_clip(rng: np.random.Generator, seconds: np.ndarray) -> np.ndarray:
+    """Synthesise decaying notes and noise, with peaks for the tuning, onsets for the tempogram and pitch for pYIN."""
     notes = [
-        np.sin(2 * np.pi * 110 * 2 ** (generator.integers(36) / 12) * seconds) * np.exp(-4 * ((seconds + shift) % 0.6))
-        for shift in generator.random(3)
+        np.sin(2 * np.pi * 110 * 2 ** (rng.integers(36) / 12) * seconds) * np.exp(-4 * ((seconds + shift) % 0.6))
+        for shift in rng.random(3)
     ]
-    return (0.2 * np.sum(notes, axis=0) + 0.01 * generator.standard_normal(len(seconds))).astype(np.float32)
+    return (0.2 * np.sum(notes, axis=0) + 0.01 * rng.standard_normal(len(seconds))).astype(np.float32)
 
 
 def _power(audio: np.ndarray) -> np.ndarray:
@@ -126,11 +126,11 @@ def _all_single(audio: np.ndarray) -> list[object]:
     return [feature.single(audio) for feature in FEATURES.values()]
 
 
-def _pitch_of_all(batch: torch.Tensor) -> list[object]:
+def _pitch_batched(batch: torch.Tensor) -> list[object]:
     return [prosody.pyin(clip, sample_rate=RATE, lowest_hz=LOWEST_HZ, highest_hz=HIGHEST_HZ) for clip in batch.numpy()]
 
 
-def _librosa_pitch(audio: np.ndarray) -> object:
+def _pitch_single(audio: np.ndarray) -> object:
     return librosa.pyin(audio, sr=RATE, fmin=LOWEST_HZ, fmax=HIGHEST_HZ, hop_length=HOP)
 
 

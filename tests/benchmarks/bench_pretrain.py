@@ -1,4 +1,4 @@
-"""Cost of a pre-training step: each worker's share of it, loading alone, accumulation, bf16 and compiling.
+"""Cost of a pre-training step: share of each worker, loading alone, accumulation, bf16 and compilation.
 
 python -m tests.benchmarks.bench_pretrain [--steps N] [--threads N]
 """
@@ -28,12 +28,12 @@ FEATURES = {name: {"targets": "normalised"} for name in ("lps", "prosody", "mfcc
 DEMO = {"width": 0.25, "batch": 16, "chunk_seconds": 1.0}
 FULL = {"width": 1.0, "batch": 8, "chunk_seconds": 1.0}
 SIZES = {"width 1/4, 16 x 1 s": DEMO, "full width, 8 x 1 s": FULL}
-LOADED = 50  # batches: loading is too fast to be timed on a few
+LOADED = 50  # batches: loading is too fast to be timed on fewer
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """Where the runs find their data, and how long they are."""
+    """Data and length of the runs."""
 
     folder: Path
     corpus: Corpus
@@ -46,7 +46,7 @@ class Bench:
         return {"prosody": self.folder / "prosody.npy"}
 
     def config(self, workers: dict[str, dict], numbers: dict[str, float], **recipe: object) -> dict[str, Any]:
-        """Config of a run of `steps` steps."""
+        """Return the config of a run of `steps` steps."""
         return {
             "encoder": {"name": "pase", "options": {"embedding": 512, "width": numbers["width"]}},
             "workers": workers,
@@ -62,7 +62,7 @@ class Bench:
                 "schedule": "poly",
                 "validation_batches": 0,
                 "calibration_batches": 1,
-                "compile": False,  # compiling would be most of so short a run
+                "compile": False,  # compilation would take most of such a short run
                 **recipe,
             },
             "seed": 0,
@@ -70,23 +70,23 @@ class Bench:
         }
 
     def command(self, config: dict[str, Any]) -> list[str]:
-        """Command line of a run."""
-        given = arguments(config, corpus=self.corpus, output=self.folder / "run", features=self.features)
-        return [*given[:-1], str(self.threads)]
+        """Return the command line of a run."""
+        flags = arguments(config, corpus=self.corpus, output=self.folder / "run", features=self.features)
+        return [*flags[:-1], str(self.threads)]
 
     def record(self, config: dict[str, Any]) -> dict[str, Any]:
-        """Train through the command line and return the run's record."""
+        """Train in this process and return the record of the run."""
         pretrain.main(self.command(config))
         return json.loads((self.folder / "run" / "record.json").read_text())
 
-    def record_of_a_process(self, config: dict[str, Any]) -> dict[str, Any]:
-        """Return the same from a process of its own, whose peak of memory is the run's."""
+    def record_of_subprocess(self, config: dict[str, Any]) -> dict[str, Any]:
+        """Train in a separate process, whose peak memory is that of the run, and return the record."""
         command = [sys.executable, "-m", "workflow_scripts.pretrain", *self.command(config)]
         subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
         return json.loads((self.folder / "run" / "record.json").read_text())
 
     def seconds_per_loaded_batch(self, config: dict[str, Any]) -> float:
-        """Time to bring a batch to the device when nothing else is done."""
+        """Measure the time to load a batch onto the device while nothing else runs."""
         device = best_device()
         run = Pretraining(
             config=config,
@@ -99,21 +99,21 @@ class Bench:
         trainer = run.build_trainer()
         started = time.perf_counter()
         for batch in trainer.loader.batches((trainer.sampler.training_crops(step), step) for step in range(LOADED)):
-            batch.clean.sum().item()  # reads every sample, and waits for a GPU's copy
+            batch.clean.sum().item()  # reads every sample, and waits for the copy to a GPU
         return (time.perf_counter() - started) / LOADED
 
 
 def main() -> None:
-    """Print figures and their ratios."""
+    """Print the times and their ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    given = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         corpus = write_corpus(folder / "tones", clips=60, seconds=3.0, task="unlabelled")
         write_features(folder / "prosody.npy", corpus, channels=4)
-        bench = Bench(folder=folder, corpus=corpus, steps=given.steps, threads=given.threads)
+        bench = Bench(folder=folder, corpus=corpus, steps=options.steps, threads=options.threads)
         for title, numbers in SIZES.items():
             print_workers(bench, title, numbers)
             print_loading(bench, title, numbers)
@@ -122,7 +122,7 @@ def main() -> None:
 
 
 def print_workers(bench: Bench, title: str, numbers: dict[str, float]) -> None:
-    """Steps and seconds of audio per second, and the ratio of each set's step to the first one's."""
+    """Print steps and seconds of audio per second, and the time of a step relative to the first set of workers."""
     sets = {
         "prosody alone": {"prosody": FEATURES["prosody"]},
         **{
@@ -133,7 +133,7 @@ def print_workers(bench: Bench, title: str, numbers: dict[str, float]) -> None:
         "all five": FEATURES,
         "all six": all_six(numbers),
     }
-    # a run that is not counted: the first one pays for imports and allocations
+    # not counted: the first run includes imports and allocations
     bench.record(bench.config(sets["prosody alone"], numbers))
     first = 0.0
     for label, workers in sets.items():
@@ -145,23 +145,23 @@ def print_workers(bench: Bench, title: str, numbers: dict[str, float]) -> None:
 
 
 def print_loading(bench: Bench, title: str, numbers: dict[str, float]) -> None:
-    """Loading alone against the training step."""
+    """Print the time of loading alone compared with the training step."""
     config = bench.config(all_six(numbers), numbers)
     record, loading = bench.record(config), bench.seconds_per_loaded_batch(config)
     step = 1 / record["steps_per_second"]
     print(
-        f"{title}: loading {1000 * loading:.2f} ms a batch, step {1000 * step:.1f} ms, "
+        f"{title}: loading {1000 * loading:.2f} ms per batch, step {1000 * step:.1f} ms, "
         f"{step / loading:.0f} times faster; share of the steps' time spent waiting {record['waiting_share']:.3f}; "
-        f"{record['flops_per_step'] / 1e9:.2f} GFLOP a step",
+        f"{record['flops_per_step'] / 1e9:.2f} GFLOP per step",
         flush=True,
     )
 
 
 def print_accumulation(bench: Bench) -> None:
-    """Time and memory of a large batch, whole and in parts."""
+    """Print the time and memory of a large batch, whole and in parts."""
     for parts in (1, 4, 16):
         config = bench.config(all_six(DEMO), DEMO | {"batch": 64}, accumulate=parts)
-        record = bench.record_of_a_process(config)
+        record = bench.record_of_subprocess(config)
         peak = record["peak_device_memory_bytes"] or record["peak_memory_bytes"]
         print(
             f"64 x 1 s in {parts} parts: {record['steps_per_second']:.2f} steps/s, peak memory {peak / 1e9:.2f} GB",
@@ -170,12 +170,12 @@ def print_accumulation(bench: Bench) -> None:
 
 
 def print_precision(bench: Bench) -> None:
-    """Plain, bf16 and compiled steps of the full network on a GPU."""
+    """Print the time of plain, bf16 and compiled steps of the full network on a GPU."""
     if best_device().type != "cuda":
         print("bf16 and compiling: not measured, there is no GPU", flush=True)
         return
     numbers, first = FULL | {"batch": 32, "chunk_seconds": 2.0}, 0.0  # the paper's recipe
-    warm = replace(bench, steps=1000)  # long enough that compiling does not decide
+    warm = replace(bench, steps=1000)  # long enough that compilation time hardly matters
     for precision in ("float32", "bf16"):
         for compiled in (False, True):
             record = warm.record(warm.config(all_six(numbers), numbers, precision=precision, compile=compiled))
@@ -190,7 +190,7 @@ def print_precision(bench: Bench) -> None:
 
 
 def all_six(numbers: dict[str, float]) -> dict[str, dict]:
-    """All workers, the decoder as wide as the encoder."""
+    """Return all six workers, with a decoder as wide as the encoder."""
     return FEATURES | {"waveform": {"width": numbers["width"]}}
 
 

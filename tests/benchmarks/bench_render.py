@@ -1,7 +1,7 @@
-"""Rendering twins: seconds of music per second of one core, alone and with encoding.
+"""Rendering of twins: seconds of music per second of one core, without and with encoding.
 
 `python -m tests.benchmarks.bench_render [--clips 60] [--seconds 10]`.
-CPU time is counted, so other work on the machine changes little.
+Measures CPU time, so that other load hardly matters.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from workflow_scripts.synthesis.instruments import OPENMIC, EnsembleRecipe
 from workflow_scripts.synthesis.render import SAMPLE_RATE
 from workflow_scripts.synthesis.write import ClipRecipe, ClipSpec, render_clip
 
-TARGET = 100  # times real time per core, rendering alone
+TARGET = 100  # times real time per core, without encoding
 DANCE_NAMES, GENRE_NAMES, INSTRUMENTS = list(DANCES), list(GENRES), list(OPENMIC)
 
-#: kind of twin -> its format and the recipe of its clip number i
+#: kind of twin -> file suffix, and recipe of clip number i
 KINDS: dict[str, tuple[str, Callable[[int], ClipRecipe]]] = {
     "openmic": (
         ".ogg",
@@ -35,6 +35,7 @@ KINDS: dict[str, tuple[str, Callable[[int], ClipRecipe]]] = {
 
 
 def main() -> None:
+    """Print the speed of rendering; fail below the target."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=int, default=60)
     parser.add_argument("--seconds", type=float, default=10.0)

@@ -1,9 +1,8 @@
-"""Cost of a step of System C: separation, and the joint networks with both back ends, next to a plain loop.
+"""Cost of a training step of source separation and of joint networks with both back ends, compared with a plain loop.
 
-The plain loop is what one would write by hand in eager mode around the same network, its weights laid out as torch
-does: a batch that lies in memory, forward, backward, Adam. Ours also cuts, mixes and reads its batches, and follows the
-recipe or the trial. Each is measured in a process of its own, so that peaks of memory do not mix; a step before the
-others is not counted.
+The plain loop is eager code around the same network, with the weight layout of torch: a batch in memory, forward,
+backward, Adam. Prelude also reads, crops and mixes its batches, and follows the recipe or the trial. Each variant is
+measured in a separate process, so that peaks of memory are separate; a first step is not counted.
 
 python -m tests.benchmarks.bench_separation [--steps N] [--threads N] [--width W] [--size tiny|small|base]
     [--nets NET ...]
@@ -43,66 +42,72 @@ from workflow_scripts.workers.separation import SOURCES
 
 WINDOW = 61792  # samples: 384 frames
 CLASSES = 50
-#: clips a step, as in the authors' code
+#: clips per step, as in the authors' code
 BATCHES = {"U-Net": 8, "U-Net and Short-Chunk CNN": 16, "U-Net and AST": 4}
 Network = TypeVar("Network", bound=nn.Module)
 HEADS = {"U-Net and Short-Chunk CNN": "short_chunk_cnn", "U-Net and AST": "ast"}
 
 
 def main() -> None:
-    """Print seconds of audio per second, peak memory, and their ratios to the plain loop's."""
+    """Print seconds of audio per second, peak memory, and their ratios to the plain loop."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--width", type=float, default=1.0, help="of the U-Net and the CNN")
     parser.add_argument("--size", default="base", help="of the AST")
     parser.add_argument("--nets", nargs="+", choices=list(BATCHES), default=list(BATCHES))
-    parser.add_argument("--only", choices=[f"{net}/{way}" for net in BATCHES for way in ("ours", "plain")])
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    if given.only:
-        print(json.dumps(measured(given)))
+    parser.add_argument("--only", choices=[f"{net}/{way}" for net in BATCHES for way in ("prelude", "plain")])
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    if arguments.only:
+        print(json.dumps(measure(arguments)))
         return
-    for net in given.nets:
+    for net in arguments.nets:
         batch = BATCHES[net]
-        found = {way: _of_a_process(given, f"{net}/{way}") for way in ("plain", "ours")}
-        for way, (seconds, peak) in found.items():
+        results = {way: _measure_in_subprocess(arguments, f"{net}/{way}") for way in ("plain", "prelude")}
+        for way, (seconds, peak) in results.items():
             audio = batch * WINDOW / SAMPLE_RATE / seconds
             print(
-                f"{net}, {batch} windows, {given.threads} threads, {best_device()}, {way}: {seconds:.2f} s a step, "
-                f"{audio:.2f} s of audio/s, peak memory {peak / 1e9:.2f} GB",
+                f"{net}, {batch} windows, {arguments.threads} threads, {best_device()}, {way}: "
+                f"{seconds:.2f} s per step, {audio:.2f} s of audio/s, peak memory {peak / 1e9:.2f} GB",
                 flush=True,
             )
-        plain, ours = found["plain"], found["ours"]
-        print(f"{net}: ours / plain {ours[0] / plain[0]:.2f} in time, {ours[1] / plain[1]:.2f} in memory", flush=True)
+        plain, prelude = results["plain"], results["prelude"]
+        print(
+            f"{net}: prelude / plain {prelude[0] / plain[0]:.2f} in time, {prelude[1] / plain[1]:.2f} in memory",
+            flush=True,
+        )
 
 
-def _of_a_process(given: argparse.Namespace, only: str) -> tuple[float, float]:
-    numbers = [f"--{name}={getattr(given, name)}" for name in ("steps", "threads", "width", "size")]
+def _measure_in_subprocess(arguments: argparse.Namespace, only: str) -> tuple[float, float]:
+    numbers = [f"--{name}={getattr(arguments, name)}" for name in ("steps", "threads", "width", "size")]
     command = [sys.executable, "-m", "tests.benchmarks.bench_separation", *numbers, f"--only={only}"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    seconds, peak = json.loads(done.stdout.splitlines()[-1])
+    process = subprocess.run(command, check=True, capture_output=True, text=True)
+    seconds, peak = json.loads(process.stdout.splitlines()[-1])
     return seconds, peak
 
 
-def measured(given: argparse.Namespace) -> tuple[float, float]:
-    """Seconds a step, and the peak of memory in bytes: the GPU's, or the process's."""
-    net, way = given.only.split("/")
+def measure(arguments: argparse.Namespace) -> tuple[float, float]:
+    """Measure the seconds per step, and the peak memory in bytes, of the GPU or else of the process."""
+    net, way = arguments.only.split("/")
     batch = BATCHES[net]
     with tempfile.TemporaryDirectory() as name:
         if way == "plain":
-            seconds = timed(_plain_separation(given) if net == "U-Net" else _plain_joint(given, net), steps=given.steps)
+            seconds = seconds_per_step(
+                _build_plain_separation(arguments) if net == "U-Net" else _build_plain_joint(arguments, net),
+                steps=arguments.steps,
+            )
         elif net == "U-Net":
-            seconds = _ours_separating(given, Path(name), batch=batch)
+            seconds = _time_pretraining(arguments, Path(name), batch=batch)
         else:
-            seconds = _ours_joint(given, Path(name), net)
+            seconds = _time_evaluation(arguments, Path(name), net)
     if best_device().type == "cuda":
         return seconds, torch.cuda.max_memory_allocated()
     return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def timed(step: Callable[[], Tensor], *, steps: int) -> float:
-    """Seconds a step, after one that is not counted; reading the loss waits for a GPU."""
+def seconds_per_step(step: Callable[[], Tensor], *, steps: int) -> float:
+    """Measure the seconds per step, after one that is not counted; reading the loss waits for a GPU."""
     step().item()
     started = time.perf_counter()
     for _ in range(steps):
@@ -111,67 +116,67 @@ def timed(step: Callable[[], Tensor], *, steps: int) -> float:
     return (time.perf_counter() - started) / steps
 
 
-def _plainly_laid_out(module: Network) -> Network:
+def _with_contiguous_weights(module: Network) -> Network:
     return module.to(best_device(), memory_format=torch.contiguous_format)
 
 
-def _plain_separation(given: argparse.Namespace) -> Callable[[], Tensor]:
-    encoder = _plainly_laid_out(unet.build(unet.Options(width=given.width))).train()
+def _build_plain_separation(arguments: argparse.Namespace) -> Callable[[], Tensor]:
+    encoder = _with_contiguous_weights(unet.build(unet.Options(width=arguments.width))).train()
     target = 0.1 * torch.randn(BATCHES["U-Net"], WINDOW, device=best_device())
     mixture = target + 0.1 * torch.randn_like(target)
-    optimiser = torch.optim.Adam(encoder.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(encoder.parameters(), lr=1e-3)
     window = torch.hann_window(512, device=best_device())
 
     def step() -> Tensor:
-        found = torch.stft(mixture, 512, 160, window=window, center=False, return_complex=True).transpose(1, 2)
-        mask = encoder.network(spectrogram.unet_log10(found.abs()[:, None, :, :-1])).mask
-        estimate = spectrogram.invert_stft(spectrogram.apply_masks(found, mask)[:, 0])
-        return _descended((estimate - target).abs().mean(), optimiser)
+        stft = torch.stft(mixture, 512, 160, window=window, center=False, return_complex=True).transpose(1, 2)
+        mask = encoder.network(spectrogram.unet_log10(stft.abs()[:, None, :, :-1])).mask
+        estimate = spectrogram.invert_stft(spectrogram.apply_masks(stft, mask)[:, 0])
+        return _update((estimate - target).abs().mean(), optimizer)
 
     return step
 
 
-def _plain_joint(given: argparse.Namespace, net: str) -> Callable[[], Tensor]:
-    encoder = _plainly_laid_out(unet.build(unet.Options(width=given.width))).train()
-    head = _plainly_laid_out(_head(given, net)).train()
+def _build_plain_joint(arguments: argparse.Namespace, net: str) -> Callable[[], Tensor]:
+    encoder = _with_contiguous_weights(unet.build(unet.Options(width=arguments.width))).train()
+    head = _with_contiguous_weights(_build_head(arguments, net)).train()
     audio = 0.1 * torch.randn(BATCHES[net], WINDOW, device=best_device())
     labels = (torch.rand(BATCHES[net], CLASSES, device=best_device()) < 0.1).float()
-    optimiser = torch.optim.Adam([*encoder.parameters(), *head.parameters()], lr=1e-4)
+    optimizer = torch.optim.Adam([*encoder.parameters(), *head.parameters()], lr=1e-4)
 
     def step() -> Tensor:
         loss = functional.binary_cross_entropy_with_logits(head(encoder.maps(audio)), labels)
-        return _descended(loss, optimiser)
+        return _update(loss, optimizer)
 
     return step
 
 
-def _descended(loss: Tensor, optimiser: torch.optim.Optimizer) -> Tensor:
-    optimiser.zero_grad(set_to_none=True)
+def _update(loss: Tensor, optimizer: torch.optim.Optimizer) -> Tensor:
+    optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    optimiser.step()
+    optimizer.step()
     return loss.detach()
 
 
-def _head(given: argparse.Namespace, net: str) -> MapsHead:
+def _build_head(arguments: argparse.Namespace, net: str) -> MapsHead:
     level = registry.load("head", HEADS[net])
     cnn = HEADS[net] == "short_chunk_cnn"
-    options = {"width": given.width} if cnn else {"size": given.size, "imagenet": False}
-    encoder = unet.build(unet.Options(width=given.width)).eval()
+    options = {"width": arguments.width} if cnn else {"size": arguments.size, "imagenet": False}
+    encoder = unet.build(unet.Options(width=arguments.width)).eval()
     with torch.no_grad():
         decoder = [maps.shape[1] for maps in encoder.maps(torch.zeros(1, WINDOW)).decoder]
     return level.build(registry.options(level, options), sources=1, decoder=decoder, outputs=CLASSES)
 
 
-def _ours_separating(given: argparse.Namespace, folder: Path, *, batch: int) -> float:
+def _time_pretraining(arguments: argparse.Namespace, folder: Path, *, batch: int) -> float:
     corpus = write_corpus(folder / "tones", clips=30, seconds=8.0, task="unlabelled", stems=SOURCES)
     config = {
-        "encoder": {"name": "unet", "options": {"width": given.width}},
+        "encoder": {"name": "unet", "options": {"width": arguments.width}},
         "workers": {"separation": {"source": "vocals"}},
         "weighting": {"name": "equal", "options": {}},
         "augmentation": {"name": "none", "options": {}},
         "recipe": {
             "epochs": 2,
-            "steps_per_epoch": given.steps,
+            "steps_per_epoch": arguments.steps,
             "batch": batch,
             "chunk_seconds": WINDOW / SAMPLE_RATE,
             "encoder_learning_rate": 0.001,
@@ -188,40 +193,40 @@ def _ours_separating(given: argparse.Namespace, folder: Path, *, batch: int) -> 
         config=config, corpus=corpus, features={}, output=folder / "run", code="c0de", device=best_device()
     )
     trainer = run.build_trainer()
-    first = trainer.run(epochs=1).throughput.step_seconds
-    return (trainer.run().throughput.step_seconds - first) / given.steps
+    first_epoch = trainer.run(epochs=1).throughput.step_seconds
+    return (trainer.run().throughput.step_seconds - first_epoch) / arguments.steps
 
 
-def _ours_joint(given: argparse.Namespace, folder: Path, net: str) -> float:
+def _time_evaluation(arguments: argparse.Namespace, folder: Path, net: str) -> float:
     batch = BATCHES[net]
     corpus = write_corpus(
         folder / "tones", clips=batch * 2, seconds=8.0, classes=CLASSES, task="multilabel", sample_rate=16000
     )
-    model = MapsModel(_cell(given, corpus, folder, net), 0)
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-4)
+    model = MapsModel(_build_cell(arguments, corpus, folder, net), 0)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
     rows = np.arange(batch)
 
     def step() -> Tensor:
-        model.train_epoch(optimiser, rows, epoch=0)
+        model.train_epoch(optimizer, rows, epoch=0)
         return next(model.parameters()).sum()
 
-    return timed(step, steps=given.steps)
+    return seconds_per_step(step, steps=arguments.steps)
 
 
-def _cell(given: argparse.Namespace, corpus: Corpus, folder: Path, net: str) -> EvaluationTask:
+def _build_cell(arguments: argparse.Namespace, corpus: Corpus, folder: Path, net: str) -> EvaluationTask:
     def no_embeddings(inputs: int) -> nn.Module:
         raise AssertionError(inputs)
 
     return EvaluationTask(
         corpus=corpus,
         build_head=no_embeddings,
-        build_maps_head=lambda sources, decoder: _head(given, net),
+        build_maps_head=lambda sources, decoder: _build_head(arguments, net),
         fraction=1.0,
         trials=1,
         settings=EvaluationProtocol(batch=BATCHES[net]),
         device=best_device(),
-        store=TrialStore(folder / "kept", digest="digest"),
-        build_encoder=lambda seed: unet.build(unet.Options(width=given.width)),
+        store=TrialStore(folder / "trials", digest="digest"),
+        build_encoder=lambda seed: unet.build(unet.Options(width=arguments.width)),
     )
 
 
