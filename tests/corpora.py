@@ -1,4 +1,4 @@
-"""Tiny prepared corpora for tests: what `prepare` would write, made of tones by numpy alone."""
+"""Tiny prepared corpora of synthetic tones, in the format that `prepare` writes."""
 
 from __future__ import annotations
 
@@ -29,17 +29,19 @@ def write_corpus(
 ) -> Corpus:
     """Write a corpus of noisy harmonic tones into `folder` and open it.
 
-    Clip i has class i % classes (its pitch, so classes can be learned) and split `SPLITS[i % 5]`; `seconds` is the
-    length of all clips or a list with one length per clip. In the multilabel task every third label is unobserved.
-    With `stems` each clip is the sum of that many tones, each an octave and a half above the one before.
+    Clip i has class i % classes, which determines its pitch, so classes can be learned, and split `SPLITS[i % 5]`.
+    `seconds` is the length of all clips, or a list with one length per clip. In the multilabel task every third label
+    is unobserved. With `stems`, each clip is the sum of one tone per stem, each with three times the pitch of the
+    previous one.
     """
-    generator = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     lengths = [round(sample_rate * s) for s in (seconds if isinstance(seconds, list) else [seconds] * clips)]
     ids = [f"clip{number:04d}" for number in range(clips)]
     label = np.arange(clips) % max(classes, 1)
     parts = {
         name: [
-            _tone(generator, length, pitch=110.0 * 2 ** label[i] * 3.0**number, rate=sample_rate) / max(len(stems), 1)
+            _synthesise_tone(rng, length, pitch=110.0 * 2 ** label[i] * 3.0**number, rate=sample_rate)
+            / max(len(stems), 1)
             for i, length in enumerate(lengths)
         ]
         for number, name in enumerate(stems or [""])
@@ -60,7 +62,7 @@ def write_corpus(
     for name in stems:
         tracks[name].tofile(folder / audio_file_name(name))
     table.to_parquet(folder / "clips.parquet")
-    _labels(label, classes=classes, task=task).assign(clip=ids).to_parquet(folder / "labels.parquet")
+    _build_label_table(label, classes=classes, task=task).assign(clip=ids).to_parquet(folder / "labels.parquet")
     (folder / "quarantine.csv").write_text("clip,reason\n")
     facts = CorpusFacts(
         dataset=folder.name,
@@ -79,15 +81,15 @@ def write_corpus(
     return Corpus(folder)
 
 
-def _tone(generator: np.random.Generator, length: int, *, pitch: float, rate: int) -> np.ndarray:
-    """Three harmonics with random phases and a little noise, as int16 values."""
+def _synthesise_tone(rng: np.random.Generator, length: int, *, pitch: float, rate: int) -> np.ndarray:
+    """Synthesise three harmonics with random phases and a little noise, as int16 values."""
     time = np.arange(length) / rate
-    partials = [np.sin(2 * np.pi * (pitch * k * time + generator.random())) / k for k in (1, 2, 3)]
-    wave = 0.2 * np.sum(partials, axis=0) + 0.02 * generator.standard_normal(length)
+    partials = [np.sin(2 * np.pi * (pitch * k * time + rng.random())) / k for k in (1, 2, 3)]
+    wave = 0.2 * np.sum(partials, axis=0) + 0.02 * rng.standard_normal(length)
     return np.round(np.clip(wave, -1, 1 - 1 / FULL_SCALE) * FULL_SCALE)
 
 
-def _labels(label: np.ndarray, *, classes: int, task: Task) -> pd.DataFrame:
+def _build_label_table(label: np.ndarray, *, classes: int, task: Task) -> pd.DataFrame:
     if task == "unlabelled":
         return pd.DataFrame(index=range(len(label)))
     values = np.eye(classes, dtype=np.float32)[label]

@@ -1,4 +1,4 @@
-"""A disk of a few megabytes, to be filled."""
+"""A small file system that tests can fill."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ FILLER = "filler"
 
 @contextlib.contextmanager
 def small_disk(folder: Path, *, mebibytes: int) -> Iterator[Path]:
-    """A file system of its own at `folder`; the test is skipped where that is not allowed."""
+    """Mount a small file system at `folder`; skip the test if that is not permitted."""
     folder.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs", str(folder)]
     try:
-        allowed = subprocess.run(mounting, capture_output=True, check=False).returncode == 0
+        permitted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
     except FileNotFoundError:
-        allowed = False
-    if not allowed:
-        pytest.skip("needs the right to mount a small tmpfs")
+        permitted = False
+    if not permitted:
+        pytest.skip("needs permission to mount a small tmpfs")
     try:
         yield folder
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def fill(folder: Path, *, left: int = 0) -> None:
-    """Take the space on the disk of `folder`, all but `left` bytes."""
+def fill_up(folder: Path, *, left: int = 0) -> None:
+    """Fill the disk of `folder`, except for `left` bytes."""
     free = shutil.disk_usage(folder).free - left
     with (folder / FILLER).open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, max(1, free))
 
 
-def empty(folder: Path) -> None:
-    """Give the space back."""
+def free_space(folder: Path) -> None:
+    """Free the space taken by `fill_up`."""
     (folder / FILLER).unlink()
 
 
-def rests(folder: Path) -> list[str]:
-    """Unfinished files below `folder`."""
+def unfinished_files(folder: Path) -> list[str]:
+    """List the unfinished files below `folder`."""
     return [str(path.relative_to(folder)) for path in folder.rglob("*") if ".partial" in path.name]

@@ -1,6 +1,7 @@
-"""Golden parity cases: networks filled by rule from their official key names, and the official code's results.
+"""Golden parity cases: networks with weights derived from official key names, and the results of the official code.
 
-The README beside the cases describes format and fill rule; each case is a json and an npz of the same name.
+The README of the cases describes their format and the rule for the weights; each case is a json and an npz file of the
+same name.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ import torch
 from torch import Tensor, nn
 
 FOLDER = Path(__file__).parents[2] / "shared" / "reference" / "golden"
-FILLED_BEFORE = ("stored", "computed")
+STORED_KINDS = ("stored", "computed")
 
 
-def generator(name: str) -> np.random.Generator:
-    """Generator seeded by a text."""
+def make_rng(name: str) -> np.random.Generator:
+    """Create a generator seeded by a text."""
     return np.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little"))
 
 
-def filled(key: str, shape: list[int], kind: str) -> np.ndarray:
-    """Values of a parameter or buffer by its official key."""
+def fill_values(key: str, shape: list[int], kind: str) -> np.ndarray:
+    """Compute the values of a parameter or buffer from its official key."""
     if kind == "zero":
         return np.zeros(shape, np.int64)
-    normal = generator(key).standard_normal(tuple(shape))
+    normal = make_rng(key).standard_normal(tuple(shape))
     values = {
         "weight": lambda: normal / np.sqrt(np.prod(shape[1:])),
         "keras_kernel": lambda: normal / np.sqrt(np.prod(shape[:-1])),
@@ -60,9 +61,9 @@ class Case:
             return dict(stored)
 
     def input(self, name: str) -> Tensor:
-        """Return an input, after checking the first values the case states."""
+        """Compute an input, and check its first values."""
         entry = next(entry for entry in self.facts["inputs"] if entry["name"] == name)
-        values = generator(entry["seed"]).standard_normal(tuple(entry["shape"]))
+        values = make_rng(entry["seed"]).standard_normal(tuple(entry["shape"]))
         if entry["kind"] == "audio":
             time = np.arange(entry["shape"][-1]) / entry["sample_rate"]
             values = 0.1 * values + 0.3 * np.sin(2 * np.pi * 220 * time)
@@ -73,65 +74,65 @@ class Case:
         return torch.from_numpy(result)
 
     def target(self, output: Tensor) -> Tensor:
-        """Return the target of the case's training pass."""
-        values = generator(f"{self.name}/target").standard_normal(tuple(output.shape))
+        """Compute the target of the training pass."""
+        values = make_rng(f"{self.name}/target").standard_normal(tuple(output.shape))
         return torch.from_numpy(values.astype(np.float32))
 
     def load_into(self, module: nn.Module) -> None:
-        """Fill `module` strictly: every official key in the official order and shape, and no other."""
+        """Load the weights into `module`, which must have exactly the official keys, order and shapes."""
         state = {
             entry["key"]: torch.from_numpy(
                 self.arrays[f"param:{entry['key']}"]
-                if entry["fill"] in FILLED_BEFORE
-                else np.asarray(filled(entry["key"], entry["shape"], entry["fill"]))
+                if entry["fill"] in STORED_KINDS
+                else np.asarray(fill_values(entry["key"], entry["shape"], entry["fill"]))
             )
             for entry in self.facts["params"]
         }
         assert list(module.state_dict()) == list(state)
         module.load_state_dict(state, strict=True)
 
-    def error(self, name: str, found: Tensor) -> float:
-        """Largest error of an output as a fraction of its tolerance."""
+    def error(self, name: str, output: Tensor) -> float:
+        """Compute the largest error of an output as a fraction of its tolerance."""
         entry = next(entry for entry in self.facts["outputs"] if entry["name"] == name)
-        assert list(found.shape) == entry["full_shape"]
-        values = found.detach().numpy()
+        assert list(output.shape) == entry["full_shape"]
+        values = output.detach().numpy()
         if "index" in entry:
-            values = values[_slices(entry["index"])]
+            values = values[_parse_slices(entry["index"])]
         stored = self.arrays[name]
         assert values.shape == stored.shape
         return float((abs(values - stored) / (entry["atol"] + entry["rtol"] * abs(stored))).max())
 
-    def scalar_error(self, name: str, found: float) -> float:
-        """Error of a scalar as a fraction of its tolerance."""
+    def scalar_error(self, name: str, value: float) -> float:
+        """Compute the error of a scalar as a fraction of its tolerance."""
         entry = next(entry for entry in self.facts["scalars"] if entry["name"] == name)
-        return abs(found - entry["value"]) / (abs(entry["value"]) * entry["rtol"])
+        return abs(value - entry["value"]) / (abs(entry["value"]) * entry["rtol"])
 
-    def check_training_pass(self, module: nn.Module, given: Tensor) -> None:
-        """Repeat the case's pass in train mode and compare every stated scalar: loss, gradient and buffer norms."""
+    def check_training_pass(self, module: nn.Module, inputs: Tensor) -> None:
+        """Repeat the training pass of the case and compare every scalar: loss, norms of gradients and buffers."""
         module.train()
-        output = module(given)
+        output = module(inputs)
         loss = (output - self.target(output)).square().mean()
         loss.backward()
         parameters, state = dict(module.named_parameters()), module.state_dict()
         for entry in self.facts["scalars"]:
             kind, _, key = entry["name"].partition(":")
-            found = {
+            value = {
                 "train_loss": lambda _: loss,
                 "train_grad_norm": lambda key: parameters[key].grad.norm(),
                 "after_one_train_forward_norm": lambda key: state[key].norm(),
             }[kind](key)
-            error = self.scalar_error(entry["name"], float(found.detach()))
+            error = self.scalar_error(entry["name"], float(value.detach()))
             assert error <= 1, f"{entry['name']}: {error:.2f} times the tolerance"
 
 
-def case(name: str) -> Case:
-    """Open a case; skip the test where the reference data is absent."""
+def open_case(name: str) -> Case:
+    """Open a case; skip the test if the reference data is absent."""
     if not FOLDER.is_dir():
         pytest.skip(f"reference data is absent: {FOLDER}")
     return Case(name)
 
 
-def _slices(text: str) -> tuple[slice, ...]:
-    """Turn `[:, ::8, ::640]` into slices."""
+def _parse_slices(text: str) -> tuple[slice, ...]:
+    """Parse a text such as `[:, ::8, ::640]` into slices."""
     parts = [part.strip().split(":") for part in text.strip("[]").split(",")]
     return tuple(slice(*(int(bound) if bound else None for bound in part)) for part in parts)

@@ -1,4 +1,4 @@
-"""A pre-training small enough for tests: config, stored prosody and the command line's arguments."""
+"""A pre-training small enough for tests: config, stored features and command line."""
 
 from __future__ import annotations
 
@@ -34,30 +34,30 @@ CONFIG: dict[str, Any] = {
 
 
 def config(**recipe: object) -> dict[str, Any]:
-    """Return a copy of the config with other recipe numbers."""
+    """Return a copy of the config with changes of the recipe."""
     changed = copy.deepcopy(CONFIG)
     changed["recipe"] |= recipe
     return changed
 
 
 def all_workers(config: dict[str, Any]) -> dict[str, Any]:
-    """Give a config all six workers; prosody needs its stored targets."""
+    """Return the config with all six workers; prosody needs its stored targets."""
     names = ("lps", "prosody", "mfcc", "chroma", "tempogram")
-    regressed = {name: {"hidden": 4, "targets": "normalised"} for name in names}
-    return config | {"workers": {"waveform": {"width": 0.05}, **regressed}}
+    regressions = {name: {"hidden": 4, "targets": "normalised"} for name in names}
+    return config | {"workers": {"waveform": {"width": 0.05}, **regressions}}
 
 
 def arguments(
     config: dict[str, Any], *, corpus: Corpus, output: Path, features: dict[str, Path] | None = None
 ) -> list[str]:
     """Return the command line of `pretrain`."""
-    stored = [text for name, path in (features or {}).items() for text in ("--features", f"{name}={path}")]
-    given = ["--config", json.dumps(config), "--code", "c0de", "--corpus", str(corpus.folder)]
-    return [*given, *stored, "--output", str(output), "--threads", "1"]
+    stored_features = [text for name, path in (features or {}).items() for text in ("--features", f"{name}={path}")]
+    flags = ["--config", json.dumps(config), "--code", "c0de", "--corpus", str(corpus.folder)]
+    return [*flags, *stored_features, "--output", str(output), "--threads", "1"]
 
 
 def write_features(path: Path, corpus: Corpus, *, channels: int) -> np.ndarray:
-    """Write stored features whose value is 1000 x clip + frame in channel 0 and grows by 0.1 a channel; return them."""
+    """Write and return stored features with values 1000 x clip + frame + 0.1 x channel."""
     frames = [1000 * row + np.arange(1 + length // 160) for row, length in enumerate(corpus.lengths)]
     values = (np.concatenate(frames)[None] + 0.1 * np.arange(channels)[:, None]).astype(np.float32)
     np.save(path, values)

@@ -1,4 +1,4 @@
-"""Programs of a cluster that tests put in the place of the real ones: each answers from a script, one line a call."""
+"""Fake programs of a cluster with scripted answers, one per call."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-ANSWERING = """#!{python}
+PROGRAM = """#!{python}
 import json, sys
 from pathlib import Path
 
@@ -26,24 +26,24 @@ sys.exit(code)
 """
 
 
-class Programs:
-    """Programs on the path; the last answer of each repeats."""
+class FakePrograms:
+    """Fake programs on the path; each repeats its last answer."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Put `folder` before the path."""
+        """Prepend `folder` to the path."""
         folder.mkdir()
         self.folder = folder
         monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
 
     def answers(self, name: str, *answers: tuple[int, str, str]) -> None:
-        """Let a program give these answers one after the other: exit code, output, errors."""
+        """Set the successive answers of a program: exit code, standard output, standard error."""
         (self.folder / f"{name}.json").write_text(json.dumps(answers))
         program = self.folder / name
-        program.write_text(ANSWERING.format(python=sys.executable, folder=str(self.folder)))
+        program.write_text(PROGRAM.format(python=sys.executable, folder=str(self.folder)))
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
 
     def calls(self, name: str) -> list[list[str]]:
-        """Arguments of each call of a program."""
+        """Return the arguments of each call of a program."""
         path = self.folder / "calls"
         rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-        return [given for called, *given in rows if called == name]
+        return [arguments for program, *arguments in rows if program == name]

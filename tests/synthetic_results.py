@@ -1,4 +1,4 @@
-"""Made-up results as evaluations write them, and the plan that expects them."""
+"""Synthetic results in the format of evaluations, and the manifest that lists them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.statistics.metrics import confusion, metrics
 from workflow_scripts.statistics.trials import COLUMNS
 
-CODE, CONFIG = "00001234e5678901", "1234567890123456"  # digests that a careless reader takes for numbers
+CODE, CONFIG = "00001234e5678901", "1234567890123456"  # digests that look like numbers
 
 STUDY: dict = {
     "title": "Encoders & scenarios (Fig. 2)",
@@ -55,11 +55,16 @@ MEANS = {
 
 
 def factors(encoder: str, scenario: str, dataset: str, *, seed: int = 0, **more: object) -> dict[str, object]:
-    """Levels of a cell; untrained runs have "none" where pre-training would be."""
+    """Return the levels of a cell; untrained runs have "none" for the factors of pre-training."""
     trained = encoder not in STUDY["floors"] and scenario != "supervised"
     run = {
-        **{"corpus": "audioset_music", "encoder": encoder, "workers": "WLPMCT", "weighting": "equal"},
-        **{"augmentation": "none", "recipe": "wu2021", "pretrain_seed": seed},
+        "corpus": "audioset_music",
+        "encoder": encoder,
+        "workers": "WLPMCT",
+        "weighting": "equal",
+        "augmentation": "none",
+        "recipe": "wu2021",
+        "pretrain_seed": seed,
     }
     if not trained:
         run |= dict.fromkeys(("corpus", "workers", "weighting", "augmentation", "recipe"), "none") | {
@@ -69,13 +74,25 @@ def factors(encoder: str, scenario: str, dataset: str, *, seed: int = 0, **more:
 
 
 def trials(cell: Mapping[str, object], values: Sequence[float], **more: object) -> pd.DataFrame:
-    """A trials file's rows: macro F1 as given, and an accuracy a little above."""
+    """Build the rows of a trials file: macro F1 of the given values, and an accuracy slightly above."""
     rows = [
         {
             **cell,
-            **{"trial": trial, "seed": 1000 + trial, "metric": metric, "value": value + extra, "train_clips": 200},
-            **{"valid_clips": 40, "test_clips": 90, "quarantined": 2, "source": "twin", "code": CODE, "config": CONFIG},
-            **{"data": f"data{cell['dataset']}", "device": "cpu", "seconds": 1.25, "epochs": 30},
+            "trial": trial,
+            "seed": 1000 + trial,
+            "metric": metric,
+            "value": value + extra,
+            "train_clips": 200,
+            "valid_clips": 40,
+            "test_clips": 90,
+            "quarantined": 2,
+            "source": "twin",
+            "code": CODE,
+            "config": CONFIG,
+            "data": f"data{cell['dataset']}",
+            "device": "cpu",
+            "seconds": 1.25,
+            "epochs": 30,
             **more,
         }
         for trial, value in enumerate(values)
@@ -85,16 +102,16 @@ def trials(cell: Mapping[str, object], values: Sequence[float], **more: object) 
 
 
 class Results:
-    """A folder of results under construction."""
+    """Results folder under construction, with its manifest."""
 
     def __init__(self, folder: Path) -> None:
-        """Start with no evaluation and the study "fig2"."""
+        """Start with the study "fig2" and no evaluation."""
         self.folder = folder
         study = copy.deepcopy(STUDY) | {"evaluations": []}
         self.plan: dict = {"scale": "demo", "evaluations": [], "studies": {"fig2": study}}
 
     def expect(self, cell: Mapping[str, object]) -> Path:
-        """Plan a cell; return the path where its trials belong."""
+        """Plan a cell; return the path of its trials."""
         path = self.folder.joinpath("evaluations", *(str(cell[factor]) for factor in FACTORS), "trials.csv")
         entry = {"path": str(path), "code": CODE, "config": CONFIG, "factors": dict(cell), "studies": ["fig2"]}
         self.plan["studies"]["fig2"]["evaluations"].append(len(self.plan["evaluations"]))
@@ -119,20 +136,20 @@ class Results:
         seed: int = 0,
         **more: object,
     ) -> Path:
-        """Plan a cell and write predictions of four classes and the trials that they give.
+        """Plan a cell, and write predictions of four classes and the trials computed from them.
 
-        A label is scored `skill` above the others, in noise that trials share by clip and do not share. Labels, groups
-        and what makes clips hard are the same in every cell of a data set.
+        The score of the true class is `skill` above the others, plus noise per clip that trials share and noise that
+        they do not share. Labels, clusters and the difficulty of clips are the same in every cell of a data set.
         """
-        of_set = np.random.default_rng(len(str(cell["dataset"])))
-        labels = np.eye(4, dtype=np.float32)[of_set.integers(4, size=clips)]
-        group = of_set.integers(groups, size=clips)
-        hard = of_set.normal(0, 0.5, (groups, 4))[group]
-        random = np.random.default_rng(seed)
-        noise = random.normal(0, 0.5, (clips, 4)) + random.normal(0, 0.5, (trials, clips, 4))
-        scores = (skill * labels + hard + noise).astype(np.float32)
-        values = [metrics("multiclass", labels=labels, scores=each) for each in scores]
-        path = self.add(cell, [each["macro_f1"] for each in values], **{"test_clips": clips} | more)
+        dataset_rng = np.random.default_rng(len(str(cell["dataset"])))
+        labels = np.eye(4, dtype=np.float32)[dataset_rng.integers(4, size=clips)]
+        group = dataset_rng.integers(groups, size=clips)
+        difficulty = dataset_rng.normal(0, 0.5, (groups, 4))[group]
+        rng = np.random.default_rng(seed)
+        noise = rng.normal(0, 0.5, (clips, 4)) + rng.normal(0, 0.5, (trials, clips, 4))
+        scores = (skill * labels + difficulty + noise).astype(np.float32)
+        values = [metrics("multiclass", labels=labels, scores=trial) for trial in scores]
+        path = self.add(cell, [by_metric["macro_f1"] for by_metric in values], **{"test_clips": clips} | more)
         np.savez(
             path.with_name("predictions.npz"),
             clips=np.arange(clips).astype(str),
@@ -140,24 +157,24 @@ class Results:
             classes=np.array(list("abcd")),
             labels=labels,
             scores=scores,
-            confusion=np.stack([confusion("multiclass", labels=labels, scores=each) for each in scores]),
+            confusion=np.stack([confusion("multiclass", labels=labels, scores=trial) for trial in scores]),
         )
         return path
 
     def plan_file(self) -> str:
-        """Write the plan; return its path."""
+        """Write the manifest; return its path."""
         path = self.folder / "plan.json"
         path.write_text(json.dumps(self.plan))
         return str(path)
 
 
 def full(folder: Path, *, datasets: Sequence[str] = ("openmic", "fma_small"), count: int = 10) -> Results:
-    """Results of every method on every data set: trials share a part of their noise, as paired trials do."""
+    """Write results of every method on every data set; trials share a part of their noise, as paired trials do."""
     results = Results(folder)
-    random = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for dataset in datasets:
-        shared = random.normal(0, 0.01, count)
+        shared = rng.normal(0, 0.01, count)
         for encoder, scenario in METHODS:
-            noise = shared + random.normal(0, 0.01, count)
+            noise = shared + rng.normal(0, 0.01, count)
             results.add(factors(encoder, scenario, dataset), MEANS[encoder, scenario] + noise)
     return results

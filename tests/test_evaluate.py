@@ -22,10 +22,32 @@ from workflow_scripts.statistics import metrics
 
 SMALL = {"embedding": 16, "width": 0.1}
 COLUMNS = [
-    *("corpus", "encoder", "workers", "weighting", "augmentation", "recipe", "pretrain_seed"),
-    *("dataset", "head", "scenario", "fraction", "trial", "seed", "metric", "value"),
-    *("train_clips", "valid_clips", "test_clips", "quarantined", "source", "code", "config", "data"),
-    *("device", "seconds", "epochs"),
+    "corpus",
+    "encoder",
+    "workers",
+    "weighting",
+    "augmentation",
+    "recipe",
+    "pretrain_seed",
+    "dataset",
+    "head",
+    "scenario",
+    "fraction",
+    "trial",
+    "seed",
+    "metric",
+    "value",
+    "train_clips",
+    "valid_clips",
+    "test_clips",
+    "quarantined",
+    "source",
+    "code",
+    "config",
+    "data",
+    "device",
+    "seconds",
+    "epochs",
 ]
 
 

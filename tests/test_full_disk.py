@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from tests import processes
 from tests.audio.recordings import write_tone
 from tests.corpora import write_corpus
-from tests.full_disk import empty, fill, rests, small_disk
+from tests.full_disk import fill_up, free_space, small_disk, unfinished_files
 from tests.pretraining_runs import arguments as pretrain_arguments
 from tests.pretraining_runs import config as pretrain_config
 from workflow_scripts import acquire, evaluate, extract, prepare, pretrain
@@ -45,7 +45,7 @@ def job_on_a_filling_disk(main: Callable[[list[str]], None], argv: list[str], fo
     def then_full(function: Callable[..., None], *, left: int = 0) -> Callable[..., None]:
         def after(*given: object) -> None:
             function(*given)
-            fill(Path(folder), left=left)
+            fill_up(Path(folder), left=left)
 
         return after
 
@@ -112,7 +112,7 @@ def test_prepare_keeps_finished_corpora_and_leaves_none_that_looks_finished(disk
     before = {path.name: path.read_bytes() for path in (disk / "finished").iterdir()}
     (disk / "taken").write_bytes(bytes(3_600_000))  # 640,000 bytes of audio do not fit beside it
     log = tmp_path / "log"
-    (code,) = processes.codes([processes.start(job, prepare.main, argv(disk / "new"), log=log)])
+    (code,) = processes.exit_codes([processes.start(job, prepare.main, argv(disk / "new"), log=log)])
     ends_in_one_line(log, code, "audio.int16")
     assert not list((disk / "new").iterdir())
     assert {path.name: path.read_bytes() for path in (disk / "finished").iterdir()} == before
@@ -128,10 +128,10 @@ def test_extract_is_not_killed_by_a_hole_in_its_array(disk, tmp_path):
     argv += ["--output", str(disk / "prosody.npy")]
     log = tmp_path / "log"
     started = processes.start(job_on_a_filling_disk, extract.main, argv, str(disk), "after it was measured", log=log)
-    (code,) = processes.codes([started])
+    (code,) = processes.exit_codes([started])
     ends_in_one_line(log, code, "prosody.npy")
     assert not (disk / "prosody.npy").exists()
-    empty(disk)
+    free_space(disk)
     extract.main(argv)
     extract.main([*argv[:-1], str(tmp_path / "prosody.npy")])
     assert (disk / "prosody.npy").read_bytes() == (tmp_path / "prosody.npy").read_bytes()
@@ -143,12 +143,12 @@ def test_pretraining_goes_on_from_the_last_state_that_fitted(disk, tmp_path):
     argv = pretrain_arguments(pretrain_config(), corpus=corpus, output=disk / "run")
     log = tmp_path / "log"
     started = processes.start(job_on_a_filling_disk, pretrain.main, argv, str(disk), "after the first state", log=log)
-    (code,) = processes.codes([started])
+    (code,) = processes.exit_codes([started])
     ends_in_one_line(log, code, ".state")
     (state,) = disk.glob(".run-*.state")
     assert torch.load(state, weights_only=True)
-    assert not rests(disk)
-    empty(disk)
+    assert not unfinished_files(disk)
+    free_space(disk)
     pretrain.main(argv)
     pretrain.main(pretrain_arguments(pretrain_config(), corpus=corpus, output=tmp_path / "run"))
     for name in ("encoder.safetensors", "losses.csv"):
@@ -167,11 +167,11 @@ def test_evaluation_keeps_the_trials_that_fitted(disk, tmp_path):
     argv = ["--config", json.dumps(config), "--code", "c", "--corpus", str(corpus.folder), "--output"]
     log = tmp_path / "log"
     given = (evaluate.main, [*argv, str(disk / "cell")], str(disk), "after the first trial")
-    (code,) = processes.codes([processes.start(job_on_a_filling_disk, *given, log=log)])
+    (code,) = processes.exit_codes([processes.start(job_on_a_filling_disk, *given, log=log)])
     ends_in_one_line(log, code, "trial1.npz")
     assert [path.name for path in (disk / ".cell.trials").iterdir()] == ["trial0.npz"]
     assert not list(disk.glob("cell/*"))
-    empty(disk)
+    free_space(disk)
     evaluate.main([*argv, str(disk / "cell")])
     evaluate.main([*argv, str(tmp_path / "cell")])
     assert (disk / "cell/predictions.npz").read_bytes() == (tmp_path / "cell/predictions.npz").read_bytes()

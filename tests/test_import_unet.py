@@ -23,10 +23,10 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Imported from files as TensorFlow writes them, with what an optimiser leaves beside the weights."""
     folder = tmp_path_factory.mktemp("published")
     weights = {
-        f"{entry['checkpoint_key']}/.ATTRIBUTES/VARIABLE_VALUE": golden.filled(
+        f"{entry['checkpoint_key']}/.ATTRIBUTES/VARIABLE_VALUE": golden.fill_values(
             entry["key"], entry["shape"], entry["fill"]
         )
-        for entry in golden.case("msspt_unet").facts["params"]
+        for entry in golden.open_case("msspt_unet").facts["params"]
     }
     beside = {"save_counter/.ATTRIBUTES/VARIABLE_VALUE": np.array(20, np.int64)}
     index = tensorflow_files.write(folder / "drums", weights | beside, texts=("_CHECKPOINTABLE_OBJECT_GRAPH",))

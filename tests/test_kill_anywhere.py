@@ -146,7 +146,7 @@ class Ground:
     def finish(self, job: Job) -> float:
         """Run a job to its end; return its seconds."""
         started = time.monotonic()
-        assert processes.codes([self.start(job)]) == [0], self.log.read_text()[-3000:]
+        assert processes.exit_codes([self.start(job)]) == [0], self.log.read_text()[-3000:]
         return time.monotonic() - started
 
     def wait_for_writing(self, process: processes.BaseProcess) -> None:

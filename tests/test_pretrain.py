@@ -322,7 +322,7 @@ def test_a_signal_to_one_process_stops_all_and_a_single_process_can_resume(all_s
     while not state_files(output):
         time.sleep(0.001)
     os.kill(group[1].pid, signal.SIGTERM)
-    assert processes.codes(group) == [EXIT_INTERRUPTED] * 2, log.read_text()
+    assert processes.exit_codes(group) == [EXIT_INTERRUPTED] * 2, log.read_text()
     assert log.read_text().count("stopped by SIGTERM after step") == 1
     assert not output.exists()
     pretrain.main(command_line)

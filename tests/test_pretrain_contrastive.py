@@ -157,7 +157,7 @@ def test_two_processes_give_the_result_of_one(name, accumulate, tmp_path):
     group = processes.start_group(
         pretrain.main, arguments(config, corpus=corpus, output=together), log=tmp_path / "log"
     )
-    assert processes.codes(group) == [0, 0], (tmp_path / "log").read_text()
+    assert processes.exit_codes(group) == [0, 0], (tmp_path / "log").read_text()
     weights, wanted = (load_file(folder / "encoder.safetensors") for folder in (together, alone))
     for key, value in wanted.items():
         torch.testing.assert_close(weights[key], value, rtol=1e-4, atol=3e-5)

@@ -154,7 +154,7 @@ def test_two_processes_give_the_result_of_one(accumulate, corpus, tmp_path):
     group = processes.start_group(
         pretrain.main, arguments(run_config, corpus=corpus, output=together), log=tmp_path / "log"
     )
-    assert processes.codes(group) == [0, 0], (tmp_path / "log").read_text()
+    assert processes.exit_codes(group) == [0, 0], (tmp_path / "log").read_text()
     (weights, _), (wanted, _) = results(together), results(alone)
     first = build_encoder(run_config["encoder"], seed=run_config["seed"], checkpoint=None).state_dict()
     learned, wanted = ({key: state[key] - first[key] for key in first} for state in (weights, wanted))

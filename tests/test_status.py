@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import REPOSITORY
-from tests.programs import Programs
+from tests.programs import FakePrograms
 from workflow_scripts import status
 from workflow_scripts.report.status import SNAKEMAKE_LOGS
 
@@ -17,11 +17,11 @@ ACQUIRED, LOG = "data/smoke/openmic/acquired.json", "results/smoke/logs/acquire/
 
 
 @pytest.fixture(autouse=True)
-def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePrograms:
     folder = tmp_path / "workflow"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    made = Programs(tmp_path / "programs", monkeypatch)
+    made = FakePrograms(tmp_path / "programs", monkeypatch)
     made.answers("squeue", (1, "", "no controller"))
     return made
 

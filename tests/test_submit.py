@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.programs import Programs
+from tests.programs import FakePrograms
 from workflow_scripts import submit
 
 AWAY = (1, "", "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)\n")
@@ -19,11 +19,11 @@ ACCEPTED = (0, "17\n", "")
 
 
 @pytest.fixture
-def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePrograms:
     monkeypatch.setattr("sys.stdin", io.StringIO())
     monkeypatch.setattr(submit, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(submit, "LONGEST_PAUSE", 0.02)
-    made = Programs(tmp_path / "programs", monkeypatch)
+    made = FakePrograms(tmp_path / "programs", monkeypatch)
     made.answers("squeue", (0, "", ""))
     return made
 

@@ -151,9 +151,20 @@ def write_trials(path: Path, cell: dict, values: list[dict], *, clips: int) -> N
     rows = [
         {
             **cell,
-            **{"trial": trial, "seed": 1000 + trial, "metric": metric, "value": by_metric.get(metric, 0.0)},
-            **{"train_clips": 4000, "valid_clips": 500, "test_clips": clips, "quarantined": 0, "source": "twin"},
-            **{"code": CODE, "config": CONFIG, "data": f"data{cell['dataset']}", "device": "cpu", "seconds": 1.25},
+            "trial": trial,
+            "seed": 1000 + trial,
+            "metric": metric,
+            "value": by_metric.get(metric, 0.0),
+            "train_clips": 4000,
+            "valid_clips": 500,
+            "test_clips": clips,
+            "quarantined": 0,
+            "source": "twin",
+            "code": CODE,
+            "config": CONFIG,
+            "data": f"data{cell['dataset']}",
+            "device": "cpu",
+            "seconds": 1.25,
             "epochs": 30,
         }
         for trial, by_metric in enumerate(values)

@@ -114,15 +114,15 @@ def official_state(case: golden.Case) -> dict[str, torch.Tensor]:
     return {
         entry["key"]: torch.as_tensor(
             case.arrays[f"param:{entry['key']}"]
-            if entry["fill"] in golden.FILLED_BEFORE
-            else golden.filled(entry["key"], entry["shape"], entry["fill"])
+            if entry["fill"] in golden.STORED_KINDS
+            else golden.fill_values(entry["key"], entry["shape"], entry["fill"])
         )
         for entry in case.facts["params"]
     }
 
 
 def test_an_official_encoder_gives_the_official_frames(tmp_path):
-    case = golden.case("pase_emb100")
+    case = golden.open_case("pase_emb100")
     published = import_networks.read(with_optimiser(official_state(case), tmp_path / "FE_e199.ckpt"))
     encoder, options = import_networks.import_encoder(published, name="pase")
     assert options == pase.Options(embedding=100)
@@ -131,7 +131,7 @@ def test_an_official_encoder_gives_the_official_frames(tmp_path):
 
 
 def test_an_official_head_gives_the_official_values(tmp_path):
-    case = golden.case("pase_head_mlp_r1")
+    case = golden.open_case("pase_head_mlp_r1")
     head = import_networks.import_regression_head(
         import_networks.read(bare(official_state(case), tmp_path / "lps.ckpt")), outputs=1025
     )
@@ -140,7 +140,7 @@ def test_an_official_head_gives_the_official_values(tmp_path):
 
 
 def test_an_official_decoder_gives_the_official_samples(tmp_path):
-    case = golden.case("pase_decoder")
+    case = golden.open_case("pase_decoder")
     decoder = import_networks.import_waveform_decoder(
         import_networks.read(bare(official_state(case), tmp_path / "cchunk.ckpt"))
     )
@@ -308,7 +308,7 @@ def test_every_clmr_format_gives_samplecnn_back(tmp_path, form, rate):
 
 
 def test_an_official_samplecnn_gives_the_official_features(tmp_path):
-    case = golden.case("samplecnn_22050")
+    case = golden.open_case("samplecnn_22050")
     state = {f"encoder.{key}": value for key, value in official_state(case).items()}
     encoder, options = import_networks.import_encoder(
         import_networks.read(bare(state, tmp_path / "clmr.pt")), name="samplecnn"
@@ -319,7 +319,7 @@ def test_an_official_samplecnn_gives_the_official_features(tmp_path):
 
 
 def test_an_official_cpc_encoder_gives_the_official_context(tmp_path):
-    case = golden.case("cpc_encoder_gru")
+    case = golden.open_case("cpc_encoder_gru")
     encoder, options = import_networks.import_encoder(
         import_networks.read(bare(official_state(case), tmp_path / "cpc.pt")), name="cpc"
     )

@@ -60,9 +60,9 @@ def test_a_checkpoint_may_be_named_by_any_of_its_files(tmp_path, named):
 
 
 def test_the_published_weights_import_from_such_a_file(tmp_path):
-    case = golden.case("msspt_unet")
+    case = golden.open_case("msspt_unet")
     filled = {
-        entry["checkpoint_key"]: golden.filled(entry["key"], entry["shape"], entry["fill"])
+        entry["checkpoint_key"]: golden.fill_values(entry["key"], entry["shape"], entry["fill"])
         for entry in case.facts["params"]
     }
     attribute = "/.ATTRIBUTES/VARIABLE_VALUE"

@@ -127,9 +127,9 @@ def test_another_user_can_read_but_not_change(tmp_path):
     log = tmp_path / "log"
     log.touch()
     log.chmod(0o666)
-    (code,) = processes.codes([processes.start(_as_nobody, "read", str(root), log=log)])
+    (code,) = processes.exit_codes([processes.start(_as_nobody, "read", str(root), log=log)])
     assert code == 0, log.read_text()
-    (code,) = processes.codes([processes.start(_as_nobody, "change", str(root), log=log)])
+    (code,) = processes.exit_codes([processes.start(_as_nobody, "change", str(root), log=log)])
     assert code == EXIT_USER_ERROR, log.read_text()
     assert "no permission for" in log.read_text()
     assert "Traceback" not in log.read_text()
@@ -193,7 +193,7 @@ def test_two_prepares_of_one_corpus_do_not_mix(data, tmp_path):
     log, other = tmp_path / "log", tmp_path / "other"
     first = _in_the_middle_of(data, tmp_path / "out", tmp_path / "sign", log=log)
     second = processes.start(_prepare, str(data), str(tmp_path / "out"), 0.5, log=other)
-    assert processes.codes([first, second]) == [0, EXIT_TRY_AGAIN]
+    assert processes.exit_codes([first, second]) == [0, EXIT_TRY_AGAIN]
     assert f"prelude: {tmp_path / 'out'} is in use by" in other.read_text()
     corpus = Corpus(tmp_path / "out")
     assert set(corpus.lengths) == {4000}
@@ -207,6 +207,6 @@ def test_data_do_not_change_while_they_are_prepared_and_others_may_read(data, tm
     with pytest.raises(UserError, match="data is in use by"):
         _acquire(tmp_path)
     _prepare(str(data), str(tmp_path / "elsewhere"), 0.25)
-    assert processes.codes([first]) == [0]
+    assert processes.exit_codes([first]) == [0]
     assert Corpus(tmp_path / "out").facts.digest == Corpus(tmp_path / "elsewhere").facts.digest
     _acquire(tmp_path)

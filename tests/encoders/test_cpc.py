@@ -38,7 +38,7 @@ class Official(nn.Module):
 
 @pytest.fixture
 def official() -> tuple[golden.Case, Official]:
-    case, model = golden.case("cpc_encoder_gru"), Official()
+    case, model = golden.open_case("cpc_encoder_gru"), Official()
     case.load_into(model)
     return case, model.eval()
 

@@ -39,7 +39,7 @@ class Official(nn.Module):
 
 @pytest.fixture
 def official() -> tuple[golden.Case, Official]:
-    case = golden.case("pase_emb100")
+    case = golden.open_case("pase_emb100")
     model = Official(pase.build(pase.Options(embedding=100)))
     case.load_into(model)
     return case, model

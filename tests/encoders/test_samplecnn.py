@@ -52,7 +52,7 @@ class Official(nn.Module):
 
 @pytest.fixture
 def official() -> tuple[golden.Case, Official]:
-    case, model = golden.case("samplecnn_22050"), Official()
+    case, model = golden.open_case("samplecnn_22050"), Official()
     case.load_into(model)
     return case, model
 

@@ -33,14 +33,16 @@ def build(name: str = "unet", **options) -> UNetEncoder:
 def published(case: golden.Case, *, named: str = "checkpoint_key", decorated: str = "{}") -> dict[str, torch.Tensor]:
     """The case's weights under the names a file has for them."""
     return {
-        decorated.format(entry[named]): torch.from_numpy(golden.filled(entry["key"], entry["shape"], entry["fill"]))
+        decorated.format(entry[named]): torch.from_numpy(
+            golden.fill_values(entry["key"], entry["shape"], entry["fill"])
+        )
         for entry in case.facts["params"]
     }
 
 
 @pytest.fixture
 def filled() -> tuple[golden.Case, UNetEncoder]:
-    case, encoder = golden.case("msspt_unet"), build()
+    case, encoder = golden.open_case("msspt_unet"), build()
     encoder.load_state_dict(msspt.select_unet_weights(published(case)))
     return case, encoder
 
@@ -111,7 +113,7 @@ def _maps(encoder: UNetEncoder):
 @pytest.mark.parametrize("named", ["key", "checkpoint_key"])
 @pytest.mark.parametrize("decorated", ["{}", "model/{}", "{}/.ATTRIBUTES/VARIABLE_VALUE", "{}:0"])
 def test_published_weights_import_by_every_naming(tmp_path, named, decorated):
-    case = golden.case("msspt_unet")
+    case = golden.open_case("msspt_unet")
     beside = {
         "save_counter/.ATTRIBUTES/VARIABLE_VALUE": torch.tensor(20),
         "layer_with_weights-0/gamma/.OPTIMIZER_SLOT/optimizer/m/.ATTRIBUTES/VARIABLE_VALUE": torch.ones(1),
@@ -148,7 +150,7 @@ def _without(state: Mapping[str, torch.Tensor], name: str) -> dict[str, torch.Te
     ],
 )
 def test_wrong_files_end_in_one_clear_line(tmp_path, change, message):
-    torch.save(change(published(golden.case("msspt_unet"))), tmp_path / "unet.pt")
+    torch.save(change(published(golden.open_case("msspt_unet"))), tmp_path / "unet.pt")
     with pytest.raises(UserError, match=message) as raised:
         import_networks.import_encoder(import_networks.read(tmp_path / "unet.pt"), name="unet")
     assert "\n" not in str(raised.value)
@@ -215,7 +217,7 @@ def test_biases_that_normalisation_takes_off_do_not_move():
 
 
 def test_networks_of_other_numbers_of_sources_are_told_apart(tmp_path):
-    torch.save(published(golden.case("msspt_unet")), tmp_path / "unet.pt")
+    torch.save(published(golden.open_case("msspt_unet")), tmp_path / "unet.pt")
     with pytest.raises(UserError, match=r"it holds sources 1, pooling max, .*, not sources 4, pooling average, "):
         import_networks.import_encoder(import_networks.read(tmp_path / "unet.pt"), name="unet", options=FOUR)
 

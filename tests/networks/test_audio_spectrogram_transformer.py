@@ -14,14 +14,14 @@ from workflow_scripts.networks.audio_spectrogram_transformer import SIZES, Ast, 
 def published(case: golden.Case) -> dict[str, torch.Tensor]:
     """The case's weights as the AST code saves them, from several GPUs."""
     return {
-        f"module.{e['key']}": torch.from_numpy(golden.filled(e["key"], e["shape"], e["fill"]))
+        f"module.{e['key']}": torch.from_numpy(golden.fill_values(e["key"], e["shape"], e["fill"]))
         for e in case.facts["params"]
     }
 
 
 @pytest.fixture
 def filled(tmp_path) -> tuple[golden.Case, Ast]:
-    case = golden.case("ast_tiny")
+    case = golden.open_case("ast_tiny")
     torch.save(published(case), tmp_path / "ast.pth")
     return case, import_networks.import_ast(import_networks.read(tmp_path / "ast.pth"))
 
@@ -82,7 +82,9 @@ def test_sizes_are_those_measured_with_the_official_code(size, columns, frames, 
     ],
 )
 def test_wrong_files_end_in_one_clear_line(tmp_path, change, message):
-    state = {key: value for key, value in (published(golden.case("ast_tiny")) | change).items() if value is not None}
+    state = {
+        key: value for key, value in (published(golden.open_case("ast_tiny")) | change).items() if value is not None
+    }
     torch.save(state, tmp_path / "ast.pth")
     with pytest.raises(UserError, match=message) as raised:
         import_networks.import_ast(import_networks.read(tmp_path / "ast.pth"))

@@ -74,7 +74,7 @@ def published(layers: Shapes, naming: str) -> dict[str, Tensor]:
             fill = {"kernel": "keras_kernel", "bias": "bias", "gamma": "scale", "beta": "bias"}.get(weight)
             fill = fill or {"moving_mean": "mean", "moving_variance": "var"}[weight]
             key = f"{name}/{weight}" + ("" if naming == "keras" else "/.ATTRIBUTES/VARIABLE_VALUE")
-            state[key] = torch.from_numpy(golden.filled(f"{keras}/{weight}", list(shape), fill))
+            state[key] = torch.from_numpy(golden.fill_values(f"{keras}/{weight}", list(shape), fill))
     return state
 
 
@@ -130,7 +130,7 @@ def tagged(
 
 @pytest.fixture
 def magnitude() -> Tensor:
-    return torch.from_numpy(abs(golden.generator("back end").standard_normal((2, 384, 256))).astype(np.float32))
+    return torch.from_numpy(abs(golden.make_rng("back end").standard_normal((2, 384, 256))).astype(np.float32))
 
 
 def imported(state, path, how):

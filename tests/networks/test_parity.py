@@ -14,20 +14,20 @@ from workflow_scripts.networks.sinc import SincConvolution
 
 
 def test_fill_rule_draws_the_stream_the_cases_were_made_with():
-    drawn = golden.filled("W.weight", [4, 3], "weight").ravel()[:3]
+    drawn = golden.fill_values("W.weight", [4, 3], "weight").ravel()[:3]
     np.testing.assert_allclose(drawn, [-0.77658391, 0.191179112, -0.63303256], rtol=1e-6)
 
 
 @pytest.fixture
 def sinc() -> tuple[golden.Case, SincConvolution]:
-    case = golden.case("sincconv")
+    case = golden.open_case("sincconv")
     layer = SincConvolution(filters=64)
     case.load_into(layer)
     return case, layer
 
 
 def test_sinc_layer_starts_at_the_official_values():
-    case = golden.case("sincconv")
+    case = golden.open_case("sincconv")
     layer = SincConvolution(filters=64)
     for key, value in layer.state_dict().items():
         np.testing.assert_allclose(value, case.arrays[f"param:{key}"], rtol=1e-6)
@@ -60,7 +60,7 @@ def test_sinc_layer_training_pass(sinc):
     ],
 )
 def test_heads(name, build):
-    case, head = golden.case(name), build()
+    case, head = golden.open_case(name), build()
     case.load_into(head)
     assert case.error("y", head.eval()(case.input("embedding"))) <= 1
     case.check_training_pass(head, case.input("embedding"))

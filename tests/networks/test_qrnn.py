@@ -43,7 +43,7 @@ class TimeFirst(nn.Module):
 
 @pytest.fixture
 def official() -> tuple[golden.Case, TimeFirst]:
-    case = golden.case("qrnn")
+    case = golden.open_case("qrnn")
     model = TimeFirst(Qrnn(512, 512))
     case.load_into(model)
     return case, model

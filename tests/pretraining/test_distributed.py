@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tests.processes import codes, start_group
+from tests.processes import exit_codes, start_group
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.pretraining import distributed
 from workflow_scripts.pretraining.interruption import Interruption
@@ -120,7 +120,7 @@ def run_process(folder) -> None:
 @pytest.fixture(scope="module")
 def results(tmp_path_factory) -> list[dict]:
     folder = tmp_path_factory.mktemp("results")
-    assert codes(start_group(run_process, folder, log=folder / "log")) == [0, 0], (folder / "log").read_text()
+    assert exit_codes(start_group(run_process, folder, log=folder / "log")) == [0, 0], (folder / "log").read_text()
     return [torch.load(folder / f"{rank}.pt") for rank in (0, 1)]
 
 

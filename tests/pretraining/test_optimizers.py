@@ -13,7 +13,7 @@ from workflow_scripts.pretraining.optimizers import Lars
 
 
 def test_five_steps_equal_the_official_code():
-    case = golden.case("lars")
+    case = golden.open_case("lars")
     network = nn.Sequential(nn.Linear(12, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 5)).train()
     case.load_into(network)
     optimizer = Lars(network.parameters(), rate=1.0, weight_decay=1e-4)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.programs import Programs
+from tests.programs import FakePrograms
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.slurm import plugin_patch
 
@@ -80,7 +80,7 @@ def test_a_controller_is_asked_until_it_answers(patched):
 
 @pytest.mark.parametrize("state", ["PREEMPTED", "NODE_FAIL", None])
 def test_a_job_that_does_not_come_back_has_failed_and_is_cancelled(patched, state, tmp_path, monkeypatch):
-    programs = Programs(tmp_path / "programs", monkeypatch)
+    programs = FakePrograms(tmp_path / "programs", monkeypatch)
     programs.answers("scancel", (0, "", ""))
     answer = {} if state is None else {"1": state}
     plugin = patched(*[dict(answer) for _ in range(3)])
@@ -158,7 +158,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_only_jobs_of_this_folder_are_orphans(folder, tmp_path, monkeypatch):
-    programs = Programs(tmp_path / "programs", monkeypatch)
+    programs = FakePrograms(tmp_path / "programs", monkeypatch)
     rows = [f"1|rule_work_wildcards_0|{folder}", f"2|rule_work|{tmp_path}", f"3|by hand|{folder}"]
     programs.answers("squeue", (0, "\n".join(rows), ""))
     programs.answers("scancel", (0, "", ""))
@@ -167,7 +167,7 @@ def test_only_jobs_of_this_folder_are_orphans(folder, tmp_path, monkeypatch):
 
 
 def test_beside_another_snakemake_nothing_is_cancelled(folder, tmp_path, monkeypatch):
-    programs = Programs(tmp_path / "programs", monkeypatch)
+    programs = FakePrograms(tmp_path / "programs", monkeypatch)
     programs.answers("squeue", (0, f"1|rule_work|{folder}", ""))
     programs.answers("scancel", (0, "", ""))
     for name in ("1.input.lock", "1.output.lock"):
@@ -178,7 +178,7 @@ def test_beside_another_snakemake_nothing_is_cancelled(folder, tmp_path, monkeyp
 
 def test_a_snakemake_that_locks_nothing_cancels_nothing(folder, tmp_path, monkeypatch):
     """The locks are then those of another, whose jobs are no orphans."""
-    programs = Programs(tmp_path / "programs", monkeypatch)
+    programs = FakePrograms(tmp_path / "programs", monkeypatch)
     programs.answers("squeue", (0, f"1|rule_work|{folder}", ""))
     programs.answers("scancel", (0, "", ""))
     assert plugin_patch.cancel_orphans(folder, locks=False) == []

@@ -21,7 +21,7 @@ from workflow_scripts.workers.contrastive import Options
 
 
 def test_loss_and_gradients_equal_the_official_code():
-    case = golden.case("ntxent_tau05")
+    case = golden.open_case("ntxent_tau05")
     first = case.input("z_i")
     second = first + torch.tensor(0.7) * case.input("z_j")
     assert torch.equal(second, torch.from_numpy(case.arrays["z_j_used"]))
@@ -140,7 +140,7 @@ def share(folder) -> None:
 
 def test_two_processes_have_the_loss_and_gradients_of_the_joint_batch(tmp_path):
     group = processes.start_group(share, tmp_path, log=tmp_path / "log")
-    assert processes.codes(group) == [0, 0], (tmp_path / "log").read_text()
+    assert processes.exit_codes(group) == [0, 0], (tmp_path / "log").read_text()
     expected = loss_and_gradients(given_views())
     for rank in (0, 1):
         found = torch.load(tmp_path / f"{rank}.pt")

@@ -140,7 +140,7 @@ def share(folder) -> None:
 
 def test_two_processes_have_the_loss_and_gradients_of_the_joint_batch(tmp_path):
     group = processes.start_group(share, tmp_path, log=tmp_path / "log")
-    assert processes.codes(group) == [0, 0], (tmp_path / "log").read_text()
+    assert processes.exit_codes(group) == [0, 0], (tmp_path / "log").read_text()
     expected = loss_and_gradient(given_frames())
     for rank in (0, 1):
         for value, wanted in zip(torch.load(tmp_path / f"{rank}.pt"), expected, strict=True):
