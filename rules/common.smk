@@ -18,7 +18,7 @@ from workflow_scripts.planning.build_manifest import build_manifest, figure_inpu
 from workflow_scripts.planning.plan import Plan
 from workflow_scripts.planning.runs import CellKey, Run
 from workflow_scripts.slurm import plugin_patch
-from workflow_scripts.statistics.reproduction import table
+from workflow_scripts.statistics.reproduction import statements
 
 # Scripts are modules of this checkout, whatever the working directory.
 os.environ["PYTHONPATH"] = os.pathsep.join(
@@ -39,8 +39,9 @@ try:
         files=CONFIG_FILES,
         folder=ROOT / "config",
     )
-    if workflow.is_main_process:  # jobs on other machines need no second check
-        table.check_statements(STUDIES_CHECKED)
+    STUDIES_CHECKED = statements.attach_statements(
+        STUDIES_CHECKED, config, folder=ROOT / "config"
+    )
     PLAN = Plan(config, STUDIES_CHECKED)
     PLAN.evaluations  # a level that lacks a fact is reported now, not during a run
     plugin_patch.patch_plugin()

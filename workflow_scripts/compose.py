@@ -10,7 +10,16 @@ from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.files import write_text
 from workflow_scripts.levels import registry
 from workflow_scripts.planning.manifest import Manifest, Study, read_manifest
-from workflow_scripts.report import audits, costs, page, reproduction_table, separation, status, study_table
+from workflow_scripts.report import (
+    audits,
+    costs,
+    page,
+    reproduction_render,
+    reproduction_table,
+    separation,
+    status,
+    study_table,
+)
 from workflow_scripts.report.figure_inputs import read_numbers
 from workflow_scripts.statistics.reproduction.table import read_reproduction
 from workflow_scripts.statistics.tables.schema import read_table, read_tables
@@ -38,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
             )
             for study in plan.studies
         ),
-        reproduction=reproduction_table.section(reproduction_table.build(published)),
+        reproduction=reproduction_render.section(reproduction_table.build(published)),
         data=tuple(page.data_rows(cells, corpora=plan.corpora)),
         audit=audits.read(plan.audits),
         jobs=status.read(plan),

@@ -26,7 +26,7 @@ from workflow_scripts.planning import costs
 from workflow_scripts.planning.build_manifest import build_manifest
 from workflow_scripts.planning.cost_records import MeasuredJob, read_records
 from workflow_scripts.planning.plan import Plan
-from workflow_scripts.statistics.reproduction import table as reproduction
+from workflow_scripts.statistics.reproduction.statements import attach_statements
 
 CONFIG_FOLDER = Path(__file__).parent.parent / "config"
 PLAIN_WIDTH = 120  # in a log file
@@ -48,8 +48,7 @@ def main(argv: list[str] | None = None) -> None:
     files = [CONFIG_FOLDER / "config.yaml", *arguments.configfile]
     config = check.merged(files) if arguments.config is None else json.loads(arguments.config)
     checked = files if arguments.config is None else []
-    studies = check.check(config, files=checked, folder=CONFIG_FOLDER)
-    reproduction.check_statements(studies)
+    studies = attach_statements(check.check(config, files=checked, folder=CONFIG_FOLDER), config, folder=CONFIG_FOLDER)
     plan = Plan(config, studies)
     if arguments.output is not None:
         names = [str(file) for file in arguments.configfile]

@@ -14,7 +14,7 @@ from workflow_scripts.core.cli import add_studies, results_parser
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.files import write_text
 from workflow_scripts.planning.manifest import Study, read_manifest
-from workflow_scripts.report import renderers, reproduction_table, separation, study_table
+from workflow_scripts.report import renderers, reproduction_render, reproduction_table, separation, study_table
 from workflow_scripts.statistics.reproduction.table import read_reproduction
 from workflow_scripts.statistics.tables.schema import read_tables
 
@@ -46,9 +46,9 @@ def main(argv: list[str] | None = None) -> None:
     built = reproduction_table.build(published)
     texts = {
         "csv": reproduction_table.tidy(published).to_csv(index=False, lineterminator="\n"),
-        "md": reproduction_table.markdown(built),
-        "tex": reproduction_table.latex(built),
-        "html": reproduction_table.html(built),
+        "md": reproduction_render.markdown(built),
+        "tex": reproduction_render.latex(built),
+        "html": reproduction_render.html(built),
     }
     for kind, text in texts.items():
         write_text(arguments.output / f"reproduction.{kind}", text)

@@ -349,8 +349,6 @@ def test_comparisons_go_with_the_levels_that_are_trimmed_away(tmp_path: Path) ->
     compared = [comparison["name"] for comparison in studies["wu2021_fig2"]["comparisons"]]
     assert "frozen PASE against the same network untrained" in compared
     assert not any("PASE+" in name or "handcrafted" in name for name in compared)
-    statements = studies["wu2021_fig2"]["published"]
-    assert {each["of"].get("encoder") for each in statements} <= {None, "pase"}
 
 
 def test_an_untrimmed_study_keeps_everything() -> None:
@@ -358,26 +356,6 @@ def test_an_untrimmed_study_keeps_everything() -> None:
     for name, study in studies.items():
         stated = yaml.safe_load((FOLDER / "studies" / f"{name}.yaml").read_text(encoding="utf-8"))
         assert study == stated | {"grid": configuration.GRID_DEFAULTS | stated["grid"]}, name
-    assert any(isinstance(level, list) for each in studies["wu2021_fig5"]["published"] for level in each["of"].values())
-
-
-def test_a_statement_stays_while_one_of_its_steps_is_in_the_grid(tmp_path: Path) -> None:
-    def kept(*workers: str) -> int:
-        studies = check(f"trim: {{wu2021_fig5: {{workers: [{', '.join(workers)}]}}}}", tmp_path)
-        adding_tempogram = ["WLPT", "WLPMT", "WLPCT", "WLPMCT"]
-        return sum(each["of"].get("workers") == adding_tempogram for each in studies["wu2021_fig5"]["published"])
-
-    assert kept("WLP", "WLPT") == 1
-    assert kept("WLP", "WLPM") == 0
-
-
-def test_a_published_statement_about_no_cell_is_a_mistake(tmp_path: Path) -> None:
-    folder = tmp_path / "config"
-    shutil.copytree(FOLDER, folder)
-    study = folder / "studies" / "wu2021_fig2.yaml"
-    study.write_text(study.read_text(encoding="utf-8").replace("dataset: fma_small}", "dataset: fma_smal}", 1))
-    with pytest.raises(UserError, match=r"published.\d+.of.dataset: 'fma_smal' is not in the grid; allowed: openmic"):
-        configuration.check(configuration.merged([PAPER]), files=[], folder=folder)
 
 
 def test_imported_checkpoints_get_a_row_of_their_own(tmp_path: Path) -> None:
@@ -397,7 +375,7 @@ def two_grids() -> dict[str, Any]:
     """A study of PASE with one worker set and PASE+ with another."""
     study = yaml.safe_load((FOLDER / "studies" / "wu2021_fig2.yaml").read_text(encoding="utf-8"))
     study["grids"] = {"old": {"encoder": ["pase"], "workers": ["WLP"]}, "new": {"encoder": ["pase_plus"]}}
-    return {**study, "published": [], "comparisons": []}
+    return {**study, "comparisons": []}
 
 
 def test_grids_of_a_study_are_checked_and_trimmed_by_name(tmp_path: Path) -> None:

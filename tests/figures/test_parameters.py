@@ -2,21 +2,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from matplotlib.figure import Figure
 
 from tests.checkout import REPOSITORY
 from tests.figures import figure_asserts, synthetic_studies
 from tests.synthetic_results import Results, factors
+from workflow_scripts.configuration.check import load_study
+from workflow_scripts.statistics.reproduction.statements import read_statements
 
 PUBLISHED = {
-    "row": {
-        "system": "B",
-        "table_or_figure": "table 6.1",
-        "model": "CPC",
-        "scenario": "frozen, linear classifier",
-        "metric": "PR-AUC tag",
-    },
+    "id": "B.table6_1.mtat.cpc.linear.pr_auc",
     "quantity": "mean",
     "of": {"encoder": "cpc"},
     "margin": 1,
@@ -94,7 +89,8 @@ def test_published_numbers_are_open_dots_beside_real_data(tmp_path: Path) -> Non
 
 
 def test_the_study_has_the_published_score_of_each_of_its_methods(tmp_path: Path) -> None:
-    study = yaml.safe_load((REPOSITORY / "config" / "studies" / "spijkervet2021_fig1_1.yaml").read_text("utf-8"))
+    name, folder = "spijkervet2021_fig1_1", REPOSITORY / "config"
+    study = load_study(name, folder=folder)
     results = figure_asserts.study(
         tmp_path,
         figure=study["figure"],
@@ -102,7 +98,7 @@ def test_the_study_has_the_published_score_of_each_of_its_methods(tmp_path: Path
         grid={"encoder": ["samplecnn", "cpc"], "scenario": ["frozen", "supervised"], "dataset": ["magnatagatune"]},
         value=lambda cell: 0.3,
     )
-    results.plan["studies"]["fig2"]["published"] = study["published"]
+    results.plan["studies"]["fig2"]["published"] = read_statements(name, folder=folder)
     figure_asserts.pretrain(results, parameters=synthetic_studies.SIZES_OF_ENCODERS)
     for path in figure_asserts.paths(results):
         path.write_text(path.read_text().replace("twin", "local"))

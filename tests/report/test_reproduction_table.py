@@ -12,28 +12,27 @@ import pytest
 from tests.report.test_renderers import outline
 from tests.synthetic_results import Results, factors
 from workflow_scripts import aggregate, tabulate
-from workflow_scripts.report import reproduction_table
+from workflow_scripts.report import reproduction_render, reproduction_table
 from workflow_scripts.report.reproduction_table import Reproduction
 from workflow_scripts.statistics.reproduction.table import read_reproduction
 
-CPC = {"system": "B", "table_or_figure": "table 6.1", "model": "CPC"}
 STATEMENTS = [
     {
-        **{"row": {"system": "A", "model": "PASE+ vs PASE"}, "quantity": "difference", "expected": "above zero"},
-        **{"of": {"encoder": "pase_plus"}, "over": {"encoder": "pase"}, "choices": ["A1", "A10"]},
+        "id": "A.fig2.pase_plus_vs_pase",
+        "quantity": "difference",
+        "expected": "above zero",
+        "of": {"encoder": "pase_plus"},
+        "over": {"encoder": "pase"},
+        "choices": ["A1", "A10"],
     },
+    {"id": "B.table6_1.mtat.cpc.linear.pr_auc", "quantity": "mean", "of": {"encoder": "pase"}, "margin": 1},
+    {"id": "A.sec3_2.hop", "quantity": "hop", "of": {}},
+    {"id": "A.sec3_4.trials", "quantity": "trials", "of": {}},
+    {"id": "A.sec4_1.pase.parameters", "quantity": "parameters", "of": {"encoder": "pase"}, "margin": 0.5},
     {
-        "row": CPC | {"metric": "PR-AUC tag", "scenario": "frozen, linear classifier"},
-        **{"quantity": "mean", "of": {"encoder": "pase"}, "margin": 1},
-    },
-    {"row": {"system": "A", "setting": "feature hop"}, "quantity": "hop", "of": {}},
-    {"row": {"system": "A", "table_or_figure": "sec 3.4", "metric": "trials"}, "quantity": "trials", "of": {}},
-    {
-        **{"row": {"system": "A", "table_or_figure": "sec 4.1", "model": "PASE"}, "quantity": "parameters"},
-        **{"of": {"encoder": "pase"}, "margin": 0.5},
-    },
-    {
-        **{"row": {"system": "A", "setting": "adding C"}, "quantity": "difference", "expected": "above zero"},
+        "id": "A.fig5.openmic.adding_chroma",
+        "quantity": "difference",
+        "expected": "above zero",
         "of": {"encoder": "pase_plus", "workers": ["WLPC", "WLPMCT"]},
         "over": {"encoder": "pase", "workers": ["WLPC", "WLPMCT"]},
     },
@@ -80,8 +79,9 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Results:
 def run_lines(shown: Reproduction) -> dict[str, list[reproduction_table.Line]]:
     lines: dict[str, list[reproduction_table.Line]] = {}
     for system in shown.systems:
-        for where, group in system.run:
-            lines.setdefault(where, []).extend(group)
+        for line in system.lines:
+            if line.run:
+                lines.setdefault(line.place, []).append(line)
     return lines
 
 
@@ -94,7 +94,7 @@ def test_a_claim_is_said_in_words_with_ours_beside_it(real: Results) -> None:
     assert first.ours.startswith("2.0 [1.8, 2.2]")
     assert first.meaning == "OpenMIC: macro F1 of PASE+ minus that of PASE, points"
     assert second.meaning.startswith("FMA small: ")
-    assert (first.verdict, first.evidence) == ("holds", "3 trials of one checkpoint")
+    assert (first.verdict, first.evidence) == ("holds", "3 trials of one pre-training seed")
     assert (first.choices, first.source, first.remarks) == ("A1, A10", "download", "")
 
 
@@ -102,24 +102,23 @@ def test_a_number_shows_its_margin_and_as_many_digits_as_the_published_one(real:
     lines = run_lines(built(real))["Table 6.1"]
     assert [line.published for line in lines] == ["30.98", "30.98"]
     assert lines[0].ours == "31.00 [30.75, 31.25]"
-    assert lines[0].verdict == "equivalent (margin ±1)"
+    assert lines[0].verdict == "agrees (margin ±1)"
 
 
 def test_settings_are_by_construction(real: Results) -> None:
     lines = run_lines(built(real))
     (hop,), (trials,) = lines["Sec. 3.2"], lines["Sec. 3.4"]
-    assert (hop.ours, hop.verdict, hop.source) == ("160", "by construction: as published", "configuration")
-    assert (trials.ours, trials.verdict) == ("3", "by construction: set otherwise")
+    assert (hop.ours, hop.verdict, hop.source) == ("160", "agrees, by construction", "configuration")
+    assert (trials.ours, trials.verdict) == ("3", "differs, by construction")
 
 
 def test_units_stand_beside_numbers_printed_in_thousands(tmp_path: Path) -> None:
     results = Results(tmp_path)
-    row = {"system": "A", "table_or_figure": "fig 8 / sec 4.4", "mean": "11"}
     for fraction, clips in (("10pct", 60), ("100pct", 11_187)):
         cell = factors("pase", "frozen", "openmic", fraction=fraction)
         results.add(cell, [0.3, 0.31], train_clips=clips, source="download")
     statements = [
-        {"row": row, "quantity": "train_clips", "of": {"fraction": fraction}, "margin": 0.5}
+        {"id": "A.fig8.openmic.train_clips", "quantity": "train_clips", "of": {"fraction": fraction}, "margin": 0.5}
         for fraction in ("10pct", "100pct")
     ]
     results.plan["studies"]["fig2"] |= {"rows": ["scenario", "fraction"], "floors": [], "published": statements}
@@ -127,7 +126,7 @@ def test_units_stand_beside_numbers_printed_in_thousands(tmp_path: Path) -> None
     assert few.claim == "PASE+, all available training examples, on OpenMIC-2018, fine-tuned vs frozen"
     assert (few.published, many.published) == ("11 thousand samples", "11 thousand samples")
     assert (few.ours, many.ours) == ("60 samples", "11.2 thousand samples")
-    assert many.verdict == "equivalent (margin ±0.5 thousand)"
+    assert many.verdict == "agrees (margin ±0.5 thousand)"
 
 
 NOISE = (0.002, -0.001, -0.002, 0.001)
@@ -154,8 +153,11 @@ def test_a_crossing_is_said_in_samples_and_words(
         tuned = [0.5 + gain + noise for noise in NOISE[:count]]
         results.add(factors("pase", "fine_tuned", "openmic", fraction=fraction), tuned, **more)
     statement = {
-        **{"row": {"system": "A", "table_or_figure": "fig 8 / sec 4.4", "mean": "8"}, "quantity": "crossing"},
-        **{"of": {"scenario": "fine_tuned"}, "over": {"scenario": "frozen"}, "margin": 4},
+        "id": "A.fig8.openmic.crossover",
+        "quantity": "crossing",
+        "of": {"scenario": "fine_tuned"},
+        "over": {"scenario": "frozen"},
+        "margin": 4,
     }
     results.plan["studies"]["fig2"] |= {"rows": ["scenario", "fraction"], "floors": [], "published": [statement]}
     (line,) = run_lines(built(results))["Fig. 8 / Sec. 4.4"]
@@ -175,7 +177,7 @@ def test_every_row_is_there_and_the_rest_is_not_run(real: Results) -> None:
     assert [len(system.lines) for system in shown.systems] == [44, 161, 80]
     assert {line.verdict for line in shown.systems[2].lines} == {"not run"}
     assert shown.systems[2].summary == "80 not run"
-    assert shown.systems[1].summary == "2 equivalent; 148 not run; 11 not a result of this benchmark"
+    assert shown.systems[1].summary == "2 agree; 148 not run; 11 not a result of this benchmark"
     share = next(line for line in shown.systems[0].lines if "share of original AudioSet" in line.claim)
     assert share.verdict == "not a result of this benchmark: what the authors could obtain"
     assert shown.systems[0].summary.endswith(" not run; 3 not a result of this benchmark")
@@ -192,13 +194,13 @@ def test_a_twin_never_stands_beside_a_number(tmp_path: Path) -> None:
     assert {line.verdict for line in lines["Table 6.1"]} == {"not comparable: twin data"}
     assert {line.verdict for line in lines["Fig. 2 / Sec. 4.1"]} == {"holds, on twin data"}
     assert any(note.startswith("Twin: small synthetic") for note in shown.notes)
-    assert not re.search(r"equivalent \(|different \(", reproduction_table.markdown(shown))
+    assert not re.search(r"agrees \(|differs \(", reproduction_render.markdown(shown))
 
 
 def test_too_few_trials_have_no_interval(tmp_path: Path) -> None:
     lines = run_lines(built(made(tmp_path, source="download", count=2)))
     assert lines["Table 6.1"][0].ours == "30.95 (no interval)"
-    assert lines["Table 6.1"][0].verdict == "inconclusive (margin ±1; no interval from 2 trials)"
+    assert lines["Table 6.1"][0].verdict == "undecided (margin ±1; no interval from 2 trials)"
 
 
 def test_same_results_same_bytes(real: Results) -> None:
@@ -210,8 +212,10 @@ def test_same_results_same_bytes(real: Results) -> None:
 
 def test_every_format_has_every_line(real: Results) -> None:
     folder = tables(real)
-    lines = [line for system in built(real).systems for line in system.lines]
-    assert len(pd.read_csv(folder / "reproduction.csv")) == len(lines)
+    everything = [line for system in built(real).systems for line in system.lines]
+    assert len(pd.read_csv(folder / "reproduction.csv")) == len(everything)
+    lines = [line for line in everything if not line.folded]
+    assert len(lines) == len(everything) - 1  # the hop: a setting that agrees
     markdown = (folder / "reproduction.md").read_text()
     assert len(re.findall(r"^\| (?!Claim|---)", markdown, re.MULTILINE)) == len(lines)
     latex = (folder / "reproduction.tex").read_text()
@@ -228,34 +232,88 @@ def test_the_csv_keeps_numbers_and_words(real: Results) -> None:
     (first, _) = table[table["quantity"] == "mean"].to_dict("records")
     assert float(first["value"]) == pytest.approx(31.0)
     assert first["mean"] == "30.98"
-    assert first["said"] == "equivalent (margin ±1)"
+    assert first["verdict_text"] == "agrees (margin ±1)"
+    assert table.query("quantity == 'hop'")["verdict_text"].tolist() == ["agrees, by construction"]
 
 
 def test_html_is_well_formed_and_nothing_is_taken_for_markup(real: Results) -> None:
     shown = built(real)
-    pages = [reproduction_table.html(shown), str(reproduction_table.section(shown))]
+    pages = [reproduction_render.html(shown), str(reproduction_render.section(shown))]
     for page in pages:
         parsed = outline(page)
         assert set(parsed.scopes) == {"row", "col"}
         assert "batch < 96" in parsed.text
         assert "batch < 96" not in page
-    assert "batch \\< 96" in reproduction_table.markdown(shown)
-    assert r"batch $<$ 96" in reproduction_table.latex(shown)
-    assert "n\\_fft" in reproduction_table.latex(shown)
+    assert "batch \\< 96" in reproduction_render.markdown(shown)
+    assert r"batch $<$ 96" in reproduction_render.latex(shown)
+    assert "n\\_fft" in reproduction_render.latex(shown)
 
 
 def test_the_report_shows_first_what_was_run(real: Results) -> None:
-    page = str(reproduction_table.section(built(real)))
-    top, folded = page.split("Everything that was published")
-    assert "equivalent (margin" in top
+    page = str(reproduction_render.section(built(real)))
+    top, folded = page.split("What was not run")
+    assert "agrees (margin" in top
     assert "<details" not in top
     assert 'class="missing"' not in top
     assert folded.count("<details>") == 3
 
 
+def test_results_come_first_then_claims_then_settings_that_differ(real: Results) -> None:
+    shown = built(real)
+    titles = [section.title for section in shown.systems[0].run]
+    assert titles == ["Claims", "Data and settings"]
+    assert [section.title for section in shown.systems[1].sections] == ["Results", "Not compared in this config"]
+    (settings,) = (section for section in shown.systems[0].run if section.title == "Data and settings")
+    assert [line.verdict for _, lines in settings.groups for line in lines] == ["differs, by construction"]
+
+
+def test_settings_that_agree_are_counted_in_one_sentence(real: Results) -> None:
+    shown = built(real)
+    sentence = "System A: 1 setting agrees by construction (listed in reproduction.csv)."
+    assert shown.systems[0].folded == sentence
+    assert shown.systems[1].folded == ""
+    assert "1 agrees by construction" in shown.systems[0].summary
+    for text in (reproduction_render.markdown(shown), reproduction_render.html(shown)):
+        assert sentence.partition(" (")[0] in text
+
+
+def test_whole_numbers_have_separators_on_both_sides(tmp_path: Path) -> None:
+    results = made(tmp_path, source="download")
+    results.plan["studies"]["fig2"]["published"] = [
+        {"id": "A.sec3_2.fft_length", "quantity": "fft_length", "of": {}},
+        {"id": "C.setup.stft_window", "quantity": "spectrogram_window", "of": {}},
+    ]
+    lines = run_lines(built(results))
+    assert [(line.published, line.ours) for line in lines["Sec. 3.2"]] == [("2,048", "2,048")]
+    assert [(line.published, line.ours) for line in lines["Setup"]] == [("512", "512")]
+
+
+def test_a_count_of_a_twin_is_shown_beside_the_published_one_without_a_verdict(tmp_path: Path) -> None:
+    results = made(tmp_path, source="twin")
+    facts = {"dataset": "openmic", "source": "twin", "clips": 120, "quarantined": 0, "seconds": 1200.0}
+    facts |= {"task": "multilabel", "sample_rate": 16000, "classes": list("abcdefghijklmnopqrst")}
+    facts |= {"digest": "d1", "content": "c1"}
+    (tmp_path / "corpus.json").write_text(json.dumps(facts))
+    results.plan["corpora"] = [str(tmp_path)]
+    results.plan["studies"]["fig2"]["published"] = [
+        {"id": "A.sec3_5_2.openmic.classes", "quantity": "classes", "of": {"dataset": "openmic"}, "margin": 0.5},
+        {"id": "A.sec3_5_2.openmic.clips", "quantity": "clips", "of": {"dataset": "openmic"}, "margin": 0.5},
+    ]
+    clips, classes = run_lines(built(results))["Sec. 3.5.2"]
+    assert (classes.outcome, classes.verdict) == ("not comparable", "twin: 20, published: 20")
+    assert clips.verdict == "twin: 120 samples, published: 15 thousand samples"
+
+
+def test_a_report_without_published_statements_has_no_such_section(tmp_path: Path) -> None:
+    results = made(tmp_path, source="local")
+    results.plan["studies"]["fig2"]["published"] = []
+    assert str(reproduction_render.section(built(results))) == ""
+
+
 def test_nothing_run_says_so(tmp_path: Path) -> None:
     results = Results(tmp_path)
     results.expect(factors("pase", "frozen", "openmic"))
-    page = str(reproduction_table.section(built(results)))
+    results.plan["studies"]["fig2"]["published"] = STATEMENTS[1:2]
+    page = str(reproduction_render.section(built(results)))
     assert "Nothing that a publication states has been run yet." in page
     assert json.loads((tmp_path / "statistics" / "summary.json").read_text())["evaluations"] == 0

@@ -83,6 +83,6 @@ def check_published_means(finished: Path, *, system: str) -> int:
         planned = [plan["evaluations"][place] for place in plan["studies"][line["study"]]["evaluations"]]
         (cell,) = (each for each in planned if levels.items() <= each["factors"].items())
         trials = pd.read_csv(finished / cell["path"]).query("metric == @line.our_metric")
-        assert float(line["value"]) == pytest.approx(100 * trials["value"].mean()), line["row"]
+        assert float(line["value"]) == pytest.approx(100 * trials["value"].mean()), line["id"]
         assert line["verdict"] == "not comparable", "no twin stands beside a published number"
     return len(spoken)

@@ -333,7 +333,9 @@ class ByHand:
 
     def crossing(self, line: dict[str, str]) -> Interval:
         sizes, differences = training_sizes(self.finished, levels(line["of"])[0]["dataset"])
-        assert [1000 * float(line[end]) for end in ("smallest", "largest")] == pytest.approx([sizes[0], sizes[-1]])
+        assert [1000 * float(line[end]) for end in ("smallest_size", "largest_size")] == pytest.approx(
+            [sizes[0], sizes[-1]]
+        )
         place, low, high, _ = crossing_by_hand(sizes, differences)
         return place / 1000, low / 1000, high / 1000
 
@@ -439,12 +441,12 @@ def verdict_by_hand(line: dict[str, str], value: float, low: float, high: float)
         low, high = sorted((sign * low, sign * high))
         if line["expected"] == "not above zero":
             margin = float(line["margin"] or 0)
-            return "holds" if high <= margin else "does not hold" if low > margin else "inconclusive"
-        return "holds" if low > 0 else "does not hold" if high < 0 else "inconclusive"
+            return "holds" if high <= margin else "does not hold" if low > margin else "undecided"
+        return "holds" if low > 0 else "does not hold" if high < 0 else "undecided"
     if line["kind"] == "chosen":
-        return "as published" if value == float(line["mean"]) else "set otherwise"
+        return "agrees" if value == float(line["mean"]) else "differs"
     if line["quantity"] == "parameters":  # of networks, which are no twins
-        return "different" if abs(value - float(line["mean"])) > 0.5 else "equivalent"
+        return "differs" if abs(value - float(line["mean"])) > 0.5 else "agrees"
     return "not comparable"
 
 

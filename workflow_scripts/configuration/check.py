@@ -39,8 +39,8 @@ BESIDE_THE_GRID = (
     *("floors", "checkpoints", "rows", "columns", "metrics"),
     *("comparisons", "published", "figure", "quarantine"),
 )
-#: parts of a study that pick cells by their levels, and the keys of each that do
-SELECTIONS = {"comparisons": ("better", "than"), "published": ("of", "over")}
+#: keys of a comparison that pick cells by their levels
+SIDES = ("better", "than")
 #: metrics of data sets whose clips have one class, and of those whose clips can have several
 METRICS = {
     "multiclass": ("macro_f1", "accuracy", "balanced_accuracy"),
@@ -73,7 +73,8 @@ def check(config: Mapping[str, Any], *, files: Sequence[Path], folder: Path) -> 
     study_schema = _read_schema(folder, "study")
     studies = {}
     for name in config["studies"]:
-        study = _load_study(name, folder=folder, schema=study_schema, where=where)
+        _known(name, _study_names(folder), where=f"{where}: studies", what="study")
+        study = load_study(name, folder=folder)
         _check_selections(study, where=f"{folder}/studies/{name}.yaml")
         trim = config.get("trim", {}).get(name, {})
         trimmed = _replaced(study, trim, where=f"{where}: trim.{name}")
@@ -225,11 +226,11 @@ def _check_options(factor: str, name: str, given: Mapping[str, Any], *, where: s
     registry.options(registry.load(factor, name), given, where=where)
 
 
-def _load_study(name: str, *, folder: Path, schema: dict[str, Any], where: str) -> dict[str, Any]:
-    _known(name, _study_names(folder), where=f"{where}: studies", what="study")
+def load_study(name: str, *, folder: Path) -> dict[str, Any]:
+    """Return a study as its file states it, untrimmed, with the levels of `GRID_DEFAULTS` where its grid has none."""
     path = folder / "studies" / f"{name}.yaml"
     study = _read_yaml(path)
-    _check_schema(study, schema, where=str(path))
+    _check_schema(study, _read_schema(folder, "study"), where=str(path))
     # in the order of FACTORS, so rows and messages list the factors as paths do
     given = GRID_DEFAULTS | study["grid"]
     return {**study, "grid": {factor: given[factor] for factor in FACTORS}}
@@ -247,6 +248,8 @@ def _replaced(study: dict[str, Any], trim: Mapping[str, Any], *, where: str) -> 
             trimmed["grid"][key] = value
         elif key == "grids":
             trimmed["grids"] = _trimmed_grids(study, value, where=f"{where}.grids")
+        elif key == "published":
+            continue  # no part of a study: read by statistics.reproduction.statements
         elif key in BESIDE_THE_GRID:
             trimmed[key] = value
         else:
@@ -256,11 +259,10 @@ def _replaced(study: dict[str, Any], trim: Mapping[str, Any], *, where: str) -> 
 
 
 def _without_what_was_trimmed(study: dict[str, Any], trim: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a trimmed study without comparisons and published statements about levels that are gone."""
+    """Return a trimmed study without comparisons of levels that are gone."""
     kept = dict(study)
-    for key, sides in SELECTIONS.items():
-        if key in kept and key not in trim:
-            kept[key] = [each for each in kept[key] if _any_step_in_grid(each, sides, kept)]
+    if "comparisons" not in trim:
+        kept["comparisons"] = [comparison for comparison in kept["comparisons"] if _in_grid(comparison, kept)]
     if kept.get("checkpoints") and "corpus" not in (*kept["rows"], *kept["columns"]):
         kept["rows"] = ["corpus", *kept["rows"]]  # it tells imported checkpoints from the others
     return kept
@@ -274,17 +276,9 @@ def _trimmed_grids(study: Mapping[str, Any], trim: Mapping[str, Any], *, where: 
     return {name: {**grid, **trim.get(name, {})} for name, grid in named.items() if trim.get(name, {}) is not None}
 
 
-def _any_step_in_grid(selecting: Mapping[str, Any], sides: Sequence[str], study: Mapping[str, Any]) -> bool:
-    """Whether a study has all levels that one step of a selection of cells names; lists of levels are taken in step."""
-    levels_of = [(factor, level) for side in sides for factor, level in selecting.get(side, {}).items()]
-    steps = max((len(level) for _, level in levels_of if isinstance(level, list)), default=1)
-    return any(
-        all(
-            (level[step] if isinstance(level, list) else level) in _selectable(study, factor)
-            for factor, level in levels_of
-        )
-        for step in range(steps)
-    )
+def _in_grid(comparison: Mapping[str, Any], study: Mapping[str, Any]) -> bool:
+    """Return whether a study has all levels that a comparison names."""
+    return all(level in _selectable(study, factor) for side in SIDES for factor, level in comparison[side].items())
 
 
 def _selectable(study: Mapping[str, Any], factor: str) -> list[Any]:
@@ -351,7 +345,7 @@ def _check_contradictions(study: Mapping[str, Any], config: Mapping[str, Any], *
     for dataset in levels_of(study, "dataset"):
         if not _labelled(config["datasets"][dataset]):
             raise UserError(f"{where}: grid.dataset: {dataset} has no labels, so nothing can be evaluated on it")
-    _check_selections({**study, "published": []}, where=where)  # of statements, steps may be trimmed away
+    _check_selections(study, where=where)
     _check_figure(study, where=where)
 
 
@@ -479,13 +473,10 @@ def _heads_learn_alone(grid: Mapping[str, Any]) -> bool:
 
 
 def _check_selections(study: Mapping[str, Any], *, where: str) -> None:
-    """Comparisons and published statements pick cells that the study has."""
-    for key, sides in SELECTIONS.items():
-        for number, selecting in enumerate(study.get(key, [])):
-            for side in sides:
-                _check_selection(selecting.get(side, {}), study, where=f"{where}: {key}.{number}.{side}")
-            for worker in selecting.get("losses", []):
-                _known(worker, registry.names("worker"), where=f"{where}: {key}.{number}.losses", what="worker")
+    """Raise unless comparisons name cells that the study has."""
+    for number, comparison in enumerate(study["comparisons"]):
+        for side in SIDES:
+            _check_selection(comparison[side], study, where=f"{where}: comparisons.{number}.{side}")
 
 
 def _check_figure(study: Mapping[str, Any], *, where: str) -> None:

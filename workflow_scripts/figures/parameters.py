@@ -20,7 +20,7 @@ from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, plotting, run_artifacts
 from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, Method, frame, panels
 from workflow_scripts.report.study_table import TWIN
-from workflow_scripts.statistics.reproduction.table import published_value
+from workflow_scripts.statistics.reproduction.statement_checks import published_value
 from workflow_scripts.statistics.tables.schema import MEASURED, METHOD_FACTORS, MISSING
 
 READS = ("pretrain",)

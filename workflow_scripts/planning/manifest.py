@@ -148,12 +148,12 @@ class Figure:
 class Statement:
     """A published statement that the cells of a study can be compared with.
 
-    `row` selects the row of published.csv. `of` and `over` are levels; the steps of one side are paired with those of
+    `id` names the row of published.csv. `of` and `over` are levels; the steps of one side are paired with those of
     the other and averaged. `expected` is the claim of a statement without a number about `quantity`, or the side of its
     number that a value must be on.
     """
 
-    row: Mapping[str, str]
+    id: str
     quantity: str
     of: tuple[Levels, ...]
     over: tuple[Levels, ...] = ()
@@ -180,7 +180,7 @@ class Statement:
         if entry.get("over") and len(of) != len(over):
             raise UserError(f"{where}: `of` and `over` are not in step ({len(of)} and {len(over)}): give equally many")
         return cls(
-            row={column: str(value) for column, value in entry["row"].items()},
+            id=entry["id"],
             quantity=entry["quantity"],
             of=of,
             over=over if entry.get("over") else (),

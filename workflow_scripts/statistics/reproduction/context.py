@@ -1,4 +1,4 @@
-"""What published numbers are held against: our results as quantities look at them, and the values they give."""
+"""Our results, as input to the comparison with published numbers."""
 
 from __future__ import annotations
 
@@ -20,39 +20,41 @@ from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates
 
 PERCENT = 100  # metrics are stored from 0 to 1, the papers print percent
 THOUSAND, MILLION = 1_000, 1_000_000
-CONFIGURATION = "configuration"  # source of what no data decide
+CONFIGURATION = "configuration"  # source of a value that depends on no data
+TWIN = "twin"  # source of data that stand in for real data
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """Our value with its 95 % interval, and the 90 % one (`narrow`) that decides equivalence.
+    """Our value with its 95 % interval (`low`, `high`), and the 90 % one (`ci90`) that decides equivalence.
 
-    Not-a-number stands where there is no interval. A counted value has both intervals at the value; a chosen one has in
-    them the smallest and largest setting. `n` counts `replicate`; `checkpoints` is 0 where nothing was pre-trained.
-    A crossing has in `sizes` the smallest and largest training size measured, in the unit of its value.
+    Bounds are not-a-number if there is no interval. Both intervals of a counted value are the value itself; those of a
+    chosen one span the smallest and the largest setting. `n` counts the `replicate`; `pretraining_seeds` is 0 if
+    nothing was pre-trained. `sizes` of a crossover are the smallest and the largest training size measured, in its
+    unit.
     """
 
     value: float
     low: float
     high: float
-    narrow: tuple[float, float]
+    ci90: tuple[float, float]
     replicate: str
     n: int
-    checkpoints: int
+    pretraining_seeds: int
     sources: tuple[str, ...]
     sizes: tuple[float, float] = (math.nan, math.nan)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Missing:
-    """Why there is no value."""
+    """Reason why there is no value."""
 
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """The cells a statement is about, and those it compares them with: one list for each step."""
+    """Cells that a statement is about (`of`) and those they are compared with (`over`): one list for each step."""
 
     statement: Statement
     metric: str
@@ -60,18 +62,18 @@ class Selection:
     over: tuple[tuple[Evaluation, ...], ...]
 
     @property
-    def chosen(self) -> list[Evaluation]:
+    def evaluations(self) -> list[Evaluation]:
         """Every selected cell."""
         return [evaluation for side in (self.of, self.over) for step in side for evaluation in step]
 
 
 class Results:
-    """What quantities may look at: the plan, the trials, and the records beside them."""
+    """Input of every quantity: the plan, the trials, and the records beside them."""
 
     def __init__(
         self, plan: Manifest, cells: TrialSamples, trials: pd.DataFrame, replicates: BootstrapReplicates
     ) -> None:
-        """Take the plan, its trials as cells and as tidy table, and the bootstrap replicates of the cells."""
+        """Store the plan, its trials as cells and as a tidy table, and the bootstrap replicates of the cells."""
         self.plan, self.cells, self.replicates = plan, cells, replicates
         sizes = trials.drop_duplicates([*FACTORS, "trial"]).groupby(list(FACTORS), sort=False)["train_clips"].mean()
         keys = (tuple(str(level) for level in key) for key in sizes.index)
@@ -79,99 +81,99 @@ class Results:
 
     @functools.cached_property
     def corpora(self) -> dict[str, dict[str, Any]]:
-        """What each prepared corpus states of itself, by data set."""
+        """Facts of each prepared corpus (`corpus.json`), by data set."""
         read = (read_json(folder / "corpus.json") for folder in self.plan.corpora)
         return {facts["dataset"]: facts for facts in read if facts}
 
     @functools.cached_property
     def folders(self) -> dict[str, Path]:
-        """A prepared corpus of each data set; those of other sample rates hold the same clips."""
+        """Folder of one prepared corpus of each data set; those of other sample rates hold the same clips."""
         read = ((read_json(folder / "corpus.json"), folder) for folder in self.plan.corpora)
         return {facts["dataset"]: folder for facts, folder in read if facts}
 
     @functools.cached_property
     def loaders(self) -> dict[str, str]:
-        """Level that read each prepared corpus, by data set."""
+        """Data-set level that loaded each prepared corpus, by data set."""
         configs = (read_json(folder / "record.json").get("config", {}) for folder in self.plan.corpora)
         return {config["dataset"]: config["loader"] for config in configs if "loader" in config}
 
     def runs(self, evaluations: Iterable[Evaluation]) -> list[PretrainedRun]:
-        """Pre-trained runs that the cells belong to, in planned order."""
-        wanted = {tuple(each.factors[factor] for factor in PRETRAINING) for each in evaluations}
+        """Return the pre-trained runs that the cells belong to, in planned order."""
+        wanted = {tuple(evaluation.factors[factor] for factor in PRETRAINING) for evaluation in evaluations}
         return [run for run in self.plan.pretrained if tuple(run.factors[f] for f in PRETRAINING) in wanted]
 
     def sources(self, cells: Iterable[TrialSample]) -> tuple[str, ...]:
-        """Where the clips of the cells come from, and those their encoders were pre-trained on."""
-        found: set[str] = set()
+        """Return the data sources of the cells' clips and of the corpora their encoders were pre-trained on."""
+        sources: set[str] = set()
         for cell in cells:
             corpus = cell.key[FACTORS.index("corpus")]
-            found |= {cell.source, *self.corpus_sources([corpus])}
-        return tuple(sorted(found))
+            sources |= {cell.source, *self.corpus_sources([corpus])}
+        return tuple(sorted(sources))
 
     def corpus_sources(self, names: Iterable[str]) -> set[str]:
-        """Where the clips of data sets come from; nothing for one that was not prepared here."""
+        """Return the data sources of data sets; none for one that was not prepared here."""
         return {self.corpora[name]["source"] for name in names if name in self.corpora}
 
 
 def run_cells(selection: Selection, results: Results) -> list[TrialSample]:
-    """The selected cells that were run, whatever their method."""
-    found = (results.cells.get(each, selection.metric) for each in selection.of[0])
-    return [cell for cell in found if cell is not None]
+    """Return the selected cells that were run, whatever their method."""
+    cells = (results.cells.get(evaluation, selection.metric) for evaluation in selection.of[0])
+    return [cell for cell in cells if cell is not None]
 
 
-def exact(values: Sequence[float], *, replicate: str, sources: tuple[str, ...]) -> Estimate:
-    """A counted value: the mean of several, with the smallest and the largest as its interval."""
+def exact_estimate(values: Sequence[float], *, replicate: str, sources: tuple[str, ...]) -> Estimate:
+    """Return a counted value: the mean of `values`, with the smallest and the largest as its interval."""
     low, high = float(min(values)), float(max(values))
     return Estimate(
-        value=low if low == high else float(np.mean(values)),  # a mean of equal numbers may be off by rounding
+        value=low if low == high else float(np.mean(values)),  # the mean of equal numbers may be off by rounding
         low=low,
         high=high,
-        narrow=(low, high),
+        ci90=(low, high),
         replicate=replicate,
         n=len(values),
-        checkpoints=0,
+        pretraining_seeds=0,
         sources=sources,
     )
 
 
-def recorded_by_runs(
+def read_from_runs(
     selection: Selection, results: Results, *keys: str, file: str = "record.json"
 ) -> list[float] | Missing:
-    """What the records of the pre-trained runs state under nested `keys`."""
-    runs = results.runs(selection.chosen)
-    return recorded([run.folder / file for run in runs], keys)
+    """Return the numbers that the records of the pre-trained runs state under nested `keys`."""
+    runs = results.runs(selection.evaluations)
+    return read_records([run.folder / file for run in runs], keys)
 
 
-def recorded_by_cells(selection: Selection, results: Results, *keys: str) -> list[float] | Missing:
-    """What the records of the cells that were run state under nested `keys`."""
-    run = [each for each in selection.chosen if results.cells.metrics(each)]
-    return recorded([each.path.with_name("record.json") for each in run], keys)
+def read_from_cells(selection: Selection, results: Results, *keys: str) -> list[float] | Missing:
+    """Return the numbers that the records of the cells that were run state under nested `keys`."""
+    run = [evaluation for evaluation in selection.evaluations if results.cells.metrics(evaluation)]
+    return read_records([evaluation.path.with_name("record.json") for evaluation in run], keys)
 
 
-def recorded_by_embeddings(selection: Selection, results: Results, *keys: str) -> list[float] | Missing:
-    """What the records of the embeddings that the cells were run on state under nested `keys`."""
-    run = [each for each in selection.chosen if results.cells.metrics(each)]
-    return recorded([job.record for each in run for job in each.jobs if job.stage == "embed"], keys)
+def read_from_embeddings(selection: Selection, results: Results, *keys: str) -> list[float] | Missing:
+    """Return the numbers that the records of the embeddings of the cells that were run state under nested `keys`."""
+    run = [evaluation for evaluation in selection.evaluations if results.cells.metrics(evaluation)]
+    return read_records([job.record for evaluation in run for job in evaluation.jobs if job.stage == "embed"], keys)
 
 
-def recorded(paths: Sequence[Path], keys: Sequence[str]) -> list[float] | Missing:
-    """Numbers that JSON files state under nested `keys`."""
+def read_records(paths: Sequence[Path], keys: Sequence[str]) -> list[float] | Missing:
+    """Return the numbers that JSON files state under nested `keys`."""
     values = []
     for path in paths:
-        found: Any = read_json(path)
+        entry: Any = read_json(path)
         for key in keys:
-            found = found.get(key) if isinstance(found, dict) else None
-        if isinstance(found, int | float):
-            values.append(float(found))
+            entry = entry.get(key) if isinstance(entry, dict) else None
+        if isinstance(entry, int | float):
+            values.append(float(entry))
     return values or Missing(reason="no record states it")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Content of a JSON file; empty where there is none."""
+    """Return the content of a JSON file; empty if there is none."""
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
 def number(fact: object) -> float:
-    """A fact of a level as number."""
+    """Return a fact of a level as a number."""
     assert isinstance(fact, int)  # a level states its facts as literals of the right type
     return float(fact)

@@ -7,69 +7,69 @@ from itertools import pairwise
 from workflow_scripts.networks.sizes import audio_spectrogram_transformer as ast
 from workflow_scripts.networks.sizes import short_chunk_cnn, spectrogram, unet
 from workflow_scripts.statistics.reproduction.context import Estimate, Results, Selection
-from workflow_scripts.statistics.reproduction.quantities.settings import chosen
+from workflow_scripts.statistics.reproduction.quantities.settings import setting_estimate
 
 
 def spectrogram_window(_: Selection, __: Results) -> Estimate:
-    """Samples in a window of the networks' spectrogram."""
-    return chosen([spectrogram.WINDOW])
+    """Return the samples in a window of the networks' spectrogram."""
+    return setting_estimate([spectrogram.WINDOW])
 
 
 def spectrogram_hop(_: Selection, __: Results) -> Estimate:
-    """Samples from one window to the next."""
-    return chosen([spectrogram.HOP])
+    """Return the hop of the networks' spectrogram in samples."""
+    return setting_estimate([spectrogram.HOP])
 
 
 def mel_bands(_: Selection, __: Results) -> Estimate:
-    """Mel bands that the back ends hear."""
-    return chosen([spectrogram.MELS])
+    """Return the mel bands of the back ends' input."""
+    return setting_estimate([spectrogram.MELS])
 
 
 def unet_blocks(_: Selection, __: Results) -> Estimate:
-    """Blocks on the U-Net's way down, of which each has its number of channels."""
-    return chosen([len(unet.CHANNELS)])
+    """Return the blocks of the U-Net's contracting path; each has its own number of channels."""
+    return setting_estimate([len(unet.CHANNELS)])
 
 
 def unet_convolutions(_: Selection, __: Results) -> Estimate:
-    """Convolutions in each of them."""
-    return chosen([unet.CONVOLUTIONS_PER_BLOCK])
+    """Return the convolutions in each contracting block of the U-Net."""
+    return setting_estimate([unet.CONVOLUTIONS_PER_BLOCK])
 
 
 def short_chunk_blocks(_: Selection, __: Results) -> Estimate:
-    """Blocks of the Short-Chunk CNN."""
-    return chosen([len(short_chunk_cnn.ALONE)])
+    """Return the blocks of the Short-Chunk CNN."""
+    return setting_estimate([len(short_chunk_cnn.ALONE)])
 
 
 def short_chunk_convolutions(_: Selection, __: Results) -> Estimate:
-    """Convolutions in each of them."""
-    return chosen([short_chunk_cnn.CONVOLUTIONS_PER_BLOCK])
+    """Return the convolutions in each block of the Short-Chunk CNN."""
+    return setting_estimate([short_chunk_cnn.CONVOLUTIONS_PER_BLOCK])
 
 
 def short_chunk_layers(_: Selection, __: Results) -> Estimate:
-    """Fully connected layers after them."""
-    return chosen([short_chunk_cnn.DENSE_LAYERS])
+    """Return the fully connected layers after the blocks of the Short-Chunk CNN."""
+    return setting_estimate([short_chunk_cnn.DENSE_LAYERS])
 
 
 def patch_side(_: Selection, __: Results) -> Estimate:
-    """Frames, and mel bands, of a patch of the Audio Spectrogram Transformer."""
-    return chosen([ast.PATCH])
+    """Return the side of a patch of the Audio Spectrogram Transformer, in frames and in mel bands."""
+    return setting_estimate([ast.PATCH])
 
 
 def patch_columns(_: Selection, __: Results) -> Estimate:
-    """Patches along time."""
-    return chosen([ast.COLUMNS])
+    """Return the patches of the Audio Spectrogram Transformer along time."""
+    return setting_estimate([ast.COLUMNS])
 
 
 def patch_rows(_: Selection, __: Results) -> Estimate:
-    """Patches along frequency, which do not overlap."""
-    return chosen([ast.ROWS])
+    """Return the patches of the Audio Spectrogram Transformer along frequency, where patches do not overlap."""
+    return setting_estimate([ast.ROWS])
 
 
 def transformer_blocks(_: Selection, __: Results) -> Estimate:
-    """Blocks of the transformer."""
-    return chosen([ast.BLOCKS])
+    """Return the blocks of the transformer."""
+    return setting_estimate([ast.BLOCKS])
 
 
 def insertion_spacing(_: Selection, __: Results) -> Estimate:
-    """Blocks from one that is given a map of the U-Net to the next."""
-    return chosen([later - earlier for earlier, later in pairwise(ast.RECEIVING)])
+    """Return the distance in blocks between two that receive a map of the U-Net."""
+    return setting_estimate([later - earlier for earlier, later in pairwise(ast.RECEIVING)])

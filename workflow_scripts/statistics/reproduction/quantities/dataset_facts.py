@@ -1,4 +1,4 @@
-"""Quantities that are counted: properties of a data set or a network."""
+"""Counted quantities: properties of a data set or a network."""
 
 from __future__ import annotations
 
@@ -16,52 +16,54 @@ from workflow_scripts.statistics.reproduction.context import (
     Missing,
     Results,
     Selection,
-    exact,
-    recorded_by_runs,
+    exact_estimate,
+    read_from_runs,
     run_cells,
 )
 
 SECONDS_PER_HOUR = 3600
-HEARD = ("train", "valid")  # splits that pre-training may use
+PRETRAINING_SPLITS = ("train", "valid")  # splits that pre-training may use
 
 
 def clips(selection: Selection, results: Results) -> Estimate | Missing:
-    """Clips of the data set (or else the corpus) that `of` names, in thousands, quarantined ones included."""
+    """Return the thousands of clips of the data set (or else the corpus) in `of`, quarantined ones included."""
     return _of_corpus(selection, results, lambda facts: (facts["clips"] + facts["quarantined"]) / THOUSAND)
 
 
 def songs(selection: Selection, results: Results) -> Estimate | Missing:
-    """As `clips`, counted one by one: songs, or parts of them, whatever the publication calls them."""
+    """Return the clips of the data set (or else the corpus) in `of`; publications call them songs or parts of songs."""
     return _of_corpus(selection, results, lambda facts: facts["clips"] + facts["quarantined"])
 
 
 def heard_songs(selection: Selection, results: Results) -> Estimate | Missing:
-    """Clips that pre-training on the corpus which `of` names may use: those of its training and validation split."""
+    """Return the clips available to pre-training on the corpus in `of`: its training and validation splits."""
     name = _named(selection)
     folder = results.folders.get(name)
     if folder is None:
         return Missing(reason=f"{name} not prepared")
-    heard = int(pd.read_parquet(folder / "clips.parquet", columns=["split"])["split"].isin(HEARD).sum())
-    return exact([heard], replicate="data sets", sources=(results.corpora[name]["source"],))
+    available = int(
+        pd.read_parquet(folder / "clips.parquet", columns=["split"])["split"].isin(PRETRAINING_SPLITS).sum()
+    )
+    return exact_estimate([available], replicate="data sets", sources=(results.corpora[name]["source"],))
 
 
 def clip_seconds(selection: Selection, results: Results) -> Estimate | Missing:
-    """Mean length in seconds of the clips of the data set (or else the corpus) that `of` names."""
+    """Return the mean clip length in seconds of the data set (or else the corpus) in `of`."""
     return _of_corpus(selection, results, lambda facts: facts["seconds"] / facts["clips"])
 
 
 def hours(selection: Selection, results: Results) -> Estimate | Missing:
-    """Hours of audio in the data set (or else the corpus) that `of` names."""
+    """Return the hours of audio in the data set (or else the corpus) in `of`."""
     return _of_corpus(selection, results, lambda facts: facts["seconds"] / SECONDS_PER_HOUR)
 
 
 def classes(selection: Selection, results: Results) -> Estimate | Missing:
-    """Classes of the data set that `of` names."""
+    """Return the number of classes of the data set in `of`."""
     return _of_corpus(selection, results, lambda facts: len(facts["classes"]))
 
 
 def classes_removed(selection: Selection, results: Results) -> Estimate | Missing:
-    """Classes that the data set named by `of` has as published (`ALL_CLASSES` of its level) but not here."""
+    """Return the number of published classes (`ALL_CLASSES` of the level) that the data set in `of` leaves out."""
     name = _named(selection)
     loader = results.loaders.get(name)
     published = getattr(registry.load("dataset", loader), "ALL_CLASSES", None) if loader else None
@@ -71,34 +73,34 @@ def classes_removed(selection: Selection, results: Results) -> Estimate | Missin
 
 
 def train_clips(selection: Selection, results: Results) -> Estimate | Missing:
-    """Training samples of the cells, in thousands."""
-    return _of_training(selection, results, multiple=THOUSAND)
+    """Return the thousands of training clips of the cells."""
+    return _of_training(selection, results, unit=THOUSAND)
 
 
 def train_songs(selection: Selection, results: Results) -> Estimate | Missing:
-    """Training samples of the cells, counted one by one."""
-    return _of_training(selection, results, multiple=1)
+    """Return the training clips of the cells."""
+    return _of_training(selection, results, unit=1)
 
 
-def _of_training(selection: Selection, results: Results, *, multiple: int) -> Estimate | Missing:
+def _of_training(selection: Selection, results: Results, *, unit: int) -> Estimate | Missing:
     cells = run_cells(selection, results)
     if not cells:
         return Missing(reason="not run")
-    sizes = [results.train_clips[cell.key] / multiple for cell in cells]
+    sizes = [results.train_clips[cell.key] / unit for cell in cells]
     sources = tuple(sorted({cell.source for cell in cells}))  # whatever their encoders were pre-trained on
-    return exact(sizes, replicate="cells", sources=sources)
+    return exact_estimate(sizes, replicate="cells", sources=sources)
 
 
 def parameters(selection: Selection, results: Results) -> Estimate | Missing:
-    """Trainable parameters of the encoder in millions, from the records of pre-training."""
-    counted = recorded_by_runs(selection, results, "parameters", "encoder")
+    """Return the trainable parameters of the encoder in millions, from the records of pre-training."""
+    counted = read_from_runs(selection, results, "parameters", "encoder")
     if isinstance(counted, Missing):
         return counted
-    return exact([number / MILLION for number in counted], replicate="networks", sources=(CONFIGURATION,))
+    return exact_estimate([number / MILLION for number in counted], replicate="networks", sources=(CONFIGURATION,))
 
 
 def _named(selection: Selection) -> str:
-    """The data set that `of` names, or else the corpus."""
+    """Return the data set in `of`, or else the corpus."""
     stated = selection.statement.of[0]
     return stated.get("dataset") or stated["corpus"]
 
@@ -110,4 +112,4 @@ def _of_corpus(
     facts = results.corpora.get(name)
     if facts is None:
         return Missing(reason=f"{name} not prepared")
-    return exact([count(facts)], replicate="data sets", sources=(facts["source"],))
+    return exact_estimate([count(facts)], replicate="data sets", sources=(facts["source"],))

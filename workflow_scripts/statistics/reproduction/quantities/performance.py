@@ -1,4 +1,4 @@
-"""Quantities with an interval over trials or checkpoints."""
+"""Measured quantities: values with an interval over trials or pre-training seeds."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from workflow_scripts.statistics.samples import (
     match,
 )
 
-UNCHANGED = ("none", "crop")  # augmentations under which audio is heard as recorded
+UNCHANGED = ("none", "crop")  # augmentations that leave the audio as recorded
 
 
 def mean(selection: Selection, results: Results) -> Estimate | Missing:
@@ -47,215 +47,230 @@ def mean(selection: Selection, results: Results) -> Estimate | Missing:
     cells = _cells(selection.of[0], selection.metric, results)
     if isinstance(cells, Missing):
         return cells
-    wide, narrow = (
+    ci95, ci90 = (
         estimate_mean(cells, results.replicates, level=level) for level in (CONFIDENCE_LEVEL, EQUIVALENCE_LEVEL)
     )
-    return _in_percent(
-        wide.mean, wide.ci, narrow.ci, replicate=wide.replicate, n=wide.n, sides=[cells], results=results
-    )
+    return _in_percent(ci95.mean, ci95.ci, ci90.ci, replicate=ci95.replicate, n=ci95.n, sides=[cells], results=results)
 
 
 def difference(selection: Selection, results: Results) -> Estimate | Missing:
     """Return the mean difference of the metric in points (percent minus percent), averaged over the steps.
 
-    One step has the interval of the tables; several share their test clips, so theirs is for these test clips.
+    The interval of a single step is that of the tables; steps share their test clips, so the interval of several is for
+    these test clips only.
     """
-    pairs = _paired(selection, results)
+    pairs = _pair(selection, results)
     if isinstance(pairs, Missing):
         return pairs
     if len(selection.of) == 1:
         left, right = pairs.sides
-        wide, narrow = (
+        ci95, ci90 = (
             compare_methods(left, right, results.replicates, level=level)
             for level in (CONFIDENCE_LEVEL, EQUIVALENCE_LEVEL)
         )
-        if isinstance(wide, NotComparable) or isinstance(narrow, NotComparable):
-            return Missing(reason=wide.reason)
+        if isinstance(ci95, NotComparable) or isinstance(ci90, NotComparable):
+            return Missing(reason=ci95.reason)
         return _in_percent(
-            wide.mean, wide.ci, narrow.ci, replicate=wide.replicate, n=max(wide.n), sides=pairs.sides, results=results
+            ci95.mean, ci95.ci, ci90.ci, replicate=ci95.replicate, n=max(ci95.n), sides=pairs.sides, results=results
         )
     values = PERCENT * (pairs.of - pairs.over)
     return _of_sample(values, replicate=pairs.replicate, sides=pairs.sides, results=results)
 
 
 def relative(selection: Selection, results: Results) -> Estimate | Missing:
-    """Relative improvement of the mean metric in percent, over pairs; both sides averaged over the steps first."""
-    pairs = _paired(selection, results)
+    """Return the relative improvement of the mean in percent over pairs; each side is first averaged over steps."""
+    pairs = _pair(selection, results)
     if isinstance(pairs, Missing):
         return pairs
-    wide = relative_improvement(pairs.of, pairs.over)
-    narrow = relative_improvement(pairs.of, pairs.over, level=EQUIVALENCE_LEVEL)
+    ci95 = relative_improvement(pairs.of, pairs.over)
+    ci90 = relative_improvement(pairs.of, pairs.over, level=EQUIVALENCE_LEVEL)
     return Estimate(
-        value=wide.percent,
-        low=wide.low,
-        high=wide.high,
-        narrow=(narrow.low, narrow.high),
+        value=ci95.percent,
+        low=ci95.low,
+        high=ci95.high,
+        ci90=(ci90.low, ci90.high),
         replicate=pairs.replicate,
-        n=wide.n,
-        checkpoints=fewest_pretraining_seeds(*pairs.sides),
+        n=ci95.n,
+        pretraining_seeds=fewest_pretraining_seeds(*pairs.sides),
         sources=results.sources(cell for side in pairs.sides for cell in side),
     )
 
 
 def crossing_size(selection: Selection, results: Results) -> Estimate | Missing:
-    """Thousands of training samples from which on `of` beats `over`, over the fractions that both have.
+    """Return the thousands of training samples from which `of` beats `over`, over the fractions that both have.
 
-    0 says that it is better at every size measured, infinity that it is not at the largest. A crossing at sizes not
-    measured may be anywhere there, and so far the interval that decides equivalence reaches.
+    0 means better at every size measured, infinity not better at the largest. A crossover outside the sizes measured
+    may be anywhere beyond them, so the interval that decides equivalence ends at the smallest or largest size.
     """
-    return _crossed(selection, results, against=lambda fraction: fraction)
+    return _crossover(selection, results, reference_fraction=lambda fraction: fraction)
 
 
 def crossing_share(selection: Selection, results: Results) -> Estimate | Missing:
-    """The same in percent of the largest training size measured."""
-    found = crossing_size(selection, results)
-    return found if isinstance(found, Missing) else _converted(found, lambda size: PERCENT * size / found.sizes[1])
+    """Return the crossover size in percent of the largest training size measured."""
+    crossover = crossing_size(selection, results)
+    if isinstance(crossover, Missing):
+        return crossover
+    return _convert(crossover, lambda size: PERCENT * size / crossover.sizes[1])
 
 
 def label_saving(selection: Selection, results: Results) -> Estimate | Missing:
-    """How many times fewer labels `of` needs to reach what `over` does with all of them, less the tolerance.
+    """Return the factor by which `of` needs fewer labels to reach the metric of `over` with all labels.
 
-    The tolerance, in points, is what the statement declares as close enough: "reaches" is no claim of being better.
-    Infinity says that the fewest measured are enough, 0 that all of them are not.
+    The statement's tolerance, in points, is subtracted from what is to be reached: "reaches" does not claim "is
+    better". Infinity means that the smallest size measured is enough, 0 that the largest is not.
     """
     by_size = {
-        results.train_clips[each.key]: each.factors["fraction"]
-        for each in selection.over[0]
-        if each.key in results.train_clips
+        results.train_clips[evaluation.key]: evaluation.factors["fraction"]
+        for evaluation in selection.over[0]
+        if evaluation.key in results.train_clips
     }
     if not by_size:
         return Missing(reason="not run")
-    most = by_size[max(by_size)]
+    all_labels = by_size[max(by_size)]
     tolerance = selection.statement.tolerance or 0.0
-    found = _crossed(selection, results, against=lambda _: most, less=tolerance / PERCENT)
-    if isinstance(found, Missing):
-        return found
-    return _converted(found, lambda size: math.inf if size == 0 else found.sizes[1] / size)
+    crossover = _crossover(selection, results, reference_fraction=lambda _: all_labels, tolerance=tolerance / PERCENT)
+    if isinstance(crossover, Missing):
+        return crossover
+    return _convert(crossover, lambda size: math.inf if size == 0 else crossover.sizes[1] / size)
 
 
-def _converted(estimate: Estimate, convert: Callable[[float], float]) -> Estimate:
-    """A crossing in another unit, in which it may run the other way."""
+def _convert(estimate: Estimate, convert: Callable[[float], float]) -> Estimate:
+    """Return a crossover in another unit, which may reverse the order of the bounds."""
     low, high = sorted((convert(estimate.low), convert(estimate.high)))
-    narrow = sorted(map(convert, estimate.narrow))
-    return replace(estimate, value=convert(estimate.value), low=low, high=high, narrow=(narrow[0], narrow[1]))
+    ci90 = sorted(map(convert, estimate.ci90))
+    return replace(estimate, value=convert(estimate.value), low=low, high=high, ci90=(ci90[0], ci90[1]))
 
 
-def _crossed(
-    selection: Selection, results: Results, *, against: Callable[[str], str], less: float = 0.0
+def _crossover(
+    selection: Selection, results: Results, *, reference_fraction: Callable[[str], str], tolerance: float = 0.0
 ) -> Estimate | Missing:
-    """Crossing of `of` at each fraction with `over`, minus `less`, at the fraction that `against` gives for it."""
-    sizes, rows, sides, names = [], [], [], set()
-    for fraction in dict.fromkeys(each.factors["fraction"] for each in selection.of[0]):
+    """Return the training size from which `of` reaches `over` minus `tolerance`.
+
+    `of` at each fraction is compared with `over` at the fraction that `reference_fraction` gives for it.
+    """
+    sizes, differences, sides, names = [], [], [], set()
+    # One row of paired differences for each training size.
+    for fraction in dict.fromkeys(evaluation.factors["fraction"] for evaluation in selection.of[0]):
         of, over = (
-            tuple(each for each in side if each.factors["fraction"] == level)
-            for side, level in ((selection.of[0], fraction), (selection.over[0], against(fraction)))
+            tuple(evaluation for evaluation in side if evaluation.factors["fraction"] == level)
+            for side, level in ((selection.of[0], fraction), (selection.over[0], reference_fraction(fraction)))
         )
-        pairs = _paired(replace(selection, of=(of,), over=(over,)), results)
+        pairs = _pair(replace(selection, of=(of,), over=(over,)), results)
         if isinstance(pairs, Missing):
             return Missing(reason=f"{fraction}: {pairs.reason}")
-        sizes.append(np.mean([results.train_clips[each.key] for each in of]) / THOUSAND)
-        rows.append(pairs.of - pairs.over + less)
+        sizes.append(np.mean([results.train_clips[evaluation.key] for evaluation in of]) / THOUSAND)
+        differences.append(pairs.of - pairs.over + tolerance)
         sides += pairs.sides
         names.add((pairs.replicate, pairs.names))
     if len(names) > 1:
         return Missing(reason="the training sizes were not measured with the same trials")
+    # Interpolation needs ascending, distinct sizes.
     order = np.argsort(sizes)
     if len(set(sizes)) < max(2, len(sizes)):
         return Missing(reason="fewer than two training sizes, or the same one twice")
-    ascending, differences = np.array(sizes)[order], np.array(rows)[order]
-    wide, narrow = (
-        find_crossover(ascending, differences),
-        find_crossover(ascending, differences, level=EQUIVALENCE_LEVEL),
+    ascending, by_size = np.array(sizes)[order], np.array(differences)[order]
+    ci95, ci90 = (
+        find_crossover(ascending, by_size, level=level) for level in (CONFIDENCE_LEVEL, EQUIVALENCE_LEVEL)
     )
     return Estimate(
-        value=wide.size,
-        low=wide.low,
-        high=wide.high,
-        # of no interval both ends stay not-a-number
-        narrow=(float(np.minimum(narrow.low, ascending[-1])), float(np.maximum(narrow.high, ascending[0]))),
+        value=ci95.size,
+        low=ci95.low,
+        high=ci95.high,
+        # Without an interval both bounds stay not-a-number.
+        ci90=(float(np.minimum(ci90.low, ascending[-1])), float(np.maximum(ci90.high, ascending[0]))),
         replicate=names.pop()[0],
-        n=wide.n,
-        checkpoints=fewest_pretraining_seeds(*sides),
+        n=ci95.n,
+        pretraining_seeds=fewest_pretraining_seeds(*sides),
         sources=results.sources(cell for side in sides for cell in side),
         sizes=(float(ascending[0]), float(ascending[-1])),
     )
 
 
 def best_probability(selection: Selection, results: Results) -> Estimate | Missing:
-    """Probability of an augmentation with which the metric is highest, among the steps of `of`.
+    """Return the probability of an augmentation with the highest metric, among the steps of `of`.
 
-    The interval reaches over all probabilities that are not surely worse than the best one: those for which the
-    interval of their mean paired difference from it holds 0.
+    The interval spans all probabilities that are not significantly worse than the best one: those whose mean paired
+    difference from it has an interval that contains 0.
     """
-    tried = [(side, _probability(side, results), _cells(side, selection.metric, results)) for side in selection.of]
-    for each in (found for _, *both in tried for found in both):
-        if isinstance(each, Missing):
-            return each
-    if len(tried) < 2:
+    probabilities = [_probability(side, results) for side in selection.of]
+    cells_by_step = [_cells(side, selection.metric, results) for side in selection.of]
+    for outcome in (*probabilities, *cells_by_step):
+        if isinstance(outcome, Missing):
+            return outcome
+    if len(selection.of) < 2:
         return Missing(reason="fewer than two probabilities")
-    means = [np.mean([cell.values.mean() for cell in cells]) for _, _, cells in tried if isinstance(cells, list)]
+    # The best step by its mean over all trials.
+    means = [np.mean([cell.values.mean() for cell in cells]) for cells in cells_by_step if isinstance(cells, list)]
     best = int(np.argmax(means))
-    probabilities = [probability for _, probability, _ in tried if isinstance(probability, float)]
-    pairs = [_paired(replace(selection, of=(tried[best][0],), over=(side,)), results) for side, _, _ in tried]
-    behind = [each for each in pairs if isinstance(each, _Pairs)]
+    # The best step paired with every step, itself included.
+    pairs = [_pair(replace(selection, of=(selection.of[best],), over=(side,)), results) for side in selection.of]
     for pair in pairs:
         if isinstance(pair, Missing):
             return pair
-    wide, narrow = (_not_worse(probabilities, behind, level=level) for level in (CONFIDENCE_LEVEL, EQUIVALENCE_LEVEL))
+    contrasts = [pair for pair in pairs if isinstance(pair, _Pairs)]
+    values = [probability for probability in probabilities if isinstance(probability, float)]
+    ci95, ci90 = (_not_worse(values, contrasts, level=level) for level in (CONFIDENCE_LEVEL, EQUIVALENCE_LEVEL))
     return Estimate(
-        value=probabilities[best],
-        low=min(wide),
-        high=max(wide),
-        narrow=(min(narrow), max(narrow)),
-        replicate=behind[0].replicate,
-        n=min(len(each.of) for each in behind),
-        checkpoints=fewest_pretraining_seeds(*(side for each in behind for side in each.sides)),
-        sources=results.sources(cell for each in behind for side in each.sides for cell in side),
+        value=values[best],
+        low=min(ci95),
+        high=max(ci95),
+        ci90=(min(ci90), max(ci90)),
+        replicate=contrasts[0].replicate,
+        n=min(len(contrast.of) for contrast in contrasts),
+        pretraining_seeds=fewest_pretraining_seeds(*(side for contrast in contrasts for side in contrast.sides)),
+        sources=results.sources(cell for contrast in contrasts for side in contrast.sides for cell in side),
     )
 
 
-def _not_worse(values: Sequence[float], behind: Sequence[_Pairs], *, level: float) -> list[float]:
-    """Those of `values` of which the best one, `of` in each of `behind`, is not surely ahead; itself among them."""
-    ahead = (mean_interval(each.of - each.over, level=level).ci.low > 0 for each in behind)
-    return [value for value, sure in zip(values, ahead, strict=True) if not sure]
+def _not_worse(values: Sequence[float], contrasts: Sequence[_Pairs], *, level: float) -> list[float]:
+    """Return the `values` than which the best one is not significantly better, itself included.
+
+    The best one is `of` in each of `contrasts`, which are in the order of `values`.
+    """
+    significant = (mean_interval(contrast.of - contrast.over, level=level).ci.low > 0 for contrast in contrasts)
+    return [value for value, worse in zip(values, significant, strict=True) if not worse]
 
 
 def _probability(evaluations: Sequence[Evaluation], results: Results) -> float | Missing:
-    """With what probability the runs of one step augment; 0 where they hear audio as recorded."""
+    """Return the probability with which the runs of one step augment; 0 if they leave the audio as recorded."""
     options = [
         read_json(run.folder / "record.json").get("config", {}).get("augmentation", {})
         for run in results.runs(evaluations)
     ]
-    found = {0.0 if each["name"] in UNCHANGED else each["options"].get("probability") for each in options if each}
-    stated = found.pop() if len(found) == 1 else None
+    probabilities = {
+        0.0 if chosen["name"] in UNCHANGED else chosen["options"].get("probability") for chosen in options if chosen
+    }
+    stated = probabilities.pop() if len(probabilities) == 1 else None
     return Missing(reason="no record states one probability") if stated is None else float(stated)
 
 
 def largest_class_gap(selection: Selection, results: Results) -> Estimate | Missing:
-    """Largest distance in points between `of` and `over` in one class's area (the metric: `roc_auc` or `pr_auc`).
+    """Return the largest distance in points between `of` and `over` in the area of one class (`roc_auc` or `pr_auc`).
 
-    The interval is that of the class in question, whose choice it does not account for. Recomputed from what the
-    trials predicted.
+    The interval is that of this class; it does not account for the selection of the class. Areas are recomputed from
+    the predictions of the trials.
     """
     sides = [_cells(side[0], selection.metric, results) for side in (selection.of, selection.over)]
     for side in sides:
         if isinstance(side, Missing):
             return side
     of, over = (side for side in sides if isinstance(side, list))
-    areas = [[_areas(each, selection.metric) for each in side[0]] for side in (selection.of, selection.over)]
-    if any(each is None for side in areas for each in side):
+    areas = [
+        [_areas(evaluation, selection.metric) for evaluation in side[0]] for side in (selection.of, selection.over)
+    ]
+    if any(cell is None for side in areas for cell in side):
         return Missing(reason="no predictions, or no area of each class")
     matching = match(of, over)
     if isinstance(matching, NotComparable):
         return Missing(reason=matching.reason)
-    left, right = matching.values(*([each for each in side if each is not None] for side in areas))
-    gaps = PERCENT * (left - right)
+    left, right = matching.values(*([cell for cell in side if cell is not None] for side in areas))
+    gaps = PERCENT * (left - right)  # (pairs, classes)
     widest = gaps[:, np.nanargmax(np.abs(gaps.mean(axis=0)))]
     return _of_sample(widest * np.sign(widest.mean()), replicate=matching.replicate, sides=[of, over], results=results)
 
 
 def _areas(evaluation: Evaluation, metric: str) -> np.ndarray | None:
-    """Area of each class in each trial, (trials, classes), not-a-number for a class with one label."""
+    """Return the area of each class in each trial (trials, classes), not-a-number for a class with one label."""
     path = evaluation.path.with_name("predictions.npz")
     if metric not in AREAS or not path.is_file():
         return None
@@ -264,18 +279,19 @@ def _areas(evaluation: Evaluation, metric: str) -> np.ndarray | None:
 
 
 def loss_ratio(selection: Selection, results: Results) -> Estimate | Missing:
-    """Orders of magnitude between the validation losses of the two workers in `losses`, the first over the second.
+    """Return the orders of magnitude between the validation losses of the two `losses`, the first over the second.
 
-    One value per checkpoint: the mean over its epochs of the logarithm (base 10) of the ratio of the unweighted losses.
+    One value per pre-training seed: the mean over its epochs of the logarithm (base 10) of the ratio of the unweighted
+    losses.
     """
-    runs = results.runs(selection.chosen)
+    runs = results.runs(selection.evaluations)
     values = [_log_ratio(run.folder / "losses.csv", selection.statement.losses) for run in runs]
     if not runs or None in values:
         return Missing(reason="no validation losses of " + " and ".join(selection.statement.losses))
     sample = np.array(values, np.float64)
     estimate = _interval(sample, replicate="pretraining seeds")
     sources = results.corpus_sources(run.factors["corpus"] for run in runs)
-    return replace(estimate, checkpoints=len(runs), sources=tuple(sorted(sources)))
+    return replace(estimate, pretraining_seeds=len(runs), sources=tuple(sorted(sources)))
 
 
 def _log_ratio(path: Path, workers: Sequence[str]) -> float | None:
@@ -290,7 +306,7 @@ def _log_ratio(path: Path, workers: Sequence[str]) -> float | None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Pairs:
-    """Values of either side (pairs,), averaged over the steps, and the cells they come from."""
+    """Values of both sides (pairs,), averaged over the steps, and the cells they come from."""
 
     of: np.ndarray
     over: np.ndarray
@@ -299,14 +315,15 @@ class _Pairs:
     sides: list[list[TrialSample]]
 
 
-def _paired(selection: Selection, results: Results) -> _Pairs | Missing:
+def _pair(selection: Selection, results: Results) -> _Pairs | Missing:
+    """Pair the replicates of both sides in every step; `Missing` if one cannot be paired."""
     lefts, rights, sides, names, replicates = [], [], [], set(), set()
     for step in zip(selection.of, selection.over, strict=True):
-        found = [_cells(side, selection.metric, results) for side in step]
-        for cells in found:
+        cells_of_sides = [_cells(side, selection.metric, results) for side in step]
+        for cells in cells_of_sides:
             if isinstance(cells, Missing):
                 return cells
-        left, right = (cells for cells in found if not isinstance(cells, Missing))
+        left, right = (cells for cells in cells_of_sides if not isinstance(cells, Missing))
         matching = match(left, right)
         if isinstance(matching, NotComparable):
             return Missing(reason=matching.reason)
@@ -328,16 +345,16 @@ def _paired(selection: Selection, results: Results) -> _Pairs | Missing:
 
 
 def _cells(evaluations: Sequence[Evaluation], metric: str, results: Results) -> list[TrialSample] | Missing:
-    """The measured cells of one method's checkpoints, or why one of them is missing."""
+    """Return the cells of one method, one for each pre-training seed, or why one of them is missing."""
     if not evaluations:
         return Missing(reason="the study has no such cell")
     differing = differing_factors(evaluations)
     if differing:
-        raise UserError(f"published: `of` and `over` do not tell apart cells that differ in {', '.join(differing)}")
-    reasons = [results.cells.reason_missing(each, metric) for each in evaluations]
+        raise UserError(f"published: `of` and `over` must name the level of {', '.join(differing)}")
+    reasons = [results.cells.reason_missing(evaluation, metric) for evaluation in evaluations]
     if any(reasons):
         return Missing(reason="; ".join(dict.fromkeys(filter(None, reasons))))
-    return [cell for each in evaluations if (cell := results.cells.get(each, metric)) is not None]
+    return [cell for evaluation in evaluations if (cell := results.cells.get(evaluation, metric)) is not None]
 
 
 def _of_sample(
@@ -345,42 +362,43 @@ def _of_sample(
 ) -> Estimate:
     return replace(
         _interval(values, replicate=replicate),
-        checkpoints=fewest_pretraining_seeds(*sides),
+        pretraining_seeds=fewest_pretraining_seeds(*sides),
         sources=results.sources(cell for side in sides for cell in side),
     )
 
 
 def _in_percent(
     mean: float,
-    wide: ConfidenceInterval,
-    narrow: ConfidenceInterval,
+    ci95: ConfidenceInterval,
+    ci90: ConfidenceInterval,
     *,
     replicate: str,
     n: int,
     sides: Sequence[Sequence[TrialSample]],
     results: Results,
 ) -> Estimate:
+    """Return an estimate in percent from a mean and its intervals in the unit of the trials (0 to 1)."""
     return Estimate(
         value=PERCENT * mean,
-        low=PERCENT * wide.low,
-        high=PERCENT * wide.high,
-        narrow=(PERCENT * narrow.low, PERCENT * narrow.high),
+        low=PERCENT * ci95.low,
+        high=PERCENT * ci95.high,
+        ci90=(PERCENT * ci90.low, PERCENT * ci90.high),
         replicate=replicate,
         n=n,
-        checkpoints=fewest_pretraining_seeds(*sides),
+        pretraining_seeds=fewest_pretraining_seeds(*sides),
         sources=results.sources(cell for side in sides for cell in side),
     )
 
 
 def _interval(values: np.ndarray, *, replicate: str) -> Estimate:
-    wide, narrow = mean_interval(values), mean_interval(values, level=EQUIVALENCE_LEVEL)
+    ci95, ci90 = mean_interval(values), mean_interval(values, level=EQUIVALENCE_LEVEL)
     return Estimate(
-        value=wide.mean,
-        low=wide.ci.low,
-        high=wide.ci.high,
-        narrow=(narrow.ci.low, narrow.ci.high),
+        value=ci95.mean,
+        low=ci95.ci.low,
+        high=ci95.ci.high,
+        ci90=(ci90.ci.low, ci90.ci.high),
         replicate=replicate,
-        n=wide.n,
-        checkpoints=0,
+        n=ci95.n,
+        pretraining_seeds=0,
         sources=(),
     )

@@ -1,7 +1,7 @@
-"""What is computed from our results to be held against a published number, in the unit of that number.
+"""Quantities computed from our results for comparison with a published number, in its unit.
 
-A quantity is measured (it has an interval over trials or checkpoints), counted (a property of a data set or a network)
-or chosen (a setting, equal to the published one by construction). `QUANTITIES` lists them by name.
+A quantity is measured (with an interval over trials or pre-training seeds), counted (a property of a data set or a
+network) or chosen (a setting, equal to the published one by construction). `QUANTITIES` lists them by name.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ Kind = Literal["measured", "counted", "chosen"]
 
 @dataclass(frozen=True, kw_only=True)
 class Quantity:
-    """How a quantity is computed; `within` are the settings it is asked in separately, unless a statement names them.
+    """How a quantity is computed.
 
-    `compares` says whether it needs cells to compare with, `averages` whether it takes lists of levels in step, `needs`
-    what a statement must state besides: its two workers, the data set or corpus it is about, or a tolerance.
+    `within` are the factors for each of whose levels it is computed separately, unless a statement names the factor.
+    `compares`: it needs cells to compare with. `averages`: it takes lists of levels in step. `needs`: what else a
+    statement must give, namely two workers, a data set or corpus in `of`, or a tolerance.
     """
 
     kind: Kind

@@ -1,0 +1,45 @@
+"""Rows of published.csv, and the notes on open choices."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import numpy as np
+
+from tests.checkout import REPOSITORY, SHARED, needs_shared
+from workflow_scripts.statistics.reproduction.published import PUBLISHED, read_published
+
+NOTES = REPOSITORY / "docs" / "reproduction-notes.md"
+TAGS = re.findall(r"^### ([ABC]\d+)$", NOTES.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@needs_shared
+def test_published_data_are_the_shared_ones_with_ids() -> None:
+    lines = PUBLISHED.read_bytes().splitlines(keepends=True)
+    without_ids = b"".join(line.partition(b",")[2] for line in lines)
+    assert (SHARED / "reference" / "published.csv").read_bytes() == without_ids
+
+
+def test_ids_are_unique_and_begin_with_their_system() -> None:
+    published = read_published()
+    assert published["id"].is_unique
+    for row in published.to_dict("records"):
+        assert re.fullmatch(rf"{row['system']}(\.[a-z0-9_]+){{2,}}", row["id"]), row["id"]
+
+
+def test_published_rows_have_a_number_or_a_claim() -> None:
+    published = read_published()
+    assert Counter(published["system"]) == {"A": 42, "B": 160, "C": 80}
+    for row in published.to_dict("records"):
+        assert bool(row["mean"]) != row["metric"].startswith("ordinal claim")
+        assert row["mean"] or row["notes"]
+        assert np.isfinite(float(row["mean"] or 0))
+        assert np.isfinite(float(row["std"] or 0))
+
+
+def test_the_notes_have_each_tag_once_with_choice_and_bearing() -> None:
+    assert [f"{system}{number}" for system, last in (("A", 15), ("B", 14), ("C", 13))
+                    for number in range(1, last + 1)] == TAGS  # fmt: skip
+    for section in re.split(r"^### ", NOTES.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
+        assert re.search(r"\bBears\s+(\w+\s+)?on\b", section), section

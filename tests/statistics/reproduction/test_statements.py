@@ -1,0 +1,249 @@
+"""What studies are compared with: config/published, its defaults, choices and mistakes."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.checkout import REPOSITORY
+from tests.statistics.reproduction.test_published import TAGS
+from tests.statistics.reproduction.test_table import CLAIM, MEAN, NUMBER, measured, table
+from tests.synthetic_results import Results
+from workflow_scripts.configuration import check
+from workflow_scripts.configuration.check import load_study
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.planning.grids import levels_of
+from workflow_scripts.statistics.reproduction.published import read_published
+from workflow_scripts.statistics.reproduction.quantities.registry import QUANTITIES
+from workflow_scripts.statistics.reproduction.statements import attach_statements, read_statements
+
+FOLDER = REPOSITORY / "config"
+STUDIES = sorted(path.stem for path in (FOLDER / "studies").glob("*.yaml"))
+STATEMENTS = [
+    pytest.param(statement, id=f"{study}-{number}")
+    for study in STUDIES
+    for number, statement in enumerate(read_statements(study, folder=FOLDER))
+]
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_every_statement_of_a_shipped_study_fits_its_row(statement: dict[str, Any], tmp_path: Path) -> None:
+    lines = table(Results(tmp_path), statement)
+    spoken = lines[lines["study"] == "fig2"]
+    assert set(spoken["id"]) == {statement["id"]}
+    assert set(spoken["verdict"]) == {"not run"}
+    assert set(statement.get("choices", [])) <= set(TAGS)
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_scores_of_clmr_name_the_schedule_they_depend_on(statement: dict[str, Any]) -> None:
+    choices = set(statement.get("choices", []))
+    if "B5" in choices:  # of a CLMR that was pre-trained: by LARS, but for a batch of 48
+        assert ("B10" in choices) != (statement["of"].get("recipe") == "clmr_48")
+    if statement["of"].get("dataset") == "msd":
+        assert "B9" not in choices, "its clips are songs"
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_level_of_a_statement_is_in_its_study(name: str) -> None:
+    study = load_study(name, folder=FOLDER)
+    for statement in read_statements(name, folder=FOLDER):
+        for side in ("of", "over"):
+            for factor, named in statement.get(side, {}).items():
+                allowed = set(levels_of(study, factor))
+                assert set(named if isinstance(named, list) else [named]) <= allowed, statement
+
+
+def test_shipped_statements_cover_what_the_systems_publish() -> None:
+    published = read_published()
+    covered = {param.values[0]["id"] for param in STATEMENTS}
+    silent = published[~published["id"].isin(covered)]
+    assert silent[silent["system"] == "A"]["id"].tolist() == [  # how much of AudioSet could be obtained
+        "A.sec3_5_1.audioset.clips",
+        "A.sec3_5_1.audioset.percent",
+        "A.sec3_5_1.audioset.music_clips",
+    ]
+    cited = silent[silent["system"] == "B"]
+    assert cited["id"].tolist() == [
+        "B.table6_1.mtat.pons.roc_auc",
+        "B.table6_1.mtat.pons.pr_auc",
+        "B.table6_1.mtat.cnn_1d.roc_auc",
+        "B.table6_1.mtat.cnn_1d.pr_auc",
+        "B.table6_1.msd.pons.roc_auc",
+        "B.table6_1.msd.pons.pr_auc",
+        "B.abstract.supervised.pr_auc",
+        "B.sec2_4_3.simclr",
+        "B.sec2_4_3.resnet_50",
+        "B.sec2_4_3.simclr_v2",
+        "B.sec2_3.pase_plus",
+    ]
+    assert all("cited" in row["setting"] for row in cited.to_dict("records"))
+    assert silent[silent["system"] == "C"].empty
+
+
+def test_statements_are_as_many_as_were_declared() -> None:
+    assert Counter(param.values[0]["id"][0] for param in STATEMENTS) == {"A": 44, "B": 163, "C": 85}
+    kinds = Counter(QUANTITIES[param.values[0]["quantity"]].kind for param in STATEMENTS)
+    assert kinds == {"measured": 210, "counted": 31, "chosen": 51}
+
+
+def test_every_file_of_published_rows_belongs_to_a_study() -> None:
+    files = {path.stem for path in (FOLDER / "published").glob("*.yaml")}
+    assert files - {"choices"} <= set(STUDIES)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (
+            {"id": "A.fig2.pase_plus_pase"},
+            "id: published.csv has no row 'A.fig2.pase_plus_pase'; nearest: A.fig2.pase_plus_vs_pase, ",
+        ),
+        ({"quantity": "median"}, "quantity: unknown 'median'; allowed: mean"),
+        ({"margin": None}, "margin: declare how far from 30.98 still counts as agreement"),
+        ({"expected": "above zero"}, "expected: above zero; allowed for this row: not above, not below"),
+        ({"id": CLAIM}, "expected: is missing; allowed for this row: above zero, below zero"),
+        (
+            {"id": CLAIM, "expected": "not above"},
+            "expected: not above; allowed for this row: above zero, below zero, not above zero, near zero",
+        ),
+        ({"tolerance": 1}, "tolerance: label_saving needs it, no other quantity has it"),
+        (
+            {"quantity": "label_saving", "over": {"encoder": "random"}},
+            "tolerance: label_saving needs it, no other quantity has it",
+        ),
+        ({"over": {"encoder": "random"}}, "mean has no `over`"),
+        ({"quantity": "difference"}, "difference needs `over`"),
+        ({"of": {"colour": "red"}}, "unknown factor colour"),
+        ({"of": {"workers": ["WLP", "WLPT"], "encoder": ["pase"]}}, "equally long"),
+        (
+            {"of": {"workers": ["WLP", "WLPT"]}, "over": {"workers": "WLP"}},
+            "`of` has 2 levels and `over` 1: give both equally many",
+        ),
+        (
+            {"of": {"workers": ["WLP", "WLPT"]}},
+            "mean takes one level of a factor, not a list; lists are allowed in dif",
+        ),
+        ({"losses": ["lps", "tempogram"]}, "mean has no `losses`"),
+        ({"quantity": "loss_ratio", "losses": ["lps", "noise"]}, "not ['lps', 'noise']; allowed: chroma"),
+        ({"quantity": "loss_ratio"}, "needs two workers"),
+        ({"quantity": "classes"}, "classes needs a dataset or a corpus"),
+    ],
+)
+def test_a_statement_that_does_not_fit_is_refused(change: dict[str, Any], complaint: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=re.escape(complaint)):
+        table(measured(tmp_path, [0.3, 0.31]), MEAN | change)
+    if "colour" not in complaint:  # a plan refuses a study's unknown factors before
+        with pytest.raises(UserError, match=re.escape(complaint)) as caught:
+            attached(tmp_path, {key: value for key, value in (MEAN | change).items() if value is not None})
+        assert str(caught.value).startswith(f"config/published/own.yaml: {(MEAN | change)['id']}: ")
+        assert "\n" not in str(caught.value)
+
+
+def attached(tmp_path: Path, *rows: dict[str, Any], trim: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    """The statements of a study of many levels that `config/published/own.yaml` or `trim` states."""
+    folder = tmp_path / "config"
+    for name in ("schema", "published", "studies"):
+        shutil.copytree(FOLDER / name, folder / name, dirs_exist_ok=True)
+    (folder / "published" / "own.yaml").write_text(yaml.safe_dump({"rows": list(rows)}), encoding="utf-8")
+    study = yaml.safe_load((FOLDER / "studies" / "wu2021_fig5.yaml").read_text(encoding="utf-8"))
+    study["grid"]["encoder"] = ["pase", "random"]
+    (folder / "studies" / "own.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    whole = load_study("own", folder=folder)
+    config = {"trim": {"own": trim or {}}}
+    return attach_statements({"own": whole}, config, folder=folder)["own"]["published"]
+
+
+def test_a_config_may_replace_the_statements_of_a_study(tmp_path: Path) -> None:
+    assert [row["id"] for row in attached(tmp_path, MEAN)] == [NUMBER]
+    assert attached(tmp_path, MEAN, trim={"published": []}) == []
+    other = {"id": "A.sec3_2.hop", "quantity": "hop"}
+    assert attached(tmp_path, MEAN, trim={"published": [other]}) == [other | {"of": {}}]
+    with pytest.raises(UserError, match=r"published\.csv has no row 'A\.hop'"):
+        attached(tmp_path, MEAN, trim={"published": [{"id": "A.hop", "quantity": "hop"}]})
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        ({"row": NUMBER}, "unknown key 'row'; allowed: choices, expected, id"),
+        ({"id": NUMBER, "margin": 0}, "rows.0.margin: 0 is not allowed; allowed: above 0"),
+        (
+            {"id": NUMBER, "expected": "better"},
+            "rows.0.expected: 'better' is not allowed; allowed: above zero, below zero",
+        ),
+        ({"id": NUMBER, "metric": "f1"}, "rows.0.metric: 'f1' is not allowed; allowed: macro_f1, "),
+        ({"id": NUMBER, "choices": ["b1"]}, "rows.0.choices.0: 'b1' is no tag such as A1"),
+        ({"id": NUMBER, "of": {"dataset": "gtzan"}}, f"{NUMBER}: of.dataset: 'gtzan' is not in the grid; allowed: "),
+        ({"id": NUMBER, "of": {"colour": "red"}}, f"{NUMBER}: of: unknown factor 'colour'; allowed: corpus"),
+    ],
+)
+def test_a_mistake_in_a_file_of_published_rows_is_one_line(row: dict[str, Any], complaint: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=re.escape(complaint)) as caught:
+        attached(tmp_path, row)
+    assert "config/published/own.yaml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_choices_follow_from_the_cells_of_a_measured_row() -> None:
+    rows = {row["id"]: row.get("choices", []) for row in read_statements("garoufis2024_results", folder=FOLDER)}
+    assert rows["C.results.mtat.cnn.bare.pr_auc"] == ["C4", "C12", "C13"]
+    vocals = [f"C{number}" for number in (1, 2, 3, 5, 6, 7, 8, 9, 11, 12, 13)]
+    assert rows["C.results.fma_medium.ast.vocals.accuracy"] == vocals
+    schemes = {row["id"]: row["choices"] for row in read_statements("garoufis2024_schemes", folder=FOLDER)}
+    # Of a claim in words, what is too small to change it is left out.
+    assert schemes["C.takeaways.cnn_stages"] == ["C1", "C2", "C3", "C4", "C5", "C11"]
+    assert rows["C.setup.fma_medium.classes"] == []  # counted
+
+
+def test_the_shipped_studies_pass_before_anything_runs() -> None:
+    studies = {name: load_study(name, folder=FOLDER) for name in STUDIES}
+    stated = attach_statements(studies, {}, folder=FOLDER)
+    assert sum(len(study["published"]) for study in stated.values()) == len(STATEMENTS)
+    assert stated["own_recordings"]["published"] == []
+
+
+def trimmed(**trim: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """The statements of all studies of the paper scale, some of them trimmed."""
+    config = check.merged([FOLDER / "config.yaml"]) | {"trim": trim}
+    studies = attach_statements(check.check(config, files=[], folder=FOLDER), config, folder=FOLDER)
+    return {name: study["published"] for name, study in studies.items()}
+
+
+def test_statements_go_with_the_levels_that_are_trimmed_away() -> None:
+    statements = trimmed(wu2021_fig2={"encoder": ["pase"], "floors": ["random"]})["wu2021_fig2"]
+    assert {statement["of"].get("encoder") for statement in statements} <= {None, "pase"}
+    assert len(statements) < len(read_statements("wu2021_fig2", folder=FOLDER))
+
+
+def test_an_untrimmed_study_keeps_every_statement() -> None:
+    for name, statements in trimmed().items():
+        assert statements == read_statements(name, folder=FOLDER), name
+    levels = [level for statement in trimmed()["wu2021_fig5"] for level in statement["of"].values()]
+    assert any(isinstance(level, list) for level in levels)
+
+
+def test_a_statement_stays_while_one_of_its_steps_is_in_the_grid() -> None:
+    def kept(*workers: str) -> int:
+        statements = trimmed(wu2021_fig5={"workers": list(workers)})["wu2021_fig5"]
+        adding_tempogram = ["WLPT", "WLPMT", "WLPCT", "WLPMCT"]
+        return sum(statement["of"].get("workers") == adding_tempogram for statement in statements)
+
+    assert kept("WLP", "WLPT") == 1
+    assert kept("WLP", "WLPM") == 0
+
+
+def test_a_statement_about_no_cell_is_a_mistake(tmp_path: Path) -> None:
+    folder = tmp_path / "config"
+    shutil.copytree(FOLDER, folder)
+    path = folder / "published" / "wu2021_fig2.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("dataset: fma_small}", "dataset: fma_smal}", 1))
+    message = r"wu2021_fig2.yaml: A\.sec3_5_2\S+: of.dataset: 'fma_smal' is not in the grid; allowed: openmic"
+    with pytest.raises(UserError, match=message):
+        read_statements("wu2021_fig2", folder=folder)

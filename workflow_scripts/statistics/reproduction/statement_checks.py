@@ -1,0 +1,80 @@
+"""Does a statement fit the published row that it names, and its quantity."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.levels import registry
+from workflow_scripts.levels.factors import FACTORS
+from workflow_scripts.planning.manifest import Statement
+from workflow_scripts.statistics.reproduction.published import find_row, read_published
+from workflow_scripts.statistics.reproduction.quantities.registry import QUANTITIES, Quantity
+
+#: what may be expected of a quantity: for a claim in words, and for a number that bounds ours
+CLAIMS = ("above zero", "below zero", "not above zero", "near zero")
+BOUNDS = ("not above", "not below")
+
+
+def published_value(statement: Statement, *, study: str) -> float:
+    """Return the number in the row that a statement names, in the printed unit; not-a-number for a claim in words."""
+    row = check_statement(read_published(), statement, where=f"study {study}: published {statement.id}")
+    return float(row["mean"] or math.nan)
+
+
+def check_statement(published: pd.DataFrame, statement: Statement, *, where: str) -> dict[str, Any]:
+    """Return the published row of a statement; `UserError` if the statement does not fit it.
+
+    A statement does not fit if its row does not exist, it lacks what its quantity needs or states what the quantity
+    does not use, or it expects of a number what only a claim can be.
+    """
+    row = find_row(published, statement.id, where=where)
+    if statement.quantity not in QUANTITIES:
+        raise UserError(f"{where}: quantity: unknown {statement.quantity!r}; allowed: {', '.join(QUANTITIES)}")
+    quantity = QUANTITIES[statement.quantity]
+    allowed = ("", *BOUNDS) if row["mean"] else CLAIMS
+    if statement.expected not in allowed:
+        shown = ", ".join(filter(None, allowed))
+        raise UserError(f"{where}: expected: {statement.expected or 'is missing'}; allowed for this row: {shown}")
+    if row["mean"] and quantity.kind != "chosen" and statement.margin is None:
+        raise UserError(f"{where}: margin: declare how far from {row['mean']} still counts as agreement")
+    _check_cells(statement, quantity, where=where)
+    _check_losses(statement, quantity, where=where)
+    if (quantity.needs == "tolerance") != (statement.tolerance is not None):
+        needed = ", ".join(name for name, known in QUANTITIES.items() if known.needs == "tolerance")
+        raise UserError(f"{where}: tolerance: {needed} needs it, no other quantity has it")
+    return row
+
+
+def _check_cells(statement: Statement, quantity: Quantity, *, where: str) -> None:
+    """Raise unless `of` and `over` are what the quantity is computed from."""
+    for side, steps in (("of", statement.of), ("over", statement.over)):
+        unknown = sorted({factor for step in steps for factor in step} - {*FACTORS})
+        if unknown:
+            raise UserError(f"{where}: {side}: unknown factor {', '.join(unknown)}; allowed: {', '.join(FACTORS)}")
+    name = statement.quantity
+    if quantity.compares != bool(statement.over):
+        raise UserError(f"{where}: {name} {'needs' if quantity.compares else 'has no'} `over`")
+    if len(statement.of) > 1 and not quantity.averages:
+        allowed = ", ".join(other for other, known in QUANTITIES.items() if known.averages)
+        raise UserError(f"{where}: of: {name} takes one level of a factor, not a list; lists are allowed in {allowed}")
+    if quantity.needs == "corpus" and not {"dataset", "corpus"} & {*statement.of[0]}:
+        raise UserError(f"{where}: of: {name} needs a dataset or a corpus")
+
+
+def _check_losses(statement: Statement, quantity: Quantity, *, where: str) -> None:
+    """Raise unless the two workers of a loss ratio are named, and only those."""
+    if quantity.needs != "losses":
+        if statement.losses:
+            raise UserError(f"{where}: {statement.quantity} has no `losses`")
+        return
+    workers = registry.names("worker")
+    unknown = [worker for worker in statement.losses if worker not in workers]
+    if len(statement.losses) != 2 or unknown:
+        raise UserError(
+            f"{where}: losses: {statement.quantity} needs two workers, such as [lps, tempogram], not "
+            f"{list(statement.losses)}; allowed: {', '.join(workers)}"
+        )
