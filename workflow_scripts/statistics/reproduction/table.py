@@ -79,7 +79,8 @@ def reproduction_table(
 ) -> pd.DataFrame:
     """Build the table (columns `COLUMNS`) in the order of published.csv.
 
-    `trials` is the tidy table behind `cells`, `replicates` are the bootstrap replicates of the cells. `UserError` for a statement that does not fit its row.
+    `trials` is the tidy table behind `cells`, `replicates` are the bootstrap replicates of the cells. `UserError` for a
+    statement that does not fit its row.
     """
     results, rows = Results(plan, cells, trials, replicates), published.read_published()
     lines: dict[str, list[dict[str, object]]] = {}

@@ -169,9 +169,7 @@ def _crossover(
     if len(set(sizes)) < max(2, len(sizes)):
         return Missing(reason="fewer than two training sizes, or the same one twice")
     ascending, by_size = np.array(sizes)[order], np.array(differences)[order]
-    ci95, ci90 = (
-        find_crossover(ascending, by_size, level=level) for level in (CONFIDENCE_LEVEL, EQUIVALENCE_LEVEL)
-    )
+    ci95, ci90 = (find_crossover(ascending, by_size, level=level) for level in (CONFIDENCE_LEVEL, EQUIVALENCE_LEVEL))
     return Estimate(
         value=ci95.size,
         low=ci95.low,
