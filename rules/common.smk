@@ -10,7 +10,7 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
 from workflow_scripts.audio import quarantine_limit
-from workflow_scripts.configuration import check
+from workflow_scripts.configuration.load import load
 from workflow_scripts.core import provenance
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels import factors, registry
@@ -18,7 +18,7 @@ from workflow_scripts.planning.build_manifest import build_manifest, figure_inpu
 from workflow_scripts.planning.plan import Plan
 from workflow_scripts.planning.runs import CellKey, Run
 from workflow_scripts.slurm import plugin_patch
-from workflow_scripts.statistics.reproduction import statements
+from workflow_scripts.statistics.reproduction.statements import load_statements
 
 # Scripts are modules of this checkout, whatever the working directory.
 os.environ["PYTHONPATH"] = os.pathsep.join(
@@ -34,15 +34,10 @@ CONFIG_FILES = [
 ]
 
 try:
-    STUDIES_CHECKED = check.check(
-        config,
-        files=CONFIG_FILES,
-        folder=ROOT / "config",
+    CONFIG, STUDIES = load(CONFIG_FILES, folder=ROOT / "config", merged=config)
+    PLAN = Plan(
+        CONFIG, STUDIES, load_statements(STUDIES, CONFIG, folder=ROOT / "config")
     )
-    STUDIES_CHECKED = statements.attach_statements(
-        STUDIES_CHECKED, config, folder=ROOT / "config"
-    )
-    PLAN = Plan(config, STUDIES_CHECKED)
     PLAN.evaluations  # a level that lacks a fact is reported now, not during a run
     plugin_patch.patch_plugin()
 except UserError as error:

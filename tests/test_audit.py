@@ -15,8 +15,10 @@ import yaml
 from tests.checkout import REPOSITORY
 from tests.leakage.corpora import render_music, write_corpus
 from workflow_scripts import audit, require_clean
-from workflow_scripts.configuration import check
+from workflow_scripts.configuration.load import load
+from workflow_scripts.configuration.study import Study
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.validation import validate
 from workflow_scripts.planning.build_manifest import build_manifest
 from workflow_scripts.planning.plan import Plan
 
@@ -100,8 +102,8 @@ def test_an_audit_that_is_not_whole_is_no_clean_one(folders, tmp_path, name, con
 
 
 def plan_of(config: dict, **study: object) -> Plan:
-    studies = check.check(config, files=[], folder=REPOSITORY / "config")
-    return Plan(config, {"wu2021_fig2": {**studies["wu2021_fig2"], **study}})
+    checked, studies = load([], folder=REPOSITORY / "config", merged=config)
+    return Plan(checked, {"wu2021_fig2": validate(Study, studies["wu2021_fig2"].stated() | study)})
 
 
 def test_each_evaluated_set_is_compared_with_what_is_heard_before() -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from tests import processes
 from tests.checkout import REPOSITORY
-from workflow_scripts.configuration import check
+from workflow_scripts.configuration.load import load
 from workflow_scripts.planning.build_manifest import build_manifest
 from workflow_scripts.planning.jobs import JobSpec
 from workflow_scripts.planning.plan import Plan
@@ -200,8 +200,7 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     given = tmp_path_factory.mktemp("config") / "kill_anywhere.yaml"
     given.write_text(json.dumps(CONFIG), encoding="utf-8")  # JSON is YAML
     folder = REPOSITORY / "config"
-    config = check.merged([folder / "config.yaml", folder / "smoke.yaml", given])
-    return Plan(config, check.check(config, files=[given], folder=folder))
+    return Plan(*load([folder / "config.yaml", folder / "smoke.yaml", given], folder=folder))
 
 
 @pytest.mark.slow

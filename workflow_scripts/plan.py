@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from workflow_scripts.configuration import check
+from workflow_scripts.configuration.load import load
 from workflow_scripts.core.cli import add_configfiles, command_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.files import write_json
@@ -26,7 +26,7 @@ from workflow_scripts.planning import costs
 from workflow_scripts.planning.build_manifest import build_manifest
 from workflow_scripts.planning.cost_records import MeasuredJob, read_records
 from workflow_scripts.planning.plan import Plan
-from workflow_scripts.statistics.reproduction.statements import attach_statements
+from workflow_scripts.statistics.reproduction.statements import load_statements
 
 CONFIG_FOLDER = Path(__file__).parent.parent / "config"
 PLAIN_WIDTH = 120  # in a log file
@@ -46,16 +46,15 @@ def main(argv: list[str] | None = None) -> None:
         if not folder.is_dir():
             raise UserError(f"--records {folder}: no such folder: name the results folder of a run, as results/pilot")
     files = [CONFIG_FOLDER / "config.yaml", *arguments.configfile]
-    config = check.merged(files) if arguments.config is None else json.loads(arguments.config)
-    checked = files if arguments.config is None else []
-    studies = attach_statements(check.check(config, files=checked, folder=CONFIG_FOLDER), config, folder=CONFIG_FOLDER)
-    plan = Plan(config, studies)
+    merged = None if arguments.config is None else json.loads(arguments.config)
+    config, studies = load(files if merged is None else [], folder=CONFIG_FOLDER, merged=merged)
+    plan = Plan(config, studies, load_statements(studies, config, folder=CONFIG_FOLDER))
     if arguments.output is not None:
         names = [str(file) for file in arguments.configfile]
         manifest = build_manifest(plan, configfiles=names, unfinished=arguments.unfinished)
         write_json(arguments.output, manifest.to_json())
         return
-    records, damaged = read_records(dict.fromkeys([Path(config["results"]), *arguments.records]))
+    records, damaged = read_records(dict.fromkeys([Path(config.results), *arguments.records]))
     console = Console()
     _show(plan, records, console if console.is_terminal else Console(width=PLAIN_WIDTH))
     if damaged:

@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from workflow_scripts.configuration import check
+from workflow_scripts.configuration.load import load
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.planning.build_manifest import build_manifest
 from workflow_scripts.planning.plan import Plan
@@ -40,8 +40,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="files that go over config/config.yaml")
     files = [CONFIG_FOLDER / "config.yaml", *parser.parse_args(argv).configfile]
-    config = check.merged(files)
-    plan = Plan(config, check.check(config, files=files, folder=CONFIG_FOLDER))
+    plan = Plan(*load(files, folder=CONFIG_FOLDER))
     found = status.statuses(build_manifest(plan), status.tries(status.SNAKEMAKE_LOGS))
     console = Console()
     _show(found, queue(), console if console.is_terminal else Console(width=PLAIN_WIDTH))

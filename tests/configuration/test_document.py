@@ -1,17 +1,52 @@
-"""The page of configuration keys."""
+"""The documentation of keys is generated, whole and in step."""
 
 from __future__ import annotations
 
-from tests.checkout import REPOSITORY
-from workflow_scripts.configuration.document import render_page
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from workflow_scripts.configuration import document
+from workflow_scripts.configuration.config import Config
+from workflow_scripts.configuration.study import FigureChoice, Study
+from workflow_scripts.configuration.yaml_files import merge, read_yaml
+from workflow_scripts.levels import registry
+
+MODELS = {model.__name__: model for model in (document.CONFIG_MODELS | document.STUDY_MODELS).values()}
 
 
-def test_the_page_of_keys_is_in_step_with_the_models() -> None:
-    page = (REPOSITORY / "config/README.md").read_text(encoding="utf-8")
-    assert page == render_page(), "run: python -m workflow_scripts.configuration.document > config/README.md"
+@pytest.mark.parametrize("name", MODELS)
+def test_every_key_is_described_and_no_other_is_allowed(name: str) -> None:
+    described(MODELS[name])
+    by_kind = MODELS[name] is FigureChoice  # the kind's file declares the others
+    assert MODELS[name].model_config["extra"] == ("allow" if by_kind else "forbid")
 
 
-def test_every_key_has_a_meaning() -> None:
-    rows = [line for line in render_page().splitlines() if line.startswith("| `")]
-    assert rows
-    assert not [row for row in rows if row.endswith("|  |")]
+@pytest.mark.parametrize("factor", document.FACTORS)
+def test_every_option_of_a_level_is_described(factor: str) -> None:
+    for name in registry.names(factor):
+        described(registry.load(factor, name).Options)
+
+
+def described(model: type[BaseModel]) -> None:
+    for name, field in model.model_fields.items():
+        assert field.description, f"{model.__module__}.{model.__name__}.{name} lacks a docstring"
+
+
+def test_the_readme_of_config_is_in_step_with_the_models() -> None:
+    assert document.README.read_text(encoding="utf-8") == document.render_page(), f"run: {document.COMMAND}"
+
+
+def test_editors_get_schemas_that_fit_the_files_that_ship(tmp_path: Path) -> None:
+    document.write_schemas(tmp_path)
+    config = json.loads((tmp_path / "config.schema.json").read_text(encoding="utf-8"))
+    study = json.loads((tmp_path / "study.schema.json").read_text(encoding="utf-8"))
+    assert set(config["properties"]) == set(Config.model_fields)
+    assert "required" not in config
+    assert set(study["properties"]) == set(Study.model_fields)
+    for file in (document.README.parent).glob("*.yaml"):
+        assert set(read_yaml(file)) <= set(config["properties"])
+    for file in (document.README.parent / "studies").glob("*.yaml"):
+        assert set(study["required"]) <= set(merge([read_yaml(file)])) <= set(study["properties"])

@@ -14,7 +14,8 @@ import yaml
 
 from tests.audio.recordings import write_tone
 from tests.checkout import REPOSITORY
-from workflow_scripts.configuration import check
+from workflow_scripts.configuration.load import load
+from workflow_scripts.configuration.yaml_files import read_yaml
 from workflow_scripts.core.errors import UserError
 
 PAPER = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
@@ -29,21 +30,21 @@ def test_names_that_become_paths_are_plain(section: str, name: str) -> None:
     config = copy.deepcopy(PAPER)
     config[section][name] = next(iter(config[section].values()))
     with pytest.raises(UserError, match="has the wrong form") as caught:
-        check.check(config, files=[], folder=REPOSITORY / "config")
+        load([], folder=REPOSITORY / "config", merged=config)
     assert repr(name) in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["../config/config", "/etc/passwd", "a;b"])
 def test_a_study_is_one_of_the_folder(name: str) -> None:
     with pytest.raises(UserError, match="unknown study"):
-        check.check(PAPER | {"studies": [name], "trim": {}}, files=[], folder=REPOSITORY / "config")
+        load([], folder=REPOSITORY / "config", merged=PAPER | {"studies": [name], "trim": {}})
 
 
 def test_yaml_makes_no_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a.yaml").write_text('scale: !!python/object/apply:os.system ["touch ran"]\n')
     with pytest.raises(UserError, match="cannot be read as YAML"):
-        check.merged([Path("a.yaml")])
+        read_yaml(Path("a.yaml"))
     assert not Path("ran").exists()
 
 

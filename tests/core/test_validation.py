@@ -54,7 +54,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         {"rate": 1, "level": "1e-3"},
         "own.yaml: level: '1e-3' has the wrong type; allowed: a number (write 0.001)",
     ),
-    "true as a number": ({"rate": True}, "own.yaml: rate: True has the wrong type; allowed: a whole number"),
+    "true as a number": ({"rate": True}, "own.yaml: rate: true has the wrong type; allowed: a whole number"),
     "fraction as a whole number": ({"rate": 1.5}, "own.yaml: rate: 1.5 has the wrong type; allowed: a whole number"),
     "quoted truth": (
         {"rate": 1, "loud": "true"},

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from tests.checkout import REPOSITORY
 from tests.figures import figure_asserts, synthetic_studies
 from tests.synthetic_results import Results, factors
-from workflow_scripts.configuration.check import load_study
+from workflow_scripts.configuration.load import load_study
 from workflow_scripts.statistics.reproduction.statements import read_statements
 
 PUBLISHED = {
@@ -90,7 +90,7 @@ def test_published_numbers_are_open_dots_beside_real_data(tmp_path: Path) -> Non
 
 def test_the_study_has_the_published_score_of_each_of_its_methods(tmp_path: Path) -> None:
     name, folder = "spijkervet2021_fig1_1", REPOSITORY / "config"
-    study = load_study(name, folder=folder)
+    study = load_study(name, folder=folder).stated()
     results = figure_asserts.study(
         tmp_path,
         figure=study["figure"],

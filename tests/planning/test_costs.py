@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.checkout import REPOSITORY
 from tests.planning.test_plan import PAPER, changed, plan_of
 from workflow_scripts import plan as plan_command
-from workflow_scripts.configuration import check
+from workflow_scripts.configuration.yaml_files import merge, read_yaml
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning import costs
 from workflow_scripts.planning.cost_records import MeasuredJob, read_records
@@ -184,7 +184,7 @@ def test_three_stages_train_twice_after_pre_training(tmp_path: Path) -> None:
 
 def test_the_pilot_speaks_of_the_back_ends_of_the_paper_alone_and_behind_one_mask(tmp_path: Path) -> None:
     files = [REPOSITORY / "config" / f"{name}.yaml" for name in ("config", "pilot")]
-    records = evaluated(tmp_path / "pilot", plan_of(check.merged(files)), seconds=1.0)
+    records = evaluated(tmp_path / "pilot", plan_of(merge([read_yaml(file) for file in files])), seconds=1.0)
     paper = plan_of(PAPER | {"studies": ["garoufis2024_results", "garoufis2024_schemes"]})
     of_four = [run for run, _ in paper.evaluations if run.encoder == "unet_multiple"]
     assert rule(paper, "evaluate_encoder", records).unknown == len(of_four) < len(paper.evaluations)

@@ -13,14 +13,13 @@ HEAVY = ("torch", "torchaudio", "timm", "transformers")
 PROGRAM = """
 import sys
 from pathlib import Path
-from workflow_scripts.configuration import check
+from workflow_scripts.configuration.load import load
 from workflow_scripts.planning import costs
 from workflow_scripts.planning.build_manifest import build_manifest
 from workflow_scripts.planning.plan import Plan
 
 files = [Path(file) for file in sys.argv[1:]]
-config = check.merged(files)
-plan = Plan(config, check.check(config, files=files, folder=files[0].parent))
+plan = Plan(*load(files, folder=files[0].parent))
 build_manifest(plan)
 costs.estimate_costs(plan, [])
 print([name for name in {heavy} if name in sys.modules])

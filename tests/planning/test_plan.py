@@ -12,8 +12,10 @@ import pytest
 import yaml
 
 from tests.checkout import REPOSITORY
-from workflow_scripts.configuration import check
+from workflow_scripts.configuration.load import load
+from workflow_scripts.configuration.study import Study
 from workflow_scripts.core.provenance import digest
+from workflow_scripts.core.validation import validate
 from workflow_scripts.levels import registry
 from workflow_scripts.planning.build_manifest import build_manifest, figure_inputs
 from workflow_scripts.planning.grids import expand
@@ -31,7 +33,18 @@ def plan() -> Plan:
 
 
 def plan_of(config: dict[str, Any]) -> Plan:
-    return Plan(config, check.check(config, files=[], folder=REPOSITORY / "config"))
+    return Plan(*load([], folder=REPOSITORY / "config", merged=config))
+
+
+def planned(config: dict[str, Any], **studies: dict[str, Any]) -> Plan:
+    """Plan of a config with these studies instead of its own."""
+    checked, _ = load([], folder=REPOSITORY / "config", merged=config)
+    return Plan(checked, {name: validate(Study, study) for name, study in studies.items()})
+
+
+def fig2() -> dict[str, Any]:
+    _, studies = load([], folder=REPOSITORY / "config", merged=PAPER)
+    return studies["wu2021_fig2"].stated()
 
 
 def changed(**sections: dict[str, Any]) -> dict[str, Any]:
@@ -79,9 +92,9 @@ def test_all_of_wu_et_al_takes_seventeen_runs(plan: Plan) -> None:
 )
 def test_every_config_that_ships_can_be_planned_and_pre_trains_by_its_own_recipes(name: str) -> None:
     files = [REPOSITORY / "config" / f"{file}.yaml" for file in ("config", name)]
-    config = check.merged(files)
-    plan = Plan(config, check.check(config, files=files, folder=REPOSITORY / "config"))
-    assert {study for studies in plan.evaluations.values() for study in studies} == set(config["studies"])
+    config, studies = load(files, folder=REPOSITORY / "config")
+    plan = Plan(config, studies)
+    assert {study for studies in plan.evaluations.values() for study in studies} == set(config.studies)
     own = yaml.safe_load(files[-1].read_text(encoding="utf-8")).get("recipes", {})
     assert {run.recipe for run in plan.pretrained} <= set(own)  # none at the length of the paper's
 
@@ -110,19 +123,18 @@ def test_paths_read_as_the_experiment() -> None:
 
 
 def test_studies_share_jobs() -> None:
-    study = check.check(PAPER, files=[], folder=REPOSITORY / "config")["wu2021_fig2"]
-    plan = Plan(PAPER, {"one": study, "two": study})
+    study = fig2()
+    plan = planned(PAPER, one=study, two=study)
     assert all(names == ["one", "two"] for names in plan.evaluations.values())
     assert len(plan.evaluations) == len(set(expand(study, {})))
 
 
 def test_named_grids_are_run_as_one_study() -> None:
-    study = check.check(PAPER, files=[], folder=REPOSITORY / "config")["wu2021_fig2"]
-    both = study | {
+    both = fig2() | {
         "grids": {"old": {"encoder": ["pase"], "workers": ["WLP"]}, "new": {"encoder": ["pase_plus"]}},
         "floors": ["random"],
     }
-    pairs = list(Plan(PAPER, {"one": both}).evaluations)
+    pairs = list(planned(PAPER, one=both).evaluations)
     assert {(run.encoder, run.workers) for run, _ in pairs} == {
         *(("pase", "WLP"), ("pase_plus", "WLPMCT")),
         *(("pase", "none"), ("pase_plus", "none"), ("random", "none")),
@@ -265,13 +277,12 @@ CHECKPOINT = {"encoder": "pase_plus", "path": "official.ckpt", "options": {"embe
 
 
 def study_with_checkpoint() -> dict[str, Any]:
-    study = copy.deepcopy(check.check(PAPER, files=[], folder=REPOSITORY / "config")["wu2021_fig2"])
-    return study | {"checkpoints": ["official"], "rows": ["corpus", "encoder", "scenario"]}
+    return fig2() | {"checkpoints": ["official"], "rows": ["corpus", "encoder", "scenario"]}
 
 
 def test_an_imported_checkpoint_serves_the_scenarios_that_start_from_one() -> None:
     config = PAPER | {"checkpoints": {"official": CHECKPOINT}}
-    plan = Plan(config, {"mine": study_with_checkpoint()})
+    plan = planned(config, mine=study_with_checkpoint())
     run = Run.of_checkpoint("official", encoder="pase_plus")
     assert plan.imported == [run]
     assert run not in plan.pretrained
@@ -308,7 +319,7 @@ def test_another_file_under_the_same_name_changes_what_descends_from_it(tmp_path
         (tmp_path / name).write_text(name, encoding="utf-8")
         entry = CHECKPOINT | {"path": str(tmp_path / name)}
         codes.add(
-            Plan(PAPER | {"checkpoints": {"official": entry}}, {"mine": study_with_checkpoint()})
+            planned(PAPER | {"checkpoints": {"official": entry}}, mine=study_with_checkpoint())
             .jobs.embed(run, "openmic")
             .code
         )
@@ -319,7 +330,7 @@ def test_another_file_that_a_head_starts_from_makes_its_cells_again(tmp_path: Pa
     digests = []
     for name, content in (("first", "one"), ("copy", "one"), ("other", "two")):
         (tmp_path / name).write_text(content, encoding="utf-8")
-        plan = Plan(PAPER | {"heads": {"ast": {"checkpoint": str(tmp_path / name)}}}, {})
+        plan = planned(changed(heads={"ast": {"checkpoint": str(tmp_path / name)}}))
         job = plan.jobs.evaluate(EQUAL, replace(cell("fine_tuned"), head="ast"))
         digests.append(json.loads(job.config)["head_file"])
     assert digests[0] == digests[1] != digests[2]
@@ -328,7 +339,7 @@ def test_another_file_that_a_head_starts_from_makes_its_cells_again(tmp_path: Pa
 def test_a_changed_checkpoint_entry_changes_what_descends_from_it() -> None:
     run = Run.of_checkpoint("official", encoder="pase_plus")
     plans = [
-        Plan(PAPER | {"checkpoints": {"official": entry}}, {"mine": study_with_checkpoint()})
+        planned(PAPER | {"checkpoints": {"official": entry}}, mine=study_with_checkpoint())
         for entry in (CHECKPOINT, CHECKPOINT | {"options": {"embedding": 100}})
     ]
     assert plans[0].jobs.embed(run, "openmic").code != plans[1].jobs.embed(run, "openmic").code
@@ -348,7 +359,7 @@ def test_a_study_lists_its_cells_in_its_own_order(plan: Plan) -> None:
 def test_the_strictest_study_of_a_data_set_decides_on_broken_clips(plan: Plan) -> None:
     assert plan.largest_shares == {}
     studies = {name: {**study, "quarantine": {"largest_share": 0.2}} for name, study in plan.studies.items()}
-    tolerant = Plan(PAPER, studies)
+    tolerant = planned(PAPER, **studies)
     assert tolerant.largest_shares == dict.fromkeys(
         ("audioset_music", "extended_ballroom", "fma_small", "openmic"), 0.2
     )
@@ -360,7 +371,7 @@ def test_the_strictest_study_of_a_data_set_decides_on_broken_clips(plan: Plan) -
         "scenario": ["supervised"],
     }
     strict["wu2021_fig4"]["floors"] = []
-    assert Plan(PAPER, strict).largest_shares == {**tolerant.largest_shares, "openmic": 0.05}
+    assert planned(PAPER, **strict).largest_shares == {**tolerant.largest_shares, "openmic": 0.05}
     for run, cell in plan.evaluations:
         assert tolerant.jobs.evaluate(run, cell) == plan.jobs.evaluate(run, cell)
 

@@ -1,96 +1,173 @@
-"""Page of every configuration key: `python -m workflow_scripts.configuration.document > config/README.md`."""
+"""Documentation of all keys, generated from the models: config/README.md, and JSON schemas for editors.
+
+    python -m workflow_scripts.configuration.document [--schemas FOLDER]
+
+Writes config/README.md; with --schemas also config.schema.json and study.schema.json into FOLDER, for an editor that
+completes and checks YAML.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
-from collections.abc import Iterator, Mapping
+import typing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
-from workflow_scripts.configuration.protocol import EvaluationProtocol, Phase
+from workflow_scripts.configuration.config import Checkpoint, Config, Dataset
+from workflow_scripts.configuration.protocol import Evaluation, Phase
 from workflow_scripts.configuration.recipe import Recipe
-from workflow_scripts.core.validation import describe_type
+from workflow_scripts.configuration.study import Comparison, FigureChoice, Grid, QuarantineLimit, Study
+from workflow_scripts.configuration.twin import TwinOptions
+from workflow_scripts.core.files import write_text
+from workflow_scripts.core.source import PACKAGE
+from workflow_scripts.core.validation import LIMITS, decimal, describe_type
 from workflow_scripts.levels import registry
+from workflow_scripts.levels.contracts import CONTRACTS
 
-SCHEMAS = Path(__file__).parents[2] / "config" / "schema"
-INTRODUCTION = """# Configuration keys
+README = PACKAGE.parent / "config" / "README.md"
+COMMAND = "python -m workflow_scripts.configuration.document"
+INTRODUCTION = f"""\
+# Configuration keys
 
-Generated from the models of configs, studies and levels; do not edit. After a change run
-`python -m workflow_scripts.configuration.document > config/README.md`.
+`config.yaml` holds the numbers of the paper scale. Other configs state only what differs and are given with
+`--configfile`; `studies/` holds one file for each table or figure. Names of entries are path segments and appear in
+tables: letters, digits and `_ . + -`.
 
-A config states only what differs from `config/config.yaml`; several configs are merged key by key, later ones over
-earlier ones.
+This page is generated from the models that check the files: do not edit it, but run
+`{COMMAND}`. With `--schemas FOLDER` it also writes JSON schemas, with which
+editors complete and check YAML.
 """
-MODELS: dict[str, tuple[str, type[BaseModel]]] = {
-    "Recipes": ("Keys of `recipes.<name>`: the numbers of a pre-training that are not factors.", Recipe),
-    "Downstream training": (
-        "Keys of `evaluation`; `evaluation.heads.<head>` and `evaluation.scenarios.<scenario>` override them.",
-        EvaluationProtocol,
-    ),
-    "Phases of downstream training": ("Keys of each entry of `evaluation.phases`.", Phase),
+ENTRIES = """\
+Sections `encoders`, `workers`, `weightings`, `augmentations` and `heads` hold entries: a name, and the options of a
+level. Three keys are common to all:
+
+| key | type | default | meaning |
+|---|---|---|---|
+| `level` | text | name of the entry | file of the level; several entries may name one file and differ in options |
+| `label` | text | label of the level | name in tables and figures |
+| `trained` | true or false | true | encoders only; false keeps the initial weights, which makes the encoder a floor |
+"""
+#: heading -> model, of the files that a user writes
+CONFIG_MODELS: dict[str, type[BaseModel]] = {
+    "Config": Config,
+    "`datasets.<name>`": Dataset,
+    "`datasets.<name>.twin`": TwinOptions,
+    "`checkpoints.<name>`": Checkpoint,
+    "`recipes.<name>`": Recipe,
+    "`evaluation`": Evaluation,
+    "Phases of `evaluation`": Phase,
 }
-#: factors whose levels have options in a config, and the section that holds them
-SECTIONS = {
-    "encoder": "encoders.<name>",
-    "worker": "workers.<name>",
-    "weighting": "weightings.<name>",
-    "augmentation": "augmentations.<name>",
-    "head": "heads.<name>",
-    "dataset": "datasets.<name>.options",
-    "figure": "figure (of a study)",
+STUDY_MODELS: dict[str, type[BaseModel]] = {
+    "Study": Study,
+    "`grid`": Grid,
+    "`comparisons`": Comparison,
+    "`figure`": FigureChoice,
+    "`quarantine`": QuarantineLimit,
 }
+#: factors whose levels have options, in the order of the page
+FACTORS = ("dataset", "encoder", "worker", "weighting", "augmentation", "head", "figure")
 
 
 def render_page() -> str:
-    """Return the page as Markdown."""
+    """Return the content of config/README.md."""
     parts = [INTRODUCTION]
-    for title, name in {"Config": "config", "Study": "study"}.items():
-        schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8"))
-        rows = [(key, _schema_type(entry), "", entry.get("description", "")) for key, entry in _properties(schema)]
-        parts += [f"## {title}\n", _table(rows)]
-    for title, (text, model) in MODELS.items():
-        parts += [f"## {title}\n", f"{text}\n", _table(_rows(model))]
-    for factor, section in SECTIONS.items():
-        parts.append(f"## Options of each {factor}\n\nKeys of `{section}`.\n")
+    for heading, model in CONFIG_MODELS.items():
+        parts += [f"## {heading}", *_section(model)]
+    parts += ["## Entries of levels", ENTRIES]
+    for heading, model in STUDY_MODELS.items():
+        parts += [f"## {heading}", *_section(model)]
+    for factor in FACTORS:
+        parts.append(f"## Options of {CONTRACTS[factor].folder}")
         for name in registry.names(factor):
-            rows = list(_rows(registry.load(factor, name).Options))
-            parts += [f"### `{name}`\n", _table(rows) if rows else "No options.\n"]
-    return "\n".join(parts)
+            parts += _level(factor, name)
+    return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def _properties(schema: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    yield from schema["properties"].items()
+def write_schemas(folder: Path) -> None:
+    """Write the JSON schemas of configs and studies; in a config any key may be left to `config.yaml`."""
+    for name, model in (("config", Config), ("study", Study)):
+        schema = model.model_json_schema()
+        if model is Config:
+            schema.pop("required", None)
+        write_text(folder / f"{name}.schema.json", json.dumps(schema, indent=2) + "\n")
 
 
-def _schema_type(entry: Mapping[str, Any]) -> str:
-    kinds = entry.get("type", "text or keys and values")
-    names = {"string": "text", "array": "a list", "object": "keys and values", "number": "a number", "null": "null"}
-    return " or ".join(names.get(kind, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds))
+def _level(factor: str, name: str) -> Iterator[str]:
+    """Yield heading and options of a level; a level without options takes a line."""
+    level = registry.load(factor, name)
+    label = getattr(level, "LABEL", "")
+    yield f"### `{name}`" + (f" ({label})" if label and label != name else "")
+    if level.Options.model_fields:
+        yield _table(level.Options)
+    else:
+        yield "No options."
 
 
-def _rows(model: type[BaseModel]) -> Iterator[tuple[str, str, str, str]]:
-    """Yield key, type, default and meaning of every field."""
-    for name, field in model.model_fields.items():
-        default = "required" if field.is_required() else _yaml(field.get_default(call_default_factory=True))
-        yield field.alias or name, describe_type(field.annotation), default, field.description or ""
+def _section(model: type[BaseModel]) -> Iterator[str]:
+    yield " ".join((model.__doc__ or "").split())
+    yield _table(model)
 
 
-def _yaml(value: object) -> str:
-    """Return a default value as YAML writes it."""
-    if isinstance(value, bool | None):
-        return {True: "true", False: "false", None: "null"}[value]
-    return json.dumps(value, default=lambda item: item.model_dump()) if not isinstance(value, str) else value
+def _table(model: type[BaseModel]) -> str:
+    rows = [_row(field.alias or name, field) for name, field in model.model_fields.items()]
+    return "\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *rows])
 
 
-def _table(rows: Any) -> str:
-    lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
-    for key, kind, default, meaning in rows:
-        cells = (f"`{key}`", kind, f"`{default}`" if default else "", " ".join(meaning.split()))
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
+def _row(name: str, field: FieldInfo) -> str:
+    cells = [f"`{name}`", _type(field), _default(field), " ".join((field.description or "").split())]
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _type(field: FieldInfo) -> str:
+    """Describe the type of a field with its bounds, as messages do."""
+    bounds = [
+        text.format(_plain(getattr(item, key)))
+        for item in field.metadata
+        for key, text in LIMITS.items()
+        if hasattr(item, key)
+    ]
+    kinds = " or ".join([describe_type(field.annotation), *(["null"] if _may_be_null(field.annotation) else [])])
+    return ", ".join([kinds, *bounds])
+
+
+def _may_be_null(annotation: Any) -> bool:
+    return type(None) in typing.get_args(annotation)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    default = _plain(field.get_default(call_default_factory=True))
+    # YAML reads 1e-08 as text
+    return f"`{decimal(default) if isinstance(default, float) else json.dumps(default)}`"
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as YAML writes it."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def main() -> None:
+    """Write the documentation."""
+    parser = argparse.ArgumentParser(prog=COMMAND, description=str(__doc__).partition("\n")[0])
+    parser.add_argument("--schemas", type=Path, metavar="FOLDER", help="also write JSON schemas for editors here")
+    arguments = parser.parse_args()
+    write_text(README, render_page())
+    if arguments.schemas is not None:
+        arguments.schemas.mkdir(parents=True, exist_ok=True)
+        write_schemas(arguments.schemas)
 
 
 if __name__ == "__main__":
-    print(render_page(), end="")
+    main()

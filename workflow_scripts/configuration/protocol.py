@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -46,3 +46,26 @@ class EvaluationProtocol(StrictModel):
     phases: tuple[Phase, ...] = ()
     """while the encoder trains, optimisers one after the other instead of Adam at learning_rate; each continues from
     the best weights"""
+
+
+class CellProtocol(EvaluationProtocol):
+    """Numbers of one cell: how many trials, and the training of each."""
+
+    trials: int = Field(10, ge=1)
+    """trials per cell; trial k fixes head, label subset and data order for every run"""
+
+
+class Evaluation(CellProtocol):
+    """Numbers of downstream training, with what differs for single heads and scenarios."""
+
+    heads: dict[str, CellProtocol] = Field(default_factory=dict)
+    """head -> numbers that differ for it, under the same keys; those of a scenario go over them"""
+    scenarios: dict[str, CellProtocol] = Field(default_factory=dict)
+    """scenario -> numbers that differ there, under the same keys"""
+
+    def stated_for(self, *, head: str, scenario: str) -> dict[str, Any]:
+        """Return the stated numbers of a cell as plain data: the common ones, then those of head and scenario."""
+        common = self.model_dump(mode="json", exclude_unset=True, exclude={"heads", "scenarios"})
+        for change in (self.heads.get(head), self.scenarios.get(scenario)):
+            common |= change.model_dump(mode="json", exclude_unset=True) if change else {}
+        return common

@@ -56,11 +56,22 @@ class Mistake(NamedTuple):
     path: tuple[str, ...]
     message: str
 
+    def __str__(self) -> str:
+        """Return key and message."""
+        return ": ".join(filter(None, (".".join(self.path), self.message)))
+
     def in_one_line(self, where: str) -> str:
-        """Return the message behind `where` (a file, or a file and a key) and the key."""
-        key = ".".join(self.path)
-        joint = "" if not key else "." if ": " in where else ": "
-        return f"{where}{joint}{key}: {self.message}"
+        """Return the mistake behind `where`: a file, or a file and the key that the path continues."""
+        return f"{where}{'.' if ': ' in where and self.path else ': '}{self}"
+
+
+class MistakeError(ValueError):
+    """Raised by a validator of a whole model for a mistake in one of its keys."""
+
+    def __init__(self, mistake: Mistake) -> None:
+        """Take the mistake, with the keys below the model."""
+        super().__init__(str(mistake))
+        self.mistake = mistake
 
 
 def parse(model: type[ModelT], given: object, *, where: str) -> ModelT:
@@ -93,7 +104,10 @@ def first_mistake(error: ValidationError, model: type[BaseModel]) -> Mistake:
         owner = _locate(model, detail | {"loc": detail["loc"][:-1]})[1]
         return Mistake(path[:-1], f"{detail['input']!r} has the wrong type; allowed: {describe_type(owner)}")
     if detail["type"] == "missing":
-        return Mistake(path[:-1], f"{path[-1]!r} is missing")
+        return Mistake(path[:-1], f"{path[-1]!r} is missing; allowed: {describe_type(annotation)}")
+    cause = detail.get("ctx", {}).get("error")
+    if isinstance(cause, MistakeError):
+        return Mistake((*path, *cause.mistake.path), cause.mistake.message)
     return Mistake(path, _in_words(detail, annotation))
 
 
@@ -164,21 +178,22 @@ def _is_model(kind: Any) -> bool:
 def _in_words(detail: ErrorDetails, annotation: Any) -> str:
     """Say what is wrong with one value and what is allowed there."""
     value, context = detail["input"], detail.get("ctx", {})
+    shown = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
     match detail["type"]:
         case "value_error" | "assertion_error":
             return str(context.get("error", detail["msg"]))
         case "literal_error":
-            return f"{value!r} is not allowed; allowed: {describe_type(annotation)}"
+            return f"{shown} is not allowed; allowed: {describe_type(annotation)}"
         case "too_short" | "string_too_short":
             unit = "entry" if detail["type"] == "too_short" else "character"
-            return f"{value!r} is not allowed; allowed: at least {context['min_length']} {unit}"
+            return f"{shown} is not allowed; allowed: at least {context['min_length']} {unit}"
         case "too_long":
-            return f"{value!r} is not allowed; allowed: at most {context['max_length']} entries"
+            return f"{shown} is not allowed; allowed: at most {context['max_length']} entries"
         case _ if limits := [text.format(context[key]) for key, text in LIMITS.items() if key in context]:
-            return f"{value!r} is not allowed; allowed: {' and '.join(limits)}"
+            return f"{shown} is not allowed; allowed: {' and '.join(limits)}"
         case _:
             allowed = describe_type(annotation) or detail["msg"]
-            return f"{value!r} has the wrong type; allowed: {allowed}{_remedy(value, allowed)}"
+            return f"{shown} has the wrong type; allowed: {allowed}{_remedy(value, allowed)}"
 
 
 def _remedy(value: object, allowed: str) -> str:
@@ -194,15 +209,16 @@ def _remedy(value: object, allowed: str) -> str:
     if not math.isfinite(number):
         return ""
     # YAML 1.1 reads 1e-3 as text, since it has neither a point nor a sign in its exponent.
-    return f" (write {_decimal(number)})" if "e" in value.lower() else " (remove the quotes)"
+    return f" (write {decimal(number)})" if "e" in value.lower() else " (remove the quotes)"
 
 
-def _decimal(number: float) -> str:
+def decimal(number: float) -> str:
+    """Write a number without an exponent, which YAML 1.1 would read as text."""
     return f"{number:.12f}".rstrip("0").rstrip(".")
 
 
 def describe_type(annotation: Any) -> str:
-    """Describe the values that an annotation allows, as YAML writes them."""
+    """Describe the types that an annotation allows, as a user of YAML calls them."""
     return " or ".join(dict.fromkeys(_type_in_words(kind) for kind in _members(annotation)))
 
 

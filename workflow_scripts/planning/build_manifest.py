@@ -105,7 +105,13 @@ def _study(plan: Plan, name: str, places: Mapping[tuple[Run, CellKey], int]) -> 
     untrained = not all(registry.entry(plan.config["encoders"], floor).trained for floor in study["floors"])
     notes = [study.get("notes", "").strip(), ONE_DRAW if untrained else "", plan.config.get("note", "").strip()]
     evaluations = [places[pair] for pair in plan.cells[name]]
-    return Study.from_json(name, {**study, "notes": " ".join(filter(None, notes)), "evaluations": evaluations})
+    described = {
+        **study,
+        "notes": " ".join(filter(None, notes)),
+        "published": plan.statements.get(name, ()),
+        "evaluations": evaluations,
+    }
+    return Study.from_json(name, described)
 
 
 def _pretrained_run(plan: Plan, run: Run) -> PretrainedRun:

@@ -6,9 +6,11 @@ Planning imports no torch, so a dry run takes seconds.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from workflow_scripts.configuration.config import Config
+from workflow_scripts.configuration.study import Study
 from workflow_scripts.planning.grids import expand, levels_of
 from workflow_scripts.planning.jobs import Jobs, JobSpec
 from workflow_scripts.planning.layout import Layout
@@ -19,12 +21,19 @@ from workflow_scripts.planning.runs import CellKey, Run
 class Plan:
     """Everything that the studies of a config need, in planned order."""
 
-    def __init__(self, config: Mapping[str, Any], studies: Mapping[str, Mapping[str, Any]]) -> None:
-        """Take a validated config and its studies (by name, trimmed)."""
-        self.config, self.studies = config, studies
-        self.layout = Layout.of_config(config)
-        self.levels = Levels(config)
-        self.jobs = Jobs(config, self.levels)
+    def __init__(
+        self,
+        config: Config,
+        studies: Mapping[str, Study],
+        statements: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    ) -> None:
+        """Take a config, its studies by name, trimmed, and the published statements that each is compared with."""
+        self.config = config.stated()
+        self.studies = {name: study.stated() for name, study in studies.items()}
+        self.statements = statements or {}
+        self.layout = Layout.of_config(self.config)
+        self.levels = Levels(self.config)
+        self.jobs = Jobs(self.config, self.levels)
 
     @functools.cached_property
     def cells(self) -> dict[str, list[tuple[Run, CellKey]]]:

@@ -15,13 +15,13 @@ from tests.checkout import REPOSITORY
 from tests.statistics.reproduction.test_published import TAGS
 from tests.statistics.reproduction.test_table import CLAIM, MEAN, NUMBER, measured, table
 from tests.synthetic_results import Results
-from workflow_scripts.configuration import check
-from workflow_scripts.configuration.check import load_study
+from workflow_scripts.configuration.config import Config
+from workflow_scripts.configuration.load import load, load_study
+from workflow_scripts.configuration.yaml_files import read_yaml
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.planning.grids import levels_of
 from workflow_scripts.statistics.reproduction.published import read_published
 from workflow_scripts.statistics.reproduction.quantities.registry import QUANTITIES
-from workflow_scripts.statistics.reproduction.statements import attach_statements, read_statements
+from workflow_scripts.statistics.reproduction.statements import load_statements, read_statements
 
 FOLDER = REPOSITORY / "config"
 STUDIES = sorted(path.stem for path in (FOLDER / "studies").glob("*.yaml"))
@@ -56,7 +56,7 @@ def test_every_level_of_a_statement_is_in_its_study(name: str) -> None:
     for statement in read_statements(name, folder=FOLDER):
         for side in ("of", "over"):
             for factor, named in statement.get(side, {}).items():
-                allowed = set(levels_of(study, factor))
+                allowed = set(study.levels_of(factor))
                 assert set(named if isinstance(named, list) else [named]) <= allowed, statement
 
 
@@ -149,15 +149,20 @@ def test_a_statement_that_does_not_fit_is_refused(change: dict[str, Any], compla
 def attached(tmp_path: Path, *rows: dict[str, Any], trim: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     """The statements of a study of many levels that `config/published/own.yaml` or `trim` states."""
     folder = tmp_path / "config"
-    for name in ("schema", "published", "studies"):
+    for name in ("published", "studies"):
         shutil.copytree(FOLDER / name, folder / name, dirs_exist_ok=True)
     (folder / "published" / "own.yaml").write_text(yaml.safe_dump({"rows": list(rows)}), encoding="utf-8")
     study = yaml.safe_load((FOLDER / "studies" / "wu2021_fig5.yaml").read_text(encoding="utf-8"))
     study["grid"]["encoder"] = ["pase", "random"]
     (folder / "studies" / "own.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
     whole = load_study("own", folder=folder)
-    config = {"trim": {"own": trim or {}}}
-    return attach_statements({"own": whole}, config, folder=folder)["own"]["published"]
+    return load_statements({"own": whole}, config(folder, own=trim or {}), folder=folder)["own"]
+
+
+def config(folder: Path = FOLDER, **trim: dict[str, Any]) -> Config:
+    """The config of the paper scale, with one study to run and others trimmed."""
+    given = read_yaml(FOLDER / "config.yaml") | {"trim": trim, "studies": ["wu2021_fig2"]}
+    return load([], folder=folder, merged=given)[0]
 
 
 def test_a_config_may_replace_the_statements_of_a_study(tmp_path: Path) -> None:
@@ -204,16 +209,15 @@ def test_choices_follow_from_the_cells_of_a_measured_row() -> None:
 
 def test_the_shipped_studies_pass_before_anything_runs() -> None:
     studies = {name: load_study(name, folder=FOLDER) for name in STUDIES}
-    stated = attach_statements(studies, {}, folder=FOLDER)
-    assert sum(len(study["published"]) for study in stated.values()) == len(STATEMENTS)
-    assert stated["own_recordings"]["published"] == []
+    statements = load_statements(studies, config(), folder=FOLDER)
+    assert sum(map(len, statements.values())) == len(STATEMENTS)
+    assert statements["own_recordings"] == []
 
 
 def trimmed(**trim: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """The statements of all studies of the paper scale, some of them trimmed."""
-    config = check.merged([FOLDER / "config.yaml"]) | {"trim": trim}
-    studies = attach_statements(check.check(config, files=[], folder=FOLDER), config, folder=FOLDER)
-    return {name: study["published"] for name, study in studies.items()}
+    config, studies = load([], folder=FOLDER, merged=read_yaml(FOLDER / "config.yaml") | {"trim": trim})
+    return load_statements(studies, config, folder=FOLDER)
 
 
 def test_statements_go_with_the_levels_that_are_trimmed_away() -> None:

@@ -15,15 +15,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import pandas as pd
-import yaml
 from pydantic import AfterValidator, Field
 
-from workflow_scripts.configuration.check import load_study
+from workflow_scripts.configuration.config import Config
+from workflow_scripts.configuration.field_types import Metric
+from workflow_scripts.configuration.load import load_study
+from workflow_scripts.configuration.study import Study
+from workflow_scripts.configuration.yaml_files import read_yaml
 from workflow_scripts.core import validation
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.validation import StrictModel
 from workflow_scripts.levels.factors import FACTORS, PRETRAINING
-from workflow_scripts.planning.grids import expand, levels_of
+from workflow_scripts.planning.grids import expand
 from workflow_scripts.planning.manifest import Statement
 from workflow_scripts.statistics.reproduction.published import read_published
 from workflow_scripts.statistics.reproduction.quantities.registry import QUANTITIES
@@ -32,16 +35,6 @@ from workflow_scripts.statistics.reproduction.statement_checks import check_stat
 FOLDER, CHOICES = "published", "choices.yaml"
 
 Level = str | int
-Metric = Literal[
-    "macro_f1",
-    "macro_f1_positive",
-    "accuracy",
-    "balanced_accuracy",
-    "roc_auc",
-    "pr_auc",
-    "roc_auc_clip",
-    "pr_auc_clip",
-]
 Expected = Literal["above zero", "below zero", "not above zero", "near zero", "not above", "not below"]
 
 
@@ -113,29 +106,25 @@ class Choices(StrictModel):
     """choices too small to change a claim in words"""
 
 
-def attach_statements(
-    studies: Mapping[str, Mapping[str, Any]], config: Mapping[str, Any], *, folder: Path
-) -> dict[str, dict[str, Any]]:
-    """Return the checked studies, each with its statements in `published`.
+def load_statements(studies: Mapping[str, Study], config: Config, *, folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return what each of the trimmed studies is compared with: plain rows, as `read_statements`.
 
-    `studies` are trimmed (as `configuration.check` returns them), `folder` holds `studies/` and `published/`.
-    Statements about levels that a trimmed study lacks are left out; `trim.<study>.published` replaces all of a study.
-    `UserError` names file, row and key.
+    `folder` holds `studies/` and `published/`. Statements about levels that a trimmed study lacks are left out;
+    `trim.<study>.published` replaces all of a study. `UserError` names file, row and key.
     """
     table = read_published()
     choices = _read(folder / FOLDER / CHOICES, Choices)
-    attached = {}
+    statements = {}
     for name, study in studies.items():
-        replaced = config.get("trim", {}).get(name, {}).get("published")
-        rows = (
-            read_statements(name, folder=folder, choices=choices, published=table)
-            if replaced is None
-            else _parse_rows(replaced, study, where=f"trim.{name}.published", choices=choices, published=table)
-        )
-        # Whoever replaces the statements sees all of them, so that none disappears unnoticed.
-        kept = [row for row in rows if replaced is not None or _any_step_in_grid(row, study)]
-        attached[name] = {**study, "published": kept}
-    return attached
+        trim = config.trim.get(name) or {}
+        if "published" in trim:
+            # All of them are kept, so that none disappears unnoticed.
+            where = f"trim.{name}.published"
+            statements[name] = _parse_rows(trim["published"], study, where=where, choices=choices, published=table)
+        else:
+            rows = read_statements(name, folder=folder, choices=choices, published=table)
+            statements[name] = [row for row in rows if _any_step_in_grid(row, study)]
+    return statements
 
 
 def read_statements(
@@ -159,15 +148,11 @@ def read_statements(
 
 
 def _read(path: Path, model: type[ModelT]) -> ModelT:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: cannot be read as YAML: {error}") from error
-    return validation.parse(model, content, where=str(path))
+    return validation.parse(model, read_yaml(path), where=str(path))
 
 
 def _parse_rows(
-    rows: Any, study: Mapping[str, Any], *, where: str, choices: Choices, published: pd.DataFrame
+    rows: Any, study: Study, *, where: str, choices: Choices, published: pd.DataFrame
 ) -> list[dict[str, Any]]:
     """Resolve the rows that a config states instead of a study's own."""
     content = validation.parse(PublishedFile, {"rows": rows}, where=where)
@@ -175,13 +160,13 @@ def _parse_rows(
 
 
 def _resolve(
-    content: PublishedFile, study: Mapping[str, Any], *, where: str, choices: Choices, published: pd.DataFrame
+    content: PublishedFile, study: Study, *, where: str, choices: Choices, published: pd.DataFrame
 ) -> list[dict[str, Any]]:
     """Fill in defaults and choices, and check each row against published.csv and the study's grid."""
-    cells = [_levels_of_pair(*pair) for pair in expand(study, {})]
+    cells = [_levels_of_pair(*pair) for pair in expand(study.stated(), {})]
     resolved = []
     for row in content.rows:
-        entry = _with_defaults(row, content.defaults, metric=study["metric"])
+        entry = _with_defaults(row, content.defaults, metric=study.metric)
         place = f"{where}: {row.id}"
         _check_levels(entry, study, where=place)
         statement = Statement.from_json(entry, where=place)
@@ -230,32 +215,24 @@ def _tags_of(
     return sorted(tags, key=lambda tag: int(tag[1:]))
 
 
-def _check_levels(entry: Mapping[str, Any], study: Mapping[str, Any], *, where: str) -> None:
+def _check_levels(entry: Mapping[str, Any], study: Study, *, where: str) -> None:
     """Raise unless a study has every level that an entry names."""
     for side in ("of", "over"):
         for factor, named in entry.get(side, {}).items():
             if factor not in FACTORS:
                 raise UserError(f"{where}: {side}: unknown factor {factor!r}; allowed: {', '.join(FACTORS)}")
-            allowed = _selectable(study, factor)
+            allowed = study.selectable(factor)
             for level in named if isinstance(named, list) else [named]:
                 if level not in allowed:
                     shown = ", ".join(map(str, allowed))
                     raise UserError(f"{where}: {side}.{factor}: {level!r} is not in the grid; allowed: {shown}")
 
 
-def _any_step_in_grid(entry: Mapping[str, Any], study: Mapping[str, Any]) -> bool:
+def _any_step_in_grid(entry: Mapping[str, Any], study: Study) -> bool:
     """Return whether a study has all levels of one step of an entry; lists of levels are taken in step."""
     named = [(factor, level) for side in ("of", "over") for factor, level in entry.get(side, {}).items()]
     steps = max((len(level) for _, level in named if isinstance(level, list)), default=1)
     return any(
-        all(
-            (level[step] if isinstance(level, list) else level) in _selectable(study, factor) for factor, level in named
-        )
+        all((level[step] if isinstance(level, list) else level) in study.selectable(factor) for factor, level in named)
         for step in range(steps)
     )
-
-
-def _selectable(study: Mapping[str, Any], factor: str) -> list[Any]:
-    """Return the levels of a factor that a study's cells have, floors and checkpoints included."""
-    besides = {"encoder": "floors", "corpus": "checkpoints"}.get(factor, "")
-    return [*levels_of(study, factor), *study.get(besides, [])]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +12,12 @@ import yaml
 from snakemake.utils import update_config
 
 from tests.checkout import REPOSITORY
-from workflow_scripts.configuration import check as configuration
+from workflow_scripts.configuration.config import Config
+from workflow_scripts.configuration.load import load
+from workflow_scripts.configuration.study import Grid, Study
+from workflow_scripts.configuration.yaml_files import merge, read_yaml
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.validation import validate
 
 FOLDER = REPOSITORY / "config"
 PAPER = FOLDER / "config.yaml"
@@ -33,7 +35,11 @@ def check_files(*files: Path) -> dict[str, dict[str, Any]]:
     for file in files:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
         update_config(merged, content if isinstance(content, dict) else {})
-    return configuration.check(merged, files=list(files), folder=FOLDER)
+    return plain(load(list(files), folder=FOLDER, merged=merged))
+
+
+def plain(loaded: tuple[Config, dict[str, Study]]) -> dict[str, dict[str, Any]]:
+    return {name: study.stated() for name, study in loaded[1].items()}
 
 
 SHIPPED = sorted(path.stem for path in FOLDER.glob("*.yaml"))
@@ -49,13 +55,13 @@ def test_configs_merge_as_snakemake_merges_them(name: str) -> None:
     expected: dict[str, Any] = {}
     for file in (PAPER, FOLDER / f"{name}.yaml"):
         update_config(expected, yaml.safe_load(file.read_text(encoding="utf-8")))
-    assert configuration.merged([PAPER, FOLDER / f"{name}.yaml"]) == expected
+    assert merge([read_yaml(PAPER), read_yaml(FOLDER / f"{name}.yaml")]) == expected
 
 
 BAD = {
     "entry of a name of its own without a file": (
         "augmentations: {loud: {level: gian, probability: 1}}",
-        r"own.yaml: augmentations.loud: unknown augmentation 'gian'; allowed: .*gain",
+        r"own.yaml: augmentations.loud: unknown augmentation 'gian' \(did you mean gain\?\); allowed: .*gain",
     ),
     "entry with an option its file lacks": (
         "workers: {cold: {level: contrastive, degrees: 0.1}}",
@@ -84,8 +90,20 @@ BAD = {
     ),
     "trim of grids as a list": ("trim: {wu2021_fig2: {grids: [cpc]}}", r"trim.wu2021_fig2.grids: \['cpc'\] .*"),
     "trim of a grid to one level": (
-        "trim: {wu2021_fig2: {grids: {cpc: {encoder: pase}}}}",
-        r"trim.wu2021_fig2.grids.cpc.encoder: 'pase' .*",
+        "trim: {spijkervet2021_table6_1: {grids: {cpc: {encoder: pase}}}}",
+        r"own.yaml: trim.spijkervet2021_table6_1.grids.cpc.encoder: 'pase' has the wrong type; allowed: a list",
+    ),
+    "trim of a grid to no levels": (
+        "trim: {spijkervet2021_table6_1: {grids: {cpc: pase}}}",
+        r"own.yaml: trim.spijkervet2021_table6_1.grids.cpc: 'pase' has the wrong type; allowed: keys and values",
+    ),
+    "trim of a grid by an empty list": (
+        "trim: {spijkervet2021_table6_1: {grids: {cpc: {encoder: []}}}}",
+        r"own.yaml: trim.spijkervet2021_table6_1.grids.cpc.encoder: \[\] is not allowed; allowed: at least 1 entry",
+    ),
+    "all grids left out": (
+        "trim: {spijkervet2021_fig1_1: {grids: {cpc: null, clmr: null, supervised: null}}}",
+        r"own.yaml: trim.spijkervet2021_fig1_1.grids: \{\} is not allowed; allowed: at least 1 entry",
     ),
     "metric that a data set cannot have": (
         "trim: {spijkervet2021_table6_3: {dataset: [gtzan]}}",
@@ -101,9 +119,9 @@ BAD = {
     ),
     "metrics of an unknown data set": (
         "trim: {wu2021_fig2: {metrics: {openmics: [roc_auc]}}}",
-        r"metrics: unknown data set 'openmics'; allowed: .*",
+        r"trim.wu2021_fig2.metrics: unknown data set 'openmics' \(did you mean openmic\?\); allowed: .*",
     ),
-    "no labels": ("trim: {wu2021_fig2: {fraction: [0pct]}}", r"grid.fraction.0: '0pct' has the wrong form"),
+    "no labels": ("trim: {wu2021_fig2: {fraction: [0pct]}}", r"trim.wu2021_fig2.fraction.0: '0pct' has the wrong form"),
     "trim of an unknown grid": (
         "trim: {wu2021_fig2: {grids: {cpc: null}}}",
         r"trim.wu2021_fig2.grids: unknown grid 'cpc'; allowed: none",
@@ -114,15 +132,24 @@ BAD = {
     ),
     "unknown nested key": (
         "recipes: {wu2021: {epoch: 3}}",
-        r"own.yaml: recipes.wu2021: unknown key 'epoch'; allowed: .*batch, .*epochs",
+        r"own.yaml: recipes.wu2021: unknown key 'epoch' \(did you mean epochs\?\); allowed: .*batch, .*epochs",
     ),
-    "wrong type": ("recipes: {wu2021: {batch: many}}", r"own.yaml: recipes.wu2021.batch: 'many' .*allowed: integer"),
+    "wrong type": (
+        "recipes: {wu2021: {batch: many}}",
+        r"own.yaml: recipes.wu2021.batch: 'many' .*allowed: a whole number",
+    ),
     "not in the list": (
         "datasets: {openmic: {source: torrent}}",
         r"own.yaml: datasets.openmic.source: 'torrent' .*allowed: download, local, twin",
     ),
-    "below the limit": ("evaluation: {trials: 0}", r"own.yaml: evaluation.trials: 0 is less than the minimum of 1"),
-    "missing number": ("recipes: {mine: {epochs: 3}}", r"own.yaml: recipes.mine: 'batch' is a required property"),
+    "below the limit": (
+        "evaluation: {trials: 0}",
+        r"own.yaml: evaluation.trials: 0 is not allowed; allowed: at least 1",
+    ),
+    "missing number": (
+        "recipes: {mine: {epochs: 3}}",
+        r"own.yaml: recipes.mine: 'batch' is missing; allowed: a whole number",
+    ),
     "unknown level": ("encoders: {wavenet: {}}", r"own.yaml: encoders.wavenet: unknown encoder 'wavenet'; .*pase"),
     "unknown option": ("encoders: {pase: {layers: 3}}", r"own.yaml: encoders.pase: unknown key 'layers'; .*embedding"),
     "too few values of an option": (
@@ -134,10 +161,13 @@ BAD = {
         r"own.yaml: encoders.pase.embedding: 'large' has the wrong type; allowed: a whole number",
     ),
     "unknown loader": (
-        "datasets: {mine: {loader: jamendo, source: twin}}",
+        "datasets: {mine: {loader: jamendo, source: download}}",
         r"own.yaml: datasets.mine.loader: unknown dataset 'jamendo'; allowed: .*openmic",
     ),
-    "half a data set": ("datasets: {mine: {loader: folder}}", r"own.yaml: datasets.mine: must state loader and source"),
+    "half a data set": (
+        "datasets: {mine: {loader: folder}}",
+        r"own.yaml: datasets.mine: 'source' is missing; allowed: download, local, twin",
+    ),
     "local without a path": (
         "datasets: {mine: {loader: folder, source: local}}",
         r"own.yaml: datasets.mine: source local needs a path",
@@ -148,7 +178,7 @@ BAD = {
     ),
     "unknown worker": (
         "worker_sets: {WX: [waveform, rhythmogram]}",
-        r"own.yaml: worker_sets.WX: unknown worker 'rhythmogram'; allowed: waveform, lps",
+        r"own.yaml: worker_sets.WX: unknown worker 'rhythmogram' \(did you mean tempogram\?\); allowed: waveform, lps",
     ),
     "checkpoint of an unknown encoder": (
         "checkpoints: {official: {encoder: wavenet, path: x.ckpt}}",
@@ -177,7 +207,7 @@ BAD = {
     ),
     "rows by no factor": (
         "trim: {wu2021_fig2: {rows: [encoder, scenario, colour]}}",
-        r"rows and columns: unknown factor 'colour'; allowed: corpus, encoder",
+        r"trim.wu2021_fig2.rows: unknown factor 'colour'; allowed: corpus, encoder",
     ),
     "unknown checkpoint": (
         "trim: {wu2021_fig2: {checkpoints: [official]}}",
@@ -191,15 +221,15 @@ BAD = {
     ),
     "trim of no factor": (
         "trim: {wu2021_fig2: {colour: [red]}}",
-        r"own.yaml: trim.wu2021_fig2: unknown factor 'colour'; allowed: corpus, encoder",
+        r"own.yaml: trim.wu2021_fig2: unknown factor 'colour' .*; allowed: corpus, encoder",
     ),
     "level not in the config": (
         "trim: {wu2021_fig2: {recipe: [overnight]}}",
-        r"wu2021_fig2.yaml .*own.yaml\): grid.recipe: unknown recipe 'overnight'; allowed: wu2021",
+        r"own.yaml: trim.wu2021_fig2.recipe: unknown recipe 'overnight'; allowed: wu2021",
     ),
     "untrainable encoder to be trained": (
         "trim: {wu2021_fig2: {encoder: [handcrafted], comparisons: []}}",
-        r"grid.encoder: handcrafted cannot be trained, make it a floor; allowed: pase",
+        r"own.yaml: trim.wu2021_fig2.encoder: handcrafted cannot be trained, make it a floor; allowed: pase",
     ),
     "trainable floor": (
         "trim: {wu2021_fig2: {floors: [pase], comparisons: []}}",
@@ -207,26 +237,35 @@ BAD = {
     ),
     "evaluation without labels": (
         "trim: {wu2021_fig2: {dataset: [audioset_music]}}",
-        r"grid.dataset: audioset_music has no labels",
+        r"own.yaml: trim.wu2021_fig2.dataset: audioset_music has no labels",
     ),
     "trimmed to no fraction": (
         "trim: {wu2021_fig2: {fraction: [banana]}}",
-        r"own.yaml: trim.wu2021_fig2: grid.fraction.0: 'banana' has the wrong form; allowed: a percentage",
+        r"own.yaml: trim.wu2021_fig2.fraction.0: 'banana' has the wrong form; allowed: a percentage",
     ),
-    "more than all labels": ("trim: {wu2021_fig2: {fraction: [200pct]}}", r"grid.fraction.0: '200pct' .*at most 100"),
-    "trimmed to nothing": ("trim: {wu2021_fig2: {dataset: []}}", r"own.yaml: trim.wu2021_fig2: grid.dataset: \[\] "),
+    "more than all labels": (
+        "trim: {wu2021_fig2: {fraction: [200pct]}}",
+        r"own.yaml: trim.wu2021_fig2.fraction.0: '200pct' .*at most 100",
+    ),
+    "trimmed to nothing": (
+        "trim: {wu2021_fig2: {dataset: []}}",
+        r"own.yaml: trim.wu2021_fig2.dataset: \[\] is not allowed; allowed: at least 1 entry",
+    ),
     "level of a wrong type": (
         "trim: {wu2021_fig2: {dataset: [{a: 1}]}}",
-        r"grid.dataset.0: \{'a': 1\} .*allowed: string",
+        r"own.yaml: trim.wu2021_fig2.dataset.0: \{'a': 1\} .*allowed: text",
     ),
-    "comparison of a wrong type": ("trim: {wu2021_fig2: {comparisons: [3]}}", r"comparisons.0: 3 .*allowed: object"),
+    "comparison of a wrong type": (
+        "trim: {wu2021_fig2: {comparisons: [3]}}",
+        r"own.yaml: trim.wu2021_fig2.comparisons.0: 3 .*allowed: keys and values",
+    ),
     "levels the table cannot show": (
         "trim: {wu2021_fig2: {fraction: [100pct, 10pct]}}",
-        r"grid.fraction: 2 levels, but the table has no row or column .*allowed of: dataset, encoder, scenario",
+        r"own.yaml: trim.wu2021_fig2.fraction: 2 levels, but the table .*allowed of: dataset, encoder, scenario",
     ),
     "numbers of an unknown scenario": (
         "evaluation: {scenarios: {frozn: {trials: 2}}}",
-        r"own.yaml: evaluation.scenarios: unknown scenario 'frozn'; allowed: fine_tuned, frozen, supervised",
+        r"evaluation.scenarios: unknown scenario 'frozn' \(did you mean frozen\?\); allowed: fine_tuned, frozen",
     ),
     "download of what cannot be": (
         "datasets: {extended_ballroom: {source: download}}",
@@ -239,33 +278,36 @@ BAD = {
     "a path Snakemake would misread": ("data: 'my {x} data'", r"own.yaml: data: 'my \{x\} data' .*without \{ \}"),
     "unknown kind of figure": (
         "trim: {wu2021_fig2: {figure: {kind: pie}}}",
-        r"own.yaml\): figure.kind: unknown figure 'pie'; allowed: confidence, confusions, dots",
+        r"own.yaml: trim.wu2021_fig2.figure.kind: unknown figure 'pie'; allowed: confidence, confusions, dots",
     ),
-    "figure without a kind": ("trim: {wu2021_fig2: {figure: {}}}", r"own.yaml: trim.wu2021_fig2: figure: 'kind' is"),
+    "figure without a kind": (
+        "trim: {wu2021_fig2: {figure: {}}}",
+        r"own.yaml: trim.wu2021_fig2.figure: 'kind' is missing",
+    ),
     "option of another figure": (
         "trim: {wu2021_fig2: {figure: {kind: losses, baseline: {workers: WLP}}}}",
-        r"own.yaml\): figure: unknown key 'baseline'; allowed: epochs, weighted",
+        r"own.yaml: trim.wu2021_fig2.figure: unknown key 'baseline'; allowed: epochs, weighted",
     ),
     "option of a figure of a wrong type": (
         "trim: {wu2021_fig2: {figure: {kind: losses, epochs: ten}}}",
-        r"own.yaml\): figure.epochs: 'ten' has the wrong type; allowed: a whole number",
+        r"own.yaml: trim.wu2021_fig2.figure.epochs: 'ten' has the wrong type; allowed: a whole number",
     ),
     "figure of cells outside the grid": (
         "trim: {wu2021_fig2: {figure: {kind: relative, baseline: {workers: WLP}}}}",
-        r"own.yaml\): figure.baseline.workers: 'WLP' is not in the grid; allowed: WLPMCT",
+        r"own.yaml: trim.wu2021_fig2.figure.baseline.workers: 'WLP' is not in the grid; allowed: WLPMCT",
     ),
     "figure of an unknown factor": (
         "trim: {wu2021_fig2: {figure: {kind: relative, baseline: {worker: WLP}}}}",
-        r"own.yaml\): figure.baseline: unknown factor 'worker'; allowed: corpus, encoder, workers",
+        r"trim.wu2021_fig2.figure.baseline: unknown factor 'worker' \(did you mean workers\?\); allowed: corpus",
     ),
     "difference of cells outside the grid": (
         "trim: {wu2021_fig2: {figure: {kind: confusions, matrix: {workers: WLPMCT},"
         " differences: [{of: {workers: WLPT}, over: {workers: WLPMCT}}]}}}",
-        r"own.yaml\): figure.differences.0.of.workers: 'WLPT' is not in the grid; allowed: WLPMCT",
+        r"own.yaml: trim.wu2021_fig2.figure.differences.0.of.workers: 'WLPT' is not in the grid; allowed: WLPMCT",
     ),
     "difference that is no mapping": (
         "trim: {wu2021_fig2: {figure: {kind: confusions, matrix: {workers: WLPMCT}, differences: [WLP]}}}",
-        r"own.yaml\): figure.differences.0: 'WLP' has the wrong type; allowed: keys and values",
+        r"own.yaml: trim.wu2021_fig2.figure.differences.0: 'WLP' has the wrong type; allowed: keys and values",
     ),
     "a warm-up that never ends": (
         "recipes: {wu2021: {warmup_epochs: 20}}",
@@ -327,6 +369,37 @@ BAD = {
         "augmentations: {filter: {low_pass: [2200, 9000]}}\ntrim: {spijkervet2021_table6_5: {augmentation: [filter]}}",
         r"filter: cut-offs must go upwards from above 0 to at most 4000 Hz, half .* not from 2200 to 9000",
     ),
+    "number that YAML reads as text": (
+        "recipes: {wu2021: {encoder_learning_rate: 1e-3}}",
+        r"own.yaml: recipes.wu2021.encoder_learning_rate: '1e-3' .*allowed: a number \(write 0.001\)",
+    ),
+    "number in quotes": (
+        "recipes: {wu2021: {batch: '8'}}",
+        r"own.yaml: recipes.wu2021.batch: '8' .*allowed: a whole number \(remove the quotes\)",
+    ),
+    "text of two words as the scale": (
+        "scale: My thesis",
+        r"own.yaml: scale: 'My thesis' has the wrong form; allowed: names of letters, digits, _ \. \+ -",
+    ),
+    "misspelt section": ("recipies: {}", r"own.yaml: unknown key 'recipies' \(did you mean recipes\?\); allowed: .*"),
+    "misspelt encoder in trim": (
+        "trim: {wu2021_fig2: {encoder: [Pase]}}",
+        r"own.yaml: trim.wu2021_fig2.encoder: unknown encoder 'Pase' \(did you mean pase\?\); "
+        "allowed: pase, pase_plus, samplecnn, .*unet_multiple$",
+    ),
+    "corpus of a study that the config lacks": (
+        "studies: [own_recordings]\ntrim: {own_recordings: {dataset: [gtzan], recipe: [wu2021], workers: [WLP]}}",
+        r"studies/own_recordings.yaml: grid.corpus: unknown corpus 'unlabelled'.*; allowed: .*; "
+        r"state yours in trim.own_recordings.corpus of the config$",
+    ),
+    "nothing in place of a section": (
+        "recipes: null",
+        r"own.yaml: recipes: null has the wrong type; allowed: keys",
+    ),
+    "option that no encoder has": (
+        "encoders: {pase: {embeding: 3}}",
+        r"own.yaml: encoders.pase: unknown key 'embeding' \(did you mean embedding\?\); allowed: ",
+    ),
     "comparison outside the grid": (
         "trim: {wu2021_fig2: {scenario: [supervised], comparisons: ["
         "{name: x, better: {scenario: frozen}, than: {encoder: random}}]}}",
@@ -355,7 +428,7 @@ def test_an_untrimmed_study_keeps_everything() -> None:
     studies = check_files(PAPER)
     for name, study in studies.items():
         stated = yaml.safe_load((FOLDER / "studies" / f"{name}.yaml").read_text(encoding="utf-8"))
-        assert study == stated | {"grid": configuration.GRID_DEFAULTS | stated["grid"]}, name
+        assert study == stated | {"grid": validate(Grid, stated["grid"]).model_dump(mode="json")}, name
 
 
 def test_imported_checkpoints_get_a_row_of_their_own(tmp_path: Path) -> None:
@@ -367,8 +440,8 @@ def with_study(folder: Path, study: dict[str, Any], **trim: Any) -> dict[str, An
     """Check the smoke config with one study of its own, trimmed; return the study."""
     shutil.copytree(FOLDER, folder)
     (folder / "studies" / "own.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
-    config = configuration.merged([PAPER]) | {"studies": ["own"], "trim": {"own": trim}}
-    return configuration.check(config, files=[], folder=folder)["own"]
+    config = read_yaml(PAPER) | {"studies": ["own"], "trim": {"own": trim}}
+    return plain(load([], folder=folder, merged=config))["own"]
 
 
 def two_grids() -> dict[str, Any]:
@@ -382,7 +455,7 @@ def test_grids_of_a_study_are_checked_and_trimmed_by_name(tmp_path: Path) -> Non
     assert with_study(tmp_path / "both", two_grids())["grids"]["old"]["workers"] == ["WLP"]
     one = with_study(tmp_path / "one", two_grids(), grids={"old": None, "new": {"dataset": ["openmic"]}})
     assert one["grids"] == {"new": {"encoder": ["pase_plus"], "dataset": ["openmic"]}}
-    with pytest.raises(UserError, match=r"grid.workers: unknown workers 'XYZ'"):
+    with pytest.raises(UserError, match=r"config: trim.own.grids.old.workers: unknown workers 'XYZ'"):
         with_study(tmp_path / "unknown", two_grids(), grids={"old": {"workers": ["XYZ"]}})
 
 
@@ -390,53 +463,3 @@ def test_a_factor_needs_no_row_where_the_rows_tell_its_level(tmp_path: Path) -> 
     assert with_study(tmp_path / "told", two_grids()), "the encoder tells the worker set"
     with pytest.raises(UserError, match=r"grid.workers: 2 levels, but the table has no row or column for them"):
         with_study(tmp_path / "untold", two_grids(), grids={"new": {"workers": ["WLP", "WLPMCT"]}})
-
-
-@pytest.mark.parametrize("text", ["- a\n- b\n", "words", "3"])
-def test_a_file_without_keys_is_named(text: str, tmp_path: Path) -> None:
-    file = tmp_path / "own.yaml"
-    file.write_text(text, encoding="utf-8")
-    with pytest.raises(UserError, match=r"own.yaml: must hold keys and their values"):
-        configuration.merged([file])
-
-
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"own.yaml: no such file"):
-        configuration.merged([tmp_path / "own.yaml"])
-
-
-def test_a_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:
-    file = tmp_path / "own.yaml"
-    file.write_text("a: [", encoding="utf-8")
-    with pytest.raises(UserError, match=r"own.yaml: cannot be read as YAML"):
-        configuration.check({}, files=[file], folder=FOLDER)
-
-
-def objects(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    if isinstance(schema, dict):
-        yield path, schema
-        for key, value in schema.items():
-            yield from objects(value, f"{path}/{key}")
-
-
-@pytest.mark.parametrize("name", ["config", "study"])
-def test_every_key_is_described_and_no_other_is_allowed(name: str) -> None:
-    schema = json.loads((FOLDER / "schema" / f"{name}.schema.json").read_text(encoding="utf-8"))
-    for path, part in objects(schema):
-        for key, described in part.get("properties", {}).items():
-            assert described.get("description"), f"{path}/{key}"
-        if "properties" in part and not path.endswith("properties"):
-            by_kind = path.endswith("/figure")  # the kind's file declares the others
-            assert part["additionalProperties"] is False or by_kind, path
-
-
-def test_recipe_and_training_keys_are_those_of_the_code() -> None:
-    from workflow_scripts.configuration.protocol import EvaluationProtocol
-    from workflow_scripts.configuration.recipe import Recipe
-
-    schema = json.loads((FOLDER / "schema" / "config.schema.json").read_text(encoding="utf-8"))["properties"]
-    recipe = set(schema["recipes"]["additionalProperties"]["properties"])
-    assert recipe == set(Recipe.model_fields)
-    assert set(schema["evaluation"]["properties"]) - {"trials", "scenarios", "heads"} == set(
-        EvaluationProtocol.model_fields
-    )

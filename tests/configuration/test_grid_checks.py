@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from tests.checkout import REPOSITORY
-from workflow_scripts.configuration import check, compatibility
+from workflow_scripts.configuration import compatibility
+from workflow_scripts.configuration.load import load
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels import registry
 from workflow_scripts.planning.plan import Plan
@@ -37,7 +38,7 @@ def planned(tmp_path: Path, evaluation: dict[str, Any] | None = None, **grid: li
     config = copy.deepcopy(PAPER) | {"studies": ["maps"]}
     config["heads"] |= {"short_chunk_cnn": {}, "ast": {"imagenet": False}}
     config["evaluation"] |= evaluation or {}
-    return Plan(config, check.check(config, files=[], folder=folder))
+    return Plan(*load([], folder=folder, merged=config))
 
 
 def test_both_heads_go_with_every_encoder_of_maps_and_training_scenario(tmp_path):
@@ -105,7 +106,7 @@ def separation(
     config["recipes"]["separation_vocals"] |= recipe or {}
     config["evaluation"] |= evaluation or {}
     config["heads"] |= heads or {}
-    check.check(config, files=[], folder=folder)
+    load([], folder=folder, merged=config)
 
 
 def test_what_the_poster_does_can_be_planned(tmp_path):
@@ -152,7 +153,10 @@ def test_what_the_poster_does_can_be_planned(tmp_path):
             {"evaluation": {"heads": {"short_chunk_cnn": {"crops": "pool"}}}},
             "short_chunk_cnn has no embeddings to pool",
         ),
-        ({"evaluation": {"heads": {"mlpp": {"batch": 16}}}}, "evaluation.heads: unknown head 'mlpp'; allowed: short"),
+        (
+            {"evaluation": {"heads": {"mlpp": {"batch": 16}}}},
+            "evaluation.heads: unknown head 'mlpp' (did you mean mlp?); allowed: short",
+        ),
     ],
 )
 def test_what_separation_cannot_do_is_one_line(tmp_path, given, message):
@@ -239,7 +243,7 @@ def test_jobs_read_the_phases_only_where_the_encoder_trains(tmp_path):
     ("phase", "message"),
     [
         ({"optimiser": "lars", "learning_rate": 1}, "'lars' is not allowed; allowed: adam, sgd"),
-        ({"optimiser": "adam"}, "'learning_rate' is a required property"),
+        ({"optimiser": "adam"}, "'learning_rate' is missing; allowed: a number"),
         ({"optimiser": "sgd", "learning_rate": 0.1, "momentum": 0.9}, "unknown key 'momentum'"),
     ],
 )

@@ -1,0 +1,151 @@
+"""Config of a run of the workflow: one field for each section of `config.yaml`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Literal, Self
+
+from pydantic import Field, PrivateAttr, model_validator
+
+from workflow_scripts.configuration.field_types import Folder, Name, Names, NotNone
+from workflow_scripts.configuration.protocol import Evaluation
+from workflow_scripts.configuration.recipe import Recipe
+from workflow_scripts.configuration.twin import TwinOptions
+from workflow_scripts.core.validation import StrictModel
+from workflow_scripts.levels import registry
+
+#: sections of the config that hold the options of levels, by the factor they belong to
+LEVEL_SECTIONS = {
+    "encoder": "encoders",
+    "worker": "workers",
+    "weighting": "weightings",
+    "augmentation": "augmentations",
+    "head": "heads",
+}
+#: entries of a section of levels: `level`, `label`, and the options of the level
+LevelEntries = dict[Name, dict[str, Any] | None]
+
+
+class Dataset(StrictModel):
+    """A data set, and the source of its files."""
+
+    loader: str
+    """level that reads it: a file of workflow_scripts/datasets"""
+    label: str | None = None
+    """name in tables and figures; that of the loader if absent"""
+    source: Literal["download", "local", "twin"]
+    """where its files come from: download, local (your copy) or twin (synthetic, same layout)"""
+    path: str | None = None
+    """folder that holds your copy, for source local"""
+    clip_seconds: float | None = Field(None, gt=0)
+    """longest part of a clip that is kept, from its start; null: all of it"""
+    options: dict[str, Any] | None = None
+    """options of the loader"""
+    twin: TwinOptions | None = None
+    """size of the twin, for source twin"""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        """Refuse a source without the keys it needs."""
+        if self.source == "local" and not self.path:
+            raise ValueError("source local needs a path: the folder that holds your copy")
+        if self.source == "twin" and self.twin is None:
+            raise ValueError("source twin needs twin: {clips: ..., clip_seconds: ...}")
+        return self
+
+
+class Checkpoint(StrictModel):
+    """An encoder that others trained."""
+
+    encoder: str
+    """encoder of this config that the file holds"""
+    path: str
+    """your copy of the file"""
+    options: dict[str, Any] | None = None
+    """options of the encoder that fit the file"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Level:
+    """An entry of the config resolved: the file of its level, and its options."""
+
+    file: str
+    module: ModuleType
+    options: Any
+    trained: bool = True
+
+
+class Config(StrictModel):
+    """All numbers of the workflow that are no code; given configs are merged over `config.yaml`."""
+
+    scale: Name
+    """name of the scale, shown in every table"""
+    note: str = ""
+    """what a reader of every table must know about this scale"""
+    data: Folder
+    """folder of the data sets; may be shared between users; a path without { } < >"""
+    results: Folder
+    """folder of everything produced; a path without { } < >"""
+    studies: Names
+    """studies to run: files of config/studies"""
+    trim: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
+    """study -> factor -> levels that replace the study's own; also grids, by name, where null leaves one out, and
+    floors, checkpoints, rows, columns, metrics, comparisons, published, figure and quarantine"""
+    datasets: dict[NotNone, Dataset]
+    """data sets by name"""
+    encoders: LevelEntries
+    """encoders by name, with their options; `trained: false` keeps the initial weights"""
+    workers: LevelEntries
+    """workers by name, with their options"""
+    checkpoints: dict[NotNone, Checkpoint] = Field(default_factory=dict)
+    """encoders that others trained, by a name of your own; the name is a path segment"""
+    worker_sets: dict[NotNone, Names]
+    """named sets of workers; the name is a path segment"""
+    weightings: LevelEntries
+    """weightings by name, with their options"""
+    augmentations: LevelEntries
+    """augmentations by name, with their options"""
+    recipes: dict[NotNone, Recipe]
+    """numbers of pre-training that are not factors, by name"""
+    heads: LevelEntries
+    """heads by name, with their options"""
+    evaluation: Evaluation
+    """numbers of downstream training, the same for every run"""
+
+    _levels: dict[tuple[str, str], Level] = PrivateAttr(default_factory=dict)
+
+    def level(self, factor: str, name: str) -> Level:
+        """Return the level of an entry (`factor`: a key of `LEVEL_SECTIONS`, or dataset), with its options."""
+        if (factor, name) not in self._levels:
+            entry = (
+                registry.Entry(level=self.datasets[name].loader, options=self.datasets[name].options or {})
+                if factor == "dataset"
+                else registry.entry(getattr(self, LEVEL_SECTIONS[factor]), name)
+            )
+            module = registry.load(factor, entry.level)
+            self._levels[factor, name] = Level(
+                file=entry.level,
+                module=module,
+                options=registry.options(module, entry.options),
+                trained=entry.trained,
+            )
+        return self._levels[factor, name]
+
+    def is_trainable(self, encoder: str) -> bool:
+        """Return whether an encoder of this config is, or can be, trained."""
+        level = self.level("encoder", encoder)
+        return level.trained and bool(level.module.TRAINABLE)
+
+    def trainable_encoders(self) -> list[str]:
+        """Return the names of the encoders that are, or can be, trained."""
+        return [name for name in self.encoders if self.is_trainable(name)]
+
+    def workers_of(self, worker_set: str) -> dict[str, Level]:
+        """Return the workers of a set by the files of their levels."""
+        levels = (self.level("worker", name) for name in self.worker_sets[worker_set])
+        return {level.file: level for level in levels}
+
+    def stated(self) -> dict[str, Any]:
+        """Return what the config states (no defaults) as plain data."""
+        return self.model_dump(mode="json", exclude_unset=True)

@@ -1,0 +1,102 @@
+"""Checks of a config that involve several of its sections, or the files of levels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from workflow_scripts.configuration.config import LEVEL_SECTIONS, Config
+from workflow_scripts.configuration.origin import ConfigOrigin
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.validation import require_known
+from workflow_scripts.levels import registry
+from workflow_scripts.levels.dataset_facts import remotes
+
+
+def _check_entries(config: Config, origin: ConfigOrigin) -> None:
+    """Raise unless every entry names a level, and states options that the level has."""
+    for factor, section in LEVEL_SECTIONS.items():
+        entries = getattr(config, section)
+        for name in entries:
+            entry = registry.entry(entries, name)
+            require_known(entry.level, registry.names(factor), what=factor, where=origin.at(section, name))
+            if not isinstance(entry.trained, bool) or not (entry.trained or factor == "encoder"):
+                key = origin.at(section, name, "trained")
+                raise UserError(f"{key}: {entry.trained!r} is not allowed; allowed: true or false, in encoders")
+            if not isinstance(entry.label, str | None):
+                key = origin.at(section, name, "label")
+                raise UserError(f"{key}: {entry.label!r} has the wrong type; allowed: text")
+            registry.options(registry.load(factor, entry.level), entry.options, where=origin.at(section, name))
+
+
+def _check_changes(config: Config, origin: ConfigOrigin) -> None:
+    """Raise unless the numbers of downstream training differ for heads and scenarios that exist."""
+    for name in config.evaluation.heads:
+        require_known(name, config.heads, what="head", where=origin.at("evaluation", "heads"))
+    for name in config.evaluation.scenarios:
+        where = origin.at("evaluation", "scenarios")
+        require_known(name, registry.names("scenario"), what="scenario", where=where)
+
+
+def _check_weightings(config: Config, origin: ConfigOrigin) -> None:
+    """Raise unless the weighting of the run that gives the weights is in the config too."""
+    for name in config.weightings:
+        source = config.level("weighting", name).module.WEIGHED_BY
+        if source:
+            where = f"{origin.at('weightings', name)} is weighed by"
+            require_known(source, config.weightings, what="weighting", where=where)
+
+
+def _check_datasets(config: Config, origin: ConfigOrigin) -> None:
+    """Raise unless every data set has a loader, options of it, and a source that the loader knows."""
+    for name, dataset in config.datasets.items():
+        require_known(
+            dataset.loader, registry.names("dataset"), what="dataset", where=origin.at("datasets", name, "loader")
+        )
+        module = registry.load("dataset", dataset.loader)
+        options = registry.options(module, dataset.options or {}, where=origin.at("datasets", name, "options"))
+        source = origin.at("datasets", name, "source")
+        if dataset.source == "download" and not remotes(module, options):
+            raise UserError(f"{source}: {dataset.loader} cannot be downloaded; allowed: local, twin")
+        if dataset.source == "twin":
+            require_known(dataset.loader, registry.names("twin"), what="twin of data set", where=source)
+
+
+def _check_checkpoints(config: Config, origin: ConfigOrigin) -> None:
+    """Raise unless every checkpoint is of an encoder that can be trained, and has a name of its own."""
+    for name, checkpoint in config.checkpoints.items():
+        if name in config.datasets:
+            raise UserError(f"{origin.at('checkpoints', name)}: is also a data set; give the checkpoint another name")
+        require_known(
+            checkpoint.encoder,
+            config.trainable_encoders(),
+            what="encoder that can be trained",
+            where=origin.at("checkpoints", name, "encoder"),
+        )
+        module = config.level("encoder", checkpoint.encoder).module
+        registry.options(module, checkpoint.options or {}, where=origin.at("checkpoints", name, "options"))
+
+
+def _check_worker_sets(config: Config, origin: ConfigOrigin) -> None:
+    """Raise unless the workers of a set exist, and are different levels."""
+    for name in config.workers:
+        level = config.level("worker", name)
+        if level.file != name and level.module.PRECOMPUTED:
+            key = origin.at("workers", name)
+            raise UserError(f"{key}: {level.file} stores its targets under its own name: call it {level.file}")
+    for name, members in config.worker_sets.items():
+        where = origin.at("worker_sets", name)
+        for worker in members:
+            require_known(worker, config.workers, what="worker", where=where)
+        if len(config.workers_of(name)) != len(members):
+            raise UserError(f"{where}: names a worker twice")
+
+
+#: in this order: later checks rely on what earlier ones found right
+CONFIG_CHECKS: tuple[Callable[[Config, ConfigOrigin], None], ...] = (
+    _check_entries,
+    _check_changes,
+    _check_weightings,
+    _check_datasets,
+    _check_checkpoints,
+    _check_worker_sets,
+)

@@ -1,0 +1,67 @@
+"""Types of values that several models share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterable
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, Field
+
+from workflow_scripts.levels.factors import NONE
+
+ValuesT = TypeVar("ValuesT", bound=Iterable[Hashable])
+
+LETTERS = "[A-Za-z0-9][A-Za-z0-9_.+-]*"
+
+
+def _matches(pattern: str, allowed: str) -> AfterValidator:
+    """Return the check that a text has a pattern; `allowed` describes it in errors."""
+
+    def check(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise ValueError(f"{text!r} has the wrong form; allowed: {allowed}")
+        return text
+
+    return AfterValidator(check)
+
+
+def unique(values: ValuesT) -> ValuesT:
+    """Raise `ValueError` for a value that is there twice."""
+    seen: set[Hashable] = set()
+    for value in values:
+        if value in seen:
+            raise ValueError(f"names {value!r} twice")
+        seen.add(value)
+    return values
+
+
+#: name of an entry; it is a path segment and appears in tables
+Name = Annotated[str, _matches(LETTERS, "names of letters, digits, _ . + -")]
+#: the same, where `none` stands for a factor without a level
+NotNone = Annotated[str, _matches(f"(?!{NONE}$){LETTERS}", f"names of letters, digits, _ . + -, but not {NONE}")]
+#: folder that Snakemake's path patterns can hold
+Folder = Annotated[str, _matches("[^{}<>]+", "a path without { } < >")]
+#: share of the training labels
+Fraction = Annotated[
+    str,
+    _matches(
+        r"(?!0+(\.0+)?pct)(100|[1-9]?\d(\.\d+)?)pct",
+        "a percentage above 0 and at most 100, such as 100pct or 12.5pct",
+    ),
+]
+#: metric of predictions
+Metric = Literal[
+    "macro_f1",
+    "macro_f1_positive",
+    "accuracy",
+    "balanced_accuracy",
+    "roc_auc",
+    "pr_auc",
+    "roc_auc_clip",
+    "pr_auc_clip",
+]
+#: names in a list: at least one, each once
+Names = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(unique)]
+#: the same, but there may be none
+NamesOrNone = Annotated[tuple[str, ...], AfterValidator(unique)]

@@ -1,0 +1,198 @@
+"""Checks of a study against the config and the levels that it names."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from workflow_scripts.configuration.grid_checks import GRID_CHECKS, Draft
+from workflow_scripts.configuration.origin import StudyOrigin
+from workflow_scripts.configuration.study import Study
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.validation import require_known, unknown
+from workflow_scripts.levels import registry
+from workflow_scripts.levels.factors import FACTORS, NONE, PRETRAINING
+
+#: metrics of data sets whose clips have one class, and of those whose clips can have several
+METRICS = {
+    "multiclass": ("macro_f1", "accuracy", "balanced_accuracy"),
+    "multilabel": (
+        "macro_f1",
+        "macro_f1_positive",
+        "accuracy",
+        "roc_auc",
+        "pr_auc",
+        "roc_auc_clip",
+        "pr_auc_clip",
+    ),
+}
+
+
+def check_comparisons(study: Study, origin: StudyOrigin) -> None:
+    """Raise `UserError` unless comparisons name cells that the study has."""
+    for number, comparison in enumerate(study.comparisons):
+        for side, selection in (("better", comparison.better), ("than", comparison.than)):
+            _check_selection(selection, study, where=origin.at("comparisons", str(number), side))
+
+
+def _check_levels(draft: Draft) -> None:
+    """Raise unless all levels of the study are in the config."""
+    allowed: dict[str, Iterable[str]] = {
+        "corpus": draft.config.datasets,
+        "encoder": draft.config.encoders,
+        "workers": draft.config.worker_sets,
+        "weighting": draft.config.weightings,
+        "augmentation": draft.config.augmentations,
+        "recipe": draft.config.recipes,
+        "dataset": draft.config.datasets,
+        "head": draft.config.heads,
+        "scenario": registry.names("scenario"),
+    }
+    for key, factor, level in draft.study.stated_levels():
+        if level in allowed.get(factor, (level,)):
+            continue
+        shown = draft.config.trainable_encoders() if factor == "encoder" else allowed[factor]
+        own = "" if draft.origin.trimmed_key(*key) else f"; state yours in {draft.trim_key(*key)} of the config"
+        raise UserError(f"{draft.where(*key)}: {unknown(factor, level, shown)}{own}")
+    for floor in draft.study.floors:
+        require_known(floor, draft.config.encoders, what="encoder", where=draft.where("floors"))
+    for checkpoint in draft.study.checkpoints:
+        require_known(checkpoint, draft.config.checkpoints, what="checkpoint", where=draft.where("checkpoints"))
+    for axis, factors in (("rows", draft.study.rows), ("columns", draft.study.columns)):
+        for name in factors:
+            require_known(name, FACTORS, what="factor", where=draft.where(axis))
+
+
+def _check_grids(draft: Draft) -> None:
+    """Raise unless the levels of each grid go together."""
+    for grid, check in itertools.product(draft.study.all_grids, GRID_CHECKS):
+        check(grid, draft)
+
+
+def _check_metrics(draft: Draft) -> None:
+    """Raise unless every data set can be measured in the metrics that are shown of it, the figure's among them."""
+    for dataset in draft.study.metrics:
+        require_known(dataset, draft.config.datasets, what="data set", where=draft.where("metrics"))
+    for dataset in map(str, draft.study.levels_of("dataset")):
+        stated = dataset in draft.study.metrics
+        shown = draft.study.metrics.get(dataset, (draft.study.metric,))
+        allowed = METRICS.get(draft.config.level("dataset", dataset).module.TASK, shown)
+        for metric in shown:
+            if metric not in allowed:
+                key = draft.where(*(("metrics", dataset) if stated else ("metric",)))
+                raise UserError(f"{key}: {metric} cannot be measured on {dataset}; allowed: {', '.join(allowed)}")
+        if draft.study.figure and draft.study.metric not in shown:
+            raise UserError(
+                f"{draft.where('metrics', dataset)}: the figure needs {draft.study.metric}, so the table must show it"
+            )
+
+
+def _check_floors(draft: Draft) -> None:
+    """Raise unless floors stay as they are, and untrained ones have the options of the encoder that is trained."""
+    for floor in draft.study.floors:
+        if draft.config.is_trainable(floor):
+            fixed = ", ".join(name for name in draft.config.encoders if not draft.config.is_trainable(name))
+            raise UserError(f"{draft.where('floors')}: {floor} can be trained, so it is no floor; allowed: {fixed}")
+        level = draft.config.level("encoder", floor)
+        if level.trained:
+            continue
+        names = [name for name in map(str, draft.study.levels_of("encoder")) if draft.config.is_trainable(name)]
+        alike = [name for name in names if draft.config.level("encoder", name).file == level.file]
+        if alike and level.options not in [draft.config.level("encoder", name).options for name in alike]:
+            raise UserError(
+                f"{draft.where('floors')}: {floor} is {alike[0]} untrained, so encoders.{floor} and "
+                f"encoders.{alike[0]} must have the same options"
+            )
+
+
+def _check_labels(draft: Draft) -> None:
+    """Raise unless the data sets to evaluate on have labels; a folder has them if its options say where."""
+    for key, factor, dataset in draft.study.stated_levels():
+        if factor != "dataset":
+            continue
+        level = draft.config.level("dataset", str(dataset))
+        task = level.module.TASK
+        if task == "unlabelled" or (task == "by options" and level.options.labels == "none"):
+            raise UserError(f"{draft.where(*key)}: {dataset} has no labels, so nothing can be evaluated on it")
+
+
+def _check_table(draft: Draft) -> None:
+    """Raise unless every factor with several levels shows in the table; seeds are averaged over."""
+    shown = sorted({*draft.study.rows, *draft.study.columns})
+    for factor in FACTORS:
+        levels = draft.study.levels_of(factor)
+        if len(levels) > 1 and factor not in (*shown, "pretrain_seed") and not _follows(factor, shown, draft.study):
+            raise UserError(
+                f"{draft.where('grid', factor)}: {len(levels)} levels, but the table has no row or column for them; "
+                f"several are allowed of: {', '.join(shown)}"
+            )
+
+
+def _follows(factor: str, shown: Iterable[str], study: Study) -> bool:
+    """Return whether the factors that a table shows leave one level of another: named grids may tie them together."""
+    level_of: dict[tuple[Any, ...], Any] = {}
+    for grid in study.all_grids:
+        for scenario in grid.scenario:
+            levels = {name: grid.levels(name) for name in FACTORS} | {"scenario": (scenario,)}
+            if not registry.load("scenario", scenario).PRETRAINED:
+                levels |= {name: (NONE,) for name in PRETRAINING if name != "encoder"}
+            for cell in itertools.product(*(levels[name] for name in shown)):
+                for level in levels[factor]:
+                    if level_of.setdefault(cell, level) != level:
+                        return False
+    return True
+
+
+def _check_figure(draft: Draft) -> None:
+    """Raise unless the kind of figure exists, has the options, and they name cells of the study."""
+    if draft.study.figure is None:
+        return
+    kinds = registry.names("figure")
+    require_known(draft.study.figure.kind, kinds, what="figure", where=draft.where("figure", "kind"))
+    options = draft.study.figure.options
+    registry.options(registry.load("figure", draft.study.figure.kind), options, where=draft.where("figure"))
+    for key, selection in _selections(options, ("figure",)):
+        _check_selection(selection, draft.study, where=draft.where(*key))
+
+
+def _selections(options: object, key: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+    """Yield the options of a figure that name cells, with their keys; `of` and `over` hold one each."""
+    if isinstance(options, Mapping):
+        nested = key == ("figure",) or set(options) <= {"of", "over"}
+        if not nested:
+            yield key, options
+        for name, value in options.items() if nested else ():
+            yield from _selections(value, (*key, name))
+    elif isinstance(options, list):
+        for number, value in enumerate(options):
+            yield from _selections(value, (*key, str(number)))
+
+
+def _check_selection(selection: Mapping[str, Any], study: Study, *, where: str) -> None:
+    """Raise unless a study has the levels of a selection; `where` is file and key."""
+    for factor, named in selection.items():
+        require_known(factor, FACTORS, what="factor", where=where)
+        allowed = study.selectable(factor)
+        for level in named if isinstance(named, list) else [named]:
+            if level not in allowed:
+                shown = ", ".join(map(str, allowed))
+                raise UserError(f"{where}.{factor}: {level!r} is not in the grid; allowed: {shown}")
+
+
+def _check_comparisons(draft: Draft) -> None:
+    """Raise unless comparisons name cells that the study has."""
+    check_comparisons(draft.study, draft.origin)
+
+
+#: in this order: later checks rely on what earlier ones found right
+STUDY_CHECKS: tuple[Callable[[Draft], None], ...] = (
+    _check_levels,
+    _check_labels,
+    _check_grids,
+    _check_metrics,
+    _check_floors,
+    _check_table,
+    _check_comparisons,
+    _check_figure,
+)
