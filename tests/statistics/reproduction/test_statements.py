@@ -124,7 +124,7 @@ def test_every_file_of_published_rows_belongs_to_a_study() -> None:
         ({"of": {"workers": ["WLP", "WLPT"], "encoder": ["pase"]}}, "equally long"),
         (
             {"of": {"workers": ["WLP", "WLPT"]}, "over": {"workers": "WLP"}},
-            "`of` has 2 levels and `over` 1: give both equally many",
+            "`of` and `over` are not in step (2 and 1): give equally many",
         ),
         (
             {"of": {"workers": ["WLP", "WLPT"]}},
