@@ -4,7 +4,7 @@ import pytest
 
 from tests.figures import figure_asserts
 from tests.report.aggregated_study import statistics
-from tests.synthetic_results import Results
+from tests.synthetic_results import Results, factors
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning.manifest import read_manifest
 from workflow_scripts.report.figure_inputs import Evidence, Statistics, panels, select
@@ -50,6 +50,24 @@ def test_checkpoints_of_a_method_are_one_and_missing_ones_are_named(tmp_path: Pa
     assert [cell.pretrain_seed for cell in method.cells] == ["0", "2"]
     assert len(method.evaluations) == 3
     assert (method.reason, method.facts["n_pretraining_seeds"], method.train_clips) == ("not run", 2, 4000)
+
+
+def test_the_interval_of_a_figure_is_that_of_the_table(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    results.plan["studies"]["fig2"]["comparisons"] = []
+    results.predict(factors("pase", "frozen", "openmic"), 1.2, seed=1)
+    results.predict(factors("random", "frozen", "openmic"), 1.0, seed=2)
+    seen = evidence(results)
+    entries = seen.statistics.tables["entries"]
+    for method in seen.methods:
+        assert method.estimate is not None
+        row = entries[entries["encoder"] == method.levels["encoder"]].iloc[0]
+        fields = method.estimate.fields(100)
+        assert fields["variance_sources"] == row["variance_sources"] == "trials and test set"
+        assert (fields["mean"], fields["ci_low"], fields["ci_high"]) == pytest.approx(
+            (100 * row["mean"], 100 * row["ci_low"], 100 * row["ci_high"])
+        )
+        assert (fields["replicate"], fields["n"]) == ("trials", 10)
 
 
 def test_only_the_study_s_own_trials_and_runs_are_seen(results: Results) -> None:

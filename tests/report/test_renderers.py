@@ -29,7 +29,7 @@ def small(label: str) -> Table:
         columns=(
             Column(levels=(label,), label=label, metric="macro_f1", source="twin", test_clips="90", quarantined="2"),
         ),
-        rows=(Row(labels=(label,), floor=False, reference=False, entries=(entry,), trials="10", checkpoints="1"),),
+        rows=(Row(labels=(label,), floor=False, entries=(entry,), trials="10", checkpoints="1"),),
         outcomes=(),
         notes=(label,),
     )

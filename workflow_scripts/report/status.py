@@ -18,7 +18,7 @@ from typing import Any
 
 from workflow_scripts.planning.manifest import Manifest, PlannedJob
 from workflow_scripts.report import labels
-from workflow_scripts.statistics.failure_reasons import said
+from workflow_scripts.statistics.failure_reasons import read_reason
 
 SNAKEMAKE_LOGS = Path(".snakemake") / "log"  # in the folder where the workflow was started
 ACQUIRE, EMBED = "acquire", "embed"
@@ -169,7 +169,7 @@ def _status(job: PlannedJob, tried: Tries | None, needed: Sequence[JobStatus]) -
 
 def _why(job: PlannedJob, needed: Sequence[JobStatus]) -> tuple[str, str]:
     """State and reason of a job that has left no result."""
-    if text := said(job):
+    if text := read_reason(job):
         state, _, reason = text.partition(": ")
         return state, reason.removeprefix(f"{job.stage}: ")
     missing = next((each for each in needed if each.state != DONE), None)

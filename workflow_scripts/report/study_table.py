@@ -83,7 +83,6 @@ class Row:
 
     labels: tuple[str, ...]
     floor: bool
-    reference: bool  # what the others are measured against: a floor, or training from scratch
     entries: tuple[Entry, ...]
     trials: str
     checkpoints: str
@@ -268,7 +267,6 @@ def _row(
     return Row(
         labels=tuple(words.name(level) for level in key),
         floor=floor,
-        reference=floor or all(record["scenario"] == FROM_SCRATCH for record in group),
         entries=tuple(_entry(by_column.get(key), column.measure) for key, column in columns.items()),
         trials=_range(measured, "trials"),
         checkpoints=_range(measured, "n_pretraining_seeds")

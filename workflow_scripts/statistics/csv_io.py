@@ -1,4 +1,4 @@
-"""Reading CSV with nothing guessed: text stays text, and numbers come back with every digit."""
+"""CSV input without guesses: text stays text, and numbers come back with every digit."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-#: `count` is a whole number, or missing where the text is empty
+#: a `count` is a whole number, or missing where the text is empty
 Kind = Literal["text", "integer", "count", "number"]
 
 
 def read_csv(source: Path | StringIO, kinds: Mapping[str, Kind]) -> pd.DataFrame:
     """Read the columns of `kinds`, in their order; an empty number is not-a-number.
 
-    Pandas alone takes a digest such as 1234e567 for a number and a level such as "none" or "null" for nothing. Raises
-    `ValueError` for a column that is absent or a number that is none.
+    By itself pandas takes a digest such as 1234e567 for a number and a level such as "none" or "null" for a missing
+    value. Raises `ValueError` for an absent column or a text that is no number.
     """
     table = pd.read_csv(source, usecols=list(kinds), dtype=str, keep_default_na=False)[list(kinds)]
-    return table.assign(**{name: _converted(table[name], kind) for name, kind in kinds.items() if kind != "text"})
+    return table.assign(**{name: _convert(table[name], kind) for name, kind in kinds.items() if kind != "text"})
 
 
-def _converted(column: pd.Series, kind: Kind) -> pd.Series | np.ndarray:
+def _convert(column: pd.Series, kind: Kind) -> pd.Series | np.ndarray:
     if kind == "integer":
         return np.array([int(text) for text in column], np.int64)
     if kind == "count":

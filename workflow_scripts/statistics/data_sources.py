@@ -1,4 +1,4 @@
-"""Where the audio of the prepared corpora comes from."""
+"""Sources of the audio of the prepared corpora."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def sources_of(folders: Iterable[Path]) -> dict[str, str]:
-    """Source (twin, local or download) of each prepared corpus by the name of its data set, from its `corpus.json`."""
+    """Return the source (twin, local or download) of each prepared corpus by its data set, from its `corpus.json`."""
     files = (folder / "corpus.json" for folder in folders)
     facts = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.is_file()]
-    return {each["dataset"]: each["source"] for each in facts}
+    return {corpus["dataset"]: corpus["source"] for corpus in facts}

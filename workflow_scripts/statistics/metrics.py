@@ -1,4 +1,4 @@
-"""Metrics of one trial's predictions on the test split: their one definition.
+"""Definition of the metrics of one trial's predictions on the test split.
 
 All equal scikit-learn's. Those that follow from counts are computed from the confusion matrix, since its checks of
 every argument took longer than the training of the heads; curves are scikit-learn's own.
@@ -19,7 +19,7 @@ CLIPS_AT_ONCE = 512  # whose classes are compared with one another: 1.3 MB for 5
 
 
 def metrics(task: Task, *, labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
-    """Name to value of every metric; labels and scores (probabilities) are (clips, classes), NaN labels unobserved.
+    """Compute every metric, by name; labels and scores (probabilities) are (clips, classes), NaN labels unobserved.
 
     multiclass: `macro_f1` over the classes of the data set (a class without test clips and without predictions counts
     as 0), `accuracy`, and `balanced_accuracy`, the mean recall over the classes that have test clips.
@@ -39,7 +39,7 @@ def metrics(task: Task, *, labels: np.ndarray, scores: np.ndarray) -> dict[str, 
 
 
 def confusion(task: Task, *, labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Counts [true, predicted], int64: (classes, classes), or for multilabel (classes, 2, 2) over observed entries."""
+    """Count [true, predicted], int64: (classes, classes), or for multilabel (classes, 2, 2) over observed entries."""
     classes = labels.shape[1]
     shape = (classes, classes) if task == "multiclass" else (classes, 2, 2)
     _, entries = entries_counted(task, labels=labels, scores=scores)
@@ -47,7 +47,7 @@ def confusion(task: Task, *, labels: np.ndarray, scores: np.ndarray) -> np.ndarr
 
 
 def entries_counted(task: Task, *, labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Each observation's clip and its place in the flattened confusion matrix: two int64 arrays of equal length."""
+    """Return each observation's clip and position in the flattened confusion matrix: two int64 arrays."""
     clips, classes = labels.shape
     if task == "multiclass":
         return np.arange(clips), labels.argmax(axis=1) * classes + scores.argmax(axis=1)
@@ -58,7 +58,7 @@ def entries_counted(task: Task, *, labels: np.ndarray, scores: np.ndarray) -> tu
 
 
 def from_counts(task: Task, counts: np.ndarray, *, names: Collection[str] = ()) -> dict[str, np.ndarray]:
-    """Metrics that follow from confusion matrices, of many at once: (..., classes, classes) or (..., classes, 2, 2).
+    """Compute metrics from confusion matrices, of many at once: (..., classes, classes) or (..., classes, 2, 2).
 
     All of them unless `names` picks some. Every value has the shape of the leading axes.
     """
@@ -93,11 +93,13 @@ def _multilabel_accuracy(counts: np.ndarray) -> np.ndarray:
 
 FROM_COUNTS: dict[Task, dict[str, Callable[[np.ndarray], np.ndarray]]] = {
     "multiclass": {
-        **{"macro_f1": _multiclass_f1, "accuracy": _multiclass_accuracy},
+        "macro_f1": _multiclass_f1,
+        "accuracy": _multiclass_accuracy,
         "balanced_accuracy": _balanced_accuracy,
     },
     "multilabel": {
-        **{"macro_f1": _multilabel_f1, "macro_f1_positive": _positive_f1},
+        "macro_f1": _multilabel_f1,
+        "macro_f1_positive": _positive_f1,
         "accuracy": _multilabel_accuracy,
     },
 }
@@ -108,8 +110,9 @@ def _hits(counts: np.ndarray) -> np.ndarray:
 
 
 def _f1(counts: np.ndarray) -> np.ndarray:
-    """F1 of each label, (..., labels), from counts (..., labels, labels); NaN where it is neither true nor
-    predicted.
+    """Return the F1 of each label, (..., labels), from counts (..., labels, labels).
+
+    NaN where a label is neither true nor predicted.
     """
     return _ratio(2 * _hits(counts), counts.sum(axis=-1) + counts.sum(axis=-2))
 
@@ -119,7 +122,7 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
-    """Mean over the last axis of what is not NaN; NaN where all is."""
+    """Return the mean over the last axis without NaN; NaN where all values are."""
     defined = ~np.isnan(values)
     return _ratio(np.where(defined, values, 0.0).sum(axis=-1), defined.sum(axis=-1))
 
@@ -141,9 +144,9 @@ def _areas(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
 
 
 def areas_of_clips(labels: np.ndarray, scores: np.ndarray) -> dict[str, np.ndarray]:
-    """`roc_auc_clip` and `pr_auc_clip` of each clip over its classes, (clips,); NaN where it lacks one of the labels.
+    """Compute `roc_auc_clip` and `pr_auc_clip` of each clip over its classes, (clips,); NaN if it lacks a label.
 
-    scikit-learn, called for each of them, would take seconds a trial.
+    scikit-learn, called for each clip, would take seconds a trial.
     """
     clips = [slice(first, first + CLIPS_AT_ONCE) for first in range(0, max(1, len(labels)), CLIPS_AT_ONCE)]
     parts = [_areas_within(labels[part], scores[part]) for part in clips]
@@ -151,10 +154,10 @@ def areas_of_clips(labels: np.ndarray, scores: np.ndarray) -> dict[str, np.ndarr
 
 
 def _areas_within(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """ROC area and average precision of each clip, NaN where it lacks one of the labels.
+    """Return ROC area and average precision of each clip, NaN where it lacks one of the labels.
 
-    A positive class wins against the negative ones below it, by half against those level with it. Precision at it is
-    that of all classes not below it.
+    ROC area: share of pairs in which the positive class has the higher score, ties by half. Precision at a positive
+    class is that of all classes with at least its score.
     """
     positive, negative = labels == 1, labels == 0
     of, others = scores[:, :, None], scores[:, None, :]
@@ -169,7 +172,7 @@ def _areas_within(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, n
 
 
 def observed(labels: np.ndarray, scores: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Clips for which somebody looked at a class, with its labels and scores."""
+    """Return the clips for which a class is observed, with its labels and scores."""
     clips = np.flatnonzero(~np.isnan(labels[:, number]))
     return clips, labels[clips, number], scores[clips, number]
 

@@ -1,4 +1,4 @@
-"""The one tidy table of all trials: one row per cell, trial and metric."""
+"""The tidy table of all trials: one row per cell, trial and metric."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from workflow_scripts.statistics.csv_io import Kind, read_csv
 #: columns of a trials file; `value` is the metric (rates from 0 to 1), `data` the corpus digest
 COLUMNS = (
     *FACTORS,
-    *("trial", "seed", "metric", "value", "train_clips", "valid_clips", "test_clips", "quarantined"),
-    *("source", "code", "config", "data", "device", "seconds", "epochs"),
+    *"trial seed metric value train_clips valid_clips test_clips quarantined".split(),
+    *"source code config data device seconds epochs".split(),
 )
 KINDS: dict[str, Kind] = {
     **dict.fromkeys(COLUMNS, "text"),
@@ -31,7 +31,7 @@ FIXED_IN_A_CELL = ("source", "data", "test_clips", "quarantined")
 
 @dataclass(frozen=True, kw_only=True)
 class Gathered:
-    """All trials that exist, sorted, and the evaluations that have none."""
+    """All existing trials, sorted, and the evaluations without any."""
 
     trials: pd.DataFrame
     missing: tuple[Evaluation, ...]
@@ -49,21 +49,23 @@ def gather(plan: Manifest, *, leave_out_stale: bool = False) -> Gathered:
         stale = _stale(trials, owners, present)
         kept = ~np.isin(owners, list(stale))
         trials, owners = trials[kept].reset_index(drop=True), owners[kept]
-        places = [place for place in range(len(present)) if place not in stale]
-        owners = np.searchsorted(places, owners)
-        present = [present[place] for place in places]
+        kept_files = [number for number in range(len(present)) if number not in stale]
+        owners = np.searchsorted(kept_files, owners)
+        present = [present[number] for number in kept_files]
     _check(trials, owners, present)
-    found = {evaluation.key for evaluation in present}
-    missing = tuple(evaluation for evaluation in plan.evaluations if evaluation.key not in found)
+    gathered = {evaluation.key for evaluation in present}
+    missing = tuple(evaluation for evaluation in plan.evaluations if evaluation.key not in gathered)
     return Gathered(trials=_sorted(trials), missing=missing)
 
 
 def _stale(trials: pd.DataFrame, owners: np.ndarray, evaluations: Sequence[Evaluation]) -> set[int]:
-    """Numbers of the files that other code or another config made."""
+    """Return the numbers of the files that other code or another config wrote."""
     return {
         int(owner)
         for column in ("code", "config")
-        for owner in owners[_unlike(trials[column], owners, [getattr(each, column) for each in evaluations])]
+        for owner in owners[
+            _unlike(trials[column], owners, [getattr(evaluation, column) for evaluation in evaluations])
+        ]
     }
 
 
@@ -73,7 +75,7 @@ def read_trials(path: Path) -> pd.DataFrame:
 
 
 def _read(paths: Sequence[Path]) -> tuple[pd.DataFrame, np.ndarray]:
-    """All rows of all files, and for each row the number of its file.
+    """Return all rows of all files, and for each row the number of its file.
 
     Files with the same header are parsed at once: thousands of small files take seconds instead of minutes.
     """
@@ -154,13 +156,13 @@ def _check_rows(trials: pd.DataFrame, owners: np.ndarray, evaluations: Sequence[
 
 
 def _first_unlike(column: pd.Series, owners: np.ndarray, expected: Sequence[str]) -> int | None:
-    """Number of the first row whose value differs from the one expected of its file."""
+    """Return the number of the first row whose value differs from the one expected of its file."""
     unlike = np.flatnonzero(_unlike(column, owners, expected))
     return int(unlike[0]) if len(unlike) else None
 
 
 def _unlike(column: pd.Series, owners: np.ndarray, expected: Sequence[str]) -> np.ndarray:
-    """Which rows differ from the value expected of their file."""
+    """Return which rows differ from the value expected of their file."""
     return np.not_equal(column.to_numpy(object), np.asarray(expected, object)[owners]).astype(bool)
 
 
@@ -176,4 +178,4 @@ def _natural(column: pd.Series) -> pd.Series:
     levels = sorted(
         column.unique(), key=lambda level: (not level.isdigit(), int(level) if level.isdigit() else 0, level)
     )
-    return column.map({level: place for place, level in enumerate(levels)})
+    return column.map({level: position for position, level in enumerate(levels)})
