@@ -1,4 +1,7 @@
-"""Print each study's table and comparisons on the terminal, and where the report is."""
+"""Print the table and the comparisons of each study on the terminal, and the path of the report.
+
+    python -m workflow_scripts.show --plan FILE --statistics DIR [--study NAME ...] [--report FILE]
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ PLAIN_WIDTH = 140  # in a log file: wide enough for a table of five data sets
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Command line of the end of `make demo`."""
+    """Print the summary at the end of `make demo`."""
     parser = results_parser("show", __doc__)
     add_studies(parser)
     parser.add_argument("--report", type=Path, help="page whose path is printed last")

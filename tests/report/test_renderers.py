@@ -142,6 +142,20 @@ def test_latex_escapes_everything_it_must(text: str) -> None:
     assert not set(left) & set("\\&%$#_{}~^<>[±★†")
 
 
+def test_the_terminal_shows_each_comparison_on_one_line_and_leaves_the_rest_to_the_report(made: Table) -> None:
+    lines = terminal(made).splitlines()
+    assert len(lines) <= 40, "one screen"
+    for outcome in made.outcomes:
+        cells = (outcome.verdict, outcome.difference, outcome.interval, outcome.comparison, outcome.setting)
+        assert any(all(cell in line for cell in cells) for line in lines)
+    assert not any(part.title in lines for part in made.parts)
+
+
+def test_a_long_comparison_stays_on_one_line(made: Table) -> None:
+    outcomes = tuple(replace(outcome, comparison="long " * 40) for outcome in made.outcomes)
+    assert len(terminal(replace(made, outcomes=outcomes)).splitlines()) == len(terminal(made).splitlines())
+
+
 def test_names_cannot_break_a_format() -> None:
     shown = small(NASTY)
     assert NASTY in outline(renderers.html(shown)).text

@@ -15,7 +15,7 @@ from rich.table import Table as TerminalTable
 
 from workflow_scripts.report import labels
 from workflow_scripts.report.secondary_tables import Part
-from workflow_scripts.report.study_table import Entry, Outcome, Row, Table
+from workflow_scripts.report.study_table import TWIN_WARNING, Entry, Outcome, Row, Table
 from workflow_scripts.statistics.failure_reasons import in_short
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -282,7 +282,7 @@ def html(table: Table) -> str:
 
 
 def terminal(table: Table, console: Console) -> None:
-    """Print the table, its comparisons in sentences and its notes."""
+    """Print the table, one line per comparison, and the warning about twins; ranks and notes are in the report."""
 
     def mark(text: str, rank: str) -> str:
         return f"[bold]{escape(text)} {BEST}[/bold]" if rank == "best" else escape(f"{text} {MARKS[rank]}".rstrip())
@@ -297,17 +297,20 @@ def terminal(table: Table, console: Console) -> None:
             drawn.add_row(*line, style=style, end_section=place == len(block) - 1)
     console.print(drawn)
     if table.outcomes:
-        console.print(f"  {table.outcomes_in_short}", markup=False, highlight=False, style="bold")
+        console.print(table.outcomes_in_short, markup=False, highlight=False, style="bold")
+        console.print(_outcome_lines(table))
+    if TWIN_WARNING in table.notes:
+        console.print(TWIN_WARNING, markup=False, highlight=False, style="dim")
+
+
+def _outcome_lines(table: Table) -> TerminalTable:
+    """Return one line per comparison: verdict, difference, interval, what is compared and on which data set."""
+    unit = f" {table.difference_unit}" if table.difference_unit else ""
+    lines = TerminalTable(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for place in range(5):
+        lines.add_column(no_wrap=True, overflow="ellipsis", justify="right" if place == 1 else "left")
     for outcome in table.outcomes:
-        console.print(f"  {outcome.sentence}", markup=False, highlight=False)
-    console.print()
-    for part in table.parts:
-        if part.folded:
-            continue
-        console.print(f"{part.title}", style="bold")
-        for sentence in part.sentences:
-            console.print(f"  {sentence}", markup=False, highlight=False)
-        console.print()
-    for note in table.notes:
-        console.print(f"  {note}", markup=False, highlight=False, style="dim")
-    console.print()
+        difference = f"{outcome.difference}{unit}" if outcome.difference else ""
+        cells = (outcome.verdict, difference, outcome.interval, outcome.comparison, outcome.setting)
+        lines.add_row(*map(escape, cells))
+    return lines
