@@ -126,7 +126,7 @@ def test_every_checkpoint_behind_a_number_is_told(tmp_path: Path, capsys: pytest
     (statistics(results) / "plan.json").write_text(json.dumps(results.plan))
     text = printed(results, capsys, "PASE, frozen", "openmic")
     assert [f"Pre-training seed {seed}: " in text for seed in range(3)] == [True] * 3
-    assert text.count("To make it again:") == 3
+    assert text.count("To reproduce it:") == 3
 
 
 def test_each_metric_that_a_table_shows_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

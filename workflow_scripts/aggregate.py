@@ -39,7 +39,7 @@ SCHEMA_VERSION = 2
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Command line of the rule `aggregate`."""
+    """Write all statistics."""
     parser = results_parser("aggregate", __doc__, statistics=False)
     parser.add_argument("--code", default="", help="digest of the code that aggregates, written into summary.json")
     parser.add_argument("--output", type=Path, required=True, help="folder to write to (results/statistics)")
@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
 
     plan = read_manifest(arguments.plan)
-    for folder in plan.corpora:  # a study may since have come to tolerate less
+    for folder in plan.corpora:  # raises if the limit of a study is lower now
         if (folder / "corpus.json").is_file():
             read_facts(folder)
     gathered = gather(plan, leave_out_stale=plan.unfinished)

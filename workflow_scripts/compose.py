@@ -26,7 +26,7 @@ from workflow_scripts.statistics.tables.schema import read_table, read_tables
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Command line of the rule `compose`."""
+    """Write the report."""
     arguments = _parser().parse_args(argv)
     plan = read_manifest(arguments.plan)
     numbers, cells = read_tables(arguments.statistics), read_table(arguments.statistics / "cells.csv")
@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _drawn(study: Study, *, folder: Path) -> page.Drawn | None:
-    """The study's figure, if it was drawn."""
+    """Return the figure of a study, if there is one."""
     svg = folder / f"{study.name}.svg"
     if study.figure is None or not svg.is_file():
         return None
@@ -83,7 +83,7 @@ def _records(plan: Manifest) -> list[costs.JobRecord]:
 
 
 def _digests(plan: Manifest) -> list[tuple[str, str]]:
-    """Code digests by scenario: what has to be equal for two reports to have been made by the same code."""
+    """Return the code digests by scenario; reports of the same code have equal digests."""
     by_scenario: dict[str, set[str]] = {}
     for evaluation in plan.evaluations:
         by_scenario.setdefault(evaluation.factors["scenario"], set()).add(evaluation.code)

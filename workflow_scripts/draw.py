@@ -1,4 +1,4 @@
-"""Draw each study's figure as svg, pdf and png, and write the numbers behind it as csv. Same statistics, same bytes."""
+"""Draw the figure of each study (svg, pdf, png) and write its numbers (csv). Equal statistics give equal bytes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workflow_scripts.report.figure_inputs import Evidence, Statistics
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Command line of the rule `draw`; a study without a figure is left out."""
+    """Draw the figures of all studies that have one."""
     parser = results_parser("draw", __doc__)
     add_studies(parser)
     parser.add_argument("--output", type=Path, required=True, help="folder to write to (results/figures)")
@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def draw(study: Study, figure: Figure, evidence: Evidence, *, folder: Path) -> None:
-    """Write one study's figure and its numbers into `folder`; `UserError` for an unknown kind or option."""
+    """Write the figure and the numbers of one study to `folder`; `UserError` for an unknown kind or option."""
     level = registry.load("figure", figure.kind)
     options = registry.options(level, figure.options)
     numbers = level.numbers(study, evidence, options)

@@ -1,13 +1,12 @@
-"""Judge the pretext itself: how well a pre-trained encoder separates the songs of a corpus with stems.
+"""Measure how well a pre-trained encoder separates the songs of a corpus with stems.
 
     python -m workflow_scripts.evaluate_separation --config JSON --code DIGEST --corpus DIR --checkpoint FILE
         --output FILE.json [--threads N]
 
-The config states `encoder` and `worker` (by which it was pre-trained), each {name, options}, and `split` (of the songs
-that are judged). Writes, for each source, the scale-invariant signal-to-distortion ratio and the SDR of BSS Eval in dB,
-both also of the mixture in place of an estimate, as means over songs and song by song. museval, by which MUSDB18's
-published numbers are made, goes another way: medians over windows of a second, then over songs, of stereo at 44.1 kHz
-with BSS Eval v4, whose distortion filter is one for the whole song. Here songs are judged as the networks hear them.
+Writes, for each source, the scale-invariant signal-to-distortion ratio and the SDR of BSS Eval in dB, of the estimate
+and of the mixture in its place, as means over songs and for each song. Songs are evaluated at the sample rate of the
+network. The published numbers of MUSDB18 come from museval, which differs: medians over windows of one second, then
+over songs, of stereo at 44.1 kHz, by BSS Eval v4 with one distortion filter for the whole song.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from workflow_scripts.pretraining.stem_mixtures import Mixer
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command line."""
+    """Evaluate one encoder."""
     arguments = _parser().parse_args(argv)
     config = arguments.config.stated()
     record = Record(config=config, code=arguments.code)
@@ -51,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
     built.check(encoder)
     rows = corpus.rows(config["split"])
     compatibility.require_songs_to_judge(len(rows), corpus=corpus.folder, split=config["split"])
-    found = measure_separation(
+    songs = measure_separation(
         encoder,
         corpus,
         rows,
@@ -64,8 +63,8 @@ def main(argv: list[str] | None = None) -> None:
         device=device_name(device),
         source=corpus.facts.source,
         songs=len(rows),
-        sources=summarise(found),
-        by_song=[asdict(one) for one in found],
+        sources=summarise(songs),
+        by_song=[asdict(song) for song in songs],
     )
     files.write_json(arguments.output, content)
 

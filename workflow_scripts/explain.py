@@ -1,8 +1,8 @@
-"""Explain one number of a table: its trials, what made them, and the command that makes them again.
+"""Explain one number of a table: its trials, their provenance, and the command that reproduces them.
 
     python -m workflow_scripts.explain wu2021_fig2 "PASE+, frozen" OpenMIC [--results results/smoke]
 
-Table is the name of a study; row and column are as the table shows them, or the levels as configs name them.
+The table is the name of a study; row and column are their labels in the table, or level names of configs.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
+from workflow_scripts.core.cli import command_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.planning.manifest import Evaluation, Manifest, PlannedJob, Study, read_manifest
@@ -41,23 +42,23 @@ OF_RECORD = ("python", "platform", "started", "peak_memory_bytes")
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Print everything behind one number; `UserError` for a name that is not there says which are."""
+    """Print the provenance of one number. Raises `UserError` that lists the valid names."""
     arguments = _arguments(argv)
     plan_file = arguments.results / "statistics" / "plan.json"
     if not plan_file.is_file():
         others = [str(path.parents[1]) for path in sorted(arguments.results.glob("*/statistics/plan.json"))]
-        such = f", such as {', '.join(others)}" if others else ""
-        raise UserError(f"{plan_file}: no such file; name the folder of finished results with --results{such}")
+        examples = f", such as {', '.join(others)}" if others else ""
+        raise UserError(f"{plan_file}: no such file; name the folder of finished results with --results{examples}")
     plan = read_manifest(str(plan_file))
     (study,) = plan.select([arguments.table])
     entry = _entry(study, plan, arguments.row, arguments.column)
     console = Console(soft_wrap=True, markup=False, highlight=False)
-    for line in _explained(study, plan, entry, arguments.results):
+    for line in _explain(study, plan, entry, arguments.results):
         console.print(line)
 
 
 def _entry(study: Study, plan: Manifest, row: str, column: str) -> list[Evaluation]:
-    """The cells behind a number: those of the row that are also of the column."""
+    """Return the cells of a number: those of its row that are also in its column."""
     evaluations = plan.evaluations_of(study)
     rows = _picked(evaluations, study.rows, row, what=f"row of {study.name}")
     measured = {
@@ -65,31 +66,31 @@ def _entry(study: Study, plan: Manifest, row: str, column: str) -> list[Evaluati
     }
     column = column.removesuffix(next((name for name in measured if column.endswith(name)), ""))  # all are explained
     columns = _picked(evaluations, study.columns, column, what=f"column of {study.name}")
-    found = [evaluation for evaluation in rows if evaluation in columns]
-    if not found:
+    cells = [evaluation for evaluation in rows if evaluation in columns]
+    if not cells:
         raise UserError(f"{study.name} plans no cell for row {row!r} and column {column!r}")
-    return found
+    return cells
 
 
 def _picked(evaluations: Sequence[Evaluation], factors: Sequence[str], name: str, *, what: str) -> list[Evaluation]:
-    """Evaluations whose levels of `factors` are called `name`, in words or as in configs."""
+    """Return the evaluations whose levels of `factors` have the label or the config names `name`."""
     by_key: dict[tuple[str, ...], list[Evaluation]] = {}
     for evaluation in evaluations:
         by_key.setdefault(tuple(evaluation.factors[factor] for factor in factors), []).append(evaluation)
     labels = {key: _label(words.name(level) for level in key) for key in by_key}
     wanted = _plain(name)
-    found = [
+    keys = [
         key for key, label in labels.items() if wanted in (_plain(label), _plain(_label(key)), _plain(" ".join(key)))
     ]
-    if not found:
+    if not keys:
         raise UserError(f"no {what} is called {name!r}; there are: {'; '.join(labels.values())}")
-    if len(found) > 1:
-        raise UserError(f"{name!r} names more than one {what}; say which: {'; '.join(map(' '.join, found))}")
-    return by_key[found[0]]
+    if len(keys) > 1:
+        raise UserError(f"{name!r} names more than one {what}; say which: {'; '.join(map(' '.join, keys))}")
+    return by_key[keys[0]]
 
 
 def _label(levels: Iterable[str]) -> str:
-    """Levels as the label of a row: those that say "none" are left out."""
+    """Return the label of a row from the labels of its levels, without "none"."""
     return ", ".join(level for level in levels if level != study_table.NOTHING)
 
 
@@ -97,7 +98,7 @@ def _plain(text: str) -> str:
     return " ".join(text.replace(",", " ").split()).casefold()
 
 
-def _explained(study: Study, plan: Manifest, entry: Sequence[Evaluation], results: Path) -> Iterator[str]:
+def _explain(study: Study, plan: Manifest, entry: Sequence[Evaluation], results: Path) -> Iterator[str]:
     yield from _number(study, entry, results)
     for evaluation in entry:
         yield ""
@@ -105,13 +106,13 @@ def _explained(study: Study, plan: Manifest, entry: Sequence[Evaluation], result
         for factor in FACTORS:
             yield f"  {words.name(factor)}: {evaluation.factors[factor]}"
         yield from _cell(study, evaluation) if evaluation.path.is_file() else [f"  {why_missing(evaluation)}"]
-        yield from _made_from(evaluation.jobs)
-        yield "  To make it again:"
+        yield from _provenance(evaluation.jobs)
+        yield "  To reproduce it:"
         yield f"    {_command(evaluation, plan)}"
 
 
 def _number(study: Study, entry: Sequence[Evaluation], results: Path) -> Iterator[str]:
-    """The number, in each metric that is shown of the data set, as the table shows it."""
+    """Yield the number as the table shows it, in each metric of the data set."""
     table = study_table.build(study, read_tables(results / "statistics"))
     row = tuple(words.name(entry[0].factors[factor]) for factor in study.rows)
     levels = tuple(entry[0].factors[factor] for factor in study.columns)
@@ -139,21 +140,21 @@ def _cell(study: Study, evaluation: Evaluation) -> Iterator[str]:
         yield f"  {name}: {', '.join(dict.fromkeys(str(value) for value in trials[column]))}"
     yield from (f"  {line}" for line in _record(evaluation.path.with_name("record.json")))
     for read in study.per_metric(evaluation.factors["dataset"]):
-        mine = trials[trials["metric"] == read.metric].sort_values("trial")
-        if mine.empty:
+        rows = trials[trials["metric"] == read.metric].sort_values("trial")
+        if rows.empty:
             yield f"  {read.metric} not measured; there are: {', '.join(dict.fromkeys(trials['metric']))}"
             continue
         yield f"  trials ({read.metric} as stored, from 0 to 1):"
-        yield from (f"    {line}" for line in _trials(mine))
+        yield from (f"    {line}" for line in _trials(rows))
 
 
-def _trials(mine: pd.DataFrame) -> list[str]:
-    text: str = mine[list(PER_TRIAL)].rename(columns={"value": "metric"}).to_string(index=False)
+def _trials(rows: pd.DataFrame) -> list[str]:
+    text: str = rows[list(PER_TRIAL)].rename(columns={"value": "metric"}).to_string(index=False)
     return text.splitlines()
 
 
 def _record(path: Path) -> Iterator[str]:
-    """What a job's record says of how it ran; energy where somebody measured it."""
+    """Yield the lines of a job's record on its run, with the energy if it was measured."""
     record = _read(path)
     for key, value in record.items():
         if key in OF_RECORD or key.startswith("energy"):
@@ -173,30 +174,28 @@ def _read(path: Path) -> Mapping[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _made_from(jobs: Sequence[PlannedJob]) -> Iterator[str]:
-    """The jobs before the evaluation, with what their records say."""
+def _provenance(jobs: Sequence[PlannedJob]) -> Iterator[str]:
+    """Yield the jobs before the evaluation, with code, time and device from their records."""
     before = jobs[:-1]
     if before:
-        yield "  made from:"
+        yield "  provenance:"
     for job in before:
         record = _read(job.record)
-        said = [f"code {record['code']}"] if "code" in record else []
-        said += [words.duration(float(record["seconds"]))] if "seconds" in record else []
-        said += [f"on {record['device']}"] if record.get("device") else []
-        said += [f"energy {record[key]}" for key in record if key.startswith("energy")]
-        yield f"    {job.stage}: {job.output}" + (f" ({', '.join(said)})" if said else "")
+        facts = [f"code {record['code']}"] if "code" in record else []
+        facts += [words.duration(float(record["seconds"]))] if "seconds" in record else []
+        facts += [f"on {record['device']}"] if record.get("device") else []
+        facts += [f"energy {record[key]}" for key in record if key.startswith("energy")]
+        yield f"    {job.stage}: {job.output}" + (f" ({', '.join(facts)})" if facts else "")
 
 
 def _command(evaluation: Evaluation, plan: Manifest) -> str:
-    """Make just this cell again; `--force` leaves what it was made from as it is, if that is still there."""
+    """Return the command that runs this cell again; `--force` does not run existing upstream jobs again."""
     files = ["--configfile", *plan.configfiles] if plan.configfiles else []
     return shlex.join(["snakemake", str(evaluation.path), "--force", "--profile", PROFILE, *files])
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="explain", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser("explain", __doc__)
     parser.add_argument("table", help="name of the study, such as wu2021_fig2")
     parser.add_argument("row", help='row of its table, such as "PASE+, frozen"')
     parser.add_argument("column", help="column of its table, such as OpenMIC")

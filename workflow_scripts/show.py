@@ -1,6 +1,6 @@
 """Print the table and the comparisons of each study on the terminal, and the path of the report.
 
-    python -m workflow_scripts.show --plan FILE --statistics DIR [--study NAME ...] [--report FILE]
+python -m workflow_scripts.show --plan FILE --statistics DIR [--study NAME ...] [--report FILE]
 """
 
 from __future__ import annotations

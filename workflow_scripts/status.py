@@ -1,15 +1,14 @@
-"""Print which jobs of a config are missing, and why.
+"""Print the missing jobs of a config, with reasons.
 
     python -m workflow_scripts.status [--configfile FILE ...]
 
-Start it where the workflow was started. The reasons are the last lines of the jobs' logs, what Snakemake's logs tell of
-attempts, and, on a cluster, what SLURM says of jobs in its queue and of those it refuses. Ends with code 1 while
-something is missing.
+Run it in the folder in which the workflow was started. Reasons come from the last lines of the jobs' logs, from the
+attempts in Snakemake's logs and, on a cluster, from SLURM: jobs in its queue and refused submissions. The exit code is
+1 if a job is missing.
 """
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 from collections import Counter
@@ -20,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from workflow_scripts.configuration.load import load
+from workflow_scripts.core.cli import add_configfiles, command_parser
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.planning.build_manifest import build_manifest
 from workflow_scripts.planning.plan import Plan
@@ -27,35 +27,33 @@ from workflow_scripts.report import status
 from workflow_scripts.submit import REFUSED
 
 CONFIG_FOLDER = Path(__file__).parent.parent / "config"
-SLURM_LOGS = Path("logs") / "slurm"  # as the profile says
+SLURM_LOGS = Path("logs") / "slurm"  # as in the SLURM profile
 EXIT_MISSING = 1
 PLAIN_WIDTH = 160  # in a log file
-PATIENCE = 30  # seconds for the controller to answer
+TIMEOUT = 30  # seconds for the answer of the controller
 
 
 def main(argv: list[str] | None = None) -> None:
     """Print the state of a config's jobs."""
-    parser = argparse.ArgumentParser(
-        prog="status", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="files that go over config/config.yaml")
+    parser = command_parser("status", __doc__)
+    add_configfiles(parser)
     files = [CONFIG_FOLDER / "config.yaml", *parser.parse_args(argv).configfile]
     plan = Plan(*load(files, folder=CONFIG_FOLDER))
-    found = status.statuses(build_manifest(plan), status.tries(status.SNAKEMAKE_LOGS))
+    jobs = status.statuses(build_manifest(plan), status.tries(status.SNAKEMAKE_LOGS))
     console = Console()
-    _show(found, queue(), console if console.is_terminal else Console(width=PLAIN_WIDTH))
-    if any(each.state != status.DONE for each in found):
+    _show(jobs, queue(), console if console.is_terminal else Console(width=PLAIN_WIDTH))
+    if any(job.state != status.DONE for job in jobs):
         sys.exit(EXIT_MISSING)
 
 
 def queue() -> dict[str, str]:
-    """What SLURM says of the user's jobs, by their numbers; nothing where there is no SLURM that answers."""
+    """Return the state of the user's SLURM jobs by number; empty if there is no SLURM or it does not answer."""
     question = ["squeue", "--me", "--noheader", "--format=%i|%T|%M|%r"]
     try:
-        told = subprocess.run(question, capture_output=True, text=True, check=False, timeout=PATIENCE).stdout
+        answer = subprocess.run(question, capture_output=True, text=True, check=False, timeout=TIMEOUT).stdout
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return {}
-    rows = [line.split("|") for line in told.splitlines() if line.count("|") == 3]
+    rows = [line.split("|") for line in answer.splitlines() if line.count("|") == 3]
     return {
         number: f"runs as SLURM job {number} for {elapsed}"
         if state == "RUNNING"
@@ -64,27 +62,27 @@ def queue() -> dict[str, str]:
     }
 
 
-def _show(found: list[status.JobStatus], queued: Mapping[str, str], console: Console) -> None:
+def _show(jobs: list[status.JobStatus], queued: Mapping[str, str], console: Console) -> None:
     summary = Table()
     for heading in status.HEADINGS:
         summary.add_column(heading, justify="left" if heading == status.HEADINGS[0] else "right")
-    for row in status.by_stage(found):
+    for row in status.by_stage(jobs):
         summary.add_row(*row)
     console.print(summary)
-    missing = [each for each in found if each.state != status.DONE]
-    for each in (each for each in missing if each.state != status.WAITS):
-        tried = f" [{each.failures} of {each.attempts} attempts failed]" if each.failures else ""
-        why = queued.get(each.slurm) or f"{each.state}: {each.why}"
-        console.print(f"{each.name}: {why}{tried}", markup=False, highlight=False, soft_wrap=True)
-        if each.state in (status.FAILED, status.UNFINISHED):
-            console.print(f"    {each.job.log}", markup=False, highlight=False, soft_wrap=True)
-    for why, jobs in Counter(each.why for each in missing if each.state == status.WAITS).most_common():
-        console.print(f"{jobs:,} more: {why}", markup=False, highlight=False, soft_wrap=True)
+    missing = [job for job in jobs if job.state != status.DONE]
+    for job in (job for job in missing if job.state != status.WAITS):
+        attempts = f" [{job.failures} of {job.attempts} attempts failed]" if job.failures else ""
+        reason = queued.get(job.slurm) or f"{job.state}: {job.why}"
+        console.print(f"{job.name}: {reason}{attempts}", markup=False, highlight=False, soft_wrap=True)
+        if job.state in (status.FAILED, status.UNFINISHED):
+            console.print(f"    {job.job.log}", markup=False, highlight=False, soft_wrap=True)
+    for reason, count in Counter(job.why for job in missing if job.state == status.WAITS).most_common():
+        console.print(f"{count:,} more: {reason}", markup=False, highlight=False, soft_wrap=True)
     for log in sorted(SLURM_LOGS.rglob(REFUSED)):
         last = log.read_text(encoding="utf-8").splitlines()[-1:]
         console.print(f"SLURM refuses {log.parent}: {''.join(last)}", markup=False, highlight=False, soft_wrap=True)
-    done = len(found) - len(missing)
-    console.print(f"{done:,} of {len(found):,} jobs before the statistics are done.", highlight=False)
+    done = len(jobs) - len(missing)
+    console.print(f"{done:,} of {len(jobs):,} jobs before the statistics are done.", highlight=False)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,7 @@
-"""Write each study's table as csv, md, tex and html, and its comparisons as csv; `index.md` lists them.
+"""Write the table of each study (csv, md, tex, html) and its comparisons (csv); `index.md` lists all tables.
 
-`reproduction.csv`, `.md`, `.tex` and `.html` hold every published number and claim beside ours. Where encoders learned
-to separate sources, `separation.csv` holds how well they do, in dB.
-
-Same statistics, same bytes.
+`reproduction.csv`, `.md`, `.tex` and `.html` compare every published number and claim with ours. `separation.csv` holds
+the separation quality, in dB, of the encoders that learn to separate sources. Equal statistics give equal bytes.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ SEPARATION = "separation.csv"
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Command line of the rule `tabulate`."""
+    """Write the tables of all studies."""
     parser = results_parser("tabulate", __doc__)
     add_studies(parser)
     parser.add_argument("--output", type=Path, required=True, help="folder to write to (results/tables)")
@@ -58,7 +56,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _index(studies: tuple[Study, ...], *, separated: bool) -> str:
-    """A list of all tables with links."""
+    """Return a list of all tables with links."""
     listed = [*((study.title, study.name) for study in studies), (reproduction_table.TITLE, "reproduction")]
     lines = [
         f"- {title}: " + ", ".join(f"[{kind}]({name}.{kind})" for kind in ("md", "html", "tex", "csv"))
