@@ -34,7 +34,7 @@ def draw(study: Study, figure: Figure, evidence: Evidence, *, folder: Path) -> N
     level = registry.load("figure", figure.kind)
     options = registry.options(level, figure.options)
     numbers = level.numbers(study, evidence, options)
-    drawn = plotting.styled(lambda: level.draw(study, numbers, options))
+    drawn = plotting.apply_style(lambda: level.draw(study, numbers, options))
     write_text(folder / f"{study.name}.csv", numbers.to_csv(index=False, lineterminator="\n"))
     for ending in plotting.METADATA:
         plotting.save(drawn, folder / f"{study.name}.{ending}")

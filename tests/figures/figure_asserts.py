@@ -43,7 +43,7 @@ RATE, CROP = 22050, 59049  # samples per second, and samples of a crop of Sample
 Cell = Mapping[str, Any]
 
 
-def study(
+def make_study(
     folder: Path,
     *,
     figure: Mapping[str, Any],
@@ -68,17 +68,19 @@ def study(
             zip(grid, chosen, strict=True)
         )
         cell = factors(picked.pop("encoder"), picked.pop("scenario"), picked.pop("dataset"), **picked)
-        add(results, cell, value(cell) + shared[len(cell["dataset"])] + random.normal(0, 0.01, trials))
+        add_cell(results, cell, value(cell) + shared[len(cell["dataset"])] + random.normal(0, 0.01, trials))
     for floor, dataset in itertools.product(floors, grid.get("dataset", ["openmic"])):
         untrained = dict.fromkeys(PRETRAINING[2:-1], "none") | {"corpus": "none"}
-        add(results, factors(floor, "frozen", dataset) | untrained, CHANCE + shared[len(dataset)] + len(floor) / 1000)
+        add_cell(
+            results, factors(floor, "frozen", dataset) | untrained, CHANCE + shared[len(dataset)] + len(floor) / 1000
+        )
     return results
 
 
-def add(results: Results, cell: Cell, values: np.ndarray) -> None:
+def add_cell(results: Results, cell: Cell, values: np.ndarray) -> None:
     """Plan and write a cell; a fraction decides its training samples out of 4,000."""
     clips = round(40 * float(str(cell["fraction"]).removesuffix("pct")))
-    results.add(cell, values, train_clips=clips)
+    results.add(cell, macro_f1, train_clips=clips)
     if cell["corpus"] != "none":
         run = {factor: cell[factor] for factor in PRETRAINING}
         place = results.folder.joinpath("pretrained", *map(str, run.values()))
@@ -86,7 +88,7 @@ def add(results: Results, cell: Cell, values: np.ndarray) -> None:
             results.plan["pretrained"].append({"folder": str(place), "factors": run})
 
 
-def predict(results: Results, *, classes: Sequence[str] = DANCES, trials: int = 10, ndim: int = 3) -> None:
+def write_predictions(results: Results, *, classes: Sequence[str] = DANCES, trials: int = 10, ndim: int = 3) -> None:
     """Write predictions of every planned cell: counts of 20 test clips a class, mostly right."""
     random = np.random.default_rng(1)
     for entry in results.plan["evaluations"]:
@@ -106,7 +108,7 @@ def predict(results: Results, *, classes: Sequence[str] = DANCES, trials: int = 
         )
 
 
-def prepare(results: Results, *, classes: Sequence[str] = TAGS, clips: int = 1000, source: str = "twin") -> None:
+def write_corpora(results: Results, *, classes: Sequence[str] = TAGS, clips: int = 1000, source: str = "twin") -> None:
     """Write a corpus without audio for every planned data set: the first class is the commonest, songs have 5 clips.
 
     A fifth of the clips are tested on. The job that wrote it becomes one of its evaluations.
@@ -132,7 +134,7 @@ def prepare(results: Results, *, classes: Sequence[str] = TAGS, clips: int = 100
         _done(results, "prepare", folder / "corpus.json", folder / "record.json", dataset=dataset)
 
 
-def embed(
+def write_embeddings(
     results: Results,
     *,
     crop_length: int | None = None,
@@ -160,7 +162,7 @@ def embed(
         _done(results, "embed", output / f"{cell['dataset']}.npy", output / f"{cell['dataset']}.json", **cell)
 
 
-def pretrain(results: Results, *, parameters: Mapping[str, int]) -> None:
+def write_encoder_sizes(results: Results, *, parameters: Mapping[str, int]) -> None:
     """Write the record of every planned pre-training, with the size of its encoder."""
     for run in results.plan["pretrained"]:
         folder = Path(run["folder"])
@@ -180,7 +182,7 @@ def _done(results: Results, verb: str, output: Path, record: Path, **levels: obj
             entry.setdefault("jobs", []).append(place)
 
 
-def tag(
+def write_tag_predictions(
     results: Results, skill: Callable[[Cell], float], *, tags: Sequence[str] = TAGS, clips: int = 400, trials: int = 3
 ) -> None:
     """Write predictions of tags for every planned cell, and the trials they give.
@@ -203,15 +205,15 @@ def tag(
             confusion=np.stack([confusion("multilabel", labels=labels, scores=each) for each in scores]),
         )
         row = pd.read_csv(entry["path"], dtype=str).iloc[0].to_dict() | {"test_clips": clips}
-        areas = [metrics("multilabel", labels=labels, scores=each)["roc_auc"] for each in scores]
+        tag_roc_auc = [metrics("multilabel", labels=labels, scores=each)["roc_auc"] for each in scores]
         rows = [
             row | {"trial": trial, "seed": 1000 + trial, "metric": "roc_auc", "value": area}
-            for trial, area in enumerate(areas)
+            for trial, area in enumerate(tag_roc_auc)
         ]
         pd.DataFrame(rows).to_csv(entry["path"], index=False)
 
 
-def hear(results: Results, *, windows: int = 14, seconds: float = 3.862) -> None:
+def write_windows(results: Results, *, windows: int = 14, seconds: float = 3.862) -> None:
     """Add to the predictions of every planned cell what the first trial heard: its scores, more or less by window."""
     for entry in results.plan["evaluations"]:
         path = Path(entry["path"]).with_name("predictions.npz")
@@ -231,7 +233,7 @@ def hear(results: Results, *, windows: int = 14, seconds: float = 3.862) -> None
         )
 
 
-def lose(results: Results, *, epochs: int = 20, splits: Sequence[str] = ("train", "valid")) -> None:
+def write_losses(results: Results, *, epochs: int = 20, splits: Sequence[str] = ("train", "valid")) -> None:
     """Write losses of every pre-trained run; re-weighted ones have reciprocals as weights."""
     for run in results.plan["pretrained"]:
         rows = [
@@ -254,38 +256,38 @@ def numbers(results: Results) -> pd.DataFrame:
 
 def figure(results: Results) -> Figure:
     """The one study's figure."""
-    level, table, study, options = _parts(results)
-    return plotting.styled(lambda: level.draw(study, table, options))
+    level, table, make_study, options = _parts(results)
+    return plotting.apply_style(lambda: level.draw(make_study, table, options))
 
 
 def description(results: Results) -> str:
     """The one study's figure in words."""
-    level, table, study, _ = _parts(results)
-    said: str = level.describe(study, table)
+    level, table, make_study, _ = _parts(results)
+    said: str = level.describe(make_study, table)
     return said
 
 
 def _parts(results: Results) -> tuple[Any, pd.DataFrame, Any, Any]:
     plan = read_manifest(results.plan_file())
-    (study,) = plan.studies
-    assert study.figure is not None
-    level = levels.load("figure", study.figure.kind)
-    options = levels.options(level, study.figure.options)
-    evidence = Evidence(study=study, plan=plan, statistics=Statistics(statistics(results)))
-    return level, level.numbers(study, evidence, options), study, options
+    (make_study,) = plan.studies
+    assert make_study.figure is not None
+    level = levels.load("figure", make_study.figure.kind)
+    options = levels.options(level, make_study.figure.options)
+    evidence = Evidence(study=make_study, plan=plan, statistics=Statistics(statistics(results)))
+    return level, level.numbers(make_study, evidence, options), make_study, options
 
 
-def shown(figure: Figure) -> list[Text]:
+def visible_texts(figure: Figure) -> list[Text]:
     """Texts a reader sees, laid out."""
     figure.draw_without_rendering()
     texts = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_visible()]
     unseen = {
-        tick.label1 for panel in figure.axes for axis in (panel.xaxis, panel.yaxis) for tick in beyond_the_view(axis)
+        tick.label1 for panel in figure.axes for axis in (panel.xaxis, panel.yaxis) for tick in ticks_outside_view(axis)
     }
     return [text for text in texts if text.get_text().strip() and text not in unseen]
 
 
-def beyond_the_view(axis: Axis) -> list[Tick]:
+def ticks_outside_view(axis: Axis) -> list[Tick]:
     """Ticks that matplotlib keeps and does not draw."""
     low, high = sorted(axis.get_view_interval())
     ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
@@ -294,7 +296,7 @@ def beyond_the_view(axis: Axis) -> list[Tick]:
 
 def assert_nothing_overlaps(figure: Figure) -> None:
     """No text lies on another or outside the figure."""
-    texts = shown(figure)
+    texts = visible_texts(figure)
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in texts]
     for number, (text, box) in enumerate(boxes):
@@ -304,7 +306,7 @@ def assert_nothing_overlaps(figure: Figure) -> None:
             assert not box.overlaps(other_box), f"{text!r} lies on {other!r}"
 
 
-def paths(results: Results, **levels: object) -> list[Path]:
+def trials_files(results: Results, **levels: object) -> list[Path]:
     """Trials files of the planned cells with these levels."""
     return [
         Path(entry["path"])
@@ -313,22 +315,22 @@ def paths(results: Results, **levels: object) -> list[Path]:
     ]
 
 
-def remove(results: Results, **levels: object) -> None:
+def remove_cells(results: Results, **levels: object) -> None:
     """Make the cells with these levels look as if they were never run."""
-    for path in paths(results, **levels):
+    for path in trials_files(results, **levels):
         path.unlink(missing_ok=True)
 
 
-def values(results: Results, **levels: object) -> np.ndarray:
+def macro_f1(results: Results, **levels: object) -> np.ndarray:
     """Macro F1 of the trials of the one cell with these levels."""
-    (path,) = paths(results, **levels)
+    (path,) = trials_files(results, **levels)
     trials = pd.read_csv(path)
     return trials[trials["metric"] == "macro_f1"].sort_values("trial")["value"].to_numpy()
 
 
-def areas(results: Results, tag: str, **levels: object) -> np.ndarray:
+def tag_roc_auc(results: Results, tag: str, **levels: object) -> np.ndarray:
     """ROC area of a tag in each trial of one cell, in percent."""
-    (path,) = paths(results, **levels)
+    (path,) = trials_files(results, **levels)
     stored = np.load(path.with_name("predictions.npz"))
-    column = list(stored["classes"]).index(tag)
+    column = list(stored["classes"]).index(write_tag_predictions)
     return np.array([100 * roc_auc_score(stored["labels"][:, column], each[:, column]) for each in stored["scores"]])

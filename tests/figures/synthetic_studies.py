@@ -21,7 +21,7 @@ def dots(folder: Path) -> Results:
         "dataset": figure_asserts.DATASETS,
     }
     gain = {"supervised": 0.1, "frozen": 0.15, "fine_tuned": 0.2}
-    return figure_asserts.study(
+    return figure_asserts.make_study(
         folder,
         figure={"kind": "dots"},
         rows=["encoder", "scenario"],
@@ -33,7 +33,7 @@ def dots(folder: Path) -> Results:
 
 def weightings(folder: Path) -> Results:
     """Fig. 3."""
-    return figure_asserts.study(
+    return figure_asserts.make_study(
         folder,
         figure={"kind": "weightings"},
         rows=["workers", "weighting"],
@@ -49,19 +49,19 @@ def weightings(folder: Path) -> Results:
 
 def losses(folder: Path) -> Results:
     """Fig. 4."""
-    results = figure_asserts.study(
+    results = figure_asserts.make_study(
         folder,
         figure={"kind": "losses"},
         rows=["weighting"],
         grid={"weighting": ["equal", "reweighted"], "dataset": ["openmic"]},
     )
-    figure_asserts.lose(results)
+    figure_asserts.write_losses(results)
     return results
 
 
 def relative(folder: Path) -> Results:
     """Fig. 5."""
-    return figure_asserts.study(
+    return figure_asserts.make_study(
         folder,
         figure={"kind": "relative", "baseline": {"workers": "WLP"}},
         rows=["workers"],
@@ -73,7 +73,7 @@ def relative(folder: Path) -> Results:
 def confusions(folder: Path) -> Results:
     """Fig. 6."""
     pairs = [("WLPT", "WLP"), ("WLPMCT", "WLPT")]
-    results = figure_asserts.study(
+    results = figure_asserts.make_study(
         folder,
         figure={
             "kind": "confusions",
@@ -83,7 +83,7 @@ def confusions(folder: Path) -> Results:
         rows=["workers"],
         grid={"workers": ["WLP", "WLPT", "WLPMCT"], "dataset": ["extended_ballroom"]},
     )
-    figure_asserts.predict(results)
+    figure_asserts.write_predictions(results)
     return results
 
 
@@ -95,7 +95,7 @@ def training_sizes(folder: Path) -> Results:
         lead = {"openmic": 0.06 * (share - 0.33), "fma_small": -0.05, "extended_ballroom": 0.05}[cell["dataset"]]
         return float(0.4 + 0.1 * share + lead * (cell["scenario"] == "fine_tuned"))
 
-    return figure_asserts.study(
+    return figure_asserts.make_study(
         folder,
         figure={"kind": "training_sizes"},
         rows=["scenario", "fraction"],
@@ -106,7 +106,7 @@ def training_sizes(folder: Path) -> Results:
 
 def ranks(folder: Path) -> Results:
     """Worker sets ranked over three data sets: two that are worse everywhere, and floors."""
-    return figure_asserts.study(
+    return figure_asserts.make_study(
         folder,
         figure={"kind": "ranks"},
         rows=["workers", "weighting"],
@@ -126,7 +126,7 @@ SIZES_OF_ENCODERS = {"samplecnn": 2_379_520, "cpc": 6_367_232}
 
 def parameters(folder: Path) -> Results:
     """Fig. 1.1 of Spijkervet: two self-supervised encoders, and one of them from scratch."""
-    results = figure_asserts.study(
+    results = figure_asserts.make_study(
         folder,
         figure={"kind": "parameters"},
         rows=["encoder", "workers", "scenario"],
@@ -134,30 +134,30 @@ def parameters(folder: Path) -> Results:
         value=lambda cell: 0.35 if cell["encoder"] == "samplecnn" else 0.31,
         floors=["random", "handcrafted"],
     )
-    figure_asserts.add(results, factors("samplecnn", "supervised", "magnatagatune"), 0.34 + np.arange(10) / 1000)
-    figure_asserts.pretrain(results, parameters=SIZES_OF_ENCODERS)
+    figure_asserts.add_cell(results, factors("samplecnn", "supervised", "magnatagatune"), 0.34 + np.arange(10) / 1000)
+    figure_asserts.write_encoder_sizes(results, parameters=SIZES_OF_ENCODERS)
     return results
 
 
 def tags(folder: Path) -> Results:
     """Figs. 4.1 and 4.2."""
     grid = {"dataset": ["magnatagatune", "msd"]}
-    results = figure_asserts.study(folder, figure={"kind": "tags"}, rows=["encoder"], grid=grid)
-    figure_asserts.prepare(results, clips=20_000)
+    results = figure_asserts.make_study(folder, figure={"kind": "tags"}, rows=["encoder"], grid=grid)
+    figure_asserts.write_corpora(results, clips=20_000)
     return results
 
 
 def embedding_map(folder: Path) -> Results:
     """Fig. 6.1, coloured by tag."""
-    results = figure_asserts.study(
+    results = figure_asserts.make_study(
         folder,
         figure={"kind": "embedding_map"},
         rows=["encoder", "workers"],
         grid={"workers": ["contrastive", "predictive_coding"], "dataset": ["magnatagatune"]},
         floors=["random"],
     )
-    figure_asserts.prepare(results, clips=500)
-    figure_asserts.embed(
+    figure_asserts.write_corpora(results, clips=500)
+    figure_asserts.write_embeddings(
         results, skill=lambda cell: {"contrastive": 2.0, "predictive_coding": 1.0}.get(cell["workers"], 0.3)
     )
     return results
@@ -165,15 +165,15 @@ def embedding_map(folder: Path) -> Results:
 
 def per_tag(folder: Path) -> Results:
     """Fig. 6.2: two self-supervised methods and one from scratch."""
-    results = figure_asserts.study(
+    results = figure_asserts.make_study(
         folder,
         figure={"kind": "per_tag"},
         rows=["encoder", "workers", "scenario"],
         grid={"encoder": ["samplecnn", "cpc"], "workers": ["contrastive"], "dataset": ["magnatagatune"]},
     )
-    figure_asserts.add(results, factors("samplecnn", "supervised", "magnatagatune"), np.full(10, 0.5))
+    figure_asserts.add_cell(results, factors("samplecnn", "supervised", "magnatagatune"), np.full(10, 0.5))
     results.plan["studies"]["fig2"]["metric"] = "roc_auc"
-    figure_asserts.tag(results, lambda cell: 2.2 if cell["encoder"] == "cpc" else 2.6)
+    figure_asserts.write_tag_predictions(results, lambda cell: 2.2 if cell["encoder"] == "cpc" else 2.6)
     return results
 
 
@@ -186,7 +186,7 @@ def probabilities(folder: Path) -> Results:
         name, _, percent = cell["augmentation"].partition("_")
         return 0.3 + (0.01 + 0.02 * (name in ("delay", "pitch")) * (percent == "40")) * (name != "crop")
 
-    return figure_asserts.study(
+    return figure_asserts.make_study(
         folder,
         figure={"kind": "probabilities", "at": [0, 0.4, 0.8], "names": list(AUGMENTATIONS), "curves": curves},
         rows=["augmentation"],
@@ -201,7 +201,7 @@ BARE = {**factors("magnitude", "supervised", "magnatagatune"), "head": "short_ch
 
 def separated(folder: Path, *, figure: dict, sources: Sequence[str]) -> Results:
     """A back end alone and behind U-Nets that have separated sources."""
-    results = figure_asserts.study(
+    results = figure_asserts.make_study(
         folder,
         figure=figure,
         rows=["encoder", "workers"],
@@ -211,9 +211,9 @@ def separated(folder: Path, *, figure: dict, sources: Sequence[str]) -> Results:
             **{"workers": sources, "head": ["short_chunk_cnn"]},
         },
     )
-    figure_asserts.add(results, BARE, np.full(10, 0.5))
+    figure_asserts.add_cell(results, BARE, np.full(10, 0.5))
     results.plan["studies"]["fig2"]["metric"] = "roc_auc"
-    figure_asserts.tag(results, lambda cell: 2.0 + 0.2 * (cell["workers"] == "vocals"))
+    figure_asserts.write_tag_predictions(results, lambda cell: 2.0 + 0.2 * (cell["workers"] == "vocals"))
     return results
 
 
@@ -227,13 +227,13 @@ def confidence(folder: Path) -> Results:
     """Their qualitative analysis."""
     figure = {"kind": "confidence", "of": {"workers": "vocals"}, "over": {"encoder": "magnitude"}, "tag": "vocals"}
     results = separated(folder, figure=figure | {"alike": ["vocal", "singing"]}, sources=["vocals"])
-    figure_asserts.hear(results)
+    figure_asserts.write_windows(results)
     return results
 
 
 def augmentations(folder: Path) -> Results:
     """Fig. 6.3: dots, against the crop alone as a line."""
-    return figure_asserts.study(
+    return figure_asserts.make_study(
         folder,
         figure={"kind": "dots", "line": {"augmentation": "crop"}},
         rows=["augmentation"],

@@ -29,7 +29,7 @@ def figure(results: Results) -> Figure:
 
 def heard(results: Results, encoder: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Windows of each clip (clips, windows), labels of the voices (clips, 3), and the clips' names, of one method."""
-    (path,) = figure_asserts.paths(results, encoder=encoder)
+    (path,) = figure_asserts.trials_files(results, encoder=encoder)
     stored = np.load(path.with_name("predictions.npz"))
     places = [list(stored["classes"]).index(tag) for tag in VOICES]
     windows = stored["windows_scores"][:, places[0]].astype(float).reshape(len(stored["clips"]), -1)
@@ -64,7 +64,7 @@ def test_each_window_is_a_point(results: Results, numbers: pd.DataFrame, figure:
 
 
 def test_the_rules_are_in_the_figure_and_its_description(results: Results, figure: Figure) -> None:
-    shown = " ".join(" ".join(text.get_text() for text in figure_asserts.shown(figure)).split())
+    shown = " ".join(" ".join(text.get_text() for text in figure_asserts.visible_texts(figure)).split())
     for rule in (
         "Of the clips without vocals or a tag like it the one of which spectrogram alone is surest",
         "Of the clips with vocals the one where U-Net, vocals is ahead of spectrogram alone most",
@@ -75,7 +75,7 @@ def test_the_rules_are_in_the_figure_and_its_description(results: Results, figur
 
 def test_a_method_that_is_ahead_nowhere_is_not_said_to_be(tmp_path: Path) -> None:
     results = synthetic_studies.confidence(tmp_path)
-    (path,) = figure_asserts.paths(results, encoder="unet")
+    (path,) = figure_asserts.trials_files(results, encoder="unet")
     stored = dict(np.load(path.with_name("predictions.npz")))
     np.savez(path.with_name("predictions.npz"), **stored | {"windows_scores": 0 * stored["windows_scores"]})
     assert "the one where U-Net, vocals is behind spectrogram alone least, ahead nowhere" in figure_asserts.description(
@@ -85,7 +85,7 @@ def test_a_method_that_is_ahead_nowhere_is_not_said_to_be(tmp_path: Path) -> Non
 
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     results = synthetic_studies.confidence(tmp_path)
-    (path,) = figure_asserts.paths(results, encoder="unet")
+    (path,) = figure_asserts.trials_files(results, encoder="unet")
     stored = dict(np.load(path.with_name("predictions.npz")))
     stored["labels"][:, list(stored["classes"]).index("vocals")] = 0
     np.savez(path.with_name("predictions.npz"), **stored)
@@ -96,14 +96,14 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     plain = {name: array for name, array in stored.items() if not name.startswith("windows")}
     np.savez(path.with_name("predictions.npz"), **plain)
     assert set(figure_asserts.numbers(results)["reason"]) == {"no windows stored: the head hears clips as a whole"}
-    figure_asserts.remove(results, encoder="unet")
+    figure_asserts.remove_cells(results, encoder="unet")
     assert set(figure_asserts.numbers(results)["reason"]) == {"not run"}
     figure_asserts.assert_nothing_overlaps(figure_asserts.figure(results))
 
 
 def test_clips_of_other_data_are_not_compared(tmp_path: Path) -> None:
     results = synthetic_studies.confidence(tmp_path)
-    (path,) = figure_asserts.paths(results, encoder="unet")
+    (path,) = figure_asserts.trials_files(results, encoder="unet")
     pd.read_csv(path, dtype=str).assign(data="other").to_csv(path, index=False)
     numbers = figure_asserts.numbers(results)
     assert set(numbers["status"]) == {"missing"}

@@ -17,7 +17,7 @@ def results(tmp_path: Path) -> Results:
 
 
 def counts(results: Results, workers: str) -> np.ndarray:
-    (path,) = figure_asserts.paths(results, workers=workers)
+    (path,) = figure_asserts.trials_files(results, workers=workers)
     found: np.ndarray = np.load(path.with_name("predictions.npz"))["confusion"]
     return found
 
@@ -35,7 +35,7 @@ def test_no_text_lies_on_another_or_outside(results: Results) -> None:
 @pytest.mark.parametrize("classes", [4, 8, 13])
 def test_any_number_of_classes_finds_room(tmp_path: Path, classes: int) -> None:
     results = synthetic_studies.confusions(tmp_path)
-    figure_asserts.predict(results, classes=[f"genre {number}" for number in range(classes)])
+    figure_asserts.write_predictions(results, classes=[f"genre {number}" for number in range(classes)])
     figure_asserts.assert_nothing_overlaps(figure_asserts.figure(results))
 
 
@@ -87,36 +87,38 @@ def test_grey_print_tells_a_fall_from_a_rise_of_the_same_size(share: float) -> N
 
 
 def test_a_class_without_clips_has_no_numbers(results: Results) -> None:
-    for path in figure_asserts.paths(results):
+    for path in figure_asserts.trials_files(results):
         stored = dict(np.load(path.with_name("predictions.npz")))
         stored["confusion"][:, 3] = 0
         np.savez(path.with_name("predictions.npz"), **stored)
     assert np.isnan(entry(results, "WLP", "Quickstep", "Waltz")["value"])
-    assert "no clips" in [text.get_text() for text in figure_asserts.shown(figure_asserts.figure(results))]
+    assert "no clips" in [text.get_text() for text in figure_asserts.visible_texts(figure_asserts.figure(results))]
     assert "nan" not in figure_asserts.description(results)
 
 
 def test_a_missing_cell_leaves_its_matrices_out(results: Results) -> None:
-    figure_asserts.remove(results, workers="WLPT")
+    figure_asserts.remove_cells(results, workers="WLPT")
     absent = figure_asserts.numbers(results).query("status == 'missing'")
     assert list(absent["matrix"]) == ["WLPT \N{MINUS SIGN} WLP", "WLPMCT \N{MINUS SIGN} WLPT"]
     figure = figure_asserts.figure(results)
-    assert sum("not run" in text.get_text() for text in figure_asserts.shown(figure)) == 2
+    assert sum("not run" in text.get_text() for text in figure_asserts.visible_texts(figure)) == 2
     figure_asserts.assert_nothing_overlaps(figure)
 
 
 def test_checkpoints_are_averaged_and_paired_by_seed(tmp_path: Path) -> None:
     pair = {"of": {"workers": "WLPT"}, "over": {"workers": "WLP"}}
-    results = figure_asserts.study(
+    results = figure_asserts.make_study(
         tmp_path,
         figure={"kind": "confusions", "differences": [pair]},
         rows=["workers"],
         grid={"workers": ["WLP", "WLPT"], "pretrain_seed": [0, 1, 2]},
     )
-    figure_asserts.predict(results)
+    figure_asserts.write_predictions(results)
     rates = {
         (workers, seed): 5
-        * np.load(figure_asserts.paths(results, workers=workers, pretrain_seed=seed)[0].with_name(FILE))["confusion"]
+        * np.load(figure_asserts.trials_files(results, workers=workers, pretrain_seed=seed)[0].with_name(FILE))[
+            "confusion"
+        ]
         for workers in ("WLP", "WLPT")
         for seed in (0, 1, 2)
     }
@@ -130,13 +132,13 @@ FILE = "predictions.npz"
 
 
 def test_several_labels_a_clip_are_refused(results: Results) -> None:
-    figure_asserts.predict(results, ndim=4)
+    figure_asserts.write_predictions(results, ndim=4)
     with pytest.raises(UserError, match="figure confusions needs one class a clip"):
         figure_asserts.numbers(results)
 
 
 def test_damaged_predictions_and_half_a_difference_are_refused(results: Results) -> None:
-    figure_asserts.paths(results, workers="WLP")[0].with_name(FILE).write_bytes(b"PK\x03\x04")
+    figure_asserts.trials_files(results, workers="WLP")[0].with_name(FILE).write_bytes(b"PK\x03\x04")
     with pytest.raises(UserError, match=r"predictions\.npz is missing or damaged"):
         figure_asserts.numbers(results)
     results.plan["studies"]["fig2"]["figure"] = {"kind": "confusions", "differences": [{"of": {"workers": "WLP"}}]}

@@ -26,7 +26,7 @@ def test_no_text_lies_on_another_or_outside(figure: Figure) -> None:
 
 
 def test_it_says_what_is_measured_on_what(figure: Figure) -> None:
-    texts = [text.get_text() for text in figure_asserts.shown(figure)]
+    texts = [text.get_text() for text in figure_asserts.visible_texts(figure)]
     assert texts.count("macro F1 (%)") == 3
     assert "OpenMIC (twin)\n90 test clips" in texts
     assert texts.count("not run") == 1
@@ -37,7 +37,7 @@ def test_it_says_what_is_measured_on_what(figure: Figure) -> None:
 def test_numbers_are_the_mean_and_interval_of_the_trials(results: Results) -> None:
     numbers = figure_asserts.numbers(results)
     row = numbers.query("panel == 'FMA small' and method == 'PASE+, frozen'").iloc[0]
-    values = figure_asserts.values(results, encoder="pase_plus", scenario="frozen", dataset="fma_small")
+    values = figure_asserts.macro_f1(results, encoder="pase_plus", scenario="frozen", dataset="fma_small")
     assert row["mean"] == pytest.approx(100 * values.mean())
     assert row["half_width"] == pytest.approx(100 * 2.262157 * values.std(ddof=1) / np.sqrt(10))
     assert (row["trials"], row["test_clips"], row["source"], row["unit"]) == (10, 90, "twin", "%")
@@ -81,7 +81,7 @@ def test_a_study_without_any_result_still_has_a_figure(tmp_path: Path) -> None:
     for encoder in ("pase", "random"):
         results.expect(factors(encoder, "frozen", "openmic"))
     assert "OpenMIC\nnothing measured" in [
-        text.get_text() for text in figure_asserts.shown(figure_asserts.figure(results))
+        text.get_text() for text in figure_asserts.visible_texts(figure_asserts.figure(results))
     ]
 
 
@@ -101,5 +101,5 @@ def test_methods_chosen_for_it_are_lines_across(tmp_path: Path) -> None:
     (panel,) = figure.axes
     assert [label.get_text() for label in panel.get_yticklabels()] == list(synthetic_studies.AUGMENTATIONS)
     across = [line for line in panel.lines if list(np.ravel(line.get_ydata())) == [0, 1]]
-    values = figure_asserts.values(results, augmentation="crop")
+    values = figure_asserts.macro_f1(results, augmentation="crop")
     assert [float(np.ravel(line.get_xdata())[0]) for line in across] == pytest.approx([100 * values.mean()])

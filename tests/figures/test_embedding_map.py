@@ -22,14 +22,14 @@ def numbers(results: Results) -> pd.DataFrame:
 
 def one(folder: Path, *, clips: int = 100, crop_length: int | None = None, **options: object) -> Results:
     """One encoder."""
-    results = figure_asserts.study(
+    results = figure_asserts.make_study(
         folder,
         figure={"kind": "embedding_map", **options},
         rows=["encoder"],
         grid={"encoder": ["samplecnn"], "dataset": ["magnatagatune"]},
     )
-    figure_asserts.prepare(results, clips=clips)
-    figure_asserts.embed(results, crop_length=crop_length)
+    figure_asserts.write_corpora(results, clips=clips)
+    figure_asserts.write_embeddings(results, crop_length=crop_length)
     return results
 
 
@@ -83,7 +83,7 @@ def test_classes_are_chosen_by_name(tmp_path: Path) -> None:
     assert set(figure_asserts.numbers(results)["colour"]) <= {"rock", "guitar", "others"}
     labels = [
         text.get_text()
-        for text in figure_asserts.shown(figure_asserts.figure(results))
+        for text in figure_asserts.visible_texts(figure_asserts.figure(results))
         if text.get_text() in figure_asserts.TAGS
     ]
     assert labels == ["rock", "guitar"]
@@ -109,17 +109,18 @@ def test_by_song_an_encoder_of_whole_clips_is_left_out(tmp_path: Path) -> None:
     results = one(tmp_path, colours="song")
     assert figure_asserts.numbers(results)["reason"].str.startswith("one embedding a clip").all()
     assert any(
-        "one embedding a clip" in text.get_text() for text in figure_asserts.shown(figure_asserts.figure(results))
+        "one embedding a clip" in text.get_text()
+        for text in figure_asserts.visible_texts(figure_asserts.figure(results))
     )
 
 
 def test_embeddings_that_are_not_there_are_said_to_be_missing(tmp_path: Path) -> None:
     results = one(tmp_path)
     next((results.folder / "embeddings").rglob("*.npy")).unlink()
-    figure_asserts.remove(results)
+    figure_asserts.remove_cells(results)
     assert set(figure_asserts.numbers(results)["reason"]) == {"not run"}
     assert ": not run" in figure_asserts.description(results)
-    assert any("not run" in text.get_text() for text in figure_asserts.shown(figure_asserts.figure(results)))
+    assert any("not run" in text.get_text() for text in figure_asserts.visible_texts(figure_asserts.figure(results)))
 
 
 def test_embeddings_of_other_data_are_refused(tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ def test_the_same_embeddings_give_the_same_places(tmp_path: Path) -> None:
 
 
 def test_a_study_without_frozen_encoders_is_refused(tmp_path: Path) -> None:
-    results = figure_asserts.study(
+    results = figure_asserts.make_study(
         tmp_path, figure={"kind": "embedding_map"}, rows=["encoder"], grid={"scenario": ["supervised"]}
     )
     with pytest.raises(UserError, match="figure embedding_map needs scenario frozen"):
@@ -170,6 +171,6 @@ def test_by_song_the_longest_are_shown_where_too_few_are_long(tmp_path: Path) ->
     assert f"2 songs of {crops} crops each" in figure_asserts.description(results)
     assert any(
         f"2 songs of {crops} crops each" in text.get_text()
-        for text in figure_asserts.shown(figure_asserts.figure(results))
+        for text in figure_asserts.visible_texts(figure_asserts.figure(results))
     )
     figure_asserts.assert_nothing_overlaps(figure_asserts.figure(results))

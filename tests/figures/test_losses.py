@@ -47,19 +47,19 @@ def test_the_axis_says_what_is_drawn(results: Results) -> None:
 
 
 def test_without_validation_it_is_the_training_loss(tmp_path: Path) -> None:
-    results = figure_asserts.study(
+    results = figure_asserts.make_study(
         tmp_path, figure={"kind": "losses"}, rows=["weighting"], grid={"weighting": ["equal"]}
     )
-    figure_asserts.lose(results, splits=["train"], epochs=1)
+    figure_asserts.write_losses(results, splits=["train"], epochs=1)
     assert set(figure_asserts.numbers(results)["split"]) == {"train"}
     assert figure_asserts.figure(results).axes[0].get_ylabel() == "training loss"
 
 
 def test_seeds_are_averaged(tmp_path: Path) -> None:
-    results = figure_asserts.study(
+    results = figure_asserts.make_study(
         tmp_path, figure={"kind": "losses"}, rows=["weighting"], grid={"pretrain_seed": [0, 1]}
     )
-    figure_asserts.lose(results, epochs=2)
+    figure_asserts.write_losses(results, epochs=2)
     table = pd.read_csv(stored(results, 1))
     table["loss"] *= 3
     table.to_csv(stored(results, 1), index=False)
@@ -73,7 +73,9 @@ def test_a_run_that_is_missing_is_named(results: Results) -> None:
     stored(results, 1).unlink()
     absent = figure_asserts.numbers(results).query("status == 'missing'")
     assert absent[["weighting", "reason"]].to_numpy().tolist() == [["reweighted", "not run"]]
-    assert "re-weighted\nnot run" in [text.get_text() for text in figure_asserts.shown(figure_asserts.figure(results))]
+    assert "re-weighted\nnot run" in [
+        text.get_text() for text in figure_asserts.visible_texts(figure_asserts.figure(results))
+    ]
     stored(results, 0).unlink()
     figure_asserts.assert_nothing_overlaps(figure_asserts.figure(results))
 
@@ -83,7 +85,7 @@ def test_a_twin_corpus_is_named(results: Results) -> None:
     corpus.mkdir()
     (corpus / "corpus.json").write_text(json.dumps(FACTS | {"dataset": "audioset_music", "source": "twin"}))
     results.plan["corpora"] = [str(corpus)]
-    texts = [text.get_text() for text in figure_asserts.shown(figure_asserts.figure(results))]
+    texts = [text.get_text() for text in figure_asserts.visible_texts(figure_asserts.figure(results))]
     assert "equal (twin)" in texts
     assert any("not comparable with published numbers" in text for text in texts)
 

@@ -25,12 +25,12 @@ def results(tmp_path: Path) -> Results:
 
 def published(folder: Path, *, source: str) -> Results:
     """A study whose one method was also published."""
-    results = figure_asserts.study(
+    results = figure_asserts.make_study(
         folder, figure={"kind": "parameters"}, rows=["encoder"], grid={"encoder": ["cpc"]}, value=lambda cell: 0.3
     )
     results.plan["studies"]["fig2"]["published"] = [PUBLISHED]
-    figure_asserts.pretrain(results, parameters={"cpc": 6_367_232})
-    (path,) = figure_asserts.paths(results)
+    figure_asserts.write_encoder_sizes(results, parameters={"cpc": 6_367_232})
+    (path,) = figure_asserts.trials_files(results)
     path.write_text(path.read_text().replace("twin", source))
     return results
 
@@ -48,11 +48,11 @@ def test_no_text_lies_on_another_or_outside(results: Results) -> None:
 def test_methods_stand_at_the_size_of_their_encoder(results: Results) -> None:
     numbers = figure_asserts.numbers(results).set_index("method")
     assert numbers.loc["CPC, contrastive, frozen", "parameters"] == 6_367_232
-    values = figure_asserts.values(results, encoder="cpc")
+    values = figure_asserts.macro_f1(results, encoder="cpc")
     assert numbers.loc["CPC, contrastive, frozen", "mean"] == pytest.approx(100 * values.mean())
     figure = figure_asserts.figure(results)
     assert in_sizes(figure) == {2.3, 2.4, 6.4}  # two of 2.4, side by side
-    assert {"2.4", "6.4"} <= {text.get_text() for text in figure_asserts.shown(figure)}
+    assert {"2.4", "6.4"} <= {text.get_text() for text in figure_asserts.visible_texts(figure)}
     assert figure.axes[0].get_xscale() == "log"
 
 
@@ -62,11 +62,11 @@ def test_from_scratch_has_the_size_that_pre_training_counted(results: Results) -
 
 
 def test_an_encoder_that_nobody_counted_is_named_and_not_drawn(results: Results) -> None:
-    figure_asserts.add(results, factors("other", "supervised", "magnatagatune"), np.full(10, 0.3))
+    figure_asserts.add_cell(results, factors("other", "supervised", "magnatagatune"), np.full(10, 0.3))
     numbers = figure_asserts.numbers(results).set_index("method")
     assert numbers.loc["other, supervised", "status"] == "missing"
     assert "no run of this study's config pre-trains this encoder" in numbers.loc["other, supervised", "reason"]
-    texts = [text.get_text() for text in figure_asserts.shown(figure_asserts.figure(results))]
+    texts = [text.get_text() for text in figure_asserts.visible_texts(figure_asserts.figure(results))]
     assert any(text.endswith("not drawn: 1 method") for text in texts)
 
 
@@ -82,7 +82,7 @@ def test_published_numbers_are_open_dots_beside_real_data(tmp_path: Path) -> Non
     results = published(tmp_path, source="local")
     (row,) = figure_asserts.numbers(results).query("role == 'published'").to_dict("records")
     assert (row["mean"], row["parameters"], row["method"]) == (30.98, 6_367_232, "CPC")
-    texts = [text.get_text() for text in figure_asserts.shown(figure_asserts.figure(results))]
+    texts = [text.get_text() for text in figure_asserts.visible_texts(figure_asserts.figure(results))]
     assert "published" in texts
     assert "CPC as published 31.0" in figure_asserts.description(results)
     figure_asserts.assert_nothing_overlaps(figure_asserts.figure(results))
@@ -91,7 +91,7 @@ def test_published_numbers_are_open_dots_beside_real_data(tmp_path: Path) -> Non
 def test_the_study_has_the_published_score_of_each_of_its_methods(tmp_path: Path) -> None:
     name, folder = "spijkervet2021_fig1_1", REPOSITORY / "config"
     study = load_study(name, folder=folder).stated()
-    results = figure_asserts.study(
+    results = figure_asserts.make_study(
         tmp_path,
         figure=study["figure"],
         rows=study["rows"],
@@ -99,8 +99,8 @@ def test_the_study_has_the_published_score_of_each_of_its_methods(tmp_path: Path
         value=lambda cell: 0.3,
     )
     results.plan["studies"]["fig2"]["published"] = read_statements(name, folder=folder)
-    figure_asserts.pretrain(results, parameters=synthetic_studies.SIZES_OF_ENCODERS)
-    for path in figure_asserts.paths(results):
+    figure_asserts.write_encoder_sizes(results, parameters=synthetic_studies.SIZES_OF_ENCODERS)
+    for path in figure_asserts.trials_files(results):
         path.write_text(path.read_text().replace("twin", "local"))
     found = figure_asserts.numbers(results).query("role == 'published'").set_index(["encoder", "scenario"])["mean"]
     assert found.to_dict() == {
@@ -113,14 +113,14 @@ def test_the_study_has_the_published_score_of_each_of_its_methods(tmp_path: Path
 def test_published_numbers_never_stand_beside_twins(tmp_path: Path) -> None:
     results = published(tmp_path, source="twin")
     assert set(figure_asserts.numbers(results)["role"]) == {"method"}
-    assert "published" not in [text.get_text() for text in figure_asserts.shown(figure_asserts.figure(results))]
+    assert "published" not in [text.get_text() for text in figure_asserts.visible_texts(figure_asserts.figure(results))]
 
 
 def test_a_study_without_any_result_still_has_a_figure(results: Results) -> None:
-    figure_asserts.remove(results)
+    figure_asserts.remove_cells(results)
     figure = figure_asserts.figure(results)
     assert "MagnaTagATune\nnothing measured" in {
-        text.get_text().partition("\nnot drawn")[0] for text in figure_asserts.shown(figure)
+        text.get_text().partition("\nnot drawn")[0] for text in figure_asserts.visible_texts(figure)
     }
     assert "nothing measured" in figure_asserts.description(results)
 

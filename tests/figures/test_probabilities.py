@@ -21,7 +21,7 @@ def test_seven_curves_find_room(results: Results) -> None:
 
 def test_numbers_are_the_mean_and_interval_of_the_trials(results: Results) -> None:
     row = figure_asserts.numbers(results).query("curve == 'delay' and probability == 0.4").iloc[0]
-    values = 100 * figure_asserts.values(results, augmentation="delay_40")
+    values = 100 * figure_asserts.macro_f1(results, augmentation="delay_40")
     assert row["mean"] == pytest.approx(values.mean())
     assert row["ci_high"] - row["mean"] == pytest.approx(2.262157 * values.std(ddof=1) / np.sqrt(10))
     assert (row["n"], row["unit"], row["augmentation"]) == (10, "%", "delay_40")
@@ -41,12 +41,12 @@ def test_panels_of_a_data_set_have_one_scale(results: Results) -> None:
 
 
 def test_a_missing_level_is_named_at_its_place(results: Results) -> None:
-    figure_asserts.remove(results, augmentation="reverb_80")
+    figure_asserts.remove_cells(results, augmentation="reverb_80")
     figure = figure_asserts.figure(results)
     (text,) = [text for text in figure.axes[6].texts if text.get_text() == "not run"]
     assert text.get_position()[0] == 0.8
     figure_asserts.assert_nothing_overlaps(figure)
-    figure_asserts.remove(results)
+    figure_asserts.remove_cells(results)
     assert "delay nothing measured" in figure_asserts.description(results)
     figure_asserts.figure(results)
 

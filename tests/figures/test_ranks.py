@@ -58,7 +58,7 @@ def test_the_worse_are_told_apart_and_the_missing_are_named(results: Results, fi
         letter for ties in alike for letter in ties.split()
     }
     assert numbers.loc[("WLP", "reweighted"), "reason"] == "not run (fma_small)"
-    texts = [text.get_text() for text in figure_asserts.shown(figure)]
+    texts = [text.get_text() for text in figure_asserts.visible_texts(figure)]
     assert "not run (fma_small)" in texts
     assert "OpenMIC, FMA small and Extended Ballroom (twin)" in texts
 
@@ -70,11 +70,11 @@ def test_the_description_has_every_place(results: Results) -> None:
 
 
 def test_one_data_set_has_nothing_to_rank(tmp_path: Path) -> None:
-    results = figure_asserts.study(
+    results = figure_asserts.make_study(
         tmp_path, figure={"kind": "ranks"}, rows=["workers"], grid={"workers": ["WLP", "WLPT"], "dataset": ["openmic"]}
     )
     assert figure_asserts.numbers(results).empty
-    texts = [text.get_text() for text in figure_asserts.shown(figure_asserts.figure(results))]
+    texts = [text.get_text() for text in figure_asserts.visible_texts(figure_asserts.figure(results))]
     assert "one data set, or one method: nothing to rank" in texts
     assert figure_asserts.description(results).endswith("Nothing to rank.")
 

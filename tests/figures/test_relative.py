@@ -12,8 +12,8 @@ from workflow_scripts.statistics.inference.relative_improvement import relative_
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     results = synthetic_studies.relative(tmp_path_factory.mktemp("results"))
-    figure_asserts.remove(results, workers="WLPMC", dataset="openmic")
-    figure_asserts.remove(results, workers="WLP", dataset="fma_small")
+    figure_asserts.remove_cells(results, workers="WLPMC", dataset="openmic")
+    figure_asserts.remove_cells(results, workers="WLP", dataset="fma_small")
     return results
 
 
@@ -30,7 +30,7 @@ def test_numbers_are_percent_of_the_baseline(results: Results) -> None:
     numbers = figure_asserts.numbers(results)
     assert len(numbers) == 3 * 7
     found = numbers.query("panel == 'Extended Ballroom' and workers == 'WLPT'").iloc[0]
-    of, over = (figure_asserts.values(results, workers=name, dataset="extended_ballroom") for name in ("WLPT", "WLP"))
+    of, over = (figure_asserts.macro_f1(results, workers=name, dataset="extended_ballroom") for name in ("WLPT", "WLP"))
     assert found["value"] == pytest.approx(100 * (of.mean() / over.mean() - 1))
     assert found["ci_low"] == pytest.approx(relative_improvement(of, over).low)
     assert (found["over"], found["unit"], found["n"], found["n_pretraining_seeds"]) == ("WLP", "%", 10, 1)
@@ -52,7 +52,7 @@ def test_open_is_what_may_be_nothing(results: Results, figure: Figure) -> None:
 
 
 def test_floors_are_not_measured_against_the_baseline(tmp_path: Path) -> None:
-    results = figure_asserts.study(
+    results = figure_asserts.make_study(
         tmp_path,
         figure={"kind": "relative"},
         rows=["workers"],
@@ -63,7 +63,7 @@ def test_floors_are_not_measured_against_the_baseline(tmp_path: Path) -> None:
 
 
 def test_a_baseline_that_is_none_or_several_is_refused(results: Results, tmp_path: Path) -> None:
-    other = figure_asserts.study(
+    other = figure_asserts.make_study(
         tmp_path, figure={"kind": "relative"}, rows=["workers"], grid={"workers": ["WLPM", "WLPT"]}
     )
     with pytest.raises(UserError, match="picks 0 methods of OpenMIC, not one"):

@@ -31,7 +31,7 @@ def test_everything_finds_room(figure: Figure) -> None:
 
 def test_differences_are_paired_by_trial(results: Results, numbers: pd.DataFrame) -> None:
     (row,) = numbers.query("tag == 'piano' and workers == 'vocals'").to_dict("records")
-    gaps = figure_asserts.areas(results, "piano", workers="vocals") - figure_asserts.areas(
+    gaps = figure_asserts.tag_roc_auc(results, "piano", workers="vocals") - figure_asserts.tag_roc_auc(
         results, "piano", encoder="magnitude"
     )
     low, high = stats.t.interval(0.95, len(gaps) - 1, gaps.mean(), stats.sem(gaps))
@@ -57,15 +57,15 @@ def test_the_description_names_the_ends(results: Results, numbers: pd.DataFrame)
 
 def test_a_method_that_was_not_run_is_named(tmp_path: Path) -> None:
     results = synthetic_studies.tag_differences(tmp_path)
-    figure_asserts.remove(results, workers="bass")
+    figure_asserts.remove_cells(results, workers="bass")
     figure = figure_asserts.figure(results)
-    assert any("bass: not run" in text.get_text() for text in figure_asserts.shown(figure))
+    assert any("bass: not run" in text.get_text() for text in figure_asserts.visible_texts(figure))
     figure_asserts.assert_nothing_overlaps(figure)
 
 
 def test_without_what_they_are_compared_with_nothing_is_drawn(tmp_path: Path) -> None:
     results = synthetic_studies.tag_differences(tmp_path)
-    figure_asserts.remove(results, encoder="magnitude")
+    figure_asserts.remove_cells(results, encoder="magnitude")
     assert set(figure_asserts.numbers(results)["status"]) == {"missing"}
     figure_asserts.assert_nothing_overlaps(figure_asserts.figure(results))
 
@@ -76,6 +76,6 @@ def test_an_unknown_tag_and_one_class_a_clip_are_refused(tmp_path: Path) -> None
     with pytest.raises(UserError, match=r"figure.tags: there is no kazoo; allowed: guitar"):
         figure_asserts.numbers(results)
     results.plan["studies"]["fig2"]["figure"]["tags"] = []
-    figure_asserts.predict(results, ndim=3)
+    figure_asserts.write_predictions(results, ndim=3)
     with pytest.raises(UserError, match="figure tag_differences needs clips with several classes"):
         figure_asserts.numbers(results)

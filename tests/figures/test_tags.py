@@ -22,7 +22,7 @@ def corpus(results: Results, dataset: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 def test_fifty_tags_of_two_data_sets_find_room(results: Results) -> None:
     figure = figure_asserts.figure(results)
     figure_asserts.assert_nothing_overlaps(figure)
-    labels = [text.get_text() for text in figure_asserts.shown(figure)]
+    labels = [text.get_text() for text in figure_asserts.visible_texts(figure)]
     assert all(labels.count(tag) == 2 for tag in figure_asserts.TAGS)
 
 
@@ -50,8 +50,8 @@ def test_bars_of_a_tag_add_up_to_all_its_clips(results: Results) -> None:
 
 
 def test_labels_that_nobody_gave_are_not_counted(tmp_path: Path) -> None:
-    results = figure_asserts.study(tmp_path, figure={"kind": "tags"}, rows=["encoder"], grid={"encoder": ["pase"]})
-    figure_asserts.prepare(results, classes=["drums", "voice"], clips=50)
+    results = figure_asserts.make_study(tmp_path, figure={"kind": "tags"}, rows=["encoder"], grid={"encoder": ["pase"]})
+    figure_asserts.write_corpora(results, classes=["drums", "voice"], clips=50)
     _, labels = corpus(results, "openmic")
     labels["drums"] = np.where(np.arange(50) < 10, 1.0, np.nan)
     labels.to_parquet(results.folder / "corpora" / "openmic" / str(figure_asserts.RATE) / "labels.parquet")
@@ -59,10 +59,10 @@ def test_labels_that_nobody_gave_are_not_counted(tmp_path: Path) -> None:
 
 
 def test_the_option_keeps_the_commonest(results: Results, tmp_path: Path) -> None:
-    few = figure_asserts.study(
+    few = figure_asserts.make_study(
         tmp_path, figure={"kind": "tags", "most": 3}, rows=["encoder"], grid={"dataset": ["msd"]}
     )
-    figure_asserts.prepare(few, clips=2000)
+    figure_asserts.write_corpora(few, clips=2000)
     numbers = figure_asserts.numbers(few)
     assert numbers["tag"].nunique() == 3
     figure_asserts.assert_nothing_overlaps(figure_asserts.figure(few))
@@ -72,14 +72,14 @@ def test_the_option_keeps_the_commonest(results: Results, tmp_path: Path) -> Non
 
 
 def test_a_data_set_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
-    results = figure_asserts.study(
+    results = figure_asserts.make_study(
         tmp_path, figure={"kind": "tags"}, rows=["encoder"], grid={"dataset": ["msd", "openmic"]}
     )
-    figure_asserts.prepare(results, clips=100)
+    figure_asserts.write_corpora(results, clips=100)
     (results.folder / "corpora" / "msd" / str(figure_asserts.RATE) / "corpus.json").unlink()
     assert list(figure_asserts.numbers(results).query("status == 'missing'")["dataset"]) == ["msd"]
     assert "Million Song Dataset\nnot run" in [
-        text.get_text() for text in figure_asserts.shown(figure_asserts.figure(results))
+        text.get_text() for text in figure_asserts.visible_texts(figure_asserts.figure(results))
     ]
     assert "Million Song Dataset: not run" in figure_asserts.description(results)
 

@@ -28,15 +28,15 @@ def test_no_text_lies_on_another_or_outside(figure: Figure) -> None:
 def test_points_are_means_over_the_training_samples(results: Results) -> None:
     points = figure_asserts.numbers(results).query("role == 'point' and panel == 'OpenMIC' and scenario == 'frozen'")
     assert list(points["train_clips"]) == [400, 800, 1400, 2000, 3000, 4000]
-    values = figure_asserts.values(results, scenario="frozen", fraction="35pct", dataset="openmic")
+    values = figure_asserts.macro_f1(results, scenario="frozen", fraction="35pct", dataset="openmic")
     assert points.iloc[2]["mean"] == pytest.approx(100 * values.mean())
     assert points.iloc[2]["n"] == 10
 
 
 def test_the_crossing_is_that_of_the_paired_differences(results: Results) -> None:
     differences = [
-        figure_asserts.values(results, scenario="fine_tuned", fraction=fraction, dataset="openmic")
-        - figure_asserts.values(results, scenario="frozen", fraction=fraction, dataset="openmic")
+        figure_asserts.macro_f1(results, scenario="fine_tuned", fraction=fraction, dataset="openmic")
+        - figure_asserts.macro_f1(results, scenario="frozen", fraction=fraction, dataset="openmic")
         for fraction in ASCENDING
     ]
     expected = find_crossover([400, 800, 1400, 2000, 3000, 4000], np.array(differences))
@@ -66,10 +66,10 @@ def test_frozen_is_filled_and_fine_tuned_open(figure: Figure) -> None:
 
 def test_missing_sizes_are_left_out_of_the_crossing(tmp_path: Path) -> None:
     results = synthetic_studies.training_sizes(tmp_path)
-    figure_asserts.remove(results, scenario="fine_tuned", fraction="10pct", dataset="openmic")
-    figure_asserts.remove(results, dataset="fma_small")
+    figure_asserts.remove_cells(results, scenario="fine_tuned", fraction="10pct", dataset="openmic")
+    figure_asserts.remove_cells(results, dataset="fma_small")
     for fraction in ASCENDING[1:]:
-        figure_asserts.remove(results, scenario="frozen", fraction=fraction, dataset="extended_ballroom")
+        figure_asserts.remove_cells(results, scenario="frozen", fraction=fraction, dataset="extended_ballroom")
     numbers = figure_asserts.numbers(results)
     found = numbers.query("role == 'crossing'").set_index("panel")
     assert found.loc["OpenMIC", "outcome"] == "crossing"
@@ -83,7 +83,7 @@ def test_missing_sizes_are_left_out_of_the_crossing(tmp_path: Path) -> None:
 
 
 def test_fractions_of_the_same_size_count_once(tmp_path: Path) -> None:
-    results = figure_asserts.study(
+    results = figure_asserts.make_study(
         tmp_path,
         figure={"kind": "training_sizes"},
         rows=["scenario", "fraction"],
@@ -96,7 +96,7 @@ def test_fractions_of_the_same_size_count_once(tmp_path: Path) -> None:
 
 
 def test_two_trials_give_no_interval_and_say_so(tmp_path: Path) -> None:
-    results = figure_asserts.study(
+    results = figure_asserts.make_study(
         tmp_path,
         figure={"kind": "training_sizes"},
         rows=["scenario", "fraction"],
@@ -109,7 +109,7 @@ def test_two_trials_give_no_interval_and_say_so(tmp_path: Path) -> None:
 
 def test_an_undetermined_crossing_says_what_the_resamples_hold(tmp_path: Path) -> None:
     gains = {"100pct": 0.005, "50pct": -0.03}
-    results = figure_asserts.study(
+    results = figure_asserts.make_study(
         tmp_path,
         figure={"kind": "training_sizes"},
         rows=["scenario", "fraction"],
@@ -139,7 +139,7 @@ def test_frozen_stands_against_from_scratch_down_to_one_percent(tmp_path: Path) 
         share = float(cell["fraction"].removesuffix("pct")) / 100
         return 0.33 if cell["scenario"] == "frozen" else float(0.35 + 0.03 * np.log10(share))
 
-    results = figure_asserts.study(
+    results = figure_asserts.make_study(
         tmp_path,
         figure={"kind": "training_sizes", "of": {"scenario": "supervised"}, "over": {"scenario": "frozen"}},
         rows=["scenario", "fraction"],

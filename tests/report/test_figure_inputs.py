@@ -7,7 +7,7 @@ from tests.report.aggregated_study import statistics
 from tests.synthetic_results import Results, factors
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning.manifest import read_manifest
-from workflow_scripts.report.figure_inputs import Evidence, Statistics, panels, select
+from workflow_scripts.report.figure_inputs import Evidence, Statistics, group_by_panel, select_methods
 
 
 def evidence(results: Results) -> Evidence:
@@ -17,7 +17,7 @@ def evidence(results: Results) -> Evidence:
 
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
-    return figure_asserts.study(
+    return figure_asserts.make_study(
         tmp_path,
         figure={"kind": "dots"},
         rows=["workers", "head"],
@@ -27,7 +27,7 @@ def results(tmp_path: Path) -> Results:
 
 
 def test_what_the_figure_does_not_tell_apart_makes_panels_with_the_data_set_first(results: Results) -> None:
-    found = panels(evidence(results).methods, drawn=["workers"])
+    found = group_by_panel(evidence(results).methods, drawn=["workers"])
     assert list(found) == ["OpenMIC, linear", "FMA small, linear", "OpenMIC, other", "FMA small, other"]
     workers = [[method.levels["workers"] for method in methods] for methods in found.values()]
     assert workers == [["WLP", "WLPT", "none"]] * 2 + [["WLP", "WLPT"]] * 2  # the floor has the linear head alone
@@ -35,17 +35,17 @@ def test_what_the_figure_does_not_tell_apart_makes_panels_with_the_data_set_firs
 
 def test_levels_pick_methods_whatever_their_type(tmp_path: Path) -> None:
     methods = evidence(
-        figure_asserts.study(tmp_path, figure={"kind": "dots"}, rows=["workers"], grid={"workers": ["1"]})
+        figure_asserts.make_study(tmp_path, figure={"kind": "dots"}, rows=["workers"], grid={"workers": ["1"]})
     ).methods
-    assert select(methods, {"workers": 1}) == list(methods)
-    assert select(methods, {"workers": 2}) == []
+    assert select_methods(methods, {"workers": 1}) == list(methods)
+    assert select_methods(methods, {"workers": 2}) == []
 
 
 def test_checkpoints_of_a_method_are_one_and_missing_ones_are_named(tmp_path: Path) -> None:
-    results = figure_asserts.study(
+    results = figure_asserts.make_study(
         tmp_path, figure={"kind": "dots"}, rows=["workers"], grid={"workers": ["WLP"], "pretrain_seed": [0, 1, 2]}
     )
-    figure_asserts.remove(results, pretrain_seed=1)
+    figure_asserts.remove_cells(results, pretrain_seed=1)
     (method,) = evidence(results).methods
     assert [cell.pretrain_seed for cell in method.cells] == ["0", "2"]
     assert len(method.evaluations) == 3
@@ -71,7 +71,7 @@ def test_the_interval_of_a_figure_is_that_of_the_table(tmp_path: Path) -> None:
 
 
 def test_only_the_study_s_own_trials_and_runs_are_seen(results: Results) -> None:
-    figure_asserts.lose(results, epochs=1)
+    figure_asserts.write_losses(results, epochs=1)
     for place, entry in enumerate(results.plan["evaluations"]):
         if entry["factors"]["workers"] == "WLPT":
             results.plan["studies"]["fig2"]["evaluations"].remove(place)
@@ -81,7 +81,7 @@ def test_only_the_study_s_own_trials_and_runs_are_seen(results: Results) -> None
 
 
 def test_predictions_come_with_their_classes(results: Results) -> None:
-    figure_asserts.predict(results, classes=["a", "b"])
+    figure_asserts.write_predictions(results, classes=["a", "b"])
     predictions = evidence(results).predictions(read_manifest(results.plan_file()).evaluations[0])
     assert predictions.classes == ("a", "b")
     assert predictions.confusion.shape == (10, 2, 2)

@@ -15,14 +15,14 @@ from workflow_scripts.report.figure_inputs import Evidence, Statistics
 
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
-    results = figure_asserts.study(
+    results = figure_asserts.make_study(
         tmp_path,
         figure={"kind": "dots"},
         rows=["encoder", "scenario"],
         grid={"encoder": ["cpc", "samplecnn"], "dataset": ["openmic"]},
         floors=["random"],
     )
-    figure_asserts.prepare(results, clips=50)
+    figure_asserts.write_corpora(results, clips=50)
     return results
 
 
@@ -49,7 +49,7 @@ def test_nothing_is_there_before_the_jobs_have_run(results: Results) -> None:
     ("crop_length", "crops"), [(None, 1), (figure_asserts.CROP, 10), (100 * figure_asserts.RATE, 1)]
 )
 def test_test_clips_have_their_crops(results: Results, crop_length: int | None, crops: int) -> None:
-    figure_asserts.embed(results)
+    figure_asserts.write_embeddings(results)
     (record,) = (results.folder / "embeddings").rglob("*/cpc/**/openmic.json")
     vectors = np.arange(50 * crops, dtype=np.float32)[:, None]  # each is its own number
     np.save(record.with_suffix(".npy"), vectors)
@@ -65,7 +65,7 @@ def test_test_clips_have_their_crops(results: Results, crop_length: int | None, 
 
 
 def test_embeddings_without_their_record_are_refused(results: Results) -> None:
-    figure_asserts.embed(results)
+    figure_asserts.write_embeddings(results)
     for record in (results.folder / "embeddings").rglob("*.json"):
         record.unlink()
     with pytest.raises(UserError, match=r"openmic\.json is missing or damaged"):
@@ -73,7 +73,7 @@ def test_embeddings_without_their_record_are_refused(results: Results) -> None:
 
 
 def test_embeddings_of_fewer_crops_are_refused(results: Results) -> None:
-    figure_asserts.embed(results)
+    figure_asserts.write_embeddings(results)
     for path in (results.folder / "embeddings").rglob("*.npy"):
         np.save(path, np.zeros((49, 2), np.float32))
     with pytest.raises(UserError, match="is stale: 49 embeddings for 50 crops; run embed again"):
@@ -81,8 +81,8 @@ def test_embeddings_of_fewer_crops_are_refused(results: Results) -> None:
 
 
 def test_sizes_are_those_that_pre_training_counted(results: Results) -> None:
-    figure_asserts.add(results, factors("cpc", "supervised", "openmic"), np.full(3, 0.5))
-    figure_asserts.pretrain(results, parameters={"cpc": 5, "samplecnn": 7})
+    figure_asserts.add_cell(results, factors("cpc", "supervised", "openmic"), np.full(3, 0.5))
+    figure_asserts.write_encoder_sizes(results, parameters={"cpc": 5, "samplecnn": 7})
     seen = evidence(results)
     sizes = {(m.levels["encoder"], m.levels["scenario"]): run_artifacts.parameters(m, seen) for m in seen.methods}
     assert sizes == {
@@ -94,7 +94,7 @@ def test_sizes_are_those_that_pre_training_counted(results: Results) -> None:
 
 
 def test_what_was_not_yet_counted_has_no_size(results: Results) -> None:
-    figure_asserts.pretrain(results, parameters={"cpc": 5, "samplecnn": 7})
+    figure_asserts.write_encoder_sizes(results, parameters={"cpc": 5, "samplecnn": 7})
     for record in (results.folder / "pretrained").rglob("record.json"):
         record.unlink()
     seen = evidence(results)

@@ -23,7 +23,16 @@ from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Evaluation, Study
 from workflow_scripts.report import labels as words
 from workflow_scripts.report import plotting
-from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, Method, Predictions, Windows, frame, panels, select
+from workflow_scripts.report.figure_inputs import (
+    NOT_RUN,
+    Evidence,
+    Method,
+    Predictions,
+    Windows,
+    as_table,
+    group_by_panel,
+    select_methods,
+)
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.samples import why_not_comparable
 from workflow_scripts.statistics.tables.schema import MEASURED, METHOD_FACTORS, MISSING
@@ -75,11 +84,11 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     data set does not have.
     """
     rows: list[dict[str, object]] = []
-    for label, methods in panels(evidence.methods, drawn=(*PRETRAINING, "scenario")).items():
-        sides = [select(methods, levels) for levels in (options.of, options.over)]
+    for label, methods in group_by_panel(evidence.methods, drawn=(*PRETRAINING, "scenario")).items():
+        sides = [select_methods(methods, levels) for levels in (options.of, options.over)]
         shared = {"study": study.name, "metric": study.metric, "panel": label, "tag": options.tag}
         rows += [shared | row for row in _cases(sides, evidence, options)]
-    return frame(rows, COLUMNS)
+    return as_table(rows, COLUMNS)
 
 
 def _cases(sides: Sequence[Sequence[Method]], evidence: Evidence, options: Options) -> list[dict[str, object]]:
@@ -98,7 +107,7 @@ def _cases(sides: Sequence[Sequence[Method]], evidence: Evidence, options: Optio
         windows = evidence.windows(_first(method))
         if windows is None:
             return [{"status": MISSING, "reason": "no windows stored: the head hears clips as a whole"}]
-        name = plotting.named(method.levels, evidence.study.rows)
+        name = plotting.level_names(method.levels, evidence.study.rows)
         found.append(_Side(method=method, name=name, windows=windows))
     predictions = evidence.predictions(_first(methods[0]))
     return [row for case in (WITHOUT, WITH) for row in _case(case, predictions, found, options, evidence.study)]
@@ -163,7 +172,12 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     """Draw what `numbers` returned."""
     names = [name for name in dict.fromkeys(numbers["method"]) if name]
     styles: dict[str, dict[str, Any]] = {
-        name: {**plotting.distinct(place), "markersize": 4, "linewidth": 1.4, "linestyle": DASHED[place % len(DASHED)]}
+        name: {
+            **plotting.distinct_style(place),
+            "markersize": 4,
+            "linewidth": 1.4,
+            "linestyle": DASHED[place % len(DASHED)],
+        }
         for place, name in enumerate(names)
     }
     grouped = [
@@ -171,28 +185,28 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
         for label, within in plotting.groups(numbers, "panel")
         for _, rows in plotting.groups(within, "case")
     ]
-    rows, columns = plotting.grid_of(len(grouped), width=PANEL_WIDTH, most=2)
-    figure = plotting.blank(PANEL_WIDTH * columns, HEIGHT * rows + plotting.LEGEND_HEIGHT)
-    axes = plotting.panels(figure, rows, columns, len(grouped))
+    rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH, most=2)
+    figure = plotting.new_figure(PANEL_WIDTH * columns, HEIGHT * rows + plotting.LEGEND_HEIGHT)
+    axes = plotting.add_panels(figure, rows, columns, len(grouped))
     for panel, (label, within) in zip(axes, grouped, strict=True):
         _panel(panel, label, within, styles=styles)
     handles = [Line2D([], [], label=name, **style) for name, style in styles.items()]
-    plotting.legend(figure, handles, columns=plotting.legend_columns(handles, width=PANEL_WIDTH * columns))
-    plotting.heading(figure, study.title, numbers["source"])
+    plotting.add_legend(figure, handles, columns=plotting.legend_columns(handles, width=PANEL_WIDTH * columns))
+    plotting.add_heading(figure, study.title, numbers["source"])
     return figure
 
 
 def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, styles: Mapping[str, Mapping[str, Any]]) -> None:
-    found = plotting.measured(rows)
+    found = plotting.measured_rows(rows)
     first = rows.iloc[0]
     if found.empty:
         said = [*textwrap.wrap(first["rule"], LINE), f"{label}: {in_short(first['reason'])}"]
         panel.set_title("\n".join(said))
-        plotting.no_data(panel)
+        plotting.hide_scales(panel)
         return
     about = f"clip {first['clip']}, one of {int(first['candidates']):,} such ({first['source']}), {label}"
     panel.set_title("\n".join([*textwrap.wrap(f"{first['rule']}:", LINE), *textwrap.wrap(about, LINE)]))
-    plotting.tidy(panel, lines="y")
+    plotting.add_grid(panel, lines="y")
     for name, mine in plotting.groups(found, "method"):
         panel.plot(mine["start"] + mine["seconds"] / 2, mine["confidence"], **styles[name])
     panel.set_xlim(0, float((found["start"] + found["seconds"]).max()))
@@ -206,7 +220,7 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:  # noqa: ARG001
     said = []
     for label, within in plotting.groups(numbers, "panel"):
         for _, rows in plotting.groups(within, "case"):
-            found, first = plotting.measured(rows), rows.iloc[0]
+            found, first = plotting.measured_rows(rows), rows.iloc[0]
             if found.empty:
                 said.append(f"{label}: {first['reason']}")
                 continue

@@ -17,7 +17,14 @@ from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels as words
 from workflow_scripts.report import plotting
-from workflow_scripts.report.figure_inputs import Evidence, Method, evidence_of, frame, panels, select
+from workflow_scripts.report.figure_inputs import (
+    Evidence,
+    Method,
+    as_table,
+    evidence_fields,
+    group_by_panel,
+    select_methods,
+)
 from workflow_scripts.statistics.class_metrics import mean_matrix, row_percent
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.samples import NotComparable, match
@@ -85,7 +92,7 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     sides = [options.matrix, *(side for pair in options.differences for side in pair.values())]
     drawn = tuple(dict.fromkeys(factor for side in sides for factor in side))
     rows: list[dict[str, object]] = []
-    for label, methods in panels([m for m in evidence.methods if not m.floor], drawn=drawn).items():
+    for label, methods in group_by_panel([m for m in evidence.methods if not m.floor], drawn=drawn).items():
         matrices: list[tuple[Mapping[str, str | int], Mapping[str, str | int] | None]] = [(options.matrix, None)]
         matrices += [(pair["of"], pair["over"]) for pair in options.differences]
         for of, over in matrices:
@@ -94,11 +101,11 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
             shared = {"study": study.name, "panel": label, "matrix": f" {words.MINUS} ".join(filter(None, said))}
             shared |= {"unit": DIFFERENCE if over is not None else RATES, "of": said[0], "over": said[1]}
             rows += [shared | row for row in _matrix(chosen, evidence)]
-    return frame(rows, COLUMNS)
+    return as_table(rows, COLUMNS)
 
 
 def _one(methods: Sequence[Method], levels: Mapping[str, str | int], *, study: Study, label: str) -> Method:
-    found = select(methods, levels)
+    found = select_methods(methods, levels)
     if len(found) != 1:
         raise UserError(
             f"study {study.name}: figure picks {len(found)} methods of {label} with {dict(levels)}, not one"
@@ -125,7 +132,7 @@ def _matrix(methods: Sequence[Method], evidence: Evidence) -> list[dict[str, obj
             return [{"status": MISSING, "reason": matching.reason}]
         left, right = matching.values(rates, _rates(methods[1], evidence)[1])
         replicate, values = matching.replicate, left - right
-    shared = evidence_of([cell for method in methods for cell in method.cells]) | {
+    shared = evidence_fields([cell for method in methods for cell in method.cells]) | {
         **{"status": MEASURED, "replicate": replicate, "n": len(values)},
         "n_pretraining_seeds": max(sum(cell.pretrained for cell in method.cells) for method in methods),
     }
@@ -158,22 +165,22 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     ]
     classes = max((rows["true"].nunique() for _, _, rows in matrices), default=1)
     side = CELL * max(classes, 4)
-    rows, columns = plotting.grid_of(len(matrices), width=side + MARGIN)
-    names = plotting.measured(numbers)["true"].map(len).max() if len(plotting.measured(numbers)) else 8
+    rows, columns = plotting.grid_shape(len(matrices), width=side + MARGIN)
+    names = plotting.measured_rows(numbers)["true"].map(len).max() if len(plotting.measured_rows(numbers)) else 8
     labels = LABEL_POINTS / 72 * 0.62 * names + 0.25
-    figure = plotting.blank(columns * (side + MARGIN) + labels, rows * (side + labels + TITLES))
-    axes = plotting.panels(figure, rows, columns, len(matrices))
-    differences = plotting.measured(numbers[numbers["unit"] == DIFFERENCE])["value"].abs()
+    figure = plotting.new_figure(columns * (side + MARGIN) + labels, rows * (side + labels + TITLES))
+    axes = plotting.add_panels(figure, rows, columns, len(matrices))
+    differences = plotting.measured_rows(numbers[numbers["unit"] == DIFFERENCE])["value"].abs()
     largest = max(float(differences.max()), 1.0) if differences.notna().any() else 1.0  # of a point: no division by 0
     for number, (panel, (place, name, within)) in enumerate(zip(axes, matrices, strict=True)):
         title = plotting.panel_title(place, within)
         panel.set_title(f"{name} ({next(iter(within['unit']))})\n{title if number % columns == 0 else place}")
-        if plotting.measured(within).empty:
+        if plotting.measured_rows(within).empty:
             panel.set_title(f"{name}\n{place}\n{in_short(next(iter(within['reason'])))}")
-            plotting.no_data(panel)
+            plotting.hide_scales(panel)
         else:
             _cells(panel, within, largest=largest, labelled=number % columns == 0)
-    plotting.heading(figure, study.title, numbers["source"])
+    plotting.add_heading(figure, study.title, numbers["source"])
     return figure
 
 
@@ -215,7 +222,7 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:  # noqa: ARG001
     said = []
     for place, within in plotting.groups(numbers, "panel"):
         for name, rows in plotting.groups(within, "matrix"):
-            found = plotting.measured(rows).dropna(subset="value")
+            found = plotting.measured_rows(rows).dropna(subset="value")
             differs = next(iter(rows["unit"])) == DIFFERENCE
             if found.empty:
                 said.append(f"{place}, {name}: {next(iter(rows['reason']))}")

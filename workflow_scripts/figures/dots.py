@@ -18,7 +18,7 @@ from matplotlib.lines import Line2D
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, plotting
-from workflow_scripts.report.figure_inputs import Evidence, frame
+from workflow_scripts.report.figure_inputs import Evidence, as_table
 from workflow_scripts.report.study_table import FROM_SCRATCH
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS
@@ -60,7 +60,7 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     """One row per entry of the study's table, floors last."""
     entries = evidence.entries
     for column, factors in (("panel", study.columns), ("method", study.rows)):
-        entries[column] = [plotting.named(entry, factors) for entry in plotting.dicts(entries)]
+        entries[column] = [plotting.level_names(entry, factors) for entry in plotting.dicts(entries)]
     entries["role"] = METHOD
     entries.loc[entries["scenario"] == FROM_SCRATCH, "role"] = REFERENCE
     if options.line:
@@ -68,7 +68,7 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
         entries.loc[np.logical_and.reduce(chosen), "role"] = REFERENCE
     entries.loc[entries["kind"] == "floor", "role"] = FLOOR
     entries = entries.sort_values("role", key=lambda role: role == FLOOR, kind="stable")
-    return frame(plotting.dicts(entries), COLUMNS)
+    return as_table(plotting.dicts(entries), COLUMNS)
 
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
@@ -81,8 +81,8 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     legend_rows = -(-len(references) // LINES_PER_LEGEND_ROW)
     height = MARGIN_HEIGHT + plotting.LEGEND_HEIGHT * legend_rows + ROW_HEIGHT * max(len(methods), 2)
     labels_width = plotting.CHARACTER_WIDTH * methods["method"].map(len).max()
-    figure = plotting.blank(max(labels_width + PANEL_WIDTH * len(panels), NARROWEST), height)
-    axes = plotting.panels(figure, 1, len(panels), len(panels), sharey=True)
+    figure = plotting.new_figure(max(labels_width + PANEL_WIDTH * len(panels), NARROWEST), height)
+    axes = plotting.add_panels(figure, 1, len(panels), len(panels), sharey=True)
     heights = {method: place for place, method in enumerate(methods["method"])}
     for panel, (label, rows) in zip(axes, panels, strict=True):
         _panel(panel, rows, heights, styles, study)
@@ -93,8 +93,8 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
         Line2D([], [], label=f"{row.method}{' (floor)' if row.role == FLOOR else ''}", **styles[row.method])
         for row in plotting.records(references)
     ]
-    plotting.legend(figure, handles, columns=min(LINES_PER_LEGEND_ROW, len(panels)))
-    plotting.heading(figure, study.title, numbers["source"])
+    plotting.add_legend(figure, handles, columns=min(LINES_PER_LEGEND_ROW, len(panels)))
+    plotting.add_heading(figure, study.title, numbers["source"])
     return figure
 
 
@@ -127,7 +127,7 @@ def _panel(
     panel: Axes, rows: pd.DataFrame, heights: dict[str, int], styles: dict[str, dict[str, Any]], study: Study
 ) -> None:
     measure = labels.measure(study.metric)
-    found = plotting.measured(rows)
+    found = plotting.measured_rows(rows)
     for row in plotting.records(found):
         if row.method in heights:
             _dot(panel, row, height=heights[row.method], style=styles[row.method], measure=measure)
@@ -143,7 +143,7 @@ def _panel(
         panel.locator_params(axis="x", nbins=5)
     panel.set_xlabel(measure.heading)
     panel.margins(x=0.12)
-    plotting.tidy(panel, lines="y")
+    plotting.add_grid(panel, lines="y")
     panel.tick_params(axis="y", length=0)
     panel.spines["left"].set_visible(False)
 
@@ -183,7 +183,7 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:
     for label, rows in plotting.groups(numbers, "panel"):
         values = "; ".join(
             f"{row.method} {labels.number(row.mean, measure.decimals)}"
-            for row in plotting.records(plotting.measured(rows))
+            for row in plotting.records(plotting.measured_rows(rows))
         )
         said.append(f"{plotting.panel_title(label, rows).splitlines()[0]}: {values or 'nothing measured'}")
     return f"{labels.capital(measure.heading)}. {'. '.join(said)}."

@@ -24,7 +24,7 @@ from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels as words
 from workflow_scripts.report import plotting, run_artifacts
-from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, Method, frame
+from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, Method, as_table
 from workflow_scripts.report.run_artifacts import Embeddings
 from workflow_scripts.statistics import embedding_layout
 from workflow_scripts.statistics.failure_reasons import in_short
@@ -93,7 +93,7 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
         levels = {factor: method.levels[factor] for factor in ("dataset", *ENCODED)}
         shared = {"study": study.name, "panel": label, **levels, "colours": options.colours}
         rows += [shared | row for row in _map(method, options, study=study)]
-    return frame(rows, COLUMNS)
+    return as_table(rows, COLUMNS)
 
 
 def _encoders(methods: Sequence[Method], *, study: Study) -> dict[str, Method]:
@@ -108,7 +108,7 @@ def _encoders(methods: Sequence[Method], *, study: Study) -> dict[str, Method]:
     apart = _apart([method for method in found.values() if not method.floor], study=study)
     labels: dict[str, Method] = {}
     for method in found.values():
-        shown = plotting.named(method.levels, ["encoder"] if method.floor else apart)
+        shown = plotting.level_names(method.levels, ["encoder"] if method.floor else apart)
         labels[f"{words.name(method.levels['dataset'])}, {shown}" if several else shown] = method
     return labels
 
@@ -215,38 +215,38 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
     """Draw what `numbers` returned."""
     styles = _styles(numbers, options)
     grouped = plotting.groups(numbers, "panel")
-    rows, columns = plotting.grid_of(len(grouped), width=PANEL_WIDTH)
+    rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH)
     width = max(PANEL_WIDTH * columns, 4.5)
     handles = [Line2D([], [], linestyle="none", label=name, **style) for name, style in styles.items()]
     legend_columns = plotting.legend_columns(handles, width=width)
     legend_rows = -(-len(handles) // legend_columns)
-    figure = plotting.blank(width, HEIGHT * rows + plotting.LEGEND_HEIGHT * legend_rows)
-    axes = plotting.panels(figure, rows, columns, len(grouped))
+    figure = plotting.new_figure(width, HEIGHT * rows + plotting.LEGEND_HEIGHT * legend_rows)
+    axes = plotting.add_panels(figure, rows, columns, len(grouped))
     for panel, (label, within) in zip(axes, grouped, strict=True):
         _panel(panel, label, within, styles=styles)
-    plotting.legend(figure, handles, columns=legend_columns)
-    plotting.heading(figure, study.title, numbers["source"])
+    plotting.add_legend(figure, handles, columns=legend_columns)
+    plotting.add_heading(figure, study.title, numbers["source"])
     return figure
 
 
 def _styles(numbers: pd.DataFrame, options: Options) -> dict[str, dict[str, Any]]:
     """Classes in the order of the option, or of their points; songs by number."""
-    drawn = plotting.measured(numbers)
+    drawn = plotting.measured_rows(numbers)
     counts = drawn.loc[drawn["colour"] != OTHERS, "colour"].value_counts()
     names = sorted(map(str, counts.index))
     if options.colours == CLASS:
         stated = list(options.classes)
         names.sort(key=lambda name: stated.index(name) if stated else -counts[name])
-    styles = {name: {**plotting.distinct(place), "markersize": 4} for place, name in enumerate(names)}
+    styles = {name: {**plotting.distinct_style(place), "markersize": 4} for place, name in enumerate(names)}
     if (drawn["colour"] == OTHERS).any():
         styles[OTHERS] = {"color": PALE, "marker": ".", "markersize": 4}
     return styles
 
 
 def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, styles: Mapping[str, Mapping[str, Any]]) -> None:
-    plotting.no_data(panel)
+    plotting.hide_scales(panel)
     panel.spines[:].set_color(plotting.GRID)
-    found = plotting.measured(rows)
+    found = plotting.measured_rows(rows)
     if found.empty:
         panel.set_title("\n".join([*textwrap.wrap(label, LINE), in_short(next(iter(rows["reason"])))]))
         return
@@ -282,7 +282,7 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:  # noqa: ARG001
     said = []
     coloured = next(iter(numbers["colours"]), CLASS)
     for label, rows in plotting.groups(numbers, "panel"):
-        found = plotting.measured(rows)
+        found = plotting.measured_rows(rows)
         text = next(iter(rows["reason"])) if found.empty else _said(found).replace("\n", ", ")
         said.append(f"{label}: {text}")
     warning = f"coloured by {coloured}; distances between clusters mean nothing"

@@ -20,7 +20,7 @@ from workflow_scripts.levels.factors import PRETRAINING
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, plotting
-from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, frame
+from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, as_table
 from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
 
 READING = (
@@ -54,7 +54,7 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
         panel = ", ".join(f"{labels.name(levels[factor])}" for factor in apart)
         shared = {"study": study.name, "panel": panel, **levels, "source": evidence.sources.get(levels["corpus"], "")}
         rows += [shared | row for row in _curves(runs, options)]
-    return frame(rows, COLUMNS)
+    return as_table(rows, COLUMNS)
 
 
 def _curves(runs: pd.DataFrame, options: Options) -> list[dict[str, object]]:
@@ -70,25 +70,25 @@ def _curves(runs: pd.DataFrame, options: Options) -> list[dict[str, object]]:
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
     """Draw what `numbers` returned."""
-    workers = sorted(set(plotting.measured(numbers)["worker"]))
+    workers = sorted(set(plotting.measured_rows(numbers)["worker"]))
     grouped = plotting.groups(numbers, "panel")
-    rows, columns = plotting.grid_of(len(grouped), width=PANEL_WIDTH, most=2)
+    rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH, most=2)
     legend_rows = -(-len(workers) // 3)
     size = (max(PANEL_WIDTH * columns, 4.6), HEIGHT * rows + plotting.LEGEND_HEIGHT * legend_rows)
-    figure = plotting.blank(*size)
-    axes = plotting.panels(figure, rows, columns, len(grouped), sharey=True)  # so that decades are equally high
+    figure = plotting.new_figure(*size)
+    axes = plotting.add_panels(figure, rows, columns, len(grouped), sharey=True)  # so that decades are equally high
     for panel, (label, within) in zip(axes, grouped, strict=True):
         _panel(panel, label, within, workers=workers, options=options)
     handles = [Line2D([], [], label=labels.name(name), **_style(name, workers)) for name in workers]
-    plotting.legend(figure, handles, columns=min(3, len(workers)))
-    plotting.heading(figure, study.title, numbers["source"])
+    plotting.add_legend(figure, handles, columns=min(3, len(workers)))
+    plotting.add_heading(figure, study.title, numbers["source"])
     return figure
 
 
 def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, workers: list[str], options: Options) -> None:
-    found = plotting.measured(rows)
+    found = plotting.measured_rows(rows)
     title = "\n".join(textwrap.wrap(label, 38))
-    plotting.tidy(panel, lines="y")
+    plotting.add_grid(panel, lines="y")
     if found.empty:
         panel.set_title(f"{title}\n{next(iter(rows['reason']))}")
         panel.set_xticks([])
@@ -128,7 +128,7 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:  # noqa: ARG001
     """First and last value of every curve, and how far the curves lie apart at the end, panel by panel."""
     said = []
     for label, rows in plotting.groups(numbers, "panel"):
-        found = plotting.measured(rows)
+        found = plotting.measured_rows(rows)
         if found.empty:
             said.append(f"{label}: {next(iter(rows['reason']))}")
             continue

@@ -18,7 +18,7 @@ from workflow_scripts.levels.factors import PRETRAINING
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, plotting, run_artifacts
-from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, Method, frame, panels
+from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, Method, as_table, group_by_panel
 from workflow_scripts.report.study_table import TWIN
 from workflow_scripts.statistics.reproduction.statement_checks import published_value
 from workflow_scripts.statistics.tables.schema import MEASURED, METHOD_FACTORS, MISSING
@@ -60,17 +60,17 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     """One row per panel and method, then what was published for the methods; means in the printed unit."""
     drawn = {*study.rows, *PRETRAINING, "scenario"}
     rows = []
-    for label, methods in panels(evidence.methods, drawn=tuple(drawn)).items():
+    for label, methods in group_by_panel(evidence.methods, drawn=tuple(drawn)).items():
         shared = {"study": study.name, "metric": study.metric, "unit": evidence.measure.unit, "panel": label}
         rows += [
             shared | row for row in [*(_point(each, evidence) for each in methods), *_published(methods, evidence)]
         ]
-    return frame(rows, COLUMNS)
+    return as_table(rows, COLUMNS)
 
 
 def _point(method: Method, evidence: Evidence) -> dict[str, object]:
     size = run_artifacts.parameters(method, evidence)
-    row = method.facts | {"method": plotting.named(method.levels, evidence.study.rows), "parameters": size}
+    row = method.facts | {"method": plotting.level_names(method.levels, evidence.study.rows), "parameters": size}
     row["role"] = FLOOR if method.floor else POINT
     if method.estimate is None:
         return row
@@ -92,7 +92,7 @@ def _published(methods: Sequence[Method], evidence: Evidence) -> Iterator[dict[s
                 continue
             yield {
                 **method.levels,
-                **{"method": plotting.named(method.levels, study.rows), "role": PUBLISHED, "status": MEASURED},
+                **{"method": plotting.level_names(method.levels, study.rows), "role": PUBLISHED, "status": MEASURED},
                 **{"parameters": size, "mean": published_value(statement, study=study.name)},
             }
 
@@ -101,45 +101,45 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     """Draw what `numbers` returned."""
     methods, floors = (list(dict.fromkeys(numbers.loc[numbers["role"] == role, "method"])) for role in (POINT, FLOOR))
     grouped = plotting.groups(numbers, "panel")
-    rows, columns = plotting.grid_of(len(grouped), width=PANEL_WIDTH)
+    rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH)
     handles = [
-        Line2D([], [], linestyle="none", label=name, markersize=6, **plotting.distinct(place))
+        Line2D([], [], linestyle="none", label=name, markersize=6, **plotting.distinct_style(place))
         for place, name in enumerate(methods)
     ]
     if (numbers["role"] == PUBLISHED).any():
         handles.append(Line2D([], [], linestyle="none", label="published", **_open(plotting.INK, "o")))
     handles += [
-        Line2D([], [], label=f"{name} (floor)", **plotting.reference_line(place)) for place, name in enumerate(floors)
+        Line2D([], [], label=f"{name} (floor)", **plotting.reference_style(place)) for place, name in enumerate(floors)
     ]
     legend_columns = plotting.legend_columns(handles, width=PANEL_WIDTH * columns)
     legend_rows = -(-len(handles) // legend_columns)
-    figure = plotting.blank(PANEL_WIDTH * columns, HEIGHT * rows + plotting.LEGEND_HEIGHT * legend_rows)
-    axes = plotting.panels(figure, rows, columns, len(grouped))
+    figure = plotting.new_figure(PANEL_WIDTH * columns, HEIGHT * rows + plotting.LEGEND_HEIGHT * legend_rows)
+    axes = plotting.add_panels(figure, rows, columns, len(grouped))
     for panel, (label, within) in zip(axes, grouped, strict=True):
         _panel(panel, label, within, study=study, methods=methods, floors=floors)
-    plotting.legend(figure, handles, columns=legend_columns)
-    plotting.heading(figure, study.title, numbers["source"])
+    plotting.add_legend(figure, handles, columns=legend_columns)
+    plotting.add_heading(figure, study.title, numbers["source"])
     return figure
 
 
 def _panel(
     panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, methods: Sequence[str], floors: Sequence[str]
 ) -> None:
-    found = plotting.measured(rows)
-    plotting.tidy(panel, lines="y")
+    found = plotting.measured_rows(rows)
+    plotting.add_grid(panel, lines="y")
     points = found[found["role"] != FLOOR]
     absent = [row.method for row in plotting.records(rows[(rows["role"] == POINT) & (rows["status"] == MISSING)])]
     title = plotting.panel_title(label, rows[rows["role"] != PUBLISHED])
     panel.set_title("\n".join([title, f"not drawn: {labels.counted(len(absent), 'methods')}"] if absent else [title]))
     if points.empty:
-        plotting.no_data(panel)
+        plotting.hide_scales(panel)
         return
     beside = _beside(points)
     for row in plotting.records(found):
         if row.role == FLOOR:
-            panel.axhline(row.mean, zorder=1, **plotting.reference_line(floors.index(row.method)))
+            panel.axhline(row.mean, zorder=1, **plotting.reference_style(floors.index(row.method)))
             continue
-        style = plotting.distinct(methods.index(row.method))
+        style = plotting.distinct_style(methods.index(row.method))
         if row.role == PUBLISHED:
             panel.plot([row.parameters * beside[row.method]], [row.mean], linestyle="none", zorder=2, **_open(**style))
             continue
@@ -176,7 +176,7 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:
     measure = labels.measure(study.metric)
     said = []
     for label, rows in plotting.groups(numbers, "panel"):
-        found = plotting.measured(rows)
+        found = plotting.measured_rows(rows)
         values = "; ".join(_said(row, measure) for row in plotting.records(found))
         title = plotting.panel_title(label, rows[rows["role"] != PUBLISHED]).splitlines()[0]
         said.append(f"{title}: {values or 'nothing measured'}")

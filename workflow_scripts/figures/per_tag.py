@@ -19,7 +19,7 @@ from workflow_scripts.levels.factors import PRETRAINING
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, plotting
-from workflow_scripts.report.figure_inputs import Evidence, Method, frame, panels
+from workflow_scripts.report.figure_inputs import Evidence, Method, as_table, group_by_panel
 from workflow_scripts.statistics.class_metrics import metric_of_classes
 from workflow_scripts.statistics.inference.confidence_intervals import mean_intervals
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING
@@ -53,14 +53,14 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     """
     drawn = tuple({*study.rows, *PRETRAINING, "scenario"})
     rows: list[dict[str, object]] = []
-    for label, methods in panels(evidence.methods, drawn=drawn).items():
+    for label, methods in group_by_panel(evidence.methods, drawn=drawn).items():
         shared = {"study": study.name, "metric": study.metric, "unit": evidence.measure.unit, "panel": label}
         rows += [shared | row for method in methods for row in _tags(method, evidence)]
-    return frame(rows, COLUMNS)
+    return as_table(rows, COLUMNS)
 
 
 def _tags(method: Method, evidence: Evidence) -> list[dict[str, object]]:
-    row = method.facts | {"method": plotting.named(method.levels, evidence.study.rows)}
+    row = method.facts | {"method": plotting.level_names(method.levels, evidence.study.rows)}
     row["role"] = FLOOR if method.floor else POINT
     if not method.cells:
         return [row]
@@ -91,18 +91,18 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     """Draw what `numbers` returned."""
     styles = _styles(numbers)
     grouped = plotting.groups(numbers, "panel")
-    rows, columns = plotting.grid_of(len(grouped), width=PANEL_WIDTH, most=2)
-    most = max((plotting.measured(within)["tag"].nunique() for _, within in grouped), default=0)
+    rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH, most=2)
+    most = max((plotting.measured_rows(within)["tag"].nunique() for _, within in grouped), default=0)
     handles = [Line2D([], [], linestyle="none", label=name, **style) for name, style in styles.items()]
     legend_columns = plotting.legend_columns(handles, width=PANEL_WIDTH * columns)
     legend_rows = -(-len(handles) // legend_columns)
     height = rows * (MARGIN_HEIGHT + ROW_HEIGHT * max(most, 5)) + plotting.LEGEND_HEIGHT * legend_rows
-    figure = plotting.blank(PANEL_WIDTH * columns, height)
-    axes = plotting.panels(figure, rows, columns, len(grouped))
+    figure = plotting.new_figure(PANEL_WIDTH * columns, height)
+    axes = plotting.add_panels(figure, rows, columns, len(grouped))
     for panel, (label, within) in zip(axes, grouped, strict=True):
         _panel(panel, label, within, study=study, styles=styles)
-    plotting.legend(figure, handles, columns=legend_columns)
-    plotting.heading(figure, study.title, numbers["source"])
+    plotting.add_legend(figure, handles, columns=legend_columns)
+    plotting.add_heading(figure, study.title, numbers["source"])
     return figure
 
 
@@ -112,19 +112,19 @@ def _styles(numbers: pd.DataFrame) -> dict[str, dict[str, Any]]:
     for role in (POINT, FLOOR):
         for place, name in enumerate(dict.fromkeys(numbers.loc[numbers["role"] == role, "method"])):
             colour = {"color": plotting.SOFT} if role == FLOOR else {}
-            styles[name] = {**plotting.distinct(place), **colour, "markersize": 4}
+            styles[name] = {**plotting.distinct_style(place), **colour, "markersize": 4}
     return styles
 
 
 def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, styles: dict[str, dict[str, Any]]) -> None:
-    found = plotting.measured(rows)
+    found = plotting.measured_rows(rows)
     absent = rows[rows["status"] == MISSING]
     said = [f"{row.method}: {row.reason.partition(':')[0]}" for row in plotting.records(absent)]
     panel.set_title("\n".join([plotting.panel_title(label, rows), *said]))
     if found.empty:
-        plotting.no_data(panel)
+        plotting.hide_scales(panel)
         return
-    plotting.tidy(panel, lines="x")
+    plotting.add_grid(panel, lines="x")
     tags = _sorted(found)
     for height in range(0, len(tags), 2):  # so that a dot is seen to belong to its row
         panel.axhspan(height - 0.5, height + 0.5, color=STRIPE, linewidth=0, zorder=0)
@@ -160,7 +160,7 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:
     measure = labels.measure(study.metric)
     said = []
     for label, rows in plotting.groups(numbers, "panel"):
-        found = plotting.measured(rows).dropna(subset="mean")
+        found = plotting.measured_rows(rows).dropna(subset="mean")
         title = plotting.panel_title(label, rows).splitlines()[0]
         ends = [_ends(name, mine, measure) for name, mine in plotting.groups(found, "method")]
         said.append(f"{title}: {'; '.join([*ends, *_gap(found, measure)]) or 'nothing measured'}")

@@ -18,7 +18,7 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, plotting
-from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, Method, frame, panels, select
+from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, Method, as_table, group_by_panel, select_methods
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS
 
@@ -74,18 +74,18 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     """
     drawn = tuple(dict.fromkeys(factor for curve in options.curves for factor in curve))
     rows: list[dict[str, object]] = []
-    for label, methods in panels([each for each in evidence.methods if not each.floor], drawn=drawn).items():
+    for label, methods in group_by_panel([each for each in evidence.methods if not each.floor], drawn=drawn).items():
         shared = {"study": study.name, "metric": study.metric, "unit": evidence.measure.unit, "panel": label}
         for name, curve in zip(options.names, options.curves, strict=True):
             for place, probability in enumerate(options.at):
                 method = _one(methods, {factor: found[place] for factor, found in curve.items()}, study=study)
                 row = {"curve": name, "probability": float(probability), **_point(method, evidence.measure)}
                 rows.append(shared | row)
-    return frame(rows, COLUMNS)
+    return as_table(rows, COLUMNS)
 
 
 def _one(methods: Sequence[Method], levels: Mapping[str, str], *, study: Study) -> Method:
-    found = select(methods, levels)
+    found = select_methods(methods, levels)
     if len(found) != 1:
         raise UserError(f"study {study.name}: figure.curves picks {len(found)} methods with {levels}, not one")
     return found[0]
@@ -104,34 +104,34 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
         for label, within in plotting.groups(numbers, "panel")
         for name, rows in plotting.groups(within, "curve")
     ]
-    rows, columns = plotting.grid_of(len(grouped), width=PANEL_WIDTH, most=MOST)
+    rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH, most=MOST)
     several = numbers["panel"].nunique() > 1
-    figure = plotting.blank(max(PANEL_WIDTH * columns, 4.5), HEIGHT * rows)
-    axes = plotting.panels(figure, rows, columns, len(grouped))
+    figure = plotting.new_figure(max(PANEL_WIDTH * columns, 4.5), HEIGHT * rows)
+    axes = plotting.add_panels(figure, rows, columns, len(grouped))
     for number, (panel, (label, name, curve)) in enumerate(zip(axes, grouped, strict=True)):
         scale = numbers[numbers["panel"] == label]
         title = f"{label}\n{labels.name(name)}" if several else labels.name(name)
         _panel(panel, curve, title=title, at=options.at, scale=scale)
         panel.set_ylabel(labels.measure(study.metric).heading if number % columns == 0 else "")
     settings = [plotting.panel_title(label, within) for label, within in plotting.groups(numbers, "panel")]
-    plotting.heading(figure, f"{study.title}: {'; '.join(settings).replace(chr(10), ', ')}", numbers["source"])
+    plotting.add_heading(figure, f"{study.title}: {'; '.join(settings).replace(chr(10), ', ')}", numbers["source"])
     return figure
 
 
 def _panel(panel: Axes, rows: pd.DataFrame, *, title: str, at: Sequence[float], scale: pd.DataFrame) -> None:
     panel.set_title(title)
-    plotting.tidy(panel, lines="y")
-    found = plotting.measured(rows)
+    plotting.add_grid(panel, lines="y")
+    found = plotting.measured_rows(rows)
     gap = (max(at) - min(at) or 1) * 0.15
     panel.set_xlim(min(at) - gap, max(at) + gap)
     panel.set_xticks([float(each) for each in at], [f"{each:g}" for each in at])
     panel.set_xlabel("probability")
     for row in plotting.records(rows[~rows.index.isin(found.index)]):
-        plotting.missing(panel, row.probability, in_short(row.reason))
+        plotting.mark_missing(panel, row.probability, in_short(row.reason))
     if found.empty:
         panel.set_yticks([])
         return
-    ends = plotting.measured(scale)
+    ends = plotting.measured_rows(scale)
     low, high = float(np.nanmin(ends[["ci_low", "mean"]])), float(np.nanmax(ends[["ci_high", "mean"]]))
     margin = 0.08 * (high - low or 1)
     panel.set_ylim(low - margin, high + margin)
@@ -139,7 +139,7 @@ def _panel(panel: Axes, rows: pd.DataFrame, *, title: str, at: Sequence[float], 
     for row in plotting.records(first):
         panel.axhline(row.mean, color=plotting.SOFT, linestyle=plotting.DASHES[1], linewidth=1, zorder=1)
     errors = [(found["mean"] - found["ci_low"]).fillna(0), (found["ci_high"] - found["mean"]).fillna(0)]
-    style = plotting.distinct(0)
+    style = plotting.distinct_style(0)
     panel.errorbar(found["probability"], found["mean"], errors, markersize=5, capsize=3, linewidth=1.3, **style)
 
 
@@ -154,7 +154,7 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:
 
 
 def _said(name: str, rows: pd.DataFrame, measure: labels.Measure) -> str:
-    found = plotting.measured(rows)
+    found = plotting.measured_rows(rows)
     if found.empty:
         return f"{labels.name(name)} nothing measured"
     means = ", ".join(

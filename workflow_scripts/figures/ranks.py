@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, plotting
-from workflow_scripts.report.figure_inputs import Evidence, frame
+from workflow_scripts.report.figure_inputs import Evidence, as_table
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.tables.ranks import RANKED_FACTORS
 
@@ -55,13 +55,13 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
         {
             **record,
             "unit": evidence.measure.unit,
-            "panel": plotting.named(record, beside) or _labels_of_sets(record),
-            "method": plotting.named(record, study.rows),
+            "panel": plotting.level_names(record, beside) or _labels_of_sets(record),
+            "method": plotting.level_names(record, study.rows),
             **{name: record[name] * evidence.measure.scale for name in ("mean", "iqm")},
         }
         for record in plotting.dicts(mine)
     ]
-    return frame(rows, COLUMNS)
+    return as_table(rows, COLUMNS)
 
 
 def _labels_of_sets(record: dict[str, Any]) -> str:
@@ -73,18 +73,18 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     panels = plotting.groups(numbers, "panel")
     most = int(numbers.groupby("panel").size().max()) if len(numbers) else 1
     labels_width = plotting.CHARACTER_WIDTH * numbers["method"].map(len).max() if len(numbers) else 0
-    figure = plotting.blank(
+    figure = plotting.new_figure(
         (PANEL_WIDTH + labels_width) * max(len(panels), 1), MARGIN_HEIGHT + ROW_HEIGHT * max(most, 3)
     )
-    axes = plotting.panels(figure, 1, max(len(panels), 1), max(len(panels), 1))
+    axes = plotting.add_panels(figure, 1, max(len(panels), 1), max(len(panels), 1))
     for panel, (label, rows) in zip(axes, panels, strict=bool(panels)):
         _panel(panel, rows, study)
         sources = ", ".join(dict.fromkeys(source for text in rows["source"] for source in text.split()))
         panel.set_title(f"{label} ({sources})" if sources else f"{label}\nnothing measured")
     if not panels:
         axes[0].set_title("one data set, or one method: nothing to rank")
-        plotting.no_data(axes[0])
-    plotting.heading(figure, study.title, numbers["source"])
+        plotting.hide_scales(axes[0])
+    plotting.add_heading(figure, study.title, numbers["source"])
     return figure
 
 
@@ -112,7 +112,7 @@ def _panel(panel: Axes, rows: pd.DataFrame, study: Study) -> None:
     panel.set_xlim(0.4, len(rows) + 0.9 + TIE_STEP * max(len(ties), 1))
     panel.set_xticks([place for place in range(1, len(rows) + 1) if len(rows) <= 10 or place % 2])
     panel.set_xlabel(f"place by the mean {measure.heading}")
-    plotting.tidy(panel, lines="x")
+    plotting.add_grid(panel, lines="x")
     panel.tick_params(axis="y", length=0)
 
 

@@ -15,7 +15,14 @@ from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels as words
 from workflow_scripts.report import plotting
-from workflow_scripts.report.figure_inputs import Evidence, Method, evidence_of, frame, panels, select
+from workflow_scripts.report.figure_inputs import (
+    Evidence,
+    Method,
+    as_table,
+    evidence_fields,
+    group_by_panel,
+    select_methods,
+)
 from workflow_scripts.statistics.inference.relative_improvement import relative_improvement
 from workflow_scripts.statistics.samples import NotComparable, match
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING
@@ -44,8 +51,8 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     Floors are left out: they differ from the baseline in more than its factors.
     """
     rows = []
-    for label, methods in panels(evidence.methods, drawn=tuple(options.baseline)).items():
-        baselines = select(methods, options.baseline)
+    for label, methods in group_by_panel(evidence.methods, drawn=tuple(options.baseline)).items():
+        baselines = select_methods(methods, options.baseline)
         if len(baselines) != 1:
             raise UserError(f"study {study.name}: figure.baseline picks {len(baselines)} methods of {label}, not one")
         shared = {"study": study.name, "metric": study.metric, "unit": "%", "panel": label}
@@ -53,7 +60,7 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
         rows += [
             shared | _row(method, baselines[0]) for method in methods if method is not baselines[0] and not method.floor
         ]
-    return frame(rows, COLUMNS)
+    return as_table(rows, COLUMNS)
 
 
 def _row(method: Method, baseline: Method) -> dict[str, object]:
@@ -68,7 +75,7 @@ def _row(method: Method, baseline: Method) -> dict[str, object]:
     improvement = relative_improvement(*pairs)
     return (
         row
-        | evidence_of([*method.cells, *baseline.cells])
+        | evidence_fields([*method.cells, *baseline.cells])
         | {
             **{
                 "value": improvement.percent,
@@ -92,34 +99,34 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
     shown = numbers.assign(method=labels)
     methods = list(dict.fromkeys(labels))
     grouped = plotting.groups(shown, "panel")
-    rows, columns = plotting.grid_of(len(grouped), width=PANEL_WIDTH)
-    figure = plotting.blank(max(PANEL_WIDTH * columns, 4.5), HEIGHT * rows + plotting.LEGEND_HEIGHT)
-    axes = plotting.panels(figure, rows, columns, len(grouped))
+    rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH)
+    figure = plotting.new_figure(max(PANEL_WIDTH * columns, 4.5), HEIGHT * rows + plotting.LEGEND_HEIGHT)
+    axes = plotting.add_panels(figure, rows, columns, len(grouped))
     over = next(iter(shown["over"]), "")
     for panel, (label, within) in zip(axes, grouped, strict=True):
         panel.set_title(plotting.panel_title(label, within))
-        plotting.tidy(panel, lines="y")
+        plotting.add_grid(panel, lines="y")
         plotting.label_places(panel, methods, width=PANEL_WIDTH - 0.7)
         panel.axhline(0, color=plotting.INK, linewidth=1, zorder=2)
         panel.set_ylabel(f"{words.measure(study.metric).name}: change over {over} (%)")
         _points(panel, within, methods)
-        if plotting.measured(within).empty:
+        if plotting.measured_rows(within).empty:
             panel.set_yticks([])
     handles = [
         Line2D([], [], linestyle="none", label=label, **_marker(filled=filled))
         for label, filled in (("interval excludes zero", True), ("interval includes zero, or none", False))
     ]
-    plotting.legend(figure, handles, columns=2 if columns > 1 else 1)
-    plotting.heading(figure, study.title, numbers["source"])
+    plotting.add_legend(figure, handles, columns=2 if columns > 1 else 1)
+    plotting.add_heading(figure, study.title, numbers["source"])
     return figure
 
 
 def _points(panel: Axes, rows: pd.DataFrame, methods: list[str]) -> None:
     for place, name in enumerate(methods):
         here = rows[rows["method"] == name]
-        found = plotting.measured(here)
+        found = plotting.measured_rows(here)
         if found.empty:
-            plotting.missing(panel, place, next(iter(here["reason"]), "not planned"))
+            plotting.mark_missing(panel, place, next(iter(here["reason"]), "not planned"))
         for row in plotting.records(found):
             panel.vlines(place, 0, row.value, color=plotting.GRID, linewidth=7, zorder=1)
             known = not pd.isna(row.ci_low)
@@ -145,7 +152,7 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:
     for label, rows in plotting.groups(numbers, "panel"):
         values = "; ".join(
             f"{', '.join(words.name(record[factor]) for factor in apart)} {_value(record)}".strip()
-            for record in plotting.dicts(plotting.measured(rows))
+            for record in plotting.dicts(plotting.measured_rows(rows))
         )
         said.append(f"{plotting.panel_title(label, rows).splitlines()[0]}: {values or 'nothing measured'}")
     over = next(iter(numbers["over"]), "the baseline")

@@ -19,7 +19,15 @@ from workflow_scripts.levels.factors import PRETRAINING
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, plotting
-from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, Method, Predictions, frame, panels, select
+from workflow_scripts.report.figure_inputs import (
+    NOT_RUN,
+    Evidence,
+    Method,
+    Predictions,
+    as_table,
+    group_by_panel,
+    select_methods,
+)
 from workflow_scripts.statistics.class_metrics import metric_of_classes
 from workflow_scripts.statistics.inference.confidence_intervals import mean_intervals
 from workflow_scripts.statistics.samples import NotComparable, match
@@ -58,15 +66,15 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     """
     drawn = tuple({*study.rows, *PRETRAINING, "scenario"})
     rows: list[dict[str, object]] = []
-    for label, methods in panels(evidence.methods, drawn=drawn).items():
-        bases = select(methods, options.over)
+    for label, methods in group_by_panel(evidence.methods, drawn=drawn).items():
+        bases = select_methods(methods, options.over)
         shared = {"study": study.name, "metric": study.metric, "panel": label}
-        shared |= {"unit": evidence.measure.difference_unit, "over": plotting.named(options.over, options.over)}
+        shared |= {"unit": evidence.measure.difference_unit, "over": plotting.level_names(options.over, options.over)}
         for method in methods:
             if method not in bases:
-                named = method.facts | {"method": plotting.named(method.levels, study.rows)}
+                named = method.facts | {"method": plotting.level_names(method.levels, study.rows)}
                 rows += [shared | named | row for row in _tags(method, bases, evidence, options)]
-    return frame(rows, COLUMNS)
+    return as_table(rows, COLUMNS)
 
 
 def _tags(method: Method, bases: Sequence[Method], evidence: Evidence, options: Options) -> list[dict[str, object]]:
@@ -113,34 +121,34 @@ def _values(predictions: Predictions, study: Study) -> np.ndarray:
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
     """Draw what `numbers` returned."""
     names = list(dict.fromkeys(numbers["method"]))
-    styles = {name: {**plotting.distinct(place), "markersize": 4} for place, name in enumerate(names)}
+    styles = {name: {**plotting.distinct_style(place), "markersize": 4} for place, name in enumerate(names)}
     grouped = plotting.groups(numbers, "panel")
-    rows, columns = plotting.grid_of(len(grouped), width=PANEL_WIDTH, most=2)
-    tags = max((plotting.measured(within)["tag"].nunique() for _, within in grouped), default=0)
+    rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH, most=2)
+    tags = max((plotting.measured_rows(within)["tag"].nunique() for _, within in grouped), default=0)
     handles = [Line2D([], [], linestyle="none", label=name, **style) for name, style in styles.items()]
     legend_columns = plotting.legend_columns(handles, width=PANEL_WIDTH * columns)
     height = MARGIN_HEIGHT + max(tags, 5) * (GAP + ROW_HEIGHT * len(names))
     legend_height = plotting.LEGEND_HEIGHT * -(-len(handles) // legend_columns)
-    figure = plotting.blank(PANEL_WIDTH * columns, rows * height + legend_height)
-    axes = plotting.panels(figure, rows, columns, len(grouped))
+    figure = plotting.new_figure(PANEL_WIDTH * columns, rows * height + legend_height)
+    axes = plotting.add_panels(figure, rows, columns, len(grouped))
     for panel, (label, within) in zip(axes, grouped, strict=True):
         _panel(panel, label, within, study=study, styles=styles)
-    plotting.legend(figure, handles, columns=legend_columns)
-    plotting.heading(figure, study.title, numbers["source"])
+    plotting.add_legend(figure, handles, columns=legend_columns)
+    plotting.add_heading(figure, study.title, numbers["source"])
     return figure
 
 
 def _panel(
     panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, styles: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    found = plotting.measured(rows)
+    found = plotting.measured_rows(rows)
     absent = plotting.records(rows[rows["status"] == MISSING])
     said = [f"{row.method}: {row.reason.partition(':')[0]}" for row in absent]
     panel.set_title("\n".join([plotting.panel_title(label, rows), *said]))
     if found.empty:
-        plotting.no_data(panel)
+        plotting.hide_scales(panel)
         return
-    plotting.tidy(panel, lines="x")
+    plotting.add_grid(panel, lines="x")
     positives = found.drop_duplicates("tag").set_index("tag")["positives"]
     tags = [str(tag) for tag in positives.index]
     for height in range(0, len(tags), 2):  # so that a dot is seen to belong to its row
@@ -166,7 +174,7 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:
     measure = labels.measure(study.metric)
     said = []
     for label, rows in plotting.groups(numbers, "panel"):
-        found = plotting.measured(rows).dropna(subset="mean")
+        found = plotting.measured_rows(rows).dropna(subset="mean")
         title = plotting.panel_title(label, rows).splitlines()[0]
         ends = [_ends(name, mine, measure) for name, mine in plotting.groups(found, "method")]
         said.append(f"{title}: {'; '.join(ends) or 'nothing measured'}")

@@ -16,7 +16,7 @@ from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels as words
 from workflow_scripts.report import plotting, run_artifacts
-from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, frame
+from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, as_table
 from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
 
 READS = ("prepare",)
@@ -50,7 +50,7 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
             rows.append(shared | {"status": MISSING, "reason": NOT_RUN})
         else:
             rows += [shared | row for row in _counts(found, most=options.most)]
-    return frame(rows, COLUMNS)
+    return as_table(rows, COLUMNS)
 
 
 def _counts(corpus: Corpus, *, most: int) -> Iterator[dict[str, object]]:
@@ -69,27 +69,29 @@ def _counts(corpus: Corpus, *, most: int) -> Iterator[dict[str, object]]:
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
     """Draw what `numbers` returned."""
     grouped = plotting.groups(numbers, "panel")
-    rows, columns = plotting.grid_of(len(grouped), width=PANEL_WIDTH, most=2)
+    rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH, most=2)
     tags = numbers.groupby("panel")["tag"].nunique().max()
-    figure = plotting.blank(
+    figure = plotting.new_figure(
         PANEL_WIDTH * columns, rows * (MARGIN_HEIGHT + ROW_HEIGHT * max(tags, 5)) + plotting.LEGEND_HEIGHT
     )
-    axes = plotting.panels(figure, rows, columns, len(grouped))
+    axes = plotting.add_panels(figure, rows, columns, len(grouped))
     for panel, (label, within) in zip(axes, grouped, strict=True):
         _panel(panel, label, within)
-    plotting.legend(figure, [Patch(color=colour, label=name) for name, colour in SPLITS.items()], columns=len(SPLITS))
-    plotting.heading(figure, study.title, numbers["source"])
+    plotting.add_legend(
+        figure, [Patch(color=colour, label=name) for name, colour in SPLITS.items()], columns=len(SPLITS)
+    )
+    plotting.add_heading(figure, study.title, numbers["source"])
     return figure
 
 
 def _panel(panel: Axes, label: str, rows: pd.DataFrame) -> None:
-    found = plotting.measured(rows)
+    found = plotting.measured_rows(rows)
     if found.empty:
         panel.set_title(f"{label}\n{next(iter(rows['reason']))}")
-        plotting.no_data(panel)
+        plotting.hide_scales(panel)
         return
     panel.set_title(_title(label, found))
-    plotting.tidy(panel, lines="x")
+    plotting.add_grid(panel, lines="x")
     tags = list(dict.fromkeys(found["tag"]))
     left = np.zeros(len(tags))
     for name, colour in SPLITS.items():
@@ -113,7 +115,7 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:  # noqa: ARG001
     """The three commonest tags and the rarest one of each data set, and how unequal they are."""
     said = []
     for label, rows in plotting.groups(numbers, "panel"):
-        found = plotting.measured(rows)
+        found = plotting.measured_rows(rows)
         if found.empty:
             said.append(f"{label}: {next(iter(rows['reason']))}")
             continue

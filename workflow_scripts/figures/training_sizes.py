@@ -16,7 +16,15 @@ from matplotlib.lines import Line2D
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, plotting
-from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, Method, evidence_of, frame, panels, select
+from workflow_scripts.report.figure_inputs import (
+    INTERVAL,
+    Evidence,
+    Method,
+    as_table,
+    evidence_fields,
+    group_by_panel,
+    select_methods,
+)
 from workflow_scripts.statistics.inference.crossover import find_crossover
 from workflow_scripts.statistics.samples import Matching, NotComparable, match
 from workflow_scripts.statistics.tables.schema import MEASURED, METHOD_FACTORS, MISSING
@@ -73,7 +81,7 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
         shared = {"study": study.name, "metric": study.metric, "panel": label}
         rows += [shared | _point(method, evidence.measure) for method in _in_order(methods)]
         rows.append(shared | _crossing(methods, options))
-    return frame(rows, COLUMNS)
+    return as_table(rows, COLUMNS)
 
 
 def _in_order(methods: Sequence[Method]) -> list[Method]:
@@ -87,7 +95,7 @@ def _in_order(methods: Sequence[Method]) -> list[Method]:
 
 def _panels(methods: Sequence[Method], drawn: tuple[str, ...]) -> dict[str, list[Method]]:
     """Panels as usual; supervised methods have no levels of pre-training, so those make none."""
-    return panels(methods, drawn=(*drawn, "corpus", "workers", "weighting", "augmentation", "recipe"))
+    return group_by_panel(methods, drawn=(*drawn, "corpus", "workers", "weighting", "augmentation", "recipe"))
 
 
 def _point(method: Method, measure: labels.Measure) -> dict[str, object]:
@@ -112,7 +120,7 @@ def _crossing(methods: Sequence[Method], options: Options) -> dict[str, object]:
     cells = [cell for size in sizes for cell in found[size].cells]
     return (
         row
-        | evidence_of(cells)
+        | evidence_fields(cells)
         | {
             **{
                 "status": MEASURED,
@@ -153,8 +161,8 @@ class _Differences:
 def _matched(methods: Sequence[Method], options: Options) -> dict[float, _Differences]:
     """Differences by training size; fractions that give the same size count once: they are the same samples."""
     found: dict[float, _Differences] = {}
-    for method in select(methods, options.of):
-        others = select(methods, {**options.over, "fraction": method.levels["fraction"]})
+    for method in select_methods(methods, options.of):
+        others = select_methods(methods, {**options.over, "fraction": method.levels["fraction"]})
         if len(others) != 1 or not method.cells or not others[0].cells:
             continue
         matching = match(method.cells, others[0].cells)
@@ -169,25 +177,25 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     """Draw what `numbers` returned."""
     scenarios = list(dict.fromkeys(numbers.loc[numbers["role"] == POINT, "scenario"]))
     grouped = plotting.groups(numbers, "panel")
-    rows, columns = plotting.grid_of(len(grouped), width=PANEL_WIDTH)
-    figure = plotting.blank(max(PANEL_WIDTH * columns, 4.5), HEIGHT * rows + plotting.LEGEND_HEIGHT)
-    axes = plotting.panels(figure, rows, columns, len(grouped))
+    rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH)
+    figure = plotting.new_figure(max(PANEL_WIDTH * columns, 4.5), HEIGHT * rows + plotting.LEGEND_HEIGHT)
+    axes = plotting.add_panels(figure, rows, columns, len(grouped))
     for panel, (label, within) in zip(axes, grouped, strict=True):
         _panel(panel, label, within, study=study, scenarios=scenarios)
     handles = [Line2D([], [], label=labels.name(name), **_style(name, scenarios)) for name in scenarios]
-    plotting.legend(figure, handles, columns=len(handles))
-    plotting.heading(figure, study.title, numbers["source"])
+    plotting.add_legend(figure, handles, columns=len(handles))
+    plotting.add_heading(figure, study.title, numbers["source"])
     return figure
 
 
 def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, scenarios: list[str]) -> None:
     points, found = (rows[rows["role"] == role] for role in (POINT, CROSSING))
-    shown = plotting.measured(points)
-    plotting.tidy(panel, lines="y")
+    shown = plotting.measured_rows(points)
+    plotting.add_grid(panel, lines="y")
     title = plotting.panel_title(label, points)
     if shown.empty:
         panel.set_title(title)
-        plotting.no_data(panel)
+        plotting.hide_scales(panel)
         return
     absent = len(points) - len(shown)
     lines = [title, _said(plotting.records(found)[0])]
@@ -249,7 +257,7 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:
         values = "; ".join(
             f"{labels.name(row.scenario)} {labels.number(row.mean, measure.decimals)} "
             f"with {row.train_clips:,.0f} samples"
-            for row in plotting.records(plotting.measured(points))
+            for row in plotting.records(plotting.measured_rows(points))
         )
         crossed = _said(plotting.records(found)[0]).replace("\n", " ")
         said.append(f"{plotting.panel_title(label, points).splitlines()[0]}: {values or 'nothing measured'}; {crossed}")

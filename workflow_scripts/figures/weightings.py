@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, plotting
-from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, Method, frame, panels
+from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, Method, as_table, group_by_panel
 from workflow_scripts.statistics.inference.confidence_intervals import mean_interval
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS
 
@@ -43,10 +43,10 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     rows = [
         {"study": study.name, "metric": study.metric, "unit": evidence.measure.unit, "panel": label}
         | _row(method, evidence.measure)
-        for label, methods in panels(evidence.methods, drawn=("workers", "weighting")).items()
+        for label, methods in group_by_panel(evidence.methods, drawn=("workers", "weighting")).items()
         for method in methods
     ]
-    return frame(rows, COLUMNS)
+    return as_table(rows, COLUMNS)
 
 
 def _row(method: Method, measure: labels.Measure) -> dict[str, object]:
@@ -69,28 +69,28 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     sets, weightings = (list(dict.fromkeys(trained[factor])) for factor in ("workers", "weighting"))
     floors = list(dict.fromkeys(numbers.loc[numbers["role"] == FLOOR, "encoder"]))
     grouped = plotting.groups(numbers, "panel")
-    rows, columns = plotting.grid_of(len(grouped), width=PANEL_WIDTH)
-    figure = plotting.blank(max(PANEL_WIDTH * columns, 4.5), HEIGHT * rows + plotting.LEGEND_HEIGHT)
-    axes = plotting.panels(figure, rows, columns, len(grouped))
+    rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH)
+    figure = plotting.new_figure(max(PANEL_WIDTH * columns, 4.5), HEIGHT * rows + plotting.LEGEND_HEIGHT)
+    axes = plotting.add_panels(figure, rows, columns, len(grouped))
     for panel, (label, within) in zip(axes, grouped, strict=True):
         panel.set_title(plotting.panel_title(label, within))
-        plotting.tidy(panel, lines="y")
+        plotting.add_grid(panel, lines="y")
         plotting.label_places(panel, [labels.name(name) for name in sets], width=PANEL_WIDTH - 0.7)
         panel.set_ylabel(labels.measure(study.metric).heading)
         _points(panel, within, sets, weightings)
-        for row in plotting.records(plotting.measured(within[within["role"] == FLOOR])):
-            panel.axhline(row.mean, zorder=1, **plotting.reference_line(floors.index(row.encoder)))
-        if plotting.measured(within).empty:
+        for row in plotting.records(plotting.measured_rows(within[within["role"] == FLOOR])):
+            panel.axhline(row.mean, zorder=1, **plotting.reference_style(floors.index(row.encoder)))
+        if plotting.measured_rows(within).empty:
             panel.set_yticks([])
     handles = [
         Line2D([], [], linestyle="none", label=labels.name(name), **_marker(name, weightings)) for name in weightings
     ]
     handles += [
-        Line2D([], [], label=f"{labels.name(name)} (floor)", **plotting.reference_line(place))
+        Line2D([], [], label=f"{labels.name(name)} (floor)", **plotting.reference_style(place))
         for place, name in enumerate(floors)
     ]
-    plotting.legend(figure, handles, columns=len(handles) if columns > 1 else 2)
-    plotting.heading(figure, study.title, numbers["source"])
+    plotting.add_legend(figure, handles, columns=len(handles) if columns > 1 else 2)
+    plotting.add_heading(figure, study.title, numbers["source"])
     return figure
 
 
@@ -98,9 +98,9 @@ def _points(panel: Axes, rows: pd.DataFrame, sets: list[str], weightings: list[s
     trained = rows[rows["role"] != FLOOR]
     for place, name in enumerate(sets):
         here = trained[trained["workers"] == name]
-        found = plotting.measured(here)
+        found = plotting.measured_rows(here)
         if found.empty:
-            plotting.missing(panel, place, next(iter(here["reason"]), "not planned"))
+            plotting.mark_missing(panel, place, next(iter(here["reason"]), "not planned"))
         for row in plotting.records(found):
             beside = (
                 (weightings.index(row.weighting) - (len(weightings) - 1) / 2) * BESIDE / max(len(weightings) - 1, 1)
@@ -130,7 +130,7 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:
     measure = labels.measure(study.metric)
     said = []
     for label, rows in plotting.groups(numbers, "panel"):
-        found = plotting.measured(rows)
+        found = plotting.measured_rows(rows)
         values = "; ".join(f"{_name(row)} {_value(row, measure)}" for row in plotting.records(found))
         said.append(f"{plotting.panel_title(label, rows).splitlines()[0]}: {values or 'nothing measured'}")
     return f"{labels.capital(measure.heading)}, mean and standard deviation. {'. '.join(said)}."

@@ -111,7 +111,7 @@ class Method:
             **self.levels,
             "status": schema.MEASURED if self.cells else MISSING,
             "reason": self.reason,
-            **evidence_of(self.cells),
+            **evidence_fields(self.cells),
         }
 
 
@@ -238,7 +238,7 @@ def _losses(path: Path, factors: Mapping[str, str]) -> pd.DataFrame:
         raise UserError(f"{path}: not a losses file ({error}); delete its folder and pre-train again") from error
 
 
-def evidence_of(cells: Sequence[TrialSample]) -> dict[str, object]:
+def evidence_fields(cells: Sequence[TrialSample]) -> dict[str, object]:
     """How much stands behind a number from these cells, and where their data come from; empty without any."""
     if not cells:
         return {}
@@ -251,14 +251,14 @@ def evidence_of(cells: Sequence[TrialSample]) -> dict[str, object]:
     }
 
 
-def select(methods: Iterable[Method], levels: Mapping[str, object]) -> list[Method]:
+def select_methods(methods: Iterable[Method], levels: Mapping[str, object]) -> list[Method]:
     """Return the methods that have all these levels."""
     return [
         method for method in methods if all(method.levels.get(name) == str(level) for name, level in levels.items())
     ]
 
 
-def panels(methods: Sequence[Method], *, drawn: Sequence[str]) -> dict[str, list[Method]]:
+def group_by_panel(methods: Sequence[Method], *, drawn: Sequence[str]) -> dict[str, list[Method]]:
     """Group methods into the panels of a figure that itself tells apart the factors `drawn`; keys are their labels.
 
     Every other factor in which the methods differ makes panels, and the data set always does. Floors differ from
@@ -283,7 +283,7 @@ def panels(methods: Sequence[Method], *, drawn: Sequence[str]) -> dict[str, list
     return {", ".join(words.name(level) for level in key): members for key, members in found.items()}
 
 
-def frame(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> pd.DataFrame:
+def as_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> pd.DataFrame:
     """Numbers behind a figure as a table; counts stay whole numbers where some are missing, missing text is empty."""
     made = pd.DataFrame([dict(row) for row in rows], columns=list(columns))
     for column in columns:

@@ -47,7 +47,7 @@ HALO = (withStroke(linewidth=4, foreground="white"),)  # points: also fills the 
 BEHIND_TEXT = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
 
 
-def styled(make: Callable[[], Figure]) -> Figure:
+def apply_style(make: Callable[[], Figure]) -> Figure:
     """Return the figure that `make` draws, in the style of the report."""
     with mpl.rc_context(STYLE):
         return make()
@@ -60,21 +60,21 @@ def save(figure: Figure, path: Path) -> None:
         figure.savefig(temporary, format=kind, metadata=METADATA[kind])
 
 
-def blank(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     """An empty figure, in inches."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
-def grid_of(number: int, *, width: float, most: int = 3) -> tuple[int, int]:
+def grid_shape(number: int, *, width: float, most: int = 3) -> tuple[int, int]:
     """Rows and columns for `number` panels of `width` inches: no wider than a page, rows as equal as they can be."""
     columns = max(1, min(number, most, int(WIDEST / width)))
     rows = -(-number // columns)
     return rows, -(-number // rows)
 
 
-def panels(figure: Figure, rows: int, columns: int, number: int, **shared: Any) -> list[Axes]:
+def add_panels(figure: Figure, rows: int, columns: int, number: int, **shared: Any) -> list[Axes]:
     """The first `number` axes of a grid, row by row; the others are left blank."""
     axes = list(figure.subplots(rows, columns, squeeze=False, **shared).flat)
     for unused in axes[number:]:
@@ -97,30 +97,30 @@ def dicts(numbers: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in numbers.to_dict("records")]
 
 
-def measured(numbers: pd.DataFrame) -> pd.DataFrame:
+def measured_rows(numbers: pd.DataFrame) -> pd.DataFrame:
     """Rows that hold numbers."""
     return numbers[numbers["status"] != MISSING]
 
 
-def named(levels: Mapping[str, Any], factors: Iterable[str]) -> str:
+def level_names(levels: Mapping[str, Any], factors: Iterable[str]) -> str:
     """Levels of these factors in words; those that say "none" are left out."""
     return ", ".join(words.name(str(levels[factor])) for factor in factors if levels[factor] != NOTHING)
 
 
-def distinct(place: int) -> dict[str, Any]:
+def distinct_style(place: int) -> dict[str, Any]:
     """Colour and marker of the first, second, ... of many: none of the first 36 has both like another."""
     turn, colour = divmod(place, len(COLOURS))
     return {"color": COLOURS[colour], "marker": MARKERS[(colour + turn) % len(MARKERS)]}
 
 
-def reference_line(place: int) -> dict[str, Any]:
+def reference_style(place: int) -> dict[str, Any]:
     """Style of the first, second, ... line that others are to be seen against, such as a floor's."""
     return {"color": SOFT, "linestyle": DASHES[place % len(DASHES)], "linewidth": 1.4}
 
 
 def panel_title(label: str, rows: pd.DataFrame) -> str:
     """A panel's label with the data source and the number of test clips, or that there is nothing in it."""
-    found = measured(rows)
+    found = measured_rows(rows)
     if found.empty:
         return f"{label}\nnothing measured"
     sources = ", ".join(dict.fromkeys(source for sources in found["source"] for source in sources.split()))
@@ -130,20 +130,20 @@ def panel_title(label: str, rows: pd.DataFrame) -> str:
     return f"{label} ({sources})\n{clips} test clips"
 
 
-def no_data(panel: Axes) -> None:
+def hide_scales(panel: Axes) -> None:
     """Leave a panel without scales where there is nothing to draw."""
     panel.set_xticks([])
     panel.set_yticks([])
 
 
-def tidy(panel: Axes, *, lines: str) -> None:
+def add_grid(panel: Axes, *, lines: str) -> None:
     """A panel with grid lines for one axis ("x" or "y") behind what is drawn, and no box around it."""
     panel.grid(axis=lines, color=GRID, linewidth=0.8, zorder=0)  # type: ignore[arg-type]
     panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)
 
 
-def missing(panel: Axes, x: float, reason: str) -> None:
+def mark_missing(panel: Axes, x: float, reason: str) -> None:
     """Say in short at a place of the horizontal axis why nothing is there."""
     panel.text(
         *(x, 0.5, in_short(reason)),
@@ -188,13 +188,13 @@ def legend_columns(handles: Sequence[Artist], *, width: float) -> int:
     return -(-len(handles) // -(-len(handles) // columns)) if handles else 1
 
 
-def legend(figure: Figure, handles: Sequence[Artist], *, columns: int) -> None:
+def add_legend(figure: Figure, handles: Sequence[Artist], *, columns: int) -> None:
     """A legend below all panels."""
     if handles:
         figure.legend(handles=list(handles), loc="outside lower center", ncols=columns, frameon=False, handlelength=3.2)
 
 
-def heading(figure: Figure, title: str, sources: Iterable[str]) -> None:
+def add_heading(figure: Figure, title: str, sources: Iterable[str]) -> None:
     """Title and, under it, the warning about twins; the figure grows by the height they take."""
     lines = textwrap.wrap(title, int(figure.get_figwidth() * CHARACTERS_PER_INCH))
     warned = any(TWIN in source.split() for source in sources)
