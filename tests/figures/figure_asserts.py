@@ -61,14 +61,14 @@ def make_study(
         "floors": list(floors),
     }
     results.plan["pretrained"] = []
-    random = np.random.default_rng(0)
-    shared = random.normal(0, 0.01, (100, trials))
+    rng = np.random.default_rng(0)
+    shared = rng.normal(0, 0.01, (100, trials))
     for chosen in itertools.product(*grid.values()):
         picked = {"encoder": "pase_plus", "scenario": "frozen", "dataset": "openmic"} | dict(
             zip(grid, chosen, strict=True)
         )
         cell = factors(picked.pop("encoder"), picked.pop("scenario"), picked.pop("dataset"), **picked)
-        add_cell(results, cell, value(cell) + shared[len(cell["dataset"])] + random.normal(0, 0.01, trials))
+        add_cell(results, cell, value(cell) + shared[len(cell["dataset"])] + rng.normal(0, 0.01, trials))
     for floor, dataset in itertools.product(floors, grid.get("dataset", ["openmic"])):
         untrained = dict.fromkeys(PRETRAINING[2:-1], "none") | {"corpus": "none"}
         add_cell(
@@ -80,7 +80,7 @@ def make_study(
 def add_cell(results: Results, cell: Cell, values: np.ndarray) -> None:
     """Plan and write a cell; a fraction decides its training samples out of 4,000."""
     clips = round(40 * float(str(cell["fraction"]).removesuffix("pct")))
-    results.add(cell, macro_f1, train_clips=clips)
+    results.add(cell, values, train_clips=clips)
     if cell["corpus"] != "none":
         run = {factor: cell[factor] for factor in PRETRAINING}
         place = results.folder.joinpath("pretrained", *map(str, run.values()))
@@ -90,12 +90,12 @@ def add_cell(results: Results, cell: Cell, values: np.ndarray) -> None:
 
 def write_predictions(results: Results, *, classes: Sequence[str] = DANCES, trials: int = 10, ndim: int = 3) -> None:
     """Write predictions of every planned cell: counts of 20 test clips a class, mostly right."""
-    random = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     for entry in results.plan["evaluations"]:
         right = 0.4 + 0.1 * len(str(entry["factors"]["workers"])) / 6
         chances = np.full((len(classes),) * 2, (1 - right) / (len(classes) - 1))
         np.fill_diagonal(chances, right)
-        counts = random.multinomial(20, chances, size=(trials, len(classes)))
+        counts = rng.multinomial(20, chances, size=(trials, len(classes)))
         if ndim == 4:
             counts = np.ones((trials, len(classes), 2, 2), int)
         np.savez(
@@ -114,8 +114,8 @@ def write_corpora(results: Results, *, classes: Sequence[str] = TAGS, clips: int
     A fifth of the clips are tested on. The job that wrote it becomes one of its evaluations.
     """
     for dataset in sorted({entry["factors"]["dataset"] for entry in results.plan["evaluations"]}):
-        random = np.random.default_rng(len(dataset))
-        labels = (random.random((clips, len(classes))) < 0.25 / np.arange(1, len(classes) + 1) ** 0.6).astype(
+        rng = np.random.default_rng(len(dataset))
+        labels = (rng.random((clips, len(classes))) < 0.25 / np.arange(1, len(classes) + 1) ** 0.6).astype(
             np.float32
         )
         names = [f"clip{number:05d}" for number in range(clips)]
@@ -149,11 +149,11 @@ def write_embeddings(
         corpus = results.folder / "corpora" / cell["dataset"] / str(RATE)
         labels = pd.read_parquet(corpus / "labels.parquet").drop(columns="clip").to_numpy()[:, :6]
         songs = pd.read_parquet(corpus / "clips.parquet")["group"].str.removeprefix("song").astype(int).to_numpy()
-        random = np.random.default_rng(len(cell["encoder"] + cell["workers"]))
-        centres, places = random.normal(0, skill(cell), (6, size)), random.normal(0, 1, (songs.max() + 1, size))
+        rng = np.random.default_rng(len(cell["encoder"] + cell["workers"]))
+        centres, places = rng.normal(0, skill(cell), (6, size)), rng.normal(0, 1, (songs.max() + 1, size))
         crops = 1 if crop_length is None else 29 * RATE // crop_length
         vectors = np.repeat(labels @ centres + places[songs], crops, axis=0)
-        vectors = vectors + random.normal(0, 1, vectors.shape)
+        vectors = vectors + rng.normal(0, 1, vectors.shape)
         output = results.folder.joinpath("embeddings", *(str(cell[factor]) for factor in PRETRAINING))
         output.mkdir(parents=True, exist_ok=True)
         np.save(output / f"{cell['dataset']}.npy", vectors.astype(np.float32))
@@ -192,9 +192,9 @@ def write_tag_predictions(
     for entry in results.plan["evaluations"]:
         cell = entry["factors"]
         labels = (np.random.default_rng(0).random((clips, len(tags))) < 0.3 / np.arange(1, len(tags) + 1) ** 0.6) * 1.0
-        random = np.random.default_rng(len(str(cell)) + int(cell["pretrain_seed"]))
-        ease = np.random.default_rng(1).uniform(0.4, 1.6, len(tags)) + random.normal(0, 0.05, len(tags))
-        noise = random.normal(0, 1, (clips, len(tags))) + random.normal(0, 0.3, (trials, clips, len(tags)))
+        rng = np.random.default_rng(len(str(cell)) + int(cell["pretrain_seed"]))
+        ease = np.random.default_rng(1).uniform(0.4, 1.6, len(tags)) + rng.normal(0, 0.05, len(tags))
+        noise = rng.normal(0, 1, (clips, len(tags))) + rng.normal(0, 0.3, (trials, clips, len(tags)))
         scores = 1 / (1 + np.exp(-(skill(cell) * ease * labels + noise)))
         np.savez(
             Path(entry["path"]).with_name("predictions.npz"),
@@ -205,10 +205,10 @@ def write_tag_predictions(
             confusion=np.stack([confusion("multilabel", labels=labels, scores=each) for each in scores]),
         )
         row = pd.read_csv(entry["path"], dtype=str).iloc[0].to_dict() | {"test_clips": clips}
-        tag_roc_auc = [metrics("multilabel", labels=labels, scores=each)["roc_auc"] for each in scores]
+        areas = [metrics("multilabel", labels=labels, scores=each)["roc_auc"] for each in scores]
         rows = [
             row | {"trial": trial, "seed": 1000 + trial, "metric": "roc_auc", "value": area}
-            for trial, area in enumerate(tag_roc_auc)
+            for trial, area in enumerate(areas)
         ]
         pd.DataFrame(rows).to_csv(entry["path"], index=False)
 
@@ -219,9 +219,9 @@ def write_windows(results: Results, *, windows: int = 14, seconds: float = 3.862
         path = Path(entry["path"]).with_name("predictions.npz")
         stored = dict(np.load(path))
         first = stored["scores"][0]
-        random = np.random.default_rng(len(str(entry["factors"])))
+        rng = np.random.default_rng(len(str(entry["factors"])))
         spread = np.clip(
-            np.repeat(first, windows, axis=0) + random.normal(0, 0.1, (len(first) * windows, first.shape[1])), 0, 1
+            np.repeat(first, windows, axis=0) + rng.normal(0, 0.1, (len(first) * windows, first.shape[1])), 0, 1
         )
         np.savez(
             path,
@@ -256,25 +256,25 @@ def numbers(results: Results) -> pd.DataFrame:
 
 def figure(results: Results) -> Figure:
     """The one study's figure."""
-    level, table, make_study, options = _parts(results)
-    return plotting.apply_style(lambda: level.draw(make_study, table, options))
+    level, table, study, options = _parts(results)
+    return plotting.apply_style(lambda: level.draw(study, table, options))
 
 
 def description(results: Results) -> str:
     """The one study's figure in words."""
-    level, table, make_study, _ = _parts(results)
-    said: str = level.describe(make_study, table)
+    level, table, study, _ = _parts(results)
+    said: str = level.describe(study, table)
     return said
 
 
 def _parts(results: Results) -> tuple[Any, pd.DataFrame, Any, Any]:
     plan = read_manifest(results.plan_file())
-    (make_study,) = plan.studies
-    assert make_study.figure is not None
-    level = levels.load("figure", make_study.figure.kind)
-    options = levels.options(level, make_study.figure.options)
-    evidence = Evidence(study=make_study, plan=plan, statistics=Statistics(statistics(results)))
-    return level, level.numbers(make_study, evidence, options), make_study, options
+    (study,) = plan.studies
+    assert study.figure is not None
+    level = levels.load("figure", study.figure.kind)
+    options = levels.options(level, study.figure.options)
+    evidence = Evidence(study=study, plan=plan, statistics=Statistics(statistics(results)))
+    return level, level.numbers(study, evidence, options), study, options
 
 
 def visible_texts(figure: Figure) -> list[Text]:
@@ -332,5 +332,5 @@ def tag_roc_auc(results: Results, tag: str, **levels: object) -> np.ndarray:
     """ROC area of a tag in each trial of one cell, in percent."""
     (path,) = trials_files(results, **levels)
     stored = np.load(path.with_name("predictions.npz"))
-    column = list(stored["classes"]).index(write_tag_predictions)
+    column = list(stored["classes"]).index(tag)
     return np.array([100 * roc_auc_score(stored["labels"][:, column], each[:, column]) for each in stored["scores"]])
