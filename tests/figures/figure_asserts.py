@@ -115,9 +115,7 @@ def write_corpora(results: Results, *, classes: Sequence[str] = TAGS, clips: int
     """
     for dataset in sorted({entry["factors"]["dataset"] for entry in results.plan["evaluations"]}):
         rng = np.random.default_rng(len(dataset))
-        labels = (rng.random((clips, len(classes))) < 0.25 / np.arange(1, len(classes) + 1) ** 0.6).astype(
-            np.float32
-        )
+        labels = (rng.random((clips, len(classes))) < 0.25 / np.arange(1, len(classes) + 1) ** 0.6).astype(np.float32)
         names = [f"clip{number:05d}" for number in range(clips)]
         table = pd.DataFrame({"clip": names, "offset": 0, "length": 29 * RATE, "group": [n // 5 for n in range(clips)]})
         table["split"] = np.array(["train", "train", "train", "valid", "test"])[table["group"] % 5]
