@@ -314,11 +314,22 @@ class ByHand:
         return [each for each in planned if all(str(each["factors"][name]) == chosen[name] for name in chosen)]
 
     def difference(self, line: dict[str, str]) -> Interval:
+        """Compute the mean and its paired t interval; of a single step the uncertainty of the test set is added."""
         of, over = self.sides(line)
         ends = stats.ttest_1samp(of - over, 0).confidence_interval(0.95)
         middle = float((of - over).mean())
         low, high = (middle if np.isnan(end) else float(end) for end in ends)  # scipy: no interval of equal ones
-        return middle, low, high
+        if len(levels(line["of"])) > 1:
+            return middle, low, high
+        shown = float(line["ci_low"]), float(line["ci_high"])
+        assert shown[0] <= low + 1e-9
+        assert shown[1] >= high - 1e-9
+        assert sum(shown) / 2 == pytest.approx(middle)
+        tables = pd.read_csv(self.results / "statistics/comparisons.csv").query("study == @line['study']")
+        same = tables[np.isclose(100 * tables["mean"], middle)]
+        if len(same):  # the study declares this contrast, so its table shows the same interval
+            assert np.isclose(100 * same[["ci_low", "ci_high"]], shown).all(axis=1).any()
+        return middle, *shown
 
     def relative(self, line: dict[str, str]) -> Interval:
         """Compute the mean and, as ends, the ratios at which a paired t test just fails to find a difference."""
