@@ -575,10 +575,9 @@ def test_stale_results_are_detected_without_snakemakes_records(finished: Path) -
 def test_a_run_that_fails_still_shows_what_it_finished(finished: Path) -> None:
     results = finished / "results" / "smoke"
     whole = {path: path.read_bytes() for path in (results / "tables").iterdir()}
-    edit = ("def build(options: Options) -> Handcrafted:", '    raise RuntimeError("no such feature")')
-    with edit(
-        finished / "workflow_scripts/encoders/handcrafted.py", lambda text: text.replace(edit[0], "\n".join(edit))
-    ):
+    signature = "def build(options: Options) -> Handcrafted:"
+    fault = f'{signature}\n    raise RuntimeError("no such feature")'
+    with edit(finished / "workflow_scripts/encoders/handcrafted.py", lambda text: text.replace(signature, fault)):
         failed = snakemake(finished, "--keep-going")
         assert failed.returncode != 0
         assert "Report of the finished jobs: results/smoke/unfinished/report/index.html" in failed.stderr
