@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.configuration.yaml_files import read_yaml
+from workflow_scripts.levels import registry
 from workflow_scripts.levels.factors import FACTORS
+from workflow_scripts.planning.labels import LABELLED, label_of
 from workflow_scripts.statistics.metrics import confusion, metrics
 from workflow_scripts.statistics.trials import COLUMNS
 
@@ -52,6 +56,19 @@ MEANS = {
     ("random", "frozen"): 0.38,
     ("handcrafted", "frozen"): 0.50,
 }
+
+
+@functools.cache
+def level_labels() -> dict[str, dict[str, str]]:
+    """Return the labels of all levels of the default config, by factor and level."""
+    config = read_yaml(Path(__file__).parents[1] / "config" / "config.yaml")
+    levels = {factor: config.get(section, ()) for factor, (section, _) in LABELLED.items()}
+    levels |= {"scenario": registry.names("scenario"), "workers": config["worker_sets"]}
+    labels = {
+        factor: {level: label for level in names if (label := label_of(config, factor, level))}
+        for factor, names in levels.items()
+    }
+    return labels | {"workers": {"mfcc": "MFCC", "lps": "LPS"} | labels["workers"]}
 
 
 def factors(encoder: str, scenario: str, dataset: str, *, seed: int = 0, **more: object) -> dict[str, object]:
@@ -108,7 +125,7 @@ class Results:
         """Start with the study "fig2" and no evaluation."""
         self.folder = folder
         study = copy.deepcopy(STUDY) | {"evaluations": []}
-        self.plan: dict = {"scale": "demo", "evaluations": [], "studies": {"fig2": study}}
+        self.plan: dict = {"scale": "demo", "evaluations": [], "studies": {"fig2": study}, "labels": level_labels()}
 
     def expect(self, cell: Mapping[str, object]) -> Path:
         """Plan a cell; return the path of its trials."""

@@ -13,6 +13,7 @@ from workflow_scripts.planning.manifest import Manifest, Study, read_manifest
 from workflow_scripts.report import (
     audits,
     costs,
+    labels,
     page,
     reproduction_render,
     reproduction_table,
@@ -29,6 +30,7 @@ def main(argv: list[str] | None = None) -> None:
     """Write the report."""
     arguments = _parser().parse_args(argv)
     plan = read_manifest(arguments.plan)
+    labels.use_labels_of(plan)
     numbers, cells = read_tables(arguments.statistics), read_table(arguments.statistics / "cells.csv")
     published = read_reproduction(arguments.statistics / "reproduction.csv")
     records = _records(plan)

@@ -9,7 +9,7 @@ from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.files import write_text
 from workflow_scripts.levels import registry
 from workflow_scripts.planning.manifest import Figure, Study, read_manifest
-from workflow_scripts.report import plotting
+from workflow_scripts.report import labels, plotting
 from workflow_scripts.report.figure_inputs import Evidence, Statistics
 
 
@@ -21,6 +21,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
 
     plan = read_manifest(arguments.plan)
+    labels.use_labels_of(plan)
     statistics = Statistics(arguments.statistics)
     arguments.output.mkdir(parents=True, exist_ok=True)
     for study in plan.select(arguments.study):

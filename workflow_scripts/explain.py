@@ -21,8 +21,7 @@ from workflow_scripts.core.cli import command_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.planning.manifest import Evaluation, Manifest, PlannedJob, Study, read_manifest
-from workflow_scripts.report import labels as words
-from workflow_scripts.report import renderers, study_table
+from workflow_scripts.report import labels, number_format, renderers, study_table
 from workflow_scripts.statistics.failure_reasons import why_missing
 from workflow_scripts.statistics.tables.schema import read_tables
 from workflow_scripts.statistics.trials import read_trials
@@ -50,6 +49,7 @@ def main(argv: list[str] | None = None) -> None:
         examples = f", such as {', '.join(others)}" if others else ""
         raise UserError(f"{plan_file}: no such file; name the folder of finished results with --results{examples}")
     plan = read_manifest(str(plan_file))
+    labels.use_labels_of(plan)
     (study,) = plan.select([arguments.table])
     entry = _entry(study, plan, arguments.row, arguments.column)
     console = Console(soft_wrap=True, markup=False, highlight=False)
@@ -61,10 +61,9 @@ def _entry(study: Study, plan: Manifest, row: str, column: str) -> list[Evaluati
     """Return the cells of a number: those of its row that are also in its column."""
     evaluations = plan.evaluations_of(study)
     rows = _picked(evaluations, study.rows, row, what=f"row of {study.name}")
-    measured = {
-        f", {words.measure(metric).name}" for shown in (*study.metrics.values(), (study.metric,)) for metric in shown
-    }
-    column = column.removesuffix(next((name for name in measured if column.endswith(name)), ""))  # all are explained
+    metrics = {metric for shown in (*study.metrics.values(), (study.metric,)) for metric in shown}
+    endings = {f", {number_format.measure(metric).name}" for metric in metrics}
+    column = column.removesuffix(next((name for name in endings if column.endswith(name)), ""))  # all are explained
     columns = _picked(evaluations, study.columns, column, what=f"column of {study.name}")
     cells = [evaluation for evaluation in rows if evaluation in columns]
     if not cells:
@@ -77,13 +76,15 @@ def _picked(evaluations: Sequence[Evaluation], factors: Sequence[str], name: str
     by_key: dict[tuple[str, ...], list[Evaluation]] = {}
     for evaluation in evaluations:
         by_key.setdefault(tuple(evaluation.factors[factor] for factor in factors), []).append(evaluation)
-    labels = {key: _label(words.name(level) for level in key) for key in by_key}
+    row_labels = {key: _label(labels.name(level) for level in key) for key in by_key}
     wanted = _plain(name)
     keys = [
-        key for key, label in labels.items() if wanted in (_plain(label), _plain(_label(key)), _plain(" ".join(key)))
+        key
+        for key, label in row_labels.items()
+        if wanted in (_plain(label), _plain(_label(key)), _plain(" ".join(key)))
     ]
     if not keys:
-        raise UserError(f"no {what} is called {name!r}; there are: {'; '.join(labels.values())}")
+        raise UserError(f"no {what} is called {name!r}; there are: {'; '.join(row_labels.values())}")
     if len(keys) > 1:
         raise UserError(f"{name!r} names more than one {what}; say which: {'; '.join(map(' '.join, keys))}")
     return by_key[keys[0]]
@@ -91,7 +92,7 @@ def _picked(evaluations: Sequence[Evaluation], factors: Sequence[str], name: str
 
 def _label(levels: Iterable[str]) -> str:
     """Return the label of a row from the labels of its levels, without "none"."""
-    return ", ".join(level for level in levels if level != study_table.NOTHING)
+    return ", ".join(level for level in levels if level != labels.NOTHING)
 
 
 def _plain(text: str) -> str:
@@ -104,7 +105,7 @@ def _explain(study: Study, plan: Manifest, entry: Sequence[Evaluation], results:
         yield ""
         yield f"Pre-training seed {evaluation.factors['pretrain_seed']}: {evaluation.path}"
         for factor in FACTORS:
-            yield f"  {words.name(factor)}: {evaluation.factors[factor]}"
+            yield f"  {labels.name(factor)}: {evaluation.factors[factor]}"
         yield from _cell(study, evaluation) if evaluation.path.is_file() else [f"  {why_missing(evaluation)}"]
         yield from _provenance(evaluation.jobs)
         yield "  To reproduce it:"
@@ -114,7 +115,7 @@ def _explain(study: Study, plan: Manifest, entry: Sequence[Evaluation], results:
 def _number(study: Study, entry: Sequence[Evaluation], results: Path) -> Iterator[str]:
     """Yield the number as the table shows it, in each metric of the data set."""
     table = study_table.build(study, read_tables(results / "statistics"))
-    row = tuple(words.name(entry[0].factors[factor]) for factor in study.rows)
+    row = tuple(labels.name(entry[0].factors[factor]) for factor in study.rows)
     levels = tuple(entry[0].factors[factor] for factor in study.columns)
     shown = next(each for each in table.rows if each.labels == row)
     yield f"{table.title}"
@@ -122,7 +123,7 @@ def _number(study: Study, entry: Sequence[Evaluation], results: Path) -> Iterato
         if column.levels != levels:
             continue
         yield f"{shown.label}, {column.heading}: {renderers.entry_text(number, column.measure)}"
-        errors = renderers.errors_text(number, column.measure)
+        errors = renderers.std_errors_text(number, column.measure)
         if errors:
             yield f"  standard errors: {errors}"
         if number.rank:
@@ -158,7 +159,7 @@ def _record(path: Path) -> Iterator[str]:
     record = _read(path)
     for key, value in record.items():
         if key in OF_RECORD or key.startswith("energy"):
-            yield f"{key.replace('_', ' ')}: {words.size(value) if key == 'peak_memory_bytes' else value}"
+            yield f"{key.replace('_', ' ')}: {number_format.size(value) if key == 'peak_memory_bytes' else value}"
     versions = record.get("versions") or {}
     if versions:
         yield f"versions: {', '.join(f'{name} {version}' for name, version in versions.items())}"
@@ -182,7 +183,7 @@ def _provenance(jobs: Sequence[PlannedJob]) -> Iterator[str]:
     for job in before:
         record = _read(job.record)
         facts = [f"code {record['code']}"] if "code" in record else []
-        facts += [words.duration(float(record["seconds"]))] if "seconds" in record else []
+        facts += [number_format.duration(float(record["seconds"]))] if "seconds" in record else []
         facts += [f"on {record['device']}"] if record.get("device") else []
         facts += [f"energy {record[key]}" for key in record if key.startswith("energy")]
         yield f"    {job.stage}: {job.output}" + (f" ({', '.join(facts)})" if facts else "")

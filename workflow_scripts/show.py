@@ -12,7 +12,7 @@ from rich.console import Console
 from workflow_scripts.core.cli import add_studies, results_parser
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.planning.manifest import read_manifest
-from workflow_scripts.report import renderers, study_table
+from workflow_scripts.report import labels, renderers, study_table
 from workflow_scripts.statistics.tables.schema import read_tables
 
 PLAIN_WIDTH = 140  # in a log file: wide enough for a table of five data sets
@@ -26,6 +26,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
 
     plan = read_manifest(arguments.plan)
+    labels.use_labels_of(plan)
     numbers = read_tables(arguments.statistics)
     console = Console()
     if not console.is_terminal:

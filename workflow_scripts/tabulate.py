@@ -12,7 +12,7 @@ from workflow_scripts.core.cli import add_studies, results_parser
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.files import write_text
 from workflow_scripts.planning.manifest import Study, read_manifest
-from workflow_scripts.report import renderers, reproduction_render, reproduction_table, separation, study_table
+from workflow_scripts.report import labels, renderers, reproduction_render, reproduction_table, separation, study_table
 from workflow_scripts.statistics.reproduction.table import read_reproduction
 from workflow_scripts.statistics.tables.schema import read_tables
 
@@ -27,6 +27,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
 
     plan = read_manifest(arguments.plan)
+    labels.use_labels_of(plan)
     numbers, separated = read_tables(arguments.statistics), separation.tidy(plan)
     for study in plan.select(arguments.study):
         table = study_table.build(study, numbers)

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.report.aggregated_study import use_default_labels
 from workflow_scripts.report import audits
 
 NONE = {"exact": 0, "near": 0, "track": 0, "group": 0}
@@ -27,6 +28,7 @@ def written(tmp_path: Path) -> Path:
 
 
 def test_numbers_and_leaks_as_printed(written: Path) -> None:
+    use_default_labels()
     read = audits.read([written, written.with_name("missing.json")])
     assert read.rows == (
         ("OpenMIC", "its other splits", "twin", "0", "0", "0", "1,200", "2"),
@@ -46,5 +48,5 @@ def test_a_page_lists_some_leaks_of_each_set(written: Path) -> None:
     assert len(audits.read([written]).leaks) == audits.LISTED
 
 
-def test_nothing_audited(tmp_path: Path) -> None:
+def test_without_audits_there_are_no_rows(tmp_path: Path) -> None:
     assert audits.read([tmp_path / "openmic.json"]).rows == ()

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.report.aggregated_study import use_default_labels
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.report import costs
 
@@ -13,28 +14,29 @@ def record(path: Path, *, seconds: float, memory: float = 1e9, device: str = "cp
     path.write_text(json.dumps(content | {"versions": {"numpy": "2.0" if device == "cpu" else "2.1"}}))
 
 
-def found_in(stage: str, *paths: Path) -> list[costs.JobRecord]:
-    return [found for path in paths for found in costs.read_records(stage, path)]
+def read_all(stage: str, *paths: Path) -> list[costs.JobRecord]:
+    return [job for path in paths for job in costs.read_records(stage, path)]
 
 
-def test_jobs_of_a_stage_are_added_up_and_other_files_passed_over(tmp_path: Path) -> None:
+def test_jobs_of_a_stage_are_added_up_and_other_files_ignored(tmp_path: Path) -> None:
     record(tmp_path / "a/b/record.json", seconds=60)
     record(tmp_path / "a/c.json", seconds=5.5, memory=2.5e9)
     (tmp_path / "a/corpus.json").write_text('{"dataset": "x"}')
     (tmp_path / "a/list.json").write_text("[1]")
-    found = found_in("prepare", *sorted(tmp_path.rglob("*.json")))
-    assert costs.by_stage(found) == [("prepare", "cpu", "2", "1 min 06 s", "1 min 00 s", "2.5 GB")]
+    records = read_all("prepare", *sorted(tmp_path.rglob("*.json")))
+    assert costs.by_stage(records) == [("prepare", "cpu", "2", "1 min 06 s", "1 min 00 s", "2.5 GB")]
 
 
-def test_devices_are_counted_apart_and_versions_together(tmp_path: Path) -> None:
+def test_devices_are_counted_separately_and_versions_together(tmp_path: Path) -> None:
     record(tmp_path / "1.json", seconds=1)
     record(tmp_path / "2.json", seconds=2, device="cuda")
-    found = found_in("embed", tmp_path / "1.json", tmp_path / "2.json")
-    assert [row[:3] for row in costs.by_stage(found)] == [("embed", "cpu", "1"), ("embed", "cuda", "1")]
-    assert costs.versions(found) == [("numpy", "2.0, 2.1")]
+    records = read_all("embed", tmp_path / "1.json", tmp_path / "2.json")
+    assert [row[:3] for row in costs.by_stage(records)] == [("embed", "cpu", "1"), ("embed", "cuda", "1")]
+    assert costs.versions(records) == [("numpy", "2.0, 2.1")]
 
 
-def test_a_pretrained_run_is_named_by_what_it_read(tmp_path: Path) -> None:
+def test_a_pretrained_run_is_named_by_encoder_corpus_workers_and_seed(tmp_path: Path) -> None:
+    use_default_labels()
     workers = {"lps": {}, "mfcc": {}}
     path = tmp_path / "record.json"
     record(path, seconds=90, encoder={"name": "pase"}, workers=workers, corpus="audioset_music", seed=3)
@@ -49,5 +51,5 @@ def test_a_damaged_record_is_named(tmp_path: Path, content: bytes) -> None:
         costs.read_records("evaluate", tmp_path / "record.json")
 
 
-def test_a_record_that_is_not_there_costs_nothing(tmp_path: Path) -> None:
+def test_a_missing_record_costs_nothing(tmp_path: Path) -> None:
     assert costs.read_records("evaluate", tmp_path / "record.json") == []

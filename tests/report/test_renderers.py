@@ -9,41 +9,41 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from tests.report.aggregated_study import table
+from tests.report.aggregated_study import build_table
 from tests.synthetic_results import full
-from workflow_scripts.report import labels, renderers
-from workflow_scripts.report.study_table import Column, Entry, Row, Table
+from workflow_scripts.report import number_format, renderers
+from workflow_scripts.report.study_table import Column, PrintedEntry, Row, Table
 
 NASTY = r"50% of_it & more {#1} $x$ ~ ^ \end <b>|*`[bold]"
 
 
 def small(label: str) -> Table:
-    """One method on one set, both called `label`."""
-    entry = Entry(mean=41.26, half_width=1.34, rank="best", reason="")
+    """Return a table of one method on one data set, both called `label`."""
+    entry = PrintedEntry(mean=41.26, half_width=1.34, rank="best", reason="")
     return Table(
         study="study",
         title=label,
         question=label,
-        measures=(labels.measure("macro_f1"),),
+        measures=(number_format.measure("macro_f1"),),
         stub=("encoder",),
         columns=(
             Column(levels=(label,), label=label, metric="macro_f1", source="twin", test_clips="90", quarantined="2"),
         ),
-        rows=(Row(labels=(label,), floor=False, entries=(entry,), trials="10", checkpoints="1"),),
-        outcomes=(),
+        rows=(Row(labels=(label,), floor=False, entries=(entry,), trials="10", pretraining_seeds="1"),),
+        comparisons=(),
         notes=(label,),
     )
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Table:
+def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
     results = full(tmp_path_factory.mktemp("results"))
     Path(results.plan["evaluations"][0]["path"]).unlink()
-    return table(results)
+    return build_table(results)
 
 
 class Outline(HTMLParser):
-    """Notes the text of cells, and fails on tags that do not match."""
+    """Parser that collects the text of cells and fails on tags that do not match."""
 
     VOID = ("meta", "br", "link")
 
@@ -81,16 +81,16 @@ def terminal(shown: Table) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
-def test_every_format_shows_the_same_numbers_and_reasons(made: Table) -> None:
+def test_every_format_shows_the_same_numbers_and_reasons(table: Table) -> None:
     texts = [
-        renderers.markdown(made),
-        renderers.latex(made).replace(r"$\pm$", "±"),
-        renderers.html(made),
-        terminal(made),
+        renderers.markdown(table),
+        renderers.latex(table).replace(r"$\pm$", "±"),
+        renderers.html(table),
+        terminal(table),
     ]
-    for row in made.rows:
+    for row in table.rows:
         for entry in row.entries:
-            assert all(renderers.entry_text(entry, made.measures[0]) in text for text in texts)
+            assert all(renderers.entry_text(entry, table.measures[0]) in text for text in texts)
     for text in texts:
         assert "not run" in text
         assert re.search(r"Test clips\b", text)
@@ -98,35 +98,35 @@ def test_every_format_shows_the_same_numbers_and_reasons(made: Table) -> None:
         assert "must not be compared" in text
 
 
-def test_markdown_columns_are_aligned(made: Table) -> None:
-    blocks = re.findall(r"(?:^\|.*\n)+", renderers.markdown(made), re.MULTILINE)
-    assert len(blocks) == 2 + sum(bool(part.rows) for part in made.parts) == 6
+def test_markdown_columns_are_aligned(table: Table) -> None:
+    blocks = re.findall(r"(?:^\|.*\n)+", renderers.markdown(table), re.MULTILINE)
+    assert len(blocks) == 2 + sum(bool(secondary.rows) for secondary in table.secondary) == 6
     for block in blocks:
         assert len({len(line) for line in block.splitlines()}) == 1
 
 
-def test_the_best_is_marked_in_every_format(made: Table) -> None:
-    best = renderers.entry_text(made.rows[2].entries[0], made.measures[0])
-    assert f"**{best}** ★" in renderers.markdown(made)
-    assert rf"\textbf{{{renderers.tex(best)}}}$\star$" in renderers.latex(made)
-    assert f"<strong>{best}</strong>" in renderers.html(made)
-    assert f"{best} ★" in terminal(made)
+def test_the_best_is_marked_in_every_format(table: Table) -> None:
+    best = renderers.entry_text(table.rows[2].entries[0], table.measures[0])
+    assert f"**{best}** ★" in renderers.markdown(table)
+    assert rf"\textbf{{{renderers.tex(best)}}}$\star$" in renderers.latex(table)
+    assert f"<strong>{best}</strong>" in renderers.html(table)
+    assert f"{best} ★" in terminal(table)
 
 
-def test_tied_is_marked_in_every_format(made: Table) -> None:
-    tied = replace(made.rows[1].entries[0], rank="tied")
-    rows = (made.rows[0], replace(made.rows[1], entries=(tied, *made.rows[1].entries[1:])), *made.rows[2:])
-    text = renderers.entry_text(tied, made.measures[0])
-    shown = replace(made, rows=rows)
+def test_tied_is_marked_in_every_format(table: Table) -> None:
+    tied = replace(table.rows[1].entries[0], rank="tied")
+    rows = (table.rows[0], replace(table.rows[1], entries=(tied, *table.rows[1].entries[1:])), *table.rows[2:])
+    text = renderers.entry_text(tied, table.measures[0])
+    shown = replace(table, rows=rows)
     assert f"{text} †" in renderers.markdown(shown)
     assert rf"{renderers.tex(text)}$\dagger$" in renderers.latex(shown)
-    assert re.search(rf"{text} <abbr title=\"not shown to differ[^>]*>†", renderers.html(shown))
+    assert re.search(rf"{text} <abbr title=\"not significantly different[^>]*>†", renderers.html(shown))
     assert f"{text} †" in terminal(shown)
 
 
-def test_latex_rows_have_as_many_cells_as_columns(made: Table) -> None:
+def test_latex_rows_have_as_many_cells_as_columns(table: Table) -> None:
     for columns, body in re.findall(
-        r"\\begin\{tabular\}\{([lr]+)\}(.*?)\\end\{tabular\}", renderers.latex(made), re.DOTALL
+        r"\\begin\{tabular\}\{([lr]+)\}(.*?)\\end\{tabular\}", renderers.latex(table), re.DOTALL
     ):
         rows = [line for line in body.splitlines() if line.endswith(r"\\")]
         assert rows
@@ -142,18 +142,24 @@ def test_latex_escapes_everything_it_must(text: str) -> None:
     assert not set(left) & set("\\&%$#_{}~^<>[±★†")
 
 
-def test_the_terminal_shows_each_comparison_on_one_line_and_leaves_the_rest_to_the_report(made: Table) -> None:
-    lines = terminal(made).splitlines()
+def test_the_terminal_shows_each_comparison_on_one_line_and_leaves_the_rest_to_the_report(table: Table) -> None:
+    lines = terminal(table).splitlines()
     assert len(lines) <= 40, "one screen"
-    for outcome in made.outcomes:
-        cells = (outcome.verdict, outcome.difference, outcome.interval, outcome.comparison, outcome.setting)
+    for comparison in table.comparisons:
+        cells = (
+            comparison.verdict,
+            comparison.difference,
+            comparison.interval,
+            comparison.comparison,
+            comparison.setting,
+        )
         assert any(all(cell in line for cell in cells) for line in lines)
-    assert not any(part.title in lines for part in made.parts)
+    assert not any(secondary.title in lines for secondary in table.secondary)
 
 
-def test_a_long_comparison_stays_on_one_line(made: Table) -> None:
-    outcomes = tuple(replace(outcome, comparison="long " * 40) for outcome in made.outcomes)
-    assert len(terminal(replace(made, outcomes=outcomes)).splitlines()) == len(terminal(made).splitlines())
+def test_a_long_comparison_stays_on_one_line(table: Table) -> None:
+    comparisons = tuple(replace(comparison, comparison="long " * 40) for comparison in table.comparisons)
+    assert len(terminal(replace(table, comparisons=comparisons)).splitlines()) == len(terminal(table).splitlines())
 
 
 def test_names_cannot_break_a_format() -> None:
@@ -166,9 +172,9 @@ def test_names_cannot_break_a_format() -> None:
     assert r"\end <b>" not in renderers.latex(shown)
 
 
-def test_html_is_well_formed_and_every_heading_says_what_it_heads(made: Table) -> None:
-    assert set(outline(renderers.html(made)).scopes) == {"row", "col"}
+def test_html_is_well_formed_and_every_heading_has_a_scope(table: Table) -> None:
+    assert set(outline(renderers.html(table)).scopes) == {"row", "col"}
 
 
-def test_html_asks_nothing_of_the_network(made: Table) -> None:
-    assert not re.search(r"https?:|<script|<link|@import|url\(", renderers.html(made))
+def test_html_loads_nothing_from_the_network(table: Table) -> None:
+    assert not re.search(r"https?:|<script|<link|@import|url\(", renderers.html(table))

@@ -22,7 +22,7 @@ from workflow_scripts.levels.factors import PRETRAINING
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Evaluation, Study
 from workflow_scripts.report import labels as words
-from workflow_scripts.report import plotting
+from workflow_scripts.report import number_format, plotting
 from workflow_scripts.report.figure_inputs import (
     NOT_RUN,
     Evidence,
@@ -225,8 +225,8 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:  # noqa: ARG001
                 said.append(f"{label}: {first['reason']}")
                 continue
             means = [
-                f"{name} {words.number(mine['confidence'].mean(), 0)} %"
+                f"{name} {number_format.number(mine['confidence'].mean(), 0)} %"
                 for name, mine in plotting.groups(found, "method")
             ]
-            said.append(f"{label}: {first['rule']} is {first['clip']}; mean probability {words.listed(means)}")
+            said.append(f"{label}: {first['rule']} is {first['clip']}; mean probability {words.join(means)}")
     return f"Probability of a tag along test clips. {'. '.join(said)}."

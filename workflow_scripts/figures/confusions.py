@@ -16,7 +16,7 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels as words
-from workflow_scripts.report import plotting
+from workflow_scripts.report import number_format, plotting
 from workflow_scripts.report.figure_inputs import (
     Evidence,
     Method,
@@ -33,7 +33,7 @@ from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
 READING = (
     "Rows: true class; columns: predicted class. First matrix: percent of the true class's test clips, mean over "
     "trials. The others: difference in points over paired trials, + (red, dark in grey print) where it rises, "
-    f"{words.MINUS} (blue, pale in grey print) where it falls."
+    f"{number_format.MINUS} (blue, pale in grey print) where it falls."
 )
 COLUMNS = (
     *(
@@ -98,7 +98,11 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
         for of, over in matrices:
             chosen = [_one(methods, side, study=study, label=label) for side in (of, over) if side is not None]
             said = [_named(of), _named(over) if over is not None else ""]
-            shared = {"study": study.name, "panel": label, "matrix": f" {words.MINUS} ".join(filter(None, said))}
+            shared = {
+                "study": study.name,
+                "panel": label,
+                "matrix": f" {number_format.MINUS} ".join(filter(None, said)),
+            }
             shared |= {"unit": DIFFERENCE if over is not None else RATES, "of": said[0], "over": said[1]}
             rows += [shared | row for row in _matrix(chosen, evidence)]
     return as_table(rows, COLUMNS)
@@ -210,7 +214,7 @@ def _number(
     if not np.isfinite(value):
         panel.text(x, y, "no clips" if x == 0.5 else "", ha="left", va="center", fontsize=6, color=plotting.SOFT)
         return
-    text = words.signed(value, 0) if differs else words.number(value, 0)
+    text = number_format.signed(value, 0) if differs else number_format.number(value, 0)
     red, green, blue, _ = colours(norm(value))
     dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55  # luma of ITU-R BT.601: where white reads better than ink
     ink = "white" if dark else plotting.SOFT if text == "0" else plotting.INK
@@ -230,7 +234,7 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:  # noqa: ARG001
             on = found[found["true"] == found["predicted"]]["value"].mean()
             off = found[found["true"] != found["predicted"]]
             off = off.loc[off["value"].abs().sort_values(ascending=False, kind="stable").index].head(3)
-            shown = words.signed if differs else words.number
+            shown = number_format.signed if differs else number_format.number
             largest = "; ".join(f"{row.true} as {row.predicted} {shown(row.value, 1)}" for row in plotting.records(off))
             right = "change of the share that is right" if differs else "share that is right"
             said.append(

@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
-from workflow_scripts.report import labels, plotting
+from workflow_scripts.report import labels, number_format, plotting
 from workflow_scripts.report.figure_inputs import Evidence, as_table
 from workflow_scripts.report.study_table import FROM_SCRATCH
 from workflow_scripts.statistics.failure_reasons import in_short
@@ -126,7 +126,7 @@ def _styles(study: Study, shown: pd.DataFrame, references: pd.DataFrame) -> dict
 def _panel(
     panel: Axes, rows: pd.DataFrame, heights: dict[str, int], styles: dict[str, dict[str, Any]], study: Study
 ) -> None:
-    measure = labels.measure(study.metric)
+    measure = number_format.measure(study.metric)
     found = plotting.measured_rows(rows)
     for row in plotting.records(found):
         if row.method in heights:
@@ -148,11 +148,11 @@ def _panel(
     panel.spines["left"].set_visible(False)
 
 
-def _dot(panel: Axes, row: Any, *, height: int, style: dict[str, Any], measure: labels.Measure) -> None:
+def _dot(panel: Axes, row: Any, *, height: int, style: dict[str, Any], measure: number_format.Measure) -> None:
     half_width = None if pd.isna(row.half_width) else row.half_width
     panel.errorbar(row.mean, height, xerr=half_width, markersize=6, capsize=3, linewidth=1.4, zorder=3, **style)
     panel.annotate(
-        labels.number(row.mean, measure.decimals),
+        number_format.number(row.mean, measure.decimals),
         (row.mean, height),
         xytext=(0, 6),
         textcoords="offset points",
@@ -178,11 +178,11 @@ def _absent(panel: Axes, height: int, reason: str) -> None:
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:
     """Every mean, panel by panel."""
-    measure = labels.measure(study.metric)
+    measure = number_format.measure(study.metric)
     said = []
     for label, rows in plotting.groups(numbers, "panel"):
         values = "; ".join(
-            f"{row.method} {labels.number(row.mean, measure.decimals)}"
+            f"{row.method} {number_format.number(row.mean, measure.decimals)}"
             for row in plotting.records(plotting.measured_rows(rows))
         )
         said.append(f"{plotting.panel_title(label, rows).splitlines()[0]}: {values or 'nothing measured'}")

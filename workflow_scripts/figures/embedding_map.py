@@ -23,7 +23,7 @@ from workflow_scripts.levels.factors import PRETRAINING
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels as words
-from workflow_scripts.report import plotting, run_artifacts
+from workflow_scripts.report import number_format, plotting, run_artifacts
 from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, Method, as_table
 from workflow_scripts.report.run_artifacts import Embeddings
 from workflow_scripts.statistics import embedding_layout
@@ -262,11 +262,11 @@ def _said(rows: pd.DataFrame) -> str:
     """Points, or songs and their crops, perplexity, and how often neighbours agree."""
     first = rows.iloc[0]
     by_song = first["colours"] == SONG
-    shown = f"{_songs_shown(rows)}\n" if by_song else f"{words.counted(int(first['points']), 'points')}, "
+    shown = f"{_songs_shown(rows)}\n" if by_song else f"{number_format.count(int(first['points']), 'points')}, "
     said = f"{shown}perplexity {first['perplexity']:.3g}"
     if pd.isna(first["agreement"]):
         return said
-    shares = [words.number(first[name], 0) for name in ("agreement", "chance")]
+    shares = [number_format.number(first[name], 0) for name in ("agreement", "chance")]
     return f"{said}\nneighbours agree: {shares[0]} % (by chance {shares[1]} %)"
 
 
@@ -274,7 +274,9 @@ def _songs_shown(rows: pd.DataFrame) -> str:
     """How many songs, and how many crops of each."""
     crops = rows["colour"].value_counts()
     fewest, most = int(crops.min()), int(crops.max())
-    return f"{words.counted(len(crops), 'songs')} of {most if fewest == most else f'{fewest} to {most}'} crops each"
+    return (
+        f"{number_format.count(len(crops), 'songs')} of {most if fewest == most else f'{fewest} to {most}'} crops each"
+    )
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:  # noqa: ARG001

@@ -17,9 +17,9 @@ from matplotlib.lines import Line2D
 from workflow_scripts.levels.factors import PRETRAINING
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
-from workflow_scripts.report import labels, plotting, run_artifacts
+from workflow_scripts.report import labels, number_format, plotting, run_artifacts
 from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, Method, as_table, group_by_panel
-from workflow_scripts.report.study_table import TWIN
+from workflow_scripts.report.labels import TWIN
 from workflow_scripts.statistics.reproduction.statement_checks import published_value
 from workflow_scripts.statistics.tables.schema import MEASURED, METHOD_FACTORS, MISSING
 
@@ -130,7 +130,9 @@ def _panel(
     points = found[found["role"] != FLOOR]
     absent = [row.method for row in plotting.records(rows[(rows["role"] == POINT) & (rows["status"] == MISSING)])]
     title = plotting.panel_title(label, rows[rows["role"] != PUBLISHED])
-    panel.set_title("\n".join([title, f"not drawn: {labels.counted(len(absent), 'methods')}"] if absent else [title]))
+    panel.set_title(
+        "\n".join([title, f"not drawn: {number_format.count(len(absent), 'methods')}"] if absent else [title])
+    )
     if points.empty:
         plotting.hide_scales(panel)
         return
@@ -150,7 +152,7 @@ def _panel(
     plotting.label_sizes(panel, points["parameters"].astype(float), _millions)
     panel.margins(x=0.2, y=0.1)
     panel.set_xlabel("parameters of the encoder (millions)")
-    panel.set_ylabel(labels.measure(study.metric).heading)
+    panel.set_ylabel(number_format.measure(study.metric).heading)
 
 
 def _beside(points: pd.DataFrame) -> dict[str, float]:
@@ -173,7 +175,7 @@ def _open(color: str, marker: str) -> dict[str, Any]:
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:
     """Mean and size of every method, panel by panel."""
-    measure = labels.measure(study.metric)
+    measure = number_format.measure(study.metric)
     said = []
     for label, rows in plotting.groups(numbers, "panel"):
         found = plotting.measured_rows(rows)
@@ -183,8 +185,8 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:
     return f"{labels.capital(measure.heading)} over the number of parameters of the encoder. {'. '.join(said)}."
 
 
-def _said(row: Any, measure: labels.Measure) -> str:
-    mean = labels.number(row.mean, measure.decimals)
+def _said(row: Any, measure: number_format.Measure) -> str:
+    mean = number_format.number(row.mean, measure.decimals)
     if row.role == FLOOR:
         return f"{row.method} (floor) {mean}"
     if row.role == PUBLISHED:

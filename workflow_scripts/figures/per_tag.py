@@ -18,7 +18,7 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import PRETRAINING
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
-from workflow_scripts.report import labels, plotting
+from workflow_scripts.report import labels, number_format, plotting
 from workflow_scripts.report.figure_inputs import Evidence, Method, as_table, group_by_panel
 from workflow_scripts.statistics.class_metrics import metric_of_classes
 from workflow_scripts.statistics.inference.confidence_intervals import mean_intervals
@@ -146,7 +146,7 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, styles:
     panel.set_yticks(range(len(tags)), [f"{tag} ({positives[tag]:,})" for tag in tags], fontsize=LABEL_POINTS)
     panel.set_ylim(len(tags) - 0.4, -0.6)
     panel.tick_params(axis="y", length=0)
-    panel.set_xlabel(f"{labels.measure(study.metric).heading} of the tag")
+    panel.set_xlabel(f"{number_format.measure(study.metric).heading} of the tag")
 
 
 def _sorted(rows: pd.DataFrame) -> list[str]:
@@ -157,7 +157,7 @@ def _sorted(rows: pd.DataFrame) -> list[str]:
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:
     """The best and worst tags of each method, and the largest gap between methods at one tag, panel by panel."""
-    measure = labels.measure(study.metric)
+    measure = number_format.measure(study.metric)
     said = []
     for label, rows in plotting.groups(numbers, "panel"):
         found = plotting.measured_rows(rows).dropna(subset="mean")
@@ -167,13 +167,13 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:
     return f"{labels.capital(measure.heading)} of each tag. {'. '.join(said)}."
 
 
-def _ends(name: str, rows: pd.DataFrame, measure: labels.Measure) -> str:
+def _ends(name: str, rows: pd.DataFrame, measure: number_format.Measure) -> str:
     best, worst = (rows.loc[getattr(rows["mean"], end)()] for end in ("idxmax", "idxmin"))
-    values = [f"{row['tag']} {labels.number(row['mean'], measure.decimals)}" for row in (best, worst)]
+    values = [f"{row['tag']} {number_format.number(row['mean'], measure.decimals)}" for row in (best, worst)]
     return f"{name} from {values[1]} to {values[0]}"
 
 
-def _gap(rows: pd.DataFrame, measure: labels.Measure) -> list[str]:
+def _gap(rows: pd.DataFrame, measure: number_format.Measure) -> list[str]:
     """The tag at which two methods lie furthest apart; nothing where there are no two. Floors do not count."""
     methods = rows[rows["role"] == POINT]
     if methods["method"].nunique() < 2:
@@ -182,10 +182,10 @@ def _gap(rows: pd.DataFrame, measure: labels.Measure) -> list[str]:
     tag = (ends["max"] - ends["min"]).idxmax()
     here = methods[methods["tag"] == tag].sort_values("mean", kind="stable")
     low, high = here.iloc[0], here.iloc[-1]
-    values = [labels.number(row["mean"], measure.decimals) for row in (high, low)]
-    apart = labels.number(high["mean"] - low["mean"], measure.decimals)
+    values = [number_format.number(row["mean"], measure.decimals) for row in (high, low)]
+    apart = number_format.number(high["mean"] - low["mean"], measure.decimals)
     unit = f" {measure.difference_unit}" if measure.difference_unit else ""
-    clips = labels.counted(int(high["positives"]), "test clips")
+    clips = number_format.count(int(high["positives"]), "test clips")
     return [
         f"largest gap between methods at one tag: {tag} ({clips}), {high['method']} {values[0]} and {low['method']} "
         f"{values[1]}, {apart}{unit} apart"

@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
-from workflow_scripts.report import labels, plotting
+from workflow_scripts.report import labels, number_format, plotting
 from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, Method, as_table, group_by_panel, select_methods
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS
@@ -91,7 +91,7 @@ def _one(methods: Sequence[Method], levels: Mapping[str, str], *, study: Study) 
     return found[0]
 
 
-def _point(method: Method, measure: labels.Measure) -> dict[str, object]:
+def _point(method: Method, measure: number_format.Measure) -> dict[str, object]:
     if method.estimate is None:
         return method.facts
     return method.facts | method.estimate.fields(measure.scale)
@@ -112,7 +112,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
         scale = numbers[numbers["panel"] == label]
         title = f"{label}\n{labels.name(name)}" if several else labels.name(name)
         _panel(panel, curve, title=title, at=options.at, scale=scale)
-        panel.set_ylabel(labels.measure(study.metric).heading if number % columns == 0 else "")
+        panel.set_ylabel(number_format.measure(study.metric).heading if number % columns == 0 else "")
     settings = [plotting.panel_title(label, within) for label, within in plotting.groups(numbers, "panel")]
     plotting.add_heading(figure, f"{study.title}: {'; '.join(settings).replace(chr(10), ', ')}", numbers["source"])
     return figure
@@ -145,7 +145,7 @@ def _panel(panel: Axes, rows: pd.DataFrame, *, title: str, at: Sequence[float], 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:
     """Every mean of every curve and the probability with the highest, panel by panel."""
-    measure = labels.measure(study.metric)
+    measure = number_format.measure(study.metric)
     said = []
     for label, within in plotting.groups(numbers, "panel"):
         curves = [_said(name, rows, measure) for name, rows in plotting.groups(within, "curve")]
@@ -153,12 +153,12 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:
     return f"{labels.capital(measure.heading)} by probability. {'. '.join(said)}."
 
 
-def _said(name: str, rows: pd.DataFrame, measure: labels.Measure) -> str:
+def _said(name: str, rows: pd.DataFrame, measure: number_format.Measure) -> str:
     found = plotting.measured_rows(rows)
     if found.empty:
         return f"{labels.name(name)} nothing measured"
     means = ", ".join(
-        f"{labels.number(row.mean, measure.decimals)} at {row.probability:g}" for row in plotting.records(found)
+        f"{number_format.number(row.mean, measure.decimals)} at {row.probability:g}" for row in plotting.records(found)
     )
     best = max(plotting.records(found), key=lambda row: row.mean)
     return f"{labels.name(name)} {means} (highest mean at {best.probability:g})"

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
-from workflow_scripts.report import labels, plotting
+from workflow_scripts.report import labels, number_format, plotting
 from workflow_scripts.report.figure_inputs import Evidence, as_table
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.tables.ranks import RANKED_FACTORS
@@ -65,7 +65,7 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
 
 
 def _labels_of_sets(record: dict[str, Any]) -> str:
-    return labels.listed([labels.name(name) for name in record["datasets"].split()])
+    return labels.join([labels.name(name) for name in record["datasets"].split()])
 
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
@@ -89,7 +89,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
 
 
 def _panel(panel: Axes, rows: pd.DataFrame, study: Study) -> None:
-    measure = labels.measure(study.metric)
+    measure = number_format.measure(study.metric)
     for height, row in enumerate(plotting.records(rows)):
         if pd.isna(row.rank):
             panel.text(1, height, in_short(row.reason), va="center", color=plotting.SOFT, style="italic", fontsize=8)
@@ -104,7 +104,7 @@ def _panel(panel: Axes, rows: pd.DataFrame, study: Study) -> None:
             [across, across], [first - 0.2, last + 0.2], color=plotting.INK, linewidth=2.2, solid_capstyle="butt"
         )
     means = [
-        f"{row.method}  {'' if pd.isna(row.mean) else labels.number(row.mean, measure.decimals)}"
+        f"{row.method}  {'' if pd.isna(row.mean) else number_format.number(row.mean, measure.decimals)}"
         for row in plotting.records(rows)
     ]
     panel.set_yticks(range(len(rows)), means)
@@ -127,13 +127,13 @@ def _ties(rows: pd.DataFrame) -> list[tuple[int, int]]:
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:
     """Place, interval of places and ties of every method."""
-    measure = labels.measure(study.metric)
+    measure = number_format.measure(study.metric)
     said = []
     for label, rows in plotting.groups(numbers, "panel"):
         found = rows[rows["rank"].notna()]
         values = "; ".join(
             f"{row.method} place {row.rank} ({row.rank_low} to {row.rank_high}; ties {row.tie_groups}), "
-            f"mean {labels.number(row.mean, measure.decimals)}"
+            f"mean {number_format.number(row.mean, measure.decimals)}"
             for row in plotting.records(found)
         )
         said.append(f"{label}: {values or 'nothing measured'}")

@@ -14,7 +14,7 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels as words
-from workflow_scripts.report import plotting
+from workflow_scripts.report import number_format, plotting
 from workflow_scripts.report.figure_inputs import (
     Evidence,
     Method,
@@ -108,7 +108,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
         plotting.add_grid(panel, lines="y")
         plotting.label_places(panel, methods, width=PANEL_WIDTH - 0.7)
         panel.axhline(0, color=plotting.INK, linewidth=1, zorder=2)
-        panel.set_ylabel(f"{words.measure(study.metric).name}: change over {over} (%)")
+        panel.set_ylabel(f"{number_format.measure(study.metric).name}: change over {over} (%)")
         _points(panel, within, methods)
         if plotting.measured_rows(within).empty:
             panel.set_yticks([])
@@ -156,13 +156,13 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:
         )
         said.append(f"{plotting.panel_title(label, rows).splitlines()[0]}: {values or 'nothing measured'}")
     over = next(iter(numbers["over"]), "the baseline")
-    return f"Change of {words.measure(study.metric).name} over {over} in percent. {'. '.join(said)}."
+    return f"Change of {number_format.measure(study.metric).name} over {over} in percent. {'. '.join(said)}."
 
 
 def _value(record: dict[str, Any]) -> str:
     interval = (
         ""
         if pd.isna(record["ci_low"])
-        else f" [{words.number(record['ci_low'], 1)}, {words.number(record['ci_high'], 1)}]"
+        else f" [{number_format.number(record['ci_low'], 1)}, {number_format.number(record['ci_high'], 1)}]"
     )
-    return f"{words.signed(record['value'], 1)}{interval}"
+    return f"{number_format.signed(record['value'], 1)}{interval}"

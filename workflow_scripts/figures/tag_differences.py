@@ -18,7 +18,7 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import PRETRAINING
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
-from workflow_scripts.report import labels, plotting
+from workflow_scripts.report import labels, number_format, plotting
 from workflow_scripts.report.figure_inputs import (
     NOT_RUN,
     Evidence,
@@ -164,14 +164,14 @@ def _panel(
     panel.set_yticks(range(len(tags)), [f"{tag} ({positives[tag]:,})" for tag in tags])
     panel.set_ylim(len(tags) - 0.4, -0.6)
     panel.tick_params(axis="y", length=0)
-    measure = labels.measure(study.metric)
+    measure = number_format.measure(study.metric)
     unit = f" ({measure.difference_unit})" if measure.difference_unit else ""
     panel.set_xlabel(f"{measure.name} of the tag less that of {next(iter(rows['over']))}{unit}")
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:
     """The tags at which each method gains and loses most, and how many differences are off zero, panel by panel."""
-    measure = labels.measure(study.metric)
+    measure = number_format.measure(study.metric)
     said = []
     for label, rows in plotting.groups(numbers, "panel"):
         found = plotting.measured_rows(rows).dropna(subset="mean")
@@ -182,9 +182,9 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:
     return f"{labels.capital(measure.name)} of each tag against {over}. {'. '.join(said)}."
 
 
-def _ends(name: str, rows: pd.DataFrame, measure: labels.Measure) -> str:
+def _ends(name: str, rows: pd.DataFrame, measure: number_format.Measure) -> str:
     best, worst = (rows.loc[getattr(rows["mean"], end)()] for end in ("idxmax", "idxmin"))
-    ends = [f"{labels.signed(row['mean'], measure.decimals)} at {row['tag']}" for row in (worst, best)]
+    ends = [f"{number_format.signed(row['mean'], measure.decimals)} at {row['tag']}" for row in (worst, best)]
     clear = int(((rows["ci_low"] > 0) | (rows["ci_high"] < 0)).sum())
     unit = f", in {measure.difference_unit}" if measure.difference_unit else ""
     return f"{name} from {ends[0]} to {ends[1]}{unit}, {clear} of {len(rows)} intervals without zero"

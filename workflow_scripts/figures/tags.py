@@ -15,7 +15,7 @@ from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels as words
-from workflow_scripts.report import plotting, run_artifacts
+from workflow_scripts.report import number_format, plotting, run_artifacts
 from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, as_table
 from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
 
@@ -108,7 +108,7 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame) -> None:
 
 def _title(label: str, rows: pd.DataFrame) -> str:
     clips = rows.drop_duplicates("split")["clips"].sum()
-    return f"{label} ({next(iter(rows['source']))})\n{words.counted(int(clips), 'clips')}"
+    return f"{label} ({next(iter(rows['source']))})\n{number_format.count(int(clips), 'clips')}"
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:  # noqa: ARG001

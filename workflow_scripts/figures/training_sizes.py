@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
-from workflow_scripts.report import labels, plotting
+from workflow_scripts.report import labels, number_format, plotting
 from workflow_scripts.report.figure_inputs import (
     INTERVAL,
     Evidence,
@@ -98,7 +98,7 @@ def _panels(methods: Sequence[Method], drawn: tuple[str, ...]) -> dict[str, list
     return group_by_panel(methods, drawn=(*drawn, "corpus", "workers", "weighting", "augmentation", "recipe"))
 
 
-def _point(method: Method, measure: labels.Measure) -> dict[str, object]:
+def _point(method: Method, measure: number_format.Measure) -> dict[str, object]:
     row = method.facts | {"role": POINT, "unit": measure.unit, "train_clips": method.train_clips}
     if method.estimate is None:
         return row
@@ -212,7 +212,7 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, scenari
     plotting.label_sizes(panel, shown["train_clips"], lambda size: f"{size:,.0f}")
     panel.margins(x=0.08)
     panel.set_xlabel("training samples")
-    panel.set_ylabel(labels.measure(study.metric).heading)
+    panel.set_ylabel(number_format.measure(study.metric).heading)
 
 
 def _style(scenario: str, scenarios: list[str]) -> dict[str, Any]:
@@ -250,12 +250,12 @@ def _said(row: Any) -> str:
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:
     """Every mean over its training samples and the crossing, panel by panel."""
-    measure = labels.measure(study.metric)
+    measure = number_format.measure(study.metric)
     said = []
     for label, rows in plotting.groups(numbers, "panel"):
         points, found = (rows[rows["role"] == role] for role in (POINT, CROSSING))
         values = "; ".join(
-            f"{labels.name(row.scenario)} {labels.number(row.mean, measure.decimals)} "
+            f"{labels.name(row.scenario)} {number_format.number(row.mean, measure.decimals)} "
             f"with {row.train_clips:,.0f} samples"
             for row in plotting.records(plotting.measured_rows(points))
         )

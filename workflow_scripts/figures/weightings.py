@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
-from workflow_scripts.report import labels, plotting
+from workflow_scripts.report import labels, number_format, plotting
 from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, Method, as_table, group_by_panel
 from workflow_scripts.statistics.inference.confidence_intervals import mean_interval
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS
@@ -49,7 +49,7 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     return as_table(rows, COLUMNS)
 
 
-def _row(method: Method, measure: labels.Measure) -> dict[str, object]:
+def _row(method: Method, measure: number_format.Measure) -> dict[str, object]:
     row = method.facts | {"role": FLOOR if method.floor else "method"}
     if method.estimate is None:
         return row
@@ -76,7 +76,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
         panel.set_title(plotting.panel_title(label, within))
         plotting.add_grid(panel, lines="y")
         plotting.label_places(panel, [labels.name(name) for name in sets], width=PANEL_WIDTH - 0.7)
-        panel.set_ylabel(labels.measure(study.metric).heading)
+        panel.set_ylabel(number_format.measure(study.metric).heading)
         _points(panel, within, sets, weightings)
         for row in plotting.records(plotting.measured_rows(within[within["role"] == FLOOR])):
             panel.axhline(row.mean, zorder=1, **plotting.reference_style(floors.index(row.encoder)))
@@ -127,7 +127,7 @@ def _marker(weighting: str, weightings: list[str]) -> dict[str, Any]:
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:
     """Mean and deviation of every circle, panel by panel."""
-    measure = labels.measure(study.metric)
+    measure = number_format.measure(study.metric)
     said = []
     for label, rows in plotting.groups(numbers, "panel"):
         found = plotting.measured_rows(rows)
@@ -140,6 +140,6 @@ def _name(row: Any) -> str:
     return labels.name(row.encoder) if row.role == FLOOR else f"{labels.name(row.workers)} {labels.name(row.weighting)}"
 
 
-def _value(row: Any, measure: labels.Measure) -> str:
-    deviation = "" if pd.isna(row.std) else f" ± {labels.number(row.std, measure.decimals)}"
-    return f"{labels.number(row.mean, measure.decimals)}{deviation}"
+def _value(row: Any, measure: number_format.Measure) -> str:
+    deviation = "" if pd.isna(row.std) else f" ± {number_format.number(row.std, measure.decimals)}"
+    return f"{number_format.number(row.mean, measure.decimals)}{deviation}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -25,13 +25,25 @@ LABELLED = {
 
 
 def planned_labels(plan: Plan) -> dict[str, dict[str, str]]:
-    """Return the label of every planned level that has one, by factor and level."""
+    """Return the label of every planned level that has one, by factor and level.
+
+    Those of `workers` include the single workers of a set, which figures of losses name.
+    """
     cells = [asdict(run) | asdict(cell) for run, cell in plan.evaluations]
     labels = {}
     for factor in LABELLED:
         levels = dict.fromkeys(cell[factor] for cell in cells if cell[factor] != NONE)
         labels[factor] = {level: label for level in levels if (label := label_of(plan.config, factor, level))}
-    return labels
+    return labels | {"workers": _labels_of_members(plan, cells) | labels["workers"]}
+
+
+def _labels_of_members(plan: Plan, cells: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the labels of the workers in the planned sets."""
+    sets = {cell["workers"] for cell in cells} - {NONE}
+    workers = sorted({worker for name in sets for worker in plan.config["worker_sets"][name]})
+    entries = {worker: registry.entry(plan.config["workers"], worker) for worker in workers}
+    labels = {worker: _label_of_entry(entry, "worker", worker) for worker, entry in entries.items() if entry}
+    return {worker: label for worker, label in labels.items() if label}
 
 
 def label_of(config: Mapping[str, Any], factor: str, level: str) -> str:
@@ -44,6 +56,11 @@ def label_of(config: Mapping[str, Any], factor: str, level: str) -> str:
         return ""
     _, of_file = LABELLED[factor]
     name = level if factor != "workers" else config["worker_sets"][level][0]
+    return _label_of_entry(entry, of_file, name)
+
+
+def _label_of_entry(entry: Entry, of_file: str, name: str) -> str:
+    """Return the label of the entry `name`, or of its file if that has the same name."""
     return entry.label or (registry.load(of_file, entry.level).LABEL if entry.level == name else "")
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.report import labels
+from workflow_scripts.report import labels, number_format
 
 LISTED = 20  # leaks of each data set on the page; the csv beside the audit has them all
 KINDS = {"exact": "same samples", "near": "same recording", "track": "same track", "group": "group in two splits"}
@@ -75,5 +75,5 @@ def _leaks(path: Path) -> list[tuple[str, ...]]:
 def _too_short(audits: Iterable[Mapping[str, Any]]) -> Iterable[str]:
     for audit in audits:
         if audit["too_short"]:
-            clips = labels.counted(audit["too_short"], "clips")
+            clips = number_format.count(audit["too_short"], "clips")
             yield f"{labels.name(audit['dataset'])}: {clips} with under 1.4 s of sound compared by samples alone."

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.report import labels
+from workflow_scripts.report import labels, number_format
 
 NEEDED = ("config", "seconds", "peak_memory_bytes")  # what makes a JSON file a record
 
@@ -56,9 +56,9 @@ def by_stage(records: Sequence[JobRecord]) -> list[tuple[str, ...]]:
     return [
         (
             *(stage, device, f"{len(group):,}"),
-            labels.duration(sum(record.seconds for record in group)),
-            labels.duration(max(record.seconds for record in group)),
-            labels.size(max(record.peak_memory_bytes for record in group)),
+            number_format.duration(sum(record.seconds for record in group)),
+            number_format.duration(max(record.seconds for record in group)),
+            number_format.size(max(record.peak_memory_bytes for record in group)),
         )
         for (stage, device), group in groups.items()
     ]
@@ -67,7 +67,12 @@ def by_stage(records: Sequence[JobRecord]) -> list[tuple[str, ...]]:
 def pretrained(records: Iterable[JobRecord]) -> list[tuple[str, ...]]:
     """Per pre-trained run: what it was, device, time and peak memory."""
     return [
-        (_run(record.config), record.device, labels.duration(record.seconds), labels.size(record.peak_memory_bytes))
+        (
+            _run(record.config),
+            record.device,
+            number_format.duration(record.seconds),
+            number_format.size(record.peak_memory_bytes),
+        )
         for record in records
         if record.stage == "pretrain"
     ]

@@ -14,6 +14,7 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import FACTORS, PRETRAINING
 from workflow_scripts.planning.manifest import Evaluation, Manifest, PretrainedRun, Study
 from workflow_scripts.report import labels as words
+from workflow_scripts.report import number_format
 from workflow_scripts.report import study_table as tables
 from workflow_scripts.statistics import trials
 from workflow_scripts.statistics.csv_io import Kind, read_csv
@@ -135,9 +136,9 @@ class Evidence:
         return entries[entries["metric"] == self.study.metric]
 
     @property
-    def measure(self) -> words.Measure:
+    def measure(self) -> number_format.Measure:
         """How the study's metric is printed."""
-        return words.measure(self.study.metric)
+        return number_format.measure(self.study.metric)
 
     @functools.cached_property
     def trials(self) -> pd.DataFrame:

@@ -14,9 +14,10 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from workflow_scripts.planning.manifest import Study
-from workflow_scripts.report import audits, costs, labels, separation, status
+from workflow_scripts.report import audits, costs, labels, number_format, separation, status
+from workflow_scripts.report.labels import TWIN
 from workflow_scripts.report.renderers import environment
-from workflow_scripts.report.study_table import TWIN, Table
+from workflow_scripts.report.study_table import Table
 from workflow_scripts.statistics.tables.schema import MISSING
 
 ELSEWHERE = re.compile(r"^.*?(?=<svg\b)", re.DOTALL)  # XML declaration and document type, which HTML has no place for
@@ -125,7 +126,7 @@ def _text(value: object) -> str:
     if pd.isna(value):  # type: ignore[call-overload]
         return ""
     if isinstance(value, float):
-        return f"{value:.6g}".replace("-", labels.MINUS)
+        return f"{value:.6g}".replace("-", number_format.MINUS)
     return str(value)
 
 
@@ -164,7 +165,7 @@ def _corpus(folder: Path) -> DataRow:
     return DataRow(
         dataset=f"{labels.name(facts['dataset'])}, {facts['sample_rate']:,} Hz",
         source=facts["source"],
-        clips=f"{facts['clips']:,} ({labels.duration(facts['seconds'])})",
+        clips=f"{facts['clips']:,} ({number_format.duration(facts['seconds'])})",
         quarantined=f"{facts['quarantined']:,}",
         reasons="; ".join(f"{reason}: {number:,}" for reason, number in reasons.most_common()),
         digest=facts["content"],  # which results carry, whatever sample rate they were measured at

@@ -19,7 +19,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from workflow_scripts.core.files import write_atomically
 from workflow_scripts.report import labels as words
-from workflow_scripts.report.study_table import NOTHING, TWIN
+from workflow_scripts.report import number_format
+from workflow_scripts.report.labels import NOTHING, TWIN
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.tables.schema import MISSING
 
@@ -126,7 +127,7 @@ def panel_title(label: str, rows: pd.DataFrame) -> str:
     sources = ", ".join(dict.fromkeys(source for sources in found["source"] for source in sources.split()))
     counts = found["test_clips"].dropna()
     low, high = int(counts.min()), int(counts.max())
-    clips = f"{low:,}" if low == high else f"{low:,}{words.RANGE}{high:,}"
+    clips = f"{low:,}" if low == high else f"{low:,}{number_format.RANGE}{high:,}"
     return f"{label} ({sources})\n{clips} test clips"
 
 

@@ -13,17 +13,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as TerminalTable
 
-from workflow_scripts.report import labels
-from workflow_scripts.report.secondary_tables import Part
-from workflow_scripts.report.study_table import TWIN_WARNING, Entry, Outcome, Row, Table
+from workflow_scripts.report import labels, number_format
+from workflow_scripts.report.comparison_text import PrintedComparison
+from workflow_scripts.report.notes import TWIN_WARNING
+from workflow_scripts.report.secondary_tables import SecondaryTable
+from workflow_scripts.report.study_table import PrintedEntry, Row, Table
 from workflow_scripts.statistics.failure_reasons import in_short
 
 TEMPLATES = Path(__file__).parent / "templates"
 BEST, TIED = "★", "†"
 MARKS = {"best": BEST, "tied": TIED, "": ""}
-RANK_WORDS = {"best": "highest mean of the column", "tied": "not shown to differ from the highest"}
-COUNT_HEADINGS = ("Trials", "Checkpoints")
-OUTCOME_HEADINGS = (
+RANK_WORDS = {"best": "highest mean of the column", "tied": "not significantly different from the highest"}
+COUNT_HEADINGS = ("Trials", "Pre-training seeds")
+COMPARISON_HEADINGS = (
     *("Comparison", "Data set", "Verdict", "Difference", "95 % interval", "d_z"),
     *("p (t)", "p (sign flip)", "p (Holm)", "p (Holm), other clips", "Evidence"),
 )
@@ -38,8 +40,8 @@ TEX = {
         "<": "$<$",
         ">": "$>$",
         "±": r"$\pm$",
-        labels.MINUS: "$-$",
-        labels.RANGE: "--",
+        number_format.MINUS: "$-$",
+        number_format.RANGE: "--",
         BEST: r"$\star$",
         TIED: r"$\dagger$",
     },
@@ -54,21 +56,24 @@ class Footer:
     values: tuple[str, ...]
 
 
-def entry_text(entry: Entry, measure: labels.Measure) -> str:
+def entry_text(entry: PrintedEntry, measure: number_format.Measure) -> str:
     """Mean and half-width, or in short the reason why there is none; without marks."""
     if entry.mean is None:
         return in_short(entry.reason)
-    mean = labels.number(entry.mean, measure.decimals)
+    mean = number_format.number(entry.mean, measure.decimals)
     if entry.half_width is None:
         return f"{mean} (no interval)"
-    return f"{mean} ± {labels.half_width(entry.half_width, measure.decimals)}"
+    return f"{mean} ± {number_format.half_width(entry.half_width, measure.decimals)}"
 
 
-def errors_text(entry: Entry, measure: labels.Measure) -> str:
+def std_errors_text(entry: PrintedEntry, measure: number_format.Measure) -> str:
     """The standard errors that a number's uncertainty is made of; empty where there is only one."""
-    if len(entry.errors) < 2:
+    if len(entry.std_errors) < 2:
         return ""
-    said = [f"{labels.written(name)} {labels.half_width(error, measure.decimals)}" for name, error in entry.errors]
+    said = [
+        f"{labels.variance_source(name)} {number_format.half_width(error, measure.decimals)}"
+        for name, error in entry.std_errors
+    ]
     return ", ".join(said)
 
 
@@ -86,18 +91,25 @@ def footers(table: Table) -> list[Footer]:
     ]
 
 
-def outcome_cells(outcome: Outcome) -> tuple[str, ...]:
-    """Cells of a comparison in the order of `OUTCOME_HEADINGS`."""
+def comparison_cells(comparison: PrintedComparison) -> tuple[str, ...]:
+    """Cells of a comparison in the order of `COMPARISON_HEADINGS`."""
     return (
-        *(outcome.comparison, outcome.setting, outcome.verdict, outcome.difference, outcome.interval, outcome.effect),
-        *(outcome.p, outcome.p_sign_flip, outcome.p_holm, outcome.p_holm_other_clips, outcome.evidence),
+        *(
+            comparison.comparison,
+            comparison.setting,
+            comparison.verdict,
+            comparison.difference,
+            comparison.interval,
+            comparison.effect,
+        ),
+        *(comparison.p, comparison.p_sign_flip, comparison.p_holm, comparison.p_holm_other_clips, comparison.evidence),
     )
 
 
-def outcome_headings(table: Table) -> list[str]:
-    """`OUTCOME_HEADINGS` with the unit of the difference."""
+def comparison_headings(table: Table) -> list[str]:
+    """`COMPARISON_HEADINGS` with the unit of the difference."""
     unit = table.difference_unit
-    return [f"{heading} ({unit})" if heading == "Difference" and unit else heading for heading in OUTCOME_HEADINGS]
+    return [f"{heading} ({unit})" if heading == "Difference" and unit else heading for heading in COMPARISON_HEADINGS]
 
 
 def _grid(
@@ -111,7 +123,7 @@ def _grid(
             mark(entry_text(entry, column.measure), entry.rank)
             for entry, column in zip(row.entries, table.columns, strict=True)
         ]
-        return [*row.labels, *entries, row.trials, row.checkpoints]
+        return [*row.labels, *entries, row.trials, row.pretraining_seeds]
 
     blank = [""] * (len(table.stub) - 1)
     under = [[footer.label, *blank, *footer.values, "", ""] for footer in footers(table)]
@@ -129,12 +141,15 @@ def markdown(table: Table) -> str:
     header, methods, floors, under = _grid(table, mark)
     floors = [[f"{line[0]} (floor)", *line[1:]] for line in floors]
     parts = [f"# {md(table.caption)}", markdown_table(header, methods + floors + under, texts=len(table.stub))]
-    if table.outcomes:
-        lines = [list(outcome_cells(outcome)) for outcome in table.outcomes]
-        parts += ["## Comparisons", markdown_table(outcome_headings(table), lines, texts=FIRST_NUMBER, last_text=True)]
-        parts.append(md(table.outcomes_in_short))
-        parts.append("\n".join(f"- {md(outcome.sentence)}" for outcome in table.outcomes))
-    for part in table.parts:
+    if table.comparisons:
+        lines = [list(comparison_cells(comparison)) for comparison in table.comparisons]
+        parts += [
+            "## Comparisons",
+            markdown_table(comparison_headings(table), lines, texts=FIRST_NUMBER, last_text=True),
+        ]
+        parts.append(md(table.verdict_counts))
+        parts.append("\n".join(f"- {md(comparison.sentence)}" for comparison in table.comparisons))
+    for part in table.secondary:
         parts.append(f"## {md(part.title)}")
         if part.rows:
             parts.append(markdown_table(part.headings, part.rows, texts=part.texts, last_text=part.last_text))
@@ -198,23 +213,23 @@ def latex(table: Table) -> str:
             notes=[tex(note) for note in table.notes],
         ),
     ]
-    if table.outcomes:
-        lines = [[tex(cell) for cell in outcome_cells(outcome)] for outcome in table.outcomes]
+    if table.comparisons:
+        lines = [[tex(cell) for cell in comparison_cells(comparison)] for comparison in table.comparisons]
         parts.append(
             _tex_table(
-                columns="l" * FIRST_NUMBER + "r" * (len(OUTCOME_HEADINGS) - FIRST_NUMBER - 1) + "l",
-                header=[tex(cell) for cell in outcome_headings(table)],
+                columns="l" * FIRST_NUMBER + "r" * (len(COMPARISON_HEADINGS) - FIRST_NUMBER - 1) + "l",
+                header=[tex(cell) for cell in comparison_headings(table)],
                 blocks=[lines],
                 caption=tex(f"{table.title}: comparisons"),
                 label=f"tab:{table.study}-comparisons",
-                notes=[tex(table.outcomes_in_short)],
+                notes=[tex(table.verdict_counts)],
             )
         )
-    parts += [_tex_part(table, part) for part in table.parts]
+    parts += [_tex_part(table, part) for part in table.secondary]
     return "\n\n".join(parts) + "\n"
 
 
-def _tex_part(table: Table, part: Part) -> str:
+def _tex_part(table: Table, part: SecondaryTable) -> str:
     notes = [tex(sentence) for sentence in part.sentences]
     title = tex(f"{table.title}: {part.title[:1].lower()}{part.title[1:]}")
     if not part.rows:
@@ -262,11 +277,11 @@ def environment() -> jinja2.Environment:
     )
     made.globals.update(
         entry_text=entry_text,
-        errors_text=errors_text,
+        std_errors_text=std_errors_text,
         column_headings=column_headings,
         footers=footers,
-        outcome_cells=outcome_cells,
-        outcome_headings=outcome_headings,
+        comparison_cells=comparison_cells,
+        comparison_headings=comparison_headings,
         count_headings=COUNT_HEADINGS,
         first_number=FIRST_NUMBER,
         marks=MARKS,
@@ -296,21 +311,21 @@ def terminal(table: Table, console: Console) -> None:
         for place, line in enumerate(block):
             drawn.add_row(*line, style=style, end_section=place == len(block) - 1)
     console.print(drawn)
-    if table.outcomes:
-        console.print(table.outcomes_in_short, markup=False, highlight=False, style="bold")
-        console.print(_outcome_lines(table))
+    if table.comparisons:
+        console.print(table.verdict_counts, markup=False, highlight=False, style="bold")
+        console.print(_comparison_lines(table))
     if TWIN_WARNING in table.notes:
         console.print(TWIN_WARNING, markup=False, highlight=False, style="dim")
 
 
-def _outcome_lines(table: Table) -> TerminalTable:
+def _comparison_lines(table: Table) -> TerminalTable:
     """Return one line per comparison: verdict, difference, interval, what is compared and on which data set."""
     unit = f" {table.difference_unit}" if table.difference_unit else ""
     lines = TerminalTable(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for place in range(5):
         lines.add_column(no_wrap=True, overflow="ellipsis", justify="right" if place == 1 else "left")
-    for outcome in table.outcomes:
-        difference = f"{outcome.difference}{unit}" if outcome.difference else ""
-        cells = (outcome.verdict, difference, outcome.interval, outcome.comparison, outcome.setting)
+    for comparison in table.comparisons:
+        difference = f"{comparison.difference}{unit}" if comparison.difference else ""
+        cells = (comparison.verdict, difference, comparison.interval, comparison.comparison, comparison.setting)
         lines.add_row(*map(escape, cells))
     return lines

@@ -6,7 +6,7 @@ import math
 import re
 from typing import Any
 
-from workflow_scripts.report import labels
+from workflow_scripts.report import labels, number_format
 from workflow_scripts.statistics.reproduction.context import MILLION, THOUSAND, TWIN
 from workflow_scripts.statistics.reproduction.verdicts import NOT_COMPARABLE, NOT_OURS, NOT_RUN
 
@@ -102,7 +102,7 @@ def ours(record: Record) -> str:
         return _crossover(record)
     if record["kind"] != "measured":
         ends = [_amount(end, DIGITS[record["kind"]], record["metric"]) for end in (low, high)]
-        return labels.RANGE.join(dict.fromkeys(ends))
+        return number_format.RANGE.join(dict.fromkeys(ends))
     if math.isnan(value):
         return "undefined"
     decimals = max(LEAST_DECIMALS, len(record["mean"].partition(".")[2]))
@@ -115,7 +115,7 @@ def meaning(record: Record) -> str:
     of, over, setting = _sides(record)
     phrase = PHRASES.get(record["quantity"], "{quantity}").format(
         data=setting.get("dataset") or of.get("dataset") or of.get("corpus", ""),
-        metric=labels.measure(record["our_metric"]).name,
+        metric=number_format.measure(record["our_metric"]).name,
         of=labels.selection(of) if of else "all cells",
         over=labels.selection(over) if over else "",
         tolerance=f"{record['tolerance']:g}",
@@ -152,7 +152,7 @@ def evidence(record: Record) -> str:
         return ""
     if record["kind"] == "counted":
         return "counted"
-    replicates = labels.counted(int(record["n"]), labels.written(record["replicate"]))
+    replicates = number_format.count(int(record["n"]), labels.variance_source(record["replicate"]))
     one_seed = record["replicate"] == "trials" and record["n_pretraining_seeds"] > 0
     return f"{replicates} of one pre-training seed" if one_seed else replicates
 
@@ -171,8 +171,8 @@ def _with_separators(printed: str) -> str:
 
 def _number(value: float, decimals: int, record: Record) -> str:
     if math.isinf(value) and record["quantity"] == "label_saving":
-        return f"at least {labels.number(record['largest_size'] / record['smallest_size'], decimals)}"
-    return BEYOND if math.isinf(value) else labels.number(value, decimals)
+        return f"at least {number_format.number(record['largest_size'] / record['smallest_size'], decimals)}"
+    return BEYOND if math.isinf(value) else number_format.number(value, decimals)
 
 
 def _amount(value: float, digits: int, metric: str) -> str:

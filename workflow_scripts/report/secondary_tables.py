@@ -1,4 +1,4 @@
-"""What stands below a study's table: across data sets, ranks, where the variation comes from, seeds needed."""
+"""Tables below a study's table: across data sets, ranks, performance profiles, variance components, seeds needed."""
 
 from __future__ import annotations
 
@@ -9,30 +9,20 @@ from dataclasses import dataclass
 import pandas as pd
 
 from workflow_scripts.planning.manifest import Study
-from workflow_scripts.report import labels
-from workflow_scripts.statistics.estimation import TEST_SET
-from workflow_scripts.statistics.inference.confidence_intervals import CONFIDENCE_LEVEL
+from workflow_scripts.report import comparison_text, labels, number_format
+from workflow_scripts.report.number_format import Measure
 from workflow_scripts.statistics.tables.ranks import not_ranked_together
-from workflow_scripts.statistics.tables.schema import (
-    BESIDE_DATASETS,
-    BETTER,
-    MEASURED,
-    MISSING,
-    NOT_SHOWN,
-    SETTINGS,
-    WORSE,
-)
+from workflow_scripts.statistics.tables.schema import BESIDE_DATASETS, BETTER, MEASURED, NOT_SHOWN, SETTINGS, WORSE
 
-TWIN = "twin"
 UNIDENTIFIED = "not identified"
-SEVERAL, PRETRAINED = "the methods with several pre-training seeds", "the pre-trained methods"
+SEVERAL_SEEDS, PRETRAINED = "the methods with several pre-training seeds", "the pre-trained methods"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
-    """A small table in printed text, or only `sentences` where it has no rows; the first `texts` columns are words.
+class SecondaryTable:
+    """A small table in printed text, or `sentences` alone if it has no rows.
 
-    `folded` says that a page may show it on demand only; `last_text` that the last column is words too.
+    The first `texts` columns are words, and with `last_text` the last one too. A page shows a `folded` table on demand.
     """
 
     title: str
@@ -44,257 +34,280 @@ class Part:
     folded: bool = False
 
 
-def build(study: Study, mine: Mapping[str, pd.DataFrame], measure: labels.Measure) -> Iterable[Part]:
-    """The parts that a study has something to say in, from its rows of the tables that `aggregate` wrote."""
-    made = (
-        _across(study, mine["across"], measure),
-        _ranks(study, mine, measure),
-        _profiles(study, mine["profiles"], measure),
-        _variation(study, mine["variance"], measure),
-        _seeds(mine["seeds"], measure),
+def build(study: Study, tables: Mapping[str, pd.DataFrame], measure: Measure) -> list[SecondaryTable]:
+    """Return the secondary tables with content, from the study's rows of the result tables that `aggregate` wrote."""
+    candidates = (
+        _across_datasets(study, tables["across"], measure),
+        _ranks(study, tables, measure),
+        _profiles(study, tables["profiles"], measure),
+        _variance_components(study, tables["variance"], measure),
+        _seeds_needed(tables["seeds"], measure),
     )
-    return [part for part in made if part.rows or part.sentences]
+    return [table for table in candidates if table.rows or table.sentences]
 
 
-def sources(texts: Iterable[str]) -> list[str]:
-    """The different sources that columns of them name, each once."""
-    return list(dict.fromkeys(source for text in texts for source in text.split()))
+def unique_sources(columns: Iterable[str]) -> list[str]:
+    """Return the data sources in columns of space-separated names, each once."""
+    return list(dict.fromkeys(source for column in columns for source in column.split()))
 
 
 # --- across data sets -----------------------------------------------------------------------------------------------
 
 
-def _across(study: Study, frame: pd.DataFrame, measure: labels.Measure) -> Part:
+def _across_datasets(study: Study, frame: pd.DataFrame, measure: Measure) -> SecondaryTable:
     records = frame.to_dict("records")
-    headings = ("Comparison", "Data sets", "Mean difference", "95 % interval", "p", "p (Holm)", "Verdict")
-    rows = tuple(_across_row(record, frame, measure) for record in records)
-    said = tuple(_across_sentence(study, record, frame, measure) for record in records)
+    sentences = tuple(_across_sentence(study, record, frame, measure) for record in records)
     if frame["family"].any():
-        tests = labels.counted(int(frame["family"].max()), "tests")
-        said += (
-            "The mean is over these data sets, each counting the same; nothing is said of others. "
-            f"p is adjusted over {tests}, a family apart from that of the single data sets.",
+        tests = number_format.count(int(frame["family"].max()), "tests")
+        sentences += (
+            "Each mean gives these data sets equal weight and says nothing about other data sets. p (Holm) is adjusted "
+            f"over {tests}, separately from the tests on single data sets.",
         )
-    return Part(title="Across data sets", headings=headings, rows=rows, texts=2, last_text=True, sentences=said)
-
-
-def _across_row(record: dict, frame: pd.DataFrame, measure: labels.Measure) -> tuple[str, ...]:
-    name, sets = _beside(record["comparison"], record, frame), _sets(record["datasets"])
-    if record["status"] != MEASURED:
-        return name, sets, "", "", "", "", _why_not(record)
-    return (
-        *(
-            name,
-            sets,
-            labels.amount(record["mean"], measure),
-            labels.interval(record["ci_low"], record["ci_high"], measure),
-        ),
-        *(labels.p_value(record["p"]), labels.p_value(record["p_holm"]), record["verdict"] or record["reason"]),
+    return SecondaryTable(
+        title="Across data sets",
+        headings=("Comparison", "Data sets", "Mean difference", "95 % interval", "p", "p (Holm)", "Verdict"),
+        rows=tuple(_across_row(record, frame, measure) for record in records),
+        texts=2,
+        last_text=True,
+        sentences=sentences,
     )
 
 
-def _across_sentence(study: Study, record: dict, frame: pd.DataFrame, measure: labels.Measure) -> str:
-    comparison = next(each for each in study.comparisons if each.name == record["comparison"])
-    better, than = labels.sides(comparison.treatment, comparison.reference)
-    over = _beside(f"Mean over {_sets(record['datasets'])}", record, frame)
+def _across_row(record: dict, frame: pd.DataFrame, measure: Measure) -> tuple[str, ...]:
+    name, datasets = _add_setting(record["comparison"], record, frame), _join_datasets(record["datasets"])
+    if record["status"] != MEASURED:
+        return name, datasets, "", "", "", "", comparison_text.why_absent(record)
+    return (
+        name,
+        datasets,
+        number_format.amount(record["mean"], measure),
+        number_format.interval(record["ci_low"], record["ci_high"], measure),
+        number_format.p_value(record["p"]),
+        number_format.p_value(record["p_holm"]),
+        record["verdict"] or record["reason"],
+    )
+
+
+def _across_sentence(study: Study, record: dict, frame: pd.DataFrame, measure: Measure) -> str:
+    treatment, reference = comparison_text.sides(comparison_text.find_comparison(study, record))
+    over = _add_setting(f"Mean over {_join_datasets(record['datasets'])}", record, frame)
     if record["source"]:
         over += f" ({record['source'].replace(' ', ', ')})"
-    mean, low, high = record["mean"], record["ci_low"], record["ci_high"]
     if record["status"] != MEASURED:
-        return f"{over}: {better} and {than} not compared ({_why_not(record)})."
-    evidence = _evidence(record)
+        return f"{over}: {treatment} and {reference} not compared ({comparison_text.why_absent(record)})."
+    mean, low, high = record["mean"], record["ci_low"], record["ci_high"]
     if record["verdict"] in (BETTER, WORSE):
-        also = ", also for other test clips" if TEST_SET in record["variance_sources"] else " on these test clips"
-        found = f"{labels.beats(record['verdict'], better, than)} {labels.directed(mean, low, high, measure)}{also}"
-        return f"{over}: {found}; {evidence}."
-    shown = f"{labels.amount(mean, measure)} {labels.interval(low, high, measure)}"
-    said = not_shown(record) if record["verdict"] else record["reason"]
-    return f"{over}: {said} between {better} and {than}: {shown}; {evidence}."
-
-
-def not_shown(record: dict) -> str:
-    """That no difference is shown, and whether one would be if nothing else had been asked."""
-    adjusted = record["p"] <= 1 - CONFIDENCE_LEVEL < record["p_holm"]
-    return f"{NOT_SHOWN} once adjusted for {labels.counted(int(record['family']), 'tests')}" if adjusted else NOT_SHOWN
+        clause = comparison_text.beats(record["verdict"], treatment, reference)
+        size = comparison_text.directed(mean, low, high, measure)
+        return f"{over}: {clause} {size}{comparison_text.scope(record)}; {_evidence(record)}."
+    size = f"{number_format.amount(mean, measure)} {number_format.interval(low, high, measure)}"
+    if record["verdict"]:
+        size += comparison_text.not_after_adjusting(record)
+    result = NOT_SHOWN if record["verdict"] else record["reason"]
+    return f"{over}: {result} between {treatment} and {reference}: {size}; {_evidence(record)}."
 
 
 def _evidence(record: dict) -> str:
-    """How many replicates stand behind each set at the least."""
-    replicates = labels.counted(int(record["n"]), labels.written(record["replicate"]))
+    """Return the number of replicates, the smallest over the data sets."""
+    replicates = number_format.count(int(record["n"]), labels.variance_source(record["replicate"]))
     if record["replicate"] == "trials":
-        return f"{replicates}{' of one checkpoint' if record['n_pretraining_seeds'] else ''} a set"
+        return f"{replicates}{' of one pre-training seed' if record['n_pretraining_seeds'] else ''} per data set"
     return f"{replicates}{' against a single one' if record['n_pretraining_seeds'] == 1 else ''}"
 
 
-def _sets(datasets: str) -> str:
-    return labels.listed([labels.name(name) for name in datasets.split()])
+def _join_datasets(datasets: str) -> str:
+    return labels.join([labels.name(dataset) for dataset in datasets.split()])
 
 
-def _beside(text: str, record: dict, frame: pd.DataFrame) -> str:
-    """Text with the head or fraction, where there are several."""
+def _add_setting(text: str, record: dict, frame: pd.DataFrame) -> str:
+    """Return text with head and fraction, if the table has several."""
     several = [record[factor] for factor in BESIDE_DATASETS if record[factor] and frame[factor].nunique() > 1]
     return ", ".join([text, *(labels.name(level) for level in several)])
-
-
-def _why_not(record: dict) -> str:
-    return f"{'missing' if record['status'] == MISSING else 'refused'}: {record['reason']}"
 
 
 # --- ranks ----------------------------------------------------------------------------------------------------------
 
 
-def _ranks(study: Study, mine: Mapping[str, pd.DataFrame], measure: labels.Measure) -> Part:
-    frame = mine["ranks"]
+def _ranks(study: Study, tables: Mapping[str, pd.DataFrame], measure: Measure) -> SecondaryTable:
+    frame = tables["ranks"]
     ordered = frame.sort_values("rank", kind="stable", na_position="last")
-    beside = [factor for factor in study.columns if factor != "dataset" and frame[factor].nunique() > 1]
+    settings = [factor for factor in study.columns if factor != "dataset" and frame[factor].nunique() > 1]
     rows = [
-        (*(labels.name(record[factor]) for factor in (*beside, *study.rows)), *_rank_cells(record, measure))
-        for _, group in (ordered.groupby(beside, sort=False) if beside else [("", ordered)])
+        (*(labels.name(record[factor]) for factor in (*settings, *study.rows)), *_rank_cells(record, measure))
+        for _, group in (ordered.groupby(settings, sort=False) if settings else [("", ordered)])
         for record in group.to_dict("records")
     ]
-    headings = [labels.capital(labels.name(factor)) for factor in (*beside, *study.rows)]
-    number = f" ({measure.unit})" if measure.unit else ""
-    headings += [f"Mean{number}", "Place", "95 % places", "Ties", f"Interquartile mean{number}", "Evidence"]
-    said = (
-        tuple(f"{labels.capital(reason)}." for reason in not_ranked_together(mine["entries"], study.columns))
-        if rows
-        else ()
+    unit = f" ({measure.unit})" if measure.unit else ""
+    return SecondaryTable(
+        title="Ranks over data sets",
+        headings=(
+            *(labels.capital(labels.name(factor)) for factor in (*settings, *study.rows)),
+            *(f"Mean{unit}", "Rank", "95 % ranks", "Ties", f"Interquartile mean{unit}", "Evidence"),
+        ),
+        rows=tuple(rows),
+        texts=len(settings) + len(study.rows),
+        last_text=True,
+        sentences=_rank_sentences(study, tables) if rows else (),
     )
-    measured = frame[frame["status"] == MEASURED]
-    if len(measured):
-        sets = _sets(measured["datasets"].iloc[0])
-        covers = " and other ".join(map(labels.written, measured["variance_sources"].iloc[0].split(" and ")))
-        said = (
-            f"By the mean over {sets} ({', '.join(sources(measured['source']))}), each counting the same. The 95 % "
-            f"places hold for all methods at once and for other {covers}; methods that share a letter were not told "
-            "apart. The interquartile mean is a description: of all trials of all sets it leaves out the lowest and "
-            "the highest quarter, so easy and hard sets count less.",
-            *said,
-        )
-    texts = len(beside) + len(study.rows)
-    title = "Ranks over data sets"
-    return Part(title=title, headings=tuple(headings), rows=tuple(rows), texts=texts, last_text=True, sentences=said)
 
 
-def _rank_cells(record: dict, measure: labels.Measure) -> tuple[str, ...]:
-    if record["status"] != MEASURED:
-        return "", "", "", "", "", _why_not(record)
-    low, high = int(record["rank_low"]), int(record["rank_high"])
-    replicates = labels.counted(int(record["n"]), labels.written(record["replicate"]))
-    one = " of one checkpoint" if record["replicate"] == "trials" and record["n_pretraining_seeds"] else ""
+def _rank_sentences(study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[str, ...]:
+    """Return how methods were ranked, and why some data sets or methods were left out."""
+    reasons = not_ranked_together(tables["entries"], study.columns)
+    sentences = tuple(f"{labels.capital(reason)}." for reason in reasons)
+    measured = tables["ranks"][tables["ranks"]["status"] == MEASURED]
+    if measured.empty:
+        return sentences
+    datasets, sources = _join_datasets(measured["datasets"].iloc[0]), ", ".join(unique_sources(measured["source"]))
+    covered = measured["variance_sources"].iloc[0].split(" and ")
+    others = " and other ".join(labels.variance_source(source) for source in covered)
     return (
-        labels.number(record["mean"] * measure.scale, measure.decimals),
-        str(int(record["rank"])),
-        f"{low}" if low == high else f"{low}{labels.RANGE}{high}",
-        record["tie_groups"],
-        labels.number(record["iqm"] * measure.scale, measure.decimals),
-        f"{replicates}{one} a set",
+        f"Methods are ranked by their mean over {datasets} ({sources}), with equal weight for each data set. The 95 % "
+        f"ranks are simultaneous for all methods and cover other {others}; methods that share a letter are not "
+        "significantly different. The interquartile mean is descriptive: the mean of the middle half of all trials on "
+        "all data sets, so very easy and very hard data sets weigh less.",
+        *sentences,
     )
 
 
-def _profiles(study: Study, frame: pd.DataFrame, measure: labels.Measure) -> Part:
-    """Shares of trials above thresholds, where these tell methods apart."""
+def _rank_cells(record: dict, measure: Measure) -> tuple[str, ...]:
+    if record["status"] != MEASURED:
+        return "", "", "", "", "", comparison_text.why_absent(record)
+    low, high = int(record["rank_low"]), int(record["rank_high"])
+    replicates = number_format.count(int(record["n"]), labels.variance_source(record["replicate"]))
+    single = record["replicate"] == "trials" and record["n_pretraining_seeds"]
+    return (
+        number_format.number(record["mean"] * measure.scale, measure.decimals),
+        str(int(record["rank"])),
+        f"{low}" if low == high else f"{low}{number_format.RANGE}{high}",
+        record["tie_groups"],
+        number_format.number(record["iqm"] * measure.scale, measure.decimals),
+        f"{replicates}{' of one pre-training seed' if single else ''} per data set",
+    )
+
+
+def _profiles(study: Study, frame: pd.DataFrame, measure: Measure) -> SecondaryTable:
+    """Return the shares of trials above those thresholds at which the methods differ."""
     factors = [factor for factor in frame.columns if factor in (*study.rows, *study.columns)]
     shares = frame.pivot_table(index=factors, columns="threshold", values="share", sort=False)
     shares = shares.loc[:, (shares.max() > 0) & (shares.min() < 1)]
-    above = tuple(f"> {labels.number(threshold * measure.scale, 0)}" for threshold in map(float, shares.columns))
+    thresholds = [number_format.number(threshold * measure.scale, 0) for threshold in map(float, shares.columns)]
     keys = shares.index.to_frame().itertuples(index=False)
     rows = [
-        (*(labels.name(str(level)) for level in key), *(labels.number(100 * share, 0) for share in row))
+        (*(labels.name(str(level)) for level in key), *(number_format.number(100 * share, 0) for share in row))
         for key, row in zip(keys, shares.to_numpy(), strict=True)
     ]
-    said = f"Share of trials (%) above each {measure.heading}, every data set counting the same."
-    return Part(
+    sentence = f"Share of trials (%) above each {measure.heading}, with equal weight for each data set."
+    return SecondaryTable(
         title="Performance profiles",
-        headings=(*(labels.capital(labels.name(factor)) for factor in factors), *above),
-        rows=tuple(rows) if above else (),
+        headings=(
+            *(labels.capital(labels.name(factor)) for factor in factors),
+            *(f"> {threshold}" for threshold in thresholds),
+        ),
+        rows=tuple(rows) if thresholds else (),
         texts=len(factors),
-        sentences=(said,) if above and rows else (),
+        sentences=(sentence,) if thresholds and rows else (),
         folded=True,
     )
 
 
-# --- variation ------------------------------------------------------------------------------------------------------
+# --- variance components --------------------------------------------------------------------------------------------
 
 
-def _variation(study: Study, frame: pd.DataFrame, measure: labels.Measure) -> Part:
-    """Deviation and share of variance by source and column: mean over the methods that tell most of it."""
-    several, pretrained = (frame[frame["n_pretraining_seeds"] > least] for least in (1, 0))
-    shown, whose = next(
-        ((methods, whose) for methods, whose in ((several, SEVERAL), (pretrained, PRETRAINED)) if len(methods)),
+def _variance_components(study: Study, frame: pd.DataFrame, measure: Measure) -> SecondaryTable:
+    """Return standard deviation and share of variance by source and column.
+
+    They are means over the methods with several pre-training seeds, or else over the pre-trained ones, or else over
+    all but floors: the first group identifies the most components.
+    """
+    several, pretrained = (frame[frame["n_pretraining_seeds"] > fewer] for fewer in (1, 0))
+    methods, methods_label = next(
+        ((group, label) for group, label in ((several, SEVERAL_SEEDS), (pretrained, PRETRAINED)) if len(group)),
         (frame[frame["kind"] == "method"], "the methods"),
     )
-    columns = {_labels(key): inside for key, inside in shown.groupby(list(study.columns), sort=False)}
+    columns = {_join_levels(key): column for key, column in methods.groupby(list(study.columns), sort=False)}
     reasons: dict[str, str] = {}
     rows = []
-    for component, of_component in shown.groupby("component", sort=False):
+    for component, of_component in methods.groupby("component", sort=False):
         reasons |= {str(component): reason for reason in of_component["reason"] if reason}
-        cells = (_component(inside, str(component), measure) for inside in columns.values())
+        cells = (_component_cell(column, str(component), measure) for column in columns.values())
         rows.append((labels.capital(str(component)), *cells))
-    said = []
-    if rows:
-        unit = measure.difference_unit or measure.name
-        said.append(
-            f"Standard deviation in {unit} that each source gives to a single trial, and its share of the variance "
-            f"that was identified; mean over {whose}. Test set: what another test set of this size would change."
-        )
-        said += [f"{labels.capital(name)}: {UNIDENTIFIED} ({reason})." for name, reason in reasons.items()]
-    return Part(
+    return SecondaryTable(
         title="Where the variation comes from",
         headings=("Source", *columns),
         rows=tuple(rows),
-        sentences=tuple(said),
+        sentences=(
+            f"Standard deviation of a single trial due to each source, in {measure.difference_unit or measure.name}, "
+            f"and its share of the identified variance; mean over {methods_label}. Test set: another test set of the "
+            "same size.",
+            *(f"{labels.capital(component)}: {UNIDENTIFIED} ({reason})." for component, reason in reasons.items()),
+        )
+        if rows
+        else (),
     )
 
 
-def _labels(key: Hashable) -> str:
-    """The levels that pandas groups by, in words."""
+def _join_levels(key: Hashable) -> str:
+    """Return the labels of the levels that pandas groups by."""
     return ", ".join(labels.name(str(level)) for level in (key if isinstance(key, tuple) else (key,)))
 
 
-def _component(inside: pd.DataFrame, component: str, measure: labels.Measure) -> str:
-    mine = inside[inside["component"] == component]
-    unidentified = set(inside.loc[inside["reason"] != "", "component"])
-    if mine.empty or component in unidentified:
+def _component_cell(column: pd.DataFrame, component: str, measure: Measure) -> str:
+    """Return standard deviation and share of variance of one component in one column, means over its methods."""
+    of_component = column[column["component"] == component]
+    unidentified = set(column.loc[column["reason"] != "", "component"])
+    if of_component.empty or component in unidentified:
         return UNIDENTIFIED
-    variance = float((mine["std"] ** 2).mean())
-    total = float((inside.loc[~inside["component"].isin(unidentified), "std"] ** 2).sum()) / len(mine)
-    share = f" ({labels.number(100 * variance / total, 0)} %)" if total else ""
-    return f"{labels.number(math.sqrt(variance) * measure.scale, measure.decimals)}{share}"
+    variance = float((of_component["std"] ** 2).mean())
+    total = float((column.loc[~column["component"].isin(unidentified), "std"] ** 2).sum()) / len(of_component)
+    share = f" ({number_format.number(100 * variance / total, 0)} %)" if total else ""
+    return f"{number_format.number(math.sqrt(variance) * measure.scale, measure.decimals)}{share}"
 
 
-def _seeds(frame: pd.DataFrame, measure: labels.Measure) -> Part:
-    headings = ("Comparison", "Setting", "Difference", "Deviation of seeds", "Pre-training seeds", "Seeds needed")
-    told = frame[frame["status"] == MEASURED]
+# --- seeds needed ---------------------------------------------------------------------------------------------------
+
+
+def _seeds_needed(frame: pd.DataFrame, measure: Measure) -> SecondaryTable:
+    measured = frame[frame["status"] == MEASURED]
     reasons = dict.fromkeys(frame.loc[frame["status"] != MEASURED, "reason"])
-    said = [f"{labels.capital(reason)}." for reason in reasons]
-    if len(told):
-        said.insert(
-            0,
-            "Pre-training seeds on each side (or of the side that has several) that would show the difference on these "
-            "test clips with a probability of 80 % in a single test at 0.05; in brackets the range that not knowing "
-            "the deviation well leaves. Three is the least that is tested.",
-        )
-    elif said:
-        said = [f"Not known: {'; '.join(reasons)}."]
-    rows = tuple(_seeds_row(record, frame, measure) for record in told.to_dict("records"))
-    return Part(title="Seeds needed", headings=headings, rows=rows, texts=2, last_text=True, sentences=tuple(said))
-
-
-def _seeds_row(record: dict, frame: pd.DataFrame, measure: labels.Measure) -> tuple[str, ...]:
-    setting = [
-        labels.name(record[name])
-        for name in SETTINGS
-        if record[name] and (name == "dataset" or frame[name].nunique() > 1)
-    ]
-    return (
-        *(record["comparison"], ", ".join(setting)),
-        f"{labels.amount(record['wanted'], measure)} ({record['stated']})",
-        labels.amount(record["std"], measure),
-        str(int(record["n_pretraining_seeds"])),
-        f"{_seed(record['seeds'])} ({_seed(record['seeds_low'])}{labels.RANGE}{_seed(record['seeds_high'])})",
+    if len(measured):
+        sentences = [
+            "Pre-training seeds on each side (or on the side that has several) that would detect the difference on "
+            "these test clips with a power of 80 % in a single test at 0.05; in brackets the range due to the "
+            "uncertainty of the standard deviation. A test needs at least three.",
+            *(f"{labels.capital(reason)}." for reason in reasons),
+        ]
+    else:
+        sentences = [f"Unknown: {'; '.join(reasons)}."] if reasons else []
+    return SecondaryTable(
+        title="Seeds needed",
+        headings=(
+            *("Comparison", "Setting", "Difference", "Standard deviation between seeds"),
+            *("Pre-training seeds", "Seeds needed"),
+        ),
+        rows=tuple(_seeds_row(record, frame, measure) for record in measured.to_dict("records")),
+        texts=2,
+        last_text=True,
+        sentences=tuple(sentences),
     )
 
 
-def _seed(count: object) -> str:
+def _seeds_row(record: dict, frame: pd.DataFrame, measure: Measure) -> tuple[str, ...]:
+    setting = [
+        labels.name(record[factor])
+        for factor in SETTINGS
+        if record[factor] and (factor == "dataset" or frame[factor].nunique() > 1)
+    ]
+    low, high = (_format_seeds(record[column]) for column in ("seeds_low", "seeds_high"))
+    return (
+        record["comparison"],
+        ", ".join(setting),
+        f"{number_format.amount(record['wanted'], measure)} ({record['stated']})",
+        number_format.amount(record["std"], measure),
+        str(int(record["n_pretraining_seeds"])),
+        f"{_format_seeds(record['seeds'])} ({low}{number_format.RANGE}{high})",
+    )
+
+
+def _format_seeds(count: object) -> str:
     return ">10,000" if pd.isna(count) else f"{count:,}"  # type: ignore[call-overload]

@@ -11,7 +11,7 @@ import pandas as pd
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import PRETRAINING
 from workflow_scripts.planning.manifest import Manifest, PretrainedRun, Study
-from workflow_scripts.report import labels
+from workflow_scripts.report import labels, number_format
 
 FILE = "separation.json"  # in the folder of a pre-trained run, where `evaluate_separation` writes it
 HEADINGS = (
@@ -51,8 +51,8 @@ class Judged:
         return (
             *(labels.name(level) for level in (self.encoder, self.workers, self.corpus, self.recipe)),
             *(labels.name(self.pretrain_seed), self.data, labels.name(self.source), f"{self.songs:,}"),
-            *(labels.number(self.si_sdr, DECIMALS), labels.signed(self.si_sdr_gain, DECIMALS)),
-            *(labels.number(self.sdr, DECIMALS), labels.signed(self.sdr_gain, DECIMALS)),
+            *(number_format.number(self.si_sdr, DECIMALS), number_format.signed(self.si_sdr_gain, DECIMALS)),
+            *(number_format.number(self.sdr, DECIMALS), number_format.signed(self.sdr_gain, DECIMALS)),
         )
 
 

@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any
 
 from workflow_scripts.planning.manifest import Manifest, PlannedJob
-from workflow_scripts.report import labels
+from workflow_scripts.report import number_format
 from workflow_scripts.statistics.failure_reasons import read_reason
 
 SNAKEMAKE_LOGS = Path(".snakemake") / "log"  # in the folder where the workflow was started
@@ -213,9 +213,9 @@ def by_stage(found: Sequence[JobStatus]) -> Iterator[tuple[str, ...]]:
             f"{_in_state(jobs, FAILED, UNFINISHED):,}",
             f"{_in_state(jobs, NOT_RUN, WAITS):,}",
             f"{sum(known):,}" if known else "",
-            labels.duration(sum(each.seconds for each in jobs)),
+            number_format.duration(sum(each.seconds for each in jobs)),
             f"{hours:,.2f}" if hours else "",
-            labels.duration(median(waits)) if waits else "",
+            number_format.duration(median(waits)) if waits else "",
         )
 
 

@@ -1,0 +1,140 @@
+"""Notes below a study's table: units and intervals, pre-training data, tests, missing numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas as pd
+
+from workflow_scripts.planning.manifest import Study
+from workflow_scripts.report import labels, number_format
+from workflow_scripts.report.labels import TWIN
+from workflow_scripts.report.number_format import Measure
+from workflow_scripts.statistics.estimation import TEST_SET
+from workflow_scripts.statistics.inference.confidence_intervals import CONFIDENCE_LEVEL
+from workflow_scripts.statistics.tables.schema import MISSING
+
+MAX_LISTED = 6  # cells named in a note about one reason; the table shows the reason in every cell
+UNKNOWN_SOURCE = "source unknown here"  # of a corpus that others pre-trained on
+TWIN_WARNING = (
+    "Source twin: a small synthetic data set in the layout of the real one. "
+    "Twin numbers must not be compared with published numbers."
+)
+
+
+def write_notes(study: Study, tables: Mapping[str, pd.DataFrame], measures: Sequence[Measure]) -> Iterable[str]:
+    """Return the notes on the study's rows of the result tables (`entries`, `comparisons`), printed as `measures`."""
+    entries = tables["entries"]
+    measured = entries[entries["status"] != MISSING]
+    yield from _on_numbers(measured, measures)
+    yield from _on_pretraining(measured[measured["n_pretraining_seeds"] > 0])
+    if measured[["source", "corpus_source"]].isin([TWIN]).any(axis=None):
+        yield TWIN_WARNING
+    yield from _on_comparisons(tables["comparisons"])
+    yield from _on_different_data(study, measured)
+    yield from _on_missing(study, entries)
+    if study.notes:
+        yield study.notes
+
+
+def _on_different_data(study: Study, measured: pd.DataFrame) -> Iterable[str]:
+    for levels, column in measured.groupby(list(study.columns), sort=False):
+        if column["data"].nunique() > 1:
+            names = ", ".join(labels.name(str(level)) for level in levels)
+            yield f"{names}: measured on different data, so not ranked."
+
+
+def _on_missing(study: Study, entries: pd.DataFrame) -> Iterable[str]:
+    """Return the number of missing entries, then the reasons, each with the cells it applies to."""
+    n_missing = int((entries["status"] == MISSING).sum())
+    if n_missing:
+        numbers, verb = number_format.count(n_missing, "numbers"), "is" if n_missing == 1 else "are"
+        yield f"{numbers} of {len(entries):,} {verb} missing; the table gives the reason in each place."
+    for reason, of_reason in entries[entries["reason"] != ""].groupby("reason", sort=False):
+        cells = [
+            ", ".join(labels.name(record[factor]) for factor in (*study.rows, *study.columns))
+            for record in of_reason.to_dict("records")
+        ]
+        names = list(dict.fromkeys(cells))  # a cell that lacks several metrics for one reason is named once
+        more = f" and {len(names) - MAX_LISTED:,} more" if len(names) > MAX_LISTED else ""
+        yield f"{'; '.join(names[:MAX_LISTED])}{more}: {reason}."
+
+
+def _on_pretraining(pretrained: pd.DataFrame) -> Iterable[str]:
+    """Return the corpora with their sources, and the limits of a single pre-training seed."""
+    if pretrained.empty:
+        return
+    corpora = pretrained[["corpus", "corpus_source"]].drop_duplicates().itertuples(index=False)
+    named = "; ".join(f"{labels.name(corpus)} ({source or UNKNOWN_SOURCE})" for corpus, source in corpora)
+    yield f"Pre-trained on {named}."
+    single = pretrained["n_pretraining_seeds"] == 1
+    if single.any():
+        rows = "" if single.all() else " (rows with 1 in the column of pre-training seeds)"
+        yield (
+            f"One pre-training seed{rows}: the results are those of this one encoder, not of the method; another "
+            "pre-training seed may score differently."
+        )
+
+
+def _on_numbers(measured: pd.DataFrame, measures: Sequence[Measure]) -> Iterable[str]:
+    """Return what the numbers before and after ± are, which variance the intervals cover, and what the marks mean."""
+    names, units = labels.join([measure.name for measure in measures]), {measure.unit for measure in measures}
+    in_unit = f" in {units.pop()}" if len(units) == 1 and units != {""} else ""
+    kinds = [covered for covered in dict.fromkeys(measured["variance_sources"]) if covered]
+    spans = ", or for ".join(f"other {_join_sources(covered)}" for covered in kinds) or "other trials"
+    yield f"{labels.capital(names)}{in_unit}: mean ± half the width of its 95 % interval for {spans}."
+    if any(TEST_SET in covered for covered in kinds):
+        yield (
+            "Other test clips: the test set is resampled 1,000 times in whole groups (one artist, song or "
+            "recording). The csv file has the standard error of each source of variance."
+        )
+    if not all(TEST_SET in covered for covered in measured["variance_sources"]):
+        yield "Intervals that do not name other test clips are about these test clips only."
+    if (measured["best_or_tied"] != "").any():
+        yield (
+            "★ highest mean of the column; † not significantly different from it at 0.05, after Bonferroni correction "
+            "over all pairs of rows in the column."
+        )
+
+
+def _join_sources(covered: str) -> str:
+    """Return an enumeration of variance sources that the statistics join by "and"."""
+    return labels.join([labels.variance_source(source) for source in covered.split(" and ")])
+
+
+def _on_comparisons(comparisons: pd.DataFrame) -> Iterable[str]:
+    """Return how differences were tested."""
+    if not comparisons["family"].any():
+        return
+    tests = number_format.count(int(comparisons["family"].max()), "tests")
+    yield (
+        "Comparisons: difference with its unadjusted 95 % interval; d_z is the mean difference divided by the standard "
+        "deviation of the paired differences; p (t) and p (sign flip) are about these test clips only, the latter "
+        f"without assuming a normal distribution; p (Holm) is p (t) after Holm's correction over {tests} in this study."
+    )
+    if comparisons["variance_sources"].str.contains(TEST_SET).any():
+        yield (
+            "The verdict uses the last p value (0.05, Holm's correction), which covers other test clips too; a "
+            "difference that is significant only without that variance is labelled “on these test clips only”."
+        )
+    unpaired = comparisons["design"] == "unpaired"
+    if (unpaired & (comparisons["replicate"] == "trials")).any():
+        yield (
+            "Unpaired: the trials of the two sides share no seeds, so they are compared as independent samples "
+            "(Welch's test); d_z is in units of the root mean square of both standard deviations."
+        )
+    if (comparisons["replicate"] == "pretraining seeds").any():
+        yield (
+            "Pre-training seeds: where a method has several, the pre-training seed is the unit of analysis, because "
+            "many trials of few seeds say little about the method. The variance between trials is added, and d_z is in "
+            "units of the standard deviation between seeds or their pairs."
+        )
+    yield from _on_sign_flips(comparisons[comparisons["sign_flip_p"].notna()])
+
+
+def _on_sign_flips(tested: pd.DataFrame) -> Iterable[str]:
+    """Return a note if the smallest possible p value of a sign-flip test, 2 / 2^n, is not significant."""
+    fewest = tested[["n", "n_reference"]].max(axis=1).min()
+    if len(tested) and 0.5 ** (fewest - 1) > 1 - CONFIDENCE_LEVEL:
+        smallest = number_format.p_value(0.5 ** (fewest - 1))
+        yield f"With {fewest} differences the sign-flip test cannot reach significance (smallest p = {smallest})."
