@@ -32,11 +32,56 @@ LOSSES = {"chroma": 0.1, "lps": 300.0, "mfcc": 80.0, "prosody": 6.0, "tempogram"
 CHANCE = 0.3
 #: the 50 most frequent tags of MagnaTagATune
 TAGS = (
-    *("guitar", "classical", "slow", "techno", "strings", "drums", "electronic", "rock", "fast", "piano", "ambient"),
-    *("beat", "violin", "vocal", "synth", "female", "indian", "opera", "male", "singing", "vocals", "no vocals"),
-    *("harpsichord", "loud", "quiet", "flute", "woman", "male vocal", "no vocal", "pop", "soft", "sitar", "solo"),
-    *("man", "classic", "choir", "voice", "new age", "dance", "male voice", "female vocal", "beats", "harp", "cello"),
-    *("no voice", "weird", "country", "metal", "female voice", "choral"),
+    "guitar",
+    "classical",
+    "slow",
+    "techno",
+    "strings",
+    "drums",
+    "electronic",
+    "rock",
+    "fast",
+    "piano",
+    "ambient",
+    "beat",
+    "violin",
+    "vocal",
+    "synth",
+    "female",
+    "indian",
+    "opera",
+    "male",
+    "singing",
+    "vocals",
+    "no vocals",
+    "harpsichord",
+    "loud",
+    "quiet",
+    "flute",
+    "woman",
+    "male vocal",
+    "no vocal",
+    "pop",
+    "soft",
+    "sitar",
+    "solo",
+    "man",
+    "classic",
+    "choir",
+    "voice",
+    "new age",
+    "dance",
+    "male voice",
+    "female vocal",
+    "beats",
+    "harp",
+    "cello",
+    "no voice",
+    "weird",
+    "country",
+    "metal",
+    "female voice",
+    "choral",
 )
 RATE, CROP = 22050, 59049  # samples per second, and samples of a crop of SampleCNN
 
@@ -57,7 +102,10 @@ def make_study(
     """Results of every combination of `grid`: `value` of the cell plus noise that trials of a data set partly share."""
     results = Results(folder)
     results.plan["studies"]["fig2"] |= {
-        **{"figure": dict(figure), "rows": list(rows), "columns": list(columns), "comparisons": []},
+        "figure": dict(figure),
+        "rows": list(rows),
+        "columns": list(columns),
+        "comparisons": [],
         "floors": list(floors),
     }
     results.plan["pretrained"] = []
@@ -124,8 +172,15 @@ def write_corpora(results: Results, *, classes: Sequence[str] = TAGS, clips: int
         table.assign(group=table["group"].map("song{:04d}".format)).to_parquet(folder / "clips.parquet")
         pd.DataFrame(labels, columns=list(classes)).assign(clip=names).to_parquet(folder / "labels.parquet")
         facts = {
-            **{"dataset": dataset, "task": "multilabel", "classes": list(classes), "sample_rate": RATE},
-            **{"source": source, "clips": clips, "seconds": 29.0 * clips, "quarantined": 0, "digest": "digest"},
+            "dataset": dataset,
+            "task": "multilabel",
+            "classes": list(classes),
+            "sample_rate": RATE,
+            "source": source,
+            "clips": clips,
+            "seconds": 29.0 * clips,
+            "quarantined": 0,
+            "digest": "digest",
             "content": f"data{dataset}",
         }
         (folder / "corpus.json").write_text(json.dumps(facts))
@@ -236,7 +291,10 @@ def write_losses(results: Results, *, epochs: int = 20, splits: Sequence[str] = 
     for run in results.plan["pretrained"]:
         rows = [
             {
-                **{"epoch": epoch, "split": split, "worker": worker, "loss": start / epoch**0.3},
+                "epoch": epoch,
+                "split": split,
+                "worker": worker,
+                "loss": start / epoch**0.3,
                 "weight": 1.0 if run["factors"]["weighting"] == "equal" else 1.3 / start,
             }
             for epoch in range(1, epochs + 1)

@@ -207,8 +207,11 @@ def separated(folder: Path, *, figure: dict, sources: Sequence[str]) -> Results:
         rows=["encoder", "workers"],
         columns=["dataset", "head"],
         grid={
-            **{"encoder": ["unet"], "scenario": ["three_stage"], "dataset": ["magnatagatune"]},
-            **{"workers": sources, "head": ["short_chunk_cnn"]},
+            "encoder": ["unet"],
+            "scenario": ["three_stage"],
+            "dataset": ["magnatagatune"],
+            "workers": sources,
+            "head": ["short_chunk_cnn"],
         },
     )
     figure_asserts.add_cell(results, BARE, np.full(10, 0.5))
@@ -245,7 +248,19 @@ def augmentations(folder: Path) -> Results:
 BY_KIND: dict[str, Callable[[Path], Results]] = {
     study.__name__: study
     for study in (
-        *(dots, weightings, losses, relative, confusions, training_sizes, ranks),
-        *(parameters, tags, embedding_map, per_tag, probabilities, tag_differences, confidence),
+        dots,
+        weightings,
+        losses,
+        relative,
+        confusions,
+        training_sizes,
+        ranks,
+        parameters,
+        tags,
+        embedding_map,
+        per_tag,
+        probabilities,
+        tag_differences,
+        confidence,
     )
 }

@@ -144,8 +144,11 @@ def test_frozen_stands_against_from_scratch_down_to_one_percent(tmp_path: Path) 
         figure={"kind": "training_sizes", "of": {"scenario": "supervised"}, "over": {"scenario": "frozen"}},
         rows=["scenario", "fraction"],
         grid={
-            **{"scenario": ["frozen", "supervised"], "fraction": ["100pct", "50pct", "20pct", "10pct", "5pct", "1pct"]},
-            **{"encoder": ["samplecnn"], "workers": ["contrastive"], "dataset": ["magnatagatune"]},
+            "scenario": ["frozen", "supervised"],
+            "fraction": ["100pct", "50pct", "20pct", "10pct", "5pct", "1pct"],
+            "encoder": ["samplecnn"],
+            "workers": ["contrastive"],
+            "dataset": ["magnatagatune"],
         },
         value=value,
     )

@@ -43,9 +43,26 @@ READING = (
     "happens."
 )
 COLUMNS = (
-    *("study", "metric", "panel", "case", "rule", "tag", "clip", "candidates", "method", *METHOD_FACTORS),
-    *("status", "reason", "start", "seconds", "confidence"),
-    *("trials", "n_pretraining_seeds", "test_clips", "source", "data"),
+    "study",
+    "metric",
+    "panel",
+    "case",
+    "rule",
+    "tag",
+    "clip",
+    "candidates",
+    "method",
+    *METHOD_FACTORS,
+    "status",
+    "reason",
+    "start",
+    "seconds",
+    "confidence",
+    "trials",
+    "n_pretraining_seeds",
+    "test_clips",
+    "source",
+    "data",
 )
 WITHOUT, WITH = "without", "with"
 PERCENT = 100

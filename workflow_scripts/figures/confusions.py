@@ -36,22 +36,26 @@ READING = (
     f"{number_format.MINUS} (blue, pale in grey print) where it falls."
 )
 COLUMNS = (
-    *(
-        "study",
-        "panel",
-        "matrix",
-        "unit",
-        "of",
-        "over",
-        "status",
-        "reason",
-        "true",
-        "predicted",
-        "value",
-        "ci_low",
-        "ci_high",
-    ),
-    *("replicate", "n", "trials", "n_pretraining_seeds", "test_clips", "source", "data"),
+    "study",
+    "panel",
+    "matrix",
+    "unit",
+    "of",
+    "over",
+    "status",
+    "reason",
+    "true",
+    "predicted",
+    "value",
+    "ci_low",
+    "ci_high",
+    "replicate",
+    "n",
+    "trials",
+    "n_pretraining_seeds",
+    "test_clips",
+    "source",
+    "data",
 )
 RATES, DIFFERENCE = "%", "points"
 #: from the largest fall (Okabe and Ito's sky blue, luma 0.62) over none to half of the largest rise (luma 0.51) and all
@@ -137,7 +141,9 @@ def _matrix(methods: Sequence[Method], evidence: Evidence) -> list[dict[str, obj
         left, right = matching.values(rates, _rates(methods[1], evidence)[1])
         replicate, values = matching.replicate, left - right
     shared = evidence_fields([cell for method in methods for cell in method.cells]) | {
-        **{"status": MEASURED, "replicate": replicate, "n": len(values)},
+        "status": MEASURED,
+        "replicate": replicate,
+        "n": len(values),
         "n_pretraining_seeds": max(sum(cell.pretrained for cell in method.cells) for method in methods),
     }
     intervals = mean_matrix(values)

@@ -28,19 +28,25 @@ READING = (
     "training from scratch and floors. The scales differ."
 )
 COLUMNS = (
-    *("study", "metric", "unit", "panel", "method", "role", *METHOD_FACTORS, "status", "reason"),
-    *(
-        "mean",
-        "ci_low",
-        "ci_high",
-        "half_width",
-        "replicate",
-        "trials",
-        "n_pretraining_seeds",
-        "test_clips",
-        "source",
-        "data",
-    ),
+    "study",
+    "metric",
+    "unit",
+    "panel",
+    "method",
+    "role",
+    *METHOD_FACTORS,
+    "status",
+    "reason",
+    "mean",
+    "ci_low",
+    "ci_high",
+    "half_width",
+    "replicate",
+    "trials",
+    "n_pretraining_seeds",
+    "test_clips",
+    "source",
+    "data",
 )
 METHOD, REFERENCE, FLOOR = "method", "reference", "floor"
 PANEL_WIDTH, ROW_HEIGHT = 2.5, 0.42  # inches: three panels fit a page's width, a label fits its row
@@ -166,7 +172,9 @@ def _dot(panel: Axes, row: Any, *, height: int, style: dict[str, Any], measure: 
 
 def _absent(panel: Axes, height: int, reason: str) -> None:
     panel.text(
-        *(0.5, height, in_short(reason)),
+        0.5,
+        height,
+        in_short(reason),
         transform=panel.get_yaxis_transform(),
         ha="center",
         va="center",

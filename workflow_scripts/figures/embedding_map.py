@@ -40,8 +40,23 @@ READING = (
 #: factors that tell embeddings of one data set apart
 ENCODED = tuple(factor for factor in METHOD_FACTORS if factor in PRETRAINING)
 COLUMNS = (
-    *("study", "panel", "dataset", *ENCODED, "status", "reason", "colours", "perplexity", "agreement", "chance"),
-    *("points", "source", "data", "clip", "colour", "x", "y"),
+    "study",
+    "panel",
+    "dataset",
+    *ENCODED,
+    "status",
+    "reason",
+    "colours",
+    "perplexity",
+    "agreement",
+    "chance",
+    "points",
+    "source",
+    "data",
+    "clip",
+    "colour",
+    "x",
+    "y",
 )
 CLASS, SONG = "class", "song"
 OTHERS = "others"

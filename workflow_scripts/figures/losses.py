@@ -29,8 +29,19 @@ READING = (
 )
 METHOD_OF_PRETRAINING = tuple(factor for factor in PRETRAINING if factor != "pretrain_seed")
 COLUMNS = (
-    *("study", "panel", *METHOD_OF_PRETRAINING, "status", "reason", "split", "worker", "epoch"),
-    *("loss", "weight", "drawn", "runs", "source"),
+    "study",
+    "panel",
+    *METHOD_OF_PRETRAINING,
+    "status",
+    "reason",
+    "split",
+    "worker",
+    "epoch",
+    "loss",
+    "weight",
+    "drawn",
+    "runs",
+    "source",
 )
 PANEL_WIDTH, HEIGHT = 3.6, 3.2  # inches: six curves of twenty epochs can be followed
 

@@ -30,20 +30,27 @@ READING = (
     "have nothing that is trained."
 )
 COLUMNS = (
-    *("study", "metric", "unit", "panel", "method", "role", *METHOD_FACTORS, "status", "reason", "parameters"),
-    *(
-        "mean",
-        "ci_low",
-        "ci_high",
-        "variance_sources",
-        "n",
-        "replicate",
-        "trials",
-        "n_pretraining_seeds",
-        "test_clips",
-        "source",
-        "data",
-    ),
+    "study",
+    "metric",
+    "unit",
+    "panel",
+    "method",
+    "role",
+    *METHOD_FACTORS,
+    "status",
+    "reason",
+    "parameters",
+    "mean",
+    "ci_low",
+    "ci_high",
+    "variance_sources",
+    "n",
+    "replicate",
+    "trials",
+    "n_pretraining_seeds",
+    "test_clips",
+    "source",
+    "data",
 )
 POINT, FLOOR, PUBLISHED = "method", "floor", "published"
 NOT_COUNTED = "size not known: no run of this study's config pre-trains this encoder"
@@ -92,8 +99,11 @@ def _published(methods: Sequence[Method], evidence: Evidence) -> Iterator[dict[s
                 continue
             yield {
                 **method.levels,
-                **{"method": plotting.level_names(method.levels, study.rows), "role": PUBLISHED, "status": MEASURED},
-                **{"parameters": size, "mean": published_value(statement, study=study.name)},
+                "method": plotting.level_names(method.levels, study.rows),
+                "role": PUBLISHED,
+                "status": MEASURED,
+                "parameters": size,
+                "mean": published_value(statement, study=study.name),
             }
 
 

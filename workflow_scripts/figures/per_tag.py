@@ -30,8 +30,26 @@ READING = (
     "many gaps is larger than most by chance alone, and the more so the fewer clips a tag has."
 )
 COLUMNS = (
-    *("study", "metric", "unit", "panel", "method", "role", *METHOD_FACTORS, "status", "reason", "tag", "positives"),
-    *("mean", "std", "n", "replicate", "trials", "n_pretraining_seeds", "test_clips", "source", "data"),
+    "study",
+    "metric",
+    "unit",
+    "panel",
+    "method",
+    "role",
+    *METHOD_FACTORS,
+    "status",
+    "reason",
+    "tag",
+    "positives",
+    "mean",
+    "std",
+    "n",
+    "replicate",
+    "trials",
+    "n_pretraining_seeds",
+    "test_clips",
+    "source",
+    "data",
 )
 POINT, FLOOR = "method", "floor"
 PANEL_WIDTH, ROW_HEIGHT = 5.0, 0.185  # inches: fifty tags on a page, three dots with bars in a row

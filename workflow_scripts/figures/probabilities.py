@@ -27,20 +27,26 @@ READING = (
     "set may share. All panels of a data set have one scale."
 )
 COLUMNS = (
-    *("study", "metric", "unit", "panel", "curve", "probability", *METHOD_FACTORS, "status", "reason"),
-    *(
-        "mean",
-        "ci_low",
-        "ci_high",
-        "variance_sources",
-        "n",
-        "replicate",
-        "trials",
-        "n_pretraining_seeds",
-        "test_clips",
-        "source",
-        "data",
-    ),
+    "study",
+    "metric",
+    "unit",
+    "panel",
+    "curve",
+    "probability",
+    *METHOD_FACTORS,
+    "status",
+    "reason",
+    "mean",
+    "ci_low",
+    "ci_high",
+    "variance_sources",
+    "n",
+    "replicate",
+    "trials",
+    "n_pretraining_seeds",
+    "test_clips",
+    "source",
+    "data",
 )
 PANEL_WIDTH, HEIGHT = 2.5, 2.2  # inches: four panels fit a page's width
 MOST = 4  # panels side by side

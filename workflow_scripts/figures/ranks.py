@@ -20,20 +20,28 @@ READING = (
     "once with 95 % confidence. Methods joined by an upright line on the right were not told apart."
 )
 COLUMNS = (
-    *("study", "metric", "unit", "panel", "method", "kind", *RANKED_FACTORS, "status", "reason", "mean", "iqm"),
-    *(
-        "rank",
-        "rank_low",
-        "rank_high",
-        "tie_groups",
-        "replicate",
-        "n",
-        "n_pretraining_seeds",
-        "variance_sources",
-        "datasets",
-        "sets",
-        "source",
-    ),
+    "study",
+    "metric",
+    "unit",
+    "panel",
+    "method",
+    "kind",
+    *RANKED_FACTORS,
+    "status",
+    "reason",
+    "mean",
+    "iqm",
+    "rank",
+    "rank_low",
+    "rank_high",
+    "tie_groups",
+    "replicate",
+    "n",
+    "n_pretraining_seeds",
+    "variance_sources",
+    "datasets",
+    "sets",
+    "source",
 )
 PANEL_WIDTH, ROW_HEIGHT = 4.2, 0.3  # inches: sixteen methods on half a page
 MARGIN_HEIGHT = 1.0  # inches: panel title and axis

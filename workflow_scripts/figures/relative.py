@@ -32,8 +32,24 @@ READING = (
     "Filled: the interval excludes zero; open: it does not, or there is none. The scales of the panels differ."
 )
 COLUMNS = (
-    *("study", "metric", "unit", "panel", "over", *METHOD_FACTORS, "status", "reason", "value", "ci_low", "ci_high"),
-    *("replicate", "n", "trials", "n_pretraining_seeds", "test_clips", "source", "data"),
+    "study",
+    "metric",
+    "unit",
+    "panel",
+    "over",
+    *METHOD_FACTORS,
+    "status",
+    "reason",
+    "value",
+    "ci_low",
+    "ci_high",
+    "replicate",
+    "n",
+    "trials",
+    "n_pretraining_seeds",
+    "test_clips",
+    "source",
+    "data",
 )
 PANEL_WIDTH, HEIGHT = 3.3, 3.1  # inches: three panels of seven worker sets fit a page
 
@@ -77,12 +93,10 @@ def _row(method: Method, baseline: Method) -> dict[str, object]:
         row
         | evidence_fields([*method.cells, *baseline.cells])
         | {
-            **{
-                "value": improvement.percent,
-                "ci_low": improvement.low,
-                "ci_high": improvement.high,
-                "n": improvement.n,
-            },
+            "value": improvement.percent,
+            "ci_low": improvement.low,
+            "ci_high": improvement.high,
+            "n": improvement.n,
             "replicate": matching.replicate,
             "n_pretraining_seeds": max(sum(cell.pretrained for cell in each.cells) for each in (method, baseline)),
         }
@@ -131,7 +145,8 @@ def _points(panel: Axes, rows: pd.DataFrame, methods: list[str]) -> None:
             panel.vlines(place, 0, row.value, color=plotting.GRID, linewidth=7, zorder=1)
             known = not pd.isna(row.ci_low)
             panel.errorbar(
-                *(place, row.value),
+                place,
+                row.value,
                 yerr=[[row.value - row.ci_low], [row.ci_high - row.value]] if known else None,
                 capsize=3,
                 linewidth=1.4,

@@ -39,8 +39,27 @@ READING = (
     "is adjusted for the number of tags, of which one in twenty is off zero by chance."
 )
 COLUMNS = (
-    *("study", "metric", "unit", "panel", "method", "over", *METHOD_FACTORS, "status", "reason", "tag", "positives"),
-    *("mean", "ci_low", "ci_high", "n", "replicate", "trials", "n_pretraining_seeds", "test_clips", "source", "data"),
+    "study",
+    "metric",
+    "unit",
+    "panel",
+    "method",
+    "over",
+    *METHOD_FACTORS,
+    "status",
+    "reason",
+    "tag",
+    "positives",
+    "mean",
+    "ci_low",
+    "ci_high",
+    "n",
+    "replicate",
+    "trials",
+    "n_pretraining_seeds",
+    "test_clips",
+    "source",
+    "data",
 )
 PANEL_WIDTH = 5.0  # inches: two panels fit a page
 ROW_HEIGHT = 0.075  # inches for each dot of a tag
@@ -93,9 +112,13 @@ def _tags(method: Method, bases: Sequence[Method], evidence: Evidence, options: 
     intervals = mean_intervals((values[0] - values[1]).T * evidence.measure.scale)
     return [
         {
-            **{"tag": first.classes[place], "positives": int((first.labels[:, place] == 1).sum())},
-            **{"mean": float(intervals.mean[place]), "ci_low": float(intervals.low[place])},
-            **{"ci_high": float(intervals.high[place]), "n": intervals.n, "replicate": matching.replicate},
+            "tag": first.classes[place],
+            "positives": int((first.labels[:, place] == 1).sum()),
+            "mean": float(intervals.mean[place]),
+            "ci_low": float(intervals.low[place]),
+            "ci_high": float(intervals.high[place]),
+            "n": intervals.n,
+            "replicate": matching.replicate,
         }
         for place in places
     ]

@@ -24,7 +24,19 @@ READING = (
     "Bars: clips with the tag in each split, after quarantine; the tags are sorted by all their clips. A clip counts "
     "once for each of its tags."
 )
-COLUMNS = (*("study", "panel", "dataset", "status", "reason", "tag", "split", "positives", "clips", "source", "data"),)
+COLUMNS = (
+    "study",
+    "panel",
+    "dataset",
+    "status",
+    "reason",
+    "tag",
+    "split",
+    "positives",
+    "clips",
+    "source",
+    "data",
+)
 #: dark, pale and in between, so that neighbours stay apart in grey
 SPLITS = {"train": plotting.COLOURS[0], "valid": plotting.COLOURS[5], "test": plotting.COLOURS[1]}
 PANEL_WIDTH, ROW_HEIGHT = 4.6, 0.165  # inches: fifty tags on a page, at 8 points
@@ -60,9 +72,13 @@ def _counts(corpus: Corpus, *, most: int) -> Iterator[dict[str, object]]:
         for name in SPLITS:
             inside = split == name
             yield {
-                **{"status": MEASURED, "tag": corpus.facts.classes[number], "split": name},
-                **{"positives": int(labels[inside, number].sum()), "clips": int(inside.sum())},
-                **{"source": corpus.facts.source, "data": corpus.facts.content},
+                "status": MEASURED,
+                "tag": corpus.facts.classes[number],
+                "split": name,
+                "positives": int(labels[inside, number].sum()),
+                "clips": int(inside.sum()),
+                "source": corpus.facts.source,
+                "data": corpus.facts.content,
             }
 
 

@@ -23,10 +23,25 @@ READING = (
     f"{INTERVAL}."
 )
 COLUMNS = (
-    *"study metric unit panel role".split(),
+    "study",
+    "metric",
+    "unit",
+    "panel",
+    "role",
     *METHOD_FACTORS,
-    *"status reason mean std ci_low ci_high variance_sources".split(),
-    *"replicate trials n_pretraining_seeds test_clips source data".split(),
+    "status",
+    "reason",
+    "mean",
+    "std",
+    "ci_low",
+    "ci_high",
+    "variance_sources",
+    "replicate",
+    "trials",
+    "n_pretraining_seeds",
+    "test_clips",
+    "source",
+    "data",
 )
 OPEN = "equal"  # the paper's open circles
 FLOOR = "floor"
@@ -107,7 +122,9 @@ def _points(panel: Axes, rows: pd.DataFrame, sets: list[str], weightings: list[s
             )
             error = None if pd.isna(row.std) else row.std
             panel.errorbar(
-                *(place + beside, row.mean, error),
+                place + beside,
+                row.mean,
+                error,
                 capsize=2,
                 linewidth=1.3,
                 zorder=3,

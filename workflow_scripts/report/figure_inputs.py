@@ -34,8 +34,11 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(("epoch", "runs", "parameters", "clips", "positives", "points", "candidates"), "count"),
 }
 LOSSES: dict[str, Kind] = {
-    **{"epoch": "integer", "split": "text", "worker": "text"},
-    **{"loss": "number", "weight": "number"},
+    "epoch": "integer",
+    "split": "text",
+    "worker": "text",
+    "loss": "number",
+    "weight": "number",
 }
 NOT_RUN = "not run"
 #: caption of every figure that draws `TableEstimate`

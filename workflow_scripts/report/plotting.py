@@ -29,14 +29,27 @@ from workflow_scripts.statistics.tables.schema import MISSING
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 INK, SOFT, GRID = "#1b1f24", "#57606a", "#e4e7eb"
 DASHES: tuple[tuple[float, tuple[float, ...]], ...] = (
-    *((0, (1, 1.5)), (0, (5, 2)), (0, (5, 1.5, 1, 1.5)), (0, (9, 3)), (0, (3, 1, 1, 1, 1, 1)), (0, ())),
+    (0, (1, 1.5)),
+    (0, (5, 2)),
+    (0, (5, 1.5, 1, 1.5)),
+    (0, (9, 3)),
+    (0, (3, 1, 1, 1, 1, 1)),
+    (0, ()),
 )
 MARKERS = ("o", "s", "^", "D", "v", "P")
 #: no dates, and no random ids in svg
 METADATA: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
 STYLE: Any = {
-    **{"font.family": "DejaVu Sans", "font.size": 9, "axes.titlesize": 9, "axes.edgecolor": SOFT, "text.color": INK},
-    **{"axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "pdf.fonttype": 42, "savefig.dpi": 160},
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.edgecolor": SOFT,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "pdf.fonttype": 42,
+    "savefig.dpi": 160,
 }
 LEGEND_HEIGHT = 0.24  # inches: one legend line
 HEADING_LINE_HEIGHT = 0.19  # inches: a line of 10 points
@@ -147,7 +160,9 @@ def add_grid(panel: Axes, *, lines: str) -> None:
 def mark_missing(panel: Axes, x: float, reason: str) -> None:
     """Say in short at a place of the horizontal axis why nothing is there."""
     panel.text(
-        *(x, 0.5, in_short(reason)),
+        x,
+        0.5,
+        in_short(reason),
         transform=panel.get_xaxis_transform(),
         rotation=90,
         ha="center",
