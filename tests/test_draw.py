@@ -3,8 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.figures import figure_asserts as made
-from tests.figures import synthetic_studies
+from tests.figures import figure_asserts, synthetic_studies
 from tests.report.aggregated_study import statistics
 from tests.synthetic_results import Results, full
 from workflow_scripts import draw
@@ -34,7 +33,7 @@ def test_same_statistics_same_bytes(kind: str, tmp_path: Path) -> None:
     assert sorted(path.name for path in first.iterdir()) == ["fig2.csv", "fig2.pdf", "fig2.png", "fig2.svg"]
     for path in first.iterdir():
         assert path.read_bytes() == (second / path.name).read_bytes()
-    pd.testing.assert_frame_equal(read_numbers(first / "fig2.csv"), made.numbers(results))
+    pd.testing.assert_frame_equal(read_numbers(first / "fig2.csv"), figure_asserts.numbers(results))
 
 
 def test_a_study_without_figure_draws_nothing(results: Results) -> None:

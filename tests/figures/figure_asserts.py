@@ -255,10 +255,10 @@ def write_tag_predictions(
             classes=np.array(tags),
             labels=labels.astype(np.float32),
             scores=scores.astype(np.float32),
-            confusion=np.stack([confusion("multilabel", labels=labels, scores=each) for each in scores]),
+            confusion=np.stack([confusion("multilabel", labels=labels, scores=of_trial) for of_trial in scores]),
         )
         row = pd.read_csv(entry["path"], dtype=str).iloc[0].to_dict() | {"test_clips": clips}
-        areas = [metrics("multilabel", labels=labels, scores=each)["roc_auc"] for each in scores]
+        areas = [metrics("multilabel", labels=labels, scores=of_trial)["roc_auc"] for of_trial in scores]
         rows = [
             row | {"trial": trial, "seed": 1000 + trial, "metric": "roc_auc", "value": area}
             for trial, area in enumerate(areas)
@@ -319,8 +319,8 @@ def figure(results: Results) -> Figure:
 def description(results: Results) -> str:
     """The one study's figure in words."""
     level, table, study, _ = _parts(results)
-    said: str = level.describe(study, table)
-    return said
+    text: str = level.describe(study, table)
+    return text
 
 
 def _parts(results: Results) -> tuple[Any, pd.DataFrame, Any, Any]:
@@ -389,4 +389,6 @@ def tag_roc_auc(results: Results, tag: str, **levels: object) -> np.ndarray:
     (path,) = trials_files(results, **levels)
     stored = np.load(path.with_name("predictions.npz"))
     column = list(stored["classes"]).index(tag)
-    return np.array([100 * roc_auc_score(stored["labels"][:, column], each[:, column]) for each in stored["scores"]])
+    return np.array(
+        [100 * roc_auc_score(stored["labels"][:, column], of_trial[:, column]) for of_trial in stored["scores"]]
+    )

@@ -12,22 +12,7 @@ from workflow_scripts.core.errors import UserError
 VOICES = ("vocals", "vocal", "singing")
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return synthetic_studies.confidence(tmp_path_factory.mktemp("results"))
-
-
-@pytest.fixture(scope="module")
-def numbers(results: Results) -> pd.DataFrame:
-    return figure_asserts.numbers(results)
-
-
-@pytest.fixture(scope="module")
-def figure(results: Results) -> Figure:
-    return figure_asserts.figure(results)
-
-
-def heard(results: Results, encoder: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def stored_windows(results: Results, encoder: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Windows of each clip (clips, windows), labels of the voices (clips, 3), and the clips' names, of one method."""
     (path,) = figure_asserts.trials_files(results, encoder=encoder)
     stored = np.load(path.with_name("predictions.npz"))
@@ -41,20 +26,20 @@ def test_everything_finds_room(figure: Figure) -> None:
 
 
 def test_the_rules_pick_the_clips(results: Results, numbers: pd.DataFrame) -> None:
-    of, labels, clips = heard(results, "unet")
-    over = heard(results, "magnitude")[0]
-    silent = np.flatnonzero((labels == 0).all(axis=1))
-    sung = np.flatnonzero(labels[:, 0] == 1)
-    surest = silent[over[silent].mean(axis=1).argmax()]
-    found = sung[(of - over)[sung].mean(axis=1).argmax()]
+    of, labels, clips = stored_windows(results, "unet")
+    over = stored_windows(results, "magnitude")[0]
+    without_voice = np.flatnonzero((labels == 0).all(axis=1))
+    with_voice = np.flatnonzero(labels[:, 0] == 1)
+    false_alarm = without_voice[over[without_voice].mean(axis=1).argmax()]
+    largest_gain = with_voice[(of - over)[with_voice].mean(axis=1).argmax()]
     picked = numbers.groupby("case")["clip"].unique()
-    assert (picked["without"].tolist(), picked["with"].tolist()) == ([clips[surest]], [clips[found]])
+    assert (picked["without"].tolist(), picked["with"].tolist()) == ([clips[false_alarm]], [clips[largest_gain]])
     counts = numbers.groupby("case")["candidates"].first()
-    assert (counts["without"], counts["with"]) == (len(silent), len(sung))
+    assert (counts["without"], counts["with"]) == (len(without_voice), len(with_voice))
 
 
 def test_each_window_is_a_point(results: Results, numbers: pd.DataFrame, figure: Figure) -> None:
-    of, _, clips = heard(results, "unet")
+    of, _, clips = stored_windows(results, "unet")
     rows = numbers.query("case == 'with' and encoder == 'unet'")
     (row,) = np.flatnonzero(clips == rows["clip"].iloc[0])
     assert rows["confidence"].to_numpy() == pytest.approx(100 * of[row])
@@ -66,8 +51,8 @@ def test_each_window_is_a_point(results: Results, numbers: pd.DataFrame, figure:
 def test_the_rules_are_in_the_figure_and_its_description(results: Results, figure: Figure) -> None:
     shown = " ".join(" ".join(text.get_text() for text in figure_asserts.visible_texts(figure)).split())
     for rule in (
-        "Of the clips without vocals or a tag like it the one of which spectrogram alone is surest",
-        "Of the clips with vocals the one where U-Net, vocals is ahead of spectrogram alone most",
+        "False alarm: the clip without vocals or a similar tag that spectrogram alone is most sure of",
+        "Largest gain: the clip with vocals where U-Net, vocals exceeds spectrogram alone most",
     ):
         assert rule in shown
         assert rule in figure_asserts.description(results)
@@ -78,7 +63,7 @@ def test_a_method_that_is_ahead_nowhere_is_not_said_to_be(tmp_path: Path) -> Non
     (path,) = figure_asserts.trials_files(results, encoder="unet")
     stored = dict(np.load(path.with_name("predictions.npz")))
     np.savez(path.with_name("predictions.npz"), **stored | {"windows_scores": 0 * stored["windows_scores"]})
-    assert "the one where U-Net, vocals is behind spectrogram alone least, ahead nowhere" in figure_asserts.description(
+    assert "where U-Net, vocals, ahead in no clip, is least behind spectrogram alone" in figure_asserts.description(
         results
     )
 
@@ -95,7 +80,7 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     assert "no such test clip" in figure_asserts.description(results)
     plain = {name: array for name, array in stored.items() if not name.startswith("windows")}
     np.savez(path.with_name("predictions.npz"), **plain)
-    assert set(figure_asserts.numbers(results)["reason"]) == {"no windows stored: the head hears clips as a whole"}
+    assert set(figure_asserts.numbers(results)["reason"]) == {"no windows stored: the head reads whole clips"}
     figure_asserts.remove_cells(results, encoder="unet")
     assert set(figure_asserts.numbers(results)["reason"]) == {"not run"}
     figure_asserts.assert_nothing_overlaps(figure_asserts.figure(results))

@@ -18,13 +18,13 @@ def results(tmp_path: Path) -> Results:
 
 def counts(results: Results, workers: str) -> np.ndarray:
     (path,) = figure_asserts.trials_files(results, workers=workers)
-    found: np.ndarray = np.load(path.with_name("predictions.npz"))["confusion"]
-    return found
+    counts_of_cell: np.ndarray = np.load(path.with_name("predictions.npz"))["confusion"]
+    return counts_of_cell
 
 
 def entry(results: Results, matrix: str, true: str, predicted: str) -> dict:
-    found = figure_asserts.numbers(results).query("matrix == @matrix and true == @true and predicted == @predicted")
-    (row,) = found.to_dict("records")
+    rows = figure_asserts.numbers(results).query("matrix == @matrix and true == @true and predicted == @predicted")
+    (row,) = rows.to_dict("records")
     return row
 
 
@@ -41,9 +41,9 @@ def test_any_number_of_classes_finds_room(tmp_path: Path, classes: int) -> None:
 
 def test_the_matrix_is_the_mean_percent_of_the_true_class(results: Results) -> None:
     rates = 100 * counts(results, "WLP") / counts(results, "WLP").sum(axis=2, keepdims=True)
-    found = entry(results, "WLP", "Jive", "Samba")
-    assert found["value"] == pytest.approx(rates[:, 2, 5].mean())
-    assert (found["unit"], found["n"], found["trials"]) == ("%", 10, 10)
+    row = entry(results, "WLP", "Jive", "Samba")
+    assert row["value"] == pytest.approx(rates[:, 2, 5].mean())
+    assert (row["unit"], row["n"], row["trials"]) == ("%", 10, 10)
     rows = figure_asserts.numbers(results).query("matrix == 'WLP'").groupby("true")["value"].sum()
     assert rows.to_numpy() == pytest.approx(100)
 
@@ -51,10 +51,10 @@ def test_the_matrix_is_the_mean_percent_of_the_true_class(results: Results) -> N
 def test_differences_are_points_over_paired_trials(results: Results) -> None:
     of, over = (100 * counts(results, workers) / 20 for workers in ("WLPT", "WLP"))
     differences = (of - over)[:, 8, 8]
-    found = entry(results, "WLPT \N{MINUS SIGN} WLP", "Waltz", "Waltz")
-    assert found["value"] == pytest.approx(differences.mean())
-    assert found["ci_high"] - found["value"] == pytest.approx(2.262157 * differences.std(ddof=1) / np.sqrt(10))
-    assert (found["unit"], found["of"], found["over"]) == ("points", "WLPT", "WLP")
+    row = entry(results, "WLPT \N{MINUS SIGN} WLP", "Waltz", "Waltz")
+    assert row["value"] == pytest.approx(differences.mean())
+    assert row["ci_high"] - row["value"] == pytest.approx(2.262157 * differences.std(ddof=1) / np.sqrt(10))
+    assert (row["unit"], row["of"], row["over"]) == ("points", "WLPT", "WLP")
 
 
 def test_every_number_is_printed_with_its_sign(results: Results) -> None:
@@ -122,10 +122,10 @@ def test_checkpoints_are_averaged_and_paired_by_seed(tmp_path: Path) -> None:
         for workers in ("WLP", "WLPT")
         for seed in (0, 1, 2)
     }
-    found = entry(results, "WLPT \N{MINUS SIGN} WLP", "Tango", "Tango")
+    row = entry(results, "WLPT \N{MINUS SIGN} WLP", "Tango", "Tango")
     means = [(rates["WLPT", seed] - rates["WLP", seed])[:, 6, 6].mean() for seed in (0, 1, 2)]
-    assert found["value"] == pytest.approx(np.mean(means))
-    assert (found["replicate"], found["n"], found["n_pretraining_seeds"]) == ("pretraining seeds", 3, 3)
+    assert row["value"] == pytest.approx(np.mean(means))
+    assert (row["replicate"], row["n"], row["n_pretraining_seeds"]) == ("pretraining seeds", 3, 3)
 
 
 FILE = "predictions.npz"
@@ -148,11 +148,11 @@ def test_damaged_predictions_and_half_a_difference_are_refused(results: Results)
 
 def test_the_description_names_the_largest_mistakes(results: Results) -> None:
     rates = 5 * counts(results, "WLP").mean(axis=0)
-    said = figure_asserts.description(results)
-    assert f"WLP: mean share that is right {np.diagonal(rates).mean():.1f} %" in said
+    description = figure_asserts.description(results)
+    assert f"WLP: mean share of correct predictions {np.diagonal(rates).mean():.1f} %" in description
     np.fill_diagonal(rates, 0)
     true, predicted = np.unravel_index(rates.argmax(), rates.shape)
     assert (
         f"largest mistakes: {figure_asserts.DANCES[true]} as {figure_asserts.DANCES[predicted]} {rates.max():.1f};"
-        in said
+        in description
     )

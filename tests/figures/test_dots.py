@@ -16,11 +16,6 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return results
 
 
-@pytest.fixture(scope="module")
-def figure(results: Results) -> Figure:
-    return figure_asserts.figure(results)
-
-
 def test_no_text_lies_on_another_or_outside(figure: Figure) -> None:
     figure_asserts.assert_nothing_overlaps(figure)
 
@@ -86,9 +81,9 @@ def test_a_study_without_any_result_still_has_a_figure(tmp_path: Path) -> None:
 
 
 def test_the_description_holds_every_number(results: Results) -> None:
-    said = figure_asserts.description(results)
-    assert "FMA small (twin): PASE, supervised 39.9; PASE, frozen 45.0;" in said
-    assert said.count("random weights, frozen") == 3
+    description = figure_asserts.description(results)
+    assert "FMA small (twin): PASE, supervised 39.9; PASE, frozen 45.0;" in description
+    assert description.count("random weights, frozen") == 3
 
 
 def test_methods_chosen_for_it_are_lines_across(tmp_path: Path) -> None:

@@ -5,19 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.figures import figure_asserts, synthetic_studies
+from tests.figures import figure_asserts
 from tests.synthetic_results import Results
 from workflow_scripts.core.errors import UserError
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return synthetic_studies.embedding_map(tmp_path_factory.mktemp("results"))
-
-
-@pytest.fixture(scope="module")
-def numbers(results: Results) -> pd.DataFrame:
-    return figure_asserts.numbers(results)
 
 
 def one(folder: Path, *, clips: int = 100, crop_length: int | None = None, **options: object) -> Results:
@@ -50,8 +40,8 @@ def test_colours_are_those_of_clips_with_one_of_the_commonest_tags(results: Resu
     labels = pd.read_parquet(folder / "labels.parquet").set_index("clip").loc[colours.index]
     chosen = labels.sum().sort_values(ascending=False, kind="stable").index[:6]
     for clip, tags in labels[chosen].iterrows():
-        mine = list(chosen[tags == 1])
-        assert colours[str(clip)] == (mine[0] if len(mine) == 1 else "others")
+        tags_of_clip = list(chosen[tags == 1])
+        assert colours[str(clip)] == (tags_of_clip[0] if len(tags_of_clip) == 1 else "others")
 
 
 def test_neighbours_agree_more_where_classes_lie_apart(numbers: pd.DataFrame) -> None:
@@ -61,9 +51,9 @@ def test_neighbours_agree_more_where_classes_lie_apart(numbers: pd.DataFrame) ->
 
 
 def test_it_says_what_means_nothing_and_what_was_looked_at(results: Results) -> None:
-    said = figure_asserts.description(results)
-    assert "distances between clusters mean nothing" in said
-    assert "contrastive: 100 points, perplexity 30, neighbours agree:" in said
+    description = figure_asserts.description(results)
+    assert "distances between clusters mean nothing" in description
+    assert "contrastive: 100 points, perplexity 30, neighbours agree:" in description
 
 
 def test_few_points_have_a_smaller_perplexity(tmp_path: Path) -> None:

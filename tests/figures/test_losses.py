@@ -28,9 +28,9 @@ def test_numbers_are_validation_losses_times_their_weights(results: Results) -> 
     assert len(numbers) == 2 * 6 * 20
     for run, weighting in enumerate(("equal", "reweighted")):
         losses = pd.read_csv(stored(results, run)).query("split == 'valid' and worker == 'lps' and epoch == 7").iloc[0]
-        found = numbers[numbers["weighting"] == weighting].query("worker == 'lps' and epoch == 7").iloc[0]
-        assert found["drawn"] == pytest.approx(losses["loss"] * losses["weight"])
-        assert (found["loss"], found["split"], found["runs"]) == (pytest.approx(losses["loss"]), "valid", 1)
+        row = numbers[numbers["weighting"] == weighting].query("worker == 'lps' and epoch == 7").iloc[0]
+        assert row["value"] == pytest.approx(losses["loss"] * losses["weight"])
+        assert (row["loss"], row["split"], row["runs"]) == (pytest.approx(losses["loss"]), "valid", 1)
     assert (numbers.query("weighting == 'equal'")["weight"] == 1).all()
 
 
@@ -41,7 +41,7 @@ def test_the_axis_says_what_is_drawn(results: Results) -> None:
     ]
     results.plan["studies"]["fig2"]["figure"] = {"kind": "losses", "weighted": False, "epochs": 3}
     numbers = figure_asserts.numbers(results)
-    assert (numbers["drawn"] == numbers["loss"]).all()
+    assert (numbers["value"] == numbers["loss"]).all()
     assert numbers["epoch"].max() == 3
     assert {panel.get_ylabel() for panel in figure_asserts.figure(results).axes} == {"validation loss"}
 
@@ -65,7 +65,7 @@ def test_seeds_are_averaged(tmp_path: Path) -> None:
     table.to_csv(stored(results, 1), index=False)
     numbers = figure_asserts.numbers(results)
     assert len(numbers) == 12
-    assert numbers.query("worker == 'lps' and epoch == 1")["drawn"].iloc[0] == pytest.approx(600)
+    assert numbers.query("worker == 'lps' and epoch == 1")["value"].iloc[0] == pytest.approx(600)
     assert set(numbers["runs"]) == {2}
 
 
@@ -91,10 +91,10 @@ def test_a_twin_corpus_is_named(results: Results) -> None:
 
 
 def test_the_description_says_how_far_the_curves_lie_apart(results: Results) -> None:
-    said = figure_asserts.description(results)
-    assert "equal, epochs 1 to 20" in said
-    assert "largest over smallest at the end 6e+03" in said
-    assert "largest over smallest at the end 1." in said
+    description = figure_asserts.description(results)
+    assert "equal, epochs 1 to 20" in description
+    assert "largest over smallest at the end 6e+03" in description
+    assert "largest over smallest at the end 1." in description
 
 
 def test_a_damaged_file_and_no_epochs_are_refused(results: Results) -> None:

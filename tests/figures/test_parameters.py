@@ -102,8 +102,10 @@ def test_the_study_has_the_published_score_of_each_of_its_methods(tmp_path: Path
     figure_asserts.write_encoder_sizes(results, parameters=synthetic_studies.SIZES_OF_ENCODERS)
     for path in figure_asserts.trials_files(results):
         path.write_text(path.read_text().replace("twin", "local"))
-    found = figure_asserts.numbers(results).query("role == 'published'").set_index(["encoder", "scenario"])["mean"]
-    assert found.to_dict() == {
+    published_means = (
+        figure_asserts.numbers(results).query("role == 'published'").set_index(["encoder", "scenario"])["mean"]
+    )
+    assert published_means.to_dict() == {
         ("samplecnn", "frozen"): 35.37,
         ("cpc", "frozen"): 30.98,
         ("samplecnn", "supervised"): 34.38,
@@ -126,6 +128,6 @@ def test_a_study_without_any_result_still_has_a_figure(results: Results) -> None
 
 
 def test_the_description_holds_every_number(results: Results) -> None:
-    said = figure_asserts.description(results)
-    assert "SampleCNN, supervised 34.5 with 2,379,520" in said
-    assert "random weights, frozen (floor)" in said
+    description = figure_asserts.description(results)
+    assert "SampleCNN, supervised 34.5 with 2,379,520" in description
+    assert "random weights, frozen (floor)" in description

@@ -5,24 +5,9 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from tests.figures import figure_asserts, synthetic_studies
+from tests.figures import figure_asserts
 from tests.synthetic_results import Results, factors
 from workflow_scripts.core.errors import UserError
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return synthetic_studies.per_tag(tmp_path_factory.mktemp("results"))
-
-
-@pytest.fixture(scope="module")
-def numbers(results: Results) -> pd.DataFrame:
-    return figure_asserts.numbers(results)
-
-
-@pytest.fixture(scope="module")
-def figure(results: Results) -> Figure:
-    return figure_asserts.figure(results)
 
 
 def small(folder: Path, *, metric: str = "roc_auc", **grid: list) -> Results:
@@ -88,10 +73,10 @@ def test_the_description_states_the_largest_gap(results: Results, numbers: pd.Da
     table = numbers.pivot_table(index="tag", columns="method", values="mean")
     gaps = table.max(axis=1) - table.min(axis=1)
     tag = gaps.idxmax()
-    said = figure_asserts.description(results)
-    assert f"largest gap between methods at one tag: {tag} (" in said
-    assert f"{table.loc[tag].idxmax()} {table.loc[tag].max():.1f}" in said
-    assert f"{gaps.max():.1f} points apart" in said
+    description = figure_asserts.description(results)
+    assert f"largest gap between methods at one tag: {tag} (" in description
+    assert f"{table.loc[tag].idxmax()} {table.loc[tag].max():.1f}" in description
+    assert f"{gaps.max():.1f} points apart" in description
 
 
 def test_one_method_and_floors_have_no_gap(tmp_path: Path) -> None:

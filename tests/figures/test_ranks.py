@@ -15,11 +15,6 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return results
 
 
-@pytest.fixture(scope="module")
-def figure(results: Results) -> Figure:
-    return figure_asserts.figure(results)
-
-
 def test_no_text_lies_on_another_or_outside(figure: Figure) -> None:
     figure_asserts.assert_nothing_overlaps(figure)
 
@@ -64,9 +59,9 @@ def test_the_worse_are_told_apart_and_the_missing_are_named(results: Results, fi
 
 
 def test_the_description_has_every_place(results: Results) -> None:
-    said = figure_asserts.description(results)
-    assert said.count(" place ") == 17
-    assert "handcrafted features place " in said
+    description = figure_asserts.description(results)
+    assert description.count(" rank ") == 17
+    assert "handcrafted features rank " in description
 
 
 def test_one_data_set_has_nothing_to_rank(tmp_path: Path) -> None:

@@ -17,11 +17,6 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return results
 
 
-@pytest.fixture(scope="module")
-def figure(results: Results) -> Figure:
-    return figure_asserts.figure(results)
-
-
 def test_no_text_lies_on_another_or_outside(figure: Figure) -> None:
     figure_asserts.assert_nothing_overlaps(figure)
 
@@ -29,11 +24,11 @@ def test_no_text_lies_on_another_or_outside(figure: Figure) -> None:
 def test_numbers_are_percent_of_the_baseline(results: Results) -> None:
     numbers = figure_asserts.numbers(results)
     assert len(numbers) == 3 * 7
-    found = numbers.query("panel == 'Extended Ballroom' and workers == 'WLPT'").iloc[0]
+    row = numbers.query("panel == 'Extended Ballroom' and workers == 'WLPT'").iloc[0]
     of, over = (figure_asserts.macro_f1(results, workers=name, dataset="extended_ballroom") for name in ("WLPT", "WLP"))
-    assert found["value"] == pytest.approx(100 * (of.mean() / over.mean() - 1))
-    assert found["ci_low"] == pytest.approx(relative_improvement(of, over).low)
-    assert (found["over"], found["unit"], found["n"], found["n_pretraining_seeds"]) == ("WLP", "%", 10, 1)
+    assert row["value"] == pytest.approx(100 * (of.mean() / over.mean() - 1))
+    assert row["ci_low"] == pytest.approx(relative_improvement(of, over).low)
+    assert (row["over"], row["unit"], row["n"], row["n_pretraining_seeds"]) == ("WLP", "%", 10, 1)
 
 
 def test_missing_cells_and_a_missing_baseline_say_so(results: Results, figure: Figure) -> None:
@@ -71,7 +66,7 @@ def test_a_baseline_that_is_none_or_several_is_refused(results: Results, tmp_pat
 
 
 def test_the_description_holds_every_improvement(results: Results) -> None:
-    said = figure_asserts.description(results)
-    assert "Change of macro F1 over WLP in percent" in said
-    assert "FMA small: nothing measured" in said
-    assert said.count("WLPT +") == 2
+    description = figure_asserts.description(results)
+    assert "Change of macro F1 over WLP in percent" in description
+    assert "FMA small: nothing measured" in description
+    assert description.count("WLPT +") == 2

@@ -10,21 +10,6 @@ from tests.synthetic_results import Results
 from workflow_scripts.core.errors import UserError
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return synthetic_studies.tag_differences(tmp_path_factory.mktemp("results"))
-
-
-@pytest.fixture(scope="module")
-def numbers(results: Results) -> pd.DataFrame:
-    return figure_asserts.numbers(results)
-
-
-@pytest.fixture(scope="module")
-def figure(results: Results) -> Figure:
-    return figure_asserts.figure(results)
-
-
 def test_everything_finds_room(figure: Figure) -> None:
     figure_asserts.assert_nothing_overlaps(figure)
 
@@ -48,11 +33,11 @@ def test_the_tags_are_those_chosen_in_their_order(numbers: pd.DataFrame, figure:
 
 
 def test_the_description_names_the_ends(results: Results, numbers: pd.DataFrame) -> None:
-    mine = numbers.query("workers == 'vocals'")
-    best = mine.loc[mine["mean"].idxmax(), "tag"]
-    clear = ((mine["ci_low"] > 0) | (mine["ci_high"] < 0)).sum()
-    said = figure_asserts.description(results)
-    assert f" at {best}, in points, {clear} of 14 intervals without zero" in said
+    vocals = numbers.query("workers == 'vocals'")
+    best = vocals.loc[vocals["mean"].idxmax(), "tag"]
+    without_zero = ((vocals["ci_low"] > 0) | (vocals["ci_high"] < 0)).sum()
+    description = figure_asserts.description(results)
+    assert f" at {best}, in points, {without_zero} of 14 intervals without zero" in description
 
 
 def test_a_method_that_was_not_run_is_named(tmp_path: Path) -> None:

@@ -4,14 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.figures import figure_asserts, synthetic_studies
+from tests.figures import figure_asserts
 from tests.synthetic_results import Results
 from workflow_scripts.core.errors import UserError
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return synthetic_studies.tags(tmp_path_factory.mktemp("results"))
 
 
 def corpus(results: Results, dataset: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -28,11 +23,11 @@ def test_fifty_tags_of_two_data_sets_find_room(results: Results) -> None:
 
 def test_counts_are_the_positive_clips_of_the_split(results: Results) -> None:
     clips, labels = corpus(results, "msd")
-    found = figure_asserts.numbers(results).query("dataset == 'msd' and tag == 'opera'").set_index("split")
+    of_tag = figure_asserts.numbers(results).query("dataset == 'msd' and tag == 'opera'").set_index("split")
     for split in ("train", "valid", "test"):
         inside = (clips["split"] == split).to_numpy()
-        assert found.loc[split, "positives"] == labels["opera"][inside].sum()
-        assert found.loc[split, "clips"] == inside.sum()
+        assert of_tag.loc[split, "positives"] == labels["opera"][inside].sum()
+        assert of_tag.loc[split, "clips"] == inside.sum()
 
 
 def test_tags_are_sorted_by_all_their_clips(results: Results) -> None:
@@ -87,6 +82,6 @@ def test_a_data_set_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> N
 def test_the_description_says_how_unequal_they_are(results: Results) -> None:
     _, labels = corpus(results, "magnatagatune")
     counts = labels.drop(columns="clip").sum().astype(int).sort_values()
-    said = figure_asserts.description(results)
-    assert f"most {counts.index[-1]} {counts.iloc[-1]:,};" in said
-    assert f"{counts.iloc[0]:,}, {counts.iloc[-1] / counts.iloc[0]:.3g} times fewer" in said
+    description = figure_asserts.description(results)
+    assert f"most {counts.index[-1]} {counts.iloc[-1]:,};" in description
+    assert f"{counts.iloc[0]:,}, {counts.iloc[-1] / counts.iloc[0]:.3g} times fewer" in description

@@ -11,16 +11,6 @@ from workflow_scripts.statistics.inference.crossover import find_crossover
 ASCENDING = synthetic_studies.SIZES[::-1]
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return synthetic_studies.training_sizes(tmp_path_factory.mktemp("results"))
-
-
-@pytest.fixture(scope="module")
-def figure(results: Results) -> Figure:
-    return figure_asserts.figure(results)
-
-
 def test_no_text_lies_on_another_or_outside(figure: Figure) -> None:
     figure_asserts.assert_nothing_overlaps(figure)
 
@@ -40,12 +30,17 @@ def test_the_crossing_is_that_of_the_paired_differences(results: Results) -> Non
         for fraction in ASCENDING
     ]
     expected = find_crossover([400, 800, 1400, 2000, 3000, 4000], np.array(differences))
-    found = figure_asserts.numbers(results).query("role == 'crossing' and panel == 'OpenMIC'").iloc[0]
-    assert expected.outcome == found["outcome"] == "crossing"
-    assert (found["size"], found["ci_low"], found["ci_high"]) == pytest.approx(
+    crossover = figure_asserts.numbers(results).query("role == 'crossing' and panel == 'OpenMIC'").iloc[0]
+    assert expected.outcome == crossover["outcome"] == "crossing"
+    assert (crossover["size"], crossover["ci_low"], crossover["ci_high"]) == pytest.approx(
         (expected.size, expected.low, expected.high)
     )
-    assert (found["of"], found["over"], found["n"], found["n_pretraining_seeds"]) == ("fine-tuned", "frozen", 10, 1)
+    assert (crossover["of"], crossover["over"], crossover["n"], crossover["n_pretraining_seeds"]) == (
+        "fine-tuned",
+        "frozen",
+        10,
+        1,
+    )
 
 
 def test_each_panel_says_its_outcome(results: Results, figure: Figure) -> None:
@@ -71,10 +66,10 @@ def test_missing_sizes_are_left_out_of_the_crossing(tmp_path: Path) -> None:
     for fraction in ASCENDING[1:]:
         figure_asserts.remove_cells(results, scenario="frozen", fraction=fraction, dataset="extended_ballroom")
     numbers = figure_asserts.numbers(results)
-    found = numbers.query("role == 'crossing'").set_index("panel")
-    assert found.loc["OpenMIC", "outcome"] == "crossing"
-    assert (found.loc[["FMA small", "Extended Ballroom"], "status"] == "missing").all()
-    assert "fewer than two training sizes" in found.loc["Extended Ballroom", "reason"]
+    crossovers = numbers.query("role == 'crossing'").set_index("panel")
+    assert crossovers.loc["OpenMIC", "outcome"] == "crossing"
+    assert (crossovers.loc[["FMA small", "Extended Ballroom"], "status"] == "missing").all()
+    assert "fewer than two training sizes" in crossovers.loc["Extended Ballroom", "reason"]
     figure = figure_asserts.figure(results)
     figure_asserts.assert_nothing_overlaps(figure)
     titles = [panel.get_title() for panel in figure.axes]
@@ -90,9 +85,9 @@ def test_fractions_of_the_same_size_count_once(tmp_path: Path) -> None:
         grid={"scenario": ["frozen", "fine_tuned"], "fraction": ["100pct", "10.01pct", "10pct"]},
         value=lambda cell: 0.5 + (cell["scenario"] == "fine_tuned") * (0.1 if cell["fraction"] == "100pct" else -0.1),
     )
-    found = figure_asserts.numbers(results)
-    assert set(found.query("role == 'point'")["train_clips"]) == {400, 4000}
-    assert found.query("role == 'crossing'")["outcome"].iloc[0] == "crossing"
+    numbers = figure_asserts.numbers(results)
+    assert set(numbers.query("role == 'point'")["train_clips"]) == {400, 4000}
+    assert numbers.query("role == 'crossing'")["outcome"].iloc[0] == "crossing"
 
 
 def test_two_trials_give_no_interval_and_say_so(tmp_path: Path) -> None:
@@ -104,7 +99,7 @@ def test_two_trials_give_no_interval_and_say_so(tmp_path: Path) -> None:
         trials=2,
     )
     title = figure_asserts.figure(results).axes[0].get_title()
-    assert "crossing not determined:\nfewer than three trials" in title
+    assert "crossover not determined:\nfewer than three trials" in title
 
 
 def test_an_undetermined_crossing_says_what_the_resamples_hold(tmp_path: Path) -> None:
@@ -116,20 +111,20 @@ def test_an_undetermined_crossing_says_what_the_resamples_hold(tmp_path: Path) -
         grid={"scenario": ["frozen", "fine_tuned"], "fraction": [*gains]},
         value=lambda cell: 0.5 + (cell["scenario"] == "fine_tuned") * gains[cell["fraction"]],
     )
-    found = figure_asserts.numbers(results).query("role == 'crossing'").iloc[0]
+    crossover = figure_asserts.numbers(results).query("role == 'crossing'").iloc[0]
     figure = figure_asserts.figure(results)
     title = figure.axes[0].get_title()
-    shares = [f"{100 * found[share]:.0f} %" for share in ("crosses", "always", "never")]
-    assert found["crosses"] + found["always"] + found["never"] == pytest.approx(1)
-    assert f"of resamples\n{shares[0]} cross, {shares[1]} always, {shares[2]} never better" in title
+    shares = [f"{100 * crossover[share]:.0f} %" for share in ("crosses", "always", "never")]
+    assert crossover["crosses"] + crossover["always"] + crossover["never"] == pytest.approx(1)
+    assert f"resamples:\n{shares[1]} always better, {shares[2]} never, {shares[0]} cross" in title
     figure_asserts.assert_nothing_overlaps(figure)
 
 
 def test_the_description_holds_points_and_crossing(results: Results) -> None:
-    said = figure_asserts.description(results)
-    assert "frozen 50." in said or "frozen 4" in said
-    assert "with 4,000 samples" in said
-    assert "fine-tuned does not beat frozen at the largest size" in said
+    description = figure_asserts.description(results)
+    assert "frozen 50." in description or "frozen 4" in description
+    assert "with 4,000 samples" in description
+    assert "fine-tuned does not beat frozen at the largest size" in description
 
 
 def test_frozen_stands_against_from_scratch_down_to_one_percent(tmp_path: Path) -> None:

@@ -16,11 +16,6 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return results
 
 
-@pytest.fixture(scope="module")
-def figure(results: Results) -> Figure:
-    return figure_asserts.figure(results)
-
-
 def test_no_text_lies_on_another_or_outside(figure: Figure) -> None:
     figure_asserts.assert_nothing_overlaps(figure)
 
@@ -29,11 +24,11 @@ def test_numbers_are_mean_and_deviation_of_the_trials(results: Results) -> None:
     numbers = figure_asserts.numbers(results)
     assert len(numbers) == 3 * (8 * 2 + 2)
     for workers, weighting in (("WLP", "equal"), ("WLPMCT", "reweighted")):
-        found = numbers.query("panel == 'OpenMIC' and workers == @workers and weighting == @weighting").iloc[0]
+        row = numbers.query("panel == 'OpenMIC' and workers == @workers and weighting == @weighting").iloc[0]
         values = figure_asserts.macro_f1(results, workers=workers, weighting=weighting, dataset="openmic")
-        assert found["mean"] == pytest.approx(100 * values.mean())
-        assert found["std"] == pytest.approx(100 * values.std(ddof=1))
-        assert (found["replicate"], found["trials"], found["n_pretraining_seeds"]) == ("trials", 10, 1)
+        assert row["mean"] == pytest.approx(100 * values.mean())
+        assert row["std"] == pytest.approx(100 * values.std(ddof=1))
+        assert (row["replicate"], row["trials"], row["n_pretraining_seeds"]) == ("trials", 10, 1)
 
 
 def test_bars_are_one_deviation_and_equal_weighting_is_open(figure: Figure, results: Results) -> None:
@@ -80,7 +75,7 @@ def test_one_data_set_without_results_still_has_a_figure(tmp_path: Path) -> None
 
 
 def test_the_description_holds_mean_and_deviation(results: Results) -> None:
-    said = figure_asserts.description(results)
-    assert "WLPMCT re-weighted" in said
+    description = figure_asserts.description(results)
+    assert "WLPMCT re-weighted" in description
     values = 100 * figure_asserts.macro_f1(results, workers="WLPMCT", weighting="reweighted", dataset="openmic")
-    assert f"WLPMCT re-weighted {values.mean():.1f} ± {values.std(ddof=1):.1f}" in said
+    assert f"WLPMCT re-weighted {values.mean():.1f} ± {values.std(ddof=1):.1f}" in description

@@ -27,7 +27,7 @@ def results(tmp_path: Path) -> Results:
 
 
 def test_what_the_figure_does_not_tell_apart_makes_panels_with_the_data_set_first(results: Results) -> None:
-    found = group_by_panel(evidence(results).methods, drawn=["workers"])
+    found = group_by_panel(evidence(results).methods, varying=["workers"])
     assert list(found) == ["OpenMIC, linear", "FMA small, linear", "OpenMIC, other", "FMA small, other"]
     workers = [[method.levels["workers"] for method in methods] for methods in found.values()]
     assert workers == [["WLP", "WLPT", "none"]] * 2 + [["WLP", "WLPT"]] * 2  # the floor has the linear head alone

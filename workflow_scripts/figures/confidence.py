@@ -1,7 +1,7 @@
-"""How sure two methods are of a tag, window by window of two test clips (Garoufis et al. 2024, qualitative analysis).
+"""Probability of a tag by two methods in each window of two test clips (Garoufis et al. 2024, qualitative analysis).
 
-The clips are found by a rule, since any two methods have clips that speak for either. It is about the first trial,
-whose head's answers to each window are stored.
+A rule selects the clips, since any two methods have clips in favour of either. The windows are those of the first
+trial, the only one whose predictions for each window are stored.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import PRETRAINING
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Evaluation, Study
-from workflow_scripts.report import labels as words
-from workflow_scripts.report import number_format, plotting
+from workflow_scripts.report import labels, number_format, plotting
 from workflow_scripts.report.figure_inputs import (
     NOT_RUN,
     Evidence,
@@ -39,8 +38,8 @@ from workflow_scripts.statistics.tables.schema import MEASURED, METHOD_FACTORS, 
 
 READING = (
     "Probability of the tag in each window of the clip, drawn at the window's middle; windows overlap by half. First "
-    "trial. Each clip is the one that its rule picks among all test clips: examples, not evidence of how often this "
-    "happens."
+    "trial only, without intervals. The rule above each panel selects one of all test clips: an example, which says "
+    "nothing about how often this happens."
 )
 COLUMNS = (
     "study",
@@ -73,7 +72,7 @@ DASHED = ("-", "--")
 
 
 class Options(LevelOptions):
-    """Options of the two methods that are compared, and of the tag."""
+    """Options of the two compared methods and of the tag."""
 
     of: Mapping[str, str | int]
     """Levels of the method in question."""
@@ -87,7 +86,7 @@ class Options(LevelOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class _Side:
-    """A method, what it is called, and what it heard."""
+    """A method with its label and its predictions for each window."""
 
     method: Method
     name: str
@@ -95,13 +94,13 @@ class _Side:
 
 
 def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
-    """One row per panel, case, method and window, the confidence in percent, or one that says why there is none.
+    """Return one row per panel, case, method and window with the confidence in percent, or one with the missing reason.
 
-    `case` is `without` or `with` the tag. Of several checkpoints the first is looked at. `UserError` for a tag that the
-    data set does not have.
+    `case` is `without` or `with` the tag. Of several pre-training seeds the first is used. Raises `UserError` for a tag
+    that the data set does not have.
     """
     rows: list[dict[str, object]] = []
-    for label, methods in group_by_panel(evidence.methods, drawn=(*PRETRAINING, "scenario")).items():
+    for label, methods in group_by_panel(evidence.methods, varying=(*PRETRAINING, "scenario")).items():
         sides = [select_methods(methods, levels) for levels in (options.of, options.over)]
         shared = {"study": study.name, "metric": study.metric, "panel": label, "tag": options.tag}
         rows += [shared | row for row in _cases(sides, evidence, options)]
@@ -116,41 +115,43 @@ def _cases(sides: Sequence[Sequence[Method]], evidence: Evidence, options: Optio
     lacking = [method for method in methods if not method.cells]
     if lacking:
         return [{"status": MISSING, "reason": lacking[0].reason or NOT_RUN}]
-    objected = why_not_comparable([cell for method in methods for cell in method.cells])
-    if objected:
-        return [{"status": MISSING, "reason": f"refused: {objected}"}]
-    found: list[_Side] = []
+    objection = why_not_comparable([cell for method in methods for cell in method.cells])
+    if objection:
+        return [{"status": MISSING, "reason": f"refused: {objection}"}]
+    pair: list[_Side] = []
     for method in methods:
         windows = evidence.windows(_first(method))
         if windows is None:
-            return [{"status": MISSING, "reason": "no windows stored: the head hears clips as a whole"}]
+            return [{"status": MISSING, "reason": "no windows stored: the head reads whole clips"}]
         name = plotting.level_names(method.levels, evidence.study.rows)
-        found.append(_Side(method=method, name=name, windows=windows))
+        pair.append(_Side(method=method, name=name, windows=windows))
     predictions = evidence.predictions(_first(methods[0]))
-    return [row for case in (WITHOUT, WITH) for row in _case(case, predictions, found, options, evidence.study)]
+    return [row for case in (WITHOUT, WITH) for row in _case(case, predictions, pair, options, evidence.study)]
 
 
 def _first(method: Method) -> Evaluation:
-    """The first evaluation of a method that was measured."""
+    """Return the first measured evaluation of a method."""
     keys = {cell.key for cell in method.cells}
-    return next(each for each in method.evaluations if each.key in keys)
+    return next(evaluation for evaluation in method.evaluations if evaluation.key in keys)
 
 
 def _case(
     case: str, predictions: Predictions, sides: Sequence[_Side], options: Options, study: Study
 ) -> list[dict[str, object]]:
-    place, labels = _place(options.tag, predictions, study), predictions.labels
-    of, over = (_means(side.windows, place, clips=len(labels)) for side in sides)
+    column, clip_labels = _column(options.tag, predictions, study), predictions.labels
+    of, over = (_mean_confidence(side.windows, column, clips=len(clip_labels)) for side in sides)
     if case == WITHOUT:
-        places = [place, *(_place(tag, predictions, study) for tag in options.alike)]
-        candidates, preferred = (labels[:, places] == 0).all(axis=1), over
-        meant = f"without {options.tag}" + (" or a tag like it" if options.alike else "")
-        rule = f"Of the clips {meant} the one of which {sides[1].name} is surest"
+        columns = [column, *(_column(tag, predictions, study) for tag in options.alike)]
+        candidates, preferred = (clip_labels[:, columns] == 0).all(axis=1), over
+        tags = f"{options.tag} or a similar tag" if options.alike else options.tag
+        rule = f"False alarm: the clip without {tags} that {sides[1].name} is most sure of"
     else:
-        candidates, preferred = labels[:, place] == 1, of - over
+        candidates, preferred = clip_labels[:, column] == 1, of - over
         leads = (preferred[candidates] > 0).any()
-        where = f"ahead of {sides[1].name} most" if leads else f"behind {sides[1].name} least, ahead nowhere"
-        rule = f"Of the clips with {options.tag} the one where {sides[0].name} is {where}"
+        clip_with_tag = f"the clip with {options.tag} where {sides[0].name}"
+        largest = f"Largest gain: {clip_with_tag} exceeds {sides[1].name} most"
+        smallest = f"Smallest loss: {clip_with_tag}, ahead in no clip, is least behind {sides[1].name}"
+        rule = largest if leads else smallest
     shared: dict[str, object] = {"case": case, "rule": rule, "candidates": int(candidates.sum())}
     if not candidates.any():
         return [side.method.facts | shared | {"status": MISSING, "reason": "no such test clip"} for side in sides]
@@ -159,19 +160,24 @@ def _case(
     return [
         side.method.facts
         | shared
-        | {"method": side.name, "start": float(start), "seconds": side.windows.seconds, "confidence": PERCENT * sure}
+        | {
+            "method": side.name,
+            "start": float(start),
+            "seconds": side.windows.seconds,
+            "confidence": PERCENT * confidence,
+        }
         for side in sides
-        for start, sure in _along(side.windows, clip, place)
+        for start, confidence in _windows_of(side.windows, clip, column)
     ]
 
 
-def _along(windows: Windows, clip: int, place: int) -> list[tuple[float, float]]:
-    """Start and confidence of each window of a clip."""
-    mine = windows.clips == clip
-    return list(zip(windows.starts[mine].tolist(), windows.scores[mine, place].tolist(), strict=True))
+def _windows_of(windows: Windows, clip: int, column: int) -> list[tuple[float, float]]:
+    """Return start and confidence of each window of a clip."""
+    inside = windows.clips == clip
+    return list(zip(windows.starts[inside].tolist(), windows.scores[inside, column].tolist(), strict=True))
 
 
-def _place(tag: str, predictions: Predictions, study: Study) -> int:
+def _column(tag: str, predictions: Predictions, study: Study) -> int:
     if tag not in predictions.classes:
         raise UserError(
             f"study {study.name}: figure: there is no tag {tag!r}; allowed: {', '.join(predictions.classes)}"
@@ -179,14 +185,14 @@ def _place(tag: str, predictions: Predictions, study: Study) -> int:
     return predictions.classes.index(tag)
 
 
-def _means(windows: Windows, place: int, *, clips: int) -> np.ndarray:
-    """Mean confidence in each clip, (clips,)."""
-    sums = np.bincount(windows.clips, weights=windows.scores[:, place], minlength=clips)
+def _mean_confidence(windows: Windows, column: int, *, clips: int) -> np.ndarray:
+    """Return the mean confidence in each clip, (clips,)."""
+    sums = np.bincount(windows.clips, weights=windows.scores[:, column], minlength=clips)
     return sums / np.maximum(np.bincount(windows.clips, minlength=clips), 1)
 
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
-    """Draw what `numbers` returned."""
+    """Draw the figure of the table `numbers`."""
     names = [name for name in dict.fromkeys(numbers["method"]) if name]
     styles: dict[str, dict[str, Any]] = {
         name: {
@@ -197,11 +203,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
         }
         for place, name in enumerate(names)
     }
-    grouped = [
-        (label, rows)
-        for label, within in plotting.groups(numbers, "panel")
-        for _, rows in plotting.groups(within, "case")
-    ]
+    grouped = [(label, rows) for label, _, rows in plotting.subgroups(numbers, "panel", "case")]
     rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH, most=2)
     figure = plotting.new_figure(PANEL_WIDTH * columns, HEIGHT * rows + plotting.LEGEND_HEIGHT)
     axes = plotting.add_panels(figure, rows, columns, len(grouped))
@@ -214,36 +216,39 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
 
 
 def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, styles: Mapping[str, Mapping[str, Any]]) -> None:
-    found = plotting.measured_rows(rows)
+    measured = plotting.measured_rows(rows)
     first = rows.iloc[0]
-    if found.empty:
-        said = [*textwrap.wrap(first["rule"], LINE), f"{label}: {in_short(first['reason'])}"]
-        panel.set_title("\n".join(said))
+    if measured.empty:
+        title = [*textwrap.wrap(first["rule"], LINE), f"{label}: {in_short(first['reason'])}"]
+        panel.set_title("\n".join(title))
         plotting.hide_scales(panel)
         return
     about = f"clip {first['clip']}, one of {int(first['candidates']):,} such ({first['source']}), {label}"
     panel.set_title("\n".join([*textwrap.wrap(f"{first['rule']}:", LINE), *textwrap.wrap(about, LINE)]))
     plotting.add_grid(panel, lines="y")
-    for name, mine in plotting.groups(found, "method"):
-        panel.plot(mine["start"] + mine["seconds"] / 2, mine["confidence"], **styles[name])
-    panel.set_xlim(0, float((found["start"] + found["seconds"]).max()))
+    for name, windows in plotting.groups(measured, "method"):
+        panel.plot(windows["start"] + windows["seconds"] / 2, windows["confidence"], **styles[name])
+    panel.set_xlim(0, float((measured["start"] + measured["seconds"]).max()))
     panel.set_ylim(-ROOM, PERCENT + ROOM)
     panel.set_xlabel("seconds into the clip")
     panel.set_ylabel(f"probability of {first['tag']} (%)")
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:  # noqa: ARG001
-    """Each rule, the clip it picks, and how sure either method is of it."""
-    said = []
-    for label, within in plotting.groups(numbers, "panel"):
-        for _, rows in plotting.groups(within, "case"):
-            found, first = plotting.measured_rows(rows), rows.iloc[0]
-            if found.empty:
-                said.append(f"{label}: {first['reason']}")
-                continue
-            means = [
-                f"{name} {number_format.number(mine['confidence'].mean(), 0)} %"
-                for name, mine in plotting.groups(found, "method")
-            ]
-            said.append(f"{label}: {first['rule']} is {first['clip']}; mean probability {words.join(means)}")
-    return f"Probability of a tag along test clips. {'. '.join(said)}."
+    """Describe the clip that each rule selects and both methods' mean probability."""
+
+    def sentences(label: str, rows: pd.DataFrame) -> list[str]:
+        return [_sentence(label, of_case) for _, of_case in plotting.groups(rows, "case")]
+
+    return plotting.describe_panels("Probability of a tag along test clips", numbers, sentences)
+
+
+def _sentence(label: str, rows: pd.DataFrame) -> str:
+    measured, first = plotting.measured_rows(rows), rows.iloc[0]
+    if measured.empty:
+        return f"{label}: {first['reason']}"
+    means = [
+        f"{name} {number_format.number(windows['confidence'].mean(), 0)} %"
+        for name, windows in plotting.groups(measured, "method")
+    ]
+    return f"{label}: {first['rule']}: clip {first['clip']}; mean probability {labels.join(means)}"

@@ -1,4 +1,4 @@
-"""A confusion matrix in percent and what others change in it (Figs. 6 and 7 of Wu et al. 2021)."""
+"""A confusion matrix in percent and its changes by other methods (Figs. 6 and 7 of Wu et al. 2021)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from pydantic import field_validator
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
-from workflow_scripts.report import labels as words
-from workflow_scripts.report import number_format, plotting
+from workflow_scripts.report import labels, number_format, plotting
 from workflow_scripts.report.figure_inputs import (
     Evidence,
     Method,
@@ -32,8 +31,10 @@ from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
 
 READING = (
     "Rows: true class; columns: predicted class. First matrix: percent of the true class's test clips, mean over "
-    "trials. The others: difference in points over paired trials, + (red, dark in grey print) where it rises, "
-    f"{number_format.MINUS} (blue, pale in grey print) where it falls."
+    "trials (over pre-training seeds where there are several). The others: mean paired difference in points, + (red, "
+    f"dark in grey print) where the percentage rises, {number_format.MINUS} (blue, pale in grey print) where it falls; a "
+    "rise is good on the diagonal and bad elsewhere. The csv has 95 % t intervals, which cover trials or pre-training "
+    "seeds, for the fixed test set."
 )
 COLUMNS = (
     "study",
@@ -72,7 +73,7 @@ class Options(LevelOptions):
     """Options of the matrices; levels pick one method of each data set."""
 
     matrix: Mapping[str, str | int] = {"workers": "WLP"}
-    """Levels of the method whose confusion matrix is shown."""
+    """Levels of the method of the first matrix."""
     differences: tuple[Mapping[str, Mapping[str, str | int]], ...] = ()
     """Pairs of methods whose matrices are subtracted, each {of: levels, over: levels}."""
 
@@ -89,51 +90,53 @@ class Options(LevelOptions):
 
 
 def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
-    """One row per entry of each matrix, or one that says why a matrix is missing.
+    """Return one row per entry of each matrix, or one with the reason of a missing matrix.
 
     Raises `UserError` where levels do not pick one method, or a clip can have several classes.
     """
     sides = [options.matrix, *(side for pair in options.differences for side in pair.values())]
-    drawn = tuple(dict.fromkeys(factor for side in sides for factor in side))
+    varying = tuple(dict.fromkeys(factor for side in sides for factor in side))
     rows: list[dict[str, object]] = []
-    for label, methods in group_by_panel([m for m in evidence.methods if not m.floor], drawn=drawn).items():
+    for label, methods in group_by_panel(
+        [method for method in evidence.methods if not method.floor], varying=varying
+    ).items():
         matrices: list[tuple[Mapping[str, str | int], Mapping[str, str | int] | None]] = [(options.matrix, None)]
         matrices += [(pair["of"], pair["over"]) for pair in options.differences]
         for of, over in matrices:
-            chosen = [_one(methods, side, study=study, label=label) for side in (of, over) if side is not None]
-            said = [_named(of), _named(over) if over is not None else ""]
+            pair = [_one(methods, side, study=study, label=label) for side in (of, over) if side is not None]
+            names = [_label(of), _label(over) if over is not None else ""]
             shared = {
                 "study": study.name,
                 "panel": label,
-                "matrix": f" {number_format.MINUS} ".join(filter(None, said)),
+                "matrix": f" {number_format.MINUS} ".join(filter(None, names)),
             }
-            shared |= {"unit": DIFFERENCE if over is not None else RATES, "of": said[0], "over": said[1]}
-            rows += [shared | row for row in _matrix(chosen, evidence)]
+            shared |= {"unit": DIFFERENCE if over is not None else RATES, "of": names[0], "over": names[1]}
+            rows += [shared | row for row in _matrix(pair, evidence)]
     return as_table(rows, COLUMNS)
 
 
 def _one(methods: Sequence[Method], levels: Mapping[str, str | int], *, study: Study, label: str) -> Method:
-    found = select_methods(methods, levels)
-    if len(found) != 1:
+    selected = select_methods(methods, levels)
+    if len(selected) != 1:
         raise UserError(
-            f"study {study.name}: figure picks {len(found)} methods of {label} with {dict(levels)}, not one"
+            f"study {study.name}: figure picks {len(selected)} methods of {label} with {dict(levels)}, not one"
         )
-    return found[0]
+    return selected[0]
 
 
-def _named(levels: Mapping[str, str | int]) -> str:
-    return ", ".join(words.name(str(level)) for level in levels.values())
+def _label(levels: Mapping[str, str | int]) -> str:
+    return ", ".join(labels.name(str(level)) for level in levels.values())
 
 
 def _matrix(methods: Sequence[Method], evidence: Evidence) -> list[dict[str, object]]:
-    """Entries of one matrix (one method) or of a difference (two)."""
+    """Return the entries of one method's matrix, or of the difference of two."""
     for method in methods:
         if not method.cells:
             return [{"status": MISSING, "reason": method.reason}]
     classes, rates = _rates(methods[0], evidence)
     if len(methods) == 1:
         replicate = "trials" if len(rates) == 1 else "pretraining seeds"
-        values = rates[0] if len(rates) == 1 else np.stack([each.mean(axis=0) for each in rates])
+        values = rates[0] if len(rates) == 1 else np.stack([of_seed.mean(axis=0) for of_seed in rates])
     else:
         matching = match(methods[0].cells, methods[1].cells)
         if isinstance(matching, NotComparable):
@@ -156,37 +159,33 @@ def _matrix(methods: Sequence[Method], evidence: Evidence) -> list[dict[str, obj
 
 
 def _rates(method: Method, evidence: Evidence) -> tuple[tuple[str, ...], list[np.ndarray]]:
-    """Classes, and of each measured cell the rates (trials, true, predicted) in percent."""
-    found = evidence.predictions_of(method)
-    if any(predictions.confusion.ndim != 3 for predictions in found):
+    """Return the classes and the rates of each measured cell (trials, true, predicted) in percent."""
+    predictions_of_cells = evidence.predictions_of(method)
+    if any(predictions.confusion.ndim != 3 for predictions in predictions_of_cells):
         raise UserError(
             f"study {evidence.study.name}: figure confusions needs one class a clip, and clips of "
             f"{method.levels['dataset']} have several; choose another data set"
         )
-    return found[0].classes, [row_percent(predictions.confusion) for predictions in found]
+    return predictions_of_cells[0].classes, [row_percent(predictions.confusion) for predictions in predictions_of_cells]
 
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
-    """Draw what `numbers` returned."""
-    matrices = [
-        (panel, name, rows)
-        for panel, within in plotting.groups(numbers, "panel")
-        for name, rows in plotting.groups(within, "matrix")
-    ]
+    """Draw the figure of the table `numbers`."""
+    matrices = plotting.subgroups(numbers, "panel", "matrix")
     classes = max((rows["true"].nunique() for _, _, rows in matrices), default=1)
     side = CELL * max(classes, 4)
     rows, columns = plotting.grid_shape(len(matrices), width=side + MARGIN)
     names = plotting.measured_rows(numbers)["true"].map(len).max() if len(plotting.measured_rows(numbers)) else 8
-    labels = LABEL_POINTS / 72 * 0.62 * names + 0.25
-    figure = plotting.new_figure(columns * (side + MARGIN) + labels, rows * (side + labels + TITLES))
+    labels_height = LABEL_POINTS / 72 * 0.62 * names + 0.25
+    figure = plotting.new_figure(columns * (side + MARGIN) + labels_height, rows * (side + labels_height + TITLES))
     axes = plotting.add_panels(figure, rows, columns, len(matrices))
     differences = plotting.measured_rows(numbers[numbers["unit"] == DIFFERENCE])["value"].abs()
     largest = max(float(differences.max()), 1.0) if differences.notna().any() else 1.0  # of a point: no division by 0
-    for number, (panel, (place, name, within)) in enumerate(zip(axes, matrices, strict=True)):
-        title = plotting.panel_title(place, within)
-        panel.set_title(f"{name} ({next(iter(within['unit']))})\n{title if number % columns == 0 else place}")
+    for number, (panel, (label, name, within)) in enumerate(zip(axes, matrices, strict=True)):
+        title = plotting.panel_title(label, within)
+        panel.set_title(f"{name} ({next(iter(within['unit']))})\n{title if number % columns == 0 else label}")
         if plotting.measured_rows(within).empty:
-            panel.set_title(f"{name}\n{place}\n{in_short(next(iter(within['reason'])))}")
+            panel.set_title(f"{name}\n{label}\n{in_short(next(iter(within['reason'])))}")
             plotting.hide_scales(panel)
         else:
             _cells(panel, within, largest=largest, labelled=number % columns == 0)
@@ -216,7 +215,7 @@ def _cells(panel: Axes, rows: pd.DataFrame, *, largest: float, labelled: bool) -
 def _number(
     panel: Axes, value: float, *, x: float, y: float, differs: bool, colours: Colormap, norm: Normalize
 ) -> None:
-    """Print an entry: signed where it is a difference, in white on dark cells, pale where it rounds to nothing."""
+    """Print an entry: signed if it is a difference, white on dark cells, pale if it rounds to 0."""
     if not np.isfinite(value):
         panel.text(x, y, "no clips" if x == 0.5 else "", ha="left", va="center", fontsize=6, color=plotting.SOFT)
         return
@@ -228,23 +227,27 @@ def _number(
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:  # noqa: ARG001
-    """Per matrix the mean of the diagonal and the three largest entries off it, by size."""
-    said = []
-    for place, within in plotting.groups(numbers, "panel"):
-        for name, rows in plotting.groups(within, "matrix"):
-            found = plotting.measured_rows(rows).dropna(subset="value")
-            differs = next(iter(rows["unit"])) == DIFFERENCE
-            if found.empty:
-                said.append(f"{place}, {name}: {next(iter(rows['reason']))}")
-                continue
-            on = found[found["true"] == found["predicted"]]["value"].mean()
-            off = found[found["true"] != found["predicted"]]
-            off = off.loc[off["value"].abs().sort_values(ascending=False, kind="stable").index].head(3)
-            shown = number_format.signed if differs else number_format.number
-            largest = "; ".join(f"{row.true} as {row.predicted} {shown(row.value, 1)}" for row in plotting.records(off))
-            right = "change of the share that is right" if differs else "share that is right"
-            said.append(
-                f"{place}, {name}: mean {right} {shown(on, 1)} {next(iter(rows['unit']))}; "
-                f"largest {'changes of mistakes' if differs else 'mistakes'}: {largest}"
-            )
-    return f"Confusion matrices. {'. '.join(said)}."
+    """Describe each matrix: the mean of its diagonal and the three largest absolute entries off the diagonal."""
+
+    def sentences(label: str, rows: pd.DataFrame) -> list[str]:
+        return [_sentence(f"{label}, {name}", matrix) for name, matrix in plotting.groups(rows, "matrix")]
+
+    return plotting.describe_panels("Confusion matrices", numbers, sentences)
+
+
+def _sentence(label: str, rows: pd.DataFrame) -> str:
+    measured = plotting.measured_rows(rows).dropna(subset="value")
+    if measured.empty:
+        return f"{label}: {next(iter(rows['reason']))}"
+    unit = next(iter(rows["unit"]))
+    differs = unit == DIFFERENCE
+    text = number_format.signed if differs else number_format.number
+    diagonal = measured[measured["true"] == measured["predicted"]]["value"].mean()
+    mistakes = measured[measured["true"] != measured["predicted"]]
+    mistakes = mistakes.loc[mistakes["value"].abs().sort_values(ascending=False, kind="stable").index].head(3)
+    largest = "; ".join(f"{row.true} as {row.predicted} {text(row.value, 1)}" for row in plotting.records(mistakes))
+    correct = "change of the share of correct predictions" if differs else "share of correct predictions"
+    return (
+        f"{label}: mean {correct} {text(diagonal, 1)} {unit}; "
+        f"largest {'changes of mistakes' if differs else 'mistakes'}: {largest}"
+    )

@@ -1,7 +1,7 @@
-"""A dot with its interval per method, a line per reference; a panel per column of the table.
+"""A dot with its interval per method and a line per baseline; a panel per column of the table.
 
-As in Fig. 2 of Wu et al. (2021) and Fig. 6.3 of Spijkervet (2021), lying on its side so that any number of methods can
-be read.
+Based on Fig. 2 of Wu et al. (2021) and Fig. 6.3 of Spijkervet (2021), with horizontal intervals so that the names of
+any number of methods can be read.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from matplotlib.lines import Line2D
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, number_format, plotting
-from workflow_scripts.report.figure_inputs import Evidence, as_table
+from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, as_table
 from workflow_scripts.report.study_table import FROM_SCRATCH
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS
 
 READING = (
-    "Dots: mean with the 95 % interval of the table. Vertical lines: what the dots are to be seen against, such as "
-    "training from scratch and floors. The scales differ."
+    f"Dots: mean with {INTERVAL}. Vertical lines: the means of baselines, such as training from scratch and floors; "
+    "the intervals of baselines are in the csv. Each panel has its own horizontal scale."
 )
 COLUMNS = (
     "study",
@@ -41,6 +41,7 @@ COLUMNS = (
     "ci_low",
     "ci_high",
     "half_width",
+    "variance_sources",
     "replicate",
     "trials",
     "n_pretraining_seeds",
@@ -50,7 +51,7 @@ COLUMNS = (
 )
 METHOD, REFERENCE, FLOOR = "method", "reference", "floor"
 PANEL_WIDTH, ROW_HEIGHT = 2.5, 0.42  # inches: three panels fit a page's width, a label fits its row
-NARROWEST = 4.5  # inches: the line about twins
+NARROWEST = 4.5  # inches: the note on twins
 MARGIN_HEIGHT = 1.05  # inches: panel titles and axis
 LINES_PER_LEGEND_ROW = 3
 
@@ -59,26 +60,26 @@ class Options(LevelOptions):
     """Options of the line across each panel."""
 
     line: Mapping[str, str | int] = {}
-    """Levels of the methods that are drawn as a line across, besides training from scratch; none by default."""
+    """Levels of further methods that are drawn as a line, besides training from scratch; none by default."""
 
 
 def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
-    """One row per entry of the study's table, floors last."""
+    """Return one row per entry of the study's table, floors last."""
     entries = evidence.entries
     for column, factors in (("panel", study.columns), ("method", study.rows)):
         entries[column] = [plotting.level_names(entry, factors) for entry in plotting.dicts(entries)]
     entries["role"] = METHOD
     entries.loc[entries["scenario"] == FROM_SCRATCH, "role"] = REFERENCE
     if options.line:
-        chosen = [entries[factor] == str(level) for factor, level in options.line.items()]
-        entries.loc[np.logical_and.reduce(chosen), "role"] = REFERENCE
+        selected = [entries[factor] == str(level) for factor, level in options.line.items()]
+        entries.loc[np.logical_and.reduce(selected), "role"] = REFERENCE
     entries.loc[entries["kind"] == "floor", "role"] = FLOOR
     entries = entries.sort_values("role", key=lambda role: role == FLOOR, kind="stable")
     return as_table(plotting.dicts(entries), COLUMNS)
 
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
-    """Draw what `numbers` returned."""
+    """Draw the figure of the table `numbers`."""
     shown = numbers.drop_duplicates("method")
     methods = shown[shown["role"] == METHOD] if (shown["role"] == METHOD).any() else shown
     references = shown[~shown["method"].isin(methods["method"])]
@@ -89,7 +90,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     labels_width = plotting.CHARACTER_WIDTH * methods["method"].map(len).max()
     figure = plotting.new_figure(max(labels_width + PANEL_WIDTH * len(panels), NARROWEST), height)
     axes = plotting.add_panels(figure, 1, len(panels), len(panels), sharey=True)
-    heights = {method: place for place, method in enumerate(methods["method"])}
+    heights = {method: height for height, method in enumerate(methods["method"])}
     for panel, (label, rows) in zip(axes, panels, strict=True):
         _panel(panel, rows, heights, styles, study)
         panel.set_title(plotting.panel_title(label, rows))
@@ -105,10 +106,10 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
 
 
 def _styles(study: Study, shown: pd.DataFrame, references: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """How each method is drawn: its first factor decides the colour, its last one the marker.
+    """Return the style of each method: its first factor decides the colour, its last one the marker.
 
-    Lines have the colour of their first factor too, so that training from scratch is read with the same encoder's dots.
-    They differ in dashes, which survive grey printing; floors are grey.
+    Lines have the colour of their first factor too, so that training from scratch matches the same encoder's dots.
+    Lines differ in dashes, which survive grey printing; floors are grey.
     """
     trained = shown[shown["role"] != FLOOR]
     first = list(dict.fromkeys(trained[study.rows[0]]))
@@ -133,17 +134,17 @@ def _panel(
     panel: Axes, rows: pd.DataFrame, heights: dict[str, int], styles: dict[str, dict[str, Any]], study: Study
 ) -> None:
     measure = number_format.measure(study.metric)
-    found = plotting.measured_rows(rows)
-    for row in plotting.records(found):
+    measured = plotting.measured_rows(rows)
+    for row in plotting.records(measured):
         if row.method in heights:
             _dot(panel, row, height=heights[row.method], style=styles[row.method], measure=measure)
         else:
             panel.axvline(row.mean, zorder=1, **styles[row.method])
     for method, height in heights.items():
         absent = rows[(rows["method"] == method)]
-        if not found["method"].eq(method).any():
+        if not measured["method"].eq(method).any():
             _absent(panel, height, next(iter(absent["reason"]), "not planned"))
-    if found.empty:
+    if measured.empty:
         panel.set_xticks([])
     else:
         panel.locator_params(axis="x", nbins=5)
@@ -185,13 +186,12 @@ def _absent(panel: Axes, height: int, reason: str) -> None:
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:
-    """Every mean, panel by panel."""
+    """Describe every mean, panel by panel."""
     measure = number_format.measure(study.metric)
-    said = []
-    for label, rows in plotting.groups(numbers, "panel"):
-        values = "; ".join(
-            f"{row.method} {number_format.number(row.mean, measure.decimals)}"
-            for row in plotting.records(plotting.measured_rows(rows))
-        )
-        said.append(f"{plotting.panel_title(label, rows).splitlines()[0]}: {values or 'nothing measured'}")
-    return f"{labels.capital(measure.heading)}. {'. '.join(said)}."
+
+    def sentence(label: str, rows: pd.DataFrame) -> str:
+        measured = plotting.records(plotting.measured_rows(rows))
+        means = [f"{row.method} {number_format.number(row.mean, measure.decimals)}" for row in measured]
+        return plotting.panel_sentence(label, rows, means)
+
+    return plotting.describe_panels(labels.capital(measure.heading), numbers, sentence)

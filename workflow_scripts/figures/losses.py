@@ -1,7 +1,7 @@
 """Loss of each worker by epoch on a logarithmic scale, a panel per pre-training (Fig. 4 of Wu et al. 2021).
 
-Drawn is the loss times its weight, what the worker adds to the sum that is minimised: with equal weighting the loss
-itself, with re-weighting the balanced one. The paper's caption says that its right panel has the balanced losses.
+The value is the loss times its weight, the worker's share of the minimised sum: with equal weighting the loss itself,
+with re-weighting the balanced loss, as in the right panel of the paper's figure.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, as_table
 from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
 
 READING = (
-    "Logarithmic scale. Drawn is the loss times its weight: with equal weighting the loss itself. "
-    "Validation losses, or training losses where nothing was validated; mean over pre-training seeds."
+    "Logarithmic scale. Curves: loss times its weight; with equal weighting the loss itself. Validation losses, or "
+    "training losses where nothing was validated. Mean over pre-training seeds, without intervals."
 )
 METHOD_OF_PRETRAINING = tuple(factor for factor in PRETRAINING if factor != "pretrain_seed")
 COLUMNS = (
@@ -39,7 +39,7 @@ COLUMNS = (
     "epoch",
     "loss",
     "weight",
-    "drawn",
+    "value",
     "runs",
     "source",
 )
@@ -50,19 +50,19 @@ class Options(LevelOptions):
     """Options of the curves."""
 
     epochs: int = Field(default=20, ge=1)
-    """Number of first epochs that are drawn (the paper's 20)."""
+    """Number of the first epochs that are drawn (the paper's 20)."""
     weighted: bool = True
     """Draw losses times their weights."""
 
 
 def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
-    """One row per panel, worker and epoch: mean loss and weight over `runs` pre-training seeds, and what is drawn."""
+    """Return one row per panel, worker and epoch: mean loss, weight and drawn `value` over `runs` seeds."""
     losses = evidence.losses()
-    apart = [factor for factor in METHOD_OF_PRETRAINING if losses[factor].nunique() > 1] or ["weighting"]
+    panel_factors = [factor for factor in METHOD_OF_PRETRAINING if losses[factor].nunique() > 1] or ["weighting"]
     rows = []
     for key, runs in losses.groupby(list(METHOD_OF_PRETRAINING), sort=False):
         levels = dict(zip(METHOD_OF_PRETRAINING, map(str, key), strict=True))
-        panel = ", ".join(f"{labels.name(levels[factor])}" for factor in apart)
+        panel = ", ".join(f"{labels.name(levels[factor])}" for factor in panel_factors)
         shared = {"study": study.name, "panel": panel, **levels, "source": evidence.sources.get(levels["corpus"], "")}
         rows += [shared | row for row in _curves(runs, options)]
     return as_table(rows, COLUMNS)
@@ -73,14 +73,14 @@ def _curves(runs: pd.DataFrame, options: Options) -> list[dict[str, object]]:
     kept = runs[(runs["split"] == split) & (runs["epoch"] <= options.epochs)]
     if kept.empty:
         return [{"status": MISSING, "reason": NOT_RUN}]
-    kept = kept.assign(drawn=kept["loss"] * kept["weight"] if options.weighted else kept["loss"])
-    means = kept.groupby(["worker", "epoch"], sort=False)[["loss", "weight", "drawn"]]
+    kept = kept.assign(value=kept["loss"] * kept["weight"] if options.weighted else kept["loss"])
+    means = kept.groupby(["worker", "epoch"], sort=False)[["loss", "weight", "value"]]
     table = means.mean().assign(runs=means.size()).reset_index()
     return [{"status": MEASURED, "split": split, **row} for row in plotting.dicts(table)]
 
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
-    """Draw what `numbers` returned."""
+    """Draw the figure of the table `numbers`."""
     workers = sorted(set(plotting.measured_rows(numbers)["worker"]))
     grouped = plotting.groups(numbers, "panel")
     rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH, most=2)
@@ -97,34 +97,33 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
 
 
 def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, workers: list[str], options: Options) -> None:
-    found = plotting.measured_rows(rows)
+    measured = plotting.measured_rows(rows)
     title = "\n".join(textwrap.wrap(label, 38))
     plotting.add_grid(panel, lines="y")
-    if found.empty:
+    if measured.empty:
         panel.set_title(f"{title}\n{next(iter(rows['reason']))}")
         panel.set_xticks([])
         return
-    source = next(iter(found["source"]))
+    source = next(iter(measured["source"]))
     panel.set_title(f"{title} ({source})" if source else title)
     panel.set_yscale("log")
-    for name, curve in plotting.groups(found, "worker"):
-        panel.plot(curve["epoch"].astype(int), curve["drawn"], **_style(name, workers))
-    panel.set_xlim(0.5, max(int(found["epoch"].max()), 2) + 0.5)
+    for name, curve in plotting.groups(measured, "worker"):
+        panel.plot(curve["epoch"].astype(int), curve["value"], **_style(name, workers))
+    panel.set_xlim(0.5, max(int(measured["epoch"].max()), 2) + 0.5)
     panel.locator_params(axis="x", integer=True, nbins=6)
     panel.set_xlabel("epoch")
-    panel.set_ylabel(_said(found, options))
+    panel.set_ylabel(_axis_label(measured, options))
     panel.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _said(rows: pd.DataFrame, options: Options) -> str:
-    """What the vertical axis shows."""
+def _axis_label(rows: pd.DataFrame, options: Options) -> str:
     split = "validation" if next(iter(rows["split"])) == "valid" else "training"
     weighted = options.weighted and (rows["weight"] != 1).any()
     return f"{split} loss times weight" if weighted else f"{split} loss"
 
 
 def _style(worker: str, workers: list[str]) -> dict[str, Any]:
-    """Curves differ in colour, marker and dashes."""
+    """Return the style of a worker's curve: colour, marker and dashes differ."""
     place = workers.index(worker)
     return {
         "color": plotting.COLOURS[place % len(plotting.COLOURS)],
@@ -136,16 +135,17 @@ def _style(worker: str, workers: list[str]) -> dict[str, Any]:
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:  # noqa: ARG001
-    """First and last value of every curve, and how far the curves lie apart at the end, panel by panel."""
-    said = []
-    for label, rows in plotting.groups(numbers, "panel"):
-        found = plotting.measured_rows(rows)
-        if found.empty:
-            said.append(f"{label}: {next(iter(rows['reason']))}")
-            continue
-        curves = {name: curve.sort_values("epoch")["drawn"] for name, curve in plotting.groups(found, "worker")}
-        values = "; ".join(f"{labels.name(name)} {c.iloc[0]:.3g} to {c.iloc[-1]:.3g}" for name, c in curves.items())
-        last = [curve.iloc[-1] for curve in curves.values()]
-        apart = f"; largest over smallest at the end {max(last) / min(last):.3g}" if min(last) > 0 else ""
-        said.append(f"{label}, epochs {found['epoch'].min()} to {found['epoch'].max()}: {values}{apart}")
-    return f"Loss of each worker as drawn. {'. '.join(said)}."
+    """Describe the first and last value of every curve and the ratio of the last values, panel by panel."""
+    return plotting.describe_panels("Loss of each worker as drawn", numbers, _sentence)
+
+
+def _sentence(label: str, rows: pd.DataFrame) -> str:
+    measured = plotting.measured_rows(rows)
+    if measured.empty:
+        return f"{label}: {next(iter(rows['reason']))}"
+    curves = {name: curve.sort_values("epoch")["value"] for name, curve in plotting.groups(measured, "worker")}
+    values = [f"{labels.name(name)} {curve.iloc[0]:.3g} to {curve.iloc[-1]:.3g}" for name, curve in curves.items()]
+    last = [curve.iloc[-1] for curve in curves.values()]
+    if min(last) > 0:
+        values.append(f"largest over smallest at the end {max(last) / min(last):.3g}")
+    return f"{label}, epochs {measured['epoch'].min()} to {measured['epoch'].max()}: {'; '.join(values)}"

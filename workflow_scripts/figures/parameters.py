@@ -1,7 +1,7 @@
 """Score over the number of parameters of the encoder, a dot with its interval per method (Spijkervet 2021, Fig. 1.1).
 
-What the publication printed for a method stands beside it as an open dot, at the size of our encoder. Only a study's
-`published` statements on means are drawn, and only where our own dot is from real data.
+The published mean of a method is an open dot beside it, at the size of our encoder. Only a study's `published`
+statements on means are drawn, and only where our own dot is from real data.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from workflow_scripts.statistics.tables.schema import MEASURED, METHOD_FACTORS, 
 
 READS = ("pretrain",)
 READING = (
-    f"Dots: mean with the {INTERVAL}, over the number of trainable parameters of the encoder (logarithmic), heads not "
-    "counted. Open dots: what the publication printed, drawn on real data only. Horizontal lines: floors, which "
-    "have nothing that is trained."
+    f"Dots: mean with {INTERVAL}. Horizontal axis (logarithmic): number of trainable parameters of the encoder, "
+    "without the head. Open dots: published means, drawn on real data only. Horizontal lines: floors, which have no "
+    "trained parameters."
 )
 COLUMNS = (
     "study",
@@ -64,13 +64,13 @@ class Options(LevelOptions):
 
 
 def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:  # noqa: ARG001
-    """One row per panel and method, then what was published for the methods; means in the printed unit."""
-    drawn = {*study.rows, *PRETRAINING, "scenario"}
+    """Return one row per panel and method, then the published means of the methods, in the printed unit."""
+    varying = {*study.rows, *PRETRAINING, "scenario"}
     rows = []
-    for label, methods in group_by_panel(evidence.methods, drawn=tuple(drawn)).items():
+    for label, methods in group_by_panel(evidence.methods, varying=tuple(varying)).items():
         shared = {"study": study.name, "metric": study.metric, "unit": evidence.measure.unit, "panel": label}
         rows += [
-            shared | row for row in [*(_point(each, evidence) for each in methods), *_published(methods, evidence)]
+            shared | row for row in [*(_point(method, evidence) for method in methods), *_published(methods, evidence)]
         ]
     return as_table(rows, COLUMNS)
 
@@ -87,7 +87,7 @@ def _point(method: Method, evidence: Evidence) -> dict[str, object]:
 
 
 def _published(methods: Sequence[Method], evidence: Evidence) -> Iterator[dict[str, object]]:
-    """Rows of what was published for these methods, of those measured on real data."""
+    """Yield a row per published mean of these methods, where they were measured on real data."""
     study = evidence.study
     for statement in study.published:
         if statement.quantity != "mean" or (statement.metric or study.metric) != study.metric:
@@ -108,7 +108,7 @@ def _published(methods: Sequence[Method], evidence: Evidence) -> Iterator[dict[s
 
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
-    """Draw what `numbers` returned."""
+    """Draw the figure of the table `numbers`."""
     methods, floors = (list(dict.fromkeys(numbers.loc[numbers["role"] == role, "method"])) for role in (POINT, FLOOR))
     grouped = plotting.groups(numbers, "panel")
     rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH)
@@ -135,9 +135,9 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
 def _panel(
     panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, methods: Sequence[str], floors: Sequence[str]
 ) -> None:
-    found = plotting.measured_rows(rows)
+    measured = plotting.measured_rows(rows)
     plotting.add_grid(panel, lines="y")
-    points = found[found["role"] != FLOOR]
+    points = measured[measured["role"] != FLOOR]
     absent = [row.method for row in plotting.records(rows[(rows["role"] == POINT) & (rows["status"] == MISSING)])]
     title = plotting.panel_title(label, rows[rows["role"] != PUBLISHED])
     panel.set_title(
@@ -147,7 +147,7 @@ def _panel(
         plotting.hide_scales(panel)
         return
     beside = _beside(points)
-    for row in plotting.records(found):
+    for row in plotting.records(measured):
         if row.role == FLOOR:
             panel.axhline(row.mean, zorder=1, **plotting.reference_style(floors.index(row.method)))
             continue
@@ -155,10 +155,10 @@ def _panel(
         if row.role == PUBLISHED:
             panel.plot([row.parameters * beside[row.method]], [row.mean], linestyle="none", zorder=2, **_open(**style))
             continue
-        known = not pd.isna(row.ci_low)
-        errors = [[row.mean - row.ci_low], [row.ci_high - row.mean]] if known else None
-        place = row.parameters * beside[row.method]
-        panel.errorbar(place, row.mean, errors, markersize=6, capsize=3, linewidth=1.4, zorder=3, **style)
+        has_interval = not pd.isna(row.ci_low)
+        errors = [[row.mean - row.ci_low], [row.ci_high - row.mean]] if has_interval else None
+        size = row.parameters * beside[row.method]
+        panel.errorbar(size, row.mean, errors, markersize=6, capsize=3, linewidth=1.4, zorder=3, **style)
     plotting.label_sizes(panel, points["parameters"].astype(float), _millions)
     panel.margins(x=0.2, y=0.1)
     panel.set_xlabel("parameters of the encoder (millions)")
@@ -166,7 +166,7 @@ def _panel(
 
 
 def _beside(points: pd.DataFrame) -> dict[str, float]:
-    """By what each method's place differs from its size: those of one size stand side by side."""
+    """Return the factor by which each method is shifted, so that methods of one size are side by side."""
     return {
         str(name): BESIDE ** (place - (len(set(rows["method"])) - 1) / 2)
         for _, rows in points.groupby("parameters", sort=False)
@@ -175,7 +175,7 @@ def _beside(points: pd.DataFrame) -> dict[str, float]:
 
 
 def _millions(size: float) -> str:
-    """Parameters in millions with two digits that count: sizes that differ by less stand in one place anyway."""
+    """Return parameters in millions with two significant digits, about the resolution of the axis."""
     return f"{float(f'{size / MILLION:.2g}'):g}"
 
 
@@ -184,18 +184,18 @@ def _open(color: str, marker: str) -> dict[str, Any]:
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:
-    """Mean and size of every method, panel by panel."""
+    """Describe mean and size of every method, panel by panel."""
     measure = number_format.measure(study.metric)
-    said = []
-    for label, rows in plotting.groups(numbers, "panel"):
-        found = plotting.measured_rows(rows)
-        values = "; ".join(_said(row, measure) for row in plotting.records(found))
-        title = plotting.panel_title(label, rows[rows["role"] != PUBLISHED]).splitlines()[0]
-        said.append(f"{title}: {values or 'nothing measured'}")
-    return f"{labels.capital(measure.heading)} over the number of parameters of the encoder. {'. '.join(said)}."
+
+    def sentence(label: str, rows: pd.DataFrame) -> str:
+        values = [_value(row, measure) for row in plotting.records(plotting.measured_rows(rows))]
+        return plotting.panel_sentence(label, rows[rows["role"] != PUBLISHED], values)
+
+    subject = f"{labels.capital(measure.heading)} over the number of parameters of the encoder"
+    return plotting.describe_panels(subject, numbers, sentence)
 
 
-def _said(row: Any, measure: number_format.Measure) -> str:
+def _value(row: Any, measure: number_format.Measure) -> str:
     mean = number_format.number(row.mean, measure.decimals)
     if row.role == FLOOR:
         return f"{row.method} (floor) {mean}"

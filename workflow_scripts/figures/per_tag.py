@@ -1,6 +1,6 @@
-"""The study's metric of every tag by itself, a dot per method (Spijkervet 2021, Fig. 6.2).
+"""The study's metric of every tag, a dot per method (Spijkervet 2021, Fig. 6.2).
 
-Computed again from the stored predictions, since trials state the mean over the tags alone.
+Computed from the stored predictions, since trials hold only the mean over the tags.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from workflow_scripts.statistics.inference.confidence_intervals import mean_inte
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING
 
 READING = (
-    "Dots: mean over the trials, or over the checkpoints where there are several; bars: one standard deviation to each "
-    "side. In brackets: test clips with the tag. Sorted by the mean over the methods; floors are grey. The largest of "
-    "many gaps is larger than most by chance alone, and the more so the fewer clips a tag has."
+    "Dots: mean. Bars: one standard deviation to each side, between trials, or between pre-training seeds where there "
+    "are several; they leave out the uncertainty of the test set. In brackets: test clips with the tag. Sorted by the "
+    "mean over the methods; floors are grey. The largest of many gaps is partly chance, most of all at tags with few "
+    "clips."
 )
 COLUMNS = (
     "study",
@@ -64,14 +65,14 @@ class Options(LevelOptions):
 
 
 def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:  # noqa: ARG001
-    """One row per panel, method and tag, or one that says why a method is missing; the mean in the printed unit.
+    """Return one row per panel, method and tag, or one with the reason of a missing method; means in the printed unit.
 
-    A tag that is in all test clips that somebody looked at, or in none, has no areas under curves: its mean is missing.
-    `UserError` where a clip has one class alone, or for a metric that is no mean over tags.
+    A tag of all labelled test clips, or of none, has no area under a curve: its mean is missing. Raises `UserError`
+    where a clip has only one class, or for a metric that is not a mean over tags.
     """
-    drawn = tuple({*study.rows, *PRETRAINING, "scenario"})
+    varying = tuple({*study.rows, *PRETRAINING, "scenario"})
     rows: list[dict[str, object]] = []
-    for label, methods in group_by_panel(evidence.methods, drawn=drawn).items():
+    for label, methods in group_by_panel(evidence.methods, varying=varying).items():
         shared = {"study": study.name, "metric": study.metric, "unit": evidence.measure.unit, "panel": label}
         rows += [shared | row for method in methods for row in _tags(method, evidence)]
     return as_table(rows, COLUMNS)
@@ -82,18 +83,22 @@ def _tags(method: Method, evidence: Evidence) -> list[dict[str, object]]:
     row["role"] = FLOOR if method.floor else POINT
     if not method.cells:
         return [row]
-    found = evidence.predictions_of(method)
-    if any(predictions.confusion.ndim != 4 for predictions in found):
+    predictions_of_cells = evidence.predictions_of(method)
+    if any(predictions.confusion.ndim != 4 for predictions in predictions_of_cells):
         raise UserError(
             f"study {evidence.study.name}: figure per_tag needs clips with several classes, and those of "
             f"{method.levels['dataset']} have one; choose another data set, or figure confusions"
         )
-    values = [metric_of_classes(evidence.study.metric, labels=each.labels, scores=each.scores) for each in found]
+    metric, first = evidence.study.metric, predictions_of_cells[0]
+    values = [
+        metric_of_classes(metric, labels=predictions.labels, scores=predictions.scores)
+        for predictions in predictions_of_cells
+    ]
     replicate, replicates = ("trials", values[0]) if len(values) == 1 else ("pretraining seeds", _means(values))
     intervals = mean_intervals(replicates.T * evidence.measure.scale)
-    positives = (found[0].labels == 1).sum(axis=0)
+    positives = (first.labels == 1).sum(axis=0)
     row |= {"replicate": replicate, "n": intervals.n}
-    values_of_tags = zip(found[0].classes, positives, intervals.mean, intervals.std, strict=True)
+    values_of_tags = zip(first.classes, positives, intervals.mean, intervals.std, strict=True)
     return [
         row | {"tag": tag, "positives": int(clips), "mean": float(mean), "std": float(std)}
         for tag, clips, mean, std in values_of_tags
@@ -101,12 +106,12 @@ def _tags(method: Method, evidence: Evidence) -> list[dict[str, object]]:
 
 
 def _means(values: Sequence[np.ndarray]) -> np.ndarray:
-    """Mean over the trials of each checkpoint, (checkpoints, tags)."""
-    return np.stack([of_checkpoint.mean(axis=0) for of_checkpoint in values])
+    """Return the mean over the trials of each pre-training seed, (seeds, tags)."""
+    return np.stack([of_seed.mean(axis=0) for of_seed in values])
 
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
-    """Draw what `numbers` returned."""
+    """Draw the figure of the table `numbers`."""
     styles = _styles(numbers)
     grouped = plotting.groups(numbers, "panel")
     rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH, most=2)
@@ -125,7 +130,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
 
 
 def _styles(numbers: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Methods differ in colour and marker; floors are grey and differ in their markers."""
+    """Return the style of each method: colour and marker differ; floors are grey with different markers."""
     styles: dict[str, dict[str, Any]] = {}
     for role in (POINT, FLOOR):
         for place, name in enumerate(dict.fromkeys(numbers.loc[numbers["role"] == role, "method"])):
@@ -135,32 +140,32 @@ def _styles(numbers: pd.DataFrame) -> dict[str, dict[str, Any]]:
 
 
 def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, styles: dict[str, dict[str, Any]]) -> None:
-    found = plotting.measured_rows(rows)
+    measured = plotting.measured_rows(rows)
     absent = rows[rows["status"] == MISSING]
-    said = [f"{row.method}: {row.reason.partition(':')[0]}" for row in plotting.records(absent)]
-    panel.set_title("\n".join([plotting.panel_title(label, rows), *said]))
-    if found.empty:
+    reasons = [f"{row.method}: {row.reason.partition(':')[0]}" for row in plotting.records(absent)]
+    panel.set_title("\n".join([plotting.panel_title(label, rows), *reasons]))
+    if measured.empty:
         plotting.hide_scales(panel)
         return
     plotting.add_grid(panel, lines="x")
-    tags = _sorted(found)
-    for height in range(0, len(tags), 2):  # so that a dot is seen to belong to its row
+    tags = _sorted(measured)
+    for height in range(0, len(tags), 2):  # stripes connect a dot with its label
         panel.axhspan(height - 0.5, height + 0.5, color=STRIPE, linewidth=0, zorder=0)
     heights = {tag: height for height, tag in enumerate(tags)}
-    methods = [name for name in styles if name in set(found["method"])]
+    methods = [name for name in styles if name in set(measured["method"])]
     for place, name in enumerate(methods):
         beside = (place - (len(methods) - 1) / 2) * BESIDE / max(len(methods) - 1, 1)
-        mine = found[(found["method"] == name) & found["mean"].notna()]
+        dots = measured[(measured["method"] == name) & measured["mean"].notna()]
         panel.errorbar(
-            mine["mean"],
-            [heights[tag] + beside for tag in mine["tag"]],
-            xerr=mine["std"].fillna(0),
+            dots["mean"],
+            [heights[tag] + beside for tag in dots["tag"]],
+            xerr=dots["std"].fillna(0),
             linestyle="none",
             elinewidth=0.9,
             zorder=3,
             **styles[name],
         )
-    positives = found.drop_duplicates("tag").set_index("tag")["positives"]
+    positives = measured.drop_duplicates("tag").set_index("tag")["positives"]
     panel.set_yticks(range(len(tags)), [f"{tag} ({positives[tag]:,})" for tag in tags], fontsize=LABEL_POINTS)
     panel.set_ylim(len(tags) - 0.4, -0.6)
     panel.tick_params(axis="y", length=0)
@@ -168,21 +173,21 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, styles:
 
 
 def _sorted(rows: pd.DataFrame) -> list[str]:
-    """Tags by the mean over the methods, best first; those without a value come last."""
+    """Return the tags by their mean over the methods, best first; tags without a value come last."""
     means = rows.groupby("tag", sort=False)["mean"].mean()
     return [str(tag) for tag in means.sort_values(ascending=False, kind="stable", na_position="last").index]
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:
-    """The best and worst tags of each method, and the largest gap between methods at one tag, panel by panel."""
+    """Describe each method's best and worst tag and the largest gap between methods at one tag, panel by panel."""
     measure = number_format.measure(study.metric)
-    said = []
-    for label, rows in plotting.groups(numbers, "panel"):
-        found = plotting.measured_rows(rows).dropna(subset="mean")
-        title = plotting.panel_title(label, rows).splitlines()[0]
-        ends = [_ends(name, mine, measure) for name, mine in plotting.groups(found, "method")]
-        said.append(f"{title}: {'; '.join([*ends, *_gap(found, measure)]) or 'nothing measured'}")
-    return f"{labels.capital(measure.heading)} of each tag. {'. '.join(said)}."
+
+    def sentence(label: str, rows: pd.DataFrame) -> str:
+        measured = plotting.measured_rows(rows).dropna(subset="mean")
+        ends = [_ends(name, tags, measure) for name, tags in plotting.groups(measured, "method")]
+        return plotting.panel_sentence(label, rows, [*ends, *_gap(measured, measure)])
+
+    return plotting.describe_panels(f"{labels.capital(measure.heading)} of each tag", numbers, sentence)
 
 
 def _ends(name: str, rows: pd.DataFrame, measure: number_format.Measure) -> str:
@@ -192,19 +197,19 @@ def _ends(name: str, rows: pd.DataFrame, measure: number_format.Measure) -> str:
 
 
 def _gap(rows: pd.DataFrame, measure: number_format.Measure) -> list[str]:
-    """The tag at which two methods lie furthest apart; nothing where there are no two. Floors do not count."""
+    """Describe the tag with the largest gap between two methods that are not floors; empty without two methods."""
     methods = rows[rows["role"] == POINT]
     if methods["method"].nunique() < 2:
         return []
     ends = methods.groupby("tag", sort=False)["mean"].agg(["min", "max"])
     tag = (ends["max"] - ends["min"]).idxmax()
-    here = methods[methods["tag"] == tag].sort_values("mean", kind="stable")
-    low, high = here.iloc[0], here.iloc[-1]
+    ranked = methods[methods["tag"] == tag].sort_values("mean", kind="stable")
+    low, high = ranked.iloc[0], ranked.iloc[-1]
     values = [number_format.number(row["mean"], measure.decimals) for row in (high, low)]
-    apart = number_format.number(high["mean"] - low["mean"], measure.decimals)
+    gap = number_format.number(high["mean"] - low["mean"], measure.decimals)
     unit = f" {measure.difference_unit}" if measure.difference_unit else ""
     clips = number_format.count(int(high["positives"]), "test clips")
     return [
         f"largest gap between methods at one tag: {tag} ({clips}), {high['method']} {values[0]} and {low['method']} "
-        f"{values[1]}, {apart}{unit} apart"
+        f"{values[1]}, {gap}{unit} apart"
     ]

@@ -1,6 +1,6 @@
-"""Score over how often an augmentation is applied, a panel per augmentation (Spijkervet 2021, Fig. 6.4).
+"""Score over the probability of an augmentation, a panel per augmentation (Spijkervet 2021, Fig. 6.4).
 
-Any factor whose levels stand for numbers can be drawn so.
+Any factor whose levels represent numbers can be drawn in this way.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS
 
 READING = (
-    f"Dots: mean with the {INTERVAL}. Level line: the mean at the first probability, which the curves of a data "
-    "set may share. All panels of a data set have one scale."
+    f"Dots: mean with {INTERVAL}. Horizontal line: the mean at the first probability, which the curves of a data set "
+    "may share. All panels of a data set have the same scale."
 )
 COLUMNS = (
     "study",
@@ -64,7 +64,7 @@ class Options(LevelOptions):
 
     @model_validator(mode="after")
     def _require_equal_lengths(self) -> Self:
-        """Raise `ValueError` where the lists are not in step."""
+        """Raise `ValueError` for lists of different lengths."""
         if len(self.names) != len(self.curves):
             raise ValueError(f"names: {len(self.names)} for {len(self.curves)} curves; give each curve one")
         for name, curve in zip(self.names, self.curves, strict=True):
@@ -74,27 +74,29 @@ class Options(LevelOptions):
 
 
 def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
-    """One row per panel, curve and probability; the mean in the printed unit.
+    """Return one row per panel, curve and probability; the mean in the printed unit.
 
-    Floors are left out. `UserError` where levels do not pick one method.
+    Floors are left out. Raises `UserError` where levels do not select one method.
     """
-    drawn = tuple(dict.fromkeys(factor for curve in options.curves for factor in curve))
+    varying = tuple(dict.fromkeys(factor for curve in options.curves for factor in curve))
     rows: list[dict[str, object]] = []
-    for label, methods in group_by_panel([each for each in evidence.methods if not each.floor], drawn=drawn).items():
+    for label, methods in group_by_panel(
+        [method for method in evidence.methods if not method.floor], varying=varying
+    ).items():
         shared = {"study": study.name, "metric": study.metric, "unit": evidence.measure.unit, "panel": label}
         for name, curve in zip(options.names, options.curves, strict=True):
             for place, probability in enumerate(options.at):
-                method = _one(methods, {factor: found[place] for factor, found in curve.items()}, study=study)
+                method = _one(methods, {factor: levels[place] for factor, levels in curve.items()}, study=study)
                 row = {"curve": name, "probability": float(probability), **_point(method, evidence.measure)}
                 rows.append(shared | row)
     return as_table(rows, COLUMNS)
 
 
 def _one(methods: Sequence[Method], levels: Mapping[str, str], *, study: Study) -> Method:
-    found = select_methods(methods, levels)
-    if len(found) != 1:
-        raise UserError(f"study {study.name}: figure.curves picks {len(found)} methods with {levels}, not one")
-    return found[0]
+    selected = select_methods(methods, levels)
+    if len(selected) != 1:
+        raise UserError(f"study {study.name}: figure.curves picks {len(selected)} methods with {levels}, not one")
+    return selected[0]
 
 
 def _point(method: Method, measure: number_format.Measure) -> dict[str, object]:
@@ -104,12 +106,8 @@ def _point(method: Method, measure: number_format.Measure) -> dict[str, object]:
 
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
-    """Draw what `numbers` returned."""
-    grouped = [
-        (label, name, rows)
-        for label, within in plotting.groups(numbers, "panel")
-        for name, rows in plotting.groups(within, "curve")
-    ]
+    """Draw the figure of the table `numbers`."""
+    grouped = plotting.subgroups(numbers, "panel", "curve")
     rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH, most=MOST)
     several = numbers["panel"].nunique() > 1
     figure = plotting.new_figure(max(PANEL_WIDTH * columns, 4.5), HEIGHT * rows)
@@ -127,44 +125,43 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
 def _panel(panel: Axes, rows: pd.DataFrame, *, title: str, at: Sequence[float], scale: pd.DataFrame) -> None:
     panel.set_title(title)
     plotting.add_grid(panel, lines="y")
-    found = plotting.measured_rows(rows)
+    measured = plotting.measured_rows(rows)
     gap = (max(at) - min(at) or 1) * 0.15
     panel.set_xlim(min(at) - gap, max(at) + gap)
-    panel.set_xticks([float(each) for each in at], [f"{each:g}" for each in at])
+    panel.set_xticks([float(probability) for probability in at], [f"{probability:g}" for probability in at])
     panel.set_xlabel("probability")
-    for row in plotting.records(rows[~rows.index.isin(found.index)]):
+    for row in plotting.records(rows[~rows.index.isin(measured.index)]):
         plotting.mark_missing(panel, row.probability, in_short(row.reason))
-    if found.empty:
+    if measured.empty:
         panel.set_yticks([])
         return
     ends = plotting.measured_rows(scale)
     low, high = float(np.nanmin(ends[["ci_low", "mean"]])), float(np.nanmax(ends[["ci_high", "mean"]]))
     margin = 0.08 * (high - low or 1)
     panel.set_ylim(low - margin, high + margin)
-    first = found[found["probability"] == float(at[0])]
+    first = measured[measured["probability"] == float(at[0])]
     for row in plotting.records(first):
         panel.axhline(row.mean, color=plotting.SOFT, linestyle=plotting.DASHES[1], linewidth=1, zorder=1)
-    errors = [(found["mean"] - found["ci_low"]).fillna(0), (found["ci_high"] - found["mean"]).fillna(0)]
+    bars = plotting.error_bars(measured)
     style = plotting.distinct_style(0)
-    panel.errorbar(found["probability"], found["mean"], errors, markersize=5, capsize=3, linewidth=1.3, **style)
+    panel.errorbar(measured["probability"], measured["mean"], bars, markersize=5, capsize=3, linewidth=1.3, **style)
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:
-    """Every mean of every curve and the probability with the highest, panel by panel."""
+    """Describe every mean of every curve and the probability with the highest, panel by panel."""
     measure = number_format.measure(study.metric)
-    said = []
-    for label, within in plotting.groups(numbers, "panel"):
-        curves = [_said(name, rows, measure) for name, rows in plotting.groups(within, "curve")]
-        said.append(f"{plotting.panel_title(label, within).splitlines()[0]}: {'; '.join(curves)}")
-    return f"{labels.capital(measure.heading)} by probability. {'. '.join(said)}."
+
+    def sentence(label: str, rows: pd.DataFrame) -> str:
+        curves = [_curve(name, curve, measure) for name, curve in plotting.groups(rows, "curve")]
+        return plotting.panel_sentence(label, rows, curves)
+
+    return plotting.describe_panels(f"{labels.capital(measure.heading)} by probability", numbers, sentence)
 
 
-def _said(name: str, rows: pd.DataFrame, measure: number_format.Measure) -> str:
-    found = plotting.measured_rows(rows)
-    if found.empty:
-        return f"{labels.name(name)} nothing measured"
-    means = ", ".join(
-        f"{number_format.number(row.mean, measure.decimals)} at {row.probability:g}" for row in plotting.records(found)
-    )
-    best = max(plotting.records(found), key=lambda row: row.mean)
+def _curve(name: str, rows: pd.DataFrame, measure: number_format.Measure) -> str:
+    measured = plotting.records(plotting.measured_rows(rows))
+    if not measured:
+        return f"{labels.name(name)} {plotting.NOTHING_MEASURED}"
+    means = ", ".join(f"{number_format.number(row.mean, measure.decimals)} at {row.probability:g}" for row in measured)
+    best = max(measured, key=lambda row: row.mean)
     return f"{labels.name(name)} {means} (highest mean at {best.probability:g})"

@@ -1,4 +1,4 @@
-"""Places of the methods by their mean over the data sets, with intervals of places, and bars that join ties."""
+"""Ranks of the methods by their mean over the data sets, with simultaneous intervals and bars that join tie groups."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.tables.ranks import RANKED_FACTORS
 
 READING = (
-    "Dots: place by the mean over the data sets, each counting the same; bars: places that hold for all methods at "
-    "once with 95 % confidence. Methods joined by an upright line on the right were not told apart."
+    "Dots: rank by the mean over the data sets with equal weights. Bars: 95 % confidence intervals of the ranks, "
+    "simultaneously for all methods. The intervals cover trials (pre-training seeds where a method has several), and "
+    "the test sets where all predictions are stored (column variance_sources of the figure's csv). Methods joined by "
+    "a vertical line on the right are not distinguishable."
 )
 COLUMNS = (
     "study",
@@ -45,7 +47,7 @@ COLUMNS = (
 )
 PANEL_WIDTH, ROW_HEIGHT = 4.2, 0.3  # inches: sixteen methods on half a page
 MARGIN_HEIGHT = 1.0  # inches: panel title and axis
-TIE_STEP = 0.45  # places between two tie bars
+TIE_STEP = 0.45  # ranks between two tie bars
 FLOOR = "floor"
 
 
@@ -54,20 +56,20 @@ class Options(LevelOptions):
 
 
 def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:  # noqa: ARG001
-    """One row per method, best first, then those that could not be ranked; means in the printed unit."""
+    """Return one row per method, best first, then those without a rank; means in the printed unit."""
     ranks = evidence.statistics.tables["ranks"]
-    mine = ranks[(ranks["study"] == study.name) & (ranks["metric"] == study.metric)]
-    mine = mine.sort_values("rank", kind="stable", na_position="last")
-    beside = [factor for factor in study.columns if factor != "dataset" and mine[factor].nunique() > 1]
+    of_study = ranks[(ranks["study"] == study.name) & (ranks["metric"] == study.metric)]
+    of_study = of_study.sort_values("rank", kind="stable", na_position="last")
+    panel_factors = [factor for factor in study.columns if factor != "dataset" and of_study[factor].nunique() > 1]
     rows = [
         {
             **record,
             "unit": evidence.measure.unit,
-            "panel": plotting.level_names(record, beside) or _labels_of_sets(record),
+            "panel": plotting.level_names(record, panel_factors) or _labels_of_sets(record),
             "method": plotting.level_names(record, study.rows),
             **{name: record[name] * evidence.measure.scale for name in ("mean", "iqm")},
         }
-        for record in plotting.dicts(mine)
+        for record in plotting.dicts(of_study)
     ]
     return as_table(rows, COLUMNS)
 
@@ -77,7 +79,7 @@ def _labels_of_sets(record: dict[str, Any]) -> str:
 
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
-    """Draw what `numbers` returned."""
+    """Draw the figure of the table `numbers`."""
     panels = plotting.groups(numbers, "panel")
     most = int(numbers.groupby("panel").size().max()) if len(numbers) else 1
     labels_width = plotting.CHARACTER_WIDTH * numbers["method"].map(len).max() if len(numbers) else 0
@@ -87,8 +89,8 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     axes = plotting.add_panels(figure, 1, max(len(panels), 1), max(len(panels), 1))
     for panel, (label, rows) in zip(axes, panels, strict=bool(panels)):
         _panel(panel, rows, study)
-        sources = ", ".join(dict.fromkeys(source for text in rows["source"] for source in text.split()))
-        panel.set_title(f"{label} ({sources})" if sources else f"{label}\nnothing measured")
+        sources = plotting.data_sources(rows)
+        panel.set_title(f"{label} ({sources})" if sources else f"{label}\n{plotting.NOTHING_MEASURED}")
     if not panels:
         axes[0].set_title("one data set, or one method: nothing to rank")
         plotting.hide_scales(axes[0])
@@ -118,31 +120,33 @@ def _panel(panel: Axes, rows: pd.DataFrame, study: Study) -> None:
     panel.set_yticks(range(len(rows)), means)
     panel.set_ylim(len(rows) - 0.4, -0.6)
     panel.set_xlim(0.4, len(rows) + 0.9 + TIE_STEP * max(len(ties), 1))
-    panel.set_xticks([place for place in range(1, len(rows) + 1) if len(rows) <= 10 or place % 2])
-    panel.set_xlabel(f"place by the mean {measure.heading}")
+    panel.set_xticks([rank for rank in range(1, len(rows) + 1) if len(rows) <= 10 or rank % 2])
+    panel.set_xlabel(f"rank by the mean {measure.heading}")
     plotting.add_grid(panel, lines="x")
     panel.tick_params(axis="y", length=0)
 
 
 def _ties(rows: pd.DataFrame) -> list[tuple[int, int]]:
-    """First and last row of each group of ties that has more than one method."""
+    """Return the first and last row of each tie group of more than one method."""
     heights: dict[str, list[int]] = {}
     for height, ties in enumerate(rows["tie_groups"]):
         for letter in ties.split():
             heights.setdefault(letter, []).append(height)
-    return [(found[0], found[-1]) for found in heights.values() if len(found) > 1]
+    return [(group[0], group[-1]) for group in heights.values() if len(group) > 1]
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:
-    """Place, interval of places and ties of every method."""
+    """Describe rank, interval, tie groups and mean of every method."""
     measure = number_format.measure(study.metric)
-    said = []
-    for label, rows in plotting.groups(numbers, "panel"):
-        found = rows[rows["rank"].notna()]
-        values = "; ".join(
-            f"{row.method} place {row.rank} ({row.rank_low} to {row.rank_high}; ties {row.tie_groups}), "
+
+    def sentence(label: str, rows: pd.DataFrame) -> str:
+        ranked = plotting.records(rows[rows["rank"].notna()])
+        values = [
+            f"{row.method} rank {row.rank} ({row.rank_low} to {row.rank_high}; tie groups {row.tie_groups}), "
             f"mean {number_format.number(row.mean, measure.decimals)}"
-            for row in plotting.records(found)
-        )
-        said.append(f"{label}: {values or 'nothing measured'}")
-    return f"Places by the mean {measure.heading} over the data sets. {'. '.join(said) or 'Nothing to rank'}."
+            for row in ranked
+        ]
+        return f"{label}: {'; '.join(values) or plotting.NOTHING_MEASURED}"
+
+    subject = f"Ranks by the mean {measure.heading} over the data sets"
+    return plotting.describe_panels(f"{subject}. Nothing to rank" if numbers.empty else subject, numbers, sentence)

@@ -13,8 +13,7 @@ from matplotlib.lines import Line2D
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
-from workflow_scripts.report import labels as words
-from workflow_scripts.report import number_format, plotting
+from workflow_scripts.report import labels, number_format, plotting
 from workflow_scripts.report.figure_inputs import (
     Evidence,
     Method,
@@ -28,8 +27,9 @@ from workflow_scripts.statistics.samples import NotComparable, match
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING
 
 READING = (
-    "Improvement of the mean in percent of the baseline's, with Fieller's 95 % interval over paired trials. "
-    "Filled: the interval excludes zero; open: it does not, or there is none. The scales of the panels differ."
+    "Change of the mean in percent of the baseline's mean, with Fieller's 95 % interval over paired trials "
+    "(pre-training seeds where there are several), for the fixed test set. Filled: the interval excludes zero; open: "
+    "the interval includes zero, or there is none. Each panel has its own scale."
 )
 COLUMNS = (
     "study",
@@ -58,16 +58,17 @@ class Options(LevelOptions):
     """Options of the baseline."""
 
     baseline: Mapping[str, str | int] = {"workers": "WLP"}
-    """Levels that pick one method per panel; improvements of the others are relative to it."""
+    """Levels that select one method per panel; the other methods' improvements are relative to it."""
 
 
 def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
-    """One row per panel and method but the baseline: improvement in percent; `UserError` unless there is one baseline.
+    """Return one row per panel and method other than the baseline, with the improvement in percent.
 
-    Floors are left out: they differ from the baseline in more than its factors.
+    Floors are left out: they differ from the baseline in more than its factors. Raises `UserError` unless a panel has
+    one baseline.
     """
     rows = []
-    for label, methods in group_by_panel(evidence.methods, drawn=tuple(options.baseline)).items():
+    for label, methods in group_by_panel(evidence.methods, varying=tuple(options.baseline)).items():
         baselines = select_methods(methods, options.baseline)
         if len(baselines) != 1:
             raise UserError(f"study {study.name}: figure.baseline picks {len(baselines)} methods of {label}, not one")
@@ -87,7 +88,7 @@ def _row(method: Method, baseline: Method) -> dict[str, object]:
     matching = match(method.cells, baseline.cells)
     if isinstance(matching, NotComparable):
         return {**method.levels, "status": MISSING, "reason": matching.reason}
-    pairs = matching.values(*([cell.values for cell in each.cells] for each in (method, baseline)))
+    pairs = matching.values(*([cell.values for cell in side.cells] for side in (method, baseline)))
     improvement = relative_improvement(*pairs)
     return (
         row
@@ -98,20 +99,20 @@ def _row(method: Method, baseline: Method) -> dict[str, object]:
             "ci_high": improvement.high,
             "n": improvement.n,
             "replicate": matching.replicate,
-            "n_pretraining_seeds": max(sum(cell.pretrained for cell in each.cells) for each in (method, baseline)),
+            "n_pretraining_seeds": max(sum(cell.pretrained for cell in side.cells) for side in (method, baseline)),
         }
     )
 
 
 def _label(levels: Mapping[str, Any], options: Options) -> str:
-    return ", ".join(words.name(str(levels[factor])) for factor in options.baseline)
+    return ", ".join(labels.name(str(levels[factor])) for factor in options.baseline)
 
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
-    """Draw what `numbers` returned."""
-    labels = [_label(row, options) for row in plotting.dicts(numbers)]
-    shown = numbers.assign(method=labels)
-    methods = list(dict.fromkeys(labels))
+    """Draw the figure of the table `numbers`."""
+    row_labels = [_label(row, options) for row in plotting.dicts(numbers)]
+    shown = numbers.assign(method=row_labels)
+    methods = list(dict.fromkeys(row_labels))
     grouped = plotting.groups(shown, "panel")
     rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH)
     figure = plotting.new_figure(max(PANEL_WIDTH * columns, 4.5), HEIGHT * rows + plotting.LEGEND_HEIGHT)
@@ -137,21 +138,21 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
 
 def _points(panel: Axes, rows: pd.DataFrame, methods: list[str]) -> None:
     for place, name in enumerate(methods):
-        here = rows[rows["method"] == name]
-        found = plotting.measured_rows(here)
-        if found.empty:
-            plotting.mark_missing(panel, place, next(iter(here["reason"]), "not planned"))
-        for row in plotting.records(found):
+        of_method = rows[rows["method"] == name]
+        measured = plotting.measured_rows(of_method)
+        if measured.empty:
+            plotting.mark_missing(panel, place, next(iter(of_method["reason"]), "not planned"))
+        for row in plotting.records(measured):
             panel.vlines(place, 0, row.value, color=plotting.GRID, linewidth=7, zorder=1)
-            known = not pd.isna(row.ci_low)
+            has_interval = not pd.isna(row.ci_low)
             panel.errorbar(
                 place,
                 row.value,
-                yerr=[[row.value - row.ci_low], [row.ci_high - row.value]] if known else None,
+                yerr=[[row.value - row.ci_low], [row.ci_high - row.value]] if has_interval else None,
                 capsize=3,
                 linewidth=1.4,
                 zorder=3,
-                **_marker(filled=known and not row.ci_low <= 0 <= row.ci_high),
+                **_marker(filled=has_interval and not row.ci_low <= 0 <= row.ci_high),
             )
 
 
@@ -161,23 +162,23 @@ def _marker(*, filled: bool) -> dict[str, Any]:
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:
-    """Every improvement with its interval, panel by panel."""
-    apart = [factor for factor in METHOD_FACTORS if factor != "dataset" and numbers[factor].nunique() > 1]
-    said = []
-    for label, rows in plotting.groups(numbers, "panel"):
-        values = "; ".join(
-            f"{', '.join(words.name(record[factor]) for factor in apart)} {_value(record)}".strip()
+    """Describe every improvement with its interval, panel by panel."""
+    row_factors = [factor for factor in METHOD_FACTORS if factor != "dataset" and numbers[factor].nunique() > 1]
+
+    def sentence(label: str, rows: pd.DataFrame) -> str:
+        values = [
+            f"{', '.join(labels.name(record[factor]) for factor in row_factors)} {_value(record)}".strip()
             for record in plotting.dicts(plotting.measured_rows(rows))
-        )
-        said.append(f"{plotting.panel_title(label, rows).splitlines()[0]}: {values or 'nothing measured'}")
+        ]
+        return plotting.panel_sentence(label, rows, values)
+
     over = next(iter(numbers["over"]), "the baseline")
-    return f"Change of {number_format.measure(study.metric).name} over {over} in percent. {'. '.join(said)}."
+    subject = f"Change of {number_format.measure(study.metric).name} over {over} in percent"
+    return plotting.describe_panels(subject, numbers, sentence)
 
 
 def _value(record: dict[str, Any]) -> str:
-    interval = (
-        ""
-        if pd.isna(record["ci_low"])
-        else f" [{number_format.number(record['ci_low'], 1)}, {number_format.number(record['ci_high'], 1)}]"
-    )
-    return f"{number_format.signed(record['value'], 1)}{interval}"
+    value = number_format.signed(record["value"], 1)
+    if pd.isna(record["ci_low"]):
+        return value
+    return f"{value} [{number_format.number(record['ci_low'], 1)}, {number_format.number(record['ci_high'], 1)}]"

@@ -1,6 +1,6 @@
-"""How much better or worse each tag is told than by another method (Garoufis et al. 2024, per-tag differential).
+"""Difference between methods at each tag (Garoufis et al. 2024, per-tag differential).
 
-Computed again from the stored predictions, since trials state the mean over the tags alone.
+Computed from the stored predictions, since trials hold only the mean over the tags.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ from workflow_scripts.statistics.samples import NotComparable, match
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING
 
 READING = (
-    "Dots: mean paired difference from the method named below the axis, with its 95 % t interval over the trials (over "
-    "the checkpoints where there are several), on these test clips. In brackets: test clips with the tag. No interval "
-    "is adjusted for the number of tags, of which one in twenty is off zero by chance."
+    "Dots: mean paired difference from the method named below the axis, with its 95 % t interval over trials "
+    "(pre-training seeds where there are several), for the fixed test set. In brackets: test clips with the tag. The "
+    "intervals are not adjusted for the number of tags: without any difference, one in twenty excludes zero by "
+    "chance."
 )
 COLUMNS = (
     "study",
@@ -70,7 +71,7 @@ STRIPE = "#f3f4f6"
 
 
 class Options(LevelOptions):
-    """Options of the method in comparison and of the tags."""
+    """Options of the reference method and of the tags."""
 
     over: Mapping[str, str | int]
     """Levels of the method with which the others are compared."""
@@ -79,52 +80,54 @@ class Options(LevelOptions):
 
 
 def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
-    """One row per panel, method and tag with the difference in the printed unit, or one that says why there is none.
+    """Return one row per panel, method and tag with the difference in the printed unit, or one with the missing reason.
 
-    `UserError` for a tag that the data set does not have, or where a clip has one class alone.
+    Raises `UserError` for a tag that the data set does not have, or where a clip has only one class.
     """
-    drawn = tuple({*study.rows, *PRETRAINING, "scenario"})
+    varying = tuple({*study.rows, *PRETRAINING, "scenario"})
     rows: list[dict[str, object]] = []
-    for label, methods in group_by_panel(evidence.methods, drawn=drawn).items():
-        bases = select_methods(methods, options.over)
+    for label, methods in group_by_panel(evidence.methods, varying=varying).items():
+        references = select_methods(methods, options.over)
         shared = {"study": study.name, "metric": study.metric, "panel": label}
         shared |= {"unit": evidence.measure.difference_unit, "over": plotting.level_names(options.over, options.over)}
         for method in methods:
-            if method not in bases:
-                named = method.facts | {"method": plotting.level_names(method.levels, study.rows)}
-                rows += [shared | named | row for row in _tags(method, bases, evidence, options)]
+            if method not in references:
+                facts = method.facts | {"method": plotting.level_names(method.levels, study.rows)}
+                rows += [shared | facts | row for row in _tags(method, references, evidence, options)]
     return as_table(rows, COLUMNS)
 
 
-def _tags(method: Method, bases: Sequence[Method], evidence: Evidence, options: Options) -> list[dict[str, object]]:
-    if len(bases) != 1:
-        return [{"status": MISSING, "reason": f"{len(bases)} methods to compare with, not one"}]
-    (base,) = bases
-    if not (method.cells and base.cells):
-        return [{"status": MISSING, "reason": method.reason or base.reason or NOT_RUN}]
-    matching = match(method.cells, base.cells)
+def _tags(
+    method: Method, references: Sequence[Method], evidence: Evidence, options: Options
+) -> list[dict[str, object]]:
+    if len(references) != 1:
+        return [{"status": MISSING, "reason": f"{len(references)} methods to compare with, not one"}]
+    (reference,) = references
+    if not (method.cells and reference.cells):
+        return [{"status": MISSING, "reason": method.reason or reference.reason or NOT_RUN}]
+    matching = match(method.cells, reference.cells)
     if isinstance(matching, NotComparable):
         return [{"status": MISSING, "reason": f"refused: {matching.reason}"}]
-    sides = [evidence.predictions_of(side) for side in (method, base)]
+    sides = [evidence.predictions_of(side) for side in (method, reference)]
     first = sides[0][0]
-    places = _places(first, options, evidence.study)
-    values = matching.values(*([_values(each, evidence.study) for each in side] for side in sides))
+    columns = _columns(first, options, evidence.study)
+    values = matching.values(*([_values(predictions, evidence.study) for predictions in side] for side in sides))
     intervals = mean_intervals((values[0] - values[1]).T * evidence.measure.scale)
     return [
         {
-            "tag": first.classes[place],
-            "positives": int((first.labels[:, place] == 1).sum()),
-            "mean": float(intervals.mean[place]),
-            "ci_low": float(intervals.low[place]),
-            "ci_high": float(intervals.high[place]),
+            "tag": first.classes[column],
+            "positives": int((first.labels[:, column] == 1).sum()),
+            "mean": float(intervals.mean[column]),
+            "ci_low": float(intervals.low[column]),
+            "ci_high": float(intervals.high[column]),
             "n": intervals.n,
             "replicate": matching.replicate,
         }
-        for place in places
+        for column in columns
     ]
 
 
-def _places(predictions: Predictions, options: Options, study: Study) -> list[int]:
+def _columns(predictions: Predictions, options: Options, study: Study) -> list[int]:
     unknown = [tag for tag in options.tags if tag not in predictions.classes]
     if unknown:
         allowed = ", ".join(predictions.classes)
@@ -142,7 +145,7 @@ def _values(predictions: Predictions, study: Study) -> np.ndarray:
 
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
-    """Draw what `numbers` returned."""
+    """Draw the figure of the table `numbers`."""
     names = list(dict.fromkeys(numbers["method"]))
     styles = {name: {**plotting.distinct_style(place), "markersize": 4} for place, name in enumerate(names)}
     grouped = plotting.groups(numbers, "panel")
@@ -164,50 +167,51 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
 def _panel(
     panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, styles: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    found = plotting.measured_rows(rows)
+    measured = plotting.measured_rows(rows)
     absent = plotting.records(rows[rows["status"] == MISSING])
-    said = [f"{row.method}: {row.reason.partition(':')[0]}" for row in absent]
-    panel.set_title("\n".join([plotting.panel_title(label, rows), *said]))
-    if found.empty:
+    reasons = [f"{row.method}: {row.reason.partition(':')[0]}" for row in absent]
+    panel.set_title("\n".join([plotting.panel_title(label, rows), *reasons]))
+    if measured.empty:
         plotting.hide_scales(panel)
         return
     plotting.add_grid(panel, lines="x")
-    positives = found.drop_duplicates("tag").set_index("tag")["positives"]
+    positives = measured.drop_duplicates("tag").set_index("tag")["positives"]
     tags = [str(tag) for tag in positives.index]
-    for height in range(0, len(tags), 2):  # so that a dot is seen to belong to its row
+    for height in range(0, len(tags), 2):  # stripes connect a dot with its label
         panel.axhspan(height - 0.5, height + 0.5, color=STRIPE, linewidth=0, zorder=0)
     panel.axvline(0, color=plotting.INK, linewidth=0.9, zorder=1)
-    methods = [name for name in styles if name in set(found["method"])]
+    methods = [name for name in styles if name in set(measured["method"])]
     for place, name in enumerate(methods):
         beside = (place - (len(methods) - 1) / 2) * BESIDE / max(len(methods) - 1, 1)
-        mine = found[(found["method"] == name) & found["mean"].notna()]
-        ends = [(mine["mean"] - mine["ci_low"]).fillna(0), (mine["ci_high"] - mine["mean"]).fillna(0)]
-        heights = [tags.index(str(tag)) + beside for tag in mine["tag"]]
-        panel.errorbar(mine["mean"], heights, xerr=ends, linestyle="none", elinewidth=0.9, zorder=3, **styles[name])
+        dots = measured[(measured["method"] == name) & measured["mean"].notna()]
+        bars = plotting.error_bars(dots)
+        heights = [tags.index(str(tag)) + beside for tag in dots["tag"]]
+        panel.errorbar(dots["mean"], heights, xerr=bars, linestyle="none", elinewidth=0.9, zorder=3, **styles[name])
     panel.set_yticks(range(len(tags)), [f"{tag} ({positives[tag]:,})" for tag in tags])
     panel.set_ylim(len(tags) - 0.4, -0.6)
     panel.tick_params(axis="y", length=0)
     measure = number_format.measure(study.metric)
     unit = f" ({measure.difference_unit})" if measure.difference_unit else ""
-    panel.set_xlabel(f"{measure.name} of the tag less that of {next(iter(rows['over']))}{unit}")
+    panel.set_xlabel(f"change in {measure.name} over {next(iter(rows['over']))}{unit}")
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:
-    """The tags at which each method gains and loses most, and how many differences are off zero, panel by panel."""
+    """Describe each method's largest gain and loss and its number of intervals without zero, panel by panel."""
     measure = number_format.measure(study.metric)
-    said = []
-    for label, rows in plotting.groups(numbers, "panel"):
-        found = plotting.measured_rows(rows).dropna(subset="mean")
-        title = plotting.panel_title(label, rows).splitlines()[0]
-        ends = [_ends(name, mine, measure) for name, mine in plotting.groups(found, "method")]
-        said.append(f"{title}: {'; '.join(ends) or 'nothing measured'}")
+
+    def sentence(label: str, rows: pd.DataFrame) -> str:
+        measured = plotting.measured_rows(rows).dropna(subset="mean")
+        ends = [_ends(name, tags, measure) for name, tags in plotting.groups(measured, "method")]
+        return plotting.panel_sentence(label, rows, ends)
+
     over = next(iter(numbers["over"]), "another")
-    return f"{labels.capital(measure.name)} of each tag against {over}. {'. '.join(said)}."
+    subject = f"{labels.capital(measure.name)} of each tag against {over}"
+    return plotting.describe_panels(subject, numbers, sentence)
 
 
 def _ends(name: str, rows: pd.DataFrame, measure: number_format.Measure) -> str:
     best, worst = (rows.loc[getattr(rows["mean"], end)()] for end in ("idxmax", "idxmin"))
     ends = [f"{number_format.signed(row['mean'], measure.decimals)} at {row['tag']}" for row in (worst, best)]
-    clear = int(((rows["ci_low"] > 0) | (rows["ci_high"] < 0)).sum())
+    without_zero = int(((rows["ci_low"] > 0) | (rows["ci_high"] < 0)).sum())
     unit = f", in {measure.difference_unit}" if measure.difference_unit else ""
-    return f"{name} from {ends[0]} to {ends[1]}{unit}, {clear} of {len(rows)} intervals without zero"
+    return f"{name} from {ends[0]} to {ends[1]}{unit}, {without_zero} of {len(rows)} intervals without zero"

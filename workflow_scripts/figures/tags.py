@@ -13,16 +13,15 @@ from pydantic import Field
 
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.levels.options import LevelOptions
-from workflow_scripts.planning.manifest import Study
-from workflow_scripts.report import labels as words
-from workflow_scripts.report import number_format, plotting, run_artifacts
+from workflow_scripts.planning.manifest import Evaluation, Study
+from workflow_scripts.report import labels, number_format, plotting, run_artifacts
 from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, as_table
 from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
 
 READS = ("prepare",)
 READING = (
-    "Bars: clips with the tag in each split, after quarantine; the tags are sorted by all their clips. A clip counts "
-    "once for each of its tags."
+    "Bars: number of clips with the tag in each split, without quarantined clips; counts have no intervals. Tags are "
+    "sorted by their total. A clip counts once for each of its tags."
 )
 COLUMNS = (
     "study",
@@ -37,7 +36,7 @@ COLUMNS = (
     "source",
     "data",
 )
-#: dark, pale and in between, so that neighbours stay apart in grey
+#: dark, pale and medium, so that neighbours differ in grey print
 SPLITS = {"train": plotting.COLOURS[0], "valid": plotting.COLOURS[5], "test": plotting.COLOURS[1]}
 PANEL_WIDTH, ROW_HEIGHT = 4.6, 0.165  # inches: fifty tags on a page, at 8 points
 MARGIN_HEIGHT = 0.9  # inches: panel title and axis
@@ -48,34 +47,36 @@ class Options(LevelOptions):
     """Options of the number of tags."""
 
     most: int = Field(default=50, ge=1)
-    """Number of tags that are drawn, those with the most clips (the thesis' 50)."""
+    """Number of tags that are drawn, the most frequent ones (the thesis' 50)."""
 
 
 def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
-    """One row per data set, tag and split: clips with the tag (`positives`) out of `clips` of the split."""
+    """Return one row per data set, tag and split: clips with the tag (`positives`) out of `clips` of the split."""
     rows: list[dict[str, object]] = []
-    evaluations = {each.factors["dataset"]: each for each in reversed(evidence.plan.evaluations_of(study))}
-    for dataset in dict.fromkeys(each.factors["dataset"] for each in evidence.plan.evaluations_of(study)):
-        shared: dict[str, object] = {"study": study.name, "panel": words.name(dataset), "dataset": dataset}
-        found = run_artifacts.corpus(evaluations[dataset])
-        if found is None:
+    first_evaluations: dict[str, Evaluation] = {}
+    for evaluation in evidence.plan.evaluations_of(study):
+        first_evaluations.setdefault(evaluation.factors["dataset"], evaluation)
+    for dataset, evaluation in first_evaluations.items():
+        shared: dict[str, object] = {"study": study.name, "panel": labels.name(dataset), "dataset": dataset}
+        corpus = run_artifacts.corpus(evaluation)
+        if corpus is None:
             rows.append(shared | {"status": MISSING, "reason": NOT_RUN})
         else:
-            rows += [shared | row for row in _counts(found, most=options.most)]
+            rows += [shared | row for row in _counts(corpus, most=options.most)]
     return as_table(rows, COLUMNS)
 
 
 def _counts(corpus: Corpus, *, most: int) -> Iterator[dict[str, object]]:
     labels, split = corpus.labels == 1, corpus.clips["split"].to_numpy()
-    order = np.argsort(-labels.sum(axis=0), kind="stable")[:most]
-    for number in order:
+    columns = np.argsort(-labels.sum(axis=0), kind="stable")[:most]
+    for column in columns:
         for name in SPLITS:
             inside = split == name
             yield {
                 "status": MEASURED,
-                "tag": corpus.facts.classes[number],
+                "tag": corpus.facts.classes[column],
                 "split": name,
-                "positives": int(labels[inside, number].sum()),
+                "positives": int(labels[inside, column].sum()),
                 "clips": int(inside.sum()),
                 "source": corpus.facts.source,
                 "data": corpus.facts.content,
@@ -83,7 +84,7 @@ def _counts(corpus: Corpus, *, most: int) -> Iterator[dict[str, object]]:
 
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
-    """Draw what `numbers` returned."""
+    """Draw the figure of the table `numbers`."""
     grouped = plotting.groups(numbers, "panel")
     rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH, most=2)
     tags = numbers.groupby("panel")["tag"].nunique().max()
@@ -101,17 +102,17 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
 
 
 def _panel(panel: Axes, label: str, rows: pd.DataFrame) -> None:
-    found = plotting.measured_rows(rows)
-    if found.empty:
+    measured = plotting.measured_rows(rows)
+    if measured.empty:
         panel.set_title(f"{label}\n{next(iter(rows['reason']))}")
         plotting.hide_scales(panel)
         return
-    panel.set_title(_title(label, found))
+    panel.set_title(_title(label, measured))
     plotting.add_grid(panel, lines="x")
-    tags = list(dict.fromkeys(found["tag"]))
+    tags = list(dict.fromkeys(measured["tag"]))
     left = np.zeros(len(tags))
     for name, colour in SPLITS.items():
-        counts = found[found["split"] == name]["positives"].to_numpy(float)
+        counts = measured[measured["split"] == name]["positives"].to_numpy(float)
         panel.barh(range(len(tags)), counts, left=left, height=0.8, color=colour, edgecolor="white", linewidth=0.4)
         left += counts
     panel.set_yticks(range(len(tags)), tags, fontsize=LABEL_POINTS)
@@ -128,18 +129,16 @@ def _title(label: str, rows: pd.DataFrame) -> str:
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:  # noqa: ARG001
-    """The three commonest tags and the rarest one of each data set, and how unequal they are."""
-    said = []
-    for label, rows in plotting.groups(numbers, "panel"):
-        found = plotting.measured_rows(rows)
-        if found.empty:
-            said.append(f"{label}: {next(iter(rows['reason']))}")
-            continue
-        counts = found.groupby("tag", sort=False)["positives"].sum()
-        most = "; ".join(f"{tag} {count:,}" for tag, count in counts.head(3).items())
-        times = f", {counts.iloc[0] / counts.iloc[-1]:.3g} times fewer" if counts.iloc[-1] else ""
-        said.append(
-            f"{_title(label, found).replace(chr(10), ', ')}, {len(counts)} tags: most {most}; "
-            f"fewest {counts.index[-1]} {counts.iloc[-1]:,}{times}"
-        )
-    return f"Clips with each tag. {'. '.join(said)}."
+    """Describe the three most frequent tags and the rarest one of each data set, and the ratio of their counts."""
+    return plotting.describe_panels("Clips with each tag", numbers, _sentence)
+
+
+def _sentence(label: str, rows: pd.DataFrame) -> str:
+    measured = plotting.measured_rows(rows)
+    if measured.empty:
+        return f"{label}: {next(iter(rows['reason']))}"
+    counts = measured.groupby("tag", sort=False)["positives"].sum()
+    most = "; ".join(f"{tag} {count:,}" for tag, count in counts.head(3).items())
+    times = f", {counts.iloc[0] / counts.iloc[-1]:.3g} times fewer" if counts.iloc[-1] else ""
+    title = _title(label, measured).replace("\n", ", ")
+    return f"{title}, {len(counts)} tags: most {most}; fewest {counts.index[-1]} {counts.iloc[-1]:,}{times}"

@@ -1,4 +1,4 @@
-"""Scenarios over the number of training samples, and where one begins to beat another (Fig. 8 of Wu et al. 2021)."""
+"""Scenarios over the number of training samples, with the crossover between two of them (Fig. 8 of Wu et al. 2021)."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ from workflow_scripts.statistics.samples import Matching, NotComparable, match
 from workflow_scripts.statistics.tables.schema import MEASURED, METHOD_FACTORS, MISSING
 
 READING = (
-    f"Mean with the {INTERVAL}, over the number of training samples (logarithmic). Filled: frozen; open: others. "
-    "Vertical line and band: where the mean paired difference becomes positive for good, by straight lines between the "
-    "sizes, with its 95 % bootstrap interval over paired trials, on these test clips; no line where the trials do not "
-    "determine it."
+    f"Points: mean with {INTERVAL}. Horizontal axis: number of training samples (logarithmic); points of one size are "
+    "side by side. Filled: frozen; open: others. Vertical line and band: crossover, the size from which the mean "
+    "paired difference stays positive, interpolated linearly between the sizes, with its 95 % bootstrap interval over "
+    "paired trials (pre-training seeds where there are several), for the fixed test set; no line where the trials do "
+    "not determine the crossover."
 )
 COLUMNS = (
     "study",
@@ -68,28 +69,28 @@ POINT, CROSSING = "point", "crossing"
 FROZEN = "frozen"  # the paper's filled circles
 CROSSED, ALWAYS, NEVER = "crossing", "always better", "never better"
 PANEL_WIDTH, HEIGHT = 3.3, 3.4  # inches: three panels fit a page
-BESIDE = 1.03  # ratio of the places of two scenarios at the same size, so that no bar hides another
+BESIDE = 1.03  # ratio of the positions of two scenarios at the same size, so that no bar hides another
 
 
 class Options(LevelOptions):
     """Options of the two methods between which the crossover is estimated."""
 
     of: Mapping[str, str | int] = {"scenario": "fine_tuned"}
-    """Levels of the method that is better with much data."""
+    """Levels of the method that is expected to be better with much data."""
     over: Mapping[str, str | int] = {"scenario": "frozen"}
     """Levels of the method with which it is compared."""
 
 
 def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
-    """One row per panel, scenario and fraction, and one with the crossing of the panel (`role`).
+    """Return one row per panel, scenario and fraction, and one with the panel's crossover (column `role`).
 
-    `size`, and `low` and `high` of a crossing, are numbers of training samples: 0 is below the smallest size measured,
-    infinity beyond the largest.
+    `size`, `ci_low` and `ci_high` of a crossover are numbers of training samples: 0 is below the smallest measured
+    size, infinity is beyond the largest.
     """
-    drawn = tuple(dict.fromkeys(["fraction", "scenario", *options.of, *options.over]))
+    varying = tuple(dict.fromkeys(["fraction", "scenario", *options.of, *options.over]))
     rows: list[dict[str, object]] = []
     trained = [method for method in evidence.methods if not method.floor]
-    for label, methods in _panels(trained, drawn).items():
+    for label, methods in _panels(trained, varying).items():
         shared = {"study": study.name, "metric": study.metric, "panel": label}
         rows += [shared | _point(method, evidence.measure) for method in _in_order(methods)]
         rows.append(shared | _crossing(methods, options))
@@ -97,17 +98,20 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
 
 
 def _in_order(methods: Sequence[Method]) -> list[Method]:
-    """By scenario as planned, then by size; what was not measured comes last."""
+    """Sort methods by scenario as planned, then by size; methods that were not measured come last."""
     scenarios = list(dict.fromkeys(method.levels["scenario"] for method in methods))
     return sorted(
         methods,
-        key=lambda each: (scenarios.index(each.levels["scenario"]), each.train_clips if each.cells else math.inf),
+        key=lambda method: (
+            scenarios.index(method.levels["scenario"]),
+            method.train_clips if method.cells else math.inf,
+        ),
     )
 
 
-def _panels(methods: Sequence[Method], drawn: tuple[str, ...]) -> dict[str, list[Method]]:
-    """Panels as usual; supervised methods have no levels of pre-training, so those make none."""
-    return group_by_panel(methods, drawn=(*drawn, "corpus", "workers", "weighting", "augmentation", "recipe"))
+def _panels(methods: Sequence[Method], varying: tuple[str, ...]) -> dict[str, list[Method]]:
+    """Group by panel, but not by pre-training factors, of which supervised methods have no levels."""
+    return group_by_panel(methods, varying=(*varying, "corpus", "workers", "weighting", "augmentation", "recipe"))
 
 
 def _point(method: Method, measure: number_format.Measure) -> dict[str, object]:
@@ -119,17 +123,17 @@ def _point(method: Method, measure: number_format.Measure) -> dict[str, object]:
 
 def _crossing(methods: Sequence[Method], options: Options) -> dict[str, object]:
     row: dict[str, object] = {"role": CROSSING, "unit": "training samples", "dataset": methods[0].levels["dataset"]}
-    row |= {name: _named(side) for name, side in (("of", options.of), ("over", options.over))}
-    found = _matched(methods, options)
-    sizes = sorted(found)
+    row |= {name: _label(side) for name, side in (("of", options.of), ("over", options.over))}
+    differences = _differences(methods, options)
+    sizes = sorted(differences)
     if len(sizes) < 2:
         return row | {"status": MISSING, "reason": "fewer than two training sizes with both"}
-    shared = [name for name in found[sizes[0]].names if all(name in found[size].names for size in sizes)]
+    names = differences[sizes[0]].names
+    shared = [name for name in names if all(name in differences[size].names for size in sizes)]
     if not shared:
         return row | {"status": MISSING, "reason": "no trial in common over all training sizes"}
-    differences = np.array([found[size].of(shared) for size in sizes])
-    result = find_crossover(sizes, differences)
-    cells = [cell for size in sizes for cell in found[size].cells]
+    result = find_crossover(sizes, np.array([differences[size].of(shared) for size in sizes]))
+    cells = [cell for size in sizes for cell in differences[size].cells]
     return (
         row
         | evidence_fields(cells)
@@ -143,14 +147,14 @@ def _crossing(methods: Sequence[Method], options: Options) -> dict[str, object]:
             "always": result.always,
             "never": result.never,
             "n": result.n,
-            "replicate": found[sizes[0]].matching.replicate,
-            "n_pretraining_seeds": max(sum(cell.pretrained for cell in found[size].cells) // 2 for size in sizes),
+            "replicate": differences[sizes[0]].matching.replicate,
+            "n_pretraining_seeds": max(sum(cell.pretrained for cell in differences[size].cells) // 2 for size in sizes),
             "reason": "" if result.n > 2 else "fewer than three trials: no interval",
         }
     )
 
 
-def _named(levels: Mapping[str, str | int]) -> str:
+def _label(levels: Mapping[str, str | int]) -> str:
     return ", ".join(labels.name(str(level)) for level in levels.values())
 
 
@@ -167,27 +171,28 @@ class _Differences:
         return self.matching.names
 
     def of(self, names: Sequence[str]) -> list[float]:
-        """Differences of the replicates called so, in this order."""
+        """Return the differences of these replicates, in this order."""
         return [float(self.values[self.names.index(name)]) for name in names]
 
 
-def _matched(methods: Sequence[Method], options: Options) -> dict[float, _Differences]:
-    """Differences by training size; fractions that give the same size count once: they are the same samples."""
-    found: dict[float, _Differences] = {}
+def _differences(methods: Sequence[Method], options: Options) -> dict[float, _Differences]:
+    """Return the differences by training size; fractions of the same size count once: they are the same samples."""
+    differences: dict[float, _Differences] = {}
     for method in select_methods(methods, options.of):
         others = select_methods(methods, {**options.over, "fraction": method.levels["fraction"]})
         if len(others) != 1 or not method.cells or not others[0].cells:
             continue
         matching = match(method.cells, others[0].cells)
         if not isinstance(matching, NotComparable):
-            better, than = matching.values(*([cell.values for cell in each.cells] for each in (method, others[0])))
+            sides = ([cell.values for cell in side.cells] for side in (method, others[0]))
+            treatment, reference = matching.values(*sides)
             cells = (*method.cells, *others[0].cells)
-            found[method.train_clips] = _Differences(matching=matching, values=better - than, cells=cells)
-    return found
+            differences[method.train_clips] = _Differences(matching=matching, values=treatment - reference, cells=cells)
+    return differences
 
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
-    """Draw what `numbers` returned."""
+    """Draw the figure of the table `numbers`."""
     scenarios = list(dict.fromkeys(numbers.loc[numbers["role"] == POINT, "scenario"]))
     grouped = plotting.groups(numbers, "panel")
     rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH)
@@ -202,34 +207,34 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
 
 
 def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, scenarios: list[str]) -> None:
-    points, found = (rows[rows["role"] == role] for role in (POINT, CROSSING))
-    shown = plotting.measured_rows(points)
+    points, crossovers = (rows[rows["role"] == role] for role in (POINT, CROSSING))
+    measured = plotting.measured_rows(points)
     plotting.add_grid(panel, lines="y")
     title = plotting.panel_title(label, points)
-    if shown.empty:
+    if measured.empty:
         panel.set_title(title)
         plotting.hide_scales(panel)
         return
-    absent = len(points) - len(shown)
-    lines = [title, _said(plotting.records(found)[0])]
+    absent = len(points) - len(measured)
+    lines = [title, _crossover_lines(plotting.records(crossovers)[0])]
     panel.set_title("\n".join([*lines, f"{absent} of {len(points)} points not run"] if absent else lines))
-    for name, curve in plotting.groups(shown, "scenario"):
+    for name, curve in plotting.groups(measured, "scenario"):
         beside = BESIDE ** (scenarios.index(name) - (len(scenarios) - 1) / 2)
-        errors = [(curve["mean"] - curve["ci_low"]).fillna(0), (curve["ci_high"] - curve["mean"]).fillna(0)]
+        bars = plotting.error_bars(curve)
         panel.errorbar(
-            curve["train_clips"] * beside, curve["mean"], errors, capsize=2, zorder=3, **_style(name, scenarios)
+            curve["train_clips"] * beside, curve["mean"], bars, capsize=2, zorder=3, **_style(name, scenarios)
         )
-    for row in plotting.records(found[found["outcome"] == CROSSED]):
+    for row in plotting.records(crossovers[crossovers["outcome"] == CROSSED]):
         panel.axvspan(row.ci_low, row.ci_high, color=plotting.GRID, zorder=0, linewidth=0)
         panel.axvline(row.size, color=plotting.SOFT, linewidth=1.2, zorder=1)
-    plotting.label_sizes(panel, shown["train_clips"], lambda size: f"{size:,.0f}")
+    plotting.label_sizes(panel, measured["train_clips"], lambda size: f"{size:,.0f}")
     panel.margins(x=0.08)
     panel.set_xlabel("training samples")
     panel.set_ylabel(number_format.measure(study.metric).heading)
 
 
 def _style(scenario: str, scenarios: list[str]) -> dict[str, Any]:
-    """Frozen is filled, the others are open and differ in marker and dashes."""
+    """Return the style of a scenario: frozen is filled; the others are open and differ in marker and dashes."""
     frozen = scenario == FROZEN
     place = 0 if frozen else 1 + [name for name in scenarios if name != FROZEN].index(scenario)
     colour = plotting.COLOURS[place % len(plotting.COLOURS)]
@@ -243,10 +248,10 @@ def _style(scenario: str, scenarios: list[str]) -> dict[str, Any]:
     }
 
 
-def _said(row: Any) -> str:
-    """The crossing in two short lines."""
+def _crossover_lines(row: Any) -> str:
+    """Return the crossover in two short lines."""
     if row.status == MISSING:
-        return f"no crossing sought:\n{row.reason}"
+        return f"no crossover estimated:\n{row.reason}"
     if row.outcome == CROSSED:
         interval = f"{row.ci_low:,.0f}, {row.ci_high:,.0f}"
         return f"{row.of} beats {row.over}\nfrom {row.size:,.0f} [{interval}] samples on"
@@ -255,23 +260,23 @@ def _said(row: Any) -> str:
     if row.outcome == NEVER:
         return f"{row.of} does not beat {row.over}\nat the largest size"
     if pd.isna(row.crosses):
-        return f"crossing not determined:\n{row.reason}"
-    shares = (100 * share for share in (row.crosses, row.always, row.never))
-    said = [f"{share:.0f} % {what}" for share, what in zip(shares, ("cross", "always", "never better"), strict=True)]
-    return f"crossing not determined: of resamples\n{', '.join(said)}"
+        return f"crossover not determined:\n{row.reason}"
+    crosses, always, never = (f"{100 * share:.0f} %" for share in (row.crosses, row.always, row.never))
+    return f"crossover not determined; resamples:\n{always} always better, {never} never, {crosses} cross"
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:
-    """Every mean over its training samples and the crossing, panel by panel."""
+    """Describe every mean over its training samples and the crossover, panel by panel."""
     measure = number_format.measure(study.metric)
-    said = []
-    for label, rows in plotting.groups(numbers, "panel"):
-        points, found = (rows[rows["role"] == role] for role in (POINT, CROSSING))
-        values = "; ".join(
+
+    def sentence(label: str, rows: pd.DataFrame) -> str:
+        points, crossovers = (rows[rows["role"] == role] for role in (POINT, CROSSING))
+        means = [
             f"{labels.name(row.scenario)} {number_format.number(row.mean, measure.decimals)} "
             f"with {row.train_clips:,.0f} samples"
             for row in plotting.records(plotting.measured_rows(points))
-        )
-        crossed = _said(plotting.records(found)[0]).replace("\n", " ")
-        said.append(f"{plotting.panel_title(label, points).splitlines()[0]}: {values or 'nothing measured'}; {crossed}")
-    return f"{labels.capital(measure.heading)} over training samples. {'. '.join(said)}."
+        ]
+        crossover = _crossover_lines(plotting.records(crossovers)[0]).replace("\n", " ")
+        return f"{plotting.panel_sentence(label, points, means)}; {crossover}"
+
+    return plotting.describe_panels(f"{labels.capital(measure.heading)} over training samples", numbers, sentence)

@@ -17,10 +17,9 @@ from workflow_scripts.statistics.inference.confidence_intervals import mean_inte
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS
 
 READING = (
-    "Circles: mean; bars: one standard deviation to each side, over trials (over pre-training seeds where there are "
-    "several). "
-    "Open: equal weighting; filled: re-weighted. Lines: floors. The scales of the panels differ. The csv also has the "
-    f"{INTERVAL}."
+    "Circles: mean. Bars: one standard deviation to each side, between trials (pre-training seeds where there are "
+    "several). Open: equal weighting; filled: re-weighted. Lines: floors. Each panel has its own scale. The csv also "
+    f"has {INTERVAL}."
 )
 COLUMNS = (
     "study",
@@ -46,7 +45,7 @@ COLUMNS = (
 OPEN = "equal"  # the paper's open circles
 FLOOR = "floor"
 PANEL_WIDTH, HEIGHT = 3.3, 3.1  # inches: three panels of eight worker sets fit a page
-BESIDE = 0.36  # share of a place that the circles of one worker set spread over
+BESIDE = 0.36  # share of a position that the circles of one worker set spread over
 
 
 class Options(LevelOptions):
@@ -54,11 +53,11 @@ class Options(LevelOptions):
 
 
 def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:  # noqa: ARG001
-    """One row per panel, worker set and weighting, then the floors of the panel; the mean in the printed unit."""
+    """Return one row per panel, worker set and weighting, then the panel's floors; means in the printed unit."""
     rows = [
         {"study": study.name, "metric": study.metric, "unit": evidence.measure.unit, "panel": label}
         | _row(method, evidence.measure)
-        for label, methods in group_by_panel(evidence.methods, drawn=("workers", "weighting")).items()
+        for label, methods in group_by_panel(evidence.methods, varying=("workers", "weighting")).items()
         for method in methods
     ]
     return as_table(rows, COLUMNS)
@@ -79,7 +78,7 @@ def _std(method: Method) -> float:
 
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
-    """Draw what `numbers` returned."""
+    """Draw the figure of the table `numbers`."""
     trained = numbers[numbers["role"] != FLOOR]
     sets, weightings = (list(dict.fromkeys(trained[factor])) for factor in ("workers", "weighting"))
     floors = list(dict.fromkeys(numbers.loc[numbers["role"] == FLOOR, "encoder"]))
@@ -112,19 +111,19 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
 def _points(panel: Axes, rows: pd.DataFrame, sets: list[str], weightings: list[str]) -> None:
     trained = rows[rows["role"] != FLOOR]
     for place, name in enumerate(sets):
-        here = trained[trained["workers"] == name]
-        found = plotting.measured_rows(here)
-        if found.empty:
-            plotting.mark_missing(panel, place, next(iter(here["reason"]), "not planned"))
-        for row in plotting.records(found):
+        of_workers = trained[trained["workers"] == name]
+        measured = plotting.measured_rows(of_workers)
+        if measured.empty:
+            plotting.mark_missing(panel, place, next(iter(of_workers["reason"]), "not planned"))
+        for row in plotting.records(measured):
             beside = (
                 (weightings.index(row.weighting) - (len(weightings) - 1) / 2) * BESIDE / max(len(weightings) - 1, 1)
             )
-            error = None if pd.isna(row.std) else row.std
+            std = None if pd.isna(row.std) else row.std
             panel.errorbar(
                 place + beside,
                 row.mean,
-                error,
+                std,
                 capsize=2,
                 linewidth=1.3,
                 zorder=3,
@@ -133,7 +132,7 @@ def _points(panel: Axes, rows: pd.DataFrame, sets: list[str], weightings: list[s
 
 
 def _marker(weighting: str, weightings: list[str]) -> dict[str, Any]:
-    """Filled and open circles; further weightings differ in their markers too."""
+    """Return the style of a weighting: filled and open circles; further weightings differ in their markers too."""
     others = [name for name in weightings if name != OPEN]
     if weighting == OPEN:
         return {"marker": "o", "color": plotting.COLOURS[1], "markerfacecolor": "white", "markersize": 6}
@@ -143,14 +142,15 @@ def _marker(weighting: str, weightings: list[str]) -> dict[str, Any]:
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:
-    """Mean and deviation of every circle, panel by panel."""
+    """Describe mean and standard deviation of every circle, panel by panel."""
     measure = number_format.measure(study.metric)
-    said = []
-    for label, rows in plotting.groups(numbers, "panel"):
-        found = plotting.measured_rows(rows)
-        values = "; ".join(f"{_name(row)} {_value(row, measure)}" for row in plotting.records(found))
-        said.append(f"{plotting.panel_title(label, rows).splitlines()[0]}: {values or 'nothing measured'}")
-    return f"{labels.capital(measure.heading)}, mean and standard deviation. {'. '.join(said)}."
+
+    def sentence(label: str, rows: pd.DataFrame) -> str:
+        measured = plotting.records(plotting.measured_rows(rows))
+        return plotting.panel_sentence(label, rows, [f"{_name(row)} {_value(row, measure)}" for row in measured])
+
+    subject = f"{labels.capital(measure.heading)}, mean and standard deviation"
+    return plotting.describe_panels(subject, numbers.drop(columns="variance_sources"), sentence)
 
 
 def _name(row: Any) -> str:
@@ -158,5 +158,5 @@ def _name(row: Any) -> str:
 
 
 def _value(row: Any, measure: number_format.Measure) -> str:
-    deviation = "" if pd.isna(row.std) else f" ± {number_format.number(row.std, measure.decimals)}"
-    return f"{number_format.number(row.mean, measure.decimals)}{deviation}"
+    std = "" if pd.isna(row.std) else f" ± {number_format.number(row.std, measure.decimals)}"
+    return f"{number_format.number(row.mean, measure.decimals)}{std}"

@@ -1,4 +1,4 @@
-"""What a figure may look at, read when it is asked for: a study's table, trials, losses and predictions."""
+"""Inputs of figures, read on first use: a study's table, trials, losses and predictions."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import pandas as pd
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import FACTORS, PRETRAINING
 from workflow_scripts.planning.manifest import Evaluation, Manifest, PretrainedRun, Study
-from workflow_scripts.report import labels as words
-from workflow_scripts.report import number_format
+from workflow_scripts.report import labels, number_format
 from workflow_scripts.report import study_table as tables
 from workflow_scripts.statistics import trials
 from workflow_scripts.statistics.csv_io import Kind, read_csv
@@ -24,10 +23,10 @@ from workflow_scripts.statistics.samples import TrialSample, TrialSamples, why_n
 from workflow_scripts.statistics.tables import schema
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING
 
-#: columns of numbers behind figures that are not text, besides those of the statistics
+#: types of the non-text columns in figures' csv files, besides those of the statistics
 KINDS: dict[str, Kind] = {
     **schema.KINDS,
-    **dict.fromkeys(("half_width", "value", "loss", "weight", "drawn", "size"), "number"),
+    **dict.fromkeys(("half_width", "value", "loss", "weight", "size"), "number"),
     **dict.fromkeys(("start", "seconds", "confidence"), "number"),
     **dict.fromkeys(("crosses", "always", "never", "train_clips"), "number"),
     **dict.fromkeys(("x", "y", "perplexity", "agreement", "chance", "probability"), "number"),
@@ -43,16 +42,16 @@ LOSSES: dict[str, Kind] = {
 NOT_RUN = "not run"
 #: caption of every figure that draws `TableEstimate`
 INTERVAL = (
-    "95 % interval of the table, for other trials, for other pre-training seeds where a method has several, and for "
-    "other test clips where predictions of all its cells are stored (column variance_sources of the figure's csv)"
+    "the 95 % confidence interval of the table. The interval covers trials, pre-training seeds where a method has "
+    "several, and the test set where all its predictions are stored (column variance_sources of the figure's csv)"
 )
 
 
 class Statistics:
-    """The files that `aggregate` wrote; each is read once, however many studies look at it."""
+    """The files that `aggregate` wrote; each is read once for all studies."""
 
     def __init__(self, folder: Path) -> None:
-        """Look into `folder`; `UserError` when a file is asked for that is not there."""
+        """Read from `folder`; raises `UserError` on access to a missing file."""
         self.folder = folder
 
     @functools.cached_property
@@ -94,10 +93,10 @@ class TableEstimate:
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """What a study measured in one way: the cells that differ in the pre-training seed alone.
+    """A method of a study: the cells that differ only in the pre-training seed.
 
-    `cells` are the measured ones of the evaluations that were planned, with the study's metric; `reason` says why some
-    or all are missing.
+    `cells` are the measured ones of the planned evaluations, in the study's metric; `reason` is why some or all are
+    missing.
     """
 
     levels: Mapping[str, str]
@@ -110,7 +109,7 @@ class Method:
 
     @property
     def facts(self) -> dict[str, object]:
-        """What every row of numbers about this method says."""
+        """Columns of every row about this method."""
         return {
             **self.levels,
             "status": schema.MEASURED if self.cells else MISSING,
@@ -163,11 +162,15 @@ class Evidence:
         methods = []
         for key, evaluations in groups.items():
             reasons = [cells.reason_missing(evaluation, metric) for evaluation in evaluations]
-            found = [cells.get(each, metric) for each, reason in zip(evaluations, reasons, strict=True) if not reason]
-            measured = tuple(cell for cell in found if cell is not None)
-            objected = why_not_comparable(measured)
-            if objected:
-                measured, reasons = (), [f"refused: {objected}"]
+            samples = [
+                cells.get(evaluation, metric)
+                for evaluation, reason in zip(evaluations, reasons, strict=True)
+                if not reason
+            ]
+            measured = tuple(cell for cell in samples if cell is not None)
+            objection = why_not_comparable(measured)
+            if objection:
+                measured, reasons = (), [f"refused: {objection}"]
             methods.append(
                 Method(
                     levels=dict(zip(METHOD_FACTORS, key, strict=True)),
@@ -209,25 +212,29 @@ class Evidence:
 
     @property
     def _runs(self) -> list[PretrainedRun]:
-        used = {tuple(each.factors[factor] for factor in PRETRAINING) for each in self.plan.evaluations_of(self.study)}
-        return [run for run in self.plan.pretrained if tuple(run.factors.values()) in used]
+        evaluations = self.plan.evaluations_of(self.study)
+        runs = {tuple(evaluation.factors[factor] for factor in PRETRAINING) for evaluation in evaluations}
+        return [run for run in self.plan.pretrained if tuple(run.factors.values()) in runs]
 
     @functools.cached_property
     def sources(self) -> dict[str, str]:
-        """Where the audio of each prepared corpus comes from: twin, local or download."""
+        """Source of each prepared corpus' audio: twin, local or download."""
         return sources_of(self.plan.corpora)
 
     def predictions_of(self, method: Method) -> list[Predictions]:
-        """What the measured cells of a method predicted, in the order of its evaluations."""
+        """Read the predictions of a method's measured cells, in the order of its evaluations."""
         keys = {cell.key for cell in method.cells}
-        return [self.predictions(each) for each in method.evaluations if each.key in keys]
+        return [self.predictions(evaluation) for evaluation in method.evaluations if evaluation.key in keys]
 
     def predictions(self, evaluation: Evaluation) -> Predictions:
         """Read the predictions of a measured cell; `UserError` if the file is missing or damaged."""
         return read_predictions(evaluation.path.with_name(FILE))
 
     def windows(self, evaluation: Evaluation) -> Windows | None:
-        """Read the windows of a measured cell's first trial, float64, None where its head reads none; as above."""
+        """Read the windows of a measured cell's first trial, scores as float64; None where its head reads whole clips.
+
+        Raises `UserError` as `predictions` does.
+        """
         windows = read_windows(evaluation.path.with_name(FILE))
         return None if windows is None else replace(windows, scores=windows.scores.astype(np.float64))
 
@@ -243,7 +250,7 @@ def _losses(path: Path, factors: Mapping[str, str]) -> pd.DataFrame:
 
 
 def evidence_fields(cells: Sequence[TrialSample]) -> dict[str, object]:
-    """How much stands behind a number from these cells, and where their data come from; empty without any."""
+    """Return the columns on the trials, seeds, clips and data behind a number from these cells; empty without cells."""
     if not cells:
         return {}
     return {
@@ -262,45 +269,45 @@ def select_methods(methods: Iterable[Method], levels: Mapping[str, object]) -> l
     ]
 
 
-def group_by_panel(methods: Sequence[Method], *, drawn: Sequence[str]) -> dict[str, list[Method]]:
-    """Group methods into the panels of a figure that itself tells apart the factors `drawn`; keys are their labels.
+def group_by_panel(methods: Sequence[Method], *, varying: Sequence[str]) -> dict[str, list[Method]]:
+    """Group methods into panels, by label: within a panel only the factors `varying` differ.
 
     Every other factor in which the methods differ makes panels, and the data set always does. Floors differ from
-    methods in the factors of pre-training by nature, so they come into each panel of their data set, head and fraction.
+    methods in the pre-training factors by nature, so each panel of their data set, head and fraction has them.
     """
     kept = [method for method in methods if not method.floor]
-    apart = [
+    panel_factors = [
         factor
         for factor in METHOD_FACTORS
-        if factor not in drawn and (factor == "dataset" or len({method.levels[factor] for method in kept}) > 1)
+        if factor not in varying and (factor == "dataset" or len({method.levels[factor] for method in kept}) > 1)
     ]
-    apart.sort(key=lambda factor: factor != "dataset")
-    found: dict[tuple[str, ...], list[Method]] = {}
+    panel_factors.sort(key=lambda factor: factor != "dataset")
+    panels: dict[tuple[str, ...], list[Method]] = {}
     for method in kept:
-        found.setdefault(tuple(method.levels[factor] for factor in apart), []).append(method)
-    shared = [factor for factor in apart if factor in ("dataset", "head", "fraction")]
-    for key, members in found.items():
-        setting = dict(zip(apart, key, strict=True))
+        panels.setdefault(tuple(method.levels[factor] for factor in panel_factors), []).append(method)
+    shared = [factor for factor in panel_factors if factor in ("dataset", "head", "fraction")]
+    for key, members in panels.items():
+        setting = dict(zip(panel_factors, key, strict=True))
         members += [
             method for method in methods if method.floor and all(method.levels[f] == setting[f] for f in shared)
         ]
-    return {", ".join(words.name(level) for level in key): members for key, members in found.items()}
+    return {", ".join(labels.name(level) for level in key): members for key, members in panels.items()}
 
 
 def as_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> pd.DataFrame:
-    """Numbers behind a figure as a table; counts stay whole numbers where some are missing, missing text is empty."""
-    made = pd.DataFrame([dict(row) for row in rows], columns=list(columns))
+    """Return the numbers behind a figure as a table; counts with gaps stay whole numbers, missing text is empty."""
+    table = pd.DataFrame([dict(row) for row in rows], columns=list(columns))
     for column in columns:
         kind = KINDS.get(column, "text")
         if kind == "text":
-            made[column] = [str(value) if pd.notna(value) else "" for value in made[column]]
+            table[column] = [str(value) if pd.notna(value) else "" for value in table[column]]
         else:
-            made[column] = made[column].astype("Int64" if kind in ("count", "integer") else "float64")
-    return made
+            table[column] = table[column].astype("Int64" if kind in ("count", "integer") else "float64")
+    return table
 
 
 def read_numbers(path: Path) -> pd.DataFrame:
-    """Read the numbers behind a figure back, as `draw` wrote them; `UserError` if it did not."""
+    """Read the numbers behind a figure that `draw` wrote; raises `UserError` without the file."""
     if not path.is_file():
         raise UserError(f"{path}: no such file; run draw first")
     return read_csv(path, {name: KINDS.get(name, "text") for name in pd.read_csv(path, nrows=0).columns})

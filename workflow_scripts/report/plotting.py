@@ -1,4 +1,7 @@
-"""What the kinds of figures share: colours, panels, headings, legends, and saving; same numbers, same bytes."""
+"""Parts that all kinds of figures share: colours, panels, headings, legends, descriptions and saving.
+
+Equal numbers give files of equal bytes.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from workflow_scripts.core.files import write_atomically
-from workflow_scripts.report import labels as words
-from workflow_scripts.report import number_format
+from workflow_scripts.report import labels, number_format
 from workflow_scripts.report.labels import NOTHING, TWIN
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.tables.schema import MISSING
@@ -55,41 +57,42 @@ LEGEND_HEIGHT = 0.24  # inches: one legend line
 HEADING_LINE_HEIGHT = 0.19  # inches: a line of 10 points
 CHARACTER_WIDTH = 0.08  # inches: at 9 points
 CHARACTERS_PER_INCH = 11  # of bold 10 points
+NOTHING_MEASURED = "nothing measured"
 WIDEST = 10.5  # inches: more would be unreadable on a page
 TWIN_LINE = "twin: small synthetic data, not comparable with published numbers"
 HALO = (withStroke(linewidth=4, foreground="white"),)  # points: also fills the gaps between digits of 8 points
 BEHIND_TEXT = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
 
 
-def apply_style(make: Callable[[], Figure]) -> Figure:
-    """Return the figure that `make` draws, in the style of the report."""
+def apply_style(draw: Callable[[], Figure]) -> Figure:
+    """Return the figure that `draw` draws, in the style of the report."""
     with mpl.rc_context(STYLE):
-        return make()
+        return draw()
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write `figure` as its file name's ending says (svg, pdf or png), atomically."""
+    """Write `figure` atomically, in the format of the file name's ending (svg, pdf or png)."""
     kind = path.suffix[1:]
     with mpl.rc_context(STYLE | {"svg.hashsalt": path.stem}), write_atomically(path) as temporary:
         figure.savefig(temporary, format=kind, metadata=METADATA[kind])
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure, in inches."""
+    """Return an empty figure of this size in inches."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def grid_shape(number: int, *, width: float, most: int = 3) -> tuple[int, int]:
-    """Rows and columns for `number` panels of `width` inches: no wider than a page, rows as equal as they can be."""
+    """Return rows and columns for `number` panels of `width` inches: at most a page wide, rows as equal as possible."""
     columns = max(1, min(number, most, int(WIDEST / width)))
     rows = -(-number // columns)
     return rows, -(-number // rows)
 
 
 def add_panels(figure: Figure, rows: int, columns: int, number: int, **shared: Any) -> list[Axes]:
-    """The first `number` axes of a grid, row by row; the others are left blank."""
+    """Return the first `number` axes of a grid, row by row; the others are left blank."""
     axes = list(figure.subplots(rows, columns, squeeze=False, **shared).flat)
     for unused in axes[number:]:
         unused.remove()
@@ -97,68 +100,110 @@ def add_panels(figure: Figure, rows: int, columns: int, number: int, **shared: A
 
 
 def groups(numbers: pd.DataFrame, column: str) -> list[tuple[str, pd.DataFrame]]:
-    """Rows by the text in `column`, in the order of their first row."""
+    """Group rows by the text in `column`, in the order of their first row."""
     return [(str(key), rows) for key, rows in numbers.groupby(column, sort=False)]
 
 
+def subgroups(numbers: pd.DataFrame, outer: str, inner: str) -> list[tuple[str, str, pd.DataFrame]]:
+    """Group rows by two columns, in the order of their first row."""
+    return [(first, second, rows) for first, within in groups(numbers, outer) for second, rows in groups(within, inner)]
+
+
 def records(numbers: pd.DataFrame) -> list[Any]:
-    """Rows with their columns as attributes."""
+    """Return rows with their columns as attributes."""
     return list(numbers.itertuples(index=False))
 
 
 def dicts(numbers: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as dictionaries."""
+    """Return rows as dictionaries."""
     return [{str(name): value for name, value in row.items()} for row in numbers.to_dict("records")]
 
 
 def measured_rows(numbers: pd.DataFrame) -> pd.DataFrame:
-    """Rows that hold numbers."""
+    """Return the rows that hold numbers."""
     return numbers[numbers["status"] != MISSING]
 
 
 def level_names(levels: Mapping[str, Any], factors: Iterable[str]) -> str:
-    """Levels of these factors in words; those that say "none" are left out."""
-    return ", ".join(words.name(str(levels[factor])) for factor in factors if levels[factor] != NOTHING)
+    """Return the labels of these factors' levels, without those that are "none"."""
+    return ", ".join(labels.name(str(levels[factor])) for factor in factors if levels[factor] != NOTHING)
 
 
 def distinct_style(place: int) -> dict[str, Any]:
-    """Colour and marker of the first, second, ... of many: none of the first 36 has both like another."""
+    """Return colour and marker of the first, second, ... of many; the first 36 pairs are unique."""
     turn, colour = divmod(place, len(COLOURS))
     return {"color": COLOURS[colour], "marker": MARKERS[(colour + turn) % len(MARKERS)]}
 
 
 def reference_style(place: int) -> dict[str, Any]:
-    """Style of the first, second, ... line that others are to be seen against, such as a floor's."""
+    """Return the style of the first, second, ... baseline, such as a floor's."""
     return {"color": SOFT, "linestyle": DASHES[place % len(DASHES)], "linewidth": 1.4}
 
 
 def panel_title(label: str, rows: pd.DataFrame) -> str:
-    """A panel's label with the data source and the number of test clips, or that there is nothing in it."""
-    found = measured_rows(rows)
-    if found.empty:
-        return f"{label}\nnothing measured"
-    sources = ", ".join(dict.fromkeys(source for sources in found["source"] for source in sources.split()))
-    counts = found["test_clips"].dropna()
+    """Return a panel's label with its data sources and number of test clips, or "nothing measured"."""
+    measured = measured_rows(rows)
+    if measured.empty:
+        return f"{label}\n{NOTHING_MEASURED}"
+    counts = measured["test_clips"].dropna()
     low, high = int(counts.min()), int(counts.max())
     clips = f"{low:,}" if low == high else f"{low:,}{number_format.RANGE}{high:,}"
-    return f"{label} ({sources})\n{clips} test clips"
+    return f"{label} ({data_sources(measured)})\n{clips} test clips"
+
+
+def data_sources(rows: pd.DataFrame) -> str:
+    """Return the data sources of these rows, such as "twin" or "local, download"."""
+    return ", ".join(dict.fromkeys(source for sources in rows["source"] for source in sources.split()))
+
+
+def describe_panels(
+    subject: str, numbers: pd.DataFrame, describe_panel: Callable[[str, pd.DataFrame], str | Sequence[str]]
+) -> str:
+    """Return a figure in words: its subject, the sentences of each panel, and what its intervals cover.
+
+    `describe_panel` gets a panel's label and rows; it returns one sentence or several, without full stops.
+    """
+    sentences = [subject]
+    for label, rows in groups(numbers, "panel"):
+        described = describe_panel(label, rows)
+        sentences += [described] if isinstance(described, str) else described
+    return f"{'. '.join(sentences + interval_coverage(numbers))}."
+
+
+def panel_sentence(label: str, rows: pd.DataFrame, values: Iterable[str]) -> str:
+    """Return a panel's label and data sources with its values, or "nothing measured"."""
+    return f"{panel_title(label, rows).splitlines()[0]}: {'; '.join(values) or NOTHING_MEASURED}"
+
+
+def interval_coverage(numbers: pd.DataFrame) -> list[str]:
+    """Return the sentence on the sources of variance in the intervals; none where the numbers state no source."""
+    stated = dict.fromkeys(filter(None, numbers.get("variance_sources", pd.Series(dtype=str))))
+    coverages = [
+        labels.join([labels.variance_source(source) for source in sources.split(" and ")]) for sources in stated
+    ]
+    return [f"The intervals cover the variation of {', or of '.join(coverages)}"] if coverages else []
+
+
+def error_bars(rows: pd.DataFrame, value: str = "mean") -> list[pd.Series]:
+    """Return the lengths of the lower and upper error bars from `value` to the interval's ends; 0 without interval."""
+    return [(rows[value] - rows["ci_low"]).fillna(0), (rows["ci_high"] - rows[value]).fillna(0)]
 
 
 def hide_scales(panel: Axes) -> None:
-    """Leave a panel without scales where there is nothing to draw."""
+    """Remove the scales of a panel in which nothing is drawn."""
     panel.set_xticks([])
     panel.set_yticks([])
 
 
 def add_grid(panel: Axes, *, lines: str) -> None:
-    """A panel with grid lines for one axis ("x" or "y") behind what is drawn, and no box around it."""
+    """Draw grid lines for one axis ("x" or "y") behind the data, and remove the box around the panel."""
     panel.grid(axis=lines, color=GRID, linewidth=0.8, zorder=0)  # type: ignore[arg-type]
     panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)
 
 
 def mark_missing(panel: Axes, x: float, reason: str) -> None:
-    """Say in short at a place of the horizontal axis why nothing is there."""
+    """Print in short at a place of the horizontal axis the reason of a missing value."""
     panel.text(
         x,
         0.5,
@@ -205,13 +250,13 @@ def legend_columns(handles: Sequence[Artist], *, width: float) -> int:
 
 
 def add_legend(figure: Figure, handles: Sequence[Artist], *, columns: int) -> None:
-    """A legend below all panels."""
+    """Add a legend below all panels."""
     if handles:
         figure.legend(handles=list(handles), loc="outside lower center", ncols=columns, frameon=False, handlelength=3.2)
 
 
 def add_heading(figure: Figure, title: str, sources: Iterable[str]) -> None:
-    """Title and, under it, the warning about twins; the figure grows by the height they take."""
+    """Add the title and, below it, the note on twins; the figure grows by their height."""
     lines = textwrap.wrap(title, int(figure.get_figwidth() * CHARACTERS_PER_INCH))
     warned = any(TWIN in source.split() for source in sources)
     taken = HEADING_LINE_HEIGHT * (len(lines) + warned + 0.5)
