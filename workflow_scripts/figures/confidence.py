@@ -196,12 +196,12 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     names = [name for name in dict.fromkeys(numbers["method"]) if name]
     styles: dict[str, dict[str, Any]] = {
         name: {
-            **plotting.distinct_style(place),
+            **plotting.distinct_style(index),
             "markersize": 4,
             "linewidth": 1.4,
-            "linestyle": DASHED[place % len(DASHED)],
+            "linestyle": DASHED[index % len(DASHED)],
         }
-        for place, name in enumerate(names)
+        for index, name in enumerate(names)
     }
     grouped = [(label, rows) for label, _, rows in plotting.subgroups(numbers, "panel", "case")]
     rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH, most=2)

@@ -32,9 +32,9 @@ from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
 READING = (
     "Rows: true class; columns: predicted class. First matrix: percent of the true class's test clips, mean over "
     "trials (over pre-training seeds where there are several). The others: mean paired difference in points, + (red, "
-    f"dark in grey print) where the percentage rises, {number_format.MINUS} (blue, pale in grey print) where it falls; a "
-    "rise is good on the diagonal and bad elsewhere. The csv has 95 % t intervals, which cover trials or pre-training "
-    "seeds, for the fixed test set."
+    f"dark in grey print) where the percentage rises, {number_format.MINUS} (blue, pale in grey print) where it falls; "
+    "a rise is good on the diagonal and bad elsewhere. The csv has 95 % t intervals, which cover trials or "
+    "pre-training seeds, for the fixed test set."
 )
 COLUMNS = (
     "study",

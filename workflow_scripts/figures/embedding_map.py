@@ -22,7 +22,7 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import PRETRAINING
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
-from workflow_scripts.report import number_format, plotting, run_artifacts
+from workflow_scripts.report import labels, number_format, plotting, run_artifacts
 from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, Method, as_table
 from workflow_scripts.report.run_artifacts import Embeddings
 from workflow_scripts.statistics import embedding_layout
@@ -254,7 +254,7 @@ def _styles(numbers: pd.DataFrame, options: Options) -> dict[str, dict[str, Any]
     if options.colours == CLASS:
         stated = list(options.classes)
         names.sort(key=lambda name: stated.index(name) if stated else -counts[name])
-    styles = {name: {**plotting.distinct_style(place), "markersize": 4} for place, name in enumerate(names)}
+    styles = {name: {**plotting.distinct_style(index), "markersize": 4} for index, name in enumerate(names)}
     if (measured["colour"] == OTHERS).any():
         styles[OTHERS] = {"color": PALE, "marker": ".", "markersize": 4}
     return styles

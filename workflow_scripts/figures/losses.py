@@ -124,11 +124,11 @@ def _axis_label(rows: pd.DataFrame, options: Options) -> str:
 
 def _style(worker: str, workers: list[str]) -> dict[str, Any]:
     """Return the style of a worker's curve: colour, marker and dashes differ."""
-    place = workers.index(worker)
+    index = workers.index(worker)
     return {
-        "color": plotting.COLOURS[place % len(plotting.COLOURS)],
-        "marker": plotting.MARKERS[place % len(plotting.MARKERS)],
-        "linestyle": plotting.DASHES[-1 - place % len(plotting.DASHES)],
+        "color": plotting.COLOURS[index % len(plotting.COLOURS)],
+        "marker": plotting.MARKERS[index % len(plotting.MARKERS)],
+        "linestyle": plotting.DASHES[-1 - index % len(plotting.DASHES)],
         "markersize": 4,
         "linewidth": 1.3,
     }

@@ -55,7 +55,7 @@ COLUMNS = (
 POINT, FLOOR, PUBLISHED = "method", "floor", "published"
 NOT_COUNTED = "size not known: no run of this study's config pre-trains this encoder"
 PANEL_WIDTH, HEIGHT = 4.2, 3.4  # inches: two panels fit a page
-BESIDE = 1.03  # ratio of the places of two methods of the same size, so that no bar hides another
+BESIDE = 1.03  # ratio of the positions of two methods of the same size, so that no bar hides another
 MILLION = 1_000_000
 
 
@@ -113,13 +113,13 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     grouped = plotting.groups(numbers, "panel")
     rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH)
     handles = [
-        Line2D([], [], linestyle="none", label=name, markersize=6, **plotting.distinct_style(place))
-        for place, name in enumerate(methods)
+        Line2D([], [], linestyle="none", label=name, markersize=6, **plotting.distinct_style(index))
+        for index, name in enumerate(methods)
     ]
     if (numbers["role"] == PUBLISHED).any():
         handles.append(Line2D([], [], linestyle="none", label="published", **_open(plotting.INK, "o")))
     handles += [
-        Line2D([], [], label=f"{name} (floor)", **plotting.reference_style(place)) for place, name in enumerate(floors)
+        Line2D([], [], label=f"{name} (floor)", **plotting.reference_style(index)) for index, name in enumerate(floors)
     ]
     legend_columns = plotting.legend_columns(handles, width=PANEL_WIDTH * columns)
     legend_rows = -(-len(handles) // legend_columns)
@@ -168,9 +168,9 @@ def _panel(
 def _beside(points: pd.DataFrame) -> dict[str, float]:
     """Return the factor by which each method is shifted, so that methods of one size are side by side."""
     return {
-        str(name): BESIDE ** (place - (len(set(rows["method"])) - 1) / 2)
+        str(name): BESIDE ** (index - (len(set(rows["method"])) - 1) / 2)
         for _, rows in points.groupby("parameters", sort=False)
-        for place, name in enumerate(dict.fromkeys(rows["method"]))
+        for index, name in enumerate(dict.fromkeys(rows["method"]))
     }
 
 

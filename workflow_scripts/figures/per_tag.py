@@ -133,9 +133,9 @@ def _styles(numbers: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Return the style of each method: colour and marker differ; floors are grey with different markers."""
     styles: dict[str, dict[str, Any]] = {}
     for role in (POINT, FLOOR):
-        for place, name in enumerate(dict.fromkeys(numbers.loc[numbers["role"] == role, "method"])):
+        for index, name in enumerate(dict.fromkeys(numbers.loc[numbers["role"] == role, "method"])):
             colour = {"color": plotting.SOFT} if role == FLOOR else {}
-            styles[name] = {**plotting.distinct_style(place), **colour, "markersize": 4}
+            styles[name] = {**plotting.distinct_style(index), **colour, "markersize": 4}
     return styles
 
 
@@ -153,8 +153,8 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, styles:
         panel.axhspan(height - 0.5, height + 0.5, color=STRIPE, linewidth=0, zorder=0)
     heights = {tag: height for height, tag in enumerate(tags)}
     methods = [name for name in styles if name in set(measured["method"])]
-    for place, name in enumerate(methods):
-        beside = (place - (len(methods) - 1) / 2) * BESIDE / max(len(methods) - 1, 1)
+    for index, name in enumerate(methods):
+        beside = (index - (len(methods) - 1) / 2) * BESIDE / max(len(methods) - 1, 1)
         dots = measured[(measured["method"] == name) & measured["mean"].notna()]
         panel.errorbar(
             dots["mean"],

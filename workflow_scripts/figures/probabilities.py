@@ -85,8 +85,8 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     ).items():
         shared = {"study": study.name, "metric": study.metric, "unit": evidence.measure.unit, "panel": label}
         for name, curve in zip(options.names, options.curves, strict=True):
-            for place, probability in enumerate(options.at):
-                method = _one(methods, {factor: levels[place] for factor, levels in curve.items()}, study=study)
+            for index, probability in enumerate(options.at):
+                method = _one(methods, {factor: levels[index] for factor, levels in curve.items()}, study=study)
                 row = {"curve": name, "probability": float(probability), **_point(method, evidence.measure)}
                 rows.append(shared | row)
     return as_table(rows, COLUMNS)

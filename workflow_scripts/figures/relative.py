@@ -137,16 +137,16 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
 
 
 def _points(panel: Axes, rows: pd.DataFrame, methods: list[str]) -> None:
-    for place, name in enumerate(methods):
+    for index, name in enumerate(methods):
         of_method = rows[rows["method"] == name]
         measured = plotting.measured_rows(of_method)
         if measured.empty:
-            plotting.mark_missing(panel, place, next(iter(of_method["reason"]), "not planned"))
+            plotting.mark_missing(panel, index, next(iter(of_method["reason"]), "not planned"))
         for row in plotting.records(measured):
-            panel.vlines(place, 0, row.value, color=plotting.GRID, linewidth=7, zorder=1)
+            panel.vlines(index, 0, row.value, color=plotting.GRID, linewidth=7, zorder=1)
             has_interval = not pd.isna(row.ci_low)
             panel.errorbar(
-                place,
+                index,
                 row.value,
                 yerr=[[row.value - row.ci_low], [row.ci_high - row.value]] if has_interval else None,
                 capsize=3,

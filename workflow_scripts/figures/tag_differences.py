@@ -147,7 +147,7 @@ def _values(predictions: Predictions, study: Study) -> np.ndarray:
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
     """Draw the figure of the table `numbers`."""
     names = list(dict.fromkeys(numbers["method"]))
-    styles = {name: {**plotting.distinct_style(place), "markersize": 4} for place, name in enumerate(names)}
+    styles = {name: {**plotting.distinct_style(index), "markersize": 4} for index, name in enumerate(names)}
     grouped = plotting.groups(numbers, "panel")
     rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH, most=2)
     tags = max((plotting.measured_rows(within)["tag"].nunique() for _, within in grouped), default=0)
@@ -181,8 +181,8 @@ def _panel(
         panel.axhspan(height - 0.5, height + 0.5, color=STRIPE, linewidth=0, zorder=0)
     panel.axvline(0, color=plotting.INK, linewidth=0.9, zorder=1)
     methods = [name for name in styles if name in set(measured["method"])]
-    for place, name in enumerate(methods):
-        beside = (place - (len(methods) - 1) / 2) * BESIDE / max(len(methods) - 1, 1)
+    for index, name in enumerate(methods):
+        beside = (index - (len(methods) - 1) / 2) * BESIDE / max(len(methods) - 1, 1)
         dots = measured[(measured["method"] == name) & measured["mean"].notna()]
         bars = plotting.error_bars(dots)
         heights = [tags.index(str(tag)) + beside for tag in dots["tag"]]

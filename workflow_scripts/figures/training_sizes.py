@@ -236,13 +236,13 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, scenari
 def _style(scenario: str, scenarios: list[str]) -> dict[str, Any]:
     """Return the style of a scenario: frozen is filled; the others are open and differ in marker and dashes."""
     frozen = scenario == FROZEN
-    place = 0 if frozen else 1 + [name for name in scenarios if name != FROZEN].index(scenario)
-    colour = plotting.COLOURS[place % len(plotting.COLOURS)]
+    index = 0 if frozen else 1 + [name for name in scenarios if name != FROZEN].index(scenario)
+    colour = plotting.COLOURS[index % len(plotting.COLOURS)]
     return {
         "color": colour,
-        "marker": plotting.MARKERS[place % len(plotting.MARKERS)],
+        "marker": plotting.MARKERS[index % len(plotting.MARKERS)],
         "markerfacecolor": colour if frozen else "white",
-        "linestyle": plotting.DASHES[-1] if frozen else plotting.DASHES[place % len(plotting.DASHES)],
+        "linestyle": plotting.DASHES[-1] if frozen else plotting.DASHES[index % len(plotting.DASHES)],
         "markersize": 6,
         "linewidth": 1.3,
     }

@@ -100,8 +100,8 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
         Line2D([], [], linestyle="none", label=labels.name(name), **_marker(name, weightings)) for name in weightings
     ]
     handles += [
-        Line2D([], [], label=f"{labels.name(name)} (floor)", **plotting.reference_style(place))
-        for place, name in enumerate(floors)
+        Line2D([], [], label=f"{labels.name(name)} (floor)", **plotting.reference_style(index))
+        for index, name in enumerate(floors)
     ]
     plotting.add_legend(figure, handles, columns=len(handles) if columns > 1 else 2)
     plotting.add_heading(figure, study.title, numbers["source"])
@@ -110,18 +110,18 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
 
 def _points(panel: Axes, rows: pd.DataFrame, sets: list[str], weightings: list[str]) -> None:
     trained = rows[rows["role"] != FLOOR]
-    for place, name in enumerate(sets):
+    for index, name in enumerate(sets):
         of_workers = trained[trained["workers"] == name]
         measured = plotting.measured_rows(of_workers)
         if measured.empty:
-            plotting.mark_missing(panel, place, next(iter(of_workers["reason"]), "not planned"))
+            plotting.mark_missing(panel, index, next(iter(of_workers["reason"]), "not planned"))
         for row in plotting.records(measured):
             beside = (
                 (weightings.index(row.weighting) - (len(weightings) - 1) / 2) * BESIDE / max(len(weightings) - 1, 1)
             )
             std = None if pd.isna(row.std) else row.std
             panel.errorbar(
-                place + beside,
+                index + beside,
                 row.mean,
                 std,
                 capsize=2,
@@ -136,9 +136,9 @@ def _marker(weighting: str, weightings: list[str]) -> dict[str, Any]:
     others = [name for name in weightings if name != OPEN]
     if weighting == OPEN:
         return {"marker": "o", "color": plotting.COLOURS[1], "markerfacecolor": "white", "markersize": 6}
-    place = others.index(weighting)
-    colour = plotting.COLOURS[(0, 2, 3, 4, 5)[place % 5]]  # the second one is that of the open circles
-    return {"marker": plotting.MARKERS[place % len(plotting.MARKERS)], "color": colour, "markersize": 6}
+    index = others.index(weighting)
+    colour = plotting.COLOURS[(0, 2, 3, 4, 5)[index % 5]]  # the second one is that of the open circles
+    return {"marker": plotting.MARKERS[index % len(plotting.MARKERS)], "color": colour, "markersize": 6}
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:

@@ -129,15 +129,15 @@ def level_names(levels: Mapping[str, Any], factors: Iterable[str]) -> str:
     return ", ".join(labels.name(str(levels[factor])) for factor in factors if levels[factor] != NOTHING)
 
 
-def distinct_style(place: int) -> dict[str, Any]:
+def distinct_style(index: int) -> dict[str, Any]:
     """Return colour and marker of the first, second, ... of many; the first 36 pairs are unique."""
-    turn, colour = divmod(place, len(COLOURS))
+    turn, colour = divmod(index, len(COLOURS))
     return {"color": COLOURS[colour], "marker": MARKERS[(colour + turn) % len(MARKERS)]}
 
 
-def reference_style(place: int) -> dict[str, Any]:
+def reference_style(index: int) -> dict[str, Any]:
     """Return the style of the first, second, ... baseline, such as a floor's."""
-    return {"color": SOFT, "linestyle": DASHES[place % len(DASHES)], "linewidth": 1.4}
+    return {"color": SOFT, "linestyle": DASHES[index % len(DASHES)], "linewidth": 1.4}
 
 
 def panel_title(label: str, rows: pd.DataFrame) -> str:
@@ -203,7 +203,7 @@ def add_grid(panel: Axes, *, lines: str) -> None:
 
 
 def mark_missing(panel: Axes, x: float, reason: str) -> None:
-    """Print in short at a place of the horizontal axis the reason of a missing value."""
+    """Print the reason of a missing value, in short, at position `x` of the horizontal axis."""
     panel.text(
         x,
         0.5,
@@ -220,7 +220,7 @@ def mark_missing(panel: Axes, x: float, reason: str) -> None:
 
 
 def label_places(panel: Axes, labels: Sequence[str], *, width: float) -> None:
-    """Label the places 0, 1, ... of the horizontal axis of a panel `width` inches wide; upright where they collide."""
+    """Label the positions 0, 1, ... of the horizontal axis of a panel `width` inches wide; vertically if labels collide."""
     room = width / max(len(labels), 1)
     collide = max(map(len, labels), default=0) * CHARACTER_WIDTH > 0.9 * room
     panel.set_xticks(range(len(labels)), list(labels), rotation=90 if collide else 0)
