@@ -220,7 +220,7 @@ def mark_missing(panel: Axes, x: float, reason: str) -> None:
 
 
 def label_places(panel: Axes, labels: Sequence[str], *, width: float) -> None:
-    """Label the positions 0, 1, ... of the horizontal axis of a panel `width` inches wide; vertically if labels collide."""
+    """Label the positions 0, 1, ... of the horizontal axis of a panel `width` inches wide; vertically if too long."""
     room = width / max(len(labels), 1)
     collide = max(map(len, labels), default=0) * CHARACTER_WIDTH > 0.9 * room
     panel.set_xticks(range(len(labels)), list(labels), rotation=90 if collide else 0)
