@@ -13,9 +13,9 @@ from workflow_scripts.report.figure_inputs import read_numbers
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    made = full(tmp_path_factory.mktemp("results"))
-    statistics(made)
-    return made
+    results = full(tmp_path_factory.mktemp("results"))
+    statistics(results)
+    return results
 
 
 def run(results: Results, name: str) -> Path:

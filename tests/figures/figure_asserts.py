@@ -1,4 +1,4 @@
-"""Made-up results of a whole study, its figure's numbers, and what a reader sees of the figure."""
+"""Synthetic results of a study, the numbers of its figure, and assertions on the drawn figure."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def make_study(
     trials: int = 10,
     columns: Sequence[str] = ("dataset",),
 ) -> Results:
-    """Results of every combination of `grid`: `value` of the cell plus noise that trials of a data set partly share."""
+    """Return results of every combination of `grid`: `value` of the cell plus noise, shared in part per data set."""
     results = Results(folder)
     results.plan["studies"]["fig2"] |= {
         "figure": dict(figure),
@@ -137,7 +137,7 @@ def add_cell(results: Results, cell: Cell, values: np.ndarray) -> None:
 
 
 def write_predictions(results: Results, *, classes: Sequence[str] = DANCES, trials: int = 10, ndim: int = 3) -> None:
-    """Write predictions of every planned cell: counts of 20 test clips a class, mostly right."""
+    """Write predictions of every planned cell: counts of 20 test clips per class, mostly correct."""
     rng = np.random.default_rng(1)
     for entry in results.plan["evaluations"]:
         right = 0.4 + 0.1 * len(str(entry["factors"]["workers"])) / 6
@@ -157,7 +157,7 @@ def write_predictions(results: Results, *, classes: Sequence[str] = DANCES, tria
 
 
 def write_corpora(results: Results, *, classes: Sequence[str] = TAGS, clips: int = 1000, source: str = "twin") -> None:
-    """Write a corpus without audio for every planned data set: the first class is the commonest, songs have 5 clips.
+    """Write a corpus without audio for every planned data set: the first class is most frequent, songs have 5 clips.
 
     A fifth of the clips are tested on. The job that wrote it becomes one of its evaluations.
     """
@@ -194,7 +194,7 @@ def write_embeddings(
     size: int = 32,
     skill: Callable[[Cell], float] = lambda cell: 1.5,
 ) -> None:
-    """Write embeddings of every planned frozen cell: the first six classes lie `skill` of the cell apart, songs too."""
+    """Write embeddings of every planned frozen cell: the distance of the first six classes is `skill` of the cell."""
     for entry in list(results.plan["evaluations"]):
         cell = entry["factors"]
         if cell["scenario"] != "frozen":
@@ -226,7 +226,7 @@ def write_encoder_sizes(results: Results, *, parameters: Mapping[str, int]) -> N
 
 
 def _done(results: Results, verb: str, output: Path, record: Path, **levels: object) -> None:
-    """Make a job one that the evaluations with these levels needed."""
+    """Add a job to those of the evaluations with these levels."""
     jobs = results.plan.setdefault("jobs", [])
     place = len(jobs)
     jobs.append([verb, str(output), str(record), str(output.with_suffix(".log"))])
@@ -238,9 +238,9 @@ def _done(results: Results, verb: str, output: Path, record: Path, **levels: obj
 def write_tag_predictions(
     results: Results, skill: Callable[[Cell], float], *, tags: Sequence[str] = TAGS, clips: int = 400, trials: int = 3
 ) -> None:
-    """Write predictions of tags for every planned cell, and the trials they give.
+    """Write predictions of tags for every planned cell, and the trials computed from them.
 
-    Scores lie `skill` of the cell apart, more or less by tag, in noise that the trials partly share.
+    The scores of positive clips are higher by `skill` of the cell, scaled by tag, in noise partly shared by the trials.
     """
     for entry in results.plan["evaluations"]:
         cell = entry["factors"]
@@ -267,7 +267,7 @@ def write_tag_predictions(
 
 
 def write_windows(results: Results, *, windows: int = 14, seconds: float = 3.862) -> None:
-    """Add to the predictions of every planned cell what the first trial heard: its scores, more or less by window."""
+    """Add scores by window to the predictions of every planned cell: those of the first trial plus noise."""
     for entry in results.plan["evaluations"]:
         path = Path(entry["path"]).with_name("predictions.npz")
         stored = dict(np.load(path))
@@ -306,18 +306,18 @@ def write_losses(results: Results, *, epochs: int = 20, splits: Sequence[str] = 
 
 
 def numbers(results: Results) -> pd.DataFrame:
-    """Numbers of the one study's figure."""
+    """Return the numbers of the only study's figure."""
     return _parts(results)[1]
 
 
 def figure(results: Results) -> Figure:
-    """The one study's figure."""
+    """Return the only study's figure."""
     level, table, study, options = _parts(results)
     return plotting.apply_style(lambda: level.draw(study, table, options))
 
 
 def description(results: Results) -> str:
-    """The one study's figure in words."""
+    """Return the only study's figure in words."""
     level, table, study, _ = _parts(results)
     text: str = level.describe(study, table)
     return text
@@ -334,7 +334,7 @@ def _parts(results: Results) -> tuple[Any, pd.DataFrame, Any, Any]:
 
 
 def visible_texts(figure: Figure) -> list[Text]:
-    """Texts a reader sees, laid out."""
+    """Return the visible texts after layout."""
     figure.draw_without_rendering()
     texts = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_visible()]
     unseen = {
@@ -344,14 +344,14 @@ def visible_texts(figure: Figure) -> list[Text]:
 
 
 def ticks_outside_view(axis: Axis) -> list[Tick]:
-    """Ticks that matplotlib keeps and does not draw."""
+    """Return the ticks that matplotlib keeps and does not draw."""
     low, high = sorted(axis.get_view_interval())
     ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
     return [tick for tick in ticks if not low <= tick.get_loc() <= high]
 
 
 def assert_nothing_overlaps(figure: Figure) -> None:
-    """No text lies on another or outside the figure."""
+    """Assert that no text overlaps another or exceeds the figure."""
     texts = visible_texts(figure)
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in texts]
@@ -359,11 +359,11 @@ def assert_nothing_overlaps(figure: Figure) -> None:
         assert box.x0 >= -1 and box.y0 >= -1, text  # noqa: PT018
         assert box.x1 <= figure.bbox.x1 + 1 and box.y1 <= figure.bbox.y1 + 1, text  # noqa: PT018
         for other, other_box in boxes[number + 1 :]:
-            assert not box.overlaps(other_box), f"{text!r} lies on {other!r}"
+            assert not box.overlaps(other_box), f"{text!r} overlaps {other!r}"
 
 
 def trials_files(results: Results, **levels: object) -> list[Path]:
-    """Trials files of the planned cells with these levels."""
+    """Return the trials files of the planned cells with these levels."""
     return [
         Path(entry["path"])
         for entry in results.plan["evaluations"]
@@ -372,20 +372,20 @@ def trials_files(results: Results, **levels: object) -> list[Path]:
 
 
 def remove_cells(results: Results, **levels: object) -> None:
-    """Make the cells with these levels look as if they were never run."""
+    """Delete the trials of the cells with these levels, as if they were never run."""
     for path in trials_files(results, **levels):
         path.unlink(missing_ok=True)
 
 
 def macro_f1(results: Results, **levels: object) -> np.ndarray:
-    """Macro F1 of the trials of the one cell with these levels."""
+    """Return macro F1 of the trials of the only cell with these levels."""
     (path,) = trials_files(results, **levels)
     trials = pd.read_csv(path)
     return trials[trials["metric"] == "macro_f1"].sort_values("trial")["value"].to_numpy()
 
 
 def tag_roc_auc(results: Results, tag: str, **levels: object) -> np.ndarray:
-    """ROC area of a tag in each trial of one cell, in percent."""
+    """Return ROC-AUC of a tag in each trial of one cell, in percent."""
     (path,) = trials_files(results, **levels)
     stored = np.load(path.with_name("predictions.npz"))
     column = list(stored["classes"]).index(tag)

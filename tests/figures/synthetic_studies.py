@@ -1,4 +1,4 @@
-"""One made-up study per kind of figure, as large as the paper's."""
+"""A synthetic study for each kind of figure, as large as the paper's."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ VOICES = ("vocals", "vocal", "singing")
 
 
 def stored_windows(results: Results, encoder: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Windows of each clip (clips, windows), labels of the voices (clips, 3), and the clips' names, of one method."""
+    """Return a method's scores by window (clips, windows), labels of the voices (clips, 3) and names of the clips."""
     (path,) = figure_asserts.trials_files(results, encoder=encoder)
     stored = np.load(path.with_name("predictions.npz"))
     places = [list(stored["classes"]).index(tag) for tag in VOICES]

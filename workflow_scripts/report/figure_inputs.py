@@ -70,7 +70,7 @@ class Statistics:
 
 @dataclass(frozen=True, kw_only=True)
 class TableEstimate:
-    """A method's mean in the unit of the metric, with the interval of the table and the sources that it covers."""
+    """A method's mean in the unit of the metric, with the interval of the table and its variance sources."""
 
     mean: float
     ci_low: float
@@ -120,7 +120,7 @@ class Method:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything about one study."""
+    """Inputs about one study."""
 
     study: Study
     plan: Manifest
@@ -139,7 +139,7 @@ class Evidence:
 
     @property
     def measure(self) -> number_format.Measure:
-        """How the study's metric is printed."""
+        """Name, unit and scale of the study's metric."""
         return number_format.measure(self.study.metric)
 
     @functools.cached_property
@@ -152,7 +152,7 @@ class Evidence:
 
     @functools.cached_property
     def methods(self) -> tuple[Method, ...]:
-        """Every method the study planned, measured or not, in planned order."""
+        """Every planned method of the study, measured or not, in planned order."""
         cells, metric = TrialSamples(self.trials), self.study.metric
         clips = self.trials.groupby(list(FACTORS))["train_clips"].mean().to_dict()
         estimates = self._estimates()

@@ -26,7 +26,7 @@ from workflow_scripts.report.labels import NOTHING, TWIN
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.tables.schema import MISSING
 
-#: Okabe and Ito's colours, safe for colour-blind readers, from dark to light so that they stay apart in grey
+#: Okabe and Ito's colours, safe for colour-blind readers, from dark to light so that they differ in grey print
 #: (their yellow is too pale on white)
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 INK, SOFT, GRID = "#1b1f24", "#57606a", "#e4e7eb"
@@ -229,7 +229,7 @@ def label_places(panel: Axes, labels: Sequence[str], *, width: float) -> None:
 
 
 def label_sizes(panel: Axes, sizes: Iterable[float], form: Callable[[float], str]) -> None:
-    """Make the horizontal axis logarithmic and label these sizes, leaving out those too near to a larger one."""
+    """Make the horizontal axis logarithmic and label these sizes, except those too close to a larger one."""
     panel.set_xscale("log")
     ordered = sorted(set(sizes))
     reach = math.log(ordered[-1] / ordered[0]) or 1.0
@@ -243,7 +243,10 @@ def label_sizes(panel: Axes, sizes: Iterable[float], form: Callable[[float], str
 
 
 def legend_columns(handles: Sequence[Artist], *, width: float) -> int:
-    """Columns of a legend in `width` inches, rows as equal as they can be: texts, and the line and gaps before each."""
+    """Return the columns of a legend in `width` inches, with rows as equal as possible.
+
+    Each entry takes its text, and the line and gaps before it.
+    """
     longest = max((len(str(handle.get_label())) for handle in handles), default=1)
     columns = max(1, min(len(handles), int(width / (longest * CHARACTER_WIDTH + 0.75))))
     return -(-len(handles) // -(-len(handles) // columns)) if handles else 1
