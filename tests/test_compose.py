@@ -105,7 +105,9 @@ def test_a_run_that_failed_is_marked_and_needs_no_corpora(results: Results) -> N
     whole = dict(results.plan)
     results.plan |= {"unfinished": True, "corpora": [*whole["corpora"], str(results.folder / "not there")]}
     try:
-        assert "Unfinished: the run failed. This is what it had finished." in run(results, "unfinished.html")
+        assert "Unfinished: the workflow failed. The page shows what it had finished." in run(
+            results, "unfinished.html"
+        )
     finally:
         results.plan.clear()
         results.plan.update(whole)

@@ -51,8 +51,8 @@ def main(argv: list[str] | None = None) -> None:
         ),
         reproduction=reproduction_render.section(reproduction_table.build(published)),
         data=tuple(page.data_rows(cells, corpora=plan.corpora)),
-        audit=audits.read(plan.audits),
-        jobs=status.read(plan),
+        audit=audits.read_audits(plan.audits),
+        jobs=status.read_statuses(plan),
         digests=tuple(_digests(plan)),
         **page.cost_tables(records),
     )
@@ -66,14 +66,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _drawn(study: Study, *, folder: Path) -> page.Drawn | None:
+def _drawn(study: Study, *, folder: Path) -> page.PrintedFigure | None:
     """Return the figure of a study, if there is one."""
     svg = folder / f"{study.name}.svg"
     if study.figure is None or not svg.is_file():
         return None
     level = registry.load("figure", study.figure.kind)
     numbers = read_numbers(svg.with_suffix(".csv"))
-    return page.drawn(study, numbers, svg=svg, reading=level.READING, description=level.describe(study, numbers))
+    return page.print_figure(study, numbers, svg=svg, reading=level.READING, description=level.describe(study, numbers))
 
 
 def _records(plan: Manifest) -> list[costs.JobRecord]:

@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> None:
     add_configfiles(parser)
     files = [CONFIG_FOLDER / "config.yaml", *parser.parse_args(argv).configfile]
     plan = Plan(*load(files, folder=CONFIG_FOLDER))
-    jobs = status.statuses(build_manifest(plan), status.tries(status.SNAKEMAKE_LOGS))
+    jobs = status.list_statuses(build_manifest(plan), status.read_attempts(status.SNAKEMAKE_LOGS))
     console = Console()
     _show(jobs, queue(), console if console.is_terminal else Console(width=PLAIN_WIDTH))
     if any(job.state != status.DONE for job in jobs):

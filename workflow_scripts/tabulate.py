@@ -64,7 +64,7 @@ def _index(studies: tuple[Study, ...], *, separated: bool) -> str:
         for title, name in listed
     ]
     if separated:
-        lines.append(f"- What pre-training separates: [csv]({SEPARATION})")
+        lines.append(f"- Separation quality: [csv]({SEPARATION})")
     return "\n".join(["# Tables", "", *lines]) + "\n"
 
 

@@ -92,7 +92,7 @@ def test_clips_of_other_data_are_not_compared(tmp_path: Path) -> None:
     pd.read_csv(path, dtype=str).assign(data="other").to_csv(path, index=False)
     numbers = figure_asserts.numbers(results)
     assert set(numbers["status"]) == {"missing"}
-    assert numbers["reason"].iloc[0].startswith("refused: ")
+    assert numbers["reason"].iloc[0].startswith("not comparable: ")
 
 
 def test_an_unknown_tag_is_refused(tmp_path: Path) -> None:

@@ -29,24 +29,24 @@ def written(tmp_path: Path) -> Path:
 
 def test_numbers_and_leaks_as_printed(written: Path) -> None:
     use_default_labels()
-    read = audits.read([written, written.with_name("missing.json")])
-    assert read.rows == (
+    printed = audits.read_audits([written, written.with_name("missing.json")])
+    assert printed.rows == (
         ("OpenMIC", "its other splits", "twin", "0", "0", "0", "1,200", "2"),
         ("OpenMIC", "AudioSet Music", "local", "0", "3", "0", "", "1"),
     )
-    assert read.leaks == (
+    assert printed.leaks == (
         ("a", "train", "b", "OpenMIC, test", "group in two splits: artist7", ""),
         ("c", "test", "d", "AudioSet Music, valid", "same recording", "0.81"),
     )
-    assert len(read.headings) == len(read.rows[0])
-    assert len(read.leak_headings) == len(read.leaks[0])
-    assert read.notes[-1].startswith("OpenMIC: 1 clip with under 1.4 s")
+    assert len(printed.headings) == len(printed.rows[0])
+    assert len(printed.leak_headings) == len(printed.leaks[0])
+    assert printed.notes[-1].startswith("OpenMIC: 1 clip with less than 1.4 s")
 
 
-def test_a_page_lists_some_leaks_of_each_set(written: Path) -> None:
+def test_a_page_lists_a_limited_number_of_leaks(written: Path) -> None:
     written.with_suffix(".csv").write_text(HEADER + "group,True,a,train,openmic,b,test,,,,x\n" * 50)
-    assert len(audits.read([written]).leaks) == audits.LISTED
+    assert len(audits.read_audits([written]).leaks) == audits.MAX_LEAKS
 
 
 def test_without_audits_there_are_no_rows(tmp_path: Path) -> None:
-    assert audits.read([tmp_path / "openmic.json"]).rows == ()
+    assert audits.read_audits([tmp_path / "openmic.json"]).rows == ()

@@ -40,7 +40,7 @@ def test_a_pretrained_run_is_named_by_encoder_corpus_workers_and_seed(tmp_path: 
     workers = {"lps": {}, "mfcc": {}}
     path = tmp_path / "record.json"
     record(path, seconds=90, encoder={"name": "pase"}, workers=workers, corpus="audioset_music", seed=3)
-    (row,) = costs.pretrained(costs.read_records("pretrain", path))
+    (row,) = costs.by_run(costs.read_records("pretrain", path))
     assert row == ("PASE on AudioSet Music, workers lps, mfcc, seed 3", "cpu", "1 min 30 s", "1.0 GB")
 
 

@@ -26,14 +26,14 @@ def results(tmp_path: Path) -> Results:
     )
 
 
-def test_what_the_figure_does_not_tell_apart_makes_panels_with_the_data_set_first(results: Results) -> None:
-    found = group_by_panel(evidence(results).methods, varying=["workers"])
-    assert list(found) == ["OpenMIC, linear", "FMA small, linear", "OpenMIC, other", "FMA small, other"]
-    workers = [[method.levels["workers"] for method in methods] for methods in found.values()]
+def test_factors_that_do_not_vary_within_a_panel_make_panels_with_the_data_set_first(results: Results) -> None:
+    panels = group_by_panel(evidence(results).methods, varying=["workers"])
+    assert list(panels) == ["OpenMIC, linear", "FMA small, linear", "OpenMIC, other", "FMA small, other"]
+    workers = [[method.levels["workers"] for method in methods] for methods in panels.values()]
     assert workers == [["WLP", "WLPT", "none"]] * 2 + [["WLP", "WLPT"]] * 2  # the floor has the linear head alone
 
 
-def test_levels_pick_methods_whatever_their_type(tmp_path: Path) -> None:
+def test_levels_select_methods_whatever_their_type(tmp_path: Path) -> None:
     methods = evidence(
         figure_asserts.make_study(tmp_path, figure={"kind": "dots"}, rows=["workers"], grid={"workers": ["1"]})
     ).methods
@@ -41,7 +41,7 @@ def test_levels_pick_methods_whatever_their_type(tmp_path: Path) -> None:
     assert select_methods(methods, {"workers": 2}) == []
 
 
-def test_checkpoints_of_a_method_are_one_and_missing_ones_are_named(tmp_path: Path) -> None:
+def test_pretraining_seeds_belong_to_one_method_and_missing_ones_have_reasons(tmp_path: Path) -> None:
     results = figure_asserts.make_study(
         tmp_path, figure={"kind": "dots"}, rows=["workers"], grid={"workers": ["WLP"], "pretrain_seed": [0, 1, 2]}
     )
@@ -57,9 +57,9 @@ def test_the_interval_of_a_figure_is_that_of_the_table(tmp_path: Path) -> None:
     results.plan["studies"]["fig2"]["comparisons"] = []
     results.predict(factors("pase", "frozen", "openmic"), 1.2, seed=1)
     results.predict(factors("random", "frozen", "openmic"), 1.0, seed=2)
-    seen = evidence(results)
-    entries = seen.statistics.tables["entries"]
-    for method in seen.methods:
+    inputs = evidence(results)
+    entries = inputs.statistics.tables["entries"]
+    for method in inputs.methods:
         assert method.estimate is not None
         row = entries[entries["encoder"] == method.levels["encoder"]].iloc[0]
         fields = method.estimate.fields(100)
@@ -70,14 +70,14 @@ def test_the_interval_of_a_figure_is_that_of_the_table(tmp_path: Path) -> None:
         assert (fields["replicate"], fields["n"]) == ("trials", 10)
 
 
-def test_only_the_study_s_own_trials_and_runs_are_seen(results: Results) -> None:
+def test_only_the_study_s_own_trials_and_runs_are_inputs(results: Results) -> None:
     figure_asserts.write_losses(results, epochs=1)
     for place, entry in enumerate(results.plan["evaluations"]):
         if entry["factors"]["workers"] == "WLPT":
             results.plan["studies"]["fig2"]["evaluations"].remove(place)
-    seen = evidence(results)
-    assert set(seen.trials["workers"]) == {"WLP", "none"}
-    assert set(seen.losses()["workers"]) == {"WLP"}
+    inputs = evidence(results)
+    assert set(inputs.trials["workers"]) == {"WLP", "none"}
+    assert set(inputs.losses()["workers"]) == {"WLP"}
 
 
 def test_predictions_come_with_their_classes(results: Results) -> None:
@@ -88,6 +88,6 @@ def test_predictions_come_with_their_classes(results: Results) -> None:
     assert predictions.scores.shape == (10, 1, 2)
 
 
-def test_statistics_that_are_not_there_are_named(tmp_path: Path) -> None:
+def test_missing_statistics_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"trials\.csv: no such file; run aggregate first"):
         _ = Statistics(tmp_path).trials

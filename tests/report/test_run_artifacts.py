@@ -33,16 +33,16 @@ def evidence(results: Results) -> Evidence:
 
 def test_the_corpus_is_that_of_the_evaluated_data_set(results: Results) -> None:
     (evaluation, *_) = evidence(results).plan.evaluations
-    found = run_artifacts.corpus(evaluation)
-    assert found is not None
-    assert (found.facts.dataset, len(found), found.labels.shape) == ("openmic", 50, (50, 50))
+    corpus = run_artifacts.find_corpus(evaluation)
+    assert corpus is not None
+    assert (corpus.facts.dataset, len(corpus), corpus.labels.shape) == ("openmic", 50, (50, 50))
 
 
-def test_nothing_is_there_before_the_jobs_have_run(results: Results) -> None:
+def test_before_the_jobs_have_run_there_are_no_artifacts(results: Results) -> None:
     (evaluation, *_) = evidence(results).plan.evaluations
-    assert run_artifacts.embeddings(evaluation) is None
+    assert run_artifacts.read_embeddings(evaluation) is None
     next((results.folder / "corpora").rglob("corpus.json")).unlink()
-    assert run_artifacts.corpus(evaluation) is None
+    assert run_artifacts.find_corpus(evaluation) is None
 
 
 @pytest.mark.parametrize(
@@ -54,12 +54,12 @@ def test_test_clips_have_their_crops(results: Results, crop_length: int | None, 
     vectors = np.arange(50 * crops, dtype=np.float32)[:, None]  # each is its own number
     np.save(record.with_suffix(".npy"), vectors)
     record.write_text(json.dumps({"data": {"openmic": "digest"}, "crop_length": crop_length}))
-    found = run_artifacts.embeddings(evidence(results).plan.evaluations[0])
-    assert found is not None
-    tested = found.corpus.rows("test")
-    np.testing.assert_array_equal(found.clips, np.repeat(tested, crops))
-    np.testing.assert_array_equal(found.vectors[:, 0] // crops, found.clips)
-    means, rows = found.of_clips
+    embeddings = run_artifacts.read_embeddings(evidence(results).plan.evaluations[0])
+    assert embeddings is not None
+    tested = embeddings.corpus.rows("test")
+    np.testing.assert_array_equal(embeddings.clips, np.repeat(tested, crops))
+    np.testing.assert_array_equal(embeddings.vectors[:, 0] // crops, embeddings.clips)
+    means, rows = embeddings.of_clips
     np.testing.assert_array_equal(rows, tested)
     np.testing.assert_allclose(means[:, 0], tested * crops + (crops - 1) / 2)
 
@@ -69,7 +69,7 @@ def test_embeddings_without_their_record_are_refused(results: Results) -> None:
     for record in (results.folder / "embeddings").rglob("*.json"):
         record.unlink()
     with pytest.raises(UserError, match=r"openmic\.json is missing or damaged"):
-        run_artifacts.embeddings(evidence(results).plan.evaluations[0])
+        run_artifacts.read_embeddings(evidence(results).plan.evaluations[0])
 
 
 def test_embeddings_of_fewer_crops_are_refused(results: Results) -> None:
@@ -77,14 +77,16 @@ def test_embeddings_of_fewer_crops_are_refused(results: Results) -> None:
     for path in (results.folder / "embeddings").rglob("*.npy"):
         np.save(path, np.zeros((49, 2), np.float32))
     with pytest.raises(UserError, match="is stale: 49 embeddings for 50 crops; run embed again"):
-        run_artifacts.embeddings(evidence(results).plan.evaluations[0])
+        run_artifacts.read_embeddings(evidence(results).plan.evaluations[0])
 
 
-def test_sizes_are_those_that_pre_training_counted(results: Results) -> None:
+def test_sizes_are_those_in_the_records_of_pretraining(results: Results) -> None:
     figure_asserts.add_cell(results, factors("cpc", "supervised", "openmic"), np.full(3, 0.5))
     figure_asserts.write_encoder_sizes(results, parameters={"cpc": 5, "samplecnn": 7})
-    seen = evidence(results)
-    sizes = {(m.levels["encoder"], m.levels["scenario"]): run_artifacts.parameters(m, seen) for m in seen.methods}
+    inputs = evidence(results)
+    sizes = {
+        (m.levels["encoder"], m.levels["scenario"]): run_artifacts.count_parameters(m, inputs) for m in inputs.methods
+    }
     assert sizes == {
         ("cpc", "frozen"): 5,
         ("samplecnn", "frozen"): 7,
@@ -93,9 +95,9 @@ def test_sizes_are_those_that_pre_training_counted(results: Results) -> None:
     }
 
 
-def test_what_was_not_yet_counted_has_no_size(results: Results) -> None:
+def test_an_encoder_without_a_record_has_no_size(results: Results) -> None:
     figure_asserts.write_encoder_sizes(results, parameters={"cpc": 5, "samplecnn": 7})
     for record in (results.folder / "pretrained").rglob("record.json"):
         record.unlink()
-    seen = evidence(results)
-    assert {run_artifacts.parameters(method, seen) for method in seen.methods} == {None}
+    inputs = evidence(results)
+    assert {run_artifacts.count_parameters(method, inputs) for method in inputs.methods} == {None}

@@ -1,4 +1,4 @@
-"""What was judged stands beside the studies that use it."""
+"""Separation quality beside the studies that use the runs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from tests.synthetic_results import CODE, Results, factors
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import PRETRAINING
-from workflow_scripts.planning.manifest import Manifest, read_manifest
-from workflow_scripts.report import separation
+from workflow_scripts.planning.manifest import read_manifest
+from workflow_scripts.report import labels, separation
 
 NUMBERS = {"songs": 12, "si_sdr": -3.04, "si_sdr_gain": 9.06, "sdr": 1.0, "sdr_gain": -0.01}
 
@@ -19,21 +19,21 @@ NUMBERS = {"songs": 12, "si_sdr": -3.04, "si_sdr_gain": 9.06, "sdr": 1.0, "sdr_g
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
     results = Results(tmp_path)
-    cell = factors("unet", "fine_tuned", "openmic", corpus="musdb18", workers="drums")
-    results.expect(cell)
+    used = factors("unet", "fine_tuned", "openmic", corpus="musdb18", workers="drums")
+    results.expect(used)
     other = factors("unet", "fine_tuned", "openmic", corpus="musdb18", workers="vocals")
     results.plan["pretrained"] = [
         {
-            "folder": str(tmp_path / str(each["workers"])),
-            "factors": {name: each[name] for name in PRETRAINING},
+            "folder": str(tmp_path / str(cell["workers"])),
+            "factors": {name: cell[name] for name in PRETRAINING},
             "separation_code": CODE,
         }
-        for each in (cell, other)
+        for cell in (used, other)
     ]
     return results
 
 
-def judged(folder: Path, *, code: str = CODE) -> Path:
+def write_quality(folder: Path, *, code: str = CODE) -> Path:
     folder.mkdir()
     content = {"code": code, "source": "twin", "sources": {"drums": NUMBERS}}
     path = folder / "separation.json"
@@ -41,15 +41,16 @@ def judged(folder: Path, *, code: str = CODE) -> Path:
     return path
 
 
-def table(results: Results) -> separation.Separation:
-    plan: Manifest = read_manifest(results.plan_file())
+def build_table(results: Results) -> separation.Separation:
+    plan = read_manifest(results.plan_file())
+    labels.use_labels_of(plan)
     return separation.of_study(plan.studies[0], plan)
 
 
 def test_the_runs_of_a_study_have_a_row_for_each_source(results: Results) -> None:
-    judged(results.folder / "drums")
-    judged(results.folder / "vocals")  # which the study does not use
-    (row,) = table(results).rows
+    write_quality(results.folder / "drums")
+    write_quality(results.folder / "vocals")  # not used by the study
+    (row,) = build_table(results).rows
     assert row == (
         *("U-Net", "drums", "MUSDB18", "wu2021", "0", "twin", "drums", "12"),
         *("\N{MINUS SIGN}3.0", "+9.1", "1.0", "0.0"),
@@ -57,23 +58,23 @@ def test_the_runs_of_a_study_have_a_row_for_each_source(results: Results) -> Non
     assert len(row) == len(separation.HEADINGS)
 
 
-def test_what_was_not_judged_has_no_row(results: Results) -> None:
-    assert table(results).rows == ()
+def test_a_run_without_an_evaluation_has_no_row(results: Results) -> None:
+    assert build_table(results).rows == ()
 
 
-def test_the_csv_has_every_judged_run_in_plain_numbers(results: Results) -> None:
-    judged(results.folder / "drums")
-    judged(results.folder / "vocals")
-    found = separation.tidy(read_manifest(results.plan_file()))
-    assert found is not None
-    assert found.shape == (2, len(separation.HEADINGS))
-    first = found.iloc[0].to_dict()
+def test_the_csv_has_every_evaluated_run_in_unrounded_numbers(results: Results) -> None:
+    write_quality(results.folder / "drums")
+    write_quality(results.folder / "vocals")
+    table = separation.tidy(read_manifest(results.plan_file()))
+    assert table is not None
+    assert table.shape == (2, len(separation.HEADINGS))
+    first = table.iloc[0].to_dict()
     assert first.items() >= NUMBERS.items()
     assert (first["encoder"], first["workers"], first["data"], first["source"]) == ("unet", "drums", "twin", "drums")
 
 
-def test_a_plan_in_which_nothing_is_separated_has_no_csv(results: Results) -> None:
-    judged(results.folder / "drums")
+def test_a_plan_without_separation_has_no_csv(results: Results) -> None:
+    write_quality(results.folder / "drums")
     for run in results.plan["pretrained"]:
         run["separation_code"] = ""
     assert separation.tidy(read_manifest(results.plan_file())) is None
@@ -87,15 +88,15 @@ def test_a_plan_in_which_nothing_is_separated_has_no_csv(results: Results) -> No
         *(b'{"code": "c", "source": "twin", "sources": {"drums": null}}',),
     ],
 )
-def test_a_damaged_file_is_one_clear_line(results: Results, content: bytes) -> None:
-    judged(results.folder / "drums").write_bytes(content)
+def test_a_damaged_file_is_named_in_one_line(results: Results, content: bytes) -> None:
+    write_quality(results.folder / "drums").write_bytes(content)
     with pytest.raises(UserError, match=r"separation\.json is damaged: delete it and run the workflow again"):
-        table(results)
+        build_table(results)
 
 
-def test_a_stale_file_is_refused_and_left_out_after_a_run_that_failed(results: Results) -> None:
-    judged(results.folder / "drums", code="0ld")
-    with pytest.raises(UserError, match=rf"separation\.json: stale, made by other code \(0ld, now {CODE}\)"):
-        table(results)
+def test_a_stale_file_is_an_error_but_left_out_after_a_failed_run(results: Results) -> None:
+    write_quality(results.folder / "drums", code="0ld")
+    with pytest.raises(UserError, match=rf"separation\.json: stale, computed by other code \(0ld, now {CODE}\)"):
+        build_table(results)
     results.plan["unfinished"] = True
-    assert table(results).rows == ()
+    assert build_table(results).rows == ()

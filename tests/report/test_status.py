@@ -9,8 +9,8 @@ from tests.synthetic_results import Results, full
 from workflow_scripts.planning.manifest import Manifest, read_manifest
 from workflow_scripts.report import status
 
-#: a job that was cancelled once, as Snakemake's log tells it; {log} is the job's
-TOLD = """\
+#: Snakemake's log of a job that was cancelled once; {log} is the job's own log
+SNAKEMAKE_LOG = """\
 Using profile somewhere for setting default command line arguments.
 [Sat Nov 21 07:00:00 2026]
 rule pretrain:
@@ -39,19 +39,19 @@ STARTED = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.mktime((2026, 11,
 
 @pytest.fixture
 def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Results:
-    """Results whose first evaluation needs a pretrain and an embed job; Snakemake's log tells of the first."""
+    """Return results whose first evaluation needs a pretrain and an embed job; Snakemake's log lists the first."""
     monkeypatch.chdir(tmp_path)
-    made = full(tmp_path / "results")
-    made.plan["jobs"] = [
+    results = full(tmp_path / "results")
+    results.plan["jobs"] = [
         [verb, f"{verb}.out", f"{verb}.json", f"logs/{verb}/audioset_music/seed0.log"]
         for verb in ("pretrain", "embed", "evaluate")
     ]
-    made.plan["evaluations"][0]["jobs"] = [0, 1, 2]
+    results.plan["evaluations"][0]["jobs"] = [0, 1, 2]
     logs = tmp_path / status.SNAKEMAKE_LOGS
     logs.mkdir(parents=True)
-    told = TOLD.format(log="logs/pretrain/audioset_music/seed0.log")
-    (logs / "2026-11-21T070000.1.snakemake.log").write_text(told)
-    return made
+    text = SNAKEMAKE_LOG.format(log="logs/pretrain/audioset_music/seed0.log")
+    (logs / "2026-11-21T070000.1.snakemake.log").write_text(text)
+    return results
 
 
 def finish(verb: str, **record: object) -> None:
@@ -69,17 +69,17 @@ def plan(results: Results) -> Manifest:
     return read_manifest(results.plan_file())
 
 
-def found(results: Results) -> list[status.JobStatus]:
-    return status.statuses(plan(results), status.tries(status.SNAKEMAKE_LOGS))
+def job_statuses(results: Results) -> list[status.JobStatus]:
+    return status.list_statuses(plan(results), status.read_attempts(status.SNAKEMAKE_LOGS))
 
 
 def test_a_retried_job_is_counted_with_its_time_and_its_wait(results):
     finish("pretrain", device="cuda:0 (some GPU)", seconds=7200)
-    job = found(results)[0]
+    job = job_statuses(results)[0]
     assert (job.state, job.attempts, job.failures, job.slurm) == (status.DONE, 2, 1, "12")
     assert job.waited == 45, "from its last submission"
     assert (job.seconds, job.gpu_seconds) == (7200, 7200)
-    row = dict(zip(status.HEADINGS, status.read(plan(results)).stages[0], strict=True))
+    row = dict(zip(status.HEADINGS, status.read_statuses(plan(results)).stages[0], strict=True))
     expected = {"Jobs": "1", "Done": "1", "Retried": "1", "Failed": "0", "Attempts": "2", "Time": "2 h 00 min"}
     assert expected.items() <= row.items()
     assert (row["GPU hours"], row["Waited (median)"]) == ("2.00", "45.0 s")
@@ -88,7 +88,7 @@ def test_a_retried_job_is_counted_with_its_time_and_its_wait(results):
 def test_what_is_missing_says_why_or_what_it_waits_for(results):
     finish("pretrain")
     log("embed", "embed 10%\nprelude: the disk is full: free some space\n")
-    states = [(each.name, each.state, each.why) for each in found(results)]
+    states = [(each.name, each.state, each.why) for each in job_statuses(results)]
     assert states == [
         ("pretrain audioset_music/seed0", status.DONE, ""),
         ("embed audioset_music/seed0", status.FAILED, "the disk is full: free some space"),
@@ -98,7 +98,7 @@ def test_what_is_missing_says_why_or_what_it_waits_for(results):
 
 def test_a_killed_job_is_told_from_a_failed_one(results):
     log("pretrain", "epoch 3/20: 0.1 s/step\n")
-    job = found(results)[0]
+    job = job_statuses(results)[0]
     assert job.state == status.UNFINISHED
     assert job.why.endswith("epoch 3/20: 0.1 s/step")
 
@@ -111,30 +111,30 @@ def test_training_does_not_wait_for_the_data_that_are_evaluated_on(results):
     results.plan["evaluations"][0]["jobs"] = list(range(len(verbs)))
     for place in (2, 3):
         finish(str(place))
-    states = {each.name: (each.state, each.why) for each in found(results)}
+    states = {each.name: (each.state, each.why) for each in job_statuses(results)}
     assert states["acquire 0"] == (status.NOT_RUN, "was not started")
     assert states["pretrain 4"] == (status.NOT_RUN, "was not started")
     assert states["embed 5"] == (status.WAITS, "waits for acquire 0")
 
 
-def test_half_a_record_is_no_result(results):
+def test_a_truncated_record_is_no_result(results):
     finish("pretrain")
     Path("pretrain.json").write_text('{"seconds": 6')
-    assert found(results)[0].state == status.NOT_RUN
+    assert job_statuses(results)[0].state == status.NOT_RUN
 
 
 def test_several_invocations_are_added_up(results):
     logs = status.SNAKEMAKE_LOGS
     before = next(logs.iterdir())
     (logs / "2026-11-21T080000.1.snakemake.log").write_text(before.read_text())
-    assert (found(results)[0].attempts, found(results)[0].failures) == (4, 2)
+    assert (job_statuses(results)[0].attempts, job_statuses(results)[0].failures) == (4, 2)
 
 
 def test_without_snakemakes_logs_attempts_are_unknown(results):
     for path in status.SNAKEMAKE_LOGS.iterdir():
         path.unlink()
     finish("pretrain")
-    job = found(results)[0]
+    job = job_statuses(results)[0]
     assert (job.state, job.attempts, job.waited) == (status.DONE, None, None)
 
 
@@ -147,7 +147,7 @@ def test_the_zone_of_the_machine_does_not_matter(results, monkeypatch):
         moment = time.mktime((2026, 11, 21, 7, 2, 45, 0, 0, -1))
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
         finish("pretrain", started=stamp)
-        assert found(results)[0].waited == 45
+        assert job_statuses(results)[0].waited == 45
     finally:
         os.environ.pop("TZ", None)
         monkeypatch.undo()
@@ -157,5 +157,5 @@ def test_the_zone_of_the_machine_does_not_matter(results, monkeypatch):
 def test_only_troubled_jobs_are_listed(results):
     finish("pretrain")
     finish("embed")
-    (trouble,) = status.read(plan(results)).troubles
+    (trouble,) = status.read_statuses(plan(results)).troubles
     assert trouble == ("pretrain audioset_music/seed0", status.DONE, "", "2")

@@ -117,7 +117,7 @@ def _cases(sides: Sequence[Sequence[Method]], evidence: Evidence, options: Optio
         return [{"status": MISSING, "reason": lacking[0].reason or NOT_RUN}]
     objection = why_not_comparable([cell for method in methods for cell in method.cells])
     if objection:
-        return [{"status": MISSING, "reason": f"refused: {objection}"}]
+        return [{"status": MISSING, "reason": f"not comparable: {objection}"}]
     pair: list[_Side] = []
     for method in methods:
         windows = evidence.windows(_first(method))

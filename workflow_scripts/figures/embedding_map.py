@@ -142,7 +142,7 @@ def _distinguishing_factors(methods: Sequence[Method], *, study: Study) -> list[
 
 
 def _map(method: Method, options: Options, *, study: Study) -> list[dict[str, object]]:
-    embeddings = run_artifacts.embeddings(method.evaluations[0])
+    embeddings = run_artifacts.read_embeddings(method.evaluations[0])
     if embeddings is None:
         return [{"status": MISSING, "reason": method.reason or NOT_RUN}]
     facts = embeddings.corpus.facts

@@ -76,7 +76,7 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
 
 
 def _point(method: Method, evidence: Evidence) -> dict[str, object]:
-    size = run_artifacts.parameters(method, evidence)
+    size = run_artifacts.count_parameters(method, evidence)
     row = method.facts | {"method": plotting.level_names(method.levels, evidence.study.rows), "parameters": size}
     row["role"] = FLOOR if method.floor else POINT
     if method.estimate is None:
@@ -93,7 +93,7 @@ def _published(methods: Sequence[Method], evidence: Evidence) -> Iterator[dict[s
         if statement.quantity != "mean" or (statement.metric or study.metric) != study.metric:
             continue
         for method in methods:
-            size = run_artifacts.parameters(method, evidence)
+            size = run_artifacts.count_parameters(method, evidence)
             stated = len(statement.of) == 1 and method.evaluations[0].matches(statement.of[0])
             if not stated or size is None or not method.cells or any(TWIN in cell.source for cell in method.cells):
                 continue

@@ -107,7 +107,7 @@ def _tags(
         return [{"status": MISSING, "reason": method.reason or reference.reason or NOT_RUN}]
     matching = match(method.cells, reference.cells)
     if isinstance(matching, NotComparable):
-        return [{"status": MISSING, "reason": f"refused: {matching.reason}"}]
+        return [{"status": MISSING, "reason": f"not comparable: {matching.reason}"}]
     sides = [evidence.predictions_of(side) for side in (method, reference)]
     first = sides[0][0]
     columns = _columns(first, options, evidence.study)

@@ -58,7 +58,7 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
         first_evaluations.setdefault(evaluation.factors["dataset"], evaluation)
     for dataset, evaluation in first_evaluations.items():
         shared: dict[str, object] = {"study": study.name, "panel": labels.name(dataset), "dataset": dataset}
-        corpus = run_artifacts.corpus(evaluation)
+        corpus = run_artifacts.find_corpus(evaluation)
         if corpus is None:
             rows.append(shared | {"status": MISSING, "reason": NOT_RUN})
         else:

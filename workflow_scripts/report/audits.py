@@ -1,4 +1,4 @@
-"""What the audits found, as printed: clips that are not new where they are tested on."""
+"""Results of the leakage audits as printed: test clips whose recording is also in training or pre-training data."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from typing import Any
 
 from workflow_scripts.report import labels, number_format
 
-LISTED = 20  # leaks of each data set on the page; the csv beside the audit has them all
+MAX_LEAKS = 20  # of each data set on the page; the csv beside the audit has all of them
 KINDS = {"exact": "same samples", "near": "same recording", "track": "same track", "group": "group in two splits"}
 HEADINGS = ("Data set", "Compared with", "Source", *(labels.capital(kind) for kind in KINDS.values()), "Leaks")
-LEAK_HEADINGS = ("Clip", "In", "And", "In", "What", "Similarity")
+LEAK_HEADINGS = ("Test clip", "Split", "Same recording as", "In", "Evidence", "Similarity")
 NOTES = (
-    "A clip counts as the same recording when most of its fingerprint's bits are equal, up to a semitone higher or "
-    "lower, cropped, re-encoded or noisy. Unlike music, two single held notes can be so much alike.",
-    "A leak within a data set is in two of its splits; one with a pre-training corpus is tested on and heard before.",
-    "results/audits/ has every overlap.",
+    "Two clips count as the same recording if most bits of their fingerprints are equal, even if one is up to a "
+    "semitone higher or lower, cropped, re-encoded or noisy. Single sustained notes can match without being the same.",
+    "A leak within a data set is a recording in two of its splits; a leak with a pre-training corpus is a test clip "
+    "that was also used in pre-training.",
+    "results/audits/ lists every overlap.",
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Audits:
-    """Tables of the section: a row per data set and corpus it was compared with, and a row per leak, up to `LISTED`."""
+    """Tables of the section: a row per data set and corpus compared with it, and a row per leak, up to `MAX_LEAKS`."""
 
     rows: tuple[tuple[str, ...], ...]
     leaks: tuple[tuple[str, ...], ...]
@@ -34,25 +35,26 @@ class Audits:
     leak_headings: tuple[str, ...] = LEAK_HEADINGS
 
 
-def read(paths: Sequence[Path]) -> Audits:
-    """Tables from the numbers that `audit` wrote and the overlaps beside them; missing files are left out."""
-    found = [path for path in paths if path.is_file()]
+def read_audits(paths: Sequence[Path]) -> Audits:
+    """Read the numbers that `audit` wrote and the overlaps beside them; missing files are left out."""
+    files = [path for path in paths if path.is_file()]
+    audits = [json.loads(path.read_text(encoding="utf-8")) for path in files]
     return Audits(
-        rows=tuple(row for path in found for row in _rows(json.loads(path.read_text(encoding="utf-8")))),
-        leaks=tuple(row for path in found for row in _leaks(path.with_suffix(".csv"))),
-        notes=(*NOTES, *_too_short(json.loads(path.read_text(encoding="utf-8")) for path in found)),
+        rows=tuple(row for audit in audits for row in _rows(audit)),
+        leaks=tuple(row for path in files for row in _leaks(path.with_suffix(".csv"))),
+        notes=(*NOTES, *_too_short(audits)),
     )
 
 
 def _rows(audit: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
-    for each in audit["comparisons"]:
-        within = each["corpus"] == audit["dataset"]
+    for comparison in audit["comparisons"]:
+        within = comparison["corpus"] == audit["dataset"]
         yield (
             labels.name(audit["dataset"]),
-            "its other splits" if within else labels.name(each["corpus"]),
-            each["source"],
-            *(f"{each['overlaps'][kind]:,}" if within or kind != "group" else "" for kind in KINDS),
-            f"{sum(each['leaks'].values()):,}",
+            "its other splits" if within else labels.name(comparison["corpus"]),
+            comparison["source"],
+            *(f"{comparison['overlaps'][kind]:,}" if within or kind != "group" else "" for kind in KINDS),
+            f"{sum(comparison['leaks'].values()):,}",
         )
 
 
@@ -68,12 +70,14 @@ def _leaks(path: Path) -> list[tuple[str, ...]]:
             f"{KINDS[row['kind']]}{': ' if row['name'] else ''}{row['name']}",
             f"{float(row['similarity']):.2f}" if row["similarity"] else "",
         )
-        for row in leaks[:LISTED]
+        for row in leaks[:MAX_LEAKS]
     ]
 
 
 def _too_short(audits: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    """Return a note for each data set with clips that are too short for a fingerprint."""
     for audit in audits:
         if audit["too_short"]:
             clips = number_format.count(audit["too_short"], "clips")
-            yield f"{labels.name(audit['dataset'])}: {clips} with under 1.4 s of sound compared by samples alone."
+            dataset = labels.name(audit["dataset"])
+            yield f"{dataset}: {clips} with less than 1.4 s of sound; only their samples were compared."

@@ -1,4 +1,4 @@
-"""What jobs cost, from the records they wrote."""
+"""Time and memory of jobs, and library versions, from their records."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.report import labels, number_format
 
-NEEDED = ("config", "seconds", "peak_memory_bytes")  # what makes a JSON file a record
+REQUIRED = ("config", "seconds", "peak_memory_bytes")  # keys that identify a JSON file as a record
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobRecord:
-    """What one job's record says about its cost and its making."""
+    """Cost and provenance of one job, from its record."""
 
     stage: str
     config: Mapping
@@ -26,9 +26,9 @@ class JobRecord:
 
 
 def read_records(stage: str, path: Path) -> list[JobRecord]:
-    """Read the record of a stage's job: a list of one, or of none where the job has left no record.
+    """Read the record of a stage's job into a list of one, empty if there is no record.
 
-    Raises `UserError` for a damaged one.
+    Raises `UserError` for a damaged record.
     """
     try:
         contents = [json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else []
@@ -44,12 +44,12 @@ def read_records(stage: str, path: Path) -> list[JobRecord]:
             versions=content.get("versions") or {},
         )
         for content in contents
-        if isinstance(content, dict) and all(key in content for key in NEEDED)
+        if isinstance(content, dict) and all(key in content for key in REQUIRED)
     ]
 
 
 def by_stage(records: Sequence[JobRecord]) -> list[tuple[str, ...]]:
-    """Per stage and device: jobs, total time, longest job, highest peak memory; in the order of the records."""
+    """Return jobs, total time, longest job and peak memory per stage and device, in the order of the records."""
     groups: dict[tuple[str, str], list[JobRecord]] = {}
     for record in records:
         groups.setdefault((record.stage, record.device), []).append(record)
@@ -64,8 +64,8 @@ def by_stage(records: Sequence[JobRecord]) -> list[tuple[str, ...]]:
     ]
 
 
-def pretrained(records: Iterable[JobRecord]) -> list[tuple[str, ...]]:
-    """Per pre-trained run: what it was, device, time and peak memory."""
+def by_run(records: Iterable[JobRecord]) -> list[tuple[str, ...]]:
+    """Return the name, device, time and peak memory of each pre-trained run."""
     return [
         (
             _run(record.config),
@@ -79,15 +79,16 @@ def pretrained(records: Iterable[JobRecord]) -> list[tuple[str, ...]]:
 
 
 def versions(records: Iterable[JobRecord]) -> list[tuple[str, str]]:
-    """Libraries with the versions that were used, sorted by name; several where jobs differed."""
-    found: dict[str, set[str]] = {}
+    """Return the libraries, sorted by name, with the versions used; several if jobs differed."""
+    used: dict[str, set[str]] = {}
     for record in records:
         for library, version in record.versions.items():
-            found.setdefault(library, set()).add(version)
-    return [(library, ", ".join(sorted(used))) for library, used in sorted(found.items())]
+            used.setdefault(library, set()).add(version)
+    return [(library, ", ".join(sorted(texts))) for library, texts in sorted(used.items())]
 
 
 def _run(config: Mapping) -> str:
+    """Return the name of a pre-trained run: encoder, corpus, workers and seed."""
     encoder, workers = config.get("encoder") or {}, config.get("workers") or {}
     corpus = labels.name(str(config.get("corpus", "its corpus")))
     return (

@@ -170,7 +170,7 @@ class Evidence:
             measured = tuple(cell for cell in samples if cell is not None)
             objection = why_not_comparable(measured)
             if objection:
-                measured, reasons = (), [f"refused: {objection}"]
+                measured, reasons = (), [f"not comparable: {objection}"]
             methods.append(
                 Method(
                     levels=dict(zip(METHOD_FACTORS, key, strict=True)),

@@ -1,4 +1,4 @@
-"""The report: one page that explains itself and needs nothing but itself."""
+"""Report: one self-contained HTML page with its own explanations."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from workflow_scripts.report.renderers import environment
 from workflow_scripts.report.study_table import Table
 from workflow_scripts.statistics.tables.schema import MISSING
 
-ELSEWHERE = re.compile(r"^.*?(?=<svg\b)", re.DOTALL)  # XML declaration and document type, which HTML has no place for
+PROLOG = re.compile(r"^.*?(?=<svg\b)", re.DOTALL)  # XML declaration and document type, not allowed within HTML
 IDENTIFIER = re.compile(r'(\bid="|href="#|url\(#)')
 METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawn:
-    """A study's figure: inline SVG, how to read it, what it shows in words, and its numbers as text.
+class PrintedFigure:
+    """A study's figure: inline SVG, how to read it, a description in words, and its numbers as text.
 
-    `shared` says what is the same in every row of the numbers, which therefore have no column for it. The first `texts`
-    columns are no numbers.
+    `shared` lists the columns with the same value in every row, which the table of numbers leaves out. The first
+    `texts` columns have no numbers.
     """
 
     svg: Markup
@@ -44,17 +44,17 @@ class Drawn:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """One study on the page; `figure` is None where there is none."""
+    """One study on the page; `figure` is None if the study has none."""
 
     study: Study
     table: Table
-    figure: Drawn | None
+    figure: PrintedFigure | None
     separation: separation.Separation
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataRow:
-    """One corpus or data set: what it is and what was left out of it, as printed."""
+    """One corpus or data set with its quarantined clips, as printed."""
 
     dataset: str
     source: str
@@ -65,19 +65,19 @@ class DataRow:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """Text first, then numbers."""
+        """Columns of text, then of numbers."""
         return (self.dataset, self.source, self.digest, self.reasons, self.clips, self.quarantined)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Everything the template shows."""
+    """Content of the page's template."""
 
     scale: str
     sources: tuple[str, ...]
     missing: int
     planned: int
-    unfinished: bool  # the run failed: this is what it had finished
+    unfinished: bool  # the workflow failed: the page shows what it had finished
     sections: tuple[Section, ...]
     reproduction: Markup
     data: tuple[DataRow, ...]
@@ -95,18 +95,18 @@ class Page:
 
 
 def render(page: Page) -> str:
-    """The page as HTML."""
+    """Render the page as HTML."""
     return environment().get_template("page.html.j2").render(page=page) + "\n"
 
 
-def drawn(study: Study, numbers: pd.DataFrame, *, svg: Path, reading: str, description: str) -> Drawn:
-    """A study's figure from the file that `draw` wrote, with its numbers."""
+def print_figure(study: Study, numbers: pd.DataFrame, *, svg: Path, reading: str, description: str) -> PrintedFigure:
+    """Return a study's figure from the file that `draw` wrote, with its numbers."""
     fixed = [name for name in numbers.columns if name not in ("study", "panel") and numbers[name].nunique(False) == 1]
     shared = [(name, _text(numbers[name].iloc[0])) for name in fixed if len(numbers)]
     varying = numbers.drop(columns=["study", *fixed])
     texts = [name for name in varying.columns if not pd.api.types.is_numeric_dtype(varying[name])]
     varying = varying[[*texts, *(name for name in varying.columns if name not in texts)]]
-    return Drawn(
+    return PrintedFigure(
         svg=inline_svg(svg, study, description=description),
         reading=reading,
         description=description,
@@ -122,7 +122,7 @@ def _heading(column: str) -> str:
 
 
 def _text(value: object) -> str:
-    """A number with as many digits as can be read; all of them are in the csv file."""
+    """Format a value; numbers have six digits, and all of them in the csv file."""
     if pd.isna(value):  # type: ignore[call-overload]
         return ""
     if isinstance(value, float):
@@ -131,15 +131,15 @@ def _text(value: object) -> str:
 
 
 def inline_svg(path: Path, study: Study, *, description: str) -> Markup:
-    """The SVG element of a file drawn by `draw`, with a description, and ids that no other figure on the page has."""
-    text = METADATA.sub("", ELSEWHERE.sub("", path.read_text(encoding="utf-8"), count=1))
+    """Return the SVG element of a file that `draw` wrote, with a description and with ids unique on the page."""
+    text = METADATA.sub("", PROLOG.sub("", path.read_text(encoding="utf-8"), count=1))
     text = IDENTIFIER.sub(rf"\g<1>{study.name}-", text)
     label = escape(f"Figure: {study.title}. {description}")
     return Markup(text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1))
 
 
 def data_rows(cells: pd.DataFrame, *, corpora: Sequence[Path]) -> list[DataRow]:
-    """One row per corpus that was prepared (`corpus.json`), then one per evaluated data set not among them."""
+    """Return one row per prepared corpus (`corpus.json`), then one per evaluated data set not among them."""
     rows = [_corpus(folder) for folder in sorted(corpora) if (folder / "corpus.json").is_file()]
     known = {row.digest for row in rows}
     measured = cells[cells["data"] != ""].drop_duplicates(["dataset", "data"])
@@ -183,9 +183,9 @@ def missing(cells: pd.DataFrame) -> int:
 
 
 def cost_tables(records: Sequence[costs.JobRecord]) -> dict[str, tuple[tuple[str, ...], ...]]:
-    """Tables of costs and versions for `Page`."""
+    """Return the tables of costs and versions for `Page`."""
     return {
         "stages": tuple(costs.by_stage(records)),
-        "runs": tuple(costs.pretrained(records)),
+        "runs": tuple(costs.by_run(records)),
         "versions": tuple(costs.versions(records)),
     }

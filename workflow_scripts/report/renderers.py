@@ -1,4 +1,4 @@
-"""A table as Markdown, LaTeX, HTML and on the terminal: the same text cells, marked up differently."""
+"""Renderers of a study's table: Markdown, LaTeX, HTML and the terminal, all with the same text in their cells."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ COMPARISON_HEADINGS = (
 )
 FIRST_NUMBER = 3  # the first three columns of the comparisons, and the last, are text
 
-#: characters that mean something to LaTeX, and those its default fonts lack
+#: characters with a meaning in LaTeX, and those that its default fonts lack
 TEX = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
-    "[": "{[}",  # after the end of a line it would be read as an option
+    "[": "{[}",  # at the start of a row LaTeX would read an option of the row end before it
     **{
         "<": "$<$",
         ">": "$>$",
@@ -50,14 +50,14 @@ TEX = {
 
 @dataclass(frozen=True, kw_only=True)
 class Footer:
-    """A line under the table that says one thing about each column."""
+    """Line under the table with one fact about each column."""
 
     label: str
     values: tuple[str, ...]
 
 
 def entry_text(entry: PrintedEntry, measure: number_format.Measure) -> str:
-    """Mean and half-width, or in short the reason why there is none; without marks."""
+    """Return mean and half-width, or the short reason if there is no mean; without marks."""
     if entry.mean is None:
         return in_short(entry.reason)
     mean = number_format.number(entry.mean, measure.decimals)
@@ -67,23 +67,23 @@ def entry_text(entry: PrintedEntry, measure: number_format.Measure) -> str:
 
 
 def std_errors_text(entry: PrintedEntry, measure: number_format.Measure) -> str:
-    """The standard errors that a number's uncertainty is made of; empty where there is only one."""
+    """Return the standard errors by source of variance; empty if there is only one."""
     if len(entry.std_errors) < 2:
         return ""
-    said = [
+    texts = [
         f"{labels.variance_source(name)} {number_format.half_width(error, measure.decimals)}"
         for name, error in entry.std_errors
     ]
-    return ", ".join(said)
+    return ", ".join(texts)
 
 
 def column_headings(table: Table) -> list[str]:
-    """Column labels with the data source."""
+    """Return column labels with the data source."""
     return [column.heading for column in table.columns]
 
 
 def footers(table: Table) -> list[Footer]:
-    """What was measured on, column by column."""
+    """Return the size and source of the test set of each column."""
     return [
         Footer(label="Test clips", values=tuple(column.test_clips for column in table.columns)),
         Footer(label="Quarantined clips", values=tuple(column.quarantined for column in table.columns)),
@@ -92,7 +92,7 @@ def footers(table: Table) -> list[Footer]:
 
 
 def comparison_cells(comparison: PrintedComparison) -> tuple[str, ...]:
-    """Cells of a comparison in the order of `COMPARISON_HEADINGS`."""
+    """Return the cells of a comparison in the order of `COMPARISON_HEADINGS`."""
     return (
         *(
             comparison.comparison,
@@ -107,7 +107,7 @@ def comparison_cells(comparison: PrintedComparison) -> tuple[str, ...]:
 
 
 def comparison_headings(table: Table) -> list[str]:
-    """`COMPARISON_HEADINGS` with the unit of the difference."""
+    """Return `COMPARISON_HEADINGS` with the unit of the difference."""
     unit = table.difference_unit
     return [f"{heading} ({unit})" if heading == "Difference" and unit else heading for heading in COMPARISON_HEADINGS]
 
@@ -115,7 +115,7 @@ def comparison_headings(table: Table) -> list[str]:
 def _grid(
     table: Table, mark: Callable[[str, str], str]
 ) -> tuple[list[str], list[list[str]], list[list[str]], list[list[str]]]:
-    """Header, methods, floors and footers as text; `mark` takes a number's text and its rank."""
+    """Return header, methods, floors and footers as text; `mark` marks a number's text by its rank."""
     header = [labels.capital(name) for name in table.stub] + column_headings(table) + list(COUNT_HEADINGS)
 
     def line(row: Row) -> list[str]:
@@ -133,7 +133,7 @@ def _grid(
 
 
 def markdown(table: Table) -> str:
-    """The table, its notes and its comparisons as GitHub-flavoured Markdown with aligned columns."""
+    """Render the table, its comparisons and notes as GitHub-flavoured Markdown with aligned columns."""
 
     def mark(text: str, rank: str) -> str:
         return {"best": f"**{text}** {BEST}", "tied": f"{text} {TIED}"}.get(rank, text)
@@ -149,18 +149,20 @@ def markdown(table: Table) -> str:
         ]
         parts.append(md(table.verdict_counts))
         parts.append("\n".join(f"- {md(comparison.sentence)}" for comparison in table.comparisons))
-    for part in table.secondary:
-        parts.append(f"## {md(part.title)}")
-        if part.rows:
-            parts.append(markdown_table(part.headings, part.rows, texts=part.texts, last_text=part.last_text))
-        if part.sentences:
-            parts.append("\n".join(f"- {md(sentence)}" for sentence in part.sentences))
+    for secondary in table.secondary:
+        parts.append(f"## {md(secondary.title)}")
+        if secondary.rows:
+            parts.append(
+                markdown_table(secondary.headings, secondary.rows, texts=secondary.texts, last_text=secondary.last_text)
+            )
+        if secondary.sentences:
+            parts.append("\n".join(f"- {md(sentence)}" for sentence in secondary.sentences))
     parts += ["## Notes", "\n".join(f"- {md(note)}" for note in table.notes)]
     return "\n\n".join(parts) + "\n"
 
 
 def md(text: str) -> str:
-    """Text that Markdown shows as it is."""
+    """Escape text for Markdown."""
     for character in "\\`*_[]<>|#":
         text = text.replace(character, f"\\{character}")
     return text
@@ -169,12 +171,12 @@ def md(text: str) -> str:
 def markdown_table(
     header: Sequence[str], lines: Sequence[Sequence[str]], *, texts: int, last_text: bool = False
 ) -> str:
-    """Aligned pipe table: the first `texts` columns (and the last if asked) to the left, numbers to the right."""
+    """Render an aligned pipe table: the first `texts` columns, and with `last_text` the last, to the left."""
     cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in (header, *lines)]
     widths = [max(3, *(len(line[place]) for line in cells)) for place in range(len(header))]
     left = [place < texts or (last_text and place == len(header) - 1) for place in range(len(header))]
 
-    def drawn(line: Sequence[str]) -> str:
+    def join_cells(line: Sequence[str]) -> str:
         padded = [
             cell.ljust(width) if to_left else cell.rjust(width)
             for cell, width, to_left in zip(line, widths, left, strict=True)
@@ -182,11 +184,11 @@ def markdown_table(
         return f"| {' | '.join(padded)} |"
 
     rule = ["-" * width if to_left else "-" * (width - 1) + ":" for width, to_left in zip(widths, left, strict=True)]
-    return "\n".join([drawn(cells[0]), f"| {' | '.join(rule)} |", *(drawn(line) for line in cells[1:])])
+    return "\n".join([join_cells(cells[0]), f"| {' | '.join(rule)} |", *(join_cells(line) for line in cells[1:])])
 
 
 def latex(table: Table) -> str:
-    r"""The table and its comparisons as two LaTeX `table` environments; the document needs `\usepackage{booktabs}`."""
+    r"""Render the table, its comparisons and secondary tables as LaTeX `table` environments; needs `booktabs`."""
 
     def mark(text: str, rank: str) -> str:
         return {"best": rf"\textbf{{{tex(text)}}}{tex(BEST)}", "tied": f"{tex(text)}{tex(TIED)}"}.get(rank, tex(text))
@@ -225,28 +227,28 @@ def latex(table: Table) -> str:
                 notes=[tex(table.verdict_counts)],
             )
         )
-    parts += [_tex_part(table, part) for part in table.secondary]
+    parts += [_tex_secondary(table, secondary) for secondary in table.secondary]
     return "\n\n".join(parts) + "\n"
 
 
-def _tex_part(table: Table, part: SecondaryTable) -> str:
-    notes = [tex(sentence) for sentence in part.sentences]
-    title = tex(f"{table.title}: {part.title[:1].lower()}{part.title[1:]}")
-    if not part.rows:
+def _tex_secondary(table: Table, secondary: SecondaryTable) -> str:
+    notes = [tex(sentence) for sentence in secondary.sentences]
+    title = tex(f"{table.title}: {secondary.title[:1].lower()}{secondary.title[1:]}")
+    if not secondary.rows:
         return "\n".join([f"\\paragraph{{{title}}}", *notes])
-    numbers = len(part.headings) - part.texts - part.last_text
+    numbers = len(secondary.headings) - secondary.texts - secondary.last_text
     return _tex_table(
-        columns="l" * part.texts + "r" * numbers + "l" * part.last_text,
-        header=[tex(heading) for heading in part.headings],
-        blocks=[[[tex(cell) for cell in row] for row in part.rows]],
+        columns="l" * secondary.texts + "r" * numbers + "l" * secondary.last_text,
+        header=[tex(heading) for heading in secondary.headings],
+        blocks=[[[tex(cell) for cell in row] for row in secondary.rows]],
         caption=title,
-        label=f"tab:{table.study}-{part.title.lower().replace(' ', '-')}",
+        label=f"tab:{table.study}-{secondary.title.lower().replace(' ', '-')}",
         notes=notes,
     )
 
 
 def tex(text: str) -> str:
-    """Text that LaTeX prints as it is."""
+    """Escape text for LaTeX."""
     return "".join(TEX.get(character, character) for character in text)
 
 
@@ -267,15 +269,15 @@ def _tex_table(
 
 @functools.cache
 def environment() -> jinja2.Environment:
-    """Templates of the report; everything put into them is escaped."""
-    made = jinja2.Environment(
+    """Return the templates of the report; all values in them are escaped."""
+    templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals.update(
+    templates.globals.update(
         entry_text=entry_text,
         std_errors_text=std_errors_text,
         column_headings=column_headings,
@@ -288,11 +290,11 @@ def environment() -> jinja2.Environment:
         rank_words=RANK_WORDS,
         capital=labels.capital,
     )
-    return made
+    return templates
 
 
 def html(table: Table) -> str:
-    """The table, its notes and its comparisons as one self-contained page."""
+    """Render the table, its comparisons and notes as one self-contained page."""
     return environment().get_template("table.html.j2").render(table=table) + "\n"
 
 
@@ -303,14 +305,14 @@ def terminal(table: Table, console: Console) -> None:
         return f"[bold]{escape(text)} {BEST}[/bold]" if rank == "best" else escape(f"{text} {MARKS[rank]}".rstrip())
 
     header, methods, floors, under = _grid(table, mark)
-    drawn = TerminalTable(title=escape(table.caption), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    grid = TerminalTable(title=escape(table.caption), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for place, heading in enumerate(header):
-        drawn.add_column(escape(heading), justify="left" if place < len(table.stub) else "right")
+        grid.add_column(escape(heading), justify="left" if place < len(table.stub) else "right")
     blocks = [block for block in (methods, floors, under) if block]
     for block, style in zip(blocks, ("", "", "dim")[-len(blocks) :], strict=True):
         for place, line in enumerate(block):
-            drawn.add_row(*line, style=style, end_section=place == len(block) - 1)
-    console.print(drawn)
+            grid.add_row(*line, style=style, end_section=place == len(block) - 1)
+    console.print(grid)
     if table.comparisons:
         console.print(table.verdict_counts, markup=False, highlight=False, style="bold")
         console.print(_comparison_lines(table))

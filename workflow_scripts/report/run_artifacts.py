@@ -1,4 +1,4 @@
-"""What the jobs before an evaluation wrote and a figure may look at: labels, embeddings, and the size of encoders."""
+"""Outputs of the jobs before an evaluation that figures read: corpora, embeddings, and the size of encoders."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ IMPORTED = "import_checkpoint"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Embeddings:
-    """The test clips of a data set as an encoder describes them.
+    """Embeddings of the test clips of a data set.
 
-    `vectors` (crops, size) are float32, `clips` (crops,) the rows of `corpus` they belong to: each clip is one crop
-    unless the encoder is evaluated by crops.
+    `vectors` (crops, size) are float32; `clips` (crops,) are their rows in `corpus`. Each clip is one crop unless the
+    encoder is evaluated by crops.
     """
 
     corpus: Corpus
@@ -37,39 +37,39 @@ class Embeddings:
         return np.add.reduceat(self.vectors, firsts, axis=0, dtype=np.float64) / counts[:, None], rows
 
 
-def corpus(evaluation: Evaluation) -> Corpus | None:
-    """The corpus of the evaluated data set; None where it was not prepared."""
-    job = _job(evaluation, "prepare")  # the evaluated data set's comes before that of pre-training
+def find_corpus(evaluation: Evaluation) -> Corpus | None:
+    """Return the corpus of the evaluated data set; None if it was not prepared."""
+    job = _job(evaluation, "prepare")  # the job of the evaluated data set comes before that of pre-training
     return Corpus(job.output.parent) if job and job.output.is_file() else None
 
 
-def embeddings(evaluation: Evaluation) -> Embeddings | None:
-    """What the evaluation's frozen encoder made of the test clips; None where there is no such job or it was not run.
+def read_embeddings(evaluation: Evaluation) -> Embeddings | None:
+    """Read the test clips' embeddings by the evaluation's frozen encoder; None if they were not planned or not run.
 
-    `UserError` if the embeddings are not those of the corpus.
+    Raises `UserError` if the embeddings are not those of the corpus.
     """
-    job, found = _job(evaluation, "embed"), corpus(evaluation)
-    if job is None or found is None or not job.output.is_file():
+    job, corpus = _job(evaluation, "embed"), find_corpus(evaluation)
+    if job is None or corpus is None or not job.output.is_file():
         return None
     record = _record(job.record)
-    if record["data"].get(found.facts.dataset) != found.facts.digest:
-        raise UserError(f"{job.output} is stale: it was made from other data than {found.folder}; run embed again")
+    if record["data"].get(corpus.facts.dataset) != corpus.facts.digest:
+        raise UserError(f"{job.output} is stale: it was computed from other data than {corpus.folder}; run embed again")
     length = record.get("crop_length")
-    # consecutive crops without overlap, what is left at the end dropped, a shorter clip being one: as they are made
-    crops = np.ones(len(found), np.int64) if length is None else np.maximum(found.lengths // length, 1)
-    clip_of = np.repeat(np.arange(len(found)), crops)
+    # as `embed` cuts them: consecutive crops without overlap, no remainder; a clip shorter than a crop is one crop
+    crops = np.ones(len(corpus), np.int64) if length is None else np.maximum(corpus.lengths // length, 1)
+    clip_of = np.repeat(np.arange(len(corpus)), crops)
     vectors = np.load(job.output, mmap_mode="r")
     if len(vectors) != len(clip_of):
         raise UserError(f"{job.output} is stale: {len(vectors)} embeddings for {len(clip_of)} crops; run embed again")
-    tested = np.isin(clip_of, found.rows("test"))
-    return Embeddings(corpus=found, vectors=vectors[tested], clips=clip_of[tested])
+    tested = np.isin(clip_of, corpus.rows("test"))
+    return Embeddings(corpus=corpus, vectors=vectors[tested], clips=clip_of[tested])
 
 
-def parameters(method: Method, evidence: Evidence) -> int | None:
-    """Trainable parameters of a method's encoder, as pre-training counted them.
+def count_parameters(method: Method, evidence: Evidence) -> int | None:
+    """Return the number of trainable parameters of a method's encoder from the record of its pre-training.
 
-    The encoder of a method that is trained from scratch is that of any run of this name in the plan. None where nobody
-    counted: for floors, imported checkpoints, and encoders that no run has pre-trained.
+    For a method trained from scratch, any run with an encoder of this name counts. None if there is no record: for
+    floors, imported checkpoints, and encoders that no run has pre-trained.
     """
     evaluation = method.evaluations[0]
     if method.floor or _job(evaluation, IMPORTED):

@@ -1,4 +1,4 @@
-"""How well pre-trained encoders separate sources: printed beside the studies that use them, and as one csv."""
+"""Separation quality of pre-trained encoders: a table beside each study that uses them, and one csv of all runs."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ HEADINGS = (
     *("Encoder", "Pre-trained by", "Corpus", "Recipe", "Seed", "Data", "Source", "Songs"),
     *("SI-SDR (dB)", "gain (dB)", "SDR (dB)", "gain (dB)"),
 )
-DECIMALS = 1  # of dB: a test split of some songs cannot tell more apart
-TEXTS = 7  # columns that hold no numbers
+DECIMALS = 1  # of dB: a test split of a few songs does not resolve smaller differences
+TEXTS = 7  # columns without numbers
 NOTES = (
-    "Means over the songs of the corpus's test split in which the source sounds, and not alone; a gain is over the "
-    "mixture taken for an estimate.",
-    "SDR here is over a whole song of one channel at 16 kHz. museval (BSS Eval v4) takes medians over windows of a "
-    "second of stereo songs at 44.1 kHz: do not compare with its numbers.",
+    "Means over the songs of the corpus's test split that contain the source and another one; a gain is the "
+    "improvement over the mixture as an estimate.",
+    "SDR is computed over a whole song of one channel at 16 kHz. Do not compare it with museval (BSS Eval v4), which "
+    "takes medians over one-second windows of stereo songs at 44.1 kHz.",
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
-    """One source that a run separates: the columns of the table. `data` is where the songs are from, ratios in dB."""
+class SeparationQuality:
+    """Quality of one source that a run separates; ratios in dB, `data` is the data source of the songs."""
 
     encoder: str
     workers: str
@@ -47,7 +47,7 @@ class Judged:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """The row of the table, as printed."""
+        """Row of the table as printed."""
         return (
             *(labels.name(level) for level in (self.encoder, self.workers, self.corpus, self.recipe)),
             *(labels.name(self.pretrain_seed), self.data, labels.name(self.source), f"{self.songs:,}"),
@@ -58,7 +58,7 @@ class Judged:
 
 @dataclass(frozen=True, kw_only=True)
 class Separation:
-    """Table of a study: a row for each source of each run."""
+    """Table of a study with a row for each source of each run."""
 
     rows: tuple[tuple[str, ...], ...]
     headings: tuple[str, ...] = HEADINGS
@@ -67,39 +67,39 @@ class Separation:
 
 
 def of_study(study: Study, plan: Manifest) -> Separation:
-    """What the runs that a study uses were judged to separate; those that were not judged have no rows.
+    """Return the separation quality of the runs that a study uses; runs without an evaluation have no rows.
 
-    Raises `UserError` for a damaged file, and for a stale one unless the plan is that of a run that failed.
+    Raises `UserError` for a damaged file, and for a stale one unless the plan is that of a failed workflow.
     """
-    used = {tuple(each.factors[factor] for factor in PRETRAINING) for each in plan.evaluations_of(study)}
+    used = {tuple(cell.factors[factor] for factor in PRETRAINING) for cell in plan.evaluations_of(study)}
     runs = [run for run in plan.pretrained if tuple(run.factors[factor] for factor in PRETRAINING) in used]
-    return Separation(rows=tuple(each.cells for each in _judged(runs, plan)))
+    return Separation(rows=tuple(quality.cells for quality in _read_runs(runs, plan)))
 
 
 def tidy(plan: Manifest) -> pd.DataFrame | None:
-    """What all runs of a plan were judged to separate, a row for each source; None where none separates anything.
+    """Return the separation quality of all runs of a plan, a row for each source; None if no run separates sources.
 
     Raises `UserError` as `of_study` does.
     """
     if not any(run.separation_code for run in plan.pretrained):
         return None
-    rows = [asdict(each) for each in _judged(plan.pretrained, plan)]
-    return pd.DataFrame(rows, columns=[column.name for column in fields(Judged)])
+    rows = [asdict(quality) for quality in _read_runs(plan.pretrained, plan)]
+    return pd.DataFrame(rows, columns=[column.name for column in fields(SeparationQuality)])
 
 
-def _judged(runs: Iterable[PretrainedRun], plan: Manifest) -> list[Judged]:
-    return [each for run in runs if run.separation_code for each in _read(run, leave_out_stale=plan.unfinished)]
+def _read_runs(runs: Iterable[PretrainedRun], plan: Manifest) -> list[SeparationQuality]:
+    return [quality for run in runs if run.separation_code for quality in _read(run, skip_stale=plan.unfinished)]
 
 
-def _read(run: PretrainedRun, *, leave_out_stale: bool) -> list[Judged]:
+def _read(run: PretrainedRun, *, skip_stale: bool) -> list[SeparationQuality]:
     path = run.folder / FILE
     if not path.is_file():
         return []
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         code = content["code"]
-        found = [
-            Judged(
+        qualities = [
+            SeparationQuality(
                 encoder=run.factors["encoder"],
                 workers=run.factors["workers"],
                 corpus=run.factors["corpus"],
@@ -118,10 +118,10 @@ def _read(run: PretrainedRun, *, leave_out_stale: bool) -> list[Judged]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is damaged: delete it and run the workflow again") from error
     if code == run.separation_code:
-        return found
-    if leave_out_stale:
+        return qualities
+    if skip_stale:
         return []
     raise UserError(
-        f"{path}: stale, made by other code ({code}, now {run.separation_code}); "
-        "run the workflow again, or delete the file first if it is not re-made"
+        f"{path}: stale, computed by other code ({code}, now {run.separation_code}); "
+        "run the workflow again; if the file stays stale, delete it first"
     )

@@ -1,7 +1,7 @@
-"""What became of each job: done, or missing and why; how often it was tried, how long it waited and how long it took.
+"""State of each job: done, or missing with the reason; attempts, waiting time and run time.
 
-The plan says which jobs there are, records say what was done, the jobs' logs why something was not, and Snakemake's own
-logs what was tried. Those of several invocations, killed ones too, tell one story.
+The manifest lists the jobs. Their records prove results, their logs have the reasons of failures, and Snakemake's own
+logs have the attempts, summed over all its invocations, killed ones included.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ SNAKEMAKE_LOGS = Path(".snakemake") / "log"  # in the folder where the workflow 
 ACQUIRE, EMBED = "acquire", "embed"
 STAGES = (ACQUIRE, "prepare", "extract", "weigh", "pretrain", "import_checkpoint", EMBED, "evaluate")
 DONE, FAILED, UNFINISHED, NOT_RUN, WAITS = "done", "failed", "unfinished", "not run", "waiting"
-GPU = "cuda"  # how the name of a device that is one begins
-LISTED = 50  # troubled jobs on the page; the command lists all
+GPU = "cuda"  # beginning of the device name of a GPU
+MAX_TROUBLES = 50  # jobs on the page that failed or were retried; the command lists all
 HEADINGS = ("Stage", "Jobs", "Done", "Retried", "Failed", "Not run", "Attempts", "Time", "GPU hours", "Waited (median)")
 TROUBLE_HEADINGS = ("Job", "State", "Why", "Attempts")
 NOTES = (
-    "An attempt is one start or submission by Snakemake; a job that the scheduler put back into its queue is not a new "
-    "one. Where Snakemake's logs are gone, attempts are not known.",
-    "Waited: from submission to the script's start, which includes the time SLURM and Snakemake take to start it.",
+    "An attempt is one start or submission by Snakemake; a job that the scheduler puts back into its queue does not "
+    "count again. Attempts are unknown if Snakemake's logs were deleted.",
+    "Waited: time from submission to the start of the script, including the overhead of SLURM and Snakemake.",
 )
 
 STAMP = re.compile(r"^\[(\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})\]$")
@@ -44,17 +44,17 @@ ERROR_NUMBER = re.compile(r"^    jobid: (\d+)")
 
 
 @dataclass(kw_only=True)
-class Tries:
-    """What Snakemake's logs tell of one job."""
+class Attempts:
+    """Attempts of one job in Snakemake's logs."""
 
     starts: list[float] = field(default_factory=list)  # seconds since 1970
     failures: int = 0
-    slurm: str = ""  # the latest number SLURM gave it
+    slurm: str = ""  # the latest SLURM job number
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobStatus:
-    """One planned job; `waited` and `attempts` are None where nothing tells."""
+    """State of one planned job; `waited` (seconds) and `attempts` are None if unknown."""
 
     job: PlannedJob
     state: str
@@ -68,14 +68,14 @@ class JobStatus:
 
     @property
     def name(self) -> str:
-        """Verb and what the job is about, as its log is called below the folder of the logs."""
+        """Stage and the path of the job's log below the folder of the stage, without its ending."""
         parts = self.job.log.with_suffix("").parts
         return f"{self.job.stage} {'/'.join(parts[parts.index(self.job.stage) + 1 :])}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Statuses:
-    """Tables of the section: a row per stage, and a row per job that failed, was tried again or is missing."""
+    """Tables of the section: a row per stage, and a row per job that failed, was retried or is unfinished."""
 
     stages: tuple[tuple[str, ...], ...]
     troubles: tuple[tuple[str, ...], ...]
@@ -84,49 +84,50 @@ class Statuses:
     trouble_headings: tuple[str, ...] = TROUBLE_HEADINGS
 
 
-def read(plan: Manifest, *, logs: Path = SNAKEMAKE_LOGS) -> Statuses:
-    """Tables for the report."""
-    found = statuses(plan, tries(logs))
-    troubled = [each for each in found if each.failures or each.state in (FAILED, UNFINISHED)]
+def read_statuses(plan: Manifest, *, logs: Path = SNAKEMAKE_LOGS) -> Statuses:
+    """Return the tables of the report."""
+    jobs = list_statuses(plan, read_attempts(logs))
+    troubled = [job for job in jobs if job.failures or job.state in (FAILED, UNFINISHED)]
     return Statuses(
-        stages=tuple(by_stage(found)),
-        troubles=tuple((each.name, each.state, each.why, _count(each.attempts)) for each in troubled[:LISTED]),
+        stages=tuple(by_stage(jobs)),
+        troubles=tuple((job.name, job.state, job.why, _count(job.attempts)) for job in troubled[:MAX_TROUBLES]),
     )
 
 
-def statuses(plan: Manifest, tried: Mapping[str, Tries]) -> list[JobStatus]:
-    """Every job of a plan once, stage by stage."""
-    found: dict[PlannedJob, JobStatus] = {}
+def list_statuses(plan: Manifest, attempts: Mapping[str, Attempts]) -> list[JobStatus]:
+    """Return the status of every planned job, stage by stage; `attempts` are by the path of the job's log."""
+    statuses: dict[PlannedJob, JobStatus] = {}
     for evaluation in plan.evaluations:
         for place, job in enumerate(evaluation.jobs):
-            if job not in found:
-                needed = [found[other] for other in _needed(evaluation.jobs, place)]
-                found[job] = _status(job, tried.get(str(job.log)), needed)
-    return sorted(found.values(), key=lambda each: STAGES.index(each.job.stage))
+            if job not in statuses:
+                needed = [statuses[other] for other in _needed(evaluation.jobs, place)]
+                statuses[job] = _status(job, attempts.get(str(job.log)), needed)
+    return sorted(statuses.values(), key=lambda status: STAGES.index(status.job.stage))
 
 
 def _needed(jobs: Sequence[PlannedJob], place: int) -> Sequence[PlannedJob]:
-    """Those of the jobs before one that it cannot do without: training needs its own corpus, the last acquired."""
-    verb = jobs[place].stage
-    if verb == ACQUIRE:
+    """Return the jobs that job number `place` depends on; pre-training needs its own corpus, the last one acquired."""
+    stage = jobs[place].stage
+    if stage == ACQUIRE:
         return []
-    if verb in STAGES[: STAGES.index(EMBED)]:
+    if stage in STAGES[: STAGES.index(EMBED)]:
         last = max((number for number, job in enumerate(jobs[:place]) if job.stage == ACQUIRE), default=0)
         return jobs[last:place]
     return jobs[:place]
 
 
-def tries(logs: Path) -> dict[str, Tries]:
-    """What was tried, by the log file of each job, from all of Snakemake's logs in a folder."""
-    found: dict[str, Tries] = {}
+def read_attempts(logs: Path) -> dict[str, Attempts]:
+    """Return the attempts by the path of each job's log, from all of Snakemake's logs in a folder."""
+    attempts: dict[str, Attempts] = {}
     for path in sorted(logs.glob("*.snakemake.log")):
-        _read_log(path, found)
-    return found
+        _read_log(path, attempts)
+    return attempts
 
 
-def _read_log(path: Path, found: dict[str, Tries]) -> None:
+def _read_log(path: Path, attempts: dict[str, Attempts]) -> None:
+    """Add the attempts in one of Snakemake's logs to `attempts`."""
     now, announced, in_error, log = 0.0, False, False, ""
-    named: dict[str, str] = {}  # Snakemake's number of a job -> its log
+    job_logs: dict[str, str] = {}  # by Snakemake's number of the job
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         if stamp := STAMP.match(line):
             now = time.mktime(time.strptime(stamp.group(1)))
@@ -139,18 +140,18 @@ def _read_log(path: Path, found: dict[str, Tries]) -> None:
             log = match.group(1)
         elif announced and (match := NUMBER.match(line)):
             if log:
-                named[match.group(1)] = log
-                found.setdefault(log, Tries()).starts.append(now)
+                job_logs[match.group(1)] = log
+                attempts.setdefault(log, Attempts()).starts.append(now)
             announced = False
         elif in_error and (match := ERROR_NUMBER.match(line)):
-            if match.group(1) in named:
-                found[named[match.group(1)]].failures += 1
+            if match.group(1) in job_logs:
+                attempts[job_logs[match.group(1)]].failures += 1
             in_error = False
-        elif (match := SUBMITTED.match(line)) and match.group(1) in named:
-            found[named[match.group(1)]].slurm = match.group(2)
+        elif (match := SUBMITTED.match(line)) and match.group(1) in job_logs:
+            attempts[job_logs[match.group(1)]].slurm = match.group(2)
 
 
-def _status(job: PlannedJob, tried: Tries | None, needed: Sequence[JobStatus]) -> JobStatus:
+def _status(job: PlannedJob, attempts: Attempts | None, needed: Sequence[JobStatus]) -> JobStatus:
     record = _record(job)
     state, why = (DONE, "") if record and job.output.exists() else _why(job, needed)
     seconds = float(record.get("seconds") or 0)
@@ -160,33 +161,33 @@ def _status(job: PlannedJob, tried: Tries | None, needed: Sequence[JobStatus]) -
         why=why,
         seconds=seconds,
         gpu_seconds=seconds if str(record.get("device", "")).startswith(GPU) else 0.0,
-        attempts=len(tried.starts) if tried else None,
-        failures=tried.failures if tried else 0,
-        slurm=tried.slurm if tried else "",
-        waited=_waited(record, tried) if tried and tried.slurm else None,
+        attempts=len(attempts.starts) if attempts else None,
+        failures=attempts.failures if attempts else 0,
+        slurm=attempts.slurm if attempts else "",
+        waited=_waited(record, attempts) if attempts and attempts.slurm else None,
     )
 
 
 def _why(job: PlannedJob, needed: Sequence[JobStatus]) -> tuple[str, str]:
-    """State and reason of a job that has left no result."""
+    """Return state and reason of a job without a result."""
     if text := read_reason(job):
         state, _, reason = text.partition(": ")
         return state, reason.removeprefix(f"{job.stage}: ")
-    missing = next((each for each in needed if each.state != DONE), None)
+    missing = next((job for job in needed if job.state != DONE), None)
     return (WAITS, f"waits for {missing.name}") if missing else (NOT_RUN, "was not started")
 
 
-def _waited(record: Mapping[str, Any], tried: Tries) -> float | None:
-    """Seconds between the last submission before the script's start and that start."""
+def _waited(record: Mapping[str, Any], attempts: Attempts) -> float | None:
+    """Return the seconds from the last submission before the start of the script to that start."""
     if "started" not in record:
         return None
     started = _seconds_of(record["started"])
-    submitted = [at for at in tried.starts if at <= started + 1]  # stamps are whole seconds
+    submitted = [at for at in attempts.starts if at <= started + 1]  # log times are whole seconds
     return max(0.0, started - submitted[-1]) if submitted else None
 
 
 def _seconds_of(stamp: str) -> float:
-    """Seconds since 1970 of a record's time, which is UTC."""
+    """Return a record's time, which is UTC, in seconds since 1970."""
     return float(calendar.timegm(time.strptime(stamp, "%Y-%m-%dT%H:%M:%SZ")))
 
 
@@ -198,29 +199,29 @@ def _record(job: PlannedJob) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def by_stage(found: Sequence[JobStatus]) -> Iterator[tuple[str, ...]]:
-    """One row per stage, as `HEADINGS` says."""
-    for verb in dict.fromkeys(each.job.stage for each in found):
-        jobs = [each for each in found if each.job.stage == verb]
-        known = [each.attempts for each in jobs if each.attempts is not None]
-        waits = [each.waited for each in jobs if each.waited is not None]
-        hours = sum(each.gpu_seconds for each in jobs) / 3600
+def by_stage(statuses: Sequence[JobStatus]) -> Iterator[tuple[str, ...]]:
+    """Return one row per stage with the columns `HEADINGS`."""
+    for stage in dict.fromkeys(status.job.stage for status in statuses):
+        jobs = [status for status in statuses if status.job.stage == stage]
+        known = [job.attempts for job in jobs if job.attempts is not None]
+        waits = [job.waited for job in jobs if job.waited is not None]
+        hours = sum(job.gpu_seconds for job in jobs) / 3600
         yield (
-            verb,
+            stage,
             f"{len(jobs):,}",
             f"{_in_state(jobs, DONE):,}",
-            f"{sum(each.attempts > 1 for each in jobs if each.attempts):,}",
+            f"{sum(job.attempts > 1 for job in jobs if job.attempts):,}",
             f"{_in_state(jobs, FAILED, UNFINISHED):,}",
             f"{_in_state(jobs, NOT_RUN, WAITS):,}",
             f"{sum(known):,}" if known else "",
-            number_format.duration(sum(each.seconds for each in jobs)),
+            number_format.duration(sum(job.seconds for job in jobs)),
             f"{hours:,.2f}" if hours else "",
             number_format.duration(median(waits)) if waits else "",
         )
 
 
 def _in_state(jobs: Iterable[JobStatus], *states: str) -> int:
-    return sum(each.state in states for each in jobs)
+    return sum(job.state in states for job in jobs)
 
 
 def _count(number: int | None) -> str:

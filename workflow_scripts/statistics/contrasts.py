@@ -94,7 +94,7 @@ def _table_entry(
         levels={factor: members[0].factors[factor] for factor in METHOD_FACTORS},
         floor=members[0].factors["encoder"] in study.floors,
         samples=() if refusal else tuple(measured),
-        reason=f"refused: {refusal}" if refusal else _join_reasons(reasons, of=len(members)),
+        reason=f"not comparable: {refusal}" if refusal else _join_reasons(reasons, of=len(members)),
     )
 
 

@@ -68,7 +68,7 @@ def test_checkpoints_measured_on_different_data_have_no_mean(tmp_path: Path) -> 
     made = tables(results)
     row = entry(made["entries"], encoder="pase")
     assert (row["status"], row["best_or_tied"]) == ("missing", "")
-    assert row["reason"] == "refused: measured on different data (digests dataopenmic and other)"
+    assert row["reason"] == "not comparable: measured on different data (digests dataopenmic and other)"
     assert np.isnan(row["mean"])
     assert made["variance"].empty
 
