@@ -53,7 +53,6 @@ def test_it_serves_cells(checkpoint, tmp_path, head, scenario):
         "fraction": "100pct",
         "trials": 1,
         "training": {"batch": 3, "max_epochs": 1, "crop_seconds": 0.7},
-        "dataset": "tones",
         "factors": dict.fromkeys(FACTORS, "x"),
     }
     evaluate.main([*common, "--config", json.dumps(job), "--output", str(tmp_path / "out"), *source])

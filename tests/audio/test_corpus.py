@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,27 +75,32 @@ def test_a_file_without_permission_is_not_called_damaged(folder: Path, monkeypat
         Corpus(folder)
 
 
-OTHER_ARGUMENTS = {
-    weigh: ["--source=x", "--output=weights.json"],
-    pretrain: ["--output=run"],
-    extract: ["--output=x.npy"],
-    embed: ["--output=x.npy"],
-    evaluate: ["--output=cell"],
-    audit: ["--output=audit.json"],
+PASE = {"name": "pase", "options": {}}
+JOBS: dict[Any, tuple[dict[str, Any], list[str]]] = {
+    weigh: (
+        {"weighting": {"name": "reweighted"}, "run": pretrain_config(), "code": "c"},
+        ["--source=x", "--output=weights.json"],
+    ),
+    pretrain: (pretrain_config(), ["--output=run"]),
+    extract: ({"worker": "waveform", "sample_rate": 16000}, ["--output=x.npy"]),
+    embed: ({"encoder": PASE, "seed": 0, "dataset": "tones"}, ["--output=x.npy"]),
+    evaluate: (
+        {
+            "head": {"name": "linear"},
+            "scenario": "frozen",
+            "fraction": "100pct",
+            "trials": 1,
+            "factors": dict.fromkeys(FACTORS, "none"),
+        },
+        ["--output=cell"],
+    ),
+    audit: ({"dataset": "tones"}, ["--output=audit.json"]),
 }
 
 
-@pytest.mark.parametrize("command", OTHER_ARGUMENTS, ids=lambda command: command.__name__.rpartition(".")[2])
-def test_commands_report_a_missing_corpus(command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("command", JOBS, ids=lambda command: command.__name__.rpartition(".")[2])
+def test_commands_report_a_missing_corpus(command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    config = {
-        "dataset": "tones",
-        "pretraining": [],
-        "catalogues": {},
-        "factors": dict.fromkeys(FACTORS, "none"),
-        "weighting": {"name": "reweighted"},
-        "run": pretrain_config(),
-        "code": "c",
-    }
+    config, arguments = JOBS[command]
     with pytest.raises(UserError, match=r"nowhere/corpus\.json is missing"):
-        command.main(["--config", json.dumps(config), "--code=c", "--corpus=nowhere", *OTHER_ARGUMENTS[command]])
+        command.main(["--config", json.dumps(config), "--code=c", "--corpus=nowhere", *arguments])

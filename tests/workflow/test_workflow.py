@@ -179,7 +179,7 @@ def test_losses_follow_from_the_runs(finished: Path) -> None:
         run = run_path(row["encoder"], row["workers"], row["weighting"])
         losses = pd.read_csv(finished / "results/smoke/pretrained" / run / "losses.csv")
         picked = losses.query("epoch == @row.epoch and split == 'valid' and worker == @row.worker").iloc[0]
-        assert float(row["drawn"]) == pytest.approx(picked["loss"] * picked["weight"])
+        assert float(row["value"]) == pytest.approx(picked["loss"] * picked["weight"])
 
 
 def test_relative_improvements_follow_from_the_trials(finished: Path, macro_f1: pd.DataFrame) -> None:
