@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from workflow_scripts.statistics.metrics import confusion, metrics
+from workflow_scripts.statistics.metrics import area, confusion, metrics
 
 
 def multilabel_case(seed, clips=60, classes=5):
@@ -69,6 +69,16 @@ def test_areas_of_clips_equal_scikit_learn_with_ties_too(clips):
     assert values["pr_auc_clip"] == pytest.approx(
         np.mean([sk.average_precision_score(*each) for each in both]), abs=1e-12
     )
+
+
+@given(seed=st.integers(0, 10**6), clips=st.integers(2, 200), digits=st.integers(1, 7))
+@settings(deadline=None, max_examples=50)
+def test_areas_of_one_class_equal_scikit_learn_with_ties_too(seed, clips, digits):
+    generator = np.random.default_rng(seed)
+    true = (generator.permutation(clips) < generator.integers(1, clips)).astype(np.float32)
+    score = generator.random(clips).astype(np.float32).round(digits)
+    assert area("roc_auc", true, score) == pytest.approx(sk.roc_auc_score(true, score), abs=1e-14)
+    assert area("pr_auc", true, score) == pytest.approx(sk.average_precision_score(true, score), abs=1e-14)
 
 
 def test_classes_without_both_labels_are_skipped_in_areas_and_counted():

@@ -1,7 +1,7 @@
 """Definition of the metrics of one trial's predictions on the test split.
 
-All equal scikit-learn's. Those that follow from counts are computed from the confusion matrix, since its checks of
-every argument took longer than the training of the heads; curves are scikit-learn's own.
+All equal scikit-learn's to rounding. They are computed here, from confusion matrices and sorted scores, because
+scikit-learn's checks of every argument took longer than the training of the heads.
 """
 
 from __future__ import annotations
@@ -128,10 +128,21 @@ def _mean(values: np.ndarray) -> np.ndarray:
 
 
 def area(metric: str, true: np.ndarray, score: np.ndarray) -> float:
-    """Return the area under the curve of `metric` (one of `AREAS`) for the labels `true` and the scores of clips."""
-    from sklearn.metrics import average_precision_score, roc_auc_score  # noqa: PLC0415  (planning needs no scikit-learn)
+    """Return the area under the curve of `metric` (one of `AREAS`) for the labels `true` and the scores of clips.
 
-    return float({"roc_auc": roc_auc_score, "pr_auc": average_precision_score}[metric](true, score))
+    `roc_auc`: share of the pairs of a positive and a negative clip in which the positive has the higher score, ties by
+    half. `pr_auc`: average precision, that is the precision down to each distinct score, weighted by the share of
+    positive clips at this score. Both labels must occur.
+    """
+    descending = np.argsort(-score, kind="stable")
+    # clips of equal score enter the curves together: the last of each distinct score
+    last = np.flatnonzero(np.append(np.diff(score[descending]) != 0, True))
+    hits = np.cumsum(true[descending] == 1)[last]
+    misses = last + 1 - hits
+    hits_here, misses_here = np.diff(hits, prepend=0), np.diff(misses, prepend=0)
+    if metric == "roc_auc":
+        return float((misses_here * (hits - hits_here / 2)).sum() / (hits[-1] * misses[-1]))
+    return float((hits_here * hits / (hits + misses)).sum() / hits[-1])
 
 
 def _areas(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
