@@ -22,6 +22,7 @@ PARTS = (
 if "PYTEST_XDIST_WORKER" in os.environ:  # threads that wait must not spin on a core that another process could use
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # as the rules have it
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each of hundreds of jobs would compile Prelude's modules again
 
 
 class ByFile(LoadScopeScheduling):

@@ -40,8 +40,14 @@ def run(results: Results, name: str = "index.html") -> str:
     page = results.folder / name
     compose.main(
         [
-            *("--plan", results.plan_file(), "--statistics", str(results.folder / "statistics")),
-            *("--figures", str(results.folder / "figures"), "--output", str(page)),
+            "--plan",
+            results.plan_file(),
+            "--statistics",
+            str(results.folder / "statistics"),
+            "--figures",
+            str(results.folder / "figures"),
+            "--output",
+            str(page),
         ]
     )
     return page.read_text(encoding="utf-8")

@@ -55,7 +55,12 @@ def run(acquired, output, **config):
 def test_everything_promised_is_written(acquired, tmp_path):
     corpus = run(acquired, tmp_path / "out", clip_seconds=0.25)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        *("audio.int16", "clips.parquet", "labels.parquet", "quarantine.csv", "corpus.json", "record.json")
+        "audio.int16",
+        "clips.parquet",
+        "labels.parquet",
+        "quarantine.csv",
+        "corpus.json",
+        "record.json",
     }
     assert (corpus.facts.dataset, corpus.facts.source, corpus.facts.clips) == ("toy_set", "local", 4)
     assert (corpus.facts.sample_rate, corpus.facts.quarantined, corpus.facts.seconds) == (16000, 1, 1.0)

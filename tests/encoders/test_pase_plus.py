@@ -157,7 +157,11 @@ def test_keys_are_the_official_ones_in_the_official_order():
     assert keys[-10:] == [
         "blocks.7.act.weight",
         *(f"rnn.layers.{layer}.linear.{kind}" for layer in (0, 1) for kind in ("weight", "bias")),
-        *("W.weight", "W.bias", "norm_out.running_mean", "norm_out.running_var", "norm_out.num_batches_tracked"),
+        "W.weight",
+        "W.bias",
+        "norm_out.running_mean",
+        "norm_out.running_var",
+        "norm_out.num_batches_tracked",
     ]
 
 

@@ -72,7 +72,11 @@ def test_summing_leaves_the_blocks_as_they_are_alone():
     differing = [key for key, value in alone.state_dict().items() if shapes[key] != value.shape]
     assert differing == ["blocks.0.conv1.weight"]
     assert [tuple(adapter.weight.shape[:2]) for adapter in joint.adapters] == [
-        *((64, 32), (64, 64), (128, 128), (128, 192), (128, 192))
+        (64, 32),
+        (64, 64),
+        (128, 128),
+        (128, 192),
+        (128, 192),
     ]
 
 

@@ -76,7 +76,8 @@ def of_study(plan: Plan, name: str) -> list[tuple[Run, CellKey]]:
 def test_fig2_needs_two_encoders_in_three_scenarios_and_three_floors_on_three_sets(plan: Plan) -> None:
     assert len(of_study(plan, "wu2021_fig2")) == 3 * (2 * 3 + 3)
     assert {run for run, _ in of_study(plan, "wu2021_fig2")} == {
-        *(PRETRAINED, replace(PRETRAINED, encoder="pase_plus")),
+        PRETRAINED,
+        replace(PRETRAINED, encoder="pase_plus"),
         *(Run.untrained(name) for name in ("pase", "pase_plus", "random", "random_plus", "handcrafted")),
     }
 
@@ -105,13 +106,20 @@ def test_the_thesis_on_clmr_takes_thirty_five_runs() -> None:
     chain = [run for run in contrastive if run.augmentation == "clmr_thesis"]
     single = [run for run in contrastive if run.augmentation not in ("clmr_thesis", "crop")]
     assert {run.recipe for run in chain if run.corpus == "magnatagatune"} == {
-        *("clmr_48", "clmr_96", "clmr_456", "clmr_96_1000", "clmr_96_10000")
+        "clmr_48",
+        "clmr_96",
+        "clmr_456",
+        "clmr_96_1000",
+        "clmr_96_10000",
     }
     assert len(chain) == 5 + 1 + 3, "on MagnaTagATune, the Million Song Dataset, and three others to transfer from"
     assert len(single) == 7 + 2 * 5, "each always, five of them with two other probabilities"
     assert len(contrastive) - len(chain) - len(single) == 3 + 2, "three rates at one temperature, one at two others"
     assert [run.corpus for run in plan.pretrained if run not in contrastive] == [
-        *("magnatagatune", "fma_medium", "billboard", "gtzan_unlabelled")
+        "magnatagatune",
+        "fma_medium",
+        "billboard",
+        "gtzan_unlabelled",
     ]
 
 
@@ -136,8 +144,11 @@ def test_named_grids_are_run_as_one_study() -> None:
     }
     pairs = list(planned(PAPER, one=both).evaluations)
     assert {(run.encoder, run.workers) for run, _ in pairs} == {
-        *(("pase", "WLP"), ("pase_plus", "WLPMCT")),
-        *(("pase", "none"), ("pase_plus", "none"), ("random", "none")),
+        ("pase", "WLP"),
+        ("pase_plus", "WLPMCT"),
+        ("pase", "none"),
+        ("pase_plus", "none"),
+        ("random", "none"),
     }
     assert len(pairs) == 3 * (2 * 3 + 1)
 

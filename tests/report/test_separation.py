@@ -52,8 +52,18 @@ def test_the_runs_of_a_study_have_a_row_for_each_source(results: Results) -> Non
     write_quality(results.folder / "vocals")  # not used by the study
     (row,) = build_table(results).rows
     assert row == (
-        *("U-Net", "drums", "MUSDB18", "wu2021", "0", "twin", "drums", "12"),
-        *("\N{MINUS SIGN}3.0", "+9.1", "1.0", "0.0"),
+        "U-Net",
+        "drums",
+        "MUSDB18",
+        "wu2021",
+        "0",
+        "twin",
+        "drums",
+        "12",
+        "\N{MINUS SIGN}3.0",
+        "+9.1",
+        "1.0",
+        "0.0",
     )
     assert len(row) == len(separation.HEADINGS)
 
@@ -83,9 +93,14 @@ def test_a_plan_without_separation_has_no_csv(results: Results) -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        *(b"", b"{", b"\xff", b"[]", b"{}", b'{"code": "c", "source": "twin", "sources": []}'),
-        *(b'{"code": "c", "source": "twin", "sources": {"drums": {"songs": 1}}}',),
-        *(b'{"code": "c", "source": "twin", "sources": {"drums": null}}',),
+        b"",
+        b"{",
+        b"\xff",
+        b"[]",
+        b"{}",
+        b'{"code": "c", "source": "twin", "sources": []}',
+        b'{"code": "c", "source": "twin", "sources": {"drums": {"songs": 1}}}',
+        b'{"code": "c", "source": "twin", "sources": {"drums": null}}',
     ],
 )
 def test_a_damaged_file_is_named_in_one_line(results: Results, content: bytes) -> None:

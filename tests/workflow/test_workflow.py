@@ -523,7 +523,11 @@ def test_a_new_data_set_runs_its_own_cells(finished: Path) -> None:
     frozen = [PASE, EQUAL["WLPMCT"], *floors]
     with edit(finished / SMOKE, add_data_set):
         assert plan_jobs(finished) == {
-            *("acquire fma_small", "prepare fma_small/16000", "audit fma_small", "plan", *SUMMARIES),
+            "acquire fma_small",
+            "prepare fma_small/16000",
+            "audit fma_small",
+            "plan",
+            *SUMMARIES,
             *(
                 job
                 for run in frozen

@@ -87,7 +87,9 @@ def build_corpus(index: DatasetIndex, *, root: Path, output: Path, spec: CorpusS
         quarantined=len(quarantine),
         digest=provenance.digest(
             [
-                *(spec.sample_rate, index.task, written.digests[0]),
+                spec.sample_rate,
+                index.task,
+                written.digests[0],
                 *map(_digest_table, (table, label_table, quarantine)),
                 *written.digests[1:],
             ]

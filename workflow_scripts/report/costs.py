@@ -55,7 +55,9 @@ def by_stage(records: Sequence[JobRecord]) -> list[tuple[str, ...]]:
         groups.setdefault((record.stage, record.device), []).append(record)
     return [
         (
-            *(stage, device, f"{len(group):,}"),
+            stage,
+            device,
+            f"{len(group):,}",
             number_format.duration(sum(record.seconds for record in group)),
             number_format.duration(max(record.seconds for record in group)),
             number_format.size(max(record.peak_memory_bytes for record in group)),

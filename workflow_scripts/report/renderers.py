@@ -26,8 +26,17 @@ MARKS = {"best": BEST, "tied": TIED, "": ""}
 RANK_WORDS = {"best": "highest mean of the column", "tied": "not significantly different from the highest"}
 COUNT_HEADINGS = ("Trials", "Pre-training seeds")
 COMPARISON_HEADINGS = (
-    *("Comparison", "Data set", "Verdict", "Difference", "95 % interval", "d_z"),
-    *("p (t)", "p (sign flip)", "p (Holm)", "p (Holm), other clips", "Evidence"),
+    "Comparison",
+    "Data set",
+    "Verdict",
+    "Difference",
+    "95 % interval",
+    "d_z",
+    "p (t)",
+    "p (sign flip)",
+    "p (Holm)",
+    "p (Holm), other clips",
+    "Evidence",
 )
 FIRST_NUMBER = 3  # the first three columns of the comparisons, and the last, are text
 
@@ -94,15 +103,17 @@ def footers(table: Table) -> list[Footer]:
 def comparison_cells(comparison: PrintedComparison) -> tuple[str, ...]:
     """Return the cells of a comparison in the order of `COMPARISON_HEADINGS`."""
     return (
-        *(
-            comparison.comparison,
-            comparison.setting,
-            comparison.verdict,
-            comparison.difference,
-            comparison.interval,
-            comparison.effect,
-        ),
-        *(comparison.p, comparison.p_sign_flip, comparison.p_holm, comparison.p_holm_other_clips, comparison.evidence),
+        comparison.comparison,
+        comparison.setting,
+        comparison.verdict,
+        comparison.difference,
+        comparison.interval,
+        comparison.effect,
+        comparison.p,
+        comparison.p_sign_flip,
+        comparison.p_holm,
+        comparison.p_holm_other_clips,
+        comparison.evidence,
     )
 
 
@@ -260,9 +271,19 @@ def _tex_table(
     below = [f"\\par\\smallskip{{\\footnotesize\\raggedright {' '.join(notes)}\\par}}"] if notes else []
     return "\n".join(
         [
-            *("\\begin{table}", "\\centering", f"\\caption{{{caption}}}", f"\\label{{{label}}}"),
-            *(f"\\begin{{tabular}}{{{columns}}}", "\\toprule", f"{' & '.join(header)} \\\\", "\\midrule", body),
-            *("\\bottomrule", "\\end{tabular}", *below, "\\end{table}"),
+            "\\begin{table}",
+            "\\centering",
+            f"\\caption{{{caption}}}",
+            f"\\label{{{label}}}",
+            f"\\begin{{tabular}}{{{columns}}}",
+            "\\toprule",
+            f"{' & '.join(header)} \\\\",
+            "\\midrule",
+            body,
+            "\\bottomrule",
+            "\\end{tabular}",
+            *below,
+            "\\end{table}",
         ]
     )
 

@@ -142,7 +142,12 @@ def _ranks(study: Study, tables: Mapping[str, pd.DataFrame], measure: Measure) -
         title="Ranks over data sets",
         headings=(
             *(labels.capital(labels.name(factor)) for factor in (*settings, *study.rows)),
-            *(f"Mean{unit}", "Rank", "95 % ranks", "Ties", f"Interquartile mean{unit}", "Evidence"),
+            f"Mean{unit}",
+            "Rank",
+            "95 % ranks",
+            "Ties",
+            f"Interquartile mean{unit}",
+            "Evidence",
         ),
         rows=tuple(rows),
         texts=len(settings) + len(study.rows),
@@ -282,8 +287,12 @@ def _seeds_needed(frame: pd.DataFrame, measure: Measure) -> SecondaryTable:
     return SecondaryTable(
         title="Seeds needed",
         headings=(
-            *("Comparison", "Setting", "Difference", "Standard deviation between seeds"),
-            *("Pre-training seeds", "Seeds needed"),
+            "Comparison",
+            "Setting",
+            "Difference",
+            "Standard deviation between seeds",
+            "Pre-training seeds",
+            "Seeds needed",
         ),
         rows=tuple(_seeds_row(record, frame, measure) for record in measured.to_dict("records")),
         texts=2,

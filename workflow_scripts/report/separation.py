@@ -15,8 +15,18 @@ from workflow_scripts.report import labels, number_format
 
 FILE = "separation.json"  # in the folder of a pre-trained run, where `evaluate_separation` writes it
 HEADINGS = (
-    *("Encoder", "Pre-trained by", "Corpus", "Recipe", "Seed", "Data", "Source", "Songs"),
-    *("SI-SDR (dB)", "gain (dB)", "SDR (dB)", "gain (dB)"),
+    "Encoder",
+    "Pre-trained by",
+    "Corpus",
+    "Recipe",
+    "Seed",
+    "Data",
+    "Source",
+    "Songs",
+    "SI-SDR (dB)",
+    "gain (dB)",
+    "SDR (dB)",
+    "gain (dB)",
 )
 DECIMALS = 1  # of dB: a test split of a few songs does not resolve smaller differences
 TEXTS = 7  # columns without numbers
@@ -50,9 +60,14 @@ class SeparationQuality:
         """Row of the table as printed."""
         return (
             *(labels.name(level) for level in (self.encoder, self.workers, self.corpus, self.recipe)),
-            *(labels.name(self.pretrain_seed), self.data, labels.name(self.source), f"{self.songs:,}"),
-            *(number_format.number(self.si_sdr, DECIMALS), number_format.signed(self.si_sdr_gain, DECIMALS)),
-            *(number_format.number(self.sdr, DECIMALS), number_format.signed(self.sdr_gain, DECIMALS)),
+            labels.name(self.pretrain_seed),
+            self.data,
+            labels.name(self.source),
+            f"{self.songs:,}",
+            number_format.number(self.si_sdr, DECIMALS),
+            number_format.signed(self.si_sdr_gain, DECIMALS),
+            number_format.number(self.sdr, DECIMALS),
+            number_format.signed(self.sdr_gain, DECIMALS),
         )
 
 

@@ -444,7 +444,13 @@ def test_settings_of_contrastive_runs_come_from_the_records(results: Results) ->
     run(results, records={"record.json": {"config": config}}, encoder="cpc")
     names = ("pooled_size", "input_samples", "input_milliseconds", "batch", "pieces", "prediction_steps", "negatives")
     assert [line(results, name, {"encoder": "cpc"})["value"] for name in names] == [
-        *(256, 59049, pytest.approx(2677.96, abs=0.01), 456, 912, 20, 15)
+        256,
+        59049,
+        pytest.approx(2677.96, abs=0.01),
+        456,
+        912,
+        20,
+        15,
     ]
     rates = [line(results, name, {})["value"] for name in ("adam_rate", "lars_factor", "lars_rate")]
     assert rates == [0.0003, 0.075, pytest.approx(1.6016, abs=1e-4)]
