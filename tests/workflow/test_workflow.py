@@ -591,7 +591,7 @@ def test_a_run_that_fails_still_shows_what_it_finished(finished: Path) -> None:
     assert set(lost["reason"]) == {"failed: embed: RuntimeError: no such feature"}
     assert set(table.loc[table["encoder"] != "handcrafted", "status"]) == {"measured"}
     page = (results / "unfinished/report/index.html").read_text(encoding="utf-8")
-    assert "Unfinished: the run failed." in page
+    assert "Unfinished: the workflow failed." in page
     assert all(path.read_bytes() == content for path, content in whole.items()), "the whole tables are left alone"
     repaired = snakemake(finished)
     assert repaired.returncode == 0, repaired.stderr[-5000:]
