@@ -16,7 +16,7 @@ from tests.checkout import REPOSITORY
 from tests.leakage.corpora import render_music, write_corpus
 from workflow_scripts import audit, require_clean
 from workflow_scripts.configuration.load import load
-from workflow_scripts.configuration.study import Study
+from workflow_scripts.configuration.study import StudyConfig
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.validation import validate
 from workflow_scripts.planning.build_manifest import build_manifest
@@ -103,7 +103,7 @@ def test_an_audit_that_is_not_whole_is_no_clean_one(folders, tmp_path, name, con
 
 def plan_of(config: dict, **study: object) -> Plan:
     checked, studies = load([], folder=REPOSITORY / "config", merged=config)
-    return Plan(checked, {"wu2021_fig2": validate(Study, studies["wu2021_fig2"].stated() | study)})
+    return Plan(checked, {"wu2021_fig2": validate(StudyConfig, studies["wu2021_fig2"].stated() | study)})
 
 
 def test_each_evaluated_set_is_compared_with_what_is_heard_before() -> None:

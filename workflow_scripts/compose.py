@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> None:
         planned=len(plan.evaluations),
         unfinished=plan.unfinished,
         sections=tuple(
-            page.Section(
+            page.StudySection(
                 study=study,
                 table=study_table.build(study, numbers),
                 figure=_drawn(study, folder=arguments.figures),

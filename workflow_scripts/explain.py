@@ -20,7 +20,7 @@ from rich.console import Console
 from workflow_scripts.core.cli import command_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.levels.factors import FACTORS
-from workflow_scripts.planning.manifest import Evaluation, Manifest, PlannedJob, Study, read_manifest
+from workflow_scripts.planning.manifest import Manifest, PlannedCell, PlannedJob, Study, read_manifest
 from workflow_scripts.report import labels, number_format, renderers, study_table
 from workflow_scripts.statistics.failure_reasons import why_missing
 from workflow_scripts.statistics.tables.schema import read_tables
@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> None:
         console.print(line)
 
 
-def _entry(study: Study, plan: Manifest, row: str, column: str) -> list[Evaluation]:
+def _entry(study: Study, plan: Manifest, row: str, column: str) -> list[PlannedCell]:
     """Return the cells of a number: those of its row that are also in its column."""
     evaluations = plan.evaluations_of(study)
     rows = _picked(evaluations, study.rows, row, what=f"row of {study.name}")
@@ -71,9 +71,9 @@ def _entry(study: Study, plan: Manifest, row: str, column: str) -> list[Evaluati
     return cells
 
 
-def _picked(evaluations: Sequence[Evaluation], factors: Sequence[str], name: str, *, what: str) -> list[Evaluation]:
+def _picked(evaluations: Sequence[PlannedCell], factors: Sequence[str], name: str, *, what: str) -> list[PlannedCell]:
     """Return the evaluations whose levels of `factors` have the label or the config names `name`."""
-    by_key: dict[tuple[str, ...], list[Evaluation]] = {}
+    by_key: dict[tuple[str, ...], list[PlannedCell]] = {}
     for evaluation in evaluations:
         by_key.setdefault(tuple(evaluation.factors[factor] for factor in factors), []).append(evaluation)
     row_labels = {key: _label(labels.name(level) for level in key) for key in by_key}
@@ -99,7 +99,7 @@ def _plain(text: str) -> str:
     return " ".join(text.replace(",", " ").split()).casefold()
 
 
-def _explain(study: Study, plan: Manifest, entry: Sequence[Evaluation], results: Path) -> Iterator[str]:
+def _explain(study: Study, plan: Manifest, entry: Sequence[PlannedCell], results: Path) -> Iterator[str]:
     yield from _number(study, entry, results)
     for evaluation in entry:
         yield ""
@@ -112,7 +112,7 @@ def _explain(study: Study, plan: Manifest, entry: Sequence[Evaluation], results:
         yield f"    {_command(evaluation, plan)}"
 
 
-def _number(study: Study, entry: Sequence[Evaluation], results: Path) -> Iterator[str]:
+def _number(study: Study, entry: Sequence[PlannedCell], results: Path) -> Iterator[str]:
     """Yield the number as the table shows it, in each metric of the data set."""
     table = study_table.build(study, read_tables(results / "statistics"))
     row = tuple(labels.name(entry[0].factors[factor]) for factor in study.rows)
@@ -133,7 +133,7 @@ def _number(study: Study, entry: Sequence[Evaluation], results: Path) -> Iterato
     yield f"  {table.notes[0]}"
 
 
-def _cell(study: Study, evaluation: Evaluation) -> Iterator[str]:
+def _cell(study: Study, evaluation: PlannedCell) -> Iterator[str]:
     trials = read_trials(evaluation.path)
     if set(trials["code"]) != {evaluation.code} or set(trials["config"]) != {evaluation.config}:
         yield f"  These trials are stale: the plan expects code {evaluation.code} and config {evaluation.config}."
@@ -189,7 +189,7 @@ def _provenance(jobs: Sequence[PlannedJob]) -> Iterator[str]:
         yield f"    {job.stage}: {job.output}" + (f" ({', '.join(facts)})" if facts else "")
 
 
-def _command(evaluation: Evaluation, plan: Manifest) -> str:
+def _command(evaluation: PlannedCell, plan: Manifest) -> str:
     """Return the command that runs this cell again; `--force` does not run existing upstream jobs again."""
     files = ["--configfile", *plan.configfiles] if plan.configfiles else []
     return shlex.join(["snakemake", str(evaluation.path), "--force", "--profile", PROFILE, *files])

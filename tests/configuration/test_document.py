@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from workflow_scripts.configuration import document
 from workflow_scripts.configuration.config import Config
-from workflow_scripts.configuration.study import FigureChoice, Study
+from workflow_scripts.configuration.study import FigureChoice, StudyConfig
 from workflow_scripts.configuration.yaml_files import merge, read_yaml
 from workflow_scripts.levels import registry
 
@@ -45,7 +45,7 @@ def test_editors_get_schemas_that_fit_the_files_that_ship(tmp_path: Path) -> Non
     study = json.loads((tmp_path / "study.schema.json").read_text(encoding="utf-8"))
     assert set(config["properties"]) == set(Config.model_fields)
     assert "required" not in config
-    assert set(study["properties"]) == set(Study.model_fields)
+    assert set(study["properties"]) == set(StudyConfig.model_fields)
     for file in (document.README.parent).glob("*.yaml"):
         assert set(read_yaml(file)) <= set(config["properties"])
     for file in (document.README.parent / "studies").glob("*.yaml"):

@@ -14,7 +14,7 @@ from snakemake.utils import update_config
 from tests.checkout import REPOSITORY
 from workflow_scripts.configuration.config import Config
 from workflow_scripts.configuration.load import load
-from workflow_scripts.configuration.study import Grid, Study
+from workflow_scripts.configuration.study import Grid, StudyConfig
 from workflow_scripts.configuration.yaml_files import merge, read_yaml
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.validation import validate
@@ -38,7 +38,7 @@ def check_files(*files: Path) -> dict[str, dict[str, Any]]:
     return plain(load(list(files), folder=FOLDER, merged=merged))
 
 
-def plain(loaded: tuple[Config, dict[str, Study]]) -> dict[str, dict[str, Any]]:
+def plain(loaded: tuple[Config, dict[str, StudyConfig]]) -> dict[str, dict[str, Any]]:
     return {name: study.stated() for name, study in loaded[1].items()}
 
 

@@ -137,7 +137,7 @@ def test_real_groups_give_an_even_leak_free_split():
     for row in rows:
         marks.setdefault(row["repeat_group"], []).append(row["track_id"])
     songs = [
-        ballroom.Song(song=row["track_id"], dance=row["class"], repetitions=(marks[row["repeat_group"]][-1],))
+        ballroom.BallroomSong(song=row["track_id"], dance=row["class"], repetitions=(marks[row["repeat_group"]][-1],))
         for row in rows
     ]
     groups = ballroom.repeat_groups(songs)

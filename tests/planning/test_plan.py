@@ -13,7 +13,7 @@ import yaml
 
 from tests.checkout import REPOSITORY
 from workflow_scripts.configuration.load import load
-from workflow_scripts.configuration.study import Study
+from workflow_scripts.configuration.study import StudyConfig
 from workflow_scripts.core.provenance import digest
 from workflow_scripts.core.validation import validate
 from workflow_scripts.levels import registry
@@ -39,7 +39,7 @@ def plan_of(config: dict[str, Any]) -> Plan:
 def planned(config: dict[str, Any], **studies: dict[str, Any]) -> Plan:
     """Plan of a config with these studies instead of its own."""
     checked, _ = load([], folder=REPOSITORY / "config", merged=config)
-    return Plan(checked, {name: validate(Study, study) for name, study in studies.items()})
+    return Plan(checked, {name: validate(StudyConfig, study) for name, study in studies.items()})
 
 
 def fig2() -> dict[str, Any]:

@@ -41,7 +41,7 @@ def write_quality(folder: Path, *, code: str = CODE) -> Path:
     return path
 
 
-def build_table(results: Results) -> separation.Separation:
+def build_table(results: Results) -> separation.SeparationTable:
     plan = read_manifest(results.plan_file())
     labels.use_labels_of(plan)
     return separation.of_study(plan.studies[0], plan)

@@ -3,13 +3,13 @@ from pathlib import Path
 import pytest
 
 from tests.synthetic_results import CODE, CONFIG, factors
-from workflow_scripts.planning.manifest import Evaluation, PlannedJob
+from workflow_scripts.planning.manifest import PlannedCell, PlannedJob
 from workflow_scripts.statistics.failure_reasons import in_short, why_missing
 
 CRASH = 'Traceback (most recent call last):\n  File "x.py", line 1\nValueError: no such thing\n'
 
 
-def evaluation(folder: Path, **logs: str) -> Evaluation:
+def evaluation(folder: Path, **logs: str) -> PlannedCell:
     """An evaluation whose jobs, in order, have these logs."""
     for verb, text in logs.items():
         (folder / f"{verb}.log").write_text(text)
@@ -19,7 +19,7 @@ def evaluation(folder: Path, **logs: str) -> Evaluation:
     )
     levels = {name: str(level) for name, level in factors("pase", "frozen", "openmic").items()}
     path = folder / "trials.csv"
-    return Evaluation(path=path, code=CODE, config=CONFIG, factors=levels, studies=("fig2",), jobs=jobs)
+    return PlannedCell(path=path, code=CODE, config=CONFIG, factors=levels, studies=("fig2",), jobs=jobs)
 
 
 def test_without_a_word_in_any_log_it_was_not_run(tmp_path: Path) -> None:

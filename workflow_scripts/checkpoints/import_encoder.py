@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from workflow_scripts.checkpoints.published import Checkpoint, load_exactly, name_file_in_errors
+from workflow_scripts.checkpoints.published import CheckpointFile, load_exactly, name_file_in_errors
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.options import LevelOptions
@@ -16,7 +16,7 @@ from workflow_scripts.networks.interfaces import Encoder
 
 
 def import_encoder(
-    checkpoint: Checkpoint, *, name: str, options: Mapping[str, object] | None = None
+    checkpoint: CheckpointFile, *, name: str, options: Mapping[str, object] | None = None
 ) -> tuple[Encoder, LevelOptions]:
     """Build encoder level `name` with the published weights, in evaluation mode; also return its `Options`.
 

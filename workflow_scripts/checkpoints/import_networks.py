@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from torch import Tensor, nn
 
 from workflow_scripts.checkpoints.import_encoder import import_encoder
-from workflow_scripts.checkpoints.published import Checkpoint, load_exactly, name_file_in_errors, read
+from workflow_scripts.checkpoints.published import CheckpointFile, load_exactly, name_file_in_errors, read
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks import msspt, msspt_joint
 from workflow_scripts.networks.decoder import STRIDES, WaveformDecoder
@@ -40,7 +40,7 @@ AST_UNUSED = ("v.head.", "v.head_dist.")
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def import_regression_head(checkpoint: Checkpoint, *, outputs: int | None = None) -> RegressionHead:
+def import_regression_head(checkpoint: CheckpointFile, *, outputs: int | None = None) -> RegressionHead:
     """Build a worker's head (class `MLPMinion`) with the published weights, in evaluation mode.
 
     The file has the values predicted per frame, but not over how many frames: `outputs` says how many values a frame
@@ -66,7 +66,7 @@ def import_regression_head(checkpoint: Checkpoint, *, outputs: int | None = None
     return head.eval()
 
 
-def import_waveform_decoder(checkpoint: Checkpoint) -> WaveformDecoder:
+def import_waveform_decoder(checkpoint: CheckpointFile) -> WaveformDecoder:
     """Build the waveform decoder (class `DecoderMinion`) with the published weights, in evaluation mode.
 
     The strides are not in the file; they are those of workers.cfg and workers+.cfg. Raises `UserError` if the file
@@ -91,7 +91,7 @@ def import_waveform_decoder(checkpoint: Checkpoint) -> WaveformDecoder:
     return decoder.eval()
 
 
-def import_short_chunk_cnn(checkpoint: Checkpoint) -> ShortChunkCnn:
+def import_short_chunk_cnn(checkpoint: CheckpointFile) -> ShortChunkCnn:
     """Build the back end of the MSSPT code alone with the published weights, in evaluation mode.
 
     It maps `Maps` to logits (batch, classes). For magnitudes m (batch, 1, 384, 256) of windows of 61,792 samples
@@ -106,7 +106,7 @@ def import_short_chunk_cnn(checkpoint: Checkpoint) -> ShortChunkCnn:
     )
 
 
-def import_joint_network(checkpoint: Checkpoint) -> JointNetwork:
+def import_joint_network(checkpoint: CheckpointFile) -> JointNetwork:
     """Build the joint network of the MSSPT code's first version with the published weights, in evaluation mode.
 
     It maps magnitudes (batch, 1, 384, 256) of windows of 61,792 samples, not their logarithms, to logits (batch,
@@ -121,7 +121,7 @@ def import_joint_network(checkpoint: Checkpoint) -> JointNetwork:
     )
 
 
-def import_ast(checkpoint: Checkpoint) -> Ast:
+def import_ast(checkpoint: CheckpointFile) -> Ast:
     """Build the AST on windows of 384 frames with the published weights, in evaluation mode.
 
     Raises `UserError` if the file holds something else, only a part, or a network for another grid of patches.
@@ -138,7 +138,7 @@ def import_ast(checkpoint: Checkpoint) -> Ast:
 
 
 def _import(
-    checkpoint: Checkpoint,
+    checkpoint: CheckpointFile,
     *,
     what: str,
     weights: Callable[[dict[str, Tensor]], dict[str, Tensor]],

@@ -32,7 +32,7 @@ LIGHTNING = ("pytorch_lightning.", "lightning.", "argparse.Namespace")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Checkpoint:
+class CheckpointFile:
     """Content of a file: its tensors by the official keys, the name of its format, and the digest of its bytes."""
 
     path: Path
@@ -46,7 +46,7 @@ class Checkpoint:
         return {key: tuple(value.shape) for key, value in self.state.items()}
 
 
-def read(path: Path) -> Checkpoint:
+def read(path: Path) -> CheckpointFile:
     """Read a checkpoint onto the CPU; `UserError` says in one line why a file is none."""
     with name_file_in_errors(path, "read"):
         if (index := tensorflow.find_index(path)) is not None:
@@ -61,7 +61,7 @@ def read(path: Path) -> Checkpoint:
             raise UserError("it is empty: fetch it again")
         is_safetensors = start[SAFETENSORS_BRACE:] == b"{"
         content, form = (_read_safetensors(path), "safetensors") if is_safetensors else _select_state(_unpickle(path))
-        return Checkpoint(path=path, state=_check_state(content), format=form, sha256=sha256)
+        return CheckpointFile(path=path, state=_check_state(content), format=form, sha256=sha256)
 
 
 def digest_tensors(state: Mapping[str, Tensor]) -> str:
@@ -74,7 +74,7 @@ def digest_tensors(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def load_exactly(module: nn.Module, checkpoint: Checkpoint) -> None:
+def load_exactly(module: nn.Module, checkpoint: CheckpointFile) -> None:
     """Load the weights; `UserError` unless keys and shapes are exactly the module's."""
     expected = {key: tuple(value.shape) for key, value in module.state_dict().items()}
     missing = [key for key in expected if key not in checkpoint.state]
@@ -105,13 +105,13 @@ def name_file_in_errors(path: Path, what: str) -> Iterator[None]:
         ) from error
 
 
-def _read_tensorflow(path: Path, index: Path) -> Checkpoint:
+def _read_tensorflow(path: Path, index: Path) -> CheckpointFile:
     sha256 = hashlib.sha256()
     for part in tensorflow.list_files(index):
         with part.open("rb") as file:
             sha256.update(hashlib.file_digest(file, "sha256").digest())
     state = _check_state(tensorflow.read(index))
-    return Checkpoint(path=path, state=state, format="TensorFlow checkpoint", sha256=sha256.hexdigest())
+    return CheckpointFile(path=path, state=state, format="TensorFlow checkpoint", sha256=sha256.hexdigest())
 
 
 def _read_safetensors(path: Path) -> object:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, PrivateAttr, model_validator
 
 from workflow_scripts.configuration.field_types import Folder, Name, Names, NotNone
-from workflow_scripts.configuration.protocol import Evaluation
+from workflow_scripts.configuration.protocol import ProtocolConfig
 from workflow_scripts.configuration.recipe import Recipe
 from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.core.validation import StrictModel
@@ -55,7 +55,7 @@ class Dataset(StrictModel):
         return self
 
 
-class Checkpoint(StrictModel):
+class CheckpointEntry(StrictModel):
     """An encoder that others trained."""
 
     encoder: str
@@ -98,7 +98,7 @@ class Config(StrictModel):
     """encoders by name, with their options; `trained: false` keeps the initial weights"""
     workers: LevelEntries
     """workers by name, with their options"""
-    checkpoints: dict[NotNone, Checkpoint] = Field(default_factory=dict)
+    checkpoints: dict[NotNone, CheckpointEntry] = Field(default_factory=dict)
     """encoders that others trained, by a name of your own; the name is a path segment"""
     worker_sets: dict[NotNone, Names]
     """named sets of workers; the name is a path segment"""
@@ -110,7 +110,7 @@ class Config(StrictModel):
     """numbers of pre-training that are not factors, by name"""
     heads: LevelEntries
     """heads by name, with their options"""
-    evaluation: Evaluation
+    evaluation: ProtocolConfig
     """numbers of downstream training, the same for every run"""
 
     _levels: dict[tuple[str, str], Level] = PrivateAttr(default_factory=dict)

@@ -18,10 +18,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from workflow_scripts.configuration.config import Checkpoint, Config, Dataset
-from workflow_scripts.configuration.protocol import Evaluation, Phase
+from workflow_scripts.configuration.config import CheckpointEntry, Config, Dataset
+from workflow_scripts.configuration.protocol import Phase, ProtocolConfig
 from workflow_scripts.configuration.recipe import Recipe
-from workflow_scripts.configuration.study import Comparison, FigureChoice, Grid, QuarantineLimit, Study
+from workflow_scripts.configuration.study import ComparisonConfig, FigureChoice, Grid, QuarantineLimit, StudyConfig
 from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.core.files import write_text
 from workflow_scripts.core.source import PACKAGE
@@ -57,15 +57,15 @@ CONFIG_MODELS: dict[str, type[BaseModel]] = {
     "Config": Config,
     "`datasets.<name>`": Dataset,
     "`datasets.<name>.twin`": TwinOptions,
-    "`checkpoints.<name>`": Checkpoint,
+    "`checkpoints.<name>`": CheckpointEntry,
     "`recipes.<name>`": Recipe,
-    "`evaluation`": Evaluation,
+    "`evaluation`": ProtocolConfig,
     "Phases of `evaluation`": Phase,
 }
 STUDY_MODELS: dict[str, type[BaseModel]] = {
-    "Study": Study,
+    "Study": StudyConfig,
     "`grid`": Grid,
-    "`comparisons`": Comparison,
+    "`comparisons`": ComparisonConfig,
     "`figure`": FigureChoice,
     "`quarantine`": QuarantineLimit,
 }
@@ -90,7 +90,7 @@ def render_page() -> str:
 
 def write_schemas(folder: Path) -> None:
     """Write the JSON schemas of configs and studies; in a config any key may be left to `config.yaml`."""
-    for name, model in (("config", Config), ("study", Study)):
+    for name, model in (("config", Config), ("study", StudyConfig)):
         schema = model.model_json_schema()
         if model is Config:
             schema.pop("required", None)

@@ -10,7 +10,7 @@ from pathlib import Path
 from workflow_scripts.configuration import compatibility
 from workflow_scripts.configuration.config import Config, Level
 from workflow_scripts.configuration.origin import StudyOrigin
-from workflow_scripts.configuration.study import Grid, Study
+from workflow_scripts.configuration.study import Grid, StudyConfig
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels import registry
 
@@ -19,7 +19,7 @@ from workflow_scripts.levels import registry
 class Draft:
     """A study that is checked, the config it belongs to, and where its keys are stated."""
 
-    study: Study
+    study: StudyConfig
     config: Config
     origin: StudyOrigin
 

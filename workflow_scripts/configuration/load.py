@@ -15,7 +15,7 @@ from workflow_scripts.configuration.config import Config
 from workflow_scripts.configuration.config_checks import CONFIG_CHECKS
 from workflow_scripts.configuration.grid_checks import Draft
 from workflow_scripts.configuration.origin import ConfigOrigin, StudyOrigin
-from workflow_scripts.configuration.study import Study
+from workflow_scripts.configuration.study import StudyConfig
 from workflow_scripts.configuration.study_checks import STUDY_CHECKS, check_comparisons
 from workflow_scripts.configuration.trim import adapt_to_levels, replace_levels
 from workflow_scripts.configuration.yaml_files import merge, read_yaml
@@ -34,7 +34,7 @@ class Origin(Protocol):
 
 def load(
     files: Sequence[Path], *, folder: Path, merged: Mapping[str, Any] | None = None
-) -> tuple[Config, dict[str, Study]]:
+) -> tuple[Config, dict[str, StudyConfig]]:
     """Read config files, later ones over earlier ones, and return the config and its studies by name, trimmed.
 
     `folder` holds `studies/`. `merged` is the config that Snakemake made of the files, and of `--config`, if it did.
@@ -54,21 +54,21 @@ def load(
     return config, {name: _load_trimmed(name, config, origin, folder=folder) for name in config.studies}
 
 
-def load_study(name: str, *, folder: Path) -> Study:
+def load_study(name: str, *, folder: Path) -> StudyConfig:
     """Return a study as its file states it, untrimmed; raises `UserError`."""
     file = _file_of(name, folder)
     origin = StudyOrigin(name, file=file, config=ConfigOrigin([]), trim={})
-    study = _parse(Study, read_yaml(file), origin)
+    study = _parse(StudyConfig, read_yaml(file), origin)
     check_comparisons(study, origin)
     return study
 
 
-def _load_trimmed(name: str, config: Config, config_origin: ConfigOrigin, *, folder: Path) -> Study:
+def _load_trimmed(name: str, config: Config, config_origin: ConfigOrigin, *, folder: Path) -> StudyConfig:
     study, trim = load_study(name, folder=folder), config.trim.get(name) or {}
     origin = StudyOrigin(name, file=_file_of(name, folder), config=config_origin, trim=trim)
     if trim:
         content = replace_levels(study.stated(), trim, where=config_origin.at("trim", name))
-        study = adapt_to_levels(_parse(Study, content, origin), trim)
+        study = adapt_to_levels(_parse(StudyConfig, content, origin), trim)
     for check in STUDY_CHECKS:
         check(Draft(study, config, origin))
     return study

@@ -55,7 +55,7 @@ class CellProtocol(EvaluationProtocol):
     """trials per cell; trial k fixes head, label subset and data order for every run"""
 
 
-class Evaluation(CellProtocol):
+class ProtocolConfig(CellProtocol):
     """Numbers of downstream training, with what differs for single heads and scenarios."""
 
     heads: dict[str, CellProtocol] = Field(default_factory=dict)

@@ -53,7 +53,7 @@ class Grid(StrictModel):
         return levels
 
 
-class Comparison(StrictModel):
+class ComparisonConfig(StrictModel):
     """One question, asked per data set."""
 
     name: str
@@ -85,7 +85,7 @@ class QuarantineLimit(StrictModel):
     """largest tolerated share of quarantined clips in each data set"""
 
 
-class Study(StrictModel):
+class StudyConfig(StrictModel):
     """One table or figure: a grid of runs and cells, and what it compares."""
 
     title: str
@@ -114,7 +114,7 @@ class Study(StrictModel):
     """factors whose levels make the columns"""
     figure: FigureChoice | None = None
     """how the figure is drawn; null for none"""
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[ComparisonConfig, ...]
     """family of questions asked beforehand, per data set and in pairs of trials"""
     quarantine: QuarantineLimit | None = None
     """how many clips may be unusable in the data sets of this study"""

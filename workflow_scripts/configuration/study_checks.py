@@ -8,7 +8,7 @@ from typing import Any
 
 from workflow_scripts.configuration.grid_checks import GRID_CHECKS, Draft
 from workflow_scripts.configuration.origin import StudyOrigin
-from workflow_scripts.configuration.study import Study
+from workflow_scripts.configuration.study import StudyConfig
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.validation import require_known, unknown
 from workflow_scripts.levels import registry
@@ -29,7 +29,7 @@ METRICS = {
 }
 
 
-def check_comparisons(study: Study, origin: StudyOrigin) -> None:
+def check_comparisons(study: StudyConfig, origin: StudyOrigin) -> None:
     """Raise `UserError` unless comparisons name cells that the study has."""
     for number, comparison in enumerate(study.comparisons):
         for side, selection in (("better", comparison.better), ("than", comparison.than)):
@@ -129,7 +129,7 @@ def _check_table(draft: Draft) -> None:
             )
 
 
-def _follows(factor: str, shown: Iterable[str], study: Study) -> bool:
+def _follows(factor: str, shown: Iterable[str], study: StudyConfig) -> bool:
     """Return whether the factors that a table shows leave one level of another: named grids may tie them together."""
     level_of: dict[tuple[Any, ...], Any] = {}
     for grid in study.all_grids:
@@ -169,7 +169,7 @@ def _selections(options: object, key: tuple[str, ...]) -> Iterator[tuple[tuple[s
             yield from _selections(value, (*key, str(number)))
 
 
-def _check_selection(selection: Mapping[str, Any], study: Study, *, where: str) -> None:
+def _check_selection(selection: Mapping[str, Any], study: StudyConfig, *, where: str) -> None:
     """Raise unless a study has the levels of a selection; `where` is file and key."""
     for factor, named in selection.items():
         require_known(factor, FACTORS, what="factor", where=where)

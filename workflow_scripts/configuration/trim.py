@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from workflow_scripts.configuration.study import Comparison, Study
+from workflow_scripts.configuration.study import ComparisonConfig, StudyConfig
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.validation import require_known
 from workflow_scripts.levels.factors import FACTORS
@@ -43,7 +43,7 @@ def replace_levels(study: Mapping[str, Any], trim: Mapping[str, Any], *, where: 
     return trimmed
 
 
-def adapt_to_levels(study: Study, trim: Mapping[str, Any]) -> Study:
+def adapt_to_levels(study: StudyConfig, trim: Mapping[str, Any]) -> StudyConfig:
     """Return a trimmed study without comparisons of levels that it lost, and with a row for imported checkpoints."""
     changes: dict[str, Any] = {}
     if "comparisons" not in trim:
@@ -68,7 +68,7 @@ def _keys_of(value: object, *, where: str) -> dict[str, Any]:
     return dict(value)
 
 
-def _can_be_made(comparison: Comparison, study: Study) -> bool:
+def _can_be_made(comparison: ComparisonConfig, study: StudyConfig) -> bool:
     """Return whether a study has all levels that a comparison names."""
     sides = (*comparison.better.items(), *comparison.than.items())
     return all(level in study.selectable(factor) for factor, level in sides if factor in FACTORS)

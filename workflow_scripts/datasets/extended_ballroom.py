@@ -51,7 +51,7 @@ class Options(LevelOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Song:
+class BallroomSong:
     """One `song` element: repetitions are ids of other songs."""
 
     song: str
@@ -109,7 +109,7 @@ def find_xml(root: Path) -> Path:
     return paths[-1]  # the highest version
 
 
-def read_songs(xml: Path) -> list[Song]:
+def read_songs(xml: Path) -> list[BallroomSong]:
     """Read the songs of the xml; `UserError` for a document type, by which a small file can grow without bound."""
     content = xml.read_bytes()
     if re.search(rb"<!(DOCTYPE|ENTITY)", content, re.IGNORECASE) or b"\x00" in content:
@@ -119,7 +119,7 @@ def read_songs(xml: Path) -> list[Song]:
     except ElementTree.ParseError as error:
         raise UserError(f"{xml} cannot be read ({error}): get the original") from error
     songs = {
-        song.get("id", "").strip(): Song(
+        song.get("id", "").strip(): BallroomSong(
             song=song.get("id", "").strip(),
             dance=dance.tag,
             repetitions=tuple(child.get("id", "").strip() for child in song if child.tag in REPETITIONS),
@@ -133,7 +133,7 @@ def read_songs(xml: Path) -> list[Song]:
     return list(songs.values())
 
 
-def repeat_groups(songs: list[Song]) -> dict[str, str]:
+def repeat_groups(songs: list[BallroomSong]) -> dict[str, str]:
     """Map each song id to the smallest id among all songs connected to it by repetition marks, directly or not."""
     leader = {song.song: song.song for song in songs}
 
@@ -151,7 +151,7 @@ def repeat_groups(songs: list[Song]) -> dict[str, str]:
     return {song.song: find(song.song) for song in songs}
 
 
-def _find_audio(root: Path, folder: Path, song: Song) -> str | None:
+def _find_audio(root: Path, folder: Path, song: BallroomSong) -> str | None:
     """Return the file of a song: the owner's script is known to write either name."""
     base = folder.relative_to(root).as_posix()
     names = [f"{song.dance}/{song.song}.mp3", f"{song.dance}/{song.dance}.{song.song}.mp3"]

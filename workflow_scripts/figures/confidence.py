@@ -20,7 +20,7 @@ from matplotlib.lines import Line2D
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import PRETRAINING
 from workflow_scripts.levels.options import LevelOptions
-from workflow_scripts.planning.manifest import Evaluation, Study
+from workflow_scripts.planning.manifest import PlannedCell, Study
 from workflow_scripts.report import labels, number_format, plotting
 from workflow_scripts.report.figure_inputs import (
     NOT_RUN,
@@ -129,7 +129,7 @@ def _cases(sides: Sequence[Sequence[Method]], evidence: Evidence, options: Optio
     return [row for case in (WITHOUT, WITH) for row in _case(case, predictions, pair, options, evidence.study)]
 
 
-def _first(method: Method) -> Evaluation:
+def _first(method: Method) -> PlannedCell:
     """Return the first measured evaluation of a method."""
     keys = {cell.key for cell in method.cells}
     return next(evaluation for evaluation in method.evaluations if evaluation.key in keys)

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.levels.options import LevelOptions
-from workflow_scripts.planning.manifest import Evaluation, Study
+from workflow_scripts.planning.manifest import PlannedCell, Study
 from workflow_scripts.report import labels, number_format, plotting, run_artifacts
 from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, as_table
 from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
@@ -53,7 +53,7 @@ class Options(LevelOptions):
 def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     """Return one row per data set, tag and split: clips with the tag (`positives`) out of `clips` of the split."""
     rows: list[dict[str, object]] = []
-    first_evaluations: dict[str, Evaluation] = {}
+    first_evaluations: dict[str, PlannedCell] = {}
     for evaluation in evidence.plan.evaluations_of(study):
         first_evaluations.setdefault(evaluation.factors["dataset"], evaluation)
     for dataset, evaluation in first_evaluations.items():

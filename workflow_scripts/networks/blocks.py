@@ -15,7 +15,7 @@ from workflow_scripts.networks.sinc import SincConvolution
 from workflow_scripts.networks.sizes.pase import CHANNELS, KERNELS, SAMPLE_RATE, SHORTEST, STRIDES
 
 
-class Block(nn.Module):
+class PaseBlock(nn.Module):
     """Reflection padding, convolution, batch normalisation and PReLU (class `FeBlock` of the PASE code)."""
 
     def __init__(self, inputs: int, outputs: int, *, kernel: int, stride: int) -> None:
@@ -59,7 +59,7 @@ def read_width(shapes: Mapping[str, Sequence[int]]) -> float:
 def build_blocks(width: float) -> nn.ModuleList:
     """Build the Sinc block and the seven convolution blocks, with weights from torch's global generator."""
     return nn.ModuleList(
-        Block(inputs, outputs, kernel=kernel, stride=stride)
+        PaseBlock(inputs, outputs, kernel=kernel, stride=stride)
         for (inputs, outputs), kernel, stride in zip(
             pairwise([1, *scale_channels(width)]), KERNELS, STRIDES, strict=True
         )

@@ -27,7 +27,7 @@ ADAPTED = range(1, SKIPS + 1)  # places of the blocks whose input has maps of th
 Adaptation = Literal["sum", "concatenation", "none"]
 
 
-class Block(nn.Module):
+class ShortChunkBlock(nn.Module):
     """Twice convolution 3x3, batch normalisation and ReLU, then max pooling."""
 
     def __init__(self, inputs: int, outputs: int, *, pooling: tuple[int, int], momentum: float) -> None:
@@ -85,7 +85,7 @@ class ShortChunkCnn(nn.Module):
         self.log_before_mel = first_version
         # convolution blocks, and adapters of the U-Net's maps
         self.blocks = nn.ModuleList(
-            Block(first + concatenated.get(place, 0), last, pooling=pooling, momentum=momentum)
+            ShortChunkBlock(first + concatenated.get(place, 0), last, pooling=pooling, momentum=momentum)
             for place, (first, last, pooling) in enumerate(zip(inputs, channels, POOLING, strict=True))
         )
         self.adapters = nn.ModuleList(

@@ -25,7 +25,7 @@ EPSILON = 1e-3  # of batch normalisation
 
 
 @dataclass(frozen=True, kw_only=True)
-class Separation:
+class SeparationOutput:
     """Output of the U-Net: `mask` (batch, sources, frames, bins), and its maps as in `Maps`, coarse to fine.
 
     `bottom` (batch, channels, frames / 64, bins / 64) is the input of the first block up.
@@ -102,7 +102,7 @@ class UNet(nn.Module):
         # a third faster on CPUs: few channels, large maps
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
 
-    def forward(self, magnitude: Tensor) -> Separation:
+    def forward(self, magnitude: Tensor) -> SeparationOutput:
         """Separate log magnitudes (batch, 1, frames, bins); frames and bins are multiples of 64."""
         # six blocks down, each followed by pooling
         maps, pooled = magnitude, []
@@ -116,7 +116,7 @@ class UNet(nn.Module):
             decoder.append(maps)
             maps = torch.cat([maps, pooled.pop() if pooled else magnitude.to(maps.dtype)], dim=1)
         mask = torch.sigmoid(self.mask(self.last(maps)))
-        return Separation(mask=mask, bottom=bottom, decoder=tuple(decoder))
+        return SeparationOutput(mask=mask, bottom=bottom, decoder=tuple(decoder))
 
 
 def upward_channels(width: float) -> list[int]:

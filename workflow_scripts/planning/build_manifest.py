@@ -10,7 +10,7 @@ from pathlib import Path
 from workflow_scripts.core.provenance import digest
 from workflow_scripts.levels import registry
 from workflow_scripts.planning.labels import planned_labels
-from workflow_scripts.planning.manifest import Evaluation, Manifest, PlannedJob, PretrainedRun, Study
+from workflow_scripts.planning.manifest import Manifest, PlannedCell, PlannedJob, PretrainedRun, Study
 from workflow_scripts.planning.plan import Plan
 from workflow_scripts.planning.runs import CellKey, Run, path_of
 
@@ -87,9 +87,9 @@ def _job(stage: str, output: str, record: str, log: str) -> PlannedJob:
     return PlannedJob(stage=stage, output=Path(output), record=Path(record), log=Path(log))
 
 
-def _evaluation(plan: Plan, run: Run, cell: CellKey, studies: Sequence[str]) -> Evaluation:
+def _evaluation(plan: Plan, run: Run, cell: CellKey, studies: Sequence[str]) -> PlannedCell:
     job = plan.jobs.evaluate(run, cell)
-    return Evaluation(
+    return PlannedCell(
         path=Path(plan.layout.trials(run, cell)),
         code=job.code,
         config=digest(json.loads(job.config)),

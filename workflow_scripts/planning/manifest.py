@@ -41,7 +41,7 @@ class PlannedJob:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation:
+class PlannedCell:
     """One cell of one run: the path of its trials, and the digests that they should carry."""
 
     path: Path
@@ -75,7 +75,7 @@ class Evaluation:
         }
 
     @classmethod
-    def from_json(cls, entry: Mapping[str, Any], jobs: Sequence[PlannedJob]) -> Evaluation:
+    def from_json(cls, entry: Mapping[str, Any], jobs: Sequence[PlannedJob]) -> PlannedCell:
         """Return the cell that decoded JSON describes; `jobs` are those of the manifest."""
         return cls(
             path=Path(entry["path"]),
@@ -281,7 +281,7 @@ class Manifest:
     """Everything that the studies of one config need."""
 
     scale: str
-    evaluations: tuple[Evaluation, ...]
+    evaluations: tuple[PlannedCell, ...]
     studies: tuple[Study, ...]
     records: tuple[tuple[str, Path], ...] = ()  # stage and record of each job before the evaluations
     corpora: tuple[Path, ...] = ()  # folders of the prepared corpora
@@ -292,7 +292,7 @@ class Manifest:
     configfiles: tuple[str, ...] = ()  # files over the default config
     unfinished: bool = False  # after a run that failed: some evaluations are missing, others may be stale
 
-    def evaluations_of(self, study: Study) -> list[Evaluation]:
+    def evaluations_of(self, study: Study) -> list[PlannedCell]:
         """Return the evaluations of a study in its own order, whatever other studies share cells with it."""
         return [self.evaluations[place] for place in study.evaluations]
 
@@ -331,7 +331,7 @@ class Manifest:
         jobs = [PlannedJob.from_json(entry) for entry in content.get("jobs", ())]
         manifest = cls(
             scale=content["scale"],
-            evaluations=tuple(Evaluation.from_json(entry, jobs) for entry in content["evaluations"]),
+            evaluations=tuple(PlannedCell.from_json(entry, jobs) for entry in content["evaluations"]),
             studies=tuple(Study.from_json(name, entry) for name, entry in content["studies"].items()),
             records=tuple((stage, Path(path)) for stage, path in content.get("records", ())),
             corpora=tuple(Path(path) for path in content.get("corpora", ())),
@@ -359,7 +359,7 @@ def read_manifest(path: str) -> Manifest:
         raise UserError(f"--plan {path}: not a plan ({type(error).__name__}: {error})") from error
 
 
-def _require_distinct(evaluations: Iterable[Evaluation]) -> None:
+def _require_distinct(evaluations: Iterable[PlannedCell]) -> None:
     keys: set[tuple[str, ...]] = set()
     for evaluation in evaluations:
         if evaluation.key in keys:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workflow_scripts.configuration.config import Config
-from workflow_scripts.configuration.study import Study
+from workflow_scripts.configuration.study import StudyConfig
 from workflow_scripts.planning.grids import expand, levels_of
 from workflow_scripts.planning.jobs import Jobs, JobSpec
 from workflow_scripts.planning.layout import Layout
@@ -24,7 +24,7 @@ class Plan:
     def __init__(
         self,
         config: Config,
-        studies: Mapping[str, Study],
+        studies: Mapping[str, StudyConfig],
         statements: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     ) -> None:
         """Take a config, its studies by name, trimmed, and the published statements that each is compared with."""

@@ -12,7 +12,7 @@ import pandas as pd
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import FACTORS, PRETRAINING
-from workflow_scripts.planning.manifest import Evaluation, Manifest, PretrainedRun, Study
+from workflow_scripts.planning.manifest import Manifest, PlannedCell, PretrainedRun, Study
 from workflow_scripts.report import labels, number_format
 from workflow_scripts.report import study_table as tables
 from workflow_scripts.statistics import trials
@@ -101,7 +101,7 @@ class Method:
 
     levels: Mapping[str, str]
     floor: bool
-    evaluations: tuple[Evaluation, ...]
+    evaluations: tuple[PlannedCell, ...]
     cells: tuple[TrialSample, ...]
     reason: str
     train_clips: float  # mean over the trials; not-a-number where nothing was measured
@@ -156,7 +156,7 @@ class Evidence:
         cells, metric = TrialSamples(self.trials), self.study.metric
         clips = self.trials.groupby(list(FACTORS))["train_clips"].mean().to_dict()
         estimates = self._estimates()
-        groups: dict[tuple[str, ...], list[Evaluation]] = {}
+        groups: dict[tuple[str, ...], list[PlannedCell]] = {}
         for evaluation in self.plan.evaluations_of(self.study):
             groups.setdefault(tuple(evaluation.factors[factor] for factor in METHOD_FACTORS), []).append(evaluation)
         methods = []
@@ -226,11 +226,11 @@ class Evidence:
         keys = {cell.key for cell in method.cells}
         return [self.predictions(evaluation) for evaluation in method.evaluations if evaluation.key in keys]
 
-    def predictions(self, evaluation: Evaluation) -> Predictions:
+    def predictions(self, evaluation: PlannedCell) -> Predictions:
         """Read the predictions of a measured cell; `UserError` if the file is missing or damaged."""
         return read_predictions(evaluation.path.with_name(FILE))
 
-    def windows(self, evaluation: Evaluation) -> Windows | None:
+    def windows(self, evaluation: PlannedCell) -> Windows | None:
         """Read the windows of a measured cell's first trial, scores as float64; None where its head reads whole clips.
 
         Raises `UserError` as `predictions` does.

@@ -43,13 +43,13 @@ class PrintedFigure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Section:
+class StudySection:
     """One study on the page; `figure` is None if the study has none."""
 
     study: Study
     table: Table
     figure: PrintedFigure | None
-    separation: separation.Separation
+    separation: separation.SeparationTable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ class Page:
     missing: int
     planned: int
     unfinished: bool  # the workflow failed: the page shows what it had finished
-    sections: tuple[Section, ...]
+    sections: tuple[StudySection, ...]
     reproduction: Markup
     data: tuple[DataRow, ...]
     stages: tuple[tuple[str, ...], ...]

@@ -79,7 +79,7 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Section:
+class ReproductionSection:
     """Lines of one kind, grouped by table, figure or section of the paper."""
 
     title: str
@@ -94,17 +94,17 @@ class System:
     lines: tuple[Line, ...]
 
     @cached_property
-    def sections(self) -> tuple[Section, ...]:
+    def sections(self) -> tuple[ReproductionSection, ...]:
         """Every line but the folded ones."""
         return _sections([line for line in self.lines if not line.folded])
 
     @cached_property
-    def run(self) -> tuple[Section, ...]:
+    def run(self) -> tuple[ReproductionSection, ...]:
         """Lines for which our results have a value."""
         return _sections([line for line in self.lines if line.run and not line.folded])
 
     @cached_property
-    def not_run(self) -> tuple[Section, ...]:
+    def not_run(self) -> tuple[ReproductionSection, ...]:
         """Lines for which our results have no value."""
         return _sections([line for line in self.lines if not line.run])
 
@@ -165,13 +165,13 @@ def tidy(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _sections(lines: Sequence[Line]) -> tuple[Section, ...]:
+def _sections(lines: Sequence[Line]) -> tuple[ReproductionSection, ...]:
     """Return the sections that have lines, each grouped by place."""
     sections = []
     for title in (RESULTS, CLAIMS, FACTS, NOT_COMPARED):
         own = [line for line in lines if line.section == title]
         groups = [(place, tuple(group)) for place, group in itertools.groupby(own, key=lambda line: line.place)]
-        sections += [Section(title=title, groups=tuple(groups))] if groups else []
+        sections += [ReproductionSection(title=title, groups=tuple(groups))] if groups else []
     return tuple(sections)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.planning.manifest import Evaluation, PlannedJob
+from workflow_scripts.planning.manifest import PlannedCell, PlannedJob
 from workflow_scripts.report.figure_inputs import Evidence, Method
 
 IMPORTED = "import_checkpoint"
@@ -37,13 +37,13 @@ class Embeddings:
         return np.add.reduceat(self.vectors, firsts, axis=0, dtype=np.float64) / counts[:, None], rows
 
 
-def find_corpus(evaluation: Evaluation) -> Corpus | None:
+def find_corpus(evaluation: PlannedCell) -> Corpus | None:
     """Return the corpus of the evaluated data set; None if it was not prepared."""
     job = _job(evaluation, "prepare")  # the job of the evaluated data set comes before that of pre-training
     return Corpus(job.output.parent) if job and job.output.is_file() else None
 
 
-def read_embeddings(evaluation: Evaluation) -> Embeddings | None:
+def read_embeddings(evaluation: PlannedCell) -> Embeddings | None:
     """Read the test clips' embeddings by the evaluation's frozen encoder; None if they were not planned or not run.
 
     Raises `UserError` if the embeddings are not those of the corpus.
@@ -83,7 +83,7 @@ def count_parameters(method: Method, evidence: Evidence) -> int | None:
     return None
 
 
-def _job(evaluation: Evaluation, verb: str) -> PlannedJob | None:
+def _job(evaluation: PlannedCell, verb: str) -> PlannedJob | None:
     return next((job for job in evaluation.jobs if job.stage == verb), None)
 
 

@@ -39,7 +39,7 @@ NOTES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeparationQuality:
+class PrintedSeparation:
     """Quality of one source that a run separates; ratios in dB, `data` is the data source of the songs."""
 
     encoder: str
@@ -72,7 +72,7 @@ class SeparationQuality:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Separation:
+class SeparationTable:
     """Table of a study with a row for each source of each run."""
 
     rows: tuple[tuple[str, ...], ...]
@@ -81,14 +81,14 @@ class Separation:
     texts: int = TEXTS
 
 
-def of_study(study: Study, plan: Manifest) -> Separation:
+def of_study(study: Study, plan: Manifest) -> SeparationTable:
     """Return the separation quality of the runs that a study uses; runs without an evaluation have no rows.
 
     Raises `UserError` for a damaged file, and for a stale one unless the plan is that of a failed workflow.
     """
     used = {tuple(cell.factors[factor] for factor in PRETRAINING) for cell in plan.evaluations_of(study)}
     runs = [run for run in plan.pretrained if tuple(run.factors[factor] for factor in PRETRAINING) in used]
-    return Separation(rows=tuple(quality.cells for quality in _read_runs(runs, plan)))
+    return SeparationTable(rows=tuple(quality.cells for quality in _read_runs(runs, plan)))
 
 
 def tidy(plan: Manifest) -> pd.DataFrame | None:
@@ -99,14 +99,14 @@ def tidy(plan: Manifest) -> pd.DataFrame | None:
     if not any(run.separation_code for run in plan.pretrained):
         return None
     rows = [asdict(quality) for quality in _read_runs(plan.pretrained, plan)]
-    return pd.DataFrame(rows, columns=[column.name for column in fields(SeparationQuality)])
+    return pd.DataFrame(rows, columns=[column.name for column in fields(PrintedSeparation)])
 
 
-def _read_runs(runs: Iterable[PretrainedRun], plan: Manifest) -> list[SeparationQuality]:
+def _read_runs(runs: Iterable[PretrainedRun], plan: Manifest) -> list[PrintedSeparation]:
     return [quality for run in runs if run.separation_code for quality in _read(run, skip_stale=plan.unfinished)]
 
 
-def _read(run: PretrainedRun, *, skip_stale: bool) -> list[SeparationQuality]:
+def _read(run: PretrainedRun, *, skip_stale: bool) -> list[PrintedSeparation]:
     path = run.folder / FILE
     if not path.is_file():
         return []
@@ -114,7 +114,7 @@ def _read(run: PretrainedRun, *, skip_stale: bool) -> list[SeparationQuality]:
         content = json.loads(path.read_text(encoding="utf-8"))
         code = content["code"]
         qualities = [
-            SeparationQuality(
+            PrintedSeparation(
                 encoder=run.factors["encoder"],
                 workers=run.factors["workers"],
                 corpus=run.factors["corpus"],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import FACTORS
-from workflow_scripts.planning.manifest import Comparison, Evaluation, Study
+from workflow_scripts.planning.manifest import Comparison, PlannedCell, Study
 from workflow_scripts.statistics.estimation import Difference, compare_methods
 from workflow_scripts.statistics.samples import (
     NotComparable,
@@ -56,7 +56,7 @@ class Contrast:
     reason: str
 
 
-def table_entries(study: Study, evaluations: Sequence[Evaluation], samples: TrialSamples) -> list[TableEntry]:
+def table_entries(study: Study, evaluations: Sequence[PlannedCell], samples: TrialSamples) -> list[TableEntry]:
     """Return the entries of a study's table, column by column; `UserError` when rows and columns mix methods."""
     entries = []
     for column, in_column in group_by_levels(evaluations, study.columns).items():
@@ -77,7 +77,7 @@ def _table_entry(
     study: Study,
     row: tuple[str, ...],
     column: tuple[str, ...],
-    members: Sequence[Evaluation],
+    members: Sequence[PlannedCell],
     samples: TrialSamples,
 ) -> TableEntry:
     reasons = [samples.reason_missing(evaluation, study.metric) for evaluation in members]
@@ -99,7 +99,7 @@ def _table_entry(
 
 
 def contrasts(
-    study: Study, evaluations: Sequence[Evaluation], samples: TrialSamples, replicates: BootstrapReplicates
+    study: Study, evaluations: Sequence[PlannedCell], samples: TrialSamples, replicates: BootstrapReplicates
 ) -> list[Contrast]:
     """Compute every comparison of a study in every setting, as far as there are trials.
 
@@ -115,7 +115,7 @@ def contrasts(
 def _contrasts_of(
     study: Study,
     comparison: Comparison,
-    evaluations: Sequence[Evaluation],
+    evaluations: Sequence[PlannedCell],
     samples: TrialSamples,
     replicates: BootstrapReplicates,
 ) -> list[Contrast]:
@@ -168,8 +168,8 @@ def _contrast(
 def _measured_sides(
     study: Study,
     comparison: Comparison,
-    left: Sequence[Evaluation],
-    right: Sequence[Evaluation],
+    left: Sequence[PlannedCell],
+    right: Sequence[PlannedCell],
     samples: TrialSamples,
 ) -> tuple[tuple[TrialSample, ...], tuple[TrialSample, ...]] | NotComparable:
     """Return the samples of either side, or why they are not all there."""
@@ -195,10 +195,10 @@ def _measured_sides(
 
 
 def group_by_levels(
-    evaluations: Iterable[Evaluation], factors: Sequence[str]
-) -> dict[tuple[str, ...], list[Evaluation]]:
+    evaluations: Iterable[PlannedCell], factors: Sequence[str]
+) -> dict[tuple[str, ...], list[PlannedCell]]:
     """Group evaluations by their levels of `factors`, in the order of the first of each."""
-    groups: dict[tuple[str, ...], list[Evaluation]] = {}
+    groups: dict[tuple[str, ...], list[PlannedCell]] = {}
     for evaluation in evaluations:
         groups.setdefault(tuple(evaluation.factors[factor] for factor in factors), []).append(evaluation)
     return groups

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workflow_scripts.planning.manifest import Evaluation, PlannedJob
+from workflow_scripts.planning.manifest import PlannedCell, PlannedJob
 
 NOT_RUN, FAILED, UNFINISHED, STALE = "not run", "failed", "unfinished", "stale"
 GAVE_UP = "prelude: "  # begins the line of a `UserError`; libraries may still write after it
@@ -13,7 +13,7 @@ MAX_CHARACTERS = 240  # of a line: more is a dump, not a reason
 MAX_BYTES = 64 * 1024  # that are read from the end of a log
 
 
-def why_missing(evaluation: Evaluation) -> str:
+def why_missing(evaluation: PlannedCell) -> str:
     """Return one line such as "failed: pretrain: CUDA out of memory"; its short form ends before the first colon.
 
     The first job in order with a log and without its output decides. A log that ends without an error belongs to a job

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.levels.factors import FACTORS, NONE
-from workflow_scripts.planning.manifest import Evaluation
+from workflow_scripts.planning.manifest import PlannedCell
 from workflow_scripts.statistics import guards
 from workflow_scripts.statistics.failure_reasons import why_missing
 
@@ -70,15 +70,15 @@ class TrialSamples:
         for key, metric in self._samples:
             self._metrics.setdefault(key, []).append(metric)
 
-    def metrics(self, evaluation: Evaluation) -> list[str]:
+    def metrics(self, evaluation: PlannedCell) -> list[str]:
         """Return the metrics of a cell, sorted; empty if it was not run."""
         return sorted(self._metrics.get(evaluation.key, []))
 
-    def get(self, evaluation: Evaluation, metric: str) -> TrialSample | None:
+    def get(self, evaluation: PlannedCell, metric: str) -> TrialSample | None:
         """Return the cell's trials, or None where there are none."""
         return self._samples.get((evaluation.key, metric))
 
-    def reason_missing(self, evaluation: Evaluation, metric: str) -> str:
+    def reason_missing(self, evaluation: PlannedCell, metric: str) -> str:
         """Return why `get` gives no usable trials; empty when it does."""
         sample = self.get(evaluation, metric)
         if sample is None:
@@ -239,7 +239,7 @@ def pair_by_seed(
     return same_seeds and len(left) > 1 and len(encoders) == 1, left, right
 
 
-def differing_factors(evaluations: Iterable[Evaluation]) -> list[str]:
+def differing_factors(evaluations: Iterable[PlannedCell]) -> list[str]:
     """Return the factors in which evaluations differ, the pre-training seed apart: none for those of one method."""
     listed = list(evaluations)
     return [

@@ -12,7 +12,7 @@ import pandas as pd
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import FACTORS
-from workflow_scripts.planning.manifest import Evaluation, Manifest
+from workflow_scripts.planning.manifest import Manifest, PlannedCell
 from workflow_scripts.statistics.csv_io import Kind, read_csv
 
 #: columns of a trials file; `value` is the metric (rates from 0 to 1), `data` the corpus digest
@@ -34,7 +34,7 @@ class Gathered:
     """All existing trials, sorted, and the evaluations without any."""
 
     trials: pd.DataFrame
-    missing: tuple[Evaluation, ...]
+    missing: tuple[PlannedCell, ...]
 
 
 def gather(plan: Manifest, *, leave_out_stale: bool = False) -> Gathered:
@@ -58,7 +58,7 @@ def gather(plan: Manifest, *, leave_out_stale: bool = False) -> Gathered:
     return Gathered(trials=_sorted(trials), missing=missing)
 
 
-def _stale(trials: pd.DataFrame, owners: np.ndarray, evaluations: Sequence[Evaluation]) -> set[int]:
+def _stale(trials: pd.DataFrame, owners: np.ndarray, evaluations: Sequence[PlannedCell]) -> set[int]:
     """Return the numbers of the files that other code or another config wrote."""
     return {
         int(owner)
@@ -118,7 +118,7 @@ def _parse(header: str, lines: list[str]) -> pd.DataFrame:
     return read_csv(io.StringIO("\n".join([header, *lines])), KINDS)
 
 
-def _check(trials: pd.DataFrame, owners: np.ndarray, evaluations: Sequence[Evaluation]) -> None:
+def _check(trials: pd.DataFrame, owners: np.ndarray, evaluations: Sequence[PlannedCell]) -> None:
     for rows, evaluation in zip(np.bincount(owners, minlength=len(evaluations)), evaluations, strict=True):
         if not rows:
             raise UserError(f"{evaluation.path}: no trials; delete it and run again")
@@ -141,7 +141,7 @@ def _check(trials: pd.DataFrame, owners: np.ndarray, evaluations: Sequence[Evalu
     _check_rows(trials, owners, evaluations)
 
 
-def _check_rows(trials: pd.DataFrame, owners: np.ndarray, evaluations: Sequence[Evaluation]) -> None:
+def _check_rows(trials: pd.DataFrame, owners: np.ndarray, evaluations: Sequence[PlannedCell]) -> None:
     keyed = trials.assign(owner=owners)
     twice = keyed.duplicated(["owner", "metric", "trial"])
     if twice.any():

@@ -31,7 +31,7 @@ SOUND_EFFECTS = (120, 121, 122, 123, 124, 125, 126, 127)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Segment:
+class TwinSegment:
     """One row of a list, and whether its audio exists."""
 
     number: int
@@ -71,7 +71,7 @@ def write(root: Path, twin: TwinOptions) -> None:
     write_clips(root, add_defects(clips, twin), seconds=twin.clip_seconds, total=len(clips))
 
 
-def _draw_segments(twin: TwinOptions) -> list[Segment]:
+def _draw_segments(twin: TwinOptions) -> list[TwinSegment]:
     rng = make_rng(twin, "segments")
     kinds = [
         *[((MUSIC,), True)] * twin.clips,
@@ -81,7 +81,7 @@ def _draw_segments(twin: TwinOptions) -> list[Segment]:
         *[((GUITAR,), False)] * max(1, round(ABSENT * twin.clips)),  # below Music, without the label itself
     ]
     return [
-        Segment(
+        TwinSegment(
             number=i,
             ytid=_make_ytid(twin.seed, i),
             start=10 * int(rng.integers(0, 40)),
@@ -111,7 +111,7 @@ def _draw_recipe(rng: np.random.Generator) -> ClipRecipe:
     return DanceRecipe(dance, tempo_at_quantile(dance, rng.random()), song_seed=seed, band_seed=seed + 1)
 
 
-def _write_lists(root: Path, segments: list[Segment], twin: TwinOptions) -> None:
+def _write_lists(root: Path, segments: list[TwinSegment], twin: TwinOptions) -> None:
     order = make_rng(twin, "lists").permutation(len(segments))
     bounds = np.round(np.cumsum([share for _, share in LISTS]) * len(segments)).astype(int)
     for (name, _), numbers in zip(LISTS, np.split(order, bounds[:-1]), strict=True):

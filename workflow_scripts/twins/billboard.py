@@ -25,7 +25,7 @@ UNANNOTATED = 0.46  # slots that were never annotated, relative to the others: 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Song:
+class ChartSong:
     """One song of the index; without audio if `present` is false."""
 
     number: int
@@ -55,11 +55,11 @@ def _draw_recipe(rng: np.random.Generator) -> Arrangement:
     return arrange(rng, str(rng.choice(STYLES)))
 
 
-def _draw_songs(twin: TwinOptions) -> list[Song]:
+def _draw_songs(twin: TwinOptions) -> list[ChartSong]:
     rng = make_rng(twin, "songs")
     absent = max(1, round(ABSENT * twin.clips))
     return [
-        Song(
+        ChartSong(
             number=i,
             artist=names.invent_artist(rng)
             if rng.random() < 0.9
@@ -72,10 +72,10 @@ def _draw_songs(twin: TwinOptions) -> list[Song]:
     ]
 
 
-def _write_index(root: Path, songs: list[Song], rng: np.random.Generator) -> None:
+def _write_index(root: Path, songs: list[ChartSong], rng: np.random.Generator) -> None:
     repeated = rng.integers(0, len(songs), max(1, round(REPEATED * len(songs)))).tolist()
     annotated = [*songs, *(songs[i] for i in repeated)]
-    slots: list[Song | None] = [*annotated, *[None] * max(1, round(UNANNOTATED * len(annotated)))]
+    slots: list[ChartSong | None] = [*annotated, *[None] * max(1, round(UNANNOTATED * len(annotated)))]
     rows: list[list[object]] = [list(COLUMNS)]
     for slot, place in enumerate(rng.permutation(len(slots)).tolist(), start=1):
         song, rank = slots[place], int(rng.integers(1, 100))

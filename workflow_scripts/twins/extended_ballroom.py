@@ -41,7 +41,7 @@ KINDS, WEIGHTS = ("exact", "version", "time", "karaoke"), (0.45, 0.47, 0.05, 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Track:
+class TwinTrack:
     """One song element and the music behind it; `repeats` names an earlier song and how it is repeated."""
 
     song: int
@@ -71,23 +71,23 @@ def write(root: Path, twin: TwinOptions) -> None:
     write_clips(root, add_defects(clips, twin), seconds=twin.clip_seconds, total=len(clips))
 
 
-def _recording_of(track: Track) -> int:
+def _recording_of(track: TwinTrack) -> int:
     return track.repeats[1] if track.repeats and track.repeats[0] == "exact" else track.song
 
 
-def _draw_tracks(twin: TwinOptions) -> list[Track]:
+def _draw_tracks(twin: TwinOptions) -> list[TwinTrack]:
     rng = make_rng(twin, "tracks")
-    tracks: list[Track] = []
+    tracks: list[TwinTrack] = []
     # the real ids start there and leave gaps
     song = 100_601
     for dance, count in _count_clips(twin.clips).items():
-        originals: list[Track] = []
+        originals: list[TwinTrack] = []
         for _ in range(count):
             repeated = bool(originals) and rng.random() < REPEATED
             track = (
                 _draw_repetition(rng, song, originals[rng.integers(len(originals))])
                 if repeated
-                else Track(song=song, recipe=_draw_recipe(rng, dance, song), repeats=None)
+                else TwinTrack(song=song, recipe=_draw_recipe(rng, dance, song), repeats=None)
             )
             if not repeated:
                 originals.append(track)
@@ -113,7 +113,7 @@ def _draw_recipe(rng: np.random.Generator, dance: str, song: int) -> DanceRecipe
     return DanceRecipe(dance, round(tempo_at_quantile(dance, rng.random()), 1), song_seed=seed, band_seed=seed + song)
 
 
-def _draw_repetition(rng: np.random.Generator, song: int, original: Track) -> Track:
+def _draw_repetition(rng: np.random.Generator, song: int, original: TwinTrack) -> TwinTrack:
     """Draw a repetition: the same recording, another band's version, another tempo, or no singer."""
     kind, recipe = str(rng.choice(KINDS, p=WEIGHTS)), original.recipe
     tempo = recipe.beats_per_minute
@@ -130,10 +130,10 @@ def _draw_repetition(rng: np.random.Generator, song: int, original: Track) -> Tr
         recipe = DanceRecipe(
             recipe.dance, tempo, song_seed=recipe.song_seed, band_seed=recipe.band_seed, with_lead=False
         )
-    return Track(song=song, recipe=recipe, repeats=(kind, original.song))
+    return TwinTrack(song=song, recipe=recipe, repeats=(kind, original.song))
 
 
-def _format_song(track: Track, rng: np.random.Generator) -> str:
+def _format_song(track: TwinTrack, rng: np.random.Generator) -> str:
     attributes = {
         "album": names.invent_title(rng),
         "artist": names.invent_artist(rng),

@@ -132,7 +132,7 @@ class Album:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Song:
+class MagnatuneSong:
     """One track of an album."""
 
     album: Album
@@ -147,7 +147,7 @@ class Clip:
 
     number: int
     path: str
-    song: Song
+    song: MagnatuneSong
     start: int
     tags: frozenset[str]
 
@@ -206,7 +206,7 @@ def _draw_clips(twin: TwinOptions) -> list[Clip]:
             parts = np.sort(rng.permutation(PARTS)[: rng.integers(1, CLIPS_PER_SONG + 1)])[: twin.clips - len(clips)]
             for part in parts.tolist():
                 number += int(rng.integers(1, 5))
-                song = Song(album=album, track=track, title=title, arrangement=arrangement)
+                song = MagnatuneSong(album=album, track=track, title=title, arrangement=arrangement)
                 clips.append(_draw_clip(rng, number, song, start=29 * part))
             placed[split, style] += len(parts)
         albums += 1
@@ -227,7 +227,7 @@ def _invent_album(rng: np.random.Generator, number: int, *, folders: str) -> Alb
     )
 
 
-def _draw_clip(rng: np.random.Generator, number: int, song: Song, *, start: int) -> Clip:
+def _draw_clip(rng: np.random.Generator, number: int, song: MagnatuneSong, *, start: int) -> Clip:
     words = "-".join(map(_to_path_name, (song.album.artist, song.album.title, f"{song.track:02d}", song.title)))
     tags = tags_of(song.arrangement)
     if rng.random() < UNTAGGED:

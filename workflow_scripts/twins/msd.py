@@ -73,7 +73,7 @@ _GUITARS = ("acoustic guitar", "electric guitar", "distorted guitar")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Track:
+class TwinPreview:
     """One row of a table, and its preview; without audio if `present` is false."""
 
     track: str
@@ -118,13 +118,13 @@ def tags_of(arrangement: Arrangement) -> frozenset[str]:
     return frozenset(held.union(*(_PLAYED.get((arrangement.style, name), ()) for name in players)))
 
 
-def _draw_tracks(twin: TwinOptions) -> list[Track]:
+def _draw_tracks(twin: TwinOptions) -> list[TwinPreview]:
     rng = make_rng(twin, "tracks")
     count = twin.clips + max(1, round(ABSENT * twin.clips))
     previews = rng.choice(9_000_000, size=count, replace=False) + 100_000  # the real numbers have up to seven digits
     styles = rng.permutation(count) % len(STYLES)  # every style equally often
     return [
-        Track(
+        TwinPreview(
             track=_draw_name(rng, i),
             preview=str(preview),
             arrangement=arrange(rng, STYLES[style]),
@@ -140,7 +140,7 @@ def _draw_name(rng: np.random.Generator, number: int) -> str:
     return f"TR{''.join(letters)}128F{''.join(digits)}{number:05X}"
 
 
-def _write_lists(root: Path, tracks: list[Track], twin: TwinOptions) -> None:
+def _write_lists(root: Path, tracks: list[TwinPreview], twin: TwinOptions) -> None:
     order = make_rng(twin, "split").permutation(len(tracks))
     bounds = np.round(np.cumsum([share for _, share in TABLES]) * len(tracks)).astype(int)
     named = [(tracks[i].track, tracks[i]) for i in order]

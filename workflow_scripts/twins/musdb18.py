@@ -28,7 +28,7 @@ INSTRUMENTAL = 0.05  # share of songs without a singer
 
 
 @dataclass(frozen=True, kw_only=True)
-class Song:
+class StemSong:
     """One song: its folder, its name and its arrangement."""
 
     folder: str
@@ -52,7 +52,7 @@ def write(root: Path, twin: TwinOptions) -> None:
         _write(root, replace(songs[0], name="Silent Tide - Half"), truncated[: len(truncated) // 3])
 
 
-def _draw_songs(twin: TwinOptions) -> list[Song]:
+def _draw_songs(twin: TwinOptions) -> list[StemSong]:
     """Draw songs in order; of three or more at least one validates and one tests."""
     rng = make_rng(twin, "songs")
     few = min(1, twin.clips // 3)
@@ -67,7 +67,7 @@ def _draw_songs(twin: TwinOptions) -> list[Song]:
             else f"{names.invent_artist(rng)} - {names.invent_title(rng)} No. {number + 1}"
         )
         folder = "test" if number >= twin.clips - test else "train"
-        songs.append(Song(folder=folder, name=name, arrangement=_draw_arrangement(rng)))
+        songs.append(StemSong(folder=folder, name=name, arrangement=_draw_arrangement(rng)))
     return songs
 
 
@@ -80,7 +80,7 @@ def _draw_arrangement(rng: np.random.Generator) -> Arrangement:
     return replace(arrangement, players=(*(singers if sung else ()), *others), bass=True, drums=True)
 
 
-def _render_stems(song: Song, twin: TwinOptions) -> dict[str, np.ndarray]:
+def _render_stems(song: StemSong, twin: TwinOptions) -> dict[str, np.ndarray]:
     """Render the stems of a song, float32 (samples,)."""
     rng = make_rng(twin, "musdb18", song.name)
     piece = song.arrangement(rng, seconds=twin.clip_seconds)
@@ -94,6 +94,6 @@ def _encode(stems: dict[str, np.ndarray]) -> bytes:
     return encode_stems([mixture, *ordered], sample_rate=SAMPLE_RATE)
 
 
-def _write(root: Path, song: Song, content: bytes) -> None:
+def _write(root: Path, song: StemSong, content: bytes) -> None:
     with write_atomically(root / song.folder / f"{song.name}{SUFFIX}") as temporary:
         temporary.write_bytes(content)

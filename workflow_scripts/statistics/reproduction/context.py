@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.levels.factors import FACTORS, PRETRAINING
-from workflow_scripts.planning.manifest import Evaluation, Manifest, PretrainedRun, Statement
+from workflow_scripts.planning.manifest import Manifest, PlannedCell, PretrainedRun, Statement
 from workflow_scripts.statistics.samples import TrialSample, TrialSamples
 from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates
 
@@ -58,11 +58,11 @@ class Selection:
 
     statement: Statement
     metric: str
-    of: tuple[tuple[Evaluation, ...], ...]
-    over: tuple[tuple[Evaluation, ...], ...]
+    of: tuple[tuple[PlannedCell, ...], ...]
+    over: tuple[tuple[PlannedCell, ...], ...]
 
     @property
-    def evaluations(self) -> list[Evaluation]:
+    def evaluations(self) -> list[PlannedCell]:
         """Every selected cell."""
         return [evaluation for side in (self.of, self.over) for step in side for evaluation in step]
 
@@ -97,7 +97,7 @@ class Results:
         configs = (read_json(folder / "record.json").get("config", {}) for folder in self.plan.corpora)
         return {config["dataset"]: config["loader"] for config in configs if "loader" in config}
 
-    def runs(self, evaluations: Iterable[Evaluation]) -> list[PretrainedRun]:
+    def runs(self, evaluations: Iterable[PlannedCell]) -> list[PretrainedRun]:
         """Return the pre-trained runs that the cells belong to, in planned order."""
         wanted = {tuple(evaluation.factors[factor] for factor in PRETRAINING) for evaluation in evaluations}
         return [run for run in self.plan.pretrained if tuple(run.factors[f] for f in PRETRAINING) in wanted]

@@ -20,7 +20,7 @@ from pydantic import AfterValidator, Field
 from workflow_scripts.configuration.config import Config
 from workflow_scripts.configuration.field_types import Metric
 from workflow_scripts.configuration.load import load_study
-from workflow_scripts.configuration.study import Study
+from workflow_scripts.configuration.study import StudyConfig
 from workflow_scripts.configuration.yaml_files import read_yaml
 from workflow_scripts.core import validation
 from workflow_scripts.core.errors import UserError
@@ -106,7 +106,9 @@ class Choices(StrictModel):
     """choices too small to change a claim in words"""
 
 
-def load_statements(studies: Mapping[str, Study], config: Config, *, folder: Path) -> dict[str, list[dict[str, Any]]]:
+def load_statements(
+    studies: Mapping[str, StudyConfig], config: Config, *, folder: Path
+) -> dict[str, list[dict[str, Any]]]:
     """Return what each of the trimmed studies is compared with: plain rows, as `read_statements`.
 
     `folder` holds `studies/` and `published/`. Statements about levels that a trimmed study lacks are left out;
@@ -152,7 +154,7 @@ def _read(path: Path, model: type[ModelT]) -> ModelT:
 
 
 def _parse_rows(
-    rows: Any, study: Study, *, where: str, choices: Choices, published: pd.DataFrame
+    rows: Any, study: StudyConfig, *, where: str, choices: Choices, published: pd.DataFrame
 ) -> list[dict[str, Any]]:
     """Resolve the rows that a config states instead of a study's own."""
     content = validation.parse(PublishedFile, {"rows": rows}, where=where)
@@ -160,7 +162,7 @@ def _parse_rows(
 
 
 def _resolve(
-    content: PublishedFile, study: Study, *, where: str, choices: Choices, published: pd.DataFrame
+    content: PublishedFile, study: StudyConfig, *, where: str, choices: Choices, published: pd.DataFrame
 ) -> list[dict[str, Any]]:
     """Fill in defaults and choices, and check each row against published.csv and the study's grid."""
     cells = [_levels_of_pair(*pair) for pair in expand(study.stated(), {})]
@@ -215,7 +217,7 @@ def _tags_of(
     return sorted(tags, key=lambda tag: int(tag[1:]))
 
 
-def _check_levels(entry: Mapping[str, Any], study: Study, *, where: str) -> None:
+def _check_levels(entry: Mapping[str, Any], study: StudyConfig, *, where: str) -> None:
     """Raise unless a study has every level that an entry names."""
     for side in ("of", "over"):
         for factor, named in entry.get(side, {}).items():
@@ -228,7 +230,7 @@ def _check_levels(entry: Mapping[str, Any], study: Study, *, where: str) -> None
                     raise UserError(f"{where}: {side}.{factor}: {level!r} is not in the grid; allowed: {shown}")
 
 
-def _any_step_in_grid(entry: Mapping[str, Any], study: Study) -> bool:
+def _any_step_in_grid(entry: Mapping[str, Any], study: StudyConfig) -> bool:
     """Return whether a study has all levels of one step of an entry; lists of levels are taken in step."""
     named = [(factor, level) for side in ("of", "over") for factor, level in entry.get(side, {}).items()]
     steps = max((len(level) for _, level in named if isinstance(level, list)), default=1)

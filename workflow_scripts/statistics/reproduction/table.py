@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.planning.manifest import Evaluation, Manifest, Statement, Study
+from workflow_scripts.planning.manifest import Manifest, PlannedCell, Statement, Study
 from workflow_scripts.statistics.csv_io import Kind, read_csv
 from workflow_scripts.statistics.reproduction import published
 from workflow_scripts.statistics.reproduction.context import Estimate, Missing, Results, Selection
@@ -114,7 +114,7 @@ def _lines(
     row: Mapping[str, Any],
     statement: Statement,
     study: Study,
-    evaluations: Sequence[Evaluation],
+    evaluations: Sequence[PlannedCell],
     results: Results,
 ) -> Iterator[dict[str, object]]:
     """Yield one line for each setting that a statement does not name."""
@@ -164,7 +164,7 @@ def _has_metric(name: str, quantity: Quantity) -> bool:
     return quantity.kind == "measured" and name != "loss_ratio"
 
 
-def _planned_steps(statement: Statement, setting: Mapping[str, str], evaluations: Sequence[Evaluation]) -> list[int]:
+def _planned_steps(statement: Statement, setting: Mapping[str, str], evaluations: Sequence[PlannedCell]) -> list[int]:
     """Return the steps that a setting of the study has cells for, on both sides where there are two."""
     sides = [side for side in (statement.of, statement.over) if side]
     return [
@@ -178,8 +178,8 @@ def _cells_of_steps(
     side: Sequence[Mapping[str, str]],
     steps: Iterable[int],
     setting: Mapping[str, str],
-    evaluations: Sequence[Evaluation],
-) -> tuple[tuple[Evaluation, ...], ...]:
+    evaluations: Sequence[PlannedCell],
+) -> tuple[tuple[PlannedCell, ...], ...]:
     """Return the cells of each step of one side; none for a side that a statement does not have."""
     wanted = [{**side[step], **setting} for step in steps if side]
     return tuple(tuple(evaluation for evaluation in evaluations if evaluation.matches(levels)) for levels in wanted)
@@ -190,7 +190,7 @@ def _differing_levels(steps: Sequence[Mapping[str, str]], step: int) -> dict[str
     return {factor: level for factor, level in steps[step].items() if len({other[factor] for other in steps}) > 1}
 
 
-def _shown_factors(evaluations: Sequence[Evaluation], within: Sequence[str]) -> list[str]:
+def _shown_factors(evaluations: Sequence[PlannedCell], within: Sequence[str]) -> list[str]:
     """Return the factors shown with a line: the data set always, the others where there are several levels."""
     return [
         factor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from workflow_scripts.planning.manifest import Evaluation, Manifest
+from workflow_scripts.planning.manifest import Manifest, PlannedCell
 from workflow_scripts.statistics.inference.confidence_intervals import mean_interval
 from workflow_scripts.statistics.samples import TrialSamples
 from workflow_scripts.statistics.tables.schema import CELL_COLUMNS, MEASURED, MISSING, to_frame
@@ -22,7 +22,7 @@ def cell_table(plan: Manifest, samples: TrialSamples) -> pd.DataFrame:
     return to_frame(rows, CELL_COLUMNS)
 
 
-def _row(evaluation: Evaluation, metric: str, samples: TrialSamples) -> dict[str, object]:
+def _row(evaluation: PlannedCell, metric: str, samples: TrialSamples) -> dict[str, object]:
     reason = samples.reason_missing(evaluation, metric)
     row: dict[str, object] = {
         **evaluation.factors,

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.planning.manifest import Evaluation
+from workflow_scripts.planning.manifest import PlannedCell
 from workflow_scripts.statistics.class_metrics import AREAS, metric_of_classes
 from workflow_scripts.statistics.estimation import compare_methods, estimate_mean
 from workflow_scripts.statistics.inference.confidence_intervals import (
@@ -229,7 +229,7 @@ def _not_worse(values: Sequence[float], contrasts: Sequence[_Pairs], *, level: f
     return [value for value, worse in zip(values, significant, strict=True) if not worse]
 
 
-def _probability(evaluations: Sequence[Evaluation], results: Results) -> float | Missing:
+def _probability(evaluations: Sequence[PlannedCell], results: Results) -> float | Missing:
     """Return the probability with which the runs of one step augment; 0 if they leave the audio as recorded."""
     options = [
         read_json(run.folder / "record.json").get("config", {}).get("augmentation", {})
@@ -267,7 +267,7 @@ def largest_class_gap(selection: Selection, results: Results) -> Estimate | Miss
     return _of_sample(widest * np.sign(widest.mean()), replicate=matching.replicate, sides=[of, over], results=results)
 
 
-def _areas(evaluation: Evaluation, metric: str) -> np.ndarray | None:
+def _areas(evaluation: PlannedCell, metric: str) -> np.ndarray | None:
     """Return the area of each class in each trial (trials, classes), not-a-number for a class with one label."""
     path = evaluation.path.with_name("predictions.npz")
     if metric not in AREAS or not path.is_file():
@@ -342,7 +342,7 @@ def _pair(selection: Selection, results: Results) -> _Pairs | Missing:
     )
 
 
-def _cells(evaluations: Sequence[Evaluation], metric: str, results: Results) -> list[TrialSample] | Missing:
+def _cells(evaluations: Sequence[PlannedCell], metric: str, results: Results) -> list[TrialSample] | Missing:
     """Return the cells of one method, one for each pre-training seed, or why one of them is missing."""
     if not evaluations:
         return Missing(reason="the study has no such cell")
