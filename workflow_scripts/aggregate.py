@@ -55,7 +55,7 @@ def main(argv: list[str] | None = None) -> None:
     replicates = bootstrap_cells(plan, samples, threads=arguments.threads)
     tables = {
         "trials": gathered.trials,
-        "cells": cell_table(plan, samples),
+        "cells": cell_table(plan, samples, replicates),
         "reproduction": reproduction_table(plan, samples, gathered.trials, replicates),
         **study_tables(plan, samples, replicates, threads=arguments.threads),
     }

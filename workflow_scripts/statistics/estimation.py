@@ -64,11 +64,12 @@ class StandardErrors:
 
 @dataclass(frozen=True, kw_only=True)
 class MeanEstimate:
-    """A method's mean; `ci` covers the sources of variance that `std_errors` knows."""
+    """A method's mean; `std` is that of the replicates, `ci` covers the sources of variance that `std_errors` knows."""
 
     replicate: Replicate
     n: int
     mean: float
+    std: float
     ci: ConfidenceInterval
     std_errors: StandardErrors
     clusters: int  # of test clips that were resampled; 0 if they were not
@@ -129,6 +130,7 @@ def _mean_over_trials(sample: TrialSample, level: float) -> MeanEstimate:
         replicate="trials",
         n=estimate.n,
         mean=estimate.mean,
+        std=estimate.std,
         ci=estimate.ci,
         std_errors=StandardErrors(trial=estimate.ci.std_error),
         clusters=0,
@@ -144,6 +146,7 @@ def _mean_over_seeds(samples: Sequence[TrialSample], level: float) -> MeanEstima
         replicate="pretraining seeds",
         n=len(samples),
         mean=estimate.mean,
+        std=estimate.std,
         ci=estimate.ci,
         std_errors=StandardErrors(pretraining_seed=of_seeds, trial=of_trials),
         clusters=0,

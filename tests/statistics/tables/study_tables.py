@@ -21,7 +21,7 @@ def tables(results: Results) -> dict[str, pd.DataFrame]:
     plan = Manifest.from_json(results.plan)
     samples = TrialSamples(gather(plan).trials)
     replicates = bootstrap_cells(plan, samples)
-    return {"cells": cell_table(plan, samples), **study_tables(plan, samples, replicates)}
+    return {"cells": cell_table(plan, samples, replicates), **study_tables(plan, samples, replicates)}
 
 
 def entry(frame: pd.DataFrame, **levels: str) -> pd.Series:

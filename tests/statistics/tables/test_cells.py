@@ -18,11 +18,23 @@ def test_a_cell_has_each_metric_with_its_interval(tmp_path: Path) -> None:
     assert (row["trials"], row["test_clips"], row["quarantined"], row["source"]) == (5, 90, 2, "twin")
 
 
+def test_a_cell_has_the_interval_of_its_entry_where_a_study_shows_the_metric(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    results.plan["studies"]["fig2"]["comparisons"] = []
+    results.predict(factors("pase", "frozen", "openmic"), 0.6)
+    by_name = tables(results)
+    shown, printed = entry(by_name["cells"], metric="macro_f1"), entry(by_name["entries"], metric="macro_f1")
+    columns = ["mean", "ci_low", "ci_high", "variance_sources"]
+    assert shown[columns].tolist() == printed[columns].tolist()
+    assert shown["variance_sources"] == "trials and test set"
+    assert entry(by_name["cells"], metric="accuracy")["variance_sources"] == "trials"
+
+
 def test_a_cell_that_was_not_run_is_missing_with_the_reason(tmp_path: Path) -> None:
     results = full(tmp_path)
     Path(results.plan["evaluations"][0]["path"]).unlink()
-    made = tables(results)
+    by_name = tables(results)
     for name in ("cells", "entries"):
-        missing = made[name][made[name]["status"] == "missing"]
+        missing = by_name[name][by_name[name]["status"] == "missing"]
         assert missing["reason"].tolist() == ["not run"]
         assert missing["mean"].isna().all()

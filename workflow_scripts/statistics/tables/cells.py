@@ -5,24 +5,28 @@ from __future__ import annotations
 import pandas as pd
 
 from workflow_scripts.planning.manifest import Manifest, PlannedCell
-from workflow_scripts.statistics.inference.confidence_intervals import mean_interval
+from workflow_scripts.statistics.estimation import estimate_mean
 from workflow_scripts.statistics.samples import TrialSamples
 from workflow_scripts.statistics.tables.schema import CELL_COLUMNS, MEASURED, MISSING, to_frame
+from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates
 
 
-def cell_table(plan: Manifest, samples: TrialSamples) -> pd.DataFrame:
+def cell_table(plan: Manifest, samples: TrialSamples, replicates: BootstrapReplicates) -> pd.DataFrame:
     """Build one row per planned cell and metric (columns `CELL_COLUMNS`), missing cells with the reason.
 
-    In planned order. The interval is over the trials, for the fixed test set.
+    In planned order. The interval is that of the table of entries; in a metric that no study shows of a cell, which has
+    no `replicates`, it covers the trials alone (`variance_sources`).
     """
     rows = []
     for evaluation in plan.evaluations:
         for metric in samples.metrics(evaluation) or [""]:
-            rows.append(_row(evaluation, metric, samples))
+            rows.append(_row(evaluation, metric, samples, replicates))
     return to_frame(rows, CELL_COLUMNS)
 
 
-def _row(evaluation: PlannedCell, metric: str, samples: TrialSamples) -> dict[str, object]:
+def _row(
+    evaluation: PlannedCell, metric: str, samples: TrialSamples, replicates: BootstrapReplicates
+) -> dict[str, object]:
     reason = samples.reason_missing(evaluation, metric)
     row: dict[str, object] = {
         **evaluation.factors,
@@ -34,12 +38,13 @@ def _row(evaluation: PlannedCell, metric: str, samples: TrialSamples) -> dict[st
     sample = samples.get(evaluation, metric)
     if sample is None:
         return row
-    estimate = mean_interval(sample.values)
+    estimate = estimate_mean([sample], replicates)
     return row | {
         "mean": estimate.mean,
         "std": estimate.std,
         "ci_low": estimate.ci.low,
         "ci_high": estimate.ci.high,
+        "variance_sources": " and ".join(estimate.std_errors.variance_sources),
         "trials": estimate.n,
         "test_clips": sample.test_clips,
         "quarantined": sample.quarantined,

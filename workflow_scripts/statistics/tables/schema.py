@@ -26,7 +26,8 @@ STANDARD_ERRORS = ("se_pretraining_seed", "se_trial", "se_test_set", "std_error"
 
 CELL_COLUMNS = (
     *FACTORS,
-    *"metric status reason mean std ci_low ci_high trials test_clips quarantined source data studies".split(),
+    *"metric status reason mean std ci_low ci_high variance_sources".split(),
+    *"trials test_clips quarantined source data studies".split(),
 )
 ENTRY_COLUMNS = (
     *"study metric kind".split(),
