@@ -35,6 +35,7 @@ def test_pitch_of_difficult_signals_equals_librosas(signal: Callable[[int], np.n
     assert_equals_librosas(signal(RATE))
 
 
+@pytest.mark.slow
 @given(signals.audio, st.sampled_from([RANGE, (60.0, 2000.0), (30.0, 400.0), (110.0, 8000.0)]))
 @example(signals.noise(1), RANGE)
 @example(signals.noise(20000), (8.0, 8000.0))
@@ -43,6 +44,7 @@ def test_pitch_of_any_length_and_range_equals_librosas(audio: np.ndarray, limits
     assert_equals_librosas(audio, lowest=limits[0], highest=limits[1])
 
 
+@pytest.mark.slow
 def test_pitch_of_recordings_equals_librosas() -> None:
     for audio in signals.recordings(every=80, seconds=1.5):
         assert_equals_librosas(audio)

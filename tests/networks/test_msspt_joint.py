@@ -227,6 +227,7 @@ def test_the_separator_of_a_joint_network_is_an_encoder(tmp_path, naming, source
     torch.testing.assert_close(dict(encoder.network.state_dict()), dict(wanted), rtol=0, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sources", [1, 4])
 def test_a_joint_network_learns_as_keras_would(tmp_path, magnitude, sources):
     """In training mode: the batch's own statistics throughout, and where they leave the running ones."""

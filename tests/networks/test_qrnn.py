@@ -192,6 +192,7 @@ def test_the_work_is_parallel_in_time():
     assert operations(6400) - operations(800) == eightfold
 
 
+@pytest.mark.slow
 def test_compiles_into_one_graph():
     network, frames = Qrnn(3, 4, layers=2), torch.randn(2, 3, 30)
     compiled = torch.compile(network, backend="aot_eager", fullgraph=True)
