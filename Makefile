@@ -18,7 +18,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 demo: $(VENV)/installed ## run the whole path on synthetic data and show the tables
 	$(BIN)/snakemake --profile config/profiles/local --configfile config/demo.yaml --quiet rules
-	$(BIN)/python -m workflow_scripts.show --plan results/demo/statistics/plan.json --statistics results/demo/statistics --report results/demo/report/index.html
+	$(BIN)/python -m workflow_scripts.show --manifest results/demo/statistics/plan.json --statistics results/demo/statistics --report results/demo/report/index.html
 
 test: $(VENV)/installed ## run all tests
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder

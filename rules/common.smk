@@ -38,7 +38,7 @@ try:
     PLAN = Plan(
         CONFIG, STUDIES, load_statements(STUDIES, CONFIG, folder=ROOT / "config")
     )
-    PLAN.evaluations  # a level that lacks a fact is reported now, not during a run
+    PLAN.cells  # a level that lacks a fact is reported now, not during a run
     plugin_patch.patch_plugin()
 except UserError as error:
     sys.exit(f"prelude: {error}")

@@ -25,8 +25,8 @@ rule plan:
 
 rule aggregate:
     input:
-        plan=rules.plan.output,
-        trials=[PLAN.layout.trials(*pair) for pair in PLAN.evaluations],
+        manifest=rules.plan.output,
+        trials=[PLAN.layout.trials(*pair) for pair in PLAN.cells],
         clean=expand(rules.require_clean.output, dataset=PLAN.must_be_clean),
     output:
         trials="<results>/statistics/trials.csv",
@@ -41,7 +41,7 @@ rule aggregate:
         seeds="<results>/statistics/seeds.csv",
         reproduction="<results>/statistics/reproduction.csv",
         summary="<results>/statistics/summary.json",
-        plan="<results>/statistics/plan.json",
+        manifest="<results>/statistics/plan.json",
     log:
         "<logs>/aggregate.log",
     localrule: True
@@ -49,6 +49,6 @@ rule aggregate:
     params:
         code=provenance.code_digest("aggregate"),
     shell:
-        '{PYTHON}.aggregate --plan {input.plan:q} --code {params.code} --output "$(dirname {output.trials:q})"'
+        '{PYTHON}.aggregate --manifest {input.manifest:q} --code {params.code} --output "$(dirname {output.trials:q})"'
         " --threads {threads} &> {log:q}"
-        " && cp {input.plan:q} {output.plan:q}"
+        " && cp {input.manifest:q} {output.manifest:q}"

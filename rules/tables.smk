@@ -38,7 +38,7 @@ rule tabulate:
     params:
         code=provenance.code_digest("tabulate"),
     shell:
-        '{PYTHON}.tabulate --plan {input.plan:q} --statistics "$(dirname {input.trials:q})"'
+        '{PYTHON}.tabulate --manifest {input.manifest:q} --statistics "$(dirname {input.trials:q})"'
         ' --output "$(dirname {output.tables[0]:q})" &> {log:q}'
 
 
@@ -58,5 +58,5 @@ rule draw:
     params:
         code=provenance.code_digest("draw", chosen=FIGURES),
     shell:
-        '{PYTHON}.draw --plan {input.plan:q} --statistics "$(dirname {input.trials:q})"'
+        '{PYTHON}.draw --manifest {input.manifest:q} --statistics "$(dirname {input.trials:q})"'
         ' --output "$(dirname {output.figures[0]:q})" &> {log:q}'

@@ -14,13 +14,13 @@ def make_unfinished():
     folders = {
         name: str(UNFINISHED / name) for name in ("statistics", "tables", "figures")
     }
-    plan = f"{folders['statistics']}/plan.json"
-    read = ["--plan", plan, "--statistics", folders["statistics"]]
+    manifest = f"{folders['statistics']}/plan.json"
+    read = ["--manifest", manifest, "--statistics", folders["statistics"]]
     page = str(UNFINISHED / "report" / "index.html")
     steps = [
-        ["plan", "--config", CONFIG_JSON, "--output", plan, "--unfinished"]
+        ["plan", "--config", CONFIG_JSON, "--output", manifest, "--unfinished"]
         + shlex.split(CONFIG_FLAGS),
-        ["aggregate", "--plan", plan, "--output", folders["statistics"]],
+        ["aggregate", "--manifest", manifest, "--output", folders["statistics"]],
         ["tabulate", *read, "--output", folders["tables"]],
         ["draw", *read, "--output", folders["figures"]],
         ["compose", *read, "--figures", folders["figures"], "--output", page],
@@ -36,5 +36,5 @@ def make_unfinished():
 
 onerror:
     # Without any trials there is nothing to report.
-    if any(evaluation.path.is_file() for evaluation in MANIFEST.evaluations):
+    if any(cell.path.is_file() for cell in MANIFEST.cells):
         make_unfinished()

@@ -124,15 +124,15 @@ class Results:
     def __init__(self, folder: Path) -> None:
         """Start with the study "fig2" and no evaluation."""
         self.folder = folder
-        study = copy.deepcopy(STUDY) | {"evaluations": []}
-        self.plan: dict = {"scale": "demo", "evaluations": [], "studies": {"fig2": study}, "labels": level_labels()}
+        study = copy.deepcopy(STUDY) | {"cells": []}
+        self.manifest: dict = {"scale": "demo", "cells": [], "studies": {"fig2": study}, "labels": level_labels()}
 
     def expect(self, cell: Mapping[str, object]) -> Path:
         """Plan a cell; return the path of its trials."""
         path = self.folder.joinpath("evaluations", *(str(cell[factor]) for factor in FACTORS), "trials.csv")
         entry = {"path": str(path), "code": CODE, "config": CONFIG, "factors": dict(cell), "studies": ["fig2"]}
-        self.plan["studies"]["fig2"]["evaluations"].append(len(self.plan["evaluations"]))
-        self.plan["evaluations"].append(entry)
+        self.manifest["studies"]["fig2"]["cells"].append(len(self.manifest["cells"]))
+        self.manifest["cells"].append(entry)
         return path
 
     def add(self, cell: Mapping[str, object], values: Sequence[float], **more: object) -> Path:
@@ -178,10 +178,10 @@ class Results:
         )
         return path
 
-    def plan_file(self) -> str:
+    def manifest_file(self) -> str:
         """Write the manifest; return its path."""
         path = self.folder / "plan.json"
-        path.write_text(json.dumps(self.plan))
+        path.write_text(json.dumps(self.manifest))
         return str(path)
 
 

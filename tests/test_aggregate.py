@@ -14,7 +14,7 @@ from workflow_scripts.statistics.tables.schema import TABLES
 
 def run(results: Results, name: str = "statistics", *more: str) -> Path:
     folder = results.folder / name
-    aggregate.main(["--plan", results.plan_file(), "--code", "abc", "--output", str(folder), *more])
+    aggregate.main(["--manifest", results.manifest_file(), "--code", "abc", "--output", str(folder), *more])
     return folder
 
 
@@ -40,7 +40,7 @@ def test_same_trials_same_bytes_whatever_the_threads(tmp_path: Path) -> None:
 def test_the_tidy_table_does_not_depend_on_the_order_of_the_plan(tmp_path: Path) -> None:
     results = full(tmp_path)
     first = run(results, "first")
-    results.plan["evaluations"].reverse()
+    results.manifest["cells"].reverse()
     second = run(results, "second")
     assert (first / "trials.parquet").read_bytes() == (second / "trials.parquet").read_bytes()
     assert (first / "trials.csv").read_bytes() == (second / "trials.csv").read_bytes()
@@ -59,12 +59,12 @@ def test_the_summary_says_what_went_in_and_what_did_not(tmp_path: Path) -> None:
     path = results.expect(factors("pase", "frozen", "fma_medium"))
     summary = json.loads((run(results) / "summary.json").read_text())
     assert summary["missing"] == [str(path)]
-    assert (summary["evaluations"], summary["trials"], summary["code"]) == (10, 100, "abc")
+    assert (summary["cells"], summary["trials"], summary["code"]) == (10, 100, "abc")
 
 
 def test_a_stale_result_stops_it_before_anything_is_written(tmp_path: Path) -> None:
     results = full(tmp_path)
-    results.plan["evaluations"][3]["code"] = "new"
+    results.manifest["cells"][3]["code"] = "new"
     with pytest.raises(UserError, match="stale"):
         run(results)
     assert not (tmp_path / "statistics").exists()
@@ -72,19 +72,19 @@ def test_a_stale_result_stops_it_before_anything_is_written(tmp_path: Path) -> N
 
 def test_after_a_run_that_failed_stale_results_are_missing(tmp_path: Path) -> None:
     results = full(tmp_path)
-    results.plan["evaluations"][3]["code"] = "new"
-    results.plan["unfinished"] = True
+    results.manifest["cells"][3]["code"] = "new"
+    results.manifest["unfinished"] = True
     folder = run(results)
     entries = pd.read_csv(folder / "entries.csv", keep_default_na=False)
     missing = entries[entries["status"] == "missing"]
     assert missing["reason"].tolist() == ["stale: made by other code or config, and not yet made again"]
-    assert json.loads((folder / "summary.json").read_text())["missing"] == [results.plan["evaluations"][3]["path"]]
+    assert json.loads((folder / "summary.json").read_text())["missing"] == [results.manifest["cells"][3]["path"]]
     assert len(pd.read_csv(folder / "trials.csv")) == 9 * 10 * 2
 
 
 def test_predictions_that_do_not_give_the_trials_stop_it(tmp_path: Path) -> None:
     results = predicted(tmp_path)
-    first, second = (Path(results.plan["evaluations"][place]["path"]) for place in (0, 2))
+    first, second = (Path(results.manifest["cells"][place]["path"]) for place in (0, 2))
     first.with_name("predictions.npz").replace(second.with_name("predictions.npz"))
     with pytest.raises(UserError, match=r"predictions\.npz does not give the macro_f1 of its trials"):
         run(results)
@@ -97,7 +97,7 @@ def test_a_study_that_came_to_tolerate_less_stops_it(tmp_path: Path, monkeypatch
     facts = json.loads((corpus / "corpus.json").read_text())
     (corpus / "corpus.json").write_text(json.dumps(facts | {"quarantined": 1}))
     (corpus / "quarantine.csv").write_text("clip,reason\nc9,silent\n")
-    results.plan["corpora"] = [str(corpus), str(tmp_path / "not there yet")]
+    results.manifest["corpora"] = [str(corpus), str(tmp_path / "not there yet")]
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, '{"openmic": 0.1}')
     run(results, "tolerated")
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, '{"openmic": 0.05}')

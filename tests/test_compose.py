@@ -20,18 +20,18 @@ FACTS = {
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     made = full(tmp_path_factory.mktemp("results"))
-    made.plan["studies"]["fig2"]["question"] = "Is <b>PASE</b> & Co better?"
+    made.manifest["studies"]["fig2"]["question"] = "Is <b>PASE</b> & Co better?"
     record = {"config": {}, "seconds": 61, "peak_memory_bytes": 5e8, "device": "cpu", "versions": {"numpy": "2.3"}}
-    for evaluation in made.plan["evaluations"]:
+    for evaluation in made.manifest["cells"]:
         Path(evaluation["path"]).with_name("record.json").write_text(json.dumps(record))
-    Path(made.plan["evaluations"][0]["path"]).unlink()
+    Path(made.manifest["cells"][0]["path"]).unlink()
     corpus = made.folder / "corpus"
     corpus.mkdir()
     (corpus / "corpus.json").write_text(json.dumps(FACTS))
     (corpus / "quarantine.csv").write_text("clip,reason\na,silent\nb,truncated\nc,silent\n")
-    made.plan["corpora"] = [str(corpus)]
-    made.plan["records"] = [("pretrain", str(made.folder / "nothing"))]
-    arguments = ["--plan", made.plan_file(), "--statistics", str(statistics(made))]
+    made.manifest["corpora"] = [str(corpus)]
+    made.manifest["records"] = [("pretrain", str(made.folder / "nothing"))]
+    arguments = ["--manifest", made.manifest_file(), "--statistics", str(statistics(made))]
     draw.main([*arguments, "--output", str(made.folder / "figures")])
     return made
 
@@ -40,8 +40,8 @@ def run(results: Results, name: str = "index.html") -> str:
     page = results.folder / name
     compose.main(
         [
-            "--plan",
-            results.plan_file(),
+            "--manifest",
+            results.manifest_file(),
             "--statistics",
             str(results.folder / "statistics"),
             "--figures",
@@ -108,12 +108,12 @@ def test_statistics_and_report_never_import_torch() -> None:
 
 def test_a_run_that_failed_is_marked_and_needs_no_corpora(results: Results) -> None:
     assert "Unfinished" not in run(results)
-    whole = dict(results.plan)
-    results.plan |= {"unfinished": True, "corpora": [*whole["corpora"], str(results.folder / "not there")]}
+    whole = dict(results.manifest)
+    results.manifest |= {"unfinished": True, "corpora": [*whole["corpora"], str(results.folder / "not there")]}
     try:
         assert "Unfinished: the workflow failed. The page shows what it had finished." in run(
             results, "unfinished.html"
         )
     finally:
-        results.plan.clear()
-        results.plan.update(whole)
+        results.manifest.clear()
+        results.manifest.update(whole)

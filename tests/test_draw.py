@@ -20,7 +20,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 def run(results: Results, name: str) -> Path:
     folder = results.folder / name
-    arguments = ["--plan", results.plan_file(), "--statistics", str(results.folder / "statistics")]
+    arguments = ["--manifest", results.manifest_file(), "--statistics", str(results.folder / "statistics")]
     draw.main([*arguments, "--output", str(folder)])
     return folder
 
@@ -37,7 +37,7 @@ def test_same_statistics_same_bytes(kind: str, tmp_path: Path) -> None:
 
 
 def test_a_study_without_figure_draws_nothing(results: Results) -> None:
-    results.plan["studies"]["fig2"]["figure"] = None
+    results.manifest["studies"]["fig2"]["figure"] = None
     assert list(run(results, "third").iterdir()) == []
 
 
@@ -53,7 +53,7 @@ def test_a_study_without_figure_draws_nothing(results: Results) -> None:
     ],
 )
 def test_an_unknown_kind_or_option_is_refused(results: Results, figure: dict, message: str) -> None:
-    results.plan["studies"]["fig2"]["figure"] = figure
+    results.manifest["studies"]["fig2"]["figure"] = figure
     with pytest.raises(UserError) as error:
         run(results, "fourth")
     assert message in str(error.value)

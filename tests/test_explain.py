@@ -14,21 +14,21 @@ from workflow_scripts.core.errors import UserError
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     made = full(tmp_path_factory.mktemp("results"))
-    made.plan["configfiles"] = ["config/my demo.yaml"]
+    made.manifest["configfiles"] = ["config/my demo.yaml"]
     folder = made.folder / "pretrained"
     folder.mkdir()
     record = {"code": "abcd", "seconds": 125.0, "device": "cuda: H200", "energy_joules": 5000}
     (folder / "record.json").write_text(json.dumps(record))
     files = [str(folder / name) for name in ("encoder.safetensors", "record.json", "log")]
-    made.plan["jobs"] = [["pretrain", *files], ["evaluate", "trials.csv", "record.json", "log"]]
-    for evaluation in made.plan["evaluations"]:
+    made.manifest["jobs"] = [["pretrain", *files], ["evaluate", "trials.csv", "record.json", "log"]]
+    for evaluation in made.manifest["cells"]:
         evaluation["jobs"] = [0, 1]
-    cell = Path(made.plan["evaluations"][1]["path"])
+    cell = Path(made.manifest["cells"][1]["path"])
     record = {"python": "3.11.7", "versions": {"torch": "2.11.0"}, "peak_memory_bytes": 5e8, "energy_joules": 70}
     cell.with_name("record.json").write_text(json.dumps(record))
     statistics(made)
-    Path(made.plan["evaluations"][5]["path"]).unlink()
-    (made.folder / "statistics" / "plan.json").write_text(json.dumps(made.plan))
+    Path(made.manifest["cells"][5]["path"]).unlink()
+    (made.folder / "statistics" / "plan.json").write_text(json.dumps(made.manifest))
     return made
 
 
@@ -52,7 +52,7 @@ def test_it_tells_everything_behind_a_number(results: Results, capsys: pytest.Ca
 def test_the_command_makes_just_that_cell_again(results: Results, capsys: pytest.CaptureFixture[str]) -> None:
     text = printed(results, capsys, "PASE, frozen", "OpenMIC")
     command = shlex.split(text.rstrip().splitlines()[-1])
-    assert command[:3] == ["snakemake", results.plan["evaluations"][1]["path"], "--force"]
+    assert command[:3] == ["snakemake", results.manifest["cells"][1]["path"], "--force"]
     assert command[-2:] == ["--configfile", "config/my demo.yaml"]
 
 
@@ -100,8 +100,8 @@ def test_a_metric_that_was_not_measured_is_said_and_not_called_stale(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     results = full(tmp_path, datasets=["openmic"])
-    results.plan["studies"]["fig2"]["metric"] = "roc_auc"
-    (statistics(results) / "plan.json").write_text(json.dumps(results.plan))
+    results.manifest["studies"]["fig2"]["metric"] = "roc_auc"
+    (statistics(results) / "plan.json").write_text(json.dumps(results.manifest))
     text = printed(results, capsys, "PASE, frozen", "openmic")
     assert "roc_auc not measured; there are: macro_f1, accuracy" in text
     assert CODE in text
@@ -110,20 +110,20 @@ def test_a_metric_that_was_not_measured_is_said_and_not_called_stale(
 
 def test_a_name_of_two_rows_is_refused_with_the_levels_of_each(tmp_path: Path) -> None:
     results = Results(tmp_path)
-    results.plan["studies"]["fig2"] |= {"rows": ["encoder", "augmentation", "head"], "comparisons": []}
+    results.manifest["studies"]["fig2"] |= {"rows": ["encoder", "augmentation", "head"], "comparisons": []}
     for levels in ({"augmentation": "none", "head": "mlp"}, {"augmentation": "mlp", "head": "none"}):
         results.add(factors("pase", "frozen", "openmic", **levels), [0.5, 0.6, 0.7])
-    (statistics(results) / "plan.json").write_text(json.dumps(results.plan))
+    (statistics(results) / "plan.json").write_text(json.dumps(results.manifest))
     with pytest.raises(UserError, match="names more than one row of fig2; say which: pase none mlp; pase mlp none"):
         explain.main(["fig2", "PASE, mlp", "openmic", "--results", str(tmp_path)])
 
 
 def test_every_checkpoint_behind_a_number_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = Results(tmp_path)
-    results.plan["studies"]["fig2"]["comparisons"] = []
+    results.manifest["studies"]["fig2"]["comparisons"] = []
     for seed in range(3):
         results.add(factors("pase", "frozen", "openmic", seed=seed), [0.5, 0.6, 0.7])
-    (statistics(results) / "plan.json").write_text(json.dumps(results.plan))
+    (statistics(results) / "plan.json").write_text(json.dumps(results.manifest))
     text = printed(results, capsys, "PASE, frozen", "openmic")
     assert [f"Pre-training seed {seed}: " in text for seed in range(3)] == [True] * 3
     assert text.count("To reproduce it:") == 3
@@ -131,9 +131,9 @@ def test_every_checkpoint_behind_a_number_is_told(tmp_path: Path, capsys: pytest
 
 def test_each_metric_that_a_table_shows_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = full(tmp_path)
-    results.plan["studies"]["fig2"]["metrics"] = {"openmic": ["macro_f1", "accuracy"]}
+    results.manifest["studies"]["fig2"]["metrics"] = {"openmic": ["macro_f1", "accuracy"]}
     folder = statistics(results)
-    (folder / "plan.json").write_text(json.dumps(results.plan))
+    (folder / "plan.json").write_text(json.dumps(results.manifest))
     text = printed(results, capsys, "PASE, frozen", "OpenMIC")
     for name in ("macro F1", "accuracy"):
         assert re.search(rf"PASE, frozen, OpenMIC, {name} \(twin\): 5\d\.\d ± 0\.\d\n", text)

@@ -72,7 +72,7 @@ def jobs(plan: Plan) -> Iterator[Job]:
     """All jobs of a plan with one run, in their order, for the folder they are started in."""
     (run,) = plan.pretrained
     rate = plan.levels.sample_rate(run.encoder)
-    cells = [cell for _, cell in plan.evaluations]
+    cells = [cell for _, cell in plan.cells]
     for name, _ in plan.corpora:
         yield _job("acquire", plan.jobs.acquire(name), f"--output=data/{name}", outputs=[f"data/{name}/acquired.json"])
     for name, _ in plan.corpora:
@@ -102,8 +102,8 @@ def jobs(plan: Plan) -> Iterator[Job]:
         output = str(Path(where(plan, run, cell)).parent)
         files = [f"{output}/{name}" for name in ("trials.csv", "predictions.npz", "record.json")]
         yield _job("evaluate", plan.jobs.evaluate(run, cell), tested, used, f"--output={output}", outputs=files)
-    yield Job(verb="aggregate", argv=("--plan=plan.json", "--output=statistics"), outputs=("statistics",))
-    given = ["--plan=plan.json", "--statistics=statistics", "--output=tables"]
+    yield Job(verb="aggregate", argv=("--manifest=plan.json", "--output=statistics"), outputs=("statistics",))
+    given = ["--manifest=plan.json", "--statistics=statistics", "--output=tables"]
     yield Job(verb="tabulate", argv=tuple(given), outputs=("tables",))
 
 

@@ -17,7 +17,7 @@ RATIOS = ("si_sdr", "si_sdr_gain", "sdr", "sdr_gain")
 
 def run(results: Results, *more: str, name: str = "tables") -> Path:
     folder = results.folder / name
-    arguments = ["--plan", results.plan_file(), "--statistics", str(results.folder / "statistics")]
+    arguments = ["--manifest", results.manifest_file(), "--statistics", str(results.folder / "statistics")]
     tabulate.main([*arguments, "--output", str(folder), *more])
     return folder
 
@@ -68,13 +68,13 @@ def test_what_runs_separate_is_a_csv_of_its_own(results: Results) -> None:
     run_trained_here = {"folder": str(results.folder / "unet"), "factors": dict.fromkeys(PRETRAINING, "unet")}
     judged = {"code": CODE, "source": "twin", "sources": {"bass": dict.fromkeys(RATIOS, -1.25) | {"songs": 3}}}
     write_json(results.folder / "unet" / "separation.json", judged)
-    before = dict(results.plan)
+    before = dict(results.manifest)
     try:
-        results.plan["pretrained"] = [run_trained_here | {"separation_code": CODE}]
+        results.manifest["pretrained"] = [run_trained_here | {"separation_code": CODE}]
         folder = run(results, name="separated")
     finally:
-        results.plan.clear()
-        results.plan.update(before)
+        results.manifest.clear()
+        results.manifest.update(before)
     written = pd.read_csv(folder / "separation.csv")
     assert written[["source", "songs", *RATIOS]].to_numpy().tolist() == [["bass", 3, *[-1.25] * 4]]
     assert "[csv](separation.csv)" in (folder / "index.md").read_text()
@@ -84,7 +84,7 @@ def test_an_unknown_study_and_absent_statistics_are_named(results: Results, tmp_
     with pytest.raises(UserError, match="unknown study fig3"):
         run(results, "--study", "fig3")
     with pytest.raises(UserError, match="run aggregate first"):
-        tabulate.main(["--plan", results.plan_file(), "--statistics", str(tmp_path), "--output", str(tmp_path)])
+        tabulate.main(["--manifest", results.manifest_file(), "--statistics", str(tmp_path), "--output", str(tmp_path)])
 
 
 @pytest.mark.parametrize(
@@ -103,14 +103,14 @@ def test_damaged_statistics_and_those_of_another_version_are_named(
     (tmp_path / "statistics" / "entries.csv").write_bytes(content)
     folders = ["--statistics", str(tmp_path / "statistics"), "--output", str(tmp_path / "tables")]
     with pytest.raises(UserError, match=message):
-        tabulate.main(["--plan", results.plan_file(), *folders])
+        tabulate.main(["--manifest", results.manifest_file(), *folders])
     assert not (tmp_path / "tables").exists()
 
 
 def test_show_prints_the_table_the_comparisons_and_the_report(
     results: Results, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--plan", results.plan_file(), "--statistics", str(results.folder / "statistics")]
+    arguments = ["--manifest", results.manifest_file(), "--statistics", str(results.folder / "statistics")]
     show.main([*arguments, "--report", "results/report/index.html"])
     printed = capsys.readouterr().out
     assert "macro F1 (%)" in printed

@@ -46,18 +46,18 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1, help="CPU threads that bootstrap test sets and rank")
     arguments = parser.parse_args(argv)
 
-    plan = read_manifest(arguments.plan)
-    for folder in plan.corpora:  # raises if the limit of a study is lower now
+    manifest = read_manifest(arguments.manifest)
+    for folder in manifest.corpora:  # raises if the limit of a study is lower now
         if (folder / "corpus.json").is_file():
             read_facts(folder)
-    gathered = gather(plan, leave_out_stale=plan.unfinished)
+    gathered = gather(manifest, leave_out_stale=manifest.unfinished)
     samples = TrialSamples(gathered.trials)
-    replicates = bootstrap_cells(plan, samples, threads=arguments.threads)
+    replicates = bootstrap_cells(manifest, samples, threads=arguments.threads)
     tables = {
         "trials": gathered.trials,
-        "cells": cell_table(plan, samples, replicates),
-        "reproduction": reproduction_table(plan, samples, gathered.trials, replicates),
-        **study_tables(plan, samples, replicates, threads=arguments.threads),
+        "cells": cell_table(manifest, samples, replicates),
+        "reproduction": reproduction_table(manifest, samples, gathered.trials, replicates),
+        **study_tables(manifest, samples, replicates, threads=arguments.threads),
     }
     for name, table in tables.items():
         write_csv(arguments.output / f"{name}.csv", table)
@@ -67,26 +67,26 @@ def main(argv: list[str] | None = None) -> None:
         arguments.output / "summary.json",
         {
             "schema_version": SCHEMA_VERSION,
-            "scale": plan.scale,
+            "scale": manifest.scale,
             "code": arguments.code,
-            "evaluations": len(plan.evaluations) - len(gathered.missing),
-            "missing": [str(evaluation.path) for evaluation in gathered.missing],
+            "cells": len(manifest.cells) - len(gathered.missing),
+            "missing": [str(cell.path) for cell in gathered.missing],
             "trials": len(gathered.trials.drop_duplicates([*FACTORS, "trial"])),
-            "studies": [study.name for study in plan.studies],
+            "studies": [study.name for study in manifest.studies],
         },
     )
 
 
 def study_tables(
-    plan: Manifest, samples: TrialSamples, replicates: BootstrapReplicates, *, threads: int = 1
+    manifest: Manifest, samples: TrialSamples, replicates: BootstrapReplicates, *, threads: int = 1
 ) -> dict[str, pd.DataFrame]:
     """Build the tables about studies, by name (`schema.TABLES`)."""
-    cells = [(study, plan.evaluations_of(study)) for study in plan.studies]
+    cells = [(study, manifest.cells_of(study)) for study in manifest.studies]
     entries = [entry for study, evaluations in cells for entry in table_entries(study, evaluations, samples)]
     compared = [
         contrast for study, evaluations in cells for contrast in contrasts(study, evaluations, samples, replicates)
     ]
-    printed = entry_table(entries, replicates, corpora=sources_of(plan.corpora))
+    printed = entry_table(entries, replicates, corpora=sources_of(manifest.corpora))
     return {
         "entries": printed,
         "comparisons": comparison_table(compared),

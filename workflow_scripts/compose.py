@@ -29,31 +29,31 @@ from workflow_scripts.statistics.tables.schema import read_table, read_tables
 def main(argv: list[str] | None = None) -> None:
     """Write the report."""
     arguments = _parser().parse_args(argv)
-    plan = read_manifest(arguments.plan)
-    labels.use_labels_of(plan)
+    manifest = read_manifest(arguments.manifest)
+    labels.use_labels_of(manifest)
     numbers, cells = read_tables(arguments.statistics), read_table(arguments.statistics / "cells.csv")
     published = read_reproduction(arguments.statistics / "reproduction.csv")
-    records = _records(plan)
+    records = _records(manifest)
     composed = page.Page(
-        scale=plan.scale,
+        scale=manifest.scale,
         sources=page.sources(cells),
         missing=page.missing(cells),
-        planned=len(plan.evaluations),
-        unfinished=plan.unfinished,
+        planned=len(manifest.cells),
+        unfinished=manifest.unfinished,
         sections=tuple(
             page.StudySection(
                 study=study,
                 table=study_table.build(study, numbers),
                 figure=_drawn(study, folder=arguments.figures),
-                separation=separation.of_study(study, plan),
+                separation=separation.of_study(study, manifest),
             )
-            for study in plan.studies
+            for study in manifest.studies
         ),
         reproduction=reproduction_render.section(reproduction_table.build(published)),
-        data=tuple(page.data_rows(cells, corpora=plan.corpora)),
-        audit=audits.read_audits(plan.audits),
-        jobs=status.read_statuses(plan),
-        digests=tuple(_digests(plan)),
+        data=tuple(page.data_rows(cells, corpora=manifest.corpora)),
+        audit=audits.read_audits(manifest.audits),
+        jobs=status.read_statuses(manifest),
+        digests=tuple(_digests(manifest)),
         **page.cost_tables(records),
     )
     write_text(arguments.output, page.render(composed))
@@ -76,18 +76,18 @@ def _drawn(study: Study, *, folder: Path) -> page.PrintedFigure | None:
     return page.print_figure(study, numbers, svg=svg, reading=level.READING, description=level.describe(study, numbers))
 
 
-def _records(plan: Manifest) -> list[costs.JobRecord]:
-    records = [record for stage, path in plan.records for record in costs.read_records(stage, path)]
-    for evaluation in plan.evaluations:
+def _records(manifest: Manifest) -> list[costs.JobRecord]:
+    records = [record for stage, path in manifest.records for record in costs.read_records(stage, path)]
+    for evaluation in manifest.cells:
         stage = f"evaluate, {evaluation.factors['scenario'].replace('_', '-')}"
         records += costs.read_records(stage, evaluation.path.with_name("record.json"))
     return records
 
 
-def _digests(plan: Manifest) -> list[tuple[str, str]]:
+def _digests(manifest: Manifest) -> list[tuple[str, str]]:
     """Return the code digests by scenario; reports of the same code have equal digests."""
     by_scenario: dict[str, set[str]] = {}
-    for evaluation in plan.evaluations:
+    for evaluation in manifest.cells:
         by_scenario.setdefault(evaluation.factors["scenario"], set()).add(evaluation.code)
     return [
         (f"Code of the evaluations, {scenario.replace('_', '-')}", ", ".join(sorted(codes)))

@@ -20,13 +20,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder to write to (results/figures)")
     arguments = parser.parse_args(argv)
 
-    plan = read_manifest(arguments.plan)
-    labels.use_labels_of(plan)
+    manifest = read_manifest(arguments.manifest)
+    labels.use_labels_of(manifest)
     statistics = Statistics(arguments.statistics)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    for study in plan.select(arguments.study):
+    for study in manifest.select(arguments.study):
         if study.figure:
-            evidence = Evidence(study=study, plan=plan, statistics=statistics)
+            evidence = Evidence(study=study, manifest=manifest, statistics=statistics)
             draw(study, study.figure, evidence, folder=arguments.output)
 
 

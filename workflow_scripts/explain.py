@@ -48,34 +48,34 @@ def main(argv: list[str] | None = None) -> None:
         others = [str(path.parents[1]) for path in sorted(arguments.results.glob("*/statistics/plan.json"))]
         examples = f", such as {', '.join(others)}" if others else ""
         raise UserError(f"{plan_file}: no such file; name the folder of finished results with --results{examples}")
-    plan = read_manifest(str(plan_file))
-    labels.use_labels_of(plan)
-    (study,) = plan.select([arguments.table])
-    entry = _entry(study, plan, arguments.row, arguments.column)
+    manifest = read_manifest(str(plan_file))
+    labels.use_labels_of(manifest)
+    (study,) = manifest.select([arguments.table])
+    entry = _entry(study, manifest, arguments.row, arguments.column)
     console = Console(soft_wrap=True, markup=False, highlight=False)
-    for line in _explain(study, plan, entry, arguments.results):
+    for line in _explain(study, manifest, entry, arguments.results):
         console.print(line)
 
 
-def _entry(study: Study, plan: Manifest, row: str, column: str) -> list[PlannedCell]:
+def _entry(study: Study, manifest: Manifest, row: str, column: str) -> list[PlannedCell]:
     """Return the cells of a number: those of its row that are also in its column."""
-    evaluations = plan.evaluations_of(study)
-    rows = _picked(evaluations, study.rows, row, what=f"row of {study.name}")
+    cells = manifest.cells_of(study)
+    rows = _picked(cells, study.rows, row, what=f"row of {study.name}")
     metrics = {metric for shown in (*study.metrics.values(), (study.metric,)) for metric in shown}
     endings = {f", {number_format.measure(metric).name}" for metric in metrics}
     column = column.removesuffix(next((name for name in endings if column.endswith(name)), ""))  # all are explained
-    columns = _picked(evaluations, study.columns, column, what=f"column of {study.name}")
-    cells = [evaluation for evaluation in rows if evaluation in columns]
+    columns = _picked(cells, study.columns, column, what=f"column of {study.name}")
+    cells = [cell for cell in rows if cell in columns]
     if not cells:
         raise UserError(f"{study.name} plans no cell for row {row!r} and column {column!r}")
     return cells
 
 
-def _picked(evaluations: Sequence[PlannedCell], factors: Sequence[str], name: str, *, what: str) -> list[PlannedCell]:
-    """Return the evaluations whose levels of `factors` have the label or the config names `name`."""
+def _picked(cells: Sequence[PlannedCell], factors: Sequence[str], name: str, *, what: str) -> list[PlannedCell]:
+    """Return the cells whose levels of `factors` have the label or the config names `name`."""
     by_key: dict[tuple[str, ...], list[PlannedCell]] = {}
-    for evaluation in evaluations:
-        by_key.setdefault(tuple(evaluation.factors[factor] for factor in factors), []).append(evaluation)
+    for cell in cells:
+        by_key.setdefault(tuple(cell.factors[factor] for factor in factors), []).append(cell)
     row_labels = {key: _label(labels.name(level) for level in key) for key in by_key}
     wanted = _plain(name)
     keys = [
@@ -99,17 +99,17 @@ def _plain(text: str) -> str:
     return " ".join(text.replace(",", " ").split()).casefold()
 
 
-def _explain(study: Study, plan: Manifest, entry: Sequence[PlannedCell], results: Path) -> Iterator[str]:
+def _explain(study: Study, manifest: Manifest, entry: Sequence[PlannedCell], results: Path) -> Iterator[str]:
     yield from _number(study, entry, results)
-    for evaluation in entry:
+    for cell in entry:
         yield ""
-        yield f"Pre-training seed {evaluation.factors['pretrain_seed']}: {evaluation.path}"
+        yield f"Pre-training seed {cell.factors['pretrain_seed']}: {cell.path}"
         for factor in FACTORS:
-            yield f"  {labels.name(factor)}: {evaluation.factors[factor]}"
-        yield from _cell(study, evaluation) if evaluation.path.is_file() else [f"  {why_missing(evaluation)}"]
-        yield from _provenance(evaluation.jobs)
+            yield f"  {labels.name(factor)}: {cell.factors[factor]}"
+        yield from _cell(study, cell) if cell.path.is_file() else [f"  {why_missing(cell)}"]
+        yield from _provenance(cell.jobs)
         yield "  To reproduce it:"
-        yield f"    {_command(evaluation, plan)}"
+        yield f"    {_command(cell, manifest)}"
 
 
 def _number(study: Study, entry: Sequence[PlannedCell], results: Path) -> Iterator[str]:
@@ -133,14 +133,14 @@ def _number(study: Study, entry: Sequence[PlannedCell], results: Path) -> Iterat
     yield f"  {table.notes[0]}"
 
 
-def _cell(study: Study, evaluation: PlannedCell) -> Iterator[str]:
-    trials = read_trials(evaluation.path)
-    if set(trials["code"]) != {evaluation.code} or set(trials["config"]) != {evaluation.config}:
-        yield f"  These trials are stale: the plan expects code {evaluation.code} and config {evaluation.config}."
+def _cell(study: Study, cell: PlannedCell) -> Iterator[str]:
+    trials = read_trials(cell.path)
+    if set(trials["code"]) != {cell.code} or set(trials["config"]) != {cell.config}:
+        yield f"  These trials are stale: the plan expects code {cell.code} and config {cell.config}."
     for column, name in PER_CELL.items():
         yield f"  {name}: {', '.join(dict.fromkeys(str(value) for value in trials[column]))}"
-    yield from (f"  {line}" for line in _record(evaluation.path.with_name("record.json")))
-    for read in study.per_metric(evaluation.factors["dataset"]):
+    yield from (f"  {line}" for line in _record(cell.path.with_name("record.json")))
+    for read in study.per_metric(cell.factors["dataset"]):
         rows = trials[trials["metric"] == read.metric].sort_values("trial")
         if rows.empty:
             yield f"  {read.metric} not measured; there are: {', '.join(dict.fromkeys(trials['metric']))}"
@@ -176,7 +176,7 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 
 def _provenance(jobs: Sequence[PlannedJob]) -> Iterator[str]:
-    """Yield the jobs before the evaluation, with code, time and device from their records."""
+    """Yield the jobs before the cell, with code, time and device from their records."""
     before = jobs[:-1]
     if before:
         yield "  provenance:"
@@ -189,10 +189,10 @@ def _provenance(jobs: Sequence[PlannedJob]) -> Iterator[str]:
         yield f"    {job.stage}: {job.output}" + (f" ({', '.join(facts)})" if facts else "")
 
 
-def _command(evaluation: PlannedCell, plan: Manifest) -> str:
+def _command(cell: PlannedCell, manifest: Manifest) -> str:
     """Return the command that runs this cell again; `--force` does not run existing upstream jobs again."""
-    files = ["--configfile", *plan.configfiles] if plan.configfiles else []
-    return shlex.join(["snakemake", str(evaluation.path), "--force", "--profile", PROFILE, *files])
+    files = ["--configfile", *manifest.configfiles] if manifest.configfiles else []
+    return shlex.join(["snakemake", str(cell.path), "--force", "--profile", PROFILE, *files])
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:

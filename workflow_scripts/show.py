@@ -1,6 +1,6 @@
 """Print the table and the comparisons of each study on the terminal, and the path of the report.
 
-python -m workflow_scripts.show --plan FILE --statistics DIR [--study NAME ...] [--report FILE]
+python -m workflow_scripts.show --manifest FILE --statistics DIR [--study NAME ...] [--report FILE]
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--report", type=Path, help="page whose path is printed last")
     arguments = parser.parse_args(argv)
 
-    plan = read_manifest(arguments.plan)
-    labels.use_labels_of(plan)
+    manifest = read_manifest(arguments.manifest)
+    labels.use_labels_of(manifest)
     numbers = read_tables(arguments.statistics)
     console = Console()
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)
-    for study in plan.select(arguments.study):
+    for study in manifest.select(arguments.study):
         renderers.terminal(study_table.build(study, numbers), console)
     if arguments.report:
         console.print(f"Report: {arguments.report}", markup=False, highlight=False, soft_wrap=True)

@@ -26,10 +26,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder to write to (results/tables)")
     arguments = parser.parse_args(argv)
 
-    plan = read_manifest(arguments.plan)
-    labels.use_labels_of(plan)
-    numbers, separated = read_tables(arguments.statistics), separation.tidy(plan)
-    for study in plan.select(arguments.study):
+    manifest = read_manifest(arguments.manifest)
+    labels.use_labels_of(manifest)
+    numbers, separated = read_tables(arguments.statistics), separation.tidy(manifest)
+    for study in manifest.select(arguments.study):
         table = study_table.build(study, numbers)
         compared = study_table.tidy_comparisons(study, numbers["comparisons"], table)
         texts = {
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
         write_text(arguments.output / f"reproduction.{kind}", text)
     if separated is not None:
         write_text(arguments.output / SEPARATION, separated.to_csv(index=False, lineterminator="\n"))
-    write_text(arguments.output / "index.md", _index(plan.studies, separated=separated is not None))
+    write_text(arguments.output / "index.md", _index(manifest.studies, separated=separated is not None))
 
 
 def _index(studies: tuple[Study, ...], *, separated: bool) -> str:

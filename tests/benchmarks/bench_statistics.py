@@ -62,11 +62,11 @@ def main() -> None:
         folder = Path(name)
         cells = write_results(folder, studies=arguments.studies, methods=arguments.methods)
         threads = ["--threads", str(len(os.sched_getaffinity(0)))]
-        plan = ["--plan", str(folder / "plan.json")]
+        manifest = ["--manifest", str(folder / "plan.json")]
         statistics, tables = str(folder / "statistics"), str(folder / "tables")
         durations = [
-            measure_seconds("aggregate", *plan, *threads, "--output", statistics),
-            measure_seconds("tabulate", *plan, "--statistics", statistics, "--output", tables),
+            measure_seconds("aggregate", *manifest, *threads, "--output", statistics),
+            measure_seconds("tabulate", *manifest, "--statistics", statistics, "--output", tables),
         ]
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(
@@ -92,11 +92,11 @@ def write_results(folder: Path, *, studies: int, methods: int) -> int:
         test_set.dataset: [write_predictions(folder, test_set, number, rng) for number in range(FILES)]
         for test_set in TEST_SETS
     }
-    plan: dict = {"scale": "bench", "evaluations": [], "studies": {}}
+    manifest: dict = {"scale": "bench", "cells": [], "studies": {}}
     for study in range(studies):
         name = f"study{study}"
         worker_sets = [f"set{study}_{method}" for method in range(methods)]
-        study_entry = STUDY | {"rows": ["workers"], "floors": [], "figure": None, "evaluations": []}
+        study_entry = STUDY | {"rows": ["workers"], "floors": [], "figure": None, "cells": []}
         study_entry["comparisons"] = [
             {
                 "name": f"{other} against {worker_sets[0]}",
@@ -107,7 +107,7 @@ def write_results(folder: Path, *, studies: int, methods: int) -> int:
         ]
         for number, workers in enumerate(worker_sets):
             for test_set in TEST_SETS:
-                study_entry["evaluations"].append(len(plan["evaluations"]))
+                study_entry["cells"].append(len(manifest["cells"]))
                 cell = factors("pase", "frozen", test_set.dataset, workers=workers)
                 predictions, values = predictions_of[test_set.dataset][number % FILES]
                 path = folder / "evaluations" / workers / test_set.dataset / "trials.csv"
@@ -115,10 +115,10 @@ def write_results(folder: Path, *, studies: int, methods: int) -> int:
                 path.with_name("predictions.npz").symlink_to(predictions)
                 write_trials(path, cell, values, clips=test_set.clips)
                 entry = {"path": str(path), "code": CODE, "config": CONFIG, "factors": cell, "studies": [name]}
-                plan["evaluations"].append(entry)
-        plan["studies"][name] = study_entry
-    (folder / "plan.json").write_text(json.dumps(plan))
-    return len(plan["evaluations"])
+                manifest["cells"].append(entry)
+        manifest["studies"][name] = study_entry
+    (folder / "plan.json").write_text(json.dumps(manifest))
+    return len(manifest["cells"])
 
 
 def write_predictions(

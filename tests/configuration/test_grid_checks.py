@@ -48,12 +48,12 @@ def test_both_heads_go_with_every_encoder_of_maps_and_training_scenario(tmp_path
         head=["short_chunk_cnn", "ast"],
         scenario=["supervised", "fine_tuned", "three_stage"],
     )
-    assert len(plan.evaluations) == 2 * 2 * 3
+    assert len(plan.cells) == 2 * 2 * 3
 
 
 def test_a_bare_head_learns_on_the_spectrogram(tmp_path):
     plan = planned(tmp_path, encoder=["magnitude"], scenario=["supervised"])
-    ((run, cell),) = plan.evaluations
+    ((run, cell),) = plan.cells
     assert (run.encoder, run.pretrained, cell.scenario) == ("magnitude", False, "supervised")
 
 
@@ -220,21 +220,17 @@ def test_planning_knows_the_window_that_a_head_hears(level, options):
 def test_numbers_of_a_head_go_over_the_general_ones_and_below_those_of_a_scenario(tmp_path):
     numbers = {"heads": {"short_chunk_cnn": {"batch": 16, "patience": 7}}, "scenarios": {"fine_tuned": {"batch": 8}}}
     plan = planned(tmp_path, numbers, scenario=["fine_tuned", "supervised"])
-    read = {
-        cell.scenario: json.loads(plan.jobs.evaluate(run, cell).config)["training"] for run, cell in plan.evaluations
-    }
+    read = {cell.scenario: json.loads(plan.jobs.evaluate(run, cell).config)["training"] for run, cell in plan.cells}
     assert (read["fine_tuned"]["batch"], read["supervised"]["batch"]) == (8, 16)
     assert {each["patience"] for each in read.values()} == {7}
     plan = planned(tmp_path / "other", numbers, head=["linear"])
-    ((run, cell),) = plan.evaluations
+    ((run, cell),) = plan.cells
     assert json.loads(plan.jobs.evaluate(run, cell).config)["training"]["patience"] == PAPER["evaluation"]["patience"]
 
 
 def test_jobs_read_the_phases_only_where_the_encoder_trains(tmp_path):
     plan = planned(tmp_path, {"phases": PHASES}, head=["linear"], scenario=["frozen", "fine_tuned"])
-    read = {
-        cell.scenario: json.loads(plan.jobs.evaluate(run, cell).config)["training"] for run, cell in plan.evaluations
-    }
+    read = {cell.scenario: json.loads(plan.jobs.evaluate(run, cell).config)["training"] for run, cell in plan.cells}
     assert read["fine_tuned"]["phases"] == PHASES
     assert "phases" not in read["frozen"]
 

@@ -101,14 +101,14 @@ def make_study(
 ) -> Results:
     """Return results of every combination of `grid`: `value` of the cell plus noise, shared in part per data set."""
     results = Results(folder)
-    results.plan["studies"]["fig2"] |= {
+    results.manifest["studies"]["fig2"] |= {
         "figure": dict(figure),
         "rows": list(rows),
         "columns": list(columns),
         "comparisons": [],
         "floors": list(floors),
     }
-    results.plan["pretrained"] = []
+    results.manifest["pretrained"] = []
     rng = np.random.default_rng(0)
     shared = rng.normal(0, 0.01, (100, trials))
     for chosen in itertools.product(*grid.values()):
@@ -132,14 +132,14 @@ def add_cell(results: Results, cell: Cell, values: np.ndarray) -> None:
     if cell["corpus"] != "none":
         run = {factor: cell[factor] for factor in PRETRAINING}
         place = results.folder.joinpath("pretrained", *map(str, run.values()))
-        if {"folder": str(place), "factors": run} not in results.plan["pretrained"]:
-            results.plan["pretrained"].append({"folder": str(place), "factors": run})
+        if {"folder": str(place), "factors": run} not in results.manifest["pretrained"]:
+            results.manifest["pretrained"].append({"folder": str(place), "factors": run})
 
 
 def write_predictions(results: Results, *, classes: Sequence[str] = DANCES, trials: int = 10, ndim: int = 3) -> None:
     """Write predictions of every planned cell: counts of 20 test clips per class, mostly correct."""
     rng = np.random.default_rng(1)
-    for entry in results.plan["evaluations"]:
+    for entry in results.manifest["cells"]:
         right = 0.4 + 0.1 * len(str(entry["factors"]["workers"])) / 6
         chances = np.full((len(classes),) * 2, (1 - right) / (len(classes) - 1))
         np.fill_diagonal(chances, right)
@@ -161,7 +161,7 @@ def write_corpora(results: Results, *, classes: Sequence[str] = TAGS, clips: int
 
     A fifth of the clips are tested on. The job that wrote it becomes one of its evaluations.
     """
-    for dataset in sorted({entry["factors"]["dataset"] for entry in results.plan["evaluations"]}):
+    for dataset in sorted({entry["factors"]["dataset"] for entry in results.manifest["cells"]}):
         rng = np.random.default_rng(len(dataset))
         labels = (rng.random((clips, len(classes))) < 0.25 / np.arange(1, len(classes) + 1) ** 0.6).astype(np.float32)
         names = [f"clip{number:05d}" for number in range(clips)]
@@ -195,7 +195,7 @@ def write_embeddings(
     skill: Callable[[Cell], float] = lambda cell: 1.5,
 ) -> None:
     """Write embeddings of every planned frozen cell: the distance of the first six classes is `skill` of the cell."""
-    for entry in list(results.plan["evaluations"]):
+    for entry in list(results.manifest["cells"]):
         cell = entry["factors"]
         if cell["scenario"] != "frozen":
             continue
@@ -217,7 +217,7 @@ def write_embeddings(
 
 def write_encoder_sizes(results: Results, *, parameters: Mapping[str, int]) -> None:
     """Write the record of every planned pre-training, with the size of its encoder."""
-    for run in results.plan["pretrained"]:
+    for run in results.manifest["pretrained"]:
         folder = Path(run["folder"])
         folder.mkdir(parents=True, exist_ok=True)
         size = parameters[run["factors"]["encoder"]]
@@ -227,10 +227,10 @@ def write_encoder_sizes(results: Results, *, parameters: Mapping[str, int]) -> N
 
 def _done(results: Results, verb: str, output: Path, record: Path, **levels: object) -> None:
     """Add a job to those of the evaluations with these levels."""
-    jobs = results.plan.setdefault("jobs", [])
+    jobs = results.manifest.setdefault("jobs", [])
     place = len(jobs)
     jobs.append([verb, str(output), str(record), str(output.with_suffix(".log"))])
-    for entry in results.plan["evaluations"]:
+    for entry in results.manifest["cells"]:
         if all(entry["factors"][factor] == level for factor, level in levels.items()):
             entry.setdefault("jobs", []).append(place)
 
@@ -242,7 +242,7 @@ def write_tag_predictions(
 
     The scores of positive clips are higher by `skill` of the cell, scaled by tag, in noise partly shared by the trials.
     """
-    for entry in results.plan["evaluations"]:
+    for entry in results.manifest["cells"]:
         cell = entry["factors"]
         labels = (np.random.default_rng(0).random((clips, len(tags))) < 0.3 / np.arange(1, len(tags) + 1) ** 0.6) * 1.0
         rng = np.random.default_rng(len(str(cell)) + int(cell["pretrain_seed"]))
@@ -268,7 +268,7 @@ def write_tag_predictions(
 
 def write_windows(results: Results, *, windows: int = 14, seconds: float = 3.862) -> None:
     """Add scores by window to the predictions of every planned cell: those of the first trial plus noise."""
-    for entry in results.plan["evaluations"]:
+    for entry in results.manifest["cells"]:
         path = Path(entry["path"]).with_name("predictions.npz")
         stored = dict(np.load(path))
         first = stored["scores"][0]
@@ -288,7 +288,7 @@ def write_windows(results: Results, *, windows: int = 14, seconds: float = 3.862
 
 def write_losses(results: Results, *, epochs: int = 20, splits: Sequence[str] = ("train", "valid")) -> None:
     """Write losses of every pre-trained run; re-weighted ones have reciprocals as weights."""
-    for run in results.plan["pretrained"]:
+    for run in results.manifest["pretrained"]:
         rows = [
             {
                 "epoch": epoch,
@@ -324,12 +324,12 @@ def description(results: Results) -> str:
 
 
 def _parts(results: Results) -> tuple[Any, pd.DataFrame, Any, Any]:
-    plan = read_manifest(results.plan_file())
-    (study,) = plan.studies
+    manifest = read_manifest(results.manifest_file())
+    (study,) = manifest.studies
     assert study.figure is not None
     level = levels.load("figure", study.figure.kind)
     options = levels.options(level, study.figure.options)
-    evidence = Evidence(study=study, plan=plan, statistics=Statistics(statistics(results)))
+    evidence = Evidence(study=study, manifest=manifest, statistics=Statistics(statistics(results)))
     return level, level.numbers(study, evidence, options), study, options
 
 
@@ -366,7 +366,7 @@ def trials_files(results: Results, **levels: object) -> list[Path]:
     """Return the trials files of the planned cells with these levels."""
     return [
         Path(entry["path"])
-        for entry in results.plan["evaluations"]
+        for entry in results.manifest["cells"]
         if all(entry["factors"][factor] == level for factor, level in levels.items())
     ]
 

@@ -172,7 +172,7 @@ def per_tag(folder: Path) -> Results:
         grid={"encoder": ["samplecnn", "cpc"], "workers": ["contrastive"], "dataset": ["magnatagatune"]},
     )
     figure_asserts.add_cell(results, factors("samplecnn", "supervised", "magnatagatune"), np.full(10, 0.5))
-    results.plan["studies"]["fig2"]["metric"] = "roc_auc"
+    results.manifest["studies"]["fig2"]["metric"] = "roc_auc"
     figure_asserts.write_tag_predictions(results, lambda cell: 2.2 if cell["encoder"] == "cpc" else 2.6)
     return results
 
@@ -215,7 +215,7 @@ def separated(folder: Path, *, figure: dict, sources: Sequence[str]) -> Results:
         },
     )
     figure_asserts.add_cell(results, BARE, np.full(10, 0.5))
-    results.plan["studies"]["fig2"]["metric"] = "roc_auc"
+    results.manifest["studies"]["fig2"]["metric"] = "roc_auc"
     figure_asserts.write_tag_predictions(results, lambda cell: 2.0 + 0.2 * (cell["workers"] == "vocals"))
     return results
 

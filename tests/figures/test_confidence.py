@@ -97,6 +97,6 @@ def test_clips_of_other_data_are_not_compared(tmp_path: Path) -> None:
 
 def test_an_unknown_tag_is_refused(tmp_path: Path) -> None:
     results = synthetic_studies.confidence(tmp_path)
-    results.plan["studies"]["fig2"]["figure"]["tag"] = "kazoo"
+    results.manifest["studies"]["fig2"]["figure"]["tag"] = "kazoo"
     with pytest.raises(UserError, match="figure: there is no tag 'kazoo'; allowed: guitar"):
         figure_asserts.numbers(results)

@@ -141,7 +141,7 @@ def test_damaged_predictions_and_half_a_difference_are_refused(results: Results)
     figure_asserts.trials_files(results, workers="WLP")[0].with_name(FILE).write_bytes(b"PK\x03\x04")
     with pytest.raises(UserError, match=r"predictions\.npz is missing or damaged"):
         figure_asserts.numbers(results)
-    results.plan["studies"]["fig2"]["figure"] = {"kind": "confusions", "differences": [{"of": {"workers": "WLP"}}]}
+    results.manifest["studies"]["fig2"]["figure"] = {"kind": "confusions", "differences": [{"of": {"workers": "WLP"}}]}
     with pytest.raises(UserError, match="differences: difference 0 must state of and over"):
         figure_asserts.numbers(results)
 

@@ -11,8 +11,8 @@ from tests.synthetic_results import Results, factors
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     results = synthetic_studies.dots(tmp_path_factory.mktemp("results"))
-    Path(results.plan["evaluations"][9]["path"]).unlink()  # PASE+, supervised, on OpenMIC
-    Path(results.plan["evaluations"][12]["path"]).unlink()  # PASE+, frozen, on OpenMIC
+    Path(results.manifest["cells"][9]["path"]).unlink()  # PASE+, supervised, on OpenMIC
+    Path(results.manifest["cells"][12]["path"]).unlink()  # PASE+, frozen, on OpenMIC
     return results
 
 
@@ -60,7 +60,7 @@ def test_numbers_stand_off_the_lines_they_lie_on(figure: Figure) -> None:
 
 def test_long_names_and_many_methods_find_room(tmp_path: Path) -> None:
     results = Results(tmp_path)
-    results.plan["studies"]["fig2"] |= {
+    results.manifest["studies"]["fig2"] |= {
         "rows": ["workers", "scenario"],
         "comparisons": [],
         "title": "A title far too long for the one panel that this figure has, so it must be broken",

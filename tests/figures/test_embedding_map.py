@@ -77,7 +77,7 @@ def test_classes_are_chosen_by_name(tmp_path: Path) -> None:
         if text.get_text() in figure_asserts.TAGS
     ]
     assert labels == ["rock", "guitar"]
-    results.plan["studies"]["fig2"]["figure"]["classes"] = ["polka"]
+    results.manifest["studies"]["fig2"]["figure"]["classes"] = ["polka"]
     with pytest.raises(UserError, match="magnatagatune has no polka; allowed: guitar, classical"):
         figure_asserts.numbers(results)
 

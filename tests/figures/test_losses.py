@@ -16,7 +16,7 @@ def results(tmp_path: Path) -> Results:
 
 
 def stored(results: Results, run: int) -> Path:
-    return Path(results.plan["pretrained"][run]["folder"]) / "losses.csv"
+    return Path(results.manifest["pretrained"][run]["folder"]) / "losses.csv"
 
 
 def test_no_text_lies_on_another_or_outside(results: Results) -> None:
@@ -39,7 +39,7 @@ def test_the_axis_says_what_is_drawn(results: Results) -> None:
         "validation loss",
         "validation loss times weight",
     ]
-    results.plan["studies"]["fig2"]["figure"] = {"kind": "losses", "weighted": False, "epochs": 3}
+    results.manifest["studies"]["fig2"]["figure"] = {"kind": "losses", "weighted": False, "epochs": 3}
     numbers = figure_asserts.numbers(results)
     assert (numbers["value"] == numbers["loss"]).all()
     assert numbers["epoch"].max() == 3
@@ -84,7 +84,7 @@ def test_a_twin_corpus_is_named(results: Results) -> None:
     corpus = results.folder / "corpus"
     corpus.mkdir()
     (corpus / "corpus.json").write_text(json.dumps(FACTS | {"dataset": "audioset_music", "source": "twin"}))
-    results.plan["corpora"] = [str(corpus)]
+    results.manifest["corpora"] = [str(corpus)]
     texts = [text.get_text() for text in figure_asserts.visible_texts(figure_asserts.figure(results))]
     assert "equal (twin)" in texts
     assert any("not comparable with published numbers" in text for text in texts)
@@ -101,6 +101,6 @@ def test_a_damaged_file_and_no_epochs_are_refused(results: Results) -> None:
     stored(results, 0).write_text("epoch,split\n1,valid\n")
     with pytest.raises(UserError, match=r"losses\.csv: not a losses file"):
         figure_asserts.numbers(results)
-    results.plan["studies"]["fig2"]["figure"] = {"kind": "losses", "epochs": 0}
+    results.manifest["studies"]["fig2"]["figure"] = {"kind": "losses", "epochs": 0}
     with pytest.raises(UserError, match="epochs: 0 is not allowed; allowed: at least 1"):
         figure_asserts.numbers(results)

@@ -16,7 +16,7 @@ def small(folder: Path, *, metric: str = "roc_auc", **grid: list) -> Results:
         folder, figure={"kind": "per_tag"}, rows=["encoder"], grid={"encoder": ["cpc"], **grid}
     )
     figure_asserts.write_tag_predictions(results, lambda cell: 2.0, tags=figure_asserts.TAGS[:3], clips=60, trials=3)
-    results.plan["studies"]["fig2"]["metric"] = metric
+    results.manifest["studies"]["fig2"]["metric"] = metric
     return results
 
 
@@ -82,7 +82,7 @@ def test_the_description_states_the_largest_gap(results: Results, numbers: pd.Da
 def test_one_method_and_floors_have_no_gap(tmp_path: Path) -> None:
     results = small(tmp_path)
     figure_asserts.add_cell(results, factors("random", "frozen", "openmic"), np.full(3, 0.5))
-    results.plan["studies"]["fig2"]["floors"] = ["random"]
+    results.manifest["studies"]["fig2"]["floors"] = ["random"]
     figure_asserts.write_tag_predictions(results, lambda cell: 1.0, tags=figure_asserts.TAGS[:3], clips=60, trials=3)
     assert set(figure_asserts.numbers(results)["role"]) == {"method", "floor"}
     assert "gap" not in figure_asserts.description(results)
@@ -90,7 +90,7 @@ def test_one_method_and_floors_have_no_gap(tmp_path: Path) -> None:
 
 def test_a_missing_method_is_named(tmp_path: Path) -> None:
     results = small(tmp_path, workers=["WLP", "WLPT"])
-    results.plan["studies"]["fig2"]["rows"] = ["workers"]
+    results.manifest["studies"]["fig2"]["rows"] = ["workers"]
     figure_asserts.remove_cells(results, workers="WLPT")
     figure = figure_asserts.figure(results)
     assert any("WLPT: not run" in text.get_text() for text in figure_asserts.visible_texts(figure))

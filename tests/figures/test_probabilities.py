@@ -56,7 +56,7 @@ def test_the_description_names_the_best_probability(results: Results) -> None:
 
 
 def test_lists_out_of_step_and_unknown_levels_are_refused(results: Results) -> None:
-    stated = results.plan["studies"]["fig2"]["figure"]
+    stated = results.manifest["studies"]["fig2"]["figure"]
     for change, message in (
         ({"names": ["one"]}, "1 for 7 curves; give each curve one"),
         ({"at": [0, 1]}, "polarity must list 2 levels of a factor"),
@@ -64,6 +64,6 @@ def test_lists_out_of_step_and_unknown_levels_are_refused(results: Results) -> N
         ({"curves": [{}], "names": ["crop"]}, "crop must list 3 levels of a factor"),
         ({"curves": [{"augmentation": ["crop", "a", "b"]}], "names": ["crop"]}, "picks 0 methods"),
     ):
-        results.plan["studies"]["fig2"]["figure"] = stated | change
+        results.manifest["studies"]["fig2"]["figure"] = stated | change
         with pytest.raises(UserError, match=message):
             figure_asserts.numbers(results)

@@ -11,7 +11,7 @@ from tests.synthetic_results import Results
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     results = synthetic_studies.ranks(tmp_path_factory.mktemp("results"))
-    Path(results.plan["evaluations"][4]["path"]).unlink()  # WLP, re-weighted, on FMA small
+    Path(results.manifest["cells"][4]["path"]).unlink()  # WLP, re-weighted, on FMA small
     return results
 
 
@@ -77,7 +77,7 @@ def test_one_data_set_has_nothing_to_rank(tmp_path: Path) -> None:
 def test_the_ranks_of_another_metric_are_left_out(tmp_path: Path) -> None:
     results = synthetic_studies.ranks(tmp_path)
     alone = figure_asserts.numbers(results)
-    study = results.plan["studies"]["fig2"]
+    study = results.manifest["studies"]["fig2"]
     study["metrics"] = {dataset: ["macro_f1", "accuracy"] for dataset in ("openmic", "fma_small")}
     assert len(figure_asserts.numbers(results)) == len(alone)
     assert set(figure_asserts.numbers(results)["metric"]) == {"macro_f1"}

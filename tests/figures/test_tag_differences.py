@@ -57,10 +57,10 @@ def test_without_what_they_are_compared_with_nothing_is_drawn(tmp_path: Path) ->
 
 def test_an_unknown_tag_and_one_class_a_clip_are_refused(tmp_path: Path) -> None:
     results = synthetic_studies.tag_differences(tmp_path)
-    results.plan["studies"]["fig2"]["figure"]["tags"] = ["piano", "kazoo"]
+    results.manifest["studies"]["fig2"]["figure"]["tags"] = ["piano", "kazoo"]
     with pytest.raises(UserError, match=r"figure.tags: there is no kazoo; allowed: guitar"):
         figure_asserts.numbers(results)
-    results.plan["studies"]["fig2"]["figure"]["tags"] = []
+    results.manifest["studies"]["fig2"]["figure"]["tags"] = []
     figure_asserts.write_predictions(results, ndim=3)
     with pytest.raises(UserError, match="figure tag_differences needs clips with several classes"):
         figure_asserts.numbers(results)

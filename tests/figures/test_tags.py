@@ -61,7 +61,7 @@ def test_the_option_keeps_the_commonest(results: Results, tmp_path: Path) -> Non
     numbers = figure_asserts.numbers(few)
     assert numbers["tag"].nunique() == 3
     figure_asserts.assert_nothing_overlaps(figure_asserts.figure(few))
-    few.plan["studies"]["fig2"]["figure"]["most"] = 0
+    few.manifest["studies"]["fig2"]["figure"]["most"] = 0
     with pytest.raises(UserError, match="most: 0 is not allowed; allowed: at least 1"):
         figure_asserts.numbers(few)
 

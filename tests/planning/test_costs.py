@@ -76,7 +76,7 @@ def test_long_jobs_count_for_more_than_short_ones(plan: Plan) -> None:
 
 def test_trials_are_counted_with_all_epochs_they_may_take(plan: Plan) -> None:
     twice = plan_of(changed(evaluation={"max_epochs": 2 * PAPER["evaluation"]["max_epochs"]}))
-    run, cell = next(pair for pair in plan.evaluations if pair[1].scenario == "fine_tuned")
+    run, cell = next(pair for pair in plan.cells if pair[1].scenario == "fine_tuned")
     key = (json.dumps([json.loads(plan.jobs.evaluate(run, cell).config)["encoder"]], sort_keys=True), "fine_tuned")
     records = [MeasuredJob(rule="evaluate_encoder", key=key, amount=1.0, seconds=1.0, device=GPU)]
     once, doubled = (rule(each, "evaluate_encoder", records) for each in (plan, twice))
@@ -108,7 +108,7 @@ def separating(
 
 def evaluated(folder: Path, plan: Plan, *, head: str | None = None, seconds: float) -> list[MeasuredJob]:
     """Records of one clip that each cell of a plan, or those with a head, heard for one epoch, in so many seconds."""
-    for number, (run, cell) in enumerate(plan.evaluations):
+    for number, (run, cell) in enumerate(plan.cells):
         if head not in (None, cell.head):
             continue
         config = json.loads(plan.jobs.evaluate(run, cell).config) | {"trials": 1}
@@ -127,7 +127,7 @@ def record(config: dict[str, Any], *, seconds: float) -> dict[str, Any]:
 
 def test_each_head_on_maps_has_a_rate_of_its_own(tmp_path: Path) -> None:
     bare = separating(grid={"encoder": ["magnitude"], "scenario": ["supervised"]})
-    assert {cell.head for _, cell in bare.evaluations} == {"short_chunk_cnn", "ast"}
+    assert {cell.head for _, cell in bare.cells} == {"short_chunk_cnn", "ast"}
     cnn = evaluated(tmp_path / "cnn", bare, head="short_chunk_cnn", seconds=WINDOW)
     assert rule(bare, "evaluate_encoder", cnn).unknown == 1
     both = [*cnn, *evaluated(tmp_path / "ast", bare, head="ast", seconds=5 * WINDOW)]
@@ -177,7 +177,7 @@ def test_phases_with_limits_end_a_trial(tmp_path: Path, evaluation: dict[str, An
 
 def test_three_stages_train_twice_after_pre_training(tmp_path: Path) -> None:
     plan = separating(grid={"head": ["short_chunk_cnn"]}, evaluation=PHASED)
-    assert {cell.scenario for _, cell in plan.evaluations} == {"fine_tuned", "three_stage"}
+    assert {cell.scenario for _, cell in plan.cells} == {"fine_tuned", "three_stage"}
     records = evaluated(tmp_path / "cnn", plan, head="short_chunk_cnn", seconds=1.0)
     assert rule(plan, "evaluate_encoder", records).hours == pytest.approx((7 + 2 * 7) * 100 / 3600)
 
@@ -186,8 +186,8 @@ def test_the_pilot_speaks_of_the_back_ends_of_the_paper_alone_and_behind_one_mas
     files = [REPOSITORY / "config" / f"{name}.yaml" for name in ("config", "pilot")]
     records = evaluated(tmp_path / "pilot", plan_of(merge([read_yaml(file) for file in files])), seconds=1.0)
     paper = plan_of(PAPER | {"studies": ["garoufis2024_results", "garoufis2024_schemes"]})
-    of_four = [run for run, _ in paper.evaluations if run.encoder == "unet_multiple"]
-    assert rule(paper, "evaluate_encoder", records).unknown == len(of_four) < len(paper.evaluations)
+    of_four = [run for run, _ in paper.cells if run.encoder == "unet_multiple"]
+    assert rule(paper, "evaluate_encoder", records).unknown == len(of_four) < len(paper.cells)
 
 
 def test_an_epoch_of_clips_hears_a_piece_of_each(plan: Plan) -> None:

@@ -19,27 +19,27 @@ def results(tmp_path: Path) -> Results:
 
 
 def test_reads_a_file_and_standard_input_alike(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
-    from_file = read_manifest(results.plan_file())
-    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(results.plan)))
+    from_file = read_manifest(results.manifest_file())
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(results.manifest)))
     assert read_manifest("-") == from_file
-    assert from_file.evaluations[0].factors["pretrain_seed"] == "0"
+    assert from_file.cells[0].factors["pretrain_seed"] == "0"
 
 
 def test_an_unknown_factor_is_named(results: Results) -> None:
-    results.plan["studies"]["fig2"]["rows"] = ["encoder", "colour"]
+    results.manifest["studies"]["fig2"]["rows"] = ["encoder", "colour"]
     with pytest.raises(UserError, match=r"fig2: unknown factor colour; allowed: corpus"):
-        Manifest.from_json(results.plan)
+        Manifest.from_json(results.manifest)
 
 
 def test_a_cell_listed_twice_is_refused(results: Results) -> None:
     results.expect(factors("pase", "frozen", "openmic"))
     with pytest.raises(UserError, match="twice"):
-        Manifest.from_json(results.plan)
+        Manifest.from_json(results.manifest)
 
 
 def test_floors_are_told_apart_by_their_encoder_in_every_table(results: Results) -> None:
-    results.plan["studies"]["fig2"]["rows"] = ["workers"]
-    assert Manifest.from_json(results.plan).studies[0].rows == ("encoder", "workers")
+    results.manifest["studies"]["fig2"]["rows"] = ["workers"]
+    assert Manifest.from_json(results.manifest).studies[0].rows == ("encoder", "workers")
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"scale": "demo"}'])
@@ -54,25 +54,25 @@ def test_a_missing_plan_and_an_unknown_study_are_named(results: Results) -> None
     with pytest.raises(UserError, match="no such file"):
         read_manifest(str(results.folder / "nothing.json"))
     with pytest.raises(UserError, match="unknown study fig3; the plan has: fig2"):
-        Manifest.from_json(results.plan).select(["fig3"])
+        Manifest.from_json(results.manifest).select(["fig3"])
 
 
 def test_figures_and_pretrained_runs_come_with_the_plan(results: Results) -> None:
     run = {name: factors("pase", "frozen", "openmic")[name] for name in PRETRAINING}
-    results.plan["studies"]["fig2"]["figure"] = {"kind": "losses", "epochs": 3}
-    results.plan["pretrained"] = [{"folder": "results/pretrained/x", "factors": run}]
-    plan = Manifest.from_json(results.plan)
-    assert plan.studies[0].figure == Figure(kind="losses", options={"epochs": 3})
-    assert (plan.pretrained[0].folder, plan.pretrained[0].factors["pretrain_seed"]) == (
+    results.manifest["studies"]["fig2"]["figure"] = {"kind": "losses", "epochs": 3}
+    results.manifest["pretrained"] = [{"folder": "results/pretrained/x", "factors": run}]
+    manifest = Manifest.from_json(results.manifest)
+    assert manifest.studies[0].figure == Figure(kind="losses", options={"epochs": 3})
+    assert (manifest.pretrained[0].folder, manifest.pretrained[0].factors["pretrain_seed"]) == (
         Path("results/pretrained/x"),
         "0",
     )
-    results.plan["studies"]["fig2"]["figure"] = None
-    assert Manifest.from_json(results.plan).studies[0].figure is None
+    results.manifest["studies"]["fig2"]["figure"] = None
+    assert Manifest.from_json(results.manifest).studies[0].figure is None
 
 
 def test_an_imported_checkpoint_is_asked_for_by_its_corpus(results: Results) -> None:
-    cell = next(each for each in Manifest.from_json(results.plan).evaluations if each.factors["workers"] != "none")
+    cell = next(each for each in Manifest.from_json(results.manifest).cells if each.factors["workers"] != "none")
     levels = {"encoder": cell.factors["encoder"], "scenario": cell.factors["scenario"]}
     imported = replace(cell, factors={**cell.factors, "corpus": "official", "workers": "none"})
     assert cell.matches(levels)
@@ -82,14 +82,14 @@ def test_an_imported_checkpoint_is_asked_for_by_its_corpus(results: Results) -> 
 
 def test_jobs_detect_and_how_the_run_ended_are_read(tmp_path: Path) -> None:
     results = full(tmp_path, datasets=["openmic"])
-    results.plan["jobs"] = [["prepare", "a", "a.json", "a.log"], ["evaluate", "b", "b.json", "b.log"]]
-    results.plan["evaluations"][1]["jobs"] = [1]
-    results.plan["studies"]["fig2"]["detect"] = 1.5
-    before = Manifest.from_json(results.plan)
-    assert [job.stage for job in before.evaluations[1].jobs] == ["evaluate"]
-    assert before.evaluations[0].jobs == ()
+    results.manifest["jobs"] = [["prepare", "a", "a.json", "a.log"], ["evaluate", "b", "b.json", "b.log"]]
+    results.manifest["cells"][1]["jobs"] = [1]
+    results.manifest["studies"]["fig2"]["detect"] = 1.5
+    before = Manifest.from_json(results.manifest)
+    assert [job.stage for job in before.cells[1].jobs] == ["evaluate"]
+    assert before.cells[0].jobs == ()
     assert (before.studies[0].detect, before.unfinished, before.configfiles) == (1.5, False, ())
-    after = Manifest.from_json(results.plan | {"unfinished": True, "configfiles": ["a.yaml"]})
+    after = Manifest.from_json(results.manifest | {"unfinished": True, "configfiles": ["a.yaml"]})
     assert (after.unfinished, after.configfiles) == (True, ("a.yaml",))
 
 

@@ -70,7 +70,7 @@ def cell(scenario: str) -> CellKey:
 
 
 def of_study(plan: Plan, name: str) -> list[tuple[Run, CellKey]]:
-    return [pair for pair, studies in plan.evaluations.items() if name in studies]
+    return [pair for pair, studies in plan.cells.items() if name in studies]
 
 
 def test_fig2_needs_two_encoders_in_three_scenarios_and_three_floors_on_three_sets(plan: Plan) -> None:
@@ -95,7 +95,7 @@ def test_every_config_that_ships_can_be_planned_and_pre_trains_by_its_own_recipe
     files = [REPOSITORY / "config" / f"{file}.yaml" for file in ("config", name)]
     config, studies = load(files, folder=REPOSITORY / "config")
     plan = Plan(config, studies)
-    assert {study for studies in plan.evaluations.values() for study in studies} == set(config.studies)
+    assert {study for studies in plan.cells.values() for study in studies} == set(config.studies)
     own = yaml.safe_load(files[-1].read_text(encoding="utf-8")).get("recipes", {})
     assert {run.recipe for run in plan.pretrained} <= set(own)  # none at the length of the paper's
 
@@ -133,8 +133,8 @@ def test_paths_read_as_the_experiment() -> None:
 def test_studies_share_jobs() -> None:
     study = fig2()
     plan = planned(PAPER, one=study, two=study)
-    assert all(names == ["one", "two"] for names in plan.evaluations.values())
-    assert len(plan.evaluations) == len(set(expand(study, {})))
+    assert all(names == ["one", "two"] for names in plan.cells.values())
+    assert len(plan.cells) == len(set(expand(study, {})))
 
 
 def test_named_grids_are_run_as_one_study() -> None:
@@ -142,7 +142,7 @@ def test_named_grids_are_run_as_one_study() -> None:
         "grids": {"old": {"encoder": ["pase"], "workers": ["WLP"]}, "new": {"encoder": ["pase_plus"]}},
         "floors": ["random"],
     }
-    pairs = list(planned(PAPER, one=both).evaluations)
+    pairs = list(planned(PAPER, one=both).cells)
     assert {(run.encoder, run.workers) for run, _ in pairs} == {
         ("pase", "WLP"),
         ("pase_plus", "WLPMCT"),
@@ -209,10 +209,10 @@ def test_only_prosody_is_stored(plan: Plan) -> None:
 
 def test_the_summary_names_every_expected_result_with_its_digests(plan: Plan) -> None:
     summary = build_manifest(plan).to_json()
-    entry = summary["evaluations"][0]
+    entry = summary["cells"][0]
     assert Path(entry["path"]).parts[:2] == ("results", "evaluations")
     assert entry["studies"] == ["wu2021_fig2"]
-    assert len({(entry["code"], entry["config"]) for entry in summary["evaluations"]}) == len(summary["evaluations"])
+    assert len({(entry["code"], entry["config"]) for entry in summary["cells"]}) == len(summary["cells"])
 
 
 def test_each_result_names_the_jobs_it_needs_in_order_with_their_files(plan: Plan) -> None:
@@ -221,7 +221,7 @@ def test_each_result_names_the_jobs_it_needs_in_order_with_their_files(plan: Pla
         (entry["factors"]["encoder"], entry["factors"]["scenario"], entry["factors"]["weighting"]): [
             summary["jobs"][place] for place in entry["jobs"]
         ]
-        for entry in summary["evaluations"]
+        for entry in summary["cells"]
         if entry["factors"]["dataset"] == "openmic"
     }
     verbs = {key: [verb for verb, *_ in chain] for key, chain in chains.items()}
@@ -231,7 +231,7 @@ def test_each_result_names_the_jobs_it_needs_in_order_with_their_files(plan: Pla
     assert verbs["pase", "supervised", "none"] == ["acquire", "prepare", "evaluate"]
     assert verbs["handcrafted", "frozen", "none"] == ["acquire", "prepare", "embed", "evaluate"]
     assert verbs["pase_plus", "frozen", "reweighted"] == [*trained[:-1], "weigh", "pretrain", "embed", "evaluate"]
-    entry = summary["evaluations"][0]
+    entry = summary["cells"][0]
     _, output, record, log = summary["jobs"][entry["jobs"][-1]]
     assert output == entry["path"]
     assert record == str(Path(entry["path"]).with_name("record.json"))
@@ -298,7 +298,7 @@ def test_an_imported_checkpoint_serves_the_scenarios_that_start_from_one() -> No
     assert plan.imported == [run]
     assert run not in plan.pretrained
     assert path_of(run) == "official/pase_plus/none/none/none/none/seed0"
-    scenarios = {cell.scenario for planned, cell in plan.evaluations if planned == run}
+    scenarios = {cell.scenario for planned, cell in plan.cells if planned == run}
     assert scenarios == {"frozen", "fine_tuned"}
     for job in (
         plan.jobs.import_checkpoint(run),
@@ -359,7 +359,7 @@ def test_a_changed_checkpoint_entry_changes_what_descends_from_it() -> None:
 
 def test_a_study_lists_its_cells_in_its_own_order(plan: Plan) -> None:
     summary = build_manifest(plan).to_json()
-    listed = [summary["evaluations"][place] for place in summary["studies"]["wu2021_fig3"]["evaluations"]]
+    listed = [summary["cells"][place] for place in summary["studies"]["wu2021_fig3"]["cells"]]
     workers = list(
         dict.fromkeys(entry["factors"]["workers"] for entry in listed if entry["factors"]["corpus"] != "none")
     )
@@ -383,7 +383,7 @@ def test_the_strictest_study_of_a_data_set_decides_on_broken_clips(plan: Plan) -
     }
     strict["wu2021_fig4"]["floors"] = []
     assert planned(PAPER, **strict).largest_shares == {**tolerant.largest_shares, "openmic": 0.05}
-    for run, cell in plan.evaluations:
+    for run, cell in plan.cells:
         assert tolerant.jobs.evaluate(run, cell) == plan.jobs.evaluate(run, cell)
 
 

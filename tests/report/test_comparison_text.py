@@ -13,10 +13,10 @@ NOISE = np.array([0.01, -0.01, 0.02, 0.0, -0.02])
 def compared_on_one_data_set(folder: Path) -> Results:
     """Return results of a comparison whose sides both name the data set."""
     results = Results(folder)
-    comparison = results.plan["studies"]["fig2"]["comparisons"][0]
+    comparison = results.manifest["studies"]["fig2"]["comparisons"][0]
     for side in ("better", "than"):
         comparison[side]["dataset"] = "openmic"
-    results.plan["studies"]["fig2"]["comparisons"] = [comparison]
+    results.manifest["studies"]["fig2"]["comparisons"] = [comparison]
     results.add(factors("pase", "frozen", "openmic"), 0.5 + NOISE)
     results.add(factors("random", "frozen", "openmic"), 0.4 - NOISE)
     return results

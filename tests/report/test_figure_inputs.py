@@ -11,8 +11,8 @@ from workflow_scripts.report.figure_inputs import Evidence, Statistics, group_by
 
 
 def evidence(results: Results) -> Evidence:
-    plan = read_manifest(results.plan_file())
-    return Evidence(study=plan.studies[0], plan=plan, statistics=Statistics(statistics(results)))
+    manifest = read_manifest(results.manifest_file())
+    return Evidence(study=manifest.studies[0], manifest=manifest, statistics=Statistics(statistics(results)))
 
 
 @pytest.fixture
@@ -48,13 +48,13 @@ def test_pretraining_seeds_belong_to_one_method_and_missing_ones_have_reasons(tm
     figure_asserts.remove_cells(results, pretrain_seed=1)
     (method,) = evidence(results).methods
     assert [cell.pretrain_seed for cell in method.cells] == ["0", "2"]
-    assert len(method.evaluations) == 3
+    assert len(method.planned_cells) == 3
     assert (method.reason, method.facts["n_pretraining_seeds"], method.train_clips) == ("not run", 2, 4000)
 
 
 def test_the_interval_of_a_figure_is_that_of_the_table(tmp_path: Path) -> None:
     results = Results(tmp_path)
-    results.plan["studies"]["fig2"]["comparisons"] = []
+    results.manifest["studies"]["fig2"]["comparisons"] = []
     results.predict(factors("pase", "frozen", "openmic"), 1.2, seed=1)
     results.predict(factors("random", "frozen", "openmic"), 1.0, seed=2)
     inputs = evidence(results)
@@ -72,9 +72,9 @@ def test_the_interval_of_a_figure_is_that_of_the_table(tmp_path: Path) -> None:
 
 def test_only_the_study_s_own_trials_and_runs_are_inputs(results: Results) -> None:
     figure_asserts.write_losses(results, epochs=1)
-    for place, entry in enumerate(results.plan["evaluations"]):
+    for place, entry in enumerate(results.manifest["cells"]):
         if entry["factors"]["workers"] == "WLPT":
-            results.plan["studies"]["fig2"]["evaluations"].remove(place)
+            results.manifest["studies"]["fig2"]["cells"].remove(place)
     inputs = evidence(results)
     assert set(inputs.trials["workers"]) == {"WLP", "none"}
     assert set(inputs.losses()["workers"]) == {"WLP"}
@@ -82,7 +82,7 @@ def test_only_the_study_s_own_trials_and_runs_are_inputs(results: Results) -> No
 
 def test_predictions_come_with_their_classes(results: Results) -> None:
     figure_asserts.write_predictions(results, classes=["a", "b"])
-    predictions = evidence(results).predictions(read_manifest(results.plan_file()).evaluations[0])
+    predictions = evidence(results).predictions(read_manifest(results.manifest_file()).cells[0])
     assert predictions.classes == ("a", "b")
     assert predictions.confusion.shape == (10, 2, 2)
     assert predictions.scores.shape == (10, 1, 2)

@@ -24,5 +24,5 @@ def test_labels_are_those_of_the_latest_manifest() -> None:
     use_default_labels()
     assert labels.name("fma_small") == "FMA small"
     own = {"dataset": {"own": "My recordings"}}
-    labels.use_labels_of(Manifest(scale="demo", evaluations=(), studies=(), labels=own))
+    labels.use_labels_of(Manifest(scale="demo", cells=(), studies=(), labels=own))
     assert [labels.name(level) for level in ("own", "fma_small")] == ["My recordings", "fma small"]

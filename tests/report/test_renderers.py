@@ -38,7 +38,7 @@ def small(label: str) -> Table:
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
     results = full(tmp_path_factory.mktemp("results"))
-    Path(results.plan["evaluations"][0]["path"]).unlink()
+    Path(results.manifest["cells"][0]["path"]).unlink()
     return build_table(results)
 
 

@@ -48,13 +48,13 @@ def made(folder: Path, *, source: str, count: int = 3) -> Results:
         gains = (0.019, 0.02, 0.021, 0.02)
         better = [value + gain for value, gain in zip(base, gains, strict=False)]
         results.add(factors("pase_plus", "frozen", dataset), better, source=source)
-    results.plan["studies"]["fig2"]["published"] = STATEMENTS
+    results.manifest["studies"]["fig2"]["published"] = STATEMENTS
     return results
 
 
 def statistics(results: Results) -> Path:
     folder = results.folder / "statistics"
-    aggregate.main(["--plan", results.plan_file(), "--output", str(folder)])
+    aggregate.main(["--manifest", results.manifest_file(), "--output", str(folder)])
     return folder
 
 
@@ -62,7 +62,7 @@ def tables(results: Results, name: str = "tables") -> Path:
     folder = results.folder / name
     statistics_folder = statistics(results)
     tabulate.main(
-        ["--plan", results.plan_file(), "--statistics", str(statistics_folder), "--output", str(folder)],
+        ["--manifest", results.manifest_file(), "--statistics", str(statistics_folder), "--output", str(folder)],
     )
     return folder
 
@@ -121,7 +121,7 @@ def test_units_stand_beside_numbers_printed_in_thousands(tmp_path: Path) -> None
         {"id": "A.fig8.openmic.train_clips", "quantity": "train_clips", "of": {"fraction": fraction}, "margin": 0.5}
         for fraction in ("10pct", "100pct")
     ]
-    results.plan["studies"]["fig2"] |= {"rows": ["scenario", "fraction"], "floors": [], "published": statements}
+    results.manifest["studies"]["fig2"] |= {"rows": ["scenario", "fraction"], "floors": [], "published": statements}
     few, many = run_lines(built(results))["Fig. 8 / Sec. 4.4"]
     assert few.claim == "PASE+, all available training examples, on OpenMIC-2018, fine-tuned vs frozen"
     assert (few.published, many.published) == ("11 thousand samples", "11 thousand samples")
@@ -159,7 +159,7 @@ def test_a_crossing_is_said_in_samples_and_words(
         "over": {"scenario": "frozen"},
         "margin": 4,
     }
-    results.plan["studies"]["fig2"] |= {"rows": ["scenario", "fraction"], "floors": [], "published": [statement]}
+    results.manifest["studies"]["fig2"] |= {"rows": ["scenario", "fraction"], "floors": [], "published": [statement]}
     (line,) = run_lines(built(results))["Fig. 8 / Sec. 4.4"]
     assert re.fullmatch(ours, line.ours), line.ours
     assert line.published == "8 thousand samples"
@@ -279,7 +279,7 @@ def test_settings_that_agree_are_counted_in_one_sentence(real: Results) -> None:
 
 def test_whole_numbers_have_separators_on_both_sides(tmp_path: Path) -> None:
     results = made(tmp_path, source="download")
-    results.plan["studies"]["fig2"]["published"] = [
+    results.manifest["studies"]["fig2"]["published"] = [
         {"id": "A.sec3_2.fft_length", "quantity": "fft_length", "of": {}},
         {"id": "C.setup.stft_window", "quantity": "spectrogram_window", "of": {}},
     ]
@@ -294,8 +294,8 @@ def test_a_count_of_a_twin_is_shown_beside_the_published_one_without_a_verdict(t
     facts |= {"task": "multilabel", "sample_rate": 16000, "classes": list("abcdefghijklmnopqrst")}
     facts |= {"digest": "d1", "content": "c1"}
     (tmp_path / "corpus.json").write_text(json.dumps(facts))
-    results.plan["corpora"] = [str(tmp_path)]
-    results.plan["studies"]["fig2"]["published"] = [
+    results.manifest["corpora"] = [str(tmp_path)]
+    results.manifest["studies"]["fig2"]["published"] = [
         {"id": "A.sec3_5_2.openmic.classes", "quantity": "classes", "of": {"dataset": "openmic"}, "margin": 0.5},
         {"id": "A.sec3_5_2.openmic.clips", "quantity": "clips", "of": {"dataset": "openmic"}, "margin": 0.5},
     ]
@@ -306,14 +306,14 @@ def test_a_count_of_a_twin_is_shown_beside_the_published_one_without_a_verdict(t
 
 def test_a_report_without_published_statements_has_no_such_section(tmp_path: Path) -> None:
     results = made(tmp_path, source="local")
-    results.plan["studies"]["fig2"]["published"] = []
+    results.manifest["studies"]["fig2"]["published"] = []
     assert str(reproduction_render.section(built(results))) == ""
 
 
 def test_nothing_run_says_so(tmp_path: Path) -> None:
     results = Results(tmp_path)
     results.expect(factors("pase", "frozen", "openmic"))
-    results.plan["studies"]["fig2"]["published"] = STATEMENTS[1:2]
+    results.manifest["studies"]["fig2"]["published"] = STATEMENTS[1:2]
     page = str(reproduction_render.section(built(results)))
     assert "Nothing that a publication states has been run yet." in page
-    assert json.loads((tmp_path / "statistics" / "summary.json").read_text())["evaluations"] == 0
+    assert json.loads((tmp_path / "statistics" / "summary.json").read_text())["cells"] == 0

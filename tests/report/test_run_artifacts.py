@@ -27,19 +27,19 @@ def results(tmp_path: Path) -> Results:
 
 
 def evidence(results: Results) -> Evidence:
-    plan = read_manifest(results.plan_file())
-    return Evidence(study=plan.studies[0], plan=plan, statistics=Statistics(statistics(results)))
+    manifest = read_manifest(results.manifest_file())
+    return Evidence(study=manifest.studies[0], manifest=manifest, statistics=Statistics(statistics(results)))
 
 
 def test_the_corpus_is_that_of_the_evaluated_data_set(results: Results) -> None:
-    (evaluation, *_) = evidence(results).plan.evaluations
+    (evaluation, *_) = evidence(results).manifest.cells
     corpus = run_artifacts.find_corpus(evaluation)
     assert corpus is not None
     assert (corpus.facts.dataset, len(corpus), corpus.labels.shape) == ("openmic", 50, (50, 50))
 
 
 def test_before_the_jobs_have_run_there_are_no_artifacts(results: Results) -> None:
-    (evaluation, *_) = evidence(results).plan.evaluations
+    (evaluation, *_) = evidence(results).manifest.cells
     assert run_artifacts.read_embeddings(evaluation) is None
     next((results.folder / "corpora").rglob("corpus.json")).unlink()
     assert run_artifacts.find_corpus(evaluation) is None
@@ -54,7 +54,7 @@ def test_test_clips_have_their_crops(results: Results, crop_length: int | None, 
     vectors = np.arange(50 * crops, dtype=np.float32)[:, None]  # each is its own number
     np.save(record.with_suffix(".npy"), vectors)
     record.write_text(json.dumps({"data": {"openmic": "digest"}, "crop_length": crop_length}))
-    embeddings = run_artifacts.read_embeddings(evidence(results).plan.evaluations[0])
+    embeddings = run_artifacts.read_embeddings(evidence(results).manifest.cells[0])
     assert embeddings is not None
     tested = embeddings.corpus.rows("test")
     np.testing.assert_array_equal(embeddings.clips, np.repeat(tested, crops))
@@ -69,7 +69,7 @@ def test_embeddings_without_their_record_are_refused(results: Results) -> None:
     for record in (results.folder / "embeddings").rglob("*.json"):
         record.unlink()
     with pytest.raises(UserError, match=r"openmic\.json is missing or damaged"):
-        run_artifacts.read_embeddings(evidence(results).plan.evaluations[0])
+        run_artifacts.read_embeddings(evidence(results).manifest.cells[0])
 
 
 def test_embeddings_of_fewer_crops_are_refused(results: Results) -> None:
@@ -77,7 +77,7 @@ def test_embeddings_of_fewer_crops_are_refused(results: Results) -> None:
     for path in (results.folder / "embeddings").rglob("*.npy"):
         np.save(path, np.zeros((49, 2), np.float32))
     with pytest.raises(UserError, match="is stale: 49 embeddings for 50 crops; run embed again"):
-        run_artifacts.read_embeddings(evidence(results).plan.evaluations[0])
+        run_artifacts.read_embeddings(evidence(results).manifest.cells[0])
 
 
 def test_sizes_are_those_in_the_records_of_pretraining(results: Results) -> None:

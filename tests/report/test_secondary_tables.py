@@ -50,7 +50,7 @@ def test_comparisons_across_data_sets_are_sentences(tables: dict[str, SecondaryT
 
 def test_a_missing_cell_leaves_its_reason_across_data_sets(tmp_path: Path) -> None:
     results = full(tmp_path)
-    Path(results.plan["evaluations"][1]["path"]).unlink()
+    Path(results.manifest["cells"][1]["path"]).unlink()
     tables = by_title(results)
     assert cells(tables["Across data sets"], "Verdict") == ["missing: not run (openmic)"] * 2
     assert "not compared (missing: not run (openmic))" in tables["Across data sets"].sentences[0]
@@ -93,7 +93,7 @@ def test_one_pretraining_seed_leaves_one_sentence_about_seeds(tables: dict[str, 
 
 def test_several_pretraining_seeds_give_variance_components_and_the_number_of_seeds_needed(tmp_path: Path) -> None:
     results = Results(tmp_path)
-    study = results.plan["studies"]["fig2"]
+    study = results.manifest["studies"]["fig2"]
     study["comparisons"], study["detect"] = study["comparisons"][:1], 5.0
     for seed, mean in enumerate((0.50, 0.55, 0.60)):
         results.add(factors("pase", "frozen", "openmic", seed=seed), mean + NOISE)
@@ -112,7 +112,7 @@ def test_several_pretraining_seeds_give_variance_components_and_the_number_of_se
 
 def test_variance_components_are_those_of_the_methods_with_several_pretraining_seeds(tmp_path: Path) -> None:
     results = Results(tmp_path)
-    study = results.plan["studies"]["fig2"]
+    study = results.manifest["studies"]["fig2"]
     study |= {"rows": ["encoder", "workers"], "comparisons": []}
     for seed, mean in enumerate((0.50, 0.55, 0.60)):
         results.add(factors("pase", "frozen", "openmic", seed=seed), mean + NOISE)
@@ -125,7 +125,7 @@ def test_variance_components_are_those_of_the_methods_with_several_pretraining_s
 
 def test_fractions_are_not_ranked_as_if_they_were_data_sets(tmp_path: Path) -> None:
     results = Results(tmp_path)
-    results.plan["studies"]["fig2"] |= {"columns": ["dataset", "fraction"], "comparisons": []}
+    results.manifest["studies"]["fig2"] |= {"columns": ["dataset", "fraction"], "comparisons": []}
     for fraction in ("1pct", "100pct"):
         for dataset in ("openmic", "fma_small"):
             results.add(factors("pase", "frozen", dataset, fraction=fraction), 0.5 + NOISE)
@@ -137,7 +137,7 @@ def test_fractions_are_not_ranked_as_if_they_were_data_sets(tmp_path: Path) -> N
 
 def test_one_factor_is_enough_for_the_rows(tmp_path: Path) -> None:
     results = Results(tmp_path)
-    results.plan["studies"]["fig2"] |= {"rows": ["encoder"], "comparisons": []}
+    results.manifest["studies"]["fig2"] |= {"rows": ["encoder"], "comparisons": []}
     for dataset in ("openmic", "fma_small"):
         results.add(factors("pase", "frozen", dataset), 0.5 + NOISE)
         results.add(factors("random", "frozen", dataset), 0.4 + NOISE)

@@ -22,7 +22,7 @@ def results(tmp_path: Path) -> Results:
     used = factors("unet", "fine_tuned", "openmic", corpus="musdb18", workers="drums")
     results.expect(used)
     other = factors("unet", "fine_tuned", "openmic", corpus="musdb18", workers="vocals")
-    results.plan["pretrained"] = [
+    results.manifest["pretrained"] = [
         {
             "folder": str(tmp_path / str(cell["workers"])),
             "factors": {name: cell[name] for name in PRETRAINING},
@@ -42,9 +42,9 @@ def write_quality(folder: Path, *, code: str = CODE) -> Path:
 
 
 def build_table(results: Results) -> separation.SeparationTable:
-    plan = read_manifest(results.plan_file())
-    labels.use_labels_of(plan)
-    return separation.of_study(plan.studies[0], plan)
+    manifest = read_manifest(results.manifest_file())
+    labels.use_labels_of(manifest)
+    return separation.of_study(manifest.studies[0], manifest)
 
 
 def test_the_runs_of_a_study_have_a_row_for_each_source(results: Results) -> None:
@@ -75,7 +75,7 @@ def test_a_run_without_an_evaluation_has_no_row(results: Results) -> None:
 def test_the_csv_has_every_evaluated_run_in_unrounded_numbers(results: Results) -> None:
     write_quality(results.folder / "drums")
     write_quality(results.folder / "vocals")
-    table = separation.tidy(read_manifest(results.plan_file()))
+    table = separation.tidy(read_manifest(results.manifest_file()))
     assert table is not None
     assert table.shape == (2, len(separation.HEADINGS))
     first = table.iloc[0].to_dict()
@@ -85,9 +85,9 @@ def test_the_csv_has_every_evaluated_run_in_unrounded_numbers(results: Results) 
 
 def test_a_plan_without_separation_has_no_csv(results: Results) -> None:
     write_quality(results.folder / "drums")
-    for run in results.plan["pretrained"]:
+    for run in results.manifest["pretrained"]:
         run["separation_code"] = ""
-    assert separation.tidy(read_manifest(results.plan_file())) is None
+    assert separation.tidy(read_manifest(results.manifest_file())) is None
 
 
 @pytest.mark.parametrize(
@@ -113,5 +113,5 @@ def test_a_stale_file_is_an_error_but_left_out_after_a_failed_run(results: Resul
     write_quality(results.folder / "drums", code="0ld")
     with pytest.raises(UserError, match=rf"separation\.json: stale, computed by other code \(0ld, now {CODE}\)"):
         build_table(results)
-    results.plan["unfinished"] = True
+    results.manifest["unfinished"] = True
     assert build_table(results).rows == ()

@@ -42,11 +42,11 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Results:
     """Return results whose first evaluation needs a pretrain and an embed job; Snakemake's log lists the first."""
     monkeypatch.chdir(tmp_path)
     results = full(tmp_path / "results")
-    results.plan["jobs"] = [
+    results.manifest["jobs"] = [
         [verb, f"{verb}.out", f"{verb}.json", f"logs/{verb}/audioset_music/seed0.log"]
         for verb in ("pretrain", "embed", "evaluate")
     ]
-    results.plan["evaluations"][0]["jobs"] = [0, 1, 2]
+    results.manifest["cells"][0]["jobs"] = [0, 1, 2]
     logs = tmp_path / status.SNAKEMAKE_LOGS
     logs.mkdir(parents=True)
     text = SNAKEMAKE_LOG.format(log="logs/pretrain/audioset_music/seed0.log")
@@ -65,12 +65,12 @@ def log(verb: str, text: str) -> None:
     path.write_text(text)
 
 
-def plan(results: Results) -> Manifest:
-    return read_manifest(results.plan_file())
+def manifest(results: Results) -> Manifest:
+    return read_manifest(results.manifest_file())
 
 
 def job_statuses(results: Results) -> list[status.JobStatus]:
-    return status.list_statuses(plan(results), status.read_attempts(status.SNAKEMAKE_LOGS))
+    return status.list_statuses(manifest(results), status.read_attempts(status.SNAKEMAKE_LOGS))
 
 
 def test_a_retried_job_is_counted_with_its_time_and_its_wait(results):
@@ -79,7 +79,7 @@ def test_a_retried_job_is_counted_with_its_time_and_its_wait(results):
     assert (job.state, job.attempts, job.failures, job.slurm) == (status.DONE, 2, 1, "12")
     assert job.waited == 45, "from its last submission"
     assert (job.seconds, job.gpu_seconds) == (7200, 7200)
-    row = dict(zip(status.HEADINGS, status.read_statuses(plan(results)).stages[0], strict=True))
+    row = dict(zip(status.HEADINGS, status.read_statuses(manifest(results)).stages[0], strict=True))
     expected = {"Jobs": "1", "Done": "1", "Retried": "1", "Failed": "0", "Attempts": "2", "Time": "2 h 00 min"}
     assert expected.items() <= row.items()
     assert (row["GPU hours"], row["Waited (median)"]) == ("2.00", "45.0 s")
@@ -105,10 +105,10 @@ def test_a_killed_job_is_told_from_a_failed_one(results):
 
 def test_training_does_not_wait_for_the_data_that_are_evaluated_on(results):
     verbs = ["acquire", "prepare", "acquire", "prepare", "pretrain", "embed"]
-    results.plan["jobs"] = [
+    results.manifest["jobs"] = [
         [verb, f"{place}.out", f"{place}.json", f"logs/{verb}/{place}.log"] for place, verb in enumerate(verbs)
     ]
-    results.plan["evaluations"][0]["jobs"] = list(range(len(verbs)))
+    results.manifest["cells"][0]["jobs"] = list(range(len(verbs)))
     for place in (2, 3):
         finish(str(place))
     states = {each.name: (each.state, each.why) for each in job_statuses(results)}
@@ -157,5 +157,5 @@ def test_the_zone_of_the_machine_does_not_matter(results, monkeypatch):
 def test_only_troubled_jobs_are_listed(results):
     finish("pretrain")
     finish("embed")
-    (trouble,) = status.read_statuses(plan(results)).troubles
+    (trouble,) = status.read_statuses(manifest(results)).troubles
     assert trouble == ("pretrain audioset_music/seed0", status.DONE, "", "2")

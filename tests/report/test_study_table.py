@@ -19,7 +19,7 @@ NOISE = np.array([0.01, -0.01, 0.02, 0.0, -0.02])
 def pair(folder: Path, better: np.ndarray, than: np.ndarray, **more: object) -> Results:
     """Return results of frozen PASE and random weights on one data set, and the comparison between them."""
     results = Results(folder)
-    results.plan["studies"]["fig2"]["comparisons"] = results.plan["studies"]["fig2"]["comparisons"][:1]
+    results.manifest["studies"]["fig2"]["comparisons"] = results.manifest["studies"]["fig2"]["comparisons"][:1]
     results.add(factors("pase", "frozen", "openmic"), better, **more)
     results.add(factors("random", "frozen", "openmic"), than, **more)
     return results
@@ -61,7 +61,7 @@ def test_one_pretraining_seed_is_noted(tmp_path: Path) -> None:
 
 def test_a_missing_cell_is_shown_with_its_reason(tmp_path: Path) -> None:
     results = full(tmp_path)
-    Path(results.plan["evaluations"][1]["path"]).unlink()
+    Path(results.manifest["cells"][1]["path"]).unlink()
     table = build_table(results)
     assert table.rows[1].entries[0] == PrintedEntry(mean=None, half_width=None, rank="", reason="not run")
     assert "PASE, frozen, OpenMIC: not run." in table.notes
@@ -114,7 +114,7 @@ def test_too_few_trials_are_noted(tmp_path: Path) -> None:
 
 def test_results_on_different_data_are_not_comparable(tmp_path: Path) -> None:
     results = Results(tmp_path)
-    results.plan["studies"]["fig2"]["comparisons"] = results.plan["studies"]["fig2"]["comparisons"][:1]
+    results.manifest["studies"]["fig2"]["comparisons"] = results.manifest["studies"]["fig2"]["comparisons"][:1]
     results.add(factors("pase", "frozen", "openmic"), 0.5 + NOISE)
     results.add(factors("random", "frozen", "openmic"), 0.4 + NOISE, data="other")
     table = build_table(results)
@@ -124,7 +124,7 @@ def test_results_on_different_data_are_not_comparable(tmp_path: Path) -> None:
 
 def test_cells_missing_for_one_reason_share_a_note(tmp_path: Path) -> None:
     results = full(tmp_path)
-    for evaluation in results.plan["evaluations"][:8]:
+    for evaluation in results.manifest["cells"][:8]:
         Path(evaluation["path"]).unlink()
     (note,) = (note for note in build_table(results).notes if note.endswith(": not run."))
     assert note.startswith("PASE, supervised, OpenMIC; PASE, frozen, OpenMIC; ")
@@ -137,7 +137,7 @@ def test_the_corpus_of_pretraining_is_noted_with_its_source(tmp_path: Path) -> N
     assert "Pre-trained on AudioSet Music (source unknown here)." in unknown.notes
     results = pair(tmp_path / "twin", 0.5 + NOISE, 0.4 + NOISE, **real)
     corpus = write_corpus(tmp_path / "audioset_music", clips=3, seconds=0.1)
-    results.plan["corpora"] = [str(corpus.folder)]
+    results.manifest["corpora"] = [str(corpus.folder)]
     table = build_table(results)
     assert "Pre-trained on AudioSet Music (twin)." in table.notes
     assert TWIN_WARNING in table.notes
@@ -147,7 +147,7 @@ def test_the_corpus_of_pretraining_is_noted_with_its_source(tmp_path: Path) -> N
 def test_a_difference_that_is_not_significant_after_adjusting_is_remarked(tmp_path: Path) -> None:
     results = pair(tmp_path, 0.54 + NOISE, 0.5 - NOISE / 2)
     results.add(factors("handcrafted", "frozen", "openmic"), 0.5 + NOISE)
-    study = results.plan["studies"]["fig2"]
+    study = results.manifest["studies"]["fig2"]
     study["comparisons"] += [
         {"name": str(number), "better": {"encoder": "random"}, "than": {"encoder": "handcrafted"}}
         for number in range(2)
@@ -165,7 +165,7 @@ def test_a_sign_flip_test_that_cannot_reach_significance_is_noted(tmp_path: Path
 
 def test_several_pretraining_seeds_are_counted_and_a_single_one_differs_from_none(tmp_path: Path) -> None:
     results = Results(tmp_path)
-    study = results.plan["studies"]["fig2"]
+    study = results.manifest["studies"]["fig2"]
     study["rows"] = ["encoder", "workers"]
     study["comparisons"] = [
         {"name": "floor", "better": {"workers": "WLPMCT"}, "than": {"encoder": "random"}},
@@ -186,14 +186,14 @@ def test_several_pretraining_seeds_are_counted_and_a_single_one_differs_from_non
 
 def test_the_note_of_a_study_is_among_its_notes(tmp_path: Path) -> None:
     results = full(tmp_path)
-    results.plan["studies"]["fig2"]["notes"] = "PASE half of the figure."
+    results.manifest["studies"]["fig2"]["notes"] = "PASE half of the figure."
     assert build_table(results).notes[-1] == "PASE half of the figure."
 
 
 def predicted(folder: Path, skill: float) -> Results:
     """Return results as `pair` does, from predictions; PASE predicts with `skill`, random weights with 1.0."""
     results = Results(folder)
-    results.plan["studies"]["fig2"]["comparisons"] = results.plan["studies"]["fig2"]["comparisons"][:1]
+    results.manifest["studies"]["fig2"]["comparisons"] = results.manifest["studies"]["fig2"]["comparisons"][:1]
     results.predict(factors("pase", "frozen", "openmic"), skill, seed=1)
     results.predict(factors("random", "frozen", "openmic"), 1.0, seed=2)
     return results
@@ -245,7 +245,7 @@ def test_the_verdict_is_for_other_test_clips(
 
 def test_samples_without_common_seeds_are_unpaired(tmp_path: Path) -> None:
     results = pair(tmp_path, 0.5 + NOISE, 0.4 + NOISE)
-    path = Path(results.plan["evaluations"][1]["path"])
+    path = Path(results.manifest["cells"][1]["path"])
     path.write_text(re.sub(r",100(\d),", r",200\1,", path.read_text()))  # the seeds
     table = build_table(results)
     assert "5 and 5 unpaired trials of one pre-training seed" in table.comparisons[0].sentence
@@ -254,11 +254,11 @@ def test_samples_without_common_seeds_are_unpaired(tmp_path: Path) -> None:
 
 def test_the_reason_of_a_failure_is_in_the_notes_and_in_short_in_the_cell(tmp_path: Path) -> None:
     results = full(tmp_path)
-    evaluation = results.plan["evaluations"][1]
+    evaluation = results.manifest["cells"][1]
     Path(evaluation["path"]).unlink()
     log = tmp_path / "pretrain.log"
     log.write_text("epoch 1\nprelude: the GPU has 2 GB and 3 are needed: take a smaller batch\n")
-    results.plan["jobs"] = [["pretrain", str(tmp_path / "encoder"), str(tmp_path / "record.json"), str(log)]]
+    results.manifest["jobs"] = [["pretrain", str(tmp_path / "encoder"), str(tmp_path / "record.json"), str(log)]]
     evaluation["jobs"] = [0]
     table = build_table(results)
     reason = "failed: pretrain: the GPU has 2 GB and 3 are needed: take a smaller batch"
@@ -270,7 +270,7 @@ def test_the_reason_of_a_failure_is_in_the_notes_and_in_short_in_the_cell(tmp_pa
 def in_two_metrics(folder: Path) -> Results:
     """Return results on OpenMIC in two metrics and on FMA small in one of them."""
     results = full(folder)
-    results.plan["studies"]["fig2"]["metrics"] = {
+    results.manifest["studies"]["fig2"]["metrics"] = {
         "openmic": ["macro_f1", "accuracy"],
         "fma_small": ["accuracy"],
     }
@@ -310,7 +310,7 @@ def test_comparisons_are_made_in_every_metric_and_adjusted_for_all(tmp_path: Pat
 def test_the_tidy_table_has_a_row_for_each_metric(tmp_path: Path) -> None:
     results = in_two_metrics(tmp_path)
     folder = statistics(results)
-    (study,) = read_manifest(results.plan_file()).studies
+    (study,) = read_manifest(results.manifest_file()).studies
     rows = tidy(study, read_tables(folder)["entries"])
     counts = rows.groupby(["dataset", "metric"]).size().to_dict()
     assert counts == {
@@ -323,5 +323,5 @@ def test_the_tidy_table_has_a_row_for_each_metric(tmp_path: Path) -> None:
 
 def test_a_cell_that_lacks_several_metrics_is_named_once(tmp_path: Path) -> None:
     results = in_two_metrics(tmp_path)
-    Path(results.plan["evaluations"][1]["path"]).unlink()
+    Path(results.manifest["cells"][1]["path"]).unlink()
     assert build_table(results).notes.count("PASE, frozen, OpenMIC: not run.") == 1

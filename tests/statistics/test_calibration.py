@@ -309,7 +309,7 @@ def entry(study: Study, levels: dict[str, str], values: np.ndarray, data: str) -
 @pytest.mark.parametrize("methods", [2, 5, 20])
 def test_equal_methods_are_seldom_left_unmarked_beside_the_highest(methods: int) -> None:
     rng = np.random.default_rng(21)
-    (study,) = Manifest.from_json(Results(Path("nowhere")).plan).studies
+    (study,) = Manifest.from_json(Results(Path("nowhere")).manifest).studies
     columns = 300
     listed = [
         entry(study, levels, rng.normal(size=10), data=levels["dataset"])
@@ -334,7 +334,7 @@ def group_means(weights: np.ndarray, of_groups: np.ndarray) -> Bootstrap:
 
 def test_what_test_clips_do_to_pairs_of_checkpoints_is_known_without_bias() -> None:
     rng = np.random.default_rng(22)
-    (study,) = Manifest.from_json(Results(Path("nowhere")).plan).studies
+    (study,) = Manifest.from_json(Results(Path("nowhere")).manifest).studies
     groups, seeds, found = 60, 3, []
     for _ in range(300):
         weights = rng.multinomial(groups, np.full(groups, 1 / groups), size=300).T

@@ -15,10 +15,10 @@ from workflow_scripts.statistics.trials import gather
 
 def replicates_of(results: Results, **more: int) -> tuple[BootstrapReplicates, list]:
     """Bootstrap the cells of the plan; return the replicates and the samples in macro F1."""
-    plan = Manifest.from_json(results.plan)
-    samples = TrialSamples(gather(plan).trials)
-    return bootstrap_cells(plan, samples, **more), [
-        samples.get(evaluation, "macro_f1") for evaluation in plan.evaluations
+    manifest = Manifest.from_json(results.manifest)
+    samples = TrialSamples(gather(manifest).trials)
+    return bootstrap_cells(manifest, samples, **more), [
+        samples.get(evaluation, "macro_f1") for evaluation in manifest.cells
     ]
 
 
@@ -31,7 +31,7 @@ def results(tmp_path: Path) -> Results:
 
 
 def predictions_of(results: Results, number: int) -> Path:
-    return Path(results.plan["evaluations"][number]["path"]).with_name("predictions.npz")
+    return Path(results.manifest["cells"][number]["path"]).with_name("predictions.npz")
 
 
 def test_it_is_the_bootstrap_of_the_stored_predictions(results: Results) -> None:

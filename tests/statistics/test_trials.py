@@ -38,16 +38,16 @@ def test_all_trials_come_in_one_order_whatever_the_plan_lists_first(tmp_path: Pa
     made = Results(tmp_path)
     for seed in (10, 9, 1):
         made.add(factors("pase", "frozen", "openmic", seed=seed), [0.5, 0.6])
-    first = gather(Manifest.from_json(made.plan)).trials
-    random.Random(1).shuffle(made.plan["evaluations"])
-    pd.testing.assert_frame_equal(gather(Manifest.from_json(made.plan)).trials, first)
+    first = gather(Manifest.from_json(made.manifest)).trials
+    random.Random(1).shuffle(made.manifest["cells"])
+    pd.testing.assert_frame_equal(gather(Manifest.from_json(made.manifest)).trials, first)
     assert list(first["pretrain_seed"].unique()) == ["1", "9", "10"]
     assert list(first.columns) == list(COLUMNS)
 
 
 def test_a_missing_file_is_reported_not_fatal(results: Results) -> None:
     results.expect(factors("random", "frozen", "openmic"))
-    gathered = gather(Manifest.from_json(results.plan))
+    gathered = gather(Manifest.from_json(results.manifest))
     assert [evaluation.factors["encoder"] for evaluation in gathered.missing] == ["random"]
     assert len(gathered.trials) == 6
 
@@ -55,7 +55,7 @@ def test_a_missing_file_is_reported_not_fatal(results: Results) -> None:
 def test_no_results_at_all_are_an_empty_table(tmp_path: Path) -> None:
     made = Results(tmp_path)
     made.expect(factors("pase", "frozen", "openmic"))
-    assert gather(Manifest.from_json(made.plan)).trials.empty
+    assert gather(Manifest.from_json(made.manifest)).trials.empty
 
 
 def test_columns_may_come_in_another_order_and_more_of_them(results: Results) -> None:
@@ -64,7 +64,7 @@ def test_columns_may_come_in_another_order_and_more_of_them(results: Results) ->
     path = results.expect(cell)
     path.parent.mkdir(parents=True)
     table[list(reversed(table.columns))].to_csv(path, index=False)
-    gathered = gather(Manifest.from_json(results.plan)).trials
+    gathered = gather(Manifest.from_json(results.manifest)).trials
     assert gathered[gathered["encoder"] == "random"]["value"].min() == pytest.approx(0.1)
 
 
@@ -82,10 +82,10 @@ def test_columns_may_come_in_another_order_and_more_of_them(results: Results) ->
 )
 def test_a_file_that_cannot_be_trusted_is_named(results: Results, column: str, value: str, message: str) -> None:
     path = results.add(factors("random", "frozen", "openmic"), [0.1, 0.2, 0.3])
-    target = path if column != "encoder" else Path(results.plan["evaluations"][0]["path"])
+    target = path if column != "encoder" else Path(results.manifest["cells"][0]["path"])
     changed(target, **{column: value})
     with pytest.raises(UserError, match=message) as caught:
-        gather(Manifest.from_json(results.plan))
+        gather(Manifest.from_json(results.manifest))
     assert str(target) in str(caught.value)
 
 
@@ -94,15 +94,15 @@ def test_a_file_that_cannot_be_trusted_is_named(results: Results, column: str, v
     [("", "no column corpus"), (",".join(COLUMNS) + "\n", "no trials"), ("corpus\nx\n", "no column")],
 )
 def test_an_empty_or_foreign_file_is_named(results: Results, text: str, message: str) -> None:
-    path = Path(results.plan["evaluations"][0]["path"])
+    path = Path(results.manifest["cells"][0]["path"])
     path.write_text(text)
     with pytest.raises(UserError, match=message) as caught:
-        gather(Manifest.from_json(results.plan))
+        gather(Manifest.from_json(results.manifest))
     assert str(path) in str(caught.value)
 
 
 def test_a_file_that_is_no_text_is_named(results: Results) -> None:
-    path = Path(results.plan["evaluations"][0]["path"])
+    path = Path(results.manifest["cells"][0]["path"])
     path.write_bytes(b"\xff" + path.read_bytes())
     with pytest.raises(UserError, match=r"trials\.csv: not a trials file \(not text\); delete it"):
-        gather(Manifest.from_json(results.plan))
+        gather(Manifest.from_json(results.manifest))

@@ -75,12 +75,12 @@ def check_table_means(finished: Path, study: str) -> set[str]:
 def check_published_means(finished: Path, *, system: str) -> int:
     """Compare our values beside a system's published means with the trials; return their number."""
     results = finished / "results/smoke/statistics"
-    plan = json.loads((results / "plan.json").read_text(encoding="utf-8"))
+    manifest = json.loads((results / "plan.json").read_text(encoding="utf-8"))
     table = pd.read_csv(results / "reproduction.csv", dtype=str, keep_default_na=False)
     spoken = table[(table["value"] != "") & (table["quantity"] == "mean") & (table["system"] == system)]
     for _, line in spoken.iterrows():
         levels = dict(part.split("=") for part in line["of"].split())
-        planned = [plan["evaluations"][place] for place in plan["studies"][line["study"]]["evaluations"]]
+        planned = [manifest["cells"][place] for place in manifest["studies"][line["study"]]["cells"]]
         (cell,) = (each for each in planned if levels.items() <= each["factors"].items())
         trials = pd.read_csv(finished / cell["path"]).query("metric == @line.our_metric")
         assert float(line["value"]) == pytest.approx(100 * trials["value"].mean()), line["id"]

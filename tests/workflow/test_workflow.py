@@ -290,7 +290,7 @@ class ByHand:
     def __init__(self, finished: Path) -> None:
         """Read the cells of each study from the manifest."""
         self.finished, self.results = finished, finished / "results/smoke"
-        self.plan = json.loads((self.results / "statistics/plan.json").read_text(encoding="utf-8"))
+        self.manifest = json.loads((self.results / "statistics/plan.json").read_text(encoding="utf-8"))
 
     def value(self, line: dict[str, str]) -> Interval:
         """Compute a line's value and both ends of its interval."""
@@ -310,7 +310,7 @@ class ByHand:
         return 100 * read_cell_trials(self.finished / only["path"])["value"].to_numpy()
 
     def cells(self, study: str, chosen: dict[str, str]) -> list[dict]:
-        planned = [self.plan["evaluations"][place] for place in self.plan["studies"][study]["evaluations"]]
+        planned = [self.manifest["cells"][place] for place in self.manifest["studies"][study]["cells"]]
         return [each for each in planned if all(str(each["factors"][name]) == chosen[name] for name in chosen)]
 
     def difference(self, line: dict[str, str]) -> Interval:

@@ -42,9 +42,9 @@ def job_parser(
 
 
 def results_parser(name: str, documentation: str | None, *, statistics: bool = True) -> argparse.ArgumentParser:
-    """Return the parser of a command that reads all results: `--plan` and, unless it writes them, `--statistics`."""
+    """Return the parser of a command that reads results: `--manifest` and, unless it writes them, `--statistics`."""
     parser = command_parser(name, documentation)
-    parser.add_argument("--plan", required=True, help='manifest, a JSON file ("-": standard input)')
+    parser.add_argument("--manifest", required=True, help='manifest, a JSON file ("-": standard input)')
     if statistics:
         parser.add_argument("--statistics", type=Path, required=True, help="folder written by aggregate")
     return parser

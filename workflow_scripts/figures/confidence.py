@@ -132,7 +132,7 @@ def _cases(sides: Sequence[Sequence[Method]], evidence: Evidence, options: Optio
 def _first(method: Method) -> PlannedCell:
     """Return the first measured evaluation of a method."""
     keys = {cell.key for cell in method.cells}
-    return next(evaluation for evaluation in method.evaluations if evaluation.key in keys)
+    return next(evaluation for evaluation in method.planned_cells if evaluation.key in keys)
 
 
 def _case(

@@ -115,7 +115,7 @@ def _encoders(methods: Sequence[Method], *, study: Study) -> dict[str, Method]:
     """Return a method for each frozen encoder and data set, by the label of its panel."""
     methods_of_encoders: dict[tuple[str, ...], Method] = {}
     for method in methods:
-        if any(job.stage == "embed" for job in method.evaluations[0].jobs):
+        if any(job.stage == "embed" for job in method.planned_cells[0].jobs):
             methods_of_encoders.setdefault(tuple(method.levels[factor] for factor in ("dataset", *ENCODED)), method)
     if not methods_of_encoders:
         raise UserError(f"study {study.name}: figure embedding_map needs scenario frozen in the grid, or floors")
@@ -142,7 +142,7 @@ def _distinguishing_factors(methods: Sequence[Method], *, study: Study) -> list[
 
 
 def _map(method: Method, options: Options, *, study: Study) -> list[dict[str, object]]:
-    embeddings = run_artifacts.read_embeddings(method.evaluations[0])
+    embeddings = run_artifacts.read_embeddings(method.planned_cells[0])
     if embeddings is None:
         return [{"status": MISSING, "reason": method.reason or NOT_RUN}]
     facts = embeddings.corpus.facts

@@ -94,7 +94,7 @@ def _published(methods: Sequence[Method], evidence: Evidence) -> Iterator[dict[s
             continue
         for method in methods:
             size = run_artifacts.count_parameters(method, evidence)
-            stated = len(statement.of) == 1 and method.evaluations[0].matches(statement.of[0])
+            stated = len(statement.of) == 1 and method.planned_cells[0].matches(statement.of[0])
             if not stated or size is None or not method.cells or any(TWIN in cell.source for cell in method.cells):
                 continue
             yield {

@@ -54,11 +54,11 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     """Return one row per data set, tag and split: clips with the tag (`positives`) out of `clips` of the split."""
     rows: list[dict[str, object]] = []
     first_evaluations: dict[str, PlannedCell] = {}
-    for evaluation in evidence.plan.evaluations_of(study):
-        first_evaluations.setdefault(evaluation.factors["dataset"], evaluation)
-    for dataset, evaluation in first_evaluations.items():
+    for cell in evidence.manifest.cells_of(study):
+        first_evaluations.setdefault(cell.factors["dataset"], cell)
+    for dataset, cell in first_evaluations.items():
         shared: dict[str, object] = {"study": study.name, "panel": labels.name(dataset), "dataset": dataset}
-        corpus = run_artifacts.find_corpus(evaluation)
+        corpus = run_artifacts.find_corpus(cell)
         if corpus is None:
             rows.append(shared | {"status": MISSING, "reason": NOT_RUN})
         else:

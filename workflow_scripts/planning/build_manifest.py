@@ -25,16 +25,16 @@ def build_manifest(plan: Plan, *, configfiles: Sequence[str] = (), unfinished: b
 
     `configfiles` are the files over the default config; `unfinished` states that the run failed.
     """
-    places = {pair: place for place, pair in enumerate(plan.evaluations)}
+    places = {pair: place for place, pair in enumerate(plan.cells)}
     return Manifest(
         scale=plan.config["scale"],
-        evaluations=tuple(_evaluation(plan, run, cell, names) for (run, cell), names in plan.evaluations.items()),
+        cells=tuple(_planned_cell(plan, run, cell, names) for (run, cell), names in plan.cells.items()),
         studies=tuple(_study(plan, name, places) for name in plan.studies),
         records=tuple((stage, Path(path)) for stage, path in _records(plan)),
         corpora=tuple(Path(plan.layout.corpus_folder(*corpus)) for corpus in plan.corpora),
         audits=tuple(Path(plan.layout.audit(dataset)) for dataset in plan.audited),
         pretrained=tuple(_pretrained_run(plan, run) for run in plan.pretrained),
-        sample_rates={run.encoder: plan.levels.sample_rate(run.encoder) for run, _ in plan.evaluations},
+        sample_rates={run.encoder: plan.levels.sample_rate(run.encoder) for run, _ in plan.cells},
         labels=planned_labels(plan),
         configfiles=tuple(configfiles),
         unfinished=unfinished,
@@ -46,8 +46,8 @@ def figure_inputs(manifest: Manifest) -> list[str]:
     outputs: set[str] = set()
     for study in manifest.studies:
         stages = getattr(registry.load("figure", study.figure.kind), "READS", ()) if study.figure else ()
-        for evaluation in manifest.evaluations_of(study) if stages else []:
-            outputs |= {str(job.output) for job in evaluation.jobs if job.stage in stages}
+        for cell in manifest.cells_of(study) if stages else []:
+            outputs |= {str(job.output) for job in cell.jobs if job.stage in stages}
     return sorted(outputs)
 
 
@@ -87,7 +87,7 @@ def _job(stage: str, output: str, record: str, log: str) -> PlannedJob:
     return PlannedJob(stage=stage, output=Path(output), record=Path(record), log=Path(log))
 
 
-def _evaluation(plan: Plan, run: Run, cell: CellKey, studies: Sequence[str]) -> PlannedCell:
+def _planned_cell(plan: Plan, run: Run, cell: CellKey, studies: Sequence[str]) -> PlannedCell:
     job = plan.jobs.evaluate(run, cell)
     return PlannedCell(
         path=Path(plan.layout.trials(run, cell)),
@@ -100,16 +100,16 @@ def _evaluation(plan: Plan, run: Run, cell: CellKey, studies: Sequence[str]) -> 
 
 
 def _study(plan: Plan, name: str, places: Mapping[tuple[Run, CellKey], int]) -> Study:
-    """Return a study with the places of its evaluations in its own order, and all notes for its reader."""
+    """Return a study with the places of its cells in its own order, and all notes for its reader."""
     study = plan.studies[name]
     untrained = not all(registry.entry(plan.config["encoders"], floor).trained for floor in study["floors"])
     notes = [study.get("notes", "").strip(), ONE_DRAW if untrained else "", plan.config.get("note", "").strip()]
-    evaluations = [places[pair] for pair in plan.cells[name]]
+    cells = [places[pair] for pair in plan.cells_by_study[name]]
     described = {
         **study,
         "notes": " ".join(filter(None, notes)),
         "published": plan.statements.get(name, ()),
-        "evaluations": evaluations,
+        "cells": cells,
     }
     return Study.from_json(name, described)
 
@@ -124,7 +124,7 @@ def _pretrained_run(plan: Plan, run: Run) -> PretrainedRun:
 
 
 def _records(plan: Plan) -> Iterator[tuple[str, str]]:
-    """Yield stage and record of every job between the data and the evaluations, stage by stage."""
+    """Yield stage and record of every job between the data and the cells, stage by stage."""
     layout = plan.layout
     yield from (("prepare", layout.corpus_record(*corpus)) for corpus in plan.corpora)
     yield from (("extract", layout.features_record(*features)) for features in plan.features)

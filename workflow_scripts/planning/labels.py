@@ -29,7 +29,7 @@ def planned_labels(plan: Plan) -> dict[str, dict[str, str]]:
 
     Those of `workers` include the single workers of a set, which figures of losses name.
     """
-    cells = [asdict(run) | asdict(cell) for run, cell in plan.evaluations]
+    cells = [asdict(run) | asdict(cell) for run, cell in plan.cells]
     labels = {}
     for factor in LABELLED:
         levels = dict.fromkeys(cell[factor] for cell in cells if cell[factor] != NONE)

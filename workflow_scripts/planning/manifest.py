@@ -1,4 +1,4 @@
-"""Manifest: the evaluations and studies that planning hands to statistics and report.
+"""Manifest: the cells and studies that planning hands to statistics and report.
 
 `plan.json` is written and read in this module alone: `to_json` and `from_json` of each class stand side by side.
 """
@@ -213,7 +213,7 @@ class Study:
     notes: str
     detect: float | None = None  # difference that more pre-training seeds should be able to show, in printed points
     published: tuple[Statement, ...] = ()
-    evaluations: tuple[int, ...] = ()  # places among the manifest's evaluations, in the study's own order
+    cells: tuple[int, ...] = ()  # places among the manifest's cells, in the study's own order
     metrics: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def per_metric(self, dataset: str) -> list[Study]:
@@ -234,13 +234,13 @@ class Study:
             "notes": self.notes,
             "detect": self.detect,
             "published": [statement.to_json() for statement in self.published],
-            "evaluations": list(self.evaluations),
+            "cells": list(self.cells),
             "metrics": {dataset: list(metrics) for dataset, metrics in self.metrics.items()},
         }
 
     @classmethod
     def from_json(cls, name: str, entry: Mapping[str, Any]) -> Study:
-        """Return the study that decoded JSON, or a study file with `evaluations`, describes.
+        """Return the study that decoded JSON, or a study file with `cells`, describes.
 
         Raises `UserError` for an unknown factor.
         """
@@ -261,7 +261,7 @@ class Study:
                 Statement.from_json(statement, where=f"study {name}: published")
                 for statement in entry.get("published") or ()
             ),
-            evaluations=tuple(entry["evaluations"]),
+            cells=tuple(entry["cells"]),
             metrics={dataset: tuple(metrics) for dataset, metrics in (entry.get("metrics") or {}).items()},
         )
         unknown = study._factors() - set(FACTORS)
@@ -281,20 +281,20 @@ class Manifest:
     """Everything that the studies of one config need."""
 
     scale: str
-    evaluations: tuple[PlannedCell, ...]
+    cells: tuple[PlannedCell, ...]
     studies: tuple[Study, ...]
-    records: tuple[tuple[str, Path], ...] = ()  # stage and record of each job before the evaluations
+    records: tuple[tuple[str, Path], ...] = ()  # stage and record of each job before the cells
     corpora: tuple[Path, ...] = ()  # folders of the prepared corpora
     audits: tuple[Path, ...] = ()  # numbers of the audit of each evaluated data set
     pretrained: tuple[PretrainedRun, ...] = ()
     sample_rates: Mapping[str, int] = field(default_factory=dict)  # in Hz, of each encoder
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of levels in tables, by factor and level
     configfiles: tuple[str, ...] = ()  # files over the default config
-    unfinished: bool = False  # after a run that failed: some evaluations are missing, others may be stale
+    unfinished: bool = False  # after a run that failed: some cells are missing, others may be stale
 
-    def evaluations_of(self, study: Study) -> list[PlannedCell]:
-        """Return the evaluations of a study in its own order, whatever other studies share cells with it."""
-        return [self.evaluations[place] for place in study.evaluations]
+    def cells_of(self, study: Study) -> list[PlannedCell]:
+        """Return the cells of a study in its own order, whatever other studies share cells with it."""
+        return [self.cells[place] for place in study.cells]
 
     def select(self, names: Sequence[str]) -> list[Study]:
         """Return the studies called `names`, or all if none is named; `UserError` for an unknown name."""
@@ -307,13 +307,13 @@ class Manifest:
     def to_json(self) -> dict[str, Any]:
         """Return the content of `plan.json`; a job that several cells need is listed once."""
         jobs: dict[PlannedJob, int] = {}
-        for evaluation in self.evaluations:
-            for job in evaluation.jobs:
+        for cell in self.cells:
+            for job in cell.jobs:
                 jobs.setdefault(job, len(jobs))
         return {
             "scale": self.scale,
             "studies": {study.name: study.to_json() for study in self.studies},
-            "evaluations": [evaluation.to_json(jobs) for evaluation in self.evaluations],
+            "cells": [cell.to_json(jobs) for cell in self.cells],
             "pretrained": [run.to_json() for run in self.pretrained],
             "jobs": [job.to_json() for job in jobs],
             "records": [[stage, str(path)] for stage, path in self.records],
@@ -331,7 +331,7 @@ class Manifest:
         jobs = [PlannedJob.from_json(entry) for entry in content.get("jobs", ())]
         manifest = cls(
             scale=content["scale"],
-            evaluations=tuple(PlannedCell.from_json(entry, jobs) for entry in content["evaluations"]),
+            cells=tuple(PlannedCell.from_json(entry, jobs) for entry in content["cells"]),
             studies=tuple(Study.from_json(name, entry) for name, entry in content["studies"].items()),
             records=tuple((stage, Path(path)) for stage, path in content.get("records", ())),
             corpora=tuple(Path(path) for path in content.get("corpora", ())),
@@ -342,7 +342,7 @@ class Manifest:
             configfiles=tuple(content.get("configfiles", ())),
             unfinished=bool(content.get("unfinished")),
         )
-        _require_distinct(manifest.evaluations)
+        _require_distinct(manifest.cells)
         return manifest
 
 
@@ -352,19 +352,19 @@ def read_manifest(path: str) -> Manifest:
         text = sys.stdin.read() if path == STDIN else Path(path).read_text(encoding="utf-8")
         return Manifest.from_json(json.loads(text))
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-        raise UserError(f"--plan {path}: no such file") from error
+        raise UserError(f"--manifest {path}: no such file") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"--plan {path}: not JSON ({error})") from error
+        raise UserError(f"--manifest {path}: not JSON ({error})") from error
     except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"--plan {path}: not a plan ({type(error).__name__}: {error})") from error
+        raise UserError(f"--manifest {path}: not a manifest ({type(error).__name__}: {error})") from error
 
 
-def _require_distinct(evaluations: Iterable[PlannedCell]) -> None:
+def _require_distinct(cells: Iterable[PlannedCell]) -> None:
     keys: set[tuple[str, ...]] = set()
-    for evaluation in evaluations:
-        if evaluation.key in keys:
-            raise UserError(f"the plan lists {evaluation.path} twice: give each cell once, with all its studies")
-        keys.add(evaluation.key)
+    for cell in cells:
+        if cell.key in keys:
+            raise UserError(f"the plan lists {cell.path} twice: give each cell once, with all its studies")
+        keys.add(cell.key)
 
 
 def _as_text(levels: Mapping[str, Any]) -> dict[str, str]:

@@ -36,16 +36,16 @@ class Plan:
         self.jobs = Jobs(self.config, self.levels)
 
     @functools.cached_property
-    def cells(self) -> dict[str, list[tuple[Run, CellKey]]]:
+    def cells_by_study(self) -> dict[str, list[tuple[Run, CellKey]]]:
         """Runs and cells of each study in the study's own order, each once."""
         checkpoints = self.levels.encoders_of_checkpoints
         return {name: list(dict.fromkeys(expand(study, checkpoints))) for name, study in self.studies.items()}
 
     @functools.cached_property
-    def evaluations(self) -> dict[tuple[Run, CellKey], list[str]]:
+    def cells(self) -> dict[tuple[Run, CellKey], list[str]]:
         """Every run and cell that a study needs, with the names of these studies."""
         studies: dict[tuple[Run, CellKey], list[str]] = {}
-        for name, pairs in self.cells.items():
+        for name, pairs in self.cells_by_study.items():
             for pair in pairs:
                 studies.setdefault(pair, []).append(name)
         return studies
@@ -53,12 +53,12 @@ class Plan:
     @functools.cached_property
     def pretrained(self) -> list[Run]:
         """Every run trained here."""
-        return list(dict.fromkeys(run for run, _ in self.evaluations if run.trained_here))
+        return list(dict.fromkeys(run for run, _ in self.cells if run.trained_here))
 
     @functools.cached_property
     def imported(self) -> list[Run]:
         """Every imported run."""
-        return list(dict.fromkeys(run for run, _ in self.evaluations if run.imported))
+        return list(dict.fromkeys(run for run, _ in self.cells if run.imported))
 
     @functools.cached_property
     def separating(self) -> list[Run]:
@@ -69,7 +69,7 @@ class Plan:
     def corpora(self) -> list[tuple[str, int]]:
         """Data set and sample rate in Hz of every corpus, sorted."""
         rate = self.levels.sample_rate
-        corpora = {(cell.dataset, rate(run.encoder)) for run, cell in self.evaluations}
+        corpora = {(cell.dataset, rate(run.encoder)) for run, cell in self.cells}
         corpora |= {(run.corpus, rate(run.encoder)) for run in self.pretrained}
         return sorted(corpora)
 
@@ -87,7 +87,7 @@ class Plan:
     @functools.cached_property
     def embedded(self) -> list[tuple[Run, str]]:
         """Run and data set of every `embed` job."""
-        return list(dict.fromkeys((run, cell.dataset) for run, cell in self.evaluations if not cell.trains_encoder))
+        return list(dict.fromkeys((run, cell.dataset) for run, cell in self.cells if not cell.trains_encoder))
 
     @functools.cached_property
     def audited(self) -> dict[str, list[tuple[str, int]]]:
@@ -99,7 +99,7 @@ class Plan:
         for name, rate in self.corpora:
             rates[name] = min(rate, rates.get(name, rate))
         pretraining: dict[str, set[str]] = {}
-        for run, cell in self.evaluations:
+        for run, cell in self.cells:
             corpora = pretraining.setdefault(cell.dataset, set())
             if run.trained_here and run.corpus != cell.dataset:
                 corpora.add(run.corpus)
@@ -128,8 +128,8 @@ class Plan:
         for name, study in self.studies.items():
             if "quarantine" not in study:
                 continue
-            datasets = {cell.dataset for _, cell in self.cells[name]}
-            datasets |= {run.corpus for run, _ in self.cells[name] if run.trained_here}
+            datasets = {cell.dataset for _, cell in self.cells_by_study[name]}
+            datasets |= {run.corpus for run, _ in self.cells_by_study[name] if run.trained_here}
             share = study["quarantine"]["largest_share"]
             shares |= {dataset: min(share, shares.get(dataset, share)) for dataset in datasets}
         return dict(sorted(shares.items()))

@@ -56,7 +56,7 @@ def planned_work(plan: Plan) -> Iterator[Work]:
     for run, dataset in plan.embedded:
         seconds = dataset_size(plan, dataset).seconds
         yield Work(rule="embed", key=encoder_key(plan.levels.encoder(run)), amount=seconds)
-    for run, cell in plan.evaluations:
+    for run, cell in plan.cells:
         yield _evaluation(plan, run, cell)
 
 

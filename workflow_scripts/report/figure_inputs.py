@@ -101,7 +101,7 @@ class Method:
 
     levels: Mapping[str, str]
     floor: bool
-    evaluations: tuple[PlannedCell, ...]
+    planned_cells: tuple[PlannedCell, ...]
     cells: tuple[TrialSample, ...]
     reason: str
     train_clips: float  # mean over the trials; not-a-number where nothing was measured
@@ -123,7 +123,7 @@ class Evidence:
     """Inputs about one study."""
 
     study: Study
-    plan: Manifest
+    manifest: Manifest
     statistics: Statistics
 
     @functools.cached_property
@@ -146,7 +146,7 @@ class Evidence:
     def trials(self) -> pd.DataFrame:
         """The study's trials, all metrics, in the order of `trials.csv`."""
         planned = pd.DataFrame(
-            [evaluation.factors for evaluation in self.plan.evaluations_of(self.study)], columns=list(FACTORS)
+            [evaluation.factors for evaluation in self.manifest.cells_of(self.study)], columns=list(FACTORS)
         )
         return self.statistics.trials.merge(planned, on=list(FACTORS), how="inner")
 
@@ -157,7 +157,7 @@ class Evidence:
         clips = self.trials.groupby(list(FACTORS))["train_clips"].mean().to_dict()
         estimates = self._estimates()
         groups: dict[tuple[str, ...], list[PlannedCell]] = {}
-        for evaluation in self.plan.evaluations_of(self.study):
+        for evaluation in self.manifest.cells_of(self.study):
             groups.setdefault(tuple(evaluation.factors[factor] for factor in METHOD_FACTORS), []).append(evaluation)
         methods = []
         for key, evaluations in groups.items():
@@ -175,7 +175,7 @@ class Evidence:
                 Method(
                     levels=dict(zip(METHOD_FACTORS, key, strict=True)),
                     floor=evaluations[0].factors["encoder"] in self.study.floors,
-                    evaluations=tuple(evaluations),
+                    planned_cells=tuple(evaluations),
                     cells=measured,
                     reason="; ".join(dict.fromkeys(filter(None, reasons))),
                     train_clips=float(np.mean([clips[cell.key] for cell in measured])) if measured else np.nan,
@@ -212,19 +212,19 @@ class Evidence:
 
     @property
     def _runs(self) -> list[PretrainedRun]:
-        evaluations = self.plan.evaluations_of(self.study)
+        evaluations = self.manifest.cells_of(self.study)
         runs = {tuple(evaluation.factors[factor] for factor in PRETRAINING) for evaluation in evaluations}
-        return [run for run in self.plan.pretrained if tuple(run.factors.values()) in runs]
+        return [run for run in self.manifest.pretrained if tuple(run.factors.values()) in runs]
 
     @functools.cached_property
     def sources(self) -> dict[str, str]:
         """Source of each prepared corpus' audio: twin, local or download."""
-        return sources_of(self.plan.corpora)
+        return sources_of(self.manifest.corpora)
 
     def predictions_of(self, method: Method) -> list[Predictions]:
         """Read the predictions of a method's measured cells, in the order of its evaluations."""
         keys = {cell.key for cell in method.cells}
-        return [self.predictions(evaluation) for evaluation in method.evaluations if evaluation.key in keys]
+        return [self.predictions(evaluation) for evaluation in method.planned_cells if evaluation.key in keys]
 
     def predictions(self, evaluation: PlannedCell) -> Predictions:
         """Read the predictions of a measured cell; `UserError` if the file is missing or damaged."""

@@ -1,4 +1,4 @@
-"""Outputs of the jobs before an evaluation that figures read: corpora, embeddings, and the size of encoders."""
+"""Outputs of the jobs before a cell that figures read: corpora, embeddings, and the size of encoders."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ class Embeddings:
         return np.add.reduceat(self.vectors, firsts, axis=0, dtype=np.float64) / counts[:, None], rows
 
 
-def find_corpus(evaluation: PlannedCell) -> Corpus | None:
+def find_corpus(cell: PlannedCell) -> Corpus | None:
     """Return the corpus of the evaluated data set; None if it was not prepared."""
-    job = _job(evaluation, "prepare")  # the job of the evaluated data set comes before that of pre-training
+    job = _job(cell, "prepare")  # the job of the evaluated data set comes before that of pre-training
     return Corpus(job.output.parent) if job and job.output.is_file() else None
 
 
-def read_embeddings(evaluation: PlannedCell) -> Embeddings | None:
-    """Read the test clips' embeddings by the evaluation's frozen encoder; None if they were not planned or not run.
+def read_embeddings(cell: PlannedCell) -> Embeddings | None:
+    """Read the test clips' embeddings by the cell's frozen encoder; None if they were not planned or not run.
 
     Raises `UserError` if the embeddings are not those of the corpus.
     """
-    job, corpus = _job(evaluation, "embed"), find_corpus(evaluation)
+    job, corpus = _job(cell, "embed"), find_corpus(cell)
     if job is None or corpus is None or not job.output.is_file():
         return None
     record = _record(job.record)
@@ -71,20 +71,20 @@ def count_parameters(method: Method, evidence: Evidence) -> int | None:
     For a method trained from scratch, any run with an encoder of this name counts. None if there is no record: for
     floors, imported checkpoints, and encoders that no run has pre-trained.
     """
-    evaluation = method.evaluations[0]
-    if method.floor or _job(evaluation, IMPORTED):
+    cell = method.planned_cells[0]
+    if method.floor or _job(cell, IMPORTED):
         return None
-    own = _job(evaluation, "pretrain")
+    own = _job(cell, "pretrain")
     encoder = method.levels["encoder"]
-    others = [run.folder / "record.json" for run in evidence.plan.pretrained if run.factors["encoder"] == encoder]
+    others = [run.folder / "record.json" for run in evidence.manifest.pretrained if run.factors["encoder"] == encoder]
     for path in [own.record] if own else others:
         if path.is_file():
             return int(_record(path)["parameters"]["encoder"])
     return None
 
 
-def _job(evaluation: PlannedCell, verb: str) -> PlannedJob | None:
-    return next((job for job in evaluation.jobs if job.stage == verb), None)
+def _job(cell: PlannedCell, verb: str) -> PlannedJob | None:
+    return next((job for job in cell.jobs if job.stage == verb), None)
 
 
 def _record(path: Path) -> Mapping[str, Any]:

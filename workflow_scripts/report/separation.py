@@ -81,29 +81,29 @@ class SeparationTable:
     texts: int = TEXTS
 
 
-def of_study(study: Study, plan: Manifest) -> SeparationTable:
+def of_study(study: Study, manifest: Manifest) -> SeparationTable:
     """Return the separation quality of the runs that a study uses; runs without an evaluation have no rows.
 
-    Raises `UserError` for a damaged file, and for a stale one unless the plan is that of a failed workflow.
+    Raises `UserError` for a damaged file, and for a stale one unless the manifest is that of a failed workflow.
     """
-    used = {tuple(cell.factors[factor] for factor in PRETRAINING) for cell in plan.evaluations_of(study)}
-    runs = [run for run in plan.pretrained if tuple(run.factors[factor] for factor in PRETRAINING) in used]
-    return SeparationTable(rows=tuple(quality.cells for quality in _read_runs(runs, plan)))
+    used = {tuple(cell.factors[factor] for factor in PRETRAINING) for cell in manifest.cells_of(study)}
+    runs = [run for run in manifest.pretrained if tuple(run.factors[factor] for factor in PRETRAINING) in used]
+    return SeparationTable(rows=tuple(quality.cells for quality in _read_runs(runs, manifest)))
 
 
-def tidy(plan: Manifest) -> pd.DataFrame | None:
-    """Return the separation quality of all runs of a plan, a row for each source; None if no run separates sources.
+def tidy(manifest: Manifest) -> pd.DataFrame | None:
+    """Return the separation quality of all runs of a manifest, a row for each source; None if no run separates sources.
 
     Raises `UserError` as `of_study` does.
     """
-    if not any(run.separation_code for run in plan.pretrained):
+    if not any(run.separation_code for run in manifest.pretrained):
         return None
-    rows = [asdict(quality) for quality in _read_runs(plan.pretrained, plan)]
+    rows = [asdict(quality) for quality in _read_runs(manifest.pretrained, manifest)]
     return pd.DataFrame(rows, columns=[column.name for column in fields(PrintedSeparation)])
 
 
-def _read_runs(runs: Iterable[PretrainedRun], plan: Manifest) -> list[PrintedSeparation]:
-    return [quality for run in runs if run.separation_code for quality in _read(run, skip_stale=plan.unfinished)]
+def _read_runs(runs: Iterable[PretrainedRun], manifest: Manifest) -> list[PrintedSeparation]:
+    return [quality for run in runs if run.separation_code for quality in _read(run, skip_stale=manifest.unfinished)]
 
 
 def _read(run: PretrainedRun, *, skip_stale: bool) -> list[PrintedSeparation]:

@@ -84,9 +84,9 @@ class Statuses:
     trouble_headings: tuple[str, ...] = TROUBLE_HEADINGS
 
 
-def read_statuses(plan: Manifest, *, logs: Path = SNAKEMAKE_LOGS) -> Statuses:
+def read_statuses(manifest: Manifest, *, logs: Path = SNAKEMAKE_LOGS) -> Statuses:
     """Return the tables of the report."""
-    jobs = list_statuses(plan, read_attempts(logs))
+    jobs = list_statuses(manifest, read_attempts(logs))
     troubled = [job for job in jobs if job.failures or job.state in (FAILED, UNFINISHED)]
     return Statuses(
         stages=tuple(by_stage(jobs)),
@@ -94,13 +94,13 @@ def read_statuses(plan: Manifest, *, logs: Path = SNAKEMAKE_LOGS) -> Statuses:
     )
 
 
-def list_statuses(plan: Manifest, attempts: Mapping[str, Attempts]) -> list[JobStatus]:
+def list_statuses(manifest: Manifest, attempts: Mapping[str, Attempts]) -> list[JobStatus]:
     """Return the status of every planned job, stage by stage; `attempts` are by the path of the job's log."""
     statuses: dict[PlannedJob, JobStatus] = {}
-    for evaluation in plan.evaluations:
-        for place, job in enumerate(evaluation.jobs):
+    for cell in manifest.cells:
+        for place, job in enumerate(cell.jobs):
             if job not in statuses:
-                needed = [statuses[other] for other in _needed(evaluation.jobs, place)]
+                needed = [statuses[other] for other in _needed(cell.jobs, place)]
                 statuses[job] = _status(job, attempts.get(str(job.log)), needed)
     return sorted(statuses.values(), key=lambda status: STAGES.index(status.job.stage))
 

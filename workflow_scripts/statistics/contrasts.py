@@ -56,10 +56,10 @@ class Contrast:
     reason: str
 
 
-def table_entries(study: Study, evaluations: Sequence[PlannedCell], samples: TrialSamples) -> list[TableEntry]:
+def table_entries(study: Study, cells: Sequence[PlannedCell], samples: TrialSamples) -> list[TableEntry]:
     """Return the entries of a study's table, column by column; `UserError` when rows and columns mix methods."""
     entries = []
-    for column, in_column in group_by_levels(evaluations, study.columns).items():
+    for column, in_column in group_by_levels(cells, study.columns).items():
         for row, members in group_by_levels(in_column, study.rows).items():
             differing = differing_factors(members)
             if differing:
@@ -80,11 +80,11 @@ def _table_entry(
     members: Sequence[PlannedCell],
     samples: TrialSamples,
 ) -> TableEntry:
-    reasons = [samples.reason_missing(evaluation, study.metric) for evaluation in members]
+    reasons = [samples.reason_missing(cell, study.metric) for cell in members]
     measured = [
         sample
-        for evaluation, reason in zip(members, reasons, strict=True)
-        if not reason and (sample := samples.get(evaluation, study.metric)) is not None
+        for cell, reason in zip(members, reasons, strict=True)
+        if not reason and (sample := samples.get(cell, study.metric)) is not None
     ]
     refusal = why_not_comparable(measured)
     return TableEntry(
@@ -99,7 +99,7 @@ def _table_entry(
 
 
 def contrasts(
-    study: Study, evaluations: Sequence[PlannedCell], samples: TrialSamples, replicates: BootstrapReplicates
+    study: Study, cells: Sequence[PlannedCell], samples: TrialSamples, replicates: BootstrapReplicates
 ) -> list[Contrast]:
     """Compute every comparison of a study in every setting, as far as there are trials.
 
@@ -108,27 +108,26 @@ def contrasts(
     return [
         contrast
         for comparison in study.comparisons
-        for contrast in _contrasts_of(study, comparison, evaluations, samples, replicates)
+        for contrast in _contrasts_of(study, comparison, cells, samples, replicates)
     ]
 
 
 def _contrasts_of(
     study: Study,
     comparison: Comparison,
-    evaluations: Sequence[PlannedCell],
+    cells: Sequence[PlannedCell],
     samples: TrialSamples,
     replicates: BootstrapReplicates,
 ) -> list[Contrast]:
     sides = [
-        [evaluation for evaluation in evaluations if evaluation.matches(levels)]
-        for levels in (comparison.treatment, comparison.reference)
+        [cell for cell in cells if cell.matches(levels)] for levels in (comparison.treatment, comparison.reference)
     ]
     settings = [name for name in SETTINGS if name not in comparison.treatment and name not in comparison.reference]
     lefts, rights = (group_by_levels(side, settings) for side in sides)
     listed = []
     for key in dict.fromkeys([*lefts, *rights]) or [("",) * len(settings)]:
         left, right = lefts.get(key, []), rights.get(key, [])
-        datasets = [evaluation.factors["dataset"] for evaluation in (*left, *right)]
+        datasets = [cell.factors["dataset"] for cell in (*left, *right)]
         setting = dict.fromkeys(SETTINGS, "") | dict(zip(settings, key, strict=True))
         for read in study.per_metric(datasets[0] if datasets else ""):
             sides_measured = _measured_sides(read, comparison, left, right, samples)
@@ -176,7 +175,7 @@ def _measured_sides(
     for side, levels in ((left, comparison.treatment), (right, comparison.reference)):
         if not side:
             return NotComparable(reason=f"the study has no cell with {format_levels(levels)}")
-    if {evaluation.key for evaluation in left} & {evaluation.key for evaluation in right}:
+    if {cell.key for cell in left} & {cell.key for cell in right}:
         return NotComparable(reason="both sides name the same cells")
     measured: list[tuple[TrialSample, ...]] = []
     for side in (left, right):
@@ -186,21 +185,19 @@ def _measured_sides(
                 f"study {study.name}: comparison {comparison.name!r} does not tell apart cells that differ in "
                 f"{', '.join(differing)}; name these factors in it"
             )
-        reasons = [samples.reason_missing(evaluation, study.metric) for evaluation in side]
+        reasons = [samples.reason_missing(cell, study.metric) for cell in side]
         if any(reasons):
             return NotComparable(reason=_join_reasons(reasons, of=len(side)))
-        found = (samples.get(evaluation, study.metric) for evaluation in side)
+        found = (samples.get(cell, study.metric) for cell in side)
         measured.append(tuple(sample for sample in found if sample is not None))
     return measured[0], measured[1]
 
 
-def group_by_levels(
-    evaluations: Iterable[PlannedCell], factors: Sequence[str]
-) -> dict[tuple[str, ...], list[PlannedCell]]:
-    """Group evaluations by their levels of `factors`, in the order of the first of each."""
+def group_by_levels(cells: Iterable[PlannedCell], factors: Sequence[str]) -> dict[tuple[str, ...], list[PlannedCell]]:
+    """Group cells by their levels of `factors`, in the order of the first of each."""
     groups: dict[tuple[str, ...], list[PlannedCell]] = {}
-    for evaluation in evaluations:
-        groups.setdefault(tuple(evaluation.factors[factor] for factor in factors), []).append(evaluation)
+    for cell in cells:
+        groups.setdefault(tuple(cell.factors[factor] for factor in factors), []).append(cell)
     return groups
 
 

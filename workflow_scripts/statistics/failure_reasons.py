@@ -13,16 +13,16 @@ MAX_CHARACTERS = 240  # of a line: more is a dump, not a reason
 MAX_BYTES = 64 * 1024  # that are read from the end of a log
 
 
-def why_missing(evaluation: PlannedCell) -> str:
+def why_missing(cell: PlannedCell) -> str:
     """Return one line such as "failed: pretrain: CUDA out of memory"; its short form ends before the first colon.
 
     The first job in order with a log and without its output decides. A log that ends without an error belongs to a job
     that was killed, or whose output was deleted. Trials that exist although they were not gathered are stale.
     """
-    for job in evaluation.jobs:
+    for job in cell.jobs:
         if not job.output.exists() and (reason := read_reason(job)):
             return reason
-    return f"{STALE}: made by other code or config, and not yet made again" if evaluation.path.is_file() else NOT_RUN
+    return f"{STALE}: made by other code or config, and not yet made again" if cell.path.is_file() else NOT_RUN
 
 
 def in_short(reason: str) -> str:

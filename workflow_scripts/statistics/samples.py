@@ -70,19 +70,19 @@ class TrialSamples:
         for key, metric in self._samples:
             self._metrics.setdefault(key, []).append(metric)
 
-    def metrics(self, evaluation: PlannedCell) -> list[str]:
+    def metrics(self, cell: PlannedCell) -> list[str]:
         """Return the metrics of a cell, sorted; empty if it was not run."""
-        return sorted(self._metrics.get(evaluation.key, []))
+        return sorted(self._metrics.get(cell.key, []))
 
-    def get(self, evaluation: PlannedCell, metric: str) -> TrialSample | None:
+    def get(self, cell: PlannedCell, metric: str) -> TrialSample | None:
         """Return the cell's trials, or None where there are none."""
-        return self._samples.get((evaluation.key, metric))
+        return self._samples.get((cell.key, metric))
 
-    def reason_missing(self, evaluation: PlannedCell, metric: str) -> str:
+    def reason_missing(self, cell: PlannedCell, metric: str) -> str:
         """Return why `get` gives no usable trials; empty when it does."""
-        sample = self.get(evaluation, metric)
+        sample = self.get(cell, metric)
         if sample is None:
-            return f"{metric} not measured" if self.metrics(evaluation) else why_missing(evaluation)
+            return f"{metric} not measured" if self.metrics(cell) else why_missing(cell)
         undefined = int((~np.isfinite(sample.values)).sum())
         return f"{metric} undefined in {undefined} of {len(sample.values)} trials" if undefined else ""
 
@@ -239,11 +239,9 @@ def pair_by_seed(
     return same_seeds and len(left) > 1 and len(encoders) == 1, left, right
 
 
-def differing_factors(evaluations: Iterable[PlannedCell]) -> list[str]:
-    """Return the factors in which evaluations differ, the pre-training seed apart: none for those of one method."""
-    listed = list(evaluations)
+def differing_factors(cells: Iterable[PlannedCell]) -> list[str]:
+    """Return the factors in which cells differ, the pre-training seed apart: none for those of one method."""
+    listed = list(cells)
     return [
-        factor
-        for factor in FACTORS
-        if factor != "pretrain_seed" and len({evaluation.factors[factor] for evaluation in listed}) > 1
+        factor for factor in FACTORS if factor != "pretrain_seed" and len({cell.factors[factor] for cell in listed}) > 1
     ]

@@ -37,19 +37,19 @@ class BootstrapReplicates:
         return present if len(present) == len(bootstraps) else None
 
 
-def bootstrap_cells(plan: Manifest, samples: TrialSamples, *, threads: int = 1) -> BootstrapReplicates:
+def bootstrap_cells(manifest: Manifest, samples: TrialSamples, *, threads: int = 1) -> BootstrapReplicates:
     """Bootstrap the test set of every measured cell, in each metric that a study shows of it.
 
     Cells without `predictions.npz`, or whose file does not tell the clusters of clips, are left out. `UserError` names
     a file that is damaged or does not give the values of the trials beside it. The result does not depend on `threads`.
     """
     wanted: dict[Path, dict[str, TrialSample]] = {}
-    for study in plan.studies:
-        for evaluation in plan.evaluations_of(study):
-            for read in study.per_metric(evaluation.factors["dataset"]):
-                sample = samples.get(evaluation, read.metric)
+    for study in manifest.studies:
+        for cell in manifest.cells_of(study):
+            for read in study.per_metric(cell.factors["dataset"]):
+                sample = samples.get(cell, read.metric)
                 if sample is not None and np.isfinite(sample.values).all():
-                    wanted.setdefault(evaluation.path.with_name(predictions.FILE), {})[read.metric] = sample
+                    wanted.setdefault(cell.path.with_name(predictions.FILE), {})[read.metric] = sample
     with ThreadPoolExecutor(threads) as pool:
         bootstraps = pool.map(_bootstrap_file, wanted, wanted.values())
         tracked = track(bootstraps, description="Bootstrapping test sets", total=len(wanted))

@@ -31,20 +31,20 @@ FIXED_IN_A_CELL = ("source", "data", "test_clips", "quarantined")
 
 @dataclass(frozen=True, kw_only=True)
 class Gathered:
-    """All existing trials, sorted, and the evaluations without any."""
+    """All existing trials, sorted, and the cells without any."""
 
     trials: pd.DataFrame
     missing: tuple[PlannedCell, ...]
 
 
-def gather(plan: Manifest, *, leave_out_stale: bool = False) -> Gathered:
-    """Read and check every trials file of `plan`.
+def gather(manifest: Manifest, *, leave_out_stale: bool = False) -> Gathered:
+    """Read and check every trials file of `manifest`.
 
     Raises `UserError` naming the file when it is stale (other code or config than planned), belongs to another cell or
     is malformed. With `leave_out_stale`, after a run that failed, stale ones count as missing.
     """
-    present = [evaluation for evaluation in plan.evaluations if evaluation.path.is_file()]
-    trials, owners = _read([evaluation.path for evaluation in present])
+    present = [cell for cell in manifest.cells if cell.path.is_file()]
+    trials, owners = _read([cell.path for cell in present])
     if leave_out_stale:
         stale = _stale(trials, owners, present)
         kept = ~np.isin(owners, list(stale))
@@ -53,19 +53,17 @@ def gather(plan: Manifest, *, leave_out_stale: bool = False) -> Gathered:
         owners = np.searchsorted(kept_files, owners)
         present = [present[number] for number in kept_files]
     _check(trials, owners, present)
-    gathered = {evaluation.key for evaluation in present}
-    missing = tuple(evaluation for evaluation in plan.evaluations if evaluation.key not in gathered)
+    gathered = {cell.key for cell in present}
+    missing = tuple(cell for cell in manifest.cells if cell.key not in gathered)
     return Gathered(trials=_sorted(trials), missing=missing)
 
 
-def _stale(trials: pd.DataFrame, owners: np.ndarray, evaluations: Sequence[PlannedCell]) -> set[int]:
+def _stale(trials: pd.DataFrame, owners: np.ndarray, cells: Sequence[PlannedCell]) -> set[int]:
     """Return the numbers of the files that other code or another config wrote."""
     return {
         int(owner)
         for column in ("code", "config")
-        for owner in owners[
-            _unlike(trials[column], owners, [getattr(evaluation, column) for evaluation in evaluations])
-        ]
+        for owner in owners[_unlike(trials[column], owners, [getattr(cell, column) for cell in cells])]
     }
 
 
@@ -118,40 +116,38 @@ def _parse(header: str, lines: list[str]) -> pd.DataFrame:
     return read_csv(io.StringIO("\n".join([header, *lines])), KINDS)
 
 
-def _check(trials: pd.DataFrame, owners: np.ndarray, evaluations: Sequence[PlannedCell]) -> None:
-    for rows, evaluation in zip(np.bincount(owners, minlength=len(evaluations)), evaluations, strict=True):
+def _check(trials: pd.DataFrame, owners: np.ndarray, cells: Sequence[PlannedCell]) -> None:
+    for rows, cell in zip(np.bincount(owners, minlength=len(cells)), cells, strict=True):
         if not rows:
-            raise UserError(f"{evaluation.path}: no trials; delete it and run again")
+            raise UserError(f"{cell.path}: no trials; delete it and run again")
     for factor in FACTORS:
-        unlike = _first_unlike(trials[factor], owners, [evaluation.factors[factor] for evaluation in evaluations])
+        unlike = _first_unlike(trials[factor], owners, [cell.factors[factor] for cell in cells])
         if unlike is not None:
-            evaluation = evaluations[owners[unlike]]
-            raise UserError(
-                f"{evaluation.path}: not the planned {factor} {evaluation.factors[factor]}; delete it and run again"
-            )
+            cell = cells[owners[unlike]]
+            raise UserError(f"{cell.path}: not the planned {factor} {cell.factors[factor]}; delete it and run again")
     for column in ("code", "config"):
-        unlike = _first_unlike(trials[column], owners, [getattr(evaluation, column) for evaluation in evaluations])
+        unlike = _first_unlike(trials[column], owners, [getattr(cell, column) for cell in cells])
         if unlike is not None:
-            evaluation = evaluations[owners[unlike]]
+            cell = cells[owners[unlike]]
             raise UserError(
-                f"{evaluation.path}: stale, made by other {column} "
-                f"({trials[column][unlike]}, now {getattr(evaluation, column)}); "
+                f"{cell.path}: stale, made by other {column} "
+                f"({trials[column][unlike]}, now {getattr(cell, column)}); "
                 "run the workflow again, or delete the file first if it is not re-made"
             )
-    _check_rows(trials, owners, evaluations)
+    _check_rows(trials, owners, cells)
 
 
-def _check_rows(trials: pd.DataFrame, owners: np.ndarray, evaluations: Sequence[PlannedCell]) -> None:
+def _check_rows(trials: pd.DataFrame, owners: np.ndarray, cells: Sequence[PlannedCell]) -> None:
     keyed = trials.assign(owner=owners)
     twice = keyed.duplicated(["owner", "metric", "trial"])
     if twice.any():
-        raise UserError(f"{evaluations[owners[twice][0]].path}: a trial is listed twice; delete it and run again")
+        raise UserError(f"{cells[owners[twice][0]].path}: a trial is listed twice; delete it and run again")
     for column in FIXED_IN_A_CELL:
         _, first, number = np.unique(owners, return_index=True, return_inverse=True)
         values = trials[column].to_numpy(object)
         unlike = values != values[first][number]
         if unlike.any():
-            path = evaluations[owners[unlike][0]].path
+            path = cells[owners[unlike][0]].path
             raise UserError(f"{path}: more than one value of {column}; delete it and run again")
 
 

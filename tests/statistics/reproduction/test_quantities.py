@@ -33,10 +33,10 @@ NUMBER, CLAIM = "B.table6_1.mtat.cpc.linear.pr_auc", "A.fig2.pase_plus_vs_pase" 
 
 def lines(results: Results, statement: dict[str, Any], **study: object) -> list[dict]:
     """The lines of the one statement."""
-    results.plan["studies"]["fig2"] |= {"published": [statement], **study}
-    plan = Manifest.from_json(json.loads(json.dumps(results.plan)))
-    trials = gather(plan).trials
-    table = reproduction_table(plan, TrialSamples(trials), trials, BootstrapReplicates())
+    results.manifest["studies"]["fig2"] |= {"published": [statement], **study}
+    manifest = Manifest.from_json(json.loads(json.dumps(results.manifest)))
+    trials = gather(manifest).trials
+    table = reproduction_table(manifest, TrialSamples(trials), trials, BootstrapReplicates())
     return table[table["study"] == "fig2"].to_dict("records")
 
 
@@ -51,7 +51,7 @@ def corpus(results: Results, dataset: str, **facts: object) -> None:
     folder.mkdir()
     content = {"dataset": dataset, "source": "download", "clips": 0, "quarantined": 0, "seconds": 0.0, "classes": []}
     (folder / "corpus.json").write_text(json.dumps(content | facts))
-    results.plan.setdefault("corpora", []).append(str(folder))
+    results.manifest.setdefault("corpora", []).append(str(folder))
 
 
 def run(results: Results, *, losses: str = "", records: dict[str, dict] | None = None, **levels: object) -> None:
@@ -66,13 +66,13 @@ def run(results: Results, *, losses: str = "", records: dict[str, dict] | None =
         (folder / "losses.csv").write_text(losses)
     for name, content in (records or {}).items():
         (folder / name).write_text(json.dumps(content))
-    results.plan.setdefault("pretrained", []).append({"folder": str(folder), "factors": run_factors})
+    results.manifest.setdefault("pretrained", []).append({"folder": str(folder), "factors": run_factors})
 
 
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
     results = Results(tmp_path)
-    results.plan["sample_rates"] = {"pase": 16000, "cpc": 22050, "unet": 16000}
+    results.manifest["sample_rates"] = {"pase": 16000, "cpc": 22050, "unet": 16000}
     return results
 
 
@@ -437,8 +437,8 @@ def test_settings_of_contrastive_runs_come_from_the_records(results: Results) ->
     embedded = results.folder / "embedded.json"
     embedded.write_text(json.dumps({"size": 256, "crop_length": 59049}))
     jobs = [["embed", "x.npy", str(embedded), "x.log"], ["evaluate", str(path), str(path), "y.log"]]
-    results.plan["jobs"] = jobs
-    results.plan["evaluations"][0]["jobs"] = [0, 1]
+    results.manifest["jobs"] = jobs
+    results.manifest["cells"][0]["jobs"] = [0, 1]
     recipe = {"batch": 456, "encoder_learning_rate": 0.0003, "lars_learning_rate": 0.075}
     config = {"recipe": recipe, "workers": {"predictive_coding": {"steps": 20, "negatives": 15}}}
     run(results, records={"record.json": {"config": config}}, encoder="cpc")

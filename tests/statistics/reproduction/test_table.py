@@ -26,10 +26,10 @@ MEAN = {"id": NUMBER, "quantity": "mean", "of": {"encoder": "pase"}, "margin": 1
 
 
 def table(results: Results, *statements: dict[str, Any]) -> Any:
-    results.plan["studies"]["fig2"]["published"] = list(statements)
-    plan = Manifest.from_json(json.loads(json.dumps(results.plan)))
-    trials = gather(plan).trials
-    return reproduction_table(plan, TrialSamples(trials), trials, BootstrapReplicates())
+    results.manifest["studies"]["fig2"]["published"] = list(statements)
+    manifest = Manifest.from_json(json.loads(json.dumps(results.manifest)))
+    trials = gather(manifest).trials
+    return reproduction_table(manifest, TrialSamples(trials), trials, BootstrapReplicates())
 
 
 def measured(folder: Path, values: list[float], **more: object) -> Results:
@@ -117,7 +117,7 @@ def test_an_encoder_pretrained_on_a_twin_is_not_comparable_either(tmp_path: Path
     results = measured(tmp_path, [0.3098, 0.3099, 0.3097], source="download")
     facts = {"dataset": "audioset_music", "source": "twin", "clips": 1, "quarantined": 0, "seconds": 1, "classes": []}
     (tmp_path / "corpus.json").write_text(json.dumps(facts))
-    results.plan["corpora"] = [str(tmp_path)]
+    results.manifest["corpora"] = [str(tmp_path)]
     lines = table(results, MEAN)
     (line,) = lines[lines["study"] == "fig2"].to_dict("records")
     assert (line["verdict"], line["source"]) == ("not comparable", "download twin")
@@ -140,7 +140,7 @@ def test_a_count_needs_no_interval(clips: int, verdict: str, tmp_path: Path) -> 
     results = measured(tmp_path, [0.5], source="download")
     facts = {"dataset": "openmic", "source": "download", "clips": clips, "quarantined": 0}
     (tmp_path / "corpus.json").write_text(json.dumps(facts))
-    results.plan["corpora"] = [str(tmp_path)]
+    results.manifest["corpora"] = [str(tmp_path)]
     lines = table(
         results, {"id": "A.sec3_5_2.openmic.clips", "quantity": "clips", "of": {"dataset": "openmic"}, "margin": 0.5}
     )

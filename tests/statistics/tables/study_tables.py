@@ -18,10 +18,10 @@ NOISE = np.array([0.01, -0.01, 0.02, 0.0, -0.02])
 
 def tables(results: Results) -> dict[str, pd.DataFrame]:
     """Build the table of cells and every table about the study, by name."""
-    plan = Manifest.from_json(results.plan)
-    samples = TrialSamples(gather(plan).trials)
-    replicates = bootstrap_cells(plan, samples)
-    return {"cells": cell_table(plan, samples, replicates), **study_tables(plan, samples, replicates)}
+    manifest = Manifest.from_json(results.manifest)
+    samples = TrialSamples(gather(manifest).trials)
+    replicates = bootstrap_cells(manifest, samples)
+    return {"cells": cell_table(manifest, samples, replicates), **study_tables(manifest, samples, replicates)}
 
 
 def entry(frame: pd.DataFrame, **levels: str) -> pd.Series:
@@ -34,7 +34,7 @@ def entry(frame: pd.DataFrame, **levels: str) -> pd.Series:
 
 def against_random(results: Results) -> pd.Series:
     """Return the one comparison that is left in the study."""
-    results.plan["studies"]["fig2"]["comparisons"] = results.plan["studies"]["fig2"]["comparisons"][:1]
+    results.manifest["studies"]["fig2"]["comparisons"] = results.manifest["studies"]["fig2"]["comparisons"][:1]
     compared = tables(results)["comparisons"]
     assert len(compared) == 1
     return compared.iloc[0]

@@ -16,7 +16,7 @@ OTHER = np.array([0.02, 0.0, -0.01, 0.01, -0.02])
 
 def answer(results: Results) -> pd.Series:
     """The one comparison that is left in the study, over all data sets."""
-    results.plan["studies"]["fig2"]["comparisons"] = results.plan["studies"]["fig2"]["comparisons"][:1]
+    results.manifest["studies"]["fig2"]["comparisons"] = results.manifest["studies"]["fig2"]["comparisons"][:1]
     made = tables(results)["across"]
     assert len(made) == 1
     return made.iloc[0]
@@ -57,14 +57,14 @@ def test_other_test_clips_of_every_set_widen_it(tmp_path: Path) -> None:
     parts = (singles["se_trial"] ** 2 + singles["se_test_set"] ** 2).sum() / 4
     assert row["variance_sources"] == "trials and test set"
     assert row["std_error"] == pytest.approx(np.sqrt(parts))
-    first = Path(results.plan["evaluations"][0]["path"]).with_name("predictions.npz")
+    first = Path(results.manifest["cells"][0]["path"]).with_name("predictions.npz")
     first.unlink()  # nothing is known of other clips of one set
     assert answer(results)["variance_sources"] == "trials"
 
 
 def test_a_set_without_results_leaves_no_mean_over_the_others(tmp_path: Path) -> None:
     results = two_sets(tmp_path, {"openmic": 0.1, "fma_small": 0.02})
-    Path(results.plan["evaluations"][2]["path"]).unlink()
+    Path(results.manifest["cells"][2]["path"]).unlink()
     row = answer(results)
     assert (row["status"], row["reason"]) == ("missing", "not run (fma_small)")
     assert np.isnan(row["mean"])
@@ -72,7 +72,7 @@ def test_a_set_without_results_leaves_no_mean_over_the_others(tmp_path: Path) ->
 
 def test_a_refusal_on_one_set_refuses_the_mean(tmp_path: Path) -> None:
     results = two_sets(tmp_path, {"openmic": 0.1, "fma_small": 0.02})
-    path = Path(results.plan["evaluations"][3]["path"])
+    path = Path(results.manifest["cells"][3]["path"])
     path.write_text(path.read_text().replace("datafma_small", "other"))
     row = answer(results)
     assert row["status"] == "refused"

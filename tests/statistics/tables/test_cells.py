@@ -10,7 +10,7 @@ from tests.synthetic_results import Results, factors, full
 def test_a_cell_has_each_metric_with_its_interval(tmp_path: Path) -> None:
     values = 0.5 + NOISE
     results = Results(tmp_path)
-    results.plan["studies"]["fig2"]["comparisons"] = []
+    results.manifest["studies"]["fig2"]["comparisons"] = []
     results.add(factors("pase", "frozen", "openmic"), values)
     row = entry(tables(results)["cells"], metric="macro_f1")
     expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
@@ -20,7 +20,7 @@ def test_a_cell_has_each_metric_with_its_interval(tmp_path: Path) -> None:
 
 def test_a_cell_has_the_interval_of_its_entry_where_a_study_shows_the_metric(tmp_path: Path) -> None:
     results = Results(tmp_path)
-    results.plan["studies"]["fig2"]["comparisons"] = []
+    results.manifest["studies"]["fig2"]["comparisons"] = []
     results.predict(factors("pase", "frozen", "openmic"), 0.6)
     by_name = tables(results)
     shown, printed = entry(by_name["cells"], metric="macro_f1"), entry(by_name["entries"], metric="macro_f1")
@@ -32,7 +32,7 @@ def test_a_cell_has_the_interval_of_its_entry_where_a_study_shows_the_metric(tmp
 
 def test_a_cell_that_was_not_run_is_missing_with_the_reason(tmp_path: Path) -> None:
     results = full(tmp_path)
-    Path(results.plan["evaluations"][0]["path"]).unlink()
+    Path(results.manifest["cells"][0]["path"]).unlink()
     by_name = tables(results)
     for name in ("cells", "entries"):
         missing = by_name[name][by_name[name]["status"] == "missing"]

@@ -23,7 +23,7 @@ def test_an_undefined_metric_is_missing_with_the_reason(tmp_path: Path) -> None:
 def test_comparisons_are_paired_by_trial_and_adjusted_over_the_study(tmp_path: Path) -> None:
     results = full(tmp_path)
     compared = tables(results)["comparisons"]
-    trials = gather(Manifest.from_json(results.plan)).trials
+    trials = gather(Manifest.from_json(results.manifest)).trials
     trials = trials[(trials["metric"] == "macro_f1") & (trials["scenario"] == "frozen")]
     for _, row in compared.iterrows():
         sides = [
@@ -88,7 +88,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path, changed: dict, reaso
 
 def test_a_comparison_with_a_single_checkpoint_is_marked_however_many_the_other_side_has(tmp_path: Path) -> None:
     results = Results(tmp_path)
-    study = results.plan["studies"]["fig2"]
+    study = results.manifest["studies"]["fig2"]
     study["comparisons"] = [{"name": "q", "better": {"workers": "WLPMCT"}, "than": {"workers": "WLP"}}]
     study |= {"rows": ["workers"], "floors": []}
     for dataset in ("openmic", "fma_small"):
@@ -103,7 +103,7 @@ def test_a_comparison_with_a_single_checkpoint_is_marked_however_many_the_other_
 
 def test_a_comparison_of_cells_with_themselves_is_not_answered(tmp_path: Path) -> None:
     results = full(tmp_path, datasets=["openmic"])
-    comparison = results.plan["studies"]["fig2"]["comparisons"][0]
+    comparison = results.manifest["studies"]["fig2"]["comparisons"][0]
     comparison["than"] = {"workers": "WLPMCT"} | comparison["better"]
     row = tables(results)["comparisons"].iloc[0]
     assert (row["status"], row["reason"]) == ("missing", "both sides name the same cells")
@@ -119,9 +119,9 @@ def test_many_trials_of_two_checkpoints_are_no_evidence_about_the_method(tmp_pat
 
 def test_a_comparison_of_what_the_study_lacks_is_missing_with_the_reason(tmp_path: Path) -> None:
     results = full(tmp_path, datasets=["openmic"])
-    results.plan["studies"]["fig2"]["comparisons"][0]["than"] = {"encoder": "cpc"}
-    results.plan["studies"]["fig2"]["comparisons"][1]["better"] = {"encoder": "clmr"}
-    results.plan["studies"]["fig2"]["comparisons"][1]["than"] = {"encoder": "cpc"}
+    results.manifest["studies"]["fig2"]["comparisons"][0]["than"] = {"encoder": "cpc"}
+    results.manifest["studies"]["fig2"]["comparisons"][1]["better"] = {"encoder": "clmr"}
+    results.manifest["studies"]["fig2"]["comparisons"][1]["than"] = {"encoder": "cpc"}
     compared = tables(results)["comparisons"]
     assert compared["reason"].tolist() == [
         "the study has no cell with encoder=cpc",
@@ -132,8 +132,8 @@ def test_a_comparison_of_what_the_study_lacks_is_missing_with_the_reason(tmp_pat
 
 def test_fractions_are_compared_each_for_itself(tmp_path: Path) -> None:
     results = Results(tmp_path)
-    results.plan["studies"]["fig2"]["columns"] = ["dataset", "fraction"]
-    results.plan["studies"]["fig2"]["comparisons"] = results.plan["studies"]["fig2"]["comparisons"][:1]
+    results.manifest["studies"]["fig2"]["columns"] = ["dataset", "fraction"]
+    results.manifest["studies"]["fig2"]["comparisons"] = results.manifest["studies"]["fig2"]["comparisons"][:1]
     for fraction, gain in (("1pct", -0.1), ("100pct", 0.1)):
         results.add(factors("pase", "frozen", "openmic", fraction=fraction), 0.5 + gain + NOISE)
         results.add(factors("random", "frozen", "openmic", fraction=fraction), 0.5 - NOISE)
@@ -168,7 +168,7 @@ def test_a_difference_that_only_these_test_clips_show_is_no_headline(tmp_path: P
 
 def test_checkpoints_with_other_seeds_are_compared_unpaired(tmp_path: Path) -> None:
     results = Results(tmp_path)
-    study = results.plan["studies"]["fig2"]
+    study = results.manifest["studies"]["fig2"]
     study["comparisons"] = [{"name": "q", "better": {"workers": "WLPMCT"}, "than": {"workers": "WLP"}}]
     study |= {"rows": ["workers"], "floors": []}
     means = {"WLPMCT": [0.50, 0.53, 0.55], "WLP": [0.40, 0.41, 0.45, 0.42]}

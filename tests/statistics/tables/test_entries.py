@@ -13,13 +13,13 @@ from workflow_scripts.statistics.inference.random_effects import estimate_crosse
 
 def test_a_metric_nobody_measured_is_missing_with_the_reason(tmp_path: Path) -> None:
     results = full(tmp_path)
-    results.plan["studies"]["fig2"]["metric"] = "roc_auc"
+    results.manifest["studies"]["fig2"]["metric"] = "roc_auc"
     assert set(tables(results)["entries"]["reason"]) == {"roc_auc not measured"}
 
 
 def test_a_column_measured_on_different_data_is_not_ranked(tmp_path: Path) -> None:
     results = Results(tmp_path)
-    results.plan["studies"]["fig2"]["comparisons"] = []
+    results.manifest["studies"]["fig2"]["comparisons"] = []
     results.add(factors("pase", "frozen", "openmic"), 0.5 + NOISE)
     results.add(factors("random", "frozen", "openmic"), 0.4 + NOISE, data="other")
     assert set(tables(results)["entries"]["best_or_tied"]) == {""}
@@ -27,7 +27,7 @@ def test_a_column_measured_on_different_data_is_not_ranked(tmp_path: Path) -> No
 
 def test_the_best_of_a_column_is_marked_and_so_is_what_does_not_differ_from_it(tmp_path: Path) -> None:
     results = Results(tmp_path)
-    results.plan["studies"]["fig2"]["comparisons"] = []
+    results.manifest["studies"]["fig2"]["comparisons"] = []
     for encoder, scenario, values in (
         ("pase", "frozen", 0.5 + NOISE),
         ("pase", "fine_tuned", 0.501 - NOISE),
@@ -43,7 +43,7 @@ def test_the_best_of_a_column_is_marked_and_so_is_what_does_not_differ_from_it(t
 
 def test_two_trials_show_no_difference_from_the_best(tmp_path: Path) -> None:
     results = Results(tmp_path)
-    results.plan["studies"]["fig2"]["comparisons"] = []
+    results.manifest["studies"]["fig2"]["comparisons"] = []
     for encoder, mean in (("pase", 0.6), ("random", 0.3)):
         results.add(factors(encoder, "frozen", "openmic"), [mean, mean + 0.01])
     assert tables(results)["entries"]["best_or_tied"].to_list() == ["best", "tied"]
@@ -53,7 +53,7 @@ def test_the_more_rows_the_best_was_picked_from_the_more_it_takes_to_differ_from
     marks = {}
     for others in (1, 9):
         results = Results(tmp_path / str(others))
-        results.plan["studies"]["fig2"]["comparisons"] = []
+        results.manifest["studies"]["fig2"]["comparisons"] = []
         results.add(factors("pase", "frozen", "openmic"), 0.54 + NOISE)
         for number in range(others):
             results.add(factors(f"cpc{number}", "frozen", "openmic"), 0.5 - number / 10 - NOISE / 2)
@@ -96,11 +96,11 @@ def test_checkpoints_not_trials_are_counted_where_there_are_several(tmp_path: Pa
 
 def test_an_ambiguous_table_or_comparison_is_refused(tmp_path: Path) -> None:
     results = full(tmp_path, datasets=["openmic"])
-    results.plan["studies"]["fig2"]["rows"] = ["encoder"]
+    results.manifest["studies"]["fig2"]["rows"] = ["encoder"]
     with pytest.raises(UserError, match=r"rows.*do not tell apart cells that differ in corpus"):
         tables(results)
-    results.plan["studies"]["fig2"]["rows"] = ["encoder", "scenario"]
-    results.plan["studies"]["fig2"]["comparisons"][0]["better"] = {"encoder": "pase"}
+    results.manifest["studies"]["fig2"]["rows"] = ["encoder", "scenario"]
+    results.manifest["studies"]["fig2"]["comparisons"][0]["better"] = {"encoder": "pase"}
     with pytest.raises(UserError, match="does not tell apart"):
         tables(results)
 
@@ -111,7 +111,7 @@ def test_other_test_clips_widen_every_interval_and_the_parts_are_shown(tmp_path:
     results.predict(factors("random", "frozen", "openmic"), 1.0, seed=2)
     made = entry(tables(results)["entries"], encoder="pase")
     row = against_random(results)
-    values = pd.read_csv(results.plan["evaluations"][0]["path"]).query("metric == 'macro_f1'")["value"]
+    values = pd.read_csv(results.manifest["cells"][0]["path"]).query("metric == 'macro_f1'")["value"]
     assert made["variance_sources"] == row["variance_sources"] == "trials and test set"
     assert made["se_trial"] == pytest.approx(values.std() / np.sqrt(10))
     assert made["std_error"] ** 2 == pytest.approx(made["se_trial"] ** 2 + made["se_test_set"] ** 2)
@@ -119,7 +119,7 @@ def test_other_test_clips_widen_every_interval_and_the_parts_are_shown(tmp_path:
     assert made["clusters"] == row["clusters"] == 39  # of 40 that were drawn from, those that have a clip
     assert row["ci_low"] < row["fixed_test_set_ci_low"] < row["mean"] < row["fixed_test_set_ci_high"] < row["ci_high"]
     assert row["p"] > row["fixed_test_set_p"]
-    sides = [pd.read_csv(each["path"]).query("metric == 'macro_f1'")["value"] for each in results.plan["evaluations"]]
+    sides = [pd.read_csv(each["path"]).query("metric == 'macro_f1'")["value"] for each in results.manifest["cells"]]
     assert row["fixed_test_set_p"] == pytest.approx(stats.ttest_rel(*sides).pvalue, abs=1e-10)
 
 

@@ -17,7 +17,7 @@ def ranks(results: Results) -> pd.DataFrame:
 def test_methods_are_placed_by_their_mean_over_the_data_sets(tmp_path: Path) -> None:
     results = full(tmp_path)
     made = ranks(results)
-    trials = pd.concat(pd.read_csv(each["path"]) for each in results.plan["evaluations"])
+    trials = pd.concat(pd.read_csv(each["path"]) for each in results.manifest["cells"])
     macro_f1 = trials[trials["metric"] == "macro_f1"]
     for method in METHODS:
         mine = macro_f1[(macro_f1["encoder"] == method[0]) & (macro_f1["scenario"] == method[1])]
@@ -51,14 +51,14 @@ def test_other_test_clips_make_ties(tmp_path: Path) -> None:
             results.predict(factors(encoder, "frozen", dataset), skill, seed=place, trials=20)
     assert set(ranks(results)["variance_sources"]) == {"trials and test set"}
     assert ranks(results)["tie_groups"].to_list() == ["a", "a"]
-    for each in results.plan["evaluations"]:
+    for each in results.manifest["cells"]:
         Path(each["path"]).with_name("predictions.npz").unlink()
     assert ranks(results)["tie_groups"].to_list() == ["a", "b"]
 
 
 def test_a_method_that_lacks_a_data_set_is_not_ranked_and_the_others_are(tmp_path: Path) -> None:
     results = full(tmp_path)
-    Path(results.plan["evaluations"][1]["path"]).unlink()
+    Path(results.manifest["cells"][1]["path"]).unlink()
     made = ranks(results)
     row = made.loc["pase", "frozen"]
     assert (row["status"], row["reason"]) == ("missing", "not run (openmic)")
@@ -67,7 +67,7 @@ def test_a_method_that_lacks_a_data_set_is_not_ranked_and_the_others_are(tmp_pat
 
 def test_different_data_or_too_few_trials_are_not_ranked(tmp_path: Path) -> None:
     results = full(tmp_path / "data")
-    path = Path(results.plan["evaluations"][0]["path"])
+    path = Path(results.manifest["cells"][0]["path"])
     path.write_text(path.read_text().replace("dataopenmic", "other"))
     assert ranks(results)["reason"].str.startswith("measured on different data").all()
     few = full(tmp_path / "few", count=2)
@@ -88,7 +88,7 @@ def test_checkpoints_are_the_columns_where_there_are_several(tmp_path: Path) -> 
 
 def test_fractions_are_ranked_each_for_itself_and_it_is_said_why(tmp_path: Path) -> None:
     results = Results(tmp_path)
-    results.plan["studies"]["fig2"] |= {"columns": ["dataset", "fraction"], "comparisons": []}
+    results.manifest["studies"]["fig2"] |= {"columns": ["dataset", "fraction"], "comparisons": []}
     for fraction, gain in (("1pct", -0.1), ("100pct", 0.1)):
         for dataset in ("openmic", "fma_small"):
             results.add(factors("pase", "frozen", dataset, fraction=fraction), 0.5 + gain + NOISE)
@@ -110,7 +110,7 @@ def test_profiles_are_shares_of_trials_above_each_threshold(tmp_path: Path) -> N
     mine = made[(made["encoder"] == "pase") & (made["scenario"] == "frozen")].set_index("threshold")["share"]
     values = [
         pd.read_csv(each["path"]).query("metric == 'macro_f1'")["value"]
-        for each in results.plan["evaluations"]
+        for each in results.manifest["cells"]
         if (each["factors"]["encoder"], each["factors"]["scenario"]) == ("pase", "frozen")
     ]
     assert len(values) == 2

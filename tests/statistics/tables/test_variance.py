@@ -13,8 +13,8 @@ from workflow_scripts.statistics.inference.random_effects import decompose
 def several(folder: Path, means: list[float], **more: object) -> Results:
     """PASE with a checkpoint for each mean, against random weights."""
     results = Results(folder)
-    results.plan["studies"]["fig2"]["comparisons"] = results.plan["studies"]["fig2"]["comparisons"][:1]
-    results.plan["studies"]["fig2"] |= more
+    results.manifest["studies"]["fig2"]["comparisons"] = results.manifest["studies"]["fig2"]["comparisons"][:1]
+    results.manifest["studies"]["fig2"] |= more
     random = np.random.default_rng(0)
     for seed, mean in enumerate(means):
         results.add(factors("pase", "frozen", "openmic", seed=seed), mean + NOISE + random.normal(0, 0.005, 5))
@@ -30,9 +30,7 @@ def components(results: Results, encoder: str) -> pd.DataFrame:
 def test_the_sources_are_told_apart_as_far_as_the_design_can(tmp_path: Path) -> None:
     results = several(tmp_path, [0.5, 0.55, 0.6])
     made = components(results, "pase")
-    table = [
-        pd.read_csv(each["path"]).query("metric == 'macro_f1'")["value"] for each in results.plan["evaluations"][:3]
-    ]
+    table = [pd.read_csv(each["path"]).query("metric == 'macro_f1'")["value"] for each in results.manifest["cells"][:3]]
     expected = {part.name: part for part in decompose(np.array(table))}
     for name in ("pre-training seed", "trial", "residual"):
         assert made.loc[name, "std"] == pytest.approx(expected[name].std)
@@ -46,7 +44,7 @@ def test_the_sources_are_told_apart_as_far_as_the_design_can(tmp_path: Path) -> 
 
 def test_test_clips_are_a_source_where_there_are_predictions(tmp_path: Path) -> None:
     results = Results(tmp_path)
-    results.plan["studies"]["fig2"]["comparisons"] = []
+    results.manifest["studies"]["fig2"]["comparisons"] = []
     results.predict(factors("pase", "frozen", "openmic", fraction="1pct"), 1.5, seed=1)
     made = components(results, "pase")
     entry = tables(results)["entries"].iloc[0]
@@ -61,7 +59,7 @@ def test_seeds_needed_for_the_difference_a_study_states_or_else_the_observed_one
     row = tables(results)["seeds"].iloc[0]
     table = [
         pd.read_csv(each["path"]).query("metric == 'macro_f1'")["value"].mean()
-        for each in results.plan["evaluations"][:3]
+        for each in results.manifest["cells"][:3]
     ]
     expected = seeds_needed(0.02, std=float(np.std(table, ddof=1)), df=2, sides=1)
     assert (row["seeds"], row["seeds_low"], row["seeds_high"]) == (expected.seeds, expected.low, expected.high)
@@ -87,7 +85,7 @@ def test_too_few_checkpoints_do_not_tell(tmp_path: Path, means: list[float], rea
 
 def test_comparisons_between_floors_need_no_seeds(tmp_path: Path) -> None:
     results = full(tmp_path, datasets=["openmic"])
-    results.plan["studies"]["fig2"]["comparisons"] = [
+    results.manifest["studies"]["fig2"]["comparisons"] = [
         {"name": "floors", "better": {"encoder": "random"}, "than": {"encoder": "handcrafted"}}
     ]
     assert tables(results)["seeds"].empty

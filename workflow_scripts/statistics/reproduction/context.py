@@ -62,19 +62,19 @@ class Selection:
     over: tuple[tuple[PlannedCell, ...], ...]
 
     @property
-    def evaluations(self) -> list[PlannedCell]:
+    def planned_cells(self) -> list[PlannedCell]:
         """Every selected cell."""
         return [evaluation for side in (self.of, self.over) for step in side for evaluation in step]
 
 
 class Results:
-    """Input of every quantity: the plan, the trials, and the records beside them."""
+    """Input of every quantity: the manifest, the trials, and the records beside them."""
 
     def __init__(
-        self, plan: Manifest, cells: TrialSamples, trials: pd.DataFrame, replicates: BootstrapReplicates
+        self, manifest: Manifest, cells: TrialSamples, trials: pd.DataFrame, replicates: BootstrapReplicates
     ) -> None:
-        """Store the plan, its trials as cells and as a tidy table, and the bootstrap replicates of the cells."""
-        self.plan, self.cells, self.replicates = plan, cells, replicates
+        """Store the manifest, its trials as cells and as a tidy table, and the bootstrap replicates of the cells."""
+        self.manifest, self.cells, self.replicates = manifest, cells, replicates
         sizes = trials.drop_duplicates([*FACTORS, "trial"]).groupby(list(FACTORS), sort=False)["train_clips"].mean()
         keys = (tuple(str(level) for level in key) for key in sizes.index)
         self.train_clips = dict(zip(keys, sizes.to_list(), strict=True))
@@ -82,25 +82,25 @@ class Results:
     @functools.cached_property
     def corpora(self) -> dict[str, dict[str, Any]]:
         """Facts of each prepared corpus (`corpus.json`), by data set."""
-        read = (read_json(folder / "corpus.json") for folder in self.plan.corpora)
+        read = (read_json(folder / "corpus.json") for folder in self.manifest.corpora)
         return {facts["dataset"]: facts for facts in read if facts}
 
     @functools.cached_property
     def folders(self) -> dict[str, Path]:
         """Folder of one prepared corpus of each data set; those of other sample rates hold the same clips."""
-        read = ((read_json(folder / "corpus.json"), folder) for folder in self.plan.corpora)
+        read = ((read_json(folder / "corpus.json"), folder) for folder in self.manifest.corpora)
         return {facts["dataset"]: folder for facts, folder in read if facts}
 
     @functools.cached_property
     def loaders(self) -> dict[str, str]:
         """Data-set level that loaded each prepared corpus, by data set."""
-        configs = (read_json(folder / "record.json").get("config", {}) for folder in self.plan.corpora)
+        configs = (read_json(folder / "record.json").get("config", {}) for folder in self.manifest.corpora)
         return {config["dataset"]: config["loader"] for config in configs if "loader" in config}
 
     def runs(self, evaluations: Iterable[PlannedCell]) -> list[PretrainedRun]:
         """Return the pre-trained runs that the cells belong to, in planned order."""
         wanted = {tuple(evaluation.factors[factor] for factor in PRETRAINING) for evaluation in evaluations}
-        return [run for run in self.plan.pretrained if tuple(run.factors[f] for f in PRETRAINING) in wanted]
+        return [run for run in self.manifest.pretrained if tuple(run.factors[f] for f in PRETRAINING) in wanted]
 
     def sources(self, cells: Iterable[TrialSample]) -> tuple[str, ...]:
         """Return the data sources of the cells' clips and of the corpora their encoders were pre-trained on."""
@@ -140,19 +140,19 @@ def read_from_runs(
     selection: Selection, results: Results, *keys: str, file: str = "record.json"
 ) -> list[float] | Missing:
     """Return the numbers that the records of the pre-trained runs state under nested `keys`."""
-    runs = results.runs(selection.evaluations)
+    runs = results.runs(selection.planned_cells)
     return read_records([run.folder / file for run in runs], keys)
 
 
 def read_from_cells(selection: Selection, results: Results, *keys: str) -> list[float] | Missing:
     """Return the numbers that the records of the cells that were run state under nested `keys`."""
-    run = [evaluation for evaluation in selection.evaluations if results.cells.metrics(evaluation)]
+    run = [evaluation for evaluation in selection.planned_cells if results.cells.metrics(evaluation)]
     return read_records([evaluation.path.with_name("record.json") for evaluation in run], keys)
 
 
 def read_from_embeddings(selection: Selection, results: Results, *keys: str) -> list[float] | Missing:
     """Return the numbers that the records of the embeddings of the cells that were run state under nested `keys`."""
-    run = [evaluation for evaluation in selection.evaluations if results.cells.metrics(evaluation)]
+    run = [evaluation for evaluation in selection.planned_cells if results.cells.metrics(evaluation)]
     return read_records([job.record for evaluation in run for job in evaluation.jobs if job.stage == "embed"], keys)
 
 

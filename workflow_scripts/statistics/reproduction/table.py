@@ -75,17 +75,17 @@ KINDS: dict[str, Kind] = {
 
 
 def reproduction_table(
-    plan: Manifest, cells: TrialSamples, trials: pd.DataFrame, replicates: BootstrapReplicates
+    manifest: Manifest, cells: TrialSamples, trials: pd.DataFrame, replicates: BootstrapReplicates
 ) -> pd.DataFrame:
     """Build the table (columns `COLUMNS`) in the order of published.csv.
 
     `trials` is the tidy table behind `cells`, `replicates` are the bootstrap replicates of the cells. `UserError` for a
     statement that does not fit its row.
     """
-    results, rows = Results(plan, cells, trials, replicates), published.read_published()
+    results, rows = Results(manifest, cells, trials, replicates), published.read_published()
     lines: dict[str, list[dict[str, object]]] = {}
-    for study in plan.studies:
-        evaluations = plan.evaluations_of(study)
+    for study in manifest.studies:
+        evaluations = manifest.cells_of(study)
         for statement in study.published:
             row = check_statement(rows, statement, where=f"study {study.name}: published {statement.id}")
             lines.setdefault(statement.id, []).extend(_lines(row, statement, study, evaluations, results))

@@ -11,31 +11,29 @@ from workflow_scripts.statistics.tables.schema import CELL_COLUMNS, MEASURED, MI
 from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates
 
 
-def cell_table(plan: Manifest, samples: TrialSamples, replicates: BootstrapReplicates) -> pd.DataFrame:
+def cell_table(manifest: Manifest, samples: TrialSamples, replicates: BootstrapReplicates) -> pd.DataFrame:
     """Build one row per planned cell and metric (columns `CELL_COLUMNS`), missing cells with the reason.
 
     In planned order. The interval is that of the table of entries; in a metric that no study shows of a cell, which has
     no `replicates`, it covers the trials alone (`variance_sources`).
     """
     rows = []
-    for evaluation in plan.evaluations:
-        for metric in samples.metrics(evaluation) or [""]:
-            rows.append(_row(evaluation, metric, samples, replicates))
+    for cell in manifest.cells:
+        for metric in samples.metrics(cell) or [""]:
+            rows.append(_row(cell, metric, samples, replicates))
     return to_frame(rows, CELL_COLUMNS)
 
 
-def _row(
-    evaluation: PlannedCell, metric: str, samples: TrialSamples, replicates: BootstrapReplicates
-) -> dict[str, object]:
-    reason = samples.reason_missing(evaluation, metric)
+def _row(cell: PlannedCell, metric: str, samples: TrialSamples, replicates: BootstrapReplicates) -> dict[str, object]:
+    reason = samples.reason_missing(cell, metric)
     row: dict[str, object] = {
-        **evaluation.factors,
+        **cell.factors,
         "metric": metric,
-        "studies": " ".join(sorted(evaluation.studies)),
+        "studies": " ".join(sorted(cell.studies)),
         "status": MISSING if reason else MEASURED,
         "reason": reason,
     }
-    sample = samples.get(evaluation, metric)
+    sample = samples.get(cell, metric)
     if sample is None:
         return row
     estimate = estimate_mean([sample], replicates)

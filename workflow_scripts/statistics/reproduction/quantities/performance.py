@@ -282,7 +282,7 @@ def loss_ratio(selection: Selection, results: Results) -> Estimate | Missing:
     One value per pre-training seed: the mean over its epochs of the logarithm (base 10) of the ratio of the unweighted
     losses.
     """
-    runs = results.runs(selection.evaluations)
+    runs = results.runs(selection.planned_cells)
     values = [_log_ratio(run.folder / "losses.csv", selection.statement.losses) for run in runs]
     if not runs or None in values:
         return Missing(reason="no validation losses of " + " and ".join(selection.statement.losses))
