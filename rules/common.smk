@@ -15,6 +15,12 @@ from workflow_scripts.core import provenance
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels import factors, registry
 from workflow_scripts.planning.build_manifest import build_manifest, figure_inputs
+from workflow_scripts.planning.layout import (
+    FIGURE_FORMATS,
+    STATISTICS_FILES,
+    TABLE_FORMATS,
+    Layout,
+)
 from workflow_scripts.planning.plan import Plan
 from workflow_scripts.planning.runs import CellKey, Run
 from workflow_scripts.slurm import plugin_patch
@@ -69,6 +75,9 @@ pathvars:
     data=PLAN.layout.data,
     results=PLAN.layout.results,
     logs=f"{PLAN.layout.results}/logs",
+    statistics=PLAN.layout.statistics,
+    tables=PLAN.layout.tables,
+    figures=PLAN.layout.figures,
     run="{corpus}/{encoder}/{workers}/{weighting}/{augmentation}/{recipe}/seed{pretrain_seed}",
     # The same path; the constraint excludes imported and untrained runs.
     run_trained_here="{corpus}/{encoder}/{workers,(?!none/)[^/]+}/{weighting}/{augmentation}/{recipe}/seed{pretrain_seed}",

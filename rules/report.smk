@@ -10,7 +10,7 @@ rule compose:
         audits=expand(rules.audit.output, dataset=PLAN.audited),
         separations=SEPARATIONS,
     output:
-        page="<results>/report/index.html",
+        page=PLAN.layout.report,
     log:
         "<logs>/compose.log",
     localrule: True
@@ -20,4 +20,4 @@ rule compose:
     shell:
         '{PYTHON}.compose --manifest {input.manifest:q} --statistics "$(dirname {input.trials:q})"'
         " --figures {params.figures:q} --output {output.page:q} &> {log:q}"
-        " && rm -rf {UNFINISHED:q}"
+        " && rm -rf {UNFINISHED.results:q}"

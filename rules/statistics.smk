@@ -13,7 +13,7 @@ CONFIG_FLAGS = shlex.join(
 # Snakemake has lost its own records.
 rule plan:
     output:
-        f"<results>/plans/{MANIFEST_DIGEST}.json",
+        PLAN.layout.manifest(MANIFEST_DIGEST),
     log:
         "<logs>/plan.log",
     localrule: True
@@ -29,19 +29,7 @@ rule aggregate:
         trials=[PLAN.layout.trials(*pair) for pair in PLAN.cells],
         clean=expand(rules.require_clean.output, dataset=PLAN.must_be_clean),
     output:
-        trials="<results>/statistics/trials.csv",
-        parquet="<results>/statistics/trials.parquet",
-        entries="<results>/statistics/entries.csv",
-        cells="<results>/statistics/cells.csv",
-        comparisons="<results>/statistics/comparisons.csv",
-        across="<results>/statistics/across.csv",
-        ranks="<results>/statistics/ranks.csv",
-        profiles="<results>/statistics/profiles.csv",
-        variance="<results>/statistics/variance.csv",
-        seeds="<results>/statistics/seeds.csv",
-        reproduction="<results>/statistics/reproduction.csv",
-        summary="<results>/statistics/summary.json",
-        manifest="<results>/statistics/plan.json",
+        **{name: f"<statistics>/{file}" for name, file in STATISTICS_FILES.items()},
     log:
         "<logs>/aggregate.log",
     localrule: True

@@ -21,17 +21,17 @@ rule tabulate:
         separations=SEPARATIONS,
     output:
         tables=expand(
-            "<results>/tables/{study}.{format}",
+            "<tables>/{study}.{format}",
             study=STUDIES,
-            format=["csv", "md", "tex", "html"],
+            format=TABLE_FORMATS,
         ),
-        comparisons=expand("<results>/tables/{study}_comparisons.csv", study=STUDIES),
+        comparisons=expand("<tables>/{study}_comparisons.csv", study=STUDIES),
         reproduction=expand(
-            "<results>/tables/reproduction.{format}",
-            format=["csv", "md", "tex", "html"],
+            "<tables>/reproduction.{format}",
+            format=TABLE_FORMATS,
         ),
-        separation=["<results>/tables/separation.csv"] if SEPARATIONS else [],
-        index="<results>/tables/index.md",
+        separation=["<tables>/separation.csv"] if SEPARATIONS else [],
+        index="<tables>/index.md",
     log:
         "<logs>/tabulate.log",
     localrule: True
@@ -48,9 +48,9 @@ rule draw:
         looked_at=figure_inputs(MANIFEST),
     output:
         figures=expand(
-            "<results>/figures/{study}.{format}",
+            "<figures>/{study}.{format}",
             study=DRAWN,
-            format=["svg", "pdf", "png", "csv"],
+            format=FIGURE_FORMATS,
         ),
     log:
         "<logs>/draw.log",

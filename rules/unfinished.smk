@@ -6,31 +6,33 @@ complete report removes them.
 
 import subprocess
 
-UNFINISHED = Path(PLAN.layout.unfinished)
+UNFINISHED = Layout(data=PLAN.layout.data, results=PLAN.layout.unfinished)
 
 
 def make_unfinished():
     """Run the last steps on the finished jobs; a step that fails does not stop the others."""
-    folders = {
-        name: str(UNFINISHED / name) for name in ("statistics", "tables", "figures")
-    }
-    manifest = f"{folders['statistics']}/plan.json"
-    read = ["--manifest", manifest, "--statistics", folders["statistics"]]
-    page = str(UNFINISHED / "report" / "index.html")
+    manifest = f"{UNFINISHED.statistics}/{STATISTICS_FILES['manifest']}"
+    read = ["--manifest", manifest, "--statistics", UNFINISHED.statistics]
     steps = [
         ["plan", "--config", CONFIG_JSON, "--output", manifest, "--unfinished"]
         + shlex.split(CONFIG_FLAGS),
-        ["aggregate", "--manifest", manifest, "--output", folders["statistics"]],
-        ["tabulate", *read, "--output", folders["tables"]],
-        ["draw", *read, "--output", folders["figures"]],
-        ["compose", *read, "--figures", folders["figures"], "--output", page],
+        ["aggregate", "--manifest", manifest, "--output", UNFINISHED.statistics],
+        ["tabulate", *read, "--output", UNFINISHED.tables],
+        ["draw", *read, "--output", UNFINISHED.figures],
+        ["compose", *read, "--figures", UNFINISHED.figures]
+        + ["--output", UNFINISHED.report],
     ]
-    UNFINISHED.mkdir(parents=True, exist_ok=True)
-    with open(UNFINISHED / "log.txt", "w", encoding="utf-8") as log:
+    folder = Path(UNFINISHED.results)
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "log.txt", "w", encoding="utf-8") as log:
         for verb, *arguments in steps:
             command = [sys.executable, "-m", f"workflow_scripts.{verb}", *arguments]
             subprocess.run(command, stdout=log, stderr=subprocess.STDOUT)
-    outcome = page if Path(page).is_file() else f"failed, see {log.name}"
+    outcome = (
+        UNFINISHED.report
+        if Path(UNFINISHED.report).is_file()
+        else f"failed, see {log.name}"
+    )
     print(f"Report of the finished jobs: {outcome}", file=sys.stderr)
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.audio.corpus import FULL_SCALE, Corpus, CorpusFacts, audio_file_name, facts_to_json
-from workflow_scripts.core import files
+from workflow_scripts.audio.corpus import FULL_SCALE, Corpus, CorpusFacts, facts_to_json
+from workflow_scripts.core import files, result_files
 from workflow_scripts.levels.dataset_index import Task
 
 SPLITS = ("train", "train", "train", "valid", "test")  # repeated over the clips: 60/20/20
@@ -58,9 +58,9 @@ def write_corpus(
     )
     samples = np.sum(list(tracks.values()), axis=0, dtype="<i2")
     folder.mkdir(parents=True, exist_ok=True)
-    samples.tofile(folder / audio_file_name())
+    samples.tofile(folder / result_files.audio_file())
     for name in stems:
-        tracks[name].tofile(folder / audio_file_name(name))
+        tracks[name].tofile(folder / result_files.audio_file(name))
     table.to_parquet(folder / "clips.parquet")
     _build_label_table(label, classes=classes, task=task).assign(clip=ids).to_parquet(folder / "labels.parquet")
     (folder / "quarantine.csv").write_text("clip,reason\n")

@@ -22,7 +22,7 @@ from typing import Any
 
 from workflow_scripts.configuration.jobs.acquire import AcquireConfig
 from workflow_scripts.configuration.twin import TwinOptions
-from workflow_scripts.core import provenance
+from workflow_scripts.core import provenance, result_files
 from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.files import hold_lock, write_json
@@ -42,11 +42,11 @@ def main(argv: list[str] | None = None) -> None:
     root: Path = arguments.output
     root.mkdir(parents=True, exist_ok=True)
     with hold_lock(root / LOCK, what=str(root)):
-        (root / "acquired.json").unlink(missing_ok=True)
+        (root / result_files.ACQUIRED).unlink(missing_ok=True)
         acquired = acquire(config, root=root, code=arguments.code)
         seconds = record.content(data={}, device="cpu")["seconds"]
         write_acquisition(
-            root / "acquired.json", acquired, code=arguments.code, config=config.stated(), seconds=seconds
+            root / result_files.ACQUIRED, acquired, code=arguments.code, config=config.stated(), seconds=seconds
         )
 
 

@@ -15,10 +15,12 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.audio.corpus import read_facts
+from workflow_scripts.core import result_files
 from workflow_scripts.core.cli import results_parser
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.files import write_atomically, write_json, write_text
 from workflow_scripts.levels.factors import FACTORS
+from workflow_scripts.planning.layout import STATISTICS_FILES
 from workflow_scripts.planning.manifest import Manifest, read_manifest
 from workflow_scripts.statistics.contrasts import contrasts, table_entries
 from workflow_scripts.statistics.data_sources import sources_of
@@ -48,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
 
     manifest = read_manifest(arguments.manifest)
     for folder in manifest.corpora:  # raises if the limit of a study is lower now
-        if (folder / "corpus.json").is_file():
+        if (folder / result_files.CORPUS_FACTS).is_file():
             read_facts(folder)
     gathered = gather(manifest, leave_out_stale=manifest.unfinished)
     samples = TrialSamples(gathered.trials)
@@ -60,11 +62,11 @@ def main(argv: list[str] | None = None) -> None:
         **study_tables(manifest, samples, replicates, threads=arguments.threads),
     }
     for name, table in tables.items():
-        write_csv(arguments.output / f"{name}.csv", table)
-    with write_atomically(arguments.output / "trials.parquet") as temporary:
+        write_csv(arguments.output / STATISTICS_FILES[name], table)
+    with write_atomically(arguments.output / STATISTICS_FILES["parquet"]) as temporary:
         gathered.trials.to_parquet(temporary, engine="pyarrow", index=False)
     write_json(
-        arguments.output / "summary.json",
+        arguments.output / STATISTICS_FILES["summary"],
         {
             "schema_version": SCHEMA_VERSION,
             "scale": manifest.scale,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from workflow_scripts.core import result_files
 from workflow_scripts.core.cli import results_parser
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.files import write_text
 from workflow_scripts.levels import registry
+from workflow_scripts.planning.layout import STATISTICS_FILES
 from workflow_scripts.planning.manifest import Manifest, Study, read_manifest
 from workflow_scripts.report import (
     audits,
@@ -31,8 +33,8 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _parser().parse_args(argv)
     manifest = read_manifest(arguments.manifest)
     labels.use_labels_of(manifest)
-    numbers, cells = read_tables(arguments.statistics), read_table(arguments.statistics / "cells.csv")
-    published = read_reproduction(arguments.statistics / "reproduction.csv")
+    numbers, cells = read_tables(arguments.statistics), read_table(arguments.statistics / STATISTICS_FILES["cells"])
+    published = read_reproduction(arguments.statistics / STATISTICS_FILES["reproduction"])
     records = _records(manifest)
     composed = page.Page(
         scale=manifest.scale,
@@ -80,7 +82,7 @@ def _records(manifest: Manifest) -> list[costs.JobRecord]:
     records = [record for stage, path in manifest.records for record in costs.read_records(stage, path)]
     for evaluation in manifest.cells:
         stage = f"evaluate, {evaluation.factors['scenario'].replace('_', '-')}"
-        records += costs.read_records(stage, evaluation.path.with_name("record.json"))
+        records += costs.read_records(stage, evaluation.path.with_name(result_files.RECORD))
     return records
 
 

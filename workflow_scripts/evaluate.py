@@ -28,7 +28,7 @@ from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.checkpoints.encoder_file import build_encoder
 from workflow_scripts.configuration.jobs.evaluate import EvaluateConfig
 from workflow_scripts.configuration.protocol import EvaluationProtocol
-from workflow_scripts.core import files, provenance
+from workflow_scripts.core import files, provenance, result_files
 from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.provenance import Record
@@ -41,7 +41,7 @@ from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.networks.head_interfaces import Head, MapsHead
 from workflow_scripts.pretraining.device import best_device, device_name
 from workflow_scripts.statistics.metrics import confusion, metrics
-from workflow_scripts.statistics.predictions import FILE, Predictions, write_predictions
+from workflow_scripts.statistics.predictions import Predictions, write_predictions
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -61,9 +61,11 @@ def main(argv: list[str] | None = None) -> None:
     digest = provenance.digest([config, arguments.code, corpus.facts.digest, used, weights])
     cell = _cell(config, arguments, corpus=corpus, source=source, digest=digest)
     results = scenario.run(cell)
-    write_predictions(arguments.output / FILE, _predictions(cell, results), windows=results[0].windows)
+    write_predictions(
+        arguments.output / result_files.PREDICTIONS, _predictions(cell, results), windows=results[0].windows
+    )
     table = _table(cell, results, config=config, code=arguments.code)
-    files.write_text(arguments.output / "trials.csv", table.to_csv(index=False))
+    files.write_text(arguments.output / result_files.TRIALS, table.to_csv(index=False))
     content = record.content(
         data={corpus.facts.dataset: corpus.facts.digest},
         device=device_name(cell.device),
@@ -71,7 +73,7 @@ def main(argv: list[str] | None = None) -> None:
         seeds=[trial_seeds.trial_seed(result.trial) for result in results],
         **weights,
     )
-    files.write_json(arguments.output / "record.json", content)
+    files.write_json(arguments.output / result_files.RECORD, content)
     cell.store.clear()
 
 
@@ -95,7 +97,7 @@ def _used(source: Path | None, corpus: Corpus) -> dict[str, Any]:
     if source is None:
         return {}
     embedded = source.suffix == ".npy"
-    record = _read_record(source.with_suffix(".json") if embedded else source.with_name("record.json"))
+    record = _read_record(source.with_suffix(".json") if embedded else source.with_name(result_files.RECORD))
     if embedded and record["data"].get(corpus.facts.dataset) != corpus.facts.digest:
         raise UserError(f"{source} is stale: it was made from other data than {corpus.folder}; run embed again")
     used = {name: record[name] for name in ("code", "config_digest", "data")}

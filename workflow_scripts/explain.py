@@ -17,9 +17,11 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
+from workflow_scripts.core import result_files
 from workflow_scripts.core.cli import command_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.levels.factors import FACTORS
+from workflow_scripts.planning import layout
 from workflow_scripts.planning.manifest import Manifest, PlannedCell, PlannedJob, Study, read_manifest
 from workflow_scripts.report import labels, number_format, renderers, study_table
 from workflow_scripts.statistics.failure_reasons import why_missing
@@ -43,9 +45,12 @@ OF_RECORD = ("python", "platform", "started", "peak_memory_bytes")
 def main(argv: list[str] | None = None) -> None:
     """Print the provenance of one number. Raises `UserError` that lists the valid names."""
     arguments = _arguments(argv)
-    plan_file = arguments.results / "statistics" / "plan.json"
+    plan_file = arguments.results / layout.STATISTICS_FOLDER / layout.MANIFEST
     if not plan_file.is_file():
-        others = [str(path.parents[1]) for path in sorted(arguments.results.glob("*/statistics/plan.json"))]
+        others = [
+            str(path.parents[1])
+            for path in sorted(arguments.results.glob(f"*/{layout.STATISTICS_FOLDER}/{layout.MANIFEST}"))
+        ]
         examples = f", such as {', '.join(others)}" if others else ""
         raise UserError(f"{plan_file}: no such file; name the folder of finished results with --results{examples}")
     manifest = read_manifest(str(plan_file))
@@ -114,7 +119,7 @@ def _explain(study: Study, manifest: Manifest, entry: Sequence[PlannedCell], res
 
 def _number(study: Study, entry: Sequence[PlannedCell], results: Path) -> Iterator[str]:
     """Yield the number as the table shows it, in each metric of the data set."""
-    table = study_table.build(study, read_tables(results / "statistics"))
+    table = study_table.build(study, read_tables(results / layout.STATISTICS_FOLDER))
     row = tuple(labels.name(entry[0].factors[factor]) for factor in study.rows)
     levels = tuple(entry[0].factors[factor] for factor in study.columns)
     shown = next(each for each in table.rows if each.labels == row)
@@ -139,7 +144,7 @@ def _cell(study: Study, cell: PlannedCell) -> Iterator[str]:
         yield f"  These trials are stale: the plan expects code {cell.code} and config {cell.config}."
     for column, name in PER_CELL.items():
         yield f"  {name}: {', '.join(dict.fromkeys(str(value) for value in trials[column]))}"
-    yield from (f"  {line}" for line in _record(cell.path.with_name("record.json")))
+    yield from (f"  {line}" for line in _record(cell.path.with_name(result_files.RECORD)))
     for read in study.per_metric(cell.factors["dataset"]):
         rows = trials[trials["metric"] == read.metric].sort_values("trial")
         if rows.empty:

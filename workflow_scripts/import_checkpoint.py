@@ -21,7 +21,7 @@ import torch
 from workflow_scripts.checkpoints.encoder_file import save_encoder
 from workflow_scripts.checkpoints.import_encoder import import_encoder
 from workflow_scripts.checkpoints.published import read
-from workflow_scripts.core import files, provenance
+from workflow_scripts.core import files, provenance, result_files
 from workflow_scripts.core.cli import command_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.levels import registry
@@ -38,13 +38,13 @@ def main(argv: list[str] | None = None) -> None:
     published = read(arguments.checkpoint)
     encoder, options = import_encoder(published, name=name, options=_options(arguments.options))
     record.config = {"encoder": {"name": name, "options": options.model_dump()}}
-    save_encoder(arguments.output / "encoder.safetensors", encoder, name=name, options=options, code=code)
+    save_encoder(arguments.output / result_files.ENCODER, encoder, name=name, options=options, code=code)
     content = record.content(
         data={},
         device=device_name(torch.device("cpu")),
         checkpoint={"file": arguments.checkpoint.name, "sha256": published.sha256, "format": published.format},
     )
-    files.write_json(arguments.output / "record.json", content)
+    files.write_json(arguments.output / result_files.RECORD, content)
 
 
 def _options(text: str | None) -> dict[str, Any] | None:

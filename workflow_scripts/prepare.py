@@ -12,6 +12,7 @@ from pathlib import Path
 
 from workflow_scripts.audio.build import CorpusSpec, build_corpus
 from workflow_scripts.configuration.jobs.prepare import PrepareConfig
+from workflow_scripts.core import result_files
 from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.files import hold_lock, write_json
@@ -53,7 +54,7 @@ def _prepare(arguments: argparse.Namespace, config: PrepareConfig, record: Recor
         processes=arguments.threads,
     )
     content = record.content(data={facts.dataset: facts.digest}, device="cpu", acquired=acquired.digest)
-    write_json(arguments.output / "record.json", content)
+    write_json(arguments.output / result_files.RECORD, content)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -11,6 +11,7 @@ from pathlib import Path
 from workflow_scripts.core.cli import add_studies, results_parser
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.files import write_text
+from workflow_scripts.planning.layout import STATISTICS_FILES
 from workflow_scripts.planning.manifest import Study, read_manifest
 from workflow_scripts.report import labels, renderers, reproduction_render, reproduction_table, separation, study_table
 from workflow_scripts.statistics.reproduction.table import read_reproduction
@@ -41,7 +42,7 @@ def main(argv: list[str] | None = None) -> None:
         }
         for name, text in texts.items():
             write_text(arguments.output / name, text)
-    published = read_reproduction(arguments.statistics / "reproduction.csv")
+    published = read_reproduction(arguments.statistics / STATISTICS_FILES["reproduction"])
     built = reproduction_table.build(published)
     texts = {
         "csv": reproduction_table.tidy(published).to_csv(index=False, lineterminator="\n"),

@@ -20,7 +20,7 @@ from typing import Any
 
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.configuration.jobs.weigh import WeighConfig
-from workflow_scripts.core import files, provenance
+from workflow_scripts.core import files, provenance, result_files
 from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.levels import registry
@@ -31,8 +31,6 @@ from workflow_scripts.pretraining.loss_log import LossLog, LossRow
 from workflow_scripts.pretraining.loss_weights import read_losses, require_positive, validation_losses
 from workflow_scripts.pretraining.run import Pretraining, parse_named_file
 from workflow_scripts.pretraining.training_state import StateFile
-
-RECORD = "weigh.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +71,7 @@ def main(argv: list[str] | None = None) -> None:
         data = {run.corpus.facts.dataset: run.corpus.facts.digest}
         more = {"weights": weights, "losses": by_worker, "epochs": epochs, "losses_found": losses.origin}
         content = record.content(data=data, device=device_name(run.device), **more)
-        files.write_json(arguments.output.with_name(RECORD), content)
+        files.write_json(arguments.output.with_name(result_files.LOSS_WEIGHTS_RECORD), content)
         run.state_file.remove()
 
 
@@ -90,7 +88,7 @@ def _losses(run: Pretraining, source: Path, epochs: int) -> Losses:
 def _read_finished(run: Pretraining, source: Path) -> Losses | None:
     """Return the losses of the run if it has finished with this code, config and data."""
     try:
-        record = json.loads((source / "record.json").read_text(encoding="utf-8"))
+        record = json.loads((source / result_files.RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     recorded = (
@@ -100,7 +98,7 @@ def _read_finished(run: Pretraining, source: Path) -> Losses | None:
     )
     if recorded != (run.code, provenance.digest(run.config), run.corpus.facts.digest):
         return None
-    return Losses(rows=read_losses(source / "losses.csv"), origin="finished run")
+    return Losses(rows=read_losses(source / result_files.LOSSES), origin="finished run")
 
 
 def _read_unfinished(run: Pretraining, source: Path, epochs: int) -> Losses | None:

@@ -1,12 +1,17 @@
-"""Every path that `Layout` spells out is one that a rule declares."""
+"""Outputs and logs of all rules, held against `Layout`."""
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 
 import pytest
 
 from tests.checkout import REPOSITORY
+from workflow_scripts.core import result_files
+from workflow_scripts.planning import layout
 from workflow_scripts.planning.layout import Layout
 from workflow_scripts.planning.runs import CellKey, Run, path_of
 
@@ -20,89 +25,123 @@ RUN = Run(
     recipe="short",
     pretrain_seed=3,
 )
+IMPORTED = Run.of_checkpoint("songs", encoder="pase")
 CELL = CellKey(dataset="openmic", head="linear", scenario="frozen", fraction="1pct")
-PATH, CELL_PATH = path_of(RUN), path_of(RUN, CELL).removeprefix(f"{path_of(RUN)}/")
-#: values of path variables (rules/common.smk) and wildcards
-VARIABLES = {
-    "data": "data",
-    "results": "results",
-    "logs": "results/logs",
-    "run": PATH,
-    "run_trained_here": PATH,
-    "run_imported": PATH,
-    "cell_on_embeddings": CELL_PATH,
-    "cell_with_encoder": CELL_PATH,
+WILDCARDS = {
+    **{name: str(level) for name, level in vars(RUN).items()},
+    **{name: str(level) for name, level in vars(CELL).items()},
+    "sample_rate": "16000",
+    "worker": "prosody",
 }
-WILDCARDS = {"corpus": "songs", "dataset": "openmic", "sample_rate": "16000", "worker": "prosody", "stem": "drums"}
+STUDIES, STEMS = ["garoufis2024_tags"], ("vocals", "drums", "bass", "other")
+CONFIG = {"studies": STUDIES}
 
-#: rule, place of the pattern in the rule, and the path it must give
-PLACES = [
-    ("acquire", "output", LAYOUT.acquired("openmic")),
-    ("acquire", "log", LAYOUT.log("acquire", "openmic")),
-    ("prepare", "output", LAYOUT.corpus("openmic", 16000)),
-    ("prepare", "output", LAYOUT.corpus_record("openmic", 16000)),
-    ("prepare", "log", LAYOUT.log("prepare", "openmic", 16000)),
-    ("prepare_with_stems", "output", LAYOUT.stem("openmic", 16000, "drums")),
-    ("extract", "input", LAYOUT.corpus("songs", 16000)),
-    ("extract", "output", LAYOUT.features("songs", 16000, "prosody")),
-    ("extract", "output", LAYOUT.features_record("songs", 16000, "prosody")),
-    ("extract", "log", LAYOUT.log("extract", "songs", 16000, "prosody")),
-    ("weigh", "output", LAYOUT.loss_weights(RUN)),
-    ("weigh", "output", LAYOUT.loss_weights_record(RUN)),
-    ("weigh", "log", LAYOUT.log("weigh", PATH)),
-    ("pretrain", "output", LAYOUT.encoder(RUN)),
-    ("pretrain", "output", LAYOUT.encoder_record(RUN)),
-    ("pretrain", "log", LAYOUT.log("pretrain", PATH)),
-    ("import_checkpoint", "output", LAYOUT.encoder(RUN)),
-    ("import_checkpoint", "output", LAYOUT.encoder_record(RUN)),
-    ("import_checkpoint", "log", LAYOUT.log("import_checkpoint", PATH)),
-    ("evaluate_separation", "output", LAYOUT.separation(RUN)),
-    ("evaluate_separation", "log", LAYOUT.log("evaluate_separation", PATH)),
-    ("embed", "output", LAYOUT.embeddings(RUN, "openmic")),
-    ("embed", "output", LAYOUT.embeddings_record(RUN, "openmic")),
-    ("embed", "log", LAYOUT.log("embed", PATH, "openmic")),
-    ("evaluate_embeddings", "output", LAYOUT.trials(RUN, CELL)),
-    ("evaluate_embeddings", "output", LAYOUT.evaluation_record(RUN, CELL)),
-    ("evaluate_embeddings", "log", LAYOUT.log("evaluate", path_of(RUN, CELL))),
-    ("evaluate_encoder", "output", LAYOUT.trials(RUN, CELL)),
-    ("evaluate_encoder", "output", LAYOUT.evaluation_record(RUN, CELL)),
-    ("evaluate_encoder", "log", LAYOUT.log("evaluate", path_of(RUN, CELL))),
-    ("audit", "output", LAYOUT.audit("openmic")),
-]
+#: prints outputs and log of every rule; a process of its own, since the Snakefile patches modules
+SCRIPT = """
+import json, sys
+from pathlib import Path
+from snakemake.api import SnakemakeApi
+from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
+
+with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+    rules = api.workflow(
+        resource_settings=ResourceSettings(),
+        config_settings=ConfigSettings(config=json.loads(sys.argv[1])),
+        snakefile=Path("Snakefile"),
+    )._workflow.rules
+    print(json.dumps({rule.name: [list(map(str, rule.output)), list(map(str, rule.log))] for rule in rules}))
+"""
 
 
-def rules() -> dict[str, dict[str, str]]:
-    """Text of each directive of each rule, by the names of both."""
-    text = "\n".join(path.read_text(encoding="utf-8") for path in sorted((REPOSITORY / "rules").glob("*.smk")))
-    blocks = re.findall(r"^(?:rule (\w+)|use rule \w+ as (\w+) with):\n((?:    .*\n|\n)+)", text, re.MULTILINE)
-    return {
-        name or derived: dict(re.findall(r"^    (\w+):(.*\n(?:        .*\n|\n)*)", block, re.MULTILINE))
-        for name, derived, block in blocks
-    }
+def corpus_files(dataset: str) -> list[str]:
+    folder = LAYOUT.corpus_folder(dataset, 16000)
+    files = [LAYOUT.corpus(dataset, 16000), LAYOUT.corpus_record(dataset, 16000)]
+    names = result_files.audio_file(), result_files.CLIPS, result_files.LABELS, result_files.QUARANTINE
+    return [*files, *(f"{folder}/{name}" for name in names)]
 
 
-def paths(text: str) -> list[str]:
-    """Every quoted pattern of a directive, with path variables and wildcards filled in."""
-    patterns = [pattern.replace("{{", "{").replace("}}", "}") for pattern in re.findall(r'"(<.+?)"', text)]
-    patterns = [re.sub(r"<(\w+)>", lambda name: VARIABLES.get(name[1], name[0]), pattern) for pattern in patterns]
-    return [re.sub(r"{(\w+)}", lambda name: WILDCARDS.get(name[1], name[0]), pattern) for pattern in patterns]
+def cell_files() -> list[str]:
+    predictions = f"{LAYOUT.evaluation(RUN, CELL)}/{result_files.PREDICTIONS}"
+    return [LAYOUT.trials(RUN, CELL), predictions, LAYOUT.evaluation_record(RUN, CELL)]
 
 
-RULES = rules()
+def tables() -> list[str]:
+    names = [f"{name}.{ending}" for name in (*STUDIES, "reproduction") for ending in layout.TABLE_FORMATS]
+    names += [f"{STUDIES[0]}_comparisons.csv", "separation.csv", "index.md"]
+    return [f"{LAYOUT.tables}/{name}" for name in names]
 
 
-@pytest.mark.parametrize(("rule", "directive", "path"), PLACES)
-def test_a_rule_writes_where_the_layout_says(rule: str, directive: str, path: str) -> None:
-    assert path in paths(RULES[rule][directive])
+#: rule -> the outputs and the log that it must declare
+EXPECTED = {
+    "acquire": ([LAYOUT.acquired("openmic")], LAYOUT.log("acquire", "openmic")),
+    "prepare": (corpus_files("openmic"), LAYOUT.log("prepare", "openmic", 16000)),
+    "prepare_with_stems": (
+        [*corpus_files("openmic"), *(LAYOUT.stem("openmic", 16000, stem) for stem in STEMS)],
+        LAYOUT.log("prepare", "openmic", 16000),
+    ),
+    "extract": (
+        [LAYOUT.features("songs", 16000, "prosody"), LAYOUT.features_record("songs", 16000, "prosody")],
+        LAYOUT.log("extract", "songs", 16000, "prosody"),
+    ),
+    "weigh": ([LAYOUT.loss_weights(RUN), LAYOUT.loss_weights_record(RUN)], LAYOUT.log("weigh", path_of(RUN))),
+    "pretrain": (
+        [LAYOUT.encoder(RUN), LAYOUT.encoder_record(RUN), f"{LAYOUT.pretrained(RUN)}/{result_files.LOSSES}"],
+        LAYOUT.log("pretrain", path_of(RUN)),
+    ),
+    "evaluate_separation": ([LAYOUT.separation(RUN)], LAYOUT.log("evaluate_separation", path_of(RUN))),
+    "import_checkpoint": (
+        [LAYOUT.encoder(IMPORTED), LAYOUT.encoder_record(IMPORTED)],
+        LAYOUT.log("import_checkpoint", path_of(IMPORTED)),
+    ),
+    "embed": (
+        [LAYOUT.embeddings(RUN, "openmic"), LAYOUT.embeddings_record(RUN, "openmic")],
+        LAYOUT.log("embed", path_of(RUN), "openmic"),
+    ),
+    "evaluate_embeddings": (cell_files(), LAYOUT.log("evaluate", path_of(RUN, CELL))),
+    "evaluate_encoder": (cell_files(), LAYOUT.log("evaluate", path_of(RUN, CELL))),
+    "audit": ([LAYOUT.audit("openmic"), LAYOUT.overlaps("openmic")], LAYOUT.log("audit", "openmic")),
+    "require_clean": ([LAYOUT.clean_audit("openmic")], LAYOUT.log("require_clean", "openmic")),
+    "plan": ([LAYOUT.manifest("DIGEST")], LAYOUT.log("plan")),
+    "aggregate": (
+        [f"{LAYOUT.statistics}/{file}" for file in layout.STATISTICS_FILES.values()],
+        LAYOUT.log("aggregate"),
+    ),
+    "tabulate": (tables(), LAYOUT.log("tabulate")),
+    "draw": (
+        [f"{LAYOUT.figures}/{name}.{ending}" for name in STUDIES for ending in layout.FIGURE_FORMATS],
+        LAYOUT.log("draw"),
+    ),
+    "compose": ([LAYOUT.report], LAYOUT.log("compose")),
+}
 
 
-def test_every_record_and_first_output_of_a_heavy_rule_is_in_the_layout() -> None:
-    known = {path for _, directive, path in PLACES if directive == "output"}
-    for rule in {rule for rule, _, _ in PLACES}:
-        outputs = paths(RULES[rule]["output"])
-        first, records = outputs[0], [path for path in outputs if path.endswith(("record.json", "weigh.json"))]
-        assert rule == "prepare_with_stems" or first in known, rule
-        assert set(records) <= known, rule
+@pytest.fixture(scope="module")
+def rules() -> dict[str, tuple[list[str], list[str]]]:
+    """Outputs and logs of all rules that have outputs, with wildcards filled in."""
+    command = [sys.executable, "-c", SCRIPT, json.dumps(CONFIG)]
+    text = subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
+    return {name: (fill(outputs), fill(logs)) for name, (outputs, logs) in json.loads(text).items() if outputs}
+
+
+def fill(patterns: list[str]) -> list[str]:
+    paths = [re.sub(r"{(\w+)(,[^{}]*)?}", lambda match: WILDCARDS[match[1]], pattern) for pattern in patterns]
+    return [re.sub(r"plans/\w{16}\.json", "plans/DIGEST.json", path) for path in paths]
+
+
+def test_every_rule_with_outputs_is_held(rules: dict[str, tuple[list[str], list[str]]]) -> None:
+    assert {*rules} == {*EXPECTED}
+
+
+@pytest.mark.parametrize("rule", EXPECTED)
+def test_a_rule_writes_where_the_layout_states(rule: str, rules: dict[str, tuple[list[str], list[str]]]) -> None:
+    outputs, log = EXPECTED[rule]
+    assert sorted(rules[rule][0]) == sorted(outputs)
+    assert rules[rule][1] == [log]
+
+
+def test_the_first_output_of_a_rule_is_that_of_its_planned_job(rules: dict[str, tuple[list[str], list[str]]]) -> None:
+    for rule, (outputs, _) in EXPECTED.items():
+        assert rule in ("tabulate", "draw") or rules[rule][0][0] == outputs[0], rule
 
 
 def test_folders_are_taken_from_the_config_in_one_spelling() -> None:

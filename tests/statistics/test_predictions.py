@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tests.statistics.synthetic_samples import random_predictions
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.statistics.predictions import FILE, Windows, read_predictions, read_windows, write_predictions
+from workflow_scripts.core.result_files import PREDICTIONS
+from workflow_scripts.statistics.predictions import Windows, read_predictions, read_windows, write_predictions
 
 WINDOWS = Windows(scores=np.ones((2, 4), np.float16), clips=np.array([0, 1]), starts=np.array([0.0, 1.5]), seconds=3.0)
 
@@ -17,17 +18,17 @@ WINDOWS = Windows(scores=np.ones((2, 4), np.float16), clips=np.array([0, 1]), st
 @pytest.mark.parametrize("task", ["multilabel", "multiclass"])
 def test_predictions_are_read_as_they_were_written(tmp_path: Path, task: str) -> None:
     written = random_predictions(0, task)
-    write_predictions(tmp_path / FILE, written, windows=None)
-    stored = read_predictions(tmp_path / FILE)
+    write_predictions(tmp_path / PREDICTIONS, written, windows=None)
+    stored = read_predictions(tmp_path / PREDICTIONS)
     assert (stored.task, stored.clips, stored.classes) == (written.task, written.clips, written.classes)
     for name in ("labels", "scores", "confusion", "clusters"):
         np.testing.assert_array_equal(getattr(stored, name), getattr(written, name))
-    assert read_windows(tmp_path / FILE) is None
+    assert read_windows(tmp_path / PREDICTIONS) is None
 
 
 def test_windows_are_read_as_they_were_written(tmp_path: Path) -> None:
-    write_predictions(tmp_path / FILE, random_predictions(0), windows=WINDOWS)
-    stored = read_windows(tmp_path / FILE)
+    write_predictions(tmp_path / PREDICTIONS, random_predictions(0), windows=WINDOWS)
+    stored = read_windows(tmp_path / PREDICTIONS)
     assert stored is not None
     assert stored.seconds == WINDOWS.seconds
     for name in ("scores", "clips", "starts"):
@@ -45,7 +46,7 @@ def test_parts_of_different_runs_are_refused() -> None:
 
 @pytest.fixture(scope="module")
 def compressed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("compressed") / FILE
+    path = tmp_path_factory.mktemp("compressed") / PREDICTIONS
     rng = np.random.default_rng(0)
     np.savez_compressed(
         path,

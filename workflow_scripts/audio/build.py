@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.audio.corpus import CorpusFacts, audio_file_name, facts_to_json
+from workflow_scripts.audio.corpus import CorpusFacts, facts_to_json
 from workflow_scripts.audio.decoder_pool import DecodeResult, DecodeTask, decode_all
-from workflow_scripts.core import provenance
+from workflow_scripts.core import provenance, result_files
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.files import write_atomically, write_json, write_text
 from workflow_scripts.core.progress import track
@@ -65,17 +65,19 @@ def build_corpus(index: DatasetIndex, *, root: Path, output: Path, spec: CorpusS
         raise UserError(
             f"{spec.dataset}: the index under {root} lists no usable clip: check the source and its options"
         )
-    (output / "corpus.json").unlink(missing_ok=True)
+    (output / result_files.CORPUS_FACTS).unlink(missing_ok=True)
     with contextlib.ExitStack() as stack:
-        temporary = [stack.enter_context(write_atomically(output / audio_file_name(name))) for name in (None, *stems)]
+        temporary = [
+            stack.enter_context(write_atomically(output / result_files.audio_file(name))) for name in (None, *stems)
+        ]
         written = _write_audio(temporary, clips, stems, root=root, spec=spec, processes=processes)
     quarantine = _make_quarantine_table({**excluded, **written.reasons})
     kept = written.lengths >= 0
     table = _make_clip_table(clips[kept], written.lengths[kept])
     label_table = labels[kept].astype(np.float32).rename_axis("clip").reset_index()
-    _write_parquet(output / "clips.parquet", table)
-    _write_parquet(output / "labels.parquet", label_table)
-    write_text(output / "quarantine.csv", quarantine.to_csv(index=False, lineterminator="\n"))
+    _write_parquet(output / result_files.CLIPS, table)
+    _write_parquet(output / result_files.LABELS, label_table)
+    write_text(output / result_files.QUARANTINE, quarantine.to_csv(index=False, lineterminator="\n"))
     facts = CorpusFacts(
         dataset=spec.dataset,
         task=index.task,
@@ -105,7 +107,7 @@ def build_corpus(index: DatasetIndex, *, root: Path, output: Path, spec: CorpusS
         ),
         stems=list(stems),
     )
-    write_json(output / "corpus.json", facts_to_json(facts))
+    write_json(output / result_files.CORPUS_FACTS, facts_to_json(facts))
     return facts
 
 

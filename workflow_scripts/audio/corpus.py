@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.audio.quarantine_limit import require_within_limit
+from workflow_scripts.core import result_files
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.dataset_index import Split, Task
 
@@ -51,7 +52,7 @@ class Corpus:
         """
         self.folder = folder
         self.facts = read_facts(folder)
-        self.clips = _read_table(folder / "clips.parquet")
+        self.clips = _read_table(folder / result_files.CLIPS)
 
     def __len__(self) -> int:
         """Return the number of clips."""
@@ -60,7 +61,7 @@ class Corpus:
     @cached_property
     def labels(self) -> np.ndarray:
         """Labels in clip order, float32 (clips, classes), NaN = unobserved."""
-        return _read_table(self.folder / "labels.parquet").drop(columns="clip").to_numpy(np.float32)
+        return _read_table(self.folder / result_files.LABELS).drop(columns="clip").to_numpy(np.float32)
 
     @cached_property
     def offsets(self) -> np.ndarray:
@@ -75,12 +76,12 @@ class Corpus:
     @cached_property
     def samples(self) -> np.ndarray:
         """All clips one after the other, int16 memory map (samples,). Raises `UserError` if its length is wrong."""
-        return self._samples(audio_file_name())
+        return self._samples(result_files.audio_file())
 
     @cached_property
     def stems(self) -> dict[str, np.ndarray]:
         """Stems by name, each like `samples`."""
-        return {name: self._samples(audio_file_name(name)) for name in self.facts.stems}
+        return {name: self._samples(result_files.audio_file(name)) for name in self.facts.stems}
 
     def _samples(self, name: str) -> np.ndarray:
         path = self.folder / name
@@ -127,7 +128,7 @@ def read_facts(folder: Path) -> CorpusFacts:
 
     Raises `UserError` if they are missing or damaged, or if more is quarantined than the studies tolerate.
     """
-    path = folder / "corpus.json"
+    path = folder / result_files.CORPUS_FACTS
     try:
         facts = CorpusFacts(**json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -154,8 +155,3 @@ def _damaged_file_error(path: Path) -> UserError:
 def facts_to_json(facts: CorpusFacts) -> dict[str, object]:
     """Return `facts` as written to `corpus.json`; `stems` is left out where there are none."""
     return {name: value for name, value in asdict(facts).items() if name != "stems" or value}
-
-
-def audio_file_name(stem: str | None = None) -> str:
-    """Return the name of the file with the audio of the mixtures, or of a stem."""
-    return "audio.int16" if stem is None else f"audio.{stem}.int16"

@@ -12,6 +12,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
+from workflow_scripts.core import result_files
 from workflow_scripts.core.errors import UserError
 
 ENVIRONMENT_VARIABLE = "PRELUDE_LARGEST_SHARES"  # JSON: data set -> share; a data set not named has no limit
@@ -31,7 +32,7 @@ def require_within_limit(folder: Path, *, dataset: str, clips: int, quarantined:
     largest, indexed = read_limits().get(dataset), clips + quarantined
     if largest is None or quarantined <= largest * indexed:
         return
-    path = folder / "quarantine.csv"
+    path = folder / result_files.QUARANTINE
     raise UserError(
         f"{dataset}: {quarantined} of {indexed} clips ({quarantined / indexed:.1%}) are quarantined and a study "
         f"tolerates {largest:.1%} ({_summarise_reasons(path)}): repair the files listed in {path} and run with "

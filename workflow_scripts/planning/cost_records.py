@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from workflow_scripts.core import result_files
 from workflow_scripts.planning.work import (
     Key,
     crop_seconds,
@@ -56,7 +57,7 @@ class _Results:
 
     def jobs(self) -> Iterator[MeasuredJob]:
         """Yield all measurements; list what cannot be read in `damaged`."""
-        for path in sorted(self.folder.glob("corpora/*/*/corpus.json")):
+        for path in sorted(self.folder.glob(f"corpora/*/*/{result_files.CORPUS_FACTS}")):
             with self._noting_damage(path):
                 facts = _read(path)
                 self.corpora[facts["digest"]] = {"seconds": float(facts["seconds"]), "clips": float(facts["clips"])}
@@ -81,7 +82,7 @@ class _Results:
 
 
 def _measure_preparation(path: Path, results: _Results) -> MeasuredJob:  # noqa: ARG001 - as all measures
-    facts = _read(path.with_name("corpus.json"))
+    facts = _read(path.with_name(result_files.CORPUS_FACTS))
     return _measured(_read(path), rule="prepare", key=preparation_key(facts["sample_rate"]), amount=facts["seconds"])
 
 
@@ -125,18 +126,18 @@ def _measure_evaluation(path: Path, results: _Results) -> MeasuredJob:
     if config["encoder"] is None:
         return _measured(record, rule="evaluate_embeddings", key=key, amount=clips)
     length = crop_seconds(config, results.used("seconds", record) / max(1, available))
-    amount = clips * length * _mean_epochs(path.with_name("trials.csv"))
+    amount = clips * length * _mean_epochs(path.with_name(result_files.TRIALS))
     return _measured(record, rule="evaluate_encoder", key=key, amount=amount)
 
 
 #: places of records below a results folder, with the function that reads a measurement, or None, from each
 MEASURES: tuple[tuple[str, Callable[[Path, _Results], MeasuredJob | None]], ...] = (
-    ("corpora/*/*/record.json", _measure_preparation),
+    (f"corpora/*/*/{result_files.RECORD}", _measure_preparation),
     ("features/*/*/*.json", _measure_extraction),
-    ("pretrained/**/record.json", _measure_pretraining),
-    ("pretrained/**/separation.json", _measure_separation),
+    (f"pretrained/**/{result_files.RECORD}", _measure_pretraining),
+    (f"pretrained/**/{result_files.SEPARATION}", _measure_separation),
     ("embeddings/**/*.json", _measure_embedding),
-    ("evaluations/**/record.json", _measure_evaluation),
+    (f"evaluations/**/{result_files.RECORD}", _measure_evaluation),
 )
 
 

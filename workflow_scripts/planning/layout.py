@@ -1,4 +1,4 @@
-"""Paths of all results: the one place where each of them is spelled out, beside the output patterns of rules/."""
+"""Paths of all results, as the output patterns of rules/ have them. `core.result_files` has the names of files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.core import result_files
 from workflow_scripts.planning.runs import CellKey, Run, path_of
+
+STATISTICS_FOLDER, MANIFEST = "statistics", "plan.json"  # below the folder of results, and in that folder
+#: files of statistics, by the names of their outputs
+STATISTICS_FILES = {
+    "trials": "trials.csv",
+    "parquet": "trials.parquet",
+    **{name: f"{name}.csv" for name in "entries cells comparisons across ranks profiles variance seeds".split()},
+    "reproduction": "reproduction.csv",
+    "summary": "summary.json",
+    "manifest": MANIFEST,
+}
+TABLE_FORMATS = ("csv", "md", "tex", "html")
+FIGURE_FORMATS = ("svg", "pdf", "png", "csv")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +38,7 @@ class Layout:
 
     def acquired(self, dataset: str) -> str:
         """Return the record of a data set's files."""
-        return f"{self.data}/{dataset}/acquired.json"
+        return f"{self.data}/{dataset}/{result_files.ACQUIRED}"
 
     def corpus_folder(self, dataset: str, sample_rate: int) -> str:
         """Return the folder of a prepared corpus; `sample_rate` is in Hz."""
@@ -32,15 +46,15 @@ class Layout:
 
     def corpus(self, dataset: str, sample_rate: int) -> str:
         """Return the facts file of a prepared corpus."""
-        return f"{self.corpus_folder(dataset, sample_rate)}/corpus.json"
+        return f"{self.corpus_folder(dataset, sample_rate)}/{result_files.CORPUS_FACTS}"
 
     def corpus_record(self, dataset: str, sample_rate: int) -> str:
         """Return the record of a preparation."""
-        return f"{self.corpus_folder(dataset, sample_rate)}/record.json"
+        return f"{self.corpus_folder(dataset, sample_rate)}/{result_files.RECORD}"
 
     def stem(self, dataset: str, sample_rate: int, stem: str) -> str:
         """Return the audio of one stem of a prepared corpus."""
-        return f"{self.corpus_folder(dataset, sample_rate)}/audio.{stem}.int16"
+        return f"{self.corpus_folder(dataset, sample_rate)}/{result_files.audio_file(stem)}"
 
     def features(self, corpus: str, sample_rate: int, worker: str) -> str:
         """Return the stored targets of a worker."""
@@ -56,23 +70,23 @@ class Layout:
 
     def encoder(self, run: Run) -> str:
         """Return the encoder file of a run."""
-        return f"{self.pretrained(run)}/encoder.safetensors"
+        return f"{self.pretrained(run)}/{result_files.ENCODER}"
 
     def encoder_record(self, run: Run) -> str:
         """Return the record of a pre-training or of an import."""
-        return f"{self.pretrained(run)}/record.json"
+        return f"{self.pretrained(run)}/{result_files.RECORD}"
 
     def loss_weights(self, run: Run) -> str:
         """Return the loss weights of a run."""
-        return f"{self.pretrained(run)}/weights.json"
+        return f"{self.pretrained(run)}/{result_files.LOSS_WEIGHTS}"
 
     def loss_weights_record(self, run: Run) -> str:
         """Return the record of the computation of loss weights."""
-        return f"{self.pretrained(run)}/weigh.json"
+        return f"{self.pretrained(run)}/{result_files.LOSS_WEIGHTS_RECORD}"
 
     def separation(self, run: Run) -> str:
         """Return the separation quality of a run, which is its own record."""
-        return f"{self.pretrained(run)}/separation.json"
+        return f"{self.pretrained(run)}/{result_files.SEPARATION}"
 
     def embeddings(self, run: Run, dataset: str) -> str:
         """Return the embeddings of a data set."""
@@ -88,19 +102,42 @@ class Layout:
 
     def trials(self, run: Run, cell: CellKey) -> str:
         """Return the trials of a cell."""
-        return f"{self.evaluation(run, cell)}/trials.csv"
+        return f"{self.evaluation(run, cell)}/{result_files.TRIALS}"
 
     def evaluation_record(self, run: Run, cell: CellKey) -> str:
         """Return the record of an evaluation."""
-        return f"{self.evaluation(run, cell)}/record.json"
+        return f"{self.evaluation(run, cell)}/{result_files.RECORD}"
 
     def audit(self, dataset: str) -> str:
         """Return the numbers of a data set's audit."""
         return f"{self.results}/audits/{dataset}.json"
 
+    def overlaps(self, dataset: str) -> str:
+        """Return the clips that a data set's audit lists."""
+        return f"{self.results}/audits/{dataset}.csv"
+
+    def clean_audit(self, dataset: str) -> str:
+        """Return the statement that a data set's audit lists no clips which a study forbids."""
+        return f"{self.results}/audits/{dataset}.clean.json"
+
     def manifest(self, digest: str) -> str:
         """Return the manifest with a digest."""
         return f"{self.results}/plans/{digest}.json"
+
+    @property
+    def statistics(self) -> str:
+        """Folder of the statistics."""
+        return f"{self.results}/{STATISTICS_FOLDER}"
+
+    @property
+    def tables(self) -> str:
+        """Folder of the tables."""
+        return f"{self.results}/tables"
+
+    @property
+    def report(self) -> str:
+        """Page of the report."""
+        return f"{self.results}/report/index.html"
 
     @property
     def figures(self) -> str:

@@ -16,7 +16,7 @@ from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.checkpoints.encoder_file import build_encoder, check_sample_rate, save_encoder
 from workflow_scripts.configuration import compatibility
 from workflow_scripts.configuration.recipe import Recipe
-from workflow_scripts.core import files, provenance
+from workflow_scripts.core import files, provenance, result_files
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.validation import parse
 from workflow_scripts.features.stored import StoredFeature
@@ -168,8 +168,8 @@ class Pretraining:
         """Write encoder and losses; return the entries of the record."""
         _, options = self._level("encoder")
         name = self.config["encoder"]["name"]
-        save_encoder(self.output / "encoder.safetensors", trainer.encoder, name=name, options=options, code=self.code)
-        files.write_text(self.output / "losses.csv", result.loss_log.to_csv())
+        save_encoder(self.output / result_files.ENCODER, trainer.encoder, name=name, options=options, code=self.code)
+        files.write_text(self.output / result_files.LOSSES, result.loss_log.to_csv())
         chunk_seconds = trainer.loader.length / trainer.encoder.sample_rate
         audio_seconds = result.steps * self.recipe.batch * self.views * chunk_seconds
         precision = trainer.autocast_type or torch.float32

@@ -10,15 +10,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.core import result_files
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import FACTORS, PRETRAINING
+from workflow_scripts.planning import layout
 from workflow_scripts.planning.manifest import Manifest, PlannedCell, PretrainedRun, Study
 from workflow_scripts.report import labels, number_format
 from workflow_scripts.report import study_table as tables
 from workflow_scripts.statistics import trials
 from workflow_scripts.statistics.csv_io import Kind, read_csv
 from workflow_scripts.statistics.data_sources import sources_of
-from workflow_scripts.statistics.predictions import FILE, Predictions, Windows, read_predictions, read_windows
+from workflow_scripts.statistics.predictions import Predictions, Windows, read_predictions, read_windows
 from workflow_scripts.statistics.samples import TrialSample, TrialSamples, why_not_comparable
 from workflow_scripts.statistics.tables import schema
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING
@@ -62,7 +64,7 @@ class Statistics:
     @functools.cached_property
     def trials(self) -> pd.DataFrame:
         """Every trial."""
-        path = self.folder / "trials.csv"
+        path = self.folder / layout.STATISTICS_FILES["trials"]
         if not path.is_file():
             raise UserError(f"{path}: no such file; run aggregate first")
         return trials.read_trials(path)
@@ -206,7 +208,7 @@ class Evidence:
 
         A run without losses has one row with the worker "" and epoch 0. Raises `UserError` for a damaged file.
         """
-        parts = [_losses(run.folder / "losses.csv", run.factors) for run in self._runs]
+        parts = [_losses(run.folder / result_files.LOSSES, run.factors) for run in self._runs]
         columns = [*PRETRAINING, *LOSSES]
         return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
@@ -228,14 +230,14 @@ class Evidence:
 
     def predictions(self, evaluation: PlannedCell) -> Predictions:
         """Read the predictions of a measured cell; `UserError` if the file is missing or damaged."""
-        return read_predictions(evaluation.path.with_name(FILE))
+        return read_predictions(evaluation.path.with_name(result_files.PREDICTIONS))
 
     def windows(self, evaluation: PlannedCell) -> Windows | None:
         """Read the windows of a measured cell's first trial, scores as float64; None where its head reads whole clips.
 
         Raises `UserError` as `predictions` does.
         """
-        windows = read_windows(evaluation.path.with_name(FILE))
+        windows = read_windows(evaluation.path.with_name(result_files.PREDICTIONS))
         return None if windows is None else replace(windows, scores=windows.scores.astype(np.float64))
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 from markupsafe import Markup, escape
 
+from workflow_scripts.core import result_files
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import audits, costs, labels, number_format, separation, status
 from workflow_scripts.report.labels import TWIN
@@ -140,7 +141,7 @@ def inline_svg(path: Path, study: Study, *, description: str) -> Markup:
 
 def data_rows(cells: pd.DataFrame, *, corpora: Sequence[Path]) -> list[DataRow]:
     """Return one row per prepared corpus (`corpus.json`), then one per evaluated data set not among them."""
-    rows = [_corpus(folder) for folder in sorted(corpora) if (folder / "corpus.json").is_file()]
+    rows = [_corpus(folder) for folder in sorted(corpora) if (folder / result_files.CORPUS_FACTS).is_file()]
     known = {row.digest for row in rows}
     measured = cells[cells["data"] != ""].drop_duplicates(["dataset", "data"])
     rows += [
@@ -159,8 +160,8 @@ def data_rows(cells: pd.DataFrame, *, corpora: Sequence[Path]) -> list[DataRow]:
 
 
 def _corpus(folder: Path) -> DataRow:
-    facts = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
-    with (folder / "quarantine.csv").open(encoding="utf-8", newline="") as file:
+    facts = json.loads((folder / result_files.CORPUS_FACTS).read_text(encoding="utf-8"))
+    with (folder / result_files.QUARANTINE).open(encoding="utf-8", newline="") as file:
         reasons = Counter(row["reason"] for row in csv.DictReader(file))
     return DataRow(
         dataset=f"{labels.name(facts['dataset'])}, {facts['sample_rate']:,} Hz",

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.core import result_files
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning.manifest import PlannedCell, PlannedJob
 from workflow_scripts.report.figure_inputs import Evidence, Method
@@ -76,7 +77,9 @@ def count_parameters(method: Method, evidence: Evidence) -> int | None:
         return None
     own = _job(cell, "pretrain")
     encoder = method.levels["encoder"]
-    others = [run.folder / "record.json" for run in evidence.manifest.pretrained if run.factors["encoder"] == encoder]
+    others = [
+        run.folder / result_files.RECORD for run in evidence.manifest.pretrained if run.factors["encoder"] == encoder
+    ]
     for path in [own.record] if own else others:
         if path.is_file():
             return int(_record(path)["parameters"]["encoder"])

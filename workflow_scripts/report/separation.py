@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, fields
 
 import pandas as pd
 
+from workflow_scripts.core import result_files
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import PRETRAINING
 from workflow_scripts.planning.manifest import Manifest, PretrainedRun, Study
 from workflow_scripts.report import labels, number_format
 
-FILE = "separation.json"  # in the folder of a pre-trained run, where `evaluate_separation` writes it
 HEADINGS = (
     "Encoder",
     "Pre-trained by",
@@ -107,7 +107,7 @@ def _read_runs(runs: Iterable[PretrainedRun], manifest: Manifest) -> list[Printe
 
 
 def _read(run: PretrainedRun, *, skip_stale: bool) -> list[PrintedSeparation]:
-    path = run.folder / FILE
+    path = run.folder / result_files.SEPARATION
     if not path.is_file():
         return []
     try:

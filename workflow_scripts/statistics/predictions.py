@@ -15,7 +15,6 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.files import write_atomically
 from workflow_scripts.levels.dataset_index import Task
 
-FILE = "predictions.npz"
 #: exceptions that numpy raises for an npz file of which some bytes were lost or changed
 DAMAGED = (OSError, EOFError, ValueError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from workflow_scripts.core import result_files
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.progress import track
 from workflow_scripts.planning.manifest import Manifest
@@ -49,7 +50,7 @@ def bootstrap_cells(manifest: Manifest, samples: TrialSamples, *, threads: int =
             for read in study.per_metric(cell.factors["dataset"]):
                 sample = samples.get(cell, read.metric)
                 if sample is not None and np.isfinite(sample.values).all():
-                    wanted.setdefault(cell.path.with_name(predictions.FILE), {})[read.metric] = sample
+                    wanted.setdefault(cell.path.with_name(result_files.PREDICTIONS), {})[read.metric] = sample
     with ThreadPoolExecutor(threads) as pool:
         bootstraps = pool.map(_bootstrap_file, wanted, wanted.values())
         tracked = track(bootstraps, description="Bootstrapping test sets", total=len(wanted))

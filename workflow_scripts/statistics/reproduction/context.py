@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.core import result_files
 from workflow_scripts.levels.factors import FACTORS, PRETRAINING
 from workflow_scripts.planning.manifest import Manifest, PlannedCell, PretrainedRun, Statement
 from workflow_scripts.statistics.samples import TrialSample, TrialSamples
@@ -82,19 +83,19 @@ class Results:
     @functools.cached_property
     def corpora(self) -> dict[str, dict[str, Any]]:
         """Facts of each prepared corpus (`corpus.json`), by data set."""
-        read = (read_json(folder / "corpus.json") for folder in self.manifest.corpora)
+        read = (read_json(folder / result_files.CORPUS_FACTS) for folder in self.manifest.corpora)
         return {facts["dataset"]: facts for facts in read if facts}
 
     @functools.cached_property
     def folders(self) -> dict[str, Path]:
         """Folder of one prepared corpus of each data set; those of other sample rates hold the same clips."""
-        read = ((read_json(folder / "corpus.json"), folder) for folder in self.manifest.corpora)
+        read = ((read_json(folder / result_files.CORPUS_FACTS), folder) for folder in self.manifest.corpora)
         return {facts["dataset"]: folder for facts, folder in read if facts}
 
     @functools.cached_property
     def loaders(self) -> dict[str, str]:
         """Data-set level that loaded each prepared corpus, by data set."""
-        configs = (read_json(folder / "record.json").get("config", {}) for folder in self.manifest.corpora)
+        configs = (read_json(folder / result_files.RECORD).get("config", {}) for folder in self.manifest.corpora)
         return {config["dataset"]: config["loader"] for config in configs if "loader" in config}
 
     def runs(self, evaluations: Iterable[PlannedCell]) -> list[PretrainedRun]:
@@ -137,7 +138,7 @@ def exact_estimate(values: Sequence[float], *, replicate: str, sources: tuple[st
 
 
 def read_from_runs(
-    selection: Selection, results: Results, *keys: str, file: str = "record.json"
+    selection: Selection, results: Results, *keys: str, file: str = result_files.RECORD
 ) -> list[float] | Missing:
     """Return the numbers that the records of the pre-trained runs state under nested `keys`."""
     runs = results.runs(selection.planned_cells)
@@ -147,7 +148,7 @@ def read_from_runs(
 def read_from_cells(selection: Selection, results: Results, *keys: str) -> list[float] | Missing:
     """Return the numbers that the records of the cells that were run state under nested `keys`."""
     run = [evaluation for evaluation in selection.planned_cells if results.cells.metrics(evaluation)]
-    return read_records([evaluation.path.with_name("record.json") for evaluation in run], keys)
+    return read_records([evaluation.path.with_name(result_files.RECORD) for evaluation in run], keys)
 
 
 def read_from_embeddings(selection: Selection, results: Results, *keys: str) -> list[float] | Missing:

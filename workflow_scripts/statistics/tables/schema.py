@@ -9,6 +9,7 @@ import pandas as pd
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import FACTORS
+from workflow_scripts.planning.layout import STATISTICS_FILES
 from workflow_scripts.statistics.contrasts import METHOD_FACTORS, SETTINGS
 from workflow_scripts.statistics.csv_io import Kind, read_csv
 
@@ -117,7 +118,7 @@ def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
     """Read every table about studies that `aggregate` wrote; `UserError` names one that is absent or damaged."""
     checked = ("entries", "comparisons")  # the tables that all others go with
     return {
-        name: read_table(folder / f"{name}.csv", columns=columns if name in checked else ())
+        name: read_table(folder / STATISTICS_FILES[name], columns=columns if name in checked else ())
         for name, columns in TABLES.items()
     }
 

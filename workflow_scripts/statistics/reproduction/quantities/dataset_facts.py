@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from workflow_scripts.core import result_files
 from workflow_scripts.levels import registry
 from workflow_scripts.statistics.reproduction.context import (
     CONFIGURATION,
@@ -42,7 +43,7 @@ def heard_songs(selection: Selection, results: Results) -> Estimate | Missing:
     if folder is None:
         return Missing(reason=f"{name} not prepared")
     available = int(
-        pd.read_parquet(folder / "clips.parquet", columns=["split"])["split"].isin(PRETRAINING_SPLITS).sum()
+        pd.read_parquet(folder / result_files.CLIPS, columns=["split"])["split"].isin(PRETRAINING_SPLITS).sum()
     )
     return exact_estimate([available], replicate="data sets", sources=(results.corpora[name]["source"],))
 

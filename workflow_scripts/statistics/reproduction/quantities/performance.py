@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.core import result_files
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning.manifest import PlannedCell
 from workflow_scripts.statistics.class_metrics import AREAS, metric_of_classes
@@ -232,7 +233,7 @@ def _not_worse(values: Sequence[float], contrasts: Sequence[_Pairs], *, level: f
 def _probability(evaluations: Sequence[PlannedCell], results: Results) -> float | Missing:
     """Return the probability with which the runs of one step augment; 0 if they leave the audio as recorded."""
     options = [
-        read_json(run.folder / "record.json").get("config", {}).get("augmentation", {})
+        read_json(run.folder / result_files.RECORD).get("config", {}).get("augmentation", {})
         for run in results.runs(evaluations)
     ]
     probabilities = {
@@ -269,7 +270,7 @@ def largest_class_gap(selection: Selection, results: Results) -> Estimate | Miss
 
 def _areas(evaluation: PlannedCell, metric: str) -> np.ndarray | None:
     """Return the area of each class in each trial (trials, classes), not-a-number for a class with one label."""
-    path = evaluation.path.with_name("predictions.npz")
+    path = evaluation.path.with_name(result_files.PREDICTIONS)
     if metric not in AREAS or not path.is_file():
         return None
     with np.load(path) as stored:
@@ -283,7 +284,7 @@ def loss_ratio(selection: Selection, results: Results) -> Estimate | Missing:
     losses.
     """
     runs = results.runs(selection.planned_cells)
-    values = [_log_ratio(run.folder / "losses.csv", selection.statement.losses) for run in runs]
+    values = [_log_ratio(run.folder / result_files.LOSSES, selection.statement.losses) for run in runs]
     if not runs or None in values:
         return Missing(reason="no validation losses of " + " and ".join(selection.statement.losses))
     sample = np.array(values, np.float64)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from workflow_scripts.core import result_files
 from workflow_scripts.features.frames import HOP, N_FFT
 from workflow_scripts.levels import registry
 from workflow_scripts.networks.sizes import cpc
@@ -180,7 +181,7 @@ def epochs(selection: Selection, results: Results) -> Estimate | Missing:
 
 def weighing_epochs(selection: Selection, results: Results) -> Estimate | Missing:
     """Return the epochs of the equal-weighted run whose losses gave the weights."""
-    return _settings(read_from_runs(selection, results, "epochs", file="weigh.json"))
+    return _settings(read_from_runs(selection, results, "epochs", file=result_files.LOSS_WEIGHTS_RECORD))
 
 
 def trials(selection: Selection, results: Results) -> Estimate | Missing:
