@@ -31,6 +31,10 @@ from workflow_scripts.statistics.reproduction.statements import load_statements
 CONFIG_FOLDER = Path(__file__).parent.parent / "config"
 PLAIN_WIDTH = 120  # in a log file
 GIGABYTE = 1e9
+NO_RECORDS = (
+    "No records of finished jobs, so no hours: run config/pilot.yaml first (docs/paper-scale.md), then add "
+    "--records results/pilot."
+)
 NOTES = (
     "Hours are those of one device, from records of similar jobs; jobs without a record are not included. Trials that "
     "train the encoder count with all epochs they may take. Disk space does not include downloads, predictions, "
@@ -74,6 +78,8 @@ def _show(plan: Plan, records: list[MeasuredJob], console: Console) -> None:
         unknown = f", and {space.unknown} of unknown size" if space.unknown else ""
         console.print(f"{space.kind}: {space.size / GIGABYTE:,.2f} GB{unknown}", highlight=False)
     console.print(NOTES, style="dim")
+    if not records:
+        console.print(NO_RECORDS, highlight=False)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -329,6 +329,12 @@ def test_a_folder_of_records_must_be_there(tmp_path: Path, monkeypatch: pytest.M
         plan_command.main(["--configfile", str(SMOKE), "--records", "nowhere"])
 
 
+def test_without_records_the_pilot_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan_command.main(["--configfile", str(SMOKE)])
+    assert "run config/pilot.yaml first" in capsys.readouterr().out
+
+
 def test_what_is_left_out_is_said(results: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.chdir(results.parent)
     (results / RECORDS[0]).write_text("{")

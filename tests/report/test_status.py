@@ -77,7 +77,7 @@ def test_a_retried_job_is_counted_with_its_time_and_its_wait(results):
     finish("pretrain", device="cuda:0 (some GPU)", seconds=7200)
     job = job_statuses(results)[0]
     assert (job.state, job.attempts, job.failures, job.slurm) == (status.DONE, 2, 1, "12")
-    assert job.waited == 45, "from its last submission"
+    assert job.wait_seconds == 45, "from its last submission"
     assert (job.seconds, job.gpu_seconds) == (7200, 7200)
     row = dict(zip(status.HEADINGS, status.read_statuses(manifest(results)).stages[0], strict=True))
     expected = {"Jobs": "1", "Done": "1", "Retried": "1", "Failed": "0", "Attempts": "2", "Time": "2 h 00 min"}
@@ -135,7 +135,7 @@ def test_without_snakemakes_logs_attempts_are_unknown(results):
         path.unlink()
     finish("pretrain")
     job = job_statuses(results)[0]
-    assert (job.state, job.attempts, job.waited) == (status.DONE, None, None)
+    assert (job.state, job.attempts, job.wait_seconds) == (status.DONE, None, None)
 
 
 def test_the_zone_of_the_machine_does_not_matter(results, monkeypatch):
@@ -147,7 +147,7 @@ def test_the_zone_of_the_machine_does_not_matter(results, monkeypatch):
         moment = time.mktime((2026, 11, 21, 7, 2, 45, 0, 0, -1))
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
         finish("pretrain", started=stamp)
-        assert job_statuses(results)[0].waited == 45
+        assert job_statuses(results)[0].wait_seconds == 45
     finally:
         os.environ.pop("TZ", None)
         monkeypatch.undo()

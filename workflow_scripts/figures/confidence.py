@@ -30,43 +30,23 @@ from workflow_scripts.report.figure_inputs import (
     Windows,
     as_table,
     group_by_panel,
+    method_columns,
     select_methods,
 )
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.samples import why_not_comparable
-from workflow_scripts.statistics.tables.schema import MEASURED, METHOD_FACTORS, MISSING
+from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
 
 READING = (
     "Probability of the tag in each window of the clip, drawn at the window's middle; windows overlap by half. First "
     "trial only, without intervals. The rule above each panel selects one of all test clips: an example, which says "
     "nothing about how often this happens."
 )
-COLUMNS = (
-    "study",
-    "metric",
-    "panel",
-    "case",
-    "rule",
-    "tag",
-    "clip",
-    "candidates",
-    "method",
-    *METHOD_FACTORS,
-    "status",
-    "reason",
-    "start",
-    "seconds",
-    "confidence",
-    "trials",
-    "n_pretraining_seeds",
-    "test_clips",
-    "source",
-    "data",
-)
+COLUMNS = method_columns("case rule tag clip candidates method", "start seconds confidence")
 WITHOUT, WITH = "without", "with"
 PERCENT = 100
 PANEL_WIDTH, HEIGHT = 4.6, 2.9  # inches: two panels fit a page
-ROOM = 4  # percent beyond either end, so that a dot there is whole
+MARGIN = 4  # percent beyond either end, so that a dot there is whole
 LINE = 62  # characters of a rule over a panel
 DASHED = ("-", "--")
 
@@ -102,7 +82,7 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     rows: list[dict[str, object]] = []
     for label, methods in group_by_panel(evidence.methods, varying=(*PRETRAINING, "scenario")).items():
         sides = [select_methods(methods, levels) for levels in (options.of, options.over)]
-        shared = {"study": study.name, "metric": study.metric, "panel": label, "tag": options.tag}
+        shared = {"study": study.name, "metric": study.metric, "unit": "%", "panel": label, "tag": options.tag}
         rows += [shared | row for row in _cases(sides, evidence, options)]
     return as_table(rows, COLUMNS)
 
@@ -203,11 +183,11 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
         }
         for index, name in enumerate(names)
     }
-    grouped = [(label, rows) for label, _, rows in plotting.subgroups(numbers, "panel", "case")]
-    rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH, most=2)
+    panels = [(label, rows) for label, _, rows in plotting.subgroups(numbers, "panel", "case")]
+    rows, columns = plotting.grid_shape(len(panels), width=PANEL_WIDTH, max_columns=2)
     figure = plotting.new_figure(PANEL_WIDTH * columns, HEIGHT * rows + plotting.LEGEND_HEIGHT)
-    axes = plotting.add_panels(figure, rows, columns, len(grouped))
-    for panel, (label, within) in zip(axes, grouped, strict=True):
+    axes = plotting.add_panels(figure, rows, columns, len(panels))
+    for panel, (label, within) in zip(axes, panels, strict=True):
         _panel(panel, label, within, styles=styles)
     handles = [Line2D([], [], label=name, **style) for name, style in styles.items()]
     plotting.add_legend(figure, handles, columns=plotting.legend_columns(handles, width=PANEL_WIDTH * columns))
@@ -229,7 +209,7 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, styles: Mapping[str, 
     for name, windows in plotting.groups(measured, "method"):
         panel.plot(windows["start"] + windows["seconds"] / 2, windows["confidence"], **styles[name])
     panel.set_xlim(0, float((measured["start"] + measured["seconds"]).max()))
-    panel.set_ylim(-ROOM, PERCENT + ROOM)
+    panel.set_ylim(-MARGIN, PERCENT + MARGIN)
     panel.set_xlabel("seconds into the clip")
     panel.set_ylabel(f"probability of {first['tag']} (%)")
 

@@ -17,12 +17,13 @@ from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, number_format, plotting
 from workflow_scripts.report.figure_inputs import (
+    SAMPLE_COLUMNS,
     Evidence,
     Method,
     as_table,
     evidence_fields,
     group_by_panel,
-    select_methods,
+    select_method,
 )
 from workflow_scripts.statistics.class_metrics import mean_matrix, row_percent
 from workflow_scripts.statistics.failure_reasons import in_short
@@ -37,26 +38,8 @@ READING = (
     "pre-training seeds, for the fixed test set."
 )
 COLUMNS = (
-    "study",
-    "panel",
-    "matrix",
-    "unit",
-    "of",
-    "over",
-    "status",
-    "reason",
-    "true",
-    "predicted",
-    "value",
-    "ci_low",
-    "ci_high",
-    "replicate",
-    "n",
-    "trials",
-    "n_pretraining_seeds",
-    "test_clips",
-    "source",
-    "data",
+    *"study panel matrix unit of over status reason true predicted value ci_low ci_high replicate n".split(),
+    *SAMPLE_COLUMNS,
 )
 RATES, DIFFERENCE = "%", "points"
 #: from the largest fall (Okabe and Ito's sky blue, luma 0.62) over none to half of the largest rise (luma 0.51) and all
@@ -103,7 +86,8 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
         matrices: list[tuple[Mapping[str, str | int], Mapping[str, str | int] | None]] = [(options.matrix, None)]
         matrices += [(pair["of"], pair["over"]) for pair in options.differences]
         for of, over in matrices:
-            pair = [_one(methods, side, study=study, label=label) for side in (of, over) if side is not None]
+            where = f"study {study.name}, {label}: figure"
+            pair = [select_method(methods, side, where=where) for side in (of, over) if side is not None]
             names = [_label(of), _label(over) if over is not None else ""]
             shared = {
                 "study": study.name,
@@ -113,15 +97,6 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
             shared |= {"unit": DIFFERENCE if over is not None else RATES, "of": names[0], "over": names[1]}
             rows += [shared | row for row in _matrix(pair, evidence)]
     return as_table(rows, COLUMNS)
-
-
-def _one(methods: Sequence[Method], levels: Mapping[str, str | int], *, study: Study, label: str) -> Method:
-    selected = select_methods(methods, levels)
-    if len(selected) != 1:
-        raise UserError(
-            f"study {study.name}: figure picks {len(selected)} methods of {label} with {dict(levels)}, not one"
-        )
-    return selected[0]
 
 
 def _label(levels: Mapping[str, str | int]) -> str:
@@ -217,13 +192,15 @@ def _number(
 ) -> None:
     """Print an entry: signed if it is a difference, white on dark cells, pale if it rounds to 0."""
     if not np.isfinite(value):
-        panel.text(x, y, "no clips" if x == 0.5 else "", ha="left", va="center", fontsize=6, color=plotting.SOFT)
+        panel.text(x, y, "no clips" if x == 0.5 else "", ha="left", va="center", fontsize=6, color=plotting.GREY)
         return
     text = number_format.signed(value, 0) if differs else number_format.number(value, 0)
     red, green, blue, _ = colours(norm(value))
-    dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55  # luma of ITU-R BT.601: where white reads better than ink
-    ink = "white" if dark else plotting.SOFT if text == "0" else plotting.INK
-    panel.text(x, y, text, ha="center", va="center", fontsize=7, color=ink)
+    dark = (
+        0.299 * red + 0.587 * green + 0.114 * blue < 0.55
+    )  # luma of ITU-R BT.601: where white reads better than black
+    colour = "white" if dark else plotting.GREY if text == "0" else plotting.BLACK
+    panel.text(x, y, text, ha="center", va="center", fontsize=7, color=colour)
 
 
 def describe(study: Study, numbers: pd.DataFrame) -> str:  # noqa: ARG001

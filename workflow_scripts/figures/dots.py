@@ -18,40 +18,18 @@ from matplotlib.lines import Line2D
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, number_format, plotting
-from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, as_table
+from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, as_table, method_columns
 from workflow_scripts.report.study_table import FROM_SCRATCH
 from workflow_scripts.statistics.failure_reasons import in_short
-from workflow_scripts.statistics.tables.schema import METHOD_FACTORS
 
 READING = (
     f"Dots: mean with {INTERVAL}. Vertical lines: the means of baselines, such as training from scratch and floors; "
     "the intervals of baselines are in the csv. Each panel has its own horizontal scale."
 )
-COLUMNS = (
-    "study",
-    "metric",
-    "unit",
-    "panel",
-    "method",
-    "role",
-    *METHOD_FACTORS,
-    "status",
-    "reason",
-    "mean",
-    "ci_low",
-    "ci_high",
-    "half_width",
-    "variance_sources",
-    "replicate",
-    "trials",
-    "n_pretraining_seeds",
-    "test_clips",
-    "source",
-    "data",
-)
+COLUMNS = method_columns("method role", "mean ci_low ci_high half_width variance_sources replicate")
 METHOD, REFERENCE, FLOOR = "method", "reference", "floor"
 PANEL_WIDTH, ROW_HEIGHT = 2.5, 0.42  # inches: three panels fit a page's width, a label fits its row
-NARROWEST = 4.5  # inches: the note on twins
+MIN_WIDTH = 4.5  # inches: the note on twins
 MARGIN_HEIGHT = 1.05  # inches: panel titles and axis
 LINES_PER_LEGEND_ROW = 3
 
@@ -80,15 +58,15 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
     """Draw the figure of the table `numbers`."""
-    shown = numbers.drop_duplicates("method")
-    methods = shown[shown["role"] == METHOD] if (shown["role"] == METHOD).any() else shown
-    references = shown[~shown["method"].isin(methods["method"])]
-    styles = _styles(study, shown, references)
+    distinct = numbers.drop_duplicates("method")
+    methods = distinct[distinct["role"] == METHOD] if (distinct["role"] == METHOD).any() else distinct
+    references = distinct[~distinct["method"].isin(methods["method"])]
+    styles = _styles(study, distinct, references)
     panels = plotting.groups(numbers, "panel")
     legend_rows = -(-len(references) // LINES_PER_LEGEND_ROW)
     height = MARGIN_HEIGHT + plotting.LEGEND_HEIGHT * legend_rows + ROW_HEIGHT * max(len(methods), 2)
     labels_width = plotting.CHARACTER_WIDTH * methods["method"].map(len).max()
-    figure = plotting.new_figure(max(labels_width + PANEL_WIDTH * len(panels), NARROWEST), height)
+    figure = plotting.new_figure(max(labels_width + PANEL_WIDTH * len(panels), MIN_WIDTH), height)
     axes = plotting.add_panels(figure, 1, len(panels), len(panels), sharey=True)
     heights = {method: height for height, method in enumerate(methods["method"])}
     for panel, (label, rows) in zip(axes, panels, strict=True):
@@ -105,21 +83,21 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     return figure
 
 
-def _styles(study: Study, shown: pd.DataFrame, references: pd.DataFrame) -> dict[str, dict[str, Any]]:
+def _styles(study: Study, methods: pd.DataFrame, references: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Return the style of each method: its first factor decides the colour, its last one the marker.
 
     Lines have the colour of their first factor too, so that training from scratch matches the same encoder's dots.
     Lines differ in dashes, which survive grey printing; floors are grey.
     """
-    trained = shown[shown["role"] != FLOOR]
+    trained = methods[methods["role"] != FLOOR]
     first = list(dict.fromkeys(trained[study.rows[0]]))
-    last = list(dict.fromkeys(shown[study.rows[-1]]))
+    last = list(dict.fromkeys(methods[study.rows[-1]]))
     lines = list(references["method"])
     styles: dict[str, dict[str, Any]] = {}
-    for record in plotting.dicts(shown):
+    for record in plotting.dicts(methods):
         floor = record["role"] == FLOOR
         colour = (
-            plotting.SOFT if floor else plotting.COLOURS[first.index(record[study.rows[0]]) % len(plotting.COLOURS)]
+            plotting.GREY if floor else plotting.COLOURS[first.index(record[study.rows[0]]) % len(plotting.COLOURS)]
         )
         if record["method"] in lines:
             dashes = plotting.DASHES[lines.index(record["method"]) % len(plotting.DASHES)]
@@ -179,7 +157,7 @@ def _absent(panel: Axes, height: int, reason: str) -> None:
         transform=panel.get_yaxis_transform(),
         ha="center",
         va="center",
-        color=plotting.SOFT,
+        color=plotting.GREY,
         style="italic",
         bbox=plotting.BEHIND_TEXT,
     )

@@ -39,27 +39,13 @@ READING = (
 #: factors that identify the embeddings of one data set
 ENCODED = tuple(factor for factor in METHOD_FACTORS if factor in PRETRAINING)
 COLUMNS = (
-    "study",
-    "panel",
-    "dataset",
+    *"study panel dataset".split(),
     *ENCODED,
-    "status",
-    "reason",
-    "colours",
-    "perplexity",
-    "agreement",
-    "chance",
-    "points",
-    "source",
-    "data",
-    "clip",
-    "colour",
-    "x",
-    "y",
+    *"status reason colours perplexity agreement chance points source data clip colour x y".split(),
 )
 CLASS, SONG = "class", "song"
 OTHERS = "others"
-PALE = "#bcc3ca"  # visible on white, and paler than any colour
+LIGHT_GREY = "#bcc3ca"  # visible on white, and paler than any colour
 PANEL_WIDTH, HEIGHT = 3.3, 3.5  # inches: three panels fit a page
 LINE = 40  # characters of a title over a panel
 
@@ -125,8 +111,8 @@ def _encoders(methods: Sequence[Method], *, study: Study) -> dict[str, Method]:
     )
     by_label: dict[str, Method] = {}
     for method in methods_of_encoders.values():
-        shown = plotting.level_names(method.levels, ["encoder"] if method.floor else row_factors)
-        by_label[f"{labels.name(method.levels['dataset'])}, {shown}" if several else shown] = method
+        name = plotting.level_names(method.levels, ["encoder"] if method.floor else row_factors)
+        by_label[f"{labels.name(method.levels['dataset'])}, {name}" if several else name] = method
     return by_label
 
 
@@ -175,12 +161,12 @@ def _classes(embeddings: Embeddings, options: Options, *, study: Study) -> _Poin
     positive = corpus.labels[rows][:, columns] == 1
     names = np.array([corpus.facts.classes[column] for column in columns])
     colours = np.where(positive.sum(axis=1) == 1, names[positive.argmax(axis=1)], OTHERS)
-    kept = _sample(np.arange(len(rows)), options.points)
+    sample = _sample(np.arange(len(rows)), options.points)
     return _Points(
-        vectors=vectors[kept],
-        clips=_texts(corpus, "clip", rows[kept]),
-        colours=colours[kept],
-        groups=_texts(corpus, "group", rows[kept]),
+        vectors=vectors[sample],
+        clips=_texts(corpus, "clip", rows[sample]),
+        colours=colours[sample],
+        groups=_texts(corpus, "group", rows[sample]),
     )
 
 
@@ -207,13 +193,13 @@ def _songs(embeddings: Embeddings, options: Options) -> _Points:
     if len(selected) < options.songs:
         selected = names[np.argsort(-counts, kind="stable")[: options.songs]]
     crops = [_sample(np.flatnonzero(song == name), options.crops) for name in selected]
-    kept = _sample(np.sort(np.concatenate(crops)), options.points)
+    sample = _sample(np.sort(np.concatenate(crops)), options.points)
     colours = {name: f"song {number:02d}" for number, name in enumerate(selected, start=1)}
     return _Points(
-        vectors=embeddings.vectors[kept],
-        clips=_texts(embeddings.corpus, "clip", embeddings.clips[kept]),
-        colours=np.array([colours[name] for name in song[kept]]),
-        groups=np.arange(len(kept)),
+        vectors=embeddings.vectors[sample],
+        clips=_texts(embeddings.corpus, "clip", embeddings.clips[sample]),
+        colours=np.array([colours[name] for name in song[sample]]),
+        groups=np.arange(len(sample)),
     )
 
 
@@ -231,15 +217,15 @@ def _texts(corpus: Corpus, column: str, rows: np.ndarray) -> np.ndarray:
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
     """Draw the figure of the table `numbers`."""
     styles = _styles(numbers, options)
-    grouped = plotting.groups(numbers, "panel")
-    rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH)
+    panels = plotting.groups(numbers, "panel")
+    rows, columns = plotting.grid_shape(len(panels), width=PANEL_WIDTH)
     width = max(PANEL_WIDTH * columns, 4.5)
     handles = [Line2D([], [], linestyle="none", label=name, **style) for name, style in styles.items()]
     legend_columns = plotting.legend_columns(handles, width=width)
     legend_rows = -(-len(handles) // legend_columns)
     figure = plotting.new_figure(width, HEIGHT * rows + plotting.LEGEND_HEIGHT * legend_rows)
-    axes = plotting.add_panels(figure, rows, columns, len(grouped))
-    for panel, (label, within) in zip(axes, grouped, strict=True):
+    axes = plotting.add_panels(figure, rows, columns, len(panels))
+    for panel, (label, within) in zip(axes, panels, strict=True):
         _panel(panel, label, within, styles=styles)
     plotting.add_legend(figure, handles, columns=legend_columns)
     plotting.add_heading(figure, study.title, numbers["source"])
@@ -252,11 +238,11 @@ def _styles(numbers: pd.DataFrame, options: Options) -> dict[str, dict[str, Any]
     counts = measured.loc[measured["colour"] != OTHERS, "colour"].value_counts()
     names = sorted(map(str, counts.index))
     if options.colours == CLASS:
-        stated = list(options.classes)
-        names.sort(key=lambda name: stated.index(name) if stated else -counts[name])
+        order = list(options.classes)
+        names.sort(key=lambda name: order.index(name) if order else -counts[name])
     styles = {name: {**plotting.distinct_style(index), "markersize": 4} for index, name in enumerate(names)}
     if (measured["colour"] == OTHERS).any():
-        styles[OTHERS] = {"color": PALE, "marker": ".", "markersize": 4}
+        styles[OTHERS] = {"color": LIGHT_GREY, "marker": ".", "markersize": 4}
     return styles
 
 

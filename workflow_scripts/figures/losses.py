@@ -29,19 +29,9 @@ READING = (
 )
 METHOD_OF_PRETRAINING = tuple(factor for factor in PRETRAINING if factor != "pretrain_seed")
 COLUMNS = (
-    "study",
-    "panel",
+    *"study panel".split(),
     *METHOD_OF_PRETRAINING,
-    "status",
-    "reason",
-    "split",
-    "worker",
-    "epoch",
-    "loss",
-    "weight",
-    "value",
-    "runs",
-    "source",
+    *"status reason split worker epoch loss weight value runs source".split(),
 )
 PANEL_WIDTH, HEIGHT = 3.6, 3.2  # inches: six curves of twenty epochs can be followed
 
@@ -70,11 +60,11 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
 
 def _curves(runs: pd.DataFrame, options: Options) -> list[dict[str, object]]:
     split = "valid" if (runs["split"] == "valid").any() else "train"
-    kept = runs[(runs["split"] == split) & (runs["epoch"] <= options.epochs)]
-    if kept.empty:
+    losses = runs[(runs["split"] == split) & (runs["epoch"] <= options.epochs)]
+    if losses.empty:
         return [{"status": MISSING, "reason": NOT_RUN}]
-    kept = kept.assign(value=kept["loss"] * kept["weight"] if options.weighted else kept["loss"])
-    means = kept.groupby(["worker", "epoch"], sort=False)[["loss", "weight", "value"]]
+    losses = losses.assign(value=losses["loss"] * losses["weight"] if options.weighted else losses["loss"])
+    means = losses.groupby(["worker", "epoch"], sort=False)[["loss", "weight", "value"]]
     table = means.mean().assign(runs=means.size()).reset_index()
     return [{"status": MEASURED, "split": split, **row} for row in plotting.dicts(table)]
 
@@ -82,13 +72,13 @@ def _curves(runs: pd.DataFrame, options: Options) -> list[dict[str, object]]:
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
     """Draw the figure of the table `numbers`."""
     workers = sorted(set(plotting.measured_rows(numbers)["worker"]))
-    grouped = plotting.groups(numbers, "panel")
-    rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH, most=2)
+    panels = plotting.groups(numbers, "panel")
+    rows, columns = plotting.grid_shape(len(panels), width=PANEL_WIDTH, max_columns=2)
     legend_rows = -(-len(workers) // 3)
     size = (max(PANEL_WIDTH * columns, 4.6), HEIGHT * rows + plotting.LEGEND_HEIGHT * legend_rows)
     figure = plotting.new_figure(*size)
-    axes = plotting.add_panels(figure, rows, columns, len(grouped), sharey=True)  # so that decades are equally high
-    for panel, (label, within) in zip(axes, grouped, strict=True):
+    axes = plotting.add_panels(figure, rows, columns, len(panels), sharey=True)  # so that decades are equally high
+    for panel, (label, within) in zip(axes, panels, strict=True):
         _panel(panel, label, within, workers=workers, options=options)
     handles = [Line2D([], [], label=labels.name(name), **_style(name, workers)) for name in workers]
     plotting.add_legend(figure, handles, columns=min(3, len(workers)))

@@ -18,10 +18,10 @@ from workflow_scripts.levels.factors import PRETRAINING
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, number_format, plotting, run_artifacts
-from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, Method, as_table, group_by_panel
+from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, Method, as_table, group_by_panel, method_columns
 from workflow_scripts.report.labels import TWIN
 from workflow_scripts.statistics.reproduction.statement_checks import published_value
-from workflow_scripts.statistics.tables.schema import MEASURED, METHOD_FACTORS, MISSING
+from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
 
 READS = ("pretrain",)
 READING = (
@@ -29,33 +29,11 @@ READING = (
     "without the head. Open dots: published means, drawn on real data only. Horizontal lines: floors, which have no "
     "trained parameters."
 )
-COLUMNS = (
-    "study",
-    "metric",
-    "unit",
-    "panel",
-    "method",
-    "role",
-    *METHOD_FACTORS,
-    "status",
-    "reason",
-    "parameters",
-    "mean",
-    "ci_low",
-    "ci_high",
-    "variance_sources",
-    "n",
-    "replicate",
-    "trials",
-    "n_pretraining_seeds",
-    "test_clips",
-    "source",
-    "data",
-)
+COLUMNS = method_columns("method role", "parameters mean ci_low ci_high variance_sources n replicate")
 POINT, FLOOR, PUBLISHED = "method", "floor", "published"
 NOT_COUNTED = "size not known: no run of this study's config pre-trains this encoder"
 PANEL_WIDTH, HEIGHT = 4.2, 3.4  # inches: two panels fit a page
-BESIDE = 1.03  # ratio of the positions of two methods of the same size, so that no bar hides another
+DODGE = 1.03  # ratio of the positions of two methods of the same size, so that no bar hides another
 MILLION = 1_000_000
 
 
@@ -70,7 +48,8 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     for label, methods in group_by_panel(evidence.methods, varying=tuple(varying)).items():
         shared = {"study": study.name, "metric": study.metric, "unit": evidence.measure.unit, "panel": label}
         rows += [
-            shared | row for row in [*(_point(method, evidence) for method in methods), *_published(methods, evidence)]
+            shared | row
+            for row in [*(_point(method, evidence) for method in methods), *_published_rows(methods, evidence)]
         ]
     return as_table(rows, COLUMNS)
 
@@ -86,7 +65,7 @@ def _point(method: Method, evidence: Evidence) -> dict[str, object]:
     return row | method.estimate.fields(evidence.measure.scale)
 
 
-def _published(methods: Sequence[Method], evidence: Evidence) -> Iterator[dict[str, object]]:
+def _published_rows(methods: Sequence[Method], evidence: Evidence) -> Iterator[dict[str, object]]:
     """Yield a row per published mean of these methods, where they were measured on real data."""
     study = evidence.study
     for statement in study.published:
@@ -94,8 +73,8 @@ def _published(methods: Sequence[Method], evidence: Evidence) -> Iterator[dict[s
             continue
         for method in methods:
             size = run_artifacts.count_parameters(method, evidence)
-            stated = len(statement.of) == 1 and method.planned_cells[0].matches(statement.of[0])
-            if not stated or size is None or not method.cells or any(TWIN in cell.source for cell in method.cells):
+            matches = len(statement.of) == 1 and method.planned_cells[0].matches(statement.of[0])
+            if not matches or size is None or not method.cells or any(TWIN in cell.source for cell in method.cells):
                 continue
             yield {
                 **method.levels,
@@ -110,22 +89,22 @@ def _published(methods: Sequence[Method], evidence: Evidence) -> Iterator[dict[s
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
     """Draw the figure of the table `numbers`."""
     methods, floors = (list(dict.fromkeys(numbers.loc[numbers["role"] == role, "method"])) for role in (POINT, FLOOR))
-    grouped = plotting.groups(numbers, "panel")
-    rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH)
+    panels = plotting.groups(numbers, "panel")
+    rows, columns = plotting.grid_shape(len(panels), width=PANEL_WIDTH)
     handles = [
         Line2D([], [], linestyle="none", label=name, markersize=6, **plotting.distinct_style(index))
         for index, name in enumerate(methods)
     ]
     if (numbers["role"] == PUBLISHED).any():
-        handles.append(Line2D([], [], linestyle="none", label="published", **_open(plotting.INK, "o")))
+        handles.append(Line2D([], [], linestyle="none", label="published", **_open_style(plotting.BLACK, "o")))
     handles += [
         Line2D([], [], label=f"{name} (floor)", **plotting.reference_style(index)) for index, name in enumerate(floors)
     ]
     legend_columns = plotting.legend_columns(handles, width=PANEL_WIDTH * columns)
     legend_rows = -(-len(handles) // legend_columns)
     figure = plotting.new_figure(PANEL_WIDTH * columns, HEIGHT * rows + plotting.LEGEND_HEIGHT * legend_rows)
-    axes = plotting.add_panels(figure, rows, columns, len(grouped))
-    for panel, (label, within) in zip(axes, grouped, strict=True):
+    axes = plotting.add_panels(figure, rows, columns, len(panels))
+    for panel, (label, within) in zip(axes, panels, strict=True):
         _panel(panel, label, within, study=study, methods=methods, floors=floors)
     plotting.add_legend(figure, handles, columns=legend_columns)
     plotting.add_heading(figure, study.title, numbers["source"])
@@ -146,18 +125,20 @@ def _panel(
     if points.empty:
         plotting.hide_scales(panel)
         return
-    beside = _beside(points)
+    dodges = _dodges(points)
     for row in plotting.records(measured):
         if row.role == FLOOR:
             panel.axhline(row.mean, zorder=1, **plotting.reference_style(floors.index(row.method)))
             continue
         style = plotting.distinct_style(methods.index(row.method))
         if row.role == PUBLISHED:
-            panel.plot([row.parameters * beside[row.method]], [row.mean], linestyle="none", zorder=2, **_open(**style))
+            panel.plot(
+                [row.parameters * dodges[row.method]], [row.mean], linestyle="none", zorder=2, **_open_style(**style)
+            )
             continue
         has_interval = not pd.isna(row.ci_low)
         errors = [[row.mean - row.ci_low], [row.ci_high - row.mean]] if has_interval else None
-        size = row.parameters * beside[row.method]
+        size = row.parameters * dodges[row.method]
         panel.errorbar(size, row.mean, errors, markersize=6, capsize=3, linewidth=1.4, zorder=3, **style)
     plotting.label_sizes(panel, points["parameters"].astype(float), _millions)
     panel.margins(x=0.2, y=0.1)
@@ -165,10 +146,10 @@ def _panel(
     panel.set_ylabel(number_format.measure(study.metric).heading)
 
 
-def _beside(points: pd.DataFrame) -> dict[str, float]:
+def _dodges(points: pd.DataFrame) -> dict[str, float]:
     """Return the factor by which each method is shifted, so that methods of one size are side by side."""
     return {
-        str(name): BESIDE ** (index - (len(set(rows["method"])) - 1) / 2)
+        str(name): DODGE ** (index - (len(set(rows["method"])) - 1) / 2)
         for _, rows in points.groupby("parameters", sort=False)
         for index, name in enumerate(dict.fromkeys(rows["method"]))
     }
@@ -179,7 +160,7 @@ def _millions(size: float) -> str:
     return f"{float(f'{size / MILLION:.2g}'):g}"
 
 
-def _open(color: str, marker: str) -> dict[str, Any]:
+def _open_style(color: str, marker: str) -> dict[str, Any]:
     return {"color": color, "marker": marker, "markerfacecolor": "white", "markersize": 8}
 
 

@@ -19,10 +19,10 @@ from workflow_scripts.levels.factors import PRETRAINING
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, number_format, plotting
-from workflow_scripts.report.figure_inputs import Evidence, Method, as_table, group_by_panel
+from workflow_scripts.report.figure_inputs import Evidence, Method, as_table, group_by_panel, method_columns
 from workflow_scripts.statistics.class_metrics import metric_of_classes
 from workflow_scripts.statistics.inference.confidence_intervals import mean_intervals
-from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING
+from workflow_scripts.statistics.tables.schema import MISSING
 
 READING = (
     "Dots: mean. Bars: one standard deviation to each side, between trials, or between pre-training seeds where there "
@@ -30,34 +30,12 @@ READING = (
     "mean over the methods; floors are grey. The largest of many gaps is partly chance, most of all at tags with few "
     "clips."
 )
-COLUMNS = (
-    "study",
-    "metric",
-    "unit",
-    "panel",
-    "method",
-    "role",
-    *METHOD_FACTORS,
-    "status",
-    "reason",
-    "tag",
-    "positives",
-    "mean",
-    "std",
-    "n",
-    "replicate",
-    "trials",
-    "n_pretraining_seeds",
-    "test_clips",
-    "source",
-    "data",
-)
+COLUMNS = method_columns("method role", "tag positives mean std n replicate")
 POINT, FLOOR = "method", "floor"
 PANEL_WIDTH, ROW_HEIGHT = 5.0, 0.185  # inches: fifty tags on a page, three dots with bars in a row
 MARGIN_HEIGHT = 0.9  # inches: panel title and axis
 LABEL_POINTS = 8
-BESIDE = 0.55  # share of a row that the dots of one tag spread over
-STRIPE = "#f3f4f6"
+SPREAD = 0.55  # share of a row that the dots of one tag spread over
 
 
 class Options(LevelOptions):
@@ -113,16 +91,16 @@ def _means(values: Sequence[np.ndarray]) -> np.ndarray:
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
     """Draw the figure of the table `numbers`."""
     styles = _styles(numbers)
-    grouped = plotting.groups(numbers, "panel")
-    rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH, most=2)
-    most = max((plotting.measured_rows(within)["tag"].nunique() for _, within in grouped), default=0)
+    panels = plotting.groups(numbers, "panel")
+    rows, columns = plotting.grid_shape(len(panels), width=PANEL_WIDTH, max_columns=2)
+    most = max((plotting.measured_rows(within)["tag"].nunique() for _, within in panels), default=0)
     handles = [Line2D([], [], linestyle="none", label=name, **style) for name, style in styles.items()]
     legend_columns = plotting.legend_columns(handles, width=PANEL_WIDTH * columns)
     legend_rows = -(-len(handles) // legend_columns)
     height = rows * (MARGIN_HEIGHT + ROW_HEIGHT * max(most, 5)) + plotting.LEGEND_HEIGHT * legend_rows
     figure = plotting.new_figure(PANEL_WIDTH * columns, height)
-    axes = plotting.add_panels(figure, rows, columns, len(grouped))
-    for panel, (label, within) in zip(axes, grouped, strict=True):
+    axes = plotting.add_panels(figure, rows, columns, len(panels))
+    for panel, (label, within) in zip(axes, panels, strict=True):
         _panel(panel, label, within, study=study, styles=styles)
     plotting.add_legend(figure, handles, columns=legend_columns)
     plotting.add_heading(figure, study.title, numbers["source"])
@@ -134,7 +112,7 @@ def _styles(numbers: pd.DataFrame) -> dict[str, dict[str, Any]]:
     styles: dict[str, dict[str, Any]] = {}
     for role in (POINT, FLOOR):
         for index, name in enumerate(dict.fromkeys(numbers.loc[numbers["role"] == role, "method"])):
-            colour = {"color": plotting.SOFT} if role == FLOOR else {}
+            colour = {"color": plotting.GREY} if role == FLOOR else {}
             styles[name] = {**plotting.distinct_style(index), **colour, "markersize": 4}
     return styles
 
@@ -148,17 +126,16 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, styles:
         plotting.hide_scales(panel)
         return
     plotting.add_grid(panel, lines="x")
-    tags = _sorted(measured)
-    for height in range(0, len(tags), 2):  # stripes connect a dot with its label
-        panel.axhspan(height - 0.5, height + 0.5, color=STRIPE, linewidth=0, zorder=0)
+    tags = _sort_tags(measured)
+    plotting.add_stripes(panel, len(tags))
     heights = {tag: height for height, tag in enumerate(tags)}
     methods = [name for name in styles if name in set(measured["method"])]
     for index, name in enumerate(methods):
-        beside = (index - (len(methods) - 1) / 2) * BESIDE / max(len(methods) - 1, 1)
+        offset = plotting.spread(index, len(methods), SPREAD)
         dots = measured[(measured["method"] == name) & measured["mean"].notna()]
         panel.errorbar(
             dots["mean"],
-            [heights[tag] + beside for tag in dots["tag"]],
+            [heights[tag] + offset for tag in dots["tag"]],
             xerr=dots["std"].fillna(0),
             linestyle="none",
             elinewidth=0.9,
@@ -166,13 +143,11 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, styles:
             **styles[name],
         )
     positives = measured.drop_duplicates("tag").set_index("tag")["positives"]
-    panel.set_yticks(range(len(tags)), [f"{tag} ({positives[tag]:,})" for tag in tags], fontsize=LABEL_POINTS)
-    panel.set_ylim(len(tags) - 0.4, -0.6)
-    panel.tick_params(axis="y", length=0)
+    plotting.label_rows(panel, [f"{tag} ({positives[tag]:,})" for tag in tags], fontsize=LABEL_POINTS)
     panel.set_xlabel(f"{number_format.measure(study.metric).heading} of the tag")
 
 
-def _sorted(rows: pd.DataFrame) -> list[str]:
+def _sort_tags(rows: pd.DataFrame) -> list[str]:
     """Return the tags by their mean over the methods, best first; tags without a value come last."""
     means = rows.groupby("tag", sort=False)["mean"].mean()
     return [str(tag) for tag in means.sort_values(ascending=False, kind="stable", na_position="last").index]

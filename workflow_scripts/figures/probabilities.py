@@ -14,42 +14,26 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pydantic import Field, model_validator
 
-from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, number_format, plotting
-from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, Method, as_table, group_by_panel, select_methods
+from workflow_scripts.report.figure_inputs import (
+    INTERVAL,
+    Evidence,
+    as_table,
+    group_by_panel,
+    method_columns,
+    select_method,
+)
 from workflow_scripts.statistics.failure_reasons import in_short
-from workflow_scripts.statistics.tables.schema import METHOD_FACTORS
 
 READING = (
     f"Dots: mean with {INTERVAL}. Horizontal line: the mean at the first probability, which the curves of a data set "
     "may share. All panels of a data set have the same scale."
 )
-COLUMNS = (
-    "study",
-    "metric",
-    "unit",
-    "panel",
-    "curve",
-    "probability",
-    *METHOD_FACTORS,
-    "status",
-    "reason",
-    "mean",
-    "ci_low",
-    "ci_high",
-    "variance_sources",
-    "n",
-    "replicate",
-    "trials",
-    "n_pretraining_seeds",
-    "test_clips",
-    "source",
-    "data",
-)
+COLUMNS = method_columns("curve probability", "mean ci_low ci_high variance_sources n replicate")
 PANEL_WIDTH, HEIGHT = 2.5, 2.2  # inches: four panels fit a page's width
-MOST = 4  # panels side by side
+MAX_COLUMNS = 4
 
 
 class Options(LevelOptions):
@@ -86,33 +70,21 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
         shared = {"study": study.name, "metric": study.metric, "unit": evidence.measure.unit, "panel": label}
         for name, curve in zip(options.names, options.curves, strict=True):
             for index, probability in enumerate(options.at):
-                method = _one(methods, {factor: levels[index] for factor, levels in curve.items()}, study=study)
-                row = {"curve": name, "probability": float(probability), **_point(method, evidence.measure)}
+                levels = {factor: levels[index] for factor, levels in curve.items()}
+                method = select_method(methods, levels, where=f"study {study.name}, {label}: figure.curves")
+                row = {"curve": name, "probability": float(probability), **method.fields(evidence.measure.scale)}
                 rows.append(shared | row)
     return as_table(rows, COLUMNS)
 
 
-def _one(methods: Sequence[Method], levels: Mapping[str, str], *, study: Study) -> Method:
-    selected = select_methods(methods, levels)
-    if len(selected) != 1:
-        raise UserError(f"study {study.name}: figure.curves picks {len(selected)} methods with {levels}, not one")
-    return selected[0]
-
-
-def _point(method: Method, measure: number_format.Measure) -> dict[str, object]:
-    if method.estimate is None:
-        return method.facts
-    return method.facts | method.estimate.fields(measure.scale)
-
-
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
     """Draw the figure of the table `numbers`."""
-    grouped = plotting.subgroups(numbers, "panel", "curve")
-    rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH, most=MOST)
+    panels = plotting.subgroups(numbers, "panel", "curve")
+    rows, columns = plotting.grid_shape(len(panels), width=PANEL_WIDTH, max_columns=MAX_COLUMNS)
     several = numbers["panel"].nunique() > 1
     figure = plotting.new_figure(max(PANEL_WIDTH * columns, 4.5), HEIGHT * rows)
-    axes = plotting.add_panels(figure, rows, columns, len(grouped))
-    for number, (panel, (label, name, curve)) in enumerate(zip(axes, grouped, strict=True)):
+    axes = plotting.add_panels(figure, rows, columns, len(panels))
+    for number, (panel, (label, name, curve)) in enumerate(zip(axes, panels, strict=True)):
         scale = numbers[numbers["panel"] == label]
         title = f"{label}\n{labels.name(name)}" if several else labels.name(name)
         _panel(panel, curve, title=title, at=options.at, scale=scale)
@@ -141,7 +113,7 @@ def _panel(panel: Axes, rows: pd.DataFrame, *, title: str, at: Sequence[float], 
     panel.set_ylim(low - margin, high + margin)
     first = measured[measured["probability"] == float(at[0])]
     for row in plotting.records(first):
-        panel.axhline(row.mean, color=plotting.SOFT, linestyle=plotting.DASHES[1], linewidth=1, zorder=1)
+        panel.axhline(row.mean, color=plotting.GREY, linestyle=plotting.DASHES[1], linewidth=1, zorder=1)
     bars = plotting.error_bars(measured)
     style = plotting.distinct_style(0)
     panel.errorbar(measured["probability"], measured["mean"], bars, markersize=5, capsize=3, linewidth=1.3, **style)

@@ -22,28 +22,10 @@ READING = (
     "a vertical line on the right are not distinguishable."
 )
 COLUMNS = (
-    "study",
-    "metric",
-    "unit",
-    "panel",
-    "method",
-    "kind",
+    *"study metric unit panel method kind".split(),
     *RANKED_FACTORS,
-    "status",
-    "reason",
-    "mean",
-    "iqm",
-    "rank",
-    "rank_low",
-    "rank_high",
-    "tie_groups",
-    "replicate",
-    "n",
-    "n_pretraining_seeds",
-    "variance_sources",
-    "datasets",
-    "sets",
-    "source",
+    *"status reason mean iqm rank rank_low rank_high tie_groups".split(),
+    *"replicate n n_pretraining_seeds variance_sources datasets sets source".split(),
 )
 PANEL_WIDTH, ROW_HEIGHT = 4.2, 0.3  # inches: sixteen methods on half a page
 MARGIN_HEIGHT = 1.0  # inches: panel title and axis
@@ -102,28 +84,26 @@ def _panel(panel: Axes, rows: pd.DataFrame, study: Study) -> None:
     measure = number_format.measure(study.metric)
     for height, row in enumerate(plotting.records(rows)):
         if pd.isna(row.rank):
-            panel.text(1, height, in_short(row.reason), va="center", color=plotting.SOFT, style="italic", fontsize=8)
+            panel.text(1, height, in_short(row.reason), va="center", color=plotting.GREY, style="italic", fontsize=8)
             continue
-        colour = plotting.SOFT if row.kind == FLOOR else plotting.COLOURS[0]
+        colour = plotting.GREY if row.kind == FLOOR else plotting.COLOURS[0]
         panel.plot([row.rank_low, row.rank_high], [height, height], color=colour, linewidth=2.2, zorder=2)
         panel.plot([row.rank], [height], marker="o", markersize=6, color=colour, zorder=3)
     ties = _ties(rows)
     for number, (first, last) in enumerate(ties):
         across = len(rows) + 0.9 + TIE_STEP * number
         panel.plot(
-            [across, across], [first - 0.2, last + 0.2], color=plotting.INK, linewidth=2.2, solid_capstyle="butt"
+            [across, across], [first - 0.2, last + 0.2], color=plotting.BLACK, linewidth=2.2, solid_capstyle="butt"
         )
     means = [
         f"{row.method}  {'' if pd.isna(row.mean) else number_format.number(row.mean, measure.decimals)}"
         for row in plotting.records(rows)
     ]
-    panel.set_yticks(range(len(rows)), means)
-    panel.set_ylim(len(rows) - 0.4, -0.6)
+    plotting.label_rows(panel, means)
     panel.set_xlim(0.4, len(rows) + 0.9 + TIE_STEP * max(len(ties), 1))
     panel.set_xticks([rank for rank in range(1, len(rows) + 1) if len(rows) <= 10 or rank % 2])
     panel.set_xlabel(f"rank by the mean {measure.heading}")
     plotting.add_grid(panel, lines="x")
-    panel.tick_params(axis="y", length=0)
 
 
 def _ties(rows: pd.DataFrame) -> list[tuple[int, int]]:

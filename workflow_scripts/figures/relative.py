@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, number_format, plotting
@@ -20,7 +19,8 @@ from workflow_scripts.report.figure_inputs import (
     as_table,
     evidence_fields,
     group_by_panel,
-    select_methods,
+    method_columns,
+    select_method,
 )
 from workflow_scripts.statistics.inference.relative_improvement import relative_improvement
 from workflow_scripts.statistics.samples import NotComparable, match
@@ -31,26 +31,7 @@ READING = (
     "(pre-training seeds where there are several), for the fixed test set. Filled: the interval excludes zero; open: "
     "the interval includes zero, or there is none. Each panel has its own scale."
 )
-COLUMNS = (
-    "study",
-    "metric",
-    "unit",
-    "panel",
-    "over",
-    *METHOD_FACTORS,
-    "status",
-    "reason",
-    "value",
-    "ci_low",
-    "ci_high",
-    "replicate",
-    "n",
-    "trials",
-    "n_pretraining_seeds",
-    "test_clips",
-    "source",
-    "data",
-)
+COLUMNS = method_columns("over", "value ci_low ci_high n replicate")
 PANEL_WIDTH, HEIGHT = 3.3, 3.1  # inches: three panels of seven worker sets fit a page
 
 
@@ -69,14 +50,10 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     """
     rows = []
     for label, methods in group_by_panel(evidence.methods, varying=tuple(options.baseline)).items():
-        baselines = select_methods(methods, options.baseline)
-        if len(baselines) != 1:
-            raise UserError(f"study {study.name}: figure.baseline picks {len(baselines)} methods of {label}, not one")
+        baseline = select_method(methods, options.baseline, where=f"study {study.name}, {label}: figure.baseline")
         shared = {"study": study.name, "metric": study.metric, "unit": "%", "panel": label}
-        shared["over"] = _label(baselines[0].levels, options)
-        rows += [
-            shared | _row(method, baselines[0]) for method in methods if method is not baselines[0] and not method.floor
-        ]
+        shared["over"] = _label(baseline.levels, options)
+        rows += [shared | _row(method, baseline) for method in methods if method is not baseline and not method.floor]
     return as_table(rows, COLUMNS)
 
 
@@ -111,18 +88,17 @@ def _label(levels: Mapping[str, Any], options: Options) -> str:
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
     """Draw the figure of the table `numbers`."""
     row_labels = [_label(row, options) for row in plotting.dicts(numbers)]
-    shown = numbers.assign(method=row_labels)
     methods = list(dict.fromkeys(row_labels))
-    grouped = plotting.groups(shown, "panel")
-    rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH)
+    panels = plotting.groups(numbers.assign(method=row_labels), "panel")
+    rows, columns = plotting.grid_shape(len(panels), width=PANEL_WIDTH)
     figure = plotting.new_figure(max(PANEL_WIDTH * columns, 4.5), HEIGHT * rows + plotting.LEGEND_HEIGHT)
-    axes = plotting.add_panels(figure, rows, columns, len(grouped))
-    over = next(iter(shown["over"]), "")
-    for panel, (label, within) in zip(axes, grouped, strict=True):
+    axes = plotting.add_panels(figure, rows, columns, len(panels))
+    over = next(iter(numbers["over"]), "")
+    for panel, (label, within) in zip(axes, panels, strict=True):
         panel.set_title(plotting.panel_title(label, within))
         plotting.add_grid(panel, lines="y")
         plotting.label_places(panel, methods, width=PANEL_WIDTH - 0.7)
-        panel.axhline(0, color=plotting.INK, linewidth=1, zorder=2)
+        panel.axhline(0, color=plotting.BLACK, linewidth=1, zorder=2)
         panel.set_ylabel(f"{number_format.measure(study.metric).name}: change over {over} (%)")
         _points(panel, within, methods)
         if plotting.measured_rows(within).empty:

@@ -26,12 +26,13 @@ from workflow_scripts.report.figure_inputs import (
     Predictions,
     as_table,
     group_by_panel,
+    method_columns,
     select_methods,
 )
 from workflow_scripts.statistics.class_metrics import metric_of_classes
 from workflow_scripts.statistics.inference.confidence_intervals import mean_intervals
 from workflow_scripts.statistics.samples import NotComparable, match
-from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING
+from workflow_scripts.statistics.tables.schema import MISSING
 
 READING = (
     "Dots: mean paired difference from the method named below the axis, with its 95 % t interval over trials "
@@ -39,35 +40,12 @@ READING = (
     "intervals are not adjusted for the number of tags: without any difference, one in twenty excludes zero by "
     "chance."
 )
-COLUMNS = (
-    "study",
-    "metric",
-    "unit",
-    "panel",
-    "method",
-    "over",
-    *METHOD_FACTORS,
-    "status",
-    "reason",
-    "tag",
-    "positives",
-    "mean",
-    "ci_low",
-    "ci_high",
-    "n",
-    "replicate",
-    "trials",
-    "n_pretraining_seeds",
-    "test_clips",
-    "source",
-    "data",
-)
+COLUMNS = method_columns("method over", "tag positives mean ci_low ci_high n replicate")
 PANEL_WIDTH = 5.0  # inches: two panels fit a page
 ROW_HEIGHT = 0.075  # inches for each dot of a tag
 GAP = 0.14  # inches between tags
 MARGIN_HEIGHT = 1.0  # inches: panel title and axis
-BESIDE = 0.7  # share of a row that the dots of one tag spread over
-STRIPE = "#f3f4f6"
+SPREAD = 0.7  # share of a row that the dots of one tag spread over
 
 
 class Options(LevelOptions):
@@ -148,16 +126,16 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     """Draw the figure of the table `numbers`."""
     names = list(dict.fromkeys(numbers["method"]))
     styles = {name: {**plotting.distinct_style(index), "markersize": 4} for index, name in enumerate(names)}
-    grouped = plotting.groups(numbers, "panel")
-    rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH, most=2)
-    tags = max((plotting.measured_rows(within)["tag"].nunique() for _, within in grouped), default=0)
+    panels = plotting.groups(numbers, "panel")
+    rows, columns = plotting.grid_shape(len(panels), width=PANEL_WIDTH, max_columns=2)
+    tags = max((plotting.measured_rows(within)["tag"].nunique() for _, within in panels), default=0)
     handles = [Line2D([], [], linestyle="none", label=name, **style) for name, style in styles.items()]
     legend_columns = plotting.legend_columns(handles, width=PANEL_WIDTH * columns)
     height = MARGIN_HEIGHT + max(tags, 5) * (GAP + ROW_HEIGHT * len(names))
     legend_height = plotting.LEGEND_HEIGHT * -(-len(handles) // legend_columns)
     figure = plotting.new_figure(PANEL_WIDTH * columns, rows * height + legend_height)
-    axes = plotting.add_panels(figure, rows, columns, len(grouped))
-    for panel, (label, within) in zip(axes, grouped, strict=True):
+    axes = plotting.add_panels(figure, rows, columns, len(panels))
+    for panel, (label, within) in zip(axes, panels, strict=True):
         _panel(panel, label, within, study=study, styles=styles)
     plotting.add_legend(figure, handles, columns=legend_columns)
     plotting.add_heading(figure, study.title, numbers["source"])
@@ -177,19 +155,16 @@ def _panel(
     plotting.add_grid(panel, lines="x")
     positives = measured.drop_duplicates("tag").set_index("tag")["positives"]
     tags = [str(tag) for tag in positives.index]
-    for height in range(0, len(tags), 2):  # stripes connect a dot with its label
-        panel.axhspan(height - 0.5, height + 0.5, color=STRIPE, linewidth=0, zorder=0)
-    panel.axvline(0, color=plotting.INK, linewidth=0.9, zorder=1)
+    plotting.add_stripes(panel, len(tags))
+    panel.axvline(0, color=plotting.BLACK, linewidth=0.9, zorder=1)
     methods = [name for name in styles if name in set(measured["method"])]
     for index, name in enumerate(methods):
-        beside = (index - (len(methods) - 1) / 2) * BESIDE / max(len(methods) - 1, 1)
+        offset = plotting.spread(index, len(methods), SPREAD)
         dots = measured[(measured["method"] == name) & measured["mean"].notna()]
         bars = plotting.error_bars(dots)
-        heights = [tags.index(str(tag)) + beside for tag in dots["tag"]]
+        heights = [tags.index(str(tag)) + offset for tag in dots["tag"]]
         panel.errorbar(dots["mean"], heights, xerr=bars, linestyle="none", elinewidth=0.9, zorder=3, **styles[name])
-    panel.set_yticks(range(len(tags)), [f"{tag} ({positives[tag]:,})" for tag in tags])
-    panel.set_ylim(len(tags) - 0.4, -0.6)
-    panel.tick_params(axis="y", length=0)
+    plotting.label_rows(panel, [f"{tag} ({positives[tag]:,})" for tag in tags])
     measure = number_format.measure(study.metric)
     unit = f" ({measure.difference_unit})" if measure.difference_unit else ""
     panel.set_xlabel(f"change in {measure.name} over {next(iter(rows['over']))}{unit}")

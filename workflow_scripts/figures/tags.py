@@ -23,19 +23,7 @@ READING = (
     "Bars: number of clips with the tag in each split, without quarantined clips; counts have no intervals. Tags are "
     "sorted by their total. A clip counts once for each of its tags."
 )
-COLUMNS = (
-    "study",
-    "panel",
-    "dataset",
-    "status",
-    "reason",
-    "tag",
-    "split",
-    "positives",
-    "clips",
-    "source",
-    "data",
-)
+COLUMNS = tuple("study panel dataset status reason tag split positives clips source data".split())
 #: dark, pale and medium, so that neighbours differ in grey print
 SPLITS = {"train": plotting.COLOURS[0], "valid": plotting.COLOURS[5], "test": plotting.COLOURS[1]}
 PANEL_WIDTH, ROW_HEIGHT = 4.6, 0.165  # inches: fifty tags on a page, at 8 points
@@ -85,14 +73,14 @@ def _counts(corpus: Corpus, *, most: int) -> Iterator[dict[str, object]]:
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
     """Draw the figure of the table `numbers`."""
-    grouped = plotting.groups(numbers, "panel")
-    rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH, most=2)
+    panels = plotting.groups(numbers, "panel")
+    rows, columns = plotting.grid_shape(len(panels), width=PANEL_WIDTH, max_columns=2)
     tags = numbers.groupby("panel")["tag"].nunique().max()
     figure = plotting.new_figure(
         PANEL_WIDTH * columns, rows * (MARGIN_HEIGHT + ROW_HEIGHT * max(tags, 5)) + plotting.LEGEND_HEIGHT
     )
-    axes = plotting.add_panels(figure, rows, columns, len(grouped))
-    for panel, (label, within) in zip(axes, grouped, strict=True):
+    axes = plotting.add_panels(figure, rows, columns, len(panels))
+    for panel, (label, within) in zip(axes, panels, strict=True):
         _panel(panel, label, within)
     plotting.add_legend(
         figure, [Patch(color=colour, label=name) for name, colour in SPLITS.items()], columns=len(SPLITS)
@@ -115,9 +103,7 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame) -> None:
         counts = measured[measured["split"] == name]["positives"].to_numpy(float)
         panel.barh(range(len(tags)), counts, left=left, height=0.8, color=colour, edgecolor="white", linewidth=0.4)
         left += counts
-    panel.set_yticks(range(len(tags)), tags, fontsize=LABEL_POINTS)
-    panel.set_ylim(len(tags) - 0.4, -0.6)
-    panel.tick_params(axis="y", length=0)
+    plotting.label_rows(panel, tags, fontsize=LABEL_POINTS)
     panel.locator_params(axis="x", nbins=5, integer=True)
     panel.xaxis.set_major_formatter(lambda clips, _: f"{clips:,.0f}")
     panel.set_xlabel("clips with the tag")

@@ -23,11 +23,12 @@ from workflow_scripts.report.figure_inputs import (
     as_table,
     evidence_fields,
     group_by_panel,
+    method_columns,
     select_methods,
 )
 from workflow_scripts.statistics.inference.crossover import find_crossover
 from workflow_scripts.statistics.samples import Matching, NotComparable, match
-from workflow_scripts.statistics.tables.schema import MEASURED, METHOD_FACTORS, MISSING
+from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
 
 READING = (
     f"Points: mean with {INTERVAL}. Horizontal axis: number of training samples (logarithmic); points of one size are "
@@ -36,40 +37,15 @@ READING = (
     "paired trials (pre-training seeds where there are several), for the fixed test set; no line where the trials do "
     "not determine the crossover."
 )
-COLUMNS = (
-    "study",
-    "metric",
-    "unit",
-    "panel",
-    "role",
-    *METHOD_FACTORS,
-    "of",
-    "over",
-    "status",
-    "reason",
-    "train_clips",
-    "mean",
-    "ci_low",
-    "ci_high",
-    "variance_sources",
-    "outcome",
-    "size",
-    "crosses",
-    "always",
-    "never",
-    "n",
-    "replicate",
-    "trials",
-    "n_pretraining_seeds",
-    "test_clips",
-    "source",
-    "data",
+COLUMNS = method_columns(
+    "role of over",
+    "train_clips mean ci_low ci_high variance_sources outcome size crosses always never n replicate",
 )
 POINT, CROSSING = "point", "crossing"
 FROZEN = "frozen"  # the paper's filled circles
 CROSSED, ALWAYS, NEVER = "crossing", "always better", "never better"
 PANEL_WIDTH, HEIGHT = 3.3, 3.4  # inches: three panels fit a page
-BESIDE = 1.03  # ratio of the positions of two scenarios at the same size, so that no bar hides another
+DODGE = 1.03  # ratio of the positions of two scenarios at the same size, so that no bar hides another
 
 
 class Options(LevelOptions):
@@ -92,7 +68,12 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     trained = [method for method in evidence.methods if not method.floor]
     for label, methods in _panels(trained, varying).items():
         shared = {"study": study.name, "metric": study.metric, "panel": label}
-        rows += [shared | _point(method, evidence.measure) for method in _in_order(methods)]
+        rows += [
+            shared
+            | method.fields(evidence.measure.scale)
+            | {"role": POINT, "unit": evidence.measure.unit, "train_clips": method.train_clips}
+            for method in _in_order(methods)
+        ]
         rows.append(shared | _crossing(methods, options))
     return as_table(rows, COLUMNS)
 
@@ -112,13 +93,6 @@ def _in_order(methods: Sequence[Method]) -> list[Method]:
 def _panels(methods: Sequence[Method], varying: tuple[str, ...]) -> dict[str, list[Method]]:
     """Group by panel, but not by pre-training factors, of which supervised methods have no levels."""
     return group_by_panel(methods, varying=(*varying, "corpus", "workers", "weighting", "augmentation", "recipe"))
-
-
-def _point(method: Method, measure: number_format.Measure) -> dict[str, object]:
-    row = method.facts | {"role": POINT, "unit": measure.unit, "train_clips": method.train_clips}
-    if method.estimate is None:
-        return row
-    return row | method.estimate.fields(measure.scale)
 
 
 def _crossing(methods: Sequence[Method], options: Options) -> dict[str, object]:
@@ -194,11 +168,11 @@ def _differences(methods: Sequence[Method], options: Options) -> dict[float, _Di
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
     """Draw the figure of the table `numbers`."""
     scenarios = list(dict.fromkeys(numbers.loc[numbers["role"] == POINT, "scenario"]))
-    grouped = plotting.groups(numbers, "panel")
-    rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH)
+    panels = plotting.groups(numbers, "panel")
+    rows, columns = plotting.grid_shape(len(panels), width=PANEL_WIDTH)
     figure = plotting.new_figure(max(PANEL_WIDTH * columns, 4.5), HEIGHT * rows + plotting.LEGEND_HEIGHT)
-    axes = plotting.add_panels(figure, rows, columns, len(grouped))
-    for panel, (label, within) in zip(axes, grouped, strict=True):
+    axes = plotting.add_panels(figure, rows, columns, len(panels))
+    for panel, (label, within) in zip(axes, panels, strict=True):
         _panel(panel, label, within, study=study, scenarios=scenarios)
     handles = [Line2D([], [], label=labels.name(name), **_style(name, scenarios)) for name in scenarios]
     plotting.add_legend(figure, handles, columns=len(handles))
@@ -219,14 +193,14 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, scenari
     lines = [title, _crossover_lines(plotting.records(crossovers)[0])]
     panel.set_title("\n".join([*lines, f"{absent} of {len(points)} points not run"] if absent else lines))
     for name, curve in plotting.groups(measured, "scenario"):
-        beside = BESIDE ** (scenarios.index(name) - (len(scenarios) - 1) / 2)
+        dodge = DODGE ** (scenarios.index(name) - (len(scenarios) - 1) / 2)
         bars = plotting.error_bars(curve)
         panel.errorbar(
-            curve["train_clips"] * beside, curve["mean"], bars, capsize=2, zorder=3, **_style(name, scenarios)
+            curve["train_clips"] * dodge, curve["mean"], bars, capsize=2, zorder=3, **_style(name, scenarios)
         )
     for row in plotting.records(crossovers[crossovers["outcome"] == CROSSED]):
         panel.axvspan(row.ci_low, row.ci_high, color=plotting.GRID, zorder=0, linewidth=0)
-        panel.axvline(row.size, color=plotting.SOFT, linewidth=1.2, zorder=1)
+        panel.axvline(row.size, color=plotting.GREY, linewidth=1.2, zorder=1)
     plotting.label_sizes(panel, measured["train_clips"], lambda size: f"{size:,.0f}")
     panel.margins(x=0.08)
     panel.set_xlabel("training samples")

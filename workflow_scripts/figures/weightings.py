@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,40 +13,18 @@ from matplotlib.lines import Line2D
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, number_format, plotting
-from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, Method, as_table, group_by_panel
-from workflow_scripts.statistics.inference.confidence_intervals import mean_interval
-from workflow_scripts.statistics.tables.schema import METHOD_FACTORS
+from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, Method, as_table, group_by_panel, method_columns
 
 READING = (
     "Circles: mean. Bars: one standard deviation to each side, between trials (pre-training seeds where there are "
     "several). Open: equal weighting; filled: re-weighted. Lines: floors. Each panel has its own scale. The csv also "
     f"has {INTERVAL}."
 )
-COLUMNS = (
-    "study",
-    "metric",
-    "unit",
-    "panel",
-    "role",
-    *METHOD_FACTORS,
-    "status",
-    "reason",
-    "mean",
-    "std",
-    "ci_low",
-    "ci_high",
-    "variance_sources",
-    "replicate",
-    "trials",
-    "n_pretraining_seeds",
-    "test_clips",
-    "source",
-    "data",
-)
+COLUMNS = method_columns("role", "mean std ci_low ci_high variance_sources replicate")
 OPEN = "equal"  # the paper's open circles
 FLOOR = "floor"
 PANEL_WIDTH, HEIGHT = 3.3, 3.1  # inches: three panels of eight worker sets fit a page
-BESIDE = 0.36  # share of a position that the circles of one worker set spread over
+SPREAD = 0.36  # share of a position that the circles of one worker set spread over
 
 
 class Options(LevelOptions):
@@ -64,17 +43,15 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
 
 
 def _row(method: Method, measure: number_format.Measure) -> dict[str, object]:
-    row = method.facts | {"role": FLOOR if method.floor else "method"}
-    if method.estimate is None:
-        return row
-    return row | method.estimate.fields(measure.scale) | {"std": _std(method) * measure.scale}
+    std = _std(method) * measure.scale if method.cells else np.nan
+    return method.fields(measure.scale) | {"role": FLOOR if method.floor else "method", "std": std}
 
 
 def _std(method: Method) -> float:
     """Return the standard deviation over the trials of one pre-training seed, or over the means of several."""
-    if len(method.cells) == 1:
-        return mean_interval(method.cells[0].values).std
-    return mean_interval([cell.values.mean() for cell in method.cells]).std
+    values = [cell.values for cell in method.cells]
+    replicates = values[0] if len(values) == 1 else [trials.mean() for trials in values]
+    return float(np.std(replicates, ddof=1)) if len(replicates) > 1 else np.nan
 
 
 def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
@@ -82,11 +59,11 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     trained = numbers[numbers["role"] != FLOOR]
     sets, weightings = (list(dict.fromkeys(trained[factor])) for factor in ("workers", "weighting"))
     floors = list(dict.fromkeys(numbers.loc[numbers["role"] == FLOOR, "encoder"]))
-    grouped = plotting.groups(numbers, "panel")
-    rows, columns = plotting.grid_shape(len(grouped), width=PANEL_WIDTH)
+    panels = plotting.groups(numbers, "panel")
+    rows, columns = plotting.grid_shape(len(panels), width=PANEL_WIDTH)
     figure = plotting.new_figure(max(PANEL_WIDTH * columns, 4.5), HEIGHT * rows + plotting.LEGEND_HEIGHT)
-    axes = plotting.add_panels(figure, rows, columns, len(grouped))
-    for panel, (label, within) in zip(axes, grouped, strict=True):
+    axes = plotting.add_panels(figure, rows, columns, len(panels))
+    for panel, (label, within) in zip(axes, panels, strict=True):
         panel.set_title(plotting.panel_title(label, within))
         plotting.add_grid(panel, lines="y")
         plotting.label_places(panel, [labels.name(name) for name in sets], width=PANEL_WIDTH - 0.7)
@@ -116,12 +93,10 @@ def _points(panel: Axes, rows: pd.DataFrame, sets: list[str], weightings: list[s
         if measured.empty:
             plotting.mark_missing(panel, index, next(iter(of_workers["reason"]), "not planned"))
         for row in plotting.records(measured):
-            beside = (
-                (weightings.index(row.weighting) - (len(weightings) - 1) / 2) * BESIDE / max(len(weightings) - 1, 1)
-            )
+            offset = plotting.spread(weightings.index(row.weighting), len(weightings), SPREAD)
             std = None if pd.isna(row.std) else row.std
             panel.errorbar(
-                index + beside,
+                index + offset,
                 row.mean,
                 std,
                 capsize=2,

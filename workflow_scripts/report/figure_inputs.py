@@ -25,6 +25,7 @@ from workflow_scripts.statistics.samples import TrialSample, TrialSamples, why_n
 from workflow_scripts.statistics.tables import schema
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING
 
+SAMPLE_COLUMNS = ("trials", "n_pretraining_seeds", "test_clips", "source", "data")  # see `evidence_fields`
 #: types of the non-text columns in figures' csv files, besides those of the statistics
 KINDS: dict[str, Kind] = {
     **schema.KINDS,
@@ -34,13 +35,7 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(("x", "y", "perplexity", "agreement", "chance", "probability"), "number"),
     **dict.fromkeys(("epoch", "runs", "parameters", "clips", "positives", "points", "candidates"), "count"),
 }
-LOSSES: dict[str, Kind] = {
-    "epoch": "integer",
-    "split": "text",
-    "worker": "text",
-    "loss": "number",
-    "weight": "number",
-}
+LOSSES: dict[str, Kind] = {"epoch": "integer", "split": "text", "worker": "text", "loss": "number", "weight": "number"}
 NOT_RUN = "not run"
 #: caption of every figure that draws `TableEstimate`
 INTERVAL = (
@@ -118,6 +113,10 @@ class Method:
             "reason": self.reason,
             **evidence_fields(self.cells),
         }
+
+    def fields(self, scale: float) -> dict[str, object]:
+        """Return `facts` with the columns of the estimate, if there is one."""
+        return self.facts | (self.estimate.fields(scale) if self.estimate else {})
 
 
 @dataclass(frozen=True)
@@ -271,21 +270,29 @@ def select_methods(methods: Iterable[Method], levels: Mapping[str, object]) -> l
     ]
 
 
+def select_method(methods: Iterable[Method], levels: Mapping[str, object], *, where: str) -> Method:
+    """Return the only method that has all these levels; without or with several raises `UserError`, led by `where`."""
+    selected = select_methods(methods, levels)
+    if len(selected) != 1:
+        raise UserError(f"{where} picks {len(selected)} methods with {dict(levels)}, not one")
+    return selected[0]
+
+
 def group_by_panel(methods: Sequence[Method], *, varying: Sequence[str]) -> dict[str, list[Method]]:
     """Group methods into panels, by label: within a panel only the factors `varying` differ.
 
     Every other factor in which the methods differ makes panels, and the data set always does. Floors differ from
     methods in the pre-training factors by nature, so each panel of their data set, head and fraction has them.
     """
-    kept = [method for method in methods if not method.floor]
+    trained = [method for method in methods if not method.floor]
     panel_factors = [
         factor
         for factor in METHOD_FACTORS
-        if factor not in varying and (factor == "dataset" or len({method.levels[factor] for method in kept}) > 1)
+        if factor not in varying and (factor == "dataset" or len({method.levels[factor] for method in trained}) > 1)
     ]
     panel_factors.sort(key=lambda factor: factor != "dataset")
     panels: dict[tuple[str, ...], list[Method]] = {}
-    for method in kept:
+    for method in trained:
         panels.setdefault(tuple(method.levels[factor] for factor in panel_factors), []).append(method)
     shared = [factor for factor in panel_factors if factor in ("dataset", "head", "fraction")]
     for key, members in panels.items():
@@ -294,6 +301,16 @@ def group_by_panel(methods: Sequence[Method], *, varying: Sequence[str]) -> dict
             method for method in methods if method.floor and all(method.levels[f] == setting[f] for f in shared)
         ]
     return {", ".join(labels.name(level) for level in key): members for key, members in panels.items()}
+
+
+def method_columns(key: str, values: str) -> tuple[str, ...]:
+    """Return the columns of a figure with methods: `key` identifies a row beside the method's levels."""
+    return (
+        *f"study metric unit panel {key}".split(),
+        *METHOD_FACTORS,
+        *f"status reason {values}".split(),
+        *SAMPLE_COLUMNS,
+    )
 
 
 def as_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> pd.DataFrame:

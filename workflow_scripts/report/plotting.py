@@ -29,7 +29,7 @@ from workflow_scripts.statistics.tables.schema import MISSING
 #: Okabe and Ito's colours, safe for colour-blind readers, from dark to light so that they differ in grey print
 #: (their yellow is too pale on white)
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-INK, SOFT, GRID = "#1b1f24", "#57606a", "#e4e7eb"
+BLACK, GREY, GRID, STRIPE = "#1b1f24", "#57606a", "#e4e7eb", "#f3f4f6"
 DASHES: tuple[tuple[float, tuple[float, ...]], ...] = (
     (0, (1, 1.5)),
     (0, (5, 2)),
@@ -45,11 +45,11 @@ STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.titlesize": 9,
-    "axes.edgecolor": SOFT,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
+    "axes.edgecolor": GREY,
+    "text.color": BLACK,
+    "axes.labelcolor": BLACK,
+    "xtick.color": BLACK,
+    "ytick.color": BLACK,
     "pdf.fonttype": 42,
     "savefig.dpi": 160,
 }
@@ -58,7 +58,7 @@ HEADING_LINE_HEIGHT = 0.19  # inches: a line of 10 points
 CHARACTER_WIDTH = 0.08  # inches: at 9 points
 CHARACTERS_PER_INCH = 11  # of bold 10 points
 NOTHING_MEASURED = "nothing measured"
-WIDEST = 10.5  # inches: more would be unreadable on a page
+MAX_WIDTH = 10.5  # inches: more would be unreadable on a page
 TWIN_LINE = "twin: small synthetic data, not comparable with published numbers"
 HALO = (withStroke(linewidth=4, foreground="white"),)  # points: also fills the gaps between digits of 8 points
 BEHIND_TEXT = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
@@ -84,9 +84,9 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def grid_shape(number: int, *, width: float, most: int = 3) -> tuple[int, int]:
+def grid_shape(number: int, *, width: float, max_columns: int = 3) -> tuple[int, int]:
     """Return rows and columns for `number` panels of `width` inches: at most a page wide, rows as equal as possible."""
-    columns = max(1, min(number, most, int(WIDEST / width)))
+    columns = max(1, min(number, max_columns, int(MAX_WIDTH / width)))
     rows = -(-number // columns)
     return rows, -(-number // rows)
 
@@ -137,7 +137,7 @@ def distinct_style(index: int) -> dict[str, Any]:
 
 def reference_style(index: int) -> dict[str, Any]:
     """Return the style of the first, second, ... baseline, such as a floor's."""
-    return {"color": SOFT, "linestyle": DASHES[index % len(DASHES)], "linewidth": 1.4}
+    return {"color": GREY, "linestyle": DASHES[index % len(DASHES)], "linewidth": 1.4}
 
 
 def panel_title(label: str, rows: pd.DataFrame) -> str:
@@ -165,8 +165,8 @@ def describe_panels(
     """
     sentences = [subject]
     for label, rows in groups(numbers, "panel"):
-        described = describe_panel(label, rows)
-        sentences += [described] if isinstance(described, str) else described
+        panel = describe_panel(label, rows)
+        sentences += [panel] if isinstance(panel, str) else panel
     return f"{'. '.join(sentences + interval_coverage(numbers))}."
 
 
@@ -177,16 +177,19 @@ def panel_sentence(label: str, rows: pd.DataFrame, values: Iterable[str]) -> str
 
 def interval_coverage(numbers: pd.DataFrame) -> list[str]:
     """Return the sentence on the sources of variance in the intervals; none where the numbers state no source."""
-    stated = dict.fromkeys(filter(None, numbers.get("variance_sources", pd.Series(dtype=str))))
-    coverages = [
-        labels.join([labels.variance_source(source) for source in sources.split(" and ")]) for sources in stated
-    ]
+    sources = dict.fromkeys(filter(None, numbers.get("variance_sources", pd.Series(dtype=str))))
+    coverages = [labels.join([labels.variance_source(source) for source in joint.split(" and ")]) for joint in sources]
     return [f"The intervals cover the variation of {', or of '.join(coverages)}"] if coverages else []
 
 
 def error_bars(rows: pd.DataFrame, value: str = "mean") -> list[pd.Series]:
     """Return the lengths of the lower and upper error bars from `value` to the interval's ends; 0 without interval."""
     return [(rows[value] - rows["ci_low"]).fillna(0), (rows["ci_high"] - rows[value]).fillna(0)]
+
+
+def spread(index: int, number: int, share: float) -> float:
+    """Return the offset of one of `number` dots from the middle of their row; together they take `share` of it."""
+    return (index - (number - 1) / 2) * share / max(number - 1, 1)
 
 
 def hide_scales(panel: Axes) -> None:
@@ -212,7 +215,7 @@ def mark_missing(panel: Axes, x: float, reason: str) -> None:
         rotation=90,
         ha="center",
         va="center",
-        color=SOFT,
+        color=GREY,
         style="italic",
         fontsize=8,
         bbox=BEHIND_TEXT,
@@ -228,16 +231,29 @@ def label_places(panel: Axes, labels: Sequence[str], *, width: float) -> None:
     panel.set_xlim(-0.6, len(labels) - 0.4)
 
 
+def label_rows(panel: Axes, names: Sequence[str], **style: Any) -> None:
+    """Label the rows 0, 1, ... of a panel, from its top."""
+    panel.set_yticks(range(len(names)), list(names), **style)
+    panel.set_ylim(len(names) - 0.4, -0.6)
+    panel.tick_params(axis="y", length=0)
+
+
+def add_stripes(panel: Axes, rows: int) -> None:
+    """Shade every other row, so that a reader can follow it from the dot to its label."""
+    for height in range(0, rows, 2):
+        panel.axhspan(height - 0.5, height + 0.5, color=STRIPE, linewidth=0, zorder=0)
+
+
 def label_sizes(panel: Axes, sizes: Iterable[float], form: Callable[[float], str]) -> None:
     """Make the horizontal axis logarithmic and label these sizes, except those too close to a larger one."""
     panel.set_xscale("log")
-    ordered = sorted(set(sizes))
-    reach = math.log(ordered[-1] / ordered[0]) or 1.0
-    kept: list[float] = []
-    for size in reversed(ordered):
-        if not kept or math.log(kept[-1] / size) / reach > 0.17:  # of the axis: a label of five digits
-            kept.append(size)
-    panel.xaxis.set_major_locator(FixedLocator(kept[::-1]))
+    distinct = sorted(set(sizes))
+    reach = math.log(distinct[-1] / distinct[0]) or 1.0
+    labelled: list[float] = []
+    for size in reversed(distinct):
+        if not labelled or math.log(labelled[-1] / size) / reach > 0.17:  # of the axis: a label of five digits
+            labelled.append(size)
+    panel.xaxis.set_major_locator(FixedLocator(labelled[::-1]))
     panel.xaxis.set_major_formatter(FuncFormatter(lambda size, _: form(size)))
     panel.xaxis.set_minor_locator(NullLocator())
 
@@ -261,13 +277,13 @@ def add_legend(figure: Figure, handles: Sequence[Artist], *, columns: int) -> No
 def add_heading(figure: Figure, title: str, sources: Iterable[str]) -> None:
     """Add the title and, below it, the note on twins; the figure grows by their height."""
     lines = textwrap.wrap(title, int(figure.get_figwidth() * CHARACTERS_PER_INCH))
-    warned = any(TWIN in source.split() for source in sources)
-    taken = HEADING_LINE_HEIGHT * (len(lines) + warned + 0.5)
+    has_twins = any(TWIN in source.split() for source in sources)
+    heading = HEADING_LINE_HEIGHT * (len(lines) + has_twins + 0.5)
     width, height = figure.get_size_inches()
-    figure.set_size_inches(width, height + taken)
-    share = taken / (height + taken)
+    figure.set_size_inches(width, height + heading)
+    share = heading / (height + heading)
     figure.get_layout_engine().set(rect=(0, 0, 1, 1 - share))  # type: ignore[union-attr, call-arg]
-    left, top, line = 0.05 / width, 1 - 0.05 / (height + taken), HEADING_LINE_HEIGHT / (height + taken)
+    left, top, line = 0.05 / width, 1 - 0.05 / (height + heading), HEADING_LINE_HEIGHT / (height + heading)
     figure.text(left, top, "\n".join(lines), va="top", fontsize=10, weight="bold", linespacing=1.1)
-    if warned:
-        figure.text(left, top - line * len(lines), TWIN_LINE, va="top", fontsize=8, color=SOFT)
+    if has_twins:
+        figure.text(left, top - line * len(lines), TWIN_LINE, va="top", fontsize=8, color=GREY)

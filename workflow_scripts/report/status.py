@@ -10,7 +10,7 @@ import calendar
 import json
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -34,14 +34,6 @@ NOTES = (
     "Waited: time from submission to the start of the script, including the overhead of SLURM and Snakemake.",
 )
 
-STAMP = re.compile(r"^\[(\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})\]$")
-RULE = re.compile(r"^(?:local)?rule (\w+):$")
-LOG = re.compile(r"^    log: (\S+)")
-NUMBER = re.compile(r"^    jobid: (\d+)$")
-SUBMITTED = re.compile(r"^Job (\d+) has been submitted with SLURM jobid (\d+)")
-ERROR = re.compile(r"^Error in rule \w+")
-ERROR_NUMBER = re.compile(r"^    jobid: (\d+)")
-
 
 @dataclass(kw_only=True)
 class Attempts:
@@ -54,7 +46,7 @@ class Attempts:
 
 @dataclass(frozen=True, kw_only=True)
 class JobStatus:
-    """State of one planned job; `waited` (seconds) and `attempts` are None if unknown."""
+    """State of one planned job; `wait_seconds` and `attempts` are None if unknown."""
 
     job: PlannedJob
     state: str
@@ -64,7 +56,7 @@ class JobStatus:
     attempts: int | None
     failures: int
     slurm: str
-    waited: float | None
+    wait_seconds: float | None
 
     @property
     def name(self) -> str:
@@ -87,10 +79,10 @@ class Statuses:
 def read_statuses(manifest: Manifest, *, logs: Path = SNAKEMAKE_LOGS) -> Statuses:
     """Return the tables of the report."""
     jobs = list_statuses(manifest, read_attempts(logs))
-    troubled = [job for job in jobs if job.failures or job.state in (FAILED, UNFINISHED)]
+    troubles = [job for job in jobs if job.failures or job.state in (FAILED, UNFINISHED)]
     return Statuses(
         stages=tuple(by_stage(jobs)),
-        troubles=tuple((job.name, job.state, job.why, _count(job.attempts)) for job in troubled[:MAX_TROUBLES]),
+        troubles=tuple((job.name, job.state, job.why, _count(job.attempts)) for job in troubles[:MAX_TROUBLES]),
     )
 
 
@@ -100,12 +92,12 @@ def list_statuses(manifest: Manifest, attempts: Mapping[str, Attempts]) -> list[
     for cell in manifest.cells:
         for place, job in enumerate(cell.jobs):
             if job not in statuses:
-                needed = [statuses[other] for other in _needed(cell.jobs, place)]
-                statuses[job] = _status(job, attempts.get(str(job.log)), needed)
+                prerequisites = [statuses[other] for other in _prerequisites(cell.jobs, place)]
+                statuses[job] = _status(job, attempts.get(str(job.log)), prerequisites)
     return sorted(statuses.values(), key=lambda status: STAGES.index(status.job.stage))
 
 
-def _needed(jobs: Sequence[PlannedJob], place: int) -> Sequence[PlannedJob]:
+def _prerequisites(jobs: Sequence[PlannedJob], place: int) -> Sequence[PlannedJob]:
     """Return the jobs that job number `place` depends on; pre-training needs its own corpus, the last one acquired."""
     stage = jobs[place].stage
     if stage == ACQUIRE:
@@ -120,40 +112,72 @@ def read_attempts(logs: Path) -> dict[str, Attempts]:
     """Return the attempts by the path of each job's log, from all of Snakemake's logs in a folder."""
     attempts: dict[str, Attempts] = {}
     for path in sorted(logs.glob("*.snakemake.log")):
-        _read_log(path, attempts)
+        SnakemakeLog(attempts).read(path)
     return attempts
 
 
-def _read_log(path: Path, attempts: dict[str, Attempts]) -> None:
-    """Add the attempts in one of Snakemake's logs to `attempts`."""
-    now, announced, in_error, log = 0.0, False, False, ""
-    job_logs: dict[str, str] = {}  # by Snakemake's number of the job
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        if stamp := STAMP.match(line):
-            now = time.mktime(time.strptime(stamp.group(1)))
-            announced = in_error = False
-        elif RULE.match(line):
-            announced, log = True, ""
-        elif ERROR.match(line):
-            in_error = True
-        elif announced and (match := LOG.match(line)):
-            log = match.group(1)
-        elif announced and (match := NUMBER.match(line)):
-            if log:
-                job_logs[match.group(1)] = log
-                attempts.setdefault(log, Attempts()).starts.append(now)
-            announced = False
-        elif in_error and (match := ERROR_NUMBER.match(line)):
-            if match.group(1) in job_logs:
-                attempts[job_logs[match.group(1)]].failures += 1
-            in_error = False
-        elif (match := SUBMITTED.match(line)) and match.group(1) in job_logs:
-            attempts[job_logs[match.group(1)]].slurm = match.group(2)
+@dataclass
+class SnakemakeLog:
+    """Reader of one of Snakemake's logs, which adds to `attempts`; it has a handler for each kind of line."""
+
+    attempts: dict[str, Attempts]
+    job_logs: dict[str, str] = field(default_factory=dict)  # by Snakemake's number of the job
+    now: float = 0.0
+    block: str = ""  # "rule" or "error" until the number of the job that it is about
+    log: str = ""  # of the job that the block announces
+
+    def read(self, path: Path) -> None:
+        """Handle every line of a log."""
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            for pattern, handle in EVENTS:
+                if match := pattern.match(line):
+                    handle(self, *match.groups())
+
+    def set_time(self, stamp: str) -> None:
+        """Begin what follows a time stamp."""
+        self.now, self.block = time.mktime(time.strptime(stamp)), ""
+
+    def begin_rule(self) -> None:
+        """Begin the announcement of a job."""
+        self.block, self.log = "rule", ""
+
+    def begin_error(self) -> None:
+        """Begin the message about a failed job."""
+        self.block = "error"
+
+    def set_log(self, path: str) -> None:
+        """Keep the log of the announced job; that of a failed one is known from its announcement."""
+        if self.block == "rule":
+            self.log = path
+
+    def end_block(self, number: str) -> None:
+        """Count a start of the announced job, or a failure of the failed one."""
+        if self.block == "rule" and self.log:
+            self.job_logs[number] = self.log
+            self.attempts.setdefault(self.log, Attempts()).starts.append(self.now)
+        elif self.block == "error" and number in self.job_logs:
+            self.attempts[self.job_logs[number]].failures += 1
+        self.block = ""
+
+    def set_slurm_number(self, number: str, slurm: str) -> None:
+        """Keep the latest SLURM job number of a job."""
+        if number in self.job_logs:
+            self.attempts[self.job_logs[number]].slurm = slurm
 
 
-def _status(job: PlannedJob, attempts: Attempts | None, needed: Sequence[JobStatus]) -> JobStatus:
+EVENTS: tuple[tuple[re.Pattern[str], Callable[..., None]], ...] = (
+    (re.compile(r"\[(\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})\]$"), SnakemakeLog.set_time),
+    (re.compile(r"(?:local)?rule \w+:$"), SnakemakeLog.begin_rule),
+    (re.compile(r"Error in rule \w+"), SnakemakeLog.begin_error),
+    (re.compile(r"    log: (\S+)"), SnakemakeLog.set_log),
+    (re.compile(r"    jobid: (\d+)"), SnakemakeLog.end_block),
+    (re.compile(r"Job (\d+) has been submitted with SLURM jobid (\d+)"), SnakemakeLog.set_slurm_number),
+)
+
+
+def _status(job: PlannedJob, attempts: Attempts | None, prerequisites: Sequence[JobStatus]) -> JobStatus:
     record = _record(job)
-    state, why = (DONE, "") if record and job.output.exists() else _why(job, needed)
+    state, why = (DONE, "") if record and job.output.exists() else _why(job, prerequisites)
     seconds = float(record.get("seconds") or 0)
     return JobStatus(
         job=job,
@@ -164,20 +188,20 @@ def _status(job: PlannedJob, attempts: Attempts | None, needed: Sequence[JobStat
         attempts=len(attempts.starts) if attempts else None,
         failures=attempts.failures if attempts else 0,
         slurm=attempts.slurm if attempts else "",
-        waited=_waited(record, attempts) if attempts and attempts.slurm else None,
+        wait_seconds=_wait_seconds(record, attempts) if attempts and attempts.slurm else None,
     )
 
 
-def _why(job: PlannedJob, needed: Sequence[JobStatus]) -> tuple[str, str]:
+def _why(job: PlannedJob, prerequisites: Sequence[JobStatus]) -> tuple[str, str]:
     """Return state and reason of a job without a result."""
     if text := read_reason(job):
         state, _, reason = text.partition(": ")
         return state, reason.removeprefix(f"{job.stage}: ")
-    missing = next((job for job in needed if job.state != DONE), None)
+    missing = next((job for job in prerequisites if job.state != DONE), None)
     return (WAITS, f"waits for {missing.name}") if missing else (NOT_RUN, "was not started")
 
 
-def _waited(record: Mapping[str, Any], attempts: Attempts) -> float | None:
+def _wait_seconds(record: Mapping[str, Any], attempts: Attempts) -> float | None:
     """Return the seconds from the last submission before the start of the script to that start."""
     if "started" not in record:
         return None
@@ -204,7 +228,7 @@ def by_stage(statuses: Sequence[JobStatus]) -> Iterator[tuple[str, ...]]:
     for stage in dict.fromkeys(status.job.stage for status in statuses):
         jobs = [status for status in statuses if status.job.stage == stage]
         known = [job.attempts for job in jobs if job.attempts is not None]
-        waits = [job.waited for job in jobs if job.waited is not None]
+        waits = [job.wait_seconds for job in jobs if job.wait_seconds is not None]
         hours = sum(job.gpu_seconds for job in jobs) / 3600
         yield (
             stage,
