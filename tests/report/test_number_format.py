@@ -1,5 +1,6 @@
 import pytest
 
+from tests.checkout import REPOSITORY
 from workflow_scripts.report import number_format
 
 
@@ -45,3 +46,12 @@ def test_rates_are_in_percent_and_other_metrics_as_stored() -> None:
 
 def test_counts() -> None:
     assert [number_format.count(n, "trials") for n in (1, 2, 1500)] == ["1 trial", "2 trials", "1,500 trials"]
+
+
+def test_texts_take_the_confidence_level_from_the_statistics() -> None:
+    folders = [REPOSITORY / "workflow_scripts" / name for name in ("report", "figures")]
+    modules = [path for folder in folders for path in folder.glob("*.py")]
+    stated = [path.name for path in modules if "95 %" in path.read_text(encoding="utf-8")]
+    assert modules
+    assert not stated
+    assert (number_format.CONFIDENCE, number_format.EQUIVALENCE, number_format.SIGNIFICANCE) == ("95 %", "90 %", "0.05")

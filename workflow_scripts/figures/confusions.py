@@ -25,6 +25,7 @@ from workflow_scripts.report.figure_inputs import (
     group_by_panel,
     select_method,
 )
+from workflow_scripts.report.number_format import CONFIDENCE
 from workflow_scripts.statistics.class_metrics import mean_matrix, row_percent
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.samples import NotComparable, match
@@ -34,7 +35,7 @@ READING = (
     "Rows: true class; columns: predicted class. First matrix: percent of the true class's test clips, mean over "
     "trials (over pre-training seeds where there are several). The others: mean paired difference in points, + (red, "
     f"dark in grey print) where the percentage rises, {number_format.MINUS} (blue, pale in grey print) where it falls; "
-    "a rise is good on the diagonal and bad elsewhere. The csv has 95 % t intervals, which cover trials or "
+    f"a rise is good on the diagonal and bad elsewhere. The csv has {CONFIDENCE} t intervals, which cover trials or "
     "pre-training seeds, for the fixed test set."
 )
 COLUMNS = (

@@ -12,14 +12,15 @@ from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, number_format, plotting
 from workflow_scripts.report.figure_inputs import Evidence, as_table
+from workflow_scripts.report.number_format import CONFIDENCE
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.tables.ranks import RANKED_FACTORS
 
 READING = (
-    "Dots: rank by the mean over the data sets with equal weights. Bars: 95 % confidence intervals of the ranks, "
-    "simultaneously for all methods. The intervals cover trials (pre-training seeds where a method has several), and "
-    "the test sets where all predictions are stored (column variance_sources of the figure's csv). Methods joined by "
-    "a vertical line on the right are not distinguishable."
+    f"Dots: rank by the mean over the data sets with equal weights. Bars: {CONFIDENCE} confidence intervals of the "
+    "ranks, simultaneously for all methods. The intervals cover trials (pre-training seeds where a method has "
+    "several), and the test sets where all predictions are stored (column variance_sources of the figure's csv). "
+    "Methods joined by a vertical line on the right are not distinguishable."
 )
 COLUMNS = (
     *"study metric unit panel method kind".split(),

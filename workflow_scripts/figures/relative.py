@@ -22,12 +22,13 @@ from workflow_scripts.report.figure_inputs import (
     method_columns,
     select_method,
 )
+from workflow_scripts.report.number_format import CONFIDENCE
 from workflow_scripts.statistics.inference.relative_improvement import relative_improvement
 from workflow_scripts.statistics.samples import NotComparable, match
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING
 
 READING = (
-    "Change of the mean in percent of the baseline's mean, with Fieller's 95 % interval over paired trials "
+    f"Change of the mean in percent of the baseline's mean, with Fieller's {CONFIDENCE} interval over paired trials "
     "(pre-training seeds where there are several), for the fixed test set. Filled: the interval excludes zero; open: "
     "the interval includes zero, or there is none. Each panel has its own scale."
 )

@@ -29,13 +29,14 @@ from workflow_scripts.report.figure_inputs import (
     method_columns,
     select_methods,
 )
+from workflow_scripts.report.number_format import CONFIDENCE
 from workflow_scripts.statistics.class_metrics import metric_of_classes
 from workflow_scripts.statistics.inference.confidence_intervals import mean_intervals
 from workflow_scripts.statistics.samples import NotComparable, match
 from workflow_scripts.statistics.tables.schema import MISSING
 
 READING = (
-    "Dots: mean paired difference from the method named below the axis, with its 95 % t interval over trials "
+    f"Dots: mean paired difference from the method named below the axis, with its {CONFIDENCE} t interval over trials "
     "(pre-training seeds where there are several), for the fixed test set. In brackets: test clips with the tag. The "
     "intervals are not adjusted for the number of tags: without any difference, one in twenty excludes zero by "
     "chance."

@@ -26,6 +26,7 @@ from workflow_scripts.report.figure_inputs import (
     method_columns,
     select_methods,
 )
+from workflow_scripts.report.number_format import CONFIDENCE
 from workflow_scripts.statistics.inference.crossover import find_crossover
 from workflow_scripts.statistics.samples import Matching, NotComparable, match
 from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
@@ -33,9 +34,9 @@ from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
 READING = (
     f"Points: mean with {INTERVAL}. Horizontal axis: number of training samples (logarithmic); points of one size are "
     "side by side. Filled: frozen; open: others. Vertical line and band: crossover, the size from which the mean "
-    "paired difference stays positive, interpolated linearly between the sizes, with its 95 % bootstrap interval over "
-    "paired trials (pre-training seeds where there are several), for the fixed test set; no line where the trials do "
-    "not determine the crossover."
+    f"paired difference stays positive, interpolated linearly between the sizes, with its {CONFIDENCE} bootstrap "
+    "interval over paired trials (pre-training seeds where there are several), for the fixed test set; no line where "
+    "the trials do not determine the crossover."
 )
 COLUMNS = method_columns(
     "role of over",

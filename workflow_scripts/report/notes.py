@@ -9,7 +9,7 @@ import pandas as pd
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, number_format
 from workflow_scripts.report.labels import TWIN
-from workflow_scripts.report.number_format import Measure
+from workflow_scripts.report.number_format import CONFIDENCE, SIGNIFICANCE, Measure
 from workflow_scripts.statistics.estimation import TEST_SET
 from workflow_scripts.statistics.inference.confidence_intervals import CONFIDENCE_LEVEL
 from workflow_scripts.statistics.tables.schema import MISSING
@@ -82,7 +82,7 @@ def _on_numbers(measured: pd.DataFrame, measures: Sequence[Measure]) -> Iterable
     in_unit = f" in {units.pop()}" if len(units) == 1 and units != {""} else ""
     kinds = [covered for covered in dict.fromkeys(measured["variance_sources"]) if covered]
     spans = ", or for ".join(f"other {_join_sources(covered)}" for covered in kinds) or "other trials"
-    yield f"{labels.capital(names)}{in_unit}: mean ± half the width of its 95 % interval for {spans}."
+    yield f"{labels.capital(names)}{in_unit}: mean ± half the width of its {CONFIDENCE} interval for {spans}."
     if any(TEST_SET in covered for covered in kinds):
         yield (
             "Other test clips: the test set is resampled 1,000 times in whole groups (one artist, song or "
@@ -92,8 +92,8 @@ def _on_numbers(measured: pd.DataFrame, measures: Sequence[Measure]) -> Iterable
         yield "Intervals that do not name other test clips are about these test clips only."
     if (measured["best_or_tied"] != "").any():
         yield (
-            "★ highest mean of the column; † not significantly different from it at 0.05, after Bonferroni correction "
-            "over all pairs of rows in the column."
+            f"★ highest mean of the column; † not significantly different from it at {SIGNIFICANCE}, after Bonferroni "
+            "correction over all pairs of rows in the column."
         )
 
 
@@ -108,14 +108,15 @@ def _on_comparisons(comparisons: pd.DataFrame) -> Iterable[str]:
         return
     tests = number_format.count(int(comparisons["family"].max()), "tests")
     yield (
-        "Comparisons: difference with its unadjusted 95 % interval; d_z is the mean difference divided by the standard "
-        "deviation of the paired differences; p (t) and p (sign flip) are about these test clips only, the latter "
-        f"without assuming a normal distribution; p (Holm) is p (t) after Holm's correction over {tests} in this study."
+        f"Comparisons: difference with its unadjusted {CONFIDENCE} interval; d_z is the mean difference divided by "
+        "the standard deviation of the paired differences; p (t) and p (sign flip) are about these test clips only, "
+        "the latter without assuming a normal distribution; p (Holm) is p (t) after Holm's correction over "
+        f"{tests} in this study."
     )
     if comparisons["variance_sources"].str.contains(TEST_SET).any():
         yield (
-            "The verdict uses the last p value (0.05, Holm's correction), which covers other test clips too; a "
-            "difference that is significant only without that variance is labelled “on these test clips only”."
+            f"The verdict uses the last p value ({SIGNIFICANCE}, Holm's correction), which covers other test clips "
+            "too; a difference that is significant only without that variance is labelled “on these test clips only”."
         )
     unpaired = comparisons["design"] == "unpaired"
     if (unpaired & (comparisons["replicate"] == "trials")).any():

@@ -5,7 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from workflow_scripts.statistics.inference.confidence_intervals import CONFIDENCE_LEVEL
+from workflow_scripts.statistics.inference.equivalence import EQUIVALENCE_LEVEL
+
 MINUS, RANGE = "\N{MINUS SIGN}", "\N{EN DASH}"
+#: level of every interval, of those that decide on equivalence, and of every test, as texts state them
+CONFIDENCE, EQUIVALENCE = f"{100 * CONFIDENCE_LEVEL:g} %", f"{100 * EQUIVALENCE_LEVEL:g} %"
+SIGNIFICANCE = f"{1 - CONFIDENCE_LEVEL:.2g}"
 RATES = {
     "macro_f1": "macro F1",
     "macro_f1_positive": "macro F1 of the positive label",

@@ -16,6 +16,7 @@ from rich.table import Table as TerminalTable
 from workflow_scripts.report import labels, number_format
 from workflow_scripts.report.comparison_text import PrintedComparison
 from workflow_scripts.report.notes import TWIN_WARNING
+from workflow_scripts.report.number_format import CONFIDENCE
 from workflow_scripts.report.secondary_tables import SecondaryTable
 from workflow_scripts.report.study_table import PrintedEntry, Row, Table
 from workflow_scripts.statistics.failure_reasons import in_short
@@ -30,7 +31,7 @@ COMPARISON_HEADINGS = (
     "Data set",
     "Verdict",
     "Difference",
-    "95 % interval",
+    f"{CONFIDENCE} interval",
     "d_z",
     "p (t)",
     "p (sign flip)",

@@ -15,6 +15,7 @@ from functools import cached_property
 import pandas as pd
 
 from workflow_scripts.report import reproduction_wording as wording
+from workflow_scripts.report.number_format import CONFIDENCE, EQUIVALENCE
 from workflow_scripts.report.reproduction_wording import Record
 from workflow_scripts.statistics.reproduction.context import TWIN
 from workflow_scripts.statistics.reproduction.verdicts import (
@@ -204,14 +205,15 @@ def _section_of(record: Record) -> str:
 
 def _notes(table: pd.DataFrame) -> Iterable[str]:
     yield (
-        "Our value is in the unit of the published number, with its 95 % confidence interval. A number agrees if the "
-        "90 % interval of our difference from it lies within the margin declared beforehand, differs if that interval "
-        "lies wholly outside, and is undecided otherwise (two one-sided tests). The published mean is taken as exact."
+        f"Our value is in the unit of the published number, with its {CONFIDENCE} confidence interval. A number "
+        f"agrees if the {EQUIVALENCE} interval of our difference from it lies within the margin declared beforehand, "
+        "differs if that interval lies wholly outside, and is undecided otherwise (two one-sided tests). The "
+        "published mean is taken as exact."
     )
     yield (
-        "A claim in words holds if the 95 % interval lies on the claimed side, does not hold if it lies on the other, "
-        "and is undecided otherwise. A bound, a number printed as the most or the least, is judged the same way, with "
-        "its margin. Verdicts are not adjusted for their number."
+        f"A claim in words holds if the {CONFIDENCE} interval lies on the claimed side, does not hold if it lies on "
+        "the other, and is undecided otherwise. A bound, a number printed as the most or the least, is judged the same "
+        "way, with its margin. Verdicts are not adjusted for their number."
     )
     yield (
         "By construction: the setting was chosen; the value is the one that was run. "

@@ -10,7 +10,7 @@ import pandas as pd
 
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import comparison_text, labels, number_format
-from workflow_scripts.report.number_format import Measure
+from workflow_scripts.report.number_format import CONFIDENCE, SIGNIFICANCE, Measure
 from workflow_scripts.statistics.tables.ranks import not_ranked_together
 from workflow_scripts.statistics.tables.schema import BESIDE_DATASETS, BETTER, MEASURED, NOT_SHOWN, SETTINGS, WORSE
 
@@ -65,7 +65,7 @@ def _across_datasets(study: Study, frame: pd.DataFrame, measure: Measure) -> Sec
         )
     return SecondaryTable(
         title="Across data sets",
-        headings=("Comparison", "Data sets", "Mean difference", "95 % interval", "p", "p (Holm)", "Verdict"),
+        headings=("Comparison", "Data sets", "Mean difference", f"{CONFIDENCE} interval", "p", "p (Holm)", "Verdict"),
         rows=tuple(_across_row(record, frame, measure) for record in records),
         texts=2,
         last_text=True,
@@ -144,7 +144,7 @@ def _ranks(study: Study, tables: Mapping[str, pd.DataFrame], measure: Measure) -
             *(labels.capital(labels.name(factor)) for factor in (*settings, *study.rows)),
             f"Mean{unit}",
             "Rank",
-            "95 % ranks",
+            f"{CONFIDENCE} ranks",
             "Ties",
             f"Interquartile mean{unit}",
             "Evidence",
@@ -167,10 +167,10 @@ def _rank_sentences(study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[s
     covered = measured["variance_sources"].iloc[0].split(" and ")
     others = " and other ".join(labels.variance_source(source) for source in covered)
     return (
-        f"Methods are ranked by their mean over {datasets} ({sources}), with equal weight for each data set. The 95 % "
-        f"ranks are simultaneous for all methods and cover other {others}; methods that share a letter are not "
-        "significantly different. The interquartile mean is descriptive: the mean of the middle half of all trials on "
-        "all data sets, so very easy and very hard data sets weigh less.",
+        f"Methods are ranked by their mean over {datasets} ({sources}), with equal weight for each data set. The "
+        f"{CONFIDENCE} ranks are simultaneous for all methods and cover other {others}; methods that share a letter "
+        "are not significantly different. The interquartile mean is descriptive: the mean of the middle half of all "
+        "trials on all data sets, so very easy and very hard data sets weigh less.",
         *sentences,
     )
 
@@ -278,8 +278,8 @@ def _seeds_needed(frame: pd.DataFrame, measure: Measure) -> SecondaryTable:
     if len(measured):
         sentences = [
             "Pre-training seeds on each side (or on the side that has several) that would detect the difference on "
-            "these test clips with a power of 80 % in a single test at 0.05; in brackets the range due to the "
-            "uncertainty of the standard deviation. A test needs at least three.",
+            f"these test clips with a power of 80 % in a single test at {SIGNIFICANCE}; in brackets the range due to "
+            "the uncertainty of the standard deviation. A test needs at least three.",
             *(f"{labels.capital(reason)}." for reason in reasons),
         ]
     else:
