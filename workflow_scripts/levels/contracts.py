@@ -168,7 +168,7 @@ CONTRACTS = {
         required={
             **OPTIONS,
             "READING": "how to read it, in one or two sentences",
-            "numbers(study, evidence, options)": "returns the table behind the figure",
+            "numbers(study, evidence, options)": "returns the table behind the figure; see `figure_inputs.as_table`",
             "draw(study, numbers, options)": "returns a matplotlib figure",
             "describe(study, numbers)": "returns the figure in words",
         },

@@ -17,6 +17,7 @@ from workflow_scripts.planning import layout
 from workflow_scripts.planning.manifest import Manifest, PlannedCell, PretrainedRun, Study
 from workflow_scripts.report import labels, number_format
 from workflow_scripts.report import study_table as tables
+from workflow_scripts.report.number_format import CONFIDENCE
 from workflow_scripts.statistics import trials
 from workflow_scripts.statistics.csv_io import Kind, read_csv
 from workflow_scripts.statistics.data_sources import sources_of
@@ -39,8 +40,8 @@ LOSSES: dict[str, Kind] = {"epoch": "integer", "split": "text", "worker": "text"
 NOT_RUN = "not run"
 #: caption of every figure that draws `TableEstimate`
 INTERVAL = (
-    "the 95 % confidence interval of the table. The interval covers trials, pre-training seeds where a method has "
-    "several, and the test set where all its predictions are stored (column variance_sources of the figure's csv)"
+    f"the {CONFIDENCE} confidence interval of the table. The interval covers trials, pre-training seeds where a method "
+    "has several, and the test set where all its predictions are stored (column variance_sources of the figure's csv)"
 )
 
 
@@ -314,11 +315,17 @@ def method_columns(key: str, values: str) -> tuple[str, ...]:
 
 
 def as_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> pd.DataFrame:
-    """Return the numbers behind a figure as a table; counts with gaps stay whole numbers, missing text is empty."""
+    """Return the numbers behind a figure as a table; counts with gaps stay whole numbers, missing text is empty.
+
+    A column that is not in `KINDS` is text.
+    """
     table = pd.DataFrame([dict(row) for row in rows], columns=list(columns))
     for column in columns:
         kind = KINDS.get(column, "text")
         if kind == "text":
+            assert not any(isinstance(value, float) and pd.notna(value) for value in table[column]), (
+                f"column {column} has numbers: add it to KINDS"
+            )
             table[column] = [str(value) if pd.notna(value) else "" for value in table[column]]
         else:
             table[column] = table[column].astype("Int64" if kind in ("count", "integer") else "float64")
