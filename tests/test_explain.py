@@ -61,6 +61,15 @@ def test_names_may_be_those_of_configs(results: Results, capsys: pytest.CaptureF
     assert "PASE, frozen, OpenMIC (twin): " in printed(results, capsys, row, "openmic")
 
 
+@pytest.mark.parametrize(
+    ("row", "column"), [("PASE, frozen", "OpenMIC (twin)"), ("PASE (floor), frozen", "openmic (twin, local)")]
+)
+def test_names_may_be_those_that_tables_print(
+    results: Results, capsys: pytest.CaptureFixture[str], row: str, column: str
+) -> None:
+    assert "PASE, frozen, OpenMIC (twin): " in printed(results, capsys, row, column)
+
+
 def test_a_missing_number_says_why(results: Results, capsys: pytest.CaptureFixture[str]) -> None:
     text = printed(results, capsys, "PASE, supervised", "FMA small")
     assert "not run" in text

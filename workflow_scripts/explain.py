@@ -2,13 +2,15 @@
 
     python -m workflow_scripts.explain wu2021_fig2 "PASE+, frozen" OpenMIC [--results results/smoke]
 
-The table is the name of a study; row and column are their labels in the table, or level names of configs.
+The table is the name of a study; row and column are their labels in the table, with or without "(floor)" and the data
+source, or level names of configs.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -39,6 +41,8 @@ PER_CELL = {
     "quarantined": "quarantined clips",
     "device": "device",
 }
+#: what the table prints behind the label of a floor, and of a column
+PRINTED = re.compile(r" \((floor|(twin|local|download)(, (twin|local|download))*)\)")
 OF_RECORD = ("python", "platform", "started", "peak_memory_bytes")
 
 
@@ -68,7 +72,9 @@ def _entry(study: Study, manifest: Manifest, row: str, column: str) -> list[Plan
     rows = _picked(cells, study.rows, row, what=f"row of {study.name}")
     metrics = {metric for shown in (*study.metrics.values(), (study.metric,)) for metric in shown}
     endings = {f", {number_format.measure(metric).name}" for metric in metrics}
-    column = column.removesuffix(next((name for name in endings if column.endswith(name)), ""))  # all are explained
+    label = PRINTED.sub("", column)
+    ending = next((name for name in endings if label.endswith(name)), "")
+    column = label.removesuffix(ending) if ending else column  # all metrics are explained
     columns = _picked(cells, study.columns, column, what=f"column of {study.name}")
     cells = [cell for cell in rows if cell in columns]
     if not cells:
@@ -82,11 +88,9 @@ def _picked(cells: Sequence[PlannedCell], factors: Sequence[str], name: str, *, 
     for cell in cells:
         by_key.setdefault(tuple(cell.factors[factor] for factor in factors), []).append(cell)
     row_labels = {key: _label(labels.name(level) for level in key) for key in by_key}
-    wanted = _plain(name)
+    wanted = {_plain(name), _plain(PRINTED.sub("", name))}
     keys = [
-        key
-        for key, label in row_labels.items()
-        if wanted in (_plain(label), _plain(_label(key)), _plain(" ".join(key)))
+        key for key, label in row_labels.items() if wanted & {_plain(label), _plain(_label(key)), _plain(" ".join(key))}
     ]
     if not keys:
         raise UserError(f"no {what} is called {name!r}; there are: {'; '.join(row_labels.values())}")
