@@ -6,11 +6,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+import torch
 import yaml
 
 from tests.checkout import REPOSITORY
+from workflow_scripts.levels.contracts import CONTRACTS
+from workflow_scripts.networks.interfaces import Batch
 
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
@@ -38,6 +42,39 @@ def test_the_config_in_the_readme_is_valid(tmp_path: Path) -> None:
 def test_configs_for_recordings_are_short() -> None:
     for name in ("own_recordings", "own_recordings_clmr"):
         assert len((REPOSITORY / f"config/{name}.yaml").read_text(encoding="utf-8").splitlines()) <= 40
+
+
+def templates(page: str, *names: str, monkeypatch: pytest.MonkeyPatch) -> list[ModuleType]:
+    """Make modules of these names from the first Python blocks of a page, as if copied to files."""
+    blocks = re.findall(r"```python\n(.*?)```", (REPOSITORY / "docs" / page).read_text(encoding="utf-8"), re.DOTALL)
+    modules = []
+    for name, block in zip(names, blocks, strict=False):
+        module = ModuleType(name)
+        monkeypatch.setitem(sys.modules, name, module)
+        exec(block, module.__dict__)
+        modules.append(module)
+    return modules
+
+
+def test_the_template_of_an_encoder_keeps_its_contract(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("workflow_scripts.encoders.tiny", "workflow_scripts.networks.tiny")
+    level, _ = templates("own-encoder.md", *names, monkeypatch=monkeypatch)
+    assert not CONTRACTS["encoder"].missing(level)
+    options = level.Options(width=8)
+    network = level.build(options)
+    assert (network.sample_rate, network.hop) == (level.sample_rate(options), level.hop(options))
+    assert network(torch.zeros(2, 16000)).shape == (2, 8, 100)
+
+
+def test_the_template_of_a_worker_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    (level,) = templates("extending.md", "workflow_scripts.workers.mine", monkeypatch=monkeypatch)
+    assert not CONTRACTS["worker"].missing(level)
+    worker = level.build(level.Options(), embedding_size=8)
+    audio = torch.randn(2, 16000)
+    loss = worker.loss(torch.randn(2, 8, 100), Batch(clean=audio, audio=audio))
+    loss.backward()
+    assert loss.isfinite()
+    assert all(parameter.grad is not None for parameter in worker.parameters())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

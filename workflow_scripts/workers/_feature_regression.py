@@ -44,6 +44,8 @@ class FeatureWorker(Worker):
     def loss(self, frames: Tensor, batch: Batch) -> Tensor:
         """Compute the mean squared error; targets beyond the encoder's frames (librosa's last one) are dropped."""
         target = self.target(batch)
+        expected = (len(frames), len(self.target_mean))
+        assert target.shape[:-1] == expected, f"the target must be (batch, channels, frames), {expected} and frames"
         assert target.shape[-1] >= frames.shape[-1], "the target must have a frame for each of the encoder's"
         target = stack_neighbours(target[..., : frames.shape[-1]], self.options.neighbours)
         return functional.mse_loss(self.head(frames).float(), target)
