@@ -50,5 +50,6 @@ class DatasetIndex:
         assert tuple(self.clips.columns) == CLIP_COLUMNS, f"clips must have the columns {CLIP_COLUMNS}"
         assert list(self.labels.index) == list(self.clips["clip"]), "labels must be in the order of the clips"
         assert self.clips["clip"].is_unique, "clip ids must be unique"
+        assert self.clips["clip"].is_monotonic_increasing, "clips must be sorted by clip id"
         assert set(self.clips["split"]) <= {"train", "valid", "test"}, "split must be train, valid or test"
         assert all(len(stem.paths) == len(self.clips) for stem in self.stems.values()), "stems must have all clips"
