@@ -49,7 +49,7 @@ level. Three keys are common to all:
 | key | type | default | meaning |
 |---|---|---|---|
 | `level` | text | name of the entry | file of the level; several entries may name one file and differ in options |
-| `label` | text | label of the level | name in tables and figures |
+| `label` | text | label of the level, if the entry has its name; else the name | name in tables and figures |
 | `trained` | true or false | true | encoders only; false keeps the initial weights, which makes the encoder a floor |
 """
 #: heading -> model, of the files that a user writes
