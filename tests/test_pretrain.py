@@ -364,7 +364,7 @@ def test_a_slow_disk_is_recorded_as_waiting(corpus, tmp_path, monkeypatch):
     read = BatchLoader._read
 
     def slow(*arguments):
-        time.sleep(0.4)  # far more than a step takes
+        time.sleep(2)  # more than a step takes, also on a busy machine
         return read(*arguments)
 
     monkeypatch.setattr(BatchLoader, "_read", slow)
