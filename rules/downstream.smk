@@ -1,21 +1,21 @@
 """Evaluate encoders on labelled data sets, ten trials in each cell."""
 
 
-def starting_point(wildcards):
+def encoder_file(wildcards):
     """Return the encoder file that a job starts from, as a list: empty for an untrained encoder."""
     run = run_of(wildcards)
     return collect(rules.pretrain.output.encoder, **vars(run)) if run.pretrained else []
 
 
-def checkpoint_flag(wildcards):
+def encoder_file_flag(wildcards):
     """Return the flag that names the encoder file, if there is one."""
-    return [f"--checkpoint={file}" for file in starting_point(wildcards)]
+    return [f"--encoder-file={file}" for file in encoder_file(wildcards)]
 
 
 rule embed:
     input:
         corpus=lambda wildcards: corpus_of(wildcards.dataset, wildcards.encoder),
-        checkpoint=starting_point,
+        encoder_file=encoder_file,
     output:
         embeddings="<results>/embeddings/<run>/{dataset}.npy",
         record="<results>/embeddings/<run>/{dataset}.json",
@@ -28,10 +28,10 @@ rule embed:
         **job_params(
             lambda wildcards: PLAN.jobs.embed(run_of(wildcards), wildcards.dataset)
         ),
-        checkpoint=checkpoint_flag,
+        encoder_file=encoder_file_flag,
     shell:
         '{PYTHON}.embed --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'
-        " {params.checkpoint:q} --output {output.embeddings:q} --threads {threads} &> {log:q}"
+        " {params.encoder_file:q} --output {output.embeddings:q} --threads {threads} &> {log:q}"
 
 
 # Two rules with one script and one log: they differ in their inputs and in their need of a GPU.
@@ -60,7 +60,7 @@ rule evaluate_embeddings:
 rule evaluate_encoder:
     input:
         corpus=lambda wildcards: corpus_of(wildcards.dataset, wildcards.encoder),
-        checkpoint=starting_point,
+        encoder_file=encoder_file,
     output:
         trials="<results>/evaluations/<run>/<cell_with_encoder>/trials.csv",
         predictions="<results>/evaluations/<run>/<cell_with_encoder>/predictions.npz",
@@ -74,7 +74,7 @@ rule evaluate_encoder:
         **job_params(
             lambda wildcards: PLAN.jobs.evaluate(run_of(wildcards), cell_of(wildcards))
         ),
-        checkpoint=checkpoint_flag,
+        encoder_file=encoder_file_flag,
     shell:
         '{PYTHON}.evaluate --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'
-        ' {params.checkpoint:q} --output "$(dirname {output.trials:q})" --threads {threads} &> {log:q}'
+        ' {params.encoder_file:q} --output "$(dirname {output.trials:q})" --threads {threads} &> {log:q}'

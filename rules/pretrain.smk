@@ -99,7 +99,7 @@ rule evaluate_separation:
     input:
         corpus=lambda wildcards: corpus_of(wildcards.corpus, wildcards.encoder),
         stems=stems_of,
-        checkpoint=rules.pretrain.output.encoder,
+        encoder_file=rules.pretrain.output.encoder,
     output:
         "<results>/pretrained/<run_trained_here>/separation.json",
     log:
@@ -111,7 +111,7 @@ rule evaluate_separation:
         **job_params(lambda wildcards: PLAN.jobs.evaluate_separation(run_of(wildcards))),
     shell:
         "{PYTHON}.evaluate_separation --config {params.config:q} --code {params.code}"
-        ' --corpus "$(dirname {input.corpus:q})" --checkpoint {input.checkpoint:q} --output {output:q}'
+        ' --corpus "$(dirname {input.corpus:q})" --encoder-file {input.encoder_file:q} --output {output:q}'
         " --threads {threads} &> {log:q}"
 
 

@@ -26,7 +26,7 @@ CONFIG: dict[str, Any] = {
         "schedule": "poly",
         "validation_batches": 1,
         "calibration_batches": 2,
-        "checkpoint_seconds": 0,
+        "save_state_seconds": 0,
     },
     "seed": 5,
     "corpus": "tones",

@@ -70,18 +70,18 @@ def test_the_record_names_the_data_and_the_seed_makes_the_encoder(corpus, tmp_pa
     record = json.loads((tmp_path / "0.json").read_text())
     assert record["data"] == {"tones": corpus.facts.digest}
     assert (record["code"], record["config"]["seed"], record["clips"], record["size"]) == ("c0de", 3, 8, 16)
-    assert record["checkpoint"] is None
+    assert record["encoder_file"] is None
 
 
 def test_a_checkpoint_brings_the_weights(corpus, tmp_path):
-    checkpoint = tmp_path / "encoder.safetensors"
-    save_encoder(checkpoint, small_pase(seed=11), name="pase", options=pase.Options(**SMALL), code="c0de")
+    encoder_file = tmp_path / "encoder.safetensors"
+    save_encoder(encoder_file, small_pase(seed=11), name="pase", options=pase.Options(**SMALL), code="c0de")
     expected = run(corpus, tmp_path / "drawn.npy", seed=11)
-    loaded = run(corpus, tmp_path / "loaded.npy", seed=0, more=["--checkpoint", str(checkpoint)])
+    loaded = run(corpus, tmp_path / "loaded.npy", seed=0, more=["--encoder-file", str(encoder_file)])
     assert np.array_equal(expected, loaded)
-    assert len(json.loads((tmp_path / "loaded.json").read_text())["checkpoint"]) == 64
+    assert len(json.loads((tmp_path / "loaded.json").read_text())["encoder_file"]) == 64
     with pytest.raises(UserError, match="pre-train again"):
-        run(corpus, tmp_path / "x.npy", options=SMALL | {"embedding": 8}, more=["--checkpoint", str(checkpoint)])
+        run(corpus, tmp_path / "x.npy", options=SMALL | {"embedding": 8}, more=["--encoder-file", str(encoder_file)])
     assert not (tmp_path / "x.npy").exists()
 
 

@@ -66,7 +66,7 @@ def embeddings(corpus, tmp_path):
 
 
 @pytest.fixture
-def checkpoint(tmp_path):
+def encoder_file(tmp_path):
     torch.manual_seed(0)
     path = tmp_path / "pretrained" / "encoder.safetensors"
     save_encoder(path, pase.build(pase.Options(**SMALL)), name="pase", options=pase.Options(**SMALL), code="c0de")
@@ -160,9 +160,9 @@ def test_label_subsets_and_initial_heads_do_not_depend_on_the_run(corpus, embedd
     assert first["value"].tolist() == second["value"].tolist()
 
 
-def test_fine_tuned_and_supervised_run_from_the_command_line(corpus, checkpoint, tmp_path):
+def test_fine_tuned_and_supervised_run_from_the_command_line(corpus, encoder_file, tmp_path):
     numbers = {"count": 2, "max_epochs": 1, "crop_seconds": 0.2}
-    tuned = run(corpus, tmp_path / "tuned", config("fine_tuned", **numbers), "--checkpoint", checkpoint)
+    tuned = run(corpus, tmp_path / "tuned", config("fine_tuned", **numbers), "--encoder-file", encoder_file)
     scratch = run(corpus, tmp_path / "scratch", config("supervised", **numbers))
     assert len(tuned) == len(scratch)
     assert json.loads((tmp_path / "tuned" / "record.json").read_text())["upstream"]["data"] == {"other": "z"}
@@ -209,16 +209,16 @@ def test_embeddings_of_another_number_of_clips_are_stale(corpus, embeddings, tmp
     ("job", "flag", "message"),
     [
         (config("frozen"), None, "scenario frozen needs --embeddings"),
-        (config("fine_tuned"), None, "scenario fine_tuned needs --checkpoint"),
-        (config("supervised"), "--checkpoint", "scenario supervised takes no --checkpoint"),
-        (config("fine_tuned", encoder="handcrafted"), "--checkpoint", "encoder handcrafted cannot be trained"),
+        (config("fine_tuned"), None, "scenario fine_tuned needs --encoder-file"),
+        (config("supervised"), "--encoder-file", "scenario supervised takes no --encoder-file"),
+        (config("fine_tuned", encoder="handcrafted"), "--encoder-file", "encoder handcrafted cannot be trained"),
         (config("thawed"), None, "unknown scenario 'thawed'"),
         (config(fraction="most"), "--embeddings", "unknown fraction 'most'"),
         (config(pace=3), "--embeddings", "training: unknown key 'pace'"),
     ],
 )
 def test_the_error_for_an_impossible_job_states_the_reason(job, flag, message, *, corpus, request, tmp_path):
-    path = flag and request.getfixturevalue(flag.strip("-"))
+    path = flag and request.getfixturevalue(flag.strip("-").replace("-", "_"))
     with pytest.raises(UserError, match=message):
         run(corpus, tmp_path / "out", job, *((flag, path) if flag else ()))
     assert not (tmp_path / "out").exists()

@@ -44,9 +44,9 @@ def encoder(corpus) -> SampleCnn:
 @pytest.fixture(scope="module")
 def embedded(corpus, encoder, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("embeddings") / "tones.npy"
-    checkpoint = path.with_name("encoder.safetensors")
+    encoder_file = path.with_name("encoder.safetensors")
     options = samplecnn.Options(**OPTIONS)
-    save_encoder(checkpoint, encoder, name="samplecnn", options=options, code="c0de")
+    save_encoder(encoder_file, encoder, name="samplecnn", options=options, code="c0de")
     config = {"encoder": {"name": "samplecnn", "options": OPTIONS}, "seed": 3, "dataset": "tones"}
     embed.main(
         [
@@ -58,8 +58,8 @@ def embedded(corpus, encoder, tmp_path_factory) -> Path:
             str(corpus.folder),
             "--output",
             str(path),
-            "--checkpoint",
-            str(checkpoint),
+            "--encoder-file",
+            str(encoder_file),
         ]
     )
     return path
@@ -144,12 +144,12 @@ def test_supervised_dropout_applies_to_the_supervised_scenario_only(corpus, enco
     scores = {}
     for scenario in ("supervised", "fine_tuned"):
         for dropout in (0.0, 0.9):
-            checkpoint = tmp_path / f"{dropout}" / "encoder.safetensors"
+            encoder_file = tmp_path / f"{dropout}" / "encoder.safetensors"
             options = samplecnn.Options(**OPTIONS | {"supervised_dropout": dropout})
-            save_encoder(checkpoint, encoder, name="samplecnn", options=options, code="c0de")
+            save_encoder(encoder_file, encoder, name="samplecnn", options=options, code="c0de")
             record = {"code": "c", "config_digest": "d", "data": {}}
-            checkpoint.with_name("record.json").write_text(json.dumps(record))
-            source = ["--checkpoint", str(checkpoint)] if scenario == "fine_tuned" else []
+            encoder_file.with_name("record.json").write_text(json.dumps(record))
+            source = ["--encoder-file", str(encoder_file)] if scenario == "fine_tuned" else []
             output = evaluate_cell(
                 corpus, tmp_path / f"{scenario}{dropout}", *source, scenario=scenario, dropout=dropout, max_epochs=1
             )

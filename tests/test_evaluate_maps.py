@@ -38,14 +38,16 @@ def corpus(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory) -> dict[str, Path]:
+def encoder_files(tmp_path_factory) -> dict[str, Path]:
     return {
-        name: checkpoint_of(registry.options(unet, ENCODERS[name]["options"]), folder=tmp_path_factory.mktemp(name))
+        name: write_encoder_file(
+            registry.options(unet, ENCODERS[name]["options"]), folder=tmp_path_factory.mktemp(name)
+        )
         for name in ("unet", "unet_multiple")
     }
 
 
-def checkpoint_of(options: unet.Options, *, folder: Path) -> Path:
+def write_encoder_file(options: unet.Options, *, folder: Path) -> Path:
     torch.manual_seed(0)
     path = folder / "encoder.safetensors"
     save_encoder(path, unet.build(options), name="unet", options=options, code="c0de")
@@ -53,8 +55,8 @@ def checkpoint_of(options: unet.Options, *, folder: Path) -> Path:
     return path
 
 
-def source(checkpoints, *, encoder: str, scenario: str) -> list[str]:
-    return [] if scenario == "supervised" else ["--checkpoint", str(checkpoints[encoder])]
+def source(encoder_files, *, encoder: str, scenario: str) -> list[str]:
+    return [] if scenario == "supervised" else ["--encoder-file", str(encoder_files[encoder])]
 
 
 def evaluate_cell(corpus, output: Path, *source: str, encoder: str, head, scenario: str, **training) -> pd.DataFrame:
@@ -85,10 +87,10 @@ SCHEMES = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_every_scheme_writes_trials(corpus, checkpoints, tmp_path, scheme):
+def test_every_scheme_writes_trials(corpus, encoder_files, tmp_path, scheme):
     encoder, head, scenario, epochs = SCHEMES[scheme]
-    checkpoint = source(checkpoints, encoder=encoder, scenario=scenario)
-    table = evaluate_cell(corpus, tmp_path / "out", *checkpoint, encoder=encoder, head=head, scenario=scenario)
+    flags = source(encoder_files, encoder=encoder, scenario=scenario)
+    table = evaluate_cell(corpus, tmp_path / "out", *flags, encoder=encoder, head=head, scenario=scenario)
     assert set(table["epochs"]) == {epochs}
     with np.load(tmp_path / "out" / "predictions.npz") as stored:
         assert stored["scores"].shape == (1, 2, 2)
@@ -107,15 +109,13 @@ LEARNING = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", LEARNING)
-def test_back_ends_and_joint_networks_learn_tones(checkpoints, tmp_path, scheme):
+def test_back_ends_and_joint_networks_learn_tones(encoder_files, tmp_path, scheme):
     encoder, scenario, clips, epochs = LEARNING[scheme]
     tones = write_corpus(tmp_path / "tones", clips=clips, seconds=4.0, classes=3)
     head = {"name": "short_chunk_cnn", "options": {"width": 0.25, "momentum": 0.2}}
     numbers = {"learning_rate": 0.003, "batch": 6, "max_epochs": epochs, "phases": []}
-    checkpoint = source(checkpoints, encoder=encoder, scenario=scenario)
-    table = evaluate_cell(
-        tones, tmp_path / "out", *checkpoint, encoder=encoder, head=head, scenario=scenario, **numbers
-    )
+    flags = source(encoder_files, encoder=encoder, scenario=scenario)
+    table = evaluate_cell(tones, tmp_path / "out", *flags, encoder=encoder, head=head, scenario=scenario, **numbers)
     assert table.set_index("metric")["value"]["accuracy"] > 0.8
 
 

@@ -136,7 +136,7 @@ def arguments(corpus: Corpus, tmp_path, **changes) -> list[str]:
     save_encoder(tmp_path / "encoder.safetensors", unet.build(OPTIONS), name="unet", options=OPTIONS, code="c0de")
     encoder = {"name": "unet", "options": {"width": 0.25}}
     config = {"encoder": encoder, "worker": worker("separation", source="vocals"), "split": "test", **changes}
-    paths = ["--checkpoint", str(tmp_path / "encoder.safetensors"), "--output", str(tmp_path / "quality.json")]
+    paths = ["--encoder-file", str(tmp_path / "encoder.safetensors"), "--output", str(tmp_path / "quality.json")]
     return ["--config", json.dumps(config), "--code", "c0de", "--corpus", str(corpus.folder), *paths]
 
 

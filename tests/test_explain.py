@@ -127,7 +127,7 @@ def test_a_name_of_two_rows_is_refused_with_the_levels_of_each(tmp_path: Path) -
         explain.main(["fig2", "PASE, mlp", "openmic", "--results", str(tmp_path)])
 
 
-def test_every_checkpoint_behind_a_number_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_pretraining_seed_behind_a_number_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = Results(tmp_path)
     results.manifest["studies"]["fig2"]["comparisons"] = []
     for seed in range(3):

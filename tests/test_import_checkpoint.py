@@ -41,11 +41,11 @@ def run(name, published, output, *more):
 
 
 def test_the_weights_arrive_with_the_options_of_the_file(name, published, tmp_path):
-    checkpoint = run(name, published, tmp_path / "imported")
-    encoder = load_encoder(checkpoint, name=name, options=OPTIONS[name])
+    encoder_file = run(name, published, tmp_path / "imported")
+    encoder = load_encoder(encoder_file, name=name, options=OPTIONS[name])
     wanted = torch.load(published, weights_only=True)["state_dict"]
     torch.testing.assert_close(encoder.state_dict(), wanted, rtol=0, atol=0)
-    assert sorted(path.name for path in checkpoint.parent.iterdir()) == ["encoder.safetensors", "record.json"]
+    assert sorted(path.name for path in encoder_file.parent.iterdir()) == ["encoder.safetensors", "record.json"]
 
 
 def test_the_same_file_gives_the_same_bytes(name, published, tmp_path):
@@ -75,15 +75,15 @@ def test_without_a_digest_the_code_of_script_and_encoder_counts(name, published,
 
 def test_it_is_embedded_and_evaluated_like_an_encoder_trained_here(name, published, tmp_path):
     corpus = write_corpus(tmp_path / "tones", clips=10, seconds=0.5)
-    checkpoint = run(name, published, tmp_path / "imported")
+    encoder_file = run(name, published, tmp_path / "imported")
     choice = {"name": name, "options": OPTIONS[name]}
     common = ["--code", "c0de", "--corpus", str(corpus.folder)]
 
     config = {"encoder": choice, "seed": 0, "dataset": "tones"}
     embeddings = tmp_path / "tones.npy"
-    flags = ["--config", json.dumps(config), "--output", str(embeddings), "--checkpoint", str(checkpoint)]
+    flags = ["--config", json.dumps(config), "--output", str(embeddings), "--encoder-file", str(encoder_file)]
     embed.main([*common, *flags])
-    encoder = load_encoder(checkpoint, **choice)
+    encoder = load_encoder(encoder_file, **choice)
     with torch.no_grad():
         alone = encoder.pool(encoder(torch.from_numpy(corpus.cut(3))[None]))[0]
     np.testing.assert_allclose(np.load(embeddings)[3], alone, atol=1e-5)

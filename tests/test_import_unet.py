@@ -19,7 +19,7 @@ HEADS = {"linear": ("frozen", "fine_tuned"), "short_chunk_cnn": ("fine_tuned", "
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def encoder_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Imported from files as TensorFlow writes them, with what an optimiser leaves beside the weights."""
     folder = tmp_path_factory.mktemp("published")
     weights = {
@@ -37,11 +37,11 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("head", "scenario"), [(head, each) for head, served in HEADS.items() for each in served])
-def test_it_serves_cells(checkpoint, tmp_path, head, scenario):
+def test_it_serves_cells(encoder_file, tmp_path, head, scenario):
     corpus = write_corpus(tmp_path / "tones", clips=10, seconds=4.0, classes=2)
     choice = {"name": "unet", "options": {}}
     common = ["--code", "c0de", "--corpus", str(corpus.folder)]
-    source = ["--checkpoint", str(checkpoint)]
+    source = ["--encoder-file", str(encoder_file)]
     if scenario == "frozen":
         config = json.dumps({"encoder": choice, "seed": 0, "dataset": "tones"})
         embed.main([*common, "--config", config, "--output", str(tmp_path / "tones.npy"), *source])

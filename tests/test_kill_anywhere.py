@@ -54,7 +54,7 @@ CONFIG = {
     },
     "encoders": {"pase": {"embedding": 8, "width": 0.05}},
     # a state after each step, so that kills find something to go on from
-    "recipes": {"smoke": {"epochs": 3, "steps_per_epoch": 4, "checkpoint_seconds": 0.001}},
+    "recipes": {"smoke": {"epochs": 3, "steps_per_epoch": 4, "save_state_seconds": 0.001}},
     "weightings": {"reweighted": {"epochs": 2}},
 }
 
@@ -92,11 +92,11 @@ def jobs(plan: Plan) -> Iterator[Job]:
     given = [*features, "--weights=run/weights.json", "--output=run"]
     yield _job("pretrain", plan.jobs.pretrain(run), *given, outputs=trained)
     for cell in cells:
-        tested, checkpoint = f"--corpus=corpora/{cell.dataset}", "--checkpoint=run/encoder.safetensors"
-        used = checkpoint
+        tested, encoder_file = f"--corpus=corpora/{cell.dataset}", "--encoder-file=run/encoder.safetensors"
+        used = encoder_file
         if cell.scenario == "frozen":
             used = "--embeddings=embeddings.npy"
-            given = [tested, checkpoint, "--output=embeddings.npy"]
+            given = [tested, encoder_file, "--output=embeddings.npy"]
             embedded = ["embeddings.npy", "embeddings.json"]
             yield _job("embed", plan.jobs.embed(run, cell.dataset), *given, outputs=embedded)
         output = str(Path(where(plan, run, cell)).parent)
@@ -116,7 +116,7 @@ def _job(verb: str, job: JobSpec, *given: str, outputs: list[str]) -> Job:
 
 
 def work(folder: str, verb: str, argv: tuple[str, ...]) -> None:
-    """What a job's process does; it leads a group of its own, as on a cluster, so that all of it can be killed."""
+    """Run a job in a process that leads a group of its own, as on a cluster, so that all of it can be killed."""
     os.setpgid(0, 0)
     os.chdir(folder)
     importlib.import_module(f"workflow_scripts.{verb}").main(list(argv))

@@ -113,9 +113,9 @@ class KilledError(Exception):
     pass
 
 
-@pytest.mark.parametrize("checkpoint_seconds", [0, 1000])
+@pytest.mark.parametrize("save_state_seconds", [0, 1000])
 def test_a_run_that_is_killed_repeatedly_ends_with_the_same_bytes(
-    finished, corpus, tmp_path, monkeypatch, checkpoint_seconds
+    finished, corpus, tmp_path, monkeypatch, save_state_seconds
 ):
     """With 1000 seconds, states are saved at the end of each epoch only, so steps are repeated."""
     train_step, kills, steps = Trainer._train_step, 0, 0
@@ -123,12 +123,12 @@ def test_a_run_that_is_killed_repeatedly_ends_with_the_same_bytes(
     def killed(*arguments):
         nonlocal steps
         steps += 1
-        if steps % (4 if checkpoint_seconds == 0 else 7) == 0:
+        if steps % (4 if save_state_seconds == 0 else 7) == 0:
             raise KilledError
         train_step(*arguments)
 
     monkeypatch.setattr(Trainer, "_train_step", killed)
-    changed = config(checkpoint_seconds=checkpoint_seconds)
+    changed = config(save_state_seconds=save_state_seconds)
     while not (tmp_path / "seed5" / "record.json").exists():
         try:
             pretrain.main(arguments(changed, corpus=corpus, output=tmp_path / "seed5"))
@@ -151,7 +151,7 @@ def test_a_signal_saves_the_state_and_ends_with_its_own_exit_code(finished, corp
         train_step(*arguments)
 
     monkeypatch.setattr(Trainer, "_train_step", signalled)
-    command_line = arguments(config(checkpoint_seconds=1000), corpus=corpus, output=tmp_path / "seed5")
+    command_line = arguments(config(save_state_seconds=1000), corpus=corpus, output=tmp_path / "seed5")
     for steps, name in ((2, "SIGUSR1"), (4, "SIGTERM")):
         with pytest.raises(SystemExit) as ended:
             pretrain.main(command_line)
@@ -425,7 +425,7 @@ def test_initial_weights_do_not_depend_on_the_other_workers(corpus, tmp_path):
 
 
 def test_training_lowers_the_validation_loss(corpus, tmp_path):
-    recipe = config(epochs=6, steps_per_epoch=8, schedule="constant", checkpoint_seconds=1000, batch=4)
+    recipe = config(epochs=6, steps_per_epoch=8, schedule="constant", save_state_seconds=1000, batch=4)
     recipe["recipe"] |= {"encoder_learning_rate": 0.005, "worker_learning_rate": 0.005}
     pretrain.main(arguments(recipe, corpus=corpus, output=tmp_path / "seed5"))
     losses = pd.read_csv(tmp_path / "seed5" / "losses.csv").query("split == 'valid' and worker == 'mfcc'")["loss"]

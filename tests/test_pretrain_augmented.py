@@ -29,7 +29,7 @@ RECIPE = {
     "schedule": "poly",
     "validation_batches": 0,
     "calibration_batches": 1,
-    "checkpoint_seconds": 0,
+    "save_state_seconds": 0,
 }
 CLMR: dict[str, Any] = {
     "encoder": {"name": "samplecnn", "options": {"sample_rate": 8000, "width": 0.05}},

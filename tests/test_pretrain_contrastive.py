@@ -30,7 +30,7 @@ RECIPE: dict[str, Any] = {
     "worker_learning_rate": 0.0005,
     "validation_batches": 1,
     "calibration_batches": 1,
-    "checkpoint_seconds": 0,
+    "save_state_seconds": 0,
     "schedule": "cosine",
     "warmup_epochs": 1,
     "weight_decay": 1e-4,
@@ -108,7 +108,7 @@ def test_a_run_trains_the_encoder_and_writes_losses_and_record(run):
     assert set(losses["worker"]) == set(run.config["workers"])
     assert losses["loss"].map(pd.notna).all()
     encoder = load_encoder(run.output / "encoder.safetensors", **run.config["encoder"])
-    before = dict(build_encoder(run.config["encoder"], seed=5, checkpoint=None).named_parameters())
+    before = dict(build_encoder(run.config["encoder"], seed=5, encoder_file=None).named_parameters())
     learned = [key for key, value in encoder.named_parameters() if not torch.equal(value, before[key])]
     # the others are biases before a batch normalisation, and those behind one, which LARS leaves at zero
     assert {key for key in before if key.endswith("weight") or ".act." in key} <= set(learned)

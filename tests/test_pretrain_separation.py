@@ -37,7 +37,7 @@ CONFIG: dict[str, Any] = {
         "worker_learning_rate": 0.0005,
         "validation_batches": 1,
         "calibration_batches": 1,
-        "checkpoint_seconds": 0,
+        "save_state_seconds": 0,
         "schedule": "staircase",
         "schedule_steps": 2,
         "schedule_factor": 0.9,
@@ -156,7 +156,7 @@ def test_two_processes_give_the_result_of_one(accumulate, corpus, tmp_path):
     )
     assert processes.exit_codes(group) == [0, 0], (tmp_path / "log").read_text()
     (weights, _), (wanted, _) = results(together), results(alone)
-    first = build_encoder(run_config["encoder"], seed=run_config["seed"], checkpoint=None).state_dict()
+    first = build_encoder(run_config["encoder"], seed=run_config["seed"], encoder_file=None).state_dict()
     learned, wanted = ({key: state[key] - first[key] for key in first} for state in (weights, wanted))
     # a change of the audio by 1e-7 changes the first layers' gradients by 2e-3
     difference = sum(float((learned[key] - value).float().norm()) for key, value in wanted.items())

@@ -1,13 +1,14 @@
 """Encode each clip of a corpus once: float32 embeddings (clips, size) in clip order, and their record.
 
-An encoder that is evaluated by crops gives one for each crop, (crops, size), clip after clip; the record states the
-`crop_length` in samples (null for the others), and with the clips' lengths this tells which crops are whose.
+An encoder that is evaluated by crops gives one embedding for each crop, (crops, size), clip after clip; the record
+states the `crop_length` in samples (null for other encoders), which gives, with the clips' lengths, the crops of each
+clip.
 
     python -m workflow_scripts.embed --config JSON --code DIGEST --corpus DIR --output FILE.npy
-        [--checkpoint FILE] [--threads N]
+        [--encoder-file FILE] [--threads N]
 
-The config states `encoder` {name, options}, `seed` and `dataset`. Without a checkpoint the encoder is untrained and
-drawn from the seed.
+The config states `encoder` {name, options}, `seed` and `dataset`. Without an encoder file the encoder is untrained
+and drawn from the seed.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def main(argv: list[str] | None = None) -> None:
     torch.set_num_threads(arguments.threads)
     device = best_device()
     corpus = Corpus(arguments.corpus)
-    encoder = build_encoder(config["encoder"], seed=config["seed"], checkpoint=arguments.checkpoint).to(device)
+    encoder = build_encoder(config["encoder"], seed=config["seed"], encoder_file=arguments.encoder_file).to(device)
     check_sample_rate(encoder, corpus)
     embeddings = embed_clips(
         encoder,
@@ -56,7 +57,7 @@ def main(argv: list[str] | None = None) -> None:
         clips=len(corpus),
         size=encoder.pooled_size,
         crop_length=encoder.crop_length,
-        checkpoint=arguments.checkpoint and hashlib.sha256(arguments.checkpoint.read_bytes()).hexdigest(),
+        encoder_file=arguments.encoder_file and hashlib.sha256(arguments.encoder_file.read_bytes()).hexdigest(),
     )
     files.write_json(arguments.output.with_suffix(".json"), content)
 
@@ -65,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     output = "array to write (.npy); its record has the same name with .json"
     parser = job_parser("embed", __doc__, config=EmbedConfig.from_json, output=output, threads=1)
     parser.add_argument("--corpus", required=True, type=Path, help="folder of the corpus")
-    parser.add_argument("--checkpoint", type=Path, help="encoder.safetensors; without it the encoder is untrained")
+    parser.add_argument("--encoder-file", type=Path, help="encoder.safetensors; without it the encoder is untrained")
     return parser
 
 

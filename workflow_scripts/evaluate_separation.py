@@ -1,6 +1,6 @@
 """Measure how well a pre-trained encoder separates the songs of a corpus with stems.
 
-    python -m workflow_scripts.evaluate_separation --config JSON --code DIGEST --corpus DIR --checkpoint FILE
+    python -m workflow_scripts.evaluate_separation --config JSON --code DIGEST --corpus DIR --encoder-file FILE
         --output FILE.json [--threads N]
 
 Writes, for each source, the scale-invariant signal-to-distortion ratio and the SDR of BSS Eval in dB, of the estimate
@@ -44,12 +44,12 @@ def main(argv: list[str] | None = None) -> None:
     options = registry.options(worker, config["worker"]["options"])
     mix = worker.mix(options)
     Mixer(corpus, mix)  # checks the corpus's stems
-    encoder = build_encoder(config["encoder"], seed=0, checkpoint=arguments.checkpoint).to(device)
+    encoder = build_encoder(config["encoder"], seed=0, encoder_file=arguments.encoder_file).to(device)
     check_sample_rate(encoder, corpus)
     built = worker.build(options, embedding_size=encoder.embedding_size)
     built.check(encoder)
     rows = corpus.rows(config["split"])
-    compatibility.require_songs_to_judge(len(rows), corpus=corpus.folder, split=config["split"])
+    compatibility.require_test_songs(len(rows), corpus=corpus.folder, split=config["split"])
     songs = measure_separation(
         encoder,
         corpus,
@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     config, output = EvaluateSeparationConfig.from_json, ".json file to write"
     parser = job_parser("evaluate_separation", __doc__, config=config, output=output, threads=1)
     parser.add_argument("--corpus", required=True, type=Path, help="folder of a corpus with stems")
-    parser.add_argument("--checkpoint", required=True, type=Path, help="encoder.safetensors written by pretrain")
+    parser.add_argument("--encoder-file", required=True, type=Path, help="encoder.safetensors written by pretrain")
     return parser
 
 

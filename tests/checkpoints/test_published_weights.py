@@ -349,7 +349,7 @@ def test_lightnings_own_classes_are_read_as_nothing(tmp_path, monkeypatch):
 
 
 def clmr_mistakes(state):
-    """What the message says of a file, and the file."""
+    """Messages about files, each with the file."""
     encoders = {f"encoder.{key}": value for key, value in state.items()}
     other = {f"model.{key}": value + 1 for key, value in encoders.items()}
     yield "it holds two encoders that differ", encoders | other
@@ -369,7 +369,7 @@ def test_files_that_are_no_samplecnn_are_refused_in_one_line(tmp_path, number):
     assert "\n" not in str(refused.value)
 
 
-def test_samplecnns_of_other_rates_are_told_apart(tmp_path):
+def test_samplecnns_of_other_rates_are_distinguished(tmp_path):
     state = samplecnn.build(samplecnn.Options(sample_rate=8000, width=0.05)).state_dict()
     published = import_networks.read(bare(state, tmp_path / "clmr.pt"))
     with pytest.raises(UserError, match=r"it holds sample_rate 8000, width 0.05, .*, not sample_rate 22050,"):
@@ -379,7 +379,7 @@ def test_samplecnns_of_other_rates_are_told_apart(tmp_path):
         import_networks.import_encoder(import_networks.read(bare(other, tmp_path / "other.pt")), name="samplecnn")
 
 
-def test_pase_and_pase_plus_are_told_apart(tmp_path):
+def test_pase_and_pase_plus_are_distinguished(tmp_path):
     plain = import_networks.read(bare(tiny("pase").state_dict(), tmp_path / "pase.ckpt"))
     plus = import_networks.read(bare(tiny("pase_plus").state_dict(), tmp_path / "plus.ckpt"))
     with pytest.raises(UserError, match=r"no dense skips, so it is no PASE.: import it as pase$"):

@@ -54,7 +54,7 @@ trim:
                 dataset: [extended_ballroom], figure: null, comparisons: [], published: []}}
 worker_sets: {{L: [lps]}}
 augmentations: {{slow: {{while_exists: "{file}"}}}}
-recipes: {{smoke: {{epochs: 2, steps_per_epoch: 60, checkpoint_seconds: 3600}}}}
+recipes: {{smoke: {{epochs: 2, steps_per_epoch: 60, save_state_seconds: 3600}}}}
 """
 RUN = "results/smoke/pretrained/audioset_music/pase/L/equal/slow/smoke/seed0"
 RESOURCES = ("gpu=0", "gres=gpu:1", "mem_mb=4000", "runtime=10 * attempt", "slurm_extra=--signal=USR1@10")

@@ -138,13 +138,13 @@ def test_what_the_poster_does_can_be_planned(tmp_path):
         ),
         (
             {"sets": {"two": ["separation_bass", "contrastive"]}, "workers": ["two"]},
-            "worker separation mixes pieces of several clips: it goes with no worker that compares views",
+            "worker separation mixes crops of several clips: it goes with no worker that compares views",
         ),
         (
             {"sets": {"two": ["separation_bass", "prosody"]}, "workers": ["two"]},
-            "worker separation mixes pieces of several clips: it goes with no worker that compares views",
+            "worker separation mixes crops of several clips: it goes with no worker that compares views",
         ),
-        ({"recipe": {"join_songs": True}}, "worker separation mixes pieces of several clips"),
+        ({"recipe": {"join_songs": True}}, "worker separation mixes crops of several clips"),
         ({"augmentation": ["polarity"]}, "augmentation polarity: one_sided needs a worker that compares two views"),
         ({"head": ["msspt_icassp"], "scenario": ["three_stage"]}, "msspt_icassp cannot learn in three stages"),
         ({"floors": ["random_unet"]}, "floors: random_unet is evaluated frozen, and short_chunk_cnn reads maps"),
@@ -204,7 +204,7 @@ def test_planning_knows_what_a_worker_separates(name):
 
 def test_workers_that_need_different_mixtures_are_refused():
     with pytest.raises(UserError, match="workers bass and drums need different mixtures: choose one of them"):
-        compatibility.require_pieces(joined=False, stored=[], mixing=["bass", "drums"], views=1)
+        compatibility.require_compatible_crops(joined=False, stored=[], mixing=["bass", "drums"], views=1)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_a_floor_is_the_network_of_the_trained_encoder(floor: str, original: str
     networks = []
     for entry in (ENTRIES[floor], ENTRIES[original]):
         choice = {"name": entry.level, "options": entry.options | {"width": 0.05}}
-        networks.append(build_encoder(choice, seed=3, checkpoint=None))
+        networks.append(build_encoder(choice, seed=3, encoder_file=None))
     states = [network.state_dict() for network in networks]
     torch.testing.assert_close(states[0], states[1], rtol=0, atol=0)
     assert ENTRIES[original].trained

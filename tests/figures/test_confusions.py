@@ -105,7 +105,7 @@ def test_a_missing_cell_leaves_its_matrices_out(results: Results) -> None:
     figure_asserts.assert_nothing_overlaps(figure)
 
 
-def test_checkpoints_are_averaged_and_paired_by_seed(tmp_path: Path) -> None:
+def test_pretraining_seeds_are_averaged_and_paired_by_seed(tmp_path: Path) -> None:
     pair = {"of": {"workers": "WLPT"}, "over": {"workers": "WLP"}}
     results = figure_asserts.make_study(
         tmp_path,

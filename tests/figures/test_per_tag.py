@@ -49,7 +49,7 @@ def test_tags_are_sorted_with_the_best_on_top(numbers: pd.DataFrame, figure: Fig
     assert panel.yaxis_inverted()
 
 
-def test_several_checkpoints_deviate_between_each_other(tmp_path: Path) -> None:
+def test_several_pretraining_seeds_deviate_between_each_other(tmp_path: Path) -> None:
     results = small(tmp_path, pretrain_seed=[0, 1, 2])
     row = figure_asserts.numbers(results).query("tag == 'guitar'").iloc[0]
     means = [figure_asserts.tag_roc_auc(results, "guitar", pretrain_seed=seed).mean() for seed in (0, 1, 2)]

@@ -50,7 +50,7 @@ def test_what_was_not_run_is_named_and_floors_are_lines(figure: Figure, results:
     assert set(absent["reason"]) == {"not run"}
 
 
-def test_several_seeds_give_the_deviation_between_checkpoints(tmp_path: Path) -> None:
+def test_several_seeds_give_the_deviation_between_pretraining_seeds(tmp_path: Path) -> None:
     results = figure_asserts.make_study(
         tmp_path,
         figure={"kind": "weightings"},

@@ -1,4 +1,4 @@
-"""What a plan will cost, from records."""
+"""Costs of a plan, estimated from records."""
 
 from __future__ import annotations
 

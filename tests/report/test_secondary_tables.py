@@ -87,7 +87,7 @@ def test_one_pretraining_seed_leaves_one_sentence_about_seeds(tables: dict[str, 
     assert not secondary.rows
     (sentence,) = secondary.sentences
     assert sentence == (
-        "Unknown: one pre-training seed does not tell how much seeds differ; run at least three pre-training seeds."
+        "Unknown: one pre-training seed does not show how much seeds differ; run at least three pre-training seeds."
     )
 
 

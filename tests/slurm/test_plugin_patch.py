@@ -1,4 +1,4 @@
-"""What protects a workflow from its cluster, apart from the cluster; the real one is in tests/cluster."""
+"""Protection of a workflow from its cluster, without a cluster; the real one is in tests/cluster."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ GROUPS, ALIKE, TRIALS = 40, 8, 5
 
 
 def clustered_hits(rng: np.random.Generator, shared: np.ndarray, own: float = 0.6) -> np.ndarray:
-    """Which clips are right, (trials, clips): groups are easy or hard, trials good or bad, on the probit scale."""
+    """Correctness of predictions, (trials, clips): groups are easy or hard, trials good or bad, on the probit scale."""
     trial = 0.1 * rng.normal(size=(TRIALS, 1, 1))
     clip = rng.normal(size=(TRIALS, GROUPS, ALIKE)) * math.sqrt(1 - own**2) + shared * own
     group = rng.normal(size=(GROUPS, 1))
@@ -212,10 +212,10 @@ def test_the_clustered_bootstrap_covers_an_area_under_a_curve() -> None:
     assert covered["plain"] / draws < 0.85
 
 
-def checkpoint_tables(
+def crossed_tables(
     rng: np.random.Generator, sizes: tuple[int, int], *, between: float, differing: float = 0.0
 ) -> list[np.ndarray]:
-    """Two equal methods: checkpoints x 10 trials; trials are alike for both, and for each method by `differing`."""
+    """Two equal methods: pre-training seeds x 10 trials, alike for both methods but for `differing`."""
     trial = rng.normal(size=(1, 10))
     return [
         trial
@@ -227,9 +227,9 @@ def checkpoint_tables(
 
 
 @pytest.mark.parametrize("between", [0.3, 0.5, 1.0])
-def test_checkpoints_as_units_keep_the_level_that_pooled_seeds_lose(between: float) -> None:
+def test_pretraining_seeds_as_units_keep_the_level_that_pooled_seeds_lose(between: float) -> None:
     rng = np.random.default_rng(14)
-    tables = [checkpoint_tables(rng, (3, 3), between=between) for _ in range(2500)]
+    tables = [crossed_tables(rng, (3, 3), between=between) for _ in range(2500)]
     proper = np.mean([compare_crossed(*pair).p < 0.05 for pair in tables])
     pooled = paired_tests(*(np.array([pair[side].ravel() for pair in tables]) for side in (0, 1))).p
     assert proper <= 0.06
@@ -239,18 +239,18 @@ def test_checkpoints_as_units_keep_the_level_that_pooled_seeds_lose(between: flo
 @pytest.mark.parametrize(
     ("sizes", "between", "differing"), [((5, 5), 1.0, 0.0), ((5, 5), 0.5, 1.0), ((5, 1), 0.5, 0.5), ((10, 3), 0.3, 0.0)]
 )
-def test_checkpoints_as_units_keep_their_level(sizes: tuple[int, int], between: float, differing: float) -> None:
+def test_pretraining_seeds_as_units_keep_their_level(sizes: tuple[int, int], between: float, differing: float) -> None:
     rng = np.random.default_rng(15)
-    tables = [checkpoint_tables(rng, sizes, between=between, differing=differing) for _ in range(2500)]
+    tables = [crossed_tables(rng, sizes, between=between, differing=differing) for _ in range(2500)]
     assert 0.01 <= np.mean([compare_crossed(*pair).p < 0.05 for pair in tables]) <= 0.06
 
 
-@pytest.mark.parametrize("checkpoints", [3, 5, 10])
-def test_the_interval_of_a_method_covers_its_mean_over_checkpoints_and_trials(checkpoints: int) -> None:
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_the_interval_of_a_method_covers_its_mean_over_pretraining_seeds_and_trials(seeds: int) -> None:
     rng = np.random.default_rng(16)
     made = [
         estimate_crossed_mean(
-            rng.normal(size=(checkpoints, 1)) + 0.7 * rng.normal(size=(1, 10)) + rng.normal(size=(checkpoints, 10))
+            rng.normal(size=(seeds, 1)) + 0.7 * rng.normal(size=(1, 10)) + rng.normal(size=(seeds, 10))
         )
         for _ in range(2500)
     ]
@@ -332,7 +332,7 @@ def group_means(weights: np.ndarray, of_groups: np.ndarray) -> Bootstrap:
     return Bootstrap(metric="macro_f1", values=values, replicates=resampled, clusters=len(weights), resample_id="")
 
 
-def test_what_test_clips_do_to_pairs_of_checkpoints_is_known_without_bias() -> None:
+def test_what_test_clips_do_to_pairs_of_pretraining_seeds_is_known_without_bias() -> None:
     rng = np.random.default_rng(22)
     (study,) = Manifest.from_json(Results(Path("nowhere")).manifest).studies
     groups, seeds, found = 60, 3, []
@@ -342,7 +342,7 @@ def test_what_test_clips_do_to_pairs_of_checkpoints_is_known_without_bias() -> N
         sides, bootstraps = [], {}
         for workers, own in zip(("WLPMCT", "WLP"), of_method, strict=True):
             samples = []
-            for seed in range(seeds):  # checkpoints of one seed find the same clips hard
+            for seed in range(seeds):  # encoders of one pre-training seed find the same clips hard
                 of_trials = own + of_seed[seed] + 0.3 * rng.normal(size=(3, groups))
                 levels = factors("pase", "frozen", "openmic", seed=seed, workers=workers)
                 levels = {factor: str(level) for factor, level in levels.items()}

@@ -17,7 +17,7 @@ LABEL = "noise"
 class Options(SingleEffectOptions):
     """Options of every single effect, and the range of the noise's standard deviation.
 
-    The thesis says "high signal-to-noise ratio"; the defaults are those of torchaudio-augmentations, 80 to 40 dB.
+    The thesis states "high signal-to-noise ratio"; the defaults are those of torchaudio-augmentations, 80 to 40 dB.
     """
 
     least: float = Field(default=0.0001, ge=0)

@@ -21,7 +21,7 @@ OCTAVE = 1200
 class Options(SingleEffectOptions):
     """Options of every single effect, and the range of the interval.
 
-    The thesis says a fifth down to a fifth up (section 3.1), which is 700 cents.
+    The thesis states a fifth down to a fifth up (section 3.1), which is 700 cents.
     """
 
     lowest: int = Field(default=-700, ge=-OCTAVE, le=OCTAVE)

@@ -18,7 +18,7 @@ class Options(SingleEffectOptions):
     """Options of every single effect, and the range of the room's properties."""
 
     highest: int = Field(default=100, ge=0, le=100)
-    """Largest of the integers, from 0 on, from which room size, reverberance and damping are drawn. The thesis says
+    """Largest of the integers, from 0 on, from which room size, reverberance and damping are drawn. The thesis states
     [0 - 100] (section 3.1)."""
 
 

@@ -56,13 +56,13 @@ def load_encoder(path: Path, *, name: str, options: Mapping[str, object]) -> Enc
     return encoder.eval()
 
 
-def build_encoder(choice: Mapping[str, Any], *, seed: int, checkpoint: Path | None) -> Encoder:
-    """Build the encoder of `choice` {name, options}: read from `checkpoint` where there is one, else drawn from `seed`.
+def build_encoder(choice: Mapping[str, Any], *, seed: int, encoder_file: Path | None) -> Encoder:
+    """Build the encoder of `choice` {name, options}: read from `encoder_file`, or drawn from `seed` without one.
 
-    Raises `UserError` when the checkpoint is missing, unreadable or of another encoder.
+    Raises `UserError` when the file is missing, unreadable or of another encoder.
     """
-    if checkpoint is not None:
-        return load_encoder(checkpoint, name=choice["name"], options=choice["options"])
+    if encoder_file is not None:
+        return load_encoder(encoder_file, name=choice["name"], options=choice["options"])
     level = registry.load("encoder", choice["name"])
     torch.manual_seed(seed)
     encoder: Encoder = level.build(registry.options(level, choice["options"]))

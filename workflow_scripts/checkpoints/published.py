@@ -47,7 +47,7 @@ class CheckpointFile:
 
 
 def read(path: Path) -> CheckpointFile:
-    """Read a checkpoint onto the CPU; `UserError` says in one line why a file is none."""
+    """Read a checkpoint onto the CPU; `UserError` states in one line why a file is none."""
     with name_file_in_errors(path, "read"):
         if (index := tensorflow.find_index(path)) is not None:
             return _read_tensorflow(path, index)
@@ -126,7 +126,7 @@ def _unpickle(path: Path) -> object:
     damaged = "it is no checkpoint of torch or safetensors, or damaged: fetch it again"
     try:
         # without torch's remarks on a pickle's age
-        with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(_stand_ins(path)):
+        with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(_placeholders(path)):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         # torch names the global that it refuses to import
@@ -138,18 +138,18 @@ def _unpickle(path: Path) -> object:
 
 
 class _Empty:
-    """Stands for an object of a class that is not imported."""
+    """Placeholder for an object of a class that is not imported."""
 
     def __new__(cls, *_: object, **__: object) -> _Empty:
-        """Take any arguments and forget them."""
+        """Ignore all arguments."""
         return super().__new__(cls)
 
     def __init__(self, *_: object, **__: object) -> None:
-        """Take any arguments and forget them."""
+        """Ignore all arguments."""
 
 
-def _stand_ins(path: Path) -> list[Any]:
-    """Return stand-ins for the classes of Lightning that a file names, for torch's reader."""
+def _placeholders(path: Path) -> list[Any]:
+    """Return placeholders for the classes of Lightning that a file names, for torch's reader."""
     # torch lists the names of no other files; Lightning writes these
     if not zipfile.is_zipfile(path):
         return []

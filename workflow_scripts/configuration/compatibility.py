@@ -1,4 +1,4 @@
-"""Which levels go together in a pre-training: asked while planning, and again by the job itself."""
+"""Compatibility of pre-training levels, checked while planning and again by the job."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 from workflow_scripts.core.errors import UserError
 
-JUDGED_SPLIT: Final = "test"  # songs that pre-training neither learns nor validates on: separation is judged by these
+SEPARATION_TEST_SPLIT: Final = "test"  # songs that pre-training neither trains nor validates on
 
 
 def require_frames(hop: int, *, every: int) -> None:
@@ -20,18 +20,18 @@ def require_frames(hop: int, *, every: int) -> None:
 
 
 def require_views(views: int, *, augmentation: str, one_sided: bool) -> None:
-    """Raise `UserError` if only one of two views is to be changed and there are no two."""
+    """Raise `UserError` if only one of two views is augmented and the workers use a single view."""
     if one_sided and views == 1:
         raise UserError(
             f"augmentation {augmentation}: one_sided needs a worker that compares two views, such as contrastive"
         )
 
 
-def require_pieces(*, joined: bool, stored: Sequence[str], mixing: Sequence[str], views: int) -> None:
-    """Raise `UserError` if no piece of audio can serve all workers.
+def require_compatible_crops(*, joined: bool, stored: Sequence[str], mixing: Sequence[str], views: int) -> None:
+    """Raise `UserError` if no kind of crop fits all workers.
 
-    `joined`: pieces are cut from joined songs. `stored` and `mixing`: the workers with stored targets, and those that
-    ask for mixtures. `views`: pieces of each clip.
+    `joined`: crops are cut from joined songs. `stored` and `mixing`: the workers with stored targets, and those that
+    need mixtures. `views`: crops of each clip.
     """
     if joined and stored:
         raise UserError(
@@ -41,27 +41,27 @@ def require_pieces(*, joined: bool, stored: Sequence[str], mixing: Sequence[str]
         raise UserError(f"workers {' and '.join(mixing)} need different mixtures: choose one of them")
     if mixing and (views > 1 or stored or joined):
         raise UserError(
-            f"worker {mixing[0]} mixes pieces of several clips: it goes with no worker that compares views, no stored "
+            f"worker {mixing[0]} mixes crops of several clips: it goes with no worker that compares views, no stored "
             "targets and no joined songs"
         )
 
 
-def require_songs_to_judge(songs: int, *, corpus: object, split: str = JUDGED_SPLIT) -> None:
-    """Raise `UserError` if a corpus has no songs to judge separation by: no report is whole without that."""
+def require_test_songs(songs: int, *, corpus: object, split: str = SEPARATION_TEST_SPLIT) -> None:
+    """Raise `UserError` if a corpus has no songs to evaluate separation on, which every report of separation needs."""
     if not songs:
         raise UserError(
-            f"{corpus} has no songs in its {split} split, by which separation is judged: put some that are not in "
+            f"{corpus} has no songs in its {split} split, on which separation is evaluated: put some that are not in "
             f"train/ into {split}/ of the data set, and run again with --forcerun acquire"
         )
 
 
-def most_frames(seconds: float, *, sample_rate: int, hop: int) -> int:
-    """Return how many frames an encoder makes of a chunk at most: padding may give one more than whole hops."""
+def max_frames(seconds: float, *, sample_rate: int, hop: int) -> int:
+    """Return the largest number of frames of a chunk: padding may add one to the whole hops."""
     return round(seconds * sample_rate) // hop + 1
 
 
-def require_later_frames(frames: int, *, steps: int) -> None:
-    """Raise `UserError` if no frame of a chunk has one `steps` later, which predictive coding is to predict."""
+def require_prediction_span(frames: int, *, steps: int) -> None:
+    """Raise `UserError` if a chunk is too short for predictive coding, which predicts frames up to `steps` later."""
     if frames <= steps:
         raise UserError(
             f"predictive_coding predicts {steps} frames ahead and a chunk has {frames}: "
@@ -70,7 +70,7 @@ def require_later_frames(frames: int, *, steps: int) -> None:
 
 
 def require_context(size: int, *, wanted: int) -> None:
-    """Raise `UserError` unless an encoder's context, of `size` channels, is that which predictive coding is to use."""
+    """Raise `UserError` unless an encoder's context, of `size` channels, is the one predictive coding expects."""
     if size != wanted:
         raise UserError(
             f"predictive_coding expects a context of {wanted} and the encoder has one of {size}: "

@@ -77,7 +77,7 @@ class Level:
 
 
 class Config(StrictModel):
-    """All numbers of the workflow that are no code; given configs are merged over `config.yaml`."""
+    """Settings of the workflow; given configs are merged over `config.yaml`."""
 
     scale: Name
     """name of the scale, shown in every table"""

@@ -116,7 +116,7 @@ def _check_together(config: Config, *, encoder: str, workers: str, augmentation:
     effects, network = config.level("augmentation", augmentation).options, config.level("encoder", encoder)
     views = max((getattr(task.module, "VIEWS", 1) for task in tasks.values()), default=1)
     compatibility.require_views(views, augmentation=augmentation, one_sided=getattr(effects, "one_sided", False))
-    compatibility.require_pieces(
+    compatibility.require_compatible_crops(
         joined=numbers.join_songs,
         stored=[name for name, task in tasks.items() if task.module.PRECOMPUTED],
         mixing=[name for name, task in tasks.items() if hasattr(task.module, "mix")],
@@ -134,7 +134,7 @@ def _check_task(task: Level, *, network: Level, seconds: float) -> None:
         compatibility.require_frames(network.module.hop(network.options), every=task.module.FRAME_EVERY)
     if hasattr(task.module, "require_chunk"):
         rate, hop = network.module.sample_rate(network.options), network.module.hop(network.options)
-        frames = compatibility.most_frames(seconds, sample_rate=rate, hop=hop)
+        frames = compatibility.max_frames(seconds, sample_rate=rate, hop=hop)
         task.module.require_chunk(task.options, frames=frames)
     if not getattr(task.options, "own_context", True):  # it reads the encoder's
         size = network.module.context_size(network.options) if hasattr(network.module, "context_size") else 0

@@ -26,7 +26,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class Origin(Protocol):
-    """Whatever knows where a key is stated."""
+    """Origin of a key: the file and position where it is stated."""
 
     def at(self, *path: str) -> str:
         """Return file and key."""

@@ -75,7 +75,7 @@ class Recipe(StrictModel):
     compile: bool | Literal["auto"] = "auto"
     """compile the encoder with torch.compile; auto: on GPUs, where it pays"""
     # at most so much work is lost by a kill; one state of full PASE is 240 MB
-    checkpoint_seconds: float = Field(300.0, ge=0)
+    save_state_seconds: float = Field(300.0, ge=0)
     """seconds between two saved training states; 0: after each step"""
 
     @model_validator(mode="after")

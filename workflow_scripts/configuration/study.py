@@ -1,4 +1,4 @@
-"""Study: a grid of runs and cells, the comparisons asked of them, and the table or figure that answers a question."""
+"""Study: a grid of runs and cells, comparisons of them, and the table or figure that answers a question."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Grid(StrictModel):
 
 
 class ComparisonConfig(StrictModel):
-    """One question, asked per data set."""
+    """One comparison, for each data set."""
 
     name: str
     """the question in words"""
@@ -91,7 +91,7 @@ class StudyConfig(StrictModel):
     title: str
     """title, with the source"""
     question: str
-    """what the study asks"""
+    """the question that the study answers"""
     metric: Metric
     """metric of the table, and of the figure"""
     metrics: dict[str, Annotated[tuple[Metric, ...], Field(min_length=1), AfterValidator(unique)]] = Field(
@@ -115,15 +115,15 @@ class StudyConfig(StrictModel):
     figure: FigureChoice | None = None
     """how the figure is drawn; null for none"""
     comparisons: tuple[ComparisonConfig, ...]
-    """family of questions asked beforehand, per data set and in pairs of trials"""
+    """family of comparisons declared beforehand, per data set and in pairs of trials"""
     quarantine: QuarantineLimit | None = None
     """how many clips may be unusable in the data sets of this study"""
     audit: Literal["clean"] | None = None
     """clean: the run stops with the list where clips of the study's data sets are in two splits, or its test clips in
     what it pre-trains on"""
     detect: float | None = Field(None, gt=0)
-    """difference in printed points for which the tables say how many pre-training seeds would show it; the observed one
-    if absent"""
+    """difference in printed points for which the tables state how many pre-training seeds would show it; the observed
+    one if absent"""
     notes: str = ""
     """what a reader of the table must know"""
 

@@ -49,7 +49,7 @@ def adapt_to_levels(study: StudyConfig, trim: Mapping[str, Any]) -> StudyConfig:
     if "comparisons" not in trim:
         changes["comparisons"] = tuple(item for item in study.comparisons if _can_be_made(item, study))
     if study.checkpoints and "corpus" not in (*study.rows, *study.columns):
-        changes["rows"] = ("corpus", *study.rows)  # tells imported checkpoints from the others
+        changes["rows"] = ("corpus", *study.rows)  # separates imported checkpoints from the others
     return study.model_copy(update=changes)
 
 

@@ -14,7 +14,7 @@ NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 class UserError(Exception):
-    """An error that the user can correct; its message is one line that says what is wrong and what to do."""
+    """An error that the user can correct; its message is one line that states the error and the remedy."""
 
 
 class TemporaryError(UserError):

@@ -33,7 +33,7 @@ class Options(LevelOptions):
     """Factor on the filters (512) and the size of the context (256)."""
     pooled: Literal["context", "both"] = "context"
     """Channels whose mean over time is a clip's embedding: those of the context, or of both context and frames. The
-    thesis says that the 256 values of the context are "pooled to 512", which cannot be."""
+    thesis states that the 256 values of the context are "pooled to 512", which cannot be."""
 
 
 def sample_rate(options: Options) -> int:

@@ -1,4 +1,4 @@
-"""The spectrogram itself: the input of the back ends of source separation where no U-Net stands before them.
+"""Magnitude spectrogram: the input of back ends of source separation without a U-Net.
 
 With one of these as head and the scenario `supervised` it is a bare back end (Garoufis et al. 2024, first row of the
 results); for a plain head its embedding is the mean log-mel spectrum. Nothing here is trained.

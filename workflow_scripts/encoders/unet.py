@@ -77,7 +77,7 @@ def official_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def options_of(shapes: Mapping[str, Sequence[int]]) -> Options:
     """Return the options of the network whose state dict has these shapes.
 
-    No tensor tells the pooling; it is that of the separation networks of the MSSPT code. Raises `UserError` if it is
+    No tensor shows the pooling; it is that of the separation networks of the MSSPT code. Raises `UserError` if it is
     another network, `LookupError` where a tensor is missing or has too few axes.
     """
     from workflow_scripts.networks import msspt

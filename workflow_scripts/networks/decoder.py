@@ -69,7 +69,7 @@ class MirroredDecoder(nn.Module):
     """The encoder's convolution blocks in reverse order, as transposed convolutions (Wu et al. 2021, section 3.2).
 
     Kernels, strides and channels are those of PASE's seven blocks behind the Sinc filters; a last layer of kernel 1
-    stands for these. As in the official decoder, PReLU follows each layer and nothing is normalised.
+    replaces these. As in the official decoder, PReLU follows each layer and nothing is normalised.
     """
 
     def __init__(self, *, inputs: int, width: float = 1.0) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-FEWEST_CHANNELS = 4  # below this a narrowed network has too few filters to tell low from high
+FEWEST_CHANNELS = 4  # below this a narrowed network has too few filters to distinguish low from high
 MOST_DIGITS = 6  # of a width that is read from channels; networks of these sizes differ at fewer
 
 

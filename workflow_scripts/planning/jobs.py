@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
-from workflow_scripts.configuration.compatibility import JUDGED_SPLIT
+from workflow_scripts.configuration.compatibility import SEPARATION_TEST_SPLIT
 from workflow_scripts.configuration.jobs._base import JobConfig
 from workflow_scripts.configuration.jobs.acquire import AcquireConfig
 from workflow_scripts.configuration.jobs.audit import AuditConfig
@@ -192,7 +192,7 @@ class Jobs:
             reads={
                 "encoder": self.levels.encoder(run),
                 "worker": {"name": worker, "options": self.levels.workers(run)[worker]},
-                "split": JUDGED_SPLIT,
+                "split": SEPARATION_TEST_SPLIT,
             },
         )
 

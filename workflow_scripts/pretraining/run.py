@@ -56,7 +56,7 @@ class Pretraining:
         level, _ = self._level("encoder")
         if not level.TRAINABLE:
             raise UserError(f"encoder {self.config['encoder']['name']} cannot be pre-trained: choose another")
-        encoder = build_encoder(self.config["encoder"], seed=self.config["seed"], checkpoint=None)
+        encoder = build_encoder(self.config["encoder"], seed=self.config["seed"], encoder_file=None)
         check_sample_rate(encoder, self.corpus)
         return encoder
 
@@ -136,14 +136,14 @@ class Pretraining:
             for name, level in sorted(workers.items())
             if hasattr(level, "mix")
         }
-        compatibility.require_pieces(
+        compatibility.require_compatible_crops(
             joined=self.recipe.join_songs, stored=[*self.features], mixing=[*mixes], views=self.views
         )
         if not mixes:
             return None
         mixer = Mixer(self.corpus, *mixes.values())
-        songs = self.corpus.rows(compatibility.JUDGED_SPLIT)
-        compatibility.require_songs_to_judge(len(songs), corpus=self.corpus.folder)
+        songs = self.corpus.rows(compatibility.SEPARATION_TEST_SPLIT)
+        compatibility.require_test_songs(len(songs), corpus=self.corpus.folder)
         return mixer
 
     def _build_augmentation(self, sample_rate: int) -> Augmentation:

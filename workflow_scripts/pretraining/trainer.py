@@ -275,7 +275,7 @@ class Trainer:
         return () if distributed.is_main_process() else (distributed.rank(),)
 
     def _save_is_due(self, saved_at: float) -> bool:
-        return bool(distributed.all_reduce_max(time.monotonic() - saved_at >= self.recipe.checkpoint_seconds))
+        return bool(distributed.all_reduce_max(time.monotonic() - saved_at >= self.recipe.save_state_seconds))
 
     @staticmethod
     def _with_progress(batches: Iterable[Batch], description: str, *, total: int) -> Iterator[Batch]:

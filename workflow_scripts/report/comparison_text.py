@@ -112,7 +112,7 @@ def why_absent(record: dict) -> str:
 
 
 def sides(comparison: Comparison) -> tuple[str, str]:
-    """Return phrases for treatment and reference; levels that both share stand in the first, or in the setting."""
+    """Return phrases for treatment and reference; levels that both share are in the first, or in the setting."""
     shared = _shared_settings(comparison)
     treatment, reference = (_without(side, shared) for side in (comparison.treatment, comparison.reference))
     return labels.selection(treatment), labels.selection(reference, apart_from=treatment)

@@ -28,7 +28,7 @@ PHRASES = {
     "loss_ratio": "mean over epochs of the logarithm (base 10) of the ratio of validation losses, {of}",
     "clips": "clips of {data}",
     "songs": "clips of {data}",
-    "heard_songs": "training and validation clips of {data}",
+    "pretraining_songs": "training and validation clips of {data}",
     "clip_seconds": "mean length of the clips of {data}, seconds",
     "hours": "hours of {data}",
     "classes": "classes of {data}",

@@ -60,8 +60,8 @@ def _across_datasets(study: Study, frame: pd.DataFrame, measure: Measure) -> Sec
     if frame["family"].any():
         tests = number_format.count(int(frame["family"].max()), "tests")
         sentences += (
-            "Each mean gives these data sets equal weight and says nothing about other data sets. p (Holm) is adjusted "
-            f"over {tests}, separately from the tests on single data sets.",
+            "Each mean gives these data sets equal weight and does not generalise to other data sets. p (Holm) is "
+            f"adjusted over {tests}, separately from the tests on single data sets.",
         )
     return SecondaryTable(
         title="Across data sets",

@@ -28,7 +28,7 @@ class TableEntry:
     """One number of a study's table: a method on one data set, with the samples of its pre-training seeds.
 
     `study` is read in the entry's metric. `row` and `column` are its levels of the study's rows and columns; `reason`
-    says why some or all cells are missing. Seeds that were not measured alike have no mean, so `samples` is empty.
+    states why some or all cells are missing. Seeds that were not measured alike have no mean, so `samples` is empty.
     """
 
     study: Study
@@ -65,7 +65,7 @@ def table_entries(study: Study, cells: Sequence[PlannedCell], samples: TrialSamp
             if differing:
                 raise UserError(
                     f"study {study.name}: rows ({', '.join(study.rows)}) and columns ({', '.join(study.columns)}) "
-                    f"do not tell apart cells that differ in "
+                    f"do not identify cells uniquely: they differ in "
                     f"{', '.join(differing)}; name these factors in rows or columns"
                 )
             for read in study.per_metric(members[0].factors["dataset"]):
@@ -182,7 +182,7 @@ def _measured_sides(
         differing = differing_factors(side)
         if differing:
             raise UserError(
-                f"study {study.name}: comparison {comparison.name!r} does not tell apart cells that differ in "
+                f"study {study.name}: comparison {comparison.name!r} does not identify cells uniquely: they differ in "
                 f"{', '.join(differing)}; name these factors in it"
             )
         reasons = [samples.reason_missing(cell, study.metric) for cell in side]

@@ -82,7 +82,7 @@ class Difference:
     `n` are the replicates of both sides (equal for pairs). `fixed_test_set` and `fixed_test_set_p` are about these test
     clips; `ci` and `p` about other test sets too, unless `std_errors` lacks the test set: then they are the same.
     `effect` is the difference in units of the standard deviation between pairs (d_z), or of either side's where nothing
-    is paired. `reason` says why there is no interval or no test.
+    is paired. `reason` states why there is no interval or no test.
     """
 
     design: Design
@@ -163,8 +163,8 @@ def compare_methods(
     """Compare two methods, each given by the samples of its pre-training seeds (neither is empty).
 
     One seed on each side: in pairs of trials, or by Welch's test where they are not pairs. Several on a side: the seed
-    is the unit of replication (`compare_crossed`), in pairs where the seeds and the encoder are the same, since other
-    networks do not start from like weights.
+    is the unit of replication (`compare_crossed`), in pairs where the seeds and the encoder are the same, because
+    different architectures do not share initial weights.
     """
     reason = why_not_comparable([*treatment, *reference])
     if reason:

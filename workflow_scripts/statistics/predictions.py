@@ -21,7 +21,7 @@ DAMAGED = (OSError, EOFError, ValueError, KeyError, NotImplementedError, zipfile
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Predictions:
-    """What the trials of one cell predicted.
+    """Predictions of the trials of one cell.
 
     `scores` (trials, clips, classes) are probabilities, `labels` (clips, classes) are NaN where unobserved, `confusion`
     counts (trials, true, predicted), or (trials, classes, 2, 2) where a clip can have several classes. `clusters`
@@ -78,7 +78,7 @@ class Windows:
 
 
 def write_predictions(path: Path, predictions: Predictions, *, windows: Windows | None) -> None:
-    """Write predictions, and what the first trial predicted by windows.
+    """Write predictions, and the first trial's predictions by windows.
 
     The same predictions give the same bytes, since numpy dates its zip entries 1980.
     """

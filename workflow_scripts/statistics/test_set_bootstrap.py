@@ -41,7 +41,7 @@ class BootstrapReplicates:
 def bootstrap_cells(manifest: Manifest, samples: TrialSamples, *, threads: int = 1) -> BootstrapReplicates:
     """Bootstrap the test set of every measured cell, in each metric that a study shows of it.
 
-    Cells without `predictions.npz`, or whose file does not tell the clusters of clips, are left out. `UserError` names
+    Cells without `predictions.npz`, or whose file lacks the clusters of clips, are left out. `UserError` names
     a file that is damaged or does not give the values of the trials beside it. The result does not depend on `threads`.
     """
     wanted: dict[Path, dict[str, TrialSample]] = {}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from workflow_scripts.configuration.compatibility import require_context, require_later_frames
+from workflow_scripts.configuration.compatibility import require_context, require_prediction_span
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks import cpc
 from workflow_scripts.networks.interfaces import Batch, Encoder, Worker
@@ -53,7 +53,7 @@ class PredictiveCodingWorker(Worker):
 
     def loss(self, frames: Tensor, batch: Batch) -> Tensor:  # noqa: ARG002 - one shape for all workers
         """Compute the InfoNCE loss of the batch, with newly drawn negatives and window."""
-        require_later_frames(frames.shape[-1], steps=self.steps)
+        require_prediction_span(frames.shape[-1], steps=self.steps)
         if self.autoregressor is None:
             latent, context = cpc.split_context(frames, self.context)
         else:

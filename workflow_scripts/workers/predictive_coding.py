@@ -1,8 +1,8 @@
 """Predictive coding: identification of the frame k steps later among random ones (Spijkervet 2021, section 5.2).
 
 Contrastive predictive coding as in the CLMR code's first version: the context of the frames so far, from the encoder
-`cpc`, predicts each of the next 20 frames, which lie within 435 ms (the thesis says 100 ms, from a hop that its strides
-do not give).
+`cpc`, predicts each of the next 20 frames, which lie within 435 ms (the thesis states 100 ms, from a hop that its
+strides do not give).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Options(LevelOptions):
     steps: int = Field(default=20, ge=1)
     """Later frames that are predicted."""
     negatives: int = Field(default=15, ge=1)
-    """Random frames from which each of these is told apart."""
+    """Random frames from which each of these is distinguished."""
     window: int = 81
     """Frames of a chunk that take part, from a random one on, to save time (81 in the code; negatives come from
     everywhere)."""
@@ -38,7 +38,7 @@ class Options(LevelOptions):
     """Put a recurrent layer of that size on an encoder that has no context, and discard it after training."""
 
     @model_validator(mode="after")
-    def _require_later_frames(self) -> Self:
+    def _require_prediction_span(self) -> Self:
         """Raise `ValueError` for a window that is too short to predict in."""
         if self.window <= self.steps:
             raise ValueError(
@@ -50,7 +50,7 @@ class Options(LevelOptions):
 
 def require_chunk(options: Options, *, frames: int) -> None:
     """Raise `UserError` if no frame of a chunk has one `steps` later."""
-    compatibility.require_later_frames(frames, steps=options.steps)
+    compatibility.require_prediction_span(frames, steps=options.steps)
 
 
 def build(options: Options, *, embedding_size: int) -> PredictiveCodingWorker:

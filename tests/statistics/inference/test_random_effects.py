@@ -16,14 +16,14 @@ from workflow_scripts.statistics.inference.hypothesis_tests import paired_test, 
 from workflow_scripts.statistics.inference.random_effects import compare_crossed, decompose, estimate_crossed_mean
 
 
-def table(seed: int, checkpoints: int = 5, trials: int = 10, *, between: float = 0.03) -> np.ndarray:
-    """Values with clear parts of checkpoint, trial and rest."""
+def table(seed: int, pretraining_seeds: int = 5, trials: int = 10, *, between: float = 0.03) -> np.ndarray:
+    """Values with clear parts of pre-training seed, trial and rest."""
     random = np.random.default_rng(seed)
     return (
         0.6
-        + between * random.normal(size=(checkpoints, 1))
+        + between * random.normal(size=(pretraining_seeds, 1))
         + 0.02 * random.normal(size=(1, trials))
-        + 0.01 * random.normal(size=(checkpoints, trials))
+        + 0.01 * random.normal(size=(pretraining_seeds, trials))
     )
 
 
@@ -40,17 +40,17 @@ def crossed(values: np.ndarray) -> MixedLM:
 def test_the_deviations_are_those_of_the_analysis_of_variance(seed: int) -> None:
     values = table(seed, 4, 6)
     rows, columns = (each.ravel() for each in np.indices(values.shape))
-    frame = pd.DataFrame({"value": values.ravel(), "checkpoint": rows, "trial": columns})
-    squares = anova_lm(ols("value ~ C(checkpoint) + C(trial)", frame).fit())["mean_sq"]
+    frame = pd.DataFrame({"value": values.ravel(), "pretraining_seed": rows, "trial": columns})
+    squares = anova_lm(ols("value ~ C(pretraining_seed) + C(trial)", frame).fit())["mean_sq"]
     made = estimate_crossed_mean(values)
     assert (made.pretraining_seeds, made.trials) == (4, 6)
     assert made.residual_std**2 == pytest.approx(squares["Residual"], rel=1e-10)
     assert made.pretraining_seed_std**2 == pytest.approx(
-        (squares["C(checkpoint)"] - squares["Residual"]) / 6, rel=1e-10
+        (squares["C(pretraining_seed)"] - squares["Residual"]) / 6, rel=1e-10
     )
     assert made.trial_std**2 == pytest.approx((squares["C(trial)"] - squares["Residual"]) / 4, rel=1e-10)
     assert made.ci.std_error**2 == pytest.approx(
-        (squares["C(checkpoint)"] + squares["C(trial)"] - squares["Residual"]) / 24, rel=1e-10
+        (squares["C(pretraining_seed)"] + squares["C(trial)"] - squares["Residual"]) / 24, rel=1e-10
     )
     assert made.mean == pytest.approx(values.mean())
 
@@ -91,7 +91,7 @@ def test_a_fit_of_a_nearly_complete_table_is_nearly_the_exact_solution() -> None
 @pytest.mark.parametrize("values", [np.full((4, 8), 0.5), table(3, between=0.0)])
 def test_a_fit_on_its_boundary_is_not_trusted(values: np.ndarray) -> None:
     values = values.copy()
-    values[0] += values[1:].mean(axis=0) - values[0]  # even less between checkpoints than within
+    values[0] += values[1:].mean(axis=0) - values[0]  # even less between pre-training seeds than within
     values[1, 0] = math.nan
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -101,13 +101,13 @@ def test_a_fit_on_its_boundary_is_not_trusted(values: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("shape", [(2, 10), (5, 2), (1, 10), (0, 0)])
-def test_too_few_checkpoints_or_trials_give_no_interval(shape: tuple[int, int]) -> None:
+def test_too_few_pretraining_seeds_or_trials_give_no_interval(shape: tuple[int, int]) -> None:
     made = estimate_crossed_mean(table(0, *shape))
     assert not made.ci.known
     assert (made.pretraining_seeds, made.trials) == shape
 
 
-def test_checkpoints_and_trials_without_any_value_do_not_count() -> None:
+def test_pretraining_seeds_and_trials_without_any_value_do_not_count() -> None:
     values = table(0)
     values[0] = values[:, 3] = math.nan
     made = estimate_crossed_mean(values)
@@ -115,16 +115,16 @@ def test_checkpoints_and_trials_without_any_value_do_not_count() -> None:
     assert (made.pretraining_seeds, made.trials) == (4, 9)
 
 
-def test_more_trials_do_not_make_up_for_few_checkpoints() -> None:
+def test_more_trials_do_not_make_up_for_few_pretraining_seeds() -> None:
     random = np.random.default_rng(0)
-    checkpoint = 0.05 * np.array([[-1], [0.2], [0.8]])
-    few, many = (0.5 + checkpoint + 0.001 * random.normal(size=(3, trials)) for trials in (10, 1000))
+    pretraining_seed = 0.05 * np.array([[-1], [0.2], [0.8]])
+    few, many = (0.5 + pretraining_seed + 0.001 * random.normal(size=(3, trials)) for trials in (10, 1000))
     assert estimate_crossed_mean(many).ci.std_error == pytest.approx(estimate_crossed_mean(few).ci.std_error, rel=0.02)
 
 
 @settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 10**6), trials=st.integers(3, 12))
-def test_one_checkpoint_on_each_side_is_the_paired_test_of_trials(seed: int, trials: int) -> None:
+def test_one_pretraining_seed_on_each_side_is_the_paired_test_of_trials(seed: int, trials: int) -> None:
     treatment, reference = table(seed, 1, trials), table(seed + 1, 1, trials)
     made, expected = compare_crossed(treatment, reference), paired_test(treatment[0], reference[0])
     assert made.p == pytest.approx(expected.p, abs=1e-10)
@@ -136,7 +136,7 @@ def test_one_checkpoint_on_each_side_is_the_paired_test_of_trials(seed: int, tri
 
 @settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 10**6))
-def test_methods_that_differ_alike_in_every_trial_are_compared_by_welch_on_checkpoints(seed: int) -> None:
+def test_methods_that_differ_alike_in_every_trial_are_compared_by_welch_on_pretraining_seeds(seed: int) -> None:
     random = np.random.default_rng(seed)
     trial = random.normal(size=(1, 8))
     treatment, reference = (random.normal(size=(size, 1)) + trial for size in (3, 5))
@@ -147,7 +147,7 @@ def test_methods_that_differ_alike_in_every_trial_are_compared_by_welch_on_check
     assert made.se_trial == pytest.approx(0, abs=1e-8)
 
 
-def test_pairs_of_checkpoints_that_resemble_one_another_are_worth_pairing() -> None:
+def test_pairs_of_pretraining_seeds_that_resemble_one_another_are_worth_pairing() -> None:
     random = np.random.default_rng(0)
     seed, trial = random.normal(size=(5, 1)), random.normal(size=(1, 10))
     treatment = seed + trial + 0.5 + 0.1 * random.normal(size=(5, 1))
@@ -168,7 +168,7 @@ def test_swapping_the_sides_changes_only_the_sign(seed: int, sizes: tuple[int, i
     assert forth.ci.std_error**2 == pytest.approx(forth.se_pretraining_seed**2 + forth.se_trial**2)
 
 
-def test_a_trial_that_one_checkpoint_lacks_is_left_out_of_a_comparison() -> None:
+def test_a_trial_that_one_pretraining_seed_lacks_is_left_out_of_a_comparison() -> None:
     treatment, reference = table(0), table(1)
     treatment[2, 4] = math.nan
     made = compare_crossed(treatment, reference)
@@ -178,7 +178,7 @@ def test_a_trial_that_one_checkpoint_lacks_is_left_out_of_a_comparison() -> None
 
 
 @pytest.mark.parametrize("sizes", [(2, 5), (1, 2), (2, 2), (0, 5)])
-def test_two_checkpoints_or_none_on_a_side_are_not_compared(sizes: tuple[int, int]) -> None:
+def test_two_pretraining_seeds_or_none_on_a_side_are_not_compared(sizes: tuple[int, int]) -> None:
     made = compare_crossed(*(table(number, size) for number, size in enumerate(sizes)))
     assert not made.ci.known
     assert math.isnan(made.p)
@@ -215,7 +215,7 @@ def test_a_decomposition_says_what_it_cannot_tell() -> None:
 
 
 @pytest.mark.parametrize("subsets", [None, ["all"] * 10])
-def test_one_checkpoint_on_all_labels_shows_only_the_spread_of_its_trials(subsets: list[str] | None) -> None:
+def test_one_pretraining_seed_on_all_labels_shows_only_the_spread_of_its_trials(subsets: list[str] | None) -> None:
     values = table(0, 1)
     parts = {each.name: each for each in decompose(values, subsets=subsets)}
     assert parts["trial"].std == pytest.approx(values.std(ddof=1))
@@ -225,5 +225,5 @@ def test_one_checkpoint_on_all_labels_shows_only_the_spread_of_its_trials(subset
     assert all(math.isnan(each.std) for each in parts.values() if not each.identified)
 
 
-def test_one_trial_of_several_checkpoints_decomposes_nothing() -> None:
+def test_one_trial_of_several_pretraining_seeds_decomposes_nothing() -> None:
     assert not any(each.identified for each in decompose(table(0, 5, 1)))

@@ -76,7 +76,7 @@ def results(tmp_path: Path) -> Results:
     return results
 
 
-def test_a_mean_is_in_percent_over_the_trials_of_one_checkpoint(results: Results) -> None:
+def test_a_mean_is_in_percent_over_the_trials_of_one_pretraining_seed(results: Results) -> None:
     results.add(factors("pase", "frozen", "openmic"), [0.30, 0.31, 0.35], source="download")
     found = line(results, "mean", {"encoder": "pase", "scenario": "frozen"})
     assert found["value"] == pytest.approx(32.0)
@@ -85,7 +85,7 @@ def test_a_mean_is_in_percent_over_the_trials_of_one_checkpoint(results: Results
     assert (found["n"], found["replicate"], found["n_pretraining_seeds"]) == (3, "trials", 1)
 
 
-def test_a_mean_over_checkpoints_counts_checkpoints(results: Results) -> None:
+def test_a_mean_over_pretraining_seeds_counts_pretraining_seeds(results: Results) -> None:
     for seed, value in enumerate((0.30, 0.31, 0.35)):
         results.add(factors("pase", "frozen", "openmic", seed=seed), [value - 0.1, value + 0.1], source="download")
     found = line(results, "mean", {"encoder": "pase", "scenario": "frozen"})
@@ -173,7 +173,7 @@ def test_a_crossing_outside_the_sizes_measured_may_be_anywhere_there(
     assert (found["verdict"], found["value"]) == (verdict, 0 if gain > 0 else math.inf)
 
 
-def test_a_loss_ratio_is_in_orders_of_magnitude_per_checkpoint(results: Results) -> None:
+def test_a_loss_ratio_is_in_orders_of_magnitude_per_pretraining_seed(results: Results) -> None:
     for seed, factor in enumerate((100, 1000, 10_000)):
         rows = [("1", "train", "lps", 1), ("1", "valid", "lps", 3 * factor), ("1", "valid", "tempogram", 3)]
         rows += [("2", "valid", "lps", 2 * factor), ("2", "valid", "tempogram", 2)]
@@ -426,8 +426,8 @@ def test_songs_are_counted_one_by_one(results: Results) -> None:
     clips = pd.DataFrame({"split": ["train", "train", "valid", "test"]})
     clips.to_parquet(results.folder / "openmic" / "clips.parquet")
     assert line(results, "songs", {"dataset": "openmic"})["value"] == 25_863
-    assert line(results, "heard_songs", {"dataset": "openmic"})["value"] == 3
-    assert line(results, "heard_songs", {"corpus": "audioset_music"})["reason"] == "audioset_music not prepared"
+    assert line(results, "pretraining_songs", {"dataset": "openmic"})["value"] == 3
+    assert line(results, "pretraining_songs", {"corpus": "audioset_music"})["reason"] == "audioset_music not prepared"
     assert line(results, "clip_seconds", {"dataset": "openmic"})["value"] == pytest.approx(29.1)
     assert line(results, "train_songs", {"fraction": "10pct"})["value"] == 1871
 

@@ -1,4 +1,4 @@
-"""What studies are compared with: config/published, its defaults, choices and mistakes."""
+"""Published statements that studies are compared with: config/published, its defaults, choices and mistakes."""
 
 from __future__ import annotations
 

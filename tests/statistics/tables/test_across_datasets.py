@@ -79,9 +79,9 @@ def test_a_refusal_on_one_set_refuses_the_mean(tmp_path: Path) -> None:
     assert row["reason"].endswith("(fma_small)")
 
 
-def test_checkpoints_that_the_sets_share_are_counted_once(tmp_path: Path) -> None:
+def test_pretraining_seeds_that_the_sets_share_are_counted_once(tmp_path: Path) -> None:
     results = Results(tmp_path)
-    good = [0.00, 0.02, 0.07]  # a checkpoint that is good on one set is good on the other
+    good = [0.00, 0.02, 0.07]  # a pre-training seed that is good on one set is good on the other
     for dataset in DATASETS:
         for seed, gain in enumerate(good):
             results.add(factors("pase", "frozen", dataset, seed=seed), 0.5 + gain + NOISE)
@@ -93,7 +93,7 @@ def test_checkpoints_that_the_sets_share_are_counted_once(tmp_path: Path) -> Non
     assert (row["replicate"], row["n"], row["n_pretraining_seeds"]) == ("pretraining seeds", 3, 3)
 
 
-def test_sets_with_different_checkpoints_are_not_averaged_whichever_comes_first(tmp_path: Path) -> None:
+def test_sets_with_different_pretraining_seeds_are_not_averaged_whichever_comes_first(tmp_path: Path) -> None:
     results = Results(tmp_path)
     for dataset, seeds in (("openmic", 1), ("fma_small", 3)):
         for seed in range(seeds):

@@ -86,7 +86,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path, changed: dict, reaso
     assert reason in row["reason"]
 
 
-def test_a_comparison_with_a_single_checkpoint_is_marked_however_many_the_other_side_has(tmp_path: Path) -> None:
+def test_a_comparison_with_a_single_pretraining_seed_is_marked_however_many_the_other_side_has(tmp_path: Path) -> None:
     results = Results(tmp_path)
     study = results.manifest["studies"]["fig2"]
     study["comparisons"] = [{"name": "q", "better": {"workers": "WLPMCT"}, "than": {"workers": "WLP"}}]
@@ -109,7 +109,7 @@ def test_a_comparison_of_cells_with_themselves_is_not_answered(tmp_path: Path) -
     assert (row["status"], row["reason"]) == ("missing", "both sides name the same cells")
 
 
-def test_many_trials_of_two_checkpoints_are_no_evidence_about_the_method(tmp_path: Path) -> None:
+def test_many_trials_of_two_pretraining_seeds_are_no_evidence_about_the_method(tmp_path: Path) -> None:
     results = Results(tmp_path)
     for seed, mean in enumerate([0.5, 0.6]):
         results.add(factors("pase", "frozen", "openmic", seed=seed), mean + NOISE)
@@ -166,7 +166,7 @@ def test_a_difference_that_only_these_test_clips_show_is_no_headline(tmp_path: P
     assert row["ci_low"] < 0 < row["fixed_test_set_ci_low"]
 
 
-def test_checkpoints_with_other_seeds_are_compared_unpaired(tmp_path: Path) -> None:
+def test_differing_pretraining_seeds_are_compared_unpaired(tmp_path: Path) -> None:
     results = Results(tmp_path)
     study = results.manifest["studies"]["fig2"]
     study["comparisons"] = [{"name": "q", "better": {"workers": "WLPMCT"}, "than": {"workers": "WLP"}}]

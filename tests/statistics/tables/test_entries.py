@@ -61,7 +61,7 @@ def test_the_more_rows_the_best_was_picked_from_the_more_it_takes_to_differ_from
     assert marks == {1: ["best", ""], 9: ["best", "tied"]}  # p is 0.02
 
 
-def test_checkpoints_measured_on_different_data_have_no_mean(tmp_path: Path) -> None:
+def test_pretraining_seeds_measured_on_different_data_have_no_mean(tmp_path: Path) -> None:
     results = Results(tmp_path)
     results.add(factors("pase", "frozen", "openmic", seed=0), 0.5 + NOISE)
     results.add(factors("pase", "frozen", "openmic", seed=1), 0.6 + NOISE, data="other")
@@ -73,7 +73,7 @@ def test_checkpoints_measured_on_different_data_have_no_mean(tmp_path: Path) -> 
     assert made["variance"].empty
 
 
-def test_checkpoints_not_trials_are_counted_where_there_are_several(tmp_path: Path) -> None:
+def test_pretraining_seeds_not_trials_are_counted_where_there_are_several(tmp_path: Path) -> None:
     results = Results(tmp_path)
     means = [0.50, 0.60, 0.70]
     for seed, mean in enumerate(means):
@@ -97,11 +97,11 @@ def test_checkpoints_not_trials_are_counted_where_there_are_several(tmp_path: Pa
 def test_an_ambiguous_table_or_comparison_is_refused(tmp_path: Path) -> None:
     results = full(tmp_path, datasets=["openmic"])
     results.manifest["studies"]["fig2"]["rows"] = ["encoder"]
-    with pytest.raises(UserError, match=r"rows.*do not tell apart cells that differ in corpus"):
+    with pytest.raises(UserError, match=r"rows.*do not identify cells uniquely: they differ in corpus"):
         tables(results)
     results.manifest["studies"]["fig2"]["rows"] = ["encoder", "scenario"]
     results.manifest["studies"]["fig2"]["comparisons"][0]["better"] = {"encoder": "pase"}
-    with pytest.raises(UserError, match="does not tell apart"):
+    with pytest.raises(UserError, match="does not identify cells uniquely"):
         tables(results)
 
 
@@ -132,7 +132,7 @@ def test_a_great_difference_stands_on_other_test_clips_too(tmp_path: Path) -> No
     assert set(tables(results)["entries"]["best_or_tied"]) == {"best", ""}
 
 
-def test_a_number_from_one_checkpoint_is_marked(tmp_path: Path) -> None:
+def test_a_number_from_one_pretraining_seed_is_marked(tmp_path: Path) -> None:
     made = tables(full(tmp_path, datasets=["openmic"]))
     marked = made["entries"].set_index(["encoder", "scenario"])["mark"]
     assert marked["pase", "frozen"] == "about this run, not the method: one pre-training seed"

@@ -74,7 +74,7 @@ def test_different_data_or_too_few_trials_are_not_ranked(tmp_path: Path) -> None
     assert set(ranks(few)["reason"]) == {"2 trials: no interval from fewer than three (openmic)"}
 
 
-def test_checkpoints_are_the_columns_where_there_are_several(tmp_path: Path) -> None:
+def test_pretraining_seeds_are_the_columns_where_there_are_several(tmp_path: Path) -> None:
     results = Results(tmp_path)
     for dataset in ("openmic", "fma_small"):
         for seed, gain in enumerate((0.0, 0.03, 0.06)):

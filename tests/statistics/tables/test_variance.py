@@ -11,7 +11,7 @@ from workflow_scripts.statistics.inference.random_effects import decompose
 
 
 def several(folder: Path, means: list[float], **more: object) -> Results:
-    """PASE with a checkpoint for each mean, against random weights."""
+    """PASE with a pre-training seed for each mean, against random weights."""
     results = Results(folder)
     results.manifest["studies"]["fig2"]["comparisons"] = results.manifest["studies"]["fig2"]["comparisons"][:1]
     results.manifest["studies"]["fig2"] |= more
@@ -73,11 +73,11 @@ def test_seeds_needed_for_the_difference_a_study_states_or_else_the_observed_one
 @pytest.mark.parametrize(
     ("means", "reason"),
     [
-        ([0.5], "one pre-training seed does not tell how much seeds differ; run at least three pre-training seeds"),
+        ([0.5], "one pre-training seed does not show how much seeds differ; run at least three pre-training seeds"),
         ([0.5, 0.6], "2 pre-training seeds: no interval from fewer than three; run at least three pre-training seeds"),
     ],
 )
-def test_too_few_checkpoints_do_not_tell(tmp_path: Path, means: list[float], reason: str) -> None:
+def test_too_few_pretraining_seeds_do_not_tell(tmp_path: Path, means: list[float], reason: str) -> None:
     row = tables(several(tmp_path, means))["seeds"].iloc[0]
     assert (row["status"], row["reason"]) == ("refused", reason)
     assert pd.isna(row["seeds"])

@@ -168,7 +168,7 @@ def decompose(
 
     `values` (seeds, trials) is complete; `subsets` (trials,) names the label subset of each trial (None: all labels);
     `se_test_set` is the standard error of `test_set_std_error`. A source is given only if the design identifies it;
-    otherwise its reason says which source contains it. Estimates below zero are zero.
+    otherwise its reason names the source that contains it. Estimates below zero are zero.
     """
     table = np.asarray(values, np.float64)
     seeds, trials = table.shape
@@ -180,7 +180,7 @@ def decompose(
         Component(
             name=SEED,
             std=squares.pretraining_seed_std if squares else math.nan,
-            reason=one_seed or ("one trial: cannot be told from the residual" if one_trial else ""),
+            reason=one_seed or ("one trial: confounded with the residual" if one_trial else ""),
         ),
         Component(name=TRIAL, std=squares.trial_std if squares else of_one_seed, reason=one_trial),
         Component(name=SUBSET, std=math.nan, reason=_why_no_subset(subsets)),

@@ -1,4 +1,4 @@
-"""Does a statement fit the published row that it names, and its quantity."""
+"""Checks of a statement against the published row that it names and against its quantity."""
 
 from __future__ import annotations
 

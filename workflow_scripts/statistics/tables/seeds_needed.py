@@ -79,6 +79,6 @@ def _why_unknown(contrast: Contrast, wanted: float) -> str:
     sizes = [len(side) for side in (contrast.treatment, contrast.reference) if len(side) > 1]
     few = too_few(min(sizes, default=1), of="pretraining seeds")
     if few:
-        why = few if sizes else "one pre-training seed does not tell how much seeds differ"
+        why = few if sizes else "one pre-training seed does not show how much seeds differ"
         return f"{why}; run at least three pre-training seeds"
     return "" if wanted else "no difference was observed; state one in `detect`"

@@ -36,7 +36,7 @@ def songs(selection: Selection, results: Results) -> Estimate | Missing:
     return _of_corpus(selection, results, lambda facts: facts["clips"] + facts["quarantined"])
 
 
-def heard_songs(selection: Selection, results: Results) -> Estimate | Missing:
+def pretraining_songs(selection: Selection, results: Results) -> Estimate | Missing:
     """Return the clips available to pre-training on the corpus in `of`: its training and validation splits."""
     name = _named(selection)
     folder = results.folders.get(name)

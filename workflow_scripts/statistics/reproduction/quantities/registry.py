@@ -69,7 +69,7 @@ QUANTITIES: dict[str, Quantity] = {
     "loss_ratio": Quantity(kind="measured", compute=performance.loss_ratio, needs="losses"),
     "clips": Quantity(kind="counted", compute=dataset_facts.clips, needs="corpus"),
     "songs": Quantity(kind="counted", compute=dataset_facts.songs, needs="corpus"),
-    "heard_songs": Quantity(kind="counted", compute=dataset_facts.heard_songs, needs="corpus"),
+    "pretraining_songs": Quantity(kind="counted", compute=dataset_facts.pretraining_songs, needs="corpus"),
     "clip_seconds": Quantity(kind="counted", compute=dataset_facts.clip_seconds, needs="corpus"),
     "hours": Quantity(kind="counted", compute=dataset_facts.hours, needs="corpus"),
     "classes": Quantity(kind="counted", compute=dataset_facts.classes, needs="corpus"),
