@@ -80,6 +80,7 @@ def test_a_run_writes_encoder_losses_and_record(which, corpus, tmp_path):
     assert record["parameters"]["workers"] == {"separation": 0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", SETS)
 def test_a_killed_run_resumes_with_the_same_bits(which, corpus, tmp_path, monkeypatch):
     run_config = config(which)

@@ -230,6 +230,7 @@ def test_a_hanging_ffmpeg_is_stopped(tmp_path, monkeypatch):
 # ---------------------------------------------------------------------------------- the shared broken files
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not BROKEN.is_dir(), reason="the folder of broken recordings is not beside the repository")
 def test_every_shared_broken_file_has_its_expected_outcome(monkeypatch):
     monkeypatch.setenv("PATH", "")  # the decoding processes use the bundled ffmpeg too
@@ -256,6 +257,7 @@ def originals(tmp_path_factory):
     ]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_mutated_files_are_decoded_or_refused(tmp_path, originals, data):

@@ -49,6 +49,7 @@ def test_the_pool_is_mean_and_deviation_over_time():
     np.testing.assert_allclose(pooled[:, 418:], frames.numpy().std(-1), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_pitch_is_an_option():
     encoder = handcrafted.build(handcrafted.Options())
     audio = torch.from_numpy(librosa.tone(220.0, sr=RATE, duration=0.5).astype(np.float32))[None]

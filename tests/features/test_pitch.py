@@ -16,6 +16,8 @@ from tests.features.signals import RATE, SIGNALS
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.features.pitch import FRAMES_AT_ONCE, pyin
 
+pytestmark = pytest.mark.slow
+
 RANGE = (65.40639132514966, 2093.004522404789)
 
 
@@ -35,7 +37,6 @@ def test_pitch_of_difficult_signals_equals_librosas(signal: Callable[[int], np.n
     assert_equals_librosas(signal(RATE))
 
 
-@pytest.mark.slow
 @given(signals.audio, st.sampled_from([RANGE, (60.0, 2000.0), (30.0, 400.0), (110.0, 8000.0)]))
 @example(signals.noise(1), RANGE)
 @example(signals.noise(20000), (8.0, 8000.0))
@@ -44,13 +45,11 @@ def test_pitch_of_any_length_and_range_equals_librosas(audio: np.ndarray, limits
     assert_equals_librosas(audio, lowest=limits[0], highest=limits[1])
 
 
-@pytest.mark.slow
 def test_pitch_of_recordings_equals_librosas() -> None:
     for audio in signals.recordings(every=80, seconds=1.5):
         assert_equals_librosas(audio)
 
 
-@pytest.mark.slow
 def test_pitch_of_more_frames_than_one_part_equals_librosas() -> None:
     assert_equals_librosas(
         np.concatenate([signals.notes(50000), signals.noise(20000), signals.glide((FRAMES_AT_ONCE - 300) * 160)])

@@ -113,6 +113,7 @@ def test_only_clips_used_by_pretraining_count_and_only_test_clips_leak(clips, tm
     assert {overlap.kind for overlap in without} == {"exact", "near"}
 
 
+@pytest.mark.slow
 def test_the_result_does_not_depend_on_threads(clips, tmp_path):
     corpus = write_corpus(
         tmp_path / "set",

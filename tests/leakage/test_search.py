@@ -26,6 +26,8 @@ from tests.leakage.corpora import (
 from workflow_scripts.leakage.fingerprint import BANDS, SHIFTS, SILENT, TABLES, Fingerprinter, lookup_keys
 from workflow_scripts.leakage.search import MIN_FRAMES, FingerprintIndex
 
+pytestmark = pytest.mark.slow
+
 CLIPS, SECONDS = 100, 3.0  # the shortest clips of a published system: half of one is the hardest to recognise
 CHANGES = {
     "a semitone up": [shift_pitch(1)],
@@ -65,7 +67,6 @@ def measure(index, versions):
     return recall, sum(match.indexed != row for row, row_matches in enumerate(matches) for match in row_matches)
 
 
-@pytest.mark.slow
 def test_planted_versions_are_found_with_few_false_alarms(clips, index, tmp_path):
     rng = np.random.default_rng(0)
     plain = [clip / np.float32(32768) for clip in clips]
@@ -82,7 +83,6 @@ def test_planted_versions_are_found_with_few_false_alarms(clips, index, tmp_path
 
 
 @needs_shared
-@pytest.mark.slow
 def test_false_alarms_on_real_music_are_rare():
     with (SHARED / "audio" / "manifest.csv").open(encoding="utf-8", newline="") as file:
         paths = [row["path"] for row in csv.DictReader(file)]

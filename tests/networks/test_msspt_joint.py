@@ -22,6 +22,8 @@ from workflow_scripts.networks import msspt, spectrogram, unet
 from workflow_scripts.networks.maps import Maps
 from workflow_scripts.networks.short_chunk_cnn import ShortChunkCnn
 
+pytestmark = pytest.mark.slow
+
 ALONE, JOINT = (64, 64, 128, 128, 128, 128, 256), (64, 128, 128, 128, 128, 128, 256)
 UP = (192, 192, 128, 64, 32, 16)
 FIVE = (1, 2, 3, 4, 5)
@@ -227,7 +229,6 @@ def test_the_separator_of_a_joint_network_is_an_encoder(tmp_path, naming, source
     torch.testing.assert_close(dict(encoder.network.state_dict()), dict(wanted), rtol=0, atol=0)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("sources", [1, 4])
 def test_a_joint_network_learns_as_keras_would(tmp_path, magnitude, sources):
     """In training mode: the batch's own statistics throughout, and where they leave the running ones."""

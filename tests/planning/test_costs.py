@@ -302,6 +302,7 @@ JUNK: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_records_of_anything_harm_no_estimate(results: Path, plan: Plan, data: st.DataObject) -> None:

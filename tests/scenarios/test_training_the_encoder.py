@@ -24,6 +24,7 @@ def accuracy(corpus, results):
     return [metrics(corpus.facts.task, labels=labels, scores=result.scores)["accuracy"] for result in results]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scenario", [supervised, fine_tuned])
 def test_tones_are_learned_and_shuffled_labels_are_not(scenario, corpus, tmp_path):
     assert min(accuracy(corpus, scenario.run(cell(corpus, folder=tmp_path / "kept", **FAST)))) > 0.9
@@ -52,6 +53,7 @@ def test_every_trial_of_supervised_starts_from_its_own_weights(corpus, tmp_path)
     assert len(set(seeds)) == 3
 
 
+@pytest.mark.slow
 def test_an_interrupted_job_goes_on_with_the_next_trial_and_gets_the_same_results(corpus, tmp_path, monkeypatch):
     numbers = FAST | {"max_epochs": 2, "trials": 3}
     whole = supervised.run(cell(corpus, folder=tmp_path / "whole", **numbers))

@@ -28,6 +28,7 @@ def read_contents(root: Path) -> dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*.wav"))}
 
 
+@pytest.mark.slow
 def test_processes_write_what_one_process_writes(tmp_path, monkeypatch):
     specs = make_specs(80)
     for name, minimum, order in (("one", 1000, specs), ("many", 1, specs[::-1])):

@@ -16,6 +16,8 @@ from workflow_scripts.datasets import extended_ballroom, fma, openmic
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.dataset_index import DatasetIndex
 
+pytestmark = pytest.mark.slow
+
 CLIPS = {
     **{"audioset_music": 24, "openmic": 40, "extended_ballroom": 52, "fma_small": 32, "fma_medium": 48},
     **{"magnatagatune": 40, "msd": 40, "gtzan": 40, "billboard": 24},

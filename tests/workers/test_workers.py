@@ -75,6 +75,7 @@ def test_the_waveform_worker_has_the_decoder_that_was_chosen(options, kind):
     assert type(build("waveform", width=0.05, **options).decoder) is kind
 
 
+@pytest.mark.slow
 def test_a_mirrored_decoder_learns_a_tone():
     torch.manual_seed(0)
     encoder = pase.build(pase.Options(embedding=8, width=0.1))
