@@ -33,7 +33,7 @@ def test_the_crossing_is_that_of_the_paired_differences(results: Results) -> Non
     crossover = figure_asserts.numbers(results).query("role == 'crossing' and panel == 'OpenMIC'").iloc[0]
     assert expected.outcome == crossover["outcome"] == "crossing"
     assert (crossover["size"], crossover["ci_low"], crossover["ci_high"]) == pytest.approx(
-        (expected.size, expected.low, expected.high)
+        (expected.size, expected.ci.low, expected.ci.high)
     )
     assert (crossover["of"], crossover["over"], crossover["n"], crossover["n_pretraining_seeds"]) == (
         "fine-tuned",

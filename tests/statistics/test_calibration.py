@@ -56,13 +56,13 @@ def coverage(low: np.ndarray | float, high: np.ndarray | float, truth: float) ->
 @pytest.mark.parametrize("noise", [NORMAL, SKEWED])
 def test_an_interval_of_a_mean_covers_it(n: int, noise: Noise) -> None:
     made = mean_intervals(0.5 + 0.02 * noise(np.random.default_rng(n), (40_000, n)))
-    assert 0.93 <= coverage(made.low, made.high, 0.5) <= 0.97
+    assert 0.93 <= coverage(made.ci.low, made.ci.high, 0.5) <= 0.97
 
 
 @pytest.mark.parametrize("n", [3, 5, 10])
 def test_an_interval_of_one_very_skewed_sample_is_not_claimed(n: int) -> None:
     made = mean_intervals(VERY_SKEWED(np.random.default_rng(n), (40_000, n)))
-    assert 0.87 <= coverage(made.low, made.high, 0) <= 0.91
+    assert 0.87 <= coverage(made.ci.low, made.ci.high, 0) <= 0.91
 
 
 @pytest.mark.parametrize("n", [3, 5, 10])
@@ -70,7 +70,7 @@ def test_an_interval_of_one_very_skewed_sample_is_not_claimed(n: int) -> None:
 def test_an_interval_of_a_paired_difference_covers_it(n: int, noise: Noise) -> None:
     treatment, reference = noise(np.random.default_rng(n), (2, 40_000, n))
     made = paired_tests(treatment + 0.3, reference).difference
-    assert 0.93 <= coverage(made.low, made.high, 0.3) <= 0.97
+    assert 0.93 <= coverage(made.ci.low, made.ci.high, 0.3) <= 0.97
 
 
 @pytest.mark.parametrize("noise", [NORMAL, VERY_SKEWED])

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.statistics.class_metrics import mean_matrix, metric_of_classes, row_percent
+from workflow_scripts.statistics.class_metrics import metric_of_classes, row_percent
+from workflow_scripts.statistics.estimation import mean_matrix
 from workflow_scripts.statistics.inference.confidence_intervals import mean_interval
 from workflow_scripts.statistics.metrics import metrics
 

@@ -26,7 +26,8 @@ from workflow_scripts.report.figure_inputs import (
     select_method,
 )
 from workflow_scripts.report.number_format import CONFIDENCE
-from workflow_scripts.statistics.class_metrics import mean_matrix, row_percent
+from workflow_scripts.statistics.class_metrics import row_percent
+from workflow_scripts.statistics.estimation import mean_matrix
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.samples import NotComparable, match
 from workflow_scripts.statistics.tables.schema import MEASURED, MISSING

@@ -21,7 +21,7 @@ from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, number_format, plotting
 from workflow_scripts.report.figure_inputs import Evidence, Method, as_table, group_by_panel, method_columns
 from workflow_scripts.statistics.class_metrics import metric_of_classes
-from workflow_scripts.statistics.inference.confidence_intervals import mean_intervals
+from workflow_scripts.statistics.estimation import mean_intervals
 from workflow_scripts.statistics.tables.schema import MISSING
 
 READING = (

@@ -23,7 +23,7 @@ from workflow_scripts.report.figure_inputs import (
     select_method,
 )
 from workflow_scripts.report.number_format import CONFIDENCE
-from workflow_scripts.statistics.inference.relative_improvement import relative_improvement
+from workflow_scripts.statistics.estimation import relative_improvement
 from workflow_scripts.statistics.samples import NotComparable, match
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING
 
@@ -73,8 +73,8 @@ def _row(method: Method, baseline: Method) -> dict[str, object]:
         | evidence_fields([*method.cells, *baseline.cells])
         | {
             "value": improvement.percent,
-            "ci_low": improvement.low,
-            "ci_high": improvement.high,
+            "ci_low": improvement.ci.low,
+            "ci_high": improvement.ci.high,
             "n": improvement.n,
             "replicate": matching.replicate,
             "n_pretraining_seeds": max(sum(cell.pretrained for cell in side.cells) for side in (method, baseline)),

@@ -31,7 +31,7 @@ from workflow_scripts.report.figure_inputs import (
 )
 from workflow_scripts.report.number_format import CONFIDENCE
 from workflow_scripts.statistics.class_metrics import metric_of_classes
-from workflow_scripts.statistics.inference.confidence_intervals import mean_intervals
+from workflow_scripts.statistics.estimation import mean_intervals
 from workflow_scripts.statistics.samples import NotComparable, match
 from workflow_scripts.statistics.tables.schema import MISSING
 
@@ -97,8 +97,8 @@ def _tags(
             "tag": first.classes[column],
             "positives": int((first.labels[:, column] == 1).sum()),
             "mean": float(intervals.mean[column]),
-            "ci_low": float(intervals.low[column]),
-            "ci_high": float(intervals.high[column]),
+            "ci_low": float(intervals.ci.low[column]),
+            "ci_high": float(intervals.ci.high[column]),
             "n": intervals.n,
             "replicate": matching.replicate,
         }

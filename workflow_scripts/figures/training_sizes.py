@@ -27,7 +27,7 @@ from workflow_scripts.report.figure_inputs import (
     select_methods,
 )
 from workflow_scripts.report.number_format import CONFIDENCE
-from workflow_scripts.statistics.inference.crossover import find_crossover
+from workflow_scripts.statistics.estimation import find_crossover
 from workflow_scripts.statistics.samples import Matching, NotComparable, match
 from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
 
@@ -116,8 +116,8 @@ def _crossing(methods: Sequence[Method], options: Options) -> dict[str, object]:
             "status": MEASURED,
             "outcome": result.outcome,
             "size": result.size,
-            "ci_low": result.low,
-            "ci_high": result.high,
+            "ci_low": result.ci.low,
+            "ci_high": result.ci.high,
             "crosses": result.crosses,
             "always": result.always,
             "never": result.never,

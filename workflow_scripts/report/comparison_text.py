@@ -12,9 +12,8 @@ import pandas as pd
 from workflow_scripts.planning.manifest import Comparison, Study
 from workflow_scripts.report import labels, number_format
 from workflow_scripts.report.number_format import Measure
-from workflow_scripts.statistics.estimation import TEST_SET
+from workflow_scripts.statistics.estimation import CONFIDENCE_LEVEL, TEST_SET
 from workflow_scripts.statistics.failure_reasons import in_short
-from workflow_scripts.statistics.inference.confidence_intervals import CONFIDENCE_LEVEL
 from workflow_scripts.statistics.tables.schema import BETTER, MISSING, NOT_SHOWN, REFUSED, SETTINGS, WORSE
 
 THESE_CLIPS = "on these test clips only"

@@ -10,8 +10,7 @@ from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, number_format
 from workflow_scripts.report.labels import TWIN
 from workflow_scripts.report.number_format import CONFIDENCE, SIGNIFICANCE, Measure
-from workflow_scripts.statistics.estimation import TEST_SET
-from workflow_scripts.statistics.inference.confidence_intervals import CONFIDENCE_LEVEL
+from workflow_scripts.statistics.estimation import CONFIDENCE_LEVEL, TEST_SET
 from workflow_scripts.statistics.tables.schema import MISSING
 
 MAX_LISTED = 6  # cells named in a note about one reason; the table shows the reason in every cell

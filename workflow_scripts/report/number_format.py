@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from workflow_scripts.statistics.inference.confidence_intervals import CONFIDENCE_LEVEL
+from workflow_scripts.statistics.estimation import CONFIDENCE_LEVEL
 from workflow_scripts.statistics.inference.equivalence import EQUIVALENCE_LEVEL
 
 MINUS, RANGE = "\N{MINUS SIGN}", "\N{EN DASH}"

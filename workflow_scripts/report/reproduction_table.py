@@ -215,6 +215,12 @@ def _notes(table: pd.DataFrame) -> Iterable[str]:
         "the other, and is undecided otherwise. A bound, a number printed as the most or the least, is judged the same "
         "way, with its margin. Verdicts are not adjusted for their number."
     )
+    if (table["kind"] == "measured").any():
+        yield (
+            "The intervals of means and of single differences cover other test sets too where the predictions of all "
+            "their cells are stored; all other intervals are for the fixed test set. Column variance_sources of "
+            "reproduction.csv states it line by line: without the test set in it, a line is for the fixed test set."
+        )
     yield (
         "By construction: the setting was chosen; the value is the one that was run. "
         "Not run: no study of this config is compared with the row, or its cells were not run. "

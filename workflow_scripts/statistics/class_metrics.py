@@ -1,11 +1,10 @@
-"""Metrics of single classes, and confusion matrices of several trials."""
+"""Metrics of single classes, and rates of confusion matrices."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.statistics.inference.confidence_intervals import SampleMean, mean_intervals
 from workflow_scripts.statistics.metrics import AREAS, area, confusion, from_counts, observed
 
 COUNTED = ("macro_f1", "macro_f1_positive", "accuracy")
@@ -34,13 +33,6 @@ def row_percent(counts: np.ndarray) -> np.ndarray:
     """
     clips = counts.sum(axis=-1, keepdims=True)
     return np.where(clips > 0, 100 * counts / np.maximum(clips, 1), np.nan)
-
-
-def mean_matrix(rates: np.ndarray) -> list[list[SampleMean]]:
-    """Estimate the mean of each entry of (replicates, true, predicted) rates or differences of rates."""
-    replicates, true, predicted = rates.shape
-    means = mean_intervals(rates.reshape(replicates, true * predicted).T)
-    return [[means[row * predicted + column] for column in range(predicted)] for row in range(true)]
 
 
 def _areas(metric: str, labels: np.ndarray, scores: np.ndarray) -> list[float]:

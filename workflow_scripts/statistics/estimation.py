@@ -1,4 +1,8 @@
-"""The one path to an interval: `estimate_mean` and `compare_methods`.
+"""The one path to an interval: every function that gives an estimate with its interval is imported from here.
+
+`estimate_mean`, `compare_methods` and `average_over_datasets` take samples and cover other test sets where these have
+bootstrap replicates. `mean_interval`, `mean_intervals`, `mean_matrix`, `relative_improvement` and `find_crossover` take
+plain values (trials, means of pre-training seeds, or their paired differences) and are for the fixed test set.
 
 Two statements are made about each number. For a *fixed test set*: would other trials (or pre-training seeds) show it
 again? This is the paired t test, or its equivalent where trials are not paired. For *other test sets* of the same size,
@@ -20,9 +24,13 @@ from workflow_scripts.statistics.inference.cluster_bootstrap import Bootstrap, p
 from workflow_scripts.statistics.inference.confidence_intervals import (
     CONFIDENCE_LEVEL,
     ConfidenceInterval,
+    SampleMean,
     mean_interval,
+    mean_intervals,
     satterthwaite,
 )
+from workflow_scripts.statistics.inference.crossover import find_crossover
+from workflow_scripts.statistics.inference.equivalence import EQUIVALENCE_LEVEL
 from workflow_scripts.statistics.inference.hypothesis_tests import (
     ZERO_VARIANCE,
     paired_test,
@@ -30,7 +38,14 @@ from workflow_scripts.statistics.inference.hypothesis_tests import (
     t_test_p,
     welch_test,
 )
+from workflow_scripts.statistics.inference.multi_dataset import (
+    NO_VARIATION,
+    DatasetEstimate,
+    MultiDatasetMean,
+    mean_over_datasets,
+)
 from workflow_scripts.statistics.inference.random_effects import compare_crossed, estimate_crossed_mean
+from workflow_scripts.statistics.inference.relative_improvement import relative_improvement
 from workflow_scripts.statistics.samples import (
     NotComparable,
     Replicate,
@@ -42,6 +57,28 @@ from workflow_scripts.statistics.samples import (
     why_not_comparable,
 )
 from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates
+
+__all__ = [
+    "CONFIDENCE_LEVEL",
+    "EQUIVALENCE_LEVEL",
+    "PRETRAINING_SEEDS",
+    "TEST_SET",
+    "TRIALS",
+    "ConfidenceInterval",
+    "DatasetComparison",
+    "Difference",
+    "MeanDifference",
+    "MeanEstimate",
+    "StandardErrors",
+    "average_over_datasets",
+    "compare_methods",
+    "estimate_mean",
+    "find_crossover",
+    "mean_interval",
+    "mean_intervals",
+    "mean_matrix",
+    "relative_improvement",
+]
 
 Design = Literal["paired", "unpaired"]
 PRETRAINING_SEEDS, TRIALS, TEST_SET = "pretraining seeds", "trials", "test set"
@@ -97,6 +134,32 @@ class Difference:
     effect: float
     std_errors: StandardErrors
     clusters: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetComparison:
+    """A comparison on one data set: the samples of both sides and their difference, which has an interval."""
+
+    dataset: str
+    treatment: Sequence[TrialSample]
+    reference: Sequence[TrialSample]
+    difference: Difference
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanDifference:
+    """Equal-weight mean of a difference over data sets; `ci` and `p` cover the `variance_sources`.
+
+    `n` is the smallest number of replicates of a side that has several. `reason` says why there is no test.
+    """
+
+    replicate: Replicate
+    n: int
+    mean: float
+    ci: ConfidenceInterval
+    p: float
+    variance_sources: tuple[str, ...]
     reason: str
 
 
@@ -190,6 +253,46 @@ def compare_methods(
         std_errors=replace(on_test_set.std_errors, test_set=std_error),
         clusters=clusters,
     )
+
+
+def average_over_datasets(comparisons: Sequence[DatasetComparison]) -> MeanDifference | NotComparable:
+    """Average the differences of one comparison over data sets, each counting the same.
+
+    For other test sets too where every difference is.
+    """
+    differences = [comparison.difference for comparison in comparisons]
+    replicate: Replicate = differences[0].replicate
+    if all(difference.replicate == "trials" for difference in differences):
+        mean: MultiDatasetMean | NotComparable = _average_independent(comparisons)
+    else:
+        mean = _average_with_shared_seeds(comparisons)
+    if isinstance(mean, NotComparable):
+        return mean
+    ci, p = mean.ci, mean.p
+    sources = [TRIALS] if replicate == "trials" else [PRETRAINING_SEEDS, TRIALS]
+    if all(difference.clusters for difference in differences):
+        sources.append(TEST_SET)
+        test_sets = [
+            (difference.std_errors.test_set / len(differences), difference.clusters) for difference in differences
+        ]
+        ci = add_test_set_variance(mean.mean, ci, test_sets)
+        p = p_value(mean.mean, ci, at_least=mean.p)
+    return MeanDifference(
+        replicate=replicate,
+        n=min(n for difference in differences for n in difference.n if n > 1),
+        mean=mean.mean,
+        ci=ci,
+        p=p,
+        variance_sources=tuple(sources),
+        reason="" if math.isfinite(p) else mean.reason,
+    )
+
+
+def mean_matrix(rates: np.ndarray) -> list[list[SampleMean]]:
+    """Estimate the mean of each entry of (replicates, true, predicted) rates or differences of rates."""
+    replicates, true, predicted = rates.shape
+    means = mean_intervals(rates.reshape(replicates, true * predicted).T)
+    return [[means[row * predicted + column] for column in range(predicted)] for row in range(true)]
 
 
 # --- a fixed test set -----------------------------------------------------------------------------------------------
@@ -293,6 +396,51 @@ def _fixed_test_set(
     )
 
 
+def _average_independent(comparisons: Sequence[DatasetComparison]) -> MultiDatasetMean:
+    """Average over data sets that have nothing random in common, for the fixed test sets."""
+    return mean_over_datasets(
+        {
+            comparison.dataset: DatasetEstimate(
+                mean=comparison.difference.mean,
+                std_error=comparison.difference.fixed_test_set.std_error,
+                df=comparison.difference.fixed_test_set.df,
+            )
+            for comparison in comparisons
+        }
+    )
+
+
+def _average_with_shared_seeds(comparisons: Sequence[DatasetComparison]) -> MultiDatasetMean | NotComparable:
+    """Average over data sets that share their pre-training seeds, for the fixed test sets.
+
+    A seed that is good on one data set tends to be good on the next, so the trials of each seed are averaged over the
+    data sets first.
+    """
+    trials = common_trials(
+        [sample for comparison in comparisons for sample in (*comparison.treatment, *comparison.reference)]
+    )
+    if isinstance(trials, NotComparable):
+        return trials
+    paired = [pair_by_seed(comparison.treatment, comparison.reference) for comparison in comparisons]
+    seeds = {tuple(tuple(sample.pretrain_seed for sample in side) for side in sides) for _, *sides in paired}
+    if len(seeds) > 1:
+        return NotComparable(reason="not the same pre-training seeds on every data set")
+    left = np.mean([as_matrix(side, trials=trials) for _, side, _ in paired], axis=0)
+    right = np.mean([as_matrix(side, trials=trials) for _, _, side in paired], axis=0)
+    comparison = compare_crossed(left, right, pairs=paired[0][0])
+    if not comparison.ci.known:
+        fewest = max(1, min(size for size in comparison.pretraining_seeds if size > 1))
+        reason = too_few(fewest, of="pretraining seeds") or "no interval over the pre-training seeds"
+        return NotComparable(reason=reason)
+    return MultiDatasetMean(
+        datasets=len(comparisons),
+        mean=comparison.mean,
+        ci=comparison.ci,
+        p=comparison.p,
+        reason="" if math.isfinite(comparison.p) else NO_VARIATION,
+    )
+
+
 # --- other test sets ------------------------------------------------------------------------------------------------
 
 
@@ -302,7 +450,7 @@ def _difference_test_set_std_error(
     """Return the standard error of a difference due to the test set, and the number of clusters; NaN if unknown."""
     pairs, *sides = pair_by_seed(treatment, reference)
     left, right = (replicates.all_of(side) for side in sides)
-    if left is None or right is None or len({each.resample_id for each in (*left, *right)}) > 1:
+    if left is None or right is None or len({bootstrap.resample_id for bootstrap in (*left, *right)}) > 1:
         return math.nan, 0
     clusters = left[0].clusters
     if len(left) == len(right) == 1:

@@ -231,7 +231,8 @@ def pair_by_seed(
 ) -> tuple[bool, list[TrialSample], list[TrialSample]]:
     """Return whether the pre-training seeds of two methods are pairs, and both sides by ascending seed.
 
-    Pairs have the same seeds, more than one, and the same encoder, since other networks do not start from like weights.
+    Pairs have the same seeds, more than one, and the same encoder, because different architectures do not share initial
+    weights.
     """
     left, right = sort_by_seed(treatment), sort_by_seed(reference)
     same_seeds = [sample.pretrain_seed for sample in left] == [sample.pretrain_seed for sample in right]

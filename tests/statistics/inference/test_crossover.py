@@ -19,7 +19,7 @@ def test_the_crossing_lies_between_two_sizes_on_the_logarithm() -> None:
     found = find_crossover(SIZES, flat([-3, -1, 1, 2]))
     assert found.outcome == "crossing"
     assert found.size == pytest.approx(200 * math.sqrt(2))
-    assert (found.low, found.high) == (pytest.approx(found.size), pytest.approx(found.size))
+    assert (found.ci.low, found.ci.high) == (pytest.approx(found.size), pytest.approx(found.size))
     assert (found.crosses, found.always, found.never) == (1, 0, 0)
     assert find_crossover(SIZES, flat([-3, -1, 3, 4])).size == pytest.approx(200 * 2**0.25)
 
@@ -35,7 +35,7 @@ def test_the_crossing_lies_between_two_sizes_on_the_logarithm() -> None:
 )
 def test_there_may_be_none(means: list[float], outcome: str, size: float) -> None:
     found = find_crossover(SIZES, flat(means))
-    assert (found.outcome, found.size, found.low, found.high) == (outcome, size, size, size)
+    assert (found.outcome, found.size, found.ci.low, found.ci.high) == (outcome, size, size, size)
 
 
 def test_the_last_of_several_counts() -> None:
@@ -47,7 +47,7 @@ def test_trials_that_do_not_agree_leave_it_undetermined() -> None:
     assert found.outcome == "undetermined"
     assert 0.0 < found.crosses < 1
     assert found.crosses + found.always + found.never == pytest.approx(1)
-    assert (found.low, found.high) == (0, math.inf)
+    assert (found.ci.low, found.ci.high) == (0, math.inf)
 
 
 def test_the_interval_is_the_bootstrap_over_whole_trials() -> None:
@@ -60,9 +60,9 @@ def test_the_interval_is_the_bootstrap_over_whole_trials() -> None:
         find_crossover(SIZES, np.tile(means + wider * (differences[:, trials].mean(axis=1) - means), (2, 1)).T).size
         for trials in drawn
     ]
-    assert found.low == pytest.approx(np.quantile(ends, 0.025, method="lower"), rel=1e-5)
-    assert found.high == pytest.approx(np.quantile(ends, 0.975, method="higher"), rel=1e-5)
-    assert found.low < found.size < found.high
+    assert found.ci.low == pytest.approx(np.quantile(ends, 0.025, method="lower"), rel=1e-5)
+    assert found.ci.high == pytest.approx(np.quantile(ends, 0.975, method="higher"), rel=1e-5)
+    assert found.ci.low < found.size < found.ci.high
     assert find_crossover(SIZES, differences, resamples=400, seed=5) == found
     assert find_crossover(SIZES, differences, resamples=400, seed=6) != found
 
@@ -71,7 +71,7 @@ def test_two_trials_give_a_place_without_interval() -> None:
     found = find_crossover(SIZES, flat([-3, -1, 1, 3], trials=2))
     assert found.outcome == "undetermined"
     assert found.size == pytest.approx(200 * math.sqrt(2))
-    assert math.isnan(found.low)
+    assert math.isnan(found.ci.low)
     assert math.isnan(found.crosses)
 
 
@@ -92,7 +92,7 @@ def test_the_interval_covers_the_true_crossing(trials: int, least: float) -> Non
     for _ in range(400):
         noise = random.normal(0, 0.6, trials) + random.normal(0, 0.6, (4, trials))
         found = find_crossover(SIZES, true + noise, resamples=300)
-        covered += found.low <= 200 * math.sqrt(2) <= found.high
+        covered += found.ci.low <= 200 * math.sqrt(2) <= found.ci.high
     assert least < covered / 400 <= 0.99
 
 

@@ -18,8 +18,8 @@ def test_it_is_the_ratio_of_the_means() -> None:
     assert found.n == 3
     # a constant baseline has no noise, so the interval is that of the mean, divided by it
     half_width = t_quantile(2, 0.95) * 0.1 / math.sqrt(3)
-    assert found.low == pytest.approx(100 * ((0.6 - half_width) / 0.5 - 1))
-    assert found.high == pytest.approx(100 * ((0.6 + half_width) / 0.5 - 1))
+    assert found.ci.low == pytest.approx(100 * ((0.6 - half_width) / 0.5 - 1))
+    assert found.ci.high == pytest.approx(100 * ((0.6 + half_width) / 0.5 - 1))
 
 
 @settings(deadline=None, max_examples=50)
@@ -27,9 +27,9 @@ def test_it_is_the_ratio_of_the_means() -> None:
 def test_both_ends_are_ratios_that_a_paired_test_just_does_not_refuse(pairs: list[tuple[float, float]]) -> None:
     of, over = np.array(pairs).T
     found = relative_improvement(of, over)
-    if not found.known:
+    if not found.ci.known:
         return
-    for bound in (found.low, found.high):
+    for bound in (found.ci.low, found.ci.high):
         difference = paired_test(of, (1 + bound / 100) * over).difference
         assert min(abs(difference.ci.low), abs(difference.ci.high)) == pytest.approx(0, abs=1e-6)
 
@@ -39,8 +39,8 @@ def test_both_ends_are_ratios_that_a_paired_test_just_does_not_refuse(pairs: lis
 def test_it_excludes_zero_just_when_the_difference_does(pairs: list[tuple[float, float]]) -> None:
     of, over = np.array(pairs).T
     found, difference = relative_improvement(of, over), paired_test(of, over).difference
-    if found.known and min(abs(difference.ci.low), abs(difference.ci.high)) > 1e-9:
-        assert (found.low <= 0 <= found.high) == (difference.ci.low <= 0 <= difference.ci.high)
+    if found.ci.known and min(abs(difference.ci.low), abs(difference.ci.high)) > 1e-9:
+        assert (found.ci.low <= 0 <= found.ci.high) == (difference.ci.low <= 0 <= difference.ci.high)
 
 
 def test_the_interval_covers_the_true_ratio() -> None:
@@ -48,7 +48,7 @@ def test_the_interval_covers_the_true_ratio() -> None:
     shared = random.normal(0, 0.02, (2000, 5))
     over, of = (mean + shared + random.normal(0, 0.02, shared.shape) for mean in (0.4, 0.5))
     found = [relative_improvement(*sides) for sides in zip(of, over, strict=True)]
-    assert 0.935 < np.mean([each.low <= 25 <= each.high for each in found]) < 0.965
+    assert 0.935 < np.mean([each.ci.low <= 25 <= each.ci.high for each in found]) < 0.965
 
 
 @pytest.mark.parametrize(
@@ -58,11 +58,11 @@ def test_the_interval_covers_the_true_ratio() -> None:
 def test_without_a_baseline_above_zero_there_is_no_improvement(of: list[float], over: list[float]) -> None:
     found = relative_improvement(of, over)
     assert math.isnan(found.percent)
-    assert not found.known
+    assert not found.ci.known
 
 
 def test_two_pairs_or_a_baseline_that_may_be_zero_give_no_interval() -> None:
-    assert not relative_improvement([0.2, 0.3], [0.1, 0.2]).known
+    assert not relative_improvement([0.2, 0.3], [0.1, 0.2]).ci.known
     unsure = relative_improvement([0.5, 0.6, 0.7], [0.9, 0.01, 0.01])
     assert unsure.percent == pytest.approx(100 * (0.6 / (0.92 / 3) - 1))
-    assert not unsure.known
+    assert not unsure.ci.known

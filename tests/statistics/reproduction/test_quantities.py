@@ -24,7 +24,7 @@ from workflow_scripts.planning.manifest import Manifest
 from workflow_scripts.report import reproduction_table as reproduction
 from workflow_scripts.statistics.reproduction.table import reproduction_table
 from workflow_scripts.statistics.samples import TrialSamples
-from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates
+from workflow_scripts.statistics.test_set_bootstrap import bootstrap_cells
 from workflow_scripts.statistics.trials import gather
 
 #: published rows that carry a number and one that carries a claim
@@ -36,7 +36,8 @@ def lines(results: Results, statement: dict[str, Any], **study: object) -> list[
     results.manifest["studies"]["fig2"] |= {"published": [statement], **study}
     manifest = Manifest.from_json(json.loads(json.dumps(results.manifest)))
     trials = gather(manifest).trials
-    table = reproduction_table(manifest, TrialSamples(trials), trials, BootstrapReplicates())
+    samples = TrialSamples(trials)
+    table = reproduction_table(manifest, samples, trials, bootstrap_cells(manifest, samples))
     return table[table["study"] == "fig2"].to_dict("records")
 
 
@@ -83,6 +84,7 @@ def test_a_mean_is_in_percent_over_the_trials_of_one_pretraining_seed(results: R
     half_width = 4.302652729696142 * np.std([30, 31, 35], ddof=1) / math.sqrt(3)  # t of 2 degrees at 97.5 %
     assert (found["ci_low"], found["ci_high"]) == pytest.approx((32 - half_width, 32 + half_width))
     assert (found["n"], found["replicate"], found["n_pretraining_seeds"]) == (3, "trials", 1)
+    assert found["variance_sources"] == "trials"
 
 
 def test_a_mean_over_pretraining_seeds_counts_pretraining_seeds(results: Results) -> None:
@@ -134,6 +136,17 @@ def test_a_relative_improvement_is_of_the_means(results: Results) -> None:
     found = line(results, "relative", {"encoder": "pase_plus"}, over={"encoder": "pase"})
     assert found["value"] == pytest.approx(100 * (1.65 / 1.5 - 1))
     assert found["ci_low"] < found["ci90_low"] < found["value"] < found["ci90_high"] < found["ci_high"]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "covered"),
+    [("mean", "trials and test set"), ("difference", "trials and test set"), ("relative", "trials")],
+)
+def test_a_line_names_what_its_interval_covers(results: Results, quantity: str, covered: str) -> None:
+    for seed, encoder in enumerate(("pase", "pase_plus")):
+        results.predict(factors(encoder, "frozen", "openmic"), 0.6, seed=seed, source="download")
+    over = {} if quantity == "mean" else {"over": {"encoder": "pase"}}
+    assert line(results, quantity, {"encoder": "pase_plus"}, **over)["variance_sources"] == covered
 
 
 def test_a_crossing_is_in_thousands_of_training_samples(results: Results) -> None:

@@ -6,15 +6,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workflow_scripts.statistics.estimation import ConfidenceInterval
 from workflow_scripts.statistics.reproduction.context import Estimate
 from workflow_scripts.statistics.reproduction.verdicts import judge_claim
 
 
 def estimate(low: float, high: float) -> Estimate:
+    ci = ConfidenceInterval(low=low, high=high)
     return Estimate(
-        value=(low + high) / 2, low=low, high=high, ci90=(low, high), replicate="trials", n=10, pretraining_seeds=1,
+        value=(low + high) / 2,
+        ci=ci,
+        ci90=ci,
+        variance_sources=("trials",),
+        replicate="trials",
+        n=10,
+        pretraining_seeds=1,
         sources=("download",),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(

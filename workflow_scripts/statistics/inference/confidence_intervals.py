@@ -22,12 +22,15 @@ MIN_REPLICATES = 3  # with two values the interval is 18 standard errors wide: n
 
 @dataclass(frozen=True, kw_only=True)
 class ConfidenceInterval:
-    """An interval with the standard error and degrees of freedom behind it; not-a-number where there is none."""
+    """An interval, with the standard error and degrees of freedom behind it.
+
+    Not-a-number where there is no interval, or where no standard error is behind it.
+    """
 
     low: float
     high: float
-    std_error: float
-    df: float
+    std_error: float = math.nan
+    df: float = math.nan
 
     @classmethod
     def from_estimate(
@@ -41,12 +44,18 @@ class ConfidenceInterval:
     @classmethod
     def unknown(cls, *, df: float = math.nan) -> ConfidenceInterval:
         """Return the interval of an estimate without a standard error."""
-        return cls(low=math.nan, high=math.nan, std_error=math.nan, df=df)
+        return cls(low=math.nan, high=math.nan, df=df)
 
     @property
     def known(self) -> bool:
         """Whether there is an interval."""
-        return math.isfinite(self.low)
+        return not math.isnan(self.low)
+
+    def scale(self, factor: float) -> ConfidenceInterval:
+        """Return the interval in another unit, in which numbers are `factor` times as large."""
+        return ConfidenceInterval(
+            low=factor * self.low, high=factor * self.high, std_error=factor * self.std_error, df=self.df
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,16 +68,29 @@ class SampleMean:
     ci: ConfidenceInterval
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ConfidenceIntervals:
+    """The intervals of many estimates with the same degrees of freedom, as arrays with one entry per estimate."""
+
+    low: np.ndarray
+    high: np.ndarray
+    std_error: np.ndarray
+    df: float
+
+    def __getitem__(self, number: int) -> ConfidenceInterval:
+        """Return the interval of one estimate."""
+        low, high, std_error = (float(values[number]) for values in (self.low, self.high, self.std_error))
+        return ConfidenceInterval(low=low, high=high, std_error=std_error, df=self.df)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class SampleMeans:
     """The means of many samples of `n` values each: the numbers of `SampleMean` as arrays, one entry per sample."""
 
     n: int
     mean: np.ndarray
     std: np.ndarray
-    std_error: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    ci: ConfidenceIntervals
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -76,17 +98,7 @@ class SampleMeans:
 
     def __getitem__(self, number: int) -> SampleMean:
         """Return the mean of one sample."""
-        return SampleMean(
-            n=self.n,
-            mean=float(self.mean[number]),
-            std=float(self.std[number]),
-            ci=ConfidenceInterval(
-                low=float(self.low[number]),
-                high=float(self.high[number]),
-                std_error=float(self.std_error[number]),
-                df=self.n - 1,
-            ),
-        )
+        return SampleMean(n=self.n, mean=float(self.mean[number]), std=float(self.std[number]), ci=self.ci[number])
 
 
 def mean_interval(values: Sequence[float] | np.ndarray, *, level: float = CONFIDENCE_LEVEL) -> SampleMean:
@@ -107,10 +119,11 @@ def mean_intervals(values: np.ndarray, *, level: float = CONFIDENCE_LEVEL) -> Sa
         mean = array.mean(axis=1) if n else unknown
         std = array.std(axis=1, ddof=1) if n > 1 else unknown
         if n < MIN_REPLICATES:
-            return SampleMeans(n=n, mean=mean, std=std, std_error=unknown, low=unknown, high=unknown)
-        std_error = std / math.sqrt(n)
+            ci = ConfidenceIntervals(low=unknown, high=unknown, std_error=unknown, df=n - 1)
+            return SampleMeans(n=n, mean=mean, std=std, ci=ci)
         half_width = t_quantile(n - 1, level) * std / math.sqrt(n)
-        return SampleMeans(n=n, mean=mean, std=std, std_error=std_error, low=mean - half_width, high=mean + half_width)
+        ci = ConfidenceIntervals(low=mean - half_width, high=mean + half_width, std_error=std / math.sqrt(n), df=n - 1)
+        return SampleMeans(n=n, mean=mean, std=std, ci=ci)
 
 
 @functools.cache

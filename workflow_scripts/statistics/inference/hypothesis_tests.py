@@ -102,7 +102,7 @@ def paired_tests(
     """Return `paired_test` of every row of two arrays (comparisons, pairs), all at once."""
     differences = np.asarray(treatment, np.float64) - np.asarray(reference, np.float64)
     means = mean_intervals(differences, level=level)
-    known = np.isfinite(means.low)
+    known = np.isfinite(means.ci.low)
     varying = known & (means.std > ZERO_VARIANCE)
     effect, p, p_sign_flip = (np.full(len(differences), np.nan) for _ in range(3))
     # d_z and the t statistic t = d_z sqrt(n)

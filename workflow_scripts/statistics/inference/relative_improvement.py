@@ -8,22 +8,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workflow_scripts.statistics.inference.confidence_intervals import CONFIDENCE_LEVEL, MIN_REPLICATES, t_quantile
+from workflow_scripts.statistics.inference.confidence_intervals import (
+    CONFIDENCE_LEVEL,
+    MIN_REPLICATES,
+    ConfidenceInterval,
+    t_quantile,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RelativeImprovement:
-    """Improvement in percent over `n` pairs, and its interval; not-a-number where there is none."""
+    """Improvement in percent over `n` pairs, not-a-number where there is none, and its interval."""
 
     n: int
     percent: float
-    low: float
-    high: float
-
-    @property
-    def known(self) -> bool:
-        """Whether there is an interval."""
-        return math.isfinite(self.low)
+    ci: ConfidenceInterval
 
 
 def relative_improvement(
@@ -40,9 +39,11 @@ def relative_improvement(
     n = len(treatment)
     mean, base = (float(side.mean()) if n else math.nan for side in (treatment, reference))
     if not base > 0:
-        return RelativeImprovement(n=n, percent=math.nan, low=math.nan, high=math.nan)
+        return RelativeImprovement(n=n, percent=math.nan, ci=ConfidenceInterval.unknown())
     low, high = _ratio_interval(treatment, reference, level) if n >= MIN_REPLICATES else (math.nan, math.nan)
-    return RelativeImprovement(n=n, percent=100 * (mean / base - 1), low=100 * (low - 1), high=100 * (high - 1))
+    return RelativeImprovement(
+        n=n, percent=100 * (mean / base - 1), ci=ConfidenceInterval(low=100 * (low - 1), high=100 * (high - 1))
+    )
 
 
 def _ratio_interval(treatment: np.ndarray, reference: np.ndarray, level: float) -> tuple[float, float]:

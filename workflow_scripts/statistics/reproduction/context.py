@@ -16,6 +16,7 @@ import pandas as pd
 from workflow_scripts.core import result_files
 from workflow_scripts.levels.factors import FACTORS, PRETRAINING
 from workflow_scripts.planning.manifest import Manifest, PlannedCell, PretrainedRun, Statement
+from workflow_scripts.statistics.estimation import ConfidenceInterval
 from workflow_scripts.statistics.samples import TrialSample, TrialSamples
 from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates
 
@@ -27,18 +28,18 @@ TWIN = "twin"  # source of data that stand in for real data
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """Our value with its 95 % interval (`low`, `high`), and the 90 % one (`ci90`) that decides equivalence.
+    """Our value with its 95 % interval `ci`, and the 90 % one (`ci90`) that decides equivalence.
 
-    Bounds are not-a-number if there is no interval. Both intervals of a counted value are the value itself; those of a
-    chosen one span the smallest and the largest setting. `n` counts the `replicate`; `pretraining_seeds` is 0 if
-    nothing was pre-trained. `sizes` of a crossover are the smallest and the largest training size measured, in its
-    unit.
+    Both cover the `variance_sources`; without the test set among these they are for the fixed test set. Both intervals
+    of a counted value are the value itself; those of a chosen one span the smallest and the largest setting. `n` counts
+    the `replicate`; `pretraining_seeds` is 0 if nothing was pre-trained. `sizes` of a crossover are the smallest and
+    the largest training size measured, in its unit.
     """
 
     value: float
-    low: float
-    high: float
-    ci90: tuple[float, float]
+    ci: ConfidenceInterval
+    ci90: ConfidenceInterval
+    variance_sources: tuple[str, ...]
     replicate: str
     n: int
     pretraining_seeds: int
@@ -125,11 +126,12 @@ def run_cells(selection: Selection, results: Results) -> list[TrialSample]:
 def exact_estimate(values: Sequence[float], *, replicate: str, sources: tuple[str, ...]) -> Estimate:
     """Return a counted value: the mean of `values`, with the smallest and the largest as its interval."""
     low, high = float(min(values)), float(max(values))
+    span = ConfidenceInterval(low=low, high=high)
     return Estimate(
         value=low if low == high else float(np.mean(values)),  # the mean of equal numbers may be off by rounding
-        low=low,
-        high=high,
-        ci90=(low, high),
+        ci=span,
+        ci90=span,
+        variance_sources=(),
         replicate=replicate,
         n=len(values),
         pretraining_seeds=0,

@@ -52,6 +52,7 @@ RESULT = [
     "replicate",
     "n",
     "n_pretraining_seeds",
+    "variance_sources",
     "source",
 ]
 COLUMNS = (*published.COLUMNS, *STATED, *RESULT)
@@ -219,14 +220,15 @@ def _result(
         "verdict": verdict,
         "reason": reason,
         "value": outcome.value,
-        "ci_low": outcome.low,
-        "ci_high": outcome.high,
-        "ci90_low": outcome.ci90[0],
-        "ci90_high": outcome.ci90[1],
+        "ci_low": outcome.ci.low,
+        "ci_high": outcome.ci.high,
+        "ci90_low": outcome.ci90.low,
+        "ci90_high": outcome.ci90.high,
         "smallest_size": outcome.sizes[0],
         "largest_size": outcome.sizes[1],
         "replicate": outcome.replicate,
         "n": outcome.n,
         "n_pretraining_seeds": outcome.pretraining_seeds,
+        "variance_sources": " and ".join(outcome.variance_sources),
         "source": " ".join(outcome.sources),
     }

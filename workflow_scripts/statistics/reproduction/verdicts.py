@@ -12,6 +12,7 @@ import math
 from dataclasses import replace
 
 from workflow_scripts.planning.manifest import Statement
+from workflow_scripts.statistics.estimation import ConfidenceInterval
 from workflow_scripts.statistics.inference.equivalence import decide
 from workflow_scripts.statistics.reproduction.context import TWIN, Estimate
 from workflow_scripts.statistics.reproduction.quantities.registry import Quantity
@@ -34,7 +35,7 @@ def judge(published: str, statement: Statement, quantity: Quantity, estimate: Es
     number = float(published)
     if quantity.kind == "chosen":
         allowed = max(statement.margin or 0.0, ROUNDING * abs(number))
-        distance = max(abs(estimate.low - number), abs(estimate.high - number))
+        distance = max(abs(estimate.ci.low - number), abs(estimate.ci.high - number))
         return (AGREES if distance <= allowed else DIFFERS), ""
     if TWIN in estimate.sources or not estimate.sources:
         return NOT_COMPARABLE, "twin data" if estimate.sources else "no record of where the data came from"
@@ -42,9 +43,9 @@ def judge(published: str, statement: Statement, quantity: Quantity, estimate: Es
     if statement.expected:
         excess = _excess(number, estimate, expected=statement.expected)
         return judge_claim(excess, "not above zero", margin=statement.margin)
-    low, high = (end - number for end in estimate.ci90)
+    low, high = estimate.ci90.low - number, estimate.ci90.high - number
     verdict = OF_EQUIVALENCE[decide(low, high, margin=statement.margin)]
-    return verdict, "" if math.isfinite(estimate.low) else _no_interval(estimate)
+    return verdict, "" if estimate.ci.known else _no_interval(estimate)
 
 
 def judge_claim(estimate: Estimate, expected: str, *, margin: float = 0.0) -> tuple[str, str]:
@@ -54,9 +55,9 @@ def judge_claim(estimate: Estimate, expected: str, *, margin: float = 0.0) -> tu
     "not above zero" holds if the whole interval is at most `margin`, and does not if the whole interval is above it;
     "near zero" is the same on both sides.
     """
-    if math.isnan(estimate.low):
+    if not estimate.ci.known:
         return UNDECIDED, _no_interval(estimate)
-    low, high = estimate.low, estimate.high
+    low, high = estimate.ci.low, estimate.ci.high
     if expected == "below zero":
         low, high = -high, -low
     if expected == "not above zero":
@@ -70,8 +71,10 @@ def judge_claim(estimate: Estimate, expected: str, *, margin: float = 0.0) -> tu
 
 def _excess(number: float, estimate: Estimate, *, expected: str) -> Estimate:
     """Return by how much an estimate exceeds a number on the side where it should not be."""
-    low, high = estimate.low - number, estimate.high - number
-    return replace(estimate, low=low, high=high) if expected == "not above" else replace(estimate, low=-high, high=-low)
+    low, high = estimate.ci.low - number, estimate.ci.high - number
+    if expected == "not below":
+        low, high = -high, -low
+    return replace(estimate, ci=ConfidenceInterval(low=low, high=high))
 
 
 def _no_interval(estimate: Estimate) -> str:

@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 
-import numpy as np
 import pandas as pd
 
 from workflow_scripts.statistics.contrasts import Contrast
-from workflow_scripts.statistics.estimation import (
-    PRETRAINING_SEEDS,
-    TEST_SET,
-    TRIALS,
-    Difference,
-    add_test_set_variance,
-    p_value,
-)
-from workflow_scripts.statistics.guards import one_pretraining_seed, too_few
-from workflow_scripts.statistics.inference.multi_dataset import (
-    NO_VARIATION,
-    DatasetEstimate,
-    MultiDatasetMean,
-    mean_over_datasets,
-)
-from workflow_scripts.statistics.inference.random_effects import compare_crossed
-from workflow_scripts.statistics.samples import (
-    NotComparable,
-    as_matrix,
-    common_trials,
-    fewest_pretraining_seeds,
-    pair_by_seed,
-)
+from workflow_scripts.statistics.estimation import DatasetComparison, Difference, average_over_datasets
+from workflow_scripts.statistics.guards import one_pretraining_seed
+from workflow_scripts.statistics.samples import NotComparable, fewest_pretraining_seeds
 from workflow_scripts.statistics.tables.comparisons import adjust_family
 from workflow_scripts.statistics.tables.schema import (
     ACROSS_COLUMNS,
@@ -76,95 +54,47 @@ def _row(group: Sequence[Contrast]) -> dict[str, object]:
         "sets": len(group),
         "source": join_distinct(sample.source for sample in samples),
     }
-    differences = [contrast.difference for contrast in group if _has_interval(contrast)]
-    known = [difference for difference in differences if isinstance(difference, Difference)]
-    if len(known) < len(group):
-        computed = all(contrast.difference is not None for contrast in group)
-        reasons = [
-            f"{contrast.reason or contrast.difference.reason} ({contrast.setting['dataset']})"  # type: ignore[union-attr]
-            for contrast in group
-            if not _has_interval(contrast)
-        ]
-        return row | {"status": REFUSED if computed else MISSING, "reason": "; ".join(reasons)}
-    one_seed_each = all(difference.replicate == "trials" for difference in known)
-    mean = _mean_over_trials(group, known) if one_seed_each else _mean_over_seeds(group)
+    comparisons = [
+        DatasetComparison(
+            dataset=contrast.setting["dataset"],
+            treatment=contrast.treatment,
+            reference=contrast.reference,
+            difference=contrast.difference,
+        )
+        for contrast in group
+        if isinstance(contrast.difference, Difference) and contrast.difference.fixed_test_set.known
+    ]
+    if len(comparisons) < len(group):
+        return row | _why_unknown(group)
+    mean = average_over_datasets(comparisons)
     if isinstance(mean, NotComparable):
         return row | {"status": REFUSED, "reason": mean.reason}
-    return row | _estimate_fields(group, known, mean)
-
-
-def _has_interval(contrast: Contrast) -> bool:
-    return isinstance(contrast.difference, Difference) and contrast.difference.fixed_test_set.known
-
-
-def _estimate_fields(
-    group: Sequence[Contrast], differences: Sequence[Difference], mean: MultiDatasetMean
-) -> dict[str, object]:
-    """Return the columns about the mean over data sets, for other test sets if every data set knows about them."""
-    replicate = differences[0].replicate
-    ci, p = mean.ci, mean.p
-    sources = [TRIALS] if replicate == "trials" else [PRETRAINING_SEEDS, TRIALS]
-    if all(difference.clusters for difference in differences):
-        sources.append(TEST_SET)
-        test_sets = [(each.std_errors.test_set / len(differences), each.clusters) for each in differences]
-        ci = add_test_set_variance(mean.mean, ci, test_sets)
-        p = p_value(mean.mean, ci, at_least=mean.p)
-    seeds = fewest_pretraining_seeds(*(side for each in group for side in (each.treatment, each.reference)))
-    return {
+    seeds = fewest_pretraining_seeds(*(side for contrast in group for side in (contrast.treatment, contrast.reference)))
+    return row | {
         "status": MEASURED,
-        "reason": "" if math.isfinite(p) else mean.reason,
+        "reason": mean.reason,
         "mark": one_pretraining_seed(seeds),
         "mean": mean.mean,
-        "ci_low": ci.low,
-        "ci_high": ci.high,
-        "p": p,
-        "variance_sources": " and ".join(sources),
-        "std_error": ci.std_error,
-        "df": ci.df,
-        "replicate": replicate,
-        "n": min(n for difference in differences for n in difference.n if n > 1),
+        "ci_low": mean.ci.low,
+        "ci_high": mean.ci.high,
+        "p": mean.p,
+        "variance_sources": " and ".join(mean.variance_sources),
+        "std_error": mean.ci.std_error,
+        "df": mean.ci.df,
+        "replicate": mean.replicate,
+        "n": mean.n,
         "n_pretraining_seeds": seeds,
     }
 
 
-def _mean_over_trials(group: Sequence[Contrast], differences: Sequence[Difference]) -> MultiDatasetMean:
-    """Average over data sets that have nothing random in common, for the fixed test sets."""
-    return mean_over_datasets(
-        {
-            contrast.setting["dataset"]: DatasetEstimate(
-                mean=difference.mean,
-                std_error=difference.fixed_test_set.std_error,
-                df=difference.fixed_test_set.df,
-            )
-            for contrast, difference in zip(group, differences, strict=True)
-        }
-    )
-
-
-def _mean_over_seeds(group: Sequence[Contrast]) -> MultiDatasetMean | NotComparable:
-    """Average over data sets that share their pre-training seeds, for the fixed test sets.
-
-    A seed that is good on one data set tends to be good on the next, so the trials of each seed are averaged over the
-    data sets first.
-    """
-    trials = common_trials([sample for each in group for sample in (*each.treatment, *each.reference)])
-    if isinstance(trials, NotComparable):
-        return trials
-    paired = [pair_by_seed(contrast.treatment, contrast.reference) for contrast in group]
-    seeds = {tuple(tuple(sample.pretrain_seed for sample in side) for side in sides) for _, *sides in paired}
-    if len(seeds) > 1:
-        return NotComparable(reason="not the same pre-training seeds on every data set")
-    left = np.mean([as_matrix(side, trials=trials) for _, side, _ in paired], axis=0)
-    right = np.mean([as_matrix(side, trials=trials) for _, _, side in paired], axis=0)
-    comparison = compare_crossed(left, right, pairs=paired[0][0])
-    if not comparison.ci.known:
-        fewest = max(1, min(size for size in comparison.pretraining_seeds if size > 1))
-        reason = too_few(fewest, of="pretraining seeds") or "no interval over the pre-training seeds"
-        return NotComparable(reason=reason)
-    return MultiDatasetMean(
-        datasets=len(group),
-        mean=comparison.mean,
-        ci=comparison.ci,
-        p=comparison.p,
-        reason="" if math.isfinite(comparison.p) else NO_VARIATION,
-    )
+def _why_unknown(group: Sequence[Contrast]) -> dict[str, object]:
+    """Return status and reason of a comparison that has no interval on some data sets."""
+    reasons = []
+    for contrast in group:
+        difference = contrast.difference
+        if difference is None:
+            reasons.append(f"{contrast.reason} ({contrast.setting['dataset']})")
+        elif isinstance(difference, NotComparable) or not difference.fixed_test_set.known:
+            reasons.append(f"{difference.reason} ({contrast.setting['dataset']})")
+    computed = all(contrast.difference is not None for contrast in group)
+    return {"status": REFUSED if computed else MISSING, "reason": "; ".join(reasons)}

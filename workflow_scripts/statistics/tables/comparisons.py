@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from workflow_scripts.statistics.contrasts import Contrast, format_levels
-from workflow_scripts.statistics.inference.confidence_intervals import CONFIDENCE_LEVEL
+from workflow_scripts.statistics.estimation import CONFIDENCE_LEVEL
 from workflow_scripts.statistics.inference.hypothesis_tests import adjust_by_holm
 from workflow_scripts.statistics.samples import NotComparable
 from workflow_scripts.statistics.tables.entries import evidence_fields, variance_fields

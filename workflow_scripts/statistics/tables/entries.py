@@ -9,9 +9,15 @@ from types import MappingProxyType
 import pandas as pd
 
 from workflow_scripts.statistics.contrasts import TableEntry
-from workflow_scripts.statistics.estimation import Difference, StandardErrors, compare_methods, estimate_mean
+from workflow_scripts.statistics.estimation import (
+    CONFIDENCE_LEVEL,
+    ConfidenceInterval,
+    Difference,
+    StandardErrors,
+    compare_methods,
+    estimate_mean,
+)
 from workflow_scripts.statistics.guards import one_pretraining_seed, too_few
-from workflow_scripts.statistics.inference.confidence_intervals import CONFIDENCE_LEVEL, ConfidenceInterval
 from workflow_scripts.statistics.samples import (
     NotComparable,
     TrialSample,

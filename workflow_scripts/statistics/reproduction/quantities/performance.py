@@ -14,15 +14,16 @@ from workflow_scripts.core import result_files
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning.manifest import PlannedCell
 from workflow_scripts.statistics.class_metrics import AREAS, metric_of_classes
-from workflow_scripts.statistics.estimation import compare_methods, estimate_mean
-from workflow_scripts.statistics.inference.confidence_intervals import (
+from workflow_scripts.statistics.estimation import (
     CONFIDENCE_LEVEL,
+    EQUIVALENCE_LEVEL,
     ConfidenceInterval,
+    compare_methods,
+    estimate_mean,
+    find_crossover,
     mean_interval,
+    relative_improvement,
 )
-from workflow_scripts.statistics.inference.crossover import find_crossover
-from workflow_scripts.statistics.inference.equivalence import EQUIVALENCE_LEVEL
-from workflow_scripts.statistics.inference.relative_improvement import relative_improvement
 from workflow_scripts.statistics.reproduction.context import (
     PERCENT,
     THOUSAND,
@@ -40,6 +41,7 @@ from workflow_scripts.statistics.samples import (
     match,
 )
 
+LEVELS = (CONFIDENCE_LEVEL, EQUIVALENCE_LEVEL)  # of the two intervals of an estimate
 UNCHANGED = ("none", "crop")  # augmentations that leave the audio as recorded
 
 
@@ -48,10 +50,16 @@ def mean(selection: Selection, results: Results) -> Estimate | Missing:
     cells = _cells(selection.of[0], selection.metric, results)
     if isinstance(cells, Missing):
         return cells
-    ci95, ci90 = (
-        estimate_mean(cells, results.replicates, level=level) for level in (CONFIDENCE_LEVEL, EQUIVALENCE_LEVEL)
+    at_95, at_90 = (estimate_mean(cells, results.replicates, level=level) for level in LEVELS)
+    return _estimate(
+        PERCENT * at_95.mean,
+        (at_95.ci.scale(PERCENT), at_90.ci.scale(PERCENT)),
+        variance_sources=at_95.std_errors.variance_sources,
+        replicate=at_95.replicate,
+        n=at_95.n,
+        sides=[cells],
+        results=results,
     )
-    return _in_percent(ci95.mean, ci95.ci, ci90.ci, replicate=ci95.replicate, n=ci95.n, sides=[cells], results=results)
 
 
 def difference(selection: Selection, results: Results) -> Estimate | Missing:
@@ -65,17 +73,20 @@ def difference(selection: Selection, results: Results) -> Estimate | Missing:
         return pairs
     if len(selection.of) == 1:
         left, right = pairs.sides
-        ci95, ci90 = (
-            compare_methods(left, right, results.replicates, level=level)
-            for level in (CONFIDENCE_LEVEL, EQUIVALENCE_LEVEL)
-        )
-        if isinstance(ci95, NotComparable) or isinstance(ci90, NotComparable):
-            return Missing(reason=ci95.reason)
-        return _in_percent(
-            ci95.mean, ci95.ci, ci90.ci, replicate=ci95.replicate, n=max(ci95.n), sides=pairs.sides, results=results
+        at_95, at_90 = (compare_methods(left, right, results.replicates, level=level) for level in LEVELS)
+        if isinstance(at_95, NotComparable) or isinstance(at_90, NotComparable):
+            return Missing(reason=at_95.reason)
+        return _estimate(
+            PERCENT * at_95.mean,
+            (at_95.ci.scale(PERCENT), at_90.ci.scale(PERCENT)),
+            variance_sources=at_95.std_errors.variance_sources,
+            replicate=at_95.replicate,
+            n=max(at_95.n),
+            sides=pairs.sides,
+            results=results,
         )
     values = PERCENT * (pairs.of - pairs.over)
-    return _of_sample(values, replicate=pairs.replicate, sides=pairs.sides, results=results)
+    return _mean_of_values(values, replicate=pairs.replicate, sides=pairs.sides, results=results)
 
 
 def relative(selection: Selection, results: Results) -> Estimate | Missing:
@@ -83,17 +94,14 @@ def relative(selection: Selection, results: Results) -> Estimate | Missing:
     pairs = _pair(selection, results)
     if isinstance(pairs, Missing):
         return pairs
-    ci95 = relative_improvement(pairs.of, pairs.over)
-    ci90 = relative_improvement(pairs.of, pairs.over, level=EQUIVALENCE_LEVEL)
-    return Estimate(
-        value=ci95.percent,
-        low=ci95.low,
-        high=ci95.high,
-        ci90=(ci90.low, ci90.high),
+    at_95, at_90 = (relative_improvement(pairs.of, pairs.over, level=level) for level in LEVELS)
+    return _estimate(
+        at_95.percent,
+        (at_95.ci, at_90.ci),
         replicate=pairs.replicate,
-        n=ci95.n,
-        pretraining_seeds=fewest_pretraining_seeds(*pairs.sides),
-        sources=results.sources(cell for side in pairs.sides for cell in side),
+        n=at_95.n,
+        sides=pairs.sides,
+        results=results,
     )
 
 
@@ -137,9 +145,9 @@ def label_saving(selection: Selection, results: Results) -> Estimate | Missing:
 
 def _convert(estimate: Estimate, convert: Callable[[float], float]) -> Estimate:
     """Return a crossover in another unit, which may reverse the order of the bounds."""
-    low, high = sorted((convert(estimate.low), convert(estimate.high)))
-    ci90 = sorted(map(convert, estimate.ci90))
-    return replace(estimate, value=convert(estimate.value), low=low, high=high, ci90=(ci90[0], ci90[1]))
+    bounds = [sorted((convert(ci.low), convert(ci.high))) for ci in (estimate.ci, estimate.ci90)]
+    ci, ci90 = (ConfidenceInterval(low=low, high=high) for low, high in bounds)
+    return replace(estimate, value=convert(estimate.value), ci=ci, ci90=ci90)
 
 
 def _crossover(
@@ -170,19 +178,19 @@ def _crossover(
     if len(set(sizes)) < max(2, len(sizes)):
         return Missing(reason="fewer than two training sizes, or the same one twice")
     ascending, by_size = np.array(sizes)[order], np.array(differences)[order]
-    ci95, ci90 = (find_crossover(ascending, by_size, level=level) for level in (CONFIDENCE_LEVEL, EQUIVALENCE_LEVEL))
-    return Estimate(
-        value=ci95.size,
-        low=ci95.low,
-        high=ci95.high,
-        # Without an interval both bounds stay not-a-number.
-        ci90=(float(np.minimum(ci90.low, ascending[-1])), float(np.maximum(ci90.high, ascending[0]))),
+    smallest, largest = float(ascending[0]), float(ascending[-1])
+    at_95, at_90 = (find_crossover(ascending, by_size, level=level) for level in LEVELS)
+    # Without an interval both bounds stay not-a-number.
+    low, high = float(np.minimum(at_90.ci.low, largest)), float(np.maximum(at_90.ci.high, smallest))
+    estimate = _estimate(
+        at_95.size,
+        (at_95.ci, ConfidenceInterval(low=low, high=high)),
         replicate=names.pop()[0],
-        n=ci95.n,
-        pretraining_seeds=fewest_pretraining_seeds(*sides),
-        sources=results.sources(cell for side in sides for cell in side),
-        sizes=(float(ascending[0]), float(ascending[-1])),
+        n=at_95.n,
+        sides=sides,
+        results=results,
     )
+    return replace(estimate, sizes=(smallest, largest))
 
 
 def best_probability(selection: Selection, results: Results) -> Estimate | Missing:
@@ -208,16 +216,15 @@ def best_probability(selection: Selection, results: Results) -> Estimate | Missi
             return pair
     contrasts = [pair for pair in pairs if isinstance(pair, _Pairs)]
     values = [probability for probability in probabilities if isinstance(probability, float)]
-    ci95, ci90 = (_not_worse(values, contrasts, level=level) for level in (CONFIDENCE_LEVEL, EQUIVALENCE_LEVEL))
-    return Estimate(
-        value=values[best],
-        low=min(ci95),
-        high=max(ci95),
-        ci90=(min(ci90), max(ci90)),
+    not_worse = [_not_worse(values, contrasts, level=level) for level in LEVELS]
+    ci95, ci90 = (ConfidenceInterval(low=min(ends), high=max(ends)) for ends in not_worse)
+    return _estimate(
+        values[best],
+        (ci95, ci90),
         replicate=contrasts[0].replicate,
         n=min(len(contrast.of) for contrast in contrasts),
-        pretraining_seeds=fewest_pretraining_seeds(*(side for contrast in contrasts for side in contrast.sides)),
-        sources=results.sources(cell for contrast in contrasts for side in contrast.sides for cell in side),
+        sides=[side for contrast in contrasts for side in contrast.sides],
+        results=results,
     )
 
 
@@ -265,7 +272,8 @@ def largest_class_gap(selection: Selection, results: Results) -> Estimate | Miss
     left, right = matching.values(*([cell for cell in side if cell is not None] for side in areas))
     gaps = PERCENT * (left - right)  # (pairs, classes)
     widest = gaps[:, np.nanargmax(np.abs(gaps.mean(axis=0)))]
-    return _of_sample(widest * np.sign(widest.mean()), replicate=matching.replicate, sides=[of, over], results=results)
+    widest = widest * np.sign(widest.mean())
+    return _mean_of_values(widest, replicate=matching.replicate, sides=[of, over], results=results)
 
 
 def _areas(evaluation: PlannedCell, metric: str) -> np.ndarray | None:
@@ -287,8 +295,7 @@ def loss_ratio(selection: Selection, results: Results) -> Estimate | Missing:
     values = [_log_ratio(run.folder / result_files.LOSSES, selection.statement.losses) for run in runs]
     if not runs or None in values:
         return Missing(reason="no validation losses of " + " and ".join(selection.statement.losses))
-    sample = np.array(values, np.float64)
-    estimate = _interval(sample, replicate="pretraining seeds")
+    estimate = _mean_of_values(np.array(values, np.float64), replicate="pretraining seeds", sides=[], results=results)
     sources = results.corpus_sources(run.factors["corpus"] for run in runs)
     return replace(estimate, pretraining_seeds=len(runs), sources=tuple(sorted(sources)))
 
@@ -356,48 +363,35 @@ def _cells(evaluations: Sequence[PlannedCell], metric: str, results: Results) ->
     return [cell for evaluation in evaluations if (cell := results.cells.get(evaluation, metric)) is not None]
 
 
-def _of_sample(
+def _mean_of_values(
     values: np.ndarray, *, replicate: str, sides: Sequence[Sequence[TrialSample]], results: Results
 ) -> Estimate:
-    return replace(
-        _interval(values, replicate=replicate),
-        pretraining_seeds=fewest_pretraining_seeds(*sides),
-        sources=results.sources(cell for side in sides for cell in side),
-    )
+    """Estimate the mean of plain values, for the fixed test set."""
+    at_95, at_90 = (mean_interval(values, level=level) for level in LEVELS)
+    return _estimate(at_95.mean, (at_95.ci, at_90.ci), replicate=replicate, n=at_95.n, sides=sides, results=results)
 
 
-def _in_percent(
-    mean: float,
-    ci95: ConfidenceInterval,
-    ci90: ConfidenceInterval,
+def _estimate(
+    value: float,
+    intervals: tuple[ConfidenceInterval, ConfidenceInterval],
     *,
+    variance_sources: tuple[str, ...] | None = None,
     replicate: str,
     n: int,
     sides: Sequence[Sequence[TrialSample]],
     results: Results,
 ) -> Estimate:
-    """Return an estimate in percent from a mean and its intervals in the unit of the trials (0 to 1)."""
+    """Return a value with its 95 % and 90 % intervals, which cover the replicates alone unless sources are given."""
+    ci, ci90 = intervals
+    if variance_sources is None:
+        variance_sources = (replicate,) if ci.known else ()
     return Estimate(
-        value=PERCENT * mean,
-        low=PERCENT * ci95.low,
-        high=PERCENT * ci95.high,
-        ci90=(PERCENT * ci90.low, PERCENT * ci90.high),
+        value=value,
+        ci=ci,
+        ci90=ci90,
+        variance_sources=variance_sources,
         replicate=replicate,
         n=n,
         pretraining_seeds=fewest_pretraining_seeds(*sides),
         sources=results.sources(cell for side in sides for cell in side),
-    )
-
-
-def _interval(values: np.ndarray, *, replicate: str) -> Estimate:
-    ci95, ci90 = mean_interval(values), mean_interval(values, level=EQUIVALENCE_LEVEL)
-    return Estimate(
-        value=ci95.mean,
-        low=ci95.ci.low,
-        high=ci95.ci.high,
-        ci90=(ci90.ci.low, ci90.ci.high),
-        replicate=replicate,
-        n=ci95.n,
-        pretraining_seeds=0,
-        sources=(),
     )

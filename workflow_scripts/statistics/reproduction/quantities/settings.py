@@ -56,7 +56,7 @@ def sample_rate_khz(selection: Selection, results: Results) -> Estimate | Missin
     rate = sample_rate(selection, results)
     if isinstance(rate, Missing):
         return rate
-    return setting_estimate([rate.low / THOUSAND, rate.high / THOUSAND])
+    return setting_estimate([rate.ci.low / THOUSAND, rate.ci.high / THOUSAND])
 
 
 def native_rate_khz(selection: Selection, results: Results) -> Estimate | Missing:
@@ -94,9 +94,9 @@ def input_milliseconds(selection: Selection, results: Results) -> Estimate | Mis
         return samples
     if isinstance(rate, Missing):
         return rate
-    if rate.low != rate.high:
+    if rate.ci.low != rate.ci.high:
         return Missing(reason="encoders of several sample rates")
-    return setting_estimate([MILLISECONDS * length / rate.value for length in (samples.low, samples.high)])
+    return setting_estimate([MILLISECONDS * length / rate.value for length in (samples.ci.low, samples.ci.high)])
 
 
 def cpc_layers(_: Selection, __: Results) -> Estimate:
@@ -132,7 +132,7 @@ def prediction_milliseconds(selection: Selection, results: Results) -> Estimate 
     steps, hop_milliseconds = prediction_steps(selection, results), cpc_hop_milliseconds(selection, results).value
     if isinstance(steps, Missing):
         return steps
-    return setting_estimate([steps.low * hop_milliseconds, steps.high * hop_milliseconds])
+    return setting_estimate([steps.ci.low * hop_milliseconds, steps.ci.high * hop_milliseconds])
 
 
 def negatives(selection: Selection, results: Results) -> Estimate | Missing:
