@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from workflow_scripts.configuration.study import FigureChoice
 from workflow_scripts.core.cli import add_studies, results_parser
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.files import write_text
 from workflow_scripts.levels import registry
-from workflow_scripts.planning.manifest import Figure, Study, read_manifest
+from workflow_scripts.planning.manifest import Study, read_manifest
 from workflow_scripts.report import labels, plotting
 from workflow_scripts.report.figure_inputs import Evidence, Statistics
 
@@ -30,7 +31,7 @@ def main(argv: list[str] | None = None) -> None:
             draw(study, study.figure, evidence, folder=arguments.output)
 
 
-def draw(study: Study, figure: Figure, evidence: Evidence, *, folder: Path) -> None:
+def draw(study: Study, figure: FigureChoice, evidence: Evidence, *, folder: Path) -> None:
     """Write the figure and the numbers of one study to `folder`; `UserError` for an unknown kind or option."""
     level = registry.load("figure", figure.kind)
     options = registry.options(level, figure.options)

@@ -98,7 +98,8 @@ def test_the_study_has_the_published_score_of_each_of_its_methods(tmp_path: Path
         grid={"encoder": ["samplecnn", "cpc"], "scenario": ["frozen", "supervised"], "dataset": ["magnatagatune"]},
         value=lambda cell: 0.3,
     )
-    results.manifest["studies"]["fig2"]["published"] = read_statements(name, folder=folder)
+    statements = read_statements(name, folder=folder)
+    results.manifest["studies"]["fig2"]["published"] = [statement.to_json() for statement in statements]
     figure_asserts.write_encoder_sizes(results, parameters=synthetic_studies.SIZES_OF_ENCODERS)
     for path in figure_asserts.trials_files(results):
         path.write_text(path.read_text().replace("twin", "local"))

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.synthetic_results import Results, factors, full
+from workflow_scripts.configuration.study import FigureChoice
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import PRETRAINING
-from workflow_scripts.planning.manifest import Figure, Manifest, read_manifest
+from workflow_scripts.planning.manifest import Manifest, read_manifest
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_figures_and_pretrained_runs_come_with_the_plan(results: Results) -> Non
     results.manifest["studies"]["fig2"]["figure"] = {"kind": "losses", "epochs": 3}
     results.manifest["pretrained"] = [{"folder": "results/pretrained/x", "factors": run}]
     manifest = Manifest.from_json(results.manifest)
-    assert manifest.studies[0].figure == Figure(kind="losses", options={"epochs": 3})
+    assert manifest.studies[0].figure == FigureChoice(kind="losses", epochs=3)
     assert (manifest.pretrained[0].folder, manifest.pretrained[0].factors["pretrain_seed"]) == (
         Path("results/pretrained/x"),
         "0",

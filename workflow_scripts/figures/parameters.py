@@ -73,7 +73,8 @@ def _published_rows(methods: Sequence[Method], evidence: Evidence) -> Iterator[d
             continue
         for method in methods:
             size = run_artifacts.count_parameters(method, evidence)
-            matches = len(statement.of) == 1 and method.planned_cells[0].matches(statement.of[0])
+            of = statement.of_steps
+            matches = len(of) == 1 and method.planned_cells[0].matches(of[0])
             if not matches or size is None or not method.cells or any(TWIN in cell.source for cell in method.cells):
                 continue
             yield {

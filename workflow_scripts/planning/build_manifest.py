@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from workflow_scripts.core.provenance import digest
 from workflow_scripts.levels import registry
 from workflow_scripts.planning.labels import planned_labels
@@ -14,6 +16,7 @@ from workflow_scripts.planning.manifest import Manifest, PlannedCell, PlannedJob
 from workflow_scripts.planning.plan import Plan
 from workflow_scripts.planning.runs import CellKey, Run, path_of
 
+STUDY = TypeAdapter(Study)
 ONE_DRAW = (
     "Random weights are one draw: results of an untrained network, and differences from it, hold for this draw; "
     "another draw may give others."
@@ -105,13 +108,15 @@ def _study(plan: Plan, name: str, places: Mapping[tuple[Run, CellKey], int]) -> 
     untrained = not all(registry.entry(plan.config["encoders"], floor).trained for floor in study["floors"])
     notes = [study.get("notes", "").strip(), ONE_DRAW if untrained else "", plan.config.get("note", "").strip()]
     cells = [places[pair] for pair in plan.cells_by_study[name]]
-    described = {
-        **study,
-        "notes": " ".join(filter(None, notes)),
-        "published": plan.statements.get(name, ()),
-        "cells": cells,
-    }
-    return Study.from_json(name, described)
+    return STUDY.validate_python(
+        {
+            **study,
+            "name": name,
+            "notes": " ".join(filter(None, notes)),
+            "published": plan.statements.get(name, ()),
+            "cells": cells,
+        }
+    )
 
 
 def _pretrained_run(plan: Plan, run: Run) -> PretrainedRun:

@@ -1,43 +1,49 @@
-"""Manifest: the cells and studies that planning hands to statistics and report.
-
-`plan.json` is written and read in this module alone: `to_json` and `from_json` of each class stand side by side.
-"""
+"""Manifest: the cells and studies that planning hands to statistics and report, as `plan.json` holds them."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError, ValidationInfo
+
+from workflow_scripts.configuration.published import Statement
+from workflow_scripts.configuration.study import FigureChoice
+from workflow_scripts.core import validation
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import FACTORS, NONE, PRETRAINING
 
 STDIN = "-"
 
-Levels = Mapping[str, str]  # level of each factor
+#: levels of some factors; levels are text everywhere in statistics and report
+Levels = Annotated[
+    Mapping[str, str], BeforeValidator(lambda levels: {factor: str(level) for factor, level in levels.items()})
+]
+#: level of every factor, and of every pre-training factor, in their order
+CellLevels = Annotated[Levels, AfterValidator(lambda levels: {factor: levels[factor] for factor in FACTORS})]
+RunLevels = Annotated[Levels, AfterValidator(lambda levels: {factor: levels[factor] for factor in PRETRAINING})]
 
 
-@dataclass(frozen=True, kw_only=True)
-class PlannedJob:
+def _with_encoder(rows: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    """Return the factors of a study's rows with the encoder, which alone identifies a floor."""
+    return rows if "encoder" in rows or not info.data["floors"] else ("encoder", *rows)
+
+
+def _parse_statement(content: object) -> Statement:
+    return content if isinstance(content, Statement) else validation.validate(Statement, content)
+
+
+class PlannedJob(NamedTuple):
     """A job that must have run before a cell has trials: its stage (the name of its command) and three of its files."""
 
     stage: str
     output: Path  # the first one that its rule declares
     record: Path
     log: Path
-
-    def to_json(self) -> list[str]:
-        """Return the fields in order."""
-        return [self.stage, str(self.output), str(self.record), str(self.log)]
-
-    @classmethod
-    def from_json(cls, entry: Sequence[str]) -> PlannedJob:
-        """Return the job that decoded JSON describes."""
-        stage, output, record, log = entry
-        return cls(stage=stage, output=Path(output), record=Path(record), log=Path(log))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +53,7 @@ class PlannedCell:
     path: Path
     code: str
     config: str
-    factors: Levels
+    factors: CellLevels
     studies: tuple[str, ...]
     jobs: tuple[PlannedJob, ...] = ()  # all that the cell needs, in the order they run, its own last
 
@@ -60,31 +66,8 @@ class PlannedCell:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Levels in the order of `FACTORS`; levels are text everywhere in statistics and report."""
+        """Levels in the order of `FACTORS`."""
         return tuple(self.factors[factor] for factor in FACTORS)
-
-    def to_json(self, jobs: Mapping[PlannedJob, int]) -> dict[str, Any]:
-        """Return the fields; `jobs` numbers the jobs of the manifest, which cells share."""
-        return {
-            "path": str(self.path),
-            "code": self.code,
-            "config": self.config,
-            "factors": dict(self.factors),
-            "studies": list(self.studies),
-            "jobs": [jobs[job] for job in self.jobs],
-        }
-
-    @classmethod
-    def from_json(cls, entry: Mapping[str, Any], jobs: Sequence[PlannedJob]) -> PlannedCell:
-        """Return the cell that decoded JSON describes; `jobs` are those of the manifest."""
-        return cls(
-            path=Path(entry["path"]),
-            code=entry["code"],
-            config=entry["config"],
-            factors={factor: str(entry["factors"][factor]) for factor in FACTORS},
-            studies=tuple(entry["studies"]),
-            jobs=tuple(jobs[number] for number in entry.get("jobs", ())),
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,21 +75,8 @@ class PretrainedRun:
     """A run trained here: the folder with its losses, and its level of each pre-training factor."""
 
     folder: Path
-    factors: Levels
+    factors: RunLevels
     separation_code: str = ""  # code digest of its separation quality; empty if the run separates no sources
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields."""
-        return {"folder": str(self.folder), "factors": dict(self.factors), "separation_code": self.separation_code}
-
-    @classmethod
-    def from_json(cls, entry: Mapping[str, Any]) -> PretrainedRun:
-        """Return the run that decoded JSON describes."""
-        return cls(
-            folder=Path(entry["folder"]),
-            factors={factor: str(entry["factors"][factor]) for factor in PRETRAINING},
-            separation_code=entry.get("separation_code", ""),
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,83 +84,8 @@ class Comparison:
     """A contrast declared before any result was known: `treatment` minus `reference`, both given by levels."""
 
     name: str
-    treatment: Levels
-    reference: Levels
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields under the names that a study file uses."""
-        return {"name": self.name, "better": dict(self.treatment), "than": dict(self.reference)}
-
-    @classmethod
-    def from_json(cls, entry: Mapping[str, Any]) -> Comparison:
-        """Return the comparison that decoded JSON, or a study file, describes."""
-        return cls(name=entry["name"], treatment=_as_text(entry["better"]), reference=_as_text(entry["than"]))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Figure:
-    """The figure of a study: a level of `figures/`, with its options."""
-
-    kind: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return kind and options side by side, as in a study file."""
-        return {"kind": self.kind, **self.options}
-
-    @classmethod
-    def from_json(cls, entry: Mapping[str, Any]) -> Figure:
-        """Return the figure that decoded JSON, or a study file, describes."""
-        return cls(kind=entry["kind"], options={name: value for name, value in entry.items() if name != "kind"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Statement:
-    """A published statement that the cells of a study can be compared with.
-
-    `id` names the row of published.csv. `of` and `over` are levels; the steps of one side are paired with those of
-    the other and averaged. `expected` is the claim of a statement without a number about `quantity`, or the side of its
-    number that a value must be on.
-    """
-
-    id: str
-    quantity: str
-    of: tuple[Levels, ...]
-    over: tuple[Levels, ...] = ()
-    metric: str = ""  # empty: the study's
-    losses: tuple[str, ...] = ()  # workers whose losses are compared
-    expected: str = ""
-    margin: float | None = None  # in the unit of the published number
-    tolerance: float | None = None  # points of the metric that still count as reaching a threshold
-    choices: tuple[str, ...] = ()  # tags of docs/reproduction-notes.md
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields under the names that a study file uses."""
-        fields = asdict(self)
-        fields |= {"of": _as_lists(self.of), "over": _as_lists(self.over)}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
-
-    @classmethod
-    def from_json(cls, entry: Mapping[str, Any], *, where: str) -> Statement:
-        """Return the statement that decoded JSON, or an entry of `published`, describes.
-
-        Raises `UserError`, which begins with `where`, if lists of levels differ in length.
-        """
-        of, over = _as_steps(entry["of"], where=where), _as_steps(entry.get("over") or {}, where=where)
-        if entry.get("over") and len(of) != len(over):
-            raise UserError(f"{where}: `of` and `over` are not in step ({len(of)} and {len(over)}): give equally many")
-        return cls(
-            id=entry["id"],
-            quantity=entry["quantity"],
-            of=of,
-            over=over if entry.get("over") else (),
-            metric=entry.get("metric") or "",
-            losses=tuple(entry.get("losses") or ()),
-            expected=entry.get("expected") or "",
-            margin=entry.get("margin"),
-            tolerance=entry.get("tolerance"),
-            choices=tuple(entry.get("choices") or ()),
-        )
+    treatment: Annotated[Levels, Field(alias="better")]
+    reference: Annotated[Levels, Field(alias="than")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,75 +100,29 @@ class Study:
     title: str
     question: str
     metric: str
-    rows: tuple[str, ...]
+    floors: tuple[str, ...] = ()
+    rows: Annotated[tuple[str, ...], AfterValidator(_with_encoder)]
     columns: tuple[str, ...]
-    floors: tuple[str, ...]
-    comparisons: tuple[Comparison, ...]
-    figure: Figure | None
-    notes: str
+    comparisons: tuple[Comparison, ...] = ()
+    figure: FigureChoice | None = None
+    notes: str = ""
     detect: float | None = None  # difference that more pre-training seeds should be able to show, in printed points
-    published: tuple[Statement, ...] = ()
+    published: tuple[Annotated[Statement, BeforeValidator(_parse_statement)], ...] = ()
     cells: tuple[int, ...] = ()  # places among the manifest's cells, in the study's own order
     metrics: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown factor in rows, columns, comparisons or statements."""
+        sides: list[Levels] = [side for item in self.comparisons for side in (item.treatment, item.reference)]
+        sides += [step for statement in self.published for step in (*statement.of_steps, *statement.over_steps)]
+        unknown = {*self.rows, *self.columns, *(factor for side in sides for factor in side)} - {*FACTORS}
+        if unknown:
+            allowed = ", ".join(FACTORS)
+            raise UserError(f"study {self.name}: unknown factor {', '.join(sorted(unknown))}; allowed: {allowed}")
 
     def per_metric(self, dataset: str) -> list[Study]:
         """Return the study once for each metric of a data set, with that as its `metric`."""
         return [replace(self, metric=metric) for metric in self.metrics.get(dataset, (self.metric,))]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields, without the name, under the names that a study file uses."""
-        return {
-            "title": self.title,
-            "question": self.question,
-            "metric": self.metric,
-            "rows": list(self.rows),
-            "columns": list(self.columns),
-            "floors": list(self.floors),
-            "comparisons": [comparison.to_json() for comparison in self.comparisons],
-            "figure": self.figure.to_json() if self.figure else None,
-            "notes": self.notes,
-            "detect": self.detect,
-            "published": [statement.to_json() for statement in self.published],
-            "cells": list(self.cells),
-            "metrics": {dataset: list(metrics) for dataset, metrics in self.metrics.items()},
-        }
-
-    @classmethod
-    def from_json(cls, name: str, entry: Mapping[str, Any]) -> Study:
-        """Return the study that decoded JSON, or a study file with `cells`, describes.
-
-        Raises `UserError` for an unknown factor.
-        """
-        rows, floors = tuple(entry["rows"]), tuple(entry.get("floors") or ())
-        study = cls(
-            name=name,
-            title=entry["title"],
-            question=entry.get("question") or "",
-            metric=entry["metric"],
-            rows=rows if "encoder" in rows or not floors else ("encoder", *rows),  # only the encoder identifies a floor
-            columns=tuple(entry["columns"]),
-            floors=floors,
-            comparisons=tuple(Comparison.from_json(comparison) for comparison in entry.get("comparisons") or ()),
-            figure=Figure.from_json(entry["figure"]) if entry.get("figure") else None,
-            notes=(entry.get("notes") or "").strip(),
-            detect=entry.get("detect"),
-            published=tuple(
-                Statement.from_json(statement, where=f"study {name}: published")
-                for statement in entry.get("published") or ()
-            ),
-            cells=tuple(entry["cells"]),
-            metrics={dataset: tuple(metrics) for dataset, metrics in (entry.get("metrics") or {}).items()},
-        )
-        unknown = study._factors() - set(FACTORS)
-        if unknown:
-            raise UserError(f"study {name}: unknown factor {', '.join(sorted(unknown))}; allowed: {', '.join(FACTORS)}")
-        return study
-
-    def _factors(self) -> set[str]:
-        """Return every factor that rows, columns, comparisons and statements name."""
-        sides: list[Levels] = [side for each in self.comparisons for side in (each.treatment, each.reference)]
-        sides += [step for statement in self.published for step in (*statement.of, *statement.over)]
-        return {*self.rows, *self.columns, *(factor for side in sides for factor in side)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -305,45 +154,35 @@ class Manifest:
         return [studies[name] for name in names] or list(self.studies)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the content of `plan.json`; a job that several cells need is listed once."""
-        jobs: dict[PlannedJob, int] = {}
-        for cell in self.cells:
-            for job in cell.jobs:
-                jobs.setdefault(job, len(jobs))
-        return {
-            "scale": self.scale,
-            "studies": {study.name: study.to_json() for study in self.studies},
-            "cells": [cell.to_json(jobs) for cell in self.cells],
-            "pretrained": [run.to_json() for run in self.pretrained],
-            "jobs": [job.to_json() for job in jobs],
-            "records": [[stage, str(path)] for stage, path in self.records],
-            "corpora": [str(path) for path in self.corpora],
-            "audits": [str(path) for path in self.audits],
-            "sample_rates": dict(self.sample_rates),
-            "labels": {factor: dict(labels) for factor, labels in self.labels.items()},
-            "configfiles": list(self.configfiles),
-            "unfinished": self.unfinished,
+        """Return the content of `plan.json`: studies by name, and a job that several cells need is listed once."""
+        shared = dict.fromkeys(job for cell in self.cells for job in cell.jobs)
+        jobs = {job: number for number, job in enumerate(shared)}
+        content: dict[str, Any] = ADAPTER.dump_python(
+            self, mode="json", by_alias=True, exclude={"cells": {"__all__": {"jobs"}}}
+        )
+        for cell, entry in zip(self.cells, content["cells"], strict=True):
+            entry["jobs"] = [jobs[job] for job in cell.jobs]
+        return content | {
+            "studies": {entry.pop("name"): entry for entry in content["studies"]},
+            "jobs": [[job.stage, *map(str, job[1:])] for job in jobs],
         }
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Manifest:
         """Return the manifest that decoded JSON describes; `UserError` for an unknown factor or a duplicate cell."""
-        jobs = [PlannedJob.from_json(entry) for entry in content.get("jobs", ())]
-        manifest = cls(
-            scale=content["scale"],
-            cells=tuple(PlannedCell.from_json(entry, jobs) for entry in content["cells"]),
-            studies=tuple(Study.from_json(name, entry) for name, entry in content["studies"].items()),
-            records=tuple((stage, Path(path)) for stage, path in content.get("records", ())),
-            corpora=tuple(Path(path) for path in content.get("corpora", ())),
-            audits=tuple(Path(path) for path in content.get("audits", ())),
-            pretrained=tuple(PretrainedRun.from_json(entry) for entry in content.get("pretrained", ())),
-            sample_rates=content.get("sample_rates", {}),
-            labels=content.get("labels", {}),
-            configfiles=tuple(content.get("configfiles", ())),
-            unfinished=bool(content.get("unfinished")),
-        )
+        jobs = [PlannedJob(stage, *map(Path, files)) for stage, *files in content.get("jobs", ())]
+        cells = [{**cell, "jobs": [jobs[number] for number in cell.get("jobs", ())]} for cell in content["cells"]]
+        studies = [{"name": name, **study} for name, study in content["studies"].items()]
+        try:
+            manifest = ADAPTER.validate_python({**content, "cells": cells, "studies": studies})
+        except ValidationError as error:
+            detail = error.errors(include_url=False)[0]
+            raise UserError(f"not a manifest: {'.'.join(map(str, detail['loc']))}: {detail['msg']}") from error
         _require_distinct(manifest.cells)
         return manifest
+
+
+ADAPTER = TypeAdapter(Manifest)
 
 
 def read_manifest(path: str) -> Manifest:
@@ -365,23 +204,3 @@ def _require_distinct(cells: Iterable[PlannedCell]) -> None:
         if cell.key in keys:
             raise UserError(f"the plan lists {cell.path} twice: give each cell once, with all its studies")
         keys.add(cell.key)
-
-
-def _as_text(levels: Mapping[str, Any]) -> dict[str, str]:
-    return {factor: str(level) for factor, level in levels.items()}
-
-
-def _as_steps(levels: Mapping[str, Any], *, where: str) -> tuple[dict[str, str], ...]:
-    """Return the levels of each step: the first of every list, then the second, and so on."""
-    lengths = {len(level) for level in levels.values() if isinstance(level, list)} or {1}
-    if len(lengths) > 1:
-        raise UserError(f"{where}: lists of levels taken in step must be equally long")
-    return tuple(
-        _as_text({factor: level[step] if isinstance(level, list) else level for factor, level in levels.items()})
-        for step in range(lengths.pop())
-    )
-
-
-def _as_lists(steps: Sequence[Levels]) -> dict[str, list[str]]:
-    """Return the levels of all steps by factor, which `_as_steps` takes apart again."""
-    return {factor: [step[factor] for step in steps] for factor in (steps[0] if steps else ())}

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from workflow_scripts.configuration.config import Config
+from workflow_scripts.configuration.published import Statement
 from workflow_scripts.configuration.study import StudyConfig
 from workflow_scripts.planning.grids import expand, levels_of
 from workflow_scripts.planning.jobs import Jobs, JobSpec
@@ -25,7 +25,7 @@ class Plan:
         self,
         config: Config,
         studies: Mapping[str, StudyConfig],
-        statements: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+        statements: Mapping[str, Sequence[Statement]] | None = None,
     ) -> None:
         """Take a config, its studies by name, trimmed, and the published statements that each is compared with."""
         self.config = config.stated()

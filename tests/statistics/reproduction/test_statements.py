@@ -17,6 +17,7 @@ from tests.statistics.reproduction.test_table import CLAIM, MEAN, NUMBER, measur
 from tests.synthetic_results import Results
 from workflow_scripts.configuration.config import Config
 from workflow_scripts.configuration.load import load, load_study
+from workflow_scripts.configuration.published import Statement
 from workflow_scripts.configuration.yaml_files import read_yaml
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.statistics.reproduction.published import read_published
@@ -33,20 +34,20 @@ STATEMENTS = [
 
 
 @pytest.mark.parametrize("statement", STATEMENTS)
-def test_every_statement_of_a_shipped_study_fits_its_row(statement: dict[str, Any], tmp_path: Path) -> None:
-    lines = table(Results(tmp_path), statement)
+def test_every_statement_of_a_shipped_study_fits_its_row(statement: Statement, tmp_path: Path) -> None:
+    lines = table(Results(tmp_path), statement.to_json())
     spoken = lines[lines["study"] == "fig2"]
-    assert set(spoken["id"]) == {statement["id"]}
+    assert set(spoken["id"]) == {statement.id}
     assert set(spoken["verdict"]) == {"not run"}
-    assert set(statement.get("choices", [])) <= set(TAGS)
+    assert set(statement.choices or ()) <= set(TAGS)
 
 
 @pytest.mark.parametrize("statement", STATEMENTS)
-def test_scores_of_clmr_name_the_schedule_they_depend_on(statement: dict[str, Any]) -> None:
-    choices = set(statement.get("choices", []))
+def test_scores_of_clmr_name_the_schedule_they_depend_on(statement: Statement) -> None:
+    choices = set(statement.choices or ())
     if "B5" in choices:  # of a CLMR that was pre-trained: by LARS, but for a batch of 48
-        assert ("B10" in choices) != (statement["of"].get("recipe") == "clmr_48")
-    if statement["of"].get("dataset") == "msd":
+        assert ("B10" in choices) != (statement.of.get("recipe") == "clmr_48")
+    if statement.of.get("dataset") == "msd":
         assert "B9" not in choices, "its clips are songs"
 
 
@@ -54,15 +55,15 @@ def test_scores_of_clmr_name_the_schedule_they_depend_on(statement: dict[str, An
 def test_every_level_of_a_statement_is_in_its_study(name: str) -> None:
     study = load_study(name, folder=FOLDER)
     for statement in read_statements(name, folder=FOLDER):
-        for side in ("of", "over"):
-            for factor, named in statement.get(side, {}).items():
+        for side in (statement.of, statement.over or {}):
+            for factor, named in side.items():
                 allowed = set(study.levels_of(factor))
-                assert set(named if isinstance(named, list) else [named]) <= allowed, statement
+                assert set(named if isinstance(named, tuple) else [named]) <= allowed, statement
 
 
 def test_shipped_statements_cover_what_the_systems_publish() -> None:
     published = read_published()
-    covered = {param.values[0]["id"] for param in STATEMENTS}
+    covered = {param.values[0].id for param in STATEMENTS}
     silent = published[~published["id"].isin(covered)]
     assert silent[silent["system"] == "A"]["id"].tolist() == [  # how much of AudioSet could be obtained
         "A.sec3_5_1.audioset.clips",
@@ -88,8 +89,8 @@ def test_shipped_statements_cover_what_the_systems_publish() -> None:
 
 
 def test_statements_are_as_many_as_were_declared() -> None:
-    assert Counter(param.values[0]["id"][0] for param in STATEMENTS) == {"A": 44, "B": 163, "C": 85}
-    kinds = Counter(QUANTITIES[param.values[0]["quantity"]].kind for param in STATEMENTS)
+    assert Counter(param.values[0].id[0] for param in STATEMENTS) == {"A": 44, "B": 163, "C": 85}
+    kinds = Counter(QUANTITIES[param.values[0].quantity].kind for param in STATEMENTS)
     assert kinds == {"measured": 210, "counted": 31, "chosen": 51}
 
 
@@ -146,7 +147,7 @@ def test_a_statement_that_does_not_fit_is_refused(change: dict[str, Any], compla
         assert "\n" not in str(caught.value)
 
 
-def attached(tmp_path: Path, *rows: dict[str, Any], trim: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+def attached(tmp_path: Path, *rows: dict[str, Any], trim: dict[str, Any] | None = None) -> list[Statement]:
     """The statements of a study of many levels that `config/published/own.yaml` or `trim` states."""
     folder = tmp_path / "config"
     for name in ("published", "studies"):
@@ -166,10 +167,10 @@ def config(folder: Path = FOLDER, **trim: dict[str, Any]) -> Config:
 
 
 def test_a_config_may_replace_the_statements_of_a_study(tmp_path: Path) -> None:
-    assert [row["id"] for row in attached(tmp_path, MEAN)] == [NUMBER]
+    assert [row.id for row in attached(tmp_path, MEAN)] == [NUMBER]
     assert attached(tmp_path, MEAN, trim={"published": []}) == []
     other = {"id": "A.sec3_2.hop", "quantity": "hop"}
-    assert attached(tmp_path, MEAN, trim={"published": [other]}) == [other | {"of": {}}]
+    assert attached(tmp_path, MEAN, trim={"published": [other]}) == [Statement(**other)]
     with pytest.raises(UserError, match=r"published\.csv has no row 'A\.hop'"):
         attached(tmp_path, MEAN, trim={"published": [{"id": "A.hop", "quantity": "hop"}]})
 
@@ -197,11 +198,11 @@ def test_a_mistake_in_a_file_of_published_rows_is_one_line(row: dict[str, Any], 
 
 
 def test_choices_follow_from_the_cells_of_a_measured_row() -> None:
-    rows = {row["id"]: row.get("choices", []) for row in read_statements("garoufis2024_results", folder=FOLDER)}
+    rows = {row.id: list(row.choices or ()) for row in read_statements("garoufis2024_results", folder=FOLDER)}
     assert rows["C.results.mtat.cnn.bare.pr_auc"] == ["C4", "C12", "C13"]
     vocals = [f"C{number}" for number in (1, 2, 3, 5, 6, 7, 8, 9, 11, 12, 13)]
     assert rows["C.results.fma_medium.ast.vocals.accuracy"] == vocals
-    schemes = {row["id"]: row["choices"] for row in read_statements("garoufis2024_schemes", folder=FOLDER)}
+    schemes = {row.id: list(row.choices or ()) for row in read_statements("garoufis2024_schemes", folder=FOLDER)}
     # Of a claim in words, what is too small to change it is left out.
     assert schemes["C.takeaways.cnn_stages"] == ["C1", "C2", "C3", "C4", "C5", "C11"]
     assert rows["C.setup.fma_medium.classes"] == []  # counted
@@ -214,7 +215,7 @@ def test_the_shipped_studies_pass_before_anything_runs() -> None:
     assert statements["own_recordings"] == []
 
 
-def trimmed(**trim: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+def trimmed(**trim: dict[str, Any]) -> dict[str, list[Statement]]:
     """The statements of all studies of the paper scale, some of them trimmed."""
     config, studies = load([], folder=FOLDER, merged=read_yaml(FOLDER / "config.yaml") | {"trim": trim})
     return load_statements(studies, config, folder=FOLDER)
@@ -222,22 +223,22 @@ def trimmed(**trim: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 def test_statements_go_with_the_levels_that_are_trimmed_away() -> None:
     statements = trimmed(wu2021_fig2={"encoder": ["pase"], "floors": ["random"]})["wu2021_fig2"]
-    assert {statement["of"].get("encoder") for statement in statements} <= {None, "pase"}
+    assert {statement.of.get("encoder") for statement in statements} <= {None, "pase"}
     assert len(statements) < len(read_statements("wu2021_fig2", folder=FOLDER))
 
 
 def test_an_untrimmed_study_keeps_every_statement() -> None:
     for name, statements in trimmed().items():
         assert statements == read_statements(name, folder=FOLDER), name
-    levels = [level for statement in trimmed()["wu2021_fig5"] for level in statement["of"].values()]
-    assert any(isinstance(level, list) for level in levels)
+    levels = [level for statement in trimmed()["wu2021_fig5"] for level in statement.of.values()]
+    assert any(isinstance(level, tuple) for level in levels)
 
 
 def test_a_statement_stays_while_one_of_its_steps_is_in_the_grid() -> None:
     def kept(*workers: str) -> int:
         statements = trimmed(wu2021_fig5={"workers": list(workers)})["wu2021_fig5"]
-        adding_tempogram = ["WLPT", "WLPMT", "WLPCT", "WLPMCT"]
-        return sum(statement["of"].get("workers") == adding_tempogram for statement in statements)
+        adding_tempogram = ("WLPT", "WLPMT", "WLPCT", "WLPMCT")
+        return sum(statement.of.get("workers") == adding_tempogram for statement in statements)
 
     assert kept("WLP", "WLPT") == 1
     assert kept("WLP", "WLPM") == 0

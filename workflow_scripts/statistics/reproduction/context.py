@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.configuration.published import Statement
 from workflow_scripts.core import result_files
 from workflow_scripts.levels.factors import FACTORS, PRETRAINING
-from workflow_scripts.planning.manifest import Manifest, PlannedCell, PretrainedRun, Statement
+from workflow_scripts.planning.manifest import Manifest, PlannedCell, PretrainedRun
 from workflow_scripts.statistics.estimation import ConfidenceInterval
 from workflow_scripts.statistics.samples import TrialSample, TrialSamples
 from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from workflow_scripts.configuration.published import Statement
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.factors import FACTORS
-from workflow_scripts.planning.manifest import Statement
 from workflow_scripts.statistics.reproduction.published import find_row, read_published
 from workflow_scripts.statistics.reproduction.quantities.registry import QUANTITIES, Quantity
 
@@ -35,7 +35,7 @@ def check_statement(published: pd.DataFrame, statement: Statement, *, where: str
     if statement.quantity not in QUANTITIES:
         raise UserError(f"{where}: quantity: unknown {statement.quantity!r}; allowed: {', '.join(QUANTITIES)}")
     quantity = QUANTITIES[statement.quantity]
-    allowed = ("", *BOUNDS) if row["mean"] else CLAIMS
+    allowed = (None, *BOUNDS) if row["mean"] else CLAIMS
     if statement.expected not in allowed:
         shown = ", ".join(filter(None, allowed))
         raise UserError(f"{where}: expected: {statement.expected or 'is missing'}; allowed for this row: {shown}")
@@ -51,17 +51,17 @@ def check_statement(published: pd.DataFrame, statement: Statement, *, where: str
 
 def _check_cells(statement: Statement, quantity: Quantity, *, where: str) -> None:
     """Raise unless `of` and `over` are what the quantity is computed from."""
-    for side, steps in (("of", statement.of), ("over", statement.over)):
+    for side, steps in (("of", statement.of_steps), ("over", statement.over_steps)):
         unknown = sorted({factor for step in steps for factor in step} - {*FACTORS})
         if unknown:
             raise UserError(f"{where}: {side}: unknown factor {', '.join(unknown)}; allowed: {', '.join(FACTORS)}")
     name = statement.quantity
-    if quantity.compares != bool(statement.over):
+    if quantity.compares != bool(statement.over_steps):
         raise UserError(f"{where}: {name} {'needs' if quantity.compares else 'has no'} `over`")
-    if len(statement.of) > 1 and not quantity.averages:
+    if len(statement.of_steps) > 1 and not quantity.averages:
         allowed = ", ".join(other for other, known in QUANTITIES.items() if known.averages)
         raise UserError(f"{where}: of: {name} takes one level of a factor, not a list; lists are allowed in {allowed}")
-    if quantity.needs == "corpus" and not {"dataset", "corpus"} & {*statement.of[0]}:
+    if quantity.needs == "corpus" and not {"dataset", "corpus"} & {*statement.of_steps[0]}:
         raise UserError(f"{where}: of: {name} needs a dataset or a corpus")
 
 
@@ -72,9 +72,9 @@ def _check_losses(statement: Statement, quantity: Quantity, *, where: str) -> No
             raise UserError(f"{where}: {statement.quantity} has no `losses`")
         return
     workers = registry.names("worker")
-    unknown = [worker for worker in statement.losses if worker not in workers]
-    if len(statement.losses) != 2 or unknown:
+    losses = statement.losses or ()
+    if not losses or {*losses} - {*workers}:
         raise UserError(
             f"{where}: losses: {statement.quantity} needs two workers, such as [lps, tempogram], not "
-            f"{list(statement.losses)}; allowed: {', '.join(workers)}"
+            f"{list(losses)}; allowed: {', '.join(workers)}"
         )

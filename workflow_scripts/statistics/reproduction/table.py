@@ -14,8 +14,9 @@ from typing import Any
 
 import pandas as pd
 
+from workflow_scripts.configuration.published import Statement
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.planning.manifest import Manifest, PlannedCell, Statement, Study
+from workflow_scripts.planning.manifest import Manifest, PlannedCell, Study
 from workflow_scripts.statistics.csv_io import Kind, read_csv
 from workflow_scripts.statistics.reproduction import published
 from workflow_scripts.statistics.reproduction.context import Estimate, Missing, Results, Selection
@@ -120,9 +121,9 @@ def _lines(
 ) -> Iterator[dict[str, object]]:
     """Yield one line for each setting that a statement does not name."""
     quantity = QUANTITIES[statement.quantity]
-    named = {factor for step in (*statement.of, *statement.over) for factor in step}
+    named = {factor for step in (*statement.of_steps, *statement.over_steps) for factor in step}
     within = [factor for factor in quantity.within if factor not in named]
-    selected = [evaluation for evaluation in evaluations if any(evaluation.matches(step) for step in statement.of)]
+    selected = [cell for cell in evaluations if any(cell.matches(step) for step in statement.of_steps)]
     settings = list(dict.fromkeys(tuple(evaluation.factors[factor] for factor in within) for evaluation in selected))
     shown = _shown_factors(selected, within)
     for levels in settings or [("",) * len(within)]:
@@ -131,13 +132,13 @@ def _lines(
         selection = Selection(
             statement=statement,
             metric=statement.metric or study.metric,
-            of=_cells_of_steps(statement.of, planned, setting, evaluations),
-            over=_cells_of_steps(statement.over, planned, setting, evaluations),
+            of=_cells_of_steps(statement.of_steps, planned, setting, evaluations),
+            over=_cells_of_steps(statement.over_steps, planned, setting, evaluations),
         )
         outcome = quantity.compute(selection, results) if planned else Missing(reason="the study has no such cell")
         yield {
             **row,
-            **_stated(statement, quantity, planned or range(len(statement.of))),
+            **_stated(statement, quantity, planned or range(len(statement.of_steps))),
             "study": study.name,
             "our_metric": selection.metric if _has_metric(statement.quantity, quantity) else "",
             "within": _levels_as_text([{factor: setting[factor] for factor in shown if setting[factor]}]),
@@ -147,17 +148,18 @@ def _lines(
 
 def _stated(statement: Statement, quantity: Quantity, steps: Sequence[int]) -> dict[str, object]:
     """Return what a statement says of the `steps` that a study has cells for."""
-    left_out = [_differing_levels(statement.of, step) for step in range(len(statement.of)) if step not in steps]
+    of = statement.of_steps
+    left_out = [_differing_levels(of, step) for step in range(len(of)) if step not in steps]
     return {
         "quantity": statement.quantity,
         "kind": quantity.kind,
-        "of": _levels_as_text(statement.of[step] for step in steps),
-        "over": _levels_as_text(statement.over[step] for step in steps if statement.over),
+        "of": _levels_as_text(of[step] for step in steps),
+        "over": _levels_as_text(statement.over_steps[step] for step in steps if statement.over_steps),
         "left_out": _levels_as_text(left_out),
-        "expected": statement.expected,
+        "expected": statement.expected or "",
         "margin": math.nan if statement.margin is None else statement.margin,
         "tolerance": math.nan if statement.tolerance is None else statement.tolerance,
-        "choices": " ".join(statement.choices),
+        "choices": " ".join(statement.choices or ()),
     }
 
 
@@ -167,10 +169,10 @@ def _has_metric(name: str, quantity: Quantity) -> bool:
 
 def _planned_steps(statement: Statement, setting: Mapping[str, str], evaluations: Sequence[PlannedCell]) -> list[int]:
     """Return the steps that a setting of the study has cells for, on both sides where there are two."""
-    sides = [side for side in (statement.of, statement.over) if side]
+    sides = [side for side in (statement.of_steps, statement.over_steps) if side]
     return [
         step
-        for step in range(len(statement.of))
+        for step in range(len(statement.of_steps))
         if all(any(evaluation.matches({**side[step], **setting}) for evaluation in evaluations) for side in sides)
     ]
 

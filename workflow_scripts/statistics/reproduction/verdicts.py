@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from workflow_scripts.planning.manifest import Statement
+from workflow_scripts.configuration.published import Statement
 from workflow_scripts.statistics.estimation import ConfidenceInterval
 from workflow_scripts.statistics.inference.equivalence import decide
 from workflow_scripts.statistics.reproduction.context import TWIN, Estimate

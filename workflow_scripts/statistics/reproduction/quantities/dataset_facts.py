@@ -102,7 +102,7 @@ def parameters(selection: Selection, results: Results) -> Estimate | Missing:
 
 def _named(selection: Selection) -> str:
     """Return the data set in `of`, or else the corpus."""
-    stated = selection.statement.of[0]
+    stated = selection.statement.of_steps[0]
     return stated.get("dataset") or stated["corpus"]
 
 

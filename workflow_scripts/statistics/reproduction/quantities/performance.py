@@ -292,9 +292,10 @@ def loss_ratio(selection: Selection, results: Results) -> Estimate | Missing:
     losses.
     """
     runs = results.runs(selection.planned_cells)
-    values = [_log_ratio(run.folder / result_files.LOSSES, selection.statement.losses) for run in runs]
+    workers = selection.statement.losses or ()
+    values = [_log_ratio(run.folder / result_files.LOSSES, workers) for run in runs]
     if not runs or None in values:
-        return Missing(reason="no validation losses of " + " and ".join(selection.statement.losses))
+        return Missing(reason="no validation losses of " + " and ".join(workers))
     estimate = _mean_of_values(np.array(values, np.float64), replicate="pretraining seeds", sides=[], results=results)
     sources = results.corpus_sources(run.factors["corpus"] for run in runs)
     return replace(estimate, pretraining_seeds=len(runs), sources=tuple(sorted(sources)))

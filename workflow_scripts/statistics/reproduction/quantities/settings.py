@@ -61,7 +61,7 @@ def sample_rate_khz(selection: Selection, results: Results) -> Estimate | Missin
 
 def native_rate_khz(selection: Selection, results: Results) -> Estimate | Missing:
     """Return the sample rate in kHz of the published files of the data set (or else the corpus) that `of` names."""
-    stated = selection.statement.of[0]
+    stated = selection.statement.of_steps[0]
     name = stated.get("dataset") or stated["corpus"]
     loader = results.loaders.get(name)
     if loader is None:
