@@ -18,7 +18,7 @@ rule audit:
     priority: 2  # before training, to fail early for studies that require a clean audit
     threads: 8
     params:
-        **job_params(lambda wildcards: PLAN.audit(wildcards.dataset)),
+        **job_params(lambda wildcards: PLAN.jobs.audit(PLAN.audited[wildcards.dataset])),
         corpora=lambda wildcards: [
             f"--{'pretraining' if number else 'corpus'}={Path(facts).parent}"
             for number, facts in enumerate(audited_corpora(wildcards.dataset))

@@ -128,9 +128,9 @@ rule import_checkpoint:
         **job_params(
             lambda wildcards: PLAN.jobs.import_checkpoint(imported_run(wildcards))
         ),
-        encoder=lambda wildcards: PLAN.levels.encoder(imported_run(wildcards))["name"],
+        encoder=lambda wildcards: PLAN.levels.encoder(imported_run(wildcards)).name,
         options=lambda wildcards: json.dumps(
-            PLAN.levels.encoder(imported_run(wildcards))["options"]
+            PLAN.levels.encoder(imported_run(wildcards)).options
         ),
     shell:
         "{PYTHON}.import_checkpoint --encoder {params.encoder:q} --options {params.options:q} --code {params.code}"

@@ -4,11 +4,11 @@ STUDIES = sorted(PLAN.studies)
 TEMPLATES = sorted(
     str(path) for path in (ROOT / "workflow_scripts" / "report" / "templates").iterdir()
 )
-DRAWN = sorted(name for name, study in PLAN.studies.items() if study.get("figure"))
+DRAWN = sorted(name for name, study in PLAN.studies.items() if study.figure)
 SEPARATIONS = [PLAN.layout.separation(run) for run in PLAN.separating]
 FIGURES = sorted(
     {
-        registry.module_name("figure", PLAN.studies[name]["figure"]["kind"])
+        registry.module_name("figure", PLAN.studies[name].figure.kind)
         for name in DRAWN
     }
 )

@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.configuration.config import LEVEL_SECTIONS, Config
 from workflow_scripts.configuration.yaml_files import read_yaml
+from workflow_scripts.core.validation import validate
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.planning.labels import LABELLED, label_of
@@ -61,9 +63,9 @@ MEANS = {
 @functools.cache
 def level_labels() -> dict[str, dict[str, str]]:
     """Return the labels of all levels of the default config, by factor and level."""
-    config = read_yaml(Path(__file__).parents[1] / "config" / "config.yaml")
-    levels = {factor: config.get(section, ()) for factor, (section, _) in LABELLED.items()}
-    levels |= {"scenario": registry.names("scenario"), "workers": config["worker_sets"]}
+    config = validate(Config, read_yaml(Path(__file__).parents[1] / "config" / "config.yaml"))
+    levels = {factor: getattr(config, LEVEL_SECTIONS.get(factor, "datasets")) for factor in LABELLED}
+    levels |= {"scenario": registry.names("scenario"), "workers": config.worker_sets}
     labels = {
         factor: {level: label for level in names if (label := label_of(config, factor, level))}
         for factor, names in levels.items()

@@ -67,7 +67,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _show(plan: Plan, records: list[MeasuredJob], console: Console) -> None:
-    table = Table(title=f"Scale {plan.config['scale']}: {', '.join(plan.studies)}", title_justify="left")
+    table = Table(title=f"Scale {plan.config.scale}: {', '.join(plan.studies)}", title_justify="left")
     for heading in ("Rule", "Jobs", "Hours", "Device", "Records", "Jobs not measured"):
         table.add_column(heading, justify="left" if heading in ("Rule", "Device") else "right")
     for cost in costs.estimate_costs(plan, records):

@@ -134,7 +134,7 @@ def test_what_the_poster_does_can_be_planned(tmp_path):
         ),
         (
             {"sets": {"two": ["separation_bass", "separation_drums"]}, "workers": ["two"]},
-            "worker_sets.two: names a worker twice",
+            "worker_sets.two: separation_bass and separation_drums are the same level, separation;",
         ),
         (
             {"sets": {"two": ["separation_bass", "contrastive"]}, "workers": ["two"]},

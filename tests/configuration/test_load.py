@@ -86,7 +86,7 @@ BAD = {
     ),
     "worker set with two entries of one worker": (
         "workers: {contrastive: {}, cold: {level: contrastive}}\nworker_sets: {two: [contrastive, cold]}",
-        r"own.yaml: worker_sets.two: names a worker twice",
+        r"own.yaml: worker_sets.two: contrastive and cold are the same level, contrastive; allowed: one of them",
     ),
     "trim of grids as a list": ("trim: {wu2021_fig2: {grids: [cpc]}}", r"trim.wu2021_fig2.grids: \['cpc'\] .*"),
     "trim of a grid to one level": (

@@ -2,25 +2,60 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+from collections.abc import Iterator
+
 import pytest
 
 from tests.checkout import REPOSITORY
 from tests.planning.test_plan import plan_of
+from workflow_scripts.configuration import jobs
+from workflow_scripts.configuration.jobs._base import JobConfig
 from workflow_scripts.configuration.yaml_files import merge, read_yaml
-from workflow_scripts.planning.build_manifest import build_manifest
-from workflow_scripts.planning.jobs import CONFIGS
+from workflow_scripts.planning.jobs import JobSpec
+from workflow_scripts.planning.plan import Plan
+
+
+def model_of(stage: str) -> type[JobConfig]:
+    """Model of a stage's job configs: the one that its module defines."""
+    module = importlib.import_module(f"{jobs.__name__}.{stage}")
+    (model,) = [value for value in vars(module).values() if getattr(value, "__module__", "") == module.__name__]
+    return model
+
+
+def planned_jobs(plan: Plan) -> Iterator[tuple[str, JobSpec]]:
+    for dataset, rate in plan.corpora:
+        yield "acquire", plan.jobs.acquire(dataset)
+        yield "prepare", plan.jobs.prepare(dataset, rate)
+    for features in plan.features:
+        yield "extract", plan.jobs.extract(*features)
+    for run in plan.pretrained:
+        yield "pretrain", plan.jobs.pretrain(run)
+        if plan.levels.weights_source(run):
+            yield "weigh", plan.jobs.weigh(run)
+    for run in plan.separating:
+        yield "evaluate_separation", plan.jobs.evaluate_separation(run)
+    for run in plan.imported:
+        yield "import_checkpoint", plan.jobs.import_checkpoint(run)
+    for run, dataset in plan.embedded:
+        yield "embed", plan.jobs.embed(run, dataset)
+    for run, cell in plan.cells:
+        yield "evaluate", plan.jobs.evaluate(run, cell)
+    for corpora in plan.audited.values():
+        yield "audit", plan.jobs.audit(corpora)
 
 
 @pytest.mark.parametrize("name", ["config", "smoke"])
 def test_a_command_reads_the_config_that_was_planned(name: str) -> None:
     """Otherwise the digest of a result would differ from the expected one, and each result would be stale."""
     files = [REPOSITORY / "config" / f"{file}.yaml" for file in dict.fromkeys(("config", name))]
-    plan = plan_of(merge([read_yaml(file) for file in files]))
-    build_manifest(plan)
-    for dataset in plan.audited:
-        plan.audit(dataset)
-    planned = {stage for stage, *_ in plan.jobs.computed}
-    assert planned == {*CONFIGS, *(["import_checkpoint"] if plan.imported else [])}
-    for (stage, *_), job in plan.jobs.computed.items():
-        if stage in CONFIGS:
-            assert CONFIGS[stage].from_json(job.config).to_json() == job.config
+    config = merge([read_yaml(file) for file in files])
+    official = {"encoder": "pase_plus", "path": "official.ckpt"}
+    trim = {**config["trim"].get("wu2021_fig2", {}), "checkpoints": ["official"]}
+    plan = plan_of(config | {"checkpoints": {"official": official}, "trim": config["trim"] | {"wu2021_fig2": trim}})
+    stages = set()
+    for stage, job in planned_jobs(plan):
+        stages.add(stage)
+        assert model_of(stage).from_json(job.config).to_json() == job.config
+    assert stages == {module.name for module in pkgutil.iter_modules(jobs.__path__)} - {"_base"}

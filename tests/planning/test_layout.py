@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from tests.checkout import REPOSITORY
+from workflow_scripts.configuration.config import Config
 from workflow_scripts.core import result_files
 from workflow_scripts.planning import layout
 from workflow_scripts.planning.layout import Layout
@@ -145,6 +146,5 @@ def test_the_first_output_of_a_rule_is_that_of_its_planned_job(rules: dict[str, 
 
 
 def test_folders_are_taken_from_the_config_in_one_spelling() -> None:
-    assert Layout.of_config({"data": "./data/", "results": "results//demo"}) == Layout(
-        data="data", results="results/demo"
-    )
+    config = Config.model_construct(data="./data/", results="results//demo")
+    assert Layout.of_config(config) == Layout(data="data", results="results/demo")

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.checkout import REPOSITORY
+from workflow_scripts.configuration.jobs._base import LevelChoice
 from workflow_scripts.configuration.load import load
 from workflow_scripts.configuration.study import StudyConfig
 from workflow_scripts.core.provenance import digest
@@ -134,7 +135,7 @@ def test_studies_share_jobs() -> None:
     study = fig2()
     plan = planned(PAPER, one=study, two=study)
     assert all(names == ["one", "two"] for names in plan.cells.values())
-    assert len(plan.cells) == len(set(expand(study, {})))
+    assert len(plan.cells) == len(set(expand(plan.studies["one"], {})))
 
 
 def test_named_grids_are_run_as_one_study() -> None:
@@ -319,8 +320,8 @@ def test_a_checkpoint_of_a_variant_has_the_options_of_the_variant_alone(encoder:
     plan = plan_of(changed(encoders={encoder: entry}) | {"checkpoints": checkpoints})
     level = {"samplecnn_8000": "samplecnn", "unet_multiple": "unet"}[encoder]
     run = Run.of_checkpoint("official", encoder=encoder)
-    assert plan.levels.encoder(run) == {"name": level, "options": options}
-    assert plan.levels.encoder(Run.untrained(encoder)) == {"name": level, "options": options | {"width": 0.5}}
+    assert plan.levels.encoder(run) == LevelChoice(name=level, options=options)
+    assert plan.levels.encoder(Run.untrained(encoder)) == LevelChoice(name=level, options=options | {"width": 0.5})
 
 
 def test_another_file_under_the_same_name_changes_what_descends_from_it(tmp_path: Path) -> None:
@@ -369,7 +370,7 @@ def test_a_study_lists_its_cells_in_its_own_order(plan: Plan) -> None:
 
 def test_the_strictest_study_of_a_data_set_decides_on_broken_clips(plan: Plan) -> None:
     assert plan.largest_shares == {}
-    studies = {name: {**study, "quarantine": {"largest_share": 0.2}} for name, study in plan.studies.items()}
+    studies = {name: {**study.stated(), "quarantine": {"largest_share": 0.2}} for name, study in plan.studies.items()}
     tolerant = planned(PAPER, **studies)
     assert tolerant.largest_shares == dict.fromkeys(
         ("audioset_music", "extended_ballroom", "fma_small", "openmic"), 0.2

@@ -68,12 +68,20 @@ class CheckpointEntry(StrictModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Level:
-    """An entry of the config resolved: the file of its level, and its options."""
+    """An entry of the config resolved: the file of its level, its options, and those of them that it states."""
 
+    name: str
     file: str
     module: ModuleType
     options: Any
+    stated: dict[str, Any]
+    entry_label: str | None = None
     trained: bool = True
+
+    @property
+    def label(self) -> str:
+        """Label of the entry, or of a file of the same name: other entries have other options. Empty if neither is."""
+        return self.entry_label or (self.module.LABEL if self.file == self.name else "")
 
 
 class Config(StrictModel):
@@ -115,19 +123,25 @@ class Config(StrictModel):
 
     _levels: dict[tuple[str, str], Level] = PrivateAttr(default_factory=dict)
 
-    def level(self, factor: str, name: str) -> Level:
-        """Return the level of an entry (`factor`: a key of `LEVEL_SECTIONS`, or dataset), with its options."""
+    def entry(self, factor: str, name: str) -> registry.Entry:
+        """Return the entry of a level (`factor`: a key of `LEVEL_SECTIONS`, or dataset)."""
+        if factor == "dataset":
+            dataset = self.datasets[name]
+            return registry.Entry(level=dataset.loader, options=dataset.options or {}, label=dataset.label)
+        return registry.entry(getattr(self, LEVEL_SECTIONS[factor]), name)
+
+    def level(self, factor: str, name: str, *, where: str = "") -> Level:
+        """Return the level of an entry; `UserError`, which begins with `where`, names a wrong option."""
         if (factor, name) not in self._levels:
-            entry = (
-                registry.Entry(level=self.datasets[name].loader, options=self.datasets[name].options or {})
-                if factor == "dataset"
-                else registry.entry(getattr(self, LEVEL_SECTIONS[factor]), name)
-            )
+            entry = self.entry(factor, name)
             module = registry.load(factor, entry.level)
             self._levels[factor, name] = Level(
+                name=name,
                 file=entry.level,
                 module=module,
-                options=registry.options(module, entry.options),
+                options=registry.options(module, entry.options, where=where),
+                stated=entry.options,
+                entry_label=entry.label,
                 trained=entry.trained,
             )
         return self._levels[factor, name]
@@ -145,7 +159,3 @@ class Config(StrictModel):
         """Return the workers of a set by the files of their levels."""
         levels = (self.level("worker", name) for name in self.worker_sets[worker_set])
         return {level.file: level for level in levels}
-
-    def stated(self) -> dict[str, Any]:
-        """Return what the config states (no defaults) as plain data."""
-        return self.model_dump(mode="json", exclude_unset=True)

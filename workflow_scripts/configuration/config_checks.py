@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 from workflow_scripts.configuration.config import LEVEL_SECTIONS, Config
@@ -15,9 +16,8 @@ from workflow_scripts.levels.dataset_facts import remotes
 def _check_entries(config: Config, origin: ConfigOrigin) -> None:
     """Raise unless every entry names a level, and states options that the level has."""
     for factor, section in LEVEL_SECTIONS.items():
-        entries = getattr(config, section)
-        for name in entries:
-            entry = registry.entry(entries, name)
+        for name in getattr(config, section):
+            entry = config.entry(factor, name)
             require_known(entry.level, registry.names(factor), what=factor, where=origin.at(section, name))
             if not isinstance(entry.trained, bool) or not (entry.trained or factor == "encoder"):
                 key = origin.at(section, name, "trained")
@@ -25,7 +25,7 @@ def _check_entries(config: Config, origin: ConfigOrigin) -> None:
             if not isinstance(entry.label, str | None):
                 key = origin.at(section, name, "label")
                 raise UserError(f"{key}: {entry.label!r} has the wrong type; allowed: text")
-            registry.options(registry.load(factor, entry.level), entry.options, where=origin.at(section, name))
+            config.level(factor, name, where=origin.at(section, name))
 
 
 def _check_changes(config: Config, origin: ConfigOrigin) -> None:
@@ -52,10 +52,9 @@ def _check_datasets(config: Config, origin: ConfigOrigin) -> None:
         require_known(
             dataset.loader, registry.names("dataset"), what="dataset", where=origin.at("datasets", name, "loader")
         )
-        module = registry.load("dataset", dataset.loader)
-        options = registry.options(module, dataset.options or {}, where=origin.at("datasets", name, "options"))
+        level = config.level("dataset", name, where=origin.at("datasets", name, "options"))
         source = origin.at("datasets", name, "source")
-        if dataset.source == "download" and not remotes(module, options):
+        if dataset.source == "download" and not remotes(level.module, level.options):
             raise UserError(f"{source}: {dataset.loader} cannot be downloaded; allowed: local, twin")
         if dataset.source == "twin":
             require_known(dataset.loader, registry.names("twin"), what="twin of data set", where=source)
@@ -87,8 +86,10 @@ def _check_worker_sets(config: Config, origin: ConfigOrigin) -> None:
         where = origin.at("worker_sets", name)
         for worker in members:
             require_known(worker, config.workers, what="worker", where=where)
-        if len(config.workers_of(name)) != len(members):
-            raise UserError(f"{where}: names a worker twice")
+        for first, second in itertools.combinations(members, 2):
+            file = config.level("worker", first).file
+            if file == config.level("worker", second).file:
+                raise UserError(f"{where}: {first} and {second} are the same level, {file}; allowed: one of them")
 
 
 #: in this order: later checks rely on what earlier ones found right

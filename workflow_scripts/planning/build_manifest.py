@@ -30,7 +30,7 @@ def build_manifest(plan: Plan, *, configfiles: Sequence[str] = (), unfinished: b
     """
     places = {pair: place for place, pair in enumerate(plan.cells)}
     return Manifest(
-        scale=plan.config["scale"],
+        scale=plan.config.scale,
         cells=tuple(_planned_cell(plan, run, cell, names) for (run, cell), names in plan.cells.items()),
         studies=tuple(_study(plan, name, places) for name in plan.studies),
         records=tuple((stage, Path(path)) for stage, path in _records(plan)),
@@ -105,12 +105,12 @@ def _planned_cell(plan: Plan, run: Run, cell: CellKey, studies: Sequence[str]) -
 def _study(plan: Plan, name: str, places: Mapping[tuple[Run, CellKey], int]) -> Study:
     """Return a study with the places of its cells in its own order, and all notes for its reader."""
     study = plan.studies[name]
-    untrained = not all(registry.entry(plan.config["encoders"], floor).trained for floor in study["floors"])
-    notes = [study.get("notes", "").strip(), ONE_DRAW if untrained else "", plan.config.get("note", "").strip()]
+    untrained = not all(plan.config.level("encoder", floor).trained for floor in study.floors)
+    notes = [study.notes.strip(), ONE_DRAW if untrained else "", plan.config.note.strip()]
     cells = [places[pair] for pair in plan.cells_by_study[name]]
     return STUDY.validate_python(
         {
-            **study,
+            **study.stated(),
             "name": name,
             "notes": " ".join(filter(None, notes)),
             "published": plan.statements.get(name, ()),

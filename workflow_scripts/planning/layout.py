@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from workflow_scripts.configuration.config import Config
 from workflow_scripts.core import result_files
 from workflow_scripts.planning.runs import CellKey, Run, path_of
 
@@ -32,9 +31,9 @@ class Layout:
     results: str
 
     @classmethod
-    def of_config(cls, config: Mapping[str, Any]) -> Layout:
+    def of_config(cls, config: Config) -> Layout:
         """Return the layout of a config's two folders, without a leading "./" or doubled slashes."""
-        return cls(data=str(Path(config["data"])), results=str(Path(config["results"])))
+        return cls(data=str(Path(config.data)), results=str(Path(config.results)))
 
     def acquired(self, dataset: str) -> str:
         """Return the record of a data set's files."""

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from workflow_scripts.configuration.config import Config
 from workflow_scripts.configuration.published import Statement
 from workflow_scripts.configuration.study import StudyConfig
-from workflow_scripts.planning.grids import expand, levels_of
-from workflow_scripts.planning.jobs import Jobs, JobSpec
+from workflow_scripts.planning.grids import expand
+from workflow_scripts.planning.jobs import Jobs
 from workflow_scripts.planning.layout import Layout
 from workflow_scripts.planning.levels import Levels
 from workflow_scripts.planning.runs import CellKey, Run
@@ -28,8 +28,7 @@ class Plan:
         statements: Mapping[str, Sequence[Statement]] | None = None,
     ) -> None:
         """Take a config, its studies by name, trimmed, and the published statements that each is compared with."""
-        self.config = config.stated()
-        self.studies = {name: study.stated() for name, study in studies.items()}
+        self.config, self.studies = config, studies
         self.statements = statements or {}
         self.layout = Layout.of_config(self.config)
         self.levels = Levels(self.config)
@@ -90,7 +89,7 @@ class Plan:
         return list(dict.fromkeys((run, cell.dataset) for run, cell in self.cells if not cell.trains_encoder))
 
     @functools.cached_property
-    def audited(self) -> dict[str, list[tuple[str, int]]]:
+    def audited(self) -> dict[str, tuple[tuple[str, int], ...]]:
         """Corpora that the audit of each evaluated data set compares: its own, then those of pre-training.
 
         A corpus is a data set and a sample rate in Hz; of several rates the lowest is used, which takes the least time.
@@ -104,21 +103,17 @@ class Plan:
             if run.trained_here and run.corpus != cell.dataset:
                 corpora.add(run.corpus)
         return {
-            dataset: [(name, rates[name]) for name in [dataset, *sorted(corpora)]]
+            dataset: tuple((name, rates[name]) for name in [dataset, *sorted(corpora)])
             for dataset, corpora in sorted(pretraining.items())
         }
-
-    def audit(self, dataset: str) -> JobSpec:
-        """Return the audit of an evaluated data set."""
-        return self.jobs.audit(tuple(self.audited[dataset]))
 
     @functools.cached_property
     def must_be_clean(self) -> dict[str, list[str]]:
         """Evaluated data sets whose audit must not find a leak, with the studies that require it."""
         studies: dict[str, list[str]] = {}
         for name, study in self.studies.items():
-            for dataset in levels_of(study, "dataset") if study.get("audit") == "clean" else []:
-                studies.setdefault(dataset, []).append(name)
+            for dataset in study.levels_of("dataset") if study.audit == "clean" else []:
+                studies.setdefault(str(dataset), []).append(name)
         return studies
 
     @functools.cached_property
@@ -126,10 +121,10 @@ class Plan:
         """Largest share of quarantined clips by data set: the least that any study which uses the set allows."""
         shares: dict[str, float] = {}
         for name, study in self.studies.items():
-            if "quarantine" not in study:
+            if study.quarantine is None:
                 continue
             datasets = {cell.dataset for _, cell in self.cells_by_study[name]}
             datasets |= {run.corpus for run, _ in self.cells_by_study[name] if run.trained_here}
-            share = study["quarantine"]["largest_share"]
+            share = study.quarantine.largest_share
             shares |= {dataset: min(share, shares.get(dataset, share)) for dataset in datasets}
         return dict(sorted(shares.items()))

@@ -52,28 +52,24 @@ def planned_work(plan: Plan) -> Iterator[Work]:
         yield from _pretraining(plan, run)
     for run in plan.separating:  # only the songs of one split, but of every corpus about the same share
         seconds = dataset_size(plan, run.corpus).seconds
-        yield Work(rule="evaluate_separation", key=encoder_key(plan.levels.encoder(run)), amount=seconds)
+        yield Work(rule="evaluate_separation", key=encoder_key(plan.levels.encoder(run).model_dump()), amount=seconds)
     for run, dataset in plan.embedded:
         seconds = dataset_size(plan, dataset).seconds
-        yield Work(rule="embed", key=encoder_key(plan.levels.encoder(run)), amount=seconds)
+        yield Work(rule="embed", key=encoder_key(plan.levels.encoder(run).model_dump()), amount=seconds)
     for run, cell in plan.cells:
         yield _evaluation(plan, run, cell)
 
 
 def dataset_size(plan: Plan, dataset: str) -> DatasetSize:
     """Return the size of a data set: that of its twin, or that of the published set, cut to the config's limits."""
-    entry = plan.config["datasets"][dataset]
-    loader, options = registry.load("dataset", entry["loader"]), entry.get("options") or {}
-    if entry["source"] == "twin":
-        size = entry.get("twin")
-    else:
-        size = dataset_facts.size(loader, registry.options(loader, options))
+    entry, level = plan.config.datasets[dataset], plan.config.level("dataset", dataset)
+    size = dataset_facts.size(level.module, level.options)
+    if entry.twin and entry.source == "twin":
+        size = {"clips": entry.twin.clips, "seconds": entry.twin.clip_seconds}
     if size is None:
         return DatasetSize()
-    seconds = size.get("clip_seconds") or size["seconds"]
-    return DatasetSize(
-        clips=options.get("clips") or size["clips"], clip_seconds=min(seconds, entry.get("clip_seconds") or seconds)
-    )
+    clips = level.stated.get("clips") or size["clips"]
+    return DatasetSize(clips=clips, clip_seconds=min(size["seconds"], entry.clip_seconds or size["seconds"]))
 
 
 def preparation_key(sample_rate: int) -> Key:
@@ -128,8 +124,8 @@ def crop_seconds(config: Mapping[str, Any], clip_seconds: float) -> float:
 def embedding_size(plan: Plan, run: Run) -> float:
     """Return the length of a clip's embedding; not-a-number if it depends on the clip's crops or on other options."""
     encoder = plan.levels.encoder(run)
-    default = getattr(registry.load("encoder", encoder["name"]), "EMBEDDING", None)
-    size = encoder["options"].get("embedding", default)
+    default = getattr(registry.load("encoder", encoder.name), "EMBEDDING", None)
+    size = encoder.options.get("embedding", default)
     return math.nan if size is None else float(size)
 
 
@@ -145,20 +141,20 @@ def _pretraining(plan: Plan, run: Run) -> Iterator[Work]:
 
 def _pretraining_seconds(plan: Plan, run: Run) -> float:
     """Return the seconds of audio of all epochs; not-a-number if an epoch is one of songs: their number is unknown."""
-    recipe, size = plan.config["recipes"][run.recipe], dataset_size(plan, run.corpus)
-    if recipe.get("steps_per_epoch"):
-        seconds = recipe["steps_per_epoch"] * recipe["batch"] * recipe["chunk_seconds"]
-    elif recipe.get("epoch_of") == "clips":
-        seconds = math.nan if recipe.get("join_songs") else size.clips * recipe["chunk_seconds"]
+    recipe, size = plan.config.recipes[run.recipe], dataset_size(plan, run.corpus)
+    if recipe.steps_per_epoch:
+        seconds = recipe.steps_per_epoch * recipe.batch * recipe.chunk_seconds
+    elif recipe.epoch_of == "clips":
+        seconds = math.nan if recipe.join_songs else size.clips * recipe.chunk_seconds
     else:
         seconds = size.seconds  # an epoch uses about as much audio as the corpus has
-    return float(recipe["epochs"] * seconds)
+    return float(recipe.epochs * seconds)
 
 
 def _share_for_weights(plan: Plan, run: Run) -> float:
     """Return the share of a pre-training's epochs after which the losses determine the weights."""
-    epochs = plan.config["recipes"][run.recipe]["epochs"]
-    return min(plan.levels.named("weightings", run.weighting)["options"].get("epochs", epochs), epochs) / epochs
+    epochs = plan.config.recipes[run.recipe].epochs
+    return min(plan.config.level("weighting", run.weighting).stated.get("epochs", epochs), epochs) / epochs
 
 
 def _evaluation(plan: Plan, run: Run, cell: CellKey) -> Work:

@@ -83,7 +83,7 @@ def _resolve(
     content: PublishedFile, study: StudyConfig, *, where: str, choices: Choices, published: pd.DataFrame
 ) -> list[Statement]:
     """Fill in defaults and choices, and check each row against published.csv and the study's grid."""
-    cells = [_levels_of_pair(*pair) for pair in expand(study.stated(), {})]
+    cells = [_levels_of_pair(*pair) for pair in expand(study, {})]
     statements = []
     for row in content.rows:
         place = f"{where}: {row.id}"

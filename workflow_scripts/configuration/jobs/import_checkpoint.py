@@ -1,0 +1,16 @@
+"""Config of `import_checkpoint`."""
+
+from __future__ import annotations
+
+from workflow_scripts.configuration.jobs._base import JobConfig, LevelChoice
+
+
+class ImportCheckpointConfig(JobConfig):
+    """The published file, and the encoder it is for; the command, which users call as well, has flags instead."""
+
+    encoder: LevelChoice
+    """encoder, and its options"""
+    checkpoint: str
+    """name of the config's entry"""
+    file: str | None
+    """digest of the published file; null: it does not exist"""
