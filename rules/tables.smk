@@ -7,10 +7,7 @@ TEMPLATES = sorted(
 DRAWN = sorted(name for name, study in PLAN.studies.items() if study.figure)
 SEPARATIONS = [PLAN.layout.separation(run) for run in PLAN.separating]
 FIGURES = sorted(
-    {
-        registry.module_name("figure", PLAN.studies[name].figure.kind)
-        for name in DRAWN
-    }
+    {registry.module_name("figure", PLAN.studies[name].figure.kind) for name in DRAWN}
 )
 
 
