@@ -108,7 +108,7 @@ def trials(cell: Mapping[str, object], values: Sequence[float], **more: object) 
             "source": "twin",
             "code": CODE,
             "config": CONFIG,
-            "data": f"data{cell['dataset']}",
+            "data_digest": f"data{cell['dataset']}",
             "device": "cpu",
             "seconds": 1.25,
             "epochs": 30,

@@ -44,7 +44,7 @@ COLUMNS = [
     "source",
     "code",
     "config",
-    "data",
+    "data_digest",
     "device",
     "seconds",
     "epochs",
@@ -112,7 +112,7 @@ def test_frozen_writes_one_row_per_trial_and_metric_with_every_factor(corpus, em
         "source": "twin",
         "code": "c0de",
     }
-    constant |= {"config": provenance.digest(job), "data": corpus.facts.content}
+    constant |= {"config": provenance.digest(job), "data_digest": corpus.facts.content}
     for column, value in constant.items():
         assert (table[column] == value).all()
     assert sorted(table["seed"].unique()) == sorted(trial_seeds.trial_seed(trial) for trial in range(3))

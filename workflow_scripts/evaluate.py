@@ -219,7 +219,7 @@ def _trials_table(
             "source": facts.source,
             "code": record.code,
             "config": provenance.digest(record.config),
-            "data": facts.content,
+            "data_digest": facts.content,
             "device": device_name(task.device),
             "seconds": round(result.seconds, 3),
             "epochs": result.epochs,

@@ -35,7 +35,7 @@ PER_TRIAL = ("trial", "seed", "value", "train_clips", "epochs", "seconds")
 PER_CELL = {
     "code": "code digest",
     "config": "config digest",
-    "data": "data digest",
+    "data_digest": "data digest",
     "source": "data source",
     "test_clips": "test clips",
     "quarantined": "quarantined clips",

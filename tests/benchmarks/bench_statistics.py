@@ -162,7 +162,7 @@ def write_trials(path: Path, cell: dict, values: list[dict], *, clips: int) -> N
             "source": "twin",
             "code": CODE,
             "config": CONFIG,
-            "data": f"data{cell['dataset']}",
+            "data_digest": f"data{cell['dataset']}",
             "device": "cpu",
             "seconds": 1.25,
             "epochs": 30,

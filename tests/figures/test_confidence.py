@@ -89,7 +89,7 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
 def test_clips_of_other_data_are_not_compared(tmp_path: Path) -> None:
     results = synthetic_studies.confidence(tmp_path)
     (path,) = figure_asserts.trials_files(results, encoder="unet")
-    pd.read_csv(path, dtype=str).assign(data="other").to_csv(path, index=False)
+    pd.read_csv(path, dtype=str).assign(data_digest="other").to_csv(path, index=False)
     numbers = figure_asserts.numbers(results)
     assert set(numbers["status"]) == {"missing"}
     assert numbers["reason"].iloc[0].startswith("not comparable: ")

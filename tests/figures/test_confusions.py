@@ -43,7 +43,7 @@ def test_the_matrix_is_the_mean_percent_of_the_true_class(results: Results) -> N
     rates = 100 * counts(results, "WLP") / counts(results, "WLP").sum(axis=2, keepdims=True)
     row = entry(results, "WLP", "Jive", "Samba")
     assert row["value"] == pytest.approx(rates[:, 2, 5].mean())
-    assert (row["unit"], row["n"], row["trials"]) == ("%", 10, 10)
+    assert (row["unit"], row["n"], row["n_trials"]) == ("%", 10, 10)
     rows = figure_asserts.numbers(results).query("matrix == 'WLP'").groupby("true")["value"].sum()
     assert rows.to_numpy() == pytest.approx(100)
 

@@ -35,7 +35,7 @@ def test_numbers_are_the_mean_and_interval_of_the_trials(results: Results) -> No
     values = figure_asserts.macro_f1(results, encoder="pase_plus", scenario="frozen", dataset="fma_small")
     assert row["mean"] == pytest.approx(100 * values.mean())
     assert row["half_width"] == pytest.approx(100 * 2.262157 * values.std(ddof=1) / np.sqrt(10))
-    assert (row["trials"], row["test_clips"], row["source"], row["unit"]) == (10, 90, "twin", "%")
+    assert (row["n_trials"], row["test_clips"], row["source"], row["unit"]) == (10, 90, "twin", "%")
     absent = numbers[numbers["status"] == "missing"]
     assert list(absent["method"]) == ["PASE+, supervised", "PASE+, frozen"]
     assert set(absent["reason"]) == {"not run"}

@@ -28,7 +28,7 @@ def test_numbers_are_mean_and_deviation_of_the_trials(results: Results) -> None:
         values = figure_asserts.macro_f1(results, workers=workers, weighting=weighting, dataset="openmic")
         assert row["mean"] == pytest.approx(100 * values.mean())
         assert row["std"] == pytest.approx(100 * values.std(ddof=1))
-        assert (row["replicate"], row["trials"], row["n_pretraining_seeds"]) == ("trials", 10, 1)
+        assert (row["replicate"], row["n_trials"], row["n_pretraining_seeds"]) == ("trials", 10, 1)
 
 
 def test_bars_are_one_deviation_and_equal_weighting_is_open(figure: Figure, results: Results) -> None:

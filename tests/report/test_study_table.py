@@ -116,7 +116,7 @@ def test_results_on_different_data_are_not_comparable(tmp_path: Path) -> None:
     results = Results(tmp_path)
     results.manifest["studies"]["fig2"]["comparisons"] = results.manifest["studies"]["fig2"]["comparisons"][:1]
     results.add(factors("pase", "frozen", "openmic"), 0.5 + NOISE)
-    results.add(factors("random", "frozen", "openmic"), 0.4 + NOISE, data="other")
+    results.add(factors("random", "frozen", "openmic"), 0.4 + NOISE, data_digest="other")
     table = build_table(results)
     assert table.comparisons[0].verdict.startswith("not comparable: measured on different data")
     assert "OpenMIC: measured on different data, so not ranked." in table.notes

@@ -44,7 +44,7 @@ def sample(values: Sequence[float] | np.ndarray, *, method: str = "WLP", metric:
         test_clips=90,
         quarantined=0,
         source="twin",
-        data="data",
+        data_digest="data",
     )
 
 

@@ -300,7 +300,7 @@ def entry(study: Study, levels: dict[str, str], values: np.ndarray, data: str) -
         trials=np.arange(len(values)),
         seeds=np.arange(len(values)),
         values=values,
-        **{"test_clips": 90, "quarantined": 0, "source": "twin", "data": data},
+        **{"test_clips": 90, "quarantined": 0, "source": "twin", "data_digest": data},
     )
     row, column = (levels["workers"],), (levels["dataset"],)
     return TableEntry(study=study, row=row, column=column, levels=levels, floor=False, samples=(sample,), reason="")
@@ -322,7 +322,7 @@ def test_equal_methods_are_seldom_left_unmarked_beside_the_highest(methods: int)
         ]
     ]
     made = entry_table(listed, BootstrapReplicates())
-    unmarked = made.loc[made["best_or_tied"] == "", "dataset"].nunique()
+    unmarked = made.loc[made["rank_mark"] == "", "dataset"].nunique()
     assert unmarked / columns <= 0.08  # 5 % and two and a half binomial deviations
 
 

@@ -76,7 +76,7 @@ def test_columns_may_come_in_another_order_and_more_of_them(results: Results) ->
         ("encoder", "random", "not the planned encoder pase"),
         ("value", "high", "not a trials file"),
         ("trial", "1", "a trial is listed twice"),
-        ("data", "other", "more than one value of data"),
+        ("data_digest", "other", "more than one value of data_digest"),
         ("quarantined", "7", "more than one value of quarantined"),
     ],
 )

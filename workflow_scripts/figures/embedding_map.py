@@ -41,7 +41,7 @@ ENCODED = tuple(factor for factor in METHOD_FACTORS if factor in PRETRAINING)
 COLUMNS = (
     *"study panel dataset".split(),
     *ENCODED,
-    *"status reason colours perplexity agreement chance points source data clip colour x y".split(),
+    *"status reason colours perplexity agreement chance points source data_digest clip colour x y".split(),
 )
 CLASS, SONG = "class", "song"
 OTHERS = "others"
@@ -132,7 +132,7 @@ def _map(method: Method, options: Options, *, study: Study) -> list[dict[str, ob
     if embeddings is None:
         return [{"status": MISSING, "reason": method.reason or NOT_RUN}]
     facts = embeddings.corpus.facts
-    shared: dict[str, object] = {"source": facts.source, "data": facts.content}
+    shared: dict[str, object] = {"source": facts.source, "data_digest": facts.content}
     if options.colours == SONG and len(embeddings.clips) == len(set(embeddings.clips)):
         return [shared | {"status": MISSING, "reason": "one embedding a clip: songs need an encoder that reads crops"}]
     points = _songs(embeddings, options) if options.colours == SONG else _classes(embeddings, options, study=study)

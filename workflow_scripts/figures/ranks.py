@@ -26,7 +26,7 @@ COLUMNS = (
     *"study metric unit panel method kind".split(),
     *RANKED_FACTORS,
     *"status reason mean iqm rank rank_low rank_high tie_groups".split(),
-    *"replicate n n_pretraining_seeds variance_sources datasets sets source".split(),
+    *"replicate n n_pretraining_seeds variance_sources datasets n_datasets source".split(),
 )
 PANEL_WIDTH, ROW_HEIGHT = 4.2, 0.3  # inches: sixteen methods on half a page
 MARGIN_HEIGHT = 1.0  # inches: panel title and axis

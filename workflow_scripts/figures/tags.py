@@ -23,7 +23,7 @@ READING = (
     "Bars: number of clips with the tag in each split, without quarantined clips; counts have no intervals. Tags are "
     "sorted by their total. A clip counts once for each of its tags."
 )
-COLUMNS = tuple("study panel dataset status reason tag split positives clips source data".split())
+COLUMNS = tuple("study panel dataset status reason tag split positives clips source data_digest".split())
 #: dark, pale and medium, so that neighbours differ in grey print
 SPLITS = {"train": plotting.COLOURS[0], "valid": plotting.COLOURS[5], "test": plotting.COLOURS[1]}
 PANEL_WIDTH, ROW_HEIGHT = 4.6, 0.165  # inches: fifty tags on a page, at 8 points
@@ -67,7 +67,7 @@ def _counts(corpus: Corpus, *, most: int) -> Iterator[dict[str, object]]:
                 "positives": int(labels[inside, column].sum()),
                 "clips": int(inside.sum()),
                 "source": corpus.facts.source,
-                "data": corpus.facts.content,
+                "data_digest": corpus.facts.content,
             }
 
 

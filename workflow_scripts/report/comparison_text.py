@@ -144,7 +144,7 @@ def directed(mean: float, low: float, high: float, measure: Measure) -> str:
 def not_after_adjusting(record: dict) -> str:
     """Return a remark if the interval excludes zero but the adjusted p value is not significant; otherwise nothing."""
     if record["p"] <= 1 - CONFIDENCE_LEVEL < record["p_holm"]:
-        return f" (not after adjusting for {number_format.count(int(record['family']), 'comparisons')})"
+        return f" (not after adjusting for {number_format.count(int(record['family_size']), 'comparisons')})"
     return ""
 
 

@@ -26,7 +26,7 @@ from workflow_scripts.statistics.samples import TrialSample, TrialSamples, why_n
 from workflow_scripts.statistics.tables import schema
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING
 
-SAMPLE_COLUMNS = ("trials", "n_pretraining_seeds", "test_clips", "source", "data")  # see `evidence_fields`
+SAMPLE_COLUMNS = ("n_trials", "n_pretraining_seeds", "test_clips", "source", "data_digest")  # see `evidence_fields`
 #: types of the non-text columns in figures' csv files, besides those of the statistics
 KINDS: dict[str, Kind] = {
     **schema.KINDS,
@@ -198,7 +198,7 @@ class Evidence:
                 ci_low=record["ci_low"],
                 ci_high=record["ci_high"],
                 replicate=record["replicate"],
-                n=int(record["trials"]) if over_trials else len(record["pretrain_seeds"].split()),
+                n=int(record["n_trials"]) if over_trials else len(record["pretrain_seeds"].split()),
                 variance_sources=record["variance_sources"],
             )
         return estimates
@@ -256,11 +256,11 @@ def evidence_fields(cells: Sequence[TrialSample]) -> dict[str, object]:
     if not cells:
         return {}
     return {
-        "trials": min(len(cell.values) for cell in cells),
+        "n_trials": min(len(cell.values) for cell in cells),
         "n_pretraining_seeds": sum(cell.pretrained for cell in cells),
         "test_clips": cells[0].test_clips,
         "source": " ".join(dict.fromkeys(cell.source for cell in cells)),
-        "data": " ".join(dict.fromkeys(cell.data for cell in cells)),
+        "data_digest": " ".join(dict.fromkeys(cell.data_digest for cell in cells)),
     }
 
 

@@ -38,7 +38,7 @@ def write_notes(study: Study, tables: Mapping[str, pd.DataFrame], measures: Sequ
 
 def _on_different_data(study: Study, measured: pd.DataFrame) -> Iterable[str]:
     for levels, column in measured.groupby(list(study.columns), sort=False):
-        if column["data"].nunique() > 1:
+        if column["data_digest"].nunique() > 1:
             names = ", ".join(labels.name(str(level)) for level in levels)
             yield f"{names}: measured on different data, so not ranked."
 
@@ -89,7 +89,7 @@ def _on_numbers(measured: pd.DataFrame, measures: Sequence[Measure]) -> Iterable
         )
     if not all(TEST_SET in covered for covered in measured["variance_sources"]):
         yield "Intervals that do not name other test clips are about these test clips only."
-    if (measured["best_or_tied"] != "").any():
+    if (measured["rank_mark"] != "").any():
         yield (
             f"★ highest mean of the column; † not significantly different from it at {SIGNIFICANCE}, after Bonferroni "
             "correction over all pairs of rows in the column."
@@ -103,9 +103,9 @@ def _join_sources(covered: str) -> str:
 
 def _on_comparisons(comparisons: pd.DataFrame) -> Iterable[str]:
     """Return how differences were tested."""
-    if not comparisons["family"].any():
+    if not comparisons["family_size"].any():
         return
-    tests = number_format.count(int(comparisons["family"].max()), "tests")
+    tests = number_format.count(int(comparisons["family_size"].max()), "tests")
     yield (
         f"Comparisons: difference with its unadjusted {CONFIDENCE} interval; d_z is the mean difference divided by "
         "the standard deviation of the paired differences; p (t) and p (sign flip) are about these test clips only, "

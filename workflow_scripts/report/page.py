@@ -143,7 +143,7 @@ def data_rows(cells: pd.DataFrame, *, corpora: Sequence[Path]) -> list[DataRow]:
     """Return one row per prepared corpus (`corpus.json`), then one per evaluated data set not among them."""
     rows = [_corpus(folder) for folder in sorted(corpora) if (folder / result_files.CORPUS_FACTS).is_file()]
     known = {row.digest for row in rows}
-    measured = cells[cells["data"] != ""].drop_duplicates(["dataset", "data"])
+    measured = cells[cells["data_digest"] != ""].drop_duplicates(["dataset", "data_digest"])
     rows += [
         DataRow(
             dataset=labels.name(record["dataset"]),
@@ -151,10 +151,10 @@ def data_rows(cells: pd.DataFrame, *, corpora: Sequence[Path]) -> list[DataRow]:
             clips=f"{record['test_clips']:,} (test)",
             quarantined=f"{record['quarantined']:,}",
             reasons="",
-            digest=record["data"],
+            digest=record["data_digest"],
         )
         for record in measured.to_dict("records")
-        if record["data"] not in known
+        if record["data_digest"] not in known
     ]
     return rows
 

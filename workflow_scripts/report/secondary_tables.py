@@ -57,8 +57,8 @@ def unique_sources(columns: Iterable[str]) -> list[str]:
 def _across_datasets(study: Study, frame: pd.DataFrame, measure: Measure) -> SecondaryTable:
     records = frame.to_dict("records")
     sentences = tuple(_across_sentence(study, record, frame, measure) for record in records)
-    if frame["family"].any():
-        tests = number_format.count(int(frame["family"].max()), "tests")
+    if frame["family_size"].any():
+        tests = number_format.count(int(frame["family_size"].max()), "tests")
         sentences += (
             "Each mean gives these data sets equal weight and does not generalise to other data sets. p (Holm) is "
             f"adjusted over {tests}, separately from the tests on single data sets.",
@@ -311,7 +311,7 @@ def _seeds_row(record: dict, frame: pd.DataFrame, measure: Measure) -> tuple[str
     return (
         record["comparison"],
         ", ".join(setting),
-        f"{number_format.amount(record['wanted'], measure)} ({record['stated']})",
+        f"{number_format.amount(record['target_difference'], measure)} ({record['target_origin']})",
         number_format.amount(record["std"], measure),
         str(int(record["n_pretraining_seeds"])),
         f"{_format_seeds(record['seeds'])} ({low}{number_format.RANGE}{high})",

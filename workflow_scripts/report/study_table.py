@@ -161,8 +161,8 @@ def tidy(study: Study, entries: pd.DataFrame) -> pd.DataFrame:
     of_study = entries[entries["study"] == study.name]
     measures = [number_format.measure(metric) for metric in of_study["metric"]]
     scale = np.array([measure.scale for measure in measures])
-    method = [*METHOD_FACTORS, *"pretrain_seeds status reason mark best_or_tied replicate trials".split()]
-    data = "n_pretraining_seeds test_clips clusters quarantined source data corpus_source".split()
+    method = [*METHOD_FACTORS, *"pretrain_seeds status reason caveat rank_mark replicate n_trials".split()]
+    data = "n_pretraining_seeds test_clips clusters quarantined source data_digest corpus_source".split()
     table = of_study[["kind", *method, *data]].copy()
     table.insert(0, "study", study.name)
     table.insert(1, "metric", of_study["metric"])
@@ -225,7 +225,7 @@ def _row(
         labels=tuple(labels.name(level) for level in key),
         floor=all(record["kind"] == "floor" for record in group),
         entries=tuple(_entry(by_column.get(key), column.measure) for key, column in columns.items()),
-        trials=_range(measured, "trials"),
+        trials=_range(measured, "n_trials"),
         pretraining_seeds=_range(measured, "n_pretraining_seeds") if pretrained else NOTHING,
     )
 
@@ -243,7 +243,7 @@ def _entry(record: dict | None, measure: Measure) -> PrintedEntry:
     return PrintedEntry(
         mean=record["mean"] * measure.scale,
         half_width=half_width if math.isfinite(half_width) else None,
-        rank=record["best_or_tied"],
+        rank=record["rank_mark"],
         reason=record["reason"],
         std_errors=tuple(
             (source, record[column] * measure.scale)

@@ -34,7 +34,7 @@ class TrialSample:
     test_clips: int
     quarantined: int
     source: str
-    data: str
+    data_digest: str
 
     @property
     def pretrained(self) -> bool:
@@ -89,7 +89,7 @@ class TrialSamples:
 
 def _samples(trials: pd.DataFrame) -> Iterator[TrialSample]:
     """Yield the sample of every cell and metric, from columns, since thousands of small tables would take minutes."""
-    names = ("metric", "trial", "seed", "value", "test_clips", "quarantined", "source", "data")
+    names = ("metric", "trial", "seed", "value", "test_clips", "quarantined", "source", "data_digest")
     columns = {name: trials[name].to_numpy() for name in names}
     keys = list(zip(*(trials[factor].astype(str).tolist() for factor in FACTORS), strict=True))
     for rows in trials.groupby([*FACTORS, "metric"], sort=False).indices.values():
@@ -103,7 +103,7 @@ def _samples(trials: pd.DataFrame) -> Iterator[TrialSample]:
             test_clips=int(columns["test_clips"][first]),
             quarantined=int(columns["quarantined"][first]),
             source=str(columns["source"][first]),
-            data=str(columns["data"][first]),
+            data_digest=str(columns["data_digest"][first]),
         )
 
 
@@ -142,7 +142,7 @@ def why_not_comparable(samples: Sequence[TrialSample]) -> str:
         reason = (
             guards.different_source(samples[0].source, other.source)
             or guards.different_quarantine(samples[0].quarantined, other.quarantined)
-            or guards.different_data(samples[0].data, other.data)
+            or guards.different_data(samples[0].data_digest, other.data_digest)
         )
         if reason:
             return reason

@@ -15,18 +15,18 @@ from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.planning.manifest import Manifest, PlannedCell
 from workflow_scripts.statistics.csv_io import Kind, read_csv
 
-#: columns of a trials file; `value` is the metric (rates from 0 to 1), `data` the corpus digest
+#: columns of a trials file; `value` is the metric (rates from 0 to 1), `data_digest` is that of the corpus
 COLUMNS = (
     *FACTORS,
     *"trial seed metric value train_clips valid_clips test_clips quarantined".split(),
-    *"source code config data device seconds epochs".split(),
+    *"source code config data_digest device seconds epochs".split(),
 )
 KINDS: dict[str, Kind] = {
     **dict.fromkeys(COLUMNS, "text"),
     **dict.fromkeys(("value", "seconds", "epochs"), "number"),
     **dict.fromkeys(("trial", "seed", "train_clips", "valid_clips", "test_clips", "quarantined"), "integer"),
 }
-FIXED_IN_A_CELL = ("source", "data", "test_clips", "quarantined")
+FIXED_IN_A_CELL = ("source", "data_digest", "test_clips", "quarantined")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -274,7 +274,7 @@ def test_what_was_not_written_is_not_run(results: Results, quantity: str) -> Non
 def test_cells_that_are_missing_or_do_not_pair_say_so(results: Results) -> None:
     results.add(factors("pase", "frozen", "openmic"), [0.5] * 3, source="download")
     results.expect(factors("pase_plus", "frozen", "openmic"))
-    results.add(factors("random", "frozen", "openmic"), [0.5] * 3, data="other", source="download")
+    results.add(factors("random", "frozen", "openmic"), [0.5] * 3, data_digest="other", source="download")
     missing = line(results, "relative", {"encoder": "pase"}, over={"encoder": "pase_plus"})
     unlike = line(results, "relative", {"encoder": "pase"}, over={"encoder": "random"})
     absent = line(results, "relative", {"encoder": "handcrafted"}, over={"encoder": "pase"})

@@ -37,13 +37,13 @@ def test_data_sets_count_the_same_and_their_errors_add(tmp_path: Path) -> None:
     assert row["mean"] == pytest.approx(0.06)
     assert row["p"] == pytest.approx(2 * stats.t.sf(0.06 / error, df), abs=1e-10)
     assert (row["ci_low"], row["ci_high"]) == pytest.approx(stats.t.interval(0.95, df, 0.06, error), abs=1e-10)
-    assert (row["sets"], row["datasets"], row["variance_sources"], row["verdict"]) == (
+    assert (row["n_datasets"], row["datasets"], row["variance_sources"], row["verdict"]) == (
         2,
         "openmic fma_small",
         "trials",
         "better",
     )
-    assert row["mark"].startswith("about this run")
+    assert row["caveat"].startswith("about this run")
     assert (row["replicate"], row["n"], row["n_pretraining_seeds"]) == ("trials", 5, 1)
 
 
@@ -106,7 +106,7 @@ def test_sets_with_different_pretraining_seeds_are_not_averaged_whichever_comes_
 def test_holm_is_over_the_comparisons_across_sets(tmp_path: Path) -> None:
     made = tables(full(tmp_path))["across"]
     assert len(made) == 2
-    assert set(made["family"]) == {2}
+    assert set(made["family_size"]) == {2}
     assert made["p_holm"].to_numpy() == pytest.approx(multipletests(made["p"], method="holm")[1], abs=1e-12)
 
 

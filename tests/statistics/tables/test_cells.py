@@ -15,7 +15,7 @@ def test_a_cell_has_each_metric_with_its_interval(tmp_path: Path) -> None:
     row = entry(tables(results)["cells"], metric="macro_f1")
     expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
     assert (row["ci_low"], row["ci_high"]) == pytest.approx((expected.low, expected.high), abs=1e-10)
-    assert (row["trials"], row["test_clips"], row["quarantined"], row["source"]) == (5, 90, 2, "twin")
+    assert (row["n_trials"], row["test_clips"], row["quarantined"], row["source"]) == (5, 90, 2, "twin")
 
 
 def test_a_cell_has_the_interval_of_its_entry_where_a_study_shows_the_metric(tmp_path: Path) -> None:

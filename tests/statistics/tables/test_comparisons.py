@@ -35,7 +35,7 @@ def test_comparisons_are_paired_by_trial_and_adjusted_over_the_study(tmp_path: P
         assert row["mean"] == pytest.approx(sides[0].mean() - sides[1].mean(), abs=1e-10)
     adjusted = multipletests(compared["p"], method="holm")[1]
     assert compared["p_holm"].to_numpy() == pytest.approx(adjusted, abs=1e-10)
-    assert set(compared["family"]) == {4}
+    assert set(compared["family_size"]) == {4}
     assert set(compared["verdict"]) == {"better"}
 
 
@@ -72,9 +72,9 @@ def test_two_trials_give_no_interval_and_no_verdict(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"data": "other"}, "measured on different data"),
-        ({"source": "local", "data": "other"}, "different sources of data (twin and local)"),
-        ({"quarantined": 3, "data": "other"}, "different quarantine (2 and 3 clips left out)"),
+        ({"data_digest": "other"}, "measured on different data"),
+        ({"source": "local", "data_digest": "other"}, "different sources of data (twin and local)"),
+        ({"quarantined": 3, "data_digest": "other"}, "different quarantine (2 and 3 clips left out)"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(tmp_path: Path, changed: dict, reason: str) -> None:
@@ -98,7 +98,7 @@ def test_a_comparison_with_a_single_pretraining_seed_is_marked_however_many_the_
     made = tables(results)
     for name in ("comparisons", "across"):
         assert made[name]["n_pretraining_seeds"].to_list() == [1] * len(made[name])
-        assert made[name]["mark"].str.startswith("about this run").all()
+        assert made[name]["caveat"].str.startswith("about this run").all()
 
 
 def test_a_comparison_of_cells_with_themselves_is_not_answered(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_comparison_of_what_the_study_lacks_is_missing_with_the_reason(tmp_pat
         "the study has no cell with encoder=cpc",
         "the study has no cell with encoder=clmr",
     ]
-    assert compared["family"].tolist() == [0, 0]
+    assert compared["family_size"].tolist() == [0, 0]
 
 
 def test_fractions_are_compared_each_for_itself(tmp_path: Path) -> None:

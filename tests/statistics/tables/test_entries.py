@@ -21,8 +21,8 @@ def test_a_column_measured_on_different_data_is_not_ranked(tmp_path: Path) -> No
     results = Results(tmp_path)
     results.manifest["studies"]["fig2"]["comparisons"] = []
     results.add(factors("pase", "frozen", "openmic"), 0.5 + NOISE)
-    results.add(factors("random", "frozen", "openmic"), 0.4 + NOISE, data="other")
-    assert set(tables(results)["entries"]["best_or_tied"]) == {""}
+    results.add(factors("random", "frozen", "openmic"), 0.4 + NOISE, data_digest="other")
+    assert set(tables(results)["entries"]["rank_mark"]) == {""}
 
 
 def test_the_best_of_a_column_is_marked_and_so_is_what_does_not_differ_from_it(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_the_best_of_a_column_is_marked_and_so_is_what_does_not_differ_from_it(t
         ("handcrafted", "frozen", 0.49 + NOISE * 1.1),  # lower by little, but in every pair
     ):
         results.add(factors(encoder, scenario, "openmic"), values)
-    marks = tables(results)["entries"].set_index(["encoder", "scenario"])["best_or_tied"].to_dict()
+    marks = tables(results)["entries"].set_index(["encoder", "scenario"])["rank_mark"].to_dict()
     assert marks["pase", "fine_tuned"] == "best"
     assert marks["pase", "frozen"] == "tied"
     assert marks["random", "frozen"] == ""
@@ -46,7 +46,7 @@ def test_two_trials_show_no_difference_from_the_best(tmp_path: Path) -> None:
     results.manifest["studies"]["fig2"]["comparisons"] = []
     for encoder, mean in (("pase", 0.6), ("random", 0.3)):
         results.add(factors(encoder, "frozen", "openmic"), [mean, mean + 0.01])
-    assert tables(results)["entries"]["best_or_tied"].to_list() == ["best", "tied"]
+    assert tables(results)["entries"]["rank_mark"].to_list() == ["best", "tied"]
 
 
 def test_the_more_rows_the_best_was_picked_from_the_more_it_takes_to_differ_from_it(tmp_path: Path) -> None:
@@ -57,17 +57,17 @@ def test_the_more_rows_the_best_was_picked_from_the_more_it_takes_to_differ_from
         results.add(factors("pase", "frozen", "openmic"), 0.54 + NOISE)
         for number in range(others):
             results.add(factors(f"cpc{number}", "frozen", "openmic"), 0.5 - number / 10 - NOISE / 2)
-        marks[others] = tables(results)["entries"]["best_or_tied"].to_list()[:2]
+        marks[others] = tables(results)["entries"]["rank_mark"].to_list()[:2]
     assert marks == {1: ["best", ""], 9: ["best", "tied"]}  # p is 0.02
 
 
 def test_pretraining_seeds_measured_on_different_data_have_no_mean(tmp_path: Path) -> None:
     results = Results(tmp_path)
     results.add(factors("pase", "frozen", "openmic", seed=0), 0.5 + NOISE)
-    results.add(factors("pase", "frozen", "openmic", seed=1), 0.6 + NOISE, data="other")
+    results.add(factors("pase", "frozen", "openmic", seed=1), 0.6 + NOISE, data_digest="other")
     made = tables(results)
     row = entry(made["entries"], encoder="pase")
-    assert (row["status"], row["best_or_tied"]) == ("missing", "")
+    assert (row["status"], row["rank_mark"]) == ("missing", "")
     assert row["reason"] == "not comparable: measured on different data (digests dataopenmic and other)"
     assert np.isnan(row["mean"])
     assert made["variance"].empty
@@ -83,7 +83,7 @@ def test_pretraining_seeds_not_trials_are_counted_where_there_are_several(tmp_pa
     made = entry(tables(results)["entries"], encoder="pase")
     expected = estimate_crossed_mean(np.array(means)[:, None] + NOISE)
     assert (made["ci_low"], made["ci_high"]) == pytest.approx((expected.ci.low, expected.ci.high), abs=1e-10)
-    assert (made["replicate"], made["n_pretraining_seeds"], made["trials"]) == ("pretraining seeds", 3, 5)
+    assert (made["replicate"], made["n_pretraining_seeds"], made["n_trials"]) == ("pretraining seeds", 3, 5)
     assert made["variance_sources"] == "pretraining seeds and trials"
     assert (row["replicate"], row["n"], row["n_reference"], row["n_pretraining_seeds"]) == (
         "pretraining seeds",
@@ -129,12 +129,12 @@ def test_a_great_difference_stands_on_other_test_clips_too(tmp_path: Path) -> No
     results.predict(factors("random", "frozen", "openmic"), 1, seed=2)
     row = against_random(results)
     assert (row["fixed_test_set_verdict"], row["verdict"]) == ("better", "better")
-    assert set(tables(results)["entries"]["best_or_tied"]) == {"best", ""}
+    assert set(tables(results)["entries"]["rank_mark"]) == {"best", ""}
 
 
 def test_a_number_from_one_pretraining_seed_is_marked(tmp_path: Path) -> None:
     made = tables(full(tmp_path, datasets=["openmic"]))
-    marked = made["entries"].set_index(["encoder", "scenario"])["mark"]
+    marked = made["entries"].set_index(["encoder", "scenario"])["caveat"]
     assert marked["pase", "frozen"] == "about this run, not the method: one pre-training seed"
     assert marked["random", "frozen"] == ""
-    assert set(made["comparisons"]["mark"]) == {marked["pase", "frozen"]}
+    assert set(made["comparisons"]["caveat"]) == {marked["pase", "frozen"]}

@@ -63,10 +63,10 @@ def test_seeds_needed_for_the_difference_a_study_states_or_else_the_observed_one
     ]
     expected = seeds_needed(0.02, std=float(np.std(table, ddof=1)), df=2, sides=1)
     assert (row["seeds"], row["seeds_low"], row["seeds_high"]) == (expected.seeds, expected.low, expected.high)
-    assert (row["wanted"], row["stated"], row["n_pretraining_seeds"]) == (0.02, "stated", 3)
+    assert (row["target_difference"], row["target_origin"], row["n_pretraining_seeds"]) == (0.02, "declared", 3)
     observed = tables(several(tmp_path / "observed", means))["seeds"].iloc[0]
-    assert observed["stated"] == "observed"
-    assert observed["wanted"] == pytest.approx(np.mean(table) - 0.4, abs=1e-10)
+    assert observed["target_origin"] == "observed"
+    assert observed["target_difference"] == pytest.approx(np.mean(table) - 0.4, abs=1e-10)
     assert observed["seeds"] < row["seeds"]
 
 

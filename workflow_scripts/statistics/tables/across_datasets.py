@@ -51,7 +51,7 @@ def _row(group: Sequence[Contrast]) -> dict[str, object]:
         "metric": first.study.metric,
         **{name: first.setting[name] for name in BESIDE_DATASETS},
         "datasets": join_distinct(contrast.setting["dataset"] for contrast in group),
-        "sets": len(group),
+        "n_datasets": len(group),
         "source": join_distinct(sample.source for sample in samples),
     }
     comparisons = [
@@ -73,7 +73,7 @@ def _row(group: Sequence[Contrast]) -> dict[str, object]:
     return row | {
         "status": MEASURED,
         "reason": mean.reason,
-        "mark": one_pretraining_seed(seeds),
+        "caveat": one_pretraining_seed(seeds),
         "mean": mean.mean,
         "ci_low": mean.ci.low,
         "ci_high": mean.ci.high,

@@ -43,9 +43,9 @@ def _row(cell: PlannedCell, metric: str, samples: TrialSamples, replicates: Boot
         "ci_low": estimate.ci.low,
         "ci_high": estimate.ci.high,
         "variance_sources": " and ".join(estimate.std_errors.variance_sources),
-        "trials": estimate.n,
+        "n_trials": estimate.n,
         "test_clips": sample.test_clips,
         "quarantined": sample.quarantined,
         "source": sample.source,
-        "data": sample.data,
+        "data_digest": sample.data_digest,
     }

@@ -46,7 +46,7 @@ def adjust_family(family: Sequence[dict[str, object]]) -> None:
             row[f"{prefix}verdict"] = _verdict(row, p)
     tests = sum(math.isfinite(_number(row, "p")) for row in family)
     for row in family:
-        row["family"] = tests
+        row["family_size"] = tests
 
 
 def _number(row: Mapping[str, object], name: str) -> float:

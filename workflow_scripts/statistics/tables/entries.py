@@ -55,7 +55,7 @@ def entry_table(
     for in_column in by_column.values():
         means = {number: float(rows[number]["mean"]) for number in in_column}  # type: ignore[arg-type]
         for number, mark in _best_or_tied(in_column, means, replicates).items():
-            rows[number]["best_or_tied"] = mark
+            rows[number]["rank_mark"] = mark
     return to_frame(rows, ENTRY_COLUMNS)
 
 
@@ -68,7 +68,7 @@ def _row(entry: TableEntry, replicates: BootstrapReplicates, corpora: Mapping[st
         "pretrain_seeds": " ".join(sample.pretrain_seed for sample in entry.samples),
         "status": MEASURED if entry.samples else MISSING,
         "reason": entry.reason,
-        "best_or_tied": "",
+        "rank_mark": "",
     }
     if not entry.samples:
         return row
@@ -82,9 +82,9 @@ def _row(entry: TableEntry, replicates: BootstrapReplicates, corpora: Mapping[st
         **variance_fields(estimate.std_errors, estimate.ci),
         **evidence_fields([entry.samples], estimate.clusters),
         "reason": "; ".join(filter(None, reasons)),
-        "trials": min(len(sample.values) for sample in entry.samples),
+        "n_trials": min(len(sample.values) for sample in entry.samples),
         "quarantined": entry.samples[0].quarantined,
-        "data": join_distinct(sample.data for sample in entry.samples),
+        "data_digest": join_distinct(sample.data_digest for sample in entry.samples),
         "corpus_source": corpora.get(entry.levels["corpus"], ""),
     }
 
@@ -106,7 +106,7 @@ def evidence_fields(sides: Sequence[Sequence[TrialSample]], clusters: int) -> di
     seeds = fewest_pretraining_seeds(*sides)
     return {
         "n_pretraining_seeds": seeds,
-        "mark": one_pretraining_seed(seeds),
+        "caveat": one_pretraining_seed(seeds),
         "test_clips": sides[0][0].test_clips,
         "clusters": clusters or None,
         "source": join_distinct(sample.source for side in sides for sample in side),

@@ -135,7 +135,7 @@ def _method_row(row: tuple[str, ...], ranking: Ranking) -> dict[str, object]:
         **dict(zip(entry.study.rows, row, strict=True)),
         **ranking.beside,
         "datasets": " ".join(ranking.datasets),
-        "sets": len(ranking.datasets),
+        "n_datasets": len(ranking.datasets),
     }
 
 
@@ -216,7 +216,7 @@ def _rank_fields(
             {
                 "status": MEASURED,
                 "reason": "",
-                "mark": one_pretraining_seed(seeds),
+                "caveat": one_pretraining_seed(seeds),
                 "mean": ranks.mean[number],
                 "rank": ranks.rank[number],
                 "rank_low": ranks.low[number],

@@ -28,20 +28,20 @@ STANDARD_ERRORS = ("se_pretraining_seed", "se_trial", "se_test_set", "std_error"
 CELL_COLUMNS = (
     *FACTORS,
     *"metric status reason mean std ci_low ci_high variance_sources".split(),
-    *"trials test_clips quarantined source data studies".split(),
+    *"n_trials test_clips quarantined source data_digest studies".split(),
 )
 ENTRY_COLUMNS = (
     *"study metric kind".split(),
     *METHOD_FACTORS,
-    *"pretrain_seeds status reason mark mean ci_low ci_high variance_sources".split(),
+    *"pretrain_seeds status reason caveat mean ci_low ci_high variance_sources".split(),
     *STANDARD_ERRORS,
-    *"replicate trials n_pretraining_seeds test_clips clusters quarantined source data".split(),
-    *"corpus_source best_or_tied".split(),
+    *"replicate n_trials n_pretraining_seeds test_clips clusters quarantined source data_digest".split(),
+    *"corpus_source rank_mark".split(),
 )
 COMPARISON_COLUMNS = (
     *"study comparison metric".split(),
     *SETTINGS,
-    *"status reason mark design replicate n n_reference mean ci_low ci_high p p_holm family".split(),
+    *"status reason caveat design replicate n n_reference mean ci_low ci_high p p_holm family_size".split(),
     *"verdict variance_sources".split(),
     *STANDARD_ERRORS,
     *"effect sign_flip_p fixed_test_set_ci_low fixed_test_set_ci_high fixed_test_set_p".split(),
@@ -51,25 +51,25 @@ COMPARISON_COLUMNS = (
 ACROSS_COLUMNS = (
     *"study comparison metric".split(),
     *BESIDE_DATASETS,
-    *"datasets sets status reason mark mean ci_low ci_high p p_holm family verdict variance_sources".split(),
-    *"std_error df replicate n n_pretraining_seeds source".split(),
+    *"datasets n_datasets status reason caveat mean ci_low ci_high p p_holm family_size verdict".split(),
+    *"variance_sources std_error df replicate n n_pretraining_seeds source".split(),
 )
 RANK_COLUMNS = (
     *"study metric kind".split(),
     *RANKED_FACTORS,
-    *"datasets sets status reason mark mean rank rank_low rank_high tie_groups iqm".split(),
+    *"datasets n_datasets status reason caveat mean rank rank_low rank_high tie_groups iqm".split(),
     *"replicate n n_pretraining_seeds variance_sources source".split(),
 )
-PROFILE_COLUMNS = ("study", "metric", "kind", *RANKED_FACTORS, "datasets", "sets", "threshold", "share")
+PROFILE_COLUMNS = ("study", "metric", "kind", *RANKED_FACTORS, "datasets", "n_datasets", "threshold", "share")
 VARIANCE_COLUMNS = (
     *"study metric kind".split(),
     *METHOD_FACTORS,
-    *"component std share reason n_pretraining_seeds trials source".split(),
+    *"component std share reason n_pretraining_seeds n_trials source".split(),
 )
 SEED_COLUMNS = (
     *"study comparison metric".split(),
     *SETTINGS,
-    *"status reason wanted stated std n_pretraining_seeds seeds seeds_low seeds_high".split(),
+    *"status reason target_difference target_origin std n_pretraining_seeds seeds seeds_low seeds_high".split(),
 )
 #: columns by table, as files without their ending
 TABLES = {
@@ -83,13 +83,13 @@ TABLES = {
 }
 
 _NUMBERS = (
-    *"mean std ci_low ci_high effect p p_holm sign_flip_p share threshold iqm wanted".split(),
+    *"mean std ci_low ci_high effect p p_holm sign_flip_p share threshold iqm target_difference".split(),
     *"fixed_test_set_ci_low fixed_test_set_ci_high fixed_test_set_p fixed_test_set_p_holm".split(),
     *STANDARD_ERRORS,
 )
 _COUNTS = (
-    *"trials n_pretraining_seeds test_clips clusters quarantined n n_reference family".split(),
-    *"sets rank rank_low rank_high seeds seeds_low seeds_high".split(),
+    *"n_trials n_pretraining_seeds test_clips clusters quarantined n n_reference family_size".split(),
+    *"n_datasets rank rank_low rank_high seeds seeds_low seeds_high".split(),
 )
 #: kinds of the columns that are not text
 KINDS: dict[str, Kind] = {

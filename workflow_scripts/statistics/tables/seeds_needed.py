@@ -21,7 +21,7 @@ POINTS = 100  # studies state differences as they are printed, in percent
 def seeds_table(contrasts: Sequence[Contrast]) -> pd.DataFrame:
     """Build one row per contrast: the pre-training seeds that show it with 80 % power (columns `SEED_COLUMNS`).
 
-    `wanted` is the difference a study states in `detect`, otherwise the observed one (`stated` says which). Contrasts
+    `target_difference` is the one a study declares in `detect`, otherwise the observed one (`target_origin`). Contrasts
     without a pre-trained side have no row.
     """
     return to_frame(
@@ -41,17 +41,17 @@ def _pretrained(samples: Sequence[TrialSample]) -> bool:
 
 def _row(contrast: Contrast, difference: Difference) -> dict[str, object]:
     detect = contrast.study.detect
-    wanted = abs(difference.mean) if detect is None else detect / POINTS
+    target = abs(difference.mean) if detect is None else detect / POINTS
     row: dict[str, object] = {
         "study": contrast.study.name,
         "comparison": contrast.comparison.name,
         "metric": contrast.study.metric,
         **contrast.setting,
-        "wanted": wanted,
-        "stated": "observed" if detect is None else "stated",
+        "target_difference": target,
+        "target_origin": "observed" if detect is None else "declared",
         "n_pretraining_seeds": max(len(side) for side in (contrast.treatment, contrast.reference)),
     }
-    refusal = _why_unknown(contrast, wanted)
+    refusal = _why_unknown(contrast, target)
     if refusal:
         return row | {"status": REFUSED, "reason": refusal}
     # standard deviation between the means of the seeds, or between the differences of pairs
@@ -60,7 +60,7 @@ def _row(contrast: Contrast, difference: Difference) -> dict[str, object]:
     several = [sides[0] - sides[1]] if pairs else [means for means in sides if len(means) > 1]
     std = math.sqrt(float(np.mean([means.var(ddof=1) for means in several])))
     needed = seeds_needed(
-        wanted,
+        target,
         std=std,
         df=sum(len(means) - 1 for means in several),
         sides=2 if len(several) > 1 else 1,
@@ -75,10 +75,10 @@ def _row(contrast: Contrast, difference: Difference) -> dict[str, object]:
     }
 
 
-def _why_unknown(contrast: Contrast, wanted: float) -> str:
+def _why_unknown(contrast: Contrast, target: float) -> str:
     sizes = [len(side) for side in (contrast.treatment, contrast.reference) if len(side) > 1]
     few = too_few(min(sizes, default=1), of="pretraining seeds")
     if few:
         why = few if sizes else "one pre-training seed does not show how much seeds differ"
         return f"{why}; run at least three pre-training seeds"
-    return "" if wanted else "no difference was observed; state one in `detect`"
+    return "" if target else "no difference was observed; state one in `detect`"

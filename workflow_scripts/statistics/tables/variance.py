@@ -49,7 +49,7 @@ def _components(entry: TableEntry, se_test_set: float) -> list[dict[str, object]
             "reason": NOT_PRETRAINED if component.name == SEED and not seeds else component.reason,
             "share": component.std**2 / total if component.identified and total else math.nan,
             "n_pretraining_seeds": seeds,
-            "trials": len(trials),
+            "n_trials": len(trials),
             "source": join_distinct(sample.source for sample in entry.samples),
         }
         for component in components
