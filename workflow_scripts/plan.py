@@ -3,7 +3,7 @@
     python -m workflow_scripts.plan [--configfile FILE ...] [--records FOLDER ...]
     python -m workflow_scripts.plan --config JSON --output FILE [--configfile FILE ...] [--unfinished]
 
-The first form prints the jobs of each rule with estimates of hours and disk space. Estimates are based on the records
+The first form prints the jobs of each stage with estimates of hours and disk space. Estimates are based on the records
 of finished jobs in the config's own results folder and in the folders given; `config/pilot.yaml` produces records for
 the paper's networks in minutes. The second form writes the manifest: every evaluation that the studies need, with the
 digests that its results must carry. It only records the names given with `--configfile`.
@@ -68,11 +68,11 @@ def main(argv: list[str] | None = None) -> None:
 
 def _show(plan: Plan, records: list[MeasuredJob], console: Console) -> None:
     table = Table(title=f"Scale {plan.config.scale}: {', '.join(plan.studies)}", title_justify="left")
-    for heading in ("Rule", "Jobs", "Hours", "Device", "Records", "Jobs not measured"):
-        table.add_column(heading, justify="left" if heading in ("Rule", "Device") else "right")
+    for heading in ("Stage", "Jobs", "Hours", "Device", "Records", "Jobs not measured"):
+        table.add_column(heading, justify="left" if heading in ("Stage", "Device") else "right")
     for cost in costs.estimate_costs(plan, records):
         hours = f"{cost.hours:,.{1 if cost.hours >= 10 else 2}f}" if cost.records else ""
-        table.add_row(cost.rule, f"{cost.jobs:,}", hours, cost.device, f"{cost.records:,}", f"{cost.unknown or ''}")
+        table.add_row(cost.stage, f"{cost.jobs:,}", hours, cost.device, f"{cost.records:,}", f"{cost.unknown or ''}")
     console.print(table)
     for space in costs.estimate_space(plan):
         unknown = f", and {space.unknown} of unknown size" if space.unknown else ""

@@ -225,11 +225,11 @@ def write_encoder_sizes(results: Results, *, parameters: Mapping[str, int]) -> N
         _done(results, "pretrain", folder / "encoder.safetensors", folder / "record.json", **run["factors"])
 
 
-def _done(results: Results, verb: str, output: Path, record: Path, **levels: object) -> None:
+def _done(results: Results, stage: str, output: Path, record: Path, **levels: object) -> None:
     """Add a job to those of the evaluations with these levels."""
     jobs = results.manifest.setdefault("jobs", [])
     place = len(jobs)
-    jobs.append([verb, str(output), str(record), str(output.with_suffix(".log"))])
+    jobs.append([stage, str(output), str(record), str(output.with_suffix(".log"))])
     for entry in results.manifest["cells"]:
         if all(entry["factors"][factor] == level for factor, level in levels.items()):
             entry.setdefault("jobs", []).append(place)

@@ -30,15 +30,15 @@ def plan() -> Plan:
     return plan_of(PAPER)
 
 
-def rule(plan: Plan, name: str, records: list[MeasuredJob]) -> costs.CostEstimate:
-    return next(each for each in costs.estimate_costs(plan, records) if each.rule == name)
+def stage_cost(plan: Plan, name: str, records: list[MeasuredJob]) -> costs.CostEstimate:
+    return next(each for each in costs.estimate_costs(plan, records) if each.stage == name)
 
 
 def trained(plan: Plan, *, encoder: str, seconds: float, device: str, workers: str | None = None) -> MeasuredJob:
     run = next(run for run in plan.pretrained if run.encoder == encoder)
     read = json.loads(plan.jobs.pretrain(run).config)
     key = (json.dumps(read["encoder"], sort_keys=True), workers or json.dumps(read["workers"], sort_keys=True))
-    return MeasuredJob(rule="pretrain", key=key, amount=100.0, seconds=seconds, device=device)
+    return MeasuredJob(stage="pretrain", key=key, amount=100.0, seconds=seconds, device=device)
 
 
 def test_without_records_nothing_is_claimed(plan: Plan) -> None:
@@ -49,7 +49,7 @@ def test_without_records_nothing_is_claimed(plan: Plan) -> None:
 def test_pretraining_takes_the_rate_of_alike_records(plan: Plan) -> None:
     alike = trained(plan, encoder="pase", seconds=50, device=CPU)
     pase = [run for run in plan.pretrained if run.encoder == "pase"]
-    found = rule(plan, "pretrain", [alike])
+    found = stage_cost(plan, "pretrain", [alike])
     audio = 100_000 * 3 * 20  # clips, seconds of each, epochs
     assert found.hours == pytest.approx(len(pase) * audio * 0.5 / 3600)
     assert found.unknown == len(plan.pretrained) - len(pase)
@@ -61,16 +61,16 @@ def test_a_gpu_is_preferred_and_other_workers_are_better_than_nothing(plan: Plan
         trained(plan, encoder="pase", seconds=50, device=CPU, workers="others"),
         trained(plan, encoder="pase", seconds=1, device=GPU, workers="others"),
     ]
-    found = rule(plan, "pretrain", records)
+    found = stage_cost(plan, "pretrain", records)
     assert (found.device, found.records) == (GPU, 1)
-    other_encoder = [MeasuredJob(rule="pretrain", key=("{}", "x"), amount=1, seconds=1, device=GPU)]
-    assert rule(plan, "pretrain", other_encoder).unknown == len(plan.pretrained)
+    other_encoder = [MeasuredJob(stage="pretrain", key=("{}", "x"), amount=1, seconds=1, device=GPU)]
+    assert stage_cost(plan, "pretrain", other_encoder).unknown == len(plan.pretrained)
 
 
 def test_long_jobs_count_for_more_than_short_ones(plan: Plan) -> None:
     long = trained(plan, encoder="pase", seconds=50, device=CPU)
     short = replace(long, amount=0.1, seconds=10.0)  # all of it start-up
-    found, alone = (rule(plan, "pretrain", records) for records in ([long, short], [long]))
+    found, alone = (stage_cost(plan, "pretrain", records) for records in ([long, short], [long]))
     assert found.hours == pytest.approx(alone.hours * 60 / 50 * 100 / 100.1)
 
 
@@ -78,8 +78,8 @@ def test_trials_are_counted_with_all_epochs_they_may_take(plan: Plan) -> None:
     twice = plan_of(changed(evaluation={"max_epochs": 2 * PAPER["evaluation"]["max_epochs"]}))
     run, cell = next(pair for pair in plan.cells if pair[1].scenario == "fine_tuned")
     key = (json.dumps([json.loads(plan.jobs.evaluate(run, cell).config)["encoder"]], sort_keys=True), "fine_tuned")
-    records = [MeasuredJob(rule="evaluate_encoder", key=key, amount=1.0, seconds=1.0, device=GPU)]
-    once, doubled = (rule(each, "evaluate_encoder", records) for each in (plan, twice))
+    records = [MeasuredJob(stage="evaluate_encoder", key=key, amount=1.0, seconds=1.0, device=GPU)]
+    once, doubled = (stage_cost(each, "evaluate_encoder", records) for each in (plan, twice))
     assert doubled.hours == pytest.approx(2 * once.hours)
     assert once.hours > 0
 
@@ -129,19 +129,19 @@ def test_each_head_on_maps_has_a_rate_of_its_own(tmp_path: Path) -> None:
     bare = separating(grid={"encoder": ["magnitude"], "scenario": ["supervised"]})
     assert {cell.head for _, cell in bare.cells} == {"short_chunk_cnn", "ast"}
     cnn = evaluated(tmp_path / "cnn", bare, head="short_chunk_cnn", seconds=WINDOW)
-    assert rule(bare, "evaluate_encoder", cnn).unknown == 1
+    assert stage_cost(bare, "evaluate_encoder", cnn).unknown == 1
     both = [*cnn, *evaluated(tmp_path / "ast", bare, head="ast", seconds=5 * WINDOW)]
-    assert rule(bare, "evaluate_encoder", both).hours == pytest.approx((1 + 5) * 200 * 100 * WINDOW / 3600)
+    assert stage_cost(bare, "evaluate_encoder", both).hours == pytest.approx((1 + 5) * 200 * 100 * WINDOW / 3600)
 
 
 def test_a_head_on_an_embedding_says_nothing_of_one_on_maps(tmp_path: Path) -> None:
     linear = separating(grid={"head": ["linear"], "scenario": ["fine_tuned"]})
     maps = separating(grid={"head": ["short_chunk_cnn"], "scenario": ["fine_tuned"]})
     records = evaluated(tmp_path / "linear", linear, head="linear", seconds=1.0)
-    assert rule(maps, "evaluate_encoder", records).unknown == 1
-    assert rule(linear, "evaluate_encoder", records).hours == pytest.approx(200 * 100 / 3600)
+    assert stage_cost(maps, "evaluate_encoder", records).unknown == 1
+    assert stage_cost(linear, "evaluate_encoder", records).hours == pytest.approx(200 * 100 / 3600)
     mlp = separating(grid={"head": ["mlp"], "scenario": ["fine_tuned"]})
-    assert rule(mlp, "evaluate_encoder", records).unknown == 0, "beside the encoder such a head costs nothing"
+    assert stage_cost(mlp, "evaluate_encoder", records).unknown == 0, "beside the encoder such a head costs nothing"
 
 
 def test_what_a_head_starts_from_costs_nothing_and_its_size_does(tmp_path: Path) -> None:
@@ -149,8 +149,8 @@ def test_what_a_head_starts_from_costs_nothing_and_its_size_does(tmp_path: Path)
     whole, drawn = separating(grid=grid), separating(grid=grid, heads={"ast": {"imagenet": False}})
     tiny = separating(grid=grid, heads={"ast": {"size": "tiny"}})
     records = evaluated(tmp_path / "ast", drawn, head="ast", seconds=1.0)
-    assert rule(whole, "evaluate_encoder", records).unknown == 0
-    assert rule(tiny, "evaluate_encoder", records).unknown == 1
+    assert stage_cost(whole, "evaluate_encoder", records).unknown == 0
+    assert stage_cost(tiny, "evaluate_encoder", records).unknown == 1
 
 
 def test_heads_on_maps_hear_their_own_window_and_the_others_the_crop(tmp_path: Path) -> None:
@@ -172,14 +172,14 @@ def test_phases_with_limits_end_a_trial(tmp_path: Path, evaluation: dict[str, An
     grid = {"encoder": ["magnitude"], "head": ["ast"], "scenario": ["supervised"]}
     plan = separating(grid=grid, evaluation=evaluation)
     records = evaluated(tmp_path / "ast", plan, head="ast", seconds=1.0)
-    assert rule(plan, "evaluate_encoder", records).hours == pytest.approx(epochs * 100 / 3600)
+    assert stage_cost(plan, "evaluate_encoder", records).hours == pytest.approx(epochs * 100 / 3600)
 
 
 def test_three_stages_train_twice_after_pre_training(tmp_path: Path) -> None:
     plan = separating(grid={"head": ["short_chunk_cnn"]}, evaluation=PHASED)
     assert {cell.scenario for _, cell in plan.cells} == {"fine_tuned", "three_stage"}
     records = evaluated(tmp_path / "cnn", plan, head="short_chunk_cnn", seconds=1.0)
-    assert rule(plan, "evaluate_encoder", records).hours == pytest.approx((7 + 2 * 7) * 100 / 3600)
+    assert stage_cost(plan, "evaluate_encoder", records).hours == pytest.approx((7 + 2 * 7) * 100 / 3600)
 
 
 def test_the_pilot_speaks_of_the_back_ends_of_the_paper_alone_and_behind_one_mask(tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_the_pilot_speaks_of_the_back_ends_of_the_paper_alone_and_behind_one_mas
     records = evaluated(tmp_path / "pilot", plan_of(merge([read_yaml(file) for file in files])), seconds=1.0)
     paper = plan_of(PAPER | {"studies": ["garoufis2024_results", "garoufis2024_schemes"]})
     of_four = [run for run, _ in paper.cells if run.encoder == "unet_multiple"]
-    assert rule(paper, "evaluate_encoder", records).unknown == len(of_four) < len(paper.cells)
+    assert stage_cost(paper, "evaluate_encoder", records).unknown == len(of_four) < len(paper.cells)
 
 
 def test_an_epoch_of_clips_hears_a_piece_of_each(plan: Plan) -> None:
@@ -202,11 +202,13 @@ def test_an_epoch_of_clips_hears_a_piece_of_each(plan: Plan) -> None:
     heard = trained(by_songs, encoder="samplecnn", seconds=50, device=CPU)
     alike = trained(plan, encoder="pase", seconds=50, device=CPU)
     runs = len([run for run in plan.pretrained if run.encoder == "pase"])
-    assert rule(by_clips, "pretrain", [alike]).hours == pytest.approx(
+    assert stage_cost(by_clips, "pretrain", [alike]).hours == pytest.approx(
         runs * 100_000 * chunk * recipe["epochs"] * 0.5 / 3600
     )
-    assert rule(by_its_clips, "pretrain", [heard]).unknown == len(by_songs.pretrained) - 1
-    assert rule(by_songs, "pretrain", [heard]).unknown == len(by_songs.pretrained), "no plan knows the number of songs"
+    assert stage_cost(by_its_clips, "pretrain", [heard]).unknown == len(by_songs.pretrained) - 1
+    assert stage_cost(by_songs, "pretrain", [heard]).unknown == len(by_songs.pretrained), (
+        "no plan knows the number of songs"
+    )
 
 
 def test_disk_space_follows_from_the_sets(plan: Plan) -> None:
@@ -267,16 +269,16 @@ def results(tmp_path: Path) -> Path:
 def test_records_are_read_from_results(results: Path) -> None:
     found, odd = read_records([results])
     assert odd == []
-    by_rule = {each.rule: each for each in found}
-    assert by_rule["prepare"].amount == 40
-    assert (by_rule["pretrain"].amount, by_rule["pretrain"].seconds) == (10 * 4 * 0.5, 5.0)
-    assert by_rule["evaluate_encoder"].amount == 3 * 20 * 0.5 * 2.0 * 5, "trials x clips x share x seconds x epochs"
+    by_stage = {each.stage: each for each in found}
+    assert by_stage["prepare"].amount == 40
+    assert (by_stage["pretrain"].amount, by_stage["pretrain"].seconds) == (10 * 4 * 0.5, 5.0)
+    assert by_stage["evaluate_encoder"].amount == 3 * 20 * 0.5 * 2.0 * 5, "trials x clips x share x seconds x epochs"
 
 
 def test_what_judging_took_is_read_by_the_corpus_it_judged(results: Path) -> None:
     content = {"config": {"encoder": {"name": "unet"}}, "seconds": 7.0, "device": CPU, "data": {"tones": "d"}}
     (results / "pretrained/run/separation.json").write_text(json.dumps(content), encoding="utf-8")
-    (found,) = (each for each in read_records([results])[0] if each.rule == "evaluate_separation")
+    (found,) = (each for each in read_records([results])[0] if each.stage == "evaluate_separation")
     assert (found.amount, found.seconds, found.key) == (40, 7.0, ('{"name": "unet"}',))
 
 

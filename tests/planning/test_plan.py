@@ -225,13 +225,13 @@ def test_each_result_names_the_jobs_it_needs_in_order_with_their_files(plan: Pla
         for entry in summary["cells"]
         if entry["factors"]["dataset"] == "openmic"
     }
-    verbs = {key: [verb for verb, *_ in chain] for key, chain in chains.items()}
+    stages = {key: [stage for stage, *_ in chain] for key, chain in chains.items()}
     trained = ["acquire", "prepare", "acquire", "prepare", "extract", "pretrain"]
-    assert verbs["pase", "frozen", "equal"] == [*trained, "embed", "evaluate"]
-    assert verbs["pase", "fine_tuned", "equal"] == [*trained, "evaluate"]
-    assert verbs["pase", "supervised", "none"] == ["acquire", "prepare", "evaluate"]
-    assert verbs["handcrafted", "frozen", "none"] == ["acquire", "prepare", "embed", "evaluate"]
-    assert verbs["pase_plus", "frozen", "reweighted"] == [*trained[:-1], "weigh", "pretrain", "embed", "evaluate"]
+    assert stages["pase", "frozen", "equal"] == [*trained, "embed", "evaluate"]
+    assert stages["pase", "fine_tuned", "equal"] == [*trained, "evaluate"]
+    assert stages["pase", "supervised", "none"] == ["acquire", "prepare", "evaluate"]
+    assert stages["handcrafted", "frozen", "none"] == ["acquire", "prepare", "embed", "evaluate"]
+    assert stages["pase_plus", "frozen", "reweighted"] == [*trained[:-1], "weigh", "pretrain", "embed", "evaluate"]
     entry = summary["cells"][0]
     _, output, record, log = summary["jobs"][entry["jobs"][-1]]
     assert output == entry["path"]

@@ -43,8 +43,8 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Results:
     monkeypatch.chdir(tmp_path)
     results = full(tmp_path / "results")
     results.manifest["jobs"] = [
-        [verb, f"{verb}.out", f"{verb}.json", f"logs/{verb}/audioset_music/seed0.log"]
-        for verb in ("pretrain", "embed", "evaluate")
+        [stage, f"{stage}.out", f"{stage}.json", f"logs/{stage}/audioset_music/seed0.log"]
+        for stage in ("pretrain", "embed", "evaluate")
     ]
     results.manifest["cells"][0]["jobs"] = [0, 1, 2]
     logs = tmp_path / status.SNAKEMAKE_LOGS
@@ -54,13 +54,13 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Results:
     return results
 
 
-def finish(verb: str, **record: object) -> None:
-    Path(f"{verb}.out").touch()
-    Path(f"{verb}.json").write_text(json.dumps({"seconds": 60.0, "device": "cpu", "started": STARTED, **record}))
+def finish(stage: str, **record: object) -> None:
+    Path(f"{stage}.out").touch()
+    Path(f"{stage}.json").write_text(json.dumps({"seconds": 60.0, "device": "cpu", "started": STARTED, **record}))
 
 
-def log(verb: str, text: str) -> None:
-    path = Path(f"logs/{verb}/audioset_music/seed0.log")
+def log(stage: str, text: str) -> None:
+    path = Path(f"logs/{stage}/audioset_music/seed0.log")
     path.parent.mkdir(parents=True)
     path.write_text(text)
 
@@ -104,11 +104,11 @@ def test_a_killed_job_is_told_from_a_failed_one(results):
 
 
 def test_training_does_not_wait_for_the_data_that_are_evaluated_on(results):
-    verbs = ["acquire", "prepare", "acquire", "prepare", "pretrain", "embed"]
+    stages = ["acquire", "prepare", "acquire", "prepare", "pretrain", "embed"]
     results.manifest["jobs"] = [
-        [verb, f"{place}.out", f"{place}.json", f"logs/{verb}/{place}.log"] for place, verb in enumerate(verbs)
+        [stage, f"{place}.out", f"{place}.json", f"logs/{stage}/{place}.log"] for place, stage in enumerate(stages)
     ]
-    results.manifest["cells"][0]["jobs"] = list(range(len(verbs)))
+    results.manifest["cells"][0]["jobs"] = list(range(len(stages)))
     for place in (2, 3):
         finish(str(place))
     states = {each.name: (each.state, each.why) for each in job_statuses(results)}

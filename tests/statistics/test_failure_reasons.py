@@ -11,11 +11,11 @@ CRASH = 'Traceback (most recent call last):\n  File "x.py", line 1\nValueError: 
 
 def evaluation(folder: Path, **logs: str) -> PlannedCell:
     """An evaluation whose jobs, in order, have these logs."""
-    for verb, text in logs.items():
-        (folder / f"{verb}.log").write_text(text)
+    for stage, text in logs.items():
+        (folder / f"{stage}.log").write_text(text)
     jobs = tuple(
-        PlannedJob(stage=verb, output=folder / verb, record=folder / f"{verb}.json", log=folder / f"{verb}.log")
-        for verb in ("prepare", "pretrain", "evaluate")
+        PlannedJob(stage=stage, output=folder / stage, record=folder / f"{stage}.json", log=folder / f"{stage}.log")
+        for stage in ("prepare", "pretrain", "evaluate")
     )
     levels = {name: str(level) for name, level in factors("pase", "frozen", "openmic").items()}
     path = folder / "trials.csv"

@@ -172,7 +172,7 @@ CONTRACTS = {
             "draw(study, numbers, options)": "returns a matplotlib figure",
             "describe(study, numbers)": "returns the figure in words",
         },
-        optional={"READS": "verbs of the jobs whose files it reads besides the statistics"},
+        optional={"READS": "stages of the jobs whose files it reads besides the statistics"},
     ),
 }
 

@@ -28,7 +28,7 @@ from workflow_scripts.planning.work import (
 class MeasuredJob:
     """A finished job: its work, as `planning.work` counts it, its time and its device."""
 
-    rule: str
+    stage: str
     key: Key
     amount: float
     seconds: float
@@ -83,13 +83,13 @@ class _Results:
 
 def _measure_preparation(path: Path, results: _Results) -> MeasuredJob:  # noqa: ARG001 - as all measures
     facts = _read(path.with_name(result_files.CORPUS_FACTS))
-    return _measured(_read(path), rule="prepare", key=preparation_key(facts["sample_rate"]), amount=facts["seconds"])
+    return _measured(_read(path), stage="prepare", key=preparation_key(facts["sample_rate"]), amount=facts["seconds"])
 
 
 def _measure_extraction(path: Path, results: _Results) -> MeasuredJob:
     record = _read(path)
     key = (record["config"]["worker"],)
-    return _measured(record, rule="extract", key=key, amount=results.used("seconds", record))
+    return _measured(record, stage="extract", key=key, amount=results.used("seconds", record))
 
 
 def _measure_pretraining(path: Path, results: _Results) -> MeasuredJob | None:  # noqa: ARG001 - as all measures
@@ -99,7 +99,7 @@ def _measure_pretraining(path: Path, results: _Results) -> MeasuredJob | None:  
     recipe = record["config"]["recipe"]
     return _measured(
         record,
-        rule="pretrain",
+        stage="pretrain",
         key=pretraining_key(record["config"]),
         amount=record["steps"] * recipe["batch"] * recipe["chunk_seconds"],
         seconds=record["training_seconds"],
@@ -109,13 +109,13 @@ def _measure_pretraining(path: Path, results: _Results) -> MeasuredJob | None:  
 def _measure_separation(path: Path, results: _Results) -> MeasuredJob:
     record = _read(path)
     key = encoder_key(record["config"]["encoder"])
-    return _measured(record, rule="evaluate_separation", key=key, amount=results.used("seconds", record))
+    return _measured(record, stage="evaluate_separation", key=key, amount=results.used("seconds", record))
 
 
 def _measure_embedding(path: Path, results: _Results) -> MeasuredJob:
     record = _read(path)
     key = encoder_key(record["config"]["encoder"])
-    return _measured(record, rule="embed", key=key, amount=results.used("seconds", record))
+    return _measured(record, stage="embed", key=key, amount=results.used("seconds", record))
 
 
 def _measure_evaluation(path: Path, results: _Results) -> MeasuredJob:
@@ -124,10 +124,10 @@ def _measure_evaluation(path: Path, results: _Results) -> MeasuredJob:
     available = results.used("clips", record)
     clips = trained_clips(config, available)
     if config["encoder"] is None:
-        return _measured(record, rule="evaluate_embeddings", key=key, amount=clips)
+        return _measured(record, stage="evaluate_embeddings", key=key, amount=clips)
     length = crop_seconds(config, results.used("seconds", record) / max(1, available))
     amount = clips * length * _mean_epochs(path.with_name(result_files.TRIALS))
-    return _measured(record, rule="evaluate_encoder", key=key, amount=amount)
+    return _measured(record, stage="evaluate_encoder", key=key, amount=amount)
 
 
 #: places of records below a results folder, with the function that reads a measurement, or None, from each
@@ -142,13 +142,13 @@ MEASURES: tuple[tuple[str, Callable[[Path, _Results], MeasuredJob | None]], ...]
 
 
 def _measured(
-    record: Mapping[str, Any], *, rule: str, key: Key, amount: float, seconds: float | None = None
+    record: Mapping[str, Any], *, stage: str, key: Key, amount: float, seconds: float | None = None
 ) -> MeasuredJob:
     """Return the measurement of a record; `ValueError` for values that no job can have."""
     elapsed = float(record["seconds"] if seconds is None else seconds)
     if not (0 <= amount < math.inf and 0 <= elapsed < math.inf and all(isinstance(part, str) for part in key)):
         raise ValueError(f"{amount} in {elapsed} s of {key}")
-    return MeasuredJob(rule=rule, key=key, amount=amount, seconds=elapsed, device=str(record["device"]))
+    return MeasuredJob(stage=stage, key=key, amount=amount, seconds=elapsed, device=str(record["device"]))
 
 
 def _mean_epochs(trials: Path) -> float:

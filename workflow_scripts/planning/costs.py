@@ -19,7 +19,7 @@ from workflow_scripts.planning.work import Work, dataset_size, embedding_size, p
 FRAMES_PER_SECOND = 100  # of stored features: hop 160 at 16 kHz
 BYTES_OF_SAMPLE, BYTES_OF_FLOAT = 2, 4
 
-RULES = (
+STAGES = (
     "prepare",
     "extract",
     "weigh",
@@ -34,9 +34,9 @@ MEASURED_AS = {"weigh": "pretrain"}  # the same work
 
 @dataclass(frozen=True, kw_only=True)
 class CostEstimate:
-    """Cost of one rule's jobs: `hours` on `device` of all but the `unknown` ones, which no record is similar to."""
+    """Cost of one stage's jobs: `hours` on `device` of all but the `unknown` ones, which no record is similar to."""
 
-    rule: str
+    stage: str
     jobs: int
     hours: float
     device: str
@@ -54,12 +54,12 @@ class DiskSpace:
 
 
 def estimate_costs(plan: Plan, records: Sequence[MeasuredJob]) -> list[CostEstimate]:
-    """Return the cost of each rule, in the order of the stages; records of GPUs are preferred to those of CPUs."""
-    work: dict[str, list[Work]] = {rule: [] for rule in RULES}
+    """Return the cost of each stage, in their order; records of GPUs are preferred to those of CPUs."""
+    work: dict[str, list[Work]] = {stage: [] for stage in STAGES}
     for job in planned_work(plan):
-        work[job.rule].append(job)
-    measured = {rule: [job for job in records if job.rule == MEASURED_AS.get(rule, rule)] for rule in RULES}
-    return [_estimate(rule, jobs, measured[rule]) for rule, jobs in work.items() if jobs]
+        work[job.stage].append(job)
+    measured = {stage: [job for job in records if job.stage == MEASURED_AS.get(stage, stage)] for stage in STAGES}
+    return [_estimate(stage, jobs, measured[stage]) for stage, jobs in work.items() if jobs]
 
 
 def estimate_space(plan: Plan) -> list[DiskSpace]:
@@ -77,7 +77,7 @@ def estimate_space(plan: Plan) -> list[DiskSpace]:
     return [_total("corpora", corpora), _total("features", features), _total("embeddings", embeddings)]
 
 
-def _estimate(rule: str, work: Sequence[Work], records: Sequence[MeasuredJob]) -> CostEstimate:
+def _estimate(stage: str, work: Sequence[Work], records: Sequence[MeasuredJob]) -> CostEstimate:
     used: set[MeasuredJob] = set()
     hours, unknown = 0.0, 0
     for job in work:
@@ -89,7 +89,7 @@ def _estimate(rule: str, work: Sequence[Work], records: Sequence[MeasuredJob]) -
         rate = sum(record.seconds for record in similar) / sum(record.amount for record in similar)
         hours += job.amount * rate / 3600
     device = ", ".join(sorted({record.device for record in used}))
-    return CostEstimate(rule=rule, jobs=len(work), hours=hours, device=device, records=len(used), unknown=unknown)
+    return CostEstimate(stage=stage, jobs=len(work), hours=hours, device=device, records=len(used), unknown=unknown)
 
 
 def _most_similar(work: Work, records: Sequence[MeasuredJob]) -> list[MeasuredJob]:

@@ -24,7 +24,7 @@ Key = tuple[str, ...]
 class Work:
     """Work of one planned job."""
 
-    rule: str
+    stage: str
     key: Key
     amount: float
 
@@ -45,17 +45,17 @@ class DatasetSize:
 def planned_work(plan: Plan) -> Iterator[Work]:
     """Yield the work of every job between the data and the trials, in the order of the stages."""
     for dataset, rate in plan.corpora:
-        yield Work(rule="prepare", key=preparation_key(rate), amount=dataset_size(plan, dataset).seconds)
+        yield Work(stage="prepare", key=preparation_key(rate), amount=dataset_size(plan, dataset).seconds)
     for corpus, _, worker in plan.features:
-        yield Work(rule="extract", key=(worker,), amount=dataset_size(plan, corpus).seconds)
+        yield Work(stage="extract", key=(worker,), amount=dataset_size(plan, corpus).seconds)
     for run in plan.pretrained:
         yield from _pretraining(plan, run)
     for run in plan.separating:  # only the songs of one split, but of every corpus about the same share
         seconds = dataset_size(plan, run.corpus).seconds
-        yield Work(rule="evaluate_separation", key=encoder_key(plan.levels.encoder(run).model_dump()), amount=seconds)
+        yield Work(stage="evaluate_separation", key=encoder_key(plan.levels.encoder(run).model_dump()), amount=seconds)
     for run, dataset in plan.embedded:
         seconds = dataset_size(plan, dataset).seconds
-        yield Work(rule="embed", key=encoder_key(plan.levels.encoder(run).model_dump()), amount=seconds)
+        yield Work(stage="embed", key=encoder_key(plan.levels.encoder(run).model_dump()), amount=seconds)
     for run, cell in plan.cells:
         yield _evaluation(plan, run, cell)
 
@@ -135,8 +135,8 @@ def _pretraining(plan: Plan, run: Run) -> Iterator[Work]:
     if source:
         # The source resumes from these epochs, so they cost nothing more if it is planned as well.
         share = 0.0 if source in plan.pretrained else _share_for_weights(plan, run)
-        yield Work(rule="weigh", key=key, amount=seconds * share)
-    yield Work(rule="pretrain", key=key, amount=seconds)
+        yield Work(stage="weigh", key=key, amount=seconds * share)
+    yield Work(stage="pretrain", key=key, amount=seconds)
 
 
 def _pretraining_seconds(plan: Plan, run: Run) -> float:
@@ -161,9 +161,9 @@ def _evaluation(plan: Plan, run: Run, cell: CellKey) -> Work:
     config, size = json.loads(plan.jobs.evaluate(run, cell).config), dataset_size(plan, cell.dataset)
     clips = trained_clips(config, size.clips)
     if config["encoder"] is None:
-        return Work(rule="evaluate_embeddings", key=evaluation_key(config), amount=clips)
+        return Work(stage="evaluate_embeddings", key=evaluation_key(config), amount=clips)
     seconds = clips * crop_seconds(config, size.clip_seconds) * _most_epochs(config)
-    return Work(rule="evaluate_encoder", key=evaluation_key(config), amount=seconds)
+    return Work(stage="evaluate_encoder", key=evaluation_key(config), amount=seconds)
 
 
 def _most_epochs(config: Mapping[str, Any]) -> float:

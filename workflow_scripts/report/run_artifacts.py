@@ -86,8 +86,8 @@ def count_parameters(method: Method, evidence: Evidence) -> int | None:
     return None
 
 
-def _job(cell: PlannedCell, verb: str) -> PlannedJob | None:
-    return next((job for job in cell.jobs if job.stage == verb), None)
+def _job(cell: PlannedCell, stage: str) -> PlannedJob | None:
+    return next((job for job in cell.jobs if job.stage == stage), None)
 
 
 def _record(path: Path) -> Mapping[str, Any]:
