@@ -76,7 +76,7 @@ def test_what_runs_separate_is_a_csv_of_its_own(results: Results) -> None:
         results.manifest.clear()
         results.manifest.update(before)
     written = pd.read_csv(folder / "separation.csv")
-    assert written[["source", "songs", *RATIOS]].to_numpy().tolist() == [["bass", 3, *[-1.25] * 4]]
+    assert written[["stem", "songs", *RATIOS]].to_numpy().tolist() == [["bass", 3, *[-1.25] * 4]]
     assert "[csv](separation.csv)" in (folder / "index.md").read_text()
 
 

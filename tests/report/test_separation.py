@@ -80,7 +80,7 @@ def test_the_csv_has_every_evaluated_run_in_unrounded_numbers(results: Results) 
     assert table.shape == (2, len(separation.HEADINGS))
     first = table.iloc[0].to_dict()
     assert first.items() >= NUMBERS.items()
-    assert (first["encoder"], first["workers"], first["data"], first["source"]) == ("unet", "drums", "twin", "drums")
+    assert (first["encoder"], first["workers"], first["source"], first["stem"]) == ("unet", "drums", "twin", "drums")
 
 
 def test_a_plan_without_separation_has_no_csv(results: Results) -> None:

@@ -40,15 +40,15 @@ NOTES = (
 
 @dataclass(frozen=True, kw_only=True)
 class PrintedSeparation:
-    """Quality of one source that a run separates; ratios in dB, `data` is the data source of the songs."""
+    """Quality of one stem that a run separates; ratios in dB, `source` is the data source of the songs."""
 
     encoder: str
     workers: str
     corpus: str
     recipe: str
     pretrain_seed: str
-    data: str
     source: str
+    stem: str
     songs: int
     si_sdr: float
     si_sdr_gain: float
@@ -61,8 +61,8 @@ class PrintedSeparation:
         return (
             *(labels.name(level) for level in (self.encoder, self.workers, self.corpus, self.recipe)),
             labels.name(self.pretrain_seed),
-            self.data,
-            labels.name(self.source),
+            self.source,
+            labels.name(self.stem),
             f"{self.songs:,}",
             number_format.number(self.si_sdr, DECIMALS),
             number_format.signed(self.si_sdr_gain, DECIMALS),
@@ -120,15 +120,15 @@ def _read(run: PretrainedRun, *, skip_stale: bool) -> list[PrintedSeparation]:
                 corpus=run.factors["corpus"],
                 recipe=run.factors["recipe"],
                 pretrain_seed=run.factors["pretrain_seed"],
-                data=str(content["source"]),
-                source=source,
+                source=str(content["source"]),
+                stem=stem,
                 songs=int(numbers["songs"]),
                 si_sdr=float(numbers["si_sdr"]),
                 si_sdr_gain=float(numbers["si_sdr_gain"]),
                 sdr=float(numbers["sdr"]),
                 sdr_gain=float(numbers["sdr_gain"]),
             )
-            for source, numbers in content["sources"].items()
+            for stem, numbers in content["sources"].items()
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is damaged: delete it and run the workflow again") from error

@@ -1,0 +1,249 @@
+"""Documentation of the columns of all result files, generated: docs/result-columns.md.
+
+python -m workflow_scripts.report.result_columns
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+
+from workflow_scripts.core.files import write_text
+from workflow_scripts.core.source import PACKAGE
+from workflow_scripts.leakage.overlaps import Overlap
+from workflow_scripts.levels import registry
+from workflow_scripts.report.figure_inputs import LOSSES
+from workflow_scripts.report.separation import PrintedSeparation
+from workflow_scripts.statistics import trials
+from workflow_scripts.statistics.reproduction import table as reproduction
+from workflow_scripts.statistics.tables import schema
+
+PAGE = PACKAGE.parent / "docs" / "result-columns.md"
+COMMAND = "python -m workflow_scripts.report.result_columns"
+INTRODUCTION = f"""\
+# Columns of the result files
+
+This page is generated from the columns that the program writes: do not edit it, but run
+`{COMMAND}`.
+
+Files under `statistics/` count metrics from 0 to 1; files under `tables/` and `figures/` have the printed unit (column
+`unit`). The files under `tables/` are those of the statistics with further columns. "figures" are the csv files beside
+the figures, or those of the kinds named. An empty field is a number or text that does not exist; `reason` says why.
+"""
+MAX_KINDS = 3  # of figures that are named; a column of more is one of "figures"
+#: meaning of each column; one that files use differently names them
+MEANINGS = {
+    "corpus": "level of the factor: data set of pre-training; `none` without",
+    "encoder": "level of the factor",
+    "workers": "level of the factor: set of workers; `none` without pre-training",
+    "weighting": "level of the factor",
+    "augmentation": "level of the factor",
+    "recipe": "level of the factor",
+    "pretrain_seed": "level of the factor: seed of pre-training",
+    "dataset": "level of the factor: labelled data set",
+    "head": "level of the factor",
+    "scenario": "level of the factor; reproduction: as published",
+    "fraction": "level of the factor: share of the training labels",
+    "study": "name of the study",
+    "studies": "studies that use the cell",
+    "metric": "name of the metric; reproduction: as published",
+    "unit": "unit of the row's numbers",
+    "kind": "`method` or `floor`; reproduction: whether our value is `measured`, `counted` or `chosen`; audits: what "
+    "the clips have in common",
+    "status": "`measured`, `missing` (cells were not run) or `refused` (it may not be computed)",
+    "reason": "why a number is missing or was refused, or what limits it",
+    "caveat": "whether the result rests on one pre-training seed",
+    # trials
+    "trial": "number of the trial",
+    "seed": "seed of the trial, the same for every run",
+    "value": "trials: the metric; reproduction: our value, in the unit of the published number; figures: the number "
+    "drawn",
+    "train_clips": "training clips of the trial; training_sizes: their mean over trials",
+    "valid_clips": "validation clips",
+    "test_clips": "test clips",
+    "quarantined": "clips of the data set that were left out",
+    "source": "where the audio is from: `twin`, `local` or `download`; reproduction: of pre-training data too",
+    "corpus_source": "source of the pre-training corpus",
+    "code": "digest of the code, of all jobs behind the trial",
+    "config": "digest of the config of the evaluation",
+    "data_digest": "digest of the data set's content",
+    "device": "processor or GPU of the trial",
+    "seconds": "duration of the trial; confidence: duration of a window; audits: how much later the other clip begins",
+    "epochs": "epochs of training",
+    # estimates
+    "mean": "mean, or mean difference (treatment minus reference); reproduction: the published number as printed",
+    "std": "standard deviation of the replicates; variance: that a component gives to one trial; seeds: between "
+    "pre-training seeds; reproduction: as published",
+    "ci_low": "lower end of the 95 % confidence interval",
+    "ci_high": "upper end of the 95 % confidence interval",
+    "half_width": "half the width of the interval, as printed after ±",
+    "variance_sources": "what the interval covers: trials, pre-training seeds, test set; without the test set it is "
+    "for these test clips only",
+    "se_pretraining_seed": "standard error due to pre-training seeds",
+    "se_trial": "standard error due to trials",
+    "se_test_set": "standard error due to the choice of test clips",
+    "std_error": "standard error of the mean, of all sources together",
+    "df": "degrees of freedom of the standard error",
+    "replicate": "unit of analysis: `trials`, or `pretraining seeds` where a method has several",
+    "n": "number of replicates, or of pairs; comparisons: of the treatment",
+    "n_reference": "number of replicates of the reference",
+    "n_trials": "trials of each cell, the fewest of all its cells",
+    "n_pretraining_seeds": "pre-training seeds; 0 where nothing was pre-trained",
+    "pretrain_seeds": "the pre-training seeds themselves",
+    "clusters": "clusters of test clips that were resampled; empty if they were not",
+    "rank_mark": "`best` of its column (★), or `tied` with it (†)",
+    # comparisons
+    "comparison": "name of the comparison in the study",
+    "treatment": "levels of the method in question",
+    "reference": "levels of the method with which it is compared",
+    "design": "`paired` or `unpaired` replicates",
+    "p": "p of the t test, two-sided",
+    "p_holm": "p adjusted by Holm's method over the family",
+    "family_size": "tests of the family: those of the study in this file",
+    "verdict": "`better`, `worse` or `no difference shown`, after Holm's method; reproduction: verdict on the "
+    "published number or claim",
+    "effect": "difference in units of the standard deviation between pairs (d_z), or of either method's if unpaired",
+    "sign_flip_p": "p of the sign-flip permutation test, for these test clips only",
+    "fixed_test_set_ci_low": "lower end of the interval for these test clips only",
+    "fixed_test_set_ci_high": "upper end of the interval for these test clips only",
+    "fixed_test_set_p": "p for these test clips only",
+    "fixed_test_set_p_holm": "the same, adjusted by Holm's method",
+    "fixed_test_set_verdict": "verdict for these test clips only",
+    "datasets": "data sets over which is averaged",
+    "n_datasets": "their number",
+    # ranks, variance, seeds
+    "rank": "rank by the mean over the data sets; 1 is best",
+    "rank_low": "best rank in the 95 % interval, which holds for all methods at once",
+    "rank_high": "worst rank in the interval",
+    "tie_groups": "letters of the groups in which no two methods are distinguishable",
+    "iqm": "interquartile mean of all values",
+    "threshold": "value of the metric",
+    "share": "profiles: share of trials above the threshold; variance: share of the identified variance",
+    "component": "source of variance",
+    "target_difference": "difference that the seeds are to show",
+    "target_origin": "`declared` in the study (`detect`), or `observed`",
+    "seeds": "pre-training seeds that show it with 80 % power; empty above 10,000",
+    "seeds_low": "the same with the lower end of the interval of the standard deviation",
+    "seeds_high": "the same with the upper end",
+    # reproduction
+    "id": "name of the published row",
+    "system": "publication: A, B or C (docs/reproduction-notes.md)",
+    "table_or_figure": "place in the publication",
+    "pretrain_data": "data of pre-training, as published",
+    "eval_data": "data of evaluation, as published",
+    "model": "model, as published",
+    "setting": "setting, as published",
+    "notes": "the claim in words, or a remark on the number",
+    "quantity": "what is computed from our cells",
+    "of": "levels of the cells it is computed from; figures: the method in question",
+    "over": "levels of the cells or method it is compared with",
+    "left_out": "levels of the claim for which the config has no cells",
+    "our_metric": "metric of our value",
+    "within": "setting in which it is computed, such as the data set",
+    "expected": "what a claim or bound expects of our value",
+    "margin": "distance that still counts as agreement, declared beforehand",
+    "tolerance": "points below the reference that count as reached",
+    "choices": "open choices that bear on the row (docs/reproduction-notes.md)",
+    "ci90_low": "lower end of the 90 % interval, which decides agreement",
+    "ci90_high": "upper end of the 90 % interval",
+    "smallest_size": "smallest training size measured, in the unit of a crossover",
+    "largest_size": "largest training size measured",
+    # figures
+    "panel": "title of the panel",
+    "method": "method as the figure names it",
+    "role": "part of the figure that the row draws, such as method, floor or published number",
+    "tag": "tag or class",
+    "positives": "test clips with the tag; tags: clips of the split with it",
+    "clips": "labelled clips of the split",
+    "split": "part of the data: train, valid or test",
+    "matrix": "method, or difference of two, of the confusion matrix",
+    "true": "true class",
+    "predicted": "predicted class",
+    "curve": "name of the curve",
+    "probability": "probability of the augmentation",
+    "parameters": "parameters of encoder and head",
+    "case": "whether the clip is `with` or `without` the tag",
+    "rule": "rule that selects the clip",
+    "candidates": "clips among which the rule selects",
+    "clip": "name of the clip",
+    "start": "start of the window in the clip, seconds",
+    "confidence": "probability of the tag in the window, percent",
+    "colours": "meaning of the colours: class or song",
+    "colour": "class or song of the point",
+    "perplexity": "perplexity of t-SNE",
+    "agreement": "share of points whose nearest neighbour has the same colour",
+    "chance": "the same share by chance",
+    "points": "points of the panel",
+    "x": "horizontal position",
+    "y": "vertical position",
+    "outcome": "`crossing`, `always better`, `never better` or `undetermined`",
+    "size": "training samples above which the treatment is better; 0: at every size, infinity: at none",
+    "crosses": "share of resamples with a crossover",
+    "always": "share of resamples in which the treatment is better at every size",
+    "never": "share of resamples in which it is not better at the largest size",
+    # pre-training
+    "worker": "pretext task",
+    "epoch": "epoch of pre-training",
+    "loss": "loss without weight; losses: mean over runs",
+    "weight": "weight of the loss",
+    "runs": "pre-training seeds in the mean",
+    "stem": "separated source",
+    "songs": "test songs that contain the stem and another one",
+    "si_sdr": "SI-SDR, dB",
+    "si_sdr_gain": "gain over the mixture as an estimate, dB",
+    "sdr": "SDR, dB",
+    "sdr_gain": "gain over the mixture as an estimate, dB",
+    # data
+    "leak": "whether the overlap invalidates a test",
+    "other_corpus": "corpus of the other clip",
+    "other_clip": "name of the other clip",
+    "other_split": "split of the other clip",
+    "similarity": "similarity of the recordings; 1: equal fingerprints",
+    "semitones": "how much higher the other clip is",
+    "name": "track or group that both clips have in common",
+    # tables
+    "sentence": "the comparison in words",
+    "claim": "what the published row is about, in words",
+    "meaning": "what our number is, in words",
+    "verdict_text": "the verdict in words, with margin and reason",
+    "evidence": "number of replicates, in words",
+}
+
+
+def columns_of_files() -> dict[str, Sequence[str]]:
+    """Return the columns of each kind of result file, by its name in the page."""
+    return {
+        "trials": trials.COLUMNS,
+        "cells": schema.CELL_COLUMNS,
+        **schema.TABLES,
+        "reproduction": reproduction.COLUMNS,
+        "tables": ("unit", "half_width", "sentence", "claim", "meaning", "verdict_text", "evidence"),
+        "separation": tuple(field.name for field in fields(PrintedSeparation)),
+        "losses.csv of a run": tuple(LOSSES),
+        "audits": tuple(field.name for field in fields(Overlap)),
+        "quarantine": ("clip", "reason"),
+    }
+
+
+def columns_of_figures() -> dict[str, Sequence[str]]:
+    """Return the columns of each kind of figure."""
+    return {name: registry.load("figure", name).COLUMNS for name in registry.names("figure")}
+
+
+def render_page() -> str:
+    """Return the content of docs/result-columns.md."""
+    files, figures = columns_of_files(), columns_of_figures()
+    return "\n".join([INTRODUCTION, "| column | files | meaning |", "|---|---|---|", *_rows(files, figures)]) + "\n"
+
+
+def _rows(files: Mapping[str, Sequence[str]], figures: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    for column, meaning in MEANINGS.items():
+        names = [name for name, columns in files.items() if column in columns]
+        kinds = [kind for kind, columns in figures.items() if column in columns]
+        if kinds:
+            names.append("figures" if len(kinds) > MAX_KINDS else f"figures ({', '.join(kinds)})")
+        yield f"| `{column}` | {', '.join(names)} | {meaning} |"
+
+
+if __name__ == "__main__":
+    write_text(PAGE, render_page())
