@@ -57,6 +57,7 @@ def test_options_are_models_whose_fields_are_described(factor: str, name: str) -
 def test_what_a_level_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     level = types.SimpleNamespace(READS="maps", LABEL="mine", Options=LevelOptions)
     monkeypatch.setattr(registry.importlib, "import_module", lambda _: level)
+    registry.load.cache_clear()
     with pytest.raises(UserError, match=r"^heads/linear.py must have build\(options, ...\), window\(options\)"):
         registry.load("head", "linear")
 

@@ -5,6 +5,7 @@ A level file is a specification that imports no torch, so planning loads levels 
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ def module_name(factor: str, name: str) -> str:
     return f"{PACKAGE.name}.{FOLDERS[factor]}.{name}"
 
 
+@functools.cache
 def load(factor: str, name: str) -> ModuleType:
     """Import a level; `UserError` names the members that the contract of its factor requires and it lacks."""
     level = importlib.import_module(module_name(factor, name))

@@ -64,14 +64,14 @@ def test_every_level_of_a_statement_is_in_its_study(name: str) -> None:
 def test_shipped_statements_cover_what_the_systems_publish() -> None:
     published = read_published()
     covered = {param.values[0].id for param in STATEMENTS}
-    silent = published[~published["id"].isin(covered)]
-    assert silent[silent["system"] == "A"]["id"].tolist() == [  # how much of AudioSet could be obtained
+    silent = [row for row in published.values() if row["id"] not in covered]
+    assert [row["id"] for row in silent if row["system"] == "A"] == [  # how much of AudioSet could be obtained
         "A.sec3_5_1.audioset.clips",
         "A.sec3_5_1.audioset.percent",
         "A.sec3_5_1.audioset.music_clips",
     ]
-    cited = silent[silent["system"] == "B"]
-    assert cited["id"].tolist() == [
+    cited = [row for row in silent if row["system"] == "B"]
+    assert [row["id"] for row in cited] == [
         "B.table6_1.mtat.pons.roc_auc",
         "B.table6_1.mtat.pons.pr_auc",
         "B.table6_1.mtat.cnn_1d.roc_auc",
@@ -84,8 +84,8 @@ def test_shipped_statements_cover_what_the_systems_publish() -> None:
         "B.sec2_4_3.simclr_v2",
         "B.sec2_3.pase_plus",
     ]
-    assert all("cited" in row["setting"] for row in cited.to_dict("records"))
-    assert silent[silent["system"] == "C"].empty
+    assert all("cited" in row["setting"] for row in cited)
+    assert not [row for row in silent if row["system"] == "C"]
 
 
 def test_statements_are_as_many_as_were_declared() -> None:

@@ -54,7 +54,7 @@ def test_every_published_row_has_its_line_in_order(tmp_path: Path) -> None:
     claim |= {"of": {"encoder": "pase_plus"}, "over": {"encoder": "pase"}}
     lines = table(results, claim)
     twice = lines[lines["study"] == "fig2"]["id"].iloc[0]
-    ids = read_published()["id"].tolist()
+    ids = [*read_published()]
     assert lines["id"].tolist() == [row for row in ids for _ in range(2 if row == twice else 1)]
     others = lines[lines["id"] != twice].set_index("id")
     obtained = others[others["reason"] == "what the authors could obtain"]

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
-
-import pandas as pd
 
 from workflow_scripts.configuration.published import Statement
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.factors import FACTORS
-from workflow_scripts.statistics.reproduction.published import find_row, read_published
+from workflow_scripts.statistics.reproduction.published import PublishedRows, find_row, read_published
 from workflow_scripts.statistics.reproduction.quantities.registry import QUANTITIES, Quantity
 
 #: what may be expected of a quantity: for a claim in words, and for a number that bounds ours
@@ -25,7 +22,7 @@ def published_value(statement: Statement, *, study: str) -> float:
     return float(row["mean"] or math.nan)
 
 
-def check_statement(published: pd.DataFrame, statement: Statement, *, where: str) -> dict[str, Any]:
+def check_statement(published: PublishedRows, statement: Statement, *, where: str) -> dict[str, str]:
     """Return the published row of a statement; `UserError` if the statement does not fit it.
 
     A statement does not fit if its row does not exist, it lacks what its quantity needs or states what the quantity

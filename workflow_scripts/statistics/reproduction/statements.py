@@ -13,8 +13,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pandas as pd
-
 from workflow_scripts.configuration.config import Config
 from workflow_scripts.configuration.load import load_study
 from workflow_scripts.configuration.published import Choices, Defaults, PublishedFile, PublishedRow, Statement
@@ -25,7 +23,7 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.validation import StrictModel
 from workflow_scripts.levels.factors import FACTORS, PRETRAINING
 from workflow_scripts.planning.grids import expand
-from workflow_scripts.statistics.reproduction.published import read_published
+from workflow_scripts.statistics.reproduction.published import PublishedRows, read_published
 from workflow_scripts.statistics.reproduction.quantities.registry import QUANTITIES
 from workflow_scripts.statistics.reproduction.statement_checks import check_statement
 
@@ -51,13 +49,19 @@ def load_statements(studies: Mapping[str, StudyConfig], config: Config, *, folde
             content = validation.parse(PublishedFile, {"rows": trim["published"]}, where=where)
             statements[name] = _resolve(content, study, where=where, choices=choices, published=table)
         else:
-            rows = read_statements(name, folder=folder, choices=choices, published=table)
+            untrimmed = None if trim else study
+            rows = read_statements(name, folder=folder, untrimmed=untrimmed, choices=choices, published=table)
             statements[name] = [row for row in rows if _any_step_in_grid(row, study)]
     return statements
 
 
 def read_statements(
-    study: str, *, folder: Path, choices: Choices | None = None, published: pd.DataFrame | None = None
+    study: str,
+    *,
+    folder: Path,
+    untrimmed: StudyConfig | None = None,
+    choices: Choices | None = None,
+    published: PublishedRows | None = None,
 ) -> list[Statement]:
     """Read the statements that a study, untrimmed, is compared with; none for a study without a file.
 
@@ -68,7 +72,7 @@ def read_statements(
         return []
     return _resolve(
         _read(path, PublishedFile),
-        load_study(study, folder=folder),
+        untrimmed or load_study(study, folder=folder),
         where=f"{folder.name}/{FOLDER}/{study}.yaml",
         choices=choices or _read(folder / FOLDER / CHOICES, Choices),
         published=read_published() if published is None else published,
@@ -80,7 +84,7 @@ def _read(path: Path, model: type[ModelT]) -> ModelT:
 
 
 def _resolve(
-    content: PublishedFile, study: StudyConfig, *, where: str, choices: Choices, published: pd.DataFrame
+    content: PublishedFile, study: StudyConfig, *, where: str, choices: Choices, published: PublishedRows
 ) -> list[Statement]:
     """Fill in defaults and choices, and check each row against published.csv and the study's grid."""
     cells = [_levels_of_pair(*pair) for pair in expand(study, {})]

@@ -91,9 +91,9 @@ def reproduction_table(
         for statement in study.published:
             row = check_statement(rows, statement, where=f"study {study.name}: published {statement.id}")
             lines.setdefault(statement.id, []).extend(_lines(row, statement, study, evaluations, results))
-    records = [{str(column): value for column, value in row.items()} for row in rows.to_dict("records")]
     table = pd.DataFrame(
-        [line for row in records for line in lines.get(row["id"]) or [_line_without_study(row)]], columns=list(COLUMNS)
+        [line for row in rows.values() for line in lines.get(row["id"]) or [_line_without_study(row)]],
+        columns=list(COLUMNS),
     )
     return table.astype(dict.fromkeys(COUNTS, "Int64"))
 
