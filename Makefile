@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint picture bench slurm-up slurm-down scale clean
+.PHONY: help demo test test-fast lint picture bench slurm-up slurm-down slurm-scale clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Made when missing, remade when the dependencies change, reused otherwise.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -36,13 +36,13 @@ lint: $(VENV)/installed ## check format, style, types and which module may impor
 bench: $(VENV)/installed ## measure speed and memory, as ratios of one run
 	for bench in tests/benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python -m tests.benchmarks.$$(basename $$bench .py) || exit 1; done
 
-slurm-up: $(VENV)/installed ## start a SLURM of one node with two pretended GPUs here (root; Debian's packages)
+slurm-up: $(VENV)/installed ## start a SLURM of one node with two fake GPUs here (root; Debian's packages)
 	$(BIN)/python -m tests.cluster.slurm up
 
 slurm-down: $(VENV)/installed ## stop it, with its jobs
 	$(BIN)/python -m tests.cluster.slurm down
 
-scale: $(VENV)/installed ## run 1,000 cheap jobs with faults through SLURM and print a report (an hour on two cores)
+slurm-scale: $(VENV)/installed ## run 1,000 cheap jobs with faults through SLURM and print a report (an hour on two cores)
 	$(BIN)/python -m tests.cluster.scale --jobs 1000
 
 picture: ## copy the figure of the last demo into the README

@@ -54,13 +54,13 @@ def expected(source: Path) -> dict[str, float]:
 def test_weights_are_reciprocals_of_mean_validation_losses(corpus, finished, tmp_path):
     found = weighed(corpus, source=finished, output=tmp_path)
     assert found["weights"] == pytest.approx(expected(finished), rel=1e-7)
-    assert found["losses_found"] == "finished run"
+    assert found["losses_origin"] == "finished run"
 
 
 def test_only_the_first_epochs_are_trained_where_there_is_no_run(corpus, finished, tmp_path):
     source = tmp_path / "equal" / "seed5"
     found = weighed(corpus, source=source, output=tmp_path / "mine")
-    assert found["losses_found"] == "first epochs, trained for this"
+    assert found["losses_origin"] == "first epochs, trained by this job"
     assert found["weights"] == pytest.approx(expected(finished), rel=1e-7)
     assert not source.exists(), "the whole run was not asked for"
 
@@ -81,7 +81,7 @@ def test_a_run_in_progress_serves_as_well(corpus, finished, tmp_path):
     source = tmp_path / "equal" / "seed5"
     weighed(corpus, source=source, output=tmp_path / "first")
     again = weighed(corpus, source=source, output=tmp_path / "second")
-    assert again["losses_found"] == "run in progress"
+    assert again["losses_origin"] == "run in progress"
     assert again["weights"] == pytest.approx(expected(finished), rel=1e-7)
 
 
@@ -108,7 +108,7 @@ def test_nothing_is_left_beside_a_run_that_finished_meanwhile(corpus, finished, 
 
 def test_a_run_of_other_code_is_not_used(corpus, finished, tmp_path):
     found = weighed(corpus, source=finished, output=tmp_path, code="other")
-    assert found["losses_found"] == "first epochs, trained for this"
+    assert found["losses_origin"] == "first epochs, trained by this job"
 
 
 def test_without_validation_there_are_no_weights(corpus, tmp_path):

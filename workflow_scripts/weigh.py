@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> None:
         require_positive(weights)
         files.write_json(arguments.output, {"weights": weights})
         data = {run.corpus.facts.dataset: run.corpus.facts.digest}
-        more = {"weights": weights, "losses": by_worker, "epochs": epochs, "losses_found": losses.origin}
+        more = {"weights": weights, "losses": by_worker, "epochs": epochs, "losses_origin": losses.origin}
         content = record.content(data=data, device=device_name(run.device), **more)
         files.write_json(arguments.output.with_name(result_files.LOSS_WEIGHTS_RECORD), content)
         run.state_file.remove()
@@ -118,7 +118,7 @@ def _train(run: Pretraining, source: Path, epochs: int) -> Losses:
     outcome = run.build_trainer().run(epochs=epochs)
     if distributed.is_main_process() and outcome.steps > before and _read_finished(run, source) is None:
         run.state_file.copy_to(state)
-    return Losses(rows=outcome.loss_log.rows, origin="first epochs, trained for this")
+    return Losses(rows=outcome.loss_log.rows, origin="first epochs, trained by this job")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -48,6 +48,15 @@ class _WrittenAudio:
     digests: list[str]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Tables:
+    """Tables of a corpus: used clips, their labels, and the clips left out."""
+
+    clips: pd.DataFrame
+    labels: pd.DataFrame
+    quarantine: pd.DataFrame
+
+
 def build_corpus(index: DatasetIndex, *, root: Path, output: Path, spec: CorpusSpec, processes: int) -> CorpusFacts:
     """Decode every clip of `index`, whose paths are relative to `root`, and write the corpus into the folder `output`.
 
@@ -55,6 +64,7 @@ def build_corpus(index: DatasetIndex, *, root: Path, output: Path, spec: CorpusS
     last, so that its presence means a complete corpus. Equal input gives equal bytes, whatever `processes`. Raises
     `UserError` if no clip is left.
     """
+    # index: leave out clips whose entries make them unusable
     excluded = dict(zip(index.excluded["clip"].astype(str), index.excluded["reason"].astype(str), strict=True))
     for paths in (index.clips["path"], *(pd.Series(stem.paths) for stem in index.stems.values())):
         excluded |= _find_clips_outside(index.clips["clip"], paths, root=root, source=spec.source)
@@ -65,50 +75,58 @@ def build_corpus(index: DatasetIndex, *, root: Path, output: Path, spec: CorpusS
         raise UserError(
             f"{spec.dataset}: the index under {root} lists no usable clip: check the source and its options"
         )
+
+    # audio: a memory map of the mixtures and one of each stem
     (output / result_files.CORPUS_FACTS).unlink(missing_ok=True)
     with contextlib.ExitStack() as stack:
         temporary = [
             stack.enter_context(write_atomically(output / result_files.audio_file(name))) for name in (None, *stems)
         ]
         written = _write_audio(temporary, clips, stems, root=root, spec=spec, processes=processes)
-    quarantine = _make_quarantine_table({**excluded, **written.reasons})
+
+    # tables
     kept = written.lengths >= 0
-    table = _make_clip_table(clips[kept], written.lengths[kept])
-    label_table = labels[kept].astype(np.float32).rename_axis("clip").reset_index()
-    _write_parquet(output / result_files.CLIPS, table)
-    _write_parquet(output / result_files.LABELS, label_table)
-    write_text(output / result_files.QUARANTINE, quarantine.to_csv(index=False, lineterminator="\n"))
-    facts = CorpusFacts(
-        dataset=spec.dataset,
-        task=index.task,
-        classes=[str(name) for name in labels.columns],
-        sample_rate=spec.sample_rate,
-        source=spec.source,
-        clips=len(table),
-        seconds=float(table["length"].sum()) / spec.sample_rate,
-        quarantined=len(quarantine),
-        digest=provenance.digest(
-            [
-                spec.sample_rate,
-                index.task,
-                written.digests[0],
-                *map(_digest_table, (table, label_table, quarantine)),
-                *written.digests[1:],
-            ]
-        ),
-        content=provenance.digest(
-            [
-                spec.files,
-                spec.clip_seconds,
-                index.task,
-                sorted(stems),
-                *map(_digest_table, (table.drop(columns=["offset", "length"]), label_table, quarantine)),
-            ]
-        ),
-        stems=list(stems),
+    tables = _Tables(
+        clips=_make_clip_table(clips[kept], written.lengths[kept]),
+        labels=labels[kept].astype(np.float32).rename_axis("clip").reset_index(),
+        quarantine=_make_quarantine_table({**excluded, **written.reasons}),
     )
+    _write_parquet(output / result_files.CLIPS, tables.clips)
+    _write_parquet(output / result_files.LABELS, tables.labels)
+    quarantine = tables.quarantine.to_csv(index=False, lineterminator="\n")
+    write_text(output / result_files.QUARANTINE, quarantine)
+
+    # facts, whose presence means a complete corpus
+    facts = _corpus_facts(index, tables, spec, audio_digests=written.digests)
     write_json(output / result_files.CORPUS_FACTS, facts_to_json(facts))
     return facts
+
+
+def _corpus_facts(
+    index: DatasetIndex, tables: _Tables, spec: CorpusSpec, *, audio_digests: Sequence[str]
+) -> CorpusFacts:
+    stems = list(index.stems)
+    digests = [_digest_table(table) for table in (tables.clips, tables.labels, tables.quarantine)]
+    source_clips = _digest_table(tables.clips.drop(columns=["offset", "length"]))
+    return CorpusFacts(
+        dataset=spec.dataset,
+        task=index.task,
+        classes=[str(name) for name in index.labels.columns],
+        sample_rate=spec.sample_rate,
+        source=spec.source,
+        clips=len(tables.clips),
+        seconds=float(tables.clips["length"].sum()) / spec.sample_rate,
+        quarantined=len(tables.quarantine),
+        # of the bytes of this corpus
+        digest=provenance.digest(
+            [spec.sample_rate, index.task, audio_digests[0], *digests, *audio_digests[1:]],
+        ),
+        # of its content, whatever the sample rate
+        content=provenance.digest(
+            [spec.files, spec.clip_seconds, index.task, sorted(stems), source_clips, *digests[1:]],
+        ),
+        stems=stems,
+    )
 
 
 def _find_clips_outside(clips: pd.Series, paths: pd.Series, *, root: Path, source: str) -> dict[str, str]:
@@ -136,6 +154,7 @@ def _write_audio(
     processes: int,
 ) -> _WrittenAudio:
     """Append every usable clip to the first of `paths` and its stems to the others, in the order of `clips`."""
+    # start decoding; mixtures and stems arrive in the order of the tasks
     lengths = np.full(len(clips), -1, np.int64)
     reasons: dict[str, str] = {}
     digests = [hashlib.sha256() for _ in paths]
@@ -144,6 +163,8 @@ def _write_audio(
     results = iter(
         track(decode_all(tasks, processes=processes), description=f"preparing {spec.dataset}", total=len(tasks))
     )
+
+    # append each clip, or state the reason against it
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(path.open("wb")) for path in paths]
         for row, name in enumerate(names):
@@ -161,6 +182,8 @@ def _write_audio(
                 data = _fit_length(result.samples, len(mixture.samples)).tobytes()
                 digest.update(data)
                 file.write(data)
+
+    # a corpus needs a clip
     if len(reasons) == len(clips):
         commonest = pd.Series(reasons).value_counts().index[0]
         raise UserError(

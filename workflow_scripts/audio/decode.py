@@ -71,7 +71,7 @@ class UnusableAudioError(Exception):
     """An unusable clip; `reason` is a key of `REASONS`."""
 
     def __init__(self, reason: str) -> None:
-        """Take a key of `REASONS`."""
+        """Create the error of a clip."""
         assert reason in REASONS, reason
         super().__init__(reason)
         self.reason = reason

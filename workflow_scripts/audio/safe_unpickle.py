@@ -185,12 +185,14 @@ def _resolve(content: Any, *, where: str, copies: dict[int, Any]) -> Any:
         return copies[id(content)]
     copy: Any
     match content:
+        # descriptions of arrays, scalars and types
         case _ArrayDescription():
             copy = content.build(where=where, copies=copies)
         case _ScalarDescription():
             copy = content.build(where=where)
         case _DtypeDescription():
             copy = content.build()
+        # containers that may hold themselves are entered in `copies` before their items
         case dict():
             copies[id(content)] = copy = {}
             copy.update(
@@ -200,6 +202,7 @@ def _resolve(content: Any, *, where: str, copies: dict[int, Any]) -> Any:
         case list():
             copies[id(content)] = copy = []
             copy.extend(_resolve(item, where=where, copies=copies) for item in content)
+        # immutable and unordered containers
         case tuple() | set() | frozenset():
             copy = type(content)(_resolve(item, where=where, copies=copies) for item in content)
         case _:

@@ -52,7 +52,7 @@ class Options(LevelOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class BallroomSong:
-    """One `song` element: repetitions are ids of other songs."""
+    """One `song` element of the xml; `repetitions` are the ids of the songs marked as repeats of it."""
 
     song: str
     dance: str

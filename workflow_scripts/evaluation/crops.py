@@ -18,7 +18,10 @@ from workflow_scripts.levels.dataset_index import Task
 
 @dataclass(frozen=True)
 class Crops:
-    """Rows of crops, clip by clip: those of clip i are `offsets[i]` to `offsets[i + 1]`; int64 (clips + 1,)."""
+    """Rows of the crops of each clip.
+
+    The crops of clip i have the rows from `offsets[i]` to below `offsets[i + 1]`; `offsets` is int64 (clips + 1,).
+    """
 
     offsets: np.ndarray
 

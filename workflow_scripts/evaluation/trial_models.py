@@ -22,7 +22,8 @@ from workflow_scripts.networks.maps import Maps
 from workflow_scripts.pretraining.device import autocast_type
 from workflow_scripts.statistics.predictions import Windows
 
-#: samples of a short silent input that shows the numbers of channels; the U-Net needs at least 64 frames of 10 ms
+#: samples of a short silent input that shows the numbers of channels; the U-Net needs at least 64 frames of 160 samples
+#: (10 ms), and a window of 512 is 352 longer than its hop
 PROBE_SAMPLES = 64 * 160 + 352
 
 
@@ -94,7 +95,7 @@ class TrialModel(nn.Module, ABC):
     @property
     @abstractmethod
     def uses_windows(self) -> bool:
-        """Whether a crop is a window of fixed length, so that a map may have a single frame."""
+        """Whether crops are windows of fixed length, of which a network may make a single frame."""
 
     @abstractmethod
     def crop_length(self, rows: np.ndarray) -> int:

@@ -14,7 +14,6 @@ from workflow_scripts.core.errors import UserError
 PREFIXES = ("model.encoder.", "encoder.", "")
 #: block N of early files is called convN+1
 EARLY_NAME = re.compile(r"conv(\d+)\.(.+)")
-CLASSIFIER = ("fc.weight", "fc.bias")  # of a supervised network, or never trained: not part of the encoder
 
 
 def select_samplecnn_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

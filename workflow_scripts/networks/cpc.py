@@ -56,8 +56,8 @@ class CpcEncoder(Encoder):
     def __init__(self, *, filters: int, context: int, pools_context_only: bool, crop_length: int) -> None:
         """Build the network with weights from torch's global generator.
 
-        A clip is evaluated by crops of `crop_length` samples. Its embedding is the mean of the context, or that of the
-        frames too.
+        A clip is evaluated by crops of `crop_length` samples. Its embedding is the mean over time of the context, or of
+        all channels.
         """
         super().__init__()
         self.context_size, self.crop_length = context, crop_length
@@ -69,8 +69,8 @@ class CpcEncoder(Encoder):
     def forward(self, audio: Tensor) -> Tensor:
         """Encode audio (batch, samples) to float32 frames (batch, filters + context, about samples / 480).
 
-        First the frames of the convolutions, then their context. The padding gives a frame more than samples // 480 for
-        most lengths. Raises `UserError` below 480 samples.
+        The channels are those of the convolutions, then those of the context. For most lengths, padding gives one frame
+        more than samples // 480. Raises `UserError` below 480 samples.
         """
         if audio.shape[-1] < SHORTEST:
             raise UserError(

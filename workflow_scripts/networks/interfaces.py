@@ -71,7 +71,7 @@ class Encoder(nn.Module, ABC):
         return round(seconds * self.sample_rate)
 
     def start_supervised(self) -> None:
-        """Prepare to learn from labels alone, as far as the published network then differs (not by default)."""
+        """Prepare for training from scratch on labels, if the published network differs then (by default, it does not)."""
 
 
 class Worker(nn.Module, ABC):

@@ -57,8 +57,9 @@ def build_back_end(shapes: Mapping[str, Sequence[int]]) -> ShortChunkCnn:
 
 
 def build_joint_network(shapes: Mapping[str, Sequence[int]]) -> JointNetwork:
-    """Build the joint network whose state dict has these shapes; any of five blocks may read the U-Net's maps.
+    """Build the joint network whose state dict has these shapes.
 
+    The shapes show which of the five blocks read the U-Net's maps: these have more input channels.
     Raises `UserError` where a block reads something else, `LookupError` where a tensor is missing.
     """
     sources = shapes["separator.mask.weight"][0]

@@ -59,7 +59,7 @@ class SampleCnn(Encoder):
         return max(1, round(seconds * self.sample_rate / self.window)) * self.window
 
     def start_supervised(self) -> None:
-        """Drop a share of the output from now on, in training mode."""
+        """Enable dropout on the output, as in training from scratch."""
         self.dropout.p = self.supervised_dropout
 
 

@@ -84,7 +84,7 @@ class Layout:
         return f"{self.pretrained(run)}/{result_files.LOSS_WEIGHTS_RECORD}"
 
     def separation(self, run: Run) -> str:
-        """Return the separation quality of a run, which is its own record."""
+        """Return the separation quality of a run; the file is also the record of its job."""
         return f"{self.pretrained(run)}/{result_files.SEPARATION}"
 
     def embeddings(self, run: Run, dataset: str) -> str:

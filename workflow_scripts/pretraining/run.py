@@ -79,13 +79,18 @@ class Pretraining:
 
     def build_trainer(self) -> Trainer:
         """Build the trainer with all its parts; `UserError` if they do not fit together."""
+        # networks
         recipe, encoder = self.recipe, self.build_encoder()
         workers = self.build_workers(encoder.embedding_size)
         for worker in workers.values():
             worker.check(encoder)
+
+        # weighting of the losses
         weighting, _ = self._level("weighting")
         if weighting.WEIGHED_BY and self.weights is None:
             raise UserError(f"weighting {self.config['weighting']['name']} needs --weights, written by weigh")
+
+        # audio: crops of recordings, mixed and augmented
         length = encoder.chunk_length(recipe.chunk_seconds)
         mixer, recordings = self._build_mixer(), self._recordings()
         return Trainer(

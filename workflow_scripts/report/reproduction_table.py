@@ -63,12 +63,12 @@ class Line:
 
     @property
     def folded(self) -> bool:
-        """Whether it is counted instead of shown: a setting that agrees."""
+        """Whether the line is summarised as a count (settings that agree with the paper)."""
         return self.by_construction and self.outcome == AGREES
 
     @property
     def cells(self) -> tuple[tuple[str, str], ...]:
-        """Text, and the smaller text under it, in the order of `HEADINGS`."""
+        """Text of each cell and the smaller text below it, in the order of `HEADINGS`."""
         return (
             (self.claim, self.remarks),
             (self.published, ""),

@@ -232,6 +232,8 @@ def compare_methods(
     reason = why_not_comparable([*treatment, *reference])
     if reason:
         return NotComparable(reason=reason)
+
+    # compare on the fixed test set
     one_seed_each = len(treatment) == len(reference) == 1
     on_test_set = (
         _compare_trials(treatment[0], reference[0], level)
@@ -240,6 +242,8 @@ def compare_methods(
     )
     if isinstance(on_test_set, NotComparable) or not on_test_set.fixed_test_set.known:
         return on_test_set
+
+    # add the variance of the test set, if it is known
     std_error, clusters = _difference_test_set_std_error(treatment, reference, replicates)
     if not math.isfinite(std_error):
         return on_test_set

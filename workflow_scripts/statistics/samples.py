@@ -109,7 +109,11 @@ def _samples(trials: pd.DataFrame) -> Iterator[TrialSample]:
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """One sample of each side, by its number there, and the rows of the trials both have, in the same order."""
+    """Two samples with common trials.
+
+    `left` and `right` are the samples' positions on either side; `left_rows` and `right_rows` are the rows of the
+    common trials, in the same order.
+    """
 
     left: int
     right: int

@@ -174,20 +174,27 @@ def welch_test(
     Fewer than three values on a side, or one that is not finite, give no interval, effect or p; samples that do not
     vary are treated as by `paired_test`.
     """
+    # difference of the means, in units of the root mean square of both standard deviations
     left, right = mean_interval(treatment), mean_interval(reference)
     n, mean = (left.n, right.n), left.mean - right.mean
     std = math.sqrt((left.std**2 + right.std**2) / 2)
+
+    # too few or infinite values
     pooled_df = float(sum(n) - 2)
     if not (left.ci.known and right.ci.known):
         return WelchTest(
             n=n, mean=mean, std=std, ci=ConfidenceInterval.unknown(df=pooled_df), effect=math.nan, p=math.nan
         )
+
+    # standard error; values that do not vary leave nothing to test against
     variances = [side.std**2 / side.n for side in (left, right)]
     std_error = math.sqrt(sum(variances))
     if std <= ZERO_VARIANCE:
         exact = ConfidenceInterval(low=mean, high=mean, std_error=std_error, df=pooled_df)
         p = 1.0 if abs(mean) <= ZERO_VARIANCE else math.nan
         return WelchTest(n=n, mean=mean, std=std, ci=exact, effect=math.nan, p=p)
+
+    # t test with the degrees of freedom of Welch and Satterthwaite
     df = satterthwaite(variances, [left.n - 1, right.n - 1])
     return WelchTest(
         n=n,

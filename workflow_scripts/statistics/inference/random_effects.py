@@ -170,12 +170,17 @@ def decompose(
     `se_test_set` is the standard error of `test_set_std_error`. A source is given only if the design identifies it;
     otherwise its reason names the source that contains it. Estimates below zero are zero.
     """
+    # mean squares, where both factors vary
     table = np.asarray(values, np.float64)
     seeds, trials = table.shape
     squares = _MeanSquares.of(table) if seeds > 1 and trials > 1 else None
+
+    # factors that do not vary
     one_seed = "one pre-training seed: not varied" if seeds < 2 else ""
     one_trial = "one trial: not varied" if trials < 2 else ""
     of_one_seed = math.sqrt(table[0].var(ddof=1)) if seeds == 1 and trials > 1 else math.nan
+
+    # one component for each source
     return (
         Component(
             name=SEED,

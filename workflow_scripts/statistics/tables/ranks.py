@@ -196,9 +196,12 @@ def _seed_values(by_dataset: Sequence[Sequence[TableEntry]]) -> _Values | NotCom
 def _rank_fields(
     methods: Mapping[tuple[str, ...], Sequence[TableEntry]], values: _Values, replicates: BootstrapReplicates
 ) -> list[dict[str, object]]:
+    # means on resamples of the test sets, if all are known
     by_dataset = list(zip(*methods.values(), strict=True))
     test_sets = [_test_set_means(entries, replicates) for entries in by_dataset]
     with_test_sets = all(means is not None for means in test_sets)
+
+    # rank the methods
     datasets = [
         DatasetValues(trials=trials, test_sets=means if with_test_sets else None)
         for trials, means in zip(values.of_datasets, test_sets, strict=True)
@@ -208,6 +211,8 @@ def _rank_fields(
     ranks = rank_methods([" ".join(row) for row in methods], datasets)
     letters = _tie_letters(ranks)
     variance_sources = " and ".join([values.replicate, *([TEST_SET] if with_test_sets else [])])
+
+    # one row for each method
     rows = []
     for number, entries in enumerate(methods.values()):
         seeds = sum(sample.pretrained for sample in entries[0].samples)
