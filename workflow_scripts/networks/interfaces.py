@@ -71,7 +71,7 @@ class Encoder(nn.Module, ABC):
         return round(seconds * self.sample_rate)
 
     def start_supervised(self) -> None:
-        """Prepare for training from scratch on labels, if the published network differs then (by default, it does not)."""
+        """Prepare for training from scratch on labels, where the published network differs then; nothing by default."""
 
 
 class Worker(nn.Module, ABC):
