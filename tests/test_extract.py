@@ -13,7 +13,7 @@ from tests.corpora import write_corpus
 from workflow_scripts import extract
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.features.stored import StoredFeature
+from workflow_scripts.features.stored_features import StoredFeature
 from workflow_scripts.workers import prosody
 
 Extract = Callable[[np.ndarray, object], np.ndarray]

@@ -37,16 +37,16 @@ from workflow_scripts.sources.unpack import unpack
 def main(argv: list[str] | None = None) -> None:
     """Acquire one data set."""
     arguments = _parser().parse_args(argv)
-    config, stated = arguments.config, arguments.config.stated()
-    record = provenance.Record(config=stated, code=arguments.code)
+    config: AcquireConfig = arguments.config
+    record = provenance.Record(config=config.stated(), code=arguments.code)
     root: Path = arguments.output
     root.mkdir(parents=True, exist_ok=True)
     with hold_lock(root / LOCK, what=str(root)):
         (root / result_files.ACQUIRED).unlink(missing_ok=True)
-        acquired = acquire(config, root=root, code=arguments.code)
+        acquisition = acquire(config, root=root, code=arguments.code)
         seconds = record.content(data={}, device="cpu")["seconds"]
         write_acquisition(
-            root / result_files.ACQUIRED, acquired, code=arguments.code, config=config.stated(), seconds=seconds
+            root / result_files.ACQUIRED, acquisition, code=arguments.code, config=record.config, seconds=seconds
         )
 
 
@@ -65,10 +65,10 @@ def acquire(config: AcquireConfig, *, root: Path, code: str) -> Acquisition:
 def _write_twin(config: AcquireConfig, *, root: Path, code: str) -> tuple[Path, str]:
     """Render the twin in a temporary folder and rename it; a twin with the same options and code is kept."""
     loader, size = config.loader, config.twin or parse(TwinOptions, {}, where=f"twin of {config.loader}")
-    stated = size.model_dump(mode="json", exclude_unset=True)
-    digest = provenance.digest({"loader": loader, "options": config.options, "twin": stated, "code": code})
+    twin = size.model_dump(mode="json", exclude_unset=True)
+    digest = provenance.digest({"loader": loader, "options": config.options, "twin": twin, "code": code})
     folder, note = root / "twin", root / "twin.json"
-    if folder.is_dir() and _noted(note) == digest:
+    if folder.is_dir() and _read_note(note) == digest:
         return folder, digest
     note.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(dir=root, prefix=".twin-") as temporary:
@@ -124,18 +124,18 @@ def _download(dataset: str, loader: ModuleType, *, options: Mapping[str, Any], r
     folder, archives = root / "download", root / ".archives"
     folder.mkdir(exist_ok=True)
     for name, remote in remotes.items():
-        note, wanted = archives / f"{name}.json", _identity(remote)
-        if _noted(note) == wanted:
+        note, digest = archives / f"{name}.json", _identity(remote)
+        if _read_note(note) == digest:
             continue
         target = folder / remote.destination
         if remote.unpack:
             archive = download(remote, archives)
             unpack(archive, target)
-            write_json(note, {"digest": wanted})
+            write_json(note, {"digest": digest})
             archive.unlink()
         else:
             download(remote, target)
-            write_json(note, {"digest": wanted})
+            write_json(note, {"digest": digest})
     return folder, provenance.digest([[name, _identity(remote)] for name, remote in sorted(remotes.items())])
 
 
@@ -144,7 +144,7 @@ def _identity(remote: Remote) -> str:
     return provenance.digest([remote.checksum or [remote.url, remote.bytes], remote.name, remote.destination])
 
 
-def _noted(note: Path) -> str | None:
+def _read_note(note: Path) -> str | None:
     """Return the digest in a note of finished work; None without a readable note."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         return json.loads(note.read_text(encoding="utf-8"))["digest"]

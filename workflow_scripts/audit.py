@@ -31,15 +31,15 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _parser().parse_args(argv)
     config: AuditConfig = arguments.config
     record = Record(config=config.stated(), code=arguments.code)
-    dataset, *pretraining = [_audited(folder, config) for folder in [arguments.corpus, *arguments.pretraining]]
+    dataset, *pretraining = [_open_corpus(folder, config) for folder in [arguments.corpus, *arguments.pretraining]]
     names = [dataset.name, *(corpus.name for corpus in pretraining)]
     if names != (expected := [config.dataset, *config.pretraining]):
         raise UserError(
             f"audit: the corpora given are {', '.join(names)}, not {', '.join(expected)}: give them in order"
         )
     audit = Audit(dataset, threads=arguments.threads)
-    compared = [(dataset, audit.find_within()), *((corpus, audit.find_across(corpus)) for corpus in pretraining)]
-    overlaps = [overlap for _, each in compared for overlap in each]
+    comparisons = [(dataset, audit.find_within()), *((corpus, audit.find_across(corpus)) for corpus in pretraining)]
+    overlaps = [overlap for _, overlaps_of_corpus in comparisons for overlap in overlaps_of_corpus]
     rows = [dataclasses.asdict(overlap) for overlap in sorted(overlaps, key=lambda overlap: not overlap.leak)]
     arguments.output.unlink(missing_ok=True)
     table = pd.DataFrame(rows, columns=COLUMNS)
@@ -47,24 +47,24 @@ def main(argv: list[str] | None = None) -> None:
         arguments.output.with_suffix(".csv"), table.to_csv(index=False, lineterminator="\n", float_format="%.3f")
     )
     content = record.content(
-        data={each.name: each.corpus.facts.digest for each, _ in compared},
+        data={corpus.name: corpus.corpus.facts.digest for corpus, _ in comparisons},
         device="cpu",
         dataset=dataset.name,
         clips=len(dataset.clips),
         too_short=audit.index.too_short,
         leaks=sum(overlap.leak for overlap in overlaps),
-        comparisons=[_counts(corpus, each) for corpus, each in compared],
+        comparisons=[_count_overlaps(corpus, overlaps_of_corpus) for corpus, overlaps_of_corpus in comparisons],
     )
     write_json(arguments.output, content)
 
 
-def _audited(folder: Path, config: AuditConfig) -> AuditedCorpus:
+def _open_corpus(folder: Path, config: AuditConfig) -> AuditedCorpus:
     corpus = Corpus(folder)
-    stated = config.catalogues.get(corpus.facts.dataset)
-    return AuditedCorpus(corpus, catalogue=Catalogue(name=stated[0], pattern=stated[1]) if stated else None)
+    catalogue = config.catalogues.get(corpus.facts.dataset)
+    return AuditedCorpus(corpus, catalogue=Catalogue(name=catalogue[0], pattern=catalogue[1]) if catalogue else None)
 
 
-def _counts(corpus: AuditedCorpus, overlaps: list[Overlap]) -> dict[str, object]:
+def _count_overlaps(corpus: AuditedCorpus, overlaps: list[Overlap]) -> dict[str, object]:
     """Count the overlaps of each kind with a corpus, and those that are leaks."""
     return {
         "corpus": corpus.name,

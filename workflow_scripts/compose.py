@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> None:
     numbers, cells = read_tables(arguments.statistics), read_table(arguments.statistics / STATISTICS_FILES["cells"])
     published = read_reproduction(arguments.statistics / STATISTICS_FILES["reproduction"])
     records = _records(manifest)
-    composed = page.Page(
+    report = page.Page(
         scale=manifest.scale,
         sources=page.sources(cells),
         missing=page.missing(cells),
@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> None:
             page.StudySection(
                 study=study,
                 table=study_table.build(study, numbers),
-                figure=_drawn(study, folder=arguments.figures),
+                figure=_read_figure(study, folder=arguments.figures),
                 separation=separation.of_study(study, manifest),
             )
             for study in manifest.studies
@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> None:
         digests=tuple(_digests(manifest)),
         **page.cost_tables(records),
     )
-    write_text(arguments.output, page.render(composed))
+    write_text(arguments.output, page.render(report))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _drawn(study: Study, *, folder: Path) -> page.PrintedFigure | None:
+def _read_figure(study: Study, *, folder: Path) -> page.PrintedFigure | None:
     """Return the figure of a study, if there is one."""
     svg = folder / f"{study.name}.svg"
     if study.figure is None or not svg.is_file():

@@ -69,28 +69,30 @@ def main(argv: list[str] | None = None) -> None:
 def _entry(study: Study, manifest: Manifest, row: str, column: str) -> list[PlannedCell]:
     """Return the cells of a number: those of its row that are also in its column."""
     cells = manifest.cells_of(study)
-    rows = _picked(cells, study.rows, row, what=f"row of {study.name}")
-    metrics = {metric for shown in (*study.metrics.values(), (study.metric,)) for metric in shown}
+    rows = _select_cells(cells, study.rows, row, what=f"row of {study.name}")
+    metrics = {metric for metrics in (*study.metrics.values(), (study.metric,)) for metric in metrics}
     endings = {f", {number_format.measure(metric).name}" for metric in metrics}
     label = PRINTED.sub("", column)
     ending = next((name for name in endings if label.endswith(name)), "")
     column = label.removesuffix(ending) if ending else column  # all metrics are explained
-    columns = _picked(cells, study.columns, column, what=f"column of {study.name}")
+    columns = _select_cells(cells, study.columns, column, what=f"column of {study.name}")
     cells = [cell for cell in rows if cell in columns]
     if not cells:
         raise UserError(f"{study.name} plans no cell for row {row!r} and column {column!r}")
     return cells
 
 
-def _picked(cells: Sequence[PlannedCell], factors: Sequence[str], name: str, *, what: str) -> list[PlannedCell]:
+def _select_cells(cells: Sequence[PlannedCell], factors: Sequence[str], name: str, *, what: str) -> list[PlannedCell]:
     """Return the cells whose levels of `factors` have the label or the config names `name`."""
     by_key: dict[tuple[str, ...], list[PlannedCell]] = {}
     for cell in cells:
         by_key.setdefault(tuple(cell.factors[factor] for factor in factors), []).append(cell)
     row_labels = {key: _label(labels.name(level) for level in key) for key in by_key}
-    wanted = {_plain(name), _plain(PRINTED.sub("", name))}
+    names = {_simplify(name), _simplify(PRINTED.sub("", name))}
     keys = [
-        key for key, label in row_labels.items() if wanted & {_plain(label), _plain(_label(key)), _plain(" ".join(key))}
+        key
+        for key, label in row_labels.items()
+        if names & {_simplify(label), _simplify(_label(key)), _simplify(" ".join(key))}
     ]
     if not keys:
         raise UserError(f"no {what} is called {name!r}; there are: {'; '.join(row_labels.values())}")
@@ -104,7 +106,7 @@ def _label(levels: Iterable[str]) -> str:
     return ", ".join(level for level in levels if level != labels.NOTHING)
 
 
-def _plain(text: str) -> str:
+def _simplify(text: str) -> str:
     return " ".join(text.replace(",", " ").split()).casefold()
 
 
@@ -126,12 +128,12 @@ def _number(study: Study, entry: Sequence[PlannedCell], results: Path) -> Iterat
     table = study_table.build(study, read_tables(results / layout.STATISTICS_FOLDER))
     row = tuple(labels.name(entry[0].factors[factor]) for factor in study.rows)
     levels = tuple(entry[0].factors[factor] for factor in study.columns)
-    shown = next(each for each in table.rows if each.labels == row)
+    printed_row = next(other for other in table.rows if other.labels == row)
     yield f"{table.title}"
-    for column, number in zip(table.columns, shown.entries, strict=True):
+    for column, number in zip(table.columns, printed_row.entries, strict=True):
         if column.levels != levels:
             continue
-        yield f"{shown.label}, {column.heading}: {renderers.entry_text(number, column.measure)}"
+        yield f"{printed_row.label}, {column.heading}: {renderers.entry_text(number, column.measure)}"
         errors = renderers.std_errors_text(number, column.measure)
         if errors:
             yield f"  standard errors: {errors}"

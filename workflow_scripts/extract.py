@@ -2,8 +2,8 @@
 
     python -m workflow_scripts.extract --config JSON --code DIGEST --corpus DIR --output FILE.npy [--threads N]
 
-Writes FILE.npy, see `features.stored`, and FILE.json: the record, with mean and standard deviation of each channel. A
-job that was stopped or killed resumes after the clips that it finished.
+Writes FILE.npy, see `features.stored_features`, and FILE.json: the record, with mean and standard deviation of each
+channel. A job that was stopped or killed resumes after the clips that it finished.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.progress import track
 from workflow_scripts.features.frames import frame_count
-from workflow_scripts.features.stored import frame_offsets
+from workflow_scripts.features.stored_features import frame_offsets
 from workflow_scripts.levels import registry
 
 # Clips of a block: a few tenths of a second of work, so that little is lost when killed and little spent on messages.

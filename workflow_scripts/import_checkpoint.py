@@ -20,7 +20,7 @@ import torch
 
 from workflow_scripts.checkpoints.encoder_file import save_encoder
 from workflow_scripts.checkpoints.import_encoder import import_encoder
-from workflow_scripts.checkpoints.published import read
+from workflow_scripts.checkpoints.weight_files import read
 from workflow_scripts.core import files, provenance, result_files
 from workflow_scripts.core.cli import command_parser
 from workflow_scripts.core.errors import UserError, run_command

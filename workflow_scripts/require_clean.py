@@ -15,7 +15,7 @@ from workflow_scripts.core.cli import command_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.files import write_json
 
-LISTED = 10  # leaks in the message; the csv lists all
+MAX_LEAKS = 10  # leaks in the message; the csv lists all
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -26,24 +26,24 @@ def main(argv: list[str] | None = None) -> None:
         audit = json.loads(arguments.audit.read_text(encoding="utf-8"))
         dataset, leaks = audit["dataset"], audit["leaks"]
         overlaps = pd.read_csv(path, dtype=str, keep_default_na=False)
-        listed = _listed(overlaps[overlaps["leak"] == "True"])
+        examples = _format_leaks(overlaps[overlaps["leak"] == "True"])
     except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{arguments.audit} or {path.name} is missing or damaged: audit the data set again") from error
     if leaks:
         raise UserError(
             f"{dataset}: {', '.join(arguments.study)} demands a clean audit, which found leaks: "
-            f"{leaks} ({listed}); all are in {path}; correct the data, or remove `audit: clean` from the study"
+            f"{leaks} ({examples}); all are in {path}; correct the data, or remove `audit: clean` from the study"
         )
     write_json(arguments.output, {"dataset": dataset, "leaks": 0, "studies": arguments.study})
 
 
-def _listed(leaks: pd.DataFrame) -> str:
-    shown = [
+def _format_leaks(leaks: pd.DataFrame) -> str:
+    lines = [
         f"{row['kind']}: {row['clip']} in {row['split']} and {row['other_clip']} in {row['other_split']}"
         f" of {row['other_corpus']}"
-        for row in leaks.head(LISTED).to_dict("records")
+        for row in leaks.head(MAX_LEAKS).to_dict("records")
     ]
-    return "; ".join([*shown, "..."] if len(leaks) > LISTED else shown)
+    return "; ".join([*lines, "..."] if len(leaks) > MAX_LEAKS else lines)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,7 +9,7 @@ import torch
 from tests.corpora import write_corpus
 from tests.pretraining_runs import write_features
 from workflow_scripts.augmentations import gain, none, polarity
-from workflow_scripts.features.stored import StoredFeature
+from workflow_scripts.features.stored_features import StoredFeature
 from workflow_scripts.networks.interfaces import Batch
 from workflow_scripts.pretraining.crop_sampler import CropIndex, CropSampler
 from workflow_scripts.pretraining.data_loader import BatchLoader, prefetch, split_batch

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from workflow_scripts.checkpoints.published import CheckpointFile, load_exactly, name_file_in_errors
+from workflow_scripts.checkpoints.weight_files import CheckpointFile, load_exactly, name_file_in_errors
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.options import LevelOptions

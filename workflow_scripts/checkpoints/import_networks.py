@@ -1,7 +1,7 @@
 """Networks from published checkpoints, encoders aside.
 
 Regression heads and waveform decoders of the PASE code, back ends and joint networks of the MSSPT code, and the Audio
-Spectrogram Transformer. Sizes are read from the tensors' shapes; `published` says what the files may hold.
+Spectrogram Transformer. Sizes are read from the tensors' shapes; `weight_files` states what the files may hold.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from torch import Tensor, nn
 
 from workflow_scripts.checkpoints.import_encoder import import_encoder
-from workflow_scripts.checkpoints.published import CheckpointFile, load_exactly, name_file_in_errors, read
+from workflow_scripts.checkpoints.weight_files import CheckpointFile, load_exactly, name_file_in_errors, read
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks import msspt, msspt_joint
 from workflow_scripts.networks.decoder import STRIDES, WaveformDecoder

@@ -50,7 +50,7 @@ def _check_maps(grid: Grid, draft: Draft) -> None:
     for head in _heads_on_maps(grid, draft.config):
         for encoder in grid.encoder:
             if not _has_maps(draft.config, encoder):
-                able = _listed(sorted(name for name in draft.config.encoders if _has_maps(draft.config, name)))
+                able = _join_names(sorted(name for name in draft.config.encoders if _has_maps(draft.config, name)))
                 raise UserError(
                     f"{draft.where('grid', 'encoder')}: {encoder} has no maps for head {head}; allowed: {able}"
                 )
@@ -94,7 +94,7 @@ def _check_trainable(grid: Grid, draft: Draft) -> None:
         if not draft.config.is_trainable(encoder):
             raise UserError(
                 f"{draft.where('grid', 'encoder')}: {encoder} cannot be trained, make it a floor; "
-                f"allowed: {_listed(draft.config.trainable_encoders())}"
+                f"allowed: {_join_names(draft.config.trainable_encoders())}"
             )
 
 
@@ -159,7 +159,7 @@ def _check_stems(grid: Grid, draft: Draft, *, worker: str) -> None:
     """Raise unless every corpus has stems that a worker can separate."""
     for corpus in grid.corpus:
         if not _has_stems(draft.config, corpus):
-            able = _listed(dataset for dataset in draft.config.datasets if _has_stems(draft.config, dataset))
+            able = _join_names(dataset for dataset in draft.config.datasets if _has_stems(draft.config, dataset))
             raise UserError(
                 f"{draft.where('grid', 'corpus')}: {corpus} has no stems for {worker} to separate; allowed: {able}"
             )
@@ -171,7 +171,7 @@ def _check_masks(grid: Grid, draft: Draft, *, worker: str, sources: int) -> None
     for encoder in grid.encoder:
         if encoder not in able:
             where = draft.where("grid", "encoder")
-            raise UserError(f"{where}: {encoder} has no masks for {worker}; allowed: {_listed(able)}")
+            raise UserError(f"{where}: {encoder} has no masks for {worker}; allowed: {_join_names(able)}")
 
 
 def _check_weightings(grid: Grid, draft: Draft) -> None:
@@ -209,7 +209,7 @@ def _has_stems(config: Config, dataset: str) -> bool:
     return bool(getattr(config.level("dataset", dataset).module, "STEMS", ()))
 
 
-def _listed(names: Iterable[str]) -> str:
+def _join_names(names: Iterable[str]) -> str:
     return ", ".join(names) or "none"
 
 

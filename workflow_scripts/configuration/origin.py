@@ -16,7 +16,7 @@ class ConfigOrigin:
 
     def at(self, *path: str) -> str:
         """Return file and key: the last file that states the key, or the most of the keys above it."""
-        return _joined(self.file_of(*path), path)
+        return _format_key(self.file_of(*path), path)
 
     def file_of(self, *path: str) -> str:
         """Return the last file that states the key, or the most of the keys above it."""
@@ -42,7 +42,7 @@ class StudyOrigin:
     def at(self, *path: str) -> str:
         """Return file and key: those of the config where it trims the key, else those of the study."""
         trimmed = self.trimmed_key(*path)
-        return self.config.at("trim", self.name, *trimmed) if trimmed else _joined(str(self.file), path)
+        return self.config.at("trim", self.name, *trimmed) if trimmed else _format_key(str(self.file), path)
 
     def trimmed_key(self, *path: str) -> tuple[str, ...]:
         """Return the key below `trim.<study>` that states the study's key, or nothing if the study states it."""
@@ -58,7 +58,7 @@ class StudyOrigin:
                 return ()
 
 
-def _joined(file: str, path: Sequence[str]) -> str:
+def _format_key(file: str, path: Sequence[str]) -> str:
     return ": ".join(filter(None, (file, ".".join(path))))
 
 

@@ -114,11 +114,11 @@ def hold_lock(path: Path, *, what: str, shared: bool = False) -> Iterator[None]:
         try:
             fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise _held(what, path, _read_owner(path)) from error
+            raise _lock_error(what, path, _read_owner(path)) from error
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise
-            stack.enter_context(_owned(path.with_name(f"{path.name}.owner"), what=what, shared=shared))
+            stack.enter_context(_hold_owner_file(path.with_name(f"{path.name}.owner"), what=what, shared=shared))
         _note_owner(handle)
         yield
 
@@ -135,21 +135,21 @@ def _lock_file(path: Path) -> int | None:
 
 
 @contextmanager
-def _owned(path: Path, *, what: str, shared: bool) -> Iterator[None]:
+def _hold_owner_file(path: Path, *, what: str, shared: bool) -> Iterator[None]:
     """Hold the owner file `path` exclusively; shared holders only check that nobody does."""
     owner = _read_owner(path) if path.exists() else None
     if owner is not None and _is_gone(owner):
         path.unlink(missing_ok=True)
         owner = None
     if owner is not None:
-        raise _held(what, path, owner, by_hand=True)
+        raise _lock_error(what, path, owner, by_hand=True)
     if shared:
         yield
         return
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     except FileExistsError as error:
-        raise _held(what, path, _read_owner(path), by_hand=True) from error
+        raise _lock_error(what, path, _read_owner(path), by_hand=True) from error
     try:
         os.write(handle, json.dumps(_this_process()).encode())
         os.close(handle)
@@ -158,7 +158,7 @@ def _owned(path: Path, *, what: str, shared: bool) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def _held(what: str, path: Path, owner: dict[str, Any], *, by_hand: bool = False) -> TemporaryError:
+def _lock_error(what: str, path: Path, owner: dict[str, Any], *, by_hand: bool = False) -> TemporaryError:
     holder = (
         f"{owner.get('user')} on {owner.get('host')} (process {owner.get('process')}, since {owner.get('since')})"
         if owner

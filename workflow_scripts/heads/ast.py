@@ -84,9 +84,9 @@ def weights_digest(options: Options) -> str | None:
 
     Raises `UserError` if they cannot be had.
     """
-    from workflow_scripts.checkpoints import published
+    from workflow_scripts.checkpoints import weight_files
 
-    return published.digest_tensors(_read_imagenet(options)) if options.imagenet else None
+    return weight_files.digest_tensors(_read_imagenet(options)) if options.imagenet else None
 
 
 def _load_imagenet(head: AstHead, options: Options) -> None:
@@ -106,9 +106,9 @@ def _load_imagenet(head: AstHead, options: Options) -> None:
 def _read_imagenet(options: Options) -> Mapping[str, Tensor]:
     """Read the weights of a DeiT for ImageNet from the file of the options, or fetch them by timm."""
     if options.checkpoint is not None:
-        from workflow_scripts.checkpoints import published
+        from workflow_scripts.checkpoints import weight_files
 
-        return published.read(Path(options.checkpoint)).state
+        return weight_files.read(Path(options.checkpoint)).state
     import timm
 
     name = SIZES[options.size].deit

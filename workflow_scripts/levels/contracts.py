@@ -181,15 +181,15 @@ def as_markdown() -> str:
     """Return the names of all members as a Markdown table: one row per factor."""
     lines = ["| to add | file | required | optional |", "|---|---|---|---|"]
     for contract in CONTRACTS.values():
-        required = [*_listed(contract.required)]
+        required = [*_format_members(contract.required)]
         for (constant, value), members in contract.conditional.items():
-            required.append(f"{' and '.join(_listed(members))} if `{constant} = {value!r}`".replace("'", '"'))
+            required.append(f"{' and '.join(_format_members(members))} if `{constant} = {value!r}`".replace("'", '"'))
         file = f"`{contract.folder}/<name>.py`"
-        cells = [contract.title, file, ", ".join(required), ", ".join(_listed(contract.optional)) or "-"]
+        cells = [contract.title, file, ", ".join(required), ", ".join(_format_members(contract.optional)) or "-"]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def _listed(members: Mapping[str, str]) -> list[str]:
+def _format_members(members: Mapping[str, str]) -> list[str]:
     """Return the signature of each member, as Markdown."""
     return [" or ".join(f"`{form}`" for form in signature.split(" or ")) for signature in members]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from workflow_scripts.audio.corpus import FULL_SCALE
 from workflow_scripts.features.frames import HOP, frame_count
-from workflow_scripts.features.stored import StoredFeature
+from workflow_scripts.features.stored_features import StoredFeature
 from workflow_scripts.networks.interfaces import Augmentation, Batch
 from workflow_scripts.pretraining.crop_sampler import CropIndex, Recordings
 from workflow_scripts.pretraining.stem_mixtures import Mixer

@@ -19,7 +19,7 @@ from workflow_scripts.configuration.recipe import Recipe
 from workflow_scripts.core import files, provenance, result_files
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.validation import parse
-from workflow_scripts.features.stored import StoredFeature
+from workflow_scripts.features.stored_features import StoredFeature
 from workflow_scripts.levels import registry
 from workflow_scripts.networks.interfaces import Augmentation, Encoder, Worker
 from workflow_scripts.pretraining import distributed

@@ -10,7 +10,7 @@ import pytest
 from tests.corpora import write_corpus
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.features.stored import StoredFeature, frame_offsets
+from workflow_scripts.features.stored_features import StoredFeature, frame_offsets
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ class StoredFeature:
             raise UserError(f"{path} does not belong to the corpus in {corpus.folder}: extract its features again")
 
     def cut(self, row: int, first_frame: int, frames: int) -> np.ndarray:
-        """Open `path`, written by `extract` for `corpus`; raises `UserError` if it is damaged or of another."""
+        """Return `frames` frames of the clip `row`, float32 (channels, frames), with zeros where the clip has ended."""
         first = int(self.offsets[row]) + first_frame
         piece = self.values[:, first : max(first, min(first + frames, int(self.offsets[row + 1])))]
         result = np.zeros((len(self.values), frames), np.float32)
