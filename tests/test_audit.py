@@ -103,7 +103,7 @@ def test_an_audit_that_is_not_whole_is_no_clean_one(folders, tmp_path, name, con
 
 def plan_of(config: dict, **study: object) -> Plan:
     checked, studies = load([], folder=REPOSITORY / "config", merged=config)
-    return Plan(checked, {"wu2021_fig2": validate(StudyConfig, studies["wu2021_fig2"].stated() | study)})
+    return Plan(checked, {"wu2021_fig2": validate(StudyConfig, studies["wu2021_fig2"].to_plain() | study)})
 
 
 def test_each_evaluated_set_is_compared_with_what_is_heard_before() -> None:

@@ -87,9 +87,9 @@ def test_a_run_in_progress_serves_as_well(corpus, finished, tmp_path):
 
 def test_it_goes_on_from_where_the_whole_run_was_stopped(corpus, finished, tmp_path):
     source = tmp_path / "equal" / "seed5"
-    stated = PretrainConfig.from_json(json.dumps(config())).stated()
+    plain = PretrainConfig.from_json(json.dumps(config())).to_plain()
     stopped = Pretraining(
-        config=stated, corpus=corpus, features={}, output=source, code="c0de", device=torch.device("cpu")
+        config=plain, corpus=corpus, features={}, output=source, code="c0de", device=torch.device("cpu")
     )
     stopped.build_trainer().run(epochs=1)
     before = stopped.state_file.steps_done()

@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
     """Acquire one data set."""
     arguments = _parser().parse_args(argv)
     config: AcquireConfig = arguments.config
-    record = provenance.Record(config=config.stated(), code=arguments.code)
+    record = provenance.Record(config=config.to_plain(), code=arguments.code)
     root: Path = arguments.output
     root.mkdir(parents=True, exist_ok=True)
     with hold_lock(root / LOCK, what=str(root)):

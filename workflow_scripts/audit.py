@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> None:
     """Audit one data set. Raises `UserError`."""
     arguments = _parser().parse_args(argv)
     config: AuditConfig = arguments.config
-    record = Record(config=config.stated(), code=arguments.code)
+    record = Record(config=config.to_plain(), code=arguments.code)
     dataset, *pretraining = [_open_corpus(folder, config) for folder in [arguments.corpus, *arguments.pretraining]]
     names = [dataset.name, *(corpus.name for corpus in pretraining)]
     if names != (expected := [config.dataset, *config.pretraining]):

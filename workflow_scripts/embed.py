@@ -35,7 +35,7 @@ from workflow_scripts.pretraining.device import best_device, device_name
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
     arguments = _parser().parse_args(argv)
-    config = arguments.config.stated()
+    config = arguments.config.to_plain()
     record = Record(config=config, code=arguments.code)
     torch.set_num_threads(arguments.threads)
     device = best_device()

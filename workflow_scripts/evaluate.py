@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
     arguments = _parser().parse_args(argv)
     config: EvaluateConfig = arguments.config
-    record = Record(config=config.stated(), code=arguments.code)
+    record = Record(config=config.to_plain(), code=arguments.code)
     torch.set_num_threads(arguments.threads)
     missing = sorted(set(FACTORS) - set(config.factors))
     if missing:

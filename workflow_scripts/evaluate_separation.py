@@ -33,7 +33,7 @@ from workflow_scripts.pretraining.stem_mixtures import Mixer
 def main(argv: list[str] | None = None) -> None:
     """Evaluate one encoder."""
     arguments = _parser().parse_args(argv)
-    config = arguments.config.stated()
+    config = arguments.config.to_plain()
     record = Record(config=config, code=arguments.code)
     use_threads(arguments.threads)
     device, corpus = best_device(), Corpus(arguments.corpus)

@@ -52,10 +52,10 @@ def main(argv: list[str] | None = None) -> None:
     """Write the array and its record. Raises `UserError`."""
     arguments = _parser().parse_args(argv)
     config: ExtractConfig = arguments.config
-    record = provenance.Record(config=config.stated(), code=arguments.code)
+    record = provenance.Record(config=config.to_plain(), code=arguments.code)
     corpus = Corpus(arguments.corpus)
     _check(config, corpus)
-    partial = _Partial(arguments.output, provenance.digest([config.stated(), arguments.code, corpus.facts.digest]))
+    partial = _Partial(arguments.output, provenance.digest([config.to_plain(), arguments.code, corpus.facts.digest]))
     job = _Job(
         worker=config.worker,
         options=json.dumps(config.options, sort_keys=True),

@@ -24,7 +24,7 @@ from workflow_scripts.sources.acquisition import LOCK, read_acquisition
 def main(argv: list[str] | None = None) -> None:
     """Prepare one corpus, with locks on the data set, which must not change, and on the corpus. Raises `UserError`."""
     arguments = _parser().parse_args(argv)
-    record = Record(config=arguments.config.stated(), code=arguments.code)
+    record = Record(config=arguments.config.to_plain(), code=arguments.code)
     data, output = arguments.acquired.parent, arguments.output
     output.parent.mkdir(parents=True, exist_ok=True)
     with (

@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> None:
     """Pre-train one encoder."""
     arguments = _parser().parse_args(argv)
     use_threads(arguments.threads)
-    config = arguments.config.stated()
+    config = arguments.config.to_plain()
     record = provenance.Record(config=config, code=arguments.code)
     with distributed.process_group(best_device()) as device:
         run = Pretraining(

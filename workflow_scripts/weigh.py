@@ -44,7 +44,7 @@ class Losses:
 def main(argv: list[str] | None = None) -> None:
     """Compute the weights of one run."""
     arguments = _parser().parse_args(argv)
-    config: dict[str, Any] = arguments.config.stated()
+    config: dict[str, Any] = arguments.config.to_plain()
     use_threads(arguments.threads)
     record = provenance.Record(config=config, code=arguments.code)
     level = registry.load("weighting", config["weighting"]["name"])

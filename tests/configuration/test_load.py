@@ -39,7 +39,7 @@ def check_files(*files: Path) -> dict[str, dict[str, Any]]:
 
 
 def plain(loaded: tuple[Config, dict[str, StudyConfig]]) -> dict[str, dict[str, Any]]:
-    return {name: study.stated() for name, study in loaded[1].items()}
+    return {name: study.to_plain() for name, study in loaded[1].items()}
 
 
 SHIPPED = sorted(path.stem for path in FOLDER.glob("*.yaml"))

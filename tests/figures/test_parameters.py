@@ -90,7 +90,7 @@ def test_published_numbers_are_open_dots_beside_real_data(tmp_path: Path) -> Non
 
 def test_the_study_has_the_published_score_of_each_of_its_methods(tmp_path: Path) -> None:
     name, folder = "spijkervet2021_fig1_1", REPOSITORY / "config"
-    study = load_study(name, folder=folder).stated()
+    study = load_study(name, folder=folder).to_plain()
     results = figure_asserts.make_study(
         tmp_path,
         figure=study["figure"],

@@ -45,7 +45,7 @@ def planned(config: dict[str, Any], **studies: dict[str, Any]) -> Plan:
 
 def fig2() -> dict[str, Any]:
     _, studies = load([], folder=REPOSITORY / "config", merged=PAPER)
-    return studies["wu2021_fig2"].stated()
+    return studies["wu2021_fig2"].to_plain()
 
 
 def changed(**sections: dict[str, Any]) -> dict[str, Any]:

@@ -69,10 +69,10 @@ def require_prediction_span(frames: int, *, steps: int) -> None:
         )
 
 
-def require_context(size: int, *, wanted: int) -> None:
+def require_context(size: int, *, expected: int) -> None:
     """Raise `UserError` unless an encoder's context, of `size` channels, is the one predictive coding expects."""
-    if size != wanted:
+    if size != expected:
         raise UserError(
-            f"predictive_coding expects a context of {wanted} and the encoder has one of {size}: "
+            f"predictive_coding expects a context of {expected} and the encoder has one of {size}: "
             "set context to that or, where it is 0, own_context to true"
         )

@@ -39,10 +39,10 @@ def _check_scenarios(grid: Grid, draft: Draft) -> None:
     """Raise unless every scenario can train every head."""
     for head, scenario in itertools.product(grid.head, grid.scenario):
         reads = draft.config.level("head", head).module.READS
-        wanted = getattr(registry.load("scenario", scenario), "HEADS_READ", reads)
-        if wanted != reads:
+        input_kind = getattr(registry.load("scenario", scenario), "HEADS_READ", reads)
+        if input_kind != reads:
             where = draft.where("grid", "scenario")
-            raise UserError(f"{where}: {scenario} is for heads that read {wanted}, and {head} reads {reads}")
+            raise UserError(f"{where}: {scenario} is for heads that read {input_kind}, and {head} reads {reads}")
 
 
 def _check_maps(grid: Grid, draft: Draft) -> None:
@@ -50,9 +50,9 @@ def _check_maps(grid: Grid, draft: Draft) -> None:
     for head in _heads_on_maps(grid, draft.config):
         for encoder in grid.encoder:
             if not _has_maps(draft.config, encoder):
-                able = _join_names(sorted(name for name in draft.config.encoders if _has_maps(draft.config, name)))
+                allowed = _join_names(sorted(name for name in draft.config.encoders if _has_maps(draft.config, name)))
                 raise UserError(
-                    f"{draft.where('grid', 'encoder')}: {encoder} has no maps for head {head}; allowed: {able}"
+                    f"{draft.where('grid', 'encoder')}: {encoder} has no maps for head {head}; allowed: {allowed}"
                 )
         if draft.study.floors:
             raise UserError(
@@ -66,7 +66,7 @@ def _check_maps(grid: Grid, draft: Draft) -> None:
                 "its blocks other channels than alone; allowed: sum"
             )
         for scenario in grid.scenario:
-            if draft.config.evaluation.stated_for(head=head, scenario=scenario).get("crops") == "pool":
+            if draft.config.evaluation.resolve(head=head, scenario=scenario).get("crops") == "pool":
                 raise UserError(
                     f"{draft.where('grid', 'head')}: {head} has no embeddings to pool: set evaluation.crops to average"
                 )
@@ -106,8 +106,8 @@ def _check_pretraining(grid: Grid, draft: Draft) -> None:
         try:
             _check_together(draft.config, **levels)
         except UserError as error:
-            shown = " with ".join(f"{factor} {name}" for factor, name in levels.items())
-            raise UserError(f"{draft.origin.whole}: grid: {shown}: {error}") from error
+            levels_text = " with ".join(f"{factor} {name}" for factor, name in levels.items())
+            raise UserError(f"{draft.origin.whole}: grid: {levels_text}: {error}") from error
 
 
 def _check_together(config: Config, *, encoder: str, workers: str, augmentation: str, recipe: str) -> None:
@@ -138,7 +138,7 @@ def _check_task(task: Level, *, network: Level, seconds: float) -> None:
         task.module.require_chunk(task.options, frames=frames)
     if not getattr(task.options, "own_context", True):  # it reads the encoder's
         size = network.module.context_size(network.options) if hasattr(network.module, "context_size") else 0
-        compatibility.require_context(size, wanted=task.options.context)
+        compatibility.require_context(size, expected=task.options.context)
 
 
 def _check_separation(grid: Grid, draft: Draft) -> None:
@@ -159,19 +159,19 @@ def _check_stems(grid: Grid, draft: Draft, *, worker: str) -> None:
     """Raise unless every corpus has stems that a worker can separate."""
     for corpus in grid.corpus:
         if not _has_stems(draft.config, corpus):
-            able = _join_names(dataset for dataset in draft.config.datasets if _has_stems(draft.config, dataset))
+            allowed = _join_names(dataset for dataset in draft.config.datasets if _has_stems(draft.config, dataset))
             raise UserError(
-                f"{draft.where('grid', 'corpus')}: {corpus} has no stems for {worker} to separate; allowed: {able}"
+                f"{draft.where('grid', 'corpus')}: {corpus} has no stems for {worker} to separate; allowed: {allowed}"
             )
 
 
 def _check_masks(grid: Grid, draft: Draft, *, worker: str, sources: int) -> None:
     """Raise unless every encoder has a mask for each of a worker's sources."""
-    able = sorted(encoder for encoder in draft.config.encoders if _masks(draft.config, encoder) == sources)
+    allowed = sorted(encoder for encoder in draft.config.encoders if _masks(draft.config, encoder) == sources)
     for encoder in grid.encoder:
-        if encoder not in able:
+        if encoder not in allowed:
             where = draft.where("grid", "encoder")
-            raise UserError(f"{where}: {encoder} has no masks for {worker}; allowed: {_join_names(able)}")
+            raise UserError(f"{where}: {encoder} has no masks for {worker}; allowed: {_join_names(allowed)}")
 
 
 def _check_weightings(grid: Grid, draft: Draft) -> None:

@@ -41,9 +41,9 @@ def load(
     Raises `UserError`.
     """
     contents = [(file, read_yaml(file)) for file in files]
-    given = merge([content for _, content in contents]) if merged is None else merged
+    content = merge([file_content for _, file_content in contents]) if merged is None else merged
     origin = ConfigOrigin(contents)
-    config = _parse(Config, given, origin)
+    config = _parse(Config, content, origin)
     for check in CONFIG_CHECKS:
         check(config, origin)
     names = _study_names(folder)
@@ -67,16 +67,16 @@ def _load_trimmed(name: str, config: Config, config_origin: ConfigOrigin, *, fol
     study, trim = load_study(name, folder=folder), config.trim.get(name) or {}
     origin = StudyOrigin(name, file=_file_of(name, folder), config=config_origin, trim=trim)
     if trim:
-        content = replace_levels(study.stated(), trim, where=config_origin.at("trim", name))
+        content = replace_levels(study.to_plain(), trim, where=config_origin.at("trim", name))
         study = adapt_to_levels(_parse(StudyConfig, content, origin), trim)
     for check in STUDY_CHECKS:
         check(Draft(study, config, origin))
     return study
 
 
-def _parse(model: type[ModelT], given: Mapping[str, Any], origin: Origin) -> ModelT:
+def _parse(model: type[ModelT], content: Mapping[str, Any], origin: Origin) -> ModelT:
     try:
-        return validate(model, given)
+        return validate(model, content)
     except ValidationError as error:
         path, message = first_mistake(error, model)
         raise UserError(f"{origin.at(*path)}: {message}") from error

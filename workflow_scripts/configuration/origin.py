@@ -41,10 +41,10 @@ class StudyOrigin:
 
     def at(self, *path: str) -> str:
         """Return file and key: those of the config where it trims the key, else those of the study."""
-        trimmed = self.trimmed_key(*path)
-        return self.config.at("trim", self.name, *trimmed) if trimmed else _format_key(str(self.file), path)
+        key = self.key_in_trim(*path)
+        return self.config.at("trim", self.name, *key) if key else _format_key(str(self.file), path)
 
-    def trimmed_key(self, *path: str) -> tuple[str, ...]:
+    def key_in_trim(self, *path: str) -> tuple[str, ...]:
         """Return the key below `trim.<study>` that states the study's key, or nothing if the study states it."""
         match path:
             case ("grid", factor, *rest) if factor in self.trim:

@@ -63,7 +63,7 @@ class ProtocolConfig(CellProtocol):
     scenarios: dict[str, CellProtocol] = Field(default_factory=dict)
     """scenario -> numbers that differ there, under the same keys"""
 
-    def stated_for(self, *, head: str, scenario: str) -> dict[str, Any]:
+    def resolve(self, *, head: str, scenario: str) -> dict[str, Any]:
         """Return the stated numbers of a cell as plain data: the common ones, then those of head and scenario."""
         common = self.model_dump(mode="json", exclude_unset=True, exclude={"heads", "scenarios"})
         for change in (self.heads.get(head), self.scenarios.get(scenario)):

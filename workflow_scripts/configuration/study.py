@@ -147,7 +147,7 @@ class StudyConfig(StrictModel):
         """Return every level of a factor in the study's grids, each once."""
         return list(dict.fromkeys(itertools.chain.from_iterable(grid.levels(factor) for grid in self.all_grids)))
 
-    def stated_levels(self) -> Iterator[tuple[tuple[str, ...], str, LevelName]]:
+    def list_levels(self) -> Iterator[tuple[tuple[str, ...], str, LevelName]]:
         """Yield the key, the factor and the name of every level in the study's grids."""
         for name, change in self.grids.items() or [("", {})]:
             for factor in Grid.model_fields:
@@ -160,7 +160,7 @@ class StudyConfig(StrictModel):
         besides: dict[str, Sequence[str]] = {"encoder": self.floors, "corpus": self.checkpoints}
         return [*self.levels_of(factor), *besides.get(factor, ())]
 
-    def stated(self) -> dict[str, Any]:
+    def to_plain(self) -> dict[str, Any]:
         """Return the study as plain data: what it states, and all levels of its grid."""
         return self.model_dump(mode="json", exclude_unset=True) | {"grid": self.grid.model_dump(mode="json")}
 

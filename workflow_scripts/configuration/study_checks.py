@@ -49,12 +49,12 @@ def _check_levels(draft: Draft) -> None:
         "head": draft.config.heads,
         "scenario": registry.names("scenario"),
     }
-    for key, factor, level in draft.study.stated_levels():
+    for key, factor, level in draft.study.list_levels():
         if level in allowed.get(factor, (level,)):
             continue
-        shown = draft.config.trainable_encoders() if factor == "encoder" else allowed[factor]
-        own = "" if draft.origin.trimmed_key(*key) else f"; state yours in {draft.trim_key(*key)} of the config"
-        raise UserError(f"{draft.where(*key)}: {unknown(factor, level, shown)}{own}")
+        names = draft.config.trainable_encoders() if factor == "encoder" else allowed[factor]
+        own = "" if draft.origin.key_in_trim(*key) else f"; state yours in {draft.trim_key(*key)} of the config"
+        raise UserError(f"{draft.where(*key)}: {unknown(factor, level, names)}{own}")
     for floor in draft.study.floors:
         require_known(floor, draft.config.encoders, what="encoder", where=draft.where("floors"))
     for checkpoint in draft.study.checkpoints:
@@ -75,14 +75,14 @@ def _check_metrics(draft: Draft) -> None:
     for dataset in draft.study.metrics:
         require_known(dataset, draft.config.datasets, what="data set", where=draft.where("metrics"))
     for dataset in map(str, draft.study.levels_of("dataset")):
-        stated = dataset in draft.study.metrics
-        shown = draft.study.metrics.get(dataset, (draft.study.metric,))
-        allowed = METRICS.get(draft.config.level("dataset", dataset).module.TASK, shown)
-        for metric in shown:
+        has_own = dataset in draft.study.metrics
+        metrics = draft.study.metrics.get(dataset, (draft.study.metric,))
+        allowed = METRICS.get(draft.config.level("dataset", dataset).module.TASK, metrics)
+        for metric in metrics:
             if metric not in allowed:
-                key = draft.where(*(("metrics", dataset) if stated else ("metric",)))
+                key = draft.where(*(("metrics", dataset) if has_own else ("metric",)))
                 raise UserError(f"{key}: {metric} cannot be measured on {dataset}; allowed: {', '.join(allowed)}")
-        if draft.study.figure and draft.study.metric not in shown:
+        if draft.study.figure and draft.study.metric not in metrics:
             raise UserError(
                 f"{draft.where('metrics', dataset)}: the figure needs {draft.study.metric}, so the table must show it"
             )
@@ -108,7 +108,7 @@ def _check_floors(draft: Draft) -> None:
 
 def _check_labels(draft: Draft) -> None:
     """Raise unless the data sets to evaluate on have labels; a folder has them if its options say where."""
-    for key, factor, dataset in draft.study.stated_levels():
+    for key, factor, dataset in draft.study.list_levels():
         if factor != "dataset":
             continue
         level = draft.config.level("dataset", str(dataset))
@@ -119,17 +119,17 @@ def _check_labels(draft: Draft) -> None:
 
 def _check_table(draft: Draft) -> None:
     """Raise unless every factor with several levels shows in the table; seeds are averaged over."""
-    shown = sorted({*draft.study.rows, *draft.study.columns})
+    factors = sorted({*draft.study.rows, *draft.study.columns})
     for factor in FACTORS:
         levels = draft.study.levels_of(factor)
-        if len(levels) > 1 and factor not in (*shown, "pretrain_seed") and not _follows(factor, shown, draft.study):
+        if len(levels) > 1 and factor not in (*factors, "pretrain_seed") and not _follows(factor, factors, draft.study):
             raise UserError(
                 f"{draft.where('grid', factor)}: {len(levels)} levels, but the table has no row or column for them; "
-                f"several are allowed of: {', '.join(shown)}"
+                f"several are allowed of: {', '.join(factors)}"
             )
 
 
-def _follows(factor: str, shown: Iterable[str], study: StudyConfig) -> bool:
+def _follows(factor: str, factors: Iterable[str], study: StudyConfig) -> bool:
     """Return whether the factors that a table shows leave one level of another: named grids may tie them together."""
     level_of: dict[tuple[Any, ...], Any] = {}
     for grid in study.all_grids:
@@ -137,7 +137,7 @@ def _follows(factor: str, shown: Iterable[str], study: StudyConfig) -> bool:
             levels = {name: grid.levels(name) for name in FACTORS} | {"scenario": (scenario,)}
             if not registry.load("scenario", scenario).PRETRAINED:
                 levels |= {name: (NONE,) for name in PRETRAINING if name != "encoder"}
-            for cell in itertools.product(*(levels[name] for name in shown)):
+            for cell in itertools.product(*(levels[name] for name in factors)):
                 for level in levels[factor]:
                     if level_of.setdefault(cell, level) != level:
                         return False
@@ -171,13 +171,13 @@ def _selections(options: object, key: tuple[str, ...]) -> Iterator[tuple[tuple[s
 
 def _check_selection(selection: Mapping[str, Any], study: StudyConfig, *, where: str) -> None:
     """Raise unless a study has the levels of a selection; `where` is file and key."""
-    for factor, named in selection.items():
+    for factor, levels in selection.items():
         require_known(factor, FACTORS, what="factor", where=where)
         allowed = study.selectable(factor)
-        for level in named if isinstance(named, list) else [named]:
+        for level in levels if isinstance(levels, list) else [levels]:
             if level not in allowed:
-                shown = ", ".join(map(str, allowed))
-                raise UserError(f"{where}.{factor}: {level!r} is not in the grid; allowed: {shown}")
+                allowed_levels = ", ".join(map(str, allowed))
+                raise UserError(f"{where}.{factor}: {level!r} is not in the grid; allowed: {allowed_levels}")
 
 
 def _check_comparisons(draft: Draft) -> None:

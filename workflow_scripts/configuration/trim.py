@@ -31,23 +31,23 @@ def replace_levels(study: Mapping[str, Any], trim: Mapping[str, Any], *, where: 
 
     `where` (file, key) begins messages of `UserError`.
     """
-    trimmed: dict[str, Any] = {**study, "grid": dict(study["grid"])}
+    result: dict[str, Any] = {**study, "grid": dict(study["grid"])}
     for key, value in trim.items():
         require_known(key, [*FACTORS, "grids", *REPLACEABLE], what="factor", where=where)
         if key in FACTORS:
-            trimmed["grid"][key] = value
+            result["grid"][key] = value
         elif key == "grids":
-            trimmed["grids"] = _trim_grids(study.get("grids", {}), value, where=f"{where}.grids")
+            result["grids"] = _trim_grids(study.get("grids", {}), value, where=f"{where}.grids")
         elif key != PUBLISHED:
-            trimmed[key] = value
-    return trimmed
+            result[key] = value
+    return result
 
 
 def adapt_to_levels(study: StudyConfig, trim: Mapping[str, Any]) -> StudyConfig:
     """Return a trimmed study without comparisons of levels that it lost, and with a row for imported checkpoints."""
     changes: dict[str, Any] = {}
     if "comparisons" not in trim:
-        changes["comparisons"] = tuple(item for item in study.comparisons if _can_be_made(item, study))
+        changes["comparisons"] = tuple(item for item in study.comparisons if _is_possible(item, study))
     if study.checkpoints and "corpus" not in (*study.rows, *study.columns):
         changes["rows"] = ("corpus", *study.rows)  # separates imported checkpoints from the others
     return study.model_copy(update=changes)
@@ -68,7 +68,7 @@ def _keys_of(value: object, *, where: str) -> dict[str, Any]:
     return dict(value)
 
 
-def _can_be_made(comparison: ComparisonConfig, study: StudyConfig) -> bool:
+def _is_possible(comparison: ComparisonConfig, study: StudyConfig) -> bool:
     """Return whether a study has all levels that a comparison names."""
     sides = (*comparison.better.items(), *comparison.than.items())
     return all(level in study.selectable(factor) for factor, level in sides if factor in FACTORS)

@@ -34,18 +34,18 @@ def merge(contents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Merge configs as Snakemake does: later ones go over earlier ones, key by key."""
     config: dict[str, Any] = {}
     for content in contents:
-        _put_over(config, content)
+        _merge_into(config, content)
     return config
 
 
-def _put_over(below: dict[str, Any], above: Mapping[str, Any]) -> None:
+def _merge_into(below: dict[str, Any], above: Mapping[str, Any]) -> None:
     for key, value in above.items():
         if not isinstance(value, Mapping):
             below[key] = value
             continue
         if not isinstance(below.get(key), dict):
             below[key] = {}
-        _put_over(below[key], value)
+        _merge_into(below[key], value)
 
 
 def _parse(text: str, path: Path) -> Any:
@@ -57,7 +57,7 @@ def _parse(text: str, path: Path) -> Any:
         _refuse_duplicates(document, path)
         return loader.construct_document(document)
     except yaml.MarkedYAMLError as error:
-        raise UserError(f"{path}: cannot be read as YAML: {_in_words(error, text.splitlines())}") from error
+        raise UserError(f"{path}: cannot be read as YAML: {_describe(error, text.splitlines())}") from error
     except yaml.YAMLError as error:
         raise UserError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
     finally:
@@ -80,7 +80,7 @@ def _refuse_duplicates(node: yaml.Node, path: Path) -> None:
             _refuse_duplicates(value, path)
 
 
-def _in_words(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> str:
+def _describe(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> str:
     mark = error.problem_mark or error.context_mark
     problem = " ".join(str(error.problem or error.context).split())
     if mark is None:

@@ -49,7 +49,7 @@ class PredictiveCodingWorker(Worker):
     def check(self, encoder: Encoder) -> None:
         """Raise `UserError` unless the encoder has the context that the worker reads."""
         if self.autoregressor is None:
-            require_context(encoder.context_size, wanted=self.context)
+            require_context(encoder.context_size, expected=self.context)
 
     def loss(self, frames: Tensor, batch: Batch) -> Tensor:  # noqa: ARG002 - one shape for all workers
         """Compute the InfoNCE loss of the batch, with newly drawn negatives and window."""

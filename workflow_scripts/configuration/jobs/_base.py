@@ -18,18 +18,18 @@ class JobConfig(StrictModel):
     def from_json(cls, text: str) -> Self:
         """Read the config of a job; raises `UserError` where it is not one."""
         try:
-            given = json.loads(text)
+            content = json.loads(text)
         except json.JSONDecodeError as error:
             raise UserError(f"--config: not JSON ({error})") from error
-        return parse(cls, given, where="--config")
+        return parse(cls, content, where="--config")
 
-    def stated(self) -> dict[str, Any]:
+    def to_plain(self) -> dict[str, Any]:
         """Return what was stated (no defaults) as plain data, the same for planning and for the job's record."""
         return self.model_dump(mode="json", exclude_unset=True)
 
     def to_json(self) -> str:
         """Return what was stated as one line of JSON with sorted keys."""
-        return json.dumps(self.stated(), sort_keys=True)
+        return json.dumps(self.to_plain(), sort_keys=True)
 
 
 class LevelChoice(StrictModel):
