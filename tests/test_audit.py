@@ -106,7 +106,7 @@ def plan_of(config: dict, **study: object) -> Plan:
     return Plan(checked, {"wu2021_fig2": validate(StudyConfig, studies["wu2021_fig2"].to_plain() | study)})
 
 
-def test_each_evaluated_set_is_compared_with_what_is_heard_before() -> None:
+def test_each_evaluated_set_is_compared_with_pretraining_data() -> None:
     plan = plan_of(PAPER)
     assert plan.audited == {
         name: ((name, 16000), ("audioset_music", 16000)) for name in ("extended_ballroom", "fma_small", "openmic")

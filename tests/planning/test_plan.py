@@ -370,7 +370,7 @@ def test_a_study_lists_its_cells_in_its_own_order(plan: Plan) -> None:
 
 def test_the_strictest_study_of_a_data_set_decides_on_broken_clips(plan: Plan) -> None:
     assert plan.largest_shares == {}
-    studies = {name: {**study.stated(), "quarantine": {"largest_share": 0.2}} for name, study in plan.studies.items()}
+    studies = {name: {**study.to_plain(), "quarantine": {"largest_share": 0.2}} for name, study in plan.studies.items()}
     tolerant = planned(PAPER, **studies)
     assert tolerant.largest_shares == dict.fromkeys(
         ("audioset_music", "extended_ballroom", "fma_small", "openmic"), 0.2

@@ -110,7 +110,7 @@ def _study(plan: Plan, name: str, places: Mapping[tuple[Run, CellKey], int]) -> 
     cells = [places[pair] for pair in plan.cells_by_study[name]]
     return STUDY.validate_python(
         {
-            **study.stated(),
+            **study.to_plain(),
             "name": name,
             "notes": " ".join(filter(None, notes)),
             "published": plan.statements.get(name, ()),
