@@ -14,7 +14,10 @@ from workflow_scripts.configuration.study import FigureChoice, StudyConfig
 from workflow_scripts.configuration.yaml_files import merge, read_yaml
 from workflow_scripts.levels import registry
 
-MODELS = {model.__name__: model for model in (document.CONFIG_MODELS | document.STUDY_MODELS).values()}
+MODELS = {
+    model.__name__: model
+    for model in (document.CONFIG_MODELS | document.STUDY_MODELS | document.PUBLISHED_MODELS).values()
+}
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -9,6 +9,7 @@ completes and checks YAML.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import typing
 from collections.abc import Iterator
@@ -20,8 +21,10 @@ from pydantic.fields import FieldInfo
 
 from workflow_scripts.configuration.config import CheckpointEntry, Config, Dataset
 from workflow_scripts.configuration.protocol import Phase, ProtocolConfig
+from workflow_scripts.configuration.published import Choices, Defaults, PublishedFile, PublishedRow
 from workflow_scripts.configuration.recipe import Recipe
 from workflow_scripts.configuration.study import ComparisonConfig, FigureChoice, Grid, QuarantineLimit, StudyConfig
+from workflow_scripts.configuration.trim import REPLACEABLE
 from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.core.files import write_text
 from workflow_scripts.core.source import PACKAGE
@@ -69,6 +72,20 @@ STUDY_MODELS: dict[str, type[BaseModel]] = {
     "`figure`": FigureChoice,
     "`quarantine`": QuarantineLimit,
 }
+PUBLISHED_MODELS: dict[str, type[BaseModel]] = {
+    "`published/<study>.yaml`": PublishedFile,
+    "`defaults` of published rows": Defaults,
+    "`rows` of published rows": PublishedRow,
+    "`published/choices.yaml`": Choices,
+}
+TRIM = f"""\
+Keys and values that replace the study's own: any key of `grid`, with its levels; `grids`, by name, where null leaves
+one out; and
+{", ".join(f"`{key}`" for key in REPLACEABLE)},
+as in a study (`published`: as `rows` of published rows). Comparisons and statements about levels that are trimmed away
+are left out.
+"""
+QUANTITIES = "workflow_scripts.statistics.reproduction.quantities.registry"
 #: factors whose levels have options, in the order of the page
 FACTORS = ("dataset", "encoder", "worker", "weighting", "augmentation", "head", "figure")
 
@@ -78,9 +95,10 @@ def render_page() -> str:
     parts = [INTRODUCTION]
     for heading, model in CONFIG_MODELS.items():
         parts += [f"## {heading}", *_section(model)]
-    parts += ["## Entries of levels", ENTRIES]
-    for heading, model in STUDY_MODELS.items():
+    parts += ["## `trim.<study>`", TRIM, "## Entries of levels", ENTRIES]
+    for heading, model in (STUDY_MODELS | PUBLISHED_MODELS).items():
         parts += [f"## {heading}", *_section(model)]
+    parts += ["## Quantities of published rows", _quantities()]
     for factor in FACTORS:
         parts.append(f"## Options of {CONTRACTS[factor].folder}")
         for name in registry.names(factor):
@@ -106,6 +124,18 @@ def _level(factor: str, name: str) -> Iterator[str]:
         yield _table(level.Options)
     else:
         yield "No options."
+
+
+def _quantities() -> str:
+    """Return the table of quantities, which are loaded by name as levels are: they stand above the configuration."""
+    rows = ["| quantity | kind | needs | meaning |", "|---|---|---|---|"]
+    for name, quantity in importlib.import_module(QUANTITIES).QUANTITIES.items():
+        needs = ["`over`"] * quantity.compares
+        if quantity.needs:
+            needs.append("`dataset` or `corpus` in `of`" if quantity.needs == "corpus" else f"`{quantity.needs}`")
+        meaning = " ".join(quantity.compute.__doc__.partition("\n\n")[0].split()).removeprefix("Return the ")
+        rows.append(f"| `{name}` | {quantity.kind} | {', '.join(needs)} | {meaning.rstrip('.')} |")
+    return "\n".join(rows)
 
 
 def _section(model: type[BaseModel]) -> Iterator[str]:
