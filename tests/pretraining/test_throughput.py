@@ -56,15 +56,15 @@ def test_the_peak_of_a_gpu_is_looked_up_by_its_full_name(name, precision, peak):
 
 def test_waiting_stepping_and_other_time_are_measured_separately():
     throughput = Throughput()
-    timer = StepTimer(throughput, CPU)
+    timer = StepTimer(throughput, CPU, steps_done=5)
     for _ in range(2):
         timer.data_wait.step_ended()
         time.sleep(0.03)
         timer.data_wait.batch_arrived()
         time.sleep(0.02)
-    timer.lap(steps=2)
+    timer.lap(steps_done=7)
     time.sleep(0.05)
-    timer.lap()
+    timer.lap(steps_done=7)
     assert throughput.steps == 2
     assert 0.06 <= throughput.waiting_seconds < throughput.step_seconds - 0.03
     assert throughput.seconds >= throughput.step_seconds + 0.05

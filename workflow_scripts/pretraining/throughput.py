@@ -140,17 +140,19 @@ class DataWaitTimer:
 class StepTimer:
     """Timer that adds the time between its laps, and the peak of GPU memory, to the throughput of a run."""
 
-    def __init__(self, throughput: Throughput, device: torch.device) -> None:
-        """Start the first lap."""
+    def __init__(self, throughput: Throughput, device: torch.device, *, steps_done: int) -> None:
+        """Start the first lap, after `steps_done` training steps."""
         self.throughput, self.device, self.data_wait = throughput, device, DataWaitTimer(device)
+        self._steps_done = steps_done
         self._started = time.monotonic()
 
-    def lap(self, *, steps: int = 0) -> None:
-        """Add the time since the last lap, spent on `steps` training steps or, with none, on something else.
+    def lap(self, *, steps_done: int) -> None:
+        """Add the time since the last lap, spent on the steps since then or, if there are none, on something else.
 
         On a GPU the steps must be completed.
         """
         now, throughput = time.monotonic(), self.throughput
+        steps, self._steps_done = steps_done - self._steps_done, steps_done
         throughput.seconds += now - self._started
         if steps:
             throughput.steps += steps

@@ -141,8 +141,8 @@ class Trainer:
         steps = range(self._steps_done, epoch * self.steps_per_epoch)
         reads_every = STEPS_BETWEEN_READS if self.device.type == "cuda" else 1
         reader = LossReader(self._loss_log, list(self.workers), every=reads_every)
-        seconds_before, timer = self._throughput.seconds, StepTimer(self._throughput, self.device)
-        timed_steps, saved_at = self._steps_done, time.monotonic()
+        timer = StepTimer(self._throughput, self.device, steps_done=self._steps_done)
+        seconds_before, saved_at = self._throughput.seconds, time.monotonic()
         self._set_training_mode(True)
 
         # load the crops of this process in advance, while the device computes
@@ -162,21 +162,21 @@ class Trainer:
             epoch_ended = self._steps_done == epoch * self.steps_per_epoch
             if not epoch_ended and (interruption.requested or self._save_is_due(saved_at)):
                 reader.read()
-                timer.lap(steps=self._steps_done - timed_steps)
+                timer.lap(steps_done=self._steps_done)
                 self.save_state()
-                timed_steps, saved_at = self._steps_done, time.monotonic()
+                saved_at = time.monotonic()
             if not epoch_ended and interruption.requested:
                 raise self._interrupted_error(interruption)
             timer.data_wait.step_ended()
 
         # log the mean training losses of the epoch
         reader.read()
-        timer.lap(steps=self._steps_done - timed_steps)
+        timer.lap(steps_done=self._steps_done)
         self._loss_log.close_epoch(epoch=epoch, split="train", weights=self.weights)
 
         # validate, save and report
         self._validate(epoch)
-        timer.lap()
+        timer.lap(steps_done=self._steps_done)
         self.save_state()
         seconds_per_step = (self._throughput.seconds - seconds_before) / len(steps)
         losses = self._loss_log.summarise(epoch)
