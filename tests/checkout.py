@@ -1,4 +1,4 @@
-"""Where this checkout is, and the folder of shared reference material beside it, if there is one."""
+"""Path of this checkout, and of the folder of shared reference material beside it, if there is one."""
 
 from __future__ import annotations
 

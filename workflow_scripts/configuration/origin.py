@@ -1,4 +1,4 @@
-"""Where a key is stated, so that a message names the file to edit."""
+"""Origins of keys, so that a message names the file to edit."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Options(LevelOptions):
     """Options of the Short-Chunk CNN."""
 
     adaptation: Literal["sum", "concatenation", "none"] = "sum"
-    """How the U-Net's maps enter, see `networks.short_chunk_cnn`: `sum` as on the poster, `concatenation` as in the
+    """Input of the U-Net's maps, see `networks.short_chunk_cnn`: `sum` as on the poster, `concatenation` as in the
     code of the first version (the preset `msspt_icassp`), or `none`."""
     width: float = Field(default=1.0, gt=0)
     """Factor on all channels."""

@@ -174,7 +174,7 @@ def _corpus(folder: Path) -> DataRow:
 
 
 def sources(cells: pd.DataFrame) -> tuple[str, ...]:
-    """Where the measured numbers come from, sorted."""
+    """Return the sources of the data behind the measured numbers, sorted."""
     return tuple(sorted(set(cells["source"]) - {""}))
 
 

@@ -41,7 +41,7 @@ class Bootstrap:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ClusterResamples:
-    """How often each resample holds each cluster, (clusters, resamples), uint8: no cluster is ever drawn 255 times.
+    """Multiplicity of each cluster in each resample, (clusters, resamples), uint8: no cluster is ever drawn 255 times.
 
     `factors` are the same numbers for matrix products, float32; `digest` is of all of them.
     """

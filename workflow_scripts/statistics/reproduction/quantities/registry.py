@@ -18,7 +18,7 @@ Kind = Literal["measured", "counted", "chosen"]
 
 @dataclass(frozen=True, kw_only=True)
 class Quantity:
-    """How a quantity is computed.
+    """Definition of a quantity.
 
     `within` are the factors for each of whose levels it is computed separately, unless a statement names the factor.
     `compares`: it needs cells to compare with. `averages`: it takes lists of levels in step. `needs`: what else a
