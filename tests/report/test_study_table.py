@@ -204,7 +204,7 @@ def test_the_variance_that_an_interval_covers_is_noted_with_its_standard_errors(
     assert table.notes[0].endswith("95 % interval for other trials and test clips.")
     entry = table.rows[0].entries[0]
     assert [name for name, _ in entry.std_errors] == ["trials", "test set"]
-    assert table.columns[0].test_clips == "120 in 39 groups"
+    assert table.columns[0].test_clips == "120 in 39 clusters"
     trials = dict(entry.std_errors)["trials"]
     assert entry.half_width is not None
     assert entry.half_width > 1.96 * np.hypot(trials, dict(entry.std_errors)["test set"])
@@ -239,7 +239,7 @@ def test_the_verdict_is_for_other_test_clips(
     assert comparison.verdict == verdict
     assert result in comparison.sentence
     assert (", also for other test clips; " in comparison.sentence) == (verdict == "better")
-    assert comparison.sentence.endswith("; 10 trials of one pre-training seed, 120 test clips in 39 groups.")
+    assert comparison.sentence.endswith("; 10 trials of one pre-training seed, 120 test clips in 39 clusters.")
     assert table.verdict_counts == f"Of 1 comparison: 1 {counted}."
 
 

@@ -186,7 +186,7 @@ def _result(comparison: Comparison, record: dict, measure: Measure) -> str:
 def _evidence(record: dict) -> str:
     """Return the number of replicates and of test clips."""
     replicates = _trials(record) if record["replicate"] == "trials" else _pretraining_seeds(record)
-    clusters = f" in {int(record['clusters']):,} groups" if not pd.isna(record["clusters"]) else ""
+    clusters = f" in {int(record['clusters']):,} clusters" if not pd.isna(record["clusters"]) else ""
     return f"{replicates}, {number_format.count(int(record['test_clips']), 'test clips')}{clusters}"
 
 

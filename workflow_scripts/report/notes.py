@@ -13,7 +13,7 @@ from workflow_scripts.report.number_format import CONFIDENCE, SIGNIFICANCE, Meas
 from workflow_scripts.statistics.estimation import CONFIDENCE_LEVEL, TEST_SET
 from workflow_scripts.statistics.tables.schema import MISSING
 
-MAX_LISTED = 6  # cells named in a note about one reason; the table shows the reason in every cell
+MAX_LISTED = 6  # entries named in a note about one reason; the table shows the reason in every entry
 UNKNOWN_SOURCE = "source unknown here"  # of a corpus that others pre-trained on
 TWIN_WARNING = (
     "Source twin: a small synthetic data set in the layout of the real one. "
@@ -44,17 +44,17 @@ def _on_different_data(study: Study, measured: pd.DataFrame) -> Iterable[str]:
 
 
 def _on_missing(study: Study, entries: pd.DataFrame) -> Iterable[str]:
-    """Return the number of missing entries, then the reasons, each with the cells it applies to."""
+    """Return the number of missing entries, then the reasons, each with the entries it applies to."""
     n_missing = int((entries["status"] == MISSING).sum())
     if n_missing:
         numbers, verb = number_format.count(n_missing, "numbers"), "is" if n_missing == 1 else "are"
         yield f"{numbers} of {len(entries):,} {verb} missing; the table gives the reason in each place."
     for reason, of_reason in entries[entries["reason"] != ""].groupby("reason", sort=False):
-        cells = [
+        missing = [
             ", ".join(labels.name(record[factor]) for factor in (*study.rows, *study.columns))
             for record in of_reason.to_dict("records")
         ]
-        names = list(dict.fromkeys(cells))  # a cell that lacks several metrics for one reason is named once
+        names = list(dict.fromkeys(missing))  # an entry that lacks several metrics for one reason is named once
         more = f" and {len(names) - MAX_LISTED:,} more" if len(names) > MAX_LISTED else ""
         yield f"{'; '.join(names[:MAX_LISTED])}{more}: {reason}."
 
@@ -84,7 +84,7 @@ def _on_numbers(measured: pd.DataFrame, measures: Sequence[Measure]) -> Iterable
     yield f"{labels.capital(names)}{in_unit}: mean ± half the width of its {CONFIDENCE} interval for {spans}."
     if any(TEST_SET in covered for covered in kinds):
         yield (
-            "Other test clips: the test set is resampled 1,000 times in whole groups (one artist, song or "
+            "Other test clips: the test set is resampled 1,000 times in whole clusters (one artist, song or "
             "recording). The csv file has the standard error of each source of variance."
         )
     if not all(TEST_SET in covered for covered in measured["variance_sources"]):

@@ -256,7 +256,7 @@ def _entry(record: dict | None, measure: Measure) -> PrintedEntry:
 def _clusters(records: Sequence[dict]) -> str:
     """Return the number of clusters (of one artist or song) of the test clips, if known."""
     known = _range(records, "clusters")
-    return f" in {known} groups" if known != NOTHING else ""
+    return f" in {known} clusters" if known != NOTHING else ""
 
 
 def _range(records: Iterable[dict], column: str) -> str:
