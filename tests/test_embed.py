@@ -73,7 +73,7 @@ def test_the_record_names_the_data_and_the_seed_makes_the_encoder(corpus, tmp_pa
     assert record["encoder_file"] is None
 
 
-def test_a_checkpoint_brings_the_weights(corpus, tmp_path):
+def test_an_encoder_file_brings_the_weights(corpus, tmp_path):
     encoder_file = tmp_path / "encoder.safetensors"
     save_encoder(encoder_file, small_pase(seed=11), name="pase", options=pase.Options(**SMALL), code="c0de")
     expected = run(corpus, tmp_path / "drawn.npy", seed=11)

@@ -353,7 +353,7 @@ class ByHand:
     def loss_ratio(self, line: dict[str, str]) -> Interval:
         losses = pd.read_csv(self.results / "pretrained" / EQUAL["WLPMCT"] / "losses.csv").query("split == 'valid'")
         lps, tempogram = (losses[losses.worker == worker].set_index("epoch").loss for worker in ("lps", "tempogram"))
-        return float(np.log10(lps / tempogram).mean()), math.nan, math.nan  # one checkpoint
+        return float(np.log10(lps / tempogram).mean()), math.nan, math.nan  # one pre-training seed
 
     def corpus(self, line: dict[str, str], name: str) -> pd.DataFrame:
         (chosen,) = levels(line["of"])
