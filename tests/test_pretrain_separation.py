@@ -134,7 +134,7 @@ def test_a_corpus_without_stems_is_refused(tmp_path):
 def test_a_corpus_without_test_songs_is_refused_before_training(tmp_path):
     corpus = write_corpus(tmp_path / "tones", clips=4, task="unlabelled", stems=SOURCES)
     assert not len(corpus.rows("test"))
-    with pytest.raises(UserError, match="no songs in its test split, by which separation is judged: put some"):
+    with pytest.raises(UserError, match="no songs in its test split, on which separation is evaluated: put some"):
         pretrain.main(arguments(config("one"), corpus=corpus, output=tmp_path / "run"))
 
 
