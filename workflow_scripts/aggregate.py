@@ -52,28 +52,28 @@ def main(argv: list[str] | None = None) -> None:
     for folder in manifest.corpora:  # raises if the limit of a study is lower now
         if (folder / result_files.CORPUS_FACTS).is_file():
             read_facts(folder)
-    gathered = gather(manifest, leave_out_stale=manifest.unfinished)
-    samples = TrialSamples(gathered.trials)
+    all_trials = gather(manifest, leave_out_stale=manifest.unfinished)
+    samples = TrialSamples(all_trials.trials)
     replicates = bootstrap_cells(manifest, samples, threads=arguments.threads)
     tables = {
-        "trials": gathered.trials,
+        "trials": all_trials.trials,
         "cells": cell_table(manifest, samples, replicates),
-        "reproduction": reproduction_table(manifest, samples, gathered.trials, replicates),
+        "reproduction": reproduction_table(manifest, samples, all_trials.trials, replicates),
         **study_tables(manifest, samples, replicates, threads=arguments.threads),
     }
     for name, table in tables.items():
         write_csv(arguments.output / STATISTICS_FILES[name], table)
     with write_atomically(arguments.output / STATISTICS_FILES["parquet"]) as temporary:
-        gathered.trials.to_parquet(temporary, engine="pyarrow", index=False)
+        all_trials.trials.to_parquet(temporary, engine="pyarrow", index=False)
     write_json(
         arguments.output / STATISTICS_FILES["summary"],
         {
             "schema_version": SCHEMA_VERSION,
             "scale": manifest.scale,
             "code": arguments.code,
-            "cells": len(manifest.cells) - len(gathered.missing),
-            "missing": [str(cell.path) for cell in gathered.missing],
-            "trials": len(gathered.trials.drop_duplicates([*FACTORS, "trial"])),
+            "cells": len(manifest.cells) - len(all_trials.missing),
+            "missing": [str(cell.path) for cell in all_trials.missing],
+            "trials": len(all_trials.trials.drop_duplicates([*FACTORS, "trial"])),
             "studies": [study.name for study in manifest.studies],
         },
     )

@@ -47,9 +47,9 @@ def test_all_trials_come_in_one_order_whatever_the_plan_lists_first(tmp_path: Pa
 
 def test_a_missing_file_is_reported_not_fatal(results: Results) -> None:
     results.expect(factors("random", "frozen", "openmic"))
-    gathered = gather(Manifest.from_json(results.manifest))
-    assert [evaluation.factors["encoder"] for evaluation in gathered.missing] == ["random"]
-    assert len(gathered.trials) == 6
+    all_trials = gather(Manifest.from_json(results.manifest))
+    assert [evaluation.factors["encoder"] for evaluation in all_trials.missing] == ["random"]
+    assert len(all_trials.trials) == 6
 
 
 def test_no_results_at_all_are_an_empty_table(tmp_path: Path) -> None:
@@ -64,8 +64,8 @@ def test_columns_may_come_in_another_order_and_more_of_them(results: Results) ->
     path = results.expect(cell)
     path.parent.mkdir(parents=True)
     table[list(reversed(table.columns))].to_csv(path, index=False)
-    gathered = gather(Manifest.from_json(results.manifest)).trials
-    assert gathered[gathered["encoder"] == "random"]["value"].min() == pytest.approx(0.1)
+    read_back = gather(Manifest.from_json(results.manifest)).trials
+    assert read_back[read_back["encoder"] == "random"]["value"].min() == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,8 @@ def table_entries(study: Study, cells: Sequence[PlannedCell], samples: TrialSamp
                     f"do not identify cells uniquely: they differ in "
                     f"{', '.join(differing)}; name these factors in rows or columns"
                 )
-            for read in study.per_metric(members[0].factors["dataset"]):
-                entries.append(_table_entry(read, row, column, members, samples))
+            for of_metric in study.per_metric(members[0].factors["dataset"]):
+                entries.append(_table_entry(of_metric, row, column, members, samples))
     return entries
 
 
@@ -124,15 +124,15 @@ def _contrasts_of(
     ]
     settings = [name for name in SETTINGS if name not in comparison.treatment and name not in comparison.reference]
     lefts, rights = (group_by_levels(side, settings) for side in sides)
-    listed = []
+    of_settings = []
     for key in dict.fromkeys([*lefts, *rights]) or [("",) * len(settings)]:
         left, right = lefts.get(key, []), rights.get(key, [])
         datasets = [cell.factors["dataset"] for cell in (*left, *right)]
         setting = dict.fromkeys(SETTINGS, "") | dict(zip(settings, key, strict=True))
-        for read in study.per_metric(datasets[0] if datasets else ""):
-            sides_measured = _measured_sides(read, comparison, left, right, samples)
-            listed.append(_contrast(read, comparison, setting, sides_measured, replicates))
-    return listed
+        for of_metric in study.per_metric(datasets[0] if datasets else ""):
+            sides_measured = _measured_sides(of_metric, comparison, left, right, samples)
+            of_settings.append(_contrast(of_metric, comparison, setting, sides_measured, replicates))
+    return of_settings
 
 
 def _contrast(
@@ -188,8 +188,8 @@ def _measured_sides(
         reasons = [samples.reason_missing(cell, study.metric) for cell in side]
         if any(reasons):
             return NotComparable(reason=_join_reasons(reasons, of=len(side)))
-        found = (samples.get(cell, study.metric) for cell in side)
-        measured.append(tuple(sample for sample in found if sample is not None))
+        present = (samples.get(cell, study.metric) for cell in side)
+        measured.append(tuple(sample for sample in present if sample is not None))
     return measured[0], measured[1]
 
 
@@ -208,6 +208,6 @@ def format_levels(levels: Mapping[str, str]) -> str:
 
 def _join_reasons(reasons: Sequence[str], *, of: int) -> str:
     """Join the reasons why cells are missing, with their number where some are there."""
-    given = [reason for reason in reasons if reason]
-    text = "; ".join(dict.fromkeys(given))
-    return text if not given or of == 1 else f"{text} ({len(given)} of {of} pre-training seeds)"
+    missing = [reason for reason in reasons if reason]
+    text = "; ".join(dict.fromkeys(missing))
+    return text if not missing or of == 1 else f"{text} ({len(missing)} of {of} pre-training seeds)"

@@ -10,9 +10,9 @@ from threadpoolctl import threadpool_limits
 MIN_POINTS = 5  # fewer have no neighbourhoods
 
 
-def usable_perplexity(wanted: float, points: int) -> float:
+def usable_perplexity(perplexity: float, points: int) -> float:
     """Return the perplexity for so many points: at most a third of the others, since t-SNE uses three times as many."""
-    return min(float(wanted), (points - 1) / 3)
+    return min(float(perplexity), (points - 1) / 3)
 
 
 def tsne(vectors: np.ndarray, *, perplexity: float, seed: int = 0) -> np.ndarray:
@@ -39,10 +39,10 @@ def agreement(vectors: np.ndarray, *, classes: np.ndarray, apart: np.ndarray) ->
 
     distances = pairwise_distances(np.asarray(vectors, np.float64))
     candidates = apart[:, None] != apart[None, :]
-    kept = candidates.any(axis=1)
-    if not kept.any():
+    with_candidates = candidates.any(axis=1)
+    if not with_candidates.any():
         return math.nan, math.nan
     same = classes[:, None] == classes[None, :]
-    nearest = np.where(candidates, distances, np.inf)[kept].argmin(axis=1)
-    by_chance = (same & candidates)[kept].sum(axis=1) / candidates[kept].sum(axis=1)
-    return float(same[kept, nearest].mean()), float(by_chance.mean())
+    nearest = np.where(candidates, distances, np.inf)[with_candidates].argmin(axis=1)
+    by_chance = (same & candidates)[with_candidates].sum(axis=1) / candidates[with_candidates].sum(axis=1)
+    return float(same[with_candidates, nearest].mean()), float(by_chance.mean())

@@ -48,8 +48,8 @@ def bootstrap_metrics(
     draw = ClusterResamples.draw(len(distinct), resamples=resamples, seed=seed)
     areas = {*AREAS, *CLIP_AREAS}.intersection(names or (*AREAS, *CLIP_AREAS))
     # metrics that follow from counts
-    counted = not names or not areas.issuperset(names)
-    values, replicates = _counted(predictions, cluster_of, draw.factors, names) if counted else ({}, {})
+    needs_counts = not names or not areas.issuperset(names)
+    values, replicates = _measure_counts(predictions, cluster_of, draw.factors, names) if needs_counts else ({}, {})
     # areas under curves, of multilabel data alone
     if predictions.task != "multiclass" and areas:
         if not areas.isdisjoint(AREAS):
@@ -74,7 +74,7 @@ def bootstrap_metrics(
     }
 
 
-def _counted(
+def _measure_counts(
     predictions: Predictions, cluster_of: np.ndarray, factors: np.ndarray, names: Collection[str]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Compute metrics that follow from counts: on the test set (trials,) and on its resamples (trials, resamples)."""

@@ -246,7 +246,9 @@ def pair_by_seed(
 
 def differing_factors(cells: Iterable[PlannedCell]) -> list[str]:
     """Return the factors in which cells differ, the pre-training seed apart: none for those of one method."""
-    listed = list(cells)
+    members = list(cells)
     return [
-        factor for factor in FACTORS if factor != "pretrain_seed" and len({cell.factors[factor] for cell in listed}) > 1
+        factor
+        for factor in FACTORS
+        if factor != "pretrain_seed" and len({cell.factors[factor] for cell in members}) > 1
     ]

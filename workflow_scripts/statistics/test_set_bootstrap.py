@@ -44,18 +44,19 @@ def bootstrap_cells(manifest: Manifest, samples: TrialSamples, *, threads: int =
     Cells without `predictions.npz`, or whose file lacks the clusters of clips, are left out. `UserError` names
     a file that is damaged or does not give the values of the trials beside it. The result does not depend on `threads`.
     """
-    wanted: dict[Path, dict[str, TrialSample]] = {}
+    samples_by_file: dict[Path, dict[str, TrialSample]] = {}
     for study in manifest.studies:
         for cell in manifest.cells_of(study):
-            for read in study.per_metric(cell.factors["dataset"]):
-                sample = samples.get(cell, read.metric)
+            path = cell.path.with_name(result_files.PREDICTIONS)
+            for of_metric in study.per_metric(cell.factors["dataset"]):
+                sample = samples.get(cell, of_metric.metric)
                 if sample is not None and np.isfinite(sample.values).all():
-                    wanted.setdefault(cell.path.with_name(result_files.PREDICTIONS), {})[read.metric] = sample
+                    samples_by_file.setdefault(path, {})[sample.metric] = sample
     with ThreadPoolExecutor(threads) as pool:
-        bootstraps = pool.map(_bootstrap_file, wanted, wanted.values())
-        tracked = track(bootstraps, description="Bootstrapping test sets", total=len(wanted))
+        bootstraps = pool.map(_bootstrap_file, samples_by_file, samples_by_file.values())
+        of_files = track(bootstraps, description="Bootstrapping test sets", total=len(samples_by_file))
         return BootstrapReplicates(
-            {(sample.key, sample.metric): bootstrap for of_file in tracked for sample, bootstrap in of_file}
+            {(sample.key, sample.metric): bootstrap for of_file in of_files for sample, bootstrap in of_file}
         )
 
 

@@ -30,14 +30,14 @@ FIXED_IN_A_CELL = ("source", "data_digest", "test_clips", "quarantined")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gathered:
+class AllTrials:
     """All existing trials, sorted, and the cells without any."""
 
     trials: pd.DataFrame
     missing: tuple[PlannedCell, ...]
 
 
-def gather(manifest: Manifest, *, leave_out_stale: bool = False) -> Gathered:
+def gather(manifest: Manifest, *, leave_out_stale: bool = False) -> AllTrials:
     """Read and check every trials file of `manifest`.
 
     Raises `UserError` naming the file when it is stale (other code or config than planned), belongs to another cell or
@@ -46,19 +46,19 @@ def gather(manifest: Manifest, *, leave_out_stale: bool = False) -> Gathered:
     present = [cell for cell in manifest.cells if cell.path.is_file()]
     trials, owners = _read([cell.path for cell in present])
     if leave_out_stale:
-        stale = _stale(trials, owners, present)
-        kept = ~np.isin(owners, list(stale))
-        trials, owners = trials[kept].reset_index(drop=True), owners[kept]
-        kept_files = [number for number in range(len(present)) if number not in stale]
-        owners = np.searchsorted(kept_files, owners)
-        present = [present[number] for number in kept_files]
+        stale = _find_stale(trials, owners, present)
+        fresh = ~np.isin(owners, list(stale))
+        trials, owners = trials[fresh].reset_index(drop=True), owners[fresh]
+        fresh_files = [number for number in range(len(present)) if number not in stale]
+        owners = np.searchsorted(fresh_files, owners)
+        present = [present[number] for number in fresh_files]
     _check(trials, owners, present)
-    gathered = {cell.key for cell in present}
-    missing = tuple(cell for cell in manifest.cells if cell.key not in gathered)
-    return Gathered(trials=_sorted(trials), missing=missing)
+    keys = {cell.key for cell in present}
+    missing = tuple(cell for cell in manifest.cells if cell.key not in keys)
+    return AllTrials(trials=_sort(trials), missing=missing)
 
 
-def _stale(trials: pd.DataFrame, owners: np.ndarray, cells: Sequence[PlannedCell]) -> set[int]:
+def _find_stale(trials: pd.DataFrame, owners: np.ndarray, cells: Sequence[PlannedCell]) -> set[int]:
     """Return the numbers of the files that other code or another config wrote."""
     return {
         int(owner)
@@ -80,7 +80,7 @@ def _read(paths: Sequence[Path]) -> tuple[pd.DataFrame, np.ndarray]:
     by_header: dict[str, list[int]] = {}
     bodies: list[list[str]] = []
     for number, path in enumerate(paths):
-        lines = [line for line in _text(path).splitlines() if line]
+        lines = [line for line in _read_text(path).splitlines() if line]
         bodies.append(lines[1:])
         by_header.setdefault(lines[0] if lines else "", []).append(number)
     frames, owners = [_parse(",".join(COLUMNS), [])], [np.empty(0, np.int64)]
@@ -93,7 +93,7 @@ def _read(paths: Sequence[Path]) -> tuple[pd.DataFrame, np.ndarray]:
     return pd.concat(frames, ignore_index=True), np.concatenate(owners)
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -162,7 +162,7 @@ def _unlike(column: pd.Series, owners: np.ndarray, expected: Sequence[str]) -> n
     return np.not_equal(column.to_numpy(object), np.asarray(expected, object)[owners]).astype(bool)
 
 
-def _sorted(trials: pd.DataFrame) -> pd.DataFrame:
+def _sort(trials: pd.DataFrame) -> pd.DataFrame:
     """Sort by factors, metric and trial; levels that are numbers sort as numbers."""
     by = [*FACTORS, "metric", "trial"]
     return trials.sort_values(by, key=_natural, kind="stable", ignore_index=True)

@@ -20,7 +20,7 @@ from workflow_scripts.configuration.load import load, load_study
 from workflow_scripts.configuration.published import Statement
 from workflow_scripts.configuration.yaml_files import read_yaml
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.statistics.reproduction.published import read_published
+from workflow_scripts.statistics.reproduction.published_rows import read_published
 from workflow_scripts.statistics.reproduction.quantities.registry import QUANTITIES
 from workflow_scripts.statistics.reproduction.statements import load_statements, read_statements
 

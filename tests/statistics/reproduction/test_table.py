@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.synthetic_results import Results, factors
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning.manifest import Manifest
-from workflow_scripts.statistics.reproduction.published import read_published
+from workflow_scripts.statistics.reproduction.published_rows import read_published
 from workflow_scripts.statistics.reproduction.table import read_reproduction, reproduction_table
 from workflow_scripts.statistics.samples import TrialSamples
 from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates

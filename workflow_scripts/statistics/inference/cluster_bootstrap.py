@@ -108,11 +108,11 @@ def test_set_std_error(sides: Sequence[np.ndarray], *, clusters: int) -> float:
     defined = np.isfinite(np.concatenate(sides)).all(axis=0)
     if clusters < MIN_REPLICATES or min(map(len, sides)) < 2 or (~defined).mean() > MAX_UNDEFINED_SHARE:
         return math.nan
-    kept = [side[:, defined] for side in sides]
-    variance = sum(shared_variance(side) for side in kept)
-    if len(kept) > 1:
+    defined_sides = [side[:, defined] for side in sides]
+    variance = sum(shared_variance(side) for side in defined_sides)
+    if len(defined_sides) > 1:
         # both sides are measured on the same clips: var(x - y) = var(x) + var(y) - 2 cov(x, y)
-        variance -= 2 * float(np.cov(kept[0].mean(axis=0), kept[1].mean(axis=0))[0, 1])
+        variance -= 2 * float(np.cov(defined_sides[0].mean(axis=0), defined_sides[1].mean(axis=0))[0, 1])
     return math.sqrt(max(0.0, variance) * clusters / (clusters - 1))
 
 

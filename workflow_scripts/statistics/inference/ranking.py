@@ -147,7 +147,7 @@ class _PairVariances:
     @classmethod
     def of(cls, datasets: Sequence[DatasetValues]) -> _PairVariances:
         of_trials = np.array([_difference_variances(values.trials) / values.trials.shape[1] for values in datasets])
-        of_test_sets = [_difference_variances(each.test_sets) for each in datasets if each.test_sets is not None]
+        of_test_sets = [_difference_variances(values.test_sets) for values in datasets if values.test_sets is not None]
         return cls(
             of_trials=of_trials,
             df=np.array([values.trials.shape[1] - 1 for values in datasets]),

@@ -85,14 +85,14 @@ class Results:
     @functools.cached_property
     def corpora(self) -> dict[str, dict[str, Any]]:
         """Facts of each prepared corpus (`corpus.json`), by data set."""
-        read = (read_json(folder / result_files.CORPUS_FACTS) for folder in self.manifest.corpora)
-        return {facts["dataset"]: facts for facts in read if facts}
+        of_corpora = (read_json(folder / result_files.CORPUS_FACTS) for folder in self.manifest.corpora)
+        return {facts["dataset"]: facts for facts in of_corpora if facts}
 
     @functools.cached_property
     def folders(self) -> dict[str, Path]:
         """Folder of one prepared corpus of each data set; those of other sample rates hold the same clips."""
-        read = ((read_json(folder / result_files.CORPUS_FACTS), folder) for folder in self.manifest.corpora)
-        return {facts["dataset"]: folder for facts, folder in read if facts}
+        of_corpora = ((read_json(folder / result_files.CORPUS_FACTS), folder) for folder in self.manifest.corpora)
+        return {facts["dataset"]: folder for facts, folder in of_corpora if facts}
 
     @functools.cached_property
     def loaders(self) -> dict[str, str]:
@@ -116,6 +116,12 @@ class Results:
     def corpus_sources(self, names: Iterable[str]) -> set[str]:
         """Return the data sources of data sets; none for one that was not prepared here."""
         return {self.corpora[name]["source"] for name in names if name in self.corpora}
+
+
+def corpus_name(selection: Selection) -> str:
+    """Return the data set in `of`, or else the corpus."""
+    levels = selection.statement.of_steps[0]
+    return levels.get("dataset") or levels["corpus"]
 
 
 def run_cells(selection: Selection, results: Results) -> list[TrialSample]:

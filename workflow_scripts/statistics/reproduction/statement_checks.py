@@ -8,7 +8,7 @@ from workflow_scripts.configuration.published import Statement
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.factors import FACTORS
-from workflow_scripts.statistics.reproduction.published import PublishedRows, find_row, read_published
+from workflow_scripts.statistics.reproduction.published_rows import PublishedRows, find_row, read_published
 from workflow_scripts.statistics.reproduction.quantities.registry import QUANTITIES, Quantity
 
 #: what may be expected of a quantity: for a claim in words, and for a number that bounds ours
@@ -34,15 +34,15 @@ def check_statement(published: PublishedRows, statement: Statement, *, where: st
     quantity = QUANTITIES[statement.quantity]
     allowed = (None, *BOUNDS) if row["mean"] else CLAIMS
     if statement.expected not in allowed:
-        shown = ", ".join(filter(None, allowed))
-        raise UserError(f"{where}: expected: {statement.expected or 'is missing'}; allowed for this row: {shown}")
+        names = ", ".join(filter(None, allowed))
+        raise UserError(f"{where}: expected: {statement.expected or 'is missing'}; allowed for this row: {names}")
     if row["mean"] and quantity.kind != "chosen" and statement.margin is None:
         raise UserError(f"{where}: margin: declare how far from {row['mean']} still counts as agreement")
     _check_cells(statement, quantity, where=where)
     _check_losses(statement, quantity, where=where)
     if (quantity.needs == "tolerance") != (statement.tolerance is not None):
-        needed = ", ".join(name for name, known in QUANTITIES.items() if known.needs == "tolerance")
-        raise UserError(f"{where}: tolerance: {needed} needs it, no other quantity has it")
+        names = ", ".join(name for name, known in QUANTITIES.items() if known.needs == "tolerance")
+        raise UserError(f"{where}: tolerance: {names} needs it, no other quantity has it")
     return row
 
 

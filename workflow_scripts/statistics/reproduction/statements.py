@@ -23,7 +23,7 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.validation import StrictModel
 from workflow_scripts.levels.factors import FACTORS, PRETRAINING
 from workflow_scripts.planning.grids import expand
-from workflow_scripts.statistics.reproduction.published import PublishedRows, read_published
+from workflow_scripts.statistics.reproduction.published_rows import PublishedRows, read_published
 from workflow_scripts.statistics.reproduction.quantities.registry import QUANTITIES
 from workflow_scripts.statistics.reproduction.statement_checks import check_statement
 
@@ -105,13 +105,13 @@ def _resolve(
 
 def _with_defaults(row: PublishedRow, defaults: Defaults, *, metric: str) -> dict[str, Any]:
     """Return the keys of a row and of the defaults; a row with a quantity of its own takes no default."""
-    stated = row.model_dump(mode="json", exclude_none=True)
+    keys = row.model_dump(mode="json", exclude_none=True)
     if row.quantity is not None:
-        return stated
+        return keys
     general = defaults.model_dump(mode="json")
     if isinstance(defaults.margin, dict):
         general["margin"] = defaults.margin.get(row.metric or metric)
-    return general | stated
+    return general | keys
 
 
 def _levels_of_pair(run: Any, cell: Any) -> dict[str, str]:
@@ -145,8 +145,10 @@ def _check_levels(row: PublishedRow, study: StudyConfig, *, where: str) -> None:
             allowed = study.selectable(factor)
             for level in named if isinstance(named, tuple) else [named]:
                 if level not in allowed:
-                    shown = ", ".join(map(str, allowed))
-                    raise UserError(f"{where}: {side}.{factor}: {level!r} is not in the grid; allowed: {shown}")
+                    allowed_levels = ", ".join(map(str, allowed))
+                    raise UserError(
+                        f"{where}: {side}.{factor}: {level!r} is not in the grid; allowed: {allowed_levels}"
+                    )
 
 
 def _any_step_in_grid(statement: Statement, study: StudyConfig) -> bool:

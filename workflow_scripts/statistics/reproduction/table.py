@@ -18,7 +18,7 @@ from workflow_scripts.configuration.published import Statement
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning.manifest import Manifest, PlannedCell, Study
 from workflow_scripts.statistics.csv_io import Kind, read_csv
-from workflow_scripts.statistics.reproduction import published
+from workflow_scripts.statistics.reproduction import published_rows
 from workflow_scripts.statistics.reproduction.context import Estimate, Missing, Results, Selection
 from workflow_scripts.statistics.reproduction.quantities.registry import QUANTITIES, Quantity
 from workflow_scripts.statistics.reproduction.statement_checks import check_statement
@@ -26,7 +26,7 @@ from workflow_scripts.statistics.reproduction.verdicts import NOT_OURS, NOT_RUN,
 from workflow_scripts.statistics.samples import TrialSamples
 from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates
 
-STATED = [
+STATEMENT = [
     "study",
     "quantity",
     "kind",
@@ -56,7 +56,7 @@ RESULT = [
     "variance_sources",
     "source",
 ]
-COLUMNS = (*published.COLUMNS, *STATED, *RESULT)
+COLUMNS = (*published_rows.COLUMNS, *STATEMENT, *RESULT)
 NUMBERS = [
     "margin",
     "tolerance",
@@ -84,7 +84,7 @@ def reproduction_table(
     `trials` is the tidy table behind `cells`, `replicates` are the bootstrap replicates of the cells. `UserError` for a
     statement that does not fit its row.
     """
-    results, rows = Results(manifest, cells, trials, replicates), published.read_published()
+    results, rows = Results(manifest, cells, trials, replicates), published_rows.read_published()
     lines: dict[str, list[dict[str, object]]] = {}
     for study in manifest.studies:
         evaluations = manifest.cells_of(study)
@@ -107,7 +107,7 @@ def read_reproduction(path: Path) -> pd.DataFrame:
 
 def _line_without_study(row: dict[str, Any]) -> dict[str, object]:
     """Return the line of a row that no study is compared with."""
-    beyond = published.beyond_experiments(row)
+    beyond = published_rows.beyond_experiments(row)
     verdict, reason = (NOT_OURS, beyond) if beyond else (NOT_RUN, "no study of this config")
     return {**row, "verdict": verdict, "reason": reason}
 
@@ -125,7 +125,7 @@ def _lines(
     within = [factor for factor in quantity.within if factor not in named]
     selected = [cell for cell in evaluations if any(cell.matches(step) for step in statement.of_steps)]
     settings = list(dict.fromkeys(tuple(evaluation.factors[factor] for factor in within) for evaluation in selected))
-    shown = _shown_factors(selected, within)
+    printed_factors = _shown_factors(selected, within)
     for levels in settings or [("",) * len(within)]:
         setting = dict(zip(within, levels, strict=True))
         planned = _planned_steps(statement, setting, evaluations)
@@ -138,15 +138,15 @@ def _lines(
         outcome = quantity.compute(selection, results) if planned else Missing(reason="the study has no such cell")
         yield {
             **row,
-            **_stated(statement, quantity, planned or range(len(statement.of_steps))),
+            **_statement_fields(statement, quantity, planned or range(len(statement.of_steps))),
             "study": study.name,
             "our_metric": selection.metric if _has_metric(statement.quantity, quantity) else "",
-            "within": _levels_as_text([{factor: setting[factor] for factor in shown if setting[factor]}]),
+            "within": _levels_as_text([{factor: setting[factor] for factor in printed_factors if setting[factor]}]),
             **_result(str(row["mean"]), statement, quantity, outcome),
         }
 
 
-def _stated(statement: Statement, quantity: Quantity, steps: Sequence[int]) -> dict[str, object]:
+def _statement_fields(statement: Statement, quantity: Quantity, steps: Sequence[int]) -> dict[str, object]:
     """Return what a statement says of the `steps` that a study has cells for."""
     of = statement.of_steps
     left_out = [_differing_levels(of, step) for step in range(len(of)) if step not in steps]
@@ -184,8 +184,10 @@ def _cells_of_steps(
     evaluations: Sequence[PlannedCell],
 ) -> tuple[tuple[PlannedCell, ...], ...]:
     """Return the cells of each step of one side; none for a side that a statement does not have."""
-    wanted = [{**side[step], **setting} for step in steps if side]
-    return tuple(tuple(evaluation for evaluation in evaluations if evaluation.matches(levels)) for levels in wanted)
+    levels_of_steps = [{**side[step], **setting} for step in steps if side]
+    return tuple(
+        tuple(evaluation for evaluation in evaluations if evaluation.matches(levels)) for levels in levels_of_steps
+    )
 
 
 def _differing_levels(steps: Sequence[Mapping[str, str]], step: int) -> dict[str, str]:

@@ -54,7 +54,7 @@ def entry_table(
             by_column.setdefault((entry.study.name, entry.study.metric, entry.column), {})[number] = entry
     for in_column in by_column.values():
         means = {number: float(rows[number]["mean"]) for number in in_column}  # type: ignore[arg-type]
-        for number, mark in _best_or_tied(in_column, means, replicates).items():
+        for number, mark in _mark_best_and_tied(in_column, means, replicates).items():
             rows[number]["rank_mark"] = mark
     return to_frame(rows, ENTRY_COLUMNS)
 
@@ -113,7 +113,7 @@ def evidence_fields(sides: Sequence[Sequence[TrialSample]], clusters: int) -> di
     }
 
 
-def _best_or_tied(
+def _mark_best_and_tied(
     measured: Mapping[int, TableEntry], means: Mapping[int, float], replicates: BootstrapReplicates
 ) -> dict[int, str]:
     """Mark the highest mean of a column "best" and those that were not shown to differ from it "tied".
@@ -122,7 +122,7 @@ def _best_or_tied(
     twenty equal methods lack the mark in seven of eight columns. A column measured on different data, or with a single
     entry, gets no marks.
     """
-    if len(measured) < 2 or why_not_comparable([each for entry in measured.values() for each in entry.samples]):
+    if len(measured) < 2 or why_not_comparable([sample for entry in measured.values() for sample in entry.samples]):
         return {}
     best = max(means, key=lambda number: means[number])
     pairs = math.comb(len(measured), 2)
@@ -131,12 +131,12 @@ def _best_or_tied(
         if number == best:
             continue
         difference = compare_methods(measured[best].samples, entry.samples, replicates)
-        if not _shown(difference, tests=pairs):
+        if not _is_significant(difference, tests=pairs):
             marks[number] = TIED
     return marks
 
 
-def _shown(difference: Difference | NotComparable, *, tests: int) -> bool:
+def _is_significant(difference: Difference | NotComparable, *, tests: int) -> bool:
     """Whether one of so many differences is above zero beyond chance; nothing is shown where there is no test.
 
     A difference that is the same in every trial has an interval and no p: it is.

@@ -63,7 +63,7 @@ def rankings(entries: Sequence[TableEntry]) -> list[Ranking]:
     groups: dict[tuple[str, ...], list[TableEntry]] = {}
     for entry in entries:
         groups.setdefault(tuple(entry.column[position] for position in beside), []).append(entry)
-    listed = []
+    of_columns = []
     for key, members in groups.items():
         methods: dict[tuple[str, ...], dict[str, TableEntry]] = {}
         for entry in members:
@@ -71,8 +71,8 @@ def rankings(entries: Sequence[TableEntry]) -> list[Ranking]:
         datasets = tuple(dict.fromkeys(entry.levels["dataset"] for entry in members))
         if len(datasets) > 1 and len(methods) > 1:
             levels = dict(zip([columns[position] for position in beside], key, strict=True))
-            listed.append(Ranking(beside=levels, datasets=datasets, methods=methods))
-    return listed
+            of_columns.append(Ranking(beside=levels, datasets=datasets, methods=methods))
+    return of_columns
 
 
 def not_ranked_together(entries: pd.DataFrame, columns: Sequence[str]) -> list[str]:
@@ -88,9 +88,9 @@ def rank_table(entries: Sequence[TableEntry], replicates: BootstrapReplicates, *
     methods of a ranking at once; methods that share a letter in `tie_groups` are not distinguishable. The result does
     not depend on `threads`.
     """
-    listed = [ranking for read in _group_by_study(entries) for ranking in rankings(read)]
+    all_rankings = [ranking for of_study in _group_by_study(entries) for ranking in rankings(of_study)]
     with ThreadPoolExecutor(threads) as pool:
-        ranked = pool.map(lambda ranking: _rank_rows(ranking, replicates), listed)
+        ranked = pool.map(lambda ranking: _rank_rows(ranking, replicates), all_rankings)
         return to_frame([row for rows in ranked for row in rows], RANK_COLUMNS)
 
 
@@ -242,18 +242,23 @@ def _test_set_means(entries: Sequence[TableEntry], replicates: BootstrapReplicat
     """Return the methods' means on each resample of one test set, (methods, resamples); None if any is unknown."""
     bootstraps = [replicates.all_of(entry.samples) for entry in entries]
     known = [of_method for of_method in bootstraps if of_method is not None]
-    if len(known) < len(bootstraps) or len({each.resample_id for of_method in known for each in of_method}) > 1:
+    if (
+        len(known) < len(bootstraps)
+        or len({bootstrap.resample_id for of_method in known for bootstrap in of_method}) > 1
+    ):
         return None
-    means = np.array([np.mean([each.replicates.mean(axis=0) for each in of_method], axis=0) for of_method in known])
+    means = np.array(
+        [np.mean([bootstrap.replicates.mean(axis=0) for bootstrap in of_method], axis=0) for of_method in known]
+    )
     return means if np.isfinite(means).all() else None
 
 
 def _mean_of_datasets(datasets: Sequence[DatasetValues]) -> DatasetValues:
     """Average data sets that share their columns; their test sets are resampled independently of one another."""
     rng = np.random.default_rng(0)
-    test_sets = [rng.permutation(each.test_sets, axis=1) for each in datasets if each.test_sets is not None]
+    test_sets = [rng.permutation(values.test_sets, axis=1) for values in datasets if values.test_sets is not None]
     return DatasetValues(
-        trials=np.mean([each.trials for each in datasets], axis=0),
+        trials=np.mean([values.trials for values in datasets], axis=0),
         test_sets=np.mean(test_sets, axis=0) if test_sets else None,
     )
 

@@ -17,6 +17,7 @@ from workflow_scripts.statistics.reproduction.context import (
     Missing,
     Results,
     Selection,
+    corpus_name,
     exact_estimate,
     read_from_runs,
     run_cells,
@@ -38,7 +39,7 @@ def songs(selection: Selection, results: Results) -> Estimate | Missing:
 
 def pretraining_songs(selection: Selection, results: Results) -> Estimate | Missing:
     """Return the clips available to pre-training on the corpus in `of`: its training and validation splits."""
-    name = _named(selection)
+    name = corpus_name(selection)
     folder = results.folders.get(name)
     if folder is None:
         return Missing(reason=f"{name} not prepared")
@@ -65,12 +66,12 @@ def classes(selection: Selection, results: Results) -> Estimate | Missing:
 
 def classes_removed(selection: Selection, results: Results) -> Estimate | Missing:
     """Return the number of published classes (`ALL_CLASSES` of the level) that the data set in `of` leaves out."""
-    name = _named(selection)
+    name = corpus_name(selection)
     loader = results.loaders.get(name)
-    published = getattr(registry.load("dataset", loader), "ALL_CLASSES", None) if loader else None
-    if published is None:
+    all_classes = getattr(registry.load("dataset", loader), "ALL_CLASSES", None) if loader else None
+    if all_classes is None:
         return Missing(reason=f"nothing states all classes of {name}" if loader else f"{name} not prepared")
-    return _of_corpus(selection, results, lambda facts: len({*published} - {*facts["classes"]}))
+    return _of_corpus(selection, results, lambda facts: len({*all_classes} - {*facts["classes"]}))
 
 
 def train_clips(selection: Selection, results: Results) -> Estimate | Missing:
@@ -100,16 +101,10 @@ def parameters(selection: Selection, results: Results) -> Estimate | Missing:
     return exact_estimate([number / MILLION for number in counted], replicate="networks", sources=(CONFIGURATION,))
 
 
-def _named(selection: Selection) -> str:
-    """Return the data set in `of`, or else the corpus."""
-    stated = selection.statement.of_steps[0]
-    return stated.get("dataset") or stated["corpus"]
-
-
 def _of_corpus(
     selection: Selection, results: Results, count: Callable[[Mapping[str, Any]], float]
 ) -> Estimate | Missing:
-    name = _named(selection)
+    name = corpus_name(selection)
     facts = results.corpora.get(name)
     if facts is None:
         return Missing(reason=f"{name} not prepared")

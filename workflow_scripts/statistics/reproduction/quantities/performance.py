@@ -246,8 +246,8 @@ def _probability(evaluations: Sequence[PlannedCell], results: Results) -> float 
     probabilities = {
         0.0 if chosen["name"] in UNCHANGED else chosen["options"].get("probability") for chosen in options if chosen
     }
-    stated = probabilities.pop() if len(probabilities) == 1 else None
-    return Missing(reason="no record states one probability") if stated is None else float(stated)
+    probability = probabilities.pop() if len(probabilities) == 1 else None
+    return Missing(reason="no record states one probability") if probability is None else float(probability)
 
 
 def largest_class_gap(selection: Selection, results: Results) -> Estimate | Missing:

@@ -17,6 +17,7 @@ from workflow_scripts.statistics.reproduction.context import (
     Missing,
     Results,
     Selection,
+    corpus_name,
     exact_estimate,
     number,
     read_from_cells,
@@ -61,8 +62,7 @@ def sample_rate_khz(selection: Selection, results: Results) -> Estimate | Missin
 
 def native_rate_khz(selection: Selection, results: Results) -> Estimate | Missing:
     """Return the sample rate in kHz of the published files of the data set (or else the corpus) that `of` names."""
-    stated = selection.statement.of_steps[0]
-    name = stated.get("dataset") or stated["corpus"]
+    name = corpus_name(selection)
     loader = results.loaders.get(name)
     if loader is None:
         return Missing(reason=f"{name} not prepared")

@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 
 from tests.checkout import REPOSITORY, SHARED, needs_shared
-from workflow_scripts.statistics.reproduction.published import PUBLISHED, read_published
+from workflow_scripts.statistics.reproduction.published_rows import PUBLISHED, read_published
 
 NOTES = REPOSITORY / "docs" / "reproduction-notes.md"
 TAGS = re.findall(r"^### ([ABC]\d+)$", NOTES.read_text(encoding="utf-8"), re.MULTILINE)
