@@ -57,8 +57,8 @@ def mean_of_bootstrap(bootstrap: Bootstrap) -> MeanEstimate:
 def difference_of_bootstraps(treatment: Bootstrap, reference: Bootstrap) -> Difference:
     """Compare two methods by their bootstraps."""
     sides = {"WLPMCT": treatment, "WLP": reference}
-    samples = [sample(each.values, method=method, metric=each.metric) for method, each in sides.items()]
-    bootstraps = {(each.key, each.metric): made for each, made in zip(samples, sides.values(), strict=True)}
+    samples = [sample(side.values, method=method, metric=side.metric) for method, side in sides.items()]
+    bootstraps = {(side.key, side.metric): bootstrap for side, bootstrap in zip(samples, sides.values(), strict=True)}
     difference = compare_methods([samples[0]], [samples[1]], BootstrapReplicates(bootstraps))
     assert isinstance(difference, Difference)
     return difference
@@ -81,4 +81,4 @@ def resampled_rows(clusters: np.ndarray, *, resamples: int, seed: int) -> list[n
     rng = np.random.default_rng(seed)
     names = np.unique(clusters)
     chosen = [names[rng.integers(len(names), size=len(names))] for _ in range(resamples)]
-    return [np.concatenate([np.flatnonzero(clusters == name) for name in each]) for each in chosen]
+    return [np.concatenate([np.flatnonzero(clusters == name) for name in side]) for side in chosen]

@@ -55,22 +55,22 @@ def coverage(low: np.ndarray | float, high: np.ndarray | float, truth: float) ->
 @pytest.mark.parametrize("n", [3, 5, 10])
 @pytest.mark.parametrize("noise", [NORMAL, SKEWED])
 def test_an_interval_of_a_mean_covers_it(n: int, noise: Noise) -> None:
-    made = mean_intervals(0.5 + 0.02 * noise(np.random.default_rng(n), (40_000, n)))
-    assert 0.93 <= coverage(made.ci.low, made.ci.high, 0.5) <= 0.97
+    results = mean_intervals(0.5 + 0.02 * noise(np.random.default_rng(n), (40_000, n)))
+    assert 0.93 <= coverage(results.ci.low, results.ci.high, 0.5) <= 0.97
 
 
 @pytest.mark.parametrize("n", [3, 5, 10])
 def test_an_interval_of_one_very_skewed_sample_is_not_claimed(n: int) -> None:
-    made = mean_intervals(VERY_SKEWED(np.random.default_rng(n), (40_000, n)))
-    assert 0.87 <= coverage(made.ci.low, made.ci.high, 0) <= 0.91
+    results = mean_intervals(VERY_SKEWED(np.random.default_rng(n), (40_000, n)))
+    assert 0.87 <= coverage(results.ci.low, results.ci.high, 0) <= 0.91
 
 
 @pytest.mark.parametrize("n", [3, 5, 10])
 @pytest.mark.parametrize("noise", [NORMAL, SKEWED, VERY_SKEWED])
 def test_an_interval_of_a_paired_difference_covers_it(n: int, noise: Noise) -> None:
     treatment, reference = noise(np.random.default_rng(n), (2, 40_000, n))
-    made = paired_tests(treatment + 0.3, reference).difference
-    assert 0.93 <= coverage(made.ci.low, made.ci.high, 0.3) <= 0.97
+    results = paired_tests(treatment + 0.3, reference).difference
+    assert 0.93 <= coverage(results.ci.low, results.ci.high, 0.3) <= 0.97
 
 
 @pytest.mark.parametrize("noise", [NORMAL, VERY_SKEWED])
@@ -151,13 +151,13 @@ def test_the_clustered_bootstrap_covers_where_the_plain_one_and_trials_alone_do_
     draws = 1200
     for _ in range(draws):
         hits = clustered_hits(rng, rng.normal(size=(GROUPS, ALIKE)))
-        made = {
+        results = {
             name: mean_of_bootstrap(bootstrap_metrics(accurate(hits, by), resamples=400)["accuracy"])
             for name, by in (("clustered", groups), ("plain", single))
         }
         alone = mean_intervals(hits.mean(axis=1)[None])[0]
-        for name, each in (*made.items(), ("trials alone", alone)):
-            covered[name] += each.ci.low <= truth <= each.ci.high
+        for name, estimate in (*results.items(), ("trials alone", alone)):
+            covered[name] += estimate.ci.low <= truth <= estimate.ci.high
     assert 0.93 <= covered["clustered"] / draws <= 0.97
     assert covered["plain"] / draws < 0.85
     assert covered["trials alone"] / draws < 0.75
@@ -179,10 +179,11 @@ def test_the_difference_of_two_equal_methods_on_one_test_set_keeps_its_level() -
             for _ in range(2)
         ]
         sides = [
-            bootstrap_metrics(accurate(each.reshape(TRIALS, -1), groups), resamples=400)["accuracy"] for each in hits
+            bootstrap_metrics(accurate(of_side.reshape(TRIALS, -1), groups), resamples=400)["accuracy"]
+            for of_side in hits
         ]
-        made = difference_of_bootstraps(*sides)
-        apart += not made.ci.low <= 0 <= made.ci.high
+        results = difference_of_bootstraps(*sides)
+        apart += not results.ci.low <= 0 <= results.ci.high
     assert 0.03 <= apart / draws <= 0.07
 
 
@@ -197,7 +198,7 @@ def test_the_clustered_bootstrap_covers_an_area_under_a_curve() -> None:
         group = np.repeat(0.7 * rng.normal(size=GROUPS), ALIKE)
         scores = label + group + rng.normal(size=(3, GROUPS * ALIKE))
         for name, by in (("clustered", groups), ("plain", np.arange(GROUPS * ALIKE))):
-            made = bootstrap_metrics(
+            results = bootstrap_metrics(
                 predictions(
                     task="multilabel",
                     scores=1 / (1 + np.exp(-scores[..., None])),
@@ -206,7 +207,7 @@ def test_the_clustered_bootstrap_covers_an_area_under_a_curve() -> None:
                 ),
                 resamples=400,
             )
-            interval = mean_of_bootstrap(made["roc_auc"]).ci
+            interval = mean_of_bootstrap(results["roc_auc"]).ci
             covered[name] += interval.low <= truth <= interval.high
     assert 0.93 <= covered["clustered"] / draws <= 0.97
     assert covered["plain"] / draws < 0.85
@@ -248,13 +249,13 @@ def test_pretraining_seeds_as_units_keep_their_level(sizes: tuple[int, int], bet
 @pytest.mark.parametrize("seeds", [3, 5, 10])
 def test_the_interval_of_a_method_covers_its_mean_over_pretraining_seeds_and_trials(seeds: int) -> None:
     rng = np.random.default_rng(16)
-    made = [
+    results = [
         estimate_crossed_mean(
             rng.normal(size=(seeds, 1)) + 0.7 * rng.normal(size=(1, 10)) + rng.normal(size=(seeds, 10))
         )
         for _ in range(2500)
     ]
-    assert 0.93 <= np.mean([each.ci.low <= 0 <= each.ci.high for each in made]) <= 0.975
+    assert 0.93 <= np.mean([estimate.ci.low <= 0 <= estimate.ci.high for estimate in results]) <= 0.975
 
 
 def test_an_interval_of_an_incomplete_table_covers() -> None:
@@ -263,12 +264,12 @@ def test_an_interval_of_an_incomplete_table_covers() -> None:
     for _ in range(800):
         table = rng.normal(size=(5, 1)) + 0.5 * rng.normal(size=(1, 10)) + rng.normal(size=(5, 10))
         table[rng.integers(5, size=4), rng.integers(10, size=4)] = np.nan
-        made = estimate_crossed_mean(table)
-        covered.append(made.ci.low <= 0 <= made.ci.high)
+        results = estimate_crossed_mean(table)
+        covered.append(results.ci.low <= 0 <= results.ci.high)
     assert 0.93 <= np.mean(covered) <= 0.975
 
 
-def test_the_seeds_said_to_be_needed_show_the_difference_as_often_as_wanted() -> None:
+def test_the_seeds_needed_show_the_difference_with_the_stated_power() -> None:
     rng = np.random.default_rng(18)
     seeds = seeds_needed(1.0, std=1.0, power=0.8).seeds
     assert seeds is not None
@@ -284,12 +285,12 @@ def estimate(values: np.ndarray) -> DatasetEstimate:
 @pytest.mark.parametrize("n", [3, 5, 10])
 def test_a_mean_over_data_sets_covers(n: int) -> None:
     rng = np.random.default_rng(19)
-    made = [
+    results = [
         mean_over_datasets({str(size): estimate(size * rng.normal(size=n)) for size in (1.0, 2.0, 4.0)})
         for _ in range(3000)
     ]
     # with three values on each of unequal sets Satterthwaite's degrees of freedom are a little cautious
-    assert 0.93 <= np.mean([each.ci.low <= 0 <= each.ci.high for each in made]) <= 0.975
+    assert 0.93 <= np.mean([of_trial.ci.low <= 0 <= of_trial.ci.high for of_trial in results]) <= 0.975
 
 
 def entry(study: Study, levels: dict[str, str], values: np.ndarray, data: str) -> TableEntry:
@@ -321,8 +322,8 @@ def test_equal_methods_are_seldom_left_unmarked_beside_the_highest(methods: int)
             }
         ]
     ]
-    made = entry_table(listed, BootstrapReplicates())
-    unmarked = made.loc[made["rank_mark"] == "", "dataset"].nunique()
+    results = entry_table(listed, BootstrapReplicates())
+    unmarked = results.loc[results["rank_mark"] == "", "dataset"].nunique()
     assert unmarked / columns <= 0.08  # 5 % and two and a half binomial deviations
 
 
@@ -335,7 +336,7 @@ def group_means(weights: np.ndarray, of_groups: np.ndarray) -> Bootstrap:
 def test_what_test_clips_do_to_pairs_of_pretraining_seeds_is_known_without_bias() -> None:
     rng = np.random.default_rng(22)
     (study,) = Manifest.from_json(Results(Path("nowhere")).manifest).studies
-    groups, seeds, found = 60, 3, []
+    groups, seeds, observed = 60, 3, []
     for _ in range(300):
         weights = rng.multinomial(groups, np.full(groups, 1 / groups), size=300).T
         of_method, of_seed = rng.normal(size=(2, groups)), rng.normal(size=(seeds, groups))
@@ -349,10 +350,10 @@ def test_what_test_clips_do_to_pairs_of_pretraining_seeds_is_known_without_bias(
                 samples += entry(study, levels, of_trials.mean(axis=1), data="").samples
                 bootstraps[samples[-1].key, study.metric] = group_means(weights, of_trials)
             sides.append(samples)
-        made = compare_methods(*sides, BootstrapReplicates(bootstraps))
-        assert isinstance(made, Difference)
-        found.append(made.std_errors.test_set**2)
-    assert np.mean(found) == pytest.approx(2 / groups, rel=0.08)  # what the seeds have in common is not in it
+        results = compare_methods(*sides, BootstrapReplicates(bootstraps))
+        assert isinstance(results, Difference)
+        observed.append(results.std_errors.test_set**2)
+    assert np.mean(observed) == pytest.approx(2 / groups, rel=0.08)  # what the seeds have in common is not in it
 
 
 @pytest.mark.parametrize("noise", [NORMAL, VERY_SKEWED])
@@ -361,11 +362,11 @@ def test_equal_methods_are_seldom_ranked_apart(sets: int, trials: int, noise: No
     rng = np.random.default_rng(20)
     wrong = []
     for number in range(800):
-        made = rank_methods(
+        results = rank_methods(
             list("abcde"),
             [DatasetValues(trials=size * noise(rng, (5, trials))) for size in range(1, sets + 1)],
             resamples=500,
             seed=number,
         )
-        wrong.append(made.distinguishable.any())
+        wrong.append(results.distinguishable.any())
     assert np.mean(wrong) <= 0.07  # 5 % and three binomial deviations

@@ -13,7 +13,9 @@ from workflow_scripts.statistics.metrics import metrics
 NAMES = ("roc_auc", "pr_auc", "macro_f1", "macro_f1_positive", "accuracy")
 
 
-def drawn(seed: int, *, clips: int = 40, classes: int = 4, trials: int = 2) -> tuple[np.ndarray, np.ndarray]:
+def draw_labels_and_scores(
+    seed: int, *, clips: int = 40, classes: int = 4, trials: int = 2
+) -> tuple[np.ndarray, np.ndarray]:
     """Labels with some unobserved, and scores."""
     random = np.random.default_rng(seed)
     labels = (random.random((clips, classes)) < random.random(classes)).astype(np.float32)
@@ -25,28 +27,28 @@ def drawn(seed: int, *, clips: int = 40, classes: int = 4, trials: int = 2) -> t
 @settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_mean_over_the_classes_is_the_metric(metric: str, seed: int) -> None:
-    labels, scores = drawn(seed)
+    labels, scores = draw_labels_and_scores(seed)
     values = metric_of_classes(metric, labels=labels, scores=scores)
     assert values.shape == (2, 4)
-    for of_trial, each in zip(values, scores, strict=True):
-        stated = metrics("multilabel", labels=labels, scores=each)[metric]
+    for of_trial, of_trial_scores in zip(values, scores, strict=True):
+        stated = metrics("multilabel", labels=labels, scores=of_trial_scores)[metric]
         known = of_trial[~np.isnan(of_trial)]
         assert (known.mean() if len(known) else np.nan) == pytest.approx(stated, nan_ok=True)
 
 
 def test_a_class_by_itself_is_what_scikit_learn_says() -> None:
-    labels, scores = drawn(0)
+    labels, scores = draw_labels_and_scores(0)
     seen = ~np.isnan(labels[:, 2])
     true, score = labels[seen, 2], scores[1, seen, 2]
-    found = {name: metric_of_classes(name, labels=labels, scores=scores)[1, 2] for name in NAMES}
-    assert found["roc_auc"] == pytest.approx(roc_auc_score(true, score))
-    assert found["pr_auc"] == pytest.approx(average_precision_score(true, score))
-    assert found["macro_f1_positive"] == pytest.approx(f1_score(true, score >= 0.5))
-    assert found["accuracy"] == pytest.approx((true == (score >= 0.5)).mean())
+    observed = {name: metric_of_classes(name, labels=labels, scores=scores)[1, 2] for name in NAMES}
+    assert observed["roc_auc"] == pytest.approx(roc_auc_score(true, score))
+    assert observed["pr_auc"] == pytest.approx(average_precision_score(true, score))
+    assert observed["macro_f1_positive"] == pytest.approx(f1_score(true, score >= 0.5))
+    assert observed["accuracy"] == pytest.approx((true == (score >= 0.5)).mean())
 
 
 def test_a_class_with_one_label_has_no_area_but_an_accuracy() -> None:
-    labels, scores = drawn(1)
+    labels, scores = draw_labels_and_scores(1)
     labels[:, 0] = 1
     assert np.isnan(metric_of_classes("roc_auc", labels=labels, scores=scores)[:, 0]).all()
     assert np.isfinite(metric_of_classes("accuracy", labels=labels, scores=scores)[:, 0]).all()

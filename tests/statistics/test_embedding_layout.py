@@ -42,5 +42,5 @@ def test_neighbours_of_the_same_group_do_not_count() -> None:
 
 
 def test_one_group_has_no_neighbours() -> None:
-    found = embedding_layout.agreement(np.zeros((3, 1)), classes=np.array(["a", "a", "b"]), apart=np.zeros(3))
-    assert np.isnan(found).all()
+    layout = embedding_layout.agreement(np.zeros((3, 1)), classes=np.array(["a", "a", "b"]), apart=np.zeros(3))
+    assert np.isnan(layout).all()

@@ -38,17 +38,20 @@ def test_other_test_clips_never_make_an_interval_narrower(left: list[int], shift
 def test_where_a_metric_is_often_undefined_nothing_is_known_of_other_test_sets() -> None:
     labels = np.zeros((6, 1), np.float32)
     labels[0] = 1  # absent from a third of the resamples
-    made = predictions(task="multilabel", scores=np.random.default_rng(0).random((3, 6, 1)), labels=labels,
+    measured = predictions(task="multilabel", scores=np.random.default_rng(0).random((3, 6, 1)), labels=labels,
                        clusters=np.arange(6))  # fmt: skip
-    estimate = mean_of_bootstrap(bootstrap_metrics(made, resamples=100)["roc_auc"])
+    estimate = mean_of_bootstrap(bootstrap_metrics(measured, resamples=100)["roc_auc"])
     assert estimate.std_errors.variance_sources == ("trials",)
     assert math.isfinite(estimate.mean)
 
 
 def test_trials_that_agree_on_every_clip_leave_only_the_test_set() -> None:
-    made = random_predictions(1, trials=1)
+    measured = random_predictions(1, trials=1)
     same = predictions(
-        task=made.task, scores=np.repeat(made.scores, 3, axis=0), labels=made.labels, clusters=made.clusters
+        task=measured.task,
+        scores=np.repeat(measured.scores, 3, axis=0),
+        labels=measured.labels,
+        clusters=measured.clusters,
     )
     sampled = bootstrap_metrics(same, resamples=400)["macro_f1"]
     estimate = mean_of_bootstrap(sampled)
@@ -73,13 +76,13 @@ def test_the_parts_add_up_and_never_less_than_the_trials_alone() -> None:
 def test_noise_that_trials_do_not_share_is_not_counted_twice() -> None:
     right = np.random.default_rng(0).random((10, 300)) < 0.7  # each trial errs on clips of its own
     labels = np.tile(np.array([1, 0], np.float32), (300, 1))
-    made = predictions(
+    measured = predictions(
         task="multiclass",
         scores=np.stack([right, ~right], axis=-1).astype(float),
         labels=labels,
         clusters=np.arange(300),
     )
-    sampled = bootstrap_metrics(made, resamples=1000)["accuracy"]
+    sampled = bootstrap_metrics(measured, resamples=1000)["accuracy"]
     assert mean_of_bootstrap(sampled).std_errors.test_set < 0.5 * sampled.replicates.mean(axis=0).std(ddof=1)
 
 
@@ -87,8 +90,8 @@ def test_the_error_of_a_plain_accuracy_is_the_binomial_one() -> None:
     labels = np.tile(np.array([1, 0], np.float32), (200, 1))
     right = np.arange(200) < 140
     scores = np.repeat(np.stack([right, ~right], axis=-1)[None].astype(float), 3, axis=0)
-    made = predictions(task="multiclass", scores=scores, labels=labels, clusters=np.arange(200))
-    estimate = mean_of_bootstrap(bootstrap_metrics(made, resamples=4000)["accuracy"])
+    measured = predictions(task="multiclass", scores=scores, labels=labels, clusters=np.arange(200))
+    estimate = mean_of_bootstrap(bootstrap_metrics(measured, resamples=4000)["accuracy"])
     # 4,000 resamples know a deviation to 1.1 %
     assert estimate.std_errors.test_set == pytest.approx(math.sqrt(0.7 * 0.3 / 199), rel=0.04)
 
@@ -101,14 +104,14 @@ def test_fewer_than_three_trials_give_no_interval(trials: int) -> None:
 
 
 def test_fewer_than_three_clusters_say_nothing_about_other_test_sets() -> None:
-    made = random_predictions(0)
-    two = predictions(task=made.task, scores=made.scores, labels=made.labels, clusters=np.arange(CLIPS) % 2)
+    measured = random_predictions(0)
+    two = predictions(task=measured.task, scores=measured.scores, labels=measured.labels, clusters=np.arange(CLIPS) % 2)
     estimate = mean_of_bootstrap(bootstrap_metrics(two, resamples=20)["accuracy"])
     assert (estimate.std_errors.variance_sources, estimate.clusters) == (("trials",), 0)
 
 
 def test_what_two_methods_share_cancels_in_their_difference() -> None:
-    made = random_predictions(4, "multiclass")
-    one, same = (bootstrap_metrics(made, resamples=100)["accuracy"] for _ in range(2))
+    measured = random_predictions(4, "multiclass")
+    one, same = (bootstrap_metrics(measured, resamples=100)["accuracy"] for _ in range(2))
     estimate = difference_of_bootstraps(one, same)
     assert (estimate.mean, estimate.ci.low, estimate.ci.high) == (0, 0, 0)

@@ -51,13 +51,15 @@ def test_the_last_line_of_the_failed_job_says_why(tmp_path: Path, log: str, reas
 
 def test_a_job_that_has_its_output_is_not_to_blame(tmp_path: Path) -> None:
     (tmp_path / "prepare").touch()
-    found = why_missing(evaluation(tmp_path, prepare="prelude: a former failure", pretrain="prelude: the disk is full"))
-    assert found == "failed: pretrain: the disk is full"
+    reason = why_missing(
+        evaluation(tmp_path, prepare="prelude: a former failure", pretrain="prelude: the disk is full")
+    )
+    assert reason == "failed: pretrain: the disk is full"
 
 
 def test_the_first_in_order_that_failed_is_to_blame(tmp_path: Path) -> None:
-    found = why_missing(evaluation(tmp_path, prepare="prelude: no files", evaluate="prelude: from long ago"))
-    assert found == "failed: prepare: no files"
+    reason = why_missing(evaluation(tmp_path, prepare="prelude: no files", evaluate="prelude: from long ago"))
+    assert reason == "failed: prepare: no files"
 
 
 def test_trials_that_were_not_gathered_are_stale(tmp_path: Path) -> None:
@@ -67,8 +69,8 @@ def test_trials_that_were_not_gathered_are_stale(tmp_path: Path) -> None:
 
 
 def test_only_the_end_of_a_long_log_is_read(tmp_path: Path) -> None:
-    made = evaluation(tmp_path, prepare="x" * 200_000 + "\nprelude: at last\n")
-    assert why_missing(made) == "failed: prepare: at last"
+    cell = evaluation(tmp_path, prepare="x" * 200_000 + "\nprelude: at last\n")
+    assert why_missing(cell) == "failed: prepare: at last"
 
 
 def test_in_short() -> None:

@@ -16,11 +16,11 @@ from workflow_scripts.statistics.metrics import metrics
 @settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 10**6), task=st.sampled_from(["multilabel", "multiclass"]))
 def test_a_resample_is_measured_as_the_test_set_it_stands_for(seed: int, task: str) -> None:
-    made = random_predictions(seed, task)
-    replicates = bootstrap_metrics(made, resamples=4, seed=seed)
-    for number, rows in enumerate(resampled_rows(made.clusters, resamples=4, seed=seed)):
-        for trial, scores in enumerate(made.scores):
-            expected = metrics(made.task, labels=made.labels[rows], scores=scores[rows])
+    stored = random_predictions(seed, task)
+    replicates = bootstrap_metrics(stored, resamples=4, seed=seed)
+    for number, rows in enumerate(resampled_rows(stored.clusters, resamples=4, seed=seed)):
+        for trial, scores in enumerate(stored.scores):
+            expected = metrics(stored.task, labels=stored.labels[rows], scores=scores[rows])
             assert {name: replicates[name].replicates[trial, number] for name in replicates} == pytest.approx(
                 {name: value for name, value in expected.items() if name != "classes_skipped"}, abs=1e-10, nan_ok=True
             )
@@ -29,14 +29,14 @@ def test_a_resample_is_measured_as_the_test_set_it_stands_for(seed: int, task: s
 def test_weighted_metrics_agree_with_scikit_learn() -> None:
     rng = np.random.default_rng(3)
     true, score = np.arange(50) % 2, np.round(rng.random(50), 1)
-    made = predictions(
+    stored = predictions(
         task="multilabel",
         scores=np.stack([score, 1 - score])[..., None],
         labels=true[:, None].astype(np.float32),
         clusters=np.arange(50),
     )
-    replicates = bootstrap_metrics(made, resamples=5, seed=1)
-    for number, rows in enumerate(resampled_rows(made.clusters, resamples=5, seed=1)):
+    replicates = bootstrap_metrics(stored, resamples=5, seed=1)
+    for number, rows in enumerate(resampled_rows(stored.clusters, resamples=5, seed=1)):
         weight = np.bincount(rows, minlength=50)
         guess = score >= 0.5
         expected = {
@@ -46,22 +46,24 @@ def test_weighted_metrics_agree_with_scikit_learn() -> None:
             "macro_f1": sk.f1_score(true, guess, average="macro", sample_weight=weight),
             "macro_f1_positive": sk.f1_score(true, guess, sample_weight=weight),
         }
-        of_classes = {name: each for name, each in replicates.items() if not name.endswith("_clip")}  # there is but one
-        assert {name: each.replicates[0, number] for name, each in of_classes.items()} == pytest.approx(
+        of_classes = {
+            name: bootstrap for name, bootstrap in replicates.items() if not name.endswith("_clip")
+        }  # there is but one
+        assert {name: bootstrap.replicates[0, number] for name, bootstrap in of_classes.items()} == pytest.approx(
             expected, abs=1e-10
         )
 
 
 def test_the_values_are_those_of_the_test_set_itself() -> None:
-    made = random_predictions(0)
-    replicates = bootstrap_metrics(made, resamples=2)
-    expected = [metrics(made.task, labels=made.labels, scores=scores) for scores in made.scores]
-    for name, each in replicates.items():
-        assert each.values.tolist() == [of_trial[name] for of_trial in expected]
-        assert each.clusters == len(np.unique(made.clusters))
+    stored = random_predictions(0)
+    replicates = bootstrap_metrics(stored, resamples=2)
+    expected = [metrics(stored.task, labels=stored.labels, scores=scores) for scores in stored.scores]
+    for name, bootstrap in replicates.items():
+        assert bootstrap.values.tolist() == [of_trial[name] for of_trial in expected]
+        assert bootstrap.clusters == len(np.unique(stored.clusters))
     areas = {"roc_auc", "pr_auc", "roc_auc_clip", "pr_auc_clip"}
     assert set(replicates) == {"macro_f1", "macro_f1_positive", "accuracy"} | areas
-    assert set(bootstrap_metrics(made, names=["pr_auc_clip"], resamples=2)) == {"pr_auc_clip"}
+    assert set(bootstrap_metrics(stored, names=["pr_auc_clip"], resamples=2)) == {"pr_auc_clip"}
     assert set(bootstrap_metrics(random_predictions(0, "multiclass"), resamples=2)) == {
         "macro_f1",
         "accuracy",
@@ -82,30 +84,30 @@ def test_a_large_test_set_is_cut_into_parts_without_a_difference(monkeypatch: py
     whole = bootstrap_metrics(random_predictions(0), resamples=50)
     monkeypatch.setattr("workflow_scripts.statistics.metric_bootstrap.ENTRIES_AT_ONCE", 1)
     parts = bootstrap_metrics(random_predictions(0), resamples=50)
-    for name, each in whole.items():
-        assert each.replicates == pytest.approx(parts[name].replicates, abs=1e-15)
+    for name, bootstrap in whole.items():
+        assert bootstrap.replicates == pytest.approx(parts[name].replicates, abs=1e-15)
 
 
 def test_names_of_clusters_and_their_order_do_not_matter() -> None:
-    made = random_predictions(5)
+    stored = random_predictions(5)
     renamed = predictions(
-        task=made.task,
-        scores=made.scores,
-        labels=made.labels,
-        clusters=np.array([f"artist {g:02}" for g in made.clusters]),
+        task=stored.task,
+        scores=stored.scores,
+        labels=stored.labels,
+        clusters=np.array([f"artist {g:02}" for g in stored.clusters]),
     )
-    for name, each in bootstrap_metrics(made, resamples=10).items():
+    for name, bootstrap in bootstrap_metrics(stored, resamples=10).items():
         assert np.array_equal(
-            each.replicates, bootstrap_metrics(renamed, resamples=10)[name].replicates, equal_nan=True
+            bootstrap.replicates, bootstrap_metrics(renamed, resamples=10)[name].replicates, equal_nan=True
         )
 
 
 def test_resamples_without_both_labels_of_a_class_leave_it_out() -> None:
     labels = np.zeros((6, 2), np.float32)
     labels[0], labels[:3, 1] = 1, 1
-    made = predictions(task="multilabel", scores=np.random.default_rng(0).random((3, 6, 2)), labels=labels,
+    stored = predictions(task="multilabel", scores=np.random.default_rng(0).random((3, 6, 2)), labels=labels,
                        clusters=np.arange(6))  # fmt: skip
-    replicates = bootstrap_metrics(made, resamples=200)["roc_auc"].replicates
-    rows = resampled_rows(made.clusters, resamples=200, seed=0)
-    none = [not any(len(np.unique(labels[each, number])) == 2 for number in range(2)) for each in rows]
+    replicates = bootstrap_metrics(stored, resamples=200)["roc_auc"].replicates
+    rows = resampled_rows(stored.clusters, resamples=200, seed=0)
+    none = [not any(len(np.unique(labels[bootstrap, number])) == 2 for number in range(2)) for bootstrap in rows]
     assert np.array_equal(np.isnan(replicates[0]), none)

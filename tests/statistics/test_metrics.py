@@ -65,9 +65,9 @@ def test_areas_of_clips_equal_scikit_learn_with_ties_too(clips):
     seen = [(true[~np.isnan(true)], score[~np.isnan(true)]) for true, score in zip(labels, scores, strict=True)]
     both = [(true, score) for true, score in seen if len(np.unique(true)) == 2]
     values = metrics("multilabel", labels=labels, scores=scores)
-    assert values["roc_auc_clip"] == pytest.approx(np.mean([sk.roc_auc_score(*each) for each in both]), abs=1e-12)
+    assert values["roc_auc_clip"] == pytest.approx(np.mean([sk.roc_auc_score(*clip) for clip in both]), abs=1e-12)
     assert values["pr_auc_clip"] == pytest.approx(
-        np.mean([sk.average_precision_score(*each) for each in both]), abs=1e-12
+        np.mean([sk.average_precision_score(*clip) for clip in both]), abs=1e-12
     )
 
 

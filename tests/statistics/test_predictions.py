@@ -36,12 +36,12 @@ def test_windows_are_read_as_they_were_written(tmp_path: Path) -> None:
 
 
 def test_parts_of_different_runs_are_refused() -> None:
-    made = random_predictions(0)
-    assert made.clusters is not None
+    written = random_predictions(0)
+    assert written.clusters is not None
     with pytest.raises(UserError, match="do not belong together"):
-        replace(made, labels=made.labels[1:], clusters=made.clusters[1:])
+        replace(written, labels=written.labels[1:], clusters=written.clusters[1:])
     with pytest.raises(UserError, match="do not belong together"):
-        replace(made, clusters=made.clusters[1:])
+        replace(written, clusters=written.clusters[1:])
 
 
 @pytest.fixture(scope="module")

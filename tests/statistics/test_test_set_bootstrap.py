@@ -24,10 +24,10 @@ def replicates_of(results: Results, **more: int) -> tuple[BootstrapReplicates, l
 
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
-    made = Results(tmp_path)
-    made.predict(factors("pase", "frozen", "openmic"), 1.5, seed=1)
-    made.predict(factors("random", "frozen", "openmic"), 1.0, seed=2)
-    return made
+    replicates = Results(tmp_path)
+    replicates.predict(factors("pase", "frozen", "openmic"), 1.5, seed=1)
+    replicates.predict(factors("random", "frozen", "openmic"), 1.0, seed=2)
+    return replicates
 
 
 def predictions_of(results: Results, number: int) -> Path:
@@ -35,16 +35,16 @@ def predictions_of(results: Results, number: int) -> Path:
 
 
 def test_it_is_the_bootstrap_of_the_stored_predictions(results: Results) -> None:
-    made, (pase, random) = replicates_of(results)
+    bootstraps, (pase, random) = replicates_of(results)
     predictions = read_predictions(predictions_of(results, 0))
     expected = bootstrap_metrics(predictions)["macro_f1"]
-    found = made.of(pase)
-    assert found is not None
-    np.testing.assert_array_equal(found.replicates, expected.replicates)
-    np.testing.assert_allclose(found.values, expected.values, rtol=0, atol=1e-12)
-    other = made.of(random)
+    bootstrap = bootstraps.of(pase)
+    assert bootstrap is not None
+    np.testing.assert_array_equal(bootstrap.replicates, expected.replicates)
+    np.testing.assert_allclose(bootstrap.values, expected.values, rtol=0, atol=1e-12)
+    other = bootstraps.of(random)
     assert other is not None
-    assert other.resample_id == found.resample_id, "both methods are measured on the same resamples"
+    assert other.resample_id == bootstrap.resample_id, "both methods are measured on the same resamples"
 
 
 def test_threads_change_nothing(results: Results) -> None:
@@ -61,9 +61,9 @@ def test_cells_without_usable_predictions_are_left_out(results: Results) -> None
     with np.load(predictions_of(results, 1)) as stored:
         kept = {name: stored[name] for name in stored if name != "groups"}
     np.savez(predictions_of(results, 1), **kept)
-    made, samples = replicates_of(results)
-    assert [made.of(sample) for sample in samples] == [None, None]
-    assert made.all_of(samples) is None
+    replicates, samples = replicates_of(results)
+    assert [replicates.of(sample) for sample in samples] == [None, None]
+    assert replicates.all_of(samples) is None
 
 
 @pytest.mark.parametrize("kept", [b"", b"no archive"])

@@ -12,12 +12,12 @@ from workflow_scripts.statistics.trials import COLUMNS, gather, read_trials
 
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
-    made = Results(tmp_path)
-    made.add(factors("pase", "frozen", "openmic"), [0.5, 0.6, 0.7])
-    return made
+    synthetic = Results(tmp_path)
+    synthetic.add(factors("pase", "frozen", "openmic"), [0.5, 0.6, 0.7])
+    return synthetic
 
 
-def changed(path: Path, **values: object) -> None:
+def change(path: Path, **values: object) -> None:
     """Rewrite a trials file with other values in its first row."""
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     for column, value in values.items():
@@ -35,12 +35,12 @@ def test_text_stays_text_and_numbers_keep_every_digit(results: Results) -> None:
 
 
 def test_all_trials_come_in_one_order_whatever_the_plan_lists_first(tmp_path: Path) -> None:
-    made = Results(tmp_path)
+    results = Results(tmp_path)
     for seed in (10, 9, 1):
-        made.add(factors("pase", "frozen", "openmic", seed=seed), [0.5, 0.6])
-    first = gather(Manifest.from_json(made.manifest)).trials
-    random.Random(1).shuffle(made.manifest["cells"])
-    pd.testing.assert_frame_equal(gather(Manifest.from_json(made.manifest)).trials, first)
+        results.add(factors("pase", "frozen", "openmic", seed=seed), [0.5, 0.6])
+    first = gather(Manifest.from_json(results.manifest)).trials
+    random.Random(1).shuffle(results.manifest["cells"])
+    pd.testing.assert_frame_equal(gather(Manifest.from_json(results.manifest)).trials, first)
     assert list(first["pretrain_seed"].unique()) == ["1", "9", "10"]
     assert list(first.columns) == list(COLUMNS)
 
@@ -53,9 +53,9 @@ def test_a_missing_file_is_reported_not_fatal(results: Results) -> None:
 
 
 def test_no_results_at_all_are_an_empty_table(tmp_path: Path) -> None:
-    made = Results(tmp_path)
-    made.expect(factors("pase", "frozen", "openmic"))
-    assert gather(Manifest.from_json(made.manifest)).trials.empty
+    results = Results(tmp_path)
+    results.expect(factors("pase", "frozen", "openmic"))
+    assert gather(Manifest.from_json(results.manifest)).trials.empty
 
 
 def test_columns_may_come_in_another_order_and_more_of_them(results: Results) -> None:
@@ -83,7 +83,7 @@ def test_columns_may_come_in_another_order_and_more_of_them(results: Results) ->
 def test_a_file_that_cannot_be_trusted_is_named(results: Results, column: str, value: str, message: str) -> None:
     path = results.add(factors("random", "frozen", "openmic"), [0.1, 0.2, 0.3])
     target = path if column != "encoder" else Path(results.manifest["cells"][0]["path"])
-    changed(target, **{column: value})
+    change(target, **{column: value})
     with pytest.raises(UserError, match=message) as caught:
         gather(Manifest.from_json(results.manifest))
     assert str(target) in str(caught.value)

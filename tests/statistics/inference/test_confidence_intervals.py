@@ -87,15 +87,15 @@ def test_many_samples_at_once_are_each_as_alone(seed: int, n: int) -> None:
     values = np.random.default_rng(seed).normal(size=(4, n))
     if n:
         values[1, 0], values[2, -1] = np.nan, np.inf
-    made = mean_intervals(values)
-    assert len(made) == 4
+    means = mean_intervals(values)
+    assert len(means) == 4
     for number, row in enumerate(values):
         assert np.array_equal(
-            numbers_of(made[number]),
+            numbers_of(means[number]),
             numbers_of(mean_interval(row)),
             equal_nan=True,
         )
-    assert [made[number].ci.known for number in range(4)] == [n >= 3, False, False, n >= 3]
+    assert [means[number].ci.known for number in range(4)] == [n >= 3, False, False, n >= 3]
 
 
 def test_degrees_of_a_sum_of_variances_lie_between_the_least_and_the_sum() -> None:

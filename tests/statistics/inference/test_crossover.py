@@ -16,11 +16,11 @@ def flat(means: list[float], trials: int = 10, noise: float = 0.0) -> np.ndarray
 
 
 def test_the_crossing_lies_between_two_sizes_on_the_logarithm() -> None:
-    found = find_crossover(SIZES, flat([-3, -1, 1, 2]))
-    assert found.outcome == "crossing"
-    assert found.size == pytest.approx(200 * math.sqrt(2))
-    assert (found.ci.low, found.ci.high) == (pytest.approx(found.size), pytest.approx(found.size))
-    assert (found.crosses, found.always, found.never) == (1, 0, 0)
+    crossover = find_crossover(SIZES, flat([-3, -1, 1, 2]))
+    assert crossover.outcome == "crossing"
+    assert crossover.size == pytest.approx(200 * math.sqrt(2))
+    assert (crossover.ci.low, crossover.ci.high) == (pytest.approx(crossover.size), pytest.approx(crossover.size))
+    assert (crossover.crosses, crossover.always, crossover.never) == (1, 0, 0)
     assert find_crossover(SIZES, flat([-3, -1, 3, 4])).size == pytest.approx(200 * 2**0.25)
 
 
@@ -34,8 +34,8 @@ def test_the_crossing_lies_between_two_sizes_on_the_logarithm() -> None:
     ],
 )
 def test_there_may_be_none(means: list[float], outcome: str, size: float) -> None:
-    found = find_crossover(SIZES, flat(means))
-    assert (found.outcome, found.size, found.ci.low, found.ci.high) == (outcome, size, size, size)
+    crossover = find_crossover(SIZES, flat(means))
+    assert (crossover.outcome, crossover.size, crossover.ci.low, crossover.ci.high) == (outcome, size, size, size)
 
 
 def test_the_last_of_several_counts() -> None:
@@ -43,16 +43,16 @@ def test_the_last_of_several_counts() -> None:
 
 
 def test_trials_that_do_not_agree_leave_it_undetermined() -> None:
-    found = find_crossover(SIZES, flat([-0.5, -0.2, 0.1, 0.2], noise=3))
-    assert found.outcome == "undetermined"
-    assert 0.0 < found.crosses < 1
-    assert found.crosses + found.always + found.never == pytest.approx(1)
-    assert (found.ci.low, found.ci.high) == (0, math.inf)
+    crossover = find_crossover(SIZES, flat([-0.5, -0.2, 0.1, 0.2], noise=3))
+    assert crossover.outcome == "undetermined"
+    assert 0.0 < crossover.crosses < 1
+    assert crossover.crosses + crossover.always + crossover.never == pytest.approx(1)
+    assert (crossover.ci.low, crossover.ci.high) == (0, math.inf)
 
 
 def test_the_interval_is_the_bootstrap_over_whole_trials() -> None:
     differences = flat([-3, -1, 1, 3], noise=0.8) + np.random.default_rng(3).normal(0, 0.2, (4, 10))
-    found = find_crossover(SIZES, differences, resamples=400, seed=5)
+    crossover = find_crossover(SIZES, differences, resamples=400, seed=5)
     drawn = np.random.default_rng(5).integers(10, size=(400, 10))
     means = differences.mean(axis=1)
     wider = 2.262157 / 1.959964 * math.sqrt(10 / 9)  # t of ten values against the normal one
@@ -60,19 +60,19 @@ def test_the_interval_is_the_bootstrap_over_whole_trials() -> None:
         find_crossover(SIZES, np.tile(means + wider * (differences[:, trials].mean(axis=1) - means), (2, 1)).T).size
         for trials in drawn
     ]
-    assert found.ci.low == pytest.approx(np.quantile(ends, 0.025, method="lower"), rel=1e-5)
-    assert found.ci.high == pytest.approx(np.quantile(ends, 0.975, method="higher"), rel=1e-5)
-    assert found.ci.low < found.size < found.ci.high
-    assert find_crossover(SIZES, differences, resamples=400, seed=5) == found
-    assert find_crossover(SIZES, differences, resamples=400, seed=6) != found
+    assert crossover.ci.low == pytest.approx(np.quantile(ends, 0.025, method="lower"), rel=1e-5)
+    assert crossover.ci.high == pytest.approx(np.quantile(ends, 0.975, method="higher"), rel=1e-5)
+    assert crossover.ci.low < crossover.size < crossover.ci.high
+    assert find_crossover(SIZES, differences, resamples=400, seed=5) == crossover
+    assert find_crossover(SIZES, differences, resamples=400, seed=6) != crossover
 
 
 def test_two_trials_give_a_place_without_interval() -> None:
-    found = find_crossover(SIZES, flat([-3, -1, 1, 3], trials=2))
-    assert found.outcome == "undetermined"
-    assert found.size == pytest.approx(200 * math.sqrt(2))
-    assert math.isnan(found.ci.low)
-    assert math.isnan(found.crosses)
+    crossover = find_crossover(SIZES, flat([-3, -1, 1, 3], trials=2))
+    assert crossover.outcome == "undetermined"
+    assert crossover.size == pytest.approx(200 * math.sqrt(2))
+    assert math.isnan(crossover.ci.low)
+    assert math.isnan(crossover.crosses)
 
 
 @settings(deadline=None, max_examples=25)
@@ -91,8 +91,8 @@ def test_the_interval_covers_the_true_crossing(trials: int, least: float) -> Non
     covered = 0
     for _ in range(400):
         noise = random.normal(0, 0.6, trials) + random.normal(0, 0.6, (4, trials))
-        found = find_crossover(SIZES, true + noise, resamples=300)
-        covered += found.ci.low <= 200 * math.sqrt(2) <= found.ci.high
+        crossover = find_crossover(SIZES, true + noise, resamples=300)
+        covered += crossover.ci.low <= 200 * math.sqrt(2) <= crossover.ci.high
     assert least < covered / 400 <= 0.99
 
 

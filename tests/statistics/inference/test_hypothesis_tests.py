@@ -146,12 +146,12 @@ def test_many_comparisons_at_once_are_each_as_alone() -> None:
     reference[1] = treatment[1]
     reference[2] = treatment[2] - 0.25
     treatment[3, 0] = np.nan
-    made = paired_tests(treatment, reference)
-    assert len(made) == 5
+    tests = paired_tests(treatment, reference)
+    assert len(tests) == 5
     for number in range(5):
-        assert repr(made[number]) == repr(paired_test(treatment[number], reference[number]))
-    assert made.p[1] == made.p_sign_flip[1] == 1
-    assert np.flatnonzero(np.isnan(made.p)).tolist() == [2, 3]
+        assert repr(tests[number]) == repr(paired_test(treatment[number], reference[number]))
+    assert tests.p[1] == tests.p_sign_flip[1] == 1
+    assert np.flatnonzero(np.isnan(tests.p)).tolist() == [2, 3]
 
 
 samples = st.lists(st.floats(0, 1), min_size=3, max_size=15).filter(lambda values: np.std(values) > 1e-6)
@@ -160,14 +160,14 @@ samples = st.lists(st.floats(0, 1), min_size=3, max_size=15).filter(lambda value
 @settings(deadline=None, max_examples=25)
 @given(left=samples, right=samples)
 def test_welch_agrees_with_scipy(left: list[float], right: list[float]) -> None:
-    made, expected = welch_test(left, right), stats.ttest_ind(left, right, equal_var=False)
+    tests, expected = welch_test(left, right), stats.ttest_ind(left, right, equal_var=False)
     interval = expected.confidence_interval(0.95)
-    assert made.p == pytest.approx(expected.pvalue, abs=1e-10)
-    assert made.ci.df == pytest.approx(expected.df, rel=1e-10)
-    assert made.ci.low == pytest.approx(interval.low, abs=1e-10)
-    assert made.ci.high == pytest.approx(interval.high, abs=1e-10)
-    assert made.n == (len(left), len(right))
-    assert made.effect == pytest.approx(made.mean / math.sqrt((np.var(left, ddof=1) + np.var(right, ddof=1)) / 2))
+    assert tests.p == pytest.approx(expected.pvalue, abs=1e-10)
+    assert tests.ci.df == pytest.approx(expected.df, rel=1e-10)
+    assert tests.ci.low == pytest.approx(interval.low, abs=1e-10)
+    assert tests.ci.high == pytest.approx(interval.high, abs=1e-10)
+    assert tests.n == (len(left), len(right))
+    assert tests.effect == pytest.approx(tests.mean / math.sqrt((np.var(left, ddof=1) + np.var(right, ddof=1)) / 2))
 
 
 def test_welch_of_too_few_or_unvarying_values_is_not_tested() -> None:

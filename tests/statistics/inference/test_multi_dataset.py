@@ -20,26 +20,26 @@ def estimate(values: list[float] | np.ndarray) -> DatasetEstimate:
 
 def test_the_mean_of_two_sets_is_tested_as_welch_tests_a_sum() -> None:
     left, right = np.random.default_rng(0).normal(0.1, 0.3, 5), np.random.default_rng(1).normal(0.2, 1, 9)
-    made = mean_over_datasets({"openmic": estimate(left), "ballroom": estimate(right)})
+    average = mean_over_datasets({"openmic": estimate(left), "ballroom": estimate(right)})
     expected = stats.ttest_ind(left, -right, equal_var=False)  # half the difference to minus the other is the mean
     interval = expected.confidence_interval(0.95)
-    assert made.mean == pytest.approx((left.mean() + right.mean()) / 2)
-    assert made.p == pytest.approx(expected.pvalue, abs=1e-10)
-    assert made.ci.df == pytest.approx(expected.df, rel=1e-10)
-    assert (made.ci.low, made.ci.high) == pytest.approx((interval.low / 2, interval.high / 2), abs=1e-10)
-    assert made.datasets == 2
+    assert average.mean == pytest.approx((left.mean() + right.mean()) / 2)
+    assert average.p == pytest.approx(expected.pvalue, abs=1e-10)
+    assert average.ci.df == pytest.approx(expected.df, rel=1e-10)
+    assert (average.ci.low, average.ci.high) == pytest.approx((interval.low / 2, interval.high / 2), abs=1e-10)
+    assert average.datasets == 2
 
 
 def test_every_set_counts_the_same_however_many_trials_it_has() -> None:
-    made = mean_over_datasets({"few": estimate([0, 0.1, 0.2]), "many": estimate(np.tile([0.4, 0.6], 50))})
-    assert made.mean == pytest.approx(0.3)
+    average = mean_over_datasets({"few": estimate([0, 0.1, 0.2]), "many": estimate(np.tile([0.4, 0.6], 50))})
+    assert average.mean == pytest.approx(0.3)
 
 
 def test_a_set_without_an_interval_leaves_none_across() -> None:
-    made = mean_over_datasets({"openmic": estimate([0.1, 0.2, 0.3]), "ballroom": estimate([0.1, 0.2])})
-    assert not made.ci.known
-    assert made.reason == "no interval on ballroom"
-    assert made.mean == pytest.approx(0.175)
+    average = mean_over_datasets({"openmic": estimate([0.1, 0.2, 0.3]), "ballroom": estimate([0.1, 0.2])})
+    assert not average.ci.known
+    assert average.reason == "no interval on ballroom"
+    assert average.mean == pytest.approx(0.175)
     assert mean_over_datasets({}).reason == "no data set"
 
 

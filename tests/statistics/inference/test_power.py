@@ -18,10 +18,10 @@ def test_seeds_needed_agree_with_statsmodels(size: float, power: float) -> None:
 
 
 def test_a_deviation_from_three_seeds_leaves_a_wide_range() -> None:
-    made = seeds_needed(0.01, std=0.01, df=2)
-    assert made.low < made.seeds < made.high
-    low, high = (0.01 * math.sqrt(2 / stats.chi2.ppf(each, 2)) for each in (0.975, 0.025))
-    assert (made.low, made.high) == tuple(seeds_needed(0.01, std=each).seeds for each in (low, high))
+    needed = seeds_needed(0.01, std=0.01, df=2)
+    assert needed.low < needed.seeds < needed.high
+    low, high = (0.01 * math.sqrt(2 / stats.chi2.ppf(tail, 2)) for tail in (0.975, 0.025))
+    assert (needed.low, needed.high) == tuple(seeds_needed(0.01, std=tail).seeds for tail in (low, high))
 
 
 def test_seeds_needed_at_the_ends() -> None:

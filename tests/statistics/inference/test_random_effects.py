@@ -29,63 +29,63 @@ def table(seed: int, pretraining_seeds: int = 5, trials: int = 10, *, between: f
 
 def crossed(values: np.ndarray) -> MixedLM:
     """statsmodels' own model of a complete table."""
-    rows, columns = (each.ravel() for each in np.indices(values.shape))
+    rows, columns = (index.ravel() for index in np.indices(values.shape))
     indicators = [np.eye(size)[numbers] for size, numbers in zip(values.shape, (rows, columns), strict=True)]
     names = [[[str(number) for number in range(size)]] for size in values.shape]
-    parts = VCSpec(["seed", "trial"], names, [[each] for each in indicators])
+    parts = VCSpec(["seed", "trial"], names, [[indicator] for indicator in indicators])
     return MixedLM(values.ravel(), np.ones((values.size, 1)), groups=np.zeros(values.size), exog_vc=parts)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_deviations_are_those_of_the_analysis_of_variance(seed: int) -> None:
     values = table(seed, 4, 6)
-    rows, columns = (each.ravel() for each in np.indices(values.shape))
+    rows, columns = (index.ravel() for index in np.indices(values.shape))
     frame = pd.DataFrame({"value": values.ravel(), "pretraining_seed": rows, "trial": columns})
     squares = anova_lm(ols("value ~ C(pretraining_seed) + C(trial)", frame).fit())["mean_sq"]
-    made = estimate_crossed_mean(values)
-    assert (made.pretraining_seeds, made.trials) == (4, 6)
-    assert made.residual_std**2 == pytest.approx(squares["Residual"], rel=1e-10)
-    assert made.pretraining_seed_std**2 == pytest.approx(
+    estimate = estimate_crossed_mean(values)
+    assert (estimate.pretraining_seeds, estimate.trials) == (4, 6)
+    assert estimate.residual_std**2 == pytest.approx(squares["Residual"], rel=1e-10)
+    assert estimate.pretraining_seed_std**2 == pytest.approx(
         (squares["C(pretraining_seed)"] - squares["Residual"]) / 6, rel=1e-10
     )
-    assert made.trial_std**2 == pytest.approx((squares["C(trial)"] - squares["Residual"]) / 4, rel=1e-10)
-    assert made.ci.std_error**2 == pytest.approx(
+    assert estimate.trial_std**2 == pytest.approx((squares["C(trial)"] - squares["Residual"]) / 4, rel=1e-10)
+    assert estimate.ci.std_error**2 == pytest.approx(
         (squares["C(pretraining_seed)"] + squares["C(trial)"] - squares["Residual"]) / 24, rel=1e-10
     )
-    assert made.mean == pytest.approx(values.mean())
+    assert estimate.mean == pytest.approx(values.mean())
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_exact_solution_is_where_the_mixed_model_of_statsmodels_ends(seed: int) -> None:
     values = table(seed)
     scale = values.std()
-    made, fit = estimate_crossed_mean(values), crossed((values - values.mean()) / scale).fit(reml=True)
+    estimate, fit = estimate_crossed_mean(values), crossed((values - values.mean()) / scale).fit(reml=True)
     # its optimiser stops within 1e-4 of the maximum
-    assert scale * fit.bse_fe[0] == pytest.approx(made.ci.std_error, rel=1e-3)
-    expected = np.array([made.pretraining_seed_std**2, made.trial_std**2, made.residual_std**2])
+    assert scale * fit.bse_fe[0] == pytest.approx(estimate.ci.std_error, rel=1e-3)
+    expected = np.array([estimate.pretraining_seed_std**2, estimate.trial_std**2, estimate.residual_std**2])
     assert scale**2 * np.array([*fit.vcomp, fit.scale]) == pytest.approx(expected, rel=1e-3)
-    assert made.std**2 == pytest.approx(values.mean(axis=1).var(ddof=1), rel=1e-10)
+    assert estimate.std**2 == pytest.approx(values.mean(axis=1).var(ddof=1), rel=1e-10)
 
 
 def test_an_incomplete_table_is_fitted_and_comes_near_the_complete_one() -> None:
     values = table(1)
     holes = values.copy()
     holes[0, 3] = holes[2, 5] = math.nan
-    whole, made = estimate_crossed_mean(values), estimate_crossed_mean(holes)
-    assert whole.trials == made.trials == 10  # a solution of the common trials would leave out two
-    assert made.mean == pytest.approx(whole.mean, abs=0.002)
-    assert made.ci.std_error == pytest.approx(whole.ci.std_error, rel=0.1)
-    assert made.ci.df == pytest.approx(whole.ci.df, rel=0.1)
-    assert made.pretraining_seed_std == pytest.approx(whole.pretraining_seed_std, rel=0.1)
+    whole, estimate = estimate_crossed_mean(values), estimate_crossed_mean(holes)
+    assert whole.trials == estimate.trials == 10  # a solution of the common trials would leave out two
+    assert estimate.mean == pytest.approx(whole.mean, abs=0.002)
+    assert estimate.ci.std_error == pytest.approx(whole.ci.std_error, rel=0.1)
+    assert estimate.ci.df == pytest.approx(whole.ci.df, rel=0.1)
+    assert estimate.pretraining_seed_std == pytest.approx(whole.pretraining_seed_std, rel=0.1)
 
 
 def test_a_fit_of_a_nearly_complete_table_is_nearly_the_exact_solution() -> None:
     values = table(2, 6, 40)
     holes = values.copy()
     holes[0, 3] = math.nan
-    whole, made = estimate_crossed_mean(values), estimate_crossed_mean(holes)
-    assert made.trials == 40  # a solution of the common trials would leave out one
-    assert (made.ci.low, made.ci.high) == pytest.approx((whole.ci.low, whole.ci.high), abs=1e-3)
+    whole, estimate = estimate_crossed_mean(values), estimate_crossed_mean(holes)
+    assert estimate.trials == 40  # a solution of the common trials would leave out one
+    assert (estimate.ci.low, estimate.ci.high) == pytest.approx((whole.ci.low, whole.ci.high), abs=1e-3)
 
 
 @pytest.mark.parametrize("values", [np.full((4, 8), 0.5), table(3, between=0.0)])
@@ -95,24 +95,24 @@ def test_a_fit_on_its_boundary_is_not_trusted(values: np.ndarray) -> None:
     values[1, 0] = math.nan
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        made = estimate_crossed_mean(values)
-    assert made.trials == values.shape[1] - 1
-    assert made.ci.low == estimate_crossed_mean(values[:, 1:]).ci.low
+        estimate = estimate_crossed_mean(values)
+    assert estimate.trials == values.shape[1] - 1
+    assert estimate.ci.low == estimate_crossed_mean(values[:, 1:]).ci.low
 
 
 @pytest.mark.parametrize("shape", [(2, 10), (5, 2), (1, 10), (0, 0)])
 def test_too_few_pretraining_seeds_or_trials_give_no_interval(shape: tuple[int, int]) -> None:
-    made = estimate_crossed_mean(table(0, *shape))
-    assert not made.ci.known
-    assert (made.pretraining_seeds, made.trials) == shape
+    estimate = estimate_crossed_mean(table(0, *shape))
+    assert not estimate.ci.known
+    assert (estimate.pretraining_seeds, estimate.trials) == shape
 
 
 def test_pretraining_seeds_and_trials_without_any_value_do_not_count() -> None:
     values = table(0)
     values[0] = values[:, 3] = math.nan
-    made = estimate_crossed_mean(values)
-    assert made == estimate_crossed_mean(np.delete(values[1:], 3, axis=1))
-    assert (made.pretraining_seeds, made.trials) == (4, 9)
+    estimate = estimate_crossed_mean(values)
+    assert estimate == estimate_crossed_mean(np.delete(values[1:], 3, axis=1))
+    assert (estimate.pretraining_seeds, estimate.trials) == (4, 9)
 
 
 def test_more_trials_do_not_make_up_for_few_pretraining_seeds() -> None:
@@ -126,12 +126,12 @@ def test_more_trials_do_not_make_up_for_few_pretraining_seeds() -> None:
 @given(seed=st.integers(0, 10**6), trials=st.integers(3, 12))
 def test_one_pretraining_seed_on_each_side_is_the_paired_test_of_trials(seed: int, trials: int) -> None:
     treatment, reference = table(seed, 1, trials), table(seed + 1, 1, trials)
-    made, expected = compare_crossed(treatment, reference), paired_test(treatment[0], reference[0])
-    assert made.p == pytest.approx(expected.p, abs=1e-10)
-    assert (made.ci.low, made.ci.high) == pytest.approx(
+    estimate, expected = compare_crossed(treatment, reference), paired_test(treatment[0], reference[0])
+    assert estimate.p == pytest.approx(expected.p, abs=1e-10)
+    assert (estimate.ci.low, estimate.ci.high) == pytest.approx(
         (expected.difference.ci.low, expected.difference.ci.high), abs=1e-10
     )
-    assert math.isnan(made.effect)
+    assert math.isnan(estimate.effect)
 
 
 @settings(deadline=None, max_examples=25)
@@ -140,11 +140,14 @@ def test_methods_that_differ_alike_in_every_trial_are_compared_by_welch_on_pretr
     random = np.random.default_rng(seed)
     trial = random.normal(size=(1, 8))
     treatment, reference = (random.normal(size=(size, 1)) + trial for size in (3, 5))
-    made, expected = compare_crossed(treatment, reference), welch_test(treatment.mean(axis=1), reference.mean(axis=1))
-    assert made.p == pytest.approx(expected.p, abs=1e-10)
-    assert made.ci.low == pytest.approx(expected.ci.low, abs=1e-9)
-    assert made.effect == pytest.approx(expected.effect)
-    assert made.se_trial == pytest.approx(0, abs=1e-8)
+    estimate, expected = (
+        compare_crossed(treatment, reference),
+        welch_test(treatment.mean(axis=1), reference.mean(axis=1)),
+    )
+    assert estimate.p == pytest.approx(expected.p, abs=1e-10)
+    assert estimate.ci.low == pytest.approx(expected.ci.low, abs=1e-9)
+    assert estimate.effect == pytest.approx(expected.effect)
+    assert estimate.se_trial == pytest.approx(0, abs=1e-8)
 
 
 def test_pairs_of_pretraining_seeds_that_resemble_one_another_are_worth_pairing() -> None:
@@ -152,10 +155,10 @@ def test_pairs_of_pretraining_seeds_that_resemble_one_another_are_worth_pairing(
     seed, trial = random.normal(size=(5, 1)), random.normal(size=(1, 10))
     treatment = seed + trial + 0.5 + 0.1 * random.normal(size=(5, 1))
     reference = seed + trial + 0.1 * random.normal(size=(5, 1))
-    made, unpaired = compare_crossed(treatment, reference, pairs=True), compare_crossed(treatment, reference)
+    estimate, unpaired = compare_crossed(treatment, reference, pairs=True), compare_crossed(treatment, reference)
     expected = stats.ttest_rel(treatment.mean(axis=1), reference.mean(axis=1))
-    assert made.p == pytest.approx(expected.pvalue, abs=1e-8)
-    assert made.p < 0.01 < unpaired.p
+    assert estimate.p == pytest.approx(expected.pvalue, abs=1e-8)
+    assert estimate.p < 0.01 < unpaired.p
 
 
 @settings(deadline=None, max_examples=25)
@@ -171,18 +174,18 @@ def test_swapping_the_sides_changes_only_the_sign(seed: int, sizes: tuple[int, i
 def test_a_trial_that_one_pretraining_seed_lacks_is_left_out_of_a_comparison() -> None:
     treatment, reference = table(0), table(1)
     treatment[2, 4] = math.nan
-    made = compare_crossed(treatment, reference)
-    kept = np.delete(np.arange(10), 4)
-    assert made == compare_crossed(treatment[:, kept], reference[:, kept])
-    assert made.trials == 9
+    estimate = compare_crossed(treatment, reference)
+    common = np.delete(np.arange(10), 4)
+    assert estimate == compare_crossed(treatment[:, common], reference[:, common])
+    assert estimate.trials == 9
 
 
 @pytest.mark.parametrize("sizes", [(2, 5), (1, 2), (2, 2), (0, 5)])
 def test_two_pretraining_seeds_or_none_on_a_side_are_not_compared(sizes: tuple[int, int]) -> None:
-    made = compare_crossed(*(table(number, size) for number, size in enumerate(sizes)))
-    assert not made.ci.known
-    assert math.isnan(made.p)
-    assert made.pretraining_seeds == sizes
+    estimate = compare_crossed(*(table(number, size) for number, size in enumerate(sizes)))
+    assert not estimate.ci.known
+    assert math.isnan(estimate.p)
+    assert estimate.pretraining_seeds == sizes
 
 
 def test_two_trials_are_not_compared() -> None:
@@ -202,28 +205,28 @@ def test_tables_that_do_not_match_are_refused() -> None:
 
 
 def test_a_decomposition_says_what_it_cannot_tell() -> None:
-    parts = {each.name: each for each in decompose(table(0), subsets=range(10), se_test_set=0.01)}
-    made = estimate_crossed_mean(table(0))
+    parts = {component.name: component for component in decompose(table(0), subsets=range(10), se_test_set=0.01)}
+    estimate = estimate_crossed_mean(table(0))
     assert (parts["pre-training seed"].std, parts["trial"].std, parts["residual"].std) == (
-        made.pretraining_seed_std,
-        made.trial_std,
-        made.residual_std,
+        estimate.pretraining_seed_std,
+        estimate.trial_std,
+        estimate.residual_std,
     )
     assert parts["test set"].std == 0.01
     assert parts["label subset"].reason == "a trial fixes its label subset: contained in trial"
-    assert [name for name, each in parts.items() if not each.identified] == ["label subset"]
+    assert [name for name, component in parts.items() if not component.identified] == ["label subset"]
 
 
 @pytest.mark.parametrize("subsets", [None, ["all"] * 10])
 def test_one_pretraining_seed_on_all_labels_shows_only_the_spread_of_its_trials(subsets: list[str] | None) -> None:
     values = table(0, 1)
-    parts = {each.name: each for each in decompose(values, subsets=subsets)}
+    parts = {component.name: component for component in decompose(values, subsets=subsets)}
     assert parts["trial"].std == pytest.approx(values.std(ddof=1))
-    assert [name for name, each in parts.items() if each.identified] == ["trial"]
+    assert [name for name, component in parts.items() if component.identified] == ["trial"]
     assert "one pre-training seed" in parts["pre-training seed"].reason
     assert "not varied" in parts["label subset"].reason
-    assert all(math.isnan(each.std) for each in parts.values() if not each.identified)
+    assert all(math.isnan(component.std) for component in parts.values() if not component.identified)
 
 
 def test_one_trial_of_several_pretraining_seeds_decomposes_nothing() -> None:
-    assert not any(each.identified for each in decompose(table(0, 5, 1)))
+    assert not any(component.identified for component in decompose(table(0, 5, 1)))

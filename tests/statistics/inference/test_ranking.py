@@ -18,12 +18,12 @@ def noisy(seed: int, trials: int = 10) -> DatasetValues:
 
 
 def test_clear_differences_give_places_and_unclear_ones_ties() -> None:
-    made = rank_methods(list("abcd"), [noisy(0), noisy(1), noisy(2)])
-    assert [set(group) for group in made.tie_groups] == [{"d"}, {"b", "c"}, {"a"}]
-    assert made.low.tolist() == [4, 2, 2, 1]
-    assert made.high.tolist() == [4, 3, 3, 1]
-    assert made.mean == pytest.approx(np.mean([noisy(seed).trials.mean(axis=1) for seed in range(3)], axis=0))
-    assert np.array_equal(made.distinguishable, made.distinguishable.T)
+    ranks = rank_methods(list("abcd"), [noisy(0), noisy(1), noisy(2)])
+    assert [set(group) for group in ranks.tie_groups] == [{"d"}, {"b", "c"}, {"a"}]
+    assert ranks.low.tolist() == [4, 2, 2, 1]
+    assert ranks.high.tolist() == [4, 3, 3, 1]
+    assert ranks.mean == pytest.approx(np.mean([noisy(seed).trials.mean(axis=1) for seed in range(3)], axis=0))
+    assert np.array_equal(ranks.distinguishable, ranks.distinguishable.T)
 
 
 @settings(deadline=None, max_examples=25)
@@ -32,14 +32,14 @@ def test_places_hold_together(seed: int, methods: int, sets: int, trials: int) -
     rng = np.random.default_rng(seed)
     level = 2 * rng.normal(size=(methods, 1))
     given_sets = [DatasetValues(trials=level + rng.normal(size=(methods, trials))) for _ in range(sets)]
-    made = rank_methods([str(number) for number in range(methods)], given_sets, resamples=200, seed=seed)
-    assert np.all((made.low <= made.rank) & (made.rank <= made.high))
-    assert np.all((made.low >= 1) & (made.high <= methods))
-    assert {name for group in made.tie_groups for name in group} == set(made.methods)
+    ranks = rank_methods([str(number) for number in range(methods)], given_sets, resamples=200, seed=seed)
+    assert np.all((ranks.low <= ranks.rank) & (ranks.rank <= ranks.high))
+    assert np.all((ranks.low >= 1) & (ranks.high <= methods))
+    assert {name for group in ranks.tie_groups for name in group} == set(ranks.methods)
     assert not any(
-        made.distinguishable[int(one), int(other)] for group in made.tie_groups for one in group for other in group
+        ranks.distinguishable[int(one), int(other)] for group in ranks.tie_groups for one in group for other in group
     )
-    assert not any(set(one) < set(other) for one in made.tie_groups for other in made.tie_groups)
+    assert not any(set(one) < set(other) for one in ranks.tie_groups for other in ranks.tie_groups)
 
 
 def test_the_same_seed_gives_the_same_ranks() -> None:
@@ -69,17 +69,17 @@ def test_doubt_about_the_test_clips_makes_ties() -> None:
 
 def test_methods_with_the_same_values_are_tied_and_share_a_place() -> None:
     trials = np.array([[0.5, 0.6, 0.7]] * 2 + [[0.1, 0.2, 0.3]])
-    made = rank_methods(list("abc"), [DatasetValues(trials=trials)])
-    assert made.rank.tolist() == [1, 1, 3]
-    assert made.tie_groups == (("a", "b"), ("c",))  # c is lower by the same amount in every trial
+    ranks = rank_methods(list("abc"), [DatasetValues(trials=trials)])
+    assert ranks.rank.tolist() == [1, 1, 3]
+    assert ranks.tie_groups == (("a", "b"), ("c",))  # c is lower by the same amount in every trial
 
 
 def test_a_method_between_two_groups_is_in_both() -> None:
     noise = linalg.helmert(10)[6:] * 3  # three rows of mean 0 and deviation 1 that have nothing in common
-    made = rank_methods(list("abc"), [DatasetValues(trials=np.array([[0.0], [1.0], [2.0]]) + noise)])
-    assert made.tie_groups == (("c", "b"), ("b", "a"))
-    assert made.low.tolist() == [2, 1, 1]
-    assert made.high.tolist() == [3, 3, 2]
+    ranks = rank_methods(list("abc"), [DatasetValues(trials=np.array([[0.0], [1.0], [2.0]]) + noise)])
+    assert ranks.tie_groups == (("c", "b"), ("b", "a"))
+    assert ranks.low.tolist() == [2, 1, 1]
+    assert ranks.high.tolist() == [3, 3, 2]
 
 
 @pytest.mark.parametrize(

@@ -13,23 +13,23 @@ SAMPLES = st.lists(st.tuples(st.floats(0.2, 0.9), st.floats(0.2, 0.9)), min_size
 
 
 def test_it_is_the_ratio_of_the_means() -> None:
-    found = relative_improvement([0.6, 0.5, 0.7], [0.5, 0.5, 0.5])
-    assert found.percent == pytest.approx(20)
-    assert found.n == 3
+    improvement = relative_improvement([0.6, 0.5, 0.7], [0.5, 0.5, 0.5])
+    assert improvement.percent == pytest.approx(20)
+    assert improvement.n == 3
     # a constant baseline has no noise, so the interval is that of the mean, divided by it
     half_width = t_quantile(2, 0.95) * 0.1 / math.sqrt(3)
-    assert found.ci.low == pytest.approx(100 * ((0.6 - half_width) / 0.5 - 1))
-    assert found.ci.high == pytest.approx(100 * ((0.6 + half_width) / 0.5 - 1))
+    assert improvement.ci.low == pytest.approx(100 * ((0.6 - half_width) / 0.5 - 1))
+    assert improvement.ci.high == pytest.approx(100 * ((0.6 + half_width) / 0.5 - 1))
 
 
 @settings(deadline=None, max_examples=50)
 @given(SAMPLES)
 def test_both_ends_are_ratios_that_a_paired_test_just_does_not_refuse(pairs: list[tuple[float, float]]) -> None:
     of, over = np.array(pairs).T
-    found = relative_improvement(of, over)
-    if not found.ci.known:
+    improvement = relative_improvement(of, over)
+    if not improvement.ci.known:
         return
-    for bound in (found.ci.low, found.ci.high):
+    for bound in (improvement.ci.low, improvement.ci.high):
         difference = paired_test(of, (1 + bound / 100) * over).difference
         assert min(abs(difference.ci.low), abs(difference.ci.high)) == pytest.approx(0, abs=1e-6)
 
@@ -38,17 +38,17 @@ def test_both_ends_are_ratios_that_a_paired_test_just_does_not_refuse(pairs: lis
 @given(SAMPLES)
 def test_it_excludes_zero_just_when_the_difference_does(pairs: list[tuple[float, float]]) -> None:
     of, over = np.array(pairs).T
-    found, difference = relative_improvement(of, over), paired_test(of, over).difference
-    if found.ci.known and min(abs(difference.ci.low), abs(difference.ci.high)) > 1e-9:
-        assert (found.ci.low <= 0 <= found.ci.high) == (difference.ci.low <= 0 <= difference.ci.high)
+    improvement, difference = relative_improvement(of, over), paired_test(of, over).difference
+    if improvement.ci.known and min(abs(difference.ci.low), abs(difference.ci.high)) > 1e-9:
+        assert (improvement.ci.low <= 0 <= improvement.ci.high) == (difference.ci.low <= 0 <= difference.ci.high)
 
 
 def test_the_interval_covers_the_true_ratio() -> None:
     random = np.random.default_rng(0)
     shared = random.normal(0, 0.02, (2000, 5))
     over, of = (mean + shared + random.normal(0, 0.02, shared.shape) for mean in (0.4, 0.5))
-    found = [relative_improvement(*sides) for sides in zip(of, over, strict=True)]
-    assert 0.935 < np.mean([each.ci.low <= 25 <= each.ci.high for each in found]) < 0.965
+    improvement = [relative_improvement(*sides) for sides in zip(of, over, strict=True)]
+    assert 0.935 < np.mean([one.ci.low <= 25 <= one.ci.high for one in improvement]) < 0.965
 
 
 @pytest.mark.parametrize(
@@ -56,9 +56,9 @@ def test_the_interval_covers_the_true_ratio() -> None:
     [([], []), ([0.1, 0.2, 0.3], [0.0, 0.0, 0.0]), ([0.1, 0.2, 0.3], [-0.1, 0.0, -0.2]), ([math.nan] * 3, [0.1] * 3)],
 )
 def test_without_a_baseline_above_zero_there_is_no_improvement(of: list[float], over: list[float]) -> None:
-    found = relative_improvement(of, over)
-    assert math.isnan(found.percent)
-    assert not found.ci.known
+    improvement = relative_improvement(of, over)
+    assert math.isnan(improvement.percent)
+    assert not improvement.ci.known
 
 
 def test_two_pairs_or_a_baseline_that_may_be_zero_give_no_interval() -> None:

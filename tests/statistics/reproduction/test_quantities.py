@@ -1,4 +1,4 @@
-"""Every quantity recomputed by hand from made-up results."""
+"""Every quantity recomputed by hand from synthetic results."""
 
 from __future__ import annotations
 
@@ -79,20 +79,20 @@ def results(tmp_path: Path) -> Results:
 
 def test_a_mean_is_in_percent_over_the_trials_of_one_pretraining_seed(results: Results) -> None:
     results.add(factors("pase", "frozen", "openmic"), [0.30, 0.31, 0.35], source="download")
-    found = line(results, "mean", {"encoder": "pase", "scenario": "frozen"})
-    assert found["value"] == pytest.approx(32.0)
+    row = line(results, "mean", {"encoder": "pase", "scenario": "frozen"})
+    assert row["value"] == pytest.approx(32.0)
     half_width = 4.302652729696142 * np.std([30, 31, 35], ddof=1) / math.sqrt(3)  # t of 2 degrees at 97.5 %
-    assert (found["ci_low"], found["ci_high"]) == pytest.approx((32 - half_width, 32 + half_width))
-    assert (found["n"], found["replicate"], found["n_pretraining_seeds"]) == (3, "trials", 1)
-    assert found["variance_sources"] == "trials"
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((32 - half_width, 32 + half_width))
+    assert (row["n"], row["replicate"], row["n_pretraining_seeds"]) == (3, "trials", 1)
+    assert row["variance_sources"] == "trials"
 
 
 def test_a_mean_over_pretraining_seeds_counts_pretraining_seeds(results: Results) -> None:
     for seed, value in enumerate((0.30, 0.31, 0.35)):
         results.add(factors("pase", "frozen", "openmic", seed=seed), [value - 0.1, value + 0.1], source="download")
-    found = line(results, "mean", {"encoder": "pase", "scenario": "frozen"})
-    assert found["value"] == pytest.approx(32.0)
-    assert (found["n"], found["replicate"], found["n_pretraining_seeds"]) == (3, "pretraining seeds", 3)
+    row = line(results, "mean", {"encoder": "pase", "scenario": "frozen"})
+    assert row["value"] == pytest.approx(32.0)
+    assert (row["n"], row["replicate"], row["n_pretraining_seeds"]) == (3, "pretraining seeds", 3)
 
 
 def test_a_difference_is_paired_by_trial_and_asked_per_data_set(results: Results) -> None:
@@ -122,20 +122,20 @@ def test_levels_in_step_are_averaged_trial_by_trial(results: Results) -> None:
         results.add(factors("pase_plus", "frozen", "openmic", workers=workers), measured)
     statement = {"id": CLAIM, "quantity": "difference", "expected": "above zero"}
     both = {"of": {"workers": ["WLPT", "WLPMT"]}, "over": {"workers": ["WLP", "WLPM"]}}
-    (found,) = lines(results, statement | both)
+    (row,) = lines(results, statement | both)
     by_trial = [(3 + 1) / 2, (5 + 0) / 2, (2 + 5) / 2]
-    assert found["value"] == pytest.approx(np.mean(by_trial))
+    assert row["value"] == pytest.approx(np.mean(by_trial))
     half_width = 4.302652729696142 * np.std(by_trial, ddof=1) / math.sqrt(3)
-    assert found["ci_high"] - found["ci_low"] == pytest.approx(2 * half_width)
-    assert (found["of"], found["over"]) == ("workers=WLPT,WLPMT", "workers=WLP,WLPM")
+    assert row["ci_high"] - row["ci_low"] == pytest.approx(2 * half_width)
+    assert (row["of"], row["over"]) == ("workers=WLPT,WLPMT", "workers=WLP,WLPM")
 
 
 def test_a_relative_improvement_is_of_the_means(results: Results) -> None:
     results.add(factors("pase", "frozen", "openmic"), [0.40, 0.50, 0.60], source="download")
     results.add(factors("pase_plus", "frozen", "openmic"), [0.45, 0.54, 0.66], source="download")
-    found = line(results, "relative", {"encoder": "pase_plus"}, over={"encoder": "pase"})
-    assert found["value"] == pytest.approx(100 * (1.65 / 1.5 - 1))
-    assert found["ci_low"] < found["ci90_low"] < found["value"] < found["ci90_high"] < found["ci_high"]
+    row = line(results, "relative", {"encoder": "pase_plus"}, over={"encoder": "pase"})
+    assert row["value"] == pytest.approx(100 * (1.65 / 1.5 - 1))
+    assert row["ci_low"] < row["ci90_low"] < row["value"] < row["ci90_high"] < row["ci_high"]
 
 
 @pytest.mark.parametrize(
@@ -156,11 +156,11 @@ def test_a_crossing_is_in_thousands_of_training_samples(results: Results) -> Non
         results.add(factors("pase", "frozen", "openmic", fraction=fraction), base, **more)
         noise = np.array([0.002, -0.001, -0.002, 0.001])
         results.add(factors("pase", "fine_tuned", "openmic", fraction=fraction), base + gain + noise, **more)
-    found = line(results, "crossing", {"scenario": "fine_tuned"}, over={"scenario": "frozen"})
-    assert found["value"] == pytest.approx(math.sqrt(5), rel=1e-6)  # halfway between 1 and 5 thousand on a log scale
-    assert 1 < found["ci_low"] < math.sqrt(5) < found["ci_high"] < 5
-    assert found["within"] == "dataset=openmic"
-    assert (found["smallest_size"], found["largest_size"]) == (1, 10)
+    row = line(results, "crossing", {"scenario": "fine_tuned"}, over={"scenario": "frozen"})
+    assert row["value"] == pytest.approx(math.sqrt(5), rel=1e-6)  # halfway between 1 and 5 thousand on a log scale
+    assert 1 < row["ci_low"] < math.sqrt(5) < row["ci_high"] < 5
+    assert row["within"] == "dataset=openmic"
+    assert (row["smallest_size"], row["largest_size"]) == (1, 10)
 
 
 @pytest.mark.parametrize(
@@ -182,8 +182,8 @@ def test_a_crossing_outside_the_sizes_measured_may_be_anywhere_there(
         results.add(factors("pase", "fine_tuned", "openmic", fraction=fraction), base + gain, **more)
     row = {"8": "A.fig8.openmic.crossover", "1": "A.fig8.ballroom.crossover"}[published]
     of, over = {"scenario": "fine_tuned"}, {"scenario": "frozen"}
-    found = line(results, "crossing", of, over=over, row=row, margin={"8": 2.5, "1": 0.5}[published])
-    assert (found["verdict"], found["value"]) == (verdict, 0 if gain > 0 else math.inf)
+    rows = line(results, "crossing", of, over=over, row=row, margin={"8": 2.5, "1": 0.5}[published])
+    assert (rows["verdict"], rows["value"]) == (verdict, 0 if gain > 0 else math.inf)
 
 
 def test_a_loss_ratio_is_in_orders_of_magnitude_per_pretraining_seed(results: Results) -> None:
@@ -193,10 +193,10 @@ def test_a_loss_ratio_is_in_orders_of_magnitude_per_pretraining_seed(results: Re
         text = "\n".join(["epoch,split,worker,loss,weight", *(f"{a},{b},{c},{d},7" for a, b, c, d in rows)])
         results.add(factors("pase", "frozen", "openmic", seed=seed), [0.5] * 3)
         run(results, losses=text, pretrain_seed=seed)
-    found = line(results, "loss_ratio", {"weighting": "equal"}, losses=["lps", "tempogram"])
-    assert found["value"] == pytest.approx(3.0)
-    assert (found["n"], found["replicate"]) == (3, "pretraining seeds")
-    assert (found["verdict"], found["source"]) == ("not comparable", "")  # no corpus says that it is no twin
+    row = line(results, "loss_ratio", {"weighting": "equal"}, losses=["lps", "tempogram"])
+    assert row["value"] == pytest.approx(3.0)
+    assert (row["n"], row["replicate"]) == (3, "pretraining seeds")
+    assert (row["verdict"], row["source"]) == ("not comparable", "")  # no corpus says that it is no twin
     with pytest.raises(UserError, match="losses: loss_ratio needs two workers"):
         line(results, "loss_ratio", {"weighting": "equal"})
 
@@ -222,8 +222,8 @@ def test_classes_removed_are_those_of_the_published_set_that_are_not_here(result
             corpus(results, dataset, source="local", classes=["Waltz", "Tango", "Jive"])
             record = {"config": {"dataset": dataset, "loader": loader}}
             (results.folder / dataset / "record.json").write_text(json.dumps(record))
-    found = line(results, "classes_removed", {"dataset": "dances"})
-    assert (found["value"], found["source"], found["kind"]) == (10, "local", "counted")  # of thirteen
+    row = line(results, "classes_removed", {"dataset": "dances"})
+    assert (row["value"], row["source"], row["kind"]) == (10, "local", "counted")  # of thirteen
     assert line(results, "classes_removed", {"dataset": "tones"})["reason"] == "nothing states all classes of tones"
     assert line(results, "classes_removed", {"dataset": "absent"})["reason"] == "absent not prepared"
 
@@ -236,11 +236,11 @@ def test_settings_come_from_the_records(results: Results) -> None:
         config = {"encoder": {"options": {"embedding": 512}}, "recipe": {"epochs": 20}}
         record = {"config": config, "parameters": {"encoder": 6_029_376}}
         run(results, records={"record.json": record, "weigh.json": {"epochs": 10}}, pretrain_seed=seed)
-    found = {
+    row = {
         name: line(results, name, {})["value"]
         for name in ("learning_rate", "patience", "parameters", "embedding_size", "epochs", "weighing_epochs")
     }
-    assert found == {
+    assert row == {
         **{"learning_rate": 0.001, "patience": 10, "parameters": pytest.approx(6.029376)},
         **{"embedding_size": 512, "epochs": 20, "weighing_epochs": 10},
     }
@@ -251,24 +251,24 @@ def test_settings_come_from_the_records(results: Results) -> None:
 def test_parameters_are_counted_and_judged_by_their_margin(results: Results, counted: int, verdict: str) -> None:
     results.add(factors("pase", "frozen", "openmic"), [0.5] * 3)
     run(results, records={"record.json": {"parameters": {"encoder": counted}}})
-    found = line(results, "parameters", {"encoder": "pase"})  # against 30.98, margin 1
-    assert (found["kind"], found["verdict"], found["source"]) == ("counted", verdict, "configuration")
-    assert (found["ci_low"], found["ci_high"]) == (counted / 1e6, counted / 1e6)
+    row = line(results, "parameters", {"encoder": "pase"})  # against 30.98, margin 1
+    assert (row["kind"], row["verdict"], row["source"]) == ("counted", verdict, "configuration")
+    assert (row["ci_low"], row["ci_high"]) == (counted / 1e6, counted / 1e6)
 
 
 def test_settings_of_the_code(results: Results) -> None:
     results.add(factors("pase", "frozen", "openmic"), [0.5] * 3)
-    found = [line(results, name, {})["value"] for name in ("hop", "fft_length", "sample_rate", "prosody_features")]
-    assert found == [160, 2048, 16000, 4]
+    row = [line(results, name, {})["value"] for name in ("hop", "fft_length", "sample_rate", "prosody_features")]
+    assert row == [160, 2048, 16000, 4]
 
 
 @pytest.mark.parametrize("quantity", ["learning_rate", "parameters", "loss_ratio", "clips", "weighing_epochs"])
 def test_what_was_not_written_is_not_run(results: Results, quantity: str) -> None:
     results.add(factors("pase", "frozen", "openmic"), [0.5] * 3)
     more = {"losses": ["lps", "tempogram"]} if quantity == "loss_ratio" else {}
-    found = line(results, quantity, {"dataset": "openmic"}, **more)
-    assert found["verdict"] == "not run"
-    assert found["reason"]
+    row = line(results, quantity, {"dataset": "openmic"}, **more)
+    assert row["verdict"] == "not run"
+    assert row["reason"]
 
 
 def test_cells_that_are_missing_or_do_not_pair_say_so(results: Results) -> None:
@@ -278,7 +278,7 @@ def test_cells_that_are_missing_or_do_not_pair_say_so(results: Results) -> None:
     missing = line(results, "relative", {"encoder": "pase"}, over={"encoder": "pase_plus"})
     unlike = line(results, "relative", {"encoder": "pase"}, over={"encoder": "random"})
     absent = line(results, "relative", {"encoder": "handcrafted"}, over={"encoder": "pase"})
-    assert {found["verdict"] for found in (missing, unlike, absent)} == {"not run"}
+    assert {row["verdict"] for row in (missing, unlike, absent)} == {"not run"}
     assert missing["reason"] == "not run"
     assert "different data" in unlike["reason"]
     assert absent["reason"] == "the study has no such cell"
@@ -303,14 +303,12 @@ def sizes_of_two(results: Results, gains: dict[str, float]) -> None:
 
 def test_a_share_of_labels_is_a_crossing_in_percent(results: Results) -> None:
     sizes_of_two(results, {"100pct": -0.03, "10pct": -0.01, "1pct": 0.01})
-    found = line(results, "crossing_share", {"scenario": "supervised"}, over={"scenario": "frozen"})
+    row = line(results, "crossing_share", {"scenario": "supervised"}, over={"scenario": "frozen"})
     in_thousands = line(results, "crossing", {"scenario": "supervised"}, over={"scenario": "frozen"})
-    assert found["value"] == pytest.approx(100 * in_thousands["value"] / 10)
-    assert found["value"] == pytest.approx(
-        100 * math.sqrt(0.01 * 0.1), rel=1e-6
-    )  # halfway from 1 to 10 % on a log scale
-    assert found["ci_low"] < found["value"] < found["ci_high"]
-    assert found["ci90_low"] > found["ci_low"]
+    assert row["value"] == pytest.approx(100 * in_thousands["value"] / 10)
+    assert row["value"] == pytest.approx(100 * math.sqrt(0.01 * 0.1), rel=1e-6)  # halfway from 1 to 10 % on a log scale
+    assert row["ci_low"] < row["value"] < row["ci_high"]
+    assert row["ci90_low"] > row["ci_low"]
 
 
 def saving(results: Results, *, tolerance: float = 0) -> dict:
@@ -324,14 +322,14 @@ def test_a_saving_of_labels_may_lie_beyond_what_was_measured(results: Results, g
 
 
 @pytest.mark.parametrize(
-    ("gain", "verdict", "said"),
+    ("gain", "verdict", "printed"),
     [(0.5, "holds", "at least 100.0 [at least 100.0, at least 100.0]"), (-0.5, "does not hold", "0.0 [0.0, 0.0]")],
 )
 def test_a_published_saving_is_the_least_that_ours_should_be(
-    results: Results, gain: float, verdict: str, said: str
+    results: Results, gain: float, verdict: str, printed: str
 ) -> None:
     sizes_of_two(results, {"100pct": gain, "10pct": gain, "1pct": gain})
-    found = lines(
+    row = lines(
         results,
         {
             "id": "B.sec6_4.label_saving",
@@ -343,8 +341,8 @@ def test_a_published_saving_is_the_least_that_ours_should_be(
             "tolerance": 2,
         },
     )
-    assert [each["verdict"] for each in found] == [verdict]
-    assert reproduction.build(pd.DataFrame(found)).systems[0].lines[0].ours == said
+    assert [trial["verdict"] for trial in row] == [verdict]
+    assert reproduction.build(pd.DataFrame(row)).systems[0].lines[0].ours == printed
 
 
 def test_what_comes_close_enough_counts_as_reached(results: Results) -> None:
@@ -357,10 +355,10 @@ def test_what_comes_close_enough_counts_as_reached(results: Results) -> None:
 
 def test_a_saving_of_labels_is_where_the_score_with_all_labels_is_reached(results: Results) -> None:
     sizes_of_two(results, {"100pct": 0.10, "10pct": 0.07, "1pct": 0.07})
-    found = saving(results)
+    row = saving(results)
     # at 10 % of the labels it is 0.02 above what supervised has with all, at 1 % 0.03 below
-    assert found["value"] == pytest.approx(100 / 10 ** (0.03 / 0.05), rel=1e-6)
-    assert found["ci_low"] < found["value"] < found["ci_high"]
+    assert row["value"] == pytest.approx(100 / 10 ** (0.03 / 0.05), rel=1e-6)
+    assert row["ci_low"] < row["value"] < row["ci_high"]
 
 
 def probability(
@@ -375,9 +373,9 @@ def test_the_best_probability_reaches_over_those_it_does_not_surely_beat(results
     probability(results, "crop", [0.30, 0.31, 0.29], {}, level="crop")
     probability(results, "delay_p04", [0.35, 0.36, 0.34], {"probability": 0.4})
     probability(results, "delay_p08", [0.34, 0.37, 0.335], {"probability": 0.8})
-    found = line(results, "best_probability", {"augmentation": ["crop", "delay_p04", "delay_p08"]})
-    assert (found["value"], found["ci_low"], found["ci_high"]) == (0.4, 0.4, 0.8)
-    assert (found["n"], found["replicate"], found["n_pretraining_seeds"]) == (3, "trials", 1)
+    row = line(results, "best_probability", {"augmentation": ["crop", "delay_p04", "delay_p08"]})
+    assert (row["value"], row["ci_low"], row["ci_high"]) == (0.4, 0.4, 0.8)
+    assert (row["n"], row["replicate"], row["n_pretraining_seeds"]) == (3, "trials", 1)
     alone = line(results, "best_probability", {"augmentation": ["crop"]})
     assert alone["reason"] == "fewer than two probabilities"
 
@@ -385,20 +383,20 @@ def test_the_best_probability_reaches_over_those_it_does_not_surely_beat(results
 def test_a_probability_that_no_record_states_is_missing(results: Results) -> None:
     probability(results, "delay_p04", [0.35, 0.36, 0.34], {"probability": 0.4})
     results.add(factors("samplecnn", "frozen", "openmic", augmentation="delay_p08"), [0.3] * 3, source="download")
-    found = line(results, "best_probability", {"augmentation": ["delay_p04", "delay_p08"]})
-    assert found["reason"] == "no record states one probability"
+    row = line(results, "best_probability", {"augmentation": ["delay_p04", "delay_p08"]})
+    assert row["reason"] == "no record states one probability"
 
 
 def test_an_effect_that_always_comes_is_not_taken_for_none(results: Results) -> None:
     probability(results, "delay_p04", [0.35, 0.36, 0.34], {"probability": 0.4})
     probability(results, "delay", [0.36, 0.37, 0.35], {"one_sided": True})
-    found = line(results, "best_probability", {"augmentation": ["delay_p04", "delay"]})
-    assert found["reason"] == "no record states one probability"
+    row = line(results, "best_probability", {"augmentation": ["delay_p04", "delay"]})
+    assert row["reason"] == "no record states one probability"
 
 
 def predictions(results: Results, scenario: str, scores: np.ndarray, labels: np.ndarray) -> None:
     """Write predictions of three tags, and the mean area of those that have both labels."""
-    areas = [np.mean([roc_auc_score(labels[:, tag], each[:, tag]) for tag in (0, 1)]) for each in scores]
+    areas = [np.mean([roc_auc_score(labels[:, tag], trial[:, tag]) for tag in (0, 1)]) for trial in scores]
     cell = factors("samplecnn", scenario, "openmic")
     path = results.add(cell, areas, source="download")
     path.write_text(path.read_text().replace("macro_f1", "roc_auc"))
@@ -413,7 +411,7 @@ def test_the_largest_gap_of_a_class_is_recomputed_from_predictions(results: Resu
         noise = random.normal(0, 1, (4, 200, 3))
         sides[scenario] = noise + labels * np.array([*skill, 0])
         predictions(results, scenario, sides[scenario], labels)
-    found = line(
+    row = line(
         results,
         "largest_class_gap",
         {"scenario": "frozen"},
@@ -424,9 +422,9 @@ def test_the_largest_gap_of_a_class_is_recomputed_from_predictions(results: Resu
         100 * (roc_auc_score(labels[:, 1], over[:, 1]) - roc_auc_score(labels[:, 1], of[:, 1]))
         for of, over in zip(sides["frozen"], sides["supervised"], strict=True)
     ]
-    assert found["value"] == pytest.approx(np.mean(by_trial))
+    assert row["value"] == pytest.approx(np.mean(by_trial))
     half_width = 3.182446305284263 * np.std(by_trial, ddof=1) / 2  # t of 3 degrees at 97.5 %
-    assert found["ci_high"] - found["value"] == pytest.approx(half_width)
+    assert row["ci_high"] - row["value"] == pytest.approx(half_width)
     without = line(
         results, "largest_class_gap", {"scenario": "frozen"}, over={"scenario": "supervised"}, metric="accuracy"
     )
@@ -473,9 +471,9 @@ def test_settings_of_contrastive_runs_come_from_the_records(results: Results) ->
 
 def test_settings_of_cpc_are_those_of_its_network(results: Results) -> None:
     results.add(factors("cpc", "frozen", "openmic"), [0.5] * 3)
-    found = {name: line(results, name, {})["value"] for name in ("cpc_layers", "cpc_filters", "cpc_hop")}
+    row = {name: line(results, name, {})["value"] for name in ("cpc_layers", "cpc_filters", "cpc_hop")}
     network = cpc.build(cpc.Options())
-    assert found == {"cpc_layers": len(network.encoder.seq), "cpc_filters": 512, "cpc_hop": network.hop}
+    assert row == {"cpc_layers": len(network.encoder.seq), "cpc_filters": 512, "cpc_hop": network.hop}
     run(results, records={"record.json": {"config": {"encoder": {"options": {"width": 0.125}}}}}, encoder="cpc")
     assert (
         line(results, "cpc_filters", {"encoder": "cpc"})["value"]
@@ -490,9 +488,9 @@ def test_settings_of_cpc_are_those_of_its_network(results: Results) -> None:
 )
 def test_what_was_not_written_of_contrastive_runs_is_not_run(results: Results, quantity: str) -> None:
     results.expect(factors("cpc", "frozen", "openmic"))
-    found = line(results, quantity, {"dataset": "openmic"})
-    assert found["verdict"] == "not run"
-    assert found["reason"]
+    row = line(results, quantity, {"dataset": "openmic"})
+    assert row["verdict"] == "not run"
+    assert row["reason"]
 
 
 def test_layers_of_the_separating_networks_are_those_they_are_built_of(results: Results) -> None:
@@ -502,9 +500,9 @@ def test_layers_of_the_separating_networks_are_those_they_are_built_of(results: 
     transformer = audio_spectrogram_transformer.Ast(audio_spectrogram_transformer.SIZES["tiny"], outputs=2, stride=8)
     built = {
         "unet_blocks": len(network.contracting),
-        "unet_convolutions": convolutions(network.contracting[0]),
+        "unet_convolutions": count_convolutions(network.contracting[0]),
         "short_chunk_blocks": len(cnn.blocks),
-        "short_chunk_convolutions": convolutions(cnn.blocks[0]),
+        "short_chunk_convolutions": count_convolutions(cnn.blocks[0]),
         "short_chunk_layers": sum(isinstance(layer, nn.Linear) for layer in cnn.children()),
         "patch_side": transformer.v.patch_embed["proj"].kernel_size[0],
         "transformer_blocks": len(transformer.v.blocks),
@@ -519,7 +517,7 @@ def test_layers_of_the_separating_networks_are_those_they_are_built_of(results: 
     assert line(results, "sample_rate_khz", {"encoder": "unet"})["value"] == 16
 
 
-def convolutions(block: nn.Module) -> int:
+def count_convolutions(block: nn.Module) -> int:
     return sum(isinstance(layer, nn.Conv2d) for layer in block.modules())
 
 
@@ -532,8 +530,8 @@ def test_the_rate_of_published_files_is_what_the_data_set_states(
     (results.folder / "openmic" / "record.json").write_text(
         json.dumps({"config": {"dataset": "openmic", "loader": loader}})
     )
-    found = line(results, "native_rate_khz", {"dataset": "openmic"})
-    assert found["value"] == rate if rate else "nothing states" in found["reason"]
+    row = line(results, "native_rate_khz", {"dataset": "openmic"})
+    assert row["value"] == rate if rate else "nothing states" in row["reason"]
 
 
 def test_the_rate_of_what_was_not_prepared_is_not_run(results: Results) -> None:

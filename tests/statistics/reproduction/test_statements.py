@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from tests.checkout import REPOSITORY
-from tests.statistics.reproduction.test_published import TAGS
-from tests.statistics.reproduction.test_table import CLAIM, MEAN, NUMBER, measured, table
+from tests.statistics.reproduction.test_published_rows import TAGS
+from tests.statistics.reproduction.test_table import CLAIM, MEAN, NUMBER, table, write_trials
 from tests.synthetic_results import Results
 from workflow_scripts.configuration.config import Config
 from workflow_scripts.configuration.load import load, load_study
@@ -139,7 +139,7 @@ def test_every_file_of_published_rows_belongs_to_a_study() -> None:
 )
 def test_a_statement_that_does_not_fit_is_refused(change: dict[str, Any], complaint: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=re.escape(complaint)):
-        table(measured(tmp_path, [0.3, 0.31]), MEAN | change)
+        table(write_trials(tmp_path, [0.3, 0.31]), MEAN | change)
     if "colour" not in complaint:  # a plan refuses a study's unknown factors before
         with pytest.raises(UserError, match=re.escape(complaint)) as caught:
             attached(tmp_path, {key: value for key, value in (MEAN | change).items() if value is not None})

@@ -32,21 +32,21 @@ def table(results: Results, *statements: dict[str, Any]) -> Any:
     return reproduction_table(manifest, TrialSamples(trials), trials, BootstrapReplicates())
 
 
-def measured(folder: Path, values: list[float], **more: object) -> Results:
+def write_trials(folder: Path, values: list[float], **more: object) -> Results:
     results = Results(folder)
     results.add(factors("pase", "frozen", "openmic"), values, **more)
     return results
 
 
-def judged(folder: Path, values: list[float], **more: object) -> tuple[str, str]:
-    """Verdict and reason on trials of PASE held against 30.98 with a margin of 1."""
-    lines = table(measured(folder, values, **{"source": "download"} | more), MEAN)
+def judge_trials(folder: Path, values: list[float], **more: object) -> tuple[str, str]:
+    """Verdict and reason on trials of PASE compared with 30.98 with a margin of 1."""
+    lines = table(write_trials(folder, values, **{"source": "download"} | more), MEAN)
     (line,) = lines[lines["study"] == "fig2"].to_dict("records")
     return line["verdict"], line["reason"]
 
 
 def test_every_published_row_has_its_line_in_order(tmp_path: Path) -> None:
-    results = measured(tmp_path, [0.3, 0.31, 0.32])
+    results = write_trials(tmp_path, [0.3, 0.31, 0.32])
     results.add(factors("pase_plus", "frozen", "openmic"), [0.4, 0.41, 0.43])
     results.add(factors("pase", "frozen", "fma_small"), [0.3, 0.31, 0.32])
     results.add(factors("pase_plus", "frozen", "fma_small"), [0.4, 0.41, 0.43])
@@ -76,7 +76,7 @@ def test_every_published_row_has_its_line_in_order(tmp_path: Path) -> None:
 
 
 def test_what_is_read_back_is_what_was_written(tmp_path: Path) -> None:
-    lines = table(measured(tmp_path, [0.3, 0.31, 0.32]), MEAN)
+    lines = table(write_trials(tmp_path, [0.3, 0.31, 0.32]), MEAN)
     texts = []
     for name in ("first", "second"):
         lines.to_csv(tmp_path / f"{name}.csv", index=False)
@@ -92,17 +92,17 @@ def test_a_number_agrees_differs_or_is_undecided(tmp_path: Path) -> None:
     spread = np.array([-0.001, 0.0, 0.001])
     cases = {"agrees": 0.3098, "differs": 0.35, "undecided": 0.3198}
     assert {
-        name: judged(tmp_path / name, list(centre + spread))[0] for name, centre in cases.items()
+        name: judge_trials(tmp_path / name, list(centre + spread))[0] for name, centre in cases.items()
     } == {name: name for name in cases}  # fmt: skip
 
 
 def test_the_90_percent_interval_decides(tmp_path: Path) -> None:
     # deviation 0.5 points: half widths 0.84 at 90 % and 1.24 at 95 %, with a margin of 1
-    assert judged(tmp_path, [0.3048, 0.3098, 0.3148])[0] == "agrees"
+    assert judge_trials(tmp_path, [0.3048, 0.3098, 0.3148])[0] == "agrees"
 
 
 def test_two_trials_are_undecided_and_say_why(tmp_path: Path) -> None:
-    assert judged(tmp_path, [0.3098, 0.3099]) == ("undecided", "no interval from 2 trials")
+    assert judge_trials(tmp_path, [0.3098, 0.3099]) == ("undecided", "no interval from 2 trials")
 
 
 @settings(deadline=None, max_examples=25)
@@ -110,11 +110,11 @@ def test_two_trials_are_undecided_and_say_why(tmp_path: Path) -> None:
 def test_a_number_from_a_twin_never_gets_a_verdict(
     values: list[float], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    assert judged(tmp_path_factory.mktemp("twin"), values, source="twin") == ("not comparable", "twin data")
+    assert judge_trials(tmp_path_factory.mktemp("twin"), values, source="twin") == ("not comparable", "twin data")
 
 
 def test_an_encoder_pretrained_on_a_twin_is_not_comparable_either(tmp_path: Path) -> None:
-    results = measured(tmp_path, [0.3098, 0.3099, 0.3097], source="download")
+    results = write_trials(tmp_path, [0.3098, 0.3099, 0.3097], source="download")
     facts = {"dataset": "audioset_music", "source": "twin", "clips": 1, "quarantined": 0, "seconds": 1, "classes": []}
     (tmp_path / "corpus.json").write_text(json.dumps(facts))
     results.manifest["corpora"] = [str(tmp_path)]
@@ -124,7 +124,7 @@ def test_an_encoder_pretrained_on_a_twin_is_not_comparable_either(tmp_path: Path
 
 
 def test_a_claim_on_a_twin_keeps_its_outcome_and_its_source(tmp_path: Path) -> None:
-    results = measured(tmp_path, [0.30, 0.31, 0.32])
+    results = write_trials(tmp_path, [0.30, 0.31, 0.32])
     results.add(factors("random", "frozen", "openmic"), [0.20, 0.21, 0.23])
     claim = {"id": CLAIM, "quantity": "difference", "expected": "above zero"}
     claim |= {"of": {"encoder": "pase"}, "over": {"encoder": "random"}}
@@ -137,7 +137,7 @@ def test_a_claim_on_a_twin_keeps_its_outcome_and_its_source(tmp_path: Path) -> N
     ("clips", "verdict"), [(15_000, "agrees"), (15_400, "agrees"), (15_600, "differs"), (20_000, "differs")]
 )
 def test_a_count_needs_no_interval(clips: int, verdict: str, tmp_path: Path) -> None:
-    results = measured(tmp_path, [0.5], source="download")
+    results = write_trials(tmp_path, [0.5], source="download")
     facts = {"dataset": "openmic", "source": "download", "clips": clips, "quarantined": 0}
     (tmp_path / "corpus.json").write_text(json.dumps(facts))
     results.manifest["corpora"] = [str(tmp_path)]
@@ -149,7 +149,7 @@ def test_a_count_needs_no_interval(clips: int, verdict: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("trials", "verdict"), [(10, "agrees"), (3, "differs")])
 def test_a_setting_is_as_published_or_not(trials: int, verdict: str, tmp_path: Path) -> None:
-    lines = table(measured(tmp_path, [0.5] * trials), {"id": "A.sec3_4.trials", "quantity": "trials", "of": {}})
+    lines = table(write_trials(tmp_path, [0.5] * trials), {"id": "A.sec3_4.trials", "quantity": "trials", "of": {}})
     assert lines[lines["study"] == "fig2"]["verdict"].tolist() == [verdict]
 
 
@@ -167,15 +167,15 @@ def test_a_setting_is_as_published_or_not(trials: int, verdict: str, tmp_path: P
     ],
 )
 def test_a_number_may_be_a_bound(tmp_path: Path, values: list[float], expected: str, verdict: str) -> None:
-    results = measured(tmp_path, values, source="download")
-    found = table(results, MEAN | {"expected": expected}).query("study == 'fig2'").iloc[0]
-    assert found["verdict"] == verdict
-    assert found["expected"] == expected
+    results = write_trials(tmp_path, values, source="download")
+    row = table(results, MEAN | {"expected": expected}).query("study == 'fig2'").iloc[0]
+    assert row["verdict"] == verdict
+    assert row["expected"] == expected
 
 
 def test_a_bound_gets_no_verdict_from_twins(tmp_path: Path) -> None:
-    found = table(measured(tmp_path, [0.25, 0.26], source="twin"), MEAN | {"expected": "not above"})
-    assert found.query("study == 'fig2'")["verdict"].tolist() == ["not comparable"]
+    row = table(write_trials(tmp_path, [0.25, 0.26], source="twin"), MEAN | {"expected": "not above"})
+    assert row.query("study == 'fig2'")["verdict"].tolist() == ["not comparable"]
 
 
 TEMPOGRAM = {
@@ -190,31 +190,31 @@ TEMPOGRAM = {
 def trimmed(folder: Path, **values: list[float]) -> list[dict[str, Any]]:
     """The lines on Tempogram where only the worker sets in `values` are planned, for OpenMIC."""
     results = Results(folder)
-    for workers, found in values.items():
-        results.add(factors("pase", "frozen", "openmic", workers=workers), found)
+    for workers, row in values.items():
+        results.add(factors("pase", "frozen", "openmic", workers=workers), row)
     lines = table(results, TEMPOGRAM)
     return list(lines[lines["study"] == "fig2"].to_dict("records"))
 
 
 def test_steps_that_a_trimmed_study_lacks_are_left_out_and_named(tmp_path: Path) -> None:
     base, better = [0.50, 0.51, 0.52], [0.53, 0.53, 0.56]
-    (found,) = trimmed(tmp_path, WLPM=base, WLPMT=better, WLP=[0.9, 0.9, 0.9], WLPCT=[0.1, 0.1, 0.1])
-    assert (found["of"], found["over"]) == ("workers=WLPMT", "workers=WLPM")
-    assert found["left_out"] == "workers=WLPT,WLPCT"
-    assert found["value"] == pytest.approx(3.0)
-    assert (found["within"], found["n"]) == ("dataset=openmic", 3)
+    (row,) = trimmed(tmp_path, WLPM=base, WLPMT=better, WLP=[0.9, 0.9, 0.9], WLPCT=[0.1, 0.1, 0.1])
+    assert (row["of"], row["over"]) == ("workers=WLPMT", "workers=WLPM")
+    assert row["left_out"] == "workers=WLPT,WLPCT"
+    assert row["value"] == pytest.approx(3.0)
+    assert (row["within"], row["n"]) == ("dataset=openmic", 3)
 
 
 def test_nothing_is_left_out_where_all_is_planned(tmp_path: Path) -> None:
     workers = [*TEMPOGRAM["of"]["workers"], *TEMPOGRAM["over"]["workers"]]
-    (found,) = trimmed(tmp_path, **{each: [0.5, 0.51, 0.52] for each in workers})
-    assert (found["of"], found["left_out"]) == ("workers=WLPT,WLPMT,WLPCT", "")
+    (row,) = trimmed(tmp_path, **{workers_set: [0.5, 0.51, 0.52] for workers_set in workers})
+    assert (row["of"], row["left_out"]) == ("workers=WLPT,WLPMT,WLPCT", "")
 
 
 def test_no_step_left_is_not_run(tmp_path: Path) -> None:
-    (found,) = trimmed(tmp_path, WLPMT=[0.5, 0.51, 0.52], WLP=[0.5, 0.51, 0.52])
-    assert (found["verdict"], found["reason"]) == ("not run", "the study has no such cell")
-    assert found["of"] == "workers=WLPT,WLPMT,WLPCT"
+    (row,) = trimmed(tmp_path, WLPMT=[0.5, 0.51, 0.52], WLP=[0.5, 0.51, 0.52])
+    assert (row["verdict"], row["reason"]) == ("not run", "the study has no such cell")
+    assert row["of"] == "workers=WLPT,WLPMT,WLPCT"
 
 
 def test_a_planned_step_that_was_not_run_is_not_left_out(tmp_path: Path) -> None:
@@ -223,8 +223,8 @@ def test_a_planned_step_that_was_not_run_is_not_left_out(tmp_path: Path) -> None
         results.add(factors("pase", "frozen", "openmic", workers=workers), [0.5, 0.51, 0.52])
     results.expect(factors("pase", "frozen", "openmic", workers="WLPMT"))
     lines = table(results, TEMPOGRAM)
-    (found,) = lines[lines["study"] == "fig2"].to_dict("records")
-    assert (found["verdict"], found["left_out"]) == ("not run", "workers=WLPCT")
+    (row,) = lines[lines["study"] == "fig2"].to_dict("records")
+    assert (row["verdict"], row["left_out"]) == ("not run", "workers=WLPCT")
 
 
 def test_steps_are_left_out_by_data_set(tmp_path: Path) -> None:
@@ -234,5 +234,5 @@ def test_steps_are_left_out_by_data_set(tmp_path: Path) -> None:
     for workers in ("WLPM", "WLPMT"):
         results.add(factors("pase", "frozen", "fma_small", workers=workers), [0.5, 0.51, 0.52])
     lines = table(results, TEMPOGRAM)
-    found = lines[lines["study"] == "fig2"].set_index("within")["left_out"].to_dict()
-    assert found == {"dataset=openmic": "workers=WLPCT", "dataset=fma_small": "workers=WLPT,WLPCT"}
+    row = lines[lines["study"] == "fig2"].set_index("within")["left_out"].to_dict()
+    assert row == {"dataset=openmic": "workers=WLPCT", "dataset=fma_small": "workers=WLPT,WLPCT"}

@@ -17,9 +17,9 @@ OTHER = np.array([0.02, 0.0, -0.01, 0.01, -0.02])
 def answer(results: Results) -> pd.Series:
     """The one comparison that is left in the study, over all data sets."""
     results.manifest["studies"]["fig2"]["comparisons"] = results.manifest["studies"]["fig2"]["comparisons"][:1]
-    made = tables(results)["across"]
-    assert len(made) == 1
-    return made.iloc[0]
+    averaged = tables(results)["across"]
+    assert len(averaged) == 1
+    return averaged.iloc[0]
 
 
 def two_sets(folder: Path, gains: dict[str, float]) -> Results:
@@ -104,10 +104,10 @@ def test_sets_with_different_pretraining_seeds_are_not_averaged_whichever_comes_
 
 
 def test_holm_is_over_the_comparisons_across_sets(tmp_path: Path) -> None:
-    made = tables(full(tmp_path))["across"]
-    assert len(made) == 2
-    assert set(made["family_size"]) == {2}
-    assert made["p_holm"].to_numpy() == pytest.approx(multipletests(made["p"], method="holm")[1], abs=1e-12)
+    averaged = tables(full(tmp_path))["across"]
+    assert len(averaged) == 2
+    assert set(averaged["family_size"]) == {2}
+    assert averaged["p_holm"].to_numpy() == pytest.approx(multipletests(averaged["p"], method="holm")[1], abs=1e-12)
 
 
 def test_one_data_set_has_nothing_across(tmp_path: Path) -> None:

@@ -95,10 +95,10 @@ def test_a_comparison_with_a_single_pretraining_seed_is_marked_however_many_the_
         for seed, mean in enumerate([0.50, 0.53, 0.55]):
             results.add(factors("pase", "frozen", dataset, seed=seed), mean + NOISE)
         results.add(factors("pase", "frozen", dataset, workers="WLP"), 0.4 + NOISE)
-    made = tables(results)
+    by_name = tables(results)
     for name in ("comparisons", "across"):
-        assert made[name]["n_pretraining_seeds"].to_list() == [1] * len(made[name])
-        assert made[name]["caveat"].str.startswith("about this run").all()
+        assert by_name[name]["n_pretraining_seeds"].to_list() == [1] * len(by_name[name])
+        assert by_name[name]["caveat"].str.startswith("about this run").all()
 
 
 def test_a_comparison_of_cells_with_themselves_is_not_answered(tmp_path: Path) -> None:

@@ -65,12 +65,12 @@ def test_pretraining_seeds_measured_on_different_data_have_no_mean(tmp_path: Pat
     results = Results(tmp_path)
     results.add(factors("pase", "frozen", "openmic", seed=0), 0.5 + NOISE)
     results.add(factors("pase", "frozen", "openmic", seed=1), 0.6 + NOISE, data_digest="other")
-    made = tables(results)
-    row = entry(made["entries"], encoder="pase")
+    by_name = tables(results)
+    row = entry(by_name["entries"], encoder="pase")
     assert (row["status"], row["rank_mark"]) == ("missing", "")
     assert row["reason"] == "not comparable: measured on different data (digests dataopenmic and other)"
     assert np.isnan(row["mean"])
-    assert made["variance"].empty
+    assert by_name["variance"].empty
 
 
 def test_pretraining_seeds_not_trials_are_counted_where_there_are_several(tmp_path: Path) -> None:
@@ -80,11 +80,11 @@ def test_pretraining_seeds_not_trials_are_counted_where_there_are_several(tmp_pa
         results.add(factors("pase", "frozen", "openmic", seed=seed), mean + NOISE)
     results.add(factors("random", "frozen", "openmic"), 0.4 + NOISE)
     row = against_random(results)
-    made = entry(tables(results)["entries"], encoder="pase")
+    by_name = entry(tables(results)["entries"], encoder="pase")
     expected = estimate_crossed_mean(np.array(means)[:, None] + NOISE)
-    assert (made["ci_low"], made["ci_high"]) == pytest.approx((expected.ci.low, expected.ci.high), abs=1e-10)
-    assert (made["replicate"], made["n_pretraining_seeds"], made["n_trials"]) == ("pretraining seeds", 3, 5)
-    assert made["variance_sources"] == "pretraining seeds and trials"
+    assert (by_name["ci_low"], by_name["ci_high"]) == pytest.approx((expected.ci.low, expected.ci.high), abs=1e-10)
+    assert (by_name["replicate"], by_name["n_pretraining_seeds"], by_name["n_trials"]) == ("pretraining seeds", 3, 5)
+    assert by_name["variance_sources"] == "pretraining seeds and trials"
     assert (row["replicate"], row["n"], row["n_reference"], row["n_pretraining_seeds"]) == (
         "pretraining seeds",
         3,
@@ -109,17 +109,17 @@ def test_other_test_clips_widen_every_interval_and_the_parts_are_shown(tmp_path:
     results = Results(tmp_path)
     results.predict(factors("pase", "frozen", "openmic"), 1.2, seed=1)
     results.predict(factors("random", "frozen", "openmic"), 1.0, seed=2)
-    made = entry(tables(results)["entries"], encoder="pase")
+    by_name = entry(tables(results)["entries"], encoder="pase")
     row = against_random(results)
     values = pd.read_csv(results.manifest["cells"][0]["path"]).query("metric == 'macro_f1'")["value"]
-    assert made["variance_sources"] == row["variance_sources"] == "trials and test set"
-    assert made["se_trial"] == pytest.approx(values.std() / np.sqrt(10))
-    assert made["std_error"] ** 2 == pytest.approx(made["se_trial"] ** 2 + made["se_test_set"] ** 2)
-    assert made["se_test_set"] > made["se_trial"] > 0
-    assert made["clusters"] == row["clusters"] == 39  # of 40 that were drawn from, those that have a clip
+    assert by_name["variance_sources"] == row["variance_sources"] == "trials and test set"
+    assert by_name["se_trial"] == pytest.approx(values.std() / np.sqrt(10))
+    assert by_name["std_error"] ** 2 == pytest.approx(by_name["se_trial"] ** 2 + by_name["se_test_set"] ** 2)
+    assert by_name["se_test_set"] > by_name["se_trial"] > 0
+    assert by_name["clusters"] == row["clusters"] == 39  # of 40 that were drawn from, those that have a clip
     assert row["ci_low"] < row["fixed_test_set_ci_low"] < row["mean"] < row["fixed_test_set_ci_high"] < row["ci_high"]
     assert row["p"] > row["fixed_test_set_p"]
-    sides = [pd.read_csv(each["path"]).query("metric == 'macro_f1'")["value"] for each in results.manifest["cells"]]
+    sides = [pd.read_csv(cell["path"]).query("metric == 'macro_f1'")["value"] for cell in results.manifest["cells"]]
     assert row["fixed_test_set_p"] == pytest.approx(stats.ttest_rel(*sides).pvalue, abs=1e-10)
 
 
@@ -133,8 +133,8 @@ def test_a_great_difference_stands_on_other_test_clips_too(tmp_path: Path) -> No
 
 
 def test_a_number_from_one_pretraining_seed_is_marked(tmp_path: Path) -> None:
-    made = tables(full(tmp_path, datasets=["openmic"]))
-    marked = made["entries"].set_index(["encoder", "scenario"])["caveat"]
+    row = tables(full(tmp_path, datasets=["openmic"]))
+    marked = row["entries"].set_index(["encoder", "scenario"])["caveat"]
     assert marked["pase", "frozen"] == "about this run, not the method: one pre-training seed"
     assert marked["random", "frozen"] == ""
-    assert set(made["comparisons"]["caveat"]) == {marked["pase", "frozen"]}
+    assert set(row["comparisons"]["caveat"]) == {marked["pase", "frozen"]}

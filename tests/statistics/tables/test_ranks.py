@@ -16,32 +16,32 @@ def ranks(results: Results) -> pd.DataFrame:
 
 def test_methods_are_placed_by_their_mean_over_the_data_sets(tmp_path: Path) -> None:
     results = full(tmp_path)
-    made = ranks(results)
-    trials = pd.concat(pd.read_csv(each["path"]) for each in results.manifest["cells"])
+    ranked = ranks(results)
+    trials = pd.concat(pd.read_csv(cell["path"]) for cell in results.manifest["cells"])
     macro_f1 = trials[trials["metric"] == "macro_f1"]
     for method in METHODS:
-        mine = macro_f1[(macro_f1["encoder"] == method[0]) & (macro_f1["scenario"] == method[1])]
-        assert made.loc[method, "mean"] == pytest.approx(mine.groupby("dataset")["value"].mean().mean())
-        assert made.loc[method, "iqm"] == pytest.approx(stats.trim_mean(mine["value"], 0.25))
-    assert made["rank"].to_list() == [4, 2, 1, 5, 3]  # as MEANS says
-    assert sorted(METHODS, key=lambda method: -MEANS[method])[0] == made["rank"].idxmin()
-    assert (made["rank_low"] <= made["rank"]).all()
-    assert (made["rank"] <= made["rank_high"]).all()
-    assert set(made["variance_sources"]) == {"trials"}
-    assert made["kind"].to_list() == ["method"] * 3 + ["floor"] * 2
+        of_method = macro_f1[(macro_f1["encoder"] == method[0]) & (macro_f1["scenario"] == method[1])]
+        assert ranked.loc[method, "mean"] == pytest.approx(of_method.groupby("dataset")["value"].mean().mean())
+        assert ranked.loc[method, "iqm"] == pytest.approx(stats.trim_mean(of_method["value"], 0.25))
+    assert ranked["rank"].to_list() == [4, 2, 1, 5, 3]  # as MEANS says
+    assert sorted(METHODS, key=lambda method: -MEANS[method])[0] == ranked["rank"].idxmin()
+    assert (ranked["rank_low"] <= ranked["rank"]).all()
+    assert (ranked["rank"] <= ranked["rank_high"]).all()
+    assert set(ranked["variance_sources"]) == {"trials"}
+    assert ranked["kind"].to_list() == ["method"] * 3 + ["floor"] * 2
 
 
-def test_methods_that_share_a_letter_were_not_told_apart(tmp_path: Path) -> None:
+def test_methods_that_share_a_letter_are_not_distinguishable(tmp_path: Path) -> None:
     results = Results(tmp_path)
     means = {"pase": 0.50, "random": 0.502, "handcrafted": 0.3}
     random = np.random.default_rng(0)
     for encoder, mean in means.items():
         for dataset in ("openmic", "fma_small"):
             results.add(factors(encoder, "frozen", dataset), mean + random.normal(0, 0.01, 10))
-    made = ranks(results).droplevel("scenario")
-    assert made["tie_groups"].to_dict() == {"pase": "a", "random": "a", "handcrafted": "b"}
-    assert made.loc["pase", ["rank_low", "rank_high"]].to_list() == [1, 2]
-    assert made.loc["handcrafted", ["rank_low", "rank_high"]].to_list() == [3, 3]
+    ranked = ranks(results).droplevel("scenario")
+    assert ranked["tie_groups"].to_dict() == {"pase": "a", "random": "a", "handcrafted": "b"}
+    assert ranked.loc["pase", ["rank_low", "rank_high"]].to_list() == [1, 2]
+    assert ranked.loc["handcrafted", ["rank_low", "rank_high"]].to_list() == [3, 3]
 
 
 def test_other_test_clips_make_ties(tmp_path: Path) -> None:
@@ -51,18 +51,18 @@ def test_other_test_clips_make_ties(tmp_path: Path) -> None:
             results.predict(factors(encoder, "frozen", dataset), skill, seed=place, trials=20)
     assert set(ranks(results)["variance_sources"]) == {"trials and test set"}
     assert ranks(results)["tie_groups"].to_list() == ["a", "a"]
-    for each in results.manifest["cells"]:
-        Path(each["path"]).with_name("predictions.npz").unlink()
+    for cell in results.manifest["cells"]:
+        Path(cell["path"]).with_name("predictions.npz").unlink()
     assert ranks(results)["tie_groups"].to_list() == ["a", "b"]
 
 
 def test_a_method_that_lacks_a_data_set_is_not_ranked_and_the_others_are(tmp_path: Path) -> None:
     results = full(tmp_path)
     Path(results.manifest["cells"][1]["path"]).unlink()
-    made = ranks(results)
-    row = made.loc["pase", "frozen"]
+    ranked = ranks(results)
+    row = ranked.loc["pase", "frozen"]
     assert (row["status"], row["reason"]) == ("missing", "not run (openmic)")
-    assert made["rank"].dropna().to_list() == [3, 1, 4, 2]
+    assert ranked["rank"].dropna().to_list() == [3, 1, 4, 2]
 
 
 def test_different_data_or_too_few_trials_are_not_ranked(tmp_path: Path) -> None:
@@ -80,23 +80,23 @@ def test_pretraining_seeds_are_the_columns_where_there_are_several(tmp_path: Pat
         for seed, gain in enumerate((0.0, 0.03, 0.06)):
             results.add(factors("pase", "frozen", dataset, seed=seed), 0.5 + gain + NOISE)
         results.add(factors("random", "frozen", dataset), 0.4 + NOISE)
-    made = ranks(results)
-    assert set(made["replicate"]) == {"pretraining seeds"}
-    assert made["n"].to_list() == [3, 3]
-    assert made["rank"].to_list() == [1, 2]
+    ranked = ranks(results)
+    assert set(ranked["replicate"]) == {"pretraining seeds"}
+    assert ranked["n"].to_list() == [3, 3]
+    assert ranked["rank"].to_list() == [1, 2]
 
 
-def test_fractions_are_ranked_each_for_itself_and_it_is_said_why(tmp_path: Path) -> None:
+def test_fractions_are_ranked_separately_with_the_reason(tmp_path: Path) -> None:
     results = Results(tmp_path)
     results.manifest["studies"]["fig2"] |= {"columns": ["dataset", "fraction"], "comparisons": []}
     for fraction, gain in (("1pct", -0.1), ("100pct", 0.1)):
         for dataset in ("openmic", "fma_small"):
             results.add(factors("pase", "frozen", dataset, fraction=fraction), 0.5 + gain + NOISE)
             results.add(factors("random", "frozen", dataset, fraction=fraction), 0.5 - NOISE)
-    made = tables(results)
-    places = made["ranks"].set_index(["fraction", "encoder"])["rank"].to_dict()
+    ranked = tables(results)
+    places = ranked["ranks"].set_index(["fraction", "encoder"])["rank"].to_dict()
     assert places == {("1pct", "pase"): 2, ("1pct", "random"): 1, ("100pct", "pase"): 1, ("100pct", "random"): 2}
-    (reason,) = not_ranked_together(made["entries"], ["dataset", "fraction"])
+    (reason,) = not_ranked_together(ranked["entries"], ["dataset", "fraction"])
     assert reason.startswith("fraction as blocks: fractions of one data set share its clips")
 
 
@@ -106,14 +106,14 @@ def test_one_data_set_is_no_ranking_over_data_sets(tmp_path: Path) -> None:
 
 def test_profiles_are_shares_of_trials_above_each_threshold(tmp_path: Path) -> None:
     results = full(tmp_path)
-    made = tables(results)["profiles"]
-    mine = made[(made["encoder"] == "pase") & (made["scenario"] == "frozen")].set_index("threshold")["share"]
+    ranked = tables(results)["profiles"]
+    of_method = ranked[(ranked["encoder"] == "pase") & (ranked["scenario"] == "frozen")].set_index("threshold")["share"]
     values = [
-        pd.read_csv(each["path"]).query("metric == 'macro_f1'")["value"]
-        for each in results.manifest["cells"]
-        if (each["factors"]["encoder"], each["factors"]["scenario"]) == ("pase", "frozen")
+        pd.read_csv(cell["path"]).query("metric == 'macro_f1'")["value"]
+        for cell in results.manifest["cells"]
+        if (cell["factors"]["encoder"], cell["factors"]["scenario"]) == ("pase", "frozen")
     ]
     assert len(values) == 2
     for threshold in (0.5, 0.55):
-        assert mine[threshold] == pytest.approx(np.mean([(of_set > threshold).mean() for of_set in values]))
-    assert (np.diff(mine) <= 0).all()
+        assert of_method[threshold] == pytest.approx(np.mean([(of_set > threshold).mean() for of_set in values]))
+    assert (np.diff(of_method) <= 0).all()

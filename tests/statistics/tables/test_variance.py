@@ -23,20 +23,20 @@ def several(folder: Path, means: list[float], **more: object) -> Results:
 
 
 def components(results: Results, encoder: str) -> pd.DataFrame:
-    made = tables(results)["variance"]
-    return made[made["encoder"] == encoder].set_index("component")
+    parts = tables(results)["variance"]
+    return parts[parts["encoder"] == encoder].set_index("component")
 
 
-def test_the_sources_are_told_apart_as_far_as_the_design_can(tmp_path: Path) -> None:
+def test_sources_are_identified_as_far_as_the_design_allows(tmp_path: Path) -> None:
     results = several(tmp_path, [0.5, 0.55, 0.6])
-    made = components(results, "pase")
-    table = [pd.read_csv(each["path"]).query("metric == 'macro_f1'")["value"] for each in results.manifest["cells"][:3]]
+    parts = components(results, "pase")
+    table = [pd.read_csv(cell["path"]).query("metric == 'macro_f1'")["value"] for cell in results.manifest["cells"][:3]]
     expected = {part.name: part for part in decompose(np.array(table))}
     for name in ("pre-training seed", "trial", "residual"):
-        assert made.loc[name, "std"] == pytest.approx(expected[name].std)
-    assert made["share"].sum() == pytest.approx(1)
-    assert made.loc["label subset", "reason"] == "all trials have the same labels: not varied"
-    assert made.loc["test set", "reason"] == "no bootstrap of the test set"
+        assert parts.loc[name, "std"] == pytest.approx(expected[name].std)
+    assert parts["share"].sum() == pytest.approx(1)
+    assert parts.loc["label subset", "reason"] == "all trials have the same labels: not varied"
+    assert parts.loc["test set", "reason"] == "no bootstrap of the test set"
     floor = components(results, "random")
     assert floor.loc["pre-training seed", "reason"] == "nothing was pre-trained"
     assert floor.loc["trial", "share"] == 1
@@ -46,11 +46,11 @@ def test_test_clips_are_a_source_where_there_are_predictions(tmp_path: Path) -> 
     results = Results(tmp_path)
     results.manifest["studies"]["fig2"]["comparisons"] = []
     results.predict(factors("pase", "frozen", "openmic", fraction="1pct"), 1.5, seed=1)
-    made = components(results, "pase")
+    parts = components(results, "pase")
     entry = tables(results)["entries"].iloc[0]
-    assert made.loc["test set", "std"] == pytest.approx(entry["se_test_set"])
-    assert made.loc["trial", "std"] == pytest.approx(entry["se_trial"] * np.sqrt(10))
-    assert made.loc["label subset", "reason"] == "a trial fixes its label subset: contained in trial"
+    assert parts.loc["test set", "std"] == pytest.approx(entry["se_test_set"])
+    assert parts.loc["trial", "std"] == pytest.approx(entry["se_trial"] * np.sqrt(10))
+    assert parts.loc["label subset", "reason"] == "a trial fixes its label subset: contained in trial"
 
 
 def test_seeds_needed_for_the_difference_a_study_states_or_else_the_observed_one(tmp_path: Path) -> None:
@@ -58,8 +58,8 @@ def test_seeds_needed_for_the_difference_a_study_states_or_else_the_observed_one
     results = several(tmp_path / "stated", means, detect=2.0)
     row = tables(results)["seeds"].iloc[0]
     table = [
-        pd.read_csv(each["path"]).query("metric == 'macro_f1'")["value"].mean()
-        for each in results.manifest["cells"][:3]
+        pd.read_csv(cell["path"]).query("metric == 'macro_f1'")["value"].mean()
+        for cell in results.manifest["cells"][:3]
     ]
     expected = seeds_needed(0.02, std=float(np.std(table, ddof=1)), df=2, sides=1)
     assert (row["seeds"], row["seeds_low"], row["seeds_high"]) == (expected.seeds, expected.low, expected.high)
