@@ -8,17 +8,17 @@ from tests.effects.signals import white
 from workflow_scripts.effects.delay import add_echo
 
 
-def test_a_click_is_heard_twice():
+def test_a_click_occurs_twice():
     audio = torch.zeros(3, 1000)
     audio[:, 10] = 1
-    heard = add_echo(audio, delays=torch.tensor([200, 450, 200]), factor=0.5)
+    output = add_echo(audio, delays=torch.tensor([200, 450, 200]), factor=0.5)
     expected = audio.clone()
     expected[[0, 1, 2], [210, 460, 210]] = 0.5
-    assert torch.equal(heard, expected)
+    assert torch.equal(output, expected)
 
 
-def test_a_delay_longer_than_the_audio_is_not_heard():
+def test_a_delay_longer_than_the_audio_changes_nothing():
     audio = white(2, samples=100)
-    heard = add_echo(audio, delays=torch.tensor([100, 5000]), factor=0.5)
-    assert torch.equal(heard, audio)
-    assert heard is not audio
+    output = add_echo(audio, delays=torch.tensor([100, 5000]), factor=0.5)
+    assert torch.equal(output, audio)
+    assert output is not audio

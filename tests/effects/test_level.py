@@ -20,7 +20,7 @@ def test_gain_is_in_decibels():
     torch.testing.assert_close(louder.std(dim=1) / audio.std(dim=1), torch.tensor([0.1, 1.0, 2.0]))
 
 
-def test_noise_has_the_ratio_asked_for_and_belongs_to_the_seed():
+def test_noise_has_the_requested_ratio_and_belongs_to_the_seed():
     audio = white(3)
     ratios = torch.tensor([0.01, 0.1, 0.01])
     noise = add_noise(audio, ratios=ratios, seeds=[1, 2, 3]) - audio

@@ -27,34 +27,34 @@ def recursive_response(*, feedback: float, dullness: float, size: float, samples
     """The network sample by sample, as textbooks draw it."""
     total = np.zeros(samples)
     for delay in (round(length * size) for length in COMBS):
-        line, held = np.zeros(samples), 0.0
+        line, state = np.zeros(samples), 0.0
         for time in range(samples):
-            heard = line[time - delay] if time >= delay else 0.0
-            held = (1 - dullness) * heard + dullness * held
-            line[time] = (time == 0) + feedback * held
-            total[time] += heard
+            delayed = line[time - delay] if time >= delay else 0.0
+            state = (1 - dullness) * delayed + dullness * state
+            line[time] = (time == 0) + feedback * state
+            total[time] += delayed
     for delay in (round(length * size) for length in ALL_PASSES):
         line, passed = np.zeros(samples), np.zeros(samples)
         for time in range(samples):
-            heard = line[time - delay] if time >= delay else 0.0
-            line[time] = total[time] + heard / 2
-            passed[time] = heard - total[time]
+            delayed = line[time - delay] if time >= delay else 0.0
+            line[time] = total[time] + delayed / 2
+            passed[time] = delayed - total[time]
         total = passed
     return 0.015 * total
 
 
 def test_the_spectrum_is_that_of_the_recursive_network_even_where_it_rings_for_long():
-    heard = room(click(1.0, rate=16000), reverberance=95, damping=40, room=80, rate=16000)[0].double().numpy()
+    output = room(click(1.0, rate=16000), reverberance=95, damping=40, room=80, rate=16000)[0].double().numpy()
     feedback = float(comb_feedback(torch.tensor(95.0)))
     expected = recursive_response(feedback=feedback, dullness=0.32, size=0.82 * 16000 / 44100, samples=16000)
     expected[0] += 1
     assert np.abs(expected[1:]).max() > 0.01
-    np.testing.assert_allclose(heard, expected, rtol=0, atol=1e-4)  # 40 dB below the strongest echo
+    np.testing.assert_allclose(output, expected, rtol=0, atol=1e-4)  # 40 dB below the strongest echo
 
 
 def test_feedback_goes_from_low_to_high_with_losses_in_equal_ratios():
-    found = comb_feedback(torch.tensor([0.0, 50.0, 100.0]))
-    np.testing.assert_allclose(found, [0.3, 1 - (0.7 * 0.02) ** 0.5, 0.98])
+    result = comb_feedback(torch.tensor([0.0, 50.0, 100.0]))
+    np.testing.assert_allclose(result, [0.3, 1 - (0.7 * 0.02) ** 0.5, 0.98])
 
 
 @pytest.mark.parametrize("size", [30, 100])
@@ -90,11 +90,11 @@ def test_damping_takes_the_heights_first():
     assert dull_high < 0.8 * high, times
 
 
-def test_the_audio_itself_is_heard_unchanged_until_the_first_echo():
+def test_the_audio_is_unchanged_until_the_first_echo():
     audio = white(2)
     first = min(COMBS) // 2  # at half the rate of Freeverb's numbers, in a room of full size
-    heard = room(audio, reverberance=50)[:, :first]
-    torch.testing.assert_close(heard, audio[:, :first], rtol=0, atol=1e-4)  # 60 dB below noise of 0.1
+    output = room(audio, reverberance=50)[:, :first]
+    torch.testing.assert_close(output, audio[:, :first], rtol=0, atol=1e-4)  # 60 dB below noise of 0.1
 
 
 def test_each_example_has_its_own_room():
@@ -104,8 +104,8 @@ def test_each_example_has_its_own_room():
     together = add_reverb(audio, **given, sample_rate=RATE)
     for row in range(3):
         alone = {name: values[row : row + 1] for name, values in given.items()}
-        found = add_reverb(audio[row : row + 1], **alone, sample_rate=RATE)
-        torch.testing.assert_close(together[row : row + 1], found, rtol=0, atol=1e-4)
+        result = add_reverb(audio[row : row + 1], **alone, sample_rate=RATE)
+        torch.testing.assert_close(together[row : row + 1], result, rtol=0, atol=1e-4)
 
 
 def test_silence_stays_silent():

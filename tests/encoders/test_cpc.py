@@ -54,8 +54,8 @@ def test_frames_and_context_equal_the_official_code(official):
     with torch.no_grad():
         latent, context = model.split(case.input("x"))
         pooled = model.parts[0].pool(model.parts[0](case.input("x")[:, 0]))
-    found = {"z": latent, "c": context, "c_time_mean": pooled}
-    errors = {name: case.error(name, value) for name, value in found.items()}
+    tensors = {"z": latent, "c": context, "c_time_mean": pooled}
+    errors = {name: case.error(name, value) for name, value in tensors.items()}
     assert max(errors.values()) <= 1, errors
 
 
@@ -64,13 +64,13 @@ def test_the_loss_of_the_audio_and_its_gradients_equal_the_official_code(officia
     worker = model.parts[1]
     loss = worker.info_nce(*model.split(case.input("x")), draws_of(case))
     loss.backward()
-    found = {"infonce_loss": loss} | {
+    tensors = {"infonce_loss": loss} | {
         f"infonce_grad_norm:{key}": parameter.grad.norm()
         for key, parameter in model.named_parameters()
         if parameter.grad is not None
     }
     stated = [entry["name"] for entry in case.facts["scalars"] if not entry["name"].startswith("infonce_direct")]
-    errors = {name: case.scalar_error(name, float(found[name].detach())) for name in stated}
+    errors = {name: case.scalar_error(name, float(tensors[name].detach())) for name in stated}
     assert max(errors.values()) <= 1, errors
 
 

@@ -27,7 +27,7 @@ def test_frames_are_librosas_features_in_order():
     assert frames.shape == (2, 418, audio.shape[1] // 160)
     assert encoder.embedding_size == 418
     named = {"sr": RATE, "hop_length": 160}
-    for clip, found in zip(audio, frames, strict=True):
+    for clip, features in zip(audio, frames, strict=True):
         expected = np.concatenate(
             [
                 librosa.feature.mfcc(y=clip, n_fft=2048, **named),
@@ -36,8 +36,8 @@ def test_frames_are_librosas_features_in_order():
                 librosa.feature.zero_crossing_rate(clip, hop_length=160),
                 librosa.feature.rms(y=clip, hop_length=160),
             ]
-        )[:, : found.shape[1]]
-        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+        )[:, : features.shape[1]]
+        np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_the_pool_is_mean_and_deviation_over_time():

@@ -20,7 +20,7 @@ WINDOW = [0.54 - 0.46 * math.cos(2 * math.pi * (number * (251 / 2 - 1) / 124) / 
 TIME = [2 * math.pi * (number - 125) / 16000 for number in range(125)]
 
 
-def stated(weights: dict[str, Tensor], audio: Tensor, *, training: bool, layers: int) -> Tensor:
+def exact_frames(weights: dict[str, Tensor], audio: Tensor, *, training: bool, layers: int) -> Tensor:
     """PASE+ as described, in float64 and with loops over taps, frames and blocks."""
     maps, skips = audio[:, None], []
     for number, (kernel, stride) in enumerate(zip(KERNELS, STRIDES, strict=True)):
@@ -32,20 +32,20 @@ def stated(weights: dict[str, Tensor], audio: Tensor, *, training: bool, layers:
             weight, bias = weights[f"{key}.conv.weight"], weights[f"{key}.conv.bias"]
             even_or_strided = stride > 1 or kernel % 2 == 0
             left, right = (kernel // 2 - 1 if even_or_strided else kernel // 2), kernel // 2
-        maps = convolved(reflected(maps, left, right), weight, bias, stride)
-        maps = normalised(maps, weights, f"{key}.norm", training=training)
+        maps = convolve(pad_by_reflection(maps, left, right), weight, bias, stride)
+        maps = normalise(maps, weights, f"{key}.norm", training=training)
         maps = maps * weights[f"{key}.norm.weight"][:, None] + weights[f"{key}.norm.bias"][:, None]
         maps = torch.where(maps > 0, maps, maps * weights[f"{key}.act.weight"][:, None])
         if number < 7:
-            skips.append(convolved(maps, weights[f"denseskips.{number}.weight"], None, 1))
+            skips.append(convolve(maps, weights[f"denseskips.{number}.weight"], None, 1))
     for layer in range(layers):
         maps = recurrent(maps, weights[f"rnn.layers.{layer}.linear.weight"], weights[f"rnn.layers.{layer}.linear.bias"])
-    frames = convolved(maps, weights["W.weight"], weights["W.bias"], 1)
+    frames = convolve(maps, weights["W.weight"], weights["W.bias"], 1)
     for skip in skips:
         factor = skip.shape[-1] // frames.shape[-1]
         parts = [skip[..., t * factor : (t + 1) * factor].mean(-1) for t in range(frames.shape[-1])]
         frames = frames + torch.stack(parts, dim=-1)
-    return normalised(frames, weights, "norm_out", training=training)
+    return normalise(frames, weights, "norm_out", training=training)
 
 
 def sinc_filters(low_hz: Tensor, band_hz: Tensor) -> Tensor:
@@ -61,22 +61,22 @@ def sinc_filters(low_hz: Tensor, band_hz: Tensor) -> Tensor:
     return torch.stack(filters)[:, None]
 
 
-def reflected(maps: Tensor, left: int, right: int) -> Tensor:
+def pad_by_reflection(maps: Tensor, left: int, right: int) -> Tensor:
     last = maps.shape[-1] - 1
     places = [*range(left, 0, -1), *range(last + 1), *range(last - 1, last - 1 - right, -1)]
     return maps[..., places]
 
 
-def convolved(maps: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
+def convolve(maps: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
     frames = (maps.shape[-1] - weight.shape[-1]) // stride + 1
     result = torch.zeros(len(maps), len(weight), frames, dtype=maps.dtype)
     for tap in range(weight.shape[-1]):
-        heard = maps[..., tap : tap + (frames - 1) * stride + 1 : stride]
-        result = result + torch.einsum("oi,bit->bot", weight[..., tap], heard)
+        inputs = maps[..., tap : tap + (frames - 1) * stride + 1 : stride]
+        result = result + torch.einsum("oi,bit->bot", weight[..., tap], inputs)
     return result if bias is None else result + bias[:, None]
 
 
-def normalised(maps: Tensor, weights: dict[str, Tensor], key: str, *, training: bool) -> Tensor:
+def normalise(maps: Tensor, weights: dict[str, Tensor], key: str, *, training: bool) -> Tensor:
     if training:
         mean = maps.mean((0, 2))[:, None]
         variance = (maps - mean).square().mean((0, 2))[:, None]
@@ -124,13 +124,13 @@ def test_frames_and_gradients_equal_the_description(*, samples, layers, training
     }
     audio = (0.3 * torch.randn(2, samples, dtype=dtype)).requires_grad_()
     exact_audio = audio.detach().double().requires_grad_()
-    expected = stated(weights, exact_audio, training=training, layers=layers)
-    found = encoder(audio)
-    torch.testing.assert_close(found.double(), expected, rtol=tolerance, atol=tolerance)
+    expected = exact_frames(weights, exact_audio, training=training, layers=layers)
+    output = encoder(audio)
+    torch.testing.assert_close(output.double(), expected, rtol=tolerance, atol=tolerance)
 
     upstream = torch.randn_like(expected)
     (expected * upstream).sum().backward()
-    (found * upstream.to(dtype)).sum().backward()
+    (output * upstream.to(dtype)).sum().backward()
     parameters = dict(encoder.named_parameters())
     assert set(parameters) == {key for key, value in weights.items() if value.requires_grad}
     pairs = {key: (parameter.grad, weights[key].grad) for key, parameter in parameters.items()}

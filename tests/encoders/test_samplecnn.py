@@ -120,8 +120,8 @@ def test_less_than_a_window_is_a_clear_error():
 
 def test_a_chunk_is_whole_windows():
     encoder = build(22050, **NARROW)
-    found = [encoder.chunk_length(seconds) // 59049 for seconds in (0.1, 2.678, 3.9, 4.1, 8.03)]
-    assert found == [1, 1, 1, 2, 3]
+    counts = [encoder.chunk_length(seconds) // 59049 for seconds in (0.1, 2.678, 3.9, 4.1, 8.03)]
+    assert counts == [1, 1, 1, 2, 3]
     assert encoder.chunk_length(2.7) % 59049 == 0
 
 

@@ -30,7 +30,9 @@ def build(name: str = "unet", **options) -> UNetEncoder:
     return level.build(registry.options(level, options))
 
 
-def published(case: golden.Case, *, named: str = "checkpoint_key", decorated: str = "{}") -> dict[str, torch.Tensor]:
+def to_published_names(
+    case: golden.Case, *, named: str = "checkpoint_key", decorated: str = "{}"
+) -> dict[str, torch.Tensor]:
     """The case's weights under the names a file has for them."""
     return {
         decorated.format(entry[named]): torch.from_numpy(
@@ -41,24 +43,24 @@ def published(case: golden.Case, *, named: str = "checkpoint_key", decorated: st
 
 
 @pytest.fixture
-def filled() -> tuple[golden.Case, UNetEncoder]:
+def case_and_network() -> tuple[golden.Case, UNetEncoder]:
     case, encoder = golden.open_case("msspt_unet"), build()
-    encoder.load_state_dict(msspt.select_unet_weights(published(case)))
+    encoder.load_state_dict(msspt.select_unet_weights(to_published_names(case)))
     return case, encoder
 
 
-def test_every_output_equals_the_official_code(filled):
-    case, encoder = filled
+def test_every_output_equals_the_official_code(case_and_network):
+    case, encoder = case_and_network
     encoder.eval()
     seen: dict[str, torch.Tensor] = {}
     hook = encoder.network.contracting[1].register_forward_pre_hook(lambda *args: seen.update(pool1=args[-1][0]))
     with torch.no_grad():
-        found = spectrogram.compute_stft(case.input("x"))
-        seen["magnitude"] = found.abs()
-        seen["inverse_of_mixture"] = spectrogram.invert_stft(found)
-        result = encoder.network(spectrogram.unet_log10(found.abs()[:, None, :, :-1]))
+        spectrum = spectrogram.compute_stft(case.input("x"))
+        seen["magnitude"] = spectrum.abs()
+        seen["inverse_of_mixture"] = spectrogram.invert_stft(spectrum)
+        result = encoder.network(spectrogram.unet_log10(spectrum.abs()[:, None, :, :-1]))
         seen |= {"mask": result.mask, "bottom": result.bottom, "decoder_end": result.decoder[-1]}
-        seen["y"] = spectrogram.invert_stft(spectrogram.apply_masks(found, result.mask)[:, 0])
+        seen["y"] = spectrogram.invert_stft(spectrogram.apply_masks(spectrum, result.mask)[:, 0])
         hook.remove()
         encoder.train()
         seen["mask_train_mode"] = encoder.network(_logarithm(case.input("xtrain"))).mask
@@ -68,9 +70,9 @@ def test_every_output_equals_the_official_code(filled):
     assert max(errors.values()) <= 1, errors
 
 
-def test_a_training_pass_equals_the_official_code(filled):
+def test_a_training_pass_equals_the_official_code(case_and_network):
     """Loss, gradients and moving statistics: Keras's momentum and epsilon are in the latter."""
-    case, encoder = filled
+    case, encoder = case_and_network
     encoder.train()
     mixture = spectrogram.compute_stft(case.input("xtrain"))
     result = encoder.network(spectrogram.unet_log10(mixture.abs()[:, None, :, :-1]))
@@ -118,10 +120,10 @@ def test_published_weights_import_by_every_naming(tmp_path, named, decorated):
         "save_counter/.ATTRIBUTES/VARIABLE_VALUE": torch.tensor(20),
         "layer_with_weights-0/gamma/.OPTIMIZER_SLOT/optimizer/m/.ATTRIBUTES/VARIABLE_VALUE": torch.ones(1),
     }
-    torch.save(published(case, named=named, decorated=decorated) | beside, tmp_path / "unet.pt")
+    torch.save(to_published_names(case, named=named, decorated=decorated) | beside, tmp_path / "unet.pt")
     encoder, options = import_networks.import_encoder(import_networks.read(tmp_path / "unet.pt"), name="unet")
     assert options == unet.Options()
-    expected = msspt.select_unet_weights(published(case))
+    expected = msspt.select_unet_weights(to_published_names(case))
     torch.testing.assert_close(dict(encoder.state_dict()), expected, rtol=0, atol=0)
 
 
@@ -150,7 +152,7 @@ def _without(state: Mapping[str, torch.Tensor], name: str) -> dict[str, torch.Te
     ],
 )
 def test_wrong_files_end_in_one_clear_line(tmp_path, change, message):
-    torch.save(change(published(golden.open_case("msspt_unet"))), tmp_path / "unet.pt")
+    torch.save(change(to_published_names(golden.open_case("msspt_unet"))), tmp_path / "unet.pt")
     with pytest.raises(UserError, match=message) as raised:
         import_networks.import_encoder(import_networks.read(tmp_path / "unet.pt"), name="unet")
     assert "\n" not in str(raised.value)
@@ -162,9 +164,9 @@ def test_any_length_gives_its_whole_windows(frames, extra):
     encoder = build(**NARROW).eval()
     samples = sample_count(frames) + extra
     with torch.no_grad():
-        found = encoder(0.1 * torch.randn(2, samples))
-    assert found.shape == (2, encoder.embedding_size, frames)
-    assert encoder.pool(found).shape == (2, encoder.pooled_size)
+        output = encoder(0.1 * torch.randn(2, samples))
+    assert output.shape == (2, encoder.embedding_size, frames)
+    assert encoder.pool(output).shape == (2, encoder.pooled_size)
 
 
 def test_an_embedding_is_the_mean_of_each_scale():
@@ -187,8 +189,8 @@ def test_the_last_channels_are_the_masks():
 
 def test_a_chunk_is_a_multiple_of_64_frames():
     encoder = build(**NARROW)
-    found = [frame_count(encoder.chunk_length(seconds)) for seconds in (0.1, 0.662, 1.3, 3.862, 4.2)]
-    assert found == [64, 64, 128, 384, 448]
+    counts = [frame_count(encoder.chunk_length(seconds)) for seconds in (0.1, 0.662, 1.3, 3.862, 4.2)]
+    assert counts == [64, 64, 128, 384, 448]
     assert encoder.chunk_length(3.862) == SAMPLES
 
 
@@ -202,10 +204,10 @@ def test_less_than_a_window_is_a_clear_error(name):
 def test_a_pass_in_bfloat16_leaves_the_frames_float32():
     encoder, audio = build(**NARROW).eval(), 0.1 * torch.randn(1, SAMPLES)
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-        found, maps = encoder(audio), encoder.maps(audio)
-    assert found.dtype == maps.masked.dtype == torch.float32
+        output, maps = encoder(audio), encoder.maps(audio)
+    assert output.dtype == maps.masked.dtype == torch.float32
     with torch.no_grad():
-        torch.testing.assert_close(found, encoder(audio), rtol=0.1, atol=0.1)
+        torch.testing.assert_close(output, encoder(audio), rtol=0.1, atol=0.1)
 
 
 def test_biases_that_normalisation_takes_off_do_not_move():
@@ -216,8 +218,8 @@ def test_biases_that_normalisation_takes_off_do_not_move():
         assert (parameter.grad.abs().max() == 0) == taken_off, name
 
 
-def test_networks_of_other_numbers_of_sources_are_told_apart(tmp_path):
-    torch.save(published(golden.open_case("msspt_unet")), tmp_path / "unet.pt")
+def test_networks_of_other_numbers_of_sources_differ(tmp_path):
+    torch.save(to_published_names(golden.open_case("msspt_unet")), tmp_path / "unet.pt")
     with pytest.raises(UserError, match=r"it holds sources 1, pooling max, .*, not sources 4, pooling average, "):
         import_networks.import_encoder(import_networks.read(tmp_path / "unet.pt"), name="unet", options=FOUR)
 

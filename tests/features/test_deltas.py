@@ -14,7 +14,7 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.features.deltas import append_deltas
 
 
-def expected(features: np.ndarray, orders: int) -> np.ndarray:
+def expected_deltas(features: np.ndarray, orders: int) -> np.ndarray:
     """Compute features and deltas with librosa."""
     deltas = [librosa.feature.delta(features, order=order) for order in range(1, orders + 1)]
     return np.concatenate([features, *deltas], axis=-2)
@@ -32,7 +32,7 @@ def test_deltas_equal_librosas(channels: int, frames: int, orders: int, offset: 
     values = np.random.default_rng(seed).standard_normal((2, channels, frames)).astype(np.float32) + np.float32(offset)
     deltas = append_deltas(torch.from_numpy(values), orders=orders).numpy()
     assert deltas.dtype == np.float32
-    np.testing.assert_allclose(deltas, expected(values, orders), rtol=1e-5, atol=1e-6 * (1 + abs(offset)))
+    np.testing.assert_allclose(deltas, expected_deltas(values, orders), rtol=1e-5, atol=1e-6 * (1 + abs(offset)))
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -40,7 +40,7 @@ def test_features_in_any_layout_stay_on_their_device(device: str) -> None:
     values = torch.randn(20, 5, generator=torch.Generator().manual_seed(0)).mT
     deltas = append_deltas(values.to(device), orders=2)
     assert deltas.device.type == device
-    np.testing.assert_allclose(deltas.cpu().numpy(), expected(values.numpy(), 2), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(deltas.cpu().numpy(), expected_deltas(values.numpy(), 2), rtol=1e-4, atol=1e-6)
 
 
 def test_deltas_of_a_parabola_are_its_slope_and_curvature() -> None:

@@ -66,20 +66,20 @@ def test_it_fits_every_encoder_with_maps(build, sources, frames, samples):
 )
 def test_every_map_but_the_finest_is_added_before_a_second_block(order, blocks):
     built, maps = head(sources=1, order=order), heard_maps(narrow_unet(), 61_792)
-    heard: list[torch.Tensor] = []
+    inputs: list[torch.Tensor] = []
     for block in built.network.v.blocks:
-        block.register_forward_pre_hook(lambda _, given: heard.append(given[0]))
+        block.register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
     with torch.no_grad():
         built(maps)
-        plain = list(heard)
+        plain = list(inputs)
         for level, block in enumerate((*blocks, 12)):
-            heard.clear()
-            decoder = [each + 3.0 * (place == level) for place, each in enumerate(maps.decoder)]
+            inputs.clear()
+            decoder = [features + 3.0 * (place == level) for place, features in enumerate(maps.decoder)]
             built(Maps(magnitude=maps.magnitude, masked=maps.masked, decoder=tuple(decoder)))
-            assert [n for n in range(12) if not torch.equal(heard[n], plain[n])] == list(range(block, 12))
+            assert [n for n in range(12) if not torch.equal(inputs[n], plain[n])] == list(range(block, 12))
 
 
-def test_without_adaptation_only_the_separated_sources_are_heard():
+def test_without_adaptation_only_the_separated_sources_are_inputs():
     built, maps = head(sources=1, adaptation="none"), heard_maps(narrow_unet(), 61_792)
     with torch.no_grad():
         plain = built(maps)
@@ -89,14 +89,14 @@ def test_without_adaptation_only_the_separated_sources_are_heard():
 
 def test_windows_are_scaled_one_by_one_and_silence_is_finite():
     built = head()
-    heard = []
-    built.network.register_forward_pre_hook(lambda _, given: heard.append(given[0]))
+    inputs = []
+    built.network.register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
     torch.manual_seed(4)
     magnitude_ = torch.rand(3, 1, 384, 256) * torch.tensor([1.0, 100.0, 0.0])[:, None, None, None]
     with torch.no_grad():
         together = built(Maps(magnitude=magnitude_, masked=magnitude_[:, :0]))
         alone = built(Maps(magnitude=magnitude_[:1], masked=magnitude_[:1, :0]))
-    for window in heard[0][:2]:
+    for window in inputs[0][:2]:
         torch.testing.assert_close(torch.stack([window.min(), window.max()]), torch.tensor([-1.0, 1.0]))
     torch.testing.assert_close(together[:1], alone, rtol=1e-4, atol=1e-5)
     assert torch.isfinite(together).all()
@@ -133,16 +133,16 @@ def nothing_read_yet():
 
 @pytest.mark.usefixtures("nothing_read_yet")
 def test_imagenet_weights_come_from_timm_once_for_all_heads(monkeypatch):
-    asked, real = [], timm.create_model
+    calls, real = [], timm.create_model
 
     def create(name, *, pretrained):
-        asked.append((name, pretrained))
+        calls.append((name, pretrained))
         return real(name, pretrained=False)
 
     monkeypatch.setattr(timm, "create_model", create)
     digest = ast.weights_digest(Options(size="tiny"))
     built, other = head(imagenet=True), head(imagenet=True, sources=1)
-    assert asked == [("deit_tiny_distilled_patch16_224", True)]
+    assert calls == [("deit_tiny_distilled_patch16_224", True)]
     assert built.network.v.pos_embed.shape == (1, 386, 192)
     assert torch.equal(built.network.v.cls_token, other.network.v.cls_token)
     with torch.no_grad():

@@ -27,7 +27,7 @@ def test_equals_two_linear_layers_with_relu_per_trial():
         torch.testing.assert_close(logits[trial], F.linear(hidden, own["weight"].T, own["bias"][0]))
 
 
-def test_the_hidden_layer_has_512_units_unless_told_otherwise():
+def test_the_hidden_layer_has_512_units_by_default():
     values = initial_parameters(mlp.build(mlp.Options(), inputs=512, outputs=50), [0])
     assert {name: tuple(value.shape) for name, value in values.items()} == {
         "hidden_weight": (1, 512, 512),

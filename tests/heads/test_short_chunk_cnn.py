@@ -80,14 +80,14 @@ def test_only_the_sum_has_three_stages(adaptation):
 
 def test_a_pass_in_bfloat16_keeps_the_logarithm_exact():
     built, encoder = head(sources=1).eval(), unet.build(unet.Options(width=NARROW)).eval()
-    heard = []
-    built.network.blocks[0].register_forward_pre_hook(lambda _, given: heard.append(given[0]))
+    inputs = []
+    built.network.blocks[0].register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
     with torch.no_grad():
         maps = encoder.maps(0.1 * torch.randn(1, built.samples))
         exact = built(maps)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             reduced = built(maps)
-    assert torch.equal(*heard)
+    assert torch.equal(*inputs)
     torch.testing.assert_close(reduced.float(), exact, rtol=0.1, atol=0.1)
 
 

@@ -11,7 +11,7 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks.audio_spectrogram_transformer import SIZES, Ast, Patchify, load_deit
 
 
-def published(case: golden.Case) -> dict[str, torch.Tensor]:
+def to_published_names(case: golden.Case) -> dict[str, torch.Tensor]:
     """The case's weights as the AST code saves them, from several GPUs."""
     return {
         f"module.{e['key']}": torch.from_numpy(golden.fill_values(e["key"], e["shape"], e["fill"]))
@@ -20,28 +20,28 @@ def published(case: golden.Case) -> dict[str, torch.Tensor]:
 
 
 @pytest.fixture
-def filled(tmp_path) -> tuple[golden.Case, Ast]:
+def case_and_network(tmp_path) -> tuple[golden.Case, Ast]:
     case = golden.open_case("ast_tiny")
-    torch.save(published(case), tmp_path / "ast.pth")
+    torch.save(to_published_names(case), tmp_path / "ast.pth")
     return case, import_networks.import_ast(import_networks.read(tmp_path / "ast.pth"))
 
 
-def test_every_output_equals_the_official_code(filled):
-    case, network = filled
+def test_every_output_equals_the_official_code(case_and_network):
+    case, network = case_and_network
     seen: dict[str, torch.Tensor] = {}
     for name, module in {"block0": network.v.blocks[0], "block5": network.v.blocks[5], "norm": network.v.norm}.items():
         module.register_forward_hook(lambda *given, name=name: seen.update({name: given[2]}))
-    heard = case.input("x")[:, None]
+    inputs = case.input("x")[:, None]
     with torch.no_grad():
-        seen["logits"] = network(heard)
-        seen["patches"] = network.v.patches(heard.transpose(2, 3))
+        seen["logits"] = network(inputs)
+        seen["patches"] = network.v.patches(inputs.transpose(2, 3))
     errors = {entry["name"]: case.error(entry["name"], seen[entry["name"]]) for entry in case.facts["outputs"]}
     assert len(errors) == 5
     assert max(errors.values()) <= 1, errors
 
 
-def test_a_training_pass_equals_the_official_code(filled):
-    case, network = filled
+def test_a_training_pass_equals_the_official_code(case_and_network):
+    case, network = case_and_network
 
     class WithoutChannels(torch.nn.Module):
         def __init__(self):
@@ -83,7 +83,9 @@ def test_sizes_are_those_measured_with_the_official_code(size, columns, frames, 
 )
 def test_wrong_files_end_in_one_clear_line(tmp_path, change, message):
     state = {
-        key: value for key, value in (published(golden.open_case("ast_tiny")) | change).items() if value is not None
+        key: value
+        for key, value in (to_published_names(golden.open_case("ast_tiny")) | change).items()
+        if value is not None
     }
     torch.save(state, tmp_path / "ast.pth")
     with pytest.raises(UserError, match=message) as raised:
@@ -96,22 +98,22 @@ def test_a_window_is_a_grid_of_8_by_48_patches_padded_alike_on_both_sides(frames
     network = Ast(SIZES["tiny"], outputs=2, stride=stride)
     network.eval()
     spectrograms = torch.randn(1, 1, frames, 128, generator=torch.Generator().manual_seed(0))
-    found = network(spectrograms)
-    assert found.shape == (1, 2)
+    output = network(spectrograms)
+    assert output.shape == (1, 2)
     missing = {384: 4, 392: 0, 768: 0}[frames]
     padded = torch.nn.functional.pad(spectrograms, (0, 0, missing, missing))
-    torch.testing.assert_close(network(padded), found, rtol=0, atol=0)
+    torch.testing.assert_close(network(padded), output, rtol=0, atol=0)
     assert network.v.pos_embed.shape[1] == 2 + 8 * 48
 
 
 def deit(side: int, *, width: int = 192) -> dict[str, torch.Tensor]:
     """A state dict as timm's distilled DeiT has it, for a square grid of patches."""
     torch.manual_seed(3)
-    made = Ast(SIZES["tiny"], outputs=2, stride=8).v.state_dict()
+    state = Ast(SIZES["tiny"], outputs=2, stride=8).v.state_dict()
     grid = torch.arange(side * side, dtype=torch.float32)[None, :, None].expand(1, -1, width)
     special = torch.full((1, 2, width), -1.0)
     return {
-        **{key: torch.randn_like(value) for key, value in made.items()},
+        **{key: torch.randn_like(value) for key, value in state.items()},
         "pos_embed": torch.cat([special, grid], dim=1),
         "patch_embed.proj.weight": torch.randn(width, 3, 16, 16),
         **{f"{head}.weight": torch.zeros(1000, width) for head in ("head", "head_dist")},
@@ -180,16 +182,16 @@ def test_a_map_becomes_one_token_per_patch_of_its_own_place(frames, bins):
 
 def test_what_is_added_reaches_the_patches_from_its_block_on_but_not_the_special_tokens():
     network = Ast(SIZES["tiny"], outputs=2, stride=8).eval()
-    heard: list[torch.Tensor] = []
+    inputs: list[torch.Tensor] = []
     for block in network.v.blocks:
-        block.register_forward_pre_hook(lambda _, given: heard.append(given[0]))
+        block.register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
     spectrogram = torch.randn(1, 1, 384, 128)
     with torch.no_grad():
         network(spectrogram)
-        plain = list(heard)
-        heard.clear()
+        plain = list(inputs)
+        inputs.clear()
         network(spectrogram, {4: torch.ones(1, 384, 192)})
-    differing = [number for number in range(12) if not torch.equal(heard[number], plain[number])]
+    differing = [number for number in range(12) if not torch.equal(inputs[number], plain[number])]
     assert differing == list(range(4, 12))
-    assert torch.equal(heard[4][:, :2], plain[4][:, :2])
-    torch.testing.assert_close(heard[4][:, 2:], plain[4][:, 2:] + 1)
+    assert torch.equal(inputs[4][:, :2], plain[4][:, :2])
+    torch.testing.assert_close(inputs[4][:, 2:], plain[4][:, 2:] + 1)

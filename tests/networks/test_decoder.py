@@ -49,8 +49,8 @@ def test_a_frame_is_decoded_around_its_own_samples(build):
     for module in decoder.modules():
         if isinstance(module, nn.PReLU):
             nn.init.ones_(module.weight)  # linear, so that a frame's part can be told
-    silent, heard = torch.zeros(1, 4, 41, dtype=torch.float64), torch.zeros(1, 4, 41, dtype=torch.float64)
-    heard[..., 20] = 1
-    energy = (decoder(heard) - decoder(silent))[0, 0].detach().square()
+    silent, impulse = torch.zeros(1, 4, 41, dtype=torch.float64), torch.zeros(1, 4, 41, dtype=torch.float64)
+    impulse[..., 20] = 1
+    energy = (decoder(impulse) - decoder(silent))[0, 0].detach().square()
     centre = float((energy * (torch.arange(len(energy)) + 0.5)).sum() / energy.sum()) / 160
     assert abs(centre - 20.5) < 0.5

@@ -64,7 +64,7 @@ def separator(sources: int) -> Shapes:
     return [*layers, norm(17), conv(17, 32), norm(32), conv(32, 32), conv(32, sources)]
 
 
-def published(layers: Shapes, naming: str) -> dict[str, Tensor]:
+def to_published_names(layers: Shapes, naming: str) -> dict[str, Tensor]:
     """Filled weights, under Keras names or those of a TensorFlow checkpoint."""
     counts: dict[str, int] = {}
     state = {}
@@ -93,12 +93,12 @@ def logarithm(values: Tensor) -> Tensor:
     return torch.log(values + 1e-4) / 2.3025
 
 
-def convolved(values: Tensor, weights: dict[str, Tensor]) -> Tensor:
+def convolve(values: Tensor, weights: dict[str, Tensor]) -> Tensor:
     kernel = weights["kernel"].permute(3, 2, 0, 1)
     return F.conv2d(values.permute(0, 3, 1, 2), kernel, weights["bias"], padding=1).permute(0, 2, 3, 1)
 
 
-def normalised(values: Tensor, weights: dict[str, Tensor], *, training: bool = False) -> Tensor:
+def normalise(values: Tensor, weights: dict[str, Tensor], *, training: bool = False) -> Tensor:
     """Values (..., channels) by the running statistics; in training by their own, towards which those move."""
     mean, variance = weights["moving_mean"], weights["moving_variance"]
     if training:
@@ -111,22 +111,22 @@ def normalised(values: Tensor, weights: dict[str, Tensor], *, training: bool = F
     return scaled * weights["gamma"] + weights["beta"]
 
 
-def pooled(values: Tensor, size: tuple[int, int]) -> Tensor:
+def pool(values: Tensor, size: tuple[int, int]) -> Tensor:
     return F.max_pool2d(values.permute(0, 3, 1, 2), size).permute(0, 2, 3, 1)
 
 
-def tagged(
+def tag(
     values: Tensor, layers: Iterator[dict[str, Tensor]], maps: dict[int, Tensor], *, training: bool = False
 ) -> Tensor:
     """Logits of the back end, from its spectrograms (batch, frames, bands, channels) and maps by block."""
     for place in range(7):
         if place in maps:
-            values = torch.cat([values, pooled(maps[place], (1, 2))], dim=-1)
+            values = torch.cat([values, pool(maps[place], (1, 2))], dim=-1)
         for _ in range(2):
-            values = normalised(convolved(values, next(layers)), next(layers), training=training).relu()
-        values = pooled(values, (2, 2) if place < 6 else (3, 2))
+            values = normalise(convolve(values, next(layers)), next(layers), training=training).relu()
+        values = pool(values, (2, 2) if place < 6 else (3, 2))
     dense, last_norm, classes = next(layers), next(layers), next(layers)
-    hidden = normalised(values.flatten(1) @ dense["kernel"] + dense["bias"], last_norm, training=training).relu()
+    hidden = normalise(values.flatten(1) @ dense["kernel"] + dense["bias"], last_norm, training=training).relu()
     return hidden @ classes["kernel"] + classes["bias"]
 
 
@@ -135,7 +135,7 @@ def magnitude() -> Tensor:
     return torch.from_numpy(abs(golden.make_rng("back end").standard_normal((2, 384, 256))).astype(np.float32))
 
 
-def imported(state, path, how):
+def import_network(state, path, how):
     torch.save(state, path)
     return how(import_networks.read(path))
 
@@ -144,33 +144,33 @@ def imported(state, path, how):
 @pytest.mark.parametrize("classes", [50, 16])
 def test_a_back_end_imports_and_computes_what_the_code_does(tmp_path, magnitude, naming, classes):
     layers = back_end(ALONE, inputs=1, beside=(0,) * 7, classes=classes)
-    state = published(layers, naming)
-    network = imported(state, tmp_path / "tail.pt", import_networks.import_short_chunk_cnn)
+    state = to_published_names(layers, naming)
+    network = import_network(state, tmp_path / "tail.pt", import_networks.import_short_chunk_cnn)
     assert sum(parameter.numel() for parameter in network.parameters()) == {50: 2_396_530, 16: 2_379_088}[classes]
-    heard = logarithm(magnitude @ spectrogram.mel_matrix())[..., None]
+    inputs = logarithm(magnitude @ spectrogram.mel_matrix())[..., None]
     with torch.no_grad():
-        found = network(Maps(magnitude=magnitude[:, None], masked=magnitude[:, None][:, :0]))
-        torch.testing.assert_close(found, tagged(heard, layers_of(state), {}), rtol=1e-4, atol=1e-5)
+        output = network(Maps(magnitude=magnitude[:, None], masked=magnitude[:, None][:, :0]))
+        torch.testing.assert_close(output, tag(inputs, layers_of(state), {}), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("naming", ["keras", "checkpoint"])
 @pytest.mark.parametrize("kind", SIZES | FEWER)
 def test_a_joint_network_imports_and_computes_what_the_code_does(tmp_path, magnitude, naming, kind):
     sources, classes, hearing = kind
-    state = published(joint(sources, classes=classes, hearing=hearing), naming)
-    network = imported(state, tmp_path / "joint.pt", import_networks.import_joint_network)
+    state = to_published_names(joint(sources, classes=classes, hearing=hearing), naming)
+    network = import_network(state, tmp_path / "joint.pt", import_networks.import_joint_network)
     assert sum(parameter.numel() for parameter in network.parameters()) == (SIZES | FEWER)[kind]
     assert isinstance(network.back_end, ShortChunkCnn)
     with torch.no_grad():
         separated = network.separator(logarithm(magnitude)[:, None])
         matrix = spectrogram.mel_matrix()
-        each = [logarithm((magnitude * separated.mask[:, source]) @ matrix) for source in range(sources)]
-        heard = torch.stack([*each, logarithm(magnitude) @ matrix], dim=-1)
-        heard_maps = {place: separated.decoder[5 - place].permute(0, 2, 3, 1) for place in hearing}
+        features = [logarithm((magnitude * separated.mask[:, source]) @ matrix) for source in range(sources)]
+        inputs = torch.stack([*features, logarithm(magnitude) @ matrix], dim=-1)
+        decoder_maps = {place: separated.decoder[5 - place].permute(0, 2, 3, 1) for place in hearing}
         layers = layers_of(state)
         for _ in range(len(separator(sources))):
             next(layers)
-        torch.testing.assert_close(network(magnitude[:, None]), tagged(heard, layers, heard_maps), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(network(magnitude[:, None]), tag(inputs, layers, decoder_maps), rtol=1e-4, atol=1e-5)
 
 
 def joint(sources: int, *, classes: int = 50, hearing: tuple[int, ...] = FIVE) -> Shapes:
@@ -180,9 +180,9 @@ def joint(sources: int, *, classes: int = 50, hearing: tuple[int, ...] = FIVE) -
 
 def test_the_separator_of_a_joint_network_is_that_of_its_own_file(tmp_path):
     """The two parts are numbered on; the first is numbered as in a file of its own."""
-    state = published(joint(1), "checkpoint")
-    network = imported(state, tmp_path / "joint.pt", import_networks.import_joint_network)
-    alone = msspt.select_unet_weights(published(separator(1), "checkpoint"))
+    state = to_published_names(joint(1), "checkpoint")
+    network = import_network(state, tmp_path / "joint.pt", import_networks.import_joint_network)
+    alone = msspt.select_unet_weights(to_published_names(separator(1), "checkpoint"))
     for key, value in network.separator.state_dict().items():
         assert torch.equal(value, alone[f"{msspt.PREFIX}{key}"]), key
 
@@ -199,7 +199,7 @@ def test_the_separator_of_a_joint_network_is_that_of_its_own_file(tmp_path):
         ("joint", lambda state: drop(state, "dense_1/kernel"), "no fitting back_end.classes.weight"),
         ("joint", lambda state: drop(state, "conv2d_26/kernel"), "no fitting separator.mask.weight"),
         ("joint", lambda state: state | {"conv2d_29/kernel": torch.ones(3, 3, 70, 128)}, "other connections"),
-        ("joint", lambda state: published(separator(1), "keras"), "no fitting back_end.blocks.1.conv1.weight"),
+        ("joint", lambda state: to_published_names(separator(1), "keras"), "no fitting back_end.blocks.1.conv1.weight"),
         ("joint", lambda state: state | {"conv2d_29/kernel": torch.ones(1, 1, 32, 64)}, "only networks of its first"),
     ],
 )
@@ -207,7 +207,7 @@ def test_wrong_files_end_in_one_clear_line(tmp_path, how, change, message):
     layers = joint(1) if how == "joint" else back_end(ALONE, inputs=1, beside=(0,) * 7, classes=50)
     read = import_networks.import_joint_network if how == "joint" else import_networks.import_short_chunk_cnn
     with pytest.raises(UserError, match=message) as raised:
-        imported(change(published(layers, "keras")), tmp_path / "file.pt", read)
+        import_network(change(to_published_names(layers, "keras")), tmp_path / "file.pt", read)
     assert "\n" not in str(raised.value)
 
 
@@ -222,7 +222,7 @@ def test_the_widths_here_are_those_of_the_network():
 @pytest.mark.parametrize(("sources", "pooling"), [(1, "max"), (4, "average")])
 @pytest.mark.parametrize("naming", ["keras", "checkpoint"])
 def test_the_separator_of_a_joint_network_is_an_encoder(tmp_path, naming, sources, pooling):
-    torch.save(published(joint(sources), naming), tmp_path / "joint.pt")
+    torch.save(to_published_names(joint(sources), naming), tmp_path / "joint.pt")
     encoder, options = import_networks.import_encoder(import_networks.read(tmp_path / "joint.pt"), name="unet")
     assert (options.sources, options.pooling) == (sources, pooling)
     wanted = import_networks.import_joint_network(import_networks.read(tmp_path / "joint.pt")).separator.state_dict()
@@ -232,18 +232,18 @@ def test_the_separator_of_a_joint_network_is_an_encoder(tmp_path, naming, source
 @pytest.mark.parametrize("sources", [1, 4])
 def test_a_joint_network_learns_as_keras_would(tmp_path, magnitude, sources):
     """In training mode: the batch's own statistics throughout, and where they leave the running ones."""
-    state = published(joint(sources), "keras")
-    network = imported(state, tmp_path / "joint.pt", import_networks.import_joint_network)
+    state = to_published_names(joint(sources), "keras")
+    network = import_network(state, tmp_path / "joint.pt", import_networks.import_joint_network)
     network.train()
     network.back_end.dropout.eval()
     with torch.no_grad():
         separated = copy.deepcopy(network.separator)(logarithm(magnitude)[:, None])
         matrix = spectrogram.mel_matrix()
-        each = [logarithm((magnitude * separated.mask[:, source]) @ matrix) for source in range(sources)]
-        heard = torch.stack([*each, logarithm(magnitude) @ matrix], dim=-1)
+        features = [logarithm((magnitude * separated.mask[:, source]) @ matrix) for source in range(sources)]
+        inputs = torch.stack([*features, logarithm(magnitude) @ matrix], dim=-1)
         maps = {place: separated.decoder[5 - place].permute(0, 2, 3, 1) for place in FIVE}
         layers = list(layers_of(state))[len(separator(sources)) :]
-        expected = tagged(heard, iter(layers), maps, training=True)
+        expected = tag(inputs, iter(layers), maps, training=True)
     logits = network(magnitude[:, None])
     torch.testing.assert_close(logits.detach(), expected, rtol=1e-3, atol=1e-3)  # two windows normalise each other
     norms = [weights for weights in layers if "moving_mean" in weights]
@@ -255,5 +255,7 @@ def test_a_joint_network_learns_as_keras_would(tmp_path, magnitude, sources):
 
 
 def test_the_u_net_of_a_joint_network_takes_maxima_whatever_the_sources(tmp_path):
-    network = imported(published(joint(4), "keras"), tmp_path / "joint.pt", import_networks.import_joint_network)
+    network = import_network(
+        to_published_names(joint(4), "keras"), tmp_path / "joint.pt", import_networks.import_joint_network
+    )
     assert network.separator.pool is F.max_pool2d

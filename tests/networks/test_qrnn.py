@@ -13,7 +13,7 @@ from tests import golden
 from workflow_scripts.networks.qrnn import LinearRecurrence, Qrnn
 
 
-def looped(network: Qrnn, frames: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+def run_loop(network: Qrnn, frames: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
     """Frame after frame: gates on (x_t, x_{t-1}) in the order Z, F, O; c_t = f z + (1 - f) c_{t-1}; h_t = o c_t."""
     last = []
     for layer, value in zip(network.layers, start, strict=True):
@@ -84,7 +84,7 @@ def test_outputs_states_and_gradients_equal_a_loop(*, shape, hidden, layers, sca
     start = torch.randn(layers, clips, hidden, dtype=torch.float64, requires_grad=True) if started else None
     zeros = torch.zeros(layers, clips, hidden, dtype=torch.float64)
     wanted = [given_frames, *network.parameters(), *([start] if started else [])]
-    results = network(given_frames, start), looped(network, given_frames, start if started else zeros)
+    results = network(given_frames, start), run_loop(network, given_frames, start if started else zeros)
     weights = [torch.randn_like(result) for result in results[0]]
     gradients = [
         torch.autograd.grad(sum((w * r).sum() for w, r in zip(weights, pair, strict=True)), wanted) for pair in results
@@ -114,28 +114,28 @@ def test_float32_stays_exact_over_thirty_seconds_however_the_gates_stand(forget)
     exact = Qrnn(4, 4).double()
     exact.load_state_dict(network.state_dict())
     exact_frames = frames.detach().double().requires_grad_()
-    expected, expected_last = looped(exact, exact_frames, torch.zeros(1, 2, 4, dtype=torch.float64))
+    expected, expected_last = run_loop(exact, exact_frames, torch.zeros(1, 2, 4, dtype=torch.float64))
     expected.square().sum().backward()
     torch.testing.assert_close(outputs.double(), expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(last.double(), expected_last, rtol=1e-4, atol=1e-5)
     size = float(exact_frames.grad.abs().max())
     torch.testing.assert_close(frames.grad.double(), exact_frames.grad, rtol=1e-3, atol=1e-5 * size)
-    for found, wanted in zip(network.parameters(), exact.parameters(), strict=True):
-        torch.testing.assert_close(found.grad.double(), wanted.grad, rtol=1e-3, atol=1e-4 * float(wanted.grad.norm()))
+    for actual, wanted in zip(network.parameters(), exact.parameters(), strict=True):
+        torch.testing.assert_close(actual.grad.double(), wanted.grad, rtol=1e-3, atol=1e-4 * float(wanted.grad.norm()))
 
 
-def test_no_frame_hears_a_later_one():
+def test_no_frame_depends_on_a_later_one():
     network, frames = Qrnn(3, 5, layers=2), torch.randn(2, 3, 21)
     outputs, _ = network(frames)
     for changed in (0, 7, 20):
         others = frames.clone()
         others[..., changed] += 1
-        found, _ = network(others)
-        assert torch.equal(found[..., :changed], outputs[..., :changed])
-        assert not torch.equal(found[..., changed], outputs[..., changed])
+        later, _ = network(others)
+        assert torch.equal(later[..., :changed], outputs[..., :changed])
+        assert not torch.equal(later[..., changed], outputs[..., changed])
 
 
-def test_the_gates_hear_one_frame_back_even_where_the_cell_forgets_all():
+def test_the_gates_read_one_frame_back_even_where_the_cell_forgets_all():
     network = Qrnn(3, 5)
     with torch.no_grad():
         network.layers[0].linear.bias[5:10] = 100.0  # the forget gate lets only the new value in
@@ -166,8 +166,8 @@ def test_autocast_trains():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         outputs, _ = network(frames)
     rounded = torch.autograd.grad(outputs.square().sum(), list(network.parameters()))
-    for found, wanted in zip(rounded, exact, strict=True):
-        assert (found - wanted).norm() <= 0.03 * wanted.norm()
+    for actual, wanted in zip(rounded, exact, strict=True):
+        assert (actual - wanted).norm() <= 0.03 * wanted.norm()
 
 
 class Operations(TorchDispatchMode):
@@ -197,5 +197,5 @@ def test_compiles_into_one_graph():
     network, frames = Qrnn(3, 4, layers=2), torch.randn(2, 3, 30)
     compiled = torch.compile(network, backend="aot_eager", fullgraph=True)
     expected = torch.autograd.grad(network(frames)[0].sum(), list(network.parameters()))
-    found = torch.autograd.grad(compiled(frames)[0].sum(), list(network.parameters()))
-    torch.testing.assert_close(found, expected)
+    actual = torch.autograd.grad(compiled(frames)[0].sum(), list(network.parameters()))
+    torch.testing.assert_close(actual, expected)

@@ -25,7 +25,7 @@ def network(*, sources: int, outputs: int = 50, adaptation: str = "sum", width: 
     return ShortChunkCnn(sources=sources, decoder=decoder, outputs=outputs, adaptation=adaptation, width=width)
 
 
-def made_maps(*, sources: int, width: float = NARROW, batch: int = 2) -> Maps:
+def random_maps(*, sources: int, width: float = NARROW, batch: int = 2) -> Maps:
     """Maps of the shapes a U-Net gives for 384 frames."""
     drawn = torch.Generator().manual_seed(1)
     decoder = [
@@ -37,7 +37,7 @@ def made_maps(*, sources: int, width: float = NARROW, batch: int = 2) -> Maps:
     return Maps(magnitude=magnitude, masked=masked, decoder=tuple(decoder) if sources else ())
 
 
-def trained(module: nn.Module) -> int:
+def count_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
@@ -49,7 +49,7 @@ def moving(module: nn.Module) -> int:
 @pytest.mark.parametrize("adaptation", ["sum", "concatenation", "none"])
 def test_alone_it_has_the_measured_size_whatever_the_adaptation(outputs, expected, adaptation):
     alone = network(sources=0, outputs=outputs, adaptation=adaptation)
-    assert (trained(alone), moving(alone)) == (expected, 4_608)
+    assert (count_parameters(alone), moving(alone)) == (expected, 4_608)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_alone_it_has_the_measured_size_whatever_the_adaptation(outputs, expecte
 )
 def test_the_joint_network_has_the_measured_size(sources, outputs, adaptation, expected):
     parts = [UNet(sources=sources, pooling="max"), network(sources=sources, outputs=outputs, adaptation=adaptation)]
-    assert (sum(map(trained, parts)), sum(map(moving, parts))) == (expected, 9_572)
+    assert (sum(map(count_parameters, parts)), sum(map(moving, parts))) == (expected, 9_572)
 
 
 def test_summing_leaves_the_blocks_as_they_are_alone():
@@ -84,7 +84,7 @@ def test_summing_leaves_the_blocks_as_they_are_alone():
 @pytest.mark.parametrize("adaptation", ["sum", "concatenation", "none"])
 def test_logits_have_a_value_per_class_and_learning_reaches_every_weight(sources, adaptation):
     built = network(sources=sources, outputs=3, adaptation=adaptation, width=NARROW).train()
-    logits = built(made_maps(sources=sources))
+    logits = built(random_maps(sources=sources))
     assert logits.shape == (2, 3)
     logits.square().sum().backward()
     still = {name for name, parameter in built.named_parameters() if parameter.grad is None}
@@ -95,24 +95,24 @@ def test_logits_have_a_value_per_class_and_learning_reaches_every_weight(sources
 
 
 @pytest.mark.parametrize("adaptation", ["sum", "concatenation"])
-def test_every_map_but_the_finest_is_heard_at_its_own_block(adaptation):
-    built, maps = network(sources=1, outputs=3, adaptation=adaptation, width=NARROW).eval(), made_maps(sources=1)
-    heard: list[int] = []
+def test_every_map_but_the_finest_is_read_at_its_own_block(adaptation):
+    built, maps = network(sources=1, outputs=3, adaptation=adaptation, width=NARROW).eval(), random_maps(sources=1)
+    inputs: list[int] = []
     for block in built.blocks:
-        block.register_forward_pre_hook(lambda _, given: heard.append(given[0]))
+        block.register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
     with torch.no_grad():
         built(maps)
-        plain = list(heard)
+        plain = list(inputs)
         for level in range(6):
-            heard.clear()
-            decoder = [each + (place == level) for place, each in enumerate(maps.decoder)]
+            inputs.clear()
+            decoder = [features + (place == level) for place, features in enumerate(maps.decoder)]
             built(Maps(magnitude=maps.magnitude, masked=maps.masked, decoder=tuple(decoder)))
-            changed = [place for place in range(7) if not torch.equal(heard[place], plain[place])]
+            changed = [place for place in range(7) if not torch.equal(inputs[place], plain[place])]
             assert changed == ([] if level == 5 else list(range(5 - level, 7))), level
 
 
-def test_without_adaptation_no_map_is_heard_but_the_sources_are():
-    built, maps = network(sources=1, outputs=3, adaptation="none", width=NARROW).eval(), made_maps(sources=1)
+def test_without_adaptation_no_map_is_read_but_the_sources_are():
+    built, maps = network(sources=1, outputs=3, adaptation="none", width=NARROW).eval(), random_maps(sources=1)
     silent = Maps(magnitude=maps.magnitude, masked=maps.masked)
     unmasked = Maps(magnitude=maps.magnitude, masked=0 * maps.masked, decoder=maps.decoder)
     with torch.no_grad():
@@ -124,25 +124,25 @@ def test_without_adaptation_no_map_is_heard_but_the_sources_are():
     ("adaptation", "mixture"), [("sum", log_mel), ("concatenation", mel_of_log), ("none", mel_of_log)]
 )
 def test_separated_sources_come_before_the_mixture(adaptation, mixture):
-    built, maps = network(sources=4, outputs=3, adaptation=adaptation, width=NARROW).eval(), made_maps(sources=4)
-    heard = []
-    built.blocks[0].register_forward_pre_hook(lambda _, given: heard.append(given[0]))
+    built, maps = network(sources=4, outputs=3, adaptation=adaptation, width=NARROW).eval(), random_maps(sources=4)
+    inputs = []
+    built.blocks[0].register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
     with torch.no_grad():
         built(maps)
-    assert torch.equal(heard[0], torch.cat([log_mel(maps.masked), mixture(maps.magnitude)], dim=1))
+    assert torch.equal(inputs[0], torch.cat([log_mel(maps.masked), mixture(maps.magnitude)], dim=1))
 
 
 def test_running_statistics_follow_as_kerass_do():
     """Behind convolutions with the unbiased variance, behind the dense layer with that of the batch."""
     built = network(sources=0, outputs=3, width=NARROW).train()
-    heard = {}
+    inputs = {}
     for name in ("norm", "blocks.0.norm1"):
-        hook = lambda module, given, name=name: heard.update({name: given[0].detach().clone()})  # noqa: E731
+        hook = lambda module, given, name=name: inputs.update({name: given[0].detach().clone()})  # noqa: E731
         built.get_submodule(name).register_forward_pre_hook(hook)
-    built(made_maps(sources=0, batch=3))
+    built(random_maps(sources=0, batch=3))
     for name, correction in (("norm", 0), ("blocks.0.norm1", 1)):
-        axes = [axis for axis in range(heard[name].ndim) if axis != 1]
-        variance, mean = torch.var_mean(heard[name], dim=axes, correction=correction)
+        axes = [axis for axis in range(inputs[name].ndim) if axis != 1]
+        variance, mean = torch.var_mean(inputs[name], dim=axes, correction=correction)
         norm = built.get_submodule(name)
         torch.testing.assert_close(norm.running_mean, 0.01 * mean)
         torch.testing.assert_close(norm.running_var, 0.99 + 0.01 * variance)
@@ -172,7 +172,7 @@ def test_dense_weights_read_frame_by_frame_as_keras_lays_maps_out():
     built.blocks[-1].register_forward_hook(lambda *given: seen.update(maps=given[2]))
     built.dense.register_forward_pre_hook(lambda _, given: seen.update(flat=given[0]))
     with torch.no_grad():
-        built(made_maps(sources=0))
+        built(random_maps(sources=0))
     maps, flat = seen["maps"], seen["flat"]
     assert maps.shape[2:] == (2, 1)
     assert torch.equal(flat[:, : maps.shape[1]], maps[:, :, 0, 0])

@@ -30,13 +30,13 @@ def test_less_than_a_window_has_no_frame():
 
 
 def test_a_mask_scales_all_bins_but_the_highest():
-    found = spectrogram.compute_stft(torch.randn(1, 2000))
-    masks = torch.stack([torch.zeros(found.shape[1], 256), torch.full((found.shape[1], 256), 0.5)])[None]
-    masked = spectrogram.apply_masks(found, masks)
-    assert masked.shape == (1, 2, found.shape[1], 257)
+    spectrum = spectrogram.compute_stft(torch.randn(1, 2000))
+    masks = torch.stack([torch.zeros(spectrum.shape[1], 256), torch.full((spectrum.shape[1], 256), 0.5)])[None]
+    masked = spectrogram.apply_masks(spectrum, masks)
+    assert masked.shape == (1, 2, spectrum.shape[1], 257)
     assert not masked[0, 0, :, :-1].abs().any()
-    torch.testing.assert_close(masked[0, 1, :, :-1], 0.5 * found[0, :, :-1])
-    torch.testing.assert_close(masked[:, :, :, -1], found[:, None, :, -1].expand(1, 2, -1))
+    torch.testing.assert_close(masked[0, 1, :, :-1], 0.5 * spectrum[0, :, :-1])
+    torch.testing.assert_close(masked[:, :, :, -1], spectrum[:, None, :, -1].expand(1, 2, -1))
 
 
 def test_the_mel_matrix_is_made_of_triangles_on_the_mel_scale():

@@ -50,7 +50,7 @@ def test_counting_flops_does_not_change_the_result():
         ("some other device", torch.float32, None),
     ],
 )
-def test_the_peak_of_a_gpu_is_looked_up_by_its_full_name(name, precision, peak):
+def test_the_peak_of_a_gpu_is_that_of_its_full_name(name, precision, peak):
     assert peak_flops(name, precision) == peak
 
 
