@@ -32,7 +32,7 @@ def run(root, *, code="c0de", **config):
     return read_acquisition(root / "acquired.json")
 
 
-def stated(root):
+def stated_digest(root):
     return json.loads((root / "acquired.json").read_text())
 
 
@@ -41,7 +41,7 @@ def test_local_copy_stays_where_it_is(tmp_path):
     (tmp_path / "mine" / "audio" / "a.wav").write_bytes(b"1234")
     acquired = run(tmp_path / "root", source="local", path=str(tmp_path / "mine"))
     assert acquired.root == tmp_path / "mine"
-    assert set(stated(tmp_path / "root")) == {"dataset", "source", "root", "digest", "code", "config", "seconds"}
+    assert set(stated_digest(tmp_path / "root")) == {"dataset", "source", "root", "digest", "code", "config", "seconds"}
     assert (acquired.dataset, acquired.source) == ("toy_set", "local")
     same = run(tmp_path / "root", source="local", path=str(tmp_path / "mine"))
     assert same.digest == acquired.digest
@@ -181,7 +181,7 @@ def test_acquired_json_is_checked_when_read(tmp_path):
     run(path.parent, source="local", path=str(Path(__file__).parent))
     with pytest.raises(UserError, match="acquired as 'local'"):
         read_acquisition(path, source="twin")
-    job_digest = provenance.digest([stated(path.parent)["code"], stated(path.parent)["config"]])
+    job_digest = provenance.digest([stated_digest(path.parent)["code"], stated_digest(path.parent)["config"]])
     read_acquisition(path, job_digest=job_digest)
     with pytest.raises(UserError, match="with other settings or code"):
         read_acquisition(path, job_digest="0" * 16)

@@ -18,7 +18,7 @@ def run(results: Results, name: str = "statistics", *more: str) -> Path:
     return folder
 
 
-def predicted(folder: Path) -> Results:
+def results_with_predictions(folder: Path) -> Results:
     """Results with predictions, on two data sets."""
     results = Results(folder)
     for place, encoder in enumerate(("pase", "random", "handcrafted")):
@@ -28,7 +28,7 @@ def predicted(folder: Path) -> Results:
 
 
 def test_same_trials_same_bytes_whatever_the_threads(tmp_path: Path) -> None:
-    results = predicted(tmp_path)
+    results = results_with_predictions(tmp_path)
     first, second = run(results, "first"), run(results, "second", "--threads", "3")
     names = sorted(path.name for path in first.iterdir())
     tables = [f"{name}.csv" for name in (*TABLES, "cells", "reproduction", "trials")]
@@ -83,7 +83,7 @@ def test_after_a_run_that_failed_stale_results_are_missing(tmp_path: Path) -> No
 
 
 def test_predictions_that_do_not_give_the_trials_stop_it(tmp_path: Path) -> None:
-    results = predicted(tmp_path)
+    results = results_with_predictions(tmp_path)
     first, second = (Path(results.manifest["cells"][place]["path"]) for place in (0, 2))
     first.with_name("predictions.npz").replace(second.with_name("predictions.npz"))
     with pytest.raises(UserError, match=r"predictions\.npz does not give the macro_f1 of its trials"):

@@ -19,21 +19,21 @@ FACTS = {
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    made = full(tmp_path_factory.mktemp("results"))
-    made.manifest["studies"]["fig2"]["question"] = "Is <b>PASE</b> & Co better?"
+    results = full(tmp_path_factory.mktemp("results"))
+    results.manifest["studies"]["fig2"]["question"] = "Is <b>PASE</b> & Co better?"
     record = {"config": {}, "seconds": 61, "peak_memory_bytes": 5e8, "device": "cpu", "versions": {"numpy": "2.3"}}
-    for evaluation in made.manifest["cells"]:
+    for evaluation in results.manifest["cells"]:
         Path(evaluation["path"]).with_name("record.json").write_text(json.dumps(record))
-    Path(made.manifest["cells"][0]["path"]).unlink()
-    corpus = made.folder / "corpus"
+    Path(results.manifest["cells"][0]["path"]).unlink()
+    corpus = results.folder / "corpus"
     corpus.mkdir()
     (corpus / "corpus.json").write_text(json.dumps(FACTS))
     (corpus / "quarantine.csv").write_text("clip,reason\na,silent\nb,truncated\nc,silent\n")
-    made.manifest["corpora"] = [str(corpus)]
-    made.manifest["records"] = [("pretrain", str(made.folder / "nothing"))]
-    arguments = ["--manifest", made.manifest_file(), "--statistics", str(statistics(made))]
-    draw.main([*arguments, "--output", str(made.folder / "figures")])
-    return made
+    results.manifest["corpora"] = [str(corpus)]
+    results.manifest["records"] = [("pretrain", str(results.folder / "nothing"))]
+    arguments = ["--manifest", results.manifest_file(), "--statistics", str(statistics(results))]
+    draw.main([*arguments, "--output", str(results.folder / "figures")])
+    return results
 
 
 def run(results: Results, name: str = "index.html") -> str:

@@ -28,12 +28,12 @@ def run(results: Results, name: str) -> Path:
 @pytest.mark.parametrize("kind", synthetic_studies.BY_KIND)
 def test_same_statistics_same_bytes(kind: str, tmp_path: Path) -> None:
     results = synthetic_studies.BY_KIND[kind](tmp_path)
-    statistics(results)
+    numbers = figure_asserts.numbers(results)
     first, second = run(results, "first"), run(results, "second")
     assert sorted(path.name for path in first.iterdir()) == ["fig2.csv", "fig2.pdf", "fig2.png", "fig2.svg"]
     for path in first.iterdir():
         assert path.read_bytes() == (second / path.name).read_bytes()
-    pd.testing.assert_frame_equal(read_numbers(first / "fig2.csv"), figure_asserts.numbers(results))
+    pd.testing.assert_frame_equal(read_numbers(first / "fig2.csv"), numbers)
 
 
 def test_a_study_without_figure_draws_nothing(results: Results) -> None:

@@ -13,44 +13,44 @@ from workflow_scripts.core.errors import UserError
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    made = full(tmp_path_factory.mktemp("results"))
-    made.manifest["configfiles"] = ["config/my demo.yaml"]
-    folder = made.folder / "pretrained"
+    results = full(tmp_path_factory.mktemp("results"))
+    results.manifest["configfiles"] = ["config/my demo.yaml"]
+    folder = results.folder / "pretrained"
     folder.mkdir()
     record = {"code": "abcd", "seconds": 125.0, "device": "cuda: H200", "energy_joules": 5000}
     (folder / "record.json").write_text(json.dumps(record))
     files = [str(folder / name) for name in ("encoder.safetensors", "record.json", "log")]
-    made.manifest["jobs"] = [["pretrain", *files], ["evaluate", "trials.csv", "record.json", "log"]]
-    for evaluation in made.manifest["cells"]:
+    results.manifest["jobs"] = [["pretrain", *files], ["evaluate", "trials.csv", "record.json", "log"]]
+    for evaluation in results.manifest["cells"]:
         evaluation["jobs"] = [0, 1]
-    cell = Path(made.manifest["cells"][1]["path"])
+    cell = Path(results.manifest["cells"][1]["path"])
     record = {"python": "3.11.7", "versions": {"torch": "2.11.0"}, "peak_memory_bytes": 5e8, "energy_joules": 70}
     cell.with_name("record.json").write_text(json.dumps(record))
-    statistics(made)
-    Path(made.manifest["cells"][5]["path"]).unlink()
-    (made.folder / "statistics" / "plan.json").write_text(json.dumps(made.manifest))
-    return made
+    statistics(results)
+    Path(results.manifest["cells"][5]["path"]).unlink()
+    (results.folder / "statistics" / "plan.json").write_text(json.dumps(results.manifest))
+    return results
 
 
-def printed(results: Results, capsys: pytest.CaptureFixture[str], row: str, column: str) -> str:
+def explain_entry(results: Results, capsys: pytest.CaptureFixture[str], row: str, column: str) -> str:
     explain.main(["fig2", row, column, "--results", str(results.folder)])
     return capsys.readouterr().out
 
 
-def test_it_tells_everything_behind_a_number(results: Results, capsys: pytest.CaptureFixture[str]) -> None:
-    text = printed(results, capsys, "PASE, frozen", "OpenMIC")
+def test_it_prints_everything_behind_a_number(results: Results, capsys: pytest.CaptureFixture[str]) -> None:
+    text = explain_entry(results, capsys, "PASE, frozen", "OpenMIC")
     table = (results.folder / "statistics" / "entries.csv").read_text()
     assert "macro_f1" in table
     assert re.search(r"PASE, frozen, OpenMIC \(twin\): 5\d\.\d ± 0\.\d\n", text)
-    for said in (CODE, CONFIG, "dataopenmic", "python: 3.11.7", "torch 2.11.0", "500 MB", "energy joules: 70"):
-        assert said in text
+    for fact in (CODE, CONFIG, "dataopenmic", "python: 3.11.7", "torch 2.11.0", "500 MB", "energy joules: 70"):
+        assert fact in text
     rows = re.findall(r"^ +(\d+) +(\d+) +(0\.\d+) +200 +30\.0 +1\.25$", text, re.MULTILINE)
     assert [(int(trial), int(seed)) for trial, seed, _ in rows] == [(trial, 1000 + trial) for trial in range(10)]
     assert re.search(r"pretrain: .*encoder\.safetensors \(code abcd, 2 min 05 s, on cuda: H200, energy 5000\)", text)
 
 
 def test_the_command_makes_just_that_cell_again(results: Results, capsys: pytest.CaptureFixture[str]) -> None:
-    text = printed(results, capsys, "PASE, frozen", "OpenMIC")
+    text = explain_entry(results, capsys, "PASE, frozen", "OpenMIC")
     command = shlex.split(text.rstrip().splitlines()[-1])
     assert command[:3] == ["snakemake", results.manifest["cells"][1]["path"], "--force"]
     assert command[-2:] == ["--configfile", "config/my demo.yaml"]
@@ -58,7 +58,7 @@ def test_the_command_makes_just_that_cell_again(results: Results, capsys: pytest
 
 @pytest.mark.parametrize("row", ["pase, frozen", "PASE frozen", "pase frozen", "PASE,FROZEN"])
 def test_names_may_be_those_of_configs(results: Results, capsys: pytest.CaptureFixture[str], row: str) -> None:
-    assert "PASE, frozen, OpenMIC (twin): " in printed(results, capsys, row, "openmic")
+    assert "PASE, frozen, OpenMIC (twin): " in explain_entry(results, capsys, row, "openmic")
 
 
 @pytest.mark.parametrize(
@@ -67,11 +67,11 @@ def test_names_may_be_those_of_configs(results: Results, capsys: pytest.CaptureF
 def test_names_may_be_those_that_tables_print(
     results: Results, capsys: pytest.CaptureFixture[str], row: str, column: str
 ) -> None:
-    assert "PASE, frozen, OpenMIC (twin): " in printed(results, capsys, row, column)
+    assert "PASE, frozen, OpenMIC (twin): " in explain_entry(results, capsys, row, column)
 
 
 def test_a_missing_number_says_why(results: Results, capsys: pytest.CaptureFixture[str]) -> None:
-    text = printed(results, capsys, "PASE, supervised", "FMA small")
+    text = explain_entry(results, capsys, "PASE, supervised", "FMA small")
     assert "not run" in text
     assert "snakemake" in text
 
@@ -105,13 +105,13 @@ def test_results_of_a_run_that_failed_are_pointed_to(tmp_path: Path) -> None:
         explain.main(["fig2", "PASE, frozen", "OpenMIC", "--results", str(tmp_path)])
 
 
-def test_a_metric_that_was_not_measured_is_said_and_not_called_stale(
+def test_a_metric_that_was_not_measured_is_reported_and_not_called_stale(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     results = full(tmp_path, datasets=["openmic"])
     results.manifest["studies"]["fig2"]["metric"] = "roc_auc"
     (statistics(results) / "plan.json").write_text(json.dumps(results.manifest))
-    text = printed(results, capsys, "PASE, frozen", "openmic")
+    text = explain_entry(results, capsys, "PASE, frozen", "openmic")
     assert "roc_auc not measured; there are: macro_f1, accuracy" in text
     assert CODE in text
     assert "stale" not in text
@@ -127,24 +127,26 @@ def test_a_name_of_two_rows_is_refused_with_the_levels_of_each(tmp_path: Path) -
         explain.main(["fig2", "PASE, mlp", "openmic", "--results", str(tmp_path)])
 
 
-def test_every_pretraining_seed_behind_a_number_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_pretraining_seed_behind_a_number_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = Results(tmp_path)
     results.manifest["studies"]["fig2"]["comparisons"] = []
     for seed in range(3):
         results.add(factors("pase", "frozen", "openmic", seed=seed), [0.5, 0.6, 0.7])
     (statistics(results) / "plan.json").write_text(json.dumps(results.manifest))
-    text = printed(results, capsys, "PASE, frozen", "openmic")
+    text = explain_entry(results, capsys, "PASE, frozen", "openmic")
     assert [f"Pre-training seed {seed}: " in text for seed in range(3)] == [True] * 3
     assert text.count("To reproduce it:") == 3
 
 
-def test_each_metric_that_a_table_shows_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_metric_that_a_table_shows_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = full(tmp_path)
     results.manifest["studies"]["fig2"]["metrics"] = {"openmic": ["macro_f1", "accuracy"]}
     folder = statistics(results)
     (folder / "plan.json").write_text(json.dumps(results.manifest))
-    text = printed(results, capsys, "PASE, frozen", "OpenMIC")
+    text = explain_entry(results, capsys, "PASE, frozen", "OpenMIC")
     for name in ("macro F1", "accuracy"):
         assert re.search(rf"PASE, frozen, OpenMIC, {name} \(twin\): 5\d\.\d ± 0\.\d\n", text)
     assert text.count("as stored, from 0 to 1") == 2
-    assert printed(results, capsys, "PASE, frozen", "OpenMIC, accuracy") == text, "as the heading of a column says it"
+    assert explain_entry(results, capsys, "PASE, frozen", "OpenMIC, accuracy") == text, (
+        "as the heading of a column says it"
+    )

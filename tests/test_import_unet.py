@@ -36,7 +36,9 @@ def encoder_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("head", "scenario"), [(head, each) for head, served in HEADS.items() for each in served])
+@pytest.mark.parametrize(
+    ("head", "scenario"), [(head, scenario) for head, served in HEADS.items() for scenario in served]
+)
 def test_it_serves_cells(encoder_file, tmp_path, head, scenario):
     corpus = write_corpus(tmp_path / "tones", clips=10, seconds=4.0, classes=2)
     choice = {"name": "unet", "options": {}}

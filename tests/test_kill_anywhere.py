@@ -81,11 +81,11 @@ def jobs(plan: Plan) -> Iterator[Job]:
         yield _job(
             "prepare", plan.jobs.prepare(name, rate), *given, outputs=[f"corpora/{name}/{file}" for file in files]
         )
-    heard = f"--corpus=corpora/{run.corpus}"
+    corpus = f"--corpus=corpora/{run.corpus}"
     extracted = plan.jobs.extract(run.corpus, rate, "prosody")
     stored = ["prosody.npy", "prosody.json"]
-    yield _job("extract", extracted, heard, "--output=prosody.npy", "--threads=1", outputs=stored)
-    features = [heard, "--features=prosody=prosody.npy", "--threads=1"]
+    yield _job("extract", extracted, corpus, "--output=prosody.npy", "--threads=1", outputs=stored)
+    features = [corpus, "--features=prosody=prosody.npy", "--threads=1"]
     weights = ["run/weights.json", "run/weigh.json"]
     yield _job("weigh", plan.jobs.weigh(run), *features, "--source=equal", "--output=run/weights.json", outputs=weights)
     trained = [f"run/{name}" for name in ("encoder.safetensors", "losses.csv", "record.json")]
@@ -157,15 +157,15 @@ class Ground:
 
     def _files(self) -> dict[str, tuple[int, int]]:
         """Size and time of every file."""
-        found, folders = {}, [str(self.folder)]
+        contents, folders = {}, [str(self.folder)]
         while folders:
             with contextlib.suppress(FileNotFoundError):  # what was temporary
                 for entry in os.scandir(folders.pop()):
                     if entry.is_dir():
                         folders.append(entry.path)
                     elif entry.path != str(self.log):
-                        found[entry.path] = (entry.stat().st_size, entry.stat().st_mtime_ns)
-        return found
+                        contents[entry.path] = (entry.stat().st_size, entry.stat().st_mtime_ns)
+        return contents
 
     def clear(self, job: Job) -> None:
         """Remove what the job declares, as Snakemake does before it starts it again."""
@@ -177,12 +177,12 @@ class Ground:
 
     def contents(self) -> Mapping[str, bytes]:
         """All that must not differ: results without records of time, and without the hidden files beside them."""
-        found = {}
+        contents = {}
         for path in sorted(self.folder.rglob("*")):
             name = str(path.relative_to(self.folder))
             if path.is_file() and not any(part.startswith(".") for part in name.split("/")) and path != self.log:
-                found[name] = _timeless(path)
-        return found
+                contents[name] = _timeless(path)
+        return contents
 
 
 def _timeless(path: Path) -> bytes:
@@ -228,6 +228,6 @@ def test_killed_anywhere_everything_ends_with_the_same_bytes(plan, tmp_path):
                 killed.clear(job)
         killed.finish(job)
     assert sum(kills.values()) >= KILLS, kills
-    wanted, found = undisturbed.contents(), killed.contents()
-    assert found.keys() == wanted.keys()
-    assert [name for name, content in wanted.items() if found[name] != content] == []
+    wanted, contents = undisturbed.contents(), killed.contents()
+    assert contents.keys() == wanted.keys()
+    assert [name for name, content in wanted.items() if contents[name] != content] == []

@@ -21,12 +21,12 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePrograms:
     folder = tmp_path / "workflow"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    made = FakePrograms(tmp_path / "programs", monkeypatch)
-    made.answers("squeue", (1, "", "no controller"))
-    return made
+    programs = FakePrograms(tmp_path / "programs", monkeypatch)
+    programs.answers("squeue", (1, "", "no controller"))
+    return programs
 
 
-def printed(capsys: pytest.CaptureFixture[str]) -> str:
+def read_output(capsys: pytest.CaptureFixture[str]) -> str:
     with pytest.raises(SystemExit) as ended:
         status.main(CONFIG)
     assert ended.value.code == status.EXIT_MISSING
@@ -39,7 +39,7 @@ def write(path: str, text: str) -> None:
 
 
 def test_nothing_has_run(capsys):
-    text = printed(capsys)
+    text = read_output(capsys)
     assert "acquire openmic: not run: was not started" in text
     assert "prepare openmic" not in text
     assert " more: waits for acquire openmic" in text
@@ -48,28 +48,30 @@ def test_nothing_has_run(capsys):
 
 def test_a_failed_job_names_its_reason_and_its_log(capsys):
     write(LOG, "prelude: openmic: no such folder\n")
-    text = printed(capsys)
+    text = read_output(capsys)
     assert "acquire openmic: failed: openmic: no such folder" in text
     assert LOG in text
 
 
 def test_a_finished_job_is_not_listed(capsys):
     write(ACQUIRED, json.dumps({"seconds": 1.0}))
-    text = printed(capsys)
+    text = read_output(capsys)
     assert "acquire openmic:" not in text
     assert "prepare openmic/16000: not run: was not started" in text
     assert "1 of " in text
 
 
 def test_a_job_in_the_queue_says_so(programs, capsys):
-    told = ["[Sat Nov 21 07:00:00 2026]", "rule acquire:", f"    output: {ACQUIRED}", f"    log: {LOG}", "    jobid: 4"]
-    told += ["Job 4 has been submitted with SLURM jobid 11 (log: x)."]
-    write(f"{SNAKEMAKE_LOGS}/2026.snakemake.log", "\n".join(told))
+    rows = ["[Sat Nov 21 07:00:00 2026]", "rule acquire:", f"    output: {ACQUIRED}", f"    log: {LOG}", "    jobid: 4"]
+    rows += ["Job 4 has been submitted with SLURM jobid 11 (log: x)."]
+    write(f"{SNAKEMAKE_LOGS}/2026.snakemake.log", "\n".join(rows))
     programs.answers("squeue", (0, "11|PENDING|0:00|Resources\n", ""), (0, "11|RUNNING|1:05|None\n", ""))
-    assert "acquire openmic: is SLURM job 11, pending (Resources)" in printed(capsys)
-    assert "acquire openmic: runs as SLURM job 11 for 1:05" in printed(capsys)
+    assert "acquire openmic: is SLURM job 11, pending (Resources)" in read_output(capsys)
+    assert "acquire openmic: runs as SLURM job 11 for 1:05" in read_output(capsys)
 
 
 def test_refused_submissions_are_shown(capsys):
     write("logs/slurm/rule_acquire/openmic/refused.log", "2026-11-21 07:00:00 sbatch: error: drain\n")
-    assert "SLURM refuses logs/slurm/rule_acquire/openmic: 2026-11-21 07:00:00 sbatch: error: drain" in printed(capsys)
+    assert "SLURM refuses logs/slurm/rule_acquire/openmic: 2026-11-21 07:00:00 sbatch: error: drain" in read_output(
+        capsys
+    )

@@ -23,9 +23,9 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePrograms:
     monkeypatch.setattr("sys.stdin", io.StringIO())
     monkeypatch.setattr(submit, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(submit, "LONGEST_PAUSE", 0.02)
-    made = FakePrograms(tmp_path / "programs", monkeypatch)
-    made.answers("squeue", (0, "", ""))
-    return made
+    programs = FakePrograms(tmp_path / "programs", monkeypatch)
+    programs.answers("squeue", (0, "", ""))
+    return programs
 
 
 def code(folder: Path) -> int:
@@ -45,11 +45,11 @@ def test_what_passes_is_waited_for(programs, tmp_path, capsys, refusal):
     assert not (tmp_path / submit.REFUSED).exists()
 
 
-@pytest.mark.parametrize(("refusal", "said"), [(WRONG, "invalid partition"), (LONG, "QOSMaxWall")])
-def test_what_is_wrong_ends_at_once(programs, tmp_path, capsys, refusal, said):
+@pytest.mark.parametrize(("refusal", "message"), [(WRONG, "invalid partition"), (LONG, "QOSMaxWall")])
+def test_what_is_wrong_ends_at_once(programs, tmp_path, capsys, refusal, message):
     programs.answers("sbatch", refusal, ACCEPTED)
     assert code(tmp_path) == 1
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert len(programs.calls("sbatch")) == 1
 
 

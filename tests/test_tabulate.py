@@ -24,9 +24,9 @@ def run(results: Results, *more: str, name: str = "tables") -> Path:
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    made = full(tmp_path_factory.mktemp("results"))
-    statistics(made)
-    return made
+    results = full(tmp_path_factory.mktemp("results"))
+    statistics(results)
+    return results
 
 
 def test_same_statistics_same_bytes(results: Results) -> None:

@@ -33,7 +33,7 @@ def finished(corpus, tmp_path_factory) -> Path:
     return output
 
 
-def weighed(corpus, *, source: Path, output: Path, run: dict | None = None, code: str = "c0de") -> dict:
+def run_weigh(corpus, *, source: Path, output: Path, run: dict | None = None, code: str = "c0de") -> dict:
     """Weights and record."""
     reads = {
         "weighting": {"name": "reweighted", "options": {"epochs": EPOCHS}},
@@ -46,28 +46,28 @@ def weighed(corpus, *, source: Path, output: Path, run: dict | None = None, code
     return {"weights": weights, **json.loads((output / "weigh.json").read_text())}
 
 
-def expected(source: Path) -> dict[str, float]:
+def expected_weights(source: Path) -> dict[str, float]:
     losses = pd.read_csv(source / "losses.csv").query("split == 'valid' and epoch <= @EPOCHS")
     return (1 / losses.groupby("worker")["loss"].mean()).to_dict()
 
 
 def test_weights_are_reciprocals_of_mean_validation_losses(corpus, finished, tmp_path):
-    found = weighed(corpus, source=finished, output=tmp_path)
-    assert found["weights"] == pytest.approx(expected(finished), rel=1e-7)
-    assert found["losses_origin"] == "finished run"
+    result = run_weigh(corpus, source=finished, output=tmp_path)
+    assert result["weights"] == pytest.approx(expected_weights(finished), rel=1e-7)
+    assert result["losses_origin"] == "finished run"
 
 
 def test_only_the_first_epochs_are_trained_where_there_is_no_run(corpus, finished, tmp_path):
     source = tmp_path / "equal" / "seed5"
-    found = weighed(corpus, source=source, output=tmp_path / "mine")
-    assert found["losses_origin"] == "first epochs, trained by this job"
-    assert found["weights"] == pytest.approx(expected(finished), rel=1e-7)
+    result = run_weigh(corpus, source=source, output=tmp_path / "mine")
+    assert result["losses_origin"] == "first epochs, trained by this job"
+    assert result["weights"] == pytest.approx(expected_weights(finished), rel=1e-7)
     assert not source.exists(), "the whole run was not asked for"
 
 
 def test_the_whole_run_goes_on_from_these_epochs(corpus, finished, tmp_path):
     source = tmp_path / "equal" / "seed5"
-    weighed(corpus, source=source, output=tmp_path / "mine")
+    run_weigh(corpus, source=source, output=tmp_path / "mine")
     pretrain.main(arguments(config(), corpus=corpus, output=source))
     record = json.loads((source / "record.json").read_text())
     assert record["resumed"] == 1
@@ -79,10 +79,10 @@ def test_the_whole_run_goes_on_from_these_epochs(corpus, finished, tmp_path):
 
 def test_a_run_in_progress_serves_as_well(corpus, finished, tmp_path):
     source = tmp_path / "equal" / "seed5"
-    weighed(corpus, source=source, output=tmp_path / "first")
-    again = weighed(corpus, source=source, output=tmp_path / "second")
+    run_weigh(corpus, source=source, output=tmp_path / "first")
+    again = run_weigh(corpus, source=source, output=tmp_path / "second")
     assert again["losses_origin"] == "run in progress"
-    assert again["weights"] == pytest.approx(expected(finished), rel=1e-7)
+    assert again["weights"] == pytest.approx(expected_weights(finished), rel=1e-7)
 
 
 def test_it_goes_on_from_where_the_whole_run_was_stopped(corpus, finished, tmp_path):
@@ -93,8 +93,8 @@ def test_it_goes_on_from_where_the_whole_run_was_stopped(corpus, finished, tmp_p
     )
     stopped.build_trainer().run(epochs=1)
     before = stopped.state_file.steps_done()
-    found = weighed(corpus, source=source, output=tmp_path / "mine")
-    assert found["weights"] == pytest.approx(expected(finished), rel=1e-7)
+    result = run_weigh(corpus, source=source, output=tmp_path / "mine")
+    assert result["weights"] == pytest.approx(expected_weights(finished), rel=1e-7)
     assert 0 < before < stopped.state_file.steps_done(), "and the whole run goes on from there"
 
 
@@ -102,22 +102,22 @@ def test_nothing_is_left_beside_a_run_that_finished_meanwhile(corpus, finished, 
     source = tmp_path / "equal" / "seed5"
     answers = iter([None])
     monkeypatch.setattr(weigh, "_read_finished", lambda run, path: next(answers, "finished"))
-    weighed(corpus, source=source, output=tmp_path / "mine")
+    run_weigh(corpus, source=source, output=tmp_path / "mine")
     assert not list(source.parent.glob(".*"))
 
 
 def test_a_run_of_other_code_is_not_used(corpus, finished, tmp_path):
-    found = weighed(corpus, source=finished, output=tmp_path, code="other")
-    assert found["losses_origin"] == "first epochs, trained by this job"
+    result = run_weigh(corpus, source=finished, output=tmp_path, code="other")
+    assert result["losses_origin"] == "first epochs, trained by this job"
 
 
 def test_without_validation_there_are_no_weights(corpus, tmp_path):
     with pytest.raises(UserError, match="validation_batches above 0"):
-        weighed(corpus, source=tmp_path / "none", output=tmp_path / "mine", run=config(validation_batches=0))
+        run_weigh(corpus, source=tmp_path / "none", output=tmp_path / "mine", run=config(validation_batches=0))
 
 
 def test_pretraining_uses_the_weights_and_records_them(corpus, finished, tmp_path):
-    weights = weighed(corpus, source=finished, output=tmp_path)["weights"]
+    weights = run_weigh(corpus, source=finished, output=tmp_path)["weights"]
     chosen = config() | {"weighting": {"name": "reweighted", "options": {"epochs": EPOCHS}}}
     command = arguments(chosen, corpus=corpus, output=tmp_path / "seed5")
     pretrain.main([*command, "--weights", str(tmp_path / "weights.json")])
@@ -141,7 +141,7 @@ def test_weights_of_other_workers_are_refused(corpus, tmp_path):
 
 
 def test_the_record_names_what_it_was_made_of(corpus, finished, tmp_path):
-    record = weighed(corpus, source=finished, output=tmp_path)
+    record = run_weigh(corpus, source=finished, output=tmp_path)
     assert record["epochs"] == EPOCHS
     assert record["config_digest"] == digest(record["config"])
     assert set(record["losses"]) == set(record["weights"])

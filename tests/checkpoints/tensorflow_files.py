@@ -59,10 +59,10 @@ def _block(entries: list[tuple[bytes, bytes]]) -> bytes:
 
 
 def _varint(value: int) -> bytes:
-    found = b""
+    encoded = b""
     while value > 0x7F:
-        found, value = found + bytes([value & 0x7F | 0x80]), value >> 7
-    return found + bytes([value])
+        encoded, value = encoded + bytes([value & 0x7F | 0x80]), value >> 7
+    return encoded + bytes([value])
 
 
 def _varint_field(number: int, value: int) -> bytes:

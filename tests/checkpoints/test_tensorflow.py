@@ -36,19 +36,19 @@ def test_tensors_come_back_as_they_were_written(tmp_path, names, per_block, seed
     generator = np.random.default_rng(seed)
     tensors = {name: generator.standard_normal(generator.integers(1, 4, generator.integers(0, 4))) for name in names}
     index = tensorflow_files.write(tmp_path / "net", tensors, per_block=per_block)
-    found = tensorflow.read(index)
-    assert set(found) == set(tensors)
+    contents = tensorflow.read(index)
+    assert set(contents) == set(tensors)
     for name, values in tensors.items():
-        np.testing.assert_array_equal(found[name].numpy(), values)
+        np.testing.assert_array_equal(contents[name].numpy(), values)
 
 
 def test_every_type_of_number_is_read_and_texts_are_left_out(tmp_path):
     index = tensorflow_files.write(tmp_path / "net", TENSORS, texts=("_CHECKPOINTABLE_OBJECT_GRAPH",))
-    found = tensorflow.read(index)
-    assert set(found) == set(TENSORS)
+    contents = tensorflow.read(index)
+    assert set(contents) == set(TENSORS)
     for name, values in TENSORS.items():
-        np.testing.assert_array_equal(found[name].numpy(), values)
-        assert found[name].numpy().dtype == values.dtype
+        np.testing.assert_array_equal(contents[name].numpy(), values)
+        assert contents[name].numpy().dtype == values.dtype
 
 
 @pytest.mark.parametrize("named", ["net", "net.index", "net.data-00000-of-00001"])

@@ -22,7 +22,7 @@ MODELS = {
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_key_is_described_and_no_other_is_allowed(name: str) -> None:
-    described(MODELS[name])
+    check_descriptions(MODELS[name])
     by_kind = MODELS[name] is FigureChoice  # the kind's file declares the others
     assert MODELS[name].model_config["extra"] == ("allow" if by_kind else "forbid")
 
@@ -30,10 +30,10 @@ def test_every_key_is_described_and_no_other_is_allowed(name: str) -> None:
 @pytest.mark.parametrize("factor", document.FACTORS)
 def test_every_option_of_a_level_is_described(factor: str) -> None:
     for name in registry.names(factor):
-        described(registry.load(factor, name).Options)
+        check_descriptions(registry.load(factor, name).Options)
 
 
-def described(model: type[BaseModel]) -> None:
+def check_descriptions(model: type[BaseModel]) -> None:
     for name, field in model.model_fields.items():
         assert field.description, f"{model.__module__}.{model.__name__}.{name} lacks a docstring"
 

@@ -26,7 +26,7 @@ STUDY = yaml.safe_load((FOLDER / "studies" / "wu2021_fig6.yaml").read_text(encod
 PHASES = [{"optimiser": "adam", "learning_rate": 0.0001}, {"optimiser": "sgd", "learning_rate": 0.001}]
 
 
-def planned(tmp_path: Path, evaluation: dict[str, Any] | None = None, **grid: list[str]) -> Plan:
+def build_plan(tmp_path: Path, evaluation: dict[str, Any] | None = None, **grid: list[str]) -> Plan:
     """Plan of one study of U-Nets and heads that read maps, with other levels in its grid."""
     folder = tmp_path / "config"
     shutil.copytree(FOLDER, folder)
@@ -42,7 +42,7 @@ def planned(tmp_path: Path, evaluation: dict[str, Any] | None = None, **grid: li
 
 
 def test_both_heads_go_with_every_encoder_of_maps_and_training_scenario(tmp_path):
-    plan = planned(
+    plan = build_plan(
         tmp_path,
         encoder=["unet", "unet_multiple"],
         head=["short_chunk_cnn", "ast"],
@@ -52,7 +52,7 @@ def test_both_heads_go_with_every_encoder_of_maps_and_training_scenario(tmp_path
 
 
 def test_a_bare_head_learns_on_the_spectrogram(tmp_path):
-    plan = planned(tmp_path, encoder=["magnitude"], scenario=["supervised"])
+    plan = build_plan(tmp_path, encoder=["magnitude"], scenario=["supervised"])
     ((run, cell),) = plan.cells
     assert (run.encoder, run.pretrained, cell.scenario) == ("magnitude", False, "supervised")
 
@@ -78,7 +78,7 @@ def test_a_bare_head_learns_on_the_spectrogram(tmp_path):
 )
 def test_what_cannot_be_is_one_line(tmp_path, grid, message):
     with pytest.raises(UserError, match=re.escape(message)) as raised:
-        planned(tmp_path, **grid)
+        build_plan(tmp_path, **grid)
     assert "\n" not in str(raised.value)
 
 
@@ -177,7 +177,7 @@ def test_a_head_may_start_from_a_file(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "wrong"), [("diet.pth", "there is no such file"), ("", "is a folder")])
-def test_a_wrong_file_of_a_head_is_told_before_anything_is_pre_trained(tmp_path, name, wrong):
+def test_a_wrong_file_of_a_head_is_reported_before_anything_is_pre_trained(tmp_path, name, wrong):
     path = tmp_path / name
     with pytest.raises(UserError, match=re.escape(f"grid.head: ast starts from {path}: {wrong}; name")) as raised:
         with_a_file(tmp_path, path)
@@ -188,7 +188,7 @@ def test_the_file_of_a_head_that_no_study_has_may_be_missing(tmp_path):
     with_a_file(tmp_path, tmp_path / "diet.pth", head=["short_chunk_cnn"])
 
 
-def test_stems_and_masks_are_asked_for_only_where_something_is_pretrained(tmp_path):
+def test_stems_and_masks_are_required_only_where_something_is_pretrained(tmp_path):
     separation(tmp_path, scenario=["supervised"], corpus=["magnatagatune"])
 
 
@@ -210,7 +210,7 @@ def test_workers_that_need_different_mixtures_are_refused():
 @pytest.mark.parametrize(
     ("level", "options"), [("short_chunk_cnn", {}), *(("ast", {"frames": frames}) for frames in (384, 768))]
 )
-def test_planning_knows_the_window_that_a_head_hears(level, options):
+def test_planning_knows_the_window_that_a_head_reads(level, options):
     head = registry.load("head", level)
     small = {"size": "tiny", "imagenet": False} if level == "ast" else {"width": 0.1}
     built = head.build(head.Options(**options, **small), sources=0, decoder=(), outputs=1)
@@ -219,17 +219,17 @@ def test_planning_knows_the_window_that_a_head_hears(level, options):
 
 def test_numbers_of_a_head_go_over_the_general_ones_and_below_those_of_a_scenario(tmp_path):
     numbers = {"heads": {"short_chunk_cnn": {"batch": 16, "patience": 7}}, "scenarios": {"fine_tuned": {"batch": 8}}}
-    plan = planned(tmp_path, numbers, scenario=["fine_tuned", "supervised"])
+    plan = build_plan(tmp_path, numbers, scenario=["fine_tuned", "supervised"])
     read = {cell.scenario: json.loads(plan.jobs.evaluate(run, cell).config)["training"] for run, cell in plan.cells}
     assert (read["fine_tuned"]["batch"], read["supervised"]["batch"]) == (8, 16)
-    assert {each["patience"] for each in read.values()} == {7}
-    plan = planned(tmp_path / "other", numbers, head=["linear"])
+    assert {options["patience"] for options in read.values()} == {7}
+    plan = build_plan(tmp_path / "other", numbers, head=["linear"])
     ((run, cell),) = plan.cells
     assert json.loads(plan.jobs.evaluate(run, cell).config)["training"]["patience"] == PAPER["evaluation"]["patience"]
 
 
 def test_jobs_read_the_phases_only_where_the_encoder_trains(tmp_path):
-    plan = planned(tmp_path, {"phases": PHASES}, head=["linear"], scenario=["frozen", "fine_tuned"])
+    plan = build_plan(tmp_path, {"phases": PHASES}, head=["linear"], scenario=["frozen", "fine_tuned"])
     read = {cell.scenario: json.loads(plan.jobs.evaluate(run, cell).config)["training"] for run, cell in plan.cells}
     assert read["fine_tuned"]["phases"] == PHASES
     assert "phases" not in read["frozen"]
@@ -246,5 +246,5 @@ def test_jobs_read_the_phases_only_where_the_encoder_trains(tmp_path):
 def test_wrong_phases_are_one_line(tmp_path, phase, message):
     for place in ({"phases": [phase]}, {"scenarios": {"fine_tuned": {"phases": [phase]}}}):
         with pytest.raises(UserError, match=message):
-            planned(tmp_path, place)
+            build_plan(tmp_path, place)
         shutil.rmtree(tmp_path / "config")

@@ -94,10 +94,10 @@ def test_odd_paths_run_nothing_and_a_study_stops_at_its_share_of_broken_clips(tm
 
     beyond = snakemake(tmp_path, own_config(home, largest_share=0.1), "--", target)
     assert beyond.returncode == 1, beyond.stdout + beyond.stderr
-    told = [line for line in (beyond.stdout + beyond.stderr).splitlines() if "prelude: " in line]
-    assert len(told) == 1, beyond.stderr
-    assert "labelled: 1 of 7 clips (14.3%) are quarantined and a study tolerates 10.0%" in told[0]
-    assert "1 not_audio such as loud/page.wav" in told[0]
+    messages = [line for line in (beyond.stdout + beyond.stderr).splitlines() if "prelude: " in line]
+    assert len(messages) == 1, beyond.stderr
+    assert "labelled: 1 of 7 clips (14.3%) are quarantined and a study tolerates 10.0%" in messages[0]
+    assert "1 not_audio such as loud/page.wav" in messages[0]
     corpus = home / "results/corpora/labelled/16000/corpus.json"
     prepared = corpus.stat().st_mtime_ns
     assert not Path(target).exists()

@@ -329,7 +329,7 @@ BAD = {
         "encoders: {pase: {embedding: -1}}",
         r"own.yaml: encoders.pase.embedding: -1 is not allowed; allowed: at least 1",
     ),
-    "a pitch nobody hears": (
+    "an inaudible pitch": (
         "augmentations: {pitch: {lowest: -20000}}",
         r"own.yaml: augmentations.pitch.lowest: -20000 is not allowed; allowed: at least -1200",
     ),
@@ -365,7 +365,7 @@ BAD = {
         "encoders: {cpc: {width: 0.5}, random_cpc: {width: 0.5}}",
         r"predictive_coding expects a context of 256 and the encoder has one of 128",
     ),
-    "a filter above what the encoder hears": (
+    "a filter above the rate of the encoder": (
         "augmentations: {filter: {low_pass: [2200, 9000]}}\ntrim: {spijkervet2021_table6_5: {augmentation: [filter]}}",
         r"filter: cut-offs must go upwards from above 0 to at most 4000 Hz, half .* not from 2200 to 9000",
     ),
@@ -459,7 +459,7 @@ def test_grids_of_a_study_are_checked_and_trimmed_by_name(tmp_path: Path) -> Non
         with_study(tmp_path / "unknown", two_grids(), grids={"old": {"workers": ["XYZ"]}})
 
 
-def test_a_factor_needs_no_row_where_the_rows_tell_its_level(tmp_path: Path) -> None:
-    assert with_study(tmp_path / "told", two_grids()), "the encoder tells the worker set"
+def test_a_factor_needs_no_row_where_the_rows_determine_its_level(tmp_path: Path) -> None:
+    assert with_study(tmp_path / "determined", two_grids()), "the encoder determines the worker set"
     with pytest.raises(UserError, match=r"grid.workers: 2 levels, but the table has no row or column for them"):
-        with_study(tmp_path / "untold", two_grids(), grids={"new": {"workers": ["WLP", "WLPMCT"]}})
+        with_study(tmp_path / "undetermined", two_grids(), grids={"new": {"workers": ["WLP", "WLPMCT"]}})

@@ -45,7 +45,7 @@ MISTAKES = {
 def test_a_mistake_is_one_line(mistake: str, tmp_path: Path) -> None:
     text, message = MISTAKES[mistake]
     with pytest.raises(UserError, match=re.escape(message)) as error:
-        read_yaml(written(tmp_path, text))
+        read_yaml(write(tmp_path, text))
     assert "\n" not in str(error.value)
 
 
@@ -62,18 +62,18 @@ def test_a_file_of_another_encoding_is_named(tmp_path: Path) -> None:
 
 
 def test_loading_a_config_reads_its_files_strictly(tmp_path: Path) -> None:
-    file = written(tmp_path, "a: [")
+    file = write(tmp_path, "a: [")
     with pytest.raises(UserError, match=r"own.yaml: cannot be read as YAML"):
         load([file], folder=REPOSITORY / "config")
 
 
 def test_an_empty_file_states_nothing(tmp_path: Path) -> None:
-    assert read_yaml(written(tmp_path, "# nothing\n")) == {}
+    assert read_yaml(write(tmp_path, "# nothing\n")) == {}
 
 
 def test_a_key_may_replace_a_merged_one(tmp_path: Path) -> None:
     text = "a: &a {x: 1, y: 2}\nb: &b {<<: *a, y: 3}\nc: {<<: *b, y: 4}\n"
-    assert read_yaml(written(tmp_path, text))["c"] == {"x": 1, "y": 4}
+    assert read_yaml(write(tmp_path, text))["c"] == {"x": 1, "y": 4}
 
 
 def test_merging_leaves_its_parts_as_they_are() -> None:
@@ -82,7 +82,7 @@ def test_merging_leaves_its_parts_as_they_are() -> None:
     assert below == {"a": {"x": 1}}
 
 
-def written(folder: Path, text: str) -> Path:
+def write(folder: Path, text: str) -> Path:
     file = folder / "own.yaml"
     file.write_text(text, encoding="utf-8")
     return file

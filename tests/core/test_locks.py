@@ -82,8 +82,8 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch):
     with hold_lock(path, what="it"):
         assert json.loads(owner.read_text())["process"] == os.getpid()
         for shared in (False, True):
-            said = pytest.raises(UserError, match=r"or delete .*lock\.owner if that process is gone")
-            with said, hold_lock(path, what="it", shared=shared):
+            refusal = pytest.raises(UserError, match=r"or delete .*lock\.owner if that process is gone")
+            with refusal, hold_lock(path, what="it", shared=shared):
                 pass
         assert owner.exists()
     assert not owner.exists()

@@ -86,7 +86,7 @@ def test_a_subset_depends_on_the_seed_and_not_on_what_else_is_there(tmp_path):
     assert ids(audioset_music.index(tmp_path, audioset_music.Options(clips=50, seed=0))) == chosen[0]
 
 
-def test_what_is_wrong_is_said(root, tmp_path_factory):
+def test_what_is_wrong_is_reported(root, tmp_path_factory):
     empty = tmp_path_factory.mktemp("empty")
     with pytest.raises(UserError, match="segment lists"):
         audioset_music.index(empty, audioset_music.Options())

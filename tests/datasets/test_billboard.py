@@ -18,7 +18,7 @@ INDEX = """id,chart_date,target_rank,actual_rank,title,artist,peak_rank,weeks_on
 """
 
 
-def indexed(root: Path, *names: str):
+def read_index(root: Path, *names: str):
     put(root, {billboard.INDEX: INDEX})
     return billboard.index(touch(root, *names), billboard.Options())
 
@@ -35,20 +35,20 @@ def indexed(root: Path, *names: str):
     ],
 )
 def test_every_usual_name_finds_its_song(tmp_path, name):
-    index = indexed(tmp_path, name)
+    index = read_index(tmp_path, name)
     assert index.clips["clip"].to_list() == ["0003"]
     assert index.clips["path"].to_list() == [name]
     assert index.task == "unlabelled"
 
 
 def test_accents_and_commas_do_not_matter(tmp_path):
-    index = indexed(tmp_path, "The Buffel - Cafe No 7.mp3", "First Voice, Second Voice - Hello Goodbye.mp3")
+    index = read_index(tmp_path, "The Buffel - Cafe No 7.mp3", "First Voice, Second Voice - Hello Goodbye.mp3")
     assert index.clips["clip"].to_list() == ["0004", "0012"]
     assert sorted(index.clips["split"]) == ["train", "valid"]
 
 
-def test_a_song_in_two_slots_is_taken_once_and_strangers_are_told(tmp_path):
-    index = indexed(tmp_path, "0004.mp3", "0006.mp3", "0001.mp3", "another song.mp3")
+def test_a_song_in_two_slots_is_taken_once_and_strangers_are_logged(tmp_path):
+    index = read_index(tmp_path, "0004.mp3", "0006.mp3", "0001.mp3", "another song.mp3")
     assert index.clips["clip"].to_list() == ["0004"]
     reasons = dict(index.excluded.itertuples(index=False))
     assert reasons["0006.mp3"] == "the same song as 0004.mp3"
@@ -57,11 +57,11 @@ def test_a_song_in_two_slots_is_taken_once_and_strangers_are_told(tmp_path):
     assert reasons["songs without audio"].startswith("3 songs")
 
 
-def test_what_is_wrong_is_said(tmp_path):
+def test_what_is_wrong_is_reported(tmp_path):
     with pytest.raises(UserError, match=r"lacks billboard-2\.0-index\.csv"):
         billboard.index(tmp_path, billboard.Options())
     with pytest.raises(UserError, match="use the data set `folder`"):
-        indexed(tmp_path, "another song.mp3")
+        read_index(tmp_path, "another song.mp3")
     put(tmp_path, {billboard.INDEX: INDEX.replace("artist", "singer")})
     with pytest.raises(UserError, match="cannot be read"):
         billboard.index(tmp_path, billboard.Options())

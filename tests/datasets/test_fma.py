@@ -90,7 +90,7 @@ def test_twenty_one_known_bad_clips():
     assert {98565, 98567, 98569, 99134, 108925, 133297} < fma.KNOWN_BAD
 
 
-def test_what_is_wrong_is_said(tmp_path):
+def test_what_is_wrong_is_reported(tmp_path):
     with pytest.raises(UserError, match=r"lacks fma_metadata/tracks\.csv"):
         fma.index(tmp_path, fma.Options(subset="small"))
     put(tmp_path, {"fma_metadata/tracks.csv": ",track\n,title\ntrack_id,\n2,x\n"})

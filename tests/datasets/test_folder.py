@@ -101,14 +101,14 @@ def test_validation_is_carved_by_group_where_only_train_and_test_are_given(tmp_p
 def test_splits_do_not_depend_on_the_order_of_rows(tmp_path):
     names = [f"{i:02d}.wav" for i in range(30)]
     touch(tmp_path, *names)
-    found = []
+    tables = []
     for order in (names, names[::-1]):
         put(
             tmp_path,
             {"labels.csv": "path,labels\n" + "".join(f"{name},{'xyz'[int(name[:2]) % 3]}\n" for name in order)},
         )
-        found.append(folder.index(tmp_path, csv_options()).clips)
-    assert found[0].equals(found[1])
+        tables.append(folder.index(tmp_path, csv_options()).clips)
+    assert tables[0].equals(tables[1])
 
 
 @pytest.mark.parametrize(

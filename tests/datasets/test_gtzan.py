@@ -48,7 +48,7 @@ def test_as_a_corpus_all_clips_are_for_pre_training(tmp_path):
     assert counts["valid"] == pytest.approx(46, abs=20)
 
 
-def test_what_is_wrong_is_said(tmp_path):
+def test_what_is_wrong_is_reported(tmp_path):
     with pytest.raises(UserError, match="bring your own copy"):
         gtzan.index(tmp_path, gtzan.Options())
     with pytest.raises(UserError, match="'all' is not allowed; allowed: fault_filtered, corpus"):

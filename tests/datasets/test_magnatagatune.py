@@ -98,7 +98,7 @@ def test_an_unusable_table_is_one_clear_error(tmp_path, text, message):
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_missing_is_said(tmp_path):
+def test_what_is_missing_is_reported(tmp_path):
     with pytest.raises(UserError, match=r"lacks annotations_final\.csv"):
         magnatagatune.index(tmp_path, magnatagatune.Options())
     put(tmp_path, {magnatagatune.ANNOTATIONS: table()})

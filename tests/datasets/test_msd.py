@@ -80,10 +80,10 @@ def test_pickles_of_python_2_give_the_same(tmp_path, monkeypatch):
         },
     )
     write_tables(tmp_path / "tables")
-    found, expected = msd.read_lists(tmp_path), msd.read_lists(tmp_path / "tables")
-    assert found[0] == expected[0]
+    lists, expected = msd.read_lists(tmp_path), msd.read_lists(tmp_path / "tables")
+    assert lists[0] == expected[0]
     for track in HELD:
-        np.testing.assert_array_equal(found[1][track], expected[1][track])
+        np.testing.assert_array_equal(lists[1][track], expected[1][track])
 
 
 class Hostile:
@@ -118,7 +118,7 @@ def test_an_unusable_list_is_one_clear_error(tmp_path, line, message):
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_missing_is_said(tmp_path):
+def test_what_is_missing_is_reported(tmp_path):
     with pytest.raises(UserError, match=r"train_gt_msd\.tsv.*music_dataset_split"):
         msd.index(tmp_path, msd.Options())
     write_tables(tmp_path)

@@ -43,12 +43,12 @@ def test_streams_of_a_stem_file_and_files_of_a_folder(tmp_path):
     index = index_of(touch(tmp_path / "mp4", *files("mp4", **one)))
     path = "train/A - B.stem.mp4"
     assert list(index.clips["path"]) == [path]
-    found = {name: (list(stem.paths), stem.stream) for name, stem in index.stems.items()}
-    assert found == {"vocals": ([path], 4), "drums": ([path], 1), "bass": ([path], 2), "other": ([path], 3)}
+    stems = {name: (list(stem.paths), stem.stream) for name, stem in index.stems.items()}
+    assert stems == {"vocals": ([path], 4), "drums": ([path], 1), "bass": ([path], 2), "other": ([path], 3)}
     index = index_of(touch(tmp_path / "wav", *files("wav", **one)))
     assert list(index.clips["path"]) == ["train/A - B/mixture.wav"]
-    found = {name: (list(stem.paths), stem.stream) for name, stem in index.stems.items()}
-    assert found == {name: ([f"train/A - B/{name}.wav"], 0) for name in index.stems}
+    stems = {name: (list(stem.paths), stem.stream) for name, stem in index.stems.items()}
+    assert stems == {name: ([f"train/A - B/{name}.wav"], 0) for name in index.stems}
 
 
 def test_a_song_that_lacks_a_stem_is_excluded(tmp_path):

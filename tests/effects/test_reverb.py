@@ -64,7 +64,7 @@ def test_the_reverberation_time_is_that_of_the_combs(size, reverberance):
     # one round takes a comb its delay and leaves `feedback` of the amplitude; 60 dB are a factor of 1000
     round_seconds = torch.tensor(COMBS).double().mean() * (0.1 + 0.9 * size / 100) / 44100
     rounds = -3 / comb_feedback(torch.tensor(float(reverberance))).log10()
-    # even the least damping, 0.2, shortens what is heard of all frequencies together by a few per cent
+    # even the least damping, 0.2, shortens the sum over all frequencies by a few per cent
     assert decay_seconds(response) == pytest.approx(float(rounds * round_seconds), rel=0.15)
 
 

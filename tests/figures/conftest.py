@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
@@ -12,9 +14,18 @@ from tests.synthetic_results import Results
 
 @pytest.fixture(scope="module")
 def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """Results of the study of this kind; shared, so a test that changes its results makes its own."""
-    kind = request.module.__name__.rpartition(".test_")[2]
-    return synthetic_studies.BY_KIND[kind](tmp_path_factory.mktemp("results"))
+    """Results of the study of this kind, shared by the tests of the module."""
+    return _make(request, tmp_path_factory.mktemp("results"))
+
+
+@pytest.fixture
+def own_results(request: pytest.FixtureRequest, tmp_path: Path) -> Results:
+    """Results of the study of this kind for a test that changes them."""
+    return _make(request, tmp_path)
+
+
+def _make(request: pytest.FixtureRequest, folder: Path) -> Results:
+    return synthetic_studies.BY_KIND[request.module.__name__.rpartition(".test_")[2]](folder)
 
 
 @pytest.fixture(scope="module")

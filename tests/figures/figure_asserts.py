@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,8 @@ from tests.report.aggregated_study import statistics
 from tests.synthetic_results import Results, factors
 from workflow_scripts.levels import registry as levels
 from workflow_scripts.levels.factors import PRETRAINING
-from workflow_scripts.planning.manifest import read_manifest
-from workflow_scripts.report import plotting
+from workflow_scripts.planning.manifest import Manifest, Study, read_manifest
+from workflow_scripts.report import labels, plotting
 from workflow_scripts.report.figure_inputs import Evidence, Statistics
 from workflow_scripts.statistics.metrics import confusion, metrics
 
@@ -307,30 +309,58 @@ def write_losses(results: Results, *, epochs: int = 20, splits: Sequence[str] = 
 
 def numbers(results: Results) -> pd.DataFrame:
     """Return the numbers of the only study's figure."""
-    return _parts(results)[1]
+    return _parts(results, _state(results)).numbers.copy()
 
 
 def figure(results: Results) -> Figure:
     """Return the only study's figure."""
-    level, table, study, options = _parts(results)
-    return plotting.apply_style(lambda: level.draw(study, table, options))
+    return _draw(results, _state(results))
 
 
 def description(results: Results) -> str:
     """Return the only study's figure in words."""
-    level, table, study, _ = _parts(results)
-    text: str = level.describe(study, table)
+    parts = _parts(results, _state(results))
+    labels.use_labels_of(parts.manifest)
+    text: str = parts.level.describe(parts.study, parts.numbers)
     return text
 
 
-def _parts(results: Results) -> tuple[Any, pd.DataFrame, Any, Any]:
+@dataclass(frozen=True, kw_only=True)
+class _Parts:
+    """The only study with its kind of figure, options and numbers."""
+
+    manifest: Manifest
+    study: Study
+    level: Any
+    options: Any
+    numbers: pd.DataFrame
+
+
+def _state(results: Results) -> str:
+    """Return what the figure depends on: the manifest, and names, sizes and times of the files of results."""
+    paths = sorted(path for path in results.folder.rglob("*") if path.is_file())
+    inputs = [path for path in paths if path.parent.name != "statistics" and path != results.folder / "plan.json"]
+    files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in inputs]
+    return json.dumps([results.manifest, files], default=str)
+
+
+@functools.lru_cache(maxsize=4)
+def _parts(results: Results, state: str) -> _Parts:
     manifest = read_manifest(results.manifest_file())
     (study,) = manifest.studies
     assert study.figure is not None
     level = levels.load("figure", study.figure.kind)
     options = levels.options(level, study.figure.options)
     evidence = Evidence(study=study, manifest=manifest, statistics=Statistics(statistics(results)))
-    return level, level.numbers(study, evidence, options), study, options
+    table = level.numbers(study, evidence, options)
+    return _Parts(manifest=manifest, study=study, level=level, options=options, numbers=table)
+
+
+@functools.lru_cache(maxsize=4)
+def _draw(results: Results, state: str) -> Figure:
+    parts = _parts(results, state)
+    labels.use_labels_of(parts.manifest)
+    return plotting.apply_style(lambda: parts.level.draw(parts.study, parts.numbers, parts.options))
 
 
 def visible_texts(figure: Figure) -> list[Text]:

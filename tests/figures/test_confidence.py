@@ -58,7 +58,7 @@ def test_the_rules_are_in_the_figure_and_its_description(results: Results, figur
         assert rule in figure_asserts.description(results)
 
 
-def test_a_method_that_is_ahead_nowhere_is_not_said_to_be(tmp_path: Path) -> None:
+def test_a_method_that_is_ahead_nowhere_is_not_claimed_to_be(tmp_path: Path) -> None:
     results = synthetic_studies.confidence(tmp_path)
     (path,) = figure_asserts.trials_files(results, encoder="unet")
     stored = dict(np.load(path.with_name("predictions.npz")))
@@ -68,7 +68,7 @@ def test_a_method_that_is_ahead_nowhere_is_not_said_to_be(tmp_path: Path) -> Non
     )
 
 
-def test_what_is_not_there_is_said(tmp_path: Path) -> None:
+def test_what_is_not_there_is_reported(tmp_path: Path) -> None:
     results = synthetic_studies.confidence(tmp_path)
     (path,) = figure_asserts.trials_files(results, encoder="unet")
     stored = dict(np.load(path.with_name("predictions.npz")))

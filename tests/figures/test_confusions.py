@@ -11,11 +11,6 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.figures import confusions
 
 
-@pytest.fixture
-def results(tmp_path: Path) -> Results:
-    return synthetic_studies.confusions(tmp_path)
-
-
 def counts(results: Results, workers: str) -> np.ndarray:
     (path,) = figure_asserts.trials_files(results, workers=workers)
     counts_of_cell: np.ndarray = np.load(path.with_name("predictions.npz"))["confusion"]
@@ -77,7 +72,7 @@ def test_red_is_more_and_blue_is_less(results: Results) -> None:
 
 @settings(deadline=None, max_examples=25)
 @given(share=st.floats(0.05, 1))
-def test_grey_print_tells_a_fall_from_a_rise_of_the_same_size(share: float) -> None:
+def test_grey_print_separates_a_fall_from_a_rise_of_the_same_size(share: float) -> None:
     """In luma (ITU-R BT.601); half of the largest rise is already darker than the largest fall."""
     fall, rise, half = (
         float(np.dot(confusions.CHANGES(0.5 + place / 2)[:3], (0.299, 0.587, 0.114))) for place in (-share, share, 0.5)
@@ -86,21 +81,21 @@ def test_grey_print_tells_a_fall_from_a_rise_of_the_same_size(share: float) -> N
     assert half < fall - 0.05
 
 
-def test_a_class_without_clips_has_no_numbers(results: Results) -> None:
-    for path in figure_asserts.trials_files(results):
+def test_a_class_without_clips_has_no_numbers(own_results: Results) -> None:
+    for path in figure_asserts.trials_files(own_results):
         stored = dict(np.load(path.with_name("predictions.npz")))
         stored["confusion"][:, 3] = 0
         np.savez(path.with_name("predictions.npz"), **stored)
-    assert np.isnan(entry(results, "WLP", "Quickstep", "Waltz")["value"])
-    assert "no clips" in [text.get_text() for text in figure_asserts.visible_texts(figure_asserts.figure(results))]
-    assert "nan" not in figure_asserts.description(results)
+    assert np.isnan(entry(own_results, "WLP", "Quickstep", "Waltz")["value"])
+    assert "no clips" in [text.get_text() for text in figure_asserts.visible_texts(figure_asserts.figure(own_results))]
+    assert "nan" not in figure_asserts.description(own_results)
 
 
-def test_a_missing_cell_leaves_its_matrices_out(results: Results) -> None:
-    figure_asserts.remove_cells(results, workers="WLPT")
-    absent = figure_asserts.numbers(results).query("status == 'missing'")
+def test_a_missing_cell_leaves_its_matrices_out(own_results: Results) -> None:
+    figure_asserts.remove_cells(own_results, workers="WLPT")
+    absent = figure_asserts.numbers(own_results).query("status == 'missing'")
     assert list(absent["matrix"]) == ["WLPT \N{MINUS SIGN} WLP", "WLPMCT \N{MINUS SIGN} WLPT"]
-    figure = figure_asserts.figure(results)
+    figure = figure_asserts.figure(own_results)
     assert sum("not run" in text.get_text() for text in figure_asserts.visible_texts(figure)) == 2
     figure_asserts.assert_nothing_overlaps(figure)
 
@@ -131,19 +126,22 @@ def test_pretraining_seeds_are_averaged_and_paired_by_seed(tmp_path: Path) -> No
 FILE = "predictions.npz"
 
 
-def test_several_labels_a_clip_are_refused(results: Results) -> None:
-    figure_asserts.write_predictions(results, ndim=4)
+def test_several_labels_a_clip_are_refused(own_results: Results) -> None:
+    figure_asserts.write_predictions(own_results, ndim=4)
     with pytest.raises(UserError, match="figure confusions needs one class a clip"):
-        figure_asserts.numbers(results)
+        figure_asserts.numbers(own_results)
 
 
-def test_damaged_predictions_and_half_a_difference_are_refused(results: Results) -> None:
-    figure_asserts.trials_files(results, workers="WLP")[0].with_name(FILE).write_bytes(b"PK\x03\x04")
+def test_damaged_predictions_and_half_a_difference_are_refused(own_results: Results) -> None:
+    figure_asserts.trials_files(own_results, workers="WLP")[0].with_name(FILE).write_bytes(b"PK\x03\x04")
     with pytest.raises(UserError, match=r"predictions\.npz is missing or damaged"):
-        figure_asserts.numbers(results)
-    results.manifest["studies"]["fig2"]["figure"] = {"kind": "confusions", "differences": [{"of": {"workers": "WLP"}}]}
+        figure_asserts.numbers(own_results)
+    own_results.manifest["studies"]["fig2"]["figure"] = {
+        "kind": "confusions",
+        "differences": [{"of": {"workers": "WLP"}}],
+    }
     with pytest.raises(UserError, match="differences: difference 0 must state of and over"):
-        figure_asserts.numbers(results)
+        figure_asserts.numbers(own_results)
 
 
 def test_the_description_names_the_largest_mistakes(results: Results) -> None:

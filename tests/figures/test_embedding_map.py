@@ -50,7 +50,7 @@ def test_neighbours_agree_more_where_classes_lie_apart(numbers: pd.DataFrame) ->
     assert shares["chance"].nunique() == 1
 
 
-def test_it_says_what_means_nothing_and_what_was_looked_at(results: Results) -> None:
+def test_it_describes_the_points_and_the_limits_of_the_map(results: Results) -> None:
     description = figure_asserts.description(results)
     assert "distances between clusters mean nothing" in description
     assert "contrastive: 100 points, perplexity 30, neighbours agree:" in description
@@ -62,7 +62,7 @@ def test_few_points_have_a_smaller_perplexity(tmp_path: Path) -> None:
     assert len(numbers) == 10
 
 
-def test_points_are_at_most_as_many_as_asked_for(tmp_path: Path) -> None:
+def test_points_are_at_most_as_many_as_the_option_allows(tmp_path: Path) -> None:
     numbers = figure_asserts.numbers(one(tmp_path, clips=500, points=40))
     assert len(numbers) == 40
     assert numbers["clip"].is_unique
@@ -104,7 +104,7 @@ def test_by_song_an_encoder_of_whole_clips_is_left_out(tmp_path: Path) -> None:
     )
 
 
-def test_embeddings_that_are_not_there_are_said_to_be_missing(tmp_path: Path) -> None:
+def test_embeddings_that_are_not_there_are_reported_missing(tmp_path: Path) -> None:
     results = one(tmp_path)
     next((results.folder / "embeddings").rglob("*.npy")).unlink()
     figure_asserts.remove_cells(results)
@@ -134,8 +134,7 @@ def test_options_that_cannot_be_drawn_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_same_embeddings_give_the_same_places(tmp_path: Path) -> None:
-    results = one(tmp_path, clips=200)
-    first, second = figure_asserts.numbers(results), figure_asserts.numbers(results)
+    first, second = (figure_asserts.numbers(one(tmp_path / name, clips=200)) for name in ("first", "second"))
     np.testing.assert_array_equal(first[["x", "y"]], second[["x", "y"]])
 
 
@@ -147,7 +146,7 @@ def test_a_study_without_frozen_encoders_is_refused(tmp_path: Path) -> None:
         figure_asserts.numbers(results)
 
 
-def test_by_song_each_has_as_many_crops_as_asked_for(tmp_path: Path) -> None:
+def test_by_song_each_has_as_many_crops_as_the_option_allows(tmp_path: Path) -> None:
     results = one(tmp_path, clips=100, crop_length=3 * figure_asserts.CROP, colours="song", songs=3, crops=12)
     assert figure_asserts.numbers(results)["colour"].value_counts().to_dict() == dict.fromkeys(
         ["song 01", "song 02", "song 03"], 12

@@ -18,12 +18,7 @@ PUBLISHED = {
 }
 
 
-@pytest.fixture
-def results(tmp_path: Path) -> Results:
-    return synthetic_studies.parameters(tmp_path)
-
-
-def published(folder: Path, *, source: str) -> Results:
+def published_study(folder: Path, *, source: str) -> Results:
     """A study whose one method was also published."""
     results = figure_asserts.make_study(
         folder, figure={"kind": "parameters"}, rows=["encoder"], grid={"encoder": ["cpc"]}, value=lambda cell: 0.3
@@ -61,12 +56,12 @@ def test_from_scratch_has_the_size_that_pre_training_counted(results: Results) -
     assert list(numbers["parameters"]) == [synthetic_studies.SIZES_OF_ENCODERS["samplecnn"]]
 
 
-def test_an_encoder_that_nobody_counted_is_named_and_not_drawn(results: Results) -> None:
-    figure_asserts.add_cell(results, factors("other", "supervised", "magnatagatune"), np.full(10, 0.3))
-    numbers = figure_asserts.numbers(results).set_index("method")
+def test_an_encoder_that_nobody_counted_is_named_and_not_drawn(own_results: Results) -> None:
+    figure_asserts.add_cell(own_results, factors("other", "supervised", "magnatagatune"), np.full(10, 0.3))
+    numbers = figure_asserts.numbers(own_results).set_index("method")
     assert numbers.loc["other, supervised", "status"] == "missing"
     assert "no run of this study's config pre-trains this encoder" in numbers.loc["other, supervised", "reason"]
-    texts = [text.get_text() for text in figure_asserts.visible_texts(figure_asserts.figure(results))]
+    texts = [text.get_text() for text in figure_asserts.visible_texts(figure_asserts.figure(own_results))]
     assert any(text.endswith("not drawn: 1 method") for text in texts)
 
 
@@ -79,7 +74,7 @@ def test_floors_are_lines_without_a_size(results: Results) -> None:
 
 
 def test_published_numbers_are_open_dots_beside_real_data(tmp_path: Path) -> None:
-    results = published(tmp_path, source="local")
+    results = published_study(tmp_path, source="local")
     (row,) = figure_asserts.numbers(results).query("role == 'published'").to_dict("records")
     assert (row["mean"], row["parameters"], row["method"]) == (30.98, 6_367_232, "CPC")
     texts = [text.get_text() for text in figure_asserts.visible_texts(figure_asserts.figure(results))]
@@ -114,18 +109,18 @@ def test_the_study_has_the_published_score_of_each_of_its_methods(tmp_path: Path
 
 
 def test_published_numbers_never_stand_beside_twins(tmp_path: Path) -> None:
-    results = published(tmp_path, source="twin")
+    results = published_study(tmp_path, source="twin")
     assert set(figure_asserts.numbers(results)["role"]) == {"method"}
     assert "published" not in [text.get_text() for text in figure_asserts.visible_texts(figure_asserts.figure(results))]
 
 
-def test_a_study_without_any_result_still_has_a_figure(results: Results) -> None:
-    figure_asserts.remove_cells(results)
-    figure = figure_asserts.figure(results)
+def test_a_study_without_any_result_still_has_a_figure(own_results: Results) -> None:
+    figure_asserts.remove_cells(own_results)
+    figure = figure_asserts.figure(own_results)
     assert "MagnaTagATune\nnothing measured" in {
         text.get_text().partition("\nnot drawn")[0] for text in figure_asserts.visible_texts(figure)
     }
-    assert "nothing measured" in figure_asserts.description(results)
+    assert "nothing measured" in figure_asserts.description(own_results)
 
 
 def test_the_description_holds_every_number(results: Results) -> None:

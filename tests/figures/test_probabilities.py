@@ -1,16 +1,9 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from tests.figures import figure_asserts, synthetic_studies
 from tests.synthetic_results import Results
 from workflow_scripts.core.errors import UserError
-
-
-@pytest.fixture
-def results(tmp_path: Path) -> Results:
-    return synthetic_studies.probabilities(tmp_path)
 
 
 def test_seven_curves_find_room(results: Results) -> None:
@@ -40,23 +33,23 @@ def test_panels_of_a_data_set_have_one_scale(results: Results) -> None:
     assert len({panel.get_ylim() for panel in figure_asserts.figure(results).axes}) == 1
 
 
-def test_a_missing_level_is_named_at_its_place(results: Results) -> None:
-    figure_asserts.remove_cells(results, augmentation="reverb_80")
-    figure = figure_asserts.figure(results)
+def test_a_missing_level_is_named_at_its_place(own_results: Results) -> None:
+    figure_asserts.remove_cells(own_results, augmentation="reverb_80")
+    figure = figure_asserts.figure(own_results)
     (text,) = [text for text in figure.axes[6].texts if text.get_text() == "not run"]
     assert text.get_position()[0] == 0.8
     figure_asserts.assert_nothing_overlaps(figure)
-    figure_asserts.remove_cells(results)
-    assert "delay nothing measured" in figure_asserts.description(results)
-    figure_asserts.figure(results)
+    figure_asserts.remove_cells(own_results)
+    assert "delay nothing measured" in figure_asserts.description(own_results)
+    figure_asserts.figure(own_results)
 
 
 def test_the_description_names_the_best_probability(results: Results) -> None:
     assert "(highest mean at 0.4)" in figure_asserts.description(results).partition("delay ")[2].partition(";")[0]
 
 
-def test_lists_out_of_step_and_unknown_levels_are_refused(results: Results) -> None:
-    stated = results.manifest["studies"]["fig2"]["figure"]
+def test_lists_out_of_step_and_unknown_levels_are_refused(own_results: Results) -> None:
+    stated = own_results.manifest["studies"]["fig2"]["figure"]
     for change, message in (
         ({"names": ["one"]}, "1 for 7 curves; give each curve one"),
         ({"at": [0, 1]}, "polarity must list 2 levels of a factor"),
@@ -64,6 +57,6 @@ def test_lists_out_of_step_and_unknown_levels_are_refused(results: Results) -> N
         ({"curves": [{}], "names": ["crop"]}, "crop must list 3 levels of a factor"),
         ({"curves": [{"augmentation": ["crop", "a", "b"]}], "names": ["crop"]}, "picks 0 methods"),
     ):
-        results.manifest["studies"]["fig2"]["figure"] = stated | change
+        own_results.manifest["studies"]["fig2"]["figure"] = stated | change
         with pytest.raises(UserError, match=message):
-            figure_asserts.numbers(results)
+            figure_asserts.numbers(own_results)

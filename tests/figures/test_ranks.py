@@ -31,7 +31,7 @@ def test_dots_are_places_and_bars_their_intervals(results: Results, figure: Figu
     assert lying[: len(ranked)] == list(zip(ranked["rank_low"], ranked["rank_high"], strict=True))
 
 
-def test_upright_lines_join_what_was_not_told_apart(results: Results, figure: Figure) -> None:
+def test_upright_lines_join_ties(results: Results, figure: Figure) -> None:
     numbers = figure_asserts.numbers(results)
     (panel,) = figure.axes
     upright = [line for line in panel.lines if line.get_solid_capstyle() == "butt"]
@@ -46,7 +46,7 @@ def test_upright_lines_join_what_was_not_told_apart(results: Results, figure: Fi
         assert [height for height in range(len(numbers)) if low <= height <= high] == members
 
 
-def test_the_worse_are_told_apart_and_the_missing_are_named(results: Results, figure: Figure) -> None:
+def test_the_worse_are_in_no_tie_and_the_missing_are_named(results: Results, figure: Figure) -> None:
     numbers = figure_asserts.numbers(results).set_index(["workers", "weighting"])
     alike = numbers.loc[[key for key in numbers.index if key[0] not in ("WLP", "none")], "tie_groups"]
     assert not set(numbers.loc[("WLP", "equal"), "tie_groups"].split()) & {

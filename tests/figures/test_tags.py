@@ -66,7 +66,7 @@ def test_the_option_keeps_the_commonest(results: Results, tmp_path: Path) -> Non
         figure_asserts.numbers(few)
 
 
-def test_a_data_set_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+def test_a_data_set_that_is_not_there_is_reported_as_missing(tmp_path: Path) -> None:
     results = figure_asserts.make_study(
         tmp_path, figure={"kind": "tags"}, rows=["encoder"], grid={"dataset": ["msd", "openmic"]}
     )

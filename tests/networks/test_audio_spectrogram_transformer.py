@@ -1,4 +1,4 @@
-"""The transformer gives the AST code's numbers, starts from a DeiT as that does, and hears a U-Net's maps."""
+"""The transformer gives the AST code's numbers, starts from a DeiT as that does, and reads a U-Net's maps."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def test_a_frame_is_decoded_around_its_own_samples(build):
     decoder = build(inputs=4).double()
     for module in decoder.modules():
         if isinstance(module, nn.PReLU):
-            nn.init.ones_(module.weight)  # linear, so that a frame's part can be told
+            nn.init.ones_(module.weight)  # linear, so that a frame's part can be measured
     silent, impulse = torch.zeros(1, 4, 41, dtype=torch.float64), torch.zeros(1, 4, 41, dtype=torch.float64)
     impulse[..., 20] = 1
     energy = (decoder(impulse) - decoder(silent))[0, 0].detach().square()

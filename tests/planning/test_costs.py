@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.checkout import REPOSITORY
-from tests.planning.test_plan import PAPER, changed, plan_of
+from tests.planning.test_plan import PAPER, plan_of, vary
 from workflow_scripts import plan as plan_command
 from workflow_scripts.configuration.yaml_files import merge, read_yaml
 from workflow_scripts.core.errors import UserError
@@ -31,10 +31,10 @@ def plan() -> Plan:
 
 
 def stage_cost(plan: Plan, name: str, records: list[MeasuredJob]) -> costs.CostEstimate:
-    return next(each for each in costs.estimate_costs(plan, records) if each.stage == name)
+    return next(estimate for estimate in costs.estimate_costs(plan, records) if estimate.stage == name)
 
 
-def trained(plan: Plan, *, encoder: str, seconds: float, device: str, workers: str | None = None) -> MeasuredJob:
+def pretraining(plan: Plan, *, encoder: str, seconds: float, device: str, workers: str | None = None) -> MeasuredJob:
     run = next(run for run in plan.pretrained if run.encoder == encoder)
     read = json.loads(plan.jobs.pretrain(run).config)
     key = (json.dumps(read["encoder"], sort_keys=True), workers or json.dumps(read["workers"], sort_keys=True))
@@ -42,49 +42,49 @@ def trained(plan: Plan, *, encoder: str, seconds: float, device: str, workers: s
 
 
 def test_without_records_nothing_is_claimed(plan: Plan) -> None:
-    for each in costs.estimate_costs(plan, []):
-        assert (each.hours, each.records, each.unknown) == (0, 0, each.jobs)
+    for estimate in costs.estimate_costs(plan, []):
+        assert (estimate.hours, estimate.records, estimate.unknown) == (0, 0, estimate.jobs)
 
 
 def test_pretraining_takes_the_rate_of_alike_records(plan: Plan) -> None:
-    alike = trained(plan, encoder="pase", seconds=50, device=CPU)
+    alike = pretraining(plan, encoder="pase", seconds=50, device=CPU)
     pase = [run for run in plan.pretrained if run.encoder == "pase"]
-    found = stage_cost(plan, "pretrain", [alike])
+    estimate = stage_cost(plan, "pretrain", [alike])
     audio = 100_000 * 3 * 20  # clips, seconds of each, epochs
-    assert found.hours == pytest.approx(len(pase) * audio * 0.5 / 3600)
-    assert found.unknown == len(plan.pretrained) - len(pase)
-    assert found.device == CPU
+    assert estimate.hours == pytest.approx(len(pase) * audio * 0.5 / 3600)
+    assert estimate.unknown == len(plan.pretrained) - len(pase)
+    assert estimate.device == CPU
 
 
 def test_a_gpu_is_preferred_and_other_workers_are_better_than_nothing(plan: Plan) -> None:
     records = [
-        trained(plan, encoder="pase", seconds=50, device=CPU, workers="others"),
-        trained(plan, encoder="pase", seconds=1, device=GPU, workers="others"),
+        pretraining(plan, encoder="pase", seconds=50, device=CPU, workers="others"),
+        pretraining(plan, encoder="pase", seconds=1, device=GPU, workers="others"),
     ]
-    found = stage_cost(plan, "pretrain", records)
-    assert (found.device, found.records) == (GPU, 1)
+    estimate = stage_cost(plan, "pretrain", records)
+    assert (estimate.device, estimate.records) == (GPU, 1)
     other_encoder = [MeasuredJob(stage="pretrain", key=("{}", "x"), amount=1, seconds=1, device=GPU)]
     assert stage_cost(plan, "pretrain", other_encoder).unknown == len(plan.pretrained)
 
 
 def test_long_jobs_count_for_more_than_short_ones(plan: Plan) -> None:
-    long = trained(plan, encoder="pase", seconds=50, device=CPU)
+    long = pretraining(plan, encoder="pase", seconds=50, device=CPU)
     short = replace(long, amount=0.1, seconds=10.0)  # all of it start-up
-    found, alone = (stage_cost(plan, "pretrain", records) for records in ([long, short], [long]))
-    assert found.hours == pytest.approx(alone.hours * 60 / 50 * 100 / 100.1)
+    estimate, alone = (stage_cost(plan, "pretrain", records) for records in ([long, short], [long]))
+    assert estimate.hours == pytest.approx(alone.hours * 60 / 50 * 100 / 100.1)
 
 
 def test_trials_are_counted_with_all_epochs_they_may_take(plan: Plan) -> None:
-    twice = plan_of(changed(evaluation={"max_epochs": 2 * PAPER["evaluation"]["max_epochs"]}))
+    twice = plan_of(vary(evaluation={"max_epochs": 2 * PAPER["evaluation"]["max_epochs"]}))
     run, cell = next(pair for pair in plan.cells if pair[1].scenario == "fine_tuned")
     key = (json.dumps([json.loads(plan.jobs.evaluate(run, cell).config)["encoder"]], sort_keys=True), "fine_tuned")
     records = [MeasuredJob(stage="evaluate_encoder", key=key, amount=1.0, seconds=1.0, device=GPU)]
-    once, doubled = (stage_cost(each, "evaluate_encoder", records) for each in (plan, twice))
+    once, doubled = (stage_cost(variant, "evaluate_encoder", records) for variant in (plan, twice))
     assert doubled.hours == pytest.approx(2 * once.hours)
     assert once.hours > 0
 
 
-WINDOW = 61_792 / 16_000  # seconds that a head on maps hears of a clip in an epoch
+WINDOW = 61_792 / 16_000  # seconds that a head on maps reads of a clip in an epoch
 PHASED = {"phases": [{"optimiser": "adam", "learning_rate": 0.1, "max_epochs": limit} for limit in (5, 2)]}
 OPEN = {"phases": [*PHASED["phases"], {"optimiser": "sgd", "learning_rate": 0.1}]}
 
@@ -97,7 +97,7 @@ def separating(
     own = {"encoder": ["unet"], "workers": ["other"], "comparisons": [], "published": [], **grid}
     return plan_of(
         {
-            **changed(heads=heads or {}, datasets={"magnatagatune_filtered": {"loader": "magnatagatune", **twin}}),
+            **vary(heads=heads or {}, datasets={"magnatagatune_filtered": {"loader": "magnatagatune", **twin}}),
             "studies": ["garoufis2024_schemes"],
             "trim": {"garoufis2024_schemes": own},
             "evaluation": {"trials": 1, "learning_rate": 0.1, "patience": 1, "max_epochs": 200, "batch": 4}
@@ -106,8 +106,8 @@ def separating(
     )
 
 
-def evaluated(folder: Path, plan: Plan, *, head: str | None = None, seconds: float) -> list[MeasuredJob]:
-    """Records of one clip that each cell of a plan, or those with a head, heard for one epoch, in so many seconds."""
+def evaluation_records(folder: Path, plan: Plan, *, head: str | None = None, seconds: float) -> list[MeasuredJob]:
+    """Records of one clip that each cell of a plan, or those with a head, read for one epoch, in so many seconds."""
     for number, (run, cell) in enumerate(plan.cells):
         if head not in (None, cell.head):
             continue
@@ -116,9 +116,9 @@ def evaluated(folder: Path, plan: Plan, *, head: str | None = None, seconds: flo
         (folder / f"evaluations/{number}/trials.csv").write_text("trial,epochs\n0,1\n", encoding="utf-8")
     corpus = {"digest": "d", "sample_rate": 16000, "seconds": 29.0, "clips": 1}
     write(folder / "corpora/tones/16000", corpus=corpus)
-    found, odd = read_records([folder])
+    jobs, odd = read_records([folder])
     assert odd == []
-    return found
+    return jobs
 
 
 def record(config: dict[str, Any], *, seconds: float) -> dict[str, Any]:
@@ -128,16 +128,16 @@ def record(config: dict[str, Any], *, seconds: float) -> dict[str, Any]:
 def test_each_head_on_maps_has_a_rate_of_its_own(tmp_path: Path) -> None:
     bare = separating(grid={"encoder": ["magnitude"], "scenario": ["supervised"]})
     assert {cell.head for _, cell in bare.cells} == {"short_chunk_cnn", "ast"}
-    cnn = evaluated(tmp_path / "cnn", bare, head="short_chunk_cnn", seconds=WINDOW)
+    cnn = evaluation_records(tmp_path / "cnn", bare, head="short_chunk_cnn", seconds=WINDOW)
     assert stage_cost(bare, "evaluate_encoder", cnn).unknown == 1
-    both = [*cnn, *evaluated(tmp_path / "ast", bare, head="ast", seconds=5 * WINDOW)]
+    both = [*cnn, *evaluation_records(tmp_path / "ast", bare, head="ast", seconds=5 * WINDOW)]
     assert stage_cost(bare, "evaluate_encoder", both).hours == pytest.approx((1 + 5) * 200 * 100 * WINDOW / 3600)
 
 
 def test_a_head_on_an_embedding_says_nothing_of_one_on_maps(tmp_path: Path) -> None:
     linear = separating(grid={"head": ["linear"], "scenario": ["fine_tuned"]})
     maps = separating(grid={"head": ["short_chunk_cnn"], "scenario": ["fine_tuned"]})
-    records = evaluated(tmp_path / "linear", linear, head="linear", seconds=1.0)
+    records = evaluation_records(tmp_path / "linear", linear, head="linear", seconds=1.0)
     assert stage_cost(maps, "evaluate_encoder", records).unknown == 1
     assert stage_cost(linear, "evaluate_encoder", records).hours == pytest.approx(200 * 100 / 3600)
     mlp = separating(grid={"head": ["mlp"], "scenario": ["fine_tuned"]})
@@ -148,19 +148,19 @@ def test_what_a_head_starts_from_costs_nothing_and_its_size_does(tmp_path: Path)
     grid = {"encoder": ["magnitude"], "head": ["ast"], "scenario": ["supervised"]}
     whole, drawn = separating(grid=grid), separating(grid=grid, heads={"ast": {"imagenet": False}})
     tiny = separating(grid=grid, heads={"ast": {"size": "tiny"}})
-    records = evaluated(tmp_path / "ast", drawn, head="ast", seconds=1.0)
+    records = evaluation_records(tmp_path / "ast", drawn, head="ast", seconds=1.0)
     assert stage_cost(whole, "evaluate_encoder", records).unknown == 0
     assert stage_cost(tiny, "evaluate_encoder", records).unknown == 1
 
 
-def test_heads_on_maps_hear_their_own_window_and_the_others_the_crop(tmp_path: Path) -> None:
+def test_heads_on_maps_read_their_own_window_and_the_others_the_crop(tmp_path: Path) -> None:
     long = separating(
         grid={"encoder": ["magnitude"], "head": ["ast"], "scenario": ["supervised"]}, heads={"ast": {"frames": 768}}
     )
     linear = separating(grid={"head": ["linear"], "scenario": ["fine_tuned"]})
-    (measured,) = evaluated(tmp_path / "long", long, head="ast", seconds=1.0)
+    (measured,) = evaluation_records(tmp_path / "long", long, head="ast", seconds=1.0)
     assert measured.amount == pytest.approx(123_232 / 16_000)
-    (measured,) = evaluated(tmp_path / "linear", linear, head="linear", seconds=1.0)
+    (measured,) = evaluation_records(tmp_path / "linear", linear, head="linear", seconds=1.0)
     assert measured.amount == 3
 
 
@@ -171,42 +171,42 @@ def test_heads_on_maps_hear_their_own_window_and_the_others_the_crop(tmp_path: P
 def test_phases_with_limits_end_a_trial(tmp_path: Path, evaluation: dict[str, Any], epochs: int) -> None:
     grid = {"encoder": ["magnitude"], "head": ["ast"], "scenario": ["supervised"]}
     plan = separating(grid=grid, evaluation=evaluation)
-    records = evaluated(tmp_path / "ast", plan, head="ast", seconds=1.0)
+    records = evaluation_records(tmp_path / "ast", plan, head="ast", seconds=1.0)
     assert stage_cost(plan, "evaluate_encoder", records).hours == pytest.approx(epochs * 100 / 3600)
 
 
 def test_three_stages_train_twice_after_pre_training(tmp_path: Path) -> None:
     plan = separating(grid={"head": ["short_chunk_cnn"]}, evaluation=PHASED)
     assert {cell.scenario for _, cell in plan.cells} == {"fine_tuned", "three_stage"}
-    records = evaluated(tmp_path / "cnn", plan, head="short_chunk_cnn", seconds=1.0)
+    records = evaluation_records(tmp_path / "cnn", plan, head="short_chunk_cnn", seconds=1.0)
     assert stage_cost(plan, "evaluate_encoder", records).hours == pytest.approx((7 + 2 * 7) * 100 / 3600)
 
 
 def test_the_pilot_speaks_of_the_back_ends_of_the_paper_alone_and_behind_one_mask(tmp_path: Path) -> None:
     files = [REPOSITORY / "config" / f"{name}.yaml" for name in ("config", "pilot")]
-    records = evaluated(tmp_path / "pilot", plan_of(merge([read_yaml(file) for file in files])), seconds=1.0)
+    records = evaluation_records(tmp_path / "pilot", plan_of(merge([read_yaml(file) for file in files])), seconds=1.0)
     paper = plan_of(PAPER | {"studies": ["garoufis2024_results", "garoufis2024_schemes"]})
     of_four = [run for run, _ in paper.cells if run.encoder == "unet_multiple"]
     assert stage_cost(paper, "evaluate_encoder", records).unknown == len(of_four) < len(paper.cells)
 
 
-def test_an_epoch_of_clips_hears_a_piece_of_each(plan: Plan) -> None:
+def test_an_epoch_of_clips_reads_a_piece_of_each(plan: Plan) -> None:
     pase = next(run for run in plan.pretrained if run.encoder == "pase")
     recipe = {**PAPER["recipes"][pase.recipe], "epoch_of": "clips"}
     chunk = recipe["chunk_seconds"]
-    by_clips = plan_of(changed(recipes={pase.recipe: recipe}))
+    by_clips = plan_of(vary(recipes={pase.recipe: recipe}))
     clmr = ["spijkervet2021_table6_5"]  # stored targets of PASE's workers would end with each clip, not with a song
     by_songs = plan_of(PAPER | {"studies": clmr})
     recipe_by_clips = {**PAPER["recipes"]["clmr_96"], "join_songs": False}
-    by_its_clips = plan_of(changed(recipes={"clmr_96": recipe_by_clips}) | {"studies": clmr})
-    heard = trained(by_songs, encoder="samplecnn", seconds=50, device=CPU)
-    alike = trained(plan, encoder="pase", seconds=50, device=CPU)
+    by_its_clips = plan_of(vary(recipes={"clmr_96": recipe_by_clips}) | {"studies": clmr})
+    song_record = pretraining(by_songs, encoder="samplecnn", seconds=50, device=CPU)
+    alike = pretraining(plan, encoder="pase", seconds=50, device=CPU)
     runs = len([run for run in plan.pretrained if run.encoder == "pase"])
     assert stage_cost(by_clips, "pretrain", [alike]).hours == pytest.approx(
         runs * 100_000 * chunk * recipe["epochs"] * 0.5 / 3600
     )
-    assert stage_cost(by_its_clips, "pretrain", [heard]).unknown == len(by_songs.pretrained) - 1
-    assert stage_cost(by_songs, "pretrain", [heard]).unknown == len(by_songs.pretrained), (
+    assert stage_cost(by_its_clips, "pretrain", [song_record]).unknown == len(by_songs.pretrained) - 1
+    assert stage_cost(by_songs, "pretrain", [song_record]).unknown == len(by_songs.pretrained), (
         "no plan knows the number of songs"
     )
 
@@ -219,9 +219,9 @@ def test_disk_space_follows_from_the_sets(plan: Plan) -> None:
     assert by_name["corpora"].unknown == 0
 
 
-def test_a_folder_of_unknown_size_is_said_to_be_unknown() -> None:
+def test_a_folder_of_unknown_size_is_reported_as_unknown() -> None:
     entry = {"loader": "folder", "source": "local", "path": "mine", "options": {"labels": "folders"}}
-    config = changed(datasets={"openmic": entry})
+    config = vary(datasets={"openmic": entry})
     config["datasets"]["openmic"] = entry
     by_name = {part.kind: part for part in costs.estimate_space(plan_of(config))}
     assert by_name["corpora"].unknown == 1
@@ -229,7 +229,7 @@ def test_a_folder_of_unknown_size_is_said_to_be_unknown() -> None:
 
 def test_stems_take_as_much_space_as_their_mixture() -> None:
     entry = {"loader": "musdb18", "source": "local", "path": "mine"}
-    config = changed(datasets={"audioset_music": entry})
+    config = vary(datasets={"audioset_music": entry})
     config["datasets"]["audioset_music"] = entry
     by_name = {part.kind: part for part in costs.estimate_space(plan_of(config))}
     others = 20_000 * 10 + 8_000 * 30 + 4_180 * 30
@@ -267,9 +267,9 @@ def results(tmp_path: Path) -> Path:
 
 
 def test_records_are_read_from_results(results: Path) -> None:
-    found, odd = read_records([results])
+    jobs, odd = read_records([results])
     assert odd == []
-    by_stage = {each.stage: each for each in found}
+    by_stage = {job.stage: job for job in jobs}
     assert by_stage["prepare"].amount == 40
     assert (by_stage["pretrain"].amount, by_stage["pretrain"].seconds) == (10 * 4 * 0.5, 5.0)
     assert by_stage["evaluate_encoder"].amount == 3 * 20 * 0.5 * 2.0 * 5, "trials x clips x share x seconds x epochs"
@@ -278,8 +278,8 @@ def test_records_are_read_from_results(results: Path) -> None:
 def test_what_judging_took_is_read_by_the_corpus_it_judged(results: Path) -> None:
     content = {"config": {"encoder": {"name": "unet"}}, "seconds": 7.0, "device": CPU, "data": {"tones": "d"}}
     (results / "pretrained/run/separation.json").write_text(json.dumps(content), encoding="utf-8")
-    (found,) = (each for each in read_records([results])[0] if each.stage == "evaluate_separation")
-    assert (found.amount, found.seconds, found.key) == (40, 7.0, ('{"name": "unet"}',))
+    (job,) = (job for job in read_records([results])[0] if job.stage == "evaluate_separation")
+    assert (job.amount, job.seconds, job.key) == (40, 7.0, ('{"name": "unet"}',))
 
 
 RECORDS = ("corpora/tones/16000/record.json", "pretrained/run/record.json", "evaluations/run/cell/record.json")
@@ -289,12 +289,12 @@ RECORDS = ("corpora/tones/16000/record.json", "pretrained/run/record.json", "eva
 @pytest.mark.parametrize("name", [*RECORDS, "evaluations/run/cell/trials.csv"])
 def test_a_record_that_cannot_be_read_is_left_out_and_named(results: Path, name: str, content: str) -> None:
     (results / name).write_text(content, encoding="latin-1")
-    found, odd = read_records([results])
+    jobs, odd = read_records([results])
     if name == RECORDS[1] and content in ("{}", '{"config": []}'):  # no steps: that of an imported checkpoint
         assert odd == []
     else:
         assert odd == [(results / name).with_name("record.json")]
-    assert len(found) == len(RECORDS) - 1
+    assert len(jobs) == len(RECORDS) - 1
 
 
 JUNK: st.SearchStrategy[Any] = st.recursive(
@@ -321,9 +321,9 @@ def test_records_of_anything_harm_no_estimate(results: Path, plan: Plan, data: s
             break
         place = place[key]
     path.write_text(json.dumps(record), encoding="utf-8")
-    found, _ = read_records([spoilt])
-    for each in costs.estimate_costs(plan, found):
-        assert each.hours >= 0
+    jobs, _ = read_records([spoilt])
+    for estimate in costs.estimate_costs(plan, jobs):
+        assert estimate.hours >= 0
 
 
 def test_a_folder_of_records_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,7 +338,7 @@ def test_without_records_the_pilot_is_named(tmp_path: Path, monkeypatch: pytest.
     assert "run config/pilot.yaml first" in capsys.readouterr().out
 
 
-def test_what_is_left_out_is_said(results: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_what_is_left_out_is_reported(results: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.chdir(results.parent)
     (results / RECORDS[0]).write_text("{")
     plan_command.main(["--configfile", str(SMOKE), "--records", "results"])

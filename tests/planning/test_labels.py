@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.checkout import REPOSITORY
-from tests.planning.test_plan import PAPER, WHOLE, changed, plan_of
+from tests.planning.test_plan import PAPER, WHOLE, plan_of, vary
 from workflow_scripts.configuration.load import load
 from workflow_scripts.planning.build_manifest import build_manifest
 from workflow_scripts.planning.labels import label_of
@@ -36,7 +36,7 @@ def test_a_level_has_the_label_of_its_entry_or_of_its_file(factor: str, level: s
 
 
 def test_the_label_of_a_file_is_not_that_of_an_entry_with_other_options() -> None:
-    merged = changed(heads={"small": {"level": "linear"}, "own": {"level": "linear", "label": "mine"}})
+    merged = vary(heads={"small": {"level": "linear"}, "own": {"level": "linear", "label": "mine"}})
     config, _ = load([], folder=REPOSITORY / "config", merged=merged)
     assert [label_of(config, "head", name) for name in ("linear", "small", "own")] == ["linear", "", "mine"]
 

@@ -14,9 +14,9 @@ from workflow_scripts.planning.manifest import Manifest, read_manifest
 
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
-    made = Results(tmp_path)
-    made.expect(factors("pase", "frozen", "openmic"))
-    return made
+    results = Results(tmp_path)
+    results.expect(factors("pase", "frozen", "openmic"))
+    return results
 
 
 def test_reads_a_file_and_standard_input_alike(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +38,7 @@ def test_a_cell_listed_twice_is_refused(results: Results) -> None:
         Manifest.from_json(results.manifest)
 
 
-def test_floors_are_told_apart_by_their_encoder_in_every_table(results: Results) -> None:
+def test_floors_differ_by_their_encoder_in_every_table(results: Results) -> None:
     results.manifest["studies"]["fig2"]["rows"] = ["workers"]
     assert Manifest.from_json(results.manifest).studies[0].rows == ("encoder", "workers")
 
@@ -72,8 +72,8 @@ def test_figures_and_pretrained_runs_come_with_the_plan(results: Results) -> Non
     assert Manifest.from_json(results.manifest).studies[0].figure is None
 
 
-def test_an_imported_checkpoint_is_asked_for_by_its_corpus(results: Results) -> None:
-    cell = next(each for each in Manifest.from_json(results.manifest).cells if each.factors["workers"] != "none")
+def test_an_imported_checkpoint_is_planned_by_its_corpus(results: Results) -> None:
+    cell = next(cell for cell in Manifest.from_json(results.manifest).cells if cell.factors["workers"] != "none")
     levels = {"encoder": cell.factors["encoder"], "scenario": cell.factors["scenario"]}
     imported = replace(cell, factors={**cell.factors, "corpus": "official", "workers": "none"})
     assert cell.matches(levels)

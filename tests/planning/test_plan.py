@@ -37,7 +37,7 @@ def plan_of(config: dict[str, Any]) -> Plan:
     return Plan(*load([], folder=REPOSITORY / "config", merged=config))
 
 
-def planned(config: dict[str, Any], **studies: dict[str, Any]) -> Plan:
+def build_plan(config: dict[str, Any], **studies: dict[str, Any]) -> Plan:
     """Plan of a config with these studies instead of its own."""
     checked, _ = load([], folder=REPOSITORY / "config", merged=config)
     return Plan(checked, {name: validate(StudyConfig, study) for name, study in studies.items()})
@@ -48,7 +48,7 @@ def fig2() -> dict[str, Any]:
     return studies["wu2021_fig2"].to_plain()
 
 
-def changed(**sections: dict[str, Any]) -> dict[str, Any]:
+def vary(**sections: dict[str, Any]) -> dict[str, Any]:
     config = copy.deepcopy(PAPER)
     for name, values in sections.items():
         config[name].update(values)
@@ -133,7 +133,7 @@ def test_paths_read_as_the_experiment() -> None:
 
 def test_studies_share_jobs() -> None:
     study = fig2()
-    plan = planned(PAPER, one=study, two=study)
+    plan = build_plan(PAPER, one=study, two=study)
     assert all(names == ["one", "two"] for names in plan.cells.values())
     assert len(plan.cells) == len(set(expand(plan.studies["one"], {})))
 
@@ -143,7 +143,7 @@ def test_named_grids_are_run_as_one_study() -> None:
         "grids": {"old": {"encoder": ["pase"], "workers": ["WLP"]}, "new": {"encoder": ["pase_plus"]}},
         "floors": ["random"],
     }
-    pairs = list(planned(PAPER, one=both).cells)
+    pairs = list(build_plan(PAPER, one=both).cells)
     assert {(run.encoder, run.workers) for run, _ in pairs} == {
         ("pase", "WLP"),
         ("pase_plus", "WLPMCT"),
@@ -157,7 +157,7 @@ def test_named_grids_are_run_as_one_study() -> None:
 def test_an_entry_of_a_name_of_its_own_runs_the_file_it_names() -> None:
     gain = {"quiet": {"level": "gain", "probability": 1.0}, "gain": {"probability": 1.0}}
     small = {"small": {"level": "linear"}}
-    plan = plan_of(changed(augmentations=gain, heads=small))
+    plan = plan_of(vary(augmentations=gain, heads=small))
     quiet, same = replace(PRETRAINED, augmentation="quiet"), replace(PRETRAINED, augmentation="gain")
     assert json.loads(plan.jobs.pretrain(quiet).config)["augmentation"] == {
         "name": "gain",
@@ -172,7 +172,7 @@ def test_an_entry_of_a_name_of_its_own_runs_the_file_it_names() -> None:
 
 def test_a_worker_set_may_hold_an_entry_of_a_name_of_its_own() -> None:
     cold = {"cold": {"level": "contrastive", "temperature": 0.1}}
-    plan = plan_of(changed(workers=cold, worker_sets={"contrastive_cold": ["cold"]}))
+    plan = plan_of(vary(workers=cold, worker_sets={"contrastive_cold": ["cold"]}))
     run = replace(PRETRAINED, encoder="pase", workers="contrastive_cold")
     assert json.loads(plan.jobs.pretrain(run).config)["workers"] == {"contrastive": {"temperature": 0.1}}
 
@@ -186,7 +186,7 @@ def test_a_job_reads_only_what_concerns_it(plan: Plan) -> None:
 
 
 def test_numbers_of_a_scenario_replace_the_common_ones() -> None:
-    plan = plan_of(changed(evaluation={"scenarios": {"fine_tuned": {"trials": 3, "max_epochs": 5}}}))
+    plan = plan_of(vary(evaluation={"scenarios": {"fine_tuned": {"trials": 3, "max_epochs": 5}}}))
     frozen = json.loads(plan.jobs.evaluate(PRETRAINED, cell("frozen")).config)
     tuned = json.loads(plan.jobs.evaluate(PRETRAINED, cell("fine_tuned")).config)
     assert (frozen["trials"], frozen["training"]["max_epochs"]) == (10, 200)
@@ -194,7 +194,7 @@ def test_numbers_of_a_scenario_replace_the_common_ones() -> None:
 
 
 def test_a_recipe_number_changes_what_descends_from_it_and_nothing_else(plan: Plan) -> None:
-    after = plan_of(changed(recipes={"wu2021": {**PAPER["recipes"]["wu2021"], "batch": 16}}))
+    after = plan_of(vary(recipes={"wu2021": {**PAPER["recipes"]["wu2021"], "batch": 16}}))
     for scenario, differs in {"frozen": True, "fine_tuned": True, "supervised": False}.items():
         run = PRETRAINED if scenario != "supervised" else Run.untrained("pase")
         same = plan.jobs.evaluate(run, cell(scenario)) == after.jobs.evaluate(run, cell(scenario))
@@ -241,12 +241,12 @@ def test_each_result_names_the_jobs_it_needs_in_order_with_their_files(plan: Pla
 
 def test_data_are_decided_by_twin_code_and_checksums_not_by_the_downloader(plan: Plan) -> None:
     twin = plan_of(
-        changed(datasets={"openmic": {"loader": "openmic", "source": "twin", "twin": {"clips": 9, "clip_seconds": 1}}})
+        vary(datasets={"openmic": {"loader": "openmic", "source": "twin", "twin": {"clips": 9, "clip_seconds": 1}}})
     )
     larger = plan_of(
-        changed(datasets={"openmic": {"loader": "openmic", "source": "twin", "twin": {"clips": 8, "clip_seconds": 1}}})
+        vary(datasets={"openmic": {"loader": "openmic", "source": "twin", "twin": {"clips": 8, "clip_seconds": 1}}})
     )
-    jobs = [each.jobs.acquire("openmic") for each in (plan, twin, larger)]
+    jobs = [variant.jobs.acquire("openmic") for variant in (plan, twin, larger)]
     assert len({(job.code, job.config) for job in jobs}) == len(jobs)
     files = registry.load("dataset", "openmic").REMOTES
     assert jobs[0].code == digest({name: asdict(remote) for name, remote in files.items()})
@@ -267,21 +267,21 @@ def test_a_reweighted_run_descends_from_the_equal_one(plan: Plan) -> None:
 
 
 def test_a_variant_of_a_weighting_is_an_entry_of_the_config() -> None:
-    plan = plan_of(changed(weightings={"first_five": {"level": "reweighted", "epochs": 5}}))
+    plan = plan_of(vary(weightings={"first_five": {"level": "reweighted", "epochs": 5}}))
     run = replace(REWEIGHTED, weighting="first_five")
     assert plan.levels.weights_source(run) == EQUAL
     assert json.loads(plan.jobs.weigh(run).config)["weighting"] == {"name": "reweighted", "options": {"epochs": 5}}
 
 
 def test_how_weights_are_made_concerns_reweighted_runs_alone(plan: Plan) -> None:
-    after = plan_of(changed(weightings={"reweighted": {"epochs": 5}}))
+    after = plan_of(vary(weightings={"reweighted": {"epochs": 5}}))
     assert plan.jobs.pretrain(EQUAL) == after.jobs.pretrain(EQUAL)
     assert plan.jobs.pretrain(REWEIGHTED) != after.jobs.pretrain(REWEIGHTED)
     assert plan.jobs.weigh(REWEIGHTED) != after.jobs.weigh(REWEIGHTED)
 
 
 def test_a_change_of_the_equal_run_reaches_the_reweighted_one(plan: Plan) -> None:
-    after = plan_of(changed(workers={"lps": {"hidden": 99}}))
+    after = plan_of(vary(workers={"lps": {"hidden": 99}}))
     assert plan.jobs.pretrain(REWEIGHTED).code != after.jobs.pretrain(REWEIGHTED).code
 
 
@@ -294,12 +294,12 @@ def study_with_checkpoint() -> dict[str, Any]:
 
 def test_an_imported_checkpoint_serves_the_scenarios_that_start_from_one() -> None:
     config = PAPER | {"checkpoints": {"official": CHECKPOINT}}
-    plan = planned(config, mine=study_with_checkpoint())
+    plan = build_plan(config, mine=study_with_checkpoint())
     run = Run.of_checkpoint("official", encoder="pase_plus")
     assert plan.imported == [run]
     assert run not in plan.pretrained
     assert path_of(run) == "official/pase_plus/none/none/none/none/seed0"
-    scenarios = {cell.scenario for planned, cell in plan.cells if planned == run}
+    scenarios = {cell.scenario for other, cell in plan.cells if other == run}
     assert scenarios == {"frozen", "fine_tuned"}
     for job in (
         plan.jobs.import_checkpoint(run),
@@ -317,7 +317,7 @@ def test_an_imported_checkpoint_serves_the_scenarios_that_start_from_one() -> No
 def test_a_checkpoint_of_a_variant_has_the_options_of_the_variant_alone(encoder: str, options: dict[str, Any]) -> None:
     entry = PAPER["encoders"][encoder] | {"width": 0.5}
     checkpoints = {"official": {"encoder": encoder, "path": "official.ckpt"}}
-    plan = plan_of(changed(encoders={encoder: entry}) | {"checkpoints": checkpoints})
+    plan = plan_of(vary(encoders={encoder: entry}) | {"checkpoints": checkpoints})
     level = {"samplecnn_8000": "samplecnn", "unet_multiple": "unet"}[encoder]
     run = Run.of_checkpoint("official", encoder=encoder)
     assert plan.levels.encoder(run) == LevelChoice(name=level, options=options)
@@ -331,7 +331,7 @@ def test_another_file_under_the_same_name_changes_what_descends_from_it(tmp_path
         (tmp_path / name).write_text(name, encoding="utf-8")
         entry = CHECKPOINT | {"path": str(tmp_path / name)}
         codes.add(
-            planned(PAPER | {"checkpoints": {"official": entry}}, mine=study_with_checkpoint())
+            build_plan(PAPER | {"checkpoints": {"official": entry}}, mine=study_with_checkpoint())
             .jobs.embed(run, "openmic")
             .code
         )
@@ -342,7 +342,7 @@ def test_another_file_that_a_head_starts_from_makes_its_cells_again(tmp_path: Pa
     digests = []
     for name, content in (("first", "one"), ("copy", "one"), ("other", "two")):
         (tmp_path / name).write_text(content, encoding="utf-8")
-        plan = planned(changed(heads={"ast": {"checkpoint": str(tmp_path / name)}}))
+        plan = build_plan(vary(heads={"ast": {"checkpoint": str(tmp_path / name)}}))
         job = plan.jobs.evaluate(EQUAL, replace(cell("fine_tuned"), head="ast"))
         digests.append(json.loads(job.config)["head_file"])
     assert digests[0] == digests[1] != digests[2]
@@ -351,7 +351,7 @@ def test_another_file_that_a_head_starts_from_makes_its_cells_again(tmp_path: Pa
 def test_a_changed_checkpoint_entry_changes_what_descends_from_it() -> None:
     run = Run.of_checkpoint("official", encoder="pase_plus")
     plans = [
-        planned(PAPER | {"checkpoints": {"official": entry}}, mine=study_with_checkpoint())
+        build_plan(PAPER | {"checkpoints": {"official": entry}}, mine=study_with_checkpoint())
         for entry in (CHECKPOINT, CHECKPOINT | {"options": {"embedding": 100}})
     ]
     assert plans[0].jobs.embed(run, "openmic").code != plans[1].jobs.embed(run, "openmic").code
@@ -371,7 +371,7 @@ def test_a_study_lists_its_cells_in_its_own_order(plan: Plan) -> None:
 def test_the_strictest_study_of_a_data_set_decides_on_broken_clips(plan: Plan) -> None:
     assert plan.largest_shares == {}
     studies = {name: {**study.to_plain(), "quarantine": {"largest_share": 0.2}} for name, study in plan.studies.items()}
-    tolerant = planned(PAPER, **studies)
+    tolerant = build_plan(PAPER, **studies)
     assert tolerant.largest_shares == dict.fromkeys(
         ("audioset_music", "extended_ballroom", "fma_small", "openmic"), 0.2
     )
@@ -383,12 +383,12 @@ def test_the_strictest_study_of_a_data_set_decides_on_broken_clips(plan: Plan) -
         "scenario": ["supervised"],
     }
     strict["wu2021_fig4"]["floors"] = []
-    assert planned(PAPER, **strict).largest_shares == {**tolerant.largest_shares, "openmic": 0.05}
+    assert build_plan(PAPER, **strict).largest_shares == {**tolerant.largest_shares, "openmic": 0.05}
     for run, cell in plan.cells:
         assert tolerant.jobs.evaluate(run, cell) == plan.jobs.evaluate(run, cell)
 
 
-def test_a_random_floor_is_said_to_be_one_draw_of_weights() -> None:
+def test_a_random_floor_is_reported_as_one_draw_of_weights() -> None:
     def notes(floors: list[str]) -> str:
         config = {**PAPER, "trim": {"wu2021_fig2": {"floors": floors, "comparisons": []}}, "note": "Own words."}
         return str(
@@ -423,28 +423,28 @@ SEPARATING = Run(
 
 
 def separating(**sections: dict[str, Any]) -> Plan:
-    return plan_of({**changed(**sections), "studies": ["separation_schemes"]})
+    return plan_of({**vary(**sections), "studies": ["separation_schemes"]})
 
 
-def test_runs_that_separate_are_judged_by_songs_they_did_not_hear(plan: Plan) -> None:
-    found = separating()
+def test_runs_that_separate_are_evaluated_on_unseen_songs(plan: Plan) -> None:
+    schemes = separating()
     bass = replace(SEPARATING, workers="bass", recipe="separation_bass")
-    assert found.separating == [SEPARATING, bass]
-    job = found.jobs.evaluate_separation(SEPARATING)
+    assert schemes.separating == [SEPARATING, bass]
+    job = schemes.jobs.evaluate_separation(SEPARATING)
     assert json.loads(job.config) == {
         "encoder": {"name": "unet", "options": {}},
         "worker": {"name": "separation", "options": {"source": "drums"}},
         "split": "test",
     }
     assert ["evaluate_separation", f"results/pretrained/{path_of(SEPARATING)}/separation.json"] in [
-        list(each) for each in build_manifest(found).to_json()["records"]
+        list(record) for record in build_manifest(schemes).to_json()["records"]
     ]
     assert plan.separating == []
     kept = {
-        each["factors"]["workers"]: each["separation_code"] for each in build_manifest(found).to_json()["pretrained"]
+        run["factors"]["workers"]: run["separation_code"] for run in build_manifest(schemes).to_json()["pretrained"]
     }
-    assert kept == {run.workers: found.jobs.evaluate_separation(run).code for run in (SEPARATING, bass)}
-    assert {each["separation_code"] for each in build_manifest(plan).to_json()["pretrained"]} == {""}
+    assert kept == {run.workers: schemes.jobs.evaluate_separation(run).code for run in (SEPARATING, bass)}
+    assert {run["separation_code"] for run in build_manifest(plan).to_json()["pretrained"]} == {""}
 
 
 def test_what_was_trained_otherwise_is_judged_anew_and_other_heads_change_nothing() -> None:

@@ -11,7 +11,7 @@ HEADER = "kind,leak,clip,split,other_corpus,other_clip,other_split,similarity,se
 
 
 @pytest.fixture
-def written(tmp_path: Path) -> Path:
+def write_audits(tmp_path: Path) -> Path:
     comparisons = [
         {"corpus": "openmic", "source": "twin", "overlaps": {**NONE, "group": 1200}, "leaks": {**NONE, "group": 2}},
         {"corpus": "audioset_music", "source": "local", "overlaps": {**NONE, "near": 3}, "leaks": {**NONE, "near": 1}},
@@ -27,9 +27,9 @@ def written(tmp_path: Path) -> Path:
     return tmp_path / "openmic.json"
 
 
-def test_numbers_and_leaks_as_printed(written: Path) -> None:
+def test_numbers_and_leaks_as_printed(write_audits: Path) -> None:
     use_default_labels()
-    printed = audits.read_audits([written, written.with_name("missing.json")])
+    printed = audits.read_audits([write_audits, write_audits.with_name("missing.json")])
     assert printed.rows == (
         ("OpenMIC", "its other splits", "twin", "0", "0", "0", "1,200", "2"),
         ("OpenMIC", "AudioSet Music", "local", "0", "3", "0", "", "1"),
@@ -43,9 +43,9 @@ def test_numbers_and_leaks_as_printed(written: Path) -> None:
     assert printed.notes[-1].startswith("OpenMIC: 1 clip with less than 1.4 s")
 
 
-def test_a_page_lists_a_limited_number_of_leaks(written: Path) -> None:
-    written.with_suffix(".csv").write_text(HEADER + "group,True,a,train,openmic,b,test,,,,x\n" * 50)
-    assert len(audits.read_audits([written]).leaks) == audits.MAX_LEAKS
+def test_a_page_lists_a_limited_number_of_leaks(write_audits: Path) -> None:
+    write_audits.with_suffix(".csv").write_text(HEADER + "group,True,a,train,openmic,b,test,,,,x\n" * 50)
+    assert len(audits.read_audits([write_audits]).leaks) == audits.MAX_LEAKS
 
 
 def test_without_audits_there_are_no_rows(tmp_path: Path) -> None:

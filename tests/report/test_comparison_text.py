@@ -10,7 +10,7 @@ from workflow_scripts.report.comparison_text import count_verdicts
 NOISE = np.array([0.01, -0.01, 0.02, 0.0, -0.02])
 
 
-def compared_on_one_data_set(folder: Path) -> Results:
+def results_on_one_data_set(folder: Path) -> Results:
     """Return results of a comparison whose sides both name the data set."""
     results = Results(folder)
     comparison = results.manifest["studies"]["fig2"]["comparisons"][0]
@@ -23,13 +23,13 @@ def compared_on_one_data_set(folder: Path) -> Results:
 
 
 def test_a_data_set_that_both_sides_name_is_the_setting(tmp_path: Path) -> None:
-    (comparison,) = build_table(compared_on_one_data_set(tmp_path)).comparisons
+    (comparison,) = build_table(results_on_one_data_set(tmp_path)).comparisons
     assert comparison.setting == "OpenMIC (twin)"
     assert comparison.sentence.startswith("OpenMIC (twin): frozen PASE beats random weights by ")
 
 
 def test_counts_are_in_the_order_of_the_verdicts(tmp_path: Path) -> None:
-    (comparison,) = build_table(compared_on_one_data_set(tmp_path)).comparisons
+    (comparison,) = build_table(results_on_one_data_set(tmp_path)).comparisons
     verdicts = (
         "missing: not run",
         "2 trials: no interval from fewer than three",

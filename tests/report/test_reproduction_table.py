@@ -39,7 +39,7 @@ STATEMENTS = [
 ]
 
 
-def made(folder: Path, *, source: str, count: int = 3) -> Results:
+def make_results(folder: Path, *, source: str, count: int = 3) -> Results:
     """PASE+ 2.0 points above PASE, which has 31 %, on two data sets."""
     results = Results(folder)
     for dataset in ("openmic", "fma_small"):
@@ -67,13 +67,13 @@ def tables(results: Results, name: str = "tables") -> Path:
     return folder
 
 
-def built(results: Results) -> Reproduction:
+def build_reproduction(results: Results) -> Reproduction:
     return reproduction_table.build(read_reproduction(statistics(results) / "reproduction.csv"))
 
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return made(tmp_path_factory.mktemp("real"), source="download")
+    return make_results(tmp_path_factory.mktemp("real"), source="download")
 
 
 def run_lines(shown: Reproduction) -> dict[str, list[reproduction_table.Line]]:
@@ -85,8 +85,8 @@ def run_lines(shown: Reproduction) -> dict[str, list[reproduction_table.Line]]:
     return lines
 
 
-def test_a_claim_is_said_in_words_with_ours_beside_it(real: Results) -> None:
-    first, second = run_lines(built(real))["Fig. 2 / Sec. 4.1"]
+def test_a_claim_is_stated_in_words_with_ours_beside_it(real: Results) -> None:
+    first, second = run_lines(build_reproduction(real))["Fig. 2 / Sec. 4.1"]
     assert first.claim == (
         "PASE+ vs PASE, all workers, pre-trained on AudioSet Music subset, on all three data sets, frozen: macro F1"
     )
@@ -99,14 +99,14 @@ def test_a_claim_is_said_in_words_with_ours_beside_it(real: Results) -> None:
 
 
 def test_a_number_shows_its_margin_and_as_many_digits_as_the_published_one(real: Results) -> None:
-    lines = run_lines(built(real))["Table 6.1"]
+    lines = run_lines(build_reproduction(real))["Table 6.1"]
     assert [line.published for line in lines] == ["30.98", "30.98"]
     assert lines[0].ours == "31.00 [30.75, 31.25]"
     assert lines[0].verdict == "agrees (margin ±1)"
 
 
 def test_settings_are_by_construction(real: Results) -> None:
-    lines = run_lines(built(real))
+    lines = run_lines(build_reproduction(real))
     (hop,), (trials,) = lines["Sec. 3.2"], lines["Sec. 3.4"]
     assert (hop.ours, hop.verdict, hop.source) == ("160", "agrees, by construction", "configuration")
     assert (trials.ours, trials.verdict) == ("3", "differs, by construction")
@@ -122,7 +122,7 @@ def test_units_stand_beside_numbers_printed_in_thousands(tmp_path: Path) -> None
         for fraction in ("10pct", "100pct")
     ]
     results.manifest["studies"]["fig2"] |= {"rows": ["scenario", "fraction"], "floors": [], "published": statements}
-    few, many = run_lines(built(results))["Fig. 8 / Sec. 4.4"]
+    few, many = run_lines(build_reproduction(results))["Fig. 8 / Sec. 4.4"]
     assert few.claim == "PASE+, all available training examples, on OpenMIC-2018, fine-tuned vs frozen"
     assert (few.published, many.published) == ("11 thousand samples", "11 thousand samples")
     assert (few.ours, many.ours) == ("60 samples", "11.2 thousand samples")
@@ -143,7 +143,7 @@ NOISE = (0.002, -0.001, -0.002, 0.001)
         ((-0.05, -0.02, -0.0005), 4, r"beyond the largest measured \(10,000 samples\) \[9,\d\d\d, beyond 10,000\]"),
     ],
 )
-def test_a_crossing_is_said_in_samples_and_words(
+def test_a_crossing_is_stated_in_samples_and_words(
     gains: tuple[float, ...], count: int, ours: str, tmp_path: Path
 ) -> None:
     results = Results(tmp_path)
@@ -160,20 +160,20 @@ def test_a_crossing_is_said_in_samples_and_words(
         "margin": 4,
     }
     results.manifest["studies"]["fig2"] |= {"rows": ["scenario", "fraction"], "floors": [], "published": [statement]}
-    (line,) = run_lines(built(results))["Fig. 8 / Sec. 4.4"]
+    (line,) = run_lines(build_reproduction(results))["Fig. 8 / Sec. 4.4"]
     assert re.fullmatch(ours, line.ours), line.ours
     assert line.published == "8 thousand samples"
     assert line.meaning == "OpenMIC: training samples from which on fine-tuned has the higher macro F1 than frozen"
 
 
 def test_what_a_trimmed_study_lacks_is_named(real: Results) -> None:
-    line = next(line for line in run_lines(built(real))["Fig. 5 / Sec. 4.3"] if "adding C" in line.claim)
+    line = next(line for line in run_lines(build_reproduction(real))["Fig. 5 / Sec. 4.3"] if "adding C" in line.claim)
     assert line.meaning.endswith("minus that of PASE, points; without workers WLPC, for which this config lacks cells")
     assert line.verdict == "holds (in part)"
 
 
 def test_every_row_is_there_and_the_rest_is_not_run(real: Results) -> None:
-    shown = built(real)
+    shown = build_reproduction(real)
     assert [len(system.lines) for system in shown.systems] == [44, 161, 80]
     assert {line.verdict for line in shown.systems[2].lines} == {"not run"}
     assert shown.systems[2].summary == "80 not run"
@@ -189,7 +189,7 @@ def test_every_row_is_there_and_the_rest_is_not_run(real: Results) -> None:
 
 
 def test_a_twin_never_stands_beside_a_number(tmp_path: Path) -> None:
-    shown = built(made(tmp_path, source="twin"))
+    shown = build_reproduction(make_results(tmp_path, source="twin"))
     lines = run_lines(shown)
     assert {line.verdict for line in lines["Table 6.1"]} == {"not comparable: twin data"}
     assert {line.verdict for line in lines["Fig. 2 / Sec. 4.1"]} == {"holds, on twin data"}
@@ -198,7 +198,7 @@ def test_a_twin_never_stands_beside_a_number(tmp_path: Path) -> None:
 
 
 def test_too_few_trials_have_no_interval(tmp_path: Path) -> None:
-    lines = run_lines(built(made(tmp_path, source="download", count=2)))
+    lines = run_lines(build_reproduction(make_results(tmp_path, source="download", count=2)))
     assert lines["Table 6.1"][0].ours == "30.95 (no interval)"
     assert lines["Table 6.1"][0].verdict == "undecided (margin ±1; no interval from 2 trials)"
 
@@ -212,9 +212,9 @@ def test_same_results_same_bytes(real: Results) -> None:
 
 def test_every_format_has_every_line(real: Results) -> None:
     folder = tables(real)
-    everything = [line for system in built(real).systems for line in system.lines]
+    everything = [line for system in build_reproduction(real).systems for line in system.lines]
     assert len(pd.read_csv(folder / "reproduction.csv")) == len(everything)
-    lines = [line for line in everything if not line.folded]
+    lines = [line for line in everything if not line.summarised]
     assert len(lines) == len(everything) - 1  # the hop: a setting that agrees
     markdown = (folder / "reproduction.md").read_text()
     assert len(re.findall(r"^\| (?!Claim|---)", markdown, re.MULTILINE)) == len(lines)
@@ -237,7 +237,7 @@ def test_the_csv_keeps_numbers_and_words(real: Results) -> None:
 
 
 def test_html_is_well_formed_and_nothing_is_taken_for_markup(real: Results) -> None:
-    shown = built(real)
+    shown = build_reproduction(real)
     pages = [reproduction_render.html(shown), str(reproduction_render.section(shown))]
     for page in pages:
         parsed = outline(page)
@@ -250,7 +250,7 @@ def test_html_is_well_formed_and_nothing_is_taken_for_markup(real: Results) -> N
 
 
 def test_the_report_shows_first_what_was_run(real: Results) -> None:
-    page = str(reproduction_render.section(built(real)))
+    page = str(reproduction_render.section(build_reproduction(real)))
     top, folded = page.split("What was not run")
     assert "agrees (margin" in top
     assert "<details" not in top
@@ -259,7 +259,7 @@ def test_the_report_shows_first_what_was_run(real: Results) -> None:
 
 
 def test_results_come_first_then_claims_then_settings_that_differ(real: Results) -> None:
-    shown = built(real)
+    shown = build_reproduction(real)
     titles = [section.title for section in shown.systems[0].run]
     assert titles == ["Claims", "Data and settings"]
     assert [section.title for section in shown.systems[1].sections] == ["Results", "Not compared in this config"]
@@ -268,28 +268,28 @@ def test_results_come_first_then_claims_then_settings_that_differ(real: Results)
 
 
 def test_settings_that_agree_are_counted_in_one_sentence(real: Results) -> None:
-    shown = built(real)
+    shown = build_reproduction(real)
     sentence = "System A: 1 setting agrees by construction (listed in reproduction.csv)."
-    assert shown.systems[0].folded == sentence
-    assert shown.systems[1].folded == ""
+    assert shown.systems[0].agreeing_settings == sentence
+    assert shown.systems[1].agreeing_settings == ""
     assert "1 agrees by construction" in shown.systems[0].summary
     for text in (reproduction_render.markdown(shown), reproduction_render.html(shown)):
         assert sentence.partition(" (")[0] in text
 
 
 def test_whole_numbers_have_separators_on_both_sides(tmp_path: Path) -> None:
-    results = made(tmp_path, source="download")
+    results = make_results(tmp_path, source="download")
     results.manifest["studies"]["fig2"]["published"] = [
         {"id": "A.sec3_2.fft_length", "quantity": "fft_length", "of": {}},
         {"id": "C.setup.stft_window", "quantity": "spectrogram_window", "of": {}},
     ]
-    lines = run_lines(built(results))
+    lines = run_lines(build_reproduction(results))
     assert [(line.published, line.ours) for line in lines["Sec. 3.2"]] == [("2,048", "2,048")]
     assert [(line.published, line.ours) for line in lines["Setup"]] == [("512", "512")]
 
 
 def test_a_count_of_a_twin_is_shown_beside_the_published_one_without_a_verdict(tmp_path: Path) -> None:
-    results = made(tmp_path, source="twin")
+    results = make_results(tmp_path, source="twin")
     facts = {"dataset": "openmic", "source": "twin", "clips": 120, "quarantined": 0, "seconds": 1200.0}
     facts |= {"task": "multilabel", "sample_rate": 16000, "classes": list("abcdefghijklmnopqrst")}
     facts |= {"digest": "d1", "content": "c1"}
@@ -299,21 +299,21 @@ def test_a_count_of_a_twin_is_shown_beside_the_published_one_without_a_verdict(t
         {"id": "A.sec3_5_2.openmic.classes", "quantity": "classes", "of": {"dataset": "openmic"}, "margin": 0.5},
         {"id": "A.sec3_5_2.openmic.clips", "quantity": "clips", "of": {"dataset": "openmic"}, "margin": 0.5},
     ]
-    clips, classes = run_lines(built(results))["Sec. 3.5.2"]
+    clips, classes = run_lines(build_reproduction(results))["Sec. 3.5.2"]
     assert (classes.outcome, classes.verdict) == ("not comparable", "twin: 20, published: 20")
     assert clips.verdict == "twin: 120 samples, published: 15 thousand samples"
 
 
 def test_a_report_without_published_statements_has_no_such_section(tmp_path: Path) -> None:
-    results = made(tmp_path, source="local")
+    results = make_results(tmp_path, source="local")
     results.manifest["studies"]["fig2"]["published"] = []
-    assert str(reproduction_render.section(built(results))) == ""
+    assert str(reproduction_render.section(build_reproduction(results))) == ""
 
 
 def test_nothing_run_says_so(tmp_path: Path) -> None:
     results = Results(tmp_path)
     results.expect(factors("pase", "frozen", "openmic"))
     results.manifest["studies"]["fig2"]["published"] = STATEMENTS[1:2]
-    page = str(reproduction_render.section(built(results)))
+    page = str(reproduction_render.section(build_reproduction(results)))
     assert "Nothing that a publication states has been run yet." in page
     assert json.loads((tmp_path / "statistics" / "summary.json").read_text())["cells"] == 0

@@ -69,7 +69,7 @@ def test_ranks_come_best_first_with_their_ties(tables: dict[str, SecondaryTable]
 
 def test_profiles_show_where_methods_differ_and_are_folded(tables: dict[str, SecondaryTable]) -> None:
     secondary = tables["Performance profiles"]
-    assert secondary.folded
+    assert secondary.collapsible
     assert secondary.headings[:3] == ("Encoder", "Scenario", "> 40")  # all trials of all methods are above smaller ones
     assert all(0 <= int(share) <= 100 for row in secondary.rows for share in row[2:])
 

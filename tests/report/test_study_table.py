@@ -190,7 +190,7 @@ def test_the_note_of_a_study_is_among_its_notes(tmp_path: Path) -> None:
     assert build_table(results).notes[-1] == "PASE half of the figure."
 
 
-def predicted(folder: Path, skill: float) -> Results:
+def results_with_predictions(folder: Path, skill: float) -> Results:
     """Return results as `pair` does, from predictions; PASE predicts with `skill`, random weights with 1.0."""
     results = Results(folder)
     results.manifest["studies"]["fig2"]["comparisons"] = results.manifest["studies"]["fig2"]["comparisons"][:1]
@@ -200,7 +200,7 @@ def predicted(folder: Path, skill: float) -> Results:
 
 
 def test_the_variance_that_an_interval_covers_is_noted_with_its_standard_errors(tmp_path: Path) -> None:
-    table = build_table(predicted(tmp_path, 1.5))
+    table = build_table(results_with_predictions(tmp_path, 1.5))
     assert table.notes[0].endswith("95 % interval for other trials and test clips.")
     entry = table.rows[0].entries[0]
     assert [name for name, _ in entry.std_errors] == ["trials", "test set"]
@@ -234,7 +234,7 @@ def test_the_variance_that_an_interval_covers_is_noted_with_its_standard_errors(
 def test_the_verdict_is_for_other_test_clips(
     tmp_path: Path, skill: float, verdict: str, counted: str, result: str
 ) -> None:
-    table = build_table(predicted(tmp_path, skill))
+    table = build_table(results_with_predictions(tmp_path, skill))
     (comparison,) = table.comparisons
     assert comparison.verdict == verdict
     assert result in comparison.sentence

@@ -26,7 +26,7 @@ def informative(corpus, *, size=8, seed=0):
     )
 
 
-def shuffled(corpus, *, seed=0):
+def shuffle_labels(corpus, *, seed=0):
     """The corpus with labels that say nothing about the audio."""
     corpus.labels = np.random.default_rng(seed).permutation(corpus.labels)
     return corpus

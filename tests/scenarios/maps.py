@@ -46,11 +46,11 @@ class StubHead(MapsHead):
         self.mixture, self.source = nn.Linear(BINS, outputs), nn.Linear(BINS, outputs)
         self.norm, self.dropout = nn.BatchNorm1d(BINS), nn.Dropout(0.2)
         self.sources, self.taken_over = sources, 0
-        self.heard: list[int] = []
+        self.batch_sizes: list[int] = []
 
     def forward(self, maps: Maps) -> Tensor:
         assert maps.masked.shape[1] == self.sources
-        self.heard.append(len(maps.magnitude))
+        self.batch_sizes.append(len(maps.magnitude))
         spectrum = (maps.magnitude + 1e-3).log().mean(dim=(1, 2))
         logits = self.mixture(self.dropout(self.norm(spectrum)))
         return logits + self.source((maps.masked + 1e-3).log().mean(dim=(1, 2))) if self.sources else logits

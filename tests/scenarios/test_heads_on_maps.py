@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.corpora import write_corpus
-from tests.scenarios.cells import cell, shuffled, small_pase
+from tests.scenarios.cells import cell, shuffle_labels, small_pase
 from tests.scenarios.maps import Stub, StubHead, maps_cell
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import magnitude
@@ -29,12 +29,12 @@ def corpus(request, tmp_path):
 
 @pytest.fixture
 def stub_stage(monkeypatch):
-    """The stage alone hears the stub's spectrogram."""
+    """The stage alone reads the stub's spectrogram."""
 
     class Alone(Stub):
         def maps(self, waveform):
-            found = super().maps(waveform)
-            return Maps(magnitude=found.magnitude, masked=found.masked[:, :0])
+            maps_of_stub = super().maps(waveform)
+            return Maps(magnitude=maps_of_stub.magnitude, masked=maps_of_stub.masked[:, :0])
 
     monkeypatch.setattr(magnitude, "build", lambda options: Alone())
 
@@ -49,15 +49,15 @@ def test_tones_are_learned_and_shuffled_labels_are_not(scenario, corpus, tmp_pat
     results = scenario.run(maps_cell(corpus, folder=tmp_path / "kept", **FAST))
     assert min(accuracy(corpus, results)) > 0.9
     assert all(0 <= result.scores.min() <= result.scores.max() <= 1 for result in results)
-    labels = shuffled(corpus)
+    labels = shuffle_labels(corpus)
     assert np.mean(accuracy(labels, scenario.run(maps_cell(labels, folder=tmp_path / "other", **FAST)))) < 0.75
 
 
 def test_a_clip_is_scored_by_the_mean_over_windows_that_overlap_by_half(corpus, tmp_path):
     model = MapsModel(maps_cell(corpus, folder=tmp_path, **FAST), 0)
     rows = corpus.rows("test")[:3]
-    found = model.scores(rows)
-    for row, scores in zip(rows, found, strict=True):
+    clip_scores = model.scores(rows)
+    for row, scores in zip(rows, clip_scores, strict=True):
         starts = range(0, int(corpus.lengths[row]) - 1600 + 1, 800)
         assert len(starts) == 9
         windows = np.stack([corpus.cut(int(row), start=start, length=1600) for start in starts])
@@ -67,28 +67,28 @@ def test_a_clip_is_scored_by_the_mean_over_windows_that_overlap_by_half(corpus, 
         np.testing.assert_allclose(scores, alone.mean(0), rtol=1e-4)
 
 
-def test_validation_hears_each_sample_once_and_the_test_twice(corpus, tmp_path):
+def test_validation_reads_each_sample_once_and_the_test_twice(corpus, tmp_path):
     model = MapsModel(maps_cell(corpus, folder=tmp_path, **FAST), 0)
     rows = corpus.rows("valid")
-    for heard, windows in ((lambda: model.predict_clips(rows), 5), (lambda: model.predict_clips(rows, test=True), 9)):
-        model.head.heard.clear()
+    for predict, windows in ((lambda: model.predict_clips(rows), 5), (lambda: model.predict_clips(rows, test=True), 9)):
+        model.head.batch_sizes.clear()
         with torch.no_grad():
-            heard()
-        assert sum(model.head.heard) == windows * len(rows)
+            predict()
+        assert sum(model.head.batch_sizes) == windows * len(rows)
 
 
-def test_the_first_trial_tells_what_it_heard_in_each_window(corpus, tmp_path, stub_stage):
+def test_the_first_trial_stores_its_windows(corpus, tmp_path, stub_stage):
     first, second = three_stage.run(maps_cell(corpus, folder=tmp_path / "kept", **FAST))
     assert second.windows is None
-    heard = first.windows
-    assert heard.seconds == pytest.approx(0.1)
+    windows = first.windows
+    assert windows.seconds == pytest.approx(0.1)
     for place, scores in enumerate(first.scores):
-        mine = heard.clips == place
-        np.testing.assert_allclose(heard.starts[mine], 0.05 * np.arange(9), rtol=1e-6)
-        np.testing.assert_allclose(heard.scores[mine].mean(axis=0), scores, atol=1e-3)  # float16
+        of_clip = windows.clips == place
+        np.testing.assert_allclose(windows.starts[of_clip], 0.05 * np.arange(9), rtol=1e-6)
+        np.testing.assert_allclose(windows.scores[of_clip].mean(axis=0), scores, atol=1e-3)  # float16
     again, _ = three_stage.run(maps_cell(corpus, folder=tmp_path / "kept", **FAST))
-    assert dataclasses.asdict(again.windows).keys() == dataclasses.asdict(heard).keys()
-    for name, value in vars(heard).items():
+    assert dataclasses.asdict(again.windows).keys() == dataclasses.asdict(windows).keys()
+    for name, value in vars(windows).items():
         np.testing.assert_array_equal(getattr(again.windows, name), value)
 
 
@@ -108,7 +108,7 @@ def test_a_clip_that_is_left_alone_does_not_stop_normalisation(corpus, tmp_path)
     one = maps_cell(corpus, folder=tmp_path, trials=1, built=built, fraction=0.17, **numbers)
     assert len(one.train_rows(0)) == 6
     supervised.run(one)
-    assert built[0].heard[1:3] == [5, 2] or built[0].heard[:2] == [5, 2]
+    assert built[0].batch_sizes[1:3] == [5, 2] or built[0].batch_sizes[:2] == [5, 2]
 
 
 def test_heads_start_alike_for_every_encoder_and_apart_in_every_trial(corpus, tmp_path):
@@ -152,14 +152,14 @@ def test_a_job_killed_in_the_last_stage_of_a_trial_gets_the_same_results(
     class KilledError(Exception):
         pass
 
-    def killed_in_the_second_trial(sources, decoder):
+    def build_and_die_in_the_second_trial(sources, decoder):
         head = killed.build_maps_head(sources, decoder)
         if len(built) == 2 * stages:
             head.register_forward_pre_hook(die)
         return head
 
     def die(head, _):
-        if len(head.heard) == 8:  # it has learned and validated, and learns again
+        if len(head.batch_sizes) == 8:  # it has learned and validated, and learns again
             raise KilledError
 
     numbers = FAST | {"max_epochs": 2, "trials": 2}
@@ -167,7 +167,7 @@ def test_a_job_killed_in_the_last_stage_of_a_trial_gets_the_same_results(
     built: list[StubHead] = []
     killed = maps_cell(corpus, folder=tmp_path / "killed", built=built, **numbers)
     with pytest.raises(KilledError):
-        scenario.run(dataclasses.replace(killed, build_maps_head=killed_in_the_second_trial))
+        scenario.run(dataclasses.replace(killed, build_maps_head=build_and_die_in_the_second_trial))
     resumed = scenario.run(killed)
     assert len(built) == 3 * stages, "the first trial is not trained again"
     for one, other in zip(whole, resumed, strict=True):

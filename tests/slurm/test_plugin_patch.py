@@ -51,7 +51,7 @@ class Plugin(ModuleType):
 
 
 @pytest.fixture
-def patched(monkeypatch):
+def patched_plugin(monkeypatch):
     def make(*answers: dict[str, str] | None) -> Plugin:
         plugin = Plugin(*answers)
         monkeypatch.setitem(plugin_patch.sys.modules, plugin_patch.PLUGIN, plugin)
@@ -74,39 +74,39 @@ def seen(plugin: Plugin, *numbers: str) -> list[str | None]:
     return [job.state for job in asyncio.run(one_round())]
 
 
-def test_a_controller_is_asked_until_it_answers(patched):
-    assert seen(patched(None, None, {"1": "RUNNING"}), "1") == ["RUNNING"]
+def test_a_controller_is_queried_until_it_answers(patched_plugin):
+    assert seen(patched_plugin(None, None, {"1": "RUNNING"}), "1") == ["RUNNING"]
 
 
 @pytest.mark.parametrize("state", ["PREEMPTED", "NODE_FAIL", None])
-def test_a_job_that_does_not_come_back_has_failed_and_is_cancelled(patched, state, tmp_path, monkeypatch):
+def test_a_job_that_does_not_come_back_has_failed_and_is_cancelled(patched_plugin, state, tmp_path, monkeypatch):
     programs = FakePrograms(tmp_path / "programs", monkeypatch)
     programs.answers("scancel", (0, "", ""))
     answer = {} if state is None else {"1": state}
-    plugin = patched(*[dict(answer) for _ in range(3)])
+    plugin = patched_plugin(*[dict(answer) for _ in range(3)])
     assert [seen(plugin, "1") for _ in range(3)] == [[state], [state], [plugin_patch.FAILED]]
     assert programs.calls("scancel") == [["1"]]
 
 
-def test_a_job_on_its_way_back_into_the_queue_is_not_lost(patched):
+def test_a_job_on_its_way_back_into_the_queue_is_not_lost(patched_plugin):
     gone, back = {"1": "PREEMPTED"}, {"1": "PENDING"}
-    plugin = patched(*map(dict, [gone, gone, back, gone, gone, back]))
+    plugin = patched_plugin(*map(dict, [gone, gone, back, gone, gone, back]))
     assert plugin_patch.FAILED not in [seen(plugin, "1")[0] for _ in range(6)]
 
 
-def test_jobs_that_nobody_waits_for_are_left_alone(patched):
-    plugin = patched(*[{"1": "PREEMPTED", "2": "RUNNING"} for _ in range(4)])
+def test_jobs_that_nobody_waits_for_are_left_alone(patched_plugin):
+    plugin = patched_plugin(*[{"1": "PREEMPTED", "2": "RUNNING"} for _ in range(4)])
     assert [seen(plugin, "2") for _ in range(4)] == [["RUNNING"]] * 4
 
 
-def test_jobs_are_submitted_through_our_command_once(patched):
-    command = patched().get_submit_command("job", name="run")
+def test_jobs_are_submitted_through_our_command_once(patched_plugin):
+    command = patched_plugin().get_submit_command("job", name="run")
     assert command.count("workflow_scripts.submit") == 1
     assert command.endswith("workflow_scripts.submit sbatch --job-name run job")
 
 
-def test_the_age_of_jobs_is_asked_until_known_and_then_no_more(patched):
-    plugin = patched()
+def test_the_age_of_jobs_is_queried_until_known_and_then_no_more(patched_plugin):
+    plugin = patched_plugin()
     assert [plugin.get_min_job_age() for _ in range(4)] == [None, 300, 300, 300]
     assert plugin.asked_for_age == 2
 
@@ -122,8 +122,8 @@ def test_the_age_of_jobs_is_asked_until_known_and_then_no_more(patched):
         (None, True),
     ],
 )
-def test_a_users_mistake_is_made_once(patched, tmp_path, log, again):
-    plugin, path = patched(), tmp_path / "17.log"
+def test_a_users_mistake_is_made_once(patched_plugin, tmp_path, log, again):
+    plugin, path = patched_plugin(), tmp_path / "17.log"
     if log is not None:
         path.write_text(log)
     executor = plugin.Executor()

@@ -19,12 +19,12 @@ from workflow_scripts.twins import musdb18 as twin
 RATE = 16000
 
 
-def prepared(root: Path, **given) -> Corpus:
+def prepare(root: Path, **given) -> Corpus:
     twin.write(root / "data", TwinOptions(**{"clips": 4, "clip_seconds": 2.0, **given}))
-    return read(root)
+    return read_corpus(root)
 
 
-def read(root: Path) -> Corpus:
+def read_corpus(root: Path) -> Corpus:
     index = musdb18.index(root / "data", musdb18.Options())
     spec = CorpusSpec(dataset="musdb18", source="twin", sample_rate=RATE)
     build_corpus(index, root=root / "data", output=root / "corpus", spec=spec, processes=2)
@@ -33,7 +33,7 @@ def read(root: Path) -> Corpus:
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory) -> Corpus:
-    return prepared(tmp_path_factory.mktemp("musdb18"))
+    return prepare(tmp_path_factory.mktemp("musdb18"))
 
 
 def test_each_song_is_read_whole_with_its_stems(corpus):
@@ -54,7 +54,7 @@ def test_the_wavs_of_the_uncompressed_copy_are_read_as_the_same_songs(corpus, tm
     published = corpus.folder.parent / "data"
     for song in published.rglob("*.stem.mp4"):
         write_wavs(song, tmp_path / "data" / song.relative_to(published).parent / song.name.removesuffix(".stem.mp4"))
-    wavs = read(tmp_path)
+    wavs = read_corpus(tmp_path)
     assert wavs.facts.quarantined == 0
     pd.testing.assert_frame_equal(wavs.clips, corpus.clips)
     assert list(wavs.stems) == list(corpus.stems)
@@ -97,7 +97,7 @@ def test_equal_options_give_equal_files_and_others_give_others(tmp_path):
 
 
 def test_defects_end_in_the_quarantine(tmp_path):
-    corpus = prepared(tmp_path, defects=True, clips=3)
+    corpus = prepare(tmp_path, defects=True, clips=3)
     table = pd.read_csv(corpus.folder / "quarantine.csv")
     assert len(corpus) == 3
     assert dict(zip(table["clip"], table["reason"], strict=True)) == {
@@ -109,6 +109,6 @@ def test_defects_end_in_the_quarantine(tmp_path):
 def test_few_singers_pause_and_bass_and_drums_always_sound():
     songs = twin._draw_songs(TwinOptions(clips=200, clip_seconds=1.0))
     sources = [set(song.arrangement.sources) for song in songs]
-    assert all({"bass", "drums", "other"} <= found for found in sources)
-    assert 0.01 < np.mean(["vocals" not in found for found in sources]) < 0.12
+    assert all({"bass", "drums", "other"} <= stems for stems in sources)
+    assert 0.01 < np.mean(["vocals" not in stems for stems in sources]) < 0.12
     assert len({song.name for song in songs}) == 200

@@ -1,4 +1,4 @@
-"""Twins of the contrastive system's sets: labels follow from the music, odd rows are there, and all can be heard."""
+"""Twins of the contrastive system's sets: labels follow from the music, odd rows are there, and all can be decoded."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def make(name: str, root: Path, **given) -> DatasetIndex:
 
 
 @pytest.fixture
-def _unheard(monkeypatch):
+def _stub_audio(monkeypatch):
     """Write every audio file as one byte: for tests that only read labels."""
     monkeypatch.setattr(writing, "encode_clip", lambda clip, seconds: b"." * (clip.defect != "empty"))
     monkeypatch.setattr(writing, "MIN_CLIPS_FOR_PROCESSES", 10**9)
@@ -48,7 +48,7 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file, delimiter="\t"))
 
 
-@pytest.mark.usefixtures("_unheard")
+@pytest.mark.usefixtures("_stub_audio")
 def test_magnatagatune_says_the_same_in_both_tables_as_the_index_reads(tmp_path):
     index = make("magnatagatune", tmp_path, clips=300)
     annotations, info = rows(tmp_path / "annotations_final.csv"), rows(tmp_path / "clip_info_final.csv")
@@ -66,7 +66,7 @@ def test_magnatagatune_says_the_same_in_both_tables_as_the_index_reads(tmp_path)
     )
 
 
-@pytest.mark.usefixtures("_unheard")
+@pytest.mark.usefixtures("_stub_audio")
 def test_magnatagatune_has_every_tag_in_training_and_test_and_some_clips_without(tmp_path):
     index = make("magnatagatune", tmp_path, clips=600)
     for split in ("train", "test"):
@@ -79,7 +79,7 @@ def test_magnatagatune_has_every_tag_in_training_and_test_and_some_clips_without
     assert filtered.clips["clip"].to_list() == index.clips["clip"][~untagged].to_list()
 
 
-@pytest.mark.usefixtures("_unheard")
+@pytest.mark.usefixtures("_stub_audio")
 @settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(clips=st.integers(24, 150), seed=st.integers(0, 2**32))
 def test_magnatagatune_of_any_size_has_all_splits_and_whole_songs_in_order(clips, seed):
@@ -93,7 +93,7 @@ def test_magnatagatune_of_any_size_has_all_splits_and_whole_songs_in_order(clips
     assert starts.groupby(table["group"]).apply(lambda song: song.is_monotonic_increasing).all()
 
 
-@pytest.mark.usefixtures("_unheard")
+@pytest.mark.usefixtures("_stub_audio")
 def test_magnatagatune_s_bad_clips_appear_with_defects(tmp_path):
     index = make("magnatagatune", tmp_path, clips=30, defects=True)
     assert set(index.excluded["clip"]) == {"035644", "055753", "057881"}
@@ -116,7 +116,7 @@ def test_every_tag_of_the_fifty_is_given_by_some_rule_and_none_contradicts_anoth
     assert spec <= given
 
 
-@pytest.mark.usefixtures("_unheard")
+@pytest.mark.usefixtures("_stub_audio")
 def test_msd_has_tracks_without_audio_and_two_names_of_one_preview(tmp_path):
     index = make("msd", tmp_path, clips=200, defects=True)
     assert len(index.clips) == 200
@@ -128,7 +128,7 @@ def test_msd_has_tracks_without_audio_and_two_names_of_one_preview(tmp_path):
     assert index.labels.sum().min() > 0
 
 
-@pytest.mark.usefixtures("_unheard")
+@pytest.mark.usefixtures("_stub_audio")
 def test_gtzan_is_the_real_list_at_most(tmp_path):
     index = make("gtzan", tmp_path / "all", clips=930)
     assert index.clips["split"].value_counts().to_dict() == {"train": 443, "test": 290, "valid": 197}
@@ -153,7 +153,7 @@ def test_gtzan_is_mono_at_the_real_rate_and_its_broken_clip_is_quarantined(tmp_p
     assert facts.clips == 21 - 4  # this one, and a silent, a truncated and an empty one
 
 
-@pytest.mark.usefixtures("_unheard")
+@pytest.mark.usefixtures("_stub_audio")
 def test_billboard_has_slots_that_share_a_song_and_slots_without(tmp_path):
     index = make("billboard", tmp_path, clips=120)
     assert len(index.clips) == 120
@@ -176,7 +176,7 @@ def test_arrangements_play_what_they_state():
         assert arrangement.players  # nobody is silent
 
 
-def described(path: Path) -> np.ndarray:
+def describe(path: Path) -> np.ndarray:
     """Means and deviations of twenty cepstral coefficients and of their changes."""
     audio, rate = soundfile.read(path, dtype="float32")
     coefficients = librosa.feature.mfcc(y=audio, sr=rate, n_mfcc=20)
@@ -184,10 +184,10 @@ def described(path: Path) -> np.ndarray:
     return np.concatenate([coefficients.mean(axis=1), coefficients.std(axis=1), changes.mean(axis=1)])
 
 
-def learned(name: str, root: Path, **given) -> tuple[DatasetIndex, np.ndarray]:
+def learn(name: str, root: Path, **given) -> tuple[DatasetIndex, np.ndarray]:
     """Scores of a plain classifier for the test clips, one column a class."""
     index = make(name, root, clip_seconds=2.0, **given)
-    features = np.stack([described(root / path) for path in index.clips["path"]])
+    features = np.stack([describe(root / path) for path in index.clips["path"]])
     split, labels = index.clips["split"].to_numpy(), index.labels.to_numpy()
     scores = []
     for column in labels.T:
@@ -203,7 +203,7 @@ def learned(name: str, root: Path, **given) -> tuple[DatasetIndex, np.ndarray]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["magnatagatune", "msd"])
 def test_tags_can_be_learned(name, tmp_path):
-    index, scores = learned(name, tmp_path, clips=250)
+    index, scores = learn(name, tmp_path, clips=250)
     truth = index.labels[(index.clips["split"] == "test").to_numpy()].to_numpy()
     areas = [
         roc_auc_score(column, score)
@@ -218,7 +218,7 @@ def test_tags_can_be_learned(name, tmp_path):
 
 @pytest.mark.slow
 def test_genres_can_be_learned(tmp_path):
-    index, scores = learned("gtzan", tmp_path, clips=150)
+    index, scores = learn("gtzan", tmp_path, clips=150)
     truth = index.labels[(index.clips["split"] == "test").to_numpy()].to_numpy().argmax(axis=1)
     accuracy = np.mean(scores.argmax(axis=1) == truth)
     assert (

@@ -61,7 +61,7 @@ def test_every_named_data_set_but_folder_has_a_twin():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_real_loader_reads_every_clip_of_the_length_asked_for(name, roots):
+def test_the_real_loader_reads_every_clip_of_the_requested_length(name, roots):
     index = index_of(name, roots[name])
     assert index.task == registry.load("dataset", loader_of(name)[0]).TASK
     if name != "extended_ballroom":  # which leaves four classes out

@@ -49,8 +49,8 @@ def test_the_loss_is_its_definition(clips, size, temperature, scale, seed):
         scores = {other: float(every[one] @ every[other]) / temperature for other in range(2 * clips) if other != one}
         partner = scores[(one + clips) % (2 * clips)]
         total -= partner - math.log(sum(math.exp(score) for score in scores.values()))
-    found = nt_xent(*(scale * views), temperature=temperature)  # sizes do not count
-    torch.testing.assert_close(found.double(), torch.tensor(total / (2 * clips)).double(), rtol=1e-4, atol=1e-4)
+    result = nt_xent(*(scale * views), temperature=temperature)  # sizes do not count
+    torch.testing.assert_close(result.double(), torch.tensor(total / (2 * clips)).double(), rtol=1e-4, atol=1e-4)
 
 
 def worker(**options) -> ContrastiveWorker:
@@ -143,6 +143,6 @@ def test_two_processes_have_the_loss_and_gradients_of_the_joint_batch(tmp_path):
     assert processes.exit_codes(group) == [0, 0], (tmp_path / "log").read_text()
     expected = loss_and_gradients(given_views())
     for rank in (0, 1):
-        found = torch.load(tmp_path / f"{rank}.pt")
-        for value, wanted in zip(found, expected, strict=True):
+        result = torch.load(tmp_path / f"{rank}.pt")
+        for value, wanted in zip(result, expected, strict=True):
             torch.testing.assert_close(value, wanted, rtol=1e-5, atol=1e-7)

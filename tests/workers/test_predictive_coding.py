@@ -63,8 +63,8 @@ def test_a_step_draws_from_torch_and_nothing_else():
 def test_every_window_but_the_last_comes_up():
     built, (latent, _) = worker(), parts()
     draws = [built._draw(latent) for _ in range(60)]
-    assert {each.first for each in draws} == {0, 1, 2}
-    assert all(sorted(order.tolist()) == list(range(30)) for each in draws for order in each.orders)
+    assert {draw.first for draw in draws} == {0, 1, 2}
+    assert all(sorted(order.tolist()) == list(range(30)) for draw in draws for order in draw.orders)
     assert {built._draw(latent[:, :7]).first for _ in range(9)} == {0}
 
 

@@ -234,11 +234,11 @@ def test_impossible_options_are_refused(level, bad):
 @pytest.mark.parametrize(("pitch", "expected"), [("log", np.log(220)), ("hertz", 220)])
 def test_extracted_prosody_has_a_row_per_channel_and_a_frame_per_hop(pitch, expected):
     time = np.arange(8000) / 16000
-    found = prosody.extract((0.5 * np.sin(2 * np.pi * 220 * time)).astype(np.float32), prosody.Options(pitch=pitch))
-    assert np.median(found[3]) == pytest.approx(expected, rel=0.01)
-    assert found.shape == (prosody.CHANNELS, 51)
-    assert found.dtype == np.float32
-    assert np.isfinite(found).all()
+    features = prosody.extract((0.5 * np.sin(2 * np.pi * 220 * time)).astype(np.float32), prosody.Options(pitch=pitch))
+    assert np.median(features[3]) == pytest.approx(expected, rel=0.01)
+    assert features.shape == (prosody.CHANNELS, 51)
+    assert features.dtype == np.float32
+    assert np.isfinite(features).all()
 
 
 def test_a_target_with_fewer_frames_than_the_encoder_is_a_programming_error():
@@ -261,8 +261,8 @@ def test_deltas_are_more_outputs_of_the_head(name, deltas, definition):
     torch.testing.assert_close(target[:, : WORKERS[name]], alone, rtol=0, atol=0)
     for order in range(1, deltas + 1):
         expected = librosa.feature.delta(alone.numpy(), order=order)
-        found = target[:, WORKERS[name] * order : WORKERS[name] * (order + 1)]
-        torch.testing.assert_close(found, torch.from_numpy(expected), rtol=1e-4, atol=1e-4)
+        features = target[:, WORKERS[name] * order : WORKERS[name] * (order + 1)]
+        torch.testing.assert_close(features, torch.from_numpy(expected), rtol=1e-4, atol=1e-4)
     frames = torch.randn(2, 8, 30)
     assert worker.head(frames).shape == (2, outputs, 30)
     torch.testing.assert_close(worker.loss(frames, batch), functional.mse_loss(worker.head(frames), target[..., :30]))
@@ -277,8 +277,8 @@ def test_each_definition_has_its_own_spectra():
         ("mfcc", "official"): official.mfcc(batch.clean, sample_rate=16000),
     }
     for (name, definition), target in expected.items():
-        found = build(name, definition=definition).target(batch)
-        torch.testing.assert_close(found, target, rtol=0, atol=0)
+        features = build(name, definition=definition).target(batch)
+        torch.testing.assert_close(features, target, rtol=0, atol=0)
     assert torch.equal(build("lps").target(batch), expected["lps", "paper"])
     assert torch.equal(build("mfcc").target(batch), expected["mfcc", "paper"])
 
@@ -288,11 +288,11 @@ def test_official_prosody_has_its_own_channels_and_looks_for_speech():
     audio = sum(0.3 * np.sin(2 * np.pi * 200 * harmonic * time) for harmonic in (1, 2)).astype(np.float32)
     options = prosody.Options(definition="official")
     assert options.range_hz == (60.0, 300.0)
-    found = prosody.extract(audio, options)
-    assert found.shape == (prosody.CHANNELS, 51)
-    np.testing.assert_allclose(np.median(found[0]), np.log(200), rtol=0.01)
-    assert set(np.unique(found[1])) <= {0, 1}
-    assert np.median(found[1]) == 1
+    features = prosody.extract(audio, options)
+    assert features.shape == (prosody.CHANNELS, 51)
+    np.testing.assert_allclose(np.median(features[0]), np.log(200), rtol=0.01)
+    assert set(np.unique(features[1])) <= {0, 1}
+    assert np.median(features[1]) == 1
     theirs = prosody.extract(audio, prosody.Options(definition="official", highest_hz=150.0))
     assert theirs[0].max() < np.log(151)
 

@@ -81,7 +81,7 @@ def check_published_means(finished: Path, *, system: str) -> int:
     for _, line in spoken.iterrows():
         levels = dict(part.split("=") for part in line["of"].split())
         planned = [manifest["cells"][place] for place in manifest["studies"][line["study"]]["cells"]]
-        (cell,) = (each for each in planned if levels.items() <= each["factors"].items())
+        (cell,) = (cell for cell in planned if levels.items() <= cell["factors"].items())
         trials = pd.read_csv(finished / cell["path"]).query("metric == @line.our_metric")
         assert float(line["value"]) == pytest.approx(100 * trials["value"].mean()), line["id"]
         assert line["verdict"] == "not comparable", "no twin stands beside a published number"

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 STUDIES = (
     *(f"spijkervet2021_table6_{number}" for number in range(1, 7)),
-    *(f"spijkervet2021_fig{number}" for number in ("1_1", "4_1", "4_2", *(f"6_{each}" for each in range(1, 7)))),
+    *(f"spijkervet2021_fig{number}" for number in ("1_1", "4_1", "4_2", *(f"6_{part}" for part in range(1, 7)))),
     "encoders_everywhere",
     "combined_workers",
 )

@@ -81,8 +81,8 @@ def test_the_means_of_each_table_equal_those_of_the_trials(finished: Path, study
 
 def test_both_back_ends_and_all_schemes_are_in_the_results(finished: Path) -> None:
     table = pd.read_csv(finished / "results/smoke/tables/garoufis2024_results.csv", keep_default_na=False)
-    found = set(table[["dataset", "encoder", "head", "scenario"]].itertuples(index=False, name=None))
-    assert found == {
+    schemes = set(table[["dataset", "encoder", "head", "scenario"]].itertuples(index=False, name=None))
+    assert schemes == {
         ("magnatagatune_filtered", "magnitude", "short_chunk_cnn", "supervised"),
         ("fma_medium", "magnitude", "short_chunk_cnn", "supervised"),
         ("magnatagatune_filtered", "unet", "short_chunk_cnn", "supervised"),
@@ -112,10 +112,10 @@ def test_every_system_has_a_row_beside_the_others(finished: Path) -> None:
 
 def test_systems_are_compared_on_data_sets_of_both(finished: Path) -> None:
     compared = pd.read_csv(finished / "results/smoke/statistics/comparisons.csv", keep_default_na=False)
-    found = compared[(compared["study"] == "all_systems") & (compared["status"] == "measured")]
-    assert set(found["design"]) == {"paired"}
+    comparisons = compared[(compared["study"] == "all_systems") & (compared["status"] == "measured")]
+    assert set(comparisons["design"]) == {"paired"}
     on_both = "the U-Net that separated vocals against PASE+, both frozen"
-    assert {dataset: set(rows["comparison"]) for dataset, rows in found.groupby("dataset")} == {
+    assert {dataset: set(rows["comparison"]) for dataset, rows in comparisons.groupby("dataset")} == {
         "magnatagatune": {
             "PASE+ against CLMR, both frozen",
             "the U-Net that separated vocals against CLMR, both frozen",
@@ -133,14 +133,14 @@ def test_differences_of_tags_follow_from_the_predictions(finished: Path) -> None
     bare["encoder"], bare["scenario"] = "magnitude", "supervised"
     base = read_predictions(finished, bare)
     for levels, rows in drawn.groupby(METHOD, sort=False):
-        found = read_predictions(finished, pd.Series(dict(zip(METHOD, levels, strict=True))))
+        predictions = read_predictions(finished, pd.Series(dict(zip(METHOD, levels, strict=True))))
         for _, row in rows.iterrows():
-            tag = list(found["classes"]).index(row["tag"])
+            tag = list(predictions["classes"]).index(row["tag"])
             gaps = [
                 100 * (average_precision_score(truth, of) - average_precision_score(truth, over))
                 for truth, of, over in (
-                    (found["labels"][:, tag], of[:, tag], over[:, tag])
-                    for of, over in zip(found["scores"], base["scores"], strict=True)
+                    (predictions["labels"][:, tag], of[:, tag], over[:, tag])
+                    for of, over in zip(predictions["scores"], base["scores"], strict=True)
                 )
             ]
             assert float(row["mean"]) == pytest.approx(np.mean(gaps), abs=1e-9)

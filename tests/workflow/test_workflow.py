@@ -295,8 +295,8 @@ class ByHand:
     def value(self, line: dict[str, str]) -> Interval:
         """Compute a line's value and both ends of its interval."""
         recompute: Callable[[dict[str, str]], Interval | float] = getattr(self, line["quantity"])
-        found = recompute(line)
-        return found if isinstance(found, tuple) else (found, found, found)
+        value = recompute(line)
+        return value if isinstance(value, tuple) else (value, value, value)
 
     def sides(self, line: dict[str, str]) -> tuple[np.ndarray, np.ndarray]:
         """Compute macro F1 in percent (trials,) of either side, averaged over the levels in step."""
@@ -311,7 +311,7 @@ class ByHand:
 
     def cells(self, study: str, chosen: dict[str, str]) -> list[dict]:
         planned = [self.manifest["cells"][place] for place in self.manifest["studies"][study]["cells"]]
-        return [each for each in planned if all(str(each["factors"][name]) == chosen[name] for name in chosen)]
+        return [cell for cell in planned if all(str(cell["factors"][name]) == chosen[name] for name in chosen)]
 
     def difference(self, line: dict[str, str]) -> Interval:
         """Compute the mean and its paired t interval; of a single step the uncertainty of the test set is added."""
@@ -397,8 +397,8 @@ class ByHand:
 
     def weighing_epochs(self, line: dict[str, str]) -> float:
         kept = (self.results / "pretrained" / run / "weigh.json" for run in REWEIGHTED.values())
-        (found,) = {json.loads(path.read_text(encoding="utf-8"))["epochs"] for path in kept}
-        return float(found)
+        (epochs,) = {json.loads(path.read_text(encoding="utf-8"))["epochs"] for path in kept}
+        return float(epochs)
 
     def training(self, key: str) -> float:
         cell = self.results / "evaluations" / PASE / "openmic/linear/frozen/100pct/record.json"

@@ -51,12 +51,12 @@ class PrintedComparison:
 
 def count_verdicts(comparisons: Sequence[PrintedComparison]) -> str:
     """Return a sentence with the number of comparisons by verdict."""
-    counts = Counter(_counted_as(comparison.verdict) for comparison in comparisons)
+    counts = Counter(_verdict_class(comparison.verdict) for comparison in comparisons)
     by_verdict = [f"{counts[verdict]:,} {text}" for verdict, text in COUNTED.items() if counts[verdict]]
     return f"Of {number_format.count(len(comparisons), 'comparisons')}: {'; '.join(by_verdict)}."
 
 
-def _counted_as(verdict: str) -> str:
+def _verdict_class(verdict: str) -> str:
     """Return the key in `COUNTED`; a verdict that is none of them is the reason why there was no test."""
     state = in_short(verdict)
     return state if state in COUNTED else ""
@@ -135,7 +135,7 @@ def beats(verdict: str, treatment: str, reference: str) -> str:
     return f"{treatment} beats {reference}" if verdict == BETTER else f"{treatment} is worse than {reference}"
 
 
-def directed(mean: float, low: float, high: float, measure: Measure) -> str:
+def size_in_direction(mean: float, low: float, high: float, measure: Measure) -> str:
     """Return the absolute difference with the interval in its direction, such as "by 2.0 points [1.0, 3.0]"."""
     low, high = (low, high) if mean >= 0 else (-high, -low)
     return f"by {number_format.amount(abs(mean), measure)} {number_format.interval(low, high, measure)}"
@@ -172,15 +172,15 @@ def _result(comparison: Comparison, record: dict, measure: Measure) -> str:
         return f"{treatment} minus {reference} is {number_format.amount(mean, measure)} ({record['reason']})"
     if _fixed_test_set_only(record):
         clause = beats(record["fixed_test_set_verdict"], treatment, reference)
-        fixed = directed(mean, record["fixed_test_set_ci_low"], record["fixed_test_set_ci_high"], measure)
-        others = directed(mean, low, high, measure).removeprefix("by ")
+        these = size_in_direction(mean, record["fixed_test_set_ci_low"], record["fixed_test_set_ci_high"], measure)
+        others = size_in_direction(mean, low, high, measure).removeprefix("by ")
         adjusted = not_after_adjusting(record)
-        return f"{clause} {fixed} on these test clips, but not shown for other test clips: {others}{adjusted}"
+        return f"{clause} {these} on these test clips, but not shown for other test clips: {others}{adjusted}"
     if record["verdict"] == NOT_SHOWN:
         size = f"{number_format.amount(mean, measure)} {number_format.interval(low, high, measure)}"
         return f"{NOT_SHOWN} between {treatment} and {reference}: {size}{not_after_adjusting(record)}"
     clause = beats(record["verdict"], treatment, reference)
-    return f"{clause} {directed(mean, low, high, measure)}{scope(record)}"
+    return f"{clause} {size_in_direction(mean, low, high, measure)}{scope(record)}"
 
 
 def _evidence(record: dict) -> str:

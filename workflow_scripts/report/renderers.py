@@ -189,11 +189,11 @@ def markdown_table(
     left = [place < texts or (last_text and place == len(header) - 1) for place in range(len(header))]
 
     def join_cells(line: Sequence[str]) -> str:
-        padded = [
+        texts_of_cells = [
             cell.ljust(width) if to_left else cell.rjust(width)
             for cell, width, to_left in zip(line, widths, left, strict=True)
         ]
-        return f"| {' | '.join(padded)} |"
+        return f"| {' | '.join(texts_of_cells)} |"
 
     rule = ["-" * width if to_left else "-" * (width - 1) + ":" for width, to_left in zip(widths, left, strict=True)]
     return "\n".join([join_cells(cells[0]), f"| {' | '.join(rule)} |", *(join_cells(line) for line in cells[1:])])
@@ -207,13 +207,9 @@ def latex(table: Table) -> str:
 
     header, methods, floors, under = _grid(table, mark)
     stub = len(table.stub)
-    escaped = [
-        [*(tex(label) for label in line[:stub]), *line[stub:-2], *(tex(count) for count in line[-2:])]
-        for line in methods
-    ]
-    floored = [
-        [*(tex(label) for label in line[:stub]), *line[stub:-2], *(tex(count) for count in line[-2:])]
-        for line in floors
+    blocks = [
+        [[*map(tex, line[:stub]), *line[stub:-2], *map(tex, line[-2:])] for line in lines]
+        for lines in (methods, floors)
     ]
     below = [[tex(cell) for cell in line] for line in under]
     parts = [
@@ -221,7 +217,7 @@ def latex(table: Table) -> str:
         _tex_table(
             columns="l" * stub + "r" * (len(header) - stub),
             header=[tex(cell) for cell in header],
-            blocks=[escaped, floored, below],
+            blocks=[*blocks, below],
             caption=tex(table.caption),
             label=f"tab:{table.study}",
             notes=[tex(note) for note in table.notes],
@@ -267,8 +263,8 @@ def tex(text: str) -> str:
 def _tex_table(
     *, columns: str, header: list[str], blocks: list[list[list[str]]], caption: str, label: str, notes: list[str]
 ) -> str:
-    filled = [block for block in blocks if block]
-    body = "\n\\midrule\n".join("\n".join(f"{' & '.join(line)} \\\\" for line in block) for block in filled)
+    present = [block for block in blocks if block]
+    body = "\n\\midrule\n".join("\n".join(f"{' & '.join(line)} \\\\" for line in block) for block in present)
     below = [f"\\par\\smallskip{{\\footnotesize\\raggedright {' '.join(notes)}\\par}}"] if notes else []
     return "\n".join(
         [

@@ -21,7 +21,7 @@ def markdown(reproduction: Reproduction) -> str:
             parts.append(f"### {md(section.title)}")
             for place, lines in section.groups:
                 parts += [f"#### {md(place)}", _markdown_lines(lines)]
-        parts += [md(system.folded)] if system.folded else []
+        parts += [md(system.agreeing_settings)] if system.agreeing_settings else []
     return "\n\n".join(parts) + "\n"
 
 
@@ -39,7 +39,10 @@ def latex(reproduction: Reproduction) -> str:
     r"""Return one `longtable` per system; the document needs `\usepackage{booktabs,longtable,array}`."""
     parts = ["% needs \\usepackage{booktabs,longtable,array}; set it in \\footnotesize and landscape"]
     parts += [_latex_system(system) for system in reproduction.systems]
-    notes = [*(system.folded for system in reproduction.systems if system.folded), *reproduction.notes]
+    notes = [
+        *(system.agreeing_settings for system in reproduction.systems if system.agreeing_settings),
+        *reproduction.notes,
+    ]
     parts.append("\n".join(rf"\par\noindent{{\footnotesize {tex(note)}\par}}" for note in notes))
     return "\n\n".join(parts) + "\n"
 

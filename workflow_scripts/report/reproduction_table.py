@@ -62,8 +62,8 @@ class Line:
         return self.outcome not in (NOT_RUN, NOT_OURS)
 
     @property
-    def folded(self) -> bool:
-        """Whether the line is summarised as a count (settings that agree with the paper)."""
+    def summarised(self) -> bool:
+        """Whether the line is part of a count only (settings that agree with the paper)."""
         return self.by_construction and self.outcome == AGREES
 
     @property
@@ -96,13 +96,13 @@ class System:
 
     @cached_property
     def sections(self) -> tuple[ReproductionSection, ...]:
-        """Every line but the folded ones."""
-        return _sections([line for line in self.lines if not line.folded])
+        """Every line but the summarised ones."""
+        return _sections([line for line in self.lines if not line.summarised])
 
     @cached_property
     def run(self) -> tuple[ReproductionSection, ...]:
         """Lines for which our results have a value."""
-        return _sections([line for line in self.lines if line.run and not line.folded])
+        return _sections([line for line in self.lines if line.run and not line.summarised])
 
     @cached_property
     def not_run(self) -> tuple[ReproductionSection, ...]:
@@ -115,9 +115,9 @@ class System:
         return self.name.partition(":")[0]
 
     @property
-    def folded(self) -> str:
+    def agreeing_settings(self) -> str:
         """Sentence on the settings that agree; empty if there are none."""
-        count = sum(line.folded for line in self.lines)
+        count = sum(line.summarised for line in self.lines)
         if not count:
             return ""
         settings = "1 setting agrees" if count == 1 else f"{count} settings agree"
@@ -126,8 +126,8 @@ class System:
     @property
     def summary(self) -> str:
         """Number of lines with each verdict, those that were run first."""
-        run = Counter(line.outcome for line in self.lines if line.run and not line.folded)
-        settings = sum(line.folded for line in self.lines)
+        run = Counter(line.outcome for line in self.lines if line.run and not line.summarised)
+        settings = sum(line.summarised for line in self.lines)
         others = Counter(line.outcome for line in self.lines if not line.run)
         parts = [f"{count} {PLURALS.get(outcome, outcome) if count > 1 else outcome}" for outcome, count in run.items()]
         parts += [f"{settings} {PLURALS[AGREES] if settings > 1 else AGREES} by construction"] if settings else []

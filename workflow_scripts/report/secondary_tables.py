@@ -22,7 +22,7 @@ SEVERAL_SEEDS, PRETRAINED = "the methods with several pre-training seeds", "the 
 class SecondaryTable:
     """A small table in printed text, or `sentences` alone if it has no rows.
 
-    The first `texts` columns are words, and with `last_text` the last one too. A page shows a `folded` table on demand.
+    The first `texts` columns are words, and with `last_text` the last one too. A `collapsible` one opens on demand.
     """
 
     title: str
@@ -31,7 +31,7 @@ class SecondaryTable:
     texts: int = 1
     last_text: bool = False
     sentences: tuple[str, ...] = ()
-    folded: bool = False
+    collapsible: bool = False
 
 
 def build(study: Study, tables: Mapping[str, pd.DataFrame], measure: Measure) -> list[SecondaryTable]:
@@ -98,7 +98,7 @@ def _across_sentence(study: Study, record: dict, frame: pd.DataFrame, measure: M
     mean, low, high = record["mean"], record["ci_low"], record["ci_high"]
     if record["verdict"] in (BETTER, WORSE):
         clause = comparison_text.beats(record["verdict"], treatment, reference)
-        size = comparison_text.directed(mean, low, high, measure)
+        size = comparison_text.size_in_direction(mean, low, high, measure)
         return f"{over}: {clause} {size}{comparison_text.scope(record)}; {_evidence(record)}."
     size = f"{number_format.amount(mean, measure)} {number_format.interval(low, high, measure)}"
     if record["verdict"]:
@@ -130,11 +130,11 @@ def _add_setting(text: str, record: dict, frame: pd.DataFrame) -> str:
 
 def _ranks(study: Study, tables: Mapping[str, pd.DataFrame], measure: Measure) -> SecondaryTable:
     frame = tables["ranks"]
-    ordered = frame.sort_values("rank", kind="stable", na_position="last")
+    by_rank = frame.sort_values("rank", kind="stable", na_position="last")
     settings = [factor for factor in study.columns if factor != "dataset" and frame[factor].nunique() > 1]
     rows = [
         (*(labels.name(record[factor]) for factor in (*settings, *study.rows)), *_rank_cells(record, measure))
-        for _, group in (ordered.groupby(settings, sort=False) if settings else [("", ordered)])
+        for _, group in (by_rank.groupby(settings, sort=False) if settings else [("", by_rank)])
         for record in group.to_dict("records")
     ]
     unit = f" ({measure.unit})" if measure.unit else ""
@@ -212,7 +212,7 @@ def _profiles(study: Study, frame: pd.DataFrame, measure: Measure) -> SecondaryT
         rows=tuple(rows) if thresholds else (),
         texts=len(factors),
         sentences=(sentence,) if thresholds and rows else (),
-        folded=True,
+        collapsible=True,
     )
 
 

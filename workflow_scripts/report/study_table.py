@@ -141,12 +141,12 @@ def build(study: Study, tables: Mapping[str, pd.DataFrame]) -> Table:
 def _secondary_tables(
     study: Study, metric: str, of_study: Mapping[str, pd.DataFrame], *, several: bool
 ) -> Iterable[SecondaryTable]:
-    """Return the secondary tables in one metric, folded unless it is the study's own."""
+    """Return the secondary tables in one metric, collapsible unless it is the study's own."""
     in_metric = {name: frame[frame["metric"] == metric] for name, frame in of_study.items()}
     measure = number_format.measure(metric)
     for table in secondary_tables.build(study, in_metric, measure):
-        titled = replace(table, title=f"{table.title} ({measure.name})") if several else table
-        yield titled if metric == study.metric else replace(titled, folded=True)
+        with_metric = replace(table, title=f"{table.title} ({measure.name})") if several else table
+        yield with_metric if metric == study.metric else replace(with_metric, collapsible=True)
 
 
 def _join_headings(measures: Sequence[Measure]) -> str:
