@@ -103,7 +103,7 @@ def test_several_pretraining_seeds_give_variance_components_and_the_number_of_se
     assert by_source["Pre-training seed"] == "5.0 (91 %)"
     assert by_source["Trial"] == "1.6 (9 %)"
     secondary = tables["Seeds needed"]
-    assert cells(secondary, "Difference") == ["5.0 points (stated)"]
+    assert cells(secondary, "Difference") == ["5.0 points (declared)"]
     assert cells(secondary, "Standard deviation between seeds") == ["5.0 points"]
     assert cells(secondary, "Seeds needed")[0].startswith("10 (")
     assert "Across data sets" not in tables
