@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.corpora import write_corpus
-from tests.scenarios.cells import cell, informative, shuffled
+from tests.scenarios.cells import cell, informative, shuffle_labels
 from tests.scenarios.maps import maps_cell
 from workflow_scripts.configuration.protocol import EvaluationProtocol, Phase
 from workflow_scripts.core.errors import UserError
@@ -50,7 +50,7 @@ def test_training_without_phases_equals_one_phase_of_adam(corpus, tmp_path):
 
 
 def test_a_phase_starts_when_patience_ends_from_the_best_weights(corpus, tmp_path, steps):
-    result = run(shuffled(corpus), tmp_path / "a", phases=(ADAM, SGD), max_epochs=60)
+    result = run(shuffle_labels(corpus), tmp_path / "a", phases=(ADAM, SGD), max_epochs=60)
     kinds = [kind for kind, *_ in steps]
     first = kinds.count("Adam")
     assert kinds == ["Adam"] * first + ["SGD"] * (len(kinds) - first)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.corpora import write_corpus
-from tests.scenarios.cells import cell, informative, shuffled
+from tests.scenarios.cells import cell, informative, shuffle_labels
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.evaluation.frozen import standardise
 from workflow_scripts.scenarios import frozen
@@ -25,7 +25,7 @@ def test_informative_embeddings_are_learned_and_shuffled_labels_are_not(corpus, 
     embeddings = informative(corpus)
     learned = frozen.run(cell(corpus, folder=tmp_path, embeddings=embeddings, **FAST))
     assert min(macro_f1(corpus, learned)) > 0.85
-    labels = shuffled(corpus)
+    labels = shuffle_labels(corpus)
     chance = frozen.run(cell(labels, folder=tmp_path, embeddings=embeddings, **FAST))
     assert np.mean(macro_f1(labels, chance)) < 0.65
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.corpora import write_corpus
-from tests.scenarios.cells import cell, shuffled, small_pase
+from tests.scenarios.cells import cell, shuffle_labels, small_pase
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.evaluation import end_to_end, trial_models
 from workflow_scripts.scenarios import fine_tuned, supervised
@@ -28,7 +28,7 @@ def accuracy(corpus, results):
 @pytest.mark.parametrize("scenario", [supervised, fine_tuned])
 def test_tones_are_learned_and_shuffled_labels_are_not(scenario, corpus, tmp_path):
     assert min(accuracy(corpus, scenario.run(cell(corpus, folder=tmp_path / "kept", **FAST)))) > 0.9
-    labels = shuffled(corpus)
+    labels = shuffle_labels(corpus)
     assert np.mean(accuracy(labels, scenario.run(cell(labels, folder=tmp_path / "other", **FAST)))) < 0.75
 
 
@@ -87,7 +87,7 @@ def test_finished_trials_of_another_job_are_not_used(corpus, tmp_path, monkeypat
 
 
 def test_the_best_epoch_is_restored(corpus, tmp_path):
-    labels = shuffled(corpus)
+    labels = shuffle_labels(corpus)
     numbers = FAST | {"patience": 3, "max_epochs": 40, "trials": 1}
     long = supervised.run(cell(labels, folder=tmp_path / "long", **numbers))[0]
     best = long.epochs - 3
