@@ -81,17 +81,17 @@ def _encoder_source(scenario: ModuleType, config: EvaluateConfig, arguments: arg
 
     A scenario that trains from scratch has neither.
     """
-    needed = ("encoder_file" if scenario.PRETRAINED else None) if scenario.TRAINS_ENCODER else "embeddings"
+    source = ("encoder_file" if scenario.PRETRAINED else None) if scenario.TRAINS_ENCODER else "embeddings"
     for name in ("encoder_file", "embeddings"):
-        if (getattr(arguments, name) is not None) != (name == needed):
+        if (getattr(arguments, name) is not None) != (name == source):
             flag = f"--{name.replace('_', '-')}"
-            raise UserError(f"scenario {config.scenario} {'needs' if name == needed else 'takes no'} {flag}")
+            raise UserError(f"scenario {config.scenario} {'needs' if name == source else 'takes no'} {flag}")
     if scenario.TRAINS_ENCODER:
         if config.encoder is None:
             raise UserError(f"encoder: missing; scenario {config.scenario} trains it")
         if not (registry.load("encoder", config.encoder.name).TRAINABLE or _reads_maps(config.head)):
             raise UserError(f"encoder {config.encoder.name} cannot be trained: use scenario frozen")
-    return getattr(arguments, needed) if needed else None
+    return getattr(arguments, source) if source else None
 
 
 def _read_provenance(source: Path | None, corpus: Corpus) -> dict[str, Any]:

@@ -29,13 +29,13 @@ def main(argv: list[str] | None = None) -> None:
 
     manifest = read_manifest(arguments.manifest)
     labels.use_labels_of(manifest)
-    numbers, separated = read_tables(arguments.statistics), separation.tidy(manifest)
+    numbers, separation_table = read_tables(arguments.statistics), separation.tidy(manifest)
     for study in manifest.select(arguments.study):
         table = study_table.build(study, numbers)
-        compared = study_table.tidy_comparisons(study, numbers["comparisons"], table)
+        comparisons = study_table.tidy_comparisons(study, numbers["comparisons"], table)
         texts = {
             f"{study.name}.csv": study_table.tidy(study, numbers["entries"]).to_csv(index=False, lineterminator="\n"),
-            f"{study.name}_comparisons.csv": compared.to_csv(index=False, lineterminator="\n"),
+            f"{study.name}_comparisons.csv": comparisons.to_csv(index=False, lineterminator="\n"),
             f"{study.name}.md": renderers.markdown(table),
             f"{study.name}.tex": renderers.latex(table),
             f"{study.name}.html": renderers.html(table),
@@ -43,28 +43,28 @@ def main(argv: list[str] | None = None) -> None:
         for name, text in texts.items():
             write_text(arguments.output / name, text)
     published = read_reproduction(arguments.statistics / STATISTICS_FILES["reproduction"])
-    built = reproduction_table.build(published)
+    reproduction = reproduction_table.build(published)
     texts = {
         "csv": reproduction_table.tidy(published).to_csv(index=False, lineterminator="\n"),
-        "md": reproduction_render.markdown(built),
-        "tex": reproduction_render.latex(built),
-        "html": reproduction_render.html(built),
+        "md": reproduction_render.markdown(reproduction),
+        "tex": reproduction_render.latex(reproduction),
+        "html": reproduction_render.html(reproduction),
     }
     for kind, text in texts.items():
         write_text(arguments.output / f"reproduction.{kind}", text)
-    if separated is not None:
-        write_text(arguments.output / SEPARATION, separated.to_csv(index=False, lineterminator="\n"))
-    write_text(arguments.output / "index.md", _index(manifest.studies, separated=separated is not None))
+    if separation_table is not None:
+        write_text(arguments.output / SEPARATION, separation_table.to_csv(index=False, lineterminator="\n"))
+    write_text(arguments.output / "index.md", _index(manifest.studies, has_separation=separation_table is not None))
 
 
-def _index(studies: tuple[Study, ...], *, separated: bool) -> str:
+def _index(studies: tuple[Study, ...], *, has_separation: bool) -> str:
     """Return a list of all tables with links."""
-    listed = [*((study.title, study.name) for study in studies), (reproduction_table.TITLE, "reproduction")]
+    tables = [*((study.title, study.name) for study in studies), (reproduction_table.TITLE, "reproduction")]
     lines = [
         f"- {title}: " + ", ".join(f"[{kind}]({name}.{kind})" for kind in ("md", "html", "tex", "csv"))
-        for title, name in listed
+        for title, name in tables
     ]
-    if separated:
+    if has_separation:
         lines.append(f"- Separation quality: [csv]({SEPARATION})")
     return "\n".join(["# Tables", "", *lines]) + "\n"
 

@@ -85,10 +85,10 @@ def build_corpus(index: DatasetIndex, *, root: Path, output: Path, spec: CorpusS
         written = _write_audio(temporary, clips, stems, root=root, spec=spec, processes=processes)
 
     # tables
-    kept = written.lengths >= 0
+    rows = written.lengths >= 0
     tables = _Tables(
-        clips=_make_clip_table(clips[kept], written.lengths[kept]),
-        labels=labels[kept].astype(np.float32).rename_axis("clip").reset_index(),
+        clips=_make_clip_table(clips[rows], written.lengths[rows]),
+        labels=labels[rows].astype(np.float32).rename_axis("clip").reset_index(),
         quarantine=_make_quarantine_table({**excluded, **written.reasons}),
     )
     _write_parquet(output / result_files.CLIPS, tables.clips)

@@ -46,5 +46,5 @@ def _summarise_reasons(path: Path) -> str:
         rows = [(row["clip"], row["reason"]) for row in csv.DictReader(file)]
     example = {reason: clip for clip, reason in reversed(rows)}  # the first clip of each reason
     counts = Counter(reason for _, reason in rows).most_common()
-    shown = [f"{count} {reason} such as {example[reason]}" for reason, count in counts[:REASONS_SHOWN]]
-    return ", ".join(shown + ([f"{len(counts) - REASONS_SHOWN} more reasons"] if len(counts) > REASONS_SHOWN else []))
+    parts = [f"{count} {reason} such as {example[reason]}" for reason, count in counts[:REASONS_SHOWN]]
+    return ", ".join(parts + ([f"{len(counts) - REASONS_SHOWN} more reasons"] if len(counts) > REASONS_SHOWN else []))
