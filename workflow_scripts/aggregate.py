@@ -85,18 +85,18 @@ def study_tables(
     """Build the tables about studies, by name (`schema.TABLES`)."""
     cells = [(study, manifest.cells_of(study)) for study in manifest.studies]
     entries = [entry for study, evaluations in cells for entry in table_entries(study, evaluations, samples)]
-    compared = [
+    all_contrasts = [
         contrast for study, evaluations in cells for contrast in contrasts(study, evaluations, samples, replicates)
     ]
-    printed = entry_table(entries, replicates, corpora=sources_of(manifest.corpora))
+    entry_rows = entry_table(entries, replicates, corpora=sources_of(manifest.corpora))
     return {
-        "entries": printed,
-        "comparisons": comparison_table(compared),
-        "across": across_table(compared),
+        "entries": entry_rows,
+        "comparisons": comparison_table(all_contrasts),
+        "across": across_table(all_contrasts),
         "ranks": rank_table(entries, replicates, threads=threads),
         "profiles": profile_table(entries),
-        "variance": variance_table(entries, printed["se_test_set"].tolist()),
-        "seeds": seeds_table(compared),
+        "variance": variance_table(entries, entry_rows["se_test_set"].tolist()),
+        "seeds": seeds_table(all_contrasts),
     }
 
 

@@ -255,7 +255,7 @@ def test_the_interval_of_a_method_covers_its_mean_over_pretraining_seeds_and_tri
         )
         for _ in range(2500)
     ]
-    assert 0.93 <= np.mean([estimate.ci.low <= 0 <= estimate.ci.high for estimate in results]) <= 0.975
+    assert 0.93 <= np.mean([average.ci.low <= 0 <= average.ci.high for average in results]) <= 0.975
 
 
 def test_an_interval_of_an_incomplete_table_covers() -> None:
@@ -290,7 +290,7 @@ def test_a_mean_over_data_sets_covers(n: int) -> None:
         for _ in range(3000)
     ]
     # with three values on each of unequal sets Satterthwaite's degrees of freedom are a little cautious
-    assert 0.93 <= np.mean([of_trial.ci.low <= 0 <= of_trial.ci.high for of_trial in results]) <= 0.975
+    assert 0.93 <= np.mean([average.ci.low <= 0 <= average.ci.high for average in results]) <= 0.975
 
 
 def entry(study: Study, levels: dict[str, str], values: np.ndarray, data: str) -> TableEntry:
