@@ -116,7 +116,7 @@ def _listing(folder: Path) -> Iterator[tuple[str, int]]:
 def _download(dataset: str, loader: ModuleType, *, options: Mapping[str, Any], root: Path) -> tuple[Path, str]:
     """Download and unpack all remote files of a loader that are not complete yet."""
     remotes: Mapping[str, Remote] = dataset_facts.remotes(loader, registry.options(loader, options))
-    if not remotes or not getattr(loader, "AUDIO_PUBLIC", True):
+    if not remotes or not registry.fact(loader, "AUDIO_PUBLIC"):
         raise UserError(
             f"{dataset}: its audio cannot be downloaded: get a copy in the layout that datasets/"
             f"{loader.__name__.rpartition('.')[2]}.py describes, then set `source: local` and `path: <your folder>`"

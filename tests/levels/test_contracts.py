@@ -32,9 +32,7 @@ def test_every_level_keeps_the_contract_of_its_factor(factor: str, name: str) ->
 @pytest.mark.parametrize(("factor", "name"), LEVELS)
 def test_members_have_the_form_that_the_contract_states(factor: str, name: str) -> None:
     level, contract = registry.load(factor, name), CONTRACTS[factor]
-    tables = (contract.required, contract.optional, *contract.conditional.values())
-    signatures = [signature for members in tables for signature in members]
-    for form in (form for signature in signatures for form in signature.split(" or ")):
+    for form in (form for member in contract.members for form in member.forms):
         member = getattr(level, form.partition("(")[0], None)
         if member is None or form.startswith("Options"):
             continue
@@ -45,7 +43,9 @@ def test_members_have_the_form_that_the_contract_states(factor: str, name: str) 
             assert parameters >= len(stated) - 1 if stated[-1:] == ["..."] else parameters == len(stated), form
 
 
-@pytest.mark.parametrize(("factor", "name"), [pair for pair in LEVELS if "Options" in CONTRACTS[pair[0]].required])
+@pytest.mark.parametrize(
+    ("factor", "name"), [pair for pair in LEVELS if contracts.OPTIONS in CONTRACTS[pair[0]].required]
+)
 def test_options_are_models_whose_fields_are_described(factor: str, name: str) -> None:
     options = registry.load(factor, name).Options
     assert issubclass(options, LevelOptions)
@@ -62,13 +62,31 @@ def test_what_a_level_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         registry.load("head", "linear")
 
 
+def test_a_constant_that_is_nearly_a_member_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    level = registry.load("scenario", "three_stage")
+    monkeypatch.setattr(level, "HEAD_READS", "maps", raising=False)
+    registry.load.cache_clear()
+    with pytest.raises(UserError, match=r"^scenarios/three_stage.py: unknown constant HEAD_READS \(did you mean HEADS"):
+        registry.load("scenario", "three_stage")
+
+
+def test_a_fact_that_a_level_does_not_state_has_the_default_of_the_contract() -> None:
+    assert registry.fact(registry.load("worker", "contrastive"), "VIEWS") == 2
+    assert registry.fact(registry.load("worker", "mfcc"), "VIEWS") == 1
+
+
 @pytest.mark.parametrize("factor", registry.FOLDERS)
 def test_levels_import_nothing_heavy(factor: str) -> None:
+    forms = [form for member in CONTRACTS[factor].members for form in member.forms if form.endswith("(options)")]
+    facts = {form.removesuffix("(options)") for form in forms} - {"build", "weights_digest"}
     code = f"""
 import sys
 from workflow_scripts.levels import registry
 for name in registry.names({factor!r}):
-    registry.load({factor!r}, name)
+    level = registry.load({factor!r}, name)
+    for fact in {sorted(facts)}:
+        if hasattr(level, fact):
+            getattr(level, fact)(level.Options())
 print([name for name in {HEAVY} if name in sys.modules])
 """
     process = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False)

@@ -39,7 +39,7 @@ def _check_scenarios(grid: Grid, draft: Draft) -> None:
     """Raise unless every scenario can train every head."""
     for head, scenario in itertools.product(grid.head, grid.scenario):
         reads = draft.config.level("head", head).module.READS
-        input_kind = getattr(registry.load("scenario", scenario), "HEADS_READ", reads)
+        input_kind = registry.fact(registry.load("scenario", scenario), "HEADS_READ") or reads
         if input_kind != reads:
             where = draft.where("grid", "scenario")
             raise UserError(f"{where}: {scenario} is for heads that read {input_kind}, and {head} reads {reads}")
@@ -114,7 +114,7 @@ def _check_together(config: Config, *, encoder: str, workers: str, augmentation:
     """Raise unless these levels can pre-train; the message lacks file and key."""
     tasks, numbers = config.workers_of(workers), config.recipes[recipe]
     effects, network = config.level("augmentation", augmentation).options, config.level("encoder", encoder)
-    views = max((getattr(task.module, "VIEWS", 1) for task in tasks.values()), default=1)
+    views = max((registry.fact(task.module, "VIEWS") for task in tasks.values()), default=1)
     compatibility.require_views(views, augmentation=augmentation, one_sided=getattr(effects, "one_sided", False))
     compatibility.require_compatible_crops(
         joined=numbers.join_songs,
@@ -130,8 +130,8 @@ def _check_together(config: Config, *, encoder: str, workers: str, augmentation:
 
 def _check_task(task: Level, *, network: Level, seconds: float) -> None:
     """Raise unless an encoder has the frames and the context that a worker needs."""
-    if hasattr(task.module, "FRAME_EVERY"):
-        compatibility.require_frames(network.module.hop(network.options), every=task.module.FRAME_EVERY)
+    if every := registry.fact(task.module, "FRAME_EVERY"):
+        compatibility.require_frames(network.module.hop(network.options), every=every)
     if hasattr(task.module, "require_chunk"):
         rate, hop = network.module.sample_rate(network.options), network.module.hop(network.options)
         frames = compatibility.max_frames(seconds, sample_rate=rate, hop=hop)
@@ -196,7 +196,7 @@ def _heads_on_maps(grid: Grid, config: Config) -> list[str]:
 def _has_maps(config: Config, encoder: str) -> bool:
     """Return whether heads may read maps of an encoder; one that stays untrained is evaluated without them."""
     level = config.level("encoder", encoder)
-    return level.trained and bool(getattr(level.module, "MAPS", False))
+    return level.trained and bool(registry.fact(level.module, "MAPS"))
 
 
 def _masks(config: Config, encoder: str) -> int:
@@ -206,7 +206,7 @@ def _masks(config: Config, encoder: str) -> int:
 
 
 def _has_stems(config: Config, dataset: str) -> bool:
-    return bool(getattr(config.level("dataset", dataset).module, "STEMS", ()))
+    return bool(registry.fact(config.level("dataset", dataset).module, "STEMS"))
 
 
 def _join_names(names: Iterable[str]) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
+from workflow_scripts.levels import registry
+
 
 def remotes(level: ModuleType, options: Any) -> Mapping[str, Any]:
     """Return the files of a data set that can be downloaded, by name: `REMOTES` of its level, or `remotes(options)`.
@@ -30,4 +32,4 @@ def file_options(level: ModuleType, options: Any) -> dict[str, Any]:
 
     Acquiring a data set, or rendering its twin, depends on no others.
     """
-    return {name: getattr(options, name) for name in getattr(level, "FILE_OPTIONS", ())}
+    return {name: getattr(options, name) for name in registry.fact(level, "FILE_OPTIONS")}

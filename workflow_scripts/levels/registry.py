@@ -15,7 +15,7 @@ from typing import Any
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.source import PACKAGE
 from workflow_scripts.core.validation import parse
-from workflow_scripts.levels.contracts import CONTRACTS
+from workflow_scripts.levels.contracts import CONTRACTS, DEFAULTS
 
 #: factor of the design -> folder that holds its levels, one file each
 FOLDERS = {factor: contract.folder for factor, contract in CONTRACTS.items()}
@@ -48,11 +48,19 @@ def module_name(factor: str, name: str) -> str:
 
 @functools.cache
 def load(factor: str, name: str) -> ModuleType:
-    """Import a level; `UserError` names the members that the contract of its factor requires and it lacks."""
-    level = importlib.import_module(module_name(factor, name))
-    if missing := CONTRACTS[factor].missing(level):
-        raise UserError(f"{FOLDERS[factor]}/{name}.py must have {', '.join(missing)}: see docs/extending.md")
+    """Import a level; `UserError` names the members of its factor's contract that it lacks or seems to misspell."""
+    level, contract = importlib.import_module(module_name(factor, name)), CONTRACTS[factor]
+    file = f"{contract.folder}/{name}.py"
+    for constant, member in contract.misspelt(level).items():
+        raise UserError(f"{file}: unknown constant {constant} (did you mean {member}?); others begin with _")
+    if missing := contract.missing(level):
+        raise UserError(f"{file} must have {', '.join(missing)}: see docs/extending.md")
     return level
+
+
+def fact(level: ModuleType, constant: str) -> Any:
+    """Return an optional constant of a level, or the default of its contract."""
+    return getattr(level, constant, DEFAULTS[constant])
 
 
 def entry(section: Mapping[str, Any], name: str) -> Entry:

@@ -48,7 +48,7 @@ def figure_inputs(manifest: Manifest) -> list[str]:
     """Return the first outputs of the jobs that figures read themselves, beside the statistics, sorted."""
     outputs: set[str] = set()
     for study in manifest.studies:
-        stages = getattr(registry.load("figure", study.figure.kind), "READS", ()) if study.figure else ()
+        stages = registry.fact(registry.load("figure", study.figure.kind), "READS") if study.figure else ()
         for cell in manifest.cells_of(study) if stages else []:
             outputs |= {str(job.output) for job in cell.jobs if job.stage in stages}
     return sorted(outputs)

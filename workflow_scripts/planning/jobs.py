@@ -210,7 +210,7 @@ class Jobs:
         config = AuditConfig(
             dataset=names[0],
             pretraining=names[1:],
-            catalogues={name: getattr(module, "CATALOGUE", None) for name, module in modules.items()},
+            catalogues={name: registry.fact(module, "CATALOGUE") for name, module in modules.items()},
         )
         return _job("audit", config, levels={}, upstream=[self.prepare(*corpus) for corpus in corpora])
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from workflow_scripts.configuration.config import Config, Level
 from workflow_scripts.configuration.jobs._base import LevelChoice
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.levels import registry
 from workflow_scripts.levels.factors import NONE
 from workflow_scripts.planning.runs import Run
 
@@ -33,7 +34,7 @@ class Levels:
         if not run.imported:
             return self.choice("encoder", run.encoder)
         level = self.config.level("encoder", run.encoder)
-        fixed = getattr(level.module, "VARIANT_OPTIONS", ())
+        fixed = registry.fact(level.module, "VARIANT_OPTIONS")
         variant = {name: value for name, value in level.stated.items() if name in fixed}
         own = self.config.checkpoints[run.corpus].options or {}
         return LevelChoice(name=level.file, options=variant | own)
@@ -73,7 +74,7 @@ class Levels:
     def stems(self) -> dict[str, tuple[str, ...]]:
         """Stems of every data set that has any; `UserError` unless all such sets have the same."""
         modules = {name: self.config.level("dataset", name).module for name in self.config.datasets}
-        stems = {name: module.STEMS for name, module in modules.items() if hasattr(module, "STEMS")}
+        stems = {name: names for name, module in modules.items() if (names := registry.fact(module, "STEMS"))}
         if len(set(stems.values())) > 1:
             raise UserError(
                 f"datasets {', '.join(stems)} have different stems: use sets with the same stems in one config"

@@ -97,7 +97,7 @@ def evaluation_key(config: Mapping[str, Any]) -> Key:
         return (head["name"],)
     trained = [config["encoder"]]
     if _reads_maps(config):
-        free = getattr(registry.load("head", head["name"]), "INITIAL_WEIGHTS", ())
+        free = registry.fact(registry.load("head", head["name"]), "INITIAL_WEIGHTS")
         options = {name: value for name, value in head["options"].items() if name not in free}
         trained.append({"name": head["name"], "options": options})
     return (_as_text(trained), config["scenario"])
@@ -124,7 +124,7 @@ def crop_seconds(config: Mapping[str, Any], clip_seconds: float) -> float:
 def embedding_size(plan: Plan, run: Run) -> float:
     """Return the length of a clip's embedding; not-a-number if it depends on the clip's crops or on other options."""
     encoder = plan.levels.encoder(run)
-    default = getattr(registry.load("encoder", encoder.name), "EMBEDDING", None)
+    default = registry.fact(registry.load("encoder", encoder.name), "EMBEDDING")
     size = encoder.options.get("embedding", default)
     return math.nan if size is None else float(size)
 
@@ -173,7 +173,7 @@ def _most_epochs(config: Mapping[str, Any]) -> float:
     most = training["max_epochs"]
     if limits and None not in limits:
         most = min(most, sum(limits))
-    return float(most * getattr(registry.load("scenario", config["scenario"]), "TRAININGS", 1))
+    return float(most * registry.fact(registry.load("scenario", config["scenario"]), "TRAININGS"))
 
 
 def _reads_maps(config: Mapping[str, Any]) -> bool:

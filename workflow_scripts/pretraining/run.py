@@ -124,7 +124,7 @@ class Pretraining:
     @property
     def views(self) -> int:
         """Crops of each clip in a batch: the largest number that a worker needs."""
-        return max(getattr(registry.load("worker", name), "VIEWS", 1) for name in self.config["workers"])
+        return max(registry.fact(registry.load("worker", name), "VIEWS") for name in self.config["workers"])
 
     def _recordings(self) -> Recordings:
         """Return the recordings to crop."""

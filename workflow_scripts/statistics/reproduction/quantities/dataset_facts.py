@@ -68,7 +68,7 @@ def classes_removed(selection: Selection, results: Results) -> Estimate | Missin
     """Return the number of published classes (`ALL_CLASSES` of the level) that the data set in `of` leaves out."""
     name = corpus_name(selection)
     loader = results.loaders.get(name)
-    all_classes = getattr(registry.load("dataset", loader), "ALL_CLASSES", None) if loader else None
+    all_classes = registry.fact(registry.load("dataset", loader), "ALL_CLASSES") if loader else None
     if all_classes is None:
         return Missing(reason=f"nothing states all classes of {name}" if loader else f"{name} not prepared")
     return _of_corpus(selection, results, lambda facts: len({*all_classes} - {*facts["classes"]}))

@@ -66,7 +66,7 @@ def native_rate_khz(selection: Selection, results: Results) -> Estimate | Missin
     loader = results.loaders.get(name)
     if loader is None:
         return Missing(reason=f"{name} not prepared")
-    rate = getattr(registry.load("dataset", loader), "FILE_RATE", None)
+    rate = registry.fact(registry.load("dataset", loader), "FILE_RATE")
     if rate is None:
         return Missing(reason=f"nothing states the sample rate of {name}'s files")
     return setting_estimate([rate / THOUSAND])
