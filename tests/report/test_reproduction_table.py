@@ -9,9 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.report.aggregated_study import statistics
 from tests.report.test_renderers import outline
 from tests.synthetic_results import Results, factors
-from workflow_scripts import aggregate, tabulate
+from workflow_scripts import tabulate
 from workflow_scripts.report import reproduction_render, reproduction_table
 from workflow_scripts.report.reproduction_table import Reproduction
 from workflow_scripts.statistics.reproduction.table import read_reproduction
@@ -50,12 +51,6 @@ def make_results(folder: Path, *, source: str, count: int = 3) -> Results:
         results.add(factors("pase_plus", "frozen", dataset), better, source=source)
     results.manifest["studies"]["fig2"]["published"] = STATEMENTS
     return results
-
-
-def statistics(results: Results) -> Path:
-    folder = results.folder / "statistics"
-    aggregate.main(["--manifest", results.manifest_file(), "--output", str(folder)])
-    return folder
 
 
 def tables(results: Results, name: str = "tables") -> Path:
@@ -251,11 +246,11 @@ def test_html_is_well_formed_and_nothing_is_taken_for_markup(real: Results) -> N
 
 def test_the_report_shows_first_what_was_run(real: Results) -> None:
     page = str(reproduction_render.section(build_reproduction(real)))
-    top, folded = page.split("What was not run")
+    top, rest = page.split("What was not run")
     assert "agrees (margin" in top
     assert "<details" not in top
     assert 'class="missing"' not in top
-    assert folded.count("<details>") == 3
+    assert rest.count("<details>") == 3
 
 
 def test_results_come_first_then_claims_then_settings_that_differ(real: Results) -> None:

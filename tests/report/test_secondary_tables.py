@@ -67,7 +67,7 @@ def test_ranks_come_best_first_with_their_ties(tables: dict[str, SecondaryTable]
     assert "methods that share a letter are not significantly different" in secondary.sentences[0]
 
 
-def test_profiles_show_where_methods_differ_and_are_folded(tables: dict[str, SecondaryTable]) -> None:
+def test_profiles_show_where_methods_differ_and_are_collapsible(tables: dict[str, SecondaryTable]) -> None:
     secondary = tables["Performance profiles"]
     assert secondary.collapsible
     assert secondary.headings[:3] == ("Encoder", "Scenario", "> 40")  # all trials of all methods are above smaller ones

@@ -196,7 +196,7 @@ def _number(
     if not np.isfinite(value):
         panel.text(x, y, "no clips" if x == 0.5 else "", ha="left", va="center", fontsize=6, color=plotting.GREY)
         return
-    text = number_format.signed(value, 0) if differs else number_format.number(value, 0)
+    text = number_format.signed_number(value, 0) if differs else number_format.number(value, 0)
     red, green, blue, _ = colours(norm(value))
     dark = (
         0.299 * red + 0.587 * green + 0.114 * blue < 0.55
@@ -220,7 +220,7 @@ def _sentence(label: str, rows: pd.DataFrame) -> str:
         return f"{label}: {next(iter(rows['reason']))}"
     unit = next(iter(rows["unit"]))
     differs = unit == DIFFERENCE
-    text = number_format.signed if differs else number_format.number
+    text = number_format.signed_number if differs else number_format.number
     diagonal = measured[measured["true"] == measured["predicted"]]["value"].mean()
     mistakes = measured[measured["true"] != measured["predicted"]]
     mistakes = mistakes.loc[mistakes["value"].abs().sort_values(ascending=False, kind="stable").index].head(3)

@@ -155,7 +155,7 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:
 
 
 def _value(record: dict[str, Any]) -> str:
-    value = number_format.signed(record["value"], 1)
+    value = number_format.signed_number(record["value"], 1)
     if pd.isna(record["ci_low"]):
         return value
     return f"{value} [{number_format.number(record['ci_low'], 1)}, {number_format.number(record['ci_high'], 1)}]"

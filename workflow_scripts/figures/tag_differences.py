@@ -187,7 +187,7 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:
 
 def _ends(name: str, rows: pd.DataFrame, measure: number_format.Measure) -> str:
     best, worst = (rows.loc[getattr(rows["mean"], end)()] for end in ("idxmax", "idxmin"))
-    ends = [f"{number_format.signed(row['mean'], measure.decimals)} at {row['tag']}" for row in (worst, best)]
+    ends = [f"{number_format.signed_number(row['mean'], measure.decimals)} at {row['tag']}" for row in (worst, best)]
     without_zero = int(((rows["ci_low"] > 0) | (rows["ci_high"] < 0)).sum())
     unit = f", in {measure.difference_unit}" if measure.difference_unit else ""
     return f"{name} from {ends[0]} to {ends[1]}{unit}, {without_zero} of {len(rows)} intervals without zero"

@@ -54,7 +54,7 @@ def number(value: float, decimals: int) -> str:
     return f"{MINUS}{text}" if value < 0 and float(text) != 0 else text
 
 
-def signed(value: float, decimals: int) -> str:
+def signed_number(value: float, decimals: int) -> str:
     """Format a rounded number with its sign, "+" included; zero has none."""
     text = number(value, decimals)
     return f"+{text}" if value > 0 and float(text) != 0 else text

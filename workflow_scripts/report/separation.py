@@ -65,9 +65,9 @@ class PrintedSeparation:
             labels.name(self.stem),
             f"{self.songs:,}",
             number_format.number(self.si_sdr, DECIMALS),
-            number_format.signed(self.si_sdr_gain, DECIMALS),
+            number_format.signed_number(self.si_sdr_gain, DECIMALS),
             number_format.number(self.sdr, DECIMALS),
-            number_format.signed(self.sdr_gain, DECIMALS),
+            number_format.signed_number(self.sdr_gain, DECIMALS),
         )
 
 
