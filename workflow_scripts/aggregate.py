@@ -1,4 +1,4 @@
-"""Gather the trials of all evaluations into one tidy table, and compute intervals and comparisons.
+"""Gather the trials of all cells into one tidy table, and compute intervals and comparisons.
 
 Writes `trials.csv` and `trials.parquet` (all trials), `cells.csv` (per cell and metric), `entries.csv` (per entry of a
 study's table), `comparisons.csv` (per comparison and data set), `across.csv` (per comparison over all data sets),
@@ -84,9 +84,9 @@ def study_tables(
 ) -> dict[str, pd.DataFrame]:
     """Build the tables about studies, by name (`schema.TABLES`)."""
     cells = [(study, manifest.cells_of(study)) for study in manifest.studies]
-    entries = [entry for study, evaluations in cells for entry in table_entries(study, evaluations, samples)]
+    entries = [entry for study, planned_cells in cells for entry in table_entries(study, planned_cells, samples)]
     all_contrasts = [
-        contrast for study, evaluations in cells for contrast in contrasts(study, evaluations, samples, replicates)
+        contrast for study, planned_cells in cells for contrast in contrasts(study, planned_cells, samples, replicates)
     ]
     entry_rows = entry_table(entries, replicates, corpora=sources_of(manifest.corpora))
     return {

@@ -80,17 +80,17 @@ def _read_figure(study: Study, *, folder: Path) -> page.PrintedFigure | None:
 
 def _records(manifest: Manifest) -> list[costs.JobRecord]:
     records = [record for stage, path in manifest.records for record in costs.read_records(stage, path)]
-    for evaluation in manifest.cells:
-        stage = f"evaluate, {evaluation.factors['scenario'].replace('_', '-')}"
-        records += costs.read_records(stage, evaluation.path.with_name(result_files.RECORD))
+    for cell in manifest.cells:
+        stage = f"evaluate, {cell.factors['scenario'].replace('_', '-')}"
+        records += costs.read_records(stage, cell.path.with_name(result_files.RECORD))
     return records
 
 
 def _digests(manifest: Manifest) -> list[tuple[str, str]]:
     """Return the code digests by scenario; reports of the same code have equal digests."""
     by_scenario: dict[str, set[str]] = {}
-    for evaluation in manifest.cells:
-        by_scenario.setdefault(evaluation.factors["scenario"], set()).add(evaluation.code)
+    for cell in manifest.cells:
+        by_scenario.setdefault(cell.factors["scenario"], set()).add(cell.code)
     return [
         (f"Code of the evaluations, {scenario.replace('_', '-')}", ", ".join(sorted(codes)))
         for scenario, codes in sorted(by_scenario.items())

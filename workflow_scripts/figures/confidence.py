@@ -110,9 +110,9 @@ def _cases(sides: Sequence[Sequence[Method]], evidence: Evidence, options: Optio
 
 
 def _first(method: Method) -> PlannedCell:
-    """Return the first measured evaluation of a method."""
+    """Return the first measured cell of a method."""
     keys = {cell.key for cell in method.cells}
-    return next(evaluation for evaluation in method.planned_cells if evaluation.key in keys)
+    return next(cell for cell in method.planned_cells if cell.key in keys)
 
 
 def _case(

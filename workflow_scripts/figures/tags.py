@@ -41,10 +41,10 @@ class Options(LevelOptions):
 def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     """Return one row per data set, tag and split: clips with the tag (`positives`) out of `clips` of the split."""
     rows: list[dict[str, object]] = []
-    first_evaluations: dict[str, PlannedCell] = {}
+    first_cells: dict[str, PlannedCell] = {}
     for cell in evidence.manifest.cells_of(study):
-        first_evaluations.setdefault(cell.factors["dataset"], cell)
-    for dataset, cell in first_evaluations.items():
+        first_cells.setdefault(cell.factors["dataset"], cell)
+    for dataset, cell in first_cells.items():
         shared: dict[str, object] = {"study": study.name, "panel": labels.name(dataset), "dataset": dataset}
         corpus = run_artifacts.find_corpus(cell)
         if corpus is None:

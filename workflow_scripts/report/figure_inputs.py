@@ -93,7 +93,7 @@ class TableEstimate:
 class Method:
     """A method of a study: the cells that differ only in the pre-training seed.
 
-    `cells` are the measured ones of the planned evaluations, in the study's metric; `reason` is why some or all are
+    `cells` are the measured ones of `planned_cells`, in the study's metric; `reason` is why some or all are
     missing.
     """
 
@@ -147,9 +147,7 @@ class Evidence:
     @functools.cached_property
     def trials(self) -> pd.DataFrame:
         """The study's trials, all metrics, in the order of `trials.csv`."""
-        planned = pd.DataFrame(
-            [evaluation.factors for evaluation in self.manifest.cells_of(self.study)], columns=list(FACTORS)
-        )
+        planned = pd.DataFrame([cell.factors for cell in self.manifest.cells_of(self.study)], columns=list(FACTORS))
         return self.statistics.trials.merge(planned, on=list(FACTORS), how="inner")
 
     @functools.cached_property
@@ -159,15 +157,13 @@ class Evidence:
         clips = self.trials.groupby(list(FACTORS))["train_clips"].mean().to_dict()
         estimates = self._estimates()
         groups: dict[tuple[str, ...], list[PlannedCell]] = {}
-        for evaluation in self.manifest.cells_of(self.study):
-            groups.setdefault(tuple(evaluation.factors[factor] for factor in METHOD_FACTORS), []).append(evaluation)
+        for cell in self.manifest.cells_of(self.study):
+            groups.setdefault(tuple(cell.factors[factor] for factor in METHOD_FACTORS), []).append(cell)
         methods = []
-        for key, evaluations in groups.items():
-            reasons = [cells.reason_missing(evaluation, metric) for evaluation in evaluations]
+        for key, planned_cells in groups.items():
+            reasons = [cells.reason_missing(cell, metric) for cell in planned_cells]
             samples = [
-                cells.get(evaluation, metric)
-                for evaluation, reason in zip(evaluations, reasons, strict=True)
-                if not reason
+                cells.get(cell, metric) for cell, reason in zip(planned_cells, reasons, strict=True) if not reason
             ]
             measured = tuple(cell for cell in samples if cell is not None)
             objection = why_not_comparable(measured)
@@ -176,8 +172,8 @@ class Evidence:
             methods.append(
                 Method(
                     levels=dict(zip(METHOD_FACTORS, key, strict=True)),
-                    floor=evaluations[0].factors["encoder"] in self.study.floors,
-                    planned_cells=tuple(evaluations),
+                    floor=planned_cells[0].factors["encoder"] in self.study.floors,
+                    planned_cells=tuple(planned_cells),
                     cells=measured,
                     reason="; ".join(dict.fromkeys(filter(None, reasons))),
                     train_clips=float(np.mean([clips[cell.key] for cell in measured])) if measured else np.nan,
@@ -214,8 +210,8 @@ class Evidence:
 
     @property
     def _runs(self) -> list[PretrainedRun]:
-        evaluations = self.manifest.cells_of(self.study)
-        runs = {tuple(evaluation.factors[factor] for factor in PRETRAINING) for evaluation in evaluations}
+        planned_cells = self.manifest.cells_of(self.study)
+        runs = {tuple(cell.factors[factor] for factor in PRETRAINING) for cell in planned_cells}
         return [run for run in self.manifest.pretrained if tuple(run.factors.values()) in runs]
 
     @functools.cached_property
@@ -224,20 +220,20 @@ class Evidence:
         return sources_of(self.manifest.corpora)
 
     def predictions_of(self, method: Method) -> list[Predictions]:
-        """Read the predictions of a method's measured cells, in the order of its evaluations."""
+        """Read the predictions of a method's measured cells, in their order."""
         keys = {cell.key for cell in method.cells}
-        return [self.predictions(evaluation) for evaluation in method.planned_cells if evaluation.key in keys]
+        return [self.predictions(cell) for cell in method.planned_cells if cell.key in keys]
 
-    def predictions(self, evaluation: PlannedCell) -> Predictions:
+    def predictions(self, cell: PlannedCell) -> Predictions:
         """Read the predictions of a measured cell; `UserError` if the file is missing or damaged."""
-        return read_predictions(evaluation.path.with_name(result_files.PREDICTIONS))
+        return read_predictions(cell.path.with_name(result_files.PREDICTIONS))
 
-    def windows(self, evaluation: PlannedCell) -> Windows | None:
+    def windows(self, cell: PlannedCell) -> Windows | None:
         """Read the windows of a measured cell's first trial, scores as float64; None where its head reads whole clips.
 
         Raises `UserError` as `predictions` does.
         """
-        windows = read_windows(evaluation.path.with_name(result_files.PREDICTIONS))
+        windows = read_windows(cell.path.with_name(result_files.PREDICTIONS))
         return None if windows is None else replace(windows, scores=windows.scores.astype(np.float64))
 
 

@@ -67,7 +67,7 @@ class Selection:
     @property
     def planned_cells(self) -> list[PlannedCell]:
         """Every selected cell."""
-        return [evaluation for side in (self.of, self.over) for step in side for evaluation in step]
+        return [cell for side in (self.of, self.over) for step in side for cell in step]
 
 
 class Results:
@@ -100,9 +100,9 @@ class Results:
         configs = (read_json(folder / result_files.RECORD).get("config", {}) for folder in self.manifest.corpora)
         return {config["dataset"]: config["loader"] for config in configs if "loader" in config}
 
-    def runs(self, evaluations: Iterable[PlannedCell]) -> list[PretrainedRun]:
+    def runs(self, planned_cells: Iterable[PlannedCell]) -> list[PretrainedRun]:
         """Return the pre-trained runs that the cells belong to, in planned order."""
-        wanted = {tuple(evaluation.factors[factor] for factor in PRETRAINING) for evaluation in evaluations}
+        wanted = {tuple(cell.factors[factor] for factor in PRETRAINING) for cell in planned_cells}
         return [run for run in self.manifest.pretrained if tuple(run.factors[f] for f in PRETRAINING) in wanted]
 
     def sources(self, cells: Iterable[TrialSample]) -> tuple[str, ...]:
@@ -126,7 +126,7 @@ def corpus_name(selection: Selection) -> str:
 
 def run_cells(selection: Selection, results: Results) -> list[TrialSample]:
     """Return the selected cells that were run, whatever their method."""
-    cells = (results.cells.get(evaluation, selection.metric) for evaluation in selection.of[0])
+    cells = (results.cells.get(cell, selection.metric) for cell in selection.of[0])
     return [cell for cell in cells if cell is not None]
 
 
@@ -156,14 +156,14 @@ def read_from_runs(
 
 def read_from_cells(selection: Selection, results: Results, *keys: str) -> list[float] | Missing:
     """Return the numbers that the records of the cells that were run state under nested `keys`."""
-    run = [evaluation for evaluation in selection.planned_cells if results.cells.metrics(evaluation)]
-    return read_records([evaluation.path.with_name(result_files.RECORD) for evaluation in run], keys)
+    run = [cell for cell in selection.planned_cells if results.cells.metrics(cell)]
+    return read_records([cell.path.with_name(result_files.RECORD) for cell in run], keys)
 
 
 def read_from_embeddings(selection: Selection, results: Results, *keys: str) -> list[float] | Missing:
     """Return the numbers that the records of the embeddings of the cells that were run state under nested `keys`."""
-    run = [evaluation for evaluation in selection.planned_cells if results.cells.metrics(evaluation)]
-    return read_records([job.record for evaluation in run for job in evaluation.jobs if job.stage == "embed"], keys)
+    run = [cell for cell in selection.planned_cells if results.cells.metrics(cell)]
+    return read_records([job.record for cell in run for job in cell.jobs if job.stage == "embed"], keys)
 
 
 def read_records(paths: Sequence[Path], keys: Sequence[str]) -> list[float] | Missing:

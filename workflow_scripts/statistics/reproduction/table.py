@@ -87,10 +87,10 @@ def reproduction_table(
     results, rows = Results(manifest, cells, trials, replicates), published_rows.read_published()
     lines: dict[str, list[dict[str, object]]] = {}
     for study in manifest.studies:
-        evaluations = manifest.cells_of(study)
+        planned_cells = manifest.cells_of(study)
         for statement in study.published:
             row = check_statement(rows, statement, where=f"study {study.name}: published {statement.id}")
-            lines.setdefault(statement.id, []).extend(_lines(row, statement, study, evaluations, results))
+            lines.setdefault(statement.id, []).extend(_lines(row, statement, study, planned_cells, results))
     table = pd.DataFrame(
         [line for row in rows.values() for line in lines.get(row["id"]) or [_line_without_study(row)]],
         columns=list(COLUMNS),
@@ -116,24 +116,24 @@ def _lines(
     row: Mapping[str, Any],
     statement: Statement,
     study: Study,
-    evaluations: Sequence[PlannedCell],
+    planned_cells: Sequence[PlannedCell],
     results: Results,
 ) -> Iterator[dict[str, object]]:
     """Yield one line for each setting that a statement does not name."""
     quantity = QUANTITIES[statement.quantity]
     named = {factor for step in (*statement.of_steps, *statement.over_steps) for factor in step}
     within = [factor for factor in quantity.within if factor not in named]
-    selected = [cell for cell in evaluations if any(cell.matches(step) for step in statement.of_steps)]
-    settings = list(dict.fromkeys(tuple(evaluation.factors[factor] for factor in within) for evaluation in selected))
+    selected = [cell for cell in planned_cells if any(cell.matches(step) for step in statement.of_steps)]
+    settings = list(dict.fromkeys(tuple(cell.factors[factor] for factor in within) for cell in selected))
     printed_factors = _shown_factors(selected, within)
     for levels in settings or [("",) * len(within)]:
         setting = dict(zip(within, levels, strict=True))
-        planned = _planned_steps(statement, setting, evaluations)
+        planned = _planned_steps(statement, setting, planned_cells)
         selection = Selection(
             statement=statement,
             metric=statement.metric or study.metric,
-            of=_cells_of_steps(statement.of_steps, planned, setting, evaluations),
-            over=_cells_of_steps(statement.over_steps, planned, setting, evaluations),
+            of=_cells_of_steps(statement.of_steps, planned, setting, planned_cells),
+            over=_cells_of_steps(statement.over_steps, planned, setting, planned_cells),
         )
         outcome = quantity.compute(selection, results) if planned else Missing(reason="the study has no such cell")
         yield {
@@ -167,13 +167,13 @@ def _has_metric(name: str, quantity: Quantity) -> bool:
     return quantity.kind == "measured" and name != "loss_ratio"
 
 
-def _planned_steps(statement: Statement, setting: Mapping[str, str], evaluations: Sequence[PlannedCell]) -> list[int]:
+def _planned_steps(statement: Statement, setting: Mapping[str, str], planned_cells: Sequence[PlannedCell]) -> list[int]:
     """Return the steps that a setting of the study has cells for, on both sides where there are two."""
     sides = [side for side in (statement.of_steps, statement.over_steps) if side]
     return [
         step
         for step in range(len(statement.of_steps))
-        if all(any(evaluation.matches({**side[step], **setting}) for evaluation in evaluations) for side in sides)
+        if all(any(cell.matches({**side[step], **setting}) for cell in planned_cells) for side in sides)
     ]
 
 
@@ -181,13 +181,11 @@ def _cells_of_steps(
     side: Sequence[Mapping[str, str]],
     steps: Iterable[int],
     setting: Mapping[str, str],
-    evaluations: Sequence[PlannedCell],
+    planned_cells: Sequence[PlannedCell],
 ) -> tuple[tuple[PlannedCell, ...], ...]:
     """Return the cells of each step of one side; none for a side that a statement does not have."""
     levels_of_steps = [{**side[step], **setting} for step in steps if side]
-    return tuple(
-        tuple(evaluation for evaluation in evaluations if evaluation.matches(levels)) for levels in levels_of_steps
-    )
+    return tuple(tuple(cell for cell in planned_cells if cell.matches(levels)) for levels in levels_of_steps)
 
 
 def _differing_levels(steps: Sequence[Mapping[str, str]], step: int) -> dict[str, str]:
@@ -195,12 +193,10 @@ def _differing_levels(steps: Sequence[Mapping[str, str]], step: int) -> dict[str
     return {factor: level for factor, level in steps[step].items() if len({other[factor] for other in steps}) > 1}
 
 
-def _shown_factors(evaluations: Sequence[PlannedCell], within: Sequence[str]) -> list[str]:
+def _shown_factors(planned_cells: Sequence[PlannedCell], within: Sequence[str]) -> list[str]:
     """Return the factors shown with a line: the data set always, the others where there are several levels."""
     return [
-        factor
-        for factor in within
-        if factor == "dataset" or len({evaluation.factors[factor] for evaluation in evaluations}) > 1
+        factor for factor in within if factor == "dataset" or len({cell.factors[factor] for cell in planned_cells}) > 1
     ]
 
 

@@ -129,9 +129,9 @@ def label_saving(selection: Selection, results: Results) -> Estimate | Missing:
     better". Infinity means that the smallest size measured is enough, 0 that the largest is not.
     """
     by_size = {
-        results.train_clips[evaluation.key]: evaluation.factors["fraction"]
-        for evaluation in selection.over[0]
-        if evaluation.key in results.train_clips
+        results.train_clips[cell.key]: cell.factors["fraction"]
+        for cell in selection.over[0]
+        if cell.key in results.train_clips
     }
     if not by_size:
         return Missing(reason="not run")
@@ -159,15 +159,15 @@ def _crossover(
     """
     sizes, differences, sides, names = [], [], [], set()
     # One row of paired differences for each training size.
-    for fraction in dict.fromkeys(evaluation.factors["fraction"] for evaluation in selection.of[0]):
+    for fraction in dict.fromkeys(cell.factors["fraction"] for cell in selection.of[0]):
         of, over = (
-            tuple(evaluation for evaluation in side if evaluation.factors["fraction"] == level)
+            tuple(cell for cell in side if cell.factors["fraction"] == level)
             for side, level in ((selection.of[0], fraction), (selection.over[0], reference_fraction(fraction)))
         )
         pairs = _pair(replace(selection, of=(of,), over=(over,)), results)
         if isinstance(pairs, Missing):
             return Missing(reason=f"{fraction}: {pairs.reason}")
-        sizes.append(np.mean([results.train_clips[evaluation.key] for evaluation in of]) / THOUSAND)
+        sizes.append(np.mean([results.train_clips[cell.key] for cell in of]) / THOUSAND)
         differences.append(pairs.of - pairs.over + tolerance)
         sides += pairs.sides
         names.add((pairs.replicate, pairs.names))
@@ -237,11 +237,11 @@ def _not_worse(values: Sequence[float], contrasts: Sequence[_Pairs], *, level: f
     return [value for value, worse in zip(values, significant, strict=True) if not worse]
 
 
-def _probability(evaluations: Sequence[PlannedCell], results: Results) -> float | Missing:
+def _probability(planned_cells: Sequence[PlannedCell], results: Results) -> float | Missing:
     """Return the probability with which the runs of one step augment; 0 if they leave the audio as recorded."""
     options = [
         read_json(run.folder / result_files.RECORD).get("config", {}).get("augmentation", {})
-        for run in results.runs(evaluations)
+        for run in results.runs(planned_cells)
     ]
     probabilities = {
         0.0 if chosen["name"] in UNCHANGED else chosen["options"].get("probability") for chosen in options if chosen
@@ -261,9 +261,7 @@ def largest_class_gap(selection: Selection, results: Results) -> Estimate | Miss
         if isinstance(side, Missing):
             return side
     of, over = (side for side in sides if isinstance(side, list))
-    areas = [
-        [_areas(evaluation, selection.metric) for evaluation in side[0]] for side in (selection.of, selection.over)
-    ]
+    areas = [[_areas(cell, selection.metric) for cell in side[0]] for side in (selection.of, selection.over)]
     if any(cell is None for side in areas for cell in side):
         return Missing(reason="no predictions, or no area of each class")
     matching = match(of, over)
@@ -276,9 +274,9 @@ def largest_class_gap(selection: Selection, results: Results) -> Estimate | Miss
     return _mean_of_values(widest, replicate=matching.replicate, sides=[of, over], results=results)
 
 
-def _areas(evaluation: PlannedCell, metric: str) -> np.ndarray | None:
+def _areas(cell: PlannedCell, metric: str) -> np.ndarray | None:
     """Return the area of each class in each trial (trials, classes), not-a-number for a class with one label."""
-    path = evaluation.path.with_name(result_files.PREDICTIONS)
+    path = cell.path.with_name(result_files.PREDICTIONS)
     if metric not in AREAS or not path.is_file():
         return None
     with np.load(path) as stored:
@@ -351,17 +349,17 @@ def _pair(selection: Selection, results: Results) -> _Pairs | Missing:
     )
 
 
-def _cells(evaluations: Sequence[PlannedCell], metric: str, results: Results) -> list[TrialSample] | Missing:
+def _cells(planned_cells: Sequence[PlannedCell], metric: str, results: Results) -> list[TrialSample] | Missing:
     """Return the cells of one method, one for each pre-training seed, or why one of them is missing."""
-    if not evaluations:
+    if not planned_cells:
         return Missing(reason="the study has no such cell")
-    differing = differing_factors(evaluations)
+    differing = differing_factors(planned_cells)
     if differing:
         raise UserError(f"published: `of` and `over` must name the level of {', '.join(differing)}")
-    reasons = [results.cells.reason_missing(evaluation, metric) for evaluation in evaluations]
+    reasons = [results.cells.reason_missing(cell, metric) for cell in planned_cells]
     if any(reasons):
         return Missing(reason="; ".join(dict.fromkeys(filter(None, reasons))))
-    return [cell for evaluation in evaluations if (cell := results.cells.get(evaluation, metric)) is not None]
+    return [sample for cell in planned_cells if (sample := results.cells.get(cell, metric)) is not None]
 
 
 def _mean_of_values(

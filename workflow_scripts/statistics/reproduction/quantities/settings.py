@@ -46,7 +46,7 @@ def prosody_features(_: Selection, __: Results) -> Estimate:
 
 def sample_rate(selection: Selection, results: Results) -> Estimate | Missing:
     """Return the sample rate in Hz of the clips that the encoders read."""
-    encoders = dict.fromkeys(evaluation.factors["encoder"] for evaluation in selection.planned_cells)
+    encoders = dict.fromkeys(cell.factors["encoder"] for cell in selection.planned_cells)
     rates = results.manifest.sample_rates
     known = [number(rates[encoder]) for encoder in encoders if encoder in rates]
     return setting_estimate(known) if known else Missing(reason="the plan states no sample rate")
