@@ -7,7 +7,6 @@ import math
 from workflow_scripts.configuration.published import Statement
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels import registry
-from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.statistics.reproduction.published_rows import PublishedRows, find_row, read_published
 from workflow_scripts.statistics.reproduction.quantities.registry import QUANTITIES, Quantity
 
@@ -47,11 +46,7 @@ def check_statement(published: PublishedRows, statement: Statement, *, where: st
 
 
 def _check_cells(statement: Statement, quantity: Quantity, *, where: str) -> None:
-    """Raise unless `of` and `over` are what the quantity is computed from."""
-    for side, steps in (("of", statement.of_steps), ("over", statement.over_steps)):
-        unknown = sorted({factor for step in steps for factor in step} - {*FACTORS})
-        if unknown:
-            raise UserError(f"{where}: {side}: unknown factor {', '.join(unknown)}; allowed: {', '.join(FACTORS)}")
+    """Raise unless `of` and `over` are what the quantity is computed from; reading them has checked the factors."""
     name = statement.quantity
     if quantity.compares != bool(statement.over_steps):
         raise UserError(f"{where}: {name} {'needs' if quantity.compares else 'has no'} `over`")
