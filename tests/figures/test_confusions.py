@@ -74,8 +74,9 @@ def test_red_is_more_and_blue_is_less(results: Results) -> None:
 @given(share=st.floats(0.05, 1))
 def test_grey_print_separates_a_fall_from_a_rise_of_the_same_size(share: float) -> None:
     """In luma (ITU-R BT.601); half of the largest rise is already darker than the largest fall."""
+    colours, _ = confusions.scale_changes(1.0)
     fall, rise, half = (
-        float(np.dot(confusions.CHANGES(0.5 + place / 2)[:3], (0.299, 0.587, 0.114))) for place in (-share, share, 0.5)
+        float(np.dot(colours(0.5 + place / 2)[:3], (0.299, 0.587, 0.114))) for place in (-share, share, 0.5)
     )
     assert rise < fall - 0.15 * share
     assert half < fall - 0.05

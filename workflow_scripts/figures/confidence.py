@@ -9,13 +9,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import PRETRAINING
@@ -36,6 +33,10 @@ from workflow_scripts.report.figure_inputs import (
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.samples import why_not_comparable
 from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 READING = (
     "Probability of the tag in each window of the clip, drawn at the window's middle; windows overlap by half. First "
@@ -189,7 +190,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     axes = plotting.add_panels(figure, rows, columns, len(panels))
     for panel, (label, within) in zip(axes, panels, strict=True):
         _panel(panel, label, within, styles=styles)
-    handles = [Line2D([], [], label=name, **style) for name, style in styles.items()]
+    handles = [plotting.legend_handle(name, **style) for name, style in styles.items()]
     plotting.add_legend(figure, handles, columns=plotting.legend_columns(handles, width=PANEL_WIDTH * columns))
     plotting.add_heading(figure, study.title, numbers["source"])
     return figure

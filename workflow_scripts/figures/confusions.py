@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize, TwoSlopeNorm
-from matplotlib.figure import Figure
 from pydantic import field_validator
 
 from workflow_scripts.core.errors import UserError
@@ -32,6 +29,11 @@ from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.samples import NotComparable, match
 from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap, Normalize
+    from matplotlib.figure import Figure
+
 READING = (
     "Rows: true class; columns: predicted class. First matrix: percent of the true class's test clips, mean over "
     "trials (over pre-training seeds where there are several). The others: mean paired difference in points, + (red, "
@@ -45,10 +47,8 @@ COLUMNS = (
 )
 RATES, DIFFERENCE = "%", "points"
 #: from the largest fall (Okabe and Ito's sky blue, luma 0.62) over none to half of the largest rise (luma 0.51) and all
-#: of it: no fall is as dark as that half, so grey print tells large changes apart
-CHANGES = LinearSegmentedColormap.from_list(
-    "changes", [(0, plotting.COLOURS[5]), (0.5, "#f7f7f7"), (0.75, "#d6604d"), (1, "#67001f")]
-)
+#: of it: no fall is as dark as that half, so large rises and falls differ in grey print
+CHANGES = ((0, plotting.COLOURS[5]), (0.5, "#f7f7f7"), (0.75, "#d6604d"), (1, "#67001f"))
 CELL, MARGIN = 0.345, 0.3  # inches: "+100" at 7 points fits a cell; between matrices
 TITLES = 0.75  # inches: three lines above a matrix and the label of its axis below
 LABEL_POINTS = 8
@@ -174,8 +174,7 @@ def _cells(panel: Axes, rows: pd.DataFrame, *, largest: float, labelled: bool) -
     classes = list(dict.fromkeys(rows["true"]))
     values = rows["value"].to_numpy(float).reshape(len(classes), len(classes))
     differs = next(iter(rows["unit"])) == DIFFERENCE
-    norm = TwoSlopeNorm(0, -largest, largest) if differs else Normalize(0, 100)
-    colours = CHANGES if differs else mpl.colormaps["Greys"]
+    colours, norm = scale_changes(largest) if differs else scale_rates()
     panel.pcolormesh(np.ma.masked_invalid(values), cmap=colours, norm=norm, edgecolors="white", linewidth=0.5)
     for (row, column), value in np.ndenumerate(values):
         _number(panel, value, x=column + 0.5, y=row + 0.5, differs=differs, colours=colours, norm=norm)
@@ -187,6 +186,20 @@ def _cells(panel: Axes, rows: pd.DataFrame, *, largest: float, labelled: bool) -
     panel.set_ylabel("true" if labelled else "", fontsize=LABEL_POINTS)
     panel.tick_params(length=0)
     panel.spines[:].set_visible(False)
+
+
+def scale_changes(largest: float) -> tuple[Colormap, Normalize]:
+    """Return the colours of changes from -`largest` to `largest` points."""
+    from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm  # noqa: PLC0415  (planning needs no matplotlib)
+
+    return LinearSegmentedColormap.from_list("changes", CHANGES), TwoSlopeNorm(0, -largest, largest)
+
+
+def scale_rates() -> tuple[Colormap, Normalize]:
+    """Return the colours of rates from 0 to 100 %."""
+    from matplotlib import colormaps, colors  # noqa: PLC0415  (planning needs no matplotlib)
+
+    return colormaps["Greys"], colors.Normalize(0, 100)
 
 
 def _number(

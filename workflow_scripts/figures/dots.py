@@ -7,13 +7,10 @@ any number of methods can be read.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
@@ -21,6 +18,10 @@ from workflow_scripts.report import labels, number_format, plotting
 from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, as_table, method_columns
 from workflow_scripts.report.study_table import FROM_SCRATCH
 from workflow_scripts.statistics.failure_reasons import in_short
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 READING = (
     f"Dots: mean with {INTERVAL}. Vertical lines: the means of baselines, such as training from scratch and floors; "
@@ -75,7 +76,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     axes[0].set_yticks(range(len(methods)), list(methods["method"]))
     axes[0].set_ylim(len(methods) - 0.4, -0.6)
     handles = [
-        Line2D([], [], label=f"{row.method}{' (floor)' if row.role == FLOOR else ''}", **styles[row.method])
+        plotting.legend_handle(f"{row.method}{' (floor)' if row.role == FLOOR else ''}", **styles[row.method])
         for row in plotting.records(references)
     ]
     plotting.add_legend(figure, handles, columns=min(LINES_PER_LEGEND_ROW, len(panels)))
@@ -144,7 +145,7 @@ def _dot(panel: Axes, row: Any, *, height: int, style: dict[str, Any], measure: 
         ha="center",
         va="bottom",
         fontsize=8,
-        path_effects=plotting.HALO,
+        path_effects=plotting.halo(),
         zorder=4,
     )
 

@@ -8,13 +8,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from pydantic import Field
 
 from workflow_scripts.audio.corpus import Corpus
@@ -28,6 +25,10 @@ from workflow_scripts.report.run_artifacts import Embeddings
 from workflow_scripts.statistics import embedding_layout
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.tables.schema import MEASURED, METHOD_FACTORS, MISSING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 READS = ("prepare", "embed")
 READING = (
@@ -220,7 +221,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
     panels = plotting.groups(numbers, "panel")
     rows, columns = plotting.grid_shape(len(panels), width=PANEL_WIDTH)
     width = max(PANEL_WIDTH * columns, 4.5)
-    handles = [Line2D([], [], linestyle="none", label=name, **style) for name, style in styles.items()]
+    handles = [plotting.legend_handle(name, linestyle="none", **style) for name, style in styles.items()]
     legend_columns = plotting.legend_columns(handles, width=width)
     legend_rows = -(-len(handles) // legend_columns)
     figure = plotting.new_figure(width, HEIGHT * rows + plotting.LEGEND_HEIGHT * legend_rows)

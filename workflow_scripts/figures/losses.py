@@ -7,13 +7,9 @@ with re-weighting the balanced loss, as in the right panel of the paper's figure
 from __future__ import annotations
 
 import textwrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter
 from pydantic import Field
 
 from workflow_scripts.levels.factors import PRETRAINING
@@ -22,6 +18,10 @@ from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, plotting
 from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, as_table
 from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 READING = (
     "Logarithmic scale. Curves: loss times its weight; with equal weighting the loss itself. Validation losses, or "
@@ -80,7 +80,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
     axes = plotting.add_panels(figure, rows, columns, len(panels), sharey=True)  # so that decades are equally high
     for panel, (label, within) in zip(axes, panels, strict=True):
         _panel(panel, label, within, workers=workers, options=options)
-    handles = [Line2D([], [], label=labels.name(name), **_style(name, workers)) for name in workers]
+    handles = [plotting.legend_handle(labels.name(name), **_style(name, workers)) for name in workers]
     plotting.add_legend(figure, handles, columns=min(3, len(workers)))
     plotting.add_heading(figure, study.title, numbers["source"])
     return figure
@@ -103,7 +103,7 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, workers: list[str], o
     panel.locator_params(axis="x", integer=True, nbins=6)
     panel.set_xlabel("epoch")
     panel.set_ylabel(_axis_label(measured, options))
-    panel.yaxis.set_minor_formatter(NullFormatter())
+    plotting.hide_minor_labels(panel)
 
 
 def _axis_label(rows: pd.DataFrame, options: Options) -> str:

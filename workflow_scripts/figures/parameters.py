@@ -7,12 +7,9 @@ statements on means are drawn, and only where our own dot is from real data.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from workflow_scripts.levels.factors import PRETRAINING
 from workflow_scripts.levels.options import LevelOptions
@@ -22,6 +19,10 @@ from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, Method, as
 from workflow_scripts.report.labels import TWIN
 from workflow_scripts.statistics.reproduction.statement_checks import published_value
 from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 READS = ("pretrain",)
 READING = (
@@ -93,13 +94,14 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     panels = plotting.groups(numbers, "panel")
     rows, columns = plotting.grid_shape(len(panels), width=PANEL_WIDTH)
     handles = [
-        Line2D([], [], linestyle="none", label=name, markersize=6, **plotting.distinct_style(index))
+        plotting.legend_handle(name, linestyle="none", markersize=6, **plotting.distinct_style(index))
         for index, name in enumerate(methods)
     ]
     if (numbers["role"] == PUBLISHED).any():
-        handles.append(Line2D([], [], linestyle="none", label="published", **_open_style(plotting.BLACK, "o")))
+        handles.append(plotting.legend_handle("published", linestyle="none", **_open_style(plotting.BLACK, "o")))
     handles += [
-        Line2D([], [], label=f"{name} (floor)", **plotting.reference_style(index)) for index, name in enumerate(floors)
+        plotting.legend_handle(f"{name} (floor)", **plotting.reference_style(index))
+        for index, name in enumerate(floors)
     ]
     legend_columns = plotting.legend_columns(handles, width=PANEL_WIDTH * columns)
     legend_rows = -(-len(handles) // legend_columns)

@@ -6,13 +6,10 @@ Computed from the stored predictions, since trials hold only the mean over the t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import PRETRAINING
@@ -23,6 +20,10 @@ from workflow_scripts.report.figure_inputs import Evidence, Method, as_table, gr
 from workflow_scripts.statistics.class_metrics import metric_of_classes
 from workflow_scripts.statistics.estimation import mean_intervals
 from workflow_scripts.statistics.tables.schema import MISSING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 READING = (
     "Dots: mean. Bars: one standard deviation to each side, between trials, or between pre-training seeds where there "
@@ -94,7 +95,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     panels = plotting.groups(numbers, "panel")
     rows, columns = plotting.grid_shape(len(panels), width=PANEL_WIDTH, max_columns=2)
     most = max((plotting.measured_rows(within)["tag"].nunique() for _, within in panels), default=0)
-    handles = [Line2D([], [], linestyle="none", label=name, **style) for name, style in styles.items()]
+    handles = [plotting.legend_handle(name, linestyle="none", **style) for name, style in styles.items()]
     legend_columns = plotting.legend_columns(handles, width=PANEL_WIDTH * columns)
     legend_rows = -(-len(handles) // legend_columns)
     height = rows * (MARGIN_HEIGHT + ROW_HEIGHT * max(most, 5)) + plotting.LEGEND_HEIGHT * legend_rows

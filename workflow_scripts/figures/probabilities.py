@@ -6,12 +6,10 @@ Any factor whose levels represent numbers can be drawn in this way.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from pydantic import Field, model_validator
 
 from workflow_scripts.levels.options import LevelOptions
@@ -26,6 +24,10 @@ from workflow_scripts.report.figure_inputs import (
     select_method,
 )
 from workflow_scripts.statistics.failure_reasons import in_short
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 READING = (
     f"Dots: mean with {INTERVAL}. Horizontal line: the mean at the first probability, which the curves of a data set "

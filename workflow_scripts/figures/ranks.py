@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
@@ -15,6 +13,10 @@ from workflow_scripts.report.figure_inputs import Evidence, as_table
 from workflow_scripts.report.number_format import CONFIDENCE
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.tables.ranks import RANKED_FACTORS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 READING = (
     f"Dots: rank by the mean over the data sets with equal weights. Bars: {CONFIDENCE} confidence intervals of the "

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
@@ -26,6 +23,10 @@ from workflow_scripts.report.number_format import CONFIDENCE
 from workflow_scripts.statistics.estimation import relative_improvement
 from workflow_scripts.statistics.samples import NotComparable, match
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 READING = (
     f"Change of the mean in percent of the baseline's mean, with Fieller's {CONFIDENCE} interval over paired trials "
@@ -105,7 +106,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
         if plotting.measured_rows(within).empty:
             panel.set_yticks([])
     handles = [
-        Line2D([], [], linestyle="none", label=label, **_marker(filled=filled))
+        plotting.legend_handle(label, linestyle="none", **_marker(filled=filled))
         for label, filled in (("interval excludes zero", True), ("interval includes zero, or none", False))
     ]
     plotting.add_legend(figure, handles, columns=2 if columns > 1 else 1)

@@ -6,13 +6,10 @@ Computed from the stored predictions, since trials hold only the mean over the t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import PRETRAINING
@@ -34,6 +31,10 @@ from workflow_scripts.statistics.class_metrics import metric_of_classes
 from workflow_scripts.statistics.estimation import mean_intervals
 from workflow_scripts.statistics.samples import NotComparable, match
 from workflow_scripts.statistics.tables.schema import MISSING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 READING = (
     f"Dots: mean paired difference from the method named below the axis, with its {CONFIDENCE} t interval over trials "
@@ -130,7 +131,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     panels = plotting.groups(numbers, "panel")
     rows, columns = plotting.grid_shape(len(panels), width=PANEL_WIDTH, max_columns=2)
     tags = max((plotting.measured_rows(within)["tag"].nunique() for _, within in panels), default=0)
-    handles = [Line2D([], [], linestyle="none", label=name, **style) for name, style in styles.items()]
+    handles = [plotting.legend_handle(name, linestyle="none", **style) for name, style in styles.items()]
     legend_columns = plotting.legend_columns(handles, width=PANEL_WIDTH * columns)
     height = MARGIN_HEIGHT + max(tags, 5) * (GAP + ROW_HEIGHT * len(names))
     legend_height = plotting.LEGEND_HEIGHT * -(-len(handles) // legend_columns)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from pydantic import Field
 
 from workflow_scripts.audio.corpus import Corpus
@@ -17,6 +15,10 @@ from workflow_scripts.planning.manifest import PlannedCell, Study
 from workflow_scripts.report import labels, number_format, plotting, run_artifacts
 from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, as_table
 from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 READS = ("prepare",)
 READING = (
@@ -83,7 +85,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     for panel, (label, within) in zip(axes, panels, strict=True):
         _panel(panel, label, within)
     plotting.add_legend(
-        figure, [Patch(color=colour, label=name) for name, colour in SPLITS.items()], columns=len(SPLITS)
+        figure, [plotting.legend_patch(name, colour=colour) for name, colour in SPLITS.items()], columns=len(SPLITS)
     )
     plotting.add_heading(figure, study.title, numbers["source"])
     return figure

@@ -5,13 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
@@ -30,6 +27,10 @@ from workflow_scripts.report.number_format import CONFIDENCE
 from workflow_scripts.statistics.estimation import find_crossover
 from workflow_scripts.statistics.samples import Matching, NotComparable, match
 from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 READING = (
     f"Points: mean with {INTERVAL}. Horizontal axis: number of training samples (logarithmic); points of one size are "
@@ -175,7 +176,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     axes = plotting.add_panels(figure, rows, columns, len(panels))
     for panel, (label, within) in zip(axes, panels, strict=True):
         _panel(panel, label, within, study=study, scenarios=scenarios)
-    handles = [Line2D([], [], label=labels.name(name), **_style(name, scenarios)) for name in scenarios]
+    handles = [plotting.legend_handle(labels.name(name), **_style(name, scenarios)) for name in scenarios]
     plotting.add_legend(figure, handles, columns=len(handles))
     plotting.add_heading(figure, study.title, numbers["source"])
     return figure

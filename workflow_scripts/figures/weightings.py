@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, number_format, plotting
 from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, Method, as_table, group_by_panel, method_columns
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 READING = (
     "Circles: mean. Bars: one standard deviation to each side, between trials (pre-training seeds where there are "
@@ -74,10 +75,10 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
         if plotting.measured_rows(within).empty:
             panel.set_yticks([])
     handles = [
-        Line2D([], [], linestyle="none", label=labels.name(name), **_marker(name, weightings)) for name in weightings
+        plotting.legend_handle(labels.name(name), linestyle="none", **_marker(name, weightings)) for name in weightings
     ]
     handles += [
-        Line2D([], [], label=f"{labels.name(name)} (floor)", **plotting.reference_style(index))
+        plotting.legend_handle(f"{labels.name(name)} (floor)", **plotting.reference_style(index))
         for index, name in enumerate(floors)
     ]
     plotting.add_legend(figure, handles, columns=len(handles) if columns > 1 else 2)

@@ -9,22 +9,23 @@ import math
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import pandas as pd
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from workflow_scripts.core.files import write_atomically
 from workflow_scripts.report import labels, number_format
 from workflow_scripts.report.labels import NOTHING, TWIN
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.tables.schema import MISSING
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+    from matplotlib.patheffects import withStroke
 
 #: Okabe and Ito's colours, safe for colour-blind readers, from dark to light so that they differ in grey print
 #: (their yellow is too pale on white)
@@ -60,28 +61,55 @@ CHARACTERS_PER_INCH = 11  # of bold 10 points
 NOTHING_MEASURED = "nothing measured"
 MAX_WIDTH = 10.5  # inches: more would be unreadable on a page
 TWIN_LINE = "twin: small synthetic data, not comparable with published numbers"
-HALO = (withStroke(linewidth=4, foreground="white"),)  # points: also fills the gaps between digits of 8 points
 BEHIND_TEXT = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
 
 
 def apply_style(draw: Callable[[], Figure]) -> Figure:
     """Return the figure that `draw` draws, in the style of the report."""
-    with mpl.rc_context(STYLE):
+    from matplotlib import rc_context  # noqa: PLC0415  (planning needs no matplotlib)
+
+    with rc_context(STYLE):
         return draw()
 
 
 def save(figure: Figure, path: Path) -> None:
     """Write `figure` atomically, in the format of the file name's ending (svg, pdf or png)."""
+    from matplotlib import rc_context  # noqa: PLC0415  (planning needs no matplotlib)
+
     kind = path.suffix[1:]
-    with mpl.rc_context(STYLE | {"svg.hashsalt": path.stem}), write_atomically(path) as temporary:
+    with rc_context(STYLE | {"svg.hashsalt": path.stem}), write_atomically(path) as temporary:
         figure.savefig(temporary, format=kind, metadata=METADATA[kind])
 
 
 def new_figure(width: float, height: float) -> Figure:
     """Return an empty figure of this size in inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  (planning needs no matplotlib)
+    from matplotlib.figure import Figure  # noqa: PLC0415  (planning needs no matplotlib)
+
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def legend_handle(label: str, **style: Any) -> Line2D:
+    """Return an entry of a legend: a line or marker of this style."""
+    from matplotlib.lines import Line2D  # noqa: PLC0415  (planning needs no matplotlib)
+
+    return Line2D([], [], label=label, **style)
+
+
+def legend_patch(label: str, *, colour: str) -> Patch:
+    """Return an entry of a legend: a filled rectangle."""
+    from matplotlib.patches import Patch  # noqa: PLC0415  (planning needs no matplotlib)
+
+    return Patch(color=colour, label=label)
+
+
+def halo() -> list[withStroke]:
+    """Return the white outline of text on a line."""
+    from matplotlib.patheffects import withStroke  # noqa: PLC0415  (planning needs no matplotlib)
+
+    return [withStroke(linewidth=4, foreground="white")]  # points: also fills the gaps between digits of 8 points
 
 
 def grid_shape(number: int, *, width: float, max_columns: int = 3) -> tuple[int, int]:
@@ -246,6 +274,8 @@ def add_stripes(panel: Axes, rows: int) -> None:
 
 def label_sizes(panel: Axes, sizes: Iterable[float], form: Callable[[float], str]) -> None:
     """Make the horizontal axis logarithmic and label these sizes, except those too close to a larger one."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator  # noqa: PLC0415  (planning needs no matplotlib)
+
     panel.set_xscale("log")
     distinct = sorted(set(sizes))
     reach = math.log(distinct[-1] / distinct[0]) or 1.0
@@ -256,6 +286,13 @@ def label_sizes(panel: Axes, sizes: Iterable[float], form: Callable[[float], str
     panel.xaxis.set_major_locator(FixedLocator(labelled[::-1]))
     panel.xaxis.set_major_formatter(FuncFormatter(lambda size, _: form(size)))
     panel.xaxis.set_minor_locator(NullLocator())
+
+
+def hide_minor_labels(panel: Axes) -> None:
+    """Label the major ticks of the y axis alone."""
+    from matplotlib.ticker import NullFormatter  # noqa: PLC0415  (planning needs no matplotlib)
+
+    panel.yaxis.set_minor_formatter(NullFormatter())
 
 
 def legend_columns(handles: Sequence[Artist], *, width: float) -> int:

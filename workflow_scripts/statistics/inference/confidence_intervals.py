@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+import scipy
 
 CONFIDENCE_LEVEL = 0.95
 MIN_REPLICATES = 3  # with two values the interval is 18 standard errors wide: no evidence, only its appearance
@@ -129,7 +129,7 @@ def mean_intervals(values: np.ndarray, *, level: float = CONFIDENCE_LEVEL) -> Sa
 @functools.cache
 def t_quantile(df: float, level: float) -> float:
     """Return the half width, in standard errors, of a two-sided t interval; `df` need not be whole."""
-    return float(special.stdtrit(df, (1 + level) / 2))
+    return float(scipy.special.stdtrit(df, (1 + level) / 2))
 
 
 def satterthwaite(variances: Sequence[float] | np.ndarray, df: Sequence[float] | np.ndarray) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+import scipy
 
 from workflow_scripts.statistics.inference.confidence_intervals import (
     CONFIDENCE_LEVEL,
@@ -218,7 +218,7 @@ def t_test_p(mean: float, *, std_error: float, df: float) -> float:
 
 def two_sided_p(t: np.ndarray | float, df: float) -> np.ndarray:
     """Return the two-sided p of t statistics."""
-    return 2 * special.stdtr(df, -np.abs(t))
+    return 2 * scipy.special.stdtr(df, -np.abs(t))
 
 
 def adjust_by_holm(p_values: Sequence[float]) -> list[float]:

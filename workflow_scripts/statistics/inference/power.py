@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from scipy import special
+import scipy
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.statistics.inference.confidence_intervals import CONFIDENCE_LEVEL, MIN_REPLICATES, t_quantile
@@ -54,7 +54,7 @@ def _std_with_interval(std: float, df: float | None) -> tuple[float, float, floa
     """Return the standard deviation and the ends of its 95 % interval, by the chi-squared distribution."""
     if df is None:
         return std, std, std
-    low, high = (math.sqrt(df / float(special.chdtri(df, tail))) for tail in (0.025, 0.975))
+    low, high = (math.sqrt(df / float(scipy.special.chdtri(df, tail))) for tail in (0.025, 0.975))
     return std, std * low, std * high
 
 
@@ -81,5 +81,5 @@ def _power(seeds: int, effect: float, *, level: float, sides: Literal[1, 2]) -> 
     critical = t_quantile(df, level)
     if noncentrality > 30:  # the noncentral t is not computed out there, where the power is 1
         return 1.0 if noncentrality > 2 * critical else 0.0
-    upper, lower = special.nctdtr(df, noncentrality, critical), special.nctdtr(df, noncentrality, -critical)
+    upper, lower = scipy.special.nctdtr(df, noncentrality, critical), scipy.special.nctdtr(df, noncentrality, -critical)
     return float(1 - upper + lower)
