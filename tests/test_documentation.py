@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -89,7 +90,8 @@ def test_the_index_lists_every_page() -> None:
     assert {page.name for page in PAGES if page.parent == REPOSITORY / "docs"} - linked == {"index.md"}
 
 
-def test_the_citation_names_the_version() -> None:
+def test_the_citation_names_a_released_version_with_its_date() -> None:
     citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
-    project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
-    assert f'version = "{citation["version"]}"' in project
+    version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert citation.get("version", version) == version
+    assert ("version" in citation) == ("date-released" in citation)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,6 +71,17 @@ def test_a_job_in_the_queue_says_so(programs, capsys):
     programs.answers("squeue", (0, "11|PENDING|0:00|Resources\n", ""), (0, "11|RUNNING|1:05|None\n", ""))
     assert "acquire openmic: is SLURM job 11, pending (Resources)" in read_output(capsys)
     assert "acquire openmic: runs as SLURM job 11 for 1:05" in read_output(capsys)
+
+
+def test_a_mistake_in_yaml_is_one_line_with_file_and_line(tmp_path):
+    """Snakemake names neither; docs/troubleshooting.md refers to this command."""
+    config = tmp_path / "own.yaml"
+    config.write_text("results: results/own\nrecipes:\n\tshort: {epochs: 1}\n", encoding="utf-8")
+    command = [sys.executable, "-m", "workflow_scripts.status", "--configfile", str(config)]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    process = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    message = f"prelude: {config}: cannot be read as YAML: line 3 begins with a tab: indent with spaces\n"
+    assert (process.returncode, process.stdout, process.stderr) == (2, "", message)
 
 
 def test_refused_submissions_are_shown(capsys):

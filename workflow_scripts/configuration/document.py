@@ -19,8 +19,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from workflow_scripts.configuration.config import CheckpointEntry, Config, Dataset
-from workflow_scripts.configuration.protocol import Phase, ProtocolConfig
+from workflow_scripts.configuration.config import CheckpointEntry, Config, Dataset, LevelEntries
+from workflow_scripts.configuration.protocol import CellProtocol, Phase, ProtocolConfig
 from workflow_scripts.configuration.published import Choices, Defaults, PublishedFile, PublishedRow
 from workflow_scripts.configuration.recipe import Recipe
 from workflow_scripts.configuration.study import ComparisonConfig, FigureChoice, Grid, QuarantineLimit, StudyConfig
@@ -47,7 +47,7 @@ editors complete and check YAML.
 """
 ENTRIES = """\
 Sections `encoders`, `workers`, `weightings`, `augmentations` and `heads` hold entries: a name, and the options of a
-level. Three keys are common to all:
+level. Data sets name theirs by `loader`, with its options under `options`. Three keys are common to all sections:
 
 | key | type | default | meaning |
 |---|---|---|---|
@@ -63,7 +63,7 @@ CONFIG_MODELS: dict[str, type[BaseModel]] = {
     "`checkpoints.<name>`": CheckpointEntry,
     "`recipes.<name>`": Recipe,
     "`evaluation`": ProtocolConfig,
-    "Phases of `evaluation`": Phase,
+    "`phases` of `evaluation`": Phase,
 }
 STUDY_MODELS: dict[str, type[BaseModel]] = {
     "Study": StudyConfig,
@@ -77,6 +77,14 @@ PUBLISHED_MODELS: dict[str, type[BaseModel]] = {
     "`defaults` of published rows": Defaults,
     "`rows` of published rows": PublishedRow,
     "`published/choices.yaml`": Choices,
+}
+#: model -> heading of its keys
+HEADINGS = {model: heading for heading, model in (CONFIG_MODELS | STUDY_MODELS | PUBLISHED_MODELS).items()}
+HEADINGS[CellProtocol] = "`evaluation`, without `heads` and `scenarios`"
+#: annotation -> words, of keys that no model describes
+OTHER_KEYS: dict[Any, str] = {
+    LevelEntries: "names, each with the keys of entries of levels",
+    Config.model_fields["trim"].annotation: "studies, each with the keys of `trim.<study>`",
 }
 TRIM = f"""\
 Keys and values that replace the study's own: any key of `grid`, with its levels; `grids`, by name, where null leaves
@@ -154,15 +162,30 @@ def _row(name: str, field: FieldInfo) -> str:
 
 
 def _type(field: FieldInfo) -> str:
-    """Describe the type of a field with its bounds, as messages do."""
+    """Describe the type of a field with its bounds, as messages do, and name the section of nested keys."""
     bounds = [
         text.format(_plain(getattr(item, key)))
         for item in field.metadata
         for key, text in LIMITS.items()
         if hasattr(item, key)
     ]
-    kinds = " or ".join([describe_type(field.annotation), *(["null"] if _may_be_null(field.annotation) else [])])
+    words = OTHER_KEYS.get(field.annotation) or describe_type(field.annotation)
+    model, by_name = _nested_model(field.annotation)
+    if model in HEADINGS:
+        words = words.replace(
+            "keys and values", f"{'names, each with the ' if by_name else ''}keys of {HEADINGS[model]}"
+        )
+    kinds = " or ".join([words, *(["null"] if _may_be_null(field.annotation) else [])])
     return ", ".join([kinds, *bounds])
+
+
+def _nested_model(annotation: Any) -> tuple[Any, bool]:
+    """Return the model of nested keys, None if there is none, and whether each name of a mapping has one."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation, False
+    by_name = typing.get_origin(annotation) is dict
+    models = (_nested_model(argument)[0] for argument in typing.get_args(annotation))
+    return next(filter(None, models), None), by_name
 
 
 def _may_be_null(annotation: Any) -> bool:
