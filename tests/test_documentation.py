@@ -18,6 +18,10 @@ from workflow_scripts.levels.contracts import CONTRACTS
 from workflow_scripts.networks.interfaces import Batch
 
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+FILE = re.compile(r"`((?:[\w-]+/)+[\w-]+\.(?:py|ya?ml|smk))`")
+BASES = (".", "workflow_scripts", "workflow_scripts/statistics")  # folders that names of files begin from
+TEMPLATES = ("tiny.py", "mine.py")  # written by the reader
+WIDTH = 120  # columns of text; tables and pictures cannot be wrapped
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
 
 
@@ -83,6 +87,18 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
     targets = [link for link in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in link]
     missing = [link for link in targets if not (page.parent / link).exists()]
     assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_a_page_names_exists(page: Path) -> None:
+    names = [name for name in FILE.findall(page.read_text(encoding="utf-8")) if not name.endswith(TEMPLATES)]
+    assert not [name for name in names if not any((REPOSITORY / base / name).exists() for base in BASES)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_are_wrapped(page: Path) -> None:
+    lines = page.read_text(encoding="utf-8").splitlines()
+    assert not [line for line in lines if len(line) > WIDTH and not line.startswith(("|", "!["))]
 
 
 def test_the_index_lists_every_page() -> None:
