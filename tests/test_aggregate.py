@@ -77,7 +77,7 @@ def test_after_a_run_that_failed_stale_results_are_missing(tmp_path: Path) -> No
     folder = run(results)
     entries = pd.read_csv(folder / "entries.csv", keep_default_na=False)
     missing = entries[entries["status"] == "missing"]
-    assert missing["reason"].tolist() == ["stale: made by other code or config, and not yet made again"]
+    assert missing["reason"].tolist() == ["stale: computed with other code or another config, not yet re-run"]
     assert json.loads((folder / "summary.json").read_text())["missing"] == [results.manifest["cells"][3]["path"]]
     assert len(pd.read_csv(folder / "trials.csv")) == 9 * 10 * 2
 

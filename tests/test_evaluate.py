@@ -210,7 +210,7 @@ def test_embeddings_of_another_number_of_clips_are_stale(corpus, embeddings, tmp
     [
         (config("frozen"), None, "scenario frozen needs --embeddings"),
         (config("fine_tuned"), None, "scenario fine_tuned needs --encoder-file"),
-        (config("supervised"), "--encoder-file", "scenario supervised takes no --encoder-file"),
+        (config("supervised"), "--encoder-file", "scenario supervised does not accept --encoder-file: leave it out"),
         (config("fine_tuned", encoder="handcrafted"), "--encoder-file", "encoder handcrafted cannot be trained"),
         (config("thawed"), None, "unknown scenario 'thawed'"),
         (config(fraction="most"), "--embeddings", "unknown fraction 'most'"),

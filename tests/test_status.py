@@ -1,4 +1,4 @@
-"""The command that says what is missing."""
+"""The command that lists what is missing."""
 
 from __future__ import annotations
 

@@ -75,7 +75,9 @@ def _read_figure(study: Study, *, folder: Path) -> page.PrintedFigure | None:
         return None
     level = registry.load("figure", study.figure.kind)
     numbers = read_numbers(svg.with_suffix(".csv"))
-    return page.print_figure(study, numbers, svg=svg, reading=level.READING, description=level.describe(study, numbers))
+    return page.format_figure(
+        study, numbers, svg=svg, reading=level.READING, description=level.describe(study, numbers)
+    )
 
 
 def _records(manifest: Manifest) -> list[costs.JobRecord]:

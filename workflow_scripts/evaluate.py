@@ -85,7 +85,8 @@ def _encoder_source(scenario: ModuleType, config: EvaluateConfig, arguments: arg
     for name in ("encoder_file", "embeddings"):
         if (getattr(arguments, name) is not None) != (name == source):
             flag = f"--{name.replace('_', '-')}"
-            raise UserError(f"scenario {config.scenario} {'needs' if name == source else 'takes no'} {flag}")
+            mistake = f"needs {flag}" if name == source else f"does not accept {flag}: leave it out"
+            raise UserError(f"scenario {config.scenario} {mistake}")
     if scenario.TRAINS_ENCODER:
         if config.encoder is None:
             raise UserError(f"encoder: missing; scenario {config.scenario} trains it")

@@ -40,13 +40,13 @@ ROOM_SECONDS = 1.0
 class ClipwiseEffect(Effect):
     """Effect of a library function that is called clip by clip."""
 
-    def __init__(self, numbers: int, function: Callable[[Tensor, Tensor], Tensor]) -> None:
-        """Call `function` with the samples (samples,) and the random numbers (numbers,) of a clip."""
-        self.numbers, self.function = numbers, function
+    def __init__(self, n_uniforms: int, function: Callable[[Tensor, Tensor], Tensor]) -> None:
+        """Call `function` with the samples (samples,) and the random numbers (n_uniforms,) of a clip."""
+        self.n_uniforms, self.function = n_uniforms, function
 
-    def __call__(self, audio: Tensor, numbers: Tensor) -> Tensor:
+    def __call__(self, audio: Tensor, uniforms: Tensor) -> Tensor:
         """Call the function for each clip."""
-        return torch.stack([self.function(clip, row) for clip, row in zip(audio, numbers, strict=True)])
+        return torch.stack([self.function(clip, row) for clip, row in zip(audio, uniforms, strict=True)])
 
 
 def add_noise(clip: Tensor, numbers: Tensor) -> Tensor:
@@ -110,7 +110,10 @@ def build_clipwise_chain(like: Chain, *, filter_clip: Callable[[Tensor, Tensor],
     }
     return Chain(
         [
-            Step(effect=ClipwiseEffect(step.effect.numbers, functions[type(step.effect)]), probability=step.probability)
+            Step(
+                effect=ClipwiseEffect(step.effect.n_uniforms, functions[type(step.effect)]),
+                probability=step.probability,
+            )
             if type(step.effect) in functions
             else step
             for step in like.steps

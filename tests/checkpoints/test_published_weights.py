@@ -186,7 +186,7 @@ class Harmful:
 
 
 def damaged_states(state):
-    """Contents that are no encoder, by what the message says of them."""
+    """Contents that are no encoder, by the message about them."""
     first = next(iter(state))
     yield (
         "lacks 1 of 78 tensors, first blocks.3.conv.bias",

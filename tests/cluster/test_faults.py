@@ -110,7 +110,7 @@ def test_a_users_mistake_is_not_retried_and_stops_no_other_job(mock):
     assert not workflow.start().finish(), workflow.log
     assert [len(workflow.start_ids(number)) for number in range(2)] == [1, 1]
     assert len(workflow.results(1)) == 1
-    assert "an error that another attempt would repeat" in workflow.log
+    assert "an error that a retry would not fix" in workflow.log
 
 
 def test_a_node_may_go_down_and_come_back(mock):

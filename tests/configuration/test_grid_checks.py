@@ -138,16 +138,16 @@ def test_what_the_poster_does_can_be_planned(tmp_path):
         ),
         (
             {"sets": {"two": ["separation_bass", "contrastive"]}, "workers": ["two"]},
-            "worker separation mixes crops of several clips: it goes with no worker that compares views",
+            "worker separation mixes crops of several clips: remove workers that compare views",
         ),
         (
             {"sets": {"two": ["separation_bass", "prosody"]}, "workers": ["two"]},
-            "worker separation mixes crops of several clips: it goes with no worker that compares views",
+            "worker separation mixes crops of several clips: remove workers that compare views",
         ),
         ({"recipe": {"join_songs": True}}, "worker separation mixes crops of several clips"),
         ({"augmentation": ["polarity"]}, "augmentation polarity: one_sided needs a worker that compares two views"),
         ({"head": ["msspt_icassp"], "scenario": ["three_stage"]}, "msspt_icassp cannot learn in three stages"),
-        ({"floors": ["random_unet"]}, "floors: random_unet is evaluated frozen, and short_chunk_cnn reads maps"),
+        ({"floors": ["random_unet"]}, "floors: floors are evaluated frozen and head short_chunk_cnn reads maps"),
         ({"evaluation": {"crops": "pool"}}, "short_chunk_cnn has no embeddings to pool"),
         (
             {"evaluation": {"heads": {"short_chunk_cnn": {"crops": "pool"}}}},

@@ -1,4 +1,4 @@
-"""Several users and workflows on one folder: they wait their turn, and the message says for whom."""
+"""Several users and workflows on one folder: they wait their turn, and the message names the holder."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch):
     with hold_lock(path, what="it"):
         assert json.loads(owner.read_text())["process"] == os.getpid()
         for shared in (False, True):
-            refusal = pytest.raises(UserError, match=r"or delete .*lock\.owner if that process is gone")
+            refusal = pytest.raises(UserError, match=r"or delete .*lock\.owner if that process has ended")
             with refusal, hold_lock(path, what="it", shared=shared):
                 pass
         assert owner.exists()

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -122,8 +123,7 @@ def test_an_undetermined_crossing_says_what_the_resamples_hold(tmp_path: Path) -
 
 def test_the_description_holds_points_and_crossing(results: Results) -> None:
     description = figure_asserts.description(results)
-    assert "frozen 50." in description or "frozen 4" in description
-    assert "with 4,000 samples" in description
+    assert re.search(r"frozen \d\d\.\d with 4,000 samples", description)
     assert "fine-tuned does not beat frozen at the largest size" in description
 
 

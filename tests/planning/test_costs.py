@@ -42,7 +42,9 @@ def pretraining(plan: Plan, *, encoder: str, seconds: float, device: str, worker
 
 
 def test_without_records_nothing_is_claimed(plan: Plan) -> None:
-    for estimate in costs.estimate_costs(plan, []):
+    estimates = costs.estimate_costs(plan, [])
+    assert estimates
+    for estimate in estimates:
         assert (estimate.hours, estimate.records, estimate.unknown) == (0, 0, estimate.jobs)
 
 
@@ -307,7 +309,9 @@ JUNK: st.SearchStrategy[Any] = st.recursive(
 @pytest.mark.slow
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_records_of_anything_harm_no_estimate(results: Path, plan: Plan, data: st.DataObject) -> None:
+def test_records_of_anything_raise_no_error_and_give_no_negative_hours(
+    results: Path, plan: Plan, data: st.DataObject
+) -> None:
     spoilt = results.with_name("spoilt")
     shutil.rmtree(spoilt, ignore_errors=True)
     shutil.copytree(results, spoilt)
@@ -322,8 +326,9 @@ def test_records_of_anything_harm_no_estimate(results: Path, plan: Plan, data: s
         place = place[key]
     path.write_text(json.dumps(record), encoding="utf-8")
     jobs, _ = read_records([spoilt])
-    for estimate in costs.estimate_costs(plan, jobs):
-        assert estimate.hours >= 0
+    estimates = costs.estimate_costs(plan, jobs)
+    assert estimates
+    assert all(estimate.hours >= 0 for estimate in estimates)
 
 
 def test_a_folder_of_records_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

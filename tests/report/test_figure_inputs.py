@@ -59,6 +59,7 @@ def test_the_interval_of_a_figure_is_that_of_the_table(tmp_path: Path) -> None:
     results.predict(factors("random", "frozen", "openmic"), 1.0, seed=2)
     inputs = evidence(results)
     entries = inputs.statistics.tables["entries"]
+    assert sorted(method.levels["encoder"] for method in inputs.methods) == ["pase", "random"]
     for method in inputs.methods:
         assert method.estimate is not None
         row = entries[entries["encoder"] == method.levels["encoder"]].iloc[0]

@@ -125,9 +125,10 @@ def test_tied_is_marked_in_every_format(table: Table) -> None:
 
 
 def test_latex_rows_have_as_many_cells_as_columns(table: Table) -> None:
-    for columns, body in re.findall(
-        r"\\begin\{tabular\}\{([lr]+)\}(.*?)\\end\{tabular\}", renderers.latex(table), re.DOTALL
-    ):
+    latex = renderers.latex(table)
+    blocks = re.findall(r"\\begin\{tabular\}\{([lr]+)\}(.*?)\\end\{tabular\}", latex, re.DOTALL)
+    assert len(blocks) == latex.count(r"\begin{tabular}") > 0
+    for columns, body in blocks:
         rows = [line for line in body.splitlines() if line.endswith(r"\\")]
         assert rows
         assert {len(re.split(r"(?<!\\)&", row)) for row in rows} == {len(columns)}

@@ -1,4 +1,4 @@
-"""Servers that redirect, stall, never end or answer nonsense: the file is complete, or one line says why not."""
+"""Servers that redirect, stall, never end or answer nonsense: the file is complete, or one line states why not."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def clustered_hits(rng: np.random.Generator, shared: np.ndarray, own: float = 0.
 
 
 def accurate(hits: np.ndarray, groups: np.ndarray) -> Predictions:
-    """Two classes, all clips of the first, predicted as `hits` says."""
+    """Two classes, all clips of the first, predicted correctly where `hits` is true."""
     labels = np.tile(np.array([1, 0], np.float32), (hits.shape[1], 1))
     scores = np.stack([hits, ~hits], axis=-1).astype(np.float32)
     return predictions(task="multiclass", scores=scores, labels=labels, clusters=groups)

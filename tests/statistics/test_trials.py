@@ -71,8 +71,8 @@ def test_columns_may_come_in_another_order_and_more_of_them(results: Results) ->
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("code", "ffff", r"stale, made by other code \(ffff, now 00001234e5678901\)"),
-        ("config", "ffff", "stale, made by other config"),
+        ("code", "ffff", r"stale: computed with another code digest \(ffff, planned 00001234e5678901\)"),
+        ("config", "ffff", "stale: computed with another config digest"),
         ("encoder", "random", "not the planned encoder pase"),
         ("value", "high", "not a trials file"),
         ("trial", "1", "a trial is listed twice"),

@@ -593,6 +593,8 @@ def test_a_run_that_fails_still_shows_what_it_finished(finished: Path) -> None:
     page = (results / "unfinished/report/index.html").read_text(encoding="utf-8")
     assert "Unfinished: the workflow failed." in page
     assert all(path.read_bytes() == content for path, content in whole.items()), "the whole tables are left alone"
+    for path in whole:
+        path.unlink()
     repaired = snakemake(finished)
     assert repaired.returncode == 0, repaired.stderr[-5000:]
     assert not (results / "unfinished").exists()

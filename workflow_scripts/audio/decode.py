@@ -261,7 +261,10 @@ def _start_frame(stream: AudioStream, segment: Segment, *, sample_rate: int) -> 
 
 
 def _read_segment(stream: AudioStream, segment: Segment, *, sample_rate: int, first_frame: int) -> _Decoding:
-    """Downmix, check and resample `stream`, whose first block starts at `first_frame`. Raises `UnusableAudioError`."""
+    """Read a segment of `stream` as mono at `sample_rate`; the first block starts at frame `first_frame` of the file.
+
+    Raises `UnusableAudioError`.
+    """
     rate = stream.sample_rate
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise UnusableAudioError("bad_sample_rate")

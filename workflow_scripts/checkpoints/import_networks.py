@@ -2,6 +2,9 @@
 
 Regression heads and waveform decoders of the PASE code, back ends and joint networks of the MSSPT code, and the Audio
 Spectrogram Transformer. Sizes are read from the tensors' shapes; `weight_files` states what the files may hold.
+
+No command imports this module (`import_checkpoint` imports encoders). The parity tests do: they load weights of the
+authors' networks into the networks that the workflow trains, and compare the outputs.
 """
 
 from __future__ import annotations
@@ -43,7 +46,7 @@ Network = TypeVar("Network", bound=nn.Module)
 def import_regression_head(checkpoint: CheckpointFile, *, outputs: int | None = None) -> RegressionHead:
     """Build a worker's head (class `MLPMinion`) with the published weights, in evaluation mode.
 
-    The file has the values predicted per frame, but not over how many frames: `outputs` says how many values a frame
+    The file has the values predicted per frame, but not over how many frames: `outputs` is the number of values a frame
     has, and the rest are neighbouring frames (7 in workers+.cfg). Raises `UserError` if the file holds something else.
     """
     with name_file_in_errors(checkpoint.path, "imported as a regression head"):

@@ -41,8 +41,8 @@ def require_compatible_crops(*, joined: bool, stored: Sequence[str], mixing: Seq
         raise UserError(f"workers {' and '.join(mixing)} need different mixtures: choose one of them")
     if mixing and (views > 1 or stored or joined):
         raise UserError(
-            f"worker {mixing[0]} mixes crops of several clips: it goes with no worker that compares views, no stored "
-            "targets and no joined songs"
+            f"worker {mixing[0]} mixes crops of several clips: remove workers that compare views or store targets, "
+            "and join_songs"
         )
 
 

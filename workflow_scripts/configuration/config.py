@@ -98,8 +98,7 @@ class Config(StrictModel):
     studies: Names
     """studies to run: files of config/studies"""
     trim: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
-    """study -> factor -> levels that replace the study's own; also grids, by name, where null leaves one out, and
-    floors, checkpoints, rows, columns, metrics, comparisons, published, figure and quarantine"""
+    """study -> the study's keys to replace, such as the levels of a factor"""
     datasets: dict[NotNone, Dataset]
     """data sets by name"""
     encoders: LevelEntries

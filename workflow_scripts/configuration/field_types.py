@@ -38,7 +38,7 @@ def unique(values: ValuesT) -> ValuesT:
 
 #: name of an entry; it is a path segment and appears in tables
 Name = Annotated[str, _matches(LETTERS, "names of letters, digits, _ . + -")]
-#: the same, where `none` stands for a factor without a level
+#: the same, where `none` is for a factor without a level
 NotNone = Annotated[str, _matches(f"(?!{NONE}$){LETTERS}", f"names of letters, digits, _ . + -, but not {NONE}")]
 #: folder that Snakemake's path patterns can hold
 Folder = Annotated[str, _matches("[^{}<>]+", "a path without { } < >")]

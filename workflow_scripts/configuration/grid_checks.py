@@ -56,8 +56,8 @@ def _check_maps(grid: Grid, draft: Draft) -> None:
                 )
         if draft.study.floors:
             raise UserError(
-                f"{draft.where('floors')}: {draft.study.floors[0]} is evaluated frozen, and {head} reads maps: "
-                "have none, or another head"
+                f"{draft.where('floors')}: floors are evaluated frozen and head {head} reads maps: remove the floors "
+                "or choose another head"
             )
         adaptation = getattr(draft.config.level("head", head).options, "adaptation", "sum")
         if "three_stage" in grid.scenario and adaptation != "sum" and draft.config.level("head", head).file != "ast":

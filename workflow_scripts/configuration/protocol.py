@@ -12,7 +12,8 @@ from workflow_scripts.core.validation import StrictModel
 class Phase(StrictModel):
     """A part of a trial's training: a new optimiser that continues from the best weights so far.
 
-    It ends when patience does, or after `max_epochs`; plain SGD has neither momentum nor decay (the MSSPT code).
+    It ends when the patience is exhausted, or after `max_epochs`; plain SGD has neither momentum nor decay (the
+    MSSPT code).
     """
 
     optimiser: Literal["adam", "sgd"]

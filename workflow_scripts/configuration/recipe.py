@@ -43,7 +43,7 @@ class Recipe(StrictModel):
     lars_learning_rate: float = Field(0.075, gt=0)
     """LARS: times the root of the batch, the learning rate of encoder and workers (Spijkervet 2021, equation 5.1)"""
     lars_spares_vectors: bool = False
-    """LARS: leave biases and normalisations without decay and adaptation, as the official code means to but does not"""
+    """LARS: exclude biases and normalisation parameters from decay and LARS scaling, as the official code intends"""
     adam_epsilon: float = Field(1e-8, gt=0)
     """Adam: added to the root of the second moment (torch: 1e-8; Keras, and so the MSSPT code: 1e-7)"""
     weight_decay: float = Field(0.0, ge=0)

@@ -14,7 +14,6 @@ from workflow_scripts.core.validation import Mistake, MistakeError, StrictModel,
 
 #: level of a factor; seeds are numbers
 LevelName = str | int
-Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), AfterValidator(unique)]
 #: factor -> level
 Selection = Annotated[dict[str, LevelName], Field(min_length=1)]
 

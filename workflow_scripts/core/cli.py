@@ -26,7 +26,7 @@ def job_parser(
 ) -> argparse.ArgumentParser:
     """Return the parser of a command that runs the job of a rule: `--config`, `--code`, `--output`, `--threads`.
 
-    `config` reads the JSON of `--config`, `output` says what is written there, and `threads` is the default of
+    `config` reads the JSON of `--config`, `output` describes what is written there, and `threads` is the default of
     `--threads`; None: the command has one thread.
     """
     parser = command_parser(name, documentation)

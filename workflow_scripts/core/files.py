@@ -164,7 +164,7 @@ def _lock_error(what: str, path: Path, owner: dict[str, Any], *, by_hand: bool =
         if owner
         else "another process"
     )
-    advice = f", or delete {path} if that process is gone" if by_hand else ""
+    advice = f", or delete {path} if that process has ended" if by_hand else ""
     return TemporaryError(f"{what} is in use by {holder}: wait until that is done and run again{advice}")
 
 

@@ -1,18 +1,10 @@
-"""Source files of the project's modules, and their syntax trees."""
+"""Source files of the project's modules."""
 
 from __future__ import annotations
 
-import ast
-import functools
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent
-
-
-@functools.cache
-def syntax_of(module: str) -> ast.Module:
-    """Parse the source of a project module, by its dotted name."""
-    return ast.parse(file_of(module).read_text(encoding="utf-8"))
 
 
 def file_of(module: str) -> Path:

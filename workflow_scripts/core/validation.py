@@ -51,7 +51,7 @@ class StrictModel(BaseModel):
 
 
 class Mistake(NamedTuple):
-    """The first mistake in some data: the keys that lead to it, and a line that says what is allowed there."""
+    """The first mistake in some data: the keys that lead to it, and a line that states what is allowed there."""
 
     path: tuple[str, ...]
     message: str

@@ -79,9 +79,9 @@ class Options(LevelOptions):
     subset: Literal["small", "medium"] = "small"
     """Subset whose archive is read."""
     with_small: bool = True
-    """Of FMA medium also the 8,000 tracks of FMA small, which are part of it although the table marks them small (the
-    official reading). Without them it is the 17,000 others, on which the MSSPT code was tried, as its README says; the
-    results that Garoufis et al. (2024) print are from all."""
+    """Include the 8,000 tracks of FMA small in FMA medium, as the official definition does (the table labels them
+    `small`); false: only the other 17,000, the subset in the README of the MSSPT code. Garoufis et al. (2024) report
+    results on all 25,000."""
 
 
 def size(options: Options) -> Mapping[str, float]:

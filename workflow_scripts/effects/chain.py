@@ -16,13 +16,13 @@ from workflow_scripts.networks.interfaces import Augmentation
 class Effect(ABC):
     """An effect whose parameters are drawn for each example."""
 
-    numbers: int  # random numbers that an example's parameters take
+    n_uniforms: int  # random numbers that an example's parameters take
 
     @abstractmethod
-    def __call__(self, audio: Tensor, numbers: Tensor) -> Tensor:
+    def __call__(self, audio: Tensor, uniforms: Tensor) -> Tensor:
         """Return the effect on audio (batch, samples), float32, in a new tensor.
 
-        The parameters come from `numbers` (batch, self.numbers), float64, on the CPU, uniform from 0 to below 1.
+        The parameters come from `uniforms` (batch, self.n_uniforms), float64, on the CPU, uniform from 0 to below 1.
         """
 
 
@@ -55,21 +55,21 @@ class Chain(Augmentation):
         """Return the audio with each example's effects, in the audio's own type; `audio` itself if there are none."""
         if not self.steps:
             return audio
-        counts = [1 + step.effect.numbers for step in self.steps]
-        numbers = torch.rand(len(audio), sum(counts), generator=generator, dtype=torch.float64)
+        counts = [1 + step.effect.n_uniforms for step in self.steps]
+        uniforms = torch.rand(len(audio), sum(counts), generator=generator, dtype=torch.float64)
         augmented = audio.to(torch.float32, copy=True)
-        for step, own_numbers in zip(self.steps, numbers.split(counts, dim=1), strict=True):
-            _apply(step, augmented, own_numbers)
+        for step, own_uniforms in zip(self.steps, uniforms.split(counts, dim=1), strict=True):
+            _apply(step, augmented, own_uniforms)
         return augmented.to(audio.dtype)
 
 
-def _apply(step: Step, audio: Tensor, numbers: Tensor) -> None:
+def _apply(step: Step, audio: Tensor, uniforms: Tensor) -> None:
     """Apply a step in place to the examples whose first number is below its probability."""
-    examples = (numbers[:, 0] < step.probability).nonzero()[:, 0]
+    examples = (uniforms[:, 0] < step.probability).nonzero()[:, 0]
     for part in examples.split(slice_length(audio)):
         if len(part):
             rows = part.to(audio.device)
-            audio[rows] = step.effect(audio[rows], numbers[part, 1:])
+            audio[rows] = step.effect(audio[rows], uniforms[part, 1:])
 
 
 def concatenate(chains: Iterable[Chain], *, one_sided: bool) -> Chain:

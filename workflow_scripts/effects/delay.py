@@ -10,7 +10,7 @@ from workflow_scripts.effects.chain import Effect, scale_to_integers
 class RandomEcho(Effect):
     """Adds an echo after a randomly drawn delay."""
 
-    numbers = 1
+    n_uniforms = 1
 
     def __init__(
         self, *, shortest: int, longest: int, step: int, factor: float, halved: bool, sample_rate: int
@@ -22,9 +22,9 @@ class RandomEcho(Effect):
         self.shortest, self.longest, self.step = shortest, longest, step
         self.factor, self.halved, self.sample_rate = factor, halved, sample_rate
 
-    def __call__(self, audio: Tensor, numbers: Tensor) -> Tensor:
+    def __call__(self, audio: Tensor, uniforms: Tensor) -> Tensor:
         """Return the audio with its echo."""
-        steps = scale_to_integers(numbers[:, 0], low=0, high=(self.longest - self.shortest) // self.step)
+        steps = scale_to_integers(uniforms[:, 0], low=0, high=(self.longest - self.shortest) // self.step)
         milliseconds = self.shortest + self.step * steps
         echoed = add_echo(audio, delays=milliseconds * self.sample_rate // 1000, factor=self.factor)
         return echoed / 2 if self.halved else echoed

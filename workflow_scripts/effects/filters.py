@@ -17,20 +17,23 @@ ZEROS = 8
 class RandomFilter(Effect):
     """Applies a low-pass or a high-pass filter, with equal chance, at a uniformly drawn cutoff frequency."""
 
-    numbers = 2
+    n_uniforms = 2
 
     def __init__(self, *, low_pass: tuple[float, float], high_pass: tuple[float, float], sample_rate: int) -> None:
         """Draw cutoff frequencies between the two bounds, in Hz, of each kind of filter."""
         self.low_pass, self.high_pass, self.sample_rate = low_pass, high_pass, sample_rate
 
-    def __call__(self, audio: Tensor, numbers: Tensor) -> Tensor:
-        """Return the filtered audio."""
-        high_pass = numbers[:, 0] < 0.5
+    def __call__(self, audio: Tensor, uniforms: Tensor) -> Tensor:
+        """Return each example high-passed if its first uniform number is below 0.5, else low-passed.
+
+        The second number sets the cutoff frequency.
+        """
+        high_pass = uniforms[:, 0] < 0.5
         (lowest_high, highest_high), (lowest_low, highest_low) = self.high_pass, self.low_pass
         hertz = torch.where(
             high_pass,
-            scale(numbers[:, 1], low=lowest_high, high=highest_high),
-            scale(numbers[:, 1], low=lowest_low, high=highest_low),
+            scale(uniforms[:, 1], low=lowest_high, high=highest_high),
+            scale(uniforms[:, 1], low=lowest_low, high=highest_low),
         )
         return apply_filters(audio, cutoffs=hertz / self.sample_rate, high_pass=high_pass)
 

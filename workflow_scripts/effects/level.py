@@ -15,9 +15,9 @@ SEEDS = 2**53  # number of different seeds: as many as a float64 from 0 to 1 dis
 class PolarityInversion(Effect):
     """Inverts the sign of all samples."""
 
-    numbers = 0
+    n_uniforms = 0
 
-    def __call__(self, audio: Tensor, numbers: Tensor) -> Tensor:  # noqa: ARG002 - one shape for all effects
+    def __call__(self, audio: Tensor, uniforms: Tensor) -> Tensor:  # noqa: ARG002 - one shape for all effects
         """Return the audio with the opposite polarity."""
         return invert_polarity(audio)
 
@@ -25,30 +25,30 @@ class PolarityInversion(Effect):
 class RandomGain(Effect):
     """Changes the level by a uniformly drawn number of dB."""
 
-    numbers = 1
+    n_uniforms = 1
 
     def __init__(self, *, lowest: float, highest: float) -> None:
         """Draw gains from `lowest` to `highest` dB."""
         self.lowest, self.highest = lowest, highest
 
-    def __call__(self, audio: Tensor, numbers: Tensor) -> Tensor:
+    def __call__(self, audio: Tensor, uniforms: Tensor) -> Tensor:
         """Return the audio at another level."""
-        return change_gain(audio, decibels=scale(numbers[:, 0], low=self.lowest, high=self.highest))
+        return change_gain(audio, decibels=scale(uniforms[:, 0], low=self.lowest, high=self.highest))
 
 
 class RandomNoise(Effect):
     """Adds white Gaussian noise of a uniformly drawn standard deviation."""
 
-    numbers = 2
+    n_uniforms = 2
 
     def __init__(self, *, least: float, most: float) -> None:
         """Draw the noise's standard deviation from `least` to `most`, as a share of the audio's."""
         self.least, self.most = least, most
 
-    def __call__(self, audio: Tensor, numbers: Tensor) -> Tensor:
+    def __call__(self, audio: Tensor, uniforms: Tensor) -> Tensor:
         """Return the audio with noise."""
-        ratios = scale(numbers[:, 0], low=self.least, high=self.most)
-        return add_noise(audio, ratios=ratios, seeds=(numbers[:, 1] * SEEDS).long().tolist())
+        ratios = scale(uniforms[:, 0], low=self.least, high=self.most)
+        return add_noise(audio, ratios=ratios, seeds=(uniforms[:, 1] * SEEDS).long().tolist())
 
 
 def invert_polarity(audio: Tensor) -> Tensor:

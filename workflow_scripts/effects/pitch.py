@@ -26,15 +26,15 @@ OVERSAMPLING = 2
 class RandomPitchShift(Effect):
     """Shifts the pitch by a uniformly drawn interval."""
 
-    numbers = 1
+    n_uniforms = 1
 
     def __init__(self, *, lowest: int, highest: int, sample_rate: int) -> None:
         """Draw intervals from `lowest` to `highest` cents, both included."""
         self.lowest, self.highest, self.sample_rate = lowest, highest, sample_rate
 
-    def __call__(self, audio: Tensor, numbers: Tensor) -> Tensor:
+    def __call__(self, audio: Tensor, uniforms: Tensor) -> Tensor:
         """Return the transposed audio."""
-        cents = scale_to_integers(numbers[:, 0], low=self.lowest, high=self.highest)
+        cents = scale_to_integers(uniforms[:, 0], low=self.lowest, high=self.highest)
         return shift_pitch(audio, cents=cents, sample_rate=self.sample_rate)
 
 

@@ -29,15 +29,15 @@ LEAST_LOSS, GREATEST_LOSS = 0.02, 0.7  # per round of a comb, at reverberance 10
 class RandomReverb(Effect):
     """Adds the reverberation of a room whose properties are uniformly drawn."""
 
-    numbers = 3
+    n_uniforms = 3
 
     def __init__(self, *, highest: int, sample_rate: int) -> None:
         """Draw room size, reverberance and damping from the integers from 0 to `highest`."""
         self.highest, self.sample_rate = highest, sample_rate
 
-    def __call__(self, audio: Tensor, numbers: Tensor) -> Tensor:
+    def __call__(self, audio: Tensor, uniforms: Tensor) -> Tensor:
         """Return the audio with reverberation."""
-        room, reverberance, damping = scale_to_integers(numbers, low=0, high=self.highest).unbind(dim=1)
+        room, reverberance, damping = scale_to_integers(uniforms, low=0, high=self.highest).unbind(dim=1)
         return add_reverb(audio, reverberance=reverberance, damping=damping, room=room, sample_rate=self.sample_rate)
 
 

@@ -23,7 +23,6 @@ from workflow_scripts.features.prosody import root_mean_square, zero_crossing_ra
 WINDOW = 400  # samples: 25 ms at 16 kHz
 PROSODY_WINDOW = 320  # samples: 20 ms at 16 kHz
 FLOOR = 1e-19  # power, added before the logarithm
-PROSODY_CHANNELS = ("log fundamental frequency", "voiced", "root mean square energy", "zero crossing rate")
 
 
 @without_autocast
@@ -44,7 +43,7 @@ def mfcc(audio: Tensor, *, sample_rate: int) -> Tensor:
 
 
 def prosody(audio: np.ndarray, *, sample_rate: int, lowest_hz: float, highest_hz: float) -> np.ndarray:
-    """Compute the prosody of a clip (samples,): float32 (4, 1 + samples // 160) in the order of `PROSODY_CHANNELS`.
+    """Compute the prosody of a clip (samples,): float32 (4, 1 + samples // 160): F0, voiced, energy, crossings.
 
     The logarithm of F0 in hertz is interpolated between voiced frames and constant before the first and after the last;
     a clip without voiced frames has that of `lowest_hz`. The voiced flag is 1 or 0. Pitch is tracked by pYIN, with its

@@ -50,7 +50,7 @@ def targets(
 ) -> np.ndarray:
     """Compute the prosody of a clip (samples,): float32 (4, 1 + samples // 160) in the paper's order, `CHANNELS`.
 
-    F0 is the natural logarithm of hertz, or hertz; 0 where unvoiced. The logarithm is the default: the paper says "F0",
+    F0 is the natural logarithm of hertz, or hertz; 0 where unvoiced. The logarithm is the default: the paper has "F0",
     "as used in" PASE, whose targets have the logarithm, and raw hertz would give errors of 10^5, above those of the log
     power spectrum, which dominates in the paper's Fig. 4. PASE interpolates over unvoiced frames; in music a whole clip
     can be unvoiced and an invented pitch would be learned, so unvoiced frames are 0, as the voicing channel shows.

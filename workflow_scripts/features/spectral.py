@@ -114,17 +114,6 @@ def chroma(audio: Tensor | None = None, *, sample_rate: int, power: Tensor | Non
     return energy.mT.reshape(*power.shape[:-2], PITCH_CLASSES, power.shape[-1])
 
 
-@without_autocast
-def tuning(audio: Tensor | None = None, *, sample_rate: int, power: Tensor | None = None) -> Tensor:
-    """Compute `librosa.estimate_tuning` of the power spectrum, as `chroma_stft` calls it: (...) in semitones.
-
-    The tuning is between -0.5 and 0.49, and 0 without any peak.
-    """
-    power = _require_power(audio, power)
-    step = _estimate_tuning_step(power.reshape(-1, *power.shape[-2:]).mT, sample_rate=sample_rate)
-    return _list_tunings(power.device)[step].reshape(power.shape[:-2]).float()
-
-
 def _compute_magnitude(spectrum: Tensor) -> Tensor:
     """Compute absolute values, on a CPU with NumPy, so that they equal librosa's to the last bit.
 

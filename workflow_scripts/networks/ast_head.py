@@ -41,7 +41,7 @@ class AstHead(MapsHead):
         """Build the network with weights from torch's global generator.
 
         `sources` are those the encoder separates, `decoder` the channels of its maps, coarse to fine. `frames` is the
-        length of a window; `adaptation` says whether the maps are added, and `order` which of them comes first.
+        length of a window; `adaptation` sets whether the maps are added, and `order` which of them comes first.
         """
         super().__init__()
         self.samples, self.hop = sample_count(frames), frames * HOP

@@ -1,4 +1,7 @@
-"""The MSSPT code's back end and joint network from its published weights (its first version, of November 2023)."""
+"""The MSSPT code's back end and joint network from its published weights (its first version, of November 2023).
+
+Only `checkpoints/import_networks.py` imports this module, for the parity tests of `unet` and `short_chunk_cnn`.
+"""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class ShortChunkCnn(nn.Module):
 
     Behind a U-Net its input has the separated sources beside the mixture, and that of each block from the second to the
     sixth the maps of the block of the U-Net with as many frames, pooled along frequency to its bands (the U-Net has 256
-    bins, this network 128 bands). `adaptation` says how: `sum`, through a convolution 1x1 to the channels of the
+    bins, this network 128 bands). `adaptation` sets how: `sum`, through a convolution 1x1 to the channels of the
     block's input and added to it (the poster, and the code's second version); `concatenation`, beside the block's input
     (the first version, whose blocks differ in width, and whose mixture's logarithm is taken before the mel matrix); or
     `none`, the first version without these maps.

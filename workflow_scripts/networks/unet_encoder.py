@@ -23,7 +23,7 @@ class UNetEncoder(Encoder):
     """Frames of 10 ms: the U-Net's maps at each of its scales, and the masks it separates by.
 
     The first channels are the means over frequency of the maps at the bottom and after each block up, coarse to fine,
-    each held for as many frames as it stands for: 816 at full width. So a plain head reads all scales, not the bottom
+    each repeated for as many frames as it covers: 816 at full width. So a plain head reads all scales, not the bottom
     alone, which sees four seconds at once, nor the finest alone, which hardly knows more than the mask. The last
     channels are the masks, 256 for each source: separation learns from them, and they are no part of an embedding.
     """

@@ -9,7 +9,7 @@ MOST_DIGITS = 6  # of a width that is read from channels; networks of these size
 
 
 def scale_channels(channels: Sequence[int], width: float) -> list[int]:
-    """Multiply the channels of a network's layers by `width`, down to no fewer than four."""
+    """Multiply the channels of a network's layers by `width`, but keep at least four."""
     return [max(FEWEST_CHANNELS, round(size * width)) for size in channels]
 
 

@@ -141,7 +141,7 @@ class StepTimer:
     """Timer that adds the time between its laps, and the peak of GPU memory, to the throughput of a run."""
 
     def __init__(self, throughput: Throughput, device: torch.device, *, steps_done: int) -> None:
-        """Start the first lap, after `steps_done` training steps."""
+        """Start timing; `steps_done` training steps were done before."""
         self.throughput, self.device, self.data_wait = throughput, device, DataWaitTimer(device)
         self._steps_done = steps_done
         self._started = time.monotonic()

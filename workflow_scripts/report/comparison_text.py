@@ -62,7 +62,7 @@ def _verdict_class(verdict: str) -> str:
     return state if state in COUNTED else ""
 
 
-def print_comparison(record: dict, study: Study, comparisons: pd.DataFrame) -> PrintedComparison:
+def format_comparison(record: dict, study: Study, comparisons: pd.DataFrame) -> PrintedComparison:
     """Return a row of `comparisons`, the study's rows of `comparisons.csv`, as printed."""
     measure = number_format.measure(record["metric"])
     comparison = find_comparison(study, record)

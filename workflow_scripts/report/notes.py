@@ -126,7 +126,7 @@ def _on_comparisons(comparisons: pd.DataFrame) -> Iterable[str]:
     if (comparisons["replicate"] == "pretraining seeds").any():
         yield (
             "Pre-training seeds: where a method has several, the pre-training seed is the unit of analysis, because "
-            "many trials of few seeds say little about the method. The variance between trials is added, and d_z is in "
+            "many trials of few seeds do not represent the method. The variance between trials is added, and d_z is in "
             "units of the standard deviation between seeds or their pairs."
         )
     yield from _on_sign_flips(comparisons[comparisons["sign_flip_p"].notna()])

@@ -100,7 +100,7 @@ def render(page: Page) -> str:
     return environment().get_template("page.html.j2").render(page=page) + "\n"
 
 
-def print_figure(study: Study, numbers: pd.DataFrame, *, svg: Path, reading: str, description: str) -> PrintedFigure:
+def format_figure(study: Study, numbers: pd.DataFrame, *, svg: Path, reading: str, description: str) -> PrintedFigure:
     """Return a study's figure from the file that `draw` wrote, with its numbers."""
     fixed = [name for name in numbers.columns if name not in ("study", "panel") and numbers[name].nunique(False) == 1]
     shared = [(name, _text(numbers[name].iloc[0])) for name in fixed if len(numbers)]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, number_format, secondary_tables
-from workflow_scripts.report.comparison_text import PrintedComparison, count_verdicts, print_comparison
+from workflow_scripts.report.comparison_text import PrintedComparison, count_verdicts, format_comparison
 from workflow_scripts.report.labels import NOTHING
 from workflow_scripts.report.notes import write_notes
 from workflow_scripts.report.number_format import Measure
@@ -130,7 +130,7 @@ def build(study: Study, tables: Mapping[str, pd.DataFrame]) -> Table:
         stub=tuple(labels.name(factor) for factor in study.rows),
         columns=tuple(columns.values()),
         rows=tuple(sorted(rows, key=lambda row: row.floor)),
-        comparisons=tuple(print_comparison(row, study, comparisons) for row in comparisons.to_dict("records")),
+        comparisons=tuple(format_comparison(row, study, comparisons) for row in comparisons.to_dict("records")),
         notes=tuple(write_notes(study, of_study, measures)),
         secondary=tuple(
             table for metric in metrics for table in _secondary_tables(study, metric, of_study, several=several)

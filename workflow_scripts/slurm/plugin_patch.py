@@ -36,7 +36,7 @@ from workflow_scripts.core.errors import EXIT_USER_ERROR, UserError
 PLUGIN = "snakemake_executor_plugin_slurm"
 DISTRIBUTION = "snakemake-executor-plugin-slurm"
 PATCHED_VERSION = "2.8"  # the functions below are internal to the plugin and may change with any minor version
-WARNING = signal.SIGUSR1  # sent before the time limit, as the profile's --signal says
+WARNING = signal.SIGUSR1  # sent before the time limit, by --signal of the profile
 # A job that returns to the queue needs a moment; three answers take at least two minutes.
 ANSWERS_BEFORE_LOST = 3
 SECONDS_BETWEEN_QUESTIONS = 10  # while the controller does not answer
@@ -129,7 +129,7 @@ def _stop_after_mistakes(report: Callable[..., None]) -> Callable[..., None]:
 
     def report_job_error(executor: Any, job_info: Any, *given: Any, **named: Any) -> None:
         if _is_mistake(job_info):
-            executor.logger.warning("The job ended with an error that another attempt would repeat: see its log.")
+            executor.logger.warning("The job failed with an error that a retry would not fix: see its log.")
             # The property would also replace the resources of this attempt by those of the last one.
             job_info.job._attempt = job_info.job.restart_times + 1
         report(executor, job_info, *given, **named)

@@ -151,7 +151,7 @@ class DatasetComparison:
 class MeanDifference:
     """Equal-weight mean of a difference over data sets; `ci` and `p` cover the `variance_sources`.
 
-    `n` is the smallest number of replicates of a side that has several. `reason` says why there is no test.
+    `n` is the smallest number of replicates of a side that has several. `reason` states why there is no test.
     """
 
     replicate: Replicate

@@ -22,7 +22,7 @@ def why_missing(cell: PlannedCell) -> str:
     for job in cell.jobs:
         if not job.output.exists() and (reason := read_reason(job)):
             return reason
-    return f"{STALE}: made by other code or config, and not yet made again" if cell.path.is_file() else NOT_RUN
+    return f"{STALE}: computed with other code or another config, not yet re-run" if cell.path.is_file() else NOT_RUN
 
 
 def in_short(reason: str) -> str:

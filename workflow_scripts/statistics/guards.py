@@ -15,7 +15,7 @@ NOT_BLOCKS = {
 
 
 def friedman_blocks(factor: str) -> str:
-    """Refuse a Friedman (or Nemenyi) test over blocks that are not data sets.
+    """Return the reason against a Friedman (or Nemenyi) test over blocks that are not data sets.
 
     Its blocks must be independent (Demsar 2006): trials or seeds as blocks turn ten repetitions on one data set into
     ten data sets, and the critical difference shrinks with every seed.
@@ -27,12 +27,12 @@ def friedman_blocks(factor: str) -> str:
 
 
 def one_pretraining_seed(seeds: int) -> str:
-    """Mark a result that rests on a single pre-training seed; 0 stands for a method without pre-training."""
+    """Return a remark on a result from a single pre-training seed; a method without pre-training has 0 seeds."""
     return "about this run, not the method: one pre-training seed" if seeds == 1 else ""
 
 
 def too_few(n: int, *, of: Literal["trials", "pretraining seeds", "clusters"]) -> str:
-    """Refuse an interval from fewer than three values."""
+    """Return the reason against an interval from fewer than three values."""
     if n >= MIN_REPLICATES:
         return ""
     unit = of.replace("pretraining", "pre-training")
@@ -40,15 +40,15 @@ def too_few(n: int, *, of: Literal["trials", "pretraining seeds", "clusters"]) -
 
 
 def different_data(left: str, right: str) -> str:
-    """Refuse to compare results on different corpora, given by their digests."""
+    """Return the reason against comparing results whose corpora have different digests."""
     return "" if left == right else f"measured on different data (digests {left} and {right})"
 
 
 def different_quarantine(left: int, right: int) -> str:
-    """Refuse to compare results with different numbers of quarantined clips: their test sets differ."""
+    """Return the reason against comparing results with different numbers of quarantined clips: test sets differ."""
     return "" if left == right else f"different quarantine ({left} and {right} clips left out)"
 
 
 def different_source(left: str, right: str) -> str:
-    """Refuse to compare results on twins with results on real recordings."""
+    """Return the reason against comparing results on twins with results on real recordings."""
     return "" if left == right else f"different sources of data ({left} and {right})"

@@ -130,8 +130,8 @@ def _check(trials: pd.DataFrame, owners: np.ndarray, cells: Sequence[PlannedCell
         if unlike is not None:
             cell = cells[owners[unlike]]
             raise UserError(
-                f"{cell.path}: stale, made by other {column} "
-                f"({trials[column][unlike]}, now {getattr(cell, column)}); "
+                f"{cell.path}: stale: computed with another {column} digest "
+                f"({trials[column][unlike]}, planned {getattr(cell, column)}); "
                 "run the workflow again, or delete the file first if it is not re-made"
             )
     _check_rows(trials, owners, cells)

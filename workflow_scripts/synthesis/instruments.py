@@ -38,7 +38,7 @@ class Instrument:
 
 
 #: OpenMIC's class names. General MIDI has no mandolin or ukulele: a steel guitar in tremolo and a strummed nylon
-#: guitar, each above the range that `guitar` uses, stand for them.
+#: guitar, each above the range that `guitar` uses, represent them.
 OPENMIC: dict[str, Instrument] = {
     "accordion": Instrument(programs=(21, 23), low=55, high=84, manners=("melody", "chords")),
     "banjo": Instrument(programs=(105,), low=50, high=76, manners=("arpeggio", "fast")),

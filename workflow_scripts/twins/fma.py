@@ -64,7 +64,7 @@ BAD_TRACKS = (99134, 98565)
 
 @dataclass(frozen=True, kw_only=True)
 class FmaTrack:
-    """One row of the table."""
+    """A row of the twin's tracks.csv."""
 
     track: int
     genre: str
@@ -114,7 +114,7 @@ def _draw_tracks(twin: TwinOptions, subset: str) -> list[FmaTrack]:
 def _count_by_genre(clips: int, subset: str) -> dict[str, int]:
     """Count the clips of each genre: equal in small, proportional to the square root of the real counts in medium.
 
-    In proportion to the counts themselves, a twin of some hundred clips would lose half its genres; the order of sizes
+    In proportion to the counts themselves, a twin of a few hundred clips would lose half its genres; the order of sizes
     is kept.
     """
     weights = dict.fromkeys(SMALL, 1.0) if subset == "small" else {g: n**0.5 for g, n in MEDIUM_COUNTS.items()}

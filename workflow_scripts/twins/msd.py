@@ -1,6 +1,6 @@
 """Twin of the Million Song Dataset's previews: tags of Last.fm, derived from the composition.
 
-Tags that name an opinion or a decade (sexy, 80s) stand for a style or an instrument here, so that they are true by
+Tags that name an opinion or a decade (sexy, 80s) represent a style or an instrument here, so that they are true by
 construction too. Layout: `<digit>/<digit>/<7digital id>.clip.mp3`, the tables of split and tags, and the pickle that
 maps tracks to previews.
 """

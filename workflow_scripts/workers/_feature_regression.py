@@ -38,7 +38,7 @@ class FeatureWorker(Worker):
         self.register_buffer("target_deviation", torch.ones(channels, 1))
 
     def check(self, encoder: Encoder) -> None:
-        """Raise `UserError` unless the encoder has a frame for each of the target's."""
+        """Raise `UserError` unless the encoder has one frame for each frame of the target (every `HOP` samples)."""
         require_frames(encoder.hop, every=HOP)
 
     def loss(self, frames: Tensor, batch: Batch) -> Tensor:

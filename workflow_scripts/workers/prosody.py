@@ -36,8 +36,8 @@ class Options(DefinedOptions):
     highest_hz: float | None = None
     """Highest F0 that is looked for, in Hz; null: C7, or 300 Hz with the official definition."""
     pitch: Literal["log", "hertz"] = "log"
-    """F0 in `log` hertz (the paper means F0 "as used in" PASE) or in `hertz`. With the paper's definition it is 0 where
-    unvoiced; with the official one it is always logarithmic and interpolated."""
+    """F0 in `log` hertz, as in PASE, to which the paper refers, or in `hertz`. With the paper's definition it is 0
+    where unvoiced; with the official one it is always logarithmic and interpolated."""
 
     @model_validator(mode="after")
     def _require_range_and_scale(self) -> Self:

@@ -1,7 +1,7 @@
 """Worker W: reconstruction of the waveform from the frames (Wu et al. 2021, section 3.2).
 
-The paper says that the encoder's layers are applied in reverse order; the PASE code, on which it builds, has a decoder
-of three transposed convolutions. The latter is the default, since it can be checked against published numbers.
+The paper states that the encoder's layers are applied in reverse order; the PASE code, on which it builds, has a
+decoder of three transposed convolutions. The latter is the default, since it can be checked against published numbers.
 """
 
 from __future__ import annotations

@@ -224,7 +224,9 @@ def test_classes_removed_are_those_of_the_published_set_that_are_not_here(result
             (results.folder / dataset / "record.json").write_text(json.dumps(record))
     row = line(results, "classes_removed", {"dataset": "dances"})
     assert (row["value"], row["source"], row["kind"]) == (10, "local", "counted")  # of thirteen
-    assert line(results, "classes_removed", {"dataset": "tones"})["reason"] == "nothing states all classes of tones"
+    assert (
+        line(results, "classes_removed", {"dataset": "tones"})["reason"] == "the level of tones declares no ALL_CLASSES"
+    )
     assert line(results, "classes_removed", {"dataset": "absent"})["reason"] == "absent not prepared"
 
 

@@ -33,7 +33,7 @@ class DatasetEstimate:
 
 @dataclass(frozen=True, kw_only=True)
 class MultiDatasetMean:
-    """Equal-weight mean over data sets with its t interval and p; `reason` says why there is no interval or test."""
+    """Equal-weight mean over data sets with its t interval and p; `reason` states why there is no interval or test."""
 
     datasets: int
     mean: float

@@ -329,7 +329,7 @@ def _fit_mixed_model(table: np.ndarray, *, level: float) -> CrossedMean | None:
     intercept, one_group = np.ones((len(values), 1)), np.zeros(len(values))
     model = MixedLM((values - centre) / scale, intercept, groups=one_group, exog_vc=components)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # a warning says: not converged, on the boundary or singular
+        warnings.simplefilter("error")  # a warning means: not converged, on the boundary or singular
         try:
             fit = model.fit(reml=True)
         except (Warning, np.linalg.LinAlgError):

@@ -41,7 +41,7 @@ def check_statement(published: PublishedRows, statement: Statement, *, where: st
     _check_losses(statement, quantity, where=where)
     if (quantity.needs == "tolerance") != (statement.tolerance is not None):
         names = ", ".join(name for name, known in QUANTITIES.items() if known.needs == "tolerance")
-        raise UserError(f"{where}: tolerance: {names} needs it, no other quantity has it")
+        raise UserError(f"{where}: tolerance is required for {names} and allowed for no other quantity")
     return row
 
 

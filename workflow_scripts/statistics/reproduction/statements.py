@@ -152,7 +152,7 @@ def _check_levels(row: PublishedRow, study: StudyConfig, *, where: str) -> None:
 
 
 def _any_step_in_grid(statement: Statement, study: StudyConfig) -> bool:
-    """Return whether a study has all levels of one step of a statement."""
+    """Return whether the study's grid has every level of at least one step of the statement."""
     over_steps = statement.over_steps or ({},) * len(statement.of_steps)
     return any(
         all(level in map(str, study.selectable(factor)) for factor, level in (*of.items(), *over.items()))

@@ -147,7 +147,7 @@ def _lines(
 
 
 def _statement_fields(statement: Statement, quantity: Quantity, steps: Sequence[int]) -> dict[str, object]:
-    """Return what a statement says of the `steps` that a study has cells for."""
+    """Return the part of a statement about the `steps` that a study has cells for."""
     of = statement.of_steps
     left_out = [_differing_levels(of, step) for step in range(len(of)) if step not in steps]
     return {

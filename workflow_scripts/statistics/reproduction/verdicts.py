@@ -2,8 +2,8 @@
 
 A number agrees if the 90 % interval of our difference from it lies within the margin declared beforehand (two one-sided
 tests), differs if the interval lies wholly beyond, and is undecided otherwise. A claim in words, and a number that is a
-bound ("no tag differs by more than 4 points"), holds by the 95 % interval. Each verdict stands for itself: nothing is
-adjusted for their number. Twins get no verdict on a number. A setting agrees if what was run equals what was published.
+bound ("no tag differs by more than 4 points"), holds by the 95 % interval. No verdict is adjusted for the
+number of verdicts. Twins get no verdict on a number. A setting agrees if what was run equals what was published.
 """
 
 from __future__ import annotations

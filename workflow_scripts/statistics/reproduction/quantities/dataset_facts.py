@@ -70,7 +70,7 @@ def classes_removed(selection: Selection, results: Results) -> Estimate | Missin
     loader = results.loaders.get(name)
     all_classes = registry.fact(registry.load("dataset", loader), "ALL_CLASSES") if loader else None
     if all_classes is None:
-        return Missing(reason=f"nothing states all classes of {name}" if loader else f"{name} not prepared")
+        return Missing(reason=f"the level of {name} declares no ALL_CLASSES" if loader else f"{name} not prepared")
     return _of_corpus(selection, results, lambda facts: len({*all_classes} - {*facts["classes"]}))
 
 
