@@ -3,7 +3,7 @@
 
 def audited_corpora(dataset):
     """Return the facts files of the corpora that an audit compares, the evaluated data set's first."""
-    return [PLAN.layout.corpus(*corpus) for corpus in PLAN.audited[dataset]]
+    return [PLAN.layout.corpus(*corpus) for corpus in PLAN.audits[dataset]]
 
 
 # OMP_NUM_THREADS=1, because the job's own threads use the cores.
@@ -18,7 +18,7 @@ rule audit:
     priority: 2  # before training, to fail early for studies that require a clean audit
     threads: 8
     params:
-        **job_params(lambda wildcards: PLAN.jobs.audit(PLAN.audited[wildcards.dataset])),
+        **job_params(lambda wildcards: PLAN.jobs.audit(PLAN.audits[wildcards.dataset])),
         corpora=lambda wildcards: [
             f"--{'pretraining' if number else 'corpus'}={Path(facts).parent}"
             for number, facts in enumerate(audited_corpora(wildcards.dataset))

@@ -4,7 +4,11 @@
 def encoder_file(wildcards):
     """Return the encoder file that a job starts from, as a list: empty for an untrained encoder."""
     run = run_of(wildcards)
-    return collect(rules.pretrain.output.encoder, **vars(run)) if run.pretrained else []
+    return (
+        collect(rules.pretrain.output.encoder, **vars(run))
+        if run.has_encoder_file
+        else []
+    )
 
 
 def encoder_file_flag(wildcards):

@@ -63,7 +63,7 @@ rule weigh:
     params:
         **job_params(lambda wildcards: PLAN.jobs.weigh(run_of(wildcards))),
         features=features_flags,
-        source=lambda wildcards: PLAN.layout.pretrained(
+        source=lambda wildcards: PLAN.layout.run_folder(
             PLAN.levels.weights_source(run_of(wildcards))
         ),
     shell:

@@ -7,7 +7,7 @@ rule compose:
         templates=TEMPLATES,
         tables=rules.tabulate.output.tables,
         figures=rules.draw.output.figures,
-        audits=expand(rules.audit.output, dataset=PLAN.audited),
+        audits=expand(rules.audit.output, dataset=PLAN.audits),
         separations=SEPARATIONS,
     output:
         page=PLAN.layout.report,

@@ -4,10 +4,15 @@ STUDIES = sorted(PLAN.studies)
 TEMPLATES = sorted(
     str(path) for path in (ROOT / "workflow_scripts" / "report" / "templates").iterdir()
 )
-DRAWN = sorted(name for name, study in PLAN.studies.items() if study.figure)
-SEPARATIONS = [PLAN.layout.separation(run) for run in PLAN.separating]
+STUDIES_WITH_FIGURE = sorted(
+    name for name, study in PLAN.studies.items() if study.figure
+)
+SEPARATIONS = [PLAN.layout.separation(run) for run in PLAN.separation_runs]
 FIGURES = sorted(
-    {registry.module_name("figure", PLAN.studies[name].figure.kind) for name in DRAWN}
+    {
+        registry.module_name("figure", PLAN.studies[name].figure.kind)
+        for name in STUDIES_WITH_FIGURE
+    }
 )
 
 
@@ -42,11 +47,11 @@ rule tabulate:
 rule draw:
     input:
         **rules.aggregate.output,
-        looked_at=figure_inputs(MANIFEST),
+        figure_inputs=figure_inputs(MANIFEST),
     output:
         figures=expand(
             "<figures>/{study}.{format}",
-            study=DRAWN,
+            study=STUDIES_WITH_FIGURE,
             format=FIGURE_FORMATS,
         ),
     log:

@@ -108,24 +108,24 @@ def plan_of(config: dict, **study: object) -> Plan:
 
 def test_each_evaluated_set_is_compared_with_pretraining_data() -> None:
     plan = plan_of(PAPER)
-    assert plan.audited == {
+    assert plan.audits == {
         name: ((name, 16000), ("audioset_music", 16000)) for name in ("extended_ballroom", "fma_small", "openmic")
     }
-    reads = json.loads(plan.jobs.audit(plan.audited["openmic"]).config)
+    reads = json.loads(plan.jobs.audit(plan.audits["openmic"]).config)
     assert reads["catalogues"]["openmic"][0] == "Free Music Archive"
     assert reads["catalogues"]["audioset_music"] is None
-    assert build_manifest(plan).to_json()["audits"] == [f"results/audits/{name}.json" for name in plan.audited]
+    assert build_manifest(plan).to_json()["audits"] == [f"results/audits/{name}.json" for name in plan.audits]
     grid = plan.studies["wu2021_fig2"].grid
     same = plan_of(PAPER, grid={**grid.model_dump(mode="json"), "corpus": ["fma_small"]})
-    assert same.audited["fma_small"] == (("fma_small", 16000),)
-    assert same.audited["openmic"] == (("openmic", 16000), ("fma_small", 16000))
+    assert same.audits["fma_small"] == (("fma_small", 16000),)
+    assert same.audits["openmic"] == (("openmic", 16000), ("fma_small", 16000))
 
 
 def test_only_data_that_changed_are_audited_again() -> None:
     config = copy.deepcopy(PAPER)
     config["datasets"]["fma_small"]["clip_seconds"] = 5
     plans = plan_of(PAPER), plan_of(config)
-    before, after = ({name: plan.jobs.audit(corpora) for name, corpora in plan.audited.items()} for plan in plans)
+    before, after = ({name: plan.jobs.audit(corpora) for name, corpora in plan.audits.items()} for plan in plans)
     assert before["openmic"] == after["openmic"]
     assert before["fma_small"] != after["fma_small"]
 

@@ -70,7 +70,7 @@ def test_what_runs_separate_is_a_csv_of_its_own(results: Results) -> None:
     write_json(results.folder / "unet" / "separation.json", judged)
     before = dict(results.manifest)
     try:
-        results.manifest["pretrained"] = [run_trained_here | {"separation_code": CODE}]
+        results.manifest["pretrained_runs"] = [run_trained_here | {"separation_code": CODE}]
         folder = run(results, name="separated")
     finally:
         results.manifest.clear()

@@ -39,8 +39,8 @@ def main(argv: list[str] | None = None) -> None:
     report = page.Page(
         scale=manifest.scale,
         sources=page.sources(cells),
-        missing=page.missing(cells),
-        planned=len(manifest.cells),
+        n_missing=page.count_missing(cells),
+        n_planned=len(manifest.cells),
         unfinished=manifest.unfinished,
         sections=tuple(
             page.StudySection(

@@ -26,7 +26,7 @@ from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.planning import layout
 from workflow_scripts.planning.manifest import Manifest, PlannedCell, PlannedJob, Study, read_manifest
 from workflow_scripts.report import labels, number_format, renderers, study_table
-from workflow_scripts.statistics.failure_reasons import why_missing
+from workflow_scripts.statistics.failure_reasons import missing_reason
 from workflow_scripts.statistics.tables.schema import read_tables
 from workflow_scripts.statistics.trials import read_trials
 
@@ -117,7 +117,7 @@ def _explain(study: Study, manifest: Manifest, entry: Sequence[PlannedCell], res
         yield f"Pre-training seed {cell.factors['pretrain_seed']}: {cell.path}"
         for factor in FACTORS:
             yield f"  {labels.name(factor)}: {cell.factors[factor]}"
-        yield from _cell(study, cell) if cell.path.is_file() else [f"  {why_missing(cell)}"]
+        yield from _cell(study, cell) if cell.path.is_file() else [f"  {missing_reason(cell)}"]
         yield from _provenance(cell.jobs)
         yield "  To reproduce it:"
         yield f"    {_command(cell, manifest)}"

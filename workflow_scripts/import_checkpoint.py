@@ -20,7 +20,7 @@ import torch
 
 from workflow_scripts.checkpoints.encoder_file import save_encoder
 from workflow_scripts.checkpoints.import_encoder import import_encoder
-from workflow_scripts.checkpoints.weight_files import read
+from workflow_scripts.checkpoints.weight_files import read_checkpoint
 from workflow_scripts.core import files, provenance, result_files
 from workflow_scripts.core.cli import command_parser
 from workflow_scripts.core.errors import UserError, run_command
@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> None:
     if code is None:
         code = provenance.code_digest("import_checkpoint", chosen=[registry.module_name("encoder", name)])
     record = provenance.Record(config={}, code=code)
-    published = read(arguments.checkpoint)
+    published = read_checkpoint(arguments.checkpoint)
     encoder, options = import_encoder(published, name=name, options=_options(arguments.options))
     record.config = {"encoder": {"name": name, "options": options.model_dump()}}
     save_encoder(arguments.output / result_files.ENCODER, encoder, name=name, options=options, code=code)

@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> None:
 def _prepare(arguments: argparse.Namespace, config: PrepareConfig, record: Record) -> None:
     for partial in arguments.output.glob(".*.partial*"):  # of killed jobs: as large as the corpus
         partial.unlink()
-    acquired = read_acquisition(arguments.acquired, source=config.source, job_digest=config.acquired)
+    acquired = read_acquisition(arguments.acquired, source=config.source, job_digest=config.acquisition_digest)
     loader = registry.load("dataset", config.loader)
     index = loader.index(acquired.root, registry.options(loader, config.options))
     facts = build_corpus(

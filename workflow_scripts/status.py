@@ -72,11 +72,11 @@ def _show(jobs: list[status.JobStatus], queued: Mapping[str, str], console: Cons
     missing = [job for job in jobs if job.state != status.DONE]
     for job in (job for job in missing if job.state != status.WAITS):
         attempts = f" [{job.failures} of {job.attempts} attempts failed]" if job.failures else ""
-        reason = queued.get(job.slurm) or f"{job.state}: {job.why}"
+        reason = queued.get(job.slurm) or f"{job.state}: {job.reason}"
         console.print(f"{job.name}: {reason}{attempts}", markup=False, highlight=False, soft_wrap=True)
         if job.state in (status.FAILED, status.UNFINISHED):
             console.print(f"    {job.job.log}", markup=False, highlight=False, soft_wrap=True)
-    for reason, count in Counter(job.why for job in missing if job.state == status.WAITS).most_common():
+    for reason, count in Counter(job.reason for job in missing if job.state == status.WAITS).most_common():
         console.print(f"{count:,} more: {reason}", markup=False, highlight=False, soft_wrap=True)
     for log in sorted(SLURM_LOGS.rglob(REFUSED)):
         last = log.read_text(encoding="utf-8").splitlines()[-1:]

@@ -25,7 +25,7 @@ SECONDS = 3
 CLIPS = 16
 PASSES = 5
 PITCH_CLIPS = 3  # librosa takes about a second each
-LOWEST_HZ, HIGHEST_HZ = 65.4, 2093.0
+MIN_HZ, MAX_HZ = 65.4, 2093.0
 
 FRAMED = {"sr": RATE, "n_fft": N_FFT, "hop_length": HOP}
 
@@ -127,11 +127,11 @@ def _all_single(audio: np.ndarray) -> list[object]:
 
 
 def _pitch_batched(batch: torch.Tensor) -> list[object]:
-    return [prosody.pyin(clip, sample_rate=RATE, lowest_hz=LOWEST_HZ, highest_hz=HIGHEST_HZ) for clip in batch.numpy()]
+    return [prosody.pyin(clip, sample_rate=RATE, lowest_hz=MIN_HZ, highest_hz=MAX_HZ) for clip in batch.numpy()]
 
 
 def _pitch_single(audio: np.ndarray) -> object:
-    return librosa.pyin(audio, sr=RATE, fmin=LOWEST_HZ, fmax=HIGHEST_HZ, hop_length=HOP)
+    return librosa.pyin(audio, sr=RATE, fmin=MIN_HZ, fmax=MAX_HZ, hop_length=HOP)
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ FORMATS = {
 @pytest.mark.parametrize(("name", "options"), [("pase", {}), ("pase_plus", {"rnn_layers": 2})])
 def test_every_format_gives_the_encoder_back_in_evaluation_mode(tmp_path, write, name, options):
     saved = tiny(name, **options).eval()
-    published = import_networks.read(write(saved.state_dict(), tmp_path / "FE_e199.ckpt"))
+    published = import_networks.read_checkpoint(write(saved.state_dict(), tmp_path / "FE_e199.ckpt"))
     network, chosen = import_networks.import_encoder(published, name=name)
     assert published.format == FORMATS[write]
     assert not network.training
@@ -105,7 +105,7 @@ def test_sizes_are_read_from_the_shapes(tmp_path, name, options):
         wanted = level.build(registry.options(level, options)).state_dict()
     state = {key: torch.zeros(value.shape, dtype=value.dtype) for key, value in wanted.items()}
     network, chosen = import_networks.import_encoder(
-        import_networks.read(save_state(state, tmp_path / "file.ckpt")), name=name
+        import_networks.read_checkpoint(save_state(state, tmp_path / "file.ckpt")), name=name
     )
     assert {key: value.shape for key, value in network.state_dict().items()} == {k: v.shape for k, v in wanted.items()}
     if options.get("width") != 0.001:  # below 4 channels a block no width differs from another
@@ -125,7 +125,7 @@ def official_state(case: golden.Case) -> dict[str, torch.Tensor]:
 
 def test_an_official_encoder_gives_the_official_frames(tmp_path):
     case = golden.open_case("pase_emb100")
-    published = import_networks.read(with_optimiser(official_state(case), tmp_path / "FE_e199.ckpt"))
+    published = import_networks.read_checkpoint(with_optimiser(official_state(case), tmp_path / "FE_e199.ckpt"))
     encoder, options = import_networks.import_encoder(published, name="pase")
     assert options == pase.Options(embedding=100)
     with torch.no_grad():
@@ -135,7 +135,7 @@ def test_an_official_encoder_gives_the_official_frames(tmp_path):
 def test_an_official_head_gives_the_official_values(tmp_path):
     case = golden.open_case("pase_head_mlp_r1")
     head = import_networks.import_regression_head(
-        import_networks.read(save_state(official_state(case), tmp_path / "lps.ckpt")), outputs=1025
+        import_networks.read_checkpoint(save_state(official_state(case), tmp_path / "lps.ckpt")), outputs=1025
     )
     with torch.no_grad():
         assert case.error("y", head(case.input("embedding"))) <= 1
@@ -144,7 +144,7 @@ def test_an_official_head_gives_the_official_values(tmp_path):
 def test_an_official_decoder_gives_the_official_samples(tmp_path):
     case = golden.open_case("pase_decoder")
     decoder = import_networks.import_waveform_decoder(
-        import_networks.read(save_state(official_state(case), tmp_path / "cchunk.ckpt"))
+        import_networks.read_checkpoint(save_state(official_state(case), tmp_path / "cchunk.ckpt"))
     )
     with torch.no_grad():
         assert case.error("y", decoder(case.input("embedding"))) <= 1
@@ -156,7 +156,7 @@ def test_heads_of_any_size(tmp_path, neighbours, outputs, hidden_layers, context
     saved = RegressionHead(
         inputs=6, outputs=5, hidden=4, hidden_layers=hidden_layers, context=context, neighbours=neighbours
     )
-    published = import_networks.read(save_state(saved.state_dict(), tmp_path / "mfcc.ckpt"))
+    published = import_networks.read_checkpoint(save_state(saved.state_dict(), tmp_path / "mfcc.ckpt"))
     network = import_networks.import_regression_head(published, outputs=outputs)
     frames = torch.randn(2, 6, 9)
     torch.testing.assert_close(network(frames), saved(frames), rtol=0, atol=0)
@@ -164,7 +164,7 @@ def test_heads_of_any_size(tmp_path, neighbours, outputs, hidden_layers, context
 
 def test_a_head_must_predict_an_odd_number_of_frames(tmp_path):
     saved = RegressionHead(inputs=6, outputs=10, hidden=4)
-    published = import_networks.read(save_state(saved.state_dict(), tmp_path / "mfcc.ckpt"))
+    published = import_networks.read_checkpoint(save_state(saved.state_dict(), tmp_path / "mfcc.ckpt"))
     for outputs in (3, 5):
         with pytest.raises(UserError, match=f"predicts 10 values, which are no odd number of frames of {outputs}"):
             import_networks.import_regression_head(published, outputs=outputs)
@@ -174,7 +174,7 @@ def test_a_head_must_predict_an_odd_number_of_frames(tmp_path):
 def test_decoders_of_any_size(tmp_path, sizes):
     saved = WaveformDecoder(**sizes)
     network = import_networks.import_waveform_decoder(
-        import_networks.read(save_state(saved.state_dict(), tmp_path / "cchunk.ckpt"))
+        import_networks.read_checkpoint(save_state(saved.state_dict(), tmp_path / "cchunk.ckpt"))
     )
     frames = torch.randn(1, sizes["inputs"], 3)
     torch.testing.assert_close(network(frames), saved(frames), rtol=0, atol=0)
@@ -217,7 +217,9 @@ MESSAGES = [message for message, _ in damaged_states(tiny().state_dict())]
 def test_contents_that_are_no_encoder_are_refused_in_one_line(tmp_path, number):
     message, content = list(damaged_states(tiny().state_dict()))[number]
     with pytest.raises(UserError, match=message) as refused:
-        import_networks.import_encoder(import_networks.read(save(content, tmp_path / "file.ckpt")), name="pase_plus")
+        import_networks.import_encoder(
+            import_networks.read_checkpoint(save(content, tmp_path / "file.ckpt")), name="pase_plus"
+        )
     assert "\n" not in str(refused.value)
     assert str(refused.value).startswith(str(tmp_path / "file.ckpt"))
 
@@ -238,13 +240,13 @@ def test_files_that_are_no_checkpoint_are_refused_in_one_line(tmp_path):
         path = tmp_path / name
         path.write_bytes(content)
         with pytest.raises(UserError, match=message) as refused:
-            import_networks.read(path)
+            import_networks.read_checkpoint(path)
         assert str(refused.value).startswith(str(path))
         assert "\n" not in str(refused.value)
     with pytest.raises(UserError, match="there is no such file"):
-        import_networks.read(tmp_path / "absent.ckpt")
+        import_networks.read_checkpoint(tmp_path / "absent.ckpt")
     with pytest.raises(UserError, match="it is a folder: name a file in it"):
-        import_networks.read(tmp_path)
+        import_networks.read_checkpoint(tmp_path)
 
 
 @pytest.mark.parametrize("content", [Harmful(), {"state_dict": {}, "hook": Harmful()}, nn.Linear(1, 1)])
@@ -253,7 +255,7 @@ def test_pickled_code_is_refused_and_not_run(tmp_path, monkeypatch, content, zip
     monkeypatch.chdir(tmp_path)
     path = save(content, tmp_path / "file.ckpt", _use_new_zipfile_serialization=zipped)
     with pytest.raises(UserError, match="holds pickled code, which is not run: save its state_dict alone"):
-        import_networks.read(path)
+        import_networks.read_checkpoint(path)
     assert not (tmp_path / "harmed").exists()
 
 
@@ -265,7 +267,7 @@ def test_damaged_bytes_load_or_end_in_a_user_error(tmp_path, *, write, cut, plac
     content[int(place * len(content))] ^= change
     path.write_bytes(content[: round(cut * len(content))] if cut < 0.5 else content)
     with contextlib.suppress(UserError):
-        encoder, _ = import_networks.import_encoder(import_networks.read(path), name="pase_plus")
+        encoder, _ = import_networks.import_encoder(import_networks.read_checkpoint(path), name="pase_plus")
         assert all(torch.isfinite(value).all() for value in encoder.state_dict().values())
 
 
@@ -302,7 +304,7 @@ def test_every_clmr_format_gives_samplecnn_back(tmp_path, form, rate):
     torch.manual_seed(0)
     wanted = samplecnn.Options(sample_rate=rate, width=0.05)
     saved = samplecnn.build(wanted)
-    published = import_networks.read(clmr_file(saved.state_dict(), form, tmp_path / "clmr.pt"))
+    published = import_networks.read_checkpoint(clmr_file(saved.state_dict(), form, tmp_path / "clmr.pt"))
     network, options = import_networks.import_encoder(published, name="samplecnn")
     assert options == wanted
     torch.testing.assert_close(network.state_dict(), saved.state_dict(), rtol=0, atol=0)
@@ -313,7 +315,7 @@ def test_an_official_samplecnn_gives_the_official_features(tmp_path):
     case = golden.open_case("samplecnn_22050")
     state = {f"encoder.{key}": value for key, value in official_state(case).items()}
     encoder, options = import_networks.import_encoder(
-        import_networks.read(save_state(state, tmp_path / "clmr.pt")), name="samplecnn"
+        import_networks.read_checkpoint(save_state(state, tmp_path / "clmr.pt")), name="samplecnn"
     )
     assert options == samplecnn.Options()
     with torch.no_grad():
@@ -323,7 +325,7 @@ def test_an_official_samplecnn_gives_the_official_features(tmp_path):
 def test_an_official_cpc_encoder_gives_the_official_context(tmp_path):
     case = golden.open_case("cpc_encoder_gru")
     encoder, options = import_networks.import_encoder(
-        import_networks.read(save_state(official_state(case), tmp_path / "cpc.pt")), name="cpc"
+        import_networks.read_checkpoint(save_state(official_state(case), tmp_path / "cpc.pt")), name="cpc"
     )
     assert options == cpc.Options()
     with torch.no_grad():
@@ -343,11 +345,11 @@ def test_lightnings_own_classes_are_read_as_nothing(tmp_path, monkeypatch):
         lightning.setitem(sys.modules, "pytorch_lightning", types.ModuleType("pytorch_lightning"))
         lightning.setitem(sys.modules, module.__name__, module)
         path = save({"state_dict": state, "stopping": stopping, **others}, tmp_path / "clmr.ckpt")
-    network, _ = import_networks.import_encoder(import_networks.read(path), name="samplecnn")
+    network, _ = import_networks.import_encoder(import_networks.read_checkpoint(path), name="samplecnn")
     torch.testing.assert_close(network.state_dict(), saved.state_dict(), rtol=0, atol=0)
     harmful = save({"state_dict": state, "object": Harmful()}, tmp_path / "harmful.ckpt")
     with pytest.raises(UserError, match="holds pickled code, which is not run"):
-        import_networks.read(harmful)
+        import_networks.read_checkpoint(harmful)
 
 
 def clmr_mistakes(state):
@@ -368,24 +370,26 @@ def test_files_that_are_no_samplecnn_are_refused_in_one_line(tmp_path, number):
     message, content = list(clmr_mistakes(saved.state_dict()))[number]
     with pytest.raises(UserError, match=message) as refused:
         import_networks.import_encoder(
-            import_networks.read(save_state(content, tmp_path / "clmr.pt")), name="samplecnn"
+            import_networks.read_checkpoint(save_state(content, tmp_path / "clmr.pt")), name="samplecnn"
         )
     assert "\n" not in str(refused.value)
 
 
 def test_samplecnns_of_other_rates_are_distinguished(tmp_path):
     state = samplecnn.build(samplecnn.Options(sample_rate=8000, width=0.05)).state_dict()
-    published = import_networks.read(save_state(state, tmp_path / "clmr.pt"))
+    published = import_networks.read_checkpoint(save_state(state, tmp_path / "clmr.pt"))
     with pytest.raises(UserError, match=r"it holds sample_rate 8000, width 0.05, .*, not sample_rate 22050,"):
         import_networks.import_encoder(published, name="samplecnn", options={"sample_rate": 22050, "width": 0.05})
     other = state | {"sequential.3.0.weight": torch.ones(6, 6, 7)}
     with pytest.raises(UserError, match=r"it is no SampleCNN for 22050, .* 8000 Hz: its kernels are 3, 3, 7, 2, "):
-        import_networks.import_encoder(import_networks.read(save_state(other, tmp_path / "other.pt")), name="samplecnn")
+        import_networks.import_encoder(
+            import_networks.read_checkpoint(save_state(other, tmp_path / "other.pt")), name="samplecnn"
+        )
 
 
 def test_pase_and_pase_plus_are_distinguished(tmp_path):
-    plain = import_networks.read(save_state(tiny("pase").state_dict(), tmp_path / "pase.ckpt"))
-    plus = import_networks.read(save_state(tiny("pase_plus").state_dict(), tmp_path / "plus.ckpt"))
+    plain = import_networks.read_checkpoint(save_state(tiny("pase").state_dict(), tmp_path / "pase.ckpt"))
+    plus = import_networks.read_checkpoint(save_state(tiny("pase_plus").state_dict(), tmp_path / "plus.ckpt"))
     with pytest.raises(UserError, match=r"no dense skips, so it is no PASE.: import it as pase$"):
         import_networks.import_encoder(plain, name="pase_plus")
     with pytest.raises(UserError, match=r"it has dense skips, so it is a PASE.: import it as pase_plus$"):
@@ -395,13 +399,15 @@ def test_pase_and_pase_plus_are_distinguished(tmp_path):
     for load in (import_networks.import_regression_head, import_networks.import_waveform_decoder):
         with pytest.raises(UserError, match=r"pase.ckpt cannot be imported as a (regression head|waveform decoder)"):
             load(plain)
-    decoder = import_networks.read(save_state(WaveformDecoder(inputs=4).state_dict(), tmp_path / "cchunk.ckpt"))
+    decoder = import_networks.read_checkpoint(
+        save_state(WaveformDecoder(inputs=4).state_dict(), tmp_path / "cchunk.ckpt")
+    )
     with pytest.raises(UserError, match=r"cchunk.ckpt cannot be imported as a regression head"):
         import_networks.import_regression_head(decoder)
 
 
 def test_options_that_are_given_must_be_those_of_the_file(tmp_path):
-    published = import_networks.read(save_state(tiny().state_dict(), tmp_path / "file.ckpt"))
+    published = import_networks.read_checkpoint(save_state(tiny().state_dict(), tmp_path / "file.ckpt"))
     assert import_networks.import_encoder(published, name="pase_plus", options=TINY)[1] == pase_plus.Options(**TINY)
     message = "holds embedding 5, width 0.02, rnn_layers 1, not embedding 5, width 0.02, rnn_layers 2: leave"
     with pytest.raises(UserError, match=message):

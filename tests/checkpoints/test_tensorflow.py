@@ -36,7 +36,7 @@ def test_tensors_come_back_as_they_were_written(tmp_path, names, per_block, seed
     generator = np.random.default_rng(seed)
     tensors = {name: generator.standard_normal(generator.integers(1, 4, generator.integers(0, 4))) for name in names}
     index = tensorflow_files.write(tmp_path / "net", tensors, per_block=per_block)
-    contents = tensorflow.read(index)
+    contents = tensorflow.read_checkpoint(index)
     assert set(contents) == set(tensors)
     for name, values in tensors.items():
         np.testing.assert_array_equal(contents[name].numpy(), values)
@@ -44,7 +44,7 @@ def test_tensors_come_back_as_they_were_written(tmp_path, names, per_block, seed
 
 def test_every_type_of_number_is_read_and_texts_are_left_out(tmp_path):
     index = tensorflow_files.write(tmp_path / "net", TENSORS, texts=("_CHECKPOINTABLE_OBJECT_GRAPH",))
-    contents = tensorflow.read(index)
+    contents = tensorflow.read_checkpoint(index)
     assert set(contents) == set(TENSORS)
     for name, values in TENSORS.items():
         np.testing.assert_array_equal(contents[name].numpy(), values)
@@ -54,7 +54,7 @@ def test_every_type_of_number_is_read_and_texts_are_left_out(tmp_path):
 @pytest.mark.parametrize("named", ["net", "net.index", "net.data-00000-of-00001"])
 def test_a_checkpoint_may_be_named_by_any_of_its_files(tmp_path, named):
     tensorflow_files.write(tmp_path / "net", TENSORS)
-    published = import_networks.read(tmp_path / named)
+    published = import_networks.read_checkpoint(tmp_path / named)
     assert published.format == "TensorFlow checkpoint"
     assert set(published.state) == set(TENSORS)
 
@@ -69,7 +69,7 @@ def test_the_published_weights_import_from_such_a_file(tmp_path):
     moments = {f"{key}/.OPTIMIZER_SLOT/optimizer/m{attribute}": values for key, values in list(filled.items())[:3]}
     stored = {f"{key}{attribute}": values for key, values in filled.items()} | moments
     tensorflow_files.write(tmp_path / "cp", stored, texts=("_CHECKPOINTABLE_OBJECT_GRAPH",))
-    encoder, options = import_networks.import_encoder(import_networks.read(tmp_path / "cp"), name="unet")
+    encoder, options = import_networks.import_encoder(import_networks.read_checkpoint(tmp_path / "cp"), name="unet")
     assert options == unet.Options()
     expected = msspt.select_unet_weights({key: torch.from_numpy(values) for key, values in filled.items()})
     torch.testing.assert_close(dict(encoder.state_dict()), expected, rtol=0, atol=0)
@@ -87,7 +87,7 @@ def test_damage_anywhere_in_the_index_ends_in_one_line_or_does_no_harm(tmp_path,
         content[position] = byte
     index.write_bytes(bytes(content))
     with contextlib.suppress(UserError):
-        tensorflow.read(index)
+        tensorflow.read_checkpoint(index)
         assert not cut
 
 
@@ -100,5 +100,5 @@ def test_data_that_are_missing_or_cut_are_named(tmp_path, left):
     else:
         data.write_bytes(data.read_bytes()[:left])
     with pytest.raises(UserError, match=r"net\.data-00000-of-00001 is missing or empty|is not there in full") as raised:
-        import_networks.read(index)
+        import_networks.read_checkpoint(index)
     assert "\n" not in str(raised.value)

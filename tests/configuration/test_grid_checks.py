@@ -54,7 +54,7 @@ def test_both_heads_go_with_every_encoder_of_maps_and_training_scenario(tmp_path
 def test_a_bare_head_learns_on_the_spectrogram(tmp_path):
     plan = build_plan(tmp_path, encoder=["magnitude"], scenario=["supervised"])
     ((run, cell),) = plan.cells
-    assert (run.encoder, run.pretrained, cell.scenario) == ("magnitude", False, "supervised")
+    assert (run.encoder, run.has_encoder_file, cell.scenario) == ("magnitude", False, "supervised")
 
 
 @pytest.mark.parametrize(

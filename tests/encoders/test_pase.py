@@ -10,7 +10,7 @@ from tests import golden
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import pase
 from workflow_scripts.levels import registry
-from workflow_scripts.networks.sizes.pase import SHORTEST
+from workflow_scripts.networks.sizes.pase import MIN_SAMPLES
 
 
 class Official(nn.Module):
@@ -84,9 +84,9 @@ def test_frames_round_as_in_the_official_code_just_below_a_whole_hop():
 
 def test_audio_too_short_for_the_padding_is_refused_in_one_line():
     encoder = pase.build(pase.Options(embedding=8, width=0.05)).eval()
-    assert encoder(torch.randn(1, SHORTEST)).shape[-1] == 3
+    assert encoder(torch.randn(1, MIN_SAMPLES)).shape[-1] == 3
     with pytest.raises(UserError, match="at least 471 samples"):
-        encoder(torch.randn(1, SHORTEST - 1))
+        encoder(torch.randn(1, MIN_SAMPLES - 1))
 
 
 def test_width_narrows_the_blocks_and_not_the_embedding():

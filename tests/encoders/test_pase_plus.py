@@ -12,7 +12,7 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import pase_plus
 from workflow_scripts.levels import registry
 from workflow_scripts.networks.pase_plus import PasePlus
-from workflow_scripts.networks.sizes.pase import SHORTEST
+from workflow_scripts.networks.sizes.pase import MIN_SAMPLES
 
 TINY = {"embedding": 5, "width": 0.02}
 KERNELS, STRIDES = (251, 20, 11, 11, 11, 11, 11, 11), (1, 10, 2, 1, 2, 1, 2, 2)
@@ -165,10 +165,10 @@ def test_keys_are_the_official_ones_in_the_official_order():
     ]
 
 
-@pytest.mark.parametrize("samples", [SHORTEST, 480, 1000, 16000, 16001, 16150, 16159, 160155])
+@pytest.mark.parametrize("samples", [MIN_SAMPLES, 480, 1000, 16000, 16001, 16150, 16159, 160155])
 def test_frames_round_as_those_of_pase(samples):
     encoder = pase_plus.build(pase_plus.Options(**TINY)).eval()
-    rounded_up = samples == SHORTEST or samples % 160 > 150
+    rounded_up = samples == MIN_SAMPLES or samples % 160 > 150
     with torch.no_grad():
         assert encoder(torch.randn(1, samples)).shape == (1, 5, samples // encoder.hop + rounded_up)
 
@@ -176,7 +176,7 @@ def test_frames_round_as_those_of_pase(samples):
 def test_audio_too_short_for_the_padding_is_refused_in_one_line():
     encoder = pase_plus.build(pase_plus.Options(**TINY))
     with pytest.raises(UserError, match="at least 471 samples"):
-        encoder(torch.randn(1, SHORTEST - 1))
+        encoder(torch.randn(1, MIN_SAMPLES - 1))
 
 
 def test_width_narrows_blocks_and_recurrent_layers_and_not_the_embedding():

@@ -121,7 +121,9 @@ def test_published_weights_import_by_every_naming(tmp_path, named, decorated):
         "layer_with_weights-0/gamma/.OPTIMIZER_SLOT/optimizer/m/.ATTRIBUTES/VARIABLE_VALUE": torch.ones(1),
     }
     torch.save(to_published_names(case, named=named, decorated=decorated) | beside, tmp_path / "unet.pt")
-    encoder, options = import_networks.import_encoder(import_networks.read(tmp_path / "unet.pt"), name="unet")
+    encoder, options = import_networks.import_encoder(
+        import_networks.read_checkpoint(tmp_path / "unet.pt"), name="unet"
+    )
     assert options == unet.Options()
     expected = msspt.select_unet_weights(to_published_names(case))
     torch.testing.assert_close(dict(encoder.state_dict()), expected, rtol=0, atol=0)
@@ -154,7 +156,7 @@ def _without(state: Mapping[str, torch.Tensor], name: str) -> dict[str, torch.Te
 def test_wrong_files_end_in_one_clear_line(tmp_path, change, message):
     torch.save(change(to_published_names(golden.open_case("msspt_unet"))), tmp_path / "unet.pt")
     with pytest.raises(UserError, match=message) as raised:
-        import_networks.import_encoder(import_networks.read(tmp_path / "unet.pt"), name="unet")
+        import_networks.import_encoder(import_networks.read_checkpoint(tmp_path / "unet.pt"), name="unet")
     assert "\n" not in str(raised.value)
 
 
@@ -221,7 +223,7 @@ def test_biases_that_normalisation_takes_off_do_not_move():
 def test_networks_of_other_numbers_of_sources_differ(tmp_path):
     torch.save(to_published_names(golden.open_case("msspt_unet")), tmp_path / "unet.pt")
     with pytest.raises(UserError, match=r"it holds sources 1, pooling max, .*, not sources 4, pooling average, "):
-        import_networks.import_encoder(import_networks.read(tmp_path / "unet.pt"), name="unet", options=FOUR)
+        import_networks.import_encoder(import_networks.read_checkpoint(tmp_path / "unet.pt"), name="unet", options=FOUR)
 
 
 @pytest.mark.parametrize(

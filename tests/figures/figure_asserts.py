@@ -110,7 +110,7 @@ def make_study(
         "comparisons": [],
         "floors": list(floors),
     }
-    results.manifest["pretrained"] = []
+    results.manifest["pretrained_runs"] = []
     rng = np.random.default_rng(0)
     shared = rng.normal(0, 0.01, (100, trials))
     for chosen in itertools.product(*grid.values()):
@@ -134,8 +134,8 @@ def add_cell(results: Results, cell: Cell, values: np.ndarray) -> None:
     if cell["corpus"] != "none":
         run = {factor: cell[factor] for factor in PRETRAINING}
         place = results.folder.joinpath("pretrained", *map(str, run.values()))
-        if {"folder": str(place), "factors": run} not in results.manifest["pretrained"]:
-            results.manifest["pretrained"].append({"folder": str(place), "factors": run})
+        if {"folder": str(place), "factors": run} not in results.manifest["pretrained_runs"]:
+            results.manifest["pretrained_runs"].append({"folder": str(place), "factors": run})
 
 
 def write_predictions(results: Results, *, classes: Sequence[str] = DANCES, trials: int = 10, ndim: int = 3) -> None:
@@ -219,7 +219,7 @@ def write_embeddings(
 
 def write_encoder_sizes(results: Results, *, parameters: Mapping[str, int]) -> None:
     """Write the record of every planned pre-training, with the size of its encoder."""
-    for run in results.manifest["pretrained"]:
+    for run in results.manifest["pretrained_runs"]:
         folder = Path(run["folder"])
         folder.mkdir(parents=True, exist_ok=True)
         size = parameters[run["factors"]["encoder"]]
@@ -290,7 +290,7 @@ def write_windows(results: Results, *, windows: int = 14, seconds: float = 3.862
 
 def write_losses(results: Results, *, epochs: int = 20, splits: Sequence[str] = ("train", "valid")) -> None:
     """Write losses of every pre-trained run; re-weighted ones have reciprocals as weights."""
-    for run in results.manifest["pretrained"]:
+    for run in results.manifest["pretrained_runs"]:
         rows = [
             {
                 "epoch": epoch,

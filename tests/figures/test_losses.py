@@ -11,7 +11,7 @@ from workflow_scripts.core.errors import UserError
 
 
 def losses_file(results: Results, run: int) -> Path:
-    return Path(results.manifest["pretrained"][run]["folder"]) / "losses.csv"
+    return Path(results.manifest["pretrained_runs"][run]["folder"]) / "losses.csv"
 
 
 def test_no_text_lies_on_another_or_outside(results: Results) -> None:

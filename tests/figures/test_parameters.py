@@ -23,7 +23,7 @@ def published_study(folder: Path, *, source: str) -> Results:
     results = figure_asserts.make_study(
         folder, figure={"kind": "parameters"}, rows=["encoder"], grid={"encoder": ["cpc"]}, value=lambda cell: 0.3
     )
-    results.manifest["studies"]["fig2"]["published"] = [PUBLISHED]
+    results.manifest["studies"]["fig2"]["statements"] = [PUBLISHED]
     figure_asserts.write_encoder_sizes(results, parameters={"cpc": 6_367_232})
     (path,) = figure_asserts.trials_files(results)
     path.write_text(path.read_text().replace("twin", source))
@@ -94,7 +94,7 @@ def test_the_study_has_the_published_score_of_each_of_its_methods(tmp_path: Path
         value=lambda cell: 0.3,
     )
     statements = read_statements(name, folder=folder)
-    results.manifest["studies"]["fig2"]["published"] = [statement.to_json() for statement in statements]
+    results.manifest["studies"]["fig2"]["statements"] = [statement.to_json() for statement in statements]
     figure_asserts.write_encoder_sizes(results, parameters=synthetic_studies.SIZES_OF_ENCODERS)
     for path in figure_asserts.trials_files(results):
         path.write_text(path.read_text().replace("twin", "local"))

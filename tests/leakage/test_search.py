@@ -63,8 +63,8 @@ def index(clips):
 def measure(index, versions):
     """Measure the share of versions found, and count matches of a clip with a version of another."""
     matches = [index.search(fingerprint(to_int16(version))) for version in versions]
-    recall = np.mean([any(match.indexed == row for match in row_matches) for row, row_matches in enumerate(matches)])
-    return recall, sum(match.indexed != row for row, row_matches in enumerate(matches) for match in row_matches)
+    recall = np.mean([any(match.row == row for match in row_matches) for row, row_matches in enumerate(matches)])
+    return recall, sum(match.row != row for row, row_matches in enumerate(matches) for match in row_matches)
 
 
 def test_planted_versions_are_found_with_few_false_alarms(clips, index, tmp_path):
@@ -90,7 +90,7 @@ def test_false_alarms_on_real_music_are_rare():
     selected.remove("unlabelled/librosa/sorohanro_-_solo-trumpet-06.ogg")  # the same as ...-06.hq.ogg
     queries = [fingerprint(to_int16(read_recording(path))) for path in selected]
     index = FingerprintIndex([query.codes[SHIFTS.index(0)] for query in queries])
-    matches = [(row, match.indexed) for row, query in enumerate(queries) for match in index.search(query)]
+    matches = [(row, match.row) for row, query in enumerate(queries) for match in index.search(query)]
     pairs = {(min(pair), max(pair)) for pair in matches}
     alarms = [(selected[one], selected[other]) for one, other in pairs if one != other]
     print(alarms)
@@ -106,18 +106,18 @@ def read_recording(path):
 
 def test_a_match_states_the_differences_in_pitch_and_time(clips, index):
     (match,) = index.search(fingerprint(clips[3][RATE:]))
-    assert (match.indexed, match.semitones) == (3, 0)
+    assert (match.row, match.semitones) == (3, 0)
     assert match.similarity > 0.8
     assert match.seconds == pytest.approx(1, abs=0.05)
     (match,) = index.search(fingerprint(to_int16(shift_pitch(1)(clips[3] / np.float32(32768), None))))
-    assert (match.indexed, match.semitones) == (3, 1)
+    assert (match.row, match.semitones) == (3, 1)
     assert match.seconds == pytest.approx(0, abs=0.05)
 
 
 def test_other_sample_rates_can_be_compared(clips, index):
     faster = to_int16(soxr.resample(clips[5] / np.float32(32768), RATE, 22_050))
     (match,) = index.search(Fingerprinter(22_050)(faster))
-    assert match.indexed == 5
+    assert match.row == 5
     assert match.similarity > 0.9
 
 
@@ -127,7 +127,7 @@ def test_silence_matches_nothing(clips):
     index = make_index([quiet, partly, np.concatenate([clips[1], np.zeros(10 * RATE, np.int16)]), quiet])
     assert index.too_short == 2
     assert index.search(fingerprint(quiet)) == []
-    assert [match.indexed for match in index.search(fingerprint(partly))] == [1]
+    assert [match.row for match in index.search(fingerprint(partly))] == [1]
     assert fingerprint(quiet).codes.tolist() == [[SILENT] * 73] * len(SHIFTS)
 
 

@@ -64,9 +64,11 @@ def test_what_a_level_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_constant_that_is_nearly_a_member_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     level = registry.load("scenario", "three_stage")
-    monkeypatch.setattr(level, "HEAD_READS", "maps", raising=False)
+    monkeypatch.setattr(level, "HEADS_INPUT", "maps", raising=False)
     registry.load.cache_clear()
-    with pytest.raises(UserError, match=r"^scenarios/three_stage.py: unknown constant HEAD_READS \(did you mean HEADS"):
+    with pytest.raises(
+        UserError, match=r"^scenarios/three_stage.py: unknown constant HEADS_INPUT \(did you mean HEAD_"
+    ):
         registry.load("scenario", "three_stage")
 
 

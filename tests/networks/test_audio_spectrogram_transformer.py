@@ -23,7 +23,7 @@ def to_published_names(case: golden.Case) -> dict[str, torch.Tensor]:
 def case_and_network(tmp_path) -> tuple[golden.Case, Ast]:
     case = golden.open_case("ast_tiny")
     torch.save(to_published_names(case), tmp_path / "ast.pth")
-    return case, import_networks.import_ast(import_networks.read(tmp_path / "ast.pth"))
+    return case, import_networks.import_ast(import_networks.read_checkpoint(tmp_path / "ast.pth"))
 
 
 def test_every_output_equals_the_official_code(case_and_network):
@@ -89,7 +89,7 @@ def test_wrong_files_end_in_one_clear_line(tmp_path, change, message):
     }
     torch.save(state, tmp_path / "ast.pth")
     with pytest.raises(UserError, match=message) as raised:
-        import_networks.import_ast(import_networks.read(tmp_path / "ast.pth"))
+        import_networks.import_ast(import_networks.read_checkpoint(tmp_path / "ast.pth"))
     assert "\n" not in str(raised.value)
 
 

@@ -24,7 +24,7 @@ from workflow_scripts.networks.short_chunk_cnn import ShortChunkCnn
 
 pytestmark = pytest.mark.slow
 
-ALONE, JOINT = (64, 64, 128, 128, 128, 128, 256), (64, 128, 128, 128, 128, 128, 256)
+CHANNELS_ALONE, CHANNELS_JOINT = (64, 64, 128, 128, 128, 128, 256), (64, 128, 128, 128, 128, 128, 256)
 UP = (192, 192, 128, 64, 32, 16)
 FIVE = (1, 2, 3, 4, 5)
 #: sources, classes, and the blocks that hear the U-Net's maps -> trained parameters, as measured with the authors' code
@@ -137,13 +137,13 @@ def magnitude() -> Tensor:
 
 def import_network(state, path, how):
     torch.save(state, path)
-    return how(import_networks.read(path))
+    return how(import_networks.read_checkpoint(path))
 
 
 @pytest.mark.parametrize("naming", ["keras", "checkpoint"])
 @pytest.mark.parametrize("classes", [50, 16])
 def test_a_back_end_imports_and_computes_what_the_code_does(tmp_path, magnitude, naming, classes):
-    layers = back_end(ALONE, inputs=1, beside=(0,) * 7, classes=classes)
+    layers = back_end(CHANNELS_ALONE, inputs=1, beside=(0,) * 7, classes=classes)
     state = to_published_names(layers, naming)
     network = import_network(state, tmp_path / "tail.pt", import_networks.import_short_chunk_cnn)
     assert sum(parameter.numel() for parameter in network.parameters()) == {50: 2_396_530, 16: 2_379_088}[classes]
@@ -175,7 +175,7 @@ def test_a_joint_network_imports_and_computes_what_the_code_does(tmp_path, magni
 
 def joint(sources: int, *, classes: int = 50, hearing: tuple[int, ...] = FIVE) -> Shapes:
     beside = tuple(UP[5 - place] if place in hearing else 0 for place in range(7))
-    return [*separator(sources), *back_end(JOINT, inputs=sources + 1, beside=beside, classes=classes)]
+    return [*separator(sources), *back_end(CHANNELS_JOINT, inputs=sources + 1, beside=beside, classes=classes)]
 
 
 def test_the_separator_of_a_joint_network_is_that_of_its_own_file(tmp_path):
@@ -204,7 +204,7 @@ def test_the_separator_of_a_joint_network_is_that_of_its_own_file(tmp_path):
     ],
 )
 def test_wrong_files_end_in_one_clear_line(tmp_path, how, change, message):
-    layers = joint(1) if how == "joint" else back_end(ALONE, inputs=1, beside=(0,) * 7, classes=50)
+    layers = joint(1) if how == "joint" else back_end(CHANNELS_ALONE, inputs=1, beside=(0,) * 7, classes=50)
     read = import_networks.import_joint_network if how == "joint" else import_networks.import_short_chunk_cnn
     with pytest.raises(UserError, match=message) as raised:
         import_network(change(to_published_names(layers, "keras")), tmp_path / "file.pt", read)
@@ -223,9 +223,13 @@ def test_the_widths_here_are_those_of_the_network():
 @pytest.mark.parametrize("naming", ["keras", "checkpoint"])
 def test_the_separator_of_a_joint_network_is_an_encoder(tmp_path, naming, sources, pooling):
     torch.save(to_published_names(joint(sources), naming), tmp_path / "joint.pt")
-    encoder, options = import_networks.import_encoder(import_networks.read(tmp_path / "joint.pt"), name="unet")
+    encoder, options = import_networks.import_encoder(
+        import_networks.read_checkpoint(tmp_path / "joint.pt"), name="unet"
+    )
     assert (options.sources, options.pooling) == (sources, pooling)
-    wanted = import_networks.import_joint_network(import_networks.read(tmp_path / "joint.pt")).separator.state_dict()
+    wanted = import_networks.import_joint_network(
+        import_networks.read_checkpoint(tmp_path / "joint.pt")
+    ).separator.state_dict()
     torch.testing.assert_close(dict(encoder.network.state_dict()), dict(wanted), rtol=0, atol=0)
 
 

@@ -35,7 +35,7 @@ def stage_cost(plan: Plan, name: str, records: list[MeasuredJob]) -> costs.CostE
 
 
 def pretraining(plan: Plan, *, encoder: str, seconds: float, device: str, workers: str | None = None) -> MeasuredJob:
-    run = next(run for run in plan.pretrained if run.encoder == encoder)
+    run = next(run for run in plan.pretrained_runs if run.encoder == encoder)
     read = json.loads(plan.jobs.pretrain(run).config)
     key = (json.dumps(read["encoder"], sort_keys=True), workers or json.dumps(read["workers"], sort_keys=True))
     return MeasuredJob(stage="pretrain", key=key, amount=100.0, seconds=seconds, device=device)
@@ -50,11 +50,11 @@ def test_without_records_nothing_is_claimed(plan: Plan) -> None:
 
 def test_pretraining_takes_the_rate_of_alike_records(plan: Plan) -> None:
     alike = pretraining(plan, encoder="pase", seconds=50, device=CPU)
-    pase = [run for run in plan.pretrained if run.encoder == "pase"]
+    pase = [run for run in plan.pretrained_runs if run.encoder == "pase"]
     estimate = stage_cost(plan, "pretrain", [alike])
     audio = 100_000 * 3 * 20  # clips, seconds of each, epochs
     assert estimate.hours == pytest.approx(len(pase) * audio * 0.5 / 3600)
-    assert estimate.unknown == len(plan.pretrained) - len(pase)
+    assert estimate.unknown == len(plan.pretrained_runs) - len(pase)
     assert estimate.device == CPU
 
 
@@ -66,7 +66,7 @@ def test_a_gpu_is_preferred_and_other_workers_are_better_than_nothing(plan: Plan
     estimate = stage_cost(plan, "pretrain", records)
     assert (estimate.device, estimate.records) == (GPU, 1)
     other_encoder = [MeasuredJob(stage="pretrain", key=("{}", "x"), amount=1, seconds=1, device=GPU)]
-    assert stage_cost(plan, "pretrain", other_encoder).unknown == len(plan.pretrained)
+    assert stage_cost(plan, "pretrain", other_encoder).unknown == len(plan.pretrained_runs)
 
 
 def test_long_jobs_count_for_more_than_short_ones(plan: Plan) -> None:
@@ -193,7 +193,7 @@ def test_the_pilot_speaks_of_the_back_ends_of_the_paper_alone_and_behind_one_mas
 
 
 def test_an_epoch_of_clips_reads_a_piece_of_each(plan: Plan) -> None:
-    pase = next(run for run in plan.pretrained if run.encoder == "pase")
+    pase = next(run for run in plan.pretrained_runs if run.encoder == "pase")
     recipe = {**PAPER["recipes"][pase.recipe], "epoch_of": "clips"}
     chunk = recipe["chunk_seconds"]
     by_clips = plan_of(vary(recipes={pase.recipe: recipe}))
@@ -203,12 +203,12 @@ def test_an_epoch_of_clips_reads_a_piece_of_each(plan: Plan) -> None:
     by_its_clips = plan_of(vary(recipes={"clmr_96": recipe_by_clips}) | {"studies": clmr})
     song_record = pretraining(by_songs, encoder="samplecnn", seconds=50, device=CPU)
     alike = pretraining(plan, encoder="pase", seconds=50, device=CPU)
-    runs = len([run for run in plan.pretrained if run.encoder == "pase"])
+    runs = len([run for run in plan.pretrained_runs if run.encoder == "pase"])
     assert stage_cost(by_clips, "pretrain", [alike]).hours == pytest.approx(
         runs * 100_000 * chunk * recipe["epochs"] * 0.5 / 3600
     )
-    assert stage_cost(by_its_clips, "pretrain", [song_record]).unknown == len(by_songs.pretrained) - 1
-    assert stage_cost(by_songs, "pretrain", [song_record]).unknown == len(by_songs.pretrained), (
+    assert stage_cost(by_its_clips, "pretrain", [song_record]).unknown == len(by_songs.pretrained_runs) - 1
+    assert stage_cost(by_songs, "pretrain", [song_record]).unknown == len(by_songs.pretrained_runs), (
         "no plan knows the number of songs"
     )
 

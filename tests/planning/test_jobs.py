@@ -24,25 +24,25 @@ def model_of(stage: str) -> type[JobConfig]:
     return model
 
 
-def planned_jobs(plan: Plan) -> Iterator[tuple[str, JobSpec]]:
+def list_jobs(plan: Plan) -> Iterator[tuple[str, JobSpec]]:
     for dataset, rate in plan.corpora:
         yield "acquire", plan.jobs.acquire(dataset)
         yield "prepare", plan.jobs.prepare(dataset, rate)
     for features in plan.features:
         yield "extract", plan.jobs.extract(*features)
-    for run in plan.pretrained:
+    for run in plan.pretrained_runs:
         yield "pretrain", plan.jobs.pretrain(run)
         if plan.levels.weights_source(run):
             yield "weigh", plan.jobs.weigh(run)
-    for run in plan.separating:
+    for run in plan.separation_runs:
         yield "evaluate_separation", plan.jobs.evaluate_separation(run)
-    for run in plan.imported:
+    for run in plan.imported_runs:
         yield "import_checkpoint", plan.jobs.import_checkpoint(run)
-    for run, dataset in plan.embedded:
+    for run, dataset in plan.embedding_jobs:
         yield "embed", plan.jobs.embed(run, dataset)
     for run, cell in plan.cells:
         yield "evaluate", plan.jobs.evaluate(run, cell)
-    for corpora in plan.audited.values():
+    for corpora in plan.audits.values():
         yield "audit", plan.jobs.audit(corpora)
 
 
@@ -55,7 +55,7 @@ def test_a_command_reads_the_config_that_was_planned(name: str) -> None:
     trim = {**config["trim"].get("wu2021_fig2", {}), "checkpoints": ["official"]}
     plan = plan_of(config | {"checkpoints": {"official": official}, "trim": config["trim"] | {"wu2021_fig2": trim}})
     stages = set()
-    for stage, job in planned_jobs(plan):
+    for stage, job in list_jobs(plan):
         stages.add(stage)
         assert model_of(stage).from_json(job.config).to_json() == job.config
     assert stages == {module.name for module in pkgutil.iter_modules(jobs.__path__)} - {"_base"}

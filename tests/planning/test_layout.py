@@ -74,7 +74,7 @@ def tables() -> list[str]:
 
 #: rule -> the outputs and the log that it must declare
 EXPECTED = {
-    "acquire": ([LAYOUT.acquired("openmic")], LAYOUT.log("acquire", "openmic")),
+    "acquire": ([LAYOUT.acquisition_record("openmic")], LAYOUT.log("acquire", "openmic")),
     "prepare": (corpus_files("openmic"), LAYOUT.log("prepare", "openmic", 16000)),
     "prepare_with_stems": (
         [*corpus_files("openmic"), *(LAYOUT.stem("openmic", 16000, stem) for stem in STEMS)],
@@ -86,7 +86,7 @@ EXPECTED = {
     ),
     "weigh": ([LAYOUT.loss_weights(RUN), LAYOUT.loss_weights_record(RUN)], LAYOUT.log("weigh", path_of(RUN))),
     "pretrain": (
-        [LAYOUT.encoder(RUN), LAYOUT.encoder_record(RUN), f"{LAYOUT.pretrained(RUN)}/{result_files.LOSSES}"],
+        [LAYOUT.encoder(RUN), LAYOUT.encoder_record(RUN), f"{LAYOUT.run_folder(RUN)}/{result_files.LOSSES}"],
         LAYOUT.log("pretrain", path_of(RUN)),
     ),
     "evaluate_separation": ([LAYOUT.separation(RUN)], LAYOUT.log("evaluate_separation", path_of(RUN))),

@@ -61,10 +61,10 @@ def test_a_missing_plan_and_an_unknown_study_are_named(results: Results) -> None
 def test_figures_and_pretrained_runs_come_with_the_plan(results: Results) -> None:
     run = {name: factors("pase", "frozen", "openmic")[name] for name in PRETRAINING}
     results.manifest["studies"]["fig2"]["figure"] = {"kind": "losses", "epochs": 3}
-    results.manifest["pretrained"] = [{"folder": "results/pretrained/x", "factors": run}]
+    results.manifest["pretrained_runs"] = [{"folder": "results/pretrained/x", "factors": run}]
     manifest = Manifest.from_json(results.manifest)
     assert manifest.studies[0].figure == FigureChoice(kind="losses", epochs=3)
-    assert (manifest.pretrained[0].folder, manifest.pretrained[0].factors["pretrain_seed"]) == (
+    assert (manifest.pretrained_runs[0].folder, manifest.pretrained_runs[0].factors["pretrain_seed"]) == (
         Path("results/pretrained/x"),
         "0",
     )

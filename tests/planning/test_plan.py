@@ -85,8 +85,8 @@ def test_fig2_needs_two_encoders_in_three_scenarios_and_three_floors_on_three_se
 
 def test_all_of_wu_et_al_takes_seventeen_runs(plan: Plan) -> None:
     """Eight worker sets, equal and re-weighted, with PASE+; PASE once, for Fig. 2."""
-    assert len(plan.pretrained) == 8 * 2 + 1
-    assert sum(plan.levels.weights_source(run) is not None for run in plan.pretrained) == 8
+    assert len(plan.pretrained_runs) == 8 * 2 + 1
+    assert sum(plan.levels.weights_source(run) is not None for run in plan.pretrained_runs) == 8
 
 
 @pytest.mark.parametrize(
@@ -98,12 +98,12 @@ def test_every_config_that_ships_can_be_planned_and_pre_trains_by_its_own_recipe
     plan = Plan(config, studies)
     assert {study for studies in plan.cells.values() for study in studies} == set(config.studies)
     own = yaml.safe_load(files[-1].read_text(encoding="utf-8")).get("recipes", {})
-    assert {run.recipe for run in plan.pretrained} <= set(own)  # none at the length of the paper's
+    assert {run.recipe for run in plan.pretrained_runs} <= set(own)  # none at the length of the paper's
 
 
 def test_the_thesis_on_clmr_takes_thirty_five_runs() -> None:
     plan = plan_of({**WHOLE, "studies": [study for study in WHOLE["studies"] if study.startswith("spijkervet2021")]})
-    contrastive = [run for run in plan.pretrained if run.workers.startswith("contrastive")]
+    contrastive = [run for run in plan.pretrained_runs if run.workers.startswith("contrastive")]
     chain = [run for run in contrastive if run.augmentation == "clmr_thesis"]
     single = [run for run in contrastive if run.augmentation not in ("clmr_thesis", "crop")]
     assert {run.recipe for run in chain if run.corpus == "magnatagatune"} == {
@@ -116,7 +116,7 @@ def test_the_thesis_on_clmr_takes_thirty_five_runs() -> None:
     assert len(chain) == 5 + 1 + 3, "on MagnaTagATune, the Million Song Dataset, and three others to transfer from"
     assert len(single) == 7 + 2 * 5, "each always, five of them with two other probabilities"
     assert len(contrastive) - len(chain) - len(single) == 3 + 2, "three rates at one temperature, one at two others"
-    assert [run.corpus for run in plan.pretrained if run not in contrastive] == [
+    assert [run.corpus for run in plan.pretrained_runs if run not in contrastive] == [
         "magnatagatune",
         "fma_medium",
         "billboard",
@@ -296,8 +296,8 @@ def test_an_imported_checkpoint_serves_the_scenarios_that_start_from_one() -> No
     config = PAPER | {"checkpoints": {"official": CHECKPOINT}}
     plan = build_plan(config, mine=study_with_checkpoint())
     run = Run.of_checkpoint("official", encoder="pase_plus")
-    assert plan.imported == [run]
-    assert run not in plan.pretrained
+    assert plan.imported_runs == [run]
+    assert run not in plan.pretrained_runs
     assert path_of(run) == "official/pase_plus/none/none/none/none/seed0"
     scenarios = {cell.scenario for other, cell in plan.cells if other == run}
     assert scenarios == {"frozen", "fine_tuned"}
@@ -344,7 +344,7 @@ def test_another_file_that_a_head_starts_from_makes_its_cells_again(tmp_path: Pa
         (tmp_path / name).write_text(content, encoding="utf-8")
         plan = build_plan(vary(heads={"ast": {"checkpoint": str(tmp_path / name)}}))
         job = plan.jobs.evaluate(EQUAL, replace(cell("fine_tuned"), head="ast"))
-        digests.append(json.loads(job.config)["head_file"])
+        digests.append(json.loads(job.config)["head_file_digest"])
     assert digests[0] == digests[1] != digests[2]
 
 
@@ -429,7 +429,7 @@ def separating(**sections: dict[str, Any]) -> Plan:
 def test_runs_that_separate_are_evaluated_on_unseen_songs(plan: Plan) -> None:
     schemes = separating()
     bass = replace(SEPARATING, workers="bass", recipe="separation_bass")
-    assert schemes.separating == [SEPARATING, bass]
+    assert schemes.separation_runs == [SEPARATING, bass]
     job = schemes.jobs.evaluate_separation(SEPARATING)
     assert json.loads(job.config) == {
         "encoder": {"name": "unet", "options": {}},
@@ -439,12 +439,13 @@ def test_runs_that_separate_are_evaluated_on_unseen_songs(plan: Plan) -> None:
     assert ["evaluate_separation", f"results/pretrained/{path_of(SEPARATING)}/separation.json"] in [
         list(record) for record in build_manifest(schemes).to_json()["records"]
     ]
-    assert plan.separating == []
+    assert plan.separation_runs == []
     kept = {
-        run["factors"]["workers"]: run["separation_code"] for run in build_manifest(schemes).to_json()["pretrained"]
+        run["factors"]["workers"]: run["separation_code"]
+        for run in build_manifest(schemes).to_json()["pretrained_runs"]
     }
     assert kept == {run.workers: schemes.jobs.evaluate_separation(run).code for run in (SEPARATING, bass)}
-    assert {run["separation_code"] for run in build_manifest(plan).to_json()["pretrained"]} == {""}
+    assert {run["separation_code"] for run in build_manifest(plan).to_json()["pretrained_runs"]} == {""}
 
 
 def test_what_was_trained_otherwise_is_judged_anew_and_other_heads_change_nothing() -> None:

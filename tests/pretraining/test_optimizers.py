@@ -41,7 +41,7 @@ def take_step(start: torch.Tensor, gradient: torch.Tensor, **options: float) -> 
 def test_a_zero_tensor_stays_zero_as_in_the_official_code_unless_spared():
     zeros, gradient = torch.zeros(2), torch.tensor([1.0, -2.0])
     assert torch.equal(take_step(zeros, gradient, weight_decay=0.1), zeros)
-    torch.testing.assert_close(take_step(zeros, gradient, spare_vectors=True), -0.5 * gradient)
+    torch.testing.assert_close(take_step(zeros, gradient, skip_vectors=True), -0.5 * gradient)
 
 
 @pytest.mark.parametrize("start", [[3.0, 4.0], [0.0, 0.0]])
@@ -59,10 +59,10 @@ def test_a_zero_gradient_leaves_only_the_decay():
 
 def test_vectors_can_be_excluded_from_decay_and_trust_ratio():
     start, gradient = torch.tensor([3.0, 4.0]), torch.tensor([0.6, 0.8])
-    torch.testing.assert_close(take_step(start, gradient, spare_vectors=True, weight_decay=0.1), start - 0.5 * gradient)
+    torch.testing.assert_close(take_step(start, gradient, skip_vectors=True, weight_decay=0.1), start - 0.5 * gradient)
     matrix, matrix_gradient = start[None], gradient[None]
     spared, not_spared = (
-        take_step(matrix, matrix_gradient, spare_vectors=spare, weight_decay=0.1) for spare in (True, False)
+        take_step(matrix, matrix_gradient, skip_vectors=spare, weight_decay=0.1) for spare in (True, False)
     )
     torch.testing.assert_close(spared, not_spared)
     assert not torch.allclose(take_step(start, gradient), start - 0.5 * gradient)

@@ -58,9 +58,9 @@ def test_waiting_stepping_and_other_time_are_measured_separately():
     throughput = Throughput()
     timer = StepTimer(throughput, CPU, steps_done=5)
     for _ in range(2):
-        timer.data_wait.step_ended()
+        timer.data_wait.mark_step_end()
         time.sleep(0.03)
-        timer.data_wait.batch_arrived()
+        timer.data_wait.mark_arrival()
         time.sleep(0.02)
     timer.lap(steps_done=7)
     time.sleep(0.05)
@@ -88,9 +88,9 @@ def test_the_record_contains_shares():
 def test_waiting_of_a_gpu_is_measured_by_its_own_clock():
     gpu = torch.device("cuda")
     timer = DataWaitTimer(gpu)
-    timer.step_ended()
+    timer.mark_step_end()
     torch.cuda._sleep(100_000_000)  # cycles: about 50 ms
-    timer.batch_arrived()
+    timer.mark_arrival()
     torch.cuda.synchronize()
     assert 0.01 < timer.take() < 1
     assert timer.take() == 0

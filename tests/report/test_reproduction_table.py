@@ -49,7 +49,7 @@ def make_results(folder: Path, *, source: str, count: int = 3) -> Results:
         gains = (0.019, 0.02, 0.021, 0.02)
         better = [value + gain for value, gain in zip(base, gains, strict=False)]
         results.add(factors("pase_plus", "frozen", dataset), better, source=source)
-    results.manifest["studies"]["fig2"]["published"] = STATEMENTS
+    results.manifest["studies"]["fig2"]["statements"] = STATEMENTS
     return results
 
 
@@ -85,8 +85,8 @@ def test_a_claim_is_stated_in_words_with_ours_beside_it(real: Results) -> None:
     assert first.claim == (
         "PASE+ vs PASE, all workers, pre-trained on AudioSet Music subset, on all three data sets, frozen: macro F1"
     )
-    assert first.published == "PASE+ better on all three tasks"
-    assert first.ours.startswith("2.0 [1.8, 2.2]")
+    assert first.published_value == "PASE+ better on all three tasks"
+    assert first.own_value.startswith("2.0 [1.8, 2.2]")
     assert first.meaning == "OpenMIC: macro F1 of PASE+ minus that of PASE, points"
     assert second.meaning.startswith("FMA small: ")
     assert (first.verdict, first.evidence) == ("holds", "3 trials of one pre-training seed")
@@ -95,16 +95,16 @@ def test_a_claim_is_stated_in_words_with_ours_beside_it(real: Results) -> None:
 
 def test_a_number_shows_its_margin_and_as_many_digits_as_the_published_one(real: Results) -> None:
     lines = run_lines(build_reproduction(real))["Table 6.1"]
-    assert [line.published for line in lines] == ["30.98", "30.98"]
-    assert lines[0].ours == "31.00 [30.75, 31.25]"
+    assert [line.published_value for line in lines] == ["30.98", "30.98"]
+    assert lines[0].own_value == "31.00 [30.75, 31.25]"
     assert lines[0].verdict == "agrees (margin ±1)"
 
 
 def test_settings_are_by_construction(real: Results) -> None:
     lines = run_lines(build_reproduction(real))
     (hop,), (trials,) = lines["Sec. 3.2"], lines["Sec. 3.4"]
-    assert (hop.ours, hop.verdict, hop.source) == ("160", "agrees, by construction", "configuration")
-    assert (trials.ours, trials.verdict) == ("3", "differs, by construction")
+    assert (hop.own_value, hop.verdict, hop.source) == ("160", "agrees, by construction", "configuration")
+    assert (trials.own_value, trials.verdict) == ("3", "differs, by construction")
 
 
 def test_units_stand_beside_numbers_printed_in_thousands(tmp_path: Path) -> None:
@@ -116,11 +116,11 @@ def test_units_stand_beside_numbers_printed_in_thousands(tmp_path: Path) -> None
         {"id": "A.fig8.openmic.train_clips", "quantity": "train_clips", "of": {"fraction": fraction}, "margin": 0.5}
         for fraction in ("10pct", "100pct")
     ]
-    results.manifest["studies"]["fig2"] |= {"rows": ["scenario", "fraction"], "floors": [], "published": statements}
+    results.manifest["studies"]["fig2"] |= {"rows": ["scenario", "fraction"], "floors": [], "statements": statements}
     few, many = run_lines(build_reproduction(results))["Fig. 8 / Sec. 4.4"]
     assert few.claim == "PASE+, all available training examples, on OpenMIC-2018, fine-tuned vs frozen"
-    assert (few.published, many.published) == ("11 thousand samples", "11 thousand samples")
-    assert (few.ours, many.ours) == ("60 samples", "11.2 thousand samples")
+    assert (few.published_value, many.published_value) == ("11 thousand samples", "11 thousand samples")
+    assert (few.own_value, many.own_value) == ("60 samples", "11.2 thousand samples")
     assert many.verdict == "agrees (margin ±0.5 thousand)"
 
 
@@ -154,10 +154,10 @@ def test_a_crossing_is_stated_in_samples_and_words(
         "over": {"scenario": "frozen"},
         "margin": 4,
     }
-    results.manifest["studies"]["fig2"] |= {"rows": ["scenario", "fraction"], "floors": [], "published": [statement]}
+    results.manifest["studies"]["fig2"] |= {"rows": ["scenario", "fraction"], "floors": [], "statements": [statement]}
     (line,) = run_lines(build_reproduction(results))["Fig. 8 / Sec. 4.4"]
-    assert re.fullmatch(ours, line.ours), line.ours
-    assert line.published == "8 thousand samples"
+    assert re.fullmatch(ours, line.own_value), line.own_value
+    assert line.published_value == "8 thousand samples"
     assert line.meaning == "OpenMIC: training samples from which on fine-tuned has the higher macro F1 than frozen"
 
 
@@ -179,7 +179,7 @@ def test_every_row_is_there_and_the_rest_is_not_run(real: Results) -> None:
     parameters = next(line for line in shown.systems[0].lines if "PASE, encoder size" in line.claim)
     assert parameters.verdict == "not run: no record states it"
     deviation = next(line for line in shown.systems[2].lines if "vocals" in line.claim)
-    assert deviation.published == "91.85 ± 0.03"
+    assert deviation.published_value == "91.85 ± 0.03"
     assert deviation.remarks.startswith("marked with an asterisk")
 
 
@@ -194,7 +194,7 @@ def test_a_twin_never_stands_beside_a_number(tmp_path: Path) -> None:
 
 def test_too_few_trials_have_no_interval(tmp_path: Path) -> None:
     lines = run_lines(build_reproduction(make_results(tmp_path, source="download", count=2)))
-    assert lines["Table 6.1"][0].ours == "30.95 (no interval)"
+    assert lines["Table 6.1"][0].own_value == "30.95 (no interval)"
     assert lines["Table 6.1"][0].verdict == "undecided (margin ±1; no interval from 2 trials)"
 
 
@@ -209,7 +209,7 @@ def test_every_format_has_every_line(real: Results) -> None:
     folder = tables(real)
     everything = [line for system in build_reproduction(real).systems for line in system.lines]
     assert len(pd.read_csv(folder / "reproduction.csv")) == len(everything)
-    lines = [line for line in everything if not line.summarised]
+    lines = [line for line in everything if not line.is_counted_only]
     assert len(lines) == len(everything) - 1  # the hop: a setting that agrees
     markdown = (folder / "reproduction.md").read_text()
     assert len(re.findall(r"^\| (?!Claim|---)", markdown, re.MULTILINE)) == len(lines)
@@ -274,13 +274,13 @@ def test_settings_that_agree_are_counted_in_one_sentence(real: Results) -> None:
 
 def test_whole_numbers_have_separators_on_both_sides(tmp_path: Path) -> None:
     results = make_results(tmp_path, source="download")
-    results.manifest["studies"]["fig2"]["published"] = [
+    results.manifest["studies"]["fig2"]["statements"] = [
         {"id": "A.sec3_2.fft_length", "quantity": "fft_length", "of": {}},
         {"id": "C.setup.stft_window", "quantity": "spectrogram_window", "of": {}},
     ]
     lines = run_lines(build_reproduction(results))
-    assert [(line.published, line.ours) for line in lines["Sec. 3.2"]] == [("2,048", "2,048")]
-    assert [(line.published, line.ours) for line in lines["Setup"]] == [("512", "512")]
+    assert [(line.published_value, line.own_value) for line in lines["Sec. 3.2"]] == [("2,048", "2,048")]
+    assert [(line.published_value, line.own_value) for line in lines["Setup"]] == [("512", "512")]
 
 
 def test_a_count_of_a_twin_is_shown_beside_the_published_one_without_a_verdict(tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ def test_a_count_of_a_twin_is_shown_beside_the_published_one_without_a_verdict(t
     facts |= {"digest": "d1", "content": "c1"}
     (tmp_path / "corpus.json").write_text(json.dumps(facts))
     results.manifest["corpora"] = [str(tmp_path)]
-    results.manifest["studies"]["fig2"]["published"] = [
+    results.manifest["studies"]["fig2"]["statements"] = [
         {"id": "A.sec3_5_2.openmic.classes", "quantity": "classes", "of": {"dataset": "openmic"}, "margin": 0.5},
         {"id": "A.sec3_5_2.openmic.clips", "quantity": "clips", "of": {"dataset": "openmic"}, "margin": 0.5},
     ]
@@ -301,14 +301,14 @@ def test_a_count_of_a_twin_is_shown_beside_the_published_one_without_a_verdict(t
 
 def test_a_report_without_published_statements_has_no_such_section(tmp_path: Path) -> None:
     results = make_results(tmp_path, source="local")
-    results.manifest["studies"]["fig2"]["published"] = []
+    results.manifest["studies"]["fig2"]["statements"] = []
     assert str(reproduction_render.section(build_reproduction(results))) == ""
 
 
 def test_nothing_run_says_so(tmp_path: Path) -> None:
     results = Results(tmp_path)
     results.expect(factors("pase", "frozen", "openmic"))
-    results.manifest["studies"]["fig2"]["published"] = STATEMENTS[1:2]
+    results.manifest["studies"]["fig2"]["statements"] = STATEMENTS[1:2]
     page = str(reproduction_render.section(build_reproduction(results)))
     assert "Nothing that a publication states has been run yet." in page
     assert json.loads((tmp_path / "statistics" / "summary.json").read_text())["cells"] == 0

@@ -22,7 +22,7 @@ def results(tmp_path: Path) -> Results:
     used = factors("unet", "fine_tuned", "openmic", corpus="musdb18", workers="drums")
     results.expect(used)
     other = factors("unet", "fine_tuned", "openmic", corpus="musdb18", workers="vocals")
-    results.manifest["pretrained"] = [
+    results.manifest["pretrained_runs"] = [
         {
             "folder": str(tmp_path / str(cell["workers"])),
             "factors": {name: cell[name] for name in PRETRAINING},
@@ -85,7 +85,7 @@ def test_the_csv_has_every_evaluated_run_in_unrounded_numbers(results: Results) 
 
 def test_a_plan_without_separation_has_no_csv(results: Results) -> None:
     write_quality(results.folder / "drums")
-    for run in results.manifest["pretrained"]:
+    for run in results.manifest["pretrained_runs"]:
         run["separation_code"] = ""
     assert separation.tidy(read_manifest(results.manifest_file())) is None
 

@@ -88,7 +88,7 @@ def test_a_retried_job_is_counted_with_its_time_and_its_wait(results):
 def test_what_is_missing_says_why_or_what_it_waits_for(results):
     finish("pretrain")
     log("embed", "embed 10%\nprelude: the disk is full: free some space\n")
-    states = [(job.name, job.state, job.why) for job in job_statuses(results)]
+    states = [(job.name, job.state, job.reason) for job in job_statuses(results)]
     assert states == [
         ("pretrain audioset_music/seed0", status.DONE, ""),
         ("embed audioset_music/seed0", status.FAILED, "the disk is full: free some space"),
@@ -100,7 +100,7 @@ def test_a_killed_job_differs_from_a_failed_one(results):
     log("pretrain", "epoch 3/20: 0.1 s/step\n")
     job = job_statuses(results)[0]
     assert job.state == status.UNFINISHED
-    assert job.why.endswith("epoch 3/20: 0.1 s/step")
+    assert job.reason.endswith("epoch 3/20: 0.1 s/step")
 
 
 def test_training_does_not_wait_for_the_data_that_are_evaluated_on(results):
@@ -111,7 +111,7 @@ def test_training_does_not_wait_for_the_data_that_are_evaluated_on(results):
     results.manifest["cells"][0]["jobs"] = list(range(len(stages)))
     for place in (2, 3):
         finish(str(place))
-    states = {job.name: (job.state, job.why) for job in job_statuses(results)}
+    states = {job.name: (job.state, job.reason) for job in job_statuses(results)}
     assert states["acquire 0"] == (status.NOT_RUN, "was not started")
     assert states["pretrain 4"] == (status.NOT_RUN, "was not started")
     assert states["embed 5"] == (status.WAITS, "waits for acquire 0")

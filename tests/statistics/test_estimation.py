@@ -99,7 +99,7 @@ def test_the_error_of_a_plain_accuracy_is_the_binomial_one() -> None:
 @pytest.mark.parametrize("trials", [1, 2])
 def test_fewer_than_three_trials_give_no_interval(trials: int) -> None:
     estimate = mean_of_bootstrap(bootstrap_metrics(random_predictions(0, trials=trials), resamples=20)["accuracy"])
-    assert not estimate.ci.known
+    assert not estimate.ci.is_known
     assert math.isnan(estimate.ci.std_error)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.synthetic_results import CODE, CONFIG, factors
 from workflow_scripts.planning.manifest import PlannedCell, PlannedJob
-from workflow_scripts.statistics.failure_reasons import in_short, why_missing
+from workflow_scripts.statistics.failure_reasons import in_short, missing_reason
 
 CRASH = 'Traceback (most recent call last):\n  File "x.py", line 1\nValueError: no such thing\n'
 
@@ -23,8 +23,8 @@ def evaluation(folder: Path, **logs: str) -> PlannedCell:
 
 
 def test_without_a_word_in_any_log_it_was_not_run(tmp_path: Path) -> None:
-    assert why_missing(evaluation(tmp_path)) == "not run"
-    assert why_missing(evaluation(tmp_path, prepare="", pretrain="\n\n")) == "not run"
+    assert missing_reason(evaluation(tmp_path)) == "not run"
+    assert missing_reason(evaluation(tmp_path, prepare="", pretrain="\n\n")) == "not run"
 
 
 @pytest.mark.parametrize(
@@ -46,31 +46,31 @@ def test_without_a_word_in_any_log_it_was_not_run(tmp_path: Path) -> None:
     ],
 )
 def test_the_last_line_of_the_failed_job_says_why(tmp_path: Path, log: str, reason: str) -> None:
-    assert why_missing(evaluation(tmp_path, pretrain=log)) == reason
+    assert missing_reason(evaluation(tmp_path, pretrain=log)) == reason
 
 
 def test_a_job_that_has_its_output_is_not_to_blame(tmp_path: Path) -> None:
     (tmp_path / "prepare").touch()
-    reason = why_missing(
+    reason = missing_reason(
         evaluation(tmp_path, prepare="prelude: a former failure", pretrain="prelude: the disk is full")
     )
     assert reason == "failed: pretrain: the disk is full"
 
 
 def test_the_first_in_order_that_failed_is_to_blame(tmp_path: Path) -> None:
-    reason = why_missing(evaluation(tmp_path, prepare="prelude: no files", evaluate="prelude: from long ago"))
+    reason = missing_reason(evaluation(tmp_path, prepare="prelude: no files", evaluate="prelude: from long ago"))
     assert reason == "failed: prepare: no files"
 
 
 def test_trials_that_were_not_gathered_are_stale(tmp_path: Path) -> None:
     (tmp_path / "trials.csv").touch()
-    assert why_missing(evaluation(tmp_path)).startswith("stale: ")
-    assert why_missing(evaluation(tmp_path, prepare="prelude: no files")) == "failed: prepare: no files"
+    assert missing_reason(evaluation(tmp_path)).startswith("stale: ")
+    assert missing_reason(evaluation(tmp_path, prepare="prelude: no files")) == "failed: prepare: no files"
 
 
 def test_only_the_end_of_a_long_log_is_read(tmp_path: Path) -> None:
     cell = evaluation(tmp_path, prepare="x" * 200_000 + "\nprelude: at last\n")
-    assert why_missing(cell) == "failed: prepare: at last"
+    assert missing_reason(cell) == "failed: prepare: at last"
 
 
 def test_in_short() -> None:

@@ -205,7 +205,7 @@ def test_power_is_computed_once_for_all_workers():
         return audio
 
     batch = batch_of_noise()
-    assert batch.once(power) is batch.once(power)
+    assert batch.compute_once(power) is batch.compute_once(power)
     assert len(calls) == 1
 
 

@@ -370,7 +370,7 @@ class ByHand:
     def classes(self, line: dict[str, str]) -> float:
         return len(self.corpus(line, "labels.parquet").columns.drop("clip", errors="ignore"))
 
-    def classes_removed(self, line: dict[str, str]) -> float:
+    def n_excluded_classes(self, line: dict[str, str]) -> float:
         assert line["of"] == "dataset=extended_ballroom"
         return 13 - self.classes(line)
 

@@ -31,7 +31,7 @@ SILENT_PEAK = 1e-4
 MAX_PEAK = 16.0
 MIN_SECONDS = 0.025  # one 25 ms analysis window; a shorter clip has no meaningful spectrum
 MAX_SECONDS = 1800.0  # longer than a song; at 16 kHz 115 MB of float32 in each process
-LOWEST_RATE, HIGHEST_RATE = 4_000, 768_000  # Hz: half of telephone speech; the highest rate converters are sold with
+MIN_RATE, MAX_RATE = 4_000, 768_000  # Hz: half of telephone speech; the highest rate converters are sold with
 #: share of the stated length below which a clip counts as truncated; codecs pad or trim a few per cent
 COMPLETE_SHARE = 0.9
 #: ratio of lengths from which ffmpeg's result replaces libsndfile's: decoders differ by some hundred samples of padding
@@ -56,7 +56,7 @@ REASONS = {
     "too_short": f"shorter than {MIN_SECONDS * 1000:g} ms",
     "too_long": f"longer than {MAX_SECONDS:g} s and no clip length was set",
     "too_large": "decoding needs more memory than a process may use",
-    "bad_sample_rate": f"sample rate outside {LOWEST_RATE} to {HIGHEST_RATE} Hz",
+    "bad_sample_rate": f"sample rate outside {MIN_RATE} to {MAX_RATE} Hz",
     "non_finite": "NaN or infinite samples",
     "over_full_scale": f"peak above {MAX_PEAK:g} times full scale",
     "silent": f"peak below {SILENT_PEAK:g} of full scale",
@@ -266,7 +266,7 @@ def _read_segment(stream: AudioStream, segment: Segment, *, sample_rate: int, fi
     Raises `UnusableAudioError`.
     """
     rate = stream.sample_rate
-    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+    if not MIN_RATE <= rate <= MAX_RATE:
         raise UnusableAudioError("bad_sample_rate")
     # bounds of the segment, and of what is read around it for the resampler, in frames of the file
     start = round(segment.start * rate)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from torch import Tensor, nn
 
 from workflow_scripts.checkpoints.import_encoder import import_encoder
-from workflow_scripts.checkpoints.weight_files import CheckpointFile, load_exactly, name_file_in_errors, read
+from workflow_scripts.checkpoints.weight_files import CheckpointFile, load_exactly, name_file_in_errors, read_checkpoint
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks import msspt, msspt_joint
 from workflow_scripts.networks.decoder import STRIDES, WaveformDecoder
@@ -34,7 +34,7 @@ __all__ = [
     "import_regression_head",
     "import_short_chunk_cnn",
     "import_waveform_decoder",
-    "read",
+    "read_checkpoint",
 ]
 
 #: what the keys of the AST's heads for ImageNet begin with, which the files carry along

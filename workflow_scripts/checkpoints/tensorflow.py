@@ -46,7 +46,7 @@ def list_files(index: Path) -> list[Path]:
     return [index, *sorted(index.parent.glob(f"{index.stem}.data-*-of-*"))]
 
 
-def read(index: Path) -> dict[str, Tensor]:
+def read_checkpoint(index: Path) -> dict[str, Tensor]:
     """Read the tensors of numbers by name; `UserError` for files that are damaged or missing."""
     try:
         entries = dict(_entries(index.read_bytes()))

@@ -46,7 +46,7 @@ class CheckpointFile:
         return {key: tuple(value.shape) for key, value in self.state.items()}
 
 
-def read(path: Path) -> CheckpointFile:
+def read_checkpoint(path: Path) -> CheckpointFile:
     """Read a checkpoint onto the CPU; `UserError` states in one line why a file is none."""
     with name_file_in_errors(path, "read"):
         if (index := tensorflow.find_index(path)) is not None:
@@ -110,7 +110,7 @@ def _read_tensorflow(path: Path, index: Path) -> CheckpointFile:
     for part in tensorflow.list_files(index):
         with part.open("rb") as file:
             sha256.update(hashlib.file_digest(file, "sha256").digest())
-    state = _check_state(tensorflow.read(index))
+    state = _check_state(tensorflow.read_checkpoint(index))
     return CheckpointFile(path=path, state=state, format="TensorFlow checkpoint", sha256=sha256.hexdigest())
 
 

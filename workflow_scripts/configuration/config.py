@@ -74,7 +74,7 @@ class Level:
     file: str
     module: ModuleType
     options: Any
-    stated: dict[str, Any]
+    explicit_options: dict[str, Any]
     entry_label: str | None = None
     trained: bool = True
 
@@ -139,7 +139,7 @@ class Config(StrictModel):
                 file=entry.level,
                 module=module,
                 options=registry.options(module, entry.options, where=where),
-                stated=entry.options,
+                explicit_options=entry.options,
                 entry_label=entry.label,
                 trained=entry.trained,
             )

@@ -40,7 +40,7 @@ def _check_changes(config: Config, origin: ConfigOrigin) -> None:
 def _check_weightings(config: Config, origin: ConfigOrigin) -> None:
     """Raise unless the weighting of the run that gives the weights is in the config too."""
     for name in config.weightings:
-        source = config.level("weighting", name).module.WEIGHED_BY
+        source = config.level("weighting", name).module.WEIGHTS_SOURCE
         if source:
             where = f"{origin.at('weightings', name)} is weighed by"
             require_known(source, config.weightings, what="weighting", where=where)

@@ -39,7 +39,7 @@ def _check_scenarios(grid: Grid, draft: Draft) -> None:
     """Raise unless every scenario can train every head."""
     for head, scenario in itertools.product(grid.head, grid.scenario):
         reads = draft.config.level("head", head).module.READS
-        input_kind = registry.fact(registry.load("scenario", scenario), "HEADS_READ") or reads
+        input_kind = registry.fact(registry.load("scenario", scenario), "HEAD_INPUT") or reads
         if input_kind != reads:
             where = draft.where("grid", "scenario")
             raise UserError(f"{where}: {scenario} is for heads that read {input_kind}, and {head} reads {reads}")
@@ -104,13 +104,13 @@ def _check_pretraining(grid: Grid, draft: Draft) -> None:
     for names in itertools.product(*(grid.levels(factor) for factor in factors)) if _pretrains(grid) else ():
         levels = dict(zip(factors, map(str, names), strict=True))
         try:
-            _check_together(draft.config, **levels)
+            _check_pretraining_levels(draft.config, **levels)
         except UserError as error:
             levels_text = " with ".join(f"{factor} {name}" for factor, name in levels.items())
-            raise UserError(f"{draft.origin.whole}: grid: {levels_text}: {error}") from error
+            raise UserError(f"{draft.origin.files}: grid: {levels_text}: {error}") from error
 
 
-def _check_together(config: Config, *, encoder: str, workers: str, augmentation: str, recipe: str) -> None:
+def _check_pretraining_levels(config: Config, *, encoder: str, workers: str, augmentation: str, recipe: str) -> None:
     """Raise unless these levels can pre-train; the message lacks file and key."""
     tasks, numbers = config.workers_of(workers), config.recipes[recipe]
     effects, network = config.level("augmentation", augmentation).options, config.level("encoder", encoder)
@@ -177,7 +177,7 @@ def _check_masks(grid: Grid, draft: Draft, *, worker: str, sources: int) -> None
 def _check_weightings(grid: Grid, draft: Draft) -> None:
     """Raise unless weightings that weigh by validation losses get some."""
     for weighting, recipe in itertools.product(grid.weighting, grid.recipe):
-        weighed = draft.config.level("weighting", weighting).module.WEIGHED_BY
+        weighed = draft.config.level("weighting", weighting).module.WEIGHTS_SOURCE
         if weighed and draft.config.recipes[recipe].validation_batches == 0:
             raise UserError(
                 f"{draft.where('grid', 'weighting')}: {weighting} needs validation losses: "

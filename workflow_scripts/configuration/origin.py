@@ -35,7 +35,7 @@ class StudyOrigin:
         self.name, self.file, self.config, self.trim = name, file, config, trim
 
     @property
-    def whole(self) -> str:
+    def files(self) -> str:
         """The study's file, and the config that trims it."""
         return f"{self.file} (as trimmed by {self.config.file_of('trim', self.name)})" if self.trim else str(self.file)
 

@@ -42,7 +42,7 @@ class Recipe(StrictModel):
     """optimiser; auto: LARS from a batch of 96 on, else Adam (Spijkervet 2021, section 5.3)"""
     lars_learning_rate: float = Field(0.075, gt=0)
     """LARS: times the root of the batch, the learning rate of encoder and workers (Spijkervet 2021, equation 5.1)"""
-    lars_spares_vectors: bool = False
+    lars_excludes_vectors: bool = False
     """LARS: exclude biases and normalisation parameters from decay and LARS scaling, as the official code intends"""
     adam_epsilon: float = Field(1e-8, gt=0)
     """Adam: added to the root of the second moment (torch: 1e-8; Keras, and so the MSSPT code: 1e-7)"""

@@ -58,7 +58,7 @@ FOLDERS: dict[str, Split] = {**dict.fromkeys("0123456789ab", "train"), "c": "val
 KNOWN_BAD = frozenset((35644, 55753, 57881))  # empty or missing in every copy; all three in training
 #: file of the training clips that the filtered split leaves out for whatever reason
 DATA_FILES = ("lists/magnatagatune_left_out.csv",)  # read by this module, so part of its digest
-LEFT_OUT = Path(__file__).parent / DATA_FILES[0]
+EXCLUDED_CLIPS_FILE = Path(__file__).parent / DATA_FILES[0]
 #: a clip is named by its song and the part of it in seconds; the song's name alone is the same for all its clips
 CLIP_NAME = re.compile(r"(?P<song>.+)-\d+-\d+\.mp3")
 
@@ -129,7 +129,7 @@ def _find_annotations(root: Path) -> Path:
 
 def _filter(table: pd.DataFrame) -> pd.DataFrame:
     """Select the rows with a tag, without those that the split leaves out all the same (too short or unreadable)."""
-    with LEFT_OUT.open(encoding="utf-8", newline="") as file:
+    with EXCLUDED_CLIPS_FILE.open(encoding="utf-8", newline="") as file:
         left_out = [int(row["clip_id"]) for row in csv.DictReader(file)]
     return table[(table[list(TAGS)].sum(axis=1) > 0) & ~table.index.isin(left_out)]
 

@@ -23,7 +23,7 @@ ALL_PASS_FEEDBACK = 0.5
 WET_GAIN = 0.015  # SoX's, for the sum of eight combs
 # Attenuation, 70 dB, of the part that wraps around; float32's rounding errors are amplified by as much and stay below.
 FADE = 3000.0
-LEAST_LOSS, GREATEST_LOSS = 0.02, 0.7  # per round of a comb, at reverberance 100 and 0
+MIN_LOSS, MAX_LOSS = 0.02, 0.7  # per round of a comb, at reverberance 100 and 0
 
 
 class RandomReverb(Effect):
@@ -61,7 +61,7 @@ def add_reverb(audio: Tensor, *, reverberance: Tensor, damping: Tensor, room: Te
 
 def comb_feedback(reverberance: Tensor) -> Tensor:
     """Return each comb's feedback, from 0.3 to 0.98: equal steps of reverberance change the loss by equal factors."""
-    return 1 - GREATEST_LOSS * (LEAST_LOSS / GREATEST_LOSS) ** (reverberance.double() / 100)
+    return 1 - MAX_LOSS * (MIN_LOSS / MAX_LOSS) ** (reverberance.double() / 100)
 
 
 def _response(length: int, *, feedback: Tensor, dullness: Tensor, size: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ class EarlyStopping:
         self.phase_start = 0
 
     @property
-    def stopped(self) -> bool:
+    def should_stop(self) -> bool:
         """Whether the patience is exhausted."""
         return self.epochs - max(self.best_epoch, self.phase_start) >= self.patience
 

@@ -59,7 +59,7 @@ def fit(model: TrialModel) -> int:
         optimizer = _build_optimizer(phase, model)
         stopping.start_phase()
         last = min(settings.max_epochs, stopping.epochs + (phase.max_epochs or settings.max_epochs))
-        while stopping.epochs < last and not stopping.stopped:
+        while stopping.epochs < last and not stopping.should_stop:
             model.train_epoch(optimizer, rows, epoch=stopping.epochs)
             # keep the weights of the best epoch
             if stopping.update(model.validation_loss(valid)):

@@ -84,7 +84,7 @@ def train_heads(
         for index in _validate(head, values, data, valid=valid, stoppings=stoppings):
             for name, value in values.items():
                 best[name][index] = value.detach()[index]
-        if all(stopping.stopped for stopping in stoppings):
+        if all(stopping.should_stop for stopping in stoppings):
             break
     return TrainedHeads(parameters=best, epochs=[stopping.epochs for stopping in stoppings])
 
@@ -108,7 +108,7 @@ def _validate(
 
     Stopped trials are skipped: their parameters go on changing, but their best ones are kept.
     """
-    running = [index for index, stopping in enumerate(stoppings) if not stopping.stopped]
+    running = [index for index, stopping in enumerate(stoppings) if not stopping.should_stop]
     labels = data.labels[torch.from_numpy(valid).to(data.labels.device)][None]
     logits = compute_logits(head, values, data, clips=valid, indices=running)
     losses = torch.cat([downstream_loss(data.task, trial_logits[None], labels) for trial_logits in logits]).tolist()

@@ -30,8 +30,8 @@ MEL_RANGE_DB = 80.0  # below each clip's maximum; librosa's default `top_db`
 
 # tuning estimation: librosa's defaults
 TUNING_STEPS = 100  # candidate tunings in a semitone: resolution 0.01
-LOWEST_PEAK_HZ = 150.0
-HIGHEST_PEAK_HZ = 4000.0
+MIN_PEAK_HZ = 150.0
+MAX_PEAK_HZ = 4000.0
 PEAK_THRESHOLD = 0.1  # of the frame's maximum
 LOWEST_A_HZ = 440.0 / 16  # octaves are counted from here
 
@@ -158,8 +158,8 @@ def _find_peaks(power: Tensor, *, sample_rate: int) -> tuple[Tensor, Tensor, Ten
     """
     # bins between the lowest and the highest pitch
     frequencies = librosa.fft_frequencies(sr=sample_rate, n_fft=N_FFT)
-    highest = min(HIGHEST_PEAK_HZ, sample_rate / 2)
-    allowed = np.flatnonzero((frequencies >= LOWEST_PEAK_HZ) & (frequencies < highest))
+    highest = min(MAX_PEAK_HZ, sample_rate / 2)
+    allowed = np.flatnonzero((frequencies >= MIN_PEAK_HZ) & (frequencies < highest))
     first, end = int(allowed[0]), int(allowed[-1]) + 1
     bins = power.shape[-1]
     spectra = power.reshape(-1, bins)

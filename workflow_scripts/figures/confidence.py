@@ -31,7 +31,7 @@ from workflow_scripts.report.figure_inputs import (
     select_methods,
 )
 from workflow_scripts.statistics.failure_reasons import in_short
-from workflow_scripts.statistics.samples import why_not_comparable
+from workflow_scripts.statistics.samples import incomparability_reason
 from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _cases(sides: Sequence[Sequence[Method]], evidence: Evidence, options: Optio
     lacking = [method for method in methods if not method.cells]
     if lacking:
         return [{"status": MISSING, "reason": lacking[0].reason or NOT_RUN}]
-    objection = why_not_comparable([cell for method in methods for cell in method.cells])
+    objection = incomparability_reason([cell for method in methods for cell in method.cells])
     if objection:
         return [{"status": MISSING, "reason": f"not comparable: {objection}"}]
     pair: list[_Side] = []

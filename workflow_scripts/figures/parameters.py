@@ -69,7 +69,7 @@ def _point(method: Method, evidence: Evidence) -> dict[str, object]:
 def _published_rows(methods: Sequence[Method], evidence: Evidence) -> Iterator[dict[str, object]]:
     """Yield a row per published mean of these methods, where they were measured on real data."""
     study = evidence.study
-    for statement in study.published:
+    for statement in study.statements:
         if statement.quantity != "mean" or (statement.metric or study.metric) != study.metric:
             continue
         for method in methods:

@@ -25,7 +25,7 @@ from workflow_scripts.report.figure_inputs import (
 )
 from workflow_scripts.report.number_format import CONFIDENCE
 from workflow_scripts.statistics.estimation import find_crossover
-from workflow_scripts.statistics.samples import Matching, NotComparable, match
+from workflow_scripts.statistics.samples import NotComparable, PairedReplicates, match
 from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _label(levels: Mapping[str, str | int]) -> str:
 class _Differences:
     """Paired differences at one training size."""
 
-    matching: Matching
+    matching: PairedReplicates
     values: np.ndarray
     cells: tuple
 

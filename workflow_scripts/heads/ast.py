@@ -108,7 +108,7 @@ def _read_imagenet(options: Options) -> Mapping[str, Tensor]:
     if options.checkpoint is not None:
         from workflow_scripts.checkpoints import weight_files
 
-        return weight_files.read(Path(options.checkpoint)).state
+        return weight_files.read_checkpoint(Path(options.checkpoint)).state
     import timm
 
     name = SIZES[options.size].deit

@@ -15,7 +15,7 @@ import scipy.fft
 
 FRAMES_PER_SECOND = 32  # the frames of a cropped clip are at most 16 ms off, a sixteenth of the window
 WINDOW_SECONDS = 0.256  # main lobe 16 Hz wide: semitones are resolved from 270 Hz on
-LOWEST, OCTAVES = 180.0, 4  # Hz: up to 2,880 Hz, which even speech codecs and 8 kHz recordings preserve
+MIN_HZ, OCTAVES = 180.0, 4  # Hz: up to 2,880 Hz, which even speech codecs and 8 kHz recordings preserve
 BANDS_PER_OCTAVE = 24
 BANDS = OCTAVES * BANDS_PER_OCTAVE
 HALF_WIDTH = 1 / 12  # octaves, of a triangular band: wide enough that a quarter of a semitone changes little
@@ -29,7 +29,7 @@ SILENT = np.uint64(0)  # the code of such a patch; any other patch has it once i
 
 TABLES = 3  # groups of bits used as keys to look up codes
 KEY_BITS = 21  # per group: with 2 million keys chance matches are few
-PROBED = 3  # bits of a key nearest to changing sign, looked up with both signs
+PROBED_BITS = 3  # bits of a key nearest to changing sign, looked up with both signs
 STRIDE = 4  # frames from one lookup to the next; all frames are indexed
 
 
@@ -37,7 +37,7 @@ STRIDE = 4  # frames from one lookup to the next; all frames are indexed
 class Fingerprint:
     """Codes of one clip.
 
-    `codes` are uint64 (shifts, frames). `probes` are the keys to look up, int32 (shifts, lookups, tables, 2**PROBED),
+    `codes` are uint64 (shifts, frames). `probes` are the keys to look up, int32 (shifts, lookups, tables, keys),
     the first of each being the code's own key. Lookup i belongs to frame `STRIDE` * i. Both are empty for a clip below
     0.73 s.
     """
@@ -61,7 +61,7 @@ class Fingerprinter:
         if len(spectrogram) < PATCH:
             return Fingerprint(
                 codes=np.empty((len(SHIFTS), 0), np.uint64),
-                probes=np.empty((len(SHIFTS), 0, TABLES, 1 << PROBED), np.int32),
+                probes=np.empty((len(SHIFTS), 0, TABLES, 1 << PROBED_BITS), np.int32),
             )
         is_sounding = _find_sounding_patches(spectrogram)
         # a pitch shift moves the bands, so codes are computed for every displacement
@@ -92,7 +92,7 @@ class Fingerprinter:
         """Triangular bands over the logarithm of frequency, each of total weight 1: float32 (bins, bands)."""
         bins = np.fft.rfftfreq(self.fft_length, 1 / self.sample_rate)
         numbers = np.arange(BANDS + SHIFTS[-1] - SHIFTS[0]) + SHIFTS[0]
-        octaves = np.log2(np.maximum(bins, 1.0) / LOWEST)  # 1 Hz replaces 0 Hz, far below any band
+        octaves = np.log2(np.maximum(bins, 1.0) / MIN_HZ)  # 1 Hz replaces 0 Hz, far below any band
         weights = np.maximum(0, 1 - np.abs(octaves[:, None] - numbers / BANDS_PER_OCTAVE) / HALF_WIDTH)
         return (weights / np.maximum(weights.sum(axis=0), 1e-9)).astype(np.float32)
 
@@ -134,16 +134,16 @@ def _compute_codes(spectrogram: np.ndarray, is_sounding: np.ndarray) -> tuple[np
 
 
 def _list_probes(coefficients: np.ndarray, bits: np.ndarray) -> np.ndarray:
-    """List the keys of patches with every setting of each key's weakest bits: int32 (patches, TABLES, 2**PROBED)."""
+    """List the keys of patches with every setting of each key's weakest bits: int32 (patches, TABLES, keys)."""
     # margin of each bit: its coefficient relative to the coefficient's root mean square, which falls with its order
     size = np.sqrt(np.mean(np.square(coefficients), axis=0)) + np.finfo(np.float32).tiny
     margins = np.abs(coefficients) / size
-    probes = np.empty((len(bits), TABLES, 1 << PROBED), np.int32)
+    probes = np.empty((len(bits), TABLES, 1 << PROBED_BITS), np.int32)
     own = _pack_keys(bits)
     for table in range(TABLES):
-        weakest = np.argpartition(margins[:, table::TABLES][:, :KEY_BITS], PROBED, axis=1)[:, :PROBED]
-        for setting in range(1 << PROBED):  # flip every subset of the weakest bits
-            flipped = [1 << weakest[:, i] for i in range(PROBED) if setting >> i & 1]
+        weakest = np.argpartition(margins[:, table::TABLES][:, :KEY_BITS], PROBED_BITS, axis=1)[:, :PROBED_BITS]
+        for setting in range(1 << PROBED_BITS):  # flip every subset of the weakest bits
+            flipped = [1 << weakest[:, i] for i in range(PROBED_BITS) if setting >> i & 1]
             probes[:, table, setting] = own[:, table] ^ sum(flipped, np.zeros(len(bits), np.int64))
     return probes
 

@@ -175,13 +175,13 @@ class Audit:
         )
         for row, matches in zip(rows, matches_by_row, strict=True):
             for match in matches:
-                if other is not self.dataset or match.indexed < row:
+                if other is not self.dataset or match.row < row:
                     facts = {
                         "similarity": match.similarity,
                         "semitones": match.semitones,
                         "seconds": match.seconds,
                     }
-                    yield "near", match.indexed, row, facts
+                    yield "near", match.row, row, facts
 
     def _map_rows(
         self, function: Callable[[int], Result], rows: Sequence[int], *, description: str

@@ -43,7 +43,7 @@ class Match:
     half a semitone, and begins `seconds` after the indexed clip.
     """
 
-    indexed: int
+    row: int
     similarity: float
     semitones: float
     seconds: float
@@ -81,9 +81,9 @@ class FingerprintIndex:
         best: dict[int, Match] = {}
         for part in np.split(alignments, range(ALIGNMENTS_AT_ONCE, len(alignments), ALIGNMENTS_AT_ONCE)):
             for match in self._verify_alignments(query, part):
-                if match.indexed not in best or best[match.indexed].similarity < match.similarity:
-                    best[match.indexed] = match
-        return sorted(best.values(), key=lambda match: (-match.similarity, match.indexed))
+                if match.row not in best or best[match.row].similarity < match.similarity:
+                    best[match.row] = match
+        return sorted(best.values(), key=lambda match: (-match.similarity, match.row))
 
     def _find_alignments(self, query: Fingerprint) -> Iterator[np.ndarray]:
         """Yield the alignments of query and indexed clips at frames with an equal key and nearly equal codes.
@@ -142,7 +142,7 @@ class FingerprintIndex:
         enough = frames >= np.maximum(MIN_FRAMES, MIN_SHARE * np.minimum(query_frames, self.sounding[clip]))
         for i in np.flatnonzero(enough & (similarity >= MIN_SIMILARITY)):
             yield Match(
-                indexed=int(clip[i]),
+                row=int(clip[i]),
                 similarity=float(similarity[i]),
                 semitones=SHIFTS[shift[i]] * 12 / BANDS_PER_OCTAVE,
                 seconds=float(lag[i]) / FRAMES_PER_SECOND,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 
-SIMILARITY = 0.85  # of a constant to the member that it may be misspelt from, as HEAD_READS from HEADS_READ
+SIMILARITY = 0.85  # of a constant to the member that it may be misspelt from, as HEADS_INPUT from HEAD_INPUT
 
 
 @dataclass(frozen=True)
@@ -174,11 +174,13 @@ CONTRACTS = {
         required=(
             LABEL,
             OPTIONS,
-            Member("WEIGHED_BY", "weighting of the run whose losses give the weights; None if all are 1"),
+            Member("WEIGHTS_SOURCE", "weighting of the run whose losses give the weights; None if all are 1"),
             Member("weigh(losses, weights)", "returns the loss that is minimised"),
         ),
         optional=(
-            Member("weights(losses)", "weight of each worker from its validation losses, if `WEIGHED_BY` is not None"),
+            Member(
+                "weights(losses)", "weight of each worker from its validation losses, if `WEIGHTS_SOURCE` is not None"
+            ),
         ),
     ),
     "augmentation": Contract(
@@ -218,7 +220,7 @@ CONTRACTS = {
             Member("run(task)", "returns one `TrialResult` per trial of an `EvaluationTask`"),
         ),
         optional=(
-            Member("HEADS_READ", "what its heads must read, `embedding` or `maps`, if not any"),
+            Member("HEAD_INPUT", "what its heads must read, `embedding` or `maps`, if not any"),
             Member("TRAININGS", "trainings of a trial, one after the other", default=1),
         ),
     ),

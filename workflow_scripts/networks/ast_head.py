@@ -12,7 +12,7 @@ from workflow_scripts.networks.audio_spectrogram_transformer import Ast, Patchif
 from workflow_scripts.networks.head_interfaces import MapsHead
 from workflow_scripts.networks.log_mel import log_mel
 from workflow_scripts.networks.maps import Maps
-from workflow_scripts.networks.sizes.audio_spectrogram_transformer import COLUMNS, RECEIVING, Size
+from workflow_scripts.networks.sizes.audio_spectrogram_transformer import COLUMNS, INSERTION_BLOCKS, Size
 from workflow_scripts.networks.sizes.spectrogram import HOP, sample_count
 
 SMALLEST_RANGE = 1e-6  # divisor of a window of silence, whose spectrogram has no range
@@ -47,13 +47,13 @@ class AstHead(MapsHead):
         self.samples, self.hop = sample_count(frames), frames * HOP
         self.network = Ast(size, outputs=outputs, channels=sources + 1, stride=frames // COLUMNS)
         # one adapter for each of the U-Net's maps but the finest
-        levels = len(RECEIVING) if decoder and adaptation == "sum" else 0
+        levels = len(INSERTION_BLOCKS) if decoder and adaptation == "sum" else 0
         shapes = map_sizes(frames, levels)
         self.adapters = nn.ModuleList(
             Patchify(channels, size.width, frames=map_frames, bins=bins)
             for channels, (map_frames, bins) in zip(decoder, shapes, strict=False)
         )
-        self.receiving = RECEIVING if order == "coarse_to_fine" else RECEIVING[::-1]
+        self.receiving = INSERTION_BLOCKS if order == "coarse_to_fine" else INSERTION_BLOCKS[::-1]
 
     def forward(self, maps: Maps) -> Tensor:
         """Compute logits (batch, outputs)."""

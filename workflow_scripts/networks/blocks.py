@@ -12,7 +12,7 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks import widths
 from workflow_scripts.networks.normalisation import NormalisedConvolution
 from workflow_scripts.networks.sinc import SincConvolution
-from workflow_scripts.networks.sizes.pase import CHANNELS, KERNELS, SAMPLE_RATE, SHORTEST, STRIDES
+from workflow_scripts.networks.sizes.pase import CHANNELS, KERNELS, MIN_SAMPLES, SAMPLE_RATE, STRIDES
 
 
 class PaseBlock(nn.Module):
@@ -68,7 +68,7 @@ def build_blocks(width: float) -> nn.ModuleList:
 
 def require_samples(audio: Tensor) -> None:
     """Raise `UserError` for audio (batch, samples) too short for the blocks' padding."""
-    if audio.shape[-1] < SHORTEST:
+    if audio.shape[-1] < MIN_SAMPLES:
         raise UserError(
-            f"PASE needs at least {SHORTEST} samples (29.4 ms), got {audio.shape[-1]}: leave such clips out"
+            f"PASE needs at least {MIN_SAMPLES} samples (29.4 ms), got {audio.shape[-1]}: leave such clips out"
         )

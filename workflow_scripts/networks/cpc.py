@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks.interfaces import Encoder
-from workflow_scripts.networks.sizes.cpc import HOP, KERNELS, PADDINGS, SAMPLE_RATE, SHORTEST, STRIDES
+from workflow_scripts.networks.sizes.cpc import HOP, KERNELS, MIN_SAMPLES, PADDINGS, SAMPLE_RATE, STRIDES
 
 
 class ConvolutionEncoder(nn.Module):
@@ -72,9 +72,9 @@ class CpcEncoder(Encoder):
         The channels are those of the convolutions, then those of the context. For most lengths, padding gives one frame
         more than samples // 480. Raises `UserError` below 480 samples.
         """
-        if audio.shape[-1] < SHORTEST:
+        if audio.shape[-1] < MIN_SAMPLES:
             raise UserError(
-                f"CPC needs at least {SHORTEST} samples (21.8 ms), got {audio.shape[-1]}: leave such clips out"
+                f"CPC needs at least {MIN_SAMPLES} samples (21.8 ms), got {audio.shape[-1]}: leave such clips out"
             )
         latent = self.encoder(audio)
         # float32 under autocast too

@@ -11,7 +11,7 @@ from workflow_scripts.features.frames import HOP
 from workflow_scripts.networks.interfaces import Encoder
 
 CHANNELS = spectral.MFCC_COEFFICIENTS + spectral.PITCH_CLASSES + rhythm.TEMPOGRAM_FRAMES + 2
-LOWEST_HZ, HIGHEST_HZ = 65.40639132514966, 2093.004522404789  # C2 to C7, the range of the prosody worker
+MIN_HZ, MAX_HZ = 65.40639132514966, 2093.004522404789  # C2 to C7, the range of the prosody worker
 
 
 class Handcrafted(Encoder):
@@ -59,7 +59,7 @@ class Handcrafted(Encoder):
     def _pitch(self, audio: Tensor) -> Tensor:
         """Compute voicing probability and log F0, (batch, 2, frames)."""
         clips = [
-            prosody.targets(clip, sample_rate=self.sample_rate, lowest_hz=LOWEST_HZ, highest_hz=HIGHEST_HZ)[2:]
+            prosody.targets(clip, sample_rate=self.sample_rate, lowest_hz=MIN_HZ, highest_hz=MAX_HZ)[2:]
             for clip in torch.nan_to_num(audio, nan=0.0, posinf=0.0, neginf=0.0).cpu().numpy()
         ]
         return torch.from_numpy(np.stack(clips)).to(audio.device)

@@ -30,7 +30,7 @@ class Batch:
     views: int = 1
     _once: dict[Callable[..., object], object] = field(default_factory=dict)
 
-    def once(self, function: Callable[[Tensor], Result]) -> Result:
+    def compute_once(self, function: Callable[[Tensor], Result]) -> Result:
         """Return `function(clean)`, computed once for all workers."""
         if function not in self._once:
             self._once[function] = function(self.clean)

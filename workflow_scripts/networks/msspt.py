@@ -16,7 +16,7 @@ SOURCES = (1, 4)  # of the published separation networks
 PREFIX = "network."  # where an encoder keeps its U-Net
 SEPARATOR, BACK_END = "separator.", "back_end."  # where a joint network keeps its two parts
 #: decorations of a name: the model in a checkpoint that holds more, and TensorFlow's endings of variables
-DECORATED = re.compile(r"(?:model/)?(?P<layer>[^/]+)/(?P<weight>[^/:]+)(?:/\.ATTRIBUTES/VARIABLE_VALUE|:0)?")
+VARIABLE_NAME = re.compile(r"(?:model/)?(?P<layer>[^/]+)/(?P<weight>[^/:]+)(?:/\.ATTRIBUTES/VARIABLE_VALUE|:0)?")
 #: weights of a layer by their names in Keras
 WEIGHTS = {
     "gamma": "weight",
@@ -89,7 +89,7 @@ def rename_weights(state: Mapping[str, Tensor], layers: Mapping[str, tuple[str, 
     known = {name: layer for layer, names in layers.items() for name in names}
     weights: dict[str, Tensor] = {}
     for key, value in state.items():
-        match = DECORATED.fullmatch(key)
+        match = VARIABLE_NAME.fullmatch(key)
         # neither counters nor the moments of Adam
         if match is None or match["weight"] not in WEIGHTS:
             continue

@@ -13,8 +13,8 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks import msspt, unet
 from workflow_scripts.networks.log_mel import back_end_log10
 from workflow_scripts.networks.maps import Maps
-from workflow_scripts.networks.short_chunk_cnn import ADAPTED, ShortChunkCnn
-from workflow_scripts.networks.sizes.short_chunk_cnn import ALONE, JOINT, SKIPS
+from workflow_scripts.networks.short_chunk_cnn import MAP_BLOCKS, ShortChunkCnn
+from workflow_scripts.networks.sizes.short_chunk_cnn import CHANNELS_ALONE, CHANNELS_JOINT, SKIPS
 from workflow_scripts.networks.sizes.unet import CHANNELS
 
 
@@ -54,7 +54,7 @@ def build_back_end(shapes: Mapping[str, Sequence[int]]) -> ShortChunkCnn:
 
     Raises `UserError` for the back end of a joint network, `LookupError` where a tensor is missing.
     """
-    if tuple(shapes["blocks.1.conv1.weight"])[:2] != (ALONE[1], ALONE[0]):
+    if tuple(shapes["blocks.1.conv1.weight"])[:2] != (CHANNELS_ALONE[1], CHANNELS_ALONE[0]):
         raise UserError("its second block is none of a back end alone: import it as a joint network")
     return ShortChunkCnn(sources=0, decoder=(), outputs=shapes["classes.weight"][0], adaptation="none")
 
@@ -68,8 +68,10 @@ def build_joint_network(shapes: Mapping[str, Sequence[int]]) -> JointNetwork:
     sources = shapes["separator.mask.weight"][0]
     decoder = list(reversed(CHANNELS))
     # channels of each block's input besides those of the block before it
-    added = {place: shapes[f"back_end.blocks.{place}.conv1.weight"][1] - JOINT[place - 1] for place in ADAPTED}
-    adapted = [place for place in ADAPTED if added[place]]
+    added = {
+        place: shapes[f"back_end.blocks.{place}.conv1.weight"][1] - CHANNELS_JOINT[place - 1] for place in MAP_BLOCKS
+    }
+    adapted = [place for place in MAP_BLOCKS if added[place]]
     if any(added[place] != decoder[SKIPS - place] for place in adapted):
         raise UserError("it has other connections between U-Net and back end than the code's first version")
     return JointNetwork(

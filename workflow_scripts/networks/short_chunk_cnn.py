@@ -17,12 +17,12 @@ from workflow_scripts.networks import widths
 from workflow_scripts.networks.log_mel import log_mel, mel_of_log
 from workflow_scripts.networks.maps import Maps
 from workflow_scripts.networks.normalisation import BatchNorm1d, NormalisedConvolution2d, NormalisedLinear
-from workflow_scripts.networks.sizes.short_chunk_cnn import ALONE, HIDDEN, JOINT, POOLING, SKIPS
+from workflow_scripts.networks.sizes.short_chunk_cnn import CHANNELS_ALONE, CHANNELS_JOINT, HIDDEN, POOLING, SKIPS
 from workflow_scripts.networks.sizes.unet import MOMENTUM
 from workflow_scripts.networks.unet import EPSILON
 
 DROPOUT = 0.5
-ADAPTED = range(1, SKIPS + 1)  # places of the blocks whose input has maps of the U-Net
+MAP_BLOCKS = range(1, SKIPS + 1)  # places of the blocks whose input has maps of the U-Net
 
 Adaptation = Literal["sum", "concatenation", "none"]
 
@@ -65,7 +65,7 @@ class ShortChunkCnn(nn.Module):
         adaptation: Adaptation,
         width: float = 1.0,
         momentum: float = MOMENTUM,
-        adapted: Collection[int] = ADAPTED,
+        adapted: Collection[int] = MAP_BLOCKS,
     ) -> None:
         """Build the network with weights from torch's global generator.
 
@@ -77,8 +77,10 @@ class ShortChunkCnn(nn.Module):
         self.adaptation: Adaptation = adaptation if sources else "none"
         # sizes of the network
         first_version = bool(sources) and adaptation != "sum"
-        *channels, hidden = widths.scale_channels((*(JOINT if first_version else ALONE), HIDDEN), width)
-        self.adapted = [place for place in ADAPTED if self.adaptation != "none" and place in adapted]
+        *channels, hidden = widths.scale_channels(
+            (*(CHANNELS_JOINT if first_version else CHANNELS_ALONE), HIDDEN), width
+        )
+        self.adapted = [place for place in MAP_BLOCKS if self.adaptation != "none" and place in adapted]
         joined = {place: decoder[SKIPS - place] for place in self.adapted}
         inputs = [sources + 1, *channels[:-1]]
         concatenated = joined if self.adaptation == "concatenation" else {}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-LOWEST_START_HZ = 30.0  # low edge of the first filter at the start
+MIN_START_HZ = 30.0  # low edge of the first filter at the start
 TOP_GAP_HZ = 100.0  # the last filter starts this far below half the sample rate
 
 
@@ -36,7 +36,7 @@ class SincConvolution(nn.Module):
         assert kernel % 2 == 1, "the filters are symmetric, so the kernel must be odd"
         self.kernel, self.sample_rate = kernel, sample_rate
         self.lowest_hz, self.narrowest_hz = lowest_hz, narrowest_hz
-        edges = _space_in_mel(LOWEST_START_HZ, sample_rate / 2 - TOP_GAP_HZ, filters + 1)
+        edges = _space_in_mel(MIN_START_HZ, sample_rate / 2 - TOP_GAP_HZ, filters + 1)
         self.low_hz_ = nn.Parameter(torch.tensor(edges[:-1], dtype=torch.float32)[:, None])
         self.band_hz_ = nn.Parameter(torch.tensor(np.diff(edges), dtype=torch.float32)[:, None])
         half = kernel // 2

@@ -15,7 +15,7 @@ from torch.nn import functional
 from workflow_scripts.networks.sizes.spectrogram import BINS, HOP, MELS, SAMPLE_RATE, WINDOW, sample_count
 
 SMALLEST = 1e-4  # added to magnitudes before their logarithm, which is taken to base 10 throughout
-LOWEST_HZ, HIGHEST_HZ = 100.0, 7800.0  # of the mel bands
+MIN_HZ, MAX_HZ = 100.0, 7800.0  # of the mel bands
 _LN_10 = 2.3026  # as the U-Net's code rounds it
 
 
@@ -64,7 +64,7 @@ def mel_matrix() -> Tensor:
     """
     # bins, and lower edge, centre and upper edge of each band, in mel
     bins = _mel(torch.linspace(0, SAMPLE_RATE / 2, BINS, dtype=torch.float64)[1:, None])
-    low, high = _mel(torch.tensor([LOWEST_HZ, HIGHEST_HZ], dtype=torch.float64))
+    low, high = _mel(torch.tensor([MIN_HZ, MAX_HZ], dtype=torch.float64))
     edges = torch.linspace(float(low), float(high), MELS + 2, dtype=torch.float64)
     lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
     # rising and falling side of each triangle

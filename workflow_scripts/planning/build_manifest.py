@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from workflow_scripts.core.provenance import digest
 from workflow_scripts.levels import registry
-from workflow_scripts.planning.labels import planned_labels
+from workflow_scripts.planning.labels import label_levels
 from workflow_scripts.planning.manifest import Manifest, PlannedCell, PlannedJob, PretrainedRun, Study
 from workflow_scripts.planning.plan import Plan
 from workflow_scripts.planning.runs import CellKey, Run, path_of
@@ -35,10 +35,10 @@ def build_manifest(plan: Plan, *, configfiles: Sequence[str] = (), unfinished: b
         studies=tuple(_study(plan, name, places) for name in plan.studies),
         records=tuple((stage, Path(path)) for stage, path in _records(plan)),
         corpora=tuple(Path(plan.layout.corpus_folder(*corpus)) for corpus in plan.corpora),
-        audits=tuple(Path(plan.layout.audit(dataset)) for dataset in plan.audited),
-        pretrained=tuple(_pretrained_run(plan, run) for run in plan.pretrained),
+        audits=tuple(Path(plan.layout.audit(dataset)) for dataset in plan.audits),
+        pretrained_runs=tuple(_pretrained_run(plan, run) for run in plan.pretrained_runs),
         sample_rates={run.encoder: plan.levels.sample_rate(run.encoder) for run, _ in plan.cells},
-        labels=planned_labels(plan),
+        labels=label_levels(plan),
         configfiles=tuple(configfiles),
         unfinished=unfinished,
     )
@@ -54,12 +54,12 @@ def figure_inputs(manifest: Manifest) -> list[str]:
     return sorted(outputs)
 
 
-def planned_jobs(plan: Plan, run: Run, cell: CellKey) -> Iterator[PlannedJob]:
+def list_jobs(plan: Plan, run: Run, cell: CellKey) -> Iterator[PlannedJob]:
     """Yield every job that a cell needs, in the order they run."""
     layout, rate = plan.layout, plan.levels.sample_rate(run.encoder)
-    pretraining_corpus = [run.corpus] if run.trained_here and run.corpus != cell.dataset else []
+    pretraining_corpus = [run.corpus] if run.is_trained_here and run.corpus != cell.dataset else []
     for name in [cell.dataset, *pretraining_corpus]:
-        acquired = layout.acquired(name)
+        acquired = layout.acquisition_record(name)
         yield _job("acquire", acquired, acquired, layout.log("acquire", name))
         corpus, record = layout.corpus(name, rate), layout.corpus_record(name, rate)
         yield _job("prepare", corpus, record, layout.log("prepare", name, rate))
@@ -74,15 +74,15 @@ def planned_jobs(plan: Plan, run: Run, cell: CellKey) -> Iterator[PlannedJob]:
 def _encoder_jobs(plan: Plan, run: Run) -> Iterator[PlannedJob]:
     """Yield the jobs between the corpora and the encoder file of a run; an untrained run has none."""
     layout, path = plan.layout, path_of(run)
-    if run.trained_here:
+    if run.is_trained_here:
         rate = plan.levels.sample_rate(run.encoder)
         for worker in plan.levels.precomputed_workers(run):
             targets, record = (place(run.corpus, rate, worker) for place in (layout.features, layout.features_record))
             yield _job("extract", targets, record, layout.log("extract", run.corpus, rate, worker))
     if plan.levels.weights_source(run):
         yield _job("weigh", layout.loss_weights(run), layout.loss_weights_record(run), layout.log("weigh", path))
-    if run.pretrained:
-        stage = "pretrain" if run.trained_here else "import_checkpoint"
+    if run.has_encoder_file:
+        stage = "pretrain" if run.is_trained_here else "import_checkpoint"
         yield _job(stage, layout.encoder(run), layout.encoder_record(run), layout.log(stage, path))
 
 
@@ -98,7 +98,7 @@ def _planned_cell(plan: Plan, run: Run, cell: CellKey, studies: Sequence[str]) -
         config=digest(json.loads(job.config)),
         factors={factor: str(level) for factor, level in {**asdict(run), **asdict(cell)}.items()},
         studies=tuple(studies),
-        jobs=tuple(planned_jobs(plan, run, cell)),
+        jobs=tuple(list_jobs(plan, run, cell)),
     )
 
 
@@ -113,7 +113,7 @@ def _study(plan: Plan, name: str, places: Mapping[tuple[Run, CellKey], int]) -> 
             **study.to_plain(),
             "name": name,
             "notes": " ".join(filter(None, notes)),
-            "published": plan.statements.get(name, ()),
+            "statements": plan.statements.get(name, ()),
             "cells": cells,
         }
     )
@@ -122,7 +122,7 @@ def _study(plan: Plan, name: str, places: Mapping[tuple[Run, CellKey], int]) -> 
 def _pretrained_run(plan: Plan, run: Run) -> PretrainedRun:
     separates = plan.levels.separation_worker(run) is not None
     return PretrainedRun(
-        folder=Path(plan.layout.pretrained(run)),
+        folder=Path(plan.layout.run_folder(run)),
         factors={factor: str(level) for factor, level in asdict(run).items()},
         separation_code=plan.jobs.evaluate_separation(run).code if separates else "",
     )
@@ -134,9 +134,9 @@ def _records(plan: Plan) -> Iterator[tuple[str, str]]:
     yield from (("prepare", layout.corpus_record(*corpus)) for corpus in plan.corpora)
     yield from (("extract", layout.features_record(*features)) for features in plan.features)
     yield from (
-        ("weigh", layout.loss_weights_record(run)) for run in plan.pretrained if plan.levels.weights_source(run)
+        ("weigh", layout.loss_weights_record(run)) for run in plan.pretrained_runs if plan.levels.weights_source(run)
     )
-    yield from (("pretrain", layout.encoder_record(run)) for run in plan.pretrained)
-    yield from (("evaluate_separation", layout.separation(run)) for run in plan.separating)
-    yield from (("import_checkpoint", layout.encoder_record(run)) for run in plan.imported)
-    yield from (("embed", layout.embeddings_record(*embeddings)) for embeddings in plan.embedded)
+    yield from (("pretrain", layout.encoder_record(run)) for run in plan.pretrained_runs)
+    yield from (("evaluate_separation", layout.separation(run)) for run in plan.separation_runs)
+    yield from (("import_checkpoint", layout.encoder_record(run)) for run in plan.imported_runs)
+    yield from (("embed", layout.embeddings_record(*embeddings)) for embeddings in plan.embedding_jobs)

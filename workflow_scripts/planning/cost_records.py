@@ -69,7 +69,7 @@ class _Results:
                 if job is not None:
                     yield job
 
-    def used(self, unit: str, record: Mapping[str, Any]) -> float:
+    def sum_inputs(self, unit: str, record: Mapping[str, Any]) -> float:
         """Return the seconds or clips of all corpora that a job used."""
         return float(sum(self.corpora.get(digest, {}).get(unit, 0) for digest in record["data"].values()))
 
@@ -83,13 +83,13 @@ class _Results:
 
 def _measure_preparation(path: Path, results: _Results) -> MeasuredJob:  # noqa: ARG001 - as all measures
     facts = _read(path.with_name(result_files.CORPUS_FACTS))
-    return _measured(_read(path), stage="prepare", key=preparation_key(facts["sample_rate"]), amount=facts["seconds"])
+    return _make_job(_read(path), stage="prepare", key=preparation_key(facts["sample_rate"]), amount=facts["seconds"])
 
 
 def _measure_extraction(path: Path, results: _Results) -> MeasuredJob:
     record = _read(path)
     key = (record["config"]["worker"],)
-    return _measured(record, stage="extract", key=key, amount=results.used("seconds", record))
+    return _make_job(record, stage="extract", key=key, amount=results.sum_inputs("seconds", record))
 
 
 def _measure_pretraining(path: Path, results: _Results) -> MeasuredJob | None:  # noqa: ARG001 - as all measures
@@ -97,7 +97,7 @@ def _measure_pretraining(path: Path, results: _Results) -> MeasuredJob | None:  
     if "steps" not in record:  # the record of an imported checkpoint
         return None
     recipe = record["config"]["recipe"]
-    return _measured(
+    return _make_job(
         record,
         stage="pretrain",
         key=pretraining_key(record["config"]),
@@ -109,25 +109,25 @@ def _measure_pretraining(path: Path, results: _Results) -> MeasuredJob | None:  
 def _measure_separation(path: Path, results: _Results) -> MeasuredJob:
     record = _read(path)
     key = encoder_key(record["config"]["encoder"])
-    return _measured(record, stage="evaluate_separation", key=key, amount=results.used("seconds", record))
+    return _make_job(record, stage="evaluate_separation", key=key, amount=results.sum_inputs("seconds", record))
 
 
 def _measure_embedding(path: Path, results: _Results) -> MeasuredJob:
     record = _read(path)
     key = encoder_key(record["config"]["encoder"])
-    return _measured(record, stage="embed", key=key, amount=results.used("seconds", record))
+    return _make_job(record, stage="embed", key=key, amount=results.sum_inputs("seconds", record))
 
 
 def _measure_evaluation(path: Path, results: _Results) -> MeasuredJob:
     record = _read(path)
     config, key = record["config"], evaluation_key(record["config"])
-    available = results.used("clips", record)
+    available = results.sum_inputs("clips", record)
     clips = trained_clips(config, available)
     if config["encoder"] is None:
-        return _measured(record, stage="evaluate_embeddings", key=key, amount=clips)
-    length = crop_seconds(config, results.used("seconds", record) / max(1, available))
+        return _make_job(record, stage="evaluate_embeddings", key=key, amount=clips)
+    length = crop_seconds(config, results.sum_inputs("seconds", record) / max(1, available))
     amount = clips * length * _mean_epochs(path.with_name(result_files.TRIALS))
-    return _measured(record, stage="evaluate_encoder", key=key, amount=amount)
+    return _make_job(record, stage="evaluate_encoder", key=key, amount=amount)
 
 
 #: places of records below a results folder, with the function that reads a measurement, or None, from each
@@ -141,7 +141,7 @@ MEASURES: tuple[tuple[str, Callable[[Path, _Results], MeasuredJob | None]], ...]
 )
 
 
-def _measured(
+def _make_job(
     record: Mapping[str, Any], *, stage: str, key: Key, amount: float, seconds: float | None = None
 ) -> MeasuredJob:
     """Return the measurement of a record; `ValueError` for values that no job can have."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from workflow_scripts.levels import registry
 from workflow_scripts.planning.cost_records import MeasuredJob
 from workflow_scripts.planning.plan import Plan
-from workflow_scripts.planning.work import Work, dataset_size, embedding_size, planned_work
+from workflow_scripts.planning.work import Work, dataset_size, embedding_size, estimate_work
 
 FRAMES_PER_SECOND = 100  # of stored features: hop 160 at 16 kHz
 BYTES_OF_SAMPLE, BYTES_OF_FLOAT = 2, 4
@@ -56,7 +56,7 @@ class DiskSpace:
 def estimate_costs(plan: Plan, records: Sequence[MeasuredJob]) -> list[CostEstimate]:
     """Return the cost of each stage, in their order; records of GPUs are preferred to those of CPUs."""
     work: dict[str, list[Work]] = {stage: [] for stage in STAGES}
-    for job in planned_work(plan):
+    for job in estimate_work(plan):
         work[job.stage].append(job)
     measured = {stage: [job for job in records if job.stage == MEASURED_AS.get(stage, stage)] for stage in STAGES}
     return [_estimate(stage, jobs, measured[stage]) for stage, jobs in work.items() if jobs]
@@ -72,7 +72,8 @@ def estimate_space(plan: Plan) -> list[DiskSpace]:
         for corpus, _, worker in plan.features
     ]
     embeddings = [
-        dataset_size(plan, dataset).clips * embedding_size(plan, run) * BYTES_OF_FLOAT for run, dataset in plan.embedded
+        dataset_size(plan, dataset).clips * embedding_size(plan, run) * BYTES_OF_FLOAT
+        for run, dataset in plan.embedding_jobs
     ]
     return [_total("corpora", corpora), _total("features", features), _total("embeddings", embeddings)]
 

@@ -97,14 +97,14 @@ class Jobs:
             sample_rate=sample_rate,
             clip_seconds=entry.clip_seconds,
             source=entry.source,
-            acquired=digest([acquire.code, json.loads(acquire.config)]),
+            acquisition_digest=digest([acquire.code, json.loads(acquire.config)]),
         )
         return _job("prepare", config, levels={"dataset": entry.loader}, upstream=[acquire])
 
     @_cached
     def extract(self, corpus: str, sample_rate: int, worker: str) -> JobSpec:
         """Store a worker's targets for a corpus."""
-        options = self.config.level("worker", worker).stated
+        options = self.config.level("worker", worker).explicit_options
         config = ExtractConfig(worker=worker, options=options, sample_rate=sample_rate)
         return _job("extract", config, levels={"worker": worker}, upstream=[self.prepare(corpus, sample_rate)])
 
@@ -124,7 +124,7 @@ class Jobs:
         config = PretrainConfig(
             corpus=run.corpus,
             encoder=self.levels.encoder(run),
-            workers={name: worker.stated for name, worker in workers.items()},
+            workers={name: worker.explicit_options for name, worker in workers.items()},
             weighting=self.levels.choice("weighting", run.weighting),
             augmentation=self.levels.choice("augmentation", run.augmentation),
             recipe=self.config.recipes[run.recipe],
@@ -152,7 +152,9 @@ class Jobs:
         return _job(
             "evaluate_separation",
             EvaluateSeparationConfig(
-                encoder=encoder, worker=LevelChoice(name=name, options=worker.stated), split=SEPARATION_TEST_SPLIT
+                encoder=encoder,
+                worker=LevelChoice(name=name, options=worker.explicit_options),
+                split=SEPARATION_TEST_SPLIT,
             ),
             levels={"encoder": encoder.name, "worker": name},
             upstream=[self.prepare(run.corpus, self.levels.sample_rate(run.encoder)), self.pretrain(run)],
@@ -216,9 +218,9 @@ class Jobs:
 
     def _encoder_file(self, run: Run) -> list[JobSpec]:
         """Return the job that writes the encoder file of a run, as a list: empty for an untrained run."""
-        if run.imported:
+        if run.is_imported:
             return [self.import_checkpoint(run)]
-        return [self.pretrain(run)] if run.pretrained else []
+        return [self.pretrain(run)] if run.has_encoder_file else []
 
 
 def _job(
@@ -243,7 +245,7 @@ def _remote_files(remotes: Mapping[str, Any]) -> dict[str, Any]:
 def _file_of_head(head: LevelChoice) -> dict[str, str | None]:
     """Return the digest of the file with a head's initial weights, if it has one: another file is another head."""
     checkpoint = head.options.get("checkpoint")
-    return {} if checkpoint is None else {"head_file": _file_digest(Path(checkpoint))}
+    return {} if checkpoint is None else {"head_file_digest": _file_digest(Path(checkpoint))}
 
 
 @functools.cache

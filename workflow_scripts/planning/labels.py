@@ -17,7 +17,7 @@ LABELLED = {
 }
 
 
-def planned_labels(plan: Plan) -> dict[str, dict[str, str]]:
+def label_levels(plan: Plan) -> dict[str, dict[str, str]]:
     """Return the label of every planned level that has one, by factor and level.
 
     Those of `workers` include the single workers of a set, which figures of losses name.

@@ -35,7 +35,7 @@ class Layout:
         """Return the layout of a config's two folders, without a leading "./" or doubled slashes."""
         return cls(data=str(Path(config.data)), results=str(Path(config.results)))
 
-    def acquired(self, dataset: str) -> str:
+    def acquisition_record(self, dataset: str) -> str:
         """Return the record of a data set's files."""
         return f"{self.data}/{dataset}/{result_files.ACQUIRED}"
 
@@ -63,29 +63,29 @@ class Layout:
         """Return the record of an extraction."""
         return f"{self.results}/features/{corpus}/{sample_rate}/{worker}.json"
 
-    def pretrained(self, run: Run) -> str:
+    def run_folder(self, run: Run) -> str:
         """Return the folder of a pre-trained or imported run."""
         return f"{self.results}/pretrained/{path_of(run)}"
 
     def encoder(self, run: Run) -> str:
         """Return the encoder file of a run."""
-        return f"{self.pretrained(run)}/{result_files.ENCODER}"
+        return f"{self.run_folder(run)}/{result_files.ENCODER}"
 
     def encoder_record(self, run: Run) -> str:
         """Return the record of a pre-training or of an import."""
-        return f"{self.pretrained(run)}/{result_files.RECORD}"
+        return f"{self.run_folder(run)}/{result_files.RECORD}"
 
     def loss_weights(self, run: Run) -> str:
         """Return the loss weights of a run."""
-        return f"{self.pretrained(run)}/{result_files.LOSS_WEIGHTS}"
+        return f"{self.run_folder(run)}/{result_files.LOSS_WEIGHTS}"
 
     def loss_weights_record(self, run: Run) -> str:
         """Return the record of the computation of loss weights."""
-        return f"{self.pretrained(run)}/{result_files.LOSS_WEIGHTS_RECORD}"
+        return f"{self.run_folder(run)}/{result_files.LOSS_WEIGHTS_RECORD}"
 
     def separation(self, run: Run) -> str:
         """Return the separation quality of a run; the file is also the record of its job."""
-        return f"{self.pretrained(run)}/{result_files.SEPARATION}"
+        return f"{self.run_folder(run)}/{result_files.SEPARATION}"
 
     def embeddings(self, run: Run, dataset: str) -> str:
         """Return the embeddings of a data set."""

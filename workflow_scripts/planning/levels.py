@@ -24,18 +24,18 @@ class Levels:
     def choice(self, factor: str, name: str) -> LevelChoice:
         """Return the level of an entry and the options that it states."""
         level = self.config.level(factor, name)
-        return LevelChoice(name=level.file, options=level.stated)
+        return LevelChoice(name=level.file, options=level.explicit_options)
 
     def encoder(self, run: Run) -> LevelChoice:
         """Return the level and the options of a run's encoder.
 
         A checkpoint has options of its own; of the encoder's entry it takes those that make a variant.
         """
-        if not run.imported:
+        if not run.is_imported:
             return self.choice("encoder", run.encoder)
         level = self.config.level("encoder", run.encoder)
         fixed = registry.fact(level.module, "VARIANT_OPTIONS")
-        variant = {name: value for name, value in level.stated.items() if name in fixed}
+        variant = {name: value for name, value in level.explicit_options.items() if name in fixed}
         own = self.config.checkpoints[run.corpus].options or {}
         return LevelChoice(name=level.file, options=variant | own)
 
@@ -62,7 +62,7 @@ class Levels:
         """Return the run whose first losses determine the loss weights of a run; None where all weights are 1."""
         if run.weighting == NONE:
             return None
-        source = self.config.level("weighting", run.weighting).module.WEIGHED_BY
+        source = self.config.level("weighting", run.weighting).module.WEIGHTS_SOURCE
         return replace(run, weighting=source) if source else None
 
     @functools.cached_property

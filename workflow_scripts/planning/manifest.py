@@ -107,14 +107,14 @@ class Study:
     figure: FigureChoice | None = None
     notes: str = ""
     detect: float | None = None  # difference that more pre-training seeds should be able to show, in printed points
-    published: tuple[Annotated[Statement, BeforeValidator(_parse_statement)], ...] = ()
+    statements: tuple[Annotated[Statement, BeforeValidator(_parse_statement)], ...] = ()
     cells: tuple[int, ...] = ()  # places among the manifest's cells, in the study's own order
     metrics: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse an unknown factor in rows, columns, comparisons or statements."""
         sides: list[Levels] = [side for item in self.comparisons for side in (item.treatment, item.reference)]
-        sides += [step for statement in self.published for step in (*statement.of_steps, *statement.over_steps)]
+        sides += [step for statement in self.statements for step in (*statement.of_steps, *statement.over_steps)]
         unknown = {*self.rows, *self.columns, *(factor for side in sides for factor in side)} - {*FACTORS}
         if unknown:
             allowed = ", ".join(FACTORS)
@@ -135,7 +135,7 @@ class Manifest:
     records: tuple[tuple[str, Path], ...] = ()  # stage and record of each job before the cells
     corpora: tuple[Path, ...] = ()  # folders of the prepared corpora
     audits: tuple[Path, ...] = ()  # numbers of the audit of each evaluated data set
-    pretrained: tuple[PretrainedRun, ...] = ()
+    pretrained_runs: tuple[PretrainedRun, ...] = ()
     sample_rates: Mapping[str, int] = field(default_factory=dict)  # in Hz, of each encoder
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of levels in tables, by factor and level
     configfiles: tuple[str, ...] = ()  # files over the default config

@@ -50,26 +50,26 @@ class Plan:
         return studies
 
     @functools.cached_property
-    def pretrained(self) -> list[Run]:
+    def pretrained_runs(self) -> list[Run]:
         """Every run trained here."""
-        return list(dict.fromkeys(run for run, _ in self.cells if run.trained_here))
+        return list(dict.fromkeys(run for run, _ in self.cells if run.is_trained_here))
 
     @functools.cached_property
-    def imported(self) -> list[Run]:
+    def imported_runs(self) -> list[Run]:
         """Every imported run."""
-        return list(dict.fromkeys(run for run, _ in self.cells if run.imported))
+        return list(dict.fromkeys(run for run, _ in self.cells if run.is_imported))
 
     @functools.cached_property
-    def separating(self) -> list[Run]:
+    def separation_runs(self) -> list[Run]:
         """Every run trained here that learns to separate sources."""
-        return [run for run in self.pretrained if self.levels.separation_worker(run)]
+        return [run for run in self.pretrained_runs if self.levels.separation_worker(run)]
 
     @functools.cached_property
     def corpora(self) -> list[tuple[str, int]]:
         """Data set and sample rate in Hz of every corpus, sorted."""
         rate = self.levels.sample_rate
         corpora = {(cell.dataset, rate(run.encoder)) for run, cell in self.cells}
-        corpora |= {(run.corpus, rate(run.encoder)) for run in self.pretrained}
+        corpora |= {(run.corpus, rate(run.encoder)) for run in self.pretrained_runs}
         return sorted(corpora)
 
     @functools.cached_property
@@ -78,18 +78,18 @@ class Plan:
         return list(
             dict.fromkeys(
                 (run.corpus, self.levels.sample_rate(run.encoder), worker)
-                for run in self.pretrained
+                for run in self.pretrained_runs
                 for worker in self.levels.precomputed_workers(run)
             )
         )
 
     @functools.cached_property
-    def embedded(self) -> list[tuple[Run, str]]:
+    def embedding_jobs(self) -> list[tuple[Run, str]]:
         """Run and data set of every `embed` job."""
         return list(dict.fromkeys((run, cell.dataset) for run, cell in self.cells if not cell.trains_encoder))
 
     @functools.cached_property
-    def audited(self) -> dict[str, tuple[tuple[str, int], ...]]:
+    def audits(self) -> dict[str, tuple[tuple[str, int], ...]]:
         """Corpora that the audit of each evaluated data set compares: its own, then those of pre-training.
 
         A corpus is a data set and a sample rate in Hz; of several rates the lowest is used, which takes the least time.
@@ -100,7 +100,7 @@ class Plan:
         pretraining: dict[str, set[str]] = {}
         for run, cell in self.cells:
             corpora = pretraining.setdefault(cell.dataset, set())
-            if run.trained_here and run.corpus != cell.dataset:
+            if run.is_trained_here and run.corpus != cell.dataset:
                 corpora.add(run.corpus)
         return {
             dataset: tuple((name, rates[name]) for name in [dataset, *sorted(corpora)])
@@ -124,7 +124,7 @@ class Plan:
             if study.quarantine is None:
                 continue
             datasets = {cell.dataset for _, cell in self.cells_by_study[name]}
-            datasets |= {run.corpus for run, _ in self.cells_by_study[name] if run.trained_here}
+            datasets |= {run.corpus for run, _ in self.cells_by_study[name] if run.is_trained_here}
             share = study.quarantine.largest_share
             shares |= {dataset: min(share, shares.get(dataset, share)) for dataset in datasets}
         return dict(sorted(shares.items()))

@@ -43,19 +43,19 @@ class Run:
         return replace(cls.untrained(encoder), corpus=checkpoint)
 
     @property
-    def pretrained(self) -> bool:
+    def has_encoder_file(self) -> bool:
         """Whether the run has an encoder file."""
         return self.corpus != NONE
 
     @property
-    def imported(self) -> bool:
+    def is_imported(self) -> bool:
         """Whether the encoder file comes from a published checkpoint."""
-        return self.pretrained and self.workers == NONE
+        return self.has_encoder_file and self.workers == NONE
 
     @property
-    def trained_here(self) -> bool:
+    def is_trained_here(self) -> bool:
         """Whether the encoder is pre-trained by this workflow."""
-        return self.pretrained and not self.imported
+        return self.has_encoder_file and not self.is_imported
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,18 +42,18 @@ class DatasetSize:
         return self.clips * self.clip_seconds
 
 
-def planned_work(plan: Plan) -> Iterator[Work]:
+def estimate_work(plan: Plan) -> Iterator[Work]:
     """Yield the work of every job between the data and the trials, in the order of the stages."""
     for dataset, rate in plan.corpora:
         yield Work(stage="prepare", key=preparation_key(rate), amount=dataset_size(plan, dataset).seconds)
     for corpus, _, worker in plan.features:
         yield Work(stage="extract", key=(worker,), amount=dataset_size(plan, corpus).seconds)
-    for run in plan.pretrained:
+    for run in plan.pretrained_runs:
         yield from _pretraining(plan, run)
-    for run in plan.separating:  # only the songs of one split, but of every corpus about the same share
+    for run in plan.separation_runs:  # only the songs of one split, but of every corpus about the same share
         seconds = dataset_size(plan, run.corpus).seconds
         yield Work(stage="evaluate_separation", key=encoder_key(plan.levels.encoder(run).model_dump()), amount=seconds)
-    for run, dataset in plan.embedded:
+    for run, dataset in plan.embedding_jobs:
         seconds = dataset_size(plan, dataset).seconds
         yield Work(stage="embed", key=encoder_key(plan.levels.encoder(run).model_dump()), amount=seconds)
     for run, cell in plan.cells:
@@ -68,7 +68,7 @@ def dataset_size(plan: Plan, dataset: str) -> DatasetSize:
         size = {"clips": entry.twin.clips, "seconds": entry.twin.clip_seconds}
     if size is None:
         return DatasetSize()
-    clips = level.stated.get("clips") or size["clips"]
+    clips = level.explicit_options.get("clips") or size["clips"]
     return DatasetSize(clips=clips, clip_seconds=min(size["seconds"], entry.clip_seconds or size["seconds"]))
 
 
@@ -134,7 +134,7 @@ def _pretraining(plan: Plan, run: Run) -> Iterator[Work]:
     source = plan.levels.weights_source(run)
     if source:
         # The source resumes from these epochs, so they cost nothing more if it is planned as well.
-        share = 0.0 if source in plan.pretrained else _share_for_weights(plan, run)
+        share = 0.0 if source in plan.pretrained_runs else _share_for_weights(plan, run)
         yield Work(stage="weigh", key=key, amount=seconds * share)
     yield Work(stage="pretrain", key=key, amount=seconds)
 
@@ -154,7 +154,7 @@ def _pretraining_seconds(plan: Plan, run: Run) -> float:
 def _share_for_weights(plan: Plan, run: Run) -> float:
     """Return the share of a pre-training's epochs after which the losses determine the weights."""
     epochs = plan.config.recipes[run.recipe].epochs
-    return min(plan.config.level("weighting", run.weighting).stated.get("epochs", epochs), epochs) / epochs
+    return min(plan.config.level("weighting", run.weighting).explicit_options.get("epochs", epochs), epochs) / epochs
 
 
 def _evaluation(plan: Plan, run: Run, cell: CellKey) -> Work:

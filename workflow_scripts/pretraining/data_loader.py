@@ -55,7 +55,7 @@ class BatchLoader:
         for loaded in prefetch(partial(self._load, stream), seeded_crops):
             self._wait_for_copy(loaded)
             if wait_timer is not None:
-                wait_timer.batch_arrived()
+                wait_timer.mark_arrival()
             clean = loaded.samples.float() / FULL_SCALE
             audio = self._augment(clean, loaded)
             sources = None if loaded.sources is None else loaded.sources / FULL_SCALE

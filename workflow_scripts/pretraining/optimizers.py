@@ -17,7 +17,7 @@ TRUST_COEFFICIENT = 0.001  # default of the SimCLR code: step length / parameter
 def build(recipe: Recipe, parameters: Iterable[nn.Parameter], *, rate: float) -> Optimizer:
     """Build the optimiser of the recipe with a learning rate of `rate`."""
     if recipe.chosen_optimiser == "lars":
-        return Lars(parameters, rate=rate, weight_decay=recipe.weight_decay, spare_vectors=recipe.lars_spares_vectors)
+        return Lars(parameters, rate=rate, weight_decay=recipe.weight_decay, skip_vectors=recipe.lars_excludes_vectors)
     return torch.optim.Adam(parameters, lr=rate, eps=recipe.adam_epsilon, weight_decay=recipe.weight_decay)
 
 
@@ -26,17 +26,17 @@ class Lars(Optimizer):
 
     For each tensor w with gradient g: g += weight_decay w; v = 0.9 v + rate (0.001 |w| / |g|) g; w -= v. A tensor that
     starts at zero therefore stays zero, such as the biases of batch normalisation. The official code intends to exclude
-    these, but does not; `spare_vectors` does: one-dimensional tensors get neither decay nor trust ratio, and learn.
+    these, but does not; `skip_vectors` does: one-dimensional tensors get neither decay nor trust ratio, and learn.
 
     Where |g| is zero, or so small that the ratio overflows, the official code fills the tensor with NaN; here such a
     gradient has no effect. Unlike the official code, this one also runs on a CPU and never waits for a GPU.
     """
 
     def __init__(
-        self, parameters: Iterable[nn.Parameter], *, rate: float, weight_decay: float = 0.0, spare_vectors: bool = False
+        self, parameters: Iterable[nn.Parameter], *, rate: float, weight_decay: float = 0.0, skip_vectors: bool = False
     ) -> None:
         """Start with zero velocity."""
-        super().__init__(parameters, {"lr": rate, "weight_decay": weight_decay, "spare_vectors": spare_vectors})
+        super().__init__(parameters, {"lr": rate, "weight_decay": weight_decay, "skip_vectors": skip_vectors})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -48,7 +48,7 @@ class Lars(Optimizer):
                     self._update(parameter, group)
 
     def _update(self, parameter: nn.Parameter, group: dict[str, float]) -> None:
-        spared = group["spare_vectors"] and parameter.ndim <= 1
+        spared = group["skip_vectors"] and parameter.ndim <= 1
         gradient = parameter.grad
         assert gradient is not None
         # decay: g += weight_decay w

@@ -87,7 +87,7 @@ class Pretraining:
 
         # weighting of the losses
         weighting, _ = self._level("weighting")
-        if weighting.WEIGHED_BY and self.weights is None:
+        if weighting.WEIGHTS_SOURCE and self.weights is None:
             raise UserError(f"weighting {self.config['weighting']['name']} needs --weights, written by weigh")
 
         # audio: crops of recordings, mixed and augmented
@@ -184,9 +184,9 @@ class Pretraining:
             "steps_per_second": result.steps / result.seconds,
             "audio_seconds_per_second": audio_seconds / result.seconds,
             "training_seconds": round(result.seconds, 3),
-            "resumed": result.resumed,
+            "resumed": result.resumptions,
             "precision": str(precision).removeprefix("torch."),
-            "compiled": trainer.compiled,
+            "compiled": trainer.is_compiled,
             **result.throughput.to_record(device=self.device, precision=precision, processes=distributed.world_size()),
             "parameters": {
                 "encoder": _count_parameters(trainer.encoder),

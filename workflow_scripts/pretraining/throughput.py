@@ -102,11 +102,11 @@ class DataWaitTimer:
         self._step_end: torch.cuda.Event | float | None = None
         self._pending: deque[tuple[torch.cuda.Event, torch.cuda.Event]] = deque()
 
-    def step_ended(self) -> None:
+    def mark_step_end(self) -> None:
         """Mark the moment after which the device needs the next batch."""
         self._step_end = self._now()
 
-    def batch_arrived(self) -> None:
+    def mark_arrival(self) -> None:
         """Mark the arrival of the next batch on the device."""
         step_end, self._step_end = self._step_end, None
         if step_end is None:

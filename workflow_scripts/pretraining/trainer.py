@@ -48,7 +48,7 @@ class TrainingResult:
     loss_log: LossLog
     steps: int
     throughput: Throughput
-    resumed: int  # times the run was resumed from a saved state
+    resumptions: int  # times the run was resumed from a saved state
 
     @property
     def seconds(self) -> float:
@@ -127,11 +127,11 @@ class Trainer:
             while self._steps_done < last:
                 self._train_to_end_of_epoch(interruption)
         return TrainingResult(
-            loss_log=self._loss_log, steps=self._steps_done, throughput=self._throughput, resumed=self._resumed
+            loss_log=self._loss_log, steps=self._steps_done, throughput=self._throughput, resumptions=self._resumed
         )
 
     @property
-    def compiled(self) -> bool:
+    def is_compiled(self) -> bool:
         """Whether the encoder's training steps run compiled."""
         return self._compiled is not None and self._compiled.works
 
@@ -148,7 +148,7 @@ class Trainer:
         # load the crops of this process in advance, while the device computes
         crops = (self._shard(self.sampler.training_crops(step)) for step in steps)
         seeded_crops = zip(crops, map(self._augmentation_seed, steps), strict=True)
-        timer.data_wait.step_ended()
+        timer.data_wait.mark_step_end()
         batches = self.loader.batches(seeded_crops, wait_timer=timer.data_wait)
         for step, batch in zip(steps, self._with_progress(batches, f"epoch {epoch}", total=len(steps)), strict=True):
             # forward, backward, update
@@ -167,7 +167,7 @@ class Trainer:
                 saved_at = time.monotonic()
             if not epoch_ended and interruption.requested:
                 raise self._interrupted_error(interruption)
-            timer.data_wait.step_ended()
+            timer.data_wait.mark_step_end()
 
         # log the mean training losses of the epoch
         reader.read()

@@ -25,7 +25,7 @@ NOTES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Audits:
+class AuditTables:
     """Tables of the section: a row per data set and corpus compared with it, and a row per leak, up to `MAX_LEAKS`."""
 
     rows: tuple[tuple[str, ...], ...]
@@ -35,11 +35,11 @@ class Audits:
     leak_headings: tuple[str, ...] = LEAK_HEADINGS
 
 
-def read_audits(paths: Sequence[Path]) -> Audits:
+def read_audits(paths: Sequence[Path]) -> AuditTables:
     """Read the numbers that `audit` wrote and the overlaps beside them; missing files are left out."""
     files = [path for path in paths if path.is_file()]
     audits = [json.loads(path.read_text(encoding="utf-8")) for path in files]
-    return Audits(
+    return AuditTables(
         rows=tuple(row for audit in audits for row in _rows(audit)),
         leaks=tuple(row for path in files for row in _leaks(path.with_suffix(".csv"))),
         notes=(*NOTES, *_too_short(audits)),

@@ -94,7 +94,7 @@ def find_comparison(study: Study, record: dict) -> Comparison:
 def _print_absent(record: dict, comparison: Comparison, setting: str) -> PrintedComparison:
     """Return a comparison without numbers: one side is missing, or the sides are not comparable."""
     treatment, reference = sides(comparison)
-    reason = why_absent(record)
+    reason = absence_reason(record)
     blank = ("difference", "interval", "evidence", "effect", "p", "p_sign_flip", "p_holm", "p_holm_other_clips")
     return PrintedComparison(
         **dict.fromkeys(blank, ""),
@@ -105,7 +105,7 @@ def _print_absent(record: dict, comparison: Comparison, setting: str) -> Printed
     )
 
 
-def why_absent(record: dict) -> str:
+def absence_reason(record: dict) -> str:
     """Return state and reason of a row of statistics without numbers."""
     return f"{MISSING if record['status'] == MISSING else NOT_COMPARABLE}: {record['reason']}"
 
@@ -130,7 +130,7 @@ def _without(levels: Mapping[str, str], others: Mapping[str, str]) -> dict[str, 
     return {factor: level for factor, level in levels.items() if factor not in others}
 
 
-def beats(verdict: str, treatment: str, reference: str) -> str:
+def verdict_clause(verdict: str, treatment: str, reference: str) -> str:
     """Return a verdict with a difference as a clause without its size."""
     return f"{treatment} beats {reference}" if verdict == BETTER else f"{treatment} is worse than {reference}"
 
@@ -141,7 +141,7 @@ def size_in_direction(mean: float, low: float, high: float, measure: Measure) ->
     return f"by {number_format.amount(abs(mean), measure)} {number_format.interval(low, high, measure)}"
 
 
-def not_after_adjusting(record: dict) -> str:
+def adjustment_remark(record: dict) -> str:
     """Return a remark if the interval excludes zero but the adjusted p value is not significant; otherwise nothing."""
     if record["p"] <= 1 - CONFIDENCE_LEVEL < record["p_holm"]:
         return f" (not after adjusting for {number_format.count(int(record['family_size']), 'comparisons')})"
@@ -171,15 +171,15 @@ def _result(comparison: Comparison, record: dict, measure: Measure) -> str:
     if not record["verdict"]:
         return f"{treatment} minus {reference} is {number_format.amount(mean, measure)} ({record['reason']})"
     if _fixed_test_set_only(record):
-        clause = beats(record["fixed_test_set_verdict"], treatment, reference)
+        clause = verdict_clause(record["fixed_test_set_verdict"], treatment, reference)
         these = size_in_direction(mean, record["fixed_test_set_ci_low"], record["fixed_test_set_ci_high"], measure)
         others = size_in_direction(mean, low, high, measure).removeprefix("by ")
-        adjusted = not_after_adjusting(record)
+        adjusted = adjustment_remark(record)
         return f"{clause} {these} on these test clips, but not shown for other test clips: {others}{adjusted}"
     if record["verdict"] == NOT_SHOWN:
         size = f"{number_format.amount(mean, measure)} {number_format.interval(low, high, measure)}"
-        return f"{NOT_SHOWN} between {treatment} and {reference}: {size}{not_after_adjusting(record)}"
-    clause = beats(record["verdict"], treatment, reference)
+        return f"{NOT_SHOWN} between {treatment} and {reference}: {size}{adjustment_remark(record)}"
+    clause = verdict_clause(record["verdict"], treatment, reference)
     return f"{clause} {size_in_direction(mean, low, high, measure)}{scope(record)}"
 
 

@@ -22,7 +22,7 @@ from workflow_scripts.statistics import trials
 from workflow_scripts.statistics.csv_io import Kind, read_csv
 from workflow_scripts.statistics.data_sources import sources_of
 from workflow_scripts.statistics.predictions import Predictions, Windows, read_predictions, read_windows
-from workflow_scripts.statistics.samples import TrialSample, TrialSamples, why_not_comparable
+from workflow_scripts.statistics.samples import TrialSample, TrialSamples, incomparability_reason
 from workflow_scripts.statistics.tables import schema
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING
 
@@ -166,7 +166,7 @@ class Evidence:
                 cells.get(cell, metric) for cell, reason in zip(planned_cells, reasons, strict=True) if not reason
             ]
             measured = tuple(cell for cell in samples if cell is not None)
-            objection = why_not_comparable(measured)
+            objection = incomparability_reason(measured)
             if objection:
                 measured, reasons = (), [f"not comparable: {objection}"]
             methods.append(
@@ -212,7 +212,7 @@ class Evidence:
     def _runs(self) -> list[PretrainedRun]:
         planned_cells = self.manifest.cells_of(self.study)
         runs = {tuple(cell.factors[factor] for factor in PRETRAINING) for cell in planned_cells}
-        return [run for run in self.manifest.pretrained if tuple(run.factors.values()) in runs]
+        return [run for run in self.manifest.pretrained_runs if tuple(run.factors.values()) in runs]
 
     @functools.cached_property
     def sources(self) -> dict[str, str]:

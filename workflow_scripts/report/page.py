@@ -76,8 +76,8 @@ class Page:
 
     scale: str
     sources: tuple[str, ...]
-    missing: int
-    planned: int
+    n_missing: int
+    n_planned: int
     unfinished: bool  # the workflow failed: the page shows what it had finished
     sections: tuple[StudySection, ...]
     reproduction: Markup
@@ -86,7 +86,7 @@ class Page:
     runs: tuple[tuple[str, ...], ...]
     versions: tuple[tuple[str, ...], ...]
     digests: tuple[tuple[str, ...], ...]
-    audit: audits.Audits
+    audit: audits.AuditTables
     jobs: status.Statuses
 
     @property
@@ -178,7 +178,7 @@ def sources(cells: pd.DataFrame) -> tuple[str, ...]:
     return tuple(sorted(set(cells["source"]) - {""}))
 
 
-def missing(cells: pd.DataFrame) -> int:
+def count_missing(cells: pd.DataFrame) -> int:
     """Number of planned cells without any trial."""
     return int(((cells["status"] == MISSING) & (cells["metric"] == "")).sum())
 

@@ -75,7 +75,7 @@ def html(reproduction: Reproduction) -> str:
 
 def section(reproduction: Reproduction) -> Markup:
     """Return the part of the report: what was run, then the rest, folded; empty if no study is compared."""
-    if not reproduction.compared:
+    if not reproduction.has_comparisons:
         return Markup("")
     template = environment().get_template("reproduction_section.html.j2")
     return Markup(template.render(**_context(reproduction)))

@@ -45,8 +45,8 @@ class Line:
     section: str
     place: str  # table, figure or section of the paper
     claim: str
-    published: str
-    ours: str
+    published_value: str
+    own_value: str
     meaning: str
     outcome: str  # the verdict alone
     verdict: str  # the verdict in words, with margin and reason
@@ -62,7 +62,7 @@ class Line:
         return self.outcome not in (NOT_RUN, NOT_OURS)
 
     @property
-    def summarised(self) -> bool:
+    def is_counted_only(self) -> bool:
         """Whether the line is part of a count only (settings that agree with the paper)."""
         return self.by_construction and self.outcome == AGREES
 
@@ -71,8 +71,8 @@ class Line:
         """Text of each cell and the smaller text below it, in the order of `HEADINGS`."""
         return (
             (self.claim, self.remarks),
-            (self.published, ""),
-            (self.ours, self.meaning),
+            (self.published_value, ""),
+            (self.own_value, self.meaning),
             (self.verdict, ""),
             (self.evidence, self.source),
             (self.choices, ""),
@@ -97,12 +97,12 @@ class System:
     @cached_property
     def sections(self) -> tuple[ReproductionSection, ...]:
         """Every line but the summarised ones."""
-        return _sections([line for line in self.lines if not line.summarised])
+        return _sections([line for line in self.lines if not line.is_counted_only])
 
     @cached_property
     def run(self) -> tuple[ReproductionSection, ...]:
         """Lines for which our results have a value."""
-        return _sections([line for line in self.lines if line.run and not line.summarised])
+        return _sections([line for line in self.lines if line.run and not line.is_counted_only])
 
     @cached_property
     def not_run(self) -> tuple[ReproductionSection, ...]:
@@ -117,7 +117,7 @@ class System:
     @property
     def agreeing_settings(self) -> str:
         """Sentence on the settings that agree; empty if there are none."""
-        count = sum(line.summarised for line in self.lines)
+        count = sum(line.is_counted_only for line in self.lines)
         if not count:
             return ""
         settings = "1 setting agrees" if count == 1 else f"{count} settings agree"
@@ -126,8 +126,8 @@ class System:
     @property
     def summary(self) -> str:
         """Number of lines with each verdict, those that were run first."""
-        run = Counter(line.outcome for line in self.lines if line.run and not line.summarised)
-        settings = sum(line.summarised for line in self.lines)
+        run = Counter(line.outcome for line in self.lines if line.run and not line.is_counted_only)
+        settings = sum(line.is_counted_only for line in self.lines)
         others = Counter(line.outcome for line in self.lines if not line.run)
         parts = [f"{count} {PLURALS.get(outcome, outcome) if count > 1 else outcome}" for outcome, count in run.items()]
         parts += [f"{settings} {PLURALS[AGREES] if settings > 1 else AGREES} by construction"] if settings else []
@@ -141,7 +141,7 @@ class Reproduction:
 
     systems: tuple[System, ...]
     notes: tuple[str, ...]
-    compared: bool  # whether any study of the config is compared with a publication
+    has_comparisons: bool  # whether any study of the config is compared with a publication
 
 
 def build(table: pd.DataFrame) -> Reproduction:
@@ -151,7 +151,9 @@ def build(table: pd.DataFrame) -> Reproduction:
         for system, records in itertools.groupby(table.to_dict("records"), key=lambda record: record["system"])
     ]
     return Reproduction(
-        systems=tuple(systems), notes=tuple(_notes(table)), compared=bool((table["study"].fillna("") != "").any())
+        systems=tuple(systems),
+        notes=tuple(_notes(table)),
+        has_comparisons=bool((table["study"].fillna("") != "").any()),
     )
 
 
@@ -182,9 +184,9 @@ def _line(record: Record) -> Line:
         section=_section_of(record),
         place=wording.place_in_paper(record["table_or_figure"]),
         claim=wording.claim(record),
-        published=wording.published(record),
-        ours=wording.ours(record) if run else "",
-        meaning=wording.meaning(record) if record["quantity"] else "",
+        published_value=wording.format_published(record),
+        own_value=wording.format_value(record) if run else "",
+        meaning=wording.describe_quantity(record) if record["quantity"] else "",
         outcome=record["verdict"],
         verdict=wording.verdict(record),
         source=record["source"].replace(" ", ", "),

@@ -32,7 +32,7 @@ PHRASES = {
     "clip_seconds": "mean length of the clips of {data}, seconds",
     "hours": "hours of {data}",
     "classes": "classes of {data}",
-    "classes_removed": "classes of {data} that are left out",
+    "n_excluded_classes": "classes of {data} that are left out",
     "train_clips": "training samples",
     "train_songs": "training samples",
     "hop": "hop of every feature",
@@ -51,7 +51,7 @@ PHRASES = {
     "prediction_milliseconds": "prediction span of predictive coding, ms",
     "negatives": "negatives of predictive coding",
     "batch": "clips in a pre-training step",
-    "pieces": "chunks in a pre-training step",
+    "chunks_per_step": "chunks in a pre-training step",
     "adam_rate": "learning rate of pre-training with Adam",
     "lars_factor": "factor of the LARS learning rate, times the root of the batch",
     "lars_rate": "peak learning rate of pre-training with LARS",
@@ -60,7 +60,7 @@ PHRASES = {
 METHOD = ("encoder", "scenario")  # named on both sides even if both have the same
 ALL_THREE = "all three"  # of the data sets, or of the scenarios
 DIGITS = {"counted": 3, "chosen": 5}  # a count is compared with a rounded one; a setting is shown exactly
-LEAST_DECIMALS = 1
+MIN_DECIMALS = 1
 BOUNDS = {"not above": "at most", "not below": "at least"}  # numbers that limit ours
 BEYOND = "beyond what was measured"
 
@@ -84,7 +84,7 @@ def claim(record: Record) -> str:
     return ": ".join(filter(None, [", ".join(filter(None, about)), metric]))
 
 
-def published(record: Record) -> str:
+def format_published(record: Record) -> str:
     """Return the published number with its standard deviation or its unit, or the claim in words."""
     if not record["mean"]:
         return str(record["notes"])
@@ -95,7 +95,7 @@ def published(record: Record) -> str:
     return f"{number} {unit[2]} {unit[1]}" if unit else number
 
 
-def ours(record: Record) -> str:
+def format_value(record: Record) -> str:
     """Return our value with its interval, in the unit and with the digits of the published number."""
     value, low, high = record["value"], record["ci_low"], record["ci_high"]
     if record["quantity"] == "crossing":
@@ -105,12 +105,12 @@ def ours(record: Record) -> str:
         return number_format.RANGE.join(dict.fromkeys(ends))
     if math.isnan(value):
         return "undefined"
-    decimals = max(LEAST_DECIMALS, len(record["mean"].partition(".")[2]))
+    decimals = max(MIN_DECIMALS, len(record["mean"].partition(".")[2]))
     estimate, *ends = (_number(number, decimals, record) for number in (value, low, high))
     return f"{estimate} (no interval)" if math.isnan(low) else f"{estimate} [{', '.join(ends)}]"
 
 
-def meaning(record: Record) -> str:
+def describe_quantity(record: Record) -> str:
     """Return what our number is; levels that both sides have in common are named once, in front."""
     of, over, setting = _sides(record)
     phrase = PHRASES.get(record["quantity"], "{quantity}").format(
@@ -135,7 +135,7 @@ def verdict(record: Record) -> str:
         return f"{NOT_RUN}: {reason}" if record["study"] and reason != NOT_RUN else NOT_RUN
     if outcome == NOT_COMPARABLE and record["kind"] == "counted" and twin:
         # A count of a twin agrees by the twin's layout or not at all: both numbers, no verdict.
-        return f"twin: {ours(record)}, published: {published(record)}"
+        return f"twin: {format_value(record)}, published: {format_published(record)}"
     if outcome in (NOT_OURS, NOT_COMPARABLE):
         return f"{outcome}: {reason}"
     if record["kind"] == "chosen":

@@ -78,7 +78,9 @@ def count_parameters(method: Method, evidence: Evidence) -> int | None:
     own = _job(cell, "pretrain")
     encoder = method.levels["encoder"]
     others = [
-        run.folder / result_files.RECORD for run in evidence.manifest.pretrained if run.factors["encoder"] == encoder
+        run.folder / result_files.RECORD
+        for run in evidence.manifest.pretrained_runs
+        if run.factors["encoder"] == encoder
     ]
     for path in [own.record] if own else others:
         if path.is_file():

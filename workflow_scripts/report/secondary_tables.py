@@ -11,7 +11,7 @@ import pandas as pd
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import comparison_text, labels, number_format
 from workflow_scripts.report.number_format import CONFIDENCE, SIGNIFICANCE, Measure
-from workflow_scripts.statistics.tables.ranks import not_ranked_together
+from workflow_scripts.statistics.tables.ranks import separate_ranking_reasons
 from workflow_scripts.statistics.tables.schema import BESIDE_DATASETS, BETTER, MEASURED, NOT_SHOWN, SETTINGS, WORSE
 
 UNIDENTIFIED = "not identified"
@@ -76,7 +76,7 @@ def _across_datasets(study: Study, frame: pd.DataFrame, measure: Measure) -> Sec
 def _across_row(record: dict, frame: pd.DataFrame, measure: Measure) -> tuple[str, ...]:
     name, datasets = _add_setting(record["comparison"], record, frame), _join_datasets(record["datasets"])
     if record["status"] != MEASURED:
-        return name, datasets, "", "", "", "", comparison_text.why_absent(record)
+        return name, datasets, "", "", "", "", comparison_text.absence_reason(record)
     return (
         name,
         datasets,
@@ -94,15 +94,15 @@ def _across_sentence(study: Study, record: dict, frame: pd.DataFrame, measure: M
     if record["source"]:
         over += f" ({record['source'].replace(' ', ', ')})"
     if record["status"] != MEASURED:
-        return f"{over}: {treatment} and {reference} not compared ({comparison_text.why_absent(record)})."
+        return f"{over}: {treatment} and {reference} not compared ({comparison_text.absence_reason(record)})."
     mean, low, high = record["mean"], record["ci_low"], record["ci_high"]
     if record["verdict"] in (BETTER, WORSE):
-        clause = comparison_text.beats(record["verdict"], treatment, reference)
+        clause = comparison_text.verdict_clause(record["verdict"], treatment, reference)
         size = comparison_text.size_in_direction(mean, low, high, measure)
         return f"{over}: {clause} {size}{comparison_text.scope(record)}; {_evidence(record)}."
     size = f"{number_format.amount(mean, measure)} {number_format.interval(low, high, measure)}"
     if record["verdict"]:
-        size += comparison_text.not_after_adjusting(record)
+        size += comparison_text.adjustment_remark(record)
     result = NOT_SHOWN if record["verdict"] else record["reason"]
     return f"{over}: {result} between {treatment} and {reference}: {size}; {_evidence(record)}."
 
@@ -158,7 +158,7 @@ def _ranks(study: Study, tables: Mapping[str, pd.DataFrame], measure: Measure) -
 
 def _rank_sentences(study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[str, ...]:
     """Return how methods were ranked, and why some data sets or methods were left out."""
-    reasons = not_ranked_together(tables["entries"], study.columns)
+    reasons = separate_ranking_reasons(tables["entries"], study.columns)
     sentences = tuple(f"{labels.capital(reason)}." for reason in reasons)
     measured = tables["ranks"][tables["ranks"]["status"] == MEASURED]
     if measured.empty:
@@ -177,7 +177,7 @@ def _rank_sentences(study: Study, tables: Mapping[str, pd.DataFrame]) -> tuple[s
 
 def _rank_cells(record: dict, measure: Measure) -> tuple[str, ...]:
     if record["status"] != MEASURED:
-        return "", "", "", "", "", comparison_text.why_absent(record)
+        return "", "", "", "", "", comparison_text.absence_reason(record)
     low, high = int(record["rank_low"]), int(record["rank_high"])
     replicates = number_format.count(int(record["n"]), labels.variance_source(record["replicate"]))
     single = record["replicate"] == "trials" and record["n_pretraining_seeds"]

@@ -87,7 +87,7 @@ def of_study(study: Study, manifest: Manifest) -> SeparationTable:
     Raises `UserError` for a damaged file, and for a stale one unless the manifest is that of a failed workflow.
     """
     used = {tuple(cell.factors[factor] for factor in PRETRAINING) for cell in manifest.cells_of(study)}
-    runs = [run for run in manifest.pretrained if tuple(run.factors[factor] for factor in PRETRAINING) in used]
+    runs = [run for run in manifest.pretrained_runs if tuple(run.factors[factor] for factor in PRETRAINING) in used]
     return SeparationTable(rows=tuple(quality.cells for quality in _read_runs(runs, manifest)))
 
 
@@ -96,9 +96,9 @@ def tidy(manifest: Manifest) -> pd.DataFrame | None:
 
     Raises `UserError` as `of_study` does.
     """
-    if not any(run.separation_code for run in manifest.pretrained):
+    if not any(run.separation_code for run in manifest.pretrained_runs):
         return None
-    rows = [asdict(quality) for quality in _read_runs(manifest.pretrained, manifest)]
+    rows = [asdict(quality) for quality in _read_runs(manifest.pretrained_runs, manifest)]
     return pd.DataFrame(rows, columns=[column.name for column in fields(PrintedSeparation)])
 
 

@@ -50,7 +50,7 @@ class JobStatus:
 
     job: PlannedJob
     state: str
-    why: str
+    reason: str
     seconds: float
     gpu_seconds: float
     attempts: int | None
@@ -82,7 +82,7 @@ def read_statuses(manifest: Manifest, *, logs: Path = SNAKEMAKE_LOGS) -> Statuse
     troubles = [job for job in jobs if job.failures or job.state in (FAILED, UNFINISHED)]
     return Statuses(
         stages=tuple(by_stage(jobs)),
-        troubles=tuple((job.name, job.state, job.why, _count(job.attempts)) for job in troubles[:MAX_TROUBLES]),
+        troubles=tuple((job.name, job.state, job.reason, _count(job.attempts)) for job in troubles[:MAX_TROUBLES]),
     )
 
 
@@ -122,7 +122,7 @@ class SnakemakeLog:
 
     attempts: dict[str, Attempts]
     job_logs: dict[str, str] = field(default_factory=dict)  # by Snakemake's number of the job
-    now: float = 0.0
+    timestamp: float = 0.0
     block: str = ""  # "rule" or "error" until the number of the job that it is about
     log: str = ""  # of the job that the block announces
 
@@ -135,7 +135,7 @@ class SnakemakeLog:
 
     def set_time(self, stamp: str) -> None:
         """Begin what follows a time stamp."""
-        self.now, self.block = time.mktime(time.strptime(stamp)), ""
+        self.timestamp, self.block = time.mktime(time.strptime(stamp)), ""
 
     def begin_rule(self) -> None:
         """Begin the announcement of a job."""
@@ -154,7 +154,7 @@ class SnakemakeLog:
         """Count a start of the announced job, or a failure of the failed one."""
         if self.block == "rule" and self.log:
             self.job_logs[number] = self.log
-            self.attempts.setdefault(self.log, Attempts()).starts.append(self.now)
+            self.attempts.setdefault(self.log, Attempts()).starts.append(self.timestamp)
         elif self.block == "error" and number in self.job_logs:
             self.attempts[self.job_logs[number]].failures += 1
         self.block = ""
@@ -177,12 +177,12 @@ EVENTS: tuple[tuple[re.Pattern[str], Callable[..., None]], ...] = (
 
 def _status(job: PlannedJob, attempts: Attempts | None, prerequisites: Sequence[JobStatus]) -> JobStatus:
     record = _record(job)
-    state, why = (DONE, "") if record and job.output.exists() else _why(job, prerequisites)
+    state, reason = (DONE, "") if record and job.output.exists() else _find_reason(job, prerequisites)
     seconds = float(record.get("seconds") or 0)
     return JobStatus(
         job=job,
         state=state,
-        why=why,
+        reason=reason,
         seconds=seconds,
         gpu_seconds=seconds if str(record.get("device", "")).startswith(GPU) else 0.0,
         attempts=len(attempts.starts) if attempts else None,
@@ -192,7 +192,7 @@ def _status(job: PlannedJob, attempts: Attempts | None, prerequisites: Sequence[
     )
 
 
-def _why(job: PlannedJob, prerequisites: Sequence[JobStatus]) -> tuple[str, str]:
+def _find_reason(job: PlannedJob, prerequisites: Sequence[JobStatus]) -> tuple[str, str]:
     """Return state and reason of a job without a result."""
     if text := read_reason(job):
         state, _, reason = text.partition(": ")

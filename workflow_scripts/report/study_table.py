@@ -199,7 +199,7 @@ def _group_by(records: Iterable[dict], factors: Sequence[str]) -> dict[tuple[str
 
 def _column(key: tuple[str, ...], group: Sequence[dict], *, several: bool) -> Column:
     """Return the column of the levels and the metric in `key`; its label has the metric if there are several."""
-    measured = _measured(group)
+    measured = _select_measured(group)
     *levels, metric = key
     names = [labels.name(level) for level in levels]
     return Column(
@@ -219,7 +219,7 @@ def _row(
     columns: Mapping[tuple[str, ...], Column],
 ) -> Row:
     by_column = {tuple(str(record[name]) for name in (*study.columns, "metric")): record for record in group}
-    measured = _measured(group)
+    measured = _select_measured(group)
     pretrained = any(record["n_pretraining_seeds"] for record in measured)
     return Row(
         labels=tuple(labels.name(level) for level in key),
@@ -230,7 +230,7 @@ def _row(
     )
 
 
-def _measured(records: Iterable[dict]) -> list[dict]:
+def _select_measured(records: Iterable[dict]) -> list[dict]:
     return [record for record in records if record["status"] != MISSING]
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 LABEL = "frozen"
 PRETRAINED = True
 TRAINS_ENCODER = False
-HEADS_READ = "embedding"
+HEAD_INPUT = "embedding"
 
 
 def run(cell: EvaluationTask) -> list[TrialResult]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LABEL = "three stages"
 PRETRAINED = True
 TRAINS_ENCODER = True
-HEADS_READ = "maps"
+HEAD_INPUT = "maps"
 TRAININGS = 2  # of a trial, one after the other, each with all epochs that the settings allow
 
 

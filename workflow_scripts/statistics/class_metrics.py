@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.statistics.metrics import AREAS, area, confusion, from_counts, observed
+from workflow_scripts.statistics.metrics import AREAS, area, confusion, from_counts, select_observed
 
 COUNTED = ("macro_f1", "macro_f1_positive", "accuracy")
 
@@ -36,5 +36,5 @@ def row_percent(counts: np.ndarray) -> np.ndarray:
 
 
 def _areas(metric: str, labels: np.ndarray, scores: np.ndarray) -> list[float]:
-    pairs = [observed(labels, scores, number)[1:] for number in range(labels.shape[1])]
+    pairs = [select_observed(labels, scores, number)[1:] for number in range(labels.shape[1])]
     return [area(metric, true, score) if len(np.unique(true)) == 2 else np.nan for true, score in pairs]

@@ -14,7 +14,7 @@ from workflow_scripts.statistics.samples import (
     TrialSample,
     TrialSamples,
     differing_factors,
-    why_not_comparable,
+    incomparability_reason,
 )
 from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates
 
@@ -86,7 +86,7 @@ def _table_entry(
         for cell, reason in zip(members, reasons, strict=True)
         if not reason and (sample := samples.get(cell, study.metric)) is not None
     ]
-    refusal = why_not_comparable(measured)
+    refusal = incomparability_reason(measured)
     return TableEntry(
         study=study,
         row=row,

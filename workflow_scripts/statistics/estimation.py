@@ -19,7 +19,7 @@ from typing import Literal
 
 import numpy as np
 
-from workflow_scripts.statistics.guards import too_few
+from workflow_scripts.statistics.guards import too_few_reason
 from workflow_scripts.statistics.inference.cluster_bootstrap import Bootstrap, paired_difference, test_set_std_error
 from workflow_scripts.statistics.inference.confidence_intervals import (
     CONFIDENCE_LEVEL,
@@ -52,9 +52,9 @@ from workflow_scripts.statistics.samples import (
     TrialSample,
     as_matrix,
     common_trials,
+    incomparability_reason,
     match,
     pair_by_seed,
-    why_not_comparable,
 )
 from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates
 
@@ -173,7 +173,7 @@ def estimate_mean(
     """
     on_test_set = _mean_over_trials(samples[0], level) if len(samples) == 1 else _mean_over_seeds(samples, level)
     bootstraps = replicates.all_of(samples)
-    if not bootstraps or not on_test_set.ci.known:
+    if not bootstraps or not on_test_set.ci.is_known:
         return on_test_set
     clusters = bootstraps[0].clusters
     std_error = test_set_std_error([_rows_of_replicates(bootstraps)], clusters=clusters)
@@ -204,7 +204,7 @@ def _mean_over_seeds(samples: Sequence[TrialSample], level: float) -> MeanEstima
     estimate = estimate_crossed_mean(as_matrix(samples), level=level)
     # squared errors add up: the trials are what the seeds leave
     of_seeds = estimate.std / math.sqrt(estimate.pretraining_seeds)
-    of_trials = math.sqrt(max(0.0, estimate.ci.std_error**2 - of_seeds**2)) if estimate.ci.known else math.nan
+    of_trials = math.sqrt(max(0.0, estimate.ci.std_error**2 - of_seeds**2)) if estimate.ci.is_known else math.nan
     return MeanEstimate(
         replicate="pretraining seeds",
         n=len(samples),
@@ -229,7 +229,7 @@ def compare_methods(
     is the unit of replication (`compare_crossed`), in pairs where the seeds and the encoder are the same, because
     different architectures do not share initial weights.
     """
-    reason = why_not_comparable([*treatment, *reference])
+    reason = incomparability_reason([*treatment, *reference])
     if reason:
         return NotComparable(reason=reason)
 
@@ -240,7 +240,7 @@ def compare_methods(
         if one_seed_each
         else _compare_seeds(treatment, reference, level)
     )
-    if isinstance(on_test_set, NotComparable) or not on_test_set.fixed_test_set.known:
+    if isinstance(on_test_set, NotComparable) or not on_test_set.fixed_test_set.is_known:
         return on_test_set
 
     # add the variance of the test set, if it is known
@@ -320,7 +320,7 @@ def _compare_trials(treatment: TrialSample, reference: TrialSample, level: float
         sign_flip_p=test.p_sign_flip,
         effect=test.effect,
         std_errors=StandardErrors(trial=test.difference.ci.std_error),
-        too_few=too_few(n, of="trials"),
+        too_few_reason=too_few_reason(n, of="trials"),
     )
 
 
@@ -336,7 +336,7 @@ def _compare_unpaired(treatment: TrialSample, reference: TrialSample, level: flo
         sign_flip_p=math.nan,
         effect=test.effect,
         std_errors=StandardErrors(trial=test.ci.std_error),
-        too_few=too_few(min(test.n), of="trials"),
+        too_few_reason=too_few_reason(min(test.n), of="trials"),
     )
 
 
@@ -353,7 +353,9 @@ def _compare_seeds(
     # one sign per pre-training seed
     means = [table.mean(axis=1) for table in tables]
     one_against_several = min(comparison.pretraining_seeds) == 1
-    too_few_seeds = too_few(min(size for size in comparison.pretraining_seeds if size > 1), of="pretraining seeds")
+    too_few_seeds = too_few_reason(
+        min(size for size in comparison.pretraining_seeds if size > 1), of="pretraining seeds"
+    )
     return _fixed_test_set(
         design="paired" if pairs else "unpaired",
         replicate="pretraining seeds",
@@ -364,7 +366,7 @@ def _compare_seeds(
         sign_flip_p=sign_flip_test(means[0] - means[1]) if pairs or one_against_several else math.nan,
         effect=comparison.effect,
         std_errors=StandardErrors(pretraining_seed=comparison.se_pretraining_seed, trial=comparison.se_trial),
-        too_few=too_few_seeds or too_few(len(trials), of="trials"),
+        too_few_reason=too_few_seeds or too_few_reason(len(trials), of="trials"),
     )
 
 
@@ -379,7 +381,7 @@ def _fixed_test_set(
     sign_flip_p: float,
     effect: float,
     std_errors: StandardErrors,
-    too_few: str,
+    too_few_reason: str,
 ) -> Difference:
     unit = replicate.replace("pretraining", "pre-training")
     untested = "" if math.isfinite(p) else f"the difference is the same in all {unit}: no test"
@@ -396,7 +398,7 @@ def _fixed_test_set(
         effect=effect,
         std_errors=std_errors,
         clusters=0,
-        reason=too_few or untested,
+        reason=too_few_reason or untested,
     )
 
 
@@ -432,9 +434,9 @@ def _average_with_shared_seeds(comparisons: Sequence[DatasetComparison]) -> Mult
     left = np.mean([as_matrix(side, trials=trials) for _, side, _ in paired], axis=0)
     right = np.mean([as_matrix(side, trials=trials) for _, _, side in paired], axis=0)
     comparison = compare_crossed(left, right, pairs=paired[0][0])
-    if not comparison.ci.known:
+    if not comparison.ci.is_known:
         fewest = max(1, min(size for size in comparison.pretraining_seeds if size > 1))
-        reason = too_few(fewest, of="pretraining seeds") or "no interval over the pre-training seeds"
+        reason = too_few_reason(fewest, of="pretraining seeds") or "no interval over the pre-training seeds"
         return NotComparable(reason=reason)
     return MultiDatasetMean(
         datasets=len(comparisons),

@@ -13,7 +13,7 @@ MAX_CHARACTERS = 240  # of a line: more is a dump, not a reason
 MAX_BYTES = 64 * 1024  # that are read from the end of a log
 
 
-def why_missing(cell: PlannedCell) -> str:
+def missing_reason(cell: PlannedCell) -> str:
     """Return one line such as "failed: pretrain: CUDA out of memory"; its short form ends before the first colon.
 
     The first job in order with a log and without its output decides. A log that ends without an error belongs to a job

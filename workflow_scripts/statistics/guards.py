@@ -14,7 +14,7 @@ NOT_BLOCKS = {
 }
 
 
-def friedman_blocks(factor: str) -> str:
+def friedman_blocks_reason(factor: str) -> str:
     """Return the reason against a Friedman (or Nemenyi) test over blocks that are not data sets.
 
     Its blocks must be independent (Demsar 2006): trials or seeds as blocks turn ten repetitions on one data set into
@@ -26,12 +26,12 @@ def friedman_blocks(factor: str) -> str:
     return f"{factor} as blocks: {why}; only data sets are independent blocks"
 
 
-def one_pretraining_seed(seeds: int) -> str:
+def one_pretraining_seed_reason(seeds: int) -> str:
     """Return a remark on a result from a single pre-training seed; a method without pre-training has 0 seeds."""
     return "about this run, not the method: one pre-training seed" if seeds == 1 else ""
 
 
-def too_few(n: int, *, of: Literal["trials", "pretraining seeds", "clusters"]) -> str:
+def too_few_reason(n: int, *, of: Literal["trials", "pretraining seeds", "clusters"]) -> str:
     """Return the reason against an interval from fewer than three values."""
     if n >= MIN_REPLICATES:
         return ""
@@ -39,16 +39,16 @@ def too_few(n: int, *, of: Literal["trials", "pretraining seeds", "clusters"]) -
     return f"{n} {unit if n != 1 else unit[:-1]}: no interval from fewer than three"
 
 
-def different_data(left: str, right: str) -> str:
+def different_data_reason(left: str, right: str) -> str:
     """Return the reason against comparing results whose corpora have different digests."""
     return "" if left == right else f"measured on different data (digests {left} and {right})"
 
 
-def different_quarantine(left: int, right: int) -> str:
+def different_quarantine_reason(left: int, right: int) -> str:
     """Return the reason against comparing results with different numbers of quarantined clips: test sets differ."""
     return "" if left == right else f"different quarantine ({left} and {right} clips left out)"
 
 
-def different_source(left: str, right: str) -> str:
+def different_source_reason(left: str, right: str) -> str:
     """Return the reason against comparing results on twins with results on real recordings."""
     return "" if left == right else f"different sources of data ({left} and {right})"

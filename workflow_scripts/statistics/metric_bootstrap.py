@@ -20,10 +20,10 @@ from workflow_scripts.statistics.metrics import (
     AREAS,
     CLIP_AREAS,
     areas_of_clips,
-    entries_counted,
+    confusion_positions,
     from_counts,
     metrics,
-    observed,
+    select_observed,
 )
 from workflow_scripts.statistics.predictions import Predictions
 
@@ -105,7 +105,7 @@ def _count_in_clusters(predictions: Predictions, cluster_of: np.ndarray, *, clus
     # row within a trial, and clip, of everything that is counted
     entries_of_trials, clips_of_trials = [], []
     for scores in predictions.scores:
-        clips, entries = entries_counted(predictions.task, labels=predictions.labels, scores=scores)
+        clips, entries = confusion_positions(predictions.task, labels=predictions.labels, scores=scores)
         predicted = np.flatnonzero(entries % 2)
         entries_of_trials.append(entries if multiclass else entries[predicted] // 2)
         clips_of_trials.append(clips if multiclass else clips[predicted])
@@ -139,7 +139,7 @@ def _areas(predictions: Predictions, cluster_of: np.ndarray, weights: np.ndarray
     sums, defined = np.zeros((len(AREAS), trials, weights.shape[1])), np.zeros((trials, weights.shape[1]))
     for trial, scores in enumerate(predictions.scores):
         for number in range(classes):
-            clips, true, score = observed(predictions.labels, scores, number)
+            clips, true, score = select_observed(predictions.labels, scores, number)
             if len(np.unique(true)) < 2:
                 continue
             curve = _Curve.of(true, score)

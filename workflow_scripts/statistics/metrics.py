@@ -42,11 +42,11 @@ def confusion(task: Task, *, labels: np.ndarray, scores: np.ndarray) -> np.ndarr
     """Count [true, predicted], int64: (classes, classes), or for multilabel (classes, 2, 2) over observed entries."""
     classes = labels.shape[1]
     shape = (classes, classes) if task == "multiclass" else (classes, 2, 2)
-    _, entries = entries_counted(task, labels=labels, scores=scores)
+    _, entries = confusion_positions(task, labels=labels, scores=scores)
     return np.bincount(entries, minlength=int(np.prod(shape))).reshape(shape)
 
 
-def entries_counted(task: Task, *, labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def confusion_positions(task: Task, *, labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return each observation's clip and position in the flattened confusion matrix: two int64 arrays."""
     clips, classes = labels.shape
     if task == "multiclass":
@@ -146,7 +146,7 @@ def area(metric: str, true: np.ndarray, score: np.ndarray) -> float:
 
 
 def _areas(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
-    pairs = [observed(labels, scores, number) for number in range(labels.shape[1])]
+    pairs = [select_observed(labels, scores, number) for number in range(labels.shape[1])]
     both = [(true, score) for _, true, score in pairs if len(np.unique(true)) == 2]
     return {
         **{metric: _mean_of([area(metric, true, score) for true, score in both]) for metric in AREAS},
@@ -182,7 +182,7 @@ def _areas_within(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, n
     return _ratio(won, positives * negatives), np.where(negatives > 0, _ratio(precise, positives), np.nan)
 
 
-def observed(labels: np.ndarray, scores: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def select_observed(labels: np.ndarray, scores: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the clips for which a class is observed, with its labels and scores."""
     clips = np.flatnonzero(~np.isnan(labels[:, number]))
     return clips, labels[clips, number], scores[clips, number]

@@ -16,7 +16,7 @@ import pandas as pd
 from workflow_scripts.levels.factors import FACTORS, NONE
 from workflow_scripts.planning.manifest import PlannedCell
 from workflow_scripts.statistics import guards
-from workflow_scripts.statistics.failure_reasons import why_missing
+from workflow_scripts.statistics.failure_reasons import missing_reason
 
 Replicate = Literal["trials", "pretraining seeds"]
 UNEQUAL_SEEDS = "equal trials have different seeds, so they are not pairs"
@@ -82,7 +82,7 @@ class TrialSamples:
         """Return why `get` gives no usable trials; empty when it does."""
         sample = self.get(cell, metric)
         if sample is None:
-            return f"{metric} not measured" if self.metrics(cell) else why_missing(cell)
+            return f"{metric} not measured" if self.metrics(cell) else missing_reason(cell)
         undefined = int((~np.isfinite(sample.values)).sum())
         return f"{metric} undefined in {undefined} of {len(sample.values)} trials" if undefined else ""
 
@@ -122,7 +122,7 @@ class Pair:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Matching:
+class PairedReplicates:
     """The paired replicates of two methods; `names` identifies each replicate."""
 
     replicate: Replicate
@@ -140,13 +140,13 @@ class Matching:
         return np.stack([one.mean(axis=0) for one, _ in matched]), np.stack([two.mean(axis=0) for _, two in matched])
 
 
-def why_not_comparable(samples: Sequence[TrialSample]) -> str:
+def incomparability_reason(samples: Sequence[TrialSample]) -> str:
     """Return why these samples must not be compared, whatever the kind of comparison; empty if they may."""
     for other in samples[1:]:
         reason = (
-            guards.different_source(samples[0].source, other.source)
-            or guards.different_quarantine(samples[0].quarantined, other.quarantined)
-            or guards.different_data(samples[0].data_digest, other.data_digest)
+            guards.different_source_reason(samples[0].source, other.source)
+            or guards.different_quarantine_reason(samples[0].quarantined, other.quarantined)
+            or guards.different_data_reason(samples[0].data_digest, other.data_digest)
         )
         if reason:
             return reason
@@ -159,7 +159,7 @@ def fewest_pretraining_seeds(*sides: Sequence[TrialSample]) -> int:
     return min(filter(None, counts), default=0)
 
 
-def match(treatment: Sequence[TrialSample], reference: Sequence[TrialSample]) -> Matching | NotComparable:
+def match(treatment: Sequence[TrialSample], reference: Sequence[TrialSample]) -> PairedReplicates | NotComparable:
     """Pair the replicates of two methods, each given by the samples of its pre-training seeds (neither is empty).
 
     One seed on each side: paired by trial. Several: the mean difference of each pair of seeds is one value; a single
@@ -176,9 +176,9 @@ def match(treatment: Sequence[TrialSample], reference: Sequence[TrialSample]) ->
         pairs.append(Pair(left=left, right=right, left_rows=rows[0], right_rows=rows[1]))
     if len(pairs) == 1:
         names = tuple(str(trial) for trial in treatment[0].trials[pairs[0].left_rows])
-        return Matching(replicate="trials", names=names, pairs=tuple(pairs))
+        return PairedReplicates(replicate="trials", names=names, pairs=tuple(pairs))
     names = tuple(f"{treatment[pair.left].pretrain_seed} and {reference[pair.right].pretrain_seed}" for pair in pairs)
-    return Matching(replicate="pretraining seeds", names=names, pairs=tuple(pairs))
+    return PairedReplicates(replicate="pretraining seeds", names=names, pairs=tuple(pairs))
 
 
 def _pair_samples(
@@ -195,7 +195,7 @@ def _pair_samples(
 
 def _common_rows(left: TrialSample, right: TrialSample) -> tuple[np.ndarray, np.ndarray] | NotComparable:
     """Return the rows of the trials that both samples have, in the same order."""
-    reason = why_not_comparable([left, right])
+    reason = incomparability_reason([left, right])
     if reason:
         return NotComparable(reason=reason)
     common, in_left, in_right = np.intersect1d(left.trials, right.trials, assume_unique=True, return_indices=True)

@@ -20,7 +20,7 @@ GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "
 PER_GENRE = 100  # files of the real set, faulty ones included
 FAULTY = 0.075  # files that the fault filter leaves out, relative to the others: 70 to 930
 #: unreadable in the copy that circulates; the list has it in training
-BROKEN = ("jazz", "jazz.00054")
+BROKEN_CLIP = ("jazz", "jazz.00054")
 
 
 def write(root: Path, twin: TwinOptions) -> None:
@@ -33,7 +33,7 @@ def write(root: Path, twin: TwinOptions) -> None:
     clips = [*add_defects(listed, twin), *faulty]
     write_clips(root, clips, seconds=twin.clip_seconds, total=len(clips))
     if twin.defects:
-        genre, clip = BROKEN
+        genre, clip = BROKEN_CLIP
         with write_atomically(root / "genres" / genre / f"{clip}.wav") as temporary:
             temporary.write_bytes(bytes(1000))  # no header, no sound
 
@@ -53,7 +53,7 @@ def _draw_listed(rng: np.random.Generator, twin: TwinOptions) -> list[tuple[str,
     """Draw genre and name of listed clips, at any number in the list's proportions of genre and split."""
     table = read_list()
     if twin.defects:
-        table = table[table["clip"] != BROKEN[1]]  # written separately
+        table = table[table["clip"] != BROKEN_CLIP[1]]  # written separately
     if twin.clips > len(table):
         raise UserError(f"the twin of gtzan has at most {len(table)} clips, those of the real list, not {twin.clips}")
     order = rng.permutation(len(table))

@@ -59,7 +59,7 @@ _STYLE_TAGS: dict[str, tuple[str, ...]] = {
     "weird": ("experimental",),
 }
 #: tags of an instrument within a style: players decide decade and subgenre
-_PLAYED: dict[tuple[str, str], tuple[str, ...]] = {
+_TAGS_BY_INSTRUMENT: dict[tuple[str, str], tuple[str, ...]] = {
     ("rock", "organ"): ("classic rock", "60s", "oldies"),
     ("rock", "piano"): ("classic rock", "Progressive rock"),
     ("rock", "distorted guitar"): ("hard rock", "alternative rock"),
@@ -115,7 +115,7 @@ def tags_of(arrangement: Arrangement) -> frozenset[str]:
         ("sad",): not major and tempo < 90,
     }
     held = {tag for tags, holds in rules.items() if holds for tag in tags}
-    return frozenset(held.union(*(_PLAYED.get((arrangement.style, name), ()) for name in players)))
+    return frozenset(held.union(*(_TAGS_BY_INSTRUMENT.get((arrangement.style, name), ()) for name in players)))
 
 
 def _draw_tracks(twin: TwinOptions) -> list[TwinPreview]:

@@ -39,9 +39,9 @@ class Sample:
 
     key: str
     artist: int
-    sounding: tuple[str, ...]
+    instruments: tuple[str, ...]
     relevance: dict[str, float]  # instrument -> estimated probability, of those observed
-    distracted: bool
+    has_distractor: bool
 
 
 def write(root: Path, twin: TwinOptions) -> None:
@@ -54,7 +54,7 @@ def write(root: Path, twin: TwinOptions) -> None:
     clips = [
         ClipSpec(
             path=f"audio/{sample.key[:3]}/{sample.key}.ogg",
-            recipe=EnsembleRecipe(sample.sounding, sample.distracted),
+            recipe=EnsembleRecipe(sample.instruments, sample.has_distractor),
             seed=derive_seed(twin, "openmic", i),
         )
         for i, sample in enumerate(samples)
@@ -69,11 +69,13 @@ def _draw_samples(twin: TwinOptions) -> list[Sample]:
     targets = rng.permutation(twin.clips) % len(CLASSES)  # every instrument is annotated equally often
     samples = []
     for track, artist, target in zip(tracks, artists, targets, strict=True):
-        sounding, relevance = _draw_annotations(rng, CLASSES[target])
+        instruments, relevance = _draw_annotations(rng, CLASSES[target])
         key = f"{track:06d}_{OFFSET_STEP * int(rng.integers(0, 60))}"
-        distracted = bool(rng.random() < DISTRACTED)
+        has_distractor = bool(rng.random() < DISTRACTED)
         samples.append(
-            Sample(key=key, artist=int(artist), sounding=sounding, relevance=relevance, distracted=distracted)
+            Sample(
+                key=key, artist=int(artist), instruments=instruments, relevance=relevance, has_distractor=has_distractor
+            )
         )
     return samples
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LABEL = "equal"
-WEIGHED_BY = None  # the weights come from no other run
+WEIGHTS_SOURCE = None  # the weights come from no other run
 
 
 class Options(LevelOptions):

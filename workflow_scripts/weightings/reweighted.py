@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LABEL = "re-weighted"
-WEIGHED_BY = "equal"  # the weighting of the run whose losses give the weights
+WEIGHTS_SOURCE = "equal"  # the weighting of the run whose losses give the weights
 
 
 class Options(LevelOptions):

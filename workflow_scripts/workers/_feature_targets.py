@@ -17,7 +17,7 @@ def log_power_spectrum(batch: Batch, *, options: DefinedOptions) -> Tensor:
     if options.definition == "official":
         decibels = official.log_power_spectrum(batch.clean)
     else:
-        decibels = spectral.log_power_spectrum(power=batch.once(spectral.power_spectrum))
+        decibels = spectral.log_power_spectrum(power=batch.compute_once(spectral.power_spectrum))
     return append_deltas(decibels, orders=options.deltas)
 
 
@@ -26,18 +26,18 @@ def mfcc(batch: Batch, *, options: DefinedOptions) -> Tensor:
     if options.definition == "official":
         coefficients = official.mfcc(batch.clean, sample_rate=SAMPLE_RATE)
     else:
-        coefficients = spectral.mfcc(sample_rate=SAMPLE_RATE, power=batch.once(spectral.power_spectrum))
+        coefficients = spectral.mfcc(sample_rate=SAMPLE_RATE, power=batch.compute_once(spectral.power_spectrum))
     return append_deltas(coefficients, orders=options.deltas)
 
 
 def chroma(batch: Batch) -> Tensor:
     """Compute chromagrams, (batch, 12, frames)."""
-    return spectral.chroma(sample_rate=SAMPLE_RATE, power=batch.once(spectral.power_spectrum))
+    return spectral.chroma(sample_rate=SAMPLE_RATE, power=batch.compute_once(spectral.power_spectrum))
 
 
 def tempogram(batch: Batch) -> Tensor:
     """Compute tempograms, (batch, 384, frames)."""
-    return rhythm.tempogram(sample_rate=SAMPLE_RATE, power=batch.once(spectral.power_spectrum))
+    return rhythm.tempogram(sample_rate=SAMPLE_RATE, power=batch.compute_once(spectral.power_spectrum))
 
 
 def prosody(batch: Batch, *, options: DefinedOptions) -> Tensor:

@@ -40,7 +40,7 @@ def test_moves_and_stretches_with_the_values(values: list[float], shift: float, 
 @pytest.mark.parametrize("values", [[], [0.5], [0.4, 0.6]])
 def test_fewer_than_three_values_give_no_interval(values: list[float]) -> None:
     interval = mean_interval(values)
-    assert not interval.ci.known
+    assert not interval.ci.is_known
     assert math.isnan(interval.ci.high)
     assert interval.n == len(values)
 
@@ -52,7 +52,7 @@ def test_two_values_still_have_a_mean_and_a_deviation() -> None:
 
 
 def test_an_undefined_value_gives_no_interval() -> None:
-    assert not mean_interval([0.1, math.nan, 0.3, 0.4]).ci.known
+    assert not mean_interval([0.1, math.nan, 0.3, 0.4]).ci.is_known
 
 
 def test_an_interval_follows_from_the_standard_error_and_its_degrees_of_freedom() -> None:
@@ -60,9 +60,9 @@ def test_an_interval_follows_from_the_standard_error_and_its_degrees_of_freedom(
     ci = ConfidenceInterval.from_estimate(sample.mean, std_error=sample.ci.std_error, df=2)
     assert (ci.low, ci.high) == pytest.approx((sample.ci.low, sample.ci.high))
     exact = ConfidenceInterval.from_estimate(0.5, std_error=0.0, df=math.nan)
-    assert (exact.low, exact.high, exact.known) == (0.5, 0.5, True)
-    assert not ConfidenceInterval.from_estimate(0.5, std_error=math.nan, df=2).known
-    assert not ConfidenceInterval.unknown().known
+    assert (exact.low, exact.high, exact.is_known) == (0.5, 0.5, True)
+    assert not ConfidenceInterval.from_estimate(0.5, std_error=math.nan, df=2).is_known
+    assert not ConfidenceInterval.unknown().is_known
 
 
 def test_equal_values_give_an_interval_of_no_width() -> None:
@@ -95,7 +95,7 @@ def test_many_samples_at_once_are_each_as_alone(seed: int, n: int) -> None:
             numbers_of(mean_interval(row)),
             equal_nan=True,
         )
-    assert [means[number].ci.known for number in range(4)] == [n >= 3, False, False, n >= 3]
+    assert [means[number].ci.is_known for number in range(4)] == [n >= 3, False, False, n >= 3]
 
 
 def test_degrees_of_a_sum_of_variances_lie_between_the_least_and_the_sum() -> None:

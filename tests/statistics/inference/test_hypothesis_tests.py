@@ -60,7 +60,7 @@ def test_what_the_pairs_share_does_not_widen_the_interval() -> None:
 def test_two_pairs_are_not_tested() -> None:
     result = paired_test([0.5, 0.6], [0.1, 0.2])
     assert math.isnan(result.p)
-    assert not result.difference.ci.known
+    assert not result.difference.ci.is_known
     assert math.isnan(result.effect)
 
 
@@ -173,7 +173,7 @@ def test_welch_agrees_with_scipy(left: list[float], right: list[float]) -> None:
 def test_welch_of_too_few_or_unvarying_values_is_not_tested() -> None:
     few = welch_test([0.1, 0.2], [0.3, 0.4, 0.6])
     assert math.isnan(few.p)
-    assert not few.ci.known
+    assert not few.ci.is_known
     assert few.mean == pytest.approx(0.15 - 1.3 / 3)
     assert welch_test([0.5] * 3, [0.5] * 4).p == 1
     assert math.isnan(welch_test([0.5] * 3, [0.4] * 4).p)

@@ -37,7 +37,7 @@ def test_every_set_counts_the_same_however_many_trials_it_has() -> None:
 
 def test_a_set_without_an_interval_leaves_none_across() -> None:
     average = mean_over_datasets({"openmic": estimate([0.1, 0.2, 0.3]), "ballroom": estimate([0.1, 0.2])})
-    assert not average.ci.known
+    assert not average.ci.is_known
     assert average.reason == "no interval on ballroom"
     assert average.mean == pytest.approx(0.175)
     assert mean_over_datasets({}).reason == "no data set"

@@ -103,7 +103,7 @@ def test_a_fit_on_its_boundary_is_not_trusted(values: np.ndarray) -> None:
 @pytest.mark.parametrize("shape", [(2, 10), (5, 2), (1, 10), (0, 0)])
 def test_too_few_pretraining_seeds_or_trials_give_no_interval(shape: tuple[int, int]) -> None:
     estimate = estimate_crossed_mean(table(0, *shape))
-    assert not estimate.ci.known
+    assert not estimate.ci.is_known
     assert (estimate.pretraining_seeds, estimate.trials) == shape
 
 
@@ -183,7 +183,7 @@ def test_a_trial_that_one_pretraining_seed_lacks_is_left_out_of_a_comparison() -
 @pytest.mark.parametrize("sizes", [(2, 5), (1, 2), (2, 2), (0, 5)])
 def test_two_pretraining_seeds_or_none_on_a_side_are_not_compared(sizes: tuple[int, int]) -> None:
     estimate = compare_crossed(*(table(number, size) for number, size in enumerate(sizes)))
-    assert not estimate.ci.known
+    assert not estimate.ci.is_known
     assert math.isnan(estimate.p)
     assert estimate.pretraining_seeds == sizes
 
@@ -214,7 +214,7 @@ def test_a_decomposition_says_what_it_cannot_tell() -> None:
     )
     assert parts["test set"].std == 0.01
     assert parts["label subset"].reason == "a trial fixes its label subset: contained in trial"
-    assert [name for name, component in parts.items() if not component.identified] == ["label subset"]
+    assert [name for name, component in parts.items() if not component.is_identified] == ["label subset"]
 
 
 @pytest.mark.parametrize("subsets", [None, ["all"] * 10])
@@ -222,11 +222,11 @@ def test_one_pretraining_seed_on_all_labels_shows_only_the_spread_of_its_trials(
     values = table(0, 1)
     parts = {component.name: component for component in decompose(values, subsets=subsets)}
     assert parts["trial"].std == pytest.approx(values.std(ddof=1))
-    assert [name for name, component in parts.items() if component.identified] == ["trial"]
+    assert [name for name, component in parts.items() if component.is_identified] == ["trial"]
     assert "one pre-training seed" in parts["pre-training seed"].reason
     assert "not varied" in parts["label subset"].reason
-    assert all(math.isnan(component.std) for component in parts.values() if not component.identified)
+    assert all(math.isnan(component.std) for component in parts.values() if not component.is_identified)
 
 
 def test_one_trial_of_several_pretraining_seeds_decomposes_nothing() -> None:
-    assert not any(component.identified for component in decompose(table(0, 5, 1)))
+    assert not any(component.is_identified for component in decompose(table(0, 5, 1)))

@@ -27,7 +27,7 @@ def test_it_is_the_ratio_of_the_means() -> None:
 def test_both_ends_are_ratios_that_a_paired_test_just_does_not_refuse(pairs: list[tuple[float, float]]) -> None:
     of, over = np.array(pairs).T
     improvement = relative_improvement(of, over)
-    assume(improvement.ci.known)
+    assume(improvement.ci.is_known)
     for bound in (improvement.ci.low, improvement.ci.high):
         difference = paired_test(of, (1 + bound / 100) * over).difference
         assert min(abs(difference.ci.low), abs(difference.ci.high)) == pytest.approx(0, abs=1e-6)
@@ -38,7 +38,7 @@ def test_both_ends_are_ratios_that_a_paired_test_just_does_not_refuse(pairs: lis
 def test_it_excludes_zero_just_when_the_difference_does(pairs: list[tuple[float, float]]) -> None:
     of, over = np.array(pairs).T
     improvement, difference = relative_improvement(of, over), paired_test(of, over).difference
-    assume(improvement.ci.known and min(abs(difference.ci.low), abs(difference.ci.high)) > 1e-9)
+    assume(improvement.ci.is_known and min(abs(difference.ci.low), abs(difference.ci.high)) > 1e-9)
     assert (improvement.ci.low <= 0 <= improvement.ci.high) == (difference.ci.low <= 0 <= difference.ci.high)
 
 
@@ -57,11 +57,11 @@ def test_the_interval_covers_the_true_ratio() -> None:
 def test_without_a_baseline_above_zero_there_is_no_improvement(of: list[float], over: list[float]) -> None:
     improvement = relative_improvement(of, over)
     assert math.isnan(improvement.percent)
-    assert not improvement.ci.known
+    assert not improvement.ci.is_known
 
 
 def test_two_pairs_or_a_baseline_that_may_be_zero_give_no_interval() -> None:
-    assert not relative_improvement([0.2, 0.3], [0.1, 0.2]).ci.known
+    assert not relative_improvement([0.2, 0.3], [0.1, 0.2]).ci.is_known
     unsure = relative_improvement([0.5, 0.6, 0.7], [0.9, 0.01, 0.01])
     assert unsure.percent == pytest.approx(100 * (0.6 / (0.92 / 3) - 1))
-    assert not unsure.ci.known
+    assert not unsure.ci.is_known

@@ -18,7 +18,7 @@ from tests.synthetic_results import Results, factors
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import cpc
 from workflow_scripts.networks import audio_spectrogram_transformer, short_chunk_cnn, spectrogram, unet
-from workflow_scripts.networks.sizes.audio_spectrogram_transformer import RECEIVING
+from workflow_scripts.networks.sizes.audio_spectrogram_transformer import INSERTION_BLOCKS
 from workflow_scripts.networks.sizes.spectrogram import sample_count
 from workflow_scripts.planning.manifest import Manifest
 from workflow_scripts.report import reproduction_table as reproduction
@@ -33,7 +33,7 @@ NUMBER, CLAIM = "B.table6_1.mtat.cpc.linear.pr_auc", "A.fig2.pase_plus_vs_pase" 
 
 def lines(results: Results, statement: dict[str, Any], **study: object) -> list[dict]:
     """The lines of the one statement."""
-    results.manifest["studies"]["fig2"] |= {"published": [statement], **study}
+    results.manifest["studies"]["fig2"] |= {"statements": [statement], **study}
     manifest = Manifest.from_json(json.loads(json.dumps(results.manifest)))
     trials = gather(manifest).trials
     samples = TrialSamples(trials)
@@ -67,7 +67,7 @@ def run(results: Results, *, losses: str = "", records: dict[str, dict] | None =
         (folder / "losses.csv").write_text(losses)
     for name, content in (records or {}).items():
         (folder / name).write_text(json.dumps(content))
-    results.manifest.setdefault("pretrained", []).append({"folder": str(folder), "factors": run_factors})
+    results.manifest.setdefault("pretrained_runs", []).append({"folder": str(folder), "factors": run_factors})
 
 
 @pytest.fixture
@@ -222,12 +222,13 @@ def test_classes_removed_are_those_of_the_published_set_that_are_not_here(result
             corpus(results, dataset, source="local", classes=["Waltz", "Tango", "Jive"])
             record = {"config": {"dataset": dataset, "loader": loader}}
             (results.folder / dataset / "record.json").write_text(json.dumps(record))
-    row = line(results, "classes_removed", {"dataset": "dances"})
+    row = line(results, "n_excluded_classes", {"dataset": "dances"})
     assert (row["value"], row["source"], row["kind"]) == (10, "local", "counted")  # of thirteen
     assert (
-        line(results, "classes_removed", {"dataset": "tones"})["reason"] == "the level of tones declares no ALL_CLASSES"
+        line(results, "n_excluded_classes", {"dataset": "tones"})["reason"]
+        == "the level of tones declares no ALL_CLASSES"
     )
-    assert line(results, "classes_removed", {"dataset": "absent"})["reason"] == "absent not prepared"
+    assert line(results, "n_excluded_classes", {"dataset": "absent"})["reason"] == "absent not prepared"
 
 
 def test_settings_come_from_the_records(results: Results) -> None:
@@ -344,7 +345,7 @@ def test_a_published_saving_is_the_least_that_ours_should_be(
         },
     )
     assert [trial["verdict"] for trial in row] == [verdict]
-    assert reproduction.build(pd.DataFrame(row)).systems[0].lines[0].ours == printed
+    assert reproduction.build(pd.DataFrame(row)).systems[0].lines[0].own_value == printed
 
 
 def test_what_comes_close_enough_counts_as_reached(results: Results) -> None:
@@ -455,7 +456,7 @@ def test_settings_of_contrastive_runs_come_from_the_records(results: Results) ->
     recipe = {"batch": 456, "encoder_learning_rate": 0.0003, "lars_learning_rate": 0.075}
     config = {"recipe": recipe, "workers": {"predictive_coding": {"steps": 20, "negatives": 15}}}
     run(results, records={"record.json": {"config": config}}, encoder="cpc")
-    names = ("pooled_size", "input_samples", "input_milliseconds", "batch", "pieces", "prediction_steps", "negatives")
+    names = "pooled_size input_samples input_milliseconds batch chunks_per_step prediction_steps negatives".split()
     assert [line(results, name, {"encoder": "cpc"})["value"] for name in names] == [
         256,
         59049,
@@ -486,7 +487,7 @@ def test_settings_of_cpc_are_those_of_its_network(results: Results) -> None:
 
 @pytest.mark.parametrize(
     "quantity",
-    ["pooled_size", "input_milliseconds", "prediction_milliseconds", "pieces", "lars_rate", "train_songs", "songs"],
+    "pooled_size input_milliseconds prediction_milliseconds chunks_per_step lars_rate train_songs songs".split(),
 )
 def test_what_was_not_written_of_contrastive_runs_is_not_run(results: Results, quantity: str) -> None:
     results.expect(factors("cpc", "frozen", "openmic"))
@@ -515,7 +516,7 @@ def test_layers_of_the_separating_networks_are_those_they_are_built_of(results: 
     assert {name: line(results, name, {})["value"] for name in built} == built
     grid = [line(results, name, {})["value"] for name in ("patch_columns", "patch_rows")]
     assert grid[0] * grid[1] == transformer.v.pos_embed.shape[1] - audio_spectrogram_transformer.SPECIAL_TOKENS
-    assert line(results, "insertion_spacing", {})["value"] == np.diff(RECEIVING).mean()
+    assert line(results, "insertion_spacing", {})["value"] == np.diff(INSERTION_BLOCKS).mean()
     assert line(results, "sample_rate_khz", {"encoder": "unet"})["value"] == 16
 
 

@@ -26,7 +26,7 @@ MEAN = {"id": NUMBER, "quantity": "mean", "of": {"encoder": "pase"}, "margin": 1
 
 
 def table(results: Results, *statements: dict[str, Any]) -> Any:
-    results.manifest["studies"]["fig2"]["published"] = list(statements)
+    results.manifest["studies"]["fig2"]["statements"] = list(statements)
     manifest = Manifest.from_json(json.loads(json.dumps(results.manifest)))
     trials = gather(manifest).trials
     return reproduction_table(manifest, TrialSamples(trials), trials, BootstrapReplicates())

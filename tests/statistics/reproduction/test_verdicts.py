@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from workflow_scripts.statistics.estimation import ConfidenceInterval
 from workflow_scripts.statistics.reproduction.context import Estimate
-from workflow_scripts.statistics.reproduction.verdicts import judge_claim
+from workflow_scripts.statistics.reproduction.verdicts import decide_claim
 
 
 def estimate(low: float, high: float) -> Estimate:
@@ -48,12 +48,12 @@ def estimate(low: float, high: float) -> Estimate:
     ],
 )
 def test_a_claim_follows_the_interval(low: float, high: float, expected: str, margin: float, verdict: str) -> None:
-    assert judge_claim(estimate(low, high), expected, margin=margin)[0] == verdict
+    assert decide_claim(estimate(low, high), expected, margin=margin)[0] == verdict
 
 
 @settings(deadline=None, max_examples=50)
 @given(low=st.floats(-5, 5), width=st.floats(0, 5))
 def test_above_and_below_mirror_each_other(low: float, width: float) -> None:
-    above = judge_claim(estimate(low, low + width), "above zero")
-    below = judge_claim(estimate(-low - width, -low), "below zero")
+    above = decide_claim(estimate(low, low + width), "above zero")
+    below = decide_claim(estimate(-low - width, -low), "below zero")
     assert above == below

@@ -7,7 +7,7 @@ from scipy import stats
 
 from tests.statistics.tables.study_tables import NOISE, tables
 from tests.synthetic_results import MEANS, METHODS, Results, factors, full
-from workflow_scripts.statistics.tables.ranks import not_ranked_together
+from workflow_scripts.statistics.tables.ranks import separate_ranking_reasons
 
 
 def ranks(results: Results) -> pd.DataFrame:
@@ -96,7 +96,7 @@ def test_fractions_are_ranked_separately_with_the_reason(tmp_path: Path) -> None
     ranked = tables(results)
     places = ranked["ranks"].set_index(["fraction", "encoder"])["rank"].to_dict()
     assert places == {("1pct", "pase"): 2, ("1pct", "random"): 1, ("100pct", "pase"): 1, ("100pct", "random"): 2}
-    (reason,) = not_ranked_together(ranked["entries"], ["dataset", "fraction"])
+    (reason,) = separate_ranking_reasons(ranked["entries"], ["dataset", "fraction"])
     assert reason.startswith("fraction as blocks: fractions of one data set share its clips")
 
 

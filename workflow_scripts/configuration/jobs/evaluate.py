@@ -25,5 +25,5 @@ class EvaluateConfig(JobConfig):
     """numbers of each trial's training"""
     factors: dict[str, str | int]
     """value of each factor's column in trials.csv"""
-    head_file: str | None = None
+    head_file_digest: str | None = None
     """digest of the file whose weights the head starts from"""

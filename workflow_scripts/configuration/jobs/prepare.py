@@ -24,5 +24,5 @@ class PrepareConfig(JobConfig):
     """longest part of a clip that is kept, from its start; null: all of it"""
     source: Literal["download", "local", "twin"] | None = None
     """source of the acquired files; null: any"""
-    acquired: str | None = None
+    acquisition_digest: str | None = None
     """digest of the `acquire` job whose files are expected; null: any"""

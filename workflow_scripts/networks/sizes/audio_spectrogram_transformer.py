@@ -9,7 +9,7 @@ MELS = 128
 ROWS, COLUMNS = 8, 48  # of the grid of patches: along frequency without overlap, and along time
 BLOCKS = 12
 #: blocks before which a map is added, counted from 0, one for each of five maps (the MSSPT code)
-RECEIVING = (2, 4, 6, 8, 10)
+INSERTION_BLOCKS = (2, 4, 6, 8, 10)
 
 
 @dataclass(frozen=True)

@@ -9,4 +9,4 @@ KERNELS = (10, 6, 4, 4, 4, 2, 2)
 STRIDES = (5, 3, 2, 2, 2, 2, 2)
 PADDINGS = (2, 2, 2, 2, 1, 1, 1)
 HOP = 480  # samples: product of the strides, 21.8 ms; the thesis states 490 and 5 ms, which its strides do not give
-SHORTEST = HOP  # samples: with far fewer, a layer gets no frame
+MIN_SAMPLES = HOP  # samples: with far fewer, a layer gets no frame

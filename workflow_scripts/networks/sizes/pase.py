@@ -10,4 +10,4 @@ CHANNELS = (64, 64, 128, 128, 256, 256, 512, 512)
 KERNELS = (251, 20, 11, 11, 11, 11, 11, 11)
 STRIDES = (1, 10, 2, 1, 2, 1, 2, 2)
 HOP = 160  # samples: product of the strides, 10 ms
-SHORTEST = 471  # samples: with fewer, the last block gets no more frames than its reflection padding needs
+MIN_SAMPLES = 471  # samples: with fewer, the last block gets no more frames than its reflection padding needs

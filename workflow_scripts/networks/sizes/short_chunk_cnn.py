@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 FRAMES = 384  # of a window: 3.86 s
-ALONE = (64, 64, 128, 128, 128, 128, 256)  # channels of the seven blocks
-JOINT = (64, 128, 128, 128, 128, 128, 256)  # of the code's first version, behind a U-Net whose maps it concatenates
+CHANNELS_ALONE = (64, 64, 128, 128, 128, 128, 256)  # channels of the seven blocks
+CHANNELS_JOINT = (64, 128, 128, 128, 128, 128, 256)  # of the code's first version, which reads maps of a U-Net
 CONVOLUTIONS_PER_BLOCK = 2
 POOLING = ((2, 2),) * 6 + ((3, 2),)  # of frames and bands; the seventh block is left 6 by 2
 HIDDEN = 512  # outputs of the first dense layer

@@ -47,7 +47,7 @@ class ConfidenceInterval:
         return cls(low=math.nan, high=math.nan, df=df)
 
     @property
-    def known(self) -> bool:
+    def is_known(self) -> bool:
         """Whether there is an interval."""
         return not math.isnan(self.low)
 

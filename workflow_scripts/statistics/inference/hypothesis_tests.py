@@ -181,7 +181,7 @@ def welch_test(
 
     # too few or infinite values
     pooled_df = float(sum(n) - 2)
-    if not (left.ci.known and right.ci.known):
+    if not (left.ci.is_known and right.ci.is_known):
         return WelchTest(
             n=n, mean=mean, std=std, ci=ConfidenceInterval.unknown(df=pooled_df), effect=math.nan, p=math.nan
         )

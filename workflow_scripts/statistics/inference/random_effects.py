@@ -77,7 +77,7 @@ class Component:
     reason: str
 
     @property
-    def identified(self) -> bool:
+    def is_identified(self) -> bool:
         """Whether the design separates this source from the others."""
         return not self.reason
 

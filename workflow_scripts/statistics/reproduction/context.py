@@ -49,7 +49,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Missing:
+class NoValue:
     """Reason why there is no value."""
 
     reason: str
@@ -103,7 +103,7 @@ class Results:
     def runs(self, planned_cells: Iterable[PlannedCell]) -> list[PretrainedRun]:
         """Return the pre-trained runs that the cells belong to, in planned order."""
         wanted = {tuple(cell.factors[factor] for factor in PRETRAINING) for cell in planned_cells}
-        return [run for run in self.manifest.pretrained if tuple(run.factors[f] for f in PRETRAINING) in wanted]
+        return [run for run in self.manifest.pretrained_runs if tuple(run.factors[f] for f in PRETRAINING) in wanted]
 
     def sources(self, cells: Iterable[TrialSample]) -> tuple[str, ...]:
         """Return the data sources of the cells' clips and of the corpora their encoders were pre-trained on."""
@@ -148,25 +148,25 @@ def exact_estimate(values: Sequence[float], *, replicate: str, sources: tuple[st
 
 def read_from_runs(
     selection: Selection, results: Results, *keys: str, file: str = result_files.RECORD
-) -> list[float] | Missing:
+) -> list[float] | NoValue:
     """Return the numbers that the records of the pre-trained runs state under nested `keys`."""
     runs = results.runs(selection.planned_cells)
     return read_records([run.folder / file for run in runs], keys)
 
 
-def read_from_cells(selection: Selection, results: Results, *keys: str) -> list[float] | Missing:
+def read_from_cells(selection: Selection, results: Results, *keys: str) -> list[float] | NoValue:
     """Return the numbers that the records of the cells that were run state under nested `keys`."""
     run = [cell for cell in selection.planned_cells if results.cells.metrics(cell)]
     return read_records([cell.path.with_name(result_files.RECORD) for cell in run], keys)
 
 
-def read_from_embeddings(selection: Selection, results: Results, *keys: str) -> list[float] | Missing:
+def read_from_embeddings(selection: Selection, results: Results, *keys: str) -> list[float] | NoValue:
     """Return the numbers that the records of the embeddings of the cells that were run state under nested `keys`."""
     run = [cell for cell in selection.planned_cells if results.cells.metrics(cell)]
     return read_records([job.record for cell in run for job in cell.jobs if job.stage == "embed"], keys)
 
 
-def read_records(paths: Sequence[Path], keys: Sequence[str]) -> list[float] | Missing:
+def read_records(paths: Sequence[Path], keys: Sequence[str]) -> list[float] | NoValue:
     """Return the numbers that JSON files state under nested `keys`."""
     values = []
     for path in paths:
@@ -175,7 +175,7 @@ def read_records(paths: Sequence[Path], keys: Sequence[str]) -> list[float] | Mi
             entry = entry.get(key) if isinstance(entry, dict) else None
         if isinstance(entry, int | float):
             values.append(float(entry))
-    return values or Missing(reason="no record states it")
+    return values or NoValue(reason="no record states it")
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -19,10 +19,10 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning.manifest import Manifest, PlannedCell, Study
 from workflow_scripts.statistics.csv_io import Kind, read_csv
 from workflow_scripts.statistics.reproduction import published_rows
-from workflow_scripts.statistics.reproduction.context import Estimate, Missing, Results, Selection
+from workflow_scripts.statistics.reproduction.context import Estimate, NoValue, Results, Selection
 from workflow_scripts.statistics.reproduction.quantities.registry import QUANTITIES, Quantity
 from workflow_scripts.statistics.reproduction.statement_checks import check_statement
-from workflow_scripts.statistics.reproduction.verdicts import NOT_OURS, NOT_RUN, judge
+from workflow_scripts.statistics.reproduction.verdicts import NOT_OURS, NOT_RUN, decide_number
 from workflow_scripts.statistics.samples import TrialSamples
 from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates
 
@@ -88,7 +88,7 @@ def reproduction_table(
     lines: dict[str, list[dict[str, object]]] = {}
     for study in manifest.studies:
         planned_cells = manifest.cells_of(study)
-        for statement in study.published:
+        for statement in study.statements:
             row = check_statement(rows, statement, where=f"study {study.name}: published {statement.id}")
             lines.setdefault(statement.id, []).extend(_lines(row, statement, study, planned_cells, results))
     table = pd.DataFrame(
@@ -135,7 +135,7 @@ def _lines(
             of=_cells_of_steps(statement.of_steps, planned, setting, planned_cells),
             over=_cells_of_steps(statement.over_steps, planned, setting, planned_cells),
         )
-        outcome = quantity.compute(selection, results) if planned else Missing(reason="the study has no such cell")
+        outcome = quantity.compute(selection, results) if planned else NoValue(reason="the study has no such cell")
         yield {
             **row,
             **_statement_fields(statement, quantity, planned or range(len(statement.of_steps))),
@@ -210,12 +210,12 @@ def _levels_as_text(steps: Iterable[Mapping[str, str]]) -> str:
 
 
 def _result(
-    published_value: str, statement: Statement, quantity: Quantity, outcome: Estimate | Missing
+    published_value: str, statement: Statement, quantity: Quantity, outcome: Estimate | NoValue
 ) -> dict[str, object]:
     """Return our value with its interval, its evidence and the verdict."""
-    if isinstance(outcome, Missing):
+    if isinstance(outcome, NoValue):
         return {"verdict": NOT_RUN, "reason": outcome.reason}
-    verdict, reason = judge(published_value, statement, quantity, outcome)
+    verdict, reason = decide_number(published_value, statement, quantity, outcome)
     return {
         "verdict": verdict,
         "reason": reason,

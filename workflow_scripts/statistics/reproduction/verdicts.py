@@ -26,12 +26,12 @@ OF_EQUIVALENCE = {"equivalent": AGREES, "different": DIFFERS, "inconclusive": UN
 ROUNDING = 1e-9  # relative; a setting is typed by hand, so anything further off is another setting
 
 
-def judge(published: str, statement: Statement, quantity: Quantity, estimate: Estimate) -> tuple[str, str]:
+def decide_number(published: str, statement: Statement, quantity: Quantity, estimate: Estimate) -> tuple[str, str]:
     """Return the verdict on a row with the printed value `published` (empty: a claim), and what limits the verdict."""
     if math.isnan(estimate.value):
         return UNDECIDED, "no value: the mean of what it is compared with is not above zero"
     if statement.expected in CLAIMS:
-        return judge_claim(estimate, statement.expected, margin=statement.margin or 0.0)
+        return decide_claim(estimate, statement.expected, margin=statement.margin or 0.0)
     number = float(published)
     if quantity.kind == "chosen":
         allowed = max(statement.margin or 0.0, ROUNDING * abs(number))
@@ -42,20 +42,20 @@ def judge(published: str, statement: Statement, quantity: Quantity, estimate: Es
     assert statement.margin is not None  # `check_statement` has refused the others
     if statement.expected:
         excess = _excess(number, estimate, expected=statement.expected)
-        return judge_claim(excess, "not above zero", margin=statement.margin)
+        return decide_claim(excess, "not above zero", margin=statement.margin)
     low, high = estimate.ci90.low - number, estimate.ci90.high - number
     verdict = OF_EQUIVALENCE[decide(low, high, margin=statement.margin)]
-    return verdict, "" if estimate.ci.known else _no_interval(estimate)
+    return verdict, "" if estimate.ci.is_known else _no_interval(estimate)
 
 
-def judge_claim(estimate: Estimate, expected: str, *, margin: float = 0.0) -> tuple[str, str]:
+def decide_claim(estimate: Estimate, expected: str, *, margin: float = 0.0) -> tuple[str, str]:
     """Return the verdict on a claim about a sign from the 95 % interval, and what limits the verdict.
 
     "above zero" and "below zero" hold if the whole interval is on that side, and do not hold if it is on the other.
     "not above zero" holds if the whole interval is at most `margin`, and does not if the whole interval is above it;
     "near zero" is the same on both sides.
     """
-    if not estimate.ci.known:
+    if not estimate.ci.is_known:
         return UNDECIDED, _no_interval(estimate)
     low, high = estimate.ci.low, estimate.ci.high
     if expected == "below zero":

@@ -8,7 +8,7 @@ import pandas as pd
 
 from workflow_scripts.statistics.contrasts import Contrast
 from workflow_scripts.statistics.estimation import DatasetComparison, Difference, average_over_datasets
-from workflow_scripts.statistics.guards import one_pretraining_seed
+from workflow_scripts.statistics.guards import one_pretraining_seed_reason
 from workflow_scripts.statistics.samples import NotComparable, fewest_pretraining_seeds
 from workflow_scripts.statistics.tables.comparisons import adjust_family
 from workflow_scripts.statistics.tables.schema import (
@@ -62,7 +62,7 @@ def _row(group: Sequence[Contrast]) -> dict[str, object]:
             difference=contrast.difference,
         )
         for contrast in group
-        if isinstance(contrast.difference, Difference) and contrast.difference.fixed_test_set.known
+        if isinstance(contrast.difference, Difference) and contrast.difference.fixed_test_set.is_known
     ]
     if len(comparisons) < len(group):
         return row | _why_unknown(group)
@@ -73,7 +73,7 @@ def _row(group: Sequence[Contrast]) -> dict[str, object]:
     return row | {
         "status": MEASURED,
         "reason": mean.reason,
-        "caveat": one_pretraining_seed(seeds),
+        "caveat": one_pretraining_seed_reason(seeds),
         "mean": mean.mean,
         "ci_low": mean.ci.low,
         "ci_high": mean.ci.high,
@@ -94,7 +94,7 @@ def _why_unknown(group: Sequence[Contrast]) -> dict[str, object]:
         difference = contrast.difference
         if difference is None:
             reasons.append(f"{contrast.reason} ({contrast.setting['dataset']})")
-        elif isinstance(difference, NotComparable) or not difference.fixed_test_set.known:
+        elif isinstance(difference, NotComparable) or not difference.fixed_test_set.is_known:
             reasons.append(f"{difference.reason} ({contrast.setting['dataset']})")
     computed = all(contrast.difference is not None for contrast in group)
     return {"status": REFUSED if computed else MISSING, "reason": "; ".join(reasons)}

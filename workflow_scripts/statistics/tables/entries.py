@@ -17,12 +17,12 @@ from workflow_scripts.statistics.estimation import (
     compare_methods,
     estimate_mean,
 )
-from workflow_scripts.statistics.guards import one_pretraining_seed, too_few
+from workflow_scripts.statistics.guards import one_pretraining_seed_reason, too_few_reason
 from workflow_scripts.statistics.samples import (
     NotComparable,
     TrialSample,
     fewest_pretraining_seeds,
-    why_not_comparable,
+    incomparability_reason,
 )
 from workflow_scripts.statistics.tables.schema import (
     BEST,
@@ -73,7 +73,7 @@ def _row(entry: TableEntry, replicates: BootstrapReplicates, corpora: Mapping[st
     if not entry.samples:
         return row
     estimate = estimate_mean(entry.samples, replicates)
-    reasons = [entry.reason, too_few(estimate.n, of=estimate.replicate)]
+    reasons = [entry.reason, too_few_reason(estimate.n, of=estimate.replicate)]
     return row | {
         "mean": estimate.mean,
         "ci_low": estimate.ci.low,
@@ -106,7 +106,7 @@ def evidence_fields(sides: Sequence[Sequence[TrialSample]], clusters: int) -> di
     seeds = fewest_pretraining_seeds(*sides)
     return {
         "n_pretraining_seeds": seeds,
-        "caveat": one_pretraining_seed(seeds),
+        "caveat": one_pretraining_seed_reason(seeds),
         "test_clips": sides[0][0].test_clips,
         "clusters": clusters or None,
         "source": join_distinct(sample.source for side in sides for sample in side),
@@ -122,7 +122,7 @@ def _mark_best_and_tied(
     twenty equal methods lack the mark in seven of eight columns. A column measured on different data, or with a single
     entry, gets no marks.
     """
-    if len(measured) < 2 or why_not_comparable([sample for entry in measured.values() for sample in entry.samples]):
+    if len(measured) < 2 or incomparability_reason([sample for entry in measured.values() for sample in entry.samples]):
         return {}
     best = max(means, key=lambda number: means[number])
     pairs = math.comb(len(measured), 2)

@@ -15,7 +15,7 @@ import pandas as pd
 
 from workflow_scripts.statistics.contrasts import TableEntry
 from workflow_scripts.statistics.estimation import TEST_SET
-from workflow_scripts.statistics.guards import friedman_blocks, one_pretraining_seed, too_few
+from workflow_scripts.statistics.guards import friedman_blocks_reason, one_pretraining_seed_reason, too_few_reason
 from workflow_scripts.statistics.inference.multi_dataset import interquartile_mean, performance_profile
 from workflow_scripts.statistics.inference.ranking import DatasetValues, Ranks, rank_methods
 from workflow_scripts.statistics.samples import (
@@ -23,8 +23,8 @@ from workflow_scripts.statistics.samples import (
     Replicate,
     as_matrix,
     common_trials,
+    incomparability_reason,
     sort_by_seed,
-    why_not_comparable,
 )
 from workflow_scripts.statistics.tables.schema import (
     MEASURED,
@@ -46,7 +46,7 @@ LETTERS = 26  # of the alphabet
 class Ranking:
     """The methods of a study that are ranked together: rows of its table, by data set; `beside` are other levels."""
 
-    beside: Mapping[str, str]
+    other_levels: Mapping[str, str]
     datasets: tuple[str, ...]
     methods: Mapping[tuple[str, ...], Mapping[str, TableEntry]]
 
@@ -71,14 +71,14 @@ def rankings(entries: Sequence[TableEntry]) -> list[Ranking]:
         datasets = tuple(dict.fromkeys(entry.levels["dataset"] for entry in members))
         if len(datasets) > 1 and len(methods) > 1:
             levels = dict(zip([columns[position] for position in beside], key, strict=True))
-            of_columns.append(Ranking(beside=levels, datasets=datasets, methods=methods))
+            of_columns.append(Ranking(other_levels=levels, datasets=datasets, methods=methods))
     return of_columns
 
 
-def not_ranked_together(entries: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+def separate_ranking_reasons(entries: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     """Return why columns of a study other than data sets are ranked apart, from its rows of the entry table."""
     varied = [factor for factor in columns if entries[factor].nunique() > 1]
-    return [reason for factor in varied if (reason := friedman_blocks(factor))]
+    return [reason for factor in varied if (reason := friedman_blocks_reason(factor))]
 
 
 def rank_table(entries: Sequence[TableEntry], replicates: BootstrapReplicates, *, threads: int = 1) -> pd.DataFrame:
@@ -133,7 +133,7 @@ def _method_row(row: tuple[str, ...], ranking: Ranking) -> dict[str, object]:
         "kind": "floor" if entry.floor else "method",
         **dict.fromkeys(RANKED_FACTORS, ""),
         **dict(zip(entry.study.rows, row, strict=True)),
-        **ranking.beside,
+        **ranking.other_levels,
         "datasets": " ".join(ranking.datasets),
         "n_datasets": len(ranking.datasets),
     }
@@ -151,7 +151,7 @@ def _values(methods: Mapping[tuple[str, ...], Sequence[TableEntry]]) -> _Values 
     """Return the values of all methods in paired columns, or why there are none."""
     by_dataset = list(zip(*methods.values(), strict=True))
     for entries in by_dataset:
-        reason = why_not_comparable([sample for entry in entries for sample in entry.samples])
+        reason = incomparability_reason([sample for entry in entries for sample in entry.samples])
         if reason:
             return NotComparable(reason=f"{reason} ({entries[0].levels['dataset']})")
     if all(len(entry.samples) == 1 for entries in by_dataset for entry in entries):
@@ -166,7 +166,7 @@ def _trial_values(by_dataset: Sequence[Sequence[TableEntry]]) -> _Values | NotCo
         trials = common_trials(samples)
         if isinstance(trials, NotComparable):
             return NotComparable(reason=f"{trials.reason} ({dataset})")
-        few = too_few(len(trials), of="trials")
+        few = too_few_reason(len(trials), of="trials")
         if few:
             return NotComparable(reason=f"{few} ({dataset})")
         of_datasets.append(as_matrix(samples, trials=trials))
@@ -180,7 +180,7 @@ def _seed_values(by_dataset: Sequence[Sequence[TableEntry]]) -> _Values | NotCom
     if len(seeds) > 1:
         return NotComparable(reason="not the same pre-training seeds for every method")
     (columns,) = seeds
-    few = too_few(len(columns), of="pretraining seeds")
+    few = too_few_reason(len(columns), of="pretraining seeds")
     if few:
         return NotComparable(reason=few)
     means = [
@@ -221,7 +221,7 @@ def _rank_fields(
             {
                 "status": MEASURED,
                 "reason": "",
-                "caveat": one_pretraining_seed(seeds),
+                "caveat": one_pretraining_seed_reason(seeds),
                 "mean": ranks.mean[number],
                 "rank": ranks.rank[number],
                 "rank_low": ranks.low[number],

@@ -10,7 +10,7 @@ import pandas as pd
 
 from workflow_scripts.statistics.contrasts import Contrast
 from workflow_scripts.statistics.estimation import Difference
-from workflow_scripts.statistics.guards import too_few
+from workflow_scripts.statistics.guards import too_few_reason
 from workflow_scripts.statistics.inference.power import seeds_needed
 from workflow_scripts.statistics.samples import TrialSample, pair_by_seed
 from workflow_scripts.statistics.tables.schema import MEASURED, REFUSED, SEED_COLUMNS, to_frame
@@ -77,7 +77,7 @@ def _row(contrast: Contrast, difference: Difference) -> dict[str, object]:
 
 def _why_unknown(contrast: Contrast, target: float) -> str:
     sizes = [len(side) for side in (contrast.treatment, contrast.reference) if len(side) > 1]
-    few = too_few(min(sizes, default=1), of="pretraining seeds")
+    few = too_few_reason(min(sizes, default=1), of="pretraining seeds")
     if few:
         why = few if sizes else "one pre-training seed does not show how much seeds differ"
         return f"{why}; run at least three pre-training seeds"

@@ -37,7 +37,7 @@ def _components(entry: TableEntry, se_test_set: float) -> list[dict[str, object]
     subsets = None if entry.levels["fraction"] == ALL_LABELS else trials
     components = decompose(as_matrix(entry.samples, trials=trials), subsets=subsets, se_test_set=se_test_set)
     seeds = sum(sample.pretrained for sample in entry.samples)
-    total = sum(component.std**2 for component in components if component.identified)
+    total = sum(component.std**2 for component in components if component.is_identified)
     return [
         {
             **entry.levels,
@@ -47,7 +47,7 @@ def _components(entry: TableEntry, se_test_set: float) -> list[dict[str, object]
             "component": component.name,
             "std": component.std,
             "reason": NOT_PRETRAINED if component.name == SEED and not seeds else component.reason,
-            "share": component.std**2 / total if component.identified and total else math.nan,
+            "share": component.std**2 / total if component.is_identified and total else math.nan,
             "n_pretraining_seeds": seeds,
             "n_trials": len(trials),
             "source": join_distinct(sample.source for sample in entry.samples),

@@ -37,7 +37,7 @@ def unet_convolutions(_: Selection, __: Results) -> Estimate:
 
 def short_chunk_blocks(_: Selection, __: Results) -> Estimate:
     """Return the blocks of the Short-Chunk CNN."""
-    return setting_estimate([len(short_chunk_cnn.ALONE)])
+    return setting_estimate([len(short_chunk_cnn.CHANNELS_ALONE)])
 
 
 def short_chunk_convolutions(_: Selection, __: Results) -> Estimate:
@@ -72,4 +72,4 @@ def transformer_blocks(_: Selection, __: Results) -> Estimate:
 
 def insertion_spacing(_: Selection, __: Results) -> Estimate:
     """Return the distance in blocks between two that receive a map of the U-Net."""
-    return setting_estimate([later - earlier for earlier, later in pairwise(ast.RECEIVING)])
+    return setting_estimate([later - earlier for earlier, later in pairwise(ast.INSERTION_BLOCKS)])

@@ -14,7 +14,7 @@ from workflow_scripts.statistics.reproduction.context import (
     MILLION,
     THOUSAND,
     Estimate,
-    Missing,
+    NoValue,
     Results,
     Selection,
     corpus_name,
@@ -27,85 +27,85 @@ SECONDS_PER_HOUR = 3600
 PRETRAINING_SPLITS = ("train", "valid")  # splits that pre-training may use
 
 
-def clips(selection: Selection, results: Results) -> Estimate | Missing:
+def clips(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the thousands of clips of the data set (or else the corpus) in `of`, quarantined ones included."""
     return _of_corpus(selection, results, lambda facts: (facts["clips"] + facts["quarantined"]) / THOUSAND)
 
 
-def songs(selection: Selection, results: Results) -> Estimate | Missing:
+def songs(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the clips of the data set (or else the corpus) in `of`; publications call them songs or parts of songs."""
     return _of_corpus(selection, results, lambda facts: facts["clips"] + facts["quarantined"])
 
 
-def pretraining_songs(selection: Selection, results: Results) -> Estimate | Missing:
+def pretraining_songs(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the clips available to pre-training on the corpus in `of`: its training and validation splits."""
     name = corpus_name(selection)
     folder = results.folders.get(name)
     if folder is None:
-        return Missing(reason=f"{name} not prepared")
+        return NoValue(reason=f"{name} not prepared")
     available = int(
         pd.read_parquet(folder / result_files.CLIPS, columns=["split"])["split"].isin(PRETRAINING_SPLITS).sum()
     )
     return exact_estimate([available], replicate="data sets", sources=(results.corpora[name]["source"],))
 
 
-def clip_seconds(selection: Selection, results: Results) -> Estimate | Missing:
+def clip_seconds(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the mean clip length in seconds of the data set (or else the corpus) in `of`."""
     return _of_corpus(selection, results, lambda facts: facts["seconds"] / facts["clips"])
 
 
-def hours(selection: Selection, results: Results) -> Estimate | Missing:
+def hours(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the hours of audio in the data set (or else the corpus) in `of`."""
     return _of_corpus(selection, results, lambda facts: facts["seconds"] / SECONDS_PER_HOUR)
 
 
-def classes(selection: Selection, results: Results) -> Estimate | Missing:
+def classes(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the number of classes of the data set in `of`."""
     return _of_corpus(selection, results, lambda facts: len(facts["classes"]))
 
 
-def classes_removed(selection: Selection, results: Results) -> Estimate | Missing:
+def n_excluded_classes(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the number of published classes (`ALL_CLASSES` of the level) that the data set in `of` leaves out."""
     name = corpus_name(selection)
     loader = results.loaders.get(name)
     all_classes = registry.fact(registry.load("dataset", loader), "ALL_CLASSES") if loader else None
     if all_classes is None:
-        return Missing(reason=f"the level of {name} declares no ALL_CLASSES" if loader else f"{name} not prepared")
+        return NoValue(reason=f"the level of {name} declares no ALL_CLASSES" if loader else f"{name} not prepared")
     return _of_corpus(selection, results, lambda facts: len({*all_classes} - {*facts["classes"]}))
 
 
-def train_clips(selection: Selection, results: Results) -> Estimate | Missing:
+def train_clips(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the thousands of training clips of the cells."""
     return _of_training(selection, results, unit=THOUSAND)
 
 
-def train_songs(selection: Selection, results: Results) -> Estimate | Missing:
+def train_songs(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the training clips of the cells."""
     return _of_training(selection, results, unit=1)
 
 
-def _of_training(selection: Selection, results: Results, *, unit: int) -> Estimate | Missing:
+def _of_training(selection: Selection, results: Results, *, unit: int) -> Estimate | NoValue:
     cells = run_cells(selection, results)
     if not cells:
-        return Missing(reason="not run")
+        return NoValue(reason="not run")
     sizes = [results.train_clips[cell.key] / unit for cell in cells]
     sources = tuple(sorted({cell.source for cell in cells}))  # whatever their encoders were pre-trained on
     return exact_estimate(sizes, replicate="cells", sources=sources)
 
 
-def parameters(selection: Selection, results: Results) -> Estimate | Missing:
+def parameters(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the trainable parameters of the encoder in millions, from the records of pre-training."""
     counted = read_from_runs(selection, results, "parameters", "encoder")
-    if isinstance(counted, Missing):
+    if isinstance(counted, NoValue):
         return counted
     return exact_estimate([number / MILLION for number in counted], replicate="networks", sources=(CONFIGURATION,))
 
 
 def _of_corpus(
     selection: Selection, results: Results, count: Callable[[Mapping[str, Any]], float]
-) -> Estimate | Missing:
+) -> Estimate | NoValue:
     name = corpus_name(selection)
     facts = results.corpora.get(name)
     if facts is None:
-        return Missing(reason=f"{name} not prepared")
+        return NoValue(reason=f"{name} not prepared")
     return exact_estimate([count(facts)], replicate="data sets", sources=(facts["source"],))

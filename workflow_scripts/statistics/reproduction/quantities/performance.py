@@ -28,7 +28,7 @@ from workflow_scripts.statistics.reproduction.context import (
     PERCENT,
     THOUSAND,
     Estimate,
-    Missing,
+    NoValue,
     Results,
     Selection,
     read_json,
@@ -45,10 +45,10 @@ LEVELS = (CONFIDENCE_LEVEL, EQUIVALENCE_LEVEL)  # of the two intervals of an est
 UNCHANGED = ("none", "crop")  # augmentations that leave the audio as recorded
 
 
-def mean(selection: Selection, results: Results) -> Estimate | Missing:
+def mean(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the mean of the metric in percent with the interval of the tables, for other test clips too."""
     cells = _cells(selection.of[0], selection.metric, results)
-    if isinstance(cells, Missing):
+    if isinstance(cells, NoValue):
         return cells
     at_95, at_90 = (estimate_mean(cells, results.replicates, level=level) for level in LEVELS)
     return _estimate(
@@ -62,20 +62,20 @@ def mean(selection: Selection, results: Results) -> Estimate | Missing:
     )
 
 
-def difference(selection: Selection, results: Results) -> Estimate | Missing:
+def difference(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the mean difference of the metric in points (percent minus percent), averaged over the steps.
 
     The interval of a single step is that of the tables; steps share their test clips, so the interval of several is for
     these test clips only.
     """
     pairs = _pair(selection, results)
-    if isinstance(pairs, Missing):
+    if isinstance(pairs, NoValue):
         return pairs
     if len(selection.of) == 1:
         left, right = pairs.sides
         at_95, at_90 = (compare_methods(left, right, results.replicates, level=level) for level in LEVELS)
         if isinstance(at_95, NotComparable) or isinstance(at_90, NotComparable):
-            return Missing(reason=at_95.reason)
+            return NoValue(reason=at_95.reason)
         return _estimate(
             PERCENT * at_95.mean,
             (at_95.ci.scale(PERCENT), at_90.ci.scale(PERCENT)),
@@ -89,10 +89,10 @@ def difference(selection: Selection, results: Results) -> Estimate | Missing:
     return _mean_of_values(values, replicate=pairs.replicate, sides=pairs.sides, results=results)
 
 
-def relative(selection: Selection, results: Results) -> Estimate | Missing:
+def relative(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the relative improvement of the mean in percent over pairs; each side is first averaged over steps."""
     pairs = _pair(selection, results)
-    if isinstance(pairs, Missing):
+    if isinstance(pairs, NoValue):
         return pairs
     at_95, at_90 = (relative_improvement(pairs.of, pairs.over, level=level) for level in LEVELS)
     return _estimate(
@@ -105,7 +105,7 @@ def relative(selection: Selection, results: Results) -> Estimate | Missing:
     )
 
 
-def crossing_size(selection: Selection, results: Results) -> Estimate | Missing:
+def crossing_size(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the thousands of training samples from which `of` beats `over`, over the fractions that both have.
 
     0 means better at every size measured, infinity not better at the largest. A crossover outside the sizes measured
@@ -114,15 +114,15 @@ def crossing_size(selection: Selection, results: Results) -> Estimate | Missing:
     return _crossover(selection, results, reference_fraction=lambda fraction: fraction)
 
 
-def crossing_share(selection: Selection, results: Results) -> Estimate | Missing:
+def crossing_share(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the crossover size in percent of the largest training size measured."""
     crossover = crossing_size(selection, results)
-    if isinstance(crossover, Missing):
+    if isinstance(crossover, NoValue):
         return crossover
     return _convert(crossover, lambda size: PERCENT * size / crossover.sizes[1])
 
 
-def label_saving(selection: Selection, results: Results) -> Estimate | Missing:
+def label_saving(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the factor by which `of` needs fewer labels to reach the metric of `over` with all labels.
 
     The statement's tolerance, in points, is subtracted from what is to be reached: "reaches" does not claim "is
@@ -134,11 +134,11 @@ def label_saving(selection: Selection, results: Results) -> Estimate | Missing:
         if cell.key in results.train_clips
     }
     if not by_size:
-        return Missing(reason="not run")
+        return NoValue(reason="not run")
     all_labels = by_size[max(by_size)]
     tolerance = selection.statement.tolerance or 0.0
     crossover = _crossover(selection, results, reference_fraction=lambda _: all_labels, tolerance=tolerance / PERCENT)
-    if isinstance(crossover, Missing):
+    if isinstance(crossover, NoValue):
         return crossover
     return _convert(crossover, lambda size: math.inf if size == 0 else crossover.sizes[1] / size)
 
@@ -152,7 +152,7 @@ def _convert(estimate: Estimate, convert: Callable[[float], float]) -> Estimate:
 
 def _crossover(
     selection: Selection, results: Results, *, reference_fraction: Callable[[str], str], tolerance: float = 0.0
-) -> Estimate | Missing:
+) -> Estimate | NoValue:
     """Return the training size from which `of` reaches `over` minus `tolerance`.
 
     `of` at each fraction is compared with `over` at the fraction that `reference_fraction` gives for it.
@@ -165,18 +165,18 @@ def _crossover(
             for side, level in ((selection.of[0], fraction), (selection.over[0], reference_fraction(fraction)))
         )
         pairs = _pair(replace(selection, of=(of,), over=(over,)), results)
-        if isinstance(pairs, Missing):
-            return Missing(reason=f"{fraction}: {pairs.reason}")
+        if isinstance(pairs, NoValue):
+            return NoValue(reason=f"{fraction}: {pairs.reason}")
         sizes.append(np.mean([results.train_clips[cell.key] for cell in of]) / THOUSAND)
         differences.append(pairs.of - pairs.over + tolerance)
         sides += pairs.sides
         names.add((pairs.replicate, pairs.names))
     if len(names) > 1:
-        return Missing(reason="the training sizes were not measured with the same trials")
+        return NoValue(reason="the training sizes were not measured with the same trials")
     # Interpolation needs ascending, distinct sizes.
     order = np.argsort(sizes)
     if len(set(sizes)) < max(2, len(sizes)):
-        return Missing(reason="fewer than two training sizes, or the same one twice")
+        return NoValue(reason="fewer than two training sizes, or the same one twice")
     ascending, by_size = np.array(sizes)[order], np.array(differences)[order]
     smallest, largest = float(ascending[0]), float(ascending[-1])
     at_95, at_90 = (find_crossover(ascending, by_size, level=level) for level in LEVELS)
@@ -193,7 +193,7 @@ def _crossover(
     return replace(estimate, sizes=(smallest, largest))
 
 
-def best_probability(selection: Selection, results: Results) -> Estimate | Missing:
+def best_probability(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the probability of an augmentation with the highest metric, among the steps of `of`.
 
     The interval spans all probabilities that are not significantly worse than the best one: those whose mean paired
@@ -202,17 +202,17 @@ def best_probability(selection: Selection, results: Results) -> Estimate | Missi
     probabilities = [_probability(side, results) for side in selection.of]
     cells_by_step = [_cells(side, selection.metric, results) for side in selection.of]
     for outcome in (*probabilities, *cells_by_step):
-        if isinstance(outcome, Missing):
+        if isinstance(outcome, NoValue):
             return outcome
     if len(selection.of) < 2:
-        return Missing(reason="fewer than two probabilities")
+        return NoValue(reason="fewer than two probabilities")
     # The best step by its mean over all trials.
     means = [np.mean([cell.values.mean() for cell in cells]) for cells in cells_by_step if isinstance(cells, list)]
     best = int(np.argmax(means))
     # The best step paired with every step, itself included.
     pairs = [_pair(replace(selection, of=(selection.of[best],), over=(side,)), results) for side in selection.of]
     for pair in pairs:
-        if isinstance(pair, Missing):
+        if isinstance(pair, NoValue):
             return pair
     contrasts = [pair for pair in pairs if isinstance(pair, _Pairs)]
     values = [probability for probability in probabilities if isinstance(probability, float)]
@@ -237,7 +237,7 @@ def _not_worse(values: Sequence[float], contrasts: Sequence[_Pairs], *, level: f
     return [value for value, worse in zip(values, significant, strict=True) if not worse]
 
 
-def _probability(planned_cells: Sequence[PlannedCell], results: Results) -> float | Missing:
+def _probability(planned_cells: Sequence[PlannedCell], results: Results) -> float | NoValue:
     """Return the probability with which the runs of one step augment; 0 if they leave the audio as recorded."""
     options = [
         read_json(run.folder / result_files.RECORD).get("config", {}).get("augmentation", {})
@@ -247,10 +247,10 @@ def _probability(planned_cells: Sequence[PlannedCell], results: Results) -> floa
         0.0 if chosen["name"] in UNCHANGED else chosen["options"].get("probability") for chosen in options if chosen
     }
     probability = probabilities.pop() if len(probabilities) == 1 else None
-    return Missing(reason="no record states one probability") if probability is None else float(probability)
+    return NoValue(reason="no record states one probability") if probability is None else float(probability)
 
 
-def largest_class_gap(selection: Selection, results: Results) -> Estimate | Missing:
+def largest_class_gap(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the largest distance in points between `of` and `over` in the area of one class (`roc_auc` or `pr_auc`).
 
     The interval is that of this class; it does not account for the selection of the class. Areas are recomputed from
@@ -258,15 +258,15 @@ def largest_class_gap(selection: Selection, results: Results) -> Estimate | Miss
     """
     sides = [_cells(side[0], selection.metric, results) for side in (selection.of, selection.over)]
     for side in sides:
-        if isinstance(side, Missing):
+        if isinstance(side, NoValue):
             return side
     of, over = (side for side in sides if isinstance(side, list))
     areas = [[_areas(cell, selection.metric) for cell in side[0]] for side in (selection.of, selection.over)]
     if any(cell is None for side in areas for cell in side):
-        return Missing(reason="no predictions, or no area of each class")
+        return NoValue(reason="no predictions, or no area of each class")
     matching = match(of, over)
     if isinstance(matching, NotComparable):
-        return Missing(reason=matching.reason)
+        return NoValue(reason=matching.reason)
     left, right = matching.values(*([cell for cell in side if cell is not None] for side in areas))
     gaps = PERCENT * (left - right)  # (pairs, classes)
     widest = gaps[:, np.nanargmax(np.abs(gaps.mean(axis=0)))]
@@ -283,7 +283,7 @@ def _areas(cell: PlannedCell, metric: str) -> np.ndarray | None:
         return metric_of_classes(metric, labels=stored["labels"], scores=stored["scores"])
 
 
-def loss_ratio(selection: Selection, results: Results) -> Estimate | Missing:
+def loss_ratio(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the orders of magnitude between the validation losses of the two `losses`, the first over the second.
 
     One value per pre-training seed: the mean over its epochs of the logarithm (base 10) of the ratio of the unweighted
@@ -293,7 +293,7 @@ def loss_ratio(selection: Selection, results: Results) -> Estimate | Missing:
     workers = selection.statement.losses or ()
     values = [_log_ratio(run.folder / result_files.LOSSES, workers) for run in runs]
     if not runs or None in values:
-        return Missing(reason="no validation losses of " + " and ".join(workers))
+        return NoValue(reason="no validation losses of " + " and ".join(workers))
     estimate = _mean_of_values(np.array(values, np.float64), replicate="pretraining seeds", sides=[], results=results)
     sources = results.corpus_sources(run.factors["corpus"] for run in runs)
     return replace(estimate, pretraining_seeds=len(runs), sources=tuple(sorted(sources)))
@@ -320,18 +320,18 @@ class _Pairs:
     sides: list[list[TrialSample]]
 
 
-def _pair(selection: Selection, results: Results) -> _Pairs | Missing:
-    """Pair the replicates of both sides in every step; `Missing` if one cannot be paired."""
+def _pair(selection: Selection, results: Results) -> _Pairs | NoValue:
+    """Pair the replicates of both sides in every step; `NoValue` if one cannot be paired."""
     lefts, rights, sides, names, replicates = [], [], [], set(), set()
     for step in zip(selection.of, selection.over, strict=True):
         cells_of_sides = [_cells(side, selection.metric, results) for side in step]
         for cells in cells_of_sides:
-            if isinstance(cells, Missing):
+            if isinstance(cells, NoValue):
                 return cells
-        left, right = (cells for cells in cells_of_sides if not isinstance(cells, Missing))
+        left, right = (cells for cells in cells_of_sides if not isinstance(cells, NoValue))
         matching = match(left, right)
         if isinstance(matching, NotComparable):
-            return Missing(reason=matching.reason)
+            return NoValue(reason=matching.reason)
         values = matching.values([cell.values for cell in left], [cell.values for cell in right])
         lefts.append(values[0])
         rights.append(values[1])
@@ -339,7 +339,7 @@ def _pair(selection: Selection, results: Results) -> _Pairs | Missing:
         names.add(matching.names)
         replicates.add(matching.replicate)
     if len(names) > 1:
-        return Missing(reason="what is averaged was not measured with the same trials")
+        return NoValue(reason="what is averaged was not measured with the same trials")
     return _Pairs(
         of=np.mean(lefts, axis=0),
         over=np.mean(rights, axis=0),
@@ -349,16 +349,16 @@ def _pair(selection: Selection, results: Results) -> _Pairs | Missing:
     )
 
 
-def _cells(planned_cells: Sequence[PlannedCell], metric: str, results: Results) -> list[TrialSample] | Missing:
+def _cells(planned_cells: Sequence[PlannedCell], metric: str, results: Results) -> list[TrialSample] | NoValue:
     """Return the cells of one method, one for each pre-training seed, or why one of them is missing."""
     if not planned_cells:
-        return Missing(reason="the study has no such cell")
+        return NoValue(reason="the study has no such cell")
     differing = differing_factors(planned_cells)
     if differing:
         raise UserError(f"published: `of` and `over` must name the level of {', '.join(differing)}")
     reasons = [results.cells.reason_missing(cell, metric) for cell in planned_cells]
     if any(reasons):
-        return Missing(reason="; ".join(dict.fromkeys(filter(None, reasons))))
+        return NoValue(reason="; ".join(dict.fromkeys(filter(None, reasons))))
     return [sample for cell in planned_cells if (sample := results.cells.get(cell, metric)) is not None]
 
 
@@ -383,7 +383,7 @@ def _estimate(
     """Return a value with its 95 % and 90 % intervals, which cover the replicates alone unless sources are given."""
     ci, ci90 = intervals
     if variance_sources is None:
-        variance_sources = (replicate,) if ci.known else ()
+        variance_sources = (replicate,) if ci.is_known else ()
     return Estimate(
         value=value,
         ci=ci,

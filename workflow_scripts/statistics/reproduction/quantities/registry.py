@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from workflow_scripts.statistics.reproduction.context import Estimate, Missing, Results, Selection
+from workflow_scripts.statistics.reproduction.context import Estimate, NoValue, Results, Selection
 from workflow_scripts.statistics.reproduction.quantities import architecture, dataset_facts, performance, settings
 
 Kind = Literal["measured", "counted", "chosen"]
@@ -26,7 +26,7 @@ class Quantity:
     """
 
     kind: Kind
-    compute: Callable[[Selection, Results], Estimate | Missing]
+    compute: Callable[[Selection, Results], Estimate | NoValue]
     within: tuple[str, ...] = ()
     compares: bool = False
     averages: bool = False
@@ -73,7 +73,7 @@ QUANTITIES: dict[str, Quantity] = {
     "clip_seconds": Quantity(kind="counted", compute=dataset_facts.clip_seconds, needs="corpus"),
     "hours": Quantity(kind="counted", compute=dataset_facts.hours, needs="corpus"),
     "classes": Quantity(kind="counted", compute=dataset_facts.classes, needs="corpus"),
-    "classes_removed": Quantity(kind="counted", compute=dataset_facts.classes_removed, needs="corpus"),
+    "n_excluded_classes": Quantity(kind="counted", compute=dataset_facts.n_excluded_classes, needs="corpus"),
     "train_clips": Quantity(kind="counted", compute=dataset_facts.train_clips, within=("dataset",)),
     "train_songs": Quantity(kind="counted", compute=dataset_facts.train_songs, within=("dataset",)),
     "parameters": Quantity(kind="counted", compute=dataset_facts.parameters),
@@ -93,7 +93,7 @@ QUANTITIES: dict[str, Quantity] = {
     "prediction_milliseconds": Quantity(kind="chosen", compute=settings.prediction_milliseconds),
     "negatives": Quantity(kind="chosen", compute=settings.negatives),
     "batch": Quantity(kind="chosen", compute=settings.batch),
-    "pieces": Quantity(kind="chosen", compute=settings.pieces),
+    "chunks_per_step": Quantity(kind="chosen", compute=settings.chunks_per_step),
     "adam_rate": Quantity(kind="chosen", compute=settings.adam_rate),
     "lars_factor": Quantity(kind="chosen", compute=settings.lars_factor),
     "lars_rate": Quantity(kind="chosen", compute=settings.lars_rate),

@@ -14,7 +14,7 @@ from workflow_scripts.statistics.reproduction.context import (
     CONFIGURATION,
     THOUSAND,
     Estimate,
-    Missing,
+    NoValue,
     Results,
     Selection,
     corpus_name,
@@ -44,58 +44,58 @@ def prosody_features(_: Selection, __: Results) -> Estimate:
     return setting_estimate([number(registry.load("worker", "prosody").CHANNELS)])
 
 
-def sample_rate(selection: Selection, results: Results) -> Estimate | Missing:
+def sample_rate(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the sample rate in Hz of the clips that the encoders read."""
     encoders = dict.fromkeys(cell.factors["encoder"] for cell in selection.planned_cells)
     rates = results.manifest.sample_rates
     known = [number(rates[encoder]) for encoder in encoders if encoder in rates]
-    return setting_estimate(known) if known else Missing(reason="the plan states no sample rate")
+    return setting_estimate(known) if known else NoValue(reason="the plan states no sample rate")
 
 
-def sample_rate_khz(selection: Selection, results: Results) -> Estimate | Missing:
+def sample_rate_khz(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the sample rate in kHz of the clips that the encoders read."""
     rate = sample_rate(selection, results)
-    if isinstance(rate, Missing):
+    if isinstance(rate, NoValue):
         return rate
     return setting_estimate([rate.ci.low / THOUSAND, rate.ci.high / THOUSAND])
 
 
-def native_rate_khz(selection: Selection, results: Results) -> Estimate | Missing:
+def native_rate_khz(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the sample rate in kHz of the published files of the data set (or else the corpus) that `of` names."""
     name = corpus_name(selection)
     loader = results.loaders.get(name)
     if loader is None:
-        return Missing(reason=f"{name} not prepared")
+        return NoValue(reason=f"{name} not prepared")
     rate = registry.fact(registry.load("dataset", loader), "FILE_RATE")
     if rate is None:
-        return Missing(reason=f"nothing states the sample rate of {name}'s files")
+        return NoValue(reason=f"nothing states the sample rate of {name}'s files")
     return setting_estimate([rate / THOUSAND])
 
 
-def embedding_size(selection: Selection, results: Results) -> Estimate | Missing:
+def embedding_size(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the dimensions of the encoders' embedding."""
     return _settings(read_from_runs(selection, results, "config", "encoder", "options", "embedding"))
 
 
-def pooled_size(selection: Selection, results: Results) -> Estimate | Missing:
+def pooled_size(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the size of the embedding of a clip, or of a crop, that a head reads."""
     return _settings(read_from_embeddings(selection, results, "size"))
 
 
-def input_samples(selection: Selection, results: Results) -> Estimate | Missing:
+def input_samples(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the samples in the crops on which the encoders are evaluated."""
     return _settings(read_from_embeddings(selection, results, "crop_length"))
 
 
-def input_milliseconds(selection: Selection, results: Results) -> Estimate | Missing:
+def input_milliseconds(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the length in ms of the crops on which the encoders are evaluated, at the encoders' sample rate."""
     samples, rate = input_samples(selection, results), sample_rate(selection, results)
-    if isinstance(samples, Missing):
+    if isinstance(samples, NoValue):
         return samples
-    if isinstance(rate, Missing):
+    if isinstance(rate, NoValue):
         return rate
     if rate.ci.low != rate.ci.high:
-        return Missing(reason="encoders of several sample rates")
+        return NoValue(reason="encoders of several sample rates")
     return setting_estimate([MILLISECONDS * length / rate.value for length in (samples.ci.low, samples.ci.high)])
 
 
@@ -108,7 +108,7 @@ def cpc_filters(selection: Selection, results: Results) -> Estimate:
     """Return the filters of each convolution of the CPC encoder at the widths run; at full width without a record."""
     widths = read_from_runs(selection, results, "config", "encoder", "options", "width")
     filters = cpc.FILTERS
-    return setting_estimate([filters] if isinstance(widths, Missing) else [filters * width for width in widths])
+    return setting_estimate([filters] if isinstance(widths, NoValue) else [filters * width for width in widths])
 
 
 def cpc_hop(_: Selection, __: Results) -> Estimate:
@@ -122,80 +122,80 @@ def cpc_hop_milliseconds(selection: Selection, results: Results) -> Estimate:
     return setting_estimate([MILLISECONDS * cpc_hop(selection, results).value / rate])
 
 
-def prediction_steps(selection: Selection, results: Results) -> Estimate | Missing:
+def prediction_steps(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the number of frames that predictive coding predicts ahead."""
     return _settings(read_from_runs(selection, results, "config", "workers", "predictive_coding", "steps"))
 
 
-def prediction_milliseconds(selection: Selection, results: Results) -> Estimate | Missing:
+def prediction_milliseconds(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the prediction span of predictive coding in ms."""
     steps, hop_milliseconds = prediction_steps(selection, results), cpc_hop_milliseconds(selection, results).value
-    if isinstance(steps, Missing):
+    if isinstance(steps, NoValue):
         return steps
     return setting_estimate([steps.ci.low * hop_milliseconds, steps.ci.high * hop_milliseconds])
 
 
-def negatives(selection: Selection, results: Results) -> Estimate | Missing:
+def negatives(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the number of negative frames per prediction of predictive coding."""
     return _settings(read_from_runs(selection, results, "config", "workers", "predictive_coding", "negatives"))
 
 
-def batch(selection: Selection, results: Results) -> Estimate | Missing:
+def batch(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the clips in a pre-training step."""
     return _settings(read_from_runs(selection, results, "config", "recipe", "batch"))
 
 
-def pieces(selection: Selection, results: Results) -> Estimate | Missing:
+def chunks_per_step(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the chunks in a step of contrastive pre-training: all views of each clip."""
     views = number(registry.load("worker", "contrastive").VIEWS)
     clips = read_from_runs(selection, results, "config", "recipe", "batch")
-    return clips if isinstance(clips, Missing) else setting_estimate([views * batch_size for batch_size in clips])
+    return clips if isinstance(clips, NoValue) else setting_estimate([views * batch_size for batch_size in clips])
 
 
-def adam_rate(selection: Selection, results: Results) -> Estimate | Missing:
+def adam_rate(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the learning rate of the encoder in pre-training with Adam."""
     return _settings(read_from_runs(selection, results, "config", "recipe", "encoder_learning_rate"))
 
 
-def lars_factor(selection: Selection, results: Results) -> Estimate | Missing:
+def lars_factor(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the factor by which LARS multiplies the root of the batch size."""
     return _settings(read_from_runs(selection, results, "config", "recipe", "lars_learning_rate"))
 
 
-def lars_rate(selection: Selection, results: Results) -> Estimate | Missing:
+def lars_rate(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the peak learning rate of pre-training with LARS: factor times root of the batch size."""
     factors = read_from_runs(selection, results, "config", "recipe", "lars_learning_rate")
     batches = read_from_runs(selection, results, "config", "recipe", "batch")
     for values in (factors, batches):
-        if isinstance(values, Missing):
+        if isinstance(values, NoValue):
             return values
     assert isinstance(factors, list)
     assert isinstance(batches, list)
     return setting_estimate([factor * math.sqrt(size) for factor, size in zip(factors, batches, strict=True)])
 
 
-def epochs(selection: Selection, results: Results) -> Estimate | Missing:
+def epochs(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the epochs of pre-training."""
     return _settings(read_from_runs(selection, results, "config", "recipe", "epochs"))
 
 
-def weighing_epochs(selection: Selection, results: Results) -> Estimate | Missing:
+def weighing_epochs(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the epochs of the equal-weighted run whose losses gave the weights."""
     return _settings(read_from_runs(selection, results, "epochs", file=result_files.LOSS_WEIGHTS_RECORD))
 
 
-def trials(selection: Selection, results: Results) -> Estimate | Missing:
+def trials(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the trials of each cell."""
     cells = run_cells(selection, results)
-    return setting_estimate([len(cell.values) for cell in cells]) if cells else Missing(reason="not run")
+    return setting_estimate([len(cell.values) for cell in cells]) if cells else NoValue(reason="not run")
 
 
-def learning_rate(selection: Selection, results: Results) -> Estimate | Missing:
+def learning_rate(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the learning rate of the head (and of the encoder, if it is trained) in the trials."""
     return _settings(read_from_cells(selection, results, "config", "training", "learning_rate"))
 
 
-def patience(selection: Selection, results: Results) -> Estimate | Missing:
+def patience(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the epochs without a better validation loss after which a trial stops."""
     return _settings(read_from_cells(selection, results, "config", "training", "patience"))
 
@@ -205,5 +205,5 @@ def setting_estimate(values: Sequence[float]) -> Estimate:
     return replace(exact_estimate(values, replicate="", sources=(CONFIGURATION,)), n=0)
 
 
-def _settings(values: list[float] | Missing) -> Estimate | Missing:
-    return values if isinstance(values, Missing) else setting_estimate(values)
+def _settings(values: list[float] | NoValue) -> Estimate | NoValue:
+    return values if isinstance(values, NoValue) else setting_estimate(values)
