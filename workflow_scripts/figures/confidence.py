@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 READING = (
     "Probability of the tag in each window of the clip, drawn at the window's middle; windows overlap by half. First "
-    "trial only, without intervals. The rule above each panel selects one of all test clips: an example, which says "
-    "nothing about how often this happens."
+    "trial only, without intervals. The rule above each panel selects one of all test clips: an example, which does "
+    "not show how often this happens."
 )
 COLUMNS = method_columns("case rule tag clip candidates method", "start seconds confidence")
 WITHOUT, WITH = "without", "with"

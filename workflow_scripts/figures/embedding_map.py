@@ -74,8 +74,8 @@ class Options(LevelOptions):
 class _Points:
     """Embeddings `vectors` (points, size), and of each point its clip, its colour and its group.
 
-    Neighbours of one group do not count: clips of one song share their tags, so a neighbour from the same song says
-    nothing about the tags.
+    Neighbours of one group do not count: clips of one song share their tags, so a neighbour from the same song shows
+    nothing about how tags lie.
     """
 
     vectors: np.ndarray

@@ -57,7 +57,7 @@ def read_acquisition(path: Path, *, source: str | None = None, job_digest: str |
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged: delete it and acquire the data set again") from error
     if source is not None and source != acquired.source:
-        raise UserError(f"{path} was acquired as {acquired.source!r}, the config says {source!r}: acquire it again")
+        raise UserError(f"{path} was acquired as {acquired.source!r}, the config states {source!r}: acquire it again")
     if job_digest is not None and job_digest != actual_digest:
         raise UserError(
             f"{path} was acquired with other settings or code, perhaps by another workflow: give this config a `data` "

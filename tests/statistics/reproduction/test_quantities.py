@@ -196,7 +196,7 @@ def test_a_loss_ratio_is_in_orders_of_magnitude_per_pretraining_seed(results: Re
     row = line(results, "loss_ratio", {"weighting": "equal"}, losses=["lps", "tempogram"])
     assert row["value"] == pytest.approx(3.0)
     assert (row["n"], row["replicate"]) == (3, "pretraining seeds")
-    assert (row["verdict"], row["source"]) == ("not comparable", "")  # no corpus says that it is no twin
+    assert (row["verdict"], row["source"]) == ("not comparable", "")  # no corpus states that it is no twin
     with pytest.raises(UserError, match="losses: loss_ratio needs two workers"):
         line(results, "loss_ratio", {"weighting": "equal"})
 

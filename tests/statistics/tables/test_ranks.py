@@ -23,7 +23,7 @@ def test_methods_are_placed_by_their_mean_over_the_data_sets(tmp_path: Path) -> 
         of_method = macro_f1[(macro_f1["encoder"] == method[0]) & (macro_f1["scenario"] == method[1])]
         assert ranked.loc[method, "mean"] == pytest.approx(of_method.groupby("dataset")["value"].mean().mean())
         assert ranked.loc[method, "iqm"] == pytest.approx(stats.trim_mean(of_method["value"], 0.25))
-    assert ranked["rank"].to_list() == [4, 2, 1, 5, 3]  # as MEANS says
+    assert ranked["rank"].to_list() == [4, 2, 1, 5, 3]  # by MEANS
     assert sorted(METHODS, key=lambda method: -MEANS[method])[0] == ranked["rank"].idxmin()
     assert (ranked["rank_low"] <= ranked["rank"]).all()
     assert (ranked["rank"] <= ranked["rank_high"]).all()
