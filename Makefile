@@ -21,10 +21,10 @@ demo: $(VENV)/installed ## run the whole path on synthetic data and show the tab
 	$(BIN)/python -m workflow_scripts.show --manifest results/demo/statistics/plan.json --statistics results/demo/statistics --report results/demo/report/index.html
 
 test: $(VENV)/installed ## run all tests
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(VENV)/installed ## run the tests that are not slow
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 lint: $(VENV)/installed ## check format, style, types and which module may import which
 	$(BIN)/ruff format --check .

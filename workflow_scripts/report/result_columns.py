@@ -13,6 +13,7 @@ from workflow_scripts.core.source import PACKAGE
 from workflow_scripts.leakage.overlaps import Overlap
 from workflow_scripts.levels import registry
 from workflow_scripts.report.figure_inputs import LOSSES
+from workflow_scripts.report.number_format import CONFIDENCE
 from workflow_scripts.report.separation import PrintedSeparation
 from workflow_scripts.statistics import trials
 from workflow_scripts.statistics.reproduction import table as reproduction
@@ -74,8 +75,8 @@ MEANINGS = {
     "mean": "mean, or mean difference (treatment minus reference); reproduction: the published number as printed",
     "std": "standard deviation of the replicates; variance: that a component gives to one trial; seeds: between "
     "pre-training seeds; reproduction: as published",
-    "ci_low": "lower end of the 95 % confidence interval",
-    "ci_high": "upper end of the 95 % confidence interval",
+    "ci_low": f"lower end of the confidence interval ({CONFIDENCE})",
+    "ci_high": f"upper end of the confidence interval ({CONFIDENCE})",
     "half_width": "half the width of the interval, as printed after ±",
     "variance_sources": "what the interval covers: trials, pre-training seeds, test set; without the test set it is "
     "for these test clips only",
@@ -113,7 +114,7 @@ MEANINGS = {
     "n_datasets": "their number",
     # ranks, variance, seeds
     "rank": "rank by the mean over the data sets; 1 is best",
-    "rank_low": "best rank in the 95 % interval, which holds for all methods at once",
+    "rank_low": f"best rank in the {CONFIDENCE} interval, which holds for all methods at once",
     "rank_high": "worst rank in the interval",
     "tie_groups": "letters of the groups in which no two methods are distinguishable",
     "iqm": "interquartile mean of all values",
