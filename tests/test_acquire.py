@@ -167,7 +167,7 @@ def test_two_processes_do_not_fill_one_folder(tmp_path):
     root = tmp_path / "root"
     root.mkdir()
     with (
-        hold_lock(root / ".lock", what="x"),
+        hold_lock(root / ".lock", name="x"),
         pytest.raises(UserError, match=rf"root is in use by .*process {os.getpid()}"),
     ):
         run(root, source="local", path=str(Path(__file__).parent))

@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> None:
     record = provenance.Record(config=config.to_plain(), code=arguments.code)
     root: Path = arguments.output
     root.mkdir(parents=True, exist_ok=True)
-    with hold_lock(root / LOCK, what=str(root)):
+    with hold_lock(root / LOCK, name=str(root)):
         (root / result_files.ACQUIRED).unlink(missing_ok=True)
         acquisition = acquire(config, root=root, code=arguments.code)
         seconds = record.content(data={}, device="cpu")["seconds"]

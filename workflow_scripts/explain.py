@@ -69,20 +69,20 @@ def main(argv: list[str] | None = None) -> None:
 def _entry(study: Study, manifest: Manifest, row: str, column: str) -> list[PlannedCell]:
     """Return the cells of a number: those of its row that are also in its column."""
     cells = manifest.cells_of(study)
-    rows = _select_cells(cells, study.rows, row, what=f"row of {study.name}")
+    rows = _select_cells(cells, study.rows, row, kind=f"row of {study.name}")
     metrics = {metric for metrics in (*study.metrics.values(), (study.metric,)) for metric in metrics}
     endings = {f", {number_format.measure(metric).name}" for metric in metrics}
     label = PRINTED.sub("", column)
     ending = next((name for name in endings if label.endswith(name)), "")
     column = label.removesuffix(ending) if ending else column  # all metrics are explained
-    columns = _select_cells(cells, study.columns, column, what=f"column of {study.name}")
+    columns = _select_cells(cells, study.columns, column, kind=f"column of {study.name}")
     cells = [cell for cell in rows if cell in columns]
     if not cells:
         raise UserError(f"{study.name} plans no cell for row {row!r} and column {column!r}")
     return cells
 
 
-def _select_cells(cells: Sequence[PlannedCell], factors: Sequence[str], name: str, *, what: str) -> list[PlannedCell]:
+def _select_cells(cells: Sequence[PlannedCell], factors: Sequence[str], name: str, *, kind: str) -> list[PlannedCell]:
     """Return the cells whose levels of `factors` have the label or the config names `name`."""
     by_key: dict[tuple[str, ...], list[PlannedCell]] = {}
     for cell in cells:
@@ -95,9 +95,9 @@ def _select_cells(cells: Sequence[PlannedCell], factors: Sequence[str], name: st
         if names & {_simplify(label), _simplify(_label(key)), _simplify(" ".join(key))}
     ]
     if not keys:
-        raise UserError(f"no {what} is called {name!r}; there are: {'; '.join(row_labels.values())}")
+        raise UserError(f"no {kind} is called {name!r}; there are: {'; '.join(row_labels.values())}")
     if len(keys) > 1:
-        raise UserError(f"{name!r} names more than one {what}; say which: {'; '.join(map(' '.join, keys))}")
+        raise UserError(f"{name!r} names more than one {kind}; say which: {'; '.join(map(' '.join, keys))}")
     return by_key[keys[0]]
 
 

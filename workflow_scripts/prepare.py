@@ -28,8 +28,8 @@ def main(argv: list[str] | None = None) -> None:
     data, output = arguments.acquired.parent, arguments.output
     output.parent.mkdir(parents=True, exist_ok=True)
     with (
-        hold_lock(data / LOCK, what=str(data), shared=True),
-        hold_lock(output.with_name(f".{output.name}.lock"), what=str(output)),
+        hold_lock(data / LOCK, name=str(data), shared=True),
+        hold_lock(output.with_name(f".{output.name}.lock"), name=str(output)),
     ):
         _prepare(arguments, arguments.config, record)
 

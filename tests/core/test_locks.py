@@ -28,7 +28,7 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from workflow_scripts.core.files import hold_lock
-with hold_lock(Path(sys.argv[1]), what="it", shared=sys.argv[2] == "shared"):
+with hold_lock(Path(sys.argv[1]), name="it", shared=sys.argv[2] == "shared"):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -57,15 +57,15 @@ def test_who_holds_it_is_named_and_a_killed_process_lets_go(tmp_path, theirs, ou
     process = holder(path, theirs)
     try:
         if allowed:
-            with hold_lock(path, what="it", shared=ours):
+            with hold_lock(path, name="it", shared=ours):
                 pass
         else:
             expected = rf"it is in use by .+ on {socket.gethostname()} \(process {process.pid}, since 2.*\): wait"
-            with pytest.raises(UserError, match=expected), hold_lock(path, what="it", shared=ours):
+            with pytest.raises(UserError, match=expected), hold_lock(path, name="it", shared=ours):
                 pass
     finally:
         stop(process)
-    with hold_lock(path, what="it"):
+    with hold_lock(path, name="it"):
         pass
 
 
@@ -79,15 +79,15 @@ def without_flock(monkeypatch):
 def test_a_file_system_without_locks(tmp_path, monkeypatch):
     without_flock(monkeypatch)
     path, owner = tmp_path / ".lock", tmp_path / ".lock.owner"
-    with hold_lock(path, what="it"):
+    with hold_lock(path, name="it"):
         assert json.loads(owner.read_text())["process"] == os.getpid()
         for shared in (False, True):
             refusal = pytest.raises(UserError, match=r"or delete .*lock\.owner if that process has ended")
-            with refusal, hold_lock(path, what="it", shared=shared):
+            with refusal, hold_lock(path, name="it", shared=shared):
                 pass
         assert owner.exists()
     assert not owner.exists()
-    with hold_lock(path, what="it", shared=True), hold_lock(path, what="it", shared=True):
+    with hold_lock(path, name="it", shared=True), hold_lock(path, name="it", shared=True):
         pass
 
 
@@ -99,10 +99,10 @@ def test_a_lock_left_by_a_dead_process_is_taken_over_on_its_own_host(tmp_path, m
     owner = {"user": "ann", "host": host, "process": dead.pid, "since": "2020-01-01 00:00:00"}
     (tmp_path / ".lock.owner").write_text(json.dumps(owner))
     if taken:
-        with hold_lock(tmp_path / ".lock", what="it"):
+        with hold_lock(tmp_path / ".lock", name="it"):
             pass
     else:
-        with pytest.raises(UserError, match="ann on another-host"), hold_lock(tmp_path / ".lock", what="it"):
+        with pytest.raises(UserError, match="ann on another-host"), hold_lock(tmp_path / ".lock", name="it"):
             pass
 
 
@@ -110,7 +110,7 @@ def test_a_lock_left_by_a_dead_process_is_taken_over_on_its_own_host(tmp_path, m
 def test_a_damaged_note_is_no_permission(tmp_path, monkeypatch, content):
     without_flock(monkeypatch)
     (tmp_path / ".lock.owner").write_text(content)
-    with pytest.raises(UserError, match="in use by"), hold_lock(tmp_path / ".lock", what="it"):
+    with pytest.raises(UserError, match="in use by"), hold_lock(tmp_path / ".lock", name="it"):
         pass
 
 
@@ -121,7 +121,7 @@ def test_another_user_can_read_but_not_change(tmp_path):
         folder.chmod(0o755)
     root = tmp_path / "root"
     root.mkdir()
-    with hold_lock(root / ".lock", what="it"):
+    with hold_lock(root / ".lock", name="it"):
         pass
     (root / "acquired.json").write_text("{}")
     log = tmp_path / "log"
@@ -139,7 +139,7 @@ def test_another_user_can_read_but_not_change(tmp_path):
 def _as_nobody(what: str, root: str) -> None:
     os.setuid(65534)
     if what == "read":
-        with hold_lock(Path(root) / ".lock", what="it", shared=True):
+        with hold_lock(Path(root) / ".lock", name="it", shared=True):
             return
     config = {"dataset": "toy", "loader": "folder", "source": "local", "path": root}
     run_command(lambda: acquire.main(["--config", json.dumps(config), "--code", "c", "--output", root]))

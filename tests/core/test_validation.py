@@ -107,6 +107,6 @@ def test_the_nearest_name_is_offered() -> None:
         unknown("encoder", "Pase", ["cpc", "pase"]) == "unknown encoder 'Pase' (did you mean pase?); allowed: cpc, pase"
     )
     assert unknown("encoder", "wavenet", []) == "unknown encoder 'wavenet'; allowed: none"
-    require_known("cpc", ["cpc"], what="encoder", where="x")
+    require_known("cpc", ["cpc"], kind="encoder", where="x")
     with pytest.raises(UserError, match=r"^x: unknown encoder 'cpd' \(did you mean cpc\?\); allowed: cpc$"):
-        require_known("cpd", ["cpc"], what="encoder", where="x")
+        require_known("cpd", ["cpc"], kind="encoder", where="x")

@@ -312,10 +312,10 @@ JUNK: st.SearchStrategy[Any] = st.recursive(
 def test_records_of_anything_raise_no_error_and_give_no_negative_hours(
     results: Path, plan: Plan, data: st.DataObject
 ) -> None:
-    spoilt = results.with_name("spoilt")
-    shutil.rmtree(spoilt, ignore_errors=True)
-    shutil.copytree(results, spoilt)
-    path = spoilt / data.draw(st.sampled_from([*RECORDS, "corpora/tones/16000/corpus.json"]))
+    damaged_results = results.with_name("damaged")
+    shutil.rmtree(damaged_results, ignore_errors=True)
+    shutil.copytree(results, damaged_results)
+    path = damaged_results / data.draw(st.sampled_from([*RECORDS, "corpora/tones/16000/corpus.json"]))
     record = json.loads(path.read_text(encoding="utf-8"))
     place = record
     while isinstance(place, dict) and place:
@@ -325,7 +325,7 @@ def test_records_of_anything_raise_no_error_and_give_no_negative_hours(
             break
         place = place[key]
     path.write_text(json.dumps(record), encoding="utf-8")
-    jobs, _ = read_records([spoilt])
+    jobs, _ = read_records([damaged_results])
     estimates = costs.estimate_costs(plan, jobs)
     assert estimates
     assert all(estimate.hours >= 0 for estimate in estimates)

@@ -79,8 +79,8 @@ def effect_options(options: Options) -> dict[str, dict[str, float]]:
     """Return the options of each effect that are not its defaults, in the order of the chain."""
     probabilities = options.model_dump(include=set(EFFECTS), exclude_none=True)
     return {
-        name: {**given, "probability": probabilities.get(name, given["probability"])}
-        for name, given in VARIANTS[options.variant].items()
+        name: {**defaults, "probability": probabilities.get(name, defaults["probability"])}
+        for name, defaults in VARIANTS[options.variant].items()
     }
 
 
@@ -89,7 +89,7 @@ def build(options: Options, *, sample_rate: int) -> Chain:
     from workflow_scripts.effects.chain import concatenate
 
     chains = [
-        EFFECTS[name].build(EFFECTS[name].Options(**given), sample_rate=sample_rate)
-        for name, given in effect_options(options).items()
+        EFFECTS[name].build(EFFECTS[name].Options(**numbers), sample_rate=sample_rate)
+        for name, numbers in effect_options(options).items()
     ]
     return concatenate(chains, one_sided=options.one_sided)

@@ -103,7 +103,7 @@ def import_short_chunk_cnn(checkpoint: CheckpointFile) -> ShortChunkCnn:
     """
     return _import(
         checkpoint,
-        what="a Short-Chunk CNN",
+        description="a Short-Chunk CNN",
         weights=msspt.select_back_end_weights,
         build=msspt_joint.build_back_end,
     )
@@ -118,7 +118,7 @@ def import_joint_network(checkpoint: CheckpointFile) -> JointNetwork:
     """
     return _import(
         checkpoint,
-        what="a joint network",
+        description="a joint network",
         weights=msspt_joint.select_first_version_weights,
         build=msspt_joint.build_joint_network,
     )
@@ -134,7 +134,7 @@ def import_ast(checkpoint: CheckpointFile) -> Ast:
 
     return _import(
         checkpoint,
-        what="an AST",
+        description="an AST",
         weights=lambda state: {key: value for key, value in state.items() if not key.startswith(AST_UNUSED)},
         build=build_from_shapes,
     )
@@ -143,14 +143,14 @@ def import_ast(checkpoint: CheckpointFile) -> Ast:
 def _import(
     checkpoint: CheckpointFile,
     *,
-    what: str,
+    description: str,
     weights: Callable[[dict[str, Tensor]], dict[str, Tensor]],
     build: Callable[[dict[str, tuple[int, ...]]], Network],
 ) -> Network:
     """Build a network from the shapes of its `weights` among those of a file; return it with them, in evaluation
     mode.
     """
-    with name_file_in_errors(checkpoint.path, f"imported as {what}"):
+    with name_file_in_errors(checkpoint.path, f"imported as {description}"):
         used = replace(checkpoint, state=weights(checkpoint.state))
         network = build(used.shapes)
         load_exactly(network, used)

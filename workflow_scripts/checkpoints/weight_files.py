@@ -93,15 +93,15 @@ def load_exactly(module: nn.Module, checkpoint: CheckpointFile) -> None:
 
 
 @contextmanager
-def name_file_in_errors(path: Path, what: str) -> Iterator[None]:
+def name_file_in_errors(path: Path, description: str) -> Iterator[None]:
     """Begin the message of a `UserError`, or of a tensor that is missing, with the file and what it cannot be."""
     try:
         yield
     except UserError as error:
-        raise UserError(f"{path} cannot be {what}: {error}") from error
+        raise UserError(f"{path} cannot be {description}: {error}") from error
     except LookupError as error:
         raise UserError(
-            f"{path} cannot be {what}: it has no fitting {error.args[0]}: it is only a part, or another network"
+            f"{path} cannot be {description}: it has no fitting {error.args[0]}: it is only a part, or another network"
         ) from error
 
 

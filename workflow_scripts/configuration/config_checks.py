@@ -18,7 +18,7 @@ def _check_entries(config: Config, origin: ConfigOrigin) -> None:
     for factor, section in LEVEL_SECTIONS.items():
         for name in getattr(config, section):
             entry = config.entry(factor, name)
-            require_known(entry.level, registry.names(factor), what=factor, where=origin.at(section, name))
+            require_known(entry.level, registry.names(factor), kind=factor, where=origin.at(section, name))
             if not isinstance(entry.trained, bool) or not (entry.trained or factor == "encoder"):
                 key = origin.at(section, name, "trained")
                 raise UserError(f"{key}: {entry.trained!r} is not allowed; allowed: true or false, in encoders")
@@ -31,10 +31,10 @@ def _check_entries(config: Config, origin: ConfigOrigin) -> None:
 def _check_changes(config: Config, origin: ConfigOrigin) -> None:
     """Raise unless the numbers of downstream training differ for heads and scenarios that exist."""
     for name in config.evaluation.heads:
-        require_known(name, config.heads, what="head", where=origin.at("evaluation", "heads"))
+        require_known(name, config.heads, kind="head", where=origin.at("evaluation", "heads"))
     for name in config.evaluation.scenarios:
         where = origin.at("evaluation", "scenarios")
-        require_known(name, registry.names("scenario"), what="scenario", where=where)
+        require_known(name, registry.names("scenario"), kind="scenario", where=where)
 
 
 def _check_weightings(config: Config, origin: ConfigOrigin) -> None:
@@ -43,21 +43,21 @@ def _check_weightings(config: Config, origin: ConfigOrigin) -> None:
         source = config.level("weighting", name).module.WEIGHTS_SOURCE
         if source:
             where = f"{origin.at('weightings', name)} is weighed by"
-            require_known(source, config.weightings, what="weighting", where=where)
+            require_known(source, config.weightings, kind="weighting", where=where)
 
 
 def _check_datasets(config: Config, origin: ConfigOrigin) -> None:
     """Raise unless every data set has a loader, options of it, and a source that the loader knows."""
     for name, dataset in config.datasets.items():
         require_known(
-            dataset.loader, registry.names("dataset"), what="dataset", where=origin.at("datasets", name, "loader")
+            dataset.loader, registry.names("dataset"), kind="dataset", where=origin.at("datasets", name, "loader")
         )
         level = config.level("dataset", name, where=origin.at("datasets", name, "options"))
         source = origin.at("datasets", name, "source")
         if dataset.source == "download" and not remotes(level.module, level.options):
             raise UserError(f"{source}: {dataset.loader} cannot be downloaded; allowed: local, twin")
         if dataset.source == "twin":
-            require_known(dataset.loader, registry.names("twin"), what="twin of data set", where=source)
+            require_known(dataset.loader, registry.names("twin"), kind="twin of data set", where=source)
 
 
 def _check_checkpoints(config: Config, origin: ConfigOrigin) -> None:
@@ -68,7 +68,7 @@ def _check_checkpoints(config: Config, origin: ConfigOrigin) -> None:
         require_known(
             checkpoint.encoder,
             config.trainable_encoders(),
-            what="encoder that can be trained",
+            kind="encoder that can be trained",
             where=origin.at("checkpoints", name, "encoder"),
         )
         module = config.level("encoder", checkpoint.encoder).module
@@ -85,7 +85,7 @@ def _check_worker_sets(config: Config, origin: ConfigOrigin) -> None:
     for name, members in config.worker_sets.items():
         where = origin.at("worker_sets", name)
         for worker in members:
-            require_known(worker, config.workers, what="worker", where=where)
+            require_known(worker, config.workers, kind="worker", where=where)
         for first, second in itertools.combinations(members, 2):
             file = config.level("worker", first).file
             if file == config.level("worker", second).file:

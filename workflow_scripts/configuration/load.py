@@ -48,9 +48,9 @@ def load(
         check(config, origin)
     names = _study_names(folder)
     for name in config.trim:  # those of studies that are not chosen may stay
-        require_known(name, names, what="study", where=origin.at("trim"))
+        require_known(name, names, kind="study", where=origin.at("trim"))
     for name in config.studies:
-        require_known(name, names, what="study", where=origin.at("studies"))
+        require_known(name, names, kind="study", where=origin.at("studies"))
     return config, {name: _load_trimmed(name, config, origin, folder=folder) for name in config.studies}
 
 

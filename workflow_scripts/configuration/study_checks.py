@@ -56,12 +56,12 @@ def _check_levels(draft: Draft) -> None:
         own = "" if draft.origin.key_in_trim(*key) else f"; state yours in {draft.trim_key(*key)} of the config"
         raise UserError(f"{draft.where(*key)}: {unknown(factor, level, names)}{own}")
     for floor in draft.study.floors:
-        require_known(floor, draft.config.encoders, what="encoder", where=draft.where("floors"))
+        require_known(floor, draft.config.encoders, kind="encoder", where=draft.where("floors"))
     for checkpoint in draft.study.checkpoints:
-        require_known(checkpoint, draft.config.checkpoints, what="checkpoint", where=draft.where("checkpoints"))
+        require_known(checkpoint, draft.config.checkpoints, kind="checkpoint", where=draft.where("checkpoints"))
     for axis, factors in (("rows", draft.study.rows), ("columns", draft.study.columns)):
         for name in factors:
-            require_known(name, FACTORS, what="factor", where=draft.where(axis))
+            require_known(name, FACTORS, kind="factor", where=draft.where(axis))
 
 
 def _check_grids(draft: Draft) -> None:
@@ -73,7 +73,7 @@ def _check_grids(draft: Draft) -> None:
 def _check_metrics(draft: Draft) -> None:
     """Raise unless every data set can be measured in the metrics that are shown of it, the figure's among them."""
     for dataset in draft.study.metrics:
-        require_known(dataset, draft.config.datasets, what="data set", where=draft.where("metrics"))
+        require_known(dataset, draft.config.datasets, kind="data set", where=draft.where("metrics"))
     for dataset in map(str, draft.study.levels_of("dataset")):
         has_own = dataset in draft.study.metrics
         metrics = draft.study.metrics.get(dataset, (draft.study.metric,))
@@ -149,7 +149,7 @@ def _check_figure(draft: Draft) -> None:
     if draft.study.figure is None:
         return
     kinds = registry.names("figure")
-    require_known(draft.study.figure.kind, kinds, what="figure", where=draft.where("figure", "kind"))
+    require_known(draft.study.figure.kind, kinds, kind="figure", where=draft.where("figure", "kind"))
     options = draft.study.figure.options
     registry.options(registry.load("figure", draft.study.figure.kind), options, where=draft.where("figure"))
     for key, selection in _selections(options, ("figure",)):
@@ -172,7 +172,7 @@ def _selections(options: object, key: tuple[str, ...]) -> Iterator[tuple[tuple[s
 def _check_selection(selection: Mapping[str, Any], study: StudyConfig, *, where: str) -> None:
     """Raise unless a study has the levels of a selection; `where` is file and key."""
     for factor, levels in selection.items():
-        require_known(factor, FACTORS, what="factor", where=where)
+        require_known(factor, FACTORS, kind="factor", where=where)
         allowed = study.selectable(factor)
         for level in levels if isinstance(levels, list) else [levels]:
             if level not in allowed:

@@ -33,7 +33,7 @@ def replace_levels(study: Mapping[str, Any], trim: Mapping[str, Any], *, where: 
     """
     result: dict[str, Any] = {**study, "grid": dict(study["grid"])}
     for key, value in trim.items():
-        require_known(key, [*FACTORS, "grids", *REPLACEABLE], what="factor", where=where)
+        require_known(key, [*FACTORS, "grids", *REPLACEABLE], kind="factor", where=where)
         if key in FACTORS:
             result["grid"][key] = value
         elif key == "grids":
@@ -57,7 +57,7 @@ def _trim_grids(grids: Mapping[str, Any], trim: object, *, where: str) -> dict[s
     """Return named grids with the levels that `trim` states instead of theirs; null leaves a grid out."""
     changes = _keys_of(trim, where=where)
     for name, change in changes.items():
-        require_known(name, grids, what="grid", where=where)
+        require_known(name, grids, kind="grid", where=where)
         changes[name] = None if change is None else _keys_of(change, where=f"{where}.{name}")
     return {name: grid | changes.get(name, {}) for name, grid in grids.items() if changes.get(name, {}) is not None}
 

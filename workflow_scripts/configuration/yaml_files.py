@@ -38,14 +38,14 @@ def merge(contents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return config
 
 
-def _merge_into(below: dict[str, Any], above: Mapping[str, Any]) -> None:
-    for key, value in above.items():
+def _merge_into(base: dict[str, Any], override: Mapping[str, Any]) -> None:
+    for key, value in override.items():
         if not isinstance(value, Mapping):
-            below[key] = value
+            base[key] = value
             continue
-        if not isinstance(below.get(key), dict):
-            below[key] = {}
-        _merge_into(below[key], value)
+        if not isinstance(base.get(key), dict):
+            base[key] = {}
+        _merge_into(base[key], value)
 
 
 def _parse(text: str, path: Path) -> Any:

@@ -98,12 +98,12 @@ def name_full_disk(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def hold_lock(path: Path, *, what: str, shared: bool = False) -> Iterator[None]:
+def hold_lock(path: Path, *, name: str, shared: bool = False) -> Iterator[None]:
     """Hold the lock file `path` for this process: exclusively, or `shared` with other readers.
 
     The file names its holder. The system releases the lock when the process ends for any reason. File systems without
     locks have a file `<path>.owner` for an exclusive lock instead; if the process in it no longer exists, the lock is
-    free. Raises `TemporaryError`, which names `what` and the holder, if another process holds the lock.
+    free. Raises `TemporaryError`, which begins with `name` and names the holder, if another process holds the lock.
     """
     with contextlib.ExitStack() as stack:
         handle = _lock_file(path)
@@ -114,11 +114,11 @@ def hold_lock(path: Path, *, what: str, shared: bool = False) -> Iterator[None]:
         try:
             fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise _lock_error(what, path, _read_owner(path)) from error
+            raise _lock_error(name, path, _read_owner(path)) from error
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise
-            stack.enter_context(_hold_owner_file(path.with_name(f"{path.name}.owner"), what=what, shared=shared))
+            stack.enter_context(_hold_owner_file(path.with_name(f"{path.name}.owner"), name=name, shared=shared))
         _note_owner(handle)
         yield
 
@@ -135,21 +135,21 @@ def _lock_file(path: Path) -> int | None:
 
 
 @contextmanager
-def _hold_owner_file(path: Path, *, what: str, shared: bool) -> Iterator[None]:
+def _hold_owner_file(path: Path, *, name: str, shared: bool) -> Iterator[None]:
     """Hold the owner file `path` exclusively; shared holders only check that nobody does."""
     owner = _read_owner(path) if path.exists() else None
     if owner is not None and _is_gone(owner):
         path.unlink(missing_ok=True)
         owner = None
     if owner is not None:
-        raise _lock_error(what, path, owner, by_hand=True)
+        raise _lock_error(name, path, owner, by_hand=True)
     if shared:
         yield
         return
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     except FileExistsError as error:
-        raise _lock_error(what, path, _read_owner(path), by_hand=True) from error
+        raise _lock_error(name, path, _read_owner(path), by_hand=True) from error
     try:
         os.write(handle, json.dumps(_this_process()).encode())
         os.close(handle)
@@ -158,14 +158,14 @@ def _hold_owner_file(path: Path, *, what: str, shared: bool) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def _lock_error(what: str, path: Path, owner: dict[str, Any], *, by_hand: bool = False) -> TemporaryError:
+def _lock_error(name: str, path: Path, owner: dict[str, Any], *, by_hand: bool = False) -> TemporaryError:
     holder = (
         f"{owner.get('user')} on {owner.get('host')} (process {owner.get('process')}, since {owner.get('since')})"
         if owner
         else "another process"
     )
     advice = f", or delete {path} if that process has ended" if by_hand else ""
-    return TemporaryError(f"{what} is in use by {holder}: wait until that is done and run again{advice}")
+    return TemporaryError(f"{name} is in use by {holder}: wait until that is done and run again{advice}")
 
 
 def _note_owner(handle: int) -> None:

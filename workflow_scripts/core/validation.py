@@ -74,20 +74,20 @@ class MistakeError(ValueError):
         self.mistake = mistake
 
 
-def parse(model: type[ModelT], given: object, *, where: str) -> ModelT:
-    """Validate `given` (a mapping; None is an empty one) as a `model`; `where` (file, key) begins the message.
+def parse(model: type[ModelT], value: object, *, where: str) -> ModelT:
+    """Validate `value` (a mapping; None is an empty one) as a `model`; `where` (file, key) begins the message.
 
     Raises `UserError` for the first mistake, in one line that names the key and what is allowed.
     """
     try:
-        return validate(model, given)
+        return validate(model, value)
     except ValidationError as error:
         raise UserError(first_mistake(error, model).in_one_line(where)) from error
 
 
-def validate(model: type[ModelT], given: object) -> ModelT:
-    """Validate `given` as a `model`; raises pydantic's `ValidationError`."""
-    content = {} if given is None else given
+def validate(model: type[ModelT], value: object) -> ModelT:
+    """Validate `value` as a `model`; raises pydantic's `ValidationError`."""
+    content = {} if value is None else value
     # In JSON mode a list is a tuple and a text a path or a literal, while types otherwise stay strict.
     return model.model_validate_json(json.dumps(content, default=_plain))
 
@@ -111,19 +111,19 @@ def first_mistake(error: ValidationError, model: type[BaseModel]) -> Mistake:
     return Mistake(path, _in_words(detail, annotation))
 
 
-def unknown(what: str, name: object, allowed: Iterable[object]) -> str:
+def unknown(kind: str, name: object, allowed: Iterable[object]) -> str:
     """Return the message on a name that is none of the allowed ones, with the one it may be misspelt from."""
     names = list(map(str, allowed))
     similar = difflib.get_close_matches(str(name), names, n=1)
     meant = f" (did you mean {similar[0]}?)" if similar else ""
-    return f"unknown {what} {name!r}{meant}; allowed: {', '.join(names) or 'none'}"
+    return f"unknown {kind} {name!r}{meant}; allowed: {', '.join(names) or 'none'}"
 
 
-def require_known(name: object, allowed: Iterable[object], *, what: str, where: str) -> None:
-    """Raise `UserError` unless `name` is one of the allowed names of `what`; `where` is file and key."""
+def require_known(name: object, allowed: Iterable[object], *, kind: str, where: str) -> None:
+    """Raise `UserError` unless `name` is one of the allowed names of a `kind`; `where` is file and key."""
     names = list(allowed)
     if name not in names:
-        raise UserError(f"{where}: {unknown(what, name, names)}")
+        raise UserError(f"{where}: {unknown(kind, name, names)}")
 
 
 def _plain(value: object) -> object:

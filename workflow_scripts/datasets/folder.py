@@ -124,10 +124,10 @@ def _from_csv(root: Path, options: Options) -> DatasetIndex:
         (clip, "no label in the csv") for clip in table["clip"][table["exists"] & (table["labels"].str.len() == 0)]
     ]
     table = table[table["exists"] & (table["labels"].str.len() > 0)].reset_index(drop=True)
-    given = table["split"] != ""
-    if given.any():
-        excluded += [(clip, "no split in the csv") for clip in table["clip"][~given]]
-        table = table[given].reset_index(drop=True)
+    has_split = table["split"] != ""
+    if has_split.any():
+        excluded += [(clip, "no split in the csv") for clip in table["clip"][~has_split]]
+        table = table[has_split].reset_index(drop=True)
     if table.empty:
         raise UserError(f"{options.csv} labels no audio file in {root}: paths in it count from its own folder")
     clips, labels = list(table["clip"]), [items[0] for items in table["labels"]]
@@ -153,7 +153,7 @@ def _read_rows(root: Path, options: Options) -> pd.DataFrame:
             raise UserError(
                 f"{path} has no column {column}: it has {', '.join(table.columns)}; see path_column, label_column"
             )
-    clips = [_relative_path(root.resolve(), path.parent.resolve(), given) for given in table[options.path_column]]
+    clips = [_relative_path(root.resolve(), path.parent.resolve(), name) for name in table[options.path_column]]
     empty = pd.Series("", index=table.index)
     rows = pd.DataFrame(
         {
@@ -172,16 +172,16 @@ def _read_rows(root: Path, options: Options) -> pd.DataFrame:
     return rows
 
 
-def _find_csv(root: Path, given: str) -> Path:
-    for path in (root / given, Path(given)):
+def _find_csv(root: Path, name: str) -> Path:
+    for path in (root / name, Path(name)):
         if path.is_file():
             return path
-    raise UserError(f"there is no csv {given}, neither in {root} nor from the working directory")
+    raise UserError(f"there is no csv {name}, neither in {root} nor from the working directory")
 
 
-def _relative_path(root: Path, folder: Path, given: str) -> str:
+def _relative_path(root: Path, folder: Path, name: str) -> str:
     """Return the path, relative to `root`, of a path relative to `folder`; empty when it is elsewhere."""
-    path = Path(os.path.normpath(folder / given.strip()))
+    path = Path(os.path.normpath(folder / name.strip()))
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else ""
 
 

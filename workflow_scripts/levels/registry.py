@@ -74,10 +74,10 @@ def entry(section: Mapping[str, Any], name: str) -> Entry:
     )
 
 
-def options(level: ModuleType, given: Mapping[str, object], *, where: str = "") -> Any:
+def options(level: ModuleType, values: Mapping[str, object], *, where: str = "") -> Any:
     """Return the level's `Options` with the values of a config; `UserError` names a wrong option and the allowed ones.
 
     `where` (file, key) begins the message.
     """
     where = where or f"options of {level.__name__.rpartition('.')[2]}"
-    return parse(level.Options, given, where=where)
+    return parse(level.Options, values, where=where)

@@ -102,8 +102,8 @@ class Results:
 
     def runs(self, planned_cells: Iterable[PlannedCell]) -> list[PretrainedRun]:
         """Return the pre-trained runs that the cells belong to, in planned order."""
-        wanted = {tuple(cell.factors[factor] for factor in PRETRAINING) for cell in planned_cells}
-        return [run for run in self.manifest.pretrained_runs if tuple(run.factors[f] for f in PRETRAINING) in wanted]
+        keys = {tuple(cell.factors[factor] for factor in PRETRAINING) for cell in planned_cells}
+        return [run for run in self.manifest.pretrained_runs if tuple(run.factors[f] for f in PRETRAINING) in keys]
 
     def sources(self, cells: Iterable[TrialSample]) -> tuple[str, ...]:
         """Return the data sources of the cells' clips and of the corpora their encoders were pre-trained on."""
