@@ -75,7 +75,7 @@ class _Points:
     """Embeddings `vectors` (points, size), and of each point its clip, its colour and its group.
 
     Neighbours of one group do not count: clips of one song share their tags, so a neighbour from the same song shows
-    nothing about how tags lie.
+    nothing about the tags.
     """
 
     vectors: np.ndarray
