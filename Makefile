@@ -24,7 +24,7 @@ test: $(VENV)/installed ## run all tests
 	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(VENV)/installed ## run the tests that are not slow
-	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not slow"
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 lint: $(VENV)/installed ## check format, style, types and which module may import which
 	$(BIN)/ruff format --check .
