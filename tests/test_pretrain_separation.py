@@ -110,7 +110,7 @@ def test_a_killed_run_resumes_with_the_same_bits(which, corpus, tmp_path, monkey
         (config("one", workers={"separation": {"source": "all"}}), "needs an encoder with 4 masks and this one has 1"),
         (
             config("one", workers={"separation": {"source": "drums"}, "contrastive": {}}),
-            "no worker that compares views",
+            "remove workers that compare views",
         ),
         (
             config(
