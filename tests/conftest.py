@@ -39,7 +39,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
 
 
 def pytest_collection_finish() -> None:
-    """Leave the collected tests out of garbage collections, some of which are asked for thousands of times."""
+    """Leave the collected tests out of garbage collections: statsmodels starts one in each adjustment of p values."""
     gc.freeze()
 
 

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.statistics.metrics import area, confusion, metrics
 
 
@@ -89,6 +90,15 @@ def test_classes_without_both_labels_are_skipped_in_areas_and_counted():
     assert values["classes_skipped"] == 2
     assert values["macro_f1"] == 1.0
     assert confusion("multilabel", labels=labels, scores=scores)[2].sum() == 0
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize(("task", "case"), [("multiclass", multiclass_case), ("multilabel", multilabel_case)])
+def test_scores_that_are_not_finite_are_refused(task, case, value):
+    labels, scores = case(0)
+    scores[3, 1] = value
+    with pytest.raises(UserError, match="the scores of 1 test clips are not finite"):
+        metrics(task, labels=labels, scores=scores)
 
 
 def test_nothing_observed_gives_no_number():

@@ -44,6 +44,12 @@ def test_parts_of_different_runs_are_refused() -> None:
         replace(written, clusters=written.clusters[1:])
 
 
+def test_scores_that_are_not_finite_are_refused() -> None:
+    written = random_predictions(0)
+    with pytest.raises(UserError, match="not finite"):
+        replace(written, scores=np.full_like(written.scores, np.nan))
+
+
 @pytest.fixture(scope="module")
 def compressed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("compressed") / PREDICTIONS

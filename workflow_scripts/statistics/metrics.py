@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.dataset_index import Task
 
 THRESHOLD = 0.5  # of a multilabel probability; the official OpenMIC baseline's
@@ -29,13 +30,24 @@ def metrics(task: Task, *, labels: np.ndarray, scores: np.ndarray) -> dict[str, 
     which they mean); `accuracy`; `roc_auc` and `pr_auc` over the classes that have both labels, `classes_skipped` being
     the number of the others. NaN without classes. `roc_auc_clip` and `pr_auc_clip` are the areas of each clip over its
     classes, averaged over the clips that have both labels (Spijkervet 2021, Table 6.3); NaN without such clips.
+    `UserError` for scores that are not finite.
     """
+    require_finite(scores)
     counted = from_counts(task, confusion(task, labels=labels, scores=scores))
     values = {name: float(value) for name, value in counted.items()}
     if task == "multiclass":
         return values
     of_clips = {name: _mean_of(areas[~np.isnan(areas)]) for name, areas in areas_of_clips(labels, scores).items()}
     return values | _areas(labels, scores) | of_clips
+
+
+def require_finite(scores: np.ndarray) -> None:
+    """Raise `UserError` unless all scores (..., clips, classes) are finite: others have no order."""
+    if not np.isfinite(scores).all():
+        clips = int((~np.isfinite(scores)).any(axis=-1).sum())
+        raise UserError(
+            f"the scores of {clips} test clips are not finite: lower the learning_rate, or check the encoder"
+        )
 
 
 def confusion(task: Task, *, labels: np.ndarray, scores: np.ndarray) -> np.ndarray:

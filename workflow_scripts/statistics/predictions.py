@@ -14,6 +14,7 @@ import numpy as np
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.files import write_atomically
 from workflow_scripts.levels.dataset_index import Task
+from workflow_scripts.statistics.metrics import require_finite
 
 #: exceptions that numpy raises for an npz file of which some bytes were lost or changed
 DAMAGED = (OSError, EOFError, ValueError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
@@ -26,7 +27,7 @@ class Predictions:
     `scores` (trials, clips, classes) are probabilities, `labels` (clips, classes) are NaN where unobserved, `confusion`
     counts (trials, true, predicted), or (trials, classes, 2, 2) where a clip can have several classes. `clusters`
     (clips,) names the clips that belong together, by values that compare equal within a cluster; None in files without
-    them. `UserError` when the shapes do not fit, since files then belong to different runs.
+    them. `UserError` when the shapes do not fit, since files then belong to different runs, or scores are not finite.
     """
 
     task: Task
@@ -46,6 +47,7 @@ class Predictions:
                 f"predictions {self.scores.shape}, labels {self.labels.shape} and {clusters} groups of clips "
                 "do not belong together; run evaluate again"
             )
+        require_finite(self.scores)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
