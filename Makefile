@@ -4,10 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint picture bench slurm-up slurm-down slurm-scale clean
+.PHONY: help run demo test test-fast lint picture bench slurm-up slurm-down slurm-scale clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+PROFILE := config/profiles/local
 
 # Made when missing, remade when the dependencies change, reused otherwise.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -15,6 +17,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
+
+run: $(VENV)/installed ## run a config: make run CONFIG=config/demo.yaml [ARGS="TARGET -n"] [PROFILE=config/profiles/slurm]
+	$(if $(CONFIG),,$(error prelude: name a config: make run CONFIG=config/demo.yaml))
+	$(BIN)/snakemake $(ARGS) --profile $(PROFILE) --configfile $(CONFIG) --quiet rules
 
 demo: $(VENV)/installed ## run the whole path on synthetic data and show the tables
 	$(BIN)/snakemake --profile config/profiles/local --configfile config/demo.yaml --quiet rules

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import yaml
 from workflow_scripts.core.errors import UserError
 
 MERGE_KEY = "tag:yaml.org,2002:merge"
+SUFFIXES = (".yaml", ".yml")
+SHIPPED = Path("config")  # the configs of a checkout, seen from where commands are run
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -21,13 +24,20 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file") from error
+        raise UserError(f"{path}: no such file{_suggest(path)}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read as YAML: {error}") from error
     content = _parse(text, path)
     if not isinstance(content, dict):
         raise UserError(f"{path}: must hold keys and their values (key: value), not a {type(content).__name__}")
     return content
+
+
+def _suggest(path: Path) -> str:
+    """Name the config file, beside this one or among those that ship, whose name it may be misspelt from."""
+    files = {file.name: file for folder in (SHIPPED, path.parent) for file in folder.glob("*") if file.suffix in SUFFIXES}
+    names = difflib.get_close_matches(path.name, files, n=1)
+    return f" (did you mean {files[names[0]]}?)" if names else ""
 
 
 def merge(contents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
