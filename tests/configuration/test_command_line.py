@@ -21,7 +21,10 @@ MISTAKES = {
         ["--configfile", "config/demo.yaml", "prepare"],
         "prepare stands behind --configfile but is no config file (.yaml or .yml): put targets before it",
     ),
-    "file as target": (["--configfile", "config/demo.yaml", "CITATION.cff", "--quiet"], "snakemake CITATION.cff --conf"),
+    "file as target": (
+        ["--configfile", "config/demo.yaml", "CITATION.cff", "--quiet"],
+        "snakemake CITATION.cff --conf",
+    ),
     "folder": (["--configfile", "config"], "config stands behind --configfile"),
     "folder with the name of a file": (["--configfile", "folder.yaml"], "folder.yaml: cannot be read as YAML"),
     "no YAML": (["--configfile", "tab.yaml"], "tab.yaml: cannot be read as YAML: line 2 begins with a tab"),

@@ -35,7 +35,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def _suggest(path: Path) -> str:
     """Name the config file, beside this one or among those that ship, whose name it may be misspelt from."""
-    files = {file.name: file for folder in (SHIPPED, path.parent) for file in folder.glob("*") if file.suffix in SUFFIXES}
+    files = {
+        file.name: file for folder in (SHIPPED, path.parent) for file in folder.glob("*") if file.suffix in SUFFIXES
+    }
     names = difflib.get_close_matches(path.name, files, n=1)
     return f" (did you mean {files[names[0]]}?)" if names else ""
 
