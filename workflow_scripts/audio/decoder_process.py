@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from workflow_scripts.audio.decode import UnusableAudioError, decode, to_int16
+from workflow_scripts.audio.ffmpeg import FfmpegKilledError
 from workflow_scripts.core.errors import UserError
 
 #: the longest clip allowed needs about 1.2 GB at 48 kHz; a file that needs more than this is no music clip
@@ -25,8 +26,8 @@ MAX_MEMORY_BYTES = 3 << 30
 def main() -> None:
     """Answer tasks until stdin ends. A task is a JSON line with `path` and the arguments of `decode`.
 
-    An answer is a JSON line with `samples` (number of int16 samples that follow it), `reason` (a key of `REASONS`), or
-    `stop` (a message for the user).
+    An answer is a JSON line with `samples` (number of int16 samples that follow it), `reason` (a key of `REASONS`),
+    `killed` (the signal by which ffmpeg was killed from outside), or `stop` (a message for the user).
     """
     with contextlib.suppress(ValueError, OSError):  # not available on every system
         resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY_BYTES, resource.getrlimit(resource.RLIMIT_DATA)[1]))
@@ -53,6 +54,8 @@ def answer_task(task: dict[str, object]) -> tuple[dict[str, object], np.ndarray 
         return {"reason": "too_large"}, None
     except OSError:
         return {"reason": "unreadable"}, None
+    except FfmpegKilledError as error:
+        return {"killed": str(error)}, None
     except UserError as error:
         return {"stop": str(error)}, None
     return {"samples": len(samples)}, samples

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import tempfile
@@ -18,6 +19,7 @@ from typing import IO
 import imageio_ffmpeg
 import numpy as np
 
+from workflow_scripts.audio import exit_status
 from workflow_scripts.core.errors import UserError
 
 #: containers of recordings; playlists and scripts, which make ffmpeg open other files, are left out
@@ -32,6 +34,8 @@ BLOCK_BYTES = 1 << 20
 LOG_BYTES = 1 << 16  # the duration is printed near the start; a broken file can produce gigabytes of log
 DURATION = re.compile(rb"Duration: (\d+):(\d\d):(\d\d\.\d+)")
 ESTIMATED_DURATION = b"Estimating duration from bitrate"
+#: time limits are counted in ticks: however long a job is stopped (Ctrl-Z, a suspended cluster job), that is one tick
+TICK_SECONDS = 1.0
 
 
 class FfmpegError(Exception):
@@ -40,6 +44,10 @@ class FfmpegError(Exception):
 
 class FfmpegTimeoutError(Exception):
     """ffmpeg was stopped because it took too long."""
+
+
+class FfmpegKilledError(Exception):
+    """ffmpeg was killed from outside, by the signal that the message names: nothing is known of the file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +76,8 @@ def find_program() -> str:
 def open_stream(path: Path, *, timeout_seconds: float, stream: int = 0) -> Iterator[AudioStream]:
     """Decode an audio stream of `path` at its own rate and channels; leaving the context stops ffmpeg.
 
-    Raises `FfmpegError` if ffmpeg gets no audio out of the file, `FfmpegTimeoutError` (also from the blocks) after
-    `timeout_seconds`.
+    Raises `FfmpegError` if ffmpeg gets no audio out of the file; also from the blocks `FfmpegTimeoutError` after
+    `timeout_seconds`, and `FfmpegKilledError`.
     """
     # CPU seconds: this limit also ends ffmpeg when its parent was killed
     time_limit = str(max(1, round(timeout_seconds)))
@@ -86,49 +94,66 @@ def open_stream(path: Path, *, timeout_seconds: float, stream: int = 0) -> Itera
     # fmt: on
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
-        timed_out = threading.Event()
-
-        def stop() -> None:
-            timed_out.set()
-            process.kill()
-
-        watchdog = threading.Timer(timeout_seconds, stop)
-        watchdog.daemon = True
-        watchdog.start()
+        finished, timed_out = threading.Event(), threading.Event()
+        watch = (process, timeout_seconds, finished, timed_out)
+        threading.Thread(target=_watch, args=watch, daemon=True).start()
         try:
-            assert process.stdout is not None
-            yield _read_header(process.stdout, log, timed_out)
+            yield _read_header(process, log, timed_out)
         finally:
-            watchdog.cancel()
+            finished.set()
             process.kill()
             process.communicate()
 
 
-def _read_header(output: IO[bytes], log: IO[bytes], timed_out: threading.Event) -> AudioStream:
-    header = output.read(AU_HEADER.size)
+def _watch(
+    process: subprocess.Popen[bytes], seconds: float, finished: threading.Event, timed_out: threading.Event
+) -> None:
+    """Stop `process` after so many seconds in which this program ran, unless it has `finished`."""
+    while seconds > 0:
+        if finished.wait(min(TICK_SECONDS, seconds)):
+            return
+        seconds -= TICK_SECONDS
+    timed_out.set()
+    process.kill()
+
+
+def _read_header(process: subprocess.Popen[bytes], log: IO[bytes], timed_out: threading.Event) -> AudioStream:
+    assert process.stdout is not None
+    header = process.stdout.read(AU_HEADER.size)
     if len(header) < AU_HEADER.size:
-        raise FfmpegTimeoutError if timed_out.is_set() else FfmpegError
+        _require_own_end(process, timed_out)
+        raise FfmpegError
     _, offset, _, _, sample_rate, channels = AU_HEADER.unpack(header)
-    output.read(offset - AU_HEADER.size)
+    process.stdout.read(offset - AU_HEADER.size)
     declared = _read_declared_seconds(log)
     return AudioStream(
         sample_rate=sample_rate,
         channels=channels,
         declared_frames=None if declared is None else round(declared * sample_rate),
-        blocks=_read_blocks(output, channels, timed_out),
+        blocks=_read_blocks(process, channels, timed_out),
     )
 
 
-def _read_blocks(output: IO[bytes], channels: int, timed_out: threading.Event) -> Iterator[np.ndarray]:
+def _read_blocks(process: subprocess.Popen[bytes], channels: int, timed_out: threading.Event) -> Iterator[np.ndarray]:
+    assert process.stdout is not None
     frame = channels * BYTES_PER_SAMPLE
     while True:
-        data = output.read(BLOCK_BYTES // frame * frame)
-        if timed_out.is_set():
-            raise FfmpegTimeoutError
+        data = process.stdout.read(BLOCK_BYTES // frame * frame)
+        if len(data) < BLOCK_BYTES // frame * frame:
+            _require_own_end(process, timed_out)
         samples = np.frombuffer(data[: len(data) // frame * frame], dtype=">f4").astype(np.float32)
         if not len(samples):
             return
         yield samples.reshape(-1, channels)
+
+
+def _require_own_end(process: subprocess.Popen[bytes], timed_out: threading.Event) -> None:
+    """Raise `FfmpegTimeoutError` or `FfmpegKilledError` unless `process`, whose output has ended, came to its end."""
+    code = process.wait()
+    if timed_out.is_set() or code == -signal.SIGXCPU:  # the limit of wall-clock time, or that of CPU time
+        raise FfmpegTimeoutError
+    if name := exit_status.outside_signal(code):
+        raise FfmpegKilledError(name)
 
 
 def _read_declared_seconds(log: IO[bytes]) -> float | None:
