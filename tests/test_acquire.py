@@ -192,3 +192,16 @@ def test_acquired_json_is_checked_when_read(tmp_path):
     path.write_text('{"dataset": "a", "source": "local", "root": "gone", "digest": "d"}')
     with pytest.raises(UserError, match="gone"):
         read_acquisition(path)
+
+
+@pytest.mark.parametrize("link", ["download", "download/lists", ".archives", ".archives/list.json", "twin"])
+def test_nothing_is_written_through_a_link_below_the_data_set(tmp_path, level, link):
+    """The data root may be shared: another user's link would lead the files of this one elsewhere."""
+    level.REMOTES = {"list": Remote(url="http://127.0.0.1:1/list.csv", destination="lists")}
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (root / link).parent.mkdir(parents=True)
+    (root / link).symlink_to(elsewhere)
+    with pytest.raises(UserError, match=rf"{link} is a link.*delete the link"):
+        run(root, **({"source": "twin", "twin": TWIN} if link == "twin" else {"source": "download"}))
+    assert not list(elsewhere.iterdir())

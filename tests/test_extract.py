@@ -130,7 +130,7 @@ def test_goes_on_where_it_was_killed(corpus: Corpus, output: Path, toy: Callable
     toy(interrupt_after(1 + len(corpus) - extract.CLIPS_AT_ONCE))
     run(corpus, output)
     np.testing.assert_array_equal(np.load(output), expected)
-    assert {path.name for path in output.parent.iterdir()} == {"prosody.npy", "prosody.json"}
+    assert {path.name for path in output.parent.iterdir()} == {"prosody.npy", "prosody.json", ".prosody.npy.lock"}
 
 
 def test_does_not_go_on_with_other_code(corpus: Corpus, output: Path, toy: Callable[[Extract], None]) -> None:
@@ -141,7 +141,7 @@ def test_does_not_go_on_with_other_code(corpus: Corpus, output: Path, toy: Calla
     run(corpus, output, code="other")
     first = levels_of(corpus.cut(0), None) + 1
     np.testing.assert_array_equal(StoredFeature(output, corpus).cut(0, 0, first.shape[1]), first)
-    assert {path.name for path in output.parent.iterdir()} == {"prosody.npy", "prosody.json"}
+    assert {path.name for path in output.parent.iterdir()} == {"prosody.npy", "prosody.json", ".prosody.npy.lock"}
 
 
 def test_a_worker_that_gives_another_shape(corpus: Corpus, output: Path, toy: Callable[[Extract], None]) -> None:
@@ -164,3 +164,15 @@ def test_one_line_says_what_is_wrong(corpus: Corpus, output: Path, config: dict[
     with pytest.raises(UserError, match=message):
         run(corpus, output, **config)
     assert not output.exists()
+
+
+def test_two_jobs_of_one_output_do_not_mix(corpus: Corpus, output: Path, toy: Callable[[Extract], None]) -> None:
+    def extract_again(audio: np.ndarray, _: object) -> np.ndarray:
+        toy(levels_of)
+        with pytest.raises(UserError, match=rf"{output.name} is in use by .* wait"):
+            run(corpus, output)
+        return levels_of(audio, _)
+
+    toy(extract_again)
+    run(corpus, output)
+    assert output.is_file()

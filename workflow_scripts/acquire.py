@@ -25,7 +25,7 @@ from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.core import provenance, result_files
 from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import UserError, run_command
-from workflow_scripts.core.files import hold_lock, write_json
+from workflow_scripts.core.files import hold_lock, read_note, refuse_links, write_json
 from workflow_scripts.core.validation import parse
 from workflow_scripts.levels import dataset_facts, registry
 from workflow_scripts.sources.acquisition import LOCK, Acquisition, write_acquisition
@@ -68,6 +68,7 @@ def _write_twin(config: AcquireConfig, *, root: Path, code: str) -> tuple[Path, 
     twin = size.model_dump(mode="json", exclude_unset=True)
     digest = provenance.digest({"loader": loader, "options": config.options, "twin": twin, "code": code})
     folder, note = root / "twin", root / "twin.json"
+    refuse_links(folder, below=root)
     if folder.is_dir() and _read_note(note) == digest:
         return folder, digest
     note.unlink(missing_ok=True)
@@ -125,9 +126,11 @@ def _download(dataset: str, loader: ModuleType, *, options: Mapping[str, Any], r
     folder.mkdir(exist_ok=True)
     for name, remote in remotes.items():
         note, digest = archives / f"{name}.json", _identity(remote)
+        target = folder / remote.destination
+        for place in (note, target):
+            refuse_links(place, below=root)
         if _read_note(note) == digest:
             continue
-        target = folder / remote.destination
         if remote.unpack:
             archive = download(remote, archives)
             unpack(archive, target)
@@ -146,8 +149,8 @@ def _identity(remote: Remote) -> str:
 
 def _read_note(note: Path) -> str | None:
     """Return the digest in a note of finished work; None without a readable note."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        return json.loads(note.read_text(encoding="utf-8"))["digest"]
+    with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
+        return json.loads(read_note(note) or "")["digest"]
     return None
 
 

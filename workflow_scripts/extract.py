@@ -55,6 +55,11 @@ def main(argv: list[str] | None = None) -> None:
     record = provenance.Record(config=config.to_plain(), code=arguments.code)
     corpus = Corpus(arguments.corpus)
     _check(config, corpus)
+    with files.hold_output(arguments.output):
+        _extract(arguments, config, record, corpus)
+
+
+def _extract(arguments: argparse.Namespace, config: ExtractConfig, record: provenance.Record, corpus: Corpus) -> None:
     partial = _Partial(arguments.output, provenance.digest([config.to_plain(), arguments.code, corpus.facts.digest]))
     job = _Job(
         worker=config.worker,

@@ -15,7 +15,7 @@ from workflow_scripts.configuration.jobs.prepare import PrepareConfig
 from workflow_scripts.core import result_files
 from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import run_command
-from workflow_scripts.core.files import hold_lock, write_json
+from workflow_scripts.core.files import hold_lock, hold_output, write_json
 from workflow_scripts.core.provenance import Record
 from workflow_scripts.levels import registry
 from workflow_scripts.sources.acquisition import LOCK, read_acquisition
@@ -25,12 +25,8 @@ def main(argv: list[str] | None = None) -> None:
     """Prepare one corpus, with locks on the data set, which must not change, and on the corpus. Raises `UserError`."""
     arguments = _parser().parse_args(argv)
     record = Record(config=arguments.config.to_plain(), code=arguments.code)
-    data, output = arguments.acquired.parent, arguments.output
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        hold_lock(data / LOCK, name=str(data), shared=True),
-        hold_lock(output.with_name(f".{output.name}.lock"), name=str(output)),
-    ):
+    data = arguments.acquired.parent
+    with hold_lock(data / LOCK, name=str(data), shared=True), hold_output(arguments.output):
         _prepare(arguments, arguments.config, record)
 
 

@@ -18,6 +18,7 @@ import pytest
 from tests import processes
 from tests.audio.recordings import write_tone
 from tests.checkout import REPOSITORY
+from tests.links import put_in_place
 from workflow_scripts import acquire, prepare
 from workflow_scripts.audio import build
 from workflow_scripts.audio.corpus import Corpus
@@ -210,3 +211,43 @@ def test_data_do_not_change_while_they_are_prepared_and_others_may_read(data, tm
     assert processes.exit_codes([first]) == [0]
     assert Corpus(tmp_path / "out").facts.digest == Corpus(tmp_path / "elsewhere").facts.digest
     _acquire(tmp_path)
+
+
+# --------------------------------------------------------------------------------- something else in a lock's place
+
+
+@pytest.mark.parametrize("kind", ["symbolic link", "dangling link", "hard link", "folder", "pipe"])
+@pytest.mark.parametrize("flock", [True, False])
+def test_nothing_else_is_taken_for_a_lock(tmp_path, monkeypatch, kind, flock):
+    """As a member of a group could put it into the folder of shared data, for another to write through."""
+    if not flock:
+        without_flock(monkeypatch)
+    victim, root = tmp_path / "private", tmp_path / "data"
+    root.mkdir()
+    if kind != "dangling link":
+        victim.write_text("private")
+    put_in_place(kind, root / (".lock" if flock else ".lock.owner"), victim)
+    with pytest.raises(UserError, match=r"is a link, a folder or no plain file.*delete it") as caught:
+        _acquire_empty(root)
+    assert "\n" not in str(caught.value)
+    assert (victim.read_text() if kind != "dangling link" else victim.exists()) in ("private", False)
+
+
+def _acquire_empty(root: Path) -> None:
+    given = {"dataset": "toy", "loader": "folder", "source": "local", "path": str(root)}
+    acquire.main(["--config", json.dumps(given), "--code", "c", "--output", str(root)])
+
+
+@pytest.mark.parametrize("number", ["1e400", str(10**30), "-1", '"x"', "[" * 5000])
+def test_any_number_of_a_process_in_an_owner_file_is_read(tmp_path, monkeypatch, number):
+    without_flock(monkeypatch)
+    (tmp_path / ".lock.owner").write_text(f'{{"host": "{socket.gethostname()}", "process": {number}}}')
+    with pytest.raises(UserError, match="in use by"), hold_lock(tmp_path / ".lock", name="it"):
+        pass
+
+
+def test_a_folder_in_the_place_of_a_file_is_one_line(tmp_path, capsys):
+    (tmp_path / "acquired.json").mkdir()
+    with pytest.raises(SystemExit):
+        run_command(lambda: _acquire_empty(tmp_path))
+    assert capsys.readouterr().err.startswith("prelude: ")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.links import put_in_place
 from tests.sources.server import Site, serve_site
 from workflow_scripts.core.errors import TemporaryError, UserError
 from workflow_scripts.sources import download as download_module
@@ -311,3 +312,19 @@ def test_parts_that_do_not_make_the_whole_are_reported_and_kept(tmp_path):
         with pytest.raises(UserError, match=r"a\.zip, joined from 2 parts: .* bytes received"):
             download(whole, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zip.001", "a.zip.002"]
+
+
+@pytest.mark.parametrize("kind", ["symbolic link", "dangling link", "hard link", "folder", "pipe"])
+@pytest.mark.parametrize("name", ["music.bin.part", "music.bin.part.version"])
+def test_nothing_is_written_or_read_through_a_link(tmp_path, name, kind):
+    victim, folder = tmp_path / "private", tmp_path / "data"
+    folder.mkdir()
+    if kind != "dangling link":
+        victim.write_bytes(b"private")
+    if name.endswith(".version"):
+        (folder / "music.bin.part").write_bytes(CONTENT[:1000])
+    put_in_place(kind, folder / name, victim)
+    with serve_site(Site(CONTENT)) as site, pytest.raises(UserError, match="is a link, a folder or no plain file"):
+        download(make_remote(site), folder, pause=lambda _: None)
+    assert site.requests == []
+    assert (victim.read_bytes() if kind != "dangling link" else victim.exists()) in (b"private", False)

@@ -1,7 +1,9 @@
+import gzip
 import io
 import shutil
 import stat
 import tarfile
+import tracemalloc
 import zipfile
 
 import pytest
@@ -192,3 +194,87 @@ def test_damaged_archives_write_only_to_the_target_or_raise_an_error(tmp_path, d
     except UserError:
         assert not list((tmp_path / "target").iterdir())
     assert {p.name for p in tmp_path.iterdir()} <= {archive.name, "target"}
+
+
+LONG_HEADERS = [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE]
+
+
+@pytest.mark.parametrize("kind", LONG_HEADERS)
+@pytest.mark.parametrize("name", ["a.tar", "a.tgz"])
+def test_names_and_headers_of_megabytes_are_refused_before_they_are_read(tmp_path, kind, name):
+    entry = tarfile.TarInfo("long")
+    entry.type, entry.size = kind, 9_000_000  # below what a small archive may always unpack to
+    header = entry.tobuf(tarfile.GNU_FORMAT)
+    archive = tmp_path / name
+    (gzip.open if name == "a.tgz" else open)(archive, "wb").write(header + bytes(9_000_000))
+    tracemalloc.start()
+    expect_error(archive, "takes megabytes")
+    assert tracemalloc.get_traced_memory()[1] < 6_000_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", LONG_HEADERS)
+@pytest.mark.parametrize("size", [1 << 33, 1 << 60])
+def test_headers_that_claim_more_than_there_is_are_damage(tmp_path, kind, size):
+    entry = tarfile.TarInfo("long")
+    entry.type, entry.size = kind, size
+    (tmp_path / "a.tar").write_bytes(entry.tobuf(tarfile.GNU_FORMAT) + bytes(100_000))
+    expect_error(tmp_path / "a.tar", r"is damaged|takes megabytes")
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar"])
+def test_an_empty_name_is_refused(tmp_path, name):
+    archive = tmp_path / name
+    if name == "a.zip":
+        info = zipfile.ZipInfo("x")
+        info.filename = info.orig_filename = ""
+        write_zip(archive, [(info, b"")])
+    else:
+        write_tar(archive, [tarfile.TarInfo("")])
+    expect_error(archive, "would leave the target folder")
+
+
+def _folder(name):
+    entry = tarfile.TarInfo(name)
+    entry.type = tarfile.DIRTYPE
+    return entry
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tgz"])
+@pytest.mark.parametrize("member", ["{}/", "{}/deep/file"])
+def test_too_many_folders_are_refused(tmp_path, monkeypatch, name, member):
+    monkeypatch.setattr(unpack_module, "MAX_FOLDERS", 30)
+    members = [(member.format(number), b"") for number in range(31)]
+    if name == "a.tgz" and member == "{}/":
+        members = [_folder(content[0]) for content in members]
+    expect_error(write_archive(tmp_path / name, members), "more than 30 folders")
+
+
+def test_too_many_files_for_the_size_of_the_archive_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(unpack_module, "ALWAYS_ALLOWED_MEMBERS", 20)
+    expect_error(write_tar(tmp_path / "a.tgz", [(str(number), b"") for number in range(300)]), "too many for its size")
+
+
+def test_names_too_long_or_too_deep_are_refused(tmp_path):
+    for name in ("d/" * 70 + "x", "x" * 5000):
+        expect_error(write_tar(tmp_path / "a.tar", [(name, b"")]), "too long or lies too many folders deep")
+
+
+@pytest.mark.parametrize("link", ["set", "set/audio", "set/a.txt"])
+def test_nothing_is_written_through_a_link_in_the_target(tmp_path, link):
+    target, elsewhere = tmp_path / "target", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "a.txt").write_bytes(b"private")
+    (target / link).parent.mkdir(parents=True)
+    (target / link).symlink_to(elsewhere / "a.txt" if link == "set/a.txt" else elsewhere)
+    with pytest.raises(UserError, match=r"is a link.*delete the link"):
+        unpack(write_zip(tmp_path / "a.zip", GOOD.items()), target)
+    assert read_files(elsewhere) == {"a.txt": b"private"}
+    assert [entry.name for entry in target.iterdir()] == ["set"]
+
+
+def test_a_file_in_the_place_of_a_folder_is_replaced(tmp_path):
+    (tmp_path / "target").mkdir()
+    (tmp_path / "target" / "set").write_bytes(b"of an older version")
+    unpack(write_zip(tmp_path / "a.zip", GOOD.items()), tmp_path / "target")
+    assert read_files(tmp_path / "target") == GOOD

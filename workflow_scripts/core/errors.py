@@ -11,6 +11,8 @@ EXIT_USER_ERROR = 2  # argparse's code for an unusable command line; a cluster d
 EXIT_TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits: a temporary failure, worth retrying
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # the disk, the user's share of it, the largest file
 NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+#: a file where a folder belongs or the reverse, links in a circle, a name longer than the disk holds
+WRONG_PATH = frozenset({errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP, errno.ENAMETOOLONG})
 
 
 class UserError(Exception):
@@ -22,7 +24,7 @@ class TemporaryError(UserError):
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Call `main`; report a `UserError`, a full disk or a forbidden file in one line on stderr, and exit.
+    """Call `main`; report a `UserError`, a full disk, a forbidden file or a wrong path in one line on stderr, and exit.
 
     The exit code is 2, or 75 for a `TemporaryError`.
     """
@@ -38,6 +40,8 @@ def run_command(main: Callable[[], None]) -> None:
             _stop(f"no space left while writing {where}: free some space and run again; finished results are kept")
         if error.errno in NO_PERMISSION:
             _stop(f"no permission for {where}: ask its owner, or choose another folder for data and results")
+        if error.errno in WRONG_PATH:
+            _stop(f"{where} cannot be used ({error.strerror}): move away what is there, or choose another path")
         raise
 
 

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import socket
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,6 +26,9 @@ FULL_IN_WORDS = re.compile(r"No space left|StorageFull|[Qq]uota ?[Ee]xceeded|os 
 # bytes: torch only reports that a write failed; the disk is full if less than the smallest of its files is free
 FREE_ON_FULL_DISK = 1 << 20
 NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL})  # of file systems without flock
+#: opening a link without following it, a folder for writing, a pipe without a reader or a socket
+NO_PLAIN_FILE = frozenset({errno.ELOOP, errno.EISDIR, errno.ENXIO})
+MAX_NOTE_BYTES = 1 << 14  # notes beside a file name a holder or a version: some hundred bytes
 
 
 @contextmanager
@@ -80,6 +84,41 @@ def allocate(path: Path) -> None:
         os.posix_fallocate(file.fileno(), 0, max(1, path.stat().st_size))
 
 
+def open_plain(path: Path, flags: int) -> int:
+    """Open a file in a folder that others may write to; return its handle.
+
+    Raises `UserError` unless it is a plain file or absent: through a link, symbolic or hard, a file elsewhere would be
+    written or read, and a pipe would wait for ever.
+    """
+    try:
+        handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if error.errno not in NO_PLAIN_FILE:
+            raise
+        raise _no_plain_file(path) from error
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        os.close(handle)
+        raise _no_plain_file(path)
+    return handle
+
+
+def read_note(path: Path) -> str | None:
+    """Read a short file beside another; None if it is absent or cannot be read. Raises `UserError` as `open_plain`."""
+    try:
+        with os.fdopen(open_plain(path, os.O_RDONLY), "rb") as file:
+            return file.read(MAX_NOTE_BYTES).decode()
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def refuse_links(path: Path, *, below: Path) -> None:
+    """Raise `UserError` if `path`, or a folder on the way to it from `below`, is a link: it may lead anywhere."""
+    for part in [path, *path.parents][: len(path.relative_to(below).parts)]:
+        if part.is_symlink():
+            raise UserError(f"{part} is a link, and writing through it would change files elsewhere: delete the link")
+
+
 @contextmanager
 def name_full_disk(path: Path) -> Iterator[None]:
     """Raise any error that a full disk causes, such as torch's own, as an `OSError` that names `path`."""
@@ -123,11 +162,17 @@ def hold_lock(path: Path, *, name: str, shared: bool = False) -> Iterator[None]:
         yield
 
 
+def hold_output(output: Path) -> contextlib.AbstractContextManager[None]:
+    """Hold the lock of a job's output, against a second job of another workflow that shares the results."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    return hold_lock(output.with_name(f".{output.name}.lock"), name=str(output))
+
+
 def _lock_file(path: Path) -> int | None:
     """Open the lock file, read-only if it belongs to another user; None if it does not exist and cannot be created."""
     for flags in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
         try:
-            return os.open(path, flags | os.O_CLOEXEC, 0o666)
+            return open_plain(path, flags)
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT):
                 raise
@@ -137,7 +182,7 @@ def _lock_file(path: Path) -> int | None:
 @contextmanager
 def _hold_owner_file(path: Path, *, name: str, shared: bool) -> Iterator[None]:
     """Hold the owner file `path` exclusively; shared holders only check that nobody does."""
-    owner = _read_owner(path) if path.exists() else None
+    owner = _read_owner(path) if os.path.lexists(path) else None
     if owner is not None and _is_gone(owner):
         path.unlink(missing_ok=True)
         owner = None
@@ -186,8 +231,8 @@ def _this_process() -> dict[str, Any]:
 
 
 def _read_owner(path: Path) -> dict[str, Any]:
-    with contextlib.suppress(OSError, ValueError):
-        owner = json.loads(path.read_text(encoding="utf-8"))
+    with contextlib.suppress(ValueError, RecursionError):
+        owner = json.loads(read_note(path) or "")
         return owner if isinstance(owner, dict) else {}
     return {}
 
@@ -200,9 +245,15 @@ def _is_gone(owner: dict[str, Any]) -> bool:
         os.kill(owner["process"], 0)
     except ProcessLookupError:
         return True
-    except OSError:
+    except (OSError, OverflowError):  # of another user; no number of a process
         return False
     return False
+
+
+def _no_plain_file(path: Path) -> UserError:
+    return UserError(
+        f"{path} is a link, a folder or no plain file, and is not written or read: delete it, then run again"
+    )
 
 
 def _umask() -> int:

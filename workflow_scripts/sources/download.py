@@ -6,17 +6,19 @@ import contextlib
 import email.utils
 import hashlib
 import itertools
+import os
 import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import requests
 import urllib3
 
 from workflow_scripts.core.errors import TemporaryError, UserError
-from workflow_scripts.core.files import require_space, write_atomically, write_text
+from workflow_scripts.core.files import open_plain, read_note, require_space, write_atomically, write_text
 from workflow_scripts.core.progress import track
 from workflow_scripts.sources.remotes import Remote
 
@@ -103,11 +105,21 @@ class _PartialFile:
 
     @property
     def size(self) -> int:
-        return self.path.stat().st_size if self.path.is_file() else 0
+        """Number of bytes received. Raises `UserError` for a link or a folder in place of the file."""
+        try:
+            handle = open_plain(self.path, os.O_RDONLY)
+        except FileNotFoundError:
+            return 0
+        with os.fdopen(handle, "rb") as file:
+            return file.seek(0, os.SEEK_END)
 
     @property
     def version(self) -> str | None:
-        return self._validator_path.read_text(encoding="utf-8") if self._validator_path.is_file() else None
+        return read_note(self._validator_path)
+
+    def open(self) -> BinaryIO:
+        """Open the file to append to it."""
+        return os.fdopen(open_plain(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab")
 
     def start(self, version: str | None) -> None:
         """Start an empty file for this version."""
@@ -182,7 +194,7 @@ def _attempt(session: requests.Session, remote: Remote, partial: _PartialFile) -
         if start == 0:
             _refuse_web_page(first, remote)
             partial.start(_read_validator(response))
-        _append(itertools.chain([first], chunks), partial.path, remote.name, total=total)
+        _append(itertools.chain([first], chunks), partial, remote.name, total=total)
     expected = total if total is not None else remote.bytes
     if expected is not None and partial.size < expected:
         raise _RetryableError(f"the connection ended at {partial.size} of {expected} bytes")
@@ -206,8 +218,8 @@ def _read_body(
             window_start, window_position = time.monotonic(), position
 
 
-def _append(chunks: Iterable[bytes], path: Path, name: str, *, total: int | None) -> None:
-    with path.open("ab") as file:
+def _append(chunks: Iterable[bytes], partial: _PartialFile, name: str, *, total: int | None) -> None:
+    with partial.open() as file:
         mebibytes = _write_chunks(chunks, file.write)
         if total is not None:
             left = (total - file.tell()) // PROGRESS_BYTES

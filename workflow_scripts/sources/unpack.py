@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import errno
+import gzip
 import lzma
 import shutil
 import stat
@@ -13,17 +15,30 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any, cast
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.core.files import require_space
+from workflow_scripts.core.files import refuse_links, require_space
 from workflow_scripts.core.progress import track
 
 #: unpacked to packed bytes: tables of text shrink to a tenth, audio hardly at all, bombs to a thousandth or less
 MAX_RATIO = 100
 ALWAYS_ALLOWED_BYTES = 10 << 20  # small archives of repetitive text may shrink further and do no harm
 MAX_MEMBERS = 5_000_000  # five times the largest set (a million songs)
+BYTES_PER_MEMBER = 32  # of the archive, at least: a zip spends 76 on an empty file, a compressed tar about 60 on a text
+ALWAYS_ALLOWED_MEMBERS = 10_000  # empty ones do no harm in this number
+MAX_FOLDERS = 50_000  # the Million Song Dataset, the set with most, has 18,278: one for each three letters
+MAX_NAME = 4096  # letters of a path, as systems limit it
+MAX_DEPTH = 64  # folders on the way to a file: several times those of any set
+MAX_HEADER_BYTES = 1 << 20  # of a member: its longest part is a path
 CHUNK_BYTES = 1 << 20
+#: first bytes of compressed tars, and their readers
+COMPRESSED: dict[bytes, Any] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ": lzma.open,
+    b"]\0\0\x80": lzma.open,
+}
 ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")  # with members; empty
 ENCRYPTED_FLAG = 0x1  # flag bit of a zip member
 
@@ -45,28 +60,39 @@ class _Guard:
 
     archive: Path
     allowed_bytes: int
+    allowed_members: int
     seen: set[PurePosixPath] = field(default_factory=set)
+    folders: set[PurePosixPath] = field(default_factory=set)
 
     def admit(self, member: _Member) -> PurePosixPath | None:
         """Return the path of the member below the target, None for the target itself. Raises `UserError`."""
-        path = PurePosixPath(member.name)
+        path = PurePosixPath(member.name[: MAX_NAME + 1])
+        if len(member.name) > MAX_NAME or len(path.parts) > MAX_DEPTH:
+            raise self.refusal("a name in it is too long or lies too many folders deep")
         if not member.name or "\0" in member.name or "\\" in member.name or path.is_absolute() or ".." in path.parts:
             raise self.refusal(f"{member.name!r} would leave the target folder")
         if member.fault:
             raise self.refusal(f"{member.name!r} {member.fault}")
+        self.folders.update([path, *path.parents] if member.is_folder else path.parents)
+        if len(self.folders) > MAX_FOLDERS:
+            raise self.refusal(f"more than {MAX_FOLDERS} folders")
         if member.is_folder:
             return path if path.parts else None
         if not path.parts or path in self.seen:
             raise self.refusal(f"{member.name!r} is there twice")
         self.seen.add(path)
-        if len(self.seen) > MAX_MEMBERS:
-            raise self.refusal(f"more than {MAX_MEMBERS} files")
+        if len(self.seen) > self.allowed_members:
+            raise self.refusal(f"more than {self.allowed_members} files, too many for its size")
         return path
 
     def spend(self, size: int) -> None:
-        """Subtract `size` bytes to be written. Raises `UserError` beyond the limit."""
+        """Subtract `size` bytes that are read. Raises `UserError` beyond the limit."""
+        self.require(size)
         self.allowed_bytes -= size
-        if self.allowed_bytes < 0:
+
+    def require(self, size: int) -> None:
+        """Raise `UserError` if `size` bytes to come are beyond the limit."""
+        if size > self.allowed_bytes:
             raise self.refusal("it unpacks to far more than a data set does")
 
     def refusal(self, reason: str) -> UserError:
@@ -82,7 +108,11 @@ def unpack(archive: Path, target: Path) -> None:
     devices, names outside the target, duplicate names and decompression bombs are refused. Raises `UserError`.
     """
     size = archive.stat().st_size
-    guard = _Guard(archive=archive, allowed_bytes=max(ALWAYS_ALLOWED_BYTES, MAX_RATIO * size))
+    guard = _Guard(
+        archive=archive,
+        allowed_bytes=max(ALWAYS_ALLOWED_BYTES, MAX_RATIO * size),
+        allowed_members=min(MAX_MEMBERS, max(ALWAYS_ALLOWED_MEMBERS, size // BYTES_PER_MEMBER)),
+    )
     target.mkdir(parents=True, exist_ok=True)
     require_space(target, size)
     with tempfile.TemporaryDirectory(dir=target, prefix=".unpacking-") as temporary:
@@ -101,6 +131,7 @@ def unpack(archive: Path, target: Path) -> None:
             if error.errno == errno.ENAMETOOLONG:
                 raise guard.refusal("a name in it is too long for this disk") from error
             raise
+        _refuse_linked_folders(Path(temporary), target)
         _merge_folder(Path(temporary), target)
 
 
@@ -116,11 +147,43 @@ def _read_members(archive: Path, folder: Path, guard: _Guard) -> Iterator[_Membe
             for info in track(infos, description=f"unpacking {archive.name}", total=len(infos)):
                 yield _describe_zip_member(opened, info)
         return
-    with tarfile.open(archive, mode="r|*") as stream:
-        for entry in stream:
-            guard.spend(entry.size)
-            require_space(folder, entry.size)
-            yield _describe_tar_member(stream, entry)
+    with _open_decompressed(archive, signature) as content:
+        bounded = _BoundedStream(content, guard)
+        with tarfile.open(fileobj=cast("IO[bytes]", bounded), mode="r|") as stream:  # it calls `read` only
+            while (entry := stream.next()) is not None:
+                cast("Any", stream).members.clear()  # kept for random access, at a kilobyte each
+                guard.require(entry.size)
+                require_space(folder, entry.size)
+                bounded.allow(entry.size)
+                yield _describe_tar_member(stream, entry)
+                bounded.allow(0)
+
+
+def _open_decompressed(archive: Path, signature: bytes) -> IO[bytes]:
+    """Open a tar, which may be compressed, for reading its own bytes."""
+    readers = [reader for start, reader in COMPRESSED.items() if signature.startswith(start[: len(signature)])]
+    content: IO[bytes] = readers[0](archive) if signature and readers else archive.open("rb")
+    return content
+
+
+class _BoundedStream:
+    """Bytes of a tar. It gives no more than the guard allows, nor more for headers than they need."""
+
+    def __init__(self, stream: IO[bytes], guard: _Guard) -> None:
+        self._stream, self._guard, self._left = stream, guard, MAX_HEADER_BYTES
+
+    def allow(self, size: int) -> None:
+        """Allow the content of a member, of `size` bytes, and the header behind it."""
+        self._left = size + MAX_HEADER_BYTES
+
+    def read(self, size: int) -> bytes:
+        """Read at most `size` bytes. Raises `UserError` beyond the limits."""
+        data = self._stream.read(size)
+        self._guard.spend(len(data))
+        self._left -= len(data)
+        if self._left < 0:
+            raise self._guard.refusal("a name or another header in it takes megabytes")
+        return data
 
 
 def _describe_zip_member(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
@@ -129,7 +192,7 @@ def _describe_zip_member(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Mem
     encrypted = "is encrypted" if info.flag_bits & ENCRYPTED_FLAG else None
     return _Member(
         name=info.orig_filename,  # `filename` omits what follows a NUL
-        is_folder=info.is_dir(),
+        is_folder=info.filename.endswith("/"),  # not is_dir, which fails on an empty name
         size=info.file_size,
         fault="is a link or a device" if is_special else encrypted,
         open=lambda: opened.open(info),
@@ -161,13 +224,24 @@ def _write_member(member: _Member, folder: Path, guard: _Guard) -> None:
         raise EOFError(f"{member.name} ends early")
 
 
+def _refuse_linked_folders(source: Path, target: Path) -> None:
+    """Raise `UserError` where a link in `target` has the name of an entry of `source`: it may lead elsewhere."""
+    for entry in source.iterdir():
+        destination = target / entry.name
+        refuse_links(destination, below=target)
+        if entry.is_dir() and destination.is_dir():
+            _refuse_linked_folders(entry, destination)
+
+
 def _merge_folder(source: Path, target: Path) -> None:
     """Move the content of `source` into `target`: whole folders if they do not exist there, otherwise file by file."""
     for entry in sorted(source.iterdir()):
         destination = target / entry.name
         if entry.is_dir() and destination.is_dir():
             _merge_folder(entry, destination)
-        else:
-            if destination.is_dir() and not destination.is_symlink():
-                shutil.rmtree(destination)
-            entry.replace(destination)
+            continue
+        if destination.is_dir():
+            shutil.rmtree(destination)
+        elif entry.is_dir():  # a folder does not replace a file by itself
+            destination.unlink(missing_ok=True)
+        entry.replace(destination)
