@@ -1,0 +1,155 @@
+"""Tables that people write: csv as spreadsheets save it, read as text, or one line on what to change.
+
+Only the standard library is used, so planning may read a header in milliseconds.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from workflow_scripts.core.errors import UserError
+
+MAX_BYTES = 64 << 20  # half a million rows of 120 letters; a larger file is no table of clips
+DELIMITERS = ",;\t"
+#: byte-order marks; that of UTF-32 begins with that of UTF-16
+MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+WINDOWS = "cp1252"  # of Excel in Western Europe and America
+REMEDY = "save it as UTF-8 with commas (in a spreadsheet: CSV UTF-8)"
+SHOWN = 60  # letters of a header that a message shows: enough for the columns of a table of clips
+
+
+@dataclass(frozen=True, kw_only=True)
+class CsvTable:
+    """The text of a csv: `columns` by name without spaces around it, and `lines`, where each row ends in the file.
+
+    `encoding` is that of the file, without a byte-order mark.
+    """
+
+    path: Path
+    columns: tuple[str, ...]
+    rows: list[list[str]]
+    lines: list[int]
+    encoding: str
+
+    def column(self, name: str) -> list[str]:
+        """Return the texts of a column without spaces around them. Raises `UserError` if it is missing or there twice.
+
+        A text over several lines is an error too: a quote that is never closed would swallow the rows below it.
+        """
+        place = self._place(name)
+        texts = [row[place].strip() for row in self.rows]
+        for text, line in zip(texts, self.lines, strict=True):
+            if "\n" in text or "\r" in text:
+                raise UserError(f"{self.path}, line {line}: {name} spans several lines: close the quote, or remove it")
+        return texts
+
+    def optional_column(self, name: str) -> list[str]:
+        """Return the texts of a column, empty where the csv does not have it."""
+        return self.column(name) if name.strip() in self.columns else [""] * len(self.rows)
+
+    def _place(self, name: str) -> int:
+        places = [place for place, column in enumerate(self.columns) if column == name.strip()]
+        if len(places) > 1:
+            raise UserError(f"{self.path} has two columns {name.strip()}: rename one")
+        if not places:
+            raise UserError(f"{self.path} has no column {name.strip()}: its first line is {_shorten(self.columns)}")
+        return places[0]
+
+
+def read_csv(path: Path, *, columns: Sequence[str]) -> CsvTable:
+    """Read a csv separated by comma, semicolon or tab, whichever gives the first line these `columns`.
+
+    It is UTF-8, UTF-16 or UTF-32, or else Windows-1252. Empty lines are passed over, empty fields at the end of a row
+    may be left out or added. Raises `UserError` for a file that is no such table.
+    """
+    text, encoding = _decode(path)
+    first, rest = _split_separator_line(text)
+    delimiter = first or _sniff_delimiter(rest, columns)
+    rows = [(line, row) for line, row in _parse(path, rest, delimiter, skipped=bool(first)) if any(map(str.strip, row))]
+    if not rows:
+        raise UserError(f"{path} is empty: its first line must name the columns {', '.join(columns)}")
+    header = tuple(unicodedata.normalize("NFC", name.strip()) for name in rows[0][1])
+    return CsvTable(
+        path=path,
+        columns=header,
+        rows=[_fit(path, line, row, len(header)) for line, row in rows[1:]],
+        lines=[line for line, _ in rows[1:]],
+        encoding=encoding,
+    )
+
+
+def _decode(path: Path) -> tuple[str, str]:
+    if path.stat().st_size > MAX_BYTES:
+        raise UserError(f"{path} has more than {MAX_BYTES >> 20} MB: a csv of clips has one short line per file")
+    content = path.read_bytes()
+    mark = next((mark for mark in MARKS if content.startswith(mark)), b"")
+    content = content.removeprefix(mark)
+    encodings = [MARKS[mark]] if mark else [_guess_wide(content)] if b"\0" in content[:256] else ["utf-8", WINDOWS]
+    for encoding in encodings:
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text:
+            return text, encoding
+    raise UserError(f"{path} is no text in UTF-8, UTF-16 or Windows-1252: {REMEDY}")
+
+
+def _guess_wide(content: bytes) -> str:
+    """Guess the order of bytes of UTF-16 without a mark: in Latin text every other byte is zero."""
+    return "utf-16-le" if content[1:256:2].count(0) >= content[0:256:2].count(0) else "utf-16-be"
+
+
+def _split_separator_line(text: str) -> tuple[str, str]:
+    """Split off a first line such as ``sep=;``, by which Excel is told the delimiter."""
+    line, _, rest = text.partition("\n")
+    name, _, value = line.strip("\r").partition("=")
+    return (value, rest) if name.lower() == "sep" and len(value) == 1 else ("", text)
+
+
+def _sniff_delimiter(text: str, columns: Sequence[str]) -> str:
+    """Return the delimiter that gives the first line most of `columns`, or else most fields."""
+    line = text.lstrip().partition("\n")[0].partition("\r")[0]
+
+    def score(delimiter: str) -> tuple[int, int]:
+        names = [name.strip(' "') for name in line.split(delimiter)]
+        return sum(column.strip() in names for column in columns), len(names)
+
+    return max(DELIMITERS, key=score)
+
+
+def _parse(path: Path, text: str, delimiter: str, *, skipped: bool = False) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of the line where each row ends, and its fields."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        for row in reader:
+            yield reader.line_num + skipped, row
+    except csv.Error as error:
+        line = reader.line_num + skipped
+        raise UserError(f"{path} cannot be read as a csv (line {line}: {error}): {REMEDY}") from error
+
+
+def _fit(path: Path, line: int, row: list[str], width: int) -> list[str]:
+    if any(map(str.strip, row[width:])):
+        raise UserError(
+            f"{path}, line {line}: {len(row)} fields, but {width} columns: put a field that holds the delimiter in "
+            'double quotes ("..."), and name every column in the first line'
+        )
+    return [*row[:width], *[""] * (width - len(row))]
+
+
+def _shorten(columns: Sequence[str]) -> str:
+    text = ", ".join(columns)
+    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}...")
