@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -11,10 +12,14 @@ sys.path.insert(0, str(ROOT))
 
 from workflow_scripts.audio import quarantine_limit
 from workflow_scripts.configuration.load import load
+from workflow_scripts.configuration.origin import ConfigOrigin
+from workflow_scripts.configuration.yaml_files import read_yaml
 from workflow_scripts.core import provenance
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.memory import memory_limit
 from workflow_scripts.levels import factors, registry
 from workflow_scripts.planning.build_manifest import build_manifest, figure_inputs
+from workflow_scripts.planning.input_checks import Findings, check_inputs
 from workflow_scripts.planning.layout import (
     FIGURE_FORMATS,
     STATISTICS_FILES,
@@ -49,6 +54,19 @@ try:
 except UserError as error:
     sys.exit(f"prelude: {error}")
 
+FINDINGS = Findings()
+if workflow.is_main_process:  # not again in every job
+    FINDINGS = check_inputs(
+        PLAN,
+        ConfigOrigin([(file, read_yaml(file)) for file in CONFIG_FILES]),
+        memory=memory_limit(),
+    )
+    for line in FINDINGS.lines:
+        print(f"prelude: {line}", file=sys.stderr)
+    # Where there is a cluster, jobs may have the memory of other machines: not known before the start.
+    if FINDINGS.mistakes or (FINDINGS.oversized and not shutil.which("sbatch")):
+        sys.exit(2)
+
 # An environment variable, not a param: another limit for broken clips does not run any job again.
 os.environ[quarantine_limit.ENVIRONMENT_VARIABLE] = json.dumps(PLAN.largest_shares)
 
@@ -60,6 +78,16 @@ PYTHON = f"{shlex.quote(sys.executable)} -m workflow_scripts"
 
 onstart:
     plugin_patch.cancel_orphans(Path.cwd(), locks=workflow.execution_settings.lock)
+    # Now that the jobs are known, before the first of them: others may take hours until these fail.
+    datasets = [
+        job.wildcards.dataset
+        for job in workflow.dag.needrun_jobs()
+        if job.rule.name == "acquire"
+    ]
+    absent = FINDINGS.describe_absent(datasets)
+    oversized = FINDINGS.oversized if workflow.local_exec else []
+    if absent or oversized:
+        sys.exit(f"prelude: {absent or oversized[0]}")
 
 
 def scenarios(*, train_encoder):

@@ -25,10 +25,12 @@ WIDTH = 120  # columns of text; tables and pictures cannot be wrapped
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
 
 
-def plan(*configfiles: str) -> None:
-    """Dry-run the workflow with these configs; fails unless they are valid."""
+def plan(folder: Path, *configfiles: str) -> None:
+    """Dry-run the workflow in a folder with these configs; fails unless they are valid."""
+    (folder / "config").symlink_to(REPOSITORY / "config")
     command = [sys.executable, "-m", "snakemake", "--cores=1", "-n", "--quiet", "all", "--configfile", *configfiles]
-    result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=False)
+    command += ["--snakefile", str(REPOSITORY / "Snakefile")]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
 
 
@@ -41,7 +43,11 @@ def test_the_config_in_the_readme_is_valid(tmp_path: Path) -> None:
     assert len(shown.splitlines()) <= 10
     mine = tmp_path / "mine.yaml"
     mine.write_text(shown, encoding="utf-8")
-    plan("config/own_recordings.yaml", str(mine))
+    clips = [f"{folder}/{number}.wav" for folder in ("unlabelled", "styles/a", "styles/b") for number in range(20)]
+    for clip in clips:
+        (tmp_path / "recordings" / clip).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "recordings" / clip).touch()
+    plan(tmp_path, "config/own_recordings.yaml", str(mine))
 
 
 def test_configs_for_recordings_are_short() -> None:

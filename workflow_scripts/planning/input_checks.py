@@ -1,0 +1,215 @@
+"""Checks of what a plan starts from, before any job runs: folders, labels, splits, checkpoints, sizes of batches.
+
+Data sets of unknown size, such as folders of recordings, are indexed as `prepare` does it, without decoding. Published
+sets are large and their layout is known: only their folder is looked for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from workflow_scripts.configuration.origin import ConfigOrigin
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.levels import dataset_facts, registry
+from workflow_scripts.levels.dataset_index import DatasetIndex
+from workflow_scripts.planning.plan import Plan
+from workflow_scripts.planning.runs import Run
+from workflow_scripts.planning.work import dataset_size
+
+SPLITS = ("train", "valid", "test")
+BYTES_OF_FLOAT = 4
+# Networks of a tenth of the published widths keep 18 to 117 numbers of every sample of audio for the backward pass, the
+# published ones 175 to 641 (measured): a batch that takes more memory with 16 fits with none of them.
+NUMBERS_PER_SAMPLE = 16
+GIGABYTE = 1e9
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Mistakes that would end a job, and notes that a user should know, one line each; and published sets not there.
+
+    `oversized` lists batches that do not fit into the memory of this machine. `absent` maps data sets to the folders
+    that should hold their copies: their jobs can be planned all the same.
+    """
+
+    mistakes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    oversized: list[str] = field(default_factory=list)
+    absent: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def lines(self) -> list[str]:
+        """All of them, each once."""
+        absent = self.describe_absent(self.absent)
+        return [*dict.fromkeys([*self.mistakes, *self.oversized, *self.notes]), *([absent] if absent else [])]
+
+    def describe_absent(self, names: Iterable[str]) -> str:
+        """Return one line on those of the data sets whose copies are not there; empty if all are."""
+        folders = [f"{self.absent[name]} ({name})" for name in dict.fromkeys(names) if name in self.absent]
+        remedy = "put your copies there, correct datasets.<name>.path, or leave out the studies that need them"
+        return f"no copy of a data set in {', '.join(folders)}: {remedy}" if folders else ""
+
+
+def check_inputs(plan: Plan, origin: ConfigOrigin, *, memory: int | None) -> Findings:
+    """Check what the jobs of a plan start from; `memory`: bytes of this machine, None if not known."""
+    findings = Findings()
+    indexes = _check_datasets(plan, origin, findings)
+    findings.mistakes.extend(_absent_checkpoints(plan, origin))
+    for run in {(run.corpus, run.encoder, run.workers, run.recipe): run for run in plan.pretrained_runs}.values():
+        _check_pretraining(plan, run, origin, indexes, memory=memory, findings=findings)
+    findings.oversized.extend(_oversized_evaluations(plan, origin, indexes, memory=memory))
+    return findings
+
+
+def _check_datasets(plan: Plan, origin: ConfigOrigin, findings: Findings) -> dict[str, DatasetIndex]:
+    """Check the local data sets; return the indexes of those that planning can index."""
+    indexes = {}
+    for name in dict(plan.corpora):
+        if plan.config.datasets[name].source != "local":
+            continue
+        try:
+            index = _index(plan, name)
+        except _AbsentCopyError as error:
+            findings.absent[name] = error.folder
+        except (UserError, OSError) as error:
+            findings.mistakes.append(f"{origin.at('datasets', name)}: {error}")
+        else:
+            if index is not None:
+                indexes[name] = index
+                findings.mistakes.extend(f"{origin.at('datasets', name)}: {lack}" for lack in _lacks(plan, name, index))
+    return indexes
+
+
+class _AbsentCopyError(Exception):
+    """Raised where there is no copy of a published data set."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(str(folder))
+        self.folder = folder
+
+
+def _index(plan: Plan, name: str) -> DatasetIndex | None:
+    """Return the index of a local data set; None for a published one, and for one that was acquired and is gone.
+
+    Raises `UserError` where `prepare` would, and `_AbsentCopyError`.
+    """
+    path = Path(str(plan.config.datasets[name].path)).expanduser()
+    level = plan.config.level("dataset", name)
+    published = dataset_facts.size(level.module, level.options) is not None
+    if not path.is_dir() or not any(path.iterdir()):
+        if Path(plan.layout.acquisition_record(name)).is_file():
+            return None
+        if published:
+            raise _AbsentCopyError(path)
+        raise UserError(f"path: {_describe_absence(path, 'folder')}")
+    return None if published else level.module.index(path, level.options)
+
+
+def _describe_absence(path: Path, kind: str) -> str:
+    """State why a path is no file or folder with content, and what it may be misspelt from."""
+    if path.is_dir():
+        return f"{path} is an empty folder" if kind == "folder" else f"{path} is a folder: name the file in it"
+    if path.exists():
+        return f"{path} is a file: give the folder that holds the audio; unpack an archive"
+    beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    similar = difflib.get_close_matches(path.name, beside, n=1)
+    return f"{path}: no such {kind}" + (f" (did you mean {path.with_name(similar[0])}?)" if similar else "")
+
+
+def _lacks(plan: Plan, name: str, index: DatasetIndex) -> Iterator[str]:
+    """Yield what a data set lacks for its use: a split, or classes."""
+    runs = [run for run in plan.pretrained_runs if run.corpus == name]
+    needed = dict.fromkeys(("train",) if runs else ())
+    if any(plan.config.recipes[run.recipe].validation_batches for run in runs):
+        needed |= dict.fromkeys(("train", "valid"))
+    is_evaluated = any(cell.dataset == name for _, cell in plan.cells)
+    if is_evaluated:
+        needed |= dict.fromkeys(SPLITS)
+    stated = set(index.clips["split"])
+    if lacking := [split for split in needed if split not in stated]:
+        yield (
+            f"no clips in {' and '.join(lacking)}: {'evaluation' if is_evaluated else 'pre-training'} needs "
+            f"{', '.join(needed)}; correct the splits, or state none and let Prelude draw them from more clips"
+        )
+    classes = list(index.labels.columns)
+    if is_evaluated and len(classes) < (2 if index.task == "multiclass" else 1):
+        yield f"one class, {classes[0]}: nothing can be told apart; give at least two"
+
+
+def _absent_checkpoints(plan: Plan, origin: ConfigOrigin) -> Iterator[str]:
+    for name in dict.fromkeys(run.corpus for run in plan.imported_runs):
+        path = Path(plan.config.checkpoints[name].path).expanduser()
+        if not path.is_file():
+            yield f"{origin.at('checkpoints', name, 'path')}: {_describe_absence(path, 'file')}"
+
+
+def _check_pretraining(
+    plan: Plan,
+    run: Run,
+    origin: ConfigOrigin,
+    indexes: Mapping[str, DatasetIndex],
+    *,
+    memory: int | None,
+    findings: Findings,
+) -> None:
+    """Check batch and chunk of a pre-training against the clips of the corpus, and the memory."""
+    recipe, workers = plan.config.recipes[run.recipe], plan.levels.workers(run).values()
+    views = max((registry.fact(worker.module, "VIEWS") for worker in workers), default=1)
+    batch_key, clips = origin.at("recipes", run.recipe, "batch"), _training_clips(plan, run, indexes)
+    if clips is not None and recipe.batch > clips:
+        text = f"{batch_key}: {recipe.batch} chunks a batch, and {run.corpus} has {clips} clips to train on"
+        if views > 1 and plan.levels.separation_worker(run) is None:
+            findings.mistakes.append(f"{text}, which are compared with each other: lower it to {clips} or less")
+        else:
+            findings.notes.append(f"{text}, so that every batch has several chunks of a clip")
+    longest = _longest_clip(plan, run.corpus)
+    if longest is not None and recipe.chunk_seconds > longest and not recipe.join_songs:
+        findings.mistakes.append(
+            f"{origin.at('recipes', run.recipe, 'chunk_seconds')}: {recipe.chunk_seconds:g} s is longer than any clip "
+            f"of {run.corpus}, {longest:g} s: the rest would be silence; choose at most {longest:g}"
+        )
+    samples = recipe.batch // recipe.accumulate * views * recipe.chunk_seconds * plan.levels.sample_rate(run.encoder)
+    findings.oversized.extend(
+        f"{batch_key}: {problem}: lower it, or compute it in parts (accumulate)" for problem in _excess(samples, memory)
+    )
+
+
+def _training_clips(plan: Plan, run: Run, indexes: Mapping[str, DatasetIndex]) -> int | None:
+    """Return how many clips, or songs if they are joined, a run can train on; at most so many for published sets."""
+    if run.corpus in indexes:
+        clips = indexes[run.corpus].clips
+        training = clips[clips["split"] == "train"]
+        return int(training["group"].nunique()) if plan.config.recipes[run.recipe].join_songs else len(training)
+    size = dataset_size(plan, run.corpus).clips
+    return None if math.isnan(size) else int(size)
+
+
+def _longest_clip(plan: Plan, dataset: str) -> float | None:
+    """Return the seconds that no clip of a data set exceeds, where the config states them."""
+    entry = plan.config.datasets[dataset]
+    twin = entry.twin.clip_seconds if entry.twin and entry.source == "twin" else None
+    return min((limit for limit in (entry.clip_seconds, twin) if limit is not None), default=None)
+
+
+def _oversized_evaluations(
+    plan: Plan, origin: ConfigOrigin, indexes: Mapping[str, DatasetIndex], *, memory: int | None
+) -> Iterator[str]:
+    """Yield the batches of evaluations that train an encoder and do not fit into the memory."""
+    cells = {(run.encoder, cell.dataset, cell.head, cell.scenario) for run, cell in plan.cells if cell.trains_encoder}
+    for encoder, dataset, head, scenario in sorted(cells):
+        protocol = plan.config.evaluation.resolve(head=head, scenario=scenario)
+        clips = len(indexes[dataset].clips) if dataset in indexes else dataset_size(plan, dataset).clips
+        seconds = min(protocol.get("batch", 0), clips) * (protocol.get("crop_seconds") or 0)
+        for problem in _excess(seconds * plan.levels.sample_rate(encoder), memory):
+            yield f"{origin.at('evaluation')}: batch of {scenario}, {head}: {problem}: lower it, or crop_seconds"
+
+
+def _excess(samples: float, memory: int | None) -> Iterator[str]:
+    """Yield what is wrong if a batch of audio, of so many samples in all, cannot be trained on in this memory."""
+    needed = samples * BYTES_OF_FLOAT * NUMBERS_PER_SAMPLE
+    if memory is not None and needed > memory:
+        yield f"takes at least {needed / GIGABYTE:,.0f} GB of memory to train on, of {memory / GIGABYTE:,.0f} GB"
