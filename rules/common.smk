@@ -18,6 +18,7 @@ from workflow_scripts.core import provenance
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.memory import memory_limit
 from workflow_scripts.levels import factors, registry
+from workflow_scripts.planning.attempts import Journal
 from workflow_scripts.planning.build_manifest import build_manifest, figure_inputs
 from workflow_scripts.planning.input_checks import Findings, check_inputs
 from workflow_scripts.planning.layout import (
@@ -77,6 +78,8 @@ PYTHON = f"{shlex.quote(sys.executable)} -m workflow_scripts"
 
 
 onstart:
+    # The first handler: it adds the reason to the log of a killed job before Snakemake shows that log.
+    logger.handlers.insert(0, Journal(Path(PLAN.layout.journal)))
     plugin_patch.cancel_orphans(Path.cwd(), locks=workflow.execution_settings.lock)
     # Now that the jobs are known, before the first of them: others may take hours until these fail.
     datasets = [

@@ -36,7 +36,18 @@ def make_unfinished():
     print(f"Report of the finished jobs: {outcome}", file=sys.stderr)
 
 
+def print_failures():
+    """Print the failed jobs with reasons and logs, as the command `status` does."""
+    # Imported here, because it takes longer than all of planning.
+    from workflow_scripts.report.status import describe_failures
+
+    lines = list(describe_failures(MANIFEST))
+    if lines:
+        print("Failed jobs:", *lines, sep="\n", file=sys.stderr)
+
+
 onerror:
     # Without any trials there is nothing to report.
     if any(cell.path.is_file() for cell in MANIFEST.cells):
         make_unfinished()
+    print_failures()

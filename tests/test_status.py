@@ -12,11 +12,15 @@ import pytest
 
 from tests.checkout import REPOSITORY
 from tests.programs import FakePrograms
+from tests.snakemake_events import RecordedRun
 from workflow_scripts import status
-from workflow_scripts.report.status import SNAKEMAKE_LOGS
+from workflow_scripts.configuration.load import load
+from workflow_scripts.planning.plan import Plan
 
-CONFIG = ["--configfile", str(REPOSITORY / "config" / "smoke.yaml")]
+CONFIG_FOLDER = REPOSITORY / "config"
+CONFIG = ["--configfile", str(CONFIG_FOLDER / "smoke.yaml")]
 ACQUIRED, LOG = "data/smoke/openmic/acquired.json", "results/smoke/logs/acquire/openmic.log"
+JOURNAL = Path("results/smoke/logs/attempts.jsonl")
 
 
 @pytest.fixture(autouse=True)
@@ -57,20 +61,45 @@ def test_a_failed_job_names_its_reason_and_its_log(capsys):
 
 
 def test_a_finished_job_is_not_listed(capsys):
-    write(ACQUIRED, json.dumps({"seconds": 1.0}))
+    plan = Plan(*load([CONFIG_FOLDER / "config.yaml", CONFIG_FOLDER / "smoke.yaml"], folder=CONFIG_FOLDER))
+    job = plan.jobs.acquire("openmic")
+    write(ACQUIRED, json.dumps({"seconds": 1.0, "code": job.code, "config": json.loads(job.config)}))
     text = read_output(capsys)
     assert "acquire openmic:" not in text
     assert "prepare openmic/16000: not run: was not started" in text
     assert "1 of " in text
+    write(ACQUIRED, json.dumps({"seconds": 1.0, "code": "of before", "config": json.loads(job.config)}))
+    assert "acquire openmic: stale: computed with other code" in read_output(capsys)
 
 
-def test_a_job_in_the_queue_says_so(programs, capsys):
-    rows = ["[Sat Nov 21 07:00:00 2026]", "rule acquire:", f"    output: {ACQUIRED}", f"    log: {LOG}", "    jobid: 4"]
-    rows += ["Job 4 has been submitted with SLURM jobid 11 (log: x)."]
-    write(f"{SNAKEMAKE_LOGS}/2026.snakemake.log", "\n".join(rows))
+def test_a_job_in_the_queue_says_so(programs, monkeypatch, capsys):
+    run = RecordedRun(JOURNAL, monkeypatch, at=1.8e9)
+    run.start(ACQUIRED, log=LOG)
+    assert "acquire openmic: running: since 20" in read_output(capsys)
+    run.submit(ACQUIRED, "11")
     programs.answers("squeue", (0, "11|PENDING|0:00|Resources\n", ""), (0, "11|RUNNING|1:05|None\n", ""))
     assert "acquire openmic: is SLURM job 11, pending (Resources)" in read_output(capsys)
     assert "acquire openmic: runs as SLURM job 11 for 1:05" in read_output(capsys)
+
+
+def test_a_killed_job_says_so(monkeypatch, capsys):
+    run = RecordedRun(JOURNAL, monkeypatch, at=1.8e9)
+    run.start(ACQUIRED, log=LOG)
+    run.fail(ACQUIRED, log=LOG, error="died with <Signals.SIGKILL: 9>")
+    text = read_output(capsys)
+    assert "acquire openmic: failed: killed by SIGKILL, probably because memory ran out" in text
+    assert "[1 of 1 attempts failed]" in text
+    assert "acquire openmic: not run" not in text
+
+
+def test_failed_jobs_that_no_cell_needs_are_listed(monkeypatch, capsys):
+    run = RecordedRun(JOURNAL, monkeypatch, at=1.8e9)
+    page, log = "results/smoke/report/index.html", "results/smoke/logs/compose.log"
+    run.start(page, log=log, rule="compose")
+    run.fail(page, log=log, error="returned non-zero exit status 1")
+    assert f"compose {page}: failed: ended with exit code 1 and no message" in read_output(capsys)
+    write(page, "")
+    assert "compose" not in read_output(capsys), "it has been made since"
 
 
 def test_a_mistake_in_yaml_is_one_line_with_file_and_line(tmp_path):

@@ -10,6 +10,7 @@ from workflow_scripts.core.cli import results_parser
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.files import write_text
 from workflow_scripts.levels import registry
+from workflow_scripts.planning.attempts import read_attempts
 from workflow_scripts.planning.layout import STATISTICS_FILES
 from workflow_scripts.planning.manifest import Manifest, Study, read_manifest
 from workflow_scripts.report import (
@@ -81,10 +82,11 @@ def _read_figure(study: Study, *, folder: Path) -> page.PrintedFigure | None:
 
 
 def _records(manifest: Manifest) -> list[costs.JobRecord]:
-    records = [record for stage, path in manifest.records for record in costs.read_records(stage, path)]
+    attempts = read_attempts(manifest.journal)
+    records = [record for stage, path in manifest.records for record in costs.read_records(stage, path, attempts)]
     for cell in manifest.cells:
         stage = f"evaluate, {cell.factors['scenario'].replace('_', '-')}"
-        records += costs.read_records(stage, cell.path.with_name(result_files.RECORD))
+        records += costs.read_records(stage, cell.path.with_name(result_files.RECORD), attempts)
     return records
 
 

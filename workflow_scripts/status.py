@@ -12,7 +12,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -21,7 +21,9 @@ from rich.table import Table
 from workflow_scripts.configuration.load import load
 from workflow_scripts.core.cli import add_configfiles, command_parser
 from workflow_scripts.core.errors import run_command
+from workflow_scripts.planning.attempts import read_attempts
 from workflow_scripts.planning.build_manifest import build_manifest
+from workflow_scripts.planning.job_logs import read_end
 from workflow_scripts.planning.plan import Plan
 from workflow_scripts.report import status
 from workflow_scripts.submit import REFUSED
@@ -39,9 +41,12 @@ def main(argv: list[str] | None = None) -> None:
     add_configfiles(parser)
     files = [CONFIG_FOLDER / "config.yaml", *parser.parse_args(argv).configfile]
     plan = Plan(*load(files, folder=CONFIG_FOLDER))
-    jobs = status.list_statuses(build_manifest(plan), status.read_attempts(status.SNAKEMAKE_LOGS))
+    manifest = build_manifest(plan)
+    attempts = read_attempts(manifest.journal)
+    jobs = status.list_statuses(manifest, attempts)
     console = Console()
-    _show(jobs, queue(), console if console.is_terminal else Console(width=PLAIN_WIDTH))
+    others = status.list_other_failures(manifest, attempts)
+    _show(jobs, others, queue(), console if console.is_terminal else Console(width=PLAIN_WIDTH))
     if any(job.state != status.DONE for job in jobs):
         sys.exit(EXIT_MISSING)
 
@@ -62,7 +67,7 @@ def queue() -> dict[str, str]:
     }
 
 
-def _show(jobs: list[status.JobStatus], queued: Mapping[str, str], console: Console) -> None:
+def _show(jobs: Sequence[status.JobStatus], others: Sequence[str], queued: Mapping[str, str], console: Console) -> None:
     summary = Table()
     for heading in status.HEADINGS:
         summary.add_column(heading, justify="left" if heading == status.HEADINGS[0] else "right")
@@ -70,17 +75,15 @@ def _show(jobs: list[status.JobStatus], queued: Mapping[str, str], console: Cons
         summary.add_row(*row)
     console.print(summary)
     missing = [job for job in jobs if job.state != status.DONE]
-    for job in (job for job in missing if job.state != status.WAITS):
-        attempts = f" [{job.failures} of {job.attempts} attempts failed]" if job.failures else ""
-        reason = queued.get(job.slurm) or f"{job.state}: {job.reason}"
-        console.print(f"{job.name}: {reason}{attempts}", markup=False, highlight=False, soft_wrap=True)
-        if job.state in (status.FAILED, status.UNFINISHED):
-            console.print(f"    {job.job.log}", markup=False, highlight=False, soft_wrap=True)
+    for line in (*status.describe(missing, queued), *others):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     for reason, count in Counter(job.reason for job in missing if job.state == status.WAITS).most_common():
         console.print(f"{count:,} more: {reason}", markup=False, highlight=False, soft_wrap=True)
     for log in sorted(SLURM_LOGS.rglob(REFUSED)):
-        last = log.read_text(encoding="utf-8").splitlines()[-1:]
-        console.print(f"SLURM refuses {log.parent}: {''.join(last)}", markup=False, highlight=False, soft_wrap=True)
+        last = read_end(log)
+        console.print(
+            f"SLURM refuses {log.parent}: {last.line if last else ''}", markup=False, highlight=False, soft_wrap=True
+        )
     done = len(jobs) - len(missing)
     console.print(f"{done:,} of {len(jobs):,} jobs before the statistics are done.", highlight=False)
 

@@ -233,7 +233,8 @@ def test_each_result_names_the_jobs_it_needs_in_order_with_their_files(plan: Pla
     assert stages["handcrafted", "frozen", "none"] == ["acquire", "prepare", "embed", "evaluate"]
     assert stages["pase_plus", "frozen", "reweighted"] == [*trained[:-1], "weigh", "pretrain", "embed", "evaluate"]
     entry = summary["cells"][0]
-    _, output, record, log = summary["jobs"][entry["jobs"][-1]]
+    _, output, record, log, *digests = summary["jobs"][entry["jobs"][-1]]
+    assert digests == [entry["code"], entry["config"]]
     assert output == entry["path"]
     assert record == str(Path(entry["path"]).with_name("record.json"))
     assert log.startswith("results/logs/evaluate/")

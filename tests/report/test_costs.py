@@ -15,7 +15,7 @@ def record(path: Path, *, seconds: float, memory: float = 1e9, device: str = "cp
 
 
 def read_all(stage: str, *paths: Path) -> list[costs.JobRecord]:
-    return [job for path in paths for job in costs.read_records(stage, path)]
+    return [job for path in paths for job in costs.read_records(stage, path, {})]
 
 
 def test_jobs_of_a_stage_are_added_up_and_other_files_ignored(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_pretrained_run_is_named_by_encoder_corpus_workers_and_seed(tmp_path: 
     workers = {"lps": {}, "mfcc": {}}
     path = tmp_path / "record.json"
     record(path, seconds=90, encoder={"name": "pase"}, workers=workers, corpus="audioset_music", seed=3)
-    (row,) = costs.by_run(costs.read_records("pretrain", path))
+    (row,) = costs.by_run(costs.read_records("pretrain", path, {}))
     assert row == ("PASE on AudioSet Music, workers lps, mfcc, seed 3", "cpu", "1 min 30 s", "1.0 GB")
 
 
@@ -48,8 +48,8 @@ def test_a_pretrained_run_is_named_by_encoder_corpus_workers_and_seed(tmp_path: 
 def test_a_damaged_record_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "record.json").write_bytes(content)
     with pytest.raises(UserError, match=r"record\.json is damaged: delete it and run the workflow again"):
-        costs.read_records("evaluate", tmp_path / "record.json")
+        costs.read_records("evaluate", tmp_path / "record.json", {})
 
 
 def test_a_missing_record_costs_nothing(tmp_path: Path) -> None:
-    assert costs.read_records("evaluate", tmp_path / "record.json") == []
+    assert costs.read_records("evaluate", tmp_path / "record.json", {}) == []

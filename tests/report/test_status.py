@@ -1,57 +1,52 @@
 import json
-import os
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.snakemake_events import RecordedRun
 from tests.synthetic_results import Results, full
+from workflow_scripts.core.provenance import digest
+from workflow_scripts.planning.attempts import read_attempts
 from workflow_scripts.planning.manifest import Manifest, read_manifest
 from workflow_scripts.report import status
 
-#: Snakemake's log of a job that was cancelled once; {log} is the job's own log
-SNAKEMAKE_LOG = """\
-Using profile somewhere for setting default command line arguments.
-[Sat Nov 21 07:00:00 2026]
-rule pretrain:
-    output: encoder.safetensors
-    log: {log}
-    jobid: 4
-    reason: Missing output files
-Job 4 has been submitted with SLURM jobid 11 (log: logs/slurm/rule_pretrain/11.log).
-[Sat Nov 21 07:01:00 2026]
-Error in rule pretrain:
-    message: SLURM-job '11' failed, SLURM status is: 'CANCELLED'.
-    jobid: 4
-    output: encoder.safetensors
-    log: {log} (check log file(s) for error details)
-Trying to restart job 4.
-[Sat Nov 21 07:02:00 2026]
-rule pretrain:
-    output: encoder.safetensors
-    log: {log}
-    jobid: 4
-    reason: Missing output files
-Job 4 has been submitted with SLURM jobid 12 (log: logs/slurm/rule_pretrain/12.log).
-"""
-STARTED = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.mktime((2026, 11, 21, 7, 2, 45, 0, 0, -1))))
+JOURNAL = "results/logs/attempts.jsonl"
+MOMENT = time.mktime((2026, 11, 21, 7, 0, 0, 0, 0, -1))
+LOG = "logs/{}/audioset_music/seed0.log"
+STARTED = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(MOMENT + 165))
 
 
 @pytest.fixture
 def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Results:
-    """Return results whose first evaluation needs a pretrain and an embed job; Snakemake's log lists the first."""
+    """Return results whose first evaluation needs a pretrain and an embed job."""
     monkeypatch.chdir(tmp_path)
     results = full(tmp_path / "results")
+    results.manifest["journal"] = JOURNAL
     results.manifest["jobs"] = [
-        [stage, f"{stage}.out", f"{stage}.json", f"logs/{stage}/audioset_music/seed0.log"]
-        for stage in ("pretrain", "embed", "evaluate")
+        [stage, f"{stage}.out", f"{stage}.json", LOG.format(stage)] for stage in ("pretrain", "embed", "evaluate")
     ]
     results.manifest["cells"][0]["jobs"] = [0, 1, 2]
-    logs = tmp_path / status.SNAKEMAKE_LOGS
-    logs.mkdir(parents=True)
-    text = SNAKEMAKE_LOG.format(log="logs/pretrain/audioset_music/seed0.log")
-    (logs / "2026-11-21T070000.1.snakemake.log").write_text(text)
     return results
+
+
+@pytest.fixture
+def run(results: Results, monkeypatch: pytest.MonkeyPatch) -> RecordedRun:
+    """Return a run on a GPU cluster in which pre-training waited 15 s, was cancelled after 45 s, and started again."""
+    run = RecordedRun(Path(JOURNAL), monkeypatch, at=MOMENT)
+    run.start("pretrain.json", log=LOG.format("pretrain"), resources={"gres": "gpu:1"})
+    run.submit("pretrain.json", "11")
+    slurm_log = Path("11.log")
+    slurm_log.write_text(
+        "[Sat Nov 21 07:00:15 2026]\nslurmstepd: error: *** JOB 11 CANCELLED AT 2026-11-21T07:01 ***\n"
+    )
+    run.at += 60
+    message = "SLURM-job '11' failed, SLURM status is: 'CANCELLED'. "
+    run.fail("pretrain.json", log=LOG.format("pretrain"), message=message, slurm_log=[str(slurm_log)])
+    run.at += 60
+    run.start("pretrain.json", log=LOG.format("pretrain"), resources={"gres": "gpu:1"})
+    run.submit("pretrain.json", "12")
+    return run
 
 
 def finish(stage: str, **record: object) -> None:
@@ -60,8 +55,8 @@ def finish(stage: str, **record: object) -> None:
 
 
 def log(stage: str, text: str) -> None:
-    path = Path(f"logs/{stage}/audioset_music/seed0.log")
-    path.parent.mkdir(parents=True)
+    path = Path(LOG.format(stage))
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
 
 
@@ -70,19 +65,98 @@ def manifest(results: Results) -> Manifest:
 
 
 def job_statuses(results: Results) -> list[status.JobStatus]:
-    return status.list_statuses(manifest(results), status.read_attempts(status.SNAKEMAKE_LOGS))
+    return status.list_statuses(manifest(results), read_attempts(Path(JOURNAL)))
 
 
-def test_a_retried_job_is_counted_with_its_time_and_its_wait(results):
-    finish("pretrain", device="cuda:0 (some GPU)", seconds=7200)
+def test_a_retried_job_is_counted_with_all_its_time_its_wait_and_why_it_failed_before(results, run):
+    run.finish("pretrain.json")
+    finish("pretrain", device="cuda:0 (some GPU)", seconds=7245)
     job = job_statuses(results)[0]
     assert (job.state, job.attempts, job.failures, job.slurm) == (status.DONE, 2, 1, "12")
+    assert job.reason.startswith("an attempt before: cancelled (SLURM: *** JOB 11 CANCELLED AT")
     assert job.wait_seconds == 45, "from its last submission"
-    assert (job.seconds, job.gpu_seconds) == (7200, 7200)
-    row = dict(zip(status.HEADINGS, status.read_statuses(manifest(results)).stages[0], strict=True))
-    expected = {"Jobs": "1", "Done": "1", "Retried": "1", "Failed": "0", "Attempts": "2", "Time": "2 h 00 min"}
+    assert (job.seconds, job.gpu_seconds) == (7290, 7290), "of both attempts, without the wait of the first"
+    tables = status.read_statuses(manifest(results))
+    row = dict(zip(status.HEADINGS, tables.stages[0], strict=True))
+    expected = {"Jobs": "1", "Done": "1", "Retried": "1", "Failed": "0", "Attempts": "2", "Time": "2 h 01 min"}
     assert expected.items() <= row.items()
-    assert (row["GPU hours"], row["Waited (median)"]) == ("2.00", "45.0 s")
+    assert (row["GPU hours"], row["Waited (median)"]) == ("2.02", "45.0 s")
+    assert tables.troubles == (("pretrain audioset_music/seed0", status.DONE, job.reason, "2"),)
+
+
+def test_attempts_without_a_result_count_in_gpu_hours(results, run):
+    run.at += 3600
+    run.stop()
+    job = job_statuses(results)[0]
+    assert (job.state, job.failures) == (status.FAILED, 2)
+    assert (job.seconds, job.gpu_seconds) == (45, 45), "when the second began on its node is not known"
+
+
+def test_seconds_of_a_resumed_training_are_those_of_all_its_steps_if_the_journal_is_lost(results):
+    finish("pretrain", seconds=85.3, training_seconds=192.3, resumed=1)
+    assert job_statuses(results)[0].seconds == 192.3
+
+
+def test_a_result_begins_a_new_count(results, run):
+    """Jobs that run again because of an edit were not retried."""
+    run.finish("pretrain.json")
+    run.at += 60
+    run.start("pretrain.json", log=LOG.format("pretrain"))
+    job = job_statuses(results)[0]
+    assert (job.state, job.attempts, job.failures) == (status.RUNNING, 1, 0)
+
+
+def test_a_job_runs_as_long_as_its_snakemake_does(results, run, monkeypatch):
+    assert job_statuses(results)[0].state == status.RUNNING
+    lines = [json.loads(line) for line in Path(JOURNAL).read_text().splitlines()]
+    gone = 2**22 + 1  # above the largest process id of Linux
+    Path(JOURNAL).write_text("\n".join(json.dumps(line | {"pid": gone}) for line in lines))
+    job = job_statuses(results)[0]
+    assert (job.state, job.failures) == (status.FAILED, 2)
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ({"code": "c1", "config": {"epochs": 2}}, "computed with another config"),
+        ({"code": "c0", "config": {"epochs": 1}}, "computed with other code, or from results that were"),
+        ({"code": "c1", "config": {"epochs": 1}}, ""),
+    ],
+)
+def test_results_of_other_code_or_config_are_stale_and_so_are_those_computed_from_them(results, record, reason):
+    results.manifest["jobs"][0] += ["c1", digest({"epochs": 1})]
+    for stage in ("pretrain", "embed", "evaluate"):
+        finish(stage, **record)
+    jobs = job_statuses(results)
+    assert (jobs[0].state, jobs[0].reason) == ((status.STALE, reason) if reason else (status.DONE, ""))
+    if reason:
+        row = dict(zip(status.HEADINGS, next(iter(status.by_stage(jobs))), strict=True))
+        assert (row["Done"], row["Stale"]) == ("0", "1")
+        assert (jobs[1].state, jobs[1].reason) == (
+            status.STALE,
+            "computed from pretrain audioset_music/seed0, which is stale",
+        )
+
+
+def test_results_of_other_data_are_stale(results):
+    """After `--until prepare` had read the folder of a data set again."""
+    jobs = [(stage, f"{stage}.out", f"{stage}.json", LOG.format(stage)) for stage in ("acquire", "prepare", "embed")]
+    results.manifest["jobs"] = jobs
+    for stage, more in (("acquire", {}), ("prepare", {"acquired": "a1"}), ("embed", {"data": {"openmic": "d1"}})):
+        finish(stage, **more)
+    Path("acquire.out").write_text(json.dumps({"dataset": "openmic", "digest": "a1"}))
+    Path("prepare.out").write_text(json.dumps({"dataset": "openmic", "digest": "d1"}))
+    assert [job.state for job in job_statuses(results)] == [status.DONE] * 3
+    Path("prepare.out").write_text(json.dumps({"dataset": "openmic", "digest": "d2"}))
+    assert [job.state for job in job_statuses(results)] == [status.DONE, status.DONE, status.STALE]
+    assert job_statuses(results)[2].reason == "the corpus on disk has another digest: prepare.out"
+    Path("acquire.out").write_text(json.dumps({"dataset": "openmic", "digest": "a2"}))
+    assert [job.state for job in job_statuses(results)] == [status.DONE, status.STALE, status.STALE]
+
+
+def test_control_characters_of_a_log_do_not_reach_the_terminal(results):
+    log("pretrain", "prelude: \x1b[2J\x1b]0;title\x07class \x9b31mred\r\n")
+    assert job_statuses(results)[0].reason.isprintable()
 
 
 def test_what_is_missing_says_why_or_what_it_waits_for(results):
@@ -123,39 +197,23 @@ def test_a_truncated_record_is_no_result(results):
     assert job_statuses(results)[0].state == status.NOT_RUN
 
 
-def test_several_invocations_are_added_up(results):
-    logs = status.SNAKEMAKE_LOGS
-    before = next(logs.iterdir())
-    (logs / "2026-11-21T080000.1.snakemake.log").write_text(before.read_text())
-    assert (job_statuses(results)[0].attempts, job_statuses(results)[0].failures) == (4, 2)
+def test_several_invocations_are_added_up(results, run, monkeypatch):
+    run.stop()
+    again = RecordedRun(Path(JOURNAL), monkeypatch, at=run.at)
+    again.start("pretrain.json", log=LOG.format("pretrain"))
+    job = job_statuses(results)[0]
+    assert (job.attempts, job.failures) == (3, 2)
 
 
-def test_without_snakemakes_logs_attempts_are_unknown(results):
-    for path in status.SNAKEMAKE_LOGS.iterdir():
-        path.unlink()
+def test_without_a_journal_attempts_are_unknown(results):
     finish("pretrain")
     job = job_statuses(results)[0]
     assert (job.state, job.attempts, job.wait_seconds) == (status.DONE, None, None)
 
 
-def test_the_zone_of_the_machine_does_not_matter(results, monkeypatch):
-    """Snakemake writes local time, records universal time."""
-    finish("pretrain")
-    monkeypatch.setenv("TZ", "America/New_York")
-    time.tzset()
-    try:
-        moment = time.mktime((2026, 11, 21, 7, 2, 45, 0, 0, -1))
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
-        finish("pretrain", started=stamp)
-        assert job_statuses(results)[0].wait_seconds == 45
-    finally:
-        os.environ.pop("TZ", None)
-        monkeypatch.undo()
-        time.tzset()
-
-
-def test_only_troubled_jobs_are_listed(results):
+def test_only_troubled_jobs_are_listed(results, run):
+    run.finish("pretrain.json")
     finish("pretrain")
     finish("embed")
-    (trouble,) = status.read_statuses(manifest(results)).troubles
-    assert trouble == ("pretrain audioset_music/seed0", status.DONE, "", "2")
+    ((name, state, *_),) = status.read_statuses(manifest(results)).troubles
+    assert (name, state) == ("pretrain audioset_music/seed0", status.DONE)

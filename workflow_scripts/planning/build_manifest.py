@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -11,6 +12,7 @@ from pydantic import TypeAdapter
 
 from workflow_scripts.core.provenance import digest
 from workflow_scripts.levels import registry
+from workflow_scripts.planning.jobs import JobSpec
 from workflow_scripts.planning.labels import label_levels
 from workflow_scripts.planning.manifest import Manifest, PlannedCell, PlannedJob, PretrainedRun, Study
 from workflow_scripts.planning.plan import Plan
@@ -40,6 +42,7 @@ def build_manifest(plan: Plan, *, configfiles: Sequence[str] = (), unfinished: b
         sample_rates={run.encoder: plan.levels.sample_rate(run.encoder) for run, _ in plan.cells},
         labels=label_levels(plan),
         configfiles=tuple(configfiles),
+        journal=Path(plan.layout.journal),
         unfinished=unfinished,
     )
 
@@ -56,38 +59,48 @@ def figure_inputs(manifest: Manifest) -> list[str]:
 
 def list_jobs(plan: Plan, run: Run, cell: CellKey) -> Iterator[PlannedJob]:
     """Yield every job that a cell needs, in the order they run."""
-    layout, rate = plan.layout, plan.levels.sample_rate(run.encoder)
+    layout, jobs, rate = plan.layout, plan.jobs, plan.levels.sample_rate(run.encoder)
     pretraining_corpus = [run.corpus] if run.is_trained_here and run.corpus != cell.dataset else []
     for name in [cell.dataset, *pretraining_corpus]:
         acquired = layout.acquisition_record(name)
-        yield _job("acquire", acquired, acquired, layout.log("acquire", name))
+        yield _job("acquire", jobs.acquire(name), acquired, acquired, layout.log("acquire", name))
         corpus, record = layout.corpus(name, rate), layout.corpus_record(name, rate)
-        yield _job("prepare", corpus, record, layout.log("prepare", name, rate))
+        yield _job("prepare", jobs.prepare(name, rate), corpus, record, layout.log("prepare", name, rate))
     yield from _encoder_jobs(plan, run)
     if not cell.trains_encoder:
         embeddings, record = layout.embeddings(run, cell.dataset), layout.embeddings_record(run, cell.dataset)
-        yield _job("embed", embeddings, record, layout.log("embed", path_of(run), cell.dataset))
+        log = layout.log("embed", path_of(run), cell.dataset)
+        yield _job("embed", jobs.embed(run, cell.dataset), embeddings, record, log)
     trials, record = layout.trials(run, cell), layout.evaluation_record(run, cell)
-    yield _job("evaluate", trials, record, layout.log("evaluate", path_of(run, cell)))
+    yield _job("evaluate", jobs.evaluate(run, cell), trials, record, layout.log("evaluate", path_of(run, cell)))
 
 
 def _encoder_jobs(plan: Plan, run: Run) -> Iterator[PlannedJob]:
     """Yield the jobs between the corpora and the encoder file of a run; an untrained run has none."""
-    layout, path = plan.layout, path_of(run)
+    layout, jobs, path = plan.layout, plan.jobs, path_of(run)
     if run.is_trained_here:
         rate = plan.levels.sample_rate(run.encoder)
         for worker in plan.levels.precomputed_workers(run):
             targets, record = (place(run.corpus, rate, worker) for place in (layout.features, layout.features_record))
-            yield _job("extract", targets, record, layout.log("extract", run.corpus, rate, worker))
+            log = layout.log("extract", run.corpus, rate, worker)
+            yield _job("extract", jobs.extract(run.corpus, rate, worker), targets, record, log)
     if plan.levels.weights_source(run):
-        yield _job("weigh", layout.loss_weights(run), layout.loss_weights_record(run), layout.log("weigh", path))
+        weights, record = layout.loss_weights(run), layout.loss_weights_record(run)
+        yield _job("weigh", jobs.weigh(run), weights, record, layout.log("weigh", path))
     if run.has_encoder_file:
         stage = "pretrain" if run.is_trained_here else "import_checkpoint"
-        yield _job(stage, layout.encoder(run), layout.encoder_record(run), layout.log(stage, path))
+        spec = jobs.pretrain(run) if run.is_trained_here else jobs.import_checkpoint(run)
+        yield _job(stage, spec, layout.encoder(run), layout.encoder_record(run), layout.log(stage, path))
 
 
-def _job(stage: str, output: str, record: str, log: str) -> PlannedJob:
-    return PlannedJob(stage=stage, output=Path(output), record=Path(record), log=Path(log))
+def _job(stage: str, spec: JobSpec, output: str, record: str, log: str) -> PlannedJob:
+    return PlannedJob(stage, Path(output), Path(record), Path(log), code=spec.code, config=_digest_config(spec.config))
+
+
+@functools.cache
+def _digest_config(config: str) -> str:
+    """Return the digest of a job's config, as its record has it; jobs are listed once for each cell."""
+    return digest(json.loads(config))
 
 
 def _planned_cell(plan: Plan, run: Run, cell: CellKey, studies: Sequence[str]) -> PlannedCell:
@@ -95,7 +108,7 @@ def _planned_cell(plan: Plan, run: Run, cell: CellKey, studies: Sequence[str]) -
     return PlannedCell(
         path=Path(plan.layout.trials(run, cell)),
         code=job.code,
-        config=digest(json.loads(job.config)),
+        config=_digest_config(job.config),
         factors={factor: str(level) for factor, level in {**asdict(run), **asdict(cell)}.items()},
         studies=tuple(studies),
         jobs=tuple(list_jobs(plan, run, cell)),

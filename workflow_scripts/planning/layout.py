@@ -124,6 +124,11 @@ class Layout:
         return f"{self.results}/plans/{digest}.json"
 
     @property
+    def journal(self) -> str:
+        """Journal of the attempts of all jobs."""
+        return f"{self.results}/logs/attempts.jsonl"
+
+    @property
     def statistics(self) -> str:
         """Folder of the statistics."""
         return f"{self.results}/{STATISTICS_FOLDER}"

@@ -38,12 +38,17 @@ def _parse_statement(content: object) -> Statement:
 
 
 class PlannedJob(NamedTuple):
-    """A job that must have run before a cell has trials: its stage (the name of its command) and three of its files."""
+    """A job that must have run before a cell has trials: its stage (the name of its command) and three of its files.
+
+    `code` and `config` are the digests that its record should have; empty if they are not known.
+    """
 
     stage: str
     output: Path  # the first one that its rule declares
     record: Path
     log: Path
+    code: str = ""
+    config: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +144,7 @@ class Manifest:
     sample_rates: Mapping[str, int] = field(default_factory=dict)  # in Hz, of each encoder
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of levels in tables, by factor and level
     configfiles: tuple[str, ...] = ()  # files over the default config
+    journal: Path = Path()  # of the attempts of all jobs
     unfinished: bool = False  # after a run that failed: some cells are missing, others may be stale
 
     def cells_of(self, study: Study) -> list[PlannedCell]:
@@ -170,7 +176,10 @@ class Manifest:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Manifest:
         """Return the manifest that decoded JSON describes; `UserError` for an unknown factor or a duplicate cell."""
-        jobs = [PlannedJob(stage, *map(Path, files)) for stage, *files in content.get("jobs", ())]
+        jobs = [
+            PlannedJob(stage, Path(output), Path(record), Path(log), *digests)
+            for stage, output, record, log, *digests in content.get("jobs", ())
+        ]
         cells = [{**cell, "jobs": [jobs[number] for number in cell.get("jobs", ())]} for cell in content["cells"]]
         studies = [{"name": name, **study} for name, study in content["studies"].items()]
         try:

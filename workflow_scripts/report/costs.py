@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.planning.attempts import Attempts, total_seconds
 from workflow_scripts.report import labels, number_format
 
 REQUIRED = ("config", "seconds", "peak_memory_bytes")  # keys that identify a JSON file as a record
@@ -25,10 +26,10 @@ class JobRecord:
     versions: Mapping[str, str]
 
 
-def read_records(stage: str, path: Path) -> list[JobRecord]:
+def read_records(stage: str, path: Path, attempts: Mapping[str, Attempts]) -> list[JobRecord]:
     """Read the record of a stage's job into a list of one, empty if there is no record.
 
-    Raises `UserError` for a damaged record.
+    Seconds are those of all `attempts`, which are by the path of the record. Raises `UserError` for a damaged record.
     """
     try:
         contents = [json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else []
@@ -39,7 +40,7 @@ def read_records(stage: str, path: Path) -> list[JobRecord]:
             stage=stage,
             config=content["config"],
             device=str(content.get("device") or "cpu"),
-            seconds=float(content["seconds"]),
+            seconds=total_seconds(content, attempts.get(str(path))),
             peak_memory_bytes=float(content["peak_memory_bytes"]),
             versions=content.get("versions") or {},
         )

@@ -1,47 +1,43 @@
 """State of each job: done, or missing with the reason; attempts, waiting time and run time.
 
-The manifest lists the jobs. Their records prove results, their logs have the reasons of failures, and Snakemake's own
-logs have the attempts, summed over all its invocations, killed ones included.
+The manifest lists the jobs. Their records prove results and state what these were computed from, their logs have the
+reasons of failures, and the journal has the attempts of all invocations of Snakemake, killed ones included.
 """
 
 from __future__ import annotations
 
 import calendar
 import json
-import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from workflow_scripts.core.provenance import digest
+from workflow_scripts.planning.attempts import Attempts, read_attempts, total_seconds
 from workflow_scripts.planning.manifest import Manifest, PlannedJob
 from workflow_scripts.report import number_format
-from workflow_scripts.statistics.failure_reasons import read_reason
+from workflow_scripts.statistics.failure_reasons import FAILED, NOT_RUN, STALE, UNFINISHED, read_reason
 
-SNAKEMAKE_LOGS = Path(".snakemake") / "log"  # in the folder where the workflow was started
-ACQUIRE, EMBED = "acquire", "embed"
-STAGES = (ACQUIRE, "prepare", "extract", "weigh", "pretrain", "import_checkpoint", EMBED, "evaluate")
-DONE, FAILED, UNFINISHED, NOT_RUN, WAITS = "done", "failed", "unfinished", "not run", "waiting"
+ACQUIRE, PREPARE, EMBED = "acquire", "prepare", "embed"
+STAGES = (ACQUIRE, PREPARE, "extract", "weigh", "pretrain", "import_checkpoint", EMBED, "evaluate")
+DONE, RUNNING, WAITS = "done", "running", "waiting"
 GPU = "cuda"  # beginning of the device name of a GPU
 MAX_TROUBLES = 50  # jobs on the page that failed or were retried; the command lists all
-HEADINGS = ("Stage", "Jobs", "Done", "Retried", "Failed", "Not run", "Attempts", "Time", "GPU hours", "Waited (median)")
+HEADINGS = (
+    *("Stage", "Jobs", "Done", "Stale", "Running", "Retried", "Failed", "Not run"),
+    *("Attempts", "Time", "GPU hours", "Waited (median)"),
+)
 TROUBLE_HEADINGS = ("Job", "State", "Why", "Attempts")
 NOTES = (
-    "An attempt is one start or submission by Snakemake; a job that the scheduler puts back into its queue does not "
-    "count again. Attempts are unknown if Snakemake's logs were deleted.",
+    "An attempt is one start or submission by Snakemake since the result before; a job that the scheduler puts back "
+    "into its queue does not count again. Attempts are unknown if logs/attempts.jsonl in the results was deleted.",
+    "Time and GPU hours: of all attempts. On SLURM an attempt that failed counts from its start on the node.",
+    "Stale: the result was computed with other code, another config or other data than planned; it is computed again.",
     "Waited: time from submission to the start of the script, including the overhead of SLURM and Snakemake.",
 )
-
-
-@dataclass(kw_only=True)
-class Attempts:
-    """Attempts of one job in Snakemake's logs."""
-
-    starts: list[float] = field(default_factory=list)  # seconds since 1970
-    failures: int = 0
-    slurm: str = ""  # the latest SLURM job number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +53,7 @@ class JobStatus:
     failures: int
     slurm: str
     wait_seconds: float | None
+    facts: Mapping[str, Any] = field(default_factory=dict)  # of an acquired data set or a prepared corpus: its file
 
     @property
     def name(self) -> str:
@@ -76,10 +73,10 @@ class Statuses:
     trouble_headings: tuple[str, ...] = TROUBLE_HEADINGS
 
 
-def read_statuses(manifest: Manifest, *, logs: Path = SNAKEMAKE_LOGS) -> Statuses:
+def read_statuses(manifest: Manifest) -> Statuses:
     """Return the tables of the report."""
-    jobs = list_statuses(manifest, read_attempts(logs))
-    troubles = [job for job in jobs if job.failures or job.state in (FAILED, UNFINISHED)]
+    jobs = list_statuses(manifest, read_attempts(manifest.journal))
+    troubles = [job for job in jobs if job.failures or job.state in (FAILED, UNFINISHED, STALE)]
     return Statuses(
         stages=tuple(by_stage(jobs)),
         troubles=tuple((job.name, job.state, job.reason, _count(job.attempts)) for job in troubles[:MAX_TROUBLES]),
@@ -87,14 +84,46 @@ def read_statuses(manifest: Manifest, *, logs: Path = SNAKEMAKE_LOGS) -> Statuse
 
 
 def list_statuses(manifest: Manifest, attempts: Mapping[str, Attempts]) -> list[JobStatus]:
-    """Return the status of every planned job, stage by stage; `attempts` are by the path of the job's log."""
+    """Return the status of every planned job, stage by stage; `attempts` are by the path of the job's record."""
     statuses: dict[PlannedJob, JobStatus] = {}
     for cell in manifest.cells:
         for place, job in enumerate(cell.jobs):
             if job not in statuses:
                 prerequisites = [statuses[other] for other in _prerequisites(cell.jobs, place)]
-                statuses[job] = _status(job, attempts.get(str(job.log)), prerequisites)
+                statuses[job] = _status(job, attempts.get(str(job.record)), prerequisites)
     return sorted(statuses.values(), key=lambda status: STAGES.index(status.job.stage))
+
+
+def describe(jobs: Iterable[JobStatus], queued: Mapping[str, str]) -> Iterator[str]:
+    """Yield lines on the jobs that are not done and do not wait for another; `queued` are states by SLURM's numbers."""
+    for job in jobs:
+        if job.state not in (DONE, WAITS):
+            failures = f" [{job.failures} of {job.attempts} attempts failed]" if job.failures else ""
+            state = queued.get(job.slurm) or f"{job.state}: {job.reason}"
+            yield f"{job.name}: {state}{failures}"
+            if job.state in (FAILED, UNFINISHED):
+                yield f"    {job.job.log}"
+
+
+def describe_failures(manifest: Manifest) -> Iterator[str]:
+    """Yield lines on the failed jobs of a manifest, and on those that no cell needs."""
+    attempts = read_attempts(manifest.journal)
+    failed = [job for job in list_statuses(manifest, attempts) if job.state in (FAILED, UNFINISHED)]
+    yield from describe(failed[:MAX_TROUBLES], {})
+    if len(failed) > MAX_TROUBLES:
+        yield f"{len(failed) - MAX_TROUBLES:,} more"
+    yield from list_other_failures(manifest, attempts)
+
+
+def list_other_failures(manifest: Manifest, attempts: Mapping[str, Attempts]) -> list[str]:
+    """Return a line on each failed job that no cell needs, such as an audit or a figure: its first file and reason."""
+    planned = {str(path) for cell in manifest.cells for job in cell.jobs for path in (job.output, job.record)}
+    known = {id(job) for file, job in attempts.items() if file in planned}
+    failures: dict[int, str] = {}
+    for file, job in attempts.items():
+        if id(job) not in known and job.all[-1].failed and not Path(file).exists():
+            failures.setdefault(id(job), f"{job.rule} {file}: {FAILED}: {job.all[-1].reason}")
+    return list(failures.values())
 
 
 def _prerequisites(jobs: Sequence[PlannedJob], place: int) -> Sequence[PlannedJob]:
@@ -108,97 +137,65 @@ def _prerequisites(jobs: Sequence[PlannedJob], place: int) -> Sequence[PlannedJo
     return jobs[:place]
 
 
-def read_attempts(logs: Path) -> dict[str, Attempts]:
-    """Return the attempts by the path of each job's log, from all of Snakemake's logs in a folder."""
-    attempts: dict[str, Attempts] = {}
-    for path in sorted(logs.glob("*.snakemake.log")):
-        SnakemakeLog(attempts).read(path)
-    return attempts
-
-
-@dataclass
-class SnakemakeLog:
-    """Reader of one of Snakemake's logs, which adds to `attempts`; it has a handler for each kind of line."""
-
-    attempts: dict[str, Attempts]
-    job_logs: dict[str, str] = field(default_factory=dict)  # by Snakemake's number of the job
-    timestamp: float = 0.0
-    block: str = ""  # "rule" or "error" until the number of the job that it is about
-    log: str = ""  # of the job that the block announces
-
-    def read(self, path: Path) -> None:
-        """Handle every line of a log."""
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            for pattern, handle in EVENTS:
-                if match := pattern.match(line):
-                    handle(self, *match.groups())
-
-    def set_time(self, stamp: str) -> None:
-        """Begin what follows a time stamp."""
-        self.timestamp, self.block = time.mktime(time.strptime(stamp)), ""
-
-    def begin_rule(self) -> None:
-        """Begin the announcement of a job."""
-        self.block, self.log = "rule", ""
-
-    def begin_error(self) -> None:
-        """Begin the message about a failed job."""
-        self.block = "error"
-
-    def set_log(self, path: str) -> None:
-        """Keep the log of the announced job; that of a failed one is known from its announcement."""
-        if self.block == "rule":
-            self.log = path
-
-    def end_block(self, number: str) -> None:
-        """Count a start of the announced job, or a failure of the failed one."""
-        if self.block == "rule" and self.log:
-            self.job_logs[number] = self.log
-            self.attempts.setdefault(self.log, Attempts()).starts.append(self.timestamp)
-        elif self.block == "error" and number in self.job_logs:
-            self.attempts[self.job_logs[number]].failures += 1
-        self.block = ""
-
-    def set_slurm_number(self, number: str, slurm: str) -> None:
-        """Keep the latest SLURM job number of a job."""
-        if number in self.job_logs:
-            self.attempts[self.job_logs[number]].slurm = slurm
-
-
-EVENTS: tuple[tuple[re.Pattern[str], Callable[..., None]], ...] = (
-    (re.compile(r"\[(\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})\]$"), SnakemakeLog.set_time),
-    (re.compile(r"(?:local)?rule \w+:$"), SnakemakeLog.begin_rule),
-    (re.compile(r"Error in rule \w+"), SnakemakeLog.begin_error),
-    (re.compile(r"    log: (\S+)"), SnakemakeLog.set_log),
-    (re.compile(r"    jobid: (\d+)"), SnakemakeLog.end_block),
-    (re.compile(r"Job (\d+) has been submitted with SLURM jobid (\d+)"), SnakemakeLog.set_slurm_number),
-)
-
-
 def _status(job: PlannedJob, attempts: Attempts | None, prerequisites: Sequence[JobStatus]) -> JobStatus:
-    record = _record(job)
-    state, reason = (DONE, "") if record and job.output.exists() else _find_reason(job, prerequisites)
-    seconds = float(record.get("seconds") or 0)
+    record = _read(job.record)
+    state, reason = _find_state(job, record, attempts, prerequisites)
+    on_gpu = str(record.get("device", "")).startswith(GPU)
+    other_attempts = [attempt for attempt in attempts.all if not attempt.succeeded] if attempts else []
     return JobStatus(
         job=job,
         state=state,
         reason=reason,
-        seconds=seconds,
-        gpu_seconds=seconds if str(record.get("device", "")).startswith(GPU) else 0.0,
-        attempts=len(attempts.starts) if attempts else None,
-        failures=attempts.failures if attempts else 0,
+        seconds=total_seconds(record, attempts),
+        gpu_seconds=total_seconds(record, attempts)
+        if on_gpu
+        else sum(attempt.seconds for attempt in other_attempts if attempt.gpu),
+        attempts=len(attempts.all) if attempts else None,
+        failures=len(attempts.failures) if attempts else 0,
         slurm=attempts.slurm if attempts else "",
         wait_seconds=_wait_seconds(record, attempts) if attempts and attempts.slurm else None,
+        facts=_read(job.output) if job.stage in (ACQUIRE, PREPARE) else {},
     )
 
 
-def _find_reason(job: PlannedJob, prerequisites: Sequence[JobStatus]) -> tuple[str, str]:
-    """Return state and reason of a job without a result."""
+def _find_state(
+    job: PlannedJob, record: Mapping[str, Any], attempts: Attempts | None, prerequisites: Sequence[JobStatus]
+) -> tuple[str, str]:
+    """Return the state of a job, and its reason: of a job that is done, why its last failed attempt failed."""
+    if attempts and attempts.running:
+        return RUNNING, f"since {time.strftime('%Y-%m-%d %H:%M', time.localtime(attempts.all[-1].started))}"
+    last_failure = attempts.failures[-1].reason if attempts and attempts.failures else ""
+    if record and job.output.exists():
+        why = _find_staleness(job, record, prerequisites)
+        return (STALE, why) if why else (DONE, last_failure and f"an attempt before: {last_failure}")
+    if attempts and attempts.all[-1].failed and not job.log.is_file():
+        return FAILED, last_failure
     if text := read_reason(job):
         state, _, reason = text.partition(": ")
         return state, reason.removeprefix(f"{job.stage}: ")
-    missing = next((job for job in prerequisites if job.state != DONE), None)
+    if last_failure:
+        return FAILED, last_failure
+    missing = next((status for status in prerequisites if status.state != DONE), None)
     return (WAITS, f"waits for {missing.name}") if missing else (NOT_RUN, "was not started")
+
+
+def _find_staleness(job: PlannedJob, record: Mapping[str, Any], prerequisites: Sequence[JobStatus]) -> str:
+    """Return why a result is not the planned one, by its record; empty if it is.
+
+    Code and config are compared with the plan, data with the corpora and data sets that are there now.
+    """
+    if job.config and digest(record.get("config")) != job.config:
+        return "computed with another config"
+    if job.code and record.get("code") != job.code:
+        return "computed with other code, or from results that were"
+    for status in prerequisites:
+        now, path = status.facts.get("digest"), status.job.output
+        if status.job.stage == PREPARE and now != record.get("data", {}).get(status.facts.get("dataset"), now):
+            return f"the corpus on disk has another digest: {path}"
+        if (job.stage, status.job.stage) == (PREPARE, ACQUIRE) and now != record.get("acquired"):
+            return f"the data set was acquired again and has other files: {path}"
+    stale = next((status.name for status in prerequisites if status.state == STALE), "")
+    return stale and f"computed from {stale}, which is stale"
 
 
 def _wait_seconds(record: Mapping[str, Any], attempts: Attempts) -> float | None:
@@ -206,7 +203,7 @@ def _wait_seconds(record: Mapping[str, Any], attempts: Attempts) -> float | None
     if "started" not in record:
         return None
     started = _seconds_of(record["started"])
-    submitted = [at for at in attempts.starts if at <= started + 1]  # log times are whole seconds
+    submitted = [attempt.started for attempt in attempts.all if attempt.started <= started + 1]  # it is whole seconds
     return max(0.0, started - submitted[-1]) if submitted else None
 
 
@@ -215,9 +212,10 @@ def _seconds_of(stamp: str) -> float:
     return float(calendar.timegm(time.strptime(stamp, "%Y-%m-%dT%H:%M:%SZ")))
 
 
-def _record(job: PlannedJob) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
+    """Return the content of a JSON file; empty if it is missing or damaged."""
     try:
-        content = json.loads(job.record.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -234,6 +232,8 @@ def by_stage(statuses: Sequence[JobStatus]) -> Iterator[tuple[str, ...]]:
             stage,
             f"{len(jobs):,}",
             f"{_in_state(jobs, DONE):,}",
+            f"{_in_state(jobs, STALE):,}",
+            f"{_in_state(jobs, RUNNING):,}",
             f"{sum(job.attempts > 1 for job in jobs if job.attempts):,}",
             f"{_in_state(jobs, FAILED, UNFINISHED):,}",
             f"{_in_state(jobs, NOT_RUN, WAITS):,}",

@@ -1,0 +1,141 @@
+"""The journal of attempts, and the reasons of jobs that could not state them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.checkout import REPOSITORY
+from tests.snakemake_events import RecordedRun
+from workflow_scripts.planning.attempts import read_attempts
+
+SNAKEFILE = """\
+from pathlib import Path
+from workflow_scripts.planning.attempts import Journal
+
+onstart:
+    logger.handlers.insert(0, Journal(Path("my results/journal")))
+
+rule all:
+    input: "my results/killed", "my results/whole"
+
+rule killed:
+    output: "my results/killed"
+    log: "my results/killed.log"
+    retries: 1
+    shell: "(kill -KILL $BASHPID; true) &> {log:q}"
+
+rule whole:
+    output: "my results/whole"
+    log: "my results/whole.log"
+    shell: "touch {output:q}"
+"""
+REFUSED = """\
+SLURM sbatch failed. The error message was 'sbatch: error: invalid partition specified: nosuch
+sbatch: error: Batch job submission failed: Invalid partition name specified'.
+    sbatch call:
+        sbatch --parsable -p nosuch --wrap="snakemake"
+For further error details see the cluster/cloud log and the log files of the involved rule(s)."""
+KILLED = """\
+RuleException:
+Command 'set -euo pipefail;  python -m x &> kill.log' returned non-zero exit status 137.
+srun: error: node7: task 0: Exited with exit code 1
+WorkflowError:
+"""
+
+
+def slurm_state(state: str) -> str:
+    return f"SLURM-job '11' failed, SLURM status is: '{state}'. Detailed failure reason unavailable."
+
+
+def test_attempts_are_known_whatever_snakemake_prints_and_whatever_paths_contain(tmp_path: Path) -> None:
+    (tmp_path / "Snakefile").write_text(SNAKEFILE)
+    command = [sys.executable, "-m", "snakemake", "--cores=1", "--keep-going", "--quiet", "rules"]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 1, run.stderr
+    attempts = read_attempts(tmp_path / "my results/journal")
+    killed, whole = (attempts[f"my results/{name}"] for name in ("killed", "whole"))
+    assert (len(killed.all), len(killed.failures), len(whole.all), len(whole.failures)) == (2, 2, 1, 0)
+    reason = "killed by SIGKILL, probably because memory ran out: lower `batch`, or free memory, and run again"
+    assert killed.failures[-1].reason == reason
+    assert f"prelude: {reason}\n" in (tmp_path / "my results/killed.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("message", "slurm_log", "reason"),
+    [
+        (
+            slurm_state("FAILED"),
+            "slurmstepd-vm: error: StepId=4.batch exceeded memory limit (130068480 > 104857600), being killed\n"
+            "slurmstepd-vm: error: *** JOB 4 ON vm CANCELLED AT 2026-11-30T12:50:11 ***\n",
+            "ran out of memory (SLURM: StepId=4.batch exceeded memory limit (130068480 > 104857600), being killed): ",
+        ),
+        (
+            slurm_state("FAILED"),
+            "slurmstepd: error: Detected 1 oom-kill event(s) in StepId=4.0. Some step tasks have been OOM Killed.",
+            "ran out of memory (SLURM: Detected 1 oom-kill event(s) in StepId=4.0.",
+        ),
+        (slurm_state("OUT_OF_MEMORY"), "", "ran out of memory (SLURM: OUT_OF_MEMORY): lower `batch`, or raise mem_mb"),
+        (
+            slurm_state("FAILED"),
+            "slurmstepd: error: *** JOB 4 ON vm CANCELLED AT 2026-11-30T12:50:11 DUE TO TIME LIMIT ***",
+            "ran out of time (SLURM: *** JOB 4 ON vm CANCELLED AT 2026-11-30T12:50:11 DUE TO TIME LIMIT ***): raise",
+        ),
+        (
+            slurm_state("FAILED"),
+            "slurmstepd: error: *** JOB 4 ON vm CANCELLED AT 2026-11-30T12:50:11 DUE TO PREEMPTION ***",
+            "preempted (SLURM: *** JOB 4",
+        ),
+        (slurm_state("CANCELLED"), "", "cancelled (SLURM: CANCELLED): run again to go on"),
+        (slurm_state("FAILED"), KILLED, "killed by SIGKILL, probably because memory ran out"),
+        (slurm_state("FAILED"), "returned non-zero exit status 3.", "ended with exit code 3 and no message"),
+        (slurm_state("FAILED"), "", "ended by SLURM (FAILED)"),
+        (REFUSED, "", "SLURM refused it: sbatch: error: invalid partition specified: nosuch sbatch: error: Batch job"),
+        ("Job submission failed with exception: no disk", "", "Job submission failed with exception: no disk"),
+        ("", "", "ended without a message"),
+    ],
+)
+def test_a_job_that_the_scheduler_ended_says_so_in_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, message: str, slurm_log: str, reason: str
+) -> None:
+    journal, log, slurm = tmp_path / "journal", tmp_path / "logs" / "a.log", tmp_path / "4.log"
+    slurm.write_text(slurm_log)
+    run = RecordedRun(journal, monkeypatch, at=1.8e9)
+    run.start("a.json", log=str(log))
+    run.fail("a.json", log=str(log), message=message, slurm_log=[str(slurm)])
+    assert read_attempts(journal)["a.json"].failures[-1].reason.startswith(reason)
+    assert f"prelude: {reason}" in log.read_text()
+
+
+def test_the_reason_that_a_job_states_itself_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("epoch 1\nprelude: the disk is full\n")
+    run = RecordedRun(tmp_path / "journal", monkeypatch, at=1.8e9)
+    run.start("a.json", log=str(log))
+    run.fail("a.json", log=str(log), error="returned non-zero exit status 2")
+    assert read_attempts(tmp_path / "journal")["a.json"].failures[-1].reason == "the disk is full"
+    assert log.read_text() == "epoch 1\nprelude: the disk is full\n"
+
+
+def test_damaged_lines_of_a_journal_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = tmp_path / "journal"
+    run = RecordedRun(journal, monkeypatch, at=1.8e9)
+    run.start("a.json", log="a.log")
+    with journal.open("ab") as file:
+        file.write(b'{"event": "suc\n[1]\n\xff\n"text"\n')
+    run.finish("a.json")
+    assert read_attempts(journal)["a.json"].all[-1].succeeded
+
+
+def test_each_job_of_an_array_has_its_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RecordedRun(tmp_path / "journal", monkeypatch, at=1.8e9)
+    for name in "abc":
+        run.start(name, log=f"{name}.log")
+    run.submit_array("bc", slurm="7")
+    attempts = read_attempts(tmp_path / "journal")
+    assert [attempts[name].slurm for name in "abc"] == ["", "7_1", "7_2"]

@@ -1,0 +1,257 @@
+"""Attempts of jobs: the journal that a running workflow writes, one JSON object a line, and its reader.
+
+Snakemake's own logs name no jobs with `--quiet rules` and do not separate the files of a list, so the journal is
+written from the events that Snakemake logs, whatever it shows of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import re
+import socket
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from workflow_scripts.planning import job_logs
+
+RUN, START, SUBMISSION, SUCCESS, FAILURE, STOP = "run", "start", "submission", "success", "failure", "stop"
+SUBMITTED = re.compile(r"Job (\d+) has been submitted with SLURM jobid (\w+)")
+SUBMITTED_ARRAY = re.compile(
+    r"Submitted array job with Snakemake IDs ([\d,]+) and SLURM job ID (\w+)\. The individual task IDs are (\d+)-"
+)
+MAX_ERRORS = 100  # exceptions of shell commands that wait for the event that names their job; it follows at once
+INTERRUPTED = "interrupted: Snakemake was stopped"
+KILLED = "interrupted: Snakemake ended before the job did"
+
+
+class _StartedJob(NamedTuple):
+    """A job that Snakemake has started."""
+
+    files: list[str]
+    log: Path
+    command: str
+
+
+class Journal(logging.Handler):
+    """Handler of Snakemake's log events that writes the journal, and into the log of a killed job why it ended."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the file to append to; it is created with the first job."""
+        super().__init__()
+        self.path = path
+        self._jobs: dict[int, _StartedJob] = {}
+        self._errors: deque[str] = deque(maxlen=MAX_ERRORS)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write what an event states about a job; a full disk, or an event of another form, must not stop the run."""
+        event = str(getattr(getattr(record, "event", None), "value", ""))
+        try:
+            if handle := HANDLERS.get(event):
+                handle(self, record.__dict__)
+            elif not event:
+                self._find_submission(record.getMessage())
+        except Exception as error:
+            logging.getLogger(__name__).debug("journal: %s", error)
+
+    def close(self) -> None:
+        """Write that the run ended."""
+        if self._jobs:
+            self._write(STOP)
+            self._jobs.clear()
+        super().close()
+
+    def start(self, event: Mapping[str, Any]) -> None:
+        """Write the start of a job; jobs without a log write no results that anybody waits for."""
+        if not event["log"]:
+            return
+        if not self._jobs:
+            self._write(RUN, pid=os.getpid(), host=socket.gethostname())
+        job = _StartedJob(list(event["output"]), Path(event["log"][0]), event["shellcmd"] or "")
+        self._jobs[event["jobid"]] = job
+        self._write(START, rule=event["rule_name"], files=job.files, gpu=_asks_for_gpu(event["resources"]))
+
+    def keep_error(self, event: Mapping[str, Any]) -> None:
+        """Keep the exception of a shell command until the job that failed is named."""
+        self._errors.append(str(event["msg"]))
+
+    def fail(self, event: Mapping[str, Any]) -> None:
+        """Write that a job failed, and why."""
+        job = self._jobs[event["jobid"]]
+        error = next((text for text in reversed(self._errors) if job.command and job.command in text), "")
+        slurm_log = next((Path(path) for path in event["log"] if Path(path) != job.log), None)
+        message = str(event["rule_msg"] or "")
+        reason = job_logs.explain_end(job.log, message=message, error=error, slurm_log=slurm_log)
+        self._write(FAILURE, files=job.files, reason=reason, began=job_logs.read_start(slurm_log))
+
+    def succeed(self, event: Mapping[str, Any]) -> None:
+        """Write that a job has its results."""
+        if job := self._jobs.get(event["job_id"]):
+            self._write(SUCCESS, files=job.files)
+
+    def _find_submission(self, message: str) -> None:
+        """Write the SLURM number of a job, or of those of an array."""
+        if match := SUBMITTED.match(message):
+            self._write(SUBMISSION, files=self._jobs[int(match[1])].files, slurm=match[2])
+        elif match := SUBMITTED_ARRAY.match(message):
+            for task, number in enumerate(match[1].split(","), start=int(match[3])):
+                self._write(SUBMISSION, files=self._jobs[int(number)].files, slurm=f"{match[2]}_{task}")
+
+    def _write(self, event: str, **content: object) -> None:
+        line = json.dumps({"event": event, "at": time.time(), **content})
+        with contextlib.suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(f"{line}\n")
+
+
+#: by the value of Snakemake's event
+HANDLERS = {
+    "job_info": Journal.start,
+    "error": Journal.keep_error,
+    "job_error": Journal.fail,
+    "job_finished": Journal.succeed,
+}
+
+
+def _asks_for_gpu(resources: Any) -> bool:
+    """Return whether a job asks for a GPU, by number or, on SLURM, by name."""
+    return bool(resources.get("gpu")) or "gpu" in str(resources.get("gres", ""))
+
+
+@dataclass(kw_only=True)
+class Attempt:
+    """One start of a job; times are in seconds since 1970, `ended` is None while it may still run."""
+
+    started: float
+    gpu: bool = False
+    slurm: str = ""  # SLURM's number of the job
+    began: float | None = None  # on its node
+    ended: float | None = None
+    succeeded: bool = False
+    reason: str = ""  # of a failure
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended without a result."""
+        return self.ended is not None and not self.succeeded
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that it ran; on a cluster, from its beginning on the node, and 0 if that is unknown."""
+        began = self.began if self.slurm else self.started
+        return max(0.0, (self.ended or time.time()) - began) if began is not None else 0.0
+
+
+@dataclass(kw_only=True)
+class Attempts:
+    """Attempts of one job since its result before the last."""
+
+    rule: str = ""
+    all: list[Attempt] = field(default_factory=list)
+
+    @property
+    def failures(self) -> list[Attempt]:
+        """Attempts that ended without a result."""
+        return [attempt for attempt in self.all if attempt.failed]
+
+    @property
+    def running(self) -> bool:
+        """Whether the last attempt may still run."""
+        return bool(self.all) and self.all[-1].ended is None
+
+    @property
+    def slurm(self) -> str:
+        """The latest SLURM job number."""
+        return next((attempt.slurm for attempt in reversed(self.all) if attempt.slurm), "")
+
+    def add(self, attempt: Attempt) -> None:
+        """Add an attempt; one that follows a result begins a new list."""
+        if self.all and self.all[-1].succeeded:
+            self.all.clear()
+        self.all.append(attempt)
+
+
+def total_seconds(record: Mapping[str, Any], attempts: Attempts | None) -> float:
+    """Return the seconds of all attempts of a job; `record` is that of its result, empty if there is none.
+
+    A record has the seconds of the attempt that wrote it, and that of a training those of all the steps that count:
+    the larger sum is nearer, since the journal may be lost, and the steps after the last state that was saved are.
+    """
+    others = [attempt.seconds for attempt in attempts.all if not attempt.succeeded] if attempts else []
+    own = float(record.get("seconds") or 0)
+    return max(own + sum(others), float(record.get("training_seconds") or 0))
+
+
+def read_attempts(path: Path) -> dict[str, Attempts]:
+    """Return the attempts by each of a job's output files; empty without a journal."""
+    attempts: dict[str, Attempts] = {}
+    run: Mapping[str, Any] = {}
+    latest = 0.0
+    for line in _read_lines(path):
+        event, at = line["event"], float(line["at"])
+        files: Sequence[str] = line.get("files", ())
+        if event == RUN:
+            _end_open(attempts, at=latest, reason=KILLED)
+            run = line
+        elif event == STOP:
+            _end_open(attempts, at=at, reason=INTERRUPTED)
+            run = {}
+        elif event == START:
+            job = next((attempts[file] for file in files if file in attempts), Attempts())
+            job.rule = line["rule"]
+            job.add(Attempt(started=at, gpu=line["gpu"]))
+            attempts |= dict.fromkeys(files, job)
+        elif files and files[0] in attempts:
+            _apply(attempts[files[0]].all[-1], line)
+        latest = at
+    if run and not _is_alive(run):
+        _end_open(attempts, at=latest, reason=KILLED)
+    return attempts
+
+
+def _apply(attempt: Attempt, line: Mapping[str, Any]) -> None:
+    if line["event"] == SUBMISSION:
+        attempt.slurm = line["slurm"]
+        return
+    attempt.ended, attempt.succeeded = float(line["at"]), line["event"] == SUCCESS
+    attempt.reason, attempt.began = line.get("reason", ""), line.get("began")
+
+
+def _end_open(attempts: Mapping[str, Attempts], *, at: float, reason: str) -> None:
+    """End the attempts that a run left open; after a kill, the last known moment is the end."""
+    for job in attempts.values():
+        if job.running:
+            job.all[-1].ended, job.all[-1].reason = max(at, job.all[-1].started), reason
+
+
+def _is_alive(run: Mapping[str, Any]) -> bool:
+    """Return whether the Snakemake of a run still runs; on another machine that is taken for granted."""
+    if run["host"] != socket.gethostname():
+        return True
+    try:
+        os.kill(run["pid"], 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
+
+
+def _read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield the events of a journal without lines that a full disk cut."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return
+    for line in text.splitlines():
+        with contextlib.suppress(ValueError):
+            content = json.loads(line)
+            if isinstance(content, dict) and {"event", "at"} <= content.keys():
+                yield content

@@ -1,0 +1,123 @@
+"""Logs of jobs: how a job ended by its own last lines, or by what Snakemake and SLURM state about it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+GAVE_UP = "prelude: "  # begins the line of a `UserError`; libraries may still write after it
+CRASHED = ("Traceback (most recent call last)", "usage: ")  # begin the end of a log; its last line has the reason
+MAX_CHARACTERS = 240  # of a line: more is a dump, not a reason
+MAX_BYTES = 64 * 1024  # that are read from the end of a log
+
+AGAIN = "run again to go on"
+MORE_MEMORY = "lower `batch`, or raise mem_mb in the profile"
+
+#: words of SLURM, in its log of a job or as the job's state, with meaning and remedy; the first that fits counts
+SLURM_WORDS = (
+    (re.compile(r"out.of.memory|\boom\b|oom.kill|memory limit", re.IGNORECASE), "ran out of memory", MORE_MEMORY),
+    (re.compile(r"time ?limit|TIMEOUT|DEADLINE", re.IGNORECASE), "ran out of time", "raise runtime in the profile"),
+    (re.compile(r"preempt", re.IGNORECASE), "preempted", AGAIN),
+    (re.compile(r"node.fail", re.IGNORECASE), "lost its node", AGAIN),
+    (re.compile(r"cancelled", re.IGNORECASE), "cancelled", AGAIN),
+)
+SLURM_LINE = re.compile(r"^(?:slurmstepd|srun)[^:\s]*: error: (.*)$", re.MULTILINE)
+SLURM_STATE = re.compile(r"SLURM status is: '(\w+)'")
+REFUSED = re.compile(r"SLURM sbatch failed\. The error message was '(.*?)'\.?\s*(?:sbatch call:|$)", re.DOTALL)
+NOT_SUBMITTED = re.compile(r"(?:submission failed|array sbatch submission)", re.IGNORECASE)
+DEATH = re.compile(r"died with <Signals\.(SIG\w+): \d+>|returned non-zero exit status (\d+)")
+SIGNAL_CODE = 128  # a shell's exit code of a program that a signal ended is this and the signal's number
+STAMP = re.compile(r"^\[(\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})\]$", re.MULTILINE)
+UNPRINTABLE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f]")  # escape sequences first, then what is left
+
+
+class LogEnd(NamedTuple):
+    """End of a log: the line that tells most, and whether it is the reason of a failure."""
+
+    is_reason: bool
+    line: str
+
+
+def printable(text: str) -> str:
+    """Return text as one line without control characters, which could rewrite a terminal."""
+    return " ".join(UNPRINTABLE.sub(" ", text).split())
+
+
+def read_end(log: Path) -> LogEnd | None:
+    """Return the end of a job's log; None if it is missing or empty."""
+    lines = [line for text in _read_tail(log).splitlines() if (line := printable(text))]
+    if not lines:
+        return None
+    gave_up = [line.removeprefix(GAVE_UP) for line in lines if line.startswith(GAVE_UP)]
+    is_reason = bool(gave_up) or any(line.startswith(CRASHED) for line in lines)
+    return LogEnd(is_reason, (gave_up or lines)[-1][:MAX_CHARACTERS])
+
+
+def explain_end(log: Path, *, message: str, error: str, slurm_log: Path | None) -> str:
+    """Return why a job ended, and add that to its log if the job could not write it itself.
+
+    `message` is that of SLURM's plugin, `error` the exception of Snakemake's shell command, both empty if there is
+    none. A job that was killed leaves a log without a reason, and one that SLURM refused leaves none.
+    """
+    refusal = _explain_refusal(message)
+    end = read_end(log)
+    if end and end.is_reason and not refusal:
+        return end.line
+    reason = refusal or _explain_death(message, error, _read_tail(slurm_log))
+    with contextlib.suppress(OSError):  # the disk may be full: the reason is in the journal as well
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as file:
+            file.write(f"\n{GAVE_UP}{reason}\n" if end else f"{GAVE_UP}{reason}\n")  # its last line may be cut
+    return reason
+
+
+def read_start(slurm_log: Path | None) -> float | None:
+    """Return when a job began on its node, in seconds since 1970, from SLURM's log of it; None if it did not."""
+    stamp = STAMP.search(_read_tail(slurm_log, from_start=True))
+    return time.mktime(time.strptime(stamp[1])) if stamp else None
+
+
+def _explain_refusal(message: str) -> str:
+    if match := REFUSED.search(message):
+        return f"SLURM refused it: {printable(match[1])[:MAX_CHARACTERS]}"
+    return printable(message)[:MAX_CHARACTERS] if NOT_SUBMITTED.search(message) else ""
+
+
+def _explain_death(message: str, error: str, slurm_text: str) -> str:
+    """Return why a job ended that says nothing itself: the words of SLURM come before the exit code of its command."""
+    stated = [printable(line)[:MAX_CHARACTERS] for line in SLURM_LINE.findall(slurm_text)]
+    stated += SLURM_STATE.findall(message)
+    for pattern, meaning, remedy in SLURM_WORDS:
+        if lines := [line for line in stated if pattern.search(line)]:
+            return f"{meaning} (SLURM: {lines[0]}): {remedy}"
+    if deaths := DEATH.findall(error + slurm_text):
+        return _explain_exit(*deaths[-1])
+    return (
+        f"ended by SLURM ({stated[0]})" if stated else printable(message)[:MAX_CHARACTERS] or "ended without a message"
+    )
+
+
+def _explain_exit(name: str, code: str) -> str:
+    """Return why a command ended that a signal killed, or that ended with an exit code."""
+    number = int(code or 0) - SIGNAL_CODE
+    if number in set(signal.Signals):
+        name = signal.Signals(number).name
+    if name == signal.SIGKILL.name:
+        return f"killed by {name}, probably because memory ran out: lower `batch`, or free memory, and run again"
+    return f"killed by {name}" if name else f"ended with exit code {code} and no message"
+
+
+def _read_tail(log: Path | None, *, from_start: bool = False) -> str:
+    """Return the last bytes of a log, or the first; empty if it cannot be read."""
+    try:
+        if log is None or not log.is_file():
+            return ""
+        with log.open("rb") as file:
+            file.seek(0 if from_start else max(0, log.stat().st_size - MAX_BYTES))
+            return file.read(MAX_BYTES).decode("utf-8", errors="replace")
+    except OSError:
+        return ""
