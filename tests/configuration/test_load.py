@@ -392,6 +392,19 @@ BAD = {
         r"studies/own_recordings.yaml: grid.corpus: unknown corpus 'unlabelled'.*; allowed: .*; "
         r"state yours in trim.own_recordings.corpus of the config$",
     ),
+    "data sets that differ in case": (
+        "datasets: {Styles: &a {loader: folder, source: local, path: a}, styles: *a}",
+        r"own.yaml: datasets.styles: differs from Styles only in case, and some disks make one folder of both",
+    ),
+    "recipe that differs from another in case": (
+        "recipes: {WU2021: {epochs: 1, batch: 2, chunk_seconds: 1, encoder_learning_rate: 0.1, schedule: poly,"
+        " worker_learning_rate: 0.1}}",
+        r"own.yaml: recipes.WU2021: differs from wu2021 only in case",
+    ),
+    "checkpoint that differs from a data set in case": (
+        "checkpoints: {OpenMIC: {encoder: pase, path: x}}",
+        r"own.yaml: checkpoints.OpenMIC: differs from openmic only in case",
+    ),
     "nothing in place of a section": (
         "recipes: null",
         r"own.yaml: recipes: null has the wrong type; allowed: keys",

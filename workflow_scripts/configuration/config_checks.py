@@ -28,6 +28,29 @@ def _check_entries(config: Config, origin: ConfigOrigin) -> None:
             config.level(factor, name, where=origin.at(section, name))
 
 
+#: sections whose names are segments of the same place in a path
+SEGMENTS = (
+    ("datasets", "checkpoints"),
+    ("worker_sets",),
+    ("recipes",),
+    *((section,) for section in LEVEL_SECTIONS.values()),
+)
+
+
+def _check_case(config: Config, origin: ConfigOrigin) -> None:
+    """Raise for names that differ only in case: some disks, such as macOS's, make one folder of them."""
+    for sections in SEGMENTS:
+        seen: dict[str, str] = {}
+        for section in sections:
+            for name in getattr(config, section):
+                other = seen.setdefault(name.lower(), name)
+                if other != name:
+                    raise UserError(
+                        f"{origin.at(section, name)}: differs from {other} only in case, and some disks make one "
+                        "folder of both: choose another name"
+                    )
+
+
 def _check_changes(config: Config, origin: ConfigOrigin) -> None:
     """Raise unless the numbers of downstream training differ for heads and scenarios that exist."""
     for name in config.evaluation.heads:
@@ -94,6 +117,7 @@ def _check_worker_sets(config: Config, origin: ConfigOrigin) -> None:
 
 #: in this order: later checks rely on what earlier ones found right
 CONFIG_CHECKS: tuple[Callable[[Config, ConfigOrigin], None], ...] = (
+    _check_case,
     _check_entries,
     _check_changes,
     _check_weightings,
