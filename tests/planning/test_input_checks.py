@@ -121,6 +121,7 @@ CSV_MISTAKES = {
         r"group me is in two splits",
     ),
     "files that are elsewhere": (labels("c/0.wav,a,train,"), r"labels no audio file"),
+    "nothing": ("", r"labels\.csv"),
     "a file twice": (labels(*(f"{row},train," for row in (ROWS[0], ROWS[0]))), r"twice"),
 }
 
