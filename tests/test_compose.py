@@ -13,7 +13,14 @@ from workflow_scripts import compose, draw
 
 FACTS = {
     **{"dataset": "openmic", "task": "multilabel", "classes": [], "sample_rate": 16000, "source": "twin"},
-    **{"clips": 300, "seconds": 900.0, "quarantined": 3, "digest": "at 16 kHz", "content": "dataopenmic"},
+    **{
+        "clips": 300,
+        "seconds": 900.0,
+        "quarantined": 3,
+        "notes": ["files that no clip uses: 2 .zip"],
+        "digest": "at 16 kHz",
+        "content": "dataopenmic",
+    },
 }
 
 
@@ -60,7 +67,7 @@ def test_one_page_says_it_all(results: Results) -> None:
     assert "1 of 10 evaluations are missing" in text
     assert "Is <b>PASE</b> & Co better?" in text
     assert "OpenMIC (twin): frozen PASE beats random weights by" in text
-    assert "silent: 2; truncated: 1" in text
+    assert "silent: 2; truncated: 1; files that no clip uses: 2 .zip" in text
     assert text.count("90 (test)") == 1, "FMA small was not prepared here; OpenMIC was, and is listed as that"
     assert "10" in text
     assert "1 min 01 s" in text

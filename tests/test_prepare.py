@@ -3,19 +3,22 @@ import os
 import subprocess
 import sys
 import types
+import unicodedata
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests.audio.recordings import write_tone
-from tests.checkout import REPOSITORY
+from tests.audio.recordings import encode, write_tone
+from tests.checkout import REPOSITORY, SHARED, needs_shared
+from tests.datasets.files import touch
 from workflow_scripts import acquire, prepare
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.dataset_index import CLIP_COLUMNS, DatasetIndex
 from workflow_scripts.levels.options import LevelOptions
+from workflow_scripts.sources.listing import list_folder
 
 
 class Options(LevelOptions):
@@ -90,3 +93,95 @@ def test_command_line_ends_in_one_line(tmp_path):
     assert result.returncode == 2
     assert result.stderr.startswith("prelude: ")
     assert len(result.stderr.splitlines()) == 1
+
+
+def prepare_folder(folder, output, **options):
+    config = {"dataset": "own", "loader": "folder", "source": "local", "path": str(folder)}
+    data = output.with_name(f"{output.name}_data")
+    acquire.main(["--config", json.dumps(config), "--code", "c", "--output", str(data)])
+    full = {"dataset": "own", "loader": "folder", "options": options, "sample_rate": 16000, "source": "local"}
+    flags = ["--config", json.dumps(full), "--code", "c", "--acquired", str(data / "acquired.json")]
+    prepare.main([*flags, "--output", str(output), "--threads", "2"])
+    corpus = Corpus(output)
+    reasons = pd.read_csv(output / "quarantine.csv", keep_default_na=False)
+    assert (corpus.facts.clips, corpus.facts.quarantined) == (len(corpus.clips), len(reasons))
+    return corpus, dict(reasons.itertuples(index=False))
+
+
+MESSY = {
+    "Jazz/take": "wav",  # no suffix
+    "Jazz/No. 5": "flac",
+    "Jazz/song.ogg.old": "ogg",
+    "Café/film.mkv": "mkv",
+    "Café/b.wav": "wav",
+    "clip/x.WAV": "wav",
+    "clip_/y.wav": "wav",
+}
+
+
+@pytest.fixture
+def messy(tmp_path):
+    """Make a folder of recordings in classes, with odd names, other files, and the class Café spelt in two ways."""
+    root = tmp_path / "own"
+    for number, (name, kind) in enumerate(MESSY.items()):
+        sound = write_tone(tmp_path / "made" / f"{number}.{'wav' if kind == 'mkv' else kind}", 0.2, pitch=300 + number)
+        sound = encode(sound, sound.with_suffix(".mkv")) if kind == "mkv" else sound
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / unicodedata.normalize("NFC", name)).parent.mkdir(parents=True, exist_ok=True)
+        sound.rename(root / name)
+    write_tone(root / unicodedata.normalize("NFD", "Café") / "c.wav", 0.2)
+    write_tone(root / "stray.wav", 0.2)
+    others = ("Jazz/notes.txt", "all.zip", "list.m3u", "Jazz/.DS_Store", "clip/._x.WAV", "Jazz/empty", "README")
+    touch(root, *others, "clip/broken.mp3", ".git/config")
+    (root / "clip/gone.wav").symlink_to(root / "nowhere.wav")
+    (root / "Ska").mkdir()
+    return root
+
+
+def test_every_file_of_a_messy_folder_is_a_clip_or_listed_or_counted(messy, tmp_path, capfd):
+    corpus, reasons = prepare_folder(messy, tmp_path / "out", labels="folders")
+    assert set(corpus.clips["clip"]) == {*MESSY, unicodedata.normalize("NFD", "Café") + "/c.wav"}
+    assert reasons == {
+        "clip/broken.mp3": "empty",
+        "clip/gone.wav": "missing",
+        "stray.wav": "not in the folder of a class",
+    }
+    assert corpus.facts.classes == ["Café", "Jazz", "clip", "clip_"]
+    assert corpus.labels.sum(axis=0).tolist() == [3, 3, 1, 1]
+    files = "files that no clip uses: 2 without a suffix, 1 .m3u, 1 .txt, 1 .zip, 3 hidden such as '.git/'"
+    assert sorted(corpus.facts.notes) == sorted([files, "no audio in the folders 'Ska'"])
+    log = capfd.readouterr().err
+    assert all(f"own: {note}" in log for note in corpus.facts.notes)
+
+
+def test_every_row_of_a_csv_is_a_clip_or_listed_or_counted(messy, tmp_path):
+    rows = [f"{name},{name.split('/')[0]}" for name in MESSY]
+    rows += [f"{'x' * 300}.wav,Jazz", f"{'long/' * 1000}x.wav,Jazz", "Jazz,Jazz", "Jazz\\notes.txt,Jazz", ",Jazz"]
+    rows += [unicodedata.normalize("NFC", "Café/c.wav") + ",Café", "../away.wav,Jazz", "/etc/passwd,Jazz"]
+    (messy / "labels.csv").write_text("\n".join(["path , labels", *rows]), encoding="utf-8")
+    corpus, reasons = prepare_folder(messy, tmp_path / "out", labels="csv", csv="labels.csv")
+    assert set(corpus.clips["clip"]) == {*MESSY, unicodedata.normalize("NFD", "Café") + "/c.wav"}
+    missing = "the audio file is missing"
+    assert {name[:9]: reason for name, reason in reasons.items()} == {
+        "xxxxxxxxx": missing,
+        "long/long": missing,
+        "Jazz": missing,
+        "Jazz/note": "empty",
+        "line 13 o": "no path in the csv",
+    }
+    assert len(corpus.clips) + len(reasons) + 2 == len(rows)
+    assert "2 of 15 rows of labels.csv name files outside the folder" in corpus.facts.notes
+    assert "3 audio such as 'clip/broken.mp3'" in corpus.facts.notes[-1]
+
+
+@needs_shared
+def test_every_real_file_is_a_clip_or_listed_or_counted(tmp_path):
+    root = SHARED / "audio"
+    listing = list_folder(root)
+    files = [path for path in root.rglob("*") if path.is_file()]
+    assert len(listing.audio) + len(listing.hidden) + listing.others.total() == len(files)
+    assert dict(listing.others) == {".md": 1, ".csv": 1}
+    index = registry.load("dataset", "folder").index(root, registry.load("dataset", "folder").Options())
+    assert len(index.clips) + len(index.excluded) == len(files) - 2
+    corpus, reasons = prepare_folder(root / "broken/degenerate", tmp_path / "out")
+    assert len(corpus.clips) + len(reasons) == len(list((root / "broken/degenerate").iterdir()))

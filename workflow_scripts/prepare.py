@@ -8,7 +8,10 @@ Writes `audio.int16`, `clips.parquet`, `labels.parquet`, `quarantine.csv`, `corp
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
+
+import pandas as pd
 
 from workflow_scripts.audio.build import CorpusSpec, build_corpus
 from workflow_scripts.configuration.jobs.prepare import PrepareConfig
@@ -18,7 +21,9 @@ from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.files import hold_lock, hold_output, write_json
 from workflow_scripts.core.provenance import Record
 from workflow_scripts.levels import registry
+from workflow_scripts.levels.dataset_index import DatasetIndex
 from workflow_scripts.sources.acquisition import LOCK, read_acquisition
+from workflow_scripts.sources.listing import list_folder
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -36,6 +41,7 @@ def _prepare(arguments: argparse.Namespace, config: PrepareConfig, record: Recor
     acquired = read_acquisition(arguments.acquired, source=config.source, job_digest=config.acquisition_digest)
     loader = registry.load("dataset", config.loader)
     index = loader.index(acquired.root, registry.options(loader, config.options))
+    unused = _describe_unused(acquired.root, index) if acquired.source == "local" else ""
     facts = build_corpus(
         index,
         root=acquired.root,
@@ -46,11 +52,21 @@ def _prepare(arguments: argparse.Namespace, config: PrepareConfig, record: Recor
             sample_rate=config.sample_rate,
             clip_seconds=config.clip_seconds,
             files=acquired.digest,
+            notes=(unused,) if unused else (),
         ),
         processes=arguments.threads,
     )
+    for note in facts.notes:
+        print(f"{facts.dataset}: {note}", file=sys.stderr, flush=True)
     content = record.content(data={facts.dataset: facts.digest}, device="cpu", acquired=acquired.digest)
     write_json(arguments.output / result_files.RECORD, content)
+
+
+def _describe_unused(root: Path, index: DatasetIndex) -> str:
+    """Describe the files below the folder of a local data set that are neither clips nor listed as unusable."""
+    paths = (index.clips["path"], index.excluded["clip"], *(pd.Series(stem.paths) for stem in index.stems.values()))
+    unused = list_folder(root).describe_unused({str(path) for column in paths for path in column})
+    return f"files that no clip uses: {unused}" if unused else ""
 
 
 def _parser() -> argparse.ArgumentParser:

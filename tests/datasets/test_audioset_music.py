@@ -64,13 +64,13 @@ def test_a_file_of_another_part_of_the_video_is_not_taken(tmp_path):
     assert ids(audioset_music.index(tmp_path, audioset_music.Options())) == ["Qq99__aaBBc"]
 
 
-def test_missing_clips_are_counted_in_one_row(root):
+def test_segments_without_audio_are_counted_in_a_note(root):
     (root / "clips/AbCdEfGhIjk.wav").unlink()
     (root / "clips/-xYz12345_w_0.wav").unlink()
     index = audioset_music.index(root, audioset_music.Options())
     assert len(index.clips) == 1
-    assert len(index.excluded) == 1
-    assert index.excluded["reason"][0].startswith("2 Music segments")
+    assert index.excluded.empty
+    assert index.notes == ("2 of 3 Music segments have no audio file",)
 
 
 def test_a_subset_depends_on_the_seed_and_not_on_what_else_is_there(tmp_path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -119,7 +120,10 @@ def test_splits_do_not_depend_on_the_order_of_rows(tmp_path):
         ("path,labels,split\na.wav,x,later\n", "has the split 'later'"),
         ("path,labels,split,group\na.wav,x,train,g\nb.wav,x,test,g\n", "group g is in two splits"),
         ("path,labels\nnowhere.wav,x\n", "labels no audio file"),
-        ("", "cannot be read"),
+        ("path,labels\n", "labels no audio file"),
+        ("path,labels,split\na.wav,x,test\nb.wav,y,test\n", "no clips in train: mark some rows"),
+        ("path,labels,split\na.wav,x,test\nb.wav,y,val\n", "no clips in train: mark some rows"),
+        ("", "is empty"),
     ],
 )
 def test_an_unusable_csv_is_one_clear_error(tmp_path, content, message):
@@ -127,6 +131,27 @@ def test_an_unusable_csv_is_one_clear_error(tmp_path, content, message):
     put(tmp_path, {"labels.csv": content})
     with pytest.raises(UserError, match=message):
         folder.index(tmp_path, csv_options())
+
+
+@pytest.mark.parametrize(
+    "where", ["../beside/labels.csv", "../../etc/passwd", "/etc/passwd", "../../../../../etc/passwd"]
+)
+def test_a_csv_is_read_in_the_folder_of_the_data_set_or_above_it_and_nowhere_else(tmp_path, where):
+    touch(tmp_path / "sets/own", "a.wav")
+    put(tmp_path, {"sets/beside/labels.csv": "path,labels\n", "etc/passwd": "path,labels\n"})
+    with pytest.raises(UserError, match=r"neither in .*: put it there|there is no csv"):
+        folder.index(tmp_path / "sets/own", folder.Options(labels="csv", csv=where))
+
+
+def test_two_spellings_of_an_accent_are_one_class_and_one_group(tmp_path):
+    composed, combined = (unicodedata.normalize(form, "Café") for form in ("NFC", "NFD"))
+    touch(tmp_path, *(f"{number}.wav" for number in range(4)))
+    rows = [f"{number}.wav,{label},{label}" for number, label in enumerate([composed, combined] * 2)]
+    put(tmp_path, {"labels.csv": "\n".join(["path,labels,group", *rows])})
+    for multilabel in (False, True):
+        index = folder.index(tmp_path, csv_options(multilabel=multilabel))
+        assert list(index.labels.columns) == [composed]
+        assert set(index.clips["group"]) == {composed}
 
 
 def test_contradictory_options():

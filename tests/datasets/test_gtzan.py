@@ -37,7 +37,7 @@ def test_faulty_clips_are_left_out_and_missing_ones_counted(tmp_path):
     index = gtzan.index(touch(tmp_path, *files(names=[*listed[5:], faulty])), gtzan.Options())
     assert len(index.clips) == 925
     assert faulty not in set(index.clips["clip"])
-    assert index.excluded["reason"].to_list() == ["5 clips of the list have no audio file"]
+    assert index.notes == ("5 of 930 clips of the list have no audio file",)
 
 
 def test_as_a_corpus_all_clips_are_for_pre_training(tmp_path):

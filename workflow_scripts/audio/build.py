@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.audio.corpus import CorpusFacts, facts_to_json
+from workflow_scripts.audio.corpus import CorpusFacts, facts_to_json, label_column
 from workflow_scripts.audio.decoder_pool import DecodeResult, DecodeTask, decode_all
 from workflow_scripts.core import provenance, result_files
 from workflow_scripts.core.errors import UserError
@@ -34,6 +34,7 @@ class CorpusSpec:
     sample_rate: int  # Hz
     clip_seconds: float | None = None  # longest part kept, from the start of each clip; None: whole clips
     files: str = ""  # digest of the audio files
+    notes: tuple[str, ...] = ()  # on files that are no clips
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +89,7 @@ def build_corpus(index: DatasetIndex, *, root: Path, output: Path, spec: CorpusS
     rows = written.lengths >= 0
     tables = _Tables(
         clips=_make_clip_table(clips[rows], written.lengths[rows]),
-        labels=labels[rows].astype(np.float32).rename_axis("clip").reset_index(),
+        labels=_make_label_table(labels[rows]),
         quarantine=_make_quarantine_table({**excluded, **written.reasons}),
     )
     _write_parquet(output / result_files.CLIPS, tables.clips)
@@ -126,6 +127,7 @@ def _corpus_facts(
             [spec.files, spec.clip_seconds, index.task, sorted(stems), source_clips, *digests[1:]],
         ),
         stems=stems,
+        notes=[*index.notes, *spec.notes],
     )
 
 
@@ -138,10 +140,18 @@ def _find_clips_outside(clips: pd.Series, paths: pd.Series, *, root: Path, sourc
     is_outside = [
         path.is_absolute()
         or ".." in path.parts
-        or (source != "local" and not (root / path).resolve().is_relative_to(resolved))
+        or (source != "local" and not _resolve(root / path).is_relative_to(resolved))
         for path in map(PurePosixPath, paths.astype(str))
     ]
     return dict.fromkeys(clips[is_outside].astype(str), OUTSIDE_ROOT)
+
+
+def _resolve(path: Path) -> Path:
+    """Resolve links; a path that no file system can hold leads nowhere, and decoding states why."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError):  # a name too long, a loop of links, a NUL
+        return path.absolute()
 
 
 def _write_audio(
@@ -236,6 +246,13 @@ def _make_clip_table(clips: pd.DataFrame, lengths: np.ndarray) -> pd.DataFrame:
     for column in ("split", "group"):
         table[column] = clips[column].astype(str).to_numpy(object)
     return table
+
+
+def _make_label_table(labels: pd.DataFrame) -> pd.DataFrame:
+    """Return the clips and a column for each class, whatever the classes are called."""
+    table = labels.astype(np.float32).set_axis([label_column(str(name)) for name in labels.columns], axis=1)
+    table.insert(0, "clip", labels.index)
+    return table.reset_index(drop=True)
 
 
 def _make_quarantine_table(reasons: dict[str, str]) -> pd.DataFrame:

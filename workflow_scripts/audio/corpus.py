@@ -9,6 +9,7 @@ like `audio.int16` for each stem, such as `audio.vocals.int16`, of the same leng
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +41,7 @@ class CorpusFacts:
     digest: str  # of audio, clips, labels, quarantine and stems; equal digests mean equal data
     content: str  # digest without the sample rate: corpora of equal content can be compared across encoders' rates
     stems: list[str] = field(default_factory=list)  # sources stored beside the mixture
+    notes: list[str] = field(default_factory=list)  # on what is no clip and was passed over
 
 
 class Corpus:
@@ -153,5 +155,10 @@ def _damaged_file_error(path: Path) -> UserError:
 
 
 def facts_to_json(facts: CorpusFacts) -> dict[str, object]:
-    """Return `facts` as written to `corpus.json`; `stems` is left out where there are none."""
-    return {name: value for name, value in asdict(facts).items() if name != "stems" or value}
+    """Return `facts` as written to `corpus.json`; `stems` and `notes` are left out where there are none."""
+    return {name: value for name, value in asdict(facts).items() if name not in ("stems", "notes") or value}
+
+
+def label_column(name: str) -> str:
+    """Return the column of a class in `labels.parquet`: its name, one underscore longer if it is `clip` or `clip_`."""
+    return f"{name}_" if re.fullmatch("clip_*", name) else name

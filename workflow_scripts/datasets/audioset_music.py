@@ -6,16 +6,16 @@ import csv
 import itertools
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pandas as pd
 from pydantic import Field
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import _splits
-from workflow_scripts.datasets._files import audio_files, excluded_table
 from workflow_scripts.levels.dataset_index import CLIP_COLUMNS, DatasetIndex
 from workflow_scripts.levels.options import LevelOptions
+from workflow_scripts.sources.listing import audio_files
 from workflow_scripts.sources.remotes import Remote
 
 LABEL = "AudioSet Music"
@@ -51,15 +51,15 @@ class Options(LevelOptions):
     """Size of a random subset of the clips that are there (Wu et al. use 100,000); null: all."""
     seed: int = 0
     """Seed of that subset."""
-    segments: tuple[str, ...] = ()
+    segments: tuple[Annotated[str, Field(pattern=r"^[\w-]+$")], ...] = ()
     """Names of the csv files with segments; none: those that are there."""
 
 
 def index(root: Path, options: Options) -> DatasetIndex:
     """Index the labelled segments that have an audio file anywhere below `root`, which also holds the csv files.
 
-    Files are named `<ytid>` or `<ytid>_<start>`. Segments without a file are left out; one row of `excluded` states
-    their number, since any copy lacks thousands. Raises `UserError` when there is no csv or no audio.
+    Files are named `<ytid>` or `<ytid>_<start>`. Segments without a file are no
+    clips, since any copy lacks thousands. Raises `UserError` when there is no csv or no audio.
     """
     segments = _select_music(_read_segments(root, options), labels=options.labels)
     files = _files_by_name(root)
@@ -87,14 +87,11 @@ def index(root: Path, options: Options) -> DatasetIndex:
     clips = pd.DataFrame({"clip": names, "path": [rows[clip][1] for clip in names], "group": groups})
     clips["split"] = _splits.split_by_hash(groups)
     clips["start_seconds"] = clips["end_seconds"] = float("nan")
-    summary = (
-        [("segments without audio", f"{missing} Music segments of the csv files have no audio file")] if missing else []
-    )
     return DatasetIndex(
         task="unlabelled",
         clips=clips[list(CLIP_COLUMNS)],
         labels=pd.DataFrame(index=pd.Index(names, name="clip")),
-        excluded=excluded_table(summary),
+        notes=(f"{missing:,} of {len(segments):,} Music segments have no audio file",) if missing else (),
     )
 
 

@@ -13,9 +13,10 @@ import pandas as pd
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import _splits
-from workflow_scripts.datasets._files import audio_files, clip_table, excluded_table
+from workflow_scripts.datasets._files import clip_table, excluded_table
 from workflow_scripts.levels.dataset_index import DatasetIndex
 from workflow_scripts.levels.options import LevelOptions
+from workflow_scripts.sources.listing import audio_files
 from workflow_scripts.sources.remotes import Remote
 
 LABEL = "McGill Billboard"
@@ -67,14 +68,14 @@ def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 - one s
         )
     clips = sorted(files)
     missing = len(songs) - len(files)
-    summary = [("songs without audio", f"{missing} songs of the index have no audio file")] if missing else []
     return DatasetIndex(
         task="unlabelled",
         clips=clip_table(
             clip=clips, path=[files[clip] for clip in clips], split=_splits.split_by_hash(clips), group=clips
         ),
         labels=pd.DataFrame(index=pd.Index(clips, name="clip")),
-        excluded=excluded_table(excluded + summary),
+        excluded=excluded_table(excluded),
+        notes=(f"{missing:,} of {len(songs):,} songs of the index have no audio file",) if missing else (),
     )
 
 

@@ -1,20 +1,28 @@
-"""Any folder of audio: a corpus for pre-training, or a labelled set by folder names or by a csv."""
+"""Any folder of audio: a corpus for pre-training, or a labelled set by folder names or by a csv.
+
+Names of classes and groups are normalised, so that two ways to write an accent are one name.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+import unicodedata
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
 import pandas as pd
 from pydantic import model_validator
 
+from workflow_scripts.core import csv_table
+from workflow_scripts.core.csv_table import CsvTable, read_csv
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import _splits
-from workflow_scripts.datasets._files import MISSING, audio_files, clip_table, excluded_table, is_audio, one_hot
+from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, is_file, one_hot
 from workflow_scripts.levels.dataset_index import DatasetIndex
 from workflow_scripts.levels.options import LevelOptions
+from workflow_scripts.sources.listing import audio_files, printable
 from workflow_scripts.sources.remotes import Remote
 
 LABEL = "audio folder"
@@ -42,8 +50,8 @@ class Options(LevelOptions):
     labels: Literal["none", "folders", "csv"] = "none"
     """`none` (a corpus for pre-training), `folders` (the first folder below the root is the class) or `csv`."""
     csv: str | None = None
-    """Path of the csv, from the root or the working directory; paths inside it are relative to the csv's own folder,
-    and rows outside the root are passed over."""
+    """Path of the csv, from the root or the working directory, in the root or in a folder above it; paths inside it
+    are relative to the csv's own folder, and rows outside the root are passed over."""
     multilabel: bool = False
     """Whether a clip can have several labels; otherwise the first of several is the class."""
     separators: str = "|;"
@@ -90,17 +98,10 @@ def index(root: Path, options: Options) -> DatasetIndex:
 
 def _separate_unencodable(files: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
     """Separate file names that are valid Unicode from those that no table can hold, with the reason."""
-    good = [file for file in files if _encodable(file)]
-    odd = [file.encode("utf-8", "backslashreplace").decode() for file in files if not _encodable(file)]
-    return good, [(file, "the file name is not valid Unicode") for file in odd]
-
-
-def _encodable(name: str) -> bool:
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
+    odd = [printable(file) for file in files if printable(file) != file]
+    return [file for file in files if printable(file) == file], [
+        (file, "the file name is not valid Unicode") for file in odd
+    ]
 
 
 def _from_folders(root: Path, files: list[str], excluded: list[tuple[str, str]]) -> DatasetIndex:
@@ -108,114 +109,167 @@ def _from_folders(root: Path, files: list[str], excluded: list[tuple[str, str]])
     excluded = excluded + [(file, "not in the folder of a class") for file in files if "/" not in file]
     if not kept:
         raise UserError(f"{root} has no folders: labels: folders needs one folder per class")
-    labels = [file.split("/")[0] for file in kept]
+    labels = [unicodedata.normalize("NFC", file.split("/")[0]) for file in kept]
+    empty = sorted(
+        {path.name for path in root.iterdir() if path.is_dir() and path.name[0] != "."}
+        - {file.split("/")[0] for file in files}
+    )
     return DatasetIndex(
         task="multiclass",
         clips=clip_table(clip=kept, path=kept, split=_splits.split_by_group(kept, classes=labels), group=kept),
         labels=one_hot(labels, classes=sorted(set(labels)), clips=kept),
         excluded=excluded_table(excluded),
+        notes=(f"no audio in the folders {', '.join(map(repr, empty))}",) if empty else (),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """One row of the csv: the file relative to the root (None: elsewhere), and what is stated of it."""
+
+    file: str | None
+    labels: tuple[str, ...]
+    split: str
+    group: str
+
+    def fault(self, root: Path, *, needs_split: bool) -> str | None:
+        """Return the reason why the row's file is no clip, or None."""
+        if not is_file(root / str(self.file)):
+            return MISSING
+        if not self.labels:
+            return "no label in the csv"
+        return "no split in the csv" if needs_split and not self.split else None
 
 
 def _from_csv(root: Path, options: Options) -> DatasetIndex:
-    table = _read_rows(root, options)
-    excluded = [(clip, MISSING) for clip in table["clip"][~table["exists"]]]
-    excluded += [
-        (clip, "no label in the csv") for clip in table["clip"][table["exists"] & (table["labels"].str.len() == 0)]
-    ]
-    table = table[table["exists"] & (table["labels"].str.len() > 0)].reset_index(drop=True)
-    has_split = table["split"] != ""
-    if has_split.any():
-        excluded += [(clip, "no split in the csv") for clip in table["clip"][~has_split]]
-        table = table[has_split].reset_index(drop=True)
-    if table.empty:
-        raise UserError(f"{options.csv} labels no audio file in {root}: paths in it count from its own folder")
-    clips, labels = list(table["clip"]), [items[0] for items in table["labels"]]
+    table = read_csv(_find_csv(root, str(options.csv)), columns=(options.path_column, options.label_column))
+    rows, unnamed = _read_rows(root, table, options)
+    inside = sorted((row for row in rows if row.file is not None), key=lambda row: str(row.file))
+    needs_split = any(row.split for row in inside)
+    faults = [(row, row.fault(root, needs_split=needs_split)) for row in inside]
+    kept = [row for row, fault in faults if fault is None]
+    if not kept:
+        raise UserError(f"{table.path} labels no audio file in {root}: paths in it count from its own folder")
+    clips, labels = [str(row.file) for row in kept], [row.labels[0] for row in kept]
     return DatasetIndex(
         task="multilabel" if options.multilabel else "multiclass",
         clips=clip_table(
-            clip=clips, path=clips, split=_split_of_rows(table, labels, options), group=list(table["group"])
+            clip=clips,
+            path=clips,
+            split=_split_of_rows(kept, labels, table.path),
+            group=[row.group or clip for row, clip in zip(kept, clips, strict=True)],
         ),
-        labels=_multi_hot(table) if options.multilabel else one_hot(labels, classes=sorted(set(labels)), clips=clips),
-        excluded=excluded_table(excluded),
+        labels=_multi_hot(kept, clips)
+        if options.multilabel
+        else one_hot(labels, classes=sorted(set(labels)), clips=clips),
+        excluded=excluded_table(unnamed + [(str(row.file), fault) for row, fault in faults if fault is not None]),
+        notes=_csv_notes(table, outside=len(rows) - len(inside)),
     )
-
-
-def _read_rows(root: Path, options: Options) -> pd.DataFrame:
-    """Read the rows of the csv below the root, sorted by clip: clip, labels (tuple), split, group, and if it exists."""
-    path = _find_csv(root, str(options.csv))
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (ValueError, pd.errors.ParserError) as error:
-        raise UserError(f"{path} cannot be read as a csv ({error})") from error
-    for column in (options.path_column, options.label_column):
-        if column not in table:
-            raise UserError(
-                f"{path} has no column {column}: it has {', '.join(table.columns)}; see path_column, label_column"
-            )
-    clips = [_relative_path(root.resolve(), path.parent.resolve(), name) for name in table[options.path_column]]
-    empty = pd.Series("", index=table.index)
-    rows = pd.DataFrame(
-        {
-            "clip": clips,
-            "labels": [_parse_labels(text, options) for text in table[options.label_column]],
-            "split": [_parse_split(name, path) for name in table.get(options.split_column, empty)],
-            "group": [str(group).strip() for group in table.get(options.group_column, empty)],
-        }
-    )
-    rows = rows[[is_audio(clip.rpartition("/")[2]) for clip in rows["clip"]]]
-    rows = rows.sort_values("clip").reset_index(drop=True)
-    if rows["clip"].duplicated().any():
-        raise UserError(f"{path} names {rows['clip'][rows['clip'].duplicated()].iloc[0]} twice: keep one row per file")
-    rows["group"] = rows["group"].where(rows["group"] != "", rows["clip"])
-    rows["exists"] = [(root / clip).is_file() for clip in rows["clip"]]
-    return rows
 
 
 def _find_csv(root: Path, name: str) -> Path:
-    for path in (root / name, Path(name)):
-        if path.is_file():
-            return path
-    raise UserError(f"there is no csv {name}, neither in {root} nor from the working directory")
+    """Return the path of the csv: from the root or the working directory, in the root or in a folder above it.
+
+    Raises `UserError` if there is none; elsewhere an option could read any file of the machine.
+    """
+    path = next((path for path in (root / name, Path(name)) if is_file(path)), None)
+    if path is None:
+        raise UserError(f"there is no csv {name}, neither in {root} nor from the working directory")
+    folder, resolved = path.parent.resolve(), root.resolve()
+    if not folder.is_relative_to(resolved) and not resolved.is_relative_to(folder):
+        raise UserError(f"the csv {name} is neither in {root} nor in a folder above it: put it there")
+    return path
 
 
-def _relative_path(root: Path, folder: Path, name: str) -> str:
-    """Return the path, relative to `root`, of a path relative to `folder`; empty when it is elsewhere."""
-    path = Path(os.path.normpath(folder / name.strip()))
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else ""
+def _read_rows(root: Path, table: CsvTable, options: Options) -> tuple[list[_Row], list[tuple[str, str]]]:
+    """Read the rows that name a file, and the lines that name none, with the reason."""
+    base, folder = root.resolve(), table.path.parent.resolve()
+    columns = (
+        table.column(options.path_column),
+        table.column(options.label_column),
+        table.optional_column(options.split_column),
+        table.optional_column(options.group_column),
+    )
+    rows, unnamed = [], []
+    lines: dict[str, int] = {}
+    for line, name, labels, split, group in zip(table.lines, *columns, strict=True):
+        if not name:
+            unnamed.append((f"line {line} of {table.path.name}", "no path in the csv"))
+            continue
+        file = _locate(base, folder, name)
+        if file is not None and lines.setdefault(file, line) != line:
+            raise UserError(
+                f"{table.path} names {file} twice, in lines {lines[file]} and {line}: keep one row per file"
+            )
+        rows.append(
+            _Row(
+                file=file,
+                labels=_parse_labels(labels, options),
+                split=_parse_split(split, table.path),
+                group=unicodedata.normalize("NFC", group),
+            )
+        )
+    return rows, unnamed
+
+
+def _locate(root: Path, folder: Path, name: str) -> str | None:
+    """Return the path, relative to `root`, of a path relative to `folder`; None when it is elsewhere.
+
+    If there is no such file, backslashes count as slashes, and letters with accents may be composed or not.
+    """
+    slashed = name.replace("\\", "/")
+    forms = (name, slashed, *(unicodedata.normalize(form, slashed) for form in ("NFC", "NFD")))
+    paths = [_relative_path(root, folder, form) for form in forms]
+    return next((path for path in paths if path is not None and is_file(root / path)), paths[1])
+
+
+def _relative_path(root: Path, folder: Path, name: str) -> str | None:
+    path = Path(os.path.normpath(folder / name))
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else None
+
+
+def _csv_notes(table: CsvTable, *, outside: int) -> tuple[str, ...]:
+    notes = []
+    if outside:
+        notes.append(f"{outside:,} of {len(table.rows):,} rows of {table.path.name} name files outside the folder")
+    if table.encoding == csv_table.WINDOWS:
+        notes.append(f"{table.path.name} is not UTF-8 and was read as Windows-1252: look at its accented letters")
+    return tuple(notes)
 
 
 def _parse_labels(text: str, options: Options) -> tuple[str, ...]:
     """Parse the labels of a row. A class ``instrument=violin`` is ``violin``; several labels keep their names."""
-    items = (
-        [item.strip() for item in re.split(f"[{re.escape(options.separators)}]", text)]
-        if options.separators
-        else [text.strip()]
-    )
-    items = [item for item in items if item]
-    return tuple(items) if options.multilabel else tuple(item.rpartition("=")[2] for item in items[:1])
+    text = unicodedata.normalize("NFC", text)
+    items = re.split(f"[{re.escape(options.separators)}]", text) if options.separators else [text]
+    names = [item.strip() for item in items if item.strip()]
+    if not options.multilabel:
+        names = [item.rpartition("=")[2].strip() for item in names[:1]]
+    return tuple(name for name in names if name)
 
 
 def _parse_split(name: str, path: Path) -> str:
-    name = name.strip().lower()
-    if name and name not in SPLIT_NAMES:
+    if name and name.lower() not in SPLIT_NAMES:
         raise UserError(f"{path} has the split {name!r}; allowed: {', '.join(SPLIT_NAMES)}, or none")
-    return SPLIT_NAMES.get(name, "")
+    return SPLIT_NAMES.get(name.lower(), "")
 
 
-def _split_of_rows(table: pd.DataFrame, labels: list[str], options: Options) -> list[str] | pd.Series:
-    stated = set(table["split"])
+def _split_of_rows(rows: list[_Row], labels: list[str], path: Path) -> list[str] | pd.Series:
+    splits = pd.Series([row.split for row in rows], dtype=str)
+    groups = pd.Series([row.group or str(row.file) for row in rows], dtype=str)
+    stated = set(splits)
     if stated == {""}:
-        return list(_splits.split_by_group(list(table["group"]), classes=labels))
-    per_group = table.groupby("group")["split"].nunique()
+        return list(_splits.split_by_group(list(groups), classes=labels))
+    if "train" not in stated:
+        raise UserError(f"{path} has no clips in train: mark some rows, or leave the column of splits empty")
+    per_group = splits.groupby(groups).nunique()
     if (per_group > 1).any():
-        raise UserError(f"{options.csv}: group {per_group.idxmax()} is in two splits: put each group into one")
+        raise UserError(f"{path}: group {per_group.idxmax()} is in two splits: put each group into one")
     if stated == {"train", "test"}:
-        return _splits.carve_validation(table["split"], groups=table["group"], classes=labels, share=VALIDATION)
-    return table["split"]
+        return _splits.carve_validation(splits, groups=groups, classes=labels, share=VALIDATION)
+    return splits
 
 
-def _multi_hot(table: pd.DataFrame) -> pd.DataFrame:
-    classes = sorted({item for items in table["labels"] for item in items})
-    rows = [[float(label in items) for label in classes] for items in table["labels"]]
-    return pd.DataFrame(rows, index=pd.Index(table["clip"], name="clip"), columns=classes, dtype="float32")
+def _multi_hot(rows: list[_Row], clips: list[str]) -> pd.DataFrame:
+    classes = sorted({label for row in rows for label in row.labels})
+    values = [[float(label in row.labels) for label in classes] for row in rows]
+    return pd.DataFrame(values, index=pd.Index(clips, name="clip"), columns=classes, dtype="float32")

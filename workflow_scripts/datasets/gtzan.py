@@ -13,7 +13,7 @@ import pandas as pd
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import _splits
-from workflow_scripts.datasets._files import clip_table, excluded_table, first_existing, one_hot
+from workflow_scripts.datasets._files import clip_table, first_existing, one_hot
 from workflow_scripts.levels.dataset_index import DatasetIndex
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.remotes import Remote
@@ -71,9 +71,7 @@ def index(root: Path, options: Options) -> DatasetIndex:
             group=clips,  # no artist metadata; the official split is artist-disjoint
         ),
         labels=one_hot(genres, classes=sorted(set(listed["genre"])), clips=clips),
-        excluded=excluded_table(
-            [("clips without audio", f"{missing} clips of the list have no audio file")] if missing else []
-        ),
+        notes=(f"{missing:,} of {len(listed):,} clips of the list have no audio file",) if missing else (),
     )
 
 

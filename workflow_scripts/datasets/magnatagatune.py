@@ -10,7 +10,7 @@ from typing import Literal
 import pandas as pd
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table
+from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, is_file
 from workflow_scripts.levels.dataset_index import DatasetIndex, Split
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.remotes import Remote
@@ -137,7 +137,7 @@ def _filter(table: pd.DataFrame) -> pd.DataFrame:
 def _why_unusable(root: Path, number: int, path: str) -> str | None:
     if number in KNOWN_BAD:
         return "known bad clip: empty or missing in every copy"
-    return None if (root / path).is_file() else MISSING
+    return None if is_file(root / path) else MISSING
 
 
 def _song(path: str) -> str:

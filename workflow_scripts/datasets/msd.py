@@ -16,9 +16,10 @@ import pandas as pd
 
 from workflow_scripts.audio import safe_unpickle
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.datasets._files import audio_files, clip_table, excluded_table, first_existing
+from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, first_existing
 from workflow_scripts.levels.dataset_index import DatasetIndex, Split
 from workflow_scripts.levels.options import LevelOptions
+from workflow_scripts.sources.listing import audio_files
 from workflow_scripts.sources.remotes import Remote
 
 LABEL = "Million Song Dataset"
@@ -69,9 +70,8 @@ def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 - one s
     """Index the tracks of the lists that have an audio file anywhere below `root`, which also holds the lists.
 
     Files are named by track (`A/A/A/TRAAAAK128F9318786.mp3`) or by preview (`5/5/5504670.clip.mp3`); the latter needs
-    `MSD_id_to_7D_id.pkl` too. Lists may lie in `root`/lists. Tracks without a file are counted in one row of
-    `excluded`. Each track is its own group: the published split is at random, so artists are in all parts. Raises
-    `UserError` when lists or all audio are missing.
+    `MSD_id_to_7D_id.pkl` too. Lists may lie in `root`/lists. Each track is its own group: the
+    published split is at random, so artists are in all parts. Raises `UserError` when lists or all audio are missing.
     """
     split, labels = read_lists(root)
     files = _files_by_name(root)
@@ -81,9 +81,11 @@ def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 - one s
     owner: dict[str, str] = {}  # a few tracks share a preview, some of them across the split
     for track in sorted(split):
         path = files.get(track) or files.get(names.get(track, ""))
-        if path in owner:
+        if path is None:
+            excluded.append((track, MISSING))
+        elif path in owner:
             excluded.append((track, f"the same preview as {owner[path]}"))
-        elif path is not None:
+        else:
             rows[track] = path
             owner[path] = track
     if not rows:
@@ -91,8 +93,6 @@ def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 - one s
             f"{root} holds no audio of its {len(split)} tracks: name files <track id>.mp3, or <7digital id>.clip.mp3 "
             f"and put {PREVIEWS} (from jongpillee/music_dataset_split) there"
         )
-    if missing := len(split) - len(rows) - len(excluded):
-        excluded.append(("tracks without audio", f"{missing} tracks of the lists have no audio file"))
     clips = list(rows)
     return DatasetIndex(
         task="multilabel",

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table
+from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, is_file
 from workflow_scripts.levels.dataset_index import DatasetIndex, Split, Stem
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.remotes import Remote
@@ -84,7 +84,7 @@ def index(root: Path, options: Options) -> DatasetIndex:  # noqa: ARG001 - one s
         name: [f"{paths[song]}{SUFFIX}" if files else f"{paths[song]}/{name}.wav" for song in songs]
         for name in (MIXTURE, *STEMS)
     }
-    missing = [not all((root / tracks[name][i]).is_file() for name in tracks) for i in range(len(songs))]
+    missing = [not all(is_file(root / tracks[name][i]) for name in tracks) for i in range(len(songs))]
     kept = np.flatnonzero(~np.array(missing))
     clips = [songs[i] for i in kept]
     return DatasetIndex(

@@ -11,7 +11,7 @@ from pydantic import Field
 from workflow_scripts.audio import safe_unpickle
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import _splits
-from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table
+from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, is_file
 from workflow_scripts.levels.dataset_index import DatasetIndex
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.remotes import Remote
@@ -72,7 +72,7 @@ def index(root: Path, options: Options) -> DatasetIndex:
     split = _splits.carve_validation(split, groups=artists, share=options.validation)
     prefix = "" if base == root else f"{FOLDER}/"
     paths = {key: f"audio/{key[:3]}/{key}.ogg" for key in split.index}
-    present = [key for key in split.index if (base / paths[key]).is_file()]
+    present = [key for key in split.index if is_file(base / paths[key])]
     if not present:
         raise UserError(f"{base} holds no audio: expected audio/000/000046_3840.ogg and so on")
     return DatasetIndex(

@@ -36,7 +36,8 @@ class DatasetIndex:
     `clips` has the columns of `CLIP_COLUMNS`, one row per clip, sorted by clip id. `labels` is indexed by clip id in
     the same order, one float32 column per class: 1, 0 or NaN if unobserved (multilabel); one 1 per row
     (multiclass); no columns (unlabelled). `excluded` lists clips known to be unusable, with the reason; they appear in
-    the corpus's quarantine. `stems` maps the name of each source to its files, if the data set has stems.
+    the corpus's quarantine. `stems` maps the name of each source to its files, if the data set has stems. `notes` are
+    sentences on what is no clip and was passed over.
     """
 
     task: Task
@@ -44,6 +45,7 @@ class DatasetIndex:
     labels: pd.DataFrame
     excluded: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(EXCLUDED_COLUMNS), dtype=object))
     stems: Mapping[str, Stem] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the columns, their order and that clip ids are unique."""

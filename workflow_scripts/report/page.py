@@ -168,7 +168,9 @@ def _corpus(folder: Path) -> DataRow:
         source=facts["source"],
         clips=f"{facts['clips']:,} ({number_format.duration(facts['seconds'])})",
         quarantined=f"{facts['quarantined']:,}",
-        reasons="; ".join(f"{reason}: {number:,}" for reason, number in reasons.most_common()),
+        reasons="; ".join(
+            [*(f"{reason}: {number:,}" for reason, number in reasons.most_common()), *facts.get("notes", ())]
+        ),
         digest=facts["content"],  # which results carry, whatever sample rate they were measured at
     )
 
