@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from tests.corpora import write_corpus
+from tests.hostile_arrays import HOSTILE_ARRAYS
 from tests.scenarios.cells import informative
 from workflow_scripts import evaluate
 from workflow_scripts.checkpoints.encoder_file import save_encoder
@@ -18,6 +20,7 @@ from workflow_scripts.core import files, provenance
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import pase
 from workflow_scripts.evaluation import end_to_end, trial_seeds
+from workflow_scripts.evaluation.task import TrialResult, TrialStore
 from workflow_scripts.statistics import metrics
 
 SMALL = {"embedding": 16, "width": 0.1}
@@ -188,6 +191,31 @@ def test_a_killed_job_resumes_with_the_next_trial(corpus, tmp_path, monkeypatch)
     resumed = run(corpus, tmp_path / "out", job)
     assert trained == [0, 1, 1]
     assert resumed["value"].tolist() == whole["value"].tolist()
+
+
+@pytest.mark.parametrize("damage", ["cut", "claims", "a byte"])
+def test_a_damaged_trial_of_a_killed_job_is_computed_again(tmp_path, capsys, damage):
+    store = TrialStore(tmp_path / "trials", digest="d")
+    result = TrialResult(trial=0, scores=np.ones((3, 2), np.float32), epochs=1, train_clips=4, seconds=0.5)
+    store.save(result)
+    np.testing.assert_array_equal(store.load(0).scores, result.scores)
+    path = tmp_path / "trials" / "trial0.npz"
+    content = path.read_bytes()
+    damaged = {
+        "cut": content[: len(content) // 2],
+        "claims": content.replace(b"(3, 2)", b"(9, 9)"),
+        "a byte": content.replace(b"\x80?", b"\x81?", 1),
+    }
+    path.write_bytes(damaged[damage])
+    assert store.load(0) is None
+    assert re.fullmatch(r"prelude: .*trial0\.npz is damaged: the trial is computed again .*\n", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("content", HOSTILE_ARRAYS.values(), ids=HOSTILE_ARRAYS)
+def test_embeddings_that_are_no_matrix_are_named(corpus, embeddings, tmp_path, content):
+    embeddings.write_bytes(content)
+    with pytest.raises(UserError, match=r"tones\.npy is damaged: run embed again"):
+        run(corpus, tmp_path / "out", config(), "--embeddings", embeddings)
 
 
 def test_embeddings_of_other_data_are_stale(corpus, embeddings, tmp_path):

@@ -133,6 +133,21 @@ def test_goes_on_where_it_was_killed(corpus: Corpus, output: Path, toy: Callable
     assert {path.name for path in output.parent.iterdir()} == {"prosody.npy", "prosody.json", ".prosody.npy.lock"}
 
 
+@pytest.mark.parametrize(("suffix", "damage"), [("partial", b""), ("partial", b"x" * 500), ("done", b"16\n\xff")])
+def test_a_damaged_unfinished_array_is_started_again(
+    corpus: Corpus, output: Path, toy: Callable[[Extract], None], suffix: str, damage: bytes
+) -> None:
+    toy(interrupt_after(1 + extract.CLIPS_AT_ONCE))
+    with pytest.raises(Interrupted):
+        run(corpus, output)
+    (unfinished,) = output.parent.glob(f".*.{suffix}")
+    unfinished.write_bytes(damage)
+    toy(levels_of)
+    run(corpus, output)
+    first = levels_of(corpus.cut(0), None)
+    np.testing.assert_array_equal(StoredFeature(output, corpus).cut(0, 0, first.shape[1]), first)
+
+
 def test_does_not_go_on_with_other_code(corpus: Corpus, output: Path, toy: Callable[[Extract], None]) -> None:
     toy(interrupt_after(1 + extract.CLIPS_AT_ONCE))
     with pytest.raises(Interrupted):

@@ -28,7 +28,7 @@ from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.checkpoints.encoder_file import build_encoder
 from workflow_scripts.configuration.jobs._base import LevelChoice
 from workflow_scripts.configuration.jobs.evaluate import EvaluateConfig
-from workflow_scripts.core import files, provenance, result_files
+from workflow_scripts.core import array_files, files, provenance, result_files
 from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.provenance import Record
@@ -178,7 +178,7 @@ def _build_head(choice: LevelChoice, inputs: int, *, outputs: int) -> Head:
 
 def _embeddings(path: Path, corpus: Corpus) -> tuple[np.ndarray, int | None]:
     """Load the embeddings (crops, size) and the length of a crop in samples; None if each clip is a single crop."""
-    embeddings: np.ndarray = np.load(path)
+    embeddings = array_files.read_matrix(path, remedy="run embed again")
     crop_length = _read_record(path.with_suffix(".json")).get("crop_length")
     crops = int(Crops.from_lengths(corpus.lengths, crop_length).offsets[-1])
     if len(embeddings) != crops:

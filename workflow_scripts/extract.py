@@ -24,7 +24,7 @@ from numpy.lib.format import open_memmap
 
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.configuration.jobs.extract import ExtractConfig
-from workflow_scripts.core import files, provenance
+from workflow_scripts.core import array_files, files, provenance
 from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.progress import track
@@ -104,13 +104,21 @@ class _Partial:
         self.output.with_suffix(".json").unlink(
             missing_ok=True
         )  # written last, so it exists only beside a complete array
-        if not (self.values.exists() and self._done.exists()):
+        if not self._fits(shape):
             self._remove(self.output.parent.glob(f".{self.output.name}.*.partial"))
             self._remove(self.output.parent.glob(f".{self.output.name}.*.done"))
             with files.name_full_disk(self.output):
                 open_memmap(self.values, mode="w+", dtype=np.float32, shape=shape).flush()
                 files.allocate(self.values)
             self._done.touch()
+
+    def _fits(self, shape: tuple[int, int]) -> bool:
+        """Return whether there is an unfinished array of this shape to resume, undamaged."""
+        try:
+            self.done()
+            return array_files.map_matrix(self.values, remedy="extract again").shape == shape
+        except (OSError, ValueError, UserError):
+            return False
 
     def done(self) -> set[int]:
         """Return the first clips of the finished blocks."""

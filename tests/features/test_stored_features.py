@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.corpora import write_corpus
+from tests.hostile_arrays import HOSTILE_ARRAYS, npy, stated
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.features.stored_features import StoredFeature, frame_offsets
@@ -51,9 +52,11 @@ def test_features_of_another_corpus_are_refused(tmp_path: Path, feature: StoredF
         StoredFeature(tmp_path / "toy.npy", other)
 
 
-@pytest.mark.parametrize("content", [None, b"", b"not an array"])
+@pytest.mark.parametrize(
+    "content", [None, npy(stated(descr="<i4")), npy(stated(shape=(16,))), *HOSTILE_ARRAYS.values()]
+)
 def test_an_unreadable_file_is_refused(tmp_path: Path, corpus: Corpus, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "bad.npy").write_bytes(content)
-    with pytest.raises(UserError, match="cannot read features"):
+    with pytest.raises(UserError, match="extract these features again"):
         StoredFeature(tmp_path / "bad.npy", corpus)

@@ -1,3 +1,5 @@
+import tracemalloc
+import zipfile
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.hostile_arrays import HOSTILE_ARRAYS
 from tests.statistics.synthetic_samples import random_predictions
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.result_files import PREDICTIONS
@@ -51,28 +54,48 @@ def test_scores_that_are_not_finite_are_refused() -> None:
 
 
 @pytest.fixture(scope="module")
-def compressed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("compressed") / PREDICTIONS
-    rng = np.random.default_rng(0)
-    np.savez_compressed(
-        path,
-        clips=np.arange(20).astype(str),
-        classes=np.arange(4).astype(str),
-        scores=rng.random((3, 20, 4)).astype(np.float32),
-        labels=np.eye(4)[rng.integers(4, size=20)],
-        groups=np.arange(20),
-        confusion=np.ones((3, 4, 4)),
-    )
-    assert read_predictions(path).task == "multiclass"
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("whole") / PREDICTIONS
+    write_predictions(path, random_predictions(0), windows=None)
     return path
 
 
 @settings(deadline=None, max_examples=25)
 @given(position=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 255))
-def test_no_changed_byte_of_a_compressed_file_is_a_crash(compressed: Path, position: float, byte: int) -> None:
-    content = bytearray(compressed.read_bytes())
+def test_no_changed_byte_of_a_file_is_a_crash(whole: Path, position: float, byte: int) -> None:
+    content = bytearray(whole.read_bytes())
     content[int(position * len(content))] = byte
-    damaged = compressed.with_name("damaged.npz")
+    damaged = whole.with_name("damaged.npz")
     damaged.write_bytes(content)
     with suppress(UserError):  # or it is still a file of predictions: not every byte matters
         read_predictions(damaged)
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.9, 0.999])
+def test_a_part_of_a_file_is_refused(whole: Path, tmp_path: Path, kept: float) -> None:
+    content = whole.read_bytes()
+    (tmp_path / PREDICTIONS).write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(UserError, match=r"predictions\.npz is damaged: delete its folder and evaluate again"):
+        read_predictions(tmp_path / PREDICTIONS)
+
+
+def test_a_compressed_file_is_refused_before_it_is_expanded(whole: Path, tmp_path: Path) -> None:
+    with np.load(whole) as stored:
+        np.savez_compressed(tmp_path / PREDICTIONS, **{**stored, "scores": np.zeros((100, 1000, 100))})
+    tracemalloc.start()
+    with pytest.raises(UserError, match="states more bytes than it has"):
+        read_predictions(tmp_path / PREDICTIONS)
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", HOSTILE_ARRAYS)
+@pytest.mark.parametrize("part", ["scores", "clips"])
+def test_an_array_that_is_not_what_its_header_states_is_refused(
+    whole: Path, tmp_path: Path, kind: str, part: str
+) -> None:
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(tmp_path / PREDICTIONS, "w") as target:
+        for name in source.namelist():
+            target.writestr(name, HOSTILE_ARRAYS[kind] if name == f"{part}.npy" else source.read(name))
+    with pytest.raises(UserError, match=r"predictions\.npz is damaged: delete its folder"):
+        read_predictions(tmp_path / PREDICTIONS)

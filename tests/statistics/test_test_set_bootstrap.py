@@ -69,7 +69,7 @@ def test_cells_without_usable_predictions_are_left_out(results: Results) -> None
 @pytest.mark.parametrize("kept", [b"", b"no archive"])
 def test_a_damaged_file_is_named(results: Results, kept: bytes) -> None:
     predictions_of(results, 0).write_bytes(kept)
-    with pytest.raises(UserError, match=r"predictions\.npz is missing or damaged: delete its folder"):
+    with pytest.raises(UserError, match=r"predictions\.npz is damaged: delete its folder"):
         replicates_of(results)
 
 

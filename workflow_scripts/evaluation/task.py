@@ -7,6 +7,7 @@ with one result per trial.
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import torch
 
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.configuration.protocol import EvaluationProtocol
-from workflow_scripts.core import files
+from workflow_scripts.core import array_files, files
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.evaluation.label_subsets import choose_label_subset
 from workflow_scripts.networks.head_interfaces import Head, MapsHead
@@ -54,11 +55,19 @@ class TrialStore:
         self.folder, self.digest = folder, digest
 
     def load(self, trial: int) -> TrialResult | None:
-        """Load the result of this trial, or return None."""
+        """Load the result of this trial, or return None; of a damaged file it says that the trial is computed again."""
         path = self._path(trial)
         if not path.is_file():
             return None
-        with np.load(path) as stored:
+        try:
+            return self._read(path)
+        except UserError as error:
+            print(f"prelude: {error}", file=sys.stderr, flush=True)
+            return None
+
+    def _read(self, path: Path) -> TrialResult | None:
+        with array_files.name_damage(path, remedy="the trial is computed again"):
+            stored = array_files.read_npz(path)
             if str(stored["digest"]) != self.digest:
                 return None
             numbers = {name: stored[name].item() for name in ("trial", "epochs", "train_clips", "seconds")}

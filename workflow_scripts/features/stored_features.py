@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.core import array_files
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.features.frames import HOP
 
@@ -21,12 +22,9 @@ class StoredFeature:
 
     def __init__(self, path: Path, corpus: Corpus) -> None:
         """Open `path`, written by `extract` for `corpus`. Raises `UserError` if it is damaged or of another one."""
-        try:
-            self.values: np.ndarray = np.load(path, mmap_mode="r")
-        except (OSError, ValueError, EOFError) as error:
-            raise UserError(f"cannot read features from {path}: extract them again ({error})") from error
+        self.values = array_files.map_matrix(path, remedy="extract these features again")
         self.offsets = frame_offsets(corpus)
-        if self.values.ndim != 2 or self.values.shape[1] != self.offsets[-1]:
+        if self.values.shape[1] != self.offsets[-1]:
             raise UserError(f"{path} does not belong to the corpus in {corpus.folder}: extract its features again")
 
     def cut(self, row: int, first_frame: int, frames: int) -> np.ndarray:

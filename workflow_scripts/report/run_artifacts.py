@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.core import result_files
+from workflow_scripts.core import array_files, result_files
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning.manifest import PlannedCell, PlannedJob
 from workflow_scripts.report.figure_inputs import Evidence, Method
@@ -59,7 +59,7 @@ def read_embeddings(cell: PlannedCell) -> Embeddings | None:
     # as `embed` cuts them: consecutive crops without overlap, no remainder; a clip shorter than a crop is one crop
     crops = np.ones(len(corpus), np.int64) if length is None else np.maximum(corpus.lengths // length, 1)
     clip_of = np.repeat(np.arange(len(corpus)), crops)
-    vectors = np.load(job.output, mmap_mode="r")
+    vectors = array_files.map_matrix(job.output, remedy="run embed again")
     if len(vectors) != len(clip_of):
         raise UserError(f"{job.output} is stale: {len(vectors)} embeddings for {len(clip_of)} crops; run embed again")
     tested = np.isin(clip_of, corpus.rows("test"))

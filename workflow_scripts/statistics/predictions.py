@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from workflow_scripts.core import array_files
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.files import write_atomically
 from workflow_scripts.levels.dataset_index import Task
 from workflow_scripts.statistics.metrics import require_finite
 
-#: exceptions that numpy raises for an npz file of which some bytes were lost or changed
-DAMAGED = (OSError, EOFError, ValueError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+REMEDY = "delete its folder and evaluate again"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,6 +38,7 @@ class Predictions:
     def __post_init__(self) -> None:
         """Check that the parts belong together."""
         fitting = self.scores.ndim == 3 and self.scores.shape[1:] == self.labels.shape
+        fitting = fitting and self.labels.shape == (len(self.clips), len(self.classes))
         if not fitting or (self.clusters is not None and len(self.clusters) != len(self.labels)):
             clusters = "no" if self.clusters is None else self.clusters.shape
             raise UserError(
@@ -101,7 +99,8 @@ def write_predictions(path: Path, predictions: Predictions, *, windows: Windows 
 
 def read_predictions(path: Path) -> Predictions:
     """Read predictions back; `UserError` names a file that is missing, damaged or of parts that do not fit."""
-    with _open(path) as stored:
+    with array_files.name_damage(path, remedy=REMEDY):
+        stored = array_files.read_npz(path)
         # of a clip with several classes, the counts are kept for each class: (trials, classes, 2, 2)
         task: Task = "multilabel" if stored["confusion"].ndim == 4 else "multiclass"
         try:
@@ -120,14 +119,5 @@ def read_predictions(path: Path) -> Predictions:
 
 def read_windows(path: Path) -> Windows | None:
     """Read the windows of the first trial, or None where its head does not read windows; `UserError` as above."""
-    with _open(path) as stored:
-        return Windows.from_arrays(stored)
-
-
-@contextlib.contextmanager
-def _open(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            yield stored
-    except DAMAGED as error:
-        raise UserError(f"{path} is missing or damaged: delete its folder and evaluate again") from error
+    with array_files.name_damage(path, remedy=REMEDY):
+        return Windows.from_arrays(array_files.read_npz(path))

@@ -22,6 +22,7 @@ from workflow_scripts.networks.sizes.audio_spectrogram_transformer import INSERT
 from workflow_scripts.networks.sizes.spectrogram import sample_count
 from workflow_scripts.planning.manifest import Manifest
 from workflow_scripts.report import reproduction_table as reproduction
+from workflow_scripts.statistics.predictions import Predictions, write_predictions
 from workflow_scripts.statistics.reproduction.table import reproduction_table
 from workflow_scripts.statistics.samples import TrialSamples
 from workflow_scripts.statistics.test_set_bootstrap import bootstrap_cells
@@ -403,7 +404,16 @@ def predictions(results: Results, scenario: str, scores: np.ndarray, labels: np.
     cell = factors("samplecnn", scenario, "openmic")
     path = results.add(cell, areas, source="download")
     path.write_text(path.read_text().replace("macro_f1", "roc_auc"))
-    np.savez(path.with_name("predictions.npz"), labels=labels, scores=scores)
+    stored = Predictions(
+        task="multilabel",
+        clips=tuple(map(str, range(len(labels)))),
+        classes=tuple(map(str, range(labels.shape[1]))),
+        labels=labels,
+        scores=scores,
+        confusion=np.zeros((len(scores), labels.shape[1], 2, 2)),
+        clusters=np.arange(len(labels)),
+    )
+    write_predictions(path.with_name("predictions.npz"), stored, windows=None)
 
 
 def test_the_largest_gap_of_a_class_is_recomputed_from_predictions(results: Results) -> None:

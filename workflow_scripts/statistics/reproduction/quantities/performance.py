@@ -24,6 +24,7 @@ from workflow_scripts.statistics.estimation import (
     mean_interval,
     relative_improvement,
 )
+from workflow_scripts.statistics.predictions import read_predictions
 from workflow_scripts.statistics.reproduction.context import (
     PERCENT,
     THOUSAND,
@@ -279,8 +280,8 @@ def _areas(cell: PlannedCell, metric: str) -> np.ndarray | None:
     path = cell.path.with_name(result_files.PREDICTIONS)
     if metric not in AREAS or not path.is_file():
         return None
-    with np.load(path) as stored:
-        return metric_of_classes(metric, labels=stored["labels"], scores=stored["scores"])
+    predictions = read_predictions(path)
+    return metric_of_classes(metric, labels=predictions.labels, scores=predictions.scores)
 
 
 def loss_ratio(selection: Selection, results: Results) -> Estimate | NoValue:
