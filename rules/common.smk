@@ -14,7 +14,7 @@ from workflow_scripts.audio import quarantine_limit
 from workflow_scripts.configuration.load import load
 from workflow_scripts.configuration.origin import ConfigOrigin
 from workflow_scripts.configuration.yaml_files import read_yaml
-from workflow_scripts.core import provenance
+from workflow_scripts.core import job_client, job_server, provenance
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.memory import memory_limit
 from workflow_scripts.levels import factors, registry
@@ -76,6 +76,9 @@ GPU = int(Path("/dev/nvidiactl").exists())
 
 PYTHON = f"{shlex.quote(sys.executable)} -m workflow_scripts"
 
+# For scripts that import torch: on this machine they are forks of one process that has imported it.
+JOB = shlex.join([sys.executable, "-I", "-S", job_client.__file__])
+
 
 onstart:
     # The first handler: it adds the reason to the log of a killed job before Snakemake shows that log.
@@ -91,6 +94,9 @@ onstart:
     oversized = FINDINGS.oversized if workflow.local_exec else []
     if absent or oversized:
         sys.exit(f"prelude: {absent or oversized[0]}")
+    if workflow.local_exec:
+        global JOB_SERVER  # its standard input stays open until Snakemake ends
+        JOB_SERVER = job_server.start()
 
 
 def scenarios(*, train_encoder):

@@ -34,7 +34,7 @@ rule embed:
         ),
         encoder_file=encoder_file_flag,
     shell:
-        '{PYTHON}.embed --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'
+        '{JOB} embed --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'
         " {params.encoder_file:q} --output {output.embeddings:q} --threads {threads} &> {log:q}"
 
 
@@ -57,7 +57,7 @@ rule evaluate_embeddings:
             lambda wildcards: PLAN.jobs.evaluate(run_of(wildcards), cell_of(wildcards))
         ),
     shell:
-        '{PYTHON}.evaluate --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'
+        '{JOB} evaluate --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'
         ' --embeddings {input.embeddings:q} --output "$(dirname {output.trials:q})" --threads {threads} &> {log:q}'
 
 
@@ -80,5 +80,5 @@ rule evaluate_encoder:
         ),
         encoder_file=encoder_file_flag,
     shell:
-        '{PYTHON}.evaluate --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'
+        '{JOB} evaluate --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'
         ' {params.encoder_file:q} --output "$(dirname {output.trials:q})" --threads {threads} &> {log:q}'

@@ -17,5 +17,5 @@ rule extract:
             )
         ),
     shell:
-        '{PYTHON}.extract --config {params.config:q} --code {params.code} --corpus "$(dirname {input:q})"'
+        '{JOB} extract --config {params.config:q} --code {params.code} --corpus "$(dirname {input:q})"'
         " --output {output.values:q} --threads {threads} &> {log:q}"

@@ -67,7 +67,7 @@ rule weigh:
             PLAN.levels.weights_source(run_of(wildcards))
         ),
     shell:
-        'exec {PYTHON}.weigh --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'
+        'exec {JOB} weigh --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'
         " {params.features:q} --source {params.source:q} --output {output.weights:q} --threads {threads} &> {log:q}"
 
 
@@ -91,7 +91,7 @@ rule pretrain:
         features=features_flags,
         weights=lambda wildcards, input: [f"--weights={file}" for file in input.weights],
     shell:
-        'exec {PYTHON}.pretrain --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'
+        'exec {JOB} pretrain --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'
         ' {params.features:q} {params.weights:q} --output "$(dirname {output.encoder:q})" --threads {threads} &> {log:q}'
 
 
@@ -110,7 +110,7 @@ rule evaluate_separation:
     params:
         **job_params(lambda wildcards: PLAN.jobs.evaluate_separation(run_of(wildcards))),
     shell:
-        "{PYTHON}.evaluate_separation --config {params.config:q} --code {params.code}"
+        "{JOB} evaluate_separation --config {params.config:q} --code {params.code}"
         ' --corpus "$(dirname {input.corpus:q})" --encoder-file {input.encoder_file:q} --output {output:q}'
         " --threads {threads} &> {log:q}"
 
@@ -133,5 +133,5 @@ rule import_checkpoint:
             PLAN.levels.encoder(imported_run(wildcards)).options
         ),
     shell:
-        "{PYTHON}.import_checkpoint --encoder {params.encoder:q} --options {params.options:q} --code {params.code}"
+        "{JOB} import_checkpoint --encoder {params.encoder:q} --options {params.options:q} --code {params.code}"
         ' --checkpoint {input:q} --output "$(dirname {output.encoder:q})" &> {log:q}'
