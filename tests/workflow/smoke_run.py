@@ -39,7 +39,14 @@ def snakemake(
     """Run the workflow of a copy, two jobs at a time: networks this small train no faster in two threads."""
     threads = [f"{rule}=1" for rule in ("extract", "weigh", "pretrain", "evaluate_separation")]
     command = [sys.executable, "-m", "snakemake", "--cores=2", "--scheduler=greedy", "--set-threads", *threads]
-    return subprocess.run([*command, "--configfile", *configfiles, *arguments], cwd=folder, capture_output=True, text=True, timeout=900, check=False)
+    return subprocess.run(
+        [*command, "--configfile", *configfiles, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
 
 
 def read_numbers(finished: Path, study: str) -> pd.DataFrame:
