@@ -5,6 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from tests.figures import figure_asserts, synthetic_studies
+from tests.statistics.synthetic_samples import score_interval_of
 from tests.synthetic_results import Results, factors
 
 
@@ -34,11 +35,28 @@ def test_numbers_are_the_mean_and_interval_of_the_trials(results: Results) -> No
     row = numbers.query("panel == 'FMA small' and method == 'PASE+, frozen'").iloc[0]
     values = figure_asserts.macro_f1(results, encoder="pase_plus", scenario="frozen", dataset="fma_small")
     assert row["mean"] == pytest.approx(100 * values.mean())
-    assert row["half_width"] == pytest.approx(100 * 2.262157 * values.std(ddof=1) / np.sqrt(10))
+    ends = score_interval_of(values)
+    assert (row["ci_low"] / 100, row["ci_high"] / 100) == pytest.approx(ends)
+    assert row["half_width"] == pytest.approx(50 * (ends[1] - ends[0]))
     assert (row["n_trials"], row["test_clips"], row["source"], row["unit"]) == (10, 90, "twin", "%")
     absent = numbers[numbers["status"] == "missing"]
     assert list(absent["method"]) == ["PASE+, supervised", "PASE+, frozen"]
     assert set(absent["reason"]) == {"not run"}
+
+
+def test_neither_bars_nor_the_axis_leave_the_range_of_the_metric(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    for encoder, mean in (("pase", 0.03), ("pase_plus", 0.98)):
+        values = np.clip(mean + np.array([-0.03, 0.0, 0.06]), 0, 1)
+        results.add(factors(encoder, "frozen", "openmic"), values)
+    results.manifest["studies"]["fig2"] |= {"comparisons": [], "figure": {"kind": "dots"}}
+    (panel,) = figure_asserts.figure(results).axes
+    low, high = panel.get_xlim()
+    assert -10 < low < 0
+    assert 100 < high < 110
+    bars = [points for bar in panel.containers for points in bar[2][0].get_segments()]  # type: ignore[attr-defined]
+    assert len(bars) == 2
+    assert all(0 <= end <= 100 for bar in bars for end in bar[:, 0])
 
 
 def test_lines_differ_without_colour_and_have_that_of_their_encoder(figure: Figure) -> None:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from tests.figures import figure_asserts, synthetic_studies
+from tests.statistics.synthetic_samples import score_interval_of
 from tests.synthetic_results import Results
 from workflow_scripts.core.errors import UserError
 
@@ -14,9 +15,9 @@ def test_seven_curves_find_room(results: Results) -> None:
 
 def test_numbers_are_the_mean_and_interval_of_the_trials(results: Results) -> None:
     row = figure_asserts.numbers(results).query("curve == 'delay' and probability == 0.4").iloc[0]
-    values = 100 * figure_asserts.macro_f1(results, augmentation="delay_40")
-    assert row["mean"] == pytest.approx(values.mean())
-    assert row["ci_high"] - row["mean"] == pytest.approx(2.262157 * values.std(ddof=1) / np.sqrt(10))
+    values = figure_asserts.macro_f1(results, augmentation="delay_40")
+    assert row["mean"] == pytest.approx(100 * values.mean())
+    assert (row["ci_low"] / 100, row["ci_high"] / 100) == pytest.approx(score_interval_of(values))
     assert (row["n"], row["unit"], row["augmentation"]) == (10, "%", "delay_40")
 
 

@@ -1,3 +1,4 @@
+import math
 import re
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from tests.synthetic_results import Results, factors, full
 from workflow_scripts.planning.manifest import read_manifest
 from workflow_scripts.report import number_format, renderers
 from workflow_scripts.report.notes import TWIN_WARNING
-from workflow_scripts.report.study_table import PrintedEntry, tidy
+from workflow_scripts.report.study_table import tidy
 from workflow_scripts.statistics.tables.schema import read_tables
 
 NOISE = np.array([0.01, -0.01, 0.02, 0.0, -0.02])
@@ -63,7 +64,8 @@ def test_a_missing_cell_is_shown_with_its_reason(tmp_path: Path) -> None:
     results = full(tmp_path)
     Path(results.manifest["cells"][1]["path"]).unlink()
     table = build_table(results)
-    assert table.rows[1].entries[0] == PrintedEntry(mean=None, half_width=None, rank="", reason="not run")
+    entry = table.rows[1].entries[0]
+    assert (entry.mean, entry.rank, entry.reason) == (None, "", "not run")
     assert "PASE, frozen, OpenMIC: not run." in table.notes
     assert table.comparisons[0].verdict == "missing: not run"
     assert "not compared" in table.comparisons[0].sentence
@@ -103,7 +105,7 @@ def test_each_comparison_is_a_sentence(tmp_path: Path, gain: float, sentence: st
 
 def test_too_few_trials_are_noted(tmp_path: Path) -> None:
     table = build_table(pair(tmp_path, np.array([0.5, 0.6]), np.array([0.4, 0.3])))
-    assert table.rows[0].entries[0].half_width is None
+    assert math.isnan(table.rows[0].entries[0].low)
     assert (
         "PASE, frozen, OpenMIC; random weights, frozen, OpenMIC: 2 trials: no interval from fewer than three."
         in table.notes
@@ -206,8 +208,7 @@ def test_the_variance_that_an_interval_covers_is_noted_with_its_standard_errors(
     assert [name for name, _ in entry.std_errors] == ["trials", "test set"]
     assert table.columns[0].test_clips == "120 in 39 clusters"
     trials = dict(entry.std_errors)["trials"]
-    assert entry.half_width is not None
-    assert entry.half_width > 1.96 * np.hypot(trials, dict(entry.std_errors)["test set"])
+    assert (entry.high - entry.low) / 2 > 1.96 * np.hypot(trials, dict(entry.std_errors)["test set"])
     alone = build_table(pair(tmp_path / "alone", 0.5 + NOISE, 0.4 + NOISE))
     assert alone.notes[0].endswith("95 % interval for other trials.")
     assert any("about these test clips only" in note for note in alone.notes)

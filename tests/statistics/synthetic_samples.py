@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
+from scipy import stats
 
 from tests.synthetic_results import factors
 from workflow_scripts.levels.dataset_index import Task
@@ -46,6 +48,19 @@ def sample(values: Sequence[float] | np.ndarray, *, method: str = "WLP", metric:
         source="twin",
         data_digest="data",
     )
+
+
+def score_interval(mean: float, std_error: float, df: float, *, level: float = 0.95) -> tuple[float, float]:
+    """Return the shares v for which (mean - v)^2 is at most (t std_error)^2 v (1 - v) / (mean (1 - mean)), by roots."""
+    squared = (stats.t.ppf((1 + level) / 2, df) * std_error) ** 2 / (mean * (1 - mean))
+    low, high = sorted(np.roots([1 + squared, -(2 * mean + squared), mean**2]).real)
+    return float(low), float(high)
+
+
+def score_interval_of(values: Sequence[float] | np.ndarray, *, level: float = 0.95) -> tuple[float, float]:
+    """Return the interval of the mean of trials."""
+    array = np.asarray(values)
+    return score_interval(array.mean(), array.std(ddof=1) / math.sqrt(len(array)), len(array) - 1, level=level)
 
 
 def mean_of_bootstrap(bootstrap: Bootstrap) -> MeanEstimate:

@@ -21,7 +21,7 @@ from workflow_scripts.planning.manifest import Manifest, Study
 from workflow_scripts.statistics.contrasts import TableEntry
 from workflow_scripts.statistics.estimation import Difference, compare_methods, estimate_mean
 from workflow_scripts.statistics.inference.cluster_bootstrap import Bootstrap
-from workflow_scripts.statistics.inference.confidence_intervals import mean_interval, mean_intervals
+from workflow_scripts.statistics.inference.confidence_intervals import ValueRange, mean_interval, mean_intervals
 from workflow_scripts.statistics.inference.equivalence import EQUIVALENCE_LEVEL, Verdict, decide
 from workflow_scripts.statistics.inference.hypothesis_tests import (
     adjust_by_holm,
@@ -63,6 +63,20 @@ def test_an_interval_of_a_mean_covers_it(n: int, noise: Noise) -> None:
 def test_an_interval_of_one_very_skewed_sample_is_not_claimed(n: int) -> None:
     results = mean_intervals(VERY_SKEWED(np.random.default_rng(n), (40_000, n)))
     assert 0.87 <= coverage(results.ci.low, results.ci.high, 0) <= 0.91
+
+
+@pytest.mark.parametrize("n", [3, 5, 10])
+@pytest.mark.parametrize(("mean", "std"), [(0.5, 0.1), (0.9, 0.03), (0.1, 0.08), (0.97, 0.01), (0.97, 0.03)])
+def test_an_interval_of_a_rate_near_an_end_of_its_range_covers_it(n: int, mean: float, std: float) -> None:
+    size = mean * (1 - mean) / std**2 - 1
+    values = np.random.default_rng(n).beta(mean * size, (1 - mean) * size, (40_000, n))
+    results = mean_intervals(values, within=ValueRange(largest=1))
+    assert 0.92 <= coverage(results.ci.low, results.ci.high, mean) <= 0.97
+    plain = mean_intervals(values)
+    assert (
+        abs(coverage(plain.ci.low, plain.ci.high, mean) - 0.95)
+        >= abs(coverage(results.ci.low, results.ci.high, mean) - 0.95) - 0.005
+    )
 
 
 @pytest.mark.parametrize("n", [3, 5, 10])
@@ -161,6 +175,26 @@ def test_the_clustered_bootstrap_covers_where_the_plain_one_and_trials_alone_do_
     assert 0.93 <= covered["clustered"] / draws <= 0.97
     assert covered["plain"] / draws < 0.85
     assert covered["trials alone"] / draws < 0.75
+
+
+@pytest.mark.parametrize(("groups", "alike"), [(40, 8), (10, 4)])
+def test_the_clustered_bootstrap_covers_where_nearly_all_clips_are_predicted_correctly(groups: int, alike: int) -> None:
+    rng = np.random.default_rng(11)
+    names, ease, draws = np.repeat(np.arange(groups), alike), 2.2, 600
+    truth = stats.norm.cdf(ease / math.sqrt(1 + 0.8**2 + 0.1**2))  # 95.7 %
+    covered, plain = 0, 0
+    for _ in range(draws):
+        trial, group = 0.1 * rng.normal(size=(TRIALS, 1, 1)), 0.8 * rng.normal(size=(groups, 1))
+        clip = 0.8 * rng.normal(size=(TRIALS, groups, alike)) + 0.6 * rng.normal(size=(groups, alike))
+        hits = (ease + trial + group + clip > 0).reshape(TRIALS, -1)
+        result = mean_of_bootstrap(bootstrap_metrics(accurate(hits, names), resamples=300)["accuracy"])
+        ci, half = result.ci, 0.0
+        if ci.std_error:
+            half = stats.t.ppf(0.975, ci.df) * ci.std_error
+        covered += ci.low <= truth <= ci.high
+        plain += abs(result.mean - truth) <= half
+    assert 0.9 <= covered / draws <= 0.97  # 92 and 95 %, and two binomial deviations
+    assert plain / draws < covered / draws - 0.015  # the plain t interval covers less
 
 
 def test_the_difference_of_two_equal_methods_on_one_test_set_keeps_its_level() -> None:

@@ -6,7 +6,7 @@ from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.statistics.class_metrics import metric_of_classes, row_percent
-from workflow_scripts.statistics.estimation import mean_matrix
+from workflow_scripts.statistics.estimation import ValueRange, mean_matrix
 from workflow_scripts.statistics.inference.confidence_intervals import mean_interval
 from workflow_scripts.statistics.metrics import metrics
 
@@ -72,9 +72,10 @@ def test_a_class_without_clips_has_no_rates() -> None:
 
 def test_each_entry_has_its_own_interval() -> None:
     rates = np.random.default_rng(0).uniform(0, 100, (5, 3, 3))
-    matrix = mean_matrix(rates)
+    within = ValueRange(largest=100)
+    matrix = mean_matrix(rates, within=within)
     for row in range(3):
         for column in range(3):
-            expected = mean_interval(rates[:, row, column])
+            expected = mean_interval(rates[:, row, column], within=within)
             assert matrix[row][column].mean == pytest.approx(expected.mean)
             assert matrix[row][column].ci.high == pytest.approx(expected.ci.high)

@@ -11,10 +11,23 @@ from tests.statistics.synthetic_samples import (
     mean_of_bootstrap,
     predictions,
     random_predictions,
+    sample,
 )
-from workflow_scripts.statistics.estimation import add_test_set_variance, p_value
+from workflow_scripts.report import number_format
+from workflow_scripts.statistics.estimation import (
+    CONFIDENCE_LEVEL,
+    EQUIVALENCE_LEVEL,
+    Difference,
+    add_test_set_variance,
+    compare_methods,
+    estimate_mean,
+    p_value,
+)
+from workflow_scripts.statistics.inference.cluster_bootstrap import Bootstrap
 from workflow_scripts.statistics.inference.confidence_intervals import ConfidenceInterval, mean_interval
 from workflow_scripts.statistics.metric_bootstrap import bootstrap_metrics
+from workflow_scripts.statistics.metrics import RATES
+from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates
 
 
 @settings(deadline=None, max_examples=25)
@@ -33,6 +46,65 @@ def test_other_test_clips_never_make_an_interval_narrower(left: list[int], shift
         assert wide.low <= same.low
         assert wide.high >= same.high
         assert p_value(0.05, wide, at_least=0.2) >= 0.2
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    values=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=3, max_size=6),
+    clusters=st.integers(3, 8),
+    replicates=st.lists(st.floats(0, 1), min_size=16, max_size=16),
+    level=st.sampled_from([CONFIDENCE_LEVEL, EQUIVALENCE_LEVEL]),
+)
+def test_no_interval_of_a_rate_or_a_difference_of_rates_leaves_its_range(
+    values: list[tuple[float, float]], clusters: int, replicates: list[float], level: float
+) -> None:
+    sides = [
+        sample(of_side, method=method) for of_side, method in zip(np.array(values).T, ("WLPMCT", "WLP"), strict=True)
+    ]
+    drawn = np.array(replicates).reshape(2, 1, 8).repeat(len(values), axis=1)
+    bootstraps = BootstrapReplicates(
+        {
+            (side.key, side.metric): Bootstrap(
+                metric=side.metric, values=side.values, replicates=on_resamples, clusters=clusters, resample_id=""
+            )
+            for side, on_resamples in zip(sides, drawn, strict=True)
+        }
+    )
+    for side in sides:
+        estimate = estimate_mean([side], bootstraps, level=level)
+        assert 0 <= estimate.ci.low <= estimate.mean <= estimate.ci.high <= 1
+        assert estimate.std_errors.variance_sources == ("trials", "test set")
+    difference = compare_methods(sides[:1], sides[1:], bootstraps, level=level)
+    assert isinstance(difference, Difference)
+    for ci in (difference.ci, difference.fixed_test_set):
+        assert -1 <= ci.low <= difference.mean <= ci.high <= 1
+
+
+def test_three_groups_of_test_clips_give_no_more_than_the_whole_range() -> None:
+    rates = [0.95, 0.974, 0.998]
+    bootstrap = Bootstrap(
+        metric="macro_f1",
+        values=np.array(rates),
+        replicates=np.random.default_rng(0).choice([0.0, 1.0], (1, 500)).repeat(3, axis=0),
+        clusters=3,
+        resample_id="",
+    )
+    estimate = mean_of_bootstrap(bootstrap)
+    assert estimate.ci.std_error > 0.4
+    text = number_format.mean_with_interval(
+        *(100 * value for value in (estimate.mean, estimate.ci.low, estimate.ci.high)), 1
+    )
+    assert text == "97.4 [0.3, 100.0]"  # not 97.4 ± 200
+
+
+def test_a_count_keeps_its_plain_interval() -> None:
+    estimate = estimate_mean([sample([1.0, 2.0, 6.0], metric="classes_skipped")], BootstrapReplicates())
+    assert estimate.ci.low < 0
+    assert estimate.ci.high > 6
+
+
+def test_every_printed_rate_is_one_of_the_metrics_from_0_to_1() -> None:
+    assert set(number_format.RATES) == RATES
 
 
 def test_where_a_metric_is_often_undefined_nothing_is_known_of_other_test_sets() -> None:

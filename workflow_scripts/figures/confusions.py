@@ -24,7 +24,7 @@ from workflow_scripts.report.figure_inputs import (
 )
 from workflow_scripts.report.number_format import CONFIDENCE
 from workflow_scripts.statistics.class_metrics import row_percent
-from workflow_scripts.statistics.estimation import mean_matrix
+from workflow_scripts.statistics.estimation import ValueRange, mean_matrix
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.samples import NotComparable, match
 from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
@@ -126,7 +126,7 @@ def _matrix(methods: Sequence[Method], evidence: Evidence) -> list[dict[str, obj
         "n": len(values),
         "n_pretraining_seeds": max(sum(cell.pretrained for cell in method.cells) for method in methods),
     }
-    intervals = mean_matrix(values)
+    intervals = mean_matrix(values, within=ValueRange(largest=100, difference=len(methods) > 1))
     return [
         shared
         | {"true": true, "predicted": predicted, "value": entry.mean, "ci_low": entry.ci.low, "ci_high": entry.ci.high}

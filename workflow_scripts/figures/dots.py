@@ -129,14 +129,15 @@ def _panel(
         panel.locator_params(axis="x", nbins=5)
     panel.set_xlabel(measure.heading)
     panel.margins(x=0.12)
+    plotting.limit_to_range(panel, "x", measure)
     plotting.add_grid(panel, lines="y")
     panel.tick_params(axis="y", length=0)
     panel.spines["left"].set_visible(False)
 
 
 def _dot(panel: Axes, row: Any, *, height: int, style: dict[str, Any], measure: number_format.Measure) -> None:
-    half_width = None if pd.isna(row.half_width) else row.half_width
-    panel.errorbar(row.mean, height, xerr=half_width, markersize=6, capsize=3, linewidth=1.4, zorder=3, **style)
+    bars = None if pd.isna(row.ci_low) else [[row.mean - row.ci_low], [row.ci_high - row.mean]]
+    panel.errorbar(row.mean, height, xerr=bars, markersize=6, capsize=3, linewidth=1.4, zorder=3, **style)
     panel.annotate(
         number_format.number(row.mean, measure.decimals),
         (row.mean, height),

@@ -146,7 +146,9 @@ def _panel(
     plotting.label_sizes(panel, points["parameters"].astype(float), _millions)
     panel.margins(x=0.2, y=0.1)
     panel.set_xlabel("parameters of the encoder (millions)")
-    panel.set_ylabel(number_format.measure(study.metric).heading)
+    measure = number_format.measure(study.metric)
+    panel.set_ylabel(measure.heading)
+    plotting.limit_to_range(panel, "y", measure)
 
 
 def _dodges(points: pd.DataFrame) -> dict[str, float]:

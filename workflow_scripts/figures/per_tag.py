@@ -127,6 +127,7 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, styles:
         plotting.hide_scales(panel)
         return
     plotting.add_grid(panel, lines="x")
+    measure = number_format.measure(study.metric)
     tags = _sort_tags(measured)
     plotting.add_stripes(panel, len(tags))
     heights = {tag: height for height, tag in enumerate(tags)}
@@ -137,7 +138,7 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, styles:
         panel.errorbar(
             dots["mean"],
             [heights[tag] + offset for tag in dots["tag"]],
-            xerr=dots["std"].fillna(0),
+            xerr=plotting.std_bars(dots["mean"], dots["std"], measure),
             linestyle="none",
             elinewidth=0.9,
             zorder=3,
@@ -145,7 +146,8 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, styles:
         )
     positives = measured.drop_duplicates("tag").set_index("tag")["positives"]
     plotting.label_rows(panel, [f"{tag} ({positives[tag]:,})" for tag in tags], fontsize=LABEL_POINTS)
-    panel.set_xlabel(f"{number_format.measure(study.metric).heading} of the tag")
+    panel.set_xlabel(f"{measure.heading} of the tag")
+    plotting.limit_to_range(panel, "x", measure)
 
 
 def _sort_tags(rows: pd.DataFrame) -> list[str]:

@@ -83,14 +83,16 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
     """Draw the figure of the table `numbers`."""
     panels = plotting.subgroups(numbers, "panel", "curve")
     rows, columns = plotting.grid_shape(len(panels), width=PANEL_WIDTH, max_columns=MAX_COLUMNS)
-    several = numbers["panel"].nunique() > 1
+    several, measure = numbers["panel"].nunique() > 1, number_format.measure(study.metric)
     figure = plotting.new_figure(max(PANEL_WIDTH * columns, 4.5), HEIGHT * rows)
     axes = plotting.add_panels(figure, rows, columns, len(panels))
     for number, (panel, (label, name, curve)) in enumerate(zip(axes, panels, strict=True)):
         scale = numbers[numbers["panel"] == label]
         title = f"{label}\n{labels.name(name)}" if several else labels.name(name)
         _panel(panel, curve, title=title, at=options.at, scale=scale)
-        panel.set_ylabel(number_format.measure(study.metric).heading if number % columns == 0 else "")
+        panel.set_ylabel(measure.heading if number % columns == 0 else "")
+        if not plotting.measured_rows(curve).empty:
+            plotting.limit_to_range(panel, "y", measure)
     settings = [plotting.panel_title(label, within) for label, within in plotting.groups(numbers, "panel")]
     plotting.add_heading(figure, f"{study.title}: {'; '.join(settings).replace(chr(10), ', ')}", numbers["source"])
     return figure

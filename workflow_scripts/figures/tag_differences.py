@@ -28,7 +28,7 @@ from workflow_scripts.report.figure_inputs import (
 )
 from workflow_scripts.report.number_format import CONFIDENCE
 from workflow_scripts.statistics.class_metrics import metric_of_classes
-from workflow_scripts.statistics.estimation import mean_intervals
+from workflow_scripts.statistics.estimation import ValueRange, mean_intervals
 from workflow_scripts.statistics.samples import NotComparable, match
 from workflow_scripts.statistics.tables.schema import MISSING
 
@@ -92,7 +92,9 @@ def _tags(
     first = sides[0][0]
     columns = _columns(first, options, evidence.study)
     values = matching.values(*([_values(predictions, evidence.study) for predictions in side] for side in sides))
-    intervals = mean_intervals((values[0] - values[1]).T * evidence.measure.scale)
+    scale = evidence.measure.scale
+    differences = ValueRange(largest=scale, difference=True)
+    intervals = mean_intervals((values[0] - values[1]).T * scale, within=differences)
     return [
         {
             "tag": first.classes[column],

@@ -206,7 +206,9 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, scenari
     plotting.label_sizes(panel, measured["train_clips"], lambda size: f"{size:,.0f}")
     panel.margins(x=0.08)
     panel.set_xlabel("training samples")
-    panel.set_ylabel(number_format.measure(study.metric).heading)
+    measure = number_format.measure(study.metric)
+    panel.set_ylabel(measure.heading)
+    plotting.limit_to_range(panel, "y", measure)
 
 
 def _style(scenario: str, scenarios: list[str]) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     trained = numbers[numbers["role"] != FLOOR]
     sets, weightings = (list(dict.fromkeys(trained[factor])) for factor in ("workers", "weighting"))
     floors = list(dict.fromkeys(numbers.loc[numbers["role"] == FLOOR, "encoder"]))
-    panels = plotting.groups(numbers, "panel")
+    panels, measure = plotting.groups(numbers, "panel"), number_format.measure(study.metric)
     rows, columns = plotting.grid_shape(len(panels), width=PANEL_WIDTH)
     figure = plotting.new_figure(max(PANEL_WIDTH * columns, 4.5), HEIGHT * rows + plotting.LEGEND_HEIGHT)
     axes = plotting.add_panels(figure, rows, columns, len(panels))
@@ -68,12 +68,14 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
         panel.set_title(plotting.panel_title(label, within))
         plotting.add_grid(panel, lines="y")
         plotting.label_places(panel, [labels.name(name) for name in sets], width=PANEL_WIDTH - 0.7)
-        panel.set_ylabel(number_format.measure(study.metric).heading)
-        _points(panel, within, sets, weightings)
+        panel.set_ylabel(measure.heading)
+        _points(panel, within, sets, weightings, measure)
         for row in plotting.records(plotting.measured_rows(within[within["role"] == FLOOR])):
             panel.axhline(row.mean, zorder=1, **plotting.reference_style(floors.index(row.encoder)))
         if plotting.measured_rows(within).empty:
             panel.set_yticks([])
+        else:
+            plotting.limit_to_range(panel, "y", measure)
     handles = [
         plotting.legend_handle(labels.name(name), linestyle="none", **_marker(name, weightings)) for name in weightings
     ]
@@ -86,7 +88,9 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     return figure
 
 
-def _points(panel: Axes, rows: pd.DataFrame, sets: list[str], weightings: list[str]) -> None:
+def _points(
+    panel: Axes, rows: pd.DataFrame, sets: list[str], weightings: list[str], measure: number_format.Measure
+) -> None:
     trained = rows[rows["role"] != FLOOR]
     for index, name in enumerate(sets):
         of_workers = trained[trained["workers"] == name]
@@ -95,11 +99,11 @@ def _points(panel: Axes, rows: pd.DataFrame, sets: list[str], weightings: list[s
             plotting.mark_missing(panel, index, next(iter(of_workers["reason"]), "not planned"))
         for row in plotting.records(measured):
             offset = plotting.spread(weightings.index(row.weighting), len(weightings), SPREAD)
-            std = None if pd.isna(row.std) else row.std
+            bars = None if pd.isna(row.std) else plotting.std_bars(row.mean, row.std, measure)
             panel.errorbar(
                 index + offset,
                 row.mean,
-                std,
+                bars,
                 capsize=2,
                 linewidth=1.3,
                 zorder=3,

@@ -76,12 +76,15 @@ def _on_pretraining(pretrained: pd.DataFrame) -> Iterable[str]:
 
 
 def _on_numbers(measured: pd.DataFrame, measures: Sequence[Measure]) -> Iterable[str]:
-    """Return what the numbers before and after ± are, which variance the intervals cover, and what the marks mean."""
+    """Return what the numbers beside the means are, which variance the intervals cover, and what the marks mean."""
     names, units = labels.join([measure.name for measure in measures]), {measure.unit for measure in measures}
     in_unit = f" in {units.pop()}" if len(units) == 1 and units != {""} else ""
     kinds = [covered for covered in dict.fromkeys(measured["variance_sources"]) if covered]
     spans = ", or for ".join(f"other {_join_sources(covered)}" for covered in kinds) or "other trials"
-    yield f"{labels.capital(names)}{in_unit}: mean ± half the width of its {CONFIDENCE} interval for {spans}."
+    yield (
+        f"{labels.capital(names)}{in_unit}: mean ± half the width, or mean [ends], of its {CONFIDENCE} interval for "
+        f"{spans}."
+    )
     if any(TEST_SET in covered for covered in kinds):
         yield (
             "Other test clips: the test set is resampled 1,000 times in whole clusters (one artist, song or "

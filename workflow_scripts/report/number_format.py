@@ -35,6 +35,11 @@ class Measure:
     decimals: int
 
     @property
+    def is_rate(self) -> bool:
+        """Whether values are from 0 to `scale`."""
+        return bool(self.unit)
+
+    @property
     def heading(self) -> str:
         """Name with unit, such as "macro F1 (%)"."""
         return f"{self.name} ({self.unit})" if self.unit else self.name
@@ -81,6 +86,19 @@ def _resolve_zero(value: float, decimals: int) -> str:
     """Format a number with up to three more decimals until it differs from zero."""
     texts = [number(value, more) for more in range(decimals, decimals + 4)]
     return next((text for text in texts if text.strip(f"{MINUS}0.")), texts[0])
+
+
+def mean_with_interval(mean: float, low: float, high: float, decimals: int) -> str:
+    """Format a mean with ± half the width of its interval, or with both ends where rounding would not hide the error.
+
+    Intervals near the ends of a metric's range reach further to the middle than to the end.
+    """
+    text = number(mean, decimals)
+    if not math.isfinite(low):
+        return f"{text} (no interval)"
+    if abs((low + high) / 2 - mean) < 10.0**-decimals / 2:
+        return f"{text} ± {half_width((high - low) / 2, decimals)}"
+    return f"{text} [{number(low, decimals)}, {number(high, decimals)}]"
 
 
 def half_width(value: float, decimals: int) -> str:

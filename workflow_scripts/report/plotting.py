@@ -9,13 +9,15 @@ import math
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from workflow_scripts.core.files import write_atomically
 from workflow_scripts.report import labels, number_format
 from workflow_scripts.report.labels import NOTHING, TWIN
+from workflow_scripts.report.number_format import Measure
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.tables.schema import MISSING
 
@@ -213,6 +215,23 @@ def interval_coverage(numbers: pd.DataFrame) -> list[str]:
 def error_bars(rows: pd.DataFrame, value: str = "mean") -> list[pd.Series]:
     """Return the lengths of the lower and upper error bars from `value` to the interval's ends; 0 without interval."""
     return [(rows[value] - rows["ci_low"]).fillna(0), (rows["ci_high"] - rows[value]).fillna(0)]
+
+
+def std_bars(mean: pd.Series | float, std: pd.Series | float, measure: Measure) -> np.ndarray:
+    """Return the lengths of bars of one standard deviation, (2, dots), cut to the values a rate can have."""
+    means, stds = np.ravel(mean), np.nan_to_num(np.ravel(std))
+    if not measure.is_rate:
+        return np.stack([stds, stds])
+    return np.stack([np.minimum(stds, means), np.minimum(stds, measure.scale - means)])
+
+
+def limit_to_range(panel: Axes, axis: Literal["x", "y"], measure: Measure) -> None:
+    """End the axis of a rate just beyond its possible values, so that no other is labelled; call it last."""
+    if not measure.is_rate:
+        return
+    low, high = panel.get_xlim() if axis == "x" else panel.get_ylim()
+    margin = 0.04 * (high - low)  # room for half a marker at the end of the range
+    panel.set(**{f"{axis}lim": (max(low, -margin), min(high, measure.scale + margin))})
 
 
 def spread(index: int, number: int, share: float) -> float:

@@ -67,13 +67,10 @@ class Footer:
 
 
 def entry_text(entry: PrintedEntry, measure: number_format.Measure) -> str:
-    """Return mean and half-width, or the short reason if there is no mean; without marks."""
+    """Return the mean with its interval, or the short reason if there is no mean; without marks."""
     if entry.mean is None:
         return in_short(entry.reason)
-    mean = number_format.number(entry.mean, measure.decimals)
-    if entry.half_width is None:
-        return f"{mean} (no interval)"
-    return f"{mean} ± {number_format.half_width(entry.half_width, measure.decimals)}"
+    return number_format.mean_with_interval(entry.mean, entry.low, entry.high, measure.decimals)
 
 
 def std_errors_text(entry: PrintedEntry, measure: number_format.Measure) -> str:

@@ -77,7 +77,7 @@ MEANINGS = {
     "pre-training seeds; reproduction: as published",
     "ci_low": f"lower end of the confidence interval ({CONFIDENCE})",
     "ci_high": f"upper end of the confidence interval ({CONFIDENCE})",
-    "half_width": "half the width of the interval, as printed after ±",
+    "half_width": "half the width of the interval; printed after ± where rounding hides any asymmetry",
     "variance_sources": "what the interval covers: trials, pre-training seeds, test set; without the test set it is "
     "for these test clips only",
     "se_pretraining_seed": "standard error due to pre-training seeds",

@@ -28,11 +28,13 @@ FROM_SCRATCH = "supervised"  # the scenario without pre-training
 class PrintedEntry:
     """One number of a table in the printed unit; `mean` is None if nothing was measured.
 
-    `std_errors` are the standard errors that make up the interval, by source of variance.
+    `low` and `high` are the ends of its interval, not-a-number without one; `std_errors` are the standard errors that
+    make it up, by source of variance.
     """
 
     mean: float | None
-    half_width: float | None
+    low: float
+    high: float
     rank: str  # "best", "tied" or ""
     reason: str  # why the number, or a part of it, is missing
     std_errors: tuple[tuple[str, float], ...] = ()
@@ -236,13 +238,13 @@ def _select_measured(records: Iterable[dict]) -> list[dict]:
 
 def _entry(record: dict | None, measure: Measure) -> PrintedEntry:
     if record is None:
-        return PrintedEntry(mean=None, half_width=None, rank="", reason="not planned")
+        return _without_number("not planned")
     if record["status"] == MISSING:
-        return PrintedEntry(mean=None, half_width=None, rank="", reason=record["reason"])
-    half_width = (record["ci_high"] - record["ci_low"]) / 2 * measure.scale
+        return _without_number(record["reason"])
     return PrintedEntry(
         mean=record["mean"] * measure.scale,
-        half_width=half_width if math.isfinite(half_width) else None,
+        low=record["ci_low"] * measure.scale,
+        high=record["ci_high"] * measure.scale,
         rank=record["rank_mark"],
         reason=record["reason"],
         std_errors=tuple(
@@ -251,6 +253,10 @@ def _entry(record: dict | None, measure: Measure) -> PrintedEntry:
             if math.isfinite(record[column])
         ),
     )
+
+
+def _without_number(reason: str) -> PrintedEntry:
+    return PrintedEntry(mean=None, low=math.nan, high=math.nan, rank="", reason=reason)
 
 
 def _clusters(records: Sequence[dict]) -> str:

@@ -8,6 +8,8 @@ Two statements are made about each number. For a *fixed test set*: would other t
 again? This is the paired t test, or its equivalent where trials are not paired. For *other test sets* of the same size,
 whose clusters of clips are drawn as these were: would they show it too? The second is the question of a benchmark's
 reader and makes the headline; the first is given beside it, because a published test set may be all that matters.
+
+Intervals stay within the values that a metric or a difference of it can have (`confidence_intervals`).
 """
 
 from __future__ import annotations
@@ -23,8 +25,10 @@ from workflow_scripts.statistics.guards import too_few_reason
 from workflow_scripts.statistics.inference.cluster_bootstrap import Bootstrap, paired_difference, test_set_std_error
 from workflow_scripts.statistics.inference.confidence_intervals import (
     CONFIDENCE_LEVEL,
+    UNLIMITED,
     ConfidenceInterval,
     SampleMean,
+    ValueRange,
     mean_interval,
     mean_intervals,
     satterthwaite,
@@ -46,6 +50,7 @@ from workflow_scripts.statistics.inference.multi_dataset import (
 )
 from workflow_scripts.statistics.inference.random_effects import compare_crossed, estimate_crossed_mean
 from workflow_scripts.statistics.inference.relative_improvement import relative_improvement
+from workflow_scripts.statistics.metrics import RATES
 from workflow_scripts.statistics.samples import (
     NotComparable,
     Replicate,
@@ -64,12 +69,14 @@ __all__ = [
     "PRETRAINING_SEEDS",
     "TEST_SET",
     "TRIALS",
+    "UNLIMITED",
     "ConfidenceInterval",
     "DatasetComparison",
     "Difference",
     "MeanDifference",
     "MeanEstimate",
     "StandardErrors",
+    "ValueRange",
     "average_over_datasets",
     "compare_methods",
     "estimate_mean",
@@ -181,14 +188,16 @@ def estimate_mean(
         return on_test_set
     return replace(
         on_test_set,
-        ci=add_test_set_variance(on_test_set.mean, on_test_set.ci, [(std_error, clusters)], level=level),
+        ci=add_test_set_variance(
+            on_test_set.mean, on_test_set.ci, [(std_error, clusters)], level=level, within=_value_range(samples[0])
+        ),
         std_errors=replace(on_test_set.std_errors, test_set=std_error),
         clusters=clusters,
     )
 
 
 def _mean_over_trials(sample: TrialSample, level: float) -> MeanEstimate:
-    estimate = mean_interval(sample.values, level=level)
+    estimate = mean_interval(sample.values, level=level, within=_value_range(sample))
     return MeanEstimate(
         replicate="trials",
         n=estimate.n,
@@ -202,15 +211,20 @@ def _mean_over_trials(sample: TrialSample, level: float) -> MeanEstimate:
 
 def _mean_over_seeds(samples: Sequence[TrialSample], level: float) -> MeanEstimate:
     estimate = estimate_crossed_mean(as_matrix(samples), level=level)
+    ci = estimate.ci
+    if ci.is_known:
+        ci = ConfidenceInterval.from_estimate(
+            estimate.mean, std_error=ci.std_error, df=ci.df, level=level, within=_value_range(samples[0])
+        )
     # squared errors add up: the trials are what the seeds leave
     of_seeds = estimate.std / math.sqrt(estimate.pretraining_seeds)
-    of_trials = math.sqrt(max(0.0, estimate.ci.std_error**2 - of_seeds**2)) if estimate.ci.is_known else math.nan
+    of_trials = math.sqrt(max(0.0, ci.std_error**2 - of_seeds**2)) if ci.is_known else math.nan
     return MeanEstimate(
         replicate="pretraining seeds",
         n=len(samples),
         mean=estimate.mean,
         std=estimate.std,
-        ci=estimate.ci,
+        ci=ci,
         std_errors=StandardErrors(pretraining_seed=of_seeds, trial=of_trials),
         clusters=0,
     )
@@ -229,6 +243,21 @@ def compare_methods(
     is the unit of replication (`compare_crossed`), in pairs where the seeds and the encoder are the same, because
     different architectures do not share initial weights.
     """
+    difference = _compare(treatment, reference, replicates, level)
+    if isinstance(difference, NotComparable):
+        return difference
+    within = _value_range(treatment[0], difference=True)
+    return replace(
+        difference,
+        fixed_test_set=difference.fixed_test_set.truncate(within),
+        ci=difference.ci.truncate(within),
+    )
+
+
+def _compare(
+    treatment: Sequence[TrialSample], reference: Sequence[TrialSample], replicates: BootstrapReplicates, level: float
+) -> Difference | NotComparable:
+    """Compare two methods; the intervals may leave the possible differences."""
     reason = incomparability_reason([*treatment, *reference])
     if reason:
         return NotComparable(reason=reason)
@@ -285,18 +314,23 @@ def average_over_datasets(comparisons: Sequence[DatasetComparison]) -> MeanDiffe
         replicate=replicate,
         n=min(n for difference in differences for n in difference.n if n > 1),
         mean=mean.mean,
-        ci=ci,
+        ci=ci.truncate(_value_range(comparisons[0].treatment[0], difference=True)),
         p=p,
         variance_sources=tuple(sources),
         reason="" if math.isfinite(p) else mean.reason,
     )
 
 
-def mean_matrix(rates: np.ndarray) -> list[list[SampleMean]]:
+def mean_matrix(rates: np.ndarray, *, within: ValueRange) -> list[list[SampleMean]]:
     """Estimate the mean of each entry of (replicates, true, predicted) rates or differences of rates."""
     replicates, true, predicted = rates.shape
-    means = mean_intervals(rates.reshape(replicates, true * predicted).T)
+    means = mean_intervals(rates.reshape(replicates, true * predicted).T, within=within)
     return [[means[row * predicted + column] for column in range(predicted)] for row in range(true)]
+
+
+def _value_range(sample: TrialSample, *, difference: bool = False) -> ValueRange:
+    """Return the possible values of a mean of the sample's metric, or of a difference of two such means."""
+    return ValueRange(largest=1.0, difference=difference) if sample.metric in RATES else UNLIMITED
 
 
 # --- a fixed test set -----------------------------------------------------------------------------------------------
@@ -490,6 +524,7 @@ def add_test_set_variance(
     test_sets: Sequence[tuple[float, int]],
     *,
     level: float = CONFIDENCE_LEVEL,
+    within: ValueRange = UNLIMITED,
 ) -> ConfidenceInterval:
     """Return the interval for other test sets too; each adds its standard error, known from a number of clusters.
 
@@ -498,7 +533,7 @@ def add_test_set_variance(
     """
     variances = [fixed_test_set.std_error**2, *(std_error**2 for std_error, _ in test_sets)]
     df = satterthwaite(variances, [fixed_test_set.df, *(clusters - 1 for _, clusters in test_sets)])
-    ci = ConfidenceInterval.from_estimate(mean, std_error=math.sqrt(sum(variances)), df=df, level=level)
+    ci = ConfidenceInterval.from_estimate(mean, std_error=math.sqrt(sum(variances)), df=df, level=level, within=within)
     return replace(ci, low=min(ci.low, fixed_test_set.low), high=max(ci.high, fixed_test_set.high))
 
 

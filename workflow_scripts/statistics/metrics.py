@@ -116,6 +116,8 @@ FROM_COUNTS: dict[Task, dict[str, Callable[[np.ndarray], np.ndarray]]] = {
     },
 }
 
+RATES = {*AREAS, *CLIP_AREAS}.union(*FROM_COUNTS.values())  # the metrics that are from 0 to 1
+
 
 def _hits(counts: np.ndarray) -> np.ndarray:
     return np.diagonal(counts, axis1=-2, axis2=-1)

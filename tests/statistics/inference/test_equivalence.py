@@ -6,13 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
-from tests.statistics.synthetic_samples import sample
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.statistics.estimation import estimate_mean
-from workflow_scripts.statistics.inference.confidence_intervals import ConfidenceInterval
+from workflow_scripts.statistics.inference.confidence_intervals import ConfidenceInterval, mean_interval
 from workflow_scripts.statistics.inference.equivalence import EQUIVALENCE_LEVEL, Verdict, decide
 from workflow_scripts.statistics.inference.hypothesis_tests import welch_test
-from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates
 
 samples = st.lists(st.floats(0, 1), min_size=3, max_size=15).filter(lambda values: np.std(values) > 1e-6)
 margins = st.floats(0.01, 0.5)
@@ -20,7 +17,7 @@ margins = st.floats(0.01, 0.5)
 
 def interval(values: list[float] | np.ndarray, published: float) -> tuple[float, float]:
     """Return the ends of the interval, at the level that decides, of the mean less a published number."""
-    ci = estimate_mean([sample(values)], BootstrapReplicates(), level=EQUIVALENCE_LEVEL).ci
+    ci = mean_interval(values, level=EQUIVALENCE_LEVEL).ci
     return ci.low - published, ci.high - published
 
 

@@ -14,6 +14,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
+from tests.statistics.synthetic_samples import score_interval_of
 from tests.synthetic_results import Results, factors
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import cpc
@@ -82,8 +83,7 @@ def test_a_mean_is_in_percent_over_the_trials_of_one_pretraining_seed(results: R
     results.add(factors("pase", "frozen", "openmic"), [0.30, 0.31, 0.35], source="download")
     row = line(results, "mean", {"encoder": "pase", "scenario": "frozen"})
     assert row["value"] == pytest.approx(32.0)
-    half_width = 4.302652729696142 * np.std([30, 31, 35], ddof=1) / math.sqrt(3)  # t of 2 degrees at 97.5 %
-    assert (row["ci_low"], row["ci_high"]) == pytest.approx((32 - half_width, 32 + half_width))
+    assert (row["ci_low"] / 100, row["ci_high"] / 100) == pytest.approx(score_interval_of([0.30, 0.31, 0.35]))
     assert (row["n"], row["replicate"], row["n_pretraining_seeds"]) == (3, "trials", 1)
     assert row["variance_sources"] == "trials"
 

@@ -1,9 +1,18 @@
-"""Means and their t intervals.
+"""Means and their t intervals, which stay within the possible values of what they estimate.
+
+A mean of shares (`ValueRange`) has a score interval: Wilson's (1927), with the variance known from `std_error` in place
+of the binomial one and Student's quantile, as in complex surveys (Franco, Little, Louis & Slud 2019). It is the t
+interval where that is short, leans to the middle where it is long, and never leaves the range. Near the ends of the
+range it keeps the coverage that the plain t interval loses there (see below); so does the delta method on the logit
+scale, whose intervals are up to 40 % longer and close to 100 % span nearly the whole range. A difference of means of
+shares has the t interval cut to the possible differences, which changes neither its coverage nor its side of zero.
 
 Claimed: a 95 % interval covers 95 % for normal noise whatever the number of values; from three values on, 93 to 97 %
 for noise with a skewness up to 1, and for the difference of two samples with equally skewed noise, which is symmetric.
 One sample of more skewed values is not claimed: with exponential noise (skewness 2) it covers 88 to 90 % at 3 to 10
-values.
+values. For means of shares near an end of their range (beta distributed, mean 97 %, deviation 1 to 3 points) the
+score interval covers 93 to 95 % at 3 to 10 values, where the t interval covers 88 to 95 %; for an accuracy of 96 % on
+10 clusters of 4 clips 95 %, where the t interval covers 82 %, and on 40 clusters of 8 clips 92 %, where it covers 90 %.
 """
 
 from __future__ import annotations
@@ -11,13 +20,29 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy
 
 CONFIDENCE_LEVEL = 0.95
 MIN_REPLICATES = 3  # with two values the interval is 18 standard errors wide: no evidence, only its appearance
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValueRange:
+    """Possible values of an estimate: from 0 to `largest`, or the difference of two such, from -`largest`."""
+
+    largest: float
+    difference: bool = False
+
+    @property
+    def smallest(self) -> float:
+        """The smallest possible value."""
+        return -self.largest if self.difference else 0.0
+
+
+UNLIMITED = ValueRange(largest=math.inf, difference=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +59,19 @@ class ConfidenceInterval:
 
     @classmethod
     def from_estimate(
-        cls, mean: float, *, std_error: float, df: float, level: float = CONFIDENCE_LEVEL
+        cls,
+        mean: float,
+        *,
+        std_error: float,
+        df: float,
+        level: float = CONFIDENCE_LEVEL,
+        within: ValueRange = UNLIMITED,
     ) -> ConfidenceInterval:
         """Return the two-sided Student t interval of an estimate; of no width where `std_error` is zero."""
         # nothing to multiply: degrees of freedom of a zero variance need not be defined
         half_width = t_quantile(df, level) * std_error if std_error else 0.0
-        return cls(low=mean - half_width, high=mean + half_width, std_error=std_error, df=df)
+        low, high = (float(end) for end in _ends(np.asarray(mean), np.asarray(half_width), within))
+        return cls(low=low, high=high, std_error=std_error, df=df)
 
     @classmethod
     def unknown(cls, *, df: float = math.nan) -> ConfidenceInterval:
@@ -50,6 +82,11 @@ class ConfidenceInterval:
     def is_known(self) -> bool:
         """Whether there is an interval."""
         return not math.isnan(self.low)
+
+    def truncate(self, within: ValueRange) -> ConfidenceInterval:
+        """Return the part of the interval within the possible values."""
+        low, high = (float(np.clip(end, within.smallest, within.largest)) for end in (self.low, self.high))
+        return replace(self, low=low, high=high)
 
     def scale(self, factor: float) -> ConfidenceInterval:
         """Return the interval in another unit, in which numbers are `factor` times as large."""
@@ -101,16 +138,20 @@ class SampleMeans:
         return SampleMean(n=self.n, mean=float(self.mean[number]), std=float(self.std[number]), ci=self.ci[number])
 
 
-def mean_interval(values: Sequence[float] | np.ndarray, *, level: float = CONFIDENCE_LEVEL) -> SampleMean:
+def mean_interval(
+    values: Sequence[float] | np.ndarray, *, level: float = CONFIDENCE_LEVEL, within: ValueRange = UNLIMITED
+) -> SampleMean:
     """Estimate the mean of independent `values`, with its two-sided Student t interval in the unit of the values.
 
     Fewer than `MIN_REPLICATES` values, or one that is not finite, give no interval; fewer than two give no standard
     deviation.
     """
-    return mean_intervals(np.asarray(values, np.float64)[None], level=level)[0]
+    return mean_intervals(np.asarray(values, np.float64)[None], level=level, within=within)[0]
 
 
-def mean_intervals(values: np.ndarray, *, level: float = CONFIDENCE_LEVEL) -> SampleMeans:
+def mean_intervals(
+    values: np.ndarray, *, level: float = CONFIDENCE_LEVEL, within: ValueRange = UNLIMITED
+) -> SampleMeans:
     """Return `mean_interval` of every row of `values` (samples, values), all at once."""
     array = np.ascontiguousarray(values, np.float64)
     samples, n = array.shape
@@ -122,8 +163,28 @@ def mean_intervals(values: np.ndarray, *, level: float = CONFIDENCE_LEVEL) -> Sa
             ci = ConfidenceIntervals(low=unknown, high=unknown, std_error=unknown, df=n - 1)
             return SampleMeans(n=n, mean=mean, std=std, ci=ci)
         half_width = t_quantile(n - 1, level) * std / math.sqrt(n)
-        ci = ConfidenceIntervals(low=mean - half_width, high=mean + half_width, std_error=std / math.sqrt(n), df=n - 1)
+        low, high = _ends(mean, half_width, within)
+        ci = ConfidenceIntervals(low=low, high=high, std_error=std / math.sqrt(n), df=n - 1)
         return SampleMeans(n=n, mean=mean, std=std, ci=ci)
+
+
+def _ends(mean: np.ndarray, half_width: np.ndarray, within: ValueRange) -> tuple[np.ndarray, np.ndarray]:
+    """Return both ends of the intervals of means whose t interval has this half width."""
+    largest = within.largest
+    low, high = (np.clip(end, within.smallest, largest) for end in (mean - half_width, mean + half_width))
+    if within.difference:
+        return low, high
+    # score interval: shares v with |v - share| <= half width x root of v (1 - v) / (share (1 - share))
+    share = mean / largest
+    variance = share * (1 - share)
+    inside = (variance > 1e-12) & (half_width > 0)  # a mean at an end of the range, but for rounding, has no variance
+    half = half_width / largest
+    shrinkage = half**2 / np.where(inside, variance, 1.0)
+    centre, reach = (share + shrinkage / 2) / (1 + shrinkage), np.hypot(half, shrinkage / 2) / (1 + shrinkage)
+    # rounding must not move an end past the mean or out of the range
+    score_low = np.clip((centre - reach) * largest, 0.0, mean)
+    score_high = np.clip((centre + reach) * largest, mean, largest)
+    return np.where(inside, score_low, low), np.where(inside, score_high, high)
 
 
 @functools.cache

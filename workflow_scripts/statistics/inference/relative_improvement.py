@@ -32,18 +32,18 @@ def relative_improvement(
 
     The interval holds the ratios r for which a paired t test finds no difference between `of` and r times `over`. So
     it is exact for normal noise however the two sides are correlated, needs no random numbers, and excludes 0 % just
-    when the t interval of the plain paired difference excludes zero. No improvement where the mean of `over` is not
-    above zero; no interval with fewer than three pairs, or where the mean of `over` itself may be zero.
+    when the t interval of the plain paired difference excludes zero. No end is below -100 %, as metrics are not below
+    zero. No improvement where the mean of `over` is not above zero; no interval with fewer than three pairs, or where
+    the mean of `over` itself may be zero.
     """
     treatment, reference = (np.asarray(side, np.float64) for side in (of, over))
     n = len(treatment)
     mean, base = (float(side.mean()) if n else math.nan for side in (treatment, reference))
     if not base > 0:
         return RelativeImprovement(n=n, percent=math.nan, ci=ConfidenceInterval.unknown())
-    low, high = _ratio_interval(treatment, reference, level) if n >= MIN_REPLICATES else (math.nan, math.nan)
-    return RelativeImprovement(
-        n=n, percent=100 * (mean / base - 1), ci=ConfidenceInterval(low=100 * (low - 1), high=100 * (high - 1))
-    )
+    ratios = _ratio_interval(treatment, reference, level) if n >= MIN_REPLICATES else (math.nan, math.nan)
+    low, high = (100 * (float(np.maximum(ratio, 0.0)) - 1) for ratio in ratios)
+    return RelativeImprovement(n=n, percent=100 * (mean / base - 1), ci=ConfidenceInterval(low=low, high=high))
 
 
 def _ratio_interval(treatment: np.ndarray, reference: np.ndarray, level: float) -> tuple[float, float]:

@@ -17,7 +17,9 @@ from workflow_scripts.statistics.class_metrics import AREAS, metric_of_classes
 from workflow_scripts.statistics.estimation import (
     CONFIDENCE_LEVEL,
     EQUIVALENCE_LEVEL,
+    UNLIMITED,
     ConfidenceInterval,
+    ValueRange,
     compare_methods,
     estimate_mean,
     find_crossover,
@@ -43,6 +45,7 @@ from workflow_scripts.statistics.samples import (
 )
 
 LEVELS = (CONFIDENCE_LEVEL, EQUIVALENCE_LEVEL)  # of the two intervals of an estimate
+POINTS = ValueRange(largest=PERCENT, difference=True)  # differences of metrics in percent
 UNCHANGED = ("none", "crop")  # augmentations that leave the audio as recorded
 
 
@@ -87,7 +90,7 @@ def difference(selection: Selection, results: Results) -> Estimate | NoValue:
             results=results,
         )
     values = PERCENT * (pairs.of - pairs.over)
-    return _mean_of_values(values, replicate=pairs.replicate, sides=pairs.sides, results=results)
+    return _mean_of_values(values, POINTS, replicate=pairs.replicate, sides=pairs.sides, results=results)
 
 
 def relative(selection: Selection, results: Results) -> Estimate | NoValue:
@@ -272,7 +275,7 @@ def largest_class_gap(selection: Selection, results: Results) -> Estimate | NoVa
     gaps = PERCENT * (left - right)  # (pairs, classes)
     widest = gaps[:, np.nanargmax(np.abs(gaps.mean(axis=0)))]
     widest = widest * np.sign(widest.mean())
-    return _mean_of_values(widest, replicate=matching.replicate, sides=[of, over], results=results)
+    return _mean_of_values(widest, POINTS, replicate=matching.replicate, sides=[of, over], results=results)
 
 
 def _areas(cell: PlannedCell, metric: str) -> np.ndarray | None:
@@ -295,7 +298,9 @@ def loss_ratio(selection: Selection, results: Results) -> Estimate | NoValue:
     values = [_log_ratio(run.folder / result_files.LOSSES, workers) for run in runs]
     if not runs or None in values:
         return NoValue(reason="no validation losses of " + " and ".join(workers))
-    estimate = _mean_of_values(np.array(values, np.float64), replicate="pretraining seeds", sides=[], results=results)
+    estimate = _mean_of_values(
+        np.array(values, np.float64), UNLIMITED, replicate="pretraining seeds", sides=[], results=results
+    )
     sources = results.corpus_sources(run.factors["corpus"] for run in runs)
     return replace(estimate, pretraining_seeds=len(runs), sources=tuple(sorted(sources)))
 
@@ -364,10 +369,10 @@ def _cells(planned_cells: Sequence[PlannedCell], metric: str, results: Results) 
 
 
 def _mean_of_values(
-    values: np.ndarray, *, replicate: str, sides: Sequence[Sequence[TrialSample]], results: Results
+    values: np.ndarray, within: ValueRange, *, replicate: str, sides: Sequence[Sequence[TrialSample]], results: Results
 ) -> Estimate:
     """Estimate the mean of plain values, for the fixed test set."""
-    at_95, at_90 = (mean_interval(values, level=level) for level in LEVELS)
+    at_95, at_90 = (mean_interval(values, level=level, within=within) for level in LEVELS)
     return _estimate(at_95.mean, (at_95.ci, at_90.ci), replicate=replicate, n=at_95.n, sides=sides, results=results)
 
 
