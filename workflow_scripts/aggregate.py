@@ -17,6 +17,7 @@ import pandas as pd
 from workflow_scripts.audio.corpus import read_facts
 from workflow_scripts.core import result_files
 from workflow_scripts.core.cli import results_parser
+from workflow_scripts.core.csv_files import csv_text
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.files import write_atomically, write_json, write_text
 from workflow_scripts.levels.factors import FACTORS
@@ -62,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
         **study_tables(manifest, samples, replicates, threads=arguments.threads),
     }
     for name, table in tables.items():
-        write_csv(arguments.output / STATISTICS_FILES[name], table)
+        write_text(arguments.output / STATISTICS_FILES[name], csv_text(table))
     with write_atomically(arguments.output / STATISTICS_FILES["parquet"]) as temporary:
         all_trials.trials.to_parquet(temporary, engine="pyarrow", index=False)
     write_json(
@@ -98,11 +99,6 @@ def study_tables(
         "variance": variance_table(entries, entry_rows["se_test_set"].tolist()),
         "seeds": seeds_table(all_contrasts),
     }
-
-
-def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write `table` with the shortest digits that read back to the same number, atomically."""
-    write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
 
 if __name__ == "__main__":

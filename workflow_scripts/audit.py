@@ -18,6 +18,7 @@ import pandas as pd
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.configuration.jobs.audit import AuditConfig
 from workflow_scripts.core.cli import job_parser
+from workflow_scripts.core.csv_files import csv_text
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.files import write_json, write_text
 from workflow_scripts.core.provenance import Record
@@ -43,9 +44,7 @@ def main(argv: list[str] | None = None) -> None:
     rows = [dataclasses.asdict(overlap) for overlap in sorted(overlaps, key=lambda overlap: not overlap.leak)]
     arguments.output.unlink(missing_ok=True)
     table = pd.DataFrame(rows, columns=COLUMNS)
-    write_text(
-        arguments.output.with_suffix(".csv"), table.to_csv(index=False, lineterminator="\n", float_format="%.3f")
-    )
+    write_text(arguments.output.with_suffix(".csv"), csv_text(table, float_format="%.3f"))
     content = record.content(
         data={corpus.name: corpus.corpus.facts.digest for corpus, _ in comparisons},
         device="cpu",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from workflow_scripts.core import result_files
@@ -16,6 +17,7 @@ from workflow_scripts.planning.manifest import Manifest, Study, read_manifest
 from workflow_scripts.report import (
     audits,
     costs,
+    failures,
     labels,
     page,
     reproduction_render,
@@ -46,8 +48,10 @@ def main(argv: list[str] | None = None) -> None:
         sections=tuple(
             page.StudySection(
                 study=study,
-                table=study_table.build(study, numbers),
-                figure=_read_figure(study, folder=arguments.figures),
+                table=failures.attempt(partial(study_table.build, study, numbers), name=f"the table of {study.name}"),
+                figure=failures.attempt(
+                    partial(_read_figure, study, folder=arguments.figures), name=f"the figure of {study.name}"
+                ),
                 separation=separation.of_study(study, manifest),
             )
             for study in manifest.studies
@@ -69,13 +73,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _read_figure(study: Study, *, folder: Path) -> page.PrintedFigure | None:
-    """Return the figure of a study, if there is one."""
+def _read_figure(study: Study, *, folder: Path) -> page.PrintedFigure | failures.Failure | None:
+    """Return the figure of a study, or the failure to draw it, if there is one."""
     svg = folder / f"{study.name}.svg"
     if study.figure is None or not svg.is_file():
         return None
     level = registry.load("figure", study.figure.kind)
     numbers = read_numbers(svg.with_suffix(".csv"))
+    if failure := failures.read_failure(numbers):
+        return failure
     return page.format_figure(
         study, numbers, svg=svg, reading=level.READING, description=level.describe(study, numbers)
     )

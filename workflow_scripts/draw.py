@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 from workflow_scripts.configuration.study import FigureChoice
 from workflow_scripts.core.cli import add_studies, results_parser
+from workflow_scripts.core.csv_files import csv_text
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.files import write_text
 from workflow_scripts.levels import registry
+from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study, read_manifest
-from workflow_scripts.report import labels, plotting
+from workflow_scripts.report import failures, labels, plotting
 from workflow_scripts.report.figure_inputs import Evidence, Statistics
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -25,21 +34,33 @@ def main(argv: list[str] | None = None) -> None:
     labels.use_labels_of(manifest)
     statistics = Statistics(arguments.statistics)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    for study in manifest.select(arguments.study):
-        if study.figure:
-            evidence = Evidence(study=study, manifest=manifest, statistics=statistics)
-            draw(study, study.figure, evidence, folder=arguments.output)
+    chosen = [(study, *_kind(study.figure)) for study in manifest.select(arguments.study) if study.figure]
+    for study, level, options in chosen:
+        evidence = Evidence(study=study, manifest=manifest, statistics=statistics)
+        write = partial(draw, study, level, options, evidence, folder=arguments.output)
+        failure = failures.attempt(write, name=f"the figure of {study.name}")
+        if failure is not None:
+            figure = plotting.draw_failure(study, failure.reason)
+            _write(study, failures.numbers(study.name, failure), figure, folder=arguments.output)
 
 
-def draw(study: Study, figure: FigureChoice, evidence: Evidence, *, folder: Path) -> None:
-    """Write the figure and the numbers of one study to `folder`; `UserError` for an unknown kind or option."""
+def _kind(figure: FigureChoice) -> tuple[Any, LevelOptions]:
+    """Return the level and the options of a figure; `UserError` for an unknown kind or option."""
     level = registry.load("figure", figure.kind)
-    options = registry.options(level, figure.options)
+    return level, registry.options(level, figure.options)
+
+
+def draw(study: Study, level: Any, options: LevelOptions, evidence: Evidence, *, folder: Path) -> None:
+    """Write the figure and the numbers of one study to `folder`."""
     numbers = level.numbers(study, evidence, options)
-    drawn = plotting.apply_style(lambda: level.draw(study, numbers, options))
-    write_text(folder / f"{study.name}.csv", numbers.to_csv(index=False, lineterminator="\n"))
+    drawn = plotting.draw_figure(lambda study, numbers: level.draw(study, numbers, options), study, numbers)
+    _write(study, numbers, drawn, folder=folder)
+
+
+def _write(study: Study, numbers: pd.DataFrame, figure: Figure, *, folder: Path) -> None:
+    write_text(folder / f"{study.name}.csv", csv_text(numbers))
     for ending in plotting.METADATA:
-        plotting.save(drawn, folder / f"{study.name}.{ending}")
+        plotting.save(figure, folder / f"{study.name}.{ending}")
 
 
 if __name__ == "__main__":

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
 
 from workflow_scripts.core import result_files
 from workflow_scripts.core.cli import command_parser
+from workflow_scripts.core.console import PlainConsole
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.planning import layout
@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> None:
     labels.use_labels_of(manifest)
     (study,) = manifest.select([arguments.table])
     entry = _entry(study, manifest, arguments.row, arguments.column)
-    console = Console(soft_wrap=True, markup=False, highlight=False)
+    console = PlainConsole(soft_wrap=True, markup=False, highlight=False)
     for line in _explain(study, manifest, entry, arguments.results):
         console.print(line)
 

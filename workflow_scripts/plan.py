@@ -15,11 +15,11 @@ import argparse
 import json
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from workflow_scripts.configuration.load import load
 from workflow_scripts.core.cli import add_configfiles, command_parser
+from workflow_scripts.core.console import PlainConsole
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.files import write_json
 from workflow_scripts.planning import costs
@@ -59,14 +59,14 @@ def main(argv: list[str] | None = None) -> None:
         write_json(arguments.output, manifest.to_json())
         return
     records, damaged = read_records(dict.fromkeys([Path(config.results), *arguments.records]))
-    console = Console()
-    _show(plan, records, console if console.is_terminal else Console(width=PLAIN_WIDTH))
+    console = PlainConsole(width=PLAIN_WIDTH)
+    _show(plan, records, console)
     if damaged:
         line = f"Records left out, damaged or of another version: {len(damaged):,}, the first is {damaged[0]}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _show(plan: Plan, records: list[MeasuredJob], console: Console) -> None:
+def _show(plan: Plan, records: list[MeasuredJob], console: PlainConsole) -> None:
     table = Table(title=f"Scale {plan.config.scale}: {', '.join(plan.studies)}", title_justify="left")
     for heading in ("Stage", "Jobs", "Hours", "Device", "Records", "Jobs not measured"):
         table.add_column(heading, justify="left" if heading in ("Stage", "Device") else "right")

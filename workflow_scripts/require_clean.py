@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from workflow_scripts.core.cli import command_parser
+from workflow_scripts.core.csv_files import read_rows
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.files import write_json
 
+COLUMNS = ("leak", "kind", "clip", "split", "other_clip", "other_split", "other_corpus")
 MAX_LEAKS = 10  # leaks in the message; the csv lists all
 
 
@@ -25,8 +26,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         audit = json.loads(arguments.audit.read_text(encoding="utf-8"))
         dataset, leaks = audit["dataset"], audit["leaks"]
-        overlaps = pd.read_csv(path, dtype=str, keep_default_na=False)
-        examples = _format_leaks(overlaps[overlaps["leak"] == "True"])
+        examples = _format_leaks([row for row in read_rows(path, COLUMNS) if row["leak"] == "True"])
     except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{arguments.audit} or {path.name} is missing or damaged: audit the data set again") from error
     if leaks:
@@ -37,11 +37,11 @@ def main(argv: list[str] | None = None) -> None:
     write_json(arguments.output, {"dataset": dataset, "leaks": 0, "studies": arguments.study})
 
 
-def _format_leaks(leaks: pd.DataFrame) -> str:
+def _format_leaks(leaks: Sequence[Mapping[str, str]]) -> str:
     lines = [
         f"{row['kind']}: {row['clip']} in {row['split']} and {row['other_clip']} in {row['other_split']}"
         f" of {row['other_corpus']}"
-        for row in leaks.head(MAX_LEAKS).to_dict("records")
+        for row in leaks[:MAX_LEAKS]
     ]
     return "; ".join([*lines, "..."] if len(leaks) > MAX_LEAKS else lines)
 

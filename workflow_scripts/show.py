@@ -5,14 +5,14 @@ python -m workflow_scripts.show --manifest FILE --statistics DIR [--study NAME .
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
-from rich.console import Console
-
 from workflow_scripts.core.cli import add_studies, results_parser
+from workflow_scripts.core.console import PlainConsole
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.planning.manifest import read_manifest
-from workflow_scripts.report import labels, renderers, study_table
+from workflow_scripts.report import failures, labels, renderers, study_table
 from workflow_scripts.statistics.tables.schema import read_tables
 
 PLAIN_WIDTH = 140  # in a log file: wide enough for a table of five data sets
@@ -28,11 +28,11 @@ def main(argv: list[str] | None = None) -> None:
     manifest = read_manifest(arguments.manifest)
     labels.use_labels_of(manifest)
     numbers = read_tables(arguments.statistics)
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PLAIN_WIDTH)
+    console = PlainConsole(width=PLAIN_WIDTH)
     for study in manifest.select(arguments.study):
-        renderers.terminal(study_table.build(study, numbers), console)
+        table = failures.attempt(partial(study_table.build, study, numbers), name=f"the table of {study.name}")
+        if not isinstance(table, failures.Failure):
+            renderers.terminal(table, console)
     if arguments.report:
         console.print(f"Report: {arguments.report}", markup=False, highlight=False, soft_wrap=True)
 

@@ -15,11 +15,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from workflow_scripts.configuration.load import load
 from workflow_scripts.core.cli import add_configfiles, command_parser
+from workflow_scripts.core.console import PlainConsole
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.planning.attempts import read_attempts
 from workflow_scripts.planning.build_manifest import build_manifest
@@ -44,9 +44,8 @@ def main(argv: list[str] | None = None) -> None:
     manifest = build_manifest(plan)
     attempts = read_attempts(manifest.journal)
     jobs = status.list_statuses(manifest, attempts)
-    console = Console()
     others = status.list_other_failures(manifest, attempts)
-    _show(jobs, others, queue(), console if console.is_terminal else Console(width=PLAIN_WIDTH))
+    _show(jobs, others, queue(), PlainConsole(width=PLAIN_WIDTH))
     if any(job.state != status.DONE for job in jobs):
         sys.exit(EXIT_MISSING)
 
@@ -67,7 +66,9 @@ def queue() -> dict[str, str]:
     }
 
 
-def _show(jobs: Sequence[status.JobStatus], others: Sequence[str], queued: Mapping[str, str], console: Console) -> None:
+def _show(
+    jobs: Sequence[status.JobStatus], others: Sequence[str], queued: Mapping[str, str], console: PlainConsole
+) -> None:
     summary = Table()
     for heading in status.HEADINGS:
         summary.add_column(heading, justify="left" if heading == status.HEADINGS[0] else "right")

@@ -6,14 +6,28 @@ the separation quality, in dB, of the encoders that learn to separate sources. E
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
+import pandas as pd
+
 from workflow_scripts.core.cli import add_studies, results_parser
+from workflow_scripts.core.csv_files import csv_text
 from workflow_scripts.core.errors import run_command
+from workflow_scripts.core.escapes import attribute, html, latex, markdown, markdown_line
 from workflow_scripts.core.files import write_text
 from workflow_scripts.planning.layout import STATISTICS_FILES
 from workflow_scripts.planning.manifest import Study, read_manifest
-from workflow_scripts.report import labels, renderers, reproduction_render, reproduction_table, separation, study_table
+from workflow_scripts.report import (
+    failures,
+    labels,
+    renderers,
+    reproduction_render,
+    reproduction_table,
+    separation,
+    study_table,
+)
 from workflow_scripts.statistics.reproduction.table import read_reproduction
 from workflow_scripts.statistics.tables.schema import read_tables
 
@@ -31,21 +45,15 @@ def main(argv: list[str] | None = None) -> None:
     labels.use_labels_of(manifest)
     numbers, separation_table = read_tables(arguments.statistics), separation.tidy(manifest)
     for study in manifest.select(arguments.study):
-        table = study_table.build(study, numbers)
-        comparisons = study_table.tidy_comparisons(study, numbers["comparisons"], table)
-        texts = {
-            f"{study.name}.csv": study_table.tidy(study, numbers["entries"]).to_csv(index=False, lineterminator="\n"),
-            f"{study.name}_comparisons.csv": comparisons.to_csv(index=False, lineterminator="\n"),
-            f"{study.name}.md": renderers.markdown(table),
-            f"{study.name}.tex": renderers.latex(table),
-            f"{study.name}.html": renderers.html(table),
-        }
-        for name, text in texts.items():
-            write_text(arguments.output / name, text)
+        texts = failures.attempt(partial(_texts, study, numbers), name=f"the table of {study.name}")
+        if isinstance(texts, failures.Failure):
+            texts = _texts_of_failure(study, texts)
+        for ending, text in texts.items():
+            write_text(arguments.output / f"{study.name}{ending}", text)
     published = read_reproduction(arguments.statistics / STATISTICS_FILES["reproduction"])
     reproduction = reproduction_table.build(published)
     texts = {
-        "csv": reproduction_table.tidy(published).to_csv(index=False, lineterminator="\n"),
+        "csv": csv_text(reproduction_table.tidy(published)),
         "md": reproduction_render.markdown(reproduction),
         "tex": reproduction_render.latex(reproduction),
         "html": reproduction_render.html(reproduction),
@@ -53,15 +61,40 @@ def main(argv: list[str] | None = None) -> None:
     for kind, text in texts.items():
         write_text(arguments.output / f"reproduction.{kind}", text)
     if separation_table is not None:
-        write_text(arguments.output / SEPARATION, separation_table.to_csv(index=False, lineterminator="\n"))
+        write_text(arguments.output / SEPARATION, csv_text(separation_table))
     write_text(arguments.output / "index.md", _index(manifest.studies, has_separation=separation_table is not None))
+
+
+def _texts(study: Study, numbers: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+    """Return the files of a study's table by the ending of their names."""
+    table = study_table.build(study, numbers)
+    return {
+        ".csv": csv_text(study_table.tidy(study, numbers["entries"])),
+        "_comparisons.csv": csv_text(study_table.tidy_comparisons(study, numbers["comparisons"], table)),
+        ".md": renderers.markdown(table),
+        ".tex": renderers.latex(table),
+        ".html": renderers.html(table),
+    }
+
+
+def _texts_of_failure(study: Study, failure: failures.Failure) -> dict[str, str]:
+    """Return the files in place of those of a table that failed."""
+    rows = csv_text(failures.numbers(study.name, failure))
+    sentence = f"The table could not be produced: {failure.reason}"
+    return {
+        ".csv": rows,
+        "_comparisons.csv": rows,
+        ".md": f"# {markdown(study.title)}\n\n{markdown_line(sentence)}\n",
+        ".tex": f"{latex(sentence)}\n",
+        ".html": f"<!doctype html>\n<title>{attribute(study.title)}</title>\n<p>{html(sentence)}</p>\n",
+    }
 
 
 def _index(studies: tuple[Study, ...], *, has_separation: bool) -> str:
     """Return a list of all tables with links."""
     tables = [*((study.title, study.name) for study in studies), (reproduction_table.TITLE, "reproduction")]
     lines = [
-        f"- {title}: " + ", ".join(f"[{kind}]({name}.{kind})" for kind in ("md", "html", "tex", "csv"))
+        f"- {markdown_line(title)}: " + ", ".join(f"[{kind}]({name}.{kind})" for kind in ("md", "html", "tex", "csv"))
         for title, name in tables
     ]
     if has_separation:

@@ -360,7 +360,9 @@ def _parts(results: Results, state: str) -> _Parts:
 def _draw(results: Results, state: str) -> Figure:
     parts = _parts(results, state)
     labels.use_labels_of(parts.manifest)
-    return plotting.apply_style(lambda: parts.level.draw(parts.study, parts.numbers, parts.options))
+    return plotting.draw_figure(
+        lambda study, numbers: parts.level.draw(study, numbers, parts.options), parts.study, parts.numbers
+    )
 
 
 def visible_texts(figure: Figure) -> list[Text]:

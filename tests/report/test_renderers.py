@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.console import Console
 
 from tests.report.aggregated_study import build_table
 from tests.synthetic_results import full
+from workflow_scripts.core import escapes
+from workflow_scripts.core.console import PlainConsole
 from workflow_scripts.report import number_format, renderers
 from workflow_scripts.report.study_table import Column, PrintedEntry, Row, Table
 
@@ -76,7 +77,7 @@ def outline(page: str) -> Outline:
 
 
 def terminal(shown: Table) -> str:
-    console = Console(file=StringIO(), width=160)
+    console = PlainConsole(file=StringIO(), width=160)
     renderers.terminal(shown, console)
     return console.file.getvalue()  # type: ignore[attr-defined]
 
@@ -108,7 +109,7 @@ def test_markdown_columns_are_aligned(table: Table) -> None:
 def test_the_best_is_marked_in_every_format(table: Table) -> None:
     best = renderers.entry_text(table.rows[2].entries[0], table.measures[0])
     assert f"**{best}** ★" in renderers.markdown(table)
-    assert rf"\textbf{{{renderers.tex(best)}}}$\star$" in renderers.latex(table)
+    assert rf"\textbf{{{escapes.latex(best)}}}$\star$" in renderers.latex(table)
     assert f"<strong>{best}</strong>" in renderers.html(table)
     assert f"{best} ★" in terminal(table)
 
@@ -119,7 +120,7 @@ def test_tied_is_marked_in_every_format(table: Table) -> None:
     text = renderers.entry_text(tied, table.measures[0])
     shown = replace(table, rows=rows)
     assert f"{text} †" in renderers.markdown(shown)
-    assert rf"{renderers.tex(text)}$\dagger$" in renderers.latex(shown)
+    assert rf"{escapes.latex(text)}$\dagger$" in renderers.latex(shown)
     assert re.search(rf"{text} <abbr title=\"not significantly different[^>]*>†", renderers.html(shown))
     assert f"{text} †" in terminal(shown)
 
@@ -138,7 +139,7 @@ def test_latex_rows_have_as_many_cells_as_columns(table: Table) -> None:
 @settings(deadline=None, max_examples=25)
 @given(text=st.text("ab%_&{}#$~^\\<>±★†[]|", max_size=20))
 def test_latex_escapes_everything_it_must(text: str) -> None:
-    escaped = renderers.tex(text)
+    escaped = escapes.latex(text)
     left = re.sub(r"\\text(backslash|asciitilde|asciicircum)\{\}|\{\[\}|\$\\?[a-z<>]+\$|\\[&%$#_{}]", "", escaped)
     assert not set(left) & set("\\&%$#_{}~^<>[±★†")
 

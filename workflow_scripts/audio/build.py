@@ -15,6 +15,7 @@ import pandas as pd
 from workflow_scripts.audio.corpus import CorpusFacts, facts_to_json, label_column
 from workflow_scripts.audio.decoder_pool import DecodeResult, DecodeTask, decode_all
 from workflow_scripts.core import provenance, result_files
+from workflow_scripts.core.csv_files import csv_text
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.files import write_atomically, write_json, write_text
 from workflow_scripts.core.progress import track
@@ -94,7 +95,7 @@ def build_corpus(index: DatasetIndex, *, root: Path, output: Path, spec: CorpusS
     )
     _write_parquet(output / result_files.CLIPS, tables.clips)
     _write_parquet(output / result_files.LABELS, tables.labels)
-    quarantine = tables.quarantine.to_csv(index=False, lineterminator="\n")
+    quarantine = csv_text(tables.quarantine)
     write_text(output / result_files.QUARANTINE, quarantine)
 
     # facts, whose presence means a complete corpus

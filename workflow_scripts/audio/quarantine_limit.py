@@ -6,13 +6,13 @@ environment and not in their config, so that changing it does not re-run any job
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from collections import Counter
 from pathlib import Path
 
 from workflow_scripts.core import result_files
+from workflow_scripts.core.csv_files import read_rows
 from workflow_scripts.core.errors import UserError
 
 ENVIRONMENT_VARIABLE = "PRELUDE_LARGEST_SHARES"  # JSON: data set -> share; a data set not named has no limit
@@ -42,8 +42,7 @@ def require_within_limit(folder: Path, *, dataset: str, clips: int, quarantined:
 
 def _summarise_reasons(path: Path) -> str:
     """Describe the commonest reasons, each with its number of clips and an example."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = [(row["clip"], row["reason"]) for row in csv.DictReader(file)]
+    rows = [(row["clip"], row["reason"]) for row in read_rows(path, ["clip", "reason"])]
     example = {reason: clip for clip, reason in reversed(rows)}  # the first clip of each reason
     counts = Counter(reason for _, reason in rows).most_common()
     parts = [f"{count} {reason} such as {example[reason]}" for reason, count in counts[:REASONS_SHOWN]]

@@ -7,6 +7,9 @@ import errno
 import sys
 from collections.abc import Callable
 
+from workflow_scripts.core.escapes import printable
+from workflow_scripts.core.streams import accept_any_text
+
 EXIT_USER_ERROR = 2  # argparse's code for an unusable command line; a cluster does not retry it
 EXIT_TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits: a temporary failure, worth retrying
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # the disk, the user's share of it, the largest file
@@ -28,6 +31,7 @@ def run_command(main: Callable[[], None]) -> None:
 
     The exit code is 2, or 75 for a `TemporaryError`.
     """
+    accept_any_text()
     try:
         main()
     except TemporaryError as error:
@@ -47,5 +51,5 @@ def run_command(main: Callable[[], None]) -> None:
 
 def _stop(message: str, *, code: int = EXIT_USER_ERROR) -> None:
     with contextlib.suppress(OSError):  # the log may be on the same full disk: the exit code remains
-        print(f"prelude: {' '.join(message.split())}", file=sys.stderr, flush=True)
+        print(f"prelude: {printable(' '.join(message.split()))}", file=sys.stderr, flush=True)
     sys.exit(code)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.core.csv_files import read_rows
 from workflow_scripts.report import labels, number_format
 
 MAX_LEAKS = 20  # of each data set on the page; the csv beside the audit has all of them
@@ -59,8 +59,7 @@ def _rows(audit: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
 
 
 def _leaks(path: Path) -> list[tuple[str, ...]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        leaks = [row for row in csv.DictReader(file) if row["leak"] == "True"]
+    leaks = [row for row in read_rows(path, ["leak"]) if row["leak"] == "True"]
     return [
         (
             row["clip"],

@@ -6,7 +6,8 @@ module itself knows only factors and generic words.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from workflow_scripts.planning.manifest import Manifest
 
@@ -26,6 +27,17 @@ def use_labels_of(manifest: Manifest) -> None:
     _level_labels.clear()
     for labels in manifest.labels.values():
         _level_labels.update(labels)
+
+
+@contextlib.contextmanager
+def in_form(form: Callable[[str], str]) -> Iterator[None]:
+    """Return all labels in another form within the context, such as with escapes for a format."""
+    plain = dict(_level_labels)
+    _level_labels.update({level: form(label) for level, label in plain.items()})
+    try:
+        yield
+    finally:
+        _level_labels.update(plain)
 
 
 def name(level: str) -> str:

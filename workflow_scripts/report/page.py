@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections import Counter
@@ -11,11 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from workflow_scripts.core import result_files
+from workflow_scripts.core.csv_files import read_rows
+from workflow_scripts.core.escapes import attribute
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import audits, costs, labels, number_format, separation, status
+from workflow_scripts.report.failures import Failure
 from workflow_scripts.report.labels import TWIN
 from workflow_scripts.report.renderers import environment
 from workflow_scripts.report.study_table import Table
@@ -45,12 +47,22 @@ class PrintedFigure:
 
 @dataclass(frozen=True, kw_only=True)
 class StudySection:
-    """One study on the page; `figure` is None if the study has none."""
+    """One study on the page, with the failure in place of a table or figure; `figure` is None if the study has none."""
 
     study: Study
-    table: Table
-    figure: PrintedFigure | None
+    table: Table | Failure
+    figure: PrintedFigure | Failure | None
     separation: separation.SeparationTable
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """A sentence for the table and the figure that failed."""
+        parts = {"table": self.table, "figure": self.figure}
+        return tuple(
+            f"The {name} could not be produced: {part.reason}"
+            for name, part in parts.items()
+            if isinstance(part, Failure)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +147,7 @@ def inline_svg(path: Path, study: Study, *, description: str) -> Markup:
     """Return the SVG element of a file that `draw` wrote, with a description and with ids unique on the page."""
     text = METADATA.sub("", PROLOG.sub("", path.read_text(encoding="utf-8"), count=1))
     text = IDENTIFIER.sub(rf"\g<1>{study.name}-", text)
-    label = escape(f"Figure: {study.title}. {description}")
+    label = attribute(f"Figure: {study.title}. {description}")
     return Markup(text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1))
 
 
@@ -161,8 +173,7 @@ def data_rows(cells: pd.DataFrame, *, corpora: Sequence[Path]) -> list[DataRow]:
 
 def _corpus(folder: Path) -> DataRow:
     facts = json.loads((folder / result_files.CORPUS_FACTS).read_text(encoding="utf-8"))
-    with (folder / result_files.QUARANTINE).open(encoding="utf-8", newline="") as file:
-        reasons = Counter(row["reason"] for row in csv.DictReader(file))
+    reasons = Counter(row["reason"] for row in read_rows(folder / result_files.QUARANTINE, ["reason"]))
     return DataRow(
         dataset=f"{labels.name(facts['dataset'])}, {facts['sample_rate']:,} Hz",
         source=facts["source"],

@@ -5,17 +5,22 @@ Equal numbers give files of equal bytes.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.core import escapes
 from workflow_scripts.core.files import write_atomically
-from workflow_scripts.report import labels, number_format
+from workflow_scripts.planning.manifest import Study
+from workflow_scripts.report import fonts, labels, number_format
 from workflow_scripts.report.labels import NOTHING, TWIN
 from workflow_scripts.report.number_format import Measure
 from workflow_scripts.statistics.failure_reasons import in_short
@@ -45,7 +50,6 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 #: no dates, and no random ids in svg
 METADATA: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
 STYLE: Any = {
-    "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.edgecolor": GREY,
@@ -61,26 +65,86 @@ HEADING_LINE_HEIGHT = 0.19  # inches: a line of 10 points
 CHARACTER_WIDTH = 0.08  # inches: at 9 points
 CHARACTERS_PER_INCH = 11  # of bold 10 points
 NOTHING_MEASURED = "nothing measured"
+NAME_COLUMNS = frozenset({"true", "predicted", "tag", "clip"})  # names that the data give
+LONGEST_NAME = 48  # characters: a third of the width of a page at 8 points
+LONGEST_TEXT = 120  # characters of any other text beside a figure
+LONGEST_TITLE = 300
+ABSENT_NOTE = "boxes: characters that no font of this machine has"
+FAILURE_WIDTH = 6.0  # inches: 70 characters at 9 points
 MAX_WIDTH = 10.5  # inches: more would be unreadable on a page
 TWIN_LINE = "twin: small synthetic data, not comparable with published numbers"
 BEHIND_TEXT = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
 
 
-def apply_style(draw: Callable[[], Figure]) -> Figure:
-    """Return the figure that `draw` draws, in the style of the report."""
-    from matplotlib import rc_context  # noqa: PLC0415  (planning needs no matplotlib)
+def draw_figure(draw: Callable[[Study, pd.DataFrame], Figure], study: Study, numbers: pd.DataFrame) -> Figure:
+    """Return the figure that `draw` draws of the numbers of a study, in the style of the report.
 
-    with rc_context(STYLE):
-        return draw()
+    Names are only text: no formula, no line break, none wider than the page. Characters that the font of the report
+    lacks come from other fonts of this machine; the title notes those that none has.
+    """
+    plain, title = _plain_texts(numbers), escapes.figure(escapes.shorten(study.title, LONGEST_TITLE))
+    absent = fonts.families(_characters(plain, title))[1]
+    note = f" ({ABSENT_NOTE})" if absent else ""
+    with labels.in_form(escapes.figure), _style(_characters(plain, title)):
+        return draw(replace(study, title=f"{title}{note}"), plain)
+
+
+def draw_failure(study: Study, reason: str) -> Figure:
+    """Return the figure in place of one that failed: its title and the reason."""
+
+    def draw(study: Study, numbers: pd.DataFrame) -> Figure:
+        lines = textwrap.wrap(f"The figure could not be drawn: {numbers['reason'].iloc[0]}", 70)
+        figure = new_figure(FAILURE_WIDTH, HEADING_LINE_HEIGHT * (len(lines) + 1))
+        figure.text(0.01, 0.5, "\n".join(lines), va="center", color=GREY)
+        add_heading(figure, study.title, [])
+        return figure
+
+    return draw_figure(draw, study, pd.DataFrame({"reason": [reason]}))
 
 
 def save(figure: Figure, path: Path) -> None:
     """Write `figure` atomically, in the format of the file name's ending (svg, pdf or png)."""
-    from matplotlib import rc_context  # noqa: PLC0415  (planning needs no matplotlib)
+    from matplotlib.text import Text  # noqa: PLC0415  (planning needs no matplotlib)
 
     kind = path.suffix[1:]
-    with rc_context(STYLE | {"svg.hashsalt": path.stem}), write_atomically(path) as temporary:
+    texts = (text.get_text() for text in figure.findobj(Text) if isinstance(text, Text))
+    with _style(frozenset("".join(texts)), **{"svg.hashsalt": path.stem}), write_atomically(path) as temporary:
         figure.savefig(temporary, format=kind, metadata=METADATA[kind])
+
+
+@contextlib.contextmanager
+def _style(characters: frozenset[str], **settings: str) -> Iterator[None]:
+    """Set the style of the report, with fonts for these characters, and without warnings on characters of no font."""
+    from matplotlib import rc_context  # noqa: PLC0415  (planning needs no matplotlib)
+
+    families = list(fonts.families(characters)[0])
+    with rc_context(STYLE | {"font.family": families} | settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
+def _characters(numbers: pd.DataFrame, title: str) -> frozenset[str]:
+    return frozenset(title).union(*(text for column in _text_columns(numbers) for text in numbers[column].unique()))
+
+
+def _text_columns(numbers: pd.DataFrame) -> list[str]:
+    return [str(name) for name, kind in numbers.dtypes.items() if kind.kind not in "biuf"]
+
+
+def _plain_texts(numbers: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with the text of its cells for matplotlib; different texts stay different."""
+    columns = _text_columns(numbers)
+    forms: dict[tuple[int, str], str] = {}
+    texts_of: dict[str, set[str]] = {}
+    for column in columns:
+        longest = LONGEST_NAME if column in NAME_COLUMNS else LONGEST_TEXT
+        for text in numbers[column].unique():
+            form = escapes.figure(escapes.shorten(escapes.printable(text), longest))
+            texts = texts_of.setdefault(form, set())
+            texts.add(text)
+            forms.setdefault((longest, text), form if len(texts) == 1 else f"{form} ({len(texts)})")
+        numbers = numbers.assign(**{column: [forms[longest, text] for text in numbers[column]]})
+    return numbers
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as TerminalTable
 
+from workflow_scripts.core import escapes
+from workflow_scripts.core.console import PlainConsole
+from workflow_scripts.core.escapes import latex as tex
+from workflow_scripts.core.escapes import markdown as md
+from workflow_scripts.core.escapes import markdown_line as md_line
 from workflow_scripts.report import labels, number_format
 from workflow_scripts.report.comparison_text import PrintedComparison
 from workflow_scripts.report.notes import TWIN_WARNING
@@ -40,22 +45,6 @@ COMPARISON_HEADINGS = (
     "Evidence",
 )
 FIRST_NUMBER = 3  # the first three columns of the comparisons, and the last, are text
-
-#: characters with a meaning in LaTeX, and those that its default fonts lack
-TEX = {
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
-    "[": "{[}",  # at the start of a row LaTeX would read an option of the row end before it
-    **{
-        "<": "$<$",
-        ">": "$>$",
-        "±": r"$\pm$",
-        number_format.MINUS: "$-$",
-        number_format.RANGE: "--",
-        BEST: r"$\star$",
-        TIED: r"$\dagger$",
-    },
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,23 +111,23 @@ def comparison_headings(table: Table) -> list[str]:
 
 
 def _grid(
-    table: Table, mark: Callable[[str, str], str]
+    table: Table, mark: Callable[[str, str], str], *, escape: Callable[[str], str]
 ) -> tuple[list[str], list[list[str]], list[list[str]], list[list[str]]]:
-    """Return header, methods, floors and footers as text; `mark` marks a number's text by its rank."""
+    """Return header, methods, floors and footers as escaped text; `mark` marks a number's text by its rank."""
     header = [labels.capital(name) for name in table.stub] + column_headings(table) + list(COUNT_HEADINGS)
 
     def line(row: Row) -> list[str]:
         entries = [
-            mark(entry_text(entry, column.measure), entry.rank)
+            mark(escape(entry_text(entry, column.measure)), entry.rank)
             for entry, column in zip(row.entries, table.columns, strict=True)
         ]
-        return [*row.labels, *entries, row.trials, row.pretraining_seeds]
+        return [*map(escape, row.labels), *entries, escape(row.trials), escape(row.pretraining_seeds)]
 
     blank = [""] * (len(table.stub) - 1)
-    under = [[footer.label, *blank, *footer.values, "", ""] for footer in footers(table)]
+    under = [[*map(escape, (footer.label, *blank, *footer.values)), "", ""] for footer in footers(table)]
     methods = [line(row) for row in table.rows if not row.floor]
     floors = [line(row) for row in table.rows if row.floor]
-    return header, methods, floors, under
+    return [*map(escape, header)], methods, floors, under
 
 
 def markdown(table: Table) -> str:
@@ -147,41 +136,38 @@ def markdown(table: Table) -> str:
     def mark(text: str, rank: str) -> str:
         return {"best": f"**{text}** {BEST}", "tied": f"{text} {TIED}"}.get(rank, text)
 
-    header, methods, floors, under = _grid(table, mark)
+    header, methods, floors, under = _grid(table, mark, escape=escapes.markdown_cell)
     floors = [[f"{line[0]} (floor)", *line[1:]] for line in floors]
     parts = [f"# {md(table.caption)}", markdown_table(header, methods + floors + under, texts=len(table.stub))]
     if table.comparisons:
-        lines = [list(comparison_cells(comparison)) for comparison in table.comparisons]
+        lines = [comparison_cells(comparison) for comparison in table.comparisons]
         parts += [
             "## Comparisons",
-            markdown_table(comparison_headings(table), lines, texts=FIRST_NUMBER, last_text=True),
+            markdown_table(*_markdown_cells(comparison_headings(table), lines), texts=FIRST_NUMBER, last_text=True),
         ]
-        parts.append(md(table.verdict_counts))
-        parts.append("\n".join(f"- {md(comparison.sentence)}" for comparison in table.comparisons))
+        parts.append(md_line(table.verdict_counts))
+        parts.append("\n".join(f"- {md_line(comparison.sentence)}" for comparison in table.comparisons))
     for secondary in table.secondary:
         parts.append(f"## {md(secondary.title)}")
         if secondary.rows:
-            parts.append(
-                markdown_table(secondary.headings, secondary.rows, texts=secondary.texts, last_text=secondary.last_text)
-            )
+            cells = _markdown_cells(secondary.headings, secondary.rows)
+            parts.append(markdown_table(*cells, texts=secondary.texts, last_text=secondary.last_text))
         if secondary.sentences:
-            parts.append("\n".join(f"- {md(sentence)}" for sentence in secondary.sentences))
-    parts += ["## Notes", "\n".join(f"- {md(note)}" for note in table.notes)]
+            parts.append("\n".join(f"- {md_line(sentence)}" for sentence in secondary.sentences))
+    parts += ["## Notes", "\n".join(f"- {md_line(note)}" for note in table.notes)]
     return "\n\n".join(parts) + "\n"
 
 
-def md(text: str) -> str:
-    """Escape text for Markdown."""
-    for character in "\\`*_[]<>|#":
-        text = text.replace(character, f"\\{character}")
-    return text
+def _markdown_cells(header: Sequence[str], lines: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
+    """Return header and lines of a table with escaped cells."""
+    return [*map(escapes.markdown_cell, header)], [[*map(escapes.markdown_cell, line)] for line in lines]
 
 
 def markdown_table(
     header: Sequence[str], lines: Sequence[Sequence[str]], *, texts: int, last_text: bool = False
 ) -> str:
-    """Render an aligned pipe table: the first `texts` columns, and with `last_text` the last, to the left."""
-    cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in (header, *lines)]
+    """Render an aligned pipe table of escaped cells: the first `texts` columns, and with `last_text` the last, left."""
+    cells = [header, *lines]
     widths = [max(3, *(len(line[place]) for line in cells)) for place in range(len(header))]
     left = [place < texts or (last_text and place == len(header) - 1) for place in range(len(header))]
 
@@ -200,21 +186,16 @@ def latex(table: Table) -> str:
     r"""Render the table, its comparisons and secondary tables as LaTeX `table` environments; needs `booktabs`."""
 
     def mark(text: str, rank: str) -> str:
-        return {"best": rf"\textbf{{{tex(text)}}}{tex(BEST)}", "tied": f"{tex(text)}{tex(TIED)}"}.get(rank, tex(text))
+        return {"best": rf"\textbf{{{text}}}{tex(BEST)}", "tied": f"{text}{tex(TIED)}"}.get(rank, text)
 
-    header, methods, floors, under = _grid(table, mark)
+    header, methods, floors, under = _grid(table, mark, escape=tex)
     stub = len(table.stub)
-    blocks = [
-        [[*map(tex, line[:stub]), *line[stub:-2], *map(tex, line[-2:])] for line in lines]
-        for lines in (methods, floors)
-    ]
-    below = [[tex(cell) for cell in line] for line in under]
     parts = [
         "% needs \\usepackage{booktabs}",
         _tex_table(
             columns="l" * stub + "r" * (len(header) - stub),
-            header=[tex(cell) for cell in header],
-            blocks=[*blocks, below],
+            header=header,
+            blocks=[methods, floors, under],
             caption=tex(table.caption),
             label=f"tab:{table.study}",
             notes=[tex(note) for note in table.notes],
@@ -252,11 +233,6 @@ def _tex_secondary(table: Table, secondary: SecondaryTable) -> str:
     )
 
 
-def tex(text: str) -> str:
-    """Escape text for LaTeX."""
-    return "".join(TEX.get(character, character) for character in text)
-
-
 def _tex_table(
     *, columns: str, header: list[str], blocks: list[list[list[str]]], caption: str, label: str, notes: list[str]
 ) -> str:
@@ -282,16 +258,23 @@ def _tex_table(
     )
 
 
+def _finalize(value: object) -> object:
+    """Escape a text of a template, unless it is HTML already."""
+    return escapes.html(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 @functools.cache
 def environment() -> jinja2.Environment:
     """Return the templates of the report; all values in them are escaped."""
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
+        finalize=_finalize,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    templates.filters["attribute"] = escapes.attribute
     templates.globals.update(
         entry_text=entry_text,
         std_errors_text=std_errors_text,
@@ -313,16 +296,16 @@ def html(table: Table) -> str:
     return environment().get_template("table.html.j2").render(table=table) + "\n"
 
 
-def terminal(table: Table, console: Console) -> None:
+def terminal(table: Table, console: PlainConsole) -> None:
     """Print the table, one line per comparison, and the warning about twins; ranks and notes are in the report."""
 
     def mark(text: str, rank: str) -> str:
-        return f"[bold]{escape(text)} {BEST}[/bold]" if rank == "best" else escape(f"{text} {MARKS[rank]}".rstrip())
+        return f"[bold]{text} {BEST}[/bold]" if rank == "best" else f"{text} {MARKS[rank]}".rstrip()
 
-    header, methods, floors, under = _grid(table, mark)
+    header, methods, floors, under = _grid(table, mark, escape=escape)
     grid = TerminalTable(title=escape(table.caption), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for place, heading in enumerate(header):
-        grid.add_column(escape(heading), justify="left" if place < len(table.stub) else "right")
+        grid.add_column(heading, justify="left" if place < len(table.stub) else "right")
     blocks = [block for block in (methods, floors, under) if block]
     for block, style in zip(blocks, ("", "", "dim")[-len(blocks) :], strict=True):
         for place, line in enumerate(block):

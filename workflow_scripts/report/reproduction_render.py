@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
+from workflow_scripts.core.escapes import latex as tex
+from workflow_scripts.core.escapes import markdown as md
+from workflow_scripts.core.escapes import markdown_line as md_line
 from workflow_scripts.report import labels
-from workflow_scripts.report.renderers import environment, markdown_table, md, tex
+from workflow_scripts.report.renderers import environment, markdown_table
 from workflow_scripts.report.reproduction_table import HEADINGS, TITLE, Line, Reproduction, System
 
 #: share of the line width of each LaTeX column; the longest texts get most
@@ -14,25 +17,20 @@ TEX_WIDTHS = (0.3, 0.12, 0.2, 0.12, 0.1, 0.06)
 
 def markdown(reproduction: Reproduction) -> str:
     """Return one chapter per system with a table per section and place, as GitHub-flavoured Markdown."""
-    parts = [f"# {TITLE}", "\n".join(f"- {md(note)}" for note in reproduction.notes)]
+    parts = [f"# {TITLE}", "\n".join(f"- {md_line(note)}" for note in reproduction.notes)]
     for system in reproduction.systems:
-        parts += [f"## {md(system.name)}", md(labels.capital(system.summary)) + "."]
+        parts += [f"## {md(system.name)}", md_line(labels.capital(system.summary)) + "."]
         for section in system.sections:
             parts.append(f"### {md(section.title)}")
             for place, lines in section.groups:
                 parts += [f"#### {md(place)}", _markdown_lines(lines)]
-        parts += [md(system.agreeing_settings)] if system.agreeing_settings else []
+        parts += [md_line(system.agreeing_settings)] if system.agreeing_settings else []
     return "\n\n".join(parts) + "\n"
 
 
 def _markdown_lines(lines: tuple[Line, ...]) -> str:
-    cells = [["<br>".join(filter(None, map(_markdown_text, cell))) for cell in line.cells] for line in lines]
+    cells = [["<br>".join(filter(None, map(md, cell))) for cell in line.cells] for line in lines]
     return markdown_table(list(HEADINGS), cells, texts=len(HEADINGS))
-
-
-def _markdown_text(text: str) -> str:
-    """Escape the text of a cell; the table itself escapes the bars."""
-    return md(text).replace("\\|", "|")
 
 
 def latex(reproduction: Reproduction) -> str:

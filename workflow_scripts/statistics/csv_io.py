@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.core.csv_files import restore
+
 #: a `count` is a whole number, or missing where the text is empty
 Kind = Literal["text", "integer", "count", "number"]
 
@@ -22,10 +24,12 @@ def read_csv(source: Path | StringIO, kinds: Mapping[str, Kind]) -> pd.DataFrame
     value. Raises `ValueError` for an absent column or a text that is no number.
     """
     table = pd.read_csv(source, usecols=list(kinds), dtype=str, keep_default_na=False)[list(kinds)]
-    return table.assign(**{name: _convert(table[name], kind) for name, kind in kinds.items() if kind != "text"})
+    return table.assign(**{name: _convert(table[name], kind) for name, kind in kinds.items()})
 
 
 def _convert(column: pd.Series, kind: Kind) -> pd.Series | np.ndarray:
+    if kind == "text":
+        return restore(column)
     if kind == "integer":
         return np.array([int(text) for text in column], np.int64)
     if kind == "count":

@@ -1,0 +1,145 @@
+r"""Escapes of text from data, file names, configs and logs: in no format of output is any part of it syntax.
+
+Each format has one function here. Characters that cannot be seen, or that reorder the text around them, are printed as
+`\n`, `\x1b` or `\u202e`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from markupsafe import Markup, escape
+
+UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")  # blank letters and marks
+UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, format, half a character, ends of line and paragraph
+NUMBER_MARKS = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u08e2")  # visible, although format
+JOINERS = frozenset("\u200c\u200d")  # part of Persian and Indic words and of emoji
+NONCHARACTERS = 0xFFFE  # and 0xFFFF, in every plane; not allowed in XML
+FIRST_STRONG, END_ISOLATE = "\u2068", "\u2069"
+RIGHT_TO_LEFT = frozenset({"R", "AL"})
+
+#: characters with a meaning in LaTeX, and those that its default fonts lack
+TEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
+    "[": "{[}",  # at the start of a row LaTeX would read an option of the row end before it
+    "<": "$<$",
+    ">": "$>$",
+    "±": r"$\pm$",
+    "\N{MINUS SIGN}": "$-$",
+    "\N{EN DASH}": "--",
+    "★": r"$\star$",
+    "†": r"$\dagger$",
+}
+TEX_LETTERS = 0x24F  # end of the Latin letters that pdfLaTeX knows
+TEX_PUNCTUATION = frozenset("\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}“”„—…•€™")
+#: what Markdown reads in the middle of a line: emphasis, code, links, HTML, entities, formulas, strokes
+MARKDOWN = re.compile(r"[\\`*_\[\]<>|#~$]|&(?=#|\w+;)")
+#: the same in a table cell, where an interval keeps its brackets, d_z its stroke and a small p value its "<"
+MARKDOWN_CELL = re.compile(r"[\\`*|~$]|(?<!\w)_|_(?!\w)|<(?=[A-Za-z/!?])|\[(?=\^)|(?<=\])[(\[]|&(?=#|\w+;)")
+MARKDOWN_START = re.compile(r"^(\d{1,9}(?=[.)](?:\s|$))|(?=[-+=]))")  # what makes a list or a rule of a line
+LONGEST_WORD = 60  # characters of a word that a page does not break
+BREAKS = "display:inline-block;min-width:12rem;white-space:normal;overflow-wrap:anywhere"
+
+#: begins a text that a spreadsheet computes, in Japanese and Chinese width too
+FORMULA = re.compile(r"'*(?:[\t\r\n\0]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20])")
+NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    """Return text with what cannot be seen written as a backslash escape; `keep` holds control characters to keep."""
+    if text.isprintable() and UNSEEN.isdisjoint(text):
+        return text
+    characters = [
+        character if character in keep or _is_visible(text, place) else _backslash(character)
+        for place, character in enumerate(text)
+    ]
+    return "".join(characters)
+
+
+def _is_visible(text: str, place: int) -> bool:
+    character = text[place]
+    if character in JOINERS:
+        around = text[max(0, place - 1) : place] + text[place + 1 : place + 2]
+        return len(around) == 2 and not any(other.isascii() or other.isspace() for other in around)
+    if character in UNSEEN or ord(character) & NONCHARACTERS == NONCHARACTERS:
+        return False
+    return unicodedata.category(character) not in UNPRINTABLE or character in NUMBER_MARKS
+
+
+def _backslash(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def one_line(text: str) -> str:
+    """Return printable text in one line."""
+    return printable(text.replace("\n", " "), keep="\t")
+
+
+def isolate(text: str) -> str:
+    """Return text so that letters from right to left do not reorder the numbers around it."""
+    backwards = any(unicodedata.bidirectional(character) in RIGHT_TO_LEFT for character in text)
+    return f"{FIRST_STRONG}{text}{END_ISOLATE}" if backwards else text
+
+
+def shorten(text: str, longest: int) -> str:
+    """Return at most `longest` characters: the beginning and the end of a longer text."""
+    if len(text) <= longest:
+        return text
+    end = longest // 3
+    return f"{text[: longest - end - 1]}…{text[-end:]}"
+
+
+def figure(text: str) -> str:
+    """Return text for matplotlib, whose formulas stand between dollar signs."""
+    return printable(text).replace("$", r"\$")
+
+
+def markdown(text: str) -> str:
+    """Escape text within a line of Markdown."""
+    return MARKDOWN.sub(r"\\\g<0>", one_line(text))
+
+
+def markdown_line(text: str) -> str:
+    """Escape text that begins a line of Markdown or an item of a list."""
+    return MARKDOWN_START.sub(r"\1\\", markdown(text))
+
+
+def markdown_cell(text: str) -> str:
+    """Escape a cell of a Markdown table."""
+    return MARKDOWN_CELL.sub(r"\\\g<0>", one_line(text))
+
+
+def latex(text: str) -> str:
+    """Escape text for LaTeX."""
+    escaped = "".join(TEX.get(character, character) for character in one_line(text))
+    return f"{{}}{escaped}" if escaped.startswith("*") else escaped  # a row end before it would take its star
+
+
+def beyond_pdflatex(text: str) -> str:
+    """Return the characters of a document that pdfLaTeX does not know, each once."""
+    return "".join(dict.fromkeys(c for c in text if ord(c) > TEX_LETTERS and c not in TEX_PUNCTUATION))
+
+
+def attribute(text: str) -> Markup:
+    """Escape the value of an HTML attribute, or a title."""
+    return escape(printable(text, keep="\n\t"))
+
+
+def html(text: str) -> Markup:
+    """Escape text of an HTML page, which breaks words too long for it anywhere."""
+    escaped = attribute(text)
+    if max(map(len, text.split()), default=0) <= LONGEST_WORD:
+        return escaped
+    return Markup('<span style="{}">{}</span>').format(BREAKS, escaped)
+
+
+def csv_cell(text: str) -> str:
+    """Return text for a csv file: an apostrophe before what a spreadsheet would compute; numbers stay numbers."""
+    return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
+
+
+def read_csv_cell(text: str) -> str:
+    """Return the text that `csv_cell` wrote."""
+    return text[1:] if text.startswith("'") and FORMULA.match(text) else text
