@@ -221,7 +221,7 @@ BAD = {
     ),
     "trim of no factor": (
         "trim: {wu2021_fig2: {colour: [red]}}",
-        r"own.yaml: trim.wu2021_fig2: unknown factor 'colour' .*; allowed: corpus, encoder",
+        r"own.yaml: trim.wu2021_fig2: unknown key 'colour' .*; allowed: corpus, encoder",
     ),
     "level not in the config": (
         "trim: {wu2021_fig2: {recipe: [overnight]}}",
@@ -380,6 +380,45 @@ BAD = {
     "text of two words as the scale": (
         "scale: My thesis",
         r"own.yaml: scale: 'My thesis' has the wrong form; allowed: names of letters, digits, _ \. \+ -",
+    ),
+    "small number that YAML reads as text": (
+        "recipes: {wu2021: {adam_epsilon: 1e-13}}",
+        r"adam_epsilon: '1e-13' .*allowed: a number \(write 0.0000000000001\)",
+    ),
+    "infinite number": ("encoders: {pase: {width: .inf}}", r"width: inf has the wrong type; allowed: a number that is"),
+    "number with a comma": (
+        "recipes:\n  wu2021:\n    batch: 1,000\n",
+        r"batch: '1,000' .*allowed: a whole number \(with a point, without separators\)",
+    ),
+    "whole number with a point": ("recipes: {wu2021: {batch: 8.0}}", r"batch: 8.0 .*a whole number \(write 8\)"),
+    "number with a leading zero": ("recipes: {wu2021: {batch: 08}}", r"batch: '08' .*a whole number \(write 8\)"),
+    "octal number of YAML 1.2": ("recipes: {wu2021: {batch: 0o10}}", r"batch: '0o10' .*a whole number \(write 8\)"),
+    "yes in quotes": ("recipes: {wu2021: {join_songs: 'yes'}}", r"join_songs: 'yes' .*true or false \(write true\)"),
+    "no as a text": ("scale: no", r"scale: false .*allowed: text \(YAML reads yes, no, on and off as true and false"),
+    "number as a text": ("scale: 2024", r"scale: 2024 has the wrong type; allowed: text \(put it in quotes\)"),
+    "text instead of a list": ("studies: wu2021_fig2", r"studies: 'wu2021_fig2' .*\(write \[wu2021_fig2\]\)"),
+    "choice in capitals": (
+        "recipes: {wu2021: {schedule: Poly}}",
+        r"schedule: 'Poly' is not allowed \(did you mean poly\?",
+    ),
+    "results that begin as an option does": ("results: -rf", r"own.yaml: results: '-rf' .*not beginning with -"),
+    "results of five thousand letters": (f"results: {'a' * 5000}", r"own.yaml: results: 'a+' .*at most 1,000"),
+    "results that hold no character": ('results: "a\\0b"', r"own.yaml: results: 'a\\x00b' has the wrong form"),
+    "path of a part that no disk holds": (f"data: b/{'a' * 300}", r"own.yaml: data: .* has the wrong form"),
+    "name of two hundred letters": (f"recipes: {{{'a' * 200}: {{}}}}", r"own.yaml: recipes: 'a+' .*, at most 100"),
+    "misspelt floor": (
+        "trim: {wu2021_fig2: {floors: [randm]}}",
+        r"own.yaml: trim.wu2021_fig2.floors: unknown floor 'randm' \(did you mean random\?\); "
+        r"allowed: random, random_plus, (?!.*\bpase\b)",
+    ),
+    "misspelt data set in trim": (
+        "trim: {wu2021_fig2: {dataset: [openmics]}}",
+        r"own.yaml: trim.wu2021_fig2.dataset: unknown dataset 'openmics' \(did you mean openmic\?\); "
+        r"allowed: openmic, (?!.*audioset)",
+    ),
+    "recipe of the user that does not go with a study": (
+        "recipes: {wu2021: {join_songs: yes}}",
+        r"recipe: join_songs cannot go with .*; see .*own.yaml: recipes.wu2021$",
     ),
     "misspelt section": ("recipies: {}", r"own.yaml: unknown key 'recipies' \(did you mean recipes\?\); allowed: .*"),
     "misspelt encoder in trim": (

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.checkout import REPOSITORY
 from workflow_scripts.configuration.load import load
@@ -38,6 +40,50 @@ MISTAKES = {
         "phases:\n  - rate: 1\n    rate: 2\n",
         "own.yaml: rate is stated twice, in line 2 and in line 3: keep one",
     ),
+    "key stated twice in a line": (
+        "a: {x: 1, y: 2, x: 3}",
+        "own.yaml: x is stated twice, in line 1 and in line 1: keep one",
+    ),
+    "word of YAML as a name": (
+        "a:\n  yes: 1\n",
+        "own.yaml: line 2: the name yes is read as true or false: put it in quotes",
+    ),
+    "number as a name": ("1: 2\n", "line 1: the name 1 is read as a number: put it in quotes ('1')"),
+    "time as a name": ("1:30: 2\n", "line 1: the name 1:30 is read as a number: put it in quotes ('1:30')"),
+    "octal number as a name": ("010: 2\n", "line 1: the name 010 is read as a number"),
+    "date as a name": ("2024-01-01: 2\n", "line 1: the name 2024-01-01 is read as a date: put it in quotes"),
+    "nothing as a name": ("~: 2\n", "line 1: the name ~ is read as null"),
+    "decimal comma": ("{a: 0,001}", "line 1: a comma before 001: write decimals with a point"),
+    "time": (
+        "a: 1:30\n",
+        "line 1: 1:30 is read as 90: write the number without colon or leading zero, or '1:30' if it",
+    ),
+    "time with a fraction": ("a: 1:30.5\n", "line 1: 1:30.5 is read as 90.5"),
+    "octal number": ("a: [8, 010]\n", "line 1: 010 is read as 8"),
+    "point of time": (
+        "a: 2001-12-14t21:59:43Z\n",
+        "line 1: 2001-12-14t21:59:43Z is read as the time 2001-12-14 21:59:43",
+    ),
+    "date of no calendar": ("a: 2024-13-45\n", "line 1: 2024-13-45 is no date: correct it, or put it in quotes"),
+    "number of twenty digits": (
+        "a: 12345678901234567890\n",
+        "line 1: 12345678901234567890 is too large; allowed: at most 9",
+    ),
+    "number of five thousand digits": (f"a: {'9' * 5000}\n", "99 is no number: correct it"),
+    "tag that does not fit": ("a: !!bool x\n", "line 1: x is no true or false"),
+    "nesting in brackets": ("a: " + "[" * 100_000, "line 1: more than 100 levels of nesting"),
+    "nesting by indentation": (
+        "".join(" " * depth + "a:\n" for depth in range(2000)),
+        "line 101: more than 100 levels",
+    ),
+    "aliases that multiply": (
+        "a: &a [1, 2, 3, 4, 5, 6, 7, 8, 9]\n"
+        + "".join(
+            f"{name}: &{name} [{', '.join([f'*{below}'] * 9)}]\n" for below, name in itertools.pairwise("abcdefghij")
+        ),
+        "holds more than 100,000 values: state fewer, or fewer aliases",
+    ),
+    "alias of itself": ("a: &a [*a]\n", "line 1: contains itself: remove the alias"),
 }
 
 
@@ -65,6 +111,15 @@ def test_loading_a_config_reads_its_files_strictly(tmp_path: Path) -> None:
     file = write(tmp_path, "a: [")
     with pytest.raises(UserError, match=r"own.yaml: cannot be read as YAML"):
         load([file], folder=REPOSITORY / "config")
+
+
+@pytest.mark.parametrize("value", ["'010'", '"1:30"', "2024-01-01", "0", "-1", "0.5", "1_000", "0x10", "1.0e-3"])
+def test_what_yaml_reads_as_it_looks_is_kept(value: str, tmp_path: Path) -> None:
+    assert read_yaml(write(tmp_path, f"a: {value}\n")) == yaml.safe_load(f"a: {value}")
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
+    assert read_yaml(write(tmp_path, "\ufeffa: 1\n")) == {"a": 1}
 
 
 def test_an_empty_file_states_nothing(tmp_path: Path) -> None:

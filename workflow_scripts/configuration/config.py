@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from workflow_scripts.configuration.field_types import Folder, Name, Names, NotNone
+from workflow_scripts.configuration.field_types import Folder, Name, Names, NotNone, PathText
 from workflow_scripts.configuration.protocol import ProtocolConfig
 from workflow_scripts.configuration.recipe import Recipe
 from workflow_scripts.configuration.twin import TwinOptions
@@ -36,7 +36,7 @@ class Dataset(StrictModel):
     """name in tables and figures; that of the loader if absent"""
     source: Literal["download", "local", "twin"]
     """where its files come from: download, local (your copy) or twin (synthetic, same layout)"""
-    path: str | None = None
+    path: PathText | None = None
     """folder that holds your copy, for source local"""
     clip_seconds: float | None = Field(None, gt=0)
     """longest part of a clip that is kept, from its start; null: all of it"""
@@ -60,7 +60,7 @@ class CheckpointEntry(StrictModel):
 
     encoder: str
     """encoder of this config that the file holds"""
-    path: str
+    path: PathText
     """your copy of the file"""
     options: dict[str, Any] | None = None
     """options of the encoder that fit the file"""
@@ -92,9 +92,9 @@ class Config(StrictModel):
     note: str = ""
     """what a reader of every table must know about this scale"""
     data: Folder
-    """folder of the data sets; may be shared between users; a path without { } < >"""
+    """folder of the data sets; may be shared between users; a path without { } < >, not beginning with -"""
     results: Folder
-    """folder of everything produced; a path without { } < >"""
+    """folder of everything produced; a path without { } < >, not beginning with -"""
     studies: Names
     """studies to run: files of config/studies"""
     trim: dict[str, dict[str, Any] | None] = Field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Hashable, Iterable
 from typing import Annotated, Literal, TypeVar
@@ -12,14 +13,16 @@ from workflow_scripts.levels.factors import NONE
 
 ValuesT = TypeVar("ValuesT", bound=Iterable[Hashable])
 
-LETTERS = "[A-Za-z0-9][A-Za-z0-9_.+-]*"
+# A path holds up to eleven names; systems allow 255 characters in one and 4,096 in all.
+LETTERS = "[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}"
+PATH = r"(?!.*[^/]{256})[^\0]{1,1000}"
 
 
 def _matches(pattern: str, allowed: str) -> AfterValidator:
     """Return the check that a text has a pattern; `allowed` describes it in errors."""
 
     def check(text: str) -> str:
-        if re.fullmatch(pattern, text) is None:
+        if re.fullmatch(pattern, text, re.DOTALL) is None:
             raise ValueError(f"{text!r} has the wrong form; allowed: {allowed}")
         return text
 
@@ -37,11 +40,19 @@ def unique(values: ValuesT) -> ValuesT:
 
 
 #: name of an entry; it is a path segment and appears in tables
-Name = Annotated[str, _matches(LETTERS, "names of letters, digits, _ . + -")]
+Name = Annotated[str, _matches(LETTERS, "names of letters, digits, _ . + -, at most 100")]
 #: the same, where `none` is for a factor without a level
-NotNone = Annotated[str, _matches(f"(?!{NONE}$){LETTERS}", f"names of letters, digits, _ . + -, but not {NONE}")]
-#: folder that Snakemake's path patterns can hold
-Folder = Annotated[str, _matches("[^{}<>]+", "a path without { } < >")]
+NotNone = Annotated[
+    str, _matches(f"(?!{NONE}$){LETTERS}", f"names of letters, digits, _ . + -, at most 100, but not {NONE}")
+]
+#: path that every system can hold
+PathText = Annotated[str, _matches(PATH, "a path of at most 1,000 characters")]
+#: folder that Snakemake's path patterns can hold, and that no program takes for an option
+Folder = Annotated[
+    str,
+    _matches(rf"(?!-)(?!.*[{{}}<>]){PATH}", "a path of at most 1,000 characters without { } < >, not beginning with -"),
+    AfterValidator(os.path.expanduser),
+]
 #: share of the training labels
 Fraction = Annotated[
     str,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,9 @@ class Draft:
         """Return the key of a config that replaces a key of the study."""
         return ".".join(("trim", self.origin.name, *(path[1:] if path[0] == "grid" else path)))
 
+
+#: sections of the config with the levels of pre-training that are checked against each other
+SECTIONS = {"encoder": "encoders", "workers": "worker_sets", "augmentation": "augmentations", "recipe": "recipes"}
 
 GridCheck = Callable[[Grid, Draft], None]
 
@@ -100,14 +103,21 @@ def _check_trainable(grid: Grid, draft: Draft) -> None:
 
 def _check_pretraining(grid: Grid, draft: Draft) -> None:
     """Raise unless every encoder, worker set, augmentation and recipe go together, if the grid pre-trains."""
-    factors = ("encoder", "workers", "augmentation", "recipe")
-    for names in itertools.product(*(grid.levels(factor) for factor in factors)) if _pretrains(grid) else ():
-        levels = dict(zip(factors, map(str, names), strict=True))
+    for names in itertools.product(*(grid.levels(factor) for factor in SECTIONS)) if _pretrains(grid) else ():
+        levels = dict(zip(SECTIONS, map(str, names), strict=True))
         try:
             _check_pretraining_levels(draft.config, **levels)
         except UserError as error:
             levels_text = " with ".join(f"{factor} {name}" for factor, name in levels.items())
-            raise UserError(f"{draft.origin.files}: grid: {levels_text}: {error}") from error
+            raise UserError(f"{draft.origin.files}: grid: {levels_text}: {error}{_origins(draft, levels)}") from error
+
+
+def _origins(draft: Draft, levels: Mapping[str, str]) -> str:
+    """Return which of these levels of pre-training the user's own configs state, or choose by trim."""
+    entries = [(SECTIONS[factor], name) for factor, name in levels.items()]
+    entries += [("workers", name) for name in draft.config.worker_sets[levels["workers"]]]
+    chosen = [("trim", draft.origin.name, factor) for factor in levels]
+    return draft.origin.config.overrides(*chosen, *entries)
 
 
 def _check_pretraining_levels(config: Config, *, encoder: str, workers: str, augmentation: str, recipe: str) -> None:

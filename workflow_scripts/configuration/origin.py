@@ -18,6 +18,14 @@ class ConfigOrigin:
         """Return file and key: the last file that states the key, or the most of the keys above it."""
         return _format_key(self.file_of(*path), path)
 
+    def overrides(self, *paths: tuple[str, ...]) -> str:
+        """Return file and key of each path that a file over the first one states, as the end of a message, or nothing.
+
+        The first file ships; a mistake is more likely in one over it.
+        """
+        stated = [path for path in paths if any(_depth(content, path) == len(path) for _, content in self.contents[1:])]
+        return f"; see {', '.join(self.at(*path) for path in stated)}" if stated else ""
+
     def file_of(self, *path: str) -> str:
         """Return the last file that states the key, or the most of the keys above it."""
         if not self.contents:

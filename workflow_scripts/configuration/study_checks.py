@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from workflow_scripts.configuration.config import Config
 from workflow_scripts.configuration.grid_checks import GRID_CHECKS, Draft
 from workflow_scripts.configuration.origin import StudyOrigin
 from workflow_scripts.configuration.study import StudyConfig
@@ -45,18 +46,19 @@ def _check_levels(draft: Draft) -> None:
         "weighting": draft.config.weightings,
         "augmentation": draft.config.augmentations,
         "recipe": draft.config.recipes,
-        "dataset": draft.config.datasets,
+        "dataset": [name for name in draft.config.datasets if _has_labels(draft.config, name)],
         "head": draft.config.heads,
         "scenario": registry.names("scenario"),
     }
     for key, factor, level in draft.study.list_levels():
-        if level in allowed.get(factor, (level,)):
-            continue
+        if level in allowed.get(factor, (level,)) or (factor == "dataset" and level in draft.config.datasets):
+            continue  # a data set without labels has a message of its own
         names = draft.config.trainable_encoders() if factor == "encoder" else allowed[factor]
         own = "" if draft.origin.key_in_trim(*key) else f"; state yours in {draft.trim_key(*key)} of the config"
         raise UserError(f"{draft.where(*key)}: {unknown(factor, level, names)}{own}")
     for floor in draft.study.floors:
-        require_known(floor, draft.config.encoders, kind="encoder", where=draft.where("floors"))
+        if floor not in draft.config.encoders:
+            raise UserError(f"{draft.where('floors')}: {unknown('floor', floor, _untrainable(draft.config))}")
     for checkpoint in draft.study.checkpoints:
         require_known(checkpoint, draft.config.checkpoints, kind="checkpoint", where=draft.where("checkpoints"))
     for axis, factors in (("rows", draft.study.rows), ("columns", draft.study.columns)):
@@ -73,7 +75,10 @@ def _check_grids(draft: Draft) -> None:
 def _check_metrics(draft: Draft) -> None:
     """Raise unless every data set can be measured in the metrics that are shown of it, the figure's among them."""
     for dataset in draft.study.metrics:
-        require_known(dataset, draft.config.datasets, kind="data set", where=draft.where("metrics"))
+        if dataset not in draft.config.datasets:  # of one that only another trim leaves out, the metrics may stay
+            raise UserError(
+                f"{draft.where('metrics')}: {unknown('data set', dataset, draft.study.levels_of('dataset'))}"
+            )
     for dataset in map(str, draft.study.levels_of("dataset")):
         has_own = dataset in draft.study.metrics
         metrics = draft.study.metrics.get(dataset, (draft.study.metric,))
@@ -92,17 +97,18 @@ def _check_floors(draft: Draft) -> None:
     """Raise unless floors stay as they are, and untrained ones have the options of the encoder that is trained."""
     for floor in draft.study.floors:
         if draft.config.is_trainable(floor):
-            fixed = ", ".join(name for name in draft.config.encoders if not draft.config.is_trainable(name))
+            fixed = ", ".join(_untrainable(draft.config))
             raise UserError(f"{draft.where('floors')}: {floor} can be trained, so it is no floor; allowed: {fixed}")
         level = draft.config.level("encoder", floor)
         if level.trained:
             continue
         names = [name for name in map(str, draft.study.levels_of("encoder")) if draft.config.is_trainable(name)]
         alike = [name for name in names if draft.config.level("encoder", name).file == level.file]
+        entries = [("encoders", name) for name in (floor, *alike[:1])]
         if alike and level.options not in [draft.config.level("encoder", name).options for name in alike]:
             raise UserError(
                 f"{draft.where('floors')}: {floor} is {alike[0]} untrained, so encoders.{floor} and "
-                f"encoders.{alike[0]} must have the same options"
+                f"encoders.{alike[0]} must have the same options{draft.origin.config.overrides(*entries)}"
             )
 
 
@@ -111,10 +117,19 @@ def _check_labels(draft: Draft) -> None:
     for key, factor, dataset in draft.study.list_levels():
         if factor != "dataset":
             continue
-        level = draft.config.level("dataset", str(dataset))
-        task = level.module.TASK
-        if task == "unlabelled" or (task == "by options" and level.options.labels == "none"):
+        if not _has_labels(draft.config, str(dataset)):
             raise UserError(f"{draft.where(*key)}: {dataset} has no labels, so nothing can be evaluated on it")
+
+
+def _has_labels(config: Config, dataset: str) -> bool:
+    level = config.level("dataset", dataset)
+    task = level.module.TASK
+    return task != "unlabelled" and not (task == "by options" and level.options.labels == "none")
+
+
+def _untrainable(config: Config) -> list[str]:
+    """Return the names of the encoders that may be floors."""
+    return [name for name in config.encoders if not config.is_trainable(name)]
 
 
 def _check_table(draft: Draft) -> None:

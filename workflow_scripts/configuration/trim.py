@@ -33,7 +33,7 @@ def replace_levels(study: Mapping[str, Any], trim: Mapping[str, Any], *, where: 
     """
     result: dict[str, Any] = {**study, "grid": dict(study["grid"])}
     for key, value in trim.items():
-        require_known(key, [*FACTORS, "grids", *REPLACEABLE], kind="factor", where=where)
+        require_known(key, [*FACTORS, "grids", *REPLACEABLE], kind="key", where=where)
         if key in FACTORS:
             result["grid"][key] = value
         elif key == "grids":

@@ -8,6 +8,7 @@ import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -36,6 +37,8 @@ YAML_TYPES = {
     dict: "keys and values",
     type(None): "null",
 }
+#: words that YAML 1.1 reads as true and false
+YAML_WORDS = {**dict.fromkeys(("true", "yes", "on"), "true"), **dict.fromkeys(("false", "no", "off"), "false")}
 
 
 class StrictModel(BaseModel):
@@ -114,9 +117,14 @@ def first_mistake(error: ValidationError, model: type[BaseModel]) -> Mistake:
 def unknown(kind: str, name: object, allowed: Iterable[object]) -> str:
     """Return the message on a name that is none of the allowed ones, with the one it may be misspelt from."""
     names = list(map(str, allowed))
-    similar = difflib.get_close_matches(str(name), names, n=1)
-    meant = f" (did you mean {similar[0]}?)" if similar else ""
-    return f"unknown {kind} {name!r}{meant}; allowed: {', '.join(names) or 'none'}"
+    return f"unknown {kind} {name!r}{suggest(name, names)}; allowed: {', '.join(names) or 'none'}"
+
+
+def suggest(name: object, names: Iterable[object]) -> str:
+    """Return the one of some names that another may be misspelt from, in parentheses; empty if none is similar."""
+    by_lower_case = {str(allowed).lower(): str(allowed) for allowed in names}
+    similar = difflib.get_close_matches(str(name).lower(), by_lower_case, n=1)
+    return f" (did you mean {by_lower_case[similar[0]]}?)" if similar else ""
 
 
 def require_known(name: object, allowed: Iterable[object], *, kind: str, where: str) -> None:
@@ -183,7 +191,8 @@ def _in_words(detail: ErrorDetails, annotation: Any) -> str:
         case "value_error" | "assertion_error":
             return str(context.get("error", detail["msg"]))
         case "literal_error":
-            return f"{shown} is not allowed; allowed: {describe_type(annotation)}"
+            allowed = describe_type(annotation)
+            return f"{shown} is not allowed{suggest(value, allowed.split(', '))}; allowed: {allowed}"
         case "too_short" | "string_too_short":
             unit = "entry" if detail["type"] == "too_short" else "character"
             return f"{shown} is not allowed; allowed: at least {context['min_length']} {unit}"
@@ -197,24 +206,41 @@ def _in_words(detail: ErrorDetails, annotation: Any) -> str:
 
 
 def _remedy(value: object, allowed: str) -> str:
-    """Say how to write a number, or true and false, that YAML reads as text."""
-    if not isinstance(value, str):
-        return ""
-    if "true or false" in allowed and value.lower() in ("true", "false"):
-        return " (remove the quotes)"
+    """Say how to write a value that YAML reads as another type than the allowed one."""
+    if isinstance(value, str) and value.lower() in YAML_WORDS and YAML_TYPES[bool] in allowed:
+        word = YAML_WORDS[value.lower()]
+        return " (remove the quotes)" if value.lower() == word else f" (write {word})"
+    if allowed.startswith(YAML_TYPES[list]) and not isinstance(value, Mapping | list | None):
+        return f" (write [{value}])"
+    if "number" in allowed and isinstance(value, str | float):
+        return _number_remedy(value, whole=YAML_TYPES[int] in allowed)
+    if YAML_TYPES[str] in allowed and isinstance(value, bool):
+        return " (YAML reads yes, no, on and off as true and false: put the word in quotes)"
+    if YAML_TYPES[str] in allowed and isinstance(value, int | float):
+        return " (put it in quotes)"
+    return ""
+
+
+def _number_remedy(value: str | float, *, whole: bool) -> str:
+    """Say how to write a number: YAML 1.1 reads 1e-3 as text, since it has neither a point nor a sign in its exponent.
+
+    `whole`: only whole numbers are allowed.
+    """
     try:
-        number = float(value) if "number" in allowed else math.nan
+        number = float(int(value, 0) if isinstance(value, str) and value[:2].lower() in ("0o", "0x", "0b") else value)
     except ValueError:
-        return ""
+        return " (with a point, without separators)" if "," in str(value) else ""
     if not math.isfinite(number):
+        return " that is finite"
+    if whole and not number.is_integer():
         return ""
-    # YAML 1.1 reads 1e-3 as text, since it has neither a point nor a sign in its exponent.
-    return f" (write {decimal(number)})" if "e" in value.lower() else " (remove the quotes)"
+    return " (remove the quotes)" if value == decimal(number) else f" (write {decimal(number)})"
 
 
 def decimal(number: float) -> str:
     """Write a number without an exponent, which YAML 1.1 would read as text."""
-    return f"{number:.12f}".rstrip("0").rstrip(".")
+    text = f"{Decimal(repr(number)):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def describe_type(annotation: Any) -> str:
