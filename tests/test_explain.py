@@ -19,8 +19,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     folder.mkdir()
     record = {"code": "abcd", "seconds": 125.0, "device": "cuda: H200", "energy_joules": 5000}
     (folder / "record.json").write_text(json.dumps(record))
-    files = [str(folder / name) for name in ("encoder.safetensors", "record.json", "log")]
-    results.manifest["jobs"] = [["pretrain", *files], ["evaluate", "trials.csv", "record.json", "log"]]
+    files = [str(folder / name) for name in ("encoder.safetensors", "record.json", "pretrain/log")]
+    (folder / "encoder.safetensors").touch()
+    results.manifest["jobs"] = [["pretrain", *files], ["evaluate", "trials.csv", "record.json", "evaluate/log"]]
     for evaluation in results.manifest["cells"]:
         evaluation["jobs"] = [0, 1]
     cell = Path(results.manifest["cells"][1]["path"])
@@ -49,10 +50,23 @@ def test_it_prints_everything_behind_a_number(results: Results, capsys: pytest.C
     assert re.search(r"pretrain: .*encoder\.safetensors \(code abcd, 2 min 05 s, on cuda: H200, energy 5000\)", text)
 
 
+def test_data_read_again_since_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = full(tmp_path, datasets=["openmic"])
+    corpus, cell = tmp_path / "corpus.json", Path(results.manifest["cells"][1]["path"])
+    corpus.write_text(json.dumps({"dataset": "openmic", "digest": "d2"}))
+    cell.with_name("record.json").write_text(json.dumps({"data": {"openmic": "d1"}}))
+    prepare = ["prepare", str(corpus), str(corpus), "prepare/log"]
+    results.manifest["jobs"] = [prepare, ["evaluate", str(cell), str(cell.with_name("record.json")), "evaluate/log"]]
+    results.manifest["cells"][1]["jobs"] = [0, 1]
+    (statistics(results) / "plan.json").write_text(json.dumps(results.manifest))
+    text = explain_entry(results, capsys, "PASE, frozen", "openmic")
+    assert f"  stale: the corpus on disk has another digest: {corpus}\n" in text
+
+
 def test_the_command_makes_just_that_cell_again(results: Results, capsys: pytest.CaptureFixture[str]) -> None:
     text = explain_entry(results, capsys, "PASE, frozen", "OpenMIC")
     command = shlex.split(text.rstrip().splitlines()[-1])
-    assert command[:3] == ["snakemake", results.manifest["cells"][1]["path"], "--force"]
+    assert command[:3] == [".venv/bin/snakemake", results.manifest["cells"][1]["path"], "--force"]
     assert command[-2:] == ["--configfile", "config/my demo.yaml"]
 
 

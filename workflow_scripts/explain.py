@@ -13,6 +13,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ from workflow_scripts.core.console import PlainConsole
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.planning import layout
-from workflow_scripts.planning.manifest import Manifest, PlannedCell, PlannedJob, Study, read_manifest
-from workflow_scripts.report import labels, number_format, renderers, study_table
+from workflow_scripts.planning.attempts import read_attempts
+from workflow_scripts.planning.manifest import Manifest, PlannedCell, Study, read_manifest
+from workflow_scripts.report import labels, number_format, renderers, status, study_table
 from workflow_scripts.statistics.failure_reasons import missing_reason
 from workflow_scripts.statistics.tables.schema import read_tables
 from workflow_scripts.statistics.trials import read_trials
@@ -112,13 +114,14 @@ def _simplify(text: str) -> str:
 
 def _explain(study: Study, manifest: Manifest, entry: Sequence[PlannedCell], results: Path) -> Iterator[str]:
     yield from _number(study, entry, results)
+    attempts = read_attempts(manifest.journal)
     for cell in entry:
         yield ""
         yield f"Pre-training seed {cell.factors['pretrain_seed']}: {cell.path}"
         for factor in FACTORS:
             yield f"  {labels.name(factor)}: {cell.factors[factor]}"
         yield from _cell(study, cell) if cell.path.is_file() else [f"  {missing_reason(cell)}"]
-        yield from _provenance(cell.jobs)
+        yield from _provenance(status.list_statuses(replace(manifest, cells=(cell,)), attempts))
         yield "  To reproduce it:"
         yield f"    {_command(cell, manifest)}"
 
@@ -186,24 +189,29 @@ def _read(path: Path) -> Mapping[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _provenance(jobs: Sequence[PlannedJob]) -> Iterator[str]:
-    """Yield the jobs before the cell, with code, time and device from their records."""
+def _provenance(jobs: Sequence[status.JobStatus]) -> Iterator[str]:
+    """Yield why the trials or a job before them are stale, and the jobs with code, time and device from their records.
+
+    The last job is that of the trials. Times are those of all attempts.
+    """
     before = jobs[:-1]
+    yield from (f"  stale: {job.reason}" for job in jobs[-1:] if job.state == status.STALE)
     if before:
         yield "  provenance:"
     for job in before:
-        record = _read(job.record)
+        record = _read(job.job.record)
         facts = [f"code {record['code']}"] if "code" in record else []
-        facts += [number_format.duration(float(record["seconds"]))] if "seconds" in record else []
+        facts += [number_format.duration(job.seconds)] if "seconds" in record else []
         facts += [f"on {record['device']}"] if record.get("device") else []
         facts += [f"energy {record[key]}" for key in record if key.startswith("energy")]
-        yield f"    {job.stage}: {job.output}" + (f" ({', '.join(facts)})" if facts else "")
+        facts += [f"{job.state}: {job.reason}"] if job.state != status.DONE else []
+        yield f"    {job.job.stage}: {job.job.output}" + (f" ({', '.join(facts)})" if facts else "")
 
 
 def _command(cell: PlannedCell, manifest: Manifest) -> str:
     """Return the command that runs this cell again; `--force` does not run existing upstream jobs again."""
     files = ["--configfile", *manifest.configfiles] if manifest.configfiles else []
-    return shlex.join(["snakemake", str(cell.path), "--force", "--profile", PROFILE, *files])
+    return shlex.join([".venv/bin/snakemake", str(cell.path), "--force", "--profile", PROFILE, *files])
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
