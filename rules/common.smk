@@ -30,6 +30,7 @@ from workflow_scripts.planning.layout import (
 from workflow_scripts.planning.plan import Plan
 from workflow_scripts.planning.runs import CellKey, Run
 from workflow_scripts.slurm import plugin_patch
+from workflow_scripts.sources.local_copies import SECONDS_AT_START, describe_changes
 from workflow_scripts.statistics.reproduction.statements import load_statements
 
 # Scripts are modules of this checkout, whatever the working directory.
@@ -67,6 +68,18 @@ if workflow.is_main_process:  # not again in every job
     # Where there is a cluster, jobs may have the memory of other machines: not known before the start.
     if FINDINGS.mistakes or (FINDINGS.oversized and not shutil.which("sbatch")):
         sys.exit(2)
+
+    changes = describe_changes(
+        PLAN,
+        command=[
+            ".venv/bin/snakemake",
+            *sys.argv[1:],
+        ],  # with the profile and configs that were given
+        patience=SECONDS_AT_START,
+        reread=workflow.dag_settings.forcerun if workflow.dag_settings else (),
+    )
+    if changes:
+        print(f"prelude: {changes}", file=sys.stderr)
 
 # An environment variable, not a param: another limit for broken clips does not run any job again.
 os.environ[quarantine_limit.ENVIRONMENT_VARIABLE] = json.dumps(PLAN.largest_shares)

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import hashlib
 import json
-import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,6 +28,7 @@ from workflow_scripts.core.validation import parse
 from workflow_scripts.levels import dataset_facts, registry
 from workflow_scripts.sources.acquisition import LOCK, Acquisition, write_acquisition
 from workflow_scripts.sources.download import download
+from workflow_scripts.sources.local_copies import take_inventory
 from workflow_scripts.sources.remotes import Remote
 from workflow_scripts.sources.unpack import unpack
 
@@ -52,14 +51,17 @@ def main(argv: list[str] | None = None) -> None:
 
 def acquire(config: AcquireConfig, *, root: Path, code: str) -> Acquisition:
     """Acquire the data set of `config` in `root`, except files that are complete and unchanged. Raises `UserError`."""
+    counts: dict[str, float] = {}
     if config.source == "twin":
         folder, digest = _write_twin(config, root=root, code=code)
     elif config.source == "local":
-        folder, digest = _find_local(config.dataset, config.path)
+        inventory = take_inventory(config)
+        folder, digest = Path(str(config.path)).expanduser(), inventory.digest
+        counts = {"files": inventory.files, "newest": inventory.newest}
     else:
         loader = registry.load("dataset", config.loader)
         folder, digest = _download(config.dataset, loader, options=config.options, root=root)
-    return Acquisition(dataset=config.dataset, source=config.source, root=folder, digest=digest)
+    return Acquisition(dataset=config.dataset, source=config.source, root=folder, digest=digest, counts=counts)
 
 
 def _write_twin(config: AcquireConfig, *, root: Path, code: str) -> tuple[Path, str]:
@@ -80,38 +82,6 @@ def _write_twin(config: AcquireConfig, *, root: Path, code: str) -> tuple[Path, 
         fresh.replace(folder)
     write_json(note, {"digest": digest})
     return folder, digest
-
-
-def _find_local(dataset: str, path: str | None) -> tuple[Path, str]:
-    """Return the folder of the user's copy, and a digest of file names and sizes: the content may be terabytes."""
-    if not path:
-        raise UserError(f"{dataset}: source local needs `path`, the folder that holds your copy")
-    folder = Path(path).expanduser()
-    if not folder.is_dir():
-        raise UserError(f"{dataset}: {folder} is {'no folder' if folder.exists() else 'missing'}: correct its `path`")
-    digest, files = hashlib.sha256(), 0
-    for name, size in _listing(folder):
-        digest.update(f"{name}\0{size}\0".encode(errors="surrogateescape"))
-        files += 1
-    if not files:
-        raise UserError(f"{dataset}: {folder} is empty: correct its `path`")
-    return folder, digest.hexdigest()[: provenance.DIGEST_LENGTH]
-
-
-def _listing(folder: Path) -> Iterator[tuple[str, int]]:
-    """Yield relative name and size of every file, sorted within each folder; links to folders are followed once."""
-    seen: set[tuple[int, int]] = set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        status = Path(parent).stat()
-        if (status.st_dev, status.st_ino) in seen:  # a link back up
-            folders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        folders.sort()
-        for name in sorted(names):
-            path = Path(parent) / name
-            if path.is_file():
-                yield str(path.relative_to(folder)), path.stat().st_size
 
 
 def _download(dataset: str, loader: ModuleType, *, options: Mapping[str, Any], root: Path) -> tuple[Path, str]:

@@ -3,7 +3,7 @@
     python -m workflow_scripts.status [--configfile FILE ...]
 
 Run it in the folder in which the workflow was started. Reasons come from the last lines of the jobs' logs, from the
-attempts in Snakemake's logs and, on a cluster, from SLURM: jobs in its queue and refused submissions. The exit code is
+journal of attempts and, on a cluster, from SLURM: jobs in its queue and refused submissions. The exit code is
 1 if a job is missing.
 """
 
@@ -26,6 +26,7 @@ from workflow_scripts.planning.build_manifest import build_manifest
 from workflow_scripts.planning.job_logs import read_end
 from workflow_scripts.planning.plan import Plan
 from workflow_scripts.report import status
+from workflow_scripts.sources.local_copies import describe_changes
 from workflow_scripts.submit import REFUSED
 
 CONFIG_FOLDER = Path(__file__).parent.parent / "config"
@@ -45,7 +46,12 @@ def main(argv: list[str] | None = None) -> None:
     attempts = read_attempts(manifest.journal)
     jobs = status.list_statuses(manifest, attempts)
     others = status.list_other_failures(manifest, attempts)
-    _show(jobs, others, queue(), PlainConsole(width=PLAIN_WIDTH))
+    console = PlainConsole(width=PLAIN_WIDTH)
+    _show(jobs, others, queue(), console)
+    command = [".venv/bin/snakemake", "--profile", "config/profiles/local"]
+    command += ["--configfile", *map(str, files[1:])] if files[1:] else []
+    if changes := describe_changes(plan, command=command):
+        console.print(f"Changed: {changes}", markup=False, highlight=False, soft_wrap=True)
     if any(job.state != status.DONE for job in jobs):
         sys.exit(EXIT_MISSING)
 

@@ -36,7 +36,7 @@ def require_within_limit(folder: Path, *, dataset: str, clips: int, quarantined:
     raise UserError(
         f"{dataset}: {quarantined} of {indexed} clips ({quarantined / indexed:.1%}) are quarantined and a study "
         f"tolerates {largest:.1%} ({_summarise_reasons(path)}): repair the files listed in {path} and run with "
-        "--forcerun acquire, or raise quarantine.largest_share in the study"
+        f"--forcerun <data>/{dataset}/{result_files.ACQUIRED}, or raise quarantine.largest_share in the study"
     )
 
 

@@ -51,7 +51,7 @@ def require_test_songs(songs: int, *, corpus: object, split: str = SEPARATION_TE
     if not songs:
         raise UserError(
             f"{corpus} has no songs in its {split} split, on which separation is evaluated: put some that are not in "
-            f"train/ into {split}/ of the data set, and run again with --forcerun acquire"
+            f"train/ into {split}/ of the data set, and run again with --forcerun and its acquired.json"
         )
 
 

@@ -31,6 +31,7 @@ SIZE = None  # unknown before it is prepared
 BIBTEX = ""
 LICENSE = "that of your audio"
 REMOTES: dict[str, Remote] = {}
+FILE_OPTIONS = ("csv",)
 
 SPLIT_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),

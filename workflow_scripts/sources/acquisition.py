@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from workflow_scripts.core import provenance
@@ -15,12 +16,16 @@ LOCK = ".lock"  # beside acquired.json: held exclusively to change the data, sha
 
 @dataclass(frozen=True, kw_only=True)
 class Acquisition:
-    """An acquired data set: `root` has the official layout, `digest` identifies its content."""
+    """An acquired data set: `root` has the official layout, `digest` identifies its content.
+
+    `counts` of a local copy are the number of its files and the time of the newest, to notice that they changed.
+    """
 
     dataset: str
     source: str  # twin, local or download
     root: Path
     digest: str
+    counts: Mapping[str, float] = field(default_factory=dict)
 
 
 def write_acquisition(path: Path, acquired: Acquisition, **more: object) -> None:
@@ -33,6 +38,7 @@ def write_acquisition(path: Path, acquired: Acquisition, **more: object) -> None
         "source": acquired.source,
         "root": str(stored_root),
         "digest": acquired.digest,
+        **acquired.counts,
     }
     write_json(path, {**content, **more})
 
@@ -61,7 +67,7 @@ def read_acquisition(path: Path, *, source: str | None = None, job_digest: str |
     if job_digest is not None and job_digest != actual_digest:
         raise UserError(
             f"{path} was acquired with other settings or code, perhaps by another workflow: give this config a `data` "
-            "folder of its own, or acquire it again with --forcerun acquire"
+            f"folder of its own, or acquire it again with --forcerun {path}"
         )
     if not acquired.root.is_dir():
         raise UserError(f"{acquired.root}, named in {path}, no longer exists: acquire the data set again")

@@ -1,0 +1,130 @@
+"""Users' own copies of data sets: what is in them, and whether that changed since they were read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.configuration.jobs.acquire import AcquireConfig
+from workflow_scripts.core import provenance
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.planning.jobs import JobSpec
+from workflow_scripts.planning.plan import Plan
+
+LOCAL = "local"
+SECONDS_AT_START = 5.0  # that a run waits for the comparison: 100,000 files on a slow file system
+
+DRY_RUN = ("-n", "--dry-run", "--dryrun")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inventory:
+    """Content of a copy: a digest of file names and sizes, as the audio may be terabytes, and of files of labels.
+
+    `newest` is the latest time of modification, which betrays a file that changed and kept its size.
+    """
+
+    digest: str
+    files: int
+    newest: float
+
+
+def take_inventory(config: AcquireConfig, *, patience: float = float("inf")) -> Inventory:
+    """Return the inventory of a data set's local copy.
+
+    Raises `UserError` if there is none, and `TimeoutError` after `patience` seconds.
+    """
+    if not config.path:
+        raise UserError(f"{config.dataset}: source local needs `path`, the folder that holds your copy")
+    folder, latest = Path(config.path).expanduser(), time.monotonic() + patience
+    if not folder.is_dir():
+        state = "no folder" if folder.exists() else "missing"
+        raise UserError(f"{config.dataset}: {folder} is {state}: correct its `path`")
+    digest, files, newest = hashlib.sha256(), 0, 0.0
+    for name, status in _list_files(folder):
+        digest.update(f"{name}\0{status.st_size}\0".encode(errors="surrogateescape"))
+        files, newest = files + 1, max(newest, status.st_mtime)
+        if time.monotonic() > latest:
+            raise TimeoutError(folder)
+    if not files:
+        raise UserError(f"{config.dataset}: {folder} is empty: correct its `path`")
+    for path in _files_of_options(config.options, folder):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+        newest = max(newest, path.stat().st_mtime)
+    return Inventory(digest=digest.hexdigest()[: provenance.DIGEST_LENGTH], files=files, newest=newest)
+
+
+def _list_files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield relative name and status of every file, sorted within each folder; links to folders are followed once.
+
+    Hidden files and folders do not count, which file managers write and no data set has.
+    """
+    seen: set[tuple[int, int]] = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        status = Path(parent).stat()
+        if (status.st_dev, status.st_ino) in seen:  # a link back up
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(name for name in names if not name.startswith(".")):
+            path = Path(parent) / name
+            if path.is_file():
+                yield str(path.relative_to(folder)), path.stat()
+
+
+def _files_of_options(options: Mapping[str, Any], folder: Path) -> Iterator[Path]:
+    """Yield the files that options name, such as a csv of labels, from the folder or the working directory."""
+    for value in options.values():
+        if isinstance(value, str) and value:
+            yield from [path for path in (folder / value, Path(value)) if path.is_file()][:1]
+
+
+def describe_changes(
+    plan: Plan, *, command: Iterable[str], patience: float = float("inf"), reread: Iterable[str] = ()
+) -> str:
+    """Return one line on the local copies that changed since they were read; empty if none did.
+
+    It ends with the arguments that read only these again, after `command`. `reread` are rules and files that the run
+    makes again anyway, `patience` the seconds to wait for each copy.
+    """
+    again, changes = {*reread}, dict[str, str]()
+    for dataset in dict(plan.corpora):
+        acquired = plan.layout.acquisition_record(dataset)
+        if plan.config.datasets[dataset].source == LOCAL and not again & {acquired, "acquire"}:
+            change = _describe_change(Path(acquired), plan.jobs.acquire(dataset), patience)
+            changes |= {acquired: f"{dataset} ({change})"} if change else {}
+    if not changes:
+        return ""
+    words = [word for word in command if word not in DRY_RUN]
+    return (
+        f"your files have changed since they were read: {', '.join(changes.values())}; "
+        f"to read only these again: {shlex.join([*words, '--forcerun', *changes])}"
+    )
+
+
+def _describe_change(acquired: Path, job: JobSpec, patience: float) -> str:
+    """Return how a copy differs from what was read; empty if it does not, or if it will be read again anyway."""
+    try:
+        content = json.loads(acquired.read_text(encoding="utf-8"))
+        if (content["code"], content["config"]) != (job.code, json.loads(job.config)):
+            return ""
+        now = take_inventory(AcquireConfig.from_json(job.config), patience=patience)
+    except TimeoutError:
+        return f"perhaps: not compared, too many files for {patience:g} s; the command `status` compares them"
+    except (UserError, OSError, ValueError, KeyError, TypeError):  # of no copy, or no acquisition: told elsewhere
+        return ""
+    then = content.get("files", now.files)
+    if then != now.files:
+        return f"{then:,} files then, {now.files:,} now"
+    if now.digest != content["digest"]:
+        return "other names, sizes or labels"
+    return "a file is newer than all were then" if now.newest > content.get("newest", now.newest) else ""
