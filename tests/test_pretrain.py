@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from tests import processes
 from tests.corpora import write_corpus
@@ -89,13 +89,15 @@ def test_loading_another_encoder_is_refused(finished, name, options):
         load_encoder(finished / "encoder.safetensors", name=name, options=options)
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "cut short"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut short", "no JSON", "a list"])
 def test_a_damaged_encoder_file_is_refused(finished, tmp_path, damage):
     path = tmp_path / "encoder.safetensors"
-    if damage != "missing":
-        content = (finished / "encoder.safetensors").read_bytes()
+    content = (finished / "encoder.safetensors").read_bytes()
+    if damage in ("no JSON", "a list"):
+        save_file({"a": torch.ones(1)}, path, metadata={"prelude": "[" * 9999 if damage == "no JSON" else "[1]"})
+    elif damage != "missing":
         path.write_bytes(b"" if damage == "empty" else content[: len(content) // 2])
-    with pytest.raises(UserError, match="cannot be read: pre-train again"):
+    with pytest.raises(UserError, match=r"is (missing|damaged): pre-train again"):
         load_encoder(path, **config()["encoder"])
 
 
@@ -228,9 +230,13 @@ def test_a_damaged_state_is_a_clear_error(corpus, tmp_path, monkeypatch):
     with pytest.raises(KilledError):
         pretrain.main(command_line)
     state = state_files(tmp_path / "seed5")[0]
-    state.write_bytes(state.read_bytes()[:1000])
-    with pytest.raises(UserError, match="is damaged: delete it to start over"):
-        pretrain.main(command_line)
+    content = state.read_bytes()
+    flipped = bytearray(content)
+    flipped[len(content) // 2] ^= 1
+    for damaged in (content[:1000], bytes(flipped)):
+        state.write_bytes(damaged)
+        with pytest.raises(UserError, match="is damaged: delete it to start over"):
+            pretrain.main(command_line)
 
 
 def saved_at(output: Path) -> dict[Path, int]:

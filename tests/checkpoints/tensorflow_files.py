@@ -26,15 +26,16 @@ def write(path: Path, tensors: Mapping[str, np.ndarray], *, texts: tuple[str, ..
         data += content
     path.with_name(path.name + ".data-00000-of-00001").write_bytes(data)
     index = path.with_name(path.name + ".index")
-    index.write_bytes(_table(sorted(entries.items()), per_block))
+    index.write_bytes(table(sorted(entries.items()), per_block))
     return index
 
 
-def _table(entries: list[tuple[bytes, bytes]], per_block: int) -> bytes:
+def table(entries: list[tuple[bytes, bytes]], per_block: int, *, restart: int = RESTART) -> bytes:
+    """Return an index of these entries, in blocks of `per_block`."""
     table, handles = b"", []
     blocks = [entries[first : first + per_block] for first in range(0, len(entries), per_block)]
     for block in blocks:
-        content = _block(block)
+        content = _block(block, restart)
         handles.append((block[-1][0], _varint(len(table)) + _varint(len(content))))
         table += content + bytes(5)
     places = []
@@ -44,10 +45,10 @@ def _table(entries: list[tuple[bytes, bytes]], per_block: int) -> bytes:
     return table + b"".join(places).ljust(40, b"\0") + struct.pack("<Q", MAGIC)
 
 
-def _block(entries: list[tuple[bytes, bytes]]) -> bytes:
+def _block(entries: list[tuple[bytes, bytes]], restart: int = RESTART) -> bytes:
     content, before, restarts = b"", b"", [0]
     for number, (key, value) in enumerate(entries):
-        if number and number % RESTART == 0:
+        if number and number % restart == 0:
             restarts.append(len(content))
             before = b""
         shared = next(

@@ -7,8 +7,10 @@ import contextlib
 import os
 import pickle
 import re
+import struct
 import sys
 import types
+import zipfile
 
 import pytest
 import torch
@@ -247,6 +249,60 @@ def test_files_that_are_no_checkpoint_are_refused_in_one_line(tmp_path):
         import_networks.read_checkpoint(tmp_path / "absent.ckpt")
     with pytest.raises(UserError, match="it is a folder: name a file in it"):
         import_networks.read_checkpoint(tmp_path)
+
+
+def numbers_of(dtype):
+    """Eight bytes as numbers of a type."""
+    return torch.zeros(8, dtype=torch.uint8).view(dtype)
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e8m0fnu, torch.uint16, torch.uint64]
+)
+@pytest.mark.parametrize("write", [save_state, as_safetensors])
+def test_numbers_that_no_network_computes_with_are_refused(tmp_path, write, dtype):
+    write({"a": numbers_of(dtype)}, tmp_path / "file.ckpt")
+    with pytest.raises(UserError, match="a is no plain tensor of real numbers: save the network in float32"):
+        import_networks.read_checkpoint(tmp_path / "file.ckpt")
+
+
+@pytest.mark.parametrize("size", [10**9, 10**12])
+@pytest.mark.parametrize("write", [save_state, old_zipless])
+def test_a_tensor_of_more_numbers_than_are_stored_is_refused(tmp_path, write, size):
+    write({"a": torch.zeros(1).expand(size)}, tmp_path / "file.ckpt")
+    with pytest.raises(UserError, match="a states more numbers than it stores"):
+        import_networks.read_checkpoint(tmp_path / "file.ckpt")
+    write({"a": torch.zeros(size, device="meta")}, tmp_path / "file.ckpt")
+    with pytest.raises(UserError, match="a is no plain tensor"):
+        import_networks.read_checkpoint(tmp_path / "file.ckpt")
+
+
+def rewrite_zip(path, *, compression=zipfile.ZIP_STORED, pickled=None):
+    """Write torch's zip again: compressed, or with another pickle."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in members.items():
+            archive.writestr(name, pickled if pickled and name.endswith("data.pkl") else content)
+
+
+def test_a_flipped_bit_in_a_zip_is_refused(tmp_path):
+    path = save({"a": torch.arange(1000.0)}, tmp_path / "file.ckpt")
+    content = path.read_bytes()
+    path.write_bytes(content.replace(struct.pack("<f", 500.0), struct.pack("<f", 500.5), 1))
+    with pytest.raises(UserError, match="or damaged: fetch it again"):
+        import_networks.read_checkpoint(path)
+
+
+def test_a_zip_that_unpacks_to_more_than_it_is_or_reserves_memory_is_refused(tmp_path):
+    path = save({"a": torch.zeros(1_000_000)}, tmp_path / "file.ckpt")
+    rewrite_zip(path, compression=zipfile.ZIP_DEFLATED)
+    with pytest.raises(UserError, match="or damaged: fetch it again"):
+        import_networks.read_checkpoint(path)
+    path = save({"a": torch.zeros(1)}, path)
+    rewrite_zip(path, pickled=b"\x80\x02cbuiltins\nbytearray\nJ\xff\xff\xff\x7f\x85R.")
+    with pytest.raises(UserError, match="or damaged: fetch it again"):
+        import_networks.read_checkpoint(path)
 
 
 @pytest.mark.parametrize("content", [Harmful(), {"state_dict": {}, "hook": Harmful()}, nn.Linear(1, 1)])

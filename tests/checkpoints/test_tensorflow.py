@@ -102,3 +102,31 @@ def test_data_that_are_missing_or_cut_are_named(tmp_path, left):
     with pytest.raises(UserError, match=r"net\.data-00000-of-00001 is missing or empty|is not there in full") as raised:
         import_networks.read_checkpoint(index)
     assert "\n" not in str(raised.value)
+
+
+def test_tensors_that_share_their_bytes_are_refused(tmp_path):
+    """A thousand entries for the same megabyte would take a gigabyte."""
+    index = tensorflow_files.write(tmp_path / "net", {str(number): np.zeros(1000, np.float32) for number in range(9)})
+    data = tmp_path / "net.data-00000-of-00001"
+    data.write_bytes(data.read_bytes()[:4000])
+    entries = {b"": b"\x08\x01"} | {
+        str(number).encode(): b"\x08\x01\x12\x05\x12\x03\x08\xe8\x07\x28\xa0\x1f" for number in range(9)
+    }
+    index.write_bytes(tensorflow_files.table(sorted(entries.items()), per_block=40))
+    with pytest.raises(UserError, match="its data is not there in full"):
+        tensorflow.read_checkpoint(index)
+
+
+def test_keys_that_grow_beyond_the_index_are_refused(tmp_path):
+    index = tensorflow_files.write(tmp_path / "net", {"a": np.zeros(1, np.float32)})
+    keys = sorted(b"a" * length for length in range(1, 1000))
+    index.write_bytes(tensorflow_files.table([(b"", b"\x08\x01"), *((key, b"") for key in keys)], 1000, restart=1000))
+    with pytest.raises(UserError, match="its index is damaged"):
+        tensorflow.read_checkpoint(index)
+
+
+def test_a_number_without_end_is_damage(tmp_path):
+    index = tensorflow_files.write(tmp_path / "net", {"a": np.zeros(1, np.float32)})
+    index.write_bytes(tensorflow_files.table([(b"", b"\x08" + b"\xff" * 100_000 + b"\x01")], 40))
+    with pytest.raises(UserError, match="its index is damaged"):
+        tensorflow.read_checkpoint(index)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core import files
-from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.errors import UserError, name_damage
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.networks.interfaces import Encoder
@@ -38,12 +38,9 @@ def load_encoder(path: Path, *, name: str, options: Mapping[str, object]) -> Enc
     level = registry.load("encoder", name)
     chosen = registry.options(level, options)
     encoder: Encoder = level.build(chosen)
-    try:
-        with safe_open(path, framework="pt") as stored:
-            about = json.loads((stored.metadata() or {}).get(METADATA, "{}"))
-            state = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 - not a dict
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{path} cannot be read: pre-train again ({error})") from error
+    with name_damage(path, remedy="pre-train again"), safe_open(path, framework="pt") as stored:
+        about = dict(json.loads((stored.metadata() or {}).get(METADATA, "{}")))
+        state = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 - not a dict
     stored_as, expected = (about.get("encoder"), about.get("options")), (name, chosen.model_dump())
     if stored_as != expected:
         raise UserError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,10 @@ TYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8"}
 #: numbers of fields in the buffer of a tensor (BundleEntryProto); in its shape dimensions are field 2, their size 1
 TYPE, SHAPE, SHARD, OFFSET, SIZE = 1, 2, 3, 4, 5
 SHARDS = 1  # field of the header's buffer, whose key is empty
+VARINT_BITS = 64  # of the longest number
+#: entries take more bytes than the index that holds them, since a key repeats the beginning of the one before; names of
+#: a hundred letters that share all but a few, with buffers of thirty bytes, take about four times as many
+MAX_EXPANSION = 32
 DAMAGED = "its index is damaged or none of TensorFlow's: fetch it again"
 
 Fields = dict[int, list[int | bytes]]
@@ -52,10 +56,17 @@ def read_checkpoint(index: Path) -> dict[str, Tensor]:
         entries = dict(_entries(index.read_bytes()))
         shards = _number(_fields(entries.pop(b"")), SHARDS)
         data = [_shard(index, number, shards) for number in range(shards)]
+        _require_distinct(entries.values(), sum(map(len, data)))
         tensors = {key.decode(): _tensor(_fields(value), data, key.decode()) for key, value in entries.items()}
     except (IndexError, KeyError, ValueError, struct.error, OverflowError) as error:
         raise UserError(DAMAGED) from error
     return {name: tensor for name, tensor in tensors.items() if tensor is not None}
+
+
+def _require_distinct(entries: Iterable[bytes], stored: int) -> None:
+    """Raise `UserError` if the tensors take more bytes than are stored: some are missing, or read many times."""
+    if sum(_number(_fields(entry), SIZE) for entry in entries) > stored:
+        raise UserError("its data is not there in full: fetch the checkpoint again")
 
 
 def _shard(index: Path, number: int, shards: int) -> np.ndarray:
@@ -88,8 +99,13 @@ def _entries(table: bytes) -> Iterator[tuple[bytes, bytes]]:
     # place and length of the block of metadata, which holds nothing
     for _ in range(2):
         _, position = _varint(table, position)
+    left = MAX_EXPANSION * len(table)
     for _, handle in _block(table, handle=table[position:]):
-        yield from _block(table, handle=handle)
+        for key, value in _block(table, handle=handle):
+            left -= len(key) + len(value) + 1
+            if left < 0:
+                raise ValueError("blocks overlap or keys expand")
+            yield key, value
 
 
 def _block(table: bytes, *, handle: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -155,3 +171,5 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
         position, shift = position + 1, shift + 7
         if not byte & 0x80:
             return value, position
+        if shift >= VARINT_BITS:
+            raise ValueError("a number without end")

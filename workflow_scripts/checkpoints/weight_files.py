@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-import warnings
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from workflow_scripts.checkpoints import tensorflow
+from workflow_scripts.checkpoints.torch_files import read_torch, require_plain
 from workflow_scripts.core.errors import UserError
 
 PARALLEL_PREFIX = "module."  # torch's DataParallel puts it before each key
@@ -117,7 +114,7 @@ def _read_tensorflow(path: Path, index: Path) -> CheckpointFile:
 def _read_safetensors(path: Path) -> object:
     try:
         return load_file(path)
-    except (OSError, SafetensorError) as error:
+    except Exception as error:  # of damaged bytes, or of a type that torch has not
         raise UserError(f"its safetensors are damaged: fetch it again ({error})") from error
 
 
@@ -125,9 +122,7 @@ def _unpickle(path: Path) -> object:
     """Return the content of a file of `torch.save`, as far as it is plain data."""
     damaged = "it is no checkpoint of torch or safetensors, or damaged: fetch it again"
     try:
-        # without torch's remarks on a pickle's age
-        with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(_placeholders(path)):
-            return torch.load(path, map_location="cpu", weights_only=True)
+        return read_torch(path, device=torch.device("cpu"), ignored=LIGHTNING)
     except pickle.UnpicklingError as error:
         # torch names the global that it refuses to import
         if "GLOBAL" in str(error):
@@ -135,26 +130,6 @@ def _unpickle(path: Path) -> object:
         raise UserError(damaged) from error
     except Exception as error:  # damaged bytes make the reader raise nearly anything
         raise UserError(damaged) from error
-
-
-class _Empty:
-    """Placeholder for an object of a class that is not imported."""
-
-    def __new__(cls, *_: object, **__: object) -> _Empty:
-        """Ignore all arguments."""
-        return super().__new__(cls)
-
-    def __init__(self, *_: object, **__: object) -> None:
-        """Ignore all arguments."""
-
-
-def _placeholders(path: Path) -> list[Any]:
-    """Return placeholders for the classes of Lightning that a file names, for torch's reader."""
-    # torch lists the names of no other files; Lightning writes these
-    if not zipfile.is_zipfile(path):
-        return []
-    names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    return [(type("Empty", (_Empty,), {}), name) for name in names if name.startswith(LIGHTNING)]
 
 
 def _select_state(content: object) -> tuple[object, str]:
@@ -173,8 +148,10 @@ def _check_state(content: object) -> dict[str, Tensor]:
     for key, value in content.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise UserError(f"its entry {key!r} is no tensor, so it is no state dict: save the network's state_dict")
-        if value.layout != torch.strided or value.is_complex() or value.is_quantized:
-            raise UserError(f"{key} is no plain tensor of real numbers: save the network in float32")
+        try:
+            require_plain(value)
+        except ValueError as error:
+            raise UserError(f"{key} {error}") from error
         if not torch.isfinite(value).all():
             raise UserError(f"{key} holds values that are not finite: take an earlier checkpoint")
         state[key] = value.detach()

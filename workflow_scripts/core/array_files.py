@@ -9,15 +9,13 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
 import numpy as np
 
-from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.errors import name_damage
 
 MAX_HEADER_BYTES = 1 << 14  # numpy reads no header of more than 10,000 letters
 PLAIN_KINDS = "biufSU"  # of numbers and texts, as numpy calls them
@@ -81,19 +79,6 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         if sum(member.file_size for member in members) > path.stat().st_size:
             raise ValueError("it states more bytes than it has")
         return {member.filename.removesuffix(".npy"): _read_member(archive, member) for member in members}
-
-
-@contextmanager
-def name_damage(path: Path, *, remedy: str) -> Iterator[None]:
-    """Raise the errors of damaged bytes as a `UserError` that names the file and ends with `remedy`."""
-    try:
-        yield
-    except (UserError, PermissionError):
-        raise
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing: {remedy}") from error
-    except Exception as error:  # damaged bytes make readers raise nearly anything
-        raise UserError(f"{path} is damaged: {remedy} ({error})") from error
 
 
 def _require_matrix(path: Path) -> None:

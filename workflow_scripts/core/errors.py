@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from workflow_scripts.core.escapes import printable
 from workflow_scripts.core.streams import accept_any_text
@@ -24,6 +26,19 @@ class UserError(Exception):
 
 class TemporaryError(UserError):
     """A temporary failure, such as a lock that another process holds: worth retrying."""
+
+
+@contextmanager
+def name_damage(path: Path, *, remedy: str) -> Iterator[None]:
+    """Raise the errors of damaged bytes as a `UserError` that names the file and ends with `remedy`."""
+    try:
+        yield
+    except (UserError, PermissionError):
+        raise
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing: {remedy}") from error
+    except Exception as error:  # damaged bytes make readers raise nearly anything
+        raise UserError(f"{path} is damaged: {remedy} ({error})") from error
 
 
 def run_command(main: Callable[[], None]) -> None:

@@ -18,7 +18,7 @@ import torch
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.configuration.protocol import EvaluationProtocol
 from workflow_scripts.core import array_files, files
-from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.errors import UserError, name_damage
 from workflow_scripts.evaluation.label_subsets import choose_label_subset
 from workflow_scripts.networks.head_interfaces import Head, MapsHead
 from workflow_scripts.networks.interfaces import Encoder
@@ -66,7 +66,7 @@ class TrialStore:
             return None
 
     def _read(self, path: Path) -> TrialResult | None:
-        with array_files.name_damage(path, remedy="the trial is computed again"):
+        with name_damage(path, remedy="the trial is computed again"):
             stored = array_files.read_npz(path)
             if str(stored["digest"]) != self.digest:
                 return None

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import pickle
 import shutil
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from workflow_scripts.checkpoints.torch_files import read_torch
 from workflow_scripts.core import files
-from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.errors import name_damage
 
 
 class StateFile:
@@ -35,10 +34,8 @@ class StateFile:
         """Return the state with its tensors on `device`, or None if there is none; `UserError` if it is damaged."""
         if not self.path.exists():
             return None
-        try:
-            return dict(torch.load(self.path, map_location=device, weights_only=True))
-        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-            raise UserError(f"{self.path} is damaged: delete it to start over ({error})") from error
+        with name_damage(self.path, remedy="delete it to start over"):
+            return dict(read_torch(self.path, device=device))
 
     def steps_done(self) -> int:
         """Return the number of finished steps in the saved state; 0 without one."""

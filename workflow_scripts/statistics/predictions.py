@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from workflow_scripts.core import array_files
-from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.errors import UserError, name_damage
 from workflow_scripts.core.files import write_atomically
 from workflow_scripts.levels.dataset_index import Task
 from workflow_scripts.statistics.metrics import require_finite
@@ -99,7 +99,7 @@ def write_predictions(path: Path, predictions: Predictions, *, windows: Windows 
 
 def read_predictions(path: Path) -> Predictions:
     """Read predictions back; `UserError` names a file that is missing, damaged or of parts that do not fit."""
-    with array_files.name_damage(path, remedy=REMEDY):
+    with name_damage(path, remedy=REMEDY):
         stored = array_files.read_npz(path)
         # of a clip with several classes, the counts are kept for each class: (trials, classes, 2, 2)
         task: Task = "multilabel" if stored["confusion"].ndim == 4 else "multiclass"
@@ -119,5 +119,5 @@ def read_predictions(path: Path) -> Predictions:
 
 def read_windows(path: Path) -> Windows | None:
     """Read the windows of the first trial, or None where its head does not read windows; `UserError` as above."""
-    with array_files.name_damage(path, remedy=REMEDY):
+    with name_damage(path, remedy=REMEDY):
         return Windows.from_arrays(array_files.read_npz(path))
