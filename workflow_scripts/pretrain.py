@@ -13,8 +13,10 @@ Several processes share each batch of the recipe, with one GPU each where there 
 
     torchrun --nproc-per-node N -m workflow_scripts.pretrain ...
 
-Their result is that of one process except for rounding and for random draws of augmentations and layers. All of them
-must see the file system of the output folder. torchrun itself ends with code 1 if they end with 75.
+Their result is that of one process except for rounding and for random draws: of augmentations, of layers and, where
+predictive coding is trained beside contrastive workers, of negatives, since processes list both views of their clips
+in another order. All of them must see the file system of the output folder. torchrun itself ends with code 1 if they
+end with 75.
 """
 
 from __future__ import annotations

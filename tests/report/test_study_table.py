@@ -154,9 +154,11 @@ def test_a_difference_that_is_not_significant_after_adjusting_is_remarked(tmp_pa
         {"name": str(number), "better": {"encoder": "random"}, "than": {"encoder": "handcrafted"}}
         for number in range(2)
     ]
-    sentence = build_table(results).comparisons[0].sentence
+    comparison = build_table(results).comparisons[0]
+    sentence = comparison.sentence
     assert "no difference shown between frozen PASE and random weights: 4.0 points [1.1, " in sentence
     assert "] (not after adjusting for 3 comparisons); " in sentence
+    assert (comparison.verdict, comparison.interval[-13:]) == ("no difference shown", "], unadjusted")
 
 
 def test_a_sign_flip_test_that_cannot_reach_significance_is_noted(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def format_comparison(record: dict, study: Study, comparisons: pd.DataFrame) -> 
         comparison=comparison.name,
         setting=setting,
         difference=number_format.number(record["mean"] * measure.scale, measure.decimals),
-        interval=number_format.interval(record["ci_low"], record["ci_high"], measure),
+        interval=interval_beside_verdict(record, measure),
         evidence=_evidence(record),
         effect=number_format.number(record["effect"], 2) if math.isfinite(record["effect"]) else "",
         p=number_format.p_value(record["fixed_test_set_p"]),
@@ -143,9 +143,20 @@ def size_in_direction(mean: float, low: float, high: float, measure: Measure) ->
 
 def adjustment_remark(record: dict) -> str:
     """Return a remark if the interval excludes zero but the adjusted p value is not significant; otherwise nothing."""
-    if record["p"] <= 1 - CONFIDENCE_LEVEL < record["p_holm"]:
+    if _significant_before_adjusting_only(record):
         return f" (not after adjusting for {number_format.count(int(record['family_size']), 'comparisons')})"
     return ""
+
+
+def _significant_before_adjusting_only(record: dict) -> bool:
+    return bool(record["p"] <= 1 - CONFIDENCE_LEVEL < record["p_holm"])
+
+
+def interval_beside_verdict(record: dict, measure: Measure) -> str:
+    """Return the interval, with what tells it from a verdict that it does not seem to agree with."""
+    text = number_format.interval(record["ci_low"], record["ci_high"], measure)
+    other_clips = " for other test clips" if _fixed_test_set_only(record) else ""
+    return f"{text}{other_clips}{', unadjusted' if _significant_before_adjusting_only(record) else ''}"
 
 
 def scope(record: dict) -> str:
@@ -161,7 +172,7 @@ def _verdict(record: dict) -> str:
 
 def _fixed_test_set_only(record: dict) -> bool:
     """Return whether a difference is significant for this test set, but not with the variance of the test set."""
-    return record["verdict"] == NOT_SHOWN and record["fixed_test_set_verdict"] in (BETTER, WORSE)
+    return record["verdict"] == NOT_SHOWN and record.get("fixed_test_set_verdict") in (BETTER, WORSE)
 
 
 def _result(comparison: Comparison, record: dict, measure: Measure) -> str:

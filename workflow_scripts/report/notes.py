@@ -110,7 +110,8 @@ def _on_comparisons(comparisons: pd.DataFrame) -> Iterable[str]:
         return
     tests = number_format.count(int(comparisons["family_size"].max()), "tests")
     yield (
-        f"Comparisons: difference with its unadjusted {CONFIDENCE} interval; d_z is the mean difference divided by "
+        f"Comparisons: difference with its {CONFIDENCE} interval, which is not adjusted for the number of tests and "
+        "is marked where the verdict, which is, does not follow it; d_z is the mean difference divided by "
         "the standard deviation of the paired differences; p (t) and p (sign flip) are about these test clips only, "
         "the latter without assuming a normal distribution; p (Holm) is p (t) after Holm's correction over "
         f"{tests} in this study."

@@ -75,8 +75,8 @@ MEANINGS = {
     "mean": "mean, or mean difference (treatment minus reference); reproduction: the published number as printed",
     "std": "standard deviation of the replicates; variance: that a component gives to one trial; seeds: between "
     "pre-training seeds; reproduction: as published",
-    "ci_low": f"lower end of the confidence interval ({CONFIDENCE})",
-    "ci_high": f"upper end of the confidence interval ({CONFIDENCE})",
+    "ci_low": f"lower end of the confidence interval ({CONFIDENCE}), not adjusted for the number of comparisons",
+    "ci_high": f"upper end of the confidence interval ({CONFIDENCE}), not adjusted either",
     "half_width": "half the width of the interval; printed after ± where rounding hides any asymmetry",
     "variance_sources": "what the interval covers: trials, pre-training seeds, test set; without the test set it is "
     "for these test clips only",

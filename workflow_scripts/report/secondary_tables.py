@@ -81,7 +81,7 @@ def _across_row(record: dict, frame: pd.DataFrame, measure: Measure) -> tuple[st
         name,
         datasets,
         number_format.amount(record["mean"], measure),
-        number_format.interval(record["ci_low"], record["ci_high"], measure),
+        comparison_text.interval_beside_verdict(record, measure),
         number_format.p_value(record["p"]),
         number_format.p_value(record["p_holm"]),
         record["verdict"] or record["reason"],

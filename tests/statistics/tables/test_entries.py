@@ -42,12 +42,25 @@ def test_the_best_of_a_column_is_marked_and_so_is_what_does_not_differ_from_it(t
     assert marks["random", "frozen"] == ""
 
 
-def test_two_trials_show_no_difference_from_the_best(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("of_pase", "of_pase_plus", "marks"),
+    [
+        ([0.6, 0.61], [0.3, 0.31], {""}),  # no interval: nothing is shown of either
+        ([0.6, 0.61], [0.3, 0.31, 0.32], {""}),  # nor of what is compared with the highest
+        ([0.6, 0.61, 0.62], [0.3, 0.31], {"best", ""}),
+        ([0.1, 0.15], [0.125, 0.125], {""}),
+        ([0.6, 0.61, 0.62], [0.62, 0.6, 0.61], {""}),  # none of two equal means is the highest
+        ([0.125] * 3, [0.125] * 3, {""}),
+    ],
+)
+def test_there_are_no_marks_without_an_interval_or_a_highest_mean(
+    tmp_path: Path, of_pase: list[float], of_pase_plus: list[float], marks: set[str]
+) -> None:
     results = Results(tmp_path)
     results.manifest["studies"]["fig2"]["comparisons"] = []
-    for encoder, mean in (("pase", 0.6), ("random", 0.3)):
-        results.add(factors(encoder, "frozen", "openmic"), [mean, mean + 0.01])
-    assert tables(results)["entries"]["rank_mark"].to_list() == ["best", "tied"]
+    for encoder, values in (("pase", of_pase), ("pase_plus", of_pase_plus)):
+        results.add(factors(encoder, "frozen", "openmic"), values)
+    assert set(tables(results)["entries"]["rank_mark"]) == marks
 
 
 def test_the_more_rows_the_best_was_picked_from_the_more_it_takes_to_differ_from_it(tmp_path: Path) -> None:

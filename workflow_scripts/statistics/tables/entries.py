@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
 import pandas as pd
@@ -18,6 +18,7 @@ from workflow_scripts.statistics.estimation import (
     estimate_mean,
 )
 from workflow_scripts.statistics.guards import one_pretraining_seed_reason, too_few_reason
+from workflow_scripts.statistics.inference.hypothesis_tests import ZERO_VARIANCE
 from workflow_scripts.statistics.samples import (
     NotComparable,
     TrialSample,
@@ -54,7 +55,8 @@ def entry_table(
             by_column.setdefault((entry.study.name, entry.study.metric, entry.column), {})[number] = entry
     for in_column in by_column.values():
         means = {number: float(rows[number]["mean"]) for number in in_column}  # type: ignore[arg-type]
-        for number, mark in _mark_best_and_tied(in_column, means, replicates).items():
+        known = {number for number in in_column if not math.isnan(rows[number]["ci_low"])}  # type: ignore[arg-type]
+        for number, mark in _mark_best_and_tied(in_column, means, known, replicates).items():
             rows[number]["rank_mark"] = mark
     return to_frame(rows, ENTRY_COLUMNS)
 
@@ -114,21 +116,27 @@ def evidence_fields(sides: Sequence[Sequence[TrialSample]], clusters: int) -> di
 
 
 def _mark_best_and_tied(
-    measured: Mapping[int, TableEntry], means: Mapping[int, float], replicates: BootstrapReplicates
+    measured: Mapping[int, TableEntry],
+    means: Mapping[int, float],
+    known: Collection[int],
+    replicates: BootstrapReplicates,
 ) -> dict[int, str]:
     """Mark the highest mean of a column "best" and those that were not shown to differ from it "tied".
 
     The best was picked from all, so p is adjusted for every pair of the column (Bonferroni): without that, some of
-    twenty equal methods lack the mark in seven of eight columns. A column measured on different data, or with a single
-    entry, gets no marks.
+    twenty equal methods lack the mark in seven of eight columns. A column measured on different data, with a single
+    entry, or whose highest mean is shared by several, gets no marks; nor does an entry without an interval (those
+    `known` have one), or a column whose highest mean has none.
     """
     if len(measured) < 2 or incomparability_reason([sample for entry in measured.values() for sample in entry.samples]):
         return {}
     best = max(means, key=lambda number: means[number])
+    if best not in known or sum(means[best] - mean <= ZERO_VARIANCE for mean in means.values()) > 1:
+        return {}
     pairs = math.comb(len(measured), 2)
     marks = {best: BEST}
     for number, entry in measured.items():
-        if number == best:
+        if number == best or number not in known:
             continue
         difference = compare_methods(measured[best].samples, entry.samples, replicates)
         if not _is_significant(difference, tests=pairs):
