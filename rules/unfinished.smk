@@ -39,9 +39,10 @@ def make_unfinished():
 def print_failures():
     """Print the failed jobs with reasons and logs, as the command `status` does."""
     # Imported here, because it takes longer than all of planning.
+    from workflow_scripts.core.escapes import printable
     from workflow_scripts.report.status import describe_failures
 
-    lines = list(describe_failures(MANIFEST))
+    lines = [printable(line, keep="\n") for line in describe_failures(MANIFEST)]
     if lines:
         print("Failed jobs:", *lines, sep="\n", file=sys.stderr)
 

@@ -5,13 +5,16 @@ python -m workflow_scripts.show --manifest FILE --statistics DIR [--study NAME .
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+
+import pandas as pd
 
 from workflow_scripts.core.cli import add_studies, results_parser
 from workflow_scripts.core.console import PlainConsole
 from workflow_scripts.core.errors import run_command
-from workflow_scripts.planning.manifest import read_manifest
+from workflow_scripts.planning.manifest import Study, read_manifest
 from workflow_scripts.report import failures, labels, renderers, study_table
 from workflow_scripts.statistics.tables.schema import read_tables
 
@@ -30,11 +33,13 @@ def main(argv: list[str] | None = None) -> None:
     numbers = read_tables(arguments.statistics)
     console = PlainConsole(width=PLAIN_WIDTH)
     for study in manifest.select(arguments.study):
-        table = failures.attempt(partial(study_table.build, study, numbers), name=f"the table of {study.name}")
-        if not isinstance(table, failures.Failure):
-            renderers.terminal(table, console)
+        failures.attempt(partial(_print_table, study, numbers, console), name=f"the table of {study.name}")
     if arguments.report:
         console.print(f"Report: {arguments.report}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_table(study: Study, numbers: Mapping[str, pd.DataFrame], console: PlainConsole) -> None:
+    renderers.terminal(study_table.build(study, numbers), console)
 
 
 if __name__ == "__main__":

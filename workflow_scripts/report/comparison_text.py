@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning.manifest import Comparison, Study
 from workflow_scripts.report import labels, number_format
 from workflow_scripts.report.number_format import Measure
@@ -87,8 +88,11 @@ def format_comparison(record: dict, study: Study, comparisons: pd.DataFrame) -> 
 
 
 def find_comparison(study: Study, record: dict) -> Comparison:
-    """Return the study's comparison that a row of statistics is about."""
-    return next(comparison for comparison in study.comparisons if comparison.name == record["comparison"])
+    """Return the study's comparison that a row of statistics is about; `UserError` if they are of another plan."""
+    for comparison in study.comparisons:
+        if comparison.name == record["comparison"]:
+            return comparison
+    raise UserError(f"no comparison {record['comparison']!r} in study {study.name}: run aggregate again")
 
 
 def _print_absent(record: dict, comparison: Comparison, setting: str) -> PrintedComparison:

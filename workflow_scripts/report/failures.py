@@ -11,12 +11,12 @@ from typing import TypeVar
 import pandas as pd
 
 from workflow_scripts.core.errors import NO_PERMISSION, NO_SPACE, UserError
-from workflow_scripts.core.escapes import one_line
+from workflow_scripts.core.escapes import one_line, shorten
 
 ResultT = TypeVar("ResultT")
 FAILED = "failed"
 COLUMNS = ("study", "status", "reason")  # of the csv in place of the numbers
-MAX_CHARACTERS = 240  # of a reason: more is a dump
+MAX_CHARACTERS = 600  # of a reason: a few paths; more is a dump
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ def attempt(produce: Callable[[], ResultT], *, name: str) -> ResultT | Failure:
         if not isinstance(error, UserError):
             traceback.print_exc()
         reason = " ".join(str(error).split()) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        failure = Failure(reason=one_line(reason)[:MAX_CHARACTERS])
+        failure = Failure(reason=shorten(one_line(reason), MAX_CHARACTERS))
         print(f"prelude: {name} failed, the others continue: {failure.reason}", file=sys.stderr, flush=True)
         return failure
 
