@@ -99,16 +99,13 @@ def _download(dataset: str, loader: ModuleType, *, options: Mapping[str, Any], r
         target = folder / remote.destination
         for place in (note, target):
             refuse_links(place, below=root)
-        if _read_note(note) == digest:
-            continue
-        if remote.unpack:
+        if not remote.unpack:
+            download(remote, target)
+        elif _read_note(note) != digest:
             archive = download(remote, archives)
             unpack(archive, target)
             write_json(note, {"digest": digest})
             archive.unlink()
-        else:
-            download(remote, target)
-            write_json(note, {"digest": digest})
     return folder, provenance.digest([[name, _identity(remote)] for name, remote in sorted(remotes.items())])
 
 

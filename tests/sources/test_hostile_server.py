@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import http.client
+import io
 import random
 import time
 
 import pytest
+import requests
+import urllib3
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -82,16 +85,71 @@ def test_a_redirect_to_a_login_page_is_refused(tmp_path):
     expect_error(behaviour, tmp_path, "web page instead", algorithm=None, checksum=None)
 
 
-def test_a_redirect_to_an_unencrypted_address_needs_a_checksum(tmp_path, monkeypatch):
-    with serve_site(Site(CONTENT)) as site:
-        monkeypatch.setattr(
-            "requests.sessions.Session.get", lambda self, url, **changes: self.request("GET", site.url, **changes)
-        )
-        secure = Remote(url=site.url.replace("http:", "https:"))
-        with pytest.raises(UserError, match="which is not encrypted"):
-            download(secure, tmp_path, pause=lambda _: None)
-        checked = Remote(url=secure.url, algorithm="sha256", checksum=CHECKSUM)
-        assert download(checked, tmp_path, pause=lambda _: None).read_bytes() == CONTENT
+def answer_by_address(monkeypatch, redirects):
+    """Answer requests without a network: with the redirect of an address, or with the content; return what was sent."""
+    sent = []
+
+    def send(self, request, **_):
+        sent.append(request)
+        response = requests.Response()
+        response.request, response.url = request, request.url
+        response.status_code = 302 if request.url in redirects else 200
+        response.headers["Location"] = redirects.get(request.url, "")
+        response.raw = urllib3.HTTPResponse(io.BytesIO(CONTENT), preload_content=False)
+        return response
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
+    return sent
+
+
+@pytest.mark.parametrize("published", [{}, {"algorithm": "sha256", "checksum": CHECKSUM}])
+@pytest.mark.parametrize("hops", [["http://b/x"], ["http://b/x", "https://c/x"], ["https://c/x", "http://b/x"]])
+def test_a_download_that_begins_encrypted_stays_so_on_every_hop(tmp_path, monkeypatch, hops, published):
+    sent = answer_by_address(monkeypatch, dict(zip(["https://a/music.bin", *hops], hops, strict=False)))
+    with pytest.raises(UserError, match="redirects to http://b/x, which is not encrypted"):
+        download(Remote(url="https://a/music.bin", **published), tmp_path, pause=lambda _: None)
+    assert all(request.url.startswith("https:") for request in sent)
+
+
+@pytest.mark.parametrize("start", ["https://a/music.bin", "http://a/music.bin"])
+def test_no_credentials_are_sent(tmp_path, monkeypatch, start):
+    (tmp_path / "netrc").write_text("machine a login me password secret\ndefault login me password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    sent = answer_by_address(monkeypatch, {start: "https://b/x"})
+    download(Remote(url=start), tmp_path, pause=lambda _: None)
+    assert [request.url for request in sent] == [start, "https://b/x"]
+    assert not any("Authorization" in request.headers for request in sent)
+
+
+REFUSALS = (
+    b'{"status":403}',
+    b'\xef\xbb\xbf\n [{"error": "quota"}]',
+    b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>',
+    b"<!DOCTYPE html><title>Sign in</title>",
+    b"<Error/>",
+    b"Forbidden",
+    b"clip_name\tpath\n",
+)
+
+
+@pytest.mark.parametrize("body", REFUSALS)
+def test_a_message_with_a_status_of_success_is_no_table(tmp_path, body):
+    """As when a service words its refusal with status 200; the next attempt asks again."""
+
+    def refuse_once(number, handler):
+        if number == 0:
+            handler.answer(200, body, {})
+        return number == 0
+
+    content = b'\xef\xbb\xbf"clip_id"\t"rock"\n1\t0\n'
+    with serve_site(Site(content, refuse_once)) as site:
+        remote = Remote(url=site.url, name="annotations.csv", begins="clip_id")
+        with pytest.raises(UserError, match=r"web page instead of the file|another file or a message"):
+            download(remote, tmp_path, pause=lambda _: None)
+        assert not list(tmp_path.iterdir())
+        assert download(remote, tmp_path, pause=lambda _: None).read_bytes() == content
+        (tmp_path / "annotations.csv").write_bytes(body)  # kept by an earlier version
+        assert download(remote, tmp_path, pause=lambda _: None).read_bytes() == content
 
 
 def test_a_very_slow_server_is_given_up(tmp_path, monkeypatch):

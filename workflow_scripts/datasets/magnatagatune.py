@@ -29,7 +29,7 @@ BIBTEX = """@inproceedings{law2009evaluation,
 LICENSE = "CC BY-NC-SA 3.0; audio from Magnatune, CC BY-NC-SA 1.0"
 _URL = "https://mirg.city.ac.uk/datasets/magnatagatune"
 REMOTES = {
-    "annotations": Remote(url=f"{_URL}/annotations_final.csv"),
+    "annotations": Remote(url=f"{_URL}/annotations_final.csv", begins="clip_id"),
     # no checksums are published; the lengths are those that two independent scripts expect
     "audio": Remote(
         url=f"{_URL}/mp3.zip",

@@ -36,6 +36,8 @@ MAX_PAUSE_SECONDS = 600.0  # if a server asks for a longer one, the user has to 
 TEMPORARY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 BY_HAND = "fetch it by hand and use `source: local`"
 HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype html|html|head|title|meta|script|body)\b", re.IGNORECASE)
+MESSAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*[<{\[]")  # XML or JSON, in which storage services word their refusals
+MARKUP = (".html", ".htm", ".xml", ".json")
 CONTENT_RANGE = re.compile(r"bytes (?:(\d{1,18})-\d{1,18}|\*)/(\d{1,18}|\*)", re.ASCII)
 LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 
@@ -132,10 +134,30 @@ class _PartialFile:
         self._validator_path.unlink(missing_ok=True)
 
 
+class _PublicSession(requests.Session):
+    """Session that sends no credentials and leaves no encrypted connection.
+
+    The files of data sets are public, and `.netrc` would send a password to whatever host an address or a redirect
+    names.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.auth = lambda request: request  # without one, requests looks into .netrc
+
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        """Refuse a redirect to an address that is not encrypted; called before it is followed."""
+        prepared_request.headers.pop("Authorization", None)
+        if response.url.startswith("https:") and not str(prepared_request.url).startswith("https:"):
+            raise UserError(
+                f"{response.url}: the server redirects to {prepared_request.url}, which is not encrypted: {BY_HAND}"
+            )
+
+
 def _fetch(remote: Remote, partial: _PartialFile, *, pause: Callable[[float], None]) -> None:
     """Repeat requests, with growing pauses, until the file is complete; progress resets the count of failures."""
     failures, largest = 0, partial.size
-    with requests.Session() as session:
+    with _PublicSession() as session:
         while True:
             try:
                 _attempt(session, remote, partial)
@@ -178,8 +200,6 @@ def _attempt(session: requests.Session, remote: Remote, partial: _PartialFile) -
             partial.clear()
             raise _RetryableError("the server refused to continue the file")
         _require_success(response, remote)
-        if remote.checksum is None and remote.url.startswith("https:") and not response.url.startswith("https:"):
-            raise UserError(f"{remote.url}: the server redirects to {response.url}, which is not encrypted: {BY_HAND}")
         if start not in {received, 0}:
             partial.clear()
             raise _RetryableError("the server sent another part of the file than requested")
@@ -238,8 +258,12 @@ def _write_chunks(chunks: Iterable[bytes], write: Callable[[bytes], object]) -> 
 
 
 def _refuse_web_page(start: bytes, remote: Remote) -> None:
-    if HTML.match(start) and not remote.name.endswith((".html", ".htm", ".xml")):
-        raise UserError(f"{remote.url}: the server sent a web page instead of the file, perhaps a login: {BY_HAND}")
+    # a checksum tells a message from a file that happens to begin like one
+    is_page = HTML.match(start) or (remote.checksum is None and MESSAGE.match(start))
+    if is_page and not remote.name.endswith(MARKUP):
+        raise UserError(
+            f"{remote.url}: the server sent a web page instead of the file, perhaps a login or a refusal: {BY_HAND}"
+        )
 
 
 def _parse_span(response: requests.Response) -> tuple[int, int | None]:
@@ -286,12 +310,21 @@ def _find_fault(remote: Remote, path: Path) -> str | None:
     if remote.bytes is not None and size != remote.bytes:
         return f"{size} bytes received, expected {remote.bytes}"
     if remote.algorithm is None or remote.checksum is None:
-        return None if size else "it is empty"
+        return _find_wrong_start(remote, path) if size else "it is empty"
     with path.open("rb") as file:
         checksum = hashlib.file_digest(file, remote.algorithm).hexdigest()
     if checksum == remote.checksum.lower():
         return None
     return f"its {remote.algorithm} is {checksum}, expected {remote.checksum}"
+
+
+def _find_wrong_start(remote: Remote, path: Path) -> str | None:
+    with path.open("rb") as file:
+        start = file.read(CHUNK_BYTES)
+    # a table may quote its columns, and begin with a byte order mark
+    if start.lstrip(b'\xef\xbb\xbf"').startswith(remote.begins.encode()):
+        return None
+    return f"it does not begin with {remote.begins!r}, so it is another file or a message of the server"
 
 
 def _describe_failure(error: Exception) -> str:

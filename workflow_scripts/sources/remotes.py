@@ -17,7 +17,8 @@ class Remote:
     `name` is the file's name on disk. `algorithm` and `checksum` (hexadecimal) are as published by the owner, both None
     if none is published. `bytes` is the exact length, None if unknown. `unpack` marks an archive; `destination` is the
     folder, relative to the data set's root, of the file or of the archive's content. A file offered in pieces has
-    `parts`, which are fetched and joined in this order; its own address is then not used.
+    `parts`, which are fetched and joined in this order; its own address is then not used. `begins` is the beginning of
+    a text without checksum, such as its first column, so that a server's message is not taken for it.
     """
 
     url: str
@@ -28,6 +29,7 @@ class Remote:
     unpack: bool = False
     destination: str = "."
     parts: tuple[Remote, ...] = ()
+    begins: str = ""
 
     def __post_init__(self) -> None:
         """Take the name from the address if none is given. Asserts what the author of a loader can get wrong."""
