@@ -18,6 +18,8 @@ FACTS = {
         "seconds": 900.0,
         "quarantined": 3,
         "notes": ["files that no clip uses: 2 .zip"],
+        "scaled": 4,
+        "defective": 5,
         "digest": "at 16 kHz",
         "content": "dataopenmic",
     },
@@ -68,6 +70,7 @@ def test_one_page_says_it_all(results: Results) -> None:
     assert "Is <b>PASE</b> & Co better?" in text
     assert "OpenMIC (twin): frozen PASE beats random weights by" in text
     assert "silent: 2; truncated: 1; files that no clip uses: 2 .zip" in text
+    assert re.search(r"300 \(15 min 00 s\)\W+3\W+4\W+5", text), "clips, and how many are quarantined, scaled, defective"
     assert text.count("90 (test)") == 1, "FMA small was not prepared here; OpenMIC was, and is listed as that"
     assert "10" in text
     assert "1 min 01 s" in text

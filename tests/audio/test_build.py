@@ -62,7 +62,7 @@ def test_corpus_holds_every_clip_in_order(root, tmp_path):
     facts = build_corpus(make_index(GOOD), root=root, output=tmp_path / "out", spec=toy_spec(), processes=2)
     corpus = Corpus(tmp_path / "out")
     assert corpus.facts == facts
-    assert list(corpus.clips.columns) == ["clip", "offset", "length", "split", "group"]
+    assert list(corpus.clips.columns) == ["clip", "offset", "length", "split", "group", "factor", "defects"]
     assert list(corpus.clips["clip"]) == [f"c{number}" for number in range(8)]
     assert list(corpus.lengths) == [round(RATE * (0.2 + 0.1 * number)) for number in range(8)]
     assert list(corpus.offsets) == [0, *np.cumsum(corpus.lengths)[:-1]]
@@ -232,6 +232,37 @@ def test_stems_are_aligned_with_the_mixture_sample_by_sample(root, tmp_path):
             expected = tone(seconds, pitch=pitch * factor)[5:]
             np.testing.assert_allclose(piece[: len(expected)] / 32768, expected, atol=2 / 32768)
             assert not piece[len(expected) :].any()
+
+
+def test_audio_above_full_scale_is_scaled_and_recorded(root, tmp_path):
+    soundfile.write(root / "c1.wav", 4 * tone(0.3, pitch=250), RATE, subtype="FLOAT")  # peak 2: +6 dB
+    facts = build_corpus(make_index(GOOD[:3]), root=root, output=tmp_path / "out", spec=toy_spec(), processes=1)
+    corpus = Corpus(tmp_path / "out")
+    assert corpus.clips["factor"].to_list() == pytest.approx([1, 0.5, 1], rel=1e-6)
+    assert (facts.scaled, facts.defective) == (1, 0)
+    np.testing.assert_allclose(corpus.cut(1), 2 * tone(0.3, pitch=250), atol=2 / 32768)
+    np.testing.assert_allclose(corpus.cut(2), tone(0.4, pitch=300), atol=2 / 32768)
+
+
+def test_a_clip_and_its_stems_are_scaled_by_one_factor(root, tmp_path):
+    index = make_index_with_stems(root, GOOD[:2], low=[(300, 0.2), (310, 0.3)])
+    soundfile.write(root / "c0.wav", 3 * tone(0.2, pitch=200), RATE, subtype="FLOAT")
+    build_corpus(index, root=root, output=tmp_path / "out", spec=toy_spec(), processes=1)
+    corpus = Corpus(tmp_path / "out")
+    factor = corpus.clips["factor"][0]
+    assert factor == pytest.approx(2 / 3, rel=1e-3)
+    for samples, signal in ((corpus.samples, 3 * tone(0.2, pitch=200)), (corpus.stems["low"], tone(0.2, pitch=300))):
+        np.testing.assert_allclose(samples[: len(signal)] / 32768, factor * signal, atol=2 / 32768)
+
+
+def test_defects_of_a_clip_and_of_its_stems_are_recorded(root, tmp_path):
+    index = make_index_with_stems(root, GOOD[:3], low=[(300, 0.2), (310, 0.3), (320, 0.4)])
+    for name in ("c1.wav", "c2_low.wav"):
+        data = (root / name).read_bytes()
+        (root / name).write_bytes(data[: -len(data) // 20])
+    facts = build_corpus(index, root=root, output=tmp_path / "out", spec=toy_spec(), processes=1)
+    assert Corpus(tmp_path / "out").clips["defects"].to_list() == ["", "incomplete", "stem low: incomplete"]
+    assert (facts.scaled, facts.defective, facts.quarantined) == (0, 2, 0)
 
 
 def test_a_corpus_without_stems_does_not_mention_stems(root, tmp_path):

@@ -109,11 +109,17 @@ def test_a_stream_without_a_stated_length_is_read_to_its_end(tmp_path):
         assert len(decode(tmp_path / name, sample_rate=RATE)) == 3 * RATE
 
 
-def test_conversion_to_int16_rounds_and_clips():
-    audio = np.array([0, 0.5, -1, 1, 1.7, -3, 1.4 / 32768, 1.6 / 32768], np.float32)
-    converted = to_int16(audio)
+def test_conversion_to_int16_rounds():
+    converted, factor = to_int16(np.array([0, 0.5, -1, 1, 1.4 / 32768, 1.6 / 32768], np.float32))
     assert converted.dtype == np.dtype("<i2")
-    assert converted.tolist() == [0, 16384, -32768, 32767, 32767, -32768, 1, 2]
+    assert converted.tolist() == [0, 16384, -32768, 32767, 1, 2]
+    assert factor == 1.0
+
+
+def test_audio_above_full_scale_is_scaled_to_fit():
+    converted, factor = to_int16(np.array([0, 0.5, -2, 1.7], np.float32))
+    assert converted.tolist() == [0, 8192, -32768, 27853]
+    assert factor == 0.5
 
 
 # ---------------------------------------------------------------------------------------------- broken files
@@ -239,10 +245,14 @@ def test_every_shared_broken_file_has_its_expected_outcome(monkeypatch):
     tasks = [DecodeTask(path=str(BROKEN / row["path"]), sample_rate=RATE) for row in EXPECTED]
     outcomes = {}
     for row, result in zip(EXPECTED, decode_all(tasks, processes=2), strict=True):
-        outcomes[row["path"]] = ("quarantined" if result.reason else "decoded", result.reason or "")
+        outcomes[row["path"]] = (
+            "quarantined" if result.reason else "decoded",
+            result.reason or "",
+            "; ".join(result.defects),
+        )
         if result.samples is not None:
             assert len(result.samples) / RATE == pytest.approx(float(row["seconds"]), abs=0.05), row["path"]
-    assert outcomes == {row["path"]: (row["outcome"], row["reason"]) for row in EXPECTED}
+    assert outcomes == {row["path"]: (row["outcome"], row["reason"], row["defects"]) for row in EXPECTED}
 
 
 # --------------------------------------------------------------------------------------------- any mutation

@@ -43,7 +43,7 @@ if "slow" in path: time.sleep(0.3)
 if "doze" in path: time.sleep(0.8)
 if "stop" in path: print('{"stop": "no ffmpeg"}', flush=True); continue
 number = int(path.split(":")[1])
-sys.stdout.write('{"samples": 1}\\n' + chr(number) + chr(0)); sys.stdout.flush()
+sys.stdout.write('{"samples": 1, "factor": 1.0, "defects": []}\\n' + chr(number) + chr(0)); sys.stdout.flush()
 """
 
 

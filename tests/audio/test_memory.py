@@ -190,8 +190,8 @@ def test_a_decoder_beyond_its_memory_limit_reports_too_large(tmp_path):
         "import io, sys, numpy as np\n"
         "from workflow_scripts.audio import decoder_process\n"
         'sys.stdin = io.TextIOWrapper(io.BytesIO(b\'{"path": "x", "sample_rate": 16000}\\n\'))\n'
-        "decoder_process.decode = lambda path, **more: np.empty(1 << 30, np.float32)\n"
-        "decoder_process.to_int16 = lambda audio: np.zeros(4, '<i2')\n"
+        "decoder_process.decode_clip = lambda path, **more: np.empty(1 << 30, np.float32)\n"
+        "decoder_process.to_int16 = lambda audio: (np.zeros(4, '<i2'), 1.0)\n"
         "decoder_process.main()\n"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, cwd=REPOSITORY)

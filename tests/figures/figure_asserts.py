@@ -182,6 +182,8 @@ def write_corpora(results: Results, *, classes: Sequence[str] = TAGS, clips: int
             "clips": clips,
             "seconds": 29.0 * clips,
             "quarantined": 0,
+            "scaled": 0,
+            "defective": 0,
             "digest": "digest",
             "content": f"data{dataset}",
         }

@@ -60,6 +60,8 @@ def write_corpus(
         clips=len(clips),
         seconds=len(samples) / rate,
         quarantined=0,
+        scaled=0,
+        defective=0,
         digest=hashlib.sha256(samples.tobytes()).hexdigest()[:16],
         content=hashlib.sha256(folder.name.encode()).hexdigest()[:16],
     )

@@ -42,10 +42,12 @@ class CorpusSpec:
 class _WrittenAudio:
     """Content of the written memory maps: `lengths` in samples, -1 for the clips that have an entry in `reasons`.
 
-    `digests` are those of the mixture and of each stem.
+    `digests` are those of the mixture and of each stem, `factors` and `defects` those of each clip with its stems.
     """
 
     lengths: np.ndarray
+    factors: np.ndarray
+    defects: list[str]
     reasons: dict[str, str]
     digests: list[str]
 
@@ -89,7 +91,7 @@ def build_corpus(index: DatasetIndex, *, root: Path, output: Path, spec: CorpusS
     # tables
     rows = written.lengths >= 0
     tables = _Tables(
-        clips=_make_clip_table(clips[rows], written.lengths[rows]),
+        clips=_make_clip_table(clips, written),
         labels=_make_label_table(labels[rows]),
         quarantine=_make_quarantine_table({**excluded, **written.reasons}),
     )
@@ -109,7 +111,7 @@ def _corpus_facts(
 ) -> CorpusFacts:
     stems = list(index.stems)
     digests = [_digest_table(table) for table in (tables.clips, tables.labels, tables.quarantine)]
-    source_clips = _digest_table(tables.clips.drop(columns=["offset", "length"]))
+    source_clips = _digest_table(tables.clips.drop(columns=["offset", "length", "factor"]))
     return CorpusFacts(
         dataset=spec.dataset,
         task=index.task,
@@ -119,6 +121,8 @@ def _corpus_facts(
         clips=len(tables.clips),
         seconds=float(tables.clips["length"].sum()) / spec.sample_rate,
         quarantined=len(tables.quarantine),
+        scaled=int((tables.clips["factor"] < 1).sum()),
+        defective=int((tables.clips["defects"] != "").sum()),
         # of the bytes of this corpus
         digest=provenance.digest(
             [spec.sample_rate, index.task, audio_digests[0], *digests, *audio_digests[1:]],
@@ -167,6 +171,8 @@ def _write_audio(
     """Append every usable clip to the first of `paths` and its stems to the others, in the order of `clips`."""
     # start decoding; mixtures and stems arrive in the order of the tasks
     lengths = np.full(len(clips), -1, np.int64)
+    factors = np.ones(len(clips))
+    defects = [""] * len(clips)
     reasons: dict[str, str] = {}
     digests = [hashlib.sha256() for _ in paths]
     names = clips["clip"].astype(str).to_list()
@@ -180,17 +186,18 @@ def _write_audio(
         files = [stack.enter_context(path.open("wb")) for path in paths]
         for row, name in enumerate(names):
             mixture, *sources = islice(results, len(paths))
-            reason = mixture.reason or _find_stem_fault(
-                mixture, dict(zip(stems, sources, strict=True)), spec.sample_rate
-            )
+            by_stem = dict(zip(stems, sources, strict=True))
+            reason = mixture.reason or _find_stem_fault(mixture, by_stem, spec.sample_rate)
             if reason is not None:
                 reasons[name] = reason
                 continue
             assert mixture.samples is not None
             lengths[row] = len(mixture.samples)
+            factors[row] = min(result.factor for result in (mixture, *sources))
+            defects[row] = _describe_defects(mixture, by_stem)
             for result, file, digest in zip((mixture, *sources), files, digests, strict=True):
-                assert result.samples is not None
-                data = _fit_length(result.samples, len(mixture.samples)).tobytes()
+                samples = _scale(result, factors[row])
+                data = _fit_length(samples, len(mixture.samples)).tobytes()
                 digest.update(data)
                 file.write(data)
 
@@ -201,7 +208,13 @@ def _write_audio(
             f"{spec.dataset}: none of {len(clips)} clips under {root} can be used (most often: {commonest}): "
             "check the source and its path"
         )
-    return _WrittenAudio(lengths=lengths, reasons=reasons, digests=[digest.hexdigest() for digest in digests])
+    return _WrittenAudio(
+        lengths=lengths,
+        factors=factors,
+        defects=defects,
+        reasons=reasons,
+        digests=[digest.hexdigest() for digest in digests],
+    )
 
 
 def _list_tasks(
@@ -235,17 +248,36 @@ def _find_stem_fault(mixture: DecodeResult, sources: Mapping[str, DecodeResult],
     return None
 
 
+def _describe_defects(mixture: DecodeResult, sources: Mapping[str, DecodeResult]) -> str:
+    """Return the defects of a clip and of its stems as one text, empty if there are none."""
+    of_stems = [f"stem {name}: {defect}" for name, source in sources.items() for defect in source.defects]
+    return "; ".join([*mixture.defects, *of_stems])
+
+
+def _scale(result: DecodeResult, factor: float) -> np.ndarray:
+    """Return the samples scaled by `factor` in all; a clip and its stems share it, so that they still add up."""
+    assert result.samples is not None
+    if factor == result.factor:
+        return result.samples
+    return np.rint(result.samples * (factor / result.factor)).astype("<i2")
+
+
 def _fit_length(samples: np.ndarray, length: int) -> np.ndarray:
     """Return the first `length` samples, padded with silence."""
     return np.pad(samples[:length], (0, max(0, length - len(samples))))
 
 
-def _make_clip_table(clips: pd.DataFrame, lengths: np.ndarray) -> pd.DataFrame:
-    table = pd.DataFrame({"clip": clips["clip"].astype(str).to_numpy(object)})
+def _make_clip_table(clips: pd.DataFrame, written: _WrittenAudio) -> pd.DataFrame:
+    """Build the table of the clips that have audio."""
+    rows = written.lengths >= 0
+    lengths = written.lengths[rows]
+    table = pd.DataFrame({"clip": clips["clip"][rows].astype(str).to_numpy(object)})
     table["offset"] = np.cumsum(lengths) - lengths
     table["length"] = lengths
     for column in ("split", "group"):
-        table[column] = clips[column].astype(str).to_numpy(object)
+        table[column] = clips[column][rows].astype(str).to_numpy(object)
+    table["factor"] = written.factors[rows]
+    table["defects"] = np.array(written.defects, object)[rows]
     return table
 
 

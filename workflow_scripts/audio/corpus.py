@@ -1,9 +1,11 @@
 """Prepared corpora: the audio of a data set as one flat int16 memory map, with clips, labels and quarantine beside it.
 
 Files in the folder: `audio.int16` (all clips one after the other, mono, little-endian), `clips.parquet` (clip, offset
-and length in samples, split, group), `labels.parquet` (clip, one float32 column per class, NaN = unobserved),
-`quarantine.csv` (clip, reason) and `corpus.json` (the fields of `CorpusFacts`). A corpus with stems also has one file
-like `audio.int16` for each stem, such as `audio.vocals.int16`, of the same length and aligned sample by sample.
+and length in samples, split, group, the factor by which audio above full scale was scaled to fit, otherwise 1, and
+defects with which a clip is used, keys of `decode.DEFECTS`), `labels.parquet` (clip, one float32 column per class, NaN
+= unobserved), `quarantine.csv` (clip, reason) and `corpus.json` (the fields of `CorpusFacts`). A corpus with stems also
+has one file like `audio.int16` for each stem, such as `audio.vocals.int16`, of the same length, scaled by the same
+factor and aligned sample by sample.
 """
 
 from __future__ import annotations
@@ -38,6 +40,8 @@ class CorpusFacts:
     clips: int
     seconds: float  # audio in the memory-map
     quarantined: int
+    scaled: int  # clips with audio above full scale, scaled to fit
+    defective: int  # clips used with a defect
     digest: str  # of audio, clips, labels, quarantine and stems; equal digests mean equal data
     content: str  # digest without the sample rate: corpora of equal content can be compared across encoders' rates
     stems: list[str] = field(default_factory=list)  # sources stored beside the mixture

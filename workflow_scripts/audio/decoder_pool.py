@@ -59,6 +59,8 @@ class DecodeResult:
     """Result of a task: `samples` int16 (samples,), or the reason why there are none."""
 
     samples: np.ndarray | None = None
+    factor: float = 1.0  # by which the samples are scaled to fit into full scale
+    defects: tuple[str, ...] = ()  # keys of `decode.DEFECTS`
     reason: str | None = None
 
 
@@ -253,7 +255,9 @@ class _DecoderProcess:
             return None
         samples = None if reason else np.frombuffer(self._received, "<i2")
         self._answer, self._received = None, bytearray()
-        return DecodeResult(samples=samples, reason=reason)
+        if samples is None:
+            return DecodeResult(reason=reason)
+        return DecodeResult(samples=samples, factor=answer["factor"], defects=tuple(answer["defects"]))
 
     def close(self) -> None:
         self._process.kill()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workflow_scripts.audio.decode import UnusableAudioError, decode, to_int16
+from workflow_scripts.audio.decode import UnusableAudioError, decode_clip, to_int16
 from workflow_scripts.audio.ffmpeg import FfmpegKilledError
 from workflow_scripts.core.errors import UserError
 
@@ -26,7 +26,8 @@ MAX_MEMORY_BYTES = 3 << 30
 def main() -> None:
     """Answer tasks until stdin ends. A task is a JSON line with `path` and the arguments of `decode`.
 
-    An answer is a JSON line with `samples` (number of int16 samples that follow it), `reason` (a key of `REASONS`),
+    An answer is a JSON line with `samples` (number of int16 samples that follow it), `factor` and `defects` as of
+    `DecodeResult`; or with `reason` (a key of `REASONS`),
     `killed` (the signal by which ffmpeg was killed from outside), or `stop` (a message for the user).
     """
     with contextlib.suppress(ValueError, OSError):  # not available on every system
@@ -47,7 +48,8 @@ def main() -> None:
 def answer_task(task: dict[str, object]) -> tuple[dict[str, object], np.ndarray | None]:
     """Decode one clip: return the answer and the int16 samples that follow it. No file content makes it raise."""
     try:
-        samples = to_int16(decode(Path(str(task.pop("path"))), **task))  # type: ignore[arg-type]
+        clip = decode_clip(Path(str(task.pop("path"))), **task)  # type: ignore[arg-type]
+        samples, factor = to_int16(clip.audio)
     except UnusableAudioError as error:
         return {"reason": error.reason}, None
     except MemoryError:
@@ -58,7 +60,7 @@ def answer_task(task: dict[str, object]) -> tuple[dict[str, object], np.ndarray 
         return {"killed": str(error)}, None
     except UserError as error:
         return {"stop": str(error)}, None
-    return {"samples": len(samples)}, samples
+    return {"samples": len(samples), "factor": factor, "defects": clip.defects}, samples
 
 
 if __name__ == "__main__":

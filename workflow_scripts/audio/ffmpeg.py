@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
+import os
 import re
 import shutil
 import signal
@@ -11,7 +13,7 @@ import struct
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -31,9 +33,12 @@ CONTAINERS = (
 AU_HEADER = struct.Struct(">4s5I")
 BYTES_PER_SAMPLE = 4  # float32
 BLOCK_BYTES = 1 << 20
-LOG_BYTES = 1 << 16  # the duration is printed near the start; a broken file can produce gigabytes of log
+LOG_BYTES = 1 << 16  # duration and first errors are near the start; a broken file can produce gigabytes of log
 DURATION = re.compile(rb"Duration: (\d+):(\d\d):(\d\d\.\d+)")
 ESTIMATED_DURATION = b"Estimating duration from bitrate"
+DURATION_SLACK_SECONDS = 0.1  # durations of compressed formats count the padding of their last frames
+#: a line of the log on an error in the audio: not in a cover picture, nor of the output, about odd time stamps
+ERROR_LINE = re.compile(rb"^(?!\[(?:au|png|mjpeg|webp|gif|bmp) @|\[out#).*\[(?:error|fatal)\]", re.MULTILINE)
 #: time limits are counted in ticks: however long a job is stopped (Ctrl-Z, a suspended cluster job), that is one tick
 TICK_SECONDS = 1.0
 
@@ -52,12 +57,18 @@ class FfmpegKilledError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class AudioStream:
-    """Output of a decoder: `blocks` yields float32 (frames, channels)."""
+    """Output of a decoder.
+
+    `read` yields blocks, float32 (frames, channels), of so many frames in all (None: to the end): reading further would
+    meet errors that are not in the clip.
+    """
 
     sample_rate: int  # Hz
     channels: int
     declared_frames: int | None  # as stated in the file; None where it states no length
-    blocks: Iterator[np.ndarray]
+    slack_frames: int  # by which that may be too long
+    read: Callable[[int | None], Iterator[np.ndarray]]
+    has_errors: Callable[[], bool]  # whether the decoder met any in what was read
 
 
 @functools.cache
@@ -85,9 +96,9 @@ def open_stream(path: Path, *, timeout_seconds: float, stream: int = 0) -> Itera
     source = f"file:{path}"
     # fmt: off
     command = [
-        find_program(), "-nostdin", "-hide_banner", "-nostats", "-loglevel", "info", "-threads", "1",
+        find_program(), "-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+info", "-threads", "1",
         "-timelimit", time_limit, "-protocol_whitelist", "file,pipe", "-format_whitelist", CONTAINERS,
-        "-i", source,
+        "-err_detect", "crccheck", "-i", source,
         "-map", f"0:a:{stream}", "-vn", "-sn", "-dn", "-map_metadata", "-1",
         "-c:a", "pcm_f32be", "-f", "au", "pipe:1",
     ]
@@ -130,16 +141,23 @@ def _read_header(process: subprocess.Popen[bytes], log: IO[bytes], timed_out: th
         sample_rate=sample_rate,
         channels=channels,
         declared_frames=None if declared is None else round(declared * sample_rate),
-        blocks=_read_blocks(process, channels, timed_out),
+        slack_frames=round(DURATION_SLACK_SECONDS * sample_rate),
+        read=lambda frames: _read_blocks(process, channels, frames, timed_out),
+        has_errors=lambda: ERROR_LINE.search(_read_log(log)) is not None,
     )
 
 
-def _read_blocks(process: subprocess.Popen[bytes], channels: int, timed_out: threading.Event) -> Iterator[np.ndarray]:
+def _read_blocks(
+    process: subprocess.Popen[bytes], channels: int, frames: int | None, timed_out: threading.Event
+) -> Iterator[np.ndarray]:
     assert process.stdout is not None
     frame = channels * BYTES_PER_SAMPLE
-    while True:
-        data = process.stdout.read(BLOCK_BYTES // frame * frame)
-        if len(data) < BLOCK_BYTES // frame * frame:
+    left = math.inf if frames is None else frames * frame  # bytes
+    while left > 0:
+        size = int(min(BLOCK_BYTES // frame * frame, left))
+        data = process.stdout.read(size)
+        left -= size
+        if len(data) < size:
             _require_own_end(process, timed_out)
         samples = np.frombuffer(data[: len(data) // frame * frame], dtype=">f4").astype(np.float32)
         if not len(samples):
@@ -156,11 +174,14 @@ def _require_own_end(process: subprocess.Popen[bytes], timed_out: threading.Even
         raise FfmpegKilledError(name)
 
 
+def _read_log(log: IO[bytes]) -> bytes:
+    """Read the start of the log without moving the place where ffmpeg, which shares it, writes."""
+    return os.pread(log.fileno(), LOG_BYTES, 0)
+
+
 def _read_declared_seconds(log: IO[bytes]) -> float | None:
     """Read the duration stated by the container; None if it states none or ffmpeg estimated it from the bit rate."""
-    log.seek(0)
-    text = log.read(LOG_BYTES)
-    log.seek(0, 2)
+    text = _read_log(log)
     match = DURATION.search(text)
     if match is None or ESTIMATED_DURATION in text:
         return None

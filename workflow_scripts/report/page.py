@@ -67,19 +67,22 @@ class StudySection:
 
 @dataclass(frozen=True, kw_only=True)
 class DataRow:
-    """One corpus or data set with its quarantined clips, as printed."""
+    """One corpus or data set as printed, with its clips that are quarantined, scaled, or used with a defect."""
 
     dataset: str
     source: str
     clips: str
     quarantined: str
+    scaled: str
+    defective: str
     reasons: str
     digest: str
 
     @property
     def cells(self) -> tuple[str, ...]:
         """Columns of text, then of numbers."""
-        return (self.dataset, self.source, self.digest, self.reasons, self.clips, self.quarantined)
+        texts = (self.dataset, self.source, self.digest, self.reasons)
+        return (*texts, self.clips, self.quarantined, self.scaled, self.defective)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +165,8 @@ def data_rows(cells: pd.DataFrame, *, corpora: Sequence[Path]) -> list[DataRow]:
             source=record["source"],
             clips=f"{record['test_clips']:,} (test)",
             quarantined=f"{record['quarantined']:,}",
+            scaled="",
+            defective="",
             reasons="",
             digest=record["data_digest"],
         )
@@ -179,6 +184,8 @@ def _corpus(folder: Path) -> DataRow:
         source=facts["source"],
         clips=f"{facts['clips']:,} ({number_format.duration(facts['seconds'])})",
         quarantined=f"{facts['quarantined']:,}",
+        scaled=f"{facts['scaled']:,}",
+        defective=f"{facts['defective']:,}",
         reasons="; ".join(
             [*(f"{reason}: {number:,}" for reason, number in reasons.most_common()), *facts.get("notes", ())]
         ),

@@ -1,0 +1,189 @@
+"""Every file is decoded whole, listed with its defect, or refused; never cut or changed in silence."""
+
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+import soundfile
+
+from tests.audio.damage import add_id3, blank, flip_bit, make_ape_tag, make_id3v1_tag
+from tests.audio.recordings import encode
+from workflow_scripts.audio import ffmpeg
+from workflow_scripts.audio.decode import UnusableAudioError, decode, decode_clip
+
+RATE = 16_000
+SECONDS = 6
+NO_HEADER = ("-write_xing", "0")
+#: options of the encoder by name of the file
+MP3 = {
+    "cbr.mp3": ("-b:a", "128k"),
+    "cbr_without_header.mp3": ("-b:a", "128k", *NO_HEADER),
+    "vbr.mp3": ("-q:a", "4"),
+    "vbr_without_header.mp3": ("-q:a", "4", *NO_HEADER),
+    "mpeg2.mp3": ("-q:a", "5", "-ar", "22050", *NO_HEADER),
+    "layer2.mp2": (),
+}
+OGG = {"vorbis.ogg": ("-c:a", "libvorbis"), "opus.opus": (), "flac.oga": ("-c:a", "flac", "-f", "ogg")}
+CHECKED = {**OGG, "flac.flac": ()}
+OTHERS = {"faststart.m4a": ("-movflags", "+faststart"), "adts.aac": (), "asf.wma": (), "wavpack.wv": ()}
+
+
+@pytest.fixture(autouse=True)
+def _bundled_ffmpeg(monkeypatch):
+    monkeypatch.setattr(ffmpeg, "find_program", imageio_ffmpeg.get_ffmpeg_exe)
+
+
+@pytest.fixture(scope="module")
+def contents(tmp_path_factory):
+    """Encoded contents of files by name: noise that grows louder, so that a part is not like another."""
+    folder = tmp_path_factory.mktemp("contents")
+    time = np.arange(SECONDS * 44_100) / 44_100
+    chirp = np.sin(2 * np.pi * (200 + 300 * time) * time) * (0.2 + 0.1 * time)
+    noise = np.random.default_rng(0).normal(0, 0.02, len(time))
+    soundfile.write(folder / "source.wav", chirp + noise, 44_100)
+    names = {**MP3, **CHECKED, **OTHERS, "pcm.wav": (), "pcm.aiff": (), "pcm.au": (), "pcm.w64": ()}
+    names["pcm_64.wav"] = ("-rf64", "always")
+    return {
+        name: encode(folder / "source.wav", folder / name, *options).read_bytes() for name, options in names.items()
+    }
+
+
+@pytest.fixture
+def decode_content(tmp_path):
+    """Return a function that decodes the bytes of a file of that name: (seconds, defects), or the reason against it."""
+
+    def decode_bytes(name: str, content: bytes, **options: float) -> tuple[float, tuple[str, ...]] | str:
+        path = Path(tmp_path / name)
+        path.write_bytes(content)
+        try:
+            clip = decode_clip(path, sample_rate=RATE, **options)
+        except UnusableAudioError as error:
+            return error.reason
+        return len(clip.audio) / RATE, clip.defects
+
+    return decode_bytes
+
+
+def is_whole(outcome, seconds=SECONDS):
+    return not isinstance(outcome, str) and outcome == (pytest.approx(seconds, abs=0.1), ())
+
+
+# ------------------------------------------------------------------------------------------------------ MPEG
+
+
+@pytest.mark.parametrize("name", MP3)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data,
+        add_id3,
+        lambda data: data + make_id3v1_tag(),
+        lambda data: data + make_ape_tag(),
+        lambda data: add_id3(data) + make_ape_tag() + make_id3v1_tag(),
+    ],
+    ids=["plain", "id3v2", "id3v1", "ape", "all tags"],
+)
+def test_an_mp3_is_whole_whatever_its_header_states_and_its_tags_are(contents, decode_content, name, change):
+    assert is_whole(decode_content(name, change(contents[name])))
+
+
+@pytest.mark.parametrize("name", MP3)
+def test_joined_mp3_files_are_read_to_the_end_of_the_last(contents, decode_content, name):
+    seconds, _ = decode_content(name, contents[name] * 3)
+    assert seconds == pytest.approx(3 * SECONDS, abs=0.3)
+
+
+@pytest.mark.parametrize("stated", [3, 30])  # frames, of about 230
+def test_a_wrong_number_of_frames_in_a_header_neither_cuts_an_mp3_nor_passes(contents, decode_content, stated):
+    data = bytearray(contents["vbr.mp3"])
+    at = data.index(b"Xing") + 8
+    data[at : at + 4] = stated.to_bytes(4, "big")
+    seconds, _ = decode_content("a.mp3", bytes(data))
+    assert seconds == pytest.approx(SECONDS, abs=0.1)
+    data[at : at + 4] = (100_000).to_bytes(4, "big")
+    assert decode_content("a.mp3", bytes(data)) == "truncated"
+
+
+@pytest.mark.parametrize("name", MP3)
+def test_a_cut_or_damaged_mp3_is_listed_or_refused(contents, decode_content, name):
+    data = contents[name]
+    for damaged in (data[: len(data) // 2 + 9], data[: -len(data) // 20], blank(data, 0.5), data + b"\xff\x00" * 2500):
+        outcome = decode_content(name, damaged)
+        assert outcome == "truncated" or set(outcome[1]) & {"incomplete", "stray_bytes"}, outcome
+    assert is_whole(decode_content(name, data[: len(data) // 2 + 9], max_seconds=2.0), 2.0)  # the part is complete
+
+
+# ------------------------------------------------------------------------------------- Ogg and FLAC: checksums
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_no_changed_bit_of_ogg_and_flac_passes(contents, decode_content, name):
+    data = contents[name]
+    assert is_whole(decode_content(name, data))
+    for place in (0.3, 0.5, 0.7, 0.93):
+        for damaged in (flip_bit(data, place), blank(data, place)):
+            assert decode_content(name, damaged) in ("damaged", "truncated")  # truncated: the last page is lost
+    assert is_whole(decode_content(name, flip_bit(data, 0.93), max_seconds=2.0), 2.0)
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_a_part_of_an_ogg_or_flac_file_is_truncated(contents, decode_content, name):
+    for share in (0.37, 0.5, 0.9, 0.99):
+        data = contents[name]
+        assert decode_content(name, data[: int(share * len(data))]) in ("truncated", "damaged")
+        assert is_whole(decode_content(name, data[: int(0.9 * len(data))], max_seconds=2.0), 2.0)
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_lost_pages_and_frames_are_damage(contents, decode_content, name):
+    data = contents[name]
+    assert decode_content(name, data[: len(data) // 3] + data[len(data) // 2 :]) in ("damaged", "truncated")
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_chained_ogg_and_joined_flac_files_are_read_to_the_end_of_the_last(contents, decode_content, name):
+    assert is_whole(decode_content(name, contents[name] * 3), 3 * SECONDS)
+
+
+def test_a_flac_header_that_states_fewer_samples_cuts_nothing_in_silence(contents, decode_content):
+    data = bytearray(contents["flac.flac"])
+    data[22:26] = (50_000).to_bytes(4, "big")  # STREAMINFO: total samples
+    assert decode_content("a.flac", bytes(data)) == "damaged"
+
+
+# ------------------------------------------------------------------------------------------------------ others
+
+
+@pytest.mark.parametrize("name", ["pcm.wav", "pcm.aiff", "pcm.au", "pcm.w64", "pcm_64.wav", "faststart.m4a"])
+def test_lengths_that_headers_state_exactly_are_compared(contents, decode_content, name):
+    data = contents[name]
+    assert is_whole(decode_content(name, data))
+    assert decode_content(name, data[: len(data) // 2]) == "truncated"
+    seconds, defects = decode_content(name, data[: int(0.95 * len(data))])
+    assert seconds == pytest.approx(0.95 * SECONDS, abs=0.1)
+    assert "incomplete" in defects
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_errors_that_ffmpeg_reports_are_listed(contents, decode_content, name):
+    assert is_whole(decode_content(name, contents[name]))
+    outcome = decode_content(name, blank(contents[name], 0.5))
+    assert outcome in ("truncated", "undecodable") or "decoder_errors" in outcome[1]
+
+
+# ----------------------------------------------------------------------------------------------------- windows
+
+
+@pytest.mark.parametrize(
+    "name", ["vorbis.ogg", "opus.opus", "cbr.mp3", "vbr_without_header.mp3", "flac.flac", "faststart.m4a"]
+)
+def test_random_windows_equal_the_whole_clip(contents, tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(contents[name])
+    whole = decode(path, sample_rate=RATE)
+    rng = np.random.default_rng(1)
+    for start in rng.uniform(0, SECONDS - 0.6, 40):
+        part = decode(path, sample_rate=RATE, start_seconds=start, end_seconds=start + 0.4)
+        first = round(start * RATE)
+        np.testing.assert_allclose(part, whole[first : round((start + 0.4) * RATE)], atol=2e-6)

@@ -1,0 +1,149 @@
+"""Frames of MPEG audio (layers 1 to 3), which state their own length: ISO/IEC 11172-3 and 13818-3."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from mmap import mmap
+
+from workflow_scripts.audio.structure.facts import StreamFacts
+from workflow_scripts.audio.structure.tags import skip_tags, strip_tags
+
+HEADER_BYTES = 4
+#: kbit/s by bit rate index, from 1: of MPEG 1 layers 1 to 3, of MPEG 2 layer 1, of MPEG 2 layers 2 and 3
+BIT_RATES = {
+    (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (1, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (1, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (2, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (2, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (2, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+SAMPLE_RATES = (44_100, 48_000, 32_000)  # of MPEG 1; MPEG 2 has half, MPEG 2.5 a quarter
+RATE_DIVISORS = {3: 1, 2: 2, 0: 4}  # by version bits
+#: samples that encoder delay, decoder delay and the padding of the last frames make at most, in all known encoders
+PADDING_SAMPLES = 4608
+#: header of a length (frames) in the first frame: offset of the flags behind the magic, and of the count
+XING_MAGICS, XING_HAS_FRAMES = (b"Xing", b"Info"), 1
+VBRI_OFFSET, VBRI_COUNT = 36, 14
+MIN_FRAMES = 3  # in a row, to take bytes for MPEG audio
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """Header of a frame."""
+
+    version: int  # bits of the header
+    layer: int
+    rate: int  # Hz
+    length: int  # bytes
+    samples: int
+
+    def is_like(self, other: Frame | None) -> bool:
+        """Return whether both can be frames of one stream."""
+        return other is not None and (self.version, self.layer, self.rate) == (other.version, other.layer, other.rate)
+
+
+@functools.lru_cache(maxsize=4096)
+def parse_header(header: bytes) -> Frame | None:
+    """Parse the four bytes at the start of a frame; None if they are none, or state no length (free format)."""
+    if len(header) < HEADER_BYTES or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
+        return None
+    version, layer = header[1] >> 3 & 3, 4 - (header[1] >> 1 & 3)
+    bit_rate, rate_index, padding = header[2] >> 4, header[2] >> 2 & 3, header[2] >> 1 & 1
+    if version == 1 or layer == 4 or bit_rate in (0, 15) or rate_index == 3:
+        return None
+    generation = 1 if version == 3 else 2
+    rate = SAMPLE_RATES[rate_index] // RATE_DIVISORS[version]
+    bits_per_second = 1000 * BIT_RATES[generation, layer][bit_rate - 1]
+    samples = 384 if layer == 1 else 576 if (generation, layer) == (2, 3) else 1152
+    slot = 4 if layer == 1 else 1  # bytes
+    length = (samples // 8 // slot * bits_per_second // rate + padding) * slot
+    return Frame(version=version, layer=layer, rate=rate, length=length, samples=samples)
+
+
+def read_facts(data: mmap, *, search: bool) -> StreamFacts | None:
+    """Count the frames of an MPEG file; None if it is none. `search` looks for the first frame behind other bytes."""
+    start, end = skip_tags(data, 0), strip_tags(data)
+    if search and not _starts_stream(data, start, end):
+        start = _find_stream(data, start, end)
+    return _Walk(data, end).facts(start) if _starts_stream(data, start, end) else None
+
+
+def _starts_stream(data: mmap, position: int, end: int, *, frames: int = MIN_FRAMES) -> bool:
+    """Return whether so many frames of one stream follow each other at `position`, or fewer up to the end."""
+    first = frame = parse_header(data[position : position + HEADER_BYTES])
+    for _ in range(frames - 1):
+        if frame is None:
+            return False
+        position += frame.length
+        if position >= end or skip_tags(data, position) > position:
+            return True
+        frame = parse_header(data[position : position + HEADER_BYTES])
+        if frame is not None and not frame.is_like(first):
+            return False
+    return frame is not None
+
+
+def _find_stream(data: mmap, position: int, end: int) -> int:
+    """Return the first position from `position` on at which frames follow each other; `end` if there is none."""
+    while (position := data.find(b"\xff", position, end)) >= 0:
+        if _starts_stream(data, position, end):
+            return position
+        position += 1
+    return end
+
+
+class _Walk:
+    """Walk along the frames of a file up to `end`."""
+
+    def __init__(self, data: mmap, end: int) -> None:
+        self._data, self._end = data, end
+        self._seconds = 0.0
+        self._faults: dict[str, float] = {}
+
+    def facts(self, position: int) -> StreamFacts:
+        """Follow the frames from `position` on."""
+        data, end = self._data, self._end
+        first = current = parse_header(data[position : position + HEADER_BYTES])
+        assert first is not None
+        stated = _read_stated_frames(data[position : position + first.length])
+        if stated is not None:
+            position += first.length
+        while position < end:
+            frame = parse_header(data[position : position + HEADER_BYTES])
+            if frame is not None and (frame.is_like(current) or _starts_stream(data, position, end)):
+                if position + frame.length > end:
+                    self._add_fault("incomplete")
+                    break
+                self._seconds += frame.samples / frame.rate
+                position, current = position + frame.length, frame
+            elif (behind := skip_tags(data, position)) > position:
+                position = behind
+            else:
+                self._add_fault("stray_bytes")
+                position = _find_stream(data, position + 1, end)
+        frame_seconds = first.samples / first.rate
+        seconds = self._seconds if stated is None else max(self._seconds, stated * frame_seconds)
+        if seconds > self._seconds + 1.5 * frame_seconds:  # some encoders count the frame of the header too
+            self._add_fault("incomplete")
+        return StreamFacts(
+            seconds=seconds,
+            padding_seconds=PADDING_SAMPLES / first.rate,
+            faults=self._faults,
+        )
+
+    def _add_fault(self, name: str) -> None:
+        self._faults.setdefault(name, self._seconds)
+
+
+def _read_stated_frames(frame: bytes) -> int | None:
+    """Read the number of frames stated in a first frame without audio; None for a frame of audio."""
+    for magic in XING_MAGICS:
+        at = frame.find(magic, HEADER_BYTES)
+        if 0 < at <= VBRI_OFFSET:
+            flags = int.from_bytes(frame[at + 4 : at + 8], "big")
+            return int.from_bytes(frame[at + 8 : at + 12], "big") if flags & XING_HAS_FRAMES else 0
+    if frame[VBRI_OFFSET : VBRI_OFFSET + 4] == b"VBRI":
+        return int.from_bytes(frame[VBRI_OFFSET + VBRI_COUNT :][:4], "big")
+    return None

@@ -1,0 +1,35 @@
+"""Choice of the reader for the structure of a file."""
+
+from __future__ import annotations
+
+import functools
+import mmap
+from pathlib import Path
+
+from workflow_scripts.audio.structure import flac, mpeg, ogg
+from workflow_scripts.audio.structure.facts import StreamFacts
+from workflow_scripts.audio.structure.tags import skip_tags
+
+#: names of files in which MPEG audio is looked for behind other bytes
+MPEG_SUFFIXES = frozenset((".mp1", ".mp2", ".mp3", ".mpga"))
+
+
+def read_facts(path: Path) -> StreamFacts:
+    """Read the facts about a file that is not empty; there are none where its structure is not known here.
+
+    Raises `OSError`.
+    """
+    status = path.stat()
+    return _read(path, status.st_size, status.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=4)  # for data sets with many clips in one file
+def _read(path: Path, _size: int, _time: int) -> StreamFacts:
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        start = skip_tags(data, 0)
+        magic = data[start : start + 4]
+        if magic == ogg.MAGIC:
+            return ogg.read_facts(data, start)
+        if magic == flac.MAGIC:
+            return flac.read_facts(data, start)
+        return mpeg.read_facts(data, search=path.suffix.lower() in MPEG_SUFFIXES) or StreamFacts()
