@@ -3,8 +3,8 @@
 Writes `trials.csv` and `trials.parquet` (all trials), `cells.csv` (per cell and metric), `entries.csv` (per entry of a
 study's table), `comparisons.csv` (per comparison and data set), `across.csv` (per comparison over all data sets),
 `ranks.csv` and `profiles.csv` (per method over all data sets), `variance.csv` (per entry: where its variation comes
-from), `seeds.csv` (pre-training seeds that would show a difference), `reproduction.csv` (per published number or claim)
-and `summary.json` (what went in).
+from), `seeds.csv` (pre-training seeds that would show a difference), `classes.csv` (clips of each class of the data
+sets), `reproduction.csv` (per published number or claim) and `summary.json` (what went in).
 Same trials and predictions, same bytes.
 """
 
@@ -29,6 +29,7 @@ from workflow_scripts.statistics.reproduction.table import reproduction_table
 from workflow_scripts.statistics.samples import TrialSamples
 from workflow_scripts.statistics.tables.across_datasets import across_table
 from workflow_scripts.statistics.tables.cells import cell_table
+from workflow_scripts.statistics.tables.classes import class_table
 from workflow_scripts.statistics.tables.comparisons import comparison_table
 from workflow_scripts.statistics.tables.entries import entry_table
 from workflow_scripts.statistics.tables.ranks import profile_table, rank_table
@@ -37,8 +38,9 @@ from workflow_scripts.statistics.tables.variance import variance_table
 from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates, bootstrap_cells
 from workflow_scripts.statistics.trials import gather
 
-#: version of the columns of all tables; 2: intervals, standard errors and contrasts under the names of the field
-SCHEMA_VERSION = 2
+#: version of the columns of all tables; 2: intervals, standard errors and contrasts under the names of the field;
+#: 3: classes.csv, and the training of the trials in entries.csv
+SCHEMA_VERSION = 3
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -98,6 +100,7 @@ def study_tables(
         "profiles": profile_table(entries),
         "variance": variance_table(entries, entry_rows["se_test_set"].tolist()),
         "seeds": seeds_table(all_contrasts),
+        "classes": class_table(manifest.corpora),
     }
 
 

@@ -474,6 +474,10 @@ def test_comparisons_go_with_the_levels_that_are_trimmed_away(tmp_path: Path) ->
     compared = [comparison["name"] for comparison in studies["wu2021_fig2"]["comparisons"]]
     assert "frozen PASE against the same network untrained" in compared
     assert not any("PASE+" in name or "handcrafted" in name for name in compared)
+    notes = studies["wu2021_fig2"]["notes"]
+    assert "frozen PASE+ against frozen PASE" in notes
+    assert "(encoder pase_plus is left out by trim)." in notes
+    assert "Not compared: frozen PASE against handcrafted features (encoder handcrafted is left out by trim)." in notes
 
 
 def test_an_untrimmed_study_keeps_everything() -> None:

@@ -328,3 +328,38 @@ def test_a_cell_that_lacks_several_metrics_is_named_once(tmp_path: Path) -> None
     results = in_two_metrics(tmp_path)
     Path(results.manifest["cells"][1]["path"]).unlink()
     assert build_table(results).notes.count("PASE, frozen, OpenMIC: not run.") == 1
+
+
+def trained(folder: Path, *, epochs: list[int], rates: list[list[float]]) -> Results:
+    """Return results of two encoders with these epochs and learning rates, and at most 50 epochs."""
+    results = Results(folder)
+    results.manifest["studies"]["fig2"]["comparisons"] = []
+    cells = zip(("frozen", "fine_tuned"), epochs, rates, strict=True)
+    for scenario, of_trials, learning_rates in cells:
+        cell = factors("pase", scenario, "openmic")
+        results.add(cell, 0.5 + NOISE, epochs=of_trials)
+        results.manifest["cells"][-1]["training"] = {"learning_rates": learning_rates, "max_epochs": 50}
+    return results
+
+
+def test_learning_rate_and_limit_of_epochs_are_noted(tmp_path: Path) -> None:
+    alike = build_table(trained(tmp_path / "alike", epochs=[30, 30], rates=[[0.001], [0.001]]))
+    assert (
+        "Training of each trial: learning rate 0.001, at most 50 epochs. Methods are compared with these settings "
+        "only; another learning rate may change a verdict."
+    ) in alike.notes
+    assert alike.warnings == (TWIN_WARNING,)
+    unlike = build_table(trained(tmp_path / "unlike", epochs=[30, 30], rates=[[0.001], [0.001, 1e-05]]))
+    assert any(
+        "learning rate 0.001, at most 50 epochs (frozen); "
+        "learning rate 0.001 and 1e-05, at most 50 epochs (fine-tuned)." in note
+        for note in unlike.notes
+    )
+
+
+def test_trials_that_ended_at_the_limit_of_epochs_are_noted_and_warned_of(tmp_path: Path) -> None:
+    table = build_table(trained(tmp_path, epochs=[50, 49], rates=[[0.001], [0.001]]))
+    (warning,) = (warning for warning in table.warnings if "limit of epochs" in warning)
+    assert warning.startswith("5 trials ended at the limit of epochs, not because ")
+    assert "(5 on OpenMIC)" in warning
+    assert warning in table.notes

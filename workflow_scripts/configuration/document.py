@@ -91,7 +91,7 @@ Keys and values that replace the study's own: any key of `grid`, with its levels
 one out; and
 {", ".join(f"`{key}`" for key in REPLACEABLE)},
 as in a study (`published`: as `rows` of published rows). Comparisons and statements about levels that are trimmed away
-are left out.
+are left out; a note below the table names the comparisons.
 """
 QUANTITIES = "workflow_scripts.statistics.reproduction.quantities.registry"
 #: factors whose levels have options, in the order of the page

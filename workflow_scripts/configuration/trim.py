@@ -44,10 +44,21 @@ def replace_levels(study: Mapping[str, Any], trim: Mapping[str, Any], *, where: 
 
 
 def adapt_to_levels(study: StudyConfig, trim: Mapping[str, Any]) -> StudyConfig:
-    """Return a trimmed study without comparisons of levels that it lost, and with a row for imported checkpoints."""
+    """Return a trimmed study without comparisons of levels that it lost, and with a row for imported checkpoints.
+
+    A note of the study lists these comparisons.
+    """
     changes: dict[str, Any] = {}
     if "comparisons" not in trim:
-        changes["comparisons"] = tuple(item for item in study.comparisons if _is_possible(item, study))
+        by_lost_level: dict[str, list[ComparisonConfig]] = {"": []}
+        for comparison in study.comparisons:
+            by_lost_level.setdefault(_lost_level(comparison, study), []).append(comparison)
+        changes["comparisons"] = tuple(by_lost_level.pop(""))
+        notes = (
+            f"Not compared: {'; '.join(comparison.name for comparison in lost)} ({level} is left out by trim)."
+            for level, lost in by_lost_level.items()
+        )
+        changes["notes"] = " ".join([study.notes.strip(), *notes]).strip()
     if study.checkpoints and "corpus" not in (*study.rows, *study.columns):
         changes["rows"] = ("corpus", *study.rows)  # separates imported checkpoints from the others
     return study.model_copy(update=changes)
@@ -68,7 +79,10 @@ def _keys_of(value: object, *, where: str) -> dict[str, Any]:
     return dict(value)
 
 
-def _is_possible(comparison: ComparisonConfig, study: StudyConfig) -> bool:
-    """Return whether a study has all levels that a comparison names."""
+def _lost_level(comparison: ComparisonConfig, study: StudyConfig) -> str:
+    """Return the first level named by a comparison that a study does not have, with its factor; empty if none."""
     sides = (*comparison.better.items(), *comparison.than.items())
-    return all(level in study.selectable(factor) for factor, level in sides if factor in FACTORS)
+    return next(
+        (f"{factor} {level}" for factor, level in sides if factor in FACTORS and level not in study.selectable(factor)),
+        "",
+    )

@@ -7,14 +7,17 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
+from workflow_scripts.configuration.protocol import EvaluationProtocol
 from workflow_scripts.core.provenance import digest
+from workflow_scripts.core.validation import validate
 from workflow_scripts.levels import registry
 from workflow_scripts.planning.jobs import JobSpec
 from workflow_scripts.planning.labels import label_levels
-from workflow_scripts.planning.manifest import Manifest, PlannedCell, PlannedJob, PretrainedRun, Study
+from workflow_scripts.planning.manifest import Manifest, PlannedCell, PlannedJob, PretrainedRun, Study, Training
 from workflow_scripts.planning.plan import Plan
 from workflow_scripts.planning.runs import CellKey, Run, path_of
 
@@ -111,7 +114,17 @@ def _planned_cell(plan: Plan, run: Run, cell: CellKey, studies: Sequence[str]) -
         config=_digest_config(job.config),
         factors={factor: str(level) for factor, level in {**asdict(run), **asdict(cell)}.items()},
         studies=tuple(studies),
+        training=_training(json.loads(job.config)["training"]),
         jobs=tuple(list_jobs(plan, run, cell)),
+    )
+
+
+def _training(stated: Mapping[str, Any]) -> Training:
+    protocol = validate(EvaluationProtocol, stated)
+    limits = [phase.max_epochs or protocol.max_epochs for phase in protocol.phases]
+    return Training(
+        learning_rates=tuple(phase.learning_rate for phase in protocol.phases) or (protocol.learning_rate,),
+        max_epochs=min(protocol.max_epochs, sum(limits)) if limits else protocol.max_epochs,
     )
 
 

@@ -10,11 +10,12 @@ from workflow_scripts.core import result_files
 from workflow_scripts.planning.runs import CellKey, Run, path_of
 
 STATISTICS_FOLDER, MANIFEST = "statistics", "plan.json"  # below the folder of results, and in that folder
+TABLES = "entries cells comparisons across ranks profiles variance seeds classes"
 #: files of statistics, by the names of their outputs
 STATISTICS_FILES = {
     "trials": "trials.csv",
     "parquet": "trials.parquet",
-    **{name: f"{name}.csv" for name in "entries cells comparisons across ranks profiles variance seeds".split()},
+    **{name: f"{name}.csv" for name in TABLES.split()},
     "reproduction": "reproduction.csv",
     "summary": "summary.json",
     "manifest": MANIFEST,

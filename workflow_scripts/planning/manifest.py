@@ -52,6 +52,14 @@ class PlannedJob(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Training:
+    """Numbers of a cell's training that its results depend on: the learning rate, of each phase, and most epochs."""
+
+    learning_rates: tuple[float, ...]
+    max_epochs: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlannedCell:
     """One cell of one run: the path of its trials, and the digests that they should carry."""
 
@@ -60,6 +68,7 @@ class PlannedCell:
     config: str
     factors: CellLevels
     studies: tuple[str, ...]
+    training: Training | None = None  # None where it is not known
     jobs: tuple[PlannedJob, ...] = ()  # all that the cell needs, in the order they run, its own last
 
     def matches(self, levels: Levels) -> bool:

@@ -8,10 +8,11 @@ import pandas as pd
 
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, number_format
+from workflow_scripts.report.class_notes import describe_classes
 from workflow_scripts.report.labels import TWIN
 from workflow_scripts.report.number_format import CONFIDENCE, SIGNIFICANCE, Measure
 from workflow_scripts.statistics.estimation import CONFIDENCE_LEVEL, TEST_SET
-from workflow_scripts.statistics.tables.schema import MISSING
+from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING
 
 MAX_LISTED = 6  # entries named in a note about one reason; the table shows the reason in every entry
 UNKNOWN_SOURCE = "source unknown here"  # of a corpus that others pre-trained on
@@ -22,18 +23,67 @@ TWIN_WARNING = (
 
 
 def write_notes(study: Study, tables: Mapping[str, pd.DataFrame], measures: Sequence[Measure]) -> Iterable[str]:
-    """Return the notes on the study's rows of the result tables (`entries`, `comparisons`), printed as `measures`."""
+    """Return the notes on the study's rows of the result tables, printed as `measures`."""
     entries = tables["entries"]
     measured = entries[entries["status"] != MISSING]
     yield from _on_numbers(measured, measures)
     yield from _on_pretraining(measured[measured["n_pretraining_seeds"] > 0])
-    if measured[["source", "corpus_source"]].isin([TWIN]).any(axis=None):
-        yield TWIN_WARNING
+    yield from _on_training(measured)
+    yield from write_warnings(tables)
     yield from _on_comparisons(tables["comparisons"])
     yield from _on_different_data(study, measured)
     yield from _on_missing(study, entries)
     if study.notes:
         yield study.notes
+
+
+def write_warnings(tables: Mapping[str, pd.DataFrame]) -> Iterable[str]:
+    """Return the notes on a study's rows that say what its numbers cannot show; printed wherever the numbers are."""
+    entries = tables["entries"]
+    measured = entries[entries["status"] != MISSING]
+    yield from _on_epoch_limits(measured)
+    classes = tables["classes"]
+    for dataset, metrics in measured.groupby("dataset", sort=False)["metric"].unique().items():
+        yield from describe_classes(classes[classes["dataset"] == dataset], set(metrics))
+    if measured[["source", "corpus_source"]].isin([TWIN]).any(axis=None):
+        yield TWIN_WARNING
+
+
+def _on_training(measured: pd.DataFrame) -> Iterable[str]:
+    """Return the learning rates and limits of epochs of the trials, with what they are for where there are several."""
+    known = measured[measured["learning_rate"] != ""]
+    if known.empty:
+        return
+    settings = []
+    groups = known.groupby(["learning_rate", "max_epochs"], sort=False)
+    for _, rows in groups:
+        rates, limit = rows["learning_rate"].iloc[0], int(rows["max_epochs"].iloc[0])
+        used = [_join_labels(rows[factor]) for factor in ("scenario", "head") if known[factor].nunique() > 1]
+        of_what = f" ({', '.join(used)})" if len(groups) > 1 and used else ""
+        rate = labels.join(rates.split())
+        settings.append(f"learning rate {rate}, at most {number_format.count(limit, 'epochs')}{of_what}")
+    yield (
+        f"Training of each trial: {'; '.join(settings)}. Methods are compared with these settings only; another "
+        "learning rate may change a verdict."
+    )
+
+
+def _on_epoch_limits(measured: pd.DataFrame) -> Iterable[str]:
+    """Return the number of trials that ended at the limit of epochs, by data set."""
+    cells = measured[measured["n_at_max_epochs"].fillna(0) > 0].drop_duplicates(list(METHOD_FACTORS))
+    if cells.empty:
+        return
+    by_dataset = cells.groupby("dataset", sort=False)["n_at_max_epochs"].sum()
+    counts = [f"{count:,} on {labels.name(str(dataset))}" for dataset, count in by_dataset.items()]
+    total = number_format.count(int(by_dataset.sum()), "trials")
+    yield (
+        f"{total} ended at the limit of epochs, not because the validation loss had stopped falling "
+        f"({', '.join(counts)}): a higher limit (max_epochs) may change these numbers."
+    )
+
+
+def _join_labels(levels: pd.Series) -> str:
+    return labels.join([labels.name(str(level)) for level in dict.fromkeys(levels)])
 
 
 def _on_different_data(study: Study, measured: pd.DataFrame) -> Iterable[str]:

@@ -20,7 +20,6 @@ from workflow_scripts.core.escapes import markdown as md
 from workflow_scripts.core.escapes import markdown_line as md_line
 from workflow_scripts.report import labels, number_format
 from workflow_scripts.report.comparison_text import PrintedComparison
-from workflow_scripts.report.notes import TWIN_WARNING
 from workflow_scripts.report.number_format import CONFIDENCE
 from workflow_scripts.report.secondary_tables import SecondaryTable
 from workflow_scripts.report.study_table import PrintedEntry, Row, Table
@@ -297,7 +296,7 @@ def html(table: Table) -> str:
 
 
 def terminal(table: Table, console: PlainConsole) -> None:
-    """Print the table, one line per comparison, and the warning about twins; ranks and notes are in the report."""
+    """Print the table, one line per comparison, and the warnings; ranks and all notes are in the report."""
 
     def mark(text: str, rank: str) -> str:
         return f"[bold]{text} {BEST}[/bold]" if rank == "best" else f"{text} {MARKS[rank]}".rstrip()
@@ -314,8 +313,8 @@ def terminal(table: Table, console: PlainConsole) -> None:
     if table.comparisons:
         console.print(table.verdict_counts, markup=False, highlight=False, style="bold")
         console.print(_comparison_lines(table))
-    if TWIN_WARNING in table.notes:
-        console.print(TWIN_WARNING, markup=False, highlight=False, style="dim")
+    for warning in table.warnings:
+        console.print(warning, markup=False, highlight=False, style="dim")
 
 
 def _comparison_lines(table: Table) -> TerminalTable:

@@ -59,9 +59,10 @@ MEANINGS = {
     "seed": "seed of the trial, the same for every run",
     "value": "trials: the metric; reproduction: our value, in the unit of the published number; figures: the number "
     "drawn",
-    "train_clips": "training clips of the trial; training_sizes: their mean over trials",
-    "valid_clips": "validation clips",
-    "test_clips": "test clips",
+    "train_clips": "training clips of the trial; training_sizes: their mean over trials; classes: those that have the "
+    "class",
+    "valid_clips": "validation clips; classes: those that have the class",
+    "test_clips": "test clips; classes: those that have the class",
     "quarantined": "clips of the data set that were left out",
     "source": "where the audio is from: `twin`, `local` or `download`; reproduction: of pre-training data too",
     "corpus_source": "source of the pre-training corpus",
@@ -93,6 +94,13 @@ MEANINGS = {
     "pretrain_seeds": "the pre-training seeds themselves",
     "clusters": "clusters of test clips that were resampled; empty if they were not",
     "rank_mark": "`best` of its column (★), or `tied` with it (†)",
+    "learning_rate": "learning rate of the trials; of each phase where there are several",
+    "max_epochs": "limit of epochs of a trial",
+    "n_at_max_epochs": "trials that ended at that limit, of all pre-training seeds",
+    # classes
+    "class": "class of the data set",
+    "task": "`multiclass` (one class a clip) or `multilabel`",
+    "observed_test_clips": "test clips of which it is known whether they have the class",
     # comparisons
     "comparison": "name of the comparison in the study",
     "treatment": "levels of the method in question",

@@ -13,7 +13,7 @@ from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, number_format, secondary_tables
 from workflow_scripts.report.comparison_text import PrintedComparison, count_verdicts, format_comparison
 from workflow_scripts.report.labels import NOTHING
-from workflow_scripts.report.notes import write_notes
+from workflow_scripts.report.notes import write_notes, write_warnings
 from workflow_scripts.report.number_format import Measure
 from workflow_scripts.report.secondary_tables import SecondaryTable, unique_sources
 from workflow_scripts.statistics.estimation import TEST_SET
@@ -94,6 +94,7 @@ class Table:
     rows: tuple[Row, ...]
     comparisons: tuple[PrintedComparison, ...]
     notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()  # those of the notes that are printed wherever the numbers are
     secondary: tuple[SecondaryTable, ...] = ()
 
     @property
@@ -115,7 +116,9 @@ class Table:
 
 def build(study: Study, tables: Mapping[str, pd.DataFrame]) -> Table:
     """Lay out a study's rows of the result tables that `aggregate` wrote, in planned order with the floors last."""
-    of_study = {name: frame[frame["study"] == study.name] for name, frame in tables.items()}
+    of_study = {
+        name: frame[frame["study"] == study.name] if "study" in frame else frame for name, frame in tables.items()
+    }
     entries, comparisons = of_study["entries"], of_study["comparisons"]
     metrics = list(dict.fromkeys(entries["metric"])) or [study.metric]
     several = len(metrics) > 1
@@ -134,6 +137,7 @@ def build(study: Study, tables: Mapping[str, pd.DataFrame]) -> Table:
         rows=tuple(sorted(rows, key=lambda row: row.floor)),
         comparisons=tuple(format_comparison(row, study, comparisons) for row in comparisons.to_dict("records")),
         notes=tuple(write_notes(study, of_study, measures)),
+        warnings=tuple(write_warnings(of_study)),
         secondary=tuple(
             table for metric in metrics for table in _secondary_tables(study, metric, of_study, several=several)
         ),
@@ -144,7 +148,7 @@ def _secondary_tables(
     study: Study, metric: str, of_study: Mapping[str, pd.DataFrame], *, several: bool
 ) -> Iterable[SecondaryTable]:
     """Return the secondary tables in one metric, collapsible unless it is the study's own."""
-    in_metric = {name: frame[frame["metric"] == metric] for name, frame in of_study.items()}
+    in_metric = {name: frame[frame["metric"] == metric] for name, frame in of_study.items() if "metric" in frame}
     measure = number_format.measure(metric)
     for table in secondary_tables.build(study, in_metric, measure):
         with_metric = replace(table, title=f"{table.title} ({measure.name})") if several else table
@@ -165,6 +169,7 @@ def tidy(study: Study, entries: pd.DataFrame) -> pd.DataFrame:
     scale = np.array([measure.scale for measure in measures])
     method = [*METHOD_FACTORS, *"pretrain_seeds status reason caveat rank_mark replicate n_trials".split()]
     data = "n_pretraining_seeds test_clips clusters quarantined source data_digest corpus_source".split()
+    data += "learning_rate max_epochs n_at_max_epochs".split()
     table = of_study[["kind", *method, *data]].copy()
     table.insert(0, "study", study.name)
     table.insert(1, "metric", of_study["metric"])

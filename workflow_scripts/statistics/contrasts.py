@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import FACTORS
-from workflow_scripts.planning.manifest import Comparison, PlannedCell, Study
+from workflow_scripts.planning.manifest import Comparison, PlannedCell, Study, Training
 from workflow_scripts.statistics.estimation import Difference, compare_methods
 from workflow_scripts.statistics.samples import (
     NotComparable,
@@ -38,6 +38,7 @@ class TableEntry:
     floor: bool
     samples: tuple[TrialSample, ...]
     reason: str
+    training: Training | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +95,7 @@ def _table_entry(
         levels={factor: members[0].factors[factor] for factor in METHOD_FACTORS},
         floor=members[0].factors["encoder"] in study.floors,
         samples=() if refusal else tuple(measured),
+        training=members[0].training,
         reason=f"not comparable: {refusal}" if refusal else _join_reasons(reasons, of=len(members)),
     )
 

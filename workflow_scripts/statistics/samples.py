@@ -7,7 +7,7 @@ not independent evidence about a method, so with several seeds the seed is the u
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -35,6 +35,7 @@ class TrialSample:
     quarantined: int
     source: str
     data_digest: str
+    epochs: np.ndarray = field(default_factory=lambda: np.empty(0))  # of each trial
 
     @property
     def pretrained(self) -> bool:
@@ -89,7 +90,7 @@ class TrialSamples:
 
 def _samples(trials: pd.DataFrame) -> Iterator[TrialSample]:
     """Yield the sample of every cell and metric, from columns, since thousands of small tables would take minutes."""
-    names = ("metric", "trial", "seed", "value", "test_clips", "quarantined", "source", "data_digest")
+    names = ("metric", "trial", "seed", "value", "test_clips", "quarantined", "source", "data_digest", "epochs")
     columns = {name: trials[name].to_numpy() for name in names}
     keys = list(zip(*(trials[factor].astype(str).tolist() for factor in FACTORS), strict=True))
     for rows in trials.groupby([*FACTORS, "metric"], sort=False).indices.values():
@@ -104,6 +105,7 @@ def _samples(trials: pd.DataFrame) -> Iterator[TrialSample]:
             quarantined=int(columns["quarantined"][first]),
             source=str(columns["source"][first]),
             data_digest=str(columns["data_digest"][first]),
+            epochs=columns["epochs"][rows],
         )
 
 

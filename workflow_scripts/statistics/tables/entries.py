@@ -85,9 +85,22 @@ def _row(entry: TableEntry, replicates: BootstrapReplicates, corpora: Mapping[st
         **evidence_fields([entry.samples], estimate.clusters),
         "reason": "; ".join(filter(None, reasons)),
         "n_trials": min(len(sample.values) for sample in entry.samples),
+        **_training_fields(entry),
         "quarantined": entry.samples[0].quarantined,
         "data_digest": join_distinct(sample.data_digest for sample in entry.samples),
         "corpus_source": corpora.get(entry.levels["corpus"], ""),
+    }
+
+
+def _training_fields(entry: TableEntry) -> dict[str, object]:
+    """Return the columns about the training of the trials."""
+    if entry.training is None:
+        return {}
+    limit = entry.training.max_epochs
+    return {
+        "learning_rate": " ".join(f"{rate:g}" for rate in entry.training.learning_rates),
+        "max_epochs": limit,
+        "n_at_max_epochs": sum(int((sample.epochs >= limit).sum()) for sample in entry.samples),
     }
 
 

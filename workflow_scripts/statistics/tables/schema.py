@@ -36,7 +36,7 @@ ENTRY_COLUMNS = (
     *"pretrain_seeds status reason caveat mean ci_low ci_high variance_sources".split(),
     *STANDARD_ERRORS,
     *"replicate n_trials n_pretraining_seeds test_clips clusters quarantined source data_digest".split(),
-    *"corpus_source rank_mark".split(),
+    *"corpus_source rank_mark learning_rate max_epochs n_at_max_epochs".split(),
 )
 COMPARISON_COLUMNS = (
     *"study comparison metric".split(),
@@ -71,6 +71,7 @@ SEED_COLUMNS = (
     *SETTINGS,
     *"status reason target_difference target_origin std n_pretraining_seeds seeds seeds_low seeds_high".split(),
 )
+CLASS_COLUMNS = (*"dataset class task train_clips valid_clips test_clips observed_test_clips".split(),)
 #: columns by table, as files without their ending
 TABLES = {
     "entries": ENTRY_COLUMNS,
@@ -80,6 +81,7 @@ TABLES = {
     "profiles": PROFILE_COLUMNS,
     "variance": VARIANCE_COLUMNS,
     "seeds": SEED_COLUMNS,
+    "classes": CLASS_COLUMNS,
 }
 
 _NUMBERS = (
@@ -89,7 +91,8 @@ _NUMBERS = (
 )
 _COUNTS = (
     *"n_trials n_pretraining_seeds test_clips clusters quarantined n n_reference family_size".split(),
-    *"n_datasets rank rank_low rank_high seeds seeds_low seeds_high".split(),
+    *"n_datasets rank rank_low rank_high seeds seeds_low seeds_high max_epochs n_at_max_epochs".split(),
+    *"train_clips valid_clips observed_test_clips".split(),
 )
 #: kinds of the columns that are not text
 KINDS: dict[str, Kind] = {

@@ -1,0 +1,40 @@
+"""The table of classes: the clips of each class of the labelled data sets, by split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.core import result_files
+from workflow_scripts.statistics.tables.schema import CLASS_COLUMNS, to_frame
+
+
+def class_table(folders: Iterable[Path]) -> pd.DataFrame:
+    """Build one row per class of each data set that is prepared in one of `folders` (columns `CLASS_COLUMNS`).
+
+    `..._clips` have label 1; `observed_test_clips` have label 1 or 0. A data set prepared at several sample rates is
+    listed once. `UserError` for a damaged corpus.
+    """
+    corpora: dict[str, Corpus] = {}
+    for folder in folders:
+        if (folder / result_files.CORPUS_FACTS).is_file():
+            corpus = Corpus(folder)
+            corpora.setdefault(corpus.facts.dataset, corpus)
+    return to_frame([row for corpus in corpora.values() for row in _rows(corpus)], CLASS_COLUMNS)
+
+
+def _rows(corpus: Corpus) -> Iterator[dict[str, object]]:
+    if not corpus.facts.classes:
+        return
+    labels = {split: corpus.labels[corpus.rows(split)] for split in ("train", "valid", "test")}
+    for number, name in enumerate(corpus.facts.classes):
+        yield {
+            "dataset": corpus.facts.dataset,
+            "class": name,
+            "task": corpus.facts.task,
+            **{f"{split}_clips": int((of_split[:, number] == 1).sum()) for split, of_split in labels.items()},
+            "observed_test_clips": int((labels["test"][:, number] >= 0).sum()),
+        }
