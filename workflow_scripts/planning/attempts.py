@@ -88,20 +88,20 @@ class Journal(logging.Handler):
         slurm_log = next((Path(path) for path in event["log"] if Path(path) != job.log), None)
         message = str(event["rule_msg"] or "")
         reason = job_logs.explain_end(job.log, message=message, error=error, slurm_log=slurm_log)
-        self._write(FAILURE, files=job.files, reason=reason, began=job_logs.read_start(slurm_log))
+        self._write(FAILURE, file=job.files[0], reason=reason, began=job_logs.read_start(slurm_log))
 
     def succeed(self, event: Mapping[str, Any]) -> None:
         """Write that a job has its results."""
         if job := self._jobs.get(event["job_id"]):
-            self._write(SUCCESS, files=job.files)
+            self._write(SUCCESS, file=job.files[0])
 
     def _find_submission(self, message: str) -> None:
         """Write the SLURM number of a job, or of those of an array."""
         if match := SUBMITTED.match(message):
-            self._write(SUBMISSION, files=self._jobs[int(match[1])].files, slurm=match[2])
+            self._write(SUBMISSION, file=self._jobs[int(match[1])].files[0], slurm=match[2])
         elif match := SUBMITTED_ARRAY.match(message):
             for task, number in enumerate(match[1].split(","), start=int(match[3])):
-                self._write(SUBMISSION, files=self._jobs[int(number)].files, slurm=f"{match[2]}_{task}")
+                self._write(SUBMISSION, file=self._jobs[int(number)].files[0], slurm=f"{match[2]}_{task}")
 
     def _write(self, event: str, **content: object) -> None:
         line = json.dumps({"event": event, "at": time.time(), **content})
@@ -196,7 +196,6 @@ def read_attempts(path: Path) -> dict[str, Attempts]:
     latest = 0.0
     for line in _read_lines(path):
         event, at = line["event"], float(line["at"])
-        files: Sequence[str] = line.get("files", ())
         if event == RUN:
             _end_open(attempts, at=latest, reason=KILLED)
             run = line
@@ -204,12 +203,13 @@ def read_attempts(path: Path) -> dict[str, Attempts]:
             _end_open(attempts, at=at, reason=INTERRUPTED)
             run = {}
         elif event == START:
-            job = next((attempts[file] for file in files if file in attempts), Attempts())
-            job.rule = line["rule"]
-            job.add(Attempt(started=at, gpu=line["gpu"]))
-            attempts |= dict.fromkeys(files, job)
-        elif files and files[0] in attempts:
-            _apply(attempts[files[0]].all[-1], line)
+            files: Sequence[str] = line.get("files", ())
+            started = next((attempts[file] for file in files if file in attempts), Attempts())
+            started.rule = str(line.get("rule", ""))
+            started.add(Attempt(started=at, gpu=bool(line.get("gpu"))))
+            attempts |= dict.fromkeys(files, started)
+        elif job := attempts.get(str(line.get("file"))):
+            _apply(job.all[-1], line)
         latest = at
     if run and not _is_alive(run):
         _end_open(attempts, at=latest, reason=KILLED)
@@ -253,5 +253,5 @@ def _read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
     for line in text.splitlines():
         with contextlib.suppress(ValueError):
             content = json.loads(line)
-            if isinstance(content, dict) and {"event", "at"} <= content.keys():
+            if isinstance(content, dict) and "event" in content and isinstance(content.get("at"), float):
                 yield content
