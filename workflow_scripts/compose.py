@@ -6,6 +6,8 @@ import argparse
 from functools import partial
 from pathlib import Path
 
+from markupsafe import Markup
+
 from workflow_scripts.core import result_files
 from workflow_scripts.core.cli import results_parser
 from workflow_scripts.core.errors import run_command
@@ -56,7 +58,10 @@ def main(argv: list[str] | None = None) -> None:
             )
             for study in manifest.studies
         ),
-        reproduction=reproduction_render.section(reproduction_table.build(published)),
+        # A study of the user's own is compared with no publication.
+        reproduction=reproduction_render.section(reproduction_table.build(published))
+        if any(study.statements for study in manifest.studies)
+        else Markup(""),
         data=tuple(page.data_rows(cells, corpora=manifest.corpora)),
         audit=audits.read_audits(manifest.audits),
         jobs=status.read_statuses(manifest),
