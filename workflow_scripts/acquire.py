@@ -23,7 +23,7 @@ from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.core import provenance, result_files
 from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import UserError, run_command
-from workflow_scripts.core.files import hold_lock, read_note, refuse_links, write_json
+from workflow_scripts.core.files import expand_home, hold_lock, read_note, refuse_links, write_json
 from workflow_scripts.core.validation import parse
 from workflow_scripts.levels import dataset_facts, registry
 from workflow_scripts.sources.acquisition import LOCK, Acquisition, write_acquisition
@@ -56,7 +56,7 @@ def acquire(config: AcquireConfig, *, root: Path, code: str) -> Acquisition:
         folder, digest = _write_twin(config, root=root, code=code)
     elif config.source == "local":
         inventory = take_inventory(config)
-        folder, digest = Path(str(config.path)).expanduser(), inventory.digest
+        folder, digest = expand_home(str(config.path)), inventory.digest
         counts = {"files": inventory.files, "newest": inventory.newest}
     else:
         loader = registry.load("dataset", config.loader)

@@ -112,6 +112,11 @@ def read_note(path: Path) -> str | None:
         return None
 
 
+def expand_home(path: str) -> Path:
+    """Expand `~` and `~user`; the path stays as it is where the home folder is not known, as in some containers."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path's raises where it is not known
+
+
 def refuse_links(path: Path, *, below: Path) -> None:
     """Raise `UserError` if `path`, or a folder on the way to it from `below`, is a link: it may lead anywhere."""
     for part in [path, *path.parents][: len(path.relative_to(below).parts)]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from workflow_scripts.configuration.origin import ConfigOrigin
+from workflow_scripts.core import files
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels import dataset_facts, registry
 from workflow_scripts.levels.dataset_index import DatasetIndex
@@ -97,7 +98,7 @@ def _index(plan: Plan, name: str) -> DatasetIndex | None:
 
     Raises `UserError` where `prepare` would, and `_AbsentCopyError`.
     """
-    path = Path(str(plan.config.datasets[name].path)).expanduser()
+    path = files.expand_home(str(plan.config.datasets[name].path))
     level = plan.config.level("dataset", name)
     published = dataset_facts.size(level.module, level.options) is not None
     if not path.is_dir() or not any(path.iterdir()):
@@ -142,7 +143,7 @@ def _lacks(plan: Plan, name: str, index: DatasetIndex) -> Iterator[str]:
 
 def _absent_checkpoints(plan: Plan, origin: ConfigOrigin) -> Iterator[str]:
     for name in dict.fromkeys(run.corpus for run in plan.imported_runs):
-        path = Path(plan.config.checkpoints[name].path).expanduser()
+        path = files.expand_home(plan.config.checkpoints[name].path)
         if not path.is_file():
             yield f"{origin.at('checkpoints', name, 'path')}: {_describe_absence(path, 'file')}"
 

@@ -15,6 +15,7 @@ from typing import Any
 from workflow_scripts.configuration.jobs.acquire import AcquireConfig
 from workflow_scripts.core import provenance
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.files import expand_home
 from workflow_scripts.planning.jobs import JobSpec
 from workflow_scripts.planning.plan import Plan
 
@@ -43,7 +44,7 @@ def take_inventory(config: AcquireConfig, *, patience: float = float("inf")) -> 
     """
     if not config.path:
         raise UserError(f"{config.dataset}: source local needs `path`, the folder that holds your copy")
-    folder, latest = Path(config.path).expanduser(), time.monotonic() + patience
+    folder, latest = expand_home(config.path), time.monotonic() + patience
     if not folder.is_dir():
         state = "no folder" if folder.exists() else "missing"
         raise UserError(f"{config.dataset}: {folder} is {state}: correct its `path`")
