@@ -24,7 +24,7 @@ from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.planning.layout import STATISTICS_FILES
 from workflow_scripts.planning.manifest import Manifest, read_manifest
 from workflow_scripts.statistics.contrasts import contrasts, table_entries
-from workflow_scripts.statistics.data_sources import sources_of
+from workflow_scripts.statistics.data_sources import short_clips, sources_of
 from workflow_scripts.statistics.reproduction.table import reproduction_table
 from workflow_scripts.statistics.samples import TrialSamples
 from workflow_scripts.statistics.tables.across_datasets import across_table
@@ -91,7 +91,9 @@ def study_tables(
     all_contrasts = [
         contrast for study, planned_cells in cells for contrast in contrasts(study, planned_cells, samples, replicates)
     ]
-    entry_rows = entry_table(entries, replicates, corpora=sources_of(manifest.corpora))
+    entry_rows = entry_table(
+        entries, replicates, corpora=sources_of(manifest.corpora), short=short_clips(manifest.pretrained_runs)
+    )
     return {
         "entries": entry_rows,
         "comparisons": comparison_table(all_contrasts),

@@ -64,8 +64,19 @@ def test_short_clips_are_left_out_if_there_are_long_ones(corpus):
     assert sampler.short_clips == 6
 
 
-def test_all_clips_are_used_if_all_are_short(corpus):
-    assert len(CropSampler(corpus, batch=2, length=32000, seed=0).train) == len(corpus.rows("train"))
+def test_a_chunk_longer_than_every_clip_is_refused(corpus):
+    with pytest.raises(UserError, match=r"every training clip is shorter .* the longest has 50.0% of it: lower"):
+        CropSampler(corpus, batch=2, length=2 * int(corpus.lengths[corpus.rows("train")].max()), seed=0)
+
+
+def test_clips_left_out_and_validation_clips_padded_with_silence_are_told(tmp_path):
+    corpus = write_corpus(tmp_path / "c", clips=10, seconds=[2.0, 1.0, 2.0, 0.5, 1.0] * 2)
+    sampler = CropSampler(corpus, batch=2, length=3 * LENGTH, seed=0)
+    left_out = "2 of 6 training clips are shorter than a chunk and are left out"
+    padded = "2 of 2 validation clips are shorter than a chunk and are padded with silence"
+    assert list(sampler.describe_short(validation=True)) == [left_out, padded]
+    assert list(sampler.describe_short(validation=False)) == [left_out]
+    assert len(sampler.validation_crops(1)[0].rows) == 2
 
 
 @settings(deadline=None, max_examples=25)

@@ -39,7 +39,7 @@ def test_a_batch_holds_the_audio_of_its_crops(corpus):
 
 
 def test_short_clips_are_zero_padded(corpus):
-    crops = CropSampler(corpus, batch=2, length=32000, seed=0).training_crops(0)
+    crops = CropIndex(rows=np.array([0, 3]), starts=np.array([0, 0]))
     batch = next(build_loader(corpus, length=32000).batches([(crops, 0)]))
     assert not batch.clean[:, 19200:].any()
     assert batch.clean[:, :4000].any()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.corpora import write_corpus
+from tests.datasets.files import put
 from tests.report.aggregated_study import build_table, statistics
 from tests.synthetic_results import Results, factors, full
 from workflow_scripts.planning.manifest import read_manifest
@@ -140,8 +141,14 @@ def test_the_corpus_of_pretraining_is_noted_with_its_source(tmp_path: Path) -> N
     results = pair(tmp_path / "twin", 0.5 + NOISE, 0.4 + NOISE, **real)
     corpus = write_corpus(tmp_path / "audioset_music", clips=3, seconds=0.1)
     results.manifest["corpora"] = [str(corpus.folder)]
+    run = tmp_path / "run"
+    results.manifest["pretrained_runs"] = [{"folder": str(run), "factors": factors("pase", "frozen", "openmic")}]
+    put(run, {"record.json": '{"training_clips": 1980, "clips_too_short": 20}'})
     table = build_table(results)
     assert "Pre-trained on AudioSet Music (twin)." in table.notes
+    left_out = "AudioSet Music: 20 of 2,000 training clips are shorter than a chunk and were not used."
+    assert left_out in table.notes
+    assert left_out not in unknown.notes
     assert TWIN_WARNING in table.notes
     assert TWIN_WARNING not in unknown.notes
 

@@ -6,6 +6,7 @@ replaying earlier steps, and resuming needs no generator state.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -76,7 +77,7 @@ class CropIndex:
 class CropSampler:
     """Sampler of the crops used in training, calibration and validation.
 
-    - Recordings at least as long as a crop are used. If a split has none, all its recordings are, zero-padded.
+    - Recordings at least as long as a crop are used. If the valid split has none, all its recordings are, zero-padded.
     - A crop starts with equal probability anywhere in its recording, on the grid of the feature frames, so that stored
       frames line up with the audio.
     - In training, every recording occurs once before any occurs again.
@@ -92,13 +93,20 @@ class CropSampler:
     ) -> None:
         """Sample crops of `length` samples for batches of `batch` examples.
 
-        Raises `UserError` if the train split is empty, or has too few recordings for a batch of distinct ones.
+        Raises `UserError` if the train split is empty or has only recordings shorter than a crop, or too few for a
+        batch of distinct ones.
         """
         self.corpus, self.batch, self.length, self.seed, self.views = corpus, batch, length, seed, views
         self.mixed = mixed
-        self.train = _select_long_enough(corpus, corpus.rows("train"), length)
-        if not len(self.train):
+        rows = corpus.rows("train")
+        self.train = rows[corpus.lengths[rows] >= length]
+        if not len(rows):
             raise UserError(f"{corpus.folder} has no clips in its train split: choose another corpus for pre-training")
+        if not len(self.train):
+            raise UserError(
+                f"{corpus.folder}: every training clip is shorter than a chunk, the longest has "
+                f"{corpus.lengths[rows].max() / length:.1%} of it: lower the recipe's chunk_seconds"
+            )
         if self._contrasts_examples and len(self.train) < batch:
             raise UserError(
                 f"{corpus.folder} has {len(self.train)} clips in its train split, too few for batches of {batch} "
@@ -109,7 +117,19 @@ class CropSampler:
     @property
     def short_clips(self) -> int:
         """Number of training clips shorter than a crop."""
-        return int((self.corpus.lengths[self.corpus.rows("train")] < self.length).sum())
+        return self._count_short("train")
+
+    def describe_short(self, *, validation: bool) -> Iterator[str]:
+        """Yield a line for each split with recordings shorter than a crop: how many, and what becomes of them."""
+        splits: tuple[tuple[Split, str], ...] = (("train", "training"), ("valid", "validation"))
+        for split, name in splits[: 1 + validation]:
+            short, total = self._count_short(split), len(self.corpus.rows(split))
+            outcome = "left out" if short < total else "padded with silence"
+            if short:
+                yield f"{short:,} of {total:,} {name} clips are shorter than a chunk and are {outcome}"
+
+    def _count_short(self, split: Split) -> int:
+        return int((self.corpus.lengths[self.corpus.rows(split)] < self.length).sum())
 
     @property
     def steps_per_epoch(self) -> int:
@@ -147,7 +167,9 @@ class CropSampler:
         """
         if not batches:
             return []
-        clips = _select_long_enough(self.corpus, self.corpus.rows("valid"), self.length)
+        rows = self.corpus.rows("valid")
+        long_rows = rows[self.corpus.lengths[rows] >= self.length]
+        clips = long_rows if len(long_rows) else rows
         if not len(clips):
             raise UserError(
                 f"{self.corpus.folder} has no clips in its valid split: set the recipe's validation_batches to 0"
@@ -180,9 +202,3 @@ class CropSampler:
         rows = rows if self.mixed else np.tile(rows, views)
         last_hops = np.maximum(0, self.corpus.lengths[rows] - self.length) // HOP
         return CropIndex(rows=rows, starts=rng.integers(0, last_hops + 1) * HOP, views=views)
-
-
-def _select_long_enough(corpus: Recordings, rows: np.ndarray, length: int) -> np.ndarray:
-    """Select the rows of at least `length` samples, or all `rows` if there are none."""
-    long_rows = rows[corpus.lengths[rows] >= length]
-    return long_rows if len(long_rows) else rows

@@ -192,6 +192,7 @@ class Pretraining:
                 "encoder": _count_parameters(trainer.encoder),
                 "workers": {worker: _count_parameters(module) for worker, module in trainer.workers.items()},
             },
+            "training_clips": len(trainer.sampler.train),
             "clips_too_short": trainer.sampler.short_clips,
         }
 

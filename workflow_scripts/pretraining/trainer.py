@@ -116,6 +116,8 @@ class Trainer:
         Raises `InterruptedRunError` after saving when a signal asks to stop, and `UserError` when a loss is not finite;
         the last saved state is kept then.
         """
+        for line in self.sampler.describe_short(validation=bool(self._validation)):
+            self._print(line)
         saved = self.state_file.load(self.device)  # every process reads it, so they need a common file system
         if saved is None:
             self._calibrate()

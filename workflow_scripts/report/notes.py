@@ -116,6 +116,9 @@ def _on_pretraining(pretrained: pd.DataFrame) -> Iterable[str]:
     corpora = pretrained[["corpus", "corpus_source"]].drop_duplicates().itertuples(index=False)
     named = "; ".join(f"{labels.name(corpus)} ({source or UNKNOWN_SOURCE})" for corpus, source in corpora)
     yield f"Pre-trained on {named}."
+    for corpus, short in pretrained[["corpus", "short_clips"]].drop_duplicates().itertuples(index=False):
+        if short:
+            yield f"{labels.name(corpus)}: {short} training clips are shorter than a chunk and were not used."
     single = pretrained["n_pretraining_seeds"] == 1
     if single.any():
         rows = "" if single.all() else " (rows with 1 in the column of pre-training seeds)"

@@ -66,6 +66,7 @@ MEANINGS = {
     "quarantined": "clips of the data set that were left out",
     "source": "where the audio is from: `twin`, `local` or `download`; reproduction: of pre-training data too",
     "corpus_source": "source of the pre-training corpus",
+    "short_clips": "training clips of that corpus that were shorter than a chunk and left out, of all",
     "code": "digest of the code, of all jobs behind the trial",
     "config": "digest of the config of the evaluation",
     "data_digest": "digest of the data set's content",

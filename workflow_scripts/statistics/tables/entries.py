@@ -9,6 +9,7 @@ from types import MappingProxyType
 import pandas as pd
 
 from workflow_scripts.statistics.contrasts import TableEntry
+from workflow_scripts.statistics.data_sources import method_of
 from workflow_scripts.statistics.estimation import (
     CONFIDENCE_LEVEL,
     ConfidenceInterval,
@@ -42,13 +43,15 @@ def entry_table(
     replicates: BootstrapReplicates,
     *,
     corpora: Mapping[str, str] = MappingProxyType({}),
+    short: Mapping[tuple[str, ...], str] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Build one row per entry of the studies' tables (columns `ENTRY_COLUMNS`).
 
     `ci_low` and `ci_high` cover the `variance_sources`; the standard errors are those that each contributes. `corpora`
-    are the sources of the prepared corpora, from which `corpus_source` takes that of the pre-training corpus.
+    are the sources of the prepared corpora, from which `corpus_source` takes that of the pre-training corpus; `short`
+    are the clips that pre-training left out, by method.
     """
-    rows = [_row(entry, replicates, corpora) for entry in entries]
+    rows = [_row(entry, replicates, corpora, short) for entry in entries]
     by_column: dict[tuple[object, ...], dict[int, TableEntry]] = {}
     for number, entry in enumerate(entries):
         if entry.samples:
@@ -61,7 +64,9 @@ def entry_table(
     return to_frame(rows, ENTRY_COLUMNS)
 
 
-def _row(entry: TableEntry, replicates: BootstrapReplicates, corpora: Mapping[str, str]) -> dict[str, object]:
+def _row(
+    entry: TableEntry, replicates: BootstrapReplicates, corpora: Mapping[str, str], short: Mapping[tuple[str, ...], str]
+) -> dict[str, object]:
     row: dict[str, object] = {
         **entry.levels,
         "study": entry.study.name,
@@ -89,6 +94,7 @@ def _row(entry: TableEntry, replicates: BootstrapReplicates, corpora: Mapping[st
         "quarantined": entry.samples[0].quarantined,
         "data_digest": join_distinct(sample.data_digest for sample in entry.samples),
         "corpus_source": corpora.get(entry.levels["corpus"], ""),
+        "short_clips": short.get(method_of(entry.levels), ""),
     }
 
 

@@ -36,7 +36,7 @@ ENTRY_COLUMNS = (
     *"pretrain_seeds status reason caveat mean ci_low ci_high variance_sources".split(),
     *STANDARD_ERRORS,
     *"replicate n_trials n_pretraining_seeds test_clips clusters quarantined source data_digest".split(),
-    *"corpus_source rank_mark learning_rate max_epochs n_at_max_epochs".split(),
+    *"corpus_source short_clips rank_mark learning_rate max_epochs n_at_max_epochs".split(),
 )
 COMPARISON_COLUMNS = (
     *"study comparison metric".split(),
