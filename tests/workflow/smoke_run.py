@@ -19,9 +19,8 @@ from workflow_scripts.levels.factors import DOWNSTREAM, PRETRAINING
 SMOKE = "config/smoke.yaml"
 STUDIES = "studies.yaml"  # the studies of a copy
 METHOD = [factor for factor in (*PRETRAINING, *DOWNSTREAM) if factor != "pretrain_seed"]
-NOT_COPIED = shutil.ignore_patterns(
-    ".git", ".venv", "data", "results", ".snakemake", "__pycache__", ".*_cache", ".hypothesis"
-)
+#: but not bytecode, compiled functions among it, which a copy would compile again
+NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "data", "results", ".snakemake", ".*_cache", ".hypothesis")
 
 
 def run_studies(studies: Sequence[str], *, folder: Path) -> Path:
