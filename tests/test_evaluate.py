@@ -252,6 +252,15 @@ def test_the_error_for_an_impossible_job_states_the_reason(job, flag, message, *
     assert not (tmp_path / "out").exists()
 
 
+def test_a_data_set_without_two_classes_cannot_be_evaluated(tmp_path):
+    one = write_corpus(tmp_path / "one", clips=10, seconds=0.5, classes=1)
+    with pytest.raises(UserError, match=r"^data set one: one class, [^:]*: nothing can be told apart"):
+        run(one, tmp_path / "out", config("supervised"))
+    true_of_all = write_corpus(tmp_path / "music", clips=10, seconds=0.5, classes=1, task="multilabel")
+    with pytest.raises(UserError, match="no class that some clips have and others lack"):
+        run(true_of_all, tmp_path / "out", config("supervised"))
+
+
 def test_an_unlabelled_corpus_cannot_be_evaluated(embeddings, tmp_path):
     corpus = write_corpus(tmp_path / "noise", clips=10, seconds=0.5, task="unlabelled")
     with pytest.raises(UserError, match="has no labels"):

@@ -36,6 +36,7 @@ from workflow_scripts.evaluation import label_subsets, trial_seeds
 from workflow_scripts.evaluation.crops import Crops
 from workflow_scripts.evaluation.task import EvaluationTask, TrialResult, TrialStore
 from workflow_scripts.levels import registry
+from workflow_scripts.levels.dataset_index import describe_lack_of_classes
 from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.networks.head_interfaces import Head, MapsHead
 from workflow_scripts.networks.interfaces import Encoder
@@ -132,6 +133,8 @@ def _build_task(
 ) -> EvaluationTask:
     if corpus.facts.task == "unlabelled":
         raise UserError(f"{corpus.folder} has no labels: it can be pre-trained on, not evaluated")
+    if lack := describe_lack_of_classes(corpus.facts.task, corpus.facts.classes, corpus.labels):
+        raise UserError(f"data set {corpus.facts.dataset}: {lack}")
     embeddings, crop_length = _embeddings(arguments.embeddings, corpus) if arguments.embeddings else (None, None)
     build_maps_head = functools.partial(_build_maps_head, config.head, outputs=len(corpus.facts.classes))
     return EvaluationTask(

@@ -324,3 +324,18 @@ def test_a_stem_may_be_a_stream_of_the_mixtures_file(root, tmp_path):
     corpus = Corpus(tmp_path / "out")
     np.testing.assert_allclose(corpus.cut(0), tone(0.4, pitch=350), atol=2 / 32768)
     np.testing.assert_allclose(corpus.stems["low"] / 32768, tone(0.4, pitch=450), atol=2 / 32768)
+
+
+def test_test_clips_of_one_recording_are_in_one_group_and_other_doubles_keep_theirs(tmp_path):
+    root = tmp_path / "data"
+    names = [f"c{number:02d}.wav" for number in range(12)]
+    for number, name in enumerate(names):
+        write_tone(root / name, 0.2, pitch=200 + 50 * number)
+    for copy, original, silence in ((5, 2, 0), (8, 0, 0), (11, 2, 1000)):
+        samples = soundfile.read(root / names[original], dtype="int16")[0]
+        soundfile.write(root / names[copy], np.concatenate([np.zeros(silence, np.int16), samples]), RATE)
+    build_corpus(make_index(names), root=root, output=tmp_path / "out", spec=toy_spec(), processes=1)
+    groups = Corpus(tmp_path / "out").clips["group"].to_list()
+    assert groups[2:6] == ["g1", "g1", "g1", "g1"], "the whole groups of the first two"
+    assert groups[10:] == ["g1", "g1"]
+    assert (groups[0], groups[8]) == ("g0", "g4"), "one of them is no test clip"

@@ -75,6 +75,26 @@ def test_an_artist_is_in_one_split(tmp_path):
     assert both["group"].nunique() == both["split"].nunique() == 1
 
 
+def test_a_recording_under_two_artists_is_in_one_split(tmp_path):
+    doubled = [key for pair in openmic.DOUBLES for key in pair]
+    keys = [*doubled, *(f"{i:06d}_0" for i in range(40))]
+    put(
+        tmp_path,
+        {
+            "openmic-2018-aggregated-labels.csv": LABELS,
+            "openmic-2018-metadata.csv": "artist_id,sample_key,start_time\n"
+            + "".join(f"{i},{key},0\n" for i, key in enumerate(keys)),
+            "partitions/split01_train.csv": "\n".join(keys[:-3]),
+            "partitions/split01_test.csv": "\n".join(keys[-3:]),
+        },
+    )
+    touch(tmp_path, *(f"audio/{key[:3]}/{key}.ogg" for key in keys))
+    clips = openmic.index(tmp_path, openmic.Options()).clips.set_index("clip")
+    for first, second in openmic.DOUBLES:
+        assert clips.loc[first, "group"] == clips.loc[second, "group"]
+        assert clips.loc[first, "split"] == clips.loc[second, "split"]
+
+
 def test_validation_is_a_quarter_of_training(tmp_path):
     keys = [f"{i:06d}_0" for i in range(200)]
     put(

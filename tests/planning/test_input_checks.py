@@ -135,6 +135,14 @@ def test_a_csv_that_cannot_be_used_is_one_line(mistake: str, recordings: Path) -
     assert "\n" not in line
 
 
+def test_a_label_that_every_clip_has_is_one_line(recordings: Path) -> None:
+    rows = [f"{row.partition(',')[0]},music,{SPLITS[place % 3]}," for place, row in enumerate(ROWS)]
+    (recordings / "labelled" / "labels.csv").write_text(labels(*rows), encoding="utf-8")
+    multilabel = {"datasets": {"labelled": {"options": {"multilabel": True}}}}
+    (line,) = check(OWN, CSV, multilabel).mistakes
+    assert line.endswith("labelled: no class that some clips have and others lack: nothing can be told apart")
+
+
 def test_a_csv_that_is_not_there_is_one_line() -> None:
     (line,) = check(OWN, CSV).mistakes
     assert "datasets.labelled: there is no csv recordings/labelled/labels.csv" in line

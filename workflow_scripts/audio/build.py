@@ -14,6 +14,7 @@ import pandas as pd
 
 from workflow_scripts.audio.corpus import CorpusFacts, facts_to_json, label_column
 from workflow_scripts.audio.decoder_pool import DecodeResult, DecodeTask, decode_all
+from workflow_scripts.audio.doubles import digest_samples, join_groups
 from workflow_scripts.core import provenance, result_files
 from workflow_scripts.core.csv_files import csv_text
 from workflow_scripts.core.errors import UserError
@@ -42,7 +43,8 @@ class CorpusSpec:
 class _WrittenAudio:
     """Content of the written memory maps: `lengths` in samples, -1 for the clips that have an entry in `reasons`.
 
-    `digests` are those of the mixture and of each stem, `factors` and `defects` those of each clip with its stems.
+    `digests` are those of the mixture and of each stem, `factors` and `defects` those of each clip with its stems,
+    `sounds` the digests of the test clips, empty for the others.
     """
 
     lengths: np.ndarray
@@ -50,6 +52,7 @@ class _WrittenAudio:
     defects: list[str]
     reasons: dict[str, str]
     digests: list[str]
+    sounds: list[bytes]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +176,7 @@ def _write_audio(
     lengths = np.full(len(clips), -1, np.int64)
     factors = np.ones(len(clips))
     defects = [""] * len(clips)
+    sounds, is_test = [b""] * len(clips), (clips["split"] == "test").to_list()
     reasons: dict[str, str] = {}
     digests = [hashlib.sha256() for _ in paths]
     names = clips["clip"].astype(str).to_list()
@@ -195,6 +199,7 @@ def _write_audio(
             lengths[row] = len(mixture.samples)
             factors[row] = min(result.factor for result in (mixture, *sources))
             defects[row] = _describe_defects(mixture, by_stem)
+            sounds[row] = digest_samples(mixture.samples) if is_test[row] else b""
             for result, file, digest in zip((mixture, *sources), files, digests, strict=True):
                 samples = _scale(result, factors[row])
                 data = _fit_length(samples, len(mixture.samples)).tobytes()
@@ -214,6 +219,7 @@ def _write_audio(
         defects=defects,
         reasons=reasons,
         digests=[digest.hexdigest() for digest in digests],
+        sounds=sounds,
     )
 
 
@@ -268,14 +274,17 @@ def _fit_length(samples: np.ndarray, length: int) -> np.ndarray:
 
 
 def _make_clip_table(clips: pd.DataFrame, written: _WrittenAudio) -> pd.DataFrame:
-    """Build the table of the clips that have audio."""
+    """Build the table of the clips that have audio; test clips of one recording are in one group.
+
+    They are no independent evidence, and groups are resampled to redraw the test set.
+    """
     rows = written.lengths >= 0
     lengths = written.lengths[rows]
     table = pd.DataFrame({"clip": clips["clip"][rows].astype(str).to_numpy(object)})
     table["offset"] = np.cumsum(lengths) - lengths
     table["length"] = lengths
-    for column in ("split", "group"):
-        table[column] = clips[column][rows].astype(str).to_numpy(object)
+    table["split"] = clips["split"][rows].astype(str).to_numpy(object)
+    table["group"] = np.array(join_groups(clips["group"].astype(str).to_list(), written.sounds), object)[rows]
     table["factor"] = written.factors[rows]
     table["defects"] = np.array(written.defects, object)[rows]
     return table

@@ -2,19 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-
-import numpy as np
-
 from workflow_scripts.audio.corpus import Corpus
-
-
-def digest_samples(samples: np.ndarray) -> bytes:
-    """Compute the digest of int16 samples (samples,) from the first to the last nonzero one; empty if all are zero."""
-    sounding = np.flatnonzero(samples)
-    if not len(sounding):
-        return b""
-    return hashlib.blake2b(samples[sounding[0] : sounding[-1] + 1].tobytes(), digest_size=16).digest()
+from workflow_scripts.audio.doubles import digest_samples
 
 
 def digest_clips(corpus: Corpus) -> list[bytes]:

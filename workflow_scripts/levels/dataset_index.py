@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,6 +16,20 @@ Split = Literal["train", "valid", "test"]
 #: its start, to its end); split; group (clips that share an artist, song or repetition: never in two splits)
 CLIP_COLUMNS = ("clip", "path", "start_seconds", "end_seconds", "split", "group")
 EXCLUDED_COLUMNS = ("clip", "reason")
+
+
+def describe_lack_of_classes(task: Task, classes: Sequence[str], labels: np.ndarray) -> str:
+    """Return why labels (clips, classes) leave nothing to tell apart; empty if two classes differ, or one divides them.
+
+    NaN labels are unobserved.
+    """
+    present = (labels == 1).any(axis=0)
+    if task == "multiclass" and present.sum() < 2:
+        names = [name for name, is_present in zip(classes, present, strict=True) if is_present]
+        return f"one class, {', '.join(names)}: nothing can be told apart; give at least two"
+    if task == "multilabel" and not (present & (labels == 0).any(axis=0)).any():
+        return "no class that some clips have and others lack: nothing can be told apart"
+    return ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from workflow_scripts.configuration.origin import ConfigOrigin
 from workflow_scripts.core import files
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels import dataset_facts, registry
-from workflow_scripts.levels.dataset_index import DatasetIndex
+from workflow_scripts.levels.dataset_index import DatasetIndex, describe_lack_of_classes
 from workflow_scripts.planning.plan import Plan
 from workflow_scripts.planning.runs import Run
 from workflow_scripts.planning.work import dataset_size
@@ -136,9 +136,9 @@ def _lacks(plan: Plan, name: str, index: DatasetIndex) -> Iterator[str]:
             f"no clips in {' and '.join(lacking)}: {'evaluation' if is_evaluated else 'pre-training'} needs "
             f"{', '.join(needed)}; correct the splits, or state none and let Prelude draw them from more clips"
         )
-    classes = list(index.labels.columns)
-    if is_evaluated and len(classes) < (2 if index.task == "multiclass" else 1):
-        yield f"one class, {classes[0]}: nothing can be told apart; give at least two"
+    classes = [str(name) for name in index.labels.columns]
+    if is_evaluated and (lack := describe_lack_of_classes(index.task, classes, index.labels.to_numpy())):
+        yield lack
 
 
 def _absent_checkpoints(plan: Plan, origin: ConfigOrigin) -> Iterator[str]:
