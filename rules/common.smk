@@ -76,7 +76,6 @@ if workflow.is_main_process:  # not again in every job
             *sys.argv[1:],
         ],  # with the profile and configs that were given
         patience=SECONDS_AT_START,
-        reread=workflow.dag_settings.forcerun if workflow.dag_settings else (),
     )
     if changes:
         print(f"prelude: {changes}", file=sys.stderr)

@@ -38,10 +38,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     corpus.mkdir()
     (corpus / "corpus.json").write_text(json.dumps(FACTS))
     (corpus / "quarantine.csv").write_text("clip,reason\na,silent\nb,truncated\nc,silent\n")
-    results.manifest["corpora"] = [str(corpus)]
     results.manifest["records"] = [("pretrain", str(results.folder / "nothing"))]
     arguments = ["--manifest", results.manifest_file(), "--statistics", str(statistics(results))]
     draw.main([*arguments, "--output", str(results.folder / "figures")])
+    results.manifest["corpora"] = [str(corpus)]  # of facts alone, which statistics would refuse
     return results
 
 
@@ -65,6 +65,7 @@ def run(results: Results, name: str = "index.html") -> str:
 def test_one_page_says_it_all(results: Results) -> None:
     text = re.sub(r"\s+", " ", outline(run(results)).text)
     assert "Scale: demo. Data source: twin." in text
+    assert 'id="reproduction"' not in text, "the study is compared with no publication"
     assert "Twin numbers must not be compared with published numbers." in text
     assert "1 of 10 evaluations are missing" in text
     assert "Is <b>PASE</b> & Co better?" in text

@@ -93,7 +93,8 @@ def test_a_change_is_told_in_one_line_with_the_command_that_reads_only_this_fold
         f"your files have changed since they were read: {dataset} ({text}); to read only these again: "
         f"snakemake --configfile mine.yaml --forcerun 'my data/{dataset}/acquired.json'"
     )
-    assert describe_changes(plan, command=COMMAND, reread=[f"my data/{dataset}/acquired.json"]) == ""
+    for target in (f"my data/{dataset}/acquired.json", "acquire"):
+        assert describe_changes(plan, command=[*COMMAND, "--forcerun", target, "--quiet"]) == "", "it is read again"
 
 
 def test_several_folders_share_a_line_and_those_that_run_anyway_are_left_out(plan: Plan) -> None:

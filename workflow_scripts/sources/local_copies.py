@@ -7,7 +7,7 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ LOCAL = "local"
 SECONDS_AT_START = 5.0  # that a run waits for the comparison: 100,000 files on a slow file system
 
 DRY_RUN = ("-n", "--dry-run", "--dryrun")
+FORCE = ("--forcerun", "-R")
+ALL = {"--forceall", "-F", "acquire"}  # words of a command that reads everything again
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,27 +91,42 @@ def _files_of_options(options: Mapping[str, Any], folder: Path) -> Iterator[Path
             yield from [path for path in (folder / value, Path(value)) if path.is_file()][:1]
 
 
-def describe_changes(
-    plan: Plan, *, command: Iterable[str], patience: float = float("inf"), reread: Iterable[str] = ()
-) -> str:
+def describe_changes(plan: Plan, *, command: Sequence[str], patience: float = float("inf")) -> str:
     """Return one line on the local copies that changed since they were read; empty if none did.
 
-    It ends with the arguments that read only these again, after `command`. `reread` are rules and files that the run
-    makes again anyway, `patience` the seconds to wait for each copy.
+    It ends with `command`, a call of Snakemake, and the arguments that read only these again. Those that the command
+    reads again itself are left out. `patience`: seconds to wait for each copy.
     """
-    again, changes = {*reread}, dict[str, str]()
+    words, forced = _split_forced(command)
+    if ALL.intersection([*words, *forced]):
+        return ""
+    changes: dict[str, str] = {}
     for dataset in dict(plan.corpora):
         acquired = plan.layout.acquisition_record(dataset)
-        if plan.config.datasets[dataset].source == LOCAL and not again & {acquired, "acquire"}:
+        if plan.config.datasets[dataset].source == LOCAL and acquired not in forced:
             change = _describe_change(Path(acquired), plan.jobs.acquire(dataset), patience)
             changes |= {acquired: f"{dataset} ({change})"} if change else {}
     if not changes:
         return ""
-    words = [word for word in command if word not in DRY_RUN]
     return (
         f"your files have changed since they were read: {', '.join(changes.values())}; "
         f"to read only these again: {shlex.join([*words, '--forcerun', *changes])}"
     )
+
+
+def _split_forced(command: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the words of a command without those of a dry run and of forced targets, and these targets."""
+    words: list[str] = []
+    forced: list[str] = []
+    is_forced = False
+    for word in command:
+        if word.startswith("-"):
+            is_forced = word in FORCE
+        if is_forced:
+            forced += [] if word.startswith("-") else [word]
+        elif word not in DRY_RUN:
+            words.append(word)
+    return words, forced
 
 
 def _describe_change(acquired: Path, job: JobSpec, patience: float) -> str:
