@@ -85,7 +85,7 @@ def test_known_bad_and_missing_clips_are_excluded_with_reasons(tmp_path):
     ("text", "message"),
     [
         (table(tags=magnatagatune.TAGS[:-1]), "choral"),
-        (table().replace("\t", ","), "tab-separated"),
+        (table().replace("\t", ","), "cannot be read"),
         (table({1: ("../x-0-29.mp3", [])}), "the path"),
         (table({1: ("0/../../x-0-29.mp3", [])}), "the path"),
         (table().replace('"1"', '"2"'), "neither 0 nor 1"),

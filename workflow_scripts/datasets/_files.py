@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import csv
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.dataset_index import CLIP_COLUMNS, EXCLUDED_COLUMNS
 
 #: reason for a clip whose audio file does not exist
@@ -22,6 +25,15 @@ def is_file(path: Path) -> bool:
         raise
     except (OSError, ValueError):
         return False
+
+
+@contextlib.contextmanager
+def published_list(path: Path) -> Iterator[None]:
+    """Turn what a damaged list raises while it is read into a `UserError` that names it."""
+    try:
+        yield
+    except (ValueError, KeyError, csv.Error) as error:  # pandas and decoding raise the first
+        raise UserError(f"{path} cannot be read ({error}): get the original") from error
 
 
 def first_existing(root: Path, candidates: list[str]) -> str | None:

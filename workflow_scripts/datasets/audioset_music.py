@@ -13,6 +13,7 @@ from pydantic import Field
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import _splits
+from workflow_scripts.datasets._files import published_list
 from workflow_scripts.levels.dataset_index import CLIP_COLUMNS, DatasetIndex
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.listing import audio_files
@@ -101,9 +102,8 @@ def read_segments(path: Path) -> pd.DataFrame:
     Lines that start with ``#`` occur only at the top; fields are separated by a comma and a space, and the quoted last
     one holds commas.
     """
-    with path.open(encoding="utf-8") as file:
+    with published_list(path), path.open(encoding="utf-8") as file:
         header = sum(1 for _ in itertools.takewhile(lambda line: line.startswith("#"), file))
-    try:
         return pd.read_csv(
             path,
             skiprows=header,
@@ -114,8 +114,6 @@ def read_segments(path: Path) -> pd.DataFrame:
             skipinitialspace=True,
             keep_default_na=False,
         )
-    except (ValueError, pd.errors.ParserError) as error:
-        raise UserError(f"{path} is not a segments csv of AudioSet ({error})") from error
 
 
 def _read_segments(root: Path, options: Options) -> pd.DataFrame:

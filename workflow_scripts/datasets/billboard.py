@@ -13,7 +13,7 @@ import pandas as pd
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import _splits
-from workflow_scripts.datasets._files import clip_table, excluded_table
+from workflow_scripts.datasets._files import clip_table, excluded_table, published_list
 from workflow_scripts.levels.dataset_index import DatasetIndex
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.listing import audio_files
@@ -87,11 +87,9 @@ def read_songs(root: Path) -> dict[str, set[str]]:
     path = root / INDEX
     if not path.is_file():
         raise UserError(f"{root} lacks {INDEX}: get it from the McGill Billboard Project's page and put it there")
-    try:
+    with published_list(path):
         table = pd.read_csv(path, usecols=list(COLUMNS), dtype=str, keep_default_na=False, encoding="utf-8-sig")
         table["slot"] = [f"{int(slot):04d}" for slot in table["id"]]
-    except ValueError as error:
-        raise UserError(f"{path} cannot be read ({error}): get the original") from error
     named = table[(table["title"] != "") & (table["artist"] != "")].sort_values("slot")
     songs: dict[str, set[str]] = {}
     first_slot: dict[str, str] = {}

@@ -14,7 +14,14 @@ from typing import Literal
 import pandas as pd
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, first_existing, one_hot
+from workflow_scripts.datasets._files import (
+    MISSING,
+    clip_table,
+    excluded_table,
+    first_existing,
+    one_hot,
+    published_list,
+)
 from workflow_scripts.levels.dataset_index import DatasetIndex
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.remotes import Remote
@@ -141,6 +148,14 @@ def read_tracks(path: Path) -> pd.DataFrame:
     The file has two header rows and then a third line that only names the index. Raises `UserError` when a column is
     missing.
     """
+    with published_list(path):
+        table = _read_columns(path)
+    if table.index.has_duplicates:
+        raise UserError(f"{path} names a track twice: get the original")
+    return table
+
+
+def _read_columns(path: Path) -> pd.DataFrame:
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.reader(file)
         outer, inner, third = (next(reader, []) for _ in range(3))

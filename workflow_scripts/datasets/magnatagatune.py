@@ -10,7 +10,7 @@ from typing import Literal
 import pandas as pd
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, is_file
+from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, is_file, published_list
 from workflow_scripts.levels.dataset_index import DatasetIndex, Split
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.remotes import Remote
@@ -108,11 +108,9 @@ def read_annotations(path: Path) -> pd.DataFrame:
     Raises `UserError` when a column is missing, a value is neither 0 nor 1, an id is there twice, or a path does not
     begin with one of the sixteen folders.
     """
-    try:
+    with published_list(path):
         table = pd.read_csv(path, sep="\t", usecols=["clip_id", "mp3_path", *TAGS])
         table = table.astype({"clip_id": int, "mp3_path": str, **dict.fromkeys(TAGS, "int8")})
-    except ValueError as error:
-        raise UserError(f"{path} is not the tab-separated {ANNOTATIONS} ({error}): get the original") from error
     table = table.rename(columns={"mp3_path": "path"}).set_index("clip_id").sort_index()
     odd = [p for p in table["path"] if p[:1] not in FOLDERS or p[1:2] != "/" or ".." in p.split("/")]
     if odd or not table[list(TAGS)].isin((0, 1)).all(axis=None) or table.index.has_duplicates:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from workflow_scripts.audio import safe_unpickle
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, first_existing
+from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, first_existing, published_list
 from workflow_scripts.levels.dataset_index import DatasetIndex, Split
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.listing import audio_files
@@ -128,7 +128,7 @@ def read_lists(root: Path) -> tuple[dict[str, Split], dict[str, np.ndarray]]:
 
 
 def _read_table(path: Path, split: Split) -> Iterator[tuple[str, Split, object]]:
-    with path.open(encoding="utf-8") as file:
+    with published_list(path), path.open(encoding="utf-8") as file:
         for number, line in enumerate(file, start=1):
             track, _, values = line.partition("\t")
             try:

@@ -11,7 +11,7 @@ from pydantic import Field
 from workflow_scripts.audio import safe_unpickle
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import _splits
-from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, is_file
+from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, is_file, published_list
 from workflow_scripts.levels.dataset_index import DatasetIndex
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.remotes import Remote
@@ -121,7 +121,8 @@ def read_partitions(base: Path) -> pd.Series:
         paths = [base / "partitions" / file for file in files if (base / "partitions" / file).is_file()]
         if not paths:
             raise UserError(f"{base / 'partitions'} lacks {' or '.join(files)}")
-        keys = paths[0].read_text(encoding="utf-8").replace('"', "").split()
+        with published_list(paths[0]):
+            keys = paths[0].read_text(encoding="utf-8").replace('"', "").split()
         if doubled := split.keys() & set(keys):
             raise UserError(f"{paths[0]} repeats {min(doubled)}, which is in training too: get the original")
         split |= dict.fromkeys(keys, name)
@@ -137,7 +138,8 @@ def read_artists(base: Path, keys: pd.Index) -> pd.Series:
     if not path.is_file():
         raise UserError(f"{base} lacks {path.name}, which keeps artists from being in two splits")
     # by name: sample_key is the last column but one, not the first
-    table = pd.read_csv(path, usecols=["sample_key", "artist_id"], dtype=str, keep_default_na=False)
+    with published_list(path):
+        table = pd.read_csv(path, usecols=["sample_key", "artist_id"], dtype=str, keep_default_na=False)
     artist = dict(zip(table["sample_key"], table["artist_id"], strict=True))
     artists = pd.Series([f"artist{artist[key]}" if artist.get(key) else key for key in keys], index=keys)
     for first, second in DOUBLES:
@@ -147,7 +149,9 @@ def read_artists(base: Path, keys: pd.Index) -> pd.Series:
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    table = pd.read_csv(path, dtype={"sample_key": str, "instrument": str, "relevance": float})
+    types = {"sample_key": str, "instrument": str, "relevance": float}
+    with published_list(path):
+        table = pd.read_csv(path, usecols=list(types), dtype=types, keep_default_na=False)
     table["instrument"] = table["instrument"].str.replace(" ", "_")
     if unknown := sorted(set(table["instrument"]) - set(CLASSES)):
         raise UserError(f"{path} names {unknown[0]!r}, which is none of the 20 instruments")
