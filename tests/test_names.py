@@ -21,7 +21,8 @@ from tests.report.test_renderers import outline
 from tests.synthetic_results import Results, full
 from workflow_scripts import compose, draw, explain, show, tabulate
 from workflow_scripts.core.errors import run_command
-from workflow_scripts.report import fonts
+from workflow_scripts.planning.manifest import read_manifest
+from workflow_scripts.report import fonts, plotting
 from workflow_scripts.report.figure_inputs import read_numbers
 
 LONG = "an endless name " * 19
@@ -102,9 +103,17 @@ def test_the_page_shows_names_and_no_control_characters(results: Results) -> Non
         assert not set(text) & {"\x1b", "\0", "\u202e", "\r"}
 
 
+def test_words_on_a_figure_are_short_and_no_name_reorders_them(results: Results) -> None:
+    (study, _) = read_manifest(results.manifest_file()).studies
+    numbers = pd.DataFrame({"tag": ["\u05e9\u05dc", "<b>\u2069", LONG], "mean": [1.0, 2.0, 3.0]})
+    words = plotting.describe_figure(lambda _, numbers: "; ".join(numbers["tag"]), study, numbers)
+    assert words == "\u2068\u05e9\u05dc\u2069; &lt;b&gt;\\u2069; an endless name an en…less name "
+
+
 def test_markdown_and_latex_escape_the_titles_of_configs(results: Results) -> None:
     assert r"\*Pre\*-training & \$x^2\$ \<b\>" in text_of(results, "tables/fig2.md")
     assert r"\[link\](http://x)" in text_of(results, "tables/index.md")
+    assert text_of(results, "tables/fig2.tex").startswith("% needs XeLaTeX or LuaLaTeX, and a font that has 爵\n")
     assert r"*Pre*-training \& \$x\textasciicircum{}2\$ $<$b$>$" in text_of(results, "tables/fig2.tex")
 
 

@@ -22,6 +22,7 @@ from workflow_scripts.report import (
     failures,
     labels,
     page,
+    plotting,
     reproduction_render,
     reproduction_table,
     separation,
@@ -87,9 +88,8 @@ def _read_figure(study: Study, *, folder: Path) -> page.PrintedFigure | failures
     numbers = read_numbers(svg.with_suffix(".csv"))
     if failure := failures.read_failure(numbers):
         return failure
-    return page.format_figure(
-        study, numbers, svg=svg, reading=level.READING, description=level.describe(study, numbers)
-    )
+    description = plotting.describe_figure(level.describe, study, numbers)
+    return page.format_figure(study, numbers, svg=svg, reading=level.READING, description=description)
 
 
 def _records(manifest: Manifest) -> list[costs.JobRecord]:

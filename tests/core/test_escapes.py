@@ -58,6 +58,12 @@ def test_letters_of_every_script_stay_and_hidden_characters_show(text: str, show
     assert escapes.printable(text) == shown
 
 
+def test_a_word_too_long_for_the_page_is_broken_anywhere() -> None:
+    assert "overflow-wrap:anywhere" in escapes.html("x" * 200 + ".wav")
+    assert escapes.html("a word " * 50) == "a word " * 50
+    assert "<" not in escapes.attribute("x" * 200)
+
+
 class Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__()

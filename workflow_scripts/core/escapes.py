@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Container, Iterable
 
 from markupsafe import Markup, escape
 
@@ -16,7 +17,7 @@ UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, format, half
 NUMBER_MARKS = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u08e2")  # visible, although format
 JOINERS = frozenset("\u200c\u200d")  # part of Persian and Indic words and of emoji
 NONCHARACTERS = 0xFFFE  # and 0xFFFF, in every plane; not allowed in XML
-FIRST_STRONG, END_ISOLATE = "\u2068", "\u2069"
+ISOLATES = FIRST_STRONG, END_ISOLATE = "\u2068", "\u2069"
 RIGHT_TO_LEFT = frozenset({"R", "AL"})
 
 #: characters with a meaning in LaTeX, and those that its default fonts lack
@@ -47,8 +48,8 @@ FORMULA = re.compile(r"'*(?:[\t\r\n\0]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20])")
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
 
-def printable(text: str, *, keep: str = "") -> str:
-    """Return text with what cannot be seen written as a backslash escape; `keep` holds control characters to keep."""
+def printable(text: str, *, keep: Container[str] = "") -> str:
+    """Return text with what cannot be seen written as a backslash escape, except the characters of `keep`."""
     if text.isprintable() and UNSEEN.isdisjoint(text):
         return text
     characters = [
@@ -117,14 +118,15 @@ def latex(text: str) -> str:
     return f"{{}}{escaped}" if escaped.startswith("*") else escaped  # a row end before it would take its star
 
 
-def beyond_pdflatex(text: str) -> str:
-    """Return the characters of a document that pdfLaTeX does not know, each once."""
-    return "".join(dict.fromkeys(c for c in text if ord(c) > TEX_LETTERS and c not in TEX_PUNCTUATION))
+def latex_engine(document: str) -> str:
+    """Return a comment on the engine that the characters of a document need; empty if pdfLaTeX knows them."""
+    characters = dict.fromkeys(c for c in document if ord(c) > TEX_LETTERS and c not in TEX_PUNCTUATION)
+    return f"% needs XeLaTeX or LuaLaTeX, and a font that has {' '.join(characters)}\n" if characters else ""
 
 
-def attribute(text: str) -> Markup:
-    """Escape the value of an HTML attribute, or a title."""
-    return escape(printable(text, keep="\n\t"))
+def attribute(text: str, *, keep: Iterable[str] = ()) -> Markup:
+    """Escape the value of an HTML attribute, or a title; line feeds, tabs and the characters of `keep` stay."""
+    return escape(printable(text, keep=("\n", "\t", *keep)))
 
 
 def html(text: str) -> Markup:

@@ -38,7 +38,7 @@ class PrintedFigure:
 
     svg: Markup
     reading: str
-    description: str
+    description: Markup
     texts: int
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -115,7 +115,9 @@ def render(page: Page) -> str:
     return environment().get_template("page.html.j2").render(page=page) + "\n"
 
 
-def format_figure(study: Study, numbers: pd.DataFrame, *, svg: Path, reading: str, description: str) -> PrintedFigure:
+def format_figure(
+    study: Study, numbers: pd.DataFrame, *, svg: Path, reading: str, description: Markup
+) -> PrintedFigure:
     """Return a study's figure from the file that `draw` wrote, with its numbers."""
     fixed = [name for name in numbers.columns if name not in ("study", "panel") and numbers[name].nunique(False) == 1]
     shared = [(name, _text(numbers[name].iloc[0])) for name in fixed if len(numbers)]
@@ -146,11 +148,11 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def inline_svg(path: Path, study: Study, *, description: str) -> Markup:
+def inline_svg(path: Path, study: Study, *, description: Markup) -> Markup:
     """Return the SVG element of a file that `draw` wrote, with a description and with ids unique on the page."""
     text = METADATA.sub("", PROLOG.sub("", path.read_text(encoding="utf-8"), count=1))
     text = IDENTIFIER.sub(rf"\g<1>{study.name}-", text)
-    label = attribute(f"Figure: {study.title}. {description}")
+    label = attribute(f"Figure: {study.title}. ") + description
     return Markup(text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1))
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
 from workflow_scripts.core import escapes
 from workflow_scripts.core.files import write_atomically
@@ -60,15 +61,17 @@ STYLE: Any = {
     "pdf.fonttype": 42,
     "savefig.dpi": 160,
 }
+LEGEND_LINE_WIDTH = 0.75  # inches: the line and the gaps before the text of an entry
 LEGEND_HEIGHT = 0.24  # inches: one legend line
 HEADING_LINE_HEIGHT = 0.19  # inches: a line of 10 points
 CHARACTER_WIDTH = 0.08  # inches: at 9 points
 CHARACTERS_PER_INCH = 11  # of bold 10 points
 NOTHING_MEASURED = "nothing measured"
 NAME_COLUMNS = frozenset({"true", "predicted", "tag", "clip"})  # names that the data give
-LONGEST_NAME = 48  # characters: a third of the width of a page at 8 points
+LONGEST_NAME = 32  # characters: 2.2 inches at 8 points, which leaves half of the narrowest panel
 LONGEST_TEXT = 120  # characters of any other text beside a figure
 LONGEST_TITLE = 300
+LONGEST_PANEL_TITLE = 60  # characters of a line: 5 inches at 9 points
 ABSENT_NOTE = "boxes: characters that no font of this machine has"
 FAILURE_WIDTH = 6.0  # inches: 70 characters at 9 points
 MAX_WIDTH = 10.5  # inches: more would be unreadable on a page
@@ -82,11 +85,16 @@ def draw_figure(draw: Callable[[Study, pd.DataFrame], Figure], study: Study, num
     Names are only text: no formula, no line break, none wider than the page. Characters that the font of the report
     lacks come from other fonts of this machine; the title notes those that none has.
     """
-    plain, title = _plain_texts(numbers), escapes.figure(escapes.shorten(study.title, LONGEST_TITLE))
+    plain, title = _in_form(numbers, escapes.figure), escapes.figure(escapes.shorten(study.title, LONGEST_TITLE))
     absent = fonts.families(_characters(plain, title))[1]
     note = f" ({ABSENT_NOTE})" if absent else ""
     with labels.in_form(escapes.figure), _style(_characters(plain, title)):
         return draw(replace(study, title=f"{title}{note}"), plain)
+
+
+def describe_figure(describe: Callable[[Study, pd.DataFrame], str], study: Study, numbers: pd.DataFrame) -> Markup:
+    """Return the figure in words, as HTML; long names are shortened, and no name reorders the numbers around it."""
+    return escapes.attribute(describe(study, _in_form(numbers, escapes.isolate)), keep=escapes.ISOLATES)
 
 
 def draw_failure(study: Study, reason: str) -> Figure:
@@ -131,15 +139,15 @@ def _text_columns(numbers: pd.DataFrame) -> list[str]:
     return [str(name) for name, kind in numbers.dtypes.items() if kind.kind not in "biuf"]
 
 
-def _plain_texts(numbers: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with the text of its cells for matplotlib; different texts stay different."""
+def _in_form(numbers: pd.DataFrame, form_of: Callable[[str], str]) -> pd.DataFrame:
+    """Return the table with printable, shortened text in a form in its cells; different texts stay different."""
     columns = _text_columns(numbers)
     forms: dict[tuple[int, str], str] = {}
     texts_of: dict[str, set[str]] = {}
     for column in columns:
         longest = LONGEST_NAME if column in NAME_COLUMNS else LONGEST_TEXT
         for text in numbers[column].unique():
-            form = escapes.figure(escapes.shorten(escapes.printable(text), longest))
+            form = form_of(escapes.shorten(escapes.printable(text), longest))
             texts = texts_of.setdefault(form, set())
             texts.add(text)
             forms.setdefault((longest, text), form if len(texts) == 1 else f"{form} ({len(texts)})")
@@ -242,7 +250,8 @@ def panel_title(label: str, rows: pd.DataFrame) -> str:
     counts = measured["test_clips"].dropna()
     low, high = int(counts.min()), int(counts.max())
     clips = f"{low:,}" if low == high else f"{low:,}{number_format.RANGE}{high:,}"
-    return f"{label} ({data_sources(measured)})\n{clips} test clips"
+    lines = textwrap.wrap(f"{label} ({data_sources(measured)})", LONGEST_PANEL_TITLE)
+    return "\n".join([*lines, f"{clips} test clips"])
 
 
 def data_sources(rows: pd.DataFrame) -> str:
@@ -266,7 +275,9 @@ def describe_panels(
 
 def panel_sentence(label: str, rows: pd.DataFrame, values: Iterable[str]) -> str:
     """Return a panel's label and data sources with its values, or "nothing measured"."""
-    return f"{panel_title(label, rows).splitlines()[0]}: {'; '.join(values) or NOTHING_MEASURED}"
+    measured = measured_rows(rows)
+    heading = label if measured.empty else f"{label} ({data_sources(measured)})"
+    return f"{heading}: {'; '.join(values) or NOTHING_MEASURED}"
 
 
 def interval_coverage(numbers: pd.DataFrame) -> list[str]:
@@ -384,12 +395,15 @@ def legend_columns(handles: Sequence[Artist], *, width: float) -> int:
     Each entry takes its text, and the line and gaps before it.
     """
     longest = max((len(str(handle.get_label())) for handle in handles), default=1)
-    columns = max(1, min(len(handles), int(width / (longest * CHARACTER_WIDTH + 0.75))))
+    columns = max(1, min(len(handles), int(width / (longest * CHARACTER_WIDTH + LEGEND_LINE_WIDTH))))
     return -(-len(handles) // -(-len(handles) // columns)) if handles else 1
 
 
 def add_legend(figure: Figure, handles: Sequence[Artist], *, columns: int) -> None:
     """Add a legend below all panels."""
+    longest = int((figure.get_figwidth() - LEGEND_LINE_WIDTH) / CHARACTER_WIDTH)
+    for handle in handles:
+        handle.set_label(escapes.shorten(str(handle.get_label()), longest))
     if handles:
         figure.legend(handles=list(handles), loc="outside lower center", ncols=columns, frameon=False, handlelength=3.2)
 

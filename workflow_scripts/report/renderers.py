@@ -213,7 +213,8 @@ def latex(table: Table) -> str:
             )
         )
     parts += [_tex_secondary(table, secondary) for secondary in table.secondary]
-    return "\n\n".join(parts) + "\n"
+    document = "\n\n".join(parts) + "\n"
+    return escapes.latex_engine(document) + document
 
 
 def _tex_secondary(table: Table, secondary: SecondaryTable) -> str:

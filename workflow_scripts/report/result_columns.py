@@ -30,6 +30,7 @@ This page is generated from the columns that the program writes: do not edit it,
 Files under `statistics/` count metrics from 0 to 1; files under `tables/` and `figures/` have the printed unit (column
 `unit`). The files under `tables/` are those of the statistics with further columns. "figures" are the csv files beside
 the figures, or those of the kinds named. An empty field is a number or text that does not exist; `reason` states why.
+A text that a spreadsheet would compute, such as one that begins with `=`, begins with an apostrophe here.
 """
 MAX_KINDS = 3  # of figures that are named; a column of more is one of "figures"
 #: meaning of each column; one that files use differently names them
