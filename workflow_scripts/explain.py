@@ -144,7 +144,7 @@ def _number(study: Study, entry: Sequence[PlannedCell], results: Path) -> Iterat
             yield f"  {renderers.RANK_WORDS[number.rank]}"
         if number.reason:
             yield f"  {number.reason}"
-    yield f"  {table.notes[0]}"
+    yield from (f"  {note}" for note in (table.notes[0], *table.warnings))
 
 
 def _cell(study: Study, cell: PlannedCell) -> Iterator[str]:

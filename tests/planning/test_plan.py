@@ -20,6 +20,7 @@ from workflow_scripts.core.validation import validate
 from workflow_scripts.levels import registry
 from workflow_scripts.planning.build_manifest import build_manifest, figure_inputs
 from workflow_scripts.planning.grids import expand
+from workflow_scripts.planning.manifest import Training
 from workflow_scripts.planning.plan import Plan
 from workflow_scripts.planning.runs import CellKey, Run, path_of
 
@@ -214,6 +215,16 @@ def test_the_summary_names_every_expected_result_with_its_digests(plan: Plan) ->
     assert Path(entry["path"]).parts[:2] == ("results", "evaluations")
     assert entry["studies"] == ["wu2021_fig2"]
     assert len({(entry["code"], entry["config"]) for entry in summary["cells"]}) == len(summary["cells"])
+
+
+def test_the_manifest_has_the_learning_rates_and_the_limit_of_epochs_of_each_cell(plan: Plan) -> None:
+    assert {cell.training for cell in build_manifest(plan).cells} == {Training(learning_rates=(0.001,), max_epochs=200)}
+    phases = [{"optimiser": "adam", "learning_rate": rate, "max_epochs": most} for rate, most in ((0.1, 5), (0.01, 2))]
+    changes = {"max_epochs": 40, "scenarios": {"fine_tuned": {"phases": phases}}}
+    changed = plan_of(vary(evaluation=changes))
+    by_scenario = {cell.factors["scenario"]: cell.training for cell in build_manifest(changed).cells}
+    assert by_scenario["frozen"] == Training(learning_rates=(0.001,), max_epochs=40)
+    assert by_scenario["fine_tuned"] == Training(learning_rates=(0.1, 0.01), max_epochs=7)
 
 
 def test_each_result_names_the_jobs_it_needs_in_order_with_their_files(plan: Plan) -> None:
