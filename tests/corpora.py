@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.audio.corpus import FULL_SCALE, Corpus, CorpusFacts, facts_to_json
-from workflow_scripts.core import files, result_files
+from workflow_scripts.core import result_files
+from workflow_scripts.core.checksums import checksums, write_record
 from workflow_scripts.levels.dataset_index import Task
 
 SPLITS = ("train", "train", "train", "valid", "test")  # repeated over the clips: 60/20/20
@@ -79,7 +80,9 @@ def write_corpus(
         content=hashlib.sha256(folder.name.encode()).hexdigest()[:16],
         stems=list(stems),
     )
-    files.write_json(folder / "corpus.json", facts_to_json(facts))
+    names = [*map(result_files.audio_file, (None, *stems)), "clips.parquet", "labels.parquet", "quarantine.csv"]
+    of_files = checksums(*(folder / name for name in names))
+    write_record(folder / result_files.CORPUS_FACTS, facts_to_json(facts), files=of_files)
     return Corpus(folder)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.core.checksums import checksums, write_record
 
 CONFIG: dict[str, Any] = {
     "encoder": {"name": "pase", "options": {"embedding": 8, "width": 0.05}},
@@ -61,5 +62,6 @@ def write_features(path: Path, corpus: Corpus, *, channels: int) -> np.ndarray:
     frames = [1000 * row + np.arange(1 + length // 160) for row, length in enumerate(corpus.lengths)]
     values = (np.concatenate(frames)[None] + 0.1 * np.arange(channels)[:, None]).astype(np.float32)
     np.save(path, values)
-    path.with_suffix(".json").write_text(json.dumps({"code": "c", "config_digest": "d", "data": {"tones": "e"}}))
+    content = {"code": "c", "config_digest": "d", "data": {"tones": "e"}}
+    write_record(path.with_suffix(".json"), content, files=checksums(path))
     return values

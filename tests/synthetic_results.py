@@ -11,12 +11,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tests.records import seal_all
 from workflow_scripts.configuration.config import LEVEL_SECTIONS, Config
 from workflow_scripts.configuration.yaml_files import read_yaml
+from workflow_scripts.core import checksums
 from workflow_scripts.core.validation import validate
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.planning.labels import LABELLED, label_of
+from workflow_scripts.planning.manifest import Manifest
 from workflow_scripts.statistics.metrics import confusion, metrics
 from workflow_scripts.statistics.trials import COLUMNS
 
@@ -180,10 +183,16 @@ class Results:
         )
         return path
 
-    def manifest_file(self) -> str:
-        """Write the manifest; return its path."""
-        path = self.folder / "plan.json"
-        path.write_text(json.dumps(self.manifest))
+    def read(self) -> Manifest:
+        """Return the manifest, and write the checksums of results that a test wrote or edited by hand."""
+        seal_all(self.folder)
+        return Manifest.from_json(json.loads(json.dumps(self.manifest)))
+
+    def manifest_file(self, folder: Path | None = None) -> str:
+        """Write the manifest, and the checksums of results that a test wrote or edited by hand; return its path."""
+        seal_all(self.folder)
+        path = (folder or self.folder) / "plan.json"
+        path.write_text(json.dumps(checksums.add_checksums(self.manifest, {})))
         return str(path)
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from tests.corpora import write_corpus
+from tests.records import seal
 from tests.synthetic_results import Results, factors, full
 from workflow_scripts import aggregate
 from workflow_scripts.audio.quarantine_limit import ENVIRONMENT_VARIABLE
@@ -94,9 +95,8 @@ def test_predictions_that_do_not_give_the_trials_stop_it(tmp_path: Path) -> None
 def test_a_study_that_came_to_tolerate_less_stops_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results = full(tmp_path)
     corpus = write_corpus(tmp_path / "openmic", clips=9, seconds=0.1).folder
-    facts = json.loads((corpus / "corpus.json").read_text())
-    (corpus / "corpus.json").write_text(json.dumps(facts | {"quarantined": 1}))
     (corpus / "quarantine.csv").write_text("clip,reason\nc9,silent\n")
+    seal(corpus / "quarantine.csv", quarantined=1)
     results.manifest["corpora"] = [str(corpus), str(tmp_path / "not there yet")]
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, '{"openmic": 0.1}')
     run(results, "tolerated")

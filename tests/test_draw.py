@@ -30,7 +30,8 @@ def test_same_statistics_same_bytes(kind: str, tmp_path: Path) -> None:
     results = synthetic_studies.BY_KIND[kind](tmp_path)
     numbers = figure_asserts.numbers(results)
     first, second = run(results, "first"), run(results, "second")
-    assert sorted(path.name for path in first.iterdir()) == ["fig2.csv", "fig2.pdf", "fig2.png", "fig2.svg"]
+    kinds = ("csv", "json", "pdf", "png", "svg")
+    assert sorted(path.name for path in first.iterdir()) == [f"fig2.{kind}" for kind in kinds]
     for path in first.iterdir():
         assert path.read_bytes() == (second / path.name).read_bytes()
     pd.testing.assert_frame_equal(read_numbers(first / "fig2.csv"), numbers)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.corpora import write_corpus
+from tests.records import seal
 from workflow_scripts import embed
 from workflow_scripts.checkpoints.encoder_file import save_encoder
 from workflow_scripts.core.errors import UserError
@@ -76,6 +77,7 @@ def test_the_record_names_the_data_and_the_seed_makes_the_encoder(corpus, tmp_pa
 def test_an_encoder_file_brings_the_weights(corpus, tmp_path):
     encoder_file = tmp_path / "encoder.safetensors"
     save_encoder(encoder_file, small_pase(seed=11), name="pase", options=pase.Options(**SMALL), code="c0de")
+    seal(encoder_file)
     expected = run(corpus, tmp_path / "drawn.npy", seed=11)
     loaded = run(corpus, tmp_path / "loaded.npy", seed=0, more=["--encoder-file", str(encoder_file)])
     assert np.array_equal(expected, loaded)

@@ -13,10 +13,11 @@ import torch
 
 from tests.corpora import write_corpus
 from tests.hostile_arrays import HOSTILE_ARRAYS
+from tests.records import seal
 from tests.scenarios.cells import informative
 from workflow_scripts import evaluate
 from workflow_scripts.checkpoints.encoder_file import save_encoder
-from workflow_scripts.core import files, provenance
+from workflow_scripts.core import provenance
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import pase
 from workflow_scripts.evaluation import end_to_end, trial_seeds
@@ -63,8 +64,7 @@ def corpus(request, tmp_path):
 def embeddings(corpus, tmp_path):
     path = tmp_path / "tones.npy"
     np.save(path, informative(corpus))
-    record = {"code": "x", "config_digest": "y", "data": {"tones": corpus.facts.digest}}
-    files.write_json(path.with_suffix(".json"), record)
+    seal(path, code="x", config_digest="y", data={"tones": corpus.facts.digest})
     return path
 
 
@@ -73,8 +73,7 @@ def encoder_file(tmp_path):
     torch.manual_seed(0)
     path = tmp_path / "pretrained" / "encoder.safetensors"
     save_encoder(path, pase.build(pase.Options(**SMALL)), name="pase", options=pase.Options(**SMALL), code="c0de")
-    record = {"code": "x", "config_digest": "y", "data": {"other": "z"}}
-    files.write_json(path.with_name("record.json"), record)
+    seal(path, code="x", config_digest="y", data={"other": "z"})
     return path
 
 
@@ -214,21 +213,23 @@ def test_a_damaged_trial_of_a_killed_job_is_computed_again(tmp_path, capsys, dam
 @pytest.mark.parametrize("content", HOSTILE_ARRAYS.values(), ids=HOSTILE_ARRAYS)
 def test_embeddings_that_are_no_matrix_are_named(corpus, embeddings, tmp_path, content):
     embeddings.write_bytes(content)
+    seal(embeddings)
     with pytest.raises(UserError, match=r"tones\.npy is damaged: run embed again"):
         run(corpus, tmp_path / "out", config(), "--embeddings", embeddings)
 
 
 def test_embeddings_of_other_data_are_stale(corpus, embeddings, tmp_path):
-    files.write_json(embeddings.with_suffix(".json"), {"data": {"tones": "0" * 16}})
+    seal(embeddings, data={"tones": "0" * 16})
     with pytest.raises(UserError, match=r"tones.npy is stale: .*run embed again"):
         run(corpus, tmp_path / "out", config(), "--embeddings", embeddings)
     embeddings.with_suffix(".json").unlink()
-    with pytest.raises(UserError, match=r"tones.json is missing or damaged"):
+    with pytest.raises(UserError, match=r"tones.json is missing: delete .*tones\.npy and run again"):
         run(corpus, tmp_path / "out", config(), "--embeddings", embeddings)
 
 
 def test_embeddings_of_another_number_of_clips_are_stale(corpus, embeddings, tmp_path):
     np.save(embeddings, informative(corpus)[:-1])
+    seal(embeddings)
     with pytest.raises(UserError, match="59 embeddings for 60 clips"):
         run(corpus, tmp_path / "out", config(), "--embeddings", embeddings)
 

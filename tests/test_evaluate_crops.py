@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tests.corpora import write_corpus
+from tests.records import seal
 from workflow_scripts import embed, evaluate
 from workflow_scripts.checkpoints.encoder_file import save_encoder
 from workflow_scripts.core.errors import UserError
@@ -47,6 +48,7 @@ def embedded(corpus, encoder, tmp_path_factory) -> Path:
     encoder_file = path.with_name("encoder.safetensors")
     options = samplecnn.Options(**OPTIONS)
     save_encoder(encoder_file, encoder, name="samplecnn", options=options, code="c0de")
+    seal(encoder_file)
     config = {"encoder": {"name": "samplecnn", "options": OPTIONS}, "seed": 3, "dataset": "tones"}
     embed.main(
         [
@@ -147,8 +149,7 @@ def test_supervised_dropout_applies_to_the_supervised_scenario_only(corpus, enco
             encoder_file = tmp_path / f"{dropout}" / "encoder.safetensors"
             options = samplecnn.Options(**OPTIONS | {"supervised_dropout": dropout})
             save_encoder(encoder_file, encoder, name="samplecnn", options=options, code="c0de")
-            record = {"code": "c", "config_digest": "d", "data": {}}
-            encoder_file.with_name("record.json").write_text(json.dumps(record))
+            seal(encoder_file)
             source = ["--encoder-file", str(encoder_file)] if scenario == "fine_tuned" else []
             output = evaluate_cell(
                 corpus, tmp_path / f"{scenario}{dropout}", *source, scenario=scenario, dropout=dropout, max_epochs=1
@@ -163,6 +164,7 @@ def test_embeddings_of_other_crops_are_refused(corpus, embedded, tmp_path):
     stale = tmp_path / "tones.npy"
     np.save(stale, np.load(embedded)[:-1])
     stale.with_suffix(".json").write_text(embedded.with_suffix(".json").read_text())
+    seal(stale)
     with pytest.raises(UserError, match=f"is stale: {sum(COUNTS) - 1} embeddings for {sum(COUNTS)} crops"):
         evaluate_cell(corpus, tmp_path / "out", "--embeddings", str(stale))
 

@@ -12,6 +12,7 @@ import torch
 
 from tests.corpora import write_corpus
 from tests.networks.test_audio_spectrogram_transformer import deit
+from tests.records import seal
 from workflow_scripts import evaluate
 from workflow_scripts.checkpoints.encoder_file import save_encoder
 from workflow_scripts.core.errors import UserError
@@ -51,7 +52,7 @@ def write_encoder_file(options: unet.Options, *, folder: Path) -> Path:
     torch.manual_seed(0)
     path = folder / "encoder.safetensors"
     save_encoder(path, unet.build(options), name="unet", options=options, code="c0de")
-    path.with_name("record.json").write_text(json.dumps({"code": "c", "config_digest": "d", "data": {}}))
+    seal(path)
     return path
 
 
@@ -133,8 +134,7 @@ def test_the_record_names_the_weights_a_head_starts_from(corpus, tmp_path):
 
 def test_embeddings_are_refused_for_a_head_that_reads_maps(corpus, tmp_path):
     np.save(tmp_path / "tones.npy", np.zeros((10, 4), np.float32))
-    record = {"code": "x", "config_digest": "y", "data": {"tones": corpus.facts.digest}}
-    (tmp_path / "tones.json").write_text(json.dumps(record))
+    seal(tmp_path / "tones.npy", data={"tones": corpus.facts.digest})
     with pytest.raises(UserError, match="short_chunk_cnn reads maps, not embeddings"):
         evaluate_cell(
             corpus,

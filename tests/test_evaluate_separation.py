@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from tests.corpora import write_corpus
+from tests.records import seal
 from workflow_scripts import evaluate_separation
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.checkpoints.encoder_file import save_encoder
@@ -117,6 +118,7 @@ def test_a_source_that_is_silent_or_alone_in_a_song_is_left_out(tmp_path, silent
         samples = np.memmap(corpus.folder / f"audio.{stem}.int16", dtype="<i2", mode="r+")
         samples[corpus.offsets[row] : corpus.offsets[row] + corpus.lengths[row]] = 0
         samples.flush()
+        seal(corpus.folder / f"audio.{stem}.int16")
     qualities = measure_separation(
         OpenMasks(), Corpus(corpus.folder), corpus.rows("test"), sources=SOURCES, device=torch.device("cpu")
     )
@@ -134,6 +136,7 @@ def worker(name: str, **options: str) -> dict[str, object]:
 def arguments(corpus: Corpus, tmp_path, **changes) -> list[str]:
     torch.manual_seed(1)
     save_encoder(tmp_path / "encoder.safetensors", unet.build(OPTIONS), name="unet", options=OPTIONS, code="c0de")
+    seal(tmp_path / "encoder.safetensors")
     encoder = {"name": "unet", "options": {"width": 0.25}}
     config = {"encoder": encoder, "worker": worker("separation", source="vocals"), "split": "test", **changes}
     paths = ["--encoder-file", str(tmp_path / "encoder.safetensors"), "--output", str(tmp_path / "quality.json")]

@@ -29,7 +29,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     cell.with_name("record.json").write_text(json.dumps(record))
     statistics(results)
     Path(results.manifest["cells"][5]["path"]).unlink()
-    (results.folder / "statistics" / "plan.json").write_text(json.dumps(results.manifest))
+    results.manifest_file(results.folder / "statistics")
     return results
 
 
@@ -58,7 +58,7 @@ def test_data_read_again_since_are_told(tmp_path: Path, capsys: pytest.CaptureFi
     prepare = ["prepare", str(corpus), str(corpus), "prepare/log"]
     results.manifest["jobs"] = [prepare, ["evaluate", str(cell), str(cell.with_name("record.json")), "evaluate/log"]]
     results.manifest["cells"][1]["jobs"] = [0, 1]
-    (statistics(results) / "plan.json").write_text(json.dumps(results.manifest))
+    results.manifest_file(statistics(results))
     text = explain_entry(results, capsys, "PASE, frozen", "openmic")
     assert f"  stale: the corpus on disk has another digest: {corpus}\n" in text
 
@@ -124,7 +124,7 @@ def test_a_metric_that_was_not_measured_is_reported_and_not_called_stale(
 ) -> None:
     results = full(tmp_path, datasets=["openmic"])
     results.manifest["studies"]["fig2"]["metric"] = "roc_auc"
-    (statistics(results) / "plan.json").write_text(json.dumps(results.manifest))
+    results.manifest_file(statistics(results))
     text = explain_entry(results, capsys, "PASE, frozen", "openmic")
     assert "roc_auc not measured; there are: macro_f1, accuracy" in text
     assert CODE in text
@@ -136,7 +136,7 @@ def test_a_name_of_two_rows_is_refused_with_the_levels_of_each(tmp_path: Path) -
     results.manifest["studies"]["fig2"] |= {"rows": ["encoder", "augmentation", "head"], "comparisons": []}
     for levels in ({"augmentation": "none", "head": "mlp"}, {"augmentation": "mlp", "head": "none"}):
         results.add(factors("pase", "frozen", "openmic", **levels), [0.5, 0.6, 0.7])
-    (statistics(results) / "plan.json").write_text(json.dumps(results.manifest))
+    results.manifest_file(statistics(results))
     with pytest.raises(UserError, match="names more than one row of fig2; say which: pase none mlp; pase mlp none"):
         explain.main(["fig2", "PASE, mlp", "openmic", "--results", str(tmp_path)])
 
@@ -146,7 +146,7 @@ def test_every_pretraining_seed_behind_a_number_is_printed(tmp_path: Path, capsy
     results.manifest["studies"]["fig2"]["comparisons"] = []
     for seed in range(3):
         results.add(factors("pase", "frozen", "openmic", seed=seed), [0.5, 0.6, 0.7])
-    (statistics(results) / "plan.json").write_text(json.dumps(results.manifest))
+    results.manifest_file(statistics(results))
     text = explain_entry(results, capsys, "PASE, frozen", "openmic")
     assert [f"Pre-training seed {seed}: " in text for seed in range(3)] == [True] * 3
     assert text.count("To reproduce it:") == 3
@@ -156,7 +156,7 @@ def test_each_metric_that_a_table_shows_is_printed(tmp_path: Path, capsys: pytes
     results = full(tmp_path)
     results.manifest["studies"]["fig2"]["metrics"] = {"openmic": ["macro_f1", "accuracy"]}
     folder = statistics(results)
-    (folder / "plan.json").write_text(json.dumps(results.manifest))
+    results.manifest_file(folder)
     text = explain_entry(results, capsys, "PASE, frozen", "OpenMIC")
     for name in ("macro F1", "accuracy"):
         assert re.search(rf"PASE, frozen, OpenMIC, {name} \(twin\): 5\d\.\d ± 0\.\d\n", text)

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from tests import processes
 from tests.corpora import write_corpus
 from tests.pretraining_runs import all_workers, arguments, config, write_features
+from tests.records import seal
 from workflow_scripts import pretrain
 from workflow_scripts.checkpoints.encoder_file import load_encoder
 from workflow_scripts.core.errors import UserError
@@ -91,13 +92,16 @@ def test_loading_another_encoder_is_refused(finished, name, options):
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut short", "no JSON", "a list"])
 def test_a_damaged_encoder_file_is_refused(finished, tmp_path, damage):
-    path = tmp_path / "encoder.safetensors"
-    content = (finished / "encoder.safetensors").read_bytes()
+    shutil.copytree(finished, tmp_path / "run")
+    path = tmp_path / "run" / "encoder.safetensors"
+    content = path.read_bytes()
+    path.unlink()
     if damage in ("no JSON", "a list"):
         save_file({"a": torch.ones(1)}, path, metadata={"prelude": "[" * 9999 if damage == "no JSON" else "[1]"})
+        seal(path)
     elif damage != "missing":
         path.write_bytes(b"" if damage == "empty" else content[: len(content) // 2])
-    with pytest.raises(UserError, match=r"is (missing|damaged): pre-train again"):
+    with pytest.raises(UserError, match=rf"{path} is .*: (delete {path.parent} and run|pre-train) again"):
         load_encoder(path, **config()["encoder"])
 
 

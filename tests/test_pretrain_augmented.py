@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from tests.corpora import write_corpus
 from tests.pretraining_runs import arguments, config, write_features
+from tests.records import seal
 from workflow_scripts import pretrain
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core.errors import UserError
@@ -49,6 +50,7 @@ def songs(tmp_path_factory) -> Corpus:
     corpus = write_corpus(folder, clips=20, seconds=1.2, task="unlabelled", sample_rate=RATE)
     corpus.clips["group"] = [f"song{row // 5}" for row in range(20)]
     corpus.clips.to_parquet(folder / "clips.parquet")
+    seal(folder / "clips.parquet")
     return Corpus(folder)
 
 

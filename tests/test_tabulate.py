@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.records import seal
 from tests.report.aggregated_study import statistics
 from tests.synthetic_results import CODE, Results, full
 from workflow_scripts import show, tabulate
@@ -100,7 +101,9 @@ def test_damaged_statistics_and_those_of_another_version_are_named(
     results: Results, tmp_path: Path, content: bytes, message: str
 ) -> None:
     shutil.copytree(results.folder / "statistics", tmp_path / "statistics")
-    (tmp_path / "statistics" / "entries.csv").write_bytes(content)
+    entries = tmp_path / "statistics" / "entries.csv"
+    entries.write_bytes(content)
+    seal(entries, record=entries.with_name("summary.json"))
     folders = ["--statistics", str(tmp_path / "statistics"), "--output", str(tmp_path / "tables")]
     with pytest.raises(UserError, match=message):
         tabulate.main(["--manifest", results.manifest_file(), *folders])

@@ -11,6 +11,7 @@ import torch
 
 from tests.corpora import write_corpus
 from tests.pretraining_runs import arguments, config
+from tests.records import seal
 from workflow_scripts import pretrain, weigh
 from workflow_scripts.configuration.jobs.pretrain import PretrainConfig
 from workflow_scripts.core.errors import UserError
@@ -135,6 +136,7 @@ def test_a_reweighted_run_without_weights_says_what_is_missing(corpus, tmp_path)
 def test_weights_of_other_workers_are_refused(corpus, tmp_path):
     chosen = config() | {"weighting": {"name": "reweighted", "options": {}}}
     (tmp_path / "weights.json").write_text(json.dumps({"weights": {"chroma": 1.0}}))
+    seal(tmp_path / "weights.json")
     command = arguments(chosen, corpus=corpus, output=tmp_path / "seed5")
     with pytest.raises(UserError, match="chroma"):
         pretrain.main([*command, "--weights", str(tmp_path / "weights.json")])

@@ -16,10 +16,11 @@ import pandas as pd
 
 from workflow_scripts.audio.corpus import read_facts
 from workflow_scripts.core import result_files
+from workflow_scripts.core.checksums import checksums, find_record, write_record
 from workflow_scripts.core.cli import results_parser
 from workflow_scripts.core.csv_files import csv_text
 from workflow_scripts.core.errors import run_command
-from workflow_scripts.core.files import write_atomically, write_json, write_text
+from workflow_scripts.core.files import write_atomically, write_text
 from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.planning.layout import STATISTICS_FILES
 from workflow_scripts.planning.manifest import Manifest, read_manifest
@@ -53,7 +54,7 @@ def main(argv: list[str] | None = None) -> None:
 
     manifest = read_manifest(arguments.manifest)
     for folder in manifest.corpora:  # raises if the limit of a study is lower now
-        if (folder / result_files.CORPUS_FACTS).is_file():
+        if find_record(folder / result_files.CORPUS_FACTS, skip_changed=manifest.unfinished):
             read_facts(folder)
     all_trials = gather(manifest, leave_out_stale=manifest.unfinished)
     samples = TrialSamples(all_trials.trials)
@@ -68,7 +69,8 @@ def main(argv: list[str] | None = None) -> None:
         write_text(arguments.output / STATISTICS_FILES[name], csv_text(table))
     with write_atomically(arguments.output / STATISTICS_FILES["parquet"]) as temporary:
         all_trials.trials.to_parquet(temporary, engine="pyarrow", index=False)
-    write_json(
+    names = [*tables, "parquet"]
+    write_record(
         arguments.output / STATISTICS_FILES["summary"],
         {
             "schema_version": SCHEMA_VERSION,
@@ -78,7 +80,9 @@ def main(argv: list[str] | None = None) -> None:
             "missing": [str(cell.path) for cell in all_trials.missing],
             "trials": len(all_trials.trials.drop_duplicates([*FACTORS, "trial"])),
             "studies": [study.name for study in manifest.studies],
+            "manifest": manifest.checksum,
         },
+        files=checksums(*(arguments.output / STATISTICS_FILES[name] for name in names)),
     )
 
 
@@ -91,9 +95,8 @@ def study_tables(
     all_contrasts = [
         contrast for study, planned_cells in cells for contrast in contrasts(study, planned_cells, samples, replicates)
     ]
-    entry_rows = entry_table(
-        entries, replicates, corpora=sources_of(manifest.corpora), short=short_clips(manifest.pretrained_runs)
-    )
+    corpora, short = sources_of(manifest), short_clips(manifest)
+    entry_rows = entry_table(entries, replicates, corpora=corpora, short=short)
     return {
         "entries": entry_rows,
         "comparisons": comparison_table(all_contrasts),

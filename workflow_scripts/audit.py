@@ -17,10 +17,11 @@ import pandas as pd
 
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.configuration.jobs.audit import AuditConfig
+from workflow_scripts.core.checksums import checksums, write_record
 from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.csv_files import csv_text
 from workflow_scripts.core.errors import UserError, run_command
-from workflow_scripts.core.files import write_json, write_text
+from workflow_scripts.core.files import write_text
 from workflow_scripts.core.provenance import Record
 from workflow_scripts.leakage.overlaps import KINDS, Audit, AuditedCorpus, Catalogue, Overlap
 
@@ -54,7 +55,7 @@ def main(argv: list[str] | None = None) -> None:
         leaks=sum(overlap.leak for overlap in overlaps),
         comparisons=[_count_overlaps(corpus, overlaps_of_corpus) for corpus, overlaps_of_corpus in comparisons],
     )
-    write_json(arguments.output, content)
+    write_record(arguments.output, content, files=checksums(arguments.output.with_suffix(".csv")))
 
 
 def _open_corpus(folder: Path, config: AuditConfig) -> AuditedCorpus:

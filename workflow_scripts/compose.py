@@ -9,6 +9,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from workflow_scripts.core import result_files
+from workflow_scripts.core.checksums import require_unchanged
 from workflow_scripts.core.cli import results_parser
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.files import write_text
@@ -37,7 +38,7 @@ from workflow_scripts.statistics.tables.schema import read_table, read_tables
 def main(argv: list[str] | None = None) -> None:
     """Write the report."""
     arguments = _parser().parse_args(argv)
-    manifest = read_manifest(arguments.manifest)
+    manifest = read_manifest(arguments.manifest, statistics=arguments.statistics)
     labels.use_labels_of(manifest)
     numbers, cells = read_tables(arguments.statistics), read_table(arguments.statistics / STATISTICS_FILES["cells"])
     published = read_reproduction(arguments.statistics / STATISTICS_FILES["reproduction"])
@@ -63,8 +64,8 @@ def main(argv: list[str] | None = None) -> None:
         reproduction=reproduction_render.section(reproduction_table.build(published))
         if any(study.statements for study in manifest.studies)
         else Markup(""),
-        data=tuple(page.data_rows(cells, corpora=manifest.corpora)),
-        audit=audits.read_audits(manifest.audits),
+        data=tuple(page.data_rows(cells, corpora=manifest.corpora, skip_changed=manifest.unfinished)),
+        audit=audits.read_audits(manifest.audits, skip_changed=manifest.unfinished),
         jobs=status.read_statuses(manifest),
         digests=tuple(_digests(manifest)),
         **page.cost_tables(records),
@@ -85,6 +86,7 @@ def _read_figure(study: Study, *, folder: Path) -> page.PrintedFigure | failures
     if study.figure is None or not svg.is_file():
         return None
     level = registry.load("figure", study.figure.kind)
+    require_unchanged(svg, record=svg.with_suffix(".json"))
     numbers = read_numbers(svg.with_suffix(".csv"))
     if failure := failures.read_failure(numbers):
         return failure
@@ -93,12 +95,16 @@ def _read_figure(study: Study, *, folder: Path) -> page.PrintedFigure | failures
 
 
 def _records(manifest: Manifest) -> list[costs.JobRecord]:
-    attempts = read_attempts(manifest.journal)
-    records = [record for stage, path in manifest.records for record in costs.read_records(stage, path, attempts)]
-    for cell in manifest.cells:
-        stage = f"evaluate, {cell.factors['scenario'].replace('_', '-')}"
-        records += costs.read_records(stage, cell.path.with_name(result_files.RECORD), attempts)
-    return records
+    attempts, skip = read_attempts(manifest.journal), manifest.unfinished
+    of_cells = [
+        (f"evaluate, {cell.factors['scenario'].replace('_', '-')}", cell.path.with_name(result_files.RECORD))
+        for cell in manifest.cells
+    ]
+    return [
+        record
+        for stage, path in [*manifest.records, *of_cells]
+        for record in costs.read_records(stage, path, attempts, skip_changed=skip)
+    ]
 
 
 def _digests(manifest: Manifest) -> list[tuple[str, str]]:

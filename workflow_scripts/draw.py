@@ -1,4 +1,7 @@
-"""Draw the figure of each study (svg, pdf, png) and write its numbers (csv). Equal statistics give equal bytes."""
+"""Draw the figure of each study (svg, pdf, png), and write its numbers (csv) and the checksums of these files (json).
+
+Equal statistics give equal bytes.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from workflow_scripts.configuration.study import FigureChoice
+from workflow_scripts.core.checksums import checksums, write_record
 from workflow_scripts.core.cli import add_studies, results_parser
 from workflow_scripts.core.csv_files import csv_text
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.files import write_text
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.options import LevelOptions
+from workflow_scripts.planning.layout import FIGURE_FORMATS
 from workflow_scripts.planning.manifest import Study, read_manifest
 from workflow_scripts.report import failures, labels, plotting
 from workflow_scripts.report.figure_inputs import Evidence, Statistics
@@ -30,7 +35,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder to write to (results/figures)")
     arguments = parser.parse_args(argv)
 
-    manifest = read_manifest(arguments.manifest)
+    manifest = read_manifest(arguments.manifest, statistics=arguments.statistics)
     labels.use_labels_of(manifest)
     statistics = Statistics(arguments.statistics)
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -58,9 +63,12 @@ def draw(study: Study, level: Any, options: LevelOptions, evidence: Evidence, *,
 
 
 def _write(study: Study, numbers: pd.DataFrame, figure: Figure, *, folder: Path) -> None:
-    write_text(folder / f"{study.name}.csv", csv_text(numbers))
+    paths = {ending: folder / f"{study.name}.{ending}" for ending in FIGURE_FORMATS}
+    write_text(paths["csv"], csv_text(numbers))
     for ending in plotting.METADATA:
-        plotting.save(figure, folder / f"{study.name}.{ending}")
+        plotting.save(figure, paths[ending])
+    record = paths.pop("json")
+    write_record(record, {"study": study.name}, files=checksums(*paths.values()))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ and drawn from the seed.
 from __future__ import annotations
 
 import argparse
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.checkpoints.encoder_file import build_encoder, check_sample_rate
 from workflow_scripts.configuration.jobs.embed import EmbedConfig
 from workflow_scripts.core import files
+from workflow_scripts.core.checksums import checksums, require_unchanged, write_record
 from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.progress import track
@@ -57,9 +57,9 @@ def main(argv: list[str] | None = None) -> None:
         clips=len(corpus),
         size=encoder.pooled_size,
         crop_length=encoder.crop_length,
-        encoder_file=arguments.encoder_file and hashlib.sha256(arguments.encoder_file.read_bytes()).hexdigest(),
+        encoder_file=arguments.encoder_file and require_unchanged(arguments.encoder_file),
     )
-    files.write_json(arguments.output.with_suffix(".json"), content)
+    write_record(arguments.output.with_suffix(".json"), content, files=checksums(arguments.output))
 
 
 def _parser() -> argparse.ArgumentParser:

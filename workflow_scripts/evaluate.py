@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -29,6 +27,7 @@ from workflow_scripts.checkpoints.encoder_file import build_encoder
 from workflow_scripts.configuration.jobs._base import LevelChoice
 from workflow_scripts.configuration.jobs.evaluate import EvaluateConfig
 from workflow_scripts.core import array_files, files, provenance, result_files
+from workflow_scripts.core.checksums import checksums, read_record, require_unchanged, write_record
 from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.provenance import Record
@@ -73,7 +72,8 @@ def main(argv: list[str] | None = None) -> None:
         seeds=[trial_seeds.trial_seed(result.trial) for result in results],
         **weights,
     )
-    files.write_json(arguments.output / result_files.RECORD, content)
+    outputs = checksums(*(arguments.output / name for name in (result_files.TRIALS, result_files.PREDICTIONS)))
+    write_record(arguments.output / result_files.RECORD, content, files=outputs)
     task.store.clear()
 
 
@@ -100,15 +100,14 @@ def _read_provenance(source: Path | None, corpus: Corpus) -> dict[str, Any]:
     """Return the digests of the job that wrote `source`; `UserError` for embeddings of other data."""
     if source is None:
         return {}
-    is_embeddings = source.suffix == ".npy"
-    record = _read_record(source.with_suffix(".json") if is_embeddings else source.with_name(result_files.RECORD))
-    if is_embeddings and record["data"].get(corpus.facts.dataset) != corpus.facts.digest:
+    sha256, record = require_unchanged(source), read_record(result_files.record_of(source))
+    if source.suffix == ".npy" and record["data"].get(corpus.facts.dataset) != corpus.facts.digest:
         raise UserError(f"{source} is stale: it was computed from other data than {corpus.folder}; run embed again")
     return {
         "code": record["code"],
         "config_digest": record["config_digest"],
         "data": record["data"],
-        "sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
+        "sha256": sha256,
     }
 
 
@@ -119,13 +118,6 @@ def _head_weights(choice: LevelChoice) -> dict[str, str]:
         return {}
     digest = level.weights_digest(registry.options(level, choice.options))
     return {} if digest is None else {"head_weights": digest}
-
-
-def _read_record(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is missing or damaged: run the job that writes it again") from error
 
 
 def _build_task(
@@ -182,7 +174,7 @@ def _build_head(choice: LevelChoice, inputs: int, *, outputs: int) -> Head:
 def _embeddings(path: Path, corpus: Corpus) -> tuple[np.ndarray, int | None]:
     """Load the embeddings (crops, size) and the length of a crop in samples; None if each clip is a single crop."""
     embeddings = array_files.read_matrix(path, remedy="run embed again")
-    crop_length = _read_record(path.with_suffix(".json")).get("crop_length")
+    crop_length = read_record(result_files.record_of(path)).get("crop_length")
     crops = int(Crops.from_lengths(corpus.lengths, crop_length).offsets[-1])
     if len(embeddings) != crops:
         what = "clips" if crop_length is None else "crops"

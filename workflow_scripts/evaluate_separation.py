@@ -19,7 +19,7 @@ from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.checkpoints.encoder_file import build_encoder, check_sample_rate
 from workflow_scripts.configuration import compatibility
 from workflow_scripts.configuration.jobs.evaluate_separation import EvaluateSeparationConfig
-from workflow_scripts.core import files
+from workflow_scripts.core.checksums import write_record
 from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.progress import track
@@ -66,7 +66,7 @@ def main(argv: list[str] | None = None) -> None:
         sources=summarise(songs),
         by_song=[asdict(song) for song in songs],
     )
-    files.write_json(arguments.output, content)
+    write_record(arguments.output, content, files={})
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> None:
         ]
         examples = f", such as {', '.join(others)}" if others else ""
         raise UserError(f"{plan_file}: no such file; name the folder of finished results with --results{examples}")
-    manifest = read_manifest(str(plan_file))
+    manifest = read_manifest(str(plan_file), statistics=plan_file.parent)
     labels.use_labels_of(manifest)
     (study,) = manifest.select([arguments.table])
     entry = _entry(study, manifest, arguments.row, arguments.column)

@@ -25,6 +25,7 @@ from numpy.lib.format import open_memmap
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.configuration.jobs.extract import ExtractConfig
 from workflow_scripts.core import array_files, files, provenance
+from workflow_scripts.core.checksums import checksums, write_record
 from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.progress import track
@@ -75,7 +76,7 @@ def _extract(arguments: argparse.Namespace, config: ExtractConfig, record: prove
     statistics = _statistics(partial.values)
     partial.finish()
     content = record.content(data={corpus.facts.dataset: corpus.facts.digest}, device="cpu", shape=shape, **statistics)
-    files.write_json(arguments.output.with_suffix(".json"), content)
+    write_record(arguments.output.with_suffix(".json"), content, files=checksums(arguments.output))
 
 
 def _check(config: ExtractConfig, corpus: Corpus) -> None:

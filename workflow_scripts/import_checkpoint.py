@@ -21,7 +21,8 @@ import torch
 from workflow_scripts.checkpoints.encoder_file import save_encoder
 from workflow_scripts.checkpoints.import_encoder import import_encoder
 from workflow_scripts.checkpoints.weight_files import read_checkpoint
-from workflow_scripts.core import files, provenance, result_files
+from workflow_scripts.core import provenance, result_files
+from workflow_scripts.core.checksums import checksums, write_record
 from workflow_scripts.core.cli import command_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.levels import registry
@@ -44,7 +45,8 @@ def main(argv: list[str] | None = None) -> None:
         device=device_name(torch.device("cpu")),
         checkpoint={"file": arguments.checkpoint.name, "sha256": published.sha256, "format": published.format},
     )
-    files.write_json(arguments.output / result_files.RECORD, content)
+    encoder_file = arguments.output / result_files.ENCODER
+    write_record(arguments.output / result_files.RECORD, content, files=checksums(encoder_file))
 
 
 def _options(text: str | None) -> dict[str, Any] | None:

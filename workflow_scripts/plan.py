@@ -18,10 +18,10 @@ from pathlib import Path
 from rich.table import Table
 
 from workflow_scripts.configuration.load import load
+from workflow_scripts.core.checksums import write_record
 from workflow_scripts.core.cli import add_configfiles, command_parser
 from workflow_scripts.core.console import PlainConsole
 from workflow_scripts.core.errors import UserError, run_command
-from workflow_scripts.core.files import write_json
 from workflow_scripts.planning import costs
 from workflow_scripts.planning.build_manifest import build_manifest
 from workflow_scripts.planning.cost_records import MeasuredJob, read_records
@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> None:
     if arguments.output is not None:
         names = [str(file) for file in arguments.configfile]
         manifest = build_manifest(plan, configfiles=names, unfinished=arguments.unfinished)
-        write_json(arguments.output, manifest.to_json())
+        write_record(arguments.output, manifest.to_json(), files={})
         return
     records, damaged = read_records(dict.fromkeys([Path(config.results), *arguments.records]))
     console = PlainConsole(width=PLAIN_WIDTH)

@@ -16,9 +16,10 @@ import pandas as pd
 from workflow_scripts.audio.build import CorpusSpec, build_corpus
 from workflow_scripts.configuration.jobs.prepare import PrepareConfig
 from workflow_scripts.core import result_files
+from workflow_scripts.core.checksums import checksums, write_record
 from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import run_command
-from workflow_scripts.core.files import hold_lock, hold_output, write_json
+from workflow_scripts.core.files import hold_lock, hold_output
 from workflow_scripts.core.provenance import Record
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.dataset_index import DatasetIndex
@@ -59,7 +60,8 @@ def _prepare(arguments: argparse.Namespace, config: PrepareConfig, record: Recor
     for note in facts.notes:
         print(f"{facts.dataset}: {note}", file=sys.stderr, flush=True)
     content = record.content(data={facts.dataset: facts.digest}, device="cpu", acquired=acquired.digest)
-    write_json(arguments.output / result_files.RECORD, content)
+    facts_file = arguments.output / result_files.CORPUS_FACTS
+    write_record(arguments.output / result_files.RECORD, content, files=checksums(facts_file))
 
 
 def _describe_unused(root: Path, index: DatasetIndex) -> str:

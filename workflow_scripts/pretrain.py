@@ -27,7 +27,8 @@ from pathlib import Path
 
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.configuration.jobs.pretrain import PretrainConfig
-from workflow_scripts.core import files, provenance, result_files
+from workflow_scripts.core import provenance, result_files
+from workflow_scripts.core.checksums import checksums, write_record
 from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.pretraining import distributed
@@ -68,9 +69,9 @@ def main(argv: list[str] | None = None) -> None:
 def _write(run: Pretraining, trainer: Trainer, outcome: TrainingResult, record: provenance.Record) -> None:
     more = run.write_results(trainer, outcome)
     data = {run.corpus.facts.dataset: run.corpus.facts.digest}
-    files.write_json(
-        run.output / result_files.RECORD, record.content(data=data, device=device_name(run.device), **more)
-    )
+    content = record.content(data=data, device=device_name(run.device), **more)
+    files = checksums(*(run.output / name for name in (result_files.ENCODER, result_files.LOSSES)))
+    write_record(run.output / result_files.RECORD, content, files=files)
     trainer.state_file.remove()
 
 

@@ -6,10 +6,10 @@ python -m workflow_scripts.require_clean --audit FILE.json --study NAME [--study
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from workflow_scripts.core.checksums import read_record, require_unchanged
 from workflow_scripts.core.cli import command_parser
 from workflow_scripts.core.csv_files import read_rows
 from workflow_scripts.core.errors import UserError, run_command
@@ -23,13 +23,11 @@ def main(argv: list[str] | None = None) -> None:
     """Write a file if the audit is clean; raise `UserError` with the leaks otherwise."""
     arguments = _parser().parse_args(argv)
     path = arguments.audit.with_suffix(".csv")
-    try:
-        audit = json.loads(arguments.audit.read_text(encoding="utf-8"))
-        dataset, leaks = audit["dataset"], audit["leaks"]
-        examples = _format_leaks([row for row in read_rows(path, COLUMNS) if row["leak"] == "True"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{arguments.audit} or {path.name} is missing or damaged: audit the data set again") from error
+    audit = read_record(arguments.audit)
+    dataset, leaks = audit["dataset"], audit["leaks"]
+    require_unchanged(path, record=arguments.audit)
     if leaks:
+        examples = _format_leaks([row for row in read_rows(path, COLUMNS) if row["leak"] == "True"])
         raise UserError(
             f"{dataset}: {', '.join(arguments.study)} demands a clean audit, which found leaks: "
             f"{leaks} ({examples}); all are in {path}; correct the data, or remove `audit: clean` from the study"

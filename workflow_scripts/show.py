@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--report", type=Path, help="page whose path is printed last")
     arguments = parser.parse_args(argv)
 
-    manifest = read_manifest(arguments.manifest)
+    manifest = read_manifest(arguments.manifest, statistics=arguments.statistics)
     labels.use_labels_of(manifest)
     numbers = read_tables(arguments.statistics)
     console = PlainConsole(width=PLAIN_WIDTH)

@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder to write to (results/tables)")
     arguments = parser.parse_args(argv)
 
-    manifest = read_manifest(arguments.manifest)
+    manifest = read_manifest(arguments.manifest, statistics=arguments.statistics)
     labels.use_labels_of(manifest)
     numbers, separation_table = read_tables(arguments.statistics), separation.tidy(manifest)
     for study in manifest.select(arguments.study):

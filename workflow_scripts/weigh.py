@@ -21,6 +21,7 @@ from typing import Any
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.configuration.jobs.weigh import WeighConfig
 from workflow_scripts.core import files, provenance, result_files
+from workflow_scripts.core.checksums import checksums, write_record
 from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.levels import registry
@@ -71,7 +72,8 @@ def main(argv: list[str] | None = None) -> None:
         data = {run.corpus.facts.dataset: run.corpus.facts.digest}
         more = {"weights": weights, "losses": by_worker, "epochs": epochs, "losses_origin": losses.origin}
         content = record.content(data=data, device=device_name(run.device), **more)
-        files.write_json(arguments.output.with_name(result_files.LOSS_WEIGHTS_RECORD), content)
+        record_file = arguments.output.with_name(result_files.LOSS_WEIGHTS_RECORD)
+        write_record(record_file, content, files=checksums(arguments.output))
         run.state_file.remove()
 
 

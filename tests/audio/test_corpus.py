@@ -10,6 +10,7 @@ import pytest
 
 from tests.corpora import write_corpus
 from tests.pretraining_runs import config as pretrain_config
+from tests.records import seal
 from workflow_scripts import audit, embed, evaluate, extract, pretrain, weigh
 from workflow_scripts.audio.corpus import Corpus, read_facts
 from workflow_scripts.core.errors import UserError
@@ -45,12 +46,13 @@ def test_a_missing_corpus_is_named(folder: Path, where: str) -> None:
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"dataset": "tones"}', "\0"])
 def test_damaged_facts_are_reported(folder: Path, content: str) -> None:
     (folder / "corpus.json").write_text(content)
-    assert f"{folder}/corpus.json is missing, damaged or of another version: delete {folder}" in error_message(folder)
+    message = error_message(folder)
+    assert message.startswith(f"{folder}/corpus.json ")
+    assert message.endswith(f": delete {folder} and run again")
 
 
 def test_facts_of_another_version_are_reported(folder: Path) -> None:
-    facts = json.loads((folder / "corpus.json").read_text())
-    (folder / "corpus.json").write_text(json.dumps(facts | {"invented": 1}))
+    seal(folder / "corpus.json", invented=1)
     with pytest.raises(UserError, match="of another version"):
         read_facts(folder)
 
@@ -63,7 +65,8 @@ def test_incomplete_files_are_reported(folder: Path, name: str, left: float | No
     (folder / name).unlink()
     if left is not None:
         (folder / name).write_bytes(content[: int(left * len(content))])
-    assert f"{folder / name} is missing, damaged" in error_message(folder)
+    fault = "is missing" if left is None else "is not the file that its job wrote"
+    assert error_message(folder).startswith(f"{folder / name} {fault}")
 
 
 def test_a_file_without_permission_is_not_called_damaged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

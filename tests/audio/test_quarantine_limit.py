@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.corpora import write_corpus
+from tests.records import seal
 from workflow_scripts.audio.corpus import Corpus, read_facts
 from workflow_scripts.audio.quarantine_limit import ENVIRONMENT_VARIABLE, require_within_limit
 from workflow_scripts.core.errors import UserError
@@ -21,10 +22,9 @@ REASONS = {"a1": "silent", "a2": "empty", "a3": "empty", "a4": "truncated", "a5"
 def folder(tmp_path: Path) -> Path:
     """Write a corpus of 20 clips with 5 more in quarantine."""
     write_corpus(tmp_path / "tones", clips=20, seconds=0.1)
-    facts = json.loads((tmp_path / "tones" / "corpus.json").read_text())
-    (tmp_path / "tones" / "corpus.json").write_text(json.dumps(facts | {"quarantined": 5}))
     rows = "".join(f"{clip},{reason}\n" for clip, reason in REASONS.items())
     (tmp_path / "tones" / "quarantine.csv").write_text("clip,reason\n" + rows)
+    seal(tmp_path / "tones" / "quarantine.csv", quarantined=5)
     return tmp_path / "tones"
 
 

@@ -10,7 +10,6 @@ python -m tests.benchmarks.bench_statistics [--studies N] [--methods N]
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import resource
 import subprocess
@@ -23,7 +22,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tests.records import seal
 from tests.synthetic_results import CODE, CONFIG, STUDY, factors
+from workflow_scripts.core.checksums import write_record
 from workflow_scripts.levels.dataset_index import Task
 from workflow_scripts.statistics.metrics import confusion, metrics
 from workflow_scripts.statistics.trials import COLUMNS
@@ -114,10 +115,11 @@ def write_results(folder: Path, *, studies: int, methods: int) -> int:
                 path.parent.mkdir(parents=True)
                 path.with_name("predictions.npz").symlink_to(predictions)
                 write_trials(path, cell, values, clips=test_set.clips)
+                seal(path, path.with_name("predictions.npz"))
                 entry = {"path": str(path), "code": CODE, "config": CONFIG, "factors": cell, "studies": [name]}
                 manifest["cells"].append(entry)
         manifest["studies"][name] = study_entry
-    (folder / "plan.json").write_text(json.dumps(manifest))
+    write_record(folder / "plan.json", manifest, files={})
     return len(manifest["cells"])
 
 

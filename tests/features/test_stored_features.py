@@ -9,6 +9,7 @@ import pytest
 
 from tests.corpora import write_corpus
 from tests.hostile_arrays import HOSTILE_ARRAYS, npy, stated
+from tests.records import seal
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.features.stored_features import StoredFeature, frame_offsets
@@ -24,6 +25,7 @@ def feature(tmp_path: Path, corpus: Corpus) -> StoredFeature:
     """Store features whose value is 100 * channel + frame in the file."""
     frames = int(frame_offsets(corpus)[-1])
     np.save(tmp_path / "toy.npy", (100 * np.arange(2)[:, None] + np.arange(frames)).astype(np.float32))
+    seal(tmp_path / "toy.npy")
     return StoredFeature(tmp_path / "toy.npy", corpus)
 
 
@@ -52,11 +54,21 @@ def test_features_of_another_corpus_are_refused(tmp_path: Path, feature: StoredF
         StoredFeature(tmp_path / "toy.npy", other)
 
 
-@pytest.mark.parametrize(
-    "content", [None, npy(stated(descr="<i4")), npy(stated(shape=(16,))), *HOSTILE_ARRAYS.values()]
-)
-def test_an_unreadable_file_is_refused(tmp_path: Path, corpus: Corpus, content: bytes | None) -> None:
+@pytest.mark.parametrize("content", [None, b"", b"not an array"])
+def test_a_file_that_is_not_the_extracted_one_is_refused(
+    tmp_path: Path, corpus: Corpus, feature: StoredFeature, content: bytes | None
+) -> None:
+    path = tmp_path / "toy.npy"
+    path.unlink()
     if content is not None:
-        (tmp_path / "bad.npy").write_bytes(content)
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=rf"{path} is .*: delete it and run again"):
+        StoredFeature(path, corpus)
+
+
+@pytest.mark.parametrize("content", [npy(stated(descr="<i4")), npy(stated(shape=(16,))), *HOSTILE_ARRAYS.values()])
+def test_an_unreadable_file_is_refused(tmp_path: Path, corpus: Corpus, content: bytes) -> None:
+    (tmp_path / "bad.npy").write_bytes(content)
+    seal(tmp_path / "bad.npy")
     with pytest.raises(UserError, match="extract these features again"):
         StoredFeature(tmp_path / "bad.npy", corpus)

@@ -14,9 +14,9 @@ import soundfile
 import soxr
 
 from tests.audio.recordings import encode
+from tests.records import seal
 from workflow_scripts import acquire, prepare
 from workflow_scripts.audio.corpus import FULL_SCALE, Corpus, CorpusFacts, facts_to_json
-from workflow_scripts.core.files import write_json
 
 RATE = 16_000
 GAP = RATE // 2  # between clips that go through a codec in one file
@@ -65,7 +65,7 @@ def write_corpus(
         digest=hashlib.sha256(samples.tobytes()).hexdigest()[:16],
         content=hashlib.sha256(folder.name.encode()).hexdigest()[:16],
     )
-    write_json(folder / "corpus.json", facts_to_json(facts))
+    seal(*(folder / name for name in ("audio.int16", "clips.parquet")), **facts_to_json(facts))
     return Corpus(folder)
 
 

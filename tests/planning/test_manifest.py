@@ -1,5 +1,4 @@
 import io
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +20,7 @@ def results(tmp_path: Path) -> Results:
 
 def test_reads_a_file_and_standard_input_alike(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
     from_file = read_manifest(results.manifest_file())
-    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(results.manifest)))
+    monkeypatch.setattr("sys.stdin", io.StringIO(Path(results.manifest_file()).read_text()))
     assert read_manifest("-") == from_file
     assert from_file.cells[0].factors["pretrain_seed"] == "0"
 
@@ -47,7 +46,7 @@ def test_floors_differ_by_their_encoder_in_every_table(results: Results) -> None
 def test_what_is_no_plan_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "plan.json"
     path.write_text(text)
-    with pytest.raises(UserError, match=r"plan\.json: not"):
+    with pytest.raises(UserError, match=r"plan\.json (is damaged|was written by an earlier version)"):
         read_manifest(str(path))
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.records import seal
 from tests.report.aggregated_study import use_default_labels
 from workflow_scripts.report import audits
 
@@ -24,6 +25,7 @@ def write_audits(tmp_path: Path) -> Path:
         "near,False,e,train,audioset_music,f,valid,0.9,0.0,0.5,",
     ]
     (tmp_path / "openmic.csv").write_text(HEADER + "\n".join(lines) + "\n")
+    seal(tmp_path / "openmic.csv", record=tmp_path / "openmic.json")
     return tmp_path / "openmic.json"
 
 
@@ -45,6 +47,7 @@ def test_numbers_and_leaks_as_printed(write_audits: Path) -> None:
 
 def test_a_page_lists_a_limited_number_of_leaks(write_audits: Path) -> None:
     write_audits.with_suffix(".csv").write_text(HEADER + "group,True,a,train,openmic,b,test,,,,x\n" * 50)
+    seal(write_audits.with_suffix(".csv"), record=write_audits)
     assert len(audits.read_audits([write_audits]).leaks) == audits.MAX_LEAKS
 
 

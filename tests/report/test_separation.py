@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.records import seal
 from tests.synthetic_results import CODE, Results, factors
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import PRETRAINING
@@ -38,6 +39,7 @@ def write_quality(folder: Path, *, code: str = CODE) -> Path:
     content = {"code": code, "source": "twin", "sources": {"drums": NUMBERS}}
     path = folder / "separation.json"
     path.write_text(json.dumps(content), encoding="utf-8")
+    seal(path)
     return path
 
 
@@ -104,9 +106,10 @@ def test_a_plan_without_separation_has_no_csv(results: Results) -> None:
     ],
 )
 def test_a_damaged_file_is_named_in_one_line(results: Results, content: bytes) -> None:
+    manifest = read_manifest(results.manifest_file())
     write_quality(results.folder / "drums").write_bytes(content)
-    with pytest.raises(UserError, match=r"separation\.json is damaged: delete it and run the workflow again"):
-        build_table(results)
+    with pytest.raises(UserError, match=r"separation\.json (is damaged|was written by .*): delete it and run again"):
+        separation.of_study(manifest.studies[0], manifest)
 
 
 def test_a_stale_file_is_an_error_but_left_out_after_a_failed_run(results: Results) -> None:

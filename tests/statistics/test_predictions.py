@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.hostile_arrays import HOSTILE_ARRAYS
+from tests.records import seal
 from tests.statistics.synthetic_samples import random_predictions
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.result_files import PREDICTIONS
@@ -22,6 +23,7 @@ WINDOWS = Windows(scores=np.ones((2, 4), np.float16), clips=np.array([0, 1]), st
 def test_predictions_are_read_as_they_were_written(tmp_path: Path, task: str) -> None:
     written = random_predictions(0, task)
     write_predictions(tmp_path / PREDICTIONS, written, windows=None)
+    seal(tmp_path / PREDICTIONS)
     stored = read_predictions(tmp_path / PREDICTIONS)
     assert (stored.task, stored.clips, stored.classes) == (written.task, written.clips, written.classes)
     for name in ("labels", "scores", "confusion", "clusters"):
@@ -31,6 +33,7 @@ def test_predictions_are_read_as_they_were_written(tmp_path: Path, task: str) ->
 
 def test_windows_are_read_as_they_were_written(tmp_path: Path) -> None:
     write_predictions(tmp_path / PREDICTIONS, random_predictions(0), windows=WINDOWS)
+    seal(tmp_path / PREDICTIONS)
     stored = read_windows(tmp_path / PREDICTIONS)
     assert stored is not None
     assert stored.seconds == WINDOWS.seconds
@@ -57,6 +60,7 @@ def test_scores_that_are_not_finite_are_refused() -> None:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("whole") / PREDICTIONS
     write_predictions(path, random_predictions(0), windows=None)
+    seal(path)
     return path
 
 
@@ -67,6 +71,7 @@ def test_no_changed_byte_of_a_file_is_a_crash(whole: Path, position: float, byte
     content[int(position * len(content))] = byte
     damaged = whole.with_name("damaged.npz")
     damaged.write_bytes(content)
+    seal(damaged)
     with suppress(UserError):  # or it is still a file of predictions: not every byte matters
         read_predictions(damaged)
 
@@ -75,6 +80,7 @@ def test_no_changed_byte_of_a_file_is_a_crash(whole: Path, position: float, byte
 def test_a_part_of_a_file_is_refused(whole: Path, tmp_path: Path, kept: float) -> None:
     content = whole.read_bytes()
     (tmp_path / PREDICTIONS).write_bytes(content[: int(kept * len(content))])
+    seal(tmp_path / PREDICTIONS)
     with pytest.raises(UserError, match=r"predictions\.npz is damaged: delete its folder and evaluate again"):
         read_predictions(tmp_path / PREDICTIONS)
 
@@ -82,6 +88,7 @@ def test_a_part_of_a_file_is_refused(whole: Path, tmp_path: Path, kept: float) -
 def test_a_compressed_file_is_refused_before_it_is_expanded(whole: Path, tmp_path: Path) -> None:
     with np.load(whole) as stored:
         np.savez_compressed(tmp_path / PREDICTIONS, **{**stored, "scores": np.zeros((100, 1000, 100))})
+    seal(tmp_path / PREDICTIONS)
     tracemalloc.start()
     with pytest.raises(UserError, match="states more bytes than it has"):
         read_predictions(tmp_path / PREDICTIONS)
@@ -97,5 +104,6 @@ def test_an_array_that_is_not_what_its_header_states_is_refused(
     with zipfile.ZipFile(whole) as source, zipfile.ZipFile(tmp_path / PREDICTIONS, "w") as target:
         for name in source.namelist():
             target.writestr(name, HOSTILE_ARRAYS[kind] if name == f"{part}.npy" else source.read(name))
+    seal(tmp_path / PREDICTIONS)
     with pytest.raises(UserError, match=r"predictions\.npz is damaged: delete its folder"):
         read_predictions(tmp_path / PREDICTIONS)

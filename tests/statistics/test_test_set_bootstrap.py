@@ -5,7 +5,6 @@ import pytest
 
 from tests.synthetic_results import Results, factors
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.planning.manifest import Manifest
 from workflow_scripts.statistics.metric_bootstrap import bootstrap_metrics
 from workflow_scripts.statistics.predictions import read_predictions
 from workflow_scripts.statistics.samples import TrialSamples
@@ -15,7 +14,7 @@ from workflow_scripts.statistics.trials import gather
 
 def replicates_of(results: Results, **more: int) -> tuple[BootstrapReplicates, list]:
     """Bootstrap the cells of the plan; return the replicates and the samples in macro F1."""
-    manifest = Manifest.from_json(results.manifest)
+    manifest = results.read()
     samples = TrialSamples(gather(manifest).trials)
     return bootstrap_cells(manifest, samples, **more), [
         samples.get(evaluation, "macro_f1") for evaluation in manifest.cells

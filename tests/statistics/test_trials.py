@@ -4,9 +4,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.records import seal
 from tests.synthetic_results import CODE, Results, factors, trials
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.planning.manifest import Manifest
 from workflow_scripts.statistics.trials import COLUMNS, gather, read_trials
 
 
@@ -28,6 +28,7 @@ def change(path: Path, **values: object) -> None:
 def test_text_stays_text_and_numbers_keep_every_digit(results: Results) -> None:
     value = 0.1 + 0.2  # 0.30000000000000004: a careless reader loses the last digit
     path = results.add(factors("random", "frozen", "openmic"), [value, 0.5, 0.5])
+    seal(path)
     table = read_trials(path)
     assert table["code"].unique().tolist() == [CODE]
     assert table["corpus"].unique().tolist() == ["none"]
@@ -38,16 +39,16 @@ def test_all_trials_come_in_one_order_whatever_the_plan_lists_first(tmp_path: Pa
     results = Results(tmp_path)
     for seed in (10, 9, 1):
         results.add(factors("pase", "frozen", "openmic", seed=seed), [0.5, 0.6])
-    first = gather(Manifest.from_json(results.manifest)).trials
+    first = gather(results.read()).trials
     random.Random(1).shuffle(results.manifest["cells"])
-    pd.testing.assert_frame_equal(gather(Manifest.from_json(results.manifest)).trials, first)
+    pd.testing.assert_frame_equal(gather(results.read()).trials, first)
     assert list(first["pretrain_seed"].unique()) == ["1", "9", "10"]
     assert list(first.columns) == list(COLUMNS)
 
 
 def test_a_missing_file_is_reported_not_fatal(results: Results) -> None:
     results.expect(factors("random", "frozen", "openmic"))
-    all_trials = gather(Manifest.from_json(results.manifest))
+    all_trials = gather(results.read())
     assert [evaluation.factors["encoder"] for evaluation in all_trials.missing] == ["random"]
     assert len(all_trials.trials) == 6
 
@@ -55,7 +56,7 @@ def test_a_missing_file_is_reported_not_fatal(results: Results) -> None:
 def test_no_results_at_all_are_an_empty_table(tmp_path: Path) -> None:
     results = Results(tmp_path)
     results.expect(factors("pase", "frozen", "openmic"))
-    assert gather(Manifest.from_json(results.manifest)).trials.empty
+    assert gather(results.read()).trials.empty
 
 
 def test_columns_may_come_in_another_order_and_more_of_them(results: Results) -> None:
@@ -64,7 +65,7 @@ def test_columns_may_come_in_another_order_and_more_of_them(results: Results) ->
     path = results.expect(cell)
     path.parent.mkdir(parents=True)
     table[list(reversed(table.columns))].to_csv(path, index=False)
-    read_back = gather(Manifest.from_json(results.manifest)).trials
+    read_back = gather(results.read()).trials
     assert read_back[read_back["encoder"] == "random"]["value"].min() == pytest.approx(0.1)
 
 
@@ -85,7 +86,7 @@ def test_a_file_that_cannot_be_trusted_is_named(results: Results, column: str, v
     target = path if column != "encoder" else Path(results.manifest["cells"][0]["path"])
     change(target, **{column: value})
     with pytest.raises(UserError, match=message) as caught:
-        gather(Manifest.from_json(results.manifest))
+        gather(results.read())
     assert str(target) in str(caught.value)
 
 
@@ -97,7 +98,7 @@ def test_an_empty_or_foreign_file_is_named(results: Results, text: str, message:
     path = Path(results.manifest["cells"][0]["path"])
     path.write_text(text)
     with pytest.raises(UserError, match=message) as caught:
-        gather(Manifest.from_json(results.manifest))
+        gather(results.read())
     assert str(path) in str(caught.value)
 
 
@@ -105,4 +106,4 @@ def test_a_file_that_is_no_text_is_named(results: Results) -> None:
     path = Path(results.manifest["cells"][0]["path"])
     path.write_bytes(b"\xff" + path.read_bytes())
     with pytest.raises(UserError, match=r"trials\.csv: not a trials file \(not text\); delete it"):
-        gather(Manifest.from_json(results.manifest))
+        gather(results.read())

@@ -16,9 +16,10 @@ from workflow_scripts.audio.corpus import CorpusFacts, facts_to_json, label_colu
 from workflow_scripts.audio.decoder_pool import DecodeResult, DecodeTask, decode_all
 from workflow_scripts.audio.doubles import digest_samples, join_groups
 from workflow_scripts.core import provenance, result_files
+from workflow_scripts.core.checksums import checksums, remember_checksum, write_record
 from workflow_scripts.core.csv_files import csv_text
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.core.files import write_atomically, write_json, write_text
+from workflow_scripts.core.files import write_atomically, write_text
 from workflow_scripts.core.progress import track
 from workflow_scripts.levels.dataset_index import EXCLUDED_COLUMNS, DatasetIndex, Stem
 
@@ -103,9 +104,14 @@ def build_corpus(index: DatasetIndex, *, root: Path, output: Path, spec: CorpusS
     quarantine = csv_text(tables.quarantine)
     write_text(output / result_files.QUARANTINE, quarantine)
 
-    # facts, whose presence means a complete corpus
+    # facts, whose presence means a complete corpus, with the checksums of all files
     facts = _corpus_facts(index, tables, spec, audio_digests=written.digests)
-    write_json(output / result_files.CORPUS_FACTS, facts_to_json(facts))
+    of_files = dict(zip(map(result_files.audio_file, (None, *stems)), written.digests, strict=True))
+    for name, digest in of_files.items():
+        remember_checksum(output / name, digest)
+    names = (result_files.CLIPS, result_files.LABELS, result_files.QUARANTINE)
+    of_files |= checksums(*(output / name for name in names))
+    write_record(output / result_files.CORPUS_FACTS, facts_to_json(facts), files=of_files)
     return facts
 
 

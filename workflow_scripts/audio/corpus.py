@@ -3,14 +3,13 @@
 Files in the folder: `audio.int16` (all clips one after the other, mono, little-endian), `clips.parquet` (clip, offset
 and length in samples, split, group, the factor by which audio above full scale was scaled to fit, otherwise 1, and
 defects with which a clip is used, keys of `decode.DEFECTS`), `labels.parquet` (clip, one float32 column per class, NaN
-= unobserved), `quarantine.csv` (clip, reason) and `corpus.json` (the fields of `CorpusFacts`). A corpus with stems also
-has one file like `audio.int16` for each stem, such as `audio.vocals.int16`, of the same length, scaled by the same
-factor and aligned sample by sample.
+= unobserved), `quarantine.csv` (clip, reason) and `corpus.json` (the fields of `CorpusFacts`, and the checksums of all
+files). A corpus with stems also has one file like `audio.int16` for each stem, such as `audio.vocals.int16`, of the same
+length, scaled by the same factor and aligned sample by sample.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -21,11 +20,11 @@ import pandas as pd
 
 from workflow_scripts.audio.quarantine_limit import require_within_limit
 from workflow_scripts.core import result_files
+from workflow_scripts.core.checksums import CHECKSUMS, read_record, require_unchanged
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.dataset_index import Split, Task
 
 FULL_SCALE = 32768  # int16 sample value of amplitude 1.0
-BYTES_PER_SAMPLE = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +53,8 @@ class Corpus:
     def __init__(self, folder: Path) -> None:
         """Open `folder`, written by `prepare`.
 
-        Raises `UserError` if the corpus is incomplete or if more of it is quarantined than the studies tolerate.
+        Raises `UserError` if the corpus is incomplete or not as `prepare` wrote it, or if more of it is quarantined
+        than the studies tolerate. Files are compared with their checksums when they are first used.
         """
         self.folder = folder
         self.facts = read_facts(folder)
@@ -81,7 +81,7 @@ class Corpus:
 
     @cached_property
     def samples(self) -> np.ndarray:
-        """All clips one after the other, int16 memory map (samples,). Raises `UserError` if its length is wrong."""
+        """All clips one after the other, int16 memory map (samples,)."""
         return self._samples(result_files.audio_file())
 
     @cached_property
@@ -91,10 +91,7 @@ class Corpus:
 
     def _samples(self, name: str) -> np.ndarray:
         path = self.folder / name
-        if (
-            not path.is_file() or path.stat().st_size != BYTES_PER_SAMPLE * self.lengths.sum()
-        ):  # for example a partial copy
-            raise _damaged_file_error(path)
+        require_unchanged(path)
         return np.memmap(path, dtype="<i2", mode="r")
 
     def rows(self, split: Split) -> np.ndarray:
@@ -132,30 +129,23 @@ class Corpus:
 def read_facts(folder: Path) -> CorpusFacts:
     """Read the facts of a corpus.
 
-    Raises `UserError` if they are missing or damaged, or if more is quarantined than the studies tolerate.
+    Raises `UserError` if they are missing or changed, or if more is quarantined than the studies tolerate.
     """
     path = folder / result_files.CORPUS_FACTS
+    if not path.is_file():
+        raise UserError(f"{path} is missing: prepare the data set first, or correct the path of the corpus")
+    content = read_record(path)
     try:
-        facts = CorpusFacts(**json.loads(path.read_text(encoding="utf-8")))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise UserError(f"{path} is missing: prepare the data set first, or correct the path of the corpus") from error
-    except (ValueError, TypeError) as error:  # TypeError: fields of another version
-        raise _damaged_file_error(path) from error
+        facts = CorpusFacts(**{name: value for name, value in content.items() if name != CHECKSUMS})
+    except TypeError as error:
+        raise UserError(f"{path} has facts of another version: delete {folder} and run again") from error
     require_within_limit(folder, dataset=facts.dataset, clips=facts.clips, quarantined=facts.quarantined)
     return facts
 
 
 def _read_table(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(path)
-    except PermissionError:
-        raise
-    except (OSError, ValueError) as error:  # either, depending on where the file is damaged
-        raise _damaged_file_error(path) from error
-
-
-def _damaged_file_error(path: Path) -> UserError:
-    return UserError(f"{path} is missing, damaged or of another version: delete {path.parent} and prepare it again")
+    require_unchanged(path)
+    return pd.read_parquet(path)
 
 
 def facts_to_json(facts: CorpusFacts) -> dict[str, object]:

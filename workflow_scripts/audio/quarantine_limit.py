@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 from workflow_scripts.core import result_files
+from workflow_scripts.core.checksums import require_unchanged
 from workflow_scripts.core.csv_files import read_rows
 from workflow_scripts.core.errors import UserError
 
@@ -42,6 +43,7 @@ def require_within_limit(folder: Path, *, dataset: str, clips: int, quarantined:
 
 def _summarise_reasons(path: Path) -> str:
     """Describe the commonest reasons, each with its number of clips and an example."""
+    require_unchanged(path)
     rows = [(row["clip"], row["reason"]) for row in read_rows(path, ["clip", "reason"])]
     example = {reason: clip for clip, reason in reversed(rows)}  # the first clip of each reason
     counts = Counter(reason for _, reason in rows).most_common()

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core import files
+from workflow_scripts.core.checksums import require_unchanged
 from workflow_scripts.core.errors import UserError, name_damage
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.options import LevelOptions
@@ -32,9 +33,10 @@ def save_encoder(path: Path, encoder: Encoder, *, name: str, options: LevelOptio
 def load_encoder(path: Path, *, name: str, options: Mapping[str, object]) -> Encoder:
     """Rebuild the encoder in `path`, on the CPU, in evaluation mode.
 
-    `name` and `options` are those of the config. Raises `UserError` if the file is missing, damaged or holds another
+    `name` and `options` are those of the config. Raises `UserError` if the file is missing, changed or holds another
     encoder.
     """
+    require_unchanged(path)
     level = registry.load("encoder", name)
     chosen = registry.options(level, options)
     encoder: Encoder = level.build(chosen)

@@ -5,6 +5,7 @@ Names of statistics, tables and figures are in `planning.layout`, because a chan
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 # of a data set
@@ -16,6 +17,7 @@ CORPUS_FACTS: Final = "corpus.json"
 CLIPS: Final = "clips.parquet"
 LABELS: Final = "labels.parquet"
 QUARANTINE: Final = "quarantine.csv"
+AUDIO: Final = ".int16"  # suffix
 # of a pre-trained run
 ENCODER: Final = "encoder.safetensors"
 LOSSES: Final = "losses.csv"
@@ -29,4 +31,27 @@ PREDICTIONS: Final = "predictions.npz"
 
 def audio_file(stem: str | None = None) -> str:
     """Return the file of a corpus that holds the audio, or one of its stems."""
-    return "audio.int16" if stem is None else f"audio.{stem}.int16"
+    return f"audio{AUDIO}" if stem is None else f"audio.{stem}{AUDIO}"
+
+
+def record_of(path: Path) -> Path:
+    """Return the record of the job that wrote a result: the JSON file with its checksum."""
+    if path.suffix == ".json":
+        return path.with_name(LOSS_WEIGHTS_RECORD) if path.name == LOSS_WEIGHTS else path
+    if path.suffix == ".npy":
+        return path.with_suffix(".json")
+    of_corpus = path.name in (CLIPS, LABELS, QUARANTINE) or path.suffix == AUDIO
+    return path.with_name(CORPUS_FACTS if of_corpus else RECORD)
+
+
+def file_to_delete(path: Path) -> Path:
+    """Return the file or folder after whose deletion the workflow makes a result again.
+
+    It runs a job again for a missing output that another job reads, not for any output.
+    """
+    if path.name in (ENCODER, LOSSES, TRIALS, PREDICTIONS, RECORD) or record_of(path).name == CORPUS_FACTS:
+        return path.parent
+    if path.name == LOSS_WEIGHTS_RECORD:
+        return path.with_name(LOSS_WEIGHTS)
+    array = path.with_suffix(".npy")
+    return array if array.is_file() else path

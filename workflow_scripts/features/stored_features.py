@@ -8,6 +8,7 @@ import numpy as np
 
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core import array_files
+from workflow_scripts.core.checksums import require_unchanged
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.features.frames import HOP
 
@@ -21,7 +22,8 @@ class StoredFeature:
     """Read access to the stored features of one worker; they are read from disk on demand."""
 
     def __init__(self, path: Path, corpus: Corpus) -> None:
-        """Open `path`, written by `extract` for `corpus`. Raises `UserError` if it is damaged or of another one."""
+        """Open `path`, written by `extract` for `corpus`. Raises `UserError` if it is changed or of another one."""
+        require_unchanged(path)
         self.values = array_files.map_matrix(path, remedy="extract these features again")
         self.offsets = frame_offsets(corpus)
         if self.values.shape[1] != self.offsets[-1]:

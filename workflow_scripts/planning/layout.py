@@ -21,7 +21,7 @@ STATISTICS_FILES = {
     "manifest": MANIFEST,
 }
 TABLE_FORMATS = ("csv", "md", "tex", "html")
-FIGURE_FORMATS = ("svg", "pdf", "png", "csv")
+FIGURE_FORMATS = ("svg", "pdf", "png", "csv", "json")  # json: the checksums of the others
 
 
 @dataclass(frozen=True, kw_only=True)

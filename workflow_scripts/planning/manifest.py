@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,8 +15,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, Valida
 from workflow_scripts.configuration.published import Statement
 from workflow_scripts.configuration.study import FigureChoice
 from workflow_scripts.core import validation
+from workflow_scripts.core.checksums import parse_record, read_record
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import FACTORS, NONE, PRETRAINING
+from workflow_scripts.planning.layout import STATISTICS_FILES
 
 STDIN = "-"
 
@@ -155,6 +158,7 @@ class Manifest:
     configfiles: tuple[str, ...] = ()  # files over the default config
     journal: Path = Path()  # of the attempts of all jobs
     unfinished: bool = False  # after a run that failed: some cells are missing, others may be stale
+    checksum: str = ""  # of the text that it was read from
 
     def cells_of(self, study: Study) -> list[PlannedCell]:
         """Return the cells of a study in its own order, whatever other studies share cells with it."""
@@ -173,7 +177,7 @@ class Manifest:
         shared = dict.fromkeys(job for cell in self.cells for job in cell.jobs)
         jobs = {job: number for number, job in enumerate(shared)}
         content: dict[str, Any] = ADAPTER.dump_python(
-            self, mode="json", by_alias=True, exclude={"cells": {"__all__": {"jobs"}}}
+            self, mode="json", by_alias=True, exclude={"cells": {"__all__": {"jobs"}}, "checksum": True}
         )
         for cell, entry in zip(self.cells, content["cells"], strict=True):
             entry["jobs"] = [jobs[job] for job in cell.jobs]
@@ -203,17 +207,27 @@ class Manifest:
 ADAPTER = TypeAdapter(Manifest)
 
 
-def read_manifest(path: str) -> Manifest:
-    """Read a manifest from a JSON file, or from standard input if `path` is "-"; `UserError` if it is not one."""
+def read_manifest(path: str, *, statistics: Path | None = None) -> Manifest:
+    """Read a manifest from a JSON file, or from standard input if `path` is "-".
+
+    Raises `UserError` if it is not one or not as `plan` wrote it, or if it lies in the folder of `statistics` that were
+    computed with another manifest.
+    """
     try:
         text = sys.stdin.read() if path == STDIN else Path(path).read_text(encoding="utf-8")
-        return Manifest.from_json(json.loads(text))
+        checksum = hashlib.sha256(text.encode()).hexdigest()
+        manifest = replace(Manifest.from_json(parse_record(text, Path(path))), checksum=checksum)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise UserError(f"--manifest {path}: no such file") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"--manifest {path}: not JSON ({error})") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"--manifest {path}: not a manifest ({type(error).__name__}: {error})") from error
+    if statistics is not None and Path(path).parent == statistics:
+        summary = read_record(statistics / STATISTICS_FILES["summary"])
+        if summary["manifest"] != checksum:
+            raise UserError(f"{path} is not the plan of the statistics beside it: delete it and run again")
+    return manifest
 
 
 def _require_distinct(cells: Iterable[PlannedCell]) -> None:

@@ -8,12 +8,14 @@ import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from workflow_scripts.core.checksums import require_unchanged
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.pretraining.loss_log import LossRow
 
 
 def read_losses(path: Path) -> list[LossRow]:
-    """Read the rows of a losses.csv."""
+    """Read the rows of a losses.csv; `UserError` if it is missing or changed."""
+    require_unchanged(path)
     with path.open(encoding="utf-8", newline="") as file:
         return [
             LossRow(int(row["epoch"]), row["split"], row["worker"], float(row["loss"]), float(row["weight"]))
@@ -38,12 +40,10 @@ def validation_losses(rows: Iterable[LossRow], *, epochs: int) -> dict[str, list
 
 
 def read_weights(path: Path) -> dict[str, float]:
-    """Read the weight of each worker from a file written by `weigh`; `UserError` if it is damaged."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        weights = {str(worker): float(weight) for worker, weight in content["weights"].items()}
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise UserError(f"{path} is missing or damaged: weigh again") from error
+    """Read the weight of each worker from a file written by `weigh`; `UserError` if it is changed."""
+    require_unchanged(path)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    weights = {str(worker): float(weight) for worker, weight in content["weights"].items()}
     require_positive(weights)
     return weights
 

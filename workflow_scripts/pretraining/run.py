@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from workflow_scripts.checkpoints.encoder_file import build_encoder, check_sampl
 from workflow_scripts.configuration import compatibility
 from workflow_scripts.configuration.recipe import Recipe
 from workflow_scripts.core import files, provenance, result_files
+from workflow_scripts.core.checksums import read_record
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.validation import parse
 from workflow_scripts.features.stored_features import StoredFeature
@@ -213,10 +213,7 @@ class Pretraining:
 
 def _read_feature_digests(path: Path) -> object:
     """Read the digests that identify stored features, from the record which `extract` writes beside them."""
-    try:
-        record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path.with_suffix('.json')} is missing or damaged: extract {path.name} again") from error
+    record = read_record(result_files.record_of(path))
     return {key: record.get(key) for key in ("code", "config_digest", "data")}
 
 

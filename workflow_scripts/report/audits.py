@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.core.checksums import find_record, require_unchanged
 from workflow_scripts.core.csv_files import read_rows
 from workflow_scripts.report import labels, number_format
 
@@ -35,14 +35,17 @@ class AuditTables:
     leak_headings: tuple[str, ...] = LEAK_HEADINGS
 
 
-def read_audits(paths: Sequence[Path]) -> AuditTables:
-    """Read the numbers that `audit` wrote and the overlaps beside them; missing files are left out."""
-    files = [path for path in paths if path.is_file()]
-    audits = [json.loads(path.read_text(encoding="utf-8")) for path in files]
+def read_audits(paths: Sequence[Path], *, skip_changed: bool = False) -> AuditTables:
+    """Read the numbers that `audit` wrote and the overlaps beside them; missing files are left out.
+
+    Raises `UserError` for files that are not as `audit` wrote them, or leaves them out with `skip_changed`.
+    """
+    records = {path: find_record(path, skip_changed=skip_changed) for path in paths}
+    audits = {path: audit for path, audit in records.items() if audit}
     return AuditTables(
-        rows=tuple(row for audit in audits for row in _rows(audit)),
-        leaks=tuple(row for path in files for row in _leaks(path.with_suffix(".csv"))),
-        notes=(*NOTES, *_too_short(audits)),
+        rows=tuple(row for audit in audits.values() for row in _rows(audit)),
+        leaks=tuple(row for path in audits for row in _leaks(path)),
+        notes=(*NOTES, *_too_short(audits.values())),
     )
 
 
@@ -58,7 +61,9 @@ def _rows(audit: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
         )
 
 
-def _leaks(path: Path) -> list[tuple[str, ...]]:
+def _leaks(record: Path) -> list[tuple[str, ...]]:
+    path = record.with_suffix(".csv")
+    require_unchanged(path, record=record)
     leaks = [row for row in read_rows(path, ["leak"]) if row["leak"] == "True"]
     return [
         (

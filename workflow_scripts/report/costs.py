@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.checksums import find_record
 from workflow_scripts.planning.attempts import Attempts, total_seconds
 from workflow_scripts.report import labels, number_format
 
@@ -26,15 +25,15 @@ class JobRecord:
     versions: Mapping[str, str]
 
 
-def read_records(stage: str, path: Path, attempts: Mapping[str, Attempts]) -> list[JobRecord]:
+def read_records(
+    stage: str, path: Path, attempts: Mapping[str, Attempts], *, skip_changed: bool = False
+) -> list[JobRecord]:
     """Read the record of a stage's job into a list of one, empty if there is no record.
 
-    Seconds are those of all `attempts`, which are by the path of the record. Raises `UserError` for a damaged record.
+    Seconds are those of all `attempts`, which are by the path of the record. Raises `UserError` for a record that is
+    not as its job wrote it, or leaves it out with `skip_changed`.
     """
-    try:
-        contents = [json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else []
-    except ValueError as error:
-        raise UserError(f"{path} is damaged: delete it and run the workflow again") from error
+    content = find_record(path, skip_changed=skip_changed)
     return [
         JobRecord(
             stage=stage,
@@ -44,8 +43,8 @@ def read_records(stage: str, path: Path, attempts: Mapping[str, Attempts]) -> li
             peak_memory_bytes=float(content["peak_memory_bytes"]),
             versions=content.get("versions") or {},
         )
-        for content in contents
-        if isinstance(content, dict) and all(key in content for key in REQUIRED)
+        for content in [content or {}]
+        if all(key in content for key in REQUIRED)
     ]
 
 

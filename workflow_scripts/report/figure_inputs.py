@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.core import result_files
+from workflow_scripts.core.checksums import is_recorded, require_unchanged
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import FACTORS, PRETRAINING
 from workflow_scripts.planning import layout
@@ -19,7 +20,7 @@ from workflow_scripts.report import labels, number_format
 from workflow_scripts.report import study_table as tables
 from workflow_scripts.report.number_format import CONFIDENCE
 from workflow_scripts.statistics import trials
-from workflow_scripts.statistics.csv_io import Kind, read_csv
+from workflow_scripts.statistics.csv_io import Kind, read_csv, require_aggregated
 from workflow_scripts.statistics.data_sources import sources_of
 from workflow_scripts.statistics.predictions import Predictions, Windows, read_predictions, read_windows
 from workflow_scripts.statistics.samples import TrialSample, TrialSamples, incomparability_reason
@@ -61,9 +62,8 @@ class Statistics:
     def trials(self) -> pd.DataFrame:
         """Every trial."""
         path = self.folder / layout.STATISTICS_FILES["trials"]
-        if not path.is_file():
-            raise UserError(f"{path}: no such file; run aggregate first")
-        return trials.read_trials(path)
+        require_aggregated(path)
+        return trials.read_trials(path, record=self.folder / layout.STATISTICS_FILES["summary"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,7 +204,8 @@ class Evidence:
 
         A run without losses has one row with the worker "" and epoch 0. Raises `UserError` for a damaged file.
         """
-        parts = [_losses(run.folder / result_files.LOSSES, run.factors) for run in self._runs]
+        skip = self.manifest.unfinished
+        parts = [_losses(run.folder / result_files.LOSSES, run.factors, skip_changed=skip) for run in self._runs]
         columns = [*PRETRAINING, *LOSSES]
         return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
@@ -217,7 +218,7 @@ class Evidence:
     @functools.cached_property
     def sources(self) -> dict[str, str]:
         """Source of each prepared corpus' audio: twin, local or download."""
-        return sources_of(self.manifest.corpora)
+        return sources_of(self.manifest)
 
     def predictions_of(self, method: Method) -> list[Predictions]:
         """Read the predictions of a method's measured cells, in their order."""
@@ -237,14 +238,12 @@ class Evidence:
         return None if windows is None else replace(windows, scores=windows.scores.astype(np.float64))
 
 
-def _losses(path: Path, factors: Mapping[str, str]) -> pd.DataFrame:
-    if not path.is_file():
+def _losses(path: Path, factors: Mapping[str, str], *, skip_changed: bool) -> pd.DataFrame:
+    if not is_recorded(path, skip_changed=skip_changed):
         rows = pd.DataFrame([{"epoch": 0, "split": "", "worker": "", "loss": np.nan, "weight": np.nan}])
         return rows.assign(**factors)
-    try:
-        return read_csv(path, LOSSES).assign(**factors)
-    except ValueError as error:
-        raise UserError(f"{path}: not a losses file ({error}); delete its folder and pre-train again") from error
+    require_unchanged(path)
+    return read_csv(path, LOSSES).assign(**factors)
 
 
 def evidence_fields(cells: Sequence[TrialSample]) -> dict[str, object]:
@@ -329,7 +328,8 @@ def as_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> pd
 
 
 def read_numbers(path: Path) -> pd.DataFrame:
-    """Read the numbers behind a figure that `draw` wrote; raises `UserError` without the file."""
+    """Read the numbers behind a figure that `draw` wrote; raises `UserError` if it is missing or changed."""
     if not path.is_file():
         raise UserError(f"{path}: no such file; run draw first")
+    require_unchanged(path, record=path.with_suffix(".json"))
     return read_csv(path, {name: KINDS.get(name, "text") for name in pd.read_csv(path, nrows=0).columns})

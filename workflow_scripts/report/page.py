@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
 from workflow_scripts.core import result_files
+from workflow_scripts.core.checksums import find_record, require_unchanged
 from workflow_scripts.core.csv_files import read_rows
 from workflow_scripts.core.escapes import attribute
 from workflow_scripts.planning.manifest import Study
@@ -156,9 +157,14 @@ def inline_svg(path: Path, study: Study, *, description: Markup) -> Markup:
     return Markup(text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1))
 
 
-def data_rows(cells: pd.DataFrame, *, corpora: Sequence[Path]) -> list[DataRow]:
-    """Return one row per prepared corpus (`corpus.json`), then one per evaluated data set not among them."""
-    rows = [_corpus(folder) for folder in sorted(corpora) if (folder / result_files.CORPUS_FACTS).is_file()]
+def data_rows(cells: pd.DataFrame, *, corpora: Sequence[Path], skip_changed: bool = False) -> list[DataRow]:
+    """Return one row per prepared corpus (`corpus.json`), then one per evaluated data set not among them.
+
+    Raises `UserError` for a corpus that is not as `prepare` wrote it, or leaves it out with `skip_changed`.
+    """
+    files = {folder: folder / result_files.CORPUS_FACTS for folder in sorted(corpora)}
+    facts = {folder: find_record(path, skip_changed=skip_changed) for folder, path in files.items()}
+    rows = [_corpus(folder, of_corpus) for folder, of_corpus in facts.items() if of_corpus]
     known = {row.digest for row in rows}
     measured = cells[cells["data_digest"] != ""].drop_duplicates(["dataset", "data_digest"])
     rows += [
@@ -178,8 +184,8 @@ def data_rows(cells: pd.DataFrame, *, corpora: Sequence[Path]) -> list[DataRow]:
     return rows
 
 
-def _corpus(folder: Path) -> DataRow:
-    facts = json.loads((folder / result_files.CORPUS_FACTS).read_text(encoding="utf-8"))
+def _corpus(folder: Path, facts: Mapping[str, Any]) -> DataRow:
+    require_unchanged(folder / result_files.QUARANTINE)
     reasons = Counter(row["reason"] for row in read_rows(folder / result_files.QUARANTINE, ["reason"]))
     return DataRow(
         dataset=f"{labels.name(facts['dataset'])}, {facts['sample_rate']:,} Hz",

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core import array_files, result_files
+from workflow_scripts.core.checksums import find_record, read_record, require_unchanged
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning.manifest import PlannedCell, PlannedJob
 from workflow_scripts.report.figure_inputs import Evidence, Method
@@ -52,13 +49,14 @@ def read_embeddings(cell: PlannedCell) -> Embeddings | None:
     job, corpus = _job(cell, "embed"), find_corpus(cell)
     if job is None or corpus is None or not job.output.is_file():
         return None
-    record = _record(job.record)
+    record = read_record(job.record)
     if record["data"].get(corpus.facts.dataset) != corpus.facts.digest:
         raise UserError(f"{job.output} is stale: it was computed from other data than {corpus.folder}; run embed again")
     length = record.get("crop_length")
     # as `embed` cuts them: consecutive crops without overlap, no remainder; a clip shorter than a crop is one crop
     crops = np.ones(len(corpus), np.int64) if length is None else np.maximum(corpus.lengths // length, 1)
     clip_of = np.repeat(np.arange(len(corpus)), crops)
+    require_unchanged(job.output, record=job.record)
     vectors = array_files.map_matrix(job.output, remedy="run embed again")
     if len(vectors) != len(clip_of):
         raise UserError(f"{job.output} is stale: {len(vectors)} embeddings for {len(clip_of)} crops; run embed again")
@@ -83,17 +81,10 @@ def count_parameters(method: Method, evidence: Evidence) -> int | None:
         if run.factors["encoder"] == encoder
     ]
     for path in [own.record] if own else others:
-        if path.is_file():
-            return int(_record(path)["parameters"]["encoder"])
+        if record := find_record(path):
+            return int(record["parameters"]["encoder"])
     return None
 
 
 def _job(cell: PlannedCell, stage: str) -> PlannedJob | None:
     return next((job for job in cell.jobs if job.stage == stage), None)
-
-
-def _record(path: Path) -> Mapping[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is missing or damaged: run the job that writes it again") from error

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 
 import pandas as pd
 
 from workflow_scripts.core import result_files
+from workflow_scripts.core.checksums import find_record
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import PRETRAINING
 from workflow_scripts.planning.manifest import Manifest, PretrainedRun, Study
@@ -108,12 +108,11 @@ def _read_runs(runs: Iterable[PretrainedRun], manifest: Manifest) -> list[Printe
 
 def _read(run: PretrainedRun, *, skip_stale: bool) -> list[PrintedSeparation]:
     path = run.folder / result_files.SEPARATION
-    if not path.is_file():
+    content = find_record(path, skip_changed=skip_stale)
+    if content is None:
         return []
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        code = content["code"]
-        qualities = [
+    if content["code"] == run.separation_code:
+        return [
             PrintedSeparation(
                 encoder=run.factors["encoder"],
                 workers=run.factors["workers"],
@@ -130,13 +129,9 @@ def _read(run: PretrainedRun, *, skip_stale: bool) -> list[PrintedSeparation]:
             )
             for stem, numbers in content["sources"].items()
         ]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is damaged: delete it and run the workflow again") from error
-    if code == run.separation_code:
-        return qualities
     if skip_stale:
         return []
     raise UserError(
-        f"{path}: stale, computed by other code ({code}, now {run.separation_code}); "
+        f"{path}: stale, computed by other code ({content['code']}, now {run.separation_code}); "
         "run the workflow again; if the file stays stale, delete it first"
     )

@@ -11,7 +11,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.core.checksums import require_unchanged
 from workflow_scripts.core.csv_files import restore
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.planning.layout import STATISTICS_FILES
 
 #: a `count` is a whole number, or missing where the text is empty
 Kind = Literal["text", "integer", "count", "number"]
@@ -25,6 +28,13 @@ def read_csv(source: Path | StringIO, kinds: Mapping[str, Kind]) -> pd.DataFrame
     """
     table = pd.read_csv(source, usecols=list(kinds), dtype=str, keep_default_na=False)[list(kinds)]
     return table.assign(**{name: _convert(table[name], kind) for name, kind in kinds.items()})
+
+
+def require_aggregated(path: Path) -> None:
+    """Raise `UserError` unless a file is as `aggregate` wrote it."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; run aggregate first")
+    require_unchanged(path, record=path.with_name(STATISTICS_FILES["summary"]))
 
 
 def _convert(column: pd.Series, kind: Kind) -> pd.Series | np.ndarray:

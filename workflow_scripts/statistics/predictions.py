@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from workflow_scripts.core import array_files
+from workflow_scripts.core.checksums import require_unchanged
 from workflow_scripts.core.errors import UserError, name_damage
 from workflow_scripts.core.files import write_atomically
 from workflow_scripts.levels.dataset_index import Task
@@ -99,6 +100,7 @@ def write_predictions(path: Path, predictions: Predictions, *, windows: Windows 
 
 def read_predictions(path: Path) -> Predictions:
     """Read predictions back; `UserError` names a file that is missing, damaged or of parts that do not fit."""
+    require_unchanged(path)
     with name_damage(path, remedy=REMEDY):
         stored = array_files.read_npz(path)
         # of a clip with several classes, the counts are kept for each class: (trials, classes, 2, 2)
@@ -119,5 +121,6 @@ def read_predictions(path: Path) -> Predictions:
 
 def read_windows(path: Path) -> Windows | None:
     """Read the windows of the first trial, or None where its head does not read windows; `UserError` as above."""
+    require_unchanged(path)
     with name_damage(path, remedy=REMEDY):
         return Windows.from_arrays(array_files.read_npz(path))

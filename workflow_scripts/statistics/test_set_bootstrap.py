@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from workflow_scripts.core import result_files
+from workflow_scripts.core.checksums import is_recorded
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.progress import track
 from workflow_scripts.planning.manifest import Manifest
@@ -61,7 +62,7 @@ def bootstrap_cells(manifest: Manifest, samples: TrialSamples, *, threads: int =
 
 
 def _bootstrap_file(path: Path, samples: Mapping[str, TrialSample]) -> list[tuple[TrialSample, Bootstrap]]:
-    if not path.is_file():
+    if not is_recorded(path):
         return []
     stored = predictions.read_predictions(path)
     if stored.clusters is None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.core.checksums import require_unchanged
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.planning.manifest import Manifest, PlannedCell
@@ -40,10 +41,10 @@ class AllTrials:
 def gather(manifest: Manifest, *, leave_out_stale: bool = False) -> AllTrials:
     """Read and check every trials file of `manifest`.
 
-    Raises `UserError` naming the file when it is stale (other code or config than planned), belongs to another cell or
-    is malformed. With `leave_out_stale`, after a run that failed, stale ones count as missing.
+    Raises `UserError` naming the file when it is stale (other code or config than planned), belongs to another cell,
+    or is not as `evaluate` wrote it. With `leave_out_stale`, after a run that failed, such files count as missing.
     """
-    present = [cell for cell in manifest.cells if cell.path.is_file()]
+    present = [cell for cell in manifest.cells if cell.path.is_file() and _is_usable(cell, leave_out_stale)]
     trials, owners = _read([cell.path for cell in present])
     if leave_out_stale:
         stale = _find_stale(trials, owners, present)
@@ -58,6 +59,17 @@ def gather(manifest: Manifest, *, leave_out_stale: bool = False) -> AllTrials:
     return AllTrials(trials=_sort(trials), missing=missing)
 
 
+def _is_usable(cell: PlannedCell, leave_out: bool) -> bool:
+    """Return whether the trials are as `evaluate` wrote them; raise `UserError` if not, unless they may be left out."""
+    try:
+        require_unchanged(cell.path)
+    except UserError:
+        if leave_out:
+            return False
+        raise
+    return True
+
+
 def _find_stale(trials: pd.DataFrame, owners: np.ndarray, cells: Sequence[PlannedCell]) -> set[int]:
     """Return the numbers of the files that other code or another config wrote."""
     return {
@@ -67,8 +79,9 @@ def _find_stale(trials: pd.DataFrame, owners: np.ndarray, cells: Sequence[Planne
     }
 
 
-def read_trials(path: Path) -> pd.DataFrame:
-    """Read a trials file; `UserError` when it is malformed."""
+def read_trials(path: Path, *, record: Path | None = None) -> pd.DataFrame:
+    """Read a trials file; `UserError` when it is not as its job wrote it. `record` is that of another than a cell's."""
+    require_unchanged(path, record=record)
     return _read([path])[0]
 
 

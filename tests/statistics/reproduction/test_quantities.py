@@ -21,7 +21,6 @@ from workflow_scripts.encoders import cpc
 from workflow_scripts.networks import audio_spectrogram_transformer, short_chunk_cnn, spectrogram, unet
 from workflow_scripts.networks.sizes.audio_spectrogram_transformer import INSERTION_BLOCKS
 from workflow_scripts.networks.sizes.spectrogram import sample_count
-from workflow_scripts.planning.manifest import Manifest
 from workflow_scripts.report import reproduction_table as reproduction
 from workflow_scripts.statistics.predictions import Predictions, write_predictions
 from workflow_scripts.statistics.reproduction.table import reproduction_table
@@ -36,7 +35,7 @@ NUMBER, CLAIM = "B.table6_1.mtat.cpc.linear.pr_auc", "A.fig2.pase_plus_vs_pase" 
 def lines(results: Results, statement: dict[str, Any], **study: object) -> list[dict]:
     """The lines of the one statement."""
     results.manifest["studies"]["fig2"] |= {"statements": [statement], **study}
-    manifest = Manifest.from_json(json.loads(json.dumps(results.manifest)))
+    manifest = results.read()
     trials = gather(manifest).trials
     samples = TrialSamples(trials)
     table = reproduction_table(manifest, samples, trials, bootstrap_cells(manifest, samples))

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.records import seal
 from tests.synthetic_results import Results, factors
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.planning.manifest import Manifest
 from workflow_scripts.statistics.reproduction.published_rows import read_published
 from workflow_scripts.statistics.reproduction.table import read_reproduction, reproduction_table
 from workflow_scripts.statistics.samples import TrialSamples
@@ -27,7 +27,7 @@ MEAN = {"id": NUMBER, "quantity": "mean", "of": {"encoder": "pase"}, "margin": 1
 
 def table(results: Results, *statements: dict[str, Any]) -> Any:
     results.manifest["studies"]["fig2"]["statements"] = list(statements)
-    manifest = Manifest.from_json(json.loads(json.dumps(results.manifest)))
+    manifest = results.read()
     trials = gather(manifest).trials
     return reproduction_table(manifest, TrialSamples(trials), trials, BootstrapReplicates())
 
@@ -80,6 +80,7 @@ def test_what_is_read_back_is_what_was_written(tmp_path: Path) -> None:
     texts = []
     for name in ("first", "second"):
         lines.to_csv(tmp_path / f"{name}.csv", index=False)
+        seal(tmp_path / f"{name}.csv", record=tmp_path / "summary.json")
         lines = read_reproduction(tmp_path / f"{name}.csv")
         texts.append((tmp_path / f"{name}.csv").read_text())
     assert texts[0] == texts[1]

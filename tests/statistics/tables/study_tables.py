@@ -7,7 +7,6 @@ import pandas as pd
 
 from tests.synthetic_results import Results
 from workflow_scripts.aggregate import study_tables
-from workflow_scripts.planning.manifest import Manifest
 from workflow_scripts.statistics.samples import TrialSamples
 from workflow_scripts.statistics.tables.cells import cell_table
 from workflow_scripts.statistics.test_set_bootstrap import bootstrap_cells
@@ -18,7 +17,7 @@ NOISE = np.array([0.01, -0.01, 0.02, 0.0, -0.02])
 
 def tables(results: Results) -> dict[str, pd.DataFrame]:
     """Build the table of cells and every table about the study, by name."""
-    manifest = Manifest.from_json(results.manifest)
+    manifest = results.read()
     samples = TrialSamples(gather(manifest).trials)
     replicates = bootstrap_cells(manifest, samples)
     return {"cells": cell_table(manifest, samples, replicates), **study_tables(manifest, samples, replicates)}

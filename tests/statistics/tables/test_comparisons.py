@@ -8,7 +8,6 @@ from statsmodels.stats.multitest import multipletests
 
 from tests.statistics.tables.study_tables import NOISE, against_random, tables
 from tests.synthetic_results import Results, factors, full
-from workflow_scripts.planning.manifest import Manifest
 from workflow_scripts.statistics.trials import gather
 
 
@@ -23,7 +22,7 @@ def test_an_undefined_metric_is_missing_with_the_reason(tmp_path: Path) -> None:
 def test_comparisons_are_paired_by_trial_and_adjusted_over_the_study(tmp_path: Path) -> None:
     results = full(tmp_path)
     compared = tables(results)["comparisons"]
-    trials = gather(Manifest.from_json(results.manifest)).trials
+    trials = gather(results.read()).trials
     trials = trials[(trials["metric"] == "macro_f1") & (trials["scenario"] == "frozen")]
     for _, row in compared.iterrows():
         sides = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import pandas as pd
 
 from workflow_scripts.configuration.published import Statement
 from workflow_scripts.core import result_files
+from workflow_scripts.core.checksums import find_record
 from workflow_scripts.levels.factors import FACTORS, PRETRAINING
 from workflow_scripts.planning.manifest import Manifest, PlannedCell, PretrainedRun
 from workflow_scripts.statistics.estimation import ConfidenceInterval
@@ -82,22 +82,26 @@ class Results:
         keys = (tuple(str(level) for level in key) for key in sizes.index)
         self.train_clips = dict(zip(keys, sizes.to_list(), strict=True))
 
+    def record(self, path: Path) -> dict[str, Any]:
+        """Return the content of a record; empty if there is none, or after a failed run if it is refused."""
+        return find_record(path, skip_changed=self.manifest.unfinished) or {}
+
     @functools.cached_property
     def corpora(self) -> dict[str, dict[str, Any]]:
         """Facts of each prepared corpus (`corpus.json`), by data set."""
-        of_corpora = (read_json(folder / result_files.CORPUS_FACTS) for folder in self.manifest.corpora)
+        of_corpora = (self.record(folder / result_files.CORPUS_FACTS) for folder in self.manifest.corpora)
         return {facts["dataset"]: facts for facts in of_corpora if facts}
 
     @functools.cached_property
     def folders(self) -> dict[str, Path]:
         """Folder of one prepared corpus of each data set; those of other sample rates hold the same clips."""
-        of_corpora = ((read_json(folder / result_files.CORPUS_FACTS), folder) for folder in self.manifest.corpora)
+        of_corpora = ((self.record(folder / result_files.CORPUS_FACTS), folder) for folder in self.manifest.corpora)
         return {facts["dataset"]: folder for facts, folder in of_corpora if facts}
 
     @functools.cached_property
     def loaders(self) -> dict[str, str]:
         """Data-set level that loaded each prepared corpus, by data set."""
-        configs = (read_json(folder / result_files.RECORD).get("config", {}) for folder in self.manifest.corpora)
+        configs = (self.record(folder / result_files.RECORD).get("config", {}) for folder in self.manifest.corpora)
         return {config["dataset"]: config["loader"] for config in configs if "loader" in config}
 
     def runs(self, planned_cells: Iterable[PlannedCell]) -> list[PretrainedRun]:
@@ -151,36 +155,31 @@ def read_from_runs(
 ) -> list[float] | NoValue:
     """Return the numbers that the records of the pre-trained runs state under nested `keys`."""
     runs = results.runs(selection.planned_cells)
-    return read_records([run.folder / file for run in runs], keys)
+    return read_records(results, [run.folder / file for run in runs], keys)
 
 
 def read_from_cells(selection: Selection, results: Results, *keys: str) -> list[float] | NoValue:
     """Return the numbers that the records of the cells that were run state under nested `keys`."""
     run = [cell for cell in selection.planned_cells if results.cells.metrics(cell)]
-    return read_records([cell.path.with_name(result_files.RECORD) for cell in run], keys)
+    return read_records(results, [cell.path.with_name(result_files.RECORD) for cell in run], keys)
 
 
 def read_from_embeddings(selection: Selection, results: Results, *keys: str) -> list[float] | NoValue:
     """Return the numbers that the records of the embeddings of the cells that were run state under nested `keys`."""
     run = [cell for cell in selection.planned_cells if results.cells.metrics(cell)]
-    return read_records([job.record for cell in run for job in cell.jobs if job.stage == "embed"], keys)
+    return read_records(results, [job.record for cell in run for job in cell.jobs if job.stage == "embed"], keys)
 
 
-def read_records(paths: Sequence[Path], keys: Sequence[str]) -> list[float] | NoValue:
+def read_records(results: Results, paths: Sequence[Path], keys: Sequence[str]) -> list[float] | NoValue:
     """Return the numbers that JSON files state under nested `keys`."""
     values = []
     for path in paths:
-        entry: Any = read_json(path)
+        entry: Any = results.record(path)
         for key in keys:
             entry = entry.get(key) if isinstance(entry, dict) else None
         if isinstance(entry, int | float):
             values.append(float(entry))
     return values or NoValue(reason="no record states it")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return the content of a JSON file; empty if there is none."""
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
 def number(fact: object) -> float:

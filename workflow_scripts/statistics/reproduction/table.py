@@ -15,9 +15,8 @@ from typing import Any
 import pandas as pd
 
 from workflow_scripts.configuration.published import Statement
-from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning.manifest import Manifest, PlannedCell, Study
-from workflow_scripts.statistics.csv_io import Kind, read_csv
+from workflow_scripts.statistics.csv_io import Kind, read_csv, require_aggregated
 from workflow_scripts.statistics.reproduction import published_rows
 from workflow_scripts.statistics.reproduction.context import Estimate, NoValue, Results, Selection
 from workflow_scripts.statistics.reproduction.quantities.registry import QUANTITIES, Quantity
@@ -100,8 +99,7 @@ def reproduction_table(
 
 def read_reproduction(path: Path) -> pd.DataFrame:
     """Read back what `reproduction_table` returned, written as csv."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; run aggregate first")
+    require_aggregated(path)
     return read_csv(path, KINDS)
 
 

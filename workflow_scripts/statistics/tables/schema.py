@@ -11,7 +11,7 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.planning.layout import STATISTICS_FILES
 from workflow_scripts.statistics.contrasts import METHOD_FACTORS, SETTINGS
-from workflow_scripts.statistics.csv_io import Kind, read_csv
+from workflow_scripts.statistics.csv_io import Kind, read_csv, require_aggregated
 
 MEASURED, MISSING, REFUSED = "measured", "missing", "refused"
 BETTER, WORSE, NOT_SHOWN = "better", "worse", "no difference shown"
@@ -131,8 +131,7 @@ def read_table(path: Path, *, columns: Sequence[str] = ()) -> pd.DataFrame:
 
     `UserError` names a file that is absent, damaged or without one of `columns`.
     """
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; run aggregate first")
+    require_aggregated(path)
     try:
         kinds = {str(name): KINDS.get(str(name), "text") for name in pd.read_csv(path, nrows=0).columns}
         table = read_csv(path, kinds)

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from workflow_scripts.core import result_files
+from workflow_scripts.core.checksums import require_unchanged
 from workflow_scripts.levels import registry
 from workflow_scripts.statistics.reproduction.context import (
     CONFIGURATION,
@@ -43,9 +44,9 @@ def pretraining_songs(selection: Selection, results: Results) -> Estimate | NoVa
     folder = results.folders.get(name)
     if folder is None:
         return NoValue(reason=f"{name} not prepared")
-    available = int(
-        pd.read_parquet(folder / result_files.CLIPS, columns=["split"])["split"].isin(PRETRAINING_SPLITS).sum()
-    )
+    require_unchanged(folder / result_files.CLIPS)
+    clips = pd.read_parquet(folder / result_files.CLIPS, columns=["split"])
+    available = int(clips["split"].isin(PRETRAINING_SPLITS).sum())
     return exact_estimate([available], replicate="data sets", sources=(results.corpora[name]["source"],))
 
 

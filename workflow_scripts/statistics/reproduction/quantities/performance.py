@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.core import result_files
+from workflow_scripts.core.checksums import is_recorded, require_unchanged
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning.manifest import PlannedCell
 from workflow_scripts.statistics.class_metrics import AREAS, metric_of_classes
@@ -34,7 +35,6 @@ from workflow_scripts.statistics.reproduction.context import (
     NoValue,
     Results,
     Selection,
-    read_json,
 )
 from workflow_scripts.statistics.samples import (
     NotComparable,
@@ -244,7 +244,7 @@ def _not_worse(values: Sequence[float], contrasts: Sequence[_Pairs], *, level: f
 def _probability(planned_cells: Sequence[PlannedCell], results: Results) -> float | NoValue:
     """Return the probability with which the runs of one step augment; 0 if they leave the audio as recorded."""
     options = [
-        read_json(run.folder / result_files.RECORD).get("config", {}).get("augmentation", {})
+        results.record(run.folder / result_files.RECORD).get("config", {}).get("augmentation", {})
         for run in results.runs(planned_cells)
     ]
     probabilities = {
@@ -281,7 +281,7 @@ def largest_class_gap(selection: Selection, results: Results) -> Estimate | NoVa
 def _areas(cell: PlannedCell, metric: str) -> np.ndarray | None:
     """Return the area of each class in each trial (trials, classes), not-a-number for a class with one label."""
     path = cell.path.with_name(result_files.PREDICTIONS)
-    if metric not in AREAS or not path.is_file():
+    if metric not in AREAS or not is_recorded(path):
         return None
     predictions = read_predictions(path)
     return metric_of_classes(metric, labels=predictions.labels, scores=predictions.scores)
@@ -306,8 +306,9 @@ def loss_ratio(selection: Selection, results: Results) -> Estimate | NoValue:
 
 
 def _log_ratio(path: Path, workers: Sequence[str]) -> float | None:
-    if not path.is_file():
+    if not is_recorded(path):
         return None
+    require_unchanged(path)
     losses = pd.read_csv(path)
     table = losses[losses["split"] == "valid"].pivot_table(index="epoch", columns="worker", values="loss")
     if not {*workers} <= {*table.columns}:
