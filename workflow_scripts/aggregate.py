@@ -105,7 +105,7 @@ def study_tables(
         "profiles": profile_table(entries),
         "variance": variance_table(entries, entry_rows["se_test_set"].tolist()),
         "seeds": seeds_table(all_contrasts),
-        "classes": class_table(manifest.corpora),
+        "classes": class_table(manifest),
     }
 
 

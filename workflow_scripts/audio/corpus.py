@@ -4,8 +4,8 @@ Files in the folder: `audio.int16` (all clips one after the other, mono, little-
 and length in samples, split, group, the factor by which audio above full scale was scaled to fit, otherwise 1, and
 defects with which a clip is used, keys of `decode.DEFECTS`), `labels.parquet` (clip, one float32 column per class, NaN
 = unobserved), `quarantine.csv` (clip, reason) and `corpus.json` (the fields of `CorpusFacts`, and the checksums of all
-files). A corpus with stems also has one file like `audio.int16` for each stem, such as `audio.vocals.int16`, of the same
-length, scaled by the same factor and aligned sample by sample.
+files). A corpus with stems also has one file like `audio.int16` for each stem, such as `audio.vocals.int16`, of the
+same length, scaled by the same factor and aligned sample by sample.
 """
 
 from __future__ import annotations

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pandas as pd
 
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core import result_files
+from workflow_scripts.core.checksums import find_record
+from workflow_scripts.planning.manifest import Manifest
 from workflow_scripts.statistics.tables.schema import CLASS_COLUMNS, to_frame
 
 
-def class_table(folders: Iterable[Path]) -> pd.DataFrame:
-    """Build one row per class of each data set that is prepared in one of `folders` (columns `CLASS_COLUMNS`).
+def class_table(manifest: Manifest) -> pd.DataFrame:
+    """Build one row per class of each prepared data set (columns `CLASS_COLUMNS`).
 
     `..._clips` have label 1; `observed_test_clips` have label 1 or 0. A data set prepared at several sample rates is
-    listed once. `UserError` for a damaged corpus.
+    listed once. `UserError` for a corpus that is not as `prepare` wrote it.
     """
     corpora: dict[str, Corpus] = {}
-    for folder in folders:
-        if (folder / result_files.CORPUS_FACTS).is_file():
+    for folder in manifest.corpora:
+        if find_record(folder / result_files.CORPUS_FACTS, skip_changed=manifest.unfinished):
             corpus = Corpus(folder)
             corpora.setdefault(corpus.facts.dataset, corpus)
     return to_frame([row for corpus in corpora.values() for row in _rows(corpus)], CLASS_COLUMNS)
