@@ -112,6 +112,28 @@ def test_a_job_that_the_scheduler_ended_says_so_in_its_log(
     assert f"prelude: {reason}" in log.read_text()
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ("died with <Signals.SIGKILL: 9>", "killed by SIGKILL, probably because memory ran out"),
+        ("returned non-zero exit status 137", "killed by SIGKILL, probably because memory ran out"),
+        ("returned non-zero exit status 139", "killed by SIGSEGV"),
+        ("died with <Signals.SIGINT: 2>", "interrupted by SIGINT: run again to go on"),
+        ("returned non-zero exit status 127", "ended with exit code 127 and no message"),
+    ],
+)
+def test_a_job_that_a_signal_ended_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: str, reason: str
+) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("epoch 1: 4/30")  # in the middle of a line
+    run = RecordedRun(tmp_path / "journal", monkeypatch, at=1.8e9)
+    run.start("a.json", log=str(log))
+    run.fail("a.json", log=str(log), error=error)
+    assert read_attempts(tmp_path / "journal")["a.json"].failures[-1].reason.startswith(reason)
+    assert f"epoch 1: 4/30\nprelude: {reason}" in log.read_text()
+
+
 def test_the_reason_that_a_job_states_itself_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "a.log"
     log.write_text("epoch 1\nprelude: the disk is full\n")

@@ -84,7 +84,9 @@ class Journal(logging.Handler):
     def fail(self, event: Mapping[str, Any]) -> None:
         """Write that a job failed, and why."""
         job = self._jobs[event["jobid"]]
-        error = next((text for text in reversed(self._errors) if job.command and job.command in text), "")
+        # an exception names the command, or the files that are missing after it
+        marks = [*filter(None, [job.command]), *job.files]
+        error = next((text for text in reversed(self._errors) if any(mark in text for mark in marks)), "")
         slurm_log = next((Path(path) for path in event["log"] if Path(path) != job.log), None)
         message = str(event["rule_msg"] or "")
         reason = job_logs.explain_end(job.log, message=message, error=error, slurm_log=slurm_log)

@@ -31,6 +31,7 @@ REFUSED = re.compile(r"SLURM sbatch failed\. The error message was '(.*?)'\.?\s*
 NOT_SUBMITTED = re.compile(r"(?:submission failed|array sbatch submission)", re.IGNORECASE)
 DEATH = re.compile(r"died with <Signals\.(SIG\w+): \d+>|returned non-zero exit status (\d+)")
 SIGNAL_CODE = 128  # a shell's exit code of a program that a signal ended is this and the signal's number
+INTERRUPTIONS = (signal.SIGINT.name, signal.SIGTERM.name)  # Ctrl-C, and the request to end
 STAMP = re.compile(r"^\[(\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})\]$", re.MULTILINE)
 UNPRINTABLE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f]")  # escape sequences first, then what is left
 
@@ -96,9 +97,9 @@ def _explain_death(message: str, error: str, slurm_text: str) -> str:
             return f"{meaning} (SLURM: {lines[0]}): {remedy}"
     if deaths := DEATH.findall(error + slurm_text):
         return _explain_exit(*deaths[-1])
-    return (
-        f"ended by SLURM ({stated[0]})" if stated else printable(message)[:MAX_CHARACTERS] or "ended without a message"
-    )
+    if stated:
+        return f"ended by SLURM ({stated[0]})"
+    return printable(message or error)[:MAX_CHARACTERS] or "ended without a message"
 
 
 def _explain_exit(name: str, code: str) -> str:
@@ -108,6 +109,8 @@ def _explain_exit(name: str, code: str) -> str:
         name = signal.Signals(number).name
     if name == signal.SIGKILL.name:
         return f"killed by {name}, probably because memory ran out: lower `batch`, or free memory, and run again"
+    if name in INTERRUPTIONS:
+        return f"interrupted by {name}: {AGAIN}"
     return f"killed by {name}" if name else f"ended with exit code {code} and no message"
 
 
