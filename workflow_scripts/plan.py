@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.table import Table
@@ -33,7 +34,7 @@ PLAIN_WIDTH = 120  # in a log file
 GIGABYTE = 1e9
 NO_RECORDS = (
     "No records of finished jobs, so no hours: run config/pilot.yaml first (docs/paper-scale.md), then add "
-    "--records results/pilot."
+    "--records results/pilot; results/reference/medium_cpu, which ships, has records of a few stages on two CPU cores."
 )
 NOTES = (
     "Hours are those of one device, from records of similar jobs; jobs without a record are not included. Trials that "
@@ -70,16 +71,31 @@ def _show(plan: Plan, records: list[MeasuredJob], console: PlainConsole) -> None
     table = Table(title=f"Scale {plan.config.scale}: {', '.join(plan.studies)}", title_justify="left")
     for heading in ("Stage", "Jobs", "Hours", "Device", "Records", "Jobs not measured"):
         table.add_column(heading, justify="left" if heading in ("Stage", "Device") else "right")
-    for cost in costs.estimate_costs(plan, records):
+    estimates, spaces = costs.estimate_costs(plan, records), costs.estimate_space(plan)
+    for cost in estimates:
         hours = f"{cost.hours:,.{1 if cost.hours >= 10 else 2}f}" if cost.records else ""
         table.add_row(cost.stage, f"{cost.jobs:,}", hours, cost.device, f"{cost.records:,}", f"{cost.unknown or ''}")
     console.print(table)
-    for space in costs.estimate_space(plan):
+    for space in spaces:
         unknown = f", and {space.unknown} of unknown size" if space.unknown else ""
         console.print(f"{space.kind}: {space.size / GIGABYTE:,.2f} GB{unknown}", highlight=False)
+    console.print(_sum_up(estimates, spaces), highlight=False)
     console.print(NOTES, style="dim")
     if not records:
         console.print(NO_RECORDS, highlight=False)
+
+
+def _sum_up(estimates: Sequence[costs.CostEstimate], spaces: Sequence[costs.DiskSpace]) -> str:
+    """Return one line: all jobs, their hours on each device that was measured, and the disk space."""
+    hours: dict[str, float] = {}
+    for cost in estimates:
+        if cost.records:
+            hours[cost.device] = hours.get(cost.device, 0) + cost.hours
+    parts = [f"{number:,.0f} hours ({device})" for device, number in hours.items()]
+    unknown = sum(cost.unknown for cost in estimates)
+    parts += [f"{unknown:,} jobs not measured"] if unknown else []
+    parts += [f"{sum(space.size for space in spaces) / GIGABYTE:,.0f} GB"]
+    return f"In all: {sum(cost.jobs for cost in estimates):,} jobs: {', '.join(parts)}"
 
 
 def _parser() -> argparse.ArgumentParser:

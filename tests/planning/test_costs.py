@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -340,7 +341,9 @@ def test_a_folder_of_records_must_be_there(tmp_path: Path, monkeypatch: pytest.M
 def test_without_records_the_pilot_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     plan_command.main(["--configfile", str(SMOKE)])
-    assert "run config/pilot.yaml first" in capsys.readouterr().out
+    text = " ".join(capsys.readouterr().out.split())
+    assert "run config/pilot.yaml first" in text
+    assert re.search(r"In all: (\d+) jobs: \1 jobs not measured, \d+ GB", text)
 
 
 def test_what_is_left_out_is_reported(results: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
