@@ -26,6 +26,7 @@ MP3 = {
 }
 OGG = {"vorbis.ogg": ("-c:a", "libvorbis"), "opus.opus": (), "flac.oga": ("-c:a", "flac", "-f", "ogg")}
 CHECKED = {**OGG, "flac.flac": ()}
+CONTAINERS = ["pcm.wav", "pcm.aiff", "pcm.au", "pcm.w64", "pcm_64.wav", "pcm.caf", "faststart.m4a", "asf.wma"]
 OTHERS = {"faststart.m4a": ("-movflags", "+faststart"), "adts.aac": (), "asf.wma": (), "wavpack.wv": ()}
 
 
@@ -42,7 +43,7 @@ def contents(tmp_path_factory):
     chirp = np.sin(2 * np.pi * (200 + 300 * time) * time) * (0.2 + 0.1 * time)
     noise = np.random.default_rng(0).normal(0, 0.02, len(time))
     soundfile.write(folder / "source.wav", chirp + noise, 44_100)
-    names = {**MP3, **CHECKED, **OTHERS, "pcm.wav": (), "pcm.aiff": (), "pcm.au": (), "pcm.w64": ()}
+    names = {**MP3, **CHECKED, **OTHERS, "pcm.wav": (), "pcm.aiff": (), "pcm.au": (), "pcm.w64": (), "pcm.caf": ()}
     names["pcm_64.wav"] = ("-rf64", "always")
     return {
         name: encode(folder / "source.wav", folder / name, *options).read_bytes() for name, options in names.items()
@@ -80,9 +81,10 @@ def is_whole(outcome, seconds=SECONDS):
         add_id3,
         lambda data: data + make_id3v1_tag(),
         lambda data: data + make_ape_tag(),
+        lambda data: make_ape_tag() + data,
         lambda data: add_id3(data) + make_ape_tag() + make_id3v1_tag(),
     ],
-    ids=["plain", "id3v2", "id3v1", "ape", "all tags"],
+    ids=["plain", "id3v2", "id3v1", "ape", "ape in front", "all tags"],
 )
 def test_an_mp3_is_whole_whatever_its_header_states_and_its_tags_are(contents, decode_content, name, change):
     assert is_whole(decode_content(name, change(contents[name])))
@@ -112,6 +114,13 @@ def test_a_cut_or_damaged_mp3_is_listed_or_refused(contents, decode_content, nam
         outcome = decode_content(name, damaged)
         assert outcome == "truncated" or set(outcome[1]) & {"incomplete", "stray_bytes"}, outcome
     assert is_whole(decode_content(name, data[: len(data) // 2 + 9], max_seconds=2.0), 2.0)  # the part is complete
+
+
+@pytest.mark.parametrize("name", ["cbr.mp3", "vbr.mp3"])
+def test_changed_bits_of_an_mp3_with_a_checksum_are_listed(contents, decode_content, name):
+    for place in (0.3, 0.5, 0.7, 0.93):
+        _, defects = decode_content(name, flip_bit(contents[name], place))
+        assert defects, place
 
 
 # ------------------------------------------------------------------------------------- Ogg and FLAC: checksums
@@ -155,7 +164,7 @@ def test_a_flac_header_that_states_fewer_samples_cuts_nothing_in_silence(content
 # ------------------------------------------------------------------------------------------------------ others
 
 
-@pytest.mark.parametrize("name", ["pcm.wav", "pcm.aiff", "pcm.au", "pcm.w64", "pcm_64.wav", "faststart.m4a"])
+@pytest.mark.parametrize("name", CONTAINERS)
 def test_lengths_that_headers_state_exactly_are_compared(contents, decode_content, name):
     data = contents[name]
     assert is_whole(decode_content(name, data))
@@ -163,6 +172,20 @@ def test_lengths_that_headers_state_exactly_are_compared(contents, decode_conten
     seconds, defects = decode_content(name, data[: int(0.95 * len(data))])
     assert seconds == pytest.approx(0.95 * SECONDS, abs=0.1)
     assert "incomplete" in defects
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_a_second_file_in_the_same_file_is_listed(contents, decode_content, name):
+    _, defects = decode_content(name, contents[name] * 2)
+    assert set(defects) & {"joined", "stray_bytes"}
+
+
+@pytest.mark.parametrize("name", ["pcm.wav", "pcm.aiff", "pcm.au"])
+def test_bytes_behind_the_audio_are_listed_unless_they_are_a_tag(contents, decode_content, name):
+    data = contents[name]
+    for tag in (make_id3v1_tag(), make_ape_tag(), bytes(5000), b""):
+        assert is_whole(decode_content(name, data + tag))
+    assert decode_content(name, data + b"\xfe\x00\x10" * 900)[1] == ("stray_bytes",)
 
 
 @pytest.mark.parametrize("name", OTHERS)

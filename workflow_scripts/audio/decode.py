@@ -81,7 +81,9 @@ REASONS = {
 #: defects with which a clip is used, with their meaning; `clips.parquet` lists them
 DEFECTS = {
     "incomplete": "a part of the length stated in the file is missing, or its last frame is cut off",
-    "stray_bytes": "bytes between or behind the frames belong to no frame and no tag",
+    "stray_bytes": "bytes between or behind the audio belong to neither it nor a tag",
+    "checksum": "an mp3 was changed after it was encoded: damaged, or its volume set by a program",
+    "joined": "another file follows in the same file, and may be left out",
     "decoder_errors": "the decoder reported errors: parts may be left out or replaced",
 }
 
@@ -246,7 +248,9 @@ def _decode_with_fallback(
     if by_soundfile is not None and by_soundfile.whole:
         return by_soundfile
     try:
-        with ffmpeg.open_stream(path, stream=stream, timeout_seconds=timeout_seconds) as opened:
+        with ffmpeg.open_stream(
+            path, stream=stream, start_byte=facts.start_byte, timeout_seconds=timeout_seconds
+        ) as opened:
             by_ffmpeg = _read_segment(opened, segment, facts, sample_rate=sample_rate, first_frame=0)
     except ffmpeg.FfmpegTimeoutError as error:
         raise UnusableAudioError("timeout") from error

@@ -84,11 +84,11 @@ def find_program() -> str:
 
 
 @contextlib.contextmanager
-def open_stream(path: Path, *, timeout_seconds: float, stream: int = 0) -> Iterator[AudioStream]:
-    """Decode an audio stream of `path` at its own rate and channels; leaving the context stops ffmpeg.
+def open_stream(path: Path, *, timeout_seconds: float, stream: int = 0, start_byte: int = 0) -> Iterator[AudioStream]:
+    """Decode an audio stream of `path` at its own rate and channels, leaving out the bytes before `start_byte`.
 
-    Raises `FfmpegError` if ffmpeg gets no audio out of the file; also from the blocks `FfmpegTimeoutError` after
-    `timeout_seconds`, and `FfmpegKilledError`.
+    Leaving the context stops ffmpeg. Raises `FfmpegError` if ffmpeg gets no audio out of the file; also from the blocks
+    `FfmpegTimeoutError` after `timeout_seconds`, and `FfmpegKilledError`.
     """
     # CPU seconds: this limit also ends ffmpeg when its parent was killed
     time_limit = str(max(1, round(timeout_seconds)))
@@ -98,7 +98,7 @@ def open_stream(path: Path, *, timeout_seconds: float, stream: int = 0) -> Itera
     command = [
         find_program(), "-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+info", "-threads", "1",
         "-timelimit", time_limit, "-protocol_whitelist", "file,pipe", "-format_whitelist", CONTAINERS,
-        "-err_detect", "crccheck", "-i", source,
+        "-err_detect", "crccheck", "-skip_initial_bytes", str(start_byte), "-i", source,
         "-map", f"0:a:{stream}", "-vn", "-sn", "-dn", "-map_metadata", "-1",
         "-c:a", "pcm_f32be", "-f", "au", "pipe:1",
     ]

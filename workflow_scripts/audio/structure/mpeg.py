@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import struct
 from dataclasses import dataclass
 from mmap import mmap
 
+from workflow_scripts.audio.structure.crc16 import crc16
 from workflow_scripts.audio.structure.facts import StreamFacts
 from workflow_scripts.audio.structure.tags import skip_tags, strip_tags
 
@@ -25,7 +27,12 @@ RATE_DIVISORS = {3: 1, 2: 2, 0: 4}  # by version bits
 PADDING_SAMPLES = 4608
 #: header of a length (frames) in the first frame: offset of the flags behind the magic, and of the count
 XING_MAGICS, XING_HAS_FRAMES = (b"Xing", b"Info"), 1
+XING_END = 44  # end of the magic at the latest: behind header, checksum and side information
 VBRI_OFFSET, VBRI_COUNT = 36, 14
+#: part of that frame by LAME and ffmpeg (Lavf, Lavc), present if all four Xing fields are; by distance from the magic:
+#: name of the encoder; length of the music in bytes, with this frame, and CRC of the music
+XING_ALL_FIELDS, ENCODER_OFFSET, MUSIC_OFFSET = 15, 120, 148
+ENCODERS, MUSIC_FIELDS = (b"LAME", b"Lav"), struct.Struct(">IH")
 MIN_FRAMES = 3  # in a row, to take bytes for MPEG audio
 
 
@@ -107,7 +114,8 @@ class _Walk:
         data, end = self._data, self._end
         first = current = parse_header(data[position : position + HEADER_BYTES])
         assert first is not None
-        stated = _read_stated_frames(data[position : position + first.length])
+        start, header = position, data[position : position + first.length]
+        stated = _read_stated_frames(header)
         if stated is not None:
             position += first.length
         while position < end:
@@ -127,9 +135,12 @@ class _Walk:
         seconds = self._seconds if stated is None else max(self._seconds, stated * frame_seconds)
         if seconds > self._seconds + 1.5 * frame_seconds:  # some encoders count the frame of the header too
             self._add_fault("incomplete")
+        if stated is not None and not self._faults and _has_changed(data, start, position, header):
+            self._faults["checksum"] = 0.0
         return StreamFacts(
             seconds=seconds,
             padding_seconds=PADDING_SAMPLES / first.rate,
+            start_byte=start,
             faults=self._faults,
         )
 
@@ -140,10 +151,22 @@ class _Walk:
 def _read_stated_frames(frame: bytes) -> int | None:
     """Read the number of frames stated in a first frame without audio; None for a frame of audio."""
     for magic in XING_MAGICS:
-        at = frame.find(magic, HEADER_BYTES)
-        if 0 < at <= VBRI_OFFSET:
+        at = frame.find(magic, HEADER_BYTES, XING_END)
+        if at > 0:
             flags = int.from_bytes(frame[at + 4 : at + 8], "big")
             return int.from_bytes(frame[at + 8 : at + 12], "big") if flags & XING_HAS_FRAMES else 0
     if frame[VBRI_OFFSET : VBRI_OFFSET + 4] == b"VBRI":
         return int.from_bytes(frame[VBRI_OFFSET + VBRI_COUNT :][:4], "big")
     return None
+
+
+def _has_changed(data: mmap, start: int, end: int, header: bytes) -> bool:
+    """Return whether the checksum in the first frame is not that of the frames behind it, up to `end`."""
+    magic = max(header.find(name, HEADER_BYTES, XING_END) for name in XING_MAGICS)
+    if magic < 0 or len(header) < magic + MUSIC_OFFSET + MUSIC_FIELDS.size:
+        return False
+    flags = int.from_bytes(header[magic + 4 : magic + 8], "big")
+    length, checksum = MUSIC_FIELDS.unpack_from(header, magic + MUSIC_OFFSET)
+    if flags != XING_ALL_FIELDS or not header.startswith(ENCODERS, magic + ENCODER_OFFSET) or length != end - start:
+        return False  # another encoder's, or the file was cut or joined, which other faults tell
+    return crc16(data[start + len(header) : end]) != checksum

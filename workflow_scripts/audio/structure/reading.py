@@ -6,7 +6,7 @@ import functools
 import mmap
 from pathlib import Path
 
-from workflow_scripts.audio.structure import flac, mpeg, ogg
+from workflow_scripts.audio.structure import chunks, flac, mpeg, ogg
 from workflow_scripts.audio.structure.facts import StreamFacts
 from workflow_scripts.audio.structure.tags import skip_tags
 
@@ -32,4 +32,6 @@ def _read(path: Path, _size: int, _time: int) -> StreamFacts:
             return ogg.read_facts(data, start)
         if magic == flac.MAGIC:
             return flac.read_facts(data, start)
+        if (facts := chunks.read_facts(data, start)) is not None:
+            return facts
         return mpeg.read_facts(data, search=path.suffix.lower() in MPEG_SUFFIXES) or StreamFacts()
