@@ -1,6 +1,6 @@
 from snakemake.utils import min_version
 
-min_version("9.8")  # the first with pathvars
+min_version("9.12")  # the first with pathvars
 
 
 configfile: "config/config.yaml"

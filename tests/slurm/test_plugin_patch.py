@@ -48,6 +48,7 @@ class Plugin(ModuleType):
 
         plugin.query_job_status, plugin.get_min_job_age, plugin.Executor = query_job_status, get_min_job_age, Executor
         plugin.get_submit_command = lambda job, *, name: f"sbatch --job-name {name} {job}"
+        plugin.validate_account = lambda account, logger: account
 
 
 @pytest.fixture
@@ -134,8 +135,11 @@ def test_a_users_mistake_is_made_once(patched_plugin, tmp_path, log, again):
     assert plugin.reported == [(again, "failed"), (True, "early")]
 
 
-@pytest.mark.parametrize(("installed", "fits"), [("2.8.0", True), ("2.8", True), ("2.80.1", False), ("3.0.0", False)])
-def test_another_version_of_the_plugin_is_refused(monkeypatch, installed, fits):
+VERSIONS = [("2.7.1", True), ("2.8.0", True), ("2.8", True), ("2.10.0", True), ("2.7.0", False), ("1.9.2", False)]
+
+
+@pytest.mark.parametrize(("installed", "fits"), VERSIONS)
+def test_an_older_version_of_the_plugin_is_refused(monkeypatch, installed, fits):
     plugin = Plugin()
     monkeypatch.setitem(plugin_patch.sys.modules, plugin_patch.PLUGIN, plugin)
     monkeypatch.setattr(plugin_patch.metadata, "version", lambda _: installed)
@@ -143,8 +147,17 @@ def test_another_version_of_the_plugin_is_refused(monkeypatch, installed, fits):
     if fits:
         plugin_patch.patch_plugin()
     else:
-        with pytest.raises(UserError, match=rf"{re.escape(installed)} is installed, .* fits 2\.8: run pip install"):
+        with pytest.raises(UserError, match=rf"{re.escape(installed)} is installed, .* not fit: run pip install"):
             plugin_patch.patch_plugin()
+
+
+def test_a_version_that_lacks_a_patched_function_is_refused(monkeypatch):
+    plugin = Plugin()
+    del plugin.validate_account
+    monkeypatch.setitem(plugin_patch.sys.modules, plugin_patch.PLUGIN, plugin)
+    monkeypatch.setattr(plugin_patch.metadata, "version", lambda _: "2.9.0")
+    with pytest.raises(UserError, match=r"2\.9\.0 is installed"):
+        plugin_patch.patch_plugin()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import torch
 from scipy.fft import dct
 from torch import Tensor
 from torch.nn import functional as F
+from torchaudio.functional import amplitude_to_DB
 
 from workflow_scripts.features.frames import HOP, N_FFT
 from workflow_scripts.features.precision import split_into_blocks, widest_float, without_autocast
@@ -85,8 +86,8 @@ def log_mel_spectrum(audio: Tensor | None = None, *, sample_rate: int, power: Te
     power = _require_power(audio, power)
     points = 2 * (power.shape[-2] - 1)
     bands = [power.mT[..., bins] @ filters for bins, filters in _build_mel_filters(sample_rate, points, power.device)]
-    decibels = torch.cat(bands, dim=-1).clamp_(min=FLOOR).log10_().mul_(10)
-    return torch.maximum(decibels, decibels.amax((-2, -1), keepdim=True) - MEL_RANGE_DB).mT
+    clips = torch.cat(bands, dim=-1).unsqueeze(-3)  # as one channel: the maximum is that of all channels of a clip
+    return amplitude_to_DB(clips, multiplier=10, amin=FLOOR, db_multiplier=0, top_db=MEL_RANGE_DB).squeeze(-3).mT
 
 
 @without_autocast

@@ -35,7 +35,10 @@ from workflow_scripts.core.errors import EXIT_USER_ERROR, UserError
 
 PLUGIN = "snakemake_executor_plugin_slurm"
 DISTRIBUTION = "snakemake-executor-plugin-slurm"
-PATCHED_VERSION = "2.8"  # the functions below are internal to the plugin and may change with any minor version
+LOWEST_VERSION = "2.7.1"  # earlier ones lack validate_account
+#: functions that the patches replace: internal to the plugin, so that a later version may lack one
+FUNCTIONS = ("query_job_status", "get_submit_command", "validate_account", "get_min_job_age")
+METHODS = ("check_active_jobs", "report_job_error")
 WARNING = signal.SIGUSR1  # sent before the time limit, by --signal of the profile
 # A job that returns to the queue needs a moment; three answers take at least two minutes.
 ANSWERS_BEFORE_LOST = 3
@@ -52,13 +55,13 @@ def patch_plugin() -> None:
     """Patch the executor plugin, if it is loaded; within a job, ignore SLURM's warning signal.
 
     The warning would kill Snakemake and the shells between SLURM and a script. Ignored here, it is ignored by all
-    child processes except those that install a handler. Raises `UserError` for another version of the plugin.
+    child processes except those that install a handler. Raises `UserError` for a plugin that the patches do not fit.
     """
     if "SLURM_JOB_ID" in os.environ:
         signal.signal(WARNING, signal.SIG_IGN)
     plugin = sys.modules.get(PLUGIN)
     if plugin is not None and not isinstance(plugin.query_job_status, _JobWatch):
-        _require_version(metadata.version(DISTRIBUTION))
+        _require_version(plugin, metadata.version(DISTRIBUTION))
         _submit_by_command(plugin)
         watch = _JobWatch(plugin.query_job_status)
         plugin.query_job_status = watch  # type: ignore[attr-defined]
@@ -95,13 +98,19 @@ def _cancel(jobs: list[str]) -> None:
         subprocess.run(["scancel", *jobs], check=False, timeout=PATIENCE)
 
 
-def _require_version(installed: str) -> None:
-    """Raise `UserError` unless the installed plugin is of the version that the patches fit."""
-    if not f"{installed}.".startswith(f"{PATCHED_VERSION}."):
+def _require_version(plugin: ModuleType, installed: str) -> None:
+    """Raise `UserError` unless the plugin has what the patches replace, and no version before `LOWEST_VERSION`."""
+    lacking = [name for name in FUNCTIONS if not hasattr(plugin, name)]
+    lacking += [name for name in METHODS if not hasattr(getattr(plugin, "Executor", None), name)]
+    if lacking or _numbers(installed) < _numbers(LOWEST_VERSION):
         raise UserError(
-            f"{DISTRIBUTION} {installed} is installed, but slurm/plugin_patch.py fits {PATCHED_VERSION}: "
-            f"run pip install '{DISTRIBUTION}=={PATCHED_VERSION}.*'"
+            f"{DISTRIBUTION} {installed} is installed, which slurm/plugin_patch.py does not fit: run pip install "
+            f"--constraint constraints.txt {DISTRIBUTION}"
         )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", version)[:3]))
 
 
 def _submit_by_command(plugin: ModuleType) -> None:
