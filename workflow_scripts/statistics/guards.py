@@ -35,8 +35,13 @@ def too_few_reason(n: int, *, of: Literal["trials", "pretraining seeds", "cluste
     """Return the reason against an interval from fewer than three values."""
     if n >= MIN_REPLICATES:
         return ""
-    unit = of.replace("pretraining", "pre-training")
-    return f"{n} {unit if n != 1 else unit[:-1]}: no interval from fewer than three"
+    return f"{count_replicates(n, of)}: no interval from fewer than three"
+
+
+def count_replicates(n: int, unit: str) -> str:
+    """Return a number with its unit, given in the plural, such as "1 trial" or "2 pre-training seeds"."""
+    words = unit.replace("pretraining", "pre-training")
+    return f"{n} {words if n != 1 else words[:-1]}"
 
 
 def different_data_reason(left: str, right: str) -> str:

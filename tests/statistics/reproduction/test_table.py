@@ -104,6 +104,7 @@ def test_the_90_percent_interval_decides(tmp_path: Path) -> None:
 
 def test_two_trials_are_undecided_and_say_why(tmp_path: Path) -> None:
     assert judge_trials(tmp_path, [0.3098, 0.3099]) == ("undecided", "no interval from 2 trials")
+    assert judge_trials(tmp_path / "one", [0.3098]) == ("undecided", "no interval from 1 trial")
 
 
 @settings(deadline=None, max_examples=25)

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from workflow_scripts.configuration.published import Statement
 from workflow_scripts.statistics.estimation import ConfidenceInterval
+from workflow_scripts.statistics.guards import count_replicates
 from workflow_scripts.statistics.inference.equivalence import decide
 from workflow_scripts.statistics.reproduction.context import TWIN, Estimate
 from workflow_scripts.statistics.reproduction.quantities.registry import Quantity
@@ -78,4 +79,4 @@ def _excess(number: float, estimate: Estimate, *, expected: str) -> Estimate:
 
 
 def _no_interval(estimate: Estimate) -> str:
-    return f"no interval from {estimate.n} {estimate.replicate}"
+    return f"no interval from {count_replicates(estimate.n, estimate.replicate)}"
