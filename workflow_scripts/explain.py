@@ -121,7 +121,7 @@ def _explain(study: Study, manifest: Manifest, entry: Sequence[PlannedCell], res
         for factor in FACTORS:
             yield f"  {labels.name(factor)}: {cell.factors[factor]}"
         yield from _cell(study, cell) if cell.path.is_file() else [f"  {missing_reason(cell)}"]
-        yield from _provenance(status.list_statuses(replace(manifest, cells=(cell,)), attempts))
+        yield from _provenance(status.list_statuses(replace(manifest, cells=(cell,)), attempts, compare_files=True))
         yield "  To reproduce it:"
         yield f"    {_command(cell, manifest)}"
 
@@ -190,12 +190,13 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 
 def _provenance(jobs: Sequence[status.JobStatus]) -> Iterator[str]:
-    """Yield why the trials or a job before them are stale, and the jobs with code, time and device from their records.
+    """Yield why the trials are stale or damaged, then the jobs before them with code, time, device and state.
 
     The last job is that of the trials. Times are those of all attempts.
     """
     before = jobs[:-1]
-    yield from (f"  stale: {job.reason}" for job in jobs[-1:] if job.state == status.STALE)
+    changed = (status.STALE, status.DAMAGED)
+    yield from (f"  {job.state}: {job.reason}" for job in jobs[-1:] if job.state in changed)
     if before:
         yield "  provenance:"
     for job in before:

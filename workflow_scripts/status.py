@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
     plan = Plan(*load(files, folder=CONFIG_FOLDER))
     manifest = build_manifest(plan)
     attempts = read_attempts(manifest.journal)
-    jobs = status.list_statuses(manifest, attempts)
+    jobs = status.list_statuses(manifest, attempts, compare_files=True)
     others = status.list_other_failures(manifest, attempts)
     console = PlainConsole(width=PLAIN_WIDTH)
     _show(jobs, others, queue(), console)

@@ -1,9 +1,11 @@
 import json
+import os
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.records import seal
 from tests.snakemake_events import RecordedRun
 from tests.synthetic_results import Results, full
 from workflow_scripts.core.provenance import digest
@@ -152,6 +154,30 @@ def test_results_of_other_data_are_stale(results):
     assert job_statuses(results)[2].reason == "the corpus on disk has another digest: prepare.out"
     Path("acquire.out").write_text(json.dumps({"dataset": "openmic", "digest": "a2"}))
     assert [job.state for job in job_statuses(results)] == [status.DONE, status.STALE, status.STALE]
+
+
+def test_damaged_results_are_told_where_files_are_compared(results):
+    finish("pretrain")
+    weights, other = Path("encoder.safetensors"), Path("losses.csv")
+    weights.write_bytes(b"weights")
+    other.write_text("step,loss\n")
+    results.manifest["jobs"] = [["pretrain", str(weights), "record.json", LOG.format("pretrain")]]
+    results.manifest["cells"][0]["jobs"] = [0]
+    seal(weights, other, seconds=60.0)
+    planned, attempts = manifest(results), read_attempts(Path(JOURNAL))
+    (job,) = status.list_statuses(planned, attempts, compare_files=True)
+    assert job.state == status.DONE
+    moment = other.stat().st_mtime_ns
+    other.write_text("step,lass\n")
+    os.utime(other, ns=(moment, moment))
+    (job,) = status.list_statuses(planned, attempts, compare_files=True)
+    assert job.state == status.DAMAGED
+    assert job.reason.startswith("losses.csv is not the file that its job wrote")
+    assert status.list_statuses(planned, attempts)[0].state == status.DONE
+    Path("record.json").write_text('{"seconds": 6')
+    (damaged,) = status.list_statuses(planned, attempts, compare_files=True)
+    assert (damaged.state, damaged.reason.partition(":")[0]) == (status.DAMAGED, "record.json is damaged")
+    assert list(status.describe([job], {})) == [f"{job.name}: damaged: {job.reason}"]
 
 
 def test_control_characters_of_a_log_do_not_reach_the_terminal(results):

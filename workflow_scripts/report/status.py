@@ -10,12 +10,15 @@ import calendar
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from workflow_scripts.core.checksums import CHECKSUMS, OWN, read_record, require_unchanged
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.provenance import digest
+from workflow_scripts.core.result_files import record_of
 from workflow_scripts.planning.attempts import Attempts, read_attempts, total_seconds
 from workflow_scripts.planning.manifest import Manifest, PlannedJob
 from workflow_scripts.report import number_format
@@ -23,7 +26,7 @@ from workflow_scripts.statistics.failure_reasons import FAILED, NOT_RUN, STALE, 
 
 ACQUIRE, PREPARE, EMBED = "acquire", "prepare", "embed"
 STAGES = (ACQUIRE, PREPARE, "extract", "weigh", "pretrain", "import_checkpoint", EMBED, "evaluate")
-DONE, RUNNING, WAITS = "done", "running", "waiting"
+DONE, RUNNING, DAMAGED, WAITS = "done", "running", "damaged", "waiting"
 GPU = "cuda"  # beginning of the device name of a GPU
 MAX_TROUBLES = 50  # jobs on the page that failed or were retried; the command lists all
 HEADINGS = (
@@ -83,14 +86,22 @@ def read_statuses(manifest: Manifest) -> Statuses:
     )
 
 
-def list_statuses(manifest: Manifest, attempts: Mapping[str, Attempts]) -> list[JobStatus]:
-    """Return the status of every planned job, stage by stage; `attempts` are by the path of the job's record."""
+def list_statuses(
+    manifest: Manifest, attempts: Mapping[str, Attempts], *, compare_files: bool = False
+) -> list[JobStatus]:
+    """Return the status of every planned job, stage by stage; `attempts` are by the path of the job's record.
+
+    With `compare_files` the files of every result are compared with the checksums in its record.
+    """
     statuses: dict[PlannedJob, JobStatus] = {}
     for cell in manifest.cells:
         for place, job in enumerate(cell.jobs):
             if job not in statuses:
                 prerequisites = [statuses[other] for other in _prerequisites(cell.jobs, place)]
-                statuses[job] = _status(job, attempts.get(str(job.record)), prerequisites)
+                status = _status(job, attempts.get(str(job.record)), prerequisites)
+                has_record = status.state in (DONE, NOT_RUN) and job.record.is_file()
+                damage = _find_damage(job) if compare_files and has_record else ""
+                statuses[job] = replace(status, state=DAMAGED, reason=damage) if damage else status
     return sorted(statuses.values(), key=lambda status: STAGES.index(status.job.stage))
 
 
@@ -198,6 +209,19 @@ def _find_staleness(job: PlannedJob, record: Mapping[str, Any], prerequisites: S
     return stale and f"computed from {stale}, which is stale"
 
 
+def _find_damage(job: PlannedJob) -> str:
+    """Return what is wrong with the files of a result, by the checksums in its records; empty if nothing is."""
+    if job.stage == ACQUIRE:  # data sets may be terabytes
+        return ""
+    try:
+        for record in dict.fromkeys((job.record, record_of(job.output))):
+            for name in {*read_record(record)[CHECKSUMS]} - {OWN}:
+                require_unchanged(record.with_name(name), record=record)
+    except (UserError, OSError) as error:
+        return str(error)
+    return ""
+
+
 def _wait_seconds(record: Mapping[str, Any], attempts: Attempts) -> float | None:
     """Return the seconds from the last submission before the start of the script to that start."""
     if "started" not in record:
@@ -235,7 +259,7 @@ def by_stage(statuses: Sequence[JobStatus]) -> Iterator[tuple[str, ...]]:
             f"{_in_state(jobs, STALE):,}",
             f"{_in_state(jobs, RUNNING):,}",
             f"{sum(job.attempts > 1 for job in jobs if job.attempts):,}",
-            f"{_in_state(jobs, FAILED, UNFINISHED):,}",
+            f"{_in_state(jobs, FAILED, UNFINISHED, DAMAGED):,}",
             f"{_in_state(jobs, NOT_RUN, WAITS):,}",
             f"{sum(known):,}" if known else "",
             number_format.duration(sum(job.seconds for job in jobs)),
