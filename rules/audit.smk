@@ -45,4 +45,5 @@ rule require_clean:
             f"--study={name}" for name in PLAN.must_be_clean[wildcards.dataset]
         ],
     shell:
-        "{PYTHON}.require_clean --audit {input.numbers:q} {params.studies:q} --output {output:q} &> {log:q}"
+        "{PYTHON}.require_clean --code {params.code} --audit {input.numbers:q} {params.studies:q}"
+        " --output {output:q} &> {log:q}"

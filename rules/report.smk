@@ -18,6 +18,6 @@ rule compose:
         code=provenance.code_digest("compose", chosen=FIGURES),
         figures=PLAN.layout.figures,  # empty if no study has a figure
     shell:
-        '{PYTHON}.compose --manifest {input.manifest:q} --statistics "$(dirname {input.trials:q})"'
+        '{PYTHON}.compose --code {params.code} --manifest {input.manifest:q} --statistics "$(dirname {input.trials:q})"'
         " --figures {params.figures:q} --output {output.page:q} &> {log:q}"
         " && rm -rf {UNFINISHED.results:q}"

@@ -1,7 +1,7 @@
 """Aggregate all trials and compare methods."""
 
 MANIFEST = build_manifest(PLAN)
-MANIFEST_DIGEST = provenance.digest(MANIFEST.to_json())
+MANIFEST_DIGEST = MANIFEST.digest
 CONFIG_JSON = json.dumps(config, sort_keys=True)
 # The names of config files are recorded so that a result can be reproduced; they are not part of the digest.
 CONFIG_FLAGS = shlex.join(
@@ -20,7 +20,7 @@ rule plan:
     params:
         code=provenance.code_digest("plan"),
     shell:
-        "{PYTHON}.plan --config {CONFIG_JSON:q} --output {output:q} {CONFIG_FLAGS} &> {log:q}"
+        "{PYTHON}.plan --config {CONFIG_JSON:q} --digest {MANIFEST_DIGEST} --output {output:q} {CONFIG_FLAGS} &> {log:q}"
 
 
 rule aggregate:
@@ -37,6 +37,7 @@ rule aggregate:
     params:
         code=provenance.code_digest("aggregate"),
     shell:
-        '{PYTHON}.aggregate --manifest {input.manifest:q} --code {params.code} --output "$(dirname {output.trials:q})"'
+        '{PYTHON}.aggregate --manifest {input.manifest:q} --digest {MANIFEST_DIGEST} --code {params.code}'
+        ' --output "$(dirname {output.trials:q})"'
         " --threads {threads} &> {log:q}"
         " && cp {input.manifest:q} {output.manifest:q}"

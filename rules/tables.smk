@@ -40,7 +40,7 @@ rule tabulate:
     params:
         code=provenance.code_digest("tabulate"),
     shell:
-        '{PYTHON}.tabulate --manifest {input.manifest:q} --statistics "$(dirname {input.trials:q})"'
+        '{PYTHON}.tabulate --code {params.code} --manifest {input.manifest:q} --statistics "$(dirname {input.trials:q})"'
         ' --output "$(dirname {output.tables[0]:q})" &> {log:q}'
 
 
@@ -60,5 +60,5 @@ rule draw:
     params:
         code=provenance.code_digest("draw", chosen=FIGURES),
     shell:
-        '{PYTHON}.draw --manifest {input.manifest:q} --statistics "$(dirname {input.trials:q})"'
+        '{PYTHON}.draw --code {params.code} --manifest {input.manifest:q} --statistics "$(dirname {input.trials:q})"'
         ' --output "$(dirname {output.figures[0]:q})" &> {log:q}'

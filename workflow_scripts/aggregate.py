@@ -19,8 +19,9 @@ from workflow_scripts.core import result_files
 from workflow_scripts.core.checksums import checksums, find_record, write_record
 from workflow_scripts.core.cli import results_parser
 from workflow_scripts.core.csv_files import csv_text
-from workflow_scripts.core.errors import run_command
+from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.files import write_atomically, write_text
+from workflow_scripts.core.provenance import require_planned_code
 from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.planning.layout import STATISTICS_FILES
 from workflow_scripts.planning.manifest import Manifest, read_manifest
@@ -47,12 +48,15 @@ SCHEMA_VERSION = 3
 def main(argv: list[str] | None = None) -> None:
     """Write all statistics."""
     parser = results_parser("aggregate", __doc__, statistics=False)
-    parser.add_argument("--code", default="", help="digest of the code that aggregates, written into summary.json")
+    parser.add_argument("--digest", help="digest that the manifest must have; another is refused")
     parser.add_argument("--output", type=Path, required=True, help="folder to write to (results/statistics)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads that bootstrap test sets and rank")
     arguments = parser.parse_args(argv)
 
+    require_planned_code(arguments.code, "aggregate")
     manifest = read_manifest(arguments.manifest)
+    if arguments.digest not in (None, manifest.digest):
+        raise UserError(f"{arguments.manifest} is another plan than that of this run: delete it and run again")
     for folder in manifest.corpora:  # raises if the limit of a study is lower now
         if find_record(folder / result_files.CORPUS_FACTS, skip_changed=manifest.unfinished):
             read_facts(folder)

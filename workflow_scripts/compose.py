@@ -13,6 +13,7 @@ from workflow_scripts.core.checksums import require_unchanged
 from workflow_scripts.core.cli import results_parser
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.files import write_text
+from workflow_scripts.core.provenance import require_planned_code
 from workflow_scripts.levels import registry
 from workflow_scripts.planning.attempts import read_attempts
 from workflow_scripts.planning.layout import STATISTICS_FILES
@@ -39,6 +40,8 @@ def main(argv: list[str] | None = None) -> None:
     """Write the report."""
     arguments = _parser().parse_args(argv)
     manifest = read_manifest(arguments.manifest, statistics=arguments.statistics)
+    kinds = (study.figure.kind for study in manifest.studies if study.figure)
+    require_planned_code(arguments.code, "compose", chosen=[registry.module_name("figure", kind) for kind in kinds])
     labels.use_labels_of(manifest)
     numbers, cells = read_tables(arguments.statistics), read_table(arguments.statistics / STATISTICS_FILES["cells"])
     published = read_reproduction(arguments.statistics / STATISTICS_FILES["reproduction"])

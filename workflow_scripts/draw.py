@@ -17,6 +17,7 @@ from workflow_scripts.core.cli import add_studies, results_parser
 from workflow_scripts.core.csv_files import csv_text
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.files import write_text
+from workflow_scripts.core.provenance import require_planned_code
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.layout import FIGURE_FORMATS
@@ -36,6 +37,8 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
 
     manifest = read_manifest(arguments.manifest, statistics=arguments.statistics)
+    kinds = (study.figure.kind for study in manifest.studies if study.figure)
+    require_planned_code(arguments.code, "draw", chosen=[registry.module_name("figure", kind) for kind in kinds])
     labels.use_labels_of(manifest)
     statistics = Statistics(arguments.statistics)
     arguments.output.mkdir(parents=True, exist_ok=True)

@@ -33,8 +33,10 @@ def main(argv: list[str] | None = None) -> None:
     """Import one checkpoint."""
     arguments = _parser().parse_args(argv)
     name, code = arguments.encoder, arguments.code
+    modules = [registry.module_name("encoder", name)]
     if code is None:
-        code = provenance.code_digest("import_checkpoint", chosen=[registry.module_name("encoder", name)])
+        code = provenance.code_digest("import_checkpoint", chosen=modules)
+    provenance.require_planned_code(code, "import_checkpoint", chosen=modules)
     record = provenance.Record(config={}, code=code)
     published = read_checkpoint(arguments.checkpoint)
     encoder, options = import_encoder(published, name=name, options=_options(arguments.options))

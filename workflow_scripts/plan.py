@@ -57,6 +57,8 @@ def main(argv: list[str] | None = None) -> None:
     if arguments.output is not None:
         names = [str(file) for file in arguments.configfile]
         manifest = build_manifest(plan, configfiles=names, unfinished=arguments.unfinished)
+        if arguments.digest not in (None, manifest.digest):
+            raise UserError("code, config or checkpoints were edited after this plan was made: run the workflow again")
         write_record(arguments.output, manifest.to_json(), files={})
         return
     records, damaged = read_records(dict.fromkeys([Path(config.results), *arguments.records]))
@@ -106,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
         "--unfinished", action="store_true", help="record that the run failed: missing and stale results are no error"
     )
     parser.add_argument("--records", type=Path, nargs="+", default=[], help="results folders whose records are used")
+    parser.add_argument("--digest", help="digest that the manifest must have; another is refused")
     parser.add_argument("--output", type=Path, help="manifest to write instead of showing the plan")
     return parser
 

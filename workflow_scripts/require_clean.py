@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from workflow_scripts.core.checksums import read_record, require_unchanged
-from workflow_scripts.core.cli import command_parser
+from workflow_scripts.core.cli import add_code, command_parser
 from workflow_scripts.core.csv_files import read_rows
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.files import write_json
+from workflow_scripts.core.provenance import require_planned_code
 
 COLUMNS = ("leak", "kind", "clip", "split", "other_clip", "other_split", "other_corpus")
 MAX_LEAKS = 10  # leaks in the message; the csv lists all
@@ -22,6 +23,7 @@ MAX_LEAKS = 10  # leaks in the message; the csv lists all
 def main(argv: list[str] | None = None) -> None:
     """Write a file if the audit is clean; raise `UserError` with the leaks otherwise."""
     arguments = _parser().parse_args(argv)
+    require_planned_code(arguments.code, "require_clean")
     path = arguments.audit.with_suffix(".csv")
     audit = read_record(arguments.audit)
     dataset, leaks = audit["dataset"], audit["leaks"]
@@ -46,6 +48,7 @@ def _format_leaks(leaks: Sequence[Mapping[str, str]]) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("require_clean", __doc__)
+    add_code(parser)
     parser.add_argument("--audit", required=True, type=Path, help="numbers that audit wrote")
     parser.add_argument("--study", action="append", required=True, help="study that requires it (repeatable)")
     parser.add_argument("--output", required=True, type=Path, help="file to write if there are no leaks")

@@ -17,6 +17,7 @@ from workflow_scripts.core.csv_files import csv_text
 from workflow_scripts.core.errors import run_command
 from workflow_scripts.core.escapes import attribute, html, latex, markdown, markdown_line
 from workflow_scripts.core.files import write_text
+from workflow_scripts.core.provenance import require_planned_code
 from workflow_scripts.planning.layout import STATISTICS_FILES
 from workflow_scripts.planning.manifest import Study, read_manifest
 from workflow_scripts.report import (
@@ -40,6 +41,7 @@ def main(argv: list[str] | None = None) -> None:
     add_studies(parser)
     parser.add_argument("--output", type=Path, required=True, help="folder to write to (results/tables)")
     arguments = parser.parse_args(argv)
+    require_planned_code(arguments.code, "tabulate")
 
     manifest = read_manifest(arguments.manifest, statistics=arguments.statistics)
     labels.use_labels_of(manifest)

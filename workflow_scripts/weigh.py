@@ -48,6 +48,7 @@ def main(argv: list[str] | None = None) -> None:
     config: dict[str, Any] = arguments.config.to_plain()
     use_threads(arguments.threads)
     record = provenance.Record(config=config, code=arguments.code)
+    arguments.config.run.require_planned(config["code"], command="pretrain")
     level = registry.load("weighting", config["weighting"]["name"])
     options = registry.options(level, config["weighting"].get("options", {}))
     with distributed.process_group(best_device()) as device:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.corpora import write_corpus
-from tests.datasets.files import put
+from tests.records import seal
 from tests.report.aggregated_study import build_table, statistics
 from tests.synthetic_results import Results, factors, full
 from workflow_scripts.planning.manifest import read_manifest
@@ -143,7 +143,8 @@ def test_the_corpus_of_pretraining_is_noted_with_its_source(tmp_path: Path) -> N
     results.manifest["corpora"] = [str(corpus.folder)]
     run = tmp_path / "run"
     results.manifest["pretrained_runs"] = [{"folder": str(run), "factors": factors("pase", "frozen", "openmic")}]
-    put(run, {"record.json": '{"training_clips": 1980, "clips_too_short": 20}'})
+    run.mkdir()
+    seal(run / "record.json", training_clips=1980, clips_too_short=20)
     table = build_table(results)
     assert "Pre-trained on AudioSet Music (twin)." in table.notes
     left_out = "AudioSet Music: 20 of 2,000 training clips are shorter than a chunk and were not used."

@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import resource
 import sys
 import time
@@ -18,9 +19,12 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.source import PACKAGE, file_of
 
 DIGEST_LENGTH = 16  # hex digits: 64 bits, no chance collisions among thousands of jobs
+#: digest of a planned job: of its own code and, behind a dash, of the jobs upstream
+PLANNED = re.compile(rf"(?P<own>[0-9a-f]{{{DIGEST_LENGTH}}})(-[0-9a-f]{{{DIGEST_LENGTH}}})?")
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 RECORDED_LIBRARIES = (
     "torch",
@@ -52,6 +56,23 @@ def code_digest(module: str, *, chosen: Iterable[str] = ()) -> str:
     """
     roots = [f"{PACKAGE.name}.{module}", *chosen]
     return _digest_of(frozenset(roots))
+
+
+def job_digest(own: str, upstream: object) -> str:
+    """Return the digest of a job: that of its `own` code, and that of the jobs upstream."""
+    return f"{own}-{digest(upstream)}"
+
+
+def require_planned_code(code: str, module: str, *, chosen: Iterable[str] = ()) -> None:
+    """Raise `UserError` if the code of a job, as `code_digest` takes it, is not the one that was planned as `code`.
+
+    It may have been edited while the job waited. A text of another form, given by hand, is only recorded.
+    """
+    planned = PLANNED.fullmatch(code)
+    if planned and planned["own"] != code_digest(module, chosen=chosen):
+        raise UserError(
+            f"the code of {module} was edited after this job was planned: nothing was computed; run the workflow again"
+        )
 
 
 @functools.cache

@@ -24,7 +24,7 @@ from workflow_scripts.configuration.jobs.prepare import PrepareConfig
 from workflow_scripts.configuration.jobs.pretrain import PretrainConfig
 from workflow_scripts.configuration.jobs.weigh import WeighConfig
 from workflow_scripts.configuration.protocol import EvaluationProtocol
-from workflow_scripts.core.provenance import code_digest, digest
+from workflow_scripts.core.provenance import code_digest, digest, job_digest
 from workflow_scripts.core.validation import validate
 from workflow_scripts.levels import dataset_facts, registry
 from workflow_scripts.planning.levels import Levels
@@ -99,14 +99,14 @@ class Jobs:
             source=entry.source,
             acquisition_digest=digest([acquire.code, json.loads(acquire.config)]),
         )
-        return _job("prepare", config, levels={"dataset": entry.loader}, upstream=[acquire])
+        return _job("prepare", config, upstream=[acquire])
 
     @_cached
     def extract(self, corpus: str, sample_rate: int, worker: str) -> JobSpec:
         """Store a worker's targets for a corpus."""
         options = self.config.level("worker", worker).explicit_options
         config = ExtractConfig(worker=worker, options=options, sample_rate=sample_rate)
-        return _job("extract", config, levels={"worker": worker}, upstream=[self.prepare(corpus, sample_rate)])
+        return _job("extract", config, upstream=[self.prepare(corpus, sample_rate)])
 
     @_cached
     def weigh(self, run: Run) -> JobSpec:
@@ -115,7 +115,7 @@ class Jobs:
         assert source is not None, "only runs whose weights come from another run have this job"
         pretrain, weighting = self.pretrain(source), self.levels.choice("weighting", run.weighting)
         config = WeighConfig(weighting=weighting, run=PretrainConfig.from_json(pretrain.config), code=pretrain.code)
-        return _job("weigh", config, levels={"weighting": weighting.name}, upstream=[pretrain])
+        return _job("weigh", config, upstream=[pretrain])
 
     @_cached
     def pretrain(self, run: Run) -> JobSpec:
@@ -130,12 +130,9 @@ class Jobs:
             recipe=self.config.recipes[run.recipe],
             seed=run.pretrain_seed,
         )
-        levels = {"encoder": config.encoder.name, "augmentation": config.augmentation.name}
         return _job(
             "pretrain",
             config,
-            levels=levels | {"weighting": config.weighting.name},
-            workers=tuple(workers),
             upstream=[
                 self.prepare(run.corpus, rate),
                 *(self.extract(run.corpus, rate, name) for name in self.levels.precomputed_workers(run)),
@@ -156,7 +153,6 @@ class Jobs:
                 worker=LevelChoice(name=name, options=worker.explicit_options),
                 split=SEPARATION_TEST_SPLIT,
             ),
-            levels={"encoder": encoder.name, "worker": name},
             upstream=[self.prepare(run.corpus, self.levels.sample_rate(run.encoder)), self.pretrain(run)],
         )
 
@@ -165,7 +161,7 @@ class Jobs:
         """Convert a published checkpoint to an encoder file."""
         encoder, path = self.levels.encoder(run), Path(self.config.checkpoints[run.corpus].path)
         config = ImportCheckpointConfig(encoder=encoder, checkpoint=run.corpus, file=_file_digest(path))
-        return _job("import_checkpoint", config, levels={"encoder": encoder.name})
+        return _job("import_checkpoint", config)
 
     @_cached
     def embed(self, run: Run, dataset: str) -> JobSpec:
@@ -174,7 +170,6 @@ class Jobs:
         return _job(
             "embed",
             EmbedConfig(encoder=encoder, seed=run.pretrain_seed, dataset=dataset),
-            levels={"encoder": encoder.name},
             upstream=[self.prepare(dataset, self.levels.sample_rate(run.encoder)), *self._encoder_file(run)],
         )
 
@@ -197,9 +192,8 @@ class Jobs:
             factors={**asdict(run), **asdict(cell)},
             **_file_of_head(head),
         )
-        levels = {"head": head.name, "scenario": cell.scenario} | ({"encoder": encoder.name} if encoder else {})
         upstream = self._encoder_file(run) if encoder else [self.embed(run, cell.dataset)]
-        return _job("evaluate", config, levels=levels, upstream=[corpus, *upstream])
+        return _job("evaluate", config, upstream=[corpus, *upstream])
 
     @_cached
     def audit(self, corpora: tuple[tuple[str, int], ...]) -> JobSpec:
@@ -214,7 +208,7 @@ class Jobs:
             pretraining=names[1:],
             catalogues={name: registry.fact(module, "CATALOGUE") for name, module in modules.items()},
         )
-        return _job("audit", config, levels={}, upstream=[self.prepare(*corpus) for corpus in corpora])
+        return _job("audit", config, upstream=[self.prepare(*corpus) for corpus in corpora])
 
     def _encoder_file(self, run: Run) -> list[JobSpec]:
         """Return the job that writes the encoder file of a run, as a list: empty for an untrained run."""
@@ -227,14 +221,10 @@ def _job(
     stage: str,
     config: JobConfig,
     *,
-    levels: Mapping[str, str],
-    workers: Sequence[str] = (),
     upstream: Sequence[JobSpec] = (),
 ) -> JobSpec:
-    """Return a job: `levels` by factor, and `workers`, are those whose modules its command loads."""
-    modules = [registry.module_name(*level) for level in (*levels.items(), *(("worker", name) for name in workers))]
-    provenance = [[job.code, job.config] for job in upstream]
-    return JobSpec(config=config.to_json(), code=digest([code_digest(stage, chosen=modules), provenance]))
+    own = code_digest(stage, chosen=config.modules())
+    return JobSpec(config=config.to_json(), code=job_digest(own, [[job.code, job.config] for job in upstream]))
 
 
 def _remote_files(remotes: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from workflow_scripts.configuration.study import FigureChoice
 from workflow_scripts.core import validation
 from workflow_scripts.core.checksums import parse_record, read_record
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.provenance import digest
 from workflow_scripts.levels.factors import FACTORS, NONE, PRETRAINING
 from workflow_scripts.planning.layout import STATISTICS_FILES
 
@@ -171,6 +172,11 @@ class Manifest:
         if unknown:
             raise UserError(f"unknown study {', '.join(unknown)}; the plan has: {', '.join(studies) or 'none'}")
         return [studies[name] for name in names] or list(self.studies)
+
+    @property
+    def digest(self) -> str:
+        """Digest of the plan, whatever the names of config files."""
+        return digest(replace(self, configfiles=()).to_json())
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of `plan.json`: studies by name, and a job that several cells need is listed once."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, Self
 
 from pydantic import Field
 
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.provenance import require_planned_code
 from workflow_scripts.core.validation import StrictModel, parse
+from workflow_scripts.levels import registry
 
 
 class JobConfig(StrictModel):
@@ -22,6 +25,18 @@ class JobConfig(StrictModel):
         except json.JSONDecodeError as error:
             raise UserError(f"--config: not JSON ({error})") from error
         return parse(cls, content, where="--config")
+
+    def modules(self) -> list[str]:
+        """Return the modules of the levels that the job's command loads."""
+        return [registry.module_name(factor, name) for factor, name in self.levels()]
+
+    def levels(self) -> Iterable[tuple[str, str]]:
+        """Return factor and name of each level that the job's command loads."""
+        return ()
+
+    def require_planned(self, code: str, *, command: str) -> None:
+        """Raise `UserError` if the code of the job's command is not the one that was planned as `code`."""
+        require_planned_code(code, command, chosen=self.modules())
 
     def to_plain(self) -> dict[str, Any]:
         """Return what was stated (no defaults) as plain data, the same for planning and for the job's record."""

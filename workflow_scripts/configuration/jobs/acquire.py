@@ -8,6 +8,7 @@ from pydantic import Field
 
 from workflow_scripts.configuration.jobs._base import JobConfig
 from workflow_scripts.configuration.twin import TwinOptions
+from workflow_scripts.core.provenance import require_planned_code
 
 
 class AcquireConfig(JobConfig):
@@ -25,3 +26,8 @@ class AcquireConfig(JobConfig):
     """folder of the user's copy, for source local"""
     twin: TwinOptions | None = None
     """size of the twin, for source twin"""
+
+    def require_planned(self, code: str, *, command: str) -> None:  # noqa: ARG002 - as of all jobs
+        """Raise `UserError` if a twin's code is not the one that was planned; other sources depend on no code."""
+        if self.source == "twin":
+            require_planned_code(code, f"twins.{self.loader}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pydantic import Field
 
 from workflow_scripts.configuration.jobs._base import JobConfig, LevelChoice
@@ -16,3 +18,7 @@ class EmbedConfig(JobConfig):
     """seed of an untrained encoder's weights"""
     dataset: str
     """name of the data set"""
+
+    def levels(self) -> Iterable[tuple[str, str]]:
+        """Return factor and name of each level that the command loads."""
+        return [("encoder", self.encoder.name)]

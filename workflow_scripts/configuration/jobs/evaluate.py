@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pydantic import Field
 
 from workflow_scripts.configuration.jobs._base import JobConfig, LevelChoice
@@ -27,3 +29,8 @@ class EvaluateConfig(JobConfig):
     """value of each factor's column in trials.csv"""
     head_file_digest: str | None = None
     """digest of the file whose weights the head starts from"""
+
+    def levels(self) -> Iterable[tuple[str, str]]:
+        """Return factor and name of each level that the command loads."""
+        trained = [("encoder", self.encoder.name)] if self.encoder else []
+        return [("head", self.head.name), ("scenario", self.scenario), *trained]

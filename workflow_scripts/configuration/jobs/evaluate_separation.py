@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from workflow_scripts.configuration.jobs._base import JobConfig, LevelChoice
 
 
@@ -14,3 +16,7 @@ class EvaluateSeparationConfig(JobConfig):
     """worker by which it was pre-trained, and its options"""
     split: str
     """split of the songs that are separated"""
+
+    def levels(self) -> Iterable[tuple[str, str]]:
+        """Return factor and name of each level that the command loads."""
+        return [("encoder", self.encoder.name), ("worker", self.worker.name)]

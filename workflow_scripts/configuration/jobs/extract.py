@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import Field
@@ -18,3 +19,7 @@ class ExtractConfig(JobConfig):
     """options of the worker"""
     sample_rate: int = Field(gt=0)
     """sample rate of the corpus in Hz"""
+
+    def levels(self) -> Iterable[tuple[str, str]]:
+        """Return factor and name of each level that the command loads."""
+        return [("worker", self.worker)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from workflow_scripts.configuration.jobs._base import JobConfig, LevelChoice
 
 
@@ -14,3 +16,7 @@ class ImportCheckpointConfig(JobConfig):
     """name of the config's entry"""
     file: str | None
     """digest of the published file; null: it does not exist"""
+
+    def levels(self) -> Iterable[tuple[str, str]]:
+        """Return factor and name of each level that the command loads."""
+        return [("encoder", self.encoder.name)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import Field
@@ -26,3 +27,7 @@ class PrepareConfig(JobConfig):
     """source of the acquired files; null: any"""
     acquisition_digest: str | None = None
     """digest of the `acquire` job whose files are expected; null: any"""
+
+    def levels(self) -> Iterable[tuple[str, str]]:
+        """Return factor and name of each level that the command loads."""
+        return [("dataset", self.loader)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import Field
@@ -27,3 +28,11 @@ class PretrainConfig(JobConfig):
     """numbers that are not factors"""
     seed: int = Field(ge=0)
     """pre-training seed"""
+
+    def levels(self) -> Iterable[tuple[str, str]]:
+        """Return factor and name of each level that the command loads."""
+        chosen = {"encoder": self.encoder, "augmentation": self.augmentation, "weighting": self.weighting}
+        return [
+            *((factor, level.name) for factor, level in chosen.items()),
+            *(("worker", name) for name in self.workers),
+        ]
