@@ -64,7 +64,7 @@ def test_the_record_says_where_the_weights_come_from(name, published, tmp_path):
     assert record["config"] == {"encoder": {"name": name, "options": OPTIONS[name]}}
     assert (record["code"], record["data"]) == ("c0de", {})
     assert record["config_digest"] == provenance.digest(record["config"])
-    assert len(costs.read_records("import_checkpoint", tmp_path / "imported" / "record.json")) == 1
+    assert len(costs.read_records("import_checkpoint", tmp_path / "imported" / "record.json", {})) == 1
 
 
 def test_without_a_digest_the_code_of_script_and_encoder_counts(name, published, tmp_path):
