@@ -37,7 +37,7 @@ rule aggregate:
     params:
         code=provenance.code_digest("aggregate"),
     shell:
-        '{PYTHON}.aggregate --manifest {input.manifest:q} --digest {MANIFEST_DIGEST} --code {params.code}'
+        "{PYTHON}.aggregate --manifest {input.manifest:q} --digest {MANIFEST_DIGEST} --code {params.code}"
         ' --output "$(dirname {output.trials:q})"'
         " --threads {threads} &> {log:q}"
         " && cp {input.manifest:q} {output.manifest:q}"
