@@ -15,7 +15,7 @@ from workflow_scripts.configuration.load import load
 from workflow_scripts.configuration.origin import ConfigOrigin
 from workflow_scripts.configuration.yaml_files import read_yaml
 from workflow_scripts.core import job_client, job_server, provenance
-from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.errors import UserError, format_message
 from workflow_scripts.core.memory import memory_limit
 from workflow_scripts.levels import factors, registry
 from workflow_scripts.planning.attempts import Journal
@@ -54,7 +54,7 @@ try:
     PLAN.cells  # a level that lacks a fact is reported now, not during a run
     plugin_patch.patch_plugin()
 except UserError as error:
-    sys.exit(f"prelude: {error}")
+    sys.exit(format_message(error))
 
 FINDINGS = Findings()
 if workflow.is_main_process:  # not again in every job
@@ -64,7 +64,7 @@ if workflow.is_main_process:  # not again in every job
         memory=memory_limit(),
     )
     for line in FINDINGS.lines:
-        print(f"prelude: {line}", file=sys.stderr)
+        print(format_message(line), file=sys.stderr)
     # Where there is a cluster, jobs may have the memory of other machines: not known before the start.
     if FINDINGS.mistakes or (FINDINGS.oversized and not shutil.which("sbatch")):
         sys.exit(2)
@@ -78,7 +78,7 @@ if workflow.is_main_process:  # not again in every job
         patience=SECONDS_AT_START,
     )
     if changes:
-        print(f"prelude: {changes}", file=sys.stderr)
+        print(format_message(changes), file=sys.stderr)
 
 # An environment variable, not a param: another limit for broken clips does not run any job again.
 os.environ[quarantine_limit.ENVIRONMENT_VARIABLE] = json.dumps(PLAN.largest_shares)
@@ -105,7 +105,7 @@ onstart:
     absent = FINDINGS.describe_absent(datasets)
     oversized = FINDINGS.oversized if workflow.local_exec else []
     if absent or oversized:
-        sys.exit(f"prelude: {absent or oversized[0]}")
+        sys.exit(format_message(absent or oversized[0]))
     if workflow.local_exec:
         global JOB_SERVER  # its standard input stays open until Snakemake ends
         JOB_SERVER = job_server.start()

@@ -60,7 +60,9 @@ def queue() -> dict[str, str]:
     """Return the state of the user's SLURM jobs by number; empty if there is no SLURM or it does not answer."""
     question = ["squeue", "--me", "--noheader", "--format=%i|%T|%M|%r"]
     try:
-        answer = subprocess.run(question, capture_output=True, text=True, check=False, timeout=TIMEOUT).stdout
+        answer = subprocess.run(
+            question, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=TIMEOUT
+        ).stdout
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return {}
     rows = [line.split("|") for line in answer.splitlines() if line.count("|") == 3]

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 #: messages of sbatch after which waiting helps: no controller, a busy one, a closed partition, a limit per user
 TEMPORARY = re.compile(
@@ -25,6 +26,7 @@ TEMPORARY = re.compile(
 )
 #: limits that the job itself exceeds, reported beside those of a policy: waiting does not help
 OWN_LIMIT = re.compile(r"PerJob|QOSMin|TimeLimit")
+AS_ARGUMENTS: Any = {"encoding": sys.getfilesystemencoding(), "errors": "surrogateescape"}  # as Python decodes argv
 REFUSED = "refused.log"
 PATIENCE = 1800.0  # seconds: controllers are restarted and partitions drained for longer than an attempt should cost
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0  # seconds: short after a glitch, long enough to spare a busy controller
@@ -60,7 +62,7 @@ def _is_temporary(message: str) -> bool:
 
 
 def _submit(command: Sequence[str], script: str | None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, input=script, capture_output=True, text=True, check=False)
+    return subprocess.run(command, input=script, capture_output=True, **AS_ARGUMENTS, check=False)
 
 
 def _find_job(command: Sequence[str]) -> tuple[bool, str | None]:
@@ -70,7 +72,7 @@ def _find_job(command: Sequence[str]) -> tuple[bool, str | None]:
     """
     name, comment = (_option(command, flag) for flag in ("--job-name", "--comment"))
     question = ["squeue", "--noheader", f"--name={name}", "--states=PENDING,CONFIGURING,RUNNING", "--format=%i|%k"]
-    answer = subprocess.run(question, capture_output=True, text=True, check=False)
+    answer = subprocess.run(question, capture_output=True, **AS_ARGUMENTS, check=False)
     jobs = dict(line.split("|", 1) for line in answer.stdout.splitlines() if "|" in line)
     return answer.returncode == 0, next((number for number, other in jobs.items() if other == comment), None)
 

@@ -15,7 +15,7 @@ import pandas as pd
 from workflow_scripts.core.cli import add_studies, results_parser
 from workflow_scripts.core.csv_files import csv_text
 from workflow_scripts.core.errors import run_command
-from workflow_scripts.core.escapes import attribute, html, latex, markdown, markdown_line
+from workflow_scripts.core.escapes import attribute, html, latex, latex_document, markdown, markdown_line
 from workflow_scripts.core.files import write_text
 from workflow_scripts.core.provenance import require_planned_code
 from workflow_scripts.planning.layout import STATISTICS_FILES
@@ -87,7 +87,7 @@ def _texts_of_failure(study: Study, failure: failures.Failure) -> dict[str, str]
         ".csv": rows,
         "_comparisons.csv": rows,
         ".md": f"# {markdown(study.title)}\n\n{markdown_line(sentence)}\n",
-        ".tex": f"{latex(sentence)}\n",
+        ".tex": latex_document(f"{latex(sentence)}\n"),
         ".html": f"<!doctype html>\n<title>{attribute(study.title)}</title>\n<p>{html(sentence)}</p>\n",
     }
 

@@ -64,7 +64,12 @@ def run_command(main: Callable[[], None]) -> None:
         raise
 
 
+def format_message(message: object) -> str:
+    """Return the line that tells a user of a mistake: printable, whatever names it holds."""
+    return f"prelude: {printable(' '.join(str(message).split()))}"
+
+
 def _stop(message: str, *, code: int = EXIT_USER_ERROR) -> None:
     with contextlib.suppress(OSError):  # the log may be on the same full disk: the exit code remains
-        print(f"prelude: {printable(' '.join(message.split()))}", file=sys.stderr, flush=True)
+        print(format_message(message), file=sys.stderr, flush=True)
     sys.exit(code)

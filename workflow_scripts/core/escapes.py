@@ -33,7 +33,14 @@ TEX = {
     "★": r"$\star$",
     "†": r"$\dagger$",
 }
-TEX_LETTERS = 0x24F  # end of the Latin letters that pdfLaTeX knows
+#: a character and its number, which pdfLaTeX prints: only the other engines know `\\Umathcode`, and more scripts
+OTHER_SCRIPT = (
+    "% XeLaTeX and LuaLaTeX print all characters, in a font that has them; pdfLaTeX prints their numbers\n"
+    r"\providecommand{\otherscript}[2]{\ifdefined\Umathcode#1\else U+#2\fi}"
+)
+TEX_LETTERS = 0x17F  # end of the Latin letters that pdfLaTeX knows, but for some
+TEX_LACKS = frozenset("ĦħĸĿŀŉŦŧſ")
+TEX_IN_T1 = frozenset("«»„ÐÞðþĄąĐđĘęĮįŊŋŲų")  # its other font encoding
 TEX_PUNCTUATION = frozenset("\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}“”„—…•€™")
 #: what Markdown reads in the middle of a line: emphasis, code, links, HTML, entities, formulas, strokes
 MARKDOWN = re.compile(r"[\\`*_\[\]<>|#~$]|&(?=#|\w+;)")
@@ -114,14 +121,21 @@ def markdown_cell(text: str) -> str:
 
 def latex(text: str) -> str:
     """Escape text for LaTeX."""
-    escaped = "".join(TEX.get(character, character) for character in one_line(text))
+    escaped = "".join(map(_latex_character, one_line(text)))
     return f"{{}}{escaped}" if escaped.startswith("*") else escaped  # a row end before it would take its star
 
 
-def latex_engine(document: str) -> str:
-    """Return a comment on the engine that the characters of a document need; empty if pdfLaTeX knows them."""
-    characters = dict.fromkeys(c for c in document if ord(c) > TEX_LETTERS and c not in TEX_PUNCTUATION)
-    return f"% needs XeLaTeX or LuaLaTeX, and a font that has {' '.join(characters)}\n" if characters else ""
+def _latex_character(character: str) -> str:
+    known = ord(character) <= TEX_LETTERS and character not in TEX_LACKS
+    if known or character in TEX_PUNCTUATION or character in TEX:
+        return TEX.get(character, character)
+    return rf"\otherscript{{{character}}}{{{ord(character):04X}}}"
+
+
+def latex_document(text: str) -> str:
+    """Return a LaTeX file; one with characters that pdfLaTeX does not know begins with what prints them there."""
+    encoding = "" if TEX_IN_T1.isdisjoint(text) else "% needs \\usepackage[T1]{fontenc} in pdfLaTeX\n"
+    return encoding + (f"{OTHER_SCRIPT}\n" if r"\otherscript{" in text else "") + text
 
 
 def attribute(text: str, *, keep: Iterable[str] = ()) -> Markup:

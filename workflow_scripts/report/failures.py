@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import pandas as pd
 
-from workflow_scripts.core.errors import NO_PERMISSION, NO_SPACE, UserError
+from workflow_scripts.core.errors import NO_PERMISSION, NO_SPACE, UserError, format_message
 from workflow_scripts.core.escapes import one_line, shorten
 
 ResultT = TypeVar("ResultT")
@@ -40,7 +40,7 @@ def attempt(produce: Callable[[], ResultT], *, name: str) -> ResultT | Failure:
             traceback.print_exc()
         reason = " ".join(str(error).split()) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         failure = Failure(reason=shorten(one_line(reason), MAX_CHARACTERS))
-        print(f"prelude: {name} failed, the others continue: {failure.reason}", file=sys.stderr, flush=True)
+        print(format_message(f"{name} failed, the others continue: {failure.reason}"), file=sys.stderr, flush=True)
         return failure
 
 

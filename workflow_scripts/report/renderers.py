@@ -43,6 +43,9 @@ COMPARISON_HEADINGS = (
     "p (Holm), other clips",
     "Evidence",
 )
+TEX_NUMBERS = ("Difference", f"{CONFIDENCE} interval", "p (Holm)", "p (Holm), other clips")  # more fit on no page
+#: begins a table that shrinks to the width of the page if it is wider
+TEX_FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 FIRST_NUMBER = 3  # the first three columns of the comparisons, and the last, are text
 
 
@@ -182,7 +185,10 @@ def markdown_table(
 
 
 def latex(table: Table) -> str:
-    r"""Render the table, its comparisons and secondary tables as LaTeX `table` environments; needs `booktabs`."""
+    r"""Render the table, its comparisons and secondary tables as LaTeX `table` environments.
+
+    They need `booktabs`, and `graphicx` to fit on the page.
+    """
 
     def mark(text: str, rank: str) -> str:
         return {"best": rf"\textbf{{{text}}}{tex(BEST)}", "tied": f"{text}{tex(TIED)}"}.get(rank, text)
@@ -190,7 +196,7 @@ def latex(table: Table) -> str:
     header, methods, floors, under = _grid(table, mark, escape=tex)
     stub = len(table.stub)
     parts = [
-        "% needs \\usepackage{booktabs}",
+        "% needs \\usepackage{booktabs,graphicx}",
         _tex_table(
             columns="l" * stub + "r" * (len(header) - stub),
             header=header,
@@ -201,20 +207,23 @@ def latex(table: Table) -> str:
         ),
     ]
     if table.comparisons:
-        lines = [[tex(cell) for cell in comparison_cells(comparison)] for comparison in table.comparisons]
+        places = [*range(FIRST_NUMBER), *map(COMPARISON_HEADINGS.index, TEX_NUMBERS)]
+        header, *lines = [
+            [tex(cells[place]) for place in places]
+            for cells in (comparison_headings(table), *map(comparison_cells, table.comparisons))
+        ]
         parts.append(
             _tex_table(
-                columns="l" * FIRST_NUMBER + "r" * (len(COMPARISON_HEADINGS) - FIRST_NUMBER - 1) + "l",
-                header=[tex(cell) for cell in comparison_headings(table)],
+                columns="l" * FIRST_NUMBER + "r" * len(TEX_NUMBERS),
+                header=header,
                 blocks=[lines],
                 caption=tex(f"{table.title}: comparisons"),
                 label=f"tab:{table.study}-comparisons",
-                notes=[tex(table.verdict_counts)],
+                notes=[tex(f"{table.verdict_counts} {table.study}_comparisons.csv has further columns.")],
             )
         )
     parts += [_tex_secondary(table, secondary) for secondary in table.secondary]
-    document = "\n\n".join(parts) + "\n"
-    return escapes.latex_engine(document) + document
+    return escapes.latex_document("\n\n".join(parts) + "\n")
 
 
 def _tex_secondary(table: Table, secondary: SecondaryTable) -> str:
@@ -245,13 +254,14 @@ def _tex_table(
             "\\centering",
             f"\\caption{{{caption}}}",
             f"\\label{{{label}}}",
+            TEX_FIT,
             f"\\begin{{tabular}}{{{columns}}}",
             "\\toprule",
             f"{' & '.join(header)} \\\\",
             "\\midrule",
             body,
             "\\bottomrule",
-            "\\end{tabular}",
+            "\\end{tabular}}",
             *below,
             "\\end{table}",
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from workflow_scripts.core.escapes import latex as tex
-from workflow_scripts.core.escapes import latex_engine
+from workflow_scripts.core.escapes import latex_document
 from workflow_scripts.core.escapes import markdown as md
 from workflow_scripts.core.escapes import markdown_line as md_line
 from workflow_scripts.report import labels
@@ -43,8 +43,7 @@ def latex(reproduction: Reproduction) -> str:
         *reproduction.notes,
     ]
     parts.append("\n".join(rf"\par\noindent{{\footnotesize {tex(note)}\par}}" for note in notes))
-    document = "\n\n".join(parts) + "\n"
-    return latex_engine(document) + document
+    return latex_document("\n\n".join(parts) + "\n")
 
 
 def _latex_system(system: System) -> str:

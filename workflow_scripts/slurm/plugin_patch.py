@@ -81,7 +81,9 @@ def cancel_orphans(folder: Path, *, locks: bool) -> list[str]:
         return []
     question = ["squeue", "--me", "--noheader", "--states=PENDING,CONFIGURING,RUNNING,SUSPENDED", "--format=%i|%k|%Z"]
     try:
-        answer = subprocess.run(question, capture_output=True, text=True, check=False, timeout=PATIENCE).stdout
+        answer = subprocess.run(
+            question, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=PATIENCE
+        ).stdout
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return []
     jobs = [line.split("|", 2) for line in answer.splitlines() if line.count("|") >= 2]

@@ -54,7 +54,7 @@ def encode_stems(tracks: Sequence[np.ndarray], *, sample_rate: int) -> bytes:
             str(target),
         ]
         # fmt: on
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        result = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
         if result.returncode:
             error = " ".join(result.stderr.split())[-200:]
             raise UserError(f"{command[0]} cannot write the twin's .stem.mp4: install another ffmpeg ({error})")
