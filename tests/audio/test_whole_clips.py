@@ -9,6 +9,7 @@ import soundfile
 
 from tests.audio.damage import add_id3, blank, flip_bit, make_ape_tag, make_id3v1_tag
 from tests.audio.recordings import encode
+from tests.checkout import SHARED, needs_shared
 from workflow_scripts.audio import ffmpeg
 from workflow_scripts.audio.decode import UnusableAudioError, decode, decode_clip
 
@@ -26,7 +27,17 @@ MP3 = {
 }
 OGG = {"vorbis.ogg": ("-c:a", "libvorbis"), "opus.opus": (), "flac.oga": ("-c:a", "flac", "-f", "ogg")}
 CHECKED = {**OGG, "flac.flac": ()}
-CONTAINERS = ["pcm.wav", "pcm.aiff", "pcm.au", "pcm.w64", "pcm_64.wav", "pcm.caf", "faststart.m4a", "asf.wma"]
+CONTAINERS = [
+    "mp3_in.wav",
+    "pcm.wav",
+    "pcm.aiff",
+    "pcm.au",
+    "pcm.w64",
+    "pcm_64.wav",
+    "pcm.caf",
+    "faststart.m4a",
+    "asf.wma",
+]
 OTHERS = {"faststart.m4a": ("-movflags", "+faststart"), "adts.aac": (), "asf.wma": (), "wavpack.wv": ()}
 
 
@@ -44,6 +55,7 @@ def contents(tmp_path_factory):
     noise = np.random.default_rng(0).normal(0, 0.02, len(time))
     soundfile.write(folder / "source.wav", chirp + noise, 44_100)
     names = {**MP3, **CHECKED, **OTHERS, "pcm.wav": (), "pcm.aiff": (), "pcm.au": (), "pcm.w64": (), "pcm.caf": ()}
+    names["mp3_in.wav"] = ("-c:a", "libmp3lame", "-q:a", "4")
     names["pcm_64.wav"] = ("-rf64", "always")
     return {
         name: encode(folder / "source.wav", folder / name, *options).read_bytes() for name, options in names.items()
@@ -88,6 +100,16 @@ def is_whole(outcome, seconds=SECONDS):
 )
 def test_an_mp3_is_whole_whatever_its_header_states_and_its_tags_are(contents, decode_content, name, change):
     assert is_whole(decode_content(name, change(contents[name])))
+
+
+@needs_shared
+@pytest.mark.parametrize("folder", ["unlabelled/openmic", "unlabelled/vocadito", "labelled/style_loops/samba"])
+def test_real_recordings_are_whole_as_mp3_files_of_no_stated_length(tmp_path, folder):
+    source = sorted(path for path in (SHARED / "audio" / folder).iterdir() if path.is_file())[0]
+    encode(source, tmp_path / "source.wav", "-t", "20")
+    clip = decode_clip(encode(tmp_path / "source.wav", tmp_path / "a.mp3", "-q:a", "4", *NO_HEADER), sample_rate=RATE)
+    assert len(clip.audio) / RATE == pytest.approx(soundfile.info(tmp_path / "source.wav").duration, abs=0.1)
+    assert clip.defects == ()
 
 
 @pytest.mark.parametrize("name", MP3)

@@ -276,7 +276,7 @@ def _decode_with_soundfile(path: Path, segment: Segment, facts: StreamFacts, *, 
             return None
         if file.frames >= UNKNOWN_FRAMES:  # the last block would be lost
             return None
-        if file.format == "MP3" and facts.seconds is None:  # `frames` is an estimate, at which it stops
+        if file.subtype.startswith("MPEG") and facts.seconds is None:  # `frames` is an estimate, at which it stops
             return None
         present = (file.frames / file.samplerate if file.samplerate else 0.0) + facts.padding_seconds
         if facts.seconds is not None and present < facts.seconds and segment.reaches(present):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import struct
+from dataclasses import replace
 from mmap import mmap
 from typing import Any
 
+from workflow_scripts.audio.structure import mpeg
 from workflow_scripts.audio.structure.facts import StreamFacts
 from workflow_scripts.audio.structure.tags import skip_tags
 
@@ -15,6 +17,10 @@ UNKNOWN_SIZE = 0x7FFF0000
 #: size of the whole file, by the magic it begins with: where it stands, and what it does not count
 SIZES = {b"RIFF": ("<I", 4, 8), b"FORM": (">I", 4, 8), b"RF64": ("<Q", 20, 8), b"riff": ("<Q", 16, 0)}
 W64_MAGIC = b"riff"
+WAV_MAGIC, WAV_HEADER_BYTES = b"RIFF", 12
+#: format tags of MPEG audio in wav, whose headers state a length that follows from the mean bit rate
+MPEG_TAGS = (0x50, 0x55)
+MIN_SHARE = 0.9  # as in `decode`
 AU_MAGIC, AU_HEADER = b".snd", struct.Struct(">4s2I")  # magic, offset and size of the data
 TAIL_BYTES = 1 << 16  # of what follows the audio are looked at
 CHUNK_HEADER = struct.Struct("<4sI")
@@ -37,7 +43,9 @@ def read_facts(data: mmap, start: int) -> StreamFacts | None:
     if magic in SIZES:
         form, offset, uncounted = SIZES[magic]
         (size,) = _unpack(struct.Struct(form), data, start + offset) or (0,)
-        return _check_tail(data, start, size + uncounted)
+        tail = _check_tail(data, start, size + uncounted)
+        mpeg_facts = _read_mpeg_wav(data, start) if magic == WAV_MAGIC else None
+        return tail if mpeg_facts is None else replace(mpeg_facts, faults={**tail.faults, **mpeg_facts.faults})
     if magic == AU_MAGIC:
         _, offset, size = _unpack(AU_HEADER, data, start) or (magic, 0, UNKNOWN_SIZE)
         return _check_tail(data, start, offset + size)
@@ -46,6 +54,27 @@ def read_facts(data: mmap, start: int) -> StreamFacts | None:
     if data[start : start + len(ASF_MAGIC)] == ASF_MAGIC:
         return _follow_objects(data, start)
     return _follow_chunks(data, start) if magic == CAF_MAGIC else None
+
+
+def _read_mpeg_wav(data: mmap, start: int) -> StreamFacts | None:
+    """Read the facts about MPEG audio in a wav file; None for other wav files."""
+    position, tag = start + WAV_HEADER_BYTES, 0
+    while (chunk := _unpack(CHUNK_HEADER, data, position)) is not None:
+        name, size = chunk
+        position += CHUNK_HEADER.size
+        if name == b"fmt ":
+            tag = int.from_bytes(data[position : position + 2], "little")
+        if name == b"data":
+            break
+        position += size + size % 2
+    if chunk is None or tag not in MPEG_TAGS:
+        return None
+    facts = mpeg.read_facts(data, part=slice(position, min(len(data), position + size)))
+    if facts is None:
+        return None
+    share = (len(data) - position) / max(1, size)
+    faults = {"truncated": math.inf} if share < MIN_SHARE else {"incomplete": math.inf} if share < 1 else {}
+    return replace(facts, start_byte=0, faults={**facts.faults, **faults})
 
 
 def _unpack(form: struct.Struct, data: mmap, position: int) -> tuple[Any, ...] | None:

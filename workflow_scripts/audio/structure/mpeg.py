@@ -69,9 +69,12 @@ def parse_header(header: bytes) -> Frame | None:
     return Frame(version=version, layer=layer, rate=rate, length=length, samples=samples)
 
 
-def read_facts(data: mmap, *, search: bool) -> StreamFacts | None:
-    """Count the frames of an MPEG file; None if it is none. `search` looks for the first frame behind other bytes."""
-    start, end = skip_tags(data, 0), strip_tags(data)
+def read_facts(data: mmap, *, search: bool = False, part: slice | None = None) -> StreamFacts | None:
+    """Count the frames of an MPEG file, or of a part of another file; None if there are none.
+
+    `search` looks for the first frame behind other bytes.
+    """
+    start, end = (part.start, part.stop) if part else (skip_tags(data, 0), strip_tags(data))
     if search and not _starts_stream(data, start, end):
         start = _find_stream(data, start, end)
     return _Walk(data, end).facts(start) if _starts_stream(data, start, end) else None
