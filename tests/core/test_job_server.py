@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -44,12 +45,8 @@ class Server:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         package = folder / "workflow_scripts"
-        (package / "core").mkdir(parents=True)
-        for file in (package / "__init__.py", package / "core" / "__init__.py"):
-            file.touch()
-        for module in (job_client, job_server):
-            source = Path(module.__file__ or "")
-            (package / "core" / source.name).write_bytes(source.read_bytes())
+        shutil.copytree(Path(job_server.__file__).parent, package / "core")
+        (package / "__init__.py").touch()
         (package / "act.py").write_text(COMMAND)
         self.folder = folder
         monkeypatch.chdir(folder)

@@ -1,6 +1,6 @@
 """A process that has imported the large libraries and forks itself for each job, which so starts in no time.
 
-It imports the libraries before its first job, and nothing of Prelude: a job runs the code that is there when it starts.
+It imports the libraries before its first job, and no code of Prelude but this: a job runs what is there when it starts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.core import job_client
+from workflow_scripts.core import account, job_client
 
 #: third-party imports that jobs with networks share; optimisers need torch's compiler, features librosa's filters
 LIBRARIES = ("torch", "torch._dynamo", "pandas", "pydantic", "librosa.filters")
@@ -184,6 +184,7 @@ def _become(request: Request, *, parent: int) -> None:
         os.close(stream)
     os.environ.clear()
     os.environ.update(request.environment)
+    account.adapt_environment()  # a program of its own would do so at its start
     os.chdir(request.folder)
     sys.path[0] = request.folder
     sys.argv[1:] = request.command[1:]
