@@ -12,8 +12,13 @@ from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from workflow_scripts.core.job_server import LIBRARIES
+
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["workflow_scripts.pretrain", "workflow_scripts.encoders.pase"])
+COMMANDS = ("prepare", "weigh", "pretrain", "embed", "evaluate", "aggregate", "tabulate")
+SERVER.set_forkserver_preload(
+    [*LIBRARIES, *(f"workflow_scripts.{name}" for name in COMMANDS), "workflow_scripts.encoders.pase"]
+)
 
 
 def start(target: Callable[..., object], *arguments: object, log: Path) -> BaseProcess:
