@@ -12,7 +12,6 @@ agree. Writes encoder.safetensors and record.json into the output folder.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from workflow_scripts.core import provenance, result_files
 from workflow_scripts.core.checksums import checksums, write_record
 from workflow_scripts.core.cli import command_parser
 from workflow_scripts.core.errors import UserError, run_command
+from workflow_scripts.core.validation import parse_json
 from workflow_scripts.levels import registry
 from workflow_scripts.pretraining.device import device_name
 
@@ -55,7 +55,7 @@ def _options(text: str | None) -> dict[str, Any] | None:
     if text is None:
         return None
     try:
-        options = json.loads(text)
+        options = parse_json(text)
     except ValueError as error:
         raise UserError(f"--options: not JSON ({error})") from error
     if not isinstance(options, dict):

@@ -12,9 +12,9 @@ digests that its results must carry. It only records the names given with `--con
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
@@ -23,6 +23,7 @@ from workflow_scripts.core.checksums import write_record
 from workflow_scripts.core.cli import add_configfiles, command_parser
 from workflow_scripts.core.console import PlainConsole
 from workflow_scripts.core.errors import UserError, run_command
+from workflow_scripts.core.validation import parse_json
 from workflow_scripts.planning import costs
 from workflow_scripts.planning.build_manifest import build_manifest
 from workflow_scripts.planning.cost_records import MeasuredJob, read_records
@@ -51,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
         if not folder.is_dir():
             raise UserError(f"--records {folder}: no such folder: name the results folder of a run, as results/pilot")
     files = [CONFIG_FOLDER / "config.yaml", *arguments.configfile]
-    merged = None if arguments.config is None else json.loads(arguments.config)
+    merged = None if arguments.config is None else _parse_config(arguments.config)
     config, studies = load(files if merged is None else [], folder=CONFIG_FOLDER, merged=merged)
     plan = Plan(config, studies, load_statements(studies, config, folder=CONFIG_FOLDER))
     if arguments.output is not None:
@@ -98,6 +99,13 @@ def _sum_up(estimates: Sequence[costs.CostEstimate], spaces: Sequence[costs.Disk
     parts += [f"{unknown:,} jobs not measured"] if unknown else []
     parts += [f"{sum(space.size for space in spaces) / GIGABYTE:,.0f} GB"]
     return f"In all: {sum(cost.jobs for cost in estimates):,} jobs: {', '.join(parts)}"
+
+
+def _parse_config(text: str) -> Any:
+    try:
+        return parse_json(text)
+    except ValueError as error:
+        raise UserError(f"--config: not JSON ({error})") from error
 
 
 def _parser() -> argparse.ArgumentParser:

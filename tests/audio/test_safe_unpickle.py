@@ -9,6 +9,7 @@ import pickle
 import resource
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.checkout import REPOSITORY
+from tests.hostile_arrays import HOSTILE_ARRAYS
 from workflow_scripts.audio.safe_unpickle import read_npz, read_pickle
 from workflow_scripts.core.errors import UserError
 
@@ -152,6 +154,45 @@ def test_stated_sizes_cost_no_memory(tmp_path, content):
     assert int(result.stdout) < 100_000  # KiB
 
 
+def repeat(times: int, *, of: bytes, start: bytes = b"") -> bytes:
+    return b"\x80\x04" + start + of * times + b"."
+
+
+LIST = b"](" + b"K\x01" * 20_000 + b"eq\x00"  # a list of 20,000 numbers, to be referred to as 0
+TEXT = b"X\x00\x00\x10\x00" + b"a" * (1 << 20) + b"q\x00"
+NEST = b"\x80\x04K\x01" + b"2\x86" * 60  # pairs of pairs of pairs ...: 2 to the 60th numbers
+BOMBS = {
+    "bytes reserved": b"\x80\x05\x96" + (1 << 40).to_bytes(8, "little") + b".",
+    "lists copied": repeat(1_000, of=b"cbuiltins\nlist\nh\x00\x85R", start=LIST),
+    "sets copied": repeat(1_000, of=b"cbuiltins\nset\nh\x00\x85R", start=LIST),
+    "texts encoded": repeat(1_000, of=b"c_codecs\nencode\nh\x00X\x06\x00\x00\x00latin1\x86R", start=TEXT),
+    "key of nested tuples": NEST + b"q\x000}h\x00K\x01s.",
+    "tuples in a set": NEST + b"\x85q\x000cbuiltins\nset\nh\x00\x85R.",
+    "tuples in a frozenset": NEST + b"q\x000(h\x00\x91.",
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_small_pickle_takes_neither_much_memory_nor_time(tmp_path, kind):
+    (tmp_path / "a.pkl").write_bytes(BOMBS[kind])
+    tracemalloc.start()
+    with pytest.raises(UserError, match="damaged or no pickle of plain data"):
+        read_pickle(tmp_path / "a.pkl")
+    assert tracemalloc.get_traced_memory()[1] < 200_000_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("content", HOSTILE_ARRAYS.values(), ids=HOSTILE_ARRAYS)
+def test_an_array_that_is_not_what_its_header_states_is_refused(tmp_path, content):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("values.npy", content)
+    if content == HOSTILE_ARRAYS["objects"]:
+        assert read_npz(tmp_path / "a.npz", ("values",))["values"].tolist() == [{"a": 1}, None]
+        return
+    with pytest.raises(UserError, match="damaged"):
+        read_npz(tmp_path / "a.npz", ("values",))
+
+
 def write_npz(path: Path, **arrays: np.ndarray) -> Path:
     np.savez_compressed(path, **arrays)
     return path
@@ -175,7 +216,7 @@ def test_a_decompression_bomb_in_an_npz_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("workflow_scripts.audio.safe_unpickle.MAX_BYTES", 1 << 20)
     path = write_npz(tmp_path / "a.npz", zeros=np.zeros(1 << 18))
     assert path.stat().st_size < 1 << 16
-    with pytest.raises(UserError, match="more than any label table"):
+    with pytest.raises(UserError, match="states more than any label table"):
         read_npz(path, ("zeros",))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from workflow_scripts.core.escapes import printable
 from workflow_scripts.core.streams import accept_any_text
 
+MAX_REASON = 300  # letters of another library's reason: pandas lists fifty columns
 EXIT_USER_ERROR = 2  # argparse's code for an unusable command line; a cluster does not retry it
 EXIT_TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits: a temporary failure, worth retrying
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # the disk, the user's share of it, the largest file
@@ -38,7 +40,7 @@ def name_damage(path: Path, *, remedy: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing: {remedy}") from error
     except Exception as error:  # damaged bytes make readers raise nearly anything
-        raise UserError(f"{path} is damaged: {remedy} ({error})") from error
+        raise UserError(f"{path} is damaged: {remedy} ({textwrap.shorten(str(error), MAX_REASON)})") from error
 
 
 def run_command(main: Callable[[], None]) -> None:

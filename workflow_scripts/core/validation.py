@@ -114,6 +114,14 @@ def first_mistake(error: ValidationError, model: type[BaseModel]) -> Mistake:
     return Mistake(path, _in_words(detail, annotation))
 
 
+def parse_json(text: str) -> Any:
+    """Parse a text; `ValueError` where it is no JSON, or nested deeper than Python follows."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
 def unknown(kind: str, name: object, allowed: Iterable[object]) -> str:
     """Return the message on a name that is none of the allowed ones, with the one it may be misspelt from."""
     names = list(map(str, allowed))

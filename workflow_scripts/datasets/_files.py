@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import csv
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.errors import MAX_REASON, UserError
 from workflow_scripts.levels.dataset_index import CLIP_COLUMNS, EXCLUDED_COLUMNS
 
+MAX_LINE_BYTES = 1 << 16  # pandas takes minutes over a header of a hundred thousand equal names
 #: reason for a clip whose audio file does not exist
 MISSING = "the audio file is missing"
 
@@ -31,9 +32,16 @@ def is_file(path: Path) -> bool:
 def published_list(path: Path) -> Iterator[None]:
     """Turn what a damaged list raises while it is read into a `UserError` that names it."""
     try:
+        with path.open("rb") as file:
+            if len(file.readline(MAX_LINE_BYTES)) == MAX_LINE_BYTES:
+                raise ValueError("its first line is longer than that of any list")
         yield
-    except (ValueError, KeyError, csv.Error) as error:  # pandas and decoding raise the first
-        raise UserError(f"{path} cannot be read ({error}): get the original") from error
+    except (UserError, PermissionError):
+        raise
+    except Exception as error:  # pandas and decoding raise many kinds
+        raise UserError(
+            f"{path} cannot be read ({textwrap.shorten(str(error), MAX_REASON)}): get the original"
+        ) from error
 
 
 def first_existing(root: Path, candidates: list[str]) -> str | None:

@@ -11,7 +11,14 @@ from xml.etree import ElementTree
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import _splits
-from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, first_existing, one_hot
+from workflow_scripts.datasets._files import (
+    MISSING,
+    clip_table,
+    excluded_table,
+    first_existing,
+    one_hot,
+    published_list,
+)
 from workflow_scripts.levels.dataset_index import DatasetIndex
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.remotes import Remote
@@ -114,10 +121,8 @@ def read_songs(xml: Path) -> list[BallroomSong]:
     content = xml.read_bytes()
     if re.search(rb"<!(DOCTYPE|ENTITY)", content, re.IGNORECASE) or b"\x00" in content:
         raise UserError(f"{xml} declares entities, which the data set's own xml does not: get the original")
-    try:
+    with published_list(xml):
         tree = ElementTree.fromstring(content)
-    except ElementTree.ParseError as error:
-        raise UserError(f"{xml} cannot be read ({error}): get the original") from error
     songs = {
         song.get("id", "").strip(): BallroomSong(
             song=song.get("id", "").strip(),

@@ -6,7 +6,6 @@ Previews, split and tags are the user's: the audio came from a shop, and the pub
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -16,6 +15,7 @@ import pandas as pd
 
 from workflow_scripts.audio import safe_unpickle
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.validation import parse_json
 from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, first_existing, published_list
 from workflow_scripts.levels.dataset_index import DatasetIndex, Split
 from workflow_scripts.levels.options import LevelOptions
@@ -132,7 +132,7 @@ def _read_table(path: Path, split: Split) -> Iterator[tuple[str, Split, object]]
         for number, line in enumerate(file, start=1):
             track, _, values = line.partition("\t")
             try:
-                yield track, split, json.loads(values)
+                yield track, split, parse_json(values)
             except ValueError as error:
                 raise UserError(f"{path}, line {number}: not <track> tab [fifty numbers]: get the original") from error
 
@@ -148,7 +148,7 @@ def _read_pickles(train: Path, test: Path, vectors: Path) -> Iterator[tuple[str,
     )
     for split, tracks in parts:
         for track in tracks:
-            if track not in labels:
+            if not isinstance(track, str) or track not in labels:
                 raise UserError(f"{vectors} lacks {track}, which a list names: get the originals")
             yield track, split, labels[track]
 

@@ -7,7 +7,6 @@ reasons of failures, and the journal has the attempts of all invocations of Snak
 from __future__ import annotations
 
 import calendar
-import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from workflow_scripts.core.checksums import CHECKSUMS, OWN, read_record, require
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.provenance import digest
 from workflow_scripts.core.result_files import record_of
+from workflow_scripts.core.validation import parse_json
 from workflow_scripts.planning.attempts import Attempts, read_attempts, total_seconds
 from workflow_scripts.planning.manifest import Manifest, PlannedJob
 from workflow_scripts.report import number_format
@@ -239,7 +239,7 @@ def _seconds_of(stamp: str) -> float:
 def _read(path: Path) -> dict[str, Any]:
     """Return the content of a JSON file; empty if it is missing or damaged."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

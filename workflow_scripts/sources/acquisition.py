@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from workflow_scripts.core import provenance
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.files import write_json
+from workflow_scripts.core.validation import parse_json
 
 LOCK = ".lock"  # beside acquired.json: held exclusively to change the data, shared to read them
 
@@ -50,7 +50,7 @@ def read_acquisition(path: Path, *, source: str | None = None, job_digest: str |
     the folder may have written other data there.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
         acquired = Acquisition(
             dataset=content["dataset"],
             source=content["source"],

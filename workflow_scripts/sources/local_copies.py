@@ -16,6 +16,7 @@ from workflow_scripts.configuration.jobs.acquire import AcquireConfig
 from workflow_scripts.core import provenance
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.files import expand_home
+from workflow_scripts.core.validation import parse_json
 from workflow_scripts.planning.jobs import JobSpec
 from workflow_scripts.planning.plan import Plan
 
@@ -132,7 +133,7 @@ def _split_forced(command: Sequence[str]) -> tuple[list[str], list[str]]:
 def _describe_change(acquired: Path, job: JobSpec, patience: float) -> str:
     """Return how a copy differs from what was read; empty if it does not, or if it will be read again anyway."""
     try:
-        content = json.loads(acquired.read_text(encoding="utf-8"))
+        content = parse_json(acquired.read_text(encoding="utf-8"))
         if (content["code"], content["config"]) != (job.code, json.loads(job.config)):
             return ""
         now = take_inventory(AcquireConfig.from_json(job.config), patience=patience)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.provenance import require_planned_code
-from workflow_scripts.core.validation import StrictModel, parse
+from workflow_scripts.core.validation import StrictModel, parse, parse_json
 from workflow_scripts.levels import registry
 
 
@@ -21,8 +21,8 @@ class JobConfig(StrictModel):
     def from_json(cls, text: str) -> Self:
         """Read the config of a job; raises `UserError` where it is not one."""
         try:
-            content = json.loads(text)
-        except json.JSONDecodeError as error:
+            content = parse_json(text)
+        except ValueError as error:
             raise UserError(f"--config: not JSON ({error})") from error
         return parse(cls, content, where="--config")
 
