@@ -15,7 +15,10 @@ from tests.programs import FakePrograms
 from tests.snakemake_events import RecordedRun
 from workflow_scripts import status
 from workflow_scripts.configuration.load import load
+from workflow_scripts.core.provenance import digest
+from workflow_scripts.planning.build_manifest import build_manifest
 from workflow_scripts.planning.plan import Plan
+from workflow_scripts.statistics.reproduction.statements import load_statements
 
 CONFIG_FOLDER = REPOSITORY / "config"
 CONFIG = ["--configfile", str(CONFIG_FOLDER / "smoke.yaml")]
@@ -100,6 +103,24 @@ def test_failed_jobs_that_no_cell_needs_are_listed(monkeypatch, capsys):
     assert f"compose {page}: failed: ended with exit code 1 and no message" in read_output(capsys)
     write(page, "")
     assert "compose" not in read_output(capsys), "it has been made since"
+
+
+def test_a_report_of_another_plan_or_of_older_trials_is_not_the_end(monkeypatch, capsys):
+    config, studies = load([CONFIG_FOLDER / "config.yaml", CONFIG_FOLDER / "smoke.yaml"], folder=CONFIG_FOLDER)
+    plan = Plan(config, studies, load_statements(studies, config, folder=CONFIG_FOLDER))
+    manifest = build_manifest(plan)
+    monkeypatch.setattr(status.status, "list_statuses", lambda *_, **__: [])  # all are done
+    for cell in manifest.cells:
+        write(str(cell.path), "")
+    plans = [plan.layout.manifest(digest(manifest.to_json())), f"{plan.layout.statistics}/plan.json"]
+    for path, text in zip([*plans, plan.layout.report], ["plan", "plan", "page"], strict=True):
+        write(path, text)
+    status.main(CONFIG)
+    os.utime(manifest.cells[0].path, (2e9, 2e9))
+    assert "Tables and report are not yet those of these jobs" in read_output(capsys)
+    os.utime(manifest.cells[0].path, (1e9, 1e9))
+    write(plans[1], "plan of before")
+    assert "Tables and report are not yet those of these jobs" in read_output(capsys)
 
 
 def test_a_mistake_in_yaml_is_one_line_with_file_and_line(tmp_path):

@@ -4,7 +4,7 @@
 
 Run it in the folder in which the workflow was started. Reasons come from the last lines of the jobs' logs, from the
 journal of attempts and, on a cluster, from SLURM: jobs in its queue and refused submissions. The exit code is
-1 if a job is missing.
+1 if a result is missing, stale or damaged, or if the report is not of these results.
 """
 
 from __future__ import annotations
@@ -21,12 +21,16 @@ from workflow_scripts.configuration.load import load
 from workflow_scripts.core.cli import add_configfiles, command_parser
 from workflow_scripts.core.console import PlainConsole
 from workflow_scripts.core.errors import run_command
+from workflow_scripts.core.provenance import digest
 from workflow_scripts.planning.attempts import read_attempts
 from workflow_scripts.planning.build_manifest import build_manifest
 from workflow_scripts.planning.job_logs import read_end
+from workflow_scripts.planning.layout import MANIFEST
+from workflow_scripts.planning.manifest import Manifest
 from workflow_scripts.planning.plan import Plan
 from workflow_scripts.report import status
 from workflow_scripts.sources.local_copies import describe_changes
+from workflow_scripts.statistics.reproduction.statements import load_statements
 from workflow_scripts.submit import REFUSED
 
 CONFIG_FOLDER = Path(__file__).parent.parent / "config"
@@ -41,7 +45,8 @@ def main(argv: list[str] | None = None) -> None:
     parser = command_parser("status", __doc__)
     add_configfiles(parser)
     files = [CONFIG_FOLDER / "config.yaml", *parser.parse_args(argv).configfile]
-    plan = Plan(*load(files, folder=CONFIG_FOLDER))
+    config, studies = load(files, folder=CONFIG_FOLDER)
+    plan = Plan(config, studies, load_statements(studies, config, folder=CONFIG_FOLDER))
     manifest = build_manifest(plan)
     attempts = read_attempts(manifest.journal)
     jobs = status.list_statuses(manifest, attempts, compare_files=True)
@@ -52,8 +57,21 @@ def main(argv: list[str] | None = None) -> None:
     command += ["--configfile", *map(str, files[1:])] if files[1:] else []
     if changes := describe_changes(plan, command=command):
         console.print(f"Changed: {changes}", markup=False, highlight=False, soft_wrap=True)
-    if any(job.state != status.DONE for job in jobs):
+    missing = any(job.state != status.DONE for job in jobs)
+    if not missing and not _is_reported(plan, manifest):
+        console.print("Tables and report are not yet those of these jobs: run again.", highlight=False)
+        missing = True
+    if missing:
         sys.exit(EXIT_MISSING)
+
+
+def _is_reported(plan: Plan, manifest: Manifest) -> bool:
+    """Return whether the statistics are those of this plan, and there is a report that is newer than all trials."""
+    planned = Path(plan.layout.manifest(digest(manifest.to_json())))
+    used, report = Path(plan.layout.statistics) / MANIFEST, Path(plan.layout.report)
+    if not all(file.is_file() for file in (planned, used, report)) or planned.read_bytes() != used.read_bytes():
+        return False
+    return all(cell.path.stat().st_mtime <= report.stat().st_mtime for cell in manifest.cells)
 
 
 def queue() -> dict[str, str]:
