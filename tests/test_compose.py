@@ -31,6 +31,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     results = full(tmp_path_factory.mktemp("results"))
     results.manifest["studies"]["fig2"]["question"] = "Is <b>PASE</b> & Co better?"
     record = {"config": {}, "seconds": 61, "peak_memory_bytes": 5e8, "device": "cpu", "versions": {"numpy": "2.3"}}
+    record["started"] = "2026-02-03T04:05:06Z"
     for evaluation in results.manifest["cells"]:
         Path(evaluation["path"]).with_name("record.json").write_text(json.dumps(record))
     Path(results.manifest["cells"][0]["path"]).unlink()
@@ -76,6 +77,7 @@ def test_one_page_says_it_all(results: Results) -> None:
     assert "10" in text
     assert "1 min 01 s" in text
     assert "2.3" in text
+    assert "Jobs started 2026-02-03 (UTC)" in text
 
 
 def test_it_needs_nothing_but_itself(results: Results) -> None:

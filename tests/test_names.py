@@ -156,6 +156,7 @@ def test_one_table_that_fails_is_an_entry_and_the_others_are_written(
     assert "The table could not be produced: no comparison " in outline(text_of(results, "index.html")).text
     assert list(pd.read_csv(tmp_path / "tables/fig2.csv")["status"]) == ["failed"]
     assert len(pd.read_csv(tmp_path / "tables/other.csv")) == 10
+    assert "The table could not be produced" not in text_of(results, "tables/other.html")
     capsys.readouterr()
     show.main(arguments(results))
     output = capsys.readouterr()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
 from markupsafe import Markup
 
 from workflow_scripts.core import result_files
@@ -25,6 +27,7 @@ from workflow_scripts.report import (
     labels,
     page,
     plotting,
+    renderers,
     reproduction_render,
     reproduction_table,
     separation,
@@ -55,7 +58,7 @@ def main(argv: list[str] | None = None) -> None:
         sections=tuple(
             page.StudySection(
                 study=study,
-                table=failures.attempt(partial(study_table.build, study, numbers), name=f"the table of {study.name}"),
+                table=failures.attempt(partial(_build_table, study, numbers), name=f"the table of {study.name}"),
                 figure=failures.attempt(
                     partial(_read_figure, study, folder=arguments.figures), name=f"the figure of {study.name}"
                 ),
@@ -71,6 +74,7 @@ def main(argv: list[str] | None = None) -> None:
         audit=audits.read_audits(manifest.audits, skip_changed=manifest.unfinished),
         jobs=status.read_statuses(manifest),
         digests=tuple(_digests(manifest)),
+        run=tuple(_run(manifest, records)),
         **page.cost_tables(records),
     )
     write_text(arguments.output, page.render(report))
@@ -81,6 +85,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--figures", type=Path, required=True, help="folder written by draw")
     parser.add_argument("--output", type=Path, required=True, help="page to write (results/report/index.html)")
     return parser
+
+
+def _build_table(study: Study, numbers: Mapping[str, pd.DataFrame]) -> study_table.Table:
+    """Return the table of a study, after a trial rendering: one that fails must not end the page."""
+    table = study_table.build(study, numbers)
+    renderers.html(table)
+    return table
 
 
 def _read_figure(study: Study, *, folder: Path) -> page.PrintedFigure | failures.Failure | None:
@@ -108,6 +119,14 @@ def _records(manifest: Manifest) -> list[costs.JobRecord]:
         for stage, path in [*manifest.records, *of_cells]
         for record in costs.read_records(stage, path, attempts, skip_changed=skip)
     ]
+
+
+def _run(manifest: Manifest, records: Sequence[costs.JobRecord]) -> Iterator[tuple[str, str]]:
+    """Yield what was run: config files, the days of the jobs, and the command that explains one number."""
+    yield "Config files", ", ".join(("config/config.yaml", *manifest.configfiles))
+    if days := costs.dates(records):
+        yield "Jobs started", f"{days} (UTC)"
+    yield "Where a number comes from", "python -m workflow_scripts.explain STUDY ROW COLUMN --results FOLDER"
 
 
 def _digests(manifest: Manifest) -> list[tuple[str, str]]:

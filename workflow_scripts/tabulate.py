@@ -6,7 +6,7 @@ the separation quality, in dB, of the encoders that learn to separate sources. E
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -33,6 +33,16 @@ from workflow_scripts.statistics.reproduction.table import read_reproduction
 from workflow_scripts.statistics.tables.schema import read_tables
 
 SEPARATION = "separation.csv"
+#: text of the files of a study's table by the ending of their names
+TEXTS: Mapping[str, Callable[[Study, Mapping[str, pd.DataFrame], study_table.Table], str]] = {
+    ".csv": lambda study, numbers, table: csv_text(study_table.tidy(study, numbers["entries"])),  # noqa: ARG005
+    "_comparisons.csv": lambda study, numbers, table: csv_text(
+        study_table.tidy_comparisons(study, numbers["comparisons"], table)
+    ),
+    ".md": lambda study, numbers, table: renderers.markdown(table),  # noqa: ARG005
+    ".tex": lambda study, numbers, table: renderers.latex(table),  # noqa: ARG005
+    ".html": lambda study, numbers, table: renderers.html(table),  # noqa: ARG005
+}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -47,11 +57,7 @@ def main(argv: list[str] | None = None) -> None:
     labels.use_labels_of(manifest)
     numbers, separation_table = read_tables(arguments.statistics), separation.tidy(manifest)
     for study in manifest.select(arguments.study):
-        texts = failures.attempt(partial(_texts, study, numbers), name=f"the table of {study.name}")
-        if isinstance(texts, failures.Failure):
-            texts = _texts_of_failure(study, texts)
-        for ending, text in texts.items():
-            write_text(arguments.output / f"{study.name}{ending}", text)
+        _write_table(study, numbers, arguments.output)
     published = read_reproduction(arguments.statistics / STATISTICS_FILES["reproduction"])
     reproduction = reproduction_table.build(published)
     texts = {
@@ -67,29 +73,30 @@ def main(argv: list[str] | None = None) -> None:
     write_text(arguments.output / "index.md", _index(manifest.studies, has_separation=separation_table is not None))
 
 
-def _texts(study: Study, numbers: Mapping[str, pd.DataFrame]) -> dict[str, str]:
-    """Return the files of a study's table by the ending of their names."""
-    table = study_table.build(study, numbers)
-    return {
-        ".csv": csv_text(study_table.tidy(study, numbers["entries"])),
-        "_comparisons.csv": csv_text(study_table.tidy_comparisons(study, numbers["comparisons"], table)),
-        ".md": renderers.markdown(table),
-        ".tex": renderers.latex(table),
-        ".html": renderers.html(table),
-    }
+def _write_table(study: Study, numbers: Mapping[str, pd.DataFrame], folder: Path) -> None:
+    """Write the files of a study's table; a reason is in place of one that fails."""
+    table = failures.attempt(partial(study_table.build, study, numbers), name=f"the table of {study.name}")
+    for ending, text_of in TEXTS.items():
+        text = (
+            table
+            if isinstance(table, failures.Failure)
+            else failures.attempt(partial(text_of, study, numbers, table), name=f"the table {study.name}{ending}")
+        )
+        if isinstance(text, failures.Failure):
+            text = _text_of_failure(study, text, ending=ending)
+        write_text(folder / f"{study.name}{ending}", text)
 
 
-def _texts_of_failure(study: Study, failure: failures.Failure) -> dict[str, str]:
-    """Return the files in place of those of a table that failed."""
-    rows = csv_text(failures.numbers(study.name, failure))
+def _text_of_failure(study: Study, failure: failures.Failure, *, ending: str) -> str:
+    """Return the file in place of one that failed."""
     sentence = f"The table could not be produced: {failure.reason}"
-    return {
-        ".csv": rows,
-        "_comparisons.csv": rows,
-        ".md": f"# {markdown(study.title)}\n\n{markdown_line(sentence)}\n",
-        ".tex": latex_document(f"{latex(sentence)}\n"),
-        ".html": f"<!doctype html>\n<title>{attribute(study.title)}</title>\n<p>{html(sentence)}</p>\n",
-    }
+    if ending == ".md":
+        return f"# {markdown(study.title)}\n\n{markdown_line(sentence)}\n"
+    if ending == ".tex":
+        return latex_document(f"{latex(sentence)}\n")
+    if ending == ".html":
+        return f"<!doctype html>\n<title>{attribute(study.title)}</title>\n<p>{html(sentence)}</p>\n"
+    return csv_text(failures.numbers(study.name, failure))
 
 
 def _index(studies: tuple[Study, ...], *, has_separation: bool) -> str:

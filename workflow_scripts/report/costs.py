@@ -23,6 +23,7 @@ class JobRecord:
     seconds: float
     peak_memory_bytes: float
     versions: Mapping[str, str]
+    started: str = ""  # of the last attempt, UTC in ISO format; empty if unknown
 
 
 def read_records(
@@ -42,6 +43,7 @@ def read_records(
             seconds=total_seconds(content, attempts.get(str(path))),
             peak_memory_bytes=float(content["peak_memory_bytes"]),
             versions=content.get("versions") or {},
+            started=str(content.get("started") or ""),
         )
         for content in [content or {}]
         if all(key in content for key in REQUIRED)
@@ -78,6 +80,12 @@ def by_run(records: Iterable[JobRecord]) -> list[tuple[str, ...]]:
         for record in records
         if record.stage == "pretrain"
     ]
+
+
+def dates(records: Iterable[JobRecord]) -> str:
+    """Return the days on which jobs started, the first and the last; empty if none is known."""
+    days = sorted(record.started[:10] for record in records if record.started)
+    return " to ".join(dict.fromkeys([days[0], days[-1]])) if days else ""
 
 
 def versions(records: Iterable[JobRecord]) -> list[tuple[str, str]]:

@@ -102,6 +102,7 @@ class Page:
     runs: tuple[tuple[str, ...], ...]
     versions: tuple[tuple[str, ...], ...]
     digests: tuple[tuple[str, ...], ...]
+    run: tuple[tuple[str, str], ...]
     audit: audits.AuditTables
     jobs: status.Statuses
 
