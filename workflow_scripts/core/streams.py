@@ -5,9 +5,8 @@ from __future__ import annotations
 import codecs
 import io
 import sys
-import unicodedata
 
-#: what an encoding without the character prints
+#: what an encoding without the mark prints; a letter is part of a name, and becomes its code
 SUBSTITUTES = {
     "★": "*",
     "†": "+",
@@ -22,13 +21,12 @@ SUBSTITUTES = {
     "\N{LEFT SINGLE QUOTATION MARK}": "'",
     "\N{RIGHT SINGLE QUOTATION MARK}": "'",
     "\N{MULTIPLICATION SIGN}": "x",
-    "ß": "ss",
 }
 HANDLER = "prelude.substitute"
 
 
 def accept_any_text() -> None:
-    """Let standard output and error print any text: characters their encoding lacks become similar ones or escapes."""
+    """Let standard output and error print any text: what their encoding lacks becomes a similar mark or its code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=HANDLER)
@@ -42,26 +40,12 @@ def encodable(text: str, encoding: str) -> str:
 def _substitute(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    encoding = error.encoding
-    texts = [_similar(character, encoding) for character in error.object[error.start : error.end]]
-    return "".join(texts), error.end
+    marks = error.object[error.start : error.end]
+    return "".join(SUBSTITUTES.get(mark) or _code(mark) for mark in marks), error.end
 
 
-def _similar(character: str, encoding: str) -> str:
-    """Return a substitute, the letter without its accents, or a backslash escape."""
-    base = unicodedata.normalize("NFKD", character)[:1]
-    for text in (SUBSTITUTES.get(character, ""), base):
-        if text and text != character and _is_encodable(text, encoding):
-            return text
+def _code(character: str) -> str:
     return character.encode("ascii", "backslashreplace").decode("ascii")
-
-
-def _is_encodable(text: str, encoding: str) -> bool:
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 codecs.register_error(HANDLER, _substitute)
