@@ -110,6 +110,7 @@ def prepare_folder(folder, output, **options):
 
 MESSY = {
     "Jazz/take": "wav",  # no suffix
+    "Jazz/end ": "wav",
     "Jazz/No. 5": "flac",
     "Jazz/song.ogg.old": "ogg",
     "Café/film.mkv": "mkv",
@@ -147,7 +148,7 @@ def test_every_file_of_a_messy_folder_is_a_clip_or_listed_or_counted(messy, tmp_
         "stray.wav": "not in the folder of a class",
     }
     assert corpus.facts.classes == ["Café", "Jazz", "clip", "clip_"]
-    assert corpus.labels.sum(axis=0).tolist() == [3, 3, 1, 1]
+    assert corpus.labels.sum(axis=0).tolist() == [3, 4, 1, 1]
     files = "files that no clip uses: 2 without a suffix, 1 .m3u, 1 .txt, 1 .zip, 3 hidden such as '.git/'"
     assert sorted(corpus.facts.notes) == sorted([files, "no audio in the folders 'Ska'"])
     log = capfd.readouterr().err
@@ -167,10 +168,10 @@ def test_every_row_of_a_csv_is_a_clip_or_listed_or_counted(messy, tmp_path):
         "long/long": missing,
         "Jazz": missing,
         "Jazz/note": "empty",
-        "line 13 o": "no path in the csv",
+        "line 14 o": "no path in the csv",
     }
     assert len(corpus.clips) + len(reasons) + 2 == len(rows)
-    assert "2 of 15 rows of labels.csv name files outside the folder" in corpus.facts.notes
+    assert "2 of 16 rows of labels.csv name files outside the folder" in corpus.facts.notes
     assert "3 audio such as 'clip/broken.mp3'" in corpus.facts.notes[-1]
 
 

@@ -164,8 +164,10 @@ def test_contradictory_options():
 
 
 def test_nothing_to_index(tmp_path):
-    with pytest.raises(UserError, match="holds no audio"):
+    with pytest.raises(UserError, match=r"holds no audio files \(it is empty\)"):
         folder.index(tmp_path, folder.Options())
+    with pytest.raises(UserError, match=r"holds no audio files \(1 \.m3u, 1 \.zip, 1 without a suffix, 1 hidden"):
+        folder.index(touch(tmp_path / "sets", "a.zip", "b.m3u", "c", ".DS_Store"), folder.Options())
     with pytest.raises(UserError, match="not a folder"):
         folder.index(tmp_path / "nowhere", folder.Options())
     with pytest.raises(UserError, match="no csv"):

@@ -44,14 +44,14 @@ class CsvTable:
     encoding: str
 
     def column(self, name: str) -> list[str]:
-        """Return the texts of a column without spaces around them. Raises `UserError` if it is missing or there twice.
+        """Return the texts of a column as they are. Raises `UserError` if it is missing or there twice.
 
         A text over several lines is an error too: a quote that is never closed would swallow the rows below it.
         """
         place = self._place(name)
-        texts = [row[place].strip() for row in self.rows]
+        texts = [row[place] for row in self.rows]
         for text, line in zip(texts, self.lines, strict=True):
-            if "\n" in text or "\r" in text:
+            if "\n" in text.strip() or "\r" in text.strip():
                 raise UserError(f"{self.path}, line {line}: {name} spans several lines: close the quote, or remove it")
         return texts
 

@@ -12,20 +12,11 @@ import pandas as pd
 
 from workflow_scripts.core.errors import MAX_REASON, UserError
 from workflow_scripts.levels.dataset_index import CLIP_COLUMNS, EXCLUDED_COLUMNS
+from workflow_scripts.sources.listing import is_file
 
 MAX_LINE_BYTES = 1 << 16  # pandas takes minutes over a header of a hundred thousand equal names
 #: reason for a clip whose audio file does not exist
 MISSING = "the audio file is missing"
-
-
-def is_file(path: Path) -> bool:
-    """Return whether a path is a file; one that is too long for any file system, or holds a NUL, is none."""
-    try:
-        return path.is_file()
-    except PermissionError:
-        raise
-    except (OSError, ValueError):
-        return False
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -69,18 +68,12 @@ class BallroomSong:
 def index(root: Path, options: Options) -> DatasetIndex:
     """Index the clips of the xml; the stratified split 70/15/15 does not depend on the files that exist.
 
-    Raises `UserError` when there is no xml, when it cannot be read, or when no audio is found; warns when classes are
-    missing.
+    Raises `UserError` when there is no xml, when it cannot be read, or when no audio is found; notes missing classes.
     """
     xml = find_xml(root)
     songs = read_songs(xml)
     known = {song.dance for song in songs}
-    if missing := sorted(ALL_CLASSES - known - (DROPPED if options.classes == "nine" else frozenset())):
-        warnings.warn(
-            f"{xml} lacks {', '.join(missing)}: a copy with seven classes circulates;"
-            " the original has thirteen and 4,180 songs",
-            stacklevel=2,
-        )
+    missing = sorted(ALL_CLASSES - known - (DROPPED if options.classes == "nine" else frozenset()))
     group_of = repeat_groups(songs)
     songs = sorted(
         (song for song in songs if options.classes == "all" or song.dance not in DROPPED), key=lambda song: song.song
@@ -105,6 +98,7 @@ def index(root: Path, options: Options) -> DatasetIndex:
         ),
         labels=one_hot([song.dance for song, *_ in rows], classes=sorted({song.dance for song in songs}), clips=clips),
         excluded=excluded_table(excluded),
+        notes=(f"{xml.name} lacks {', '.join(missing)}: the original has thirteen classes",) if missing else (),
     )
 
 

@@ -19,10 +19,10 @@ from workflow_scripts.core import csv_table
 from workflow_scripts.core.csv_table import CsvTable, read_csv
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import _splits
-from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, is_file, one_hot
+from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, one_hot
 from workflow_scripts.levels.dataset_index import DatasetIndex
 from workflow_scripts.levels.options import LevelOptions
-from workflow_scripts.sources.listing import audio_files, printable
+from workflow_scripts.sources.listing import is_file, list_folder, printable
 from workflow_scripts.sources.remotes import Remote
 
 LABEL = "audio folder"
@@ -84,9 +84,10 @@ def index(root: Path, options: Options) -> DatasetIndex:
     """
     if options.labels == "csv":
         return _from_csv(root, options)
-    files, unnamed = _separate_unencodable(audio_files(root))
+    listing = list_folder(root)
+    files, unnamed = _separate_unencodable(listing.audio)
     if not files:
-        raise UserError(f"{root} holds no audio files")
+        raise UserError(f"{root} holds no audio files ({listing.describe_unused(()) or 'it is empty'})")
     if options.labels == "folders":
         return _from_folders(root, files, unnamed)
     return DatasetIndex(
@@ -194,7 +195,7 @@ def _read_rows(root: Path, table: CsvTable, options: Options) -> tuple[list[_Row
     rows, unnamed = [], []
     lines: dict[str, int] = {}
     for line, name, labels, split, group in zip(table.lines, *columns, strict=True):
-        if not name:
+        if not name.strip():
             unnamed.append((f"line {line} of {table.path.name}", "no path in the csv"))
             continue
         file = _locate(base, folder, name)
@@ -207,7 +208,7 @@ def _read_rows(root: Path, table: CsvTable, options: Options) -> tuple[list[_Row
                 file=file,
                 labels=_parse_labels(labels, options),
                 split=_parse_split(split, table.path),
-                group=unicodedata.normalize("NFC", group),
+                group=unicodedata.normalize("NFC", group.strip()),
             )
         )
     return rows, unnamed
@@ -216,9 +217,10 @@ def _read_rows(root: Path, table: CsvTable, options: Options) -> tuple[list[_Row
 def _locate(root: Path, folder: Path, name: str) -> str | None:
     """Return the path, relative to `root`, of a path relative to `folder`; None when it is elsewhere.
 
-    If there is no such file, backslashes count as slashes, and letters with accents may be composed or not.
+    If there is no such file, spaces around it do not count, backslashes are slashes, and letters with accents may be
+    composed or not.
     """
-    slashed = name.replace("\\", "/")
+    slashed = name.strip().replace("\\", "/")
     forms = (name, slashed, *(unicodedata.normalize(form, slashed) for form in ("NFC", "NFD")))
     paths = [_relative_path(root, folder, form) for form in forms]
     return next((path for path in paths if path is not None and is_file(root / path)), paths[1])
@@ -249,6 +251,7 @@ def _parse_labels(text: str, options: Options) -> tuple[str, ...]:
 
 
 def _parse_split(name: str, path: Path) -> str:
+    name = name.strip()
     if name and name.lower() not in SPLIT_NAMES:
         raise UserError(f"{path} has the split {name!r}; allowed: {', '.join(SPLIT_NAMES)}, or none")
     return SPLIT_NAMES.get(name.lower(), "")

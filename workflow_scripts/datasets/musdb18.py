@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, is_file
+from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table
 from workflow_scripts.levels.dataset_index import DatasetIndex, Split, Stem
 from workflow_scripts.levels.options import LevelOptions
+from workflow_scripts.sources.listing import is_file
 from workflow_scripts.sources.remotes import Remote
 
 LABEL = "MUSDB18"

@@ -11,9 +11,10 @@ from pydantic import Field
 from workflow_scripts.audio import safe_unpickle
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.datasets import _splits
-from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, is_file, published_list
+from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, published_list
 from workflow_scripts.levels.dataset_index import DatasetIndex
 from workflow_scripts.levels.options import LevelOptions
+from workflow_scripts.sources.listing import is_file
 from workflow_scripts.sources.remotes import Remote
 
 LABEL = "OpenMIC"

@@ -76,6 +76,16 @@ def audio_files(root: Path) -> list[str]:
     return list_folder(root).audio
 
 
+def is_file(path: Path) -> bool:
+    """Return whether a path is a file; one that is too long for any file system, or holds a NUL, is none."""
+    try:
+        return path.is_file()
+    except PermissionError:
+        raise
+    except (OSError, ValueError):
+        return False
+
+
 def list_folder(root: Path) -> FolderListing:
     """List the files below `root`; links are followed, folders visited once.
 

@@ -19,6 +19,7 @@ from workflow_scripts.core.files import expand_home
 from workflow_scripts.core.validation import parse_json
 from workflow_scripts.planning.jobs import JobSpec
 from workflow_scripts.planning.plan import Plan
+from workflow_scripts.sources.listing import is_file
 
 LOCAL = "local"
 SECONDS_AT_START = 5.0  # that a run waits for the comparison: 100,000 files on a slow file system
@@ -89,7 +90,7 @@ def _files_of_options(options: Mapping[str, Any], folder: Path) -> Iterator[Path
     """Yield the files that options name, such as a csv of labels, from the folder or the working directory."""
     for value in options.values():
         if isinstance(value, str) and value:
-            yield from [path for path in (folder / value, Path(value)) if path.is_file()][:1]
+            yield from [path for path in (folder / value, Path(value)) if is_file(path)][:1]
 
 
 def describe_changes(plan: Plan, *, command: Sequence[str], patience: float = float("inf")) -> str:
