@@ -167,6 +167,12 @@ def test_a_part_of_an_ogg_or_flac_file_is_truncated(contents, decode_content, na
 
 
 @pytest.mark.parametrize("name", CHECKED)
+def test_tags_and_other_bytes_behind_ogg_and_flac_are_no_damage(contents, decode_content, name):
+    for tail in (make_id3v1_tag(), make_ape_tag(), bytes(5000)):
+        assert is_whole(decode_content(name, contents[name] + tail))
+
+
+@pytest.mark.parametrize("name", CHECKED)
 def test_lost_pages_and_frames_are_damage(contents, decode_content, name):
     data = contents[name]
     assert decode_content(name, data[: len(data) // 3] + data[len(data) // 2 :]) in ("damaged", "truncated")

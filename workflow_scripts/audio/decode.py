@@ -336,10 +336,11 @@ class _SoundFileSamples:
 
     def read(self, frames: int | None) -> Iterator[np.ndarray]:
         """Yield blocks of so many frames in all, until the end or the first error; the audio before it is kept."""
-        left = math.inf if frames is None else frames
-        has_md5 = self._facts.md5 is not None and self._facts.bits <= EXACT_BITS and self._file.tell() == 0
+        present = self._file.frames - self._file.tell()  # behind them libFLAC takes a tag for a damaged frame
+        has_md5 = self._facts.md5 is not None and self._facts.bits <= EXACT_BITS and present == self._file.frames
+        left = present if frames is None else min(frames, present)
         while left > 0:
-            size = int(min(max(1, BLOCK_SAMPLES // self._file.channels), left))
+            size = min(max(1, BLOCK_SAMPLES // self._file.channels), left)
             left -= size
             try:
                 block = self._file.read(size, dtype="float32", always_2d=True)
@@ -347,11 +348,11 @@ class _SoundFileSamples:
                 self._failed = True
                 return
             if not len(block):
-                self._at_end = has_md5
-                return
+                break
             if has_md5:
                 self._digest.update(_to_bytes(block, self._facts.bits))
             yield block
+        self._at_end = has_md5 and frames is None
 
     def has_errors(self) -> bool:
         """Return whether reading ended with an error."""
