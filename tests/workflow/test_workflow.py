@@ -318,7 +318,8 @@ class ByHand:
         of, over = self.sides(line)
         ends = stats.ttest_1samp(of - over, 0).confidence_interval(0.95)
         middle = float((of - over).mean())
-        low, high = (middle if np.isnan(end) else float(end) for end in ends)  # scipy: no interval of equal ones
+        ends = (middle if np.isnan(end) else end for end in ends)  # scipy: no interval of equal ones
+        low, high = (float(np.clip(end, -100, 100)) for end in ends)
         if len(levels(line["of"])) > 1:
             return middle, low, high
         shown = float(line["ci_low"]), float(line["ci_high"])
@@ -337,7 +338,7 @@ class ByHand:
         value = 100 * (of.mean() / over.mean() - 1)
         if stats.ttest_1samp(over, 0).pvalue > 0.05:
             return value, math.nan, math.nan  # the mean it is relative to may be zero
-        for end in (float(line["ci_low"]), float(line["ci_high"])):
+        for end in {float(line["ci_low"]), float(line["ci_high"])} - {-100.0}:  # no metric is below zero
             left = of - (1 + end / 100) * over
             assert abs(left.mean()) == pytest.approx(stats.t.ppf(0.975, 2) * left.std(ddof=1) / math.sqrt(3), abs=1e-9)
         return value, float(line["ci_low"]), float(line["ci_high"])

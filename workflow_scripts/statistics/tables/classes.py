@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pandas as pd
 
@@ -19,17 +20,15 @@ def class_table(manifest: Manifest) -> pd.DataFrame:
     `..._clips` have label 1; `observed_test_clips` have label 1 or 0. A data set prepared at several sample rates is
     listed once. `UserError` for a corpus that is not as `prepare` wrote it.
     """
-    corpora: dict[str, Corpus] = {}
+    labelled: dict[str, Path] = {}
     for folder in manifest.corpora:
-        if find_record(folder / result_files.CORPUS_FACTS, skip_changed=manifest.unfinished):
-            corpus = Corpus(folder)
-            corpora.setdefault(corpus.facts.dataset, corpus)
-    return to_frame([row for corpus in corpora.values() for row in _rows(corpus)], CLASS_COLUMNS)
+        facts = find_record(folder / result_files.CORPUS_FACTS, skip_changed=manifest.unfinished)
+        if facts and facts["classes"]:
+            labelled.setdefault(facts["dataset"], folder)
+    return to_frame([row for folder in labelled.values() for row in _rows(Corpus(folder))], CLASS_COLUMNS)
 
 
 def _rows(corpus: Corpus) -> Iterator[dict[str, object]]:
-    if not corpus.facts.classes:
-        return
     labels = {split: corpus.labels[corpus.rows(split)] for split in ("train", "valid", "test")}
     for number, name in enumerate(corpus.facts.classes):
         yield {
