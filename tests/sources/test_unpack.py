@@ -278,3 +278,13 @@ def test_a_file_in_the_place_of_a_folder_is_replaced(tmp_path):
     (tmp_path / "target" / "set").write_bytes(b"of an older version")
     unpack(write_zip(tmp_path / "a.zip", GOOD.items()), tmp_path / "target")
     assert read_files(tmp_path / "target") == GOOD
+
+
+def test_memory_that_a_compressor_asks_for_in_vain_is_one_line(tmp_path, monkeypatch):
+    """As for the dictionary of four gigabytes that an xz may state, on a machine that has less."""
+
+    def refuse(path):
+        raise MemoryError("cannot allocate")
+
+    monkeypatch.setitem(unpack_module.COMPRESSED, b"\xfd7zXZ", refuse)
+    expect_error(write_tar(tmp_path / "a.xz", GOOD.items()), "cannot be unpacked")

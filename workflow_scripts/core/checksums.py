@@ -26,7 +26,7 @@ SMALL = 1 << 24
 def checksum(path: Path) -> str:
     """Return the SHA-256 of a file; that of a large file is remembered in a hidden file beside it."""
     status = _status(path)
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         noted = json.loads(_note(path).read_text(encoding="utf-8")) if status[0] > SMALL else {}
         if noted["status"] == status:
             return str(noted[CHECKSUMS])

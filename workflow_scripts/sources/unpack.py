@@ -27,7 +27,7 @@ ALWAYS_ALLOWED_BYTES = 10 << 20  # small archives of repetitive text may shrink 
 MAX_MEMBERS = 5_000_000  # five times the largest set (a million songs)
 BYTES_PER_MEMBER = 32  # of the archive, at least: a zip spends 76 on an empty file, a compressed tar about 60 on a text
 ALWAYS_ALLOWED_MEMBERS = 10_000  # empty ones do no harm in this number
-MAX_FOLDERS = 50_000  # the Million Song Dataset, the set with most, has 18,278: one for each three letters
+MAX_FOLDERS = 20_000  # the Million Song Dataset, the set with most, has 18,278: one for each three letters
 MAX_NAME = 4096  # letters of a path, as systems limit it
 MAX_DEPTH = 64  # folders on the way to a file: several times those of any set
 MAX_HEADER_BYTES = 1 << 20  # of a member: its longest part is a path
@@ -121,7 +121,7 @@ def unpack(archive: Path, target: Path) -> None:
                 _write_member(member, Path(temporary), guard)
         except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, UnicodeError) as error:
             raise UserError(f"{archive} is damaged ({error}): delete it and acquire the data set again") from error
-        except (NotImplementedError, RuntimeError) as error:
+        except (NotImplementedError, RuntimeError, MemoryError) as error:  # xz may state a dictionary of gigabytes
             raise UserError(f"{archive} cannot be unpacked ({error}): use 7-Zip by hand and `source: local`") from error
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
             raise guard.refusal(f"{error.filename} is a file and a folder at once") from error
