@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from workflow_scripts import audit
+from workflow_scripts.configuration.jobs._base import LevelChoice
+from workflow_scripts.configuration.jobs.embed import EmbedConfig
 from workflow_scripts.core import provenance, source
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels import registry
 
 PASE_ON_MFCC = (("encoder", "pase"), ("worker", "mfcc"))
@@ -174,3 +178,37 @@ def test_a_record_says_what_ran_where() -> None:
     assert record["versions"]["numpy"]
     assert 0 <= record["seconds"] < 60
     assert record["peak_memory_bytes"] > 10**6
+
+
+PLANNED = provenance.job_digest(provenance.code_digest("audit"), [])
+
+
+@pytest.mark.parametrize("code", [PLANNED, PLANNED[:16], "c0de"])
+def test_a_command_runs_the_code_that_was_planned(tmp_path: Path, code: str) -> None:
+    with pytest.raises(UserError, match=r"nowhere/corpus\.json is missing"):
+        audit.main(
+            ["--config", '{"dataset": "a"}', "--code", code, "--corpus=nowhere", f"--output={tmp_path / 'a.json'}"]
+        )
+
+
+@pytest.mark.parametrize("code", [f"{'0' * 16}{PLANNED[16:]}", "0" * 16])
+def test_a_command_whose_code_was_edited_since_it_was_planned_ends_in_one_line(tmp_path: Path, code: str) -> None:
+    with pytest.raises(
+        UserError, match="the code of audit was edited after this job was planned: nothing was computed"
+    ):
+        audit.main(
+            ["--config", '{"dataset": "a"}', "--code", code, "--corpus=nowhere", f"--output={tmp_path / 'a.json'}"]
+        )
+
+
+def test_an_edited_level_is_noticed_where_the_job_loads_it(package: Path) -> None:
+    config = EmbedConfig(encoder=LevelChoice(name="pase"), seed=0, dataset="a")
+    code = provenance.job_digest(fresh_digest("embed", [("encoder", "pase")]), ["upstream"])
+    config.require_planned(code, command="embed")
+    append(package / "encoders" / "handcrafted.py", "\n\nADDED = 1\n")
+    fresh_digest()
+    config.require_planned(code, command="embed")
+    append(package / "encoders" / "pase.py", "\n\nADDED = 1\n")
+    fresh_digest()
+    with pytest.raises(UserError, match="the code of embed was edited"):
+        config.require_planned(code, command="embed")
