@@ -110,7 +110,7 @@ def write_all(folder: Path, *, seed: int) -> list[Use]:
 
 
 def _of_jobs(folder: Path, seed: int) -> Iterator[Use]:
-    corpus = write_corpus(folder / "tones", clips=20, seconds=0.1, seed=seed)
+    corpus = write_corpus(folder / "tones", clips=20, seconds=0.5, seed=seed)
     given = ["--code=c", f"--corpus={corpus.folder}"]
     # corpus, encoder and embeddings
     encoder, embeddings = folder / "run" / "encoder.safetensors", folder / "tones.npy"
