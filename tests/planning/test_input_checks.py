@@ -168,6 +168,17 @@ def test_data_that_was_acquired_and_moved_away_is_no_mistake(recordings: Path) -
     assert not check(OWN).lines
 
 
+def test_a_place_where_no_folder_can_be_made_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("file").touch()
+    Path("dangling").symlink_to("nowhere")
+    for place in ("file", "file/below", "dangling", "dangling/below"):
+        (line,) = check(OWN, {"results": place}).mistakes
+        assert re.search(r"mine1.yaml: results: .*(file|dangling) is no folder: choose another place", line)
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may write anywhere
+    lines = check(OWN, {"results": "sealed/results"}).mistakes
+    assert f"mine1.yaml: results: no permission to write in {Path.cwd()}: choose another place" in lines[-1]
+
+
 def test_a_checkpoint_that_is_not_there_is_one_line() -> None:
     Path("pase.ckpt").touch()
     config = {

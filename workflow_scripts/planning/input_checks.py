@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,13 +58,24 @@ class Findings:
 
 def check_inputs(plan: Plan, origin: ConfigOrigin, *, memory: int | None) -> Findings:
     """Check what the jobs of a plan start from; `memory`: bytes of this machine, None if not known."""
-    findings = Findings()
+    findings = Findings(mistakes=list(_unusable_folders(plan, origin)))
     indexes = _check_datasets(plan, origin, findings)
     findings.mistakes.extend(_absent_checkpoints(plan, origin))
     for run in {(run.corpus, run.encoder, run.workers, run.recipe): run for run in plan.pretrained_runs}.values():
         _check_pretraining(plan, run, origin, indexes, memory=memory, findings=findings)
     findings.oversized.extend(_oversized_evaluations(plan, origin, indexes, memory=memory))
     return findings
+
+
+def _unusable_folders(plan: Plan, origin: ConfigOrigin) -> Iterator[str]:
+    """Yield why the folders of data and results cannot be made, if they are not there yet."""
+    for key, folder in (("data", plan.layout.data), ("results", plan.layout.results)):
+        path = Path(folder).absolute()
+        nearest = next(above for above in (path, *path.parents) if os.path.lexists(above))
+        if not nearest.is_dir():
+            yield f"{origin.at(key)}: {nearest} is no folder: choose another place"
+        elif nearest != path and not os.access(nearest, os.W_OK):
+            yield f"{origin.at(key)}: no permission to write in {nearest}: choose another place"
 
 
 def _check_datasets(plan: Plan, origin: ConfigOrigin, findings: Findings) -> dict[str, DatasetIndex]:
