@@ -55,6 +55,7 @@ def contents(tmp_path_factory):
     noise = np.random.default_rng(0).normal(0, 0.02, len(time))
     soundfile.write(folder / "source.wav", chirp + noise, 44_100)
     names = {**MP3, **CHECKED, **OTHERS, "pcm.wav": (), "pcm.aiff": (), "pcm.au": (), "pcm.w64": (), "pcm.caf": ()}
+    names["opus.webm"] = ("-c:a", "libopus")
     names["mp3_in.wav"] = ("-c:a", "libmp3lame", "-q:a", "4")
     names["pcm_64.wav"] = ("-rf64", "always")
     return {
@@ -202,7 +203,7 @@ def test_lengths_that_headers_state_exactly_are_compared(contents, decode_conten
     assert "incomplete" in defects
 
 
-@pytest.mark.parametrize("name", CONTAINERS)
+@pytest.mark.parametrize("name", [*CONTAINERS, "opus.webm"])
 def test_a_second_file_in_the_same_file_is_listed(contents, decode_content, name):
     _, defects = decode_content(name, contents[name] * 2)
     assert set(defects) & {"joined", "stray_bytes"}

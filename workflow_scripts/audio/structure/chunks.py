@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Iterator
 from dataclasses import replace
 from mmap import mmap
 from typing import Any
@@ -32,6 +33,8 @@ ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 #: within the properties: duration (100 ns) with the preroll, the preroll (ms), flags (1: a broadcast of no length)
 ASF_LENGTH, ASF_BROADCAST = struct.Struct("<64xQ8xQI"), 1
 ASF_PADDING_SECONDS = 0.2  # the last frames of WMA, of up to 4096 samples
+#: start of a file, and the name of a field of its header, which is not longer
+MATROSKA_MAGIC, MATROSKA_TYPE, MATROSKA_HEADER_BYTES = b"\x1a\x45\xdf\xa3", b"\x42\x82", 64
 CAF_MAGIC, CAF_HEADER_BYTES, CAF_CHUNK = b"caff", 8, struct.Struct(">4sq")  # name, size
 CAF_DESCRIPTION = struct.Struct(">d8x2I")  # sample rate, bytes and frames in a packet (0: they vary)
 CAF_EDIT_COUNT_BYTES = 4  # at the start of the audio data
@@ -53,7 +56,16 @@ def read_facts(data: mmap, start: int) -> StreamFacts | None:
         return _follow_boxes(data, start)
     if data[start : start + len(ASF_MAGIC)] == ASF_MAGIC:
         return _follow_objects(data, start)
+    if magic == MATROSKA_MAGIC:
+        is_second = (MATROSKA_TYPE in data[at : at + MATROSKA_HEADER_BYTES] for at in _find_all(data, magic, start + 4))
+        return StreamFacts(faults={"joined": math.inf} if any(is_second) else {})
     return _follow_chunks(data, start) if magic == CAF_MAGIC else None
+
+
+def _find_all(data: mmap, magic: bytes, position: int) -> Iterator[int]:
+    while (position := data.find(magic, position)) >= 0:
+        yield position
+        position += len(magic)
 
 
 def _read_mpeg_wav(data: mmap, start: int) -> StreamFacts | None:
@@ -113,8 +125,9 @@ def _follow_boxes(data: mmap, position: int) -> StreamFacts:
             return StreamFacts(faults={"joined": math.inf})
         if size == 1:  # it stands behind the name, in 64 bits
             (size,) = _unpack(struct.Struct(">Q"), data, position + MP4_BOX.size) or (0,)
-        if size < MP4_BOX.size:  # 0: to the end
-            break
+        if size < MP4_BOX.size or not _is_name(name):  # 0: to the end
+            is_blank = not any(data[position : position + TAIL_BYTES])
+            return StreamFacts(faults={} if is_blank or (size == 0 and _is_name(name)) else {"stray_bytes": math.inf})
         position, first = position + size, False
     return StreamFacts()
 
