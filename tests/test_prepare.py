@@ -40,6 +40,7 @@ def acquired(tmp_path, monkeypatch):
     module = types.ModuleType("workflow_scripts.datasets.toy")
     module.Options, module.index = Options, index
     monkeypatch.setattr(registry, "load", lambda factor, name: module)
+    monkeypatch.setattr(registry, "module_name", lambda factor, name: module.__name__)
     for number in range(4):
         write_tone(tmp_path / "mine" / f"c{number}.wav", 0.5, pitch=300 + number)
     (tmp_path / "mine" / "bad.wav").write_bytes(b"<html>gone</html>")
