@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.figures import figure_asserts
 from tests.report.aggregated_study import statistics
 from tests.report.test_renderers import outline
 from tests.synthetic_results import Results, factors
@@ -285,11 +286,8 @@ def test_whole_numbers_have_separators_on_both_sides(tmp_path: Path) -> None:
 
 def test_a_count_of_a_twin_is_shown_beside_the_published_one_without_a_verdict(tmp_path: Path) -> None:
     results = make_results(tmp_path, source="twin")
-    facts = {"dataset": "openmic", "source": "twin", "clips": 120, "quarantined": 0, "seconds": 1200.0}
-    facts |= {"task": "multilabel", "sample_rate": 16000, "classes": list("abcdefghijklmnopqrst")}
-    facts |= {"digest": "d1", "content": "c1"}
-    (tmp_path / "corpus.json").write_text(json.dumps(facts))
-    results.manifest["corpora"] = [str(tmp_path)]
+    figure_asserts.write_corpora(results, classes=list("abcdefghijklmnopqrst"), clips=120)
+    results.manifest["corpora"] = [str(tmp_path / "corpora" / "openmic" / str(figure_asserts.RATE))]
     results.manifest["studies"]["fig2"]["statements"] = [
         {"id": "A.sec3_5_2.openmic.classes", "quantity": "classes", "of": {"dataset": "openmic"}, "margin": 0.5},
         {"id": "A.sec3_5_2.openmic.clips", "quantity": "clips", "of": {"dataset": "openmic"}, "margin": 0.5},
