@@ -586,10 +586,8 @@ def test_a_run_that_fails_still_shows_what_it_finished(finished: Path) -> None:
         failed = snakemake(finished, "--keep-going")
         assert failed.returncode != 0
         assert "Report of the finished jobs: results/smoke/unfinished/report/index.html" in failed.stderr
-        assert "Failed jobs:\nembed none/handcrafted/" in failed.stderr
-        assert (
-            ": failed: RuntimeError: no such feature [1 of 1 attempts failed]\n    results/smoke/logs/" in failed.stderr
-        )
+        listed = failed.stderr.partition("\nFailed jobs:\n")[2]
+        assert ": failed: RuntimeError: no such feature [1 of 1 attempts failed]\n    results/smoke/logs/" in listed
     table = pd.read_csv(results / "unfinished/tables/wu2021_fig2.csv", keep_default_na=False)
     lost = table[table["encoder"] == "handcrafted"]
     assert len(lost) == len(DATASETS)
