@@ -19,6 +19,8 @@ from typing import Any
 from rich.table import Table
 
 from workflow_scripts.configuration.load import load
+from workflow_scripts.configuration.origin import ConfigOrigin
+from workflow_scripts.configuration.yaml_files import read_yaml
 from workflow_scripts.core.checksums import write_record
 from workflow_scripts.core.cli import add_configfiles, command_parser
 from workflow_scripts.core.console import PlainConsole
@@ -27,6 +29,7 @@ from workflow_scripts.core.validation import parse_json
 from workflow_scripts.planning import costs
 from workflow_scripts.planning.build_manifest import build_manifest
 from workflow_scripts.planning.cost_records import MeasuredJob, read_records
+from workflow_scripts.planning.input_checks import check_inputs
 from workflow_scripts.planning.plan import Plan
 from workflow_scripts.statistics.reproduction.statements import load_statements
 
@@ -65,6 +68,8 @@ def main(argv: list[str] | None = None) -> None:
     records, damaged = read_records(dict.fromkeys([Path(config.results), *arguments.records]))
     console = PlainConsole(width=PLAIN_WIDTH)
     _show(plan, records, console)
+    for line in check_inputs(plan, ConfigOrigin([(file, read_yaml(file)) for file in files]), memory=None).lines:
+        console.print(f"prelude: {line}", markup=False, highlight=False, soft_wrap=True)
     if damaged:
         line = f"Records left out, damaged or of another version: {len(damaged):,}, the first is {damaged[0]}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.checkout import REPOSITORY
+from workflow_scripts import plan as plan_command
 from workflow_scripts.configuration.load import load
 from workflow_scripts.configuration.origin import ConfigOrigin
 from workflow_scripts.configuration.yaml_files import read_yaml
@@ -159,6 +160,12 @@ def test_a_corpus_without_clips_to_validate_on_is_told_unless_the_recipe_has_no_
     (line,) = check(OWN, csv).mistakes
     assert "datasets.unlabelled: no clips in valid: pre-training needs train, valid" in line
     assert not check(OWN, csv, {"recipes": {"short": {"validation_batches": 0}}}).mistakes
+
+
+def test_the_command_that_plans_tells_them_too(capsys: pytest.CaptureFixture[str]) -> None:
+    given = [write("mine.yaml", OWN), write("x.yaml", path("labelled", "x"))]
+    plan_command.main(["--configfile", str(CONFIGS / "own_recordings.yaml"), *map(str, given)])
+    assert "prelude: x.yaml: datasets.labelled: path: x: no such folder" in capsys.readouterr().out
 
 
 def test_data_that_was_acquired_and_moved_away_is_no_mistake(recordings: Path) -> None:
