@@ -28,6 +28,7 @@ from tests.records import seal
 from tests.synthetic_results import CODE, Results, factors
 from workflow_scripts import aggregate, compose, draw, embed, evaluate, extract, pretrain, tabulate, weigh
 from workflow_scripts.checkpoints.encoder_file import save_encoder
+from workflow_scripts.configuration.jobs.pretrain import PretrainConfig
 from workflow_scripts.core.checksums import write_record
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.provenance import digest
@@ -145,7 +146,7 @@ def _of_jobs(folder: Path, seed: int) -> Iterator[Use]:
     for path in (weights, weights.with_name("weigh.json")):
         yield Use(path=path, command=pretrain, arguments=arguments)
     losses = _write_losses(folder / "source", seed)
-    source = pretrain_config()
+    source = PretrainConfig.from_json(json.dumps(pretrain_config())).to_plain()
     seal(losses, code="s", config_digest=digest(source), data={"tones": corpus.facts.digest})
     weighed = {"weighting": {"name": "reweighted", "options": {"epochs": 2}}, "run": source, "code": "s"}
     arguments = ["--config", json.dumps(weighed), *given, f"--source={losses.parent}", f"--output={folder / 'w.json'}"]
@@ -252,7 +253,14 @@ def test_no_damage_is_used_in_silence_or_ends_in_a_traceback(tmp_path: Path) -> 
     assert len(seen) > 150
     unnoticed = [(file, damage, reader) for file, damage, reader, line in seen if not line]
     assert unnoticed == []
-    remedies = ("run again", "prepare the data set first", "run aggregate first", "run draw first", "delete it first")
+    remedies = (
+        "run again",
+        "prepare the data set first",
+        "run aggregate first",
+        "run draw first",
+        "delete it first",
+        "no such file",
+    )
     assert [line for *_, line in seen if not any(remedy in line for remedy in remedies)] == []
 
 
