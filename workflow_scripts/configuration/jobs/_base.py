@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
 from pydantic import Field
@@ -26,9 +26,10 @@ class JobConfig(StrictModel):
             raise UserError(f"--config: not JSON ({error})") from error
         return parse(cls, content, where="--config")
 
-    def modules(self) -> list[str]:
-        """Return the modules of the levels that the job's command loads."""
-        return [registry.module_name(factor, name) for factor, name in self.levels()]
+    def modules(self) -> Iterator[str]:
+        """Yield the modules of the levels that the job's command loads."""
+        for factor, name in self.levels():
+            yield registry.module_name(factor, name)
 
     def levels(self) -> Iterable[tuple[str, str]]:
         """Return factor and name of each level that the job's command loads."""
