@@ -27,6 +27,8 @@ from workflow_scripts.planning.plan import Plan
 from workflow_scripts.planning.runs import CellKey, Run
 
 KILLS = 50
+#: whole runs with two to four kills of any process, decoders included; more of them by hand
+RUNS = int(os.environ.get("PRELUDE_KILL_RUNS", "1"))
 WHILE_WRITING = 0.6  # so many strike when next a file appears or changes; the others at their random moment
 #: stage -> share of the kills; the long ones, and those that write much, get more
 SHARES = {
@@ -133,6 +135,19 @@ def kill(process: processes.BaseProcess, *, whole: bool) -> None:
     process.join()
 
 
+def descendants(pid: int) -> list[int]:
+    """List the processes below one: decoders, helpers and what they have started."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended
+            fields = stat.read_text().rpartition(")")[2].split()
+            children.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+    below = list(children.get(pid, ()))
+    for child in below:
+        below += children.get(child, ())
+    return below
+
+
 class Ground:
     """A folder in which jobs are run."""
 
@@ -149,6 +164,24 @@ class Ground:
         started = time.monotonic()
         assert processes.exit_codes([self.start(job)]) == [0], self.log.read_text()[-3000:]
         return time.monotonic() - started
+
+    def finish_despite(self, job: Job, *, kills: int, seconds: float, generator: random.Random) -> list[bool]:
+        """Run a job to its end and kill up to so many of its processes on the way; return which were not the first."""
+        below: list[bool] = []
+        while True:
+            process = self.start(job)
+            while len(below) < kills:
+                process.join(timeout=generator.random() * seconds)
+                if not process.is_alive():
+                    break
+                victim = generator.choice([process.pid, *descendants(process.pid)])
+                with contextlib.suppress(ProcessLookupError):  # it has just ended
+                    os.kill(victim, signal.SIGKILL)
+                    below.append(victim != process.pid)
+            process.join()
+            if process.exitcode == 0:
+                return below
+            self.clear(job)
 
     def wait_for_writing(self, process: processes.BaseProcess) -> None:
         """Wait until any file but the log appears or changes, or the process ends."""
@@ -234,3 +267,28 @@ def test_killed_anywhere_everything_ends_with_the_same_bytes(plan, tmp_path):
     wanted, contents = undisturbed.contents(), killed.contents()
     assert contents.keys() == wanted.keys()
     assert [name for name, content in wanted.items() if contents[name] != content] == []
+
+
+@pytest.mark.slow
+def test_runs_in_which_any_process_is_killed_end_with_the_same_bytes(plan, tmp_path):
+    undisturbed, planned = Ground(tmp_path / "undisturbed", plan), list(jobs(plan))
+    seconds = [undisturbed.finish(job) for job in planned]
+    wanted, generator = undisturbed.contents(), random.Random(6)
+    kills: list[list[bool]] = []
+    differing: list[tuple[int, str]] = []
+    for number in range(RUNS):
+        ground, struck = Ground(tmp_path / f"run{number}", plan), list[bool]()
+        weights = [SHARES.get(job.verb, 1) for job in planned]
+        places = generator.choices(range(len(planned)), weights=weights, k=generator.randint(2, 4))
+        for place, job in enumerate(planned):
+            due = sum(other <= place for other in places) - len(struck)  # with those that an earlier job outran
+            struck += ground.finish_despite(job, kills=due, seconds=seconds[place], generator=generator)
+        kills.append(struck)
+        contents = ground.contents()
+        assert contents.keys() == wanted.keys()
+        differing += [(number, name) for name, content in wanted.items() if contents[name] != content]
+        shutil.rmtree(ground.folder)
+    below = sum(map(sum, kills))
+    print(f"{RUNS} runs, {sum(map(len, kills))} kills, {below} of processes below a job's first; {differing} differ")
+    assert sum(map(len, kills)) >= 2 * RUNS
+    assert differing == []
