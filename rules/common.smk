@@ -3,7 +3,6 @@
 import json
 import os
 import shlex
-import shutil
 import sys
 from pathlib import Path
 
@@ -12,15 +11,10 @@ sys.path.insert(0, str(ROOT))
 
 from workflow_scripts.audio import quarantine_limit
 from workflow_scripts.configuration.load import load
-from workflow_scripts.configuration.origin import ConfigOrigin
-from workflow_scripts.configuration.yaml_files import read_yaml
-from workflow_scripts.core import job_client, job_server, provenance
+from workflow_scripts.core import job_client, provenance
 from workflow_scripts.core.errors import UserError, format_message
-from workflow_scripts.core.memory import memory_limit
 from workflow_scripts.levels import factors, registry
-from workflow_scripts.planning.attempts import Journal
 from workflow_scripts.planning.build_manifest import build_manifest, figure_inputs
-from workflow_scripts.planning.input_checks import Findings, check_inputs
 from workflow_scripts.planning.layout import (
     FIGURE_FORMATS,
     STATISTICS_FILES,
@@ -30,7 +24,6 @@ from workflow_scripts.planning.layout import (
 from workflow_scripts.planning.plan import Plan
 from workflow_scripts.planning.runs import CellKey, Run
 from workflow_scripts.slurm import plugin_patch
-from workflow_scripts.sources.local_copies import SECONDS_AT_START, describe_changes
 from workflow_scripts.statistics.reproduction.statements import load_statements
 
 # Scripts are modules of this checkout, whatever the working directory.
@@ -56,30 +49,6 @@ try:
 except UserError as error:
     sys.exit(format_message(error))
 
-FINDINGS = Findings()
-if workflow.is_main_process:  # not again in every job
-    FINDINGS = check_inputs(
-        PLAN,
-        ConfigOrigin([(file, read_yaml(file)) for file in CONFIG_FILES]),
-        memory=memory_limit(),
-    )
-    for line in FINDINGS.lines:
-        print(format_message(line), file=sys.stderr)
-    # Where there is a cluster, jobs may have the memory of other machines: not known before the start.
-    if FINDINGS.mistakes or (FINDINGS.oversized and not shutil.which("sbatch")):
-        sys.exit(2)
-
-    changes = describe_changes(
-        PLAN,
-        command=[
-            ".venv/bin/snakemake",
-            *sys.argv[1:],
-        ],  # with the profile and configs that were given
-        patience=SECONDS_AT_START,
-    )
-    if changes:
-        print(format_message(changes), file=sys.stderr)
-
 # An environment variable, not a param: another limit for broken clips does not run any job again.
 os.environ[quarantine_limit.ENVIRONMENT_VARIABLE] = json.dumps(PLAN.largest_shares)
 
@@ -90,25 +59,6 @@ PYTHON = f"{shlex.quote(sys.executable)} -m workflow_scripts"
 
 # For scripts that import torch: on this machine they are forks of one process that has imported it.
 JOB = shlex.join([sys.executable, "-I", "-S", job_client.__file__])
-
-
-onstart:
-    # The first handler: it adds the reason to the log of a killed job before Snakemake shows that log.
-    logger.handlers.insert(0, Journal(Path(PLAN.layout.journal)))
-    plugin_patch.cancel_orphans(Path.cwd(), locks=workflow.execution_settings.lock)
-    # Now that the jobs are known, before the first of them: others may take hours until these fail.
-    datasets = [
-        job.wildcards.dataset
-        for job in workflow.dag.needrun_jobs()
-        if job.rule.name == "acquire"
-    ]
-    absent = FINDINGS.describe_absent(datasets)
-    oversized = FINDINGS.oversized if workflow.local_exec else []
-    if absent or oversized:
-        sys.exit(format_message(absent or oversized[0]))
-    if workflow.local_exec:
-        global JOB_SERVER  # its standard input stays open until Snakemake ends
-        JOB_SERVER = job_server.start()
 
 
 def scenarios(*, train_encoder):
