@@ -35,6 +35,7 @@ elif action == "kill":
     os.kill(os.getpid(), signal.SIGKILL)
 elif action == "sleep":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(17))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     Path(rest[0]).write_text(str(os.getpid()))
     time.sleep(20)
 """

@@ -743,7 +743,7 @@ def write_tones(folder: Path) -> None:
 
 #: folders of real recordings that are enough for every class of a data set to have clips of each split
 RECORDINGS = {
-    "recordings/unlabelled": ["unlabelled/librosa"],
+    "recordings/unlabelled": ["unlabelled"],
     "recordings/instruments": [f"labelled/instruments_iowa/{name}" for name in ("cello", "clarinet", "trumpet")],
     "recordings/environment": [f"labelled/environment_esc10/{name}" for name in ("baby_cry", "rain", "rooster")],
     "recordings/styles": ["labelled/style_loops"],

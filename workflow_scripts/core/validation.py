@@ -130,8 +130,10 @@ def unknown(kind: str, name: object, allowed: Iterable[object]) -> str:
 
 def suggest(name: object, names: Iterable[object]) -> str:
     """Return the one of some names that another may be misspelt from, in parentheses; empty if none is similar."""
+    if not isinstance(name, str):  # numbers are not misspelt
+        return ""
     by_lower_case = {str(allowed).lower(): str(allowed) for allowed in names}
-    similar = difflib.get_close_matches(str(name).lower(), by_lower_case, n=1)
+    similar = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
     return f" (did you mean {by_lower_case[similar[0]]}?)" if similar else ""
 
 
