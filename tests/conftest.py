@@ -15,8 +15,9 @@ PARTS = (
     "tests/workflow/test_workflow.py",
     "tests/workflow/test_contrastive.py",
     "tests/workflow/test_separation.py",
-    "tests/statistics/",
+    "tests/test_versions.py",
     "tests/test_kill_anywhere.py",
+    "tests/statistics/",
     "tests/audio/",
 )
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 CONFIG = {
     "studies": ["separation_schemes"],
     "trim": {"separation_schemes": {"recipe": ["smoke"]}},
-    "datasets": {"musdb18": {"source": "twin", "twin": {"clips": 6, "clip_seconds": 3, "seed": 1}}},
+    "datasets": {"musdb18": {"source": "twin", "twin": {"clips": 6, "clip_seconds": 4, "seed": 1}}},
     "encoders": {"unet": {"width": 0.1}},
 }
 CORPUS = "results/smoke/corpora/musdb18/16000"
