@@ -97,9 +97,7 @@ def test_width_narrows_the_blocks_and_not_the_embedding():
 
 @pytest.mark.parametrize("bad", [{"embedding": 0}, {"width": 0.0}, {"width": float("nan")}])
 def test_impossible_options_are_refused(bad):
-    message = (
-        f"options of pase: {next(iter(bad))}: .*; allowed: (at least 1|above 0.0|a number( that is finite)?)$"
-    )
+    message = f"options of pase: {next(iter(bad))}: .*; allowed: (at least 1|above 0.0|a number( that is finite)?)$"
     with pytest.raises(UserError, match=message):
         registry.options(pase, bad)
 

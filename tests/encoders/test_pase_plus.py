@@ -188,7 +188,9 @@ def test_width_narrows_blocks_and_recurrent_layers_and_not_the_embedding():
 
 @pytest.mark.parametrize("bad", [{"embedding": 0}, {"width": 0.0}, {"width": float("nan")}, {"rnn_layers": 0}])
 def test_impossible_options_are_refused(bad):
-    message = f"options of pase_plus: {next(iter(bad))}: .*; allowed: (at least 1|above 0.0|a number( that is finite)?)$"
+    message = (
+        f"options of pase_plus: {next(iter(bad))}: .*; allowed: (at least 1|above 0.0|a number( that is finite)?)$"
+    )
     with pytest.raises(UserError, match=message):
         registry.options(pase_plus, bad)
 
