@@ -24,13 +24,13 @@ if workflow.is_main_process:  # not again in every job
         sys.exit(2)
 
     # The command that reads changed data sets again has the profile and configs that were given.
-    changes = describe_changes(
+    for line in describe_changes(
         PLAN,
         command=[".venv/bin/snakemake", *sys.argv[1:]],
+        configs=CONFIG_FILES[1:],
         patience=SECONDS_AT_START,
-    )
-    if changes:
-        print(format_message(changes), file=sys.stderr)
+    ):
+        print(format_message(line), file=sys.stderr)
 
 
 onstart:

@@ -55,8 +55,8 @@ def main(argv: list[str] | None = None) -> None:
     _show(jobs, others, queue(), console)
     command = [".venv/bin/snakemake", "--profile", "config/profiles/local"]
     command += ["--configfile", *map(str, files[1:])] if files[1:] else []
-    if changes := describe_changes(plan, command=command):
-        console.print(f"Changed: {changes}", markup=False, highlight=False, soft_wrap=True)
+    for change in describe_changes(plan, command=command, configs=files[1:]):
+        console.print(f"Changed: {change}", markup=False, highlight=False, soft_wrap=True)
     missing = any(job.state != status.DONE for job in jobs)
     if not missing and not _is_reported(plan, manifest):
         console.print("Tables and report are not yet those of these jobs: run again.", highlight=False)

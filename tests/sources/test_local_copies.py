@@ -16,7 +16,7 @@ from tests.checkout import REPOSITORY
 from workflow_scripts import acquire, status
 from workflow_scripts.configuration.load import load
 from workflow_scripts.planning.plan import Plan
-from workflow_scripts.sources.local_copies import describe_changes
+from workflow_scripts.sources import local_copies
 
 CONFIGS = REPOSITORY / "config"
 OWN = {
@@ -31,7 +31,6 @@ OWN = {
         },
     },
 }
-COMMAND = ["snakemake", "-n", "--configfile", "mine.yaml"]
 
 
 @pytest.fixture
@@ -57,6 +56,11 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
 def write(path: str, text: str) -> None:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_text(text)
+
+
+def describe_changes(plan: Plan, *words: str, patience: float = float("inf")) -> list[str]:
+    command = ["snakemake", *words, "--configfile", "mine.yaml"]
+    return local_copies.describe_changes(plan, command=command, configs=[Path("mine.yaml")], patience=patience)
 
 
 def edit_later(path: str) -> None:
@@ -86,30 +90,63 @@ CHANGES: dict[str, tuple[Callable[[], object], str, str]] = {
 @pytest.mark.parametrize("kind", CHANGES)
 def test_a_change_is_told_in_one_line_with_the_command_that_reads_only_this_folder_again(plan: Plan, kind: str) -> None:
     write("recordings/styles/.DS_Store", "of a file manager")
-    assert describe_changes(plan, command=COMMAND) == ""
+    assert describe_changes(plan) == []
     change, dataset, text = CHANGES[kind]
     change()
-    assert describe_changes(plan, command=COMMAND) == (
+    assert describe_changes(plan, "-n") == [
         f"your files have changed since they were read: {dataset} ({text}); to read only these again: "
         f"snakemake --configfile mine.yaml --forcerun 'my data/{dataset}/acquired.json'"
-    )
-    for target in (f"my data/{dataset}/acquired.json", "acquire"):
-        assert describe_changes(plan, command=[*COMMAND, "--forcerun", target, "--quiet"]) == "", "it is read again"
+    ]
+
+
+SILENT = (
+    "--forcerun {record}",
+    "-R {record} --quiet",
+    "--forcerun=acquire",
+    "-R prepare acquire",
+    "-F",
+    "-nF",
+    "--forceall",
+)
+
+
+@pytest.mark.parametrize("words", SILENT)
+def test_a_command_that_reads_a_changed_folder_again_says_nothing(plan: Plan, words: str) -> None:
+    write("recordings/styles/a/7.wav", "new")
+    command = [word.format(record="my data/styles/acquired.json") for word in words.split()]
+    assert describe_changes(plan, *command) == []
+
+
+#: words of a command, and those that the command in the line keeps
+KEPT = {"--until acquire": "--until acquire", "acquire": "acquire", "-np": "-p", "-pnk -c2": "-p -k -c2", "-n -p": "-p"}
+
+
+@pytest.mark.parametrize("words", KEPT)
+def test_a_command_that_may_not_read_it_again_is_told_without_its_dry_run(plan: Plan, words: str) -> None:
+    write("recordings/styles/a/7.wav", "new")
+    (line,) = describe_changes(plan, *words.split())
+    assert line.endswith(f": snakemake {KEPT[words]} --configfile mine.yaml --forcerun 'my data/styles/acquired.json'")
 
 
 def test_several_folders_share_a_line_and_those_that_run_anyway_are_left_out(plan: Plan) -> None:
     for folder in ("unlabelled", "styles/a", "takes"):
         write(f"recordings/{folder}/new.wav", "new")
     Path("my data/takes/acquired.json").unlink()
-    text = describe_changes(plan, command=COMMAND)
-    assert text.endswith("--forcerun 'my data/styles/acquired.json' 'my data/unlabelled/acquired.json'")
-    assert "\n" not in text
+    (line,) = describe_changes(plan)
+    assert line.endswith("--forcerun 'my data/styles/acquired.json' 'my data/unlabelled/acquired.json'")
 
 
-def test_a_folder_that_is_gone_or_too_large_to_compare_stops_nothing(plan: Plan) -> None:
-    assert "not compared, too many files" in describe_changes(plan, command=COMMAND, patience=0)
+def test_folders_too_large_to_compare_at_the_start_are_not_read_again_but_compared_by_status(plan: Plan) -> None:
+    (line,) = describe_changes(plan, patience=0)
+    assert line == (
+        "not compared within 0 s: styles, takes, unlabelled; "
+        ".venv/bin/python -m workflow_scripts.status --configfile mine.yaml says whether they changed"
+    )
+
+
+def test_a_folder_that_is_gone_stops_nothing(plan: Plan) -> None:
     shutil.rmtree("recordings/styles")
-    assert describe_changes(plan, command=COMMAND) == ""
+    assert describe_changes(plan) == []
 
 
 def test_status_and_the_start_of_a_run_tell_changes(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,9 +25,12 @@ from workflow_scripts.sources.listing import is_file
 LOCAL = "local"
 SECONDS_AT_START = 5.0  # that a run waits for the comparison: 100,000 files on a slow file system
 
-DRY_RUN = ("-n", "--dry-run", "--dryrun")
+DRY_RUN = ("--dry-run", "--dryrun")
 FORCE = ("--forcerun", "-R")
-ALL = {"--forceall", "-F", "acquire"}  # words of a command that reads everything again
+FORCE_ALL = ("--forceall", "-F")
+ACQUIRE = "acquire"  # the rule that reads data sets
+SHORT_FLAGS = re.compile("-[nptkfFlSDa]+")  # Snakemake's without a value, which may share one hyphen
+STATUS = (".venv/bin/python", "-m", "workflow_scripts.status")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,35 +97,51 @@ def _files_of_options(options: Mapping[str, Any], folder: Path) -> Iterator[Path
             yield from [path for path in (folder / value, Path(value)) if is_file(path)][:1]
 
 
-def describe_changes(plan: Plan, *, command: Sequence[str], patience: float = float("inf")) -> str:
-    """Return one line on the local copies that changed since they were read; empty if none did.
+def describe_changes(
+    plan: Plan, *, command: Sequence[str], configs: Sequence[Path], patience: float = float("inf")
+) -> list[str]:
+    """Return a line on the local copies that changed since they were read, and one on those too large to compare now.
 
-    It ends with `command`, a call of Snakemake, and the arguments that read only these again. Those that the command
-    reads again itself are left out. `patience`: seconds to wait for each copy.
+    The first ends with `command`, a call of Snakemake, and the arguments that read only these again. Those that the
+    command reads again itself are left out. The second names the command that compares them, which takes `configs`.
+    `patience`: seconds to wait for each copy.
     """
     words, forced = _split_forced(command)
-    if ALL.intersection([*words, *forced]):
-        return ""
+    if ACQUIRE in forced or any(word in FORCE_ALL for word in words):
+        return []
     changes: dict[str, str] = {}
+    unknown: list[str] = []
     for dataset in dict(plan.corpora):
         acquired = plan.layout.acquisition_record(dataset)
         if plan.config.datasets[dataset].source == LOCAL and acquired not in forced:
-            change = _describe_change(Path(acquired), plan.jobs.acquire(dataset), patience)
-            changes |= {acquired: f"{dataset} ({change})"} if change else {}
-    if not changes:
-        return ""
-    return (
-        f"your files have changed since they were read: {', '.join(changes.values())}; "
-        f"to read only these again: {shlex.join([*words, '--forcerun', *changes])}"
-    )
+            try:
+                change = _describe_change(Path(acquired), plan.jobs.acquire(dataset), patience)
+            except TimeoutError:
+                unknown.append(dataset)
+            else:
+                changes |= {acquired: f"{dataset} ({change})"} if change else {}
+    lines = []
+    if changes:
+        again = shlex.join([*words, FORCE[0], *changes])
+        lines.append(
+            f"your files have changed since they were read: {', '.join(changes.values())}; "
+            f"to read only these again: {again}"
+        )
+    if unknown:
+        status = shlex.join([*STATUS, *(["--configfile", *map(str, configs)] if configs else [])])
+        lines.append(f"not compared within {patience:g} s: {', '.join(unknown)}; {status} says whether they changed")
+    return lines
 
 
 def _split_forced(command: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the words of a command without those of a dry run and of forced targets, and these targets."""
+    """Return the words of a command without those of a dry run and of forced targets, and these targets.
+
+    Short flags that share a hyphen are separated.
+    """
     words: list[str] = []
     forced: list[str] = []
     is_forced = False
-    for word in command:
+    for word in _separate_flags(command):
         if word.startswith("-"):
             is_forced = word in FORCE
         if is_forced:
@@ -131,15 +151,29 @@ def _split_forced(command: Sequence[str]) -> tuple[list[str], list[str]]:
     return words, forced
 
 
+def _separate_flags(command: Sequence[str]) -> Iterator[str]:
+    """Yield the words of a command, short flags one by one and without that of a dry run."""
+    for word in command:
+        if SHORT_FLAGS.fullmatch(word):
+            yield from [f"-{letter}" for letter in word[1:] if letter != "n"]
+        elif word.startswith(f"{FORCE[0]}="):
+            yield from word.split("=", 1)
+        else:
+            yield word
+
+
 def _describe_change(acquired: Path, job: JobSpec, patience: float) -> str:
-    """Return how a copy differs from what was read; empty if it does not, or if it will be read again anyway."""
+    """Return how a copy differs from what was read; empty if it does not, or if it will be read again anyway.
+
+    Raises `TimeoutError` after `patience` seconds.
+    """
     try:
         content = parse_json(acquired.read_text(encoding="utf-8"))
         if (content["code"], content["config"]) != (job.code, json.loads(job.config)):
             return ""
         now = take_inventory(AcquireConfig.from_json(job.config), patience=patience)
     except TimeoutError:
-        return f"perhaps: not compared, too many files for {patience:g} s; the command `status` compares them"
+        raise
     except (UserError, OSError, ValueError, KeyError, TypeError):  # of no copy, or no acquisition: told elsewhere
         return ""
     then = content.get("files", now.files)
