@@ -37,8 +37,8 @@ CONFIG_FOLDER = Path(__file__).parent.parent / "config"
 PLAIN_WIDTH = 120  # in a log file
 GIGABYTE = 1e9
 NO_RECORDS = (
-    "No records of finished jobs, so no hours: run config/pilot.yaml first (docs/paper-scale.md), then add "
-    "--records results/pilot; results/reference/medium_cpu, which ships, has records of a few stages on two CPU cores."
+    "No records of finished jobs, so no hours: first `make run CONFIG=config/pilot.yaml` (docs/paper-scale.md), then "
+    "add --records results/pilot; results/reference/medium_cpu, which ships, has a few stages on two CPU cores."
 )
 NOTES = (
     "Hours are those of one device, from records of similar jobs; jobs without a record are not included. Trials that "
@@ -101,8 +101,10 @@ def _sum_up(estimates: Sequence[costs.CostEstimate], spaces: Sequence[costs.Disk
             hours[cost.device] = hours.get(cost.device, 0) + cost.hours
     parts = [f"{number:,.0f} hours ({device})" for device, number in hours.items()]
     unknown = sum(cost.unknown for cost in estimates)
-    parts += [f"{unknown:,} jobs not measured"] if unknown else []
-    parts += [f"{sum(space.size for space in spaces) / GIGABYTE:,.0f} GB"]
+    parts += [f"{unknown:,} not measured"] if unknown else []
+    unsized = sum(space.unknown for space in spaces)
+    without = f" and {unsized:,} files of unknown size" if unsized else ""
+    parts += [f"{sum(space.size for space in spaces) / GIGABYTE:,.0f} GB{without}"]
     return f"In all: {sum(cost.jobs for cost in estimates):,} jobs: {', '.join(parts)}"
 
 

@@ -73,11 +73,11 @@ BAD = {
     ),
     "untrained level that is no encoder": (
         "workers: {mfcc: {trained: false}}",
-        r"own.yaml: workers.mfcc.trained: False is not allowed; allowed: true or false, in encoders",
+        r"own.yaml: workers.mfcc.trained: False is not allowed; only encoders may be untrained: remove it",
     ),
     "untrained in other words": (
         "encoders: {random: {trained: nope}}",
-        r"own.yaml: encoders.random.trained: 'nope' is not allowed; allowed: true or false, in encoders",
+        r"own.yaml: encoders.random.trained: 'nope' is not allowed; allowed: true or false",
     ),
     "label that is no text": ("encoders: {pase: {label: 3}}", r"own.yaml: encoders.pase.label: 3 .*allowed: text"),
     "second entry of a worker that stores targets": (
@@ -182,7 +182,7 @@ BAD = {
     ),
     "checkpoint of an unknown encoder": (
         "checkpoints: {official: {encoder: wavenet, path: x.ckpt}}",
-        r"own.yaml: checkpoints.official.encoder: unknown encoder that can be trained 'wavenet'; allowed: .*pase_plus",
+        r"own.yaml: checkpoints.official.encoder: unknown trainable encoder 'wavenet'; allowed: .*pase_plus",
     ),
     "checkpoint with another's option": (
         "checkpoints: {official: {encoder: pase, path: x.ckpt, options: {rnn_layers: 2}}}",
@@ -194,7 +194,7 @@ BAD = {
     ),
     "checkpoint of a floor": (
         "checkpoints: {official: {encoder: random_plus, path: x.ckpt}}",
-        r"own.yaml: checkpoints.official.encoder: unknown encoder that can be trained 'random_plus'",
+        r"own.yaml: checkpoints.official.encoder: unknown trainable encoder 'random_plus'",
     ),
     "the name of nothing": (
         "checkpoints: {none: {encoder: pase, path: x.ckpt}}",

@@ -16,8 +16,8 @@ from workflow_scripts.core.errors import UserError
 
 MISTAKES = {
     "list": ("- a\n- b\n", "own.yaml: must hold keys and their values (key: value), not a list"),
-    "words": ("words", "own.yaml: must hold keys and their values (key: value), not a str"),
-    "number": ("3", "own.yaml: must hold keys and their values (key: value), not a int"),
+    "words": ("words", "own.yaml: must hold keys and their values (key: value), not a text"),
+    "number": ("3", "own.yaml: must hold keys and their values (key: value), not a number"),
     "open list": ("a: 1\nb: [", "own.yaml: cannot be read as YAML: line 3: did not find expected node content"),
     "key without a space": (
         "a: 1\nb:2\nc: 3\n",

@@ -342,8 +342,8 @@ def test_without_records_the_pilot_is_named(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     plan_command.main(["--configfile", str(SMOKE)])
     text = " ".join(capsys.readouterr().out.split())
-    assert "run config/pilot.yaml first" in text
-    assert re.search(r"In all: (\d+) jobs: \1 jobs not measured, \d+ GB", text)
+    assert "first `make run CONFIG=config/pilot.yaml`" in text
+    assert re.search(r"In all: (\d+) jobs: \1 not measured, \d+ GB", text)
 
 
 def test_what_is_left_out_is_reported(results: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:

@@ -212,7 +212,7 @@ def recipe(**numbers: object) -> dict[str, Any]:
 
 def test_a_batch_beyond_the_memory_is_told_and_one_in_parts_is_not() -> None:
     (line,) = check(OWN, recipe(batch=100_000), memory=24 * GIGABYTE).oversized
-    assert "mine1.yaml: recipes.short.batch: takes at least 102 GB of memory to train on, of 24 GB" in line
+    assert "mine1.yaml: recipes.short.batch: needs at least 102 GB of memory, of 24 GB here" in line
     assert not check(OWN, recipe(batch=100_000, accumulate=1000), memory=24 * GIGABYTE).oversized
     assert not check(OWN, recipe(batch=100_000), memory=None).oversized
 
@@ -221,7 +221,7 @@ def test_a_batch_of_an_evaluation_beyond_the_memory_is_told() -> None:
     tuned = {"trim": {"own_recordings": {"scenario": ["fine_tuned"], "dataset": ["labelled"], "comparisons": []}}}
     numbers = {"evaluation": {"crop_seconds": 10_000}}
     (line,) = check(OWN, tuned, numbers, memory=GIGABYTE).oversized
-    assert "evaluation: batch of fine_tuned, linear: takes at least 61 GB" in line
+    assert "evaluation: batch of fine_tuned, linear: needs at least 61 GB" in line
 
 
 def test_a_batch_of_more_chunks_than_clips_is_a_note_or_where_clips_are_compared_a_mistake() -> None:

@@ -65,7 +65,9 @@ def test_short_clips_are_left_out_if_there_are_long_ones(corpus):
 
 
 def test_a_chunk_longer_than_every_clip_is_refused(corpus):
-    with pytest.raises(UserError, match=r"every training clip is shorter .* the longest has 50.0% of it: lower"):
+    with pytest.raises(
+        UserError, match=r"every training clip is shorter .* lower the recipe's chunk_seconds to 50.0% of its value"
+    ):
         CropSampler(corpus, batch=2, length=2 * int(corpus.lengths[corpus.rows("train")].max()), seed=0)
 
 
@@ -125,7 +127,7 @@ def test_a_contrastive_batch_of_more_clips_than_the_split_has_is_refused(corpus)
     clips = len(CropSampler(corpus, batch=1, length=LENGTH, seed=1).train)
     CropSampler(corpus, batch=clips + 1, length=LENGTH, seed=1)
     CropSampler(corpus, batch=clips, length=LENGTH, seed=1, views=2)
-    message = rf"{clips} clips in its train split, too few for batches of {clips + 1} .* batch to {clips} or less"
+    message = rf"{clips} training clips as long as a chunk, too few for batches of {clips + 1} .* batch to {clips}, or"
     with pytest.raises(UserError, match=message):
         CropSampler(corpus, batch=clips + 1, length=LENGTH, seed=1, views=2)
 

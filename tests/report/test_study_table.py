@@ -360,7 +360,7 @@ def test_learning_rate_and_limit_of_epochs_are_noted(tmp_path: Path) -> None:
     unlike = build_table(trained(tmp_path / "unlike", epochs=[30, 30], rates=[[0.001], [0.001, 1e-05]]))
     assert any(
         "learning rate 0.001, at most 50 epochs (frozen); "
-        "learning rate 0.001 and 1e-05, at most 50 epochs (fine-tuned)." in note
+        "learning rates 0.001 and 1e-05, one per phase, at most 50 epochs (fine-tuned)." in note
         for note in unlike.notes
     )
 

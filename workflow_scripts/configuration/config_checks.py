@@ -20,8 +20,10 @@ def _check_entries(config: Config, origin: ConfigOrigin) -> None:
             entry = config.entry(factor, name)
             require_known(entry.level, registry.names(factor), kind=factor, where=origin.at(section, name))
             if not isinstance(entry.trained, bool) or not (entry.trained or factor == "encoder"):
-                key = origin.at(section, name, "trained")
-                raise UserError(f"{key}: {entry.trained!r} is not allowed; allowed: true or false, in encoders")
+                allowed = (
+                    "allowed: true or false" if factor == "encoder" else "only encoders may be untrained: remove it"
+                )
+                raise UserError(f"{origin.at(section, name, 'trained')}: {entry.trained!r} is not allowed; {allowed}")
             if not isinstance(entry.label, str | None):
                 key = origin.at(section, name, "label")
                 raise UserError(f"{key}: {entry.label!r} has the wrong type; allowed: text")
@@ -91,7 +93,7 @@ def _check_checkpoints(config: Config, origin: ConfigOrigin) -> None:
         require_known(
             checkpoint.encoder,
             config.trainable_encoders(),
-            kind="encoder that can be trained",
+            kind="trainable encoder",
             where=origin.at("checkpoints", name, "encoder"),
         )
         module = config.level("encoder", checkpoint.encoder).module

@@ -36,8 +36,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: cannot be read as YAML: {error}") from error
     content = _parse(text, path)
     if not isinstance(content, dict):
-        raise UserError(f"{path}: must hold keys and their values (key: value), not a {type(content).__name__}")
+        raise UserError(f"{path}: must hold keys and their values (key: value), not {_name_kind(content)}")
     return content
+
+
+def _name_kind(content: object) -> str:
+    kinds = {list: "a list", bool: "true or false", str: "a text"}
+    return next((name for kind, name in kinds.items() if isinstance(content, kind)), "a number")
 
 
 def _suggest(path: Path) -> str:

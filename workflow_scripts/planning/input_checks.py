@@ -225,4 +225,4 @@ def _excess(samples: float, memory: int | None) -> Iterator[str]:
     """Yield what is wrong if a batch of audio, of so many samples in all, cannot be trained on in this memory."""
     needed = samples * BYTES_OF_FLOAT * NUMBERS_PER_SAMPLE
     if memory is not None and needed > memory:
-        yield f"takes at least {needed / GIGABYTE:,.0f} GB of memory to train on, of {memory / GIGABYTE:,.0f} GB"
+        yield f"needs at least {needed / GIGABYTE:,.0f} GB of memory, of {memory / GIGABYTE:,.0f} GB here"

@@ -104,13 +104,13 @@ class CropSampler:
             raise UserError(f"{corpus.folder} has no clips in its train split: choose another corpus for pre-training")
         if not len(self.train):
             raise UserError(
-                f"{corpus.folder}: every training clip is shorter than a chunk, the longest has "
-                f"{corpus.lengths[rows].max() / length:.1%} of it: lower the recipe's chunk_seconds"
+                f"{corpus.folder}: every training clip is shorter than a chunk: lower the recipe's chunk_seconds to "
+                f"{corpus.lengths[rows].max() / length:.1%} of its value or less"
             )
         if self._contrasts_examples and len(self.train) < batch:
             raise UserError(
-                f"{corpus.folder} has {len(self.train)} clips in its train split, too few for batches of {batch} "
-                f"different clips: set the recipe's batch to {len(self.train)} or less, or choose another corpus"
+                f"{corpus.folder} has {len(self.train)} training clips as long as a chunk, too few for batches of "
+                f"{batch} different clips: lower the recipe's batch to {len(self.train)}, or choose another corpus"
             )
         self._orders: dict[int, np.ndarray] = {}  # by number of the pass; the last two
 

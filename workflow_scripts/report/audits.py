@@ -14,7 +14,7 @@ from workflow_scripts.report import labels, number_format
 MAX_LEAKS = 20  # of each data set on the page; the csv beside the audit has all of them
 KINDS = {"exact": "same samples", "near": "same recording", "track": "same track", "group": "group in two splits"}
 HEADINGS = ("Data set", "Compared with", "Source", *(labels.capital(kind) for kind in KINDS.values()), "Leaks")
-LEAK_HEADINGS = ("Test clip", "Split", "Same recording as", "In", "Evidence", "Similarity")
+LEAK_HEADINGS = ("Clip", "Split", "Same recording as", "In", "Evidence", "Similarity")
 NOTES = (
     "Two clips count as the same recording if most bits of their fingerprints are equal, even if one is up to a "
     "semitone higher or lower, cropped, re-encoded or noisy. Single sustained notes can match without being the same.",

@@ -61,7 +61,9 @@ def _on_training(measured: pd.DataFrame) -> Iterable[str]:
         used = [_join_labels(rows[factor]) for factor in ("scenario", "head") if known[factor].nunique() > 1]
         of_what = f" ({', '.join(used)})" if len(groups) > 1 and used else ""
         rate = labels.join(rates.split())
-        settings.append(f"learning rate {rate}, at most {number_format.count(limit, 'epochs')}{of_what}")
+        name = "learning rates" if " " in rates else "learning rate"
+        phases = ", one per phase" if " " in rates else ""
+        settings.append(f"{name} {rate}{phases}, at most {number_format.count(limit, 'epochs')}{of_what}")
     yield (
         f"Training of each trial: {'; '.join(settings)}. Methods are compared with these settings only; another "
         "learning rate may change a verdict."
@@ -163,10 +165,10 @@ def _on_comparisons(comparisons: pd.DataFrame) -> Iterable[str]:
         return
     tests = number_format.count(int(comparisons["family_size"].max()), "tests")
     yield (
-        f"Comparisons: difference with its {CONFIDENCE} interval, which is not adjusted for the number of tests and "
-        "is marked where the verdict, which is, does not follow it; d_z is the mean difference divided by "
-        "the standard deviation of the paired differences; p (t) and p (sign flip) are about these test clips only, "
-        "the latter without assuming a normal distribution; p (Holm) is p (t) after Holm's correction over "
+        f"Comparisons: difference with its {CONFIDENCE} interval. Intervals are not adjusted for the number of "
+        "tests; where the adjusted verdict differs, the interval is marked “unadjusted”. d_z is the mean difference "
+        "divided by the standard deviation of the paired differences; p (t) and p (sign flip) are about these test "
+        "clips only, the latter without assuming a normal distribution; p (Holm) is p (t) after Holm's correction over "
         f"{tests} in this study."
     )
     if comparisons["variance_sources"].str.contains(TEST_SET).any():
