@@ -133,6 +133,51 @@ def test_an_unusable_csv_is_one_clear_error(tmp_path, content, message):
         folder.index(tmp_path, csv_options())
 
 
+@pytest.mark.parametrize("stated", ["path_column", "label_column", "split_column", "group_column"])
+def test_a_column_that_is_stated_must_exist(tmp_path, stated):
+    touch(tmp_path, "a.wav", "b.wav")
+    put(tmp_path, {"labels.csv": "path,labels,split,group,fold\na.wav,x,train,a,\nb.wav,y,test,b,\n"})
+    with pytest.raises(UserError, match=rf"csv has no column folds \({stated}\).*group, fold' \(did you mean fold\?\)"):
+        folder.index(tmp_path, csv_options(**{stated: "folds"}))
+
+
+def test_columns_are_looked_up_whatever_their_case_and_an_empty_name_is_none(tmp_path):
+    touch(tmp_path, "a.wav", "b.wav")
+    put(tmp_path, {"labels.csv": "Path,LABELS,Split,Group\na.wav,x,train,g\nb.wav,y,valid,h\n"})
+    index = folder.index(tmp_path, csv_options())
+    assert splits_of(index) == {"a.wav": "train", "b.wav": "valid"}
+    assert index.clips["group"].tolist() == ["g", "h"]
+    assert index.notes == ()
+    without = folder.index(tmp_path, csv_options(group_column=""))
+    assert without.clips["group"].tolist() == ["a.wav", "b.wav"]
+
+
+@pytest.mark.parametrize(
+    ("header", "notes"),
+    [
+        (
+            "path,labels,splits",
+            (
+                "labels.csv has no column split (did you mean splits?): clips are split 70/15/15",
+                "labels.csv has no column group: each clip is a group of its own",
+            ),
+        ),
+        ("path,labels,group", ("labels.csv has no column split: clips are split 70/15/15",)),
+        (
+            "path,labels,split",
+            (
+                "the column split of labels.csv is empty: clips are split 70/15/15",
+                "labels.csv has no column group: each clip is a group of its own",
+            ),
+        ),
+    ],
+)
+def test_a_split_that_is_drawn_is_noted(tmp_path, header, notes):
+    touch(tmp_path, "a.wav", "b.wav")
+    put(tmp_path, {"labels.csv": f"{header}\na.wav,x,\nb.wav,y,\n"})
+    assert folder.index(tmp_path, csv_options()).notes == notes
+
+
 @pytest.mark.parametrize(
     "where", ["../beside/labels.csv", "../../etc/passwd", "/etc/passwd", "../../../../../etc/passwd"]
 )

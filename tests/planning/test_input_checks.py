@@ -149,6 +149,13 @@ def test_a_csv_that_is_not_there_is_one_line() -> None:
     assert "datasets.labelled: there is no csv recordings/labelled/labels.csv" in line
 
 
+def test_a_split_that_is_drawn_is_told_before_the_first_job(recordings: Path) -> None:
+    rows = "".join(f"{row}\n" for row in ROWS)
+    (recordings / "labelled" / "labels.csv").write_text(f"path,labels\n{rows}", encoding="utf-8")
+    notes = check(OWN, CSV).notes
+    assert any(re.search(r"labelled: labels.csv has no column split: clips are split 70/15/15", note) for note in notes)
+
+
 def test_all_mistakes_are_told_at_once() -> None:
     lines = check(OWN, path("labelled", "x"), path("unlabelled", "y"), {"recipes": {"short": {"batch": 50}}}).lines
     assert len(lines) == 2, "the batch is compared with the clips of a folder that is there"

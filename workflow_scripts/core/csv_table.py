@@ -1,7 +1,4 @@
-"""Tables that people write: csv as spreadsheets save it, read as text, or one line on what to change.
-
-Only the standard library is used, so planning may read a header in milliseconds.
-"""
+"""Tables that people write: csv as spreadsheets save it, read as text, or one line on what to change."""
 
 from __future__ import annotations
 
@@ -14,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.validation import suggest
 
 MAX_BYTES = 64 << 20  # half a million rows of 120 letters; a larger file is no table of clips
 DELIMITERS = ",;\t"
@@ -34,7 +32,7 @@ SHOWN = 60  # letters of a header that a message shows: enough for the columns o
 class CsvTable:
     """The text of a csv: `columns` by name without spaces around it, and `lines`, where each row ends in the file.
 
-    `encoding` is that of the file, without a byte-order mark.
+    Columns are looked up whatever their case. `encoding` is that of the file, without a byte-order mark.
     """
 
     path: Path
@@ -43,29 +41,33 @@ class CsvTable:
     lines: list[int]
     encoding: str
 
-    def column(self, name: str) -> list[str]:
+    def column(self, name: str, *, option: str) -> list[str]:
         """Return the texts of a column as they are. Raises `UserError` if it is missing or there twice.
 
         A text over several lines is an error too: a quote that is never closed would swallow the rows below it.
+        `option` is that of the config which states the name.
         """
-        place = self._place(name)
-        texts = [row[place] for row in self.rows]
+        places = self._places(name)
+        if len(places) > 1:
+            names = ", ".join(self.columns[place] for place in places)
+            raise UserError(f"{self.path} has two columns {name.strip()} ({names}): rename one")
+        if not places:
+            raise UserError(
+                f"{self.path} has no column {name.strip()} ({option}): name it in the first line, or state another; "
+                f"its columns are {_shorten(self.columns)}{suggest(name.strip(), self.columns)}"
+            )
+        texts = [row[places[0]] for row in self.rows]
         for text, line in zip(texts, self.lines, strict=True):
             if "\n" in text.strip() or "\r" in text.strip():
                 raise UserError(f"{self.path}, line {line}: {name} spans several lines: close the quote, or remove it")
         return texts
 
-    def optional_column(self, name: str) -> list[str]:
-        """Return the texts of a column, empty where the csv does not have it."""
-        return self.column(name) if name.strip() in self.columns else [""] * len(self.rows)
+    def has_column(self, name: str) -> bool:
+        """Return whether the csv has a column of this name."""
+        return bool(self._places(name))
 
-    def _place(self, name: str) -> int:
-        places = [place for place, column in enumerate(self.columns) if column == name.strip()]
-        if len(places) > 1:
-            raise UserError(f"{self.path} has two columns {name.strip()}: rename one")
-        if not places:
-            raise UserError(f"{self.path} has no column {name.strip()}: its first line is {_shorten(self.columns)}")
-        return places[0]
+    def _places(self, name: str) -> list[int]:
+        return [place for place, column in enumerate(self.columns) if _fold(column) == _fold(name)]
 
 
 def read_csv(path: Path, *, columns: Sequence[str]) -> CsvTable:
@@ -124,8 +126,8 @@ def _sniff_delimiter(text: str, columns: Sequence[str]) -> str:
     line = text.lstrip().partition("\n")[0].partition("\r")[0]
 
     def score(delimiter: str) -> tuple[int, int]:
-        names = [name.strip(' "') for name in line.split(delimiter)]
-        return sum(column.strip() in names for column in columns), len(names)
+        names = [_fold(name.strip(' "')) for name in line.split(delimiter)]
+        return sum(_fold(column) in names for column in columns), len(names)
 
     return max(DELIMITERS, key=score)
 
@@ -148,6 +150,10 @@ def _fit(path: Path, line: int, row: list[str], width: int) -> list[str]:
             'double quotes ("..."), and name every column in the first line'
         )
     return [*row[:width], *[""] * (width - len(row))]
+
+
+def _fold(name: str) -> str:
+    return unicodedata.normalize("NFC", name.strip()).casefold()
 
 
 def _shorten(columns: Sequence[str]) -> str:

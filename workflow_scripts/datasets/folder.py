@@ -18,6 +18,7 @@ from pydantic import model_validator
 from workflow_scripts.core import csv_table
 from workflow_scripts.core.csv_table import CsvTable, read_csv
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.validation import suggest
 from workflow_scripts.datasets import _splits
 from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, one_hot
 from workflow_scripts.levels.dataset_index import DatasetIndex
@@ -45,7 +46,7 @@ VALIDATION = _splits.DEFAULT_SHARES["valid"] / (_splits.DEFAULT_SHARES["valid"] 
 class Options(LevelOptions):
     """Options of the source of the labels.
 
-    A split or group column that does not exist counts as empty.
+    Columns are looked up whatever their case. A column that is stated must exist.
     """
 
     labels: Literal["none", "folders", "csv"] = "none"
@@ -62,9 +63,9 @@ class Options(LevelOptions):
     label_column: str = "labels"
     """Column of the labels."""
     split_column: str = "split"
-    """Column of the split: train, valid or test."""
+    """Column of the split: train, valid or test; empty: none."""
     group_column: str = "group"
-    """Column of the groups, such as artists, that must not be in two splits."""
+    """Column of the groups, such as artists, that must not be in two splits; empty: none."""
 
     @model_validator(mode="after")
     def _require_agreement(self) -> Self:
@@ -166,7 +167,7 @@ def _from_csv(root: Path, options: Options) -> DatasetIndex:
         if options.multilabel
         else one_hot(labels, classes=sorted(set(labels)), clips=clips),
         excluded=excluded_table(unnamed + [(str(row.file), fault) for row, fault in faults if fault is not None]),
-        notes=_csv_notes(table, outside=len(rows) - len(inside)),
+        notes=_csv_notes(table, options, outside=len(rows) - len(inside), has_splits=needs_split),
     )
 
 
@@ -188,10 +189,10 @@ def _read_rows(root: Path, table: CsvTable, options: Options) -> tuple[list[_Row
     """Read the rows that name a file, and the lines that name none, with the reason."""
     base, folder = str(root.resolve()), str(table.path.parent.resolve())
     columns = (
-        table.column(options.path_column),
-        table.column(options.label_column),
-        table.optional_column(options.split_column),
-        table.optional_column(options.group_column),
+        table.column(options.path_column, option="path_column"),
+        table.column(options.label_column, option="label_column"),
+        _read_optional(table, options, "split_column"),
+        _read_optional(table, options, "group_column"),
     )
     rows, unnamed = [], []
     lines: dict[str, int] = {}
@@ -216,6 +217,13 @@ def _read_rows(root: Path, table: CsvTable, options: Options) -> tuple[list[_Row
     return rows, unnamed
 
 
+def _read_optional(table: CsvTable, options: Options, option: Literal["split_column", "group_column"]) -> list[str]:
+    """Return the texts of a column, empty if an option states none, or if the csv lacks one that is not stated."""
+    name = getattr(options, option)
+    is_absent = option not in options.model_fields_set and not table.has_column(name)
+    return [""] * len(table.rows) if is_absent or not name.strip() else table.column(name, option=option)
+
+
 def _locate(root: str, folder: str, name: str) -> tuple[str | None, bool]:
     """Return the path, relative to `root`, of a path relative to `folder`, and whether it is a file; None: elsewhere.
 
@@ -238,13 +246,24 @@ def _relative_path(root: str, folder: str, name: str) -> str | None:
     return path[len(root) :].lstrip("/") or "." if inside else None
 
 
-def _csv_notes(table: CsvTable, *, outside: int) -> tuple[str, ...]:
+def _csv_notes(table: CsvTable, options: Options, *, outside: int, has_splits: bool) -> tuple[str, ...]:
     notes = []
+    if not has_splits:  # groups count only where splits are drawn
+        shares = "/".join(f"{100 * share:g}" for share in _splits.DEFAULT_SHARES.values())
+        notes.append(f"{_describe_lack(table, options.split_column)}: clips are split {shares}")
+        if not table.has_column(options.group_column):
+            notes.append(f"{_describe_lack(table, options.group_column)}: each clip is a group of its own")
     if outside:
         notes.append(f"{outside:,} of {len(table.rows):,} rows of {table.path.name} name files outside the folder")
     if table.encoding == csv_table.WINDOWS:
         notes.append(f"{table.path.name} is not UTF-8 and was read as Windows-1252: look at its accented letters")
     return tuple(notes)
+
+
+def _describe_lack(table: CsvTable, name: str) -> str:
+    if table.has_column(name):
+        return f"the column {name} of {table.path.name} is empty"
+    return f"{table.path.name} has no column {name}{suggest(name, table.columns)}"
 
 
 def _parse_labels(text: str, options: Options) -> tuple[str, ...]:

@@ -93,6 +93,7 @@ def _check_datasets(plan: Plan, origin: ConfigOrigin, findings: Findings) -> dic
         else:
             if index is not None:
                 indexes[name] = index
+                findings.notes.extend(f"{origin.at('datasets', name)}: {note}" for note in index.notes)
                 findings.mistakes.extend(f"{origin.at('datasets', name)}: {lack}" for lack in _lacks(plan, name, index))
     return indexes
 
