@@ -5,6 +5,7 @@ import shutil
 from workflow_scripts.configuration.origin import ConfigOrigin
 from workflow_scripts.configuration.yaml_files import read_yaml
 from workflow_scripts.core import job_server
+from workflow_scripts.core.errors import NOTE
 from workflow_scripts.core.memory import memory_limit
 from workflow_scripts.planning.attempts import Journal
 from workflow_scripts.planning.input_checks import Findings, check_inputs
@@ -17,10 +18,11 @@ if workflow.is_main_process:  # not again in every job
         ConfigOrigin([(file, read_yaml(file)) for file in CONFIG_FILES]),
         memory=memory_limit(),
     )
-    for line in FINDINGS.lines:
-        print(format_message(line), file=sys.stderr)
     # Where there is a cluster, jobs may have the memory of other machines: not known before the start.
-    if FINDINGS.mistakes or (FINDINGS.oversized and not shutil.which("sbatch")):
+    HAS_CLUSTER = shutil.which("sbatch") is not None
+    for line in FINDINGS.lines(has_cluster=HAS_CLUSTER):
+        print(format_message(line), file=sys.stderr)
+    if FINDINGS.mistakes or (FINDINGS.oversized and not HAS_CLUSTER):
         sys.exit(2)
 
     # The command that reads changed data sets again has the profile and configs that were given.
@@ -30,7 +32,7 @@ if workflow.is_main_process:  # not again in every job
         configs=CONFIG_FILES[1:],
         patience=SECONDS_AT_START,
     ):
-        print(format_message(line), file=sys.stderr)
+        print(format_message(f"{NOTE}{line}"), file=sys.stderr)
 
 
 onstart:

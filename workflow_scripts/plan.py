@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> None:
     records, damaged = read_records(dict.fromkeys([Path(config.results), *arguments.records]))
     console = PlainConsole(width=PLAIN_WIDTH)
     _show(plan, records, console)
-    for line in check_inputs(plan, ConfigOrigin([(file, read_yaml(file)) for file in files]), memory=None).lines:
+    for line in check_inputs(plan, ConfigOrigin([(file, read_yaml(file)) for file in files]), memory=None).lines():
         console.print(f"prelude: {line}", markup=False, highlight=False, soft_wrap=True)
     if damaged:
         line = f"Records left out, damaged or of another version: {len(damaged):,}, the first is {damaged[0]}"

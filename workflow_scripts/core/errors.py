@@ -13,6 +13,7 @@ from pathlib import Path
 from workflow_scripts.core.escapes import printable
 from workflow_scripts.core.streams import accept_any_text
 
+NOTE = "note: "  # begins a message that stops nothing
 MAX_REASON = 300  # letters of another library's reason: pandas lists fifty columns
 EXIT_USER_ERROR = 2  # argparse's code for an unusable command line; a cluster does not retry it
 EXIT_TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits: a temporary failure, worth retrying
@@ -67,7 +68,7 @@ def run_command(main: Callable[[], None]) -> None:
 
 
 def format_message(message: object) -> str:
-    """Return the line that tells a user of a mistake: printable, whatever names it holds."""
+    """Return the line that tells a user of a mistake, or of a `NOTE`: printable, whatever names it holds."""
     return f"prelude: {printable(' '.join(str(message).split()))}"
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from workflow_scripts.configuration.origin import ConfigOrigin
 from workflow_scripts.core import files
-from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.errors import NOTE, UserError
 from workflow_scripts.levels import dataset_facts, registry
 from workflow_scripts.levels.dataset_index import DatasetIndex, describe_lack_of_classes
 from workflow_scripts.planning.plan import Plan
@@ -43,11 +43,15 @@ class Findings:
     oversized: list[str] = field(default_factory=list)
     absent: dict[str, Path] = field(default_factory=dict)
 
-    @property
-    def lines(self) -> list[str]:
-        """All of them, each once."""
+    def lines(self, *, has_cluster: bool = False) -> list[str]:
+        """Return all of them, each once; those that stop nothing as notes.
+
+        A cluster may have the memory that a batch needs. Copies may be absent, as long as no job needs them.
+        """
         absent = self.describe_absent(self.absent)
-        return [*dict.fromkeys([*self.mistakes, *self.oversized, *self.notes]), *([absent] if absent else [])]
+        notes = [*(self.oversized if has_cluster else []), *self.notes, *([absent] if absent else [])]
+        stops = [*self.mistakes, *([] if has_cluster else self.oversized)]
+        return list(dict.fromkeys([*stops, *(f"{NOTE}{note}" for note in notes)]))
 
     def describe_absent(self, names: Iterable[str]) -> str:
         """Return one line on those of the data sets whose copies are not there; empty if all are."""
@@ -175,11 +179,11 @@ def _check_pretraining(
     views = max((registry.fact(worker.module, "VIEWS") for worker in workers), default=1)
     batch_key, clips = origin.at("recipes", run.recipe, "batch"), _training_clips(plan, run, indexes)
     if clips is not None and recipe.batch > clips:
-        text = f"{batch_key}: {recipe.batch} chunks a batch, and {run.corpus} has {clips} clips to train on"
+        text = f"{batch_key}: {recipe.batch} chunks a batch, but {run.corpus} has {clips} training clips"
         if views > 1 and plan.levels.separation_worker(run) is None:
             findings.mistakes.append(f"{text}, which are compared with each other: lower it to {clips} or less")
         else:
-            findings.notes.append(f"{text}, so that every batch has several chunks of a clip")
+            findings.notes.append(f"{text}: a batch holds several chunks of one clip; {clips} or less avoids that")
     longest = _longest_clip(plan, run.corpus)
     if longest is not None and recipe.chunk_seconds > longest and not recipe.join_songs:
         findings.mistakes.append(
