@@ -76,6 +76,17 @@ def test_several_labels(tmp_path):
     assert index.excluded.to_numpy().tolist() == [["c.wav", "no label in the csv"]]
     single = folder.index(tmp_path, csv_options())
     assert list(single.labels.columns) == ["loud", "rock"]
+    lost = "2 of 2 rows have several labels, of which only the first counts: set multilabel: true to keep all"
+    assert lost in single.notes
+    assert lost not in index.notes
+
+
+def test_one_label_given_twice_is_one(tmp_path):
+    touch(tmp_path, "a.wav", "b.wav")
+    put(tmp_path, {"labels.csv": "path,labels,split\na.wav,genre=rock|rock;,train\nb.wav,|pop,test\n"})
+    index = folder.index(tmp_path, csv_options())
+    assert list(index.labels.columns) == ["pop", "rock"]
+    assert index.notes == ()
 
 
 def test_named_columns_and_split_names(tmp_path):

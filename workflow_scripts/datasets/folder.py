@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -167,7 +168,10 @@ def _from_csv(root: Path, options: Options) -> DatasetIndex:
         if options.multilabel
         else one_hot(labels, classes=sorted(set(labels)), clips=clips),
         excluded=excluded_table(unnamed + [(str(row.file), fault) for row, fault in faults if fault is not None]),
-        notes=_csv_notes(table, options, outside=len(rows) - len(inside), has_splits=needs_split),
+        notes=(
+            *_csv_notes(table, options, outside=len(rows) - len(inside), has_splits=needs_split),
+            *(() if options.multilabel else _lost_labels(kept)),
+        ),
     )
 
 
@@ -260,6 +264,15 @@ def _csv_notes(table: CsvTable, options: Options, *, outside: int, has_splits: b
     return tuple(notes)
 
 
+def _lost_labels(rows: list[_Row]) -> Iterator[str]:
+    several = sum(len(set(row.labels)) > 1 for row in rows)
+    if several:
+        yield (
+            f"{several:,} of {len(rows):,} rows have several labels, of which only the first counts: set multilabel: "
+            "true to keep all"
+        )
+
+
 def _describe_lack(table: CsvTable, name: str) -> str:
     if table.has_column(name):
         return f"the column {name} of {table.path.name} is empty"
@@ -272,7 +285,7 @@ def _parse_labels(text: str, options: Options) -> tuple[str, ...]:
     items = re.split(f"[{re.escape(options.separators)}]", text) if options.separators else [text]
     names = [item.strip() for item in items if item.strip()]
     if not options.multilabel:
-        names = [item.rpartition("=")[2].strip() for item in names[:1]]
+        names = [item.rpartition("=")[2].strip() for item in names]
     return tuple(name for name in names if name)
 
 
