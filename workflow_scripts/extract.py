@@ -27,7 +27,7 @@ from workflow_scripts.configuration.jobs.extract import ExtractConfig
 from workflow_scripts.core import array_files, files, provenance
 from workflow_scripts.core.checksums import checksums, write_record
 from workflow_scripts.core.cli import job_parser
-from workflow_scripts.core.errors import UserError, run_command
+from workflow_scripts.core.errors import TemporaryError, UserError, run_command
 from workflow_scripts.core.progress import track
 from workflow_scripts.features.frames import frame_count
 from workflow_scripts.features.stored_features import frame_offsets
@@ -196,7 +196,7 @@ def _in_processes(job: _Job, blocks: list[int], processes: int) -> Iterator[int]
         try:
             yield from (future.result() for future in as_completed(futures))
         except BrokenProcessPool as error:
-            raise UserError(
+            raise TemporaryError(
                 "an extracting process was killed, perhaps for memory: run again with fewer threads"
             ) from error
         finally:

@@ -222,6 +222,14 @@ def test_headers_that_claim_more_than_there_is_are_damage(tmp_path, kind, size):
     expect_error(tmp_path / "a.tar", r"is damaged|takes megabytes")
 
 
+def test_a_sparse_file_is_refused(tmp_path):
+    """A kilobyte of archive may stand for gigabytes of zeros."""
+    entry = tarfile.TarInfo("zeros")
+    entry.type = tarfile.GNUTYPE_SPARSE
+    (tmp_path / "a.tar").write_bytes(entry.tobuf(tarfile.GNU_FORMAT) + bytes(10_240))
+    expect_error(tmp_path / "a.tar", "it holds a sparse file")
+
+
 @pytest.mark.parametrize("name", ["a.zip", "a.tar"])
 def test_an_empty_name_is_refused(tmp_path, name):
     archive = tmp_path / name

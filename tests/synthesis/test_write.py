@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from concurrent.futures.process import BrokenProcessPool
 from itertools import count, islice
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from workflow_scripts.configuration.twin import TwinOptions
-from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.errors import TemporaryError, UserError
 from workflow_scripts.synthesis import write
 from workflow_scripts.synthesis.dances import DANCES, DanceRecipe, tempo_at_quantile
 from workflow_scripts.synthesis.genres import GENRES, GenreRecipe
@@ -97,3 +98,14 @@ def test_a_version_keeps_the_song_and_another_band_sounds_different():
     pitches = [[part.notes[:, 2].tolist() for part in piece.parts] for piece in (one, other)]
     assert pitches[0] == pitches[1]
     assert [part.program for part in one.parts] != [part.program for part in other.parts]
+
+
+def test_a_killed_process_can_be_tried_again(tmp_path):
+    class Pool:
+        def submit(self, *_):
+            future = write.Future()
+            future.set_exception(BrokenProcessPool())
+            return future
+
+    with pytest.raises(TemporaryError, match="run again"):
+        next(write._write_in_window(Pool(), tmp_path, make_specs(1), 1.0, window=2))

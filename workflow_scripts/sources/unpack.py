@@ -152,6 +152,8 @@ def _read_members(archive: Path, folder: Path, guard: _Guard) -> Iterator[_Membe
         with tarfile.open(fileobj=cast("IO[bytes]", bounded), mode="r|") as stream:  # it calls `read` only
             while (entry := stream.next()) is not None:
                 cast("Any", stream).members.clear()  # kept for random access, at a kilobyte each
+                if entry.issparse():  # kilobytes of them fill a disk
+                    raise guard.refusal("it holds a sparse file")
                 guard.require(entry.size)
                 require_space(folder, entry.size)
                 bounded.allow(entry.size)

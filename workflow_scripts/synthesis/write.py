@@ -8,6 +8,7 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
@@ -15,7 +16,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from workflow_scripts.configuration.twin import TwinOptions
-from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.errors import TemporaryError, UserError
 from workflow_scripts.core.progress import track
 from workflow_scripts.synthesis.encode import encode_audio
 from workflow_scripts.synthesis.render import SAMPLE_RATE, Renderer, find_soundfont
@@ -75,7 +76,7 @@ def add_defects(clips: Sequence[ClipSpec], twin: TwinOptions) -> Iterator[ClipSp
 def write_clips(root: Path, clips: Iterable[ClipSpec], *, seconds: float, total: int) -> None:
     """Write every clip below `root`, on all cores of this process, with memory independent of their number.
 
-    Raises `UserError` for clips below `MIN_SECONDS` or a missing SoundFont.
+    Raises `UserError` for clips below `MIN_SECONDS` or a missing SoundFont, `TemporaryError` if a process is killed.
     """
     if seconds < MIN_SECONDS:
         raise UserError(f"a twin's clip_seconds must be at least {MIN_SECONDS}, not {seconds}")
@@ -134,4 +135,9 @@ def _write_in_window(
             return
         finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
         for future in finished:
-            yield from itertools.repeat(None, future.result())
+            try:
+                written = future.result()
+            except BrokenProcessPool as error:
+                message = "a process that renders clips was killed, perhaps for memory: run again"
+                raise TemporaryError(message) from error
+            yield from itertools.repeat(None, written)
