@@ -130,8 +130,15 @@ def test_splits_do_not_depend_on_the_order_of_rows(tmp_path):
         ("path,labels\na.wav,x\na.wav,y\n", "twice"),
         ("path,labels,split\na.wav,x,later\n", "has the split 'later'"),
         ("path,labels,split,group\na.wav,x,train,g\nb.wav,x,test,g\n", "group g is in two splits"),
-        ("path,labels\nnowhere.wav,x\n", "labels no audio file"),
-        ("path,labels\n", "labels no audio file"),
+        (
+            "path,labels\nA.wav,x\nc.wav,y\n",
+            "none of the 2 files in .*csv is in .*; the first is 'A.wav': .* case matters",
+        ),
+        ("path,labels\nC:\\music\\a.wav,x\n", r"the first is 'C:\\\\music\\\\a.wav': paths count from the folder"),
+        ("path,labels\n/music/a.wav,x\n", r"none of the 1 files .*; the first is '/music/a.wav'"),
+        ("path,labels\na.wav,\n", r"labels none of its 1 files in .*; the first, 'a.wav': no label in the csv"),
+        ("path,labels\n,x\n", "labels no audio file: it has no rows with a path"),
+        ("path,labels\n", "labels no audio file: it has no rows"),
         ("path,labels,split\na.wav,x,test\nb.wav,y,test\n", "no clips in train: mark some rows"),
         ("path,labels,split\na.wav,x,test\nb.wav,y,val\n", "no clips in train: mark some rows"),
         ("", "is empty"),
@@ -226,7 +233,7 @@ def test_nothing_to_index(tmp_path):
         folder.index(touch(tmp_path / "sets", "a.zip", "b.m3u", "c", ".DS_Store"), folder.Options())
     with pytest.raises(UserError, match="not a folder"):
         folder.index(tmp_path / "nowhere", folder.Options())
-    with pytest.raises(UserError, match="no csv"):
+    with pytest.raises(UserError, match=r"no csv .*; correct options\.csv"):
         folder.index(tmp_path, csv_options())
 
 

@@ -121,7 +121,7 @@ CSV_MISTAKES = {
         labels(*(f"{row},{SPLITS[place % 3]},me" for place, row in enumerate(ROWS))),
         r"group me is in two splits",
     ),
-    "files that are elsewhere": (labels("c/0.wav,a,train,"), r"labels no audio file"),
+    "files that are elsewhere": (labels("c/0.wav,a,train,"), r"none of the 1 files .* the first is 'c/0.wav'"),
     "nothing": ("", r"labels\.csv"),
     "a file twice": (labels(*(f"{row},train," for row in (ROWS[0], ROWS[0]))), r"twice"),
 }

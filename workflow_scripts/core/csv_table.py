@@ -25,7 +25,7 @@ MARKS = {
 }
 WINDOWS = "cp1252"  # of Excel in Western Europe and America
 REMEDY = "save it as UTF-8 with commas (in a spreadsheet: CSV UTF-8)"
-SHOWN = 60  # letters of a header that a message shows: enough for the columns of a table of clips
+SHOWN = 60  # letters of a header or path that a message shows: enough for the columns of a table of clips
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class CsvTable:
         if not places:
             raise UserError(
                 f"{self.path} has no column {name.strip()} ({option}): name it in the first line, or state another; "
-                f"its columns are {_shorten(self.columns)}{suggest(name.strip(), self.columns)}"
+                f"its columns are {shorten(', '.join(self.columns))}{suggest(name.strip(), self.columns)}"
             )
         texts = [row[places[0]] for row in self.rows]
         for text, line in zip(texts, self.lines, strict=True):
@@ -135,11 +135,18 @@ def _sniff_delimiter(text: str, columns: Sequence[str]) -> str:
 def _parse(path: Path, text: str, delimiter: str, *, skipped: bool = False) -> Iterator[tuple[int, list[str]]]:
     """Yield the number of the line where each row ends, and its fields."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    start = 1 + skipped
     try:
         for row in reader:
             yield reader.line_num + skipped, row
+            start = reader.line_num + skipped + 1
     except csv.Error as error:
         line = reader.line_num + skipped
+        if line > start or "unexpected end" in str(error):  # only quotes extend a row over lines
+            raise UserError(f"{path}, line {start}: a quote is not closed: close it, or remove it") from error
+        if "expected after" in str(error):
+            remedy = 'put the whole field in double quotes, and write a quote inside it twice ("")'
+            raise UserError(f"{path}, line {line}: text after a closing quote: {remedy}") from error
         raise UserError(f"{path} cannot be read as a csv (line {line}: {error}): {REMEDY}") from error
 
 
@@ -156,6 +163,6 @@ def _fold(name: str) -> str:
     return unicodedata.normalize("NFC", name.strip()).casefold()
 
 
-def _shorten(columns: Sequence[str]) -> str:
-    text = ", ".join(columns)
+def shorten(text: str) -> str:
+    """Return the quoted start of a text, for a message."""
     return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}...")

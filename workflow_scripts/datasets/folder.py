@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -17,7 +17,7 @@ import pandas as pd
 from pydantic import model_validator
 
 from workflow_scripts.core import csv_table
-from workflow_scripts.core.csv_table import CsvTable, read_csv
+from workflow_scripts.core.csv_table import CsvTable, read_csv, shorten
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.validation import suggest
 from workflow_scripts.datasets import _splits
@@ -129,8 +129,9 @@ def _from_folders(root: Path, files: list[str], excluded: list[tuple[str, str]])
 
 @dataclass(frozen=True, kw_only=True)
 class _Row:
-    """One row of the csv: the file relative to the root (None: elsewhere), and what is stated of it."""
+    """One row of the csv: the path as stated and from the root (None: elsewhere), and what is stated of the file."""
 
+    stated: str
     file: str | None
     exists: bool
     labels: tuple[str, ...]
@@ -154,7 +155,7 @@ def _from_csv(root: Path, options: Options) -> DatasetIndex:
     faults = [(row, row.fault(needs_split=needs_split)) for row in inside]
     kept = [row for row, fault in faults if fault is None]
     if not kept:
-        raise UserError(f"{table.path} labels no audio file in {root}: paths in it count from its own folder")
+        raise UserError(_describe_no_clips(root, table, rows, faults))
     clips, labels = [str(row.file) for row in kept], [row.labels[0] for row in kept]
     return DatasetIndex(
         task="multilabel" if options.multilabel else "multiclass",
@@ -175,6 +176,20 @@ def _from_csv(root: Path, options: Options) -> DatasetIndex:
     )
 
 
+def _describe_no_clips(root: Path, table: CsvTable, rows: list[_Row], faults: Sequence[tuple[_Row, str | None]]) -> str:
+    """State why a csv has no clip, with the first row that shows it."""
+    if not rows:
+        return f"{table.path} labels no audio file: it has no rows with a path"
+    of_files = [(row, fault) for row, fault in faults if row.exists]
+    if of_files:
+        row, fault = of_files[0]
+        return f"{table.path} labels none of its {len(of_files):,} files in {root}; the first, {row.file!r}: {fault}"
+    return (
+        f"none of the {len(rows):,} files in {table.path} is in {root}; the first is {shorten(rows[0].stated)}: paths "
+        "count from the folder of the csv, and case matters"
+    )
+
+
 def _find_csv(root: Path, name: str) -> Path:
     """Return the path of the csv: from the root or the working directory, in the root or in a folder above it.
 
@@ -182,7 +197,9 @@ def _find_csv(root: Path, name: str) -> Path:
     """
     path = next((path for path in (root / name, Path(name)) if is_file(path)), None)
     if path is None:
-        raise UserError(f"there is no csv {name}, neither in {root} nor from the working directory")
+        raise UserError(
+            f"there is no csv {name}, neither in {root} nor from the working directory; correct options.csv"
+        )
     folder, resolved = path.parent.resolve(), root.resolve()
     if not folder.is_relative_to(resolved) and not resolved.is_relative_to(folder):
         raise UserError(f"the csv {name} is neither in {root} nor in a folder above it: put it there")
@@ -211,6 +228,7 @@ def _read_rows(root: Path, table: CsvTable, options: Options) -> tuple[list[_Row
             )
         rows.append(
             _Row(
+                stated=name.strip(),
                 file=file,
                 exists=exists,
                 labels=_parse_labels(labels, options),
