@@ -18,7 +18,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-run: $(VENV)/installed ## run a config: make run CONFIG=config/demo.yaml [ARGS="TARGET -n"] [PROFILE=config/profiles/slurm]
+run: $(if $(CONFIG),$(VENV)/installed) ## run a config: make run CONFIG=config/demo.yaml [ARGS="TARGET -n"] [PROFILE=config/profiles/slurm]
 	$(if $(CONFIG),,$(error prelude: name a config: make run CONFIG=config/demo.yaml))
 	$(BIN)/snakemake $(ARGS) --profile $(PROFILE) --configfile $(CONFIG) --quiet rules
 

@@ -84,4 +84,7 @@ def test_make_run_puts_targets_and_flags_before_the_config() -> None:
     assert make("CONFIG=mine.yaml", "ARGS=prepare -n").stdout.splitlines()[-1] == (
         ".venv/bin/snakemake prepare -n --profile config/profiles/local --configfile mine.yaml --quiet rules"
     )
-    assert "name a config: make run CONFIG=config/demo.yaml" in make().stderr
+    nameless = make("VENV=nowhere")
+    assert "name a config: make run CONFIG=config/demo.yaml" in nameless.stderr
+    assert "pip install" not in nameless.stdout, "nothing is installed before"
+    assert "pip install" in make("VENV=nowhere", "CONFIG=mine.yaml").stdout

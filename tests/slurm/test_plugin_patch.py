@@ -147,7 +147,9 @@ def test_an_older_version_of_the_plugin_is_refused(monkeypatch, installed, fits)
     if fits:
         plugin_patch.patch_plugin()
     else:
-        with pytest.raises(UserError, match=rf"{re.escape(installed)} is installed, .* not fit: run pip install"):
+        with pytest.raises(
+            UserError, match=rf"{re.escape(installed)} is installed, .* not work with: run .venv/bin/pip install"
+        ):
             plugin_patch.patch_plugin()
 
 

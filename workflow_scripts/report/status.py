@@ -35,7 +35,7 @@ HEADINGS = (
 )
 TROUBLE_HEADINGS = ("Job", "State", "Why", "Attempts")
 NOTES = (
-    "An attempt is one start or submission by Snakemake since the result before; a job that the scheduler puts back "
+    "An attempt is one start or submission by Snakemake since its previous result; a job that the scheduler puts back "
     "into its queue does not count again. Attempts are unknown if logs/attempts.jsonl in the results was deleted.",
     "Time and GPU hours: of all attempts. On SLURM an attempt that failed counts from its start on the node.",
     "Stale: the result was computed with other code, another config or other data than planned; it is computed again.",

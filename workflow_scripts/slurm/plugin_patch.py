@@ -106,8 +106,8 @@ def _require_version(plugin: ModuleType, installed: str) -> None:
     lacking += [name for name in METHODS if not hasattr(getattr(plugin, "Executor", None), name)]
     if lacking or _numbers(installed) < _numbers(LOWEST_VERSION):
         raise UserError(
-            f"{DISTRIBUTION} {installed} is installed, which slurm/plugin_patch.py does not fit: run pip install "
-            f"--constraint constraints.txt {DISTRIBUTION}"
+            f"{DISTRIBUTION} {installed} is installed, which Prelude does not work with: run "
+            f".venv/bin/pip install --constraint constraints.txt {DISTRIBUTION}"
         )
 
 
