@@ -103,6 +103,23 @@ def test_a_folder_that_cannot_be_used_is_one_line(mistake: str) -> None:
     assert "\n" not in line
 
 
+def test_a_folder_that_only_a_shipped_config_states_is_told_with_what_to_state_instead() -> None:
+    library = {"library": {"loader": "folder", "source": "local", "path": "songs"}}
+    renamed = {**OWN, "datasets": library | {"labelled": OWN["datasets"]["labelled"]}}
+    Path("recordings/unlabelled").rename("songs")
+    (line,) = check(renamed).mistakes
+    assert "config/own_recordings.yaml: datasets.unlabelled: path: recordings/unlabelled: no such folder" in line
+    assert line.endswith(
+        "; state your folder in datasets.unlabelled.path of your config, or choose another with "
+        "trim.own_recordings.corpus"
+    )
+    trimmed = {"trim": {"own_recordings": {"dataset": ["labelled", "styles"]}}}
+    (line,) = check(OWN, path("unlabelled", "songs"), trimmed).mistakes
+    assert line.endswith("datasets.styles.path of your config, or choose another with trim.own_recordings.dataset")
+    chosen = {"trim": {"own_recordings": {"corpus": ["library"]}}}
+    assert not check(renamed, chosen).lines()
+
+
 ROWS = [f"{kind}/{number}.wav,{kind}" for kind in "ab" for number in range(3)]
 SPLITS = ("train", "valid", "test")
 CSV_MISTAKES = {

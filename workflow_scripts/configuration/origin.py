@@ -26,6 +26,11 @@ class ConfigOrigin:
         stated = [path for path in paths if any(_depth(content, path) == len(path) for _, content in self.contents[1:])]
         return f"; see {', '.join(self.at(*path) for path in stated)}" if stated else ""
 
+    def is_shipped(self, *path: str) -> bool:
+        """Return whether a file that ships, as the first one and those in its folder do, states the key last."""
+        folder = self.contents[0][0].resolve().parent
+        return Path(self.file_of(*path)).resolve().is_relative_to(folder)
+
     def file_of(self, *path: str) -> str:
         """Return the last file that states the key, or the most of the keys above it."""
         if not self.contents:

@@ -89,7 +89,7 @@ def _check_datasets(plan: Plan, origin: ConfigOrigin, findings: Findings) -> dic
         if plan.config.datasets[name].source != "local":
             continue
         try:
-            index = _index(plan, name)
+            index = _index(plan, name, origin)
         except _AbsentCopyError as error:
             findings.absent[name] = error.folder
         except (UserError, OSError) as error:
@@ -110,7 +110,7 @@ class _AbsentCopyError(Exception):
         self.folder = folder
 
 
-def _index(plan: Plan, name: str) -> DatasetIndex | None:
+def _index(plan: Plan, name: str, origin: ConfigOrigin) -> DatasetIndex | None:
     """Return the index of a local data set; None for a published one, and for one that was acquired and is gone.
 
     Raises `UserError` where `prepare` would, and `_AbsentCopyError`.
@@ -123,8 +123,17 @@ def _index(plan: Plan, name: str) -> DatasetIndex | None:
             return None
         if published:
             raise _AbsentCopyError(path)
-        raise UserError(f"path: {_describe_absence(path, 'folder')}")
+        remedy = _describe_choice(plan, name) if origin.is_shipped("datasets", name, "path") else ""
+        raise UserError(f"path: {_describe_absence(path, 'folder')}{remedy}")
     return None if published else level.module.index(path, level.options)
+
+
+def _describe_choice(plan: Plan, name: str) -> str:
+    """State, as the end of a message, what a config says instead of a shipped one about the folder of a data set."""
+    uses = {("corpus", study) for (run, _), users in plan.cells.items() if run.corpus == name for study in users}
+    uses |= {("dataset", study) for (_, cell), users in plan.cells.items() if cell.dataset == name for study in users}
+    keys = " and ".join(f"trim.{study}.{factor}" for factor, study in sorted(uses))
+    return f"; state your folder in datasets.{name}.path of your config, or choose another with {keys}"
 
 
 def _describe_absence(path: Path, kind: str) -> str:
