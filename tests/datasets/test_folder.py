@@ -168,6 +168,14 @@ def test_columns_are_looked_up_whatever_their_case_and_an_empty_name_is_none(tmp
     assert index.notes == ()
     without = folder.index(tmp_path, csv_options(group_column=""))
     assert without.clips["group"].tolist() == ["a.wav", "b.wav"]
+    assert folder.index(tmp_path, csv_options(split_column="", group_column="")).notes == ()
+
+
+def test_a_column_that_may_be_meant_for_groups_is_noted_beside_stated_splits(tmp_path):
+    touch(tmp_path, "a.wav", "b.wav")
+    put(tmp_path, {"labels.csv": "path,labels,split,groups\na.wav,x,train,g\nb.wav,y,valid,h\n"})
+    (note,) = folder.index(tmp_path, csv_options()).notes
+    assert note == "labels.csv has no column group (did you mean groups?): each clip is a group of its own"
 
 
 @pytest.mark.parametrize(

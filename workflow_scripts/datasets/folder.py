@@ -270,11 +270,13 @@ def _relative_path(root: str, folder: str, name: str) -> str | None:
 
 def _csv_notes(table: CsvTable, options: Options, *, outside: int, has_splits: bool) -> tuple[str, ...]:
     notes = []
-    if not has_splits:  # groups count only where splits are drawn
+    groups = options.group_column
+    if not has_splits and options.split_column.strip():
         shares = "/".join(f"{100 * share:g}" for share in _splits.DEFAULT_SHARES.values())
         notes.append(f"{_describe_lack(table, options.split_column)}: clips are split {shares}")
-        if not table.has_column(options.group_column):
-            notes.append(f"{_describe_lack(table, options.group_column)}: each clip is a group of its own")
+    # Where the splits are stated, groups matter less: only a column that may be meant for them is worth a note.
+    if groups.strip() and not table.has_column(groups) and (not has_splits or suggest(groups, table.columns)):
+        notes.append(f"{_describe_lack(table, groups)}: each clip is a group of its own")
     if outside:
         notes.append(f"{outside:,} of {len(table.rows):,} rows of {table.path.name} name files outside the folder")
     if table.encoding == csv_table.WINDOWS:
