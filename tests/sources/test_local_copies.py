@@ -106,6 +106,7 @@ SILENT = (
     "-R prepare acquire",
     "-F",
     "-nF",
+    "-nR acquire",
     "--forceall",
 )
 
@@ -118,7 +119,15 @@ def test_a_command_that_reads_a_changed_folder_again_says_nothing(plan: Plan, wo
 
 
 #: words of a command, and those that the command in the line keeps
-KEPT = {"--until acquire": "--until acquire", "acquire": "acquire", "-np": "-p", "-pnk -c2": "-p -k -c2", "-n -p": "-p"}
+KEPT = {
+    "--until acquire": "--until acquire",
+    "acquire": "acquire",
+    "-np": "-p",
+    "-pnk -c2": "-p -k -c2",
+    "-n -p": "-p",
+    "-nqj4": "-qj4",
+    "-nc4": "-c4",
+}
 
 
 @pytest.mark.parametrize("words", KEPT)

@@ -29,7 +29,7 @@ DRY_RUN = ("--dry-run", "--dryrun")
 FORCE = ("--forcerun", "-R")
 FORCE_ALL = ("--forceall", "-F")
 ACQUIRE = "acquire"  # the rule that reads data sets
-SHORT_FLAGS = re.compile("-[nptkfFlSDa]+")  # Snakemake's without a value, which may share one hyphen
+SHORT_FLAGS = re.compile("-([nptkfFlSDa]+)(.*)")  # Snakemake's without a value may share a hyphen, also with another
 STATUS = (".venv/bin/python", "-m", "workflow_scripts.status")
 
 
@@ -154,8 +154,9 @@ def _split_forced(command: Sequence[str]) -> tuple[list[str], list[str]]:
 def _separate_flags(command: Sequence[str]) -> Iterator[str]:
     """Yield the words of a command, short flags one by one and without that of a dry run."""
     for word in command:
-        if SHORT_FLAGS.fullmatch(word):
-            yield from [f"-{letter}" for letter in word[1:] if letter != "n"]
+        if match := SHORT_FLAGS.fullmatch(word):
+            yield from [f"-{letter}" for letter in match[1] if letter != "n"]
+            yield from [f"-{match[2]}"] if match[2] else []
         elif word.startswith(f"{FORCE[0]}="):
             yield from word.split("=", 1)
         else:
@@ -172,7 +173,7 @@ def _describe_change(acquired: Path, job: JobSpec, patience: float) -> str:
         if (content["code"], content["config"]) != (job.code, json.loads(job.config)):
             return ""
         now = take_inventory(AcquireConfig.from_json(job.config), patience=patience)
-    except TimeoutError:
+    except TimeoutError:  # an OSError, but not of a copy that is not there
         raise
     except (UserError, OSError, ValueError, KeyError, TypeError):  # of no copy, or no acquisition: told elsewhere
         return ""
