@@ -128,10 +128,6 @@ rule import_checkpoint:
         **job_params(
             lambda wildcards: PLAN.jobs.import_checkpoint(imported_run(wildcards))
         ),
-        encoder=lambda wildcards: PLAN.levels.encoder(imported_run(wildcards)).name,
-        options=lambda wildcards: json.dumps(
-            PLAN.levels.encoder(imported_run(wildcards)).options
-        ),
     shell:
-        "{JOB} import_checkpoint --encoder {params.encoder:q} --options {params.options:q} --code {params.code}"
+        "{JOB} import_checkpoint --config {params.config:q} --code {params.code}"
         ' --checkpoint {input:q} --output "$(dirname {output.encoder:q})" &> {log:q}'

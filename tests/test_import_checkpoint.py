@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from tests.checkout import REPOSITORY
 from tests.corpora import write_corpus
-from workflow_scripts import embed, evaluate, import_checkpoint
+from workflow_scripts import embed, evaluate, import_checkpoint, status
 from workflow_scripts.checkpoints.encoder_file import load_encoder
+from workflow_scripts.configuration.load import load
 from workflow_scripts.core import provenance
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels import registry
+from workflow_scripts.planning.plan import Plan
 from workflow_scripts.report import costs
 
 OPTIONS = {"pase": {"embedding": 16, "width": 0.1}, "pase_plus": {"embedding": 16, "width": 0.1, "rnn_layers": 2}}
@@ -65,6 +70,33 @@ def test_the_record_says_where_the_weights_come_from(name, published, tmp_path):
     assert (record["code"], record["data"]) == ("c0de", {})
     assert record["config_digest"] == provenance.digest(record["config"])
     assert len(costs.read_records("import_checkpoint", tmp_path / "imported" / "record.json", {})) == 1
+
+
+def test_status_counts_a_planned_import_as_done(name, published, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    entry = {"encoder": name, "path": str(published), "options": OPTIONS[name]}
+    config = tmp_path / "official.yaml"
+    trim = {"wu2021_fig2": {"checkpoints": ["official"]}}
+    config.write_text(json.dumps({"checkpoints": {"official": entry}, "trim": trim}))
+    configs = [REPOSITORY / "config" / "smoke.yaml", config]
+    plan = Plan(*load([REPOSITORY / "config" / "config.yaml", *configs], folder=REPOSITORY / "config"))
+    (planned,) = plan.imported_runs
+    job, output = plan.jobs.import_checkpoint(planned), Path(plan.layout.encoder(planned)).parent
+    flags = ["--checkpoint", str(published), "--output", str(output)]
+    import_checkpoint.main(["--config", job.config, "--code", job.code, *flags])
+    with pytest.raises(SystemExit):  # other jobs are missing
+        status.main(["--configfile", *map(str, configs)])
+    text = capsys.readouterr().out
+    assert re.search(r"^\W*import_checkpoint\W+1\W+1\W+0\W", text, re.MULTILINE), text
+    assert "stale: " not in text
+
+
+def test_an_import_of_other_code_than_was_planned_is_refused(published, tmp_path):
+    config = json.dumps({"encoder": {"name": "pase"}, "checkpoint": "official", "file": None})
+    flags = ["--checkpoint", str(published), "--output", str(tmp_path / "imported")]
+    with pytest.raises(UserError, match="the code of import_checkpoint was edited"):
+        import_checkpoint.main(["--config", config, "--code", "0123456789abcdef", *flags])
+    assert not (tmp_path / "imported").exists()
 
 
 def test_without_a_digest_the_code_of_script_and_encoder_counts(name, published, tmp_path):

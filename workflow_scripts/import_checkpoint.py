@@ -2,11 +2,13 @@
 
     python -m workflow_scripts.import_checkpoint --encoder NAME --checkpoint FILE --output DIR
         [--options JSON] [--code DIGEST]
+    python -m workflow_scripts.import_checkpoint --config JSON --checkpoint FILE --output DIR [--code DIGEST]
 
 Reads files of the PASE code (`pase`, `pase_plus`), the CLMR code (`samplecnn`, `cpc`) and the MSSPT code (`unet`).
 The last are TensorFlow checkpoints: give the .index file, or the common prefix of the file names; of a joint network,
 only the U-Net is imported. Without `--options` the encoder's options are read from the file; with them the file must
-agree. Writes encoder.safetensors and record.json into the output folder.
+agree. A workflow states the encoder by `--config`, all that its plan reads of the config. Writes encoder.safetensors
+and record.json into the output folder.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import torch
 from workflow_scripts.checkpoints.encoder_file import save_encoder
 from workflow_scripts.checkpoints.import_encoder import import_encoder
 from workflow_scripts.checkpoints.weight_files import read_checkpoint
+from workflow_scripts.configuration.jobs.import_checkpoint import ImportCheckpointConfig
 from workflow_scripts.core import provenance, result_files
 from workflow_scripts.core.checksums import checksums, write_record
 from workflow_scripts.core.cli import command_parser
@@ -32,15 +35,18 @@ from workflow_scripts.pretraining.device import device_name
 def main(argv: list[str] | None = None) -> None:
     """Import one checkpoint."""
     arguments = _parser().parse_args(argv)
-    name, code = arguments.encoder, arguments.code
+    config: ImportCheckpointConfig | None = arguments.config
+    name, code = config.encoder.name if config else arguments.encoder, arguments.code
+    stated = config.encoder.options if config else _options(arguments.options)
     modules = [registry.module_name("encoder", name)]
     if code is None:
         code = provenance.code_digest("import_checkpoint", chosen=modules)
     provenance.require_planned_code(code, "import_checkpoint", chosen=modules)
     record = provenance.Record(config={}, code=code)
     published = read_checkpoint(arguments.checkpoint)
-    encoder, options = import_encoder(published, name=name, options=_options(arguments.options))
-    record.config = {"encoder": {"name": name, "options": options.model_dump()}}
+    encoder, options = import_encoder(published, name=name, options=stated)
+    by_hand = {"encoder": {"name": name, "options": options.model_dump()}}
+    record.config = config.to_plain() if config else by_hand
     save_encoder(arguments.output / result_files.ENCODER, encoder, name=name, options=options, code=code)
     content = record.content(
         data={},
@@ -65,7 +71,14 @@ def _options(text: str | None) -> dict[str, Any] | None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("import_checkpoint", __doc__)
-    parser.add_argument("--encoder", required=True, help="pase, pase_plus, samplecnn, cpc or unet")
+    encoder = parser.add_mutually_exclusive_group(required=True)
+    encoder.add_argument("--encoder", help="pase, pase_plus, samplecnn, cpc or unet")
+    encoder.add_argument(
+        "--config",
+        type=ImportCheckpointConfig.from_json,
+        metavar="JSON",
+        help="planned job: the encoder with its options, name and digest of the checkpoint",
+    )
     parser.add_argument(
         "--checkpoint", required=True, type=Path, help="file of the PASE, CLMR or MSSPT code, or safetensors"
     )

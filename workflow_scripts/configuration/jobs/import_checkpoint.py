@@ -8,7 +8,7 @@ from workflow_scripts.configuration.jobs._base import JobConfig, LevelChoice
 
 
 class ImportCheckpointConfig(JobConfig):
-    """The published file, and the encoder it is for; the command, which users call as well, has flags instead."""
+    """The published file, and the encoder it is for; users who call the command by hand give flags instead."""
 
     encoder: LevelChoice
     """encoder, and its options"""
