@@ -133,7 +133,10 @@ def test_a_wrong_number_of_frames_in_a_header_neither_cuts_an_mp3_nor_passes(con
 @pytest.mark.parametrize("name", MP3)
 def test_a_cut_or_damaged_mp3_is_listed_or_refused(contents, decode_content, name):
     data = contents[name]
-    for damaged in (data[: len(data) // 2 + 9], data[: -len(data) // 20], blank(data, 0.5), data + b"\xff\x00" * 2500):
+    start, half, end = data[: len(data) // 3], data[: len(data) // 2 + 9], data[: -len(data) // 20]
+    noise = np.random.default_rng(1).integers(0, 255, len(start), np.uint8).tobytes()  # no byte begins a frame
+    lost = (bytes(len(start)) + data[len(start) :], noise + data[len(start) :])
+    for damaged in (half, end, blank(data, 0.5), data + b"\xff\x00" * 2500, *lost):
         outcome = decode_content(name, damaged)
         assert outcome == "truncated" or set(outcome[1]) & {"incomplete", "stray_bytes"}, outcome
     assert is_whole(decode_content(name, data[: len(data) // 2 + 9], max_seconds=2.0), 2.0)  # the part is complete
@@ -222,6 +225,15 @@ def test_errors_that_ffmpeg_reports_are_listed(contents, decode_content, name):
     assert is_whole(decode_content(name, contents[name]))
     outcome = decode_content(name, blank(contents[name], 0.5))
     assert outcome in ("truncated", "undecodable") or "decoder_errors" in outcome[1]
+
+
+@pytest.mark.parametrize("text", ["Duration: 00:00:01.00", "Duration: 99:00:00.00", "A [fatal] love", "a [error] b"])
+@pytest.mark.parametrize("name", ["titled.m4a", "titled.wma", "titled.mka"])
+def test_a_title_is_not_taken_for_a_report_of_ffmpeg(contents, decode_content, tmp_path, name, text):
+    source = tmp_path / "source.wav"
+    source.write_bytes(contents["pcm.wav"])
+    data = encode(source, tmp_path / f"made_{name}", "-metadata", f"title={text}", "-metadata", f"artist={text}")
+    assert is_whole(decode_content(name, data.read_bytes()))
 
 
 # ----------------------------------------------------------------------------------------------------- windows

@@ -34,11 +34,14 @@ AU_HEADER = struct.Struct(">4s5I")
 BYTES_PER_SAMPLE = 4  # float32
 BLOCK_BYTES = 1 << 20
 LOG_BYTES = 1 << 16  # duration and first errors are near the start; a broken file can produce gigabytes of log
-DURATION = re.compile(rb"Duration: (\d+):(\d\d):(\d\d\.\d+)")
-ESTIMATED_DURATION = b"Estimating duration from bitrate"
+# Lines of the log are told from texts in a file's tags by how they begin.
+DURATION = re.compile(rb"^\[info\]   Duration: (\d+):(\d\d):(\d\d\.\d+)", re.MULTILINE)
+ESTIMATED_DURATION = re.compile(rb"^\[[^\]\n]* @ \w+\] \[warning\] Estimating duration from bitrate", re.MULTILINE)
 DURATION_SLACK_SECONDS = 0.1  # durations of compressed formats count the padding of their last frames
 #: a line of the log on an error in the audio: not in a cover picture, nor of the output, about odd time stamps
-ERROR_LINE = re.compile(rb"^(?!\[(?:au|png|mjpeg|webp|gif|bmp) @|\[out#).*\[(?:error|fatal)\]", re.MULTILINE)
+ERROR_LINE = re.compile(
+    rb"^(?!\[(?:au|png|mjpeg|webp|gif|bmp) @|\[out#)(?:\[[^\]\n]* @ \w+\] )*\[(?:error|fatal)\] ", re.MULTILINE
+)
 #: time limits are counted in ticks: however long a job is stopped (Ctrl-Z, a suspended cluster job), that is one tick
 TICK_SECONDS = 1.0
 
@@ -183,7 +186,7 @@ def _read_declared_seconds(log: IO[bytes]) -> float | None:
     """Read the duration stated by the container; None if it states none or ffmpeg estimated it from the bit rate."""
     text = _read_log(log)
     match = DURATION.search(text)
-    if match is None or ESTIMATED_DURATION in text:
+    if match is None or ESTIMATED_DURATION.search(text):
         return None
     hours, minutes, seconds = match.groups()
     return int(hours) * 3600 + int(minutes) * 60 + float(seconds)

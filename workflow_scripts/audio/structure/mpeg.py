@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from mmap import mmap
 
 from workflow_scripts.audio.structure.crc16 import crc16
@@ -72,12 +72,16 @@ def parse_header(header: bytes) -> Frame | None:
 def read_facts(data: mmap, *, search: bool = False, part: slice | None = None) -> StreamFacts | None:
     """Count the frames of an MPEG file, or of a part of another file; None if there are none.
 
-    `search` looks for the first frame behind other bytes.
+    `search` looks for the first frame behind other bytes, which are a fault: frames may have been there.
     """
     start, end = (part.start, part.stop) if part else (skip_tags(data, 0), strip_tags(data))
+    faults = {}
     if search and not _starts_stream(data, start, end):
-        start = _find_stream(data, start, end)
-    return _Walk(data, end).facts(start) if _starts_stream(data, start, end) else None
+        start, faults = _find_stream(data, start, end), {"stray_bytes": 0.0}
+    if not _starts_stream(data, start, end):
+        return None
+    facts = _Walk(data, end).facts(start)
+    return replace(facts, faults=faults | facts.faults)
 
 
 def _starts_stream(data: mmap, position: int, end: int, *, frames: int = MIN_FRAMES) -> bool:
