@@ -164,3 +164,15 @@ def test_each_metric_that_a_table_shows_is_printed(tmp_path: Path, capsys: pytes
     assert explain_entry(results, capsys, "PASE, frozen", "OpenMIC, accuracy") == text, (
         "as the heading of a column says it"
     )
+
+
+def test_a_damaged_record_is_named_in_one_line(tmp_path: Path) -> None:
+    results = full(tmp_path, datasets=["openmic"])
+    record = tmp_path / "record.json"
+    results.manifest["jobs"] = [["pretrain", str(record), str(record), "log"], ["evaluate", "x.csv", "x.json", "log"]]
+    results.manifest["cells"][1]["jobs"] = [0, 1]
+    results.manifest_file(statistics(results))
+    for damage in ("[" * 100_000, '{"code": '):
+        record.write_text(damage)
+        with pytest.raises(UserError, match=r"record\.json is damaged: run the job that writes it again"):
+            explain.main(["fig2", "PASE, frozen", "openmic", "--results", str(results.folder)])

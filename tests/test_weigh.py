@@ -81,6 +81,8 @@ def test_the_whole_run_goes_on_from_these_epochs(corpus, finished, tmp_path):
 def test_a_run_in_progress_serves_as_well(corpus, finished, tmp_path):
     source = tmp_path / "equal" / "seed5"
     run_weigh(corpus, source=source, output=tmp_path / "first")
+    source.mkdir(parents=True, exist_ok=True)
+    (source / "record.json").write_text("[]")  # damaged, so that the run does not count as finished
     again = run_weigh(corpus, source=source, output=tmp_path / "second")
     assert again["losses_origin"] == "run in progress"
     assert again["weights"] == pytest.approx(expected_weights(finished), rel=1e-7)

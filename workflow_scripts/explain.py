@@ -9,7 +9,6 @@ source, or level names of configs.
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from workflow_scripts.core import result_files
 from workflow_scripts.core.cli import command_parser
 from workflow_scripts.core.console import PlainConsole
 from workflow_scripts.core.errors import UserError, run_command
+from workflow_scripts.core.validation import parse_json
 from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.planning import layout
 from workflow_scripts.planning.attempts import read_attempts
@@ -183,7 +183,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{path} is damaged: run the job that writes it again") from error
     return content if isinstance(content, dict) else {}

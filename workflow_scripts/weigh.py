@@ -11,7 +11,6 @@ Writes the weights as FILE, which `pretrain` reads, and the record weigh.json in
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from typing import Any
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.configuration.jobs.weigh import WeighConfig
 from workflow_scripts.core import files, provenance, result_files
-from workflow_scripts.core.checksums import checksums, write_record
+from workflow_scripts.core.checksums import checksums, find_record, write_record
 from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.levels import registry
@@ -90,9 +89,8 @@ def _losses(run: Pretraining, source: Path, epochs: int) -> Losses:
 
 def _read_finished(run: Pretraining, source: Path) -> Losses | None:
     """Return the losses of the run if it has finished with this code, config and data."""
-    try:
-        record = json.loads((source / result_files.RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    record = find_record(source / result_files.RECORD, skip_changed=True)
+    if record is None:
         return None
     recorded = (
         record.get("code"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -161,3 +162,41 @@ def test_each_job_of_an_array_has_its_number(tmp_path: Path, monkeypatch: pytest
     run.submit_array("bc", slurm="7")
     attempts = read_attempts(tmp_path / "journal")
     assert [attempts[name].slurm for name in "abc"] == ["", "7_1", "7_2"]
+
+
+def test_damaged_lines_of_a_journal_are_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal, log = tmp_path / "attempts.jsonl", str(tmp_path / "a.log")
+    run = RecordedRun(journal, monkeypatch, at=1.8e9)
+    run.start("a.json", log=log, resources={"gpu": 1})
+    run.submit("a.json", "11")
+    run.fail("a.json", log=log, error="died with <Signals.SIGKILL: 9>")
+    run.start("b.json", log=log)
+    run.finish("b.json")
+    whole = journal.read_bytes()
+    misfits = [
+        b'{"event": "run", "at": 1.0}',
+        b'{"event": "run", "at": 1.0, "host": "h", "pid": 1' + b"0" * 30 + b"}",
+        b'{"event": "run", "at": 1.0, "host": "h", "pid": ' + b"1" * 5000 + b"}",
+        b'{"event": "start", "at": 1.0, "files": null}',
+        b'{"event": "start", "at": 1.0, "files": [["a.json"]]}',
+        b'{"event": "start", "at": 1e300, "files": ["a.json"]}',
+        b'{"event": "start", "at": NaN, "files": ["a.json"]}',
+        b'{"event": "failure", "at": 1.0, "file": "a.json", "reason": ["x"]}',
+        b'{"event": "failure", "at": 1.0, "file": "a.json", "began": "x"}',
+        b'{"event": "submission", "at": 1.0, "file": "a.json"}',
+        b'{"event": ["start"], "at": 1.0}',
+        b"[" * 100_000,
+        b"null",
+        b"\xff\x00",
+    ]
+    expected = read_attempts(journal)
+    journal.write_bytes(b"\n".join([*misfits, whole, *misfits]))
+    assert read_attempts(journal) == expected
+    for bit in range(0, 8 * len(whole), 11):  # any bit of any field in turn, at a tenth of the time
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        journal.write_bytes(damaged)
+        for job in read_attempts(journal).values():
+            assert isinstance(job.all[-1].seconds, float)
+            assert isinstance(job.slurm + job.rule + job.all[-1].reason, str)
+            time.localtime(job.all[-1].started)

@@ -14,11 +14,14 @@ import re
 import socket
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from workflow_scripts.core.validation import StrictModel
 from workflow_scripts.planning import job_logs
 
 RUN, START, SUBMISSION, SUCCESS, FAILURE, STOP = "run", "start", "submission", "success", "failure", "stop"
@@ -127,6 +130,69 @@ def _asks_for_gpu(resources: Any) -> bool:
     return bool(resources.get("gpu")) or "gpu" in str(resources.get("gres", ""))
 
 
+#: seconds since 1970; after the year 9999 no calendar can show them
+Moment = Annotated[float, Field(ge=0, le=253_402_300_799)]
+
+
+class _Event(StrictModel):
+    """One line of the journal."""
+
+    model_config = ConfigDict(extra="ignore")  # another version may write more
+
+    at: Moment
+
+
+class _Run(_Event):
+    """Start of a run; process numbers have 31 bits."""
+
+    event: Literal["run"]
+    pid: int = Field(gt=0, lt=2**31)
+    host: str
+
+
+class _Start(_Event):
+    """Start of a job."""
+
+    event: Literal["start"]
+    files: tuple[str, ...]
+    rule: str = ""
+    gpu: bool = False
+
+
+class _Submission(_Event):
+    """Submission of a job to SLURM."""
+
+    event: Literal["submission"]
+    file: str
+    slurm: str
+
+
+class _Success(_Event):
+    """End of a job with its results."""
+
+    event: Literal["success"]
+    file: str
+
+
+class _Failure(_Event):
+    """End of a job without results."""
+
+    event: Literal["failure"]
+    file: str
+    reason: str = ""
+    began: Moment | None = None
+
+
+class _Stop(_Event):
+    """End of a run."""
+
+    event: Literal["stop"]
+
+
+_Line = _Run | _Start | _Submission | _Success | _Failure | _Stop
+LINES: TypeAdapter[_Line] = TypeAdapter(Annotated[_Line, Field(discriminator="event")])
+
+
 @dataclass(kw_only=True)
 class Attempt:
     """One start of a job; times are in seconds since 1970, `ended` is None while it may still run."""
@@ -194,36 +260,34 @@ def total_seconds(record: Mapping[str, Any], attempts: Attempts | None) -> float
 def read_attempts(path: Path) -> dict[str, Attempts]:
     """Return the attempts by each of a job's output files; empty without a journal."""
     attempts: dict[str, Attempts] = {}
-    run: Mapping[str, Any] = {}
+    run: _Run | None = None
     latest = 0.0
     for line in _read_lines(path):
-        event, at = line["event"], float(line["at"])
-        if event == RUN:
+        if isinstance(line, _Run):
             _end_open(attempts, at=latest, reason=KILLED)
             run = line
-        elif event == STOP:
-            _end_open(attempts, at=at, reason=INTERRUPTED)
-            run = {}
-        elif event == START:
-            files: Sequence[str] = line.get("files", ())
-            started = next((attempts[file] for file in files if file in attempts), Attempts())
-            started.rule = str(line.get("rule", ""))
-            started.add(Attempt(started=at, gpu=bool(line.get("gpu"))))
-            attempts |= dict.fromkeys(files, started)
-        elif job := attempts.get(str(line.get("file"))):
+        elif isinstance(line, _Stop):
+            _end_open(attempts, at=line.at, reason=INTERRUPTED)
+            run = None
+        elif isinstance(line, _Start):
+            started = next((attempts[file] for file in line.files if file in attempts), Attempts())
+            started.rule = line.rule
+            started.add(Attempt(started=line.at, gpu=line.gpu))
+            attempts |= dict.fromkeys(line.files, started)
+        elif job := attempts.get(line.file):
             _apply(job.all[-1], line)
-        latest = at
+        latest = line.at
     if run and not _is_alive(run):
         _end_open(attempts, at=latest, reason=KILLED)
     return attempts
 
 
-def _apply(attempt: Attempt, line: Mapping[str, Any]) -> None:
-    if line["event"] == SUBMISSION:
-        attempt.slurm = line["slurm"]
+def _apply(attempt: Attempt, line: _Submission | _Success | _Failure) -> None:
+    if isinstance(line, _Submission):
+        attempt.slurm = line.slurm
         return
-    attempt.ended, attempt.succeeded = float(line["at"]), line["event"] == SUCCESS
-    attempt.reason, attempt.began = line.get("reason", ""), line.get("began")
+    attempt.ended, attempt.succeeded = line.at, isinstance(line, _Success)
+    attempt.reason, attempt.began = (line.reason, line.began) if isinstance(line, _Failure) else ("", None)
 
 
 def _end_open(attempts: Mapping[str, Attempts], *, at: float, reason: str) -> None:
@@ -233,12 +297,12 @@ def _end_open(attempts: Mapping[str, Attempts], *, at: float, reason: str) -> No
             job.all[-1].ended, job.all[-1].reason = max(at, job.all[-1].started), reason
 
 
-def _is_alive(run: Mapping[str, Any]) -> bool:
+def _is_alive(run: _Run) -> bool:
     """Return whether the Snakemake of a run still runs; on another machine that is taken for granted."""
-    if run["host"] != socket.gethostname():
+    if run.host != socket.gethostname():
         return True
     try:
-        os.kill(run["pid"], 0)
+        os.kill(run.pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:  # another user's
@@ -246,14 +310,12 @@ def _is_alive(run: Mapping[str, Any]) -> bool:
     return True
 
 
-def _read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
-    """Yield the events of a journal without lines that a full disk cut."""
+def _read_lines(path: Path) -> Iterator[_Line]:
+    """Yield the events of a journal without damaged lines, such as those that a full disk cut."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return
     for line in text.splitlines():
-        with contextlib.suppress(ValueError):
-            content = json.loads(line)
-            if isinstance(content, dict) and "event" in content and isinstance(content.get("at"), float):
-                yield content
+        with contextlib.suppress(ValidationError):
+            yield LINES.validate_json(line)
