@@ -219,7 +219,7 @@ class Attempt:
 
 @dataclass(kw_only=True)
 class Attempts:
-    """Attempts of one job since its result before the last."""
+    """Attempts of one job since its previous result."""
 
     rule: str = ""
     all: list[Attempt] = field(default_factory=list)
