@@ -169,7 +169,10 @@ def test_each_metric_that_a_table_shows_is_printed(tmp_path: Path, capsys: pytes
 def test_a_damaged_record_is_named_in_one_line(tmp_path: Path) -> None:
     results = full(tmp_path, datasets=["openmic"])
     record = tmp_path / "record.json"
-    results.manifest["jobs"] = [["pretrain", str(record), str(record), "log"], ["evaluate", "x.csv", "x.json", "log"]]
+    results.manifest["jobs"] = [
+        ["pretrain", str(record), str(record), "pretrain/log"],
+        ["evaluate", "x.csv", "x.json", "evaluate/log"],
+    ]
     results.manifest["cells"][1]["jobs"] = [0, 1]
     results.manifest_file(statistics(results))
     for damage in ("[" * 100_000, '{"code": '):
