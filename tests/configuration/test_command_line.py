@@ -19,13 +19,13 @@ MISTAKES = {
     "second of two": (["--configfiles", "config/demo.yaml", "mine.yaml"], "mine.yaml: no such file"),
     "rule as target": (
         ["--configfile", "config/demo.yaml", "prepare"],
-        "prepare stands behind --configfile but is no config file (.yaml or .yml): put targets before it",
+        "prepare follows --configfile but is no config file (.yaml or .yml): put targets before it",
     ),
     "file as target": (
         ["--configfile", "config/demo.yaml", "CITATION.cff", "--quiet"],
         "snakemake CITATION.cff --conf",
     ),
-    "folder": (["--configfile", "config"], "config stands behind --configfile"),
+    "folder": (["--configfile", "config"], "config follows --configfile"),
     "folder with the name of a file": (["--configfile", "folder.yaml"], "folder.yaml: cannot be read as YAML"),
     "no YAML": (["--configfile", "tab.yaml"], "tab.yaml: cannot be read as YAML: line 2 begins with a tab"),
     "of another encoding": (["--configfile", "utf16.yaml"], "utf16.yaml: cannot be read as YAML"),

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -152,6 +153,15 @@ def test_a_killed_client_takes_its_job_with_it(server: Server) -> None:
     client.kill()
     wait_for_end(pid)
     assert server.run("exit", "5").returncode == 5
+
+
+@pytest.mark.parametrize("request_bytes", [b"", b"\0\0", b"\0" * 7 + b"\2{}", b"\0" * 7 + b"\1{", b"\0" * 8 + b"{"])
+def test_a_request_that_is_cut_harms_no_other(server: Server, request_bytes: bytes) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(os.environ[job_client.ENVIRONMENT_VARIABLE])
+        client.sendall(request_bytes)
+    assert server.run("exit", "5").returncode == 5
+    assert server.process.poll() is None
 
 
 def test_a_killed_server_ends_its_jobs_in_one_line_and_the_next_ones_are_programs(server: Server) -> None:

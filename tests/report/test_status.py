@@ -223,6 +223,15 @@ def test_a_truncated_record_is_no_result(results):
     assert job_statuses(results)[0].state == status.NOT_RUN
 
 
+@pytest.mark.parametrize(
+    "content", ['{"seconds": "x"}', '{"data": null}', '{"started": 7}', '{"device": []}', "[]", "[" * 10_000]
+)
+def test_a_record_with_values_of_other_types_is_none(results, content):
+    finish("pretrain")
+    Path("pretrain.json").write_text(content)
+    assert job_statuses(results)[0].state == status.NOT_RUN
+
+
 def test_several_invocations_are_added_up(results, run, monkeypatch):
     run.stop()
     again = RecordedRun(Path(JOURNAL), monkeypatch, at=run.at)

@@ -22,7 +22,7 @@ import soxr
 
 from workflow_scripts.audio import ffmpeg
 from workflow_scripts.audio.ffmpeg import AudioStream
-from workflow_scripts.audio.structure.facts import StreamFacts
+from workflow_scripts.audio.structure.facts import MIN_SHARE, StreamFacts
 from workflow_scripts.audio.structure.reading import read_facts
 
 FULL_SCALE = 32768  # int16 sample value of amplitude 1.0
@@ -39,8 +39,6 @@ MAX_PEAK = 16.0
 MIN_SECONDS = 0.025  # one 25 ms analysis window; a shorter clip has no meaningful spectrum
 MAX_SECONDS = 1800.0  # longer than a song; at 16 kHz 115 MB of float32 in each process
 MIN_RATE, MAX_RATE = 4_000, 768_000  # Hz: half of telephone speech; the highest rate converters are sold with
-#: share of the stated length below which a clip is refused as truncated; a smaller loss is listed
-MIN_SHARE = 0.9
 #: ratio of lengths from which ffmpeg's result replaces libsndfile's: decoders differ by some hundred samples of padding
 FFMPEG_GAIN = 1.01
 FFMPEG_TIMEOUT_SECONDS = 100.0  # for one file: about a hundred times what a long song takes

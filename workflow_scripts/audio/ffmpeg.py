@@ -34,7 +34,7 @@ AU_HEADER = struct.Struct(">4s5I")
 BYTES_PER_SAMPLE = 4  # float32
 BLOCK_BYTES = 1 << 20
 LOG_BYTES = 1 << 16  # duration and first errors are near the start; a broken file can produce gigabytes of log
-# Lines of the log are told from texts in a file's tags by how they begin.
+# The start of a line distinguishes ffmpeg's reports from texts in a file's tags.
 DURATION = re.compile(rb"^\[info\]   Duration: (\d+):(\d\d):(\d\d\.\d+)", re.MULTILINE)
 ESTIMATED_DURATION = re.compile(rb"^\[[^\]\n]* @ \w+\] \[warning\] Estimating duration from bitrate", re.MULTILINE)
 DURATION_SLACK_SECONDS = 0.1  # durations of compressed formats count the padding of their last frames

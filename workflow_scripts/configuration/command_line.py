@@ -25,7 +25,7 @@ def _check(arguments: Sequence[str]) -> None:
     for name in _configfiles(arguments):
         if not name.endswith(SUFFIXES):
             raise UserError(
-                f"{name} stands behind --configfile but is no config file ({' or '.join(SUFFIXES)}): put targets "
+                f"{name} follows --configfile but is no config file ({' or '.join(SUFFIXES)}): put targets "
                 f"before it, as in: snakemake {name} --configfile FILE"
             )
         read_yaml(Path(name))

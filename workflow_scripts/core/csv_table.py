@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.escapes import shorten
 from workflow_scripts.core.validation import suggest
 
 MAX_BYTES = 64 << 20  # half a million rows of 120 letters; a larger file is no table of clips
@@ -54,7 +55,7 @@ class CsvTable:
         if not places:
             raise UserError(
                 f"{self.path} has no column {name.strip()} ({option}): name it in the first line, or state another; "
-                f"its columns are {shorten(', '.join(self.columns))}{suggest(name.strip(), self.columns)}"
+                f"its columns are {shorten(', '.join(self.columns), SHOWN)!r}{suggest(name.strip(), self.columns)}"
             )
         texts = [row[places[0]] for row in self.rows]
         for text, line in zip(texts, self.lines, strict=True):
@@ -115,7 +116,7 @@ def _guess_wide(content: bytes) -> str:
 
 
 def _split_separator_line(text: str) -> tuple[str, str]:
-    """Split off a first line such as ``sep=;``, by which Excel is told the delimiter."""
+    """Split off a first line such as ``sep=;``, which states the delimiter for Excel."""
     line, _, rest = text.partition("\n")
     name, _, value = line.strip("\r").partition("=")
     return (value, rest) if name.lower() == "sep" and len(value) == 1 else ("", text)
@@ -161,8 +162,3 @@ def _fit(path: Path, line: int, row: list[str], width: int) -> list[str]:
 
 def _fold(name: str) -> str:
     return unicodedata.normalize("NFC", name.strip()).casefold()
-
-
-def shorten(text: str) -> str:
-    """Return the quoted start of a text, for a message."""
-    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}...")

@@ -68,7 +68,7 @@ def run_command(main: Callable[[], None]) -> None:
 
 
 def format_message(message: object) -> str:
-    """Return the line that tells a user of a mistake, or of a `NOTE`: printable, whatever names it holds."""
+    """Return the line that states a mistake or a `NOTE` to a user: printable, whatever names it holds."""
     return f"prelude: {printable(' '.join(str(message).split()))}"
 
 

@@ -104,7 +104,7 @@ class JobServer:
             request = _receive(connection)
             self._import_libraries()
             connection.sendall(b"1")
-        except (OSError, EOFError):
+        except (OSError, ValueError, TypeError):  # the client is gone, or its request is none
             connection.close()
             return None
         pid = os.fork()
@@ -164,8 +164,8 @@ class JobServer:
 
 def _receive(connection: socket.socket) -> Request:
     header, streams, _, _ = socket.recv_fds(connection, struct.calcsize("!Q"), maxfds=3)
-    if not header:
-        raise EOFError
+    if len(header) < struct.calcsize("!Q"):
+        raise ValueError("no request")
     (size,) = struct.unpack("!Q", header)
     with connection.makefile("rb") as file:
         content: dict[str, Any] = json.loads(file.read(size))

@@ -17,14 +17,15 @@ import pandas as pd
 from pydantic import model_validator
 
 from workflow_scripts.core import csv_table
-from workflow_scripts.core.csv_table import CsvTable, read_csv, shorten
+from workflow_scripts.core.csv_table import SHOWN, CsvTable, read_csv
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.escapes import shorten
 from workflow_scripts.core.validation import suggest
 from workflow_scripts.datasets import _splits
 from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, one_hot
 from workflow_scripts.levels.dataset_index import DatasetIndex
 from workflow_scripts.levels.options import LevelOptions
-from workflow_scripts.sources.listing import is_file, list_folder, printable
+from workflow_scripts.sources.listing import escape_bytes, is_file, list_folder
 from workflow_scripts.sources.remotes import Remote
 
 LABEL = "audio folder"
@@ -102,8 +103,8 @@ def index(root: Path, options: Options) -> DatasetIndex:
 
 def _separate_unencodable(files: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
     """Separate file names that are valid Unicode from those that no table can hold, with the reason."""
-    odd = [printable(file) for file in files if printable(file) != file]
-    return [file for file in files if printable(file) == file], [
+    odd = [escape_bytes(file) for file in files if escape_bytes(file) != file]
+    return [file for file in files if escape_bytes(file) == file], [
         (file, "the file name is not valid Unicode") for file in odd
     ]
 
@@ -185,8 +186,8 @@ def _describe_no_clips(root: Path, table: CsvTable, rows: list[_Row], faults: Se
         row, fault = of_files[0]
         return f"{table.path} labels none of its {len(of_files):,} files in {root}; the first, {row.file!r}: {fault}"
     return (
-        f"none of the {len(rows):,} files in {table.path} is in {root}; the first is {shorten(rows[0].stated)}: paths "
-        "count from the folder of the csv, and case matters"
+        f"none of the {len(rows):,} files in {table.path} is in {root}; the first is "
+        f"{shorten(rows[0].stated, SHOWN)!r}: paths count from the folder of the csv, and case matters"
     )
 
 

@@ -37,20 +37,20 @@ UNPRINTABLE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f]")  # esc
 
 
 class LogEnd(NamedTuple):
-    """End of a log: the line that tells most, and whether it is the reason of a failure."""
+    """End of a log: the most informative line, and whether it is the reason of a failure."""
 
     is_reason: bool
     line: str
 
 
-def printable(text: str) -> str:
+def strip_controls(text: str) -> str:
     """Return text as one line without control characters, which could rewrite a terminal."""
     return " ".join(UNPRINTABLE.sub(" ", text).split())
 
 
 def read_end(log: Path) -> LogEnd | None:
     """Return the end of a job's log; None if it is missing or empty."""
-    lines = [line for text in _read_tail(log).splitlines() if (line := printable(text))]
+    lines = [line for text in _read_tail(log).splitlines() if (line := strip_controls(text))]
     if not lines:
         return None
     gave_up = [line.removeprefix(GAVE_UP) for line in lines if line.startswith(GAVE_UP)]
@@ -84,13 +84,13 @@ def read_start(slurm_log: Path | None) -> float | None:
 
 def _explain_refusal(message: str) -> str:
     if match := REFUSED.search(message):
-        return f"SLURM refused it: {printable(match[1])[:MAX_CHARACTERS]}"
-    return printable(message)[:MAX_CHARACTERS] if NOT_SUBMITTED.search(message) else ""
+        return f"SLURM refused it: {strip_controls(match[1])[:MAX_CHARACTERS]}"
+    return strip_controls(message)[:MAX_CHARACTERS] if NOT_SUBMITTED.search(message) else ""
 
 
 def _explain_death(message: str, error: str, slurm_text: str) -> str:
     """Return why a job ended that says nothing itself: the words of SLURM come before the exit code of its command."""
-    stated = [printable(line)[:MAX_CHARACTERS] for line in SLURM_LINE.findall(slurm_text)]
+    stated = [strip_controls(line)[:MAX_CHARACTERS] for line in SLURM_LINE.findall(slurm_text)]
     stated += SLURM_STATE.findall(message)
     for pattern, meaning, remedy in SLURM_WORDS:
         if lines := [line for line in stated if pattern.search(line)]:
@@ -99,7 +99,7 @@ def _explain_death(message: str, error: str, slurm_text: str) -> str:
         return _explain_exit(*deaths[-1])
     if stated:
         return f"ended by SLURM ({stated[0]})"
-    return printable(message or error)[:MAX_CHARACTERS] or "ended without a message"
+    return strip_controls(message or error)[:MAX_CHARACTERS] or "ended without a message"
 
 
 def _explain_exit(name: str, code: str) -> str:

@@ -157,7 +157,7 @@ def _significant_before_adjusting_only(record: dict) -> bool:
 
 
 def interval_beside_verdict(record: dict, measure: Measure) -> str:
-    """Return the interval, with what tells it from a verdict that it does not seem to agree with."""
+    """Return the interval, with a remark where it does not seem to agree with the verdict."""
     text = number_format.interval(record["ci_low"], record["ci_high"], measure)
     other_clips = " for other test clips" if _fixed_test_set_only(record) else ""
     return f"{text}{other_clips}{', unadjusted' if _significant_before_adjusting_only(record) else ''}"

@@ -28,6 +28,8 @@ ACQUIRE, PREPARE, EMBED = "acquire", "prepare", "embed"
 STAGES = (ACQUIRE, PREPARE, "extract", "weigh", "pretrain", "import_checkpoint", EMBED, "evaluate")
 DONE, RUNNING, DAMAGED, WAITS = "done", "running", "damaged", "waiting"
 GPU = "cuda"  # beginning of the device name of a GPU
+#: types of what is read of a record, which may be damaged
+KINDS = {"seconds": float | int, "training_seconds": float | int, "data": dict, "device": str, "started": str}
 MAX_TROUBLES = 50  # jobs on the page that failed or were retried; the command lists all
 HEADINGS = (
     *("Stage", "Jobs", "Done", "Stale", "Running", "Retried", "Failed", "Not run"),
@@ -224,9 +226,10 @@ def _find_damage(job: PlannedJob) -> str:
 
 def _wait_seconds(record: Mapping[str, Any], attempts: Attempts) -> float | None:
     """Return the seconds from the last submission before the start of the script to that start."""
-    if "started" not in record:
+    try:
+        started = _seconds_of(record["started"])
+    except (KeyError, ValueError):
         return None
-    started = _seconds_of(record["started"])
     submitted = [attempt.started for attempt in attempts.all if attempt.started <= started + 1]  # it is whole seconds
     return max(0.0, started - submitted[-1]) if submitted else None
 
@@ -242,7 +245,9 @@ def _read(path: Path) -> dict[str, Any]:
         content = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return content if isinstance(content, dict) else {}
+    if not isinstance(content, dict):
+        return {}
+    return content if all(isinstance(content[key], kind) for key, kind in KINDS.items() if key in content) else {}
 
 
 def by_stage(statuses: Sequence[JobStatus]) -> Iterator[tuple[str, ...]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
+from workflow_scripts.audio.structure.mpeg import HEADER_BYTES, parse_header
 from workflow_scripts.core.errors import UserError
 
 #: suffixes that soundfile or ffmpeg may decode
@@ -35,8 +36,6 @@ AUDIO_START = re.compile(
     rb"|\x30\x26\xb2\x75\x8e\x66\xcf\x11|Creative Voice|\xff[\xf0\xf1\xf8\xf9]",
     re.DOTALL,
 )
-#: second byte of a frame of MPEG layers II and III, after 0xFF; layer I begins like a text in UTF-16
-MPEG_FRAME = frozenset((*range(0xE2, 0xE6), *range(0xF2, 0xF6), *range(0xFA, 0xFE)))
 PLAIN_SUFFIX = re.compile(r"\.\w{1,8}", re.ASCII)  # others are part of a name, as in "No. 5"
 NO_SUFFIX = "without a suffix"
 SUFFIXES_SHOWN = 6  # the commonest; most folders hold fewer
@@ -57,7 +56,7 @@ class FolderListing:
 
     def describe_unused(self, used: Collection[str]) -> str:
         """Describe in words which files are not among the `used`: how many of each kind; empty if none."""
-        audio = [path for path in self.audio if printable(path) not in used]
+        audio = [path for path in self.audio if escape_bytes(path) not in used]
         parts = [f"{len(audio):,} audio such as {audio[0]!r}"] if audio else []
         kinds = sorted(self.others.items(), key=lambda item: (-item[1], item[0]))
         parts += [f"{count:,} {suffix}" for suffix, count in kinds[:SUFFIXES_SHOWN]]
@@ -67,7 +66,7 @@ class FolderListing:
         return ", ".join(parts)
 
 
-def printable(path: str) -> str:
+def escape_bytes(path: str) -> str:
     """Return a path in valid Unicode; bytes of names that are not are escaped."""
     return path.encode("utf-8", "backslashreplace").decode()
 
@@ -134,15 +133,5 @@ def _begins_as_audio(path: str) -> bool:
         return False
     with open(path, "rb") as file:  # noqa: PTH123
         start = file.read(START_BYTES)
-    return AUDIO_START.match(start) is not None or _is_mpeg_frame(start)
-
-
-def _is_mpeg_frame(start: bytes) -> bool:
-    """Return whether bytes begin a frame of MPEG audio that states a bit rate and a sample rate."""
-    return (
-        len(start) > 2
-        and start[0] == 0xFF
-        and start[1] in MPEG_FRAME
-        and 0 < start[2] >> 4 < 15
-        and start[2] >> 2 & 3 < 3
-    )
+    frame = parse_header(start[:HEADER_BYTES])  # layer I begins like a text in UTF-16
+    return AUDIO_START.match(start) is not None or (frame is not None and frame.layer > 1)

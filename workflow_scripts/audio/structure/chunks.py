@@ -10,18 +10,17 @@ from mmap import mmap
 from typing import Any
 
 from workflow_scripts.audio.structure import mpeg
-from workflow_scripts.audio.structure.facts import StreamFacts
+from workflow_scripts.audio.structure.facts import MIN_SHARE, StreamFacts
 from workflow_scripts.audio.structure.tags import skip_tags
 
 #: of streams whose writer could not seek back to state it, and of files beyond it
 UNKNOWN_SIZE = 0x7FFF0000
-#: size of the whole file, by the magic it begins with: where it stands, and what it does not count
+#: size of the whole file by the magic it begins with: format and position of the size, and bytes it does not count
 SIZES = {b"RIFF": ("<I", 4, 8), b"FORM": (">I", 4, 8), b"RF64": ("<Q", 20, 8), b"riff": ("<Q", 16, 0)}
 W64_MAGIC = b"riff"
 WAV_MAGIC, WAV_HEADER_BYTES = b"RIFF", 12
 #: format tags of MPEG audio in wav, whose headers state a length that follows from the mean bit rate
 MPEG_TAGS = (0x50, 0x55)
-MIN_SHARE = 0.9  # as in `decode`
 AU_MAGIC, AU_HEADER = b".snd", struct.Struct(">4s2I")  # magic, offset and size of the data
 TAIL_BYTES = 1 << 16  # of what follows the audio are looked at
 CHUNK_HEADER = struct.Struct("<4sI")
@@ -123,7 +122,7 @@ def _follow_boxes(data: mmap, position: int) -> StreamFacts:
         size, name = box
         if name == MP4_MAGIC and not first:
             return StreamFacts(faults={"joined": math.inf})
-        if size == 1:  # it stands behind the name, in 64 bits
+        if size == 1:  # the size follows the name, in 64 bits
             (size,) = _unpack(struct.Struct(">Q"), data, position + MP4_BOX.size) or (0,)
         if size < MP4_BOX.size or not _is_name(name):  # 0: to the end
             is_blank = not any(data[position : position + TAIL_BYTES])

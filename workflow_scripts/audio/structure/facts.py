@@ -1,8 +1,11 @@
-"""Facts that the structure of a file tells about its audio."""
+"""Facts about the audio of a file, read from its structure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+
+#: share of the stated length below which a clip is refused as truncated; a smaller loss is listed
+MIN_SHARE = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
