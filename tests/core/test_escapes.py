@@ -27,6 +27,13 @@ def test_no_spreadsheet_computes_a_csv_cell_and_prelude_reads_the_same_text(text
     assert list(csv_files.restore(table["clip"])) == texts
 
 
+@pytest.mark.parametrize("text", ["x;=1+1", "x\t@SUM(A1)", "x; '-2+3"])
+def test_a_text_stays_one_cell_where_semicolons_or_tabs_separate_cells(text: str) -> None:
+    written = csv_files.csv_text(pd.DataFrame({"clip": [text], "reason": ["a; b"]}))
+    assert f'"{text}"' in written
+    assert csv_files.csv_text(pd.DataFrame({"reason": ["a; b"]})) == "reason\na; b\n"
+
+
 @pytest.mark.parametrize("text", ["=1+1", "'=1+1", "''@SUM(A1)", "-2+3", "+5", "-0.5", "\rx", "Icon\r", "'quoted'"])
 def test_rows_read_by_the_csv_module_are_the_same_too(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("csv") / "quarantine.csv"

@@ -145,7 +145,7 @@ def test_the_reason_that_a_job_states_itself_is_kept(tmp_path: Path, monkeypatch
     assert log.read_text() == "epoch 1\nprelude: the disk is full\n"
 
 
-def test_damaged_lines_of_a_journal_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_journal_is_continued_behind_damaged_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = tmp_path / "journal"
     run = RecordedRun(journal, monkeypatch, at=1.8e9)
     run.start("a.json", log="a.log")
@@ -153,6 +153,17 @@ def test_damaged_lines_of_a_journal_are_passed_over(tmp_path: Path, monkeypatch:
         file.write(b'{"event": "suc\n[1]\n\xff\n"text"\n')
     run.finish("a.json")
     assert read_attempts(journal)["a.json"].all[-1].succeeded
+
+
+def test_neither_journal_nor_log_is_written_through_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    private = tmp_path / "private"
+    private.write_text("mine")
+    for name in ("journal", "a.log"):
+        (tmp_path / name).symlink_to(private)
+    run = RecordedRun(tmp_path / "journal", monkeypatch, at=1.8e9)
+    run.start("a.json", log=str(tmp_path / "a.log"))
+    run.fail("a.json", log=str(tmp_path / "a.log"), error="died with <Signals.SIGKILL: 9>")
+    assert private.read_text() == "mine"
 
 
 def test_each_job_of_an_array_has_its_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

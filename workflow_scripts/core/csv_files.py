@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from workflow_scripts.core.escapes import csv_cell, read_csv_cell
+from workflow_scripts.core.escapes import SEPARATED_FORMULA, csv_cell, read_csv_cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 def csv_text(table: pd.DataFrame, *, float_format: str | None = None) -> str:
     """Return `table` as csv, with the shortest digits that read back to the same number unless formatted."""
-    # The csv module quotes a line feed, but not a carriage return, at which readers end a row too.
-    returns = False
+    # The csv module quotes commas and line feeds, but not other characters at which readers end a row or a cell.
+    needs_quotes = False
     safe = table.copy()
     for name in table.columns[[kind.kind not in "biuf" for kind in table.dtypes]]:
         safe[name] = [csv_cell(cell) if isinstance(cell, str) else cell for cell in table[name]]
-        returns = returns or any("\r" in cell for cell in safe[name] if isinstance(cell, str))
-    quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
+        texts = [cell for cell in safe[name] if isinstance(cell, str)]
+        needs_quotes = needs_quotes or any("\r" in text or SEPARATED_FORMULA.search(text) for text in texts)
+    quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if needs_quotes else csv.QUOTE_MINIMAL
     return safe.to_csv(index=False, lineterminator="\n", float_format=float_format, quoting=quoting)
 
 

@@ -52,6 +52,8 @@ BREAKS = "display:inline-block;min-width:12rem;white-space:normal;overflow-wrap:
 
 #: begins a text that a spreadsheet computes, in Japanese and Chinese width too
 FORMULA = re.compile(r"'*(?:[\t\r\n\0]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20])")
+#: the same where a spreadsheet that separates by other characters than commas would begin a cell
+SEPARATED_FORMULA = re.compile(r"[;\t]\s*'*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
 

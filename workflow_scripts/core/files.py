@@ -103,6 +103,12 @@ def open_plain(path: Path, flags: int) -> int:
     return handle
 
 
+def append_plain(path: Path, text: str) -> None:
+    """Append to a text file. Raises `UserError` as `open_plain`."""
+    with os.fdopen(open_plain(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "a", encoding="utf-8") as file:
+        file.write(text)
+
+
 def read_note(path: Path) -> str | None:
     """Read a short file beside another; None if it is absent or cannot be read. Raises `UserError` as `open_plain`."""
     try:

@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from workflow_scripts.core.files import append_plain
 from workflow_scripts.core.validation import StrictModel
 from workflow_scripts.planning import job_logs
 
@@ -112,8 +113,7 @@ class Journal(logging.Handler):
         line = json.dumps({"event": event, "at": time.time(), **content})
         with contextlib.suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(f"{line}\n")
+            append_plain(self.path, f"{line}\n")
 
 
 #: by the value of Snakemake's event

@@ -9,6 +9,9 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.files import append_plain
+
 GAVE_UP = "prelude: "  # begins the line of a `UserError`; libraries may still write after it
 CRASHED = ("Traceback (most recent call last)", "usage: ")  # begin the end of a log; its last line has the reason
 MAX_CHARACTERS = 240  # of a line: more is a dump, not a reason
@@ -69,10 +72,9 @@ def explain_end(log: Path, *, message: str, error: str, slurm_log: Path | None) 
     if end and end.is_reason and not refusal:
         return end.line
     reason = refusal or _explain_death(message, error, _read_tail(slurm_log))
-    with contextlib.suppress(OSError):  # the disk may be full: the reason is in the journal as well
+    with contextlib.suppress(OSError, UserError):  # the disk may be full: the reason is in the journal as well
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a", encoding="utf-8") as file:
-            file.write(f"\n{GAVE_UP}{reason}\n" if end else f"{GAVE_UP}{reason}\n")  # its last line may be cut
+        append_plain(log, f"\n{GAVE_UP}{reason}\n" if end else f"{GAVE_UP}{reason}\n")  # its last line may be cut
     return reason
 
 
