@@ -1,6 +1,7 @@
 """Every file is decoded whole, listed with its defect, or refused; never cut or changed in silence."""
 
 from pathlib import Path
+from typing import Literal
 
 import imageio_ffmpeg
 import numpy as np
@@ -204,6 +205,49 @@ def test_lengths_that_headers_state_exactly_are_compared(contents, decode_conten
     seconds, defects = decode_content(name, data[: int(0.95 * len(data))])
     assert seconds == pytest.approx(0.95 * SECONDS, abs=0.1)
     assert "incomplete" in defects
+
+
+def add_chunks(data: bytes, chunks: list[tuple[bytes, bytes]], *, audio: bytes) -> bytes:
+    """Put chunks before that of the audio of a wav or AIFF file."""
+    order: Literal["little", "big"] = "little" if data.startswith(b"RIFF") else "big"
+    at = data.index(audio)
+    padded = [(name, content + b" " * (len(content) % 2)) for name, content in chunks]
+    added = b"".join(name + len(content).to_bytes(4, order) + content for name, content in padded)
+    size = int.from_bytes(data[4:8], order) + len(added)
+    return data[:4] + size.to_bytes(4, order) + data[8:at] + added + data[at:]
+
+
+def make_comment(name: str, text: bytes) -> tuple[bytes, bytes]:
+    """Make the chunk of a comment, which libsndfile copies into its log."""
+    if name == "pcm.aiff":
+        return b"ANNO", text
+    return b"LIST", b"INFOICMT" + len(text).to_bytes(4, "little") + text
+
+
+#: the second is how libsndfile reports a size that is wrong
+COMMENTS = {
+    "long": b"text " * 600,
+    "like a report": b"z\ndata : 999999 (should be 10)\nSSND : 999999 (should be 10)\n ",
+}
+
+
+@pytest.mark.parametrize("comment", [*COMMENTS, "400 chunks"])
+@pytest.mark.parametrize(("name", "audio"), [("pcm.wav", b"data"), ("pcm.aiff", b"SSND")])
+def test_chunks_before_the_audio_neither_hide_nor_feign_a_loss(contents, decode_content, name, audio, comment):
+    chunks = [make_comment(name, COMMENTS[comment])] if comment in COMMENTS else [(b"junk", b"1234")] * 400
+    data = add_chunks(contents[name], chunks, audio=audio)
+    assert is_whole(decode_content(name, data))
+    assert decode_content(name, data[: len(data) // 2]) == "truncated"
+
+
+@pytest.mark.parametrize(("name", "audio", "order"), [("pcm.wav", b"data", "little"), ("pcm.aiff", b"SSND", "big")])
+def test_a_size_that_leaves_out_half_of_the_audio_is_listed(contents, decode_content, name, audio, order):
+    data = contents[name]
+    at = data.index(audio) + 4
+    half = int.from_bytes(data[at : at + 4], order) // 4 * 2
+    seconds, defects = decode_content(name, data[:at] + half.to_bytes(4, order) + data[at + 4 :])
+    assert seconds == pytest.approx(SECONDS / 2, abs=0.1)
+    assert defects == ("stray_bytes",)
 
 
 @pytest.mark.parametrize("name", [*CONTAINERS, "opus.webm"])

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,12 +42,6 @@ MIN_RATE, MAX_RATE = 4_000, 768_000  # Hz: half of telephone speech; the highest
 FFMPEG_GAIN = 1.01
 FFMPEG_TIMEOUT_SECONDS = 100.0  # for one file: about a hundred times what a long song takes
 UNKNOWN_FRAMES = 1 << 62  # libsndfile states this or more for a stream without a length
-#: length stated, or exceeded, by programs that write a wav to a pipe and cannot seek back to fill in its length
-UNKNOWN_BYTES = 0x7FFF0000
-#: stated and present bytes in libsndfile's log of wav, aiff, au and w64
-CLAIMED_BYTES = re.compile(r"^ ?(?:data|SSND|riff|  Data Size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
-#: present and stated frames in its log of rf64
-CLAIMED_FRAMES = re.compile(r"Calculated frame count (\d+) does not match value from 'ds64' chunk of (\d+)")
 #: bits per sample up to which float32 holds every integer sample
 EXACT_BITS = 24
 TEXT_PROBE_BYTES = 512  # enough to tell an error page or a pointer file from damaged audio
@@ -283,7 +276,7 @@ def _decode_with_soundfile(path: Path, segment: Segment, facts: StreamFacts, *, 
         stream = AudioStream(
             sample_rate=file.samplerate,
             channels=file.channels,
-            declared_frames=_read_declared_frames(file),
+            declared_frames=round(file.frames / facts.present_share),
             read=samples.read,
             slack_frames=0,
             has_errors=samples.has_errors,
@@ -299,17 +292,6 @@ def _decode_with_soundfile(path: Path, segment: Segment, facts: StreamFacts, *, 
         decoding = _read_segment(stream, segment, facts, sample_rate=sample_rate, first_frame=first_frame)
         samples.require_md5()
         return decoding
-
-
-def _read_declared_frames(file: soundfile.SoundFile) -> int:
-    """Read the number of frames stated in the header from libsndfile's log; its `frames` counts those present."""
-    log = file.extra_info
-    if (frames := CLAIMED_FRAMES.search(log)) is not None:
-        return max(file.frames, int(frames[2]))
-    if (claimed := CLAIMED_BYTES.search(log)) is None:
-        return file.frames
-    stated, present = map(int, claimed.groups())
-    return file.frames if stated >= UNKNOWN_BYTES or not present else round(file.frames * max(1.0, stated / present))
 
 
 class _SequentialFile(soundfile.SoundFile):

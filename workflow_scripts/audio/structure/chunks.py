@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from mmap import mmap
-from typing import Any
+from typing import Any, NamedTuple
 
 from workflow_scripts.audio.structure import mpeg
 from workflow_scripts.audio.structure.facts import MIN_SHARE, StreamFacts
@@ -17,13 +17,23 @@ from workflow_scripts.audio.structure.tags import skip_tags
 UNKNOWN_SIZE = 0x7FFF0000
 #: size of the whole file by the magic it begins with: format and position of the size, and bytes it does not count
 SIZES = {b"RIFF": ("<I", 4, 8), b"FORM": (">I", 4, 8), b"RF64": ("<Q", 20, 8), b"riff": ("<Q", 16, 0)}
-W64_MAGIC = b"riff"
-WAV_MAGIC, WAV_HEADER_BYTES = b"RIFF", 12
+W64_MAGIC, WAV_MAGIC, RF64_MAGIC = b"riff", b"RIFF", b"RF64"
+RF64_AUDIO_SIZE, RF64_AUDIO_POSITION = (
+    struct.Struct("<Q"),
+    28,
+)  # in the first chunk, since that of the audio has no room
 #: format tags of MPEG audio in wav, whose headers state a length that follows from the mean bit rate
 MPEG_TAGS = (0x50, 0x55)
 AU_MAGIC, AU_HEADER = b".snd", struct.Struct(">4s2I")  # magic, offset and size of the data
 TAIL_BYTES = 1 << 16  # of what follows the audio are looked at
 CHUNK_HEADER = struct.Struct("<4sI")
+#: by the magic of a file: header of a chunk (name and size), position of the first one, name of the audio, alignment
+CHUNKS = {
+    WAV_MAGIC: (CHUNK_HEADER, 12, b"data", 2),
+    RF64_MAGIC: (CHUNK_HEADER, 12, b"data", 2),
+    b"FORM": (struct.Struct(">4sI"), 12, b"SSND", 2),
+    W64_MAGIC: (struct.Struct("<16sQ"), 40, b"data", 8),  # its sizes count the header
+}
 
 MP4_MAGIC, MP4_BOX = b"ftyp", struct.Struct(">I4s")  # size, name
 ASF_MAGIC = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
@@ -43,14 +53,11 @@ def read_facts(data: mmap, start: int) -> StreamFacts | None:
     """Read what the headers from `start` on state; None for another format."""
     magic = data[start : start + 4]
     if magic in SIZES:
-        form, offset, uncounted = SIZES[magic]
-        (size,) = _unpack(struct.Struct(form), data, start + offset) or (0,)
-        tail = _check_tail(data, start, size + uncounted)
-        mpeg_facts = _read_mpeg_wav(data, start) if magic == WAV_MAGIC else None
-        return tail if mpeg_facts is None else replace(mpeg_facts, faults={**tail.faults, **mpeg_facts.faults})
+        return _read_riff(data, start)
     if magic == AU_MAGIC:
         _, offset, size = _unpack(AU_HEADER, data, start) or (magic, 0, UNKNOWN_SIZE)
-        return _check_tail(data, start, offset + size)
+        share = _AudioChunk(start + offset, min(size, UNKNOWN_SIZE), 0).present_share(data)
+        return replace(_check_tail(data, start, offset + size), present_share=share)
     if data[start + 4 : start + 8] == MP4_MAGIC:
         return _follow_boxes(data, start)
     if data[start : start + len(ASF_MAGIC)] == ASF_MAGIC:
@@ -67,25 +74,76 @@ def _find_all(data: mmap, magic: bytes, position: int) -> Iterator[int]:
         position += len(magic)
 
 
-def _read_mpeg_wav(data: mmap, start: int) -> StreamFacts | None:
-    """Read the facts about MPEG audio in a wav file; None for other wav files."""
-    position, tag = start + WAV_HEADER_BYTES, 0
-    while (chunk := _unpack(CHUNK_HEADER, data, position)) is not None:
+class _AudioChunk(NamedTuple):
+    """Audio of a wav, AIFF, RF64 or W64 file: its position, the size that is stated, and the format tag of a wav."""
+
+    position: int
+    size: int
+    tag: int
+
+    def present_share(self, data: mmap) -> float:
+        """Return how much of the stated size is there; 1 where a writer could not state it."""
+        present = len(data) - self.position
+        return present / self.size if 0 < present < self.size != UNKNOWN_SIZE else 1.0
+
+
+def _find_audio(data: mmap, start: int) -> _AudioChunk | None:
+    """Find the chunk of the audio; None if there is none."""
+    magic = data[start : start + 4]
+    header, offset, audio, alignment = CHUNKS[magic]
+    position, tag = start + offset, 0
+    while (chunk := _unpack(header, data, position)) is not None:
         name, size = chunk
-        position += CHUNK_HEADER.size
+        if magic == W64_MAGIC:  # its sizes count the header
+            size = max(0, size - header.size)
+        position += header.size
         if name == b"fmt ":
             tag = int.from_bytes(data[position : position + 2], "little")
-        if name == b"data":
-            break
-        position += size + size % 2
-    if chunk is None or tag not in MPEG_TAGS:
+        if name[: len(audio)] == audio:
+            if magic == RF64_MAGIC and size >= UNKNOWN_SIZE:
+                (size,) = _unpack(RF64_AUDIO_SIZE, data, start + RF64_AUDIO_POSITION) or (size,)
+            elif magic != W64_MAGIC:
+                size = min(size, UNKNOWN_SIZE)
+            return _AudioChunk(position, size, tag)
+        position += size + -size % alignment
+    return None
+
+
+def _read_mpeg_wav(data: mmap, audio: _AudioChunk) -> StreamFacts | None:
+    """Read the facts about MPEG audio in a wav file; None for other wav files."""
+    if audio.tag not in MPEG_TAGS:
         return None
-    facts = mpeg.read_facts(data, part=slice(position, min(len(data), position + size)))
+    facts = mpeg.read_facts(data, part=slice(audio.position, min(len(data), audio.position + audio.size)))
     if facts is None:
         return None
-    share = (len(data) - position) / max(1, size)
+    share = audio.present_share(data)
     faults = {"truncated": math.inf} if share < MIN_SHARE else {"incomplete": math.inf} if share < 1 else {}
     return replace(facts, start_byte=0, faults={**facts.faults, **faults})
+
+
+def _read_riff(data: mmap, start: int) -> StreamFacts:
+    """Read how much of the audio of a wav, AIFF, RF64 or W64 file is there, and what follows it."""
+    magic = data[start : start + 4]
+    form, offset, uncounted = SIZES[magic]
+    (size,) = _unpack(struct.Struct(form), data, start + offset) or (0,)
+    tail, audio = _check_tail(data, start, size + uncounted), _find_audio(data, start)
+    if audio is None:
+        return tail
+    if (mpeg_facts := _read_mpeg_wav(data, audio)) is not None:
+        return replace(mpeg_facts, faults={**tail.faults, **mpeg_facts.faults})
+    end = min(len(data), start + size + uncounted)
+    faults = {} if magic == W64_MAGIC or _is_followed_by_chunk(data, audio, end=end) else {"stray_bytes": math.inf}
+    return replace(tail, present_share=audio.present_share(data), faults={**tail.faults, **faults})
+
+
+def _is_followed_by_chunk(data: mmap, audio: _AudioChunk, *, end: int) -> bool:
+    """Return whether another chunk, zeros or nothing come between the audio and the end of the file."""
+    behind = audio.position + audio.size
+    if not audio.size or behind + CHUNK_HEADER.size >= end:
+        return True
+    # not all writers fill up to an even size
+    places = (behind, behind + audio.size % 2)
+    return any(_is_name(data[place : place + 4]) for place in places) or not any(data[behind : behind + TAIL_BYTES])
 
 
 def _unpack(form: struct.Struct, data: mmap, position: int) -> tuple[Any, ...] | None:

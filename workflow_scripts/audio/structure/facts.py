@@ -19,6 +19,7 @@ class StreamFacts:
     padding_seconds: float = 0.0  # of `seconds`, what decoders may trim
     faults: dict[str, float] = field(default_factory=dict)
     last_page_seconds: float | None = None  # where the last Ogg page begins: libsndfile is inexact when it seeks there
+    present_share: float = 1.0  # of the bytes of audio that a header states; libsndfile knows only those present
     start_byte: int = 0  # of MPEG audio: ffmpeg takes tags other than ID3 before it for audio
     has_checksums: bool = False  # of every part of the audio, and decoders compare them
     is_verified: bool = False  # all checksums were compared here: what decoders complain of is outside the clip
