@@ -7,6 +7,7 @@ program imports neither torch nor pandas, so it starts in a fraction of a second
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import resource
@@ -21,6 +22,8 @@ from workflow_scripts.core.errors import UserError
 
 #: the longest clip allowed needs about 1.2 GB at 48 kHz; a file that needs more than this is no music clip
 MAX_MEMORY_BYTES = 3 << 30
+#: without a file's name: no temporary folder, a full disk, too many open files
+MACHINE_FAULTS = frozenset({errno.ENOENT, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE})
 
 
 def main() -> None:
@@ -47,20 +50,27 @@ def main() -> None:
 
 def answer_task(task: dict[str, object]) -> tuple[dict[str, object], np.ndarray | None]:
     """Decode one clip: return the answer and the int16 samples that follow it. No file content makes it raise."""
+    path = str(task.pop("path"))
     try:
-        clip = decode_clip(Path(str(task.pop("path"))), **task)  # type: ignore[arg-type]
+        clip = decode_clip(Path(path), **task)  # type: ignore[arg-type]
         samples, factor = to_int16(clip.audio)
     except UnusableAudioError as error:
         return {"reason": error.reason}, None
     except MemoryError:
         return {"reason": "too_large"}, None
-    except OSError:
-        return {"reason": "unreadable"}, None
+    except OSError as error:
+        return _explain(error, path), None
     except FfmpegKilledError as error:
         return {"killed": str(error)}, None
     except UserError as error:
         return {"stop": str(error)}, None
     return {"samples": len(samples), "factor": factor, "defects": clip.defects}, samples
+
+
+def _explain(error: OSError, path: str) -> dict[str, object]:
+    """Answer an error of the file, or one of the machine, which must not cost the clip."""
+    is_of_machine = error.errno in MACHINE_FAULTS if error.filename is None else str(error.filename) != path
+    return {"stop": f"{path} cannot be decoded on this machine: {error}"} if is_of_machine else {"reason": "unreadable"}
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import math
 import os
 import re
@@ -13,6 +14,7 @@ import struct
 import subprocess
 import tempfile
 import threading
+import wave
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +33,8 @@ CONTAINERS = (
 )
 #: Sun/NeXT .au: magic, offset of the data, its length, encoding, sample rate, channels
 AU_HEADER = struct.Struct(">4s5I")
+AU_MAGIC = b".snd"
+FFMPEG_CHECK_SECONDS = 30.0  # to decode a tenth of a second: a program that takes longer does not work
 BYTES_PER_SAMPLE = 4  # float32
 BLOCK_BYTES = 1 << 20
 LOG_BYTES = 1 << 16  # duration and first errors are near the start; a broken file can produce gigabytes of log
@@ -76,14 +80,48 @@ class AudioStream:
 
 @functools.cache
 def find_program() -> str:
-    """Return the path of the system's ffmpeg, otherwise of imageio-ffmpeg's. Raises `UserError` if there is neither."""
-    path = shutil.which("ffmpeg")
-    if path:
-        return path
+    """Return the path of the system's ffmpeg, otherwise of imageio-ffmpeg's. Raises `UserError` if neither decodes.
+
+    A program that cannot start, or is too old for its options, would make good files look damaged.
+    """
+    programs = [path for path in (shutil.which("ffmpeg"),) if path]
+    with contextlib.suppress(RuntimeError):
+        programs.append(imageio_ffmpeg.get_ffmpeg_exe())
+    for program in programs:
+        if _can_decode(program):
+            return program
+    tried = f" ({', '.join(programs)} cannot decode)" if programs else ""
+    raise UserError(f"no ffmpeg program that works{tried}: install ffmpeg 4 or later")
+
+
+def _can_decode(program: str) -> bool:
+    """Return whether a program decodes a short silence with the options that files are decoded with."""
+    with io.BytesIO() as sample:
+        with wave.open(sample, "wb") as file:
+            file.setparams((1, 2, 8000, 0, "NONE", ""))
+            file.writeframes(bytes(1600))
+        content = sample.getvalue()
+    command = _compose_command(program, "pipe:0", stream=0, start_byte=0, timeout_seconds=FFMPEG_CHECK_SECONDS)
     try:
-        return imageio_ffmpeg.get_ffmpeg_exe()
-    except RuntimeError as error:
-        raise UserError(f"no ffmpeg program found: install ffmpeg ({error})") from error
+        result = subprocess.run(command, input=content, capture_output=True, check=False, timeout=FFMPEG_CHECK_SECONDS)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return result.returncode == 0 and result.stdout.startswith(AU_MAGIC)
+
+
+def _compose_command(program: str, source: str, *, stream: int, start_byte: int, timeout_seconds: float) -> list[str]:
+    """Return the command that writes an audio stream of `source` as float samples to standard output."""
+    # CPU seconds: this limit also ends ffmpeg when its parent was killed
+    time_limit = str(max(1, round(timeout_seconds)))
+    # fmt: off
+    return [
+        program, "-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+info", "-threads", "1",
+        "-timelimit", time_limit, "-protocol_whitelist", "file,pipe", "-format_whitelist", CONTAINERS,
+        "-err_detect", "crccheck", "-skip_initial_bytes", str(start_byte), "-i", source,
+        "-map", f"0:a:{stream}", "-vn", "-sn", "-dn", "-map_metadata", "-1",
+        "-c:a", "pcm_f32be", "-f", "au", "pipe:1",
+    ]
+    # fmt: on
 
 
 @contextlib.contextmanager
@@ -93,19 +131,10 @@ def open_stream(path: Path, *, timeout_seconds: float, stream: int = 0, start_by
     Leaving the context stops ffmpeg. Raises `FfmpegError` if ffmpeg gets no audio out of the file; also from the blocks
     `FfmpegTimeoutError` after `timeout_seconds`, and `FfmpegKilledError`.
     """
-    # CPU seconds: this limit also ends ffmpeg when its parent was killed
-    time_limit = str(max(1, round(timeout_seconds)))
     # the prefix protects names that start with "-" or contain ":"
-    source = f"file:{path}"
-    # fmt: off
-    command = [
-        find_program(), "-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+info", "-threads", "1",
-        "-timelimit", time_limit, "-protocol_whitelist", "file,pipe", "-format_whitelist", CONTAINERS,
-        "-err_detect", "crccheck", "-skip_initial_bytes", str(start_byte), "-i", source,
-        "-map", f"0:a:{stream}", "-vn", "-sn", "-dn", "-map_metadata", "-1",
-        "-c:a", "pcm_f32be", "-f", "au", "pipe:1",
-    ]
-    # fmt: on
+    command = _compose_command(
+        find_program(), f"file:{path}", stream=stream, start_byte=start_byte, timeout_seconds=timeout_seconds
+    )
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
         finished, timed_out = threading.Event(), threading.Event()
