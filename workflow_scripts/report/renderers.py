@@ -10,6 +10,8 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 from rich import box
+from rich.cells import cell_len
+from rich.console import JustifyMethod
 from rich.markup import escape
 from rich.table import Table as TerminalTable
 
@@ -43,6 +45,8 @@ COMPARISON_HEADINGS = (
     "p (Holm), other clips",
     "Evidence",
 )
+METHODS_PLACE = 3  # of the columns that the terminal prints of a comparison
+GAP = 2  # characters between them
 TEX_NUMBERS = ("Difference", f"{CONFIDENCE} interval", "p (Holm)", "p (Holm), other clips")  # more fit on no page
 #: begins a table that shrinks to the width of the page if it is wider
 TEX_FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
@@ -323,19 +327,31 @@ def terminal(table: Table, console: PlainConsole) -> None:
     console.print(grid)
     if table.comparisons:
         console.print(table.verdict_counts, markup=False, highlight=False, style="bold")
-        console.print(_comparison_lines(table))
+        console.print(_comparison_lines(table, console.width))
     for warning in table.warnings:
         console.print(warning, markup=False, highlight=False, style="dim")
 
 
-def _comparison_lines(table: Table) -> TerminalTable:
+def _comparison_lines(table: Table, width: int) -> TerminalTable:
     """Return one line per comparison: verdict, difference, interval, what is compared and on which data set."""
     unit = f" {table.difference_unit}" if table.difference_unit else ""
-    lines = TerminalTable(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    for place in range(5):
-        lines.add_column(no_wrap=True, overflow="ellipsis", justify="right" if place == 1 else "left")
-    for comparison in table.comparisons:
-        difference = f"{comparison.difference}{unit}" if comparison.difference else ""
-        cells = (comparison.verdict, difference, comparison.interval, comparison.comparison, comparison.setting)
-        lines.add_row(*map(escape, cells))
+    rows = [
+        (
+            comparison.verdict,
+            f"{comparison.difference}{unit}" if comparison.difference else "",
+            comparison.interval,
+            comparison.comparison,
+            comparison.setting,
+        )
+        for comparison in table.comparisons
+    ]
+    lines = TerminalTable(box=None, show_header=False, pad_edge=False, padding=(0, GAP, 0, 0))
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    # in a narrow terminal the names of the methods give way, which the table above states; numbers do not
+    widths[METHODS_PLACE] = max(0, min(widths[METHODS_PLACE], width - sum(widths) + widths[METHODS_PLACE] - 4 * GAP))
+    for place, column_width in enumerate(widths):
+        justify: JustifyMethod = "right" if place == 1 else "left"
+        lines.add_column(no_wrap=True, overflow="ellipsis", width=column_width, justify=justify)
+    for row in rows:
+        lines.add_row(*map(escape, row))
     return lines
