@@ -79,6 +79,32 @@ def test_a_gpu_changes_examples_as_a_cpu_does(name):
     torch.testing.assert_close(there.cpu(), augment(name, audio, noise=0.0), rtol=0, atol=1e-3)
 
 
+#: effects whose official code cuts samples off at -1 and 1: `Vol` of torchaudio, and SoX's samples, which are integers
+CUTTING = ("gain", "pitch", "reverb")
+
+
+@pytest.mark.parametrize("name", CUTTING)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_effects_cut_off_what_the_official_ones_do(name, dtype):
+    output = augment(name, (20 * white(6, samples=SHORT)).to(dtype))  # deviation 2: most samples are beyond 1
+    assert output.abs().max() == 1
+    assert (output.abs() == 1).float().mean() > 0.1, "samples are cut off, not scaled"
+    assert output.dtype == dtype
+
+
+@pytest.mark.parametrize("name", sorted(set(EFFECTS) - {*CUTTING}))
+def test_effects_leave_loud_samples_where_the_official_ones_do(name):
+    assert augment(name, 20 * white(6, samples=SHORT)).abs().max() > 4
+
+
+@pytest.mark.parametrize("name", CUTTING)
+def test_what_an_effect_makes_too_loud_is_cut_off(name):
+    """Full scale, but not beyond it: transposed and reverberant waves overshoot; a gain above 0 dB does, too."""
+    square = tones([250.0], samples=SHORT).sign().repeat(6, 1)
+    louder = {"lowest": 3.0, "highest": 6.0} if name == "gain" else {}
+    assert augment(name, square, **louder).abs().max() == 1
+
+
 def test_a_crop_is_unchanged():
     audio = white(2)
     assert augment("crop", audio) is audio

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torchaudio
 
 from tests.effects.signals import white
 from workflow_scripts.effects.level import add_noise, change_gain, invert_polarity
@@ -18,6 +19,17 @@ def test_gain_is_in_decibels():
     audio = white(3)
     louder = change_gain(audio, decibels=torch.tensor([-20.0, 0.0, 6.0206]))
     torch.testing.assert_close(louder.std(dim=1) / audio.std(dim=1), torch.tensor([0.1, 1.0, 2.0]))
+
+
+@pytest.mark.parametrize(
+    ("sample", "decibels", "expected"), [(2.0, -1.0, 1.0), (-2.0, -1.0, -1.0), (2.0, -20.0, 0.2), (0.9, 6.0, 1.0)]
+)
+def test_a_gain_cuts_off_at_full_scale(sample, decibels, expected):
+    audio = torch.full((1, 3), sample)
+    output = change_gain(audio, decibels=torch.tensor([decibels]))
+    torch.testing.assert_close(output, torch.full((1, 3), expected))
+    torch.testing.assert_close(output, torchaudio.transforms.Vol(decibels, gain_type="db")(audio))
+    assert torch.equal(audio, torch.full((1, 3), sample)), "the clean audio is changed"
 
 
 def test_noise_has_the_requested_ratio_and_belongs_to_the_seed():

@@ -57,8 +57,11 @@ def invert_polarity(audio: Tensor) -> Tensor:
 
 
 def change_gain(audio: Tensor, *, decibels: Tensor) -> Tensor:
-    """Change the level of audio (batch, samples) by `decibels` (batch,)."""
-    return audio * (10 ** (decibels / 20)).to(audio)[:, None]
+    """Change the level of audio (batch, samples) by `decibels` (batch,); samples beyond -1 and 1 are cut off there.
+
+    CLMR's code does so (`torchaudio.transforms.Vol`), which matters where noise or another effect came before.
+    """
+    return (audio * (10 ** (decibels / 20)).to(audio)[:, None]).clamp_(-1, 1)
 
 
 def add_noise(audio: Tensor, *, ratios: Tensor, seeds: Sequence[int]) -> Tensor:

@@ -39,9 +39,13 @@ class RandomPitchShift(Effect):
 
 
 def shift_pitch(audio: Tensor, *, cents: Tensor, sample_rate: int) -> Tensor:
-    """Raise the pitch of audio (batch, samples) by `cents` (batch,); its length stays."""
+    """Raise the pitch of audio (batch, samples) by `cents` (batch,); its length stays.
+
+    SoX's samples are integers, so what is or gets beyond -1 and 1 is cut off there.
+    """
     ratios = 2 ** (cents.double() / 1200)
-    return stretch_time(change_speed(audio, ratios), ratios, samples=audio.shape[-1], sample_rate=sample_rate)
+    played = change_speed(audio.clamp(-1, 1), ratios)
+    return stretch_time(played, ratios, samples=audio.shape[-1], sample_rate=sample_rate).clamp_(-1, 1)
 
 
 def change_speed(audio: Tensor, ratios: Tensor) -> Tensor:

@@ -45,18 +45,19 @@ def add_reverb(audio: Tensor, *, reverberance: Tensor, damping: Tensor, room: Te
     """Add its reverberation to audio (batch, samples), up to the end of the audio.
 
     `reverberance` (its duration), `damping` (how much sooner high frequencies fade) and `room` (the room's size), each
-    (batch,), go from 0 to 100 with the meaning of SoX. Where SoX makes two channels of one, this is the first.
+    (batch,), go from 0 to 100 with the meaning of SoX. Where SoX makes two channels of one, this is the first. SoX's
+    samples are integers, so what is or gets beyond -1 and 1 is cut off there.
     """
     length = fast_length(audio.shape[-1])
     growth = torch.linspace(0, math.log(FADE), length + 1, device=audio.device)[: audio.shape[-1]].exp()
-    spectrum = torch.fft.rfft(audio / growth, length)
+    spectrum = torch.fft.rfft(audio.clamp(-1, 1) / growth, length)
     spectrum *= _response(
         length,
         feedback=comb_feedback(reverberance).to(audio),
         dullness=(0.2 + 0.3 * damping / 100).to(audio),
         size=((0.1 + 0.9 * room / 100) * sample_rate / FREEVERB_RATE).to(audio.device),
     )
-    return torch.fft.irfft(spectrum, length)[:, : audio.shape[-1]].mul_(growth)
+    return torch.fft.irfft(spectrum, length)[:, : audio.shape[-1]].mul_(growth).clamp_(-1, 1)
 
 
 def comb_feedback(reverberance: Tensor) -> Tensor:
