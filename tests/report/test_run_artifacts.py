@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +6,6 @@ import pytest
 from tests.figures import figure_asserts
 from tests.report.aggregated_study import statistics
 from tests.synthetic_results import Results, factors
-from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning.manifest import read_manifest
 from workflow_scripts.report import run_artifacts
 from workflow_scripts.report.figure_inputs import Evidence, Statistics
@@ -29,56 +27,6 @@ def results(tmp_path: Path) -> Results:
 def evidence(results: Results) -> Evidence:
     manifest = read_manifest(results.manifest_file())
     return Evidence(study=manifest.studies[0], manifest=manifest, statistics=Statistics(statistics(results)))
-
-
-def test_the_corpus_is_that_of_the_evaluated_data_set(results: Results) -> None:
-    (evaluation, *_) = evidence(results).manifest.cells
-    corpus = run_artifacts.find_corpus(evaluation)
-    assert corpus is not None
-    assert (corpus.facts.dataset, len(corpus), corpus.labels.shape) == ("openmic", 50, (50, 50))
-
-
-def test_before_the_jobs_have_run_there_are_no_artifacts(results: Results) -> None:
-    (evaluation, *_) = evidence(results).manifest.cells
-    assert run_artifacts.read_embeddings(evaluation) is None
-    next((results.folder / "corpora").rglob("corpus.json")).unlink()
-    assert run_artifacts.find_corpus(evaluation) is None
-
-
-@pytest.mark.parametrize(
-    ("crop_length", "crops"), [(None, 1), (figure_asserts.CROP, 10), (100 * figure_asserts.RATE, 1)]
-)
-def test_test_clips_have_their_crops(results: Results, crop_length: int | None, crops: int) -> None:
-    figure_asserts.write_embeddings(results)
-    (record,) = (results.folder / "embeddings").rglob("*/cpc/**/openmic.json")
-    vectors = np.arange(50 * crops, dtype=np.float32)[:, None]  # each is its own number
-    np.save(record.with_suffix(".npy"), vectors)
-    record.write_text(json.dumps({"data": {"openmic": "digest"}, "crop_length": crop_length}))
-    embeddings = run_artifacts.read_embeddings(evidence(results).manifest.cells[0])
-    assert embeddings is not None
-    tested = embeddings.corpus.rows("test")
-    np.testing.assert_array_equal(embeddings.clips, np.repeat(tested, crops))
-    np.testing.assert_array_equal(embeddings.vectors[:, 0] // crops, embeddings.clips)
-    means, rows = embeddings.of_clips
-    np.testing.assert_array_equal(rows, tested)
-    np.testing.assert_allclose(means[:, 0], tested * crops + (crops - 1) / 2)
-
-
-def test_embeddings_without_their_record_are_refused(results: Results) -> None:
-    figure_asserts.write_embeddings(results)
-    manifest = evidence(results).manifest
-    for record in (results.folder / "embeddings").rglob("*.json"):
-        record.unlink()
-    with pytest.raises(UserError, match=r"openmic\.json is missing: delete"):
-        run_artifacts.read_embeddings(manifest.cells[0])
-
-
-def test_embeddings_of_fewer_crops_are_refused(results: Results) -> None:
-    figure_asserts.write_embeddings(results)
-    for path in (results.folder / "embeddings").rglob("*.npy"):
-        np.save(path, np.zeros((49, 2), np.float32))
-    with pytest.raises(UserError, match="is stale: 49 embeddings for 50 crops; run embed again"):
-        run_artifacts.read_embeddings(evidence(results).manifest.cells[0])
 
 
 def test_sizes_are_those_in_the_records_of_pretraining(results: Results) -> None:

@@ -19,10 +19,10 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import PRETRAINING
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
-from workflow_scripts.report import labels, number_format, plotting, run_artifacts
+from workflow_scripts.report import labels, number_format, plotting
 from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, Method, as_table
-from workflow_scripts.report.run_artifacts import Embeddings
 from workflow_scripts.statistics import embedding_layout
+from workflow_scripts.statistics.embeddings import Embeddings, read_embeddings
 from workflow_scripts.statistics.failure_reasons import in_short
 from workflow_scripts.statistics.tables.schema import MEASURED, METHOD_FACTORS, MISSING
 
@@ -129,7 +129,7 @@ def _distinguishing_factors(methods: Sequence[Method], *, study: Study) -> list[
 
 
 def _map(method: Method, options: Options, *, study: Study) -> list[dict[str, object]]:
-    embeddings = run_artifacts.read_embeddings(method.planned_cells[0])
+    embeddings = read_embeddings(method.planned_cells[0])
     if embeddings is None:
         return [{"status": MISSING, "reason": method.reason or NOT_RUN}]
     facts = embeddings.corpus.facts

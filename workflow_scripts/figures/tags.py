@@ -12,8 +12,9 @@ from pydantic import Field
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import PlannedCell, Study
-from workflow_scripts.report import labels, number_format, plotting, run_artifacts
+from workflow_scripts.report import labels, number_format, plotting
 from workflow_scripts.report.figure_inputs import NOT_RUN, Evidence, as_table
+from workflow_scripts.statistics.embeddings import find_corpus
 from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
         first_cells.setdefault(cell.factors["dataset"], cell)
     for dataset, cell in first_cells.items():
         shared: dict[str, object] = {"study": study.name, "panel": labels.name(dataset), "dataset": dataset}
-        corpus = run_artifacts.find_corpus(cell)
+        corpus = find_corpus(cell)
         if corpus is None:
             rows.append(shared | {"status": MISSING, "reason": NOT_RUN})
         else:

@@ -87,6 +87,10 @@ class PlannedCell:
         """Levels in the order of `FACTORS`."""
         return tuple(self.factors[factor] for factor in FACTORS)
 
+    def job(self, stage: str) -> PlannedJob | None:
+        """Return the first job of a stage: of the evaluated data set, which comes before that of pre-training."""
+        return next((job for job in self.jobs if job.stage == stage), None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainedRun:

@@ -1,67 +1,12 @@
-"""Outputs of the jobs before a cell that figures read: corpora, embeddings, and the size of encoders."""
+"""Facts of the jobs before a cell that figures read: the size of encoders."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
-
-from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.core import array_files, result_files
-from workflow_scripts.core.checksums import find_record, read_record, require_unchanged
-from workflow_scripts.core.errors import UserError
-from workflow_scripts.planning.manifest import PlannedCell, PlannedJob
+from workflow_scripts.core import result_files
+from workflow_scripts.core.checksums import find_record
 from workflow_scripts.report.figure_inputs import Evidence, Method
 
 IMPORTED = "import_checkpoint"
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Embeddings:
-    """Embeddings of the test clips of a data set.
-
-    `vectors` (crops, size) are float32; `clips` (crops,) are their rows in `corpus`. Each clip is one crop unless the
-    encoder is evaluated by crops.
-    """
-
-    corpus: Corpus
-    vectors: np.ndarray
-    clips: np.ndarray
-
-    @property
-    def of_clips(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean vector of each clip, (clips, size), and the clips' rows."""
-        rows, firsts, counts = np.unique(self.clips, return_index=True, return_counts=True)
-        return np.add.reduceat(self.vectors, firsts, axis=0, dtype=np.float64) / counts[:, None], rows
-
-
-def find_corpus(cell: PlannedCell) -> Corpus | None:
-    """Return the corpus of the evaluated data set; None if it was not prepared."""
-    job = _job(cell, "prepare")  # the job of the evaluated data set comes before that of pre-training
-    return Corpus(job.output.parent) if job and job.output.is_file() else None
-
-
-def read_embeddings(cell: PlannedCell) -> Embeddings | None:
-    """Read the test clips' embeddings by the cell's frozen encoder; None if they were not planned or not run.
-
-    Raises `UserError` if the embeddings are not those of the corpus.
-    """
-    job, corpus = _job(cell, "embed"), find_corpus(cell)
-    if job is None or corpus is None or not job.output.is_file():
-        return None
-    record = read_record(job.record)
-    if record["data"].get(corpus.facts.dataset) != corpus.facts.digest:
-        raise UserError(f"{job.output} is stale: it was computed from other data than {corpus.folder}; run embed again")
-    length = record.get("crop_length")
-    # as `embed` cuts them: consecutive crops without overlap, no remainder; a clip shorter than a crop is one crop
-    crops = np.ones(len(corpus), np.int64) if length is None else np.maximum(corpus.lengths // length, 1)
-    clip_of = np.repeat(np.arange(len(corpus)), crops)
-    require_unchanged(job.output, record=job.record)
-    vectors = array_files.map_matrix(job.output, remedy="run embed again")
-    if len(vectors) != len(clip_of):
-        raise UserError(f"{job.output} is stale: {len(vectors)} embeddings for {len(clip_of)} crops; run embed again")
-    tested = np.isin(clip_of, corpus.rows("test"))
-    return Embeddings(corpus=corpus, vectors=vectors[tested], clips=clip_of[tested])
 
 
 def count_parameters(method: Method, evidence: Evidence) -> int | None:
@@ -71,9 +16,9 @@ def count_parameters(method: Method, evidence: Evidence) -> int | None:
     floors, imported checkpoints, and encoders that no run has pre-trained.
     """
     cell = method.planned_cells[0]
-    if method.floor or _job(cell, IMPORTED):
+    if method.floor or cell.job(IMPORTED):
         return None
-    own = _job(cell, "pretrain")
+    own = cell.job("pretrain")
     encoder = method.levels["encoder"]
     others = [
         run.folder / result_files.RECORD
@@ -84,7 +29,3 @@ def count_parameters(method: Method, evidence: Evidence) -> int | None:
         if record := find_record(path):
             return int(record["parameters"]["encoder"])
     return None
-
-
-def _job(cell: PlannedCell, stage: str) -> PlannedJob | None:
-    return next((job for job in cell.jobs if job.stage == stage), None)
