@@ -150,6 +150,16 @@ def test_a_new_import_is_followed(package: Path) -> None:
     assert fresh_digest() != before
 
 
+def test_every_file_of_a_folder_that_a_module_loads_counts(package: Path) -> None:
+    before = fresh_digest("aggregate", [])
+    assert fresh_digest("aggregate", []) == before
+    quantities = package / "statistics" / "reproduction" / "quantities"
+    (quantities / "tempo.py").write_text("QUANTITIES = {}\n", encoding="utf-8")
+    with_another = fresh_digest("aggregate", [])
+    append(quantities / "tempo.py", "ADDED = 1\n")
+    assert len({before, with_another, fresh_digest("aggregate", [])}) == 3
+
+
 def test_data_lists_count_where_they_are_read(package: Path) -> None:
     def digests() -> list[str]:
         fresh_digest()

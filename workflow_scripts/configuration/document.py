@@ -138,9 +138,8 @@ def _quantities() -> str:
     """Return the table of quantities, which are loaded by name as levels are: they stand above the configuration."""
     rows = ["| quantity | kind | needs | meaning |", "|---|---|---|---|"]
     for name, quantity in importlib.import_module(QUANTITIES).QUANTITIES.items():
-        needs = ["`over`"] * quantity.compares
-        if quantity.needs:
-            needs.append("`dataset` or `corpus` in `of`" if quantity.needs == "corpus" else f"`{quantity.needs}`")
+        needs = ["`over`"] * quantity.compares + ["`dataset` or `corpus` in `of`"] * quantity.of_corpus
+        needs += [f"option `{option}`: {field.description}" for option, field in quantity.options.model_fields.items()]
         meaning = " ".join(quantity.compute.__doc__.partition("\n\n")[0].split()).removeprefix("Return the ")
         rows.append(f"| `{name}` | {quantity.kind} | {', '.join(needs)} | {meaning.rstrip('.')} |")
     return "\n".join(rows)

@@ -54,15 +54,13 @@ class PublishedRow(StrictModel):
     """levels of the cells that the row is about; a list is taken in step with the lists of `over` and averaged"""
     over: LevelsOrLists | None = None
     """levels of the cells that these are compared with"""
-    losses: tuple[str, str] | None = None
-    """for loss_ratio: the two workers, the first over the second"""
     expected: Expected | None = None
     """for a claim in words: what the quantity should be, where `margin` is what still counts as not above, or as near
     zero; for a number that is a bound: the side on which ours should stay, by no more than the margin beyond it"""
     margin: Margin | None = None
     """largest difference from the published number that counts as agreement, in its unit; declared beforehand"""
-    tolerance: Annotated[float, Field(ge=0)] | None = None
-    """for label_saving: points of the metric below what is to be reached that still count as reaching it"""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """options of the quantity"""
     choices: tuple[Tag, ...] | None = None
     """open choices of docs/reproduction-notes.md that bear on the row; those that follow from its cells if absent"""
 

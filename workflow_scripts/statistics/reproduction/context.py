@@ -60,6 +60,7 @@ class Selection:
     """Cells that a statement is about (`of`) and those they are compared with (`over`): one list for each step."""
 
     statement: Statement
+    options: Any  # of the class that the quantity states
     metric: str
     of: tuple[tuple[PlannedCell, ...], ...]
     over: tuple[tuple[PlannedCell, ...], ...]

@@ -6,9 +6,10 @@ import math
 
 from workflow_scripts.configuration.published import Statement
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.levels import registry
+from workflow_scripts.core.validation import StrictModel, parse
 from workflow_scripts.statistics.reproduction.published_rows import PublishedRows, find_row, read_published
-from workflow_scripts.statistics.reproduction.quantities.registry import QUANTITIES, Quantity
+from workflow_scripts.statistics.reproduction.quantities.registry import QUANTITIES
+from workflow_scripts.statistics.reproduction.quantity import Quantity
 
 #: what may be expected of a quantity: for a claim in words, and for a number that bounds ours
 CLAIMS = ("above zero", "below zero", "not above zero", "near zero")
@@ -38,11 +39,13 @@ def check_statement(published: PublishedRows, statement: Statement, *, where: st
     if row["mean"] and quantity.kind != "chosen" and statement.margin is None:
         raise UserError(f"{where}: margin: declare how far from {row['mean']} still counts as agreement")
     _check_cells(statement, quantity, where=where)
-    _check_losses(statement, quantity, where=where)
-    if (quantity.needs == "tolerance") != (statement.tolerance is not None):
-        names = ", ".join(name for name, known in QUANTITIES.items() if known.needs == "tolerance")
-        raise UserError(f"{where}: tolerance is required for {names} and allowed for no other quantity")
+    read_options(statement, where=where)
     return row
+
+
+def read_options(statement: Statement, *, where: str) -> StrictModel:
+    """Return the options of a statement's quantity; `UserError` names a wrong one."""
+    return parse(QUANTITIES[statement.quantity].options, statement.options, where=f"{where}: options")
 
 
 def _check_cells(statement: Statement, quantity: Quantity, *, where: str) -> None:
@@ -53,20 +56,5 @@ def _check_cells(statement: Statement, quantity: Quantity, *, where: str) -> Non
     if len(statement.of_steps) > 1 and not quantity.averages:
         allowed = ", ".join(other for other, known in QUANTITIES.items() if known.averages)
         raise UserError(f"{where}: of: {name} takes one level of a factor, not a list; lists are allowed in {allowed}")
-    if quantity.needs == "corpus" and not {"dataset", "corpus"} & {*statement.of_steps[0]}:
+    if quantity.of_corpus and not {"dataset", "corpus"} & {*statement.of_steps[0]}:
         raise UserError(f"{where}: of: {name} needs a dataset or a corpus")
-
-
-def _check_losses(statement: Statement, quantity: Quantity, *, where: str) -> None:
-    """Raise unless the two workers of a loss ratio are named, and only those."""
-    if quantity.needs != "losses":
-        if statement.losses:
-            raise UserError(f"{where}: {statement.quantity} has no `losses`")
-        return
-    workers = registry.names("worker")
-    losses = statement.losses or ()
-    if not losses or {*losses} - {*workers}:
-        raise UserError(
-            f"{where}: losses: {statement.quantity} needs two workers, such as [lps, tempogram], not "
-            f"{list(losses)}; allowed: {', '.join(workers)}"
-        )

@@ -7,6 +7,7 @@ out and named.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,8 +20,9 @@ from workflow_scripts.planning.manifest import Manifest, PlannedCell, Study
 from workflow_scripts.statistics.csv_io import Kind, read_csv, require_aggregated
 from workflow_scripts.statistics.reproduction import published_rows
 from workflow_scripts.statistics.reproduction.context import Estimate, NoValue, Results, Selection
-from workflow_scripts.statistics.reproduction.quantities.registry import QUANTITIES, Quantity
-from workflow_scripts.statistics.reproduction.statement_checks import check_statement
+from workflow_scripts.statistics.reproduction.quantities.registry import QUANTITIES
+from workflow_scripts.statistics.reproduction.quantity import Quantity
+from workflow_scripts.statistics.reproduction.statement_checks import check_statement, read_options
 from workflow_scripts.statistics.reproduction.verdicts import NOT_OURS, NOT_RUN, decide_number
 from workflow_scripts.statistics.samples import TrialSamples
 from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates
@@ -36,7 +38,7 @@ STATEMENT = [
     "within",
     "expected",
     "margin",
-    "tolerance",
+    "options",
     "choices",
 ]
 RESULT = [
@@ -58,7 +60,6 @@ RESULT = [
 COLUMNS = (*published_rows.COLUMNS, *STATEMENT, *RESULT)
 NUMBERS = [
     "margin",
-    "tolerance",
     "value",
     "ci_low",
     "ci_high",
@@ -129,6 +130,7 @@ def _lines(
         planned = _planned_steps(statement, setting, planned_cells)
         selection = Selection(
             statement=statement,
+            options=read_options(statement, where=f"study {study.name}: published {statement.id}"),
             metric=statement.metric or study.metric,
             of=_cells_of_steps(statement.of_steps, planned, setting, planned_cells),
             over=_cells_of_steps(statement.over_steps, planned, setting, planned_cells),
@@ -138,7 +140,7 @@ def _lines(
             **row,
             **_statement_fields(statement, quantity, planned or range(len(statement.of_steps))),
             "study": study.name,
-            "our_metric": selection.metric if _has_metric(statement.quantity, quantity) else "",
+            "our_metric": selection.metric if quantity.kind == "measured" and quantity.of_metric else "",
             "within": _levels_as_text([{factor: setting[factor] for factor in printed_factors if setting[factor]}]),
             **_result(str(row["mean"]), statement, quantity, outcome),
         }
@@ -156,13 +158,9 @@ def _statement_fields(statement: Statement, quantity: Quantity, steps: Sequence[
         "left_out": _levels_as_text(left_out),
         "expected": statement.expected or "",
         "margin": math.nan if statement.margin is None else statement.margin,
-        "tolerance": math.nan if statement.tolerance is None else statement.tolerance,
+        "options": json.dumps(statement.options) if statement.options else "",
         "choices": " ".join(statement.choices or ()),
     }
-
-
-def _has_metric(name: str, quantity: Quantity) -> bool:
-    return quantity.kind == "measured" and name != "loss_ratio"
 
 
 def _planned_steps(statement: Statement, setting: Mapping[str, str], planned_cells: Sequence[PlannedCell]) -> list[int]:

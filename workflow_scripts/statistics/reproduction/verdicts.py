@@ -16,7 +16,7 @@ from workflow_scripts.statistics.estimation import ConfidenceInterval
 from workflow_scripts.statistics.guards import count_replicates
 from workflow_scripts.statistics.inference.equivalence import decide
 from workflow_scripts.statistics.reproduction.context import TWIN, Estimate
-from workflow_scripts.statistics.reproduction.quantities.registry import Quantity
+from workflow_scripts.statistics.reproduction.quantity import Quantity
 from workflow_scripts.statistics.reproduction.statement_checks import CLAIMS
 
 NOT_RUN, NOT_COMPARABLE, NOT_OURS = "not run", "not comparable", "not a result of this benchmark"

@@ -8,6 +8,7 @@ from workflow_scripts.networks.sizes import audio_spectrogram_transformer as ast
 from workflow_scripts.networks.sizes import short_chunk_cnn, spectrogram, unet
 from workflow_scripts.statistics.reproduction.context import Estimate, Results, Selection
 from workflow_scripts.statistics.reproduction.quantities.settings import setting_estimate
+from workflow_scripts.statistics.reproduction.quantity import Quantity
 
 
 def spectrogram_window(_: Selection, __: Results) -> Estimate:
@@ -73,3 +74,22 @@ def transformer_blocks(_: Selection, __: Results) -> Estimate:
 def insertion_spacing(_: Selection, __: Results) -> Estimate:
     """Return the distance in blocks between two that receive a map of the U-Net."""
     return setting_estimate([later - earlier for earlier, later in pairwise(ast.INSERTION_BLOCKS)])
+
+
+QUANTITIES = {
+    "spectrogram_window": Quantity(kind="chosen", compute=spectrogram_window, phrase="spectrogram window"),
+    "spectrogram_hop": Quantity(kind="chosen", compute=spectrogram_hop, phrase="spectrogram hop"),
+    "mel_bands": Quantity(kind="chosen", compute=mel_bands, phrase="mel bands"),
+    "unet_blocks": Quantity(kind="chosen", compute=unet_blocks, phrase="unet blocks"),
+    "unet_convolutions": Quantity(kind="chosen", compute=unet_convolutions, phrase="unet convolutions"),
+    "short_chunk_blocks": Quantity(kind="chosen", compute=short_chunk_blocks, phrase="short chunk blocks"),
+    "short_chunk_convolutions": Quantity(
+        kind="chosen", compute=short_chunk_convolutions, phrase="short chunk convolutions"
+    ),
+    "short_chunk_layers": Quantity(kind="chosen", compute=short_chunk_layers, phrase="short chunk layers"),
+    "patch_side": Quantity(kind="chosen", compute=patch_side, phrase="patch side"),
+    "patch_columns": Quantity(kind="chosen", compute=patch_columns, phrase="patch columns"),
+    "patch_rows": Quantity(kind="chosen", compute=patch_rows, phrase="patch rows"),
+    "transformer_blocks": Quantity(kind="chosen", compute=transformer_blocks, phrase="transformer blocks"),
+    "insertion_spacing": Quantity(kind="chosen", compute=insertion_spacing, phrase="insertion spacing"),
+}

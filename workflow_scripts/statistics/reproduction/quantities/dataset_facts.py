@@ -23,6 +23,7 @@ from workflow_scripts.statistics.reproduction.context import (
     read_from_runs,
     run_cells,
 )
+from workflow_scripts.statistics.reproduction.quantity import Quantity
 
 SECONDS_PER_HOUR = 3600
 PRETRAINING_SPLITS = ("train", "valid")  # splits that pre-training may use
@@ -110,3 +111,23 @@ def _of_corpus(
     if facts is None:
         return NoValue(reason=f"{name} not prepared")
     return exact_estimate([count(facts)], replicate="data sets", sources=(facts["source"],))
+
+
+QUANTITIES = {
+    "clips": Quantity(kind="counted", compute=clips, phrase="clips of {data}", of_corpus=True),
+    "songs": Quantity(kind="counted", compute=songs, phrase="clips of {data}", of_corpus=True),
+    "pretraining_songs": Quantity(
+        kind="counted", compute=pretraining_songs, phrase="training and validation clips of {data}", of_corpus=True
+    ),
+    "clip_seconds": Quantity(
+        kind="counted", compute=clip_seconds, phrase="mean length of the clips of {data}, seconds", of_corpus=True
+    ),
+    "hours": Quantity(kind="counted", compute=hours, phrase="hours of {data}", of_corpus=True),
+    "classes": Quantity(kind="counted", compute=classes, phrase="classes of {data}", of_corpus=True),
+    "n_excluded_classes": Quantity(
+        kind="counted", compute=n_excluded_classes, phrase="classes of {data} that are left out", of_corpus=True
+    ),
+    "train_clips": Quantity(kind="counted", compute=train_clips, phrase="training samples", within=("dataset",)),
+    "train_songs": Quantity(kind="counted", compute=train_songs, phrase="training samples", within=("dataset",)),
+    "parameters": Quantity(kind="counted", compute=parameters, phrase="parameters of {of}"),
+}

@@ -25,6 +25,7 @@ from workflow_scripts.statistics.reproduction.context import (
     read_from_runs,
     run_cells,
 )
+from workflow_scripts.statistics.reproduction.quantity import Quantity
 
 MILLISECONDS = 1000  # in a second
 
@@ -207,3 +208,42 @@ def setting_estimate(values: Sequence[float]) -> Estimate:
 
 def _settings(values: list[float] | NoValue) -> Estimate | NoValue:
     return values if isinstance(values, NoValue) else setting_estimate(values)
+
+
+QUANTITIES = {
+    "hop": Quantity(kind="chosen", compute=hop, phrase="hop of every feature"),
+    "fft_length": Quantity(kind="chosen", compute=fft_length, phrase="window of every feature"),
+    "prosody_features": Quantity(kind="chosen", compute=prosody_features, phrase="outputs of the prosody worker"),
+    "sample_rate": Quantity(kind="chosen", compute=sample_rate, phrase="sample rate of the encoders"),
+    "embedding_size": Quantity(kind="chosen", compute=embedding_size, phrase="embedding of the encoders"),
+    "pooled_size": Quantity(kind="chosen", compute=pooled_size, phrase="size of the embedding that a head reads"),
+    "input_samples": Quantity(kind="chosen", compute=input_samples, phrase="samples in a crop"),
+    "input_milliseconds": Quantity(kind="chosen", compute=input_milliseconds, phrase="length of a crop, ms"),
+    "cpc_layers": Quantity(kind="chosen", compute=cpc_layers, phrase="layers of the CPC encoder"),
+    "cpc_filters": Quantity(kind="chosen", compute=cpc_filters, phrase="filters of each layer of the CPC encoder"),
+    "cpc_hop": Quantity(kind="chosen", compute=cpc_hop, phrase="samples between two frames of the CPC encoder"),
+    "cpc_hop_milliseconds": Quantity(
+        kind="chosen", compute=cpc_hop_milliseconds, phrase="time between two frames of the CPC encoder, ms"
+    ),
+    "prediction_steps": Quantity(
+        kind="chosen", compute=prediction_steps, phrase="frames that predictive coding predicts ahead"
+    ),
+    "prediction_milliseconds": Quantity(
+        kind="chosen", compute=prediction_milliseconds, phrase="prediction span of predictive coding, ms"
+    ),
+    "negatives": Quantity(kind="chosen", compute=negatives, phrase="negatives of predictive coding"),
+    "batch": Quantity(kind="chosen", compute=batch, phrase="clips in a pre-training step"),
+    "chunks_per_step": Quantity(kind="chosen", compute=chunks_per_step, phrase="chunks in a pre-training step"),
+    "adam_rate": Quantity(kind="chosen", compute=adam_rate, phrase="learning rate of pre-training with Adam"),
+    "lars_factor": Quantity(
+        kind="chosen", compute=lars_factor, phrase="factor of the LARS learning rate, times the root of the batch"
+    ),
+    "lars_rate": Quantity(kind="chosen", compute=lars_rate, phrase="peak learning rate of pre-training with LARS"),
+    "epochs": Quantity(kind="chosen", compute=epochs, phrase="epochs"),
+    "weighing_epochs": Quantity(kind="chosen", compute=weighing_epochs, phrase="weighing epochs"),
+    "trials": Quantity(kind="chosen", compute=trials, phrase="trials"),
+    "learning_rate": Quantity(kind="chosen", compute=learning_rate, phrase="learning rate"),
+    "patience": Quantity(kind="chosen", compute=patience, phrase="patience"),
+    "sample_rate_khz": Quantity(kind="chosen", compute=sample_rate_khz, phrase="sample rate khz"),
+    "native_rate_khz": Quantity(kind="chosen", compute=native_rate_khz, phrase="native rate khz", of_corpus=True),
+}

@@ -1,0 +1,118 @@
+"""Values of a method and paired values of two methods, behind every measured quantity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.planning.manifest import PlannedCell
+from workflow_scripts.statistics.estimation import (
+    CONFIDENCE_LEVEL,
+    EQUIVALENCE_LEVEL,
+    ConfidenceInterval,
+    ValueRange,
+    mean_interval,
+)
+from workflow_scripts.statistics.reproduction.context import PERCENT, Estimate, NoValue, Results, Selection
+from workflow_scripts.statistics.samples import (
+    NotComparable,
+    TrialSample,
+    differing_factors,
+    fewest_pretraining_seeds,
+    match,
+)
+
+LEVELS = (CONFIDENCE_LEVEL, EQUIVALENCE_LEVEL)  # of the two intervals of an estimate
+POINTS = ValueRange(largest=PERCENT, difference=True)  # differences of metrics in percent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """Values of both sides (pairs,), averaged over the steps, and the cells they come from."""
+
+    of: np.ndarray
+    over: np.ndarray
+    names: tuple[str, ...]
+    replicate: str
+    sides: list[list[TrialSample]]
+
+
+def pair_steps(selection: Selection, results: Results) -> Pairs | NoValue:
+    """Pair the replicates of both sides in every step; `NoValue` if one cannot be paired."""
+    lefts, rights, sides, names, replicates = [], [], [], set(), set()
+    for step in zip(selection.of, selection.over, strict=True):
+        cells_of_sides = [cells_of_method(side, selection.metric, results) for side in step]
+        for cells in cells_of_sides:
+            if isinstance(cells, NoValue):
+                return cells
+        left, right = (cells for cells in cells_of_sides if not isinstance(cells, NoValue))
+        matching = match(left, right)
+        if isinstance(matching, NotComparable):
+            return NoValue(reason=matching.reason)
+        values = matching.values([cell.values for cell in left], [cell.values for cell in right])
+        lefts.append(values[0])
+        rights.append(values[1])
+        sides += [left, right]
+        names.add(matching.names)
+        replicates.add(matching.replicate)
+    if len(names) > 1:
+        return NoValue(reason="what is averaged was not measured with the same trials")
+    return Pairs(
+        of=np.mean(lefts, axis=0),
+        over=np.mean(rights, axis=0),
+        names=names.pop(),
+        replicate=replicates.pop(),
+        sides=sides,
+    )
+
+
+def cells_of_method(planned_cells: Sequence[PlannedCell], metric: str, results: Results) -> list[TrialSample] | NoValue:
+    """Return the cells of one method, one for each pre-training seed, or why one of them is missing."""
+    if not planned_cells:
+        return NoValue(reason="the study has no such cell")
+    differing = differing_factors(planned_cells)
+    if differing:
+        raise UserError(f"published: `of` and `over` must name the level of {', '.join(differing)}")
+    reasons = [results.cells.reason_missing(cell, metric) for cell in planned_cells]
+    if any(reasons):
+        return NoValue(reason="; ".join(dict.fromkeys(filter(None, reasons))))
+    return [sample for cell in planned_cells if (sample := results.cells.get(cell, metric)) is not None]
+
+
+def estimate_values(
+    values: np.ndarray, within: ValueRange, *, replicate: str, sides: Sequence[Sequence[TrialSample]], results: Results
+) -> Estimate:
+    """Estimate the mean of plain values, for the fixed test set."""
+    at_95, at_90 = (mean_interval(values, level=level, within=within) for level in LEVELS)
+    return build_estimate(
+        at_95.mean, (at_95.ci, at_90.ci), replicate=replicate, n=at_95.n, sides=sides, results=results
+    )
+
+
+def build_estimate(
+    value: float,
+    intervals: tuple[ConfidenceInterval, ConfidenceInterval],
+    *,
+    variance_sources: tuple[str, ...] | None = None,
+    replicate: str,
+    n: int,
+    sides: Sequence[Sequence[TrialSample]],
+    results: Results,
+) -> Estimate:
+    """Return a value with its 95 % and 90 % intervals, which cover the replicates alone unless sources are given."""
+    ci, ci90 = intervals
+    if variance_sources is None:
+        variance_sources = (replicate,) if ci.is_known else ()
+    return Estimate(
+        value=value,
+        ci=ci,
+        ci90=ci90,
+        variance_sources=variance_sources,
+        replicate=replicate,
+        n=n,
+        pretraining_seeds=fewest_pretraining_seeds(*sides),
+        sources=results.sources(cell for side in sides for cell in side),
+    )
