@@ -1,12 +1,13 @@
-"""Train and test the trials of one cell: `trials.csv`, `predictions.npz` and `record.json`.
+"""Train and test the trials of one cell: `trials.csv`, `predictions.npz`, `record.json` and, if kept, weights.
 
     python -m workflow_scripts.evaluate --config JSON --code DIGEST --corpus DIR --output DIR
         [--embeddings FILE.npy | --encoder-file FILE] [--threads N]
 
 The config states `encoder` and `head` {name, options}, `scenario`, `fraction`, the number of `trials`, `training`
-(`EvaluationProtocol`) and `factors`, the value of each factor column. The scenario decides the input: embeddings where
-the encoder stays frozen, an encoder file where a pre-trained encoder is trained further, neither where training starts
-from scratch.
+(`EvaluationProtocol`) and `factors`, the value of each factor column. With `keep: first_trial` the head of the first
+trial is written as `head.safetensors`, and an encoder that it trained as `encoder.safetensors`. The scenario decides
+the input: embeddings where the encoder stays frozen, an encoder file where a pre-trained encoder is trained further,
+neither where training starts from scratch.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import pandas as pd
 import torch
 
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.checkpoints.encoder_file import build_encoder
+from workflow_scripts.checkpoints.encoder_file import build_encoder, save_state
 from workflow_scripts.configuration.jobs._base import LevelChoice
 from workflow_scripts.configuration.jobs.evaluate import EvaluateConfig
 from workflow_scripts.core import array_files, files, provenance, result_files
@@ -40,6 +41,7 @@ from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.networks.head_interfaces import Head, MapsHead
 from workflow_scripts.networks.interfaces import Encoder
 from workflow_scripts.pretraining.device import best_device, device_name
+from workflow_scripts.statistics.kept_heads import KeptHead, write_head
 from workflow_scripts.statistics.metrics import confusion, metrics
 from workflow_scripts.statistics.predictions import Predictions, write_predictions
 
@@ -65,6 +67,7 @@ def main(argv: list[str] | None = None) -> None:
     write_predictions(arguments.output / result_files.PREDICTIONS, predictions, windows=results[0].windows)
     table = _trials_table(task, results, config=config, record=record)
     files.write_text(arguments.output / result_files.TRIALS, table.to_csv(index=False))
+    kept = _write_weights(arguments.output, task, results[0], config=config, code=arguments.code)
     content = record.content(
         data={corpus.facts.dataset: corpus.facts.digest},
         device=device_name(task.device),
@@ -72,7 +75,7 @@ def main(argv: list[str] | None = None) -> None:
         seeds=[trial_seeds.trial_seed(result.trial) for result in results],
         **weights,
     )
-    outputs = checksums(*(arguments.output / name for name in (result_files.TRIALS, result_files.PREDICTIONS)))
+    outputs = checksums(*(arguments.output / name for name in (result_files.TRIALS, result_files.PREDICTIONS, *kept)))
     write_record(arguments.output / result_files.RECORD, content, files=outputs)
     task.store.clear()
 
@@ -141,6 +144,7 @@ def _build_task(
         embeddings=embeddings,
         crop_length=crop_length,
         build_encoder=functools.partial(_build_encoder, config, arguments.encoder_file),
+        keeps_first=config.keep == "first_trial",
     )
 
 
@@ -194,6 +198,33 @@ def _predictions(task: EvaluationTask, results: list[TrialResult]) -> Prediction
         confusion=np.stack([confusion(label_type, labels=labels, scores=result.scores) for result in results]),
         clusters=corpus.clips["group"].to_numpy()[rows].astype(str),  # test clips of one group are not independent
     )
+
+
+def _write_weights(
+    folder: Path, task: EvaluationTask, result: TrialResult, *, config: EvaluateConfig, code: str
+) -> list[str]:
+    """Write the weights of a trial, if kept, and return the names of the files; those of an earlier job are deleted."""
+    for name in (result_files.HEAD, result_files.ENCODER):
+        (folder / name).unlink(missing_ok=True)
+    if result.weights is None:
+        return []
+    facts = task.corpus.facts
+    head = KeptHead(
+        **config.head.model_dump(),
+        dataset=facts.dataset,
+        task=facts.task,
+        classes=tuple(facts.classes),
+        crops=config.training.crops,
+        tensors=result.weights.head,
+    )
+    write_head(folder / result_files.HEAD, head, code=code)
+    if config.encoder is None or not result.weights.encoder:
+        return [result_files.HEAD]
+    state = {name: torch.from_numpy(value) for name, value in result.weights.encoder.items()}
+    name, level = config.encoder.name, registry.load("encoder", config.encoder.name)
+    options = registry.options(level, config.encoder.options)
+    save_state(folder / result_files.ENCODER, state, name=name, options=options, code=code)
+    return [result_files.HEAD, result_files.ENCODER]
 
 
 def _trials_table(

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core import files
@@ -24,8 +25,13 @@ METADATA = "prelude"  # one key, since safetensors writes several in random orde
 
 def save_encoder(path: Path, encoder: Encoder, *, name: str, options: LevelOptions, code: str) -> None:
     """Write an encoder's weights as safetensors; equal weights give equal bytes. `options` are its level's."""
+    save_state(path, encoder.state_dict(), name=name, options=options, code=code)
+
+
+def save_state(path: Path, state: Mapping[str, Tensor], *, name: str, options: LevelOptions, code: str) -> None:
+    """Write the state dict of an encoder as `save_encoder` does."""
     about = {"encoder": name, "options": options.model_dump(), "code": code}
-    state = {key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
+    state = {key: value.detach().cpu().contiguous() for key, value in state.items()}
     with files.write_atomically(path) as temporary:
         save_file(state, temporary, metadata={METADATA: json.dumps(about, sort_keys=True)})
 

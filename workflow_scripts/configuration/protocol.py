@@ -54,6 +54,9 @@ class CellProtocol(EvaluationProtocol):
 
     trials: int = Field(10, ge=1)
     """trials per cell; trial k fixes head, label subset and data order for every run"""
+    keep: Literal["first_trial"] | None = None
+    """first_trial: keep the trained head of the first trial (`head.safetensors`) and, where the encoder learns, that
+    encoder (`encoder.safetensors`), beside `trials.csv`; null: keep results alone"""
 
 
 class ProtocolConfig(CellProtocol):

@@ -78,6 +78,7 @@ def evaluate_model(model: TrialModel, *, epochs: int, started: float) -> TrialRe
         train_clips=len(model.cell.train_rows(model.trial)),
         seconds=time.monotonic() - started,
         windows=model.windows(rows) if model.trial == 0 else None,  # one trial is enough for figures
+        weights=model.weights() if model.trial == 0 and model.cell.keeps_first else None,
     )
 
 

@@ -11,7 +11,8 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.evaluation.crops import Crops
 from workflow_scripts.evaluation.losses import probabilities
 from workflow_scripts.evaluation.stacked_heads import LabelledEmbeddings, compute_logits, train_heads
-from workflow_scripts.evaluation.task import EvaluationTask, TrialResult
+from workflow_scripts.evaluation.task import EvaluationTask, TrialResult, TrialWeights
+from workflow_scripts.statistics.kept_heads import INPUT_MEAN, INPUT_STD
 
 
 def train_on_embeddings(cell: EvaluationTask) -> list[TrialResult]:
@@ -30,8 +31,10 @@ def train_on_embeddings(cell: EvaluationTask) -> list[TrialResult]:
     if cell.settings.crops == "pool" and not crops.single:
         inputs, crops = crops.pool(inputs), Crops.from_lengths(cell.corpus.lengths, None)
     head = cell.build_head(inputs.shape[1])
+    moments: dict[str, np.ndarray] = {}
     if head.standardise:
-        inputs = standardise(inputs, rows=crops.rows(cell.rows("train")))
+        mean, std = moments_of(inputs[crops.rows(cell.rows("train"))])
+        inputs, moments = standardise(inputs, mean=mean, std=std), {INPUT_MEAN: mean, INPUT_STD: std}
     # train the heads of all trials
     task = cell.corpus.facts.task
     data = LabelledEmbeddings(
@@ -48,6 +51,7 @@ def train_on_embeddings(cell: EvaluationTask) -> list[TrialResult]:
     logits = compute_logits(head, heads.parameters, data, clips=cell.rows("test"), indices=range(cell.trials))
     scores = [probabilities(task, trial_logits).cpu().numpy() for trial_logits in logits]
     seconds = (time.monotonic() - started) / cell.trials
+    first = TrialWeights(head={name: value[0].cpu().numpy() for name, value in heads.parameters.items()} | moments)
     return [
         TrialResult(
             trial=trial,
@@ -55,17 +59,22 @@ def train_on_embeddings(cell: EvaluationTask) -> list[TrialResult]:
             epochs=heads.epochs[trial],
             train_clips=len(train_rows[trial]),
             seconds=seconds,
+            weights=first if trial == 0 and cell.keeps_first else None,
         )
         for trial in range(cell.trials)
     ]
 
 
-def standardise(embeddings: np.ndarray, *, rows: np.ndarray) -> np.ndarray:
-    """Standardise each channel to mean 0 and standard deviation 1 over `rows`; constant channels become 0 there."""
-    reference = embeddings[rows].astype(np.float64)  # float32 sums lose the deviation of channels with a large mean
-    std = reference.std(axis=0)
-    constant = std <= np.finfo(np.float32).eps * np.abs(reference.mean(axis=0))
-    return ((embeddings - reference.mean(axis=0)) / np.where(constant, 1.0, std)).astype(np.float32)
+def moments_of(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of each channel, float64; the deviation of a constant channel is 1."""
+    reference = embeddings.astype(np.float64)  # float32 sums lose the deviation of channels with a large mean
+    mean, std = reference.mean(axis=0), reference.std(axis=0)
+    return mean, np.where(std <= np.finfo(np.float32).eps * np.abs(mean), 1.0, std)
+
+
+def standardise(embeddings: np.ndarray, *, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+    """Standardise each channel by its mean and standard deviation over other embeddings, float32."""
+    return ((embeddings - mean) / std).astype(np.float32)
 
 
 def _require_finite(embeddings: np.ndarray) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +27,33 @@ from workflow_scripts.statistics.predictions import Windows
 SPLITS = ("train", "valid", "test")
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrialWeights:
+    """Weights of a trained trial by name: its head, as `KeptHead` has them, and its encoder's, if that learned too."""
+
+    head: Mapping[str, np.ndarray]
+    encoder: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return the arrays to store, by names that begin with their part."""
+        return {f"{part}/{name}": value for part, weights in vars(self).items() for name, value in weights.items()}
+
+    @classmethod
+    def from_arrays(cls, stored: Mapping[str, np.ndarray]) -> TrialWeights | None:
+        """Return the weights among stored arrays, or None where there are none."""
+        parts: dict[str, dict[str, np.ndarray]] = {"head": {}, "encoder": {}}
+        for name, value in stored.items():
+            part, slash, key = name.partition("/")
+            if slash:
+                parts[part][key] = value
+        return cls(**parts) if parts["head"] else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrialResult:
     """Probabilities (test clips, classes) of a trial, float32, and its cost.
 
-    `windows` are given for the first trial, if the head evaluates clips by windows.
+    `windows` are given for the first trial, if the head evaluates clips by windows, and `weights`, if they are kept.
     """
 
     trial: int
@@ -40,6 +62,7 @@ class TrialResult:
     train_clips: int  # clips whose labels were used
     seconds: float
     windows: Windows | None = None
+    weights: TrialWeights | None = None
 
 
 class TrialStore:
@@ -71,11 +94,16 @@ class TrialStore:
             if str(stored["digest"]) != self.digest:
                 return None
             numbers = {name: stored[name].item() for name in ("trial", "epochs", "train_clips", "seconds")}
-            return TrialResult(scores=stored["scores"], **numbers, windows=Windows.from_arrays(stored))
+            return TrialResult(
+                scores=stored["scores"],
+                **numbers,
+                windows=Windows.from_arrays(stored),
+                weights=TrialWeights.from_arrays(stored),
+            )
 
     def save(self, result: TrialResult) -> None:
         """Save the result of a trial."""
-        numbers = {name: value for name, value in vars(result).items() if name != "windows"}
+        numbers = {name: value for name, value in vars(result).items() if name not in ("windows", "weights")}
         with files.write_atomically(self._path(result.trial)) as temporary:
             np.savez(
                 temporary,
@@ -83,6 +111,7 @@ class TrialStore:
                 digest=np.array(self.digest),
                 **numbers,
                 **(result.windows.to_arrays() if result.windows else {}),
+                **(result.weights.to_arrays() if result.weights else {}),
             )
 
     def clear(self) -> None:
@@ -100,6 +129,7 @@ class EvaluationTask:
     `embeddings` (crops, size), float32 in clip order, are given if the encoder stays frozen, with `crop_length` in
     samples (None: each clip is a single crop). `build_encoder` is given if the encoder is trained; it returns the
     initial encoder of a trial by its seed. `build_maps_head` is given if the head reads maps; `build_head` then raises.
+    `keeps_first` asks for the weights of the first trial.
     """
 
     corpus: Corpus
@@ -114,6 +144,7 @@ class EvaluationTask:
     build_encoder: Callable[[int], Encoder] | None = None
     #: arguments: number of sources the encoder separates, and channels of the maps of its decoder, coarse to fine
     build_maps_head: Callable[[int, Sequence[int]], MapsHead] | None = None
+    keeps_first: bool = False
 
     def rows(self, split: str) -> np.ndarray:
         """Return the rows of all clips of a split; `UserError` if there are none."""

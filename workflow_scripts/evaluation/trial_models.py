@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from workflow_scripts.evaluation import trial_seeds
 from workflow_scripts.evaluation.crops import Crops, average_predictions
 from workflow_scripts.evaluation.embedding import MAX_BATCH_SAMPLES, embed_clips, read_samples
 from workflow_scripts.evaluation.losses import downstream_loss, probabilities
-from workflow_scripts.evaluation.task import EvaluationTask
+from workflow_scripts.evaluation.task import EvaluationTask, TrialWeights
 from workflow_scripts.evaluation.trial_heads import TrialHead
 from workflow_scripts.networks.maps import Maps
 from workflow_scripts.pretraining.device import autocast_type
@@ -88,6 +88,14 @@ class TrialModel(nn.Module, ABC):
         """Compute probabilities window by window, in evaluation mode; None if the head does not use windows."""
         return None
 
+    def weights(self) -> TrialWeights:
+        """Return the weights of head and encoder."""
+        return TrialWeights(head=_as_arrays(self.head_weights()), encoder=_as_arrays(self.encoder.state_dict()))
+
+    @abstractmethod
+    def head_weights(self) -> Mapping[str, Tensor]:
+        """Return the weights of the head by name."""
+
     def fill_batch(self, rows: np.ndarray) -> np.ndarray:
         """Repeat a single clip, if batch normalisation would otherwise see a single value per channel."""
         return np.repeat(rows, 2) if len(rows) == 1 and self.uses_windows else rows
@@ -123,6 +131,10 @@ class EmbeddingModel(TrialModel):
         torch.manual_seed(self.seed)  # draws of the encoder in training, such as dropout, depend on the trial too
         self.classifier = TrialHead(cell.build_head(self.encoder.pooled_size), trial=trial)
         self.to(cell.device)
+
+    def head_weights(self) -> Mapping[str, Tensor]:
+        """Return the parameters of the head, without the axis of trials."""
+        return {name: value[0] for name, value in self.classifier.values.items()}
 
     @property
     def uses_windows(self) -> bool:
@@ -171,6 +183,10 @@ class MapsModel(TrialModel):
         self.head = cell.build_maps_head(sources, decoder)
         torch.manual_seed(self.seed)  # for dropout
         self.to(cell.device)
+
+    def head_weights(self) -> Mapping[str, Tensor]:
+        """Return the state dict of the head."""
+        return self.head.state_dict()
 
     @property
     def uses_windows(self) -> bool:
@@ -228,6 +244,10 @@ class MapsModel(TrialModel):
         """Return the number of separated sources, and the channels of each map of the decoder."""
         maps = _maps_of(self.encoder.eval())(torch.zeros(1, PROBE_SAMPLES))
         return maps.masked.shape[1], [level.shape[1] for level in maps.decoder]
+
+
+def _as_arrays(state: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    return {name: value.detach().cpu().numpy() for name, value in state.items()}
 
 
 def _maps_of(encoder: nn.Module) -> Callable[[Tensor], Maps]:

@@ -188,6 +188,7 @@ class Jobs:
             scenario=cell.scenario,
             fraction=cell.fraction,
             trials=numbers.pop("trials"),
+            **{"keep": kept} if (kept := numbers.pop("keep", None)) else {},
             training=validate(EvaluationProtocol, numbers),
             factors={**asdict(run), **asdict(cell)},
             **_file_of_head(head),
@@ -232,7 +233,7 @@ def _remote_files(remotes: Mapping[str, Any]) -> dict[str, Any]:
     return {name: asdict(remote) for name, remote in remotes.items()}
 
 
-def _file_of_head(head: LevelChoice) -> dict[str, str | None]:
+def _file_of_head(head: LevelChoice) -> dict[str, Any]:
     """Return the digest of the file with a head's initial weights, if it has one: another file is another head."""
     checkpoint = head.options.get("checkpoint")
     return {} if checkpoint is None else {"head_file_digest": _file_digest(Path(checkpoint))}

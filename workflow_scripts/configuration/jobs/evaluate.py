@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 from pydantic import Field
 
@@ -27,6 +28,8 @@ class EvaluateConfig(JobConfig):
     """numbers of each trial's training"""
     factors: dict[str, str | int]
     """value of each factor's column in trials.csv"""
+    keep: Literal["first_trial"] | None = None
+    """whether the weights of the first trial are kept"""
     head_file_digest: str | None = None
     """digest of the file whose weights the head starts from"""
 
