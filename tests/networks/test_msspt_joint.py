@@ -267,6 +267,36 @@ def test_a_joint_network_learns_as_keras_would(tmp_path, magnitude, sources):
     assert all(parameter.grad is not None for parameter in network.parameters())
 
 
+#: of the authors' code (TensorFlow 2.15.1), weights by the rule of the golden cases, in training mode: bands of a frame
+#: of the log-mel spectrogram, first block (bands by channels), last hidden layer before its dropout. The tolerance of
+#: the first is twice the rounding error; those of the others are twenty times what an input error of 2e-7 does.
+LEARNED_SPECTROGRAM = [-1.46843, -0.4372717, -0.1491964, 0.2764291, -0.1696076, -0.4998118, 0.3013329, 0.4269145]
+LEARNED_BLOCK = [[0.4940089, 3.539031, 0.0, 2.367854], [0.6254836, 3.065549, 0.0, 2.072194]]
+LEARNED_HIDDEN = [1.0798618, 0.5653291, 0.9388286, 0.8911238, 0.0, 1.0370622, 0.8693786, 0.0]
+
+
+def test_a_back_end_alone_learns_from_tensorflows_spectrograms(tmp_path):
+    layers = back_end(CHANNELS_ALONE, inputs=1, beside=(0,) * 7, classes=50)
+    state = to_published_names(layers, "keras")
+    network = import_network(state, tmp_path / "tail.pt", import_networks.import_short_chunk_cnn).train()
+    network.dropout.eval()
+    kept = {}
+    network.blocks[0].register_forward_hook(lambda _, inputs, output: kept.update(block=(*inputs, output)))
+    network.dropout.register_forward_hook(lambda _, inputs, output: kept.update(hidden=output))
+    magnitude = torch.from_numpy(
+        abs(golden.make_rng("mel case/alone").standard_normal((2, 1, 384, 256))).astype(np.float32)
+    )
+    with torch.no_grad():
+        network(Maps(magnitude=magnitude, masked=magnitude[:, :0]))
+    spectrograms, maps = kept["block"]
+    for values, expected, atol in (
+        (spectrograms[1, 0, 100, ::16], LEARNED_SPECTROGRAM, 1e-6),
+        (maps[1, ::16, 100, :32:16].T, LEARNED_BLOCK, 1e-4),
+        (kept["hidden"][1, 96:104], LEARNED_HIDDEN, 1e-2),
+    ):
+        torch.testing.assert_close(values, torch.tensor(expected), rtol=0, atol=atol)
+
+
 def test_the_u_net_of_a_joint_network_takes_maxima_whatever_the_sources(tmp_path):
     network = import_network(
         to_published_names(joint(4), "keras"), tmp_path / "joint.pt", import_networks.import_joint_network
