@@ -49,8 +49,10 @@ try:
 except UserError as error:
     sys.exit(format_message(error))
 
-# An environment variable, not a param: another limit for broken clips does not run any job again.
+# Environment variables, not params: another limit for broken clips, or another use of a corpus, does not run any job
+# again.
 os.environ[quarantine_limit.ENVIRONMENT_VARIABLE] = json.dumps(PLAN.largest_shares)
+os.environ[quarantine_limit.SPLITS_VARIABLE] = json.dumps(PLAN.needed_splits)
 
 # GPU jobs run one at a time on a machine with a GPU; without one the resource limits nothing.
 GPU = int(Path("/dev/nvidiactl").exists())

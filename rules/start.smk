@@ -43,12 +43,12 @@ onstart:
     datasets = [
         job.wildcards.dataset
         for job in workflow.dag.needrun_jobs()
-        if job.rule.name == "acquire"
+        if job.rule.name in ("acquire", "prepare")
     ]
-    absent = FINDINGS.describe_absent(datasets)
-    oversized = FINDINGS.oversized if workflow.local_exec else []
-    if absent or oversized:
-        sys.exit(format_message(absent or oversized[0]))
+    stops = FINDINGS.describe_copies(datasets)
+    stops += FINDINGS.oversized if workflow.local_exec else []
+    if stops:
+        sys.exit(format_message(stops[0]))
     if workflow.local_exec:
         global JOB_SERVER  # its standard input stays open until Snakemake ends
         JOB_SERVER = job_server.start()

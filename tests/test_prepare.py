@@ -14,6 +14,7 @@ from tests.checkout import REPOSITORY, SHARED, needs_shared
 from tests.datasets.files import touch
 from workflow_scripts import acquire, prepare
 from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.audio.quarantine_limit import SPLITS_VARIABLE
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.dataset_index import CLIP_COLUMNS, DatasetIndex
@@ -187,3 +188,31 @@ def test_every_real_file_is_a_clip_or_listed_or_counted(tmp_path):
     assert len(index.clips) + len(index.excluded) == len(files) - 2
     corpus, reasons = prepare_folder(root / "broken/degenerate", tmp_path / "out")
     assert len(corpus.clips) + len(reasons) == len(list((root / "broken/degenerate").iterdir()))
+
+
+NEEDED = {"own": ["train", "valid", "test"]}
+
+
+@pytest.mark.parametrize(
+    ("broken", "fault"),
+    [
+        ("test_", r"no clips in its test split, since 2 not_audio such as test_a\.wav are quarantined: .* --forcerun"),
+        ("valid_", r"no clips in its valid split, since 2 not_audio such as valid_a\.wav are quarantined"),
+        ("_b", r"one class, a: nothing can be told apart; give at least two"),
+    ],
+)
+def test_a_split_or_class_that_is_needed_and_lost_to_the_quarantine_is_told(tmp_path, monkeypatch, broken, fault):
+    files = {f"{split}_{label}.wav": f"{label},{split}" for split in NEEDED["own"] for label in "ab"}
+    for name in files:
+        if broken in name:
+            touch(tmp_path / "set", name).joinpath(name).write_text("Not found")
+        else:
+            write_tone(tmp_path / "set" / name)
+    rows = ["path,labels,split", *(f"{name},{facts}" for name, facts in files.items())]
+    (tmp_path / "set" / "labels.csv").write_text("\n".join(rows))
+    monkeypatch.setenv(SPLITS_VARIABLE, json.dumps(NEEDED))
+    with pytest.raises(UserError, match=f"own: {fault}"):
+        prepare_folder(tmp_path / "set", tmp_path / "all", labels="csv", csv="labels.csv")
+    assert not (tmp_path / "all" / "corpus.json").exists()
+    monkeypatch.setenv(SPLITS_VARIABLE, json.dumps({"own": ["train"]}))
+    assert len(prepare_folder(tmp_path / "set", tmp_path / "all", labels="csv", csv="labels.csv")[0]) >= 3

@@ -228,7 +228,45 @@ def test_copies_of_published_sets_that_are_not_there_are_named_with_their_folder
     assert line.startswith("note: no copy of a data set in ")
     assert "data/gtzan/copy (gtzan)" in line
     assert "\n" not in line
-    assert findings.describe_absent(["openmic"]) == "", "it is downloaded"
+    assert findings.describe_copies(["openmic"]) == [], "it is downloaded"
+
+
+GTZAN = {"datasets": {"gtzan": {"path": "copy"}}}
+
+
+def put_gtzan(*names: str) -> None:
+    for name in names:
+        file = Path("copy") / name.split(".", maxsplit=1)[0] / f"{name}.wav"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+
+
+def test_a_copy_of_a_published_set_without_a_split_is_told_before_the_run() -> None:
+    put_gtzan("blues.00029", "blues.00030", "jazz.00000", "jazz.00001")
+    (line,) = check(GTZAN, base="config.yaml").describe_copies(["gtzan"])
+    assert "datasets.gtzan: no clips in " in line
+    assert line.endswith("complete the copy")
+    assert "\n" not in line
+
+
+def test_a_copy_of_another_layout_is_told_before_the_run_and_stops_no_other_job() -> None:
+    Path("copy").mkdir()
+    Path("copy", "genres.tar.gz").touch()
+    findings = check(GTZAN, base="config.yaml")
+    assert findings.mistakes == []
+    (line,) = findings.describe_copies(["gtzan"])
+    assert "datasets.gtzan: copy holds " in line
+    assert f"note: {line}" in findings.lines()
+
+
+def test_a_copy_that_is_prepared_is_not_read_again() -> None:
+    Path("copy").mkdir()
+    Path("copy", "genres.tar.gz").touch()
+    for rate in (16_000, 22_050, 44_100):
+        facts = Path(f"results/corpora/gtzan/{rate}/corpus.json")
+        facts.parent.mkdir(parents=True)
+        facts.touch()
+    assert check(GTZAN, base="config.yaml").faulty == {}
 
 
 def recipe(**numbers: object) -> dict[str, Any]:

@@ -15,13 +15,14 @@ import pandas as pd
 from workflow_scripts.audio.corpus import CorpusFacts, facts_to_json, label_column
 from workflow_scripts.audio.decoder_pool import DecodeResult, DecodeTask, decode_all
 from workflow_scripts.audio.doubles import digest_samples, join_groups
+from workflow_scripts.audio.quarantine_limit import read_needed_splits, require_splits
 from workflow_scripts.core import provenance, result_files
 from workflow_scripts.core.checksums import checksums, remember_checksum, write_record
 from workflow_scripts.core.csv_files import csv_text
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.files import write_atomically, write_text
 from workflow_scripts.core.progress import track
-from workflow_scripts.levels.dataset_index import EXCLUDED_COLUMNS, DatasetIndex, Stem
+from workflow_scripts.levels.dataset_index import EXCLUDED_COLUMNS, DatasetIndex, Stem, Task, describe_lack_of_classes
 
 OUTSIDE_ROOT = "the file lies outside the folder of the data set"
 #: tolerated difference in length between a stem and its mixture: codecs pad each stream on its own
@@ -94,6 +95,7 @@ def build_corpus(index: DatasetIndex, *, root: Path, output: Path, spec: CorpusS
 
     # tables
     rows = written.lengths >= 0
+    _require_needed(spec.dataset, clips, reasons=written.reasons, task=index.task, labels=labels[rows])
     tables = _Tables(
         clips=_make_clip_table(clips, written),
         labels=_make_label_table(labels[rows]),
@@ -113,6 +115,17 @@ def build_corpus(index: DatasetIndex, *, root: Path, output: Path, spec: CorpusS
     of_files |= checksums(*(output / name for name in names))
     write_record(output / result_files.CORPUS_FACTS, facts_to_json(facts), files=of_files)
     return facts
+
+
+def _require_needed(
+    dataset: str, clips: pd.DataFrame, *, reasons: Mapping[str, str], task: Task, labels: pd.DataFrame
+) -> None:
+    """Raise `UserError` if the quarantine leaves too little of what the studies need, before hours of pre-training."""
+    splits = dict(zip(clips["clip"].astype(str), clips["split"].astype(str), strict=True))
+    require_splits(dataset, splits=splits, reasons=reasons)
+    lack = describe_lack_of_classes(task, [str(name) for name in labels.columns], labels.to_numpy())
+    if lack and "test" in read_needed_splits(dataset):
+        raise UserError(f"{dataset}: {lack} ({len(reasons)} clips are quarantined)")
 
 
 def _corpus_facts(

@@ -1,4 +1,4 @@
-"""Limit on the share of quarantined clips, as set by the studies of a run.
+"""Limit on the quarantine, as set by the studies of a run: a share of all clips, and no split that they need.
 
 The limit decides whether jobs may use a corpus, not what they compute from it. It is therefore passed in the
 environment and not in their config, so that changing it does not re-run any job.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from workflow_scripts.core import result_files
@@ -17,6 +18,7 @@ from workflow_scripts.core.csv_files import read_rows
 from workflow_scripts.core.errors import UserError
 
 ENVIRONMENT_VARIABLE = "PRELUDE_LARGEST_SHARES"  # JSON: data set -> share; a data set not named has no limit
+SPLITS_VARIABLE = "PRELUDE_NEEDED_SPLITS"  # JSON: data set -> splits in which its uses need clips
 REASONS_SHOWN = 3  # reasons listed in the message; the file lists all
 
 
@@ -41,11 +43,35 @@ def require_within_limit(folder: Path, *, dataset: str, clips: int, quarantined:
     )
 
 
+def read_needed_splits(dataset: str) -> list[str]:
+    """Return the splits in which the studies need clips, as set by the workflow."""
+    return list(json.loads(os.environ.get(SPLITS_VARIABLE) or "{}").get(dataset, ()))
+
+
+def require_splits(dataset: str, *, splits: Mapping[str, str], reasons: Mapping[str, str]) -> None:
+    """Raise `UserError` if a split that the studies need has no clip, or only clips that are quarantined.
+
+    `splits` has the split of every clip, `reasons` why clips are quarantined.
+    """
+    for split in read_needed_splits(dataset):
+        clips = [clip for clip, own in splits.items() if own == split]
+        if any(clip not in reasons for clip in clips):
+            continue
+        lost = f", since {_summarise({clip: reasons[clip] for clip in clips})} are quarantined" if clips else ""
+        raise UserError(
+            f"{dataset}: no clips in its {split} split{lost}: studies of this config need some; repair the files or "
+            f"correct the splits, and run with --forcerun <data>/{dataset}/{result_files.ACQUIRED}"
+        )
+
+
 def _summarise_reasons(path: Path) -> str:
-    """Describe the commonest reasons, each with its number of clips and an example."""
     require_unchanged(path)
-    rows = [(row["clip"], row["reason"]) for row in read_rows(path, ["clip", "reason"])]
-    example = {reason: clip for clip, reason in reversed(rows)}  # the first clip of each reason
-    counts = Counter(reason for _, reason in rows).most_common()
+    return _summarise({row["clip"]: row["reason"] for row in read_rows(path, ["clip", "reason"])})
+
+
+def _summarise(reasons: Mapping[str, str]) -> str:
+    """Describe the commonest reasons, each with its number of clips and an example."""
+    example = {reason: clip for clip, reason in reversed(list(reasons.items()))}  # the first clip of each reason
+    counts = Counter(reasons.values()).most_common()
     parts = [f"{count} {reason} such as {example[reason]}" for reason, count in counts[:REASONS_SHOWN]]
     return ", ".join(parts + ([f"{len(counts) - REASONS_SHOWN} more reasons"] if len(counts) > REASONS_SHOWN else []))

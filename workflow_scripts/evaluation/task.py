@@ -20,11 +20,10 @@ from workflow_scripts.configuration.protocol import EvaluationProtocol
 from workflow_scripts.core import array_files, files
 from workflow_scripts.core.errors import UserError, name_damage
 from workflow_scripts.evaluation.label_subsets import choose_label_subset
+from workflow_scripts.levels.dataset_facts import SPLITS
 from workflow_scripts.networks.head_interfaces import Head, MapsHead
 from workflow_scripts.networks.interfaces import Encoder
 from workflow_scripts.statistics.predictions import Windows
-
-SPLITS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

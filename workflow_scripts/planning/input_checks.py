@@ -1,7 +1,7 @@
 """Checks of what a plan starts from, before any job runs: folders, labels, splits, checkpoints, sizes of batches.
 
-Data sets of unknown size, such as folders of recordings, are indexed as `prepare` does it, without decoding. Published
-sets are large and their layout is known: only their folder is looked for.
+Local copies are indexed as `prepare` does it, without decoding: folders of recordings always, published sets until they
+are prepared; of very large ones only the folder is looked for.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from workflow_scripts.planning.plan import Plan
 from workflow_scripts.planning.runs import Run
 from workflow_scripts.planning.work import dataset_size
 
-SPLITS = ("train", "valid", "test")
+#: clips of a published set beyond which its copy is not indexed while planning, which would take minutes
+MAX_CLIPS = 50_000
 BYTES_OF_FLOAT = 4
 # Networks of a tenth of the published widths keep 18 to 117 numbers of every sample of audio for the backward pass, the
 # published ones 175 to 641 (measured): a batch that takes more memory with 16 fits with none of them.
@@ -32,32 +33,35 @@ GIGABYTE = 1e9
 
 @dataclass(frozen=True)
 class Findings:
-    """Mistakes that would end a job, and notes that a user should know, one line each; and published sets not there.
+    """Mistakes that would end a job, and notes that a user should know, one line each; and faults of published sets.
 
-    `oversized` lists batches that do not fit into the memory of this machine. `absent` maps data sets to the folders
-    that should hold their copies: their jobs can be planned all the same.
+    `oversized` lists batches that do not fit into the memory of this machine. `absent` maps published sets to the
+    folders that should hold their copies, `faulty` to what is wrong with these: other jobs can run all the same.
     """
 
     mistakes: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     oversized: list[str] = field(default_factory=list)
     absent: dict[str, Path] = field(default_factory=dict)
+    faulty: dict[str, str] = field(default_factory=dict)
 
     def lines(self, *, has_cluster: bool = False) -> list[str]:
         """Return all of them, each once; those that stop nothing as notes.
 
-        A cluster may have the memory that a batch needs. Copies may be absent, as long as no job needs them.
+        A cluster may have the memory that a batch needs. Copies may be absent or faulty, as long as no job needs them.
         """
-        absent = self.describe_absent(self.absent)
-        notes = [*(self.oversized if has_cluster else []), *self.notes, *([absent] if absent else [])]
+        copies = self.describe_copies([*self.absent, *self.faulty])
+        notes = [*(self.oversized if has_cluster else []), *self.notes, *copies]
         stops = [*self.mistakes, *([] if has_cluster else self.oversized)]
         return list(dict.fromkeys([*stops, *(f"{NOTE}{note}" for note in notes)]))
 
-    def describe_absent(self, names: Iterable[str]) -> str:
-        """Return one line on those of the data sets whose copies are not there; empty if all are."""
-        folders = [f"{self.absent[name]} ({name})" for name in dict.fromkeys(names) if name in self.absent]
+    def describe_copies(self, names: Iterable[str]) -> list[str]:
+        """Return a line on those of the data sets whose copies are not there, and one on each that cannot be used."""
+        names = list(dict.fromkeys(names))
+        folders = [f"{self.absent[name]} ({name})" for name in names if name in self.absent]
         remedy = "put your copies there, correct datasets.<name>.path, or leave out the studies that need them"
-        return f"no copy of a data set in {', '.join(folders)}: {remedy}" if folders else ""
+        absent = [f"no copy of a data set in {', '.join(folders)}: {remedy}"] if folders else []
+        return absent + [self.faulty[name] for name in names if name in self.faulty]
 
 
 def check_inputs(plan: Plan, origin: ConfigOrigin, *, memory: int | None) -> Findings:
@@ -93,13 +97,27 @@ def _check_datasets(plan: Plan, origin: ConfigOrigin, findings: Findings) -> dic
         except _AbsentCopyError as error:
             findings.absent[name] = error.folder
         except (UserError, OSError) as error:
-            findings.mistakes.append(f"{origin.at('datasets', name)}: {error}")
+            _add_fault(findings, plan, name, f"{origin.at('datasets', name)}: {error}")
         else:
             if index is not None:
                 indexes[name] = index
                 findings.notes.extend(f"{origin.at('datasets', name)}: {note}" for note in index.notes)
-                findings.mistakes.extend(f"{origin.at('datasets', name)}: {lack}" for lack in _lacks(plan, name, index))
+                for lack in _lacks(plan, name, index):
+                    _add_fault(findings, plan, name, f"{origin.at('datasets', name)}: {lack}")
     return indexes
+
+
+def _add_fault(findings: Findings, plan: Plan, name: str, line: str) -> None:
+    """Add what is wrong with a local data set; a published one may be of no use to the jobs that run."""
+    if _is_published(plan, name):
+        findings.faulty.setdefault(name, line)
+    else:
+        findings.mistakes.append(line)
+
+
+def _is_published(plan: Plan, name: str) -> bool:
+    level = plan.config.level("dataset", name)
+    return dataset_facts.size(level.module, level.options) is not None
 
 
 class _AbsentCopyError(Exception):
@@ -111,21 +129,27 @@ class _AbsentCopyError(Exception):
 
 
 def _index(plan: Plan, name: str, origin: ConfigOrigin) -> DatasetIndex | None:
-    """Return the index of a local data set; None for a published one, and for one that was acquired and is gone.
+    """Return the index of a local data set.
+
+    None for a published one that is prepared or very large, and for one that was acquired and is gone.
 
     Raises `UserError` where `prepare` would, and `_AbsentCopyError`.
     """
     path = files.expand_home(str(plan.config.datasets[name].path))
     level = plan.config.level("dataset", name)
-    published = dataset_facts.size(level.module, level.options) is not None
+    size = dataset_facts.size(level.module, level.options)
     if not path.is_dir() or not any(path.iterdir()):
         if Path(plan.layout.acquisition_record(name)).is_file():
             return None
-        if published:
+        if size is not None:
             raise _AbsentCopyError(path)
         remedy = _describe_choice(plan, name) if origin.is_shipped("datasets", name, "path") else ""
         raise UserError(f"path: {_describe_absence(path, 'folder')}{remedy}")
-    return None if published else level.module.index(path, level.options)
+    facts = [plan.layout.corpus(*corpus) for corpus in plan.corpora if corpus[0] == name]
+    is_prepared = all(Path(file).is_file() for file in facts)
+    if size is not None and (is_prepared or size["clips"] > MAX_CLIPS):
+        return None
+    return level.module.index(path, level.options)
 
 
 def _describe_choice(plan: Plan, name: str) -> str:
@@ -149,18 +173,13 @@ def _describe_absence(path: Path, kind: str) -> str:
 
 def _lacks(plan: Plan, name: str, index: DatasetIndex) -> Iterator[str]:
     """Yield what a data set lacks for its use: a split, or classes."""
-    runs = [run for run in plan.pretrained_runs if run.corpus == name]
-    needed = dict.fromkeys(("train",) if runs else ())
-    if any(plan.config.recipes[run.recipe].validation_batches for run in runs):
-        needed |= dict.fromkeys(("train", "valid"))
+    needed, stated = plan.needed_splits.get(name, []), set(index.clips["split"])
     is_evaluated = any(cell.dataset == name for _, cell in plan.cells)
-    if is_evaluated:
-        needed |= dict.fromkeys(SPLITS)
-    stated = set(index.clips["split"])
     if lacking := [split for split in needed if split not in stated]:
+        remedy = "correct the splits, or state none and let Prelude draw them from more clips"
         yield (
             f"no clips in {' and '.join(lacking)}: {'evaluation' if is_evaluated else 'pre-training'} needs "
-            f"{', '.join(needed)}; correct the splits, or state none and let Prelude draw them from more clips"
+            f"{', '.join(needed)}; {'complete the copy' if _is_published(plan, name) else remedy}"
         )
     classes = [str(name) for name in index.labels.columns]
     if is_evaluated and (lack := describe_lack_of_classes(index.task, classes, index.labels.to_numpy())):

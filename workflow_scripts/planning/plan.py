@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from workflow_scripts.configuration.config import Config
 from workflow_scripts.configuration.published import Statement
 from workflow_scripts.configuration.study import StudyConfig
+from workflow_scripts.levels.dataset_facts import SPLITS
 from workflow_scripts.planning.grids import expand
 from workflow_scripts.planning.jobs import Jobs
 from workflow_scripts.planning.layout import Layout
@@ -115,6 +116,17 @@ class Plan:
             for dataset in study.levels_of("dataset") if study.audit == "clean" else []:
                 studies.setdefault(str(dataset), []).append(name)
         return studies
+
+    @functools.cached_property
+    def needed_splits(self) -> dict[str, list[str]]:
+        """Splits in which each data set needs clips: all to be evaluated on, and those that pre-training reads."""
+        splits: dict[str, set[str]] = {}
+        for run in self.pretrained_runs:
+            validates = self.config.recipes[run.recipe].validation_batches > 0
+            splits.setdefault(run.corpus, set()).update(("train", "valid") if validates else ("train",))
+        for _, cell in self.cells:
+            splits.setdefault(cell.dataset, set()).update(SPLITS)
+        return {name: [split for split in SPLITS if split in needed] for name, needed in sorted(splits.items())}
 
     @functools.cached_property
     def largest_shares(self) -> dict[str, float]:

@@ -10,6 +10,7 @@ import pandas as pd
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core import result_files
 from workflow_scripts.core.checksums import find_record
+from workflow_scripts.levels.dataset_facts import SPLITS
 from workflow_scripts.planning.manifest import Manifest
 from workflow_scripts.statistics.tables.schema import CLASS_COLUMNS, to_frame
 
@@ -29,7 +30,7 @@ def class_table(manifest: Manifest) -> pd.DataFrame:
 
 
 def _rows(corpus: Corpus) -> Iterator[dict[str, object]]:
-    labels = {split: corpus.labels[corpus.rows(split)] for split in ("train", "valid", "test")}
+    labels = {split: corpus.labels[corpus.rows(split)] for split in SPLITS}
     for number, name in enumerate(corpus.facts.classes):
         yield {
             "dataset": corpus.facts.dataset,
