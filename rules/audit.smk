@@ -40,7 +40,7 @@ rule require_clean:
     retries: 0  # another attempt reads the same audit
     localrule: True
     params:
-        code=provenance.code_digest("require_clean"),
+        code=lambda wildcards: PLAN.jobs.require_clean(PLAN.audits[wildcards.dataset]),
         studies=lambda wildcards: [
             f"--study={name}" for name in PLAN.must_be_clean[wildcards.dataset]
         ],

@@ -62,6 +62,6 @@ def write_features(path: Path, corpus: Corpus, *, channels: int) -> np.ndarray:
     frames = [1000 * row + np.arange(1 + length // 160) for row, length in enumerate(corpus.lengths)]
     values = (np.concatenate(frames)[None] + 0.1 * np.arange(channels)[:, None]).astype(np.float32)
     np.save(path, values)
-    content = {"code": "c", "config_digest": "d", "data": {"tones": "e"}}
+    content = {"code": "c", "config_digest": "d", "data": {corpus.facts.dataset: corpus.facts.digest}}
     write_record(path.with_suffix(".json"), content, files=checksums(path))
     return values

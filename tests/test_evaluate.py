@@ -220,7 +220,7 @@ def test_embeddings_that_are_no_matrix_are_named(corpus, embeddings, tmp_path, c
 
 def test_embeddings_of_other_data_are_stale(corpus, embeddings, tmp_path):
     seal(embeddings, data={"tones": "0" * 16})
-    with pytest.raises(UserError, match=r"tones.npy is stale: .*run embed again"):
+    with pytest.raises(UserError, match=r"tones.npy is stale: .*delete .*tones\.npy and run again"):
         run(corpus, tmp_path / "out", config(), "--embeddings", embeddings)
     embeddings.with_suffix(".json").unlink()
     with pytest.raises(UserError, match=r"tones.json is missing: delete .*tones\.npy and run again"):

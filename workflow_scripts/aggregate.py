@@ -16,7 +16,7 @@ import pandas as pd
 
 from workflow_scripts.audio.corpus import read_facts
 from workflow_scripts.core import result_files
-from workflow_scripts.core.checksums import checksums, find_record, write_record
+from workflow_scripts.core.checksums import checksums, write_record
 from workflow_scripts.core.cli import results_parser
 from workflow_scripts.core.csv_files import csv_text
 from workflow_scripts.core.errors import UserError, run_command
@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> None:
     if arguments.digest not in (None, manifest.digest):
         raise UserError(f"{arguments.manifest} is another plan than that of this run: delete it and run again")
     for folder in manifest.corpora:  # raises if the limit of a study is lower now
-        if find_record(folder / result_files.CORPUS_FACTS, skip_changed=manifest.unfinished):
+        if manifest.find_record(folder / result_files.CORPUS_FACTS):
             read_facts(folder)
     all_trials = gather(manifest, leave_out_stale=manifest.unfinished)
     samples = TrialSamples(all_trials.trials)

@@ -16,6 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.audio.planned_inputs import require_planned_inputs
 from workflow_scripts.configuration.jobs.audit import AuditConfig
 from workflow_scripts.core.checksums import checksums, write_record
 from workflow_scripts.core.cli import job_parser
@@ -34,6 +35,8 @@ def main(argv: list[str] | None = None) -> None:
     config: AuditConfig = arguments.config
     record = Record(config=config.to_plain(), code=arguments.code)
     dataset, *pretraining = [_open_corpus(folder, config) for folder in [arguments.corpus, *arguments.pretraining]]
+    corpora = [dataset.corpus, *(other.corpus for other in pretraining)]
+    require_planned_inputs(arguments.code, corpora=corpora)
     names = [dataset.name, *(corpus.name for corpus in pretraining)]
     if names != (expected := [config.dataset, *config.pretraining]):
         raise UserError(

@@ -11,9 +11,9 @@ import pandas as pd
 from markupsafe import Markup
 
 from workflow_scripts.core import result_files
-from workflow_scripts.core.checksums import require_unchanged
+from workflow_scripts.core.checksums import read_record, require_unchanged
 from workflow_scripts.core.cli import results_parser
-from workflow_scripts.core.errors import run_command
+from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.files import write_text
 from workflow_scripts.core.provenance import require_planned_code
 from workflow_scripts.levels import registry
@@ -34,7 +34,7 @@ from workflow_scripts.report import (
     status,
     study_table,
 )
-from workflow_scripts.report.figure_inputs import read_numbers
+from workflow_scripts.report.figure_inputs import Statistics, read_numbers
 from workflow_scripts.statistics.reproduction.table import read_reproduction
 from workflow_scripts.statistics.tables.schema import read_table, read_tables
 
@@ -46,6 +46,7 @@ def main(argv: list[str] | None = None) -> None:
     kinds = (study.figure.kind for study in manifest.studies if study.figure)
     require_planned_code(arguments.code, "compose", chosen=[registry.module_name("figure", kind) for kind in kinds])
     labels.use_labels_of(manifest)
+    statistics = Statistics(arguments.statistics)
     numbers, cells = read_tables(arguments.statistics), read_table(arguments.statistics / STATISTICS_FILES["cells"])
     published = read_reproduction(arguments.statistics / STATISTICS_FILES["reproduction"])
     records = _records(manifest)
@@ -60,7 +61,8 @@ def main(argv: list[str] | None = None) -> None:
                 study=study,
                 table=failures.attempt(partial(_build_table, study, numbers), name=f"the table of {study.name}"),
                 figure=failures.attempt(
-                    partial(_read_figure, study, folder=arguments.figures), name=f"the figure of {study.name}"
+                    partial(_read_figure, study, statistics, folder=arguments.figures),
+                    name=f"the figure of {study.name}",
                 ),
                 separation=separation.of_study(study, manifest),
             )
@@ -70,8 +72,8 @@ def main(argv: list[str] | None = None) -> None:
         reproduction=reproduction_render.section(reproduction_table.build(published))
         if any(study.statements for study in manifest.studies)
         else Markup(""),
-        data=tuple(page.data_rows(cells, corpora=manifest.corpora, skip_changed=manifest.unfinished)),
-        audit=audits.read_audits(manifest.audits, skip_changed=manifest.unfinished),
+        data=tuple(page.data_rows(cells, corpora=manifest.corpora, find=manifest.find_record)),
+        audit=audits.read_audits(manifest.audits, find=manifest.find_record),
         jobs=status.read_statuses(manifest),
         digests=tuple(_digests(manifest)),
         run=tuple(_run(manifest, records)),
@@ -94,13 +96,15 @@ def _build_table(study: Study, numbers: Mapping[str, pd.DataFrame]) -> study_tab
     return table
 
 
-def _read_figure(study: Study, *, folder: Path) -> page.PrintedFigure | failures.Failure | None:
+def _read_figure(study: Study, statistics: Statistics, *, folder: Path) -> page.PrintedFigure | failures.Failure | None:
     """Return the figure of a study, or the failure to draw it, if there is one."""
     svg = folder / f"{study.name}.svg"
     if study.figure is None or not svg.is_file():
         return None
     level = registry.load("figure", study.figure.kind)
     require_unchanged(svg, record=svg.with_suffix(".json"))
+    if read_record(svg.with_suffix(".json")).get("statistics") != statistics.digest:
+        raise UserError(f"{svg} was drawn from other statistics: delete it and run again")
     numbers = read_numbers(svg.with_suffix(".csv"))
     if failure := failures.read_failure(numbers):
         return failure
@@ -109,7 +113,7 @@ def _read_figure(study: Study, *, folder: Path) -> page.PrintedFigure | failures
 
 
 def _records(manifest: Manifest) -> list[costs.JobRecord]:
-    attempts, skip = read_attempts(manifest.journal), manifest.unfinished
+    attempts = read_attempts(manifest.journal)
     of_cells = [
         (f"evaluate, {cell.factors['scenario'].replace('_', '-')}", cell.path.with_name(result_files.RECORD))
         for cell in manifest.cells
@@ -117,7 +121,7 @@ def _records(manifest: Manifest) -> list[costs.JobRecord]:
     return [
         record
         for stage, path in [*manifest.records, *of_cells]
-        for record in costs.read_records(stage, path, attempts, skip_changed=skip)
+        for record in costs.read_records(stage, path, attempts, find=manifest.find_record)
     ]
 
 

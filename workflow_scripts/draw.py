@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> None:
         failure = failures.attempt(write, name=f"the figure of {study.name}")
         if failure is not None:
             figure = plotting.draw_failure(study, failure.reason)
-            _write(study, failures.numbers(study.name, failure), figure, folder=arguments.output)
+            _write(study, failures.numbers(study.name, failure), figure, statistics, folder=arguments.output)
 
 
 def _kind(figure: FigureChoice) -> tuple[Any, LevelOptions]:
@@ -62,16 +62,16 @@ def draw(study: Study, level: Any, options: LevelOptions, evidence: Evidence, *,
     """Write the figure and the numbers of one study to `folder`."""
     numbers = level.numbers(study, evidence, options)
     drawn = plotting.draw_figure(lambda study, numbers: level.draw(study, numbers, options), study, numbers)
-    _write(study, numbers, drawn, folder=folder)
+    _write(study, numbers, drawn, evidence.statistics, folder=folder)
 
 
-def _write(study: Study, numbers: pd.DataFrame, figure: Figure, *, folder: Path) -> None:
+def _write(study: Study, numbers: pd.DataFrame, figure: Figure, statistics: Statistics, *, folder: Path) -> None:
     paths = {ending: folder / f"{study.name}.{ending}" for ending in FIGURE_FORMATS}
     write_text(paths["csv"], csv_text(numbers))
     for ending in plotting.METADATA:
         plotting.save(figure, paths[ending])
     record = paths.pop("json")
-    write_record(record, {"study": study.name}, files=checksums(*paths.values()))
+    write_record(record, {"study": study.name, "statistics": statistics.digest}, files=checksums(*paths.values()))
 
 
 if __name__ == "__main__":

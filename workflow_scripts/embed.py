@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.audio.planned_inputs import require_planned_inputs
 from workflow_scripts.checkpoints.encoder_file import build_encoder, check_sample_rate
 from workflow_scripts.configuration.jobs.embed import EmbedConfig
 from workflow_scripts.core import files
@@ -40,6 +41,8 @@ def main(argv: list[str] | None = None) -> None:
     torch.set_num_threads(arguments.threads)
     device = best_device()
     corpus = Corpus(arguments.corpus)
+    given = [arguments.encoder_file] if arguments.encoder_file else []
+    require_planned_inputs(arguments.code, corpora=[corpus], results=given)
     encoder = build_encoder(config["encoder"], seed=config["seed"], encoder_file=arguments.encoder_file).to(device)
     check_sample_rate(encoder, corpus)
     embeddings = embed_clips(

@@ -24,6 +24,7 @@ import pandas as pd
 import torch
 
 from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.audio.planned_inputs import require_planned_inputs
 from workflow_scripts.checkpoints.encoder_file import build_encoder, save_state
 from workflow_scripts.configuration.jobs._base import LevelChoice
 from workflow_scripts.configuration.jobs.evaluate import EvaluateConfig
@@ -58,7 +59,8 @@ def main(argv: list[str] | None = None) -> None:
     corpus = Corpus(arguments.corpus)
     scenario = registry.load("scenario", config.scenario)
     source = _encoder_source(scenario, config, arguments)
-    upstream = _read_provenance(source, corpus)
+    require_planned_inputs(arguments.code, corpora=[corpus], results=[source] if source else [])
+    upstream = _read_provenance(source)
     weights = _head_weights(config.head)
     digest = provenance.digest([record.config, arguments.code, corpus.facts.digest, upstream, weights])
     task = _build_task(config, arguments, corpus=corpus, digest=digest)
@@ -99,13 +101,11 @@ def _encoder_source(scenario: ModuleType, config: EvaluateConfig, arguments: arg
     return getattr(arguments, source) if source else None
 
 
-def _read_provenance(source: Path | None, corpus: Corpus) -> dict[str, Any]:
-    """Return the digests of the job that wrote `source`; `UserError` for embeddings of other data."""
+def _read_provenance(source: Path | None) -> dict[str, Any]:
+    """Return the digests of the job that wrote `source`."""
     if source is None:
         return {}
     sha256, record = require_unchanged(source), read_record(result_files.record_of(source))
-    if source.suffix == ".npy" and record["data"].get(corpus.facts.dataset) != corpus.facts.digest:
-        raise UserError(f"{source} is stale: it was computed from other data than {corpus.folder}; run embed again")
     return {
         "code": record["code"],
         "config_digest": record["config_digest"],

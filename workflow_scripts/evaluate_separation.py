@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.audio.planned_inputs import require_planned_inputs
 from workflow_scripts.checkpoints.encoder_file import build_encoder, check_sample_rate
 from workflow_scripts.configuration import compatibility
 from workflow_scripts.configuration.jobs.evaluate_separation import EvaluateSeparationConfig
@@ -37,6 +38,7 @@ def main(argv: list[str] | None = None) -> None:
     record = Record(config=config, code=arguments.code)
     use_threads(arguments.threads)
     device, corpus = best_device(), Corpus(arguments.corpus)
+    require_planned_inputs(arguments.code, corpora=[corpus], results=[arguments.encoder_file])
     worker = registry.load("worker", config["worker"]["name"])
     if not hasattr(worker, "mix"):
         separating = [name for name in registry.names("worker") if hasattr(registry.load("worker", name), "mix")]

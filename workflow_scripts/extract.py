@@ -23,6 +23,7 @@ import torch
 from numpy.lib.format import open_memmap
 
 from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.audio.planned_inputs import require_planned_inputs
 from workflow_scripts.configuration.jobs.extract import ExtractConfig
 from workflow_scripts.core import array_files, files, provenance
 from workflow_scripts.core.checksums import checksums, write_record
@@ -55,6 +56,7 @@ def main(argv: list[str] | None = None) -> None:
     config: ExtractConfig = arguments.config
     record = provenance.Record(config=config.to_plain(), code=arguments.code)
     corpus = Corpus(arguments.corpus)
+    require_planned_inputs(arguments.code, corpora=[corpus])
     _check(config, corpus)
     with files.hold_output(arguments.output):
         _extract(arguments, config, record, corpus)

@@ -26,6 +26,7 @@ import sys
 from pathlib import Path
 
 from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.audio.planned_inputs import require_planned_inputs
 from workflow_scripts.configuration.jobs.pretrain import PretrainConfig
 from workflow_scripts.core import provenance, result_files
 from workflow_scripts.core.checksums import checksums, write_record
@@ -46,10 +47,13 @@ def main(argv: list[str] | None = None) -> None:
     config = arguments.config.to_plain()
     record = provenance.Record(config=config, code=arguments.code)
     with distributed.process_group(best_device()) as device:
+        corpus, features = Corpus(arguments.corpus), dict(arguments.features)
+        results = [*features.values(), *([arguments.weights] if arguments.weights else [])]
+        require_planned_inputs(arguments.code, corpora=[corpus], results=results)
         run = Pretraining(
             config=config,
-            corpus=Corpus(arguments.corpus),
-            features=dict(arguments.features),
+            corpus=corpus,
+            features=features,
             output=arguments.output,
             code=arguments.code,
             device=device,

@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from workflow_scripts.audio.planned_inputs import require_planned_inputs
 from workflow_scripts.core.checksums import read_record, require_unchanged
 from workflow_scripts.core.cli import add_code, command_parser
 from workflow_scripts.core.csv_files import read_rows
@@ -24,6 +25,7 @@ def main(argv: list[str] | None = None) -> None:
     """Write a file if the audit is clean; raise `UserError` with the leaks otherwise."""
     arguments = _parser().parse_args(argv)
     require_planned_code(arguments.code, "require_clean")
+    require_planned_inputs(arguments.code, results=[arguments.audit])
     path = arguments.audit.with_suffix(".csv")
     audit = read_record(arguments.audit)
     dataset, leaks = audit["dataset"], audit["leaks"]

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.audio.planned_inputs import require_planned_inputs
 from workflow_scripts.configuration.jobs.weigh import WeighConfig
 from workflow_scripts.core import files, provenance, result_files
-from workflow_scripts.core.checksums import checksums, find_record, write_record
+from workflow_scripts.core.checksums import checksums, read_record, write_record
 from workflow_scripts.core.cli import job_parser
-from workflow_scripts.core.errors import UserError, run_command
+from workflow_scripts.core.errors import NOTE, UserError, format_message, run_command
 from workflow_scripts.levels import registry
 from workflow_scripts.pretraining import distributed
 from workflow_scripts.pretraining.device import best_device, device_name, use_threads
@@ -51,10 +52,12 @@ def main(argv: list[str] | None = None) -> None:
     level = registry.load("weighting", config["weighting"]["name"])
     options = registry.options(level, config["weighting"].get("options", {}))
     with distributed.process_group(best_device()) as device:
+        corpus, features = Corpus(arguments.corpus), dict(arguments.features)
+        require_planned_inputs(config["code"], corpora=[corpus], results=[*features.values()])
         run = Pretraining(
             config=config["run"],
-            corpus=Corpus(arguments.corpus),
-            features=dict(arguments.features),
+            corpus=corpus,
+            features=features,
             output=arguments.output.with_suffix(""),
             code=config["code"],
             device=device,
@@ -89,17 +92,20 @@ def _losses(run: Pretraining, source: Path, epochs: int) -> Losses:
 
 def _read_finished(run: Pretraining, source: Path) -> Losses | None:
     """Return the losses of the run if it has finished with this code, config and data."""
-    record = find_record(source / result_files.RECORD, skip_changed=True)
-    if record is None:
+    try:
+        record = read_record(source / result_files.RECORD)
+    except UserError:  # none, or a damaged one
         return None
     recorded = (
         record.get("code"),
         record.get("config_digest"),
         record.get("data", {}).get(run.corpus.facts.dataset),
     )
+    losses = source / result_files.LOSSES
     if recorded != (run.code, provenance.digest(run.config), run.corpus.facts.digest):
+        print(format_message(f"{NOTE}{losses} is of another run or an older plan: it is not used"), file=sys.stderr)
         return None
-    return Losses(rows=read_losses(source / result_files.LOSSES), origin="finished run")
+    return Losses(rows=read_losses(losses), origin="finished run")
 
 
 def _read_unfinished(run: Pretraining, source: Path, epochs: int) -> Losses | None:

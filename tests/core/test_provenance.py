@@ -213,7 +213,7 @@ def test_a_command_whose_code_was_edited_since_it_was_planned_ends_in_one_line(t
 
 def test_an_edited_level_is_noticed_where_the_job_loads_it(package: Path) -> None:
     config = EmbedConfig(encoder=LevelChoice(name="pase"), seed=0, dataset="a")
-    code = provenance.job_digest(fresh_digest("embed", [("encoder", "pase")]), ["upstream"])
+    code = provenance.job_digest(fresh_digest("embed", [("encoder", "pase")]), [("code", "config")])
     config.require_planned(code, command="embed")
     append(package / "encoders" / "handcrafted.py", "\n\nADDED = 1\n")
     fresh_digest()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,9 @@ CHECKSUMS, OWN = "sha256", "this record"  # entry of a record, and its key for t
 # Bytes: smaller files are read whole at every check, in some hundredths of a second. Larger ones, such as the audio of
 # a corpus, are read once, and again only if their status has changed since.
 SMALL = 1 << 24
+
+#: reader of a record, which returns None where there is none
+FindRecord = Callable[[Path], dict[str, Any] | None]
 
 
 def checksum(path: Path) -> str:
@@ -85,22 +88,9 @@ def parse_record(text: str, path: Path) -> dict[str, Any]:
     return content
 
 
-def find_record(path: Path, *, skip_changed: bool = False) -> dict[str, Any] | None:
-    """Read a record as `read_record` does; None if there is none, or with `skip_changed` if it would be refused."""
-    if not path.exists():
-        return None
-    try:
-        return read_record(path)
-    except UserError:
-        if skip_changed:
-            return None
-        raise
-
-
-def is_recorded(path: Path, *, skip_changed: bool = False) -> bool:
-    """Return whether the job of a result has written it, whether or not the file still exists."""
-    record = find_record(record_of(path), skip_changed=skip_changed)
-    return record is not None and path.name in record[CHECKSUMS]
+def find_record(path: Path) -> dict[str, Any] | None:
+    """Read a record as `read_record` does; None if there is none."""
+    return read_record(path) if path.exists() else None
 
 
 def require_unchanged(path: Path, *, record: Path | None = None) -> str:

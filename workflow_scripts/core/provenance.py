@@ -24,7 +24,7 @@ from workflow_scripts.core.source import PACKAGE, file_of
 
 DIGEST_LENGTH = 16  # hex digits: 64 bits, no chance collisions among thousands of jobs
 #: digest of a planned job: of its own code and, behind a dash, of the jobs upstream
-PLANNED = re.compile(rf"(?P<own>[0-9a-f]{{{DIGEST_LENGTH}}})(-[0-9a-f]{{{DIGEST_LENGTH}}})?")
+PLANNED = re.compile(rf"(?P<own>[0-9a-f]{{{DIGEST_LENGTH}}})(-(?P<upstream>[0-9a-f]{{{DIGEST_LENGTH}}}))?")
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 RECORDED_LIBRARIES = (
     "torch",
@@ -58,9 +58,21 @@ def code_digest(module: str, *, chosen: Iterable[str] = ()) -> str:
     return _digest_of(frozenset(roots))
 
 
-def job_digest(own: str, upstream: object) -> str:
-    """Return the digest of a job: that of its `own` code, and that of the jobs upstream."""
-    return f"{own}-{digest(upstream)}"
+def job_digest(own: str, upstream: Iterable[tuple[str, str]]) -> str:
+    """Return the digest of a job: that of its `own` code, and that of the jobs upstream (code and config of each)."""
+    return f"{own}-{digest([list(job) for job in upstream])}"
+
+
+def states_upstream(code: str) -> bool:
+    """Return whether the digest of a job covers jobs upstream; a text of another form, given by hand, does not."""
+    planned = PLANNED.fullmatch(code)
+    return planned is not None and planned["upstream"] is not None
+
+
+def has_upstream(code: str, records: Iterable[Mapping[str, object]]) -> bool:
+    """Return whether the jobs with these records, in planned order, are those upstream of the job planned as `code`."""
+    jobs = [(str(record.get("code")), json.dumps(record.get("config"), sort_keys=True)) for record in records]
+    return code == job_digest(code.partition("-")[0], jobs)
 
 
 def require_planned_code(code: str, module: str, *, chosen: Iterable[str] = ()) -> None:

@@ -42,6 +42,7 @@ def build_manifest(plan: Plan, *, configfiles: Sequence[str] = (), unfinished: b
         corpora=tuple(Path(plan.layout.corpus_folder(*corpus)) for corpus in plan.corpora),
         audits=tuple(Path(plan.layout.audit(dataset)) for dataset in plan.audits),
         pretrained_runs=tuple(_pretrained_run(plan, run) for run in plan.pretrained_runs),
+        audit_jobs=tuple(_audit_jobs(plan)),
         sample_rates={run.encoder: plan.levels.sample_rate(run.encoder) for run, _ in plan.cells},
         labels=label_levels(plan),
         configfiles=tuple(configfiles),
@@ -152,6 +153,13 @@ def _pretrained_run(plan: Plan, run: Run) -> PretrainedRun:
         factors={factor: str(level) for factor, level in asdict(run).items()},
         separation_code=plan.jobs.evaluate_separation(run).code if separates else "",
     )
+
+
+def _audit_jobs(plan: Plan) -> Iterator[PlannedJob]:
+    layout = plan.layout
+    for dataset, corpora in plan.audits.items():
+        numbers = layout.audit(dataset)
+        yield _job("audit", plan.jobs.audit(corpora), numbers, numbers, layout.log("audit", dataset))
 
 
 def _records(plan: Plan) -> Iterator[tuple[str, str]]:

@@ -211,6 +211,11 @@ class Jobs:
         )
         return _job("audit", config, upstream=[self.prepare(*corpus) for corpus in corpora])
 
+    def require_clean(self, corpora: tuple[tuple[str, int], ...]) -> str:
+        """Return the digest of the job that fails if the audit of these corpora found a leak."""
+        audit = self.audit(corpora)
+        return job_digest(code_digest("require_clean"), [(audit.code, audit.config)])
+
     def _encoder_file(self, run: Run) -> list[JobSpec]:
         """Return the job that writes the encoder file of a run, as a list: empty for an untrained run."""
         if run.is_imported:
@@ -225,7 +230,7 @@ def _job(
     upstream: Sequence[JobSpec] = (),
 ) -> JobSpec:
     own = code_digest(stage, chosen=config.modules())
-    return JobSpec(config=config.to_json(), code=job_digest(own, [[job.code, job.config] for job in upstream]))
+    return JobSpec(config=config.to_json(), code=job_digest(own, [(job.code, job.config) for job in upstream]))
 
 
 def _remote_files(remotes: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import sys
@@ -15,13 +16,15 @@ from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, Valida
 from workflow_scripts.configuration.published import Statement
 from workflow_scripts.configuration.study import FigureChoice
 from workflow_scripts.core import validation
-from workflow_scripts.core.checksums import parse_record, read_record
+from workflow_scripts.core.checksums import CHECKSUMS, OWN, find_record, parse_record, read_record, require_unchanged
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.provenance import digest
+from workflow_scripts.core.result_files import CORPUS_FACTS, file_to_delete, record_of
 from workflow_scripts.levels.factors import FACTORS, NONE, PRETRAINING
 from workflow_scripts.planning.layout import STATISTICS_FILES
 
 STDIN = "-"
+ACQUIRE = "acquire"  # the stage of data sets, whose files may be terabytes and have no checksums
 
 #: levels of some factors; levels are text everywhere in statistics and report
 Levels = Annotated[
@@ -53,6 +56,18 @@ class PlannedJob(NamedTuple):
     log: Path
     code: str = ""
     config: str = ""
+
+    def read_record(self) -> dict[str, Any]:
+        """Read its record; `UserError` if it is missing, changed, of another run or of an older plan."""
+        record = read_record(self.record)
+        if self.output.name == CORPUS_FACTS:  # it has the checksums of the other files, and the record has its own
+            require_unchanged(self.output, record=self.record)
+        if self.code and (record.get("code"), digest(record.get("config"))) != (self.code, self.config):
+            raise UserError(
+                f"{self.record} is of another run or an older plan: run the workflow again; if that changes nothing, "
+                f"delete {file_to_delete(self.output)} first"
+            )
+        return record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +172,7 @@ class Manifest:
     records: tuple[tuple[str, Path], ...] = ()  # stage and record of each job before the cells
     corpora: tuple[Path, ...] = ()  # folders of the prepared corpora
     audits: tuple[Path, ...] = ()  # numbers of the audit of each evaluated data set
+    audit_jobs: tuple[PlannedJob, ...] = ()  # their jobs
     pretrained_runs: tuple[PretrainedRun, ...] = ()
     sample_rates: Mapping[str, int] = field(default_factory=dict)  # in Hz, of each encoder
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of levels in tables, by factor and level
@@ -176,6 +192,36 @@ class Manifest:
         if unknown:
             raise UserError(f"unknown study {', '.join(unknown)}; the plan has: {', '.join(studies) or 'none'}")
         return [studies[name] for name in names] or list(self.studies)
+
+    def find_record(self, path: Path) -> dict[str, Any] | None:
+        """Read the record of a planned job, or the facts of a corpus; None if there is none.
+
+        Raises `UserError` if it is not as its job wrote it, or if it is of another run or an older plan. After a run
+        that failed it counts as missing then, and also if one of the job's files is not as it wrote it.
+        """
+        try:
+            record = find_record(path)
+            if record is not None and path in self._jobs:
+                self._jobs[path].read_record()
+            for name in record[CHECKSUMS].keys() - {OWN} if record and self.unfinished else ():
+                require_unchanged(path.with_name(name), record=path)
+            return record
+        except UserError:
+            if self.unfinished:
+                return None
+            raise
+
+    def is_recorded(self, path: Path) -> bool:
+        """Return whether the planned job of a result has written it, whether or not the file still exists."""
+        record = self.find_record(record_of(path))
+        return record is not None and path.name in record[CHECKSUMS]
+
+    @functools.cached_property
+    def _jobs(self) -> dict[Path, PlannedJob]:
+        """Jobs of which the digests are planned, by their records and by the facts of corpora."""
+        planned = {job for jobs in (self.audit_jobs, *(cell.jobs for cell in self.cells)) for job in jobs if job.code}
+        of_files = [job for job in planned if job.stage != ACQUIRE]
+        return {path: job for job in of_files for path in (job.record, job.output) if path.suffix == ".json"}
 
     @property
     def digest(self) -> str:

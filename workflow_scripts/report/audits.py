@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.core.checksums import find_record, require_unchanged
+from workflow_scripts.core.checksums import FindRecord, find_record, require_unchanged
 from workflow_scripts.core.csv_files import read_rows
 from workflow_scripts.report import labels, number_format
 
@@ -35,12 +35,12 @@ class AuditTables:
     leak_headings: tuple[str, ...] = LEAK_HEADINGS
 
 
-def read_audits(paths: Sequence[Path], *, skip_changed: bool = False) -> AuditTables:
+def read_audits(paths: Sequence[Path], *, find: FindRecord = find_record) -> AuditTables:
     """Read the numbers that `audit` wrote and the overlaps beside them; missing files are left out.
 
-    Raises `UserError` for files that are not as `audit` wrote them, or leaves them out with `skip_changed`.
+    `find` reads numbers; it raises `UserError` for files that are not as `audit` wrote them, or leaves them out.
     """
-    records = {path: find_record(path, skip_changed=skip_changed) for path in paths}
+    records = {path: find(path) for path in paths}
     audits = {path: audit for path, audit in records.items() if audit}
     return AuditTables(
         rows=tuple(row for audit in audits.values() for row in _rows(audit)),

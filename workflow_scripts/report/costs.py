@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.core.checksums import find_record
+from workflow_scripts.core.checksums import FindRecord, find_record
 from workflow_scripts.planning.attempts import Attempts, total_seconds
 from workflow_scripts.report import labels, number_format
 
@@ -27,14 +27,14 @@ class JobRecord:
 
 
 def read_records(
-    stage: str, path: Path, attempts: Mapping[str, Attempts], *, skip_changed: bool = False
+    stage: str, path: Path, attempts: Mapping[str, Attempts], *, find: FindRecord = find_record
 ) -> list[JobRecord]:
     """Read the record of a stage's job into a list of one, empty if there is no record.
 
-    Seconds are those of all `attempts`, which are by the path of the record. Raises `UserError` for a record that is
-    not as its job wrote it, or leaves it out with `skip_changed`.
+    Seconds are those of all `attempts`, which are by the path of the record. `find` reads it; it raises `UserError` for
+    a record that is not as its job wrote it, or leaves it out.
     """
-    content = find_record(path, skip_changed=skip_changed)
+    content = find(path)
     return [
         JobRecord(
             stage=stage,

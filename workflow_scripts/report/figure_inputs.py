@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.core import result_files
-from workflow_scripts.core.checksums import is_recorded, require_unchanged
+from workflow_scripts.core.checksums import CHECKSUMS, OWN, read_record, require_unchanged
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.provenance import digest
 from workflow_scripts.levels.factors import FACTORS, PRETRAINING
 from workflow_scripts.planning import layout
 from workflow_scripts.planning.manifest import Manifest, PlannedCell, PretrainedRun, Study
@@ -52,6 +53,12 @@ class Statistics:
     def __init__(self, folder: Path) -> None:
         """Read from `folder`; raises `UserError` on access to a missing file."""
         self.folder = folder
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """Digest of all files of the statistics."""
+        files = read_record(self.folder / layout.STATISTICS_FILES["summary"])[CHECKSUMS]
+        return digest({name: value for name, value in files.items() if name != OWN})
 
     @functools.cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -204,10 +211,17 @@ class Evidence:
 
         A run without losses has one row with the worker "" and epoch 0. Raises `UserError` for a damaged file.
         """
-        skip = self.manifest.unfinished
-        parts = [_losses(run.folder / result_files.LOSSES, run.factors, skip_changed=skip) for run in self._runs]
+        parts = [self._losses_of(run) for run in self._runs]
         columns = [*PRETRAINING, *LOSSES]
         return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+    def _losses_of(self, run: PretrainedRun) -> pd.DataFrame:
+        path = run.folder / result_files.LOSSES
+        if not self.manifest.is_recorded(path):
+            rows = pd.DataFrame([{"epoch": 0, "split": "", "worker": "", "loss": np.nan, "weight": np.nan}])
+            return rows.assign(**run.factors)
+        require_unchanged(path)
+        return read_csv(path, LOSSES).assign(**run.factors)
 
     @property
     def _runs(self) -> list[PretrainedRun]:
@@ -236,14 +250,6 @@ class Evidence:
         """
         windows = read_windows(cell.path.with_name(result_files.PREDICTIONS))
         return None if windows is None else replace(windows, scores=windows.scores.astype(np.float64))
-
-
-def _losses(path: Path, factors: Mapping[str, str], *, skip_changed: bool) -> pd.DataFrame:
-    if not is_recorded(path, skip_changed=skip_changed):
-        rows = pd.DataFrame([{"epoch": 0, "split": "", "worker": "", "loss": np.nan, "weight": np.nan}])
-        return rows.assign(**factors)
-    require_unchanged(path)
-    return read_csv(path, LOSSES).assign(**factors)
 
 
 def evidence_fields(cells: Sequence[TrialSample]) -> dict[str, object]:

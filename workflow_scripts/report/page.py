@@ -13,7 +13,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from workflow_scripts.core import result_files
-from workflow_scripts.core.checksums import find_record, require_unchanged
+from workflow_scripts.core.checksums import FindRecord, find_record, require_unchanged
 from workflow_scripts.core.csv_files import read_rows
 from workflow_scripts.core.escapes import attribute
 from workflow_scripts.planning.manifest import Study
@@ -158,13 +158,13 @@ def inline_svg(path: Path, study: Study, *, description: Markup) -> Markup:
     return Markup(text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1))
 
 
-def data_rows(cells: pd.DataFrame, *, corpora: Sequence[Path], skip_changed: bool = False) -> list[DataRow]:
+def data_rows(cells: pd.DataFrame, *, corpora: Sequence[Path], find: FindRecord = find_record) -> list[DataRow]:
     """Return one row per prepared corpus (`corpus.json`), then one per evaluated data set not among them.
 
-    Raises `UserError` for a corpus that is not as `prepare` wrote it, or leaves it out with `skip_changed`.
+    `find` reads facts; it raises `UserError` for those that are not as `prepare` wrote them, or leaves them out.
     """
     files = {folder: folder / result_files.CORPUS_FACTS for folder in sorted(corpora)}
-    facts = {folder: find_record(path, skip_changed=skip_changed) for folder, path in files.items()}
+    facts = {folder: find(path) for folder, path in files.items()}
     rows = [_corpus(folder, of_corpus) for folder, of_corpus in facts.items() if of_corpus]
     known = {row.digest for row in rows}
     measured = cells[cells["data_digest"] != ""].drop_duplicates(["dataset", "data_digest"])

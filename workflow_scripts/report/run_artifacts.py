@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from workflow_scripts.core import result_files
-from workflow_scripts.core.checksums import find_record
 from workflow_scripts.report.figure_inputs import Evidence, Method
 
 IMPORTED = "import_checkpoint"
@@ -26,6 +25,6 @@ def count_parameters(method: Method, evidence: Evidence) -> int | None:
         if run.factors["encoder"] == encoder
     ]
     for path in [own.record] if own else others:
-        if record := find_record(path):
+        if record := evidence.manifest.find_record(path):
             return int(record["parameters"]["encoder"])
     return None

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, fields
 import pandas as pd
 
 from workflow_scripts.core import result_files
-from workflow_scripts.core.checksums import find_record
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.factors import PRETRAINING
 from workflow_scripts.planning.manifest import Manifest, PretrainedRun, Study
@@ -103,12 +102,12 @@ def tidy(manifest: Manifest) -> pd.DataFrame | None:
 
 
 def _read_runs(runs: Iterable[PretrainedRun], manifest: Manifest) -> list[PrintedSeparation]:
-    return [quality for run in runs if run.separation_code for quality in _read(run, skip_stale=manifest.unfinished)]
+    return [quality for run in runs if run.separation_code for quality in _read(run, manifest)]
 
 
-def _read(run: PretrainedRun, *, skip_stale: bool) -> list[PrintedSeparation]:
+def _read(run: PretrainedRun, manifest: Manifest) -> list[PrintedSeparation]:
     path = run.folder / result_files.SEPARATION
-    content = find_record(path, skip_changed=skip_stale)
+    content = manifest.find_record(path)
     if content is None:
         return []
     if content["code"] == run.separation_code:
@@ -129,7 +128,7 @@ def _read(run: PretrainedRun, *, skip_stale: bool) -> list[PrintedSeparation]:
             )
             for stem, numbers in content["sources"].items()
         ]
-    if skip_stale:
+    if manifest.unfinished:
         return []
     raise UserError(
         f"{path}: stale, computed by other code ({content['code']}, now {run.separation_code}); "

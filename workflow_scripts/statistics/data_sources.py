@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from workflow_scripts.core import result_files
-from workflow_scripts.core.checksums import find_record
 from workflow_scripts.levels.factors import PRETRAINING
 from workflow_scripts.planning.manifest import Manifest
 
@@ -13,7 +12,7 @@ from workflow_scripts.planning.manifest import Manifest
 def sources_of(manifest: Manifest) -> dict[str, str]:
     """Return the source (twin, local or download) of each prepared corpus by its data set, from its `corpus.json`."""
     paths = (folder / result_files.CORPUS_FACTS for folder in manifest.corpora)
-    facts = (find_record(path, skip_changed=manifest.unfinished) for path in paths)
+    facts = (manifest.find_record(path) for path in paths)
     return {corpus["dataset"]: corpus["source"] for corpus in facts if corpus}
 
 
@@ -24,7 +23,7 @@ def short_clips(manifest: Manifest) -> dict[tuple[str, ...], str]:
     """
     counts = {}
     for run in manifest.pretrained_runs:
-        record = find_record(run.folder / result_files.RECORD, skip_changed=manifest.unfinished) or {}
+        record = manifest.find_record(run.folder / result_files.RECORD) or {}
         if short := record.get("clips_too_short"):
             counts[method_of(run.factors)] = f"{short:,} of {short + record['training_clips']:,}"
     return counts

@@ -8,7 +8,7 @@ import numpy as np
 
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core import array_files
-from workflow_scripts.core.checksums import read_record, require_unchanged
+from workflow_scripts.core.checksums import require_unchanged
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning.manifest import PlannedCell
 
@@ -35,7 +35,11 @@ class Embeddings:
 def find_corpus(cell: PlannedCell) -> Corpus | None:
     """Return the corpus of the evaluated data set; None if it was not prepared."""
     job = cell.job("prepare")  # the job of the evaluated data set comes before that of pre-training
-    return Corpus(job.output.parent) if job and job.output.is_file() else None
+    if job is None or not job.output.is_file():
+        return None
+    if job.code:
+        job.read_record()
+    return Corpus(job.output.parent)
 
 
 def read_embeddings(cell: PlannedCell) -> Embeddings | None:
@@ -46,7 +50,7 @@ def read_embeddings(cell: PlannedCell) -> Embeddings | None:
     job, corpus = cell.job("embed"), find_corpus(cell)
     if job is None or corpus is None or not job.output.is_file():
         return None
-    record = read_record(job.record)
+    record = job.read_record()
     if record["data"].get(corpus.facts.dataset) != corpus.facts.digest:
         raise UserError(f"{job.output} is stale: it was computed from other data than {corpus.folder}; run embed again")
     length = record.get("crop_length")

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from workflow_scripts.core import result_files
-from workflow_scripts.core.checksums import is_recorded
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.progress import track
 from workflow_scripts.planning.manifest import Manifest
@@ -54,6 +53,7 @@ def bootstrap_cells(manifest: Manifest, samples: TrialSamples, *, threads: int =
                 if sample is not None and np.isfinite(sample.values).all():
                     samples_by_file.setdefault(path, {})[sample.metric] = sample
     with ThreadPoolExecutor(threads) as pool:
+        samples_by_file = {path: of_file for path, of_file in samples_by_file.items() if manifest.is_recorded(path)}
         bootstraps = pool.map(_bootstrap_file, samples_by_file, samples_by_file.values())
         of_files = track(bootstraps, description="Bootstrapping test sets", total=len(samples_by_file))
         return BootstrapReplicates(
@@ -62,8 +62,6 @@ def bootstrap_cells(manifest: Manifest, samples: TrialSamples, *, threads: int =
 
 
 def _bootstrap_file(path: Path, samples: Mapping[str, TrialSample]) -> list[tuple[TrialSample, Bootstrap]]:
-    if not is_recorded(path):
-        return []
     stored = predictions.read_predictions(path)
     if stored.clusters is None:
         return []

@@ -14,7 +14,6 @@ import pandas as pd
 
 from workflow_scripts.configuration.published import Statement
 from workflow_scripts.core import result_files
-from workflow_scripts.core.checksums import find_record
 from workflow_scripts.levels.factors import FACTORS, PRETRAINING
 from workflow_scripts.planning.manifest import Manifest, PlannedCell, PretrainedRun
 from workflow_scripts.statistics.estimation import ConfidenceInterval
@@ -85,7 +84,7 @@ class Results:
 
     def record(self, path: Path) -> dict[str, Any]:
         """Return the content of a record; empty if there is none, or after a failed run if it is refused."""
-        return find_record(path, skip_changed=self.manifest.unfinished) or {}
+        return self.manifest.find_record(path) or {}
 
     @functools.cached_property
     def corpora(self) -> dict[str, dict[str, Any]]:

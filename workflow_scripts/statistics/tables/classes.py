@@ -9,7 +9,6 @@ import pandas as pd
 
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core import result_files
-from workflow_scripts.core.checksums import find_record
 from workflow_scripts.levels.dataset_facts import SPLITS
 from workflow_scripts.planning.manifest import Manifest
 from workflow_scripts.statistics.tables.schema import CLASS_COLUMNS, to_frame
@@ -23,7 +22,7 @@ def class_table(manifest: Manifest) -> pd.DataFrame:
     """
     labelled: dict[str, Path] = {}
     for folder in manifest.corpora:
-        facts = find_record(folder / result_files.CORPUS_FACTS, skip_changed=manifest.unfinished)
+        facts = manifest.find_record(folder / result_files.CORPUS_FACTS)
         if facts and facts["classes"]:
             labelled.setdefault(facts["dataset"], folder)
     return to_frame([row for folder in labelled.values() for row in _rows(Corpus(folder))], CLASS_COLUMNS)

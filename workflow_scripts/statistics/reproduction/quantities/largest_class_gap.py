@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from workflow_scripts.core import result_files
-from workflow_scripts.core.checksums import is_recorded
 from workflow_scripts.planning.manifest import PlannedCell
 from workflow_scripts.statistics.class_metrics import AREAS, metric_of_classes
 from workflow_scripts.statistics.predictions import read_predictions
@@ -26,7 +25,7 @@ def largest_class_gap(selection: Selection, results: Results) -> Estimate | NoVa
         if isinstance(side, NoValue):
             return side
     of, over = (side for side in sides if isinstance(side, list))
-    areas = [[_areas(cell, selection.metric) for cell in side[0]] for side in (selection.of, selection.over)]
+    areas = [[_areas(cell, selection.metric, results) for cell in side[0]] for side in (selection.of, selection.over)]
     if any(cell is None for side in areas for cell in side):
         return NoValue(reason="no predictions, or no area of each class")
     matching = match(of, over)
@@ -39,10 +38,10 @@ def largest_class_gap(selection: Selection, results: Results) -> Estimate | NoVa
     return estimate_values(widest, POINTS, replicate=matching.replicate, sides=[of, over], results=results)
 
 
-def _areas(cell: PlannedCell, metric: str) -> np.ndarray | None:
+def _areas(cell: PlannedCell, metric: str, results: Results) -> np.ndarray | None:
     """Return the area of each class in each trial (trials, classes), not-a-number for a class with one label."""
     path = cell.path.with_name(result_files.PREDICTIONS)
-    if metric not in AREAS or not is_recorded(path):
+    if metric not in AREAS or not results.manifest.is_recorded(path):
         return None
     predictions = read_predictions(path)
     return metric_of_classes(metric, labels=predictions.labels, scores=predictions.scores)

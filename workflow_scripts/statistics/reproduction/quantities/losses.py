@@ -12,7 +12,7 @@ import pandas as pd
 from pydantic import AfterValidator
 
 from workflow_scripts.core import result_files
-from workflow_scripts.core.checksums import is_recorded, require_unchanged
+from workflow_scripts.core.checksums import require_unchanged
 from workflow_scripts.core.validation import StrictModel
 from workflow_scripts.levels import registry
 from workflow_scripts.planning.manifest import PlannedCell, PretrainedRun
@@ -150,16 +150,18 @@ def _values_by_seed(
 ) -> dict[str, float] | NoValue:
     """Return the value of each pre-training seed; `NoValue` if the losses of one are not there."""
     runs = results.runs(cells)
-    tables = [(run, _read_tables(run, workers)) for run in runs]
+    tables = [(run, _read_tables(run, workers, results)) for run in runs]
     if not runs or any(table is None for _, table in tables):
         return NoValue(reason="no validation losses" + (f" of {' and '.join(workers)}" if workers else ""))
     return {run.factors["pretrain_seed"]: compute(*table) for run, table in tables if table is not None}
 
 
-def _read_tables(run: PretrainedRun, workers: tuple[str, ...]) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+def _read_tables(
+    run: PretrainedRun, workers: tuple[str, ...], results: Results
+) -> tuple[pd.DataFrame, pd.DataFrame] | None:
     """Return validation losses and weights (epochs, workers) of a run, or None if a worker has none."""
     path: Path = run.folder / result_files.LOSSES
-    if not is_recorded(path):
+    if not results.manifest.is_recorded(path):
         return None
     require_unchanged(path)
     valid = pd.read_csv(path).query("split == 'valid'")
