@@ -39,6 +39,7 @@ CONTAINERS = [
     "faststart.m4a",
     "asf.wma",
 ]
+ID3_SIZE = range(6, 10)  # bytes of the header of a tag, seven bits each
 OTHERS = {"faststart.m4a": ("-movflags", "+faststart"), "adts.aac": (), "asf.wma": (), "wavpack.wv": ()}
 
 
@@ -102,6 +103,22 @@ def is_whole(outcome, seconds=SECONDS):
 )
 def test_an_mp3_is_whole_whatever_its_header_states_and_its_tags_are(contents, decode_content, name, change):
     assert is_whole(decode_content(name, change(contents[name])))
+
+
+@pytest.mark.parametrize("name", ["vbr.mp3", "cbr_without_header.mp3", "joined.mp3", *CHECKED, "adts.aac"])
+def test_no_changed_bit_of_a_size_of_a_tag_hides_audio(contents, decode_content, name):
+    """The size of an ID3v2 tag is 28 bits; the larger ones lead into the audio or behind its end."""
+    tag, audio = add_id3(b"", content=2000), contents.get(name, b"")
+    data = tag + audio if audio else contents["vbr.mp3"] + tag + contents["vbr.mp3"]
+    first = data.index(tag) + ID3_SIZE.start
+    for bit in range(len(ID3_SIZE) * 8):
+        changed = bytearray(data)
+        changed[first + bit // 8] ^= 1 << bit % 8
+        outcome = decode_content(name, bytes(changed))
+        assert is_whole(outcome, SECONDS * (1 if audio else 2)) or isinstance(outcome, str) or outcome[1], (
+            bit,
+            outcome,
+        )
 
 
 @needs_shared

@@ -74,8 +74,10 @@ def read_facts(data: mmap, *, search: bool = False, part: slice | None = None) -
 
     `search` looks for the first frame behind other bytes, which are a fault: frames may have been there.
     """
-    start, end = (part.start, part.stop) if part else (skip_tags(data, 0), strip_tags(data))
-    faults = {}
+    start, end, faults = (part.start, part.stop, {}) if part else (0, strip_tags(data), {})
+    if not part:
+        start, is_exact = _skip_exact_tags(data, 0, end)
+        faults = {} if is_exact else {"stray_bytes": 0.0}
     if search and not _starts_stream(data, start, end):
         start, faults = _find_stream(data, start, end), {"stray_bytes": 0.0}
     if not _starts_stream(data, start, end):
@@ -108,6 +110,32 @@ def _find_stream(data: mmap, position: int, end: int) -> int:
     return end
 
 
+def _skip_exact_tags(data: mmap, position: int, end: int) -> tuple[int, bool]:
+    """Return the position behind the tags at `position`, and whether their sizes are right.
+
+    Where frames begin inside the tags and go on across their end, a size is wrong, and the position is the first frame.
+    """
+    behind = skip_tags(data, position)
+    inside, limit = position, min(behind, end)
+    while (inside := data.find(b"\xff", inside, limit)) >= 0:
+        if _has_frames_up_to(data, inside, limit):
+            return inside, False
+        inside += 1
+    return behind, True
+
+
+def _has_frames_up_to(data: mmap, position: int, end: int) -> bool:
+    """Return whether frames of one stream, `MIN_FRAMES` at least, follow each other from `position` to `end`."""
+    first = frame = parse_header(data[position : position + HEADER_BYTES])
+    count = 0
+    while frame is not None and frame.is_like(first):
+        position, count = position + frame.length, count + 1
+        if position >= end and count >= MIN_FRAMES:
+            return True
+        frame = parse_header(data[position : position + HEADER_BYTES])
+    return False
+
+
 class _Walk:
     """Walk along the frames of a file up to `end`."""
 
@@ -133,8 +161,10 @@ class _Walk:
                     break
                 self._seconds += frame.samples / frame.rate
                 position, current = position + frame.length, frame
-            elif (behind := skip_tags(data, position)) > position:
-                position = behind
+            elif skip_tags(data, position) > position:
+                position, is_exact = _skip_exact_tags(data, position, end)
+                if not is_exact:
+                    self._add_fault("stray_bytes")
             else:
                 self._add_fault("stray_bytes")
                 position = _find_stream(data, position + 1, end)
