@@ -84,8 +84,8 @@ pathvars:
     run_trained_here="{corpus}/{encoder}/{workers,(?!none/)[^/]+}/{weighting}/{augmentation}/{recipe}/seed{pretrain_seed}",
     run_imported="{corpus}/{encoder}/none/none/none/none/seed0",
     # The same path; the constraint selects one of the two rules that evaluate.
-    cell_on_embeddings=f"{{dataset}}/{{head}}/{{scenario,{scenarios(train_encoder=False)}}}/{{fraction}}",
-    cell_with_encoder=f"{{dataset}}/{{head}}/{{scenario,{scenarios(train_encoder=True)}}}/{{fraction}}",
+    cell_on_embeddings=f"{{dataset}}/{{head}}/{{scenario,{scenarios(train_encoder=False)}}}/{{fraction}}/{{protocol}}",
+    cell_with_encoder=f"{{dataset}}/{{head}}/{{scenario,{scenarios(train_encoder=True)}}}/{{fraction}}/{{protocol}}",
 
 
 wildcard_constraints:
@@ -99,6 +99,7 @@ wildcard_constraints:
     pretrain_seed=r"\d+",
     head=r"[^/]+",
     fraction=r"[^/]+",
+    protocol=r"[^/]+",
     worker=r"[^/]+",
     sample_rate=r"\d+",
 

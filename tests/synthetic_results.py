@@ -92,7 +92,11 @@ def factors(encoder: str, scenario: str, dataset: str, *, seed: int = 0, **more:
         run |= dict.fromkeys(("corpus", "workers", "weighting", "augmentation", "recipe"), "none") | {
             "pretrain_seed": 0
         }
-    return run | {"dataset": dataset, "head": "linear", "scenario": scenario, "fraction": "100pct"} | more
+    return (
+        run
+        | {"dataset": dataset, "head": "linear", "scenario": scenario, "fraction": "100pct", "protocol": "wu2021"}
+        | more
+    )
 
 
 def trials(cell: Mapping[str, object], values: Sequence[float], **more: object) -> pd.DataFrame:

@@ -37,6 +37,7 @@ COLUMNS = [
     "head",
     "scenario",
     "fraction",
+    "protocol",
     "trial",
     "seed",
     "metric",
@@ -87,7 +88,7 @@ def config(scenario="frozen", fraction="100pct", count=3, encoder="pase", **trai
         "fraction": fraction,
         "trials": count,
         "training": {"learning_rate": 0.02, "batch": 8, "max_epochs": 5} | training,
-        "factors": factors | {"fraction": fraction},
+        "factors": factors | {"fraction": fraction, "protocol": "wu2021"},
     }
 
 

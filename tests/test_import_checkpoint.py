@@ -130,7 +130,7 @@ def test_it_is_embedded_and_evaluated_like_an_encoder_trained_here(name, publish
             "fraction": "100pct",
             "trials": 1,
             "training": {"learning_rate": 0.01, "batch": 4, "max_epochs": 1},
-            "factors": factors | {"scenario": scenario, "fraction": "100pct"},
+            "factors": factors | {"scenario": scenario, "fraction": "100pct", "protocol": "wu2021"},
         }
         output = tmp_path / scenario
         evaluate.main([*common, "--config", json.dumps(job), "--output", str(output), *source])

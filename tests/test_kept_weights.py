@@ -105,7 +105,9 @@ def test_nothing_is_kept_unless_asked_for_and_files_of_an_earlier_job_go(corpus,
     run(corpus, tmp_path / "cell", "--embeddings", embeddings)
     run(corpus, tmp_path / "cell", "--embeddings", embeddings, keep=None)
     assert not (tmp_path / "cell" / "head.safetensors").exists()
-    with pytest.raises(UserError, match=r"head\.safetensors is missing: set .*keep to first_trial and run again"):
+    with pytest.raises(
+        UserError, match=r"head\.safetensors is missing: set keep: first_trial in its protocol .* and run again"
+    ):
         read_head(tmp_path / "cell" / "head.safetensors")
 
 

@@ -49,7 +49,7 @@ CONFIG = {
             **{"encoder_learning_rate": 0.001, "worker_learning_rate": 0.001},
         }
     },
-    "evaluation": {"trials": 2, "max_epochs": 2},
+    "protocols": {"wu2021": {"trials": 2, "max_epochs": 2}},
 }
 
 

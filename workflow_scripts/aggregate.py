@@ -42,7 +42,7 @@ from workflow_scripts.statistics.trials import gather
 
 #: version of the columns of all tables; 2: intervals, standard errors and contrasts under the names of the field;
 #: 3: classes.csv, and the training of the trials in entries.csv
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -26,7 +26,7 @@ STUDY = yaml.safe_load((FOLDER / "studies" / "wu2021_fig6.yaml").read_text(encod
 PHASES = [{"optimiser": "adam", "learning_rate": 0.0001}, {"optimiser": "sgd", "learning_rate": 0.001}]
 
 
-def build_plan(tmp_path: Path, evaluation: dict[str, Any] | None = None, **grid: list[str]) -> Plan:
+def build_plan(tmp_path: Path, protocol: dict[str, Any] | None = None, **grid: list[str]) -> Plan:
     """Plan of one study of U-Nets and heads that read maps, with other levels in its grid."""
     folder = tmp_path / "config"
     shutil.copytree(FOLDER, folder)
@@ -37,7 +37,7 @@ def build_plan(tmp_path: Path, evaluation: dict[str, Any] | None = None, **grid:
     (folder / "studies" / "maps.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
     config = copy.deepcopy(PAPER) | {"studies": ["maps"]}
     config["heads"] |= {"short_chunk_cnn": {}, "ast": {"imagenet": False}}
-    config["evaluation"] |= evaluation or {}
+    config["protocols"]["wu2021"] |= protocol or {}
     return Plan(*load([], folder=folder, merged=config))
 
 
@@ -88,7 +88,7 @@ def separation(
     floors: Sequence[str] = (),
     sets: Mapping[str, list[str]] | None = None,
     recipe: Mapping[str, Any] | None = None,
-    evaluation: Mapping[str, Any] | None = None,
+    protocol: Mapping[str, Any] | None = None,
     heads: Mapping[str, Any] | None = None,
     **grid: list[str],
 ) -> None:
@@ -98,13 +98,14 @@ def separation(
     study = {key: STUDY[key] for key in ("title", "question", "metric", "columns")} | {"comparisons": []}
     chosen = {"corpus": ["musdb18"], "encoder": ["unet"], "workers": ["vocals"], "weighting": ["equal"]}
     chosen |= {"recipe": ["separation_vocals"], "head": ["short_chunk_cnn"], "scenario": ["fine_tuned"]}
+    chosen |= {"protocol": ["garoufis2024"]}
     study["grid"] = STUDY["grid"] | chosen | grid
     study |= {"rows": ["corpus", "encoder", "workers", "head", "scenario"], "floors": list(floors)}
     (folder / "studies" / "maps.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
     config = copy.deepcopy(PAPER) | {"studies": ["maps"]}
     config["worker_sets"] |= sets or {}
     config["recipes"]["separation_vocals"] |= recipe or {}
-    config["evaluation"] |= evaluation or {}
+    config["protocols"]["garoufis2024"] |= protocol or {}
     config["heads"] |= heads or {}
     load([], folder=folder, merged=config)
 
@@ -148,14 +149,14 @@ def test_what_the_poster_does_can_be_planned(tmp_path):
         ({"augmentation": ["polarity"]}, "augmentation polarity: one_sided needs a worker that compares two views"),
         ({"head": ["msspt_icassp"], "scenario": ["three_stage"]}, "msspt_icassp cannot learn in three stages"),
         ({"floors": ["random_unet"]}, "floors: floors are evaluated frozen and head short_chunk_cnn reads maps"),
-        ({"evaluation": {"crops": "pool"}}, "short_chunk_cnn has no embeddings to pool"),
+        ({"protocol": {"crops": "pool"}}, "short_chunk_cnn has no embeddings to pool"),
         (
-            {"evaluation": {"heads": {"short_chunk_cnn": {"crops": "pool"}}}},
+            {"protocol": {"heads": {"short_chunk_cnn": {"crops": "pool"}}}},
             "short_chunk_cnn has no embeddings to pool",
         ),
         (
-            {"evaluation": {"heads": {"mlpp": {"batch": 16}}}},
-            "evaluation.heads: unknown head 'mlpp' (did you mean mlp?); allowed: short",
+            {"protocol": {"heads": {"mlpp": {"batch": 16}}}},
+            "protocols.garoufis2024.heads: unknown head 'mlpp' (did you mean mlp?); allowed: short",
         ),
     ],
 )
@@ -225,7 +226,10 @@ def test_numbers_of_a_head_go_over_the_general_ones_and_below_those_of_a_scenari
     assert {options["patience"] for options in read.values()} == {7}
     plan = build_plan(tmp_path / "other", numbers, head=["linear"])
     ((run, cell),) = plan.cells
-    assert json.loads(plan.jobs.evaluate(run, cell).config)["training"]["patience"] == PAPER["evaluation"]["patience"]
+    assert (
+        json.loads(plan.jobs.evaluate(run, cell).config)["training"]["patience"]
+        == PAPER["protocols"]["wu2021"]["patience"]
+    )
 
 
 def test_jobs_read_the_phases_only_where_the_encoder_trains(tmp_path):

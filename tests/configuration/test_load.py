@@ -143,8 +143,8 @@ BAD = {
         r"own.yaml: datasets.openmic.source: 'torrent' .*allowed: download, local, twin",
     ),
     "below the limit": (
-        "evaluation: {trials: 0}",
-        r"own.yaml: evaluation.trials: 0 is not allowed; allowed: at least 1",
+        "protocols: {wu2021: {trials: 0}}",
+        r"own.yaml: protocols.wu2021.trials: 0 is not allowed; allowed: at least 1",
     ),
     "missing number": (
         "recipes: {mine: {epochs: 3}}",
@@ -264,8 +264,8 @@ BAD = {
         r"own.yaml: trim.wu2021_fig2.fraction: 2 levels, but the table .*allowed of: dataset, encoder, scenario",
     ),
     "numbers of an unknown scenario": (
-        "evaluation: {scenarios: {frozn: {trials: 2}}}",
-        r"evaluation.scenarios: unknown scenario 'frozn' \(did you mean frozen\?\); allowed: fine_tuned, frozen",
+        "protocols: {common: {scenarios: {frozn: {trials: 2}}}}",
+        r"protocols.common.scenarios: unknown scenario 'frozn' \(did you mean frozen\?\); allowed: fine_tuned, frozen",
     ),
     "download of what cannot be": (
         "datasets: {extended_ballroom: {source: download}}",

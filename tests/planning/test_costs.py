@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.checkout import REPOSITORY
-from tests.planning.test_plan import PAPER, plan_of, vary
+from tests.planning.test_plan import PAPER, plan_of, vary, vary_protocol
 from workflow_scripts import plan as plan_command
 from workflow_scripts.configuration.yaml_files import merge, read_yaml
 from workflow_scripts.core.errors import UserError
@@ -78,7 +78,7 @@ def test_long_jobs_count_for_more_than_short_ones(plan: Plan) -> None:
 
 
 def test_trials_are_counted_with_all_epochs_they_may_take(plan: Plan) -> None:
-    twice = plan_of(vary(evaluation={"max_epochs": 2 * PAPER["evaluation"]["max_epochs"]}))
+    twice = plan_of(vary(protocols=vary_protocol(max_epochs=2 * PAPER["protocols"]["wu2021"]["max_epochs"])))
     run, cell = next(pair for pair in plan.cells if pair[1].scenario == "fine_tuned")
     key = (json.dumps([json.loads(plan.jobs.evaluate(run, cell).config)["encoder"]], sort_keys=True), "fine_tuned")
     records = [MeasuredJob(stage="evaluate_encoder", key=key, amount=1.0, seconds=1.0, device=GPU)]
@@ -93,7 +93,7 @@ OPEN = {"phases": [*PHASED["phases"], {"optimiser": "sgd", "learning_rate": 0.1}
 
 
 def separating(
-    *, grid: dict[str, Any], heads: dict[str, Any] | None = None, evaluation: dict[str, Any] | None = None
+    *, grid: dict[str, Any], heads: dict[str, Any] | None = None, protocol: dict[str, Any] | None = None
 ) -> Plan:
     """The study of schemes with other levels in its grid, on a twin of 100 clips of 29 s."""
     twin = {"source": "twin", "twin": {"clips": 100, "clip_seconds": 29, "seed": 0}}
@@ -103,8 +103,12 @@ def separating(
             **vary(heads=heads or {}, datasets={"magnatagatune_filtered": {"loader": "magnatagatune", **twin}}),
             "studies": ["garoufis2024_schemes"],
             "trim": {"garoufis2024_schemes": own},
-            "evaluation": {"trials": 1, "learning_rate": 0.1, "patience": 1, "max_epochs": 200, "batch": 4}
-            | {"crop_seconds": 3, **(evaluation or {})},
+            "protocols": {
+                "garoufis2024": {
+                    **{"trials": 1, "learning_rate": 0.1, "patience": 1, "max_epochs": 200, "batch": 4},
+                    **{"crop_seconds": 3, **(protocol or {})},
+                }
+            },
         }
     )
 
@@ -168,18 +172,18 @@ def test_heads_on_maps_read_their_own_window_and_the_others_the_crop(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("evaluation", "epochs"),
+    ("protocol", "epochs"),
     [({}, 200), ({"phases": []}, 200), (PHASED, 7), (PHASED | {"max_epochs": 6}, 6), (OPEN, 200)],
 )
-def test_phases_with_limits_end_a_trial(tmp_path: Path, evaluation: dict[str, Any], epochs: int) -> None:
+def test_phases_with_limits_end_a_trial(tmp_path: Path, protocol: dict[str, Any], epochs: int) -> None:
     grid = {"encoder": ["magnitude"], "head": ["ast"], "scenario": ["supervised"]}
-    plan = separating(grid=grid, evaluation=evaluation)
+    plan = separating(grid=grid, protocol=protocol)
     records = evaluation_records(tmp_path / "ast", plan, head="ast", seconds=1.0)
     assert stage_cost(plan, "evaluate_encoder", records).hours == pytest.approx(epochs * 100 / 3600)
 
 
 def test_three_stages_train_twice_after_pre_training(tmp_path: Path) -> None:
-    plan = separating(grid={"head": ["short_chunk_cnn"]}, evaluation=PHASED)
+    plan = separating(grid={"head": ["short_chunk_cnn"]}, protocol=PHASED)
     assert {cell.scenario for _, cell in plan.cells} == {"fine_tuned", "three_stage"}
     records = evaluation_records(tmp_path / "cnn", plan, head="short_chunk_cnn", seconds=1.0)
     assert stage_cost(plan, "evaluate_encoder", records).hours == pytest.approx((7 + 2 * 7) * 100 / 3600)

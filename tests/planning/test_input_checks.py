@@ -285,9 +285,9 @@ def test_a_batch_beyond_the_memory_is_told_and_one_in_parts_is_not() -> None:
 
 def test_a_batch_of_an_evaluation_beyond_the_memory_is_told() -> None:
     tuned = {"trim": {"own_recordings": {"scenario": ["fine_tuned"], "dataset": ["labelled"], "comparisons": []}}}
-    numbers = {"evaluation": {"crop_seconds": 10_000}}
+    numbers = {"protocols": {"wu2021": {"crop_seconds": 10_000}}}
     (line,) = check(OWN, tuned, numbers, memory=GIGABYTE).oversized
-    assert "evaluation: batch of fine_tuned, linear: needs at least 61 GB" in line
+    assert "protocols.wu2021: batch of fine_tuned, linear: needs at least 61 GB" in line
 
 
 def test_a_batch_of_more_chunks_than_clips_is_a_note_or_where_clips_are_compared_a_mistake() -> None:

@@ -27,7 +27,7 @@ RUN = Run(
     pretrain_seed=3,
 )
 IMPORTED = Run.of_checkpoint("songs", encoder="pase")
-CELL = CellKey(dataset="openmic", head="linear", scenario="frozen", fraction="1pct")
+CELL = CellKey(dataset="openmic", head="linear", scenario="frozen", fraction="1pct", protocol="wu2021")
 WILDCARDS = {
     **{name: str(level) for name, level in vars(RUN).items()},
     **{name: str(level) for name, level in vars(CELL).items()},

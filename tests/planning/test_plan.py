@@ -56,6 +56,10 @@ def vary(**sections: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
+def vary_protocol(**numbers: object) -> dict[str, Any]:
+    return {"wu2021": PAPER["protocols"]["wu2021"] | numbers}
+
+
 PRETRAINED = Run(
     corpus="audioset_music",
     encoder="pase",
@@ -68,7 +72,7 @@ PRETRAINED = Run(
 
 
 def cell(scenario: str) -> CellKey:
-    return CellKey(dataset="openmic", head="linear", scenario=scenario, fraction="100pct")
+    return CellKey(dataset="openmic", head="linear", scenario=scenario, fraction="100pct", protocol="wu2021")
 
 
 def of_study(plan: Plan, name: str) -> list[tuple[Run, CellKey]]:
@@ -128,7 +132,7 @@ def test_the_thesis_on_clmr_takes_thirty_five_runs() -> None:
 def test_paths_read_as_the_experiment() -> None:
     assert path_of(PRETRAINED) == "audioset_music/pase/WLPMCT/equal/none/wu2021/seed0"
     assert path_of(Run.untrained("random"), cell("frozen")) == (
-        "none/random/none/none/none/none/seed0/openmic/linear/frozen/100pct"
+        "none/random/none/none/none/none/seed0/openmic/linear/frozen/100pct/wu2021"
     )
 
 
@@ -187,7 +191,7 @@ def test_a_job_reads_only_what_concerns_it(plan: Plan) -> None:
 
 
 def test_numbers_of_a_scenario_replace_the_common_ones() -> None:
-    plan = plan_of(vary(evaluation={"scenarios": {"fine_tuned": {"trials": 3, "max_epochs": 5}}}))
+    plan = plan_of(vary(protocols=vary_protocol(scenarios={"fine_tuned": {"trials": 3, "max_epochs": 5}})))
     frozen = json.loads(plan.jobs.evaluate(PRETRAINED, cell("frozen")).config)
     tuned = json.loads(plan.jobs.evaluate(PRETRAINED, cell("fine_tuned")).config)
     assert (frozen["trials"], frozen["training"]["max_epochs"]) == (10, 200)
@@ -221,7 +225,7 @@ def test_the_manifest_has_the_learning_rates_and_the_limit_of_epochs_of_each_cel
     assert {cell.training for cell in build_manifest(plan).cells} == {Training(learning_rates=(0.001,), max_epochs=200)}
     phases = [{"optimiser": "adam", "learning_rate": rate, "max_epochs": most} for rate, most in ((0.1, 5), (0.01, 2))]
     changes = {"max_epochs": 40, "scenarios": {"fine_tuned": {"phases": phases}}}
-    changed = plan_of(vary(evaluation=changes))
+    changed = plan_of(vary(protocols=vary_protocol(**changes)))
     by_scenario = {cell.factors["scenario"]: cell.training for cell in build_manifest(changed).cells}
     assert by_scenario["frozen"] == Training(learning_rates=(0.001,), max_epochs=40)
     assert by_scenario["fine_tuned"] == Training(learning_rates=(0.1, 0.01), max_epochs=7)

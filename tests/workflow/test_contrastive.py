@@ -22,7 +22,7 @@ from tests.workflow.smoke_run import (
     select_method,
     snakemake,
 )
-from workflow_scripts.levels.factors import PRETRAINING
+from workflow_scripts.levels.factors import DOWNSTREAM, PRETRAINING
 
 pytestmark = pytest.mark.slow
 
@@ -124,9 +124,7 @@ def test_scores_per_tag_follow_from_the_predictions(finished: Path) -> None:
     for levels, rows in drawn.groupby(METHOD, sort=False):
         cell_levels = dict(zip(METHOD, levels, strict=True))
         run = "/".join(cell_levels[factor] for factor in PRETRAINING[:-1])
-        cell = "/".join(
-            [run, "seed0", *(cell_levels[factor] for factor in ("dataset", "head", "scenario", "fraction"))]
-        )
+        cell = "/".join([run, "seed0", *(cell_levels[factor] for factor in DOWNSTREAM)])
         with np.load(finished / "results/smoke/evaluations" / cell / "predictions.npz") as file:
             classes, labels, scores = list(file["classes"]), file["labels"], file["scores"]
         for _, row in rows.iterrows():

@@ -45,7 +45,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def read_predictions(finished: Path, row: pd.Series) -> dict[str, np.ndarray]:
     """Read the predictions of the cell named by a row of a figure's numbers."""
     run = "/".join(row[factor] for factor in PRETRAINING[:-1])
-    cell = f"{run}/seed0/{row['dataset']}/{row['head']}/{row['scenario']}/{row['fraction']}"
+    cell = f"{run}/seed0/{row['dataset']}/{row['head']}/{row['scenario']}/{row['fraction']}/{row['protocol']}"
     with np.load(finished / "results/smoke/evaluations" / cell / "predictions.npz") as kept:
         return dict(kept)
 

@@ -85,8 +85,9 @@ def pretraining_jobs(*runs: str) -> set[str]:
 def evaluation_jobs(
     run: str, *scenarios: str, datasets: tuple[str, ...] = DATASETS, fractions: tuple[str, ...] = ("100pct",)
 ) -> set[str]:
+    rules = {"frozen": "evaluate_embeddings"}
     return {
-        f"evaluate_{'embeddings' if scenario == 'frozen' else 'encoder'} {run}/{dataset}/linear/{scenario}/{fraction}"
+        f"{rules.get(scenario, 'evaluate_encoder')} {run}/{dataset}/linear/{scenario}/{fraction}/wu2021"
         for scenario in scenarios
         for dataset in datasets
         for fraction in fractions
@@ -203,7 +204,7 @@ def test_confusions_follow_from_the_predictions(finished: Path, study: str) -> N
 
 def row_percent(finished: Path, workers: str) -> pd.DataFrame:
     """Compute the mean over trials of scikit-learn's confusion matrix, in percent of the true class."""
-    cell = f"{REWEIGHTED[workers]}/extended_ballroom/linear/frozen/100pct"
+    cell = f"{REWEIGHTED[workers]}/extended_ballroom/linear/frozen/100pct/wu2021"
     with np.load(finished / "results/smoke/evaluations" / cell / "predictions.npz") as kept:
         classes, true = kept["classes"], kept["labels"].argmax(axis=1)
         counts = [confusion_matrix(true, s.argmax(axis=1), labels=range(len(classes))) for s in kept["scores"]]
@@ -239,7 +240,7 @@ def training_sizes(finished: Path, dataset: str) -> tuple[list[float], np.ndarra
     for fraction in ("100pct", "50pct"):
         cells = [
             read_cell_trials(
-                f"{finished}/results/smoke/evaluations/{TUNED}/{dataset}/linear/{scenario}/{fraction}/trials.csv"
+                f"{finished}/results/smoke/evaluations/{TUNED}/{dataset}/linear/{scenario}/{fraction}/wu2021/trials.csv"
             )
             for scenario in ("fine_tuned", "frozen")
         ]
@@ -402,7 +403,7 @@ class ByHand:
         return float(epochs)
 
     def training(self, key: str) -> float:
-        cell = self.results / "evaluations" / PASE / "openmic/linear/frozen/100pct/record.json"
+        cell = self.results / "evaluations" / PASE / "openmic/linear/frozen/100pct/wu2021/record.json"
         return float(json.loads(cell.read_text(encoding="utf-8"))["config"]["training"][key])
 
     def learning_rate(self, line: dict[str, str]) -> float:
@@ -725,7 +726,7 @@ def test_an_official_checkpoint_can_be_evaluated(finished: Path, tmp_path: Path)
     config = tmp_path / "official.yaml"
     config.write_text(CHECKPOINT_CONFIG.format(file=tmp_path / "FE_e7.ckpt"), encoding="utf-8")
     run = "official/pase_plus/none/none/none/none/seed0"
-    cell = f"results/smoke/evaluations/{run}/openmic/linear/frozen/100pct/trials.csv"
+    cell = f"results/smoke/evaluations/{run}/openmic/linear/frozen/100pct/wu2021/trials.csv"
     result = snakemake(finished, "--show-failed-logs", cell, configfiles=(SMOKE, str(config)))
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-8000:]
     trials = pd.read_csv(finished / cell)
@@ -785,7 +786,7 @@ def test_real_recordings_run_from_a_short_config(
     given.write_text(text, encoding="utf-8")
     quick.write_text(
         "recipes: {short: {epochs: 1, steps_per_epoch: 2, calibration_batches: 2, validation_batches: 1}}\n"
-        "evaluation: {trials: 3, max_epochs: 5}\n"
+        "protocols: {wu2021: &quick {trials: 3, max_epochs: 5}, spijkervet2021: *quick}\n"
         f"trim: {{{name}: {{dataset: {datasets}}}}}\n",
         encoding="utf-8",
     )

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, PrivateAttr, model_validator
 
 from workflow_scripts.configuration.field_types import Folder, Name, Names, NotNone, PathText
-from workflow_scripts.configuration.protocol import ProtocolConfig
+from workflow_scripts.configuration.protocol import ProtocolEntry
 from workflow_scripts.configuration.recipe import Recipe
 from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.core.validation import StrictModel
@@ -117,8 +117,8 @@ class Config(StrictModel):
     """numbers of pre-training that are not factors, by name"""
     heads: LevelEntries
     """heads by name, with their options"""
-    evaluation: ProtocolConfig
-    """numbers of downstream training, the same for every run"""
+    protocols: dict[Name, ProtocolEntry]
+    """numbers of downstream training, by name; a study names its protocol, the same for every run"""
 
     _levels: dict[tuple[str, str], Level] = PrivateAttr(default_factory=dict)
 

@@ -35,6 +35,7 @@ SEGMENTS = (
     ("datasets", "checkpoints"),
     ("worker_sets",),
     ("recipes",),
+    ("protocols",),
     *((section,) for section in LEVEL_SECTIONS.values()),
 )
 
@@ -53,13 +54,14 @@ def _check_case(config: Config, origin: ConfigOrigin) -> None:
                     )
 
 
-def _check_changes(config: Config, origin: ConfigOrigin) -> None:
-    """Raise unless the numbers of downstream training differ for heads and scenarios that exist."""
-    for name in config.evaluation.heads:
-        require_known(name, config.heads, kind="head", where=origin.at("evaluation", "heads"))
-    for name in config.evaluation.scenarios:
-        where = origin.at("evaluation", "scenarios")
-        require_known(name, registry.names("scenario"), kind="scenario", where=where)
+def _check_protocols(config: Config, origin: ConfigOrigin) -> None:
+    """Raise unless the numbers of a protocol differ for heads and scenarios that exist."""
+    for protocol, entry in config.protocols.items():
+        for name in entry.heads:
+            require_known(name, config.heads, kind="head", where=origin.at("protocols", protocol, "heads"))
+        for name in entry.scenarios:
+            where = origin.at("protocols", protocol, "scenarios")
+            require_known(name, registry.names("scenario"), kind="scenario", where=where)
 
 
 def _check_weightings(config: Config, origin: ConfigOrigin) -> None:
@@ -121,7 +123,7 @@ def _check_worker_sets(config: Config, origin: ConfigOrigin) -> None:
 CONFIG_CHECKS: tuple[Callable[[Config, ConfigOrigin], None], ...] = (
     _check_case,
     _check_entries,
-    _check_changes,
+    _check_protocols,
     _check_weightings,
     _check_datasets,
     _check_checkpoints,

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from workflow_scripts.configuration.config import CheckpointEntry, Config, Dataset, LevelEntries
-from workflow_scripts.configuration.protocol import CellProtocol, Phase, ProtocolConfig
+from workflow_scripts.configuration.protocol import CellProtocol, Phase, ProtocolEntry
 from workflow_scripts.configuration.published import Choices, Defaults, PublishedFile, PublishedRow
 from workflow_scripts.configuration.recipe import Recipe
 from workflow_scripts.configuration.study import ComparisonConfig, FigureChoice, Grid, QuarantineLimit, StudyConfig
@@ -62,8 +62,8 @@ CONFIG_MODELS: dict[str, type[BaseModel]] = {
     "`datasets.<name>.twin`": TwinOptions,
     "`checkpoints.<name>`": CheckpointEntry,
     "`recipes.<name>`": Recipe,
-    "`evaluation`": ProtocolConfig,
-    "`phases` of `evaluation`": Phase,
+    "`protocols.<name>`": ProtocolEntry,
+    "`phases` of a protocol": Phase,
 }
 STUDY_MODELS: dict[str, type[BaseModel]] = {
     "Study": StudyConfig,
@@ -80,7 +80,7 @@ PUBLISHED_MODELS: dict[str, type[BaseModel]] = {
 }
 #: model -> heading of its keys
 HEADINGS = {model: heading for heading, model in (CONFIG_MODELS | STUDY_MODELS | PUBLISHED_MODELS).items()}
-HEADINGS[CellProtocol] = "`evaluation`, without `heads` and `scenarios`"
+HEADINGS[CellProtocol] = "`protocols.<name>`, without `heads` and `scenarios`"
 #: annotation -> words, of keys that no model describes
 OTHER_KEYS: dict[Any, str] = {
     LevelEntries: "names, each with the keys of entries of levels",

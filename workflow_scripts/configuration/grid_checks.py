@@ -68,10 +68,12 @@ def _check_maps(grid: Grid, draft: Draft) -> None:
                 f"{draft.where('grid', 'head')}: {head} cannot learn in three stages: adaptation {adaptation} gives "
                 "its blocks other channels than alone; allowed: sum"
             )
-        for scenario in grid.scenario:
-            if draft.config.evaluation.resolve(head=head, scenario=scenario).get("crops") == "pool":
+        for scenario, protocol in itertools.product(grid.scenario, grid.protocol):
+            numbers = draft.config.protocols[protocol].resolve(head=head, scenario=scenario)
+            if numbers.get("crops") == "pool":
                 raise UserError(
-                    f"{draft.where('grid', 'head')}: {head} has no embeddings to pool: set evaluation.crops to average"
+                    f"{draft.where('grid', 'head')}: {head} has no embeddings to pool: "
+                    f"set protocols.{protocol}.crops to average"
                 )
 
 

@@ -25,10 +25,7 @@ class Phase(StrictModel):
 
 
 class EvaluationProtocol(StrictModel):
-    """Numbers of one trial's training, the same for every run (Wu et al. 2021, section 3.4).
-
-    The paper states Adam, the learning rate and the patience; batch size, limit of epochs and crop length are open.
-    """
+    """Numbers of one trial's training, the same for every run."""
 
     learning_rate: float = Field(0.001, gt=0)
     """Adam's learning rate (Wu et al. 3.4: 0.001)"""
@@ -59,8 +56,8 @@ class CellProtocol(EvaluationProtocol):
     encoder (`encoder.safetensors`), beside `trials.csv`; null: keep results alone"""
 
 
-class ProtocolConfig(CellProtocol):
-    """Numbers of downstream training, with what differs for single heads and scenarios."""
+class ProtocolEntry(CellProtocol):
+    """A downstream protocol: numbers of every cell, with what differs for single heads and scenarios."""
 
     heads: dict[str, CellProtocol] = Field(default_factory=dict)
     """head -> numbers that differ for it, under the same keys; those of a scenario go over them"""

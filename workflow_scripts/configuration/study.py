@@ -45,6 +45,8 @@ class Grid(StrictModel):
     """scenarios"""
     fraction: Annotated[tuple[Fraction, ...], Field(min_length=1), AfterValidator(unique)] = ("100pct",)
     """shares of the training labels: percentages above 0 and at most 100, such as 12.5pct"""
+    protocol: Names = ("common",)
+    """protocols of downstream training"""
 
     def levels(self, factor: str) -> tuple[LevelName, ...]:
         """Return the levels of a factor."""

@@ -49,6 +49,7 @@ def _check_levels(draft: Draft) -> None:
         "dataset": [name for name in draft.config.datasets if _has_labels(draft.config, name)],
         "head": draft.config.heads,
         "scenario": registry.names("scenario"),
+        "protocol": draft.config.protocols,
     }
     for key, factor, level in draft.study.list_levels():
         if level in allowed.get(factor, (level,)) or (factor == "dataset" and level in draft.config.datasets):

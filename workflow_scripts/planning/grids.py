@@ -45,6 +45,8 @@ def _starts_pretrained(scenario: str) -> bool:
 def _downstream(grid: Grid) -> list[CellKey]:
     """Return the cells of a grid, in the scenario of floors."""
     return [
-        CellKey(dataset=dataset, head=head, scenario=FLOOR_SCENARIO, fraction=fraction)
-        for dataset, head, fraction in itertools.product(grid.dataset, grid.head, grid.fraction)
+        CellKey(dataset=dataset, head=head, scenario=FLOOR_SCENARIO, fraction=fraction, protocol=protocol)
+        for dataset, head, fraction, protocol in itertools.product(
+            grid.dataset, grid.head, grid.fraction, grid.protocol
+        )
     ]

@@ -245,13 +245,17 @@ def _oversized_evaluations(
     plan: Plan, origin: ConfigOrigin, indexes: Mapping[str, DatasetIndex], *, memory: int | None
 ) -> Iterator[str]:
     """Yield the batches of evaluations that train an encoder and do not fit into the memory."""
-    cells = {(run.encoder, cell.dataset, cell.head, cell.scenario) for run, cell in plan.cells if cell.trains_encoder}
-    for encoder, dataset, head, scenario in sorted(cells):
-        protocol = plan.config.evaluation.resolve(head=head, scenario=scenario)
+    cells = {
+        (run.encoder, cell.dataset, cell.head, cell.scenario, cell.protocol)
+        for run, cell in plan.cells
+        if cell.trains_encoder
+    }
+    for encoder, dataset, head, scenario, name in sorted(cells):
+        protocol = plan.config.protocols[name].resolve(head=head, scenario=scenario)
         clips = len(indexes[dataset].clips) if dataset in indexes else dataset_size(plan, dataset).clips
         seconds = min(protocol.get("batch", 0), clips) * (protocol.get("crop_seconds") or 0)
         for problem in _excess(seconds * plan.levels.sample_rate(encoder), memory):
-            yield f"{origin.at('evaluation')}: batch of {scenario}, {head}: {problem}: lower it, or crop_seconds"
+            yield f"{origin.at('protocols', name)}: batch of {scenario}, {head}: {problem}: lower it, or crop_seconds"
 
 
 def _excess(samples: float, memory: int | None) -> Iterator[str]:

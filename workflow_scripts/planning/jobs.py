@@ -179,7 +179,7 @@ class Jobs:
         corpus = self.prepare(cell.dataset, self.levels.sample_rate(run.encoder))
         encoder = self.levels.encoder(run) if cell.trains_encoder else None
         head = self.levels.choice("head", cell.head)
-        numbers = self.config.evaluation.resolve(head=cell.head, scenario=cell.scenario)
+        numbers = self.config.protocols[cell.protocol].resolve(head=cell.head, scenario=cell.scenario)
         if encoder is None:  # embeddings are those of whole clips, and there is nothing to unfreeze
             numbers = {name: value for name, value in numbers.items() if name not in ("crop_seconds", "phases")}
         config = EvaluateConfig(

@@ -66,6 +66,7 @@ class CellKey:
     head: str
     scenario: str
     fraction: str
+    protocol: str
 
     @property
     def trains_encoder(self) -> bool:
@@ -85,5 +86,5 @@ def path_of(run: Run, cell: CellKey | None = None) -> str:
         f"seed{run.pretrain_seed}",
     ]
     if cell is not None:
-        levels += [cell.dataset, cell.head, cell.scenario, cell.fraction]
+        levels += [cell.dataset, cell.head, cell.scenario, cell.fraction, cell.protocol]
     return "/".join(levels)

@@ -122,7 +122,7 @@ def sides(comparison: Comparison) -> tuple[str, str]:
 
 
 def _shared_settings(comparison: Comparison) -> dict[str, str]:
-    """Return data set, head and fraction where both sides name the same one."""
+    """Return the settings, such as the data set, of which both sides name the same level."""
     return {
         factor: level
         for factor in SETTINGS
@@ -224,7 +224,7 @@ def _pretraining_seeds(record: dict) -> str:
 
 
 def _setting(record: dict, comparison: Comparison, comparisons: pd.DataFrame) -> str:
-    """Return the data set with its source, head or fraction if the study compares within several, and the metric.
+    """Return the data set with its source, the other settings if the study compares within several, and the metric.
 
     A level that both sides of the comparison name is part of the setting too.
     """

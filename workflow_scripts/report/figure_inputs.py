@@ -26,7 +26,7 @@ from workflow_scripts.statistics.data_sources import sources_of
 from workflow_scripts.statistics.predictions import Predictions, Windows, read_predictions, read_windows
 from workflow_scripts.statistics.samples import TrialSample, TrialSamples, incomparability_reason
 from workflow_scripts.statistics.tables import schema
-from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING
+from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING, SETTINGS
 
 SAMPLE_COLUMNS = ("n_trials", "n_pretraining_seeds", "test_clips", "source", "data_digest")  # see `evidence_fields`
 #: types of the non-text columns in figures' csv files, besides those of the statistics
@@ -284,7 +284,8 @@ def group_by_panel(methods: Sequence[Method], *, varying: Sequence[str]) -> dict
     """Group methods into panels, by label: within a panel only the factors `varying` differ.
 
     Every other factor in which the methods differ makes panels, and the data set always does. Floors differ from
-    methods in the pre-training factors by nature, so each panel of their data set, head and fraction has them.
+    methods in the pre-training factors by nature, so each panel of their data set, head, fraction and protocol has
+    them.
     """
     trained = [method for method in methods if not method.floor]
     panel_factors = [
@@ -296,7 +297,7 @@ def group_by_panel(methods: Sequence[Method], *, varying: Sequence[str]) -> dict
     panels: dict[tuple[str, ...], list[Method]] = {}
     for method in trained:
         panels.setdefault(tuple(method.levels[factor] for factor in panel_factors), []).append(method)
-    shared = [factor for factor in panel_factors if factor in ("dataset", "head", "fraction")]
+    shared = [factor for factor in panel_factors if factor in SETTINGS]
     for key, members in panels.items():
         setting = dict(zip(panel_factors, key, strict=True))
         members += [

@@ -46,6 +46,7 @@ MEANINGS = {
     "head": "level of the factor",
     "scenario": "level of the factor; reproduction: as published",
     "fraction": "level of the factor: share of the training labels",
+    "protocol": "level of the factor: numbers of downstream training",
     "study": "name of the study",
     "studies": "studies that use the cell",
     "metric": "name of the metric; reproduction: as published",

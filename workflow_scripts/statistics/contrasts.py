@@ -19,7 +19,7 @@ from workflow_scripts.statistics.samples import (
 from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates
 
 #: factors within whose levels methods are compared, unless the comparison itself names them
-SETTINGS = ("dataset", "head", "fraction")
+SETTINGS = ("dataset", "head", "fraction", "protocol")
 METHOD_FACTORS = tuple(factor for factor in FACTORS if factor != "pretrain_seed")
 
 

@@ -1,6 +1,6 @@
 """Head of a cell's first trial, trained: `head.safetensors`, written and read in one place.
 
-A config keeps it by `evaluation.keep: first_trial`. Figures and other programs read it without torch.
+A config keeps it by `keep: first_trial` in the protocol. Figures and other programs read it without torch.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def write_head(path: Path, head: KeptHead, *, code: str) -> None:
 def read_head(path: Path) -> KeptHead:
     """Read a head back; `UserError` names a file that is missing, changed or damaged."""
     if not path.is_file():
-        raise UserError(f"{path} is missing: set evaluation.keep to first_trial and run again")
+        raise UserError(
+            f"{path} is missing: set keep: first_trial in its protocol (section protocols of the config) and run again"
+        )
     require_unchanged(path)
     with name_damage(path, remedy=REMEDY), safe_open(path, framework="numpy") as stored:
         about = dict(json.loads((stored.metadata() or {})[METADATA]))

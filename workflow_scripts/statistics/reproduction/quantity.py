@@ -10,7 +10,7 @@ from workflow_scripts.core.validation import StrictModel
 from workflow_scripts.statistics.reproduction.context import Estimate, NoValue, Results, Selection
 
 Kind = Literal["measured", "counted", "chosen"]
-SETTINGS = ("dataset", "head", "fraction")  # in which scores are measured
+SETTINGS = ("dataset", "head", "fraction", "protocol")  # in which scores are measured
 
 
 class NoOptions(StrictModel):

@@ -16,7 +16,7 @@ from workflow_scripts.statistics.reproduction.context import PERCENT, THOUSAND, 
 from workflow_scripts.statistics.reproduction.measurement import LEVELS, build_estimate, pair_steps
 from workflow_scripts.statistics.reproduction.quantity import Quantity
 
-WITHIN = ("dataset", "head")  # fractions are what a crossover runs over
+WITHIN = ("dataset", "head", "protocol")  # fractions are what a crossover runs over
 
 
 class LabelSavingOptions(StrictModel):
