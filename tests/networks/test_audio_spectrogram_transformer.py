@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import timm
 import torch
+from torch import nn
 
 from tests import golden
 from workflow_scripts.checkpoints import import_networks
@@ -55,20 +57,58 @@ def test_a_training_pass_equals_the_official_code(case_and_network):
 
 
 @pytest.mark.parametrize(
-    ("size", "columns", "frames", "stride", "expected"),
+    ("size", "outputs", "grid", "expected"),
     [
-        ("base", 48, 384, 8, 87_129_346),
-        ("base", 47, 384, 8, 87_123_202),
-        ("small", 47, 384, 8, 22_328_962),
-        ("tiny", 47, 384, 8, 5_857_090),
-        ("base", 48, 768, 16, 87_129_346),
+        ("base", 50, {"columns": 48, "stride": 8}, 87_129_346),
+        ("base", 50, {"columns": 47, "stride": 8}, 87_123_202),
+        ("small", 50, {"columns": 47, "stride": 8}, 22_328_962),
+        ("tiny", 50, {"columns": 47, "stride": 8}, 5_857_090),
+        ("base", 50, {"columns": 48, "stride": 16}, 87_129_346),
+        ("base", 527, {"columns": 101, "stride": 10, "band_stride": 10}, 88_132_063),
     ],
 )
-def test_sizes_are_those_measured_with_the_official_code(size, columns, frames, stride, expected):
+def test_sizes_are_those_measured_with_the_official_code(size, outputs, grid, expected):
     with torch.device("meta"):
-        network = Ast(SIZES[size], outputs=50, stride=stride, columns=columns)
+        network = Ast(SIZES[size], outputs=outputs, **grid)
     unused = 2 * 1000 * (SIZES[size].width + 1)
     assert sum(parameter.numel() for parameter in network.parameters()) + unused == expected
+
+
+class AudiosetPatches(nn.Module):
+    """Patches of spectrograms as the AST code takes them, in place of timm's own."""
+
+    def __init__(self, width: int, stride: int):
+        super().__init__()
+        self.proj = nn.Conv2d(1, width, 16, stride=stride)
+
+    def forward(self, spectrograms):
+        return self.proj(spectrograms).flatten(2).transpose(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("stride", "prefix"), [(10, "module."), (10, ""), (12, "module."), (14, "module."), (16, "module.")]
+)
+def test_the_authors_audioset_networks_give_their_logits(tmp_path, stride, prefix):
+    """As the AST code does, the reference is built of timm's distilled vision transformer and a classifier."""
+    torch.manual_seed(stride)
+    patches = {10: 1212, 12: 850, 14: 657, 16: 512}[stride]
+    transformer = timm.create_model("deit_tiny_distilled_patch16_224").eval()
+    transformer.patch_embed = AudiosetPatches(192, stride)
+    transformer.pos_embed = nn.Parameter(torch.zeros(1, patches + 2, 192))
+    classifier = nn.Sequential(nn.LayerNorm(192), nn.Linear(192, 527))
+    for parameter in (*transformer.parameters(), *classifier.parameters()):
+        nn.init.normal_(parameter, std=0.1)
+    state = {f"{prefix}v.{key}": value for key, value in transformer.state_dict().items()}
+    state |= {f"{prefix}mlp_head.{key}": value for key, value in classifier.state_dict().items()}
+    assert state[f"{prefix}v.pos_embed"].shape == (1, patches + 2, 192)
+    assert f"{prefix}v.head_dist.weight" in state, "their files hold the unused heads for ImageNet"
+    torch.save(state, tmp_path / "audioset.pth")
+    network = import_networks.import_ast(import_networks.read_checkpoint(tmp_path / "audioset.pth"))
+    spectrograms = torch.randn(1, 1024, 128, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        tokens = transformer.forward_features(spectrograms[:, None].transpose(2, 3))
+        expected = classifier((tokens[:, 0] + tokens[:, 1]) / 2)
+        torch.testing.assert_close(network(spectrograms[:, None]), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +117,10 @@ def test_sizes_are_those_measured_with_the_official_code(size, columns, frames, 
         ({"module.v.norm.bias": None}, "lacks 1 of .*, first v.norm.bias"),
         ({"module.mlp_head.1.weight": None}, "no fitting mlp_head.1.weight"),
         ({"module.v.more": torch.ones(1)}, "1 tensors too many, first v.more"),
-        ({"module.v.pos_embed": torch.zeros(1, 1214, 192)}, "has 1212 patches, not 8 rows of 47 or 48"),
+        (
+            {"module.v.pos_embed": torch.zeros(1, 1215, 192)},
+            "has 1213 patches, not 376, 384, 512, 657, 850, 1212: it was",
+        ),
         ({"module.v.cls_token": torch.zeros(1, 1, 100)}, "tokens have 100 values"),
     ],
 )

@@ -125,9 +125,12 @@ def import_joint_network(checkpoint: CheckpointFile) -> JointNetwork:
 
 
 def import_ast(checkpoint: CheckpointFile) -> Ast:
-    """Build the AST on windows of 384 frames with the published weights, in evaluation mode.
+    """Build an AST with the published weights, in evaluation mode.
 
-    Raises `UserError` if the file holds something else, only a part, or a network for another grid of patches.
+    Those for AudioSet map log-mel spectrograms (batch, 1, 1024, 128), which the AST code computes as Kaldi does and
+    scales by (x + 4.2677393) / 9.1379948, to logits (batch, 527). Their patches are 10 (1212 of them), 12, 14 or 16
+    bands and frames apart. Networks on windows of 384 frames are read, too. Raises `UserError` if the file holds
+    something else, only a part, or a network for another grid of patches.
     """
     # timm, of whose blocks it is built, is slow to import
     from workflow_scripts.networks.audio_spectrogram_transformer import build_from_shapes  # noqa: PLC0415

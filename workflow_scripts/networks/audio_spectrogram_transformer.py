@@ -14,7 +14,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.networks.sizes.audio_spectrogram_transformer import BLOCKS, COLUMNS, PATCH, ROWS, SIZES, Size
+from workflow_scripts.networks.sizes.audio_spectrogram_transformer import (
+    BLOCKS,
+    COLUMNS,
+    PATCH,
+    PUBLISHED_GRIDS,
+    ROWS,
+    SIZES,
+    Grid,
+    Size,
+)
 
 SPECIAL_TOKENS = 2  # before those of the patches: class and distillation
 EPSILON = 1e-6  # of timm's layer normalisations
@@ -24,13 +33,14 @@ INITIAL_STD = 0.02  # of the initial weights, as in vision transformers
 class Transformer(nn.Module):
     """The distilled vision transformer: patches of spectrograms to tokens."""
 
-    def __init__(self, size: Size, *, channels: int, stride: int, columns: int) -> None:
-        """Build 12 blocks for a grid of 8 x `columns` patches, `stride` frames apart."""
+    def __init__(self, size: Size, *, channels: int, grid: Grid) -> None:
+        """Build 12 blocks for a grid of patches."""
         super().__init__()
         self.cls_token = nn.Parameter(torch.zeros(1, 1, size.width))
-        self.pos_embed = nn.Parameter(torch.zeros(1, SPECIAL_TOKENS + ROWS * columns, size.width))
+        self.pos_embed = nn.Parameter(torch.zeros(1, SPECIAL_TOKENS + grid.rows * grid.columns, size.width))
         self.dist_token = nn.Parameter(torch.zeros(1, 1, size.width))
-        self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(channels, size.width, PATCH, stride=(PATCH, stride))})
+        strides = (grid.band_stride, grid.frame_stride)
+        self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(channels, size.width, PATCH, stride=strides)})
         norm = functools.partial(nn.LayerNorm, eps=EPSILON)
         self.blocks = nn.ModuleList(
             Block(size.width, size.heads, mlp_ratio=4.0, qkv_bias=True, norm_layer=norm)  # type: ignore[arg-type]
@@ -64,15 +74,27 @@ class Transformer(nn.Module):
 class Ast(nn.Module):
     """Log-mel spectrograms to one logit per class."""
 
-    def __init__(self, size: Size, *, outputs: int, channels: int = 1, stride: int, columns: int = COLUMNS) -> None:
+    def __init__(
+        self,
+        size: Size,
+        *,
+        outputs: int,
+        channels: int = 1,
+        stride: int,
+        columns: int = COLUMNS,
+        band_stride: int = PATCH,
+    ) -> None:
         """Build the network with weights from torch's global generator.
 
         Time is padded with zeros, half on each side, as far as `columns` patches of 16 frames, `stride` apart, are
         longer than a spectrogram: with stride 8 one of 384 frames by 4 and 4 for 48 columns, and not at all for 47.
+        Patches along frequency are `band_stride` bands apart. What is beyond the last whole patch is not read: with
+        stride 10 the last 8 of 1024 frames and the last 2 of 128 bands.
         """
         super().__init__()
+        grid = Grid(band_stride=band_stride, frame_stride=stride, columns=columns)
         self.frames = PATCH + (columns - 1) * stride  # that the patches cover
-        self.v = Transformer(size, channels=channels, stride=stride, columns=columns)
+        self.v = Transformer(size, channels=channels, grid=grid)
         self.mlp_head = nn.Sequential(nn.LayerNorm(size.width), nn.Linear(size.width, outputs))
         self.apply(init_weights)
         for token in (self.v.cls_token, self.v.dist_token, self.v.pos_embed):
@@ -82,7 +104,7 @@ class Ast(nn.Module):
         """Compute logits (batch, outputs) of spectrograms (batch, channels, frames, 128); `added` as in
         `Transformer`.
         """
-        padding = self.frames - spectrograms.shape[2]
+        padding = max(0, self.frames - spectrograms.shape[2])
         padded = functional.pad(spectrograms.transpose(2, 3), (padding // 2, padding - padding // 2))
         tokens = self.v(padded, added or {})
         return self.mlp_head(tokens[:, :SPECIAL_TOKENS].mean(dim=1))
@@ -116,18 +138,27 @@ def init_weights(layer: nn.Module) -> None:
 
 
 def build_from_shapes(shapes: Mapping[str, Sequence[int]]) -> Ast:
-    """Build the network on windows of 384 frames whose state dict has these shapes.
+    """Build the network whose state dict has these shapes.
 
-    The strides are not in the file; with 8 rows of patches those along frequency are 16, and with 47 or 48 columns
-    those along time are 8. Raises `UserError` for another grid or width, `LookupError` where a tensor is missing.
+    The strides are not in the file; the number of patches tells which of the published grids it is. Raises `UserError`
+    for another grid or width, `LookupError` where a tensor is missing.
     """
     width, patches = shapes["v.cls_token"][-1], shapes["v.pos_embed"][1] - SPECIAL_TOKENS
     size = next((size for size in SIZES.values() if size.width == width), None)
     if size is None:
         raise UserError(f"its tokens have {width} values: it is none of {', '.join(SIZES)}")
-    if patches not in (ROWS * (COLUMNS - 1), ROWS * COLUMNS):
-        raise UserError(f"it has {patches} patches, not 8 rows of 47 or 48: it was trained on another grid")
-    return Ast(size, outputs=shapes["mlp_head.1.weight"][0], stride=8, columns=patches // ROWS)
+    grids = {grid.rows * grid.columns: grid for grid in PUBLISHED_GRIDS}
+    if patches not in grids:
+        raise UserError(
+            f"it has {patches} patches, not {', '.join(map(str, sorted(grids)))}: it was trained on another grid"
+        )
+    return Ast(
+        size,
+        outputs=shapes["mlp_head.1.weight"][0],
+        stride=grids[patches].frame_stride,
+        columns=grids[patches].columns,
+        band_stride=grids[patches].band_stride,
+    )
 
 
 def load_deit(network: Ast, state: Mapping[str, Tensor]) -> None:

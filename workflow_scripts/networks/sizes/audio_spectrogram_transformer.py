@@ -13,6 +13,34 @@ INSERTION_BLOCKS = (2, 4, 6, 8, 10)
 
 
 @dataclass(frozen=True)
+class Grid:
+    """Patches of spectrograms: their distances in bands and in frames, and the columns along time."""
+
+    band_stride: int
+    frame_stride: int
+    columns: int
+
+    @property
+    def rows(self) -> int:
+        """Rows along frequency; bands above the last whole patch are not read."""
+        return count_patches(MELS, self.band_stride)
+
+
+def count_patches(length: int, stride: int) -> int:
+    """Return the whole patches, `stride` apart, along an axis of `length`."""
+    return (length - PATCH) // stride + 1
+
+
+AUDIOSET_FRAMES = 1024  # of the AST code's spectrograms for AudioSet
+#: grids of networks that can be imported: the AST code's for AudioSet, which differ in stride, and the poster's on
+#: windows of 384 frames, without and with padding to 48 columns. No two have as many patches.
+PUBLISHED_GRIDS = (
+    *(Grid(stride, stride, count_patches(AUDIOSET_FRAMES, stride)) for stride in (10, 12, 14, 16)),
+    *(Grid(PATCH, 8, columns) for columns in (COLUMNS - 1, COLUMNS)),
+)
+
+
+@dataclass(frozen=True)
 class Size:
     """Width of the tokens, heads of attention, and timm's name of the DeiT whose ImageNet weights fit."""
 
