@@ -13,7 +13,15 @@ from workflow_scripts.configuration.field_types import Metric
 from workflow_scripts.configuration.study import LevelName
 from workflow_scripts.core.validation import StrictModel
 
-Expected = Literal["above zero", "below zero", "not above zero", "near zero", "not above", "not below"]
+Expected = Literal[
+    "above zero",
+    "below zero",
+    "not above zero",
+    "not significantly above zero",
+    "near zero",
+    "not above",
+    "not below",
+]
 
 
 def _check_tag(text: str) -> str:
@@ -56,7 +64,8 @@ class PublishedRow(StrictModel):
     """levels of the cells that these are compared with"""
     expected: Expected | None = None
     """for a claim in words: what the quantity should be, where `margin` is what still counts as not above, or as near
-    zero; for a number that is a bound: the side on which ours should stay, by no more than the margin beyond it"""
+    zero, and the interval decides what is significant; for a number that is a bound: the side on which ours should
+    stay, by no more than the margin beyond it"""
     margin: Margin | None = None
     """largest difference from the published number that counts as agreement, in its unit; declared beforehand"""
     options: dict[str, Any] = Field(default_factory=dict)
@@ -98,12 +107,14 @@ class Statement(PublishedRow):
 
 
 class PublishedFile(StrictModel):
-    """Rows that one study can be compared with."""
+    """Rows that one study can be compared with, or why there are none."""
 
     defaults: Defaults = Defaults()
     """values of the rows that name no quantity of their own"""
-    rows: tuple[PublishedRow, ...]
+    rows: tuple[PublishedRow, ...] = ()
     """rows of published.csv"""
+    without_rows: str = ""
+    """why a publication has nothing that the study can be compared with"""
 
 
 class Choices(StrictModel):

@@ -165,10 +165,17 @@ def _crossover(record: Record) -> str:
 
 def _options(record: Record) -> dict[str, str]:
     """Return the options of a line's quantity as they are printed."""
-    options = json.loads(record["options"] or "{}")
-    return {
-        name: ", ".join(map(str, value)) if isinstance(value, list) else str(value) for name, value in options.items()
-    }
+    return {name: _as_text(value) for name, value in json.loads(record["options"] or "{}").items()}
+
+
+def _as_text(value: object) -> str:
+    """Return an option as text: levels as they are called elsewhere, pairs with "as", no items as "none named"."""
+    if isinstance(value, dict):
+        return labels.selection({factor: labels.name(str(level)) for factor, level in value.items()})
+    if isinstance(value, list):
+        items = [" as ".join(map(str, item)) if isinstance(item, list) else labels.name(str(item)) for item in value]
+        return ", ".join(items) or "none named"
+    return f"{value:g}" if isinstance(value, float) else labels.name(str(value))
 
 
 def _sides(record: Record) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:

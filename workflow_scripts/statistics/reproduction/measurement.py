@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from workflow_scripts.core import result_files
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning.manifest import PlannedCell
 from workflow_scripts.statistics.estimation import (
@@ -16,6 +17,7 @@ from workflow_scripts.statistics.estimation import (
     ValueRange,
     mean_interval,
 )
+from workflow_scripts.statistics.predictions import Predictions, read_predictions
 from workflow_scripts.statistics.reproduction.context import PERCENT, Estimate, NoValue, Results, Selection
 from workflow_scripts.statistics.samples import (
     NotComparable,
@@ -29,9 +31,13 @@ LEVELS = (CONFIDENCE_LEVEL, EQUIVALENCE_LEVEL)  # of the two intervals of an est
 POINTS = ValueRange(largest=PERCENT, difference=True)  # differences of metrics in percent
 
 
+#: reads the values (trials, ...) of a cell; `NoValue` where it has none
+Reader = Callable[[PlannedCell, TrialSample], np.ndarray | NoValue]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pairs:
-    """Values of both sides (pairs,), averaged over the steps, and the cells they come from."""
+    """Values of both sides (pairs, ...), averaged over the steps, and the cells they come from."""
 
     of: np.ndarray
     over: np.ndarray
@@ -39,20 +45,41 @@ class Pairs:
     replicate: str
     sides: list[list[TrialSample]]
 
+    def differences(self, results: Results, *, scale: float = PERCENT, within: ValueRange = POINTS) -> Estimate:
+        """Estimate the mean difference, for the fixed test set."""
+        values = scale * (self.of - self.over)
+        return estimate_values(values, within, replicate=self.replicate, sides=self.sides, results=results)
 
-def pair_steps(selection: Selection, results: Results) -> Pairs | NoValue:
+
+def read_metric(_: PlannedCell, sample: TrialSample) -> np.ndarray:
+    """Return the metric of each trial."""
+    return sample.values
+
+
+def read_predictions_of(compute: Callable[[Predictions], np.ndarray | NoValue], results: Results) -> Reader:
+    """Return the reader of what `compute` returns for the stored predictions of a cell."""
+
+    def read(cell: PlannedCell, _: TrialSample) -> np.ndarray | NoValue:
+        path = cell.path.with_name(result_files.PREDICTIONS)
+        recorded = results.manifest.is_recorded(path)
+        return compute(read_predictions(path)) if recorded else NoValue(reason="no predictions")
+
+    return read
+
+
+def pair_steps(selection: Selection, results: Results, read: Reader = read_metric) -> Pairs | NoValue:
     """Pair the replicates of both sides in every step; `NoValue` if one cannot be paired."""
     lefts, rights, sides, names, replicates = [], [], [], set(), set()
     for step in zip(selection.of, selection.over, strict=True):
-        cells_of_sides = [cells_of_method(side, selection.metric, results) for side in step]
-        for cells in cells_of_sides:
-            if isinstance(cells, NoValue):
-                return cells
-        left, right = (cells for cells in cells_of_sides if not isinstance(cells, NoValue))
+        read_sides = [_read_side(side, selection.metric, results, read) for side in step]
+        for read_side in read_sides:
+            if isinstance(read_side, NoValue):
+                return read_side
+        (left, left_values), (right, right_values) = (side for side in read_sides if not isinstance(side, NoValue))
         matching = match(left, right)
         if isinstance(matching, NotComparable):
             return NoValue(reason=matching.reason)
-        values = matching.values([cell.values for cell in left], [cell.values for cell in right])
+        values = matching.values(left_values, right_values)
         lefts.append(values[0])
         rights.append(values[1])
         sides += [left, right]
@@ -67,6 +94,38 @@ def pair_steps(selection: Selection, results: Results) -> Pairs | NoValue:
         replicate=replicates.pop(),
         sides=sides,
     )
+
+
+def estimate_method(selection: Selection, results: Results, read: Reader) -> Estimate | NoValue:
+    """Estimate the mean of what `read` returns for one method, over trials or pre-training seeds."""
+    side = _read_side(selection.of[0], selection.metric, results, read)
+    if isinstance(side, NoValue):
+        return side
+    cells, values = side
+    several = len(cells) > 1
+    return estimate_values(
+        np.array([of_seed.mean(axis=0) for of_seed in values]) if several else values[0],
+        POINTS,
+        replicate="pretraining seeds" if several else "trials",
+        sides=[cells],
+        results=results,
+    )
+
+
+def _read_side(
+    planned_cells: Sequence[PlannedCell], metric: str, results: Results, read: Reader
+) -> tuple[list[TrialSample], list[np.ndarray]] | NoValue:
+    """Return the cells of one method and the values of each."""
+    cells = cells_of_method(planned_cells, metric, results)
+    if isinstance(cells, NoValue):
+        return cells
+    values = []
+    for planned, cell in zip(planned_cells, cells, strict=True):
+        of_cell = read(planned, cell)
+        if isinstance(of_cell, NoValue):
+            return of_cell
+        values.append(of_cell)
+    return cells, values
 
 
 def cells_of_method(planned_cells: Sequence[PlannedCell], metric: str, results: Results) -> list[TrialSample] | NoValue:

@@ -12,7 +12,7 @@ from workflow_scripts.statistics.reproduction.quantities.registry import QUANTIT
 from workflow_scripts.statistics.reproduction.quantity import Quantity
 
 #: what may be expected of a quantity: for a claim in words, and for a number that bounds ours
-CLAIMS = ("above zero", "below zero", "not above zero", "near zero")
+CLAIMS = ("above zero", "below zero", "not above zero", "not significantly above zero", "near zero")
 BOUNDS = ("not above", "not below")
 
 

@@ -70,8 +70,11 @@ def read_statements(
     path = folder / FOLDER / f"{study}.yaml"
     if not path.is_file():
         return []
+    content = _read(path, PublishedFile)
+    if bool(content.rows) == bool(content.without_rows):
+        raise UserError(f"{path}: give rows, or state in without_rows why there are none")
     return _resolve(
-        _read(path, PublishedFile),
+        content,
         untrimmed or load_study(study, folder=folder),
         where=f"{folder.name}/{FOLDER}/{study}.yaml",
         choices=choices or _read(folder / FOLDER / CHOICES, Choices),

@@ -120,6 +120,7 @@ def _lines(
 ) -> Iterator[dict[str, object]]:
     """Yield one line for each setting that a statement does not name."""
     quantity = QUANTITIES[statement.quantity]
+    options = read_options(statement, where=f"study {study.name}: published {statement.id}")
     named = {factor for step in (*statement.of_steps, *statement.over_steps) for factor in step}
     within = [factor for factor in quantity.within if factor not in named]
     selected = [cell for cell in planned_cells if any(cell.matches(step) for step in statement.of_steps)]
@@ -130,7 +131,7 @@ def _lines(
         planned = _planned_steps(statement, setting, planned_cells)
         selection = Selection(
             statement=statement,
-            options=read_options(statement, where=f"study {study.name}: published {statement.id}"),
+            options=options,
             metric=statement.metric or study.metric,
             of=_cells_of_steps(statement.of_steps, planned, setting, planned_cells),
             over=_cells_of_steps(statement.over_steps, planned, setting, planned_cells),
@@ -139,6 +140,7 @@ def _lines(
         yield {
             **row,
             **_statement_fields(statement, quantity, planned or range(len(statement.of_steps))),
+            "options": json.dumps(options.model_dump(mode="json")) if type(options).model_fields else "",
             "study": study.name,
             "our_metric": selection.metric if quantity.kind == "measured" and quantity.of_metric else "",
             "within": _levels_as_text([{factor: setting[factor] for factor in printed_factors if setting[factor]}]),
@@ -158,7 +160,6 @@ def _statement_fields(statement: Statement, quantity: Quantity, steps: Sequence[
         "left_out": _levels_as_text(left_out),
         "expected": statement.expected or "",
         "margin": math.nan if statement.margin is None else statement.margin,
-        "options": json.dumps(statement.options) if statement.options else "",
         "choices": " ".join(statement.choices or ()),
     }
 

@@ -54,7 +54,8 @@ def decide_claim(estimate: Estimate, expected: str, *, margin: float = 0.0) -> t
 
     "above zero" and "below zero" hold if the whole interval is on that side, and do not hold if it is on the other.
     "not above zero" holds if the whole interval is at most `margin`, and does not if the whole interval is above it;
-    "near zero" is the same on both sides.
+    "near zero" is the same on both sides. "not significantly above zero" is a claim about a test, not about the truth:
+    it does not hold if the whole interval is above zero, and holds otherwise.
     """
     if not estimate.ci.is_known:
         return UNDECIDED, _no_interval(estimate)
@@ -63,6 +64,8 @@ def decide_claim(estimate: Estimate, expected: str, *, margin: float = 0.0) -> t
         low, high = -high, -low
     if expected == "not above zero":
         holds, fails = high <= margin, low > margin
+    elif expected == "not significantly above zero":
+        holds, fails = low <= 0, low > 0
     elif expected == "near zero":
         holds, fails = -margin <= low <= high <= margin, low > margin or high < -margin
     else:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from workflow_scripts.core import result_files
-from workflow_scripts.planning.manifest import PlannedCell
 from workflow_scripts.statistics.class_metrics import AREAS, metric_of_classes
-from workflow_scripts.statistics.predictions import read_predictions
+from workflow_scripts.statistics.predictions import Predictions
 from workflow_scripts.statistics.reproduction.context import PERCENT, Estimate, NoValue, Results, Selection
-from workflow_scripts.statistics.reproduction.measurement import POINTS, cells_of_method, estimate_values
+from workflow_scripts.statistics.reproduction.measurement import (
+    POINTS,
+    estimate_values,
+    pair_steps,
+    read_predictions_of,
+)
 from workflow_scripts.statistics.reproduction.quantity import SETTINGS, Quantity
-from workflow_scripts.statistics.samples import NotComparable, match
 
 
 def largest_class_gap(selection: Selection, results: Results) -> Estimate | NoValue:
@@ -20,31 +22,19 @@ def largest_class_gap(selection: Selection, results: Results) -> Estimate | NoVa
     The interval is that of this class; it does not account for the selection of the class. Areas are recomputed from
     the predictions of the trials.
     """
-    sides = [cells_of_method(side[0], selection.metric, results) for side in (selection.of, selection.over)]
-    for side in sides:
-        if isinstance(side, NoValue):
-            return side
-    of, over = (side for side in sides if isinstance(side, list))
-    areas = [[_areas(cell, selection.metric, results) for cell in side[0]] for side in (selection.of, selection.over)]
-    if any(cell is None for side in areas for cell in side):
-        return NoValue(reason="no predictions, or no area of each class")
-    matching = match(of, over)
-    if isinstance(matching, NotComparable):
-        return NoValue(reason=matching.reason)
-    left, right = matching.values(*([cell for cell in side if cell is not None] for side in areas))
-    gaps = PERCENT * (left - right)  # (pairs, classes)
+    if selection.metric not in AREAS:
+        return NoValue(reason=f"{selection.metric} is no area of each class")
+
+    def areas(predictions: Predictions) -> np.ndarray:
+        return metric_of_classes(selection.metric, labels=predictions.labels, scores=predictions.scores)
+
+    pairs = pair_steps(selection, results, read_predictions_of(areas, results))
+    if isinstance(pairs, NoValue):
+        return pairs
+    gaps = PERCENT * (pairs.of - pairs.over)  # (pairs, classes)
     widest = gaps[:, np.nanargmax(np.abs(gaps.mean(axis=0)))]
     widest = widest * np.sign(widest.mean())
-    return estimate_values(widest, POINTS, replicate=matching.replicate, sides=[of, over], results=results)
-
-
-def _areas(cell: PlannedCell, metric: str, results: Results) -> np.ndarray | None:
-    """Return the area of each class in each trial (trials, classes), not-a-number for a class with one label."""
-    path = cell.path.with_name(result_files.PREDICTIONS)
-    if metric not in AREAS or not results.manifest.is_recorded(path):
-        return None
-    predictions = read_predictions(path)
-    return metric_of_classes(metric, labels=predictions.labels, scores=predictions.scores)
+    return estimate_values(widest, POINTS, replicate=pairs.replicate, sides=pairs.sides, results=results)
 
 
 QUANTITIES = {

@@ -6,10 +6,8 @@ from workflow_scripts.statistics.estimation import compare_methods, estimate_mea
 from workflow_scripts.statistics.reproduction.context import PERCENT, Estimate, NoValue, Results, Selection
 from workflow_scripts.statistics.reproduction.measurement import (
     LEVELS,
-    POINTS,
     build_estimate,
     cells_of_method,
-    estimate_values,
     pair_steps,
 )
 from workflow_scripts.statistics.reproduction.quantity import SETTINGS, Quantity
@@ -56,8 +54,7 @@ def difference(selection: Selection, results: Results) -> Estimate | NoValue:
             sides=pairs.sides,
             results=results,
         )
-    values = PERCENT * (pairs.of - pairs.over)
-    return estimate_values(values, POINTS, replicate=pairs.replicate, sides=pairs.sides, results=results)
+    return pairs.differences(results)
 
 
 def relative(selection: Selection, results: Results) -> Estimate | NoValue:
