@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
+import soundfile
 
 from tests.audio.recordings import write_tone
 from workflow_scripts.audio import decoder_process, ffmpeg
@@ -62,6 +64,33 @@ def test_an_error_of_the_machine_stops_the_job(tmp_path: Path, monkeypatch: pyte
     answer, samples = decoder_process.answer_task({"path": str(tmp_path / "a.wav")})
     assert "a.wav cannot be decoded on this machine" in str(answer["stop"])
     assert samples is None
+
+
+@pytest.mark.parametrize(
+    "error", [TypeError("no such argument"), ModuleNotFoundError("No module named 'soxr'"), ValueError("a\nb")]
+)
+def test_an_error_of_the_program_stops_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(decoder_process, "decode_clip", fail)
+    answer, samples = decoder_process.answer_task({"path": str(tmp_path / "a.wav")})
+    stop = str(answer["stop"])
+    assert "a.wav: Prelude fails at this file" in stop
+    assert type(error).__name__ in stop
+    assert "\n" not in stop
+    assert samples is None
+
+
+@pytest.mark.parametrize(
+    "error", [struct.error("unpack requires 4 bytes"), EOFError(), soundfile.SoundFileError("bad")]
+)
+def test_an_error_of_the_content_costs_the_clip_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(decoder_process, "decode_clip", fail)
+    assert decoder_process.answer_task({"path": str(tmp_path / "a.wav")})[0] == {"reason": "undecodable"}
 
 
 def test_an_error_of_the_file_is_that_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

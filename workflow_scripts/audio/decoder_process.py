@@ -11,19 +11,30 @@ import errno
 import json
 import os
 import resource
+import struct
 import sys
+import traceback
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
 from workflow_scripts.audio.decode import UnusableAudioError, decode_clip, to_int16
 from workflow_scripts.audio.ffmpeg import FfmpegKilledError
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.escapes import one_line, shorten
+from workflow_scripts.levels.registry import PACKAGE
 
 #: the longest clip allowed needs about 1.2 GB at 48 kHz; a file that needs more than this is no music clip
 MAX_MEMORY_BYTES = 3 << 30
 #: without a file's name: no temporary folder, a full disk, too many open files
 MACHINE_FAULTS = frozenset({errno.ENOENT, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE})
+
+
+#: raised where bytes are not those of their format; all other exceptions are faults of the program
+FAULTS_OF_CONTENT = (soundfile.SoundFileError, struct.error, EOFError, UnicodeDecodeError)
+REMEDY = "report this line; to go on without the file, move it out of the data set"
+MAX_FAULT = 200  # letters of the description of an exception
 
 
 def main() -> None:
@@ -54,23 +65,42 @@ def answer_task(task: dict[str, object]) -> tuple[dict[str, object], np.ndarray 
     try:
         clip = decode_clip(Path(path), **task)  # type: ignore[arg-type]
         samples, factor = to_int16(clip.audio)
-    except UnusableAudioError as error:
-        return {"reason": error.reason}, None
-    except MemoryError:
-        return {"reason": "too_large"}, None
-    except OSError as error:
+    except Exception as error:  # of an unknown kind too: a fault of the program would cost every clip that meets it
         return _explain(error, path), None
-    except FfmpegKilledError as error:
-        return {"killed": str(error)}, None
-    except UserError as error:
-        return {"stop": str(error)}, None
     return {"samples": len(samples), "factor": factor, "defects": clip.defects}, samples
 
 
-def _explain(error: OSError, path: str) -> dict[str, object]:
-    """Answer an error of the file, or one of the machine, which must not cost the clip."""
-    is_of_machine = error.errno in MACHINE_FAULTS if error.filename is None else str(error.filename) != path
-    return {"stop": f"{path} cannot be decoded on this machine: {error}"} if is_of_machine else {"reason": "unreadable"}
+def _describe_fault(error: Exception) -> str:
+    """Return an exception, and the line of this package that raised it, as one line."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if PACKAGE.name in frame.filename]
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return shorten(one_line(f"{type(error).__name__}: {error}"), MAX_FAULT) + place
+
+
+def _explain(error: Exception, path: str) -> dict[str, object]:
+    """Answer an error of the file, or one of the machine or the program, which must not cost the clip."""
+    match error:
+        case UnusableAudioError():
+            answer = {"reason": error.reason}
+        case MemoryError():
+            answer = {"reason": "too_large"}
+        case OSError() if _is_of_machine(error, path):
+            answer = {"stop": f"{path} cannot be decoded on this machine: {error}"}
+        case OSError():
+            answer = {"reason": "unreadable"}
+        case FfmpegKilledError():
+            answer = {"killed": str(error)}
+        case UserError():
+            answer = {"stop": str(error)}
+        case _ if isinstance(error, FAULTS_OF_CONTENT):
+            answer = {"reason": "undecodable"}
+        case _:
+            answer = {"stop": f"{path}: Prelude fails at this file ({_describe_fault(error)}): {REMEDY}"}
+    return dict(answer)
+
+
+def _is_of_machine(error: OSError, path: str) -> bool:
+    return error.errno in MACHINE_FAULTS if error.filename is None else str(error.filename) != path
 
 
 if __name__ == "__main__":
