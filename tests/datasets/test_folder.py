@@ -225,6 +225,41 @@ def test_two_spellings_of_an_accent_are_one_class_and_one_group(tmp_path):
         assert set(index.clips["group"]) == {composed}
 
 
+@pytest.mark.parametrize(
+    "other", ["Hip\u00a0Hop", "Hip\u200b Hop", "Hip  Hop", "Hip Hop\ufe0f", "Hip\u2009Hop", "\u2060Hip Hop"]
+)
+def test_names_that_differ_in_what_cannot_be_seen_are_noted(tmp_path, other):
+    (note,) = index_csv(tmp_path / "csv", f"path,labels,group\na.wav,Hip Hop,x\nb.wav,{other},y\nc.wav,jazz,z\n").notes[
+        1:
+    ]
+    assert note.startswith("classes that look alike: ")
+    assert ascii(other.strip()) in note
+    rows = f"path,labels,group\na.wav,x,Hip Hop\nb.wav,y,{other}\nc.wav,jazz,z\n"
+    assert index_csv(tmp_path / "groups", rows).notes[1].startswith("groups that look alike: ")
+    touch(tmp_path / "folders", "Hip Hop/a.wav", f"{other}/b.wav", "jazz/c.wav")
+    (note,) = folder.index(tmp_path / "folders", folder.Options(labels="folders")).notes
+    assert ascii(other) in note
+
+
+def test_names_of_other_scripts_and_emoji_do_not_look_alike(tmp_path):
+    names = (
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+        "\U0001f469\u200d\U0001f3a4",
+        "\U0001f469",
+        "jazz",
+        "Jazz",
+        "Jazz!",
+    )
+    touch(tmp_path, *(f"{name}/a.wav" for name in names))
+    assert folder.index(tmp_path, folder.Options(labels="folders")).notes == ()
+
+
+def index_csv(root, content):
+    touch(root, "a.wav", "b.wav", "c.wav")
+    (root / "labels.csv").write_text(content, encoding="utf-8")
+    return folder.index(root, folder.Options(labels="csv", csv="labels.csv"))
+
+
 def test_contradictory_options():
     with pytest.raises(UserError, match="belong together"):
         registry.options(folder, {"labels": "csv"})

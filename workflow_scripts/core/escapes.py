@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")  # blank letters and marks
 UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, format, half a character, ends of line and paragraph
 NUMBER_MARKS = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u08e2")  # visible, although format
+VARIATIONS = frozenset(map(chr, range(0xFE00, 0xFE10)))  # choose a form of the character before them
 JOINERS = frozenset("\u200c\u200d")  # part of Persian and Indic words and of emoji
 NONCHARACTERS = 0xFFFE  # and 0xFFFF, in every plane; not allowed in XML
 ISOLATES = FIRST_STRONG, END_ISOLATE = "\u2068", "\u2069"
@@ -80,6 +81,13 @@ def _is_visible(text: str, place: int) -> bool:
 
 def _backslash(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
+
+
+def as_seen(text: str) -> str:
+    """Return text as it looks: composed accents, single spaces, nothing that cannot be seen."""
+    text = " ".join(unicodedata.normalize("NFC", text).split())
+    visible = (character for place, character in enumerate(text) if _is_visible(text, place))
+    return "".join(character for character in visible if character not in VARIATIONS)
 
 
 def one_line(text: str) -> str:

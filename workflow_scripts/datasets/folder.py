@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -19,7 +19,7 @@ from pydantic import model_validator
 from workflow_scripts.core import csv_table
 from workflow_scripts.core.csv_table import SHOWN, CsvTable, read_csv
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.core.escapes import shorten
+from workflow_scripts.core.escapes import as_seen, shorten
 from workflow_scripts.core.validation import suggest
 from workflow_scripts.datasets import _splits
 from workflow_scripts.datasets._files import MISSING, clip_table, excluded_table, one_hot
@@ -124,7 +124,10 @@ def _from_folders(root: Path, files: list[str], excluded: list[tuple[str, str]])
         clips=clip_table(clip=kept, path=kept, split=_splits.split_by_group(kept, classes=labels), group=kept),
         labels=one_hot(labels, classes=sorted(set(labels)), clips=kept),
         excluded=excluded_table(excluded),
-        notes=(f"no audio in the folders {', '.join(map(repr, empty))}",) if empty else (),
+        notes=(
+            *((f"no audio in the folders {', '.join(map(repr, empty))}",) if empty else ()),
+            *_names_that_look_alike("classes", labels),
+        ),
     )
 
 
@@ -173,6 +176,8 @@ def _from_csv(root: Path, options: Options) -> DatasetIndex:
         notes=(
             *_csv_notes(table, options, outside=len(rows) - len(inside), has_splits=needs_split),
             *(() if options.multilabel else _lost_labels(kept)),
+            *_names_that_look_alike("classes", [label for row in kept for label in row.labels]),
+            *_names_that_look_alike("groups", [row.group for row in kept]),
         ),
     )
 
@@ -283,6 +288,16 @@ def _csv_notes(table: CsvTable, options: Options, *, outside: int, has_splits: b
     if table.encoding == csv_table.WINDOWS:
         notes.append(f"{table.path.name} is not UTF-8 and was read as Windows-1252: look at its accented letters")
     return tuple(notes)
+
+
+def _names_that_look_alike(kind: str, names: Iterable[str]) -> Iterator[str]:
+    """Yield a note on each set of names that differ in what cannot be seen alone, such as two kinds of space."""
+    forms: dict[str, list[str]] = {}
+    for name in sorted(set(names)):
+        forms.setdefault(as_seen(name), []).append(name)
+    for alike in forms.values():
+        if len(alike) > 1:
+            yield f"{kind} that look alike: {', '.join(map(ascii, alike))}; rename all but one if they are the same"
 
 
 def _lost_labels(rows: list[_Row]) -> Iterator[str]:
