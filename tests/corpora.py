@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.audio.corpus import FULL_SCALE, Corpus, CorpusFacts, facts_to_json
+from workflow_scripts.audio.corpus import Corpus, CorpusFacts, facts_to_json
+from workflow_scripts.audio.samples import FULL_SCALE
 from workflow_scripts.core import result_files
 from workflow_scripts.core.checksums import checksums, write_record
 from workflow_scripts.levels.dataset_index import Task

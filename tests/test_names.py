@@ -28,10 +28,12 @@ from workflow_scripts.planning.manifest import read_manifest
 from workflow_scripts.report import fonts, plotting
 from workflow_scripts.report.figure_inputs import read_numbers
 
+LIKE_VALUES = ("NA", "nan", "None", "null", "1e5", "007", "True", "1.0", "inf")  # csv readers take these for values
 LONG = "an endless name " * 19
 CLASSES = (
     *("$$", r"\frac{", r"$\frac{$", r"a\$b$", "_under", "=1+1", "-->", "<script>", "]]>&amp;", "\0\x1b[31m", "a\rb"),
     *("爵士", "\u05e9\u05dc\u05d5\u05dd", "\u202eabc", "a\u200bb", "ab", LONG, LONG + "!", LONG[1:] + "!"),
+    *LIKE_VALUES,
 )
 #: what a config or a log can hold
 TITLE = "*Pre*-training & $x^2$ <b>\x1b[31m爵\0 | [link](http://x) \\frac{ \u202e #1"
@@ -84,7 +86,17 @@ def test_a_figure_shows_any_class_name_as_text(results: Results) -> None:
     drawn = text_of(results, "figures/fig2.svg")
     root = ElementTree.fromstring(drawn.encode())  # no control characters, no unescaped syntax
     assert float(root.attrib["width"].removesuffix("pt")) < 1300
-    for shown in ("$$", r"\frac{", r"$\frac{$", r"a\$b$", r"\x00\x1b[31m", "_under", r"a\rb", r"\u202eabc"):
+    for shown in (
+        "$$",
+        r"\frac{",
+        r"$\frac{$",
+        r"a\$b$",
+        r"\x00\x1b[31m",
+        "_under",
+        r"a\rb",
+        r"\u202eabc",
+        *LIKE_VALUES,
+    ):
         assert f"<!-- {shown} -->" in drawn  # drawn as outlines, with the text as a comment
     assert imread(results.folder / "figures/fig2.png").shape[1] < 3000
 

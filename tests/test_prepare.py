@@ -12,6 +12,7 @@ import pytest
 from tests.audio.recordings import encode, write_tone
 from tests.checkout import REPOSITORY, SHARED, needs_shared
 from tests.datasets.files import touch
+from tests.test_names import LIKE_VALUES
 from workflow_scripts import acquire, prepare
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.audio.quarantine_limit import SPLITS_VARIABLE
@@ -20,6 +21,7 @@ from workflow_scripts.levels import registry
 from workflow_scripts.levels.dataset_index import CLIP_COLUMNS, DatasetIndex
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.sources.listing import list_folder
+from workflow_scripts.statistics.tables.classes import class_table
 
 
 class Options(LevelOptions):
@@ -216,3 +218,16 @@ def test_a_split_or_class_that_is_needed_and_lost_to_the_quarantine_is_told(tmp_
     assert not (tmp_path / "all" / "corpus.json").exists()
     monkeypatch.setenv(SPLITS_VARIABLE, json.dumps({"own": ["train"]}))
     assert len(prepare_folder(tmp_path / "set", tmp_path / "all", labels="csv", csv="labels.csv")[0]) >= 3
+
+
+def test_classes_that_look_like_numbers_or_missing_values_stay_text(tmp_path):
+    for number in range(len(LIKE_VALUES)):
+        write_tone(tmp_path / "set" / f"{number}.wav", 0.1)
+    rows = [f"{number}.wav,{label},{label}" for number, label in enumerate(LIKE_VALUES)]
+    (tmp_path / "set" / "labels.csv").write_text("\n".join(["path,labels,group", *rows]))
+    corpus, _ = prepare_folder(tmp_path / "set", tmp_path / "corpus", labels="csv", csv="labels.csv")
+    assert corpus.facts.classes == sorted(LIKE_VALUES)
+    assert corpus.clips["group"].tolist() == list(LIKE_VALUES)
+    assert [corpus.facts.classes[row.argmax()] for row in corpus.labels] == list(LIKE_VALUES)
+    manifest = types.SimpleNamespace(corpora=[tmp_path / "corpus"], unfinished=False)
+    assert class_table(manifest)["class"].tolist() == sorted(LIKE_VALUES)

@@ -28,7 +28,7 @@ from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.validation import parse_json
 from workflow_scripts.planning import costs
 from workflow_scripts.planning.build_manifest import build_manifest
-from workflow_scripts.planning.cost_records import MeasuredJob, read_records
+from workflow_scripts.planning.cost_records import MeasuredJob, read_measured_jobs
 from workflow_scripts.planning.input_checks import check_inputs
 from workflow_scripts.planning.plan import Plan
 from workflow_scripts.statistics.reproduction.statements import load_statements
@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> None:
             raise UserError("code, config or checkpoints were edited after this plan was made: run the workflow again")
         write_record(arguments.output, manifest.to_json(), files={})
         return
-    records, damaged = read_records(dict.fromkeys([Path(config.results), *arguments.records]))
+    records, damaged = read_measured_jobs(dict.fromkeys([Path(config.results), *arguments.records]))
     console = PlainConsole(width=PLAIN_WIDTH)
     _show(plan, records, console)
     for line in check_inputs(plan, ConfigOrigin([(file, read_yaml(file)) for file in files]), memory=None).lines():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workflow_scripts.core.csv_table import read_csv
+from workflow_scripts.core.csv_table import read_csv_table
 from workflow_scripts.core.errors import UserError
 
 TEXT = "path,labels\nKätzchen/Übung „1“.wav,Schöne Musik\nb.wav,rock\n"
@@ -12,7 +12,7 @@ ROWS = [["Kätzchen/Übung „1“.wav", "Schöne Musik"], ["b.wav", "rock"]]
 def read(tmp_path, content):
     path = tmp_path / "labels.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return read_csv(path, columns=("path", "labels"))
+    return read_csv_table(path, columns=("path", "labels"))
 
 
 @pytest.mark.parametrize(
@@ -81,4 +81,4 @@ def test_a_huge_file_is_refused_before_it_is_read_whole(tmp_path):
     with (tmp_path / "labels.csv").open("wb") as file:
         file.truncate(1 << 40)
     with pytest.raises(UserError, match="more than 64 MB"):
-        read_csv(tmp_path / "labels.csv", columns=("path",))
+        read_csv_table(tmp_path / "labels.csv", columns=("path",))

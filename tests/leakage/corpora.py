@@ -16,7 +16,8 @@ import soxr
 from tests.audio.recordings import encode
 from tests.records import seal
 from workflow_scripts import acquire, prepare
-from workflow_scripts.audio.corpus import FULL_SCALE, Corpus, CorpusFacts, facts_to_json
+from workflow_scripts.audio.corpus import Corpus, CorpusFacts, facts_to_json
+from workflow_scripts.audio.samples import FULL_SCALE
 
 RATE = 16_000
 GAP = RATE // 2  # between clips that go through a codec in one file

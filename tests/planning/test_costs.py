@@ -19,7 +19,7 @@ from workflow_scripts import plan as plan_command
 from workflow_scripts.configuration.yaml_files import merge, read_yaml
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning import costs
-from workflow_scripts.planning.cost_records import MeasuredJob, read_records
+from workflow_scripts.planning.cost_records import MeasuredJob, read_measured_jobs
 from workflow_scripts.planning.plan import Plan
 
 SMOKE = REPOSITORY / "config" / "smoke.yaml"
@@ -123,7 +123,7 @@ def evaluation_records(folder: Path, plan: Plan, *, head: str | None = None, sec
         (folder / f"evaluations/{number}/trials.csv").write_text("trial,epochs\n0,1\n", encoding="utf-8")
     corpus = {"digest": "d", "sample_rate": 16000, "seconds": 29.0, "clips": 1}
     write(folder / "corpora/tones/16000", corpus=corpus)
-    jobs, odd = read_records([folder])
+    jobs, odd = read_measured_jobs([folder])
     assert odd == []
     return jobs
 
@@ -274,7 +274,7 @@ def results(tmp_path: Path) -> Path:
 
 
 def test_records_are_read_from_results(results: Path) -> None:
-    jobs, odd = read_records([results])
+    jobs, odd = read_measured_jobs([results])
     assert odd == []
     by_stage = {job.stage: job for job in jobs}
     assert by_stage["prepare"].amount == 40
@@ -285,7 +285,7 @@ def test_records_are_read_from_results(results: Path) -> None:
 def test_what_judging_took_is_read_by_the_corpus_it_judged(results: Path) -> None:
     content = {"config": {"encoder": {"name": "unet"}}, "seconds": 7.0, "device": CPU, "data": {"tones": "d"}}
     (results / "pretrained/run/separation.json").write_text(json.dumps(content), encoding="utf-8")
-    (job,) = (job for job in read_records([results])[0] if job.stage == "evaluate_separation")
+    (job,) = (job for job in read_measured_jobs([results])[0] if job.stage == "evaluate_separation")
     assert (job.amount, job.seconds, job.key) == (40, 7.0, ('{"name": "unet"}',))
 
 
@@ -296,7 +296,7 @@ RECORDS = ("corpora/tones/16000/record.json", "pretrained/run/record.json", "eva
 @pytest.mark.parametrize("name", [*RECORDS, "evaluations/run/cell/trials.csv"])
 def test_a_record_that_cannot_be_read_is_left_out_and_named(results: Path, name: str, content: str) -> None:
     (results / name).write_text(content, encoding="latin-1")
-    jobs, odd = read_records([results])
+    jobs, odd = read_measured_jobs([results])
     if name == RECORDS[1] and content in ("{}", '{"config": []}'):  # no steps: that of an imported checkpoint
         assert odd == []
     else:
@@ -330,7 +330,7 @@ def test_records_of_anything_raise_no_error_and_give_no_negative_hours(
             break
         place = place[key]
     path.write_text(json.dumps(record), encoding="utf-8")
-    jobs, _ = read_records([damaged_results])
+    jobs, _ = read_measured_jobs([damaged_results])
     estimates = costs.estimate_costs(plan, jobs)
     assert estimates
     assert all(estimate.hours >= 0 for estimate in estimates)

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.corpora import write_corpus
-from workflow_scripts.audio.corpus import FULL_SCALE, Corpus
+from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.audio.samples import FULL_SCALE
 from workflow_scripts.augmentations import none
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.pretraining.crop_sampler import CropSampler

@@ -19,12 +19,11 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.audio.quarantine_limit import require_within_limit
+from workflow_scripts.audio.samples import FULL_SCALE
 from workflow_scripts.core import result_files
 from workflow_scripts.core.checksums import CHECKSUMS, read_record, require_unchanged
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.dataset_index import Split, Task
-
-FULL_SCALE = 32768  # int16 sample value of amplitude 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

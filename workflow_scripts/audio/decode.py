@@ -21,10 +21,10 @@ import soxr
 
 from workflow_scripts.audio import ffmpeg
 from workflow_scripts.audio.ffmpeg import AudioStream
+from workflow_scripts.audio.samples import FULL_SCALE
 from workflow_scripts.audio.structure.facts import MIN_SHARE, StreamFacts
 from workflow_scripts.audio.structure.reading import read_facts
 
-FULL_SCALE = 32768  # int16 sample value of amplitude 1.0
 RESAMPLER_QUALITY = "HQ"  # soxr: 20-bit precision, more than 16-bit storage keeps
 BLOCK_SAMPLES = 1 << 18  # over all channels: 1 MiB of float32, small beside the interpreter
 #: read on both sides of a segment; longer than half the resampling filter at any rate allowed below

@@ -24,6 +24,7 @@ import numpy as np
 from workflow_scripts.audio import decoder_process, exit_status
 from workflow_scripts.audio.decode import FFMPEG_TIMEOUT_SECONDS
 from workflow_scripts.audio.ffmpeg import TICK_SECONDS
+from workflow_scripts.audio.samples import BYTES_PER_SAMPLE
 from workflow_scripts.core.errors import TemporaryError, UserError
 from workflow_scripts.levels.registry import PACKAGE
 
@@ -31,7 +32,6 @@ from workflow_scripts.levels.registry import PACKAGE
 CLIP_TIMEOUT_SECONDS = FFMPEG_TIMEOUT_SECONDS + 20
 #: tasks per process beyond the first without a result: bounds the memory, yet keeps processes busy during a slow clip
 TASKS_AHEAD = 4
-BYTES_PER_SAMPLE = 2  # int16
 READ_BYTES = 1 << 16  # what a pipe holds
 #: attempts at a clip before its file counts as the cause: all but the first are made in a fresh process, which no file
 #: before it has damaged; kills at random may hit one clip again, as its fresh process needs a second to start

@@ -71,7 +71,7 @@ class CsvTable:
         return [place for place, column in enumerate(self.columns) if _fold(column) == _fold(name)]
 
 
-def read_csv(path: Path, *, columns: Sequence[str]) -> CsvTable:
+def read_csv_table(path: Path, *, columns: Sequence[str]) -> CsvTable:
     """Read a csv separated by comma, semicolon or tab, whichever gives the first line these `columns`.
 
     It is UTF-8, UTF-16 or UTF-32, or else Windows-1252. Empty lines are passed over, empty fields at the end of a row

@@ -17,7 +17,7 @@ import pandas as pd
 from pydantic import model_validator
 
 from workflow_scripts.core import csv_table
-from workflow_scripts.core.csv_table import SHOWN, CsvTable, read_csv
+from workflow_scripts.core.csv_table import SHOWN, CsvTable, read_csv_table
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.escapes import as_seen, shorten
 from workflow_scripts.core.validation import suggest
@@ -152,7 +152,7 @@ class _Row:
 
 
 def _from_csv(root: Path, options: Options) -> DatasetIndex:
-    table = read_csv(_find_csv(root, str(options.csv)), columns=(options.path_column, options.label_column))
+    table = read_csv_table(_find_csv(root, str(options.csv)), columns=(options.path_column, options.label_column))
     rows, unnamed = _read_rows(root, table, options)
     inside = sorted((row for row in rows if row.file is not None), key=lambda row: str(row.file))
     needs_split = any(row.split for row in inside)

@@ -103,7 +103,7 @@ def read_labels(base: Path) -> pd.DataFrame:
     """
     table, arrays = base / "openmic-2018-aggregated-labels.csv", base / "openmic-2018.npz"
     if table.is_file():
-        relevance = _read_csv(table)
+        relevance = _read_labels_csv(table)
     elif arrays.is_file():
         relevance = _read_npz(arrays)
     else:
@@ -149,7 +149,7 @@ def read_artists(base: Path, keys: pd.Index) -> pd.Series:
     return artists
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
+def _read_labels_csv(path: Path) -> pd.DataFrame:
     types = {"sample_key": str, "instrument": str, "relevance": float}
     with published_list(path):
         table = pd.read_csv(path, usecols=list(types), dtype=types, keep_default_na=False)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.audio import signal_distortion_ratio
 
-from workflow_scripts.audio.corpus import FULL_SCALE, Corpus
+from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.audio.samples import FULL_SCALE
 from workflow_scripts.networks import spectrogram
 from workflow_scripts.networks.interfaces import Encoder
 from workflow_scripts.networks.sizes.spectrogram import BINS, HOP, frame_count, sample_count

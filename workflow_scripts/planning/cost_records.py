@@ -40,7 +40,7 @@ class MeasuredJob:
         return self.device.startswith("cuda")
 
 
-def read_records(folders: Iterable[Path]) -> tuple[list[MeasuredJob], list[Path]]:
+def read_measured_jobs(folders: Iterable[Path]) -> tuple[list[MeasuredJob], list[Path]]:
     """Return all measurements below results folders, and the records that are damaged or of another version."""
     results = [_Results(folder) for folder in folders]
     jobs = [job for folder in results for job in folder.jobs()]

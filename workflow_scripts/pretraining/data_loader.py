@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workflow_scripts.audio.corpus import FULL_SCALE
+from workflow_scripts.audio.samples import FULL_SCALE
 from workflow_scripts.features.frames import HOP, frame_count
 from workflow_scripts.features.stored_features import StoredFeature
 from workflow_scripts.networks.interfaces import Augmentation, Batch

@@ -155,22 +155,22 @@ def read_from_runs(
 ) -> list[float] | NoValue:
     """Return the numbers that the records of the pre-trained runs state under nested `keys`."""
     runs = results.runs(selection.planned_cells)
-    return read_records(results, [run.folder / file for run in runs], keys)
+    return collect_numbers(results, [run.folder / file for run in runs], keys)
 
 
 def read_from_cells(selection: Selection, results: Results, *keys: str) -> list[float] | NoValue:
     """Return the numbers that the records of the cells that were run state under nested `keys`."""
     run = [cell for cell in selection.planned_cells if results.cells.metrics(cell)]
-    return read_records(results, [cell.path.with_name(result_files.RECORD) for cell in run], keys)
+    return collect_numbers(results, [cell.path.with_name(result_files.RECORD) for cell in run], keys)
 
 
 def read_from_embeddings(selection: Selection, results: Results, *keys: str) -> list[float] | NoValue:
     """Return the numbers that the records of the embeddings of the cells that were run state under nested `keys`."""
     run = [cell for cell in selection.planned_cells if results.cells.metrics(cell)]
-    return read_records(results, [job.record for cell in run for job in cell.jobs if job.stage == "embed"], keys)
+    return collect_numbers(results, [job.record for cell in run for job in cell.jobs if job.stage == "embed"], keys)
 
 
-def read_records(results: Results, paths: Sequence[Path], keys: Sequence[str]) -> list[float] | NoValue:
+def collect_numbers(results: Results, paths: Sequence[Path], keys: Sequence[str]) -> list[float] | NoValue:
     """Return the numbers that JSON files state under nested `keys`."""
     values = []
     for path in paths:
