@@ -21,7 +21,7 @@ from workflow_scripts.sources.remotes import Remote
 def level(monkeypatch):
     """A toy level in place of the real ones; its attributes are set by the test."""
     module = types.ModuleType("workflow_scripts.datasets.toy")
-    module.Options = LevelOptions
+    module.Options, module.SIZE = LevelOptions, None
     monkeypatch.setattr(registry, "load", lambda factor, name: module)
     return module
 

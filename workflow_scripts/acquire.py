@@ -92,6 +92,7 @@ def _download(dataset: str, loader: ModuleType, *, options: Mapping[str, Any], r
             f"{dataset}: its audio cannot be downloaded: get a copy in the layout that datasets/"
             f"{loader.__name__.rpartition('.')[2]}.py describes, then set `source: local` and `path: <your folder>`"
         )
+    size = dataset_facts.size(loader, registry.options(loader, options))
     folder, archives = root / "download", root / ".archives"
     folder.mkdir(exist_ok=True)
     for name, remote in remotes.items():
@@ -103,7 +104,7 @@ def _download(dataset: str, loader: ModuleType, *, options: Mapping[str, Any], r
             download(remote, target)
         elif _read_note(note) != digest:
             archive = download(remote, archives)
-            unpack(archive, target)
+            unpack(archive, target, clips=size["clips"] if size else None)
             write_json(note, {"digest": digest})
             archive.unlink()
     return folder, provenance.digest([[name, _identity(remote)] for name, remote in sorted(remotes.items())])

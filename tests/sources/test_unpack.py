@@ -263,6 +263,21 @@ def test_too_many_files_for_the_size_of_the_archive_are_refused(tmp_path, monkey
     expect_error(write_tar(tmp_path / "a.tgz", [(str(number), b"") for number in range(300)]), "too many for its size")
 
 
+@pytest.mark.parametrize("name", ["a.zip", "a.tar"])
+def test_more_files_than_a_data_set_of_so_many_clips_has_are_refused(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(unpack_module, "ALWAYS_ALLOWED_MEMBERS", 20)
+    archive = write_archive(tmp_path / name, [(f"{number}", b"") for number in range(41)])
+    with pytest.raises(UserError, match="more than 40 files, too many for its size or for the data set"):
+        unpack(archive, tmp_path / "target", clips=10)
+    assert read_files(tmp_path / "target") == {}
+    unpack(
+        write_archive(tmp_path / f"fits_{name}", [(f"{number}", b"") for number in range(40)]),
+        tmp_path / "fits",
+        clips=10,
+    )
+    assert len(read_files(tmp_path / "fits")) == 40
+
+
 def test_names_too_long_or_too_deep_are_refused(tmp_path):
     for name in ("d/" * 70 + "x", "x" * 5000):
         expect_error(write_tar(tmp_path / "a.tar", [(name, b"")]), "too long or lies too many folders deep")

@@ -27,6 +27,7 @@ ALWAYS_ALLOWED_BYTES = 10 << 20  # small archives of repetitive text may shrink 
 MAX_MEMBERS = 5_000_000  # five times the largest set (a million songs)
 BYTES_PER_MEMBER = 32  # of the archive, at least: a zip spends 76 on an empty file, a compressed tar about 60 on a text
 ALWAYS_ALLOWED_MEMBERS = 10_000  # empty ones do no harm in this number
+FILES_PER_CLIP = 2  # beside those always allowed: OpenMIC has two, audio and features; the others one or none
 MAX_FOLDERS = 20_000  # the Million Song Dataset, the set with most, has 18,278: one for each three letters
 MAX_NAME = 4096  # letters of a path, as systems limit it
 MAX_DEPTH = 64  # folders on the way to a file: several times those of any set
@@ -81,9 +82,13 @@ class _Guard:
         if not path.parts or path in self.seen:
             raise self.refusal(f"{member.name!r} is there twice")
         self.seen.add(path)
-        if len(self.seen) > self.allowed_members:
-            raise self.refusal(f"more than {self.allowed_members} files, too many for its size")
+        self.require_members(len(self.seen))
         return path
+
+    def require_members(self, count: int) -> None:
+        """Raise `UserError` for more files than the archive may hold."""
+        if count > self.allowed_members:
+            raise self.refusal(f"more than {self.allowed_members:,} files, too many for its size or for the data set")
 
     def spend(self, size: int) -> None:
         """Subtract `size` bytes that are read. Raises `UserError` beyond the limit."""
@@ -101,8 +106,10 @@ class _Guard:
         )
 
 
-def unpack(archive: Path, target: Path) -> None:
+def unpack(archive: Path, target: Path, *, clips: float | None = None) -> None:
     """Unpack a zip, tar or compressed tar into the folder `target`, over files of the same names.
+
+    `clips`: number of clips of the data set, where it is known; an archive with many times as many files is refused.
 
     The archive is first unpacked into a temporary folder, so that a refused or damaged one leaves nothing. Links,
     devices, names outside the target, duplicate names and decompression bombs are refused. Raises `UserError`.
@@ -111,7 +118,7 @@ def unpack(archive: Path, target: Path) -> None:
     guard = _Guard(
         archive=archive,
         allowed_bytes=max(ALWAYS_ALLOWED_BYTES, MAX_RATIO * size),
-        allowed_members=min(MAX_MEMBERS, max(ALWAYS_ALLOWED_MEMBERS, size // BYTES_PER_MEMBER)),
+        allowed_members=_limit_members(size, clips),
     )
     target.mkdir(parents=True, exist_ok=True)
     require_space(target, size)
@@ -135,12 +142,20 @@ def unpack(archive: Path, target: Path) -> None:
         _merge_folder(Path(temporary), target)
 
 
+def _limit_members(size: int, clips: float | None) -> int:
+    """Return how many files an archive of so many bytes may hold."""
+    by_size = max(ALWAYS_ALLOWED_MEMBERS, size // BYTES_PER_MEMBER)
+    by_clips = MAX_MEMBERS if clips is None else ALWAYS_ALLOWED_MEMBERS + FILES_PER_CLIP * int(clips)
+    return min(MAX_MEMBERS, by_size, by_clips)
+
+
 def _read_members(archive: Path, folder: Path, guard: _Guard) -> Iterator[_Member]:
     with archive.open("rb") as file:
         signature = file.read(len(ZIP_SIGNATURES[0]))
     if signature in ZIP_SIGNATURES:  # is_zipfile would take a tar that ends in a zip for a zip
         with zipfile.ZipFile(archive) as opened:
             infos = opened.infolist()
+            guard.require_members(sum(not info.filename.endswith("/") for info in infos))
             total = sum(info.file_size for info in infos)
             guard.spend(total)
             require_space(folder, total)
