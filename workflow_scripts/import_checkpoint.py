@@ -14,6 +14,8 @@ and record.json into the output folder.
 from __future__ import annotations
 
 import argparse
+import contextlib
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.validation import parse_json
 from workflow_scripts.levels import registry
 from workflow_scripts.pretraining.device import device_name
+from workflow_scripts.sources.packages import open_member
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -43,18 +46,30 @@ def main(argv: list[str] | None = None) -> None:
         code = provenance.code_digest("import_checkpoint", chosen=modules)
     provenance.require_planned_code(code, "import_checkpoint", chosen=modules)
     record = provenance.Record(config={}, code=code)
-    published = read_checkpoint(arguments.checkpoint)
-    encoder, options = import_encoder(published, name=name, options=stated)
+    with _open_file(arguments.checkpoint, config) as file:
+        published = read_checkpoint(file)
+        encoder, options = import_encoder(published, name=name, options=stated)
     by_hand = {"encoder": {"name": name, "options": options.model_dump()}}
     record.config = config.to_plain() if config else by_hand
     save_encoder(arguments.output / result_files.ENCODER, encoder, name=name, options=options, code=code)
     content = record.content(
         data={},
         device=device_name(torch.device("cpu")),
-        checkpoint={"file": arguments.checkpoint.name, "sha256": published.sha256, "format": published.format},
+        checkpoint={
+            "file": (config and config.member) or arguments.checkpoint.name,
+            "sha256": published.sha256,
+            "format": published.format,
+        },
     )
     encoder_file = arguments.output / result_files.ENCODER
     write_record(arguments.output / result_files.RECORD, content, files=checksums(encoder_file))
+
+
+def _open_file(checkpoint: Path, config: ImportCheckpointConfig | None) -> AbstractContextManager[Path]:
+    """Return the file to read while the context lasts: one of the archive `checkpoint` if the config names a member."""
+    if config is None or config.member is None:
+        return contextlib.nullcontext(checkpoint)
+    return open_member(checkpoint, sha256=config.file or "", member=config.member)
 
 
 def _options(text: str | None) -> dict[str, Any] | None:

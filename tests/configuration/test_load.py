@@ -211,7 +211,7 @@ BAD = {
     ),
     "unknown checkpoint": (
         "trim: {wu2021_fig2: {checkpoints: [official]}}",
-        r"checkpoints: unknown checkpoint 'official'; allowed: none",
+        r"checkpoints: unknown checkpoint 'official'; allowed: musicnn_msd, musicnn_mtt",
     ),
     "name that is no path segment": ("recipes: {../up: {}}", r"own.yaml: recipes: '../up' .*letters, digits"),
     "unknown study": ("studies: [fig99]", r"own.yaml: studies: unknown study 'fig99'; allowed: .*wu2021_fig2"),

@@ -33,6 +33,7 @@ WILDCARDS = {
     **{name: str(level) for name, level in vars(CELL).items()},
     "sample_rate": "16000",
     "worker": "prosody",
+    "package": "musicnn-0.1.0",
 }
 STUDIES, STEMS = ["garoufis2024_tags"], ("vocals", "drums", "bass", "other")
 CONFIG = {"studies": STUDIES}
@@ -90,6 +91,7 @@ EXPECTED = {
         LAYOUT.log("pretrain", path_of(RUN)),
     ),
     "evaluate_separation": ([LAYOUT.separation(RUN)], LAYOUT.log("evaluate_separation", path_of(RUN))),
+    "fetch_package": ([LAYOUT.package("musicnn-0.1.0")], LAYOUT.log("fetch_package", "musicnn-0.1.0")),
     "import_checkpoint": (
         [LAYOUT.encoder(IMPORTED), LAYOUT.encoder_record(IMPORTED)],
         LAYOUT.log("import_checkpoint", path_of(IMPORTED)),

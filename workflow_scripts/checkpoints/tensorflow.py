@@ -7,6 +7,7 @@ tensor to a protocol buffer that states the place of its bytes.
 
 from __future__ import annotations
 
+import glob
 import math
 import struct
 from collections.abc import Iterable, Iterator
@@ -47,7 +48,12 @@ def find_index(path: Path) -> Path | None:
 
 def list_files(index: Path) -> list[Path]:
     """List the checkpoint's files, the index first."""
-    return [index, *sorted(index.parent.glob(f"{index.stem}.data-*-of-*"))]
+    return [index, *sorted(index.parent.glob(f"{glob.escape(_prefix(index))}.data-*-of-*"))]
+
+
+def _prefix(index: Path) -> str:
+    """Return the common beginning of the names of a checkpoint's files; empty for an index of the name `.index`."""
+    return index.name.removesuffix(SUFFIX)
 
 
 def read_checkpoint(index: Path) -> dict[str, Tensor]:
@@ -71,7 +77,7 @@ def _require_distinct(entries: Iterable[bytes], stored: int) -> None:
 
 def _shard(index: Path, number: int, shards: int) -> np.ndarray:
     """Map a file of data, one of `shards`, into memory as bytes."""
-    path = index.with_name(f"{index.stem}.data-{number:05d}-of-{shards:05d}")
+    path = index.with_name(f"{_prefix(index)}.data-{number:05d}-of-{shards:05d}")
     if not path.is_file() or not path.stat().st_size:
         raise UserError(f"{path.name} is missing or empty: it holds the numbers and belongs beside the index")
     return np.memmap(path, dtype=np.uint8, mode="r")

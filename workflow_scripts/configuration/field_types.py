@@ -45,6 +45,8 @@ Name = Annotated[str, _matches(LETTERS, "names of letters, digits, _ . + -, at m
 NotNone = Annotated[
     str, _matches(f"(?!{NONE}$){LETTERS}", f"names of letters, digits, _ . + -, at most 100, but not {NONE}")
 ]
+#: SHA-256 of a file
+Sha256 = Annotated[str, _matches("[0-9a-f]{64}", "64 lower-case hexadecimal digits")]
 #: path that every system can hold
 PathText = Annotated[str, _matches(PATH, "a path of at most 1,000 characters")]
 #: folder that Snakemake's path patterns can hold, and that no program takes for an option

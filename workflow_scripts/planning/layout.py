@@ -40,6 +40,10 @@ class Layout:
         """Return the record of a data set's files."""
         return f"{self.data}/{dataset}/{result_files.ACQUIRED}"
 
+    def package(self, archive: str) -> str:
+        """Return the file of a Python package's archive."""
+        return f"{self.data}/packages/{archive}"
+
     def corpus_folder(self, dataset: str, sample_rate: int) -> str:
         """Return the folder of a prepared corpus; `sample_rate` is in Hz."""
         return f"{self.results}/corpora/{dataset}/{sample_rate}"

