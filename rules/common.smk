@@ -122,9 +122,9 @@ def cell_of(wildcards):
     return CellKey(**{factor: wildcards[factor] for factor in factors.DOWNSTREAM})
 
 
-def corpus_of(dataset, encoder):
-    """Return the facts file of the corpus that an encoder reads a data set from."""
-    return PLAN.layout.corpus(dataset, PLAN.levels.sample_rate(encoder))
+def corpus_of(dataset, run):
+    """Return the facts file of the corpus that a run's encoder reads a data set from."""
+    return PLAN.layout.corpus(dataset, PLAN.levels.sample_rate(run))
 
 
 def job_params(job):

@@ -18,7 +18,7 @@ def encoder_file_flag(wildcards):
 
 rule embed:
     input:
-        corpus=lambda wildcards: corpus_of(wildcards.dataset, wildcards.encoder),
+        corpus=lambda wildcards: corpus_of(wildcards.dataset, run_of(wildcards)),
         encoder_file=encoder_file,
     output:
         embeddings="<results>/embeddings/<run>/{dataset}.npy",
@@ -43,7 +43,7 @@ rule embed:
 
 rule evaluate_embeddings:
     input:
-        corpus=lambda wildcards: corpus_of(wildcards.dataset, wildcards.encoder),
+        corpus=lambda wildcards: corpus_of(wildcards.dataset, run_of(wildcards)),
         embeddings=rules.embed.output.embeddings,
     output:
         trials="<results>/evaluations/<run>/<cell_on_embeddings>/trials.csv",
@@ -63,7 +63,7 @@ rule evaluate_embeddings:
 
 rule evaluate_encoder:
     input:
-        corpus=lambda wildcards: corpus_of(wildcards.dataset, wildcards.encoder),
+        corpus=lambda wildcards: corpus_of(wildcards.dataset, run_of(wildcards)),
         encoder_file=encoder_file,
     output:
         trials="<results>/evaluations/<run>/<cell_with_encoder>/trials.csv",

@@ -7,7 +7,7 @@ would kill a trainer that is still saving its state.
 
 def stored_targets(run):
     """Return the files of the stored targets that a run's workers need, by worker."""
-    rate = PLAN.levels.sample_rate(run.encoder)
+    rate = PLAN.levels.sample_rate(run)
     return {
         worker: PLAN.layout.features(run.corpus, rate, worker)
         for worker in PLAN.levels.precomputed_workers(run)
@@ -19,7 +19,7 @@ def stems_of(wildcards):
     run = run_of(wildcards)
     if not PLAN.levels.separation_worker(run):
         return []
-    rate = PLAN.levels.sample_rate(run.encoder)
+    rate = PLAN.levels.sample_rate(run)
     return [
         PLAN.layout.stem(run.corpus, rate, stem)
         for stem in PLAN.levels.stems.get(run.corpus, ())
@@ -48,7 +48,7 @@ def weights_of(wildcards):
 # run is planned as well must not decide which jobs run again.
 rule weigh:
     input:
-        corpus=lambda wildcards: corpus_of(wildcards.corpus, wildcards.encoder),
+        corpus=lambda wildcards: corpus_of(wildcards.corpus, run_of(wildcards)),
         stems=stems_of,
         targets=lambda wildcards: list(stored_targets(run_of(wildcards)).values()),
     output:
@@ -73,7 +73,7 @@ rule weigh:
 
 rule pretrain:
     input:
-        corpus=lambda wildcards: corpus_of(wildcards.corpus, wildcards.encoder),
+        corpus=lambda wildcards: corpus_of(wildcards.corpus, run_of(wildcards)),
         stems=stems_of,
         targets=lambda wildcards: list(stored_targets(run_of(wildcards)).values()),
         weights=weights_of,
@@ -97,7 +97,7 @@ rule pretrain:
 
 rule evaluate_separation:
     input:
-        corpus=lambda wildcards: corpus_of(wildcards.corpus, wildcards.encoder),
+        corpus=lambda wildcards: corpus_of(wildcards.corpus, run_of(wildcards)),
         stems=stems_of,
         encoder_file=rules.pretrain.output.encoder,
     output:
@@ -125,9 +125,9 @@ rule fetch_package:
         "<data>/packages/{package}",
     log:
         "<logs>/fetch_package/{package}.log",
-    localrule: True
     wildcard_constraints:
         package=r"[^/]+",
+    localrule: True
     params:
         **job_params(lambda wildcards: PLAN.jobs.fetch_package(wildcards.package)),
     shell:

@@ -74,7 +74,7 @@ class Job:
 def jobs(plan: Plan) -> Iterator[Job]:
     """All jobs of a plan with one run, in their order, for the folder they are started in."""
     (run,) = plan.pretrained_runs
-    rate = plan.levels.sample_rate(run.encoder)
+    rate = plan.levels.sample_rate(run)
     cells = [cell for _, cell in plan.cells]
     for name, _ in plan.corpora:
         yield _job("acquire", plan.jobs.acquire(name), f"--output=data/{name}", outputs=[f"data/{name}/acquired.json"])

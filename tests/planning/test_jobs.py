@@ -38,6 +38,8 @@ def list_jobs(plan: Plan) -> Iterator[tuple[str, JobSpec]]:
         yield "evaluate_separation", plan.jobs.evaluate_separation(run)
     for run in plan.imported_runs:
         yield "import_checkpoint", plan.jobs.import_checkpoint(run)
+        if package := plan.config.checkpoints[run.corpus].package:
+            yield "fetch_package", plan.jobs.fetch_package(package.archive)
     for run, dataset in plan.embedding_jobs:
         yield "embed", plan.jobs.embed(run, dataset)
     for run, cell in plan.cells:
@@ -52,8 +54,9 @@ def test_a_command_reads_the_config_that_was_planned(name: str) -> None:
     files = [REPOSITORY / "config" / f"{file}.yaml" for file in dict.fromkeys(("config", name))]
     config = merge([read_yaml(file) for file in files])
     official = {"encoder": "pase_plus", "path": "official.ckpt"}
-    trim = {**config["trim"].get("wu2021_fig2", {}), "checkpoints": ["official"]}
-    plan = plan_of(config | {"checkpoints": {"official": official}, "trim": config["trim"] | {"wu2021_fig2": trim}})
+    trim = {**config["trim"].get("wu2021_fig2", {}), "checkpoints": ["official", "musicnn_msd"]}
+    checkpoints = config["checkpoints"] | {"official": official}
+    plan = plan_of(config | {"checkpoints": checkpoints, "trim": config["trim"] | {"wu2021_fig2": trim}})
     stages = set()
     for stage, job in list_jobs(plan):
         stages.add(stage)

@@ -43,7 +43,7 @@ def build_manifest(plan: Plan, *, configfiles: Sequence[str] = (), unfinished: b
         audits=tuple(Path(plan.layout.audit(dataset)) for dataset in plan.audits),
         pretrained_runs=tuple(_pretrained_run(plan, run) for run in plan.pretrained_runs),
         audit_jobs=tuple(_audit_jobs(plan)),
-        sample_rates={run.encoder: plan.levels.sample_rate(run.encoder) for run, _ in plan.cells},
+        sample_rates={run.encoder: plan.levels.sample_rate(run) for run, _ in plan.cells},
         labels=label_levels(plan),
         configfiles=tuple(configfiles),
         journal=Path(plan.layout.journal),
@@ -63,7 +63,7 @@ def figure_inputs(manifest: Manifest) -> list[str]:
 
 def list_jobs(plan: Plan, run: Run, cell: CellKey) -> Iterator[PlannedJob]:
     """Yield every job that a cell needs, in the order they run."""
-    layout, jobs, rate = plan.layout, plan.jobs, plan.levels.sample_rate(run.encoder)
+    layout, jobs, rate = plan.layout, plan.jobs, plan.levels.sample_rate(run)
     pretraining_corpus = [run.corpus] if run.is_trained_here and run.corpus != cell.dataset else []
     for name in [cell.dataset, *pretraining_corpus]:
         acquired = layout.acquisition_record(name)
@@ -83,7 +83,7 @@ def _encoder_jobs(plan: Plan, run: Run) -> Iterator[PlannedJob]:
     """Yield the jobs between the corpora and the encoder file of a run; an untrained run has none."""
     layout, jobs, path = plan.layout, plan.jobs, path_of(run)
     if run.is_trained_here:
-        rate = plan.levels.sample_rate(run.encoder)
+        rate = plan.levels.sample_rate(run)
         for worker in plan.levels.precomputed_workers(run):
             targets, record = (place(run.corpus, rate, worker) for place in (layout.features, layout.features_record))
             log = layout.log("extract", run.corpus, rate, worker)

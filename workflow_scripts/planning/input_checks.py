@@ -218,7 +218,7 @@ def _check_pretraining(
             f"{origin.at('recipes', run.recipe, 'chunk_seconds')}: {recipe.chunk_seconds:g} s is longer than any clip "
             f"of {run.corpus}, {longest:g} s: the rest would be silence; choose at most {longest:g}"
         )
-    samples = recipe.batch // recipe.accumulate * views * recipe.chunk_seconds * plan.levels.sample_rate(run.encoder)
+    samples = recipe.batch // recipe.accumulate * views * recipe.chunk_seconds * plan.levels.sample_rate(run)
     findings.oversized.extend(
         f"{batch_key}: {problem}: lower it, or compute it in parts (accumulate)" for problem in _excess(samples, memory)
     )
@@ -246,15 +246,15 @@ def _oversized_evaluations(
 ) -> Iterator[str]:
     """Yield the batches of evaluations that train an encoder and do not fit into the memory."""
     cells = {
-        (run.encoder, cell.dataset, cell.head, cell.scenario, cell.protocol)
+        (plan.levels.sample_rate(run), cell.dataset, cell.head, cell.scenario, cell.protocol)
         for run, cell in plan.cells
         if cell.trains_encoder
     }
-    for encoder, dataset, head, scenario, name in sorted(cells):
+    for sample_rate, dataset, head, scenario, name in sorted(cells):
         protocol = plan.config.protocols[name].resolve(head=head, scenario=scenario)
         clips = len(indexes[dataset].clips) if dataset in indexes else dataset_size(plan, dataset).clips
         seconds = min(protocol.get("batch", 0), clips) * (protocol.get("crop_seconds") or 0)
-        for problem in _excess(seconds * plan.levels.sample_rate(encoder), memory):
+        for problem in _excess(seconds * sample_rate, memory):
             yield f"{origin.at('protocols', name)}: batch of {scenario}, {head}: {problem}: lower it, or crop_seconds"
 
 

@@ -121,7 +121,7 @@ class Jobs:
     @_cached
     def pretrain(self, run: Run) -> JobSpec:
         """Pre-train an encoder."""
-        rate, workers = self.levels.sample_rate(run.encoder), self.levels.workers(run)
+        rate, workers = self.levels.sample_rate(run), self.levels.workers(run)
         config = PretrainConfig(
             corpus=run.corpus,
             encoder=self.levels.encoder(run),
@@ -154,7 +154,7 @@ class Jobs:
                 worker=LevelChoice(name=name, options=worker.explicit_options),
                 split=SEPARATION_TEST_SPLIT,
             ),
-            upstream=[self.prepare(run.corpus, self.levels.sample_rate(run.encoder)), self.pretrain(run)],
+            upstream=[self.prepare(run.corpus, self.levels.sample_rate(run)), self.pretrain(run)],
         )
 
     @_cached
@@ -182,13 +182,13 @@ class Jobs:
         return _job(
             "embed",
             EmbedConfig(encoder=encoder, seed=run.pretrain_seed, dataset=dataset),
-            upstream=[self.prepare(dataset, self.levels.sample_rate(run.encoder)), *self._encoder_file(run)],
+            upstream=[self.prepare(dataset, self.levels.sample_rate(run)), *self._encoder_file(run)],
         )
 
     @_cached
     def evaluate(self, run: Run, cell: CellKey) -> JobSpec:
         """Run the trials of a cell."""
-        corpus = self.prepare(cell.dataset, self.levels.sample_rate(run.encoder))
+        corpus = self.prepare(cell.dataset, self.levels.sample_rate(run))
         encoder = self.levels.encoder(run) if cell.trains_encoder else None
         head = self.levels.choice("head", cell.head)
         numbers = self.config.protocols[cell.protocol].resolve(head=cell.head, scenario=cell.scenario)

@@ -19,7 +19,7 @@ class Levels:
     def __init__(self, config: Config) -> None:
         """Take a checked config."""
         self.config = config
-        self._sample_rates: dict[str, int] = {}
+        self._sample_rates: dict[tuple[str, str], int] = {}
 
     def choice(self, factor: str, name: str) -> LevelChoice:
         """Return the level of an entry and the options that it states."""
@@ -39,12 +39,13 @@ class Levels:
         own = self.config.checkpoints[run.corpus].options or {}
         return LevelChoice(name=level.file, options=variant | own)
 
-    def sample_rate(self, encoder: str) -> int:
-        """Return the sample rate in Hz of an encoder's input."""
-        if encoder not in self._sample_rates:
-            level = self.config.level("encoder", encoder)
-            self._sample_rates[encoder] = level.module.sample_rate(level.options)
-        return self._sample_rates[encoder]
+    def sample_rate(self, run: Run) -> int:
+        """Return the sample rate in Hz of the input of a run's encoder, on which its options may decide."""
+        key = run.encoder, run.corpus if run.is_imported else ""
+        if key not in self._sample_rates:
+            module = self.config.level("encoder", run.encoder).module
+            self._sample_rates[key] = module.sample_rate(registry.options(module, self.encoder(run).options))
+        return self._sample_rates[key]
 
     def workers(self, run: Run) -> dict[str, Level]:
         """Return the workers in a run's worker set, by the files of their levels."""

@@ -69,8 +69,8 @@ class Plan:
     def corpora(self) -> list[tuple[str, int]]:
         """Data set and sample rate in Hz of every corpus, sorted."""
         rate = self.levels.sample_rate
-        corpora = {(cell.dataset, rate(run.encoder)) for run, cell in self.cells}
-        corpora |= {(run.corpus, rate(run.encoder)) for run in self.pretrained_runs}
+        corpora = {(cell.dataset, rate(run)) for run, cell in self.cells}
+        corpora |= {(run.corpus, rate(run)) for run in self.pretrained_runs}
         return sorted(corpora)
 
     @functools.cached_property
@@ -78,7 +78,7 @@ class Plan:
         """Corpus, sample rate in Hz and worker of every `extract` job."""
         return list(
             dict.fromkeys(
-                (run.corpus, self.levels.sample_rate(run.encoder), worker)
+                (run.corpus, self.levels.sample_rate(run), worker)
                 for run in self.pretrained_runs
                 for worker in self.levels.precomputed_workers(run)
             )
