@@ -91,13 +91,20 @@ def test_embeddings_do_not_depend_on_the_batch(corpus, encoder):
 
 
 def evaluate_cell(
-    corpus, output: Path, *source: str, scenario: str = "frozen", dropout: float = 0.5, **training: object
+    corpus,
+    output: Path,
+    *source: str,
+    scenario: str = "frozen",
+    dropout: float = 0.5,
+    subset: str = "clips",
+    **training: object,
 ) -> Path:
     config = {
         "encoder": {"name": "samplecnn", "options": OPTIONS | {"supervised_dropout": dropout}},
         "head": {"name": "linear", "options": {}},
         "scenario": scenario,
         "fraction": "50pct",
+        "subset": subset,
         "trials": 2,
         "training": {"learning_rate": 0.01, "batch": 4, "max_epochs": 3, **training},
         "factors": dict.fromkeys(FACTORS, "x"),
@@ -116,6 +123,15 @@ def test_frozen_trials_score_clips(corpus, embedded, tmp_path, crops):
     with np.load(output / "predictions.npz") as stored:
         assert stored["scores"].shape == (2, 4, 3)
         np.testing.assert_allclose(stored["scores"].sum(-1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("scenario", ["frozen", "supervised"])
+def test_label_subsets_of_segments_train_on_a_part_of_many_clips(corpus, embedded, tmp_path, scenario):
+    """Half of the segments with the same label, which lie in more than half of the clips."""
+    source = ("--embeddings", str(embedded)) if scenario == "frozen" else ()
+    output = evaluate_cell(corpus, tmp_path / "out", *source, scenario=scenario, subset="segments_powerset")
+    clips = pd.read_csv(output / "trials.csv").drop_duplicates("trial")["train_clips"]
+    assert all(6 < count <= 12 for count in clips)
 
 
 def test_averaging_and_pooling_differ_if_clips_have_several_crops(corpus, embedded, tmp_path):

@@ -33,12 +33,13 @@ from workflow_scripts.core.checksums import checksums, read_record, require_unch
 from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.provenance import Record
-from workflow_scripts.evaluation import label_subsets, trial_seeds
+from workflow_scripts.evaluation import trial_seeds
 from workflow_scripts.evaluation.crops import Crops
 from workflow_scripts.evaluation.task import EvaluationTask, TrialResult, TrialStore
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.dataset_index import describe_lack_of_classes
 from workflow_scripts.levels.factors import FACTORS
+from workflow_scripts.levels.fractions import parse_fraction
 from workflow_scripts.networks.head_interfaces import Head, MapsHead
 from workflow_scripts.networks.interfaces import Encoder
 from workflow_scripts.pretraining.device import best_device, device_name
@@ -136,7 +137,8 @@ def _build_task(
         corpus=corpus,
         build_head=functools.partial(_build_head, config.head, outputs=len(corpus.facts.classes)),
         build_maps_head=build_maps_head if _reads_maps(config.head) else None,
-        fraction=label_subsets.parse_fraction(config.fraction),
+        fraction=parse_fraction(config.fraction),
+        subset=config.subset,
         trials=config.trials,
         settings=config.training,
         device=best_device() if embeddings is None else torch.device("cpu"),  # frozen jobs ask for no GPU

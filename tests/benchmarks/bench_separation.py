@@ -30,6 +30,7 @@ from tests.corpora import write_corpus
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.configuration.protocol import EvaluationProtocol
 from workflow_scripts.encoders import unet
+from workflow_scripts.evaluation.label_subsets import LabelSubset
 from workflow_scripts.evaluation.task import EvaluationTask, TrialStore
 from workflow_scripts.evaluation.trial_models import MapsModel
 from workflow_scripts.levels import registry
@@ -204,7 +205,7 @@ def _time_evaluation(arguments: argparse.Namespace, folder: Path, net: str) -> f
     )
     model = MapsModel(_build_cell(arguments, corpus, folder, net), 0)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
-    rows = np.arange(batch)
+    rows = LabelSubset(np.arange(batch))
 
     def step() -> Tensor:
         model.train_epoch(optimizer, rows, epoch=0)

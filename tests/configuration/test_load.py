@@ -259,6 +259,18 @@ BAD = {
         "trim: {wu2021_fig2: {comparisons: [3]}}",
         r"own.yaml: trim.wu2021_fig2.comparisons.0: 3 .*allowed: keys and values",
     ),
+    "a fraction that no entry states": (
+        "trim: {wu2021_fig2: {fraction: [10pct_segments_of_mine]}}",
+        r"own.yaml: trim.wu2021_fig2.fraction: unknown fraction '10pct_segments_of_mine'.*allowed: 50pct_segments",
+    ),
+    "rule of all labels": (
+        "fractions: {100pct_segments: {subset: clips}}",
+        r"own.yaml: fractions: '100pct_segments' has the wrong form; allowed: a percentage above 0 and below 100 with",
+    ),
+    "rule of a plain percentage": (
+        "fractions: {10pct: {subset: segments_powerset}}",
+        r"own.yaml: fractions: '10pct' has the wrong form; allowed: .* such as 10pct_segments",
+    ),
     "levels the table cannot show": (
         "trim: {wu2021_fig2: {fraction: [100pct, 10pct]}}",
         r"own.yaml: trim.wu2021_fig2.fraction: 2 levels, but the table .*allowed of: dataset, encoder, scenario",

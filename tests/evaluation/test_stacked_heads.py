@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from workflow_scripts.configuration.protocol import EvaluationProtocol
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.evaluation.crops import Crops
+from workflow_scripts.evaluation.label_subsets import LabelSubset
 from workflow_scripts.evaluation.losses import downstream_loss, probabilities
 from workflow_scripts.evaluation.stacked_heads import LabelledEmbeddings, compute_logits, train_heads
 from workflow_scripts.evaluation.trial_heads import initial_parameters
@@ -45,7 +46,12 @@ def subset(trial):
 def fit(data, trials, **changes):
     protocol = EvaluationProtocol(**({"learning_rate": 0.03, "batch": 16, "max_epochs": 60} | changes))
     heads = train_heads(
-        head(), data, trials=trials, train=[subset(trial) for trial in trials], valid=VALID, settings=protocol
+        head(),
+        data,
+        trials=trials,
+        train=[LabelSubset(subset(trial)) for trial in trials],
+        valid=VALID,
+        settings=protocol,
     )
     return heads, compute_logits(head(), heads.parameters, data, clips=TEST, indices=range(len(trials)))
 

@@ -21,6 +21,7 @@ from tests.report.aggregated_study import statistics
 from tests.synthetic_results import Results, factors
 from workflow_scripts.levels import registry as levels
 from workflow_scripts.levels.factors import PRETRAINING
+from workflow_scripts.levels.fractions import parse_fraction
 from workflow_scripts.planning.manifest import Manifest, Study, read_manifest
 from workflow_scripts.report import labels, plotting
 from workflow_scripts.report.figure_inputs import Evidence, Statistics
@@ -129,7 +130,7 @@ def make_study(
 
 def add_cell(results: Results, cell: Cell, values: np.ndarray) -> None:
     """Plan and write a cell; a fraction decides its training samples out of 4,000."""
-    clips = round(40 * float(str(cell["fraction"]).removesuffix("pct")))
+    clips = round(4000 * parse_fraction(str(cell["fraction"])))
     results.add(cell, values, train_clips=clips)
     if cell["corpus"] != "none":
         run = {factor: cell[factor] for factor in PRETRAINING}

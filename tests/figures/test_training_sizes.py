@@ -153,3 +153,24 @@ def test_frozen_stands_against_from_scratch_down_to_one_percent(tmp_path: Path) 
     assert [text.get_text() for text in panel.get_xticklabels()] == ["40", "200", "800", "4,000"]
     assert figure_asserts.numbers(results).query("role == 'point'")["scenario"].nunique() == 2
     assert "supervised beats frozen from " in figure_asserts.description(results)
+
+
+def test_sizes_may_be_shares_of_the_labels(tmp_path: Path) -> None:
+    """Subsets of segments have clips in common whose number says little: the thesis draws percentages."""
+    gains = {"100pct": 0.03, "10pct_segments": 0.01, "1pct_segments": -0.02}
+    results = figure_asserts.make_study(
+        tmp_path,
+        figure={"kind": "training_sizes", "axis": "percent"},
+        rows=["scenario", "fraction"],
+        grid={"scenario": ["frozen", "fine_tuned"], "fraction": [*gains]},
+        value=lambda cell: 0.5 + (cell["scenario"] == "fine_tuned") * gains[cell["fraction"]],
+    )
+    numbers = figure_asserts.numbers(results)
+    assert list(numbers.query("role == 'point' and scenario == 'frozen'")["percent"]) == [1, 10, 100]
+    crossover = numbers.query("role == 'crossing'").iloc[0]
+    assert crossover["unit"] == "% of the training labels"
+    assert 1 < crossover["size"] < 10
+    figure = figure_asserts.figure(results)
+    assert figure.axes[0].get_xlabel() == "% of the training labels"
+    assert f"from {crossover['size']:.3g} [" in figure.axes[0].get_title()
+    assert " with 1 % of the labels" in figure_asserts.description(results)

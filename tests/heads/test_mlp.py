@@ -6,6 +6,7 @@ from torch.nn import functional as F
 from workflow_scripts.configuration.protocol import EvaluationProtocol
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.evaluation.crops import Crops
+from workflow_scripts.evaluation.label_subsets import LabelSubset
 from workflow_scripts.evaluation.stacked_heads import LabelledEmbeddings, compute_logits, train_heads
 from workflow_scripts.evaluation.trial_heads import TrialHead, initial_parameters
 from workflow_scripts.heads import mlp
@@ -66,7 +67,9 @@ def test_learns_what_no_line_separates_and_trials_do_not_mix():
 
     def logits(numbers):
         built = head(inputs=2, outputs=2, hidden=16)
-        fitted = train_heads(built, data, trials=numbers, train=[train] * len(numbers), valid=valid, settings=settings)
+        fitted = train_heads(
+            built, data, trials=numbers, train=[LabelSubset(train)] * len(numbers), valid=valid, settings=settings
+        )
         return compute_logits(built, fitted.parameters, data, clips=test, indices=range(len(numbers)))
 
     stack, alone = logits([0, 1]), logits([1])

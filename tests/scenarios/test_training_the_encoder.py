@@ -8,6 +8,7 @@ from tests.corpora import write_corpus
 from tests.scenarios.cells import cell, shuffle_labels, small_pase
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.evaluation import end_to_end, trial_models
+from workflow_scripts.evaluation.label_subsets import LabelSubset
 from workflow_scripts.scenarios import fine_tuned, supervised
 from workflow_scripts.statistics.metrics import metrics
 
@@ -118,7 +119,8 @@ def test_crops_are_random_parts_of_each_clip_and_repeat_short_ones(tmp_path):
     corpus = write_corpus(tmp_path / "tones", clips=5, seconds=[0.5, 0.5, 0.5, 0.5, 0.01], classes=2)
     rows = np.arange(5)
     parts = [
-        trial_models.read_random_crops(corpus, rows, length=400, rng=np.random.default_rng(seed)) for seed in (0, 0, 1)
+        trial_models.read_random_crops(corpus, LabelSubset(rows), length=400, rng=np.random.default_rng(seed))
+        for seed in (0, 0, 1)
     ]
     assert np.array_equal(parts[0], parts[1])
     assert not np.array_equal(parts[0][:4], parts[2][:4])

@@ -8,12 +8,13 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from workflow_scripts.configuration.field_types import Folder, Name, Names, NotNone, PathText, Sha256
+from workflow_scripts.configuration.field_types import Folder, FractionName, Name, Names, NotNone, PathText, Sha256
 from workflow_scripts.configuration.protocol import ProtocolEntry
 from workflow_scripts.configuration.recipe import Recipe
 from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.core.validation import StrictModel
 from workflow_scripts.levels import registry
+from workflow_scripts.levels.fractions import Subset
 
 #: sections of the config that hold the options of levels, by the factor they belong to
 LEVEL_SECTIONS = {
@@ -93,6 +94,15 @@ class CheckpointEntry(StrictModel):
         return self
 
 
+class FractionEntry(StrictModel):
+    """A rule that chooses the labels of a fraction."""
+
+    subset: Subset
+    """clips: the share of the training clips, in which every class keeps its share; segments_powerset: of the crops by
+    which clips are evaluated, the share of those with the same combination of labels, but at least one (the code of
+    CLMR, version 1)"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Level:
     """An entry of the config resolved: the file of its level, its options, and those of them that it states."""
@@ -144,6 +154,9 @@ class Config(StrictModel):
     """numbers of pre-training that are not factors, by name"""
     heads: LevelEntries
     """heads by name, with their options"""
+    fractions: dict[FractionName, FractionEntry] = Field(default_factory=dict)
+    """label fractions whose labels another rule chooses than for a plain percentage, by a name that begins with the
+    percentage, such as 10pct_segments"""
     protocols: dict[Name, ProtocolEntry]
     """numbers of downstream training, by name; a study names its protocol, the same for every run"""
 

@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from workflow_scripts.configuration.config import CheckpointEntry, Config, Dataset, LevelEntries
+from workflow_scripts.configuration.config import CheckpointEntry, Config, Dataset, FractionEntry, LevelEntries
 from workflow_scripts.configuration.protocol import CellProtocol, Phase, ProtocolEntry
 from workflow_scripts.configuration.published import Choices, Defaults, PublishedFile, PublishedRow
 from workflow_scripts.configuration.recipe import Recipe
@@ -62,6 +62,7 @@ CONFIG_MODELS: dict[str, type[BaseModel]] = {
     "`datasets.<name>.twin`": TwinOptions,
     "`checkpoints.<name>`": CheckpointEntry,
     "`recipes.<name>`": Recipe,
+    "`fractions.<name>`": FractionEntry,
     "`protocols.<name>`": ProtocolEntry,
     "`phases` of a protocol": Phase,
 }

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, Field
 
 from workflow_scripts.levels.factors import NONE
+from workflow_scripts.levels.fractions import ALLOWED, FRACTION
 
 ValuesT = TypeVar("ValuesT", bound=Iterable[Hashable])
 
@@ -56,11 +57,13 @@ Folder = Annotated[
     AfterValidator(os.path.expanduser),
 ]
 #: share of the training labels
-Fraction = Annotated[
+Fraction = Annotated[str, _matches(FRACTION.pattern, f"{ALLOWED}, or an entry of fractions")]
+#: name of an entry of `fractions`
+FractionName = Annotated[
     str,
     _matches(
-        r"(?!0+(\.0+)?pct)(100|[1-9]?\d(\.\d+)?)pct",
-        "a percentage above 0 and at most 100, such as 100pct or 12.5pct",
+        rf"(?!100(\.0+)?pct)(?!.*pct$){FRACTION.pattern}",
+        "a percentage above 0 and below 100 with a suffix, such as 10pct_segments",
     ),
 ]
 #: metric of predictions

@@ -44,7 +44,7 @@ class Grid(StrictModel):
     scenario: Names
     """scenarios"""
     fraction: Annotated[tuple[Fraction, ...], Field(min_length=1), AfterValidator(unique)] = ("100pct",)
-    """shares of the training labels: percentages above 0 and at most 100, such as 12.5pct"""
+    """shares of the training labels: percentages above 0 and at most 100, such as 12.5pct, or entries of `fractions`"""
     protocol: Names = ("common",)
     """protocols of downstream training"""
 

@@ -14,6 +14,7 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.validation import require_known, unknown
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.factors import FACTORS, NONE, PRETRAINING
+from workflow_scripts.levels.fractions import is_plain
 
 #: metrics of data sets whose clips have one class, and of those whose clips can have several
 METRICS = {
@@ -50,6 +51,8 @@ def _check_levels(draft: Draft) -> None:
         "head": draft.config.heads,
         "scenario": registry.names("scenario"),
         "protocol": draft.config.protocols,
+        "fraction": [level for level in map(str, draft.study.levels_of("fraction")) if is_plain(level)]
+        + list(draft.config.fractions),
     }
     for key, factor, level in draft.study.list_levels():
         if level in allowed.get(factor, (level,)) or (factor == "dataset" and level in draft.config.datasets):

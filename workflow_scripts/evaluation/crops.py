@@ -57,8 +57,10 @@ class Crops:
         firsts = np.repeat(self.offsets[clips] - np.cumsum(counts) + counts, counts)
         return firsts + np.arange(counts.sum())
 
-    def sample(self, clips: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return the row of a random crop of each of these clips."""
+    def sample(self, clips: np.ndarray, rng: np.random.Generator, *, numbers: np.ndarray | None = None) -> np.ndarray:
+        """Return the row of a crop of each of these clips: those with the `numbers`, or random ones."""
+        if numbers is not None:
+            return self.offsets[clips] + numbers
         return self.offsets[clips] + (rng.random(len(clips)) * self.counts[clips]).astype(np.int64)
 
     def pool(self, embeddings: np.ndarray) -> np.ndarray:

@@ -49,7 +49,7 @@ def fit(model: TrialModel) -> int:
     over time accepts any length, or the encoder or the head defines crops for evaluation.
     """
     cell, settings = model.cell, model.cell.settings
-    rows, valid = cell.train_rows(model.trial), cell.rows("valid")
+    train, valid = model.label_subset(), cell.rows("valid")
     stopping = EarlyStopping(patience=settings.patience, trial=model.trial)
     best: dict[str, Tensor] = {}
     for phase in settings.phases or (Phase(optimiser="adam", learning_rate=settings.learning_rate),):
@@ -60,7 +60,7 @@ def fit(model: TrialModel) -> int:
         stopping.start_phase()
         last = min(settings.max_epochs, stopping.epochs + (phase.max_epochs or settings.max_epochs))
         while stopping.epochs < last and not stopping.should_stop:
-            model.train_epoch(optimizer, rows, epoch=stopping.epochs)
+            model.train_epoch(optimizer, train, epoch=stopping.epochs)
             # keep the weights of the best epoch
             if stopping.update(model.validation_loss(valid)):
                 best = {name: value.clone() for name, value in model.state_dict().items()}
@@ -75,7 +75,7 @@ def evaluate_model(model: TrialModel, *, epochs: int, started: float) -> TrialRe
         trial=model.trial,
         scores=model.scores(rows),
         epochs=epochs,
-        train_clips=len(model.cell.train_rows(model.trial)),
+        train_clips=model.label_subset().clips,
         seconds=time.monotonic() - started,
         windows=model.windows(rows) if model.trial == 0 else None,  # one trial is enough for figures
         weights=model.weights() if model.trial == 0 and model.cell.keeps_first else None,

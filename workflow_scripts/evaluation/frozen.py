@@ -43,9 +43,9 @@ def train_on_embeddings(cell: EvaluationTask) -> list[TrialResult]:
         task=task,
         crops=crops,
     )
-    train_rows = [cell.train_rows(trial) for trial in range(cell.trials)]
+    train = [cell.label_subset(trial, segments=crops.counts) for trial in range(cell.trials)]
     heads = train_heads(
-        head, data, trials=range(cell.trials), train=train_rows, valid=cell.rows("valid"), settings=cell.settings
+        head, data, trials=range(cell.trials), train=train, valid=cell.rows("valid"), settings=cell.settings
     )
     # score the test split
     logits = compute_logits(head, heads.parameters, data, clips=cell.rows("test"), indices=range(cell.trials))
@@ -57,7 +57,7 @@ def train_on_embeddings(cell: EvaluationTask) -> list[TrialResult]:
             trial=trial,
             scores=scores[trial],
             epochs=heads.epochs[trial],
-            train_clips=len(train_rows[trial]),
+            train_clips=train[trial].clips,
             seconds=seconds,
             weights=first if trial == 0 and cell.keeps_first else None,
         )

@@ -1,30 +1,49 @@
-"""Label subsets of trials: the training clips whose labels a trial may use, by fraction, the same for every run."""
+"""Label subsets of trials: the training clips, or segments of them, whose labels a trial may use.
+
+They depend on the fraction and the trial, and are the same for every run.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from workflow_scripts.core.errors import UserError
+from workflow_scripts.evaluation import trial_seeds
 from workflow_scripts.levels.dataset_index import Task
 
-FRACTION = re.compile(r"(\d+(?:\.\d+)?)pct")
 
+@dataclass(frozen=True)
+class LabelSubset:
+    """Training examples of a trial: rows of clips, and the number of the segment in each, unless any part will do.
 
-def parse_fraction(name: str) -> float:
-    """Parse the name of a fraction into the share of the training labels: "12.5pct" is 0.125.
-
-    Raises `UserError` for an invalid name.
+    `per_epoch` is the number of examples that an epoch draws; None: all.
     """
-    match = FRACTION.fullmatch(name)
-    if match is None or not 0 < float(match[1]) <= 100:
-        raise UserError(
-            f"unknown fraction {name!r}; write a percentage above 0 and up to 100, such as 100pct or 12.5pct"
-        )
-    return float(match[1]) / 100
+
+    rows: np.ndarray
+    segments: np.ndarray | None = None
+    per_epoch: int | None = None
+
+    @property
+    def clips(self) -> int:
+        """Number of clips whose labels are used."""
+        return len(np.unique(self.rows))
+
+    def draw(self, *, trial: int, epoch: int) -> LabelSubset:
+        """Return the examples of this epoch of the trial, in their order."""
+        places = trial_seeds.shuffle_rows(np.arange(len(self.rows)), trial=trial, epoch=epoch)
+        return self.take(places[: self.per_epoch])
+
+    def take(self, places: np.ndarray) -> LabelSubset:
+        """Return the examples at these places."""
+        return LabelSubset(self.rows[places], None if self.segments is None else self.segments[places])
+
+    def split(self, size: int) -> Iterator[LabelSubset]:
+        """Yield mini-batches of `size` examples, the last one of the rest."""
+        for first in range(0, len(self.rows), size):
+            yield self.take(np.arange(first, min(first + size, len(self.rows))))
 
 
 def choose_label_subset(
@@ -44,6 +63,35 @@ def choose_label_subset(
     strata = observed[:, observed.any(axis=0)]
     size = max(1, round(fraction * len(rows)), strata.shape[1] if task == "multiclass" else 0)
     return np.sort(rows[_balanced_prefix(strata, rank=_hash_ranks(clips, trial), size=size)])
+
+
+def choose_segments(
+    rows: np.ndarray, *, clips: Sequence[str], labels: np.ndarray, counts: np.ndarray, fraction: float, trial: int
+) -> LabelSubset:
+    """Choose training segments as the code of CLMR does: `max(1, int(fraction * n))` of the n with the same labels.
+
+    `counts` (rows,) are the numbers of segments of each clip; all of a clip have its labels. A combination of labels
+    that no other clip has keeps one segment at least, so small fractions keep more than their share (Spijkervet 2021,
+    section 6.4; version 1 of the code, utils/subsample.py). Subsets are nested. An epoch draws as many segments as
+    there are training clips at most, which is its size with all labels.
+    """
+    combination = np.unique(np.nan_to_num(labels, nan=-1.0), axis=0, return_inverse=True)[1].reshape(-1)
+    clip = np.repeat(np.arange(len(rows)), counts)
+    # by combination, and in the random order of the trial within each
+    order = np.lexsort((_segment_keys(clips, counts, trial), combination[clip]))
+    sizes = np.bincount(combination[clip])
+    place = np.arange(len(clip)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    kept = np.maximum(1, (fraction * sizes).astype(np.int64))
+    chosen = np.sort(order[place < np.repeat(kept, sizes)])
+    number = np.arange(len(clip)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return LabelSubset(rows[clip[chosen]], number[chosen], per_epoch=len(rows))
+
+
+def _segment_keys(clips: Sequence[str], counts: np.ndarray, trial: int) -> np.ndarray:
+    """Return a random number of each segment, whatever the other clips are."""
+    names = (f"{trial}/{clip}".encode() for clip in clips)
+    digests = (hashlib.shake_128(name).digest(8 * int(count)) for name, count in zip(names, counts, strict=True))
+    return np.frombuffer(b"".join(digests), dtype="<u8")
 
 
 def _hash_ranks(clips: Sequence[str], trial: int) -> np.ndarray:

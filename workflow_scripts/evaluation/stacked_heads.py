@@ -17,6 +17,7 @@ from workflow_scripts.configuration.protocol import EvaluationProtocol
 from workflow_scripts.evaluation import trial_seeds
 from workflow_scripts.evaluation.crops import Crops, average_predictions
 from workflow_scripts.evaluation.early_stopping import EarlyStopping
+from workflow_scripts.evaluation.label_subsets import LabelSubset
 from workflow_scripts.evaluation.losses import downstream_loss
 from workflow_scripts.evaluation.trial_heads import initial_parameters
 from workflow_scripts.levels.dataset_index import Task
@@ -49,13 +50,14 @@ def train_heads(
     data: LabelledEmbeddings,
     *,
     trials: Sequence[int],
-    train: Sequence[np.ndarray],
+    train: Sequence[LabelSubset],
     valid: np.ndarray,
     settings: EvaluationProtocol,
 ) -> TrainedHeads:
-    """Train one head per trial on its clips of `train` (equally many for each trial), validated on the clips `valid`.
+    """Train one head per trial on its examples of `train` (equally many for each), validated on the clips `valid`.
 
-    An epoch uses one crop of each clip, drawn anew for each trial; validation averages over all crops.
+    An epoch uses one crop of each clip, drawn anew for each trial, or the segments that the label subset draws;
+    validation averages over all crops.
 
     Raises `UserError` when the validation loss of a running trial is not finite.
     """
@@ -65,12 +67,11 @@ def train_heads(
     stoppings = [EarlyStopping(patience=settings.patience, trial=trial) for trial in trials]
     for epoch in range(settings.max_epochs):
         # shuffle the clips of each trial, and draw one crop of each
-        clips = [
-            trial_seeds.shuffle_rows(rows, trial=trial, epoch=epoch) for rows, trial in zip(train, trials, strict=True)
-        ]
+        drawn = [subset.draw(trial=trial, epoch=epoch) for subset, trial in zip(train, trials, strict=True)]
+        clips = [subset.rows for subset in drawn]
         crops = [
-            data.crops.sample(rows, trial_seeds.make_rng("crop", trial, epoch))
-            for rows, trial in zip(clips, trials, strict=True)
+            data.crops.sample(subset.rows, trial_seeds.make_rng("crop", trial, epoch), numbers=subset.segments)
+            for subset, trial in zip(drawn, trials, strict=True)
         ]
         # update the heads of all trials with each mini-batch
         batches = (_split_batches(rows, settings, data) for rows in (clips, crops))

@@ -19,8 +19,9 @@ from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.configuration.protocol import EvaluationProtocol
 from workflow_scripts.core import array_files, files
 from workflow_scripts.core.errors import UserError, name_damage
-from workflow_scripts.evaluation.label_subsets import choose_label_subset
+from workflow_scripts.evaluation.label_subsets import LabelSubset, choose_label_subset, choose_segments
 from workflow_scripts.levels.dataset_facts import SPLITS
+from workflow_scripts.levels.fractions import Subset
 from workflow_scripts.networks.head_interfaces import Head, MapsHead
 from workflow_scripts.networks.interfaces import Encoder
 from workflow_scripts.statistics.predictions import Windows
@@ -138,6 +139,7 @@ class EvaluationTask:
     settings: EvaluationProtocol
     device: torch.device
     store: TrialStore
+    subset: Subset = "clips"
     embeddings: np.ndarray | None = None
     crop_length: int | None = None
     build_encoder: Callable[[int], Encoder] | None = None
@@ -154,17 +156,19 @@ class EvaluationTask:
             )
         return rows
 
-    def train_rows(self, trial: int) -> np.ndarray:
-        """Return the training rows whose labels the trial may use, the same for every run and scenario.
+    def label_subset(self, trial: int, *, segments: np.ndarray) -> LabelSubset:
+        """Return the training examples whose labels the trial may use, the same for every run and scenario.
 
-        Validation and test splits are never reduced.
+        `segments` (clips,) are the numbers of crops by which each clip of the corpus is evaluated. Validation and test
+        splits are never reduced.
         """
         rows = self.rows("train")
-        return choose_label_subset(
-            rows,
-            clips=self.corpus.clips["clip"].to_numpy()[rows].tolist(),
-            labels=self.corpus.labels[rows],
-            task=self.corpus.facts.task,
-            fraction=self.fraction,
-            trial=trial,
+        clips, labels = self.corpus.clips["clip"].to_numpy()[rows].tolist(), self.corpus.labels[rows]
+        if self.subset == "segments_powerset" and self.fraction < 1:
+            return choose_segments(
+                rows, clips=clips, labels=labels, counts=segments[rows], fraction=self.fraction, trial=trial
+            )
+        task = self.corpus.facts.task
+        return LabelSubset(
+            choose_label_subset(rows, clips=clips, labels=labels, task=task, fraction=self.fraction, trial=trial)
         )

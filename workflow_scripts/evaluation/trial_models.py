@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.evaluation import trial_seeds
 from workflow_scripts.evaluation.crops import Crops, average_predictions
 from workflow_scripts.evaluation.embedding import MAX_BATCH_SAMPLES, embed_clips, read_samples
+from workflow_scripts.evaluation.label_subsets import LabelSubset
 from workflow_scripts.evaluation.losses import downstream_loss, probabilities
 from workflow_scripts.evaluation.task import EvaluationTask, TrialWeights
 from workflow_scripts.evaluation.trial_heads import TrialHead
@@ -32,15 +34,34 @@ def build_model(cell: EvaluationTask, trial: int) -> TrialModel:
     return (EmbeddingModel if cell.build_maps_head is None else MapsModel)(cell, trial)
 
 
-def read_random_crops(corpus: Corpus, rows: np.ndarray, *, length: int, rng: np.random.Generator) -> np.ndarray:
-    """Read a random crop of each clip, float32 (rows, length); shorter clips are repeated."""
-    starts = (rng.random(len(rows)) * np.maximum(corpus.lengths[rows] - length + 1, 1)).astype(np.int64)
+def read_random_crops(
+    corpus: Corpus, batch: LabelSubset, *, length: int, rng: np.random.Generator, segments: Segments | None = None
+) -> np.ndarray:
+    """Read a random crop of each example, float32 (examples, length); shorter clips are repeated.
+
+    Where the examples are segments of clips, crops lie in them as far as they fit.
+    """
+    rows, lengths = batch.rows, corpus.lengths[batch.rows]
+    if batch.segments is None or segments is None:
+        firsts, spans = np.zeros(len(rows), np.int64), lengths
+    else:
+        firsts = np.minimum(batch.segments * segments.step, np.maximum(lengths - length, 0))
+        spans = np.minimum(segments.length, lengths)
+    starts = firsts + (rng.random(len(rows)) * np.maximum(spans - length + 1, 1)).astype(np.int64)
     return _read_crops(corpus, rows, starts, length)
 
 
 def _read_crops(corpus: Corpus, rows: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:
     crops = zip(rows, starts, strict=True)
     return np.stack([read_samples(corpus, int(row), start=int(start), length=length) for row, start in crops])
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Segments by which a network evaluates a clip: their length, and the distance of their starts, in samples."""
+
+    length: int
+    step: int
 
 
 class TrialModel(nn.Module, ABC):
@@ -56,20 +77,24 @@ class TrialModel(nn.Module, ABC):
         check_sample_rate(self.encoder, cell.corpus)
         self.precision = autocast_type("auto", cell.device)
 
-    def train_epoch(self, optimizer: torch.optim.Optimizer, rows: np.ndarray, *, epoch: int) -> None:
-        """Train for one pass over `rows` in the order of the trial, with one random crop per clip."""
+    def label_subset(self) -> LabelSubset:
+        """Return the training examples whose labels the trial may use."""
+        segments, lengths = self.segments, self.cell.corpus.lengths
+        length, step = (segments.length, segments.step) if segments else (None, None)
+        return self.cell.label_subset(self.trial, segments=Crops.from_lengths(lengths, length, step=step).counts)
+
+    def train_epoch(self, optimizer: torch.optim.Optimizer, train: LabelSubset, *, epoch: int) -> None:
+        """Train for one pass over `train` in the order of the trial, with one random crop per clip or segment."""
         self.train()
-        settings = self.cell.settings
-        length = self.crop_length(rows)
+        length, segments = self.crop_length(train.rows), self.segments
         rng = trial_seeds.make_rng("crop", self.trial, epoch)
-        order = trial_seeds.shuffle_rows(rows, trial=self.trial, epoch=epoch)
-        for first in range(0, len(order), settings.batch):
+        for examples in train.draw(trial=self.trial, epoch=epoch).split(self.cell.settings.batch):
             # read random crops of the clips of this batch
-            batch = self.fill_batch(order[first : first + settings.batch])
-            audio = read_random_crops(self.cell.corpus, batch, length=length, rng=rng)
+            batch = self.fill_batch(examples)
+            audio = read_random_crops(self.cell.corpus, batch, length=length, rng=rng, segments=segments)
             # forward, backward, update
             logits = self.predict_crops(torch.from_numpy(audio).to(self.cell.device))
-            loss = downstream_loss(self.cell.corpus.facts.task, logits[None], self._labels(batch))
+            loss = downstream_loss(self.cell.corpus.facts.task, logits[None], self._labels(batch.rows))
             optimizer.zero_grad(set_to_none=True)
             loss.sum().backward()
             optimizer.step()
@@ -96,14 +121,14 @@ class TrialModel(nn.Module, ABC):
     def head_weights(self) -> Mapping[str, Tensor]:
         """Return the weights of the head by name."""
 
-    def fill_batch(self, rows: np.ndarray) -> np.ndarray:
-        """Repeat a single clip, if batch normalisation would otherwise see a single value per channel."""
-        return np.repeat(rows, 2) if len(rows) == 1 and self.uses_windows else rows
+    def fill_batch(self, batch: LabelSubset) -> LabelSubset:
+        """Repeat a single example, if batch normalisation would otherwise see a single value per channel."""
+        return batch.take(np.zeros(2, np.int64)) if len(batch.rows) == 1 and self.segments else batch
 
     @property
     @abstractmethod
-    def uses_windows(self) -> bool:
-        """Whether crops are windows of fixed length, of which a network may make a single frame."""
+    def segments(self) -> Segments | None:
+        """Segments by which a clip is evaluated, of which a network may make a single frame; None: as a whole."""
 
     @abstractmethod
     def crop_length(self, rows: np.ndarray) -> int:
@@ -137,9 +162,10 @@ class EmbeddingModel(TrialModel):
         return {name: value[0] for name, value in self.classifier.values.items()}
 
     @property
-    def uses_windows(self) -> bool:
-        """Whether the encoder is evaluated by crops of its own."""
-        return self.encoder.crop_length is not None
+    def segments(self) -> Segments | None:
+        """The encoder's own crops, if it is evaluated by any."""
+        length = self.encoder.crop_length
+        return Segments(length, length) if length else None
 
     def crop_length(self, rows: np.ndarray) -> int:
         """Return `crop_seconds` in samples; without it the length of an evaluation crop, or of the longest clip."""
@@ -189,9 +215,9 @@ class MapsModel(TrialModel):
         return self.head.state_dict()
 
     @property
-    def uses_windows(self) -> bool:
-        """Always true."""
-        return True
+    def segments(self) -> Segments:
+        """The windows of the head."""
+        return Segments(self.head.samples, self.head.hop)
 
     def crop_length(self, rows: np.ndarray) -> int:  # noqa: ARG002 - the same for all clips
         """Return the length of a window."""

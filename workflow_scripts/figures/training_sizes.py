@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.levels.fractions import parse_fraction
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, number_format, plotting
@@ -33,15 +34,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 READING = (
-    f"Points: mean with {INTERVAL}. Horizontal axis: number of training samples (logarithmic); points of one size are "
-    "side by side. Filled: frozen; open: others. Vertical line and band: crossover, the size from which the mean "
-    f"paired difference stays positive, interpolated linearly between the sizes, with its {CONFIDENCE} bootstrap "
-    "interval over paired trials (pre-training seeds where there are several), for the fixed test set; no line where "
-    "the trials do not determine the crossover."
+    f"Points: mean with {INTERVAL}. Horizontal axis: number of training samples, or share of the labels (logarithmic); "
+    "points of one size are side by side. Filled: frozen; open: others. Vertical line and band: crossover, the size "
+    "from which the mean paired difference stays positive, interpolated linearly between the sizes, with its "
+    f"{CONFIDENCE} bootstrap interval over paired trials (pre-training seeds where there are several), for the fixed "
+    "test set; no line where the trials do not determine the crossover."
 )
 COLUMNS = method_columns(
     "role of over",
-    "train_clips mean ci_low ci_high variance_sources outcome size crosses always never n replicate",
+    "train_clips percent mean ci_low ci_high variance_sources outcome size crosses always never n replicate",
 )
 POINT, CROSSING = "point", "crossing"
 FROZEN = "frozen"  # the paper's filled circles
@@ -57,13 +58,38 @@ class Options(LevelOptions):
     """Levels of the method that is expected to be better with much data."""
     over: Mapping[str, str | int] = {"scenario": "frozen"}
     """Levels of the method with which it is compared."""
+    axis: Literal["clips", "percent"] = "clips"
+    """Training size: number of training clips, or percentage of the labels that a fraction names."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A training size: its column, its name, the words after a number, and the least distance of two labels.
+
+    Distances are shares of the axis: the width of a label.
+    """
+
+    column: str
+    name: str
+    words: str
+    distance: float
+
+    def form(self, size: float) -> str:
+        """Return a size as text: clips are whole."""
+        return f"{size:,.0f}" if self.column == "train_clips" else f"{size:.3g}"
+
+
+AXES = {
+    "clips": Axis("train_clips", "training samples", " samples", 0.17),
+    "percent": Axis("percent", "% of the training labels", " % of the labels", 0.1),
+}
 
 
 def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     """Return one row per panel, scenario and fraction, and one with the panel's crossover (column `role`).
 
-    `size`, `ci_low` and `ci_high` of a crossover are numbers of training samples: 0 is below the smallest measured
-    size, infinity is beyond the largest.
+    `size`, `ci_low` and `ci_high` of a crossover are training sizes (`axis`): 0 is below the smallest measured size,
+    infinity is beyond the largest.
     """
     varying = tuple(dict.fromkeys(["fraction", "scenario", *options.of, *options.over]))
     rows: list[dict[str, object]] = []
@@ -73,21 +99,34 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
         rows += [
             shared
             | method.fields(evidence.measure.scale)
-            | {"role": POINT, "unit": evidence.measure.unit, "train_clips": method.train_clips}
-            for method in _in_order(methods)
+            | {
+                "role": POINT,
+                "unit": evidence.measure.unit,
+                "train_clips": method.train_clips,
+                "percent": _percent(method),
+            }
+            for method in _in_order(methods, options)
         ]
         rows.append(shared | _crossing(methods, options))
     return as_table(rows, COLUMNS)
 
 
-def _in_order(methods: Sequence[Method]) -> list[Method]:
+def _percent(method: Method) -> float:
+    return 100 * parse_fraction(method.levels["fraction"])
+
+
+def _size(method: Method, options: Options) -> float:
+    return _percent(method) if options.axis == "percent" else method.train_clips
+
+
+def _in_order(methods: Sequence[Method], options: Options) -> list[Method]:
     """Sort methods by scenario as planned, then by size; methods that were not measured come last."""
     scenarios = list(dict.fromkeys(method.levels["scenario"] for method in methods))
     return sorted(
         methods,
         key=lambda method: (
             scenarios.index(method.levels["scenario"]),
-            method.train_clips if method.cells else math.inf,
+            _size(method, options) if method.cells else math.inf,
         ),
     )
 
@@ -98,7 +137,11 @@ def _panels(methods: Sequence[Method], varying: tuple[str, ...]) -> dict[str, li
 
 
 def _crossing(methods: Sequence[Method], options: Options) -> dict[str, object]:
-    row: dict[str, object] = {"role": CROSSING, "unit": "training samples", "dataset": methods[0].levels["dataset"]}
+    row: dict[str, object] = {
+        "role": CROSSING,
+        "unit": AXES[options.axis].name,
+        "dataset": methods[0].levels["dataset"],
+    }
     row |= {name: _label(side) for name, side in (("of", options.of), ("over", options.over))}
     differences = _differences(methods, options)
     sizes = sorted(differences)
@@ -163,11 +206,12 @@ def _differences(methods: Sequence[Method], options: Options) -> dict[float, _Di
             sides = ([cell.values for cell in side.cells] for side in (method, others[0]))
             treatment, reference = matching.values(*sides)
             cells = (*method.cells, *others[0].cells)
-            differences[method.train_clips] = _Differences(matching=matching, values=treatment - reference, cells=cells)
+            values = treatment - reference
+            differences[_size(method, options)] = _Differences(matching=matching, values=values, cells=cells)
     return differences
 
 
-def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # noqa: ARG001
+def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:
     """Draw the figure of the table `numbers`."""
     scenarios = list(dict.fromkeys(numbers.loc[numbers["role"] == POINT, "scenario"]))
     panels = plotting.groups(numbers, "panel")
@@ -175,14 +219,14 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     figure = plotting.new_figure(max(PANEL_WIDTH * columns, 4.5), HEIGHT * rows + plotting.LEGEND_HEIGHT)
     axes = plotting.add_panels(figure, rows, columns, len(panels))
     for panel, (label, within) in zip(axes, panels, strict=True):
-        _panel(panel, label, within, study=study, scenarios=scenarios)
+        _panel(panel, label, within, study=study, scenarios=scenarios, axis=AXES[options.axis])
     handles = [plotting.legend_handle(labels.name(name), **_style(name, scenarios)) for name in scenarios]
     plotting.add_legend(figure, handles, columns=len(handles))
     plotting.add_heading(figure, study.title, numbers["source"])
     return figure
 
 
-def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, scenarios: list[str]) -> None:
+def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, scenarios: list[str], axis: Axis) -> None:
     points, crossovers = (rows[rows["role"] == role] for role in (POINT, CROSSING))
     measured = plotting.measured_rows(points)
     plotting.add_grid(panel, lines="y")
@@ -197,15 +241,13 @@ def _panel(panel: Axes, label: str, rows: pd.DataFrame, *, study: Study, scenari
     for name, curve in plotting.groups(measured, "scenario"):
         dodge = DODGE ** (scenarios.index(name) - (len(scenarios) - 1) / 2)
         bars = plotting.error_bars(curve)
-        panel.errorbar(
-            curve["train_clips"] * dodge, curve["mean"], bars, capsize=2, zorder=3, **_style(name, scenarios)
-        )
+        panel.errorbar(curve[axis.column] * dodge, curve["mean"], bars, capsize=2, zorder=3, **_style(name, scenarios))
     for row in plotting.records(crossovers[crossovers["outcome"] == CROSSED]):
         panel.axvspan(row.ci_low, row.ci_high, color=plotting.GRID, zorder=0, linewidth=0)
         panel.axvline(row.size, color=plotting.GREY, linewidth=1.2, zorder=1)
-    plotting.label_sizes(panel, measured["train_clips"], lambda size: f"{size:,.0f}")
+    plotting.label_sizes(panel, measured[axis.column], axis.form, distance=axis.distance)
     panel.margins(x=0.08)
-    panel.set_xlabel("training samples")
+    panel.set_xlabel(axis.name)
     measure = number_format.measure(study.metric)
     panel.set_ylabel(measure.heading)
     plotting.limit_to_range(panel, "y", measure)
@@ -226,13 +268,18 @@ def _style(scenario: str, scenarios: list[str]) -> dict[str, Any]:
     }
 
 
+def _axis_of(row: Any) -> Axis:
+    return next(axis for axis in AXES.values() if axis.name == row.unit)
+
+
 def _crossover_lines(row: Any) -> str:
     """Return the crossover in two short lines."""
     if row.status == MISSING:
         return f"no crossover estimated:\n{row.reason}"
     if row.outcome == CROSSED:
-        interval = f"{row.ci_low:,.0f}, {row.ci_high:,.0f}"
-        return f"{row.of} beats {row.over}\nfrom {row.size:,.0f} [{interval}] samples on"
+        axis = _axis_of(row)
+        size, low, high = (axis.form(value) for value in (row.size, row.ci_low, row.ci_high))
+        return f"{row.of} beats {row.over}\nfrom {size} [{low}, {high}]{axis.words} on"
     if row.outcome == ALWAYS:
         return f"{row.of} beats {row.over}\nat every size"
     if row.outcome == NEVER:
@@ -249,12 +296,14 @@ def describe(study: Study, numbers: pd.DataFrame) -> str:
 
     def sentence(label: str, rows: pd.DataFrame) -> str:
         points, crossovers = (rows[rows["role"] == role] for role in (POINT, CROSSING))
+        crossing = plotting.records(crossovers)[0]
+        axis = _axis_of(crossing)
         means = [
             f"{labels.name(row.scenario)} {number_format.number(row.mean, measure.decimals)} "
-            f"with {row.train_clips:,.0f} samples"
+            f"with {axis.form(getattr(row, axis.column))}{axis.words}"
             for row in plotting.records(plotting.measured_rows(points))
         ]
-        crossover = _crossover_lines(plotting.records(crossovers)[0]).replace("\n", " ")
+        crossover = _crossover_lines(crossing).replace("\n", " ")
         return f"{plotting.panel_sentence(label, points, means)}; {crossover}"
 
     return plotting.describe_panels(f"{labels.capital(measure.heading)} over training samples", numbers, sentence)

@@ -203,6 +203,7 @@ class Jobs:
             **{"keep": kept} if (kept := numbers.pop("keep", None)) else {},
             training=validate(EvaluationProtocol, numbers),
             factors={**asdict(run), **asdict(cell)},
+            **self._subset(cell.fraction),
             **_file_of_head(head),
         )
         upstream = self._encoder_file(run) if encoder else [self.embed(run, cell.dataset)]
@@ -227,6 +228,11 @@ class Jobs:
         """Return the digest of the job that fails if the audit of these corpora found a leak."""
         audit = self.audit(corpora)
         return job_digest(code_digest("require_clean"), [(audit.code, audit.config)])
+
+    def _subset(self, fraction: str) -> dict[str, Any]:
+        """Return the rule of a fraction, if its entry states one."""
+        entry = self.config.fractions.get(fraction)
+        return {} if entry is None else {"subset": entry.subset}
 
     def _encoder_file(self, run: Run) -> list[JobSpec]:
         """Return the job that writes the encoder file of a run, as a list: empty for an untrained run."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workflow_scripts.levels import dataset_facts, registry
+from workflow_scripts.levels.fractions import parse_fraction
 from workflow_scripts.planning.plan import Plan
 from workflow_scripts.planning.runs import CellKey, Run
 
@@ -105,7 +106,7 @@ def evaluation_key(config: Mapping[str, Any]) -> Key:
 
 def trained_clips(config: Mapping[str, Any], clips: float) -> float:
     """Return the clips of a fraction of a data set of `clips`, in all trials of a cell."""
-    return float(clips * config["trials"] * float(config["fraction"].removesuffix("pct")) / 100)
+    return float(clips * config["trials"] * parse_fraction(config["fraction"]))
 
 
 def crop_seconds(config: Mapping[str, Any], clip_seconds: float) -> float:

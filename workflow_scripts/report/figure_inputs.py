@@ -34,7 +34,7 @@ KINDS: dict[str, Kind] = {
     **schema.KINDS,
     **dict.fromkeys(("half_width", "value", "loss", "weight", "size"), "number"),
     **dict.fromkeys(("start", "seconds", "confidence"), "number"),
-    **dict.fromkeys(("crosses", "always", "never", "train_clips"), "number"),
+    **dict.fromkeys(("crosses", "always", "never", "train_clips", "percent"), "number"),
     **dict.fromkeys(("x", "y", "perplexity", "agreement", "chance", "probability"), "number"),
     **dict.fromkeys(("epoch", "runs", "parameters", "clips", "positives", "points", "candidates"), "count"),
 }

@@ -366,8 +366,11 @@ def add_stripes(panel: Axes, rows: int) -> None:
         panel.axhspan(height - 0.5, height + 0.5, color=STRIPE, linewidth=0, zorder=0)
 
 
-def label_sizes(panel: Axes, sizes: Iterable[float], form: Callable[[float], str]) -> None:
-    """Make the horizontal axis logarithmic and label these sizes, except those too close to a larger one."""
+def label_sizes(panel: Axes, sizes: Iterable[float], form: Callable[[float], str], *, distance: float = 0.17) -> None:
+    """Make the horizontal axis logarithmic and label these sizes, except those too close to a larger one.
+
+    The least `distance` is a share of the axis: a label of five digits, unless another is given.
+    """
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator  # noqa: PLC0415  (planning needs no matplotlib)
 
     panel.set_xscale("log")
@@ -375,7 +378,7 @@ def label_sizes(panel: Axes, sizes: Iterable[float], form: Callable[[float], str
     reach = math.log(distinct[-1] / distinct[0]) or 1.0
     labelled: list[float] = []
     for size in reversed(distinct):
-        if not labelled or math.log(labelled[-1] / size) / reach > 0.17:  # of the axis: a label of five digits
+        if not labelled or math.log(labelled[-1] / size) / reach > distance:
             labelled.append(size)
     panel.xaxis.set_major_locator(FixedLocator(labelled[::-1]))
     panel.xaxis.set_major_formatter(FuncFormatter(lambda size, _: form(size)))

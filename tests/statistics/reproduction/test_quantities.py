@@ -18,6 +18,7 @@ from tests.statistics.synthetic_samples import score_interval_of
 from tests.synthetic_results import Results, factors
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import cpc
+from workflow_scripts.levels.fractions import parse_fraction
 from workflow_scripts.networks import audio_spectrogram_transformer, short_chunk_cnn, spectrogram, unet
 from workflow_scripts.networks.sizes.audio_spectrogram_transformer import INSERTION_BLOCKS
 from workflow_scripts.networks.sizes.spectrogram import sample_count
@@ -294,11 +295,11 @@ def test_cells_of_several_methods_are_refused(results: Results) -> None:
         line(results, "mean", {"encoder": "pase"})
 
 
-def sizes_of_two(results: Results, gains: dict[str, float]) -> None:
+def sizes_of_two(results: Results, gains: dict[str, float], **clips: int) -> None:
     """Frozen trials that lie above supervised ones by a gain at each fraction; all labels are 10,000 clips."""
     noise = np.array([0.002, -0.001, -0.002, 0.001])
     for fraction, gain in gains.items():
-        more = {"train_clips": round(100 * float(fraction.removesuffix("pct"))), "source": "download"}
+        more = {"train_clips": clips.get(fraction, round(10_000 * parse_fraction(fraction))), "source": "download"}
         supervised = np.array([0.30, 0.31, 0.29, 0.30]) + 0.05 * math.log10(more["train_clips"] / 10_000)
         results.add(factors("samplecnn", "supervised", "openmic", fraction=fraction), supervised, **more)
         results.add(factors("samplecnn", "frozen", "openmic", fraction=fraction), supervised + gain + noise, **more)
@@ -312,6 +313,14 @@ def test_a_share_of_labels_is_a_crossing_in_percent(results: Results) -> None:
     assert row["value"] == pytest.approx(100 * math.sqrt(0.01 * 0.1), rel=1e-6)  # halfway from 1 to 10 % on a log scale
     assert row["ci_low"] < row["value"] < row["ci_high"]
     assert row["ci90_low"] > row["ci_low"]
+
+
+def test_a_share_of_labels_is_that_of_the_fraction_whatever_the_number_of_clips(results: Results) -> None:
+    """Segments of many clips may be one percent of the labels."""
+    gains = {"100pct": -0.03, "10pct_segments": -0.01, "1pct_segments": 0.01}
+    sizes_of_two(results, gains, **{"1pct_segments": 4100, "10pct_segments": 8000})
+    row = line(results, "crossing_share", {"scenario": "supervised"}, over={"scenario": "frozen"})
+    assert row["value"] == pytest.approx(100 * math.sqrt(0.01 * 0.1), rel=1e-6)
 
 
 def saving(results: Results, *, tolerance: float = 0) -> dict:

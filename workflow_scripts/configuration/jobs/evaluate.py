@@ -9,6 +9,7 @@ from pydantic import Field
 
 from workflow_scripts.configuration.jobs._base import JobConfig, LevelChoice
 from workflow_scripts.configuration.protocol import EvaluationProtocol
+from workflow_scripts.levels.fractions import Subset
 
 
 class EvaluateConfig(JobConfig):
@@ -22,6 +23,8 @@ class EvaluateConfig(JobConfig):
     """level of the scenario"""
     fraction: str
     """share of the training labels, such as 10pct"""
+    subset: Subset = "clips"
+    """rule that chooses the labels of the fraction"""
     trials: int = Field(ge=1)
     """number of trials"""
     training: EvaluationProtocol = EvaluationProtocol()

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from workflow_scripts.levels.fractions import ALL_LABELS
 from workflow_scripts.statistics.contrasts import TableEntry
 from workflow_scripts.statistics.inference.random_effects import SEED, decompose
 from workflow_scripts.statistics.samples import NotComparable, as_matrix, common_trials
 from workflow_scripts.statistics.tables.schema import VARIANCE_COLUMNS, join_distinct, to_frame
 
-ALL_LABELS = "100pct"  # the fraction at which every trial trains on the same labels
 NOT_PRETRAINED = "nothing was pre-trained"
 
 

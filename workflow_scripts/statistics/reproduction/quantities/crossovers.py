@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -11,6 +11,8 @@ import numpy as np
 from pydantic import Field
 
 from workflow_scripts.core.validation import StrictModel
+from workflow_scripts.levels.fractions import parse_fraction
+from workflow_scripts.planning.manifest import PlannedCell
 from workflow_scripts.statistics.estimation import ConfidenceInterval, find_crossover
 from workflow_scripts.statistics.reproduction.context import PERCENT, THOUSAND, Estimate, NoValue, Results, Selection
 from workflow_scripts.statistics.reproduction.measurement import LEVELS, build_estimate, pair_steps
@@ -32,15 +34,15 @@ def crossing_size(selection: Selection, results: Results) -> Estimate | NoValue:
     0 means better at every size measured, infinity not better at the largest. A crossover outside the sizes measured
     may be anywhere beyond them, so the interval that decides equivalence ends at the smallest or largest size.
     """
-    return _crossover(selection, results, reference_fraction=lambda fraction: fraction)
+    return _crossover(selection, results, size=_thousands_of_clips, reference_fraction=lambda fraction: fraction)
 
 
 def crossing_share(selection: Selection, results: Results) -> Estimate | NoValue:
-    """Return the crossover size in percent of the largest training size measured."""
-    crossover = crossing_size(selection, results)
-    if isinstance(crossover, NoValue):
-        return crossover
-    return _convert(crossover, lambda size: PERCENT * size / crossover.sizes[1])
+    """Return the share of the labels in percent, as fractions name it, from which `of` beats `over`.
+
+    0 and infinity mean the same as for `crossing`.
+    """
+    return _crossover(selection, results, size=_percent, reference_fraction=lambda fraction: fraction)
 
 
 def label_saving(selection: Selection, results: Results) -> Estimate | NoValue:
@@ -49,19 +51,17 @@ def label_saving(selection: Selection, results: Results) -> Estimate | NoValue:
     The tolerance, in points, is subtracted from what is to be reached: "reaches" does not claim "is
     better". Infinity means that the smallest size measured is enough, 0 that the largest is not.
     """
-    by_size = {
-        results.train_clips[cell.key]: cell.factors["fraction"]
-        for cell in selection.over[0]
-        if cell.key in results.train_clips
-    }
-    if not by_size:
+    fractions = [cell.factors["fraction"] for cell in selection.over[0] if cell.key in results.train_clips]
+    if not fractions:
         return NoValue(reason="not run")
-    all_labels = by_size[max(by_size)]
+    all_labels = max(fractions, key=parse_fraction)
     tolerance = selection.options.tolerance / PERCENT
-    crossover = _crossover(selection, results, reference_fraction=lambda _: all_labels, tolerance=tolerance)
+    crossover = _crossover(
+        selection, results, size=_percent, reference_fraction=lambda _: all_labels, tolerance=tolerance
+    )
     if isinstance(crossover, NoValue):
         return crossover
-    return _convert(crossover, lambda size: math.inf if size == 0 else crossover.sizes[1] / size)
+    return _convert(crossover, lambda share: math.inf if share == 0 else crossover.sizes[1] / share)
 
 
 def _convert(estimate: Estimate, convert: Callable[[float], float]) -> Estimate:
@@ -71,8 +71,23 @@ def _convert(estimate: Estimate, convert: Callable[[float], float]) -> Estimate:
     return replace(estimate, value=convert(estimate.value), ci=ci, ci90=ci90)
 
 
+def _thousands_of_clips(cells: Sequence[PlannedCell], results: Results) -> float:
+    """Return the thousands of training clips of the cells of one fraction."""
+    return float(np.mean([results.train_clips[cell.key] for cell in cells]) / THOUSAND)
+
+
+def _percent(cells: Sequence[PlannedCell], results: Results) -> float:  # noqa: ARG001 - a size, as clips are
+    """Return the share of the labels in percent that the fraction of the cells names."""
+    return PERCENT * parse_fraction(cells[0].factors["fraction"])
+
+
 def _crossover(
-    selection: Selection, results: Results, *, reference_fraction: Callable[[str], str], tolerance: float = 0.0
+    selection: Selection,
+    results: Results,
+    *,
+    size: Callable[[Sequence[PlannedCell], Results], float],
+    reference_fraction: Callable[[str], str],
+    tolerance: float = 0.0,
 ) -> Estimate | NoValue:
     """Return the training size from which `of` reaches `over` minus `tolerance`.
 
@@ -88,7 +103,7 @@ def _crossover(
         pairs = pair_steps(replace(selection, of=(of,), over=(over,)), results)
         if isinstance(pairs, NoValue):
             return NoValue(reason=f"{fraction}: {pairs.reason}")
-        sizes.append(np.mean([results.train_clips[cell.key] for cell in of]) / THOUSAND)
+        sizes.append(size(of, results))
         differences.append(pairs.of - pairs.over + tolerance)
         sides += pairs.sides
         names.add((pairs.replicate, pairs.names))
