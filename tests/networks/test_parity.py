@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from tests import golden
-from workflow_scripts.networks.decoder import WaveformDecoder
 from workflow_scripts.networks.regression_head import RegressionHead
 from workflow_scripts.networks.sinc import SincConvolution
+from workflow_scripts.workers import waveform
 
 
 def test_fill_rule_draws_the_stream_the_cases_were_made_with():
@@ -56,7 +56,7 @@ def test_sinc_layer_training_pass(sinc):
     ("name", "build"),
     [
         ("pase_head_mlp_r1", lambda: RegressionHead(inputs=100, outputs=1025)),
-        ("pase_decoder", lambda: WaveformDecoder(inputs=100)),
+        ("pase_decoder", lambda: decoder_of(100, decoder="official")),
     ],
 )
 def test_heads(name, build):
@@ -74,9 +74,27 @@ def test_regression_head_has_the_measured_number_of_parameters(embedding, output
     assert count(RegressionHead(inputs=embedding, outputs=outputs)) == expected
 
 
+def decoder_of(embedding: int, **options) -> nn.Module:
+    """The decoder of a waveform worker."""
+    return waveform.build(waveform.Options(**options), embedding_size=embedding).decoder
+
+
 @pytest.mark.parametrize(("embedding", "expected"), [(100, 6_461_377), (256, 8_857_537), (512, 12_789_697)])
-def test_decoder_has_the_measured_number_of_parameters(embedding, expected):
-    assert count(WaveformDecoder(inputs=embedding)) == expected
+def test_the_official_decoder_has_the_measured_number_of_parameters(embedding, expected):
+    assert count(decoder_of(embedding, decoder="official")) == expected
+
+
+@pytest.mark.parametrize(("embedding", "width"), [(100, 1.0), (256, 1.0), (512, 1.0), (512, 0.5), (40, 0.125)])
+def test_the_decoder_of_the_paper_has_the_parameters_of_the_mirrored_blocks(embedding, width):
+    """Weights of each transposed convolution, and a bias and a slope of PReLU for each of its maps, from PASE.cfg."""
+    sizes = [embedding, *(round(width * channels) for channels in (512, 256, 256, 128, 128, 64, 64))]
+    pairs = zip(sizes, sizes[1:], [11, 11, 11, 11, 11, 11, 20], strict=False)
+    weights = sum(inputs * outputs * kernel for inputs, outputs, kernel in pairs)
+    assert count(decoder_of(embedding, width=width)) == weights + 2 * sum(sizes[1:]) + sizes[-1] + 1
+
+
+def test_the_decoder_of_the_paper_has_5_8_million_parameters_and_is_the_default():
+    assert count(decoder_of(512)) == count(decoder_of(512, decoder="mirrored")) == 5_761_857
 
 
 def count(module: nn.Module) -> int:

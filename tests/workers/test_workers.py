@@ -70,7 +70,7 @@ def test_waveform_loss_is_the_mean_absolute_error(samples, decoder):
     torch.testing.assert_close(worker.loss(frames, batch), expected)
 
 
-@pytest.mark.parametrize(("options", "kind"), [({}, WaveformDecoder), ({"decoder": "mirrored"}, MirroredDecoder)])
+@pytest.mark.parametrize(("options", "kind"), [({}, MirroredDecoder), ({"decoder": "official"}, WaveformDecoder)])
 def test_the_waveform_worker_has_the_decoder_that_was_chosen(options, kind):
     assert type(build("waveform", width=0.05, **options).decoder) is kind
 

@@ -20,7 +20,7 @@ MIN_CHANNELS = 4  # so that a narrowed decoder stays a network
 class WaveformWorker(Worker):
     """Decodes frames to samples; the loss is the mean absolute error."""
 
-    def __init__(self, *, decoder: Literal["official", "mirrored"], width: float, embedding_size: int) -> None:
+    def __init__(self, *, decoder: Literal["mirrored", "official"], width: float, embedding_size: int) -> None:
         """Build the decoder; `width` is a factor on its channels."""
         super().__init__()
         self.decoder = _build_decoder(decoder, width=width, inputs=embedding_size)

@@ -1,7 +1,7 @@
 """Worker W: reconstruction of the waveform from the frames (Wu et al. 2021, section 3.2).
 
 The paper states that the encoder's layers are applied in reverse order; the PASE code, on which it builds, has a
-decoder of three transposed convolutions. The latter is the default, since it can be checked against published numbers.
+decoder of three transposed convolutions.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ class Options(LevelOptions):
 
     width: float = Field(default=1.0, gt=0)
     """Factor on the decoder's channels."""
-    decoder: Literal["official", "mirrored"] = "official"
-    """Decoder of the PASE code, or the encoder mirrored."""
+    decoder: Literal["mirrored", "official"] = "mirrored"
+    """The encoder's convolution blocks in reverse order, as in the paper (`mirrored`), or the decoder of the PASE code,
+    three transposed convolutions (`official`)."""
 
 
 def build(options: Options, *, embedding_size: int) -> WaveformWorker:
