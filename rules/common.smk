@@ -11,7 +11,7 @@ sys.path.insert(0, str(ROOT))
 
 from workflow_scripts.audio import quarantine_limit
 from workflow_scripts.configuration.load import load
-from workflow_scripts.core import job_client, provenance
+from workflow_scripts.core import job_client, provenance, result_files
 from workflow_scripts.core.errors import UserError, format_message
 from workflow_scripts.levels import factors, registry
 from workflow_scripts.planning.build_manifest import build_manifest, figure_inputs
@@ -22,7 +22,7 @@ from workflow_scripts.planning.layout import (
     Layout,
 )
 from workflow_scripts.planning.plan import Plan
-from workflow_scripts.planning.runs import CellKey, Run
+from workflow_scripts.planning.runs import CellKey, Run, audio_of
 from workflow_scripts.slurm import plugin_patch
 from workflow_scripts.statistics.reproduction.statements import load_statements
 
@@ -83,6 +83,7 @@ pathvars:
     # The same path; the constraint excludes imported and untrained runs.
     run_trained_here="{corpus}/{encoder}/{workers,(?!none/)[^/]+}/{weighting}/{augmentation}/{recipe}/seed{pretrain_seed}",
     run_imported="{corpus}/{encoder}/none/none/none/none/seed0",
+    cell="{dataset}/{head}/{scenario,[^/]+}/{fraction}/{protocol}",
     # The same path; the constraint selects one of the two rules that evaluate.
     cell_on_embeddings=f"{{dataset}}/{{head}}/{{scenario,{scenarios(train_encoder=False)}}}/{{fraction}}/{{protocol}}",
     cell_with_encoder=f"{{dataset}}/{{head}}/{{scenario,{scenarios(train_encoder=True)}}}/{{fraction}}/{{protocol}}",

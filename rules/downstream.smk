@@ -38,6 +38,47 @@ rule embed:
         " {params.encoder_file:q} --output {output.embeddings:q} --threads {threads} &> {log:q}"
 
 
+def trained_encoder(wildcards):
+    """Return the kept encoder of a cell, or the encoder file of its run: the path, and the output that it lies beside.
+
+    Both are lists, empty for an untrained encoder.
+    """
+    run, cell = run_of(wildcards), cell_of(wildcards)
+    if not cell.trains_encoder:
+        file = encoder_file(wildcards)
+        return file, file
+    folder = PLAN.layout.evaluation(run, cell)
+    return [f"{folder}/{result_files.ENCODER}"], [PLAN.layout.trials(run, cell)]
+
+
+rule visualise_filters:
+    input:
+        corpus=lambda wildcards: corpus_of(
+            audio_of(run_of(wildcards), cell_of(wildcards)), run_of(wildcards)
+        ),
+        encoder=lambda wildcards: trained_encoder(wildcards)[1],
+    output:
+        spectra="<results>/filters/<run>/<cell>/spectra.npz",
+        record="<results>/filters/<run>/<cell>/record.json",
+    log:
+        "<logs>/visualise_filters/<run>/<cell>.log",
+    threads: 1
+    resources:
+        gpu=GPU,
+    params:
+        **job_params(
+            lambda wildcards: PLAN.jobs.visualise_filters(
+                run_of(wildcards), cell_of(wildcards)
+            )
+        ),
+        encoder_file=lambda wildcards: [
+            f"--encoder-file={file}" for file in trained_encoder(wildcards)[0]
+        ],
+    shell:
+        '{JOB} visualise_filters --config {params.config:q} --code {params.code} --corpus "$(dirname {input.corpus:q})"'
+        " {params.encoder_file:q} --output {output.spectra:q} --threads {threads} &> {log:q}"
+
+
 # Two rules with one script and one log: they differ in their inputs and in their need of a GPU.
 
 

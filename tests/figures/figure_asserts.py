@@ -25,6 +25,8 @@ from workflow_scripts.levels.fractions import parse_fraction
 from workflow_scripts.planning.manifest import Manifest, Study, read_manifest
 from workflow_scripts.report import labels, plotting
 from workflow_scripts.report.figure_inputs import Evidence, Statistics
+from workflow_scripts.statistics.filter_spectra import LayerSpectra
+from workflow_scripts.statistics.filter_spectra import write_spectra as write_filter_spectra
 from workflow_scripts.statistics.metrics import confusion, metrics
 
 WORKER_SETS = ("WLP", "WLPM", "WLPC", "WLPT", "WLPMC", "WLPMT", "WLPCT", "WLPMCT")
@@ -218,6 +220,28 @@ def write_embeddings(
         record = {"data": {cell["dataset"]: "digest"}, "crop_length": crop_length}
         (output / f"{cell['dataset']}.json").write_text(json.dumps(record))
         _done(results, "embed", output / f"{cell['dataset']}.npy", output / f"{cell['dataset']}.json", **cell)
+
+
+def write_spectra(results: Results) -> None:
+    """Write spectra of every planned cell: untrained filters peak on the line of the stride, others all over."""
+    for entry in list(results.manifest["cells"]):
+        cell, rng = entry["factors"], np.random.default_rng(len(entry["factors"]["encoder"]))
+        layers = {}
+        for layer in (1, 4, 6):
+            bins = (
+                np.full(24, 146 if "cpc" in cell["encoder"] else 243)
+                if cell["corpus"] == "none"
+                else np.arange(24) * 15 + 3
+            )
+            power = 0.2 * rng.random((24, 365)).astype(np.float32)
+            power[np.arange(24), rng.permutation(bins)] = 2
+            layers[f"{layer} mean"] = LayerSpectra(
+                power=power, sample_rate=22050, stride=5 if "cpc" in cell["encoder"] else 3
+            )
+        folder = results.folder.joinpath("filters", *(str(level) for level in cell.values()))
+        folder.mkdir(parents=True)
+        write_filter_spectra(folder / "spectra.npz", layers)
+        _done(results, "visualise_filters", folder / "spectra.npz", folder / "record.json", **cell)
 
 
 def write_encoder_sizes(results: Results, *, parameters: Mapping[str, int]) -> None:

@@ -199,6 +199,19 @@ SOURCES = ("bass", "drums", "other", "vocals")
 BARE = {**factors("magnitude", "supervised", "magnatagatune"), "head": "short_chunk_cnn"}
 
 
+def filter_spectra(folder: Path) -> Results:
+    """Fig. 7.1: two encoders, and both untrained."""
+    results = figure_asserts.make_study(
+        folder,
+        figure={"kind": "filter_spectra"},
+        rows=["encoder"],
+        grid={"encoder": ["samplecnn", "cpc"], "workers": ["contrastive"], "dataset": ["magnatagatune"]},
+        floors=["random_samplecnn", "random_cpc"],
+    )
+    figure_asserts.write_spectra(results)
+    return results
+
+
 def separated(folder: Path, *, figure: dict, sources: Sequence[str]) -> Results:
     """A back end alone and behind U-Nets that have separated sources."""
     results = figure_asserts.make_study(
@@ -262,5 +275,6 @@ BY_KIND: dict[str, Callable[[Path], Results]] = {
         probabilities,
         tag_differences,
         confidence,
+        filter_spectra,
     )
 }

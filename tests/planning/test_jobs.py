@@ -44,6 +44,8 @@ def list_jobs(plan: Plan) -> Iterator[tuple[str, JobSpec]]:
         yield "embed", plan.jobs.embed(run, dataset)
     for run, cell in plan.cells:
         yield "evaluate", plan.jobs.evaluate(run, cell)
+    for run, cell in plan.filter_jobs:
+        yield "visualise_filters", plan.jobs.visualise_filters(run, cell)
     for corpora in plan.audits.values():
         yield "audit", plan.jobs.audit(corpora)
 

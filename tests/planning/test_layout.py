@@ -102,6 +102,10 @@ EXPECTED = {
     ),
     "evaluate_embeddings": (cell_files(), LAYOUT.log("evaluate", path_of(RUN, CELL))),
     "evaluate_encoder": (cell_files(), LAYOUT.log("evaluate", path_of(RUN, CELL))),
+    "visualise_filters": (
+        [LAYOUT.spectra(RUN, CELL), LAYOUT.spectra_record(RUN, CELL)],
+        LAYOUT.log("visualise_filters", path_of(RUN, CELL)),
+    ),
     "audit": ([LAYOUT.audit("openmic"), LAYOUT.overlaps("openmic")], LAYOUT.log("audit", "openmic")),
     "require_clean": ([LAYOUT.clean_audit("openmic")], LAYOUT.log("require_clean", "openmic")),
     "plan": ([LAYOUT.manifest("DIGEST")], LAYOUT.log("plan")),

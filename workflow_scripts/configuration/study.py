@@ -11,7 +11,9 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_v
 
 from workflow_scripts.configuration.field_types import Fraction, Metric, Name, Names, NamesOrNone, unique
 from workflow_scripts.core.validation import Mistake, MistakeError, StrictModel, first_mistake, validate
+from workflow_scripts.levels import registry
 
+FILTERS = "visualise_filters"  # stage whose results some figures read
 #: level of a factor; seeds are numbers
 LevelName = str | int
 #: factor -> level
@@ -155,6 +157,11 @@ class StudyConfig(StrictModel):
                 key = ("grids", name, factor) if factor in change else ("grid", factor)
                 for level in change.get(factor, self.grid.levels(factor)):
                     yield key, factor, level
+
+    @property
+    def draws_filters(self) -> bool:
+        """Whether the figure reads what `visualise_filters` computes."""
+        return self.figure is not None and FILTERS in registry.fact(registry.load("figure", self.figure.kind), "READS")
 
     def selectable(self, factor: str) -> list[LevelName]:
         """Return the levels of a factor that the study's cells have, with those of floors and checkpoints."""

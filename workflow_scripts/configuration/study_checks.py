@@ -173,6 +173,26 @@ def _check_figure(draft: Draft) -> None:
     registry.options(registry.load("figure", draft.study.figure.kind), options, where=draft.where("figure"))
     for key, selection in _selections(options, ("figure",)):
         _check_selection(selection, draft.study, where=draft.where(*key))
+    if draft.study.draws_filters:
+        _check_filters(draft)
+
+
+def _check_filters(draft: Draft) -> None:
+    """Raise unless all encoders have filters to draw, and those that a trial trains are kept."""
+    for encoder in (*map(str, draft.study.levels_of("encoder")), *draft.study.floors):
+        if not registry.fact(draft.config.level("encoder", encoder).module, "CONVOLUTIONS"):
+            raise UserError(
+                f"{draft.where('figure', 'kind')}: {encoder} is no stack of convolutions, whose filters could be "
+                "drawn: leave it out"
+            )
+    for grid in draft.study.all_grids:
+        for head, scenario, protocol in itertools.product(grid.head, grid.scenario, grid.protocol):
+            numbers = draft.config.protocols[protocol].resolve(head=head, scenario=scenario)
+            if registry.load("scenario", scenario).TRAINS_ENCODER and numbers.get("keep") is None:
+                raise UserError(
+                    f"{draft.where('figure', 'kind')}: it draws the encoder that the first {scenario} trial trains: "
+                    f"set protocols.{protocol}.scenarios.{scenario}.keep to first_trial"
+                )
 
 
 def _selections(options: object, key: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:

@@ -28,6 +28,8 @@ SEPARATION: Final = "separation.json"
 TRIALS: Final = "trials.csv"
 PREDICTIONS: Final = "predictions.npz"
 HEAD: Final = "head.safetensors"  # of the first trial, as `ENCODER` in the same folder
+# of the visualised filters of an encoder
+SPECTRA: Final = "spectra.npz"
 
 
 def audio_file(stem: str | None = None) -> str:
@@ -50,7 +52,10 @@ def file_to_delete(path: Path) -> Path:
 
     It runs a job again for a missing output that another job reads, not for any output.
     """
-    if path.name in (ENCODER, LOSSES, TRIALS, PREDICTIONS, HEAD, RECORD) or record_of(path).name == CORPUS_FACTS:
+    if (
+        path.name in (ENCODER, LOSSES, TRIALS, PREDICTIONS, HEAD, SPECTRA, RECORD)
+        or record_of(path).name == CORPUS_FACTS
+    ):
         return path.parent
     if path.name == LOSS_WEIGHTS_RECORD:
         return path.with_name(LOSS_WEIGHTS)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LABEL = "CPC"
 TRAINABLE = True
+CONVOLUTIONS = True
 
 CROP_LENGTH = 59049  # samples: evaluated by the same crops as SampleCNN
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LABEL = "SampleCNN"
 TRAINABLE = True
+CONVOLUTIONS = True
 VARIANT_OPTIONS = ("sample_rate",)
 
 

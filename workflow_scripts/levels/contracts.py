@@ -130,6 +130,7 @@ CONTRACTS = {
         ),
         optional=(
             Member("MAPS", "True: heads may read its maps", default=False),
+            Member("CONVOLUTIONS", "True: it has `convolution_blocks`, whose filters can be drawn", default=False),
             Member("separates(options)", "number of sources that it has masks for"),
             Member("context_size(options)", "channels, the last ones, that summarise the frames so far"),
             Member(

@@ -85,6 +85,11 @@ class CpcEncoder(Encoder):
         """Length of a clip's embedding."""
         return self.context_size if self.pools_context_only else self.embedding_size
 
+    @property
+    def convolution_blocks(self) -> nn.Sequential:
+        """The seven strided convolutions."""
+        return self.encoder.seq
+
     def pool(self, frames: Tensor) -> Tensor:
         """Average the context, or all channels, over time to (batch, pooled_size)."""
         return frames[:, -self.pooled_size :].mean(dim=-1)

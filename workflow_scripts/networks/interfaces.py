@@ -59,6 +59,11 @@ class Encoder(nn.Module, ABC):
         """Length of a clip's embedding."""
         return self.embedding_size
 
+    @property
+    def convolution_blocks(self) -> nn.Sequential | None:
+        """Blocks from audio (batch, 1, samples) on, each of which begins with a convolution; None: it has no such."""
+        return None
+
     def pool(self, frames: Tensor) -> Tensor:
         """Return one embedding per clip, (batch, pooled_size), from frames (batch, embedding_size, frames).
 

@@ -54,6 +54,11 @@ class SampleCnn(Encoder):
         maps = self.dropout(self.sequential(cut).float())
         return maps.view(len(audio), windows, -1).transpose(1, 2)
 
+    @property
+    def convolution_blocks(self) -> nn.Sequential:
+        """The eleven blocks."""
+        return self.sequential
+
     def chunk_length(self, seconds: float) -> int:
         """Return the samples of the whole windows nearest to `seconds`, at least one."""
         return max(1, round(seconds * self.sample_rate / self.window)) * self.window

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from workflow_scripts.configuration.protocol import EvaluationProtocol
+from workflow_scripts.configuration.study import FILTERS
 from workflow_scripts.core.provenance import digest
 from workflow_scripts.core.validation import validate
 from workflow_scripts.levels import registry
@@ -62,7 +63,7 @@ def figure_inputs(manifest: Manifest) -> list[str]:
 
 
 def list_jobs(plan: Plan, run: Run, cell: CellKey) -> Iterator[PlannedJob]:
-    """Yield every job that a cell needs, in the order they run."""
+    """Yield every job that a cell needs, in the order they run, then those that only figures read."""
     layout, jobs, rate = plan.layout, plan.jobs, plan.levels.sample_rate(run)
     pretraining_corpus = [run.corpus] if run.is_trained_here and run.corpus != cell.dataset else []
     for name in [cell.dataset, *pretraining_corpus]:
@@ -77,6 +78,10 @@ def list_jobs(plan: Plan, run: Run, cell: CellKey) -> Iterator[PlannedJob]:
         yield _job("embed", jobs.embed(run, cell.dataset), embeddings, record, log)
     trials, record = layout.trials(run, cell), layout.evaluation_record(run, cell)
     yield _job("evaluate", jobs.evaluate(run, cell), trials, record, layout.log("evaluate", path_of(run, cell)))
+    if (run, cell) in plan.filter_jobs:
+        spectra, record = layout.spectra(run, cell), layout.spectra_record(run, cell)
+        log = layout.log(FILTERS, path_of(run, cell))
+        yield _job(FILTERS, jobs.visualise_filters(run, cell), spectra, record, log)
 
 
 def _encoder_jobs(plan: Plan, run: Run) -> Iterator[PlannedJob]:
@@ -174,3 +179,4 @@ def _records(plan: Plan) -> Iterator[tuple[str, str]]:
     yield from (("evaluate_separation", layout.separation(run)) for run in plan.separation_runs)
     yield from (("import_checkpoint", layout.encoder_record(run)) for run in plan.imported_runs)
     yield from (("embed", layout.embeddings_record(*embeddings)) for embeddings in plan.embedding_jobs)
+    yield from ((FILTERS, layout.spectra_record(*pair)) for pair in plan.filter_jobs)

@@ -23,13 +23,14 @@ from workflow_scripts.configuration.jobs.fetch_package import FetchPackageConfig
 from workflow_scripts.configuration.jobs.import_checkpoint import ImportCheckpointConfig
 from workflow_scripts.configuration.jobs.prepare import PrepareConfig
 from workflow_scripts.configuration.jobs.pretrain import PretrainConfig
+from workflow_scripts.configuration.jobs.visualise_filters import VisualiseFiltersConfig
 from workflow_scripts.configuration.jobs.weigh import WeighConfig
 from workflow_scripts.configuration.protocol import EvaluationProtocol
 from workflow_scripts.core.provenance import code_digest, digest, job_digest
 from workflow_scripts.core.validation import validate
 from workflow_scripts.levels import dataset_facts, registry
 from workflow_scripts.planning.levels import Levels
-from workflow_scripts.planning.runs import CellKey, Run
+from workflow_scripts.planning.runs import CellKey, Run, audio_of
 
 Arguments = TypeVarTuple("Arguments")
 
@@ -208,6 +209,14 @@ class Jobs:
         )
         upstream = self._encoder_file(run) if encoder else [self.embed(run, cell.dataset)]
         return _job("evaluate", config, upstream=[corpus, *upstream])
+
+    @_cached
+    def visualise_filters(self, run: Run, cell: CellKey) -> JobSpec:
+        """Compute the spectra of the filters of a cell's encoder: of its run, or as its first trial trained it."""
+        audio = self.prepare(audio_of(run, cell), self.levels.sample_rate(run))
+        encoder = [self.evaluate(run, cell)] if cell.trains_encoder else self._encoder_file(run)
+        config = VisualiseFiltersConfig(encoder=self.levels.encoder(run), seed=run.pretrain_seed)
+        return _job("visualise_filters", config, upstream=[audio, *encoder])
 
     @_cached
     def audit(self, corpora: tuple[tuple[str, int], ...]) -> JobSpec:

@@ -112,6 +112,14 @@ class Layout:
         """Return the record of an evaluation."""
         return f"{self.evaluation(run, cell)}/{result_files.RECORD}"
 
+    def spectra(self, run: Run, cell: CellKey) -> str:
+        """Return the spectra of the filters of a cell's encoder."""
+        return f"{self.results}/filters/{path_of(run, cell)}/{result_files.SPECTRA}"
+
+    def spectra_record(self, run: Run, cell: CellKey) -> str:
+        """Return the record of the spectra of filters."""
+        return f"{self.results}/filters/{path_of(run, cell)}/{result_files.RECORD}"
+
     def audit(self, dataset: str) -> str:
         """Return the numbers of a data set's audit."""
         return f"{self.results}/audits/{dataset}.json"

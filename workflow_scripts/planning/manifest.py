@@ -88,7 +88,9 @@ class PlannedCell:
     factors: CellLevels
     studies: tuple[str, ...]
     training: Training | None = None  # None where it is not known
-    jobs: tuple[PlannedJob, ...] = ()  # all that the cell needs, in the order they run, its own last
+    jobs: tuple[
+        PlannedJob, ...
+    ] = ()  # all that the cell needs, in the order they run, then those that only figures read
 
     def matches(self, levels: Levels) -> bool:
         """Whether these are levels of the cell; a cell of an imported checkpoint matches only if `corpus` is given."""

@@ -90,6 +90,12 @@ class Plan:
         return list(dict.fromkeys((run, cell.dataset) for run, cell in self.cells if not cell.trains_encoder))
 
     @functools.cached_property
+    def filter_jobs(self) -> list[tuple[Run, CellKey]]:
+        """Run and cell of every `visualise_filters` job: all cells of the studies whose figure draws filters."""
+        drawn = [name for name, study in self.studies.items() if study.draws_filters]
+        return list(dict.fromkeys(pair for name in drawn for pair in self.cells_by_study[name]))
+
+    @functools.cached_property
     def audits(self) -> dict[str, tuple[tuple[str, int], ...]]:
         """Corpora that the audit of each evaluated data set compares: its own, then those of pre-training.
 

@@ -74,6 +74,11 @@ class CellKey:
         return bool(registry.load("scenario", self.scenario).TRAINS_ENCODER)
 
 
+def audio_of(run: Run, cell: CellKey) -> str:
+    """Return the data set that a run's encoder learned from, or that of the cell if nothing was pre-trained here."""
+    return run.corpus if run.is_trained_here else cell.dataset
+
+
 def path_of(run: Run, cell: CellKey | None = None) -> str:
     """Return the path segments of a run, or of a cell of a run."""
     levels = [

@@ -17,7 +17,7 @@ from workflow_scripts.core.checksums import FindRecord, find_record, require_unc
 from workflow_scripts.core.csv_files import read_rows
 from workflow_scripts.core.escapes import attribute
 from workflow_scripts.planning.manifest import Study
-from workflow_scripts.report import audits, costs, labels, number_format, separation, status
+from workflow_scripts.report import audits, costs, labels, number_format, plotting, separation, status
 from workflow_scripts.report.failures import Failure
 from workflow_scripts.report.labels import TWIN
 from workflow_scripts.report.renderers import environment
@@ -26,6 +26,7 @@ from workflow_scripts.statistics.tables.schema import MISSING
 
 PROLOG = re.compile(r"^.*?(?=<svg\b)", re.DOTALL)  # XML declaration and document type, not allowed within HTML
 IDENTIFIER = re.compile(r'(\bid="|href="#|url\(#)')
+MAX_ROWS = 2000  # of a figure's numbers that are printed: a page of megabytes opens slowly; the csv file has all
 METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
 
 
@@ -33,8 +34,8 @@ METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
 class PrintedFigure:
     """A study's figure: inline SVG, how to read it, a description in words, and its numbers as text.
 
-    `shared` lists the columns with the same value in every row, which the table of numbers leaves out. The first
-    `texts` columns have no numbers.
+    `shared` lists the columns with the same value in every row, which the table of numbers leaves out; `omitted` says
+    what else is in the csv file alone. The first `texts` columns have no numbers.
     """
 
     svg: Markup
@@ -44,6 +45,7 @@ class PrintedFigure:
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     shared: str
+    omitted: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +125,11 @@ def format_figure(
     """Return a study's figure from the file that `draw` wrote, with its numbers."""
     fixed = [name for name in numbers.columns if name not in ("study", "panel") and numbers[name].nunique(False) == 1]
     shared = [(name, _text(numbers[name].iloc[0])) for name in fixed if len(numbers)]
-    varying = numbers.drop(columns=["study", *fixed])
+    lists = [name for name in numbers.columns if name in plotting.NUMBER_LISTS]
+    varying = numbers.drop(columns=["study", *{*fixed, *lists}])
+    omitted = [_heading(name).lower() for name in lists]
+    if len(varying) > MAX_ROWS:
+        omitted, varying = [*omitted, f"rows after the first {MAX_ROWS:,} of {len(varying):,}"], varying.head(MAX_ROWS)
     texts = [name for name in varying.columns if not pd.api.types.is_numeric_dtype(varying[name])]
     varying = varying[[*texts, *(name for name in varying.columns if name not in texts)]]
     return PrintedFigure(
@@ -134,6 +140,7 @@ def format_figure(
         headings=tuple(_heading(str(name)) for name in varying.columns),
         rows=tuple(tuple(_text(value) for value in row) for row in varying.itertuples(index=False)),
         shared="; ".join(f"{_heading(name).lower()}: {text}" for name, text in shared if text),
+        omitted=", ".join(omitted),
     )
 
 

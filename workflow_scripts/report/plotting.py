@@ -68,6 +68,7 @@ CHARACTER_WIDTH = 0.08  # inches: at 9 points
 CHARACTERS_PER_INCH = 11  # of bold 10 points
 NOTHING_MEASURED = "nothing measured"
 NAME_COLUMNS = frozenset({"true", "predicted", "tag", "clip"})  # names that the data give
+NUMBER_LISTS = frozenset({"spectrum"})  # texts of many numbers, which are drawn and never printed
 LONGEST_NAME = 32  # characters: 2.2 inches at 8 points, which leaves half of the narrowest panel
 LONGEST_TEXT = 120  # characters of any other text beside a figure
 LONGEST_TITLE = 300
@@ -136,7 +137,8 @@ def _characters(numbers: pd.DataFrame, title: str) -> frozenset[str]:
 
 
 def _text_columns(numbers: pd.DataFrame) -> list[str]:
-    return [str(name) for name, kind in numbers.dtypes.items() if kind.kind not in "biuf"]
+    texts = [str(name) for name, kind in numbers.dtypes.items() if kind.kind not in "biuf"]
+    return [name for name in texts if name not in NUMBER_LISTS]
 
 
 def _in_form(numbers: pd.DataFrame, form_of: Callable[[str], str]) -> pd.DataFrame:
