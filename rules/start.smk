@@ -39,6 +39,8 @@ onstart:
     # The first handler: it adds the reason to the log of a killed job before Snakemake shows that log.
     logger.handlers.insert(0, Journal(Path(PLAN.layout.journal)))
     plugin_patch.cancel_orphans(Path.cwd(), locks=workflow.execution_settings.lock)
+    if logs := getattr(workflow.executor_settings, "logdir", None):
+        plugin_patch.remove_empty_folders(Path(logs))
     # Now that the jobs are known, before the first of them: others may take hours until these fail.
     datasets = [
         job.wildcards.dataset

@@ -29,7 +29,7 @@ CONFIGURATION = Path("/etc/slurm")
 MUNGE = Path("/run/munge")
 FOLDER = Path(tempfile.gettempdir()) / "prelude-slurm"
 MARK = "ClusterName=prelude"  # distinguishes this configuration from that of a site
-PARTITION, URGENT = "gpu", "urgent"
+PARTITION, WITHOUT_GPU, URGENT = "gpu", "cpu", "urgent"
 TIMEOUT_SECONDS = 60.0  # daemons answer within two
 APT_TIMEOUT_SECONDS = 300.0  # for some megabytes; without a network apt would try for longer
 
@@ -68,9 +68,22 @@ MessageTimeout=3
 GresTypes=gpu
 NodeName={host} NodeAddr=127.0.0.1 CPUs=16 RealMemory=64000 Gres=gpu:2 State=UNKNOWN
 PartitionName={partition} Nodes={host} Default=YES MaxTime=INFINITE PriorityTier=1 State=UP
+PartitionName={without_gpu} Nodes={host} MaxTime=INFINITE PriorityTier=1 State=UP
 PartitionName={urgent} Nodes={host} MaxTime=INFINITE PriorityTier=2 State=UP
 """
 GRES_CONF = "NodeName={host} Name=gpu File={folder}/fakegpu[0-1]\n"
+
+
+MESSAGES = {
+    "up": (
+        f"SLURM runs on this machine: partitions {PARTITION} (two fake GPUs), {WITHOUT_GPU} and {URGENT}; it has Debian's "
+        f"packages {', '.join(PACKAGES)}, settings in {CONFIGURATION}, state and logs in {FOLDER}\n"
+        "submit:  make run CONFIG=config/smoke.yaml PROFILE=config/profiles/slurm\n"
+        "look:    squeue --me -o '%i %T %M %k'\n"
+        "stop:    make slurm-down"
+    ),
+    "down": f"SLURM is stopped and its settings are removed; the packages {', '.join(PACKAGES)} are still there",
+}
 
 
 class UnavailableError(Exception):
@@ -209,7 +222,7 @@ def _configure() -> None:
     for number in (0, 1):
         (FOLDER / f"fakegpu{number}").touch()
     CONFIGURATION.mkdir(exist_ok=True)
-    text = SLURM_CONF.format(**names, partition=PARTITION, urgent=URGENT)
+    text = SLURM_CONF.format(**names, partition=PARTITION, without_gpu=WITHOUT_GPU, urgent=URGENT)
     (CONFIGURATION / "slurm.conf").write_text(text)
     (CONFIGURATION / "gres.conf").write_text(GRES_CONF.format(**names))
 
@@ -226,10 +239,12 @@ def main() -> None:
     """Start or stop the SLURM of this machine."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", choices=["up", "down"])
+    action = parser.parse_args().action
     try:
-        {"up": start_cluster, "down": stop_cluster}[parser.parse_args().action]()
+        {"up": start_cluster, "down": stop_cluster}[action]()
     except UnavailableError as error:
         sys.exit(f"prelude: {error}")
+    print(MESSAGES[action])
 
 
 if __name__ == "__main__":

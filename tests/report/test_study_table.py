@@ -52,7 +52,7 @@ def test_twin_numbers_carry_their_warning_and_real_ones_do_not(tmp_path: Path) -
     assert TWIN_WARNING in build_table(pair(tmp_path / "twin", 0.5 + NOISE, 0.4 + NOISE)).notes
     real = build_table(pair(tmp_path / "local", 0.5 + NOISE, 0.4 + NOISE, source="local"))
     assert TWIN_WARNING not in real.notes
-    assert real.columns[0].heading == "OpenMIC (local)"
+    assert real.columns[0].heading == "OpenMIC"
 
 
 def test_one_pretraining_seed_is_noted(tmp_path: Path) -> None:

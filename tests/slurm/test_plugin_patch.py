@@ -203,3 +203,14 @@ def test_a_snakemake_that_locks_nothing_cancels_nothing(folder, tmp_path, monkey
 def test_without_slurm_there_are_none(folder, monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert plugin_patch.cancel_orphans(folder, locks=True) == []
+
+
+def test_folders_of_logs_are_removed_if_they_are_empty(tmp_path):
+    for name in ("slurm/work/1", "slurm/work/2", "slurm/add"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "slurm/work/2/7.log").write_text("failed")
+    plugin_patch.remove_empty_folders(tmp_path / "slurm")
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == [
+        *("slurm", "slurm/work", "slurm/work/2", "slurm/work/2/7.log")
+    ]
+    plugin_patch.remove_empty_folders(tmp_path / "none")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import yaml
 
 from tests.checkout import REPOSITORY
+from tests.cluster import slurm
 
 LONGEST = 2880  # minutes: what many partitions allow
 
@@ -23,3 +26,20 @@ def test_no_attempt_asks_for_more_than_a_partition_allows() -> None:
             most = LONGEST if str(LONGEST) in expression else 64000
             assert 0 < eval(expression, {"attempt": attempt, "min": min}) <= most, expression
     assert eval(profile["set-resources"]["pretrain"]["runtime"], {"attempt": 4, "min": min}) == LONGEST
+
+
+def test_rules_without_a_gpu_have_a_partition_of_their_own() -> None:
+    profile = yaml.safe_load((REPOSITORY / "config/profiles/slurm/config.yaml").read_text(encoding="utf-8"))
+    rules = {}
+    for path in (REPOSITORY / "rules").glob("*.smk"):
+        _, *blocks = re.split(r"^(?:use rule \w+ as|rule) (\w+)", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        rules |= dict(zip(blocks[::2], blocks[1::2], strict=True))
+    submitted = {rule for rule, text in rules.items() if "localrule: True" not in text}
+    partitions = {
+        rule: resources.get("slurm_partition", profile["default-resources"]["slurm_partition"])
+        for rule, resources in profile["set-resources"].items()
+    }
+    with_gpu = {rule for rule, resources in profile["set-resources"].items() if "gres" in resources}
+    assert set(partitions) == submitted
+    assert {partition for rule, partition in partitions.items() if rule in with_gpu} == {slurm.PARTITION}
+    assert {partition for rule, partition in partitions.items() if rule not in with_gpu} == {slurm.WITHOUT_GPU}

@@ -224,7 +224,7 @@ def _pretraining_seeds(record: dict) -> str:
 
 
 def _setting(record: dict, comparison: Comparison, comparisons: pd.DataFrame) -> str:
-    """Return the data set with its source, the other settings if the study compares within several, and the metric.
+    """Return the data set, the other settings if the study compares within several, and the metric; twins are marked.
 
     A level that both sides of the comparison name is part of the setting too.
     """
@@ -236,5 +236,4 @@ def _setting(record: dict, comparison: Comparison, comparisons: pd.DataFrame) ->
     ]
     if comparisons["metric"].nunique() > 1:
         settings.append(number_format.measure(record["metric"]).name)
-    source = f" ({record['source'].replace(' ', ', ')})" if record["source"] else ""
-    return (", ".join(settings) or "no data set") + source
+    return (", ".join(settings) or "no data set") + labels.mark_of_twins(record["source"])

@@ -69,3 +69,9 @@ def capital(text: str) -> str:
 def variance_source(source: str) -> str:
     """Return the plural noun for a replicate or variance source: "pre-training seeds", "test clips", "trials"."""
     return VARIANCE_SOURCES.get(source, source)
+
+
+def mark_of_twins(sources: str) -> str:
+    """Return what follows the name of data that are in part synthetic; empty for real data, the usual case."""
+    names = sources.replace(",", " ").split()
+    return f" ({', '.join(names)})" if TWIN in names else ""

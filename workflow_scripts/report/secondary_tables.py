@@ -91,8 +91,7 @@ def _across_row(record: dict, frame: pd.DataFrame, measure: Measure) -> tuple[st
 def _across_sentence(study: Study, record: dict, frame: pd.DataFrame, measure: Measure) -> str:
     treatment, reference = comparison_text.sides(comparison_text.find_comparison(study, record))
     over = _add_setting(f"Mean over {_join_datasets(record['datasets'])}", record, frame)
-    if record["source"]:
-        over += f" ({record['source'].replace(' ', ', ')})"
+    over += labels.mark_of_twins(record["source"])
     if record["status"] != MEASURED:
         return f"{over}: {treatment} and {reference} not compared ({comparison_text.absence_reason(record)})."
     mean, low, high = record["mean"], record["ci_low"], record["ci_high"]

@@ -56,8 +56,8 @@ class Column:
 
     @property
     def heading(self) -> str:
-        """Label with the data source, if there are data."""
-        return self.label if self.source == NOTHING else f"{self.label} ({self.source})"
+        """Label, which says so where data are synthetic; all sources are in a row of the table."""
+        return self.label + labels.mark_of_twins(self.source)
 
     @property
     def measure(self) -> Measure:

@@ -95,6 +95,13 @@ def cancel_orphans(folder: Path, *, locks: bool) -> list[str]:
     return orphans
 
 
+def remove_empty_folders(logs: Path) -> None:
+    """Remove the folders of logs that the plugin leaves empty, since it deletes the logs of jobs that succeed."""
+    for folder, _, _ in os.walk(logs, topdown=False):
+        with contextlib.suppress(OSError):  # it is not empty
+            Path(folder).rmdir()
+
+
 def _cancel(jobs: list[str]) -> None:
     with contextlib.suppress(FileNotFoundError, subprocess.TimeoutExpired):
         subprocess.run(["scancel", *jobs], check=False, timeout=PATIENCE)
