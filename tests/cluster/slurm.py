@@ -76,8 +76,8 @@ GRES_CONF = "NodeName={host} Name=gpu File={folder}/fakegpu[0-1]\n"
 
 MESSAGES = {
     "up": (
-        f"SLURM runs on this machine: partitions {PARTITION} (two fake GPUs), {WITHOUT_GPU} and {URGENT}; it has Debian's "
-        f"packages {', '.join(PACKAGES)}, settings in {CONFIGURATION}, state and logs in {FOLDER}\n"
+        f"SLURM runs on this machine: partitions {PARTITION} (two fake GPUs), {WITHOUT_GPU} and {URGENT}; it has "
+        f"Debian's packages {', '.join(PACKAGES)}, settings in {CONFIGURATION}, state and logs in {FOLDER}\n"
         "submit:  make run CONFIG=config/smoke.yaml PROFILE=config/profiles/slurm\n"
         "look:    squeue --me -o '%i %T %M %k'\n"
         "stop:    make slurm-down"
