@@ -132,17 +132,18 @@ def loss_and_gradients(views: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]
     return distributed.all_reduce_mean(loss.detach()), built.projector[0].weight.grad
 
 
-def share(folder) -> None:
+def share(folder, size) -> None:
     with distributed.process_group(torch.device("cpu")):
-        own = given_views().chunk(2, dim=1)[distributed.rank()]
+        own = given_views().chunk(size, dim=1)[distributed.rank()]
         torch.save(loss_and_gradients(own), folder / f"{distributed.rank()}.pt")
 
 
-def test_two_processes_have_the_loss_and_gradients_of_the_joint_batch(tmp_path):
-    group = processes.start_group(share, tmp_path, log=tmp_path / "log")
-    assert processes.exit_codes(group) == [0, 0], (tmp_path / "log").read_text()
+@pytest.mark.parametrize("size", [2, 3, 6])
+def test_processes_have_the_loss_and_gradients_of_the_joint_batch(tmp_path, size):
+    group = processes.start_group(share, tmp_path, size, log=tmp_path / "log", size=size)
+    assert processes.exit_codes(group) == [0] * size, (tmp_path / "log").read_text()
     expected = loss_and_gradients(given_views())
-    for rank in (0, 1):
+    for rank in range(size):
         result = torch.load(tmp_path / f"{rank}.pt")
         for value, wanted in zip(result, expected, strict=True):
             torch.testing.assert_close(value, wanted, rtol=1e-5, atol=1e-7)

@@ -130,18 +130,21 @@ def loss_and_gradient(frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]
 
 
 def given_frames() -> torch.Tensor:
-    return torch.randn(4, LATENT + 2, 10, generator=torch.Generator().manual_seed(2))
+    return torch.randn(6, LATENT + 2, 10, generator=torch.Generator().manual_seed(2))
 
 
-def share(folder) -> None:
+def share(folder, size) -> None:
     with distributed.process_group(torch.device("cpu")):
-        torch.save(loss_and_gradient(given_frames().chunk(2)[distributed.rank()]), folder / f"{distributed.rank()}.pt")
+        torch.save(
+            loss_and_gradient(given_frames().chunk(size)[distributed.rank()]), folder / f"{distributed.rank()}.pt"
+        )
 
 
-def test_two_processes_have_the_loss_and_gradients_of_the_joint_batch(tmp_path):
-    group = processes.start_group(share, tmp_path, log=tmp_path / "log")
-    assert processes.exit_codes(group) == [0, 0], (tmp_path / "log").read_text()
+@pytest.mark.parametrize("size", [2, 3, 6])
+def test_processes_have_the_loss_and_gradients_of_the_joint_batch(tmp_path, size):
+    group = processes.start_group(share, tmp_path, size, log=tmp_path / "log", size=size)
+    assert processes.exit_codes(group) == [0] * size, (tmp_path / "log").read_text()
     expected = loss_and_gradient(given_frames())
-    for rank in (0, 1):
+    for rank in range(size):
         for value, wanted in zip(torch.load(tmp_path / f"{rank}.pt"), expected, strict=True):
             torch.testing.assert_close(value, wanted, rtol=1e-5, atol=1e-7)
