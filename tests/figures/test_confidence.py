@@ -38,6 +38,17 @@ def test_the_rules_pick_the_clips(results: Results, numbers: pd.DataFrame) -> No
     assert (counts["without"], counts["with"]) == (len(without_voice), len(with_voice))
 
 
+def test_the_clip_with_a_tag_may_have_another_one(tmp_path: Path) -> None:
+    results = synthetic_studies.confidence(tmp_path)
+    results.manifest["studies"]["fig2"]["figure"]["with_tag"] = "singing"
+    numbers = figure_asserts.numbers(results)
+    assert numbers.groupby("case")["tag"].unique().map(list).to_dict() == {"with": ["singing"], "without": ["vocals"]}
+    _, labels, clips = stored_windows(results, "unet")
+    (clip,) = numbers.query("case == 'with'")["clip"].unique()
+    assert labels[list(clips).index(clip), VOICES.index("singing")] == 1
+    assert "the clip with singing where" in figure_asserts.description(results)
+
+
 def test_each_window_is_a_point(results: Results, numbers: pd.DataFrame, figure: Figure) -> None:
     of, _, clips = stored_windows(results, "unet")
     rows = numbers.query("case == 'with' and encoder == 'unet'")

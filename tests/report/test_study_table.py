@@ -48,6 +48,20 @@ def test_numbers_are_in_percent_with_trials_pretraining_seeds_and_test_clips(tmp
     assert (column.heading, column.test_clips, column.quarantined) == ("OpenMIC (twin)", "90", "2")
 
 
+def test_deviations_stand_beside_the_numbers_of_a_study_that_prints_them(tmp_path: Path) -> None:
+    results = pair(tmp_path, 0.5 + NOISE, 0.4 + NOISE / 100)
+    assert not any("SD" in text for text in entry_texts(results))
+    results.manifest["studies"]["fig2"]["deviations"] = True
+    deviation = f"SD {100 * np.std(NOISE, ddof=1):.2f}"
+    assert [text.rpartition(", ")[2] for text in entry_texts(results)] == [deviation, "SD 0.02"]
+    assert any(note.startswith("SD: standard deviation over the trials") for note in build_table(results).notes)
+
+
+def entry_texts(results: Results) -> list[str]:
+    table = build_table(results)
+    return [renderers.entry_text(row.entries[0], table.columns[0].measure) for row in table.rows]
+
+
 def test_twin_numbers_carry_their_warning_and_real_ones_do_not(tmp_path: Path) -> None:
     assert TWIN_WARNING in build_table(pair(tmp_path / "twin", 0.5 + NOISE, 0.4 + NOISE)).notes
     real = build_table(pair(tmp_path / "local", 0.5 + NOISE, 0.4 + NOISE, source="local"))

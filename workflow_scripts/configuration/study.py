@@ -124,6 +124,9 @@ class StudyConfig(StrictModel):
     audit: Literal["clean"] | None = None
     """clean: the run stops with the list where clips of the study's data sets are in two splits, or its test clips in
     what it pre-trains on"""
+    deviations: bool = False
+    """whether the table has the standard deviation of each number's trials (or pre-training seeds), as a publication
+    may print it, beside the interval of the mean"""
     detect: float | None = Field(None, gt=0)
     """difference in printed points for which the tables state how many pre-training seeds would show it; the observed
     one if absent"""

@@ -61,6 +61,8 @@ class Options(LevelOptions):
     """Levels of the method with which it is compared."""
     tag: str
     """Tag whose probability is shown."""
+    with_tag: str | None = None
+    """Tag of the clip with a tag, whose probability is shown there; `tag` if absent."""
     alike: tuple[str, ...] = ()
     """Further tags that a clip must not have to count as one without the tag, such as its other spellings."""
 
@@ -119,21 +121,22 @@ def _first(method: Method) -> PlannedCell:
 def _case(
     case: str, predictions: Predictions, sides: Sequence[_Side], options: Options, study: Study
 ) -> list[dict[str, object]]:
-    column, clip_labels = _column(options.tag, predictions, study), predictions.labels
+    tag = options.tag if case == WITHOUT else options.with_tag or options.tag
+    column, clip_labels = _column(tag, predictions, study), predictions.labels
     of, over = (_mean_confidence(side.windows, column, clips=len(clip_labels)) for side in sides)
     if case == WITHOUT:
         columns = [column, *(_column(tag, predictions, study) for tag in options.alike)]
         candidates, preferred = (clip_labels[:, columns] == 0).all(axis=1), over
-        tags = f"{options.tag} or a similar tag" if options.alike else options.tag
+        tags = f"{tag} or a similar tag" if options.alike else tag
         rule = f"False alarm: the clip without {tags} that {sides[1].name} is most sure of"
     else:
         candidates, preferred = clip_labels[:, column] == 1, of - over
         leads = (preferred[candidates] > 0).any()
-        clip_with_tag = f"the clip with {options.tag} where {sides[0].name}"
+        clip_with_tag = f"the clip with {tag} where {sides[0].name}"
         largest = f"Largest gain: {clip_with_tag} exceeds {sides[1].name} most"
         smallest = f"Smallest loss: {clip_with_tag}, ahead in no clip, is least behind {sides[1].name}"
         rule = largest if leads else smallest
-    shared: dict[str, object] = {"case": case, "rule": rule, "candidates": int(candidates.sum())}
+    shared: dict[str, object] = {"case": case, "rule": rule, "tag": tag, "candidates": int(candidates.sum())}
     if not candidates.any():
         return [side.method.facts | shared | {"status": MISSING, "reason": "no such test clip"} for side in sides]
     clip = int(np.argmax(np.where(candidates, preferred, -np.inf)))

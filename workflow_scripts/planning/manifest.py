@@ -145,6 +145,7 @@ class Study:
     comparisons: tuple[Comparison, ...] = ()
     figure: FigureChoice | None = None
     notes: str = ""
+    deviations: bool = False  # whether the table prints standard deviations
     detect: float | None = None  # difference that more pre-training seeds should be able to show, in printed points
     statements: tuple[Annotated[Statement, BeforeValidator(_parse_statement)], ...] = ()
     cells: tuple[int, ...] = ()  # places among the manifest's cells, in the study's own order

@@ -26,7 +26,7 @@ def write_notes(study: Study, tables: Mapping[str, pd.DataFrame], measures: Sequ
     """Return the notes on the study's rows of the result tables, printed as `measures`."""
     entries = tables["entries"]
     measured = entries[entries["status"] != MISSING]
-    yield from _on_numbers(measured, measures)
+    yield from _on_numbers(measured, measures, deviations=study.deviations)
     yield from _on_pretraining(measured[measured["n_pretraining_seeds"] > 0])
     yield from _on_training(measured)
     yield from write_warnings(tables)
@@ -130,7 +130,7 @@ def _on_pretraining(pretrained: pd.DataFrame) -> Iterable[str]:
         )
 
 
-def _on_numbers(measured: pd.DataFrame, measures: Sequence[Measure]) -> Iterable[str]:
+def _on_numbers(measured: pd.DataFrame, measures: Sequence[Measure], *, deviations: bool) -> Iterable[str]:
     """Return what the numbers beside the means are, which variance the intervals cover, and what the marks mean."""
     names, units = labels.join([measure.name for measure in measures]), {measure.unit for measure in measures}
     in_unit = f" in {units.pop()}" if len(units) == 1 and units != {""} else ""
@@ -140,6 +140,8 @@ def _on_numbers(measured: pd.DataFrame, measures: Sequence[Measure]) -> Iterable
         f"{labels.capital(names)}{in_unit}: mean ± half the width, or mean [ends], of its {CONFIDENCE} interval for "
         f"{spans}."
     )
+    if deviations:
+        yield "SD: standard deviation over the trials, or over the pre-training seeds where there are several."
     if any(TEST_SET in covered for covered in kinds):
         yield (
             "Other test clips: the test set is resampled 1,000 times in whole clusters (one artist, song or "

@@ -107,6 +107,11 @@ def half_width(value: float, decimals: int) -> str:
     return f"<{smallest:.{decimals}f}" if 0 < value < smallest / 2 else number(value, decimals)
 
 
+def deviation(value: float, decimals: int) -> str:
+    """Format a standard deviation as a publication prints it beside its mean."""
+    return f"SD {half_width(value, decimals)}"
+
+
 def p_value(p: float) -> str:
     """Format a p value with three decimals; empty if it is not finite."""
     if not math.isfinite(p):

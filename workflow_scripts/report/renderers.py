@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,10 @@ def entry_text(entry: PrintedEntry, measure: number_format.Measure) -> str:
     """Return the mean with its interval, or the short reason if there is no mean; without marks."""
     if entry.mean is None:
         return in_short(entry.reason)
-    return number_format.mean_with_interval(entry.mean, entry.low, entry.high, measure.decimals)
+    text = number_format.mean_with_interval(entry.mean, entry.low, entry.high, measure.decimals)
+    if math.isnan(entry.deviation):
+        return text
+    return f"{text}, {number_format.deviation(entry.deviation, measure.decimals + 1)}"  # smaller than what it is beside
 
 
 def std_errors_text(entry: PrintedEntry, measure: number_format.Measure) -> str:

@@ -66,7 +66,9 @@ def format_value(record: Record) -> str:
         return "undefined"
     decimals = max(MIN_DECIMALS, len(record["mean"].partition(".")[2]))
     estimate, *ends = (_number(number, decimals, record) for number in (value, low, high))
-    return f"{estimate} (no interval)" if math.isnan(low) else f"{estimate} [{', '.join(ends)}]"
+    text = f"{estimate} (no interval)" if math.isnan(low) else f"{estimate} [{', '.join(ends)}]"
+    compared = record["std"] and math.isfinite(record["value_std"])
+    return f"{text}, {number_format.deviation(record['value_std'], decimals)}" if compared else text
 
 
 def describe_quantity(record: Record) -> str:

@@ -155,6 +155,7 @@ MEANINGS = {
     "expected": "what a claim or bound expects of our value",
     "margin": "distance that still counts as agreement, declared beforehand",
     "options": "options of the quantity, as JSON",
+    "value_std": "standard deviation of the replicates behind a mean",
     "choices": "open choices that bear on the row (docs/reproduction-notes.md)",
     "ci90_low": "lower end of the 90 % interval, which decides agreement",
     "ci90_high": "upper end of the 90 % interval",

@@ -29,7 +29,7 @@ class PrintedEntry:
     """One number of a table in the printed unit; `mean` is None if nothing was measured.
 
     `low` and `high` are the ends of its interval, not-a-number without one; `std_errors` are the standard errors that
-    make it up, by source of variance.
+    make it up, by source of variance. `deviation` is the standard deviation of the replicates, if the study prints it.
     """
 
     mean: float | None
@@ -38,6 +38,7 @@ class PrintedEntry:
     rank: str  # "best", "tied" or ""
     reason: str  # why the number, or a part of it, is missing
     std_errors: tuple[tuple[str, float], ...] = ()
+    deviation: float = math.nan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +175,7 @@ def tidy(study: Study, entries: pd.DataFrame) -> pd.DataFrame:
     table.insert(0, "study", study.name)
     table.insert(1, "metric", of_study["metric"])
     table.insert(2, "unit", [measure.unit for measure in measures])
-    for column in ("mean", "ci_low", "ci_high"):
+    for column in ("mean", "std", "ci_low", "ci_high"):
         table[column] = of_study[column] * scale
     table["half_width"] = (table["ci_high"] - table["ci_low"]) / 2
     table["variance_sources"] = of_study["variance_sources"]
@@ -231,7 +232,9 @@ def _row(
     return Row(
         labels=tuple(labels.name(level) for level in key),
         floor=all(record["kind"] == "floor" for record in group),
-        entries=tuple(_entry(by_column.get(key), column.measure) for key, column in columns.items()),
+        entries=tuple(
+            _entry(by_column.get(key), column.measure, deviations=study.deviations) for key, column in columns.items()
+        ),
         trials=_range(measured, "n_trials"),
         pretraining_seeds=_range(measured, "n_pretraining_seeds") if pretrained else NOTHING,
     )
@@ -241,7 +244,7 @@ def _select_measured(records: Iterable[dict]) -> list[dict]:
     return [record for record in records if record["status"] != MISSING]
 
 
-def _entry(record: dict | None, measure: Measure) -> PrintedEntry:
+def _entry(record: dict | None, measure: Measure, *, deviations: bool) -> PrintedEntry:
     if record is None:
         return _without_number("not planned")
     if record["status"] == MISSING:
@@ -252,6 +255,7 @@ def _entry(record: dict | None, measure: Measure) -> PrintedEntry:
         high=record["ci_high"] * measure.scale,
         rank=record["rank_mark"],
         reason=record["reason"],
+        deviation=record["std"] * measure.scale if deviations else math.nan,
         std_errors=tuple(
             (source, record[column] * measure.scale)
             for source, column in STANDARD_ERRORS.items()

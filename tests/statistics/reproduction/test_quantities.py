@@ -86,6 +86,20 @@ def test_a_mean_is_in_percent_over_the_trials_of_one_pretraining_seed(results: R
     assert (row["ci_low"] / 100, row["ci_high"] / 100) == pytest.approx(score_interval_of([0.30, 0.31, 0.35]))
     assert (row["n"], row["replicate"], row["n_pretraining_seeds"]) == (3, "trials", 1)
     assert row["variance_sources"] == "trials"
+    assert row["value_std"] == pytest.approx(100 * np.std([0.30, 0.31, 0.35], ddof=1))
+
+
+def test_our_deviation_is_printed_where_the_publication_prints_one(results: Results) -> None:
+    results.add(factors("pase", "frozen", "openmic"), [0.9180, 0.9185, 0.9190], source="download")
+    rows = {
+        row: line(results, "mean", {"encoder": "pase"}, row=row)
+        for row in ("C.results.mtat.cnn.vocals.roc_auc", "B.table6_1.mtat.clmr.linear.roc_auc")
+    }
+    texts = {
+        row: reproduction.build(pd.DataFrame([record])).systems[0].lines[0].own_value for row, record in rows.items()
+    }
+    assert texts["C.results.mtat.cnn.vocals.roc_auc"].endswith("], SD 0.05")
+    assert texts["B.table6_1.mtat.clmr.linear.roc_auc"].endswith("]")
 
 
 def test_a_mean_over_pretraining_seeds_counts_pretraining_seeds(results: Results) -> None:

@@ -20,6 +20,7 @@ from workflow_scripts.configuration.load import load, load_study
 from workflow_scripts.configuration.published import Statement
 from workflow_scripts.configuration.yaml_files import read_yaml
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.report.reproduction_wording import describe_quantity
 from workflow_scripts.statistics.reproduction.published_rows import beyond_experiments, read_published
 from workflow_scripts.statistics.reproduction.statements import load_statements, read_statements
 
@@ -46,6 +47,8 @@ def test_every_statement_of_a_shipped_study_fits_its_row(study: str, tmp_path: P
     compared = lines[lines["study"] == "fig2"]
     assert set(compared["id"]) == {statement.id for statement in statements}
     assert set(compared["verdict"]) <= {"not run"}
+    for record in compared.to_dict("records"):
+        assert re.fullmatch(r"[^{}\[\]]+", describe_quantity(record))
     assert {tag for statement in statements for tag in statement.choices or ()} <= set(TAGS)
 
 

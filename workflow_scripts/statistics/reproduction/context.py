@@ -33,7 +33,7 @@ class Estimate:
     Both cover the `variance_sources`; without the test set among these they are for the fixed test set. Both intervals
     of a counted value are the value itself; those of a chosen one span the smallest and the largest setting. `n` counts
     the `replicate`; `pretraining_seeds` is 0 if nothing was pre-trained. `sizes` of a crossover are the smallest and
-    the largest training size measured, in its unit.
+    the largest training size measured, in its unit; `std` of a mean is the standard deviation of the replicates.
     """
 
     value: float
@@ -45,6 +45,7 @@ class Estimate:
     pretraining_seeds: int
     sources: tuple[str, ...]
     sizes: tuple[float, float] = (math.nan, math.nan)
+    std: float = math.nan
 
 
 @dataclass(frozen=True, kw_only=True)

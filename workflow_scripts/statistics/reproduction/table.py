@@ -45,6 +45,7 @@ RESULT = [
     "verdict",
     "reason",
     "value",
+    "value_std",
     "ci_low",
     "ci_high",
     "ci90_low",
@@ -61,6 +62,7 @@ COLUMNS = (*published_rows.COLUMNS, *STATEMENT, *RESULT)
 NUMBERS = [
     "margin",
     "value",
+    "value_std",
     "ci_low",
     "ci_high",
     "ci90_low",
@@ -217,6 +219,7 @@ def _result(
         "verdict": verdict,
         "reason": reason,
         "value": outcome.value,
+        "value_std": outcome.std,
         "ci_low": outcome.ci.low,
         "ci_high": outcome.ci.high,
         "ci90_low": outcome.ci90.low,

@@ -83,6 +83,7 @@ def _row(
     reasons = [entry.reason, too_few_reason(estimate.n, of=estimate.replicate)]
     return row | {
         "mean": estimate.mean,
+        "std": estimate.std,
         "ci_low": estimate.ci.low,
         "ci_high": estimate.ci.high,
         "replicate": estimate.replicate,

@@ -33,7 +33,7 @@ CELL_COLUMNS = (
 ENTRY_COLUMNS = (
     *"study metric kind".split(),
     *METHOD_FACTORS,
-    *"pretrain_seeds status reason caveat mean ci_low ci_high variance_sources".split(),
+    *"pretrain_seeds status reason caveat mean std ci_low ci_high variance_sources".split(),
     *STANDARD_ERRORS,
     *"replicate n_trials n_pretraining_seeds test_clips clusters quarantined source data_digest".split(),
     *"corpus_source short_clips rank_mark learning_rate max_epochs n_at_max_epochs".split(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from workflow_scripts.statistics.estimation import compare_methods, estimate_mean, relative_improvement
 from workflow_scripts.statistics.reproduction.context import PERCENT, Estimate, NoValue, Results, Selection
 from workflow_scripts.statistics.reproduction.measurement import (
@@ -20,7 +22,7 @@ def mean(selection: Selection, results: Results) -> Estimate | NoValue:
     if isinstance(cells, NoValue):
         return cells
     at_95, at_90 = (estimate_mean(cells, results.replicates, level=level) for level in LEVELS)
-    return build_estimate(
+    estimate = build_estimate(
         PERCENT * at_95.mean,
         (at_95.ci.scale(PERCENT), at_90.ci.scale(PERCENT)),
         variance_sources=at_95.std_errors.variance_sources,
@@ -29,6 +31,7 @@ def mean(selection: Selection, results: Results) -> Estimate | NoValue:
         sides=[cells],
         results=results,
     )
+    return replace(estimate, std=PERCENT * at_95.std)
 
 
 def difference(selection: Selection, results: Results) -> Estimate | NoValue:
