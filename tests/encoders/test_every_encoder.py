@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
+from tests.encoders.external import EXAMPLES
 from workflow_scripts.levels import registry
 from workflow_scripts.networks.interfaces import Encoder
 
 
 @pytest.mark.parametrize("name", registry.names("encoder"))
-def test_the_network_has_the_rate_and_the_frames_that_the_file_states(name: str) -> None:
+def test_the_network_has_the_rate_and_the_frames_that_the_file_states(name: str, tmp_path: Path) -> None:
     level = registry.load("encoder", name)
-    options = registry.options(level, {})
+    assert (name in EXAMPLES) == registry.fact(level, "EXTERNAL")
+    options = registry.options(level, EXAMPLES[name](tmp_path) if name in EXAMPLES else {})
     network = level.build(options).eval()
     assert isinstance(network, Encoder)
     assert (network.sample_rate, network.hop) == (level.sample_rate(options), level.hop(options))

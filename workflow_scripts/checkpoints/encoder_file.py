@@ -30,8 +30,9 @@ def save_encoder(path: Path, encoder: Encoder, *, name: str, options: LevelOptio
 
 def save_state(path: Path, state: Mapping[str, Tensor], *, name: str, options: LevelOptions, code: str) -> None:
     """Write the state dict of an encoder as `save_encoder` does."""
-    about = {"encoder": name, "options": options.model_dump(), "code": code}
-    state = {key: value.detach().cpu().contiguous() for key, value in state.items()}
+    about = {"encoder": name, "options": options.model_dump(mode="json"), "code": code}
+    # a copy of each: networks may use one tensor twice, which the format cannot hold
+    state = {key: value.detach().cpu().clone(memory_format=torch.contiguous_format) for key, value in state.items()}
     with files.write_atomically(path) as temporary:
         save_file(state, temporary, metadata={METADATA: json.dumps(about, sort_keys=True)})
 
@@ -49,7 +50,7 @@ def load_encoder(path: Path, *, name: str, options: Mapping[str, object]) -> Enc
     with name_damage(path, remedy="pre-train again"), safe_open(path, framework="pt") as stored:
         about = dict(json.loads((stored.metadata() or {}).get(METADATA, "{}")))
         state = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 - not a dict
-    stored_as, expected = (about.get("encoder"), about.get("options")), (name, chosen.model_dump())
+    stored_as, expected = (about.get("encoder"), about.get("options")), (name, chosen.model_dump(mode="json"))
     if stored_as != expected:
         raise UserError(
             f"{path} holds encoder {stored_as[0]} {stored_as[1]}, not {expected[0]} {expected[1]}: pre-train again"

@@ -80,18 +80,22 @@ class CheckpointEntry(StrictModel):
     encoder: str
     """encoder of this config that the file holds"""
     path: PathText | None = None
-    """your copy of the file"""
+    """your copy of the file; of an external encoder its folder, file or weights"""
     package: PackageFile | None = None
     """or the Python package that holds it"""
     options: dict[str, Any] | None = None
     """options of the encoder that fit the file"""
+    sample_rate: int | None = Field(None, gt=0)
+    """sample rate in Hz of an encoder that has an option of this name"""
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        """Refuse an entry of no file, or of two."""
-        if (self.path is None) == (self.package is None):
-            raise ValueError("state either path, your copy of the file, or package, which holds it")
-        return self
+    def options_of_encoder(self, *, is_external: bool) -> dict[str, Any]:
+        """Return the stated options of the encoder, with the rate and, of an external one, the path among them."""
+        options = dict(self.options or {})
+        if self.sample_rate is not None:
+            options["sample_rate"] = self.sample_rate
+        if is_external and self.path is not None:
+            options["path"] = self.path
+        return options
 
 
 class FractionEntry(StrictModel):

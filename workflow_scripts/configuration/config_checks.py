@@ -99,7 +99,15 @@ def _check_checkpoints(config: Config, origin: ConfigOrigin) -> None:
             where=origin.at("checkpoints", name, "encoder"),
         )
         module = config.level("encoder", checkpoint.encoder).module
-        registry.options(module, checkpoint.options or {}, where=origin.at("checkpoints", name, "options"))
+        is_external = registry.fact(module, "EXTERNAL")
+        if is_external and checkpoint.package is not None:
+            raise UserError(f"{origin.at('checkpoints', name, 'package')}: {checkpoint.encoder} takes a path instead")
+        if not is_external and (checkpoint.path is None) == (checkpoint.package is None):
+            raise UserError(
+                f"{origin.at('checkpoints', name)}: state either path, your copy of the file, or package, that holds it"
+            )
+        options = checkpoint.options_of_encoder(is_external=is_external)
+        registry.options(module, options, where=origin.at("checkpoints", name, "options"))
 
 
 def _check_worker_sets(config: Config, origin: ConfigOrigin) -> None:

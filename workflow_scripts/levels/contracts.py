@@ -144,6 +144,8 @@ CONTRACTS = {
             Member(
                 "options_of(shapes)", "options of the network with these tensor shapes, to import published weights"
             ),
+            Member("EXTERNAL", "True: its network is the user's, and a checkpoint states where it is", default=False),
+            Member("content(options)", "files of an external network, which identify it"),
             Member("official_weights(state)", "published weights under the names of the encoder's state dict"),
         ),
     ),

@@ -187,10 +187,12 @@ def _lacks(plan: Plan, name: str, index: DatasetIndex) -> Iterator[str]:
 
 
 def _absent_checkpoints(plan: Plan, origin: ConfigOrigin) -> Iterator[str]:
-    for name in dict.fromkeys(run.corpus for run in plan.imported_runs):
-        stated = plan.config.checkpoints[name].path
-        if stated is not None and not (path := files.expand_home(stated)).is_file():
-            yield f"{origin.at('checkpoints', name, 'path')}: {_describe_absence(path, 'file')}"
+    for run in {run.corpus: run for run in plan.imported_runs}.values():
+        stated = plan.config.checkpoints[run.corpus].path
+        external = plan.levels.external_files(run)
+        for path in external if external is not None else [files.expand_home(stated)] if stated else []:
+            if not path.is_file():
+                yield f"{origin.at('checkpoints', run.corpus, 'path')}: {_describe_absence(path, 'file')}"
 
 
 def _check_pretraining(

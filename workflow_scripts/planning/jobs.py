@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -26,6 +25,7 @@ from workflow_scripts.configuration.jobs.pretrain import PretrainConfig
 from workflow_scripts.configuration.jobs.visualise_filters import VisualiseFiltersConfig
 from workflow_scripts.configuration.jobs.weigh import WeighConfig
 from workflow_scripts.configuration.protocol import EvaluationProtocol
+from workflow_scripts.core.file_digests import digest_file, digest_files
 from workflow_scripts.core.provenance import code_digest, digest, job_digest
 from workflow_scripts.core.validation import validate
 from workflow_scripts.levels import dataset_facts, registry
@@ -165,6 +165,8 @@ class Jobs:
         source: dict[str, str | None] = {"file": _file_digest(Path(entry.path or ""))}
         if entry.package is not None:
             source = {"file": entry.package.sha256, "member": entry.package.file}
+        elif (files := self.levels.external_files(run)) is not None:
+            source = {"file": digest_files(files)}
         config = ImportCheckpointConfig(encoder=self.levels.encoder(run), checkpoint=run.corpus, **source)
         return _job("import_checkpoint", config)
 
@@ -280,5 +282,4 @@ def _file_digest(path: Path) -> str | None:
     """
     if not path.is_file():
         return None
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return digest_file(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
+from pathlib import Path
 
 from workflow_scripts.configuration.config import Config, Level
 from workflow_scripts.configuration.jobs._base import LevelChoice
@@ -36,8 +37,16 @@ class Levels:
         level = self.config.level("encoder", run.encoder)
         fixed = registry.fact(level.module, "VARIANT_OPTIONS")
         variant = {name: value for name, value in level.explicit_options.items() if name in fixed}
-        own = self.config.checkpoints[run.corpus].options or {}
+        is_external = registry.fact(level.module, "EXTERNAL")
+        own = self.config.checkpoints[run.corpus].options_of_encoder(is_external=is_external)
         return LevelChoice(name=level.file, options=variant | own)
+
+    def external_files(self, run: Run) -> list[Path] | None:
+        """Return the files of an imported run's network if it is not part of Prelude; None for all others."""
+        module = self.config.level("encoder", run.encoder).module
+        if not registry.fact(module, "EXTERNAL"):
+            return None
+        return [Path(path) for path in module.content(registry.options(module, self.encoder(run).options))]
 
     def sample_rate(self, run: Run) -> int:
         """Return the sample rate in Hz of the input of a run's encoder, on which its options may decide."""

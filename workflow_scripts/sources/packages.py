@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 import sys
 import tempfile
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.file_digests import digest_file
 from workflow_scripts.core.files import refuse_links
 from workflow_scripts.sources.unpack import unpack
 
@@ -60,9 +60,3 @@ def open_member(archive: Path, *, sha256: str, member: str) -> Iterator[Path]:
         if not path.is_file():
             raise UserError(f"{archive} holds no file {member}: correct `file` of the checkpoint")
         yield path
-
-
-def digest_file(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -15,7 +15,8 @@ class ImportCheckpointConfig(JobConfig):
     checkpoint: str
     """name of the config's entry"""
     file: str | None
-    """digest of the published file, or of the archive that holds it; null: it does not exist"""
+    """digest of the published file, of the archive that holds it, or of an external network's files; null: it does
+    not exist"""
     member: str | None = None
     """path of the published file in the archive; null: it is no archive"""
 

@@ -1,0 +1,63 @@
+"""A class in a user's file is an encoder; mistakes in it end in one line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from tests.encoders import external
+from workflow_scripts import import_checkpoint
+from workflow_scripts.checkpoints.encoder_file import load_encoder
+from workflow_scripts.core.errors import UserError
+from workflow_scripts.encoders import module
+
+MISTAKES = {
+    "another rate": (external.CLASS.replace("{rate}", "22050"), "reads 22050 Hz, and the config states 16000 Hz"),
+    "another size": (external.CLASS.replace("{size}", "7"), r"gives shape \(2, 99, 8\), not \(batch, frames, 7\)"),
+    "no facts": (external.CLASS.replace("output_dim", "size"), "Tiny states no output_dim: see docs/own-encoder.md"),
+    "no class": ("import torch\n", "state `name`, a subclass of torch.nn.Module in the file; it has none"),
+    "an error": ("import torch\n1 / 0\n", "cannot be used as an encoder: ZeroDivisionError"),
+    "no Python": ("def :\n", "cannot be used as an encoder: SyntaxError"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_line(mistake, tmp_path):
+    text, message = MISTAKES[mistake]
+    options = module.Options(**external.write_module(tmp_path, text=text))
+    with pytest.raises(UserError, match=message) as refused:
+        module.build(options)(torch.zeros(2, 16000))
+    assert "\n" not in str(refused.value)
+
+
+def test_an_imported_class_gives_the_same_embeddings(tmp_path):
+    options = external.write_module(tmp_path) | {"seconds": 1.0}
+    arguments = ["--encoder", "module", "--options", json.dumps(options), "--output", str(tmp_path / "out")]
+    import_checkpoint.main(arguments)
+    encoder = load_encoder(tmp_path / "out" / "encoder.safetensors", name="module", options=options)
+    audio = torch.randn(2, 40000, generator=torch.Generator().manual_seed(0))
+    frames = encoder(audio)
+    assert frames.shape == (2, 8, 2)  # the remainder is dropped
+    expected = module.build(module.Options(**options)).network(audio[:, 16000:32000]).mean(1)
+    torch.testing.assert_close(frames[..., 1], expected)
+    frames.sum().backward()
+    assert all(parameter.grad is not None for parameter in encoder.parameters())
+
+
+def test_long_clips_are_encoded_in_pieces(tmp_path):
+    encoder = module.build(module.Options(**external.write_module(tmp_path)))
+    lengths = []
+    encoder.network.register_forward_hook(lambda network, inputs, output: lengths.append(inputs[0].shape))
+    with torch.no_grad():
+        assert encoder(torch.zeros(1, 70 * 16000)).shape == (1, 8, 3)
+        assert encoder(torch.zeros(1, 3 * 16000)).shape == (1, 8, 1)
+    assert lengths == [(3, 70 * 16000 // 3), (1, 3 * 16000)]
+
+
+def test_files_that_change_after_planning_are_refused(tmp_path):
+    options = external.write_module(tmp_path)
+    config = {"encoder": {"name": "module", "options": options}, "checkpoint": "mine", "file": "0" * 16}
+    with pytest.raises(UserError, match="the files of module changed after this job was planned"):
+        import_checkpoint.main(["--config", json.dumps(config), "--output", str(tmp_path / "out")])
