@@ -8,7 +8,7 @@ import pytest
 
 from tests.sources.server import Site, serve_site
 from workflow_scripts import acquire
-from workflow_scripts.core import provenance
+from workflow_scripts.core import checksums, provenance
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.files import hold_lock
 from workflow_scripts.levels import registry
@@ -41,7 +41,7 @@ def test_local_copy_stays_where_it_is(tmp_path):
     (tmp_path / "mine" / "audio" / "a.wav").write_bytes(b"1234")
     acquired = run(tmp_path / "root", source="local", path=str(tmp_path / "mine"))
     assert acquired.root == tmp_path / "mine"
-    keys = "dataset source root digest files newest code config seconds"
+    keys = "dataset source root digest files places code config seconds sha256"
     assert set(stated_digest(tmp_path / "root")) == set(keys.split())
     assert (acquired.dataset, acquired.source) == ("toy_set", "local")
     same = run(tmp_path / "root", source="local", path=str(tmp_path / "mine"))
@@ -188,9 +188,13 @@ def test_acquired_json_is_checked_when_read(tmp_path):
         read_acquisition(path, job_digest="0" * 16)
     for damaged in ("{", "{}", "[]", '{"dataset": "a", "source": "b", "root": 3, "digest": "d"}'):
         path.write_text(damaged)
-        with pytest.raises(UserError, match="damaged"):
+        with pytest.raises(UserError, match=r"damaged|earlier version"):
             read_acquisition(path)
-    path.write_text('{"dataset": "a", "source": "local", "root": "gone", "digest": "d"}')
+    run(path.parent, source="local", path=str(Path(__file__).parent))
+    path.write_text(path.read_text().replace('"digest": "', '"digest": "0', 1))
+    with pytest.raises(UserError, match=r"acquired\.json is not as its job wrote it: delete it and run again"):
+        read_acquisition(path)
+    checksums.write_record(path, {"dataset": "a", "source": "local", "root": "gone", "digest": "d"}, files={})
     with pytest.raises(UserError, match="gone"):
         read_acquisition(path)
 

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -7,9 +8,11 @@ import pytest
 from tests.corpora import write_corpus
 from tests.records import seal
 from tests.synthetic_results import Results, factors, full
-from workflow_scripts import aggregate
+from workflow_scripts import aggregate, compose, draw, tabulate
 from workflow_scripts.audio.quarantine_limit import ENVIRONMENT_VARIABLE
+from workflow_scripts.core.checksums import add_checksums
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.planning.manifest import Study
 from workflow_scripts.statistics.tables.schema import TABLES
 
 
@@ -90,6 +93,48 @@ def test_predictions_that_do_not_give_the_trials_stop_it(tmp_path: Path) -> None
     with pytest.raises(UserError, match=r"predictions\.npz does not give the macro_f1 of its trials"):
         run(results)
     assert not (tmp_path / "statistics").exists()
+
+
+def test_after_a_run_that_failed_damaged_predictions_are_left_out(tmp_path: Path) -> None:
+    results = results_with_predictions(tmp_path)
+    manifest = results.manifest_file()
+    predictions = Path(results.manifest["cells"][0]["path"]).with_name("predictions.npz")
+    predictions.write_bytes(predictions.read_bytes()[:-1])
+    arguments = ["--manifest", manifest, "--output", str(tmp_path / "statistics")]
+    with pytest.raises(UserError, match=r"predictions\.npz is not the file that its job wrote"):
+        aggregate.main(arguments)
+    results.manifest["unfinished"] = True
+    Path(manifest).write_text(json.dumps(add_checksums(results.manifest, {})))
+    aggregate.main(arguments)
+    assert len(pd.read_csv(tmp_path / "statistics" / "trials.csv")["value"])
+
+
+def test_one_study_that_fails_is_an_entry_and_the_others_are_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = full(tmp_path, datasets=["openmic"])
+    expected = run(results, "whole")
+    study = results.manifest["studies"]["fig2"]
+    results.manifest["studies"]["fig3"] = study | {"title": "Broken"}
+    real = aggregate.contrasts
+
+    def fail_for_fig3(study: Study, *more: Any) -> Any:
+        if study.name == "fig3":
+            raise ZeroDivisionError("nothing to divide by")
+        return real(study, *more)
+
+    monkeypatch.setattr(aggregate, "contrasts", fail_for_fig3)
+    folder = run(results)
+    assert (folder / "entries.csv").read_bytes() == (expected / "entries.csv").read_bytes()
+    reason = "ZeroDivisionError: nothing to divide by"
+    assert f"prelude: the statistics of fig3 failed, the others continue: {reason}" in capsys.readouterr().err
+    read = ["--manifest", results.manifest_file(), "--statistics", str(folder)]
+    tabulate.main([*read, "--output", str(tmp_path / "tables")])
+    assert f"The table could not be produced: {reason}" in (tmp_path / "tables" / "fig3.md").read_text()
+    draw.main([*read, "--output", str(tmp_path / "figures")])
+    assert reason in (tmp_path / "figures" / "fig3.csv").read_text()
+    compose.main([*read, "--figures", str(tmp_path / "figures"), "--output", str(tmp_path / "index.html")])
+    assert reason in (tmp_path / "index.html").read_text()
 
 
 def test_a_study_that_came_to_tolerate_less_stops_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -193,10 +194,11 @@ def test_a_killed_job_resumes_with_the_next_trial(corpus, tmp_path, monkeypatch)
     assert resumed["value"].tolist() == whole["value"].tolist()
 
 
-@pytest.mark.parametrize("damage", ["cut", "claims", "a byte"])
+@pytest.mark.parametrize("damage", ["cut", "claims", "a byte", "another trial"])
 def test_a_damaged_trial_of_a_killed_job_is_computed_again(tmp_path, capsys, damage):
     store = TrialStore(tmp_path / "trials", digest="d")
     result = TrialResult(trial=0, scores=np.ones((3, 2), np.float32), epochs=1, train_clips=4, seconds=0.5)
+    store.save(replace(result, trial=1))
     store.save(result)
     np.testing.assert_array_equal(store.load(0).scores, result.scores)
     path = tmp_path / "trials" / "trial0.npz"
@@ -205,10 +207,21 @@ def test_a_damaged_trial_of_a_killed_job_is_computed_again(tmp_path, capsys, dam
         "cut": content[: len(content) // 2],
         "claims": content.replace(b"(3, 2)", b"(9, 9)"),
         "a byte": content.replace(b"\x80?", b"\x81?", 1),
+        "another trial": (tmp_path / "trials" / "trial1.npz").read_bytes(),
     }
     path.write_bytes(damaged[damage])
     assert store.load(0) is None
     assert re.fullmatch(r"prelude: .*trial0\.npz is damaged: the trial is computed again .*\n", capsys.readouterr().err)
+
+
+def test_a_file_of_a_head_that_was_replaced_since_planning_is_refused(corpus, tmp_path):
+    file = tmp_path / "deit.pth"
+    file.write_bytes(b"another")
+    head = {"name": "ast", "options": {"imagenet": True, "checkpoint": str(file)}}
+    job = config(scenario="supervised") | {"head": head, "head_file_digest": "0" * 64}
+    with pytest.raises(UserError, match=r"deit\.pth was replaced after this job was planned: nothing was written"):
+        run(corpus, tmp_path / "out", job)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("content", HOSTILE_ARRAYS.values(), ids=HOSTILE_ARRAYS)

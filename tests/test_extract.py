@@ -13,7 +13,7 @@ from tests.corpora import write_corpus
 from workflow_scripts import extract
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.features.stored_features import StoredFeature
+from workflow_scripts.features.stored_features import StoredFeature, frame_offsets
 from workflow_scripts.workers import prosody
 
 Extract = Callable[[np.ndarray, object], np.ndarray]
@@ -146,6 +146,32 @@ def test_a_damaged_unfinished_array_is_started_again(
     run(corpus, output)
     first = levels_of(corpus.cut(0), None)
     np.testing.assert_array_equal(StoredFeature(output, corpus).cut(0, 0, first.shape[1]), first)
+
+
+def flip(content: bytes) -> bytes:
+    return content[:-100] + bytes([content[-100] ^ 1]) + content[-99:]
+
+
+@pytest.mark.parametrize("damage", [flip, lambda content: content[:-8] + bytes(8)], ids=["flipped byte", "zeros"])
+def test_a_finished_block_that_was_damaged_is_computed_again(
+    corpus: Corpus, output: Path, toy: Callable[[Extract], None], damage: Callable[[bytes], bytes]
+) -> None:
+    toy(levels_of)
+    run(corpus, output)
+    expected = np.load(output)
+    # all blocks are recorded, but for the last
+    blocks = len(range(0, len(corpus), extract.CLIPS_AT_ONCE))
+    toy(interrupt_after(1 + extract.CLIPS_AT_ONCE * (blocks - 1)))
+    with pytest.raises(Interrupted):
+        run(corpus, output)
+    (unfinished,) = output.parent.glob(".*.partial")
+    values = np.load(unfinished, mmap_mode="r+")
+    finished = values[:, : frame_offsets(corpus)[extract.CLIPS_AT_ONCE]]
+    finished[...] = np.frombuffer(damage(finished.tobytes()), np.float32).reshape(finished.shape)
+    values.flush()
+    toy(levels_of)
+    run(corpus, output)
+    np.testing.assert_array_equal(np.load(output), expected)
 
 
 def test_does_not_go_on_with_other_code(corpus: Corpus, output: Path, toy: Callable[[Extract], None]) -> None:

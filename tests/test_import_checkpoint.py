@@ -94,6 +94,9 @@ def test_status_counts_a_planned_import_as_done(name, published, tmp_path, monke
 def test_an_import_of_other_code_than_was_planned_is_refused(published, tmp_path):
     config = json.dumps({"encoder": {"name": "pase"}, "checkpoint": "official", "file": None})
     flags = ["--checkpoint", str(published), "--output", str(tmp_path / "imported")]
+    planned = json.loads(config) | {"file": "0" * 64}
+    with pytest.raises(UserError, match="was replaced after this job was planned: nothing was written"):
+        import_checkpoint.main(["--config", json.dumps(planned), "--code", "c", *flags])
     with pytest.raises(UserError, match="the code of import_checkpoint was edited"):
         import_checkpoint.main(["--config", config, "--code", "0123456789abcdef", *flags])
     assert not (tmp_path / "imported").exists()

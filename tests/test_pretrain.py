@@ -30,6 +30,7 @@ from workflow_scripts.pretraining.data_loader import BatchLoader
 from workflow_scripts.pretraining.interruption import EXIT_INTERRUPTED
 from workflow_scripts.pretraining.run import Pretraining
 from workflow_scripts.pretraining.trainer import Trainer
+from workflow_scripts.pretraining.training_state import StateFile
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +187,15 @@ def test_states_of_other_configs_are_ignored(finished, corpus, tmp_path, monkeyp
     pretrain.main(arguments(config(), corpus=corpus, output=tmp_path / "seed5"))
     assert_same_result(tmp_path / "seed5", finished)
     assert not state_files(tmp_path / "seed5"), "a finished run removes the states of older ones"
+
+
+def test_the_state_of_another_run_is_refused_whatever_its_name(tmp_path):
+    one, other = (StateFile(tmp_path / "seed5", digest) for digest in ("one", "other"))
+    one.save({"steps_done": 3})
+    assert one.load(torch.device("cpu")) == {"steps_done": 3}
+    one.path.rename(other.path)
+    with pytest.raises(UserError, match=r"seed5-other\.state is damaged: delete it to start over"):
+        other.load(torch.device("cpu"))
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(corpus, tmp_path, monkeypatch):

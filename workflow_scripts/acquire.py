@@ -51,13 +51,13 @@ def main(argv: list[str] | None = None) -> None:
 
 def acquire(config: AcquireConfig, *, root: Path, code: str) -> Acquisition:
     """Acquire the data set of `config` in `root`, except files that are complete and unchanged. Raises `UserError`."""
-    counts: dict[str, float] = {}
+    counts: dict[str, int | str] = {}
     if config.source == "twin":
         folder, digest = _write_twin(config, root=root, code=code)
     elif config.source == "local":
         inventory = take_inventory(config)
         folder, digest = expand_home(str(config.path)), inventory.digest
-        counts = {"files": inventory.files, "newest": inventory.newest}
+        counts = {"files": inventory.files, "places": inventory.places}
     else:
         loader = registry.load("dataset", config.loader)
         folder, digest = _download(config.dataset, loader, options=config.options, root=root)

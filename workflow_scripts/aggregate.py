@@ -5,11 +5,15 @@ study's table), `comparisons.csv` (per comparison and data set), `across.csv` (p
 `ranks.csv` and `profiles.csv` (per method over all data sets), `variance.csv` (per entry: where its variation comes
 from), `seeds.csv` (pre-training seeds that would show a difference), `classes.csv` (clips of each class of the data
 sets), `reproduction.csv` (per published number or claim) and `summary.json` (what went in).
+A study whose statistics fail is left out; the reason, in `summary.json`, takes the place of its table and figure.
 Same trials and predictions, same bytes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -25,6 +29,7 @@ from workflow_scripts.core.provenance import require_planned_code
 from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.planning.layout import STATISTICS_FILES
 from workflow_scripts.planning.manifest import Manifest, read_manifest
+from workflow_scripts.report import failures
 from workflow_scripts.statistics.contrasts import contrasts, table_entries
 from workflow_scripts.statistics.data_sources import short_clips, sources_of
 from workflow_scripts.statistics.reproduction.table import reproduction_table
@@ -61,14 +66,8 @@ def main(argv: list[str] | None = None) -> None:
         if manifest.find_record(folder / result_files.CORPUS_FACTS):
             read_facts(folder)
     all_trials = gather(manifest, leave_out_stale=manifest.unfinished)
-    samples = TrialSamples(all_trials.trials)
-    replicates = bootstrap_cells(manifest, samples, threads=arguments.threads)
-    tables = {
-        "trials": all_trials.trials,
-        "cells": cell_table(manifest, samples, replicates),
-        "reproduction": reproduction_table(manifest, samples, all_trials.trials, replicates),
-        **study_tables(manifest, samples, replicates, threads=arguments.threads),
-    }
+    compute = partial(_compute, trials=all_trials.trials, threads=arguments.threads)
+    tables, failed = _compute_healthy(manifest, compute)
     for name, table in tables.items():
         write_text(arguments.output / STATISTICS_FILES[name], csv_text(table))
     with write_atomically(arguments.output / STATISTICS_FILES["parquet"]) as temporary:
@@ -84,10 +83,47 @@ def main(argv: list[str] | None = None) -> None:
             "missing": [str(cell.path) for cell in all_trials.missing],
             "trials": len(all_trials.trials.drop_duplicates([*FACTORS, "trial"])),
             "studies": [study.name for study in manifest.studies],
+            "failures": failed,
             "manifest": manifest.checksum,
         },
         files=checksums(*(arguments.output / STATISTICS_FILES[name] for name in names)),
     )
+
+
+def _compute(manifest: Manifest, *, trials: pd.DataFrame, threads: int) -> dict[str, pd.DataFrame]:
+    """Compute all tables, by name."""
+    samples = TrialSamples(trials)
+    replicates = bootstrap_cells(manifest, samples, threads=threads)
+    return {
+        "trials": trials,
+        "cells": cell_table(manifest, samples, replicates),
+        "reproduction": reproduction_table(manifest, samples, trials, replicates),
+        **study_tables(manifest, samples, replicates, threads=threads),
+    }
+
+
+def _compute_healthy(
+    manifest: Manifest, compute: Callable[[Manifest], dict[str, pd.DataFrame]]
+) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+    """Compute the tables of all studies whose statistics do not fail; also return the reasons of the others.
+
+    Raises what the computation raises if it fails for all.
+    """
+    try:
+        return compute(manifest), {}
+    except Exception as error:
+        alone = {study.name: replace(manifest, studies=(study,)) for study in manifest.studies}
+        if len(alone) < 2 or failures.ends_command(error):
+            raise
+        outcomes = {
+            name: failures.attempt(partial(compute, of_study), name=f"the statistics of {name}")
+            for name, of_study in alone.items()
+        }
+        failed = {name: out.reason for name, out in outcomes.items() if isinstance(out, failures.Failure)}
+        if len(failed) in (0, len(alone)):
+            raise
+    healthy = tuple(study for study in manifest.studies if study.name not in failed)
+    return compute(replace(manifest, studies=healthy)), failed
 
 
 def study_tables(

@@ -59,7 +59,9 @@ def main(argv: list[str] | None = None) -> None:
         sections=tuple(
             page.StudySection(
                 study=study,
-                table=failures.attempt(partial(_build_table, study, numbers), name=f"the table of {study.name}"),
+                table=failures.attempt(
+                    partial(_build_table, study, numbers, arguments.statistics), name=f"the table of {study.name}"
+                ),
                 figure=failures.attempt(
                     partial(_read_figure, study, statistics, folder=arguments.figures),
                     name=f"the figure of {study.name}",
@@ -89,8 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _build_table(study: Study, numbers: Mapping[str, pd.DataFrame]) -> study_table.Table:
+def _build_table(study: Study, numbers: Mapping[str, pd.DataFrame], statistics: Path) -> study_table.Table:
     """Return the table of a study, after a trial rendering: one that fails must not end the page."""
+    failures.require_computed(study.name, statistics)
     table = study_table.build(study, numbers)
     renderers.html(table)
     return table

@@ -60,6 +60,7 @@ def _kind(figure: FigureChoice) -> tuple[Any, LevelOptions]:
 
 def draw(study: Study, level: Any, options: LevelOptions, evidence: Evidence, *, folder: Path) -> None:
     """Write the figure and the numbers of one study to `folder`."""
+    failures.require_computed(study.name, evidence.statistics.folder)
     numbers = level.numbers(study, evidence, options)
     drawn = plotting.draw_figure(lambda study, numbers: level.draw(study, numbers, options), study, numbers)
     _write(study, numbers, drawn, evidence.statistics, folder=folder)

@@ -29,6 +29,7 @@ from workflow_scripts.checkpoints.encoder_file import build_encoder, save_state
 from workflow_scripts.configuration.jobs._base import LevelChoice
 from workflow_scripts.configuration.jobs.evaluate import EvaluateConfig
 from workflow_scripts.core import array_files, files, provenance, result_files
+from workflow_scripts.core.checkpoint_files import require_planned_checkpoint
 from workflow_scripts.core.checksums import checksums, read_record, require_unchanged, write_record
 from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import UserError, run_command
@@ -62,10 +63,12 @@ def main(argv: list[str] | None = None) -> None:
     source = _encoder_source(scenario, config, arguments)
     require_planned_inputs(arguments.code, corpora=[corpus], results=[source] if source else [])
     upstream = _read_provenance(source)
+    _require_planned_head_file(config)
     weights = _head_weights(config.head)
     digest = provenance.digest([record.config, arguments.code, corpus.facts.digest, upstream, weights])
     task = _build_task(config, arguments, corpus=corpus, digest=digest)
     results = scenario.run(task)
+    _require_planned_head_file(config)  # trials read it
     predictions = _predictions(task, results)
     write_predictions(arguments.output / result_files.PREDICTIONS, predictions, windows=results[0].windows)
     table = _trials_table(task, results, config=config, record=record)
@@ -113,6 +116,12 @@ def _read_provenance(source: Path | None) -> dict[str, Any]:
         "data": record["data"],
         "sha256": sha256,
     }
+
+
+def _require_planned_head_file(config: EvaluateConfig) -> None:
+    file = config.head.options.get("checkpoint")
+    if file is not None and config.head_file_digest is not None:
+        require_planned_checkpoint(Path(file), config.head_file_digest)
 
 
 def _head_weights(choice: LevelChoice) -> dict[str, str]:

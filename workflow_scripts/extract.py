@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import hashlib
 import json
 import multiprocessing
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -92,6 +94,13 @@ def _check(config: ExtractConfig, corpus: Corpus) -> None:
         raise UserError(f"{corpus.folder} holds no clip: nothing to extract")
 
 
+class _Block(NamedTuple):
+    """A block of clips whose features are computed: its first clip, and the checksum of its features."""
+
+    first: int
+    checksum: str
+
+
 class _Partial:
     """The unfinished array and the list of its finished blocks of clips, hidden beside the output."""
 
@@ -123,14 +132,15 @@ class _Partial:
         except (OSError, ValueError, UserError):
             return False
 
-    def done(self) -> set[int]:
-        """Return the first clips of the finished blocks."""
-        return {int(line) for line in self._done.read_text(encoding="ascii").split()}
+    def done(self) -> set[_Block]:
+        """Return the finished blocks; cut lines, as a kill leaves them, are passed over."""
+        lines = (line.split() for line in self._done.read_text(encoding="ascii").splitlines())
+        return {_Block(int(line[0]), line[1]) for line in lines if len(line) == len(_Block._fields)}
 
-    def add(self, block: int) -> None:
-        """Record a finished block by its first clip."""
+    def add(self, block: _Block) -> None:
+        """Record a finished block."""
         with self._done.open("a", encoding="ascii") as file:
-            file.write(f"{block}\n")
+            file.write(f"{block.first} {block.checksum}\n")
 
     def finish(self) -> None:
         """Rename the finished array to the output."""
@@ -165,33 +175,40 @@ class _Extractor:
             )
         return result
 
-    def write(self, first: int) -> int:
-        """Write the block of clips that begins with `first`; return `first`."""
+    def write(self, first: int) -> _Block:
+        """Write the block of clips that begins with `first`."""
         values = open_memmap(self.job.values, mode="r+")
         for row in range(first, min(first + CLIPS_AT_ONCE, len(self.corpus))):
             values[:, self.offsets[row] : self.offsets[row + 1]] = self.features(row)
         values.flush()
-        return first
+        return self.stored(first)
+
+    def stored(self, first: int) -> _Block:
+        """Return the block of clips that begins with `first` as it is in the array now."""
+        last = min(first + CLIPS_AT_ONCE, len(self.corpus))
+        features = open_memmap(self.job.values, mode="r")[:, self.offsets[first] : self.offsets[last]]
+        return _Block(first, hashlib.sha256(features.tobytes()).hexdigest())
 
 
 _extractor = functools.lru_cache(maxsize=1)(_Extractor)  # one per process: opening a corpus reads its tables
 
 
-def _write_block(job: _Job, first: int) -> int:
+def _write_block(job: _Job, first: int) -> _Block:
     return _extractor(job).write(first)
 
 
 def _fill(job: _Job, partial: _Partial, *, clips: int, processes: int) -> None:
-    done = partial.done()
-    blocks = [first for first in range(0, clips, CLIPS_AT_ONCE) if first not in done]
+    recorded = partial.done()
+    firsts = range(0, clips, CLIPS_AT_ONCE)
+    blocks = [first for first in firsts if not recorded or _extractor(job).stored(first) not in recorded]
     finished = (
         _in_processes(job, blocks, processes) if processes > 1 else (_write_block(job, first) for first in blocks)
     )
-    for first in track(finished, description=f"extracting {job.worker}, {CLIPS_AT_ONCE} clips each", total=len(blocks)):
-        partial.add(first)
+    for block in track(finished, description=f"extracting {job.worker}, {CLIPS_AT_ONCE} clips each", total=len(blocks)):
+        partial.add(block)
 
 
-def _in_processes(job: _Job, blocks: list[int], processes: int) -> Iterator[int]:
+def _in_processes(job: _Job, blocks: list[int], processes: int) -> Iterator[_Block]:
     """Yield finished blocks. Processes are spawned, because a fork would copy torch's threads in an unknown state."""
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
         futures = [pool.submit(_write_block, job, first) for first in blocks]

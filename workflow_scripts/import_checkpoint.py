@@ -28,6 +28,7 @@ from workflow_scripts.checkpoints.import_encoder import import_encoder
 from workflow_scripts.checkpoints.weight_files import read_checkpoint
 from workflow_scripts.configuration.jobs.import_checkpoint import ImportCheckpointConfig
 from workflow_scripts.core import provenance, result_files
+from workflow_scripts.core.checkpoint_files import require_planned_checkpoint
 from workflow_scripts.core.checksums import checksums, write_record
 from workflow_scripts.core.cli import command_parser
 from workflow_scripts.core.errors import UserError, run_command
@@ -54,6 +55,8 @@ def main(argv: list[str] | None = None) -> None:
     if registry.fact(registry.load("encoder", name), "EXTERNAL"):
         encoder, options, source = _open_external(name, stated or {}, planned=config.file if config else None)
     else:
+        if config and config.member is None:
+            require_planned_checkpoint(arguments.checkpoint, config.file)
         encoder, options, source = _import_file(arguments.checkpoint, name, stated, config)
     by_hand = {"encoder": {"name": name, "options": options.model_dump(mode="json")}}
     record.config = config.to_plain() if config else by_hand

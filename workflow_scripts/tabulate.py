@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> None:
     labels.use_labels_of(manifest)
     numbers, separation_table = read_tables(arguments.statistics), separation.tidy(manifest)
     for study in manifest.select(arguments.study):
-        _write_table(study, numbers, arguments.output)
+        _write_table(study, numbers, arguments.statistics, arguments.output)
     published = read_reproduction(arguments.statistics / STATISTICS_FILES["reproduction"])
     reproduction = reproduction_table.build(published)
     texts = {
@@ -73,9 +73,9 @@ def main(argv: list[str] | None = None) -> None:
     write_text(arguments.output / "index.md", _index(manifest.studies, has_separation=separation_table is not None))
 
 
-def _write_table(study: Study, numbers: Mapping[str, pd.DataFrame], folder: Path) -> None:
+def _write_table(study: Study, numbers: Mapping[str, pd.DataFrame], statistics: Path, folder: Path) -> None:
     """Write the files of a study's table; a reason is in place of one that fails."""
-    table = failures.attempt(partial(study_table.build, study, numbers), name=f"the table of {study.name}")
+    table = failures.attempt(partial(_build, study, numbers, statistics), name=f"the table of {study.name}")
     for ending, text_of in TEXTS.items():
         text = (
             table
@@ -85,6 +85,11 @@ def _write_table(study: Study, numbers: Mapping[str, pd.DataFrame], folder: Path
         if isinstance(text, failures.Failure):
             text = _text_of_failure(study, text, ending=ending)
         write_text(folder / f"{study.name}{ending}", text)
+
+
+def _build(study: Study, numbers: Mapping[str, pd.DataFrame], statistics: Path) -> study_table.Table:
+    failures.require_computed(study.name, statistics)
+    return study_table.build(study, numbers)
 
 
 def _text_of_failure(study: Study, failure: failures.Failure, *, ending: str) -> str:

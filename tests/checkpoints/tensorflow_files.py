@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from workflow_scripts.checkpoints.crc32c import masked_crc32c
+
 MAGIC = 0xDB4775248B80FB57
 TYPES = {"float32": 1, "float64": 2, "int32": 3, "int64": 9}
 TEXT = 7
@@ -21,7 +23,12 @@ def write(path: Path, tensors: Mapping[str, np.ndarray], *, texts: tuple[str, ..
         content = b"\x04text" if values is None else values.astype(values.dtype.newbyteorder("<")).tobytes()
         kind = TEXT if values is None else TYPES[values.dtype.name]
         shape = b"".join(_bytes_field(2, _varint_field(1, size)) for size in (() if values is None else values.shape))
-        place = _varint_field(4, len(data)) + _varint_field(5, len(content)) + b"\x35" + bytes(4)
+        place = (
+            _varint_field(4, len(data))
+            + _varint_field(5, len(content))
+            + b"\x35"
+            + struct.pack("<I", masked_crc32c(content))
+        )
         entries[name.encode()] = _varint_field(1, kind) + _bytes_field(2, shape) + place
         data += content
     path.with_name(path.name + ".data-00000-of-00001").write_bytes(data)
@@ -37,12 +44,16 @@ def table(entries: list[tuple[bytes, bytes]], per_block: int, *, restart: int = 
     for block in blocks:
         content = _block(block, restart)
         handles.append((block[-1][0], _varint(len(table)) + _varint(len(content))))
-        table += content + bytes(5)
+        table += content + _trailer(content)
     places = []
     for content in (_block([]), _block(handles)):
         places.append(_varint(len(table)) + _varint(len(content)))
-        table += content + bytes(5)
+        table += content + _trailer(content)
     return table + b"".join(places).ljust(40, b"\0") + struct.pack("<Q", MAGIC)
+
+
+def _trailer(content: bytes) -> bytes:
+    return b"\0" + struct.pack("<I", masked_crc32c(content + b"\0"))
 
 
 def _block(entries: list[tuple[bytes, bytes]], restart: int = RESTART) -> bytes:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests import golden
 from tests.checkpoints import tensorflow_files
 from workflow_scripts.checkpoints import import_networks, tensorflow
+from workflow_scripts.checkpoints.crc32c import crc32c
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders import unet
 from workflow_scripts.networks import msspt
@@ -49,6 +50,38 @@ def test_every_type_of_number_is_read_and_texts_are_left_out(tmp_path):
     for name, values in TENSORS.items():
         np.testing.assert_array_equal(contents[name].numpy(), values)
         assert contents[name].numpy().dtype == values.dtype
+
+
+def test_checksums_are_those_of_castagnoli():
+    assert crc32c(b"123456789") == 0xE3069283
+    assert crc32c(b"") == 0
+    assert crc32c(bytes(32)) == 0x8A9136AA
+    data = np.random.default_rng(0).integers(256, size=100_003).astype(np.uint8)
+    assert crc32c(data) == crc32c_of_bytes(data)
+
+
+def crc32c_of_bytes(data):
+    value = 0xFFFFFFFF
+    for byte in data.tolist():
+        value ^= byte
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+    return value ^ 0xFFFFFFFF
+
+
+@pytest.mark.parametrize("file", ["net.index", "net.data-00000-of-00001"])
+def test_no_flipped_bit_is_read_as_another_number(tmp_path, file):
+    index = tensorflow_files.write(tmp_path / "net", TENSORS)
+    whole = {name: value.numpy().tobytes() for name, value in tensorflow.read_checkpoint(index).items()}
+    path = tmp_path / file
+    content = path.read_bytes()
+    for bit in range(0, 8 * len(content), 5):
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        with contextlib.suppress(UserError):
+            read = tensorflow.read_checkpoint(index)
+            assert {name: value.numpy().tobytes() for name, value in read.items()} == whole
 
 
 @pytest.mark.parametrize("named", ["net", "net.index", "net.data-00000-of-00001"])

@@ -155,6 +155,25 @@ def test_a_journal_is_continued_behind_damaged_lines(tmp_path: Path, monkeypatch
     assert read_attempts(journal)["a.json"].all[-1].succeeded
 
 
+def test_a_second_workflow_does_not_end_the_jobs_of_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = tmp_path / "journal"
+    first = RecordedRun(journal, monkeypatch, at=1.7e9)
+    first.start("a.json", log="a.log")
+    with monkeypatch.context() as other_process:
+        other_process.setattr(os, "getpid", os.getppid)
+        second = RecordedRun(journal, monkeypatch, at=1.7e9)
+        second.start("b.json", log="b.log")
+        attempts = read_attempts(journal)
+        assert attempts["a.json"].running
+        assert attempts["b.json"].running
+        second.stop()
+    attempts = read_attempts(journal)
+    assert attempts["a.json"].running
+    assert attempts["b.json"].failures[-1].reason == "interrupted: Snakemake was stopped"
+    first.finish("a.json")
+    assert read_attempts(journal)["a.json"].all[-1].succeeded
+
+
 def test_neither_journal_nor_log_is_written_through_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     private = tmp_path / "private"
     private.write_text("mine")

@@ -68,6 +68,14 @@ def edit_later(path: str) -> None:
     os.utime(path, (2e9, 2e9))
 
 
+def exchange() -> None:
+    """Exchange the names of two files of equal length and time."""
+    one, other, kept = (Path("recordings/styles/a") / name for name in ("0.wav", "2.wav", "kept"))
+    one.rename(kept)
+    other.rename(one)
+    kept.rename(other)
+
+
 CHANGES: dict[str, tuple[Callable[[], object], str, str]] = {
     "added": (lambda: write("recordings/styles/a/7.wav", "new"), "styles", "6 files then, 7 now"),
     "deleted": (lambda: Path("recordings/styles/a/0.wav").unlink(), "styles", "6 files then, 5 now"),
@@ -78,7 +86,13 @@ CHANGES: dict[str, tuple[Callable[[], object], str, str]] = {
         "other names, sizes or labels",
     ),
     "longer": (lambda: write("recordings/styles/a/0.wav", "longer audio"), "styles", "other names, sizes or labels"),
-    "same size": (lambda: edit_later("recordings/styles/a/0.wav"), "styles", "a file is newer than all were then"),
+    "same size": (lambda: edit_later("recordings/styles/a/0.wav"), "styles", "files were written again, or exchanged"),
+    "older": (
+        lambda: os.utime("recordings/styles/a/0.wav", (1e9, 1e9)),
+        "styles",
+        "files were written again, or exchanged",
+    ),
+    "exchanged": (exchange, "styles", "files were written again, or exchanged"),
     "label corrected": (
         lambda: write("recordings/labels.csv", Path("recordings/labels.csv").read_text().replace("organ", "flute")),
         "takes",

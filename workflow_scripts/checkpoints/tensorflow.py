@@ -7,7 +7,6 @@ tensor to a protocol buffer that states the place of its bytes.
 
 from __future__ import annotations
 
-import glob
 import math
 import struct
 from collections.abc import Iterable, Iterator
@@ -17,16 +16,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workflow_scripts.checkpoints.crc32c import masked_crc32c
+from workflow_scripts.core.checkpoint_files import prefix_of
 from workflow_scripts.core.errors import UserError
 
-SUFFIX = ".index"
 FOOTER_BYTES = 48
 MAGIC = struct.pack("<Q", 0xDB4775248B80FB57)  # ends every LevelDB table
 TRAILER_BYTES = 5  # behind a block: kind of compression, checksum
 #: TensorFlow's number of a type -> numpy's type; tensors of other types (texts, the graph of objects) are left out
 TYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8"}
 #: numbers of fields in the buffer of a tensor (BundleEntryProto); in its shape dimensions are field 2, their size 1
-TYPE, SHAPE, SHARD, OFFSET, SIZE = 1, 2, 3, 4, 5
+TYPE, SHAPE, SHARD, OFFSET, SIZE, CHECKSUM = 1, 2, 3, 4, 5, 6
 SHARDS = 1  # field of the header's buffer, whose key is empty
 VARINT_BITS = 64  # of the longest number
 #: entries take more bytes than the index that holds them, since a key repeats the beginning of the one before; names of
@@ -35,25 +35,6 @@ MAX_EXPANSION = 32
 DAMAGED = "its index is damaged or none of TensorFlow's: fetch it again"
 
 Fields = dict[int, list[int | bytes]]
-
-
-def find_index(path: Path) -> Path | None:
-    """Return the index of the checkpoint that `path` names, by one of its files or by the common beginning of their
-    names; None if there is none.
-    """
-    name = path.name.partition(".data-")[0].removesuffix(SUFFIX)
-    index = path.with_name(name + SUFFIX)
-    return index if index.is_file() else None
-
-
-def list_files(index: Path) -> list[Path]:
-    """List the checkpoint's files, the index first."""
-    return [index, *sorted(index.parent.glob(f"{glob.escape(_prefix(index))}.data-*-of-*"))]
-
-
-def _prefix(index: Path) -> str:
-    """Return the common beginning of the names of a checkpoint's files; empty for an index of the name `.index`."""
-    return index.name.removesuffix(SUFFIX)
 
 
 def read_checkpoint(index: Path) -> dict[str, Tensor]:
@@ -77,7 +58,7 @@ def _require_distinct(entries: Iterable[bytes], stored: int) -> None:
 
 def _shard(index: Path, number: int, shards: int) -> np.ndarray:
     """Map a file of data, one of `shards`, into memory as bytes."""
-    path = index.with_name(f"{_prefix(index)}.data-{number:05d}-of-{shards:05d}")
+    path = index.with_name(f"{prefix_of(index)}.data-{number:05d}-of-{shards:05d}")
     if not path.is_file() or not path.stat().st_size:
         raise UserError(f"{path.name} is missing or empty: it holds the numbers and belongs beside the index")
     return np.memmap(path, dtype=np.uint8, mode="r")
@@ -94,6 +75,8 @@ def _tensor(entry: Fields, data: list[np.ndarray], name: str) -> Tensor | None:
     stored = data[_number(entry, SHARD)][start : start + size]
     if size != math.prod(shape) * np.dtype(kind).itemsize or len(stored) < size:
         raise UserError(f"{name} is not there in full: fetch the checkpoint again")
+    if _bytes(entry, CHECKSUM)[-1:] != [struct.pack("<I", masked_crc32c(stored))]:
+        raise UserError(f"{name} differs from its checksum: fetch the checkpoint again")
     return torch.from_numpy(np.frombuffer(stored.tobytes(), kind).reshape(shape).copy())
 
 
@@ -121,6 +104,9 @@ def _block(table: bytes, *, handle: bytes) -> Iterator[tuple[bytes, bytes]]:
     block = table[start : start + length]
     if len(table) < start + length + TRAILER_BYTES or table[start + length]:
         raise UserError("its index is compressed or damaged: save it with a TensorFlow of version 2")
+    trailer = table[start + length : start + length + TRAILER_BYTES]
+    if trailer[1:] != struct.pack("<I", masked_crc32c(block + trailer[:1])):
+        raise UserError(DAMAGED)
     # the block ends with offsets for binary search, and their number
     (restarts,) = struct.unpack("<I", block[-4:])
     position, end, key = 0, length - 4 * (restarts + 1), b""

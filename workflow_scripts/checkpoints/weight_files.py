@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from workflow_scripts.checkpoints import tensorflow
 from workflow_scripts.checkpoints.torch_files import read_torch, require_plain
+from workflow_scripts.core.checkpoint_files import digest_index, find_index
 from workflow_scripts.core.errors import UserError
 
 PARALLEL_PREFIX = "module."  # torch's DataParallel puts it before each key
@@ -46,7 +47,7 @@ class CheckpointFile:
 def read_checkpoint(path: Path) -> CheckpointFile:
     """Read a checkpoint onto the CPU; `UserError` states in one line why a file is none."""
     with name_file_in_errors(path, "read"):
-        if (index := tensorflow.find_index(path)) is not None:
+        if (index := find_index(path)) is not None:
             return _read_tensorflow(path, index)
         if not path.is_file():
             raise UserError("it is a folder: name a file in it" if path.is_dir() else "there is no such file")
@@ -103,12 +104,8 @@ def name_file_in_errors(path: Path, description: str) -> Iterator[None]:
 
 
 def _read_tensorflow(path: Path, index: Path) -> CheckpointFile:
-    sha256 = hashlib.sha256()
-    for part in tensorflow.list_files(index):
-        with part.open("rb") as file:
-            sha256.update(hashlib.file_digest(file, "sha256").digest())
     state = _check_state(tensorflow.read_checkpoint(index))
-    return CheckpointFile(path=path, state=state, format="TensorFlow checkpoint", sha256=sha256.hexdigest())
+    return CheckpointFile(path=path, state=state, format="TensorFlow checkpoint", sha256=digest_index(index))
 
 
 def _read_safetensors(path: Path) -> object:

@@ -83,17 +83,19 @@ class TrialStore:
         if not path.is_file():
             return None
         try:
-            return self._read(path)
+            return self._read(path, trial)
         except UserError as error:
             print(f"prelude: {error}", file=sys.stderr, flush=True)
             return None
 
-    def _read(self, path: Path) -> TrialResult | None:
+    def _read(self, path: Path, trial: int) -> TrialResult | None:
         with name_damage(path, remedy="the trial is computed again"):
             stored = array_files.read_npz(path)
             if str(stored["digest"]) != self.digest:
                 return None
             numbers = {name: stored[name].item() for name in ("trial", "epochs", "train_clips", "seconds")}
+            if numbers["trial"] != trial:
+                raise ValueError("it holds another trial")
             return TrialResult(
                 scores=stored["scores"],
                 **numbers,

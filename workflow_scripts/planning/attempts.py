@@ -30,6 +30,7 @@ SUBMITTED = re.compile(r"Job (\d+) has been submitted with SLURM jobid (\w+)")
 SUBMITTED_ARRAY = re.compile(
     r"Submitted array job with Snakemake IDs ([\d,]+) and SLURM job ID (\w+)\. The individual task IDs are (\d+)-"
 )
+HOST = socket.gethostname()
 MAX_ERRORS = 100  # exceptions of shell commands that wait for the event that names their job; it follows at once
 INTERRUPTED = "interrupted: Snakemake was stopped"
 KILLED = "interrupted: Snakemake ended before the job did"
@@ -76,7 +77,7 @@ class Journal(logging.Handler):
         if not event["log"]:
             return
         if not self._jobs:
-            self._write(RUN, pid=os.getpid(), host=socket.gethostname())
+            self._write(RUN)
         job = _StartedJob(list(event["output"]), Path(event["log"][0]), event["shellcmd"] or "")
         self._jobs[event["jobid"]] = job
         self._write(START, rule=event["rule_name"], files=job.files, gpu=_asks_for_gpu(event["resources"]))
@@ -110,7 +111,7 @@ class Journal(logging.Handler):
                 self._write(SUBMISSION, file=self._jobs[int(number)].files[0], slurm=f"{match[2]}_{task}")
 
     def _write(self, event: str, **content: object) -> None:
-        line = json.dumps({"event": event, "at": time.time(), **content})
+        line = json.dumps({"event": event, "at": time.time(), "pid": os.getpid(), "host": HOST, **content})
         with contextlib.suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             append_plain(self.path, f"{line}\n")
@@ -130,6 +131,9 @@ def _asks_for_gpu(resources: Any) -> bool:
     return bool(resources.get("gpu")) or "gpu" in str(resources.get("gres", ""))
 
 
+#: process and host of a run
+_RunKey = tuple[int, str]
+
 #: seconds since 1970; after the year 9999 no calendar can show them
 Moment = Annotated[float, Field(ge=0, le=253_402_300_799)]
 
@@ -140,14 +144,19 @@ class _Event(StrictModel):
     model_config = ConfigDict(extra="ignore")  # another version may write more
 
     at: Moment
+    pid: int = Field(gt=0, lt=2**31)  # of the run's Snakemake; process numbers have 31 bits
+    host: str
+
+    @property
+    def run(self) -> _RunKey:
+        """Run that wrote the line."""
+        return (self.pid, self.host)
 
 
 class _Run(_Event):
-    """Start of a run; process numbers have 31 bits."""
+    """Start of a run."""
 
     event: Literal["run"]
-    pid: int = Field(gt=0, lt=2**31)
-    host: str
 
 
 class _Start(_Event):
@@ -198,6 +207,7 @@ class Attempt:
     """One start of a job; times are in seconds since 1970, `ended` is None while it may still run."""
 
     started: float
+    run: _RunKey | None = None
     gpu: bool = False
     slurm: str = ""  # SLURM's number of the job
     began: float | None = None  # on its node
@@ -260,25 +270,27 @@ def total_seconds(record: Mapping[str, Any], attempts: Attempts | None) -> float
 def read_attempts(path: Path) -> dict[str, Attempts]:
     """Return the attempts by each of a job's output files; empty without a journal."""
     attempts: dict[str, Attempts] = {}
-    run: _Run | None = None
-    latest = 0.0
+    runs: dict[_RunKey, _Run] = {}
+    latest: dict[_RunKey, float] = {}
     for line in _read_lines(path):
-        if isinstance(line, _Run):
-            _end_open(attempts, at=latest, reason=KILLED)
-            run = line
+        if isinstance(line, _Run):  # of a process with the number of an earlier one, which is gone
+            _end_open(attempts, line.run, at=latest.get(line.run, 0.0), reason=KILLED)
+            runs[line.run] = line
         elif isinstance(line, _Stop):
-            _end_open(attempts, at=line.at, reason=INTERRUPTED)
-            run = None
+            _end_open(attempts, line.run, at=line.at, reason=INTERRUPTED)
         elif isinstance(line, _Start):
             started = next((attempts[file] for file in line.files if file in attempts), Attempts())
             started.rule = line.rule
-            started.add(Attempt(started=line.at, gpu=line.gpu))
+            if started.running:  # the run before is gone: two runs never have the same job at once
+                _end(started, at=latest.get(started.all[-1].run or line.run, 0.0), reason=KILLED)
+            started.add(Attempt(started=line.at, run=line.run, gpu=line.gpu))
             attempts |= dict.fromkeys(line.files, started)
         elif job := attempts.get(line.file):
             _apply(job.all[-1], line)
-        latest = line.at
-    if run and not _is_alive(run):
-        _end_open(attempts, at=latest, reason=KILLED)
+        latest[line.run] = line.at
+    for key, run in runs.items():
+        if not _is_alive(run):
+            _end_open(attempts, key, at=latest[key], reason=KILLED)
     return attempts
 
 
@@ -290,16 +302,20 @@ def _apply(attempt: Attempt, line: _Submission | _Success | _Failure) -> None:
     attempt.reason, attempt.began = (line.reason, line.began) if isinstance(line, _Failure) else ("", None)
 
 
-def _end_open(attempts: Mapping[str, Attempts], *, at: float, reason: str) -> None:
-    """End the attempts that a run left open; after a kill, the last known moment is the end."""
+def _end_open(attempts: Mapping[str, Attempts], run: _RunKey, *, at: float, reason: str) -> None:
+    """End the attempts that a run left open; after a kill, its last known moment is the end."""
     for job in attempts.values():
-        if job.running:
-            job.all[-1].ended, job.all[-1].reason = max(at, job.all[-1].started), reason
+        if job.running and job.all[-1].run == run:
+            _end(job, at=at, reason=reason)
+
+
+def _end(job: Attempts, *, at: float, reason: str) -> None:
+    job.all[-1].ended, job.all[-1].reason = max(at, job.all[-1].started), reason
 
 
 def _is_alive(run: _Run) -> bool:
     """Return whether the Snakemake of a run still runs; on another machine that is taken for granted."""
-    if run.host != socket.gethostname():
+    if run.host != HOST:
         return True
     try:
         os.kill(run.pid, 0)

@@ -25,7 +25,8 @@ from workflow_scripts.configuration.jobs.pretrain import PretrainConfig
 from workflow_scripts.configuration.jobs.visualise_filters import VisualiseFiltersConfig
 from workflow_scripts.configuration.jobs.weigh import WeighConfig
 from workflow_scripts.configuration.protocol import EvaluationProtocol
-from workflow_scripts.core.file_digests import digest_file, digest_files
+from workflow_scripts.core.checkpoint_files import digest_checkpoint
+from workflow_scripts.core.file_digests import digest_files
 from workflow_scripts.core.provenance import code_digest, digest, job_digest
 from workflow_scripts.core.validation import validate
 from workflow_scripts.levels import dataset_facts, registry
@@ -162,11 +163,13 @@ class Jobs:
     def import_checkpoint(self, run: Run) -> JobSpec:
         """Convert a published checkpoint to an encoder file."""
         entry = self.config.checkpoints[run.corpus]
-        source: dict[str, str | None] = {"file": _file_digest(Path(entry.path or ""))}
+        source: dict[str, str | None]
         if entry.package is not None:
             source = {"file": entry.package.sha256, "member": entry.package.file}
         elif (files := self.levels.external_files(run)) is not None:
             source = {"file": digest_files(files)}
+        else:
+            source = {"file": _file_digest(Path(entry.path)) if entry.path else None}
         config = ImportCheckpointConfig(encoder=self.levels.encoder(run), checkpoint=run.corpus, **source)
         return _job("import_checkpoint", config)
 
@@ -280,6 +283,4 @@ def _file_digest(path: Path) -> str | None:
     A missing file is reported elsewhere: a checkpoint by Snakemake, whose input it is, the file of a head by the
     checks of the config.
     """
-    if not path.is_file():
-        return None
-    return digest_file(path)
+    return digest_checkpoint(path)

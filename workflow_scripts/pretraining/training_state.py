@@ -13,6 +13,8 @@ from workflow_scripts.checkpoints.torch_files import read_torch
 from workflow_scripts.core import files
 from workflow_scripts.core.errors import name_damage
 
+RUN = "run"  # entry with the digest of the run, which the name of the file could lose
+
 
 class StateFile:
     """The state of an unfinished run, beside its output folder: `.<output>-<digest>.state`.
@@ -28,14 +30,17 @@ class StateFile:
     def save(self, state: Mapping[str, Any]) -> None:
         """Write the state atomically: a kill leaves either the old state or the new one."""
         with files.write_atomically(self.path) as temporary:
-            torch.save(dict(state), temporary)
+            torch.save({RUN: self.digest, **state}, temporary)
 
     def load(self, device: torch.device) -> dict[str, Any] | None:
         """Return the state with its tensors on `device`, or None if there is none; `UserError` if it is damaged."""
         if not self.path.exists():
             return None
         with name_damage(self.path, remedy="delete it to start over"):
-            return dict(read_torch(self.path, device=device))
+            state = dict(read_torch(self.path, device=device))
+            if state.pop(RUN, None) != self.digest:
+                raise ValueError("it is the state of another run")
+            return state
 
     def steps_done(self) -> int:
         """Return the number of finished steps in the saved state; 0 without one."""

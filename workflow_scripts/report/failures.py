@@ -6,12 +6,15 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import pandas as pd
 
+from workflow_scripts.core.checksums import read_record
 from workflow_scripts.core.errors import NO_PERMISSION, NO_SPACE, UserError, format_message
 from workflow_scripts.core.escapes import one_line, shorten
+from workflow_scripts.planning.layout import STATISTICS_FILES
 
 ResultT = TypeVar("ResultT")
 FAILED = "failed"
@@ -34,7 +37,7 @@ def attempt(produce: Callable[[], ResultT], *, name: str) -> ResultT | Failure:
     try:
         return produce()
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in NO_SPACE | NO_PERMISSION:
+        if ends_command(error):
             raise
         if not isinstance(error, UserError):
             traceback.print_exc()
@@ -42,6 +45,17 @@ def attempt(produce: Callable[[], ResultT], *, name: str) -> ResultT | Failure:
         failure = Failure(reason=shorten(one_line(reason), MAX_CHARACTERS))
         print(format_message(f"{name} failed, the others continue: {failure.reason}"), file=sys.stderr, flush=True)
         return failure
+
+
+def ends_command(error: Exception) -> bool:
+    """Return whether an error would stop the other studies too: a full disk, or a forbidden file."""
+    return isinstance(error, OSError) and error.errno in NO_SPACE | NO_PERMISSION
+
+
+def require_computed(study: str, statistics: Path) -> None:
+    """Raise `UserError` with the reason if `aggregate` could not compute the statistics of a study."""
+    if reason := read_record(statistics / STATISTICS_FILES["summary"]).get("failures", {}).get(study):
+        raise UserError(reason)
 
 
 def numbers(study: str, failure: Failure) -> pd.DataFrame:

@@ -58,9 +58,10 @@ class Statistics:
 
     @functools.cached_property
     def digest(self) -> str:
-        """Digest of all files of the statistics."""
+        """Digest of all tables of the statistics; trials, which state the seconds they took, differ in every run."""
         files = read_record(self.folder / layout.STATISTICS_FILES["summary"])[CHECKSUMS]
-        return digest({name: value for name, value in files.items() if name != OWN})
+        others = {OWN, *(layout.STATISTICS_FILES[name] for name in ("trials", "parquet"))}
+        return digest({name: value for name, value in files.items() if name not in others})
 
     @functools.cached_property
     def tables(self) -> dict[str, pd.DataFrame]:

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from workflow_scripts.core import provenance
+from workflow_scripts.core.checksums import read_record, write_record
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.core.files import write_json
-from workflow_scripts.core.validation import parse_json
 
 LOCK = ".lock"  # beside acquired.json: held exclusively to change the data, shared to read them
 
@@ -18,14 +17,14 @@ LOCK = ".lock"  # beside acquired.json: held exclusively to change the data, sha
 class Acquisition:
     """An acquired data set: `root` has the official layout, `digest` identifies its content.
 
-    `counts` of a local copy are the number of its files and the time of the newest, to notice that they changed.
+    `counts` of a local copy are the number of its files and a digest of their places, to notice that they changed.
     """
 
     dataset: str
     source: str  # twin, local or download
     root: Path
     digest: str
-    counts: Mapping[str, float] = field(default_factory=dict)
+    counts: Mapping[str, int | str] = field(default_factory=dict)
 
 
 def write_acquisition(path: Path, acquired: Acquisition, **more: object) -> None:
@@ -40,7 +39,7 @@ def write_acquisition(path: Path, acquired: Acquisition, **more: object) -> None
         "digest": acquired.digest,
         **acquired.counts,
     }
-    write_json(path, {**content, **more})
+    write_record(path, {**content, **more}, files={})
 
 
 def read_acquisition(path: Path, *, source: str | None = None, job_digest: str | None = None) -> Acquisition:
@@ -49,8 +48,10 @@ def read_acquisition(path: Path, *, source: str | None = None, job_digest: str |
     `job_digest` is the digest of code and config of the job that should have acquired the data: a workflow that shares
     the folder may have written other data there.
     """
+    if not path.exists():
+        raise UserError(f"{path} is missing: acquire the data set first")
     try:
-        content = parse_json(path.read_text(encoding="utf-8"))
+        content = read_record(path)
         acquired = Acquisition(
             dataset=content["dataset"],
             source=content["source"],
@@ -58,8 +59,6 @@ def read_acquisition(path: Path, *, source: str | None = None, job_digest: str |
             digest=content["digest"],
         )
         actual_digest = provenance.digest([content.get("code"), content.get("config")])
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing: acquire the data set first") from error
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged: delete it and acquire the data set again") from error
     if source is not None and source != acquired.source:

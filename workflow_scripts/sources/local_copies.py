@@ -37,12 +37,13 @@ STATUS = (".venv/bin/python", "-m", "workflow_scripts.status")
 class Inventory:
     """Content of a copy: a digest of file names and sizes, as the audio may be terabytes, and of files of labels.
 
-    `newest` is the latest time of modification, which betrays a file that changed and kept its size.
+    `places` is a digest of each file's place on the disk and time of modification, which betrays a file that changed
+    and kept its size, and files that exchanged their names.
     """
 
     digest: str
     files: int
-    newest: float
+    places: str
 
 
 def take_inventory(config: AcquireConfig, *, patience: float = float("inf")) -> Inventory:
@@ -56,10 +57,11 @@ def take_inventory(config: AcquireConfig, *, patience: float = float("inf")) -> 
     if not folder.is_dir():
         state = "no folder" if folder.exists() else "missing"
         raise UserError(f"{config.dataset}: {folder} is {state}: correct its `path`")
-    digest, files, newest = hashlib.sha256(), 0, 0.0
+    digest, places, files = hashlib.sha256(), hashlib.sha256(), 0
     for name, status in _list_files(folder):
         digest.update(f"{name}\0{status.st_size}\0".encode(errors="surrogateescape"))
-        files, newest = files + 1, max(newest, status.st_mtime)
+        places.update(f"{name}\0{status.st_ino}\0{status.st_mtime_ns}\0".encode(errors="surrogateescape"))
+        files += 1
         if time.monotonic() > latest:
             raise TimeoutError(folder)
     if not files:
@@ -67,8 +69,11 @@ def take_inventory(config: AcquireConfig, *, patience: float = float("inf")) -> 
     for path in _files_of_options(config.options, folder):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
-        newest = max(newest, path.stat().st_mtime)
-    return Inventory(digest=digest.hexdigest()[: provenance.DIGEST_LENGTH], files=files, newest=newest)
+    return Inventory(digest=_shorten(digest), files=files, places=_shorten(places))
+
+
+def _shorten(digest: hashlib._Hash) -> str:
+    return digest.hexdigest()[: provenance.DIGEST_LENGTH]
 
 
 def _list_files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
@@ -182,4 +187,4 @@ def _describe_change(acquired: Path, job: JobSpec, patience: float) -> str:
         return f"{then:,} files then, {now.files:,} now"
     if now.digest != content["digest"]:
         return "other names, sizes or labels"
-    return "a file is newer than all were then" if now.newest > content.get("newest", now.newest) else ""
+    return "files were written again, or exchanged" if now.places != content.get("places") else ""
