@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.audio.planned_inputs import require_planned_inputs
 from workflow_scripts.checkpoints.encoder_file import build_encoder, check_sample_rate
 from workflow_scripts.configuration.jobs.visualise_filters import VisualiseFiltersConfig
 from workflow_scripts.core.checksums import checksums, require_unchanged, write_record
@@ -38,6 +39,8 @@ def main(argv: list[str] | None = None) -> None:
     record = Record(config=config.to_plain(), code=arguments.code)
     torch.set_num_threads(arguments.threads)
     device, corpus = best_device(), Corpus(arguments.corpus)
+    given = [arguments.encoder_file] if arguments.encoder_file else []
+    require_planned_inputs(arguments.code, corpora=[corpus], results=given)
     encoder = build_encoder(config.encoder.model_dump(), seed=config.seed, encoder_file=arguments.encoder_file)
     check_sample_rate(encoder, corpus)
     stack = encoder.eval().requires_grad_(False).to(device).convolution_blocks
