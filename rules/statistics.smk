@@ -27,6 +27,7 @@ rule aggregate:
     input:
         manifest=rules.plan.output,
         trials=[PLAN.layout.trials(*pair) for pair in PLAN.cells],
+        spectra=[PLAN.layout.spectra(*pair) for pair in PLAN.filter_jobs],
         clean=expand(rules.require_clean.output, dataset=PLAN.must_be_clean),
     output:
         **{name: f"<statistics>/{file}" for name, file in STATISTICS_FILES.items()},

@@ -357,6 +357,79 @@ class ByHand:
         lps, tempogram = (losses[losses.worker == worker].set_index("epoch").loss for worker in ("lps", "tempogram"))
         return float(np.log10(lps / tempogram).mean()), math.nan, math.nan  # one pre-training seed
 
+    def steps(self, line: dict[str, str]) -> list[tuple[dict[str, str], np.ndarray]]:
+        """Compute the difference of macro F1 in each step that was run, with its levels: a line's text joins them."""
+        statement = next(
+            statement
+            for statement in self.manifest["studies"][line["study"]]["statements"]
+            if (statement["id"], statement["quantity"]) == (line["id"], line["quantity"])
+        )
+        of, over = (split_steps(statement[side]) for side in ("of", "over"))
+        steps = [pair for pair in zip(of, over, strict=True) if all(self.cells(line["study"], side) for side in pair)]
+        return [(of, self.cell(line["study"], of) - self.cell(line["study"], over)) for of, over in steps]
+
+    def interaction(self, line: dict[str, str]) -> Interval:
+        group = json.loads(line["options"])["group"]
+        inside = [values for levels, values in self.steps(line) if group.items() <= levels.items()]
+        outside = [values for levels, values in self.steps(line) if not group.items() <= levels.items()]
+        return t_interval(np.mean(inside, axis=0) - np.mean(outside, axis=0))
+
+    def label_trend(self, line: dict[str, str]) -> Interval:
+        steps = self.steps(line)
+        sizes = [
+            read_cell_trials(self.finished / self.cells(line["study"], levels)[0]["path"])["train_clips"].mean()
+            for levels, _ in steps
+        ]
+        values = np.array([values for _, values in steps])
+        if json.loads(line["options"])["statistic"] == "deviation":
+            values = np.abs(values - values.mean(axis=1, keepdims=True))
+        return t_interval(np.polyfit(np.log10(sizes), values, 1)[0])
+
+    def weighted_losses(self, run: str) -> pd.DataFrame:
+        losses = pd.read_csv(self.results / "pretrained" / run / "losses.csv").query("split == 'valid'")
+        return losses.assign(loss=losses["loss"] * losses["weight"]).pivot_table(
+            index="epoch", columns="worker", values="loss"
+        )
+
+    def loss_lead(self, line: dict[str, str]) -> Interval:
+        losses, options = self.weighted_losses(EQUAL["WLPMCT"]), json.loads(line["options"])
+        others = getattr(losses.drop(columns=options["worker"]), {"largest": "max", "smallest": "min"}[options["end"]])
+        return float(np.log10(losses[options["worker"]] / others(axis=1)).mean()), math.nan, math.nan
+
+    def loss_majority(self, line: dict[str, str]) -> Interval:
+        losses, worker = self.weighted_losses(EQUAL["WLPMCT"]), json.loads(line["options"])["worker"]
+        return 100 * float((losses[worker] / losses.sum(axis=1)).mean()) - 50, math.nan, math.nan
+
+    def loss_spread(self, line: dict[str, str]) -> Interval:
+        runs = (EQUAL["WLPMCT"], REWEIGHTED["WLPMCT"])
+        of, over = (np.log10(self.weighted_losses(run).to_numpy()).std(axis=1).mean() for run in runs)
+        return float(of - over), math.nan, math.nan
+
+    def confusion_changes(self, line: dict[str, str]) -> tuple[list[str], np.ndarray]:
+        """Compute the change of the matrix in percent of the true class (trials, true, predicted), with the classes."""
+        matrices = []
+        for side in ("of", "over"):
+            (chosen,) = levels(line[side])
+            (cell,) = self.cells(line["study"], chosen | levels(line["within"])[0])
+            with np.load((self.finished / cell["path"]).with_name("predictions.npz")) as kept:
+                classes, true = kept["classes"], kept["labels"].argmax(axis=1)
+                counts = [confusion_matrix(true, s.argmax(axis=1), labels=range(len(classes))) for s in kept["scores"]]
+            with np.errstate(invalid="ignore"):
+                matrices.append(100 * np.array(counts) / np.sum(counts, axis=2, keepdims=True))
+        return classes.tolist(), matrices[0] - matrices[1]
+
+    def confusion_change(self, line: dict[str, str]) -> Interval:
+        classes, changes = self.confusion_changes(line)
+        entries = json.loads(line["options"])["entries"]
+        picked = [changes[:, classes.index(true), classes.index(given)] for true, given in entries]
+        return t_interval(np.mean(picked, axis=0))
+
+    def confusion_direction(self, line: dict[str, str]) -> Interval:
+        _, changes = self.confusion_changes(line)
+        diagonal = np.eye(changes.shape[1], dtype=bool)
+        part = diagonal if json.loads(line["options"])["part"] == "diagonal" else ~diagonal
+        return t_interval(np.array([100 * np.nanmean(np.sign(change[part])) for change in changes]))
+
     def corpus(self, line: dict[str, str], name: str) -> pd.DataFrame:
         (chosen,) = levels(line["of"])
         folder = self.results / "corpora" / next(iter(chosen.values())) / "16000"
@@ -433,6 +506,22 @@ def levels(text: str) -> list[dict[str, str]]:
     parts = [(factor, several.split(",")) for factor, several in (part.split("=") for part in text.split())]
     steps = max((len(several) for _, several in parts), default=1)
     return [{factor: several[step % len(several)] for factor, several in parts} for step in range(steps)]
+
+
+def split_steps(side: dict[str, str | list[str]]) -> list[dict[str, str]]:
+    """Return the levels of each step of one side of a statement."""
+    steps = max((len(level) for level in side.values() if isinstance(level, list)), default=1)
+    return [
+        {factor: level[step] if isinstance(level, list) else level for factor, level in side.items()}
+        for step in range(steps)
+    ]
+
+
+def t_interval(values: np.ndarray) -> Interval:
+    """Compute the mean of the trials and its t interval, of no width if all are equal."""
+    low, high = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    middle = float(values.mean())
+    return middle, *(middle if np.isnan(end) else float(end) for end in (low, high))
 
 
 def test_published_statements_recompute_from_what_was_run(finished: Path) -> None:

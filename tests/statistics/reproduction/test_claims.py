@@ -15,6 +15,7 @@ from tests.statistics.reproduction.test_quantities import corpus, lines, run
 from tests.synthetic_results import Results, factors
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.dataset_index import Task
+from workflow_scripts.statistics.filter_spectra import LayerSpectra, write_spectra
 from workflow_scripts.statistics.metrics import metrics
 from workflow_scripts.statistics.predictions import Predictions, write_predictions
 
@@ -318,6 +319,66 @@ def test_losses_are_put_in_order_and_their_spread_is_compared(results: Results) 
     assert spread["ci_high"] - spread["value"] == pytest.approx(half_width(before))
     with pytest.raises(UserError, match=r"options\.end: 'most' is not allowed; allowed: largest, smallest"):
         claim(results, "loss_lead", of=equal, options={"worker": "lps", "end": "most"})
+
+
+def write_filters(results: Results, encoder: str, scenario: str, bins: list[int], **levels: Any) -> None:
+    """Add a cell whose filters of layer 1 peak in these of 365 bins of 22,050 / 729 Hz; the stride is 3."""
+    cell = factors(encoder, scenario, "openmic", **levels)
+    results.add(cell, [0.5] * 3, source="download")
+    folder = results.folder / "filters" / "-".join(map(str, cell.values()))
+    folder.mkdir(parents=True)
+    power = np.full((len(bins), 365), 0.1, np.float32)
+    power[np.arange(len(bins)), bins] = 1
+    write_spectra(folder / "spectra.npz", {"1 mean": LayerSpectra(power=power, sample_rate=22050, stride=3)})
+    jobs = results.manifest.setdefault("jobs", [])
+    jobs.append(["visualise_filters", str(folder / "spectra.npz"), str(folder / "record.json"), "x.log"])
+    results.manifest["cells"][-1]["jobs"] = [len(jobs) - 1]
+
+
+HZ = 22050 / 729  # of a bin; the line of the stride is at bin 243
+
+
+def test_filters_on_the_line_of_the_stride_are_counted_beside_those_of_an_untrained_network(results: Results) -> None:
+    write_filters(results, "samplecnn", "frozen", [243, 244, 10, 20])
+    write_filters(results, "random", "frozen", [242, 243, 244, 20])
+    sides = {"of": {"encoder": "samplecnn"}, "over": {"encoder": "random"}}
+    row = claim(results, "filter_line_share", options={"layer": 1}, **sides)
+    assert (row["value"], row["n"], row["replicate"], row["verdict"]) == (-25, 4, "filters", "undecided")
+    without = claim(results, "filter_line_share", options={"layer": 4}, **sides)
+    assert (without["verdict"], without["reason"]) == ("not run", "no layer 4")
+    centre = claim(results, "filter_line_share", options={"layer": 1, "objective": "centre"}, **sides)
+    assert centre["reason"] == "no layer 1"
+
+
+def test_peaks_of_filters_are_fitted_and_compared_with_those_of_another_network(results: Results) -> None:
+    straight = list(range(30, 130, 10))
+    for seed in range(3):
+        write_filters(results, "samplecnn", "frozen", [place + seed for place in straight], seed=seed)
+    write_filters(results, "samplecnn", "supervised", straight)
+    write_filters(results, "random", "frozen", [place + 5 for place in straight])
+    write_filters(results, "cpc", "frozen", [2**place for place in range(9)])
+    frozen = {"encoder": "samplecnn", "scenario": "frozen"}
+    row = claim(results, "filter_spread", of=frozen, options={"layer": 1})
+    places = np.arange(10)
+    fits = [
+        1 - np.corrcoef(places, np.log(np.array(straight) + seed))[0, 1]
+        for seed in range(3)
+    ]  # fmt: skip
+    assert row["value"] == pytest.approx(np.mean(fits))
+    assert (row["n"], row["verdict"]) == (3, "holds")
+    logarithmic = claim(results, "filter_spread", of={"encoder": "cpc"}, options={"layer": 1}, expected="below zero")
+    assert logarithmic["value"] == pytest.approx(np.corrcoef(np.arange(9), 2.0 ** np.arange(9))[0, 1] - 1)
+    assert logarithmic["reason"] == "no interval from 1 pre-training seed"
+    distance = claim(
+        results,
+        "filter_peak_distance",
+        of={"encoder": ["samplecnn", "random"], "scenario": "frozen"},
+        over={"encoder": ["samplecnn", "samplecnn"], "scenario": "supervised"},
+        options={"layer": 1},
+        expected="below zero",
+    )
+    assert distance["value"] == pytest.approx(HZ * (np.mean([0, 1, 2]) - 5))
+    assert distance["verdict"] == "holds"
 
 
 @pytest.mark.parametrize(
