@@ -254,6 +254,16 @@ def write_encoder_sizes(results: Results, *, parameters: Mapping[str, int]) -> N
         _done(results, "pretrain", folder / "encoder.safetensors", folder / "record.json", **run["factors"])
 
 
+def write_recipes(results: Results, recipes: Mapping[str, Mapping[str, object]]) -> None:
+    """Write the record of every planned pre-training, with its recipe."""
+    for run in results.manifest["pretrained_runs"]:
+        folder = Path(run["folder"])
+        folder.mkdir(parents=True, exist_ok=True)
+        content = {"config": {"recipe": recipes[run["factors"]["recipe"]]}}
+        (folder / "record.json").write_text(json.dumps(content))
+        _done(results, "pretrain", folder / "encoder.safetensors", folder / "record.json", **run["factors"])
+
+
 def _done(results: Results, stage: str, output: Path, record: Path, **levels: object) -> None:
     """Add a job to those of the evaluations with these levels."""
     jobs = results.manifest.setdefault("jobs", [])

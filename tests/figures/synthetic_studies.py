@@ -139,6 +139,33 @@ def parameters(folder: Path) -> Results:
     return results
 
 
+RECIPES = {
+    name: {
+        "epochs": epochs,
+        "batch": batch,
+        "chunk_seconds": 2.7,
+        "optimiser": "auto",
+        "encoder_learning_rate": 0.0003,
+        "worker_learning_rate": 0.0003,
+        "warmup_epochs": 30,
+        "schedule": "cosine",
+    }
+    for name, epochs, batch in (("clmr_96", 3000, 96), ("clmr_456", 3000, 456))
+}
+
+
+def schedule(folder: Path) -> Results:
+    """Fig. 5.1 of Spijkervet: two batches with LARS."""
+    results = figure_asserts.make_study(
+        folder,
+        figure={"kind": "schedule"},
+        rows=["recipe"],
+        grid={"encoder": ["samplecnn"], "workers": ["contrastive"], "recipe": [*RECIPES]},
+    )
+    figure_asserts.write_recipes(results, RECIPES)
+    return results
+
+
 def tags(folder: Path) -> Results:
     """Figs. 4.1 and 4.2."""
     grid = {"dataset": ["magnatagatune", "msd"]}
@@ -269,6 +296,7 @@ BY_KIND: dict[str, Callable[[Path], Results]] = {
         training_sizes,
         ranks,
         parameters,
+        schedule,
         tags,
         embedding_map,
         per_tag,

@@ -106,11 +106,12 @@ def test_every_config_that_ships_can_be_planned_and_pre_trains_by_its_own_recipe
     assert {run.recipe for run in plan.pretrained_runs} <= set(own)  # none at the length of the paper's
 
 
-def test_the_thesis_on_clmr_takes_thirty_five_runs() -> None:
+def test_the_thesis_on_clmr_takes_thirty_eight_runs() -> None:
     plan = plan_of({**WHOLE, "studies": [study for study in WHOLE["studies"] if study.startswith("spijkervet2021")]})
     contrastive = [run for run in plan.pretrained_runs if run.workers.startswith("contrastive")]
     chain = [run for run in contrastive if run.augmentation == "clmr_thesis"]
-    single = [run for run in contrastive if run.augmentation not in ("clmr_thesis", "crop")]
+    transfer = [run for run in contrastive if run.augmentation == "clmr_billboard"]
+    single = [run for run in contrastive if run.augmentation not in ("clmr_thesis", "clmr_billboard", "crop")]
     assert {run.recipe for run in chain if run.corpus == "magnatagatune"} == {
         "clmr_48",
         "clmr_96",
@@ -118,9 +119,11 @@ def test_the_thesis_on_clmr_takes_thirty_five_runs() -> None:
         "clmr_96_1000",
         "clmr_96_10000",
     }
-    assert len(chain) == 5 + 1 + 3, "on MagnaTagATune, the Million Song Dataset, and three others to transfer from"
+    assert len(chain) == 5 + 2 + 1, "on MagnaTagATune, also with two other projectors, and the Million Song Dataset"
+    assert [run.corpus for run in transfer] == ["fma_medium", "billboard", "gtzan_unlabelled"]
     assert len(single) == 7 + 2 * 5, "each always, five of them with two other probabilities"
-    assert len(contrastive) - len(chain) - len(single) == 3 + 2, "three rates at one temperature, one at two others"
+    others = len(contrastive) - len(chain) - len(transfer) - len(single)
+    assert others == 4 + 2, "four rates at one temperature, one at two others"
     assert [run.corpus for run in plan.pretrained_runs if run not in contrastive] == [
         "magnatagatune",
         "fma_medium",

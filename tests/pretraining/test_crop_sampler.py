@@ -158,3 +158,13 @@ def test_an_empty_split_is_a_clear_error(tmp_path, split):
     corpus.clips["split"] = "test" if split == "train" else "train"
     with pytest.raises(UserError, match=f"no clips in its {split} split"):
         CropSampler(corpus, batch=2, length=LENGTH, seed=0).validation_crops(1)
+
+
+def test_a_corpus_that_is_only_pre_trained_on_gives_its_validation_split_too(corpus):
+    sampler = CropSampler(corpus, batch=1, length=LENGTH, seed=0, training_splits=("train", "valid"))
+    usable = {row for split in ("train", "valid") for row in corpus.rows(split) if corpus.lengths[row] >= LENGTH}
+    assert set(sampler.train) == usable
+    steps = range(len(usable))
+    assert {int(sampler.training_crops(step).rows[0]) for step in steps} == usable
+    test = set(corpus.rows("test"))
+    assert not usable & test

@@ -132,3 +132,10 @@ def test_a_cpu_uses_bf16_only_on_request():
     assert autocast_type("auto", cpu) is None
     assert autocast_type("float32", cpu) is None
     assert autocast_type("bf16", cpu) is torch.bfloat16
+
+
+def test_a_split_is_not_trained_on_and_validated_on():
+    assert recipe_with(validation_batches=0, with_validation=True).training_splits == ("train", "valid")
+    assert recipe_with().training_splits == ("train",)
+    with pytest.raises(UserError, match="with_validation trains on the validation split: set validation_batches to 0"):
+        recipe_with(with_validation=True)

@@ -65,6 +65,8 @@ class Recipe(StrictModel):
     # 8 x 32 x 2 s: a third of an hour an epoch would cost more than it shows
     validation_batches: int = Field(8, ge=0)
     """batches of the validation split after each epoch"""
+    with_validation: bool = False
+    """train on the validation split too, for a corpus that is only pre-trained on; validation_batches is then 0"""
     calibration_batches: int = Field(20, ge=1)
     """training batches for the targets' statistics (PASE code, make_trainset_statistics.py: 20)"""
     precision: Literal["auto", "float32", "bf16"] = "auto"
@@ -86,9 +88,16 @@ class Recipe(StrictModel):
                 f"accumulate must divide the batch of {self.batch} into parts of at least 2, "
                 f"which {self.accumulate} does not"
             )
+        if self.with_validation and self.validation_batches:
+            raise ValueError("with_validation trains on the validation split: set validation_batches to 0")
         if self.warmup_epochs >= self.epochs:
             raise ValueError(f"warmup_epochs must be from 0 to below {self.epochs}, not {self.warmup_epochs}")
         return self
+
+    @property
+    def training_splits(self) -> tuple[Literal["train", "valid"], ...]:
+        """Splits that are trained on."""
+        return ("train", "valid") if self.with_validation else ("train",)
 
     @property
     def chosen_optimiser(self) -> Literal["adam", "lars"]:

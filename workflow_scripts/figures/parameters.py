@@ -1,7 +1,8 @@
 """Score over the number of parameters of the encoder, a dot with its interval per method (Spijkervet 2021, Fig. 1.1).
 
-The published mean of a method is an open dot beside it, at the size of our encoder. Only a study's `published`
-statements on means are drawn, and only where our own dot is from real data.
+The published mean of a method is an open dot beside it, at the published size of the network where a statement has it,
+else at the size of our encoder; networks of other publications are grey. Published numbers are drawn only where a dot
+of our own is from real data.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from workflow_scripts.planning.manifest import Study
 from workflow_scripts.report import labels, number_format, plotting, run_artifacts
 from workflow_scripts.report.figure_inputs import INTERVAL, Evidence, Method, as_table, group_by_panel, method_columns
 from workflow_scripts.report.labels import TWIN
+from workflow_scripts.statistics.reproduction.published_rows import find_row, read_published
 from workflow_scripts.statistics.reproduction.statement_checks import published_value
 from workflow_scripts.statistics.tables.schema import MEASURED, MISSING
 
@@ -27,11 +29,12 @@ if TYPE_CHECKING:
 READS = ("pretrain",)
 READING = (
     f"Dots: mean with {INTERVAL}. Horizontal axis (logarithmic): number of trainable parameters of the encoder, "
-    "without the head. Open dots: published means, drawn on real data only. Horizontal lines: floors, which have no "
-    "trained parameters."
+    "without the head. Open dots: published means, at the published size where there is one; grey: networks of other "
+    "publications, as published; both drawn on real data only. Horizontal lines: floors, which have no trained "
+    "parameters."
 )
 COLUMNS = method_columns("method role", "parameters mean ci_low ci_high variance_sources n replicate")
-POINT, FLOOR, PUBLISHED = "method", "floor", "published"
+POINT, FLOOR, PUBLISHED, CITED = "method", "floor", "published", "cited"
 NOT_COUNTED = "size not known: no run of this study's config pre-trains this encoder"
 PANEL_WIDTH, HEIGHT = 4.2, 3.4  # inches: two panels fit a page
 DODGE = 1.03  # ratio of the positions of two methods of the same size, so that no bar hides another
@@ -39,10 +42,14 @@ MILLION = 1_000_000
 
 
 class Options(LevelOptions):
-    """No options: rows and columns of the study decide."""
+    """Options of what is drawn beside the study's methods."""
+
+    cited: tuple[tuple[str, str, str], ...] = ()
+    """Networks of other publications: name, and the ids of published rows with their size in millions and their
+    score."""
 
 
-def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:  # noqa: ARG001
+def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
     """Return one row per panel and method, then the published means of the methods, in the printed unit."""
     varying = {*study.rows, *PRETRAINING, "scenario"}
     rows = []
@@ -50,7 +57,11 @@ def numbers(study: Study, evidence: Evidence, options: Options) -> pd.DataFrame:
         shared = {"study": study.name, "metric": study.metric, "unit": evidence.measure.unit, "panel": label}
         rows += [
             shared | row
-            for row in [*(_point(method, evidence) for method in methods), *_published_rows(methods, evidence)]
+            for row in [
+                *(_point(method, evidence) for method in methods),
+                *_published_rows(methods, evidence),
+                *_cited_rows(methods, options),
+            ]
         ]
     return as_table(rows, COLUMNS)
 
@@ -66,6 +77,34 @@ def _point(method: Method, evidence: Evidence) -> dict[str, object]:
     return row | method.estimate.fields(evidence.measure.scale)
 
 
+def _is_real(method: Method) -> bool:
+    """Return whether a method was measured on real data."""
+    return bool(method.cells) and not any(TWIN in cell.source for cell in method.cells)
+
+
+def _cited_rows(methods: Sequence[Method], options: Options) -> Iterator[dict[str, object]]:
+    """Yield a row per network of another publication, where a method was measured on real data."""
+    published = read_published()
+    for name, parameters, score in options.cited if any(map(_is_real, methods)) else ():
+        size, mean = (find_row(published, row, where=f"figure: cited {name}")["mean"] for row in (parameters, score))
+        yield {
+            "dataset": methods[0].levels["dataset"],
+            "method": name,
+            "role": CITED,
+            "status": MEASURED,
+            "parameters": round(float(size) * MILLION),
+            "mean": float(mean),
+        }
+
+
+def _published_size(study: Study, method: Method) -> int | None:
+    """Return the published size of a method's network, if a statement of the study has it."""
+    for statement in study.statements:
+        if statement.quantity == "parameters" and method.planned_cells[0].matches(statement.of_steps[0]):
+            return round(published_value(statement, study=study.name) * MILLION)
+    return None
+
+
 def _published_rows(methods: Sequence[Method], evidence: Evidence) -> Iterator[dict[str, object]]:
     """Yield a row per published mean of these methods, where they were measured on real data."""
     study = evidence.study
@@ -73,10 +112,10 @@ def _published_rows(methods: Sequence[Method], evidence: Evidence) -> Iterator[d
         if statement.quantity != "mean" or (statement.metric or study.metric) != study.metric:
             continue
         for method in methods:
-            size = run_artifacts.count_parameters(method, evidence)
+            size = _published_size(study, method) or run_artifacts.count_parameters(method, evidence)
             of = statement.of_steps
             matches = len(of) == 1 and method.planned_cells[0].matches(of[0])
-            if not matches or size is None or not method.cells or any(TWIN in cell.source for cell in method.cells):
+            if not matches or size is None or not _is_real(method):
                 continue
             yield {
                 **method.levels,
@@ -102,6 +141,11 @@ def draw(study: Study, numbers: pd.DataFrame, options: Options) -> Figure:  # no
     handles += [
         plotting.legend_handle(f"{name} (floor)", **plotting.reference_style(index))
         for index, name in enumerate(floors)
+    ]
+    cited = list(dict.fromkeys(numbers.loc[numbers["role"] == CITED, "method"]))
+    handles += [
+        plotting.legend_handle(f"{name} (cited)", linestyle="none", **_cited_style(index))
+        for index, name in enumerate(cited)
     ]
     legend_columns = plotting.legend_columns(handles, width=PANEL_WIDTH * columns)
     legend_rows = -(-len(handles) // legend_columns)
@@ -129,9 +173,15 @@ def _panel(
         plotting.hide_scales(panel)
         return
     dodges = _dodges(points)
+    cited = list(dict.fromkeys(measured.loc[measured["role"] == CITED, "method"]))
     for row in plotting.records(measured):
         if row.role == FLOOR:
             panel.axhline(row.mean, zorder=1, **plotting.reference_style(floors.index(row.method)))
+            continue
+        if row.role == CITED:
+            panel.plot(
+                [row.parameters], [row.mean], linestyle="none", zorder=2, **_cited_style(cited.index(row.method))
+            )
             continue
         style = plotting.distinct_style(methods.index(row.method))
         if row.role == PUBLISHED:
@@ -165,6 +215,10 @@ def _millions(size: float) -> str:
     return f"{float(f'{size / MILLION:.2g}'):g}"
 
 
+def _cited_style(index: int) -> dict[str, Any]:
+    return {"color": plotting.GREY, "marker": plotting.MARKERS[index % len(plotting.MARKERS)], "markersize": 6}
+
+
 def _open_style(color: str, marker: str) -> dict[str, Any]:
     return {"color": color, "marker": marker, "markerfacecolor": "white", "markersize": 8}
 
@@ -187,4 +241,6 @@ def _value(row: Any, measure: number_format.Measure) -> str:
         return f"{row.method} (floor) {mean}"
     if row.role == PUBLISHED:
         return f"{row.method} as published {mean}"
+    if row.role == CITED:
+        return f"{row.method} as published elsewhere {mean} with {row.parameters:,}"
     return f"{row.method} {mean} with {row.parameters:,}"

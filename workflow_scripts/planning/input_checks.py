@@ -229,9 +229,10 @@ def _check_pretraining(
 def _training_clips(plan: Plan, run: Run, indexes: Mapping[str, DatasetIndex]) -> int | None:
     """Return how many clips, or songs if they are joined, a run can train on; at most so many for published sets."""
     if run.corpus in indexes:
-        clips = indexes[run.corpus].clips
-        training = clips[clips["split"] == "train"]
-        return int(training["group"].nunique()) if plan.config.recipes[run.recipe].join_songs else len(training)
+        clips, recipe = indexes[run.corpus].clips, plan.config.recipes[run.recipe]
+        training = clips[clips["split"].isin(recipe.training_splits)]
+        songs = training.groupby(["split", "group"], observed=True).ngroups
+        return songs if recipe.join_songs else len(training)
     size = dataset_size(plan, run.corpus).clips
     return None if math.isnan(size) else int(size)
 

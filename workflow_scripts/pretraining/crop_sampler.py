@@ -6,7 +6,7 @@ replaying earlier steps, and resuming needs no generator state.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -89,16 +89,24 @@ class CropSampler:
     """
 
     def __init__(
-        self, corpus: Recordings, *, batch: int, length: int, seed: int, views: int = 1, mixed: bool = False
+        self,
+        corpus: Recordings,
+        *,
+        batch: int,
+        length: int,
+        seed: int,
+        views: int = 1,
+        mixed: bool = False,
+        training_splits: Sequence[Split] = ("train",),
     ) -> None:
-        """Sample crops of `length` samples for batches of `batch` examples.
+        """Sample crops of `length` samples for batches of `batch` examples, in training from the `training_splits`.
 
         Raises `UserError` if the train split is empty or has only recordings shorter than a crop, or too few for a
         batch of distinct ones.
         """
         self.corpus, self.batch, self.length, self.seed, self.views = corpus, batch, length, seed, views
         self.mixed = mixed
-        rows = corpus.rows("train")
+        self._training_rows = rows = np.sort(np.concatenate([corpus.rows(split) for split in training_splits]))
         self.train = rows[corpus.lengths[rows] >= length]
         if not len(rows):
             raise UserError(f"{corpus.folder} has no clips in its train split: choose another corpus for pre-training")
@@ -117,24 +125,24 @@ class CropSampler:
     @property
     def short_clips(self) -> int:
         """Number of training clips shorter than a crop."""
-        return self._count_short("train")
+        return self._count_short(self._training_rows)
 
     def describe_short(self, *, validation: bool) -> Iterator[str]:
         """Yield a line for each split with recordings shorter than a crop: how many, and what becomes of them."""
-        splits: tuple[tuple[Split, str], ...] = (("train", "training"), ("valid", "validation"))
-        for split, name in splits[: 1 + validation]:
-            short, total = self._count_short(split), len(self.corpus.rows(split))
+        rows_of = {"training": self._training_rows} | ({"validation": self.corpus.rows("valid")} if validation else {})
+        for name, rows in rows_of.items():
+            short, total = self._count_short(rows), len(rows)
             outcome = "left out" if short < total else "padded with silence"
             if short:
                 yield f"{short:,} of {total:,} {name} clips are shorter than a chunk and are {outcome}"
 
-    def _count_short(self, split: Split) -> int:
-        return int((self.corpus.lengths[self.corpus.rows(split)] < self.length).sum())
+    def _count_short(self, rows: np.ndarray) -> int:
+        return int((self.corpus.lengths[rows] < self.length).sum())
 
     @property
     def steps_per_epoch(self) -> int:
-        """Samples in the train split // length // batch, at least 1, as the PASE code counts an epoch."""
-        return max(1, int(self.corpus.lengths[self.corpus.rows("train")].sum()) // self.length // self.batch)
+        """Samples to train on // length // batch, at least 1, as the PASE code counts an epoch."""
+        return max(1, int(self.corpus.lengths[self._training_rows].sum()) // self.length // self.batch)
 
     @property
     def steps_per_pass(self) -> int:

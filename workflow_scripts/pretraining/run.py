@@ -105,6 +105,7 @@ class Pretraining:
                 seed=self.config["seed"],
                 views=self.views if mixer is None else mixer.mix.size,
                 mixed=mixer is not None,
+                training_splits=recipe.training_splits,
             ),
             loader=BatchLoader(
                 corpus=recordings,

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,7 +35,7 @@ KINDS: dict[str, Kind] = {
     **schema.KINDS,
     **dict.fromkeys(("half_width", "value", "loss", "weight", "size"), "number"),
     **dict.fromkeys(("start", "seconds", "confidence"), "number"),
-    **dict.fromkeys(("crosses", "always", "never", "train_clips", "percent"), "number"),
+    **dict.fromkeys(("crosses", "always", "never", "train_clips", "percent", "encoder_rate"), "number"),
     **dict.fromkeys(("x", "y", "perplexity", "agreement", "chance", "probability"), "number"),
     **dict.fromkeys(("bin_hz", "line_hz", "on_line", "line_chance", "linear_fit", "log_fit", "peak_hz"), "number"),
     **dict.fromkeys(("layer", "place", "filter"), "count"),
@@ -214,7 +215,7 @@ class Evidence:
 
         A run without losses has one row with the worker "" and epoch 0. Raises `UserError` for a damaged file.
         """
-        parts = [self._losses_of(run) for run in self._runs]
+        parts = [self._losses_of(run) for run in self.runs]
         columns = [*PRETRAINING, *LOSSES]
         return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
@@ -227,10 +228,16 @@ class Evidence:
         return read_csv(path, LOSSES).assign(**run.factors)
 
     @property
-    def _runs(self) -> list[PretrainedRun]:
+    def runs(self) -> list[PretrainedRun]:
+        """Runs of the study that are trained here."""
         planned_cells = self.manifest.cells_of(self.study)
         runs = {tuple(cell.factors[factor] for factor in PRETRAINING) for cell in planned_cells}
         return [run for run in self.manifest.pretrained_runs if tuple(run.factors.values()) in runs]
+
+    def recipe_of(self, run: PretrainedRun) -> dict[str, Any] | None:
+        """Return the recipe in the record of a run; None where it was not run."""
+        record = self.manifest.find_record(run.folder / result_files.RECORD)
+        return None if record is None else record["config"]["recipe"]
 
     @functools.cached_property
     def sources(self) -> dict[str, str]:

@@ -211,6 +211,7 @@ MEANINGS = {
     # pre-training
     "worker": "pretext task",
     "epoch": "epoch of pre-training",
+    "encoder_rate": "learning rate of the encoder at the beginning of the epoch",
     "loss": "loss without weight; losses: mean over runs",
     "weight": "weight of the loss",
     "runs": "pre-training seeds in the mean",

@@ -473,10 +473,22 @@ def test_songs_are_counted_one_by_one(results: Results) -> None:
     clips = pd.DataFrame({"split": ["train", "train", "valid", "test"]})
     clips.to_parquet(results.folder / "openmic" / "clips.parquet")
     assert line(results, "songs", {"dataset": "openmic"})["value"] == 25_863
-    assert line(results, "pretraining_songs", {"dataset": "openmic"})["value"] == 3
+    assert line(results, "pretraining_songs", {"dataset": "openmic"})["value"] == 2
     assert line(results, "pretraining_songs", {"corpus": "audioset_music"})["reason"] == "audioset_music not prepared"
     assert line(results, "clip_seconds", {"dataset": "openmic"})["value"] == pytest.approx(29.1)
     assert line(results, "train_songs", {"fraction": "10pct"})["value"] == 1871
+
+
+@pytest.mark.parametrize(("recipe", "trained_on"), [({"batch": 48}, 2), ({"batch": 48, "with_validation": True}, 3)])
+def test_songs_of_pre_training_are_those_that_were_trained_on(
+    results: Results, recipe: dict[str, object], trained_on: int
+) -> None:
+    results.add(factors("pase", "frozen", "openmic"), [0.5] * 3, source="download")
+    corpus(results, "audioset_music")
+    clips = pd.DataFrame({"split": ["train", "train", "valid", "test"]})
+    clips.to_parquet(results.folder / "audioset_music" / "clips.parquet")
+    run(results, records={"record.json": {"config": {"recipe": recipe}}})
+    assert line(results, "pretraining_songs", {"corpus": "audioset_music"})["value"] == trained_on
 
 
 def test_settings_of_contrastive_runs_come_from_the_records(results: Results) -> None:

@@ -26,7 +26,6 @@ from workflow_scripts.statistics.reproduction.context import (
 from workflow_scripts.statistics.reproduction.quantity import Quantity
 
 SECONDS_PER_HOUR = 3600
-PRETRAINING_SPLITS = ("train", "valid")  # splits that pre-training may use
 
 
 def clips(selection: Selection, results: Results) -> Estimate | NoValue:
@@ -40,15 +39,22 @@ def songs(selection: Selection, results: Results) -> Estimate | NoValue:
 
 
 def pretraining_songs(selection: Selection, results: Results) -> Estimate | NoValue:
-    """Return the clips available to pre-training on the corpus in `of`: its training and validation splits."""
+    """Return the clips that pre-training on the corpus in `of` trains on.
+
+    They are its training split, and its validation split if all recipes of the runs say so (`with_validation`).
+    """
     name = corpus_name(selection)
     folder = results.folders.get(name)
     if folder is None:
         return NoValue(reason=f"{name} not prepared")
     require_unchanged(folder / result_files.CLIPS)
     clips = pd.read_parquet(folder / result_files.CLIPS, columns=["split"])
-    available = int(clips["split"].isin(PRETRAINING_SPLITS).sum())
-    return exact_estimate([available], replicate="data sets", sources=(results.corpora[name]["source"],))
+    stated = read_from_runs(selection, results, "config", "recipe", "with_validation")
+    with_validation = not isinstance(stated, NoValue) and all(stated)
+    splits = ("train", "valid") if with_validation else ("train",)
+    return exact_estimate(
+        [int(clips["split"].isin(splits).sum())], replicate="data sets", sources=(results.corpora[name]["source"],)
+    )
 
 
 def clip_seconds(selection: Selection, results: Results) -> Estimate | NoValue:
@@ -117,7 +123,7 @@ QUANTITIES = {
     "clips": Quantity(kind="counted", compute=clips, phrase="clips of {data}", of_corpus=True),
     "songs": Quantity(kind="counted", compute=songs, phrase="clips of {data}", of_corpus=True),
     "pretraining_songs": Quantity(
-        kind="counted", compute=pretraining_songs, phrase="training and validation clips of {data}", of_corpus=True
+        kind="counted", compute=pretraining_songs, phrase="clips of {data} that are trained on", of_corpus=True
     ),
     "clip_seconds": Quantity(
         kind="counted", compute=clip_seconds, phrase="mean length of the clips of {data}, seconds", of_corpus=True
