@@ -17,6 +17,7 @@ include: "rules/statistics.smk"
 include: "rules/tables.smk"
 include: "rules/unfinished.smk"
 include: "rules/report.smk"
+include: "rules/listening.smk"
 
 
 rule all:
@@ -26,3 +27,4 @@ rule all:
         rules.compose.output.page,
         rules.tabulate.output,
         rules.draw.output,
+        [PLAN.layout.listening_page(study) for study in PLAN.listening_pages],

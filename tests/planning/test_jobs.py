@@ -46,6 +46,8 @@ def list_jobs(plan: Plan) -> Iterator[tuple[str, JobSpec]]:
         yield "evaluate", plan.jobs.evaluate(run, cell)
     for run, cell in plan.filter_jobs:
         yield "visualise_filters", plan.jobs.visualise_filters(run, cell)
+    for page in plan.listening_pages.values():
+        yield "write_listening_page", plan.jobs.write_listening_page(page)
     for corpora in plan.audits.values():
         yield "audit", plan.jobs.audit(corpora)
 

@@ -33,6 +33,7 @@ WILDCARDS = {
     **{name: str(level) for name, level in vars(CELL).items()},
     "sample_rate": "16000",
     "worker": "prosody",
+    "study": "garoufis2024_tags",
     "package": "musicnn-0.1.0",
 }
 STUDIES, STEMS = ["garoufis2024_tags"], ("vocals", "drums", "bass", "other")
@@ -105,6 +106,10 @@ EXPECTED = {
     "visualise_filters": (
         [LAYOUT.spectra(RUN, CELL), LAYOUT.spectra_record(RUN, CELL)],
         LAYOUT.log("visualise_filters", path_of(RUN, CELL)),
+    ),
+    "write_listening_page": (
+        [LAYOUT.listening_page(STUDIES[0]), LAYOUT.listening_record(STUDIES[0])],
+        LAYOUT.log("write_listening_page", STUDIES[0]),
     ),
     "audit": ([LAYOUT.audit("openmic"), LAYOUT.overlaps("openmic")], LAYOUT.log("audit", "openmic")),
     "require_clean": ([LAYOUT.clean_audit("openmic")], LAYOUT.log("require_clean", "openmic")),

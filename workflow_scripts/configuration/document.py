@@ -23,7 +23,14 @@ from workflow_scripts.configuration.config import CheckpointEntry, Config, Datas
 from workflow_scripts.configuration.protocol import CellProtocol, Phase, ProtocolEntry
 from workflow_scripts.configuration.published import Choices, Defaults, PublishedFile, PublishedRow
 from workflow_scripts.configuration.recipe import Recipe
-from workflow_scripts.configuration.study import ComparisonConfig, FigureChoice, Grid, QuarantineLimit, StudyConfig
+from workflow_scripts.configuration.study import (
+    ComparisonConfig,
+    FigureChoice,
+    Grid,
+    ListeningPage,
+    QuarantineLimit,
+    StudyConfig,
+)
 from workflow_scripts.configuration.trim import REPLACEABLE
 from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.core.files import write_text
@@ -71,6 +78,7 @@ STUDY_MODELS: dict[str, type[BaseModel]] = {
     "`grid`": Grid,
     "`comparisons`": ComparisonConfig,
     "`figure`": FigureChoice,
+    "`listening`": ListeningPage,
     "`quarantine`": QuarantineLimit,
 }
 PUBLISHED_MODELS: dict[str, type[BaseModel]] = {

@@ -88,6 +88,16 @@ class QuarantineLimit(StrictModel):
     """largest tolerated share of quarantined clips in each data set"""
 
 
+class ListeningPage(StrictModel):
+    """A page to listen to the clips that activate the filters of a study's first frozen encoder most."""
+
+    rows: Literal["clips", "crops"] = "clips"
+    """what a row of the table is: a clip, by the mean over its crops, or a crop of its own"""
+    audio: bool | None = None
+    """whether the page includes the audio; null: that of twins, and of data sets whose licence lets copies be passed
+    on"""
+
+
 class StudyConfig(StrictModel):
     """One table or figure: a grid of runs and cells, and what it compares."""
 
@@ -117,6 +127,8 @@ class StudyConfig(StrictModel):
     """factors whose levels make the columns"""
     figure: FigureChoice | None = None
     """how the figure is drawn; null for none"""
+    listening: ListeningPage | None = None
+    """an offline page to listen to filters: {} for one; null for none"""
     comparisons: tuple[ComparisonConfig, ...]
     """family of comparisons declared beforehand, per data set and in pairs of trials"""
     quarantine: QuarantineLimit | None = None

@@ -16,6 +16,7 @@ from workflow_scripts.levels import registry
 from workflow_scripts.levels.factors import FACTORS, NONE, PRETRAINING
 from workflow_scripts.levels.fractions import is_plain
 
+FROZEN = "frozen"
 #: metrics of data sets whose clips have one class, and of those whose clips can have several
 METRICS = {
     "multiclass": ("macro_f1", "accuracy", "balanced_accuracy"),
@@ -177,6 +178,23 @@ def _check_figure(draft: Draft) -> None:
         _check_filters(draft)
 
 
+def _check_listening(draft: Draft) -> None:
+    """Raise unless a page to listen to has a frozen encoder with heads on embeddings that are kept."""
+    if draft.study.listening is None:
+        return
+    where = draft.where("listening")
+    frozen = [grid for grid in draft.study.all_grids if FROZEN in grid.scenario]
+    if not frozen:
+        raise UserError(f"{where}: it needs an encoder that is evaluated {FROZEN}: add scenario {FROZEN} to the grid")
+    for grid in frozen:
+        for head, protocol in itertools.product(grid.head, grid.protocol):
+            if draft.config.protocols[protocol].resolve(head=head, scenario=FROZEN).get("keep") is None:
+                raise UserError(
+                    f"{where}: its tags are those of kept heads: set protocols.{protocol}.scenarios.{FROZEN}.keep to "
+                    "first_trial"
+                )
+
+
 def _check_filters(draft: Draft) -> None:
     """Raise unless all encoders have filters to draw, and those that a trial trains are kept."""
     for encoder in (*map(str, draft.study.levels_of("encoder")), *draft.study.floors):
@@ -234,4 +252,5 @@ STUDY_CHECKS: tuple[Callable[[Draft], None], ...] = (
     _check_table,
     _check_comparisons,
     _check_figure,
+    _check_listening,
 )

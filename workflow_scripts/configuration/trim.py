@@ -20,6 +20,7 @@ REPLACEABLE = (
     "comparisons",
     "published",
     "figure",
+    "listening",
     "quarantine",
 )
 #: replaced by `statistics.reproduction.statements`, which reads it, since it is no part of a study's file

@@ -38,6 +38,7 @@ BIBTEX = """@inproceedings{defferrard2017fma,
   year = {2017}
 }"""
 LICENSE = "metadata CC BY 4.0; audio: each track under the licence its artist chose"
+COPIES_ALLOWED = True  # all Creative Commons licences allow copies that are not sold
 
 #: clips of the published sets
 CLIPS = {"small": 8000, "medium": 25000}

@@ -30,6 +30,7 @@ BIBTEX = """@inproceedings{humphrey2018openmic,
   year = {2018}
 }"""
 LICENSE = "CC BY 4.0; audio: each track under its Creative Commons licence (named in the metadata)"
+COPIES_ALLOWED = True  # all Creative Commons licences allow copies that are not sold
 REMOTES = {
     "all": Remote(
         url="https://zenodo.org/record/1432913/files/openmic-2018-v1.0.0.tgz",

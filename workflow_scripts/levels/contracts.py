@@ -98,6 +98,7 @@ CONTRACTS = {
         ),
         optional=(
             Member("AUDIO_PUBLIC", "False: `REMOTES` has no audio, so the set cannot be downloaded", default=True),
+            Member("COPIES_ALLOWED", "True: the licence lets a page with the audio be passed on", default=False),
             Member("FILE_OPTIONS", "names of the options on which the files depend", default=()),
             Member("STEMS", "names of the stems of every clip", default=()),
             Member(

@@ -24,6 +24,7 @@ from workflow_scripts.configuration.jobs.prepare import PrepareConfig
 from workflow_scripts.configuration.jobs.pretrain import PretrainConfig
 from workflow_scripts.configuration.jobs.visualise_filters import VisualiseFiltersConfig
 from workflow_scripts.configuration.jobs.weigh import WeighConfig
+from workflow_scripts.configuration.jobs.write_listening_page import WriteListeningPageConfig
 from workflow_scripts.configuration.protocol import EvaluationProtocol
 from workflow_scripts.core.checkpoint_files import digest_checkpoint
 from workflow_scripts.core.file_digests import digest_files
@@ -31,7 +32,7 @@ from workflow_scripts.core.provenance import code_digest, digest, job_digest
 from workflow_scripts.core.validation import validate
 from workflow_scripts.levels import dataset_facts, registry
 from workflow_scripts.planning.levels import Levels
-from workflow_scripts.planning.runs import CellKey, Run, audio_of
+from workflow_scripts.planning.runs import CellKey, ListeningPlan, Run, audio_of
 
 Arguments = TypeVarTuple("Arguments")
 
@@ -222,6 +223,40 @@ class Jobs:
         encoder = [self.evaluate(run, cell)] if cell.trains_encoder else self._encoder_file(run)
         config = VisualiseFiltersConfig(encoder=self.levels.encoder(run), seed=run.pretrain_seed)
         return _job("visualise_filters", config, upstream=[audio, *encoder])
+
+    @_cached
+    def write_listening_page(self, page: ListeningPlan) -> JobSpec:
+        """Write the page to listen to the filters of an encoder."""
+        rate = self.levels.sample_rate(page.run)
+        config = WriteListeningPageConfig(
+            study=page.study,
+            title=page.title,
+            encoder=self.config.level("encoder", page.run.encoder).label or page.run.encoder,
+            rows=page.rows,
+            datasets={
+                cell.dataset: self.config.level("dataset", cell.dataset).label or cell.dataset for cell in page.cells
+            },
+            heads={cell.dataset: self.levels.choice("head", cell.head).name for cell in page.cells},
+            audio=tuple(cell.dataset for cell in page.cells if self._includes_audio(cell.dataset, page.audio)),
+        )
+        upstream = [
+            job
+            for cell in page.cells
+            for job in (
+                self.prepare(cell.dataset, rate),
+                self.embed(page.run, cell.dataset),
+                self.evaluate(page.run, cell),
+            )
+        ]
+        return _job("write_listening_page", config, upstream=upstream)
+
+    def _includes_audio(self, dataset: str, stated: bool | None) -> bool:
+        """Return whether a page includes the audio of a data set: as stated, or by its source and licence."""
+        entry = self.config.datasets[dataset]
+        allowed = entry.source == "twin" or registry.fact(
+            self.config.level("dataset", dataset).module, "COPIES_ALLOWED"
+        )
+        return bool(allowed) if stated is None else stated
 
     @_cached
     def audit(self, corpora: tuple[tuple[str, int], ...]) -> JobSpec:

@@ -120,6 +120,14 @@ class Layout:
         """Return the record of the spectra of filters."""
         return f"{self.results}/filters/{path_of(run, cell)}/{result_files.RECORD}"
 
+    def listening_page(self, study: str) -> str:
+        """Return the listening page of a study."""
+        return f"{self.results}/listening/{study}/index.html"
+
+    def listening_record(self, study: str) -> str:
+        """Return the record of a listening page."""
+        return f"{self.results}/listening/{study}/{result_files.RECORD}"
+
     def audit(self, dataset: str) -> str:
         """Return the numbers of a data set's audit."""
         return f"{self.results}/audits/{dataset}.json"

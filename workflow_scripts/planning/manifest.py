@@ -14,7 +14,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError, ValidationInfo
 
 from workflow_scripts.configuration.published import Statement
-from workflow_scripts.configuration.study import FigureChoice
+from workflow_scripts.configuration.study import FigureChoice, ListeningPage
 from workflow_scripts.core import validation
 from workflow_scripts.core.checksums import CHECKSUMS, OWN, find_record, parse_record, read_record, require_unchanged
 from workflow_scripts.core.errors import UserError
@@ -150,6 +150,7 @@ class Study:
     statements: tuple[Annotated[Statement, BeforeValidator(_parse_statement)], ...] = ()
     cells: tuple[int, ...] = ()  # places among the manifest's cells, in the study's own order
     metrics: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    listening: ListeningPage | None = None  # whether it has a page to listen to filters
 
     def __post_init__(self) -> None:
         """Refuse an unknown factor in rows, columns, comparisons or statements."""

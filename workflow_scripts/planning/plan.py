@@ -16,7 +16,7 @@ from workflow_scripts.planning.grids import expand
 from workflow_scripts.planning.jobs import Jobs
 from workflow_scripts.planning.layout import Layout
 from workflow_scripts.planning.levels import Levels
-from workflow_scripts.planning.runs import CellKey, Run
+from workflow_scripts.planning.runs import CellKey, ListeningPlan, Run
 
 
 class Plan:
@@ -94,6 +94,32 @@ class Plan:
         """Run and cell of every `visualise_filters` job: all cells of the studies whose figure draws filters."""
         drawn = [name for name, study in self.studies.items() if study.draws_filters]
         return list(dict.fromkeys(pair for name in drawn for pair in self.cells_by_study[name]))
+
+    @functools.cached_property
+    def listening_pages(self) -> dict[str, ListeningPlan]:
+        """Pages to listen to filters, by study: of its first frozen encoder that is no floor, and all data sets."""
+        pages = {}
+        for name, study in self.studies.items():
+            frozen = [
+                (run, cell)
+                for run, cell in self.cells_by_study[name]
+                if run.encoder not in study.floors and not cell.trains_encoder
+            ]
+            if study.listening is not None:
+                run = frozen[0][0]
+                cells: dict[str, CellKey] = {}
+                for other, cell in frozen:
+                    if other == run:
+                        cells.setdefault(cell.dataset, cell)
+                pages[name] = ListeningPlan(
+                    study=name,
+                    title=study.title,
+                    rows=study.listening.rows,
+                    audio=study.listening.audio,
+                    run=run,
+                    cells=tuple(cells.values()),
+                )
+        return pages
 
     @functools.cached_property
     def audits(self) -> dict[str, tuple[tuple[str, int], ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.factors import NONE
@@ -72,6 +73,21 @@ class CellKey:
     def trains_encoder(self) -> bool:
         """Whether the scenario trains the encoder, so that the cell reads audio instead of embeddings."""
         return bool(registry.load("scenario", self.scenario).TRAINS_ENCODER)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListeningPlan:
+    """A study's listening page: its encoder and cells, one for each data set, and what the study states.
+
+    `audio` is whether it includes audio, None where licences decide.
+    """
+
+    study: str
+    title: str
+    rows: Literal["clips", "crops"]
+    audio: bool | None
+    run: Run
+    cells: tuple[CellKey, ...]
 
 
 def audio_of(run: Run, cell: CellKey) -> str:
