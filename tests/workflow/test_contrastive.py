@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,8 @@ pytestmark = pytest.mark.slow
 
 STUDIES = (
     *(f"spijkervet2021_table6_{number}" for number in range(1, 7)),
-    *(f"spijkervet2021_fig{number}" for number in ("1_1", "4_1", "4_2", *(f"6_{part}" for part in range(1, 7)))),
+    *(f"spijkervet2021_fig{number}" for number in ("1_1", "4_1", "4_2", "5_1", *(f"6_{part}" for part in range(1, 7)))),
+    "spijkervet2021_sec3_4",
     "encoders_everywhere",
     "combined_workers",
 )
@@ -36,6 +38,8 @@ STATED = {
     study: yaml.safe_load((REPOSITORY / f"config/studies/{study}.yaml").read_text(encoding="utf-8"))
     for study in STUDIES
 }
+#: factors on the rates in the second of two epochs: poly (half-way) and cosine (at its beginning, after the warm-up)
+LAST_FACTORS = {"smoke": 0.5**0.9, "smoke_lars": 1.0}
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # of batch normalisation: stored, not trained
 
 
@@ -70,7 +74,7 @@ def test_the_means_of_each_table_equal_those_of_the_trials(finished: Path, study
     assert check_table_means(finished, study) == (shown or {STATED[study]["metric"]})
 
 
-@pytest.mark.parametrize("study", ["spijkervet2021_fig6_3", "spijkervet2021_fig6_4"])
+@pytest.mark.parametrize("study", ["spijkervet2021_sec3_4", "spijkervet2021_fig6_3", "spijkervet2021_fig6_4"])
 def test_dots_and_probabilities_equal_the_means_of_the_trials(finished: Path, pr_auc: pd.DataFrame, study: str) -> None:
     drawn = read_numbers(finished, study)
     assert len(drawn) >= 2
@@ -88,6 +92,19 @@ def test_points_of_label_fractions_equal_the_means_of_the_trials(
         cell = select_method(pr_auc, row)
         assert float(row["mean"]) == pytest.approx(cell["value"].mean())
         assert float(row["train_clips"]) == cell["train_clips"].mean()
+
+
+def test_learning_rates_follow_from_the_recipes_in_the_records(finished: Path) -> None:
+    drawn = read_numbers(finished, "spijkervet2021_fig5_1")
+    for name, curve in drawn.groupby("recipe"):
+        levels = (curve.iloc[0][factor] for factor in PRETRAINING[:-1])
+        path = finished / Path("results/smoke/pretrained", *levels, "seed0/record.json")
+        recipe = json.loads(path.read_text(encoding="utf-8"))["config"]["recipe"]
+        assert len(curve) == recipe["epochs"]
+        lars = 0.075 * recipe["batch"] ** 0.5
+        peak = lars if recipe.get("optimiser") == "lars" else recipe["encoder_learning_rate"]
+        assert curve["encoder_rate"].astype(float).max() <= peak, name
+        assert float(curve["encoder_rate"].iloc[-1]) == pytest.approx(peak * LAST_FACTORS[name])
 
 
 def test_sizes_and_scores_follow_from_networks_and_trials(finished: Path, pr_auc: pd.DataFrame) -> None:
