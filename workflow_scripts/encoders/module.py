@@ -14,10 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
-from workflow_scripts.levels.options import LevelOptions
-from workflow_scripts.networks.sizes.external import MAX_SECONDS, SAMPLE_RATE
+from workflow_scripts.encoders._external import ExternalOptions, hop, sample_rate  # noqa: F401 - members of the level
 
 if TYPE_CHECKING:
     from workflow_scripts.networks.module import ModuleEncoder
@@ -27,29 +24,13 @@ TRAINABLE = True
 EXTERNAL = True
 
 
-class Options(LevelOptions):
+class Options(ExternalOptions):
     """Options of a class in a file."""
 
-    path: str = ""
-    """The Python file; `path` of the checkpoint."""
     name: str = ""
     """The class, built without arguments; empty: the only one in the file that is a `torch.nn.Module`."""
     files: tuple[str, ...] = ()
     """Other files that it reads, such as its weights: with another content they are another encoder."""
-    sample_rate: int = Field(default=SAMPLE_RATE, gt=0)
-    """Sample rate in Hz; it must be the class's."""
-    seconds: float | None = Field(default=None, gt=0)
-    """Seconds of the windows into which clips are cut; null: a clip is encoded whole, in pieces of at most 30 s."""
-
-
-def sample_rate(options: Options) -> int:
-    """Return the sample rate in Hz."""
-    return options.sample_rate
-
-
-def hop(options: Options) -> int:
-    """Return the samples between two frames: those of a window."""
-    return round((options.seconds or MAX_SECONDS) * options.sample_rate)
 
 
 def content(options: Options) -> Iterator[Path]:

@@ -27,6 +27,7 @@ from workflow_scripts.statistics.predictions import Windows
 #: samples of a short silent input that shows the numbers of channels; the U-Net needs at least 64 frames of 160 samples
 #: (10 ms), and a window of 512 is 352 longer than its hop
 PROBE_SAMPLES = 64 * 160 + 352
+NO_GRADIENT = "no gradient of the loss reaches the encoder, so it cannot be fine-tuned: use scenario frozen"
 
 
 def build_model(cell: EvaluationTask, trial: int) -> TrialModel:
@@ -76,6 +77,7 @@ class TrialModel(nn.Module, ABC):
         self.encoder = cell.build_encoder(self.seed)
         check_sample_rate(self.encoder, cell.corpus)
         self.precision = autocast_type("auto", cell.device)
+        self.reaches_encoder = False  # whether a gradient other than 0 has
 
     def label_subset(self) -> LabelSubset:
         """Return the training examples whose labels the trial may use."""
@@ -97,7 +99,23 @@ class TrialModel(nn.Module, ABC):
             loss = downstream_loss(self.cell.corpus.facts.task, logits[None], self._labels(batch.rows))
             optimizer.zero_grad(set_to_none=True)
             loss.sum().backward()
+            self._look_for_gradients()
             optimizer.step()
+        if not self.reaches_encoder:
+            raise UserError(NO_GRADIENT)
+
+    def _look_for_gradients(self) -> None:
+        """Note whether a gradient other than 0 has reached the encoder; raise `UserError` if there is none at all.
+
+        A head on maps learns on the bare spectrogram too, which has nothing to learn.
+        """
+        if self.reaches_encoder:
+            return
+        parameters = list(self.encoder.parameters())
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        if not gradients and (parameters or self.cell.build_maps_head is None):
+            raise UserError(NO_GRADIENT)
+        self.reaches_encoder = not parameters or any(bool(gradient.any()) for gradient in gradients)
 
     @torch.no_grad()
     def validation_loss(self, rows: np.ndarray) -> float:

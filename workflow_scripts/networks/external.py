@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import torch
 from torch import Tensor
 
 from workflow_scripts.core.errors import UserError
@@ -12,7 +15,9 @@ from workflow_scripts.networks.sizes.external import MAX_SECONDS
 
 
 class ExternalEncoder(Encoder):
-    """An encoder of windows. Subclasses keep the network as a submodule and implement `encode`."""
+    """An encoder of windows. Subclasses keep the network as a submodule, state its `name` and implement `encode`."""
+
+    name: str  # in errors
 
     def __init__(self, *, sample_rate: int, seconds: float | None, size: int) -> None:
         """Take the network's rate in Hz, the seconds of its window, and the length of an embedding.
@@ -42,7 +47,10 @@ class ExternalEncoder(Encoder):
             count = max(1, samples // self.hop)
             length = min(samples, self.hop)
         windows = audio[:, : count * length].reshape(-1, length)
-        embeddings = self.encode(windows)
+        # gradients need all at once, and training keeps its batches small; otherwise a long clip would take all memory
+        at_once = len(windows) if torch.is_grad_enabled() else max(1, round(MAX_SECONDS * self.sample_rate) // length)
+        with name_in_errors(self.name):
+            embeddings = torch.cat([self.encode(part) for part in windows.split(at_once)])
         expected = (len(windows), self.embedding_size)
         if tuple(embeddings.shape) != expected:
             raise UserError(
@@ -60,3 +68,15 @@ def require_rate(stated: int, actual: object) -> None:
     """Raise `UserError` unless the rate that a config states is the one that the network states."""
     if actual != stated:
         raise UserError(f"the network reads {actual} Hz, and the config states {stated} Hz: correct `sample_rate`")
+
+
+@contextmanager
+def name_in_errors(name: str) -> Iterator[None]:
+    """Turn what a network that is not part of Prelude raises, which may be anything, into `UserError` of one line."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UserError(f"{name} cannot be used as an encoder: {text}") from error

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.networks.external import ExternalEncoder, require_rate
+from workflow_scripts.networks.external import ExternalEncoder, name_in_errors, require_rate
 
 FACTS = ("sampling_rate", "output_dim", "hop_size_in_ms")  # members that the class states, as X-ARES names them
 
@@ -21,14 +21,15 @@ class ModuleEncoder(ExternalEncoder):
 
     def __init__(self, path: Path, *, name: str, sample_rate: int, seconds: float | None) -> None:
         """Build the class `name` of the file `path`; raises `UserError` if it cannot be built or states other facts."""
-        network = _build(path, name)
+        with name_in_errors(str(path)):
+            network = _build(path, name)
         facts: dict[str, Any] = {fact: getattr(network, fact, None) for fact in FACTS}
         lacking = [fact for fact, value in facts.items() if not isinstance(value, int | float)]
         if lacking:
             raise UserError(f"{path}: {type(network).__name__} states no {', '.join(lacking)}: see docs/own-encoder.md")
         require_rate(sample_rate, facts["sampling_rate"])
         super().__init__(sample_rate=sample_rate, seconds=seconds, size=facts["output_dim"])
-        self.network = network
+        self.name, self.network = str(path), network
 
     def encode(self, windows: Tensor) -> Tensor:
         """Return the mean over the frames of each window. Raises `UserError` unless frames come as stated."""
@@ -42,23 +43,18 @@ class ModuleEncoder(ExternalEncoder):
 
 
 def _build(path: Path, name: str) -> nn.Module:
-    """Build the class. Its file is the user's own and may raise anything."""
-    try:
-        module = _load(path)
-        classes = {
-            key: value
-            for key, value in vars(module).items()
-            if inspect.isclass(value) and issubclass(value, nn.Module) and value.__module__ == module.__name__
-        }
-        chosen = classes.get(name) if name else next(iter(classes.values()), None)
-        if chosen is None or (not name and len(classes) > 1):
-            names = ", ".join(classes) or "none"
-            raise UserError(f"{path}: state `name`, a subclass of torch.nn.Module in the file; it has {names}")
-        return chosen()
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(f"{path} cannot be used as an encoder: {type(error).__name__}: {error}") from error
+    """Build the class."""
+    module = _load(path)
+    classes = {
+        key: value
+        for key, value in vars(module).items()
+        if inspect.isclass(value) and issubclass(value, nn.Module) and value.__module__ == module.__name__
+    }
+    chosen = classes.get(name) if name else next(iter(classes.values()), None)
+    if chosen is None or (not name and len(classes) > 1):
+        names = ", ".join(classes) or "none"
+        raise UserError(f"{path}: state `name`, a subclass of torch.nn.Module in the file; it has {names}")
+    return chosen()
 
 
 def _load(path: Path) -> ModuleType:

@@ -1,0 +1,29 @@
+"""Options that encoders share whose network is not part of Prelude."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from workflow_scripts.levels.options import LevelOptions
+from workflow_scripts.networks.sizes.external import MAX_SECONDS, SAMPLE_RATE
+
+
+class ExternalOptions(LevelOptions):
+    """Options of an external encoder."""
+
+    path: str = ""
+    """Its file or folder; `path` of the checkpoint."""
+    sample_rate: int = Field(default=SAMPLE_RATE, gt=0)
+    """Sample rate in Hz; it must be the network's."""
+    seconds: float | None = Field(default=None, gt=0)
+    """Seconds of the windows into which clips are cut; null: a clip is encoded whole, in pieces of at most 30 s."""
+
+
+def sample_rate(options: ExternalOptions) -> int:
+    """Return the sample rate in Hz."""
+    return options.sample_rate
+
+
+def hop(options: ExternalOptions) -> int:
+    """Return the samples between two frames: those of a window."""
+    return round((options.seconds or MAX_SECONDS) * options.sample_rate)
