@@ -217,6 +217,11 @@ def _notes(table: pd.DataFrame) -> Iterable[str]:
         "the other, and is undecided otherwise. A bound, a number printed as the most or the least, is judged the same "
         "way, with its margin. Verdicts are not adjusted for their number."
     )
+    if (table["expected"] == "not significantly above zero").any():
+        yield (
+            "A number printed without a star claims no significant gain: this holds unless the interval lies above "
+            "zero, however wide it is."
+        )
     if (table["kind"] == "measured").any():
         yield (
             "The intervals of means and of single differences cover other test sets too where the predictions of all "
