@@ -119,6 +119,7 @@ def trials(cell: Mapping[str, object], values: Sequence[float], **more: object) 
             "device": "cpu",
             "seconds": 1.25,
             "epochs": 30,
+            "learning_rate": 0.001,
             **more,
         }
         for trial, value in enumerate(values)

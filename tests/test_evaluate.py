@@ -54,6 +54,7 @@ COLUMNS = [
     "device",
     "seconds",
     "epochs",
+    "learning_rate",
 ]
 
 

@@ -261,6 +261,7 @@ def _trials_table(
             "device": device_name(task.device),
             "seconds": round(result.seconds, 3),
             "epochs": result.epochs,
+            "learning_rate": result.learning_rate,
         }
         for result in results
         for metric, value in metrics(facts.task, labels=labels, scores=result.scores).items()

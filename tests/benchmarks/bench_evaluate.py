@@ -1,4 +1,5 @@
-"""Cost of ten frozen trials at four fractions compared with one trial at one fraction, both with one encoding.
+"""Cost of ten frozen trials at four fractions: compared with one trial at one fraction, and with three learning rates
+compared with one, each with one encoding.
 
 Measures CPU seconds on one thread, so that other load does not count.
 
@@ -19,6 +20,8 @@ from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.levels.factors import FACTORS
 
 LIMIT = 2.0
+TUNING_LIMIT = 1.6
+RATES = (0.01, 0.001, 0.0001)
 FRACTIONS = ("1pct", "10pct", "50pct", "100pct")
 
 
@@ -41,24 +44,42 @@ def main() -> None:
                 f"{task}: one trial, one fraction {one:.2f} s; ten trials x {len(FRACTIONS)} fractions {many:.2f} s; "
                 f"ratio {many / one:.2f} (limit {LIMIT})"
             )
+            tuned = measure_cpu_seconds(
+                folder, corpus, width=arguments.width, trials=10, fractions=FRACTIONS, rates=RATES
+            )
+            print(f"{task}: {len(RATES)} learning rates {tuned:.2f} s; ratio {tuned / many:.2f} (limit {TUNING_LIMIT})")
 
 
 def measure_cpu_seconds(
-    folder: Path, corpus: Corpus, *, width: float, trials: int, fractions: tuple[str, ...]
+    folder: Path,
+    corpus: Corpus,
+    *,
+    width: float,
+    trials: int,
+    fractions: tuple[str, ...],
+    rates: tuple[float, ...] = (),
 ) -> float:
     """Measure the CPU seconds to embed the corpus once and to evaluate every fraction."""
     encoder = {"name": "pase", "options": {"embedding": 512, "width": width}}
     common = ["--code", "bench", "--corpus", str(corpus.folder), "--threads", "1"]
     embeddings = folder / f"{corpus.folder.name}.npy"
     started = time.process_time()
-    embed.main(["--config", json.dumps({"encoder": encoder, "seed": 0}), *common, "--output", str(embeddings)])
+    embed.main(
+        [
+            "--config",
+            json.dumps({"encoder": encoder, "seed": 0, "dataset": corpus.facts.dataset}),
+            *common,
+            "--output",
+            str(embeddings),
+        ]
+    )
     for fraction in fractions:
         config = {
             "head": {"name": "linear", "options": {}},
             "scenario": "frozen",
             "fraction": fraction,
             "trials": trials,
-            "training": {},
+            "training": {"learning_rates": rates},
             "factors": dict.fromkeys(FACTORS, "bench"),
         }
         flags = ["--config", json.dumps(config), *common, "--embeddings", str(embeddings)]

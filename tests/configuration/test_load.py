@@ -279,6 +279,14 @@ BAD = {
         "protocols: {common: {scenarios: {frozn: {trials: 2}}}}",
         r"protocols.common.scenarios: unknown scenario 'frozn' \(did you mean frozen\?\); allowed: fine_tuned, frozen",
     ),
+    "protocol that contradicts itself for a head": (
+        "protocols: {common: {heads: {mlp: {phases: [{optimiser: adam, learning_rate: 0.1}]}}}}",
+        r"own.yaml: protocols.common: phases have learning rates of their own: set learning_rates: \[\]",
+    ),
+    "unknown protocol": (
+        "trim: {wu2021_fig2: {protocol: [wu2020]}}",
+        r"trim.wu2021_fig2.protocol: unknown protocol 'wu2020' \(did you mean wu2021\?\); allowed: common, wu2021",
+    ),
     "download of what cannot be": (
         "datasets: {extended_ballroom: {source: download}}",
         r"own.yaml: datasets.extended_ballroom.source: extended_ballroom cannot be downloaded; allowed: local, twin",

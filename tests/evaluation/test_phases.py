@@ -107,7 +107,7 @@ def test_settings_are_read_with_the_phases_of_a_config():
         ),
         (
             {"optimiser": "sgd", "rate": 0.1},
-            r"phases.0: unknown key 'rate'.*; allowed: learning_rate, max_epochs",
+            r"phases.0: unknown key 'rate'.*; allowed: encoder_learning_rate, learning_rate, max_epochs",
         ),
         ({"optimiser": "sgd"}, "training: phases.0: 'learning_rate' is missing"),
     ],

@@ -15,7 +15,7 @@ ROWS = np.arange(0, 240, 2)  # training rows of a corpus of 240
 
 def test_settings_come_from_a_config_and_errors_name_unknown_keys():
     assert parse(EvaluationProtocol, {"batch": 8}, where="training") == EvaluationProtocol(batch=8)
-    with pytest.raises(UserError, match=r"training: unknown key 'bach' \(did you mean batch\?\); allowed: batch, crop"):
+    with pytest.raises(UserError, match=r"training: unknown key 'bach' \(did you mean batch\?\); allowed: batch"):
         parse(EvaluationProtocol, {"bach": 8}, where="training")
     with pytest.raises(UserError, match="training: patience: 0 is not allowed; allowed: at least 1"):
         parse(EvaluationProtocol, {"patience": 0}, where="training")

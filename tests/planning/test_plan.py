@@ -234,6 +234,30 @@ def test_the_manifest_has_the_learning_rates_and_the_limit_of_epochs_of_each_cel
     assert by_scenario["fine_tuned"] == Training(learning_rates=(0.1, 0.01), max_epochs=7)
 
 
+def test_the_manifest_has_the_learning_rates_that_each_trial_tries() -> None:
+    tuned = build_manifest(plan_of(vary(protocols=vary_protocol(learning_rates=[0.01, 0.1]))))
+    assert {cell.training for cell in tuned.cells} == {
+        Training(learning_rates=(0.01, 0.1), max_epochs=200, n_learning_rates=2)
+    }
+
+
+def test_the_rate_of_an_encoder_is_read_where_a_pre_trained_one_learns() -> None:
+    plan = plan_of(vary(protocols=vary_protocol(encoder_learning_rate=0.01)))
+    runs = {"frozen": PRETRAINED, "fine_tuned": PRETRAINED, "supervised": Run.untrained("pase")}
+    read = {name: json.loads(plan.jobs.evaluate(run, cell(name)).config)["training"] for name, run in runs.items()}
+    assert [name for name in runs if "encoder_learning_rate" in read[name]] == ["fine_tuned"]
+    assert [name for name in runs if "classifiers" in read[name]] == ["frozen"]
+
+
+def test_a_protocol_is_part_of_a_cell_and_of_its_path() -> None:
+    study = fig2() | {"rows": ["encoder", "scenario", "protocol"]}
+    study["grid"] = study["grid"] | {"protocol": ["wu2021", "common"]}
+    cells = build_plan(PAPER, both=study).cells
+    assert {cell.protocol for _, cell in cells} == {"wu2021", "common"}
+    assert len({path_of(*pair) for pair in cells}) == len(cells)
+    assert {path_of(*pair).rpartition("/")[2] for pair in cells} == {"wu2021", "common"}
+
+
 def test_each_result_names_the_jobs_it_needs_in_order_with_their_files(plan: Plan) -> None:
     summary = build_manifest(plan).to_json()
     chains = {

@@ -372,6 +372,13 @@ def test_learning_rate_and_limit_of_epochs_are_noted(tmp_path: Path) -> None:
     ) in alike.notes
     assert alike.warnings == (TWIN_WARNING,)
     unlike = build_table(trained(tmp_path / "unlike", epochs=[30, 30], rates=[[0.001], [0.001, 1e-05]]))
+    tuned = trained(tmp_path / "tuned", epochs=[30, 30], rates=[[0.01, 0.001]] * 2)
+    for planned in tuned.manifest["cells"]:
+        planned["training"]["n_learning_rates"] = 2
+    assert (
+        "Training of each trial: the one of 2 learning rates (0.01 and 0.001) with the lowest validation loss, at most "
+        "50 epochs. Methods are compared with this budget of tuning only; a larger one may change a verdict."
+    ) in build_table(tuned).notes
     assert any(
         "learning rate 0.001, at most 50 epochs (frozen); "
         "learning rates 0.001 and 1e-05, one per phase, at most 50 epochs (fine-tuned)." in note

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from workflow_scripts.configuration.config import LEVEL_SECTIONS, Config
 from workflow_scripts.configuration.origin import ConfigOrigin
+from workflow_scripts.configuration.protocol import CellProtocol
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.core.validation import require_known
+from workflow_scripts.core.validation import parse, require_known
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.dataset_facts import remotes
 
@@ -62,6 +63,9 @@ def _check_protocols(config: Config, origin: ConfigOrigin) -> None:
         for name in entry.scenarios:
             where = origin.at("protocols", protocol, "scenarios")
             require_known(name, registry.names("scenario"), kind="scenario", where=where)
+        for head, scenario in itertools.product(["", *entry.heads], ["", *entry.scenarios]):
+            numbers = entry.resolve(head=head, scenario=scenario)
+            parse(CellProtocol, numbers, where=origin.at("protocols", protocol))
 
 
 def _check_weightings(config: Config, origin: ConfigOrigin) -> None:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
+from workflow_scripts.configuration.field_types import unique
 from workflow_scripts.core.validation import StrictModel
+
+LearningRates = Annotated[tuple[Annotated[float, Field(gt=0)], ...], AfterValidator(unique)]
 
 
 class Phase(StrictModel):
     """A part of a trial's training: a new optimiser that continues from the best weights so far.
 
-    It ends when the patience is exhausted, or after `max_epochs`; plain SGD has neither momentum nor decay (the
-    MSSPT code).
+    It ends when the patience is exhausted, or after `max_epochs`; plain SGD has no momentum (the MSSPT code).
     """
 
     optimiser: Literal["adam", "sgd"]
     """adam, or plain sgd"""
     learning_rate: float = Field(gt=0)
     """learning rate of the phase"""
+    encoder_learning_rate: float | None = Field(None, gt=0)
+    """learning rate of a pre-trained encoder in the phase; null: that of the head"""
     max_epochs: int | None = Field(None, ge=1)
     """most epochs of the phase; max_epochs of the trial counts all of them"""
 
@@ -27,10 +31,22 @@ class Phase(StrictModel):
 class EvaluationProtocol(StrictModel):
     """Numbers of one trial's training, the same for every run."""
 
+    optimiser: Literal["adam", "sgd"] = "adam"
+    """adam, or plain sgd"""
     learning_rate: float = Field(0.001, gt=0)
-    """Adam's learning rate (Wu et al. 3.4: 0.001)"""
+    """learning rate of the optimiser"""
+    learning_rates: LearningRates = ()
+    """learning rates that each trial tries instead of `learning_rate`: its result is that of the rate with the lowest
+    validation loss, at the epoch that is kept"""
+    encoder_learning_rate: float | None = Field(None, gt=0)
+    """learning rate of a pre-trained encoder that is trained further; null: that of the head"""
+    weight_decay: float = Field(0.0, ge=0)
+    """weight decay of the optimiser"""
+    criterion: Literal["loss", "scores"] = "loss"
+    """an epoch is an improvement if the validation loss is lower than in any before (loss), or if one of the validation
+    scores ROC-AUC and PR-AUC, means over classes, is higher than in any before (scores)"""
     patience: int = Field(10, ge=1)
-    """epochs without a lower validation loss before a trial stops (Wu et al. 3.4: 10)"""
+    """epochs without improvement before a trial stops; the weights of the last improvement are kept"""
     # a limit for safety: patience ends nearly every trial before
     max_epochs: int = Field(200, ge=1)
     """most epochs of a trial"""
@@ -41,9 +57,30 @@ class EvaluationProtocol(StrictModel):
     the whole clip"""
     crops: Literal["average", "pool"] = "average"
     """of an encoder evaluated by crops: average the probabilities of a clip's crops, or pool their embeddings"""
+    classifiers: Literal["joint", "binary"] = "joint"
+    """of a multi-label data set: one classifier of all classes, or a binary classifier for each class, with a loss and
+    an early stopping of its own, if the encoder stays frozen and the head shares nothing between classes (linear)"""
     phases: tuple[Phase, ...] = ()
-    """while the encoder trains, optimisers one after the other instead of Adam at learning_rate; each continues from
+    """while the encoder trains, optimisers one after the other instead of one at `learning_rate`; each continues from
     the best weights"""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        """Refuse numbers that contradict each other."""
+        if self.phases and self.learning_rates:
+            raise ValueError("phases have learning rates of their own: set learning_rates: []")
+        if self.classifiers == "binary" and self.criterion == "scores":
+            raise ValueError("binary classifiers stop by their losses: set criterion: loss, or classifiers: joint")
+        return self
+
+    @property
+    def candidates(self) -> tuple[float, ...]:
+        """Learning rates that each trial tries."""
+        return self.learning_rates or (self.learning_rate,)
+
+    def at_rate(self, rate: float) -> Self:
+        """Return the protocol with one of its candidates for the learning rate."""
+        return self.model_copy(update={"learning_rate": rate, "learning_rates": ()})
 
 
 class CellProtocol(EvaluationProtocol):

@@ -1,19 +1,25 @@
-"""Early stopping on the validation loss."""
+"""Early stopping on the validation loss or the validation scores."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from workflow_scripts.core.errors import UserError
 
 
 class EarlyStopping:
-    """Early stopping of one trial after `patience` epochs without a lower validation loss (Wu et al. 3.4: 10)."""
+    """Early stopping of one classifier after `patience` epochs without improvement.
+
+    An epoch is an improvement if its validation loss is lower than in any before (Wu et al. 3.4: 10 epochs) or, where
+    the epochs have scores, if one of these is higher than in any before (Spijkervet 2021, 5.3: 3 epochs).
+    """
 
     def __init__(self, *, patience: int, trial: int) -> None:
         """Start before the first epoch."""
         self.patience, self.trial = patience, trial
-        self.best = math.inf
+        self.best: tuple[float, ...] = ()
+        self.kept_loss = math.inf
         self.epochs = 0
         self.best_epoch = 0
         self.phase_start = 0
@@ -27,15 +33,22 @@ class EarlyStopping:
         """Reset the patience counter."""
         self.phase_start = self.epochs
 
-    def update(self, loss: float) -> bool:
-        """Count an epoch and return whether its validation loss is the lowest so far; `UserError` if not finite."""
+    def update(self, loss: float, scores: Sequence[float] = ()) -> bool:
+        """Count an epoch and return whether it is an improvement; `UserError` if its numbers are not finite."""
         self.epochs += 1
         if not math.isfinite(loss):
             raise UserError(
                 f"trial {self.trial}: the validation loss is {loss} after epoch {self.epochs}: "
                 "lower the learning_rate, or look for values that are not finite in the encoder"
             )
-        if loss < self.best:
-            self.best, self.best_epoch = loss, self.epochs
-            return True
-        return False
+        if any(map(math.isnan, scores)):
+            raise UserError(
+                f"trial {self.trial}: no class has validation clips with and without it, so there are no scores to "
+                "stop by: set criterion: loss in the protocol"
+            )
+        values = tuple(scores) or (-loss,)
+        improved = not self.best or any(value > best for value, best in zip(values, self.best, strict=True))
+        if improved:
+            self.best = tuple(map(max, values, self.best or values))
+            self.kept_loss, self.best_epoch = loss, self.epochs
+        return improved

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from workflow_scripts.configuration.protocol import Phase
+from workflow_scripts.configuration.protocol import EvaluationProtocol, Phase
 from workflow_scripts.core.progress import track
 from workflow_scripts.evaluation.early_stopping import EarlyStopping
+from workflow_scripts.evaluation.optimizers import build_optimizer
 from workflow_scripts.evaluation.task import EvaluationTask, TrialResult
 from workflow_scripts.evaluation.trial_models import TrialModel, build_model
 
@@ -26,33 +29,54 @@ def train_trials(
     for trial in track(range(cell.trials), description="trials", total=cell.trials):
         result = cell.store.load(trial)
         if result is None:
-            result = (train or train_trial)(cell, trial)
+            result = _choose_rate(cell, trial, train=train or train_trial)
             cell.store.save(result)
         results.append(result)
     return results
+
+
+def _choose_rate(
+    cell: EvaluationTask, trial: int, *, train: Callable[[EvaluationTask, int], TrialResult]
+) -> TrialResult:
+    """Train a trial at each candidate for the learning rate; return the result of the lowest validation loss.
+
+    Its seconds are those of all.
+    """
+    results = [train(replace(cell, settings=cell.settings.at_rate(rate)), trial) for rate in cell.settings.candidates]
+    best = min(results, key=lambda result: result.validation_loss)
+    return replace(best, seconds=sum(result.seconds for result in results))
 
 
 def train_trial(cell: EvaluationTask, trial: int) -> TrialResult:
     """Train encoder and head of a trial, and score the test split."""
     started = time.monotonic()
     model = build_model(cell, trial)
-    epochs = fit(model)
-    return evaluate_model(model, epochs=epochs, started=started)
+    fit = train_model(model)
+    return evaluate_model(model, fit, started=started)
 
 
-def fit(model: TrialModel) -> int:
-    """Train until the validation loss stops improving, restore the best epoch, and return the number of epochs.
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """Epochs of a training, and the validation loss at the epoch that was kept."""
 
-    Uses one optimiser with one learning rate for encoder and head (Wu et al. 3.4: the same hyper-parameters in all
-    scenarios), or the phases of the settings, each from the best weights so far. Batch normalisation updates its
-    statistics in training and keeps them in evaluation. Training uses random crops, evaluation whole clips: the mean
-    over time accepts any length, or the encoder or the head defines crops for evaluation.
+    epochs: int
+    validation_loss: float
+
+
+def train_model(model: TrialModel) -> Fit:
+    """Train until the validation stops improving, and restore the best epoch.
+
+    Uses one optimiser for encoder and head, or the phases of the settings, each from the best weights so far. Both
+    learn at one rate (Wu et al. 3.4: the same hyper-parameters in all scenarios) unless the encoder has its own. Batch
+    normalisation updates its statistics in training and keeps them in evaluation. Training uses random crops,
+    evaluation whole clips: the mean over time accepts any length, or the encoder or the head defines crops for
+    evaluation.
     """
     cell, settings = model.cell, model.cell.settings
     train, valid = model.label_subset(), cell.rows("valid")
     stopping = EarlyStopping(patience=settings.patience, trial=model.trial)
     best: dict[str, Tensor] = {}
-    for phase in settings.phases or (Phase(optimiser="adam", learning_rate=settings.learning_rate),):
+    for phase in settings.phases or (_single_phase(settings),):
         # start from the best weights so far, with a fresh optimiser and patience
         if best:
             model.load_state_dict(best)
@@ -62,26 +86,47 @@ def fit(model: TrialModel) -> int:
         while stopping.epochs < last and not stopping.should_stop:
             model.train_epoch(optimizer, train, epoch=stopping.epochs)
             # keep the weights of the best epoch
-            if stopping.update(model.validation_loss(valid)):
+            if stopping.update(*model.validate(valid)):
                 best = {name: value.clone() for name, value in model.state_dict().items()}
     model.load_state_dict(best)
-    return stopping.epochs
+    return Fit(epochs=stopping.epochs, validation_loss=stopping.kept_loss)
 
 
-def evaluate_model(model: TrialModel, *, epochs: int, started: float) -> TrialResult:
+def evaluate_model(model: TrialModel, fit: Fit, *, started: float) -> TrialResult:
     """Score the test split with a trained model; `started` is the monotonic time at which the trial began."""
-    rows = model.cell.rows("test")
+    rows, settings = model.cell.rows("test"), model.cell.settings
     return TrialResult(
         trial=model.trial,
         scores=model.scores(rows),
-        epochs=epochs,
+        epochs=fit.epochs,
         train_clips=model.label_subset().clips,
         seconds=time.monotonic() - started,
+        learning_rate=math.nan if settings.phases else settings.learning_rate,
+        validation_loss=fit.validation_loss,
         windows=model.windows(rows) if model.trial == 0 else None,  # one trial is enough for figures
         weights=model.weights() if model.trial == 0 and model.cell.keeps_first else None,
     )
 
 
-def _build_optimizer(phase: Phase, model: nn.Module) -> torch.optim.Optimizer:
-    optimizer = torch.optim.Adam if phase.optimiser == "adam" else torch.optim.SGD
-    return optimizer(model.parameters(), lr=phase.learning_rate)
+def _single_phase(settings: EvaluationProtocol) -> Phase:
+    """Return the phase of a training without phases."""
+    return Phase(
+        optimiser=settings.optimiser,
+        learning_rate=settings.learning_rate,
+        encoder_learning_rate=settings.encoder_learning_rate,
+    )
+
+
+def _build_optimizer(phase: Phase, model: TrialModel) -> torch.optim.Optimizer:
+    """Build the optimiser of a phase, with a group of parameters for each learning rate."""
+    if phase.encoder_learning_rate is None:
+        groups = [{"params": [*model.parameters()], "lr": phase.learning_rate}]
+    else:
+        encoder = [*model.encoder.parameters()]
+        known = set(map(id, encoder))
+        head = [parameter for parameter in model.parameters() if id(parameter) not in known]
+        groups = [
+            {"params": encoder, "lr": phase.encoder_learning_rate},
+            {"params": head, "lr": phase.learning_rate},
+        ]
+    return build_optimizer(phase.optimiser, groups, weight_decay=model.cell.settings.weight_decay)

@@ -59,6 +59,8 @@ def train_on_embeddings(cell: EvaluationTask) -> list[TrialResult]:
             epochs=heads.epochs[trial],
             train_clips=train[trial].clips,
             seconds=seconds,
+            learning_rate=heads.learning_rates[trial],
+            validation_loss=heads.validation_losses[trial],
             weights=first if trial == 0 and cell.keeps_first else None,
         )
         for trial in range(cell.trials)

@@ -6,6 +6,7 @@ with one result per trial.
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +26,9 @@ from workflow_scripts.levels.fractions import Subset
 from workflow_scripts.networks.head_interfaces import Head, MapsHead
 from workflow_scripts.networks.interfaces import Encoder
 from workflow_scripts.statistics.predictions import Windows
+
+#: fields of the result of a trial that are numbers
+NUMBERS = ("trial", "epochs", "train_clips", "seconds", "learning_rate", "validation_loss")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,6 +65,8 @@ class TrialResult:
     epochs: int
     train_clips: int  # clips whose labels were used
     seconds: float
+    learning_rate: float = math.nan  # that the trial took; NaN if it had phases
+    validation_loss: float = math.nan  # at the epoch that was kept
     windows: Windows | None = None
     weights: TrialWeights | None = None
 
@@ -93,7 +99,7 @@ class TrialStore:
             stored = array_files.read_npz(path)
             if str(stored["digest"]) != self.digest:
                 return None
-            numbers = {name: stored[name].item() for name in ("trial", "epochs", "train_clips", "seconds")}
+            numbers = {name: stored[name].item() for name in NUMBERS}
             if numbers["trial"] != trial:
                 raise ValueError("it holds another trial")
             return TrialResult(

@@ -17,7 +17,7 @@ from workflow_scripts.evaluation import trial_seeds
 from workflow_scripts.evaluation.crops import Crops, average_predictions
 from workflow_scripts.evaluation.embedding import MAX_BATCH_SAMPLES, embed_clips, read_samples
 from workflow_scripts.evaluation.label_subsets import LabelSubset
-from workflow_scripts.evaluation.losses import downstream_loss, probabilities
+from workflow_scripts.evaluation.losses import downstream_loss, probabilities, validation_scores
 from workflow_scripts.evaluation.task import EvaluationTask, TrialWeights
 from workflow_scripts.evaluation.trial_heads import TrialHead
 from workflow_scripts.networks.maps import Maps
@@ -118,9 +118,12 @@ class TrialModel(nn.Module, ABC):
         self.reaches_encoder = not parameters or any(bool(gradient.any()) for gradient in gradients)
 
     @torch.no_grad()
-    def validation_loss(self, rows: np.ndarray) -> float:
-        """Compute the mean loss over the whole clips of `rows`, in evaluation mode."""
-        return downstream_loss(self.cell.corpus.facts.task, self.predict_clips(rows)[None], self._labels(rows)).item()
+    def validate(self, rows: np.ndarray) -> tuple[float, tuple[float, ...]]:
+        """Compute the mean loss on whole clips, in evaluation mode, and the scores if the trial stops by them."""
+        task, logits, labels = self.cell.corpus.facts.task, self.predict_clips(rows), self._labels(rows)
+        has_scores = self.cell.settings.criterion == "scores"
+        scores = validation_scores(task, logits, labels[0]) if has_scores else ()
+        return downstream_loss(task, logits[None], labels).item(), scores
 
     @torch.no_grad()
     def scores(self, rows: np.ndarray) -> np.ndarray:

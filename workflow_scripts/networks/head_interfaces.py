@@ -19,6 +19,7 @@ from workflow_scripts.networks.maps import Maps
 class Head(ABC):
     """Function from an embedding to one logit per class. Every parameter has a leading trial axis; trials never mix."""
 
+    separable: bool = False  # whether classes share no parameter: all have the classes as their last axis
     standardise: bool  # whether frozen embeddings reach this head with mean 0 and deviation 1 over the training split
 
     @abstractmethod

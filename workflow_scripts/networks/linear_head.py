@@ -14,6 +14,8 @@ from workflow_scripts.networks.head_interfaces import Head, stacked_uniform
 class LinearHead(Head):
     """Logits = inputs W + b, initialised as torch.nn.Linear is: uniform within 1 / sqrt(inputs)."""
 
+    separable = True
+
     def __init__(self, *, inputs: int, outputs: int, standardise: bool) -> None:
         """Keep the numbers of inputs and outputs, and whether the inputs are standardised."""
         self.inputs, self.outputs, self.standardise = inputs, outputs, standardise

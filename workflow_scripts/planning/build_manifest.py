@@ -129,8 +129,9 @@ def _training(stated: Mapping[str, Any]) -> Training:
     protocol = validate(EvaluationProtocol, stated)
     limits = [phase.max_epochs or protocol.max_epochs for phase in protocol.phases]
     return Training(
-        learning_rates=tuple(phase.learning_rate for phase in protocol.phases) or (protocol.learning_rate,),
+        learning_rates=tuple(phase.learning_rate for phase in protocol.phases) or protocol.candidates,
         max_epochs=min(protocol.max_epochs, sum(limits)) if limits else protocol.max_epochs,
+        n_learning_rates=len(protocol.candidates),
     )
 
 

@@ -198,9 +198,7 @@ class Jobs:
         corpus = self.prepare(cell.dataset, self.levels.sample_rate(run))
         encoder = self.levels.encoder(run) if cell.trains_encoder else None
         head = self.levels.choice("head", cell.head)
-        numbers = self.config.protocols[cell.protocol].resolve(head=cell.head, scenario=cell.scenario)
-        if encoder is None:  # embeddings are those of whole clips, and there is nothing to unfreeze
-            numbers = {name: value for name, value in numbers.items() if name not in ("crop_seconds", "phases")}
+        numbers = self._protocol(cell)
         config = EvaluateConfig(
             encoder=encoder,
             head=head,
@@ -215,6 +213,18 @@ class Jobs:
         )
         upstream = self._encoder_file(run) if encoder else [self.embed(run, cell.dataset)]
         return _job("evaluate", config, upstream=[corpus, *upstream])
+
+    def _protocol(self, cell: CellKey) -> dict[str, Any]:
+        """Return the numbers of its protocol that a cell reads."""
+        numbers = self.config.protocols[cell.protocol].resolve(head=cell.head, scenario=cell.scenario)
+        # embeddings are those of whole clips, and there is nothing to unfreeze; an encoder serves all classes
+        unread = {"classifiers"} if cell.trains_encoder else {"crop_seconds", "phases"}
+        if not (cell.trains_encoder and registry.load("scenario", cell.scenario).PRETRAINED):
+            unread.add("encoder_learning_rate")
+        read = {name: value for name, value in numbers.items() if name not in unread}
+        if "phases" in read:
+            read["phases"] = [{key: phase[key] for key in phase if key not in unread} for phase in read["phases"]]
+        return read
 
     @_cached
     def visualise_filters(self, run: Run, cell: CellKey) -> JobSpec:

@@ -72,10 +72,14 @@ class PlannedJob(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """Numbers of a cell's training that its results depend on: the learning rate, of each phase, and most epochs."""
+    """Numbers of a cell's training that its results depend on.
+
+    `learning_rates` are those of the phases or, if `n_learning_rates` is above 1, those that each trial tries.
+    """
 
     learning_rates: tuple[float, ...]
     max_epochs: int
+    n_learning_rates: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

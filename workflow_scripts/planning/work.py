@@ -105,8 +105,9 @@ def evaluation_key(config: Mapping[str, Any]) -> Key:
 
 
 def trained_clips(config: Mapping[str, Any], clips: float) -> float:
-    """Return the clips of a fraction of a data set of `clips`, in all trials of a cell."""
-    return float(clips * config["trials"] * parse_fraction(config["fraction"]))
+    """Return the clips of a fraction of a data set of `clips`, in all trials of a cell and at all learning rates."""
+    rates = max(1, len(config["training"].get("learning_rates") or ()))
+    return float(clips * config["trials"] * rates * parse_fraction(config["fraction"]))
 
 
 def crop_seconds(config: Mapping[str, Any], clip_seconds: float) -> float:

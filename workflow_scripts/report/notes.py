@@ -50,23 +50,36 @@ def write_warnings(tables: Mapping[str, pd.DataFrame]) -> Iterable[str]:
 
 
 def _on_training(measured: pd.DataFrame) -> Iterable[str]:
-    """Return the learning rates and limits of epochs of the trials, with what they are for where there are several."""
+    """Return the learning rates and limits of epochs of the trials, with what they are for where there are several.
+
+    Where trials try several learning rates, their number is a budget of tuning that all methods share.
+    """
     known = measured[measured["learning_rate"] != ""]
     if known.empty:
         return
     settings = []
-    groups = known.groupby(["learning_rate", "max_epochs"], sort=False)
+    groups = known.groupby(["learning_rate", "n_learning_rates", "max_epochs"], sort=False)
     for _, rows in groups:
         rates, limit = rows["learning_rate"].iloc[0], int(rows["max_epochs"].iloc[0])
         used = [_join_labels(rows[factor]) for factor in ("scenario", "head") if known[factor].nunique() > 1]
         of_what = f" ({', '.join(used)})" if len(groups) > 1 and used else ""
+        tried = int(rows["n_learning_rates"].iloc[0])
         rate = labels.join(rates.split())
-        name = "learning rates" if " " in rates else "learning rate"
-        phases = ", one per phase" if " " in rates else ""
-        settings.append(f"{name} {rate}{phases}, at most {number_format.count(limit, 'epochs')}{of_what}")
+        if tried > 1:
+            rate = f"the one of {tried} learning rates ({rate}) with the lowest validation loss"
+        elif " " in rates:
+            rate = f"learning rates {rate}, one per phase"
+        else:
+            rate = f"learning rate {rate}"
+        settings.append(f"{rate}, at most {number_format.count(limit, 'epochs')}{of_what}")
+    is_tuned = (known["n_learning_rates"] > 1).all()
     yield (
-        f"Training of each trial: {'; '.join(settings)}. Methods are compared with these settings only; another "
-        "learning rate may change a verdict."
+        f"Training of each trial: {'; '.join(settings)}. Methods are compared with "
+        + (
+            "this budget of tuning only; a larger one may change a verdict."
+            if is_tuned
+            else "these settings only; another learning rate may change a verdict."
+        )
     )
 
 

@@ -97,7 +97,9 @@ MEANINGS = {
     "pretrain_seeds": "the pre-training seeds themselves",
     "clusters": "clusters of test clips that were resampled; empty if they were not",
     "rank_mark": "`best` of its column (★), or `tied` with it (†)",
-    "learning_rate": "learning rate of the trials; of each phase where there are several",
+    "learning_rate": "trials: learning rate that the trial took, empty with phases; entries: learning rate of the "
+    "trials, those of the phases, or those that each trial tries",
+    "n_learning_rates": "learning rates that each trial tries, to take the one with the lowest validation loss",
     "max_epochs": "limit of epochs of a trial",
     "n_at_max_epochs": "trials that ended at that limit, of all pre-training seeds",
     # classes

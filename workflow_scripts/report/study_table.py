@@ -170,7 +170,7 @@ def tidy(study: Study, entries: pd.DataFrame) -> pd.DataFrame:
     scale = np.array([measure.scale for measure in measures])
     method = [*METHOD_FACTORS, *"pretrain_seeds status reason caveat rank_mark replicate n_trials".split()]
     data = "n_pretraining_seeds test_clips clusters quarantined source data_digest corpus_source".split()
-    data += "learning_rate max_epochs n_at_max_epochs".split()
+    data += "learning_rate n_learning_rates max_epochs n_at_max_epochs".split()
     table = of_study[["kind", *method, *data]].copy()
     table.insert(0, "study", study.name)
     table.insert(1, "metric", of_study["metric"])

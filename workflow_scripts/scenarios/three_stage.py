@@ -34,16 +34,17 @@ def run(cell: EvaluationTask) -> list[TrialResult]:
 
 def _train_trial(cell: EvaluationTask, trial: int) -> TrialResult:
     """Train and test one trial: the head alone, then head and encoder."""
-    from workflow_scripts.evaluation.end_to_end import evaluate_model, fit
+    from workflow_scripts.evaluation.end_to_end import evaluate_model, train_model
     from workflow_scripts.evaluation.trial_models import MapsModel
 
     started = time.monotonic()
     # the head alone, on the spectrogram
     alone = MapsModel(replace(cell, build_encoder=lambda _: magnitude.build(magnitude.Options())), trial)
-    epochs = fit(alone)
+    first = train_model(alone)
     # both together, from these weights of the head
     joint = MapsModel(cell, trial)
     joint.head.initialise_from(alone.head)
     # a GPU need not hold both while the second learns
     del alone
-    return evaluate_model(joint, epochs=epochs + fit(joint), started=started)
+    second = train_model(joint)
+    return evaluate_model(joint, replace(second, epochs=first.epochs + second.epochs), started=started)

@@ -38,7 +38,7 @@ def metrics(task: Task, *, labels: np.ndarray, scores: np.ndarray) -> dict[str, 
     if task == "multiclass":
         return values
     of_clips = {name: _mean_of(areas[~np.isnan(areas)]) for name, areas in areas_of_clips(labels, scores).items()}
-    return values | _areas(labels, scores) | of_clips
+    return values | areas_of_classes(labels, scores) | of_clips
 
 
 def require_finite(scores: np.ndarray) -> None:
@@ -159,7 +159,11 @@ def area(metric: str, true: np.ndarray, score: np.ndarray) -> float:
     return float((hits_here * hits / (hits + misses)).sum() / hits[-1])
 
 
-def _areas(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+def areas_of_classes(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+    """Compute `roc_auc` and `pr_auc`, means over the classes with both labels, and count the others.
+
+    NaN if all classes are others.
+    """
     pairs = [select_observed(labels, scores, number) for number in range(labels.shape[1])]
     both = [(true, score) for _, true, score in pairs if len(np.unique(true)) == 2]
     return {

@@ -20,11 +20,11 @@ from workflow_scripts.statistics.csv_io import Kind, read_csv
 COLUMNS = (
     *FACTORS,
     *"trial seed metric value train_clips valid_clips test_clips quarantined".split(),
-    *"source code config data_digest device seconds epochs".split(),
+    *"source code config data_digest device seconds epochs learning_rate".split(),
 )
 KINDS: dict[str, Kind] = {
     **dict.fromkeys(COLUMNS, "text"),
-    **dict.fromkeys(("value", "seconds", "epochs"), "number"),
+    **dict.fromkeys(("value", "seconds", "epochs", "learning_rate"), "number"),
     **dict.fromkeys(("trial", "seed", "train_clips", "valid_clips", "test_clips", "quarantined"), "integer"),
 }
 FIXED_IN_A_CELL = ("source", "data_digest", "test_clips", "quarantined")

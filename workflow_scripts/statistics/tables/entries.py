@@ -106,6 +106,7 @@ def _training_fields(entry: TableEntry) -> dict[str, object]:
     limit = entry.training.max_epochs
     return {
         "learning_rate": " ".join(f"{rate:g}" for rate in entry.training.learning_rates),
+        "n_learning_rates": entry.training.n_learning_rates,
         "max_epochs": limit,
         "n_at_max_epochs": sum(int((sample.epochs >= limit).sum()) for sample in entry.samples),
     }

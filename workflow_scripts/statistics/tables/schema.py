@@ -36,7 +36,7 @@ ENTRY_COLUMNS = (
     *"pretrain_seeds status reason caveat mean std ci_low ci_high variance_sources".split(),
     *STANDARD_ERRORS,
     *"replicate n_trials n_pretraining_seeds test_clips clusters quarantined source data_digest".split(),
-    *"corpus_source short_clips rank_mark learning_rate max_epochs n_at_max_epochs".split(),
+    *"corpus_source short_clips rank_mark learning_rate n_learning_rates max_epochs n_at_max_epochs".split(),
 )
 COMPARISON_COLUMNS = (
     *"study comparison metric".split(),
@@ -91,8 +91,8 @@ _NUMBERS = (
 )
 _COUNTS = (
     *"n_trials n_pretraining_seeds test_clips clusters quarantined n n_reference family_size".split(),
-    *"n_datasets rank rank_low rank_high seeds seeds_low seeds_high max_epochs n_at_max_epochs".split(),
-    *"train_clips valid_clips observed_test_clips".split(),
+    *"n_datasets rank rank_low rank_high seeds seeds_low seeds_high".split(),
+    *"n_learning_rates max_epochs n_at_max_epochs train_clips valid_clips observed_test_clips".split(),
 )
 #: kinds of the columns that are not text
 KINDS: dict[str, Kind] = {
