@@ -34,6 +34,13 @@ class ExternalEncoder(Encoder):
     def encode(self, windows: Tensor) -> Tensor:
         """Return the embeddings (windows, size) of windows of audio (windows, samples)."""
 
+    def own_frames(self, windows: Tensor) -> tuple[Tensor, float] | None:  # noqa: ARG002 - for subclasses with frames
+        """Return the network's own frames (windows, frames, size) and the seconds that it states from one to the next.
+
+        None, as here, if it has no frames or states no such time.
+        """
+        return None
+
     def forward(self, audio: Tensor) -> Tensor:
         """Encode audio (batch, samples) to float32 frames (batch, size, windows).
 

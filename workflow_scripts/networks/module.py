@@ -33,13 +33,17 @@ class ModuleEncoder(ExternalEncoder):
 
     def encode(self, windows: Tensor) -> Tensor:
         """Return the mean over the frames of each window. Raises `UserError` unless frames come as stated."""
+        return self.own_frames(windows)[0].mean(dim=1)
+
+    def own_frames(self, windows: Tensor) -> tuple[Tensor, float]:
+        """Return the network's frames and the seconds between two; raises `UserError` if their shape is another."""
         frames = self.network(windows)
         if frames.ndim != 3 or frames.shape[-1] != self.embedding_size:
             raise UserError(
                 f"{type(self.network).__name__} gives shape {tuple(frames.shape)}, not (batch, frames, "
                 f"{self.embedding_size}): correct its output or output_dim"
             )
-        return frames.mean(dim=1)
+        return frames, self.network.hop_size_in_ms / 1000
 
 
 def _build(path: Path, name: str) -> nn.Module:
