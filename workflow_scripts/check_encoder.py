@@ -20,7 +20,7 @@ from typing import Any
 from workflow_scripts.core.cli import command_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.escapes import printable
-from workflow_scripts.core.validation import parse_json
+from workflow_scripts.core.json_options import parse_options
 from workflow_scripts.evaluation.encoder_checks import check_encoder
 from workflow_scripts.levels import registry
 
@@ -48,23 +48,13 @@ def _choice(arguments: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     external = {level: path for level in EXTERNAL_LEVELS if (path := getattr(arguments, level)) is not None}
     if len(external) + (arguments.name is not None) != 1:
         raise UserError("name one encoder: NAME, --hear, --module or --transformers")
-    options = _options(arguments.options)
+    options = parse_options(arguments.options)
     for level, path in external.items():
         options["path"] = path
         arguments.name = level
     if arguments.sample_rate is not None:
         options["sample_rate"] = arguments.sample_rate
     return arguments.name, options
-
-
-def _options(text: str) -> dict[str, Any]:
-    try:
-        options = parse_json(text)
-    except ValueError as error:
-        raise UserError(f"--options: not JSON ({error})") from error
-    if not isinstance(options, dict):
-        raise UserError('--options: give a JSON object, such as {"width": 0.25}')
-    return options
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -33,7 +33,7 @@ from workflow_scripts.core.checksums import checksums, write_record
 from workflow_scripts.core.cli import command_parser
 from workflow_scripts.core.errors import UserError, run_command
 from workflow_scripts.core.file_digests import digest_files
-from workflow_scripts.core.validation import parse_json
+from workflow_scripts.core.json_options import parse_options
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.networks.interfaces import Encoder
@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _parser().parse_args(argv)
     config: ImportCheckpointConfig | None = arguments.config
     name, code = config.encoder.name if config else arguments.encoder, arguments.code
-    stated = config.encoder.options if config else _options(arguments.options)
+    stated = config.encoder.options if config else arguments.options and parse_options(arguments.options)
     modules = [registry.module_name("encoder", name)]
     if code is None:
         code = provenance.code_digest("import_checkpoint", chosen=modules)
@@ -104,18 +104,6 @@ def _open_file(checkpoint: Path, config: ImportCheckpointConfig | None) -> Abstr
     if config is None or config.member is None:
         return contextlib.nullcontext(checkpoint)
     return open_member(checkpoint, sha256=config.file or "", member=config.member)
-
-
-def _options(text: str | None) -> dict[str, Any] | None:
-    if text is None:
-        return None
-    try:
-        options = parse_json(text)
-    except ValueError as error:
-        raise UserError(f"--options: not JSON ({error})") from error
-    if not isinstance(options, dict):
-        raise UserError('--options: give a JSON object, such as {"embedding": 256}')
-    return options
 
 
 def _parser() -> argparse.ArgumentParser:

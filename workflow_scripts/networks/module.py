@@ -30,6 +30,7 @@ class ModuleEncoder(ExternalEncoder):
         require_rate(sample_rate, facts["sampling_rate"])
         super().__init__(sample_rate=sample_rate, seconds=seconds, size=facts["output_dim"])
         self.name, self.network = str(path), network
+        self.hop_seconds = float(facts["hop_size_in_ms"]) / 1000
 
     def encode(self, windows: Tensor) -> Tensor:
         """Return the mean over the frames of each window. Raises `UserError` unless frames come as stated."""
@@ -43,7 +44,7 @@ class ModuleEncoder(ExternalEncoder):
                 f"{type(self.network).__name__} gives shape {tuple(frames.shape)}, not (batch, frames, "
                 f"{self.embedding_size}): correct its output or output_dim"
             )
-        return frames, self.network.hop_size_in_ms / 1000
+        return frames, self.hop_seconds
 
 
 def _build(path: Path, name: str) -> nn.Module:

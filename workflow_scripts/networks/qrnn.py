@@ -94,7 +94,7 @@ class Qrnn(nn.Module):
         `start` (layers, batch, hidden) holds the cell values before the first frame, 0 by default.
         """
         if start is None:
-            start = frames.new_zeros(len(self.layers), len(frames), self.hidden)
+            start = frames.new_zeros(len(self.layers), frames.shape[0], self.hidden)
         sequence, last = frames.permute(2, 0, 1), []
         for layer, before in zip(self.layers, start, strict=True):
             sequence, values = layer(sequence, before)

@@ -52,7 +52,8 @@ class SampleCnn(Encoder):
         cut = audio[..., : windows * self.window].reshape(-1, 1, self.window)
         # float32 under autocast too
         maps = self.dropout(self.sequential(cut).float())
-        return maps.view(len(audio), windows, -1).transpose(1, 2)
+        # not len(audio), of which an export to ONNX would make a constant
+        return maps.view(audio.shape[0], windows, -1).transpose(1, 2)
 
     @property
     def convolution_blocks(self) -> nn.Sequential:
