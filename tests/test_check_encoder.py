@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.encoders.external import CLASS, write_module
+from tests.encoders.external import CLASS, write_hear, write_module, write_transformers
 from workflow_scripts import check_encoder
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.evaluation import encoder_checks
@@ -79,6 +79,16 @@ def test_a_sound_class_passes_with_and_without_windows(tmp_path, capsys):
         assert "FAULT" not in printed
         assert "ok     frames per second     50, one each 20 ms" in printed
     assert "ok     clip of 10 s          6 embeddings, one of each crop" in printed
+
+
+def test_modules_and_folders_of_others_pass(tmp_path, capsys):
+    options = write_hear(tmp_path, detach=".detach()")
+    check_encoder.main(["--hear", str(options.pop("module")), "--options", json.dumps(options)])
+    printed = capsys.readouterr().out
+    assert "ok     gradients             none arrive: for frozen cells only" in printed
+    assert "ok     frames per second     the network states none" in printed
+    check_encoder.main(["--transformers", str(write_transformers(tmp_path)["path"])])
+    assert "FAULT" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

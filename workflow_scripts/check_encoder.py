@@ -24,7 +24,8 @@ from workflow_scripts.core.json_options import parse_options
 from workflow_scripts.evaluation.encoder_checks import check_encoder
 from workflow_scripts.levels import registry
 
-EXTERNAL_LEVELS = {"hear": "MODULE", "module": "FILE", "transformers": "DIR"}  # with what identifies the encoder
+#: levels of encoders of others, with the option that identifies one
+EXTERNAL_LEVELS = {"hear": "module", "module": "path", "transformers": "path"}
 EXIT_FAULT = 1
 
 
@@ -45,23 +46,23 @@ def main(argv: list[str] | None = None) -> None:
 
 def _choice(arguments: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """Return the level, and its options."""
-    external = {level: path for level in EXTERNAL_LEVELS if (path := getattr(arguments, level)) is not None}
+    external = {level: value for level in EXTERNAL_LEVELS if (value := getattr(arguments, level)) is not None}
     if len(external) + (arguments.name is not None) != 1:
         raise UserError("name one encoder: NAME, --hear, --module or --transformers")
     options = parse_options(arguments.options)
-    for level, path in external.items():
-        options["path"] = path
-        arguments.name = level
     if arguments.sample_rate is not None:
         options["sample_rate"] = arguments.sample_rate
+    for level, value in external.items():
+        return level, options | {EXTERNAL_LEVELS[level]: value}
     return arguments.name, options
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("check_encoder", __doc__)
     parser.add_argument("name", nargs="?", metavar="NAME", help=f"level: {', '.join(registry.names('encoder'))}")
-    for level, identity in EXTERNAL_LEVELS.items():
-        parser.add_argument(f"--{level}", metavar=identity, help=f"an encoder of level {level}")
+    parser.add_argument("--hear", metavar="MODULE", help="a module with the HEAR API (its folder is an option)")
+    parser.add_argument("--module", metavar="FILE", help="a class in a Python file")
+    parser.add_argument("--transformers", metavar="DIR", help="a folder of Hugging Face")
     parser.add_argument("--options", default="{}", metavar="JSON", help="the encoder's options (defaults)")
     parser.add_argument("--sample-rate", type=int, metavar="HZ", help="the same as the option sample_rate")
     return parser

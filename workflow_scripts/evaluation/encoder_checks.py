@@ -244,9 +244,11 @@ def _check_gradients(subject: _Subject) -> str:
     parameters = [parameter for parameter in subject.encoder.parameters() if parameter.requires_grad]
     if not subject.level.TRAINABLE:
         return "none needed: nothing is trained"
+    pooled = subject.encoder.pool(subject.encoder(subject.batch(subject.seconds)))
+    if not pooled.requires_grad and not getattr(subject.encoder, "promises_gradients", True):
+        return "none arrive: for frozen cells only"
     if not parameters:
         raise EncoderFault("no parameter can be trained: none requires a gradient")
-    pooled = subject.encoder.pool(subject.encoder(subject.batch(subject.seconds)))
     if not pooled.requires_grad:
         raise EncoderFault("embeddings have no gradient: look for no_grad, detach or numpy in forward")
     # random weights: those of a layer normalisation add up to a constant

@@ -18,6 +18,7 @@ class ExternalEncoder(Encoder):
     """An encoder of windows. Subclasses keep the network as a submodule, state its `name` and implement `encode`."""
 
     name: str  # in errors
+    promises_gradients: bool = True  # False: without any it is a frozen encoder, no faulty one
 
     def __init__(self, *, sample_rate: int, seconds: float | None, size: int) -> None:
         """Take the network's rate in Hz, the seconds of its window, and the length of an embedding.

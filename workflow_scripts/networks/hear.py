@@ -20,6 +20,8 @@ FACTS = ("sample_rate", "scene_embedding_size")  # that the model states
 class HearEncoder(ExternalEncoder):
     """The scene embeddings of a HEAR module's model; its weights, if it is a `torch.nn.Module`, are the encoder's."""
 
+    promises_gradients = False
+
     def __init__(self, module: str, *, folder: str, weights: str, sample_rate: int, seconds: float | None) -> None:
         """Load the model of `module`, found in `folder` or installed, with `weights`, a file, or its own if empty.
 
@@ -44,6 +46,15 @@ class HearEncoder(ExternalEncoder):
         if not isinstance(embeddings, Tensor):
             embeddings = torch.from_numpy(np.asarray(embeddings))
         return embeddings.to(windows.device)
+
+    def own_frames(self, windows: Tensor) -> tuple[Tensor, float] | None:
+        """Return the module's embeddings over time and the seconds between their times; None if there are too few."""
+        embed = getattr(self.api, "get_timestamp_embeddings", None)
+        if embed is None:
+            return None
+        frames, milliseconds = embed(windows, self.network)
+        steps = np.diff(np.asarray(milliseconds, np.float64)[0])
+        return (frames, float(np.median(steps)) / 1000) if len(steps) else None
 
 
 def _import(module: str, folder: str) -> ModuleType:
