@@ -27,6 +27,7 @@ from workflow_scripts.evaluation.new_audio import embed_audio
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.factors import PRETRAINING
 from workflow_scripts.networks import hear_interface
+from workflow_scripts.planning.runs import Run, path_of
 
 #: package -> encoder, small options
 ENCODERS = {
@@ -199,7 +200,7 @@ def run(tmp_path_factory):
         results.add(factors("pase", name, "openmic"), [0.5, 0.52, 0.55])
     results.add(factors("random", "frozen", "openmic"), [0.3, 0.31, 0.32])
     statistics(results)
-    path = folder.joinpath("pretrained", *(str(levels[factor]) for factor in PRETRAINING))
+    path = folder / "pretrained" / path_of(Run(**{factor: levels[factor] for factor in PRETRAINING}))
     write_run(path)
     return path
 

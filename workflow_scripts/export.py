@@ -14,8 +14,10 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -34,8 +36,9 @@ from workflow_scripts.core.result_files import ENCODER, RECORD
 from workflow_scripts.core.source import PACKAGE
 from workflow_scripts.evaluation.embedding import MIN_SECONDS
 from workflow_scripts.levels import registry
-from workflow_scripts.levels.factors import FACTORS, NONE, PRETRAINING
+from workflow_scripts.levels.factors import DOWNSTREAM, FACTORS, NONE, PRETRAINING
 from workflow_scripts.planning.layout import STATISTICS_FILES, STATISTICS_FOLDER
+from workflow_scripts.planning.runs import CellKey, Run, path_of
 from workflow_scripts.report.model_card import OTHER, ModelCard
 from workflow_scripts.statistics.tables.schema import read_table
 
@@ -101,17 +104,26 @@ def _read_results(run: Path) -> Results:
     config, published = record["config"], (record.get("checkpoint") or {}).get("file", "")
     corpus = config.get("corpus") or config.get("checkpoint") or config.get("factors", {}).get("corpus") or NONE
     parts = run.resolve().parts
-    for factors in (PRETRAINING, FACTORS):  # of a run, of a cell: the last parts of the path are their levels
+    for factors in (PRETRAINING, FACTORS):  # of a run, of a cell: as many parts has the path in the results
         statistics = Path(*parts[: -len(factors) - 1]) / STATISTICS_FOLDER
         if not (statistics / STATISTICS_FILES["cells"]).is_file():
             continue
         cells = read_table(statistics / STATISTICS_FILES["cells"])
         entries = read_table(statistics / STATISTICS_FILES["entries"])
-        own = (cells[list(factors)].astype(str) == list(parts[-len(factors) :])).all(axis=1)
+        path = "/".join(parts[-len(factors) :])
+        own = [_path_of(row, factors) == path for row in cells[list(factors)].to_dict("records")]
         sources = entries.loc[entries["corpus"] == corpus, "corpus_source"].dropna()
         return Results(cells=cells[own], corpus=corpus, corpus_source=next(iter(sources), ""), published=published)
     print(format_message(f"{NOTE}no tables of results beside {run}: the card has no numbers"), file=sys.stderr)
     return Results(cells=NO_CELLS, corpus=corpus, published=published)
+
+
+def _path_of(levels: Mapping[Any, Any], factors: Sequence[str]) -> str:
+    """Return the path of a run with these levels, or of one of its cells if there are levels of all factors."""
+    run = Run(**{factor: levels[factor] for factor in PRETRAINING})
+    return path_of(
+        run, None if factors == PRETRAINING else CellKey(**{factor: levels[factor] for factor in DOWNSTREAM})
+    )
 
 
 def _license_of(corpus: str) -> str:
