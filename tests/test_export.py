@@ -21,6 +21,7 @@ from tests.records import seal
 from tests.report.aggregated_study import statistics
 from tests.synthetic_results import Results, factors
 from workflow_scripts import export
+from workflow_scripts.checkpoints import export_encoder
 from workflow_scripts.checkpoints.encoder_file import save_encoder
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.evaluation.new_audio import embed_audio
@@ -169,24 +170,21 @@ def test_resampling_is_torchaudio_s(before, after):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("pase", {"width": 0.1, "embedding": 16}),
-        ("samplecnn", {"width": 0.05, "sample_rate": 8000}),
-        ("cpc", {"width": 0.05}),
-    ],
-)
-def test_onnx_agrees_with_torch(name, options, tmp_path):
+@pytest.mark.parametrize("name", ["pase", "samplecnn", "cpc"])
+def test_onnx_agrees_with_torch(name, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
     pytest.importorskip("onnxscript", reason="the extra onnx is not installed")
-    export.main(["--encoder", name, "--options", json.dumps(options), "--to", str(tmp_path), "--onnx"])
-    about = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))["onnx"]
+    options = {"pase": {"width": 0.1, "embedding": 16}, "samplecnn": {"width": 0.05}, "cpc": {"width": 0.05}}[name]
+    encoder = export_encoder.ExportedEncoder.untrained(name, options, seed=0)
+    network = encoder.network
+    if name == "cpc":
+        network.crop_length = 4800  # the recurrent layer is written out for each frame: its 124 take minutes
+    about = export_encoder.write_onnx(tmp_path, encoder)["onnx"]
+    assert about["difference"] <= 1e-5
     audio = torch.randn(5, about["samples"], generator=torch.Generator().manual_seed(0)) * 0.1
-    (computed,) = onnxruntime.InferenceSession(tmp_path / "model.onnx").run(None, {"audio": audio.numpy()})
-    encoder = build(name, options)
+    (computed,) = onnxruntime.InferenceSession(tmp_path / about["file"]).run(None, {"audio": audio.numpy()})
     with torch.no_grad():
-        expected = encoder.pool(encoder(audio))
+        expected = network.pool(network(audio))
     assert (torch.from_numpy(computed) - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
