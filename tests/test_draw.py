@@ -45,7 +45,7 @@ def test_a_study_without_figure_draws_nothing(results: Results) -> None:
 @pytest.mark.parametrize(
     ("figure", "message"),
     [
-        ({"kind": "pie"}, "unknown figure 'pie'; allowed: confidence, confusions, dots, "),
+        ({"kind": "pie"}, "unknown figure 'pie'; allowed: activating_tags, activations, confidence, "),
         ({"kind": "dots", "colour": "red"}, "options of dots: unknown key 'colour'; allowed: line"),
         (
             {"kind": "relative", "base": {}},

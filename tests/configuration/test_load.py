@@ -298,7 +298,7 @@ BAD = {
     "a path Snakemake would misread": ("data: 'my {x} data'", r"own.yaml: data: 'my \{x\} data' .*without \{ \}"),
     "unknown kind of figure": (
         "trim: {wu2021_fig2: {figure: {kind: pie}}}",
-        r"own.yaml: trim.wu2021_fig2.figure.kind: unknown figure 'pie'; allowed: confidence, confusions, dots",
+        r"own.yaml: trim.wu2021_fig2.figure.kind: unknown figure 'pie'; allowed: activating_tags, activations",
     ),
     "figure without a kind": (
         "trim: {wu2021_fig2: {figure: {}}}",

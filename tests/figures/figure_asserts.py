@@ -198,7 +198,7 @@ def write_embeddings(
     results: Results,
     *,
     crop_length: int | None = None,
-    size: int = 32,
+    size: int | Callable[[Cell], int] = 32,
     skill: Callable[[Cell], float] = lambda cell: 1.5,
 ) -> None:
     """Write embeddings of every planned frozen cell: the distance of the first six classes is `skill` of the cell."""
@@ -210,7 +210,8 @@ def write_embeddings(
         labels = pd.read_parquet(corpus / "labels.parquet").drop(columns="clip").to_numpy()[:, :6]
         songs = pd.read_parquet(corpus / "clips.parquet")["group"].str.removeprefix("song").astype(int).to_numpy()
         rng = np.random.default_rng(len(cell["encoder"] + cell["workers"]))
-        centres, places = rng.normal(0, skill(cell), (6, size)), rng.normal(0, 1, (songs.max() + 1, size))
+        values = size(cell) if callable(size) else size
+        centres, places = rng.normal(0, skill(cell), (6, values)), rng.normal(0, 1, (songs.max() + 1, values))
         crops = 1 if crop_length is None else 29 * RATE // crop_length
         vectors = np.repeat(labels @ centres + places[songs], crops, axis=0)
         vectors = vectors + rng.normal(0, 1, vectors.shape)

@@ -9,6 +9,7 @@ import numpy as np
 
 from tests.figures import figure_asserts
 from tests.synthetic_results import Results, factors
+from workflow_scripts.networks.sizes.sound_qualities import QUALITIES
 
 SIZES = ("100pct", "75pct", "50pct", "35pct", "20pct", "10pct")
 
@@ -190,6 +191,51 @@ def embedding_map(folder: Path) -> Results:
     return results
 
 
+def filters_of_encoders(folder: Path, *, kind: str, datasets: Sequence[str], floors: Sequence[str]) -> Results:
+    """Encoders pre-trained on each of the data sets, and floors, with their embeddings of the test clips."""
+    results = figure_asserts.make_study(
+        folder,
+        figure={"kind": kind},
+        rows=["encoder", "corpus"],
+        grid={
+            "encoder": ["samplecnn"],
+            "workers": ["contrastive"],
+            "corpus": datasets[:1] if kind == "out_of_domain" else datasets,
+            "dataset": datasets,
+        },
+        floors=floors,
+    )
+    figure_asserts.write_corpora(results, classes=figure_asserts.TAGS[:8], clips=500)
+    figure_asserts.write_embeddings(
+        results,
+        size=lambda cell: len(QUALITIES) if cell["encoder"] == "sound_qualities" else 32,
+        skill=lambda cell: 0.3 if cell["corpus"] == "none" else 2.0,
+    )
+    return results
+
+
+def activations(folder: Path) -> Results:
+    """Figs. 7.4 and 7.5 of Spijkervet."""
+    datasets = ["magnatagatune", "msd"]
+    return filters_of_encoders(folder, kind="activations", datasets=datasets, floors=["random_samplecnn"])
+
+
+def factors_of_filters(folder: Path) -> Results:
+    """Fig. 7.6."""
+    return filters_of_encoders(folder, kind="factors", datasets=["magnatagatune"], floors=["random_samplecnn"])
+
+
+def activating_tags(folder: Path) -> Results:
+    """Fig. 7.8."""
+    return filters_of_encoders(folder, kind="activating_tags", datasets=["magnatagatune"], floors=["random_samplecnn"])
+
+
+def out_of_domain(folder: Path) -> Results:
+    """Section 7.5."""
+    floors = ["random_samplecnn", "sound_qualities"]
+    return filters_of_encoders(folder, kind="out_of_domain", datasets=["magnatagatune", "msd"], floors=floors)
+
+
 def per_tag(folder: Path) -> Results:
     """Fig. 6.2: two self-supervised methods and one from scratch."""
     results = figure_asserts.make_study(
@@ -304,5 +350,8 @@ BY_KIND: dict[str, Callable[[Path], Results]] = {
         tag_differences,
         confidence,
         filter_spectra,
+        activations,
+        activating_tags,
+        out_of_domain,
     )
-}
+} | {"factors": factors_of_filters}

@@ -39,6 +39,8 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(("x", "y", "perplexity", "agreement", "chance", "probability"), "number"),
     **dict.fromkeys(("bin_hz", "line_hz", "on_line", "line_chance", "linear_fit", "log_fit", "peak_hz"), "number"),
     **dict.fromkeys(("layer", "place", "filter"), "count"),
+    **dict.fromkeys(("lower", "upper", "expected", "explained", "other_value", "null_low", "null_high"), "number"),
+    **dict.fromkeys(("component", "of_component", "top", "distinct"), "count"),
     **dict.fromkeys(("epoch", "runs", "parameters", "clips", "positives", "points", "candidates"), "count"),
 }
 LOSSES: dict[str, Kind] = {"epoch": "integer", "split": "text", "worker": "text", "loss": "number", "weight": "number"}

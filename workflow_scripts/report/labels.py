@@ -16,7 +16,11 @@ NOTHING = "none"  # level of a factor that a run does not have; in tables also a
 #: factors whose label is not their name with spaces
 FACTOR_LABELS = {"pretrain_seed": "pre-training seed"}
 #: replicates and variance sources (names in the result tables) in running text
-VARIANCE_SOURCES = {"pretraining seeds": "pre-training seeds", "test set": "test clips"}
+VARIANCE_SOURCES = {
+    "pretraining seeds": "pre-training seeds",
+    "test set": "test clips",
+    "clusters": "clusters of test clips",
+}
 
 #: labels of the levels in the manifest of this process: one process renders the results of one manifest
 _level_labels: dict[str, str] = {}

@@ -101,6 +101,13 @@ def mean_with_interval(mean: float, low: float, high: float, decimals: int) -> s
     return f"{text} [{number(low, decimals)}, {number(high, decimals)}]"
 
 
+def value_with_interval(value: float, low: float, high: float, decimals: int) -> str:
+    """Format a value with both ends of its interval, such as "1.2 [0.9, 1.5]", or "1.2 (no interval)"."""
+    if math.isnan(low):
+        return f"{number(value, decimals)} (no interval)"
+    return f"{number(value, decimals)} [{number(low, decimals)}, {number(high, decimals)}]"
+
+
 def half_width(value: float, decimals: int) -> str:
     """Format half the width of an interval; a width too small to print becomes "<0.1", not zero."""
     smallest = 10.0**-decimals

@@ -167,6 +167,15 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
+def fix_panels(figure: Figure) -> None:
+    """Fix the places of panels, rounded: with many of them the solver's last digits depend on what was drawn before."""
+    figure.draw_without_rendering()
+    places = [panel.get_position().bounds for panel in figure.axes]
+    figure.set_layout_engine("none")
+    for panel, place in zip(figure.axes, places, strict=True):
+        panel.set_position(tuple(round(value, 4) for value in place))
+
+
 def legend_handle(label: str, **style: Any) -> Line2D:
     """Return an entry of a legend: a line or marker of this style."""
     from matplotlib.lines import Line2D  # noqa: PLC0415  (planning needs no matplotlib)

@@ -15,14 +15,19 @@ Intervals stay within the values that a metric or a difference of it can have (`
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from workflow_scripts.statistics.guards import too_few_reason
-from workflow_scripts.statistics.inference.cluster_bootstrap import Bootstrap, paired_difference, test_set_std_error
+from workflow_scripts.statistics.inference.cluster_bootstrap import (
+    Bootstrap,
+    paired_difference,
+    statistic_std_errors,
+    test_set_std_error,
+)
 from workflow_scripts.statistics.inference.confidence_intervals import (
     CONFIDENCE_LEVEL,
     UNLIMITED,
@@ -73,12 +78,14 @@ __all__ = [
     "ConfidenceInterval",
     "DatasetComparison",
     "Difference",
+    "Estimates",
     "MeanDifference",
     "MeanEstimate",
     "StandardErrors",
     "ValueRange",
     "average_over_datasets",
     "compare_methods",
+    "estimate_from_clips",
     "estimate_mean",
     "find_crossover",
     "mean_interval",
@@ -168,6 +175,46 @@ class MeanDifference:
     p: float
     variance_sources: tuple[str, ...]
     reason: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Estimates:
+    """Values computed from test clips, with their standard errors over the clusters of clips.
+
+    `clusters` is their number, of the data set that has fewest. The intervals are about other test clips and these
+    weights of the network.
+    """
+
+    values: np.ndarray
+    std_errors: np.ndarray
+    clusters: int
+
+    def interval(
+        self, number: int, *, level: float = CONFIDENCE_LEVEL, within: ValueRange = UNLIMITED
+    ) -> ConfidenceInterval:
+        """Return the t interval of one value; unknown without a standard error."""
+        value, std_error = float(self.values[number]), float(self.std_errors[number])
+        if not (math.isfinite(std_error) and math.isfinite(value)):
+            return ConfidenceInterval.unknown()
+        df = self.clusters - 1
+        return ConfidenceInterval.from_estimate(value, std_error=std_error, df=df, level=level, within=within)
+
+
+def estimate_from_clips(
+    statistic: Callable[..., np.ndarray], clusters: Sequence[np.ndarray], *, value: np.ndarray | None = None
+) -> Estimates:
+    """Estimate values that are computed from the clips of one or more data sets, with a bootstrap of their clusters.
+
+    `statistic` takes for each data set how often each of its clips occurs, (clips,), and returns (values,); `clusters`
+    has the clusters of the clips, numbers from 0. `value` is the exact statistic where that of equal weights is not.
+    """
+    if value is None:
+        value = statistic(*(np.ones(len(of_set)) for of_set in clusters))
+    return Estimates(
+        values=value,
+        std_errors=statistic_std_errors(statistic, clusters),
+        clusters=min(int(of_set.max()) + 1 for of_set in clusters),
+    )
 
 
 def estimate_mean(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,3 +122,28 @@ def shared_variance(replicates: np.ndarray) -> float:
     # var(sum) = sum of variances + sum of the n (n - 1) covariances
     of_sum, of_rows = replicates.sum(axis=0).var(ddof=1), replicates.var(axis=1, ddof=1).sum()
     return max(0.0, float(of_sum - of_rows) / (n * (n - 1)))
+
+
+def statistic_std_errors(
+    statistic: Callable[..., np.ndarray], clusters: Sequence[np.ndarray], *, resamples: int = RESAMPLES
+) -> np.ndarray:
+    """Return the standard errors, due to the clips, of the values of a statistic, (values,).
+
+    `clusters` has the clusters of the clips, numbers from 0, of each data set; `statistic` takes as many arrays of
+    weights (clips,), how often each clip occurs, and returns (values,). Data sets are resampled independently.
+
+    NaN where it is not known: fewer than three clusters of a data set, or a value that is undefined in too many
+    resamples.
+    """
+    numbers = [int(of_set.max()) + 1 for of_set in clusters]
+    draws = [
+        ClusterResamples.draw(number, resamples=resamples, seed=seed).factors[of_set]
+        for seed, (number, of_set) in enumerate(zip(numbers, clusters, strict=True))
+    ]
+    replicates = np.stack([statistic(*(draw[:, resample] for draw in draws)) for resample in range(resamples)])
+    defined = np.isfinite(replicates)
+    fewest = min(numbers)
+    known = (fewest >= MIN_REPLICATES) & (1 - defined.mean(axis=0) <= MAX_UNDEFINED_SHARE)
+    errors = np.full(replicates.shape[1], math.nan)
+    errors[known] = np.std(replicates[:, known], axis=0, ddof=1, where=defined[:, known])
+    return errors * math.sqrt(fewest / max(1, fewest - 1))

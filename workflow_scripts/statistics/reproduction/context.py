@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates
 PERCENT = 100  # metrics are stored from 0 to 1, the papers print percent
 THOUSAND, MILLION = 1_000, 1_000_000
 CONFIGURATION = "configuration"  # source of a value that depends on no data
+Outcome = TypeVar("Outcome")
 TWIN = "twin"  # source of data that stand in for real data
 
 
@@ -79,9 +80,16 @@ class Results:
     ) -> None:
         """Store the manifest, its trials as cells and as a tidy table, and the bootstrap replicates of the cells."""
         self.manifest, self.cells, self.replicates = manifest, cells, replicates
+        self._once: dict[tuple[object, ...], object] = {}
         sizes = trials.drop_duplicates([*FACTORS, "trial"]).groupby(list(FACTORS), sort=False)["train_clips"].mean()
         keys = (tuple(str(level) for level in key) for key in sizes.index)
         self.train_clips = dict(zip(keys, sizes.to_list(), strict=True))
+
+    def compute_once(self, key: tuple[object, ...], compute: Callable[[], Outcome]) -> Outcome:
+        """Return what `compute` returns, computed once for all statements that give this key."""
+        if key not in self._once:
+            self._once[key] = compute()
+        return self._once[key]  # type: ignore[return-value]
 
     def record(self, path: Path) -> dict[str, Any]:
         """Return the content of a record; empty if there is none, or after a failed run if it is refused."""
