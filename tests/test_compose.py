@@ -130,3 +130,13 @@ def test_a_run_that_failed_is_marked_and_needs_no_corpora(results: Results) -> N
     finally:
         results.manifest.clear()
         results.manifest.update(whole)
+
+
+def test_a_study_with_a_listening_page_links_it(results: Results) -> None:
+    link = 'href="../listening/fig2/index.html"'
+    assert link not in run(results)
+    results.manifest["studies"]["fig2"]["listening"] = {"rows": "clips"}
+    try:
+        assert link in run(results, "listening.html")
+    finally:
+        del results.manifest["studies"]["fig2"]["listening"]

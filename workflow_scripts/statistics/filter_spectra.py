@@ -12,6 +12,7 @@ from workflow_scripts.core.checksums import require_unchanged
 from workflow_scripts.core.errors import name_damage
 from workflow_scripts.core.files import write_atomically
 
+ROUNDING = 1 + 1e-9  # a line on a bin has the bins on both sides
 REMEDY = "delete its folder and run again"
 
 
@@ -75,7 +76,9 @@ class LayerSpectra:
         return PeakFits(linear=_correlate(places, peaks), logarithmic=_correlate(places, logarithms))
 
     def _near_line(self, frequencies: np.ndarray) -> np.ndarray:
-        near: np.ndarray = np.abs(frequencies[:, None] - self.lines).min(axis=1, initial=np.inf) <= self.bin_width
+        near: np.ndarray = (
+            np.abs(frequencies[:, None] - self.lines).min(axis=1, initial=np.inf) <= self.bin_width * ROUNDING
+        )
         return near
 
 
