@@ -87,7 +87,7 @@ def test_embeddings_of_other_data_are_refused(folder: Path, tmp_path: Path) -> N
     record = (folder / "tones.json").read_text()
     seal(folder / "tones.npy", data={"tones": "other"})
     try:
-        with pytest.raises(UserError, match=r"tones\.npy is stale: .* run embed again"):
+        with pytest.raises(UserError, match=r"tones\.npy is stale: .* run again"):
             write(folder, tmp_path)
     finally:
         (folder / "tones.json").write_text(record)

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from workflow_scripts.audio.corpus import Corpus
+from workflow_scripts.audio.planned_inputs import require_planned_inputs
 from workflow_scripts.configuration.jobs.write_listening_page import WriteListeningPageConfig
 from workflow_scripts.core import array_files, result_files
 from workflow_scripts.core.checksums import checksums, read_record, require_unchanged, write_record
@@ -46,9 +47,11 @@ def main(argv: list[str] | None = None) -> None:
     for flag, by_name in paths.items():
         if by_name.keys() != config.datasets.keys():
             raise UserError(f"--{flag}: give one for each data set of the config: {', '.join(config.datasets)}")
+    inputs = {name: _Input.read(paths["corpus"][name], paths["embeddings"][name]) for name in config.datasets}
+    results = [paths[flag][name] for name in config.datasets for flag in ("embeddings", "head")]
+    require_planned_inputs(arguments.code, corpora=[item.corpus for item in inputs.values()], results=results)
     heads = {config.datasets[name]: read_head(path) for name, path in paths["head"].items()}
     clear_audio(arguments.output)
-    inputs = {name: _Input.read(paths["corpus"][name], paths["embeddings"][name]) for name in config.datasets}
     sets = [_build_set(name, inputs[name], heads, config, folder=arguments.output) for name in config.datasets]
     silent = [label for name, label in config.datasets.items() if name not in config.audio]
     written = write_page(
@@ -83,8 +86,7 @@ class _Input:
             embeddings=array_files.map_matrix(embeddings, remedy="run embed again"),
             crop_length=record.get("crop_length"),
         )
-        fitting = record["data"].get(stored.facts.dataset) == stored.facts.digest
-        if not fitting or len(item.embeddings) != item.crops.offsets[-1]:
+        if len(item.embeddings) != item.crops.offsets[-1]:
             raise UserError(f"{embeddings} is stale: it was computed from other data than {corpus}; run embed again")
         return item
 

@@ -249,15 +249,9 @@ class Jobs:
             heads={cell.dataset: self.levels.choice("head", cell.head).name for cell in page.cells},
             audio=tuple(cell.dataset for cell in page.cells if self._includes_audio(cell.dataset, page.audio)),
         )
-        upstream = [
-            job
-            for cell in page.cells
-            for job in (
-                self.prepare(cell.dataset, rate),
-                self.embed(page.run, cell.dataset),
-                self.evaluate(page.run, cell),
-            )
-        ]
+        upstream = [self.prepare(cell.dataset, rate) for cell in page.cells]
+        for cell in page.cells:
+            upstream += [self.embed(page.run, cell.dataset), self.evaluate(page.run, cell)]
         return _job("write_listening_page", config, upstream=upstream)
 
     def _includes_audio(self, dataset: str, stated: bool | None) -> bool:
