@@ -84,3 +84,9 @@ def test_a_listening_page_has_audio_where_twins_or_licences_allow_or_where_it_is
     assert audio() == ["openmic"]
     assert audio(audio=True) == ["magnatagatune", "openmic"]
     assert audio(audio=False) == []
+
+
+def test_the_data_sets_of_a_page_have_the_order_in_which_its_job_reads_them() -> None:
+    """The command compares its inputs with the plan in the order of its config, whose keys are sorted."""
+    (page,) = plan_of("spijkervet2021_fig7_7", dataset=["msd", "magnatagatune"]).listening_pages.values()
+    assert [cell.dataset for cell in page.cells] == ["magnatagatune", "msd"]

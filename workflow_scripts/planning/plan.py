@@ -117,7 +117,7 @@ class Plan:
                     rows=study.listening.rows,
                     audio=study.listening.audio,
                     run=run,
-                    cells=tuple(cells.values()),
+                    cells=tuple(cells[dataset] for dataset in sorted(cells)),  # the order of JSON's keys
                 )
         return pages
 
