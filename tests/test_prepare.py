@@ -16,6 +16,7 @@ from tests.test_names import LIKE_VALUES
 from workflow_scripts import acquire, prepare
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.audio.quarantine_limit import SPLITS_VARIABLE
+from workflow_scripts.core.checksums import find_record
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.dataset_index import CLIP_COLUMNS, DatasetIndex
@@ -88,6 +89,13 @@ def test_user_errors(acquired, tmp_path):
         run(acquired, tmp_path / "out", options={"suffix": ".nothing"})
     with pytest.raises(UserError, match="acquire the data set first"):
         run(tmp_path / "none.json", tmp_path / "out")
+
+
+def test_a_folder_that_changed_since_it_was_acquired_is_not_prepared(acquired, tmp_path):
+    write_tone(tmp_path / "mine" / "c0.wav", 0.5, pitch=900)  # as long as before
+    with pytest.raises(UserError, match=r"toy_set: your files have changed since .* read them again with --forcerun"):
+        run(acquired, tmp_path / "out")
+    assert not (tmp_path / "out" / "corpus.json").exists()
 
 
 def test_command_line_ends_in_one_line(tmp_path):
@@ -229,5 +237,5 @@ def test_classes_that_look_like_numbers_or_missing_values_stay_text(tmp_path):
     assert corpus.facts.classes == sorted(LIKE_VALUES)
     assert corpus.clips["group"].tolist() == list(LIKE_VALUES)
     assert [corpus.facts.classes[row.argmax()] for row in corpus.labels] == list(LIKE_VALUES)
-    manifest = types.SimpleNamespace(corpora=[tmp_path / "corpus"], unfinished=False)
+    manifest = types.SimpleNamespace(corpora=[tmp_path / "corpus"], unfinished=False, find_record=find_record)
     assert class_table(manifest)["class"].tolist() == sorted(LIKE_VALUES)

@@ -28,7 +28,7 @@ from workflow_scripts.core.validation import parse
 from workflow_scripts.levels import dataset_facts, registry
 from workflow_scripts.sources.acquisition import LOCK, Acquisition, write_acquisition
 from workflow_scripts.sources.download import download
-from workflow_scripts.sources.local_copies import take_inventory
+from workflow_scripts.sources.inventory import take_inventory
 from workflow_scripts.sources.remotes import Remote
 from workflow_scripts.sources.unpack import unpack
 

@@ -68,6 +68,10 @@ def test_spaces_quotes_empty_fields_and_lines_do_not_matter(tmp_path, content):
         (b"path,labels\na\0b.wav,rock\n", "no text"),
         (b"PK\x03\x04\x14\0\0\0\x08\0" + bytes(range(256)), "no text"),
         (b"\xff\xfep\0a\0t", "no text"),
+        (
+            "path,labels\na.wav,J\u00f3zef\nb.wav,\u0416\n".encode() + b"c.wav,Caf\xe9\n",
+            "line 4: a letter is not UTF-8, as the",
+        ),
     ],
 )
 def test_what_is_no_csv_is_one_line_with_a_remedy(tmp_path, content, message):

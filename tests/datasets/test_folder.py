@@ -38,6 +38,23 @@ def test_links_are_followed_once(tmp_path):
     assert folder.index(tmp_path / "root", folder.Options()).clips["clip"].tolist() == ["link/a.wav", "link/b.wav"]
 
 
+def test_a_csv_that_is_a_link_to_a_file_elsewhere_is_not_read(tmp_path):
+    (tmp_path / "secret.txt").write_text("password=1\n", encoding="utf-8")
+    root = tmp_path / "elsewhere/root"
+    touch(root, "a.wav")
+    (root / "labels.csv").symlink_to(tmp_path / "secret.txt")
+    (tmp_path / "elsewhere/inside.csv").write_text("path,labels\na.wav,rock\n", encoding="utf-8")
+    with pytest.raises(UserError, match="has no column path"):  # a folder above is allowed
+        folder.index(root, folder.Options(labels="csv", csv="labels.csv"))
+    (tmp_path / "apart").mkdir()
+    (tmp_path / "secret.txt").rename(tmp_path / "apart/secret.txt")
+    (root / "labels.csv").unlink()
+    (root / "labels.csv").symlink_to(tmp_path / "apart/secret.txt")
+    with pytest.raises(UserError, match=r"the csv labels\.csv is neither in .* nor in a folder above it") as refused:
+        folder.index(root, folder.Options(labels="csv", csv="labels.csv"))
+    assert "password" not in str(refused.value)
+
+
 def test_a_name_no_table_can_hold_is_excluded(tmp_path):
     touch(tmp_path, "a.wav", "b.wav")
     try:

@@ -56,6 +56,17 @@ def test_long_clips_are_encoded_in_pieces(tmp_path):
     assert lengths == [(1, 70 * 16000 // 3)] * 3 + [(1, 3 * 16000)]  # one at a time: a long clip takes no more memory
 
 
+@pytest.mark.parametrize("changed", ["tiny_encoder.py", "weights.txt"])
+def test_no_job_runs_a_network_whose_files_changed_since_it_was_imported(changed, tmp_path):
+    (tmp_path / "weights.txt").write_text("1", encoding="utf-8")
+    options = external.write_module(tmp_path) | {"files": [str(tmp_path / "weights.txt")]}
+    import_checkpoint.main(["--encoder", "module", "--options", json.dumps(options), "--output", str(tmp_path / "out")])
+    file = tmp_path / changed
+    file.write_text(file.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    with pytest.raises(UserError, match="the files of encoder module changed since they were imported into"):
+        load_encoder(tmp_path / "out" / "encoder.safetensors", name="module", options=options)
+
+
 def test_files_that_change_after_planning_are_refused(tmp_path):
     options = external.write_module(tmp_path)
     config = {"encoder": {"name": "module", "options": options}, "checkpoint": "mine", "file": "0" * 16}

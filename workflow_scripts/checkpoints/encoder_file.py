@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.core import files
 from workflow_scripts.core.checksums import require_unchanged
 from workflow_scripts.core.errors import UserError, name_damage
+from workflow_scripts.core.file_digests import digest_files
 from workflow_scripts.levels import registry
 from workflow_scripts.levels.options import LevelOptions
 from workflow_scripts.networks.interfaces import Encoder
@@ -30,7 +32,9 @@ def save_encoder(path: Path, encoder: Encoder, *, name: str, options: LevelOptio
 
 def save_state(path: Path, state: Mapping[str, Tensor], *, name: str, options: LevelOptions, code: str) -> None:
     """Write the state dict of an encoder as `save_encoder` does."""
-    about = {"encoder": name, "options": options.model_dump(mode="json"), "code": code}
+    about: dict[str, object] = {"encoder": name, "options": options.model_dump(mode="json"), "code": code}
+    if digest := _digest_external_files(registry.load("encoder", name), options):
+        about["files"] = digest
     # a copy of each: networks may use one tensor twice, which the format cannot hold
     state = {key: value.detach().cpu().clone(memory_format=torch.contiguous_format) for key, value in state.items()}
     with files.write_atomically(path) as temporary:
@@ -46,7 +50,6 @@ def load_encoder(path: Path, *, name: str, options: Mapping[str, object]) -> Enc
     require_unchanged(path)
     level = registry.load("encoder", name)
     chosen = registry.options(level, options)
-    encoder: Encoder = level.build(chosen)
     with name_damage(path, remedy="pre-train again"), safe_open(path, framework="pt") as stored:
         about = dict(json.loads((stored.metadata() or {}).get(METADATA, "{}")))
         state = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 - not a dict
@@ -55,11 +58,22 @@ def load_encoder(path: Path, *, name: str, options: Mapping[str, object]) -> Enc
         raise UserError(
             f"{path} holds encoder {stored_as[0]} {stored_as[1]}, not {expected[0]} {expected[1]}: pre-train again"
         )
+    if about.get("files") != _digest_external_files(level, chosen):
+        raise UserError(
+            f"the files of encoder {name} changed since they were imported into {path}: undo the change, or run the "
+            "workflow again, which imports them anew"
+        )
+    encoder: Encoder = level.build(chosen)
     try:
         encoder.load_state_dict(state, strict=True)
     except RuntimeError as error:
         raise UserError(f"{path} does not fit encoder {name}: pre-train again ({error})") from error
     return encoder.eval()
+
+
+def _digest_external_files(level: ModuleType, options: LevelOptions) -> str | None:
+    """Return the digest of the files of a network that is not part of Prelude: they run in every job that loads it."""
+    return digest_files(level.content(options)) if registry.fact(level, "EXTERNAL") else None
 
 
 def build_encoder(choice: Mapping[str, Any], *, seed: int, encoder_file: Path | None) -> Encoder:

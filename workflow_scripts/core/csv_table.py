@@ -103,11 +103,21 @@ def _decode(path: Path) -> tuple[str, str]:
     for encoding in encodings:
         try:
             text = content.decode(encoding)
-        except UnicodeDecodeError:
+        except UnicodeDecodeError as error:
+            if encoding == "utf-8":
+                _refuse_broken_utf8(path, content, error)
             continue
         if "\0" not in text:
             return text, encoding
     raise UserError(f"{path} is no text in UTF-8, UTF-16 or Windows-1252: {REMEDY}")
+
+
+def _refuse_broken_utf8(path: Path, content: bytes, error: UnicodeDecodeError) -> None:
+    """Raise `UserError` for a file that is UTF-8 but for some letters; as Windows-1252, all others would be wrong."""
+    letters = [letter for letter in content.decode("utf-8", errors="replace") if not letter.isascii()]
+    if 2 * letters.count("\ufffd") < len(letters):
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path}, line {line}: a letter is not UTF-8, as the others are: {REMEDY}") from error
 
 
 def _guess_wide(content: bytes) -> str:

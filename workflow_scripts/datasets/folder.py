@@ -17,7 +17,7 @@ import pandas as pd
 from pydantic import model_validator
 
 from workflow_scripts.core import csv_table
-from workflow_scripts.core.csv_table import SHOWN, CsvTable, read_csv_table
+from workflow_scripts.core.csv_table import REMEDY, SHOWN, CsvTable, read_csv_table
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.escapes import as_seen, shorten
 from workflow_scripts.core.validation import suggest
@@ -206,9 +206,10 @@ def _find_csv(root: Path, name: str) -> Path:
         raise UserError(
             f"there is no csv {name}, neither in {root} nor from the working directory; correct options.csv"
         )
-    folder, resolved = path.parent.resolve(), root.resolve()
-    if not folder.is_relative_to(resolved) and not resolved.is_relative_to(folder):
-        raise UserError(f"the csv {name} is neither in {root} nor in a folder above it: put it there")
+    resolved = root.resolve()
+    for folder in (path.parent.resolve(), path.resolve().parent):  # of its name, and of the file if that is a link
+        if not folder.is_relative_to(resolved) and not resolved.is_relative_to(folder):
+            raise UserError(f"the csv {name} is neither in {root} nor in a folder above it: put it there")
     return path
 
 
@@ -286,7 +287,9 @@ def _csv_notes(table: CsvTable, options: Options, *, outside: int, has_splits: b
     if outside:
         notes.append(f"{outside:,} of {len(table.rows):,} rows of {table.path.name} name files outside the folder")
     if table.encoding == csv_table.WINDOWS:
-        notes.append(f"{table.path.name} is not UTF-8 and was read as Windows-1252: look at its accented letters")
+        notes.append(
+            f"{table.path.name} is not UTF-8 and was read as Windows-1252; if its names look wrong in tables, {REMEDY}"
+        )
     return tuple(notes)
 
 

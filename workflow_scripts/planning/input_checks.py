@@ -209,7 +209,8 @@ def _check_pretraining(
     views = max((registry.fact(worker.module, "VIEWS") for worker in workers), default=1)
     batch_key, clips = origin.at("recipes", run.recipe, "batch"), _training_clips(plan, run, indexes)
     if clips is not None and recipe.batch > clips:
-        text = f"{batch_key}: {recipe.batch} chunks a batch, but {run.corpus} has {clips} training clips"
+        noun = "clip" if clips == 1 else "clips"
+        text = f"{batch_key}: {recipe.batch} chunks a batch, but {run.corpus} has {clips} training {noun}"
         if views > 1 and plan.levels.separation_worker(run) is None:
             findings.mistakes.append(f"{text}, which are compared with each other: lower it to {clips} or less")
         else:

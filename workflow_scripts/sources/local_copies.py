@@ -1,28 +1,20 @@
-"""Users' own copies of data sets: what is in them, and whether that changed since they were read."""
+"""Changes of users' own copies of data sets since they were read, told at the start of a run and by `status`."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
 import shlex
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from workflow_scripts.configuration.jobs.acquire import AcquireConfig
-from workflow_scripts.core import provenance
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.core.files import expand_home
 from workflow_scripts.core.validation import parse_json
 from workflow_scripts.planning.jobs import JobSpec
 from workflow_scripts.planning.plan import Plan
-from workflow_scripts.sources.listing import is_file
+from workflow_scripts.sources.inventory import LOCAL, describe_difference, take_inventory
 
-LOCAL = "local"
 SECONDS_AT_START = 5.0  # that a run waits for the comparison: 100,000 files on a slow file system
 
 DRY_RUN = ("--dry-run", "--dryrun")
@@ -31,75 +23,6 @@ FORCE_ALL = ("--forceall", "-F")
 ACQUIRE = "acquire"  # the rule that reads data sets
 SHORT_FLAGS = re.compile("-([nptkfFlSDa]+)(.*)")  # Snakemake's without a value may share a hyphen, also with another
 STATUS = (".venv/bin/python", "-m", "workflow_scripts.status")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inventory:
-    """Content of a copy: a digest of file names and sizes, as the audio may be terabytes, and of files of labels.
-
-    `places` is a digest of each file's place on the disk and time of modification, which betrays a file that changed
-    and kept its size, and files that exchanged their names.
-    """
-
-    digest: str
-    files: int
-    places: str
-
-
-def take_inventory(config: AcquireConfig, *, patience: float = float("inf")) -> Inventory:
-    """Return the inventory of a data set's local copy.
-
-    Raises `UserError` if there is none, and `TimeoutError` after `patience` seconds.
-    """
-    if not config.path:
-        raise UserError(f"{config.dataset}: source local needs `path`, the folder that holds your copy")
-    folder, latest = expand_home(config.path), time.monotonic() + patience
-    if not folder.is_dir():
-        state = "no folder" if folder.exists() else "missing"
-        raise UserError(f"{config.dataset}: {folder} is {state}: correct its `path`")
-    digest, places, files = hashlib.sha256(), hashlib.sha256(), 0
-    for name, status in _list_files(folder):
-        digest.update(f"{name}\0{status.st_size}\0".encode(errors="surrogateescape"))
-        places.update(f"{name}\0{status.st_ino}\0{status.st_mtime_ns}\0".encode(errors="surrogateescape"))
-        files += 1
-        if time.monotonic() > latest:
-            raise TimeoutError(folder)
-    if not files:
-        raise UserError(f"{config.dataset}: {folder} is empty: correct its `path`")
-    for path in _files_of_options(config.options, folder):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return Inventory(digest=_shorten(digest), files=files, places=_shorten(places))
-
-
-def _shorten(digest: hashlib._Hash) -> str:
-    return digest.hexdigest()[: provenance.DIGEST_LENGTH]
-
-
-def _list_files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield relative name and status of every file, sorted within each folder; links to folders are followed once.
-
-    Hidden files and folders do not count, which file managers write and no data set has.
-    """
-    seen: set[tuple[int, int]] = set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        status = Path(parent).stat()
-        if (status.st_dev, status.st_ino) in seen:  # a link back up
-            folders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(name for name in names if not name.startswith(".")):
-            path = Path(parent) / name
-            if path.is_file():
-                yield str(path.relative_to(folder)), path.stat()
-
-
-def _files_of_options(options: Mapping[str, Any], folder: Path) -> Iterator[Path]:
-    """Yield the files that options name, such as a csv of labels, from the folder or the working directory."""
-    for value in options.values():
-        if isinstance(value, str) and value:
-            yield from [path for path in (folder / value, Path(value)) if is_file(path)][:1]
 
 
 def describe_changes(
@@ -182,9 +105,4 @@ def _describe_change(acquired: Path, job: JobSpec, patience: float) -> str:
         raise
     except (UserError, OSError, ValueError, KeyError, TypeError):  # of no copy, or no acquisition: told elsewhere
         return ""
-    then = content.get("files", now.files)
-    if then != now.files:
-        return f"{then:,} files then, {now.files:,} now"
-    if now.digest != content["digest"]:
-        return "other names, sizes or labels"
-    return "files were written again, or exchanged" if now.places != content.get("places") else ""
+    return describe_difference(content, now)
