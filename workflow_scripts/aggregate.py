@@ -31,7 +31,7 @@ from workflow_scripts.planning.layout import STATISTICS_FILES
 from workflow_scripts.planning.manifest import Manifest, read_manifest
 from workflow_scripts.report import failures
 from workflow_scripts.statistics.contrasts import contrasts, table_entries
-from workflow_scripts.statistics.data_sources import short_clips, sources_of
+from workflow_scripts.statistics.data_sources import short_clips, sources_of, training_fields
 from workflow_scripts.statistics.reproduction.table import reproduction_table
 from workflow_scripts.statistics.samples import TrialSamples
 from workflow_scripts.statistics.tables.across_datasets import across_table
@@ -136,7 +136,9 @@ def study_tables(
         contrast for study, planned_cells in cells for contrast in contrasts(study, planned_cells, samples, replicates)
     ]
     corpora, short = sources_of(manifest), short_clips(manifest)
-    entry_rows = entry_table(entries, replicates, corpora=corpora, short=short)
+    entry_rows = entry_table(
+        entries, replicates, corpora=corpora, short=short, training=partial(training_fields, manifest)
+    )
     return {
         "entries": entry_rows,
         "comparisons": comparison_table(all_contrasts),

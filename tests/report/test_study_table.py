@@ -168,6 +168,27 @@ def test_the_corpus_of_pretraining_is_noted_with_its_source(tmp_path: Path) -> N
     assert TWIN_WARNING not in unknown.notes
 
 
+def test_a_number_on_data_that_others_trained_the_encoder_on_is_marked(tmp_path: Path) -> None:
+    results = full(tmp_path)
+    results.manifest["training_data"] = {"audioset_music": {"names": ["fma", "msd"], "evaluated": ["fma_small"]}}
+    table = build_table(results)
+    note = "‡ AudioSet Music: this encoder was trained on FMA small, so the number does not show how well it does on "
+    assert [note in text for text in (table.warnings[-2], table.notes[-1])] == [True, False]
+    assert "Pre-trained on AudioSet Music (by others, on fma, msd)." in table.notes
+    marked = {
+        (row.label, column.label)
+        for row in table.rows
+        for entry, column in zip(row.entries, table.columns, strict=True)
+        if renderers.entry_text(entry, column.measure).endswith(" ‡")
+    }
+    assert marked == {("PASE, frozen", "FMA small"), ("PASE, fine-tuned", "FMA small")}
+    assert "‡" in renderers.markdown(table)
+    assert "$\\ddagger$" in renderers.latex(table)
+    rows = tidy(results.read().studies[0], read_tables(statistics(results))["entries"])
+    assert set(rows["trained_on"]) == {"fma, msd", ""}
+    assert set(rows["tested_on_training_data"]) == {"yes", "no", ""}
+
+
 def test_a_difference_that_is_not_significant_after_adjusting_is_remarked(tmp_path: Path) -> None:
     results = pair(tmp_path, 0.54 + NOISE, 0.5 - NOISE / 2)
     results.add(factors("handcrafted", "frozen", "openmic"), 0.5 + NOISE)

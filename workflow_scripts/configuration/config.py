@@ -87,6 +87,11 @@ class CheckpointEntry(StrictModel):
     """options of the encoder that fit the file"""
     sample_rate: int | None = Field(None, gt=0)
     """sample rate in Hz of an encoder that has an option of this name"""
+    label: str | None = None
+    """name in tables and figures"""
+    trained_on: tuple[str, ...] = ()
+    """data sets that it was trained on; tables mark its numbers on those of this config, and on others of the same
+    loader"""
 
     def options_of_encoder(self, *, is_external: bool) -> dict[str, Any]:
         """Return the stated options of the encoder, with the rate and, of an external one, the path among them."""

@@ -33,6 +33,7 @@ TEX = {
     "\N{EN DASH}": "--",
     "★": r"$\star$",
     "†": r"$\dagger$",
+    "‡": r"$\ddagger$",
 }
 #: a character and its number, which pdfLaTeX prints: only the other engines know `\\Umathcode`, and more scripts
 OTHER_SCRIPT = (

@@ -18,7 +18,15 @@ from workflow_scripts.core.validation import validate
 from workflow_scripts.levels import registry
 from workflow_scripts.planning.jobs import JobSpec
 from workflow_scripts.planning.labels import label_levels
-from workflow_scripts.planning.manifest import Manifest, PlannedCell, PlannedJob, PretrainedRun, Study, Training
+from workflow_scripts.planning.manifest import (
+    Manifest,
+    PlannedCell,
+    PlannedJob,
+    PretrainedRun,
+    Study,
+    Training,
+    TrainingData,
+)
 from workflow_scripts.planning.plan import Plan
 from workflow_scripts.planning.runs import CellKey, Run, path_of
 
@@ -45,6 +53,7 @@ def build_manifest(plan: Plan, *, configfiles: Sequence[str] = (), unfinished: b
         pretrained_runs=tuple(_pretrained_run(plan, run) for run in plan.pretrained_runs),
         audit_jobs=tuple(_audit_jobs(plan)),
         sample_rates={run.encoder: plan.levels.sample_rate(run) for run, _ in plan.cells},
+        training_data=dict(_training_data(plan)),
         labels=label_levels(plan),
         configfiles=tuple(configfiles),
         journal=Path(plan.layout.journal),
@@ -159,6 +168,25 @@ def _pretrained_run(plan: Plan, run: Run) -> PretrainedRun:
         factors={factor: str(level) for factor, level in asdict(run).items()},
         separation_code=plan.jobs.evaluate_separation(run).code if separates else "",
     )
+
+
+def _training_data(plan: Plan) -> Iterator[tuple[str, TrainingData]]:
+    """Yield the data that each imported checkpoint states to be trained on, and which evaluated sets are such."""
+    evaluated = list(dict.fromkeys(cell.dataset for _, cell in plan.cells))
+    for name in dict.fromkeys(run.corpus for run in plan.imported_runs):
+        if names := plan.config.checkpoints[name].trained_on:
+            recordings = {known for stated in names for known in plan.levels.recordings_of(stated)}
+            yield (
+                name,
+                TrainingData(
+                    names=names,
+                    evaluated=tuple(
+                        dataset
+                        for dataset in evaluated
+                        if not recordings.isdisjoint(plan.levels.recordings_of(dataset))
+                    ),
+                ),
+            )
 
 
 def _audit_jobs(plan: Plan) -> Iterator[PlannedJob]:

@@ -31,11 +31,11 @@ def label_levels(plan: Plan) -> dict[str, dict[str, str]]:
 
 
 def label_of(config: Config, factor: str, name: str) -> str:
-    """Return the label of a level; empty if it has none, as a set of several workers and a checkpoint."""
+    """Return the label of a level; empty if it has none, as a set of several workers."""
     if factor == "scenario":
         return str(registry.load("scenario", name).LABEL)
     if factor == "corpus" and name not in config.datasets:
-        return ""
+        return config.checkpoints[name].label or "" if name in config.checkpoints else ""
     if factor == "workers":
         worker, *others = config.worker_sets[name]
         return "" if others else config.level("worker", worker).label

@@ -9,7 +9,7 @@ from pathlib import Path
 from workflow_scripts.configuration.config import Config, Level
 from workflow_scripts.configuration.jobs._base import LevelChoice
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.levels import registry
+from workflow_scripts.levels import dataset_facts, registry
 from workflow_scripts.levels.factors import NONE
 from workflow_scripts.planning.runs import Run
 
@@ -74,6 +74,18 @@ class Levels:
             return None
         source = self.config.level("weighting", run.weighting).module.WEIGHTS_SOURCE
         return replace(run, weighting=source) if source else None
+
+    def recordings_of(self, dataset: str) -> set[str]:
+        """Return names of the recordings of a data set: its own and, of a published set, that of its loader.
+
+        Two data sets with a name in common share recordings. Any name may be given, also of a set not in the config.
+        """
+        names = {dataset.lower()}
+        if dataset in self.config.datasets:
+            level = self.config.level("dataset", dataset)
+            if dataset_facts.size(level.module, level.options) is not None:
+                names.add(level.file)
+        return names
 
     @functools.cached_property
     def encoders_of_checkpoints(self) -> dict[str, str]:

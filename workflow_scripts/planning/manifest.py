@@ -123,6 +123,14 @@ class PretrainedRun:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """Data sets that others trained an encoder on; `evaluated` are those of the plan that share recordings with one."""
+
+    names: tuple[str, ...]
+    evaluated: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """A contrast declared before any result was known: `treatment` minus `reference`, both given by levels."""
 
@@ -183,6 +191,7 @@ class Manifest:
     audit_jobs: tuple[PlannedJob, ...] = ()  # their jobs
     pretrained_runs: tuple[PretrainedRun, ...] = ()
     sample_rates: Mapping[str, int] = field(default_factory=dict)  # in Hz, of each encoder
+    training_data: Mapping[str, TrainingData] = field(default_factory=dict)  # of checkpoints that state it, by name
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of levels in tables, by factor and level
     configfiles: tuple[str, ...] = ()  # files over the default config
     journal: Path = Path()  # of the attempts of all jobs

@@ -15,6 +15,7 @@ from workflow_scripts.statistics.estimation import CONFIDENCE_LEVEL, TEST_SET
 from workflow_scripts.statistics.tables.schema import METHOD_FACTORS, MISSING
 
 MAX_LISTED = 6  # entries named in a note about one reason; the table shows the reason in every entry
+ON_TRAINING_DATA = "‡"  # mark of a number on data that others trained the encoder on
 UNKNOWN_SOURCE = "source unknown here"  # of a corpus that others pre-trained on
 TWIN_WARNING = (
     "Source twin: a small synthetic data set in the layout of the real one. "
@@ -45,8 +46,18 @@ def write_warnings(tables: Mapping[str, pd.DataFrame]) -> Iterable[str]:
     classes = tables["classes"]
     for dataset, metrics in measured.groupby("dataset", sort=False)["metric"].unique().items():
         yield from describe_classes(classes[classes["dataset"] == dataset], set(metrics))
+    yield from _on_training_data(measured[measured["tested_on_training_data"] == "yes"])
     if measured[["source", "corpus_source"]].isin([TWIN]).any(axis=None):
         yield TWIN_WARNING
+
+
+def _on_training_data(marked: pd.DataFrame) -> Iterable[str]:
+    """Return which encoders were trained on data that they are tested on here."""
+    for corpus, rows in marked.groupby("corpus", sort=False):
+        yield (
+            f"{ON_TRAINING_DATA} {labels.name(str(corpus))}: this encoder was trained on "
+            f"{_join_labels(rows['dataset'])}, so the number does not show how well it does on new data."
+        )
 
 
 def _on_training(measured: pd.DataFrame) -> Iterable[str]:
@@ -128,8 +139,11 @@ def _on_pretraining(pretrained: pd.DataFrame) -> Iterable[str]:
     """Return the corpora with their sources, and the limits of a single pre-training seed."""
     if pretrained.empty:
         return
-    corpora = pretrained[["corpus", "corpus_source"]].drop_duplicates().itertuples(index=False)
-    named = "; ".join(f"{labels.name(corpus)} ({source or UNKNOWN_SOURCE})" for corpus, source in corpora)
+    corpora = pretrained[["corpus", "corpus_source", "trained_on"]].drop_duplicates().itertuples(index=False)
+    named = "; ".join(
+        f"{labels.name(corpus)} ({source or (f'by others, on {others}' if others else UNKNOWN_SOURCE)})"
+        for corpus, source, others in corpora
+    )
     yield f"Pre-trained on {named}."
     for corpus, short in pretrained[["corpus", "short_clips"]].drop_duplicates().itertuples(index=False):
         if short:

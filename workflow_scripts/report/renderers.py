@@ -23,6 +23,7 @@ from workflow_scripts.core.escapes import markdown as md
 from workflow_scripts.core.escapes import markdown_line as md_line
 from workflow_scripts.report import labels, number_format
 from workflow_scripts.report.comparison_text import PrintedComparison
+from workflow_scripts.report.notes import ON_TRAINING_DATA
 from workflow_scripts.report.number_format import CONFIDENCE
 from workflow_scripts.report.secondary_tables import SecondaryTable
 from workflow_scripts.report.study_table import PrintedEntry, Row, Table
@@ -63,13 +64,13 @@ class Footer:
 
 
 def entry_text(entry: PrintedEntry, measure: number_format.Measure) -> str:
-    """Return the mean with its interval, or the short reason if there is no mean; without marks."""
+    """Return the mean with its interval, or the short reason if there is no mean; without marks of rank."""
     if entry.mean is None:
         return in_short(entry.reason)
     text = number_format.mean_with_interval(entry.mean, entry.low, entry.high, measure.decimals)
-    if math.isnan(entry.deviation):
-        return text
-    return f"{text}, {number_format.deviation(entry.deviation, measure.decimals + 1)}"  # smaller than what it is beside
+    if not math.isnan(entry.deviation):  # smaller than what it is beside
+        text = f"{text}, {number_format.deviation(entry.deviation, measure.decimals + 1)}"
+    return f"{text} {ON_TRAINING_DATA}" if entry.on_training_data else text
 
 
 def std_errors_text(entry: PrintedEntry, measure: number_format.Measure) -> str:

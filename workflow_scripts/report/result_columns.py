@@ -68,6 +68,8 @@ MEANINGS = {
     "quarantined": "clips of the data set that were left out",
     "source": "where the audio is from: `twin`, `local` or `download`; reproduction: of pre-training data too",
     "corpus_source": "source of the pre-training corpus",
+    "trained_on": "data sets that others trained the encoder on, as its checkpoint states them",
+    "tested_on_training_data": "whether the evaluated data set is one of these (‡); empty if none is stated",
     "short_clips": "training clips of that corpus that were shorter than a chunk and left out, of all",
     "code": "digest of the code, of all jobs behind the trial",
     "config": "digest of the config of the evaluation",

@@ -39,6 +39,7 @@ class PrintedEntry:
     reason: str  # why the number, or a part of it, is missing
     std_errors: tuple[tuple[str, float], ...] = ()
     deviation: float = math.nan
+    on_training_data: bool = False  # whether others trained the encoder on the data set
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +172,7 @@ def tidy(study: Study, entries: pd.DataFrame) -> pd.DataFrame:
     method = [*METHOD_FACTORS, *"pretrain_seeds status reason caveat rank_mark replicate n_trials".split()]
     data = "n_pretraining_seeds test_clips clusters quarantined source data_digest corpus_source".split()
     data += "learning_rate n_learning_rates max_epochs n_at_max_epochs".split()
+    data += "trained_on tested_on_training_data".split()
     table = of_study[["kind", *method, *data]].copy()
     table.insert(0, "study", study.name)
     table.insert(1, "metric", of_study["metric"])
@@ -256,6 +258,7 @@ def _entry(record: dict | None, measure: Measure, *, deviations: bool) -> Printe
         rank=record["rank_mark"],
         reason=record["reason"],
         deviation=record["std"] * measure.scale if deviations else math.nan,
+        on_training_data=record["tested_on_training_data"] == "yes",
         std_errors=tuple(
             (source, record[column] * measure.scale)
             for source, column in STANDARD_ERRORS.items()

@@ -29,6 +29,17 @@ def short_clips(manifest: Manifest) -> dict[tuple[str, ...], str]:
     return counts
 
 
+def training_fields(manifest: Manifest, levels: Mapping[str, str]) -> dict[str, str]:
+    """Return the columns about the data that others trained the encoder of these levels on."""
+    data = manifest.training_data.get(levels["corpus"])
+    if data is None:
+        return {"trained_on": "", "tested_on_training_data": ""}
+    return {
+        "trained_on": ", ".join(data.names),
+        "tested_on_training_data": "yes" if levels["dataset"] in data.evaluated else "no",
+    }
+
+
 def method_of(levels: Mapping[str, str]) -> tuple[str, ...]:
     """Return the levels of the factors of pre-training, whatever the seed."""
     return tuple(levels[factor] for factor in PRETRAINING if factor != "pretrain_seed")

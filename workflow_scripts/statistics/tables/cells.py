@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from workflow_scripts.planning.manifest import Manifest, PlannedCell
+from workflow_scripts.statistics.data_sources import training_fields
 from workflow_scripts.statistics.estimation import estimate_mean
 from workflow_scripts.statistics.samples import TrialSamples
 from workflow_scripts.statistics.tables.schema import CELL_COLUMNS, MEASURED, MISSING, to_frame
@@ -20,7 +21,7 @@ def cell_table(manifest: Manifest, samples: TrialSamples, replicates: BootstrapR
     rows = []
     for cell in manifest.cells:
         for metric in samples.metrics(cell) or [""]:
-            rows.append(_row(cell, metric, samples, replicates))
+            rows.append(_row(cell, metric, samples, replicates) | training_fields(manifest, cell.factors))
     return to_frame(rows, CELL_COLUMNS)
 
 

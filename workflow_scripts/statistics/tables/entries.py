@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 
 import pandas as pd
@@ -44,14 +44,15 @@ def entry_table(
     *,
     corpora: Mapping[str, str] = MappingProxyType({}),
     short: Mapping[tuple[str, ...], str] = MappingProxyType({}),
+    training: Callable[[Mapping[str, str]], Mapping[str, str]] = lambda _: {},
 ) -> pd.DataFrame:
     """Build one row per entry of the studies' tables (columns `ENTRY_COLUMNS`).
 
     `ci_low` and `ci_high` cover the `variance_sources`; the standard errors are those that each contributes. `corpora`
     are the sources of the prepared corpora, from which `corpus_source` takes that of the pre-training corpus; `short`
-    are the clips that pre-training left out, by method.
+    are the clips that pre-training left out, by method; `training` gives the columns about data that others trained on.
     """
-    rows = [_row(entry, replicates, corpora, short) for entry in entries]
+    rows = [{**_row(entry, replicates, corpora, short), **training(entry.levels)} for entry in entries]
     by_column: dict[tuple[object, ...], dict[int, TableEntry]] = {}
     for number, entry in enumerate(entries):
         if entry.samples:

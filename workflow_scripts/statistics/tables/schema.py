@@ -28,7 +28,7 @@ STANDARD_ERRORS = ("se_pretraining_seed", "se_trial", "se_test_set", "std_error"
 CELL_COLUMNS = (
     *FACTORS,
     *"metric status reason mean std ci_low ci_high variance_sources".split(),
-    *"n_trials test_clips quarantined source data_digest studies".split(),
+    *"n_trials test_clips quarantined source data_digest studies trained_on tested_on_training_data".split(),
 )
 ENTRY_COLUMNS = (
     *"study metric kind".split(),
@@ -37,6 +37,7 @@ ENTRY_COLUMNS = (
     *STANDARD_ERRORS,
     *"replicate n_trials n_pretraining_seeds test_clips clusters quarantined source data_digest".split(),
     *"corpus_source short_clips rank_mark learning_rate n_learning_rates max_epochs n_at_max_epochs".split(),
+    *"trained_on tested_on_training_data".split(),
 )
 COMPARISON_COLUMNS = (
     *"study comparison metric".split(),
