@@ -14,8 +14,10 @@ import torch
 import yaml
 
 from tests.checkout import REPOSITORY
+from workflow_scripts.configuration.load import load
 from workflow_scripts.levels.contracts import CONTRACTS
 from workflow_scripts.networks.interfaces import Batch
+from workflow_scripts.planning.plan import Plan
 
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 FILE = re.compile(r"`((?:[\w-]+/)+[\w-]+\.(?:py|ya?ml|smk))`")
@@ -48,6 +50,20 @@ def test_the_config_in_the_readme_is_valid(tmp_path: Path) -> None:
         (tmp_path / "recordings" / clip).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "recordings" / clip).touch()
     plan(tmp_path, "config/own_recordings.yaml", str(mine))
+
+
+def test_each_way_to_a_row_for_an_encoder_is_a_valid_config_of_few_lines(tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs" / "own-encoder.md").read_text(encoding="utf-8").partition("## Files that import")[0]
+    start, *ways = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "start.yaml").write_text(start, encoding="utf-8")
+    encoders = []
+    for number, way in enumerate(ways):
+        assert len((start + way).splitlines()) <= 10
+        (tmp_path / f"{number}.yaml").write_text(way, encoding="utf-8")
+        files = [REPOSITORY / "config/config.yaml", REPOSITORY / "config/own_recordings.yaml", tmp_path / "start.yaml"]
+        plan = Plan(*load([*files, tmp_path / f"{number}.yaml"], folder=REPOSITORY / "config"))
+        encoders.append({run.encoder for run in plan.imported_runs})
+    assert encoders == [{"musicnn", "pase_plus"}, {"hear"}, {"transformers"}, {"module"}]
 
 
 def test_configs_for_recordings_are_short() -> None:

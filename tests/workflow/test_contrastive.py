@@ -33,6 +33,7 @@ STUDIES = (
     "spijkervet2021_sec3_4",
     "encoders_everywhere",
     "combined_workers",
+    "foreign_encoders",
 )
 STATED = {
     study: yaml.safe_load((REPOSITORY / f"config/studies/{study}.yaml").read_text(encoding="utf-8"))

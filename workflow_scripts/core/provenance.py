@@ -40,6 +40,7 @@ RECORDED_LIBRARIES = (
     "symusic",
     "timm",
     "torchmetrics",
+    "transformers",
 )
 
 
