@@ -26,7 +26,7 @@ class Options(ExternalOptions):
     """Options of a HEAR module; `path` is the file of its weights, empty if it has its own."""
 
     module: str = ""
-    """The module by its dotted name, such as `hearbaseline.naive`."""
+    """The module by its dotted name, such as `hearbaseline.vqt`."""
     folder: str = ""
     """The folder that holds the module; empty: it is installed."""
 
@@ -37,12 +37,12 @@ def content(options: Options) -> Iterator[Path]:
     The package is looked up, not imported. Raises `UserError` if it is not there.
     """
     if not options.module:
-        raise UserError("a checkpoint of encoder hear needs the option `module`, such as hearbaseline.naive")
+        raise UserError("encoder hear needs the option `module`, such as hearbaseline.vqt")
     package = options.module.partition(".")[0]
     spec = PathFinder.find_spec(package, [options.folder]) if options.folder else find_spec(package)
     if spec is None:
         where = f"in {options.folder}" if options.folder else "installed: install it, or state its `folder`"
-        raise UserError(f"a checkpoint of encoder hear needs {options.module}, and no module {package} is {where}")
+        raise UserError(f"encoder hear needs {options.module}, and no module {package} is {where}")
     folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
     for folder in folders:
         yield from sorted(folder.rglob("*.py"))

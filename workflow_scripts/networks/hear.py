@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from numbers import Integral
 from types import ModuleType
 
 import numpy as np
@@ -32,10 +33,10 @@ class HearEncoder(ExternalEncoder):
             if lacking := [name for name in API if not callable(getattr(api, name, None))]:
                 raise UserError(f"{module} has no {' and no '.join(lacking)}: it has not the HEAR API")
             model = api.load_model(weights) if weights else api.load_model()
-        if lacking := [fact for fact in FACTS if not isinstance(getattr(model, fact, None), int)]:
+        if lacking := [fact for fact in FACTS if not isinstance(getattr(model, fact, None), Integral)]:
             raise UserError(f"the model of {module} states no {' and no '.join(lacking)}, as the HEAR API asks")
-        require_rate(sample_rate, model.sample_rate)
-        super().__init__(sample_rate=sample_rate, seconds=seconds, size=model.scene_embedding_size)
+        require_rate(sample_rate, int(model.sample_rate))
+        super().__init__(sample_rate=sample_rate, seconds=seconds, size=int(model.scene_embedding_size))
         self.name, self.api, self.network = module, api, model
         if isinstance(model, nn.Module):
             model.eval()

@@ -42,11 +42,17 @@ class Levels:
         return LevelChoice(name=level.file, options=variant | own)
 
     def external_files(self, run: Run) -> list[Path] | None:
-        """Return the files of an imported run's network if it is not part of Prelude; None for all others."""
+        """Return the files of an imported run's network if it is not part of Prelude; None for all others.
+
+        Raises `UserError`, which names the checkpoint, if they cannot be found out.
+        """
         module = self.config.level("encoder", run.encoder).module
         if not registry.fact(module, "EXTERNAL"):
             return None
-        return [Path(path) for path in module.content(registry.options(module, self.encoder(run).options))]
+        try:
+            return [Path(path) for path in module.content(registry.options(module, self.encoder(run).options))]
+        except UserError as error:
+            raise UserError(f"checkpoints.{run.corpus}: {error}") from error
 
     def sample_rate(self, run: Run) -> int:
         """Return the sample rate in Hz of the input of a run's encoder, on which its options may decide."""
