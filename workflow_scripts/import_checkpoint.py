@@ -95,9 +95,11 @@ def _open_external(
     digest = digest_files(level.content(options))
     if planned is not None and digest != planned:
         raise UserError(f"the files of {name} changed after this job was planned: run the workflow again")
+    # a module with the HEAR API may have its weights in itself
+    source = getattr(options, "path", "") or getattr(options, "module", "")
     torch.manual_seed(0)  # a network that reads no weights has the same ones each time
     encoder: Encoder = level.build(options)
-    return encoder.eval(), options, {"file": str(getattr(options, "path", "")), "sha256": digest, "format": name}
+    return encoder.eval(), options, {"file": str(source), "sha256": digest, "format": name}
 
 
 def _open_file(checkpoint: Path, config: ImportCheckpointConfig | None) -> AbstractContextManager[Path]:
