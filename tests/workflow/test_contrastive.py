@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,13 @@ def test_every_study_has_its_artefacts(finished: Path) -> None:
 def test_the_means_of_each_table_equal_those_of_the_trials(finished: Path, study: str) -> None:
     shown = {metric for metrics in STATED[study].get("metrics", {}).values() for metric in metrics}
     assert check_table_means(finished, study) == (shown or {STATED[study]["metric"]})
+
+
+def test_a_number_on_the_training_data_of_an_encoder_of_others_is_marked(finished: Path) -> None:
+    table = (finished / "results/smoke/tables/foreign_encoders.md").read_text(encoding="utf-8")
+    (row,) = re.findall(r"^\| own module +\| tiny encoder +\|.*$", table, re.MULTILINE)
+    assert "‡" in row
+    assert "‡ tiny encoder: this encoder was trained on OpenMIC" in table
 
 
 @pytest.mark.parametrize("study", ["spijkervet2021_sec3_4", "spijkervet2021_fig6_3", "spijkervet2021_fig6_4"])
