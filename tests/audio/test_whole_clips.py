@@ -59,10 +59,18 @@ def contents(tmp_path_factory):
     names = {**MP3, **CHECKED, **OTHERS, "pcm.wav": (), "pcm.aiff": (), "pcm.au": (), "pcm.w64": (), "pcm.caf": ()}
     names["opus.webm"] = ("-c:a", "libopus")
     names["mp3_in.wav"] = ("-c:a", "libmp3lame", "-q:a", "4")
+    names["live.mka"] = ("-c:a", "libvorbis", "-live", "1")
     names["pcm_64.wav"] = ("-rf64", "always")
-    return {
+    files = {
         name: encode(folder / "source.wav", folder / name, *options).read_bytes() for name, options in names.items()
     }
+    # as written where the length is not known yet
+    wav, caf = files["pcm.wav"], files["pcm.caf"]
+    at = wav.index(b"data") + 4
+    files["live.wav"] = wav[:4] + b"\xff" * 4 + wav[8:at] + b"\xff" * 4 + wav[at + 4 :]
+    at = caf.index(b"data") + 4
+    files["live.caf"] = caf[:at] + b"\xff" * 8 + caf[at + 8 :]
+    return files
 
 
 @pytest.fixture
@@ -271,6 +279,45 @@ def test_a_size_that_leaves_out_half_of_the_audio_is_listed(contents, decode_con
 def test_a_second_file_in_the_same_file_is_listed(contents, decode_content, name):
     _, defects = decode_content(name, contents[name] * 2)
     assert set(defects) & {"joined", "stray_bytes"}
+
+
+@pytest.mark.parametrize(
+    "name", [*CONTAINERS, *CHECKED, "opus.webm", "adts.aac", "live.mka", "live.wav", "live.caf", "vbr.mp3"]
+)
+def test_a_file_of_another_format_behind_the_audio_is_listed(contents, decode_content, name):
+    outcome = decode_content(name, contents[name])
+    for other in (
+        "pcm.wav",
+        "vbr_without_header.mp3",
+        "vorbis.ogg",
+        "flac.flac",
+        "faststart.m4a",
+        "asf.wma",
+        "pcm.caf",
+    ):
+        if other.split(".")[0] == name.split(".")[0]:
+            continue
+        joined = decode_content(name, contents[name] + contents[other])
+        assert isinstance(joined, str) or joined[1] or joined[0] > outcome[0] + SECONDS - 0.2, other
+        if name in CHECKED and not (name in OGG and other in OGG):
+            assert joined[1] == ("joined",), (other, joined)
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "wav", "m4a", "bin"])
+@pytest.mark.parametrize("name", ["cbr.mp3", "vbr_without_header.mp3", "layer2.mp2", "adts.aac", "mp3_in.wav"])
+def test_audio_whose_beginning_is_lost_is_listed_whatever_its_name(contents, decode_content, name, suffix):
+    data = contents[name]
+    noise = np.random.default_rng(1).integers(0, 255, 5000, np.uint8).tobytes()
+    for lost in (data[777:], data[27_001:], data[len(data) // 2 + 7 :], noise + data[1111:]):
+        outcome = decode_content(f"a.{suffix}", lost)
+        assert isinstance(outcome, str) or "stray_bytes" in outcome[1], outcome
+
+
+def test_lost_frames_of_aac_are_listed(contents, decode_content):
+    data = contents["adts.aac"]
+    for damaged in (data[:-100], data[:9000] + data[9100:], blank(data, 0.5)):
+        outcome = decode_content("a.aac", damaged)
+        assert set(outcome[1]) & {"incomplete", "stray_bytes"}, outcome
 
 
 @pytest.mark.parametrize("name", ["pcm.wav", "pcm.aiff", "pcm.au"])

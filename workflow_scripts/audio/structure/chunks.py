@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator
 from dataclasses import replace
 from mmap import mmap
 from typing import Any, NamedTuple
 
 from workflow_scripts.audio.structure import mpeg
 from workflow_scripts.audio.structure.facts import MIN_SHARE, StreamFacts
+from workflow_scripts.audio.structure.formats import begins_file, contains_file, read_tail
 from workflow_scripts.audio.structure.tags import skip_tags
 
 #: of streams whose writer could not seek back to state it, and of files beyond it
@@ -42,8 +42,8 @@ ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 #: within the properties: duration (100 ns) with the preroll, the preroll (ms), flags (1: a broadcast of no length)
 ASF_LENGTH, ASF_BROADCAST = struct.Struct("<64xQ8xQI"), 1
 ASF_PADDING_SECONDS = 0.2  # the last frames of WMA, of up to 4096 samples
-#: start of a file, and the name of a field of its header, which is not longer
-MATROSKA_MAGIC, MATROSKA_TYPE, MATROSKA_HEADER_BYTES = b"\x1a\x45\xdf\xa3", b"\x42\x82", 64
+#: names of the two elements of a file; a size has up to eight bytes, the first of which tells how many
+MATROSKA_MAGIC, MATROSKA_SEGMENT, MATROSKA_SIZE_BYTES = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", 8
 CAF_MAGIC, CAF_HEADER_BYTES, CAF_CHUNK = b"caff", 8, struct.Struct(">4sq")  # name, size
 CAF_DESCRIPTION = struct.Struct(">d8x2I")  # sample rate, bytes and frames in a packet (0: they vary)
 CAF_EDIT_COUNT_BYTES = 4  # at the start of the audio data
@@ -63,15 +63,8 @@ def read_facts(data: mmap, start: int) -> StreamFacts | None:
     if data[start : start + len(ASF_MAGIC)] == ASF_MAGIC:
         return _follow_objects(data, start)
     if magic == MATROSKA_MAGIC:
-        is_second = (MATROSKA_TYPE in data[at : at + MATROSKA_HEADER_BYTES] for at in _find_all(data, magic, start + 4))
-        return StreamFacts(faults={"joined": math.inf} if any(is_second) else {})
+        return _follow_elements(data, start)
     return _follow_chunks(data, start) if magic == CAF_MAGIC else None
-
-
-def _find_all(data: mmap, magic: bytes, position: int) -> Iterator[int]:
-    while (position := data.find(magic, position)) >= 0:
-        yield position
-        position += len(magic)
 
 
 class _AudioChunk(NamedTuple):
@@ -152,21 +145,27 @@ def _unpack(form: struct.Struct, data: mmap, position: int) -> tuple[Any, ...] |
 
 def _check_tail(data: mmap, start: int, size: int) -> StreamFacts:
     """Look at what follows a file of `size` bytes: tags, zeros and chunks are harmless."""
-    if not CHUNK_HEADER.size < size < UNKNOWN_SIZE or start + size >= len(data):
-        return StreamFacts()
-    if data[start : start + 4] == W64_MAGIC:  # libsndfile takes any bytes behind it for audio
-        return StreamFacts(faults={"stray_bytes": math.inf})
+    if not CHUNK_HEADER.size < size < UNKNOWN_SIZE:
+        return _search_file(data, start + CHUNK_HEADER.size)
+    fault = read_tail(data, start + size)
+    if data[start : start + 4] == W64_MAGIC and start + size < len(data):  # libsndfile takes any bytes for audio
+        return _list_fault(fault or "stray_bytes")
     position = skip_tags(data, start + size)
     tail = data[position : position + TAIL_BYTES].lstrip(b"\0")
-    if not tail:
-        return StreamFacts()
-    if tail.startswith(data[start : start + 4]):
-        return StreamFacts(faults={"joined": math.inf})
-    if len(tail) > CHUNK_HEADER.size:
+    if fault == "stray_bytes" and len(tail) > CHUNK_HEADER.size:
         name, length = CHUNK_HEADER.unpack_from(tail)
         if _is_name(name) and length <= len(data) - position:
             return StreamFacts()
-    return StreamFacts(faults={"stray_bytes": math.inf})
+    return _list_fault(fault)
+
+
+def _list_fault(fault: str | None) -> StreamFacts:
+    return StreamFacts(faults={} if fault is None else {fault: math.inf})
+
+
+def _search_file(data: mmap, position: int) -> StreamFacts:
+    """Look for another file behind audio whose end is not stated."""
+    return _list_fault("joined" if contains_file(data, position) else None)
 
 
 def _is_name(name: bytes) -> bool:
@@ -182,11 +181,28 @@ def _follow_boxes(data: mmap, position: int) -> StreamFacts:
             return StreamFacts(faults={"joined": math.inf})
         if size == 1:  # the size follows the name, in 64 bits
             (size,) = _unpack(struct.Struct(">Q"), data, position + MP4_BOX.size) or (0,)
-        if size < MP4_BOX.size or not _is_name(name):  # 0: to the end
-            is_blank = not any(data[position : position + TAIL_BYTES])
-            return StreamFacts(faults={} if is_blank or (size == 0 and _is_name(name)) else {"stray_bytes": math.inf})
+        if size == 0 and _is_name(name):  # to the end
+            return _search_file(data, position + MP4_BOX.size)
+        if size < MP4_BOX.size or not _is_name(name):
+            return _list_fault(read_tail(data, position))
         position, first = position + size, False
-    return StreamFacts()
+    return _list_fault(read_tail(data, position))
+
+
+def _follow_elements(data: mmap, position: int) -> StreamFacts:
+    """Follow the header and the content of a Matroska file; the content of a live stream states no size."""
+    for name in (MATROSKA_MAGIC, MATROSKA_SEGMENT):
+        if data[position : position + len(name)] != name:
+            break
+        position += len(name)
+        size = data[position : position + MATROSKA_SIZE_BYTES]
+        length = MATROSKA_SIZE_BYTES + 1 - (size[0] if size else 0).bit_length()
+        unknown = (1 << 7 * length) - 1
+        value = int.from_bytes(size[:length], "big") & unknown
+        if value == unknown or length > MATROSKA_SIZE_BYTES:
+            return _search_file(data, position)
+        position += length + value
+    return _list_fault(read_tail(data, position))
 
 
 def _follow_objects(data: mmap, start: int) -> StreamFacts:
@@ -194,10 +210,11 @@ def _follow_objects(data: mmap, start: int) -> StreamFacts:
     faults: dict[str, float] = {}
     position = start
     while (entry := _unpack(ASF_OBJECT, data, position)) is not None and entry[1] >= ASF_OBJECT.size:
-        if entry[0] == ASF_MAGIC and position > start:
-            faults["joined"] = math.inf
+        if position > start and begins_file(data, skip_tags(data, position)):
             break
         position += entry[1]
+    if (fault := read_tail(data, position)) is not None:
+        faults[fault] = math.inf
     properties = data.find(ASF_PROPERTIES, start, start + TAIL_BYTES)
     lengths = _unpack(ASF_LENGTH, data, properties) if properties >= 0 else None
     if lengths is None or lengths[2] & ASF_BROADCAST:
@@ -213,17 +230,15 @@ def _follow_chunks(data: mmap, start: int) -> StreamFacts:
     seconds = None
     while (chunk := _unpack(CAF_CHUNK, data, position)) is not None:
         name, size = chunk
-        if name.startswith(CAF_MAGIC):
-            return StreamFacts(seconds=seconds, faults={"joined": math.inf})
-        if not _is_name(name):
-            return StreamFacts(seconds=seconds, faults={"stray_bytes": math.inf} if any(name) else {})
+        if begins_file(data, skip_tags(data, position)) or not _is_name(name):
+            break
         position += CAF_CHUNK.size
         if name == b"desc":
             description = _unpack(CAF_DESCRIPTION, data, position) or description
         if size < 0:  # -1: to the end
-            break
+            return replace(_search_file(data, position), seconds=seconds)
         rate, packet_bytes, packet_frames = description
         if name == b"data" and rate > 0 and packet_bytes:
             seconds = (size - CAF_EDIT_COUNT_BYTES) // packet_bytes * packet_frames / rate or None
         position += size
-    return StreamFacts(seconds=seconds)
+    return replace(_list_fault(read_tail(data, position)), seconds=seconds)

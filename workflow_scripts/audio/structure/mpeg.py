@@ -1,8 +1,12 @@
-"""Frames of MPEG audio (layers 1 to 3), which state their own length: ISO/IEC 11172-3 and 13818-3."""
+"""Frames of MPEG audio (layers 1 to 3, and AAC in ADTS), which state their own length.
+
+ISO/IEC 11172-3, 13818-3 and 13818-7.
+"""
 
 from __future__ import annotations
 
 import functools
+import re
 import struct
 from dataclasses import dataclass, replace
 from mmap import mmap
@@ -11,7 +15,16 @@ from workflow_scripts.audio.structure.crc16 import crc16
 from workflow_scripts.audio.structure.facts import StreamFacts
 from workflow_scripts.audio.structure.tags import skip_tags, strip_tags
 
-HEADER_BYTES = 4
+HEADER_BYTES, ADTS_BYTES = 4, 7
+#: the first bytes of a frame: versions, layers and bit rates that exist, or AAC
+FRAME_START = re.compile(rb"\xff(?=[\xe2-\xe7\xf2-\xf7\xfa-\xff][\x10-\xef]|[\xf0\xf1\xf8\xf9])", re.DOTALL)
+#: the same without what frames of FLAC begin with too
+UNLIKE_FLAC = re.compile(rb"\xff(?![\xf8\xf9])" + FRAME_START.pattern[len(rb"\xff") :], re.DOTALL)
+AAC = 4  # number of the layer whose bits are zero
+AAC_RATES = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350)
+AAC_SAMPLES = 1024  # of each block in a frame
+#: bits of an ADTS header behind the first byte that all frames of a stream share
+AAC_SHARED_BITS = 0xFF_FD_C0
 #: kbit/s by bit rate index, from 1: of MPEG 1 layers 1 to 3, of MPEG 2 layer 1, of MPEG 2 layers 2 and 3
 BIT_RATES = {
     (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -51,6 +64,25 @@ class Frame:
         return other is not None and (self.version, self.layer, self.rate) == (other.version, other.layer, other.rate)
 
 
+def _parse_frame(data: mmap, position: int) -> Frame | None:
+    """Parse the header of the frame at `position`; None if there is none."""
+    header = data[position : position + ADTS_BYTES]
+    is_aac = len(header) > 1 and header[1] & 0xF6 == 0xF0  # no layer
+    return _parse_adts(header) if is_aac else parse_header(header[:HEADER_BYTES])
+
+
+def _parse_adts(header: bytes) -> Frame | None:
+    if len(header) < ADTS_BYTES or header[0] != 0xFF:
+        return None
+    length = (header[3] & 3) << 11 | header[4] << 3 | header[5] >> 5
+    rate_index = header[2] >> 2 & 15
+    if length < ADTS_BYTES or rate_index >= len(AAC_RATES):
+        return None
+    version = int.from_bytes(header[1:4], "big") & AAC_SHARED_BITS
+    samples = AAC_SAMPLES * (1 + (header[6] & 3))
+    return Frame(version=version, layer=AAC, rate=AAC_RATES[rate_index], length=length, samples=samples)
+
+
 @functools.lru_cache(maxsize=4096)
 def parse_header(header: bytes) -> Frame | None:
     """Parse the four bytes at the start of a frame; None if they are none, or state no length (free format)."""
@@ -78,36 +110,34 @@ def read_facts(data: mmap, *, search: bool = False, part: slice | None = None) -
     if not part:
         start, is_exact = _skip_exact_tags(data, 0, end)
         faults = {} if is_exact else {"stray_bytes": 0.0}
-    if search and not _starts_stream(data, start, end):
-        start, faults = _find_stream(data, start, end), {"stray_bytes": 0.0}
-    if not _starts_stream(data, start, end):
+    if search and not starts_stream(data, start, end):
+        # fewer frames are there by chance
+        start, faults = _find_stream(data, start, end, is_short=False), {"stray_bytes": 0.0}
+    if not starts_stream(data, start, end):
         return None
     facts = _Walk(data, end).facts(start)
     return replace(facts, faults=faults | facts.faults)
 
 
-def _starts_stream(data: mmap, position: int, end: int, *, frames: int = MIN_FRAMES) -> bool:
-    """Return whether so many frames of one stream follow each other at `position`, or fewer up to the end."""
-    first = frame = parse_header(data[position : position + HEADER_BYTES])
-    for _ in range(frames - 1):
+def starts_stream(data: mmap, position: int, end: int, *, is_short: bool = True) -> bool:
+    """Return whether `MIN_FRAMES` of one stream follow each other at `position`; fewer up to the end if `is_short`."""
+    first = frame = _parse_frame(data, position)
+    for _ in range(MIN_FRAMES - 1):
         if frame is None:
             return False
         position += frame.length
         if position >= end or skip_tags(data, position) > position:
-            return True
-        frame = parse_header(data[position : position + HEADER_BYTES])
+            return is_short
+        frame = _parse_frame(data, position)
         if frame is not None and not frame.is_like(first):
             return False
     return frame is not None
 
 
-def _find_stream(data: mmap, position: int, end: int) -> int:
+def _find_stream(data: mmap, position: int, end: int, *, is_short: bool = True) -> int:
     """Return the first position from `position` on at which frames follow each other; `end` if there is none."""
-    while (position := data.find(b"\xff", position, end)) >= 0:
-        if _starts_stream(data, position, end):
-            return position
-        position += 1
-    return end
+    places = (match.start() for match in FRAME_START.finditer(data, position, end))
+    return next((place for place in places if starts_stream(data, place, end, is_short=is_short)), end)
 
 
 def _skip_exact_tags(data: mmap, position: int, end: int) -> tuple[int, bool]:
@@ -116,23 +146,30 @@ def _skip_exact_tags(data: mmap, position: int, end: int) -> tuple[int, bool]:
     Where frames begin inside the tags and go on across their end, a size is wrong, and the position is the first frame.
     """
     behind = skip_tags(data, position)
-    inside, limit = position, min(behind, end)
-    while (inside := data.find(b"\xff", inside, limit)) >= 0:
-        if _has_frames_up_to(data, inside, limit):
-            return inside, False
-        inside += 1
-    return behind, True
+    inside = _find_last_frames(data, position, min(behind, end))
+    return (behind, True) if inside is None else (inside, False)
+
+
+def ends_with_frames(data: mmap, position: int, end: int, *, pattern: re.Pattern[bytes] = FRAME_START) -> bool:
+    """Return whether frames between `position` and `end`, the first of which fits a pattern, go on to `end`."""
+    return _find_last_frames(data, position, end, pattern) is not None
+
+
+def _find_last_frames(data: mmap, position: int, end: int, pattern: re.Pattern[bytes] = FRAME_START) -> int | None:
+    """Return the first position from `position` on from which frames follow each other up to `end`, or across it."""
+    places = (match.start() for match in pattern.finditer(data, position, end))
+    return next((place for place in places if _has_frames_up_to(data, place, end)), None)
 
 
 def _has_frames_up_to(data: mmap, position: int, end: int) -> bool:
     """Return whether frames of one stream, `MIN_FRAMES` at least, follow each other from `position` to `end`."""
-    first = frame = parse_header(data[position : position + HEADER_BYTES])
+    first = frame = _parse_frame(data, position)
     count = 0
     while frame is not None and frame.is_like(first):
         position, count = position + frame.length, count + 1
         if position >= end and count >= MIN_FRAMES:
             return True
-        frame = parse_header(data[position : position + HEADER_BYTES])
+        frame = _parse_frame(data, position)
     return False
 
 
@@ -147,15 +184,18 @@ class _Walk:
     def facts(self, position: int) -> StreamFacts:
         """Follow the frames from `position` on."""
         data, end = self._data, self._end
-        first = current = parse_header(data[position : position + HEADER_BYTES])
+        first = current = _parse_frame(data, position)
         assert first is not None
         start, header = position, data[position : position + first.length]
         stated = _read_stated_frames(header)
         if stated is not None:
             position += first.length
         while position < end:
-            frame = parse_header(data[position : position + HEADER_BYTES])
-            if frame is not None and (frame.is_like(current) or _starts_stream(data, position, end)):
+            frame = _parse_frame(data, position)
+            if frame is not None and (
+                frame.is_like(current)
+                or ((frame.layer == AAC) == (first.layer == AAC) and starts_stream(data, position, end))
+            ):
                 if position + frame.length > end:
                     self._add_fault("incomplete")
                     break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from mmap import mmap
 
 from workflow_scripts.audio.structure.facts import StreamFacts
+from workflow_scripts.audio.structure.formats import read_tail
 
 MAGIC = b"OggS"
 #: magic, version, flags, granule position, serial number, page number, checksum, segments
@@ -64,16 +66,19 @@ def checksum(data: bytes) -> int:
 def read_facts(data: mmap, start: int) -> StreamFacts:
     """Add up the lengths of the audio streams that follow each other from `start` on, and check all their pages."""
     walk = _Walk()
-    for page in _read_pages(data, start):
-        walk.add(page)
+    for position, page in _read_pages(data, start):
+        if page is not None:
+            walk.add(page)
+        else:
+            walk.skip(data, position)
     return walk.facts()
 
 
-def _read_pages(data: mmap, position: int) -> Iterator[Page | None]:
+def _read_pages(data: mmap, position: int) -> Iterator[tuple[int, Page | None]]:
     """Yield the pages from `position` on, and None for bytes that are no page or not as they were written."""
     while position < len(data):
         page, length = _read_page(data, position)
-        yield page
+        yield position, page
         if page is None:
             position = data.find(MAGIC, position + 1)
             if position < 0:
@@ -118,11 +123,15 @@ class _Walk:
         self._by_serial: dict[int, _Link] = {}
         self._faults: dict[str, float] = {}
 
-    def add(self, page: Page | None) -> None:
-        if page is None:
-            if not self._links or not self._links[-1].ended:  # otherwise it is behind the audio
-                self._add_damage()
-        elif page.flags & FIRST_PAGE:
+    def skip(self, data: mmap, position: int) -> None:
+        """Judge bytes that are no page: damage, or what follows the audio."""
+        if not self._links or not self._links[-1].ended:
+            self._add_damage()
+        elif (fault := read_tail(data, position)) is not None:
+            self._faults.setdefault(fault, math.inf)
+
+    def add(self, page: Page) -> None:
+        if page.flags & FIRST_PAGE:
             self._begin(page)
         elif (link := self._by_serial.get(page.serial)) is not None:
             self._continue(link, page)

@@ -7,19 +7,9 @@ import mmap
 from dataclasses import replace
 from pathlib import Path
 
-from workflow_scripts.audio.structure import chunks, flac, mpeg, ogg
+from workflow_scripts.audio.structure import chunks, flac, formats, mpeg, ogg
 from workflow_scripts.audio.structure.facts import StreamFacts
 from workflow_scripts.audio.structure.tags import skip_tags
-
-#: names of files in which MPEG audio is looked for behind other bytes
-MPEG_SUFFIXES = frozenset((".mp1", ".mp2", ".mp3", ".mpga"))
-
-#: starts of other formats that tags are put before: frames of MPEG and AAC,
-#: TTA, Musepack, Monkey's, WavPack, DSF, AC-3, DTS
-TAGGED = (
-    *(bytes((0xFF, 0xE0 | low)) for low in range(32)),
-    *(b"TTA1", b"MPCK", b"MP+", b"MAC ", b"wvpk", b"DSD ", b"\x0b\x77", b"\x7f\xfe"),
-)
 
 
 def read_facts(path: Path) -> StreamFacts:
@@ -42,17 +32,17 @@ def _read(path: Path, _size: int, _time: int) -> StreamFacts:
             return flac.read_facts(data, start)
         if (facts := chunks.read_facts(data, start)) is not None:
             return facts
-        facts = mpeg.read_facts(data, search=path.suffix.lower() in MPEG_SUFFIXES)
-        return facts or _read_unknown(data, start)
+        is_known = formats.START.match(data, start) is not None
+        return mpeg.read_facts(data, search=not is_known) or _read_unknown(data, is_known=is_known)
 
 
-def _read_unknown(data: mmap.mmap, start: int) -> StreamFacts:
-    """Read the facts about a file without a known structure at the end of its tags, whose size may be wrong."""
-    if not start or data[start : start + 4].startswith(TAGGED):
+def _read_unknown(data: mmap.mmap, *, is_known: bool) -> StreamFacts:
+    """Read the facts about a file whose structure is not known: its beginning is lost, or the size of a tag wrong."""
+    if is_known:
         return StreamFacts()
     faults = {"stray_bytes": 0.0}
     for module in (ogg, flac):
-        inside = data.find(module.MAGIC, 0, start)
+        inside = data.find(module.MAGIC)
         if inside >= 0:
             facts = module.read_facts(data, inside)
             return replace(facts, start_byte=inside, faults=faults | facts.faults)
