@@ -20,29 +20,35 @@ from workflow_scripts.planning.runs import CellKey, Run, path_of
 SAMPLECNN = {"name": "samplecnn", "options": {"sample_rate": 8000, "width": 0.05}}
 PASE = {"name": "pase", "options": {"embedding": 4, "width": 0.02}}
 LEVELS = dict.fromkeys(FACTORS, "x") | {"pretrain_seed": 0, "dataset": "tones"}
+U_NET = {"name": "unet", "options": {"width": 0.07}}
+MAGNITUDE = {"name": "magnitude", "options": {}}
+MAPS = {"scenario": "supervised", "head": {"name": "short_chunk_cnn", "options": {"width": 0.07}}}
 RUN, CELL = (
     Run(**{factor: LEVELS[factor] for factor in [*LEVELS][:7]}),
     CellKey(**{factor: LEVELS[factor] for factor in [*LEVELS][7:]}),
 )
 
 
-def make_cell(root, encoder, *, scenario="frozen", task="multiclass", keep="first_trial", crops="average"):
+def make_cell(root, encoder, *, scenario="frozen", task="multiclass", keep="first_trial", crops="average", head=None):
     """Evaluate a cell as a workflow does; return its folder, its test clips as files, and their scores."""
     rate = encoder["options"].get("sample_rate", 16000)
-    seconds = [6.0, 3.0, 9.0, 2.0, 5.5] if rate == 8000 else [1.0, 0.7, 0.3, 1.0, 0.3]
-    corpus = write_corpus(root / "tones", clips=20, classes=3, task=task, seconds=seconds * 4, sample_rate=rate)
+    seconds = [6.0, 3.0, 9.0, 2.0, 5.5] * 4 if rate == 8000 else [1.0, 0.7, 0.3, 1.0, 0.3] * 4
+    if head:  # on maps of windows of 3.9 s
+        seconds = [1.0, 1.0, 1.0, 1.0, 6.5, 1.0, 1.0, 1.0, 1.0, 3.0]
+    corpus = write_corpus(root / "tones", clips=len(seconds), classes=3, task=task, seconds=seconds, sample_rate=rate)
     common = ["--code", "c0de", "--corpus", str(corpus.folder)]
     embeddings = root / "embeddings" / path_of(RUN) / "tones.npy"
-    embeddings.parent.mkdir(parents=True)
-    job = {"encoder": encoder, "seed": 0, "dataset": "tones"}
-    embed.main([*common, "--config", json.dumps(job), "--output", str(embeddings)])
+    if scenario == "frozen":
+        embeddings.parent.mkdir(parents=True)
+        job = {"encoder": encoder, "seed": 0, "dataset": "tones"}
+        embed.main([*common, "--config", json.dumps(job), "--output", str(embeddings)])
     config = {
         "encoder": encoder if scenario != "frozen" else None,
-        "head": {"name": "linear", "options": {}},
+        "head": head or {"name": "linear", "options": {}},
         "scenario": scenario,
         "fraction": "100pct",
         "trials": 1,
-        "training": {"learning_rate": 0.01, "batch": 8, "max_epochs": 2, "crops": crops},
+        "training": {"learning_rate": 0.01, "batch": 8, "max_epochs": 1, "crops": crops},
         "factors": LEVELS,
         "keep": keep,
     }
@@ -65,6 +71,8 @@ def make_cell(root, encoder, *, scenario="frozen", task="multiclass", keep="firs
         (SAMPLECNN, {"task": "multilabel", "crops": "pool"}),
         (SAMPLECNN, {"scenario": "supervised"}),
         (PASE, {"task": "multilabel"}),
+        (U_NET, MAPS),
+        (MAGNITUDE, MAPS | {"task": "multilabel"}),
     ],
 )
 def test_a_test_clip_gets_the_probabilities_of_its_trial_again(encoder, options, tmp_path, capsys):

@@ -25,7 +25,7 @@ from workflow_scripts.audio.decode import REASONS
 from workflow_scripts.audio.decoder_pool import DecodeTask, decode_all
 from workflow_scripts.audio.samples import FULL_SCALE
 from workflow_scripts.checkpoints.encoder_file import build_encoder
-from workflow_scripts.core.checksums import read_record, require_unchanged
+from workflow_scripts.core.checksums import CHECKSUMS, read_record, require_unchanged
 from workflow_scripts.core.cli import command_parser
 from workflow_scripts.core.csv_files import csv_text
 from workflow_scripts.core.errors import EXIT_USER_ERROR, UserError, format_message, run_command
@@ -33,9 +33,13 @@ from workflow_scripts.core.files import write_text
 from workflow_scripts.core.result_files import ENCODER, HEAD, RECORD
 from workflow_scripts.evaluation.crops import Crops
 from workflow_scripts.evaluation.kept_head_scores import score_clips
+from workflow_scripts.evaluation.kept_maps_scores import score_recording
 from workflow_scripts.evaluation.new_audio import embed_audio
+from workflow_scripts.levels import registry
 from workflow_scripts.levels.factors import DOWNSTREAM, PRETRAINING
 from workflow_scripts.networks.interfaces import Encoder
+from workflow_scripts.networks.magnitude import Magnitude
+from workflow_scripts.networks.unet_encoder import UNetEncoder
 from workflow_scripts.planning.layout import Layout
 from workflow_scripts.planning.runs import CellKey, Run
 from workflow_scripts.statistics.kept_heads import KeptHead, read_head
@@ -84,8 +88,9 @@ def _load_encoder(cell: Path) -> Encoder:
     """
     record = read_record(cell / RECORD)
     config, factors = record["config"], record["config"].get("factors", {})
-    if (cell / ENCODER).is_file():
-        return build_encoder(_stated(config["encoder"]), seed=0, encoder_file=cell / ENCODER).eval()
+    if config.get("encoder"):  # the scenario trains it; one that has no weights is not kept
+        file = cell / ENCODER if ENCODER in record[CHECKSUMS] else None
+        return build_encoder(_stated(config["encoder"]), seed=0, encoder_file=file).eval()
     run = Run(**{factor: factors[factor] for factor in PRETRAINING})
     key = CellKey(**{factor: factors[factor] for factor in DOWNSTREAM})
     # the folder of results is the one below which the layout has this cell
@@ -111,6 +116,8 @@ def _stated(choice: Mapping[str, Any]) -> dict[str, Any]:
 
 def _score(head: KeptHead, encoder: Encoder, samples: np.ndarray) -> np.ndarray:
     """Return the probabilities (classes,) of a recording, the mean over its parts if it is long."""
+    if isinstance(encoder, UNetEncoder | Magnitude) and registry.load("head", head.name).READS == "maps":
+        return score_recording(head, encoder, samples)
     limit = round(MAX_SECONDS * encoder.sample_rate)
     count = 1 if encoder.crop_length else -(-len(samples) // limit)
     scores = []
