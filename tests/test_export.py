@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 import subprocess
 import sys
 import types
@@ -274,6 +275,28 @@ def test_a_mistake_is_one_line(arguments, message, tmp_path, monkeypatch):
     write_module(tmp_path)
     with pytest.raises(UserError, match=message):
         export.main([*arguments, "--to", str(tmp_path / "out")])
+
+
+def test_other_files_are_not_overwritten_and_an_earlier_export_is_replaced(tmp_path):
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(UserError, match="holds other files than an export: choose another folder"):
+        export.main(["--encoder", "magnitude", "--to", str(tmp_path)])
+    assert (tmp_path / "README.md").read_text() == "mine"
+    folder = tmp_path / "export"
+    export.main(["--encoder", "magnitude", "--to", str(folder), "--hear", "--name", "z_one"])
+    export.main(["--encoder", "magnitude", "--to", str(folder), "--hear", "--name", "z_two"])
+    names = {"LICENSE", "README.md", "config.json", "model.safetensors", "z_two"}
+    assert {path.name for path in folder.iterdir()} == names
+
+
+def test_tables_of_another_version_are_one_line(run, tmp_path):
+    folder = tmp_path / "results"
+    shutil.copytree(run.parents[7], folder)
+    cells = folder / "statistics" / "cells.csv"
+    pd.read_csv(cells).drop(columns="protocol").to_csv(cells, index=False)
+    seal(cells, record=cells.with_name("summary.json"))
+    with pytest.raises(UserError, match="no column protocol: of another version; run aggregate again"):
+        export.main(["--run", str(folder / run.relative_to(run.parents[7])), "--to", str(tmp_path / "out")])
 
 
 def test_a_missing_extra_is_named(tmp_path, monkeypatch):

@@ -23,6 +23,7 @@ import pandas as pd
 
 from workflow_scripts.checkpoints.export_encoder import (
     ExportedEncoder,
+    clear_export,
     write_hear_package,
     write_onnx,
     write_weights,
@@ -40,7 +41,7 @@ from workflow_scripts.levels.factors import DOWNSTREAM, FACTORS, NONE, PRETRAINI
 from workflow_scripts.planning.layout import STATISTICS_FILES, STATISTICS_FOLDER
 from workflow_scripts.planning.runs import CellKey, Run, path_of
 from workflow_scripts.report.model_card import OTHER, ModelCard
-from workflow_scripts.statistics.tables.schema import read_table
+from workflow_scripts.statistics.tables.schema import CELL_COLUMNS, read_table
 
 LICENSE_FILE = "LICENSE"
 NO_CELLS = pd.DataFrame({"status": []})
@@ -75,7 +76,7 @@ def main(argv: list[str] | None = None) -> None:
     if not package.isidentifier():
         raise UserError(f"--name: {package!r} is no name of a Python module: use letters, digits and _")
     folder: Path = arguments.to
-    folder.mkdir(parents=True, exist_ok=True)
+    clear_export(folder)
     facts = encoder.facts()
     if arguments.hear:
         shortest = int(MIN_SECONDS * encoder.network.sample_rate)
@@ -108,7 +109,7 @@ def _read_results(run: Path) -> Results:
         statistics = Path(*parts[: -len(factors) - 1]) / STATISTICS_FOLDER
         if not (statistics / STATISTICS_FILES["cells"]).is_file():
             continue
-        cells = read_table(statistics / STATISTICS_FILES["cells"])
+        cells = read_table(statistics / STATISTICS_FILES["cells"], columns=CELL_COLUMNS)
         entries = read_table(statistics / STATISTICS_FILES["entries"])
         path = "/".join(parts[-len(factors) :])
         own = [_path_of(row, factors) == path for row in cells[list(factors)].to_dict("records")]

@@ -28,6 +28,7 @@ ONNX_FILE = "model.onnx"
 ONNX_TOLERANCE = 1e-5  # of the largest value, between ONNX Runtime and torch
 ONNX_SECONDS = 3.0  # of the input of an encoder without crops: a chunk of pre-training
 ONNX_BATCH = 2  # example of the free size
+FACTS = {"encoder", "options", "code", "sample_rate", "hop"}  # by which the config.json of an export is known
 INTERFACE = """\"\"\"{title}: the interface of HEAR.\"\"\"
 
 from {package}.networks.hear_interface import get_scene_embeddings, get_timestamp_embeddings, load_model
@@ -80,6 +81,23 @@ class ExportedEncoder:
         }
 
 
+def clear_export(folder: Path) -> None:
+    """Make a folder for an export, or clear that of an earlier one; `UserError` if it holds anything else."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not any(folder.iterdir()):
+        return
+    try:
+        facts = json.loads((folder / hear_interface.CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        facts = {}
+    if not isinstance(facts, dict) or not facts.keys() >= FACTS:
+        raise UserError(f"{folder} holds other files than an export: choose another folder")
+    (folder / ONNX_FILE).unlink(missing_ok=True)
+    package = str(facts.get("module", ""))
+    if package.isidentifier() and (folder / package / "networks" / "hear_interface.py").is_file():
+        shutil.rmtree(folder / package)
+
+
 def write_weights(folder: Path, encoder: ExportedEncoder, facts: Mapping[str, Any]) -> None:
     """Write the weights as safetensors, and the facts as `config.json`."""
     state = {key: value.detach().cpu().contiguous().clone() for key, value in encoder.network.state_dict().items()}
@@ -97,8 +115,6 @@ def write_hear_package(folder: Path, encoder: ExportedEncoder, *, package: str, 
     interface = hear_interface.__name__
     sources = ModuleSources.of([f"{PACKAGE.name}.{constructor['module']}", interface])
     target = folder / package
-    if target.exists():  # files of an earlier export, which another version of Prelude wrote
-        shutil.rmtree(target)
     sources.copy(target)
     title = f"{registry.load('encoder', encoder.name).LABEL}, exported from Prelude"
     write_text(target / "__init__.py", INTERFACE.format(title=title, package=package))
