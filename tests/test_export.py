@@ -147,6 +147,8 @@ def test_a_package_needs_nothing_of_prelude_and_says_what_it_needs(exports, pack
     sources = [path.read_text(encoding="utf-8") for path in folder.rglob("*.py")]
     assert len(sources) > 5
     assert not any("workflow_scripts" in text for text in sources)
+    core = {path.name for path in (folder / "core").glob("*.py")}
+    assert core == {"__init__.py", "errors.py"}
     config = json.loads((folder.parent / "config.json").read_text(encoding="utf-8"))
     allowed = {"numpy", "safetensors", "torch"}
     allowed |= {"x_handcrafted": {"librosa", "numba", "scipy", "torchaudio"}, "x_musicnn": {"librosa"}}.get(

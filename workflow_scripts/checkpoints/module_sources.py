@@ -12,14 +12,15 @@ from pathlib import Path
 from workflow_scripts.core.files import write_text
 from workflow_scripts.core.source import PACKAGE, file_of
 
-ERRORS = f"{PACKAGE.name}.core.errors"
-#: stands for `core.errors`, of which a network needs the exception only
-ERRORS_SOURCE = '''"""Errors that users can correct."""
+#: modules of which a network needs no more than this
+REPLACED = {
+    f"{PACKAGE.name}.core.errors": '''"""Errors that users can correct."""
 
 
 class UserError(Exception):
     """An error that the user can correct; its message is one line that states the error and the remedy."""
-'''
+''',
+}
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class ModuleSources:
     @classmethod
     def of(cls, roots: Iterable[str]) -> ModuleSources:
         """Return some modules with all that they import, directly or not."""
-        pending, modules, libraries = [*roots], set[str](), set[str]()
+        # an export has an __init__ of its own
+        pending, modules, libraries = [*roots], {PACKAGE.name}, set[str]()
         while pending:
             name = pending.pop()
             if name in modules or not file_of(name).is_file():
@@ -50,7 +52,7 @@ class ModuleSources:
     def copy(self, folder: Path) -> None:
         """Write the modules as a package into a folder, whose name is the package's."""
         for name in self.modules:
-            text = ERRORS_SOURCE if name == ERRORS else file_of(name).read_text(encoding="utf-8")
+            text = REPLACED.get(name) or file_of(name).read_text(encoding="utf-8")
             target = folder / file_of(name).relative_to(PACKAGE)
             target.parent.mkdir(parents=True, exist_ok=True)
             write_text(target, re.sub(rf"\b{PACKAGE.name}\b", folder.name, text))
@@ -58,7 +60,7 @@ class ModuleSources:
 
 def _imports(name: str) -> Iterator[str]:
     """Yield the names of modules that a module imports, and of what it takes from them."""
-    if name == ERRORS:
+    if name in REPLACED:
         return
     for node in ast.walk(ast.parse(file_of(name).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
