@@ -14,6 +14,7 @@ from workflow_scripts.core.escapes import markdown, markdown_cell
 from workflow_scripts.levels.factors import NONE
 from workflow_scripts.report import number_format
 from workflow_scripts.statistics.estimation import CONFIDENCE_LEVEL
+from workflow_scripts.statistics.tables.schema import MEASURED
 
 OTHER = "other"  # the licence of hubs for what none of their names fits
 TWIN = "twin"
@@ -68,7 +69,9 @@ class ModelCard:
         return head
 
     def _measured(self) -> Iterator[Any]:
-        yield from self.cells[self.cells["status"] == "measured"].itertuples(index=False)
+        for row in self.cells.itertuples(index=False):
+            if row.status == MEASURED and row.metric in number_format.RATES:  # others count what was left out
+                yield row
 
     def _facts(self) -> str:
         lines = [
