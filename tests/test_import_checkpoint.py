@@ -77,7 +77,8 @@ def test_status_counts_a_planned_import_as_done(name, published, tmp_path, monke
     entry = {"encoder": name, "path": str(published), "options": OPTIONS[name]}
     config = tmp_path / "official.yaml"
     trim = {"wu2021_fig2": {"checkpoints": ["official"]}}
-    config.write_text(json.dumps({"checkpoints": {"official": entry}, "trim": trim}))
+    studies = {"studies": ["wu2021_fig2"], "trim": trim}
+    config.write_text(json.dumps({"checkpoints": {"official": entry}, **studies}))
     configs = [REPOSITORY / "config" / "smoke.yaml", config]
     plan = Plan(*load([REPOSITORY / "config" / "config.yaml", *configs], folder=REPOSITORY / "config"))
     (planned,) = plan.imported_runs

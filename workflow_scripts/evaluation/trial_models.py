@@ -77,7 +77,8 @@ class TrialModel(nn.Module, ABC):
         self.encoder = cell.build_encoder(self.seed)
         check_sample_rate(self.encoder, cell.corpus)
         self.precision = autocast_type("auto", cell.device)
-        self.reaches_encoder = False  # whether a gradient other than 0 has
+        # whether a gradient other than 0 has; a head on maps also learns on the bare spectrogram, which learns nothing
+        self.reaches_encoder = cell.build_maps_head is not None
 
     def label_subset(self) -> LabelSubset:
         """Return the training examples whose labels the trial may use."""
@@ -105,17 +106,12 @@ class TrialModel(nn.Module, ABC):
             raise UserError(NO_GRADIENT)
 
     def _look_for_gradients(self) -> None:
-        """Note whether a gradient other than 0 has reached the encoder; raise `UserError` if there is none at all.
-
-        A head on maps learns on the bare spectrogram too, which has nothing to learn.
-        """
-        if self.reaches_encoder:
-            return
-        parameters = list(self.encoder.parameters())
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        if not gradients and (parameters or self.cell.build_maps_head is None):
-            raise UserError(NO_GRADIENT)
-        self.reaches_encoder = not parameters or any(bool(gradient.any()) for gradient in gradients)
+        """Note whether a gradient other than 0 has reached the encoder; raise `UserError` if there is none at all."""
+        if not self.reaches_encoder:
+            gradients = [parameter.grad for parameter in self.encoder.parameters() if parameter.grad is not None]
+            if not gradients:
+                raise UserError(NO_GRADIENT)
+            self.reaches_encoder = any(bool(gradient.any()) for gradient in gradients)
 
     @torch.no_grad()
     def validate(self, rows: np.ndarray) -> tuple[float, tuple[float, ...]]:
