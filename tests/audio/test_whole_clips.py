@@ -1,7 +1,7 @@
 """Every file is decoded whole, listed with its defect, or refused; never cut or changed in silence."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import imageio_ffmpeg
 import numpy as np
@@ -77,7 +77,7 @@ def contents(tmp_path_factory):
 def decode_content(tmp_path):
     """Return a function that decodes the bytes of a file of that name: (seconds, defects), or the reason against it."""
 
-    def decode_bytes(name: str, content: bytes, **options: float) -> tuple[float, tuple[str, ...]] | str:
+    def decode_bytes(name: str, content: bytes, **options: Any) -> tuple[float, tuple[str, ...]] | str:
         path = Path(tmp_path / name)
         path.write_bytes(content)
         try:
@@ -342,6 +342,60 @@ def test_a_title_is_not_taken_for_a_report_of_ffmpeg(contents, decode_content, t
     source.write_bytes(contents["pcm.wav"])
     data = encode(source, tmp_path / f"made_{name}", "-metadata", f"title={text}", "-metadata", f"artist={text}")
     assert is_whole(decode_content(name, data.read_bytes()))
+
+
+def test_no_changed_bit_of_a_length_in_an_mp4_loses_sound_in_silence(contents, decode_content):
+    """The ticks in a second of the file, and the length of its edit; the table of the samples still states all."""
+    data = contents["faststart.m4a"]
+    for first in (data.index(b"mvhd") + 16, data.index(b"elst") + 12, data.index(b"elst") + 16):
+        for bit in range(32):
+            changed = bytearray(data)
+            changed[first + bit // 8] ^= 1 << bit % 8
+            outcome = decode_content("a.m4a", bytes(changed))
+            assert is_whole(outcome) or isinstance(outcome, str) or outcome[1], (first, bit, outcome)
+            if bit % 5 == 0:
+                assert decode_content("a.m4a", bytes(changed), start_seconds=2.0) != "out_of_range"
+
+
+def test_an_mp4_cut_by_its_edit_is_used_and_listed(contents, decode_content):
+    data = bytearray(contents["faststart.m4a"])
+    ticks = int.from_bytes(data[data.index(b"mvhd") + 16 :][:4], "big")
+    for at in (data.index(b"elst") + 12, data.index(b"tkhd") + 24):
+        data[at : at + 4] = (3 * ticks).to_bytes(4, "big")
+    assert decode_content("a.m4a", bytes(data)) == (pytest.approx(3, abs=0.1), ("incomplete",))
+
+
+PICTURE = ("-f", "lavfi", "-i", "color=c=red:s=64x64:r=10:d=9", "-map", "1:v", "-map", "0:a")
+VIDEOS = {
+    "a.mp4": ("-c:a", "aac"),
+    "a.mov": ("-c:a", "pcm_s16le"),
+    "a.mkv": ("-c:a", "libvorbis"),
+    "a.webm": ("-c:v", "libvpx", "-c:a", "libopus"),
+    "a.avi": ("-c:a", "libmp3lame"),
+    "fragments.mp4": ("-c:a", "aac", "-movflags", "frag_keyframe+empty_moov"),
+}
+
+
+@pytest.mark.parametrize("name", VIDEOS)
+def test_a_picture_that_is_longer_than_the_sound_is_no_loss(contents, decode_content, tmp_path, name):
+    source = tmp_path / "source.wav"
+    source.write_bytes(contents["pcm.wav"])
+    data = encode(source, tmp_path / f"made_{name}", *PICTURE, "-c:v", "mpeg4", *VIDEOS[name]).read_bytes()
+    assert is_whole(decode_content(name, data))
+    late = ("-itsoffset", "3", *PICTURE[:4], "-map", "1:v", "-map", "0:a")
+    assert is_whole(decode_content(name, encode(source, tmp_path / f"late_{name}", *late, *VIDEOS[name]).read_bytes()))
+    if name in ("a.mkv", "a.webm", "a.avi"):
+        assert decode_content(name, data[: len(data) // 2]) == "truncated"
+
+
+def test_each_of_two_sounds_of_different_length_is_whole(contents, decode_content, tmp_path):
+    source = tmp_path / "source.wav"
+    source.write_bytes(contents["pcm.wav"])
+    second = ("-f", "lavfi", "-i", "sine=r=44100:d=2", "-map", "1:a", "-map", "0:a")
+    for name in ("two.m4a", "two.mka"):
+        data = encode(source, tmp_path / f"made_{name}", *second).read_bytes()
+        assert is_whole(decode_content(name, data), 2.0)
+        assert is_whole(decode_content(name, data, stream=1))
 
 
 # ----------------------------------------------------------------------------------------------------- windows

@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +179,7 @@ def decode_clip(
     segment = Segment(start=start, end=min(ends, default=None))
     if segment.end is not None and segment.end - segment.start > MAX_SECONDS:
         raise UnusableAudioError("too_long")
-    facts = read_facts(path)
+    facts = read_facts(path, stream=stream)
     faults = [name for name, position in facts.faults.items() if segment.reaches(position)]
     for reason in ("truncated", "damaged"):
         if reason in faults:
@@ -239,10 +239,9 @@ def _decode_with_fallback(
     if by_soundfile is not None and by_soundfile.whole:
         return by_soundfile
     try:
-        with ffmpeg.open_stream(
-            path, stream=stream, start_byte=facts.start_byte, timeout_seconds=timeout_seconds
-        ) as opened:
-            by_ffmpeg = _read_segment(opened, segment, facts, sample_rate=sample_rate, first_frame=0)
+        by_ffmpeg = _decode_with_ffmpeg(
+            path, segment, facts, sample_rate=sample_rate, stream=stream, timeout_seconds=timeout_seconds
+        )
     except ffmpeg.FfmpegTimeoutError as error:
         raise UnusableAudioError("timeout") from error
     except ffmpeg.FfmpegError as error:
@@ -256,6 +255,24 @@ def _decode_with_fallback(
     if not len(by_ffmpeg.audio):
         raise UnusableAudioError("undecodable")
     return by_ffmpeg
+
+
+def _decode_with_ffmpeg(
+    path: Path, segment: Segment, facts: StreamFacts, *, sample_rate: int, stream: int, timeout_seconds: float
+) -> _Decoding:
+    """Decode with ffmpeg. A stated length is that of all streams: the picture, or another sound, may be longer."""
+    source: dict[str, Any] = {"stream": stream, "start_byte": facts.start_byte, "timeout_seconds": timeout_seconds}
+    with ffmpeg.open_stream(path, **source) as opened:
+        decoding = _read_segment(opened, segment, facts, sample_rate=sample_rate, first_frame=0)
+    stated = None if opened.declared_frames is None else opened.declared_frames / opened.sample_rate
+    if facts.seconds is not None or stated is None or decoding.share is None or decoding.share == 1:
+        return decoding
+    seconds = ffmpeg.measure_seconds(path, stated_seconds=stated, **source)
+    if seconds is None:
+        return decoding
+    facts = replace(facts, seconds=seconds, padding_seconds=ffmpeg.DURATION_SLACK_SECONDS)
+    with ffmpeg.open_stream(path, **source) as opened:
+        return _read_segment(opened, segment, facts, sample_rate=sample_rate, first_frame=0)
 
 
 def _decode_with_soundfile(path: Path, segment: Segment, facts: StreamFacts, *, sample_rate: int) -> _Decoding | None:
@@ -410,7 +427,8 @@ def _read_segment(
     if resampler is not None:
         pieces.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
     if position <= start and position > first_frame:
-        raise UnusableAudioError("out_of_range")
+        is_lost = facts.seconds is not None and segment.start < facts.seconds - facts.padding_seconds
+        raise UnusableAudioError("truncated" if is_lost else "out_of_range")
     # cut the margins off
     audio = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
     first = round(segment.start * sample_rate) - read_from * sample_rate // rate

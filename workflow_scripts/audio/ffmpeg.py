@@ -41,6 +41,9 @@ LOG_BYTES = 1 << 16  # duration and first errors are near the start; a broken fi
 # The start of a line distinguishes ffmpeg's reports from texts in a file's tags.
 DURATION = re.compile(rb"^\[info\]   Duration: (\d+):(\d\d):(\d\d\.\d+)", re.MULTILINE)
 ESTIMATED_DURATION = re.compile(rb"^\[[^\]\n]* @ \w+\] \[warning\] Estimating duration from bitrate", re.MULTILINE)
+#: in the list of packets: number of a stream and its unit of time; number of a stream, time, duration
+PACKET_UNIT = re.compile(rb"^#tb (\d+): (\d+)/(\d+)", re.MULTILINE)
+PACKET = re.compile(rb"^(\d+), *(?:-?\d+|\w+), *(-?\d+), *(\d+),", re.MULTILINE)
 DURATION_SLACK_SECONDS = 0.1  # durations of compressed formats count the padding of their last frames
 #: a line of the log on an error in the audio: not in a cover picture, nor of the output, about odd time stamps
 ERROR_LINE = re.compile(
@@ -146,6 +149,37 @@ def open_stream(path: Path, *, timeout_seconds: float, stream: int = 0, start_by
             finished.set()
             process.kill()
             process.communicate()
+
+
+def measure_seconds(
+    path: Path, *, stated_seconds: float, timeout_seconds: float, stream: int = 0, start_byte: int = 0
+) -> float | None:
+    """Return the time from the first to the last packet of an audio stream of `path`.
+
+    None unless the packets of all its sounds and pictures go on to the stated length: otherwise the end is lost. Raises
+    `FfmpegTimeoutError`.
+    """
+    command = _compose_command(
+        find_program(), f"file:{path}", stream=stream, start_byte=start_byte, timeout_seconds=timeout_seconds
+    )
+    source = command[: command.index("-map")]
+    # lines of stream, time of decoding, time, duration and more, behind lines that state seconds in a unit of time
+    options = ["-map", "0:a?", "-map", "0:V?", "-c", "copy", "-f", "framecrc", "pipe:1"]
+    try:
+        result = subprocess.run(
+            [*source, *options], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=timeout_seconds
+        )
+    except subprocess.TimeoutExpired as error:
+        raise FfmpegTimeoutError from error
+    units = {int(match[1]): int(match[2]) / int(match[3]) for match in PACKET_UNIT.finditer(result.stdout)}
+    starts: dict[int, float] = {}
+    ends: dict[int, float] = {}
+    for number, time, duration in (map(int, match.groups()) for match in PACKET.finditer(result.stdout)):
+        begin, end = time * units[number], (time + duration) * units[number]
+        starts[number], ends[number] = min(begin, starts.get(number, begin)), max(end, ends.get(number, end))
+    if stream not in ends or max(ends.values()) < stated_seconds - DURATION_SLACK_SECONDS:
+        return None
+    return ends[stream] - starts[stream]
 
 
 def _watch(

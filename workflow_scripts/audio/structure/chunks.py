@@ -8,7 +8,7 @@ from dataclasses import replace
 from mmap import mmap
 from typing import Any, NamedTuple
 
-from workflow_scripts.audio.structure import mpeg
+from workflow_scripts.audio.structure import mp4, mpeg
 from workflow_scripts.audio.structure.facts import MIN_SHARE, StreamFacts
 from workflow_scripts.audio.structure.formats import begins_file, contains_file, read_tail
 from workflow_scripts.audio.structure.tags import skip_tags
@@ -49,8 +49,8 @@ CAF_DESCRIPTION = struct.Struct(">d8x2I")  # sample rate, bytes and frames in a 
 CAF_EDIT_COUNT_BYTES = 4  # at the start of the audio data
 
 
-def read_facts(data: mmap, start: int) -> StreamFacts | None:
-    """Read what the headers from `start` on state; None for another format."""
+def read_facts(data: mmap, start: int, *, stream: int) -> StreamFacts | None:
+    """Read what the headers from `start` on state about an audio stream; None for another format."""
     magic = data[start : start + 4]
     if magic in SIZES:
         return _read_riff(data, start)
@@ -59,7 +59,8 @@ def read_facts(data: mmap, start: int) -> StreamFacts | None:
         share = _AudioChunk(start + offset, min(size, UNKNOWN_SIZE), 0).present_share(data)
         return replace(_check_tail(data, start, offset + size), present_share=share)
     if data[start + 4 : start + 8] == MP4_MAGIC:
-        return _follow_boxes(data, start)
+        facts, boxes = mp4.read_facts(data, start, stream=stream), _follow_boxes(data, start)
+        return replace(facts, faults=facts.faults | boxes.faults)
     if data[start : start + len(ASF_MAGIC)] == ASF_MAGIC:
         return _follow_objects(data, start)
     if magic == MATROSKA_MAGIC:

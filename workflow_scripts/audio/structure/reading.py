@@ -12,17 +12,17 @@ from workflow_scripts.audio.structure.facts import StreamFacts
 from workflow_scripts.audio.structure.tags import skip_tags
 
 
-def read_facts(path: Path) -> StreamFacts:
-    """Read the facts about a file that is not empty; there are none where its structure is not known here.
+def read_facts(path: Path, *, stream: int = 0) -> StreamFacts:
+    """Read the facts about an audio stream of a file that is not empty; none where its structure is not known here.
 
     Raises `OSError`.
     """
     status = path.stat()
-    return _read(path, status.st_size, status.st_mtime_ns)
+    return _read(path, stream, status.st_size, status.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=4)  # for data sets with many clips in one file
-def _read(path: Path, _size: int, _time: int) -> StreamFacts:
+def _read(path: Path, stream: int, _size: int, _time: int) -> StreamFacts:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         start = skip_tags(data, 0)
         magic = data[start : start + 4]
@@ -30,7 +30,7 @@ def _read(path: Path, _size: int, _time: int) -> StreamFacts:
             return ogg.read_facts(data, start)
         if magic == flac.MAGIC:
             return flac.read_facts(data, start)
-        if (facts := chunks.read_facts(data, start)) is not None:
+        if (facts := chunks.read_facts(data, start, stream=stream)) is not None:
             return facts
         is_known = formats.START.match(data, start) is not None
         return mpeg.read_facts(data, search=not is_known) or _read_unknown(data, is_known=is_known)
