@@ -219,7 +219,65 @@ def test_a_flac_header_that_states_fewer_samples_cuts_nothing_in_silence(content
     assert decode_content("a.flac", bytes(data)) == "damaged"
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("vorbis.ogg", ("-c:a", "libvorbis", "-ar", "22050")),
+        ("vorbis.ogg", ("-c:a", "libvorbis", "-ac", "2")),
+        ("vorbis.ogg", ("-c:a", "libopus")),
+        ("opus.opus", ("-c:a", "libopus", "-ac", "2")),
+        ("flac.oga", ("-c:a", "libvorbis")),
+    ],
+)
+def test_an_ogg_stream_is_whole_though_one_of_another_kind_follows(contents, decode_content, tmp_path, name, options):
+    source = tmp_path / "source.wav"
+    source.write_bytes(contents["pcm.wav"])
+    second = encode(source, tmp_path / "second.ogg", *options).read_bytes()
+    data = contents[name] + second
+    assert decode_content(name, data) == (pytest.approx(SECONDS, abs=0.1), ("joined",))
+    assert is_whole(decode_content(name, data, start_seconds=1.0, end_seconds=3.0), 2.0)
+
+
+def test_a_longer_ogg_stream_beside_the_first_is_listed(contents, decode_content, tmp_path):
+    source = tmp_path / "source.wav"
+    source.write_bytes(contents["pcm.wav"])
+    short = ("-f", "lavfi", "-i", "sine=r=44100:d=2")
+    for maps, outcome in (((1, 0), (2, ("joined",))), ((0, 1), (SECONDS, ()))):
+        order = [option for number in maps for option in ("-map", f"{number}:a")]
+        data = encode(source, tmp_path / "two.ogg", *short, *order, "-c:a", "libvorbis").read_bytes()
+        assert decode_content("two.ogg", data) == (pytest.approx(outcome[0], abs=0.1), outcome[1])
+
+
 # ------------------------------------------------------------------------------------------------------ others
+
+
+@pytest.mark.parametrize("name", ["pcm.wav", "pcm_64.wav", "pcm.w64"])
+def test_no_changed_bit_of_the_format_of_a_wav_passes(contents, decode_content, name):
+    data = contents[name]
+    first = data.index(b"fmt ") + (24 if name == "pcm.w64" else 8)
+    for bit in range(16 * 8):
+        changed = bytearray(data)
+        changed[first + bit // 8] ^= 1 << bit % 8
+        outcome = decode_content(name, bytes(changed))
+        assert isinstance(outcome, str) or outcome[1], (bit, outcome)
+
+
+@pytest.mark.parametrize(
+    "options", [("-c:a", "pcm_s24le"), ("-c:a", "pcm_f32le"), ("-c:a", "pcm_u8"), ("-c:a", "pcm_mulaw"), ("-ac", "6")]
+)
+def test_the_format_of_every_kind_of_wav_is_consistent(contents, decode_content, tmp_path, options):
+    source = tmp_path / "source.wav"
+    source.write_bytes(contents["pcm.wav"])
+    data = encode(source, tmp_path / "made.wav", *options).read_bytes()
+    assert is_whole(decode_content("a.wav", data))
+
+
+def test_a_w64_written_to_a_pipe_is_whole(contents, decode_content):
+    data = bytearray(contents["pcm.w64"])
+    at = data.index(b"data") + 16
+    data[16:24] = b"\xff" * 8
+    data[at : at + 8] = b"\xff" * 7 + b"\x7f"
+    assert is_whole(decode_content("a.w64", bytes(data)))
 
 
 @pytest.mark.parametrize("name", CONTAINERS)

@@ -75,6 +75,7 @@ DEFECTS = {
     "stray_bytes": "bytes between or behind the audio belong to neither it nor a tag",
     "checksum": "an mp3 was changed after it was encoded: damaged, or its volume set by a program",
     "joined": "another file follows in the same file, and may be left out",
+    "header": "the header of a wav contradicts itself: rate, channels or bits of the samples may be wrong",
     "decoder_errors": "the decoder reported errors: parts may be left out or replaced",
 }
 

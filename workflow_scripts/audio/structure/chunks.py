@@ -15,6 +15,8 @@ from workflow_scripts.audio.structure.tags import skip_tags
 
 #: of streams whose writer could not seek back to state it, and of files beyond it
 UNKNOWN_SIZE = 0x7FFF0000
+#: the same of sizes of 64 bits
+UNKNOWN_LARGE_SIZE = 0x7FFF_FFFF_0000_0000
 #: size of the whole file by the magic it begins with: format and position of the size, and bytes it does not count
 SIZES = {b"RIFF": ("<I", 4, 8), b"FORM": (">I", 4, 8), b"RF64": ("<Q", 20, 8), b"riff": ("<Q", 16, 0)}
 W64_MAGIC, WAV_MAGIC, RF64_MAGIC = b"riff", b"RIFF", b"RF64"
@@ -24,6 +26,9 @@ RF64_AUDIO_SIZE, RF64_AUDIO_POSITION = (
 )  # in the first chunk, since that of the audio has no room
 #: format tags of MPEG audio in wav, whose headers state a length that follows from the mean bit rate
 MPEG_TAGS = (0x50, 0x55)
+#: of integers, floats, logarithms and the extensible header; tag, channels, rate, bytes in a second and for each frame
+#: of all channels, bits per sample
+PLAIN_TAGS, FORMAT = (1, 3, 6, 7, 0xFFFE), struct.Struct("<2H2I2H")
 AU_MAGIC, AU_HEADER = b".snd", struct.Struct(">4s2I")  # magic, offset and size of the data
 TAIL_BYTES = 1 << 16  # of what follows the audio are looked at
 CHUNK_HEADER = struct.Struct("<4sI")
@@ -69,38 +74,54 @@ def read_facts(data: mmap, start: int, *, stream: int) -> StreamFacts | None:
 
 
 class _AudioChunk(NamedTuple):
-    """Audio of a wav, AIFF, RF64 or W64 file: its position, the size that is stated, and the format tag of a wav."""
+    """Audio of a wav, AIFF, RF64 or W64 file: its position and stated size; of a wav, format tag and contradictions."""
 
     position: int
     size: int
     tag: int
+    is_contradictory: bool = False
 
     def present_share(self, data: mmap) -> float:
         """Return how much of the stated size is there; 1 where a writer could not state it."""
         present = len(data) - self.position
-        return present / self.size if 0 < present < self.size != UNKNOWN_SIZE else 1.0
+        return (
+            present / self.size if 0 < present < self.size < UNKNOWN_LARGE_SIZE and self.size != UNKNOWN_SIZE else 1.0
+        )
 
 
 def _find_audio(data: mmap, start: int) -> _AudioChunk | None:
     """Find the chunk of the audio; None if there is none."""
     magic = data[start : start + 4]
     header, offset, audio, alignment = CHUNKS[magic]
-    position, tag = start + offset, 0
+    position, tag, is_contradictory = start + offset, 0, False
     while (chunk := _unpack(header, data, position)) is not None:
         name, size = chunk
         if magic == W64_MAGIC:  # its sizes count the header
             size = max(0, size - header.size)
         position += header.size
-        if name == b"fmt ":
+        if name.startswith(b"fmt "):
             tag = int.from_bytes(data[position : position + 2], "little")
+            is_contradictory = _contradicts_itself(data[position : position + FORMAT.size])
         if name[: len(audio)] == audio:
             if magic == RF64_MAGIC and size >= UNKNOWN_SIZE:
                 (size,) = _unpack(RF64_AUDIO_SIZE, data, start + RF64_AUDIO_POSITION) or (size,)
             elif magic != W64_MAGIC:
                 size = min(size, UNKNOWN_SIZE)
-            return _AudioChunk(position, size, tag)
+            return _AudioChunk(position, size, tag, is_contradictory)
         position += size + -size % alignment
     return None
+
+
+def _contradicts_itself(content: bytes) -> bool:
+    """Return whether the format of samples without compression states other sizes than follow from it."""
+    if len(content) < FORMAT.size:
+        return False
+    tag, channels, rate, bytes_per_second, block, bits = FORMAT.unpack(content)
+    if tag not in PLAIN_TAGS:
+        return False
+    widths = {(bits + 7) // 8, *((4,) if bits == 24 else ())}  # some programs store 24 bits in four bytes
+    # some programs do not state how many bytes a second has
+    return block not in {channels * width for width in widths} or bytes_per_second not in (0, rate * block)
 
 
 def _read_mpeg_wav(data: mmap, audio: _AudioChunk) -> StreamFacts | None:
@@ -127,6 +148,8 @@ def _read_riff(data: mmap, start: int) -> StreamFacts:
         return replace(mpeg_facts, faults={**tail.faults, **mpeg_facts.faults})
     end = min(len(data), start + size + uncounted)
     faults = {} if magic == W64_MAGIC or _is_followed_by_chunk(data, audio, end=end) else {"stray_bytes": math.inf}
+    if audio.is_contradictory:
+        faults["header"] = 0.0
     return replace(tail, present_share=audio.present_share(data), faults={**tail.faults, **faults})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import struct
 import zlib
@@ -23,6 +24,8 @@ VORBIS, OPUS, SPEEX, FLAC = b"\x01vorbis", b"OpusHead", b"Speex   ", b"\x7fFLAC"
 RATE_FIELDS = {VORBIS: (12, "<I"), SPEEX: (36, "<I")}
 OPUS_RATE = 48_000  # Hz
 FLAC_RATE_OFFSET, FLAC_RATE_SHIFT = 27, 12  # 20 bits of big-endian 32
+#: where in the first packet codec, rate and channels stand; behind it are bit rates, which joined files may differ in
+KIND_ENDS = {VORBIS: 16, OPUS: 10, SPEEX: 52, FLAC: 30}
 #: what Opus and Speex decoders leave out at the start and end, at most
 PADDING_SECONDS = 0.1
 #: first position from which on a stream is the later part of another, as of a broadcast: no page is as long
@@ -46,6 +49,7 @@ class _Link:
     """An audio stream, while its pages are read."""
 
     rate: int
+    kind: bytes  # codec, rate and channels
     number: int = 0  # of the last page
     start: int = -1  # samples before it, which belong to no page
     granule: int = 0
@@ -114,12 +118,18 @@ def _read_rate(packet: bytes) -> int | None:
     return None
 
 
+def _read_kind(packet: bytes) -> bytes:
+    """Return codec, sample rate and channels as they stand in the first packet of an audio stream."""
+    return next((packet[:end] for magic, end in KIND_ENDS.items() if packet.startswith(magic)), b"")
+
+
 class _Walk:
     """Walk along the pages of a file."""
 
     def __init__(self) -> None:
         self._links: list[_Link] = []
         self._others: set[int] = set()  # serial numbers of streams without audio
+        self._beside: list[_Link] = []
         self._by_serial: dict[int, _Link] = {}
         self._faults: dict[str, float] = {}
 
@@ -143,13 +153,14 @@ class _Walk:
         if not rate:
             self._others.add(page.serial)
             return
+        link = _Link(rate=rate, kind=_read_kind(page.content), number=page.number)
         if self._links and not self._links[-1].ended and self._links[-1].number == 0:
-            self._others.add(page.serial)  # beside the first one: another of several stems
+            self._beside.append(link)  # another of several stems
+            self._by_serial[page.serial] = link
             return
         if self._links and not self._links[-1].ended:
             self._add_damage()  # the one before is cut off
         self._others.discard(page.serial)
-        link = _Link(rate=rate, number=page.number)
         self._links.append(link)
         self._by_serial[page.serial] = link
 
@@ -175,9 +186,14 @@ class _Walk:
             return StreamFacts(faults=self._faults)
         if not self._links[-1].ended:
             self._faults.setdefault("truncated", self._seconds)
-        last = self._links[-1]
+        # decoders end where rate, channels or codec change
+        links = list(itertools.takewhile(lambda link: link.kind == self._links[0].kind, self._links))
+        seconds, last = sum(link.seconds for link in links), links[-1]
+        is_longer = any(link.seconds > seconds + PADDING_SECONDS for link in self._beside)
+        if len(links) < len(self._links) or is_longer:
+            self._faults.setdefault("joined", math.inf)
         return StreamFacts(
-            seconds=self._seconds,
+            seconds=seconds,
             padding_seconds=PADDING_SECONDS,
             faults=self._faults,
             is_verified=True,
