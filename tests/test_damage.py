@@ -339,6 +339,7 @@ def test_no_damage_is_used_in_silence_or_ends_in_a_traceback(tmp_path: Path) -> 
         "run draw first",
         "delete it first",
         "no such file",
+        "computed again",
     )
     assert [line for *_, line in seen if not any(remedy in line for remedy in remedies)] == []
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 
+from tests.encoders.external import EXAMPLES
 from workflow_scripts.checkpoints.encoder_file import build_encoder
 from workflow_scripts.levels import registry
 
@@ -45,10 +46,12 @@ def test_a_floor_is_the_network_of_the_trained_encoder(floor: str, original: str
 
 
 @pytest.mark.parametrize("name", ENTRIES)
-def test_facts_are_those_of_the_network(name: str) -> None:
+def test_facts_are_those_of_the_network(name: str, tmp_path: Path) -> None:
     entry = ENTRIES[name]
     level = registry.load("encoder", entry.level)
-    small = {"width": 0.125} if level.TRAINABLE else {}
+    small = {"width": 0.125} if "width" in level.Options.model_fields and level.TRAINABLE else {}
+    if registry.fact(level, "EXTERNAL"):
+        small = EXAMPLES[entry.level](tmp_path)
     options = registry.options(level, entry.options | small)
     network = level.build(options)
     assert (level.sample_rate(options), level.hop(options)) == (network.sample_rate, network.hop)
