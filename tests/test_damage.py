@@ -334,6 +334,7 @@ def test_no_damage_is_used_in_silence_or_ends_in_a_traceback(tmp_path: Path) -> 
     assert unnoticed == []
     remedies = (
         "run again",
+        "run the workflow again",
         "prepare the data set first",
         "run aggregate first",
         "run draw first",

@@ -103,7 +103,8 @@ def _read_finished(run: Pretraining, source: Path) -> Losses | None:
     )
     losses = source / result_files.LOSSES
     if recorded != (run.code, provenance.digest(run.config), run.corpus.facts.digest):
-        print(format_message(f"{NOTE}{losses} is of another run or an older plan: losses are computed again"), file=sys.stderr)
+        note = f"{NOTE}{losses} is of another run or an older plan: losses are computed again"
+        print(format_message(note), file=sys.stderr)
         return None
     return Losses(rows=read_losses(losses), origin="finished run")
 
