@@ -1,5 +1,6 @@
 """Every file is decoded whole, listed with its defect, or refused; never cut or changed in silence."""
 
+import struct
 from pathlib import Path
 from typing import Any, Literal
 
@@ -262,6 +263,27 @@ def test_no_changed_bit_of_the_format_of_a_wav_passes(contents, decode_content, 
         assert isinstance(outcome, str) or outcome[1], (bit, outcome)
 
 
+@pytest.mark.parametrize(("name", "place"), [("pcm.aiff", (b"COMM", 8, 10)), ("pcm.caf", (b"desc", 28, 44))])
+def test_changed_channels_and_bits_of_other_formats_are_listed(contents, decode_content, name, place):
+    """Of AIFF the channels; of CAF bytes and frames of a packet, channels and bits."""
+    chunk, first, last = place
+    data = contents[name]
+    for bit in range(8 * (last - first)):
+        changed = bytearray(data)
+        changed[data.index(chunk) + first + bit // 8] ^= 1 << bit % 8
+        outcome = decode_content(name, bytes(changed))
+        assert isinstance(outcome, str) or outcome[1], (bit, outcome)
+
+
+def test_a_stated_length_that_is_too_short_hides_no_sound(contents, decode_content):
+    data = bytearray(contents["opus.webm"])
+    at = data.index(b"\x44\x89\x88") + 3  # seconds of the file in thousandths, a float
+    data[at : at + 8] = struct.pack(">d", 1000.0)
+    assert is_whole(decode_content("a.webm", bytes(data)))
+    assert is_whole(decode_content("a.webm", bytes(data), start_seconds=2.0, end_seconds=4.0), 2.0)
+    assert decode_content("a.webm", bytes(data), start_seconds=7.0) == "out_of_range"
+
+
 @pytest.mark.parametrize(
     "options", [("-c:a", "pcm_s24le"), ("-c:a", "pcm_f32le"), ("-c:a", "pcm_u8"), ("-c:a", "pcm_mulaw"), ("-ac", "6")]
 )
@@ -330,7 +352,7 @@ def test_a_size_that_leaves_out_half_of_the_audio_is_listed(contents, decode_con
     half = int.from_bytes(data[at : at + 4], order) // 4 * 2
     seconds, defects = decode_content(name, data[:at] + half.to_bytes(4, order) + data[at + 4 :])
     assert seconds == pytest.approx(SECONDS / 2, abs=0.1)
-    assert defects == ("stray_bytes",)
+    assert "stray_bytes" in defects
 
 
 @pytest.mark.parametrize("name", [*CONTAINERS, "opus.webm"])

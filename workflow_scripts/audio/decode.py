@@ -75,7 +75,7 @@ DEFECTS = {
     "stray_bytes": "bytes between or behind the audio belong to neither it nor a tag",
     "checksum": "an mp3 was changed after it was encoded: damaged, or its volume set by a program",
     "joined": "another file follows in the same file, and may be left out",
-    "header": "the header of a wav contradicts itself: rate, channels or bits of the samples may be wrong",
+    "header": "the header (wav, AIFF, CAF) contradicts itself: rate, channels or bits of the samples may be wrong",
     "decoder_errors": "the decoder reported errors: parts may be left out or replaced",
 }
 
@@ -401,7 +401,7 @@ def _read_segment(
     start = round(segment.start * rate)
     end = None if segment.end is None else round(segment.end * rate)
     length = _known_length(stream, facts)
-    if length.frames and length.frames <= start:
+    if length.frames and length.frames <= start and not stream.slack_frames:  # ffmpeg goes on behind a wrong length
         raise UnusableAudioError("out_of_range")
     read_from = _start_frame(stream, segment, sample_rate=sample_rate)
     read_to = None if end is None else end + round(MARGIN_SECONDS * rate)

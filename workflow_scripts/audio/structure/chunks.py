@@ -29,6 +29,8 @@ MPEG_TAGS = (0x50, 0x55)
 #: of integers, floats, logarithms and the extensible header; tag, channels, rate, bytes in a second and for each frame
 #: of all channels, bits per sample
 PLAIN_TAGS, FORMAT = (1, 3, 6, 7, 0xFFFE), struct.Struct("<2H2I2H")
+#: format of AIFF without compression, whose chunk is not longer: channels, frames, bits; some programs pad the audio
+AIFF_COMMON, AIFF_COMMON_SIZES, AIFF_FORMAT, AIFF_SLACK = b"COMM", (18,), struct.Struct(">HIH"), 0.01
 AU_MAGIC, AU_HEADER = b".snd", struct.Struct(">4s2I")  # magic, offset and size of the data
 TAIL_BYTES = 1 << 16  # of what follows the audio are looked at
 CHUNK_HEADER = struct.Struct("<4sI")
@@ -50,7 +52,8 @@ ASF_PADDING_SECONDS = 0.2  # the last frames of WMA, of up to 4096 samples
 #: names of the two elements of a file; a size has up to eight bytes, the first of which tells how many
 MATROSKA_MAGIC, MATROSKA_SEGMENT, MATROSKA_SIZE_BYTES = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", 8
 CAF_MAGIC, CAF_HEADER_BYTES, CAF_CHUNK = b"caff", 8, struct.Struct(">4sq")  # name, size
-CAF_DESCRIPTION = struct.Struct(">d8x2I")  # sample rate, bytes and frames in a packet (0: they vary)
+#: sample rate, format, bytes and frames in a packet (0: they vary), channels, bits per sample
+CAF_DESCRIPTION, CAF_PLAIN = struct.Struct(">d4s4x4I"), b"lpcm"
 CAF_EDIT_COUNT_BYTES = 4  # at the start of the audio data
 
 
@@ -94,6 +97,7 @@ def _find_audio(data: mmap, start: int) -> _AudioChunk | None:
     magic = data[start : start + 4]
     header, offset, audio, alignment = CHUNKS[magic]
     position, tag, is_contradictory = start + offset, 0, False
+    aiff: tuple[Any, ...] | None = None
     while (chunk := _unpack(header, data, position)) is not None:
         name, size = chunk
         if magic == W64_MAGIC:  # its sizes count the header
@@ -102,11 +106,17 @@ def _find_audio(data: mmap, start: int) -> _AudioChunk | None:
         if name.startswith(b"fmt "):
             tag = int.from_bytes(data[position : position + 2], "little")
             is_contradictory = _contradicts_itself(data[position : position + FORMAT.size])
+        if name == AIFF_COMMON and size in AIFF_COMMON_SIZES:
+            aiff = _unpack(AIFF_FORMAT, data, position)
         if name[: len(audio)] == audio:
             if magic == RF64_MAGIC and size >= UNKNOWN_SIZE:
                 (size,) = _unpack(RF64_AUDIO_SIZE, data, start + RF64_AUDIO_POSITION) or (size,)
             elif magic != W64_MAGIC:
                 size = min(size, UNKNOWN_SIZE)
+            if aiff is not None and size < UNKNOWN_SIZE:
+                channels, frames, bits = aiff
+                stated = frames * channels * ((bits + 7) // 8)
+                is_contradictory = abs(stated - size) > AIFF_SLACK * size and frames > 0
             return _AudioChunk(position, size, tag, is_contradictory)
         position += size + -size % alignment
     return None
@@ -119,9 +129,13 @@ def _contradicts_itself(content: bytes) -> bool:
     tag, channels, rate, bytes_per_second, block, bits = FORMAT.unpack(content)
     if tag not in PLAIN_TAGS:
         return False
-    widths = {(bits + 7) // 8, *((4,) if bits == 24 else ())}  # some programs store 24 bits in four bytes
     # some programs do not state how many bytes a second has
-    return block not in {channels * width for width in widths} or bytes_per_second not in (0, rate * block)
+    return not _fits(block, channels, bits) or bytes_per_second not in (0, rate * block)
+
+
+def _fits(size: int, samples: int, bits: int) -> bool:
+    """Return whether so many samples have this size in bytes; some programs store 24 bits in four."""
+    return size in {samples * width for width in ((bits + 7) // 8, *((4,) if bits == 24 else ()))}
 
 
 def _read_mpeg_wav(data: mmap, audio: _AudioChunk) -> StreamFacts | None:
@@ -250,8 +264,8 @@ def _follow_objects(data: mmap, start: int) -> StreamFacts:
 def _follow_chunks(data: mmap, start: int) -> StreamFacts:
     """Follow the chunks of a caf file; a second magic begins another file."""
     position = start + CAF_HEADER_BYTES
-    description: tuple[float, int, int] = (0.0, 0, 0)
-    seconds = None
+    description: tuple[Any, ...] = (0.0, b"", 0, 0, 0, 0)
+    seconds, faults = None, {}
     while (chunk := _unpack(CAF_CHUNK, data, position)) is not None:
         name, size = chunk
         if begins_file(data, skip_tags(data, position)) or not _is_name(name):
@@ -259,10 +273,13 @@ def _follow_chunks(data: mmap, start: int) -> StreamFacts:
         position += CAF_CHUNK.size
         if name == b"desc":
             description = _unpack(CAF_DESCRIPTION, data, position) or description
+            _, kind, packet_bytes, packet_frames, channels, bits = description
+            if kind == CAF_PLAIN and not _fits(packet_bytes, channels * packet_frames, bits):
+                faults["header"] = 0.0
         if size < 0:  # -1: to the end
-            return replace(_search_file(data, position), seconds=seconds)
-        rate, packet_bytes, packet_frames = description
+            return StreamFacts(seconds=seconds, faults=faults | _search_file(data, position).faults)
+        rate, _, packet_bytes, packet_frames, *_ = description
         if name == b"data" and rate > 0 and packet_bytes:
             seconds = (size - CAF_EDIT_COUNT_BYTES) // packet_bytes * packet_frames / rate or None
         position += size
-    return replace(_list_fault(read_tail(data, position)), seconds=seconds)
+    return StreamFacts(seconds=seconds, faults=faults | _list_fault(read_tail(data, position)).faults)
