@@ -37,7 +37,7 @@ CONFIG = {
     "trim": {
         "own_recordings": {
             **{"corpus": ["tones"], "workers": ["L"], "recipe": ["tiny"], "dataset": ["tones"]},
-            **{"floors": [], "comparisons": []},
+            **{"floors": [], "comparisons": [], "checkpoints": []},
         }
     },
     "datasets": {"tones": {"loader": "folder", "source": "local", "path": "tones", "options": {"labels": "folders"}}},
