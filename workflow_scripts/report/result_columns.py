@@ -219,7 +219,7 @@ MEANINGS = {
     "top": "clips of each filter that count, those that activate it most",
     "distinct": "test clips with the tag that are among those of any filter",
     "other_value": "the same mean in the other data set",
-    "null_low": "lower end of the middle 95 % if filters are paired at random",
+    "null_low": "lower end of the range that chance leaves if filters are paired at random",
     "null_high": "upper end of the same",
     "outcome": "`crossing`, `always better`, `never better` or `undetermined`",
     "percent": "training_sizes: percentage of the labels that the fraction names",
