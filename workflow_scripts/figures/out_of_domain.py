@@ -36,7 +36,7 @@ READS = ("prepare", "embed")
 READING = (
     "Each filter has the mean of a measured quality over the clips that activate it most, in both data sets. Left: "
     f"rank correlation of these means over all filters, with {CONFIDENCE} confidence intervals over clusters of clips; "
-    f"grey lines: the middle {CONFIDENCE} of correlations if filters are paired at random. Right: the means themselves; "
+    f"grey lines: the middle {CONFIDENCE} of correlations if filters are paired at random. Right: the means; "
     "a point is a filter, and numbers are the filters whose clips in the first set are most alike, or those chosen. An "
     "untrained network agrees where its filters respond to level or brightness, so its agreement is the floor."
 )
