@@ -79,9 +79,9 @@ def test_a_record_covers_itself_whatever_the_order_of_its_keys(result):
 
 def test_a_large_file_is_read_once_until_it_or_its_status_changes(result, monkeypatch):
     reads: list[Path] = []
-    real = checksums._hash
+    real = checksums.digest_file
     monkeypatch.setattr(checksums, "SMALL", 100)
-    monkeypatch.setattr(checksums, "_hash", lambda path: (reads.append(path), real(path))[1])
+    monkeypatch.setattr(checksums, "digest_file", lambda path: (reads.append(path), real(path))[1])
     for _ in range(3):
         require_unchanged(result)
     assert len(reads) == 1

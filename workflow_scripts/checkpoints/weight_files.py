@@ -22,6 +22,7 @@ from workflow_scripts.checkpoints import tensorflow
 from workflow_scripts.checkpoints.torch_files import read_torch, require_plain
 from workflow_scripts.core.checkpoint_files import digest_index, find_index
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.file_digests import digest_file
 
 PARALLEL_PREFIX = "module."  # torch's DataParallel puts it before each key
 SAFETENSORS_BRACE = 8  # place of the header's opening brace, behind its length in eight bytes
@@ -53,13 +54,11 @@ def read_checkpoint(path: Path) -> CheckpointFile:
             raise UserError("it is a folder: name a file in it" if path.is_dir() else "there is no such file")
         with path.open("rb") as file:
             start = file.read(SAFETENSORS_BRACE + 1)
-            file.seek(0)
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         if not start:
             raise UserError("it is empty: fetch it again")
         is_safetensors = start[SAFETENSORS_BRACE:] == b"{"
         content, form = (_read_safetensors(path), "safetensors") if is_safetensors else _select_state(_unpickle(path))
-        return CheckpointFile(path=path, state=_check_state(content), format=form, sha256=sha256)
+        return CheckpointFile(path=path, state=_check_state(content), format=form, sha256=digest_file(path))
 
 
 def digest_tensors(state: Mapping[str, Tensor]) -> str:

@@ -7,6 +7,7 @@ import hashlib
 from pathlib import Path
 
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.file_digests import digest_file
 
 INDEX = ".index"
 
@@ -29,14 +30,14 @@ def digest_checkpoint(path: Path) -> str | None:
     """Return the SHA-256 of a checkpoint; None if it does not exist."""
     if (index := find_index(path)) is not None:
         return digest_index(index)
-    return _digest(path).hex() if path.is_file() else None
+    return digest_file(path) if path.is_file() else None
 
 
 def digest_index(index: Path) -> str:
     """Return the SHA-256 of a TensorFlow checkpoint: of its index and its data."""
     sha256 = hashlib.sha256()
     for part in [index, *sorted(index.parent.glob(f"{glob.escape(prefix_of(index))}.data-*-of-*"))]:
-        sha256.update(_digest(part))
+        sha256.update(bytes.fromhex(digest_file(part)))
     return sha256.hexdigest()
 
 
@@ -44,8 +45,3 @@ def require_planned_checkpoint(path: Path, planned: str | None) -> None:
     """Raise `UserError` if a checkpoint is not the one with the digest that was planned."""
     if digest_checkpoint(path) != planned:
         raise UserError(f"{path} was replaced after this job was planned: nothing was written; run the workflow again")
-
-
-def _digest(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.file_digests import digest_file
 from workflow_scripts.core.files import write_json
 from workflow_scripts.core.result_files import file_to_delete, record_of
 
@@ -33,7 +34,7 @@ def checksum(path: Path) -> str:
         noted = json.loads(_note(path).read_text(encoding="utf-8")) if status[0] > SMALL else {}
         if noted["status"] == status:
             return str(noted[CHECKSUMS])
-    value = _hash(path)
+    value = digest_file(path)
     _remember(path, value, status)
     return value
 
@@ -126,11 +127,6 @@ def _remember(path: Path, value: str, status: list[int]) -> None:
 
 def _note(path: Path) -> Path:
     return path.with_name(f".{path.name}.checksum")
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _hash_content(content: Mapping[str, Any]) -> str:

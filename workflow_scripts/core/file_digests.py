@@ -1,4 +1,4 @@
-"""Digests of files that users bring, which decide whether a job must run again."""
+"""Digests of files, by which a job finds out that a file is another than before."""
 
 from __future__ import annotations
 

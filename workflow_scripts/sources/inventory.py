@@ -14,6 +14,7 @@ from workflow_scripts.configuration.jobs.acquire import AcquireConfig
 from workflow_scripts.core import provenance
 from workflow_scripts.core.checksums import read_record
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.file_digests import digest_file
 from workflow_scripts.core.files import expand_home
 from workflow_scripts.core.validation import parse
 from workflow_scripts.sources.listing import is_file
@@ -55,8 +56,7 @@ def take_inventory(config: AcquireConfig, *, patience: float = float("inf")) -> 
     if not files:
         raise UserError(f"{config.dataset}: {folder} is empty: correct its `path`")
     for path in _files_of_options(config.options, folder):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        digest.update(bytes.fromhex(digest_file(path)))
     return Inventory(digest=_shorten(digest), files=files, places=_shorten(places))
 
 
