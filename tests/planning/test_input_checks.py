@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -218,6 +219,25 @@ def test_a_checkpoint_that_is_not_there_is_one_line() -> None:
     }
     (line,) = check(OWN, config).mistakes
     assert "mine1.yaml: checkpoints.theirs.path: pase.cpt: no such file (did you mean pase.ckpt?)" in line
+
+
+def test_a_checkpoint_may_lie_in_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(Path.cwd()))
+    Path("pase.ckpt").touch()
+    Path("tiny.py").touch()
+    config = {
+        "checkpoints": {
+            "theirs": {"encoder": "pase", "path": "~/pase.ckpt"},
+            "mine": {"encoder": "module", "path": "~/tiny.py", "options": {"files": ["~/pase.ckpt"]}},
+        },
+        "trim": {"own_recordings": {"checkpoints": ["theirs", "mine"]}},
+    }
+    assert check(OWN, config).mistakes == []
+    files = [CONFIGS / "config.yaml", CONFIGS / "own_recordings.yaml", Path("mine0.yaml"), Path("mine1.yaml")]
+    plan = Plan(*load(files, folder=CONFIGS))
+    digests = [json.loads(plan.jobs.import_checkpoint(run).config)["file"] for run in plan.imported_runs]
+    assert len(digests) == 2
+    assert all(digests), "the files are found"
 
 
 def test_copies_of_published_sets_that_are_not_there_are_named_with_their_folders() -> None:

@@ -8,7 +8,16 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from workflow_scripts.configuration.field_types import Folder, FractionName, Name, Names, NotNone, PathText, Sha256
+from workflow_scripts.configuration.field_types import (
+    Folder,
+    FractionName,
+    HomePath,
+    Name,
+    Names,
+    NotNone,
+    PathText,
+    Sha256,
+)
 from workflow_scripts.configuration.protocol import ProtocolEntry
 from workflow_scripts.configuration.recipe import Recipe
 from workflow_scripts.configuration.twin import TwinOptions
@@ -79,7 +88,7 @@ class CheckpointEntry(StrictModel):
 
     encoder: str
     """encoder of this config that the file holds"""
-    path: PathText | None = None
+    path: HomePath | None = None
     """your copy of the file; of an external encoder its folder, file or weights"""
     package: PackageFile | None = None
     """or the Python package that holds it"""

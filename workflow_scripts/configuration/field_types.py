@@ -50,6 +50,8 @@ NotNone = Annotated[
 Sha256 = Annotated[str, _matches("[0-9a-f]{64}", "64 lower-case hexadecimal digits")]
 #: path that every system can hold
 PathText = Annotated[str, _matches(PATH, "a path of at most 1,000 characters")]
+#: the same, of a user's file or folder; `~` is the home folder
+HomePath = Annotated[PathText, AfterValidator(os.path.expanduser)]
 #: folder that Snakemake's path patterns can hold, and that no program takes for an option
 Folder = Annotated[
     str,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from workflow_scripts.levels.options import LevelOptions
+from workflow_scripts.levels.options import LevelOptions, UserPath
 from workflow_scripts.networks.sizes.external import MAX_SECONDS, SAMPLE_RATE
 
 
 class ExternalOptions(LevelOptions):
     """Options of an external encoder."""
 
-    path: str = ""
+    path: UserPath = ""
     """Its file or folder; `path` of the checkpoint."""
     sample_rate: int = Field(default=SAMPLE_RATE, gt=0)
     """Sample rate in Hz; it must be the network's."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.encoders._external import ExternalOptions, hop, sample_rate  # noqa: F401 - members of the level
+from workflow_scripts.levels.options import UserPath
 
 if TYPE_CHECKING:
     from workflow_scripts.networks.hear import HearEncoder
@@ -27,7 +28,7 @@ class Options(ExternalOptions):
 
     module: str = ""
     """The module by its dotted name, such as `hearbaseline.vqt`."""
-    folder: str = ""
+    folder: UserPath = ""
     """The folder that holds the module; empty: it is installed."""
 
 

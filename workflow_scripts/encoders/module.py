@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workflow_scripts.encoders._external import ExternalOptions, hop, sample_rate  # noqa: F401 - members of the level
+from workflow_scripts.levels.options import UserPath
 
 if TYPE_CHECKING:
     from workflow_scripts.networks.module import ModuleEncoder
@@ -29,7 +30,7 @@ class Options(ExternalOptions):
 
     name: str = ""
     """The class, built without arguments; empty: the only one in the file that is a `torch.nn.Module`."""
-    files: tuple[str, ...] = ()
+    files: tuple[UserPath, ...] = ()
     """Other files that it reads, such as its weights: with another content they are another encoder."""
 
 

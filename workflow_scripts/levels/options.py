@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from typing import Annotated
+
+from pydantic import AfterValidator
+
 from workflow_scripts.core.validation import StrictModel
+
+#: path of a user's file or folder; `~` is the home folder
+UserPath = Annotated[str, AfterValidator(os.path.expanduser)]
 
 
 class LevelOptions(StrictModel):
