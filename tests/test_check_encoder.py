@@ -33,7 +33,7 @@ SHORT = (0.5, 1.0, 3.0)  # seconds; those of the command take a minute for all e
 #: fault -> (text of the class and its replacement, point that shows it, words of the line)
 FAULTS = {
     "wrong rate": ("sampling_rate = {rate}", "sampling_rate = 22050", "build", "reads 22050 Hz"),
-    "wrong shape": (".transpose(1, 2)", "", "shapes", r"gives shape \(3, 8, 299\)"),
+    "wrong shape": (".transpose(1, 2)", "", "shapes", r"gives shape \(3, 64, 298\)"),
     "batch dependence": ("audio[:, None]", "(audio - 0.01 * audio.mean(0))[:, None]", "batch", "other clips"),
     "no gradient": ("    def forward", "    @torch.no_grad()\n    def forward", "gradients", "no gradient"),
     "NaN on silence": ("audio[:, None]", "(audio / audio.std(1, keepdim=True))[:, None]", "silence", "NaN"),

@@ -10,29 +10,20 @@ import pandas as pd
 import torch
 import torchaudio
 
+from tests.checkout import REPOSITORY
 from workflow_scripts import embed, evaluate, import_checkpoint
 from workflow_scripts.audio.corpus import Corpus
 
-#: a class as X-ARES asks for it; the keys are what a test may change
-CLASS = """
-import torch
-
-class Tiny(torch.nn.Module):
-    sampling_rate = {rate}
-    output_dim = {size}
-    hop_size_in_ms = 10
-
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.convolution = torch.nn.Conv1d(1, 8, 320, stride=160)
-
-    def forward(self, audio):
-        return self.convolution(audio[:, None]).transpose(1, 2)
-"""
+#: the example of a class in a file; the keys are what a test may change
+CLASS = (
+    (REPOSITORY / "config" / "examples" / "tiny_encoder.py")
+    .read_text(encoding="utf-8")
+    .replace("sampling_rate = 16000", "sampling_rate = {rate}")
+    .replace("output_dim = 64", "output_dim = {size}")
+)
 
 
-def write_module(folder: Path, *, text: str = CLASS, rate: int = 16000, size: int = 8) -> dict[str, object]:
+def write_module(folder: Path, *, text: str = CLASS, rate: int = 16000, size: int = 64) -> dict[str, object]:
     """Write a class into a file; return the options of the level `module`."""
     file = folder / "tiny_encoder.py"
     file.write_text(text.format(rate=rate, size=size), encoding="utf-8")

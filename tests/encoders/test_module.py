@@ -15,7 +15,7 @@ from workflow_scripts.encoders import module
 
 MISTAKES = {
     "another rate": (external.CLASS.replace("{rate}", "22050"), "reads 22050 Hz, and the config states 16000 Hz"),
-    "another size": (external.CLASS.replace("{size}", "7"), r"gives shape \(2, 99, 8\), not \(batch, frames, 7\)"),
+    "another size": (external.CLASS.replace("{size}", "7"), r"gives shape \(2, 98, 64\), not \(batch, frames, 7\)"),
     "no facts": (external.CLASS.replace("output_dim", "size"), "Tiny states no output_dim: see docs/own-encoder.md"),
     "no class": ("import torch\n", "state `name`, a subclass of torch.nn.Module in the file; it has none"),
     "an error": ("import torch\n1 / 0\n", "cannot be used as an encoder: ZeroDivisionError"),
@@ -32,6 +32,12 @@ def test_a_mistake_is_one_line(mistake, tmp_path):
     assert "\n" not in str(refused.value)
 
 
+def test_a_file_may_define_dataclasses_of_settings(tmp_path):
+    settings = "from __future__ import annotations\nfrom dataclasses import dataclass\n\n@dataclass\nclass Settings:\n"
+    options = external.write_module(tmp_path, text=f"{settings}    width: int = 8\n{external.CLASS}")
+    assert module.build(module.Options(**options))(torch.zeros(1, 16000)).shape == (1, 64, 1)
+
+
 def test_an_imported_class_gives_the_same_embeddings(tmp_path):
     options = external.write_module(tmp_path) | {"seconds": 1.0}
     arguments = ["--encoder", "module", "--options", json.dumps(options), "--output", str(tmp_path / "out")]
@@ -39,7 +45,8 @@ def test_an_imported_class_gives_the_same_embeddings(tmp_path):
     encoder = load_encoder(tmp_path / "out" / "encoder.safetensors", name="module", options=options)
     audio = torch.randn(2, 40000, generator=torch.Generator().manual_seed(0))
     frames = encoder(audio)
-    assert frames.shape == (2, 8, 2)  # the remainder is dropped
+    assert frames.shape == (2, 64, 2)  # the remainder is dropped
+    torch.manual_seed(0)  # as the import did
     expected = module.build(module.Options(**options)).network(audio[:, 16000:32000]).mean(1)
     torch.testing.assert_close(frames[..., 1], expected)
     frames.sum().backward()
@@ -51,8 +58,8 @@ def test_long_clips_are_encoded_in_pieces(tmp_path):
     lengths = []
     encoder.network.register_forward_hook(lambda network, inputs, output: lengths.append(inputs[0].shape))
     with torch.no_grad():
-        assert encoder(torch.zeros(1, 70 * 16000)).shape == (1, 8, 3)
-        assert encoder(torch.zeros(1, 3 * 16000)).shape == (1, 8, 1)
+        assert encoder(torch.zeros(1, 70 * 16000)).shape == (1, 64, 3)
+        assert encoder(torch.zeros(1, 3 * 16000)).shape == (1, 64, 1)
     assert lengths == [(1, 70 * 16000 // 3)] * 3 + [(1, 3 * 16000)]  # one at a time: a long clip takes no more memory
 
 
