@@ -98,9 +98,20 @@ def test_an_import_of_other_code_than_was_planned_is_refused(published, tmp_path
     planned = json.loads(config) | {"file": "0" * 64}
     with pytest.raises(UserError, match="was replaced after this job was planned: nothing was written"):
         import_checkpoint.main(["--config", json.dumps(planned), "--code", "c", *flags])
+    with pytest.raises(UserError, match="--checkpoint is missing: name the file to import as pase"):
+        import_checkpoint.main(["--config", json.dumps(planned), "--code", "c", *flags[2:]])
     with pytest.raises(UserError, match="the code of import_checkpoint was edited"):
         import_checkpoint.main(["--config", config, "--code", "0123456789abcdef", *flags])
     assert not (tmp_path / "imported").exists()
+
+
+@pytest.mark.parametrize("external", ["module", "transformers", "torchaudio_bundle"])
+def test_an_external_encoder_has_its_path_among_its_options(external, tmp_path):
+    flags = ["--encoder", external, "--output", str(tmp_path / "imported")]
+    with pytest.raises(UserError, match=f"encoder {external} needs `path`, its file or folder"):
+        import_checkpoint.main(flags)
+    with pytest.raises(UserError, match="reads no --checkpoint: state its file or folder in --options, as `path`"):
+        import_checkpoint.main([*flags, "--checkpoint", "tiny_encoder.py"])
 
 
 def test_without_a_digest_the_code_of_script_and_encoder_counts(name, published, tmp_path):

@@ -53,10 +53,10 @@ def main(argv: list[str] | None = None) -> None:
     provenance.require_planned_code(code, "import_checkpoint", chosen=modules)
     record = provenance.Record(config={}, code=code)
     if registry.fact(registry.load("encoder", name), "EXTERNAL"):
+        if arguments.checkpoint is not None:
+            raise UserError(f"encoder {name} reads no --checkpoint: state its file or folder in --options, as `path`")
         encoder, options, source = _open_external(name, stated or {}, planned=config.file if config else None)
     else:
-        if config and config.member is None:
-            require_planned_checkpoint(arguments.checkpoint, config.file)
         encoder, options, source = _import_file(arguments.checkpoint, name, stated, config)
     by_hand = {"encoder": {"name": name, "options": options.model_dump(mode="json")}}
     record.config = config.to_plain() if config else by_hand
@@ -73,9 +73,14 @@ def main(argv: list[str] | None = None) -> None:
 def _import_file(
     checkpoint: Path | None, name: str, stated: Mapping[str, Any] | None, config: ImportCheckpointConfig | None
 ) -> tuple[Encoder, LevelOptions, dict[str, str]]:
-    """Return the encoder that a published file holds, its options, and the file's name, checksum and format."""
+    """Return the encoder that a published file holds, its options, and the file's name, checksum and format.
+
+    Raises `UserError` if none is named, or the file is not the planned one or holds no such encoder.
+    """
     if checkpoint is None:
         raise UserError(f"--checkpoint is missing: name the file to import as {name}")
+    if config and config.member is None:
+        require_planned_checkpoint(checkpoint, config.file)
     with _open_file(checkpoint, config) as file:
         published = read_checkpoint(file)
         encoder, options = import_encoder(published, name=name, options=stated)

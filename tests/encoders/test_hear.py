@@ -43,6 +43,7 @@ def test_weights_of_a_file_are_loaded(tmp_path):
 MISTAKES = {
     "no module": ({"module": "absent_module"}, "needs absent_module, and no module absent_module is installed"),
     "none stated": ({}, "needs the option `module`"),
+    "a file": ({"module": "./vqt.py"}, "a dotted name such as hearbaseline.vqt, not './vqt.py'"),
     "not in the folder": ({"module": "absent", "folder": "here"}, "no module absent is in here"),
 }
 

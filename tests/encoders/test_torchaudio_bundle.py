@@ -35,6 +35,10 @@ def test_audio_is_normalised_as_the_bundles_of_torchaudio_do_it(mode, tmp_path):
 MISTAKES = {
     "another architecture": ({"architecture": "wav2vec2_base", "arguments": {}}, "cannot be imported as wav2vec2_base"),
     "wrong arguments": ({"arguments": {"layers": 3}}, "wav2vec2_model cannot be used as an encoder: TypeError"),
+    "windows of more than a second": (
+        {"arguments": external.BUNDLE | {"extractor_conv_layer_config": [[8, 20000, 20]]}},
+        "wav2vec2_model cannot be used as an encoder: RuntimeError",
+    ),
     "no file": ({"path": "absent.pth"}, "absent.pth cannot be read: there is no such file"),
     "another rate": ({"sample_rate": 22050}, "the network reads 16000 Hz"),
     "no such layer": ({"layer": 0}, "the network has no layer 0: choose one of 1 to 2, or weighted"),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field
 
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.levels.options import LevelOptions, UserPath
 from workflow_scripts.networks.sizes.external import MAX_SECONDS, SAMPLE_RATE
 
@@ -17,6 +20,13 @@ class ExternalOptions(LevelOptions):
     """Sample rate in Hz; it must be the network's."""
     seconds: float | None = Field(default=None, gt=0)
     """Seconds of the windows into which clips are cut; null: a clip is encoded whole, in pieces of at most 30 s."""
+
+
+def require_path(options: ExternalOptions, level: str) -> Path:
+    """Return the path that an encoder needs; raises `UserError` if none is stated."""
+    if not options.path:
+        raise UserError(f"encoder {level} needs `path`, its file or folder")
+    return Path(options.path)
 
 
 def sample_rate(options: ExternalOptions) -> int:

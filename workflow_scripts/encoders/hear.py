@@ -37,8 +37,10 @@ def content(options: Options) -> Iterator[Path]:
 
     The package is looked up, not imported. Raises `UserError` if it is not there.
     """
-    if not options.module:
-        raise UserError("encoder hear needs the option `module`, such as hearbaseline.vqt")
+    if not all(part.isidentifier() for part in options.module.split(".")):
+        raise UserError(
+            f"encoder hear needs the option `module`, a dotted name such as hearbaseline.vqt, not {options.module!r}"
+        )
     package = options.module.partition(".")[0]
     spec = PathFinder.find_spec(package, [options.folder]) if options.folder else find_spec(package)
     if spec is None:

@@ -14,7 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workflow_scripts.encoders._external import ExternalOptions, hop, sample_rate  # noqa: F401 - members of the level
+from workflow_scripts.encoders._external import (
+    ExternalOptions,
+    hop,  # noqa: F401 - member of the level
+    require_path,
+    sample_rate,  # noqa: F401 - member of the level
+)
 from workflow_scripts.levels.options import UserPath
 
 if TYPE_CHECKING:
@@ -35,8 +40,9 @@ class Options(ExternalOptions):
 
 
 def content(options: Options) -> Iterator[Path]:
-    """Yield the files that make the encoder what it is."""
-    yield from map(Path, (options.path, *options.files))
+    """Yield the files that make the encoder what it is. Raises `UserError` if its own is not stated."""
+    yield require_path(options, "module")
+    yield from map(Path, options.files)
 
 
 def build(options: Options) -> ModuleEncoder:

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from workflow_scripts.encoders._external import ExternalOptions, hop, sample_rate  # noqa: F401 - members of the level
+from workflow_scripts.encoders._external import (
+    ExternalOptions,
+    hop,  # noqa: F401 - member of the level
+    require_path,
+    sample_rate,  # noqa: F401 - member of the level
+)
 
 if TYPE_CHECKING:
     from workflow_scripts.networks.torchaudio_bundle import BundleEncoder
@@ -50,8 +55,8 @@ class Options(ExternalOptions):
 
 
 def content(options: Options) -> Iterator[Path]:
-    """Yield the file of the weights."""
-    yield Path(options.path)
+    """Yield the file of the weights. Raises `UserError` if none is stated."""
+    yield require_path(options, "torchaudio_bundle")
 
 
 def build(options: Options) -> BundleEncoder:

@@ -9,7 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from workflow_scripts.encoders._external import ExternalOptions, hop, sample_rate  # noqa: F401 - members of the level
+from workflow_scripts.encoders._external import (
+    ExternalOptions,
+    hop,  # noqa: F401 - member of the level
+    require_path,
+    sample_rate,  # noqa: F401 - member of the level
+)
 
 if TYPE_CHECKING:
     from workflow_scripts.networks.transformers import TransformersEncoder
@@ -30,8 +35,11 @@ class Options(ExternalOptions):
 
 
 def content(options: Options) -> Iterator[Path]:
-    """Yield the files of the folder that the network is built from: configuration, code and weights."""
-    folder = Path(options.path)
+    """Yield the files of the folder that the network is built from: configuration, code and weights.
+
+    Raises `UserError` if no folder is stated.
+    """
+    folder = require_path(options, "transformers")
     named = [folder / "config.json", folder / "preprocessor_config.json"]
     yield from named
     yield from sorted({*folder.glob("*.json"), *folder.glob("*.py")} - {*named})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,7 +29,7 @@ class ModuleEncoder(ExternalEncoder):
         if lacking:
             raise UserError(f"{path}: {type(network).__name__} states no {', '.join(lacking)}: see docs/own-encoder.md")
         require_rate(sample_rate, facts["sampling_rate"])
-        super().__init__(sample_rate=sample_rate, seconds=seconds, size=facts["output_dim"])
+        super().__init__(sample_rate=sample_rate, seconds=seconds, size=int(facts["output_dim"]))
         self.name, self.network = str(path), network
         self.hop_seconds = float(facts["hop_size_in_ms"]) / 1000
 
@@ -69,5 +70,6 @@ def _load(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise UserError(f"{path} is no Python file: its name must end in .py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[module.__name__] = module  # where dataclasses look up their types
     spec.loader.exec_module(module)
     return module

@@ -38,10 +38,10 @@ class BundleEncoder(ExternalEncoder):
         require_rate(sample_rate, SAMPLE_RATE)
         with name_in_errors(architecture):
             network: Wav2Vec2Model = getattr(torchaudio.models, architecture)(**arguments).eval()
+            with torch.no_grad():
+                silence = torch.zeros(1, round(PROBE_SECONDS * sample_rate))
+                size = embed_layers(network.extract_features(silence)[0], layer, first=1).shape[-1]
         normalises = not any(isinstance(part, nn.GroupNorm) for part in network.feature_extractor.modules())
-        with torch.no_grad():
-            silence = torch.zeros(1, round(PROBE_SECONDS * sample_rate))
-            size = embed_layers(network.extract_features(silence)[0], layer, first=1).shape[-1]
         super().__init__(sample_rate=sample_rate, seconds=seconds, size=size)
         self.name, self.layer, self.normalises, self.network = architecture, layer, normalises, network
 

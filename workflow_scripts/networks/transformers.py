@@ -36,6 +36,8 @@ class TransformersEncoder(ExternalEncoder):
             stated: dict[str, Any] = {"local_files_only": True, "trust_remote_code": trust_remote_code}
             extractor = transformers.AutoFeatureExtractor.from_pretrained(path, **stated)
             network = _load(transformers, path, stated)
+        if not hasattr(extractor, "sampling_rate"):
+            raise UserError(f"{path}: the network reads no audio: its extractor states no sampling_rate")
         require_rate(sample_rate, extractor.sampling_rate)
         _require_window(extractor, seconds)
         size = _probe(network, extractor, layer=layer, seconds=seconds or 1.0, name=str(path))
