@@ -17,7 +17,6 @@ import torchaudio
 import yaml
 from safetensors.torch import load_file
 
-from tests.encoders.external import write_module
 from tests.records import seal
 from tests.report.aggregated_study import statistics
 from tests.synthetic_results import Results, factors
@@ -43,6 +42,7 @@ ENCODERS = {
     "x_unet": ("unet", {"width": 0.1}),
     "x_magnitude": ("magnitude", {}),
     "x_handcrafted": ("handcrafted", {"pitch": False}),
+    "x_sound_qualities": ("sound_qualities", {}),
     "x_musicnn": ("musicnn", {"layer": "penultimate"}),
 }
 
@@ -65,6 +65,13 @@ def exports(tmp_path_factory):
         modules[package] = importlib.import_module(package)
     yield modules
     sys.path[:] = path
+
+
+def test_these_are_all_encoders_of_prelude():
+    levels = {name: registry.load("encoder", name) for name in registry.names("encoder")}
+    assert {name for name, _ in ENCODERS.values()} == {
+        name for name, level in levels.items() if not registry.fact(level, "EXTERNAL")
+    }
 
 
 @pytest.mark.parametrize("package", ENCODERS)
@@ -210,11 +217,11 @@ def run(tmp_path_factory):
     return path
 
 
-def write_run(folder):
+def write_run(folder, **content):
     level, small = registry.load("encoder", "pase"), {"width": 0.1, "embedding": 16}
     file = folder / "encoder.safetensors"
     save_encoder(file, build("pase", small), name="pase", options=registry.options(level, small), code="c0de")
-    seal(file, config={"corpus": "audioset_music"})
+    seal(file, **{"config": {"corpus": "audioset_music"}} | content)
 
 
 def head_of(folder):
@@ -268,18 +275,44 @@ def test_without_tables_or_training_the_card_says_so(tmp_path, capsys):
     assert "not trained" in body
 
 
+SUPERVISED = factors("pase", "supervised", "openmic")
+IMPORTED = factors("pase", "fine_tuned", "openmic", workers="none", corpus="official")
+
+
+@pytest.mark.parametrize(
+    ("content", "title", "datasets", "words"),
+    [
+        ({"config": {"factors": SUPERVISED}}, "PASE, openmic", ["openmic"], "Trained on `openmic` with its labels"),
+        (
+            {"config": {"factors": IMPORTED}},
+            "PASE, official and openmic",
+            ["openmic"],
+            "imported from `official`: see its publication for the data.\n\nTrained on `openmic` with its labels",
+        ),
+        ({"config": {}, "checkpoint": {"file": "a.ckpt"}}, "PASE, a.ckpt", None, "imported from `a.ckpt`"),
+    ],
+)
+def test_the_card_names_all_that_the_encoder_learned_from(content, title, datasets, words, tmp_path):
+    write_run(tmp_path / "run", **content)
+    export.main(["--run", str(tmp_path / "run"), "--to", str(tmp_path / "out")])
+    head, body = head_of(tmp_path / "out")
+    assert head.get("datasets") == datasets
+    assert f"\n# {title}\n" in body
+    assert words in body
+    assert "Nothing was learned" not in body
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--run", "nowhere"], "nowhere/encoder.safetensors is missing: name a run that has finished"),
         (["--encoder", "pase", "--name", "a-b"], "no name of a Python module"),
+        (["--encoder", "pase", "--name", "class"], "no name of a Python module"),
         (["--encoder", "pase", "--options", "[]"], "--options: give a JSON object"),
-        (["--encoder", "module", "--options", '{"path": "tiny_encoder.py"}'], "is not part of Prelude"),
+        (["--encoder", "module"], "is not part of Prelude"),
     ],
 )
-def test_a_mistake_is_one_line(arguments, message, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    write_module(tmp_path)
+def test_a_mistake_is_one_line(arguments, message, tmp_path):
     with pytest.raises(UserError, match=message):
         export.main([*arguments, "--to", str(tmp_path / "out")])
 
@@ -306,7 +339,10 @@ def test_tables_of_another_version_are_one_line(run, tmp_path):
         export.main(["--run", str(folder / run.relative_to(run.parents[7])), "--to", str(tmp_path / "out")])
 
 
-def test_a_missing_extra_is_named(tmp_path, monkeypatch):
+def test_a_missing_extra_is_named_and_the_folder_can_be_exported_into_again(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    flags = ["--encoder", "magnitude", "--to", str(tmp_path), "--hear"]
     with pytest.raises(UserError, match=r"pip install \.\[onnx\]"):
-        export.main(["--encoder", "magnitude", "--to", str(tmp_path), "--onnx"])
+        export.main([*flags, "--onnx"])
+    export.main(flags)
+    assert (tmp_path / "README.md").is_file()

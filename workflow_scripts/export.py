@@ -12,6 +12,7 @@ that needs no Prelude, `--onnx` a file in that format, whose embeddings are comp
 from __future__ import annotations
 
 import argparse
+import keyword
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ import pandas as pd
 from workflow_scripts.checkpoints.export_encoder import (
     ExportedEncoder,
     clear_export,
+    write_facts,
     write_hear_package,
     write_onnx,
     write_weights,
@@ -40,7 +42,7 @@ from workflow_scripts.levels import registry
 from workflow_scripts.levels.factors import DOWNSTREAM, FACTORS, NONE, PRETRAINING
 from workflow_scripts.planning.layout import STATISTICS_FILES, STATISTICS_FOLDER
 from workflow_scripts.planning.runs import CellKey, Run, path_of
-from workflow_scripts.report.model_card import OTHER, ModelCard
+from workflow_scripts.report.model_card import OTHER, ModelCard, TrainingSet
 from workflow_scripts.statistics.tables.schema import CELL_COLUMNS, read_table
 
 LICENSE_FILE = "LICENSE"
@@ -49,14 +51,13 @@ NO_CELLS = pd.DataFrame({"status": []})
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """What the results say of an encoder: its rows of the table of cells, and the data that it learned from.
+    """What the results say of an encoder: its rows of the table of cells, and the data sets that it learned from.
 
-    `corpus_source` is twin, local or download; empty if it is not known. `published` is the file that was imported.
+    `published` is the file or name of the checkpoint that was imported, empty without.
     """
 
     cells: pd.DataFrame
-    corpus: str = NONE
-    corpus_source: str = ""
+    data: tuple[TrainingSet, ...] = ()
     published: str = ""
 
 
@@ -69,29 +70,26 @@ def main(argv: list[str] | None = None) -> None:
         options = parse_options(arguments.options)
         encoder = ExportedEncoder.untrained(arguments.encoder, options, seed=arguments.seed)
         results = Results(cells=NO_CELLS)
-    level = registry.load("encoder", encoder.name)
-    if registry.fact(level, "EXTERNAL"):
-        raise UserError(f"the network of {encoder.name} is not part of Prelude: pass on its own files instead")
     package = arguments.name or f"prelude_{encoder.name}"
-    if not package.isidentifier():
+    if not package.isidentifier() or keyword.iskeyword(package):
         raise UserError(f"--name: {package!r} is no name of a Python module: use letters, digits and _")
     folder: Path = arguments.to
     clear_export(folder)
     facts = encoder.facts()
+    write_facts(folder, facts)  # so that a later call knows the folder, should the rest fail
     if arguments.hear:
         shortest = int(MIN_SECONDS * encoder.network.sample_rate)
         facts |= write_hear_package(folder, encoder, package=package, shortest=shortest)
     if arguments.onnx:
         facts |= write_onnx(folder, encoder)
-    write_weights(folder, encoder, facts)
+    write_weights(folder, encoder)
+    write_facts(folder, facts)
     shutil.copyfile(PACKAGE.parent / LICENSE_FILE, folder / LICENSE_FILE)
     card = ModelCard(
-        title=f"{level.LABEL}, {results.corpus}" if results.corpus != NONE else f"{level.LABEL}, not trained",
+        label=registry.load("encoder", encoder.name).LABEL,
         license=arguments.license,
         facts=facts,
-        corpus=results.corpus,
-        corpus_source=results.corpus_source,
-        data_license=_license_of(results.corpus),
+        data=results.data,
         published=results.published,
         cells=results.cells,
     )
@@ -100,23 +98,43 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _read_results(run: Path) -> Results:
-    """Return what the record and the tables say of the encoder in a folder; a note tells where there are no tables."""
+    """Return what the record and the tables say of the encoder in a folder."""
     record = read_record(run / RECORD)
-    config, published = record["config"], (record.get("checkpoint") or {}).get("file", "")
-    corpus = config.get("corpus") or config.get("checkpoint") or config.get("factors", {}).get("corpus") or NONE
+    levels = record["config"].get("factors", {})  # of a cell
+    if levels:
+        corpus, labelled = levels["corpus"], levels["dataset"]
+        is_imported = Run(**{factor: levels[factor] for factor in PRETRAINING}).is_imported
+        published = corpus if is_imported else ""
+    else:
+        corpus, labelled = record["config"].get("corpus", NONE), NONE
+        published = (record.get("checkpoint") or {}).get("file", "")
+    cells, sources = _read_tables(run, FACTORS if levels else PRETRAINING)
+    data = tuple(
+        TrainingSet(name=name, has_labels=has_labels, source=sources.get(name, ""), license=_license_of(name))
+        for name, has_labels in ((NONE if published else corpus, False), (labelled, True))
+        if name != NONE
+    )
+    return Results(cells=cells, data=data, published=published)
+
+
+def _read_tables(run: Path, factors: Sequence[str]) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return the rows of a run or cell in the table of cells, and the source of each data set by its name.
+
+    The path of the folder in the results has a part for each of `factors`. A note tells where there are no tables.
+    """
     parts = run.resolve().parts
-    for factors in (PRETRAINING, FACTORS):  # of a run, of a cell: as many parts has the path in the results
-        statistics = Path(*parts[: -len(factors) - 1]) / STATISTICS_FOLDER
-        if not (statistics / STATISTICS_FILES["cells"]).is_file():
-            continue
-        cells = read_table(statistics / STATISTICS_FILES["cells"], columns=CELL_COLUMNS)
-        entries = read_table(statistics / STATISTICS_FILES["entries"])
-        path = "/".join(parts[-len(factors) :])
-        own = [_path_of(row, factors) == path for row in cells[list(factors)].to_dict("records")]
-        sources = entries.loc[entries["corpus"] == corpus, "corpus_source"].dropna()
-        return Results(cells=cells[own], corpus=corpus, corpus_source=next(iter(sources), ""), published=published)
-    print(format_message(f"{NOTE}no tables of results beside {run}: the card has no numbers"), file=sys.stderr)
-    return Results(cells=NO_CELLS, corpus=corpus, published=published)
+    statistics = Path(*parts[: -len(factors) - 1]) / STATISTICS_FOLDER
+    if not (statistics / STATISTICS_FILES["cells"]).is_file():
+        print(format_message(f"{NOTE}no tables of results beside {run}: the card has no numbers"), file=sys.stderr)
+        return NO_CELLS, {}
+    cells = read_table(statistics / STATISTICS_FILES["cells"], columns=CELL_COLUMNS)
+    path = "/".join(parts[-len(factors) :])
+    own = [_path_of(row, factors) == path for row in cells[list(factors)].to_dict("records")]
+    entries, sources = read_table(statistics / STATISTICS_FILES["entries"]), dict[str, str]()
+    for name, source in (("dataset", "source"), ("corpus", "corpus_source")):
+        stated = entries[[name, source]].dropna()
+        sources |= dict(zip(stated[name], stated[source], strict=True))
+    return cells[own], sources
 
 
 def _path_of(levels: Mapping[Any, Any], factors: Sequence[str]) -> str:

@@ -52,6 +52,7 @@ class ExportedEncoder:
         with name_damage(path, remedy="name a run that has finished"), safe_open(path, framework="pt") as stored:
             about = dict(json.loads(stored.metadata()[METADATA]))
             name, options, code = about["encoder"], about["options"], about["code"]
+        _require_own(name)
         network = load_encoder(path, name=name, options=options)
         chosen: LevelOptions = registry.options(registry.load("encoder", name), options)
         return cls(name=name, options=chosen, network=network, code=code)
@@ -59,6 +60,7 @@ class ExportedEncoder:
     @classmethod
     def untrained(cls, name: str, options: Mapping[str, Any], *, seed: int) -> ExportedEncoder:
         """Build an encoder with the weights that it starts with."""
+        _require_own(name)
         level = registry.load("encoder", name)
         chosen: LevelOptions = registry.options(level, options)
         torch.manual_seed(seed)
@@ -81,6 +83,12 @@ class ExportedEncoder:
         }
 
 
+def _require_own(name: str) -> None:
+    """Raise `UserError` if the network of an encoder is not part of Prelude."""
+    if registry.fact(registry.load("encoder", name), "EXTERNAL"):
+        raise UserError(f"the network of {name} is not part of Prelude: pass on its own files instead")
+
+
 def clear_export(folder: Path) -> None:
     """Make a folder for an export, or clear that of an earlier one; `UserError` if it holds anything else."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -98,12 +106,16 @@ def clear_export(folder: Path) -> None:
         shutil.rmtree(folder / package)
 
 
-def write_weights(folder: Path, encoder: ExportedEncoder, facts: Mapping[str, Any]) -> None:
-    """Write the weights as safetensors, and the facts as `config.json`."""
+def write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Write the facts as `config.json`."""
+    write_json(folder / hear_interface.CONFIG, dict(facts))
+
+
+def write_weights(folder: Path, encoder: ExportedEncoder) -> None:
+    """Write the weights as safetensors."""
     state = {key: value.detach().cpu().contiguous().clone() for key, value in encoder.network.state_dict().items()}
     with write_atomically(folder / hear_interface.WEIGHTS) as temporary:
         save_file(state, temporary, metadata={"format": "pt"})
-    write_json(folder / hear_interface.CONFIG, dict(facts))
 
 
 def write_hear_package(folder: Path, encoder: ExportedEncoder, *, package: str, shortest: int) -> dict[str, Any]:

@@ -11,7 +11,6 @@ import pandas as pd
 import yaml
 
 from workflow_scripts.core.escapes import markdown, markdown_cell
-from workflow_scripts.levels.factors import NONE
 from workflow_scripts.report import number_format
 from workflow_scripts.statistics.estimation import CONFIDENCE_LEVEL
 from workflow_scripts.statistics.tables.schema import MEASURED
@@ -29,22 +28,39 @@ FACTS = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrainingSet:
+    """A data set that an encoder learned from: a corpus, or one with labels.
+
+    `source` is twin, local or download; empty if it is not known.
+    """
+
+    name: str
+    has_labels: bool
+    source: str
+    license: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelCard:
     """What a model card states.
 
-    `facts` are those of `config.json`, `cells` the rows of the table of cells that belong to the encoder, `corpus` the
-    data that it learned from ("none" without), with `corpus_source` (twin, local or download; empty if not known) and
-    `data_license`; `published` is the file of others that it was imported from, if any.
+    `facts` are those of `config.json`, `cells` the rows of the table of cells that belong to the encoder, `data` the
+    data sets that it learned from, and `published` the file or name of the checkpoint that it was imported from, empty
+    without. It is not trained if it has neither.
     """
 
-    title: str
+    label: str
     license: str
     facts: Mapping[str, Any]
-    corpus: str
-    corpus_source: str
-    data_license: str
+    data: Sequence[TrainingSet]
     published: str
     cells: pd.DataFrame
+
+    @property
+    def title(self) -> str:
+        """Label of the encoder and what it learned from."""
+        origins = [*([self.published] if self.published else []), *(data.name for data in self.data)]
+        return f"{self.label}, {' and '.join(origins) or 'not trained'}"
 
     def render(self) -> str:
         """Return the text of README.md."""
@@ -61,8 +77,8 @@ class ModelCard:
             "pipeline_tag": "feature-extraction",
             "tags": ["audio", "music", "music-information-retrieval", self.facts["encoder"]],
         }
-        if self.corpus != NONE:
-            head["datasets"] = [self.corpus]
+        if self.data:
+            head["datasets"] = [data.name for data in self.data]
         results = [_result(row) for row in self._measured()]
         if results:
             head["model-index"] = [{"name": self.title, "results": results}]
@@ -74,27 +90,17 @@ class ModelCard:
                 yield row
 
     def _facts(self) -> str:
-        lines = [
-            f"An encoder of audio, `{self.facts['encoder']}` of Prelude, a benchmark of pre-training for music",
-            "",
-        ]
-        lines[0] += " classification."
-        lines += [f"- {meaning}: {_plain(self.facts[fact])}" for fact, meaning in FACTS.items()]
+        name = self.facts["encoder"]
+        start = f"An encoder of audio, `{name}` of Prelude, a benchmark of pre-training for music classification."
+        lines = [f"- {meaning}: {_plain(self.facts[fact])}" for fact, meaning in FACTS.items()]
         options = ", ".join(f"{name}: {value}" for name, value in self.facts["options"].items())
-        return "\n".join([*lines, f"- options: {markdown(options) or 'none'}"])
+        return "\n".join([start, "", *lines, f"- options: {markdown(options) or 'none'}"])
 
     def _data(self) -> str:
-        if self.corpus == NONE:
-            return "## Data\n\nNone: the encoder was not trained."
+        steps = [_training(data) for data in self.data]
         if self.published:
-            return f"## Data\n\nWeights of others, imported from `{self.published}`: see its publication for the data."
-        text = f"## Data\n\nTrained on `{self.corpus}` (licence of the data: {markdown(self.data_license)})."
-        if self.corpus_source == TWIN:
-            text += (
-                " **That was a twin: synthetic audio in the layout of the data set. The encoder has heard no recording,"
-                " and its numbers say nothing about music.**"
-            )
-        return text
+            steps.insert(0, f"Weights of others, imported from `{self.published}`: see its publication for the data.")
+        return "\n\n".join(["## Data", *(steps or ["None: the encoder was not trained."])])
 
     def _results(self) -> str:
         rows = [_table_row(row) for row in self._measured()]
@@ -103,10 +109,14 @@ class ModelCard:
         heading = ["data set", "head", "scenario", "labels", "protocol", "metric", "mean", "interval", "trials", "data"]
         lines = [heading, ["---"] * len(heading), *rows]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        of_a_trial = any(data.has_labels for data in self.data)
         explanation = (
             f"Means over trials with their {number_format.CONFIDENCE} intervals. An interval covers what its table of "
-            "Prelude states (trials, pre-training seeds, test clips); a scenario that trains the encoder changed these "
-            "weights before the test."
+            "Prelude states (trials, pre-training seeds, test clips); "
+        ) + (
+            "these weights are those of the first trial."
+            if of_a_trial
+            else "a scenario that trains the encoder changed these weights before the test."
         )
         return f"## Results\n\n{explanation}\n\n{table}"
 
@@ -154,7 +164,7 @@ class ModelCard:
             "Audio of another sample rate must be resampled first.",
             "Styles, instruments and recording conditions that the data lacks may not be told apart.",
         ]
-        if self.corpus == NONE:
+        if not self.data and not self.published:
             limits.insert(0, "Nothing was learned: it is a baseline to compare trained encoders with.")
         return "\n".join(["## Limits", "", *(f"- {limit}" for limit in limits)])
 
@@ -165,6 +175,18 @@ class ModelCard:
                 "No licence of the weights is stated; whoever passes them on decides on it, with regard to the data."
             )
         return text + f"The weights: {markdown(self.license)}."
+
+
+def _training(data: TrainingSet) -> str:
+    """Return what the encoder learned from a data set."""
+    labels = " with its labels" if data.has_labels else ""
+    text = f"Trained on `{data.name}`{labels} (licence of the data: {markdown(data.license)})."
+    if data.source == TWIN:
+        text += (
+            " **That was a twin: synthetic audio in the layout of the data set, no recordings. The numbers say nothing"
+            " about music.**"
+        )
+    return text
 
 
 def _result(row: Any) -> dict[str, Any]:
