@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -111,6 +114,19 @@ def test_files_that_cannot_be_decoded_are_named_and_the_others_predicted(tmp_pat
     assert rows[0]["predicted"] == f"class{scores[0].argmax()}"
 
 
+def test_a_defect_is_a_note_and_names_of_any_bytes_are_written(tmp_path, capsys):
+    cell, files, _ = make_cell(tmp_path, SAMPLECNN)
+    content = Path(files[0]).read_bytes()
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav")
+    Path(path).write_bytes(content[: -len(content) // 20])
+    for form in ("csv", "json"):
+        output = tmp_path / "predictions"
+        predict.main(["--cell", str(cell), path, "--format", form, "--output", str(output)])
+        assert r"caf\udce9.wav" in output.read_text(encoding="utf-8")
+        (line,) = capsys.readouterr().err.splitlines()
+        assert re.match(r"prelude: note: .*caf.*\.wav has a defect \(incomplete: a part of the length", line)
+
+
 def test_long_recordings_are_scored_in_parts_of_bounded_length(tmp_path, capsys, monkeypatch):
     cell, files, _ = make_cell(tmp_path, PASE)
     monkeypatch.setattr(predict, "MAX_SECONDS", 0.5)
@@ -131,6 +147,8 @@ def test_without_a_kept_head_or_with_another_encoder_nothing_is_predicted(tmp_pa
         predict.main(["--cell", str(cell), *files])
     cell, files, _ = make_cell(tmp_path / "b", SAMPLECNN)
     shutil.copytree(cell, tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="nowhere: there is no such folder: name that of a cell"):
+        predict.main(["--cell", str(tmp_path / "nowhere"), *files])
     with pytest.raises(UserError, match="its encoder cannot be found"):
         predict.main(["--cell", str(tmp_path / "elsewhere"), *files])
     job = {"encoder": SAMPLECNN, "seed": 1, "dataset": "tones"}

@@ -5,7 +5,7 @@
 CELL is the folder of a cell below results/.../evaluations/, evaluated with `keep: first_trial` in its protocol. Files
 are decoded as `prepare` does it, and scored as the test clips of the cell were: crop by crop where its encoder has
 crops. Longer recordings than a minute are scored in equal parts by other encoders; a file's probabilities are the mean.
-A file that cannot be decoded is left out with a line on stderr; the exit code is then 2.
+A file that cannot be decoded is left out with a line on stderr; the exit code is then 2. A note names other defects.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.audio.decode import REASONS
+from workflow_scripts.audio.decode import DEFECTS, REASONS
 from workflow_scripts.audio.decoder_pool import DecodeTask, decode_all
 from workflow_scripts.audio.samples import FULL_SCALE
 from workflow_scripts.checkpoints.encoder_file import build_encoder
 from workflow_scripts.core.checksums import CHECKSUMS, read_record, require_unchanged
 from workflow_scripts.core.cli import command_parser
 from workflow_scripts.core.csv_files import csv_text
-from workflow_scripts.core.errors import EXIT_USER_ERROR, UserError, format_message, run_command
+from workflow_scripts.core.errors import EXIT_USER_ERROR, NOTE, UserError, format_message, run_command
 from workflow_scripts.core.files import write_text
 from workflow_scripts.core.result_files import ENCODER, HEAD, RECORD
+from workflow_scripts.core.streams import encodable
 from workflow_scripts.evaluation.crops import Crops
 from workflow_scripts.evaluation.kept_head_scores import score_clips
 from workflow_scripts.evaluation.kept_maps_scores import score_recording
@@ -60,6 +61,8 @@ class Prediction:
 def main(argv: list[str] | None = None) -> None:
     """Predict for all files."""
     arguments = _parser().parse_args(argv)
+    if not arguments.cell.is_dir():
+        raise UserError(f"{arguments.cell}: there is no such folder: name that of a cell")
     head = read_head(arguments.cell / HEAD)
     encoder = _load_encoder(arguments.cell)
     tasks = [DecodeTask(path=path, sample_rate=encoder.sample_rate) for path in arguments.files]
@@ -70,8 +73,11 @@ def main(argv: list[str] | None = None) -> None:
             print(format_message(f"{path} is left out ({reason})"), file=sys.stderr)
             unusable += 1
         else:
+            for defect in clip.defects:
+                print(format_message(f"{NOTE}{path} has a defect ({defect}: {DEFECTS[defect]})"), file=sys.stderr)
             samples = clip.samples.astype(np.float32) / FULL_SCALE
-            predictions.append(Prediction(path=path, scores=_score(head, encoder, samples)))
+            name = encodable(path, "utf-8")  # file systems hold other bytes too
+            predictions.append(Prediction(path=name, scores=_score(head, encoder, samples)))
     text = (_as_json if arguments.format == "json" else _as_csv)(head, predictions)
     if arguments.output is None:
         sys.stdout.write(text)
