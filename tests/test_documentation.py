@@ -25,6 +25,7 @@ BASES = (".", "workflow_scripts", "workflow_scripts/statistics")  # folders that
 TEMPLATES = ("tiny.py", "mine.py")  # written by the reader
 WIDTH = 120  # columns of text; tables and pictures cannot be wrapped
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
+HEADING_LINK = re.compile(r"\]\(([^):#]*)#([^)]+)\)")
 
 
 def plan(folder: Path, *configfiles: str) -> None:
@@ -109,6 +110,14 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
     targets = [link for link in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in link]
     missing = [link for link in targets if not (page.parent / link).exists()]
     assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_a_heading_finds_it(page: Path) -> None:
+    for target, heading in HEADING_LINK.findall(page.read_text(encoding="utf-8")):
+        text = (page.parent / target if target else page).read_text(encoding="utf-8")
+        headings = [line.lstrip("# ").lower() for line in text.splitlines() if line.startswith("#")]
+        assert heading in [re.sub(r"[^\w -]", "", line).replace(" ", "-") for line in headings], (target, heading)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
