@@ -1,4 +1,4 @@
-"""Checks of encoders: all of Prelude's keep their contract, and eight faults are found."""
+"""Checks of encoders: all of Prelude's keep their contract, and faults are found at their points."""
 
 from __future__ import annotations
 

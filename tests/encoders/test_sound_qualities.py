@@ -1,3 +1,7 @@
+"""Measured qualities of sound are those of signals whose qualities are known."""
+
+from __future__ import annotations
+
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,7 @@
-"""Six measured qualities of a clip's sound: what a filter may respond to, and a floor of six numbers (B sec. 7.5).
+"""Six measured qualities of a clip's sound: what a filter may respond to, and a floor of six numbers.
 
-Spijkervet 2021 describes filters by ear "in terms of the frequency spectrum, loudness, and ADSR qualities". Nothing
-here is trained.
+Spijkervet 2021 (section 7.5) describes filters by ear "in terms of the frequency spectrum, loudness, and ADSR
+qualities". Nothing here is trained.
 """
 
 from __future__ import annotations

@@ -25,9 +25,7 @@ from workflow_scripts.networks.interfaces import Encoder
 DURATIONS = (0.5, 3.0, 10.0, 30.0)
 BATCH_TOLERANCE = 1e-4  # of the largest value: kernels for other batch sizes sum in another order
 REPEAT_TOLERANCE = 1e-6  # of the largest value: the same operations on the same processor give nearly the same bits
-EDGE_FRAMES = (
-    2  # that padding adds or that the last window lacks, in addition to `EDGE_SHARE` of the frames of a window
-)
+EDGE_FRAMES = 2  # that padding adds or that the last window lacks, in addition to `EDGE_SHARE`
 EDGE_SHARE = 0.2  # of a window's frames that a network without padding may lack
 BATCH = 3  # clips: two can depend on each other in ways that cancel in their mean
 

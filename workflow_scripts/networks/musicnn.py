@@ -1,7 +1,7 @@
 """musicnn, a convolutional tagger with filters shaped for timbre and for rhythm (Pons and Serra 2019).
 
-Built as the network `musicnn` of the package of that name; `LAYERS` names its layers in the order in which that package
-builds them, by which the weights of its TensorFlow checkpoints are found.
+Built as the network `musicnn` of the package of that name, with the layers in the order in which that package builds
+them, by which the weights of its TensorFlow checkpoints are found.
 """
 
 from __future__ import annotations
