@@ -10,10 +10,10 @@ from torch import Tensor
 
 from workflow_scripts.core.errors import UserError
 
-Layer = int | Literal["weighted"]
+LayerChoice = int | Literal["weighted"]
 
 
-def embed_layers(outputs: Sequence[Tensor], layer: Layer, *, first: int = 0) -> Tensor:
+def embed_layers(outputs: Sequence[Tensor], layer: LayerChoice, *, first: int = 0) -> Tensor:
     """Return the mean over the frames of a layer's output, or of each layer's, one after the other: (batch, values).
 
     `outputs` are (batch, frames, size), or maps (batch, size, ...), from layer number `first` on; a negative `layer`

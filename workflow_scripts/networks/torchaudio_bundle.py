@@ -12,7 +12,7 @@ from torch.nn import functional
 from torchaudio.models import Wav2Vec2Model
 
 from workflow_scripts.networks.external import ExternalEncoder, name_in_errors, require_rate
-from workflow_scripts.networks.layers import Layer, embed_layers
+from workflow_scripts.networks.layers import LayerChoice, embed_layers
 
 SAMPLE_RATE = 16000  # Hz: that of all these networks
 PROBE_SECONDS = 1.0  # of silence, which shows the length of an embedding; a frame needs 25 ms
@@ -30,7 +30,7 @@ class BundleEncoder(ExternalEncoder):
         architecture: str,
         *,
         arguments: Mapping[str, Any],
-        layer: Layer,
+        layer: LayerChoice,
         sample_rate: int,
         seconds: float | None,
     ) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.networks.external import ExternalEncoder, name_in_errors, require_rate
-from workflow_scripts.networks.layers import Layer, embed_layers
+from workflow_scripts.networks.layers import LayerChoice, embed_layers
 
 FRAME = 0.01  # seconds between the frames that AST's extractor counts
 SHORTEST = 0.9  # of a padded window that audio must fill: AudioSet's 10 s in AST's 10.24 s, as it was trained
@@ -26,7 +26,7 @@ class TransformersEncoder(ExternalEncoder):
     """
 
     def __init__(
-        self, path: Path, *, layer: Layer, sample_rate: int, seconds: float | None, trust_remote_code: bool
+        self, path: Path, *, layer: LayerChoice, sample_rate: int, seconds: float | None, trust_remote_code: bool
     ) -> None:
         """Build the network with the folder's weights; raises `UserError` if they do not fit, or facts differ."""
         transformers = _import()
@@ -49,14 +49,14 @@ class TransformersEncoder(ExternalEncoder):
         return _encode(self.network, self.extractor, windows, layer=self.layer)
 
 
-def _encode(network: nn.Module, extractor: Any, windows: Tensor, *, layer: Layer) -> Tensor:
+def _encode(network: nn.Module, extractor: Any, windows: Tensor, *, layer: LayerChoice) -> Tensor:
     audio = list(windows.detach().float().cpu().numpy())
     inputs = extractor(audio, sampling_rate=extractor.sampling_rate, return_tensors="pt").to(windows.device)
     return embed_layers(network(**inputs, output_hidden_states=True).hidden_states, layer)
 
 
 @torch.no_grad()
-def _probe(network: nn.Module, extractor: Any, *, layer: Layer, seconds: float, name: str) -> int:
+def _probe(network: nn.Module, extractor: Any, *, layer: LayerChoice, seconds: float, name: str) -> int:
     """Return the length of an embedding."""
     with name_in_errors(name):
         silence = torch.zeros(1, round(seconds * extractor.sampling_rate))
