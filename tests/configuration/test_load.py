@@ -235,6 +235,14 @@ BAD = {
         "trim: {wu2021_fig2: {floors: [pase], comparisons: []}}",
         r"floors: pase can be trained, so it is no floor; allowed: random, random_plus, .*handcrafted",
     ),
+    "external network to be trained": (
+        "trim: {wu2021_fig2: {encoder: [module], comparisons: []}}",
+        r"own.yaml: trim.wu2021_fig2.encoder: the network of module is not part of Prelude: make it an entry of check",
+    ),
+    "external network as a floor": (
+        "encoders: {start: {level: module, path: a.py, trained: false}}\ntrim: {wu2021_fig2: {floors: [start]}}",
+        r"own.yaml: trim.wu2021_fig2.floors: the network of start is not part of Prelude, so it is no floor",
+    ),
     "evaluation without labels": (
         "trim: {wu2021_fig2: {dataset: [audioset_music]}}",
         r"own.yaml: trim.wu2021_fig2.dataset: audioset_music has no labels",

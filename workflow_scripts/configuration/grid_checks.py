@@ -103,6 +103,16 @@ def _check_trainable(grid: Grid, draft: Draft) -> None:
             )
 
 
+def _check_networks(grid: Grid, draft: Draft) -> None:
+    """Raise unless the networks of all encoders are part of Prelude; no digest covers the files of others."""
+    for encoder in grid.encoder:
+        if registry.fact(draft.config.level("encoder", encoder).module, "EXTERNAL"):
+            raise UserError(
+                f"{draft.where('grid', 'encoder')}: the network of {encoder} is not part of Prelude: make it an entry "
+                "of checkpoints, and name that in checkpoints of the study"
+            )
+
+
 def _check_pretraining(grid: Grid, draft: Draft) -> None:
     """Raise unless every encoder, worker set, augmentation and recipe go together, if the grid pre-trains."""
     for names in itertools.product(*(grid.levels(factor) for factor in SECTIONS)) if _pretrains(grid) else ():
@@ -231,6 +241,7 @@ GRID_CHECKS: tuple[GridCheck, ...] = (
     _check_maps,
     _check_files_of_heads,
     _check_trainable,
+    _check_networks,
     _check_pretraining,
     _check_separation,
     _check_weightings,

@@ -107,6 +107,10 @@ def _check_floors(draft: Draft) -> None:
         level = draft.config.level("encoder", floor)
         if level.trained:
             continue
+        if registry.fact(level.module, "EXTERNAL"):
+            raise UserError(
+                f"{draft.where('floors')}: the network of {floor} is not part of Prelude, so it is no floor"
+            )
         names = [name for name in map(str, draft.study.levels_of("encoder")) if draft.config.is_trainable(name)]
         alike = [name for name in names if draft.config.level("encoder", name).file == level.file]
         entries = [("encoders", name) for name in (floor, *alike[:1])]
