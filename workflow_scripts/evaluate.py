@@ -119,9 +119,9 @@ def _read_provenance(source: Path | None) -> dict[str, Any]:
 
 
 def _require_planned_head_file(config: EvaluateConfig) -> None:
-    file = config.head.options.get("checkpoint")
-    if file is not None and config.head_file_digest is not None:
-        require_planned_checkpoint(Path(file), config.head_file_digest)
+    if config.head_file_digest is not None:
+        options = registry.options(registry.load("head", config.head.name), config.head.options)
+        require_planned_checkpoint(Path(options.checkpoint), config.head_file_digest)
 
 
 def _head_weights(choice: LevelChoice) -> dict[str, str]:

@@ -381,13 +381,17 @@ def test_another_file_under_the_same_name_changes_what_descends_from_it(tmp_path
     assert len(codes) == 2
 
 
-def test_another_file_that_a_head_starts_from_makes_its_cells_again(tmp_path: Path) -> None:
+def test_another_file_that_a_head_starts_from_makes_its_cells_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     digests = []
     for name, content in (("first", "one"), ("copy", "one"), ("other", "two")):
         (tmp_path / name).write_text(content, encoding="utf-8")
-        plan = build_plan(vary(heads={"ast": {"checkpoint": str(tmp_path / name)}}))
+        plan = build_plan(vary(heads={"ast": {"checkpoint": f"~/{name}"}}))
         job = plan.jobs.evaluate(EQUAL, replace(cell("fine_tuned"), head="ast"))
         digests.append(json.loads(job.config)["head_file_digest"])
+    assert None not in digests
     assert digests[0] == digests[1] != digests[2]
 
 

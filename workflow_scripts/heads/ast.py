@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import model_validator
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.levels.options import LevelOptions
+from workflow_scripts.levels.options import LevelOptions, UserPath
 from workflow_scripts.networks.sizes.audio_spectrogram_transformer import SIZES
 from workflow_scripts.networks.sizes.spectrogram import sample_count
 
@@ -34,7 +34,7 @@ class Options(LevelOptions):
     """Size of the DeiT it is built like."""
     imagenet: bool = True
     """Whether it starts from that DeiT's weights for ImageNet."""
-    checkpoint: str | None = None
+    checkpoint: UserPath | None = None
     """File of these weights, of timm or of DeiT's authors; without one timm fetches them."""
     frames: Literal[384, 768] = 384
     """Length of a window. Its 48 columns of patches lie `frames` / 48 apart, so those of 384 overlap by half, and those

@@ -209,7 +209,7 @@ class Jobs:
             training=validate(EvaluationProtocol, numbers),
             factors={**asdict(run), **asdict(cell)},
             **self._subset(cell.fraction),
-            **_file_of_head(head),
+            **self._file_of_head(cell.head),
         )
         upstream = self._encoder_file(run) if encoder else [self.embed(run, cell.dataset)]
         return _job("evaluate", config, upstream=[corpus, *upstream])
@@ -282,6 +282,11 @@ class Jobs:
         audit = self.audit(corpora)
         return job_digest(code_digest("require_clean"), [(audit.code, audit.config)])
 
+    def _file_of_head(self, head: str) -> dict[str, Any]:
+        """Return the digest of the file with a head's initial weights, if it has one: another file is another head."""
+        checkpoint = getattr(self.config.level("head", head).options, "checkpoint", None)
+        return {} if checkpoint is None else {"head_file_digest": _file_digest(Path(checkpoint))}
+
     def _subset(self, fraction: str) -> dict[str, Any]:
         """Return the rule of a fraction, if its entry states one."""
         entry = self.config.fractions.get(fraction)
@@ -307,12 +312,6 @@ def _job(
 def _remote_files(remotes: Mapping[str, Any]) -> dict[str, Any]:
     """Return what identifies files to be downloaded, as JSON."""
     return {name: asdict(remote) for name, remote in remotes.items()}
-
-
-def _file_of_head(head: LevelChoice) -> dict[str, Any]:
-    """Return the digest of the file with a head's initial weights, if it has one: another file is another head."""
-    checkpoint = head.options.get("checkpoint")
-    return {} if checkpoint is None else {"head_file_digest": _file_digest(Path(checkpoint))}
 
 
 @functools.cache
