@@ -49,6 +49,21 @@ def test_without_an_ffmpeg_that_works_there_is_one_line(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
+    ("end", "error"),
+    [("kill -9 $$", ffmpeg.FfmpegKilledError), ("kill -XCPU $$", ffmpeg.FfmpegTimeoutError)],
+)
+def test_a_list_of_packets_that_is_cut_off_is_no_loss_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str, error: type[Exception]
+) -> None:
+    program = tmp_path / "ffmpeg"
+    program.write_text(f"#!/bin/sh\necho '#tb 0: 1/16000'\necho '0, 0, 0, 160, 320, 0x0'\n{end}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(ffmpeg, "find_program", lambda: str(program))
+    with pytest.raises(error):
+        ffmpeg.measure_seconds(tmp_path / "a.webm", stated_seconds=5.0, timeout_seconds=10.0)
+
+
+@pytest.mark.parametrize(
     "error",
     [
         FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"),

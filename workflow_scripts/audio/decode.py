@@ -105,6 +105,10 @@ class Segment:
     start: float
     end: float | None
 
+    def bounds(self, rate: int) -> tuple[int, int | None]:
+        """Return start and end in frames at a rate in Hz."""
+        return round(self.start * rate), None if self.end is None else round(self.end * rate)
+
     def reaches(self, seconds: float) -> bool:
         """Return whether the part goes on behind a position."""
         return self.end is None or self.end > seconds
@@ -272,8 +276,7 @@ def _decode_with_ffmpeg(
     if seconds is None:
         return decoding
     facts = replace(facts, seconds=seconds, padding_seconds=ffmpeg.DURATION_SLACK_SECONDS)
-    with ffmpeg.open_stream(path, **source) as opened:
-        return _read_segment(opened, segment, facts, sample_rate=sample_rate, first_frame=0)
+    return replace(decoding, share=_share_present(decoding.signal_range.frames, opened, segment, facts))
 
 
 def _decode_with_soundfile(path: Path, segment: Segment, facts: StreamFacts, *, sample_rate: int) -> _Decoding | None:
@@ -398,8 +401,7 @@ def _read_segment(
     if not MIN_RATE <= rate <= MAX_RATE:
         raise UnusableAudioError("bad_sample_rate")
     # bounds of the segment, and of what is read around it for the resampler, in frames of the file
-    start = round(segment.start * rate)
-    end = None if segment.end is None else round(segment.end * rate)
+    start, end = segment.bounds(rate)
     length = _known_length(stream, facts)
     if length.frames and length.frames <= start and not stream.slack_frames:  # ffmpeg goes on behind a wrong length
         raise UnusableAudioError("out_of_range")
@@ -437,7 +439,7 @@ def _read_segment(
     audio = audio[first:][:count]
     return _Decoding(
         audio=audio,
-        share=_share_present(signal_range.frames, length, start, end),
+        share=_share_present(signal_range.frames, stream, segment, facts),
         signal_range=signal_range,
         errors=stream.has_errors(),
     )
@@ -459,8 +461,9 @@ def _known_length(stream: AudioStream, facts: StreamFacts) -> _Length:
     return _Length(frames=round(facts.seconds * rate), slack=round(facts.padding_seconds * rate))
 
 
-def _share_present(frames: int, length: _Length, start: int, end: int | None) -> float | None:
+def _share_present(frames: int, stream: AudioStream, segment: Segment, facts: StreamFacts) -> float | None:
     """Compute the share of a segment's frames that are present, at most 1; None if the length is not known."""
+    length, (start, end) = _known_length(stream, facts), segment.bounds(stream.sample_rate)
     if not length.frames:
         return None
     last, least = length.frames, length.frames - length.slack

@@ -101,10 +101,13 @@ def _can_decode(program: str) -> bool:
     """Return whether a program decodes a short silence with the options that files are decoded with."""
     with io.BytesIO() as sample:
         with wave.open(sample, "wb") as file:
-            file.setparams((1, 2, 8000, 0, "NONE", ""))
+            file.setparams((1, 2, 8000, 0, "NONE", ""))  # one channel of 16 bits at 8 kHz
             file.writeframes(bytes(1600))
         content = sample.getvalue()
-    command = _compose_command(program, "pipe:0", stream=0, start_byte=0, timeout_seconds=FFMPEG_CHECK_SECONDS)
+    command = [
+        *_compose_input(program, "pipe:0", start_byte=0, timeout_seconds=FFMPEG_CHECK_SECONDS),
+        *_compose_output(stream=0),
+    ]
     try:
         result = subprocess.run(command, input=content, capture_output=True, check=False, timeout=FFMPEG_CHECK_SECONDS)
     except (OSError, subprocess.SubprocessError):
@@ -112,8 +115,8 @@ def _can_decode(program: str) -> bool:
     return result.returncode == 0 and result.stdout.startswith(AU_MAGIC)
 
 
-def _compose_command(program: str, source: str, *, stream: int, start_byte: int, timeout_seconds: float) -> list[str]:
-    """Return the command that writes an audio stream of `source` as float samples to standard output."""
+def _compose_input(program: str, source: str, *, start_byte: int, timeout_seconds: float) -> list[str]:
+    """Return the first words of a command: the program, and what it reads."""
     # CPU seconds: this limit also ends ffmpeg when its parent was killed
     time_limit = str(max(1, round(timeout_seconds)))
     # fmt: off
@@ -121,10 +124,51 @@ def _compose_command(program: str, source: str, *, stream: int, start_byte: int,
         program, "-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+info", "-threads", "1",
         "-timelimit", time_limit, "-protocol_whitelist", "file,pipe", "-format_whitelist", CONTAINERS,
         "-err_detect", "crccheck", "-skip_initial_bytes", str(start_byte), "-i", source,
-        "-map", f"0:a:{stream}", "-vn", "-sn", "-dn", "-map_metadata", "-1",
-        "-c:a", "pcm_f32be", "-f", "au", "pipe:1",
     ]
     # fmt: on
+
+
+def _compose_output(*, stream: int) -> list[str]:
+    """Return the last words of a command that writes an audio stream as float samples to standard output."""
+    selection = ["-map", f"0:a:{stream}", "-vn", "-sn", "-dn", "-map_metadata", "-1"]
+    return [*selection, "-c:a", "pcm_f32be", "-f", "au", "pipe:1"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Process:
+    """A running ffmpeg: what it writes, its log, and whether it was stopped because it took too long."""
+
+    popen: subprocess.Popen[bytes]
+    output: IO[bytes]
+    log: IO[bytes]
+    timed_out: threading.Event
+
+    def require_own_end(self) -> None:
+        """Raise `FfmpegTimeoutError` or `FfmpegKilledError` unless ffmpeg, whose output has ended, came to its end."""
+        code = self.popen.wait()
+        if self.timed_out.is_set() or code == -signal.SIGXCPU:  # the limit of wall-clock time, or that of CPU time
+            raise FfmpegTimeoutError
+        if name := exit_status.outside_signal(code):
+            raise FfmpegKilledError(name)
+
+
+@contextlib.contextmanager
+def _start_process(path: Path, output: list[str], *, timeout_seconds: float, start_byte: int) -> Iterator[_Process]:
+    """Start ffmpeg on a file with the last words of its command; leaving the context stops it."""
+    # the prefix protects names that start with "-" or contain ":"
+    source = _compose_input(find_program(), f"file:{path}", start_byte=start_byte, timeout_seconds=timeout_seconds)
+    with tempfile.TemporaryFile() as log:
+        popen = subprocess.Popen([*source, *output], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
+        assert popen.stdout is not None
+        finished, timed_out = threading.Event(), threading.Event()
+        watch = (popen, timeout_seconds, finished, timed_out)
+        threading.Thread(target=_watch, args=watch, daemon=True).start()
+        try:
+            yield _Process(popen=popen, output=popen.stdout, log=log, timed_out=timed_out)
+        finally:
+            finished.set()
+            popen.kill()
+            popen.communicate()
 
 
 @contextlib.contextmanager
@@ -134,21 +178,10 @@ def open_stream(path: Path, *, timeout_seconds: float, stream: int = 0, start_by
     Leaving the context stops ffmpeg. Raises `FfmpegError` if ffmpeg gets no audio out of the file; also from the blocks
     `FfmpegTimeoutError` after `timeout_seconds`, and `FfmpegKilledError`.
     """
-    # the prefix protects names that start with "-" or contain ":"
-    command = _compose_command(
-        find_program(), f"file:{path}", stream=stream, start_byte=start_byte, timeout_seconds=timeout_seconds
-    )
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
-        finished, timed_out = threading.Event(), threading.Event()
-        watch = (process, timeout_seconds, finished, timed_out)
-        threading.Thread(target=_watch, args=watch, daemon=True).start()
-        try:
-            yield _read_header(process, log, timed_out)
-        finally:
-            finished.set()
-            process.kill()
-            process.communicate()
+    with _start_process(
+        path, _compose_output(stream=stream), timeout_seconds=timeout_seconds, start_byte=start_byte
+    ) as process:
+        yield _read_header(process)
 
 
 def measure_seconds(
@@ -157,24 +190,17 @@ def measure_seconds(
     """Return the time from the first to the last packet of an audio stream of `path`.
 
     None unless the packets of all its sounds and pictures go on to the stated length: otherwise the end is lost. Raises
-    `FfmpegTimeoutError`.
+    `FfmpegTimeoutError` and `FfmpegKilledError`.
     """
-    command = _compose_command(
-        find_program(), f"file:{path}", stream=stream, start_byte=start_byte, timeout_seconds=timeout_seconds
-    )
-    source = command[: command.index("-map")]
     # lines of stream, time of decoding, time, duration and more, behind lines that state seconds in a unit of time
-    options = ["-map", "0:a?", "-map", "0:V?", "-c", "copy", "-f", "framecrc", "pipe:1"]
-    try:
-        result = subprocess.run(
-            [*source, *options], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=timeout_seconds
-        )
-    except subprocess.TimeoutExpired as error:
-        raise FfmpegTimeoutError from error
-    units = {int(match[1]): int(match[2]) / int(match[3]) for match in PACKET_UNIT.finditer(result.stdout)}
+    output = ["-map", "0:a?", "-map", "0:V?", "-c", "copy", "-f", "framecrc", "pipe:1"]
+    with _start_process(path, output, timeout_seconds=timeout_seconds, start_byte=start_byte) as process:
+        packets = process.output.read()
+        process.require_own_end()
+    units = {int(match[1]): int(match[2]) / int(match[3]) for match in PACKET_UNIT.finditer(packets)}
     starts: dict[int, float] = {}
     ends: dict[int, float] = {}
-    for number, time, duration in (map(int, match.groups()) for match in PACKET.finditer(result.stdout)):
+    for number, time, duration in (map(int, match.groups()) for match in PACKET.finditer(packets)):
         begin, end = time * units[number], (time + duration) * units[number]
         starts[number], ends[number] = min(begin, starts.get(number, begin)), max(end, ends.get(number, end))
     if stream not in ends or max(ends.values()) < stated_seconds - DURATION_SLACK_SECONDS:
@@ -194,50 +220,37 @@ def _watch(
     process.kill()
 
 
-def _read_header(process: subprocess.Popen[bytes], log: IO[bytes], timed_out: threading.Event) -> AudioStream:
-    assert process.stdout is not None
-    header = process.stdout.read(AU_HEADER.size)
+def _read_header(process: _Process) -> AudioStream:
+    header = process.output.read(AU_HEADER.size)
     if len(header) < AU_HEADER.size:
-        _require_own_end(process, timed_out)
+        process.require_own_end()
         raise FfmpegError
     _, offset, _, _, sample_rate, channels = AU_HEADER.unpack(header)
-    process.stdout.read(offset - AU_HEADER.size)
-    declared = _read_declared_seconds(log)
+    process.output.read(offset - AU_HEADER.size)
+    declared = _read_declared_seconds(process.log)
     return AudioStream(
         sample_rate=sample_rate,
         channels=channels,
         declared_frames=None if declared is None else round(declared * sample_rate),
         slack_frames=round(DURATION_SLACK_SECONDS * sample_rate),
-        read=lambda frames: _read_blocks(process, channels, frames, timed_out),
-        has_errors=lambda: ERROR_LINE.search(_read_log(log)) is not None,
+        read=lambda frames: _read_blocks(process, channels, frames),
+        has_errors=lambda: ERROR_LINE.search(_read_log(process.log)) is not None,
     )
 
 
-def _read_blocks(
-    process: subprocess.Popen[bytes], channels: int, frames: int | None, timed_out: threading.Event
-) -> Iterator[np.ndarray]:
-    assert process.stdout is not None
+def _read_blocks(process: _Process, channels: int, frames: int | None) -> Iterator[np.ndarray]:
     frame = channels * BYTES_PER_SAMPLE
     left = math.inf if frames is None else frames * frame  # bytes
     while left > 0:
         size = int(min(BLOCK_BYTES // frame * frame, left))
-        data = process.stdout.read(size)
+        data = process.output.read(size)
         left -= size
         if len(data) < size:
-            _require_own_end(process, timed_out)
+            process.require_own_end()
         samples = np.frombuffer(data[: len(data) // frame * frame], dtype=">f4").astype(np.float32)
         if not len(samples):
             return
         yield samples.reshape(-1, channels)
-
-
-def _require_own_end(process: subprocess.Popen[bytes], timed_out: threading.Event) -> None:
-    """Raise `FfmpegTimeoutError` or `FfmpegKilledError` unless `process`, whose output has ended, came to its end."""
-    code = process.wait()
-    if timed_out.is_set() or code == -signal.SIGXCPU:  # the limit of wall-clock time, or that of CPU time
-        raise FfmpegTimeoutError
-    if name := exit_status.outside_signal(code):
-        raise FfmpegKilledError(name)
 
 
 def _read_log(log: IO[bytes]) -> bytes:
