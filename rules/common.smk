@@ -51,7 +51,7 @@ except UserError as error:
 
 # Environment variables, not params: another limit for broken clips, or another use of a corpus, does not run any job
 # again.
-os.environ[quarantine_limit.ENVIRONMENT_VARIABLE] = json.dumps(PLAN.largest_shares)
+os.environ[quarantine_limit.SHARES_VARIABLE] = json.dumps(PLAN.largest_shares)
 os.environ[quarantine_limit.SPLITS_VARIABLE] = json.dumps(PLAN.needed_splits)
 
 # GPU jobs run one at a time on a machine with a GPU; without one the resource limits nothing.

@@ -9,7 +9,7 @@ from tests.corpora import write_corpus
 from tests.records import seal
 from tests.synthetic_results import Results, factors, full
 from workflow_scripts import aggregate, compose, draw, tabulate
-from workflow_scripts.audio.quarantine_limit import ENVIRONMENT_VARIABLE
+from workflow_scripts.audio.quarantine_limit import SHARES_VARIABLE
 from workflow_scripts.core.checksums import add_checksums
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning.manifest import Study
@@ -143,9 +143,9 @@ def test_a_study_that_came_to_tolerate_less_stops_it(tmp_path: Path, monkeypatch
     (corpus / "quarantine.csv").write_text("clip,reason\nc9,silent\n")
     seal(corpus / "quarantine.csv", quarantined=1)
     results.manifest["corpora"] = [str(corpus), str(tmp_path / "not there yet")]
-    monkeypatch.setenv(ENVIRONMENT_VARIABLE, '{"openmic": 0.1}')
+    monkeypatch.setenv(SHARES_VARIABLE, '{"openmic": 0.1}')
     run(results, "tolerated")
-    monkeypatch.setenv(ENVIRONMENT_VARIABLE, '{"openmic": 0.05}')
+    monkeypatch.setenv(SHARES_VARIABLE, '{"openmic": 0.05}')
     with pytest.raises(UserError, match="1 silent such as c9"):
         run(results)
     assert not (tmp_path / "statistics").exists()

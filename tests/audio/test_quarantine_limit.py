@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.corpora import write_corpus
 from tests.records import seal
 from workflow_scripts.audio.corpus import Corpus, read_facts
-from workflow_scripts.audio.quarantine_limit import ENVIRONMENT_VARIABLE, require_within_limit
+from workflow_scripts.audio.quarantine_limit import SHARES_VARIABLE, require_within_limit
 from workflow_scripts.core.errors import UserError
 
 REASONS = {"a1": "silent", "a2": "empty", "a3": "empty", "a4": "truncated", "a5": "missing"}
@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_corpus_beyond_the_limit_is_refused_with_its_reasons_in_one_line(folder, monkeypatch):
-    monkeypatch.setenv(ENVIRONMENT_VARIABLE, json.dumps({"tones": 0.1}))
+    monkeypatch.setenv(SHARES_VARIABLE, json.dumps({"tones": 0.1}))
     for open_corpus in (Corpus, read_facts):
         with pytest.raises(UserError) as caught:
             open_corpus(folder)
@@ -43,16 +43,16 @@ def test_a_corpus_beyond_the_limit_is_refused_with_its_reasons_in_one_line(folde
 
 @pytest.mark.parametrize("limits", [None, "", "{}", '{"tones": 0.2}', '{"tones": 1}', '{"others": 0}'])
 def test_a_corpus_within_the_limit_or_without_one_is_opened(folder, monkeypatch, limits):
-    monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
+    monkeypatch.delenv(SHARES_VARIABLE, raising=False)
     if limits is not None:
-        monkeypatch.setenv(ENVIRONMENT_VARIABLE, limits)
+        monkeypatch.setenv(SHARES_VARIABLE, limits)
     assert len(Corpus(folder)) == 20
 
 
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(clips=st.integers(0, 10**6), quarantined=st.integers(0, 10**6), share=st.floats(0, 1))
 def test_the_limit_is_a_share_of_all_clips_of_the_index(folder, monkeypatch, clips, quarantined, share):
-    monkeypatch.setenv(ENVIRONMENT_VARIABLE, json.dumps({"tones": share}))
+    monkeypatch.setenv(SHARES_VARIABLE, json.dumps({"tones": share}))
     refused = False
     try:
         require_within_limit(folder, dataset="tones", clips=clips, quarantined=quarantined)

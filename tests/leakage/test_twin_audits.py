@@ -9,7 +9,7 @@ import pytest
 
 from workflow_scripts import acquire, prepare
 from workflow_scripts.audio.corpus import Corpus
-from workflow_scripts.audio.decode import decode
+from workflow_scripts.audio.decode import decode, to_int16
 from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.leakage.fingerprint import SHIFTS, Fingerprinter
 from workflow_scripts.leakage.overlaps import Audit, AuditedCorpus
@@ -72,4 +72,5 @@ def fingerprint_clip(folder: Path, monkeypatch: pytest.MonkeyPatch, loader: str,
     (spec,) = (spec for spec in specs if Path(spec.path).name.startswith(name))
     assert isinstance(spec, ClipSpec)
     write_clip(folder, spec, twin.clip_seconds)
-    return Fingerprinter(RATE)((decode(folder / spec.path, sample_rate=RATE) * 32768).astype("int16"))
+    samples, _ = to_int16(decode(folder / spec.path, sample_rate=RATE))
+    return Fingerprinter(RATE)(samples)

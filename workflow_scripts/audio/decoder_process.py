@@ -29,8 +29,6 @@ from workflow_scripts.levels.registry import PACKAGE
 MAX_MEMORY_BYTES = 3 << 30
 #: without a file's name: no temporary folder, a full disk, too many open files
 MACHINE_FAULTS = frozenset({errno.ENOENT, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE})
-
-
 #: raised where bytes are not those of their format; all other exceptions are faults of the program
 FAULTS_OF_CONTENT = (soundfile.SoundFileError, struct.error, EOFError, UnicodeDecodeError)
 REMEDY = "report this line; to go on without the file, move it out of the data set"
@@ -41,8 +39,8 @@ def main() -> None:
     """Answer tasks until stdin ends. A task is a JSON line with `path` and the arguments of `decode`.
 
     An answer is a JSON line with `samples` (number of int16 samples that follow it), `factor` and `defects` as of
-    `DecodeResult`; or with `reason` (a key of `REASONS`),
-    `killed` (the signal by which ffmpeg was killed from outside), or `stop` (a message for the user).
+    `DecodeResult`; or with `reason` (a key of `REASONS`), `killed` (the signal by which ffmpeg was killed from
+    outside), or `stop` (a message for the user).
     """
     with contextlib.suppress(ValueError, OSError):  # not available on every system
         resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY_BYTES, resource.getrlimit(resource.RLIMIT_DATA)[1]))
@@ -72,7 +70,9 @@ def answer_task(task: dict[str, object]) -> tuple[dict[str, object], np.ndarray 
 
 def _describe_fault(error: Exception) -> str:
     """Return an exception, and the line of this package that raised it, as one line."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if PACKAGE.name in frame.filename]
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(PACKAGE)
+    ]
     place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     return shorten(one_line(f"{type(error).__name__}: {error}"), MAX_FAULT) + place
 

@@ -1,7 +1,7 @@
-"""Limit on the quarantine, as set by the studies of a run: a share of all clips, and no split that they need.
+"""Limits on the quarantine, as set by the studies of a run: the largest share of clips, and splits that need some.
 
-The limit decides whether jobs may use a corpus, not what they compute from it. It is therefore passed in the
-environment and not in their config, so that changing it does not re-run any job.
+The limits decide whether jobs may use a corpus, not what they compute from it. They are therefore passed in the
+environment and not in their config, so that changing them does not re-run any job.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from workflow_scripts.core.checksums import require_unchanged
 from workflow_scripts.core.csv_files import read_rows
 from workflow_scripts.core.errors import UserError
 
-ENVIRONMENT_VARIABLE = "PRELUDE_LARGEST_SHARES"  # JSON: data set -> share; a data set not named has no limit
+SHARES_VARIABLE = "PRELUDE_LARGEST_SHARES"  # JSON: data set -> share; a data set not named has no limit
 SPLITS_VARIABLE = "PRELUDE_NEEDED_SPLITS"  # JSON: data set -> splits in which its uses need clips
 REASONS_SHOWN = 3  # reasons listed in the message; the file lists all
 
 
 def read_limits() -> dict[str, float]:
     """Return the largest tolerated share by data set, as set by the workflow."""
-    return dict(json.loads(os.environ.get(ENVIRONMENT_VARIABLE) or "{}"))
+    return dict(json.loads(os.environ.get(SHARES_VARIABLE) or "{}"))
 
 
 def require_within_limit(folder: Path, *, dataset: str, clips: int, quarantined: int) -> None:

@@ -126,7 +126,7 @@ def _from_folders(root: Path, files: list[str], excluded: list[tuple[str, str]])
         excluded=excluded_table(excluded),
         notes=(
             *((f"no audio in the folders {', '.join(map(repr, empty))}",) if empty else ()),
-            *_names_that_look_alike("classes", labels),
+            *_note_look_alikes("classes", labels),
         ),
     )
 
@@ -175,9 +175,9 @@ def _from_csv(root: Path, options: Options) -> DatasetIndex:
         excluded=excluded_table(unnamed + [(str(row.file), fault) for row, fault in faults if fault is not None]),
         notes=(
             *_csv_notes(table, options, outside=len(rows) - len(inside), has_splits=needs_split),
-            *(() if options.multilabel else _lost_labels(kept)),
-            *_names_that_look_alike("classes", [label for row in kept for label in row.labels]),
-            *_names_that_look_alike("groups", [row.group for row in kept]),
+            *(() if options.multilabel else _note_unused_labels(kept)),
+            *_note_look_alikes("classes", [label for row in kept for label in row.labels]),
+            *_note_look_alikes("groups", [row.group for row in kept]),
         ),
     )
 
@@ -293,8 +293,8 @@ def _csv_notes(table: CsvTable, options: Options, *, outside: int, has_splits: b
     return tuple(notes)
 
 
-def _names_that_look_alike(kind: str, names: Iterable[str]) -> Iterator[str]:
-    """Yield a note on each set of names that differ in what cannot be seen alone, such as two kinds of space."""
+def _note_look_alikes(kind: str, names: Iterable[str]) -> Iterator[str]:
+    """Yield a note on each set of names that differ only in what cannot be seen, such as two kinds of space."""
     forms: dict[str, list[str]] = {}
     for name in sorted(set(names)):
         forms.setdefault(as_seen(name), []).append(name)
@@ -303,7 +303,7 @@ def _names_that_look_alike(kind: str, names: Iterable[str]) -> Iterator[str]:
             yield f"{kind} that look alike: {', '.join(map(ascii, alike))}; rename all but one if they are the same"
 
 
-def _lost_labels(rows: list[_Row]) -> Iterator[str]:
+def _note_unused_labels(rows: list[_Row]) -> Iterator[str]:
     several = sum(len(set(row.labels)) > 1 for row in rows)
     if several:
         yield (

@@ -1,4 +1,4 @@
-"""Sizes that the headers of wav, aiff, w64, au, caf, mp4 and asf files state: lengths, and what follows the audio."""
+"""Sizes that the headers of wav, AIFF, W64, au, CAF, mp4, ASF and Matroska files state: lengths, and what follows."""
 
 from __future__ import annotations
 
@@ -20,10 +20,8 @@ UNKNOWN_LARGE_SIZE = 0x7FFF_FFFF_0000_0000
 #: size of the whole file by the magic it begins with: format and position of the size, and bytes it does not count
 SIZES = {b"RIFF": ("<I", 4, 8), b"FORM": (">I", 4, 8), b"RF64": ("<Q", 20, 8), b"riff": ("<Q", 16, 0)}
 W64_MAGIC, WAV_MAGIC, RF64_MAGIC = b"riff", b"RIFF", b"RF64"
-RF64_AUDIO_SIZE, RF64_AUDIO_POSITION = (
-    struct.Struct("<Q"),
-    28,
-)  # in the first chunk, since that of the audio has no room
+#: size of the audio and its place in the first chunk of an RF64 file: the chunk of the audio has no room for it
+RF64_AUDIO_SIZE, RF64_AUDIO_POSITION = struct.Struct("<Q"), 28
 #: format tags of MPEG audio in wav, whose headers state a length that follows from the mean bit rate
 MPEG_TAGS = (0x50, 0x55)
 #: of integers, floats, logarithms and the extensible header; tag, channels, rate, bytes in a second and for each frame
@@ -42,14 +40,14 @@ CHUNKS = {
     W64_MAGIC: (struct.Struct("<16sQ"), 40, b"data", 8),  # its sizes count the header
 }
 
-MP4_MAGIC, MP4_BOX = b"ftyp", struct.Struct(">I4s")  # size, name
+MP4_MAGIC = b"ftyp"
 ASF_MAGIC = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 ASF_OBJECT = struct.Struct("<16sQ")  # name, size
 ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 #: within the properties: duration (100 ns) with the preroll, the preroll (ms), flags (1: a broadcast of no length)
 ASF_LENGTH, ASF_BROADCAST = struct.Struct("<64xQ8xQI"), 1
 ASF_PADDING_SECONDS = 0.2  # the last frames of WMA, of up to 4096 samples
-#: names of the two elements of a file; a size has up to eight bytes, the first of which tells how many
+#: names of the two elements of a file; a size has up to eight bytes, the first of which states how many
 MATROSKA_MAGIC, MATROSKA_SEGMENT, MATROSKA_SIZE_BYTES = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", 8
 CAF_MAGIC, CAF_HEADER_BYTES, CAF_CHUNK = b"caff", 8, struct.Struct(">4sq")  # name, size
 #: sample rate, format, bytes and frames in a packet (0: they vary), channels, bits per sample
@@ -213,15 +211,15 @@ def _is_name(name: bytes) -> bool:
 def _follow_boxes(data: mmap, position: int) -> StreamFacts:
     """Follow the boxes of an mp4 file; a second file type begins another file."""
     first = True
-    while (box := _unpack(MP4_BOX, data, position)) is not None:
+    while (box := _unpack(mp4.BOX, data, position)) is not None:
         size, name = box
         if name == MP4_MAGIC and not first:
             return StreamFacts(faults={"joined": math.inf})
         if size == 1:  # the size follows the name, in 64 bits
-            (size,) = _unpack(struct.Struct(">Q"), data, position + MP4_BOX.size) or (0,)
+            _, _, size = _unpack(mp4.LARGE_BOX, data, position) or (0, name, 0)
         if size == 0 and _is_name(name):  # to the end
-            return _search_file(data, position + MP4_BOX.size)
-        if size < MP4_BOX.size or not _is_name(name):
+            return _search_file(data, position + mp4.BOX.size)
+        if size < mp4.BOX.size or not _is_name(name):
             return _list_fault(read_tail(data, position))
         position, first = position + size, False
     return _list_fault(read_tail(data, position))

@@ -1,4 +1,4 @@
-"""Starts of sound files by format, for what begins a file, and for another file in or behind it."""
+"""Starts of sound files by format, to recognise a file, and another one inside or behind it."""
 
 from __future__ import annotations
 
