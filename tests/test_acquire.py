@@ -120,6 +120,27 @@ def test_twin_that_fails_half_way_leaves_nothing(tmp_path, level):
     assert [p.name for p in (tmp_path / "root").iterdir()] == [".lock"]
 
 
+class Killed(BaseException):
+    """An end that leaves no time to tidy up, as SIGKILL."""
+
+
+def test_what_killed_jobs_left_of_twins_does_not_pile_up(tmp_path, level, monkeypatch):
+    def write(root, options):
+        (root / "audio").write_text("half")
+        raise Killed
+
+    level.write, root = write, tmp_path / "root"
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.rmtree", lambda *_, **__: None)
+        with pytest.raises(Killed):
+            run(root, source="twin", twin=TWIN)
+    assert len(list(root.rglob("audio"))) == 1
+    level.write = lambda root, options: (root / "labels.csv").write_text("x")
+    run(root, source="twin", twin=TWIN)
+    names = [".lock", "acquired.json", "twin", "twin.json", "twin/labels.csv"]
+    assert sorted(str(path.relative_to(root)) for path in root.rglob("*")) == names
+
+
 def test_folder_can_be_moved(tmp_path, level):
     level.write = lambda root, options: (root / "labels.csv").write_text("x")
     run(tmp_path / "root", source="twin", twin=TWIN)

@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import json
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -23,7 +22,14 @@ from workflow_scripts.configuration.twin import TwinOptions
 from workflow_scripts.core import provenance, result_files
 from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import UserError, run_command
-from workflow_scripts.core.files import expand_home, hold_lock, read_note, refuse_links, write_json
+from workflow_scripts.core.files import (
+    expand_home,
+    hold_lock,
+    make_scratch_folder,
+    read_note,
+    refuse_links,
+    write_json,
+)
 from workflow_scripts.core.validation import parse
 from workflow_scripts.levels import dataset_facts, registry
 from workflow_scripts.sources.acquisition import LOCK, Acquisition, write_acquisition
@@ -74,9 +80,7 @@ def _write_twin(config: AcquireConfig, *, root: Path, code: str) -> tuple[Path, 
     if folder.is_dir() and _read_note(note) == digest:
         return folder, digest
     note.unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory(dir=root, prefix=".twin-") as temporary:
-        fresh = Path(temporary) / "twin"
-        fresh.mkdir()
+    with make_scratch_folder(root / ".twin") as fresh:
         registry.load("twin", loader).write(fresh, size, **config.options)
         shutil.rmtree(folder, ignore_errors=True)
         fresh.replace(folder)

@@ -12,8 +12,7 @@ import argparse
 from workflow_scripts.configuration.jobs.fetch_package import FetchPackageConfig
 from workflow_scripts.core.cli import job_parser
 from workflow_scripts.core.errors import run_command
-from workflow_scripts.core.files import hold_lock
-from workflow_scripts.sources.acquisition import LOCK
+from workflow_scripts.core.files import hold_output
 from workflow_scripts.sources.packages import fetch_package
 
 
@@ -21,9 +20,7 @@ def main(argv: list[str] | None = None) -> None:
     """Fetch one archive."""
     arguments = _parser().parse_args(argv)
     config: FetchPackageConfig = arguments.config
-    folder = arguments.output.parent
-    folder.mkdir(parents=True, exist_ok=True)
-    with hold_lock(folder / LOCK, name=str(folder)):
+    with hold_output(arguments.output):
         fetch_package(config.package, config.version, sha256=config.sha256, target=arguments.output)
 
 

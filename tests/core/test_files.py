@@ -27,6 +27,31 @@ def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_scratch_folder_begins_without_what_a_killed_job_left_and_leaves_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / ".scratch"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "left").touch()
+
+    def fail_halfway() -> None:
+        with files.make_scratch_folder(folder) as scratch:
+            assert list(scratch.iterdir()) == []
+            (scratch / "half").touch()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_halfway()
+    assert list(folder.parent.iterdir()) == []
+
+
+def test_a_link_in_place_of_a_scratch_folder_is_neither_followed_nor_emptied(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "file").touch()
+    (tmp_path / ".scratch").symlink_to(tmp_path / "theirs")
+    with pytest.raises(FileExistsError), files.make_scratch_folder(tmp_path / ".scratch"):
+        pass
+    assert (tmp_path / "theirs" / "file").exists()
+
+
 def test_json_keeps_order_and_letters(tmp_path: Path) -> None:
     files.write_json(tmp_path / "deep" / "record.json", {"b": "é", "a": 1})
     text = (tmp_path / "deep" / "record.json").read_text(encoding="utf-8")

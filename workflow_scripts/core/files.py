@@ -64,6 +64,20 @@ def write_json(path: Path, content: object) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
+@contextmanager
+def make_scratch_folder(path: Path) -> Iterator[Path]:
+    """Make the folder `path`, without what a killed job left there, and remove it afterwards.
+
+    The caller holds a lock on it, or on a folder above it.
+    """
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def require_space(folder: Path, needed_bytes: int) -> None:
     """Raise `UserError` unless the disk under `folder` has `needed_bytes` free."""
     folder.mkdir(parents=True, exist_ok=True)

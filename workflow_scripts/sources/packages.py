@@ -11,7 +11,7 @@ from pathlib import Path
 
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.file_digests import digest_file
-from workflow_scripts.core.files import refuse_links
+from workflow_scripts.core.files import make_scratch_folder, refuse_links
 from workflow_scripts.sources.unpack import unpack
 
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--no-deps")
@@ -20,17 +20,16 @@ PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input",
 def fetch_package(name: str, version: str, *, sha256: str, target: Path) -> None:
     """Fetch the archive of a package as the file `target`; an existing one with the SHA-256 is kept.
 
-    Wheels alone are taken, because pip runs code of other archives. Raises `UserError` if pip cannot fetch it, or
-    fetches another file.
+    Wheels alone are taken, because pip runs code of other archives. The caller holds a lock on `target`. Raises
+    `UserError` if pip cannot fetch it, or fetches another file.
     """
     refuse_links(target, below=target.parent)
     if target.is_file() and digest_file(target) == sha256:
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetching-") as folder:
-        command = [*PIP, "--only-binary", ":all:", "--dest", folder, f"{name}=={version}"]
+    with make_scratch_folder(target.with_name(f".{target.name}.fetched")) as folder:
+        command = [*PIP, "--only-binary", ":all:", "--dest", str(folder), f"{name}=={version}"]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-        archives = sorted(Path(folder).iterdir())
+        archives = sorted(folder.iterdir())
         if done.returncode or len(archives) != 1:
             lines = [line.strip() for line in done.stderr.splitlines() if line.strip() and "WARNING" not in line]
             reason = lines[-1].removeprefix("ERROR: ") if lines else f"pip ended with {done.returncode}"
@@ -55,8 +54,9 @@ def open_member(archive: Path, *, sha256: str, member: str) -> Iterator[Path]:
     if digest_file(archive) != sha256:
         raise UserError(f"{archive} has changed since it was fetched: delete it and run the workflow again")
     with tempfile.TemporaryDirectory() as folder:
-        unpack(archive, Path(folder))
-        path = Path(folder) / member
+        content = Path(folder) / "content"
+        unpack(archive, content)
+        path = content / member
         if not path.is_file():
             raise UserError(f"{archive} holds no file {member}: correct `file` of the checkpoint")
         yield path

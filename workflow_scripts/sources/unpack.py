@@ -9,7 +9,6 @@ import lzma
 import shutil
 import stat
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from workflow_scripts.core.errors import UserError
-from workflow_scripts.core.files import refuse_links, require_space
+from workflow_scripts.core.files import make_scratch_folder, refuse_links, require_space
 from workflow_scripts.core.progress import track
 
 #: unpacked to packed bytes: tables of text shrink to a tenth, audio hardly at all, bombs to a thousandth or less
@@ -111,8 +110,9 @@ def unpack(archive: Path, target: Path, *, clips: float | None = None) -> None:
 
     `clips`: number of clips of the data set, where it is known; an archive with many times as many files is refused.
 
-    The archive is first unpacked into a temporary folder, so that a refused or damaged one leaves nothing. Links,
-    devices, names outside the target, duplicate names and decompression bombs are refused. Raises `UserError`.
+    The archive is first unpacked into a folder beside `target`, so that a refused or damaged one leaves nothing. Links,
+    devices, names outside the target, duplicate names and decompression bombs are refused. The caller holds a lock on
+    `target`. Raises `UserError`.
     """
     size = archive.stat().st_size
     guard = _Guard(
@@ -122,10 +122,10 @@ def unpack(archive: Path, target: Path, *, clips: float | None = None) -> None:
     )
     target.mkdir(parents=True, exist_ok=True)
     require_space(target, size)
-    with tempfile.TemporaryDirectory(dir=target, prefix=".unpacking-") as temporary:
+    with make_scratch_folder(target.with_name(f".{target.name}.unpacked")) as temporary:
         try:
-            for member in _read_members(archive, Path(temporary), guard):
-                _write_member(member, Path(temporary), guard)
+            for member in _read_members(archive, temporary, guard):
+                _write_member(member, temporary, guard)
         except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, UnicodeError) as error:
             raise UserError(f"{archive} is damaged ({error}): delete it and acquire the data set again") from error
         except (NotImplementedError, RuntimeError, MemoryError) as error:  # xz may state a dictionary of gigabytes
@@ -138,8 +138,8 @@ def unpack(archive: Path, target: Path, *, clips: float | None = None) -> None:
             if error.errno == errno.ENAMETOOLONG:
                 raise guard.refusal("a name in it is too long for this disk") from error
             raise
-        _refuse_linked_folders(Path(temporary), target)
-        _merge_folder(Path(temporary), target)
+        _refuse_linked_folders(temporary, target)
+        _merge_folder(temporary, target)
 
 
 def _limit_members(size: int, clips: float | None) -> int:
