@@ -98,6 +98,16 @@ def test_a_folder_that_changed_since_it_was_acquired_is_not_prepared(acquired, t
     assert not (tmp_path / "out" / "corpus.json").exists()
 
 
+def test_a_relative_path_counts_from_where_the_copy_was_acquired(acquired, tmp_path, monkeypatch):
+    config = {"dataset": "toy_set", "loader": "toy", "source": "local", "path": "mine"}
+    monkeypatch.chdir(tmp_path)
+    acquire.main(["--config", json.dumps(config), "--code", "c", "--output", str(tmp_path / "data")])
+    (tmp_path / "elsewhere" / "mine").mkdir(parents=True)
+    write_tone(tmp_path / "elsewhere" / "mine" / "other.wav", 0.5)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert run(acquired, tmp_path / "out").facts.clips == 4
+
+
 def test_command_line_ends_in_one_line(tmp_path):
     flags = ["--config", "{}", "--code", "c", "--acquired", str(tmp_path / "none.json"), "--output", str(tmp_path)]
     command = [sys.executable, "-m", "workflow_scripts.prepare", *flags]

@@ -57,17 +57,16 @@ def main(argv: list[str] | None = None) -> None:
 
 def acquire(config: AcquireConfig, *, root: Path, code: str) -> Acquisition:
     """Acquire the data set of `config` in `root`, except files that are complete and unchanged. Raises `UserError`."""
-    counts: dict[str, int | str] = {}
+    inventory = None
     if config.source == "twin":
         folder, digest = _write_twin(config, root=root, code=code)
     elif config.source == "local":
         inventory = take_inventory(config)
         folder, digest = expand_home(str(config.path)), inventory.digest
-        counts = {"files": inventory.files, "places": inventory.places}
     else:
         loader = registry.load("dataset", config.loader)
         folder, digest = _download(config.dataset, loader, options=config.options, root=root)
-    return Acquisition(dataset=config.dataset, source=config.source, root=folder, digest=digest, counts=counts)
+    return Acquisition(dataset=config.dataset, source=config.source, root=folder, digest=digest, inventory=inventory)
 
 
 def _write_twin(config: AcquireConfig, *, root: Path, code: str) -> tuple[Path, str]:

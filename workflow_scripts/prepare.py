@@ -41,7 +41,7 @@ def _prepare(arguments: argparse.Namespace, config: PrepareConfig, record: Recor
     for partial in arguments.output.glob(".*.partial*"):  # of killed jobs: as large as the corpus
         partial.unlink()
     acquired = read_acquisition(arguments.acquired, source=config.source, job_digest=config.acquisition_digest)
-    require_unchanged_copy(arguments.acquired)
+    require_unchanged_copy(arguments.acquired, root=acquired.root)
     loader = registry.load("dataset", config.loader)
     index = loader.index(acquired.root, registry.options(loader, config.options))
     unused = _describe_unused(acquired.root, index) if acquired.source == "local" else ""
@@ -59,7 +59,7 @@ def _prepare(arguments: argparse.Namespace, config: PrepareConfig, record: Recor
         ),
         processes=arguments.threads,
     )
-    require_unchanged_copy(arguments.acquired)  # nor while they were decoded
+    require_unchanged_copy(arguments.acquired, root=acquired.root)  # nor while they were decoded
     for note in facts.notes:
         print(f"{facts.dataset}: {note}", file=sys.stderr, flush=True)
     content = record.content(data={facts.dataset: facts.digest}, device="cpu", acquired=acquired.digest)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_scripts.core import provenance
 from workflow_scripts.core.checksums import read_record, write_record
 from workflow_scripts.core.errors import UserError
+from workflow_scripts.sources.inventory import Inventory
 
 LOCK = ".lock"  # beside acquired.json: held exclusively to change the data, shared to read them
 
@@ -17,14 +17,14 @@ LOCK = ".lock"  # beside acquired.json: held exclusively to change the data, sha
 class Acquisition:
     """An acquired data set: `root` has the official layout, `digest` identifies its content.
 
-    `counts` of a local copy are the number of its files and a digest of their places, to notice that they changed.
+    `inventory` is that of a local copy when it was acquired, to notice that it changed.
     """
 
     dataset: str
     source: str  # twin, local or download
     root: Path
     digest: str
-    counts: Mapping[str, int | str] = field(default_factory=dict)
+    inventory: Inventory | None = None
 
 
 def write_acquisition(path: Path, acquired: Acquisition, **more: object) -> None:
@@ -32,13 +32,14 @@ def write_acquisition(path: Path, acquired: Acquisition, **more: object) -> None
     folder = path.parent.absolute()
     root = acquired.root.absolute()
     stored_root = root.relative_to(folder) if root.is_relative_to(folder) else root
-    content = {
+    content: dict[str, object] = {
         "dataset": acquired.dataset,
         "source": acquired.source,
         "root": str(stored_root),
         "digest": acquired.digest,
-        **acquired.counts,
     }
+    if acquired.inventory is not None:
+        content |= {"files": acquired.inventory.files, "places": acquired.inventory.places}
     write_record(path, {**content, **more}, files={})
 
 

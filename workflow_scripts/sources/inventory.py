@@ -17,17 +17,15 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.file_digests import digest_file
 from workflow_scripts.core.files import expand_home
 from workflow_scripts.core.validation import parse
-from workflow_scripts.sources.listing import is_file
-
-LOCAL = "local"
+from workflow_scripts.sources.listing import is_file, walk_files
 
 
 @dataclass(frozen=True, kw_only=True)
 class Inventory:
     """Content of a copy: a digest of file names and sizes, as the audio may be terabytes, and of files of labels.
 
-    `places` is a digest of each file's place on the disk and time of modification, which betrays a file that changed
-    and kept its size, and files that exchanged their names.
+    `places` is a digest of each file's place on the disk and time of modification, which differ for a file that
+    changed and kept its size, and for files that exchanged their names.
     """
 
     digest: str
@@ -65,22 +63,14 @@ def _shorten(digest: hashlib._Hash) -> str:
 
 
 def _list_files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield relative name and status of every file, sorted within each folder; links to folders are followed once.
+    """Yield relative name and status of every file as `walk_files` does.
 
     Hidden files and folders do not count, which file managers write and no data set has.
     """
-    seen: set[tuple[int, int]] = set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        status = Path(parent).stat()
-        if (status.st_dev, status.st_ino) in seen:  # a link back up
-            folders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(name for name in names if not name.startswith(".")):
-            path = Path(parent) / name
-            if path.is_file():
-                yield str(path.relative_to(folder)), path.stat()
+    for prefix, name in walk_files(folder):
+        path = f"{folder}/{prefix}{name}"
+        if not name.startswith(".") and is_file(path):
+            yield prefix + name, os.stat(path)  # noqa: PTH116 - a Path per file is slow
 
 
 def _files_of_options(options: Mapping[str, Any], folder: Path) -> Iterator[Path]:
@@ -92,20 +82,23 @@ def _files_of_options(options: Mapping[str, Any], folder: Path) -> Iterator[Path
 
 def describe_difference(acquired: Mapping[str, Any], now: Inventory) -> str:
     """Return how a copy differs from the one that a record of its acquisition describes; empty if it does not."""
-    then = acquired.get("files", now.files)
-    if then != now.files:
-        return f"{then:,} files then, {now.files:,} now"
+    if acquired["files"] != now.files:
+        return f"{acquired['files']:,} files then, {now.files:,} now"
     if now.digest != acquired["digest"]:
         return "other names, sizes or labels"
-    return "files were written again, or exchanged" if now.places != acquired.get("places") else ""
+    return "files were written again, or exchanged" if now.places != acquired["places"] else ""
 
 
-def require_unchanged_copy(acquired: Path) -> None:
-    """Raise `UserError` if a local copy is no longer as the record `acquired` describes it; others are not compared."""
+def require_unchanged_copy(acquired: Path, *, root: Path) -> None:
+    """Raise `UserError` if the local copy in `root` is no longer as the record `acquired` describes it.
+
+    Data sets of other sources are not compared.
+    """
     content = read_record(acquired)
-    if content["source"] != LOCAL:
+    if content["source"] != "local":
         return
-    now = take_inventory(parse(AcquireConfig, content["config"], where=str(acquired)))
+    config = parse(AcquireConfig, content["config"], where=str(acquired))
+    now = take_inventory(config.model_copy(update={"path": str(root)}))  # the config's may count from another folder
     if difference := describe_difference(content, now):
         raise UserError(
             f"{content['dataset']}: your files have changed since they were read ({difference}); read them again with "

@@ -94,7 +94,7 @@ def list_folder(root: Path) -> FolderListing:
     if not root.is_dir():
         raise UserError(f"{root} is not a folder: give the folder that holds the audio")
     listing = FolderListing()
-    for prefix, name in _walk(root):
+    for prefix, name in walk_files(root):
         suffix = PurePosixPath(name).suffix.lower()
         if name.startswith("."):
             listing.hidden.append(prefix + name)
@@ -107,8 +107,11 @@ def list_folder(root: Path) -> FolderListing:
     return listing
 
 
-def _walk(root: Path) -> Iterator[tuple[str, str]]:
-    """Yield the folder and the name of each file; of hidden folders the name alone, with a slash."""
+def walk_files(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield the folder and the name of each file, sorted within a folder; of a hidden folder its own name and a slash.
+
+    Links are followed, folders visited once. Raises `OSError` for a folder that cannot be read.
+    """
     visited: set[tuple[int, int]] = set()
     for folder, folders, names in os.walk(root, followlinks=True, onerror=_raise):
         # os.walk gives strings; a Path per folder doubles the time for a million files
@@ -119,7 +122,7 @@ def _walk(root: Path) -> Iterator[tuple[str, str]]:
         visited.add((status.st_dev, status.st_ino))
         relative = os.path.relpath(folder, root).replace(os.sep, "/")
         prefix = "" if relative == "." else f"{relative}/"
-        yield from ((prefix, name) for name in names)
+        yield from ((prefix, name) for name in sorted(names))
         yield from ((prefix, f"{name}/") for name in folders if name.startswith("."))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
 

@@ -1,4 +1,4 @@
-"""Changes of users' own copies of data sets since they were read, told at the start of a run and by `status`."""
+"""Changes of users' own copies of data sets since they were read, reported at the start of a run and by `status`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.validation import parse_json
 from workflow_scripts.planning.jobs import JobSpec
 from workflow_scripts.planning.plan import Plan
-from workflow_scripts.sources.inventory import LOCAL, describe_difference, take_inventory
+from workflow_scripts.sources.inventory import describe_difference, take_inventory
 
 SECONDS_AT_START = 5.0  # that a run waits for the comparison: 100,000 files on a slow file system
 
@@ -41,7 +41,7 @@ def describe_changes(
     unknown: list[str] = []
     for dataset in dict(plan.corpora):
         acquired = plan.layout.acquisition_record(dataset)
-        if plan.config.datasets[dataset].source == LOCAL and acquired not in forced:
+        if plan.config.datasets[dataset].source == "local" and acquired not in forced:
             try:
                 change = _describe_change(Path(acquired), plan.jobs.acquire(dataset), patience)
             except TimeoutError:
@@ -103,6 +103,6 @@ def _describe_change(acquired: Path, job: JobSpec, patience: float) -> str:
         now = take_inventory(AcquireConfig.from_json(job.config), patience=patience)
     except TimeoutError:  # an OSError, but not of a copy that is not there
         raise
-    except (UserError, OSError, ValueError, KeyError, TypeError):  # of no copy, or no acquisition: told elsewhere
+    except (UserError, OSError, ValueError, KeyError, TypeError):  # of no copy, or no acquisition: reported elsewhere
         return ""
     return describe_difference(content, now)
