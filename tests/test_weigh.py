@@ -109,9 +109,10 @@ def test_nothing_is_left_beside_a_run_that_finished_meanwhile(corpus, finished, 
     assert not list(source.parent.glob(".*"))
 
 
-def test_a_run_of_other_code_is_not_used(corpus, finished, tmp_path):
+def test_a_run_of_other_code_is_not_used(corpus, finished, tmp_path, capsys):
     result = run_weigh(corpus, source=finished, output=tmp_path, code="other")
     assert result["losses_origin"] == "first epochs, trained by this job"
+    assert capsys.readouterr().err.count("losses.csv is damaged, or of another run or an older plan") == 1
 
 
 def test_without_validation_there_are_no_weights(corpus, tmp_path):

@@ -31,7 +31,7 @@ from workflow_scripts.configuration.jobs.pretrain import PretrainConfig
 from workflow_scripts.core import provenance, result_files
 from workflow_scripts.core.checksums import checksums, write_record
 from workflow_scripts.core.cli import job_parser
-from workflow_scripts.core.errors import run_command
+from workflow_scripts.core.errors import format_message, run_command
 from workflow_scripts.pretraining import distributed
 from workflow_scripts.pretraining.device import best_device, device_name, use_threads
 from workflow_scripts.pretraining.interruption import EXIT_INTERRUPTED, InterruptedRunError
@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> None:
             outcome = trainer.run()
         except InterruptedRunError as interrupted:
             if distributed.is_main_process():
-                print(f"prelude: {interrupted}", file=sys.stderr, flush=True)
+                print(format_message(interrupted), file=sys.stderr, flush=True)
             sys.exit(EXIT_INTERRUPTED)
         if distributed.is_main_process():
             _write(run, trainer, outcome, record)

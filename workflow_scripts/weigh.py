@@ -83,11 +83,20 @@ def main(argv: list[str] | None = None) -> None:
 def _losses(run: Pretraining, source: Path, epochs: int) -> Losses:
     try:
         losses = _read_finished(run, source) or _read_unfinished(run, source, epochs)
+        if losses is None:
+            _note_others(source / result_files.LOSSES)
         return losses or _train(run, source, epochs)
     except InterruptedRunError as interrupted:
         if distributed.is_main_process():
-            print(f"prelude: {interrupted}", file=sys.stderr, flush=True)
+            print(format_message(interrupted), file=sys.stderr, flush=True)
         sys.exit(EXIT_INTERRUPTED)
+
+
+def _note_others(losses: Path) -> None:
+    """Note that losses are there but of no use to this run."""
+    if distributed.is_main_process() and losses.exists():
+        note = f"{NOTE}{losses} is damaged, or of another run or an older plan: losses are computed again"
+        print(format_message(note), file=sys.stderr)
 
 
 def _read_finished(run: Pretraining, source: Path) -> Losses | None:
@@ -101,12 +110,9 @@ def _read_finished(run: Pretraining, source: Path) -> Losses | None:
         record.get("config_digest"),
         record.get("data", {}).get(run.corpus.facts.dataset),
     )
-    losses = source / result_files.LOSSES
     if recorded != (run.code, provenance.digest(run.config), run.corpus.facts.digest):
-        note = f"{NOTE}{losses} is of another run or an older plan: losses are computed again"
-        print(format_message(note), file=sys.stderr)
         return None
-    return Losses(rows=read_losses(losses), origin="finished run")
+    return Losses(rows=read_losses(source / result_files.LOSSES), origin="finished run")
 
 
 def _read_unfinished(run: Pretraining, source: Path, epochs: int) -> Losses | None:

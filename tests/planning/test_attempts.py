@@ -135,6 +135,15 @@ def test_a_job_that_a_signal_ended_says_so(
     assert f"epoch 1: 4/30\nprelude: {reason}" in log.read_text()
 
 
+def test_a_note_is_no_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("prelude: note: a file is damaged: the trial is computed again\n")
+    run = RecordedRun(tmp_path / "journal", monkeypatch, at=1.8e9)
+    run.start("a.json", log=str(log))
+    run.fail("a.json", log=str(log), error="died with <Signals.SIGKILL: 9>")
+    assert read_attempts(tmp_path / "journal")["a.json"].failures[-1].reason.startswith("killed by SIGKILL")
+
+
 def test_the_reason_that_a_job_states_itself_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "a.log"
     log.write_text("epoch 1\nprelude: the disk is full\n")

@@ -19,7 +19,7 @@ import torch
 from workflow_scripts.audio.corpus import Corpus
 from workflow_scripts.configuration.protocol import EvaluationProtocol
 from workflow_scripts.core import array_files, files
-from workflow_scripts.core.errors import UserError, name_damage
+from workflow_scripts.core.errors import NOTE, UserError, format_message, name_damage
 from workflow_scripts.evaluation.label_subsets import LabelSubset, choose_label_subset, choose_segments
 from workflow_scripts.levels.dataset_facts import SPLITS
 from workflow_scripts.levels.fractions import Subset
@@ -91,7 +91,7 @@ class TrialStore:
         try:
             return self._read(path, trial)
         except UserError as error:
-            print(f"prelude: {error}", file=sys.stderr, flush=True)
+            print(format_message(f"{NOTE}{error}"), file=sys.stderr, flush=True)
             return None
 
     def _read(self, path: Path, trial: int) -> TrialResult | None:
@@ -165,10 +165,10 @@ class EvaluationTask:
         return rows
 
     def label_subset(self, trial: int, *, segments: np.ndarray) -> LabelSubset:
-        """Return the training examples whose labels the trial may use, the same for every run and scenario.
+        """Return the training examples whose labels the trial may use, the same for every run with such segments.
 
-        `segments` (clips,) are the numbers of crops by which each clip of the corpus is evaluated. Validation and test
-        splits are never reduced.
+        `segments` (clips,) are the numbers of crops by which each clip of the corpus is evaluated; a subset of clips
+        does not depend on them. Validation and test splits are never reduced.
         """
         rows = self.rows("train")
         clips, labels = self.corpus.clips["clip"].to_numpy()[rows].tolist(), self.corpus.labels[rows]

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from workflow_scripts.core.errors import UserError
+from workflow_scripts.core.errors import NOTE, UserError
 from workflow_scripts.core.files import append_plain
 
 GAVE_UP = "prelude: "  # begins the line of a `UserError`; libraries may still write after it
@@ -56,7 +56,8 @@ def read_end(log: Path) -> LogEnd | None:
     lines = [line for text in _read_tail(log).splitlines() if (line := strip_controls(text))]
     if not lines:
         return None
-    gave_up = [line.removeprefix(GAVE_UP) for line in lines if line.startswith(GAVE_UP)]
+    messages = [line.removeprefix(GAVE_UP) for line in lines if line.startswith(GAVE_UP)]
+    gave_up = [line for line in messages if not line.startswith(NOTE)]
     is_reason = bool(gave_up) or any(line.startswith(CRASHED) for line in lines)
     return LogEnd(is_reason, (gave_up or lines)[-1][:MAX_CHARACTERS])
 
