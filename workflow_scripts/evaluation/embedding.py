@@ -33,7 +33,9 @@ def read_clips(corpus: Corpus, rows: np.ndarray, *, crop_length: int | None = No
 
     With a `crop_length`, the remainder after the last whole crop is dropped.
     """
-    length = int(_used_lengths(corpus, rows[:1], crop_length)[0])
+    length = int(
+        used_lengths(corpus.lengths[rows[:1]], sample_rate=corpus.facts.sample_rate, crop_length=crop_length)[0]
+    )
     return np.stack([read_samples(corpus, int(row), start=0, length=length) for row in rows])
 
 
@@ -44,7 +46,7 @@ def group_by_length(
 
     Equal lengths need no padding, so the embedding of a clip does not depend on the other clips of its batch.
     """
-    lengths = _used_lengths(corpus, rows, crop_length)
+    lengths = used_lengths(corpus.lengths[rows], sample_rate=corpus.facts.sample_rate, crop_length=crop_length)
     batches: list[np.ndarray] = []
     for length in np.unique(lengths):
         positions = np.flatnonzero(lengths == length)
@@ -78,20 +80,21 @@ def embed_clips(
     embeddings = torch.empty(int(crops.offsets[-1]), encoder.pooled_size, device=device)
     for positions in progress(batches):
         audio = torch.from_numpy(read_clips(corpus, rows[positions], crop_length=crop_length)).to(device)
-        inputs = _split_inputs(audio, crop_length, max_samples)
+        inputs = split_inputs(audio, crop_length, max_samples)
         pooled = torch.cat([encoder.pool(encoder(part)).float() for part in inputs])
         embeddings[torch.from_numpy(crops.rows(positions)).to(device)] = pooled
     return embeddings
 
 
-def _split_inputs(audio: Tensor, crop_length: int | None, max_samples: int) -> Sequence[Tensor]:
+def split_inputs(audio: Tensor, crop_length: int | None, max_samples: int) -> Sequence[Tensor]:
     """Split audio (clips, samples) into inputs of the encoder: whole clips, or crops, as many as fit into memory."""
     if crop_length is None:
         return [audio]
     return audio.reshape(-1, crop_length).split(max(1, max_samples // crop_length))
 
 
-def _used_lengths(corpus: Corpus, rows: np.ndarray, crop_length: int | None) -> np.ndarray:
+def used_lengths(lengths: np.ndarray, *, sample_rate: int, crop_length: int | None) -> np.ndarray:
+    """Return the samples that are encoded of clips of `lengths`: those of whole crops, or all, but at least some."""
     if crop_length is not None:
-        return Crops.from_lengths(corpus.lengths[rows], crop_length).counts * crop_length
-    return np.maximum(corpus.lengths[rows], int(MIN_SECONDS * corpus.facts.sample_rate))
+        return Crops.from_lengths(lengths, crop_length).counts * crop_length
+    return np.maximum(lengths, int(MIN_SECONDS * sample_rate))

@@ -10,7 +10,7 @@ from workflow_scripts.core.errors import UserError
 from workflow_scripts.evaluation.crops import Crops, average_predictions
 from workflow_scripts.evaluation.embedding import MAX_BATCH_SAMPLES
 from workflow_scripts.evaluation.losses import probabilities
-from workflow_scripts.evaluation.trial_models import PROBE_SAMPLES
+from workflow_scripts.evaluation.trial_models import count_channels
 from workflow_scripts.levels import registry
 from workflow_scripts.networks.head_interfaces import MapsHead
 from workflow_scripts.networks.magnitude import Magnitude
@@ -44,12 +44,9 @@ def _cut(audio: np.ndarray, starts: np.ndarray, length: int) -> Tensor:
 
 def _build_head(kept: KeptHead, encoder: UNetEncoder | Magnitude) -> MapsHead:
     level = registry.load("head", kept.name)
-    maps = encoder.maps(torch.zeros(1, PROBE_SAMPLES))
+    sources, decoder = count_channels(encoder)
     head: MapsHead = level.build(
-        registry.options(level, kept.options),
-        sources=maps.masked.shape[1],
-        decoder=[block.shape[1] for block in maps.decoder],
-        outputs=len(kept.classes),
+        registry.options(level, kept.options), sources=sources, decoder=decoder, outputs=len(kept.classes)
     )
     try:
         head.load_state_dict({name: torch.from_numpy(value) for name, value in kept.tensors.items()})

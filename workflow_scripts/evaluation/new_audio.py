@@ -6,8 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workflow_scripts.evaluation.crops import Crops
-from workflow_scripts.evaluation.embedding import MAX_BATCH_SAMPLES, MIN_SECONDS
+from workflow_scripts.evaluation.embedding import MAX_BATCH_SAMPLES, split_inputs, used_lengths
 from workflow_scripts.networks.interfaces import Encoder
 
 
@@ -16,11 +15,8 @@ def fit_length(samples: np.ndarray, encoder: Encoder) -> np.ndarray:
 
     So does `embedding.read_clips` with the clips of a corpus.
     """
-    if encoder.crop_length is None:
-        length = max(len(samples), int(MIN_SECONDS * encoder.sample_rate))
-    else:
-        crops = Crops.from_lengths(np.array([len(samples)]), encoder.crop_length)
-        length = int(crops.counts[0]) * encoder.crop_length
+    lengths = used_lengths(np.array([len(samples)]), sample_rate=encoder.sample_rate, crop_length=encoder.crop_length)
+    length = int(lengths[0])
     return samples[:length] if length <= len(samples) else np.resize(samples, length)
 
 
@@ -31,8 +27,5 @@ def embed_audio(encoder: Encoder, samples: np.ndarray) -> Tensor:
     The encoder is on the CPU and in evaluation mode.
     """
     audio = torch.from_numpy(fit_length(samples, encoder))[None]
-    if encoder.crop_length is None:
-        return encoder.pool(encoder(audio)).float()
-    size = max(1, MAX_BATCH_SAMPLES["cpu"] // encoder.crop_length)
-    parts = audio.reshape(-1, encoder.crop_length).split(size)
+    parts = split_inputs(audio, encoder.crop_length, MAX_BATCH_SAMPLES["cpu"])
     return torch.cat([encoder.pool(encoder(part)).float() for part in parts])

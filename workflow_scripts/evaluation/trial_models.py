@@ -221,7 +221,7 @@ class MapsModel(TrialModel):
         assert cell.build_maps_head is not None, "the cell's head must read maps"
         if cell.settings.crops == "pool":
             raise UserError("training: a head that reads maps has no embeddings to pool: set crops to average")
-        sources, decoder = self._count_channels()
+        sources, decoder = count_channels(self.encoder)
         torch.manual_seed(int(trial_seeds.make_rng("head", trial).integers(2**31)))
         self.head = cell.build_maps_head(sources, decoder)
         torch.manual_seed(self.seed)  # for dropout
@@ -282,11 +282,15 @@ class MapsModel(TrialModel):
         audio = _read_crops(self.cell.corpus, rows, starts, self.head.samples)
         return self.predict_crops(torch.from_numpy(audio).to(self.cell.device))
 
-    @torch.no_grad()
-    def _count_channels(self) -> tuple[int, list[int]]:
-        """Return the number of separated sources, and the channels of each map of the decoder."""
-        maps = _maps_of(self.encoder.eval())(torch.zeros(1, PROBE_SAMPLES))
-        return maps.masked.shape[1], [level.shape[1] for level in maps.decoder]
+
+@torch.no_grad()
+def count_channels(encoder: nn.Module) -> tuple[int, list[int]]:
+    """Return the number of sources that an encoder separates, and the channels of each map of its decoder.
+
+    Raises `UserError` if it has no maps.
+    """
+    maps = _maps_of(encoder.eval())(torch.zeros(1, PROBE_SAMPLES))
+    return maps.masked.shape[1], [level.shape[1] for level in maps.decoder]
 
 
 def _as_arrays(state: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
