@@ -74,6 +74,32 @@ def test_a_trial_that_trains_the_encoder_takes_the_rate_of_the_lowest_validation
     )
 
 
+DIVERGING = 1e30  # weights so large that float32 holds no loss
+
+
+def test_a_trial_on_embeddings_passes_over_a_rate_at_which_it_diverges(tmp_path):
+    corpus = write_corpus(tmp_path / "tones", clips=60, seconds=0.1, classes=3)
+    inputs = informative(corpus)
+
+    def run(**rates):
+        return frozen.run(cell(corpus, folder=tmp_path, embeddings=inputs, **FAST, **rates))
+
+    for result, alone in zip(run(learning_rates=(DIVERGING, 0.03)), run(learning_rate=0.03), strict=True):
+        assert result.learning_rate == 0.03
+        assert np.array_equal(result.scores, alone.scores)
+    with pytest.raises(UserError, match=r"trial 0: the validation loss is (nan|inf) after epoch"):
+        run(learning_rates=(DIVERGING, 2 * DIVERGING))
+
+
+def test_a_trial_that_trains_the_encoder_passes_over_a_rate_at_which_it_diverges(tmp_path):
+    corpus = write_corpus(tmp_path / "tones", clips=40, seconds=0.3, classes=2)
+    numbers = {"batch": 8, "max_epochs": 1, "crop_seconds": 0.2, "trials": 1}
+    (result,) = supervised.run(cell(corpus, folder=tmp_path / "a", learning_rates=(0.003, DIVERGING), **numbers))
+    assert result.learning_rate == 0.003
+    with pytest.raises(UserError, match=r"trial 0: the validation loss is (nan|inf) after epoch 1"):
+        supervised.run(cell(corpus, folder=tmp_path / "b", learning_rates=(DIVERGING,), **numbers))
+
+
 @pytest.mark.parametrize(
     ("scores", "epochs", "best"),
     [
@@ -224,6 +250,10 @@ def test_a_pre_trained_encoder_may_learn_at_a_rate_of_its_own(tmp_path):
         (
             {"learning_rates": [0.1, 0.2], "phases": [{"optimiser": "adam", "learning_rate": 0.1}]},
             r"phases have learning rates of their own: set learning_rates: \[\]",
+        ),
+        (
+            {"encoder_learning_rate": 0.1, "phases": [{"optimiser": "adam", "learning_rate": 0.1}]},
+            "phases have learning rates of their own: set encoder_learning_rate in each phase, and here to null",
         ),
     ],
 )

@@ -8,6 +8,10 @@ from collections.abc import Sequence
 from workflow_scripts.core.errors import UserError
 
 
+class DivergenceError(UserError):
+    """A validation loss that is not finite; another learning rate may give one that is."""
+
+
 class EarlyStopping:
     """Early stopping of one classifier after `patience` epochs without improvement.
 
@@ -34,12 +38,15 @@ class EarlyStopping:
         self.phase_start = self.epochs
 
     def update(self, loss: float, scores: Sequence[float] = ()) -> bool:
-        """Count an epoch and return whether it is an improvement; `UserError` if its numbers are not finite."""
+        """Count an epoch and return whether it is an improvement.
+
+        Raises `DivergenceError` if the loss is not finite, and `UserError` if a score is not.
+        """
         self.epochs += 1
         if not math.isfinite(loss):
-            raise UserError(
+            raise DivergenceError(
                 f"trial {self.trial}: the validation loss is {loss} after epoch {self.epochs}: "
-                "lower the learning_rate, or look for values that are not finite in the encoder"
+                "lower the learning rates of its protocol, or look for values that are not finite in the encoder"
             )
         if any(map(math.isnan, scores)):
             raise UserError(

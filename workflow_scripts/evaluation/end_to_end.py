@@ -12,7 +12,7 @@ from torch import Tensor
 
 from workflow_scripts.configuration.protocol import EvaluationProtocol, Phase
 from workflow_scripts.core.progress import track
-from workflow_scripts.evaluation.early_stopping import EarlyStopping
+from workflow_scripts.evaluation.early_stopping import DivergenceError, EarlyStopping
 from workflow_scripts.evaluation.optimizers import build_optimizer
 from workflow_scripts.evaluation.task import EvaluationTask, TrialResult
 from workflow_scripts.evaluation.trial_models import TrialModel, build_model
@@ -40,11 +40,18 @@ def _choose_rate(
 ) -> TrialResult:
     """Train a trial at each candidate for the learning rate; return the result of the lowest validation loss.
 
-    Its seconds are those of all.
+    Its seconds are those of all. Raises `DivergenceError` if the loss is finite at none.
     """
-    results = [train(replace(cell, settings=cell.settings.at_rate(rate)), trial) for rate in cell.settings.candidates]
+    started = time.monotonic()
+    results: list[TrialResult] = []
+    for rate in cell.settings.candidates:
+        try:
+            results.append(train(replace(cell, settings=cell.settings.at_rate(rate)), trial))
+        except DivergenceError:
+            if not results and rate == cell.settings.candidates[-1]:
+                raise
     best = min(results, key=lambda result: result.validation_loss)
-    return replace(best, seconds=sum(result.seconds for result in results))
+    return replace(best, seconds=time.monotonic() - started)
 
 
 def train_trial(cell: EvaluationTask, trial: int) -> TrialResult:

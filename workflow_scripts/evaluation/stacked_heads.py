@@ -7,6 +7,7 @@ learning rates or binary classifiers mix: there is a stack for each rate, and a 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -18,7 +19,7 @@ from torch import Tensor
 from workflow_scripts.configuration.protocol import EvaluationProtocol
 from workflow_scripts.evaluation import trial_seeds
 from workflow_scripts.evaluation.crops import Crops, average_predictions
-from workflow_scripts.evaluation.early_stopping import EarlyStopping
+from workflow_scripts.evaluation.early_stopping import DivergenceError, EarlyStopping
 from workflow_scripts.evaluation.label_subsets import LabelSubset
 from workflow_scripts.evaluation.losses import class_losses, downstream_loss, validation_scores
 from workflow_scripts.evaluation.optimizers import build_optimizer
@@ -65,7 +66,7 @@ def train_heads(
     validation averages over all crops. All candidates for the learning rate see the same examples in the same order,
     and each trial takes its best.
 
-    Raises `UserError` when the validation loss of a running trial is not finite.
+    Raises `DivergenceError` when the validation loss of a trial is finite at none of them.
     """
     stacks = [Stack(head, data, trials=trials, rate=rate, settings=settings) for rate in settings.candidates]
     optimizer = build_optimizer(
@@ -94,6 +95,7 @@ def train_heads(
         # keep the best epoch of each trial, until all have stopped
         for stack in running:
             stack.validate(validation)
+        _require_finite(stacks)
         if all(stack.should_stop for stack in stacks):
             break
     return _choose_rates(stacks)
@@ -131,6 +133,7 @@ class Stack:
         self.stoppings = [
             [EarlyStopping(patience=settings.patience, trial=trial) for _ in range(classifiers)] for trial in trials
         ]
+        self.failures: dict[int, DivergenceError] = {}  # by the places of trials
 
     @property
     def should_stop(self) -> bool:
@@ -151,21 +154,28 @@ class Stack:
         running = [index for index in range(len(self.stoppings)) if not self._has_stopped(index)]
         logits = _predict(self.head, self.values, clips.embeddings, clips.crops, task=self.task, indices=running)
         for index, trial_logits in zip(running, logits, strict=True):
-            improved = self._improved(index, trial_logits, clips)
+            try:
+                improved = self._improved(index, trial_logits, clips)
+            except DivergenceError as error:
+                self.failures[index] = error
+                continue
             for name, value in self.values.items() if any(improved) else ():
                 chosen = torch.tensor(improved, device=value.device)  # the last axis is that of classes if binary
                 self.best[name][index] = torch.where(chosen, value.detach()[index], self.best[name][index])
 
     def kept_loss(self, index: int) -> float:
-        """Return the validation loss of a trial's best epoch; of binary classifiers, the mean of theirs."""
-        return fmean(stopping.kept_loss for stopping in self.stoppings[index])
+        """Return the validation loss of a trial's best epoch; of binary classifiers, the mean of theirs.
+
+        It is infinite if the trial has failed.
+        """
+        return math.inf if index in self.failures else fmean(stopping.kept_loss for stopping in self.stoppings[index])
 
     def epochs(self, index: int) -> int:
         """Return the epochs of a trial; of binary classifiers, those of the last to stop."""
         return max(stopping.epochs for stopping in self.stoppings[index])
 
     def _has_stopped(self, index: int) -> bool:
-        return all(stopping.should_stop for stopping in self.stoppings[index])
+        return index in self.failures or all(stopping.should_stop for stopping in self.stoppings[index])
 
     def _improved(self, index: int, logits: Tensor, clips: ClipBatch) -> list[bool]:
         """Count an epoch of each classifier of a trial that still runs, and return which have improved."""
@@ -179,6 +189,13 @@ class Stack:
             not stopping.should_stop and stopping.update(loss, scores)
             for stopping, loss in zip(self.stoppings[index], losses, strict=True)
         ]
+
+
+def _require_finite(stacks: Sequence[Stack]) -> None:
+    """Raise `DivergenceError` if a trial has failed at every rate."""
+    for index, error in stacks[-1].failures.items():
+        if all(index in stack.failures for stack in stacks):
+            raise error
 
 
 def _choose_rates(stacks: Sequence[Stack]) -> TrainedHeads:
