@@ -33,6 +33,11 @@ def test_every_option_of_a_level_is_described(factor: str) -> None:
         check_descriptions(registry.load(factor, name).Options)
 
 
+def test_the_keys_of_every_section_are_on_the_page() -> None:
+    sections = {*Config.model_json_schema()["$defs"], *StudyConfig.model_json_schema()["$defs"]}
+    assert sections <= {model.__name__ for model in document.HEADINGS}
+
+
 def check_descriptions(model: type[BaseModel]) -> None:
     for name, field in model.model_fields.items():
         assert field.description, f"{model.__module__}.{model.__name__}.{name} lacks a docstring"

@@ -19,7 +19,14 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from workflow_scripts.configuration.config import CheckpointEntry, Config, Dataset, FractionEntry, LevelEntries
+from workflow_scripts.configuration.config import (
+    CheckpointEntry,
+    Config,
+    Dataset,
+    FractionEntry,
+    LevelEntries,
+    PackageFile,
+)
 from workflow_scripts.configuration.protocol import CellProtocol, Phase, ProtocolEntry
 from workflow_scripts.configuration.published import Choices, Defaults, PublishedFile, PublishedRow
 from workflow_scripts.configuration.recipe import Recipe
@@ -68,6 +75,7 @@ CONFIG_MODELS: dict[str, type[BaseModel]] = {
     "`datasets.<name>`": Dataset,
     "`datasets.<name>.twin`": TwinOptions,
     "`checkpoints.<name>`": CheckpointEntry,
+    "`package` of a checkpoint": PackageFile,
     "`recipes.<name>`": Recipe,
     "`fractions.<name>`": FractionEntry,
     "`protocols.<name>`": ProtocolEntry,
@@ -149,7 +157,8 @@ def _quantities() -> str:
     for name, quantity in importlib.import_module(QUANTITIES).QUANTITIES.items():
         needs = ["`over`"] * quantity.compares + ["`dataset` or `corpus` in `of`"] * quantity.of_corpus
         needs += [f"option `{option}`: {field.description}" for option, field in quantity.options.model_fields.items()]
-        meaning = " ".join(quantity.compute.__doc__.partition("\n\n")[0].split()).removeprefix("Return the ")
+        meaning = " ".join(quantity.compute.__doc__.partition("\n\n")[0].split())
+        meaning = meaning.removeprefix("Return ").removeprefix("the ")
         rows.append(f"| `{name}` | {quantity.kind} | {', '.join(needs)} | {meaning.rstrip('.')} |")
     return "\n".join(rows)
 
