@@ -1,6 +1,7 @@
 """Label subsets of trials: the training clips, or segments of them, whose labels a trial may use.
 
-They depend on the fraction and the trial, and are the same for every run.
+They depend on the fraction and the trial, and are the same for every run; segments also depend on the length of the
+crops by which an encoder or a head is evaluated.
 """
 
 from __future__ import annotations
