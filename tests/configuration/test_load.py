@@ -196,6 +196,15 @@ BAD = {
         "checkpoints: {official: {encoder: random_plus, path: x.ckpt}}",
         r"own.yaml: checkpoints.official.encoder: unknown trainable encoder 'random_plus'",
     ),
+    "option of a checkpoint that is stated twice": (
+        "checkpoints: {mine: {encoder: module, path: mine.py, sample_rate: 8000, options: {sample_rate: 16000}}}",
+        r"own.yaml: checkpoints.mine: sample_rate is stated twice, here and in options: leave it out of options",
+    ),
+    "encoder of others in a grid": (
+        "trim: {wu2021_fig2: {encoder: [pase, module]}}",
+        r"own.yaml: trim.wu2021_fig2.encoder: module is not pre-trained here: state it as an entry of the config's "
+        r"checkpoints, and that in trim.wu2021_fig2.checkpoints$",
+    ),
     "the name of nothing": (
         "checkpoints: {none: {encoder: pase, path: x.ckpt}}",
         r"own.yaml: checkpoints: 'none' has the wrong form; allowed: .*but not none",
@@ -279,6 +288,10 @@ BAD = {
         "fractions: {10pct: {subset: segments_powerset}}",
         r"own.yaml: fractions: '10pct' has the wrong form; allowed: .* such as 10pct_segments",
     ),
+    "fractions that differ in case": (
+        "fractions: {10pct_Segments: {subset: segments_powerset}}",
+        r"own.yaml: fractions.10pct_Segments: differs from 10pct_segments only in case",
+    ),
     "levels the table cannot show": (
         "trim: {wu2021_fig2: {fraction: [100pct, 10pct]}}",
         r"own.yaml: trim.wu2021_fig2.fraction: 2 levels, but the table .*allowed of: dataset, encoder, scenario",
@@ -286,6 +299,12 @@ BAD = {
     "numbers of an unknown scenario": (
         "protocols: {common: {scenarios: {frozn: {trials: 2}}}}",
         r"protocols.common.scenarios: unknown scenario 'frozn' \(did you mean frozen\?\); allowed: fine_tuned, frozen",
+    ),
+    "validation split that is trained on and stops heads": (
+        "trim: {spijkervet2021_table6_2: {grids: {clmr: {corpus: [fma_medium, magnatagatune]}}}}\n"
+        "studies: [spijkervet2021_table6_2]",
+        r"spijkervet2021_table6_2.yaml: grid.recipe: clmr_48_clips trains on the validation split "
+        r"\(with_validation\), by which heads on magnatagatune stop: choose another recipe or corpus",
     ),
     "protocol that contradicts itself for a head": (
         "protocols: {common: {heads: {mlp: {phases: [{optimiser: adam, learning_rate: 0.1}]}}}}",

@@ -17,6 +17,7 @@ from workflow_scripts import plan as plan_command
 from workflow_scripts.configuration.load import load
 from workflow_scripts.configuration.origin import ConfigOrigin
 from workflow_scripts.configuration.yaml_files import read_yaml
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning.input_checks import Findings, check_inputs
 from workflow_scripts.planning.plan import Plan
 
@@ -238,6 +239,16 @@ def test_a_checkpoint_may_lie_in_the_home_folder(monkeypatch: pytest.MonkeyPatch
     digests = [json.loads(plan.jobs.import_checkpoint(run).config)["file"] for run in plan.imported_runs]
     assert len(digests) == 2
     assert all(digests), "the files are found"
+
+
+@pytest.mark.parametrize("encoder", ["module", "transformers", "torchaudio_bundle"])
+def test_a_network_of_others_without_a_path_is_one_line(encoder: str) -> None:
+    config = {
+        "checkpoints": {"theirs": {"encoder": encoder}},
+        "trim": {"own_recordings": {"checkpoints": ["theirs"]}},
+    }
+    with pytest.raises(UserError, match=rf"^checkpoints\.theirs: encoder {encoder} needs `path`, its file or folder$"):
+        check(OWN, config)
 
 
 def test_copies_of_published_sets_that_are_not_there_are_named_with_their_folders() -> None:

@@ -102,6 +102,14 @@ class CheckpointEntry(StrictModel):
     """data sets that it was trained on; tables mark its numbers on those of this config, and on others of the same
     loader"""
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        """Refuse an option that is stated twice."""
+        for key in ("path", "sample_rate"):
+            if getattr(self, key) is not None and key in (self.options or {}):
+                raise ValueError(f"{key} is stated twice, here and in options: leave it out of options")
+        return self
+
     def options_of_encoder(self, *, is_external: bool) -> dict[str, Any]:
         """Return the stated options of the encoder, with the rate and, of an external one, the path among them."""
         options = dict(self.options or {})

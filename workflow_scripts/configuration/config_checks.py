@@ -36,6 +36,7 @@ SEGMENTS = (
     ("datasets", "checkpoints"),
     ("worker_sets",),
     ("recipes",),
+    ("fractions",),
     ("protocols",),
     *((section,) for section in LEVEL_SECTIONS.values()),
 )

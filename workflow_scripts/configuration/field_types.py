@@ -64,7 +64,7 @@ Fraction = Annotated[str, _matches(FRACTION.pattern, f"{ALLOWED}, or an entry of
 FractionName = Annotated[
     str,
     _matches(
-        rf"(?!100(\.0+)?pct)(?!.*pct$){FRACTION.pattern}",
+        rf"(?!100pct)(?![0-9.]+pct$){FRACTION.pattern}",
         "a percentage above 0 and below 100 with a suffix, such as 10pct_segments",
     ),
 ]

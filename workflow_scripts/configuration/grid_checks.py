@@ -72,8 +72,8 @@ def _check_maps(grid: Grid, draft: Draft) -> None:
             numbers = draft.config.protocols[protocol].resolve(head=head, scenario=scenario)
             if numbers.get("crops") == "pool":
                 raise UserError(
-                    f"{draft.where('grid', 'head')}: {head} has no embeddings to pool: "
-                    f"set protocols.{protocol}.crops to average"
+                    f"{draft.where('grid', 'head')}: {head} has no embeddings to pool: set crops to average in "
+                    f"protocols.{protocol}, where it may also stand in heads.{head} and scenarios.{scenario}"
                 )
 
 
@@ -93,7 +93,16 @@ def _check_files_of_heads(grid: Grid, draft: Draft) -> None:
 
 
 def _check_trainable(grid: Grid, draft: Draft) -> None:
-    """Raise unless encoders can be trained; only heads on maps, from scratch, may learn on one that cannot."""
+    """Raise unless encoders can be trained; only heads on maps, from scratch, may learn on one that cannot.
+
+    A network that is not part of Prelude is not pre-trained: its file would be no part of what identifies a run.
+    """
+    for encoder in grid.encoder:
+        if registry.fact(draft.config.level("encoder", encoder).module, "EXTERNAL"):
+            raise UserError(
+                f"{draft.where('grid', 'encoder')}: {encoder} is not pre-trained here: state it as an entry of the "
+                f"config's checkpoints, and that in {draft.trim_key('checkpoints')}"
+            )
     alone = len(_heads_on_maps(grid, draft.config)) == len(grid.head) and not _pretrains(grid)
     for encoder in grid.encoder if not alone else ():
         if not draft.config.is_trainable(encoder):
@@ -207,6 +216,17 @@ def _check_weightings(grid: Grid, draft: Draft) -> None:
             )
 
 
+def _check_validation_split(grid: Grid, draft: Draft) -> None:
+    """Raise unless recipes that train on the validation split are for corpora that are not evaluated on too."""
+    for recipe in grid.recipe if _pretrains(grid) else ():
+        shared = [corpus for corpus in grid.corpus if corpus in grid.dataset]
+        if shared and draft.config.recipes[recipe].with_validation:
+            raise UserError(
+                f"{draft.where('grid', 'recipe')}: {recipe} trains on the validation split (with_validation), by which "
+                f"heads on {_join_names(shared)} stop: choose another recipe or corpus"
+            )
+
+
 def _pretrains(grid: Grid) -> bool:
     return any(registry.load("scenario", scenario).PRETRAINED for scenario in grid.scenario)
 
@@ -245,4 +265,5 @@ GRID_CHECKS: tuple[GridCheck, ...] = (
     _check_pretraining,
     _check_separation,
     _check_weightings,
+    _check_validation_split,
 )

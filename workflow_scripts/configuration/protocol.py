@@ -37,7 +37,7 @@ class EvaluationProtocol(StrictModel):
     """learning rate of the optimiser"""
     learning_rates: LearningRates = ()
     """learning rates that each trial tries instead of `learning_rate`: its result is that of the rate with the lowest
-    validation loss, at the epoch that is kept"""
+    validation loss, at the epoch that is kept; a rate at which a loss is not finite is passed over"""
     encoder_learning_rate: float | None = Field(None, gt=0)
     """learning rate of a pre-trained encoder that is trained further; null: that of the head"""
     weight_decay: float = Field(0.0, ge=0)
@@ -69,6 +69,10 @@ class EvaluationProtocol(StrictModel):
         """Refuse numbers that contradict each other."""
         if self.phases and self.learning_rates:
             raise ValueError("phases have learning rates of their own: set learning_rates: []")
+        if self.phases and self.encoder_learning_rate is not None:
+            raise ValueError(
+                "phases have learning rates of their own: set encoder_learning_rate in each phase, and here to null"
+            )
         if self.classifiers == "binary" and self.criterion == "scores":
             raise ValueError("binary classifiers stop by their losses: set criterion: loss, or classifiers: joint")
         return self
