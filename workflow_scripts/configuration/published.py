@@ -46,7 +46,7 @@ class Defaults(StrictModel):
     margin: Margin | dict[str, Margin] | None = None
     """margin of a row, or of each metric"""
     choices: tuple[Tag, ...] | None = None
-    """open choices of a row; those that follow from its cells if absent"""
+    """open choices, as in a row"""
 
 
 class PublishedRow(StrictModel):
@@ -71,7 +71,8 @@ class PublishedRow(StrictModel):
     options: dict[str, Any] = Field(default_factory=dict)
     """options of the quantity"""
     choices: tuple[Tag, ...] | None = None
-    """open choices of docs/reproduction-notes.md that bear on the row; those that follow from its cells if absent"""
+    """open choices of docs/reproduction-notes.md that bear on the row; of a row about a metric, those that do not follow
+    from its cells"""
 
 
 class Statement(PublishedRow):

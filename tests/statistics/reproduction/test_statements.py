@@ -212,6 +212,16 @@ def test_choices_follow_from_the_cells_of_a_measured_row() -> None:
     assert rows["C.setup.fma_medium.classes"] == []  # counted
 
 
+def test_choices_that_a_row_states_are_beside_those_that_follow_from_its_cells() -> None:
+    rows = {row.id: list(row.choices or ()) for row in read_statements("garoufis2024_results", folder=FOLDER)}
+    assert rows["C.results.mtat.cnn.bass.pr_auc.star"] == ["C1", "C2", "C3", "C4", "C5", "C11", "C14", "C30"]
+    rows = {row.id: list(row.choices or ()) for row in read_statements("wu2021_fig5", folder=FOLDER)}
+    assert "A16" in rows["A.fig5.openmic.adding_chroma"]
+    assert "A16" not in rows["A.fig5.ballroom.adding_mfcc"]
+    rows = {row.id: list(row.choices or ()) for row in read_statements("wu2021_fig4", folder=FOLDER)}
+    assert rows["A.fig4.lps_largest"] == ["A5", "A6", "A7", "A8"]  # losses of pre-training, whatever it is evaluated on
+
+
 def test_the_shipped_studies_pass_before_anything_runs() -> None:
     studies = {name: load_study(name, folder=FOLDER) for name in STUDIES}
     statements = load_statements(studies, config(), folder=FOLDER)

@@ -98,10 +98,13 @@ def _resolve(
         entry = _with_defaults(row, content.defaults, metric=study.metric)
         statement = validation.parse(Statement, entry, where=place)
         number = check_statement(published, statement, where=place)["mean"]
-        if statement.choices is None and QUANTITIES[statement.quantity].kind == "measured":
+        quantity = QUANTITIES[statement.quantity]
+        if quantity.kind == "measured" and quantity.of_metric:
             tags = choices.numbers_and_claims | (choices.numbers if number else {})
             of_system = {tag: tags[tag] for tag in tags if tag[0] == row.id[0]}
-            statement = statement.model_copy(update={"choices": _tags_of(statement, cells, of_system)})
+            bearing = {*(statement.choices or ()), *_tags_of(statement, cells, of_system)}
+            by_number = tuple(sorted(bearing, key=lambda tag: int(tag[1:])))
+            statement = statement.model_copy(update={"choices": by_number})
         statements.append(statement)
     return statements
 
@@ -124,11 +127,11 @@ def _levels_of_pair(run: Any, cell: Any) -> dict[str, str]:
 
 def _tags_of(
     statement: Statement, cells: Sequence[Mapping[str, str]], rules: Mapping[str, Mapping[str, Iterable[str]]]
-) -> tuple[str, ...]:
-    """Return the tags whose levels one of a statement's cells has, by number."""
+) -> list[str]:
+    """Return the tags whose levels one of a statement's cells has."""
     steps = (*statement.of_steps, *statement.over_steps)
     about = [cell for cell in cells if any(step.items() <= cell.items() for step in steps)]
-    tags = [
+    return [
         tag
         for tag, rule in rules.items()
         if any(
@@ -136,7 +139,6 @@ def _tags_of(
             for cell in about
         )
     ]
-    return tuple(sorted(tags, key=lambda tag: int(tag[1:])))
 
 
 def _check_levels(row: PublishedRow, study: StudyConfig, *, where: str) -> None:
