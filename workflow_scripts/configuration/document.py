@@ -157,9 +157,7 @@ def _quantities() -> str:
     for name, quantity in importlib.import_module(QUANTITIES).QUANTITIES.items():
         needs = ["`over`"] * quantity.compares + ["`dataset` or `corpus` in `of`"] * quantity.of_corpus
         needs += [f"option `{option}`: {field.description}" for option, field in quantity.options.model_fields.items()]
-        meaning = " ".join(quantity.compute.__doc__.partition("\n\n")[0].split())
-        meaning = meaning.removeprefix("Return ").removeprefix("the ")
-        rows.append(f"| `{name}` | {quantity.kind} | {', '.join(needs)} | {meaning.rstrip('.')} |")
+        rows.append(f"| `{name}` | {quantity.kind} | {', '.join(needs)} | {quantity.meaning} |")
     return "\n".join(rows)
 
 

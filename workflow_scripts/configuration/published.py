@@ -71,8 +71,8 @@ class PublishedRow(StrictModel):
     options: dict[str, Any] = Field(default_factory=dict)
     """options of the quantity"""
     choices: tuple[Tag, ...] | None = None
-    """open choices of docs/reproduction-notes.md that bear on the row; of a row about a metric, those that do not follow
-    from its cells"""
+    """open choices of docs/reproduction-notes.md that bear on the row; of a row about a metric, those that do not
+    follow from its cells"""
 
 
 class Statement(PublishedRow):

@@ -10,7 +10,6 @@ from workflow_scripts.core.validation import StrictModel
 from workflow_scripts.statistics.reproduction.context import Estimate, NoValue, Results, Selection
 
 Kind = Literal["measured", "counted", "chosen"]
-SETTINGS = ("dataset", "head", "fraction", "protocol")  # in which scores are measured
 
 
 class NoOptions(StrictModel):
@@ -38,3 +37,11 @@ class Quantity:
     of_corpus: bool = False
     of_metric: bool = True
     options: type[StrictModel] = NoOptions
+
+    @property
+    def meaning(self) -> str:
+        """What `compute` returns, from its docstring; without one the phrase, which then has no placeholders."""
+        if self.compute.__doc__ is None:
+            return self.phrase
+        sentence = " ".join(self.compute.__doc__.partition("\n\n")[0].split())
+        return sentence.removeprefix("Return ").removeprefix("the ").rstrip(".")

@@ -9,6 +9,7 @@ import numpy as np
 
 from workflow_scripts.core import result_files
 from workflow_scripts.planning.manifest import PlannedCell
+from workflow_scripts.statistics.contrasts import SETTINGS
 from workflow_scripts.statistics.estimation import ConfidenceInterval, mean_interval
 from workflow_scripts.statistics.reproduction.context import Estimate, NoValue, Results, Selection
 from workflow_scripts.statistics.reproduction.measurement import (
@@ -18,7 +19,7 @@ from workflow_scripts.statistics.reproduction.measurement import (
     cells_of_method,
     pair_steps,
 )
-from workflow_scripts.statistics.reproduction.quantity import SETTINGS, Quantity
+from workflow_scripts.statistics.reproduction.quantity import Quantity
 
 UNCHANGED = ("none", "crop")  # augmentations that leave the audio as recorded
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from workflow_scripts.core.validation import StrictModel
 from workflow_scripts.statistics.class_metrics import AREAS, COUNTED, metric_of_classes
+from workflow_scripts.statistics.contrasts import SETTINGS
 from workflow_scripts.statistics.predictions import Predictions
 from workflow_scripts.statistics.reproduction.context import PERCENT, Estimate, NoValue, Results, Selection
 from workflow_scripts.statistics.reproduction.measurement import (
@@ -17,7 +18,7 @@ from workflow_scripts.statistics.reproduction.measurement import (
     pair_steps,
     read_predictions_of,
 )
-from workflow_scripts.statistics.reproduction.quantity import SETTINGS, Quantity
+from workflow_scripts.statistics.reproduction.quantity import Quantity
 
 
 class ClassOptions(StrictModel):

@@ -10,9 +10,10 @@ from pydantic import Field
 
 from workflow_scripts.configuration.study import LevelName
 from workflow_scripts.core.validation import StrictModel
+from workflow_scripts.statistics.contrasts import SETTINGS
 from workflow_scripts.statistics.reproduction.context import PERCENT, Estimate, NoValue, Results, Selection
 from workflow_scripts.statistics.reproduction.measurement import POINTS, Pairs, estimate_values, pair_steps
-from workflow_scripts.statistics.reproduction.quantity import SETTINGS, Quantity
+from workflow_scripts.statistics.reproduction.quantity import Quantity
 
 POINTS_TWICE = replace(POINTS, largest=2 * PERCENT)  # differences of differences
 

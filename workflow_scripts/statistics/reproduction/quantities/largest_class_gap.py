@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from workflow_scripts.statistics.class_metrics import AREAS, metric_of_classes
+from workflow_scripts.statistics.contrasts import SETTINGS
 from workflow_scripts.statistics.predictions import Predictions
 from workflow_scripts.statistics.reproduction.context import PERCENT, Estimate, NoValue, Results, Selection
 from workflow_scripts.statistics.reproduction.measurement import (
@@ -13,7 +14,7 @@ from workflow_scripts.statistics.reproduction.measurement import (
     pair_steps,
     read_predictions_of,
 )
-from workflow_scripts.statistics.reproduction.quantity import SETTINGS, Quantity
+from workflow_scripts.statistics.reproduction.quantity import Quantity
 
 
 def largest_class_gap(selection: Selection, results: Results) -> Estimate | NoValue:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from workflow_scripts.statistics.contrasts import SETTINGS
 from workflow_scripts.statistics.estimation import compare_methods, estimate_mean, relative_improvement
 from workflow_scripts.statistics.reproduction.context import PERCENT, Estimate, NoValue, Results, Selection
 from workflow_scripts.statistics.reproduction.measurement import (
@@ -12,7 +13,7 @@ from workflow_scripts.statistics.reproduction.measurement import (
     cells_of_method,
     pair_steps,
 )
-from workflow_scripts.statistics.reproduction.quantity import SETTINGS, Quantity
+from workflow_scripts.statistics.reproduction.quantity import Quantity
 from workflow_scripts.statistics.samples import NotComparable
 
 

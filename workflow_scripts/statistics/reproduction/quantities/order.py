@@ -6,10 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 
+from workflow_scripts.statistics.contrasts import SETTINGS
 from workflow_scripts.statistics.estimation import ConfidenceInterval, compare_methods
 from workflow_scripts.statistics.reproduction.context import PERCENT, Estimate, NoValue, Results, Selection
 from workflow_scripts.statistics.reproduction.measurement import LEVELS, build_estimate, cells_of_method
-from workflow_scripts.statistics.reproduction.quantity import SETTINGS, Quantity
+from workflow_scripts.statistics.reproduction.quantity import Quantity
 from workflow_scripts.statistics.samples import NotComparable
 
 

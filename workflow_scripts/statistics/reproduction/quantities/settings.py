@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from workflow_scripts.core import result_files
@@ -28,16 +28,7 @@ from workflow_scripts.statistics.reproduction.context import (
 from workflow_scripts.statistics.reproduction.quantity import Quantity
 
 MILLISECONDS = 1000  # in a second
-
-
-def hop(_: Selection, __: Results) -> Estimate:
-    """Return the samples between two frames of a feature."""
-    return setting_estimate([HOP])
-
-
-def fft_length(_: Selection, __: Results) -> Estimate:
-    """Return the samples in the window of a feature."""
-    return setting_estimate([N_FFT])
+CPC_HOP_MILLISECONDS = MILLISECONDS * cpc.HOP / cpc.SAMPLE_RATE
 
 
 def prosody_features(_: Selection, __: Results) -> Estimate:
@@ -100,27 +91,11 @@ def input_milliseconds(selection: Selection, results: Results) -> Estimate | NoV
     return setting_estimate([MILLISECONDS * length / rate.value for length in (samples.ci.low, samples.ci.high)])
 
 
-def cpc_layers(_: Selection, __: Results) -> Estimate:
-    """Return the number of convolutions of the CPC encoder."""
-    return setting_estimate([len(cpc.KERNELS)])
-
-
 def cpc_filters(selection: Selection, results: Results) -> Estimate:
     """Return the filters of each convolution of the CPC encoder at the widths run; at full width without a record."""
     widths = read_from_runs(selection, results, "config", "encoder", "options", "width")
     filters = cpc.FILTERS
     return setting_estimate([filters] if isinstance(widths, NoValue) else [filters * width for width in widths])
-
-
-def cpc_hop(_: Selection, __: Results) -> Estimate:
-    """Return the samples between two frames of the CPC encoder."""
-    return setting_estimate([cpc.HOP])
-
-
-def cpc_hop_milliseconds(selection: Selection, results: Results) -> Estimate:
-    """Return the time in ms between two frames of the CPC encoder, at its sample rate."""
-    rate = cpc.SAMPLE_RATE
-    return setting_estimate([MILLISECONDS * cpc_hop(selection, results).value / rate])
 
 
 def prediction_steps(selection: Selection, results: Results) -> Estimate | NoValue:
@@ -130,10 +105,10 @@ def prediction_steps(selection: Selection, results: Results) -> Estimate | NoVal
 
 def prediction_milliseconds(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the prediction span of predictive coding in ms."""
-    steps, hop_milliseconds = prediction_steps(selection, results), cpc_hop_milliseconds(selection, results).value
+    steps = prediction_steps(selection, results)
     if isinstance(steps, NoValue):
         return steps
-    return setting_estimate([steps.ci.low * hop_milliseconds, steps.ci.high * hop_milliseconds])
+    return setting_estimate([CPC_HOP_MILLISECONDS * end for end in (steps.ci.low, steps.ci.high)])
 
 
 def negatives(selection: Selection, results: Results) -> Estimate | NoValue:
@@ -181,7 +156,7 @@ def epochs(selection: Selection, results: Results) -> Estimate | NoValue:
 
 
 def weighing_epochs(selection: Selection, results: Results) -> Estimate | NoValue:
-    """Return the epochs of the equal-weighted run whose losses gave the weights."""
+    """Return the epochs of the equally weighted run whose losses gave the weights."""
     return _settings(read_from_runs(selection, results, "epochs", file=result_files.LOSS_WEIGHTS_RECORD))
 
 
@@ -197,7 +172,7 @@ def learning_rate(selection: Selection, results: Results) -> Estimate | NoValue:
 
 
 def patience(selection: Selection, results: Results) -> Estimate | NoValue:
-    """Return the epochs without a better validation loss after which a trial stops."""
+    """Return the epochs without improvement on the validation clips after which a trial stops."""
     return _settings(read_from_cells(selection, results, "config", "training", "patience"))
 
 
@@ -206,44 +181,62 @@ def setting_estimate(values: Sequence[float]) -> Estimate:
     return replace(exact_estimate(values, replicate="", sources=(CONFIGURATION,)), n=0)
 
 
+def define_setting(compute: Callable[[Selection, Results], Estimate | NoValue], phrase: str) -> Quantity:
+    """Define the quantity of a setting."""
+    return Quantity(kind="chosen", compute=compute, phrase=phrase)
+
+
+def define_constant(values: float | Sequence[float], phrase: str) -> Quantity:
+    """Define the quantity of a setting that no config changes."""
+    constant = setting_estimate([values] if isinstance(values, int | float) else values)
+    return define_setting(lambda _, __: constant, phrase)
+
+
 def _settings(values: list[float] | NoValue) -> Estimate | NoValue:
     return values if isinstance(values, NoValue) else setting_estimate(values)
 
 
 QUANTITIES = {
-    "hop": Quantity(kind="chosen", compute=hop, phrase="hop of every feature"),
-    "fft_length": Quantity(kind="chosen", compute=fft_length, phrase="window of every feature"),
-    "prosody_features": Quantity(kind="chosen", compute=prosody_features, phrase="outputs of the prosody worker"),
-    "sample_rate": Quantity(kind="chosen", compute=sample_rate, phrase="sample rate of the encoders"),
-    "embedding_size": Quantity(kind="chosen", compute=embedding_size, phrase="embedding of the encoders"),
-    "pooled_size": Quantity(kind="chosen", compute=pooled_size, phrase="size of the embedding that a head reads"),
-    "input_samples": Quantity(kind="chosen", compute=input_samples, phrase="samples in a crop"),
-    "input_milliseconds": Quantity(kind="chosen", compute=input_milliseconds, phrase="length of a crop, ms"),
-    "cpc_layers": Quantity(kind="chosen", compute=cpc_layers, phrase="layers of the CPC encoder"),
-    "cpc_filters": Quantity(kind="chosen", compute=cpc_filters, phrase="filters of each layer of the CPC encoder"),
-    "cpc_hop": Quantity(kind="chosen", compute=cpc_hop, phrase="samples between two frames of the CPC encoder"),
-    "cpc_hop_milliseconds": Quantity(
-        kind="chosen", compute=cpc_hop_milliseconds, phrase="time between two frames of the CPC encoder, ms"
+    "hop": define_constant(HOP, "samples between two frames of a feature"),
+    "fft_length": define_constant(N_FFT, "samples in the window of a feature"),
+    "prosody_features": define_setting(prosody_features, "features that the prosody worker predicts"),
+    "sample_rate": define_setting(sample_rate, "sample rate of the clips that the encoders read, Hz"),
+    "embedding_size": define_setting(embedding_size, "dimensions of the encoders' embedding"),
+    "pooled_size": define_setting(pooled_size, "size of the embedding of a clip, or of a crop, that a head reads"),
+    "input_samples": define_setting(input_samples, "samples in the crops on which the encoders are evaluated"),
+    "input_milliseconds": define_setting(
+        input_milliseconds, "length of the crops on which the encoders are evaluated, ms"
     ),
-    "prediction_steps": Quantity(
-        kind="chosen", compute=prediction_steps, phrase="frames that predictive coding predicts ahead"
+    "cpc_layers": define_constant(len(cpc.KERNELS), "convolutions of the CPC encoder"),
+    "cpc_filters": define_setting(cpc_filters, "filters of each convolution of the CPC encoder"),
+    "cpc_hop": define_constant(cpc.HOP, "samples between two frames of the CPC encoder"),
+    "cpc_hop_milliseconds": define_constant(CPC_HOP_MILLISECONDS, "time between two frames of the CPC encoder, ms"),
+    "prediction_steps": define_setting(prediction_steps, "frames that predictive coding predicts ahead"),
+    "prediction_milliseconds": define_setting(prediction_milliseconds, "prediction span of predictive coding, ms"),
+    "negatives": define_setting(negatives, "negative frames per prediction of predictive coding"),
+    "batch": define_setting(batch, "clips in a pre-training step"),
+    "chunks_per_step": define_setting(
+        chunks_per_step, "chunks in a step of contrastive pre-training, all views of each clip"
     ),
-    "prediction_milliseconds": Quantity(
-        kind="chosen", compute=prediction_milliseconds, phrase="prediction span of predictive coding, ms"
+    "adam_rate": define_setting(adam_rate, "learning rate of the encoder in pre-training with Adam"),
+    "lars_factor": define_setting(lars_factor, "factor by which LARS multiplies the root of the batch size"),
+    "lars_rate": define_setting(lars_rate, "peak learning rate of pre-training with LARS"),
+    "epochs": define_setting(epochs, "epochs of pre-training"),
+    "weighing_epochs": define_setting(
+        weighing_epochs, "epochs of the equally weighted run whose losses gave the weights"
     ),
-    "negatives": Quantity(kind="chosen", compute=negatives, phrase="negatives of predictive coding"),
-    "batch": Quantity(kind="chosen", compute=batch, phrase="clips in a pre-training step"),
-    "chunks_per_step": Quantity(kind="chosen", compute=chunks_per_step, phrase="chunks in a pre-training step"),
-    "adam_rate": Quantity(kind="chosen", compute=adam_rate, phrase="learning rate of pre-training with Adam"),
-    "lars_factor": Quantity(
-        kind="chosen", compute=lars_factor, phrase="factor of the LARS learning rate, times the root of the batch"
+    "trials": define_setting(trials, "trials of each cell"),
+    "learning_rate": define_setting(
+        learning_rate, "learning rate of the head, and of the encoder if it is trained, in the trials"
     ),
-    "lars_rate": Quantity(kind="chosen", compute=lars_rate, phrase="peak learning rate of pre-training with LARS"),
-    "epochs": Quantity(kind="chosen", compute=epochs, phrase="epochs"),
-    "weighing_epochs": Quantity(kind="chosen", compute=weighing_epochs, phrase="weighing epochs"),
-    "trials": Quantity(kind="chosen", compute=trials, phrase="trials"),
-    "learning_rate": Quantity(kind="chosen", compute=learning_rate, phrase="learning rate"),
-    "patience": Quantity(kind="chosen", compute=patience, phrase="patience"),
-    "sample_rate_khz": Quantity(kind="chosen", compute=sample_rate_khz, phrase="sample rate khz"),
-    "native_rate_khz": Quantity(kind="chosen", compute=native_rate_khz, phrase="native rate khz", of_corpus=True),
+    "patience": define_setting(
+        patience, "epochs without improvement on the validation clips after which a trial stops"
+    ),
+    "sample_rate_khz": define_setting(sample_rate_khz, "sample rate of the clips that the encoders read, kHz"),
+    "native_rate_khz": Quantity(
+        kind="chosen",
+        compute=native_rate_khz,
+        phrase="sample rate of the published files of {data}, kHz",
+        of_corpus=True,
+    ),
 }

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from workflow_scripts.core.validation import StrictModel
+from workflow_scripts.statistics.contrasts import SETTINGS
 from workflow_scripts.statistics.predictions import Predictions
 from workflow_scripts.statistics.reproduction.context import Estimate, NoValue, Results, Selection
 from workflow_scripts.statistics.reproduction.measurement import pair_steps, read_predictions_of
-from workflow_scripts.statistics.reproduction.quantity import SETTINGS, Quantity
+from workflow_scripts.statistics.reproduction.quantity import Quantity
 
 
 class TagOptions(StrictModel):
