@@ -305,7 +305,7 @@ def test_cells_that_are_missing_or_do_not_pair_say_so(results: Results) -> None:
 def test_cells_of_several_methods_are_refused(results: Results) -> None:
     for workers in ("WLP", "WLPT"):
         results.add(factors("pase", "frozen", "openmic", workers=workers), [0.5] * 3)
-    with pytest.raises(UserError, match="must name the level of workers"):
+    with pytest.raises(UserError, match=f"published {NUMBER}: .* must name the level of workers"):
         line(results, "mean", {"encoder": "pase"})
 
 

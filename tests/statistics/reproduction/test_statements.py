@@ -119,6 +119,10 @@ def test_every_file_of_published_rows_belongs_to_a_study() -> None:
             {"id": CLAIM, "expected": "not above"},
             "expected: not above; allowed for this row: above zero, below zero, not above zero, not significa",
         ),
+        (
+            {"id": CLAIM, "expected": "near zero", "margin": None},
+            "margin: declare how far from zero still counts as near",
+        ),
         ({"options": {"tolerance": 1}}, "options: unknown key 'tolerance'"),
         (
             {"quantity": "label_saving", "over": {"encoder": "random"}},
@@ -138,6 +142,10 @@ def test_every_file_of_published_rows_belongs_to_a_study() -> None:
         ),
         ({"quantity": "loss_ratio", "options": {"losses": ["lps", "noise"]}}, "'noise' is not a worker; allowed: chr"),
         ({"quantity": "loss_ratio"}, "options: 'losses' is missing"),
+        (
+            {"quantity": "interaction", "over": {"encoder": "random"}, "options": {"group": {"data": "openmic"}}},
+            "options.group: 'data' is not a factor; allowed: corpus, ",
+        ),
         ({"quantity": "classes"}, "classes needs a dataset or a corpus"),
     ],
 )

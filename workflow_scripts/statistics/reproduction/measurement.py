@@ -71,7 +71,7 @@ def pair_steps(selection: Selection, results: Results, read: Reader = read_metri
     """Pair the replicates of both sides in every step; `NoValue` if one cannot be paired."""
     lefts, rights, sides, names, replicates = [], [], [], set(), set()
     for step in zip(selection.of, selection.over, strict=True):
-        read_sides = [_read_side(side, selection.metric, results, read) for side in step]
+        read_sides = [_read_side(side, selection, results, read) for side in step]
         for read_side in read_sides:
             if isinstance(read_side, NoValue):
                 return read_side
@@ -98,7 +98,7 @@ def pair_steps(selection: Selection, results: Results, read: Reader = read_metri
 
 def estimate_method(selection: Selection, results: Results, read: Reader) -> Estimate | NoValue:
     """Estimate the mean of what `read` returns for one method, over trials or pre-training seeds."""
-    side = _read_side(selection.of[0], selection.metric, results, read)
+    side = _read_side(selection.of[0], selection, results, read)
     if isinstance(side, NoValue):
         return side
     cells, values = side
@@ -113,10 +113,10 @@ def estimate_method(selection: Selection, results: Results, read: Reader) -> Est
 
 
 def _read_side(
-    planned_cells: Sequence[PlannedCell], metric: str, results: Results, read: Reader
+    planned_cells: Sequence[PlannedCell], selection: Selection, results: Results, read: Reader
 ) -> tuple[list[TrialSample], list[np.ndarray]] | NoValue:
     """Return the cells of one method and the values of each."""
-    cells = cells_of_method(planned_cells, metric, results)
+    cells = cells_of_method(planned_cells, selection, results)
     if isinstance(cells, NoValue):
         return cells
     values = []
@@ -128,17 +128,24 @@ def _read_side(
     return cells, values
 
 
-def cells_of_method(planned_cells: Sequence[PlannedCell], metric: str, results: Results) -> list[TrialSample] | NoValue:
+def cells_of_method(
+    planned_cells: Sequence[PlannedCell], selection: Selection, results: Results
+) -> list[TrialSample] | NoValue:
     """Return the cells of one method, one for each pre-training seed, or why one of them is missing."""
     if not planned_cells:
         return NoValue(reason="the study has no such cell")
-    differing = differing_factors(planned_cells)
-    if differing:
-        raise UserError(f"published: `of` and `over` must name the level of {', '.join(differing)}")
-    reasons = [results.cells.reason_missing(cell, metric) for cell in planned_cells]
+    require_named(differing_factors(planned_cells), selection)
+    reasons = [results.cells.reason_missing(cell, selection.metric) for cell in planned_cells]
     if any(reasons):
         return NoValue(reason="; ".join(dict.fromkeys(filter(None, reasons))))
-    return [sample for cell in planned_cells if (sample := results.cells.get(cell, metric)) is not None]
+    return [sample for cell in planned_cells if (sample := results.cells.get(cell, selection.metric)) is not None]
+
+
+def require_named(differing: Sequence[str], selection: Selection) -> None:
+    """Raise `UserError` for factors in which the cells of one side differ."""
+    if differing:
+        levels = ", ".join(differing)
+        raise UserError(f"published {selection.statement.id}: `of` and `over` must name the level of {levels}")
 
 
 def estimate_values(

@@ -38,6 +38,8 @@ def check_statement(published: PublishedRows, statement: Statement, *, where: st
         raise UserError(f"{where}: expected: {statement.expected or 'is missing'}; allowed for this row: {names}")
     if row["mean"] and quantity.kind != "chosen" and statement.margin is None:
         raise UserError(f"{where}: margin: declare how far from {row['mean']} still counts as agreement")
+    if statement.expected == "near zero" and statement.margin is None:
+        raise UserError(f"{where}: margin: declare how far from zero still counts as near")
     _check_cells(statement, quantity, where=where)
     read_options(statement, where=where)
     return row

@@ -31,7 +31,7 @@ def best_probability(selection: Selection, results: Results) -> Estimate | NoVal
     difference from it has an interval that contains 0.
     """
     probabilities = [_probability(side, results) for side in selection.of]
-    cells_by_step = [cells_of_method(side, selection.metric, results) for side in selection.of]
+    cells_by_step = [cells_of_method(side, selection, results) for side in selection.of]
     for outcome in (*probabilities, *cells_by_step):
         if isinstance(outcome, NoValue):
             return outcome

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from workflow_scripts.core.errors import UserError
 from workflow_scripts.core.validation import StrictModel
 from workflow_scripts.levels.factors import NONE, PRETRAINING
 from workflow_scripts.planning.manifest import PlannedCell
@@ -20,7 +19,7 @@ from workflow_scripts.statistics.filters import activations, agreement, class_co
 from workflow_scripts.statistics.filters.agreement import Side, read_pair
 from workflow_scripts.statistics.filters.responses import Responses, read_responses
 from workflow_scripts.statistics.reproduction.context import Estimate, NoValue, Results, Selection
-from workflow_scripts.statistics.reproduction.measurement import LEVELS
+from workflow_scripts.statistics.reproduction.measurement import LEVELS, require_named
 from workflow_scripts.statistics.reproduction.quantity import Quantity
 from workflow_scripts.statistics.samples import differing_factors
 
@@ -90,7 +89,7 @@ def weakest_filter_agreement(selection: Selection, results: Results) -> Estimate
 
 
 def _activation_gain(selection: Selection, results: Results, measure: str) -> Estimate | NoValue:
-    cells = [_first_cell(side[0]) for side in (selection.of, selection.over)]
+    cells = [_first_cell(side[0], selection) for side in (selection.of, selection.over)]
     sides = [read_responses(cell) for cell in cells]
     if any(side is None for side in sides):
         return NoValue(reason=NOT_RUN)
@@ -102,7 +101,7 @@ def _activation_gain(selection: Selection, results: Results, measure: str) -> Es
 def _class_excess(
     selection: Selection, results: Results, *, groups: Callable[[Responses], list[np.ndarray]], top: int
 ) -> Estimate | NoValue:
-    cells = [_first_cell(side[0]) for side in (selection.of, selection.over) if side]
+    cells = [_first_cell(side[0], selection) for side in (selection.of, selection.over) if side]
     read = [read_responses(cell) for cell in cells]
     if any(side is None for side in read):
         return NoValue(reason=NOT_RUN)
@@ -171,11 +170,9 @@ def _lowest_but_last(estimates: Estimates) -> int:
     )
 
 
-def _first_cell(planned_cells: Sequence[PlannedCell]) -> PlannedCell:
+def _first_cell(planned_cells: Sequence[PlannedCell], selection: Selection) -> PlannedCell:
     """Return the first of cells with the same embeddings; `UserError` if they are of several encoders or data sets."""
-    differing = [factor for factor in differing_factors(planned_cells) if factor in ENCODED]
-    if differing:
-        raise UserError(f"published: `of` and `over` must name the level of {', '.join(differing)}")
+    require_named([factor for factor in differing_factors(planned_cells) if factor in ENCODED], selection)
     return next((cell for cell in planned_cells if cell.job("embed")), planned_cells[0])
 
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from workflow_scripts.configuration.study import LevelName
 from workflow_scripts.core.validation import StrictModel
+from workflow_scripts.levels.factors import FACTORS
 from workflow_scripts.statistics.contrasts import SETTINGS
 from workflow_scripts.statistics.reproduction.context import PERCENT, Estimate, NoValue, Results, Selection
 from workflow_scripts.statistics.reproduction.measurement import POINTS, Pairs, estimate_values, pair_steps
@@ -18,10 +19,16 @@ from workflow_scripts.statistics.reproduction.quantity import Quantity
 POINTS_TWICE = replace(POINTS, largest=2 * PERCENT)  # differences of differences
 
 
+def _require_factor(name: str) -> str:
+    if name not in FACTORS:
+        raise ValueError(f"{name!r} is not a factor; allowed: {', '.join(FACTORS)}")
+    return name
+
+
 class GroupOptions(StrictModel):
     """Options of `interaction`."""
 
-    group: Annotated[dict[str, LevelName], Field(min_length=1)]
+    group: Annotated[dict[Annotated[str, AfterValidator(_require_factor)], LevelName], Field(min_length=1)]
     """levels of `of` in the steps whose differences are compared with those of all other steps"""
 
 

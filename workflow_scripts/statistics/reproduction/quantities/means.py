@@ -19,7 +19,7 @@ from workflow_scripts.statistics.samples import NotComparable
 
 def mean(selection: Selection, results: Results) -> Estimate | NoValue:
     """Return the mean of the metric in percent with the interval of the tables, for other test clips too."""
-    cells = cells_of_method(selection.of[0], selection.metric, results)
+    cells = cells_of_method(selection.of[0], selection, results)
     if isinstance(cells, NoValue):
         return cells
     at_95, at_90 = (estimate_mean(cells, results.replicates, level=level) for level in LEVELS)

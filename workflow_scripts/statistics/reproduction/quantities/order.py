@@ -20,7 +20,7 @@ def order(selection: Selection, results: Results) -> Estimate | NoValue:
     Its interval reaches from the smallest lower to the smallest upper end of the leads' intervals: the whole order is
     shown only if every lead is (an intersection-union test, which needs no adjustment for the number of leads).
     """
-    sides = [cells_of_method(side, selection.metric, results) for side in selection.of]
+    sides = [cells_of_method(side, selection, results) for side in selection.of]
     for side in sides:
         if isinstance(side, NoValue):
             return side
