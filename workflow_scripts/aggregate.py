@@ -46,7 +46,7 @@ from workflow_scripts.statistics.test_set_bootstrap import BootstrapReplicates, 
 from workflow_scripts.statistics.trials import gather
 
 #: version of the columns of all tables; 2: intervals, standard errors and contrasts under the names of the field;
-#: 3: classes.csv, and the training of the trials in entries.csv
+#: 3: classes.csv, and the training of the trials in entries.csv; 4: the protocol, in all tables
 SCHEMA_VERSION = 4
 
 
