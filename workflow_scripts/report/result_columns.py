@@ -128,8 +128,8 @@ MEANINGS = {
     "datasets": "data sets over which is averaged",
     "n_datasets": "their number",
     # ranks, variance, seeds
-    "rank": "rank by the mean over the data sets, 1 is best; activations: place by activation, of a clip (`filter`) or of a "
-    "filter (`clip`)",
+    "rank": "rank by the mean over the data sets, 1 is best; activations: place by activation, of a clip (`filter`) or "
+    "of a filter (`clip`)",
     "rank_low": f"best rank in the {CONFIDENCE} interval, which holds for all methods at once",
     "rank_high": "worst rank in the interval",
     "tie_groups": "letters of the groups in which no two methods are distinguishable",
