@@ -32,6 +32,19 @@ def dots(folder: Path) -> Results:
     )
 
 
+def frozen_encoders(folder: Path) -> Results:
+    """Two encoders and a floor on OpenMIC, of which 50 clips are there."""
+    results = figure_asserts.make_study(
+        folder,
+        figure={"kind": "dots"},
+        rows=["encoder", "scenario"],
+        grid={"encoder": ["cpc", "samplecnn"], "dataset": ["openmic"]},
+        floors=["random"],
+    )
+    figure_asserts.write_corpora(results, clips=50)
+    return results
+
+
 def weightings(folder: Path) -> Results:
     """Fig. 3."""
     return figure_asserts.make_study(

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.figures import figure_asserts
+from tests.figures import figure_asserts, synthetic_studies
 from tests.synthetic_results import Results
 from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning.manifest import PlannedCell, read_manifest
@@ -13,15 +13,7 @@ from workflow_scripts.statistics.embeddings import find_corpus, read_embeddings
 
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
-    results = figure_asserts.make_study(
-        tmp_path,
-        figure={"kind": "dots"},
-        rows=["encoder", "scenario"],
-        grid={"encoder": ["cpc", "samplecnn"], "dataset": ["openmic"]},
-        floors=["random"],
-    )
-    figure_asserts.write_corpora(results, clips=50)
-    return results
+    return synthetic_studies.frozen_encoders(tmp_path)
 
 
 def first_cell(results: Results) -> PlannedCell:
