@@ -271,16 +271,15 @@ def test_a_trend_with_labels_is_the_slope_over_the_logarithm_of_the_training_cli
         results.add(factors("pase", "frozen", dataset), base + gain, train_clips=clips)
     sides = {scenario: {"scenario": scenario, "dataset": [*gains]} for scenario in ("frozen", "supervised")}
     of_and_over = {"of": sides["frozen"], "over": sides["supervised"]}
-    row = claim(
-        results, "label_trend", options={"statistic": "improvement"}, expected="below zero", **of_and_over
-    )  # fmt: skip
+    row = claim(results, "label_trend", options={"statistic": "improvement"}, expected="below zero", **of_and_over)
     assert row["value"] == pytest.approx(-3)  # two points with 10,000 clips, five with 1,000
     assert row["ci_high"] - row["value"] == pytest.approx(half_width([1, 2, 3]))
     spread = claim(results, "label_trend", options={"statistic": "deviation"}, **of_and_over)
     assert spread["value"] == pytest.approx(np.mean([1, 0, 1]))
     one = {"scenario": "frozen", "dataset": "openmic"}
-    alone = claim(results, "label_trend", of=one, over=one | {"scenario": "supervised"},
-                  options={"statistic": "deviation"})  # fmt: skip
+    alone = claim(
+        results, "label_trend", of=one, over=one | {"scenario": "supervised"}, options={"statistic": "deviation"}
+    )
     assert alone["reason"] == "fewer than two training sizes"
 
 
@@ -360,10 +359,7 @@ def test_peaks_of_filters_are_fitted_and_compared_with_those_of_another_network(
     frozen = {"encoder": "samplecnn", "scenario": "frozen"}
     row = claim(results, "filter_spread", of=frozen, options={"layer": 1})
     places = np.arange(10)
-    fits = [
-        1 - np.corrcoef(places, np.log(np.array(straight) + seed))[0, 1]
-        for seed in range(3)
-    ]  # fmt: skip
+    fits = [1 - np.corrcoef(places, np.log(np.array(straight) + seed))[0, 1] for seed in range(3)]
     assert row["value"] == pytest.approx(np.mean(fits))
     assert (row["n"], row["verdict"]) == (3, "holds")
     logarithmic = claim(results, "filter_spread", of={"encoder": "cpc"}, options={"layer": 1}, expected="below zero")
