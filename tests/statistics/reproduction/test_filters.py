@@ -11,6 +11,7 @@ from scipy.stats import spearmanr
 
 from tests.figures import figure_asserts, synthetic_studies
 from tests.statistics.reproduction.test_quantities import lines
+from workflow_scripts.core.errors import UserError
 from workflow_scripts.planning.manifest import PlannedCell
 from workflow_scripts.statistics.embeddings import read_embeddings
 from workflow_scripts.statistics.filters.agreement import estimate_agreement, read_pair
@@ -111,6 +112,12 @@ def test_agreement_is_the_mean_rank_correlation_over_filters(tmp_path: Path) -> 
     estimates = estimate_agreement(pair)
     lowest = int(np.argmin([estimates.interval(place).low for place in range(len(of))]))
     assert value(results, "weakest_filter_agreement", TRAINED)["value"] == pytest.approx(of[lowest])
+
+
+def test_the_filters_of_several_encoders_have_no_agreement(tmp_path: Path) -> None:
+    results = study(tmp_path, datasets=("magnatagatune", "msd"), floors=("sound_qualities",))
+    with pytest.raises(UserError, match=f"published {ROW}: `of` and `over` must name the level of corpus, encoder"):
+        value(results, "filter_agreement", {"scenario": "frozen"})
 
 
 def test_without_embeddings_a_claim_is_not_run(tmp_path: Path) -> None:

@@ -138,18 +138,18 @@ def _factor_groups(responses: Responses) -> list[np.ndarray]:
 
 def _agreement(selection: Selection, results: Results, *, choose: Callable[[Estimates], int]) -> Estimate | NoValue:
     pairs: list[tuple[Side, Side]] = []
-    for side in (selection.of, selection.over):
-        if not side:
-            continue
-        pair = read_pair(side[0], results.manifest.cells)
+    encoders = [side[0] for side in (selection.of, selection.over) if side]
+    for of_encoder in encoders:
+        require_named([factor for factor in differing_factors(of_encoder) if factor in PRETRAINING], selection)
+        pair = read_pair(of_encoder, results.manifest.cells)
         if isinstance(pair, str):
             return NoValue(reason=pair)
         pairs.append(pair)
-    cells = [side[0][0] for side in (selection.of, selection.over) if side]
     estimates = results.compute_once(
-        ("agreement", *_keys(cells)),
+        ("agreement", *(tuple(_keys(of_encoder)) for of_encoder in encoders)),
         lambda: agreement.estimate_agreement(pairs[0], over=pairs[1] if len(pairs) > 1 else ()),
     )
+    cells = [of_encoder[0] for of_encoder in encoders]
     return _estimate(estimates, choose(estimates), cells, [side.responses for side in pairs[0]], results)
 
 
