@@ -86,7 +86,7 @@ QUANTITIES = {
     "confusion_change": Quantity(
         kind="measured",
         compute=confusion_change,
-        phrase="clips of the first class given the second ({entries}), percent of {of} minus percent of {over}",
+        phrase="clips of a class that are classified as another ({entries}), percent by {of} minus percent by {over}",
         within=SETTINGS,
         compares=True,
         averages=True,
